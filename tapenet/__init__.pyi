@@ -268,7 +268,7 @@ def apply_along_axis(func1d: ArrayLike, axis: int, arr: ArrayLike, *args: ArrayL
 def apply_over_axes(func: ArrayLike, a: ArrayLike, axes: ArrayLike) -> Tensor:
     """A function applied over several axes, one after the other."""
 
-def arange(start: Any = None, stop: Any = None, step: int = 1, dtype: DTypeLike | None = None, *, device: Any = None, like: Tensor | None = None) -> Tensor:
+def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None, *, device: Any = None, like: Tensor | None = None) -> Tensor:
     """The numbers start, start + step, start + 2 step ... before `stop`, as a tensor."""
 
 def arccos(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -307,7 +307,7 @@ def argsort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: Any = 
 def argwhere(a: ArrayLike) -> Tensor:
     """The indices of the elements that are not zero, a row for each. Returns a tensor without gradient."""
 
-def around(a: ArrayLike, decimals: int = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def around(a: ArrayLike, decimals: Any = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The nearest number with so many decimals, halves to the even one, element by element; also called `around`. The gradient is 0."""
 
 def array(object: ArrayLike, dtype: DTypeLike | None = None, *, copy: bool | None = True, order: str | None = 'K', subok: bool = False, ndmin: int = 0, ndmax: int = 0, like: Tensor | None = None) -> Tensor:
@@ -571,7 +571,7 @@ def expm1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def extract(condition: ArrayLike, arr: ArrayLike) -> Tensor:
     """The elements of `arr` where a condition holds, in one axis."""
 
-def eye(N: ArrayLike, M: Any = None, k: int = 0, dtype: DTypeLike | None = ..., order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+def eye(N: ArrayLike, M: Any = None, k: Any = 0, dtype: DTypeLike | None = ..., order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
     """Ones on a diagonal, zeros beside it, as a tensor."""
 
 def fabs(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -889,13 +889,13 @@ def nanprod(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, 
 def nanquantile(a: ArrayLike, q: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, method: str = 'linear', keepdims: bool = False, weights: ArrayLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The quantiles `q` of the values over `axis`. Elements that are nan are passed over; of nan alone it is nan, with NumPy's warning and gradient 0."""
 
-def nanstd(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: int = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def nanstd(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: Any = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The standard deviation of the elements that are not nan, the square root of `nanvar`; its gradient is 0 where it is 0. Elements that are nan have gradient 0."""
 
 def nansum(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The sum of the elements that are not nan, with gradient 0 at those that are; 0 if all are nan."""
 
-def nanvar(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: int = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def nanvar(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: Any = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The variance of the elements that are not nan; nan, with NumPy's warning and gradient 0, where n ≤ ddof. Elements that are nan have gradient 0."""
 
 def negative(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -1029,7 +1029,7 @@ def ravel_multi_index(multi_index: ArrayLike, dims: int | Sequence[int], mode: L
 def real(val: ArrayLike) -> Tensor:
     """The real part, element by element: a real array. A real number is its own."""
 
-def real_if_close(a: ArrayLike, tol: int = 100) -> Tensor:
+def real_if_close(a: ArrayLike, tol: Any = 100) -> Tensor:
     """The real parts, if all imaginary parts are close to zero; else the array as it is."""
 
 def reciprocal(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -1077,7 +1077,7 @@ def roots(p: ArrayLike) -> Tensor:
 def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = ...) -> Tensor:
     """An array turned by `k` right angles in the plane of two axes, from the first towards the second."""
 
-def round(a: ArrayLike, decimals: int = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def round(a: ArrayLike, decimals: Any = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The nearest number with so many decimals, halves to the even one, element by element; also called `around`. The gradient is 0."""
 
 def row_stack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
@@ -1089,7 +1089,7 @@ def scatter_add(values: ArrayLike, index: ArrayLike, shape: ArrayLike) -> Tensor
 def searchsorted(a: ArrayLike, v: ArrayLike, side: Literal['left', 'right'] = 'left', sorter: ArrayLike | None = None) -> Tensor:
     """The indices before which `v` would have to be inserted into `a` to keep it sorted. Returns a tensor without gradient."""
 
-def select(condlist: ArrayLike, choicelist: ArrayLike, default: int = 0) -> Tensor:
+def select(condlist: ArrayLike, choicelist: ArrayLike, default: Any = 0) -> Tensor:
     """Element by element, that of the first choice whose condition holds, or of `default` where none does."""
 
 def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Tensor:
@@ -1140,7 +1140,7 @@ def squeeze(a: ArrayLike, axis: Axis = None) -> Tensor:
 def stack(arrays: ArrayLike, axis: int = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """Arrays of one shape joined along a new axis."""
 
-def std(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: int = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def std(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: Any = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The standard deviation over `axis`, the square root of `var`; its gradient is 0 where it is 0."""
 
 def stop_gradient(x: ArrayLike) -> Tensor:
@@ -1164,7 +1164,7 @@ def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1) -
 def tan(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The tangent, of radians, element by element."""
 
-def tensordot(a: ArrayLike, b: ArrayLike, axes: int = 2) -> Tensor:
+def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2) -> Tensor:
     """The sum of products over pairs of axes, as one matrix product."""
 
 def tile(A: ArrayLike, reps: ArrayLike) -> Tensor:
@@ -1179,7 +1179,7 @@ def transpose(a: ArrayLike, axes: Any = None) -> Tensor:
 def trapezoid(y: ArrayLike, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
     """The integral of a sampled function along an axis, by the trapezoidal rule."""
 
-def tri(N: ArrayLike, M: Any = None, k: int = 0, dtype: DTypeLike | None = ..., *, like: Tensor | None = None) -> Tensor:
+def tri(N: ArrayLike, M: Any = None, k: Any = 0, dtype: DTypeLike | None = ..., *, like: Tensor | None = None) -> Tensor:
     """Ones on a diagonal and below it, zeros above, as a tensor; the arguments are those of `eye`."""
 
 def tril(m: ArrayLike, k: int = 0) -> Tensor:
@@ -1277,7 +1277,7 @@ def unwrap(p: ArrayLike, discont: Any = None, axis: int = -1, *, period: float =
 def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Tensor:
     """The Vandermonde matrix: the powers of each element in a row."""
 
-def var(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: int = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def var(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: Any = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The variance over `axis`: the mean squared deviation, divided by n - ddof."""
 
 def vdot(a: ArrayLike, b: ArrayLike) -> Tensor:

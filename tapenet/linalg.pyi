@@ -111,7 +111,7 @@ def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermi
 def svdvals(x: ArrayLike) -> Tensor:
     """The singular values of matrices, from the largest to the smallest."""
 
-def tensordot(a: ArrayLike, b: ArrayLike, axes: int = 2) -> Tensor:
+def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2) -> Tensor:
     """The sum of products over pairs of axes, as one matrix product."""
 
 def tensorinv(a: ArrayLike, ind: int = 2) -> Tensor:
@@ -126,5 +126,5 @@ def trace(x: ArrayLike, *, offset: int = 0, dtype: DTypeLike | None = None) -> T
 def vecdot(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
     """The dot products of two stacks of vectors: Σ conj(x1) · x2 over one axis; the other axes broadcast."""
 
-def vector_norm(x: ArrayLike, *, axis: Axis = None, keepdims: bool = False, ord: int = 2) -> Tensor:
+def vector_norm(x: ArrayLike, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Tensor:
     """The norm of the elements over `axis` as one vector."""

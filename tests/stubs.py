@@ -192,7 +192,7 @@ def _annotation(p: inspect.Parameter, is_input: bool) -> str:
         said = "ArrayLike | None" if p.default is None else "ArrayLike"
     elif said == "Any":
         kind = type(p.default).__name__
-        said = _BY_NAME.get(p.name) or (kind if kind in ("bool", "int", "float", "str") else "Any")
+        said = _BY_NAME.get(p.name) or (kind if kind in ("bool", "float", "str") else "Any")  # 0 may stand for (0, 0)
     if p.default is None and not re.search(r"\b(None|Any|Axis)\b", said):
         said += " | None"
     return re.sub(r"\b(Sequence|list)\[Any\]", r"\1[ArrayLike]", re.sub(r"\bArray\b", "ArrayLike", said))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet import linalg, ops
 from tapenet.autodiff.creation import asarray
@@ -23,21 +23,24 @@ from tapenet.ops import random
 from tapenet.ops.shapes.creation import check_device
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import dtype_of, is_float
+from tapenet.typing import Axis, Number
 
 Rng = np.random.Generator | int | None
+#: Lengths one by one, or all in one sequence.
+Size = int | Sequence[int]
 
 
 class TopK(NamedTuple):
     """What `topk` gives."""
 
-    values: Any
-    indices: Any
+    values: Tensor
+    indices: Tensor
 
 
 # -- joining, cutting, shapes --------------------------------------------------------------------------------------
 
 
-def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
+def cat(tensors: Sequence[ArrayLike], dim: int = 0) -> Tensor:
     """Tensors joined along an axis; `tn.concat`.
 
     >>> import tapenet as tn
@@ -47,7 +50,7 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     return ops.concat(list(tensors), axis=dim)
 
 
-def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
+def chunk(input: ArrayLike, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """A tensor in `chunks` pieces along an axis, all but the last of the same length; fewer where it is short.
 
     >>> import tapenet as tn
@@ -56,10 +59,10 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     """
     length = np.shape(input)[dim]
     size = max(1, -(-length // chunks))
-    return tuple(np.split(asarray(input), range(size, max(length, 1), size), axis=dim))
+    return tuple(ops.split(asarray(input), range(size, max(length, 1), size), axis=dim))
 
 
-def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
+def unbind(input: ArrayLike, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along an axis, without it; `tn.unstack`.
 
     >>> import tapenet as tn
@@ -69,7 +72,7 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     return tuple(ops.unstack(asarray(input), axis=dim))
 
 
-def unsqueeze(input: Any, dim: int) -> Any:
+def unsqueeze(input: ArrayLike, dim: int) -> Tensor:
     """A new axis of length 1; `tn.expand_dims`.
 
     >>> import tapenet as tn
@@ -79,7 +82,7 @@ def unsqueeze(input: Any, dim: int) -> Any:
     return ops.expand_dims(asarray(input), dim)
 
 
-def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+def flatten(input: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The axes from one to another made one, in row-major order.
 
     >>> import numpy as np, tapenet as tn
@@ -95,7 +98,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     return ops.reshape(x, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :]))
 
 
-def permute(input: Any, dims: Sequence[int]) -> Any:
+def permute(input: ArrayLike, dims: Sequence[int]) -> Tensor:
     """The axes in another order; `tn.transpose`.
 
     >>> import numpy as np, tapenet as tn
@@ -105,7 +108,7 @@ def permute(input: Any, dims: Sequence[int]) -> Any:
     return ops.transpose(asarray(input), tuple(dims))
 
 
-def repeat_interleave(input: Any, repeats: Any, dim: int | None = None) -> Any:
+def repeat_interleave(input: ArrayLike, repeats: ArrayLike, dim: int | None = None) -> Tensor:
     """Each element, or slice along an axis, several times; `tn.repeat`.
 
     >>> import tapenet as tn
@@ -115,7 +118,7 @@ def repeat_interleave(input: Any, repeats: Any, dim: int | None = None) -> Any:
     return ops.repeat(asarray(input), repeats, axis=dim)
 
 
-def movedim(input: Any, source: Any, destination: Any) -> Any:
+def movedim(input: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """Axes moved to other places; `tn.moveaxis`.
 
     >>> import numpy as np, tapenet as tn
@@ -125,7 +128,7 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
     return ops.moveaxis(asarray(input), source, destination)
 
 
-def swapdims(input: Any, dim0: int, dim1: int) -> Any:
+def swapdims(input: ArrayLike, dim0: int, dim1: int) -> Tensor:
     """Two axes exchanged; `tn.swapaxes`.
 
     >>> import numpy as np, tapenet as tn
@@ -135,7 +138,7 @@ def swapdims(input: Any, dim0: int, dim1: int) -> Any:
     return ops.swapaxes(asarray(input), dim0, dim1)
 
 
-def t(input: Any) -> Any:
+def t(input: ArrayLike) -> Tensor:
     """The transpose of a matrix; vectors and numbers stay as they are.
 
     >>> import numpy as np, tapenet as tn
@@ -151,7 +154,7 @@ def t(input: Any) -> Any:
 # -- choosing ------------------------------------------------------------------------------------------------------
 
 
-def masked_fill(input: Any, mask: Any, value: Any) -> Any:
+def masked_fill(input: ArrayLike, mask: ArrayLike, value: ArrayLike) -> Tensor:
     """`value` where the mask is true, else the input.
 
     >>> import tapenet as tn
@@ -159,20 +162,20 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     Tensor([0., 2.])
     """
     x = asarray(input)
-    return np.where(mask, value if isinstance(value, Tensor) else np.asarray(value, x.dtype), x)
+    return ops.where(mask, value if isinstance(value, Tensor) else np.asarray(value, x.dtype), x)
 
 
-def index_select(input: Any, dim: int, index: Any) -> Any:
+def index_select(input: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
     """The slices along an axis at these places; `tn.take`.
 
     >>> import tapenet as tn
     >>> tn.index_select(tn.tensor([[1.0, 2.0, 3.0]]), 1, [2, 0])
     Tensor([[3., 1.]])
     """
-    return np.take(asarray(input), index, axis=dim)
+    return ops.take(asarray(input), index, axis=dim)
 
 
-def gather(input: Any, dim: int, index: Any) -> Any:
+def gather(input: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
     """out[i, j, ...] = input[index[i, j, ...], j, ...] for `dim` 0, and so on: `tn.take_along_axis`, where the index may be
     shorter than the input along other axes too.
 
@@ -181,14 +184,13 @@ def gather(input: Any, dim: int, index: Any) -> Any:
     Tensor([[2.],
             [3.]])
     """
-    x: Any = asarray(input)
-    at: Any = asarray(index)
+    x, at = asarray(input), asarray(index)
     axis = range(x.ndim)[dim]
     cut = tuple(slice(None) if k == axis else slice(n) for k, n in enumerate(at.shape))
-    return np.take_along_axis(x[cut], at, axis)
+    return ops.take_along_axis(x[cut], at, axis)
 
 
-def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> TopK:
+def topk(input: ArrayLike, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> TopK:
     """The `k` largest or smallest elements along an axis, and where they are, the first best. They are always sorted; of
     equals that of the lower index comes first.
 
@@ -196,15 +198,15 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     >>> tn.topk(tn.tensor([1.0, 3.0, 2.0]), 2)
     TopK(values=Tensor([3., 2.]), indices=Tensor([1, 2], dtype=int64))
     """
-    x: Any = asarray(input)
+    x = asarray(input)
     if not 0 <= k <= x.shape[dim]:
         raise ValueError(f"topk: k={k} of an axis of length {x.shape[dim]}")
-    turned = np.moveaxis(x, dim, -1)
-    order = np.argsort(-turned if largest else turned, axis=-1, kind="stable")[..., :k]
-    return TopK(*(np.moveaxis(t, -1, dim) for t in (np.take_along_axis(turned, order, -1), order)))
+    turned = ops.moveaxis(x, dim, -1)
+    order = ops.argsort(-turned if largest else turned, axis=-1, kind="stable")[..., :k]
+    return TopK(*(ops.moveaxis(t, -1, dim) for t in (ops.take_along_axis(turned, order, -1), order)))
 
 
-def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
+def clamp(input: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Tensor:
     """Limited to [min, max]; `tn.clip`.
 
     >>> import tapenet as tn
@@ -214,7 +216,7 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     return ops.clip(asarray(input), min, max)
 
 
-def rsqrt(input: Any) -> Any:
+def rsqrt(input: ArrayLike) -> Tensor:
     """1 / √input.
 
     >>> import tapenet as tn
@@ -224,7 +226,7 @@ def rsqrt(input: Any) -> Any:
     return 1.0 / ops.sqrt(asarray(input))
 
 
-def lerp(input: Any, end: Any, weight: Any) -> Any:
+def lerp(input: ArrayLike, end: ArrayLike, weight: ArrayLike) -> Tensor:
     """input + weight · (end - input).
 
     >>> import tapenet as tn
@@ -235,7 +237,7 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
     return x + weight * (asarray(end) - x)
 
 
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+def div(input: ArrayLike, other: ArrayLike, *, rounding_mode: str | None = None) -> Tensor:
     """input / other; rounded towards 0 by "trunc", and downwards by "floor".
 
     >>> import tapenet as tn
@@ -250,7 +252,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     return ratio if rounding_mode is None else ops.trunc(ratio)
 
 
-def mul(input: Any, other: Any) -> Any:
+def mul(input: ArrayLike, other: ArrayLike) -> Tensor:
     """input · other; `tn.multiply`.
 
     >>> import tapenet as tn
@@ -260,17 +262,17 @@ def mul(input: Any, other: Any) -> Any:
     return ops.multiply(asarray(input), other)
 
 
-def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def sub(input: ArrayLike, other: ArrayLike, *, alpha: Number = 1) -> Tensor:
     """input - alpha · other; `tn.subtract`.
 
     >>> import tapenet as tn
     >>> tn.sub(tn.tensor([2.0]), 3.0)
     Tensor([-1.])
     """
-    return ops.subtract(asarray(input), other if isinstance(alpha, int) and alpha == 1 else other * alpha)
+    return ops.subtract(asarray(input), other if isinstance(alpha, int) and alpha == 1 else ops.multiply(other, alpha))
 
 
-def neg(input: Any) -> Any:
+def neg(input: ArrayLike) -> Tensor:
     """-input; `tn.negative`.
 
     >>> import tapenet as tn
@@ -280,7 +282,7 @@ def neg(input: Any) -> Any:
     return ops.negative(asarray(input))
 
 
-def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False) -> Any:
+def norm(input: ArrayLike, p: float | str = "fro", dim: Axis = None, keepdim: bool = False) -> Tensor:
     """The p-norm of all elements, or of those along axes: "fro" is 2, and `math.inf` gives the largest magnitude.
 
     >>> import tapenet as tn
@@ -296,7 +298,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False) -> 
 # -- products ------------------------------------------------------------------------------------------------------
 
 
-def mm(input: Any, mat2: Any) -> Any:
+def mm(input: ArrayLike, mat2: ArrayLike) -> Tensor:
     """The product of two matrices.
 
     >>> import numpy as np, tapenet as tn
@@ -306,7 +308,7 @@ def mm(input: Any, mat2: Any) -> Any:
     return _product("mm", 2, input, mat2)
 
 
-def bmm(input: Any, mat2: Any) -> Any:
+def bmm(input: ArrayLike, mat2: ArrayLike) -> Tensor:
     """The products of two batches of matrices.
 
     >>> import numpy as np, tapenet as tn
@@ -316,7 +318,7 @@ def bmm(input: Any, mat2: Any) -> Any:
     return _product("bmm", 3, input, mat2)
 
 
-def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def addmm(input: ArrayLike, mat1: ArrayLike, mat2: ArrayLike, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta · input + alpha · mat1 @ mat2, of matrices.
 
     >>> import numpy as np, tapenet as tn
@@ -326,7 +328,7 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
     return beta * asarray(input) + alpha * mm(mat1, mat2)
 
 
-def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def baddbmm(input: ArrayLike, batch1: ArrayLike, batch2: ArrayLike, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta · input + alpha · batch1 @ batch2, of batches of matrices.
 
     >>> import numpy as np, tapenet as tn
@@ -336,7 +338,7 @@ def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any =
     return beta * asarray(input) + alpha * bmm(batch1, batch2)
 
 
-def _product(name: str, axes: int, a: Any, b: Any) -> Any:
+def _product(name: str, axes: int, a: ArrayLike, b: ArrayLike) -> Any:
     a, b = asarray(a), asarray(b)
     if not a.ndim == b.ndim == axes or a.shape[:-2] != b.shape[:-2]:
         raise ValueError(
@@ -363,7 +365,7 @@ def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(map(operator.index, given))
 
 
-def _drawn(who: str, array: Any, device: Any, requires_grad: bool) -> Tensor:
+def _drawn(who: str, array: ArrayLike, device: object, requires_grad: bool) -> Tensor:
     check_device(who, device)
     made = asarray(array)
     return made.requires_grad_() if requires_grad else made
@@ -375,7 +377,11 @@ def _float(dtype: DTypeLike | None) -> Any:
 
 @boundary
 def rand(
-    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False, rng: Rng = None
+    *size: int | Sequence[int],
+    dtype: DTypeLike | None = None,
+    device: object = None,
+    requires_grad: bool = False,
+    rng: Rng = None,
 ) -> Tensor:
     """Numbers spread evenly over [0, 1).
 
@@ -388,7 +394,11 @@ def rand(
 
 @boundary
 def randn(
-    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False, rng: Rng = None
+    *size: int | Sequence[int],
+    dtype: DTypeLike | None = None,
+    device: object = None,
+    requires_grad: bool = False,
+    rng: Rng = None,
 ) -> Tensor:
     """Numbers from N(0, 1).
 
@@ -400,7 +410,7 @@ def randn(
 
 
 @boundary
-def rand_like(input: Any, *, dtype: DTypeLike | None = None, device: Any = None, rng: Rng = None) -> Tensor:
+def rand_like(input: ArrayLike, *, dtype: DTypeLike | None = None, device: object = None, rng: Rng = None) -> Tensor:
     """`rand` of the shape and dtype of the input.
 
     >>> import tapenet as tn
@@ -412,7 +422,7 @@ def rand_like(input: Any, *, dtype: DTypeLike | None = None, device: Any = None,
 
 
 @boundary
-def randn_like(input: Any, *, dtype: DTypeLike | None = None, device: Any = None, rng: Rng = None) -> Tensor:
+def randn_like(input: ArrayLike, *, dtype: DTypeLike | None = None, device: object = None, rng: Rng = None) -> Tensor:
     """`randn` of the shape and dtype of the input.
 
     >>> import tapenet as tn
@@ -425,7 +435,13 @@ def randn_like(input: Any, *, dtype: DTypeLike | None = None, device: Any = None
 
 @boundary
 def randint(
-    low: int, high: Any = None, size: Any = None, *, dtype: DTypeLike | None = None, device: Any = None, rng: Rng = None
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    dtype: DTypeLike | None = None,
+    device: object = None,
+    rng: Rng = None,
 ) -> Tensor:
     """Whole numbers from `low` to `high` - 1: `randint(low, high, size)`, or `randint(high, size)` from 0.
 
@@ -440,7 +456,7 @@ def randint(
 
 
 @boundary
-def randperm(n: int, *, device: Any = None, rng: Rng = None) -> Tensor:
+def randperm(n: int, *, device: object = None, rng: Rng = None) -> Tensor:
     """The numbers 0 to n - 1 in random order.
 
     >>> import tapenet as tn
@@ -451,7 +467,7 @@ def randperm(n: int, *, device: Any = None, rng: Rng = None) -> Tensor:
 
 
 @boundary
-def bernoulli(input: Any, *, rng: Rng = None) -> Tensor:
+def bernoulli(input: ArrayLike, *, rng: Rng = None) -> Tensor:
     """1 with the probability that each element of the input is, else 0.
 
     >>> import tapenet as tn
@@ -465,7 +481,7 @@ def bernoulli(input: Any, *, rng: Rng = None) -> Tensor:
 
 
 @boundary
-def multinomial(input: Any, num_samples: int, replacement: bool = False, *, rng: Rng = None) -> Tensor:
+def multinomial(input: ArrayLike, num_samples: int, replacement: bool = False, *, rng: Rng = None) -> Tensor:
     """Indices drawn by weights, which need not sum to 1: of a vector, or of each row of a matrix. Without replacement they are
     different.
 
@@ -487,7 +503,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, rng:
             scores = np.log(weights)[..., None, :] + noise
         if replacement:
             return asarray(np.argmax(scores, axis=-1))
-        return topk(scores[..., 0, :], num_samples).indices  # type: ignore[no-any-return]
+        return topk(scores[..., 0, :], num_samples).indices
 
 
 # -- switches and questions ----------------------------------------------------------------------------------------
@@ -527,12 +543,12 @@ class set_grad_enabled(Switch):
             )
 
 
-def inference_mode(mode: bool = True) -> Any:
+def inference_mode(mode: bool = True) -> set_grad_enabled:
     """`tn.no_grad()` under another of PyTorch's names."""
     return set_grad_enabled(not mode)
 
 
-def is_tensor(obj: Any) -> bool:
+def is_tensor(obj: object) -> bool:
     """Whether it is a tensor.
 
     >>> import numpy as np, tapenet as tn
@@ -566,7 +582,7 @@ class device(str):
         return super().__new__(cls, name)
 
 
-def is_floating_point(input: Any) -> bool:
+def is_floating_point(input: ArrayLike) -> bool:
     """Whether it holds floats.
 
     >>> import numpy as np, tapenet as tn
@@ -576,7 +592,7 @@ def is_floating_point(input: Any) -> bool:
     return is_float(asarray(input).dtype)
 
 
-def from_numpy(array: Any) -> Tensor:
+def from_numpy(array: ArrayLike) -> Tensor:
     """A tensor around an array, which the two share; `tn.asarray`.
 
     >>> import numpy as np, tapenet as tn
@@ -586,7 +602,7 @@ def from_numpy(array: Any) -> Tensor:
     return asarray(array)
 
 
-def numel(input: Any) -> int:
+def numel(input: ArrayLike) -> int:
     """The number of elements.
 
     >>> import numpy as np, tapenet as tn

@@ -94,22 +94,22 @@ def celu(x: ArrayLike, alpha: float = 1.0) -> Tensor:
 def channel_shuffle(x: ArrayLike, groups: int) -> Tensor:
     """The first channel of each group, then the second of each, and so on, so that the groups of the next convolution see channels of all groups of this one (Zhang and others 2018, "ShuffleNet")."""
 
-def conv1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: int = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
+def conv1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
     """The cross-correlation of sequences with kernels, plus a bias."""
 
-def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: int = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
+def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
     """The cross-correlation of images with kernels, plus a bias."""
 
-def conv3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: int = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
+def conv3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
     """The cross-correlation of volumes with kernels, plus a bias."""
 
-def conv_transpose1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: int = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
+def conv_transpose1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
     """The transposed convolution of sequences with kernels, plus a bias: each element of x adds the kernel, times itself, to the result at its place. It is the gradient by its input of the convolution with the same arguments (Dumoulin and Visin 2016)."""
 
-def conv_transpose2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: int = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
+def conv_transpose2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
     """The transposed convolution of images with kernels, plus a bias: each element of x adds the kernel, times itself, to the result at its place. It is the gradient by its input of the convolution with the same arguments (Dumoulin and Visin 2016)."""
 
-def conv_transpose3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: int = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
+def conv_transpose3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
     """The transposed convolution of volumes with kernels, plus a bias: each element of x adds the kernel, times itself, to the result at its place. It is the gradient by its input of the convolution with the same arguments (Dumoulin and Visin 2016)."""
 
 def cosine_embedding_loss(input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: str = 'mean') -> Tensor:
@@ -142,7 +142,7 @@ def elu(x: ArrayLike, alpha: float = 1.0) -> Tensor:
 def feature_alpha_dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None) -> Tensor:
     """Alpha dropout of whole channels: in training, each channel of each sample is set to -α as a whole with probability `p`, and then all become a · x + a · α · p, with α = 1.7581, to which selu saturates, and a = 1/√((1 - p)(1 + p α²)), so that mean 0 and variance 1 stay; with p = 1 all is 0. Else `x` itself. Klambauer et al., arXiv:1706.02515."""
 
-def fold(x: ArrayLike, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: int = 0, stride: Size = 1) -> Tensor:
+def fold(x: ArrayLike, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Tensor:
     """Columns added up to images, each where `unfold` takes it from ("col2im")."""
 
 @overload
@@ -292,13 +292,13 @@ def max_pool3d(x: ArrayLike, kernel_size: Size, stride: Size | None = None, padd
 def max_pool3d(x: ArrayLike, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False, *, return_indices: bool = False) -> Any:
     """The largest element of each window of the last three axes."""
 
-def max_unpool1d(x: ArrayLike, indices: ArrayLike, kernel_size: ArrayLike, stride: Any = None, padding: int = 0, output_size: Any = None) -> Tensor:
+def max_unpool1d(x: ArrayLike, indices: ArrayLike, kernel_size: ArrayLike, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
     """What `max_pool1d` found, put back where it was, in zeros."""
 
-def max_unpool2d(x: ArrayLike, indices: ArrayLike, kernel_size: ArrayLike, stride: Any = None, padding: int = 0, output_size: Any = None) -> Tensor:
+def max_unpool2d(x: ArrayLike, indices: ArrayLike, kernel_size: ArrayLike, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
     """What `max_pool2d` found, put back where it was, in zeros."""
 
-def max_unpool3d(x: ArrayLike, indices: ArrayLike, kernel_size: ArrayLike, stride: Any = None, padding: int = 0, output_size: Any = None) -> Tensor:
+def max_unpool3d(x: ArrayLike, indices: ArrayLike, kernel_size: ArrayLike, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
     """What `max_pool3d` found, put back where it was, in zeros."""
 
 def mish(x: ArrayLike) -> Tensor:
@@ -328,7 +328,7 @@ def normalize(x: ArrayLike, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) 
 def one_hot(indices: ArrayLike, num_classes: int = -1, dtype: DTypeLike | None = ...) -> Tensor:
     """A vector for each class index: 1 at its position, 0 elsewhere."""
 
-def pad(x: ArrayLike, pad: ArrayLike, mode: str = 'constant', value: int = 0) -> Tensor:
+def pad(x: ArrayLike, pad: ArrayLike, mode: str = 'constant', value: Any = 0) -> Tensor:
     """A border around the last axes of an array, as PyTorch's function of the name: `tn.pad` with widths in another order."""
 
 def pairwise_distance(x1: ArrayLike, x2: ArrayLike, p: float = 2.0, eps: float = 1e-06, keepdims: bool = False) -> Tensor:
@@ -427,5 +427,5 @@ def triplet_margin_loss(anchor: ArrayLike, positive: ArrayLike, negative: ArrayL
 def triplet_margin_with_distance_loss(anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike, *, distance_function: Callable[[Any, Any], Any] | None = None, margin: float = 1.0, swap: bool = False, reduction: str = 'mean') -> Tensor:
     """`triplet_margin_loss` with a distance of your own: max(0, d(anchor, positive) - d(anchor, negative) + margin)."""
 
-def unfold(x: ArrayLike, kernel_size: Size, dilation: Size = 1, padding: int = 0, stride: Size = 1) -> Tensor:
+def unfold(x: ArrayLike, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Tensor:
     """The windows of images as columns ("im2col")."""

@@ -78,7 +78,7 @@ def without_foreign(
     rest = dict(kwargs)
     if "device" in rest and any(p.name == "dtype" for p in known):
         check_device(title, rest.pop("device"))
-    if title in INPLACE_LAYERS:
+    if title.lower() in INPLACE_LAYERS:
         if len(args) == 1 + sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in known) and isinstance(args[-1], bool):
             args = args[:-1]
         rest.pop("inplace", None)

@@ -11,6 +11,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tapenet.names import LAYERS
+
 #: By PyTorch's name: ours, the first that a function has.
 EVERYWHERE: dict[str, tuple[str, ...]] = {
     "dim": ("axis", "axes"),
@@ -63,7 +65,7 @@ class Option(NamedTuple):
     """
 
     of: str
-    values: tuple[Any, ...] | None
+    values: tuple[object, ...] | None
     advice: str = ""
 
 
@@ -124,25 +126,32 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "src": (Option("scatter_add", (), "its arguments are others here, see its help"),),
     "unbiased": (Option("std var", (False,), "write correction=1"),),
 }  # fmt: skip
+#: Activations that PyTorch never computes in place. The others, and dropout, take `inplace`.
+_NEW = (
+    "gelu glu gumbel_softmax hardshrink log_softmax logsigmoid prelu sigmoid softmax softmin softplus softshrink softsign "
+    "tanhshrink"
+)
+_IN_PLACE = {
+    name
+    for module, names in LAYERS.items()
+    if module.startswith(("tapenet.ops.layers.activations", "tapenet.ops.layers.dropout"))
+    for name in names.split()
+} - set(_NEW.split())
 #: Options of PyTorch's that are carried out around the call, with the functions that have them and no such argument here.
 DONE: dict[str, frozenset[str]] = {
     option: frozenset(functions.split())
     for option, functions in {
-        "inplace": "alpha_dropout celu dropout dropout1d dropout2d dropout3d elu feature_alpha_dropout hardsigmoid hardswish "
-        "hardtanh leaky_relu mish relu relu6 rrelu selu silu threshold",
         "dtype": "log_softmax matrix_norm norm softmax softmin vector_norm",
         "out": "angle arange cholesky column_stack cond cross det diag dstack eig eigh eigvals eigvalsh empty erf eye full "
         "hstack i0 index_add inner inv kron linspace logcumsumexp logspace logsumexp matmul matrix_norm matrix_power "
         "matrix_rank nan_to_num nonzero norm normalize ones pinv qr searchsorted sigmoid sign sinc slogdet solve sort "
         "svd svdvals tensordot tensorinv tensorsolve tril triu vdot vecdot vector_norm vstack where zeros",
         "requires_grad": _MAKING,
+        "inplace": " ".join(_IN_PLACE),
     }.items()
 }
-#: Layers that take `inplace` in PyTorch, as their last argument.
-INPLACE_LAYERS = frozenset({
-    "AlphaDropout", "CELU", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "ELU", "FeatureAlphaDropout", "Hardsigmoid",
-    "Hardswish", "Hardtanh", "LeakyReLU", "Mish", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Threshold",
-})  # fmt: skip
+#: Layers that take `inplace` in PyTorch, as their last argument: those of such functions. In small letters.
+INPLACE_LAYERS = {name.replace("_", "") for name in _IN_PLACE}
 #: Further arguments of PyTorch's layers that say how a thing is computed, and change nothing here, by the layer.
 OF_LAYERS = {"TransformerEncoder": frozenset({"enable_nested_tensor", "mask_check"})}
 #: Arguments of losses that PyTorch itself has given up, and what to write.
@@ -160,12 +169,14 @@ OF_OPTIMIZERS: dict[str, str | None] = {
 class Spelt(NamedTuple):
     """A call in our names, and the options that are to be carried out around it."""
 
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    args: tuple[object, ...]
+    kwargs: dict[str, object]
     around: dict[str, Any]
 
 
-def spelt(name: str, parameters: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Spelt | None:
+def spelt(
+    name: str, parameters: Mapping[str, object], args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> Spelt | None:
     """A call of a function in its own names; None if nothing in it has one of PyTorch's.
 
     Args:
@@ -213,7 +224,7 @@ def _ours(name: str, theirs: str, names: tuple[str, ...]) -> str | None:
     return names[place] if place < len(names) else None
 
 
-def _changes_nothing(name: str, theirs: str, value: Any) -> bool:
+def _changes_nothing(name: str, theirs: str, value: object) -> bool:
     """Whether an option is one of PyTorch's that may be left out.
 
     Raises:
@@ -227,12 +238,18 @@ def _changes_nothing(name: str, theirs: str, value: Any) -> bool:
     return False
 
 
-def _is(value: Any, other: Any) -> bool:
+def _is(value: object, other: object) -> bool:
     return value is other or str(value) == str(other)  # such as a torch.device
 
 
 def _enter(
-    name: str, ours: str, theirs: str, value: Any, parameters: Mapping[str, Any], given: list[Any], kept: dict[str, Any]
+    name: str,
+    ours: str,
+    theirs: str,
+    value: object,
+    parameters: Mapping[str, object],
+    given: list[object],
+    kept: dict[str, object],
 ) -> None:
     """Enter an argument. One that has its default, as methods pass it on, was not given."""
     place, default = list(parameters).index(ours), parameters[ours]
