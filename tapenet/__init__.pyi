@@ -1159,7 +1159,7 @@ def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, mode: Litera
     """The elements of `a` at `indices` along an axis."""
 
 def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1) -> Tensor:
-    """For each position along the other axes, the elements of `arr` at `indices` along `axis`: what `argsort`, `argmax(..., keepdims=True)` and their kin return selects what they found."""
+    """For each position along the other axes, the elements of `arr` at `indices` along `axis`: what `argsort`, `argmax(..., keepdims=True)` and the like return selects what they found."""
 
 def tan(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The tangent, of radians, element by element."""
