@@ -207,3 +207,11 @@ def test_without_positions_lambdas_in_one_line_are_not_mixed_up(compiled) -> Non
     assert gradient_rules(named(x=first)) == {"x": "g"}
     assert gradient_rules(named(x=second)) == {"x": "x"}
     assert [gradient_rules(named(x=f))["x"] for f in without] == ["rule(g, x)", "rule(g, x)", "g * 2"]
+
+
+def test_rules_that_are_derived_are_called_so() -> None:
+    one = tn.op(lambda x: np.logaddexp(0, x), name="soft")
+    two = tn.op(lambda x, y: np.exp(x) * y, name="product_of_exp")
+    assert formula(one) == "np.logaddexp(0, x)"
+    assert gradient_rules(one) == {"x": "g through the derivative of the formula"}
+    assert gradient_rules(two) == dict.fromkeys(("x", "y"), "g through the derivative of the formula")

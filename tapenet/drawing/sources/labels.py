@@ -20,6 +20,7 @@ import numpy as np
 from tapenet.autodiff.node import Constant, Node, Traced
 from tapenet.drawing.model import Value
 from tapenet.drawing.text import clean
+from tapenet.ops.formula import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.shapes.reshaping import axis_words
 from tapenet.typing import Shape
@@ -29,6 +30,8 @@ _UNKNOWN = "·"
 _SHOWN = 6
 #: Longer texts are cut. The texts of the package are at most a third of that; a rule of one line fits.
 LIMIT = 200
+
+_DERIVED = "g through the derivative of the formula"
 
 Definition: TypeAlias = "ast.FunctionDef | ast.Lambda"
 
@@ -236,11 +239,16 @@ def _given(op: Op) -> dict[str, str]:
 
 
 def _sources(op: Op) -> dict[str, str]:
-    """The rule of each input as Python."""
+    """The rule of each input as Python; of one that was derived, that it was."""
     if op.joint is None:
         return {
-            name: _unparsed(_returned(rule)) or _call(_name(rule), op.needs[name]) for name, rule in op.rules.items()
+            name: _DERIVED
+            if isinstance(rule, Derived)
+            else _unparsed(_returned(rule)) or _call(_name(rule), op.needs[name])
+            for name, rule in op.rules.items()
         }
+    if isinstance(op.joint, Derived):
+        return dict.fromkeys(op.differentiable, _DERIVED)
     name = _name(op.joint)
     shared = ("joint " if name == "rule" else "joint rule ") + _call(name, op.needs[""])
     value = _returned(op.joint)
