@@ -346,6 +346,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not broken(page)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_files_of_the_code_that_a_page_names_exist(page: Path) -> None:
+    """With the folder, as `autodiff/node.py`, or from the root, as `tests/pages.py`."""
+    named = set(re.findall(r"`([\w-]+(?:/[\w-]+)+\.py)`", prose(page.read_text(encoding="utf-8"))))
+    assert not {name for name in named if not ((ROOT / name).exists() or (ROOT / "tapenet" / name).exists())}
+
+
 def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
