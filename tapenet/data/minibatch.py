@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypedDict, TypeVar, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,47 +91,26 @@ class Batches(Generic[Batch]):
         self._position = place
 
 
+class BatchOptions(TypedDict, total=False):
+    """The options of `batches`."""
+
+    shuffle: bool
+    seed: int | np.random.Generator | None
+    drop_last: bool
+
+
+@overload
+def batches(array: NDArray[A], /, *, batch_size: int, **options: Unpack[BatchOptions]) -> Batches[NDArray[A]]: ...
 @overload
 def batches(
-    array: NDArray[A],
-    /,
-    *,
-    batch_size: int,
-    shuffle: bool = False,
-    seed: int | np.random.Generator | None = None,
-    drop_last: bool = False,
-) -> Batches[NDArray[A]]: ...
-@overload
-def batches(
-    array1: NDArray[A],
-    array2: NDArray[B],
-    /,
-    *,
-    batch_size: int,
-    shuffle: bool = False,
-    seed: int | np.random.Generator | None = None,
-    drop_last: bool = False,
+    array1: NDArray[A], array2: NDArray[B], /, *, batch_size: int, **options: Unpack[BatchOptions]
 ) -> Batches[tuple[NDArray[A], NDArray[B]]]: ...
 @overload
 def batches(
-    array1: NDArray[A],
-    array2: NDArray[B],
-    array3: NDArray[C],
-    /,
-    *,
-    batch_size: int,
-    shuffle: bool = False,
-    seed: int | np.random.Generator | None = None,
-    drop_last: bool = False,
+    array1: NDArray[A], array2: NDArray[B], array3: NDArray[C], /, *, batch_size: int, **options: Unpack[BatchOptions]
 ) -> Batches[tuple[NDArray[A], NDArray[B], NDArray[C]]]: ...
 @overload
-def batches(
-    *arrays: ArrayLike,
-    batch_size: int,
-    shuffle: bool = False,
-    seed: int | np.random.Generator | None = None,
-    drop_last: bool = False,
-) -> Batches[Any]: ...
+def batches(*arrays: ArrayLike, batch_size: int, **options: Unpack[BatchOptions]) -> Batches[Any]: ...
 def batches(
     *arrays: ArrayLike,
     batch_size: int,

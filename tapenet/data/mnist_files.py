@@ -39,39 +39,30 @@ FASHION_MNIST = Source(
     function="fashion_mnist",
     # MD5: the table in the README of the publisher's repository, github.com/zalandoresearch/fashion-mnist.
     # SHA-256: TensorFlow Datasets, tensorflow_datasets/url_checksums/fashion_mnist.txt.
-    files=(
-        File(
-            "train-images-idx3-ubyte.gz",
-            _LARGEST,
+    files=tuple(
+        File(f"{name}.gz", _LARGEST, (f"md5:{md5}", f"sha256:{sha256}"))
+        for name, md5, sha256 in (
             (
-                "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-                "sha256:3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                "train-images-idx3-ubyte",
+                "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
             ),
-        ),
-        File(
-            "train-labels-idx1-ubyte.gz",
-            _LARGEST,
             (
-                "md5:25c81989df183df01b3e8a0aad5dffbe",
-                "sha256:a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                "train-labels-idx1-ubyte",
+                "25c81989df183df01b3e8a0aad5dffbe",
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
             ),
-        ),
-        File(
-            "t10k-images-idx3-ubyte.gz",
-            _LARGEST,
             (
-                "md5:bef4ecab320f06d8554ea6380940ec79",
-                "sha256:346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                "t10k-images-idx3-ubyte",
+                "bef4ecab320f06d8554ea6380940ec79",
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
             ),
-        ),
-        File(
-            "t10k-labels-idx1-ubyte.gz",
-            _LARGEST,
             (
-                "md5:bb300cfdad3c16e7a12a480ee83cd310",
-                "sha256:67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+                "t10k-labels-idx1-ubyte",
+                "bb300cfdad3c16e7a12a480ee83cd310",
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
             ),
-        ),
+        )
     ),
     mirrors=(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
+from tapenet.metrics.of_classes import OfClasses
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class _Hits(Metric[float]):
@@ -36,7 +40,7 @@ class _Hits(Metric[float]):
         return self.right / self.seen
 
 
-class Accuracy(_Hits):
+class Accuracy(_Hits, OfClasses[float]):
     """The fraction of targets whose class the output predicts.
 
     What outputs and targets may be:
@@ -65,26 +69,11 @@ class Accuracy(_Hits):
 
     name = "accuracy"
 
-    def __init__(
-        self,
-        *,
-        axis: int = 1,
-        threshold: float | None = None,
-        ignore_index: int | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.axis = axis
-        self.threshold = threshold
-        self.ignore_index = ignore_index
-        super().__init__(name=name)
-
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        found = inputs.classes(
-            self.name, output, target, weight, axis=self.axis, threshold=self.threshold, ignore=self.ignore_index
-        )
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
+        found = self._classes(output, target, weight)
         self._add(found.predicted == found.true, found.weight)
 
-    def in_step(self) -> Callable[[object, object], object] | None:
+    def in_step(self) -> Callable[[Array, Array], Array | None] | None:
         """The number of hits among classes, where none is left out."""
         if self.threshold is not None or self.ignore_index is not None:
             return None
@@ -101,7 +90,7 @@ class Accuracy(_Hits):
         self.seen += target.size
 
 
-def _hits(axis: int, output: Any, target: Any) -> Any:
+def _hits(axis: int, output: Array, target: Array) -> Array | None:
     """How many of the classes with the largest scores are those of a target of integers."""
     if target.dtype.kind not in "iu" or output.ndim != target.ndim + 1 or not -output.ndim <= axis < output.ndim:
         return None
@@ -133,7 +122,7 @@ class TopK(_Hits):
         self.ignore_index = ignore_index
         super().__init__(name=f"top{k}" if name is None else name)
 
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
         scores, true, weight = inputs.scores(
             self.name, output, target, weight, axis=self.axis, ignore=self.ignore_index
         )

@@ -11,7 +11,7 @@ import numpy as np
 from tapenet.metrics import inputs
 from tapenet.metrics.accuracy import Accuracy, TopK
 from tapenet.metrics.broadcasting import pairing_of
-from tapenet.metrics.metric import Metric
+from tapenet.metrics.metric import Mean, Metric
 from tapenet.metrics.perplexity import Perplexity
 from tapenet.metrics.precision_recall import F1, Precision, Recall
 from tapenet.metrics.ranking import AUC, AveragePrecision
@@ -19,6 +19,8 @@ from tapenet.metrics.regression import MAE, MSE, R2, RMSE
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
     pass
 
 #: What a metric is called in text.
@@ -77,40 +79,29 @@ def _metric(spec: Any) -> Metric[Any]:
     raise TypeError(f"{spec!r} is no metric; give a name, a metric of tn.metrics, or a function of output and target")
 
 
-class _Function(Metric[float]):
+class _Function(Mean):
     """A plain function of a batch, averaged by samples."""
-
-    kept = ("total", "seen")
 
     def __init__(self, function: Callable[[object, object], object]) -> None:
         self.function = function
         super().__init__(name=getattr(function, "__name__", type(function).__name__))
 
-    def reset(self) -> None:
-        self.total = 0.0
-        self.seen = 0
-
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
         if weight is not None:
             raise ValueError(
                 f"{self.name}: a plain function takes no weights; derive from tn.metrics.Metric, whose update does"
             )
-        output, target = _arrays(output), _arrays(target)
-        arrays = isinstance(output, np.ndarray) and isinstance(target, np.ndarray)
-        if arrays and not self.seen and (problem := pairing_of(self.function, output, target)):
+        outputs, targets = _arrays(output), _arrays(target)
+        arrays = isinstance(outputs, np.ndarray) and isinstance(targets, np.ndarray)
+        if arrays and not self.seen and (problem := pairing_of(self.function, outputs, targets)):
             raise ValueError(f"{self.name} {problem}")
-        value = inputs.array(self.function(output, target))
+        value = inputs.array(self.function(outputs, targets))
         if value.size != 1:
             raise ValueError(f"{self.name} gave an array of shape {value.shape}; a metric is one number for a batch")
-        while not isinstance(target, np.ndarray):  # of several, the first
-            target = next(iter(target.values() if isinstance(target, dict) else target))
-        self.total += float(value.reshape(())) * len(target)
-        self.seen += len(target)
-
-    def compute(self) -> float:
-        if not self.seen:
-            raise self._nothing()
-        return self.total / self.seen
+        while not isinstance(targets, np.ndarray):  # of several, the first
+            targets = next(iter(targets.values() if isinstance(targets, dict) else targets))
+        self.total += float(value.reshape(())) * len(targets)
+        self.seen += len(targets)
 
 
 def _arrays(value: object) -> Any:
@@ -202,7 +193,7 @@ class _Whole(Metric[Any]):
         self.targets: list[Array] = []
         self.weights: list[inputs.Floats] = []
 
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
         if self.classes:
             output, target, weight, _ = inputs.classes(
                 self.name, output, target, weight, axis=self.axis, threshold=self.threshold, ignore=self.ignore_index

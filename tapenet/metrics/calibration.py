@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.reliability import reliability
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class Reliability(NamedTuple):
@@ -65,7 +68,7 @@ class CalibrationError(Metric[float]):
     def reset(self) -> None:
         self.said = self.came_true = self.weight = np.zeros(self.bins)
 
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
         scores, true, weight = inputs.scores_or_one(
             self.name, output, target, weight, axis=self.axis, ignore=self.ignore_index
         )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.matrix import matrix
 from tapenet.metrics import inputs
-from tapenet.metrics.metric import Metric
+from tapenet.metrics.of_classes import OfClasses
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 _MOST_CLASSES = 4096
 
 
-class ConfusionMatrix(Metric[Array]):
+class ConfusionMatrix(OfClasses[Array]):
     """How many samples of each class (rows) are predicted to be of each class (columns).
 
     `compute()` gives an array (classes, classes): int64, or float64 if it is normalised or samples had weights. `draw()`
@@ -56,20 +59,15 @@ class ConfusionMatrix(Metric[Array]):
             raise ValueError(f'ConfusionMatrix: normalize is {normalize!r}; give "true", "predicted", "all" or None')
         self.labels = None if labels is None else [str(label) for label in labels]
         self.normalize = normalize
-        self.axis = axis
-        self.threshold = threshold
-        self.ignore_index = ignore_index
-        super().__init__(name=name)
+        super().__init__(axis=axis, threshold=threshold, ignore_index=ignore_index, name=name)
 
     def reset(self) -> None:
         count = 0 if self.labels is None else len(self.labels)
         self.counts = np.zeros((count, count))
         self.weighted = False
 
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        found = inputs.classes(
-            self.name, output, target, weight, axis=self.axis, threshold=self.threshold, ignore=self.ignore_index
-        )
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
+        found = self._classes(output, target, weight)
         predicted, true, w, count = inputs.counted(self.name, found)
         if found.among is None:
             count = max(count, len(self.counts))

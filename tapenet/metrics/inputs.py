@@ -50,9 +50,9 @@ class Classes(NamedTuple):
 
 def classes(
     name: str,
-    output: Any,
-    target: Any,
-    weight: Any = None,
+    output: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
     *,
     axis: int = 1,
     threshold: float | None = None,
@@ -129,7 +129,13 @@ class Scores(NamedTuple):
 
 
 def scores(
-    name: str, output: Any, target: Any, weight: Any = None, *, axis: int = 1, ignore: int | None = None
+    name: str,
+    output: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    ignore: int | None = None,
 ) -> Scores:
     """Scores (N, C, ...) and classes (N, ...) as rows of scores and a class for each, without those to ignore.
 
@@ -157,7 +163,13 @@ def scores(
 
 
 def scores_or_one(
-    name: str, output: Any, target: Any, weight: Any = None, *, axis: int = 1, ignore: int | None = None
+    name: str,
+    output: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    ignore: int | None = None,
 ) -> Scores:
     """As `scores`, or where outputs have one number for each target, these as scores of shape (n,) of class 1 against 0.
 
@@ -286,7 +298,7 @@ def same_shape(name: str, output: Array, target: Array) -> tuple[Array, Array]:
     raise ValueError(f"{name}: output has shape {output.shape}, target {target.shape}; they must agree")
 
 
-def weights(name: str, weight: ArrayLike, shape: tuple[int, ...]) -> Floats | None:
+def weights(name: str, weight: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
     """Weights for a target of this shape, in float64; None stays None."""
     if weight is None:
         return None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from tapenet.typing import StateDict
+from tapenet.typing import Array, StateDict
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 Value = TypeVar("Value", covariant=True)
 
@@ -51,7 +54,7 @@ class Metric(ABC, Generic[Value]):
         """Forget all that was seen."""
 
     @abstractmethod
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
         """See a batch. An error leaves the metric as it was.
 
         Args:
@@ -71,7 +74,7 @@ class Metric(ABC, Generic[Value]):
             RuntimeError: nothing was.
         """
 
-    def __call__(self, output: Any, target: Any, weight: Any = None) -> Value:
+    def __call__(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> Value:
         """The measure of these samples alone; what was seen before stays as it is."""
         alone = self.fresh()
         alone.update(output, target, weight)
@@ -83,7 +86,7 @@ class Metric(ABC, Generic[Value]):
         other.reset()
         return other
 
-    def in_step(self) -> Callable[[object, object], object] | None:
+    def in_step(self) -> Callable[[Array, Array], Array | None] | None:
         """A function of the tensors output and target that sums what `take` takes, as a part of a compiled step, where it
         costs next to nothing; None where the metric has none. It may give None too, for shapes that are not for it.
         """
@@ -118,3 +121,22 @@ class Metric(ABC, Generic[Value]):
             return f"<{self.name}: {self.compute():.4g}>"
         except (RuntimeError, TypeError):
             return f"<{self.name}>"
+
+
+class Mean(Metric[float]):
+    """A mean over all that counts: `update` adds to a total, and to how much was seen."""
+
+    kept = ("total", "seen")
+
+    def reset(self) -> None:
+        self.total = 0.0
+        self.seen = 0.0
+
+    def _add(self, values: Array, weight: Array | None) -> None:
+        self.total += float(values.sum() if weight is None else (values * weight).sum())
+        self.seen += float(values.size if weight is None else weight.sum())
+
+    def compute(self) -> float:
+        if not self.seen:
+            raise self._nothing()
+        return self.total / self.seen

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet.metrics import inputs
-from tapenet.metrics.metric import Metric
+from tapenet.metrics.metric import Mean
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
-class Perplexity(Metric[float]):
+class Perplexity(Mean):
     """exp of the mean cross-entropy: among how many equally probable classes the model would be as unsure. At best 1.
 
     Args:
@@ -26,7 +29,6 @@ class Perplexity(Metric[float]):
     """
 
     name = "perplexity"
-    kept = ("total", "seen")
 
     def __init__(
         self, *, axis: int = 1, from_logits: bool = True, ignore_index: int | None = None, name: str | None = None
@@ -36,11 +38,7 @@ class Perplexity(Metric[float]):
         self.ignore_index = ignore_index
         super().__init__(name=name)
 
-    def reset(self) -> None:
-        self.total = 0.0
-        self.seen = 0.0
-
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
         scores, true, weight = inputs.scores(
             self.name, output, target, weight, axis=self.axis, ignore=self.ignore_index
         )
@@ -51,11 +49,8 @@ class Perplexity(Metric[float]):
             with np.errstate(divide="ignore"):  # what has probability 0 makes the perplexity infinite
                 log = np.log(inputs.probabilities(self.name, scores, from_logits=False))
         losses = -np.take_along_axis(log, true[:, None], 1)[:, 0]
-        self.total += float(losses.sum() if weight is None else losses @ weight)
-        self.seen += float(len(losses) if weight is None else weight.sum())
+        self._add(losses, weight)
 
     def compute(self) -> float:
-        if not self.seen:
-            raise self._nothing()
-        mean = self.total / self.seen
+        mean = super().compute()
         return math.exp(mean) if mean < 709 else math.inf

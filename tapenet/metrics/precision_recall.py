@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tapenet.metrics import inputs
-from tapenet.metrics.metric import Metric
+from tapenet.metrics.of_classes import OfClasses
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 Average = Literal["auto", "binary", "micro", "macro", "weighted"]
 _AVERAGES = ("auto", "binary", "micro", "macro", "weighted")
 
 
-class _Positives(Metric[float]):
+class _Positives(OfClasses[float]):
     """A ratio of counts of each class: predicted and true, predicted, true."""
 
     kept = ("both", "predicted", "true", "occurred")
@@ -32,19 +35,14 @@ class _Positives(Metric[float]):
         if average not in _AVERAGES:
             raise ValueError(f"{type(self).__name__}: average is {average!r}; give one of {', '.join(_AVERAGES)}")
         self.average = average
-        self.axis = axis
-        self.threshold = threshold
-        self.ignore_index = ignore_index
         self.zero_division = zero_division
-        super().__init__(name=name)
+        super().__init__(axis=axis, threshold=threshold, ignore_index=ignore_index, name=name)
 
     def reset(self) -> None:
         self.both = self.predicted = self.true = self.occurred = np.zeros(0)
 
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        found = inputs.classes(
-            self.name, output, target, weight, axis=self.axis, threshold=self.threshold, ignore=self.ignore_index
-        )
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
+        found = self._classes(output, target, weight)
         predicted, true, w, count = inputs.counted(self.name, found)
         right = predicted == true
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class _Ranked(NamedTuple):
@@ -55,7 +58,7 @@ class _Ranking(Metric[float]):
         self.weights: list[inputs.Floats] = []
         self.bins = np.zeros((0, 0, 0))  # of the class or not, class, bin
 
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
         scores, true, weight = inputs.scores_or_one(
             self.name, output, target, weight, axis=self.axis, ignore=self.ignore_index
         )

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet.metrics import inputs
-from tapenet.metrics.metric import Metric
+from tapenet.metrics.metric import Mean, Metric
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
-class _MeanError(Metric[float]):
+class _MeanError(Mean):
     """The mean of a function of the error, over all entries."""
-
-    kept = ("total", "seen")
-
-    def reset(self) -> None:
-        self.total = 0.0
-        self.seen = 0.0
 
     def _of(self, error: inputs.Floats) -> inputs.Floats:
         raise NotImplementedError
 
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
         output, target = inputs.numbers(self.name, output, target)
         weight = inputs.weights(self.name, weight, target.shape)
-        errors = self._of(output - target)
-        self.total += float(errors.sum() if weight is None else (errors * weight).sum())
-        self.seen += float(errors.size if weight is None else weight.sum())
-
-    def compute(self) -> float:
-        if not self.seen:
-            raise self._nothing()
-        return self.total / self.seen
+        self._add(self._of(output - target), weight)
 
 
 class MAE(_MeanError):
@@ -101,7 +91,7 @@ class R2(Metric[float]):
         self.spread = np.zeros(())
         self.errors = np.zeros(())
 
-    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+    def update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> None:
         output, target = inputs.numbers(self.name, output, target)
         if not target.ndim:
             raise ValueError(

@@ -24,14 +24,15 @@ class _Table(Module):
         self,
         num_embeddings: int,
         embedding_dim: int,
-        padding_idx: int | None,
-        max_norm: float | None,
-        norm_type: float,
-        scale_grad_by_freq: bool,
-        sparse: bool,
-        dtype: DTypeLike,
-        rng: np.random.Generator | int | None,
-        weight: Tensor | None,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: np.random.Generator | int | None = None,
+        _weight: Tensor | None = None,
     ) -> None:
         whole(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings = num_embeddings
@@ -48,8 +49,8 @@ class _Table(Module):
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
         self.sparse = sparse
-        if weight is not None:
-            self.weight = weight
+        if _weight is not None:
+            self.weight = _weight
             return
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), float_type(dtype)))
         self.reset_parameters(rng)
@@ -70,7 +71,7 @@ class _Table(Module):
                 f"{cls.__name__}.from_pretrained takes (num_embeddings, embedding_dim), not {weight.shape}"
             )
         # As in PyTorch, the vector at padding_idx stays as it was given.
-        layer: Self = cls(*weight.shape, _weight=weight, **options)  # type: ignore[call-arg]
+        layer: Self = cls(*weight.shape, _weight=weight, **options)
         weight.requires_grad_(not freeze)
         return layer
 
@@ -105,33 +106,6 @@ class Embedding(_Table):
     >>> nn.Embedding(10, 3)([[1, 2], [0, 9]]).shape
     (2, 2, 3)
     """
-
-    def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-        sparse: bool = False,
-        *,
-        dtype: DTypeLike = FLOAT,
-        rng: np.random.Generator | int | None = None,
-        _weight: Tensor | None = None,
-    ) -> None:
-        super().__init__(
-            num_embeddings,
-            embedding_dim,
-            padding_idx,
-            max_norm,
-            norm_type,
-            scale_grad_by_freq,
-            sparse,
-            dtype,
-            rng,
-            _weight,
-        )
 
     @classmethod
     def from_pretrained(
@@ -219,17 +193,9 @@ class EmbeddingBag(_Table):
         _weight: Tensor | None = None,
     ) -> None:
         super().__init__(
-            num_embeddings,
-            embedding_dim,
-            padding_idx,
-            max_norm,
-            norm_type,
-            scale_grad_by_freq,
-            sparse,
-            dtype,
-            rng,
-            _weight,
-        )
+            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse,
+            dtype=dtype, rng=rng, _weight=_weight,
+        )  # fmt: skip
         self.mode = mode
         self.include_last_offset = include_last_offset
 
