@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.derived import array_like, holds_tensors, install_maker, install_reader
+from tapenet.ops.derived import array_like, holds_tensors
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import dtype_of, is_low, meet
+from tapenet.typing import Array
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import DTypeLike
 
 
 @boundary
-def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def tensor(data: object, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
     """Make a tensor from numbers, nested lists, an ndarray or a tensor, copying them.
 
     Args:
@@ -35,33 +36,33 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
     Tensor([1., 2., 3.], dtype=float32)
     """
     made: Tensor
-    if isinstance(data, Tensor) and capturing() is not None:
+    if isinstance(data, Tensor) and _captures():
         made = ops.copy(data.detach())
     elif isinstance(data, (list, tuple)) and holds_tensors(data):
         made = cast("Tensor", array_like(data))
     else:
-        made = _tensor(_array(data, dtype, copy=True))
+        made = around(_array(data, dtype, copy=True))
         return made._require() if requires_grad else made
     made = made if dtype is None else made.astype(dtype, copy=False)
     return made.requires_grad_() if requires_grad else made
 
 
-def asarray(data: Any) -> Tensor:
+def asarray(data: object) -> Tensor:
     """A tensor around the given array without copying it, or the given tensor itself: `tn.asarray` of what holds no lists
     of tensors."""
     return data if isinstance(data, Tensor) else Tensor._of(_array(data, None, copy=False))
 
 
-def _tensor(array: NDArray[Any], shared: bool = False) -> Tensor:
+def around(array: Array, shared: bool = False) -> Tensor:
     """A tensor around an array of numbers, which nobody else has unless it is `shared`."""
     made = Tensor._of(_array(array, None, copy=False))
-    if not shared and capturing() is not None:
+    if not shared and _captures():
         array.flags.writeable = False  # a constant, of which every replay makes a new copy
         made = ops.copy(made)
     return made
 
 
-def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> NDArray[Any]:
+def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> Array:
     if isinstance(data, Tensor):
         data = data._data
     if isinstance(dtype, str):
@@ -75,9 +76,11 @@ def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> NDArray[Any]:
     return array
 
 
-def _read(value: Any) -> NDArray[Any] | None:
-    return value._data if isinstance(value, Tensor) and capturing() is None else None
+def values(tensor: object) -> Array | None:
+    """The array of a tensor; None while a step is captured, as a replay would hold others."""
+    return tensor._data if isinstance(tensor, Tensor) and not _captures() else None
 
 
-install_maker(_tensor)
-install_reader(_read)
+def _captures() -> bool:
+    tape = local.state.tape
+    return tape is not None and tape.captures

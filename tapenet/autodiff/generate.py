@@ -6,6 +6,7 @@ op's arguments may not. For `tn.multiply` it reads about like this:
 
     def __call__(self, x, y):
         state = local.state
+        if not state.fast: return apply(self, (x, y), {})
         x_type = type(x)
         if x_type is Tensor: x_data = x._data; x_node = x._node
         elif x_type in PLAIN: x_data = x; x_node = None
@@ -25,81 +26,57 @@ op's arguments may not. For `tn.multiply` it reads about like this:
     def pull(self, g, grads):                                # a method of MultiplyNode
         x_node = self.x_node
         if x_node is not None: d = rule_x(g, self.y_saved); ...
-
-While a profile is on, an op has the same call once more with clocks, before that one.
 """
 
 from __future__ import annotations
 
+import builtins
+import heapq
 import linecache
 import weakref
-from functools import partial
-from heapq import heappush
-from time import perf_counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff import record
-from tapenet.autodiff.backward import _joint_entry
-from tapenet.autodiff.node import SHAPES, Leaf, Node, Output, Parents, constant, intern_shape, next_number
-from tapenet.autodiff.observe import autocast
-from tapenet.autodiff.observe.profile import facts, size_of
-from tapenet.autodiff.record import PLAIN, STATIC, is_index, is_static, sequence
-from tapenet.autodiff.state import local
-from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.op import Op, install_recorder
+from tapenet.autodiff import gradients, node, record, state
+from tapenet.autodiff.node import Node
+from tapenet.ops import failures, signatures, torch_calls, tracebacks
+from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
-from tapenet.ops.signatures import MISSING, OF_UFUNCS, parameters
-from tapenet.ops.tracebacks import hide
-from tapenet.program.low import INEXACT, LOW, any_low, when_first_met
+from tapenet.program import low
 
-#: Whether calls look for low types. They do once there are any: looking costs a sixth of a small op's call.
+#: What generated code may use, under its name with an underscore.
+_KNOWN = {
+    f"_{name}": value
+    for module in (builtins, heapq, torch_calls, low, node, gradients, state, failures, signatures, tracebacks, record)
+    for name, value in vars(module).items()
+}
+#: The ops that were called, and whether their calls look for low types: they do once there are any, since looking costs a
+#: sixth of a small op's call.
+_prepared: weakref.WeakSet[Op] = weakref.WeakSet()
 _looks_for_low = False
-_specialised: weakref.WeakSet[Op] = weakref.WeakSet()
+
+
+def prepare(op: Op) -> None:
+    """Give an op its own class with a generated `__call__`, and its node class."""
+    _prepared.add(op)
+    op.node_class = node_class = _node_class(op)
+    # On a tape that records everything, and in debug mode, a node says more.
+    op.full_node_class = type("Node", (node_class,), {"__slots__": ("call", "line"), "__module__": Node.__module__})
+    op.__class__ = type("Op", (Op,), {"__call__": _call(op), "__module__": Op.__module__})
 
 
 def _look_for_low() -> None:
     """Have every op's call leave low arrays to the general recorder."""
     global _looks_for_low
     _looks_for_low = True
-    for op in list(_specialised):
-        if op.outputs is not None:
-            _renew_call(op)
+    for op in list(_prepared):
+        own: Any = type(op)  # made for this op alone
+        own.__call__ = _call(op)
 
 
-when_first_met(_look_for_low)
-
-
-def specialise(op: Op) -> None:
-    """Give an op its own class with a generated `__call__`, and its node class."""
-    _specialised.add(op)
-    op.node_class = node_class = _node_class(op)
-    # On a tape that records everything, and in debug mode, a node says more.
-    op.full_node_class = type("Node", (node_class,), {"__slots__": ("call", "line"), "__module__": Node.__module__})
-    call = _general_call if op.outputs is None else _fast_call(op)
-    op.__class__ = type("Op", (Op,), {"__call__": call, "__module__": Op.__module__})
-
-
-def _renew_call(op: Op, timed: bool = False) -> None:
-    own: Any = type(op)  # made by `specialise` for this op alone
-    own.__call__ = _fast_call(op, timed)
-
-
-def _general_call(self: Op, *args: Any, **kwargs: Any) -> Any:
-    try:
-        if not kwargs.keys() <= {a.name for a in self.arguments}:
-            return _further(self)(*args, **kwargs)
-        return record.apply(self, args, kwargs)
-    except Exception as error:
-        hide(error)
-        raise
-
-
-def _first_timed(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call an op while a profile is on for the first time: give it a call that tells the profile."""
-    _renew_call(op, timed=True)
-    return op(*args, **kwargs)
+low.when_first_met(_look_for_low)
 
 
 def _node_class(op: Op) -> type[Node]:
@@ -122,6 +99,7 @@ def _node_class(op: Op) -> type[Node]:
             "option_names": op.options,
             "saved_slots": tuple(f"{n}_saved" for n in saved),
             "pull": _compile(op, "pull", _pull_lines(op, saved)),
+            "save": classmethod(_save),
         },
     )
 
@@ -130,290 +108,179 @@ def _ever_saved(op: Op, name: str) -> bool:
     return any(name in needs for needs in op.needs.values()) or (op.reference is not None and name in op.inputs)
 
 
-def _compile(op: Op, function: str, lines: list[str]) -> Any:
-    if function == "__call__":
-        head, *body = lines
-        body = ["    " + line for line in body]
-        lines = [head, "    try:", *body, "    except _Exception as _error:", "        _hide(_error)", "        raise"]
+def _save(kind: Any, node: Node, *values: object) -> None:
+    """Have a node save what its rules need; for the general recorder, by the lines that the op's call has for it."""
+    op = kind.op
+    names = [_raw(op, a.name) for a in op.arguments]
+    names += [*(f"_node_{n}" for n in op.differentiable), "_out", *(f"_made_{r}" for r in op.residuals)]
+    lines = [f"def save(_node, {', '.join(names)}):", *("    " + line for line in _save_lines(op)), "    return None"]
+    op.node_class.save = staticmethod(_compile(op, "save", lines))
+    op.node_class.save(node, *values)
+
+
+def _compile(op: Op, function: str, lines: list[str]) -> Callable[..., Any]:
     text = "\n".join(lines)
     name = op.name if op.name.isprintable() else ascii(op.name)[1:-1]  # Python takes no NUL here
     filename = f"<op {op.__module__}.{name} {function}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = {
-        "_PLAIN": PLAIN,
-        "_Exception": Exception,
-        "_INEXACT": INEXACT,
-        "_LOW": LOW,
-        "_any_low": any_low,
-        "_Leaf": Leaf,
-        "_Parents": Parents,
-        "_SHAPES": SHAPES,
-        "_STATIC": STATIC,
-        "_Tensor": Tensor,
-        "_apply": record.apply,
-        "_clock": perf_counter,
-        "_constant": constant,
-        "_entry": _joint_entry,
-        "_explain": record.explain,
-        "_first_timed": _first_timed,
-        "_check": op.check,
-        "_forward": op.eager,
-        "_heappush": heappush,
-        "_hide": hide,
-        "_int": int,
-        "_len": len,
-        "_intern_shape": intern_shape,
-        "_is_index": is_index,
-        "_is_static": is_static,
-        "_local": local,
-        "_missing": MISSING,
-        "_ndarray": np.ndarray,
-        "_next_number": next_number,
-        "_Output": Output,
-        "_sequence": sequence,
-        "_node_class": getattr(op, "node_class", None),
-        "_shape_of": record._shapes,
-        "_size_of": size_of,
-        "_type": type,
-        "_dtype_of": record._dtypes,
-        "_split": record._split,
-        "_tuple": tuple,
-        "_wrap": record._wrap,
-        "_joint": op.eager_rules.get(""),
-        "_further": _further(op) if function == "__call__" else None,
-    }
-    namespace |= {f"_rule_{n}": rule for n, rule in op.eager_rules.items() if n}
+    own = {"_check": op.check, "_forward": op.eager, "_joint": op.eager_rules.get(""), "_node_class": op.node_class}
+    namespace = _KNOWN | own | {f"_rule_{n}": rule for n, rule in op.eager_rules.items() if n}
     namespace |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
     exec(compile(text, filename, "exec"), namespace)
-    made = namespace[function]
-    if function == "__call__":
-        made.__qualname__ = op.name  # what Python calls it where the arguments do not fit
+    made: Callable[..., Any] = namespace[function]
     return made
 
 
 # -- the call ----------------------------------------------------------------------------------------------------
 
 
-def _signature(op: Op) -> str:
-    parts = ["self"]
-    starred = False
-    for a in op.arguments:
-        if a.keyword_only and not starred:
-            parts.append("*")
-            starred = True
-        # A required one may come under another name; what is left out in the end is found by the general recorder.
-        parts.append(f"{a.name}={'_missing' if a.required else f'_default_{a.name}'}")
-    parts.append("**_more")  # an empty dict costs less than a fiftieth of a small op
-    return ", ".join(parts)
+def _raw(op: Op, name: str) -> str:
+    """What the array of an argument is called, or an option."""
+    return f"_data_{name}" if name in op.inputs else name
 
 
-def _further(op: Op) -> Any:
-    """What answers a call with options beside the op's own."""
-    more: Any = op.more
-    low = more is not None and _looks_for_low
-    answer = (lambda *args, **kwargs: autocast.widely(more, args, kwargs)) if low else more
-    return partial(record.further, op, answer, _known(op))
-
-
-def _known(op: Op) -> tuple[str, ...] | None:
-    """The names of the arguments of an op and of what answers further options; None where that takes any."""
-    own = [a.name for a in op.arguments]
-    if isinstance(op.more, np.ufunc):
-        return (*own, *OF_UFUNCS)
-    more = () if op.more is None else parameters(op.more)
-    if more is None or any(p.kind is p.VAR_KEYWORD for p in more):
-        return None
-    return tuple(dict.fromkeys([*own, *(p.name for p in more)]))
-
-
-def _fast_call(op: Op, timed: bool = False) -> Any:
-    """An op's call. Where `timed`, it first has the same with clocks, for use while a profile is on: a function of its
-    own for that would cost as much as the clocks."""
+def _call(op: Op) -> Callable[..., Any]:
+    """An op's call, left to the general recorder where an argument is not plain or a layer is on."""
     positional = [a.name for a in op.arguments if not a.keyword_only]
     keyword = [a.name for a in op.arguments if a.keyword_only]
-    args = "(" + "".join(f"{n}, " for n in positional) + ")"
-    kwargs = "{" + ", ".join(f"'{n}': {n}" for n in keyword) + "}"
-    general = f"return _apply(self, {args}, {kwargs})"
-    lines = [f"def __call__({_signature(op)}):"]
-    given = [*positional, *(f"{n}={n}" for n in keyword), "**_more"]
-    lines.append(f"    if _more: return _further({', '.join(given)})")
-    lines += ["    _state = _local.state", "    if not _state.fast:"]
-    if op.outputs != 1:  # timed by the general recorder
-        return _compile(op, "__call__", [*lines, f"        {general}", *_several(op, general)])
-    if timed:
-        lines += ["        _log = _state.timed", f"        if _log is None: {general}"]
-        lines += ["    " + line for line in _body(op, general, timed=True)]
-    else:
-        lines += [f"        if _state.timed is None: {general}", f"        return _first_timed(self, {args}, {kwargs})"]
-    return _compile(op, "__call__", lines + _body(op, general))
-
-
-def _passed(op: Op) -> str:
-    """The arguments of the forward, as a call has them."""
-    return ", ".join(
-        ("" if not a.keyword_only else f"{a.name}=") + ("_data_" if a.name in op.inputs else "") + a.name
-        for a in op.arguments
+    # A required one may come under another name; what is left out in the end is found by the general recorder.
+    defaults = {a.name: "_MISSING" if a.required else f"_default_{a.name}" for a in op.arguments}
+    names = [*positional, *(["*"] if keyword else []), *keyword]
+    signature = ["self", *(f"{n}={defaults[n]}" if n != "*" else n for n in names), "**_more"]
+    given = ", ".join([*positional, *(f"{n}={n}" for n in keyword), "**_more"])
+    options = ", ".join(f"'{n}': {n}" for n in keyword)
+    general = f"return _apply(self, ({''.join(f'{n}, ' for n in positional)}), {{{options}}})"
+    lines = [f"if _more: return _with_options(self, {given})", "_state = _local.state"]
+    lines += [general] if op.outputs is None else [f"if not _state.fast: {general}", *_body(op, general)]
+    made = _compile(
+        op,
+        "__call__",
+        [
+            # an empty dict costs less than a fiftieth of a small op
+            f"def __call__({', '.join(signature)}):",
+            "    try:",
+            *("        " + line for line in lines),
+            "    except _Exception as _error:",
+            "        _hide(_error)",
+            "        raise",
+        ],
     )
+    made.__qualname__ = op.name  # what Python calls it where the arguments do not fit
+    return made
 
 
-def _check_lines(op: Op) -> list[str]:
-    if op.check is None:
-        return []
-    return [f"        _check({', '.join(('_data_' if n in op.inputs else '') + n for n in op.check_needs)})"]
-
-
-def _values(op: Op) -> str:
-    """All arguments, as a tuple."""
-    return "(" + "".join(f"_data_{a.name}, " if a.name in op.inputs else f"{a.name}, " for a in op.arguments) + ")"
-
-
-def _unwrapped(op: Op, general: str, timed: bool = False) -> list[str]:
-    """The lines that take arrays and nodes out of tensors, and leave to the general recorder what is not plain; while a
-    profile is on sequences are not."""
+def _unwrapped(op: Op, general: str) -> list[str]:
+    """The lines that take arrays and nodes out of tensors, and leave to the general recorder what is not plain."""
     lines = []
     for n in op.inputs:
-        node = f"; _node_{n} = {n}._node" if n in op.differentiable else ""
-        none = f"; _node_{n} = None" if n in op.differentiable else ""
+        flows = n in op.differentiable
         lines += [
-            f"    _type_{n} = _type({n})",
-            f"    if _type_{n} is _Tensor:",
-            f"        _data_{n} = {n}._data{node}",
-            *([f"        if _data_{n}.dtype.char in _LOW: {general}"] if _looks_for_low else []),
-            f"    elif _type_{n} in _PLAIN: _data_{n} = {n}{none}",
+            f"_type_{n} = _type({n})",
+            f"if _type_{n} is _Tensor:",
+            f"    _data_{n} = {n}._data{f'; _node_{n} = {n}._node' if flows else ''}",
+            *([f"    if _data_{n}.dtype.char in _LOW: {general}"] if _looks_for_low else []),
+            # the general recorder says so where a derivative of higher order is lost
+            *([] if flows or is_own(op) else [f"    if _state.rule is not None and {n}._node is not None: {general}"]),
+            f"elif _type_{n} in _PLAIN: _data_{n} = {n}{f'; _node_{n} = None' if flows else ''}",
         ]
-        if n not in op.differentiable:
-            if not is_own(op):  # the general recorder says so where a derivative of higher order is lost
-                lines.insert(-1, f"        if _state.rule is not None and {n}._node is not None: {general}")
-            lines += [f"    elif _is_index({n}): _data_{n} = {n}", f"    else: {general}"]
-        elif timed or n not in op.sequences:
-            lines.append(f"    else: {general}")
+        if not flows:
+            lines += [f"elif _is_index({n}): _data_{n} = {n}", f"else: {general}"]
+        elif n not in op.sequences:
+            lines.append(f"else: {general}")
         else:
+            low = f" or _any_low(_data_{n})" if _looks_for_low else ""
             lines += [
-                "    else:",
-                f"        _type_{n}, _data_{n}, _node_{n} = _sequence({n})",
-                f"        if _type_{n} is None{f' or _any_low(_data_{n})' if _looks_for_low else ''}: {general}",
+                "else:",
+                f"    _type_{n}, _data_{n}, _node_{n} = _sequence({n})",
+                f"    if _type_{n} is None{low}: {general}",
             ]
-    if op.options:
-        lines += [f"    if _type({n}) not in _STATIC and not _is_static({n}): {general}" for n in op.options]
-    return lines
+    return lines + [f"if _type({n}) not in _STATIC and not _is_static({n}): {general}" for n in op.options]
 
 
-def _no_tensors(op: Op) -> str:
-    return " and ".join(f"_type_{n} is not _Tensor" for n in op.inputs) or "True"
-
-
-def _wanted(op: Op) -> str:
-    return " or ".join(f"_node_{n} is not None" for n in op.differentiable)
-
-
-def _several(op: Op, general: str) -> list[str]:
-    """The lines of the call of an op with a fixed number of outputs above one."""
+def _body(op: Op, general: str) -> list[str]:
+    """The lines of the call of an op with a fixed number of outputs."""
     assert op.outputs is not None
-    numbers = range(op.outputs)
-    outs = [f"_out_{i}" for i in numbers]
-    names = [*outs, *(f"_made_{r}" for r in op.residuals)]
-    tensors = ", ".join(f"_result_{i}" for i in numbers)
-    lines = [
-        *_unwrapped(op, general),
-        "    try:",
-        *_check_lines(op),
-        f"        _all = _forward({_passed(op)})",
-        f"        if _type(_all) is not _tuple or _len(_all) != {len(names)}: _all = _split(self, _all)",
-        f"        {', '.join(names)} = _all",
-        "    except _Exception as _error:",
-        f"        _explain(self, {_values(op)}, _error)",
-        f"    if {_no_tensors(op)}: return self.several(({', '.join(outs)}))",
-    ]
-    for i in numbers:
-        lines += [
-            f"    if _type(_out_{i}) is not _ndarray: _out_{i} = _wrap(self, _out_{i})",
-            f"    _result_{i} = _Tensor()",
-            f"    _result_{i}._data = _out_{i}",
-            f"    _result_{i}._node = None",
-        ]
-    flowing = [i for i in numbers if i not in op.nondiff_outputs]
-    if op.differentiable and flowing:
-        floats = " or ".join(f"_out_{i}.dtype.char in _INEXACT" for i in flowing)
-        lines += [
-            f"    if _state.grad and ({_wanted(op)}) and ({floats}):",
-            "        _node = _node_class()",
-            "        _node.number = _next_number()",
-            "        _node.scope = _state.scope",
-            f"        _node.shape = _intern_shape(({', '.join(f'{o}.shape' for o in outs)}))",
-            f"        _node.dtype = _intern_shape(({', '.join(f'{o}.dtype' for o in outs)}))",
-            "        _node.released = None",
-            f"        _out = ({', '.join(outs)})",
-            *("        " + line for line in _save_lines(op)),
-            *(
-                f"        if _out_{i}.dtype.char in _INEXACT: _result_{i}._node = _Output(_node, {i}, _out_{i})"
-                for i in flowing
-            ),
-        ]
-    return [*lines, f"    return self.several(({tensors}))"]
-
-
-def _body(op: Op, general: str, timed: bool = False) -> list[str]:
-    """The lines of an op's call, which are left to the `general` recorder where an argument is not plain."""
-    passed = _passed(op)
-    lines = _unwrapped(op, general, timed)
-    lines += ["    try:", *_check_lines(op)]
-    if timed:
-        lines += ["        _start = _clock()", f"        _out = _forward({passed})", "        _stop = _clock()"]
+    one = op.outputs == 1
+    ends = [""] if one else [f"_{i}" for i in range(op.outputs)]
+    ufunc = isinstance(op.forward, np.ufunc)
+    gives = [*("_out" + end for end in ends), *(f"_made_{r}" for r in op.residuals)]
+    passed = ", ".join((f"{a.name}=" if a.keyword_only else "") + _raw(op, a.name) for a in op.arguments)
+    returned = "_result" if one else f"self.several(({', '.join('_result' + end for end in ends)}))"
+    raw = "_out" if one else f"self.several(({', '.join('_out' + end for end in ends)}))"
+    lines = [*_unwrapped(op, general), "try:"]
+    if op.check is not None:
+        lines.append(f"    _check({', '.join(_raw(op, n) for n in op.check_needs)})")
+    if gives == ["_out"]:
+        lines.append(f"    _out = _forward({passed})")
+        lines += [] if ufunc else ["    if _type(_out) is _tuple: _split(self, _out)"]
     else:
-        lines += [f"        _out = _forward({passed})"]
-    if op.residuals or not isinstance(op.forward, np.ufunc):
-        if op.residuals:
-            lines += ["        " + ", ".join(["_out", *(f"_made_{r}" for r in op.residuals)]) + " = _split(self, _out)"]
-        else:
-            lines += ["        if _type(_out) is _tuple: _split(self, _out)"]
-    lines += [
-        "    except _Exception as _error:",
-        f"        _explain(self, {_values(op)}, _error)",
-        f"    if {_no_tensors(op)}: return _out",
-    ]
-    lines += [
-        "    if _type(_out) is not _ndarray: _out = _wrap(self, _out)",
-        "    _result = _Tensor()",
-        "    _result._data = _out",
-    ]
-    unrecorded = ["    _result._node = None", *(_entry_lines(op, node=False) if timed else ()), "    return _result"]
-    if not op.differentiable:
-        given = " or ".join(f"_type_{n} is _Tensor and {n}._node is not None" for n in op.inputs)
-        return lines + ([f"    if _state.grad and ({given}): _state.ended = self"] if given else []) + unrecorded
-    lines += [
-        f"    if _state.grad and {'_state.rule is None and ' if op.flat else ''}({_wanted(op)}):",
-        "        _dtype = _out.dtype",
-    ]
-    if not isinstance(op.forward, np.ufunc):
         lines += [
-            "        if _dtype.char not in _INEXACT:",
-            "            _state.ended = self",
-            *("        " + line for line in unrecorded),
+            f"    _all = _forward({passed})",
+            f"    if _type(_all) is not _tuple or _len(_all) != {len(gives)}: _all = _split(self, _all)",
+            f"    {', '.join(gives)} = _all",
         ]
     lines += [
-        "        _result._node = _node = _node_class()",
-        "        _node.number = _next_number()",
-        "        _node.scope = _state.scope",
-        *_shape_lines(op),
-        "        _node.dtype = _dtype",
-        "        _node.released = None",
+        "except _Exception as _error:",
+        f"    _explain(self, ({''.join(_raw(op, a.name) + ', ' for a in op.arguments)}), _error, _where())",
+        f"if {' and '.join(f'_type_{n} is not _Tensor' for n in op.inputs) or 'True'}: return {raw}",
     ]
-    lines += ["        " + line for line in _save_lines(op)]
-    if timed:
-        lines += ["    " + line for line in _entry_lines(op, node=True)]
-    return [*lines, "        return _result", *unrecorded]
+    for end in ends:
+        lines += [
+            f"if _type(_out{end}) is not _ndarray: _out{end} = _wrap(self, _out{end})",
+            f"_result{end} = _Tensor()",
+            f"_result{end}._data = _out{end}",
+            *([] if one else [f"_result{end}._node = None"]),
+        ]
+    flowing = [end for i, end in enumerate(ends) if i not in op.nondiff_outputs]
+    if op.differentiable and flowing:
+        wanted = " or ".join(f"_node_{n} is not None" for n in op.differentiable)
+        lines.append(f"if _state.grad and {'_state.rule is None and ' if op.flat else ''}({wanted}):")
+        made = _node_lines(op, ends)
+        made += ["_result._node = _node", "return _result"] if one else [
+            f"if _out{end}.dtype.char in _INEXACT: _result{end}._node = _Output(_node, {end[1:]}, _out{end})"
+            for end in flowing
+        ]  # fmt: skip
+        if ufunc:
+            lines += ["    " + line for line in made]
+        else:
+            floats = " or ".join(f"_out{end}.dtype.char in _INEXACT" for end in flowing)
+            lines += [f"    if {floats}:", *("        " + line for line in made), "    else: _state.ended = self"]
+    elif op.inputs:
+        given = " or ".join(f"_type_{n} is _Tensor and {n}._node is not None" for n in op.inputs)
+        lines.append(f"if _state.grad and ({given}): _state.ended = self")
+    return [*lines, *(["_result._node = None"] if one else []), f"return {returned}"]
 
 
-def _shape_lines(op: Op) -> list[str]:
-    if isinstance(op.forward, np.ufunc) and op.differentiable == op.inputs and len(op.inputs) == 1:
-        return [f"        _node.shape = _node_{op.inputs[0]}.shape"]  # the tuple its parent has
+def _node_lines(op: Op, ends: list[str]) -> list[str]:
+    """The lines that make the node of a call."""
+    outs = ["_out" + end for end in ends]
+    if len(outs) > 1:
+        shape = [
+            f"_out = ({', '.join(outs)})",
+            f"_node.shape = _intern_shape(({', '.join(f'{o}.shape' for o in outs)}))",
+            f"_node.dtype = _intern_shape(({', '.join(f'{o}.dtype' for o in outs)}))",
+        ]
+    elif isinstance(op.forward, np.ufunc) and op.differentiable == op.inputs and len(op.inputs) == 1:
+        shape = [f"_node.shape = _node_{op.inputs[0]}.shape", "_node.dtype = _out.dtype"]  # the tuple its parent has
+    else:
+        shape = [
+            "_shape = _out.shape",
+            "_node.shape = _SHAPES.get(_shape) or _intern_shape(_shape)",
+            "_node.dtype = _out.dtype",
+        ]
     return [
-        "        _shape = _out.shape",
-        "        _node.shape = _SHAPES.get(_shape) or _intern_shape(_shape)",
+        "_node = _node_class()",
+        "_node.number = _next_number()",
+        "_node.scope = _state.scope",
+        *shape,
+        "_node.released = None",
+        *_save_lines(op),
     ]
 
 
 def _save_lines(op: Op) -> list[str]:
+    """The lines by which a node saves what its rules need."""
+
     def stores(needs: tuple[str, ...]) -> list[str]:
         found = []
         for need in needs:
@@ -447,35 +314,12 @@ def _save_lines(op: Op) -> list[str]:
     return lines
 
 
-def _entry_lines(op: Op, node: bool) -> list[str]:
-    """Tell the profile that is on what ran, in the form that `Timing` describes."""
-    shapes = {name for kind, name in facts(op) if kind == "shape"}
-    found = []
-    for kind, name in facts(op):
-        if kind == "option":
-            text = "{0}"
-        elif not node:
-            text = "_constant(_data_{0})" if kind == "source" and name in shapes else "None"
-        elif kind == "bytes":
-            text = "_size_of(_made_{0})"
-        elif kind == "shape":
-            text = "None if _node_{0} is None else _node_{0}.shape"
-        elif name not in op.differentiable:
-            text = "_node.{0}_const"
-        elif len(op.differentiable) == 1:
-            text = "_node_{0}.number"
-        else:
-            text = "_node_{0}.number if _node_{0} is not None else 0.0 if _type_{0} is _int else _node.{0}_const"
-        found.append(text.format(name))
-    head = "_node.number, _node.scope, _node.shape, _dtype" if node else "None, _state.scope, _out.shape, _out.dtype"
-    # A third quicker than a call of `extend`.
-    return [f"    _log += (self, {', '.join([head, '_stop - _start', *found])})"]
-
-
 # -- the node ----------------------------------------------------------------------------------------------------
 
 
 def _pull_lines(op: Op, saved: list[str]) -> list[str]:
+    """The lines that run an op's rules."""
+
     def value(need: str) -> str:
         if need in ("g", "wanted"):
             return need
@@ -487,21 +331,18 @@ def _pull_lines(op: Op, saved: list[str]) -> list[str]:
     if op.outputs != 1:
         lines.append("    g = grads.fill(self, g)")
     if op.joint is not None:
-        names = repr(op.differentiable)
         lines += [
-            f"    wanted = frozenset([n for n in {names} if grads.wants(getattr(self, n + '_node'))])",
+            f"    wanted = grads.wanted(self, {op.differentiable!r})",
             f"    found = _joint({', '.join(value(k) for k in op.needs[''])})",
         ]
     for n in op.differentiable:
+        rule = f"_joint_entry(self, found, '{n}')"
+        if op.joint is None:
+            rule = f"_rule_{n}({', '.join(value(k) for k in op.needs[n])})"
         lines += [
             f"    parent = self.{n}_node",
             "    if parent is not None and (only is None or grads.wants(parent)):",
-        ]
-        if op.joint is not None:
-            lines.append(f"        d = _entry(self, found, '{n}')")
-        else:
-            lines.append(f"        d = _rule_{n}({', '.join(value(k) for k in op.needs[n])})")
-        lines += [
+            f"        d = {rule}",
             "        if type(d) is _ndarray and d.shape == parent.shape and d.dtype is parent.dtype"
             " and parent not in grads:",
             "            grads[parent] = d",
@@ -512,6 +353,3 @@ def _pull_lines(op: Op, saved: list[str]) -> list[str]:
     if saved:
         lines.append("        " + " = ".join(f"self.{n}_saved" for n in saved) + " = None")
     return lines
-
-
-install_recorder(specialise)

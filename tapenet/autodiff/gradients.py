@@ -4,96 +4,22 @@ the leaves' `.grad`.
 
 from __future__ import annotations
 
-import math
 import sys
 import threading
 from heapq import heappush
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.node import Leaf, Node, Parents
-from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.node import BaseTensor, Leaf, Node, Parents
 from tapenet.autodiff.state import enable_grad, local
+from tapenet.ops.indexing import row_sparse
 from tapenet.ops.indexing.items import scatter_add, scatter_sum
-from tapenet.ops.indexing.sparse_rows import gathered
+from tapenet.ops.indexing.row_sparse import RowParts
 from tapenet.ops.op import FLAT, Scatter
 from tapenet.ops.shapes.reshaping import copy, unbroadcast
 from tapenet.program.low import WIDE, is_low, widened
-
-if TYPE_CHECKING:
-    from tapenet.autodiff.tensor import Tensor
-
-
-#: A table has at least so many numbers, and so many times those of the rows that were read.
-LARGE, SPARSE = 1 << 16, 4
-
-
-def fits_rows(node: Node, part: Scatter) -> bool:
-    """Whether a gradient is worth keeping by rows."""
-    index = part.index
-    if type(node) is not Leaf or type(index) is not np.ndarray or index.dtype.kind not in "iu" or len(node.shape) < 2:
-        return False
-    size = math.prod(node.shape)
-    row = size // max(node.shape[0], 1)
-    return (
-        node.dtype.char in "fd"
-        and size >= LARGE
-        and index.size * row * SPARSE <= size
-        and part.g.shape == (*index.shape, *node.shape[1:])
-    )
-
-
-class RowSparse(NamedTuple):
-    """The gradient of a table: the rows that have one, each once, and it as (rows, width)."""
-
-    shape: tuple[int, ...]
-    rows: Any
-    values: Any
-
-    def dense(self) -> Any:
-        """It as an array of the table's shape."""
-        found = np.zeros(self.shape, self.values.dtype)
-        found.reshape(self.shape[0], -1)[self.rows] = self.values
-        return found
-
-    def add_to(self, array: Any) -> None:
-        """Add it to an array of the table's shape, in place."""
-        array[self.rows] += self.values.reshape(-1, *self.shape[1:])
-
-    def joined(self, other: RowSparse) -> RowSparse:
-        """The sum with another gradient of the same table."""
-        rows, values = (np.concatenate(pair) for pair in zip(self[1:], other[1:], strict=True))
-        return RowSparse(self.shape, *gathered(rows, values, self.shape[0]))
-
-
-class RowParts:
-    """What came to a leaf in a pass so far, lookup by lookup."""
-
-    __slots__ = ("node", "parts")
-
-    def __init__(self, node: Node, part: Scatter) -> None:
-        self.node = node
-        self.parts = [part]
-
-    def dense(self) -> Any:
-        """All of it as a new array."""
-        found = np.zeros(self.node.shape, self.node.dtype)
-        for part in self.parts:
-            part.add_to(found)
-        return found
-
-    def total(self) -> RowSparse:
-        """All of it by rows, in arrays of its own."""
-        shape = self.node.shape
-        indices = [part.index.reshape(-1) for part in self.parts]
-        width = math.prod(shape[1:])
-        values = [part.g.reshape(len(i), width) for part, i in zip(self.parts, indices, strict=True)]
-        if len(self.parts) > 1:
-            indices, values = [np.concatenate(indices)], [np.concatenate(values)]
-        dtype = self.node.dtype
-        return RowSparse(shape, *gathered(indices[0], values[0].astype(dtype, copy=False), shape[0]))
-
+from tapenet.typing import Array, Shape
 
 ndarray = np.ndarray
 
@@ -133,11 +59,15 @@ class Gradients(dict[Node, Any]):
     driver takes the latest node next: all that depend on it have been there before.
     """
 
-    __slots__ = ("by_rows", "flat", "on_tensors", "only", "owned", "pending", "site", "tensor")
+    __slots__ = ("by_rows", "explained", "flat", "on_tensors", "only", "owned", "pending", "roots", "site", "tensor")
 
     def __init__(
-        self, tensor: type[Tensor], on_tensors: bool, site: tuple[str, int] | None, only: set[Node] | None
+        self, tensor: type[BaseTensor], on_tensors: bool, site: tuple[str, int] | None, only: set[Node] | None
     ) -> None:
+        #: The nodes that the pass began from.
+        self.roots: tuple[Node, ...] = ()
+        #: Whether an error that ends the pass says all that a note could.
+        self.explained = False
         #: Whether the gradients of large tables may be kept by rows.
         self.by_rows = False
         self.tensor = tensor
@@ -207,16 +137,14 @@ class Gradients(dict[Node, Any]):
             Scatter(d.index, widened(d.g)).add_to(dense)
             d = dense
         d = settle(node, name, parent, d)
-        if self.on_tensors and type(d) is not self.tensor:
-            d = self.tensor._of(np.asarray(d))  # a rule's constant
-        self.add(parent, d)
+        self.add(parent, self.as_tensor(d) if self.on_tensors else d)
 
     def _scatter(self, parent: Node, d: Scatter) -> None:
         buffer = self.get(parent)
         if self.by_rows and (buffer is None or type(buffer) is RowParts):
-            if fits_rows(parent, d):
+            if type(parent) is Leaf and row_sparse.fits(parent.shape, parent.dtype, d):
                 if buffer is None:
-                    self.first(parent, RowParts(parent, d))
+                    self.first(parent, RowParts(parent.shape, parent.dtype, d))
                 else:
                     buffer.parts.append(d)
                 return
@@ -248,6 +176,12 @@ class Gradients(dict[Node, Any]):
         have.values.append(d.g.real if d.g.dtype.kind == "c" and parent.dtype.kind == "f" else d.g)
         have.indices.append(d.index)
 
+    def as_tensor(self, g: Any) -> Any:
+        """A gradient where rules run on tensors: of what was read the whole, of a rule's constant a tensor."""
+        if type(g) is Reads:
+            return g.total()
+        return self.tensor._of(g) if type(g) is ndarray else g
+
     def put_output(self, source: Node, index: int, g: Any) -> None:
         """Add the gradient of one output of an op with several."""
         gs = self.get(source)
@@ -265,6 +199,10 @@ class Gradients(dict[Node, Any]):
             None if i in node.op.nondiff_outputs else (np.zeros(node.shape[i], node.dtype[i]) if g is None else g)
             for i, g in enumerate(gs)
         )
+
+    def wanted(self, node: Node, names: tuple[str, ...]) -> frozenset[str]:
+        """The inputs of a node by which a gradient is needed."""
+        return frozenset([n for n in names if self.wants(getattr(node, n + "_node"))])
 
     def wants(self, parent: Any) -> bool:
         """Whether a parent slot holds a node whose gradient is needed."""
@@ -316,7 +254,7 @@ def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
     return d
 
 
-def stretch(d: Any, shape: tuple[int, ...]) -> Any:
+def stretch(d: Any, shape: Shape) -> Array:
     """`np.broadcast_to` at a tenth of its cost: a read-only view that repeats `d` by strides of 0."""
     d = np.asarray(d)
     if not d.flags.c_contiguous:  # not to be had as one run of bytes
@@ -328,10 +266,21 @@ def stretch(d: Any, shape: tuple[int, ...]) -> Any:
     return view
 
 
-def _broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+def _broadcasts_to(shape: Shape, target: Shape) -> bool:
     if len(shape) > len(target):
         return False
     return all(a == b or a == 1 for a, b in zip(shape[::-1], target[::-1], strict=False))
+
+
+def joint_entry(node: Node, found: Any, name: str) -> Any:
+    """What a joint rule gave for an input."""
+    try:
+        return found[name]
+    except (KeyError, TypeError, IndexError):
+        raise GradientError(
+            f"the joint rule of op {node.name!r} gave no gradient for {name!r}, which was wanted; it returns a dict "
+            "with an entry for every wanted input"
+        ) from None
 
 
 def rule_words(node: Node, name: str) -> str:
@@ -344,7 +293,7 @@ def rule_words(node: Node, name: str) -> str:
 _grad_lock = threading.Lock()
 
 
-def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[Tensor]) -> None:
+def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> None:
     """Add gradients to the leaves' `.grad`, all of them or, if the pass raised before, none.
 
     A leaf keeps an array that belongs to nobody else, and copies any other: nothing may change behind its gradient.
@@ -355,46 +304,42 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[Tensor]) -> None
     with _grad_lock:
         while leaves:
             leaf, g = leaves.pop()
-            if tape is not None and not tape.captures:
+            if tape is not None:
                 tape.sets_grad(leaf, adds=True)
             before = leaf.grad
+            recorded = before is not None and (before._node is not None or before._trace is not None)
             if type(g) is RowParts:
-                found = g.total()
-                if before is not None and before._rows is None and before._node is None and before._trace is None:
-                    found.add_to(before._data)
-                elif before is None or before._rows is not None:
-                    kept = leaf.grad = tensor()
-                    kept._rows = found if before is None else before._rows.joined(found)
+                rows = g.total()
+                if before is None or before._rows is not None:
+                    leaf.grad = kept = tensor()
+                    kept._rows = rows if before is None else before._rows.joined(rows)
                     kept._node = None
+                elif recorded:
+                    leaf.grad = before + rows.dense()
                 else:
-                    leaf.grad = before + found.dense()
+                    rows.add_to(before._data)
                 continue
             if leaf.dtype.kind == "c":
                 g = conj_cotangent(g)
             if type(g) is tensor:
-                capture = capturing()
-                if capture is not None:
-                    capture.sets_grad(leaf, adds=True)
                 with enable_grad():
                     if before is not None:
-                        kept = before + g
+                        leaf.grad = before + g
                     else:
                         data = g._data
-                        own = count(g) <= _ONE_OWNER and count(data) <= _ONE_OWNER + 1 and _whole(data)
-                        kept = g if own else copy(g)
+                        own = count(g) <= _ONE_OWNER and count(data) <= _ONE_OWNER + 1 and _owns_memory(data)
+                        leaf.grad = g if own else copy(g)
             elif before is None:
-                kept = tensor()
-                kept._data = g if count(g) <= _ONE_OWNER and _whole(g) else np.array(g)
+                leaf.grad = kept = tensor()
+                kept._data = g if count(g) <= _ONE_OWNER and _owns_memory(g) else np.array(g)
                 kept._node = None
-            elif before._node is None and before._trace is None:
-                before._data += g
-                continue
+            elif recorded:
+                leaf.grad = before + g
             else:
-                kept = before + g
-            leaf.grad = kept
+                before._data += g
 
 
-def _whole(g: Any) -> bool:
+def _owns_memory(g: Any) -> bool:
     """Whether an array with one owner is all there is of its memory: no view, or one whose base is nobody else's."""
     if type(g) is not ndarray or not g.flags.writeable:
         return False

@@ -9,15 +9,12 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from tapenet.ops.op import Op
-
-if TYPE_CHECKING:
-    from tapenet.autodiff.tensor import Tensor
-
+from tapenet.typing import Array
 
 #: One counter for the whole process: creation order is a topological order, and a write is later than a node
 #: exactly when its number is higher.
@@ -72,6 +69,37 @@ class Scope:
         return ".".join(n for n in names if n)
 
 
+class BaseTensor:
+    """What a tensor holds. `Tensor`, the one type made of it, has all that can be done with it."""
+
+    __slots__ = ("__weakref__", "_data", "_grad", "_kind", "_node", "_rows", "_trace")
+
+    _data: Array
+    #: The node that made it, where a gradient flows; and on a tape that records everything.
+    _node: Node | None
+    _trace: Node | None
+    #: The gradient of a tensor inside the graph, kept after `retain_grad()`.
+    _grad: BaseTensor | None
+    #: Of a gradient: that by rows, until somebody asks for the array.
+    _rows: Any
+    #: "parameter" or "buffer": marks of `nn`, not types, so that ops meet one exact type. A word may stand before them:
+    #: "passing" of what is in no state dict, "lazy" of what has no shape yet.
+    _kind: str | None
+
+    @classmethod
+    def _of(cls, data: Array, node: Node | None = None, trace: Node | None = None) -> Self:
+        """A tensor around an array, without a copy."""
+        made = cls()
+        made._data = data
+        made._node = node
+        if trace is not None:
+            made._trace = trace
+        return made
+
+
+# -- shapes and constants, of which one is kept for all that are equal -------------------------------------------
+
+
 class Constant(NamedTuple):
     """Stands for an array that entered an op without needing a gradient: its shape and dtype alone."""
 
@@ -79,6 +107,8 @@ class Constant(NamedTuple):
     dtype: np.dtype[Any]
 
 
+#: A node keeps the shape of its output. Shapes repeat, so one tuple per distinct shape is kept: less memory, and one
+#: object less for the collector to walk at each of its passes.
 SHAPES: dict[Any, Any] = {}
 _CONSTANTS: dict[tuple[Any, Any], Constant] = {}
 _INTERN_LIMIT = 4096
@@ -92,7 +122,7 @@ def intern_shape(shape: Any) -> Any:
     return SHAPES.setdefault(shape, shape)
 
 
-def constant(value: Any) -> Any:
+def constant(value: object) -> object:
     """What a node remembers of an argument without gradient: plain values as they are, an array's shape and
     dtype."""
     if type(value) is not np.ndarray:
@@ -109,6 +139,9 @@ def constant(value: Any) -> Any:
     return found
 
 
+# -- nodes -------------------------------------------------------------------------------------------------------
+
+
 class Traced(NamedTuple):
     """A tensor as it entered an op while everything was being recorded.
 
@@ -116,9 +149,9 @@ class Traced(NamedTuple):
     itself may since have been rebound by item assignment.
     """
 
-    tensor: Tensor
+    tensor: BaseTensor
     node: Node | None
-    data: np.ndarray[Any, Any]
+    data: Array
 
 
 class Parents(list["Node | None"]):
@@ -130,7 +163,7 @@ class Parents(list["Node | None"]):
     shape = None
     dtype = None
     #: What stands at each position that has no parent.
-    constants: Sequence[Any]
+    constants: Sequence[object]
 
 
 class Node:
@@ -248,12 +281,12 @@ class Leaf(Node):
     __slots__ = ("argument", "grad")
 
     op = _leaf_op
-    grad: Tensor | None
+    grad: BaseTensor | None
     #: Whether it is an argument of a function that is being differentiated. The handle is the function's alone, which may
     #: let it stand for another value.
     argument: bool
 
-    def __init__(self, data: np.ndarray[Any, Any], scope: Scope) -> None:
+    def __init__(self, data: Array, scope: Scope) -> None:
         self.number = next_number()
         self.scope = scope
         self.shape = data.shape
@@ -274,7 +307,7 @@ class Output(Node):
     source_node: Node
     index: int
 
-    def __init__(self, source: Node, index: int, data: np.ndarray[Any, Any]) -> None:
+    def __init__(self, source: Node, index: int, data: Array) -> None:
         self.number = next_number()
         self.scope = source.scope
         shape = data.shape

@@ -6,7 +6,8 @@ takes part in `a + b`, `np.f(a)` and method calls as a tensor does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -14,15 +15,16 @@ from tapenet import ops
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import dtype_of
+from tapenet.typing import Axis, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Self, TypeAlias
+    from typing import TypeAlias
 
-    from tapenet.typing import Array, ArrayLike, Axis, Casting, DTypeLike
+    from tapenet.typing import Array, ArrayLike, Casting, DTypeLike
 
-    #: What operators take beside the tensor itself.
+    #: What operators take beside the tensor itself, and what `out=` takes.
     Other: TypeAlias = "ArrayLike | Operand"
+    Out: TypeAlias = "Operand | Array | None"
 
 
 def _given(name: str, result: Any, out: Any) -> Any:
@@ -30,19 +32,65 @@ def _given(name: str, result: Any, out: Any) -> Any:
     return result if out is None else ops.protocol.write(f"{name}()", result, out)
 
 
-class Methods:
-    """ndarray's methods in terms of ops. A method that works in place, such as `sort`, does as `t[...] = value` does: a
-    new node behind the same handle."""
+class Operand:
+    """Operators, ndarray's methods and NumPy's protocols in terms of ops. A method that works in place, such as `sort`, does
+    as `t[...] = value` does: a new node behind the same handle."""
 
     __slots__ = ()
+    __hash__ = object.__hash__
 
-    if TYPE_CHECKING:
+    if TYPE_CHECKING:  # made below
 
         @property
-        def shape(self) -> tuple[int, ...]: ...
+        def shape(self) -> Shape: ...
         @property
         def dtype(self) -> np.dtype[Any]: ...
         def __setitem__(self, index: Any, value: Other) -> None: ...
+        def __add__(self, other: Other) -> Self: ...
+        def __radd__(self, other: Other) -> Self: ...
+        def __sub__(self, other: Other) -> Self: ...
+        def __rsub__(self, other: Other) -> Self: ...
+        def __mul__(self, other: Other) -> Self: ...
+        def __rmul__(self, other: Other) -> Self: ...
+        def __truediv__(self, other: Other) -> Self: ...
+        def __rtruediv__(self, other: Other) -> Self: ...
+        def __floordiv__(self, other: Other) -> Self: ...
+        def __rfloordiv__(self, other: Other) -> Self: ...
+        def __mod__(self, other: Other) -> Self: ...
+        def __rmod__(self, other: Other) -> Self: ...
+        def __divmod__(self, other: Other) -> tuple[Self, Self]: ...
+        def __rdivmod__(self, other: Other) -> tuple[Self, Self]: ...
+        def __pow__(self, other: Other) -> Self: ...
+        def __rpow__(self, other: Other) -> Self: ...
+        def __matmul__(self, other: Other) -> Self: ...
+        def __rmatmul__(self, other: Other) -> Self: ...
+        def __neg__(self) -> Self: ...
+        def __pos__(self) -> Self: ...
+        def __abs__(self) -> Self: ...
+        def __eq__(self, other: object) -> Self: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Self: ...  # type: ignore[override]
+        def __lt__(self, other: Other) -> Self: ...
+        def __le__(self, other: Other) -> Self: ...
+        def __gt__(self, other: Other) -> Self: ...
+        def __ge__(self, other: Other) -> Self: ...
+        def __and__(self, other: Other) -> Self: ...
+        def __rand__(self, other: Other) -> Self: ...
+        def __or__(self, other: Other) -> Self: ...
+        def __ror__(self, other: Other) -> Self: ...
+        def __xor__(self, other: Other) -> Self: ...
+        def __rxor__(self, other: Other) -> Self: ...
+        def __lshift__(self, other: Other) -> Self: ...
+        def __rlshift__(self, other: Other) -> Self: ...
+        def __rshift__(self, other: Other) -> Self: ...
+        def __rrshift__(self, other: Other) -> Self: ...
+        def __invert__(self) -> Self: ...
+
+    def __getitem__(self, index: object) -> Self:
+        try:
+            return ops.getitem(self, index)
+        except Exception as error:
+            hide(error)
+            raise
 
     # -- reductions --------------------------------------------------------------------------------------------
 
@@ -50,9 +98,9 @@ class Methods:
         self,
         axis: Axis = None,
         dtype: DTypeLike | None = None,
-        out: Self | Array | None = None,
+        out: Out = None,
         keepdims: bool = False,
-        **options: Any,
+        **options: object,
     ) -> Self:
         """Sum over `axis` (None: all, or a tuple)."""
         return _given("sum", ops.sum(self, axis, dtype, keepdims=keepdims, **options), out)
@@ -61,9 +109,9 @@ class Methods:
         self,
         axis: Axis = None,
         dtype: DTypeLike | None = None,
-        out: Self | Array | None = None,
+        out: Out = None,
         keepdims: bool = False,
-        **options: Any,
+        **options: object,
     ) -> Self:
         """Mean over `axis`."""
         return _given("mean", ops.mean(self, axis, dtype, keepdims=keepdims, **options), out)
@@ -72,10 +120,10 @@ class Methods:
         self,
         axis: Axis = None,
         dtype: DTypeLike | None = None,
-        out: Self | Array | None = None,
+        out: Out = None,
         ddof: int = 0,
         keepdims: bool = False,
-        **options: Any,
+        **options: object,
     ) -> Self:
         """Variance over `axis`."""
         return _given("var", ops.var(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
@@ -84,19 +132,19 @@ class Methods:
         self,
         axis: Axis = None,
         dtype: DTypeLike | None = None,
-        out: Self | Array | None = None,
+        out: Out = None,
         ddof: int = 0,
         keepdims: bool = False,
-        **options: Any,
+        **options: object,
     ) -> Self:
         """Standard deviation over `axis`."""
         return _given("std", ops.std(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
 
-    def max(self, axis: Axis = None, out: Self | Array | None = None, keepdims: bool = False, **options: Any) -> Self:
+    def max(self, axis: Axis = None, out: Out = None, keepdims: bool = False, **options: object) -> Self:
         """Maximum over `axis`."""
         return _given("max", ops.max(self, axis, keepdims=keepdims, **options), out)
 
-    def min(self, axis: Axis = None, out: Self | Array | None = None, keepdims: bool = False, **options: Any) -> Self:
+    def min(self, axis: Axis = None, out: Out = None, keepdims: bool = False, **options: object) -> Self:
         """Minimum over `axis`."""
         return _given("min", ops.min(self, axis, keepdims=keepdims, **options), out)
 
@@ -104,69 +152,50 @@ class Methods:
         self,
         axis: Axis = None,
         dtype: DTypeLike | None = None,
-        out: Self | Array | None = None,
+        out: Out = None,
         keepdims: bool = False,
-        **options: Any,
+        **options: object,
     ) -> Self:
         """Product over `axis`."""
         return _given("prod", ops.prod(self, axis, dtype, keepdims=keepdims, **options), out)
 
-    def argmax(
-        self, axis: Axis = None, out: Self | Array | None = None, *, keepdims: bool = False, **options: Any
-    ) -> Self:
+    def argmax(self, axis: Axis = None, out: Out = None, *, keepdims: bool = False, **options: object) -> Self:
         """Index of the maximum; a tensor without gradient."""
         return _given("argmax", ops.argmax(self, axis, keepdims=keepdims, **options), out)
 
-    def argmin(
-        self, axis: Axis = None, out: Self | Array | None = None, *, keepdims: bool = False, **options: Any
-    ) -> Self:
+    def argmin(self, axis: Axis = None, out: Out = None, *, keepdims: bool = False, **options: object) -> Self:
         """Index of the minimum; a tensor without gradient."""
         return _given("argmin", ops.argmin(self, axis, keepdims=keepdims, **options), out)
 
-    def all(
-        self, axis: Axis = None, out: Self | Array | None = None, *, keepdims: bool = False, **options: Any
-    ) -> Self:
+    def all(self, axis: Axis = None, out: Out = None, *, keepdims: bool = False, **options: object) -> Self:
         """Whether all elements along `axis` are true."""
         return _given("all", ops.all(self, axis, keepdims=keepdims, **options), out)
 
-    def any(
-        self, axis: Axis = None, out: Self | Array | None = None, *, keepdims: bool = False, **options: Any
-    ) -> Self:
+    def any(self, axis: Axis = None, out: Out = None, *, keepdims: bool = False, **options: object) -> Self:
         """Whether any element along `axis` is true."""
         return _given("any", ops.any(self, axis, keepdims=keepdims, **options), out)
 
     def trace(
-        self,
-        offset: int = 0,
-        axis1: int = 0,
-        axis2: int = 1,
-        dtype: DTypeLike | None = None,
-        out: Self | Array | None = None,
+        self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None, out: Out = None
     ) -> Self:
         """The sum along a diagonal."""
         return _given("trace", ops.trace(self, offset, axis1, axis2, dtype), out)
 
-    def cumsum(
-        self, axis: Axis = None, dtype: DTypeLike | None = None, out: Self | Array | None = None, **options: Any
-    ) -> Self:
+    def cumsum(self, axis: Axis = None, dtype: DTypeLike | None = None, out: Out = None, **options: object) -> Self:
         """Running sums along `axis` (None: of all elements in one axis)."""
         return _given("cumsum", ops.cumsum(self, axis, dtype, **options), out)
 
-    def cumprod(
-        self, axis: Axis = None, dtype: DTypeLike | None = None, out: Self | Array | None = None, **options: Any
-    ) -> Self:
+    def cumprod(self, axis: Axis = None, dtype: DTypeLike | None = None, out: Out = None, **options: object) -> Self:
         """Running products along `axis`."""
         return _given("cumprod", ops.cumprod(self, axis, dtype, **options), out)
 
     # -- values ------------------------------------------------------------------------------------------------
 
-    def clip(
-        self, min: Other | None = None, max: Other | None = None, out: Self | Array | None = None, **options: Any
-    ) -> Self:
+    def clip(self, min: Other | None = None, max: Other | None = None, out: Out = None, **options: object) -> Self:
         """Limit the values to [min, max]."""
         return _given("clip", ops.clip(self, min, max, **options), out)
 
-    def round(self, decimals: int = 0, out: Self | Array | None = None) -> Self:
+    def round(self, decimals: int = 0, out: Out = None) -> Self:
         """Rounded to so many decimals; the gradient is 0."""
         return _given("round", ops.round(self, decimals), out)
 
@@ -201,7 +230,7 @@ class Methods:
             )
         return ops.astype(self, dtype) if copy or self.dtype != dtype else self
 
-    def dot(self, other: Other, out: Self | Array | None = None) -> Self:
+    def dot(self, other: Other, out: Out = None) -> Self:
         """Dot product, as `np.dot`."""
         return _given("dot", ops.dot(self, other), out)
 
@@ -232,7 +261,7 @@ class Methods:
         """Two axes exchanged."""
         return ops.swapaxes(self, axis1, axis2)
 
-    def squeeze(self, axis: Axis = None, **options: Any) -> Self:
+    def squeeze(self, axis: Axis = None, **options: object) -> Self:
         """Axes of length one removed."""
         return ops.squeeze(self, axis, **options)
 
@@ -248,7 +277,7 @@ class Methods:
         """Each element repeated."""
         return ops.repeat(self, repeats, axis)
 
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **options: Any) -> Self:
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **options: object) -> Self:
         """The elements on a diagonal."""
         return ops.diagonal(self, offset, axis1, axis2, **options)
 
@@ -261,7 +290,7 @@ class Methods:
         order: None = None,
         *,
         stable: bool | None = None,
-        **options: Any,
+        **options: object,
     ) -> Self:
         """The indices that sort along `axis`; a tensor without gradient."""
         return ops.argsort(self, axis, kind, stable=stable, **options)
@@ -278,17 +307,15 @@ class Methods:
         """The indices of the elements that are not zero; tensors without gradient."""
         return ops.nonzero(self)
 
-    def take(self, indices: ArrayLike, axis: Axis = None, out: Self | Array | None = None, mode: str = "raise") -> Self:
+    def take(self, indices: ArrayLike, axis: Axis = None, out: Out = None, mode: str = "raise") -> Self:
         """The elements at indices along `axis`."""
         return _given("take", ops.take(self, indices, axis, mode=mode), out)
 
-    def compress(self, condition: ArrayLike, axis: Axis = None, out: Self | Array | None = None) -> Self:
+    def compress(self, condition: ArrayLike, axis: Axis = None, out: Out = None) -> Self:
         """The slices along `axis` where a condition holds."""
         return _given("compress", ops.compress(condition, self, axis), out)
 
-    def choose(
-        self, choices: ArrayLike | Sequence[ArrayLike], out: Self | Array | None = None, mode: str = "raise"
-    ) -> Self:
+    def choose(self, choices: ArrayLike | Sequence[ArrayLike], out: Out = None, mode: str = "raise") -> Self:
         """An element of one of the choices for each index in this tensor."""
         return _given("choose", ops.choose(self, choices, mode=mode), out)
 
@@ -309,296 +336,6 @@ class Methods:
     def put(self, indices: ArrayLike, values: Other, mode: str = "raise") -> None:
         """Set elements by their place in the flattened tensor."""
         ops.put(self, indices, values, mode)
-
-
-#: What SciPy calls otherwise.
-_OWN = {"expit": "sigmoid", "log_expit": "logsigmoid"}
-
-
-class Operand(Methods):
-    """Operators, methods (of `Methods`) and NumPy protocols in terms of ops."""
-
-    __slots__ = ()
-    __hash__ = object.__hash__
-
-    # -- arithmetic --------------------------------------------------------------------------------------------
-
-    def __add__(self, other: Other) -> Self:
-        try:
-            return ops.add(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __radd__(self, other: Other) -> Self:
-        try:
-            return ops.add(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __sub__(self, other: Other) -> Self:
-        try:
-            return ops.subtract(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rsub__(self, other: Other) -> Self:
-        try:
-            return ops.subtract(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __mul__(self, other: Other) -> Self:
-        try:
-            return ops.multiply(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rmul__(self, other: Other) -> Self:
-        try:
-            return ops.multiply(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __truediv__(self, other: Other) -> Self:
-        try:
-            return ops.divide(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rtruediv__(self, other: Other) -> Self:
-        try:
-            return ops.divide(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __floordiv__(self, other: Other) -> Self:
-        try:
-            return ops.floor_divide(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rfloordiv__(self, other: Other) -> Self:
-        try:
-            return ops.floor_divide(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __mod__(self, other: Other) -> Self:
-        try:
-            return ops.remainder(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rmod__(self, other: Other) -> Self:
-        try:
-            return ops.remainder(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __divmod__(self, other: Other) -> tuple[Self, Self]:
-        try:
-            return ops.divmod(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rdivmod__(self, other: Other) -> tuple[Self, Self]:
-        try:
-            return ops.divmod(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __pow__(self, other: Other) -> Self:
-        try:
-            return ops.power(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rpow__(self, other: Other) -> Self:
-        try:
-            return ops.power(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __matmul__(self, other: Other) -> Self:
-        try:
-            return ops.matmul(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rmatmul__(self, other: Other) -> Self:
-        try:
-            return ops.matmul(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __neg__(self) -> Self:
-        try:
-            return ops.negative(self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __pos__(self) -> Self:
-        try:
-            return ops.positive(self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __abs__(self) -> Self:
-        try:
-            return ops.absolute(self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    # -- comparisons -------------------------------------------------------------------------------------------
-
-    def __eq__(self, other: Other) -> Self:  # type: ignore[override]
-        try:
-            return ops.equal(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __ne__(self, other: Other) -> Self:  # type: ignore[override]
-        try:
-            return ops.not_equal(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __lt__(self, other: Other) -> Self:
-        try:
-            return ops.less(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __le__(self, other: Other) -> Self:
-        try:
-            return ops.less_equal(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __gt__(self, other: Other) -> Self:
-        try:
-            return ops.greater(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __ge__(self, other: Other) -> Self:
-        try:
-            return ops.greater_equal(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __and__(self, other: Other) -> Self:
-        try:
-            return ops.bitwise_and(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rand__(self, other: Other) -> Self:
-        try:
-            return ops.bitwise_and(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __or__(self, other: Other) -> Self:
-        try:
-            return ops.bitwise_or(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __ror__(self, other: Other) -> Self:
-        try:
-            return ops.bitwise_or(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __xor__(self, other: Other) -> Self:
-        try:
-            return ops.bitwise_xor(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rxor__(self, other: Other) -> Self:
-        try:
-            return ops.bitwise_xor(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __lshift__(self, other: Other) -> Self:
-        try:
-            return ops.left_shift(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rlshift__(self, other: Other) -> Self:
-        try:
-            return ops.left_shift(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rshift__(self, other: Other) -> Self:
-        try:
-            return ops.right_shift(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __rrshift__(self, other: Other) -> Self:
-        try:
-            return ops.right_shift(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def __invert__(self) -> Self:
-        try:
-            return ops.invert(self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    # -- indexing ----------------------------------------------------------------------------------------------
-
-    def __getitem__(self, index: Any) -> Self:
-        try:
-            return ops.getitem(self, index)
-        except Exception as error:
-            hide(error)
-            raise
 
     # -- NumPy's protocols -------------------------------------------------------------------------------------
 
@@ -624,14 +361,14 @@ class Operand(Methods):
                 "the whole tensor, or define an op for it with tn.op"
             )
         own = name.rpartition(".")[2]
-        own = _OWN.get(own, own)
+        own = {"expit": "sigmoid", "log_expit": "logsigmoid"}.get(own, own)  # what SciPy calls otherwise
         known = f"tn.{own}, " if hasattr(ops, own) else ""
         return TypeError(
             f"{name} is not supported on tensors: use {known}tensor.numpy() for the values alone, or define an op for it with "
             "tn.op(..., numpy=...)"
         )
 
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    def __array_function__(self, func: Any, types: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             function = numpy_functions.get(func) or ops.stands_for(func)
             if function is None:
@@ -646,50 +383,85 @@ class Operand(Methods):
             raise
 
 
-class Augmented:
-    """The part of `Tensor` that gives each operator its op."""
+class Augmented(Operand):
+    """An operand that can be assigned to in place: `t += v` is `t[...] = t + v`, for arrays of its own shape and dtype."""
 
     __slots__ = ()
 
     if TYPE_CHECKING:
 
-        def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str, mend: str = "") -> Self: ...
+        def _augmented(self, op: Callable[..., Self], other: object, by: str, hint: str = "") -> Self: ...
 
-    def __iadd__(self, other: Other) -> Self:
-        return self._augmented(ops.add, other, "+=")
 
-    def __isub__(self, other: Other) -> Self:
-        return self._augmented(ops.subtract, other, "-=")
+# -- operators: each is the op of its name, whose errors show the user's lines -----------------------------------
 
-    def __imul__(self, other: Other) -> Self:
-        return self._augmented(ops.multiply, other, "*=")
 
-    def __itruediv__(self, other: Other) -> Self:
-        return self._augmented(ops.divide, other, "/=")
+def _op(name: str) -> Callable[..., Any]:
+    """An op; one that is loaded later by a function that calls it."""
+    return vars(ops)[name] if name in vars(ops) else lambda *args: getattr(ops, name)(*args)
 
-    def __ifloordiv__(self, other: Other) -> Self:
-        return self._augmented(ops.floor_divide, other, "//=")
 
-    def __imod__(self, other: Other) -> Self:
-        return self._augmented(ops.remainder, other, "%=")
+def _operator(name: str, reflected: bool = False) -> Callable[..., Any]:
+    op = _op(name)
 
-    def __ipow__(self, other: Other) -> Self:
-        return self._augmented(ops.power, other, "**=")
+    def operator(self: object, other: object) -> Any:
+        try:
+            return op(self, other)
+        except Exception as error:
+            hide(error)
+            raise
 
-    def __imatmul__(self, other: Other) -> Self:
-        return self._augmented(ops.matmul, other, "@=")
+    def reflected_operator(self: object, other: object) -> Any:
+        try:
+            return op(other, self)
+        except Exception as error:
+            hide(error)
+            raise
 
-    def __iand__(self, other: Other) -> Self:
-        return self._augmented(ops.bitwise_and, other, "&=")
+    return reflected_operator if reflected else operator
 
-    def __ior__(self, other: Other) -> Self:
-        return self._augmented(ops.bitwise_or, other, "|=")
 
-    def __ixor__(self, other: Other) -> Self:
-        return self._augmented(ops.bitwise_xor, other, "^=")
+def _unary(name: str) -> Callable[..., Any]:
+    op = _op(name)
 
-    def __ilshift__(self, other: Other) -> Self:
-        return self._augmented(ops.left_shift, other, "<<=")
+    def operator(self: object) -> Any:
+        try:
+            return op(self)
+        except Exception as error:
+            hide(error)
+            raise
 
-    def __irshift__(self, other: Other) -> Self:
-        return self._augmented(ops.right_shift, other, ">>=")
+    return operator
+
+
+def _augmented(name: str, sign: str) -> Callable[..., Any]:
+    op = _op(name)
+    return lambda self, other: self._augmented(op, other, sign)
+
+
+#: By the name of the method, without underscores: those that Python reflects, with the sign of their augmented assignment.
+_REFLECTED = {
+    "add": ("add", "+="), "sub": ("subtract", "-="), "mul": ("multiply", "*="), "truediv": ("divide", "/="),
+    "floordiv": ("floor_divide", "//="), "mod": ("remainder", "%="), "pow": ("power", "**="), "matmul": ("matmul", "@="),
+    "and": ("bitwise_and", "&="), "or": ("bitwise_or", "|="), "xor": ("bitwise_xor", "^="), "lshift": ("left_shift", "<<="),
+    "rshift": ("right_shift", ">>="), "divmod": ("divmod", ""),
+}  # fmt: skip
+_COMPARED = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
+_UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
+
+
+def _define(method: str, function: Callable[..., Any], owner: type[Operand] = Operand) -> None:
+    function.__name__ = f"__{method}__"
+    function.__qualname__ = f"{owner.__name__}.__{method}__"
+    setattr(owner, function.__name__, function)
+
+
+for _method, (_name, _sign) in _REFLECTED.items():
+    _define(_method, _operator(_name))
+    _define(f"r{_method}", _operator(_name, reflected=True))
+    if _sign:
+        _define(f"i{_method}", _augmented(_name, _sign), Augmented)
+for _method, _name in _COMPARED.items():
+    _define(_method, _operator(_name))
+for _method, _name in _UNARY.items():
+    _define(_method, _unary(_name))

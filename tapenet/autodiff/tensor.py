@@ -6,8 +6,6 @@ rare, are plain slots of one exact type, so that recording an op stays cheap.
 
 from __future__ import annotations
 
-import functools
-import opcode
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -16,26 +14,27 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import backward as driver
-from tapenet.autodiff.gradients import RowSparse, accumulate_grad, conj_cotangent
-from tapenet.autodiff.node import Leaf, Node, add_hook, hooks_of, next_number, remove_hook
-from tapenet.autodiff.observe import mutation
-from tapenet.autodiff.observe.capture import Capture, capturing
+from tapenet.autodiff.backward import run
+from tapenet.autodiff.gradients import accumulate_grad, conj_cotangent
+from tapenet.autodiff.node import BaseTensor, Leaf, Node, add_hook, hooks_of, next_number, remove_hook
+from tapenet.autodiff.observe import mutation, zero_gradients
 from tapenet.autodiff.observe.epoch import bump, referred
-from tapenet.autodiff.observe.tape import CaptureError
-from tapenet.autodiff.operators import Augmented, Operand
+from tapenet.autodiff.operators import Augmented
 from tapenet.autodiff.state import local
 from tapenet.ops.indexing.items import raw_index
 from tapenet.ops.pickling import Packed, packed, unpacked
-from tapenet.ops.stack_frames import library_caller, user_line, user_site, warn_once
+from tapenet.ops.stack_frames import assigns_item, calculates_with_it, library_caller, user_site, warn_once
 from tapenet.ops.torch_methods import instead
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import is_inexact
+from tapenet.typing import Array, Shape
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
-
     from tapenet.ops.op import Op
+    from tapenet.typing import ArrayLike, DTypeLike
+
+_TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
+_RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
 
 
 class Handle:
@@ -65,44 +64,57 @@ class Handle:
         self.remove()
 
 
-_STORE = opcode.opmap["STORE_SUBSCR"]
 _TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 
 
-class Readable(Operand, Augmented):
-    """The part of `Tensor` that reads it and changes nothing."""
+class Tensor(BaseTensor, Augmented):
+    """An n-dimensional array that remembers how it was computed.
+
+    Made by `tn.tensor` and `tn.asarray`; every op on a tensor gives tensors. Behaves as an ndarray does under
+    operators, indexing, methods and `np.*` functions.
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([[2., 4.],
+            [6., 8.]])
+    """
 
     __slots__ = ()
 
-    # The slots are those of `Tensor`.
-    _data: NDArray[Any]
-    _node: Node | None
-    #: The node that made it on a tape that records everything.
-    _trace: Node | None
+    _grad: Tensor | None
 
-    def _value(self, what: str, mend: str = "") -> NDArray[Any]:
-        """The array, unless a capture is running that could not follow where it goes."""
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Tensor has no subclasses, so that ops meet one exact type: derive from Operand and answer "
+                        "__tapenet_op__, or keep a tensor in an attribute")  # fmt: skip
+
+    def __getattr__(self, name: str) -> Any:
+        # Rare slots are left unset by the recorder: reading one that is unset ends up here.
+        if name in _RARE:
+            return None
+        if name == "_data" and self._rows is not None:
+            self._data, self._rows = self._rows.dense(), None
+            return self._data
+        hint = instead(name)
+        if hasattr(np.ndarray, name):
+            words = f": it belongs to arrays, write t.numpy().{name}" + (hint and f"; or {hint}")
+        elif hint:
+            words = f": write {hint}"
+        else:
+            words = "; functions are in tn.* and np.*"
+        raise AttributeError(f"a Tensor has no attribute {name!r}{words}", name=name, obj=self)
+
+    # -- reading it ----------------------------------------------------------------------------------------------
+
+    def _value(self, what: str, hint: str = "") -> Array:
+        """The array, unless a layer is on that could not follow where it goes."""
         tape = local.state.tape
-        if tape is not None and tape.captures:
-            raise self._not_captured(what, mend)
+        if tape is not None:
+            tape.reads(self, what, hint)
         return self._data
 
-    def _not_captured(self, what: str, mend: str) -> CaptureError:
-        if self._trace is not None:
-            whose = "a tensor that is being captured; a replay could not follow it"
-            usual = (
-                "Return the tensor from the captured function and read it there, or compute with np.where in place of a "
-                "Python branch"
-            )
-        else:
-            whose = "a tensor from outside while a step is being captured; a replay would go on with it as it is now"
-            usual = (
-                "Compute with the tensor itself, or with np.where in place of a Python branch; to write it assign to its "
-                ".data as a whole; if it never changes, read it before"
-            )
-        return CaptureError(f"{user_line()} asks for {what}, the value of {whose}. {mend or usual}")
-
-    def numpy(self) -> NDArray[Any]:
+    def numpy(self) -> Array:
         """The values as an ndarray, shared with the tensor; the way out of the graph."""
         return self._value(".numpy()")
 
@@ -124,14 +136,14 @@ class Readable(Operand, Augmented):
         """The values as nested lists of Python numbers."""
         return self._value(".tolist()").tolist()
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         data = self._value("an ndarray (np.asarray)")
         if self._node is not None:
             raise _not_in_silence()
         return np.array(data, dtype=dtype, copy=copy)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         """Lengths of the axes."""
         return self._data.shape
 
@@ -200,7 +212,7 @@ class Readable(Operand, Augmented):
         node = self._node
         if node is not None:
             frame = sys._getframe(2)
-            if frame.f_code.co_code[frame.f_lasti] == _STORE:
+            if assigns_item(frame):
                 raise _not_in_silence()
             if local.state.grad and node.released is None and data.size == 1:
                 _leaves_graph(node)
@@ -241,114 +253,13 @@ class Readable(Operand, Augmented):
             ) from None
 
     def _unsupported(self, name: str) -> Exception:
-        if capturing() is None:
-            return super()._unsupported(name)
-        return CaptureError(
-            f"{user_line()} gives {name} a tensor while a step is being captured. {name} is not supported on tensors, and "
-            "a replay could not follow the value alone: define an op for it with tn.op(..., numpy=...), or call it "
-            "outside of the captured function"
-        )
-
-
-def _leaves_graph(node: Node) -> None:
-    """Note that a number leaves a graph that is still being recorded: a function that is being differentiated tells of it in
-    the end, when it is known whether anything depends on it."""
-    left = local.state.left
-    if left is None:
-        warn_of_number(user_site())
-    else:
-        left.setdefault(user_site(), set()).add(node)
-
-
-def warn_of_number(site: tuple[str, int]) -> None:
-    """Warn that a line makes a Python number of a tensor through which a gradient would flow."""
-    warn_once(
-        "number",
-        "a Python number is made of a tensor that needs a gradient, by float(t) or a function that asks for one, as math.exp "
-        "does: no gradient flows through what is computed from it. Compute with the tensor itself (np.exp, tn.exp); where the "
-        "number is all you want write t.item()",
-        site,
-    )
-
-
-def _not_in_silence() -> TypeError:
-    """The error for a tensor that would become an array, with what to write in place of the function that asks."""
-    mend = ops.refused.instead(*library_caller())
-    return TypeError(
-        "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
-        "tn.array or tn.stack([...]) to join tensors and stay in it (np.f(..., like=t) is tn.f)"
-        + (f". {mend}" if mend else "")
-    )
-
-
-_CACHE, _BINARY, _LOAD_ATTR = (opcode.opmap[name] for name in ("CACHE", "BINARY_OP", "LOAD_ATTR"))
-#: What BINARY_OP has for `%` and `%=`, which format texts too, and from Python 3.14 on for `a[b]`.
-_OTHERS = (6, 19, 26)
-#: Instructions that put one plain value on the stack.
-_LOADS = {opcode.opmap.get(name) for name in ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_NAME",
-                                              "LOAD_GLOBAL", "LOAD_DEREF")}  # fmt: skip
-_RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
-
-
-class Tensor(Readable):
-    """An n-dimensional array that remembers how it was computed.
-
-    Made by `tn.tensor` and `tn.asarray`; every op on a tensor gives tensors. Behaves as an ndarray does under
-    operators, indexing, methods and `np.*` functions.
-
-    >>> import tapenet as tn
-    >>> x = tn.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
-    >>> (x * x).sum().backward()
-    >>> x.grad
-    Tensor([[2., 4.],
-            [6., 8.]])
-    """
-
-    __slots__ = ("__weakref__", "_data", "_grad", "_kind", "_node", "_rows", "_trace")
-
-    # `_data`, `_node` and `_trace` are described in `Readable`.
-    #: The gradient of a tensor inside the graph, kept after `retain_grad()`.
-    _grad: Tensor | None
-    #: A table's gradient by rows, until somebody asks for the array.
-    _rows: RowSparse | None
-    #: "parameter" or "buffer": marks of `nn`, not types, so that ops meet one exact type. A word may stand before them:
-    #: "passing" of what is in no state dict, "lazy" of what has no shape yet.
-    _kind: str | None
-
-    def __init_subclass__(cls) -> None:
-        raise TypeError("Tensor has no subclasses, so that ops meet one exact type: derive from Operand and answer "
-                        "__tapenet_op__, or keep a tensor in an attribute")  # fmt: skip
-
-    @staticmethod
-    def _of(data: NDArray[Any], node: Node | None = None, trace: Node | None = None) -> Tensor:
-        """A tensor around an array, without a copy."""
-        made = Tensor()
-        made._data = data
-        made._node = node
-        if trace is not None:
-            made._trace = trace
-        return made
-
-    def __getattr__(self, name: str) -> Any:
-        # Rare slots are left unset by the recorder: reading one that is unset ends up here.
-        if name in _RARE:
-            return None
-        if name == "_data" and self._rows is not None:
-            self._data, self._rows = self._rows.dense(), None
-            return self._data
-        mend = instead(name)
-        if hasattr(np.ndarray, name):
-            words = f": it belongs to arrays, write t.numpy().{name}" + (mend and f"; or {mend}")
-        elif mend:
-            words = f": write {mend}"
-        else:
-            words = "; functions are in tn.* and np.*"
-        raise AttributeError(f"a Tensor has no attribute {name!r}{words}", name=name, obj=self)
+        tape = local.state.tape
+        return (None if tape is None else tape.unsupported(name)) or super()._unsupported(name)
 
     # -- the array -----------------------------------------------------------------------------------------------
 
     @property
-    def data(self) -> NDArray[Any]:
+    def data(self) -> Array:
         """The values as an ndarray, shared with the tensor. Assigning copies into the tensor's storage.
 
         Raises:
@@ -360,42 +271,28 @@ class Tensor(Readable):
     def data(self, value: ArrayLike | Tensor) -> None:
         self._write(value, "an assignment to .data")
 
-    def _writes_storage(self, by: str, mend: str) -> bool:
+    def _writes_storage(self, by: str, hint: str) -> bool:
         """Whether a change goes into the storage; else a new array comes behind the handle. `by` says what changes it, and
-        `mend` what to write in place of that.
+        `hint` what to write in place of that.
 
         Raises:
             RuntimeError: this is a leaf that needs a gradient, and gradients are recorded.
             CaptureError: a replay of the step that is being captured would not do it again.
         """
         node, state = self._node, local.state
-        if node is None:
-            stored = self._kind is not None
-        else:
-            stored = type(node) is Leaf and not node.argument
+        stored = self._kind is not None if node is None else type(node) is Leaf and not node.argument
         if not stored:
-            tape = state.tape
-            if tape is not None and tape.captures and self._trace is None and type(node) is not Leaf:
-                capture = capturing()
-                what, mend = (
-                    "tensor",
-                    "Change a copy: t = t.copy(). What is to last from call to call belongs in an nn.Buffer",
-                )
-                if capture is not None and any(use.before is self for use in capture.grads.values()):
-                    what, mend = "gradient", "Set it anew, as in w.grad = w.grad * v"
-                raise CaptureError(
-                    f"{user_line()} changes a {what} from outside by {by} while a step is being captured; a replay would not "
-                    f"do it again. {mend}"
-                )
+            if state.tape is not None:
+                state.tape.rebinds(self, by, hint)
             return False
         if node is not None and state.grad:
             raise RuntimeError(
                 f"{by} to a leaf that needs a gradient: the old values would be lost to the graph. To update it, as an "
-                f"optimizer does, write it under tn.no_grad(); else {mend or _anew(by)}"
+                f"optimizer does, write it under tn.no_grad(); else {hint or _anew(by)}"
             )
         return True
 
-    def _write(self, value: Any, by: str) -> None:
+    def _write(self, value: ArrayLike | Tensor, by: str) -> None:
         """Copy a value into the storage, noting the write for pending backward passes."""
         new = value if isinstance(value, Tensor) else np.asarray(value)
         if new.shape != self._data.shape:
@@ -403,32 +300,11 @@ class Tensor(Readable):
                 f"{by} of shape {new.shape} to a tensor of shape {self._data.shape}: the shape of a tensor's storage is "
                 "fixed; make a new tensor for another shape"
             )
-        capture = capturing()
-        if capture is not None:
-            self._save(capture)
-            written = ops.assign(self, new.detach() if isinstance(new, Tensor) else new)
-            capture.touch(self)
-            self._trace = written._trace
-        else:
-            data = new._data if isinstance(new, Tensor) else new
-            if data is not self._data:
-                if local.state.tape is not None:
-                    local.state.tape.writes(self)
-                np.copyto(self._data, data, casting="same_kind")
+        tape = local.state.tape
+        data = new._data if isinstance(new, Tensor) else new
+        if (tape is None or not tape.writes(self, new, by)) and data is not self._data:
+            np.copyto(self._data, data, casting="same_kind")
         mutation.wrote(self._data, by)
-
-    def _save(self, capture: Capture) -> None:
-        """Keep the values for `capture.rollback`, before they are first written."""
-        key = "data", id(self)
-        if capture.saves(key):
-            return
-        values = self._data.copy(order="K")
-
-        def restore() -> None:
-            np.copyto(self._data, values)
-            mutation.wrote(self._data, "a captured step that failed and was put back")
-
-        capture.before(key, restore)
 
     def _become(self, new: Tensor, by: str) -> None:
         """Let the handle stand for what another one does."""
@@ -444,7 +320,7 @@ class Tensor(Readable):
         if id(self) in referred:  # by a compiled program, which has the old array
             bump()
 
-    def _rebind(self, data: NDArray[Any]) -> None:
+    def _rebind(self, data: Array) -> None:
         """Let the tensor stand for another array."""
         self._data = data
         bump()
@@ -519,9 +395,8 @@ class Tensor(Readable):
             return self
         if bool(requires_grad) == (self._node is not None):
             return self
-        capture = capturing()
-        if capture is not None and capture.is_outside(self):
-            capture.before(("requires_grad", id(self)), functools.partial(setattr, self, "_node", self._node))
+        if local.state.tape is not None:
+            local.state.tape.requires_grad(self)
         if requires_grad:
             self._require()
         else:
@@ -550,12 +425,13 @@ class Tensor(Readable):
         node = self._node
         if type(node) is Leaf:
             if local.state.tape is not None:
-                capture = capturing()
-                if capture is not None:
-                    capture.reads_grad(node, user=True)
-            if node.grad is None:
-                _check_calculation()
-            return node.grad
+                local.state.tape.reads_grad(node, user=True)
+            if node.grad is None and calculates_with_it():
+                raise TypeError(
+                    "t.grad is None, and stands in a calculation: no gradient has come to this tensor since it was made, or "
+                    "since its gradient was last cleared. Call backward() on a result that depends on it first"
+                )
+            return node.grad  # type: ignore[return-value]  # the one type there is
         if node is not None and self._grad is None:
             present = hooks_of(node).values()
             if not any(type(hook) is _Keep for hook in present):
@@ -577,22 +453,20 @@ class Tensor(Readable):
         if type(node) is Leaf:
             tape = local.state.tape
             if tape is not None:
-                (capturing() or tape).sets_grad(node, clears=value is None)
+                tape.sets_grad(node, clears=value is None)
             node.grad = value
         else:
             self._grad = value
 
     def _held_grad(self) -> Tensor | None:
         """What `.grad` gives, without counting as the user's look at it."""
-        return self._node.grad if type(self._node) is Leaf else self._grad
+        return self._node.grad if type(self._node) is Leaf else self._grad  # type: ignore[return-value]
 
     def detach(self) -> Tensor:
         """The same storage outside the graph: no gradient flows through it."""
         made = Tensor._of(self._data, None, self._trace)
-        if local.state.tape is not None and self._trace is None:
-            capture = capturing()
-            if capture is not None:
-                capture.alias(made, self)
+        if local.state.tape is not None:
+            local.state.tape.detaches(made, self)
         return made
 
     def copy(self, order: str = "K") -> Tensor:
@@ -671,26 +545,27 @@ class Tensor(Readable):
                 )
             state.ended = None
             data = self._data
-            if create_graph or (local.state.tape is not None and local.state.tape.captures):
-                g: Any = self._seed(gradient)
+            tape = state.tape
+            if create_graph or (tape is not None and tape.captures):
+                g: Tensor | Array = self._seed(gradient)
             elif gradient is None and data.ndim == 0 and data.dtype.kind == "f":
                 g = _one(data.dtype)
             else:
                 g = self._seed(gradient)._data
-            tape = local.state.tape
-            rehearses = tape is not None and tape.rehearses
-            release = not (rehearses or (create_graph if retain_graph is None else retain_graph))
-            lost: driver.Lost = []
-            leaves = driver.run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph, lost=lost)
+            release = not (create_graph if retain_graph is None else retain_graph)
+            if tape is not None and tape.rehearses:
+                release = False
+            lost: zero_gradients.Lost = []
+            leaves = run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph, lost=lost)
             del g
             accumulate_grad(leaves, Tensor)
             if lost:
-                driver.warn_of_lost(lost)
+                zero_gradients.warn(lost)
         except Exception as error:
             hide(error)
             raise
 
-    def _seed(self, gradient: Any) -> Tensor:
+    def _seed(self, gradient: Tensor | ArrayLike | None) -> Tensor:
         data = self._data
         if gradient is None:
             if data.dtype.kind == "c":
@@ -727,14 +602,14 @@ class Tensor(Readable):
             self._write(ops.setitem(self.detach(), value, index), "item assignment")
             return
         if tape is not None:
-            tape.writes(self)
+            tape.writes(self, value, "item assignment")
         self._data[raw_index(index)] = value._data if isinstance(value, Tensor) else value
         mutation.wrote(self._data, "item assignment")
 
     # -- augmented assignment --------------------------------------------------------------------------------------
 
-    def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str, mend: str = "") -> Tensor:
-        """`t += v` and its kin: as `t[...] = t + v`, with NumPy's rules for what an array can take. `mend` is what to write
+    def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str, hint: str = "") -> Tensor:
+        """`t += v` and its kin: as `t[...] = t + v`, with NumPy's rules for what an array can take. `hint` is what to write
         in place of it.
 
         Raises:
@@ -743,21 +618,21 @@ class Tensor(Readable):
         """
         node = self._node
         inside = node is not None and type(node) is not Leaf and local.state.tape is None  # of a graph, as most are
-        storage = not inside and self._writes_storage(by, mend)
+        storage = not inside and self._writes_storage(by, hint)
         new = op(self, other)
         if not isinstance(new, Tensor):
-            raise TypeError(f"{by} with {type(other).__name__} gives {type(new).__name__}: {mend or _anew(by)}")
+            raise TypeError(f"{by} with {type(other).__name__} gives {type(new).__name__}: {hint or _anew(by)}")
         before, data = self._data, new._data
         cast = data.dtype is not before.dtype and data.dtype != before.dtype
         if cast and not np.can_cast(data.dtype, before.dtype, "same_kind"):
             raise TypeError(
-                f"{by} gives {data.dtype}, which a tensor of {before.dtype} cannot hold: {mend or _anew(by)} for another "
+                f"{by} gives {data.dtype}, which a tensor of {before.dtype} cannot hold: {hint or _anew(by)} for another "
                 "tensor, or cast this one first with .astype"
             )
         if data.shape != before.shape:
             raise ValueError(
                 f"{by} would change the shape of a tensor from {before.shape} to {data.shape}, and it keeps its own: "
-                f"{mend or _anew(by)} for another tensor"
+                f"{hint or _anew(by)} for another tensor"
             )
         if cast:
             new = ops.astype(new, before.dtype)
@@ -766,6 +641,37 @@ class Tensor(Readable):
         else:
             self._become(new, by)
         return self
+
+
+def _leaves_graph(node: Node) -> None:
+    """Note that a number leaves a graph that is still being recorded: a function that is being differentiated tells of it in
+    the end, when it is known whether anything depends on it."""
+    left = local.state.left
+    if left is None:
+        warn_of_number(user_site())
+    else:
+        left.setdefault(user_site(), set()).add(node)
+
+
+def warn_of_number(site: tuple[str, int]) -> None:
+    """Warn that a line makes a Python number of a tensor through which a gradient would flow."""
+    warn_once(
+        "number",
+        "a Python number is made of a tensor that needs a gradient, by float(t) or a function that asks for one, as math.exp "
+        "does: no gradient flows through what is computed from it. Compute with the tensor itself (np.exp, tn.exp); where the "
+        "number is all you want write t.item()",
+        site,
+    )
+
+
+def _not_in_silence() -> TypeError:
+    """The error for a tensor that would become an array, with what to write in place of the function that asks."""
+    hint = ops.refused.instead(*library_caller())
+    return TypeError(
+        "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
+        "tn.array or tn.stack([...]) to join tensors and stay in it (np.f(..., like=t) is tn.f)"
+        + (f". {hint}" if hint else "")
+    )
 
 
 def _anew(by: str) -> str:
@@ -785,30 +691,6 @@ class _Keep:
         tensor = self.holder()
         if tensor is not None:
             tensor._grad = ops.copy(g) if tensor._grad is None else tensor._grad + g
-
-
-def _check_calculation() -> None:
-    """Raise if `t.grad`, which is None, stands in a calculation: Python would say that it cannot multiply by None."""
-    frame = sys._getframe(2)
-    code, at = frame.f_code.co_code, frame.f_lasti
-    while code[at] == _CACHE:  # behind the instruction, to which Python 3.12 has come by then
-        at -= 2
-    if code[at] != _LOAD_ATTR:
-        return
-    place = at + 2
-    for _ in range(2):
-        while place < len(code) and code[place] == _CACHE:
-            place += 2
-        if place >= len(code):
-            return
-        if code[place] == _BINARY and code[place + 1] not in _OTHERS:
-            raise TypeError(
-                "t.grad is None, and stands in a calculation: no gradient has come to this tensor since it was made, or since "
-                "its gradient was last cleared. Call backward() on a result that depends on it first"
-            )
-        if code[place] not in _LOADS:  # the other operand
-            return
-        place += 2
 
 
 def _ended(dtype: np.dtype[Any], op: Op | None) -> str:
@@ -833,10 +715,10 @@ def _unpickled(data: Packed, kind: str | None, needs: bool, grad: Packed | None)
     return made
 
 
-_ones: dict[np.dtype[Any], NDArray[Any]] = {}
+_ones: dict[np.dtype[Any], Array] = {}
 
 
-def _one(dtype: np.dtype[Any]) -> NDArray[Any]:
+def _one(dtype: np.dtype[Any]) -> Array:
     """The number 1 as a read-only array, where every scalar loss begins its backward pass."""
     one = _ones.get(dtype)
     if one is None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import creation
-from tapenet.autodiff.generate import specialise
+from tapenet.autodiff.generate import prepare
 from tapenet.autodiff.state import Switch, enter, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compat import torch_functions
@@ -205,7 +205,7 @@ def _put_in_place() -> None:
             derived[id(function)] = differences
             continue
         if type(function) is Op:  # whose call is made at the first one
-            specialise(function)
+            prepare(function)
         own = type(function)
         _replace(own, "__call__", _watched(own.__call__, differences, skip=1))
     _replace(Derived, "__call__", _of_derived(Derived.__call__, derived))

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from tapenet.ops.recorder import installed
 from tapenet.ops.registry import Samples, numpy_functions, registry, ufunc_method
 from tapenet.typing import Array
 
@@ -72,20 +73,6 @@ def derived(
     )
 
 
-def install_caller(call: Callable[..., Any]) -> None:
-    """Have derived functions called by `call(derived, *args, **kwargs)`, which does more than they do by themselves."""
-    Derived.__call__ = call  # type: ignore[method-assign]
-
-
-_make: Callable[[Any, bool], Any] = lambda array, shared: array
-
-
-def install_maker(make: Callable[[Any, bool], Any]) -> None:
-    """Say how an array becomes a tensor: `make(array, shared)`, where others may have the array if it is `shared`."""
-    global _make
-    _make = make
-
-
 def made(array: Any, *, shared: bool = False) -> Any:
     """A tensor around an array, which nobody else has unless it is `shared`.
 
@@ -93,16 +80,7 @@ def made(array: Any, *, shared: bool = False) -> Any:
     >>> made(np.zeros(2))
     Tensor([0., 0.])
     """
-    return _make(array, shared)
-
-
-_read: Callable[[Any], Any] = lambda tensor: None
-
-
-def install_reader(read: Callable[[Any], Any]) -> None:
-    """Say how the array of a tensor is looked at: `read(tensor)`, None where a replay could not follow."""
-    global _read
-    _read = read
+    return installed.recorder.tensor(array, shared)
 
 
 def known(value: Any) -> Any:
@@ -113,7 +91,7 @@ def known(value: Any) -> Any:
     >>> known(tn.tensor([1.0, 2.0])), known(3)
     (array([1., 2.]), 3)
     """
-    return value if isinstance(value, (np.ndarray, np.generic, int, float)) else _read(value)
+    return value if isinstance(value, (np.ndarray, np.generic, int, float)) else installed.recorder.values(value)
 
 
 def pure(function: Callable[..., Any]) -> Callable[..., Any]:

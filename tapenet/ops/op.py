@@ -2,7 +2,7 @@
 
 One definition gives everything: the forward, the rules, the NumPy function it stands for, its label on a
 drawing, its documentation and its samples for the tests. Nothing here knows what a tensor is: `autodiff`
-installs the recorder that runs an op on tensors (`install_recorder`).
+installs the `recorder` that has an op run on tensors.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tapenet.ops import definitions
 from tapenet.ops.formula import Derived, fused
 from tapenet.ops.formula import derive as derive
 from tapenet.ops.indexing.adding import add_at
+from tapenet.ops.recorder import installed
 from tapenet.ops.registry import (
     Refused,
     Samples,
@@ -59,7 +60,7 @@ def flat() -> Any:
 class Op:
     """An operation with its gradient rules. Made by `tn.op`, which says what each option means; called like a function.
 
-    A call may change an op's class (`install_recorder`), so a copy with other options is made by `op.replace`.
+    Its first call changes its class (`Recorder.prepare`), so a copy with other options is made by `op.replace`.
     """
 
     forward: Callable[..., Any]
@@ -185,7 +186,7 @@ class Op:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # The recorder replaces this by code made for this op's signature, at the first call: making it for
         # every op at import would cost more than importing NumPy.
-        _record(self)
+        installed.recorder.prepare(self)
         try:
             return self(*args, **kwargs)
         except Exception as error:
@@ -415,16 +416,3 @@ class Scatter:
     def add_to(self, buffer: np.ndarray[Any, Any]) -> None:
         """Add the gradient into `buffer`, in place."""
         add_at(buffer, self.index, self.g)
-
-
-def _not_installed(op: Op) -> None:
-    raise RuntimeError("no recorder is installed; import tapenet, not tapenet.ops alone")
-
-
-_record: Callable[[Op], None] = _not_installed
-
-
-def install_recorder(record: Callable[[Op], None]) -> None:
-    """Say how an op becomes callable: `record(op)` runs at its first call and gives it its `__call__`."""
-    global _record
-    _record = record

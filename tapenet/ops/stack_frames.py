@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import opcode
 import sys
 import warnings
 from types import FrameType
@@ -78,3 +79,42 @@ def library_caller() -> tuple[str, str]:
             break
         frame = frame.f_back
     return found
+
+
+# -- what the code that asks does with the answer ----------------------------------------------------------------
+
+_CACHE, _BINARY, _LOAD_ATTR, _STORE = (
+    opcode.opmap[name] for name in ("CACHE", "BINARY_OP", "LOAD_ATTR", "STORE_SUBSCR")
+)
+#: What BINARY_OP has for `%` and `%=`, which format texts too, and from Python 3.14 on for `a[b]`.
+_OTHERS = (6, 19, 26)
+#: Instructions that put one plain value on the stack.
+_LOADS = {opcode.opmap.get(name) for name in ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_NAME",
+                                              "LOAD_GLOBAL", "LOAD_DEREF")}  # fmt: skip
+
+
+def assigns_item(frame: FrameType) -> bool:
+    """Whether a frame is at an assignment `a[i] = value`."""
+    return frame.f_code.co_code[frame.f_lasti] == _STORE
+
+
+def calculates_with_it() -> bool:
+    """Whether the attribute that the caller is a getter of stands in a calculation."""
+    frame = sys._getframe(2)
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while code[at] == _CACHE:  # behind the instruction, to which Python 3.12 has come by then
+        at -= 2
+    if code[at] != _LOAD_ATTR:
+        return False
+    place = at + 2
+    for _ in range(2):
+        while place < len(code) and code[place] == _CACHE:
+            place += 2
+        if place >= len(code):
+            return False
+        if code[place] == _BINARY and code[place + 1] not in _OTHERS:
+            return True
+        if code[place] not in _LOADS:  # the other operand
+            return False
+        place += 2
+    return False

@@ -1,4 +1,5 @@
-"""Calls with PyTorch's names, made again in ours, and what its options ask to be done around them."""
+"""Calls with arguments beside a function's own: options that NumPy's functions have alike, PyTorch's names, and what these
+ask to be done around a call."""
 
 from __future__ import annotations
 
@@ -10,14 +11,86 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.ops.derived import Derived, made
-from tapenet.ops.signatures import MISSING, parameters
-from tapenet.ops.torch_names import Spelt, spelt
+from tapenet.ops.recorder import installed
+from tapenet.ops.registry import is_own
+from tapenet.ops.signatures import MISSING, OF_UFUNCS, bind, check_keywords, parameters, unexpected
+from tapenet.ops.torch_names import SIZES, Spelt, spelt
+from tapenet.ops.tracebacks import hide
 from tapenet.program.low import dtype_of
 
 if TYPE_CHECKING:
     from tapenet.ops.op import Op
 
 Call = Callable[[], Any]
+
+
+@lru_cache(1024)
+def known_options(op: Op) -> tuple[str, ...] | None:
+    """The names of the arguments of an op and of what answers further options; None where that takes any."""
+    own = [a.name for a in op.arguments]
+    if isinstance(op.more, np.ufunc):
+        return (*own, *OF_UFUNCS)
+    more = () if op.more is None else parameters(op.more)
+    if more is None or any(p.kind is p.VAR_KEYWORD for p in more):
+        return None
+    return tuple(dict.fromkeys([*own, *(p.name for p in more)]))
+
+
+def with_options(op: Op, /, *args: Any, **kwargs: Any) -> Any:
+    """A call of an op with options that all of NumPy's functions have, PyTorch's names, or others by `more`.
+
+    Raises:
+        TypeError: there is an option that it does not take.
+    """
+    found = ops.protocol.further(op, args, kwargs)
+    if found is not NotImplemented:
+        return found
+    known = known_options(op)  # None: `more` refuses what it does not know
+    if known is None or not kwargs.keys() <= set(known):
+        call = of_op(op, known or (), args, kwargs) if is_own(op) else None
+        if call is not None:
+            return call()
+        if known is not None:
+            raise unexpected(op.name, next(name for name in kwargs if name not in known), known)
+    if any(a is MISSING for a in args):
+        bind(op, args, {})
+    more: Any = op.more
+    compose = installed.recorder.compose
+    return more(*args, **kwargs) if compose is None else compose(more, args, kwargs)
+
+
+def call_derived(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
+    """What calling a derived function does."""
+    if kwargs and (found := ops.protocol.further(function, args, kwargs)) is not NotImplemented:
+        return found
+    try:
+        compose = installed.recorder.compose
+        if compose is None or function.replaces:
+            return function.function(*args, **kwargs)
+        return compose(function, args, kwargs)
+    except Exception as error:
+        call = _respelt(function, args, kwargs, error)
+        if call is None:
+            hide(error)
+            raise
+    return call()
+
+
+Derived.__call__ = call_derived  # type: ignore[method-assign]  # here, above the modules that answer options
+
+
+def _respelt(function: Derived, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Call | None:
+    """The same call in our names, if it failed for one of PyTorch's.
+
+    Raises:
+        TypeError: it failed for a name that nobody knows.
+    """
+    if not isinstance(error, TypeError) or not (kwargs or function.name in SIZES):
+        return None
+    call = of_derived(function, args, kwargs) if is_own(function) else None
+    if call is None:
+        check_keywords(function.name, function.function, kwargs)
+    return call
 
 
 def of_op(op: Op, known: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:

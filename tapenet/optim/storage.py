@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.gradients import LARGE, RowSparse
 from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.tensor import Tensor
 from tapenet.kernels import aligned
+from tapenet.ops.indexing.row_sparse import LARGE, RowSparse
 from tapenet.optim.rule_compilation import Program, Rule, program
 from tapenet.typing import Array, DType
 

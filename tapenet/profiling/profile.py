@@ -80,7 +80,7 @@ class Profile:
 
     def __init__(self, values: bool = False) -> None:
         self._watch = Values() if values else None
-        self._timing = Timing(self._watch)
+        self._timing = Timing()
         #: The state of the thread that has entered it.
         self._state: State | None = None
         self._start = 0.0
@@ -109,7 +109,8 @@ class Profile:
             self._watch.begin()
         self._state = state
         try:
-            state.begin(self, profile=timing)
+            layers = [timing] if self._watch is None else [self._watch, timing]
+            state.begin(self, profile=timing, layers=state.layered(Timing, *layers))
             self._start = perf_counter()
         except BaseException:  # an interrupt: the block is not entered
             state.end(self)

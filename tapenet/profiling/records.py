@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tapenet.autodiff.node import Constant
-from tapenet.autodiff.observe.profile import CALL, END, HEAD, MARK, OPEN, PICK, RULES, SPAN, Timing, facts, kept_for
+from tapenet.autodiff.observe.profile import CALL, END, HEAD, OPEN, PICK, RULES, SPAN, Timing, facts, kept_for
 from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
 from tapenet.profiling.places import Place
@@ -178,27 +178,20 @@ def entries(timing: Timing, start: int = 0) -> Iterator[int]:
         i += _length(timing[i])
 
 
-_LENGTHS = {CALL: 3, END: 3, MARK: 2, OPEN: 1, PICK: 4, RULES: 3, SPAN: 3}
+_LENGTHS = {CALL: 3, END: 3, OPEN: 1, PICK: 4, RULES: 3, SPAN: 3}
 
 
 def _length(first: Any) -> int:
-    return _LENGTHS[first] if type(first) is str else 2 if type(first) is int else HEAD + len(facts(first))
+    return _LENGTHS[first] if type(first) is str else HEAD + len(facts(first))
 
 
 def read(timing: Timing) -> Iterator[Block]:
     """The blocks that have ended. Scopes among the entries were replaced by places before."""
     block = Block()
-    mark = 0.0
     for i in entries(timing):
         kind, *rest = timing[i : i + _length(timing[i])]
         if isinstance(kind, Op):
             block.op(kind, rest)
-        elif type(kind) is int:
-            block.open()
-            block.spent(kind, block.close(rest[0] - mark))
-            mark = rest[0]
-        elif kind == MARK:
-            (mark,) = rest
         elif kind == PICK:
             number, source, index = rest
             block.picks[number] = source, index

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.autodiff.gradients import Gradients
 from tapenet.autodiff.node import Leaf, Node
 from tapenet.autodiff.observe import anomaly
-from tapenet.autodiff.observe.profile import Watch
-from tapenet.ops.op import Op
+from tapenet.autodiff.record import Call
+from tapenet.autodiff.state import CallStep, Layer, PullStep
 
 
 class Stats(NamedTuple):
@@ -74,46 +75,57 @@ class Seen:
         self.leaves: dict[int, Stats] = {}
 
 
-class Values(Watch):
+class Values(Layer):
     """Looks at each value that the recorder and the driver come across."""
+
+    rank = 3
+    looks = True
 
     def __init__(self) -> None:
         self.blocks: list[Seen] = []
-        #: Of the node whose rules run: what they are given, and the parents that had nan or infinity before.
-        self._given: list[Any] = []
-        self._bad: set[Node] = set()
 
     def begin(self) -> None:
         """A block begins."""
         self.blocks.append(Seen())
 
-    def ran(self, op: Op, inputs: dict[str, Any], outputs: list[Any]) -> None:
+    def call(self, step: CallStep) -> CallStep:
         """Look at what an op made, and whether anything in it was made from nothing of the kind."""
-        with np.errstate(all="ignore"):
-            found = stats(outputs)
-            born = None if found.finite else anomaly.born([inputs[name] for name in op.inputs], outputs)
-        self.blocks[-1].outputs.append((found, born))
 
-    def before_pull(self, node: Node, g: Any, grads: dict[Node, Any]) -> None:
-        """Look at the gradient of a node's output."""
-        arrays = _arrays(g)
-        self.blocks[-1].gradients[node.number] = stats(arrays)
-        self._given = [*arrays, *(getattr(node, slot, None) for slot in node.saved_slots)]
-        self._bad = {p for p in node.parents if not _finite(grads.get(p))}
+        def looked(call: Call) -> object:
+            result = step(call)
+            if call.arrays:
+                outputs = call.arrays[: call.count]
+                with np.errstate(all="ignore"):
+                    found = stats(outputs)
+                    born = None
+                    if not found.finite:
+                        born = anomaly.born([call.raw[name] for name in call.op.inputs], outputs)
+                self.blocks[-1].outputs.append((found, born))
+            return result
 
-    def after_pull(self, node: Node, grads: dict[Node, Any]) -> None:
-        """Look at what the rules made of it."""
-        for parent in node.parents:
-            if parent in grads and parent not in self._bad:
-                what = anomaly.born(self._given, _arrays(grads[parent]))
-                if what is not None:
-                    self.blocks[-1].born.setdefault(node.number, what)
-        self._given = []
+        return looked
 
-    def before_deposit(self, leaves: list[tuple[Any, Any]]) -> None:
+    def pull(self, step: PullStep) -> PullStep:
+        """Look at the gradient of a node's output, and at what the rules made of it."""
+
+        def looked(node: Node, g: Any, grads: Gradients) -> None:
+            arrays = _arrays(g)
+            self.blocks[-1].gradients[node.number] = stats(arrays)
+            given = [*arrays, *(getattr(node, slot, None) for slot in node.saved_slots)]
+            bad = {p for p in node.parents if not _finite(grads.get(p))}
+            step(node, g, grads)
+            for parent in node.parents:
+                if parent in grads and parent not in bad:
+                    what = anomaly.born(given, _arrays(grads[parent]))
+                    if what is not None:
+                        self.blocks[-1].born.setdefault(node.number, what)
+
+        return looked
+
+    def leaves(self, gradients: list[tuple[Node, Any]]) -> None:
         """Look at the gradients of leaves, as they will be."""
-        for leaf, g in leaves:
-            if type(leaf) is Leaf:
+        for leaf, g in gradients:
+            if isinstance(leaf, Leaf):
                 (array,) = _arrays(g)
                 before = leaf.grad
                 self.blocks[-1].leaves[leaf.number] = stats([array if before is None else before._data + array])

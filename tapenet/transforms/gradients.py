@@ -18,6 +18,7 @@ from tapenet.autodiff import backward as driver
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.gradients import conj_cotangent
 from tapenet.autodiff.node import Leaf, Node
+from tapenet.autodiff.observe import zero_gradients
 from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor, warn_of_number
 from tapenet.ops.tracebacks import boundary
@@ -126,11 +127,18 @@ class _Run:
         captures = local.state.tape is not None and local.state.tape.captures
         if not (create or captures):
             roots = [(n, g._data) for n, g in roots]
-        lost: driver.Lost = []
+        lost: zero_gradients.Lost = []
         found: dict[Node, Any] = dict(
-            driver.run(roots, tensor=Tensor, release=release and not create, create_graph=create, only=only, lost=lost)
+            driver.run(
+                roots,
+                tensor=Tensor,
+                release=release and not create,
+                create_graph=create,
+                only=only,
+                lost=lost,
+            )
         )
-        driver.warn_of_lost(lost)
+        zero_gradients.warn(lost)
         gradients = [
             self._gradient(t, None if node is None else found.get(node))
             for t, node in zip(self.ends, self.nodes, strict=True)
@@ -404,13 +412,13 @@ def gradients(
     # A pass stops where it comes to an input: what was computed from another one has a pass of its own.
     passes = [set(nodes)] if all(type(node) is Leaf for node in nodes) else [{node} for node in dict.fromkeys(nodes)]
     found: dict[Any, Any] = {}
-    lost: driver.Lost = []
+    lost: zero_gradients.Lost = []
     for i, only in enumerate(passes):
         found |= driver.run(
             [(node, g if create_graph or captures else g._data) for node, g in roots],
             tensor=Tensor, release=not keeps and i == len(passes) - 1, create_graph=create_graph, only=only, lost=lost,
         )  # fmt: skip
-    driver.warn_of_lost(lost)
+    zero_gradients.warn(lost)
     made: list[Tensor | None] = []
     for i, (end, node) in enumerate(zip(ends, nodes, strict=True)):
         if node not in found and unused != "zeros":

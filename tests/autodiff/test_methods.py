@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.operators import Methods
+from tapenet.autodiff.operators import Operand
 from tapenet.ops.derived import pure
 from tapenet.testing import check_grads
 
@@ -188,5 +188,5 @@ MEMORY = {
 
 def test_no_method_of_ndarray_is_missing() -> None:
     theirs = {n for n, m in inspect.getmembers(np.ndarray) if not n.startswith("_") and callable(m)}
-    assert not theirs - MEMORY - set(dir(Methods))
+    assert not theirs - MEMORY - set(dir(Operand))
     assert {"tolist", "item", "copy"} <= set(dir(tn.Tensor))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.generate import _known
 from tapenet.compat.differences import DIFFERENCES
 from tapenet.ops.op import Op
 from tapenet.ops.protocol import _names
+from tapenet.ops.torch_calls import known_options
 from tapenet.ops.torch_names import spelt
 from tests.torch_calls import METHODS as FURTHER_METHODS
 from tests.torch_calls import Pair, calls, converted, method_calls, pairs, same, signatures
@@ -80,7 +80,7 @@ UNWARNED = {
 def parameters(function: Any) -> list[str]:
     """The names of the arguments that a function here takes."""
     if isinstance(function, Op):
-        return list(dict.fromkeys([*(a.name for a in function.arguments), *(_known(function) or ())]))
+        return list(dict.fromkeys([*(a.name for a in function.arguments), *(known_options(function) or ())]))
     taken = inspect.signature(getattr(function, "function", function)).parameters.values()
     return [p.name for p in taken if p.kind is not p.VAR_KEYWORD]
 

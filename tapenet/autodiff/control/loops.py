@@ -18,8 +18,8 @@ from tapenet.autodiff.control.body import Body, Flat, Input, check_apart, close,
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.node import Leaf
-from tapenet.autodiff.observe.autocast import running_others
 from tapenet.autodiff.observe.capture import Capture, capturing
+from tapenet.autodiff.observe.low_types import running_others
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor

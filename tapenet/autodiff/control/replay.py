@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.backward import _value
+from tapenet.autodiff.backward import value_of
 from tapenet.autodiff.node import Node, Output, Traced
 from tapenet.autodiff.observe.tape import CaptureError
-from tapenet.autodiff.record import explain
+from tapenet.autodiff.record import where
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.failures import explain
 from tapenet.ops.op import Op
 from tapenet.program.sequences import refilled
 
@@ -121,7 +122,7 @@ class Replay:
                 try:
                     out = op.forward(*args, **options)
                 except Exception as error:
-                    explain(op, (*args, *options.values()), error)
+                    explain(op, (*args, *options.values()), error, where())
                 values.append(tuple(map(np.asarray, out)) if isinstance(out, tuple) else (np.asarray(out),))
                 for place in spent:
                     values[place] = None
@@ -192,7 +193,7 @@ def record_again(
         if (source, index) not in values:  # a residual: what the op's new node has of it
             made: Any = values[source, 0].node
             name = source.op.residuals[index - (source.op.outputs or 0)]
-            found = _value(made.source_node if isinstance(made, Output) else made, name, {}, Tensor)
+            found = value_of(made.source_node if isinstance(made, Output) else made, name, Tensor)
             values[source, index] = found if isinstance(found, Tensor) else Tensor._of(found)
         return values[source, index]
 
@@ -208,7 +209,10 @@ def record_again(
         # To where no gradient flowed at the capture, none is to flow now: the argument may have been detached.
         args = {
             name: _argument(
-                look_up, value, getattr(node, name + "_node") if name in op.differentiable else None, name in op.inputs
+                look_up,
+                value,
+                getattr(node, name + "_node", None) if name in op.differentiable else None,
+                name in op.inputs,
             )
             for name, value in call.items()
         }

@@ -1,4 +1,4 @@
-"""What debug mode looks for: ops and gradient rules that fail, and where nan and infinity are born.
+"""Debug mode: lines of user code on nodes, ops and gradient rules that fail, and where nan and infinity are born.
 
 It says so in words, and has a picture of the neighbourhood drawn by whoever has set `illustrate`: this folder knows
 nothing of drawings.
@@ -12,10 +12,14 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.node import Node, Parents
-from tapenet.autodiff.state import Switch, enter
-from tapenet.ops.stack_frames import user_site
+from tapenet.autodiff.gradients import Gradients, rule_words
+from tapenet.autodiff.node import BaseTensor, Leaf, Node, Output, Parents
+from tapenet.autodiff.record import Call, where
+from tapenet.autodiff.state import CallStep, Layer, PullStep, Switch, enter, local
+from tapenet.ops.failures import call_words
+from tapenet.ops.stack_frames import composed, user_line, user_site
 from tapenet.program.low import is_inexact
+from tapenet.typing import Array
 
 
 class Anomaly(NamedTuple):
@@ -78,12 +82,12 @@ def born(before: Iterable[Any], after: Iterable[Any]) -> str | None:
     return None
 
 
-def has_nan(array: np.ndarray[Any, Any]) -> bool:
+def has_nan(array: Array) -> bool:
     """Whether an array holds a nan."""
     return is_inexact(array.dtype) and bool(np.isnan(array).any())
 
 
-def _floats(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+def _floats(value: Any) -> Iterator[Array]:
     if isinstance(value, (list, tuple)):
         for part in value:
             yield from _floats(part)
@@ -111,10 +115,146 @@ def argument(node: Node, parent: Node) -> str:
     return node.input_names[0]
 
 
+class Debug(Layer):
+    """Looks at what ops and rules give, as `state.nan` says; None while rules run, whose ops are part of them."""
+
+    __slots__ = ()
+    rank = 2
+
+    @property
+    def looks(self) -> bool:  # type: ignore[override]
+        return local.state.nan not in (None, "ignore")
+
+    def call(self, step: CallStep) -> CallStep:
+        def looked(call: Call) -> object:
+            state = local.state
+            call.full = True
+            try:
+                result = step(call)
+            except Exception as error:
+                if state.nan and call.tensors and not call.arrays:
+                    _add_picture(error, lambda reason: _call_anomaly(call, reason))
+                raise
+            if call.arrays and call.tensors and self.looks:
+                _look(call)
+            if call.node is not None:
+                call.node.line = user_line()
+            return result
+
+        return looked
+
+    def pull(self, step: PullStep) -> PullStep:
+        state = local.state
+        nan, looks = state.nan, self.looks
+
+        def looked(node: Node, g: Any, grads: Gradients) -> None:
+            told = None
+            state.nan = None
+            try:
+                if looks and type(node) is not Output:
+                    told = _pull_looking(step, node, g, grads)
+                else:
+                    step(node, g, grads)
+            finally:
+                state.nan = nan
+            if told is not None:
+                grads.explained = True
+                _report_rule(nan or "", node, *told, grads.roots)
+                grads.explained = False
+
+        return looked
+
+    def failed(self, node: Node, error: Exception, roots: tuple[Node, ...]) -> None:
+        if local.state.nan is not None:
+            _add_picture(error, lambda reason: Anomaly(node, reason, roots))
+
+
+def _add_picture(error: Exception, find: Callable[[str], Anomaly]) -> None:
+    """Have an error name the picture of what failed."""
+    picture = drawn(lambda: find(str(error)))
+    if picture:
+        error.add_note(picture)
+
+
+def _look(call: Call) -> None:
+    """Say so if nan or infinity is born in an op."""
+    nan, outs = local.state.nan, call.arrays[: call.count]
+    assert nan is not None
+    what = born(call.raw.values(), outs)
+    reason = f"gave {what}"
+    if what is None:
+        name = None if composed() else _given_nan(call, outs)
+        if name is None:
+            return
+        what, reason = f"was given a nan that no op made, in {name}", f"was given nan in {name}"
+    else:
+        what = f"gave {what}"
+    text = f"{call_words(call.op, tuple(call.raw.values()))}{where()} {what}, at {user_line()}"
+    report(nan, text, lambda: _call_anomaly(call, reason))
+
+
+def _given_nan(call: Call, outs: list[Array]) -> str | None:
+    """The argument of an op whose data, a leaf, a constant or an array, have a nan that goes on into the result."""
+    if not any(map(has_nan, outs)):
+        return None
+    for name in call.op.inputs:
+        value = call.bound[name]
+        for part in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(part, BaseTensor) and (part._node is None or type(part._node) is Leaf):
+                part = part._data
+            if type(part) is np.ndarray and has_nan(part):
+                return name
+    return None
+
+
+def _call_anomaly(call: Call, reason: str) -> Anomaly:
+    """What went wrong in a call. If it failed, its node has results of no elements."""
+    op = call.op
+    if not call.arrays:
+        call.count = 1 if op.outputs is None else op.outputs
+        call.arrays = [np.empty(0)] * (call.count + len(op.residuals))
+    node = call.make_node() if call.node is None else call.node
+    node.line = user_line()
+    return Anomaly(node, reason)
+
+
+def _pull_looking(step: PullStep, node: Node, g: Any, grads: Gradients) -> tuple[str, str] | None:
+    """Run a node's rules, and tell of the first that makes nan or infinity of a gradient and saved arrays without: for
+    which argument, and what."""
+    given = [_array(part) for part in (g if isinstance(g, list) else [g]) if part is not None]
+    given += [getattr(node, slot, None) for slot in node.saved_slots]
+    found = Gradients(grads.tensor, grads.on_tensors, grads.site, grads.only)
+    found.roots = grads.roots
+    step(node, g, found)
+    told = None
+    for parent, d in found.items():
+        d = grads.as_tensor(d) if grads.on_tensors else d
+        if told is None and not isinstance(d, list):  # a list: of an op with several outputs, whose turn is to come
+            what = born(given, [_array(d)])
+            told = None if what is None else (argument(node, parent), what)
+        grads.add(parent, d)
+        if parent in found.owned:
+            grads.owned.add(parent)
+    if found.flat is not None:
+        grads.flat = found.flat | (grads.flat or {})
+    return told
+
+
+def _array(g: Any) -> Array:
+    return np.asarray(g._data if isinstance(g, BaseTensor) else g)
+
+
+def _report_rule(nan: str, node: Node, argument: str, what: str, roots: tuple[Node, ...]) -> None:
+    line = f", recorded at {node.line}," if node.line else ""
+    text = f"{rule_words(node, argument)} ({node.spec}){line} gave {what}"
+    report(nan, text, lambda: Anomaly(node, f"gradient for {argument}: {what}", roots))
+
+
 class lines(Switch):
     """Keep the line of user code that made each node, for drawings."""
 
-    name, value = "debug", True
+    def __enter__(self) -> None:
+        enter(self, debug=True, layers=local.state.layered(Debug, Debug()))
 
 
 class debug(Switch):
@@ -150,4 +290,4 @@ class debug(Switch):
         self.nan = nan
 
     def __enter__(self) -> None:
-        enter(self, debug=True, nan=self.nan)
+        enter(self, debug=True, nan=self.nan, layers=local.state.layered(Debug, Debug()))

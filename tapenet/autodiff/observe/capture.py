@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
-from tapenet.autodiff.node import Leaf
-from tapenet.autodiff.observe.tape import Tape
-from tapenet.autodiff.state import local
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.node import BaseTensor, Leaf
+from tapenet.autodiff.observe import mutation
+from tapenet.autodiff.observe.tape import CaptureError, Tape
+from tapenet.autodiff.record import Call
+from tapenet.autodiff.state import CallStep, local
 from tapenet.ops.random import Saved
-
-if TYPE_CHECKING:
-    from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.stack_frames import user_line
 
 
 class Capture(Tape):
@@ -44,16 +47,107 @@ class Capture(Tape):
         self._undo: dict[Any, Callable[[], None]] = {}
         self._owners: set[int] = set()
         self._made: set[int] = set()
-        self._origins: dict[int, tuple[Tensor, Tensor]] = {}
+        self._origins: dict[int, tuple[BaseTensor, BaseTensor]] = {}
 
-    def __enter__(self) -> Capture:
+    def __enter__(self) -> Self:
         self.outer = capturing()
-        super().__enter__()
-        return self
+        return super().__enter__()
 
     def __exit__(self, *exc: object) -> None:
         super().__exit__(*exc)
         self.outer = None
+
+    # -- as a layer ----------------------------------------------------------------------------------------------
+
+    def call(self, step: CallStep) -> CallStep:
+        """Keep the node of each call; what it draws is put back if the capture fails."""
+        traced = super().call(step)
+
+        def captured(call: Call) -> object:
+            drawn = self._draws(call)
+            result = traced(call)
+            for saved in drawn:
+                saved.drew()
+            return result
+
+        return captured
+
+    def _draws(self, call: Call) -> list[Saved]:
+        """Have the generators that an op is about to draw from put back if the capture fails: of a random one the process's
+        own, and those among its arguments; of a loop or branch those that were drawn from while its body was captured."""
+        arguments = call.bound.values()
+        if call.op.random:
+            rngs = None, *(v for v in arguments if isinstance(v, np.random.Generator))
+            found = [self.kept(("generator", id(rng)), functools.partial(Saved, rng)) for rng in rngs]
+        elif any(isinstance(v, Tape) for v in arguments):
+            found = self.generators()
+        else:
+            return []
+        for saved in found:
+            saved.draws()
+        return found
+
+    def reads(self, tensor: BaseTensor, what: str, hint: str) -> None:
+        raise self.unreadable(tensor, what, hint)
+
+    def unreadable(self, tensor: BaseTensor, what: str, hint: str = "") -> CaptureError:
+        """The error for a value that leaves the tensors, which a replay could not follow."""
+        if tensor._trace is not None:
+            whose = "a tensor that is being captured; a replay could not follow it"
+            usual = (
+                "Return the tensor from the captured function and read it there, or compute with np.where in place of a "
+                "Python branch"
+            )
+        else:
+            whose = "a tensor from outside while a step is being captured; a replay would go on with it as it is now"
+            usual = (
+                "Compute with the tensor itself, or with np.where in place of a Python branch; to write it assign to its "
+                ".data as a whole; if it never changes, read it before"
+            )
+        return CaptureError(f"{user_line()} asks for {what}, the value of {whose}. {hint or usual}")
+
+    def writes(self, tensor: BaseTensor, value: Any, by: str) -> bool:
+        """Record a write as an op."""
+        key = "data", id(tensor)
+        if not self.saves(key):
+            values = tensor._data.copy(order="K")
+
+            def restore() -> None:
+                np.copyto(tensor._data, values)
+                mutation.wrote(tensor._data, "a captured step that failed and was put back")
+
+            self.before(key, restore)
+        written = ops.assign(tensor, value.detach() if isinstance(value, BaseTensor) else value)
+        self.touch(tensor)
+        tensor._trace = written._trace
+        return True
+
+    def rebinds(self, tensor: BaseTensor, by: str, hint: str) -> None:
+        if tensor._trace is not None or type(tensor._node) is Leaf:
+            return
+        what, hint = "tensor", "Change a copy: t = t.copy(). What is to last from call to call belongs in an nn.Buffer"
+        if any(use.before is tensor for use in self.grads.values()):
+            what, hint = "gradient", "Set it anew, as in w.grad = w.grad * v"
+        raise CaptureError(
+            f"{user_line()} changes a {what} from outside by {by} while a step is being captured; a replay would not "
+            f"do it again. {hint}"
+        )
+
+    def unsupported(self, name: str) -> Exception | None:
+        return CaptureError(
+            f"{user_line()} gives {name} a tensor while a step is being captured. {name} is not supported on tensors, and "
+            "a replay could not follow the value alone: define an op for it with tn.op(..., numpy=...), or call it "
+            "outside of the captured function"
+        )
+
+    def detaches(self, made: BaseTensor, tensor: BaseTensor) -> None:
+        if tensor._trace is None:
+            self.alias(made, tensor)
+
+    def requires_grad(self, tensor: BaseTensor) -> None:
+        if self.is_outside(tensor):
+            restore = functools.partial(setattr, tensor, "_node", tensor._node)
+            self.before(("requires_grad", id(tensor)), restore)
 
     # -- what a step that fails must leave as it was -------------------------------------------------------------
 
@@ -92,7 +186,7 @@ class Capture(Tape):
                 restore()
             del self._undo[key]
 
-    def touch(self, tensor: Tensor) -> None:
+    def touch(self, tensor: BaseTensor) -> None:
         if tensor._trace is None:
             self.before(("trace", id(tensor)), functools.partial(setattr, tensor, "_trace", None))
         super().touch(tensor)
@@ -135,17 +229,17 @@ class Capture(Tape):
 
     # -- tensors from outside ------------------------------------------------------------------------------------
 
-    def is_outside(self, tensor: Tensor) -> bool:
+    def is_outside(self, tensor: BaseTensor) -> bool:
         """Whether a tensor is not one that was made in the step, or one that was and has been written."""
         return tensor._trace is None or id(tensor) in self._touched
 
-    def alias(self, handle: Tensor, tensor: Tensor) -> None:
+    def alias(self, handle: BaseTensor, tensor: BaseTensor) -> None:
         """Note that `handle` shares the array of `tensor`, which is from outside, as `tensor.detach()` does."""
         self._origins[id(handle)] = handle, self.origin(tensor)
         if self.outer is not None:
             self.outer.alias(handle, tensor)
 
-    def origin(self, tensor: Tensor) -> Tensor:
+    def origin(self, tensor: BaseTensor) -> BaseTensor:
         """The tensor that this one was made a handle of in the step, else itself. It is the one that is told when it
         is to stand for another array."""
         return self._origins.get(id(tensor), (tensor, tensor))[1]
@@ -209,7 +303,7 @@ class GradUse:
 
     __slots__ = ("before", "consumed", "entry_read", "is_entry", "user_read")
 
-    def __init__(self, before: Tensor | None) -> None:
+    def __init__(self, before: BaseTensor | None) -> None:
         self.before = before
         self.entry_read = False
         self.user_read = False

@@ -121,6 +121,21 @@ def wrote(place: NDArray[Any] | Region, by: str) -> None:
     Writer(by, [place if isinstance(place, Region) else region(place)]).wrote()
 
 
+def check(node: Node) -> None:
+    """Raise if a saved array of a node was written after the node was made.
+
+    Raises:
+        RuntimeError: it was; says what wrote it.
+    """
+    found = stale(node)
+    if found is not None:
+        name, by = found
+        raise RuntimeError(
+            f"op {node.name!r}{' in ' + node.path if node.path else ''} needs its {name} for backward, but that was "
+            f"changed in place by {by} after the op ran. Call backward first, or let the op see a copy"
+        )
+
+
 class _Index:
     """All writes later than `since` by their first byte, to find those that meet a saved array without looking at each."""
 

@@ -7,68 +7,94 @@ All of it goes into one flat list, since every object more and every call more w
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tapenet.autodiff.node import Constant, Node, Parents, Traced, constant
-from tapenet.autodiff.state import local
+from tapenet.autodiff.record import Call
+from tapenet.autodiff.state import CallStep, Layer, PullStep, local
 from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
 
 #: How many items every entry of an op has before its facts.
 HEAD = 6
 #: First items of entries that are no op's.
-CALL, END, MARK, OPEN, PICK, RULES, SPAN = "call", "end", "mark", "open", "pick", "rules", "span"
+CALL, END, OPEN, PICK, RULES, SPAN = "call", "end", "open", "pick", "rules", "span"
 
 
-class Timing(list[Any]):
+class Timing(list[Any], Layer):
     """What happened in the blocks of a profile, in order. An entry is several items, told by the first:
 
     - an Op: it ran. Number of its node (None where nothing was recorded), scope, shape and dtype of the output, how long
       its forward took (None if that was before the block), and the op's `facts`;
-    - a number: the rules of that node ran. When they ended; they began when the rules before them ended, or at MARK;
     - PICK: one result of an op with several. Its number, the op's, and which it is;
     - SPAN: anything else that takes time. Name and how long;
-    - RULES, CALL: the same of rules, and of anything else, in which ops may run: what did so since the last OPEN.
+    - RULES, CALL: the same of a node's rules, and of anything else, in which ops may run: what did so since the last OPEN.
       Number or name, and how long;
     - OPEN: a RULES or CALL is to come;
-    - MARK: rules begin to run. When it was;
     - END: a block ended. When it began and ended.
     """
 
-    __slots__ = ("_block", "_older", "bound", "first", "watch")
+    __slots__ = ("_block", "_older", "bound", "first")
+    rank = 4
 
-    def __init__(self, watch: Watch | None = None) -> None:
+    def __init__(self) -> None:
         #: Nodes with lower numbers were made before the block.
         self.first = 0
-        #: Who looks at values, if anybody does.
-        self.watch = watch
         #: Whether an entry holds a scope that keeps a tape and all its values alive.
         self.bound = False
         #: The numbers of older nodes that have an entry in the block that `first` was when they got it.
         self._older: set[int] = set()
         self._block = 0
 
-    def ran(
-        self, op: Op, node: Node | None, raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], count: int,
-        seconds: float,
-    ) -> None:  # fmt: skip
-        """Enter an op that the general recorder ran. `arrays` are its outputs, the first `count`, and residuals."""
-        state = local.state
+    def call(self, step: CallStep) -> CallStep:
+        def timed(call: Call) -> object:
+            forward, seconds = call.forward, 0.0
+
+            def clocked(values: Mapping[str, Any]) -> list[Any]:
+                nonlocal seconds
+                start = perf_counter()
+                results = forward(values)
+                seconds = perf_counter() - start
+                return results
+
+            call.forward = clocked
+            result = step(call)
+            if call.arrays:
+                self._ran(call, seconds)
+            return result
+
+        return timed
+
+    def _ran(self, call: Call, seconds: float) -> None:
+        """Enter an op that ran."""
+        state, op, node = local.state, call.op, call.node
         self.bound |= state.tape is not None
-        outs = arrays[:count]
+        outs = call.arrays[: call.count]
         one = op.outputs == 1
         shape = outs[0].shape if one else tuple(a.shape for a in outs)
         dtype = outs[0].dtype if one else tuple(a.dtype for a in outs)
-        residuals = dict(zip(op.residuals, arrays[count:], strict=True))
-        found = [_fact(f, raw, parents, residuals) for f in facts(op)]
-        if self.watch is not None:
-            self.watch.ran(op, raw, outs)
+        residuals = dict(zip(op.residuals, call.arrays[call.count :], strict=True))
+        found = [_fact(f, call.raw, {} if node is None else call.parents, residuals) for f in facts(op)]
         self.extend((op, None if node is None else node.number, state.scope, shape, dtype, seconds, *found))
+        for pick in call.picks:
+            self.extend((PICK, pick.number, pick.source_node.number, pick.index))
 
-    def older(self, node: Node) -> None:
+    def pull(self, step: PullStep) -> PullStep:
+        def timed(node: Node, g: Any, grads: Any) -> None:
+            if node.number < self.first:
+                self._enter_older(node)
+            self.append(OPEN)
+            start = perf_counter()
+            step(node, g, grads)
+            self.extend((RULES, node.number, perf_counter() - start))
+
+        return timed
+
+    def _enter_older(self, node: Node) -> None:
         """Enter a node that was made before the block and takes part in a backward pass inside: it has a row too."""
         op = node.op
         if self._block != self.first:
@@ -83,41 +109,6 @@ class Timing(list[Any]):
         found = [_fact(f, inputs, parents, residuals) for f in facts(op)]
         self.bound |= node.call is not None
         self.extend((op, node.number, node.scope, node.shape, node.dtype, None, *found))
-
-    def before_pull(self, node: Node, g: Any, grads: dict[Node, Any]) -> float:
-        """Prepare for a node's rules; gives the time."""
-        if node.number < self.first:
-            self.older(node)
-        if self.watch is not None:
-            self.watch.before_pull(node, g, grads)
-        self.append(OPEN)
-        return perf_counter()
-
-    def after_pull(self, node: Node, grads: dict[Node, Any], start: float) -> None:
-        """Enter a node's rules, which have run."""
-        self.extend((RULES, node.number, perf_counter() - start))
-        if self.watch is not None:
-            self.watch.after_pull(node, grads)
-
-
-class Watch:
-    """Who looks at values as they are made. The recorder and the driver call these, which a subclass defines."""
-
-    def ran(self, op: Op, inputs: dict[str, Any], outputs: list[Any]) -> None:
-        """An op ran on these arguments."""
-        raise NotImplementedError
-
-    def before_pull(self, node: Node, g: Any, grads: dict[Node, Any]) -> None:
-        """A node's rules are about to run on the gradient of its output."""
-        raise NotImplementedError
-
-    def after_pull(self, node: Node, grads: dict[Node, Any]) -> None:
-        """They have run; `grads` has the gradients of its parents."""
-        raise NotImplementedError
-
-    def before_deposit(self, leaves: list[tuple[Any, Any]]) -> None:
-        """Gradients are about to be added to those of these leaves."""
-        raise NotImplementedError
 
 
 def _as_constant(value: Any) -> Any:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
-from tapenet.autodiff.node import Constant, Leaf, Node, Scope, Traced
-from tapenet.autodiff.state import enter, leave, local
+from tapenet.autodiff.node import BaseTensor, Constant, Leaf, Node, Scope, Traced
+from tapenet.autodiff.record import Call
+from tapenet.autodiff.state import CallStep, Layer, enter, leave, local
 from tapenet.ops.stack_frames import user_line
-
-if TYPE_CHECKING:
-    from tapenet.autodiff.tensor import Tensor
+from tapenet.program.sequences import refilled
 
 
 class Nodes:
@@ -54,7 +53,7 @@ class ThreadTape(Nodes):
         return scope is not None and scope.tape is None and scope.root is self._root
 
 
-class Tape(Nodes):
+class Tape(Nodes, Layer):
     """A scope that records every operation on tensors, needed for a gradient or not, and keeps the nodes.
 
     Entered as a context manager; may be entered again and then goes on. Nodes recorded inside an inner tape
@@ -67,42 +66,54 @@ class Tape(Nodes):
     ['exp', 'sum']
     """
 
-    #: Whether backward passes are recorded as ops too, and asking a recorded value for its number is an error.
-    captures = False
-    #: Whether what runs is looked at and no more: optimizers take no step, and a graph lasts for another backward pass.
-    rehearses = False
+    rank = 1
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         #: Tensors from outside that were written, with what an outer tape knew of them, by id.
-        self._touched: dict[int, tuple[Tensor, Node | None]] = {}
+        self._touched: dict[int, tuple[BaseTensor, Node | None]] = {}
 
     def _nodes(self) -> list[Node]:
         return self.nodes
 
-    def touch(self, tensor: Tensor) -> None:
+    def call(self, step: CallStep) -> CallStep:
+        """Keep the node of each call, with all arguments, also where no gradient flows."""
+
+        def traced(call: Call) -> object:
+            op = call.op
+            call.full = True
+            # Of ops without any input only a program is made: numbers of the host, draws. Elsewhere they are plain arrays.
+            call.keeps = (op.effect or op.random) and (bool(op.inputs) or self.captures)
+            arguments = {name: _trace(value) for name, value in call.bound.items()}
+            result = step(call)
+            if call.node is not None:
+                call.node.call = arguments
+                self.nodes += [call.node, *call.picks]
+                for tensor, node in zip(call.outputs, call.picks or [call.node], strict=True):
+                    tensor._trace = node
+            return result
+
+        return traced
+
+    def records(self, node: Node) -> None:
+        self.nodes.append(node)
+
+    def touch(self, tensor: BaseTensor) -> None:
         """Remember a tensor whose value this tape is about to write; `exit` makes it ordinary again."""
         self._touched.setdefault(id(tensor), (tensor, tensor._trace))
 
-    def writes(self, tensor: Tensor) -> None:
-        """Called before the storage of a tensor is written in place, which is no op of this tape's."""
-
-    def sets_grad(self, leaf: Leaf, *, adds: bool = False, clears: bool = False) -> None:
-        """Called before a leaf's gradient is added to, set to None, or replaced."""
-
-    def fails(self, why: str) -> None:
-        """Called where something happens that a replay could not repeat."""
-
-    def __enter__(self) -> Tape:
+    def __enter__(self) -> Self:
         state = local.state
         if state.tape is not None and state.tape.captures and not self.captures:
             raise CaptureError(
                 f"{user_line()} enters a tn.Tape() while a step is being captured, which would lose what is recorded "
                 "inside: leave the inner tape out, or use it around the call of the captured function"
             )
-        # A profile has a captured step as one row: what is recorded for it is no work of the step's.
-        profile = None if self.captures else state.profile
-        enter(self, tape=self, scope=Scope(None, state.scope, self), profile=profile)
+        switches: dict[str, object] = {"layers": state.layered(Tape, self)}
+        if self.captures and state.profile is not None:
+            # A profile has a captured step as one row: what is recorded for it is no work of the step's.
+            switches = {"layers": tuple(each for each in state.layered(Tape, self) if each.rank <= 2), "profile": None}
+        enter(self, tape=self, scope=Scope(None, state.scope, self), **switches)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -115,6 +126,17 @@ class Tape(Nodes):
         for tensor, trace in self._touched.values():
             tensor._trace = trace if nested else None
         self._touched.clear()
+
+
+def _trace(value: Any) -> Any:
+    """A value with its tensors replaced by `Traced`."""
+    if isinstance(value, BaseTensor):
+        return Traced(value, value._trace, value._data)
+    if isinstance(value, (list, tuple)) and value:
+        parts = [_trace(v) for v in value]
+        if any(p is not v for p, v in zip(parts, value, strict=True)):
+            return refilled(value, parts)
+    return value
 
 
 class CaptureError(RuntimeError):

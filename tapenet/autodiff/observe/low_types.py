@@ -1,0 +1,238 @@
+"""Low types: what is stored in 16 bits is computed in float32 and rounded.
+
+An op with low inputs runs on their float32 copies, and its results are rounded to the low type; its node keeps the low
+arrays, and its rules run on float32 copies again. NumPy has no fast arithmetic in 16 bits, so this saves memory, not
+time, and gives what hardware with float32 accumulators gives.
+
+None of it is there before the first low array is met (`program.low.meet`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff import record
+from tapenet.autodiff.gradients import Gradients
+from tapenet.autodiff.node import Node
+from tapenet.autodiff.observe import autocast
+from tapenet.autodiff.record import Call
+from tapenet.autodiff.state import local
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.derived import Derived
+from tapenet.ops.op import Op
+from tapenet.ops.recorder import installed
+from tapenet.ops.signatures import by_name
+from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, rounded, when_first_met, widened
+from tapenet.program.sequences import refilled
+
+#: Ops that move numbers without computing, which do the same with 16 bits, and those that are about these bits.
+_MOVES = frozenset(
+    {"alias", "astype", "copy", "expand_dims", "flip", "moveaxis", "nextafter", "reshape", "spacing", "squeeze", "swapaxes",
+     "transpose"}
+)  # fmt: skip
+#: Ops that move numbers too, and whose rules add.
+_ADDING = frozenset(
+    {"assign", "broadcast_to", "diagonal", "full_like", "getitem", "insert", "roll", "setitem", "sliding_window_view", "take"}
+)  # fmt: skip
+#: Ops that run others, which round for themselves: loops and branches.
+running_others: set[Op] = set()
+_WIDER = {np.dtype(np.float64), np.dtype(np.complex128)}
+#: Options by which numbers are put in the place of others, or between them, and take the dtype of these.
+_PLACED = frozenset({"constant_values", "end_values", "initial", "to_begin", "to_end"})
+
+
+def _lower(call: Call) -> object:
+    """Have an op run on the float32 copies of low arrays; what answers the call in place of that while a step is captured."""
+    if not call.tensors and local.state.autocast is None:
+        return None
+    low = lowered(call.op, call.raw)
+    if low is None:
+        return None
+    tape = local.state.tape
+    if low.given is not call.raw and tape is not None and tape.captures:
+        return _composed(call.op, call.bound, low)
+    forward, outputs = call.forward, len(call.op.residuals)
+
+    def run(values: Mapping[str, Any]) -> list[Any]:
+        results = forward(low.given)
+        return low.round(results, len(results) - outputs)
+
+    call.forward = run
+    call.node_class = _node_class(call.op, call.full)
+    return None
+
+
+class Lowered:
+    """How an op with low inputs is run.
+
+    Attributes:
+        given: its arguments for the forward, in float32 where they are low.
+        dtype: what float32 results are rounded to; None for nothing, as beside inputs in float32.
+    """
+
+    __slots__ = ("dtype", "given")
+
+    def __init__(self, given: dict[str, Any], dtype: np.dtype[Any] | None) -> None:
+        self.given = given
+        self.dtype = dtype
+
+    def round(self, results: list[Any], count: int) -> list[Any]:
+        """The first `count` of the results, which are outputs, in the low type. What else an op keeps for its rules stays in
+        float32: rounded, it may overflow, and a gradient loses digits where terms cancel."""
+        dtype = self.dtype
+        if dtype is None:
+            return results
+        return [*(rounded(r, dtype) for r in results[:count]), *results[count:]]
+
+
+def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
+    """How an op is run on these arrays; None if it is run as ever."""
+    if op.name in _MOVES or op in running_others:
+        return None
+    asked = raw.get("dtype") if "dtype" in op.options else None
+    asked = np.dtype(asked) if isinstance(asked, (np.dtype, type, str)) else None  # an op may call anything so
+    dtypes = {d for name in op.inputs for d in _dtypes(raw[name])}
+    if not any(is_low(d) for d in dtypes) and (asked is None or not is_low(asked)):
+        return None
+    if op.name in _ADDING:
+        return Lowered(raw, None)
+    given = {name: widened(value) if name in op.inputs else value for name, value in raw.items()}
+    if asked is not None:
+        return Lowered(given | {"dtype": WIDE}, asked) if is_low(asked) else Lowered(given, None)
+    # What only asks or places, such as the condition of `where`, has no say in the type.
+    computed = {d for name in op.differentiable for d in _dtypes(raw[name])}
+    return Lowered(given, _of_result(computed or dtypes))
+
+
+def _dtypes(value: Any) -> list[np.dtype[Any]]:
+    """The dtypes of an argument's arrays. Python numbers have none that counts."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return [value.dtype]
+    if type(value) in (list, tuple):
+        return [d for v in value for d in _dtypes(v)]
+    return []
+
+
+def _common(dtypes: set[np.dtype[Any]]) -> np.dtype[Any] | None:
+    """The low type of a result, if it is one: that of all floats there are."""
+    floats = {d for d in dtypes if is_inexact(d)}
+    return next(iter(floats)) if len(floats) == 1 else None
+
+
+def _of_result(dtypes: set[np.dtype[Any]]) -> np.dtype[Any] | None:
+    """The low type of what is computed from arrays of these types. Whole numbers of 16 bits do not fit into any, and with
+    wider ones results are float64 anyway."""
+    return None if any(d.kind in "iu" and d.itemsize == 2 for d in dtypes) else _common(dtypes)
+
+
+def _composed(op: Op, bound: dict[str, Any], low: Lowered) -> Any:
+    """The op on low tensors as ops that say so, for a program: casts to float32, the op, and casts back."""
+    given = {name: _wide(value) if name in op.inputs else value for name, value in bound.items()}
+    if "dtype" in op.options:
+        given["dtype"] = low.given["dtype"]
+    with autocast.without():  # which would narrow them again
+        result = op(
+            *(given[a.name] for a in op.arguments if not a.keyword_only),
+            **{a.name: given[a.name] for a in op.arguments if a.keyword_only},
+        )
+    outs = [result] if op.outputs == 1 else list(result)
+    if low.dtype is not None:
+        outs = [ops.astype(out, low.dtype) if out.dtype == WIDE else out for out in outs]
+    return outs[0] if op.outputs == 1 else op.several(outs)
+
+
+def _widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A function composed of ops, on low tensors: on float32 copies, its results rounded unless `autocast` gives float32.
+
+    Otherwise each of its parts would round. A ufunc has no parts: it comes back as the op that it is. Where a result is to
+    be written to a tensor, it is that one and no copy.
+    """
+    full = False
+    if isinstance(function, Derived):
+        full = local.state.autocast is not None and autocast.stays_full(function)
+        function = function.function
+    if isinstance(function, np.ufunc) or "out" in kwargs:
+        return function(*args, **kwargs)
+    args, kwargs = by_name(function, "dtype", args, kwargs)
+    given = (*args, *(value for name, value in kwargs.items() if name not in _PLACED))
+    dtypes = {t.dtype for t in _tensors(given)}
+    asked = kwargs.get("dtype")
+    asked = None if asked is None else dtype_of(asked)
+    if not any(map(is_low, dtypes)) and (asked is None or not is_low(asked)):
+        return function(*args, **kwargs)
+    # Where wider types have a say, the result shows it.
+    target = None if WIDE in _dtypes(given) else _common(dtypes - _WIDER)
+    if asked is not None:
+        target = asked if is_low(asked) else None
+        kwargs = kwargs | {"dtype": WIDE if is_low(asked) else asked}
+    result = function(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
+    return result if target is None or full else _narrow(result, target)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for v in value:
+            yield from _tensors(v)
+
+
+def _narrow(value: Any, dtype: np.dtype[Any]) -> Any:
+    if isinstance(value, Tensor):
+        return ops.astype(value, dtype) if value.dtype == WIDE else value
+    if isinstance(value, (list, tuple)):
+        parts = [_narrow(v, dtype) for v in value]
+        return refilled(value, parts)
+    return value
+
+
+def _wide(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return ops.astype(value, WIDE) if is_low(value.dtype) else value
+    if type(value) in (list, tuple):
+        return type(value)(map(_wide, value))
+    return widened(value)
+
+
+class LowNode(Node):
+    """What the node of an op that was run on low arrays has beside the usual: its rules run on float32 copies."""
+
+    __slots__ = ()
+
+    def pull(self, g: Any, grads: Gradients) -> None:
+        kept = {}
+        for slot in self.saved_slots:
+            value = getattr(self, slot, None)
+            wide = widened(value)
+            if wide is not value:
+                kept[slot] = value
+                setattr(self, slot, wide)
+        try:
+            super().pull(widened(g), grads)  # of the op's own node class
+        finally:
+            if grads.site is None:
+                for slot, value in kept.items():
+                    setattr(self, slot, value)
+
+
+def _node_class(op: Op, full: bool) -> Any:
+    """The class of nodes for low arrays of an op, made at first use."""
+    name = "_low_full_node_class" if full else "_low_node_class"
+    found = op.__dict__.get(name)
+    if found is None:
+        usual = op.full_node_class if full else op.node_class
+        found = type("Node", (LowNode, usual), {"__slots__": (), "__module__": usual.__module__})
+        op.__dict__[name] = found
+    return found
+
+
+def _install() -> None:
+    record.lower = _lower
+    installed.recorder.compose = _widely
+
+
+when_first_met(_install)

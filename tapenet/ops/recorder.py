@@ -1,0 +1,36 @@
+"""What `autodiff` gives to ops, so that these take tensors without knowing what one is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from tapenet.typing import Array
+
+
+class Recorder:
+    """Without tensors: ops cannot be called, and what makes or reads tensors deals in arrays."""
+
+    def prepare(self, op: Any) -> None:
+        """Give an op, at its first call, the code that runs it."""
+        raise RuntimeError("no recorder is installed; import tapenet, not tapenet.ops alone")
+
+    def tensor(self, array: Array, shared: bool) -> Any:
+        """A tensor around an array, which others may have if it is `shared`."""
+        return array
+
+    def values(self, tensor: Any) -> Array | None:
+        """The array of a tensor; None where a replay could not follow what is looked at."""
+        return None
+
+    #: Calls a function that is composed of ops in place of calling it: `compose(function, args, kwargs)`. None while there
+    #: are no low types.
+    compose: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] | None = None
+
+
+class _Installed:
+    recorder = Recorder()
+
+
+#: Holds the recorder there is.
+installed: Final = _Installed()
