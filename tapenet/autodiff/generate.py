@@ -33,6 +33,7 @@ from __future__ import annotations
 import builtins
 import heapq
 import linecache
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -49,7 +50,20 @@ from tapenet.program import low
 #: What generated code may use, under its name with an underscore.
 _KNOWN = {
     f"_{name}": value
-    for module in (builtins, heapq, torch_calls, low, node, gradients, state, failures, signatures, tracebacks, record)
+    for module in (
+        builtins,
+        heapq,
+        time,
+        torch_calls,
+        low,
+        node,
+        gradients,
+        state,
+        failures,
+        signatures,
+        tracebacks,
+        record,
+    )
     for name, value in vars(module).items()
 }
 #: The ops that were called, and whether their calls look for low types: they do once there are any, since looking costs a
@@ -77,6 +91,11 @@ def _look_for_low() -> None:
 
 
 low.when_first_met(_look_for_low)
+
+
+def looks_for_low() -> bool:
+    """Whether generated calls look for low types."""
+    return _looks_for_low
 
 
 def _node_class(op: Op) -> type[Node]:
@@ -141,35 +160,36 @@ def _raw(op: Op, name: str) -> str:
 
 def _call(op: Op) -> Callable[..., Any]:
     """An op's call, left to the general recorder where an argument is not plain or a layer is on."""
+    lines = ["if _more: return _with_options(self, <given>**_more)", "_state = _local.state"]
+    lines += ["<general>"] if op.outputs is None else ["if not _state.fast: <general>", *body(op)]
+    made = compile_call(op, "__call__", lines)
+    made.__qualname__ = op.name  # what Python calls it where the arguments do not fit
+    return made
+
+
+def compile_call(op: Op, name: str, lines: list[str], general: str = "_apply") -> Callable[..., Any]:
+    """A function of an op and its arguments. In its lines <general> leaves the call to a general recorder; <given>
+    and <arguments> are the arguments as a call has them, and as a pair."""
     positional = [a.name for a in op.arguments if not a.keyword_only]
     keyword = [a.name for a in op.arguments if a.keyword_only]
     # A required one may come under another name; what is left out in the end is found by the general recorder.
     defaults = {a.name: "_MISSING" if a.required else f"_default_{a.name}" for a in op.arguments}
     names = [*positional, *(["*"] if keyword else []), *keyword]
+    # an empty dict costs less than a fiftieth of a small op
     signature = ["self", *(f"{n}={defaults[n]}" if n != "*" else n for n in names), "**_more"]
-    given = ", ".join([*positional, *(f"{n}={n}" for n in keyword), "**_more"])
     options = ", ".join(f"'{n}': {n}" for n in keyword)
-    general = f"return _apply(self, ({''.join(f'{n}, ' for n in positional)}), {{{options}}})"
-    lines = [f"if _more: return _with_options(self, {given})", "_state = _local.state"]
-    lines += [general] if op.outputs is None else [f"if not _state.fast: {general}", *_body(op, general)]
-    made = _compile(
-        op,
-        "__call__",
-        [
-            # an empty dict costs less than a fiftieth of a small op
-            f"def __call__({', '.join(signature)}):",
-            "    try:",
-            *("        " + line for line in lines),
-            "    except _Exception as _error:",
-            "        _hide(_error)",
-            "        raise",
-        ],
-    )
-    made.__qualname__ = op.name  # what Python calls it where the arguments do not fit
-    return made
+    words = {
+        "<general>": f"return {general}(self, <arguments>)",
+        "<given>": "".join([*(f"{n}, " for n in positional), *(f"{n}={n}, " for n in keyword)]),
+        "<arguments>": f"({''.join(f'{n}, ' for n in positional)}), {{{options}}}",
+    }
+    text = [f"def {name}({', '.join(signature)}):", "    try:", *("        " + line for line in lines)]
+    for word, code in words.items():
+        text = [line.replace(word, code) for line in text]
+    return _compile(op, name, [*text, "    except _Exception as _error:", "        _hide(_error)", "        raise"])
 
 
-def _unwrapped(op: Op, general: str) -> list[str]:
+def _unwrapped(op: Op) -> list[str]:
     """The lines that take arrays and nodes out of tensors, and leave to the general recorder what is not plain."""
     lines = []
     for n in op.inputs:
@@ -178,26 +198,26 @@ def _unwrapped(op: Op, general: str) -> list[str]:
             f"_type_{n} = _type({n})",
             f"if _type_{n} is _Tensor:",
             f"    _data_{n} = {n}._data{f'; _node_{n} = {n}._node' if flows else ''}",
-            *([f"    if _data_{n}.dtype.char in _LOW: {general}"] if _looks_for_low else []),
+            *([f"    if _data_{n}.dtype.char in _LOW: <general>"] if _looks_for_low else []),
             # the general recorder says so where a derivative of higher order is lost
-            *([] if flows or is_own(op) else [f"    if _state.rule is not None and {n}._node is not None: {general}"]),
+            *([] if flows or is_own(op) else [f"    if _state.rule is not None and {n}._node is not None: <general>"]),
             f"elif _type_{n} in _PLAIN: _data_{n} = {n}{f'; _node_{n} = None' if flows else ''}",
         ]
         if not flows:
-            lines += [f"elif _is_index({n}): _data_{n} = {n}", f"else: {general}"]
+            lines += [f"elif _is_index({n}): _data_{n} = {n}", "else: <general>"]
         elif n not in op.sequences:
-            lines.append(f"else: {general}")
+            lines.append("else: <general>")
         else:
             low = f" or _any_low(_data_{n})" if _looks_for_low else ""
             lines += [
                 "else:",
                 f"    _type_{n}, _data_{n}, _node_{n} = _sequence({n})",
-                f"    if _type_{n} is None{low}: {general}",
+                f"    if _type_{n} is None{low}: <general>",
             ]
-    return lines + [f"if _type({n}) not in _STATIC and not _is_static({n}): {general}" for n in op.options]
+    return lines + [f"if _type({n}) not in _STATIC and not _is_static({n}): <general>" for n in op.options]
 
 
-def _body(op: Op, general: str) -> list[str]:
+def body(op: Op) -> list[str]:
     """The lines of the call of an op with a fixed number of outputs."""
     assert op.outputs is not None
     one = op.outputs == 1
@@ -207,7 +227,7 @@ def _body(op: Op, general: str) -> list[str]:
     passed = ", ".join((f"{a.name}=" if a.keyword_only else "") + _raw(op, a.name) for a in op.arguments)
     returned = "_result" if one else f"self.several(({', '.join('_result' + end for end in ends)}))"
     raw = "_out" if one else f"self.several(({', '.join('_out' + end for end in ends)}))"
-    lines = [*_unwrapped(op, general), "try:"]
+    lines = [*_unwrapped(op), "try:"]
     if op.check is not None:
         lines.append(f"    _check({', '.join(_raw(op, n) for n in op.check_needs)})")
     if gives == ["_out"]:

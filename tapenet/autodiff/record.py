@@ -121,6 +121,13 @@ lower: Callable[[Call], object] | None = None
 
 def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run `op`, with the layers that are on around it."""
+    layers = local.state.layers
+    quick = layers[0].quick(op) if len(layers) == 1 else None
+    return layered(op, args, kwargs) if quick is None else quick(op, *args, **kwargs)
+
+
+def layered(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run `op`, each layer around those below it."""
     step = record
     for layer in reversed(local.state.layers):
         step = layer.call(step)

@@ -45,6 +45,11 @@ class Layer:
         """What runs a call in place of `step`."""
         return step
 
+    def quick(self, op: Op) -> Callable[..., object] | None:
+        """A call of an op, given it and its arguments, that does for plain arguments what `call` does, where no other layer
+        is on."""
+        return None
+
     def pull(self, step: PullStep) -> PullStep:
         """What runs a node's rules in place of `step`."""
         return step
