@@ -105,15 +105,16 @@ def run(
                 for layer in layers:
                     layer.leaves(leaves)
     except Exception as error:
-        if node is not None and not (isinstance(error, GradientError) or grads.explained):
-            line = node.line
-            error.add_note(
-                f"while differentiating op {node.name!r} ({node.spec})"
-                + (f" in {node.path}" if node.path else "")
-                + (f", recorded at {line}" if line else "")
-            )
-        for layer in layers if node is not None and not grads.explained else ():
-            layer.failed(node, error, grads.roots)
+        if node is not None and not grads.explained:
+            if not isinstance(error, GradientError):
+                line = node.line
+                error.add_note(
+                    f"while differentiating op {node.name!r} ({node.spec})"
+                    + (f" in {node.path}" if node.path else "")
+                    + (f", recorded at {line}" if line else "")
+                )
+            for layer in layers:
+                layer.failed(node, error, grads.roots)
         raise
     finally:
         state.grad = before
@@ -235,6 +236,8 @@ def value_of(node: Node, name: str, tensor: type[BaseTensor]) -> Any:
         return tuple(made)
     if name in op.options:
         return getattr(node, name + "_option") if call is None else _retrace(call[name], None, tensor)
+    if name != "out" and name not in op.inputs and name not in op.residuals:
+        return getattr(node, name)  # NAME_shape, NAME_dtype
     parent = getattr(node, name + "_node", None)
     if name in op.inputs and call is not None:
         return _retrace(call[name], parent, tensor)

@@ -261,7 +261,7 @@ def stretch(d: Any, shape: Shape) -> Array:
         return np.broadcast_to(d, shape)
     lead = len(shape) - d.ndim
     strides = (0,) * lead + tuple(0 if n == 1 else s for n, s in zip(d.shape, d.strides, strict=True))
-    view: Any = np.ndarray(shape, d.dtype, d, 0, strides)
+    view: Array = np.ndarray(shape, d.dtype, d, 0, strides)
     view.setflags(write=False)
     return view
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -149,7 +149,7 @@ class Traced(NamedTuple):
     itself may since have been rebound by item assignment.
     """
 
-    tensor: BaseTensor
+    tensor: Any
     node: Node | None
     data: Array
 
@@ -163,7 +163,7 @@ class Parents(list["Node | None"]):
     shape = None
     dtype = None
     #: What stands at each position that has no parent.
-    constants: Sequence[object]
+    constants: Any
 
 
 class Node:
@@ -185,9 +185,9 @@ class Node:
     #: What is called with its gradient, by a number for each; not set before there is any. Kept here, and not in a table
     #: beside, since a hook may refer to the node.
     hooks: dict[int, Callable[[Any], Any]]
-    #: Every argument by name, tensors as `Traced`; only where everything is recorded (a scoped tape, capture).
+    #: Every argument by name, tensors as `Traced`; only where everything is recorded (a scoped tape, capture). And where
+    #: the user called the op; only in debug mode. Slots of a subclass.
     call: dict[str, Any] | None = None
-    #: Where the user called the op; only in debug mode.
     line: str | None = None
 
     #: Set on each generated subclass: the names of its arguments.
@@ -281,7 +281,7 @@ class Leaf(Node):
     __slots__ = ("argument", "grad")
 
     op = _leaf_op
-    grad: BaseTensor | None
+    grad: Any
     #: Whether it is an argument of a function that is being differentiated. The handle is the function's alone, which may
     #: let it stand for another value.
     argument: bool

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.node import SHAPES, Node, Output, Parents, constant, intern_shape, next_number
-from tapenet.autodiff.state import local
+from tapenet.autodiff.node import SHAPES, Node, Output, Parents, Traced, constant, intern_shape, next_number
+from tapenet.autodiff.state import CallStep, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import failures
 from tapenet.ops.derived import array_like
@@ -112,7 +112,8 @@ class Call:
         if self.parents:
             parents = (self.parents.get(name) for name in op.differentiable)
             kind.save(node, *self.raw.values(), *parents, out, *arrays[self.count :])
-        return node
+        made: Node = node
+        return made
 
 
 #: Has an op run on arrays of 16 bits, once there are any; or answers the call in place of that.
@@ -128,7 +129,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def layered(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run `op`, each layer around those below it."""
-    step = record
+    step: CallStep = record
     for layer in reversed(local.state.layers):
         step = layer.call(step)
     return step(Call(op, args, kwargs))
@@ -319,6 +320,17 @@ def _unwrap(value: Any, grad: bool) -> tuple[Any, Any, bool]:
             nodes.constants = constant(data)
             return refilled(value, data), nodes, True
     return value, None, False
+
+
+def trace(value: Any) -> Any:
+    """A value with its tensors replaced by `Traced`."""
+    if type(value) is Tensor:
+        return Traced(value, value._trace, value._data)
+    if isinstance(value, (list, tuple)) and value:
+        parts = [trace(v) for v in value]
+        if any(p is not v for p, v in zip(parts, value, strict=True)):
+            return refilled(value, parts)
+    return value
 
 
 def _stacked(value: Any) -> Any:

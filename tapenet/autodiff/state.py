@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.autodiff.node import BaseTensor, Leaf, Node, Scope
+from tapenet.autodiff.node import Leaf, Node, Scope
 from tapenet.ops.op import Op
 
 if TYPE_CHECKING:
@@ -57,20 +57,20 @@ class Layer:
     def leaves(self, gradients: list[tuple[Node, Any]]) -> None:
         """Called before gradients are added to those of leaves."""
 
-    def reads(self, tensor: BaseTensor, what: str, hint: str) -> None:
+    def reads(self, tensor: Any, what: str, hint: str) -> None:
         """Called before the value of a tensor leaves the graph, by `what`."""
 
-    def writes(self, tensor: BaseTensor, value: Any, by: str) -> bool:
+    def writes(self, tensor: Any, value: Any, by: str) -> bool:
         """Called before the storage of a tensor is written in place by `by`; True where this layer did so itself."""
         return False
 
-    def rebinds(self, tensor: BaseTensor, by: str, hint: str) -> None:
+    def rebinds(self, tensor: Any, by: str, hint: str) -> None:
         """Called before a tensor that stores nothing comes to stand for another value."""
 
-    def detaches(self, made: BaseTensor, tensor: BaseTensor) -> None:
+    def detaches(self, made: Any, tensor: Any) -> None:
         """Called where `made` shares the array of a tensor, outside the graph."""
 
-    def requires_grad(self, tensor: BaseTensor) -> None:
+    def requires_grad(self, tensor: Any) -> None:
         """Called before a tensor begins or ceases to need a gradient."""
 
     def reads_grad(self, leaf: Leaf, *, user: bool = False) -> None:
@@ -110,10 +110,10 @@ class State:
         self.layers: tuple[Layer, ...] = ()
         self.fast = True
         #: The layer that is a tape, and that which is a profile.
-        self.tape: Layer | None = None
+        self.tape: Any = None
         self.profile: Any = None
         #: The tape that watches the nodes of the thread, once it was asked for.
-        self.view: object = None
+        self.view: Any = None
         #: Whether nodes keep the line of user code that made them.
         self.debug = False
         #: What `tn.debug` does where nan or infinity is born; None outside it, and while gradient rules run.

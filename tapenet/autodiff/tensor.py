@@ -145,7 +145,8 @@ class Tensor(BaseTensor, Augmented):
     @property
     def shape(self) -> Shape:
         """Lengths of the axes."""
-        return self._data.shape
+        shape: Shape = self._data.shape
+        return shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -431,7 +432,8 @@ class Tensor(BaseTensor, Augmented):
                     "t.grad is None, and stands in a calculation: no gradient has come to this tensor since it was made, or "
                     "since its gradient was last cleared. Call backward() on a result that depends on it first"
                 )
-            return node.grad  # type: ignore[return-value]  # the one type there is
+            grad: Tensor | None = node.grad
+            return grad
         if node is not None and self._grad is None:
             present = hooks_of(node).values()
             if not any(type(hook) is _Keep for hook in present):
@@ -460,7 +462,7 @@ class Tensor(BaseTensor, Augmented):
 
     def _held_grad(self) -> Tensor | None:
         """What `.grad` gives, without counting as the user's look at it."""
-        return self._node.grad if type(self._node) is Leaf else self._grad  # type: ignore[return-value]
+        return self._node.grad if type(self._node) is Leaf else self._grad
 
     def detach(self) -> Tensor:
         """The same storage outside the graph: no gradient flows through it."""

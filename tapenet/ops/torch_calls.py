@@ -76,7 +76,7 @@ def call_derived(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
     return call()
 
 
-Derived.__call__ = call_derived  # type: ignore[method-assign]  # here, above the modules that answer options
+Derived.__call__ = call_derived  # type: ignore[method-assign, assignment]  # here, above the modules that answer options
 
 
 def _respelt(function: Derived, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Call | None:

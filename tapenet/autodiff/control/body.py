@@ -435,7 +435,7 @@ class _Closing:
 
 def _outer(value: Traced, parent: Node | None) -> Tensor:
     """The tensor that a body took from outside, as it was then: itself, if it still is."""
-    tensor = value.tensor
+    tensor: Tensor = value.tensor
     if tensor._data is value.data and tensor._trace is value.node and (parent is None or tensor._node is parent):
         return tensor
     return Tensor._of(value.data, parent, value.node)

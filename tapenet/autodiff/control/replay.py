@@ -48,7 +48,8 @@ class _Step(NamedTuple):
 
 def current(outside: Traced) -> Array:
     """The array of a tensor from outside the tape, as it is by now."""
-    return outside.tensor._data
+    data: Array = outside.tensor._data
+    return data
 
 
 class Replay:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tapenet.autodiff.gradients import Gradients, rule_words
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Output, Parents
-from tapenet.autodiff.record import Call, where
+from tapenet.autodiff.record import Call, trace, where
 from tapenet.autodiff.state import CallStep, Layer, PullStep, Switch, enter, local
 from tapenet.ops.failures import call_words
 from tapenet.ops.stack_frames import composed, user_line, user_site
@@ -133,12 +133,13 @@ class Debug(Layer):
                 result = step(call)
             except Exception as error:
                 if state.nan and call.tensors and not call.arrays:
-                    _add_picture(error, lambda reason: _call_anomaly(call, reason))
+                    reason = str(error.__context__ or error)  # in the forward's own words
+                    _add_picture(error, lambda: _call_anomaly(call, reason))
                 raise
             if call.arrays and call.tensors and self.looks:
                 _look(call)
             if call.node is not None:
-                call.node.line = user_line()
+                call.node.line = user_line()  # type: ignore[misc]  # a full one, which has the slot
             return result
 
         return looked
@@ -166,12 +167,13 @@ class Debug(Layer):
 
     def failed(self, node: Node, error: Exception, roots: tuple[Node, ...]) -> None:
         if local.state.nan is not None:
-            _add_picture(error, lambda reason: Anomaly(node, reason, roots))
+            reason = str(error)
+            _add_picture(error, lambda: Anomaly(node, reason, roots))
 
 
-def _add_picture(error: Exception, find: Callable[[str], Anomaly]) -> None:
+def _add_picture(error: Exception, find: Callable[[], Anomaly]) -> None:
     """Have an error name the picture of what failed."""
-    picture = drawn(lambda: find(str(error)))
+    picture = drawn(find)
     if picture:
         error.add_note(picture)
 
@@ -213,15 +215,17 @@ def _call_anomaly(call: Call, reason: str) -> Anomaly:
     if not call.arrays:
         call.count = 1 if op.outputs is None else op.outputs
         call.arrays = [np.empty(0)] * (call.count + len(op.residuals))
-    node = call.make_node() if call.node is None else call.node
-    node.line = user_line()
+    node: Any = call.make_node() if call.node is None else call.node
+    if local.state.tape is not None:
+        node.call = {name: trace(value) for name, value in call.bound.items()}
+    node.line = user_line()  # type: ignore[misc]
     return Anomaly(node, reason)
 
 
 def _pull_looking(step: PullStep, node: Node, g: Any, grads: Gradients) -> tuple[str, str] | None:
     """Run a node's rules, and tell of the first that makes nan or infinity of a gradient and saved arrays without: for
     which argument, and what."""
-    given = [_array(part) for part in (g if isinstance(g, list) else [g]) if part is not None]
+    given: list[object] = [_array(part) for part in (g if isinstance(g, list) else [g]) if part is not None]
     given += [getattr(node, slot, None) for slot in node.saved_slots]
     found = Gradients(grads.tensor, grads.on_tensors, grads.site, grads.only)
     found.roots = grads.roots

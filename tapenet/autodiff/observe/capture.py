@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.node import BaseTensor, Leaf
+from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.observe.tape import CaptureError, Tape
 from tapenet.autodiff.record import Call
 from tapenet.autodiff.state import CallStep, local
+from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.random import Saved
 from tapenet.ops.stack_frames import user_line
 
@@ -47,7 +48,7 @@ class Capture(Tape):
         self._undo: dict[Any, Callable[[], None]] = {}
         self._owners: set[int] = set()
         self._made: set[int] = set()
-        self._origins: dict[int, tuple[BaseTensor, BaseTensor]] = {}
+        self._origins: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __enter__(self) -> Self:
         self.outer = capturing()
@@ -87,10 +88,10 @@ class Capture(Tape):
             saved.draws()
         return found
 
-    def reads(self, tensor: BaseTensor, what: str, hint: str) -> None:
+    def reads(self, tensor: Tensor, what: str, hint: str) -> None:
         raise self.unreadable(tensor, what, hint)
 
-    def unreadable(self, tensor: BaseTensor, what: str, hint: str = "") -> CaptureError:
+    def unreadable(self, tensor: Tensor, what: str, hint: str = "") -> CaptureError:
         """The error for a value that leaves the tensors, which a replay could not follow."""
         if tensor._trace is not None:
             whose = "a tensor that is being captured; a replay could not follow it"
@@ -106,7 +107,7 @@ class Capture(Tape):
             )
         return CaptureError(f"{user_line()} asks for {what}, the value of {whose}. {hint or usual}")
 
-    def writes(self, tensor: BaseTensor, value: Any, by: str) -> bool:
+    def writes(self, tensor: Tensor, value: Any, by: str) -> bool:
         """Record a write as an op."""
         key = "data", id(tensor)
         if not self.saves(key):
@@ -117,12 +118,12 @@ class Capture(Tape):
                 mutation.wrote(tensor._data, "a captured step that failed and was put back")
 
             self.before(key, restore)
-        written = ops.assign(tensor, value.detach() if isinstance(value, BaseTensor) else value)
+        written = ops.assign(tensor, value.detach() if isinstance(value, Tensor) else value)
         self.touch(tensor)
         tensor._trace = written._trace
         return True
 
-    def rebinds(self, tensor: BaseTensor, by: str, hint: str) -> None:
+    def rebinds(self, tensor: Tensor, by: str, hint: str) -> None:
         if tensor._trace is not None or type(tensor._node) is Leaf:
             return
         what, hint = "tensor", "Change a copy: t = t.copy(). What is to last from call to call belongs in an nn.Buffer"
@@ -140,11 +141,11 @@ class Capture(Tape):
             "outside of the captured function"
         )
 
-    def detaches(self, made: BaseTensor, tensor: BaseTensor) -> None:
+    def detaches(self, made: Tensor, tensor: Tensor) -> None:
         if tensor._trace is None:
             self.alias(made, tensor)
 
-    def requires_grad(self, tensor: BaseTensor) -> None:
+    def requires_grad(self, tensor: Tensor) -> None:
         if self.is_outside(tensor):
             restore = functools.partial(setattr, tensor, "_node", tensor._node)
             self.before(("requires_grad", id(tensor)), restore)
@@ -186,7 +187,7 @@ class Capture(Tape):
                 restore()
             del self._undo[key]
 
-    def touch(self, tensor: BaseTensor) -> None:
+    def touch(self, tensor: Tensor) -> None:
         if tensor._trace is None:
             self.before(("trace", id(tensor)), functools.partial(setattr, tensor, "_trace", None))
         super().touch(tensor)
@@ -229,17 +230,17 @@ class Capture(Tape):
 
     # -- tensors from outside ------------------------------------------------------------------------------------
 
-    def is_outside(self, tensor: BaseTensor) -> bool:
+    def is_outside(self, tensor: Tensor) -> bool:
         """Whether a tensor is not one that was made in the step, or one that was and has been written."""
         return tensor._trace is None or id(tensor) in self._touched
 
-    def alias(self, handle: BaseTensor, tensor: BaseTensor) -> None:
+    def alias(self, handle: Tensor, tensor: Tensor) -> None:
         """Note that `handle` shares the array of `tensor`, which is from outside, as `tensor.detach()` does."""
         self._origins[id(handle)] = handle, self.origin(tensor)
         if self.outer is not None:
             self.outer.alias(handle, tensor)
 
-    def origin(self, tensor: BaseTensor) -> BaseTensor:
+    def origin(self, tensor: Tensor) -> Tensor:
         """The tensor that this one was made a handle of in the step, else itself. It is the one that is told when it
         is to stand for another array."""
         return self._origins.get(id(tensor), (tensor, tensor))[1]
@@ -303,7 +304,7 @@ class GradUse:
 
     __slots__ = ("before", "consumed", "entry_read", "is_entry", "user_read")
 
-    def __init__(self, before: BaseTensor | None) -> None:
+    def __init__(self, before: Tensor | None) -> None:
         self.before = before
         self.entry_read = False
         self.user_read = False

@@ -6,11 +6,11 @@ import gc
 from collections.abc import Iterator
 from typing import Any, Self
 
-from tapenet.autodiff.node import BaseTensor, Constant, Leaf, Node, Scope, Traced
-from tapenet.autodiff.record import Call
+from tapenet.autodiff.node import Constant, Leaf, Node, Scope, Traced
+from tapenet.autodiff.record import Call, trace
 from tapenet.autodiff.state import CallStep, Layer, enter, leave, local
+from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.stack_frames import user_line
-from tapenet.program.sequences import refilled
 
 
 class Nodes:
@@ -71,7 +71,7 @@ class Tape(Nodes, Layer):
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         #: Tensors from outside that were written, with what an outer tape knew of them, by id.
-        self._touched: dict[int, tuple[BaseTensor, Node | None]] = {}
+        self._touched: dict[int, tuple[Tensor, Node | None]] = {}
 
     def _nodes(self) -> list[Node]:
         return self.nodes
@@ -84,13 +84,14 @@ class Tape(Nodes, Layer):
             call.full = True
             # Of ops without any input only a program is made: numbers of the host, draws. Elsewhere they are plain arrays.
             call.keeps = (op.effect or op.random) and (bool(op.inputs) or self.captures)
-            arguments = {name: _trace(value) for name, value in call.bound.items()}
+            arguments = {name: trace(value) for name, value in call.bound.items()}
             result = step(call)
             if call.node is not None:
-                call.node.call = arguments
-                self.nodes += [call.node, *call.picks]
-                for tensor, node in zip(call.outputs, call.picks or [call.node], strict=True):
-                    tensor._trace = node
+                node: Any = call.node  # a full one, which has the slot
+                node.call = arguments
+                self.nodes += [node, *call.picks]
+                for tensor, made in zip(call.outputs, call.picks or [node], strict=True):
+                    tensor._trace = made
             return result
 
         return traced
@@ -98,7 +99,7 @@ class Tape(Nodes, Layer):
     def records(self, node: Node) -> None:
         self.nodes.append(node)
 
-    def touch(self, tensor: BaseTensor) -> None:
+    def touch(self, tensor: Tensor) -> None:
         """Remember a tensor whose value this tape is about to write; `exit` makes it ordinary again."""
         self._touched.setdefault(id(tensor), (tensor, tensor._trace))
 
@@ -123,20 +124,9 @@ class Tape(Nodes, Layer):
             leave(self)
             raise
         nested = local.state.tape is not None and local.state.tape.captures
-        for tensor, trace in self._touched.values():
-            tensor._trace = trace if nested else None
+        for tensor, node in self._touched.values():
+            tensor._trace = node if nested else None
         self._touched.clear()
-
-
-def _trace(value: Any) -> Any:
-    """A value with its tensors replaced by `Traced`."""
-    if isinstance(value, BaseTensor):
-        return Traced(value, value._trace, value._data)
-    if isinstance(value, (list, tuple)) and value:
-        parts = [_trace(v) for v in value]
-        if any(p is not v for p, v in zip(parts, value, strict=True)):
-            return refilled(value, parts)
-    return value
 
 
 class CaptureError(RuntimeError):

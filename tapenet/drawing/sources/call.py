@@ -197,8 +197,9 @@ class _Watching(Tape):
         self.before: dict[int, tuple[Tensor, Array]] = {}
         self.grads: dict[Leaf, tuple[Tensor | None, Array | None]] = {}
 
-    def writes(self, tensor: Tensor) -> None:
+    def writes(self, tensor: Tensor, value: object, by: str) -> bool:
         self.before.setdefault(id(tensor), (tensor, tensor.numpy().copy()))
+        return False
 
     def sets_grad(self, leaf: Leaf, *, adds: bool = False, clears: bool = False) -> None:
         if leaf not in self.grads:
