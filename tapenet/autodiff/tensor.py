@@ -293,7 +293,7 @@ class Tensor(BaseTensor, Augmented):
             )
         return True
 
-    def _write(self, value: ArrayLike | Tensor, by: str) -> None:
+    def _write(self, value: object, by: str) -> None:
         """Copy a value into the storage, noting the write for pending backward passes."""
         new = value if isinstance(value, Tensor) else np.asarray(value)
         if new.shape != self._data.shape:

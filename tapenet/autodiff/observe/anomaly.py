@@ -218,7 +218,7 @@ def _call_anomaly(call: Call, reason: str) -> Anomaly:
     node: Any = call.make_node() if call.node is None else call.node
     if local.state.tape is not None:
         node.call = {name: trace(value) for name, value in call.bound.items()}
-    node.line = user_line()  # type: ignore[misc]
+    node.line = user_line()
     return Anomaly(node, reason)
 
 
