@@ -27,9 +27,10 @@ from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.places import Place
 from tapenet.compiler.reach import Reach
 from tapenet.compiler.signature import Call, Key, Parameters, rebuild
-from tapenet.compiler.variant import MISS, Plan, Result, Runner, Target, Variant
+from tapenet.compiler.variant import MISS, Dependency, Plan, Result, Target, Variant
 from tapenet.compiler.watch import Drawn, Watch, drawn
 from tapenet.ops.op import Op
+from tapenet.program.backend import Runner
 from tapenet.program.ir import Input, Program, check, substitute
 from tapenet.program.layout import dense_order
 from tapenet.program.passes import Step, simplify
@@ -55,6 +56,10 @@ class Argument(Node):
         self.released = None
         self.call = {}
         self.title = title
+
+
+#: What may be changed among the arguments.
+Container = list[object] | dict[object, object]
 
 
 class Connected(Exception):
@@ -143,7 +148,7 @@ def first_call(
     return recorded.result, variant
 
 
-def _changes(title: str, dependencies: list[tuple[object, Callable[[], object], object]]) -> str:
+def _changes(title: str, dependencies: list[Dependency]) -> str:
     """Why a program is for no further call, though there is one."""
     changed = [type(owner).__name__ for owner, fingerprint, value in dependencies if fingerprint() != value]
     what = f"an attribute of {changed[0]}, or what is in it" if changed else "what its names stand for, or a gradient"
@@ -232,12 +237,12 @@ class _Recording:
         the function reaches one that wants a gradient, or is written, in another way too.
 
         Raises:
-            CaptureError: names the argument, and the mend.
+            CaptureError: names the argument, and the fix.
         """
         for tensor, array, name in zip(self.given, self.call.arrays, self.names, strict=True):
             if tensor._data is not array:
                 raise CaptureError(
-                    f"{self.title} changes its argument {name} (by an item assignment or a += and its kin), which the caller "
+                    f"{self.title} changes its argument {name} (by an item assignment, or by += or the like), which the caller "
                     f"would see uncompiled, and not from a program: change a copy, {name} = {name}.copy()"
                 )
         if self.call.leaves:
@@ -248,11 +253,11 @@ class _Recording:
                         "tensor in another way (through a module or a global) too: leave it out of the arguments"
                     )
 
-    def _check_containers(self, copies: list[tuple[Any, Any]]) -> None:
+    def _check_containers(self, copies: list[tuple[Container, Container]]) -> None:
         """Raise if a list or a dict among the arguments was changed: the caller has another one.
 
         Raises:
-            CaptureError: says how, and the mend.
+            CaptureError: says how, and the fix.
         """
         for container, before in copies:
             same = len(container) == len(before) and all(map(operator.is_, _parts(container), _parts(before)))
@@ -335,16 +340,16 @@ class _Recording:
         return Program(program.inputs, program.hosts, program.body, outputs, writes) if written else program
 
 
-def _containers(value: object) -> Iterator[Any]:
+def _containers(value: object) -> Iterator[Container]:
     """The lists and dicts in arguments."""
-    if type(value) in (list, dict):
+    if isinstance(value, (list, dict)) and type(value) in (list, dict):
         yield value
     if isinstance(value, (list, tuple, dict)):
         for part in _parts(value):
             yield from _containers(part)
 
 
-def _parts(value: Any) -> Iterable[object]:
+def _parts(value: Container | tuple[object, ...]) -> Iterable[object]:
     return value.values() if isinstance(value, dict) else value
 
 
@@ -422,7 +427,7 @@ def _check_leaks(title: str, nodes: list[weakref.ref[Node]], reach: Reach) -> No
     """Raise if a recorded tensor is kept somewhere: in the next call it would be the old one.
 
     Raises:
-        CaptureError: names the op, the user's line, the place and the mend.
+        CaptureError: names the op, the user's line, the place and the fix.
     """
     if all(ref() is None for ref in nodes):
         return

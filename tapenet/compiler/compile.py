@@ -27,11 +27,12 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call
 from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.signature import Call, Key, Parameters, rebuild
-from tapenet.compiler.variant import MISS, Runner, Variant
+from tapenet.compiler.variant import MISS, Variant, never
 from tapenet.native import toolchain
 from tapenet.native.locks import reentrant_lock
 from tapenet.ops.stack_frames import user_site
 from tapenet.ops.tracebacks import boundary, hide
+from tapenet.program.backend import Runner
 from tapenet.program.called_ops import Resized
 from tapenet.program.ir import Program
 
@@ -106,7 +107,7 @@ def compile(
       function reads `.grad`, or adds to the gradient of the call before, or `keep_grads` is true; all others are as in
       eager. A tensor argument that is a leaf gets
       its gradient.
-    - **Inline**: inside a `tn.Tape()`, another capture or `tn.grad` and its kin, and where an argument is part of a
+    - **Inline**: inside a `tn.Tape()`, another capture, or `tn.grad` and the like, and where an argument is part of a
       graph, the plain function runs instead, so that graphs stay connected; likewise where a result depends on an
       argument that wants a gradient and no `backward()` inside has used that.
     - **Python** runs only when the function is captured: text that it prints and files that it writes appear then, and
@@ -195,7 +196,7 @@ class Compiled:
         self._inline: set[Key] = set()
         self._warned = self._warned_unseen = False
         #: The code of a call that applied last, and the programs that were used last.
-        self._fast: Callable[[tuple[object, ...]], object] = _never
+        self._fast: Callable[[tuple[object, ...]], object] = never
         self._recent: list[Variant] = []
         #: Under which attribute an object keeps its own, where this is a method.
         self._slot = f"{SLOT}{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', '')}>"
@@ -426,10 +427,6 @@ if TYPE_CHECKING:
         """A compiled function as type checkers see it: with the signature of the function."""
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-
-
-def _never(args: tuple[object, ...]) -> object:
-    return MISS
 
 
 def _title(fn: object) -> str:

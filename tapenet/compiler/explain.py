@@ -116,9 +116,7 @@ def _variant(variant: Variant, parameters: Parameters, full: bool) -> list[str]:
         lines.append("called as they are:")
         called = [f"{name}{f' ({n} times)' if n > 1 else ''}: {why}" for (name, why), n in _called(variant.called)]
         lines += [f"  {line}" for line in _some(called, full)]
-    report = getattr(variant.runner, "report", None)
-    if report is not None:
-        lines += ["backend:", *(f"  {line}" for line in str(report(full)).splitlines())]
+    lines += ["backend:", *(f"  {line}" for line in variant.runner.report(full).splitlines())]
     if not full:
         return lines
     return [*lines, "", "captured", text(variant.captured), "", "after all passes", text(variant.program)]
@@ -153,17 +151,17 @@ def size_in_words(count: int) -> str:
 
 
 def keeps_changing(variants: Sequence[Variant], parameters: Parameters) -> str:
-    """What the programs of one function differ in, and the mend, in words."""
+    """What the programs of one function differ in, and the fix, in words."""
     seen: dict[str, list[str]] = {}
-    mends: dict[str, None] = {}
+    fixes: dict[str, None] = {}
 
-    def note(what: str, values: Iterable[str], mend: str) -> None:
+    def note(what: str, values: Iterable[str], fix: str) -> None:
         distinct = list(dict.fromkeys(values))
         if len(distinct) > 1:
             more = ", ..." if len(distinct) > _SHOWN else ""
             seen[what] = distinct
             lines.append(f"{what} ({', '.join(distinct[:_SHOWN])}{more})")
-            mends[mend] = None
+            fixes[fix] = None
 
     lines: list[str] = []
     calls = [parameters.entries(v.key[0]) for v in variants]
@@ -180,7 +178,7 @@ def keeps_changing(variants: Sequence[Variant], parameters: Parameters) -> str:
         note(f"requires_grad of {path}", (str(p[4] is not None) for p in arrays), _VALUE)
     if len({tuple(call) for call in calls}) > 1:
         lines.append("which arguments there are")
-        mends[_VALUE] = None
+        fixes[_VALUE] = None
     note("the gradient mode", ("on" if v.key[1] else "off" for v in variants), _VALUE)
     note("tn.autocast", ("off" if v.key[-1] is None else str(v.key[-1]) for v in variants), _VALUE)
     note("which gradients are None at the call", (str(len(v.plan.absent)) for v in variants), _GRADS)
@@ -190,10 +188,10 @@ def keeps_changing(variants: Sequence[Variant], parameters: Parameters) -> str:
         note(words, values, _STATE)
     if any(v.redone is not None for v in variants):
         lines.append("how many elements values select, as a mask does")
-        mends[_SIZES] = None
+        fixes[_SIZES] = None
     if not lines:
         return "Nothing that is known changed between them; tensors may have been given other storage."
-    return f"What keeps changing: {'; '.join(lines)}. {' '.join(mends)}"
+    return f"What keeps changing: {'; '.join(lines)}. {' '.join(fixes)}"
 
 
 _SHAPE = "For a last batch that is smaller, drop it (drop_last=True) or pad it, and mask the rows that do not count."

@@ -90,7 +90,7 @@ class Storage:
         """Raise if a tensor that is written shares its memory with another: in a program each is a value of its own.
 
         Raises:
-            CaptureError: names their shapes and the mend.
+            CaptureError: names their shapes and the fix.
         """
         bounds = np.lib.array_utils.byte_bounds
         near: list[tuple[int, Reference]] = []  # those that reach as far as this, in the order of memory

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from tapenet.compiler.lowering import Called
 from tapenet.compiler.places import MISSING, Held, Place
 from tapenet.compiler.signature import Call, Key, is_array
 from tapenet.program import generated
+from tapenet.program.backend import Runner
 from tapenet.program.ir import Program
 from tapenet.program.layout import copied, in_order
 from tapenet.program.passes import Step
@@ -29,12 +31,8 @@ from tapenet.typing import Array
 MISS: object = object()
 #: A leaf: one from outside, or the position of one among those of the arguments.
 Target = Leaf | int
-#: What a backend makes of a program: called with arrays, it gives a tuple of new ones. It may have an attribute
-#: `checks`, true where it returns NotImplemented for arrays that it does not take, having done nothing; `call`, a
-#: quicker way to call it; a method `refresh`, which finds the memory of all references anew and gives False where
-#: that lies in another way, so that the program must not be run; and `groups`, which says what runs in one go
-#: (`program.groups`).
-Runner = Callable[..., object]
+#: What a program depends on: an owner, a function that tells its state, and what that told.
+Dependency = tuple[object, Callable[[], object], object]
 
 
 class Result(NamedTuple):
@@ -63,6 +61,7 @@ class Plan(NamedTuple):
     written: list[tuple[int, int]]
 
 
+@dataclass(eq=False)
 class Variant:
     """A program, and when and how it is run.
 
@@ -81,48 +80,34 @@ class Variant:
         fast: the code of a call with positional arguments, `fast(args)`; gives `MISS` where it does not apply.
     """
 
-    def __init__(
-        self,
-        title: str,
-        key: Key,
-        captured: Program,
-        program: Program,
-        steps: list[Step],
-        called: list[Called],
-        runner: Runner,
-        plan: Plan,
-        dependencies: list[tuple[object, Callable[[], object], object]],
-        places: list[Held],
-        values: list[Any],
-        redone: list[np.random.Generator] | None,
-    ) -> None:
-        self.title = title
-        self.key = key
-        self.captured = captured
-        self.program = program
-        self.steps = steps
-        self.called = called
-        self.runner = runner
-        self.plan = plan
-        self.dependencies = dependencies
-        self.places = places
-        self.values = values
-        self.redone = redone
-        self.fast: Callable[[tuple[object, ...]], object] = _never
-        self.checks: bool = getattr(runner, "checks", False)
+    title: str
+    key: Key
+    captured: Program
+    program: Program
+    steps: list[Step]
+    called: list[Called]
+    runner: Runner
+    plan: Plan
+    dependencies: list[Dependency]
+    places: list[Held]
+    values: list[Any]
+    redone: list[np.random.Generator] | None
+    fast: Callable[[tuple[object, ...]], object] = lambda args: MISS
+
+    def __post_init__(self) -> None:
         #: Tensors from outside, with their leaves, and the hooks on these.
-        self._outside = [(r.tensor, r.tensor._node, _hooks(r.tensor._node)) for r in captured.references]
-        self._references = program.references
-        self._targets = [write.target for write in program.writes]
+        self._outside = [(r.tensor, r.tensor._node, _hooks(r.tensor._node)) for r in self.captured.references]
+        self._references = self.program.references
+        self._targets = [write.target for write in self.program.writes]
         #: The arrays of the references for which the runner was made ready.
         self._arrays: list[Array] | None = None
         #: `epoch.current` when it was last seen to hold.
         self._epoch = -1
-        self._by = f"the compiled {title}"
+        self.by = f"the compiled {self.title}"
         #: Notes that the program wrote what it writes.
-        self._wrote = mutation.Writer(self._by, []).wrote
+        self._wrote = mutation.Writer(self.by, []).wrote
         self._makers: dict[object, Callable[..., Any]] = {}
-        self._run: Callable[..., object] = _never
+        self._run: Callable[..., object] = never
 
     # -- whether it fits -----------------------------------------------------------------------------------------
 
@@ -155,11 +140,10 @@ class Variant:
         for reference, array in zip(self._references, arrays, strict=True):
             if array.shape != reference.shape or array.dtype != reference.dtype:
                 return False
-        refresh = getattr(self.runner, "refresh", None)
-        if refresh is not None and not refresh():
+        if not self.runner.refresh():
             return False
         regions = _regions([target.tensor._data for target in self._targets])
-        self._wrote = mutation.Writer(self._by, regions).wrote
+        self._wrote = mutation.Writer(self.by, regions).wrote
         self._run = self._code("run")(self._wrote, -1, (), ())
         self._arrays = arrays
         return True
@@ -189,7 +173,7 @@ class Variant:
         kinds = tuple(_kind(value, statics) for value in call.args)
         twice = len(call.leaves) != _count(kinds, Leaf)
         if call.kwargs or twice or self.key[-1] is not None:  # None: outside `autocast`, as `fast` is
-            self.fast = _never
+            self.fast = never
             return
         self.fast = self._code(kinds)(self._wrote, self._epoch, self.values, statics)
 
@@ -205,7 +189,8 @@ def _hooks(node: Node | None) -> list[int]:
     return [] if node is None else list(hooks_of(node))
 
 
-def _never(*args: object) -> object:
+def never(*args: object) -> object:
+    """The code of a call that applies to none."""
     return MISS
 
 
@@ -259,9 +244,9 @@ class _Writer:
         self._count = len(variant.program.inputs) - len(variant.plan.entries)
         self._lines: list[str] = []
         self._names: dict[str, object] = {
-            "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant._by,
+            "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant.by,
             "copyto": np.copyto, "in_order": in_order, "local": local, "ndarray": np.ndarray, "epoch": epoch,
-            "wrote_to": mutation.wrote, "program": getattr(variant.runner, "call", variant.runner),
+            "wrote_to": mutation.wrote, "program": variant.runner.call,
         }  # fmt: skip
 
     def make(self, kinds: Any) -> Callable[..., Any]:
@@ -345,7 +330,7 @@ class _Writer:
         else:
             self._line(f"if type({name}) is not {self._constant(kind)}: return MISS")
             self._line(f"{array} = asarray({name})")
-        if not self._variant.checks:
+        if not self._variant.runner.checks:
             self._line(
                 f"if type({array}) is not ndarray or {array}.shape != {value.shape!r} or {array}.dtype is not "
                 f"{self._constant(value.dtype)}: return MISS"
@@ -396,7 +381,7 @@ class _Writer:
             arguments.append(entry.format(f"e{i}", order))
         outputs = [f"o{i}" for i in range(len(self._variant.program.outputs))]
         self._line(f"outputs = program({', '.join(arguments)})")
-        if self._variant.checks:
+        if self._variant.runner.checks:
             self._line("if outputs is NotImplemented: return MISS")
         if outputs:
             self._line(f"{', '.join(outputs)}, = outputs")

@@ -91,7 +91,7 @@ class Watch:
             what changed, in words, where another thread may have changed it; None if all is as it was.
 
         Raises:
-            CaptureError: names what was changed, and the mend.
+            CaptureError: names what was changed, and the fix.
         """
         try:
             self._check(recorded)
@@ -109,28 +109,28 @@ class Watch:
                 continue
             now: Any = place.get()
             if not place.like(before, now):
-                how, mend = place.changed(before)
+                how, fix = place.changed(before)
                 raise CaptureError(
-                    f"{self._title} changed {place.words}{how} while it was captured; a replay would not do it again. {mend}"
+                    f"{self._title} changed {place.words}{how} while it was captured; a replay would not do it again. {fix}"
                 )
         self._check_random(recorded)
 
     def _check_random(self, recorded: Drawn) -> None:
-        mend = (
+        fix = (
             "a replay would use the same numbers again. Draw by tn.random.uniform, normal, integers or permutation, which "
             "are recorded"
         )
         if not recorded.anywhere:
             if random.getstate() != self._python:
-                raise CaptureError(f"{self._title} draws from Python's random while it is captured; {mend}")
+                raise CaptureError(f"{self._title} draws from Python's random while it is captured; {fix}")
             if not equal_states(np.random.get_state(), self._numpy):
-                raise CaptureError(f"{self._title} draws from np.random while it is captured; {mend}")
+                raise CaptureError(f"{self._title} draws from np.random while it is captured; {fix}")
         for rng, before in zip(self._generators, self._states, strict=True):
             if rng is self._generators[0] and self._asked and get_ident() not in self._asked:
                 continue  # other threads drew from the process's
             if not any(rng is g for g in recorded.generators) and not equal_states(rng.bit_generator.state, before):
                 raise CaptureError(
-                    f"{self._title} draws directly from a random generator ({rng}) while it is captured; {mend}, and give "
+                    f"{self._title} draws directly from a random generator ({rng}) while it is captured; {fix}, and give "
                     "them rng= this generator"
                 )
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import linecache
 import weakref
-from collections.abc import Callable
-from typing import Any
+from types import FunctionType
 
 _number = itertools.count(1)
 
 
-def function(name: str, text: str, namespace: dict[str, Any], title: str) -> Callable[..., Any]:
+def function(name: str, text: str, namespace: dict[str, object], title: str) -> FunctionType:
     """The function `name` that a text defines.
 
     Args:
@@ -21,7 +20,8 @@ def function(name: str, text: str, namespace: dict[str, Any], title: str) -> Cal
     """
     filename = f"<{title} {next(_number)}>"
     exec(compile(text, filename, "exec"), namespace)
-    made: Callable[..., Any] = namespace[name]
+    made = namespace[name]
+    assert isinstance(made, FunctionType)
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     weakref.finalize(made, linecache.cache.pop, filename, None)
     return made

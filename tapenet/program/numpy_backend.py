@@ -38,6 +38,8 @@ class Runner:
         source: the generated code.
     """
 
+    checks = False
+
     def __init__(self, program: Program) -> None:
         self.program = program
         self._bodies: dict[Instruction, tuple[Runner, ...]] = {}

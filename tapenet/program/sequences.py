@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def refilled(sequence: Any, parts: Iterable[Any]) -> Any:
+def refilled(sequence: Any, parts: Iterable[object]) -> Any:
     """A sequence of the same type with other parts.
 
     >>> refilled((1, 2), [3, 4])

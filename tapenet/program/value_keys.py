@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from types import MemberDescriptorType, MethodType
 from typing import Any
 
@@ -14,7 +15,7 @@ class Same:
 
     __slots__ = ("value",)
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
@@ -27,13 +28,13 @@ class Same:
         return f"<the same {type(self.value).__name__}>"
 
 
-def distinct(value: Any) -> Any:
+def distinct(value: object) -> Hashable:
     """Something hashable that is equal for two values only if nothing tells them apart: numbers of one type and sign;
     tuples, sets and objects that are compared by what is in them, with such contents; else one and the same object."""
     return _distinct(value, ())
 
 
-def _distinct(value: Any, around: tuple[int, ...]) -> Any:
+def _distinct(value: Any, around: tuple[int, ...]) -> Hashable:
     kind = type(value)
     if kind in _EXACT:
         return kind, value
@@ -66,7 +67,7 @@ def _by_identity(kind: Any) -> bool:
     return kind.__eq__ is object.__eq__
 
 
-def _attributes(value: Any) -> dict[str, Any]:
+def _attributes(value: object) -> dict[str, object]:
     """What an object consists of: a dataclass of its fields, whatever it caches beside."""
     fields = getattr(value, "__dataclass_fields__", None)
     if fields is not None:

@@ -114,7 +114,7 @@ programs = pytest.mark.parametrize("make", PROGRAMS.values(), ids=PROGRAMS)
 def groups_of(f: Compiled, stage: str) -> Groups:
     variant = f.variants[-1]
     if stage == "fused":
-        return variant.runner.groups()  # type: ignore[attr-defined]
+        return variant.runner.groups()
     return single(variant.captured if stage == "captured" else variant.program)
 
 

@@ -118,7 +118,7 @@ def _chosen(compiled: Compiled, stage: str, position: int) -> tuple[Variant, Gro
         raise ValueError(f"{told.title} has no program {position}; there are 0 to {count - 1}, or -1 for the latest")
     variant = told.variants[position]
     if stage == "fused":
-        groups: Groups = variant.runner.groups()  # type: ignore[attr-defined]  # every backend's has it
+        groups: Groups = variant.runner.groups()
         return variant, groups
     return variant, single(variant.captured if stage == "captured" else variant.program)
 

@@ -82,7 +82,7 @@ def text(inputs: Sequence[Input], outputs: int, end: int, guarded: int) -> str:
         ]
         # Nothing more of an object is read before its type is known.
         lines += [f"  br i1 %ok{i}_0, label %b{i}, label %no", f"b{i}:"]
-        # Strides are looked at one by one where no flag tells the order.
+        # Strides are compared one by one where no flag tells the order.
         strides = () if value.order is None else ordered_strides(value.shape, value.order)
         wanted = _ALIGNED if strides else _WANTED
         lines += [line.replace("#", str(i)) for line in _FIELDS]
@@ -252,7 +252,7 @@ class _Method(ctypes.Structure):
     )
 
 
-def builtin(name: str, address: int, table: Any) -> tuple[Callable[..., Any], Any]:
+def builtin(name: str, address: int, table: object) -> tuple[Callable[..., Any], object]:
     """A builtin function around native code, with the table as its `self`; and what has to be kept alive with it."""
     method = _Method(name.encode(), address, _METH_FASTCALL, None)
     make = ctypes.pythonapi.PyCFunction_NewEx

@@ -231,7 +231,7 @@ class _Writer:
 
     def add_rows(self) -> None:
         """Add up what there is for each row, then add that to the row: many small numbers are not lost one by one beside
-        a large one. All indices are looked at before anything is written."""
+        a large one. All indices are checked before anything is written."""
         code = self.code
         values, index = (self.access(a) for a in self.args[1:])
         (length, *rest), n = self.args[0].shape, self.args[2].size

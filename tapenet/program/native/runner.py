@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from types import NotImplementedType
 
 import numpy as np
 
@@ -25,8 +25,12 @@ from tapenet.program.native.parallel import threads
 from tapenet.program.native.report import groups, report
 from tapenet.typing import Array, Shape
 
-#: Ranges of memory, at most, that are told apart when an argument is looked at for sharing memory with what is written.
+#: Ranges of memory, at most, that are told apart when arguments are checked for sharing memory with what is written.
 GUARDS = 16
+
+
+#: A call of a program: see `backend.Runner.call`.
+Call = Callable[..., tuple[Array, ...] | NotImplementedType]
 
 
 class Runner:
@@ -83,19 +87,19 @@ class Runner:
             )
         self.call = self._make()
 
-    def __call__(self, *arrays: Array) -> Any:
+    def __call__(self, *arrays: Array) -> tuple[Array, ...]:
         """Run, on copies of arguments that lie in another order or share memory with what is written.
 
         Raises:
             TypeError: the arguments have other shapes or dtypes than the program's.
         """
         results = self.call(*arrays)
-        if results is NotImplemented:
+        if isinstance(results, NotImplementedType):
             arrays = tuple(map(np.asarray, arrays))
             given = zip(arrays, self._program.inputs, strict=True)
             arrays = tuple(copied(a, v.order) if a.shape == v.shape else a for a, v in given)
             results = self.call(*arrays)
-        if results is NotImplemented:
+        if isinstance(results, NotImplementedType):
             found = ", ".join(f"{a.dtype} {a.shape}" for a in arrays)
             wanted = ", ".join(value.spec for value in self.module.program.inputs)
             raise TypeError(f"a program for {wanted} was given {found}")
@@ -136,11 +140,11 @@ class Runner:
 
     # -- the call ------------------------------------------------------------------------------------------------
 
-    def _make(self) -> Callable[..., Any]:
+    def _make(self) -> Call:
         """Write the Python of one call."""
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
-        namespace: dict[str, Any] = {
+        namespace: dict[str, object] = {
             "empty": np.empty, "aligned": aligned, "lock": self._lock, "index_error": partial(_index_error, module.program),
             "lasts": [None] * len(module.program.hosts), "bind": self._bind,
             "busy": [False], "within": self._within,  # which keeps the code in memory as long as somebody has the function
@@ -199,13 +203,13 @@ class Runner:
         self.source = f"def call({', '.join(names)}):\n" + "\n".join(f"    {line}" for line in lines) + "\n"
         return generated.function("call", self.source, namespace, "compiled program")
 
-    def _within(self, *arrays: Array) -> Any:
+    def _within(self, *arrays: Array) -> tuple[Array, ...] | NotImplementedType:
         """A call from within a call, on memory of its own."""
         if self._inner is None or not self._inner.refresh():
             self._inner = Runner(self._program)
         return self._inner.call(*arrays)
 
-    def _builtin(self, name: str) -> Callable[..., Any]:
+    def _builtin(self, name: str) -> Call:
         function, kept = entry.builtin(name, self._library.address(name), self._table)
         self._kept.append(kept)
         return function
