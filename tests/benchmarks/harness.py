@@ -15,15 +15,17 @@ from pathlib import Path
 Step = Callable[[], object]
 
 
-def interleaved(steps: dict[str, Step], rounds: int = 15, seconds: float = 0.05) -> dict[str, float]:
+def interleaved(
+    steps: dict[str, Step], rounds: int = 15, seconds: float = 0.05, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median microseconds per call of each step, timed in turns of about `seconds` each."""
     calls = {}
     for name, step in steps.items():
         for _ in range(3):
             step()
-        start = time.perf_counter()
+        start = clock()
         count = 0
-        while time.perf_counter() - start < seconds:
+        while clock() - start < seconds:
             step()
             count += 1
         calls[name] = max(1, count)
@@ -31,10 +33,10 @@ def interleaved(steps: dict[str, Step], rounds: int = 15, seconds: float = 0.05)
     for _ in range(rounds):
         for name, step in steps.items():
             n = calls[name]
-            start = time.perf_counter()
+            start = clock()
             for _ in range(n):
                 step()
-            times[name].append((time.perf_counter() - start) / n * 1e6)
+            times[name].append((clock() - start) / n * 1e6)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
