@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,11 +25,14 @@ from tapenet.program.primitives import PRIMITIVES
 from tapenet.program.row_programs import COLUMN, FULL, ROW, SINGLE, Rows, is_literal
 
 Array = np.ndarray[Any, Any]
-#: Rows up to this length have code of their own.
-SHORT = 128
+#: Rows up to this length have code of their own, for which a block of them takes each pass together: so what is computed once
+#: per row is a loop over rows, of vectors. It holds so many rows, and about so many elements.
+SHORT, ROWS, ELEMENTS = 256, 128, 2048
 #: From how many numbers on a sum is long, and how many of its numbers are in a run: each run is added up in the dtype at
 #: hand, the runs in double precision, so that rounding does not grow with the length. So are sums over rows, by blocks.
 LONG, RUN, BLOCK = 1 << 14, 1 << 12, 64
+#: Bytes of a result from which it pays to have it begin with a cache line.
+SLOW = 1 << 17
 _DOUBLE = np.dtype(np.float64)
 _POINTER = np.dtype(np.int64)
 
@@ -60,6 +63,11 @@ class Parts(NamedTuple):
     inputs: list[Value]
     kept: list[Value]
     numbers: list[Constant]
+
+
+def together(rows: Rows) -> int:
+    """How many rows take each pass together: 1 if each is done by itself."""
+    return 1 if rows.flat or not 0 < rows.length <= SHORT else min(ROWS, max(8, ELEMENTS // rows.length))
 
 
 def parts_of(rows: Rows) -> Parts:
@@ -94,7 +102,10 @@ class RowCode(Code):
         self.block_sums = {v.total: v for v in self.parts.kept if isinstance(v, BlockSum)}
         self.single: dict[Value, str] = {}
         self.row: dict[Value, str] = {}
-        self.known = 0 < rows.length <= SHORT and not rows.flat
+        self.together = together(rows)
+        self.known = self.together > 1
+        #: The numbers of a block of rows, one per row, on the stack.
+        self.row_arrays: dict[Value, str] = {}
         self.long = rows.flat or rows.length >= LONG
         #: Totals over all rows, on the stack, in double precision.
         self.cells_of: dict[Value, str] = {}
@@ -122,13 +133,8 @@ class RowCode(Code):
         if rows.flat:
             count = self.emit("sub nsw i64 %end, %begin")
             self._pass(0, "%begin", count, "%begin")
-        elif self.block_sums:
-            self._blocks()
         else:
-            self.loop(
-                self.emit("sub nsw i64 %end, %begin"),
-                lambda index: self._row(self.emit(f"add nsw i64 {index}, %begin")),
-            )
+            self._blocks()
         for value, cell in self.cells_of.items():
             store(self, load(self, cell, _DOUBLE), self.sum_pointers[value], _DOUBLE)
         parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(self.pointers)))
@@ -148,13 +154,17 @@ class RowCode(Code):
         n: int | str = self.rows.length if self.known else "%n"
         for value in self.block_sums.values():
             self._clear(value, n)
-        whole = self.emit(f"add nsw i64 {self.emit('sub nsw i64 %end, %begin')}, {BLOCK - 1}")
+        size = self.together if self.known else BLOCK
+        whole = self.emit(f"add nsw i64 {self.emit('sub nsw i64 %end, %begin')}, {size - 1}")
 
         def block(index: str) -> None:
-            first = self.emit(f"add nsw i64 {self.emit(f'mul nuw nsw i64 {index}, {BLOCK}')}, %begin")
+            first = self.emit(f"add nsw i64 {self.emit(f'mul nuw nsw i64 {index}, {size}')}, %begin")
             self.declares.add("llvm.umin.i64")
-            count = self.emit(f"call i64 @llvm.umin.i64(i64 {self.emit(f'sub nsw i64 %end, {first}')}, i64 {BLOCK})")
-            self.loop(count, lambda row: self._row(self.emit(f"add nsw i64 {row}, {first}")))
+            count = self.emit(f"call i64 @llvm.umin.i64(i64 {self.emit(f'sub nsw i64 %end, {first}')}, i64 {size})")
+            if self.known:
+                self._short_rows(first, count)
+            else:
+                self.loop(count, lambda row: self._row(self.emit(f"add nsw i64 {row}, {first}")))
             for total, value in self.block_sums.items():
 
                 def turn(at: str, total: Value = total, value: BlockSum = value) -> None:
@@ -168,7 +178,7 @@ class RowCode(Code):
 
                 self.loop(n, turn)
 
-        self.loop(self.emit(f"sdiv i64 {whole}, {BLOCK}"), block)
+        self.loop(self.emit(f"sdiv i64 {whole}, {size}"), block)
 
     def _clear(self, value: Value, n: int | str) -> None:
         def turn(at: str) -> None:
@@ -178,26 +188,74 @@ class RowCode(Code):
         self.loop(n, turn)
 
     def _row(self, at: str) -> None:
-        rows = self.rows
-        n = str(rows.length) if self.known else "%n"
-        start = self.emit(f"mul nsw i64 {at}, {n}")
+        """A row by itself."""
         self.row = {}
-        for value in self.parts.inputs:
-            if rows.kind[value] == ROW:
-                self.row[value] = load(self, offset(self, self.in_pointers[value], at, 1, value.dtype), value.dtype)
+        start = self.emit(f"mul nsw i64 {at}, %n")
+        for phase in range(self.rows.phases):
+            self._per_row(phase, at)
+            self._pass(phase, start, "%n", at)
+        self._end_row(at)
+
+    def _short_rows(self, first: str, count: str) -> None:
+        """A block of rows, pass by pass."""
+        rows = self.rows
+        for member in rows.members:
+            (result,) = member.results
+            if rows.kind[result] == ROW:
+                self.row_arrays[result] = name = f"%cell{len(self.cells)}"
+                self.cells.append(f"  {name} = alloca [{ROWS} x {llvm_type(result.dtype, memory=True)}], align 64")
+
+        def each(work: Callable[[str, str], None]) -> None:
+            def one(row: str) -> None:
+                self.row = {}
+                work(self.emit(f"add nsw i64 {row}, {first}"), row)
+
+            self.loop(count, one)
+
+        def one_pass(at: str, row: str, phase: int) -> None:
+            start = self.emit(f"mul nsw i64 {at}, {rows.length}")
+            self._pass(phase, start, str(rows.length), at, row)
+
         for phase in range(rows.phases):
-            for member in rows.members:
-                (result,) = member.results
-                if member.kind == "elementwise" and rows.kind[result] == ROW and rows.phase[result] == phase:
-                    self.row[result] = self._apply(member, {})
-            self._pass(phase, start, n, at)
+            each(lambda at, row, phase=phase: self._per_row(phase, at, row))
+            each(lambda at, row, phase=phase: one_pass(at, row, phase))
+        each(self._end_row)
+
+    def _per_row(self, phase: int, at: str, row: str = "") -> None:
+        """What is computed once per row, ahead of a pass."""
+        for member in self.rows.members:
+            (result,) = member.results
+            if member.kind == "elementwise" and self.rows.kind[result] == ROW and self.rows.phase[result] == phase:
+                self._load_row(member.args, at, row)
+                self.row[result] = self._apply(member, {})
+                self._keep_row(result, row)
+
+    def _end_row(self, at: str, row: str = "") -> None:
+        """Results of one number per row, and what rows add to totals."""
         for value, pointer in zip(self.parts.outputs, self.out_pointers, strict=True):
-            if value.shape != rows.domain:
+            if value.shape != self.rows.domain:
+                self._load_row([value], at, row)
                 store(self, self._operand(value, {}), offset(self, pointer, at, 1, value.dtype), value.dtype)
-        for member in rows.sums:
+        for member in self.rows.sums:
             (arg,), (result,) = member.args, member.results
-            if arg.shape != rows.domain:
+            if arg.shape != self.rows.domain:
+                self._load_row([arg], at, row)
                 self._gather(self.cells_of[result], self._operand(arg, {}), arg.dtype)
+
+    def _load_row(self, values: Iterable[Value], at: str, row: str) -> None:
+        """Have the numbers of a row at hand."""
+        for source in map(self.rows.source.__getitem__, values):
+            if self.rows.kind[source] == ROW and source not in self.row:
+                pointer, index = self.row_arrays.get(source), row
+                if source in self.in_pointers:
+                    pointer, index = self.in_pointers[source], at
+                assert pointer is not None
+                self.row[source] = load(self, offset(self, pointer, index, 1, source.dtype), source.dtype)
+
+    def _keep_row(self, result: Value, row: str) -> None:
+        """Keep a number of a row for the passes to come, if the rows of a block take turns."""
+        if row:
+            store(self, self.row[result], offset(self, self.row_arrays[result], row, 1, result.dtype), result.dtype)
 
     def _gather(self, cell: str, register: str, dtype: Any) -> None:
         """Add a number to a total."""
@@ -205,7 +263,7 @@ class RowCode(Code):
             register = self.emit(f"fpext {llvm_type(dtype)} {register} to double")
         store(self, self.emit(f"fadd double {load(self, cell, _DOUBLE)}, {register}"), cell, _DOUBLE)
 
-    def _pass(self, phase: int, start: str, count: str, at: str) -> None:
+    def _pass(self, phase: int, start: str, count: str, at: str, row: str = "") -> None:
         """One pass over a row, from the element `start` on."""
         rows = self.rows
         stores = [
@@ -224,6 +282,11 @@ class RowCode(Code):
         if not wanted:
             return
         plan, loads = self._plan(phase, wanted)
+        self._load_row([*wanted, *(a for m in plan for a in m.args)], at, row)
+        own = self.emit(f"mul nsw i64 {row}, {rows.length}") if row else 0
+        kept_at = {
+            v: offset(self, p, own, 1, v.dtype) for v, p in self.kept_pointers.items() if v in kept or v in loads
+        }
         sums = [*reductions, *totals]
         results = {m: self.cell(_DOUBLE if self._in_runs(m) else m.args[0].dtype) for m in reductions}
         for member, cell in results.items():
@@ -242,9 +305,9 @@ class RowCode(Code):
 
             ins = {v: at_run(p, v.dtype) for v, p in pointers.items()}
             ins |= {v: at_run(self.in_pointers[v], v.dtype) for v in loads if v not in ins and v in self.in_pointers}
-            ins |= {v: at_run(self.kept_pointers[v], v.dtype) for v in loads if v in self.kept_pointers}
+            ins |= {v: at_run(kept_at[v], v.dtype) for v in loads if v in kept_at}
             outs = [at_run(p, v.dtype) for (v, _), p in zip(stores, targets, strict=True)]
-            keeps = [at_run(self.kept_pointers[v], v.dtype) for v in kept]
+            keeps = [at_run(kept_at[v], v.dtype) for v in kept]
             adds = [at_run(self.kept_pointers[self.block_sums[m.results[0]]], m.args[0].dtype) for m in columns]
 
             def turn(index: str) -> None:
@@ -299,6 +362,7 @@ class RowCode(Code):
                 self.row[result] = self.emit(f"fptrunc double {total} to {llvm_type(arg.dtype)}")
             else:
                 self.row[result] = load(self, cell, arg.dtype)
+            self._keep_row(result, row)
 
     def _in_runs(self, member: Instruction) -> bool:
         """Whether a reduction is a long sum."""
@@ -374,8 +438,9 @@ class RowKernel:
         self._cost = int(rows.cost() * max(1, rows.count * rows.length) * 2)
         self._constants = [np.ascontiguousarray(v.array) for v in parts.inputs if isinstance(v, Constant)]
         self._outputs = [(v.shape, v.dtype) for v in parts.outputs]
+        self._makers = [aligned if v.nbytes >= SLOW else np.empty for v in parts.outputs]
         self._sums = [v.size for v in parts.sums]
-        self._kept = [(rows.length, v.dtype) for v in parts.kept]
+        self._kept = [(rows.length * (1 if isinstance(v, BlockSum) else code.together), v.dtype) for v in parts.kept]
         self._plain = not (self._constants or self._sums or self._kept)
         if self.quick:
             checked = [v.dtype for v in parts.inputs]
@@ -388,7 +453,7 @@ class RowKernel:
         self._simple = self._written == list(range(len(program.outputs)))
 
     def __call__(self, *arrays: Array) -> list[Array]:
-        outs = [aligned(shape, dtype) for shape, dtype in self._outputs]
+        outs = [make(shape, dtype) for make, (shape, dtype) in zip(self._makers, self._outputs, strict=True)]
         return self._filled(outs, arrays) or self._arranged(arrays)
 
     def _filled(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array] | None:
