@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -212,13 +213,13 @@ class RowCode(Code):
 
             self.loop(count, one)
 
-        def one_pass(at: str, row: str, phase: int) -> None:
+        def one_pass(at: str, row: str) -> None:
             start = self.emit(f"mul nsw i64 {at}, {rows.length}")
             self._pass(phase, start, str(rows.length), at, row)
 
-        for phase in range(rows.phases):
-            each(lambda at, row, phase=phase: self._per_row(phase, at, row))
-            each(lambda at, row, phase=phase: one_pass(at, row, phase))
+        for phase in range(rows.phases):  # read above
+            each(partial(self._per_row, phase))
+            each(one_pass)
         each(self._end_row)
 
     def _per_row(self, phase: int, at: str, row: str = "") -> None:
