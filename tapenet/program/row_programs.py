@@ -10,7 +10,7 @@ What a sum over all rows gives is late: known only when all rows are done. What 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -150,16 +150,16 @@ class Rows:
         axes = instruction.params.get("axes")
         if axes is None or not reducible(instruction.name, arg.dtype):
             raise NotByRows(f"{instruction.name} of {arg.dtype}")
-        rank = len(self.domain)
         self.source[result] = result
         self.phase[result] = self.phase[arg]
-        if arg.shape == self.domain and not self.flat and axes == tuple(range(self.split, rank)):
+        full = arg.shape == self.domain and not self.flat
+        if full and self._long(axes) == self._long(range(self.split, len(self.domain))):
             self.kind[result] = ROW
             self.phase[result] += 1
             self.members.append(instruction)
             return
         everything = axes == tuple(range(arg.ndim))
-        columns = arg.shape == self.domain and axes == tuple(range(self.split)) and not self.flat
+        columns = full and self._long(axes) == self._long(range(self.split))
         if instruction.name != "reduce_add" or arg.dtype.char not in "fd" or not (everything or columns):
             raise NotByRows(f"{instruction.name} over {axes} of {arg.shape}")
         if arg.shape != self.domain and self.kind[arg] != ROW:
@@ -167,6 +167,10 @@ class Rows:
         self.kind[result] = COLUMN if columns else SINGLE
         self.sums.append(instruction)
         self._late.add(result)
+
+    def _long(self, axes: Iterable[int]) -> set[int]:
+        """The axes of the domain among these that have more than one element."""
+        return {i for i in axes if self.domain[i] != 1}
 
     def _elementwise(self, instruction: Instruction, result: Value) -> None:
         if not can(instruction.name, tuple(a.dtype for a in instruction.args), result.dtype):

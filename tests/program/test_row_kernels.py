@@ -1,0 +1,163 @@
+"""Kernels of programs that work row by row, beside the same programs in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tapenet.program import numpy_code, row_kernels
+from tapenet.program.ir import Builder, Input, Program
+from tapenet.program.passes import simplify
+from tapenet.program.pullback import pullback
+from tapenet.program.row_kernels import RowKernel
+from tapenet.program.row_programs import NotByRows, Rows
+from tapenet.program.symbols import Symbol, array_of
+
+pytest.importorskip("llvmlite")
+R = np.random.default_rng(0)
+
+
+def program(f: Callable[..., Any], arrays: Any) -> Program:
+    builder = Builder()
+    inputs = [Input(a.shape, a.dtype) for a in arrays]
+    found = f(*(Symbol(builder, i, shared=True) for i in inputs))
+    outs = found if isinstance(found, tuple) else (found,)
+    return simplify(Program(inputs, [], builder.body, [array_of(builder, o).value for o in outs], []))
+
+
+def softmax(x: Any) -> Any:
+    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
+
+
+def log_softmax(x: Any) -> Any:
+    below = x - np.max(x, axis=-1, keepdims=True)
+    return below - np.log(np.sum(np.exp(below), axis=-1, keepdims=True))
+
+
+def normalised(x: Any, w: Any, b: Any) -> Any:
+    d = x - np.mean(x, axis=-1, keepdims=True)
+    return d * (1 / np.sqrt(np.mean(d * d, axis=-1, keepdims=True) + 1e-5)) * w + b
+
+
+def several(x: Any, y: Any) -> Any:
+    return x * y, np.sum(x, axis=-1), np.sum(x * y), np.mean(np.exp(y), axis=-1) * 2.0
+
+
+#: By name: the formula, and its arguments: full (f), a row's columns (c), one per row (r), single (s).
+FORMULAS: dict[str, tuple[Callable[..., Any], str]] = {
+    "one step": (lambda x: np.tanh(x) * 0.3, "f"),
+    "choices": (lambda x, y: np.where(x > y, x, 0.5 * y), "ff"),
+    "softmax": (softmax, "f"),
+    "log_softmax": (log_softmax, "f"),
+    "normalised": (normalised, "fcc"),
+    "a mean": (lambda x, y: np.mean(np.logaddexp(0, -x * y)), "ff"),
+    "per row": (lambda x, y, z: (x - y) * np.exp(y) * z, "frs"),
+    "several results": (several, "ff"),
+}
+SHAPES = [(7, 5), (3, 16), (200, 3), (5, 257), (2, 3, 7), (2, 20_001)]
+
+
+def arrays_of(kinds: str, shape: tuple[int, ...], dtype: str) -> list[Any]:
+    shapes = {"f": shape, "c": shape[-1:], "r": (*shape[:-1], 1), "s": ()}
+    return [np.asarray(R.normal(size=shapes[k])).astype(dtype) for k in kinds]
+
+
+def held(made: Program, arrays: list[Any], run: Any, dtype: str) -> None:
+    found = run(*arrays)
+    expected = numpy_code.function(made)(*arrays)
+    for a, b, value in zip(found, expected, made.outputs, strict=True):
+        assert (a.shape, a.dtype) == (value.shape, value.dtype)
+        scale = max(1.0, float(np.abs(b).max()))
+        np.testing.assert_allclose(a, b, rtol=0, atol=scale * (3e-5 if dtype == "f" else 1e-12))
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", FORMULAS)
+def test_forward_and_pullback(name: str, shape: tuple[int, ...], dtype: str) -> None:
+    f, kinds = FORMULAS[name]
+    arrays = arrays_of(kinds, shape, dtype)
+    made = program(f, arrays)
+    held(made, arrays, RowKernel(Rows(made)), dtype)
+    back = simplify(pullback(made, range(len(arrays))))
+    given = [*arrays, *(np.asarray(R.normal(size=o.shape)).astype(dtype) for o in made.outputs)]
+    held(back, given, RowKernel(Rows(back)), dtype)
+
+
+@pytest.mark.parametrize("shape", [(40,), (1, 40)])
+@pytest.mark.parametrize("f", [softmax, log_softmax])
+def test_a_single_row(f: Any, shape: tuple[int, ...]) -> None:
+    x, g = R.normal(size=(2, *shape))
+    made = program(f, [x])
+    held(made, [x], RowKernel(Rows(made)), "d")
+    back = simplify(pullback(made, [0]))
+    held(back, [x, g], RowKernel(Rows(back)), "d")
+
+
+@pytest.mark.parametrize("name", ["normalised", "a mean", "softmax", "several results"])
+def test_threads_give_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapenet.kernels.threads.processors", lambda: 3)
+    monkeypatch.setattr("tapenet.kernels.threads.WORTH", 0)
+    monkeypatch.setattr(row_kernels, "WORTH", 0)
+    f, kinds = FORMULAS[name]
+    arrays = arrays_of(kinds, (50, 9), "d")
+    made = program(f, arrays)
+    back = simplify(pullback(made, range(len(arrays))))
+    held(made, arrays, RowKernel(Rows(made)), "d")
+    given = [*arrays, *(np.asarray(R.normal(size=o.shape)) for o in made.outputs)]
+    held(back, given, RowKernel(Rows(back)), "d")
+
+
+@pytest.mark.parametrize("name", ["choices", "softmax", "a mean"])
+def test_any_order_of_memory(name: str) -> None:
+    f, kinds = FORMULAS[name]
+    for turn in (np.asfortranarray, lambda a: np.repeat(a, 2, axis=0)[::2], lambda a: np.broadcast_to(a[:1], a.shape)):
+        arrays = [turn(a) for a in arrays_of(kinds, (6, 5), "d")]
+        made = program(f, arrays)
+        held(made, arrays, RowKernel(Rows(made)), "d")
+    x = np.moveaxis(R.normal(size=(2, 3, 4)), 0, -1)
+    (y,) = RowKernel(Rows(program(np.exp, [x])))(x)
+    assert y.strides == x.strides  # what works element by element keeps the order
+
+
+def test_one_kernel_serves_many_sizes_and_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = set()
+    library = row_kernels._library
+    monkeypatch.setattr(row_kernels, "_library", lambda text: (texts.add(text), library(text))[1])
+    for n in (300, 1000, 4001):
+        for slope in (0.1, 0.2):
+            x = R.normal(size=(3, n)).astype("f")
+            for f in (lambda x, slope=slope: np.where(x > 0, x, x * slope), softmax):
+                made = program(f, [x])
+                held(made, [x], RowKernel(Rows(made)), "f")
+    assert len(texts) == 2
+    for count in (2, 30):
+        RowKernel(Rows(program(softmax, [R.normal(size=(count, 8)).astype("f")])))
+    assert len(texts) == 3
+
+
+def test_long_sums_are_as_exact_as_numpys() -> None:
+    x = np.full((1 << 22,), 0.1, np.float32)
+    (total,) = RowKernel(Rows(program(lambda x: np.sum(x), [x])))(x)
+    assert abs(float(total) / (0.1 * x.size) - 1) < 1e-6
+    rows = np.full((1 << 20, 2), 0.1, np.float32)
+    (columns,) = RowKernel(Rows(program(lambda x: np.sum(x * 1.5, axis=0), [rows])))(rows)
+    np.testing.assert_allclose(columns, 0.15 * len(rows), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x / np.sum(x, axis=0),  # rows need what is known when all are done
+        lambda x: np.transpose(x) * 2.0,
+        lambda x: np.cumsum(x) if isinstance(x, np.ndarray) else x.reshape(4, 3) * x.reshape(4, 3)[:, :1],
+        lambda x: x.reshape(12),
+    ],
+)
+def test_programs_of_another_kind_are_refused(f: Any) -> None:
+    with pytest.raises(NotByRows):
+        Rows(program(f, [R.normal(size=(3, 4))]))
