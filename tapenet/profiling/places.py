@@ -25,7 +25,7 @@ class Places:
     """Finds the place of a scope. One object for a profile, so that two models of one class get two names."""
 
     def __init__(self) -> None:
-        self._roots: dict[int, tuple[weakref.ref[Any], str]] = {}
+        self._roots: dict[int, tuple[weakref.ref[object], str]] = {}
         self._counts: dict[str, int] = {}
 
     def resolve(self, scopes: Iterable[Scope]) -> dict[Scope, Place]:
@@ -51,7 +51,7 @@ class Places:
             outer = module
         return Place(root, ".".join(name for name in path if name))
 
-    def _root(self, module: Any, title: str) -> str:
+    def _root(self, module: object, title: str) -> str:
         if module is None:
             return title
         known = self._roots.get(id(module))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any
 
 from tapenet.autodiff.node import Scope, next_number
 from tapenet.autodiff.observe import epoch
@@ -88,7 +87,7 @@ class Profile:
         #: How many items of the timing have their scopes replaced by places.
         self._named = 0
         #: The modules of others, by scope; how many items were looked at for these, and `epoch.current` as it was then.
-        self._held: dict[Scope, Any] = {}
+        self._held: dict[Scope, object] = {}
         self._seen = 0
         self._epoch = -1
         self._steps: list[Step] = []
@@ -118,7 +117,7 @@ class Profile:
             raise
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         timing = self._timing
         state = self._state
         assert state is not None

@@ -6,12 +6,15 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tapenet.autodiff.node import Constant
 from tapenet.autodiff.observe.profile import CALL, END, HEAD, OPEN, PICK, RULES, SPAN, Timing, facts, kept_for
 from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
 from tapenet.profiling.places import Place
 from tapenet.profiling.values import Seen, Stats
+from tapenet.typing import Shape
 
 
 class Record(NamedTuple):
@@ -133,17 +136,19 @@ class Block:
         self._inside[-1] += seconds
         return seconds - inside
 
-    def spent(self, whose: Any, seconds: float) -> None:
+    def spent(self, whose: int | str, seconds: float) -> None:
         """Add to the time of a node's rules or of something that is no op."""
-        found: dict[Any, float] = self.rules if type(whose) is int else self.spans
-        found[whose] = found.get(whose, 0.0) + seconds
+        if isinstance(whose, int):
+            self.rules[whose] = self.rules.get(whose, 0.0) + seconds
+        else:
+            self.spans[whose] = self.spans.get(whose, 0.0) + seconds
 
     def step(self, seen: Seen | None) -> Step:
         """The block as data."""
         arrays = {r.number: _outputs(r) for r in self.ran if r.number is not None}
         for number, (source, index) in self.picks.items():
             arrays[number] = arrays.get(source, [])[index : index + 1]
-        kept: dict[Any, int] = {}
+        kept: dict[object, int] = {}
         records = []
         outputs = iter(() if seen is None else seen.outputs)
         for position, ran in enumerate(self.ran):
@@ -218,13 +223,13 @@ def _wanted(ran: _Ran, name: str) -> bool:
     return ran.number is not None and any(type(s) is int for s in _parts(source))
 
 
-def _parts(source: Any) -> tuple[Any, ...]:
+def _parts(source: object) -> tuple[object, ...]:
     """The sources of a sequence, or the one there is."""
     return source if type(source) is tuple else (source,)
 
 
 #: An array: something that tells it from others, and its bytes.
-_Array = tuple[Any, int]
+_Array = tuple[object, int]
 
 
 def _outputs(ran: _Ran) -> list[_Array]:
@@ -253,11 +258,11 @@ def _saved(position: int, ran: _Ran, arrays: dict[int, list[_Array]]) -> Iterato
             yield (position, name), _constant_bytes(ran.facts["source", name])
 
 
-def _bytes(shape: Any, dtype: Any) -> int:
+def _bytes(shape: Shape, dtype: np.dtype) -> int:
     return int(math.prod(shape) * dtype.itemsize)
 
 
-def _constant_bytes(value: Any) -> int:
+def _constant_bytes(value: object) -> int:
     if isinstance(value, Constant):
         return _bytes(*value)
     return sum(map(_constant_bytes, value)) if isinstance(value, tuple) else 0
@@ -275,7 +280,7 @@ def _multiply_adds(ran: _Ran) -> int | None:
     return int(op.multiply_adds(*(_asked(ran, name) for name in names)))
 
 
-def _asked(ran: _Ran, name: str) -> Any:
+def _asked(ran: _Ran, name: str) -> object:
     if name in ran.op.options:
         return ran.facts["option", name]
     if name == "out_shape":
@@ -285,7 +290,7 @@ def _asked(ran: _Ran, name: str) -> Any:
     return _constant_shape(ran.facts["source", name]) if shape is None else shape
 
 
-def _constant_shape(value: Any) -> Any:
+def _constant_shape(value: object) -> object:
     if value is None or isinstance(value, Constant):
         return value and value.shape
     return tuple(map(_constant_shape, value)) if isinstance(value, tuple) else ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from tapenet.profiling.records import Record, Step
 from tapenet.profiling.rows import ModuleRow, OpRow, by_module, by_op, dearest
@@ -43,9 +42,9 @@ def _outer(modules: list[ModuleRow], limit: int) -> list[ModuleRow]:
 
 def _table(
     titles: Sequence[str],
-    about: Sequence[Sequence[Any]],
+    about: Sequence[Sequence[object]],
     rows: Sequence[Record | OpRow | ModuleRow],
-    every: Sequence[Any],
+    every: Sequence[object],
     step: Step,
 ) -> list[str]:
     """A table with what each row is about, then what it costs; nothing if there are no rows."""
