@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -460,10 +459,6 @@ def namespace(space: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]
     def names() -> list[str]:
         return sorted(homes(space))
 
-    documentation = [module.__doc__ or ""]
-    for table in NAMES[space]:
-        for where, words in table.items():
-            line = f"{where.rpartition('.')[2]}: {', '.join(words.split())}"
-            documentation.append(textwrap.fill(line, 100, subsequent_indent="    "))
-    module.__doc__ = "\n".join(documentation)
+    lines = [f"{where.rpartition('.')[2]}: {names}" for table in NAMES[space] for where, names in table.items()]
+    module.__doc__ = "\n".join([module.__doc__ or "", *lines])
     return attribute, names
