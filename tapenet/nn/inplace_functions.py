@@ -59,7 +59,7 @@ def batch_norm(
     training: bool = False,
     momentum: Any = 0.1,
     eps: float = 1e-5,
-) -> Any:
+) -> Tensor:
     """Normalise each channel, in training by the statistics of the batch, else by the running ones.
 
     See `tn.batch_norm_train` and `tn.batch_norm` for the two.
@@ -103,7 +103,7 @@ def instance_norm(
     use_input_stats: bool = True,
     momentum: Any = 0.1,
     eps: float = 1e-5,
-) -> Any:
+) -> Tensor:
     """Normalise each channel of each sample, by its own statistics or by running ones. See `tn.instance_norm`.
 
     Args:
@@ -157,7 +157,7 @@ def embedding(
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
-) -> Any:
+) -> Tensor:
     """The rows of `weight` that `input` names, after shortening those that are too long. See `tn.embedding`.
 
     Args:
@@ -191,7 +191,7 @@ def embedding_bag(
     per_sample_weights: Any = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
-) -> Any:
+) -> Tensor:
     """The sum, mean or maximum of the rows that each bag names, after shortening those that are too long. See
     `tn.embedding_bag`.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,9 +26,12 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.stack_frames import user_line
 from tapenet.ops.tracebacks import boundary
 
+R = TypeVar("R")
+S = TypeVar("S")
+
 
 @boundary
-def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *operands: Any) -> Any:
+def cond(pred: Any, true_fn: Callable[..., R], false_fn: Callable[..., R], *operands: Any) -> R:
     """`true_fn(*operands)` if `pred` is true, else `false_fn(*operands)`.
 
     Only the function chosen runs. While a step is being captured and `pred` is a tensor, both are recorded, and which
@@ -85,17 +88,18 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *
         return run
 
     values = branch(pred, flat(true_fn, "true_fn", "false_fn"), flat(false_fn, "false_fn", "true_fn"), given)
-    return returned[0][0].build(values)
+    chosen: R = returned[0][0].build(values)
+    return chosen
 
 
 @boundary
 def scan(
-    f: Callable[[Any, Any], tuple[Any, Any]],
+    f: Callable[[Any, Any], tuple[R, S]],
     init: Any,
     xs: Any = None,
     length: int | None = None,
     reverse: bool = False,
-) -> tuple[Any, Any]:
+) -> tuple[R, S]:
     """Loop over the first axis of `xs`, carrying a state along: `carry, y = f(carry, x)` for each slice x.
 
     As JAX's `lax.scan`. While a step is being captured, the body becomes one program, compiled once for all iterations;
@@ -170,7 +174,7 @@ def scan(
 
 
 @boundary
-def fori(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any) -> Any:
+def fori(lower: int, upper: int, body: Callable[[Any, Any], R], init: Any) -> R:
     """`carry = body(i, carry)` for i from `lower` to `upper` - 1; gives the last carry.
 
     While a step is being captured `i` is a tensor (0-d, int64), else an int; see `scan` for the rest.
@@ -203,14 +207,13 @@ def fori(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any) -> 
         result = body(x[0] if captured else next(counter), form.build(carry))
         return _carry(form, first, result, "tn.fori", "body"), []
 
-    if not numbers:
-        return form.build(first)
     xs = []
     if captured:
         counts = np.arange(numbers.start, numbers.stop)
         counts.flags.writeable = False  # the same at every replay
         xs.append(Tensor._of(counts))
-    return form.build(loop(step, first, xs, len(numbers))[0])
+    last: R = form.build(loop(step, first, xs, len(numbers))[0] if numbers else first)
+    return last
 
 
 # -- leaves ------------------------------------------------------------------------------------------------------
