@@ -388,7 +388,7 @@ def test_the_way_to_the_first_picture_goes_through_few_files(tmp_path: Path) -> 
     loaded, ran = (line.split() for line in done.stdout.splitlines())
     assert path.read_text(encoding="utf-8").startswith("<?xml")
     assert "tapenet.drawing.passes.repeats" in loaded
-    assert {name.split(".")[1] for name in loaded} == {"drawing", "files"}
+    assert {name.split(".")[1] for name in loaded} <= {"autodiff", "drawing", "files"}
     assert len(loaded) <= 25, loaded
     assert "drawing/sources/build.py" in ran
     assert len(ran) <= 25, ran
