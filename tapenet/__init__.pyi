@@ -216,6 +216,7 @@ from tapenet.transforms.gradients import hvp as hvp
 from tapenet.transforms.gradients import value_and_grad as value_and_grad
 from tapenet.transforms.gradients import vjp as vjp
 from tapenet.typing import Axis
+from tapenet.typing import Shape
 from tapenet.typing import UfuncOptions
 from typing import Any
 from typing import Literal
@@ -301,7 +302,7 @@ def argmin(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tens
 def argpartition(a: ArrayLike, kth: ArrayLike, axis: int | None = -1, kind: Literal['introselect'] = 'introselect', order: None = None) -> Tensor:
     """The indices that bring each of the elements `kth` to where it would stand if `a` were sorted, smaller ones before it and larger ones behind. Returns a tensor without gradient."""
 
-def argsort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
+def argsort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: Any = None) -> Tensor:
     """The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient."""
 
 def argwhere(a: ArrayLike) -> Tensor:
@@ -322,7 +323,7 @@ def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Tensor:
 def array_split(ary: ArrayLike, indices_or_sections: ArrayLike, axis: int = 0) -> list[Tensor]:
     """Split into sections as equal as can be, the longer ones first, or before the given indices, along an axis."""
 
-def asanyarray(a: ArrayLike, dtype: DTypeLike | None = None, order: str | None = None, *, device: Any = None, copy: bool | None = None, like: Tensor | None = None) -> Tensor:
+def asanyarray(a: ArrayLike, dtype: DTypeLike | None = None, order: str | None = None, *, device: object | None = None, copy: bool | None = None, like: Tensor | None = None) -> Tensor:
     """`asarray`: tensors have no subclasses."""
 
 def asarray(a: ArrayLike, dtype: DTypeLike | None = None, order: str | None = None, *, device: Any = None, copy: bool | None = None, like: Tensor | None = None) -> Tensor:
@@ -616,10 +617,10 @@ def fmod(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def frexp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, Tensor]:
     """The mantissa m and the exponent e of x = m · 2^e, element by element. The exponent has no gradient."""
 
-def fromfunction(function: ArrayLike, shape: ArrayLike, *, dtype: DTypeLike | None = ..., **kwargs: Any) -> Tensor:
+def fromfunction(function: ArrayLike, shape: Shape, *, dtype: DTypeLike = ..., **kwargs: Any) -> Tensor:
     """What a function makes of the indices of an array, which it is given as tensors, one for each axis. It may use tensors of its own, whose gradients are its."""
 
-def fromiter(iter: ArrayLike, dtype: ArrayLike, count: int = -1, *, like: Tensor | None = None) -> Tensor:
+def fromiter(iter: ArrayLike, dtype: DTypeLike, count: int = -1, *, like: Tensor | None = None) -> Tensor:
     """A tensor of the numbers or tensors that an iterator gives."""
 
 def full(shape: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
@@ -664,7 +665,7 @@ def hypot(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor
 def i0(x: ArrayLike) -> Tensor:
     """The modified Bessel function of the first kind, of order 0, element by element."""
 
-def identity(n: ArrayLike, dtype: DTypeLike | None = None, *, like: Tensor | None = None) -> Tensor:
+def identity(n: int, dtype: DTypeLike | None = None, *, like: Tensor | None = None) -> Tensor:
     """The identity matrix of `n` rows, as a tensor."""
 
 def imag(val: ArrayLike) -> Tensor:
@@ -1083,7 +1084,7 @@ def round(a: ArrayLike, decimals: Any = 0, *, out: Tensor | np.ndarray[Any, Any]
 def row_stack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
     """Arrays joined one below the other: along the first axis, those of one axis as rows."""
 
-def scatter_add(values: ArrayLike, index: ArrayLike, shape: ArrayLike) -> Tensor:
+def scatter_add(values: ArrayLike, index: ArrayLike, shape: Shape) -> Tensor:
     """Zeros of the given shape with `values` added at `index`; repeated positions accumulate."""
 
 def searchsorted(a: ArrayLike, v: ArrayLike, side: Literal['left', 'right'] = 'left', sorter: ArrayLike | None = None) -> Tensor:
@@ -1113,10 +1114,10 @@ def sinc(x: ArrayLike) -> Tensor:
 def sinh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The hyperbolic sine, element by element."""
 
-def sliding_window_view(x: ArrayLike, window_shape: ArrayLike, axis: Axis = None, *, subok: bool = False) -> Tensor:
+def sliding_window_view(x: ArrayLike, window_shape: int | Sequence[int], axis: Axis = None, *, subok: bool = False) -> Tensor:
     """All windows of a shape that fit into an array, as a view; `np.lib.stride_tricks.sliding_window_view`."""
 
-def sort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
+def sort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: Any = None) -> Tensor:
     """The elements in rising order along an axis (None: all elements in one)."""
 
 def sort_complex(a: ArrayLike) -> Tensor:
@@ -1176,10 +1177,10 @@ def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: 
 def transpose(a: ArrayLike, axes: Any = None) -> Tensor:
     """The axes in another order; reversed by default."""
 
-def trapezoid(y: ArrayLike, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
+def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: int = -1) -> Tensor:
     """The integral of a sampled function along an axis, by the trapezoidal rule."""
 
-def tri(N: ArrayLike, M: Any = None, k: Any = 0, dtype: DTypeLike | None = ..., *, like: Tensor | None = None) -> Tensor:
+def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = ..., *, like: Tensor | None = None) -> Tensor:
     """Ones on a diagonal and below it, zeros above, as a tensor; the arguments are those of `eye`."""
 
 def tril(m: ArrayLike, k: int = 0) -> Tensor:
@@ -1277,7 +1278,7 @@ def unwrap(p: ArrayLike, discont: Any = None, axis: int = -1, *, period: float =
 def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Tensor:
     """The Vandermonde matrix: the powers of each element in a row."""
 
-def var(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: Any = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def var(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The variance over `axis`: the mean squared deviation, divided by n - ddof."""
 
 def vdot(a: ArrayLike, b: ArrayLike) -> Tensor:

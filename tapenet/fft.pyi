@@ -1,4 +1,5 @@
 # Made by `python -m tests.stubs`.
+from collections.abc import Sequence
 from numpy.fft import fftfreq as fftfreq
 from numpy.fft import rfftfreq as rfftfreq
 from numpy.typing import ArrayLike
@@ -10,22 +11,22 @@ import numpy as np
 def fft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform along an axis."""
 
-def fft2(a: ArrayLike, s: Any = None, axes: Any = ..., norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def fft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`fftn` over the last two axes, or two others."""
 
-def fftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def fftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform along several axes."""
 
-def fftshift(x: ArrayLike, axes: Any = None) -> Tensor:
+def fftshift(x: ArrayLike, axes: Sequence[int] | None = None) -> Tensor:
     """The coefficients of a transform with frequency 0 in the middle."""
 
-def hfft(a: ArrayLike, n: Any = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def hfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The transform of numbers whose second half mirrors the first, conjugated: it is real."""
 
 def ifft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse discrete Fourier transform along an axis."""
 
-def ifft2(a: ArrayLike, s: Any = None, axes: Any = ..., norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def ifft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`ifftn` over the last two axes, or two others."""
 
 def ifftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -34,13 +35,13 @@ def ifftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, ou
 def ifftshift(x: ArrayLike, axes: Any = None) -> Tensor:
     """The inverse of `fftshift`: frequency 0 at the beginning."""
 
-def ihfft(a: ArrayLike, n: Any = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def ihfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `hfft`: the first half of numbers whose transform is real."""
 
 def irfft(a: ArrayLike, n: Any = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `rfft`: real numbers from the first half of their transform. The imaginary parts of the first coefficient, and of that at n/2, count for nothing."""
 
-def irfft2(a: ArrayLike, s: Any = None, axes: Any = ..., norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def irfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`irfftn` over the last two axes, or two others."""
 
 def irfftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -49,7 +50,7 @@ def irfftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, o
 def rfft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform of real numbers along an axis: the first half, of which the rest is the mirror."""
 
-def rfft2(a: ArrayLike, s: Any = None, axes: Any = ..., norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def rfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`rfftn` over the last two axes, or two others."""
 
 def rfftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 def cholesky(a: ArrayLike, *, upper: bool = False) -> Tensor:
     """The Cholesky factor of Hermitian (real: symmetric) positive definite matrices."""
 
-def cond(x: ArrayLike, p: Any = None) -> Tensor:
+def cond(x: ArrayLike, p: float | str | None = None) -> Tensor:
     """The condition number of a matrix, or of each in a stack: norm(x) times that of the inverse."""
 
 def cross(x1: ArrayLike, x2: ArrayLike, *, axis: int = -1) -> Tensor:

@@ -12,9 +12,10 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.products.matmul import operand
 from tapenet.ops.registry import Samples, sample
+from tapenet.typing import Array
 
 
-def _cast_beyond(x: Any, kind: Any, low: float, high: float = math.inf) -> Any:
+def _cast_beyond(x: Array, kind: Any, low: float, high: float = math.inf) -> Array:
     dtype = np.result_type(x.dtype, kind)
     # Comparing complex numbers says nothing, and they are cast to themselves.
     return x.astype(dtype) if dtype != x.dtype and np.any((x < low) | (x > high)) else x
@@ -58,7 +59,7 @@ def _of_one(numpy: Any, real: Callable[[Any], Any], summary: str, example: str, 
         (0.0, math.inf, "negative") if limit is None else (-limit, limit, f"beyond -{limit:g} or {limit:g}")
     )
 
-    def function(x: Any) -> Any:
+    def function(x: Array) -> Any:
         return real(cast_beyond(array_like(x), np.complex64, low, high))
 
     function.__name__ = function.__qualname__ = numpy.__name__
@@ -101,7 +102,7 @@ arctanh = _of_one(np.emath.arctanh, np.arctanh, "The inverse hyperbolic tangent"
                   "arctanh(tn.tensor([0.5]))\n    Tensor([0.54930614])", 1.0)  # fmt: skip
 
 
-def _pair(x: Any, y: Any) -> tuple[Any, Any]:
+def _pair(x: Any, y: Any) -> tuple[Array, Array]:
     """Two arguments as arrays; but a Python number beside an array of floats stays one, which widens nothing."""
     x, y = operand(x), operand(y)
     if any(hasattr(v, "dtype") and v.dtype.kind in "fc" for v in (x, y)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -23,6 +23,10 @@ from tapenet.ops.reductions.masking import chosen, number
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.signatures import by_name, parameters, position
 from tapenet.program.low import is_float, is_inexact, is_low
+from tapenet.typing import Array, DType
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike, DTypeLike
 
 _UNSET: Any = np._NoValue
 
@@ -30,7 +34,7 @@ _UNSET: Any = np._NoValue
 # -- out= --------------------------------------------------------------------------------------------------------
 
 
-def write(name: str, result: Any, out: Any, casting: str = "same_kind") -> Any:
+def write(name: str, result: Any, out: Array, casting: str = "same_kind") -> Array:
     """Give a result to the tensor that was passed as `out=`, and return that. The result of plain arrays may go into one.
 
     Raises:
@@ -57,7 +61,7 @@ def _given(name: str, result: Any, out: Any) -> Any:
     return result if out is None else write(name, result, out)
 
 
-def _check_cast(name: str, result: Any, out: Any, casting: str) -> None:
+def _check_cast(name: str, result: Any, out: Array, casting: str) -> None:
     if not np.can_cast(result.dtype, out.dtype, casting):  # type: ignore[arg-type]  # a str, which NumPy checks
         raise TypeError(
             f"{name}: out= has dtype {out.dtype}, which cannot hold a result of {result.dtype} (casting={casting!r}): cast "
@@ -132,9 +136,18 @@ def _names(function: Callable[..., Any]) -> frozenset[str]:
 
 
 def call(
-    ufunc: np.ufunc, inputs: tuple[Any, ...], *, out: Any = None, where: Any = True, dtype: Any = None,
-    casting: str = "same_kind", signature: Any = None, order: str = "K", subok: bool = True, **core: Any,
-) -> Any:  # fmt: skip
+    ufunc: np.ufunc,
+    inputs: tuple[Any, ...],
+    *,
+    out: Array | None = None,
+    where: ArrayLike = True,
+    dtype: DTypeLike | None = None,
+    casting: str = "same_kind",
+    signature: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    **core: Any,
+) -> Any:
     """`ufunc(*inputs, ...)` with options; `core` are those of ufuncs on vectors and matrices: axis, axes, keepdims.
 
     Raises:
@@ -157,7 +170,7 @@ def call(
     return made[0] if ufunc.nout == 1 else made
 
 
-def _written(name: str, result: Any, out: Any, where: Any, casting: str) -> Any:
+def _written(name: str, result: Any, out: Array, where: ArrayLike, casting: str) -> Array:
     """A result in the tensor that was passed as `out=`, where a mask chooses it and repeated to its shape."""
     if where is not True:
         _check_cast(name, result, out, casting)
@@ -198,7 +211,7 @@ def _cast(
     )
 
 
-def _kind(dtype: Any) -> str:
+def _kind(dtype: type | DType) -> str:
     return dtype.__name__ if isinstance(dtype, type) else str(dtype)
 
 
@@ -256,7 +269,7 @@ def _in_loop_dtype(name: str, ufunc: np.ufunc, array: Any, dtype: Any) -> Any:
     return array if array.dtype == kind else np.astype(array, kind)
 
 
-def _kept_dtype(ufunc: np.ufunc, array: Any) -> dict[str, Any]:
+def _kept_dtype(ufunc: np.ufunc, array: Any) -> dict[str, DType]:
     """What keeps sums and products in the dtype of what they are of, where small integers are asked for by name."""
     return {"dtype": array.dtype} if ufunc in (np.add, np.multiply) else {}
 
@@ -295,7 +308,7 @@ def reduce(
 
 def _fold(
     name: str, ufunc: np.ufunc, a: Any, axis: Any, keepdims: bool, initial: Any = None, where: Any = True
-) -> Any:  # fmt: skip
+) -> Array:  # fmt: skip
     axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
     if len(axes) > 1 and ufunc.identity is None:
         raise ValueError(f"{name} depends on the order of its elements: it takes one axis, not {axes}")
@@ -336,7 +349,7 @@ def accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, ou
     return _given(name, result, out)
 
 
-def _one_axis(name: str, axis: Any, array: Any) -> int:
+def _one_axis(name: str, axis: int, array: Array) -> int:
     """The axis of an array that a method goes along; None is the only one, as in NumPy."""
     if not array.ndim:
         raise TypeError(f"{name}: a number has no elements to go along: give an array of one axis or more")
@@ -349,7 +362,7 @@ def _one_axis(name: str, axis: Any, array: Any) -> int:
     return normalize_axis_index(axis, array.ndim)
 
 
-def outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
+def outer(ufunc: np.ufunc, a: Array, b: Array, **options: Any) -> Any:
     """`ufunc.outer(a, b)`: the ufunc of each element of `a` with each of `b`."""
     a, b = array_like(a), array_like(b)
     return call(ufunc, (np.reshape(a, (*a.shape, *(1 for _ in b.shape))), b), **options)
@@ -371,7 +384,7 @@ def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: Any = 0, dtype: An
     return _given(name, np.moveaxis(result, 0, axis), out)
 
 
-def _segments(ufunc: np.ufunc, rows: Any, starts: Any, lengths: Any, dtype: Any = None) -> Any:
+def _segments(ufunc: np.ufunc, rows: Array, starts: Any, lengths: Any, dtype: DTypeLike | None = None) -> Any:
     """Reductions of `rows[start : start + length]`, those of equal length together."""
     order = np.argsort(lengths, kind="stable")
     counts = np.bincount(lengths, minlength=2)
@@ -387,7 +400,7 @@ def _segments(ufunc: np.ufunc, rows: Any, starts: Any, lengths: Any, dtype: Any 
     return np.concatenate(parts)[turn]
 
 
-def at(ufunc: np.ufunc, a: Any, indices: Any, *b: Any) -> None:
+def at(ufunc: np.ufunc, a: Array, indices: Array, *b: Any) -> None:
     """`ufunc.at(a, indices, b)`: `a[indices] = ufunc(a[indices], b)` on a tensor, each time an element is named.
 
     Raises:

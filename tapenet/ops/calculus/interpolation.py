@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -15,6 +15,9 @@ from tapenet.ops.indexing.items import getitem, scatter_sum
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def _interp_rule(g: Any, wanted: Any, x: Any, xp: Any, fp: Any, left: Any, right: Any) -> dict[str, Any]:
@@ -141,7 +144,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     return interp_points(x, xp, fp, left, right)
 
 
-def _unwrap(p: Any, discont: Any, axis: int, period: Any) -> Any:
+def _unwrap(p: Array, discont: Any, axis: int, period: Any) -> Array:
     step = np.diff(p, axis=axis)
     dtype = np.result_type(step.dtype, period if isinstance(period, (int, float)) else period.dtype)
     whole = dtype.kind in "iu"
@@ -195,7 +198,7 @@ def unwrapped(p: Array, discont: Any, axis: int, period: Any) -> Array:
         sample(np.array([0.1, 3.0, 6.1, 0.3, 1.0]), np.array(2.5), period=4.0),
     ],
 )
-def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Any:
+def unwrap(p: ArrayLike, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Array:
     """Angles made continuous: where neighbours differ by more than half a period, periods are added from there on.
 
     How many is constant between jumps: the gradient by `p` is that of the identity, and a period that is a tensor gets

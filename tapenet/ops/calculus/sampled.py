@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -13,17 +13,20 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import along_axis
-from tapenet.typing import Array
+from tapenet.typing import Array, Axis, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 # -- differences -------------------------------------------------------------------------------------------------
 
 
-def part(a: Any, axis: int, where: slice) -> Any:
+def part(a: Array, axis: int, where: slice) -> Array:
     """A slice of `a` along one axis."""
     return a[along_axis(axis, where)]
 
 
-def _differences_a(g: Any, a_shape: Any, n: int, axis: int) -> Any:
+def _differences_a(g: Array, a_shape: Shape, n: int, axis: int) -> Array:
     if n >= a_shape[axis]:  # there are none
         return np.zeros(a_shape, g.dtype)
     nothing = np.zeros((*a_shape[:axis], n, *a_shape[axis + 1 :]), g.dtype)
@@ -46,7 +49,7 @@ def _differences_a(g: Any, a_shape: Any, n: int, axis: int) -> Any:
         sample(np.array([True, False, False]), 1, 0),
     ],
 )
-def differences(a: Array, n: Any, axis: int) -> Array:
+def differences(a: Array, n: int, axis: int) -> Array:
     """The differences of neighbours along an axis, of which `diff` is made.
 
     Args:
@@ -75,7 +78,7 @@ def differences(a: Array, n: Any, axis: int) -> Array:
         sample(np.array([True, False, False])),
     ],
 )
-def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
     """The differences of neighbours along an axis, a[i+1] - a[i], taken n times over.
 
     Args:
@@ -122,7 +125,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         sample(r.normal(size=())),
     ],
 )
-def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+def ediff1d(ary: ArrayLike, to_end: Any = None, to_begin: Any = None) -> Array:
     """The differences of neighbours in the flattened array, with other values put around them.
 
     Args:
@@ -164,7 +167,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
         sample(r.normal(size=(2, 3)), 2.0, np.array([0.0, 1.0, 1.5]), axis=(0, -1)),
     ],
 )
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+def gradient(f: ArrayLike, *varargs: Any, axis: Axis = None, edge_order: int = 1) -> Any:
     """The derivative of a sampled function along its axes: central differences of second order inside, one-sided ones of
     order `edge_order` at the edges.
 
@@ -216,7 +219,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     return found[0] if len(axes) == 1 else tuple(found)
 
 
-def _even_area_y(g: Any, y_shape: Any, axis: int) -> Any:
+def _even_area_y(g: Array, y_shape: Shape, axis: int) -> Array:
     g = np.expand_dims(g, axis)
     n = y_shape[axis]
     if n < 2:
@@ -267,7 +270,7 @@ def even_area(y: Array, axis: int) -> Array:
         sample(r.normal(size=0)),
     ],
 )
-def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: Any = 1.0, axis: int = -1) -> Array:
     """The integral of a sampled function along an axis, by the trapezoidal rule.
 
     Args:
@@ -301,7 +304,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     return np.sum(dx * (later + earlier), axis) / 2.0
 
 
-def _down(a: Any, ndim: int) -> Any:
+def _down(a: Array, ndim: int) -> Array:
     """An array of one axis as the first of `ndim` axes."""
     return a if ndim == 1 else np.reshape(a, (-1, *(1,) * (ndim - 1)))
 
@@ -311,12 +314,12 @@ def _down(a: Any, ndim: int) -> Any:
 _MODES = ("valid", "same", "full")
 
 
-def _mode(mode: Any) -> Any:
+def _mode(mode: str) -> Any:
     """The name of a mode, which may be given by its number."""
     return _MODES[mode] if isinstance(mode, (int, np.integer)) else mode
 
 
-def convolve_rule(g: Any, other: Any, shape: tuple[int, ...], mode: Any) -> Any:
+def convolve_rule(g: Any, other: Any, shape: tuple[int, ...], mode: Any) -> Array:
     """The gradient by one of two convolved arrays, of the given shape."""
     other = np.flip(np.reshape(other, (-1,)))
     own, length, mode = math.prod(shape), other.shape[0], _mode(mode)
@@ -332,12 +335,12 @@ def convolve_rule(g: Any, other: Any, shape: tuple[int, ...], mode: Any) -> Any:
     return np.reshape(found, shape)
 
 
-def _products(a_shape: tuple[int, ...], v_shape: tuple[int, ...], out_shape: tuple[int, ...], mode: Any) -> int:
+def _products(a_shape: tuple[int, ...], v_shape: tuple[int, ...], out_shape: tuple[int, ...], mode: str) -> int:
     n, m = sorted((math.prod(a_shape), math.prod(v_shape)))
     return n * (math.prod(out_shape) if _mode(mode) == "valid" else m)
 
 
-def _mend(a: Any, v: Any, mode: Any) -> str:
+def _mend(a: Array, v: Array, mode: str) -> str:
     return (
         f"a and v must have one axis and an element or more, not {np.shape(a)} and {np.shape(v)}; mode is full, same or "
         "valid"
@@ -377,7 +380,7 @@ def convolve(a: Array, v: Array, mode: Literal["full", "same", "valid"] = "full"
     return np.convolve(a, v, mode)
 
 
-def _correlate_g(g: Any, a_shape: tuple[int, ...], v_shape: tuple[int, ...], mode: Any) -> tuple[Any, Any]:
+def _correlate_g(g: Array, a_shape: tuple[int, ...], v_shape: tuple[int, ...], mode: str) -> tuple[Any, Any]:
     """The gradient by a correlation and its mode, as those of the convolution that it is."""
     if _mode(mode) != "same" or a_shape[0] >= v_shape[0]:
         return g, mode
@@ -386,12 +389,12 @@ def _correlate_g(g: Any, a_shape: tuple[int, ...], v_shape: tuple[int, ...], mod
     return np.concatenate([np.zeros(before, g.dtype), g, np.zeros(after, g.dtype)]), "full"
 
 
-def _correlate_a(g: Any, a_shape: tuple[int, ...], v: Any, mode: Any) -> Any:
+def _correlate_a(g: Any, a_shape: tuple[int, ...], v: Any, mode: Any) -> Array:
     g, mode = _correlate_g(g, a_shape, np.shape(v), mode)
     return convolve_rule(g, np.flip(np.conj(v)), a_shape, mode)
 
 
-def _correlate_v(g: Any, a: Any, v_shape: tuple[int, ...], mode: Any) -> Any:
+def _correlate_v(g: Any, a: Any, v_shape: tuple[int, ...], mode: Any) -> Array:
     g, mode = _correlate_g(g, np.shape(a), v_shape, mode)
     return np.conj(np.flip(convolve_rule(g, a, v_shape, mode)))
 

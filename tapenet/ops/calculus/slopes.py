@@ -9,17 +9,17 @@ import numpy as np
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.typing import Array
+from tapenet.typing import Array, Shape
 
 # -- samples at equal distances ----------------------------------------------------------------------------------
 
 
-def _zeros(like: Any, n: int) -> Any:
+def _zeros(like: Array, n: int) -> Array:
     """Zeros in the shape of an array but for the last axis, which has `n`."""
     return np.zeros((*like.shape[:-1], n), like.dtype)
 
 
-def _slopes_f(g: Any, f_shape: Any, h: float, axis: int, edge_order: int) -> Any:
+def _slopes_f(g: Array, f_shape: Shape, h: float, axis: int, edge_order: int) -> Array:
     g = np.moveaxis(g, axis, -1)
     first, last = g[..., :1], g[..., -1:]
     if edge_order == 1:
@@ -73,14 +73,14 @@ def slopes(f: Array, h: Any, axis: int, edge_order: Any) -> Array:
 # Where two samples lie at one place weights are infinite: then, and in compiled programs, `safe_mul` keeps zeros apart.
 
 
-def _edges(f: Any, w: Any, edge_order: int) -> tuple[Any, Any]:
+def _edges(f: Array, w: Array, edge_order: int) -> tuple[Array, Array]:
     if edge_order == 1:  # a difference first, as NumPy has it: two products would lose digits
         return safe_mul(f[..., 1:2] - f[..., :1], w[1, 0]), safe_mul(f[..., -1:] - f[..., -2:-1], w[1, -1])
     first, last = safe_mul(f[..., :3], w[:, 0]), safe_mul(f[..., -3:], w[:, -1])
     return np.sum(first, -1, keepdims=True), np.sum(last, -1, keepdims=True)
 
 
-def _three_point_lowered(f: Any, w: Any, axis: int, edge_order: int) -> Any:
+def _three_point_lowered(f: Array, w: Array, axis: int, edge_order: int) -> Array:
     f = np.moveaxis(f, axis, -1)
     left, own, right = f[..., :-2], f[..., 1:-1], f[..., 2:]
     inside = safe_mul(left, w[0, 1:-1]) + safe_mul(own, w[1, 1:-1]) + safe_mul(right, w[2, 1:-1])
@@ -88,7 +88,7 @@ def _three_point_lowered(f: Any, w: Any, axis: int, edge_order: int) -> Any:
     return np.moveaxis(np.concatenate([first, inside, last], -1), -1, axis)
 
 
-def _edges_back(x: Any, w: Any, edge_order: int) -> tuple[Any, Any]:
+def _edges_back(x: Array, w: Array, edge_order: int) -> tuple[Array, Array]:
     first, last = x[..., :1], x[..., -1:]
     if edge_order == 2:
         return safe_mul(first, w[:, 0]), safe_mul(last, w[:, -1])
@@ -96,7 +96,7 @@ def _edges_back(x: Any, w: Any, edge_order: int) -> tuple[Any, Any]:
     return np.concatenate([-first, first], -1), np.concatenate([-last, last], -1)
 
 
-def _three_point_back_lowered(x: Any, w: Any, axis: int, edge_order: int) -> Any:
+def _three_point_back_lowered(x: Array, w: Array, axis: int, edge_order: int) -> Array:
     x = np.moveaxis(x, axis, -1)
     inside, n = x[..., 1:-1], x.shape[-1]
     one, two = _zeros(x, 1), _zeros(x, 2)
@@ -108,12 +108,12 @@ def _three_point_back_lowered(x: Any, w: Any, axis: int, edge_order: int) -> Any
     return np.moveaxis(out, -1, axis)
 
 
-def _by_weights(x: Any, f: Any, axis: int, edge_order: int) -> Any:
+def _by_weights(x: Array, f: Array, axis: int, edge_order: int) -> Array:
     """The gradient by the weights, x being that by the result."""
     x, f = np.moveaxis(x, axis, -1), np.moveaxis(f, axis, -1)
     n, rest = f.shape[-1], tuple(range(f.ndim - 1))
 
-    def total(a: Any, b: Any) -> Any:
+    def total(a: Array, b: Array) -> Array:
         return np.sum(a * b, rest)
 
     inside = np.stack([total(x[..., 1:-1], f[..., k : n - 2 + k]) for k in range(3)])
@@ -147,7 +147,7 @@ def _three_point_f(g: Array, w: Array, axis: int, edge_order: int) -> Array:
         sample(r.normal(size=5), r.normal(size=(3, 5)), 0, 2),
     ],
 )
-def three_point(f: Any, w: Any, axis: int, edge_order: int) -> Any:
+def three_point(f: Array, w: Array, axis: int, edge_order: int) -> Array:
     """Weighted sums of three neighbours along an axis: what `gradient` gives for samples at any distances.
 
     Args:
@@ -189,7 +189,7 @@ def three_point(f: Any, w: Any, axis: int, edge_order: int) -> Any:
         sample(r.normal(size=2), r.normal(size=(3, 2)), 0, 1),
     ],
 )
-def three_point_back(x: Any, w: Any, axis: int, edge_order: int) -> Any:
+def three_point_back(x: Array, w: Array, axis: int, edge_order: int) -> Array:
     """The gradient of `three_point` by its samples, x being that by its result.
 
     >>> import numpy as np, tapenet as tn
@@ -211,7 +211,7 @@ def three_point_back(x: Any, w: Any, axis: int, edge_order: int) -> Any:
     return np.moveaxis(out, -1, axis)
 
 
-def _weights(d: Any, edge_order: int) -> Any:
+def _weights(d: Array, edge_order: int) -> Array:
     """The weights for samples that lie `d` apart from their neighbours, which make a parabola through three exact."""
     left, right = d[:-1], d[1:]
     both = left + right

@@ -5,9 +5,9 @@ Four ops, as along one axis. Where an axis is named twice, it is transformed twi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import index
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.fft.transforms import complex_normal, fft, fitted, ifft, irfft, of_dtype, rfft, swapped, weighed
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Sample, Samples, sample
+from tapenet.typing import Array, DType, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def _several(r: np.random.Generator) -> list[Sample]:
@@ -70,14 +74,14 @@ def _places(ndim: int, s: Any, axes: Any) -> list[int]:
     return [i % ndim for i in axes]
 
 
-def _fitted(a: Any, shape: tuple[int, ...], places: list[int]) -> Any:
+def _fitted(a: Array, shape: tuple[int, ...], places: list[int]) -> Array:
     """An array cut, or filled up with zeros, to a shape along some axes."""
     for i in places:
         a = fitted(a, shape[i], i)
     return a
 
 
-def _mend(a: Any, s: Any, axes: Any, norm: Any) -> str:
+def _mend(a: Array, s: Sequence[int], axes: Any, norm: str | None) -> str:
     return (
         f"a has shape {np.shape(a)}; axes= is a tuple of its axes, one or more, s= has as many lengths, 1 or more or -1 for "
         "that of the axis, norm= is None, 'backward', 'ortho' or 'forward'"
@@ -91,7 +95,7 @@ def _op(
     """What transforms over several axes as `along` does along one; with the rule of a symmetric matrix if none is given."""
     name = f"{along.name}_axes"
 
-    def symmetric(g: Any, a_shape: Any, a_dtype: Any, s: Any, axes: Any, norm: Any) -> Any:
+    def symmetric(g: Array, a_shape: Shape, a_dtype: DType, s: Sequence[int], axes: Any, norm: str | None) -> Array:
         places = _places(len(a_shape), s, axes)
         return of_dtype(a_dtype, _fitted(made(g, None, places, norm), a_shape, places))
 
@@ -118,7 +122,7 @@ def _op(
     return made
 
 
-def _rfft_rule(g: Any, a_shape: Any, s: Any, axes: Any, norm: Any) -> Any:
+def _rfft_rule(g: Array, a_shape: Shape, s: Sequence[int], axes: Any, norm: str | None) -> Array:
     places = _places(len(a_shape), s, axes)
     last = places[-1]
     n = a_shape[last] if s is None or s[-1] in (-1, None) else s[-1]
@@ -126,7 +130,7 @@ def _rfft_rule(g: Any, a_shape: Any, s: Any, axes: Any, norm: Any) -> Any:
     return _fitted(irfft_axes(weighed(g, n, last, 0.5), lengths, places, swapped(norm)), a_shape, places)
 
 
-def _irfft_rule(g: Any, a_shape: Any, a_dtype: Any, s: Any, axes: Any, norm: Any) -> Any:
+def _irfft_rule(g: Array, a_shape: Shape, a_dtype: DType, s: Sequence[int], axes: Any, norm: str | None) -> Array:
     places = _places(len(a_shape), s, axes)
     last = places[-1]
     made = weighed(rfft_axes(g, None, places, swapped(norm)), g.shape[last], last, 2.0)
@@ -180,14 +184,14 @@ def _read(ndim: int, s: Any, axes: Any) -> tuple[Any, Any, bool]:
     return s, axes, len(axes) > 1 and len({i + ndim if i < 0 else i for i in axes}) < len(axes)
 
 
-def _along(transform: Op, a: Any, s: Any, axes: Any, norm: Any) -> Any:
+def _along(transform: Op, a: Array, s: Sequence[int], axes: Any, norm: str | None) -> Array:
     """A transform along some axes, the last first; of lengths that are those given, or of the axes."""
     for n, axis in reversed(list(zip(s, axes, strict=True))):
         a = transform(a, n, axis, norm)
     return a
 
 
-def _lengths(shape: Any, s: Any, axes: Any) -> list[int]:
+def _lengths(shape: Shape, s: Sequence[int], axes: Any) -> list[int]:
     """As many lengths as axes."""
     s = (-1,) * len(axes) if s is None else s
     if len(s) != len(axes):
@@ -199,7 +203,9 @@ def _lengths(shape: Any, s: Any, axes: Any) -> list[int]:
     numpy=np.fft.fftn,
     samples=_several,
 )
-def fftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
+def fftn(
+    a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None
+) -> Array:
     """The discrete Fourier transform along several axes.
 
     Args:
@@ -226,7 +232,7 @@ def fftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
     numpy=np.fft.fft2,
     samples=_two,
 )
-def fft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
+def fft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), norm: str | None = None) -> Array:
     """`fftn` over the last two axes, or two others.
 
     Args:
@@ -243,7 +249,7 @@ def fft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
     numpy=np.fft.ifftn,
     samples=_several,
 )
-def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
+def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Array:
     """The inverse discrete Fourier transform along several axes.
 
     Args:
@@ -266,7 +272,7 @@ def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
     numpy=np.fft.ifft2,
     samples=_two,
 )
-def ifft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
+def ifft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), norm: str | None = None) -> Array:
     """`ifftn` over the last two axes, or two others.
 
     Args:
@@ -283,7 +289,7 @@ def ifft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
     numpy=np.fft.rfftn,
     samples=lambda r: [*_real(r), sample(r.normal(size=3), axes=(0, 0))],
 )
-def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
+def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Array:
     """The discrete Fourier transform of real numbers along several axes: along the last of them the first half, of which the
     rest is the mirror.
 
@@ -315,7 +321,7 @@ def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
         sample(r.normal(size=(2, 3)), norm="forward"),
     ],
 )
-def rfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
+def rfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), norm: str | None = None) -> Array:
     """`rfftn` over the last two axes, or two others.
 
     Args:
@@ -332,7 +338,7 @@ def rfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
     numpy=np.fft.irfftn,
     samples=lambda r: [*_half(r), sample(complex_normal(r, (3,)), axes=(0, 0))],
 )
-def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
+def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Array:
     """The inverse of `rfftn`: real numbers from the first half of their transform.
 
     Args:
@@ -367,7 +373,7 @@ def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
         sample(r.normal(size=(2, 2)), (2, 3), norm="forward"),
     ],
 )
-def irfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
+def irfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), norm: str | None = None) -> Array:
     """`irfftn` over the last two axes, or two others.
 
     Args:

@@ -8,8 +8,8 @@ length is even.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -17,21 +17,24 @@ from numpy.lib.array_utils import normalize_axis_index
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.complex import conjugate, real
 from tapenet.ops.op import Op, op
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.ops.shapes.reshaping import along_axis
-from tapenet.typing import Array
+from tapenet.typing import Array, DType, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
-def swapped(norm: Any) -> Any:
+def swapped(norm: str | None) -> Any:
     """The norm of the inverse transform that undoes none of the scaling of this one, but repeats it."""
     if norm not in _SWAPPED:
         raise ValueError(f'norm is None, "backward", "ortho" or "forward", not {norm!r}')
     return _SWAPPED[norm]
 
 
-def fitted(a: Any, length: int, axis: int) -> Any:
+def fitted(a: Array, length: int, axis: int) -> Array:
     """An array cut, or filled up with zeros, to a length along an axis: the gradient of what a transform does first."""
     have = a.shape[axis]
     axis = normalize_axis_index(axis, a.ndim)
@@ -43,7 +46,7 @@ def fitted(a: Any, length: int, axis: int) -> Any:
     return a
 
 
-def of_dtype(dtype: Any, g: Any) -> Any:
+def of_dtype(dtype: DType, g: Array) -> Array:
     """A gradient for an input of a dtype: of a real one only the real part counts."""
     if dtype.kind == "c":
         return g
@@ -64,7 +67,7 @@ def _weighed_a(g: Array, n: int, axis: int, weight: float) -> Array:
         sample(complex_normal(r, (2, 3)), 5, -1, 2.0),
     ],
 )
-def weighed(a: Any, n: int, axis: int, weight: float) -> Any:
+def weighed(a: Array, n: int, axis: int, weight: float) -> Array:
     """The conjugates of the first half of the coefficients of n real numbers, those times `weight` that stand for two: with
     n - k for k. It serves the gradients of transforms of real numbers.
 
@@ -90,7 +93,7 @@ def weighed(a: Any, n: int, axis: int, weight: float) -> Any:
     return found
 
 
-def _mend(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> str:
+def _mend(a: Array, n: int | None = None, axis: int = -1, norm: str | None = None) -> str:
     return (
         f"a has shape {np.shape(a)}; axis= names one of its axes, n= is 1 or more, norm= is None, 'backward', 'ortho' or "
         "'forward'"
@@ -117,13 +120,13 @@ _ARGS = """
     """
 
 
-def complex_normal(r: Any, shape: tuple[int, ...]) -> Any:
+def complex_normal(r: Any, shape: tuple[int, ...]) -> Array:
     """Complex numbers with normal parts."""
     return r.normal(size=shape) + 1j * r.normal(size=shape)
 
 
-def _complex_samples(r: Any) -> list[Any]:
-    def array(*shape: int) -> Any:
+def _complex_samples(r: Any) -> list[Sample]:
+    def array(*shape: int) -> Array:
         return complex_normal(r, shape)
 
     return [
@@ -139,7 +142,7 @@ def _complex_samples(r: Any) -> list[Any]:
 
 
 def _transform(forward: Callable[..., Any], name: str, formula: str, example: str, sign: str) -> Op:
-    def rule(g: Any, a_shape: Any, a_dtype: Any, axis: int, norm: Any) -> Any:
+    def rule(g: Array, a_shape: Shape, a_dtype: DType, axis: int, norm: str | None) -> Array:
         return of_dtype(a_dtype, fitted(made(g, None, axis, norm), a_shape[axis], axis))
 
     made: Op = op(
@@ -179,12 +182,12 @@ ifft = _transform(
 )
 
 
-def _rfft_a(g: Any, a_shape: Any, n: Any, axis: int, norm: Any) -> Any:
+def _rfft_a(g: Array, a_shape: Shape, n: int, axis: int, norm: str | None) -> Array:
     n = a_shape[axis] if n is None else n
     return fitted(irfft(weighed(g, n, axis, 0.5), n, axis, swapped(norm)), a_shape[axis], axis)
 
 
-def _irfft_a(g: Any, a_shape: Any, a_dtype: Any, axis: int, norm: Any) -> Any:
+def _irfft_a(g: Array, a_shape: Shape, a_dtype: DType, axis: int, norm: str | None) -> Array:
     made = weighed(rfft(g, None, axis, swapped(norm)), g.shape[axis], axis, 2.0)
     return of_dtype(a_dtype, fitted(made, a_shape[axis], axis))
 
@@ -216,7 +219,7 @@ rfft: Op = op(
 )
 
 
-def _irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
+def _irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Array:
     if n is not None and a.size == 0 and a.shape[axis] == 0:
         a = fitted(a, 1, axis)  # without one coefficient NumPy reads what lies behind the array
     return np.fft.irfft(a, n, axis, norm)
@@ -260,7 +263,7 @@ irfft: Op = op(
         sample(r.normal(size=3)),
     ],
 )
-def hfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
+def hfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
     """The transform of numbers whose second half mirrors the first, conjugated: it is real.
 
     Args:
@@ -284,7 +287,7 @@ def hfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
         sample(r.normal(size=(2, 3)), norm="forward"),
     ],
 )
-def ihfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
+def ihfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
     """The inverse of `hfft`: the first half of numbers whose transform is real.
 
     Args:
@@ -303,7 +306,7 @@ def ihfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
 # -- the order of frequencies ------------------------------------------------------------------------------------
 
 
-def _shifted(x: Any, axes: Any, shift: Callable[[int], int]) -> Any:
+def _shifted(x: Any, axes: Any, shift: Callable[[int], int]) -> Array:
     x = array_like(x)
     axes = range(x.ndim) if axes is None else (axes,) if isinstance(axes, (int, np.integer)) else axes
     axes = tuple(int(i) for i in axes)
@@ -320,7 +323,7 @@ _SHIFTS: Samples = lambda r: [
 
 
 @derived(numpy=np.fft.fftshift, samples=_SHIFTS)
-def fftshift(x: Any, axes: Any = None) -> Any:
+def fftshift(x: ArrayLike, axes: Sequence[int] | None = None) -> Array:
     """The coefficients of a transform with frequency 0 in the middle.
 
     Args:
@@ -335,7 +338,7 @@ def fftshift(x: Any, axes: Any = None) -> Any:
 
 
 @derived(numpy=np.fft.ifftshift, samples=_SHIFTS)
-def ifftshift(x: Any, axes: Any = None) -> Any:
+def ifftshift(x: Any, axes: Any = None) -> Array:
     """The inverse of `fftshift`: frequency 0 at the beginning.
 
     Args:

@@ -25,7 +25,7 @@ def zeros_for(g: Array, shape: int | Sequence[int], dtype: np.dtype[Any] | None 
     return np.zeros(shape, dtype) if isinstance(g, np.ndarray) else np.zeros_like(g, dtype, shape=shape)
 
 
-def add_at(buffer: np.ndarray[Any, Any], index: Any, g: Any) -> None:
+def add_at(buffer: Array, index: Any, g: Array) -> None:
     """Add `g` to `buffer[index]`, in place; what is named several times gets the sum. Symbols take it too."""
     if type(buffer) is not np.ndarray:
         np.add.at(buffer, index, g)
@@ -53,7 +53,7 @@ def add_at(buffer: np.ndarray[Any, Any], index: Any, g: Any) -> None:
         np.add.at(flat, positions.reshape(-1), values[i : i + step].reshape(-1))
 
 
-def _rows(buffer: np.ndarray[Any, Any], index: Any) -> tuple[Any, int] | None:
+def _rows(buffer: Array, index: Any) -> tuple[Any, int] | None:
     """An index of whole axes and then of integer arrays as one into `buffer.reshape(-1, width)`, with that width; None
     for any other."""
     parts = index if type(index) is tuple else (index,)

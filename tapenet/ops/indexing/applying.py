@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.items import setitem
 from tapenet.ops.indexing.selecting import axis_or_flat
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 @derived(
@@ -27,7 +31,7 @@ from tapenet.ops.registry import sample
         sample(np.array(1.5), [True], [lambda v: v * v]),
     ],
 )
-def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+def piecewise(x: ArrayLike, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Array:
     """A function in pieces: each of `funclist` applied to the elements of `x` where its condition holds.
 
     Args:
@@ -75,7 +79,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         sample(lambda v: v[:, None] * v, 1, r.normal(size=(2, 2, 1))),
     ],
 )
-def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Array:
     """A function applied to each of the slices of one axis that make up an array.
 
     Args:
@@ -117,7 +121,7 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
         sample(lambda a, axis: np.sum(a * a, axis, keepdims=True), r.normal(size=(2, 3)), 1),
     ],
 )
-def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+def apply_over_axes(func: Any, a: ArrayLike, axes: Any) -> Array:
     """A function applied over several axes, one after the other.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,10 @@ from tapenet.ops.indexing.adding import add_at, zeros_for
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
-from tapenet.typing import Array
+from tapenet.typing import Array, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
 
 def _show(index: Any) -> str:
@@ -73,7 +76,7 @@ def getitem(a: Array, index: Array) -> Array:
         sample(r.normal(size=(3, 2)), np.array([0, 2, 2]), (4, 2)),
     ],
 )
-def scatter_add(values: Any, index: Any, shape: Any) -> Any:
+def scatter_add(values: Array, index: Any, shape: Shape) -> Array:
     """Zeros of the given shape with `values` added at `index`; repeated positions accumulate.
 
     >>> import numpy as np, tapenet as tn
@@ -96,7 +99,7 @@ def scatter_add(values: Any, index: Any, shape: Any) -> Any:
         sample([r.normal(size=()), r.normal(size=()), r.normal(size=(4,))], (0, -1, slice(None)), (4,)),
     ],
 )
-def scatter_sum(values: Any, indices: Any, shape: Any) -> Any:
+def scatter_sum(values: Array, indices: Array, shape: Shape) -> Array:
     """Zeros of the given shape with each of `values` added at its index: one array for many small parts.
 
     >>> import tapenet as tn
@@ -123,7 +126,7 @@ def scatter_sum(values: Any, indices: Any, shape: Any) -> Any:
         sample(r.normal(size=(4, 2)), r.normal(size=(3, 2)), np.array([0, 2, 2])),
     ],
 )
-def index_add(a: Any, values: Any, index: Any) -> Any:
+def index_add(a: Array, values: Array, index: Any) -> Array:
     """A copy of `a` with `values` added at `index`; repeated positions accumulate. `np.add.at` on a tensor is this.
 
     Args:
@@ -140,7 +143,7 @@ def index_add(a: Any, values: Any, index: Any) -> Any:
     return out
 
 
-def _setitem_value(g: Any, a_shape: tuple[int, ...], index: Any, value_shape: tuple[int, ...]) -> Any:
+def _setitem_value(g: Array, a_shape: tuple[int, ...], index: Any, value_shape: tuple[int, ...]) -> Array:
     read = g[index]
     if _may_repeat(a_shape, index, math.prod(read.shape)):
         # Every place is marked by who wrote it last: of a place that is named twice the others have no part in it.
@@ -191,7 +194,7 @@ def _setitem_a(g: Array, index: Any) -> Array:
         f"a has shape {np.shape(a)}, the value {np.shape(value)}, the index is [{_show(index)}]"
     ),
 )
-def setitem(a: Any, value: Any, index: Any) -> Any:
+def setitem(a: Array, value: Array, index: Any) -> Array:
     """A copy of `a` with `value` (broadcast) at `index`. `t[index] = value` on a tensor is this.
 
     Where an index array names a position twice the last value wins, as in NumPy, and the others have gradient 0.
@@ -215,7 +218,7 @@ def setitem(a: Any, value: Any, index: Any) -> Any:
     formula="target ← value",
     samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)))],
 )
-def assign(target: Any, value: Any) -> Any:
+def assign(target: Array, value: Array) -> Array:
     """Write `value` into the storage of `target`, as `t.data = value` does while a step is being captured.
 
     >>> import numpy as np, tapenet as tn
@@ -232,7 +235,7 @@ def assign(target: Any, value: Any) -> Any:
     formula="evaluate()",
     samples=lambda r: [sample(lambda: 0.5)],
 )
-def host(evaluate: Callable[[], Any], dtype: Any = None) -> Any:
+def host(evaluate: Callable[[], Any], dtype: DTypeLike | None = None) -> Array:
     """A number that the host program computes anew at every replay, such as a learning rate: `evaluate()` as an
     array.
 

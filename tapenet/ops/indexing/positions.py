@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -124,7 +124,7 @@ def unravel_index(indices: Array, shape: int | Sequence[int], order: Literal["C"
     return np.unravel_index(indices, shape, order)
 
 
-def diag_indices_from(arr: Any) -> tuple[Any, ...]:
+def diag_indices_from(arr: Array) -> tuple[Array, ...]:
     """The indices of the main diagonal of an array: plain arrays, since the shape alone decides.
 
     >>> import tapenet as tn
@@ -135,7 +135,7 @@ def diag_indices_from(arr: Any) -> tuple[Any, ...]:
     return np.diag_indices_from(np.broadcast_to(0, arr.shape))
 
 
-def tril_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
+def tril_indices_from(arr: Array, k: int = 0) -> tuple[Array, ...]:
     """The indices of the elements of a matrix on and below its k-th diagonal: plain arrays, since the shape alone
     decides.
 
@@ -147,7 +147,7 @@ def tril_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
     return np.tril_indices_from(np.broadcast_to(0, arr.shape), k)
 
 
-def triu_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
+def triu_indices_from(arr: Array, k: int = 0) -> tuple[Array, ...]:
     """The indices of the elements of a matrix on and above its k-th diagonal: plain arrays, since the shape alone
     decides.
 

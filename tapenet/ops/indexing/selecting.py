@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from tapenet.ops.indexing.items import scatter_add
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast, whole
-from tapenet.typing import Array
+from tapenet.typing import Array, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
@@ -66,13 +69,13 @@ def taken(g: Any, shape: tuple[int, ...], indices: Any, axis: int | None) -> Any
     return Scatter(index, g) if found is shape else scatter_add(g, index, found)
 
 
-def _take_a(g: Any, a_shape: Any, indices: Any, axis: int | None, mode: str) -> Any:
+def _take_a(g: Array, a_shape: Shape, indices: Array, axis: int | None, mode: str) -> Array:
     shape = whole(a_shape)
     length = math.prod(shape) if axis is None else shape[axis] if shape else 1
     return taken(g, a_shape, within(integers(indices), length, mode), axis)
 
 
-def _reach(a: Any, axis: int | None) -> str:
+def _reach(a: Array, axis: int | None) -> str:
     """Which indices there are, in words."""
     length = np.size(a) if axis is None else np.shape(a)[axis]
     along = "over all elements" if axis is None else f"along axis {axis}"
@@ -119,7 +122,7 @@ def take(a: Array, indices: Array, axis: int | None = None, mode: Literal["raise
     return np.take(a, indices, axis, None, mode)
 
 
-def _take_along_axis_arr(g: Any, arr_shape: Any, indices: Any, axis: int | None) -> Any:
+def _take_along_axis_arr(g: Array, arr_shape: Shape, indices: Array, axis: int | None) -> Any:
     arr_shape, indices = whole(arr_shape), array_like(indices)
     return taken(g, arr_shape, indices, None) if axis is None else Scatter(along(arr_shape, indices, axis), g)
 
@@ -220,7 +223,7 @@ def choose(a: Array, choices: Sequence[Array], mode: Literal["raise", "wrap", "c
         sample([np.array([True, False])], [1.5], default=r.normal(size=2)),
     ],
 )
-def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Array:
     """Element by element, that of the first choice whose condition holds, or of `default` where none does.
 
     Args:
@@ -293,7 +296,7 @@ def compress(condition: Array, a: Array, axis: int | None = None) -> Array:
         sample([0, 1, 2], r.normal(size=(3, 1))),
     ],
 )
-def extract(condition: Any, arr: Any) -> Any:
+def extract(condition: ArrayLike, arr: ArrayLike) -> Array:
     """The elements of `arr` where a condition holds, in one axis.
 
     Args:

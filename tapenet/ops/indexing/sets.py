@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import whole
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class UniqueAllResult(NamedTuple):
@@ -38,7 +41,7 @@ class UniqueInverseResult(NamedTuple):
     inverse_indices: Any
 
 
-def _shared(g: Any, inverse: Any, counts: Any, x_shape: tuple[int, ...], axis: int | None) -> Any:
+def _shared(g: Array, inverse: Any, counts: Any, x_shape: tuple[int, ...], axis: int | None) -> Array:
     """The gradient of distinct elements by the array they are of: in even parts to those that are equal."""
     x_shape, counts = whole(x_shape), counts.astype(g.dtype)
     if axis is None:
@@ -78,7 +81,7 @@ def unique_all(x: Array, *, axis: int | None = None, equal_nan: bool = False) ->
     return tuple(np.unique(x, True, True, True, axis, equal_nan=equal_nan))
 
 
-def _unique_values_x(g: Any, x: Any, axis: int | None, equal_nan: bool) -> Any:
+def _unique_values_x(g: Array, x: Array, axis: int | None, equal_nan: bool) -> Array:
     if type(g) is np.ndarray and axis is None:  # with the elements in order nobody needs to know where each value went
         flat = x.reshape(-1)
         order = np.argsort(flat) if equal_nan or not np.isnan(flat).any() else stable_order(flat, 0)
@@ -164,7 +167,7 @@ def unique(
 
 
 @derived(numpy=np.unique_counts, samples=lambda r: [sample(r.normal(size=(2, 2)))])
-def unique_counts(x: Any) -> UniqueCountsResult:
+def unique_counts(x: ArrayLike) -> UniqueCountsResult:
     """The distinct elements in rising order, as `values`, and how often each occurs, as `counts`. Equal ones share the
     gradient of their value evenly; nan equals nothing.
 
@@ -177,7 +180,7 @@ def unique_counts(x: Any) -> UniqueCountsResult:
 
 
 @derived(numpy=np.unique_inverse, samples=lambda r: [sample(r.normal(size=(2, 2)))])
-def unique_inverse(x: Any) -> UniqueInverseResult:
+def unique_inverse(x: ArrayLike) -> UniqueInverseResult:
     """The distinct elements in rising order, as `values`, and for each element the index of its value, as
     `inverse_indices`. Equal ones share the gradient of their value evenly; nan equals nothing.
 
@@ -221,7 +224,7 @@ def isin(
     numpy=np.union1d,
     samples=lambda r: [sample(r.normal(size=(2, 2)), r.normal(size=2)), sample(r.normal(size=2), np.array([0.5]))],
 )
-def union1d(ar1: Any, ar2: Any) -> Any:
+def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
     """The distinct elements of two arrays in rising order. Equal ones, also of both arrays, share the gradient of their
     value evenly.
 
@@ -241,7 +244,7 @@ def union1d(ar1: Any, ar2: Any) -> Any:
         sample(np.array([3, 1]), np.array([1, 2]), assume_unique=True),
     ],
 )
-def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
+def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, return_indices: bool = False) -> Any:
     """The distinct elements that two arrays have in common, in rising order.
 
     The values are taken from `ar1`, whose equal elements share the gradient evenly; `ar2` gets none.
@@ -273,7 +276,7 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
         sample(np.array([3.0, 1.0, 2.0]), np.array([0.5, 4.0]), assume_unique=True),
     ],
 )
-def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
     """The distinct elements of `ar1` that are not in `ar2`, in rising order. Equal ones share the gradient evenly.
 
     Args:
@@ -295,7 +298,7 @@ def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
         sample(np.array([3.0, 1.0]), np.array([0.5, 4.0]), assume_unique=True),
     ],
 )
-def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
     """The distinct elements that are in one of two arrays alone, in rising order. Equal ones share the gradient evenly.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -11,7 +11,10 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.selecting import along, taken
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
-from tapenet.typing import Array
+from tapenet.typing import Array, Axis
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 @op(
@@ -24,7 +27,9 @@ from tapenet.typing import Array
         sample(np.array([2, 1, 2, 1]), None, stable=True),
     ],
 )
-def argsort(a: Array, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Array:
+def argsort(
+    a: Array, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: Any = None
+) -> Array:
     """The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient.
 
     Args:
@@ -45,7 +50,7 @@ def argsort(a: Array, axis: int | None = -1, kind: Any = None, order: Any = None
 _MANY, _SHORT = 4096, 8
 
 
-def stable_order(a: Any, axis: int | None) -> Any:
+def stable_order(a: Array, axis: int | None) -> Array:
     """The indices that sort, of equal elements in the order in which they stand.
 
     Of many floats, few of which are equal, a sort that heeds no order takes half the time, and then only these have to
@@ -75,7 +80,7 @@ def stable_order(a: Any, axis: int | None) -> Any:
     return order
 
 
-def _sort_a(g: Any, a: Any, axis: int | None) -> Any:
+def _sort_a(g: Array, a: Array, axis: int | None) -> Array:
     a = array_like(a)
     return _restored(g, a.shape, stable_order(a, axis), axis)
 
@@ -102,7 +107,7 @@ def _restored(g: Any, shape: tuple[int, ...], order: Any, axis: int | None) -> A
         sample(r.normal(size=(2, 0))),
     ],
 )
-def sort(a: Array, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Array:
+def sort(a: Array, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: Any = None) -> Array:
     """The elements in rising order along an axis (None: all elements in one).
 
     The gradient goes back to where each element came from. Equal elements keep their order, whatever `kind` and
@@ -126,7 +131,7 @@ def sort(a: Array, axis: int | None = -1, kind: Any = None, order: Any = None, *
         sample(np.array([2, 1, 3], np.int16)),
     ],
 )
-def sort_complex(a: Any) -> Any:
+def sort_complex(a: ArrayLike) -> Array:
     """The elements in rising order along the last axis, by real and then by imaginary part, as complex numbers.
 
     >>> import tapenet as tn
@@ -167,7 +172,7 @@ def argpartition(
     return np.argpartition(a, kth, axis, kind, order)
 
 
-def _partition_a(g: Any, a: Any, out: Any, axis: int | None) -> Any:
+def _partition_a(g: Any, a: Any, out: Any, axis: int | None) -> Array:
     a = array_like(a)
     # Sorted, the array and its partition are equal: of each element that says where it came from and went.
     source, place = stable_order(a, axis), stable_order(out, -1 if axis is None else axis)
@@ -299,7 +304,7 @@ def digitize(x: Array, bins: Array, right: bool = False) -> Array:
         sample(np.zeros(0)),
     ],
 )
-def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+def trim_zeros(filt: Any, trim: str = "fb", axis: Axis = None) -> Array:
     """An array without the zeros at its ends.
 
     Args:

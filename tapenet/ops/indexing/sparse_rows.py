@@ -8,9 +8,10 @@ import numpy as np
 
 from tapenet import kernels
 from tapenet.ops.indexing.adding import add_at
+from tapenet.typing import Array
 
 
-def gathered(indices: Any, values: Any, length: int) -> tuple[Any, Any]:
+def gathered(indices: Array, values: Array, length: int) -> tuple[Array, Array]:
     """The rows that are named, each once, in the order of first appearance, and the sums of what is given for each.
 
     Args:

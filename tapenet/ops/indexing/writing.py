@@ -15,9 +15,10 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.items import setitem
 from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, within
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 
-def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Array, ...]:
     """Flat indices as one per axis; negative ones count from the end, and those out of range stay so."""
     steps = [max(math.prod(shape[i + 1 :]), 1) for i in range(len(shape))]
     first, *others = (np.floor_divide(flat, step) for step in steps)

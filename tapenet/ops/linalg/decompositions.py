@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class SVDResult(NamedTuple):
@@ -41,11 +44,11 @@ _RANK = (
 )
 
 
-def _floor(u: Any, s: Any, vh: Any) -> Any:
+def _floor(u: Array, s: Array, vh: Array) -> Array:
     return rounding(s, max(u.shape[-2], vh.shape[-1]))
 
 
-def _once(u: Any, s: Any, vh: Any) -> Any:
+def _once(u: Array, s: Array, vh: Array) -> Any:
     """u and vh as a rule may use them that is not differentiated where singular values are equal, or where one is 0 and the
     matrix is not square."""
     floor = _floor(u, s, vh)
@@ -54,7 +57,7 @@ def _once(u: Any, s: Any, vh: Any) -> Any:
     return once("svd", u, s, floor), once("svd", vh, s, floor)
 
 
-def _svd_rule(g: Any, out: Any, full_matrices: bool, phases: bool) -> Any:
+def _svd_rule(g: Any, out: Any, full_matrices: bool, phases: bool) -> Array:
     """From Uᴴ dA V = Ω S + dS − S Ψ with the skew Ω = Uᴴ dU and Ψ = Vᴴ dV; derived in docs/mathematics.md."""
     (u, s, vh), (gu, gs, gvh) = out, g
     k, rows, columns = s.shape[-1], u.shape[-2], vh.shape[-1]
@@ -80,7 +83,7 @@ def _svd_rule(g: Any, out: Any, full_matrices: bool, phases: bool) -> Any:
     core = core if gs is None else core + on_diagonal(gs)
     made = np.matmul(np.matmul(first_u, core), first_vh)
 
-    def rest(basis: Any, g: Any, along: Any, skew: Any, long: Any) -> Any:
+    def rest(basis: Any, g: Array, along: Any, skew: Any, long: Any) -> Array:
         """What turns out of the span of the first k columns of a basis, over the singular values."""
         size = long
         if full_matrices:
@@ -130,7 +133,7 @@ def svd_factors(a: Array, full_matrices: bool = True, phases: bool = True) -> tu
     return tuple(np.linalg.svd(a, full_matrices))
 
 
-def _svdvals_rule(g: Any, x: Any) -> Any:
+def _svdvals_rule(g: Array, x: Array) -> Array:
     return _svd_rule((None, g, None), svd_factors(x, False, False), False, False)
 
 
@@ -170,7 +173,7 @@ def svdvals(x: Array) -> Array:
     return np.linalg.svdvals(x)
 
 
-def _hermitian_svd(a: Any, compute_uv: bool) -> Any:
+def _hermitian_svd(a: Array, compute_uv: bool) -> Any:
     """The singular value decomposition by eigenvalues: the singular values are their magnitudes."""
     if not compute_uv:
         return np.flip(np.sort(np.abs(np.linalg.eigvalsh(a)), axis=-1), -1)
@@ -197,7 +200,7 @@ def _hermitian_svd(a: Any, compute_uv: bool) -> Any:
         sample(np.zeros((0, 2, 2))),
     ],
 )
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Array:
     """The singular value decomposition a = U · diag(S) @ Vh.
 
     Args:

@@ -25,7 +25,7 @@ class Undetermined(np.linalg.LinAlgError):
     """The loss depends on what a matrix does not determine."""
 
 
-def _negligible(x: Any, size: Any) -> Any:
+def _negligible(x: Array, size: Any) -> Array:
     """Where `x`, computed from parts of magnitude `size`, is 0 but for rounding."""
     return np.abs(x) <= ROUNDINGS * float(np.finfo(np.result_type(x, np.float32)).eps) * size
 
@@ -47,7 +47,7 @@ def _gap_quotient_x(g: Array, gap: Array, floor: float | Array, message: str) ->
         sample(r.normal(size=(2, 2)), r.normal(size=2), 1.0, 1e-9, ""),
     ],
 )
-def gap_quotient(x: Any, gap: Any, size: Any = 0.0, floor: Any = 0.0, message: str = "") -> Any:
+def gap_quotient(x: Array, gap: Any, size: Any = 0.0, floor: Any = 0.0, message: str = "") -> Array:
     """The quotient x / gap in the gradient of a decomposition; 0 where x is 0 but for rounding.
 
     Args:
@@ -83,7 +83,7 @@ def gap_quotient(x: Any, gap: Any, size: Any = 0.0, floor: Any = 0.0, message: s
     gradients="value: g",
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
 )
-def provided(value: Any, x: Any, size: Any, message: str = "") -> Any:
+def provided(value: Array, x: Array, size: Any, message: str = "") -> Array:
     """`value` as it is, provided that `x` is 0 but for rounding: a condition for a gradient to exist.
 
     Args:
@@ -105,11 +105,11 @@ def provided(value: Any, x: Any, size: Any, message: str = "") -> Any:
     return value
 
 
-def _apart_rule(g: Any, values: Any, floor: Any, message: str) -> Any:
+def _apart_rule(g: Array, values: Array, floor: Any, message: str) -> Array:
     return provided(g, np.where(equal(values, floor), 1, 0), 0.0, message)
 
 
-def equal(values: Any, floor: Any) -> Any:
+def equal(values: Array, floor: Any) -> Array:
     """Which pairs of the values, (..., n, n), are equal; none is with itself."""
     other = ~np.eye(values.shape[-1], dtype=bool)
     return (np.abs(values[..., None, :] - values[..., :, None]) <= floor) & other
@@ -147,13 +147,13 @@ def apart(value: Array, values: Array, floor: float | Array = 0.0, message: str 
     return value
 
 
-def lengths(x: Any) -> Any:
+def lengths(x: Array) -> Array:
     """The Euclidean length of each column, (..., 1, k)."""
     x = np.abs(x)
     return np.sqrt(np.sum(x * x, axis=-2, keepdims=True))
 
 
-def rounding(values: Any, order: int) -> Any:
+def rounding(values: Array, order: int) -> Any:
     """How far apart eigenvalues of a matrix of `order` rows may be that are equal but for rounding, (..., 1, 1).
 
     LAPACK leaves up to 10 roundings of the largest in small matrices, and less than one for each row in large ones. NumPy
@@ -166,8 +166,8 @@ def rounding(values: Any, order: int) -> Any:
 
 
 def over_gaps(
-    name: str, x: Any, values: Any, floor: Any, size: Any, parts: tuple[Any, ...], g_values: Any, phases: bool
-) -> Any:
+    name: str, x: Array, values: Array, floor: Any, size: Any, parts: tuple[Any, ...], g_values: Any, phases: bool
+) -> Array:
     """The quotients x[j, k] / (values[k] − values[j]), 0 on the diagonal, if they determine a gradient.
 
     Where two values are equal they do if x is 0 there, and if only the vectors are used (`g_values` is None), or if neither
@@ -197,7 +197,7 @@ def over_gaps(
     return gap_quotient(x, gap, size, floor, message)
 
 
-def once(name: str, vectors: Any, values: Any, floor: Any) -> Any:
+def once(name: str, vectors: Any, values: Array, floor: Any) -> Array:
     """The vectors as a rule may use them, that is not differentiated itself where two values are equal."""
     message = (
         f"{name}: two of the values are equal but for rounding (their gap is 0): there is a gradient there of some "

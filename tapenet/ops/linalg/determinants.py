@@ -13,7 +13,7 @@ from tapenet.ops.registry import sample
 from tapenet.typing import Array
 
 
-def _good_inverse(a: Any) -> Any:
+def _good_inverse(a: Array) -> Any:
     """The inverses of all matrices if they are good to ten digits, else None. NumPy computes in float64 for any dtype."""
     with np.errstate(all="ignore"):
         try:
@@ -24,12 +24,12 @@ def _good_inverse(a: Any) -> Any:
     return inverse if np.all(condition < 1e6) else None
 
 
-def _finite(a: Any) -> Any:
+def _finite(a: Array) -> Array:
     """The matrices, but the identity for those with elements that are infinite or nan."""
     return identity_where(~_are_finite(a), a)
 
 
-def _are_finite(a: Any) -> Any:
+def _are_finite(a: Array) -> Array:
     return np.all(np.isfinite(a), axis=(-2, -1), keepdims=True)
 
 
@@ -39,7 +39,7 @@ def _are_finite(a: Any) -> Any:
     formula="Σ c u @ vᴴ over small singular values of a, c the largest",
     samples=lambda r: [sample(r.normal(size=(2, 2))), sample(np.ones((2, 2, 2))), sample(np.zeros((1, 1)))],
 )
-def null_shift(a: Any) -> Any:
+def null_shift(a: Array) -> Array:
     """What makes a singular matrix regular when added to it: the largest singular value in place of each that is small.
 
     It serves the gradient of `det`, and is 0 where that can do without: for stacks of well-conditioned matrices. Of more
@@ -68,7 +68,7 @@ def null_shift(a: Any) -> Any:
     return np.matmul(u * by[..., None, :], vh)
 
 
-def _adjugate(a: Any) -> Any:
+def _adjugate(a: Array) -> Array:
     """The adjugate: the inverse times the determinant, but for singular matrices too.
 
     With the constant X = null_shift(a), of rank 0, 1 or 2, M = a + X is regular, and with Y = M⁻¹ X
@@ -88,7 +88,7 @@ def _adjugate(a: Any) -> Any:
     return np.where(_are_finite(a), found, math.nan)
 
 
-def _det_a(g: Any, out: Any, a: Any) -> Any:
+def _det_a(g: Array, out: Array, a: Array) -> Array:
     inverse = _good_inverse(a) if type(a) is np.ndarray else None
     return by_matrix(g) * transposed(_adjugate(a)) if inverse is None else by_matrix(g * out) * transposed(inverse)
 
@@ -137,7 +137,7 @@ def det(a: Array) -> Array:
 SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
 
 
-def _slogdet_a(g: Any, out: Any, a: Any) -> Any:
+def _slogdet_a(g: Array, out: Array, a: Array) -> Array:
     sign, by_log = out[0], g[1]
     if a.dtype.kind == "c":
         by_log = by_log + 1j * np.imag(g[0] * sign)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class EighResult(NamedTuple):
@@ -39,7 +42,7 @@ class EigResult(NamedTuple):
 # -- Hermitian matrices ------------------------------------------------------------------------------------------
 
 
-def _eigh_rule(g: Any, out: Any, UPLO: str, phases: bool) -> Any:
+def _eigh_rule(g: Any, out: Any, UPLO: str, phases: bool) -> Array:
     """From Vᴴ dA V = dΛ + Ω Λ − Λ Ω with the skew Ω = Vᴴ dV; derived in docs/mathematics.md."""
     (w, v), (gw, gv) = out, g
     floor = rounding(w, w.shape[-1])
@@ -96,7 +99,7 @@ def eigh_factors(a: Array, UPLO: Literal["L", "U"] = "L", phases: bool = True) -
         sample(np.zeros((0, 2, 2)), "u"),
     ],
 )
-def eigh(a: Any, UPLO: str = "L") -> Any:
+def eigh(a: ArrayLike, UPLO: str = "L") -> Array:
     """The eigenvalues and eigenvectors of Hermitian (real: symmetric) matrices: a = V · Λ @ Vᴴ.
 
     Only one triangle of `a` is read, and so it alone has a gradient: an element off the diagonal has that of the two places
@@ -121,7 +124,7 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
     return eigh_factors(array_like(a), UPLO)
 
 
-def _eigvalsh_rule(g: Any, a: Any, UPLO: Any) -> Any:
+def _eigvalsh_rule(g: Array, a: Array, UPLO: Any) -> Array:
     return _eigh_rule((g, None), eigh_factors(a, UPLO, False), UPLO, False)
 
 
@@ -169,14 +172,14 @@ _DEFECTIVE = (
 )
 
 
-def _inverse(v: Any) -> Any:
+def _inverse(v: Array) -> Array:
     """The inverse of eigenvectors. The lengths of its rows say how much the eigenvalues move with the matrix."""
     inverse = np.linalg.inv(v)
     limit = 0.1 / float(np.finfo(v.dtype).eps)
     return provided(inverse, np.where(lengths(adjoint(inverse)) < limit, 0, 1), 0.0, _DEFECTIVE)
 
 
-def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Any:
+def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Array:
     """From V⁻¹ dA V = dΛ + Ω Λ − Λ Ω with Ω = V⁻¹ dV; derived in docs/mathematics.md."""
     (w, v), (gw, gv) = out, g
     if gv is not None and w.dtype.kind == "c" != a_dtype.kind:
@@ -207,7 +210,7 @@ def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Any:
     return conjugate(np.matmul(made, adjoint(v)))
 
 
-def _distinct(r: np.random.Generator, *shape: int) -> Any:
+def _distinct(r: np.random.Generator, *shape: int) -> Array:
     """Matrices whose eigenvalues are real and apart."""
     return np.diag(np.arange(1.0, shape[-1] + 1)) + 0.2 * r.normal(size=shape)
 
@@ -250,7 +253,7 @@ def eig_factors(a: Array, phases: bool = True) -> tuple[Array, ...]:
         sample(np.zeros((0, 2, 2))),
     ],
 )
-def eig(a: Any) -> Any:
+def eig(a: ArrayLike) -> Array:
     """The eigenvalues and right eigenvectors of square matrices: a @ V = V · Λ.
 
     The vectors have length 1. Results are complex; before NumPy 2.5 they are real if all eigenvalues of a real `a` are.
@@ -284,7 +287,7 @@ def eig(a: Any) -> Any:
         sample(np.zeros((2, 0)), np.zeros((2, 0))),
     ],
 )
-def nearest_order(values: Any, found: Any) -> Any:
+def nearest_order(values: Array, found: Array) -> Array:
     """Where each of the `values` numbers is among those `found`, which are the same but for order and rounding.
 
     Args:
@@ -308,7 +311,7 @@ def nearest_order(values: Any, found: Any) -> Any:
     return order
 
 
-def _eigvals_rule(g: Any, out: Any, a: Any) -> Any:
+def _eigvals_rule(g: Any, out: Any, a: Any) -> Array:
     w, v = eig_factors(a, False)
     v = np.take_along_axis(v, nearest_order(out, w)[..., None, :], axis=-1)
     return _eig_rule((g, None), (out, v), a.dtype, False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
 
 class QRResult(NamedTuple):
     """What `qr` returns in the modes "reduced" and "complete"."""
@@ -22,7 +25,7 @@ class QRResult(NamedTuple):
     R: Any
 
 
-def inverse_of_triangle(r: Any) -> Any:
+def inverse_of_triangle(r: Any) -> Array:
     """The inverses of upper triangular matrices. That of a large one is made of those of its blocks, at a third of the
     cost."""
     n = r.shape[-1]
@@ -39,7 +42,7 @@ def inverse_of_triangle(r: Any) -> Any:
 # -- Cholesky ----------------------------------------------------------------------------------------------------
 
 
-def _cholesky_rule(g: Any, out: Any, upper: bool) -> Any:
+def _cholesky_rule(g: Array, out: Array, upper: bool) -> Array:
     """From L⁻¹ dA L⁻ᴴ = Ξ + Ξᴴ with the lower triangular Ξ = L⁻¹ dL; derived in docs/mathematics.md."""
     g = transposed(g) if upper else conjugate(g)
     lh = out if upper else adjoint(out)
@@ -50,7 +53,7 @@ def _cholesky_rule(g: Any, out: Any, upper: bool) -> Any:
     return conjugate(in_triangle(0.5 * (made + adjoint(made)), not upper))
 
 
-def _positive(r: np.random.Generator, *shape: int) -> Any:
+def _positive(r: np.random.Generator, *shape: int) -> Array:
     """Symmetric matrices whose eigenvalues are above 1."""
     a = r.normal(size=shape)
     return a @ transposed(a) + np.eye(shape[-1])
@@ -110,7 +113,7 @@ _COMPLETE = (
 )
 
 
-def _qr_rule(g: Any, out: Any) -> Any:
+def _qr_rule(g: Array, out: Array) -> Array:
     """From Qᴴ dA R⁻¹ = Ω + T with the skew Ω = Qᴴ dQ and the upper triangular T = dR R⁻¹; derived in
     docs/mathematics.md."""
     (q, r), (gq, gr) = out, g
@@ -138,7 +141,7 @@ def _qr_rule(g: Any, out: Any) -> Any:
     return conjugate(made)
 
 
-def _regular(r: Any, used: Any) -> Any:
+def _regular(r: Any, used: Any) -> Array:
     """`r`, or the identity in place of matrices that are singular but for rounding and not `used`."""
     k = r.shape[-1]
     if k == 0:
@@ -179,7 +182,7 @@ def qr_factors(a: Array, mode: Literal["reduced", "complete"] = "reduced") -> tu
     return tuple(np.linalg.qr(a, mode))
 
 
-def _refused(g: Any) -> Any:
+def _refused(g: Array) -> Array:
     raise NotImplementedError(
         'qr: mode="raw" has no gradient: it gives the factors as LAPACK stores them. Use mode="reduced" or "complete"'
     )
@@ -227,7 +230,7 @@ def qr_raw(a: Array) -> tuple[Array, ...]:
         sample(np.zeros((0, 2, 2))),
     ],
 )
-def qr(a: Any, mode: str = "reduced") -> Any:
+def qr(a: ArrayLike, mode: str = "reduced") -> Array:
     """The QR factorisation a = Q @ R, with orthonormal columns in Q and R upper triangular.
 
     Args:

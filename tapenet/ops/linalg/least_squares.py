@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from tapenet.typing import Array
 # -- Stein's equation --------------------------------------------------------------------------------------------
 
 
-def _stein_rule(g: Any, out: Any, w: Any, e: Any) -> dict[str, Any]:
+def _stein_rule(g: Array, out: Array, w: Array, e: Array) -> dict[str, Array]:
     back = stein(g, transposed(w), transposed(e))
     return {
         "r": back,
@@ -36,7 +37,7 @@ def _stein_rule(g: Any, out: Any, w: Any, e: Any) -> dict[str, Any]:
         sample(r.normal(size=(2, 2, 1)), 0.3 * r.normal(size=(2, 2, 2)), 0.3 * r.normal(size=(2, 1, 1))),
     ],
 )
-def stein(r: Any, w: Any, e: Any) -> Any:
+def stein(r: Any, w: Array, e: Array) -> Array:
     """The solution x of Stein's equation x = r + w @ x @ e, the sum of all wᵖ @ r @ eᵖ.
 
     It serves the gradient of `pinv` where singular values are cut off.
@@ -75,7 +76,7 @@ def stein(r: Any, w: Any, e: Any) -> Any:
 # -- the pseudoinverse -------------------------------------------------------------------------------------------
 
 
-def _length(a: Any) -> Any:
+def _length(a: Array) -> Array:
     return np.linalg.matrix_norm(a, keepdims=True)
 
 
@@ -102,13 +103,13 @@ def cleared(x: Array, size: Array) -> Array:
     return np.where(_length(x) <= 100 * np.finfo(x.dtype).eps * size, np.zeros((), x.dtype), x)
 
 
-def _from_lower(a: Any) -> Any:
+def _from_lower(a: Array) -> Array:
     """The Hermitian matrix whose lower triangle is that of `a`."""
     full = np.where(np.tri(a.shape[-1], dtype=bool), a, adjoint(a))
     return 0.5 * (full + adjoint(full)) if a.dtype.kind == "c" else full  # a real diagonal
 
 
-def _pinv_a(g: Any, out: Any, a: Any, hermitian: bool) -> Any:
+def _pinv_a(g: Array, out: Array, a: Array, hermitian: bool) -> Array:
     # Golub and Pereyra 1973: with P for out,
     # dP = -P da P + P Pᴴ daᴴ (1 - a P) + (1 - P a) daᴴ Pᴴ P as long as the rank stays the same.
     if hermitian and a.size:  # one without elements need not be square
@@ -130,12 +131,12 @@ def _pinv_a(g: Any, out: Any, a: Any, hermitian: bool) -> Any:
     return in_triangle(0.5 * (d + adjoint(d)), True) if hermitian and a.size else d
 
 
-def _has_full_rank(a: Any, inverse: Any) -> bool:
+def _has_full_rank(a: Array, inverse: Any) -> bool:
     """Whether all matrices have full rank. The rank is the trace of the product with the pseudoinverse."""
     return bool(np.all(np.sum((inverse * transposed(a)).real, axis=(-2, -1)) > min(a.shape[-2:]) - 0.5))
 
 
-def _outside(g: Any, out: Any, a: Any) -> Any:
+def _outside(g: Array, out: Array, a: Array) -> Array:
     """The part of the gradient of a pseudoinverse that comes from beyond its rows and columns, conjugated.
 
     What `rest` of the matrix was cut off turns with it: then the denominators are σ² - τ² for a singular value σ that was
@@ -153,7 +154,7 @@ def _outside(g: Any, out: Any, a: Any) -> Any:
     )
 
 
-def _pinv_by_rtol(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any) -> Any:
+def _pinv_by_rtol(a: Array, rcond: Any = None, hermitian: bool = False, *, rtol: Any) -> Array:
     """`pinv` with its cutoff under the other name."""
     if rtol is np._NoValue:
         return pinv(a, rcond, hermitian)
@@ -212,7 +213,7 @@ def pinv(a: Array, rcond: Array | None = None, hermitian: bool = False) -> Array
 # -- least squares -----------------------------------------------------------------------------------------------
 
 
-def _full_inverse(a: Any) -> Any:
+def _full_inverse(a: Array) -> Array:
     """The pseudoinverse of a matrix of full rank: by orthogonalisation, at a third of the cost of singular values."""
     if a.shape[0] < a.shape[1]:
         return adjoint(_full_inverse(adjoint(a)))
@@ -220,7 +221,7 @@ def _full_inverse(a: Any) -> Any:
     return np.matmul(inverse_of_triangle(r), adjoint(q))
 
 
-def _lstsq_rule(g: Any, wanted: Any, out: Any, a: Any, b: Any, rcond: Any) -> dict[str, Any]:
+def _lstsq_rule(g: Array, wanted: Collection[str], out: Array, a: Array, b: Array, rcond: Any) -> dict[str, Array]:
     by_x, by_residuals, _, by_s = g
     vector = b.ndim == 1
     x = out[0]
@@ -263,7 +264,7 @@ def _cutoff(shape: tuple[int, ...], rcond: Any) -> float:
     return float(rcond) if 0 < rcond < 1 else math.ulp(1.0)
 
 
-def _lstsq_mend(a: Any, b: Any, rcond: Any) -> str:
+def _lstsq_mend(a: Array, b: Array, rcond: Any) -> str:
     left, right = np.shape(a), np.shape(b)
     return (
         f"a must be a matrix (m, n) and b (m,) or (m, k), not {left} and {right}. For stacks write "

@@ -2,50 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.ops.reductions.masking import conjugate
+from tapenet.typing import Array
 
 
-def transposed(x: Any) -> Any:
+def transposed(x: Array) -> Array:
     """The transposes of matrices."""
     return np.swapaxes(x, -1, -2)
 
 
-def adjoint(x: Any) -> Any:
+def adjoint(x: Array) -> Array:
     """The conjugate transposes of matrices."""
     return transposed(conjugate(x))
 
 
-def on_diagonal(values: Any) -> Any:
+def on_diagonal(values: Array) -> Array:
     """Diagonal matrices of the values."""
     return values[..., None, :] * np.eye(values.shape[-1], dtype=values.dtype)
 
 
-def by_matrix(values: Any) -> Any:
+def by_matrix(values: Array) -> Array:
     """Numbers, one for each matrix, in a shape that broadcasts against the matrices."""
     return np.reshape(values, (*values.shape, 1, 1))
 
 
-def identity_where(condition: Any, a: Any) -> Any:
+def identity_where(condition: Array, a: Array) -> Array:
     """The matrices `a`, but the identity in place of those for which a condition, (..., 1, 1), holds."""
     return np.where(condition, np.eye(*a.shape[-2:], dtype=a.dtype), a)
 
 
-def in_triangle(g: Any, lower: bool) -> Any:
+def in_triangle(g: Array, lower: bool) -> Array:
     """The gradient by a matrix of which one triangle is read and mirrored, from `g`, that by the Hermitian matrix."""
     n = g.shape[-1]
     strict = np.tri(n, n, -1, g.dtype) if lower else np.tri(n, n, -1, g.dtype).T
     return g * (2 * strict + np.eye(n, dtype=g.dtype))
 
 
-def square_mend(a: Any) -> str:
+def square_mend(a: Array) -> str:
     """The end of an error about square matrices."""
     return f"a must be a square matrix or a stack of them (..., n, n), not {np.shape(a)}"
 
 
-def regular(r: np.random.Generator, *shape: int) -> Any:
+def regular(r: np.random.Generator, *shape: int) -> Array:
     """Random square matrices far from singular, for samples."""
     return r.uniform(-0.5, 0.5, shape) + 2 * np.eye(shape[-1])

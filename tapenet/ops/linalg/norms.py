@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -15,11 +15,15 @@ from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.reductions.sums import kept_shape, spread
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
 from tapenet.program.runs import dot
+from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
-def _vector_norm_x(g: Any, out: Any, x: Any, axis: Any, keepdims: bool, ord: Any) -> Any:
+def _vector_norm_x(g: Array, out: Array, x: Array, axis: int, keepdims: bool, ord: Any) -> Array:
     if ord == 0:  # it counts
         return np.zeros_like(x)
     g, norm = (spread(v, x.shape, axis, keepdims) for v in (g, out))
@@ -37,7 +41,7 @@ def _vector_norm_x(g: Any, out: Any, x: Any, axis: Any, keepdims: bool, ord: Any
     return safe_mul(np.where(norm == 0, 0, g * direction), np.where(size == 0, 1, size / safe) ** (ord - 1))
 
 
-def _vectors(r: np.random.Generator) -> list[Any]:
+def _vectors(r: np.random.Generator) -> list[Sample]:
     """Calls of `vector_norm` with every order, and over no, one and several axes."""
     orders: list[Any] = [2, 1, 0, 3, 2.5, 0.5, -1, -2, -1.5, math.inf, -math.inf]
     calls = [sample(r.uniform(0.5, 2, 4) * np.array([1, -1, 1, -1]), ord=p) for p in orders]
@@ -84,7 +88,7 @@ def vector_norm(x: Any, *, axis: Any = None, keepdims: Any = False, ord: Any = 2
     return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
 
 
-def _matrices(r: np.random.Generator) -> list[Any]:
+def _matrices(r: np.random.Generator) -> list[Sample]:
     """Calls of `norm` with every order of matrices."""
     orders: list[Any] = [None, "fro", "nuc", math.inf, -math.inf, 1, -1, 2, -2]
     calls = [sample(r.normal(size=(2, 3)), p) for p in orders]
@@ -152,7 +156,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return _matrix_norm(x, ord, axis, keepdims)
 
 
-def _matrix_norm(x: Any, ord: Any, axis: tuple[int, int], keepdims: bool) -> Any:
+def _matrix_norm(x: Any, ord: Any, axis: tuple[int, int], keepdims: bool) -> Array:
     if x.dtype.kind not in "fc":
         x = x * 1.0
     if ord in ("nuc", 2, -2):
@@ -171,7 +175,7 @@ def _matrix_norm(x: Any, ord: Any, axis: tuple[int, int], keepdims: bool) -> Any
     return np.reshape(found, kept_shape(x.shape, axis)) if keepdims else found
 
 
-def _extreme(values: Any, axis: int, largest: bool) -> Any:
+def _extreme(values: Array, axis: int, largest: bool) -> Array:
     """The largest value along an axis, 0 if there is none; or the smallest."""
     if not largest:
         return np.min(values, axis=axis)
@@ -186,7 +190,7 @@ def _extreme(values: Any, axis: int, largest: bool) -> Any:
         sample(r.normal(size=(2, 1, 2)), keepdims=True, ord=1),
     ],
 )
-def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+def matrix_norm(x: ArrayLike, *, keepdims: bool = False, ord: Any = "fro") -> Array:
     """The norm of a matrix, or of each in a stack: `norm` over the last two axes.
 
     Args:
@@ -208,7 +212,7 @@ def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     gradients="value: g, 0 where out is 1/eps or more, eps being a rounding",
     samples=lambda r: [sample(r.normal(size=2), r.normal(size=(2, 1, 2)))],
 )
-def condition(value: Any, x: Any) -> Any:
+def condition(value: Array, x: Array) -> Array:
     """The condition numbers of the matrices `x`: `value`, but infinite where that is nan and `x` is not.
 
     A matrix whose condition number is as large as the reciprocal of a rounding is singular but for rounding. What that
@@ -227,7 +231,7 @@ def condition(value: Any, x: Any) -> Any:
     return np.where(lost, np.full((), math.inf, value.dtype), value)
 
 
-def _svdvals_or_nan(x: Any) -> Any:
+def _svdvals_or_nan(x: Array) -> Array:
     """The singular values, nan for matrices with an element that is not finite: LAPACK finds none for these."""
     numbers = known(x)
     if numbers is None or np.isfinite(numbers).all():
@@ -246,7 +250,7 @@ def _svdvals_or_nan(x: Any) -> Any:
         sample(r.normal(size=(2, 3))),
     ],
 )
-def cond(x: Any, p: Any = None) -> Any:
+def cond(x: ArrayLike, p: float | str | None = None) -> Array:
     """The condition number of a matrix, or of each in a stack: norm(x) times that of the inverse.
 
     Where it is infinite but for rounding, as for a singular matrix, its gradient is 0.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from tapenet.ops.products import vectors
 from tapenet.ops.products.matmul import matmul
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes import arranging
+from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 @derived(
@@ -22,7 +26,7 @@ from tapenet.ops.shapes import arranging
         sample(r.normal(size=0), r.normal(size=2)),
     ],
 )
-def outer(x1: Any, x2: Any) -> Any:
+def outer(x1: ArrayLike, x2: ArrayLike) -> Array:
     """Every element of the vector `x1` times every element of the vector `x2`.
 
     Args:
@@ -56,7 +60,7 @@ def outer(x1: Any, x2: Any) -> Any:
         sample(r.normal(size=(3, 2)), r.normal(size=(3, 2)), axis=0),
     ],
 )
-def cross(x1: Any, x2: Any, *, axis: int = -1) -> Any:
+def cross(x1: ArrayLike, x2: ArrayLike, *, axis: int = -1) -> Array:
     """The cross product of vectors in space, along `axis`; the other axes broadcast.
 
     Raises:
@@ -84,7 +88,7 @@ def cross(x1: Any, x2: Any, *, axis: int = -1) -> Any:
         sample([r.normal(size=(1, 2)), r.normal(size=(2, 3)), r.normal(size=(3, 1)), r.normal(size=(1, 2))]),
     ],
 )
-def multi_dot(arrays: Sequence[Any]) -> Any:
+def multi_dot(arrays: Sequence[Array]) -> Array:
     """The product of two or more matrices, in the order that takes the fewest multiplications.
 
     Args:
@@ -130,7 +134,7 @@ def _cuts(lengths: Sequence[int]) -> dict[tuple[int, int], int]:
     return cuts
 
 
-def _multiply(arrays: Sequence[Any], cuts: dict[tuple[int, int], int], first: int, last: int) -> Any:
+def _multiply(arrays: Sequence[Array], cuts: dict[tuple[int, int], int], first: int, last: int) -> Array:
     if first == last:
         return arrays[first]
     cut = cuts[first, last]
@@ -141,7 +145,7 @@ def _multiply(arrays: Sequence[Any], cuts: dict[tuple[int, int], int], first: in
     numpy=np.linalg.matrix_transpose,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 1, 3)))],
 )
-def matrix_transpose(x: Any) -> Any:
+def matrix_transpose(x: ArrayLike) -> Array:
     """The last two axes exchanged.
 
     Raises:
@@ -155,7 +159,7 @@ def matrix_transpose(x: Any) -> Any:
     return np.swapaxes(_matrices("matrix_transpose", x), -1, -2)
 
 
-def _matrices(name: str, x: Any) -> Any:
+def _matrices(name: str, x: Any) -> Array:
     x = array_like(x)
     if x.ndim < 2:
         raise ValueError(f"linalg.{name}: a matrix has two axes or more, shape {x.shape} has not")
@@ -171,7 +175,7 @@ def _matrices(name: str, x: Any) -> Any:
         sample(r.normal(size=(2, 2)), offset=5),
     ],
 )
-def diagonal(x: Any, *, offset: int = 0) -> Any:
+def diagonal(x: Any, *, offset: int = 0) -> Array:
     """The diagonals of a stack of matrices.
 
     Args:
@@ -196,7 +200,7 @@ def diagonal(x: Any, *, offset: int = 0) -> Any:
         sample(r.normal(size=(2, 3)), offset=-1),
     ],
 )
-def trace(x: Any, *, offset: int = 0, dtype: Any = None) -> Any:
+def trace(x: Any, *, offset: int = 0, dtype: Any = None) -> Array:
     """The sums of the diagonals of a stack of matrices.
 
     Args:

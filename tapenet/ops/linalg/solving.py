@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -16,8 +17,11 @@ from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
-def _mend(a: Any) -> str:
+
+def _mend(a: Array) -> str:
     shape = np.shape(a)
     if len(shape) < 2 or shape[-1] != shape[-2]:
         return square_mend(a)
@@ -55,7 +59,7 @@ def inv(a: Array) -> Array:
     return np.linalg.inv(a)
 
 
-def _solve_rule(g: Any, wanted: Any, out: Any, a: Any, b_shape: tuple[int, ...]) -> dict[str, Any]:
+def _solve_rule(g: Array, wanted: Collection[str], out: Array, a: Array, b_shape: tuple[int, ...]) -> dict[str, Array]:
     vector = len(b_shape) == 1
     if vector:
         g, out = np.expand_dims(g, -1), np.expand_dims(out, -1)
@@ -66,7 +70,7 @@ def _solve_rule(g: Any, wanted: Any, out: Any, a: Any, b_shape: tuple[int, ...])
     return found
 
 
-def _solve_mend(a: Any, b: Any) -> str:
+def _solve_mend(a: Array, b: Array) -> str:
     left, right = np.shape(a), np.shape(b)
     if len(left) < 2 or left[-1] != left[-2]:
         return f"{square_mend(a)}; for others use np.linalg.lstsq"
@@ -124,7 +128,7 @@ def solve(a: Array, b: Array) -> Array:
         sample(np.moveaxis(regular(r, 4, 4).reshape(2, 2, 4), 2, 0), r.normal(size=(2, 2)), axes=(0,)),
     ],
 )
-def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+def tensorsolve(a: ArrayLike, b: ArrayLike, axes: Any = None) -> Array:
     """The solution x of the tensor equation a x = b, where all axes of x are summed over.
 
     Args:
@@ -164,7 +168,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
         sample(regular(r, 2, 2).reshape(2, 1, 2)),
     ],
 )
-def tensorinv(a: Any, ind: int = 2) -> Any:
+def tensorinv(a: ArrayLike, ind: int = 2) -> Array:
     """The inverse of an array as a map from its last axes to its first `ind` ones.
 
     Args:
@@ -196,7 +200,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
         + [sample(r.normal(size=(2, 2, 2)), 5), sample(np.empty((0, 0)), 2)]
     ),
 )
-def matrix_power(a: Any, n: int) -> Any:
+def matrix_power(a: ArrayLike, n: int) -> Any:
     """The n-th power of a square matrix, or of each in a stack, by repeated squaring.
 
     Args:

@@ -17,6 +17,7 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array, Shape
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
@@ -27,7 +28,7 @@ class _Factor(NamedTuple):
     order: tuple[int, ...] | None
     shape: tuple[int, ...]
 
-    def of(self, a: Any) -> Any:
+    def of(self, a: Array) -> Array:
         if self.order is not None:
             a = a.transpose(self.order)
         return a if a.shape == self.shape else a.reshape(self.shape)
@@ -101,17 +102,17 @@ def _plan(subscripts: str, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -
     )
 
 
-def _contract_x(g: Any, y: Any, subscripts: str) -> Any:
+def _contract_x(g: Array, y: Array, subscripts: str) -> Array:
     first, second, out = _split(subscripts)
     return contract(g, y, f"{out},{second}->{first}")
 
 
-def _contract_y(g: Any, x: Any, subscripts: str) -> Any:
+def _contract_y(g: Array, x: Array, subscripts: str) -> Array:
     first, second, out = _split(subscripts)
     return contract(x, g, f"{first},{out}->{second}")
 
 
-def _multiply_adds(x_shape: Any, y_shape: Any, subscripts: str) -> int:
+def _multiply_adds(x_shape: Shape, y_shape: Shape, subscripts: str) -> int:
     x, y, _ = _split(subscripts)
     return math.prod(dict(zip(x + y, (*x_shape, *y_shape), strict=True)).values())
 
@@ -134,7 +135,7 @@ def _multiply_adds(x_shape: Any, y_shape: Any, subscripts: str) -> int:
     ],
     hint=lambda x, y, subscripts: f"The subscripts are {subscripts!r}, the shapes {np.shape(x)} and {np.shape(y)}",
 )
-def contract(x: Any, y: Any, subscripts: str) -> Any:
+def contract(x: Array, y: Array, subscripts: str) -> Array:
     """One step of `einsum`: two arrays multiplied and summed, as one (batched) matrix product.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like
+from tapenet.typing import Array
 
 Axes = tuple[int, ...]
 
@@ -22,7 +23,7 @@ def with_options(ufunc: np.ufunc) -> Callable[..., Any]:
     (3, 4)
     """
 
-    def call(*inputs: Any, axes: Any = None, axis: Any = None, keepdims: Any = None, **options: Any) -> Any:
+    def call(*inputs: Any, axes: Any = None, axis: Any = None, keepdims: Any = None, **options: Any) -> Array:
         if options:  # NumPy's protocol answers them, and comes back with the others alone
             core = {"axes": axes, "axis": axis, "keepdims": keepdims}
             return ufunc(*inputs, **options, **{name: value for name, value in core.items() if value is not None})
@@ -41,7 +42,7 @@ def _last(count: int) -> Axes:
     return tuple(range(-count, 0))
 
 
-def _to_end(a: Any, axes: Axes) -> Any:
+def _to_end(a: Array, axes: Axes) -> Array:
     last = _last(len(axes))
     return a if axes == last else np.moveaxis(a, axes, last)
 

@@ -13,6 +13,7 @@ from tapenet.ops.derived import derived
 from tapenet.ops.products.contractions import LETTERS, contract, order_of
 from tapenet.ops.products.matmul import operand
 from tapenet.ops.registry import answer, sample
+from tapenet.typing import Array, Shape
 
 #: The letter of a label that is a number.
 _BY_NUMBER = dict(enumerate(LETTERS))
@@ -20,7 +21,7 @@ _BY_NUMBER = dict(enumerate(LETTERS))
 # -- subscripts --------------------------------------------------------------------------------------------------
 
 
-def _written(operands: Sequence[Any]) -> tuple[str, list[Any]]:
+def _written(operands: Sequence[Array]) -> tuple[str, list[Any]]:
     """The subscripts and the arrays of a call of einsum, also where each array is followed by a list of its labels."""
     if not operands:
         raise ValueError("einsum: give subscripts such as 'ij,jk->ik' and the arrays")
@@ -47,7 +48,7 @@ def _letters(labels: Iterable[Any]) -> str:
 def _explicit(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], str]:
     """The labels of each array's axes, those of an ellipsis with letters of their own, and of the result."""
 
-    def fail(reason: str) -> Any:
+    def fail(reason: str) -> Array:
         raise ValueError(f"einsum: {subscripts!r} {reason}")
 
     given, arrow, after = subscripts.partition("->")
@@ -130,7 +131,7 @@ def _read(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> _Read:
 # -- one array ---------------------------------------------------------------------------------------------------
 
 
-def _reduced(a: Any, labels: str, keep: Any) -> tuple[Any, str]:
+def _reduced(a: Array, labels: str, keep: Any) -> tuple[Array, str]:
     """An array with the diagonal of labels that it has twice, and summed over those that nobody keeps."""
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
@@ -144,7 +145,7 @@ def _reduced(a: Any, labels: str, keep: Any) -> tuple[Any, str]:
     return a, "".join(i for i in labels if i in keep)
 
 
-def _pair(x: Any, y: Any, first: str, second: str, keep: Any, out: str | None) -> tuple[Any, str]:
+def _pair(x: Any, y: Any, first: str, second: str, keep: Any, out: str | None) -> tuple[Array, str]:
     """Two arrays contracted to the labels to keep, in the order of `out` if it is given."""
     x, first = _reduced(x, first, {*second, *keep})
     y, second = _reduced(y, second, {*first, *keep})
@@ -169,13 +170,13 @@ def _steps(labels: tuple[str, ...], out: str, shapes: Any, optimize: Any) -> Seq
 
 
 @lru_cache(maxsize=1024)
-def _searched(labels: tuple[str, ...], out: str, shapes: Any, optimize: Any) -> Sequence[Any]:
+def _searched(labels: tuple[str, ...], out: str, shapes: Sequence[Shape], optimize: Any) -> Sequence[Array]:
     arrays = [np.broadcast_to(0.0, shape) for shape in shapes]
     path: list[Any] = np.einsum_path(f"{','.join(labels)}->{out}", *arrays, optimize=optimize)[0]
     return path[1:]
 
 
-def _cast(a: Any, dtype: Any, casting: str) -> Any:
+def _cast(a: Any, dtype: Any, casting: str) -> Array:
     if not np.can_cast(a.dtype, dtype, casting):  # type: ignore[arg-type]  # a str, which NumPy checks
         raise TypeError(f"einsum: an array of {a.dtype} cannot be cast to {dtype} by the rule casting={casting!r}")
     return a if a.dtype == dtype else a.astype(dtype)
@@ -265,7 +266,7 @@ def einsum(
     return a if turn is None else np.transpose(a, turn)
 
 
-def _arrays(given: Sequence[Any], dtype: Any, casting: str) -> list[Any]:
+def _arrays(given: Sequence[Any], dtype: Any, casting: str) -> list[Array]:
     """The arrays of einsum, all of one dtype: that of their sum, in which Python numbers count for little."""
     if dtype is None:
         first = getattr(given[0], "dtype", None) if given else None

@@ -13,15 +13,16 @@ from tapenet.ops.op import op
 from tapenet.ops.products.cores import with_options
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
+from tapenet.typing import Array
 
 
-def rows(a: Any) -> Any:
+def rows(a: Array) -> Array:
     """Vectors along the last axis as the rows of a matrix."""
     # The number is written out: of an array without elements NumPy cannot tell it.
     return a if a.ndim == 2 else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
 
-def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
+def _matmul_x(g: Array, x_shape: tuple[int, ...], y: Array) -> Array:
     if y.ndim == 1:
         return g * y if len(x_shape) == 1 else np.expand_dims(g, -1) * y
     if len(x_shape) == 1:
@@ -35,7 +36,7 @@ def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
     return unbroadcast(np.matmul(g, np.swapaxes(y, -1, -2)), x_shape)
 
 
-def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
+def _matmul_y(g: Array, x: Array, y_shape: tuple[int, ...]) -> Array:
     if x.ndim == 1:
         if len(y_shape) == 1:
             return g * x
@@ -47,7 +48,7 @@ def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
     return unbroadcast(np.matmul(np.swapaxes(x, -1, -2), g), y_shape)
 
 
-def _matmul_mend(x: Any, y: Any) -> str:
+def _matmul_mend(x: Array, y: Array) -> str:
     a, b = np.shape(x), np.shape(y)
     if not a or not b:
         return "matmul takes no scalars: use * instead"
@@ -83,7 +84,7 @@ def _matmul_mend(x: Any, y: Any) -> str:
     ],
     hint=_matmul_mend,
 )
-def matmul(x: Any, y: Any) -> Any:
+def matmul(x: Array, y: Array) -> Array:
     # For two matrices ndarray.dot is the same BLAS call with half of matmul's overhead.
     """The matrix product x @ y, with vectors and broadcast batches as `np.matmul`.
 
@@ -105,7 +106,7 @@ def matmul(x: Any, y: Any) -> Any:
     return np.matmul(x, y)
 
 
-def operand(value: Any) -> Any:
+def operand(value: Any) -> Array:
     """A factor of a product: a Python number as it is, which changes no dtype; all else by `array_like`.
 
     >>> operand(2.0), operand([1, 2]).shape
@@ -174,7 +175,7 @@ WORTH, ALONE = 1_500_000, 200_000
 _LARGE = 2048
 
 
-def _rows_dot(x: Any, matrix: Any) -> Any:
+def _rows_dot(x: Array, matrix: Array) -> Array:
     """x @ matrix. `ndarray.dot` gives BLAS no more than matrices, and of other arrays computes one element at a time."""
     if type(x) is not np.ndarray:
         return x.dot(matrix)
@@ -184,7 +185,7 @@ def _rows_dot(x: Any, matrix: Any) -> Any:
     return _dot(x.reshape(math.prod(rows), length), matrix).reshape(*rows, matrix.shape[1])
 
 
-def _dot(x: Any, matrix: Any) -> Any:
+def _dot(x: Array, matrix: Array) -> Array:
     """The product of two matrices. Where kernels are used, one that is too small for them does not wake BLAS's threads, which
     would be in their way."""
     if not ALONE <= x.size * matrix.shape[-1] < WORTH:
@@ -193,7 +194,7 @@ def _dot(x: Any, matrix: Any) -> Any:
         return x.dot(matrix)
 
 
-def _kernel(rows: Any, weight: Any, across: int) -> Any:
+def _kernel(rows: Array, weight: Array, across: int) -> Any:
     """The kernels of linear layers, if there are any for these rows, each of them times `across` columns or rows of a matrix
     in Fortran order."""
     if not (type(rows) is type(weight) is np.ndarray) or rows.size * across < WORTH:
@@ -204,19 +205,19 @@ def _kernel(rows: Any, weight: Any, across: int) -> Any:
     return found if found is not None and found.takes(across, rows.shape[-1]) else None
 
 
-def _rows(x: Any) -> Any:
+def _rows(x: Array) -> Array:
     """(..., n) as a matrix in C order."""
     return np.ascontiguousarray(x.reshape(-1, x.shape[-1]))
 
 
-def _linear_x(g: Any, weight: Any) -> Any:
+def _linear_x(g: Any, weight: Any) -> Array:
     kernel = _kernel(g, weight, weight.shape[1]) if g.size >= _LARGE else None
     if kernel is not None:
         return kernel.product_turned(_rows(g), weight.T).reshape(*g.shape[:-1], weight.shape[1])
     return _rows_dot(g, weight) if type(g) is np.ndarray else np.matmul(g, weight)
 
 
-def _linear_weight(g: Any, x: Any) -> Any:
+def _linear_weight(g: Any, x: Any) -> Array:
     # Transposed after the product, so that the gradient of a Fortran-ordered weight is Fortran-ordered too.
     x, g = rows(x), rows(g)
     kernel = _kernel(x, g.T, g.shape[1]) if type(g) is np.ndarray and x.size >= _LARGE else None
@@ -225,12 +226,12 @@ def _linear_weight(g: Any, x: Any) -> Any:
     return _dot(x.T, g).T if type(g) is np.ndarray else np.matmul(x.T, g).T
 
 
-def _linear_bias(g: Any) -> Any:
+def _linear_bias(g: Array) -> Array:
     axes = 0 if g.ndim == 2 else tuple(range(g.ndim - 1))
     return np.add.reduce(g, axes) if type(g) is np.ndarray else np.sum(g, axis=axes)
 
 
-def _linear_mend(x: Any, weight: Any, bias: Any) -> str:
+def _linear_mend(x: Array, weight: Array, bias: Array) -> str:
     if np.ndim(x) and np.ndim(weight) == 2 and x.shape[-1] != weight.shape[1]:
         text = f"The layer takes {weight.shape[1]} features in the last axis, the input has {x.shape[-1]}"
         if np.prod(x.shape[1:]) == weight.shape[1]:
@@ -254,7 +255,7 @@ def _linear_mend(x: Any, weight: Any, bias: Any) -> str:
     ],
     hint=_linear_mend,
 )
-def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+def linear(x: Any, weight: Any, bias: Any = None) -> Array:
     """The affine map x @ weightᵀ + bias.
 
     Args:

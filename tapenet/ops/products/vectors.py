@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import cache
 from operator import mul
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,8 +19,11 @@ from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
-def flat(a: Any) -> Any:
+
+def flat(a: Any) -> Array:
     """All elements in one row."""
     a = array_like(a)
     return a if a.ndim == 1 else np.reshape(a, (-1,))
@@ -103,7 +106,7 @@ def inner(a: Any, b: Any) -> Any:
         sample(r.normal(size=0), r.normal(size=2)),
     ],
 )
-def outer(a: Any, b: Any) -> Any:
+def outer(a: Any, b: Any) -> Array:
     """Every element of `a` times every element of `b`: a matrix with a row for each of `a`.
 
     >>> import tapenet as tn
@@ -166,7 +169,9 @@ def _alternating(ndim: int) -> str:
         sample(r.normal(size=(0, 3)), r.normal(size=3)),
     ],
 )
-def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+def cross(
+    a: ArrayLike, b: ArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Array:
     """The cross product a × b of vectors in space; the axes beside the vectors' broadcast.
 
     Args:
@@ -201,7 +206,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     return found if axisc == -1 else np.moveaxis(found, -1, axisc)
 
 
-def _in_space(a: Any) -> Any:
+def _in_space(a: Array) -> Array:
     """Vectors with their third component."""
     return a if a.shape[-1] == 3 else np.concatenate([a, np.zeros_like(a[..., :1])], -1)
 
@@ -275,11 +280,11 @@ def vecdot(x1: Array, x2: Array) -> Array:
     return np.vecdot(x1, x2)
 
 
-def _column(x1: Any, x2: Any) -> Any:
+def _column(x1: Array, x2: Array) -> Array:
     return np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
 
 
-def _matvec_x1(g: Any, x1_shape: tuple[int, ...], x2: Any) -> Any:
+def _matvec_x1(g: Array, x1_shape: tuple[int, ...], x2: Array) -> Array:
     if len(x1_shape) == 2:  # one matrix for all: summed by the product
         return np.matmul(rows(g).T, rows(x2))
     return unbroadcast(np.expand_dims(g, -1) * np.expand_dims(x2, -2), x1_shape)
@@ -330,7 +335,7 @@ def matvec(x1: Array, x2: Array) -> Array:
     return np.matvec(x1, x2)
 
 
-def _vecmat_x2(g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
+def _vecmat_x2(g: Array, x1: Array, x2_shape: tuple[int, ...]) -> Array:
     if len(x2_shape) == 2:  # one matrix for all: summed by the product
         return np.matmul(rows(conjugate(x1)).T, rows(g))
     return unbroadcast(np.expand_dims(conjugate(x1), -1) * np.expand_dims(g, -2), x2_shape)

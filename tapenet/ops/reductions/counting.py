@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
 from tapenet.ops.reductions.masking import ARGS, WHERE, chosen, hint, mask_of
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Sample, Samples, sample
+from tapenet.typing import Array, Axis
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def _truth_more(name: str, neutral: bool) -> Any:
-    def more(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
+    def more(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Array:
         return (all if neutral else any)(chosen(name, array_like(a), where, neutral), axis, keepdims=keepdims)
 
     return more
@@ -38,7 +42,7 @@ def _plain(
     return made
 
 
-def _index_samples(r: np.random.Generator) -> list[Any]:
+def _index_samples(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 3)), axis=1, keepdims=True),
@@ -46,7 +50,7 @@ def _index_samples(r: np.random.Generator) -> list[Any]:
     ]
 
 
-def _truth_samples(r: np.random.Generator) -> list[Any]:
+def _truth_samples(r: np.random.Generator) -> list[Sample]:
     a = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
     return [
         *_index_samples(r),
@@ -85,7 +89,7 @@ any = _plain(lambda a, axis=None, *, keepdims=False: np.any(a, axis, keepdims=ke
         sample(np.array([True, False])),
     ],
 )
-def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+def count_nonzero(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """How many elements over `axis` are not zero. Returns a tensor without gradient.
 
     >>> import tapenet as tn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,27 +11,30 @@ from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.indexing.selecting import along
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.reductions.masking import divisible, like, without_nan
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.program.derivatives import without_minus_inf
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
-def _last(a: Any, axis: int | None) -> Any:
+
+def _last(a: Array, axis: int | None) -> Array:
     """`a` with the axis that was run along last; flattened if that is None."""
     return np.reshape(a, (-1,)) if axis is None or a.ndim == 0 else np.moveaxis(a, axis, -1)
 
 
-def _back(d: Any, shape: tuple[int, ...], axis: int | None) -> Any:
+def _back(d: Array, shape: tuple[int, ...], axis: int | None) -> Array:
     """Undo `_last`."""
     return np.reshape(d, shape) if axis is None or not shape else np.moveaxis(d, -1, axis)
 
 
-def _from_the_end(a: Any) -> Any:
+def _from_the_end(a: Array) -> Array:
     """Sums along the last axis from each element to the end."""
     return np.flip(np.cumsum(np.flip(a, -1), -1), -1)
 
 
-def recurrence(g: Any, a: Any) -> Any:
+def recurrence(g: Array, a: Array) -> Array:
     """s along the last axis with s[i] = g[i] + a[i] · s[i+1], where nothing follows the last.
 
     Neighbours are put together, the recurrence of half the length solved, and what lies between filled in: n elements
@@ -50,7 +53,7 @@ def recurrence(g: Any, a: Any) -> Any:
     return np.reshape(np.stack([even, odd], -1), g.shape)
 
 
-def shifted_in(a: Any) -> Any:
+def shifted_in(a: Array) -> Array:
     """`a` with a zero more at the end of its last axis."""
     return np.concatenate([a, np.zeros((*a.shape[:-1], 1), a.dtype)], -1)
 
@@ -58,8 +61,8 @@ def shifted_in(a: Any) -> Any:
 def _samples(*, positive: bool = False, flat: bool = True) -> Samples:
     """Calls over every kind of axis, and over arrays of no element and of one."""
 
-    def make(r: np.random.Generator) -> list[Any]:
-        def array(*shape: int) -> Any:
+    def make(r: np.random.Generator) -> list[Sample]:
+        def array(*shape: int) -> Array:
             return r.uniform(0.5, 2.0, shape) if positive else r.normal(size=shape)
 
         calls = [sample(array(5), 0), sample(array(2, 3), axis=-1), sample(array(2, 2, 2), 1), sample(array(0, 2), 0)]
@@ -99,7 +102,7 @@ cumsum = op(
 )
 
 
-def _cumprod_a(g: Any, out: Any, a: Any, axis: int | None) -> Any:
+def _cumprod_a(g: Array, out: Array, a: Array, axis: int | None) -> Array:
     # The elements before i multiply all that follow; what follows is g[i] + a[i+1] · (g[i+1] + a[i+2] · (...)).
     shape = a.shape
     g, out, a = (_last(v, axis) for v in (g, out, like(a, g)))
@@ -163,7 +166,7 @@ def nancumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     return np.cumprod(without_nan(a, 1), axis, dtype)
 
 
-def _initial_samples(r: np.random.Generator) -> list[Any]:
+def _initial_samples(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=4)),
         sample(r.normal(size=3), include_initial=True),
@@ -173,7 +176,7 @@ def _initial_samples(r: np.random.Generator) -> list[Any]:
     ]
 
 
-def _cumulative(function: Any, name: str, x: Any, axis: int | None, dtype: Any, first: Any) -> Any:
+def _cumulative(function: Any, name: str, x: Any, axis: int | None, dtype: Any, first: Any) -> Array:
     """What `cumulative_sum` and `cumulative_prod` share; `first` is what to begin with, or None."""
     x = np.atleast_1d(array_like(x))
     if axis is None:
@@ -189,7 +192,7 @@ def _cumulative(function: Any, name: str, x: Any, axis: int | None, dtype: Any, 
 
 
 @derived(numpy=np.cumulative_sum, samples=_initial_samples)
-def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
     """The running sum as the array API has it.
 
     Args:
@@ -231,7 +234,7 @@ def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, in
 # -- extremes ----------------------------------------------------------------------------------------------------
 
 
-def _running_array(g: Any, out: Any, axis: int) -> Any:
+def _running_array(g: Array, out: Array, axis: int) -> Any:
     """The gradient of each output to the first element that equals it: where the run of equal outputs begins."""
     ordered = np.moveaxis(out, axis, -1)
     before, here = ordered[..., :-1], ordered[..., 1:]
@@ -286,7 +289,7 @@ cumulative_min = _extreme(
 # -- logarithms --------------------------------------------------------------------------------------------------
 
 
-def _logcumsumexp_array(g: Any, out: Any, array: Any, axis: int) -> Any:
+def _logcumsumexp_array(g: Array, out: Array, array: Array, axis: int) -> Array:
     # Σ over j ≥ i of g[j] · e^(array[i] − out[j]), put together from steps of e^(out[i] − out[i+1]), none above 1.
     g, out, array = (np.moveaxis(v, axis, -1) for v in (g, out, array))
     steps = np.exp(out[..., :-1] - without_minus_inf(out[..., 1:]))
@@ -301,7 +304,7 @@ def _logcumsumexp_array(g: Any, out: Any, array: Any, axis: int) -> Any:
     samples=_samples(flat=False),
     hint=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
 )
-def logcumsumexp(array: Array, axis: int = 0, dtype: Any = None) -> Array:
+def logcumsumexp(array: Array, axis: int = 0, dtype: DTypeLike | None = None) -> Array:
     """The logarithm of the running sum of exponentials, as `np.logaddexp.accumulate` gives it, without overflow.
 
     The gradient at -inf is 0; from the first +inf on it is nan.

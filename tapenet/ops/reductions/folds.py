@@ -7,7 +7,7 @@ go back through them by a linear recurrence: no loop of Python over elements.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,11 @@ from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import FLAT, op
 from tapenet.ops.reductions import cumulative
 from tapenet.ops.reductions.masking import hint, without_nan
-from tapenet.ops.registry import numpy_functions, sample
+from tapenet.ops.registry import Sample, numpy_functions, sample
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
 def _label(what: str) -> Any:
@@ -41,7 +44,7 @@ def _label(what: str) -> Any:
 def reduced(
     a: Any, ufunc: np.ufunc, axis: Any = 0, *, dtype: Any = None, keepdims: bool = False, initial: Any = None,
     where: Any = True,
-) -> Any:  # fmt: skip
+) -> Array:  # fmt: skip
     """`ufunc.reduce(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
 
     >>> import numpy as np, tapenet as tn
@@ -61,7 +64,7 @@ def reduced(
         sample(np.array([[6, 4], [9, 12]]), np.gcd),
     ],
 )
-def accumulated(a: Array, ufunc: Any, axis: int = 0, *, dtype: Any = None) -> Array:
+def accumulated(a: Array, ufunc: Any, axis: int = 0, *, dtype: DTypeLike | None = None) -> Array:
     """`ufunc.accumulate(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
 
     >>> import numpy as np, tapenet as tn
@@ -74,7 +77,7 @@ def accumulated(a: Array, ufunc: Any, axis: int = 0, *, dtype: Any = None) -> Ar
 # -- with one ----------------------------------------------------------------------------------------------------
 
 
-def _gradient(ufunc: np.ufunc, name: str, g: Any, x: Any, y: Any, out: Any) -> Any:
+def _gradient(ufunc: np.ufunc, name: str, g: Any, x: Any, y: Any, out: Any) -> Array:
     """The gradient of ufunc(x, y) by "x" or "y", by the rule of the op that it is."""
     made: Any = numpy_functions[ufunc]
     known = {"g": g, "x": x, "y": y, "out": out}
@@ -82,7 +85,7 @@ def _gradient(ufunc: np.ufunc, name: str, g: Any, x: Any, y: Any, out: Any) -> A
     return np.zeros_like(g) if d is FLAT else d
 
 
-def _through(g: Any, a: Any, out: Any, ufunc: np.ufunc, axis: int) -> Any:
+def _through(g: Array, a: Array, out: Array, ufunc: np.ufunc, axis: int) -> Array:
     """The gradient by `a` where `out` is what has been combined so far and `g` its gradient."""
     g, a, out = (np.moveaxis(v, axis, -1) for v in (g, a, out))
     step = np.ones_like(out[..., 1:]), out[..., :-1], a[..., 1:], out[..., 1:]
@@ -95,7 +98,7 @@ def _through(g: Any, a: Any, out: Any, ufunc: np.ufunc, axis: int) -> Any:
 _SYMMETRIC = (np.hypot, np.logaddexp2)
 
 
-def _folded_a(g: Any, a: Any, out: Any, ufunc: np.ufunc, axis: int) -> Any:
+def _folded_a(g: Array, a: Array, out: Array, ufunc: np.ufunc, axis: int) -> Array:
     g = np.expand_dims(g, axis)
     if ufunc in _SYMMETRIC:
         return _gradient(ufunc, "x", g, a, None, np.expand_dims(out, axis))
@@ -108,7 +111,7 @@ def _folded_a(g: Any, a: Any, out: Any, ufunc: np.ufunc, axis: int) -> Any:
     return _through(np.concatenate([np.zeros(before, g.dtype), g], axis), a, running_fold(a, ufunc, axis), ufunc, axis)
 
 
-def _samples(r: np.random.Generator) -> list[Any]:
+def _samples(r: np.random.Generator) -> list[Sample]:
     a = r.uniform(0.5, 2.0, (3, 4))
     return [
         sample(a, np.hypot),
@@ -165,7 +168,7 @@ running_fold = op(
 )
 
 
-def masked_fold(a: Any, ufunc: np.ufunc, axis: int, where: Any) -> Any:
+def masked_fold(a: Array, ufunc: np.ufunc, axis: int, where: ArrayLike) -> Array:
     """What `folded` gives of the first element of each line along `axis` and, of the others, those that a mask chooses.
 
     The chosen come to the front of their line, so that the result is what has been combined after as many as they are.

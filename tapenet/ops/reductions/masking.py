@@ -11,7 +11,8 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, known
 from tapenet.ops.elementwise.elementary import safe_mul
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Sample, Samples, sample
+from tapenet.typing import Array
 
 ARGS = """
     Args:
@@ -24,7 +25,7 @@ INITIAL = """
         initial: a number that takes part in each result."""
 
 
-def hint(a: Any, *rest: Any) -> str:
+def hint(a: Array, *rest: Any) -> str:
     """How to repair a reduction that failed."""
     if any(type(v) is bool for v in rest[1:-1]):  # behind the axis, as in PyTorch
         return "Give keepdims by name: keepdims=True"
@@ -48,7 +49,7 @@ def chosen(name: str, a: Any, where: Any, fill: Any) -> Any:
     return np.where(where, a, fill)
 
 
-def number(value: Any, dtype: Any) -> Any:
+def number(value: Any, dtype: Any) -> Array:
     """`initial=`, a number or an array or tensor without axes, in the dtype of the result."""
     if not hasattr(value, "shape"):
         value = np.array(value, dtype)  # raises where the dtype cannot hold a number
@@ -57,13 +58,13 @@ def number(value: Any, dtype: Any) -> Any:
     return value if value.dtype == dtype else value.astype(dtype)
 
 
-def without_nan(a: Any, fill: Any) -> Any:
+def without_nan(a: Any, fill: Any) -> Array:
     """`a` with `fill` in place of nan."""
     a = array_like(a)
     return np.where(np.isnan(a), fill, a) if a.dtype.kind in "fc" else a
 
 
-def holds(value: Any, test: Callable[[Any], Any]) -> bool:
+def holds(value: Array, test: Callable[[Any], Any]) -> bool:
     """Whether a test holds of one of the numbers of a value; nothing does of those that are not known yet, while a step is
     captured."""
     numbers = known(value)
@@ -76,27 +77,27 @@ def warn_of_none(freedom: Any, words: str = "Degrees of freedom <= 0 for slice")
         warnings.warn(words, RuntimeWarning, stacklevel=2)
 
 
-def conjugate(z: Any) -> Any:
+def conjugate(z: Any) -> Array:
     """The complex conjugate; what is real stays as it is."""
     return np.conj(z) if z.dtype.kind == "c" else z
 
 
-def real(z: Any) -> Any:
+def real(z: Array) -> Array:
     """The real part; what is real stays as it is."""
     return np.real(z) if z.dtype.kind == "c" else z
 
 
-def like(a: Any, g: Any) -> Any:
+def like(a: Array, g: Array) -> Array:
     """`a` as a product with the gradient `g` takes it: `dtype=float` cut off imaginary parts."""
     return real(a) if g.dtype.kind == "f" else a
 
 
-def squared(z: Any) -> Any:
+def squared(z: Array) -> Array:
     """|z|², real."""
     return np.real(z) ** 2 + np.imag(z) ** 2 if z.dtype.kind == "c" else np.square(z)
 
 
-def scaled(g: Any, d: Any, summary: Any) -> Any:
+def scaled(g: Array, d: Array, summary: Any) -> Array:
     """g · d, and 0 where g is, also beside what is not finite; of which there is none if `summary`, in plain numbers, is."""
     return g * d if type(summary) is np.ndarray and np.isfinite(summary).all() else safe_mul(g, d)
 
@@ -112,8 +113,8 @@ def divisible(product: Any) -> bool:
 def axis_samples(positive: bool = False) -> Samples:
     """Calls of a reduction over no, one, several and negative axes, with and without keepdims."""
 
-    def make(r: np.random.Generator) -> list[Any]:
-        def array(*shape: int) -> Any:
+    def make(r: np.random.Generator) -> list[Sample]:
+        def array(*shape: int) -> Array:
             return r.uniform(0.5, 2.0, shape) if positive else r.normal(size=shape)
 
         return [
@@ -128,12 +129,12 @@ def axis_samples(positive: bool = False) -> Samples:
     return make
 
 
-def exact(r: np.random.Generator, *shape: int) -> Any:
+def exact(r: np.random.Generator, *shape: int) -> Array:
     """Distinct numbers whose sums are exact in every order, as a masked sum of NumPy's has an order of its own."""
     return r.permutation(math.prod(shape)).reshape(shape) / 4 - 1.125
 
 
-def mask_of(*shape: int) -> Any:
+def mask_of(*shape: int) -> Array:
     """A mask that chooses two of three elements."""
     return (np.arange(math.prod(shape)) % 3 > 0).reshape(shape)
 
@@ -143,7 +144,7 @@ def rare_samples(initial: float | None = None, where: bool = True) -> Samples:
     start = {} if initial is None else {"initial": initial}
     needed = {} if where else start
 
-    def make(r: np.random.Generator) -> list[Any]:
+    def make(r: np.random.Generator) -> list[Sample]:
         return [
             sample(exact(r, 2, 3), where=mask_of(2, 3), **needed),
             sample(exact(r, 2, 4), axis=-1, keepdims=True, where=np.array([True, False, True, False]), **needed),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,14 +11,18 @@ from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.reductions.masking import ARGS, INITIAL, WHERE, conjugate, exact, mask_of, without_nan
 from tapenet.ops.reductions.sums import bound, extreme_more, prod, share, spread, sum
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Sample, Samples, sample
+from tapenet.typing import Array, Axis
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def _samples(exactly: bool = False) -> Samples:
     """Calls with a nan here and there, over any axes."""
 
-    def make(r: np.random.Generator) -> list[Any]:
-        def array(*shape: int) -> Any:
+    def make(r: np.random.Generator) -> list[Sample]:
+        def array(*shape: int) -> Array:
             a = exact(r, *shape) if exactly else r.normal(size=shape)
             a[(1,) * len(shape)] = np.nan
             return a
@@ -38,7 +42,7 @@ def _masked_samples(initial: bool) -> Samples:
     """The same, and calls with where= and, if there is such an option, initial=."""
     start = {"initial": 0.1} if initial else {}
 
-    def make(r: np.random.Generator) -> list[Any]:
+    def make(r: np.random.Generator) -> list[Sample]:
         a = exact(r, 2, 4)
         a[0, 1] = np.nan
         masked = [
@@ -54,7 +58,7 @@ def _masked_samples(initial: bool) -> Samples:
 # -- sums and products: nan counts as nothing ----------------------------------------------------------------------
 
 
-def _rare(initial: Any, where: Any) -> dict[str, Any]:
+def _rare(initial: ArrayLike | None, where: ArrayLike) -> dict[str, Any]:
     """The rare options that were given."""
     return ({} if initial is None else {"initial": initial}) | ({} if where is True else {"where": where})
 
@@ -62,7 +66,7 @@ def _rare(initial: Any, where: Any) -> dict[str, Any]:
 @derived(numpy=np.nansum, samples=_masked_samples(initial=True))
 def nansum(
     a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
-) -> Any:
+) -> Array:
     """The sum of the elements that are not nan, with gradient 0 at those that are; 0 if all are nan.
 
     >>> import numpy as np, tapenet as tn
@@ -88,25 +92,25 @@ def nanprod(
 # -- means and extremes: NumPy's own values and warnings -----------------------------------------------------------
 
 
-def _valid(a: Any, where: Any) -> Any:
+def _valid(a: Array, where: ArrayLike) -> Array:
     """Which elements take part."""
     valid = np.logical_not(np.isnan(a))
     return valid if where is True else np.logical_and(valid, where)
 
 
-def _number(valid: Any, axis: Any, like: Any) -> Any:
+def _number(valid: Any, axis: Axis, like: Array) -> Array:
     """How many elements take part, in the dtype of a gradient."""
     return np.sum(valid, axis=axis, keepdims=True, dtype=like.dtype)
 
 
-def _mean_a(g: Any, a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+def _mean_a(g: Array, a: Array, axis: Axis, keepdims: bool, where: ArrayLike) -> Array:
     valid = _valid(a, where)
     return np.where(valid, spread(g, a.shape, axis, keepdims) / _number(valid, axis, g), 0)
 
 
 def _deviations(
-    g: Any, a: Any, axis: Any, ddof: Any, where: Any, mean: Any, correction: Any
-) -> tuple[Any, Any]:  # fmt: skip
+    g: Array, a: Array, axis: Axis, ddof: float, where: ArrayLike, mean: Array, correction: float | None
+) -> tuple[Array, Array]:  # fmt: skip
     """The deviations from the mean, conjugate and 0 where an element takes no part; and one over the degrees of freedom,
     0 where there are none."""
     valid = _valid(a, where)
@@ -119,21 +123,29 @@ def _deviations(
 
 
 def _var_a(
-    g: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
-) -> Any:  # fmt: skip
+    g: Array, a: Array, axis: Axis, ddof: float, keepdims: bool, where: ArrayLike, mean: Array, correction: float | None
+) -> Array:  # fmt: skip
     deviations, parts = _deviations(g, a, axis, ddof, where, mean, correction)
     return safe_mul(spread(g, a.shape, axis, keepdims) * (2 * parts), deviations)
 
 
 def _var_mean(
-    g: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
-) -> Any:  # fmt: skip
+    g: Array, a: Array, axis: Axis, ddof: float, keepdims: bool, where: ArrayLike, mean: Array, correction: float | None
+) -> Array:  # fmt: skip
     return -np.sum(_var_a(g, a, axis, ddof, keepdims, where, mean, correction), axis=axis, keepdims=True)
 
 
 def _std_a(
-    g: Any, out: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
-) -> Any:  # fmt: skip
+    g: Array,
+    out: Array,
+    a: Array,
+    axis: Axis,
+    ddof: float,
+    keepdims: bool,
+    where: ArrayLike,
+    mean: Array,
+    correction: float | None,
+) -> Array:
     # 0 where the deviation is 0, as for std, and where it is nan.
     deviations, parts = _deviations(g, a, axis, ddof, where, mean, correction)
     g = g / np.where(out > 0, out, 1)
@@ -141,8 +153,16 @@ def _std_a(
 
 
 def _std_mean(
-    g: Any, out: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
-) -> Any:  # fmt: skip
+    g: Array,
+    out: Array,
+    a: Array,
+    axis: Axis,
+    ddof: float,
+    keepdims: bool,
+    where: ArrayLike,
+    mean: Array,
+    correction: float | None,
+) -> Array:
     return -np.sum(_std_a(g, out, a, axis, ddof, keepdims, where, mean, correction), axis=axis, keepdims=True)
 
 
@@ -192,7 +212,7 @@ _MOMENT = """
         mean: the mean, if it is known, of a shape as with keepdims."""
 
 
-def _moment_samples(r: np.random.Generator) -> list[Any]:
+def _moment_samples(r: np.random.Generator) -> list[Sample]:
     a = r.normal(size=(2, 4))
     a[0, 1] = np.nan
     return [
@@ -240,7 +260,7 @@ nanstd = _reduction(
 def _extreme_more(name: str, of_two: Any, sign: int) -> Any:
     plain = extreme_more(name, of_two, sign)
 
-    def more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+    def more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Array:
         if initial is None and where is True:
             return (nanmax if sign < 0 else nanmin)(a, axis, keepdims=keepdims)
         a = array_like(a)

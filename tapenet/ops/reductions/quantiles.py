@@ -18,7 +18,8 @@ from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.indexing.items import getitem
 from tapenet.ops.indexing.sorting import stable_order
 from tapenet.ops.op import Op, Rule, Scatter, op
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Sample, Samples, sample
+from tapenet.typing import Array, Axis
 
 #: The methods that interpolate, with the two parameters of Hyndman and Fan: the quantile q of n elements lies at
 #: n q + α + q (1 − α − β) − 1 among the sorted ones, counted from 0.
@@ -45,7 +46,7 @@ class Spot(NamedTuple):
     slope: Any
 
 
-def _whole(index: Any, n: Any) -> Spot:
+def _whole(index: Any, n: int) -> Spot:
     """A quantile that is an element."""
     index = np.clip(index, 0, n - 1).astype(np.int64)
     return Spot(index, index, 0.0, 0.0)
@@ -100,14 +101,14 @@ class Found(NamedTuple):
     live: Any
 
 
-def _rows(a: Any, axis: Any) -> Rows:
+def _rows(a: Array, axis: Axis) -> Rows:
     axes = range(a.ndim) if axis is None else normalize_axis_tuple(axis, a.ndim)
     order = (*(i for i in range(a.ndim) if i not in axes), *axes)
     shape = tuple(a.shape[i] for i in order)
     return Rows(np.reshape(np.transpose(a, order), (-1, math.prod(a.shape[i] for i in axes))), order, shape)
 
 
-def _ranked(values: Any, needed: Any) -> Any:
+def _ranked(values: Array, needed: Any) -> Array:
     """For each row the places of its elements in rising order, right at the ranks `needed`; equal ones as they stand."""
     if type(values) is np.ndarray and type(needed) is np.ndarray and values.shape[-1] >= _LONG:
         ranks = np.unique(needed)
@@ -120,7 +121,7 @@ def _ranked(values: Any, needed: Any) -> Any:
     return stable_order(values, -1)
 
 
-def _live(values: Any, q: Any, skips: bool) -> tuple[Any, Any]:
+def _live(values: Array, q: Array, skips: bool) -> tuple[Array, Array]:
     """Which rows have a number as their quantiles, and how many elements take part in each."""
     nan, n = np.isnan(values), values.shape[-1]
     if not skips:
@@ -146,7 +147,7 @@ def _find(rows: Rows, q: Any, method: str, skips: bool, weights: Any = None, out
     return Found(lower, upper, spot.between, spot.slope, live)
 
 
-def _to_elements(g: Any, a: Any, rows: Rows, found: Found, shape: tuple[int, ...]) -> Any:
+def _to_elements(g: Array, a: Array, rows: Rows, found: Found, shape: tuple[int, ...]) -> Any:
     """The gradient by `a`: of each result to the two elements that it lies between."""
     g = np.where(found.live, np.reshape(g, (*shape, -1)), 0)
     if found.upper is found.lower:
@@ -162,7 +163,7 @@ def _to_elements(g: Any, a: Any, rows: Rows, found: Found, shape: tuple[int, ...
     return Scatter(tuple(index[k] for k in range(a.ndim)), parts)
 
 
-def _of_many(g: Any, a: Any, rows: Rows, q: Any, method: str) -> Any:
+def _of_many(g: Array, a: Array, rows: Rows, q: Array, method: str) -> Array:
     """The gradient by `a` in plain numbers, where there are about as many results as elements: in the sorted rows first."""
     count, n = rows.values.shape
     live, _ = _live(rows.values, q, False)
@@ -181,11 +182,11 @@ def _of_many(g: Any, a: Any, rows: Rows, q: Any, method: str) -> Any:
 def _rules(scale: float, skips: bool) -> dict[str, Rule]:
     """The rules of a quantile whose q is counted in parts of `scale`."""
 
-    def level(q: Any) -> Any:
+    def level(q: Array) -> Array:
         q = array_like(q)
         return q / scale if scale != 1 else q
 
-    def by_a(g: Any, out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any) -> Any:
+    def by_a(g: Array, out: Array, a: Array, q: Array, axis: Axis, method: str, weights: Array) -> Array:
         if a.size == 0 or g.size == 0:
             return np.zeros_like(a)
         q, rows = level(q), _rows(a, axis)
@@ -193,7 +194,7 @@ def _rules(scale: float, skips: bool) -> dict[str, Rule]:
             return _of_many(g, a, rows, q, method)
         return _to_elements(g, a, rows, _find(rows, q, method, skips, weights, out), q.shape)
 
-    def by_q(g: Any, out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any) -> Any:
+    def by_q(g: Array, out: Array, a: Array, q: Array, axis: Axis, method: str, weights: Array) -> Array:
         if method not in CONTINUOUS or a.size == 0 or g.size == 0:
             return np.zeros_like(q)
         q, rows = level(q), _rows(a, axis)
@@ -222,8 +223,8 @@ _METHOD = """
 
 
 def _quantile_samples(scale: float, nan: bool) -> Samples:
-    def make(r: np.random.Generator) -> list[Any]:
-        def array(*shape: int) -> Any:
+    def make(r: np.random.Generator) -> list[Sample]:
+        def array(*shape: int) -> Array:
             a = r.permutation(math.prod(shape)).reshape(shape) + r.uniform(-0.3, 0.3, shape)
             if nan:
                 a[(1,) * len(shape)] = np.nan
@@ -304,8 +305,8 @@ nanpercentile = _quantile(
 
 
 def _median_samples(nan: bool) -> Samples:
-    def make(r: np.random.Generator) -> list[Any]:
-        def array(*shape: int) -> Any:
+    def make(r: np.random.Generator) -> list[Sample]:
+        def array(*shape: int) -> Array:
             a = r.permutation(math.prod(shape)).reshape(shape) + r.uniform(-0.3, 0.3, shape)
             if nan:
                 a[(1,) * len(shape)] = np.nan
@@ -323,7 +324,7 @@ def _median_samples(nan: bool) -> Samples:
 
 
 def _median(numpy: Any, skips: bool, summary: str, example: str) -> Op:
-    def by_a(g: Any, a: Any, axis: Any) -> Any:
+    def by_a(g: Array, a: Array, axis: Axis) -> Array:
         if a.size == 0:
             return np.zeros_like(a)
         half = np.full((), 0.5)

@@ -14,6 +14,7 @@ from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate, holds, real, warn_of_none
 from tapenet.ops.reductions.sums import count
 from tapenet.ops.registry import refuse, sample
+from tapenet.typing import Array, DType
 
 
 def _weights_along(a: Any, weights: Any, axis: Any) -> Any:
@@ -82,14 +83,14 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     return (mean, np.ones_like(mean) * total) if returned else mean
 
 
-def _variables(m: Any, name: str, turned: bool) -> Any:
+def _variables(m: Array, name: str, turned: bool) -> Array:
     """Observations as a matrix with one row for each variable."""
     if m.ndim > 2:
         raise ValueError(f"cov: {name} has shape {m.shape}; give one axis for variables and one for observations")
     return m.T if turned else np.reshape(m, (1, -1)) if m.ndim < 2 else m
 
 
-def _joined(m: Any, y: Any, rowvar: bool) -> Any:
+def _joined(m: Any, y: Any, rowvar: bool) -> Array:
     """All variables that `cov` is given, one in each row."""
     m = array_like(m)
     x = _variables(m, "m", not rowvar and m.ndim == 2)
@@ -102,7 +103,7 @@ def _joined(m: Any, y: Any, rowvar: bool) -> Any:
     return np.concatenate([x, y])
 
 
-def _checked(weights: Any, name: str, observations: int, dtype: Any) -> Any:
+def _checked(weights: Array, name: str, observations: int, dtype: DType) -> Array:
     weights = array_like(weights)
     if weights.shape != (observations,):
         raise RuntimeError(f"cov: {name} of shape {weights.shape} for {observations} observations")
@@ -113,7 +114,7 @@ def _checked(weights: Any, name: str, observations: int, dtype: Any) -> Any:
     return weights if weights.dtype == dtype else weights.astype(dtype)
 
 
-def _centred(x: Any, weights: Any) -> Any:
+def _centred(x: Any, weights: Any) -> Array:
     """Variables less their means; of those again, as the mean of large numbers is rounded."""
     total = None if weights is None else np.sum(weights)
     for _ in range(2):
@@ -122,11 +123,11 @@ def _centred(x: Any, weights: Any) -> Any:
     return x
 
 
-def _parts(g: Any, freedom: Any) -> Any:
+def _parts(g: Array, freedom: Any) -> Array:
     return safe_mul(g, math.inf if type(freedom) is int and freedom == 0 else 1 / freedom)
 
 
-def _reached(x: Any, g: Any) -> Any:
+def _reached(x: Array, g: Array) -> Array:
     """The variables that a gradient reaches; 0 in place of the others, which may be infinite."""
     if type(x) is np.ndarray and np.isfinite(x[:, :1]).all():  # as are all of a row, or none
         return x
@@ -137,13 +138,13 @@ def _reached(x: Any, g: Any) -> Any:
 # What the means would get is 0, as the deviations from them sum to 0.
 
 
-def _covariance_x(g: Any, x: Any, freedom: Any, weights: Any) -> Any:
+def _covariance_x(g: Array, x: Array, freedom: Any, weights: Array) -> Array:
     g = _parts(g + conjugate(g).T, freedom)
     x = g @ conjugate(_reached(_centred(x, weights), g))
     return x if weights is None else x * weights
 
 
-def _covariance_weights(g: Any, x: Any, freedom: Any, weights: Any) -> Any:
+def _covariance_weights(g: Array, x: Array, freedom: Any, weights: Array) -> Array:
     g = _parts(g, freedom)
     x = _reached(_centred(x, weights), g)
     return np.sum(g @ conjugate(x) * x, axis=0)
@@ -162,7 +163,7 @@ def _covariance_weights(g: Any, x: Any, freedom: Any, weights: Any) -> Any:
     ],
     multiply_adds=lambda x_shape: x_shape[0] ** 2 * x_shape[1],
 )
-def covariance(x: Any, freedom: Any, weights: Any = None) -> Any:
+def covariance(x: Array, freedom: Any, weights: Array | None = None) -> Array:
     """The covariances of the rows of a matrix: what `cov` is made of.
 
     Args:
@@ -257,7 +258,7 @@ def cov(
     formula="2^⌊log₂ max abs(x)⌋ of each row",
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(np.array([[3, -7]])), sample(np.zeros((2, 0)))],
 )
-def magnitude(x: Any) -> Any:
+def magnitude(x: Array) -> Array:
     """How large the numbers in each row of a matrix are, as a power of 2, by which a division is exact. Returns a tensor
     without gradient: what `corrcoef`, which is free of scale, divides by.
 
@@ -310,7 +311,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     return np.clip(r, -1, 1)
 
 
-def _bincount_weights(g: Any, x: Any, weights_shape: tuple[int, ...]) -> Any:
+def _bincount_weights(g: Array, x: Array, weights_shape: tuple[int, ...]) -> Array:
     if x.size == 0:  # NumPy takes weights of any length then
         return np.zeros(weights_shape, g.dtype)
     return g[x if x.dtype.kind in "iu" else x.astype(np.int64)]
@@ -330,7 +331,7 @@ def _bincount_weights(g: Any, x: Any, weights_shape: tuple[int, ...]) -> Any:
     ],
     hint=lambda x, weights, minlength: "x holds whole numbers from 0, in one axis, and weights are as many",
 )
-def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Array:
     """How often each number from 0 occurs in `x`, or the sum of the weights where it does.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,10 +28,14 @@ from tapenet.ops.reductions.masking import (
     squared,
     warn_of_none,
 )
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Sample, Samples, sample
+from tapenet.typing import Array, Axis, DType
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
-def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool = False) -> Any:
+def spread(g: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool = False) -> Array:
     """Bring a reduced array to a shape that broadcasts against what was reduced."""
     if keepdims or axis is None or g.ndim == len(shape):
         return g
@@ -45,7 +49,7 @@ def kept_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     return tuple(1 if i in reduced else n for i, n in enumerate(shape))
 
 
-def count(shape: tuple[int, ...], axis: Any) -> int:
+def count(shape: tuple[int, ...], axis: Axis) -> int:
     """How many elements of `shape` one reduction over `axis` takes in."""
     if axis is None or not shape:
         return math.prod(shape)
@@ -53,7 +57,7 @@ def count(shape: tuple[int, ...], axis: Any) -> int:
     return math.prod(shape[a] for a in axes)
 
 
-def how_many(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+def how_many(a: Array, axis: Axis, keepdims: bool, where: ArrayLike) -> Array:
     """How many elements each reduction takes in: a number, or where there is a mask an array."""
     if where is True:
         return count(a.shape, axis)
@@ -85,8 +89,14 @@ def _reduction(
 
 
 def _sum_more(
-    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
-) -> Any:
+    a: Array,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    *,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike = True,
+) -> Array:
     a = array_like(a)
     total = sum(chosen("sum", a, where, 0), axis, dtype, keepdims=keepdims)
     return total if initial is None else total + number(initial, total.dtype)
@@ -107,14 +117,16 @@ sum = _reduction(
 )
 
 
-def _mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Any:
+def _mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Array:
     if dtype is None and type(a) is np.ndarray and a.dtype.char in "fd" and a.size and a.shape:
         # What np.mean does, without its detour through Python.
         return np.add.reduce(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
     return np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
-def _mean_more(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
+def _mean_more(
+    a: Array, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False, where: ArrayLike = True
+) -> Array:
     a = array_like(a)
     if where is True:
         return mean(a, axis, dtype, keepdims=keepdims)
@@ -123,7 +135,7 @@ def _mean_more(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = F
     return found
 
 
-def _masked_mean(a: Any, axis: Any, dtype: Any, keepdims: Any, where: Any) -> tuple[Any, Any]:
+def _masked_mean(a: Any, axis: Any, dtype: Any, keepdims: Any, where: Any) -> tuple[Array, Array]:
     """The mean of what a mask chooses, and of how many elements it is."""
     kind = a.dtype if dtype is None else np.dtype(dtype)
     made = kind if kind.kind in "fc" or dtype is not None else np.dtype(np.float64)
@@ -153,7 +165,7 @@ mean = _reduction(
 _LEAST = 2.0**-100
 
 
-def _variance(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: Any) -> Any:
+def _variance(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: Any) -> Array:
     """The variance; of float32 in float64 where squares are beyond float32."""
     if type(a) is not np.ndarray or a.dtype.char != "f" or dtype is not None or not (a.shape and a.size):
         return np.var(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
@@ -171,12 +183,14 @@ def _variance(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: Any) -> Any:
     return np.var(a.astype(np.float64), axis=axis, ddof=ddof, keepdims=keepdims)
 
 
-def _var(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False) -> Any:
+def _var(
+    a: Array, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False
+) -> Array:
     found = _variance(a, axis, dtype, ddof, keepdims)
     return found if dtype is not None or a.dtype.char != "f" else found.astype(np.float32, copy=False)
 
 
-def _std(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False) -> Any:
+def _std(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False) -> Array:
     found = np.sqrt(_variance(a, axis, dtype, ddof, keepdims))
     return found if dtype is not None or a.dtype.char != "f" else found.astype(np.float32, copy=False)
 
@@ -184,7 +198,7 @@ def _std(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims
 def _lowered(root: Any) -> Any:
     """The same without looking at the result: squares of float32 numbers always in float64."""
 
-    def lowered(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: Any) -> Any:
+    def lowered(a: Array, axis: Axis, dtype: DType, ddof: float, keepdims: bool) -> Array:
         if a.dtype.char != "f" or dtype is not None:
             return root(np.var(a, axis, dtype, ddof=ddof, keepdims=keepdims))
         centred = (a - np.mean(a, axis, keepdims=True)).astype(np.float64)
@@ -195,7 +209,7 @@ def _lowered(root: Any) -> Any:
     return lowered
 
 
-def _centre(a: Any, axis: Any) -> Any:
+def _centre(a: Array, axis: Axis) -> Any:
     """The mean, with the axes kept; of float32 numbers whose sum overflows in float64."""
     mean = np.mean(a, axis=axis, keepdims=True)
     if type(a) is np.ndarray and a.dtype.char == "f" and not np.isfinite(mean).all():
@@ -203,7 +217,7 @@ def _centre(a: Any, axis: Any) -> Any:
     return mean
 
 
-def _var_a(g: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
+def _var_a(g: Array, a: Array, axis: Axis, ddof: int, keepdims: bool) -> Array:
     n = count(a.shape, axis) - ddof
     g = spread(real(g), a.shape, axis, keepdims)
     if n <= 0:
@@ -212,7 +226,7 @@ def _var_a(g: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     return scaled(g * (2 / n), conjugate(a - mean), mean)
 
 
-def _std_a(g: Any, out: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
+def _std_a(g: Array, out: Array, a: Array, axis: Axis, ddof: int, keepdims: bool) -> Array:
     # At zero deviation the gradient is taken as 0, its mean over directions.
     n = count(a.shape, axis) - ddof
     g = spread(real(g), a.shape, axis, keepdims)
@@ -249,7 +263,7 @@ def _var_more(
 def _std_more(
     a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False, where: Any = True,
     mean: Any = None, correction: Any = None,
-) -> Any:  # fmt: skip
+) -> Array:  # fmt: skip
     ddof = _ddof(ddof, correction)
     if where is True and mean is None:
         return std(a, axis, dtype, ddof=ddof, keepdims=keepdims)
@@ -258,7 +272,7 @@ def _std_more(
     return np.where(zero, 0, np.sqrt(np.where(zero, 1, squares)))  # with gradient 0 at 0, as without a mask
 
 
-def _ddof(ddof: Any, correction: Any) -> Any:
+def _ddof(ddof: float, correction: float | None) -> Any:
     if correction is None:
         return ddof
     if ddof != 0:
@@ -272,7 +286,7 @@ _MEAN = """
         mean: the mean, if it is known, of a shape as with keepdims."""
 
 
-def _moment_samples(r: np.random.Generator) -> list[Any]:
+def _moment_samples(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=(2, 5)), axis=1, ddof=1),
         sample(r.normal(size=(2, 5)), axis=1, correction=1),
@@ -317,14 +331,14 @@ std = _reduction(
 # -- extremes ----------------------------------------------------------------------------------------------------
 
 
-def share(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
+def share(g: Array, out: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
     """The gradient of an extreme, spread evenly over the elements that equal it."""
     equal = a == spread(out, a.shape, axis, keepdims)
     ties = np.sum(equal, axis=axis, keepdims=True).astype(g.dtype)
     return np.where(equal, spread(g, a.shape, axis, keepdims) / ties, 0)
 
 
-def bound(dtype: np.dtype[Any], sign: int) -> Any:
+def bound(dtype: DType, sign: int) -> Any:
     """The number that no other is less than (for sign 1: greater than)."""
     if dtype.kind == "b":
         return sign > 0
@@ -336,7 +350,7 @@ def bound(dtype: np.dtype[Any], sign: int) -> Any:
 def extreme_more(name: str, of_two: Any, sign: int) -> Any:
     """What answers the calls of an extreme with first values and masks: sign is -1 for the largest, 1 for the smallest."""
 
-    def more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+    def more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Array:
         a = array_like(a)
         reduction = max if sign < 0 else min
         if where is not True:
@@ -381,7 +395,7 @@ min = _reduction(
 )
 
 
-def _ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> tuple[Any, Any, Any]:
+def _ptp(a: Array, axis: Axis = None, *, keepdims: bool = False) -> tuple[Array, Array, Array]:
     largest, smallest = np.max(a, axis=axis, keepdims=keepdims), np.min(a, axis=axis, keepdims=keepdims)
     return np.subtract(largest, smallest), largest, smallest
 
@@ -414,7 +428,7 @@ ptp = op(
 # -- products ----------------------------------------------------------------------------------------------------
 
 
-def _others(a: Any) -> Any:
+def _others(a: Array) -> Array:
     """For each element along the last axis, the product of all the others.
 
     Halves are multiplied pairwise, and their own others found in turn: no division, so zeros are no exception,
@@ -430,7 +444,7 @@ def _others(a: Any) -> Any:
     return np.concatenate([shared * high, shared * low, pairs[..., half:]], axis=-1)
 
 
-def _prod_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
+def _prod_a(g: Array, out: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
     a = like(a, g)
     if divisible(out):
         whole = g * out
@@ -475,7 +489,7 @@ prod = _reduction(
 )
 
 
-def _logsumexp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def _logsumexp(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     top: Any = 0.0
     if count(a.shape, axis):  # of no elements it is ln 0
         top = np.max(np.real(a) if a.dtype.kind == "c" else a, axis=axis, keepdims=True)
@@ -491,7 +505,7 @@ def _logsumexp_more(a: Any, axis: Any = None, *, keepdims: Any = False, initial:
     return found if initial is None else np.logaddexp(found, number(initial, found.dtype))
 
 
-def _logsumexp_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
+def _logsumexp_a(g: Array, out: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
     out = spread(out, a.shape, axis, keepdims)
     return scaled(spread(g, a.shape, axis, keepdims), np.exp(a - np.where(out == -math.inf, 0, out)), out)
 

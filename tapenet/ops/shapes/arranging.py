@@ -12,10 +12,10 @@ from tapenet.ops.indexing.items import scatter_add
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import flip
-from tapenet.typing import Array, Axis
+from tapenet.typing import Array, Axis, Shape
 
 if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
 def _opposite(shift: Any) -> Any:
@@ -69,7 +69,7 @@ def roll(a: Array, shift: Any, axis: Axis = None) -> Array:
         sample(r.normal(size=(2, 3, 1)), 3, axes=(1, 0)),
     ],
 )
-def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     """An array turned by `k` right angles in the plane of two axes, from the first towards the second.
 
     Raises:
@@ -148,7 +148,7 @@ def flipud(m: ArrayLike) -> Array:
         sample(r.normal(size=(2, 1, 3)), 1, -1),
     ],
 )
-def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Array:
     """An axis moved to before the one that is at position `start` now. `moveaxis` says it more plainly.
 
     Raises:
@@ -179,7 +179,7 @@ def _diagonal_index(shape: tuple[int, ...], offset: int, axis1: int, axis2: int)
     return tuple(index), min(axis1, axis2) if abs(axis1 - axis2) == 1 else 0
 
 
-def _diagonal_a(g: Any, a_shape: Any, offset: int, axis1: int, axis2: int) -> Scatter:
+def _diagonal_a(g: Array, a_shape: Shape, offset: int, axis1: int, axis2: int) -> Scatter:
     index, place = _diagonal_index(a_shape, offset, axis1, axis2)
     return Scatter(index, np.moveaxis(g, -1, place))
 
@@ -230,7 +230,7 @@ def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array
         sample(r.normal(size=(2, 2)), offset=3),
     ],
 )
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None) -> Array:
     """The sum of the diagonal of a matrix, or of each matrix that two axes span; the arguments are those of `diagonal`,
     and the dtype of the sum.
 
@@ -256,7 +256,7 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
         sample(r.normal(size=(3, 2)), -1),
     ],
 )
-def diag(v: Any, k: int = 0) -> Any:
+def diag(v: ArrayLike, k: int = 0) -> Array:
     """A square matrix with a vector on its `k`-th diagonal; or the `k`-th diagonal of a matrix.
 
     Raises:

@@ -16,7 +16,7 @@ from tapenet.ops.registry import sample
 from tapenet.typing import Array, Shape
 
 if TYPE_CHECKING:
-    from tapenet.typing import DTypeLike
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
 def _one_array(shape: Shape | tuple[Shape, ...]) -> bool:
@@ -41,7 +41,7 @@ def _stack_arrays(g: Array, arrays_shape: Any, axis: int) -> Array | tuple[Array
     return parts if _one_array(arrays_shape) else tuple(parts)
 
 
-def cast(name: str, arrays: Any, dtype: Any, casting: str) -> list[Any]:
+def cast(name: str, arrays: Any, dtype: Any, casting: str) -> list[Array]:
     """Arrays in one dtype (None: what they promote to), as `casting` allows.
 
     Raises:
@@ -141,7 +141,7 @@ def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=(4, 3)), 2), sample(r.normal(size=(2, 5)), [1, 3], 1)],
 )
-def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     """Split into equal sections, or before the given indices, along an axis.
 
     Raises:
@@ -168,7 +168,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return cut(ary, ends, axis)
 
 
-def cut(ary: Any, ends: list[int], axis: int) -> list[Any]:
+def cut(ary: Array, ends: list[int], axis: int) -> list[Array]:
     """The parts of an array along an axis, by where each ends."""
     lead = (slice(None),) * (axis % ary.ndim)
     return [ary[(*lead, slice(start, end))] for start, end in zip([0, *ends[:-1]], ends, strict=True)]

@@ -7,16 +7,19 @@ tensors, and then they are differentiable. What they give are tensors, whatever 
 from __future__ import annotations
 
 import itertools
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived, holds_tensors, made
 from tapenet.ops.op import op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.joining import at_least
 from tapenet.program.low import dtype_of
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
 #: What `ascontiguousarray` and the like are made of.
@@ -38,13 +41,13 @@ def laid_out(a: Array, order: Literal["C", "F"]) -> Array:
     return a.astype(a.dtype, order=order, copy=False)
 
 
-def check_device(name: str, device: Any) -> None:
+def check_device(name: str, device: object) -> None:
     """Raise ValueError if an option `device=` asks for another than NumPy's."""
     if device not in (None, "cpu"):
         raise ValueError(f"{name}: device={device!r} is not there; NumPy's only one is 'cpu'")
 
 
-def as_tensor(value: Any, dtype: Any, copy: bool | None) -> Any:
+def as_tensor(value: Any, dtype: Any, copy: bool | None) -> Array:
     """A value as a tensor in a dtype (None: its own), which shares memory with it unless `copy` is true."""
     if not holds_tensors(value):
         # NumPy itself looks at the copy that is not to be made.
@@ -57,7 +60,7 @@ def as_tensor(value: Any, dtype: Any, copy: bool | None) -> Any:
     return np.copy(cast) if copy and cast is value else cast
 
 
-def _in_order(a: Any, order: str | None) -> Any:
+def _in_order(a: Array, order: str | None) -> Array:
     if order in (None, "K", "A"):
         return a
     if order not in ("C", "F"):
@@ -65,7 +68,7 @@ def _in_order(a: Any, order: str | None) -> Any:
     return laid_out(a, order)
 
 
-def _lists(r: np.random.Generator) -> list[Any]:
+def _lists(r: np.random.Generator) -> list[Sample]:
     return [
         sample([r.normal(size=()), r.normal(size=())]),
         sample([[r.normal(size=2)], (r.normal(size=2),)]),
@@ -86,9 +89,9 @@ def _lists(r: np.random.Generator) -> list[Any]:
     ],
 )
 def array(
-    object: Any, dtype: Any = None, *, copy: bool | None = True, order: str | None = "K", subok: bool = False,
+    object: Any, dtype: DTypeLike | None = None, *, copy: bool | None = True, order: str | None = "K", subok: bool = False,
     ndmin: int = 0, ndmax: int = 0,
-) -> Any:  # fmt: skip
+) -> Array:  # fmt: skip
     """A tensor of numbers, arrays and tensors, in nested lists of equal lengths. Tensors stay in their graph.
 
     (`tn.tensor` takes of a tensor the values alone, and can ask for a gradient.)
@@ -153,8 +156,13 @@ def asarray(
 
 @derived(numpy=np.asanyarray, makes=True, samples=lambda r: [*_lists(r), sample(r.normal(size=2), np.int64)])
 def asanyarray(
-    a: Any, dtype: Any = None, order: str | None = None, *, device: Any = None, copy: bool | None = None
-) -> Any:
+    a: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: str | None = None,
+    *,
+    device: object = None,
+    copy: bool | None = None,
+) -> Array:
     """`asarray`: tensors have no subclasses.
 
     >>> import tapenet as tn
@@ -210,7 +218,7 @@ _REQUIREMENTS = {
     makes=True,
     samples=lambda r: [*_lists(r), sample(r.normal(size=(2, 3)), None, ["F", "W"]), sample(r.normal(size=2), int, "C")],
 )
-def require(a: Any, dtype: Any = None, requirements: Any = None) -> Any:
+def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: Any = None) -> Array:
     """`asarray` with promises about memory.
 
     Args:
@@ -244,7 +252,7 @@ def require(a: Any, dtype: Any = None, requirements: Any = None) -> Any:
         sample((), float),
     ],
 )
-def fromiter(iter: Any, dtype: Any, count: int = -1) -> Any:
+def fromiter(iter: Any, dtype: DTypeLike, count: int = -1) -> Array:
     """A tensor of the numbers or tensors that an iterator gives.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -11,6 +11,10 @@ from numpy.lib.array_utils import normalize_axis_index
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.concatenation import cut, split
+from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 @derived(
@@ -24,7 +28,7 @@ from tapenet.ops.shapes.concatenation import cut, split
         sample(r.normal(size=(0, 2)), 2),
     ],
 )
-def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def array_split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     """Split into sections as equal as can be, the longer ones first, or before the given indices, along an axis.
 
     Raises:
@@ -46,7 +50,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return cut(ary, [each * (i + 1) + min(i + 1, longer) for i in range(sections)], axis)
 
 
-def _split_along(name: str, ary: Any, indices_or_sections: Any, axis: int) -> list[Any]:
+def _split_along(name: str, ary: Any, indices_or_sections: Any, axis: int) -> list[Array]:
     ary = array_like(ary)
     if ary.ndim <= axis:
         raise ValueError(
@@ -64,7 +68,7 @@ def _split_along(name: str, ary: Any, indices_or_sections: Any, axis: int) -> li
         sample(r.normal(size=3), []),
     ],
 )
-def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def hsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
     """`split` along the second axis, or the only one.
 
     Raises:
@@ -83,7 +87,7 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=(4, 2)), 2), sample(r.normal(size=(3, 2)), [1, 5])],
 )
-def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def vsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
     """`split` along the first of two or more axes.
 
     Raises:
@@ -104,7 +108,7 @@ def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=(1, 2, 4)), 2), sample(r.normal(size=(2, 1, 3)), [0, 2])],
 )
-def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def dsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
     """`split` along the third axis.
 
     Raises:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.ops.derived import derived, holds_tensors, made
 from tapenet.ops.op import op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.creation import as_tensor, check_device
 from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.program.low import dtype_of
-from tapenet.typing import Array
+from tapenet.typing import Array, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
 # -- in the shape of another --------------------------------------------------------------------------------------
 
@@ -34,7 +37,9 @@ from tapenet.typing import Array
     ],
     hint=lambda a, fill_value, dtype, shape: f"fill_value has shape {np.shape(fill_value)}, a {np.shape(a)}",
 )
-def full_like(a: Array, fill_value: Array, dtype: Any = None, *, shape: int | Sequence[int] | None = None) -> Array:
+def full_like(
+    a: Array, fill_value: Array, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None
+) -> Array:
     """`fill_value`, broadcast, in the shape and dtype of `a`, or in those given.
 
     Raises:
@@ -54,7 +59,7 @@ def full_like(a: Array, fill_value: Array, dtype: Any = None, *, shape: int | Se
     formula="0 in the shape of a",
     samples=lambda r: [sample(r.normal(size=(0, 3))), sample(r.normal(size=2), np.int64, shape=(0,))],
 )
-def empty_like(a: Array, dtype: Any = None, *, shape: int | Sequence[int] | None = None) -> Array:
+def empty_like(a: Array, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None) -> Array:
     """An array of the shape and dtype of `a`, or of those given, to be written to. NumPy leaves open what it holds;
     here these are zeros, so that a step that is run again gives the same.
 
@@ -68,11 +73,11 @@ def empty_like(a: Array, dtype: Any = None, *, shape: int | Sequence[int] | None
 # -- in a given shape ----------------------------------------------------------------------------------------------
 
 
-def _shapes(r: np.random.Generator) -> list[Any]:
+def _shapes(r: np.random.Generator) -> list[Sample]:
     return [sample((2, 3)), sample(3, int), sample((), np.float32), sample((2, 0), order="F", device="cpu")]
 
 
-def _uniform(name: str, value: int, shape: Any, dtype: Any, order: Any, device: Any) -> Any:
+def _uniform(name: str, value: int, shape: Any, dtype: Any, order: Any, device: Any) -> Array:
     check_device(name, device)
     return made(np.full(shape, value, dtype_of(float if dtype is None else dtype), order))
 
@@ -98,7 +103,7 @@ def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
 
 
 @derived(numpy=np.ones, makes=True, nondiff=True, samples=_shapes)
-def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Any:
+def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Array:
     """Ones, as a tensor; the arguments are those of `zeros`.
 
     >>> import tapenet as tn
@@ -156,7 +161,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, de
     nondiff=True,
     samples=lambda r: [sample(2), sample(2, 3, 1, np.float32), sample(3, M=2, k=-1, dtype=int, order="F")],
 )
-def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = "C", *, device: Any = None) -> Any:
+def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = "C", *, device: Any = None) -> Array:
     """Ones on a diagonal, zeros beside it, as a tensor.
 
     Args:
@@ -177,7 +182,7 @@ def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = "C",
 
 
 @derived(numpy=np.identity, makes=True, nondiff=True, samples=lambda r: [sample(2), sample(0), sample(3, np.float32)])
-def identity(n: Any, dtype: Any = None) -> Any:
+def identity(n: int, dtype: DTypeLike | None = None) -> Array:
     """The identity matrix of `n` rows, as a tensor.
 
     >>> import tapenet as tn
@@ -194,7 +199,7 @@ def identity(n: Any, dtype: Any = None) -> Any:
     nondiff=True,
     samples=lambda r: [sample(2), sample(2, 3, 1, bool), sample(3, M=2, k=-1, dtype=np.float32)],
 )
-def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float) -> Any:
+def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = float) -> Array:
     """Ones on a diagonal and below it, zeros above, as a tensor; the arguments are those of `eye`.
 
     >>> import tapenet as tn
@@ -214,7 +219,7 @@ def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float) -> Any:
         sample(lambda i, power: i**power, (3,), dtype=int, power=2),
     ],
 )
-def fromfunction(function: Any, shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
+def fromfunction(function: Any, shape: Shape, *, dtype: DTypeLike = float, **kwargs: Any) -> Array:
     """What a function makes of the indices of an array, which it is given as tensors, one for each axis. It may use tensors of
     its own, whose gradients are its.
 

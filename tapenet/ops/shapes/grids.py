@@ -12,6 +12,7 @@ from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.joining import at_least, at_least_3d
 from tapenet.ops.shapes.reshaping import broadcast_to, reshape, whole
+from tapenet.typing import Array, Shape
 
 
 def _one_or_all(found: list[Any]) -> Any:
@@ -23,7 +24,7 @@ def _one_or_all(found: list[Any]) -> Any:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=())), sample(r.normal(size=()), r.normal(size=(1, 2)), r.normal(size=0))],
 )
-def atleast_1d(*arys: Any) -> Any:
+def atleast_1d(*arys: Any) -> Array:
     """An array with one axis or more: a number becomes an array of length one. Of several arrays a tuple.
 
     >>> import tapenet as tn
@@ -38,7 +39,7 @@ def atleast_1d(*arys: Any) -> Any:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=2)), sample(r.normal(size=()), r.normal(size=(1, 2, 1)))],
 )
-def atleast_2d(*arys: Any) -> Any:
+def atleast_2d(*arys: Any) -> Array:
     """An array with two axes or more: a vector becomes a row. Of several arrays a tuple.
 
     >>> import tapenet as tn
@@ -56,7 +57,7 @@ def atleast_2d(*arys: Any) -> Any:
         sample(r.normal(size=()), r.normal(size=(2, 1)), r.normal(size=(1, 2, 1, 1))),
     ],
 )
-def atleast_3d(*arys: Any) -> Any:
+def atleast_3d(*arys: Any) -> Array:
     """An array with three axes or more: a vector of n becomes (1, n, 1), a matrix (m, n, 1). Of several arrays a tuple.
 
     >>> import tapenet as tn
@@ -76,7 +77,7 @@ def atleast_3d(*arys: Any) -> Any:
         sample(r.normal(size=2)),
     ],
 )
-def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
+def broadcast_arrays(*args: Any) -> tuple[Array, ...]:
     """Arrays repeated, without a copy, to the one shape they broadcast to.
 
     Raises:
@@ -91,12 +92,12 @@ def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
     return tuple(a if a.shape == shape else broadcast_to(a, shape) for a in arrays)
 
 
-def _one_axis(x: Any, ndim: int, axis: int) -> Any:
+def _one_axis(x: Array, ndim: int, axis: int) -> Array:
     """A vector along one of `ndim` axes."""
     return reshape(x, (*(1,) * axis, -1, *(1,) * (ndim - 1 - axis)))
 
 
-def _spread_x(g: Any, x_shape: Any, axis: int) -> Any:
+def _spread_x(g: Array, x_shape: Shape, axis: int) -> Array:
     return np.reshape(np.sum(g, tuple(i for i in range(g.ndim) if i != axis)), whole(x_shape))
 
 
@@ -111,7 +112,7 @@ def _spread_x(g: Any, x_shape: Any, axis: int) -> Any:
         sample(r.normal(size=0), (2, 0), 1),
     ],
 )
-def spread(x: Any, shape: tuple[int, ...], axis: int) -> Any:
+def spread(x: Array, shape: tuple[int, ...], axis: int) -> Array:
     """A vector along one axis of an array of the shape `shape`: a coordinate of `meshgrid`.
 
     >>> import tapenet as tn
@@ -138,7 +139,7 @@ def spread(x: Any, shape: tuple[int, ...], axis: int) -> Any:
         sample(r.normal(size=2), r.normal(size=0)),
     ],
 )
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Array, ...]:
     """Coordinates of the points of a grid, from the coordinates along each axis.
 
     Args:
@@ -183,7 +184,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         sample(r.normal(size=2)),
     ],
 )
-def ix_(*args: Any) -> tuple[Any, ...]:
+def ix_(*args: Any) -> tuple[Array, ...]:
     """Vectors of indices as an open grid: `a[ix_([0, 2], [1, 3])]` is what rows 0 and 2 have in columns 1 and 3. Truth
     values count as the places where they are true.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from tapenet.ops.shapes.concatenation import concatenate
 from tapenet.ops.shapes.reshaping import along_axis
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
 Pairs = tuple[tuple[int, int], ...]
 
 
@@ -23,7 +26,7 @@ def _inside(shape: Sequence[int], pad_width: Pairs) -> tuple[slice, ...]:
     return tuple(slice(b, b + n) for n, (b, _) in zip(shape, pad_width, strict=True))
 
 
-def _surrounded(array: Any, pad_width: Pairs) -> Any:
+def _surrounded(array: Array, pad_width: Pairs) -> Array:
     """An array inside a border that is yet to be written. It has the array's order of memory: np.pad makes the last axis
     innermost."""
     made = np.empty_like(array, shape=[b + n + a for n, (b, a) in zip(array.shape, pad_width, strict=True)])
@@ -45,7 +48,7 @@ def _surrounded(array: Any, pad_width: Pairs) -> Any:
         sample(r.normal(size=()), ()),
     ],
 )
-def pad_constant(array: Any, pad_width: Pairs, value: Any = 0) -> Any:
+def pad_constant(array: Array, pad_width: Pairs, value: Array | float = 0) -> Array:
     """The array with a border of one number: what `pad` is made of.
 
     Args:
@@ -75,7 +78,7 @@ def _brief(pairs: Pairs) -> str:
 # -- one pair per axis -------------------------------------------------------------------------------------------
 
 
-def _pairs(value: Any, ndim: int) -> Any:
+def _pairs(value: Array, ndim: int) -> Array:
     """An option given once, once per side, or once per side of each axis, as an array of shape (ndim, 2)."""
     value = array_like(value)
     if value.shape and np.size(value) == 2 and value.shape != (2, 1):
@@ -85,7 +88,7 @@ def _pairs(value: Any, ndim: int) -> Any:
     return np.broadcast_to(value, (ndim, 2))
 
 
-def _counts(value: Any, ndim: int, name: str) -> Pairs:
+def _counts(value: Array, ndim: int, name: str) -> Pairs:
     """Such an option whose values are counts."""
     given = np.asarray(value)
     if given.size and given.min() < 0:
@@ -120,17 +123,17 @@ def _is_pair(widths: Any) -> bool:
 # -- the modes, along one axis -----------------------------------------------------------------------------------
 
 
-def _joined(a: Any, axis: int, widths: tuple[int, int], before: Any, after: Any) -> Any:
+def _joined(a: Any, axis: int, widths: tuple[int, int], before: Any, after: Any) -> Array:
     """An array between two borders, each of which is repeated along the axis where its length is 1."""
 
-    def filled(border: Any, width: int) -> list[Any]:
+    def filled(border: Any, width: int) -> list[Array]:
         shape = (*a.shape[:axis], width, *a.shape[axis + 1 :])
         return [np.broadcast_to(np.astype(border, a.dtype, copy=False), shape)] if width else []
 
     return concatenate([*filled(before, widths[0]), a, *filled(after, widths[1])], axis)
 
 
-def _ends(a: Any, axis: int) -> tuple[Any, Any]:
+def _ends(a: Array, axis: int) -> tuple[Array, Array]:
     """The first and the last part along an axis, of length 1."""
     n = a.shape[axis]
     return a[along_axis(axis, slice(0, 1))], a[along_axis(axis, slice(n - 1, n))]
@@ -153,13 +156,13 @@ def _sources(n: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
     return places[:before], places[len(places) - after :]
 
 
-def _copied(a: Any, axis: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
+def _copied(a: Array, axis: int, widths: tuple[int, int], mode: str) -> tuple[Array, Array]:
     """Borders that repeat elements."""
     before, after = _sources(a.shape[axis], widths, mode)
     return a[along_axis(axis, before)], a[along_axis(axis, after)]
 
 
-def _fold(a: Any, pad_width: Pairs, mode: str, first: int) -> Any:
+def _fold(a: Array, pad_width: Pairs, mode: str, first: int) -> Array:
     """The sums, by where each came from, of what is padded along the axes from `first` on."""
     lead, lengths = (slice(None),) * first, [n - b - e for n, (b, e) in zip(a.shape, pad_width, strict=True)]
     inside = _inside(lengths, pad_width)
@@ -188,14 +191,14 @@ def _without(pad_width: Pairs, axis: int) -> Pairs:
     return ((0, 0),) * (axis + 1) + pad_width[axis + 1 :]
 
 
-def _pad_copies_lowered(array: Any, pad_width: Pairs, mode: str) -> Any:
+def _pad_copies_lowered(array: Array, pad_width: Pairs, mode: str) -> Array:
     for axis, pair in enumerate(pad_width):
         if any(pair):
             array = _joined(array, axis, pair, *_copied(array, axis, pair, mode))
     return array
 
 
-def _fold_copies_lowered(a: Any, pad_width: Pairs, mode: str) -> Any:
+def _fold_copies_lowered(a: Array, pad_width: Pairs, mode: str) -> Array:
     for axis, (before, after) in enumerate(pad_width):
         n = a.shape[axis] - before - after
         if before or after:
@@ -223,7 +226,7 @@ def _pad_copies_array(g: Array, pad_width: Any, mode: str) -> Array:
         sample(r.normal(size=(2, 3)), ((2, 1), (0, 3)), "edge"),
     ],
 )
-def pad_copies(array: Any, pad_width: Pairs, mode: str) -> Any:
+def pad_copies(array: Array, pad_width: Pairs, mode: str) -> Array:
     """The array with a border of its own elements: what `pad` is made of, where the mode says so.
 
     Args:
@@ -259,7 +262,7 @@ def pad_copies(array: Any, pad_width: Pairs, mode: str) -> Any:
         sample(r.normal(size=(5, 6)), ((2, 1), (0, 3)), "edge"),
     ],
 )
-def fold_copies(a: Array, pad_width: Any, mode: Any) -> Array:
+def fold_copies(a: Array, pad_width: Any, mode: str) -> Array:
     """The sums of what `pad_copies` made of each element: its gradient. The arguments are those of `pad_copies`.
 
     >>> import tapenet as tn
@@ -269,7 +272,7 @@ def fold_copies(a: Array, pad_width: Any, mode: Any) -> Array:
     return _fold(a, pad_width, mode, 0)
 
 
-def _odd(a: Any, axis: int, widths: tuple[int, int], mode: str) -> Any:
+def _odd(a: Array, axis: int, widths: tuple[int, int], mode: str) -> Array:
     """Reflected at the edge's value too: 2 · edge − element. What is wider than the array takes several turns."""
     before, after = widths
     period = max(a.shape[axis] - (mode == "reflect"), 1)
@@ -281,10 +284,10 @@ def _odd(a: Any, axis: int, widths: tuple[int, int], mode: str) -> Any:
     return a
 
 
-def _ramp(a: Any, axis: int, widths: tuple[int, int], ends: Any) -> Any:
+def _ramp(a: Array, axis: int, widths: tuple[int, int], ends: Any) -> Array:
     """Straight from an end value to the edge."""
 
-    def side(width: int, end: Any, edge: Any) -> Any:
+    def side(width: int, end: Any, edge: Any) -> Array:
         return np.linspace(end, np.squeeze(edge, axis), width, endpoint=False, dtype=a.dtype, axis=axis)
 
     first, last = _ends(a, axis)
@@ -300,14 +303,14 @@ _STATISTICS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _statistic(a: Any, axis: int, widths: tuple[int, int], mode: str, lengths: tuple[int, int] | None) -> Any:
+def _statistic(a: Array, axis: int, widths: tuple[int, int], mode: str, lengths: tuple[int, int] | None) -> Array:
     """The extreme or average of the elements next to each side."""
     n = a.shape[axis]
     first, last = (n, n) if lengths is None else (min(lengths[0], n), min(lengths[1], n))
     if mode in ("maximum", "minimum") and not (first and last):
         raise ValueError("pad: stat_length of 0 leaves no element to take the extreme of")
 
-    def side(chunk: Any) -> Any:
+    def side(chunk: Array) -> Array:
         found = _STATISTICS[mode](chunk, axis=axis, keepdims=True)
         return np.rint(found) if a.dtype.kind in "iu" else found
 
@@ -316,7 +319,7 @@ def _statistic(a: Any, axis: int, widths: tuple[int, int], mode: str, lengths: t
     return _joined(a, axis, widths, left, right)
 
 
-def _by_function(a: Any, widths: Pairs, function: Callable[..., Any], options: dict[str, Any]) -> Any:
+def _by_function(a: Array, widths: Pairs, function: Callable[..., Any], options: dict[str, Any]) -> Array:
     """Borders that a function writes into each vector along each axis."""
     a = pad_constant(a, widths)
     for axis, pair in enumerate(widths):
@@ -370,7 +373,7 @@ _OPTIONS = {
         sample(r.normal(size=()), 2, "edge"),
     ],
 )
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Any:
+def pad(array: ArrayLike, pad_width: Any, mode: str = "constant", **options: Any) -> Array:
     """An array with a border, along one axis after the other.
 
     Args:
@@ -434,7 +437,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> A
     return a
 
 
-def _constant(a: Any, widths: Pairs, values: Any) -> Any:
+def _constant(a: Array, widths: Pairs, values: Array) -> Array:
     if isinstance(values, (int, float, complex)):
         return pad_constant(a, widths, values)
     pairs = _pairs(values, a.ndim)
@@ -446,7 +449,7 @@ def _constant(a: Any, widths: Pairs, values: Any) -> Any:
     return a
 
 
-def _padded(a: Any, axis: int, pair: tuple[int, int], mode: str, options: dict[str, Any]) -> Any:
+def _padded(a: Array, axis: int, pair: tuple[int, int], mode: str, options: dict[str, Any]) -> Array:
     """One axis padded, in a mode that neither is constant nor copies."""
     if mode == "linear_ramp":
         return _ramp(a, axis, pair, _pairs(options.get("end_values", 0), a.ndim)[axis])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -16,7 +16,10 @@ from tapenet.ops.registry import sample
 from tapenet.ops.shapes.creation import check_device
 from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.program.low import dtype_of
-from tapenet.typing import Array
+from tapenet.typing import Array, DType, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike, DTypeLike
 
 #: Types of numbers that leave the dtype to the arrays.
 _PLAIN = (bool, int, float, complex)
@@ -45,7 +48,7 @@ def float_dtype(*values: Any) -> Any:
         sample(np.array(2.0), 1, 1, None),
     ],
 )
-def stepped(start: Any, stop: Any, step: Any, dtype: Any) -> Any:
+def stepped(start: Any, stop: Any, step: Any, dtype: Any) -> Array:
     """The numbers from `start` on at steps of `step` before `stop`, which `arange` returns.
 
     >>> import tapenet as tn
@@ -74,7 +77,7 @@ def stepped(start: Any, stop: Any, step: Any, dtype: Any) -> Any:
         sample(np.array(0.3), 9.0, 1.6, np.int64),
     ],
 )
-def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None) -> Any:
+def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None) -> Array:
     """The numbers start, start + step, start + 2 step ... before `stop`, as a tensor.
 
     How many there are is a step of the arguments, without a derivative: those of the elements are 1 by `start` and 0, 1, 2
@@ -114,7 +117,7 @@ def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None
 # -- a given number of steps -------------------------------------------------------------------------------------
 
 
-def _weights(g: Any, num: int, endpoint: bool, axis: int) -> Any:
+def _weights(g: Array, num: int, endpoint: bool, axis: int) -> Array:
     """How far each place is on the way from start to stop, from 0 to 1, along an axis of g."""
     axis = normalize_axis_index(axis, g.ndim)
     steps = max(num - 1 if endpoint else num, 1)
@@ -140,7 +143,7 @@ def _weights(g: Any, num: int, endpoint: bool, axis: int) -> Any:
         sample(r.normal(size=2), 9.5, 4, True, np.int64, 0),
     ],
 )
-def spaced(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: int) -> Any:
+def spaced(start: Array, stop: Array, num: int, endpoint: bool, dtype: DType, axis: int) -> Array:
     """`num` numbers at equal steps from `start` to `stop`, which `linspace` returns.
 
     >>> import tapenet as tn
@@ -166,7 +169,13 @@ def spaced(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: in
     ],
 )
 def linspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0
+    start: ArrayLike,
+    stop: ArrayLike,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
 ) -> Any:
     """`num` numbers at equal steps from `start` to `stop`.
 
@@ -203,7 +212,7 @@ def linspace(
     return made, (stop - start) / steps
 
 
-def _with_axes(value: Any, ndim: int) -> Any:
+def _with_axes(value: Any, ndim: int) -> Array:
     """An array with axes of length one in front; a number, which is weak, as it is."""
     if type(value) in _PLAIN:
         return value
@@ -225,7 +234,7 @@ def _with_axes(value: Any, ndim: int) -> Any:
 )
 def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
-) -> Any:
+) -> Array:
     """`num` numbers at equal ratios from `base` to the power of `start` to `base` to the power of `stop`.
 
     Args:
@@ -255,15 +264,15 @@ def logspace(
 
 
 def _geometric_start(
-    g: Any, out: Any, start: Any, start_shape: Any, num: int, endpoint: bool, dtype: Any, axis: int
-) -> Any:
+    g: Array, out: Array, start: Array, start_shape: Shape, num: int, endpoint: bool, dtype: DType, axis: int
+) -> Array:
     part = np.sum(safe_mul(g, out) * (1 - _weights(g, num, endpoint, axis)), axis)
     return unbroadcast(part / start, start_shape)
 
 
 def _geometric_stop(
-    g: Any, out: Any, stop: Any, stop_shape: Any, num: int, endpoint: bool, dtype: Any, axis: int
-) -> Any:
+    g: Array, out: Array, stop: Array, stop_shape: Shape, num: int, endpoint: bool, dtype: DType, axis: int
+) -> Array:
     part = np.sum(safe_mul(g, out) * _weights(g, num, endpoint, axis), axis)
     return unbroadcast(part / stop, stop_shape)
 
@@ -282,7 +291,7 @@ def _geometric_stop(
     ],
     hint=lambda start, stop, *_: "From one sign to the other, or to 0, there is no ratio; use linspace",
 )
-def geometric(start: Array, stop: Array, num: Any, endpoint: Any, dtype: Any, axis: int) -> Array:
+def geometric(start: Array, stop: Array, num: int, endpoint: bool, dtype: DType, axis: int) -> Array:
     """`num` numbers at equal ratios from `start` to `stop`, which `geomspace` returns.
 
     >>> import tapenet as tn
@@ -305,7 +314,14 @@ def geometric(start: Array, stop: Array, num: Any, endpoint: Any, dtype: Any, ax
         sample(r.uniform(1, 2, size=()), r.uniform(1, 2, size=()), 0),
     ],
 )
-def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+def geomspace(
+    start: ArrayLike,
+    stop: ArrayLike,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> Array:
     """`num` numbers at equal ratios from `start` to `stop`.
 
     Args:
@@ -343,7 +359,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
         sample(3, np.array(0.0)),
     ]
 )
-def kaiser(M: int, beta: Any) -> Any:
+def kaiser(M: int, beta: Any) -> Array:
     """The Kaiser window of `M` points, I₀(beta √(1 − t²)) / I₀(beta) for t evenly spaced from −1 to 1, in the dtype of
     `beta`. (`np.kaiser` looks at no argument of its own for a tensor, so that it knows plain values only.)
 

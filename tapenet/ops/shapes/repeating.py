@@ -13,7 +13,7 @@ from tapenet.ops.indexing.selecting import taken
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import whole
-from tapenet.typing import Array
+from tapenet.typing import Array, Shape
 
 
 def _lengths(shape: tuple[int, ...], reps: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -23,7 +23,7 @@ def _lengths(shape: tuple[int, ...], reps: Any) -> tuple[tuple[int, ...], tuple[
     return (1,) * (ndim - len(counts)) + counts, (1,) * (ndim - len(shape)) + shape
 
 
-def _tile_a(g: Any, A_shape: Any, reps: Any) -> Any:
+def _tile_a(g: Array, A_shape: Shape, reps: Any) -> Array:
     A_shape = whole(A_shape)
     counts, lengths = _lengths(A_shape, reps)
     # Each axis is cut in two, of which the first counts the repetitions.
@@ -76,7 +76,7 @@ def _each_repeated(shape: tuple[int, ...], repeats: Any, axis: int | None) -> tu
 _FEW = 32
 
 
-def _repeat_a(g: Any, a_shape: Any, repeats: Any, axis: int | None) -> Any:
+def _repeat_a(g: Array, a_shape: Shape, repeats: Any, axis: int | None) -> Array:
     shape, along, count = _each_repeated(whole(a_shape), repeats, axis)
     if count is None:
         return taken(g, a_shape, repeat(np.arange(shape[along]), repeats), axis)

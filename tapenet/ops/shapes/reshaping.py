@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
-from tapenet.ops.registry import answer, sample
+from tapenet.ops.registry import Sample, answer, sample
 from tapenet.program.low import dtype_of, meet
-from tapenet.typing import Array, Axis
+from tapenet.typing import Array, Axis, DType, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
 def axis_words(axis: Any) -> str:
@@ -59,13 +62,13 @@ def copy(a: Array, order: Literal["K", "A", "C", "F"] = "K") -> Array:
     return np.copy(a, order)
 
 
-def _astype_unless_same(a: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
+def _astype_unless_same(a: Array, dtype: DType, *, copy: bool = True, device: object = None) -> Array:
     if device not in (None, "cpu"):
         raise ValueError(f"astype: device={device!r} is not there; NumPy's only one is 'cpu'")
     return a if not copy and a.dtype == np.dtype(dtype) else astype(a, dtype)
 
 
-def _astype_a(g: Any, a_dtype: np.dtype[Any]) -> Any:
+def _astype_a(g: Array, a_dtype: DType) -> Array:
     if g.dtype.kind == "c" and a_dtype.kind != "c":
         g = np.real(g)  # a real number moves along the real axis alone
     return g.astype(a_dtype)
@@ -95,7 +98,7 @@ def astype(a: Any, dtype: Any) -> Any:
     return made
 
 
-def _like_samples(r: np.random.Generator) -> list[Any]:
+def _like_samples(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 3)), np.int64),
@@ -111,7 +114,7 @@ def _like_samples(r: np.random.Generator) -> list[Any]:
     formula="0 in the shape of a",
     samples=_like_samples,
 )
-def zeros_like(a: Array, dtype: Any = None, *, shape: int | Sequence[int] | None = None) -> Array:
+def zeros_like(a: Array, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None) -> Array:
     """Zeros of the shape and dtype of `a`, or of those given.
 
     >>> import tapenet as tn
@@ -138,7 +141,7 @@ def ones_like(a: Array, dtype: Any = None, *, shape: int | Sequence[int] | None 
     return np.ones_like(a, dtype=dtype, shape=shape)
 
 
-def _reshape_copying(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
+def _reshape_copying(a: Array, shape: Shape, order: str = "C", *, copy: bool | None = None) -> Array:
     made = reshape(a, shape, order)
     if copy:
         return np.copy(made)
@@ -149,12 +152,12 @@ def _reshape_copying(a: Any, shape: Any, order: str = "C", *, copy: bool | None 
     return made
 
 
-def _raw(a: Any) -> Any:
+def _raw(a: Array) -> Array:
     """The array of a tensor, or what is an array itself."""
     return a if isinstance(a, np.ndarray) else a.data
 
 
-def _same_memory(a: Any, b: Any) -> bool:
+def _same_memory(a: Array, b: Array) -> bool:
     return not a.size or np.may_share_memory(_raw(a), _raw(b))
 
 
@@ -216,7 +219,7 @@ def reshape(a: Any, shape: Any, order: str = "C") -> Any:
         sample(r.normal(size=(3, 0)), order="F"),
     ],
 )
-def ravel(a: Any, order: str = "C") -> Any:
+def ravel(a: ArrayLike, order: str = "C") -> Array:
     """All elements in one axis.
 
     Args:
@@ -317,7 +320,7 @@ def swapaxes(a: Array, axis1: Any, axis2: Any) -> Array:
         sample(r.normal(size=(2, 3, 4)), (0, 1), (2, 0)),
     ],
 )
-def moveaxis(a: Array, source: Any, destination: Any) -> Array:
+def moveaxis(a: Array, source: Array, destination: Any) -> Array:
     """Axes moved to other positions, the rest in order.
 
     >>> import numpy as np, tapenet as tn
@@ -382,14 +385,14 @@ def broadcast_to(array: Array, shape: int | Sequence[int]) -> Array:
     return np.broadcast_to(array, shape)
 
 
-def floats(x: Any) -> Any:
+def floats(x: Array) -> Array:
     """`x` itself if it holds floats, else as float64."""
     if not hasattr(x, "dtype"):
         x = np.asarray(x)
     return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 
-def whole(shape: Any) -> tuple[int, ...]:
+def whole(shape: Shape) -> tuple[int, ...]:
     """The shape of an array that was given as a list of its parts, from the shapes of these; that of any other as it is.
 
     >>> whole((2, 3)), whole(((3,), (3,)))
@@ -398,7 +401,7 @@ def whole(shape: Any) -> tuple[int, ...]:
     return shape if not shape or isinstance(shape[0], int) else (len(shape), *whole(shape[0]))
 
 
-def along_axis(axis: int, place: Any) -> tuple[Any, ...]:
+def along_axis(axis: int, place: Any) -> tuple[Array, ...]:
     """The index of `place`, a slice or indices, along an axis that is counted from the front.
 
     >>> np.arange(6).reshape(2, 3)[along_axis(1, slice(0, 2))].shape

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like
+from tapenet.typing import Array
 
 
 class Joiner:
@@ -19,7 +20,7 @@ class Joiner:
         self._numpy = numpy
         self.__doc__ = doc
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Array) -> Any:
         parts: list[Any] = list(key) if isinstance(key, tuple) else [key]
         values: list[Any] = []
         total = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import along_axis
+from tapenet.typing import Array, Axis, Shape
 
 
 def _axes(ndim: int, window_shape: Any, axis: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -19,7 +21,7 @@ def _axes(ndim: int, window_shape: Any, axis: Any) -> tuple[tuple[int, ...], tup
     return lengths, axes
 
 
-def _fold_lowered(a: Any, axis: tuple[int, ...]) -> Any:
+def _fold_lowered(a: Array, axis: tuple[int, ...]) -> Array:
     for i in reversed(axis):
         count, length = a.shape[i], a.shape[-1]
         shape = (*a.shape[:i], count + length - 1, *a.shape[i + 1 : -1])
@@ -29,7 +31,7 @@ def _fold_lowered(a: Any, axis: tuple[int, ...]) -> Any:
     return a
 
 
-def _view_x(g: Any, x_shape: Any, window_shape: Any, axis: Any) -> Any:
+def _view_x(g: Array, x_shape: Shape, window_shape: Shape, axis: int) -> Array:
     return fold_windows(g, _axes(len(x_shape), window_shape, axis)[1])
 
 
@@ -52,7 +54,7 @@ def _view_x(g: Any, x_shape: Any, window_shape: Any, axis: Any) -> Any:
         f"x has shape {np.shape(x)}: windows are as long or shorter, one length per axis"
     ),
 )
-def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Any:
+def sliding_window_view(x: Array, window_shape: int | Sequence[int], axis: Axis = None) -> Array:
     """All windows of a shape that fit into an array, as a view; `np.lib.stride_tricks.sliding_window_view`.
 
     Args:
@@ -88,7 +90,7 @@ def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Any:
         sample(r.normal(size=(2, 2, 2)), (0, 0)),
     ],
 )
-def fold_windows(a: Any, axis: tuple[int, ...]) -> Any:
+def fold_windows(a: Array, axis: tuple[int, ...]) -> Array:
     """The sum of overlapping windows, each where it was taken from: the gradient of `sliding_window_view`.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def row(p: ArrayLike) -> Array:
     return p if p.shape else np.reshape(p, (1,))
 
 
-def _fitted(p: Any, n: int) -> Any:
+def _fitted(p: Array, n: int) -> Array:
     """The last `n` coefficients, with zeros in front where there are fewer."""
     have = p.shape[0]
     if have > n:
@@ -86,7 +87,7 @@ def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
     return a1 - a2
 
 
-def _polymul_rule(g: Any, other: Any, shape: tuple[int, ...]) -> Any:
+def _polymul_rule(g: Array, other: Array, shape: tuple[int, ...]) -> Array:
     # Zeros in front were left out of the result.
     return convolve_rule(_fitted(g, math.prod(shape) + np.size(other) - 1), other, shape, "full")
 
@@ -116,7 +117,7 @@ def polymul(a1: Array, a2: Array) -> Array:
     return np.polymul(a1, a2)
 
 
-def _polydiv_rule(g: Any, wanted: Any, out: Any, u: Any, v: Any) -> dict[str, Any]:
+def _polydiv_rule(g: Array, wanted: Collection[str], out: Array, u: Array, v: Array) -> dict[str, Array]:
     # u = q v + r. Its upper coefficients give q, by back substitution; the lower ones, less those of q v, are r. The
     # gradient by the upper ones is then a substitution in the other direction, which is a division too.
     count, row = np.size(u), np.reshape(v, (-1,))
@@ -151,7 +152,7 @@ def _polydiv_rule(g: Any, wanted: Any, out: Any, u: Any, v: Any) -> dict[str, An
     ],
     hint=lambda u, v: f"u and v must be numbers or have one axis, not {np.shape(u)} and {np.shape(v)}",
 )
-def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
+def polydiv(u: Array, v: Array) -> tuple[Array, Array]:
     """Division with remainder.
 
     The remainder has no zeros in front, as NumPy does it: the values decide how long it is.

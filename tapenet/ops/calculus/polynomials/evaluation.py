@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,9 +11,13 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array, DType, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
-def _falling(n: int, dtype: Any) -> Any:
+def _falling(n: int, dtype: DType) -> Array:
     """n, n - 1, ..., 1 in a dtype that does not widen coefficients of the given one."""
     found: Any = np.arange(n, 0, -1)
     return found.astype(dtype) if np.dtype(dtype).kind in "fc" else found
@@ -22,7 +26,7 @@ def _falling(n: int, dtype: Any) -> Any:
 # -- derivatives and integrals -----------------------------------------------------------------------------------
 
 
-def _check_coefficients(name: str, p: Any) -> None:
+def _check_coefficients(name: str, p: Array) -> None:
     if len(p.shape) != 1:
         raise (ValueError if p.shape else TypeError)(f"{name}: p must have one axis, not shape {p.shape}")
 
@@ -36,7 +40,7 @@ def _check_coefficients(name: str, p: Any) -> None:
         sample(r.normal(size=2), 0),
     ],
 )
-def polyder(p: Any, m: int = 1) -> Any:
+def polyder(p: ArrayLike, m: int = 1) -> Array:
     """The coefficients of the m-th derivative of a polynomial.
 
     Args:
@@ -73,7 +77,7 @@ def _divisors(n: int, m: int, dtype: Any) -> tuple[Any, Any]:
     return by_p.astype(dtype), by_k.astype(dtype)
 
 
-def _integrated_k(g: Any, p_shape: Any, k_shape: Any, m: int) -> Any:
+def _integrated_k(g: Array, p_shape: Shape, k_shape: Shape, m: int) -> Any:
     _, by_k = _divisors(p_shape[0], m, g.dtype)
     found = g[p_shape[0] :] / by_k
     if k_shape[0] == 1:
@@ -156,14 +160,14 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 # -- values ------------------------------------------------------------------------------------------------------
 
 
-def _horner(p: Any, x: Any) -> Any:
+def _horner(p: Any, x: Any) -> Array:
     found = np.zeros_like(x)
     for c in p:
         found = found * x + c
     return found
 
 
-def _horner_p(g: Any, p_shape: tuple[int, ...], x: Any) -> Any:
+def _horner_p(g: Array, p_shape: tuple[int, ...], x: Array) -> Array:
     found = []
     for _ in range(p_shape[0]):
         found.append(np.sum(g))
@@ -204,7 +208,7 @@ horner: Op = op(
         sample(r.normal(size=(2, 3)), r.normal(size=3)),
     ],
 )
-def polyval(p: Any, x: Any) -> Any:
+def polyval(p: ArrayLike, x: ArrayLike) -> Array:
     """The values of a polynomial, by Horner's rule.
 
     Args:
@@ -230,7 +234,7 @@ def polyval(p: Any, x: Any) -> Any:
 # -- powers ------------------------------------------------------------------------------------------------------
 
 
-def _powers_x(g: Any, x: Any, n: int, increasing: bool) -> Any:
+def _powers_x(g: Array, x: Array, n: int, increasing: bool) -> Array:
     exponents = _falling(max(n - 1, 0), x.dtype)
     slopes = powers(x, len(exponents), increasing)
     slopes = slopes * (np.flip(exponents) if increasing else exponents)
@@ -249,7 +253,7 @@ def _powers_x(g: Any, x: Any, n: int, increasing: bool) -> Any:
         sample(r.normal(size=2), 0),
     ],
 )
-def powers(x: Any, n: int, increasing: bool = False) -> Any:
+def powers(x: Array, n: int, increasing: bool = False) -> Array:
     """The powers n - 1 to 0 of each element of `x`, along a new last axis.
 
     Args:

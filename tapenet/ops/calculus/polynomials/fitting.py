@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import operator
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.ops.calculus.polynomials.evaluation import powers
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 @derived(
@@ -23,7 +27,7 @@ from tapenet.ops.registry import sample
         sample(np.array([0.0, 1.5])),
     ],
 )
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Array:
     """The Vandermonde matrix: the powers of each element in a row.
 
     Args:
@@ -51,12 +55,12 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     return powers(x, n, bool(increasing))
 
 
-def _floats(a: Any) -> Any:
+def _floats(a: Any) -> Array:
     a = array_like(a)
     return a if a.dtype.kind in "fc" else a + 0.0
 
 
-def _precise(a: Any) -> Any:
+def _precise(a: Array) -> Array:
     """An array in double precision at least."""
     return a if a is None or a.dtype.char in "dDgG" else a.astype(np.result_type(a.dtype, np.float64))
 

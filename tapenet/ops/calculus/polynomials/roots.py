@@ -13,7 +13,7 @@ from tapenet.ops.registry import sample
 from tapenet.typing import Array
 
 
-def _roots_p(g: Any, out: Any, p: Any) -> Any:
+def _roots_p(g: Array, out: Array, p: Array) -> Array:
     # Along p(r) = 0 a change dp of the coefficients moves r by -dp(r) / p'(r).
     row = np.reshape(p, (-1,))
     n = row.shape[0]
@@ -34,7 +34,7 @@ def _roots_p(g: Any, out: Any, p: Any) -> Any:
     ],
     hint=lambda p: f"p must have one axis, not shape {np.shape(p)}",
 )
-def roots(p: Any) -> Any:
+def roots(p: Array) -> Array:
     """The roots of a polynomial, from the eigenvalues of its companion matrix.
 
     Complex, unless all of them are real. Zeros in front of `p` lower the degree. The gradient by a coefficient is that of
@@ -58,7 +58,7 @@ def roots(p: Any) -> Any:
     return found.astype(np.float32) if getattr(p, "dtype", None) == np.float32 and found.dtype.kind == "f" else found
 
 
-def _poly_rule(g: Any, out: Any, seq_of_zeros: Any) -> Any:
+def _poly_rule(g: Array, out: Array, seq_of_zeros: Any) -> Any:
     if isinstance(seq_of_zeros, (list, tuple)):
         return tuple(_poly_rule(g, out, np.stack(seq_of_zeros)))
     zeros = seq_of_zeros
@@ -79,7 +79,7 @@ def _poly_rule(g: Any, out: Any, seq_of_zeros: Any) -> Any:
     return np.stack(found[::-1])
 
 
-def _characteristic_rule(g: Any, out: Any, a: Any) -> Any:
+def _characteristic_rule(g: Array, out: Array, a: Array) -> Array:
     # The derivative of det(λ - a) is -tr(adj(λ - a) da), where adj(λ - a) is a polynomial in λ with coefficients b,
     # a matrix each: b[0] = 1, b[k] = a b[k-1] + out[k]. Eigenvalues that coincide are no exception.
     n = a.shape[0]
