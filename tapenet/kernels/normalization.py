@@ -1,4 +1,4 @@
-"""Normalisation of rows and of channels, each in few passes over what is in the first level cache."""
+"""Normalisation of channels in few passes, and what it has in common with that of groups."""
 
 from __future__ import annotations
 
@@ -15,31 +15,6 @@ from tapenet.native.kernel import LONG, Array, Index, Kernel, Terms, Value
 
 #: What one element costs, in multiply-adds.
 COST = 20
-
-
-# -- rows: layer normalisation -----------------------------------------------------------------------------------
-
-
-def layer_norm(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
-    """The result, x̂ and 1 / √(variance + eps) of each row of a matrix; weight and bias are vectors along rows, or None."""
-    count, n = rows.shape
-    out, x_hat, scale = like(rows), like(rows), np.empty((count, 1), rows.dtype)
-    run = _layer_norm(rows.dtype.char, n >= LONG, weight is not None, bias is not None)
-    vectors = [_dense(v) for v in (weight, bias) if v is not None]
-    number = np.full(1, eps, rows.dtype)
-    deal(lambda first, last: run(rows, out, x_hat, scale, number, *vectors, first, last, n), count, COST * rows.size)
-    return out, x_hat, scale
-
-
-def layer_norm_grad(g: Any, weight: Any, x_hat: Any, scale: Any) -> tuple[Any, Any, Any]:
-    """The gradients by the rows, weight and bias."""
-    n = g.shape[1]
-    dx = like(g)
-    by_weight, by_bias = np.zeros((2, n), g.dtype)
-    run = _layer_norm_grad(g.dtype.char, n >= LONG, weight is not None)
-    vectors = [] if weight is None else [_dense(weight)]
-    run(g, x_hat, scale, dx, by_weight, by_bias, *vectors, len(g), n)
-    return dx, by_weight, by_bias
 
 
 def _dense(vector: Any) -> Any:
@@ -63,11 +38,6 @@ def _measured(off: Value, square: Value, n: Value) -> tuple[Value, Value]:
     return rest, square / length - rest * rest
 
 
-def _weighted(g: Array, weight: Array | None, j: Value) -> Value:
-    """What comes back to the normalised element j."""
-    return g.load(j) if weight is None else g.load(j) * weight.load(j)
-
-
 def mean_of(k: Kernel, n: Value, term: Any) -> Value:
     """The mean of term(j) for j below n."""
     (total,) = k.sums(1, n, lambda j: [term(j)])
@@ -78,124 +48,6 @@ def usable(mean: Value, first: Value) -> Value:
     """The mean, or where its sum overflowed the first number: numbers as large as that are all equal, or the squares of
     their differences overflow too."""
     return (abs(mean) < math.inf).where(mean, first)
-
-
-@functools.lru_cache(maxsize=16)
-def _layer_norm(char: str, long: bool, weighted: bool, biased: bool) -> Any:
-    k = Kernel("layer_norm", char, long)
-    x, out, x_hat, scale, eps = (k.array(1) for _ in range(5))
-    weight = k.array(1) if weighted else None
-    bias = k.array(1) if biased else None
-    begin, end, n = k.integer(), k.integer(), k.integer()
-    for i in k.turns(end, begin):
-        row, own, to = (a.moved(i * n) for a in (x, x_hat, out))
-        mean = usable(mean_of(k, n, row.load), row.load(0))
-        off, square = k.sums(2, n, deviations(row, mean))
-        rest, var = _measured(off, square, n)
-        factor = 1.0 / (var + eps.load(0)).intrinsic("sqrt")
-        scale.store(factor, i)
-        for j in k.turns(n):
-            value = (row.load(j) - mean - rest) * factor
-            own.store(value, j)
-            if weight is not None:
-                value = value * weight.load(j)
-            if bias is not None:
-                value = value + bias.load(j)
-            to.store(value, j)
-    return k.compile()
-
-
-@functools.lru_cache(maxsize=16)
-def _layer_norm_grad(char: str, long: bool, weighted: bool) -> Any:
-    k = Kernel("layer_norm_grad", char, long)
-    g, x_hat, scale, dx, by_weight, by_bias = (k.array(1) for _ in range(6))
-    weight = k.array(1) if weighted else None
-    count, n = k.integer(), k.integer()
-    for i in k.turns(count):
-        upper, own, to = (a.moved(i * n) for a in (g, x_hat, dx))
-        through = functools.partial(_weighted, upper, weight)
-
-        def look(j: Value, upper: Array = upper, own: Array = own, through: Any = through) -> list[Value]:
-            h, x = through(j), own.load(j)
-            by_weight.store(by_weight.load(j) + upper.load(j) * x, j)
-            by_bias.store(by_bias.load(j) + upper.load(j), j)
-            return [h * x, h]
-
-        along, total = k.sums(2, n, look)
-        length = n.convert("sitofp", along.type)
-        mean_along, mean, factor = along / length, total / length, scale.load(i)
-        for j in k.turns(n):
-            to.store((through(j) - mean - own.load(j) * mean_along) * factor, j)
-    return k.compile()
-
-
-# -- rows: by the root mean square -------------------------------------------------------------------------------
-
-
-def rms_norm(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
-    """The result and 1 / √(mean square + eps) of each row of a matrix."""
-    count, n = rows.shape
-    out, scale = like(rows), np.empty((count, 1), rows.dtype)
-    run = _rms_norm(rows.dtype.char, n >= LONG, weight is not None)
-    vectors = [] if weight is None else [_dense(weight)]
-    number = np.full(1, eps, rows.dtype)
-    deal(lambda first, last: run(rows, out, scale, number, *vectors, first, last, n), count, COST * rows.size)
-    return out, scale
-
-
-def rms_norm_grad(g: Any, rows: Any, weight: Any, scale: Any) -> tuple[Any, Any]:
-    """The gradients by the rows and weight."""
-    n = g.shape[1]
-    dx, by_weight = like(g), np.zeros(n, g.dtype)
-    run = _rms_norm_grad(g.dtype.char, n >= LONG, weight is not None)
-    vectors = [] if weight is None else [_dense(weight)]
-    run(g, rows, scale, dx, by_weight, *vectors, len(g), n)
-    return dx, by_weight
-
-
-@functools.lru_cache(maxsize=16)
-def _rms_norm(char: str, long: bool, weighted: bool) -> Any:
-    k = Kernel("rms_norm", char, long)
-    x, out, scale, eps = (k.array(1) for _ in range(4))
-    weight = k.array(1) if weighted else None
-    begin, end, n = k.integer(), k.integer(), k.integer()
-    for i in k.turns(end, begin):
-        row, to = x.moved(i * n), out.moved(i * n)
-        square = mean_of(k, n, lambda j, row=row: row.load(j) * row.load(j))
-        factor = 1.0 / (square + eps.load(0)).intrinsic("sqrt")
-        scale.store(factor, i)
-        for j in k.turns(n):
-            value = row.load(j) * factor
-            to.store(value if weight is None else value * weight.load(j), j)
-    return k.compile()
-
-
-@functools.lru_cache(maxsize=16)
-def _rms_norm_grad(char: str, long: bool, weighted: bool) -> Any:
-    k = Kernel("rms_norm_grad", char, long)
-    g, rows, scale, dx, by_weight = (k.array(1) for _ in range(5))
-    weight = k.array(1) if weighted else None
-    count, n = k.integer(), k.integer()
-    for i in k.turns(count):
-        upper, row, to = (a.moved(i * n) for a in (g, rows, dx))
-        through = functools.partial(_weighted, upper, weight)
-        factor = scale.load(i)
-
-        def look(
-            j: Value, upper: Array = upper, row: Array = row, through: Any = through, factor: Value = factor
-        ) -> list[Value]:
-            x = row.load(j)
-            by_weight.store(by_weight.load(j) + upper.load(j) * x * factor, j)
-            return [through(j) * x]
-
-        (along,) = k.sums(1, n, look)
-        cubed = along / n.convert("sitofp", along.type) * (factor * factor * factor)
-        for j in k.turns(n):
-            to.store(through(j) * factor - row.load(j) * cubed, j)
-    return k.compile()
-
-
-# -- channels: batch normalisation -------------------------------------------------------------------------------
 
 
 def batch_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any, Any]:

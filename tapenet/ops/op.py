@@ -117,6 +117,8 @@ class Op:
         ]
         if isinstance(self.joint, Derived):
             covered = self.joint.inputs
+        if self.reference is derive:
+            self.reference = self._without_residuals
         #: The inputs with a gradient; all that may be arrays; and the other arguments.
         self.differentiable = tuple(n for n in names if n in self.rules or n in covered)
         self.inputs = tuple(n for n in names if n in self.differentiable or n in self.nondiff)
@@ -218,6 +220,11 @@ class Op:
             **more,
         )
 
+    def _without_residuals(self, *args: Any, **options: Any) -> Any:
+        """What the forward gives, for a reference: a forward in plain NumPy runs on tensors too."""
+        outs = self.forward(*args, **options)[: self.outputs]
+        return outs[0] if self.outputs == 1 else outs
+
     def checked(self) -> Callable[..., Any]:
         """The forward behind its check: to be given all arguments."""
         if self.check is None:
@@ -303,7 +310,8 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
             (default: all, unless the op broadcasts or stands for a NumPy function). Elsewhere a list is one array.
         residuals: names of values that the forward returns after its outputs, for the rules to use. Integer
             and boolean ones count as constants; float ones need `reference`.
-        reference: the same function in plain NumPy without residuals; derivatives of higher order come from it.
+        reference: the same function in plain NumPy without residuals; derivatives of higher order come from it. Where the
+            forward is such a function but for the residuals, `derive`.
         fuse: whether the forward and the rules, on large arrays, run as machine code made from them, each in one pass
             (default: where the rules are derived). Other results differ by rounding.
         check: a function of some of the op's arguments, by name, that raises where they do not fit. It runs before the

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.ops.layers.normalization import common
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close, replays
 
@@ -214,11 +213,8 @@ OVER_IMAGES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("small", [False, True])
 @pytest.mark.parametrize("name", OVER_IMAGES)
-def test_every_memory_order_gives_the_same(name: str, small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if small:  # in blocks of a channel, a sample or a row
-        monkeypatch.setattr(common, "BLOCK", 20)
+def test_every_memory_order_gives_the_same(name: str) -> None:
     f, raw, (w, b) = OVER_IMAGES[name], R.normal(size=(3, 4, 2, 5)), _params(4)
     weights = None
     results: list[list[Any]] = []

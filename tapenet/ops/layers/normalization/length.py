@@ -11,6 +11,7 @@ from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import floats
+from tapenet.typing import Array
 
 
 @derived(
@@ -20,7 +21,7 @@ from tapenet.ops.shapes.reshaping import floats
         sample(r.normal(size=(2, 2, 2)) * 0.1, 2.0, (0, 2), 10.0),
     ]
 )
-def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
+def normalize(x: Array, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Array:
     """x divided by its p-norm along an axis: x / max(‖x‖_p, eps).
 
     Args:
@@ -38,83 +39,57 @@ def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
             [0. , 0. ]])
     """
     x = array_like(x)
-    return x / np.maximum(vector_norm(x, axis=axis, keepdims=True, ord=p), eps)
+    return x / np.maximum(vector_norm(x, axis=axis, keepdims=True, ord=p), eps)  # type: ignore[no-any-return]
 
 
 # -- by the neighbours -------------------------------------------------------------------------------------------
 
 
-def _windows(x: Any, before: int, after: int) -> Any:
+def _windows(x: Array, before: int, after: int) -> Array:
     """The sum over each window of channels, from `before` below to `after` above; those outside count as 0."""
-    padding = [(0, 0), (before, after)] + [(0, 0)] * (len(x.shape) - 2)
-    padded = np.pad(x, padding)
     channels = x.shape[1]
+    padded = np.zeros_like(x, shape=(x.shape[0], before + channels + after, *x.shape[2:]))
+    padded[:, before : before + channels] = x
     total = padded[:, :channels]
     for i in range(1, before + after + 1):
         total = total + padded[:, i : i + channels]
     return total
 
 
-def _add_windows(x: Any, before: int, after: int) -> Any:
-    """The same on an array, without a padded copy."""
-    total = x.copy(order="K")
-    channels = x.shape[1]
-    for shift in range(1, min(before, channels - 1) + 1):
-        total[:, shift:] += x[:, :-shift]
-    for shift in range(1, min(after, channels - 1) + 1):
-        total[:, :-shift] += x[:, shift:]
-    return total
+def _base(x: Array, size: int, alpha: float, k: float) -> Array:
+    return _windows(x * x, size // 2, (size - 1) // 2) * (alpha / size) + k
 
 
-def _response_fits(x: Any, size: int) -> None:
+def _response_x(g: Array, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+    """By hand, since it keeps the memory order of x."""
+    x = floats(x)
+    base = _base(x, size, alpha, k)
+    direct = g * base**-beta
+    # A channel counts in the windows of others: those that see it from above are below it.
+    through = _windows(direct * x / base, (size - 1) // 2, size // 2)
+    return direct - x * through * (2 * alpha * beta / size)
+
+
+def _check_response(x: Array, size: int) -> None:
     if len(x.shape) < 3:
         raise ValueError(f"x has shape {x.shape}; it must be (batch, channels, positions, ...)")
     if size < 1:
         raise ValueError(f"size={size} channels are no window: give 1 or more")
 
 
-def _response(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
-    _response_fits(x, size)
-    x = floats(x)
-    base = _add_windows(x * x, size // 2, (size - 1) // 2)
-    base *= alpha / size
-    base += k
-    power = base**-beta
-    return x * power, base, power
-
-
-def _response_lowered(x: Any, size: int, alpha: float, beta: float, k: float) -> Any:
-    _response_fits(x, size)
-    x = floats(x)
-    base = _windows(x * x, size // 2, (size - 1) // 2) * (alpha / size) + k
-    power = base**-beta
-    return x * power, base, power
-
-
-def _response_reference(x: Any, size: int, alpha: float, beta: float, k: float) -> Any:
-    return _response_lowered(x, size, alpha, beta, k)[0]
-
-
-def _response_x(g: Any, x: Any, base: Any, power: Any, size: int, alpha: float, beta: float) -> Any:
-    x = floats(x)
-    direct = g * power
-    # A channel counts in the windows of others: those that see it from above are below it.
-    sums = _add_windows if type(g) is np.ndarray else _windows
-    through = sums(direct * x / base, (size - 1) // 2, size // 2)
-    return direct - x * through * (2 * alpha * beta / size)
-
-
-local_response_norm = op(
-    _response,
-    name="local_response_norm",
+@op(
+    check=_check_response,
     label="local response norm",
-    residuals=("base", "power"),
-    lower=_response_lowered,
-    reference=_response_reference,
     x=_response_x,
     formula="x · b^(−β), b = k + α/size · Σ x² over neighbours",
     gradients="x: g · b^(−β) − 2αβ/size · x · Σ g · x · b^(−β−1) over neighbours",
-    doc="""Each element divided by a power of the squares around it, over `size` neighbouring channels at the same
+    samples=lambda r: [
+        sample(r.normal(size=(1, 4, 2)), 3, 0.5),
+        sample(r.normal(size=(2, 3, 1, 2)), 2, 0.3, 0.5, 2.0),
+    ],
+)
+def local_response_norm(x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
+    """Each element divided by a power of the squares around it, over `size` neighbouring channels at the same
     position: out = x / (k + alpha / size · Σ x²)^beta. Krizhevsky, Sutskever and Hinton, NeurIPS 2012; there alpha is
     not divided by the size.
 
@@ -134,9 +109,6 @@ local_response_norm = op(
     >>> tn.local_response_norm(tn.tensor([[[1.0], [2.0]]]), 1, alpha=1.0, beta=1.0)
     Tensor([[[0.5],
              [0.4]]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(1, 4, 2)), 3, 0.5),
-        sample(r.normal(size=(2, 3, 1, 2)), 2, 0.3, 0.5, 2.0),
-    ],
-)
+    """
+    x = floats(x)
+    return x * _base(x, size, alpha, k) ** -beta
