@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tapenet import kernels
+from tapenet.ops.derived import is_tensor
 from tapenet.ops.registry import is_own
 
 #: Elements from which a fused kernel is quicker than NumPy's passes.
@@ -105,6 +106,7 @@ class Derived:
         self.op = op
         self.inputs = inputs
         self.only = inputs[0] if len(inputs) == 1 else None
+        self.wanted = frozenset(inputs)
         self.needs = ("g", *(() if self.only else ("wanted",)), *names)
         self.names = tuple(names)
         self.plain: dict[Any, Any] = {}
@@ -116,22 +118,27 @@ class Derived:
         return () if is_own(self.op) else outside(self.op.forward)
 
     def __call__(self, g: Any, *values: Any) -> Any:
-        wanted, values = (frozenset((self.only,)), values) if self.only else (values[0], values[1:])
-        key = key_of((wanted, *(g if type(g) is list or type(g) is tuple else (g,)), *values))
+        wanted = self.wanted
+        if self.only is None:
+            wanted, *values = values  # type: ignore[assignment]
+        several = type(g) is list or type(g) is tuple
+        key = key_of((wanted, *(g if several else (g,)), *values))
         numbers = self.numbers
-        if numbers is None or key is None:
+        if numbers is None:
             key = None
         elif numbers:
             key = (key, *(read() for read in numbers))
-        fast = key is not None and kernels.on() and large((g, *values))
-        cache = self.kernels if fast else self.plain
+        # Kernels are for arrays; while a derivative is recorded all of this are tensors.
+        arrays = type(g) is np.ndarray or (several and not any(map(is_tensor, map(type, g))))
+        cache = self.kernels if arrays and key is not None and kernels.on() else self.plain
         variant = cache.get(key)
         if variant is None:
+            fast = cache is self.kernels and large((g, *values))
             variant = _variants().pull(self.op, self.names, wanted, g, values, fast)
             if key is not None and len(cache) < MOST:
                 cache[key] = variant
         found = variant(g, values)
-        return found[self.only] if self.only else found
+        return found if self.only is None else found[self.only]
 
 
 def outside(function: Any) -> tuple[Callable[[], Any], ...] | None:

@@ -56,6 +56,13 @@ def arrays_of(values: Iterable[Any]) -> list[Any]:
     return found
 
 
+def _positions(values: Sequence[Any]) -> list[int] | None:
+    """Where the arrays and tensors among values are; None if there are sequences."""
+    if any(isinstance(v, (list, tuple)) for v in values):
+        return None
+    return [i for i, v in enumerate(values) if arrays_of([v])]
+
+
 def _nothing(values: Sequence[Any]) -> None:
     """The variant of what cannot be fused."""
 
@@ -70,19 +77,13 @@ def kernel(fused: Fused, values: tuple[Any, ...], options: dict[str, Any]) -> Ca
         run = RowKernel(Rows(program))
     except Exception:  # whatever the formula makes of a symbol: it runs as it is
         return _nothing
-    if op.outputs == 1 or fused.rule:
+    single, simple = op.outputs == 1 or fused.rule, _positions(values)
 
-        def one(values: Sequence[Any]) -> Any:
-            found = run(*arrays_of(values))
-            return None if found is None else found[0]
+    def launched(values: Sequence[Any]) -> Any:
+        found = run(*(arrays_of(values) if simple is None else [values[i] for i in simple]))
+        return found[0] if single else tuple(found)
 
-        return one
-
-    def several(values: Sequence[Any]) -> Any:
-        found = run(*arrays_of(values))
-        return None if found is None else tuple(found)
-
-    return several
+    return launched
 
 
 def formula(op: Op, values: Sequence[Any], options: dict[str, Any]) -> Program:
@@ -150,11 +151,14 @@ def pull(
         (n, isinstance(v, (list, tuple)), len(places[n])) for n, v in zip(names, values, strict=True) if n in wanted
     ]
 
+    simple = None if several else _positions(values)
+
     def pulled(g: Any, values: Sequence[Any]) -> dict[str, Any]:
-        arrays = [*arrays_of(values), *([g[i] for i in used] if several else (g,))]
-        found = None if run is None else run(*arrays)
-        if found is None:
-            found = plain(*arrays)
+        if simple is not None:
+            arrays = [*(values[i] for i in simple), g]
+        else:
+            arrays = [*arrays_of(values), *([g[i] for i in used] if several else (g,))]
+        found = plain(*arrays) if run is None else run(*arrays)
         if len(shapes) == 1 and not shapes[0][1]:
             return {shapes[0][0]: found[0]}
         parts = iter(found)

@@ -29,13 +29,13 @@ LIMITS = {
 def shifted(x: Array, axis: int) -> Array:
     """x - max, of integers as float64: its exponentials are finite whatever the row."""
     x = floats(x)
-    out: Array = x - np.max(x, axis=axis, keepdims=True, initial=LIMITS[x.dtype.char][0])
+    out: Array = x - np.maximum.reduce(x, axis, keepdims=True, initial=LIMITS[x.dtype.char][0])
     return out
 
 
 def total(e: Array, axis: int) -> Array:
     """The sum of such exponentials, kept as an axis of length one; not 0 whatever the row."""
-    out: Array = np.maximum(np.sum(e, axis=axis, keepdims=True), LIMITS[e.dtype.char][1])
+    out: Array = np.maximum(np.add.reduce(e, axis, keepdims=True), LIMITS[e.dtype.char][1])
     return out
 
 
@@ -49,7 +49,7 @@ def _samples(r: np.random.Generator) -> list[Sample]:
 
 @op(
     # By its result: the exponentials are not computed again.
-    x=lambda g, out, axis: out * (g - np.sum(g * out, axis=axis, keepdims=True)),
+    x=lambda g, out, axis: out * (g - np.add.reduce(g * out, axis, keepdims=True)),
     fuse=True,
     formula="eˣ / Σ eˣ",
     gradients="x: out · (g − Σ g · out)",
@@ -80,7 +80,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
 @op(
     label="log softmax",
     # By its result: the sum of the exponentials is not computed again.
-    x=lambda g, out, axis: g - np.exp(out) * np.sum(g, axis=axis, keepdims=True),
+    x=lambda g, out, axis: g - np.exp(out) * np.add.reduce(g, axis, keepdims=True),
     fuse=True,
     formula="x − ln Σ eˣ",
     gradients="x: g − e^out · Σ g",
