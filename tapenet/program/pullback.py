@@ -216,7 +216,12 @@ def _put(builder: Builder, position: int, g: Value, out: Value, instruction: Ins
     _, value, *index = instruction.args
     template = instruction.params["template"]
     if position == 1:
-        return builder.emit("index", g, *index, template=template)
+        read = builder.emit("index", g, *index, template=template)
+        # Of what is written to one place the last one stays: each is told by its number.
+        numbers = Constant(np.arange(read.size).reshape(read.shape))
+        kept = builder.emit("put", zeros(builder, out.shape, numbers.dtype), numbers, *index, template=template)
+        stays = builder.elementwise("equal", builder.emit("index", kept, *index, template=template), numbers)
+        return builder.elementwise("where", stays, read, 0)
     nothing = zeros(builder, value.shape, g.dtype)
     made = builder.emit("put", g, nothing, *index, template=template)
     return made
