@@ -60,7 +60,7 @@ def run(
     grads.roots = tuple(root for root, _ in roots)
     layers = state.layers
     grads.by_rows = not (on_tensors or only is not None or any(layer.looks for layer in layers))
-    hooked = len(hooked_nodes) > 0
+    hooked = Node.hooked and len(hooked_nodes) > 0
     plain = not (on_tensors or layers or hooked or only is not None)
     step: PullStep = partial(_pull_on_tensors, create_graph) if on_tensors else _pull
     for layer in reversed(layers):

@@ -36,36 +36,23 @@ import linecache
 import time
 import weakref
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from tapenet.autodiff import gradients, node, record, state
 from tapenet.autodiff.node import Node
-from tapenet.ops import failures, signatures, torch_calls, tracebacks
+from tapenet.ops import arguments, failures, signatures, torch_calls, tracebacks
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
 from tapenet.program import low
 
 #: What generated code may use, under its name with an underscore.
-_KNOWN = {
-    f"_{name}": value
-    for module in (
-        builtins,
-        heapq,
-        time,
-        torch_calls,
-        low,
-        node,
-        gradients,
-        state,
-        failures,
-        signatures,
-        tracebacks,
-        record,
-    )
-    for name, value in vars(module).items()
-}
+_MODULES = (
+    builtins, heapq, time, torch_calls, low, node, gradients, state, arguments, failures, signatures, tracebacks, record,
+)  # fmt: skip
+_KNOWN = {f"_{name}": value for module in _MODULES for name, value in vars(module).items()}
 #: The ops that were called, and whether their calls look for low types: they do once there are any, since looking costs a
 #: sixth of a small op's call.
 _prepared: weakref.WeakSet[Op] = weakref.WeakSet()
@@ -142,10 +129,18 @@ def _compile(op: Op, function: str, lines: list[str]) -> Callable[..., Any]:
     name = op.name if op.name.isprintable() else ascii(op.name)[1:-1]  # Python takes no NUL here
     filename = f"<op {op.__module__}.{name} {function}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    own = {"_check": op.check, "_forward": op.eager, "_joint": op.eager_rules.get(""), "_node_class": op.node_class}
-    namespace = _KNOWN | own | {f"_rule_{n}": rule for n, rule in op.eager_rules.items() if n}
+    code = compile(text, filename, "exec")
+    names = {n for c in (code, *code.co_consts) if isinstance(c, CodeType) for n in c.co_names}
+    namespace = {n: _KNOWN[n] for n in names if n in _KNOWN}
+    namespace |= {
+        "_check": op.check,
+        "_forward": op.eager,
+        "_joint": op.eager_rules.get(""),
+        "_node_class": op.node_class,
+    }
+    namespace |= {f"_rule_{n}": rule for n, rule in op.eager_rules.items() if n}
     namespace |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
-    exec(compile(text, filename, "exec"), namespace)
+    exec(code, namespace)
     made: Callable[..., Any] = namespace[function]
     return made
 

@@ -190,6 +190,8 @@ class Node:
     call: dict[str, Any] | None = None
     line: str | None = None
 
+    #: Whether any node ever had a gradient hook.
+    hooked = False
     #: Set on each generated subclass: the names of its arguments.
     input_names: tuple[str, ...] = ()
     option_names: tuple[str, ...] = ()
@@ -335,6 +337,7 @@ hooked_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
 
 def add_hook(node: Node, key: int, hook: Callable[[Any], Any]) -> None:
     """Have `hook` called with the gradient of a node's output."""
+    Node.hooked = True
     node.hooks = {**hooks_of(node), key: hook}
     hooked_nodes.add(node)
 

@@ -17,13 +17,13 @@ from tapenet import ops
 from tapenet.autodiff.backward import run
 from tapenet.autodiff.gradients import accumulate_grad, conj_cotangent
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, add_hook, hooks_of, next_number, remove_hook
-from tapenet.autodiff.observe import mutation, zero_gradients
+from tapenet.autodiff.observe import leaves, mutation, zero_gradients
 from tapenet.autodiff.observe.epoch import bump, referred
-from tapenet.autodiff.operators import Augmented
 from tapenet.autodiff.state import local
 from tapenet.ops.indexing.items import raw_index
+from tapenet.ops.operators import Augmented
 from tapenet.ops.pickling import Packed, packed, unpacked
-from tapenet.ops.stack_frames import assigns_item, calculates_with_it, library_caller, user_site, warn_once
+from tapenet.ops.stack_frames import assigns_item, calculates_with_it, warn_once
 from tapenet.ops.torch_methods import instead
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import is_inexact
@@ -139,7 +139,7 @@ class Tensor(BaseTensor, Augmented):
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         data = self._value("an ndarray (np.asarray)")
         if self._node is not None:
-            raise _not_in_silence()
+            raise leaves.array()
         return np.array(data, dtype=dtype, copy=copy)
 
     @property
@@ -214,9 +214,9 @@ class Tensor(BaseTensor, Augmented):
         if node is not None:
             frame = sys._getframe(2)
             if assigns_item(frame):
-                raise _not_in_silence()
+                raise leaves.array()
             if local.state.grad and node.released is None and data.size == 1:
-                _leaves_graph(node)
+                leaves.number(node)
         return data.item()
 
     def __index__(self) -> int:
@@ -558,9 +558,9 @@ class Tensor(BaseTensor, Augmented):
             if tape is not None and tape.rehearses:
                 release = False
             lost: zero_gradients.Lost = []
-            leaves = run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph, lost=lost)
+            found = run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph, lost=lost)
             del g
-            accumulate_grad(leaves, Tensor)
+            accumulate_grad(found, Tensor)
             if lost:
                 zero_gradients.warn(lost)
         except Exception as error:
@@ -643,37 +643,6 @@ class Tensor(BaseTensor, Augmented):
         else:
             self._become(new, by)
         return self
-
-
-def _leaves_graph(node: Node) -> None:
-    """Note that a number leaves a graph that is still being recorded: a function that is being differentiated tells of it in
-    the end, when it is known whether anything depends on it."""
-    left = local.state.left
-    if left is None:
-        warn_of_number(user_site())
-    else:
-        left.setdefault(user_site(), set()).add(node)
-
-
-def warn_of_number(site: tuple[str, int]) -> None:
-    """Warn that a line makes a Python number of a tensor through which a gradient would flow."""
-    warn_once(
-        "number",
-        "a Python number is made of a tensor that needs a gradient, by float(t) or a function that asks for one, as math.exp "
-        "does: no gradient flows through what is computed from it. Compute with the tensor itself (np.exp, tn.exp); where the "
-        "number is all you want write t.item()",
-        site,
-    )
-
-
-def _not_in_silence() -> TypeError:
-    """The error for a tensor that would become an array, with what to write in place of the function that asks."""
-    hint = ops.refused.instead(*library_caller())
-    return TypeError(
-        "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
-        "tn.array or tn.stack([...]) to join tensors and stay in it (np.f(..., like=t) is tn.f)"
-        + (f". {hint}" if hint else "")
-    )
 
 
 def _anew(by: str) -> str:

@@ -86,6 +86,7 @@ class Op:
     random: bool = False
     effect: bool = False
     memory: str | tuple[int, ...] | None = None
+    precision: str | None = None
     doc: str | None = None
     label: str | Callable[..., str] | None = None
     formula: str | None = None
@@ -341,6 +342,9 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
             a ufunc has the ufunc's, and one that stands for another NumPy function has `out=` and options that say nothing of
             a tensor, as far as that has them.
         result: of an op with several outputs: what they are given as, such as a NamedTuple class; called with them.
+        precision: what it does with numbers of 16 bits in place of computing in float32: "same", as with any others (it
+            moves them, or runs other ops); "moves", the same, but its rules add, in float32; "wide", it is given float32
+            inside `tn.autocast`.
         memory: how results usually lie in memory, which spares compiled programs a copy: a tuple of axes, from the slowest
             to the fastest, for results with as many, or "alike" (as an input with as many axes); by default row by row.
         **rules: the gradient rule of each input.

@@ -19,8 +19,9 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.gradients import conj_cotangent
 from tapenet.autodiff.node import Leaf, Node
 from tapenet.autodiff.observe import zero_gradients
+from tapenet.autodiff.observe.leaves import warn_of_number
 from tapenet.autodiff.state import enable_grad, local
-from tapenet.autodiff.tensor import Tensor, warn_of_number
+from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
 from tapenet.program.sequences import refilled

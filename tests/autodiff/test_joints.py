@@ -11,7 +11,7 @@ import pytest
 import tapenet as tn
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
-from tapenet.autodiff.operators import Operand
+from tapenet.ops.operators import Operand
 from tapenet.testing import check_grads
 from tests.replay import Replay
 

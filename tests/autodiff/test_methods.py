@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.operators import Operand
 from tapenet.ops.derived import pure
+from tapenet.ops.operators import Operand
 from tapenet.testing import check_grads
 
 A = np.array([[0.3, -1.2, 2.4], [1.7, 0.6, -0.5]])

@@ -21,8 +21,8 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError
-from tapenet.autodiff.operators import Operand
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.operators import Operand
 from tapenet.ops.stack_frames import user_line
 from tapenet.ops.tracebacks import boundary
 

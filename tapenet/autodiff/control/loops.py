@@ -19,7 +19,6 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe.capture import Capture, capturing
-from tapenet.autodiff.observe.low_types import running_others
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor
@@ -414,6 +413,7 @@ scan_op = op(
     inputs=_scan_inputs,
     states=lambda body: _refuse(body),
     effect=True,
+    precision="same",
     tell_unused=True,
     label=lambda length, **_: f"scan × {length}",
     formula="carry, ys[i] = body(carry, xs[i]) for each i",
@@ -475,6 +475,7 @@ cond_op = op(
     inputs=_cond_inputs,
     states=lambda true, false: _refuse(true, false),
     effect=True,
+    precision="same",
     tell_unused=True,
     formula="true(inputs) where pred, else false(inputs)",
     gradients="inputs: g pulled back through the branch taken; states: none",
@@ -490,5 +491,3 @@ cond_op = op(
         the results, the states.
     """,
 )
-
-running_others.update((scan_op, cond_op))

@@ -24,7 +24,6 @@ _FULL = (
     "tapenet.ops.fft", "tapenet.ops.layers.losses", "tapenet.ops.layers.normalization", "tapenet.ops.linalg",
     "tapenet.ops.reductions",
 )  # fmt: skip
-_FULL_NAMES = frozenset({"log_softmax", "logsumexp", "softmax"})
 
 
 class autocast(Switch):
@@ -106,7 +105,7 @@ def without() -> switched:
 
 def stays_full(op: Op | Derived) -> bool:
     """Whether a function is one of those that are given float32."""
-    return op.name in _FULL_NAMES or op.__module__.startswith(_FULL)
+    return getattr(op, "precision", None) == "wide" or op.__module__.startswith(_FULL)
 
 
 def _castable(value: Any) -> bool:

@@ -29,17 +29,6 @@ from tapenet.ops.signatures import by_name
 from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, rounded, when_first_met, widened
 from tapenet.program.sequences import refilled
 
-#: Ops that move numbers without computing, which do the same with 16 bits, and those that are about these bits.
-_MOVES = frozenset(
-    {"alias", "astype", "copy", "expand_dims", "flip", "moveaxis", "nextafter", "reshape", "spacing", "squeeze", "swapaxes",
-     "transpose"}
-)  # fmt: skip
-#: Ops that move numbers too, and whose rules add.
-_ADDING = frozenset(
-    {"assign", "broadcast_to", "diagonal", "full_like", "getitem", "insert", "roll", "setitem", "sliding_window_view", "take"}
-)  # fmt: skip
-#: Ops that run others, which round for themselves: loops and branches.
-running_others: set[Op] = set()
 _WIDER = {np.dtype(np.float64), np.dtype(np.complex128)}
 #: Options by which numbers are put in the place of others, or between them, and take the dtype of these.
 _PLACED = frozenset({"constant_values", "end_values", "initial", "to_begin", "to_end"})
@@ -91,14 +80,14 @@ class Lowered:
 
 def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
     """How an op is run on these arrays; None if it is run as ever."""
-    if op.name in _MOVES or op in running_others:
+    if op.precision == "same":
         return None
     asked = raw.get("dtype") if "dtype" in op.options else None
     asked = np.dtype(asked) if isinstance(asked, (np.dtype, type, str)) else None  # an op may call anything so
     dtypes = {d for name in op.inputs for d in _dtypes(raw[name])}
     if not any(is_low(d) for d in dtypes) and (asked is None or not is_low(asked)):
         return None
-    if op.name in _ADDING:
+    if op.precision == "moves":
         return Lowered(raw, None)
     given = {name: widened(value) if name in op.inputs else value for name, value in raw.items()}
     if asked is not None:

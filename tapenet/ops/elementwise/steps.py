@@ -15,7 +15,7 @@ from tapenet.program.low import is_float
 
 def _step(
     f: Any, summary: str, arguments: str, formula: str, example: str, samples: Samples, label: str | None = None,
-    numpy: Any = None, forward: Any = None, note: str = "", nondiff: Any = True, hint: Any = None,
+    numpy: Any = None, forward: Any = None, note: str = "", nondiff: Any = True, hint: Any = None, precision: str | None = None,
     steps: str = "",
 ) -> Op:  # fmt: skip
     """An op without a derivative; or with one of 0, wherever it has one, by the input that `steps` names."""
@@ -29,7 +29,7 @@ def _step(
     """
     made: Op = op(
         forward or f, name=f.__name__, numpy=numpy or f, label=label, formula=formula, doc=doc,
-        samples=samples, hint=hint, **(derivatives([steps], True) if steps else {"nondiff": nondiff}),
+        samples=samples, hint=hint, precision=precision, **(derivatives([steps], True) if steps else {"nondiff": nondiff}),
     )  # fmt: skip
     made.__module__ = __name__
     return made
@@ -71,11 +71,12 @@ def _next(x: Any, y: Any) -> Any:
 nextafter = _step(
     np.nextafter, "The next number of the dtype after x in the direction of y, element by element", _XY,
     "the float next to x, towards y", "nextafter(tn.tensor([1.0]), 2.0) > 1.0\n    Tensor([ True])", binary_samples(),
-    forward=_next, hint=broadcast_mend,
+    forward=_next, hint=broadcast_mend, precision="same",
 )  # fmt: skip
 spacing = _step(
     np.spacing, "The distance from x to the next number of the dtype, away from 0, element by element", _X,
     "the distance from x to the next float", "spacing(tn.tensor([1.0]))\n    Tensor([2.22044605e-16])", unary_samples(),
+    precision="same",
 )  # fmt: skip
 
 # -- integers and bits -------------------------------------------------------------------------------------------

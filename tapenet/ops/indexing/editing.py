@@ -92,6 +92,7 @@ def _insert_values(g: Array, arr_shape: Shape, obj: Any, values_shape: Shape, ax
 
 
 @op(
+    precision="moves",
     numpy=np.insert,
     nondiff=("obj",),
     arr=_insert_arr,

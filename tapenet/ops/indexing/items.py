@@ -31,6 +31,7 @@ def _show(index: Any) -> str:
 
 
 @op(
+    precision="moves",
     nondiff=("index",),
     a=lambda g, index: Scatter(index, g),
     label="[ ]",
@@ -175,6 +176,7 @@ def _setitem_a(g: Array, index: Any) -> Array:
 
 
 @op(
+    precision="moves",
     sequences=(),
     nondiff=("index",),
     a=_setitem_a,
@@ -212,6 +214,7 @@ def setitem(a: Array, value: Array, index: Any) -> Array:
 
 
 @op(
+    precision="moves",
     nondiff=True,
     effect=True,
     label="←",

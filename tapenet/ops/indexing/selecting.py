@@ -83,6 +83,7 @@ def _reach(a: Array, axis: int | None) -> str:
 
 
 @op(
+    precision="moves",
     numpy=np.take,
     nondiff=("indices",),
     a=_take_a,

@@ -23,6 +23,7 @@ def _opposite(shift: Any) -> Any:
 
 
 @op(
+    precision="moves",
     numpy=np.roll,
     a=lambda g, shift, axis: np.roll(g, _opposite(shift), axis),
     formula="a, its elements shifted in a circle",
@@ -185,6 +186,7 @@ def _diagonal_a(g: Array, a_shape: Shape, offset: int, axis1: int, axis2: int) -
 
 
 @op(
+    precision="moves",
     numpy=np.diagonal,
     a=_diagonal_a,
     formula="the diagonal of a, along a new last axis",

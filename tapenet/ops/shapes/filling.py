@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 @op(
+    precision="moves",
     label="full like",
     numpy=np.full_like,
     nondiff=("a",),

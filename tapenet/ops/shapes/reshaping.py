@@ -29,6 +29,7 @@ def axis_words(axis: Any) -> str:
 
 
 @op(
+    precision="same",
     a=lambda g: g,
     formula="a",
     gradients="a: g",
@@ -45,6 +46,7 @@ def alias(a: Array) -> Array:
 
 
 @op(
+    precision="same",
     numpy=np.copy,
     label="copy",
     a=lambda g: g,
@@ -75,6 +77,7 @@ def _astype_a(g: Array, a_dtype: DType) -> Array:
 
 
 @op(
+    precision="same",
     numpy=np.astype,
     more=_astype_unless_same,
     a=_astype_a,
@@ -162,6 +165,7 @@ def _same_memory(a: Array, b: Array) -> bool:
 
 
 @op(
+    precision="same",
     numpy=np.reshape,
     more=_reshape_copying,
     a=lambda g, a_shape, order: np.reshape(g, a_shape, order),
@@ -245,6 +249,7 @@ def _inverse(axes: Any) -> Any:
 
 
 @op(
+    precision="same",
     numpy=np.transpose,
     a=lambda g, axes: np.transpose(g, _inverse(axes)),
     label=lambda axes: "ᵀ" if axes is None else f"transpose {', '.join(map(str, axes))}",
@@ -292,6 +297,7 @@ def matrix_transpose(x: Any) -> Any:
 
 
 @op(
+    precision="same",
     label=lambda axis1, axis2: f"swap {axis_words((axis1, axis2))}",
     numpy=np.swapaxes,
     a=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
@@ -310,6 +316,7 @@ def swapaxes(a: Array, axis1: Any, axis2: Any) -> Array:
 
 
 @op(
+    precision="same",
     label=lambda source, destination: f"move {axis_words(source)} to {axis_words(destination)[5:]}",
     numpy=np.moveaxis,
     a=lambda g, source, destination: np.moveaxis(g, destination, source),
@@ -331,6 +338,7 @@ def moveaxis(a: Array, source: Array, destination: Any) -> Array:
 
 
 @op(
+    precision="same",
     label="squeeze",
     numpy=np.squeeze,
     a=lambda g, a_shape: np.reshape(g, a_shape),
@@ -349,6 +357,7 @@ def squeeze(a: Array, axis: Axis = None) -> Array:
 
 
 @op(
+    precision="same",
     label=lambda axis: f"new {axis_words(axis)}",
     numpy=np.expand_dims,
     a=lambda g, a_shape: np.reshape(g, a_shape),
@@ -367,6 +376,7 @@ def expand_dims(a: Array, axis: int) -> Array:
 
 
 @op(
+    precision="moves",
     label="broadcast",
     numpy=np.broadcast_to,
     array=lambda g, array_shape: unbroadcast(g, array_shape),
@@ -426,6 +436,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 @op(
+    precision="same",
     numpy=np.flip,
     m=lambda g, axis: np.flip(g, axis),
     formula="m in reverse order",

@@ -36,6 +36,7 @@ def _view_x(g: Array, x_shape: Shape, window_shape: Shape, axis: int) -> Array:
 
 
 @op(
+    precision="moves",
     numpy=np.lib.stride_tricks.sliding_window_view,
     label="windows",
     x=_view_x,

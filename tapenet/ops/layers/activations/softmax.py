@@ -48,6 +48,7 @@ def _samples(r: np.random.Generator) -> list[Sample]:
 
 
 @op(
+    precision="wide",
     # By its result: the exponentials are not computed again.
     x=lambda g, out, axis: out * (g - np.add.reduce(g * out, axis, keepdims=True)),
     fuse=True,
@@ -78,6 +79,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
 
 
 @op(
+    precision="wide",
     label="log softmax",
     # By its result: the sum of the exponentials is not computed again.
     x=lambda g, out, axis: g - np.exp(out) * np.add.reduce(g, axis, keepdims=True),

@@ -396,16 +396,14 @@ class Augmented(Operand):
 # -- operators: each is the op of its name, whose errors show the user's lines -----------------------------------
 
 
-def _op(name: str) -> Callable[..., Any]:
-    """An op; one that is loaded later by a function that calls it."""
-    return vars(ops)[name] if name in vars(ops) else lambda *args: getattr(ops, name)(*args)
-
-
 def _operator(name: str, reflected: bool = False) -> Callable[..., Any]:
-    op = _op(name)
+    op: Any = None  # loaded when it is first needed
 
     def operator(self: object, other: object) -> Any:
+        nonlocal op
         try:
+            if op is None:
+                op = getattr(ops, name)
             return op(self, other)
         except Exception as error:
             hide(error)
@@ -413,7 +411,7 @@ def _operator(name: str, reflected: bool = False) -> Callable[..., Any]:
 
     def reflected_operator(self: object, other: object) -> Any:
         try:
-            return op(other, self)
+            return getattr(ops, name)(other, self)
         except Exception as error:
             hide(error)
             raise
@@ -422,11 +420,9 @@ def _operator(name: str, reflected: bool = False) -> Callable[..., Any]:
 
 
 def _unary(name: str) -> Callable[..., Any]:
-    op = _op(name)
-
     def operator(self: object) -> Any:
         try:
-            return op(self)
+            return getattr(ops, name)(self)
         except Exception as error:
             hide(error)
             raise
@@ -435,8 +431,7 @@ def _unary(name: str) -> Callable[..., Any]:
 
 
 def _augmented(name: str, sign: str) -> Callable[..., Any]:
-    op = _op(name)
-    return lambda self, other: self._augmented(op, other, sign)
+    return lambda self, other: self._augmented(getattr(ops, name), other, sign)
 
 
 #: By the name of the method, without underscores: those that Python reflects, with the sign of their augmented assignment.

@@ -1,0 +1,39 @@
+"""What leaves the graph: Python numbers and arrays that are made of tensors through which a gradient would flow."""
+
+from __future__ import annotations
+
+from tapenet.autodiff.node import Node
+from tapenet.autodiff.state import local
+from tapenet.ops import refused
+from tapenet.ops.stack_frames import library_caller, user_site, warn_once
+
+
+def number(node: Node) -> None:
+    """Note that a number leaves a graph that is still being recorded: a function that is being differentiated tells of it in
+    the end, when it is known whether anything depends on it."""
+    left = local.state.left
+    if left is None:
+        warn_of_number(user_site())
+    else:
+        left.setdefault(user_site(), set()).add(node)
+
+
+def warn_of_number(site: tuple[str, int]) -> None:
+    """Warn that a line makes a Python number of a tensor through which a gradient would flow."""
+    warn_once(
+        "number",
+        "a Python number is made of a tensor that needs a gradient, by float(t) or a function that asks for one, as math.exp "
+        "does: no gradient flows through what is computed from it. Compute with the tensor itself (np.exp, tn.exp); where the "
+        "number is all you want write t.item()",
+        site,
+    )
+
+
+def array() -> TypeError:
+    """The error for a tensor that would become an array, with what to write in place of the function that asks."""
+    hint = refused.instead(*library_caller())
+    return TypeError(
+        "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
+        "tn.array or tn.stack([...]) to join tensors and stay in it (np.f(..., like=t) is tn.f)"
+        + (f". {hint}" if hint else "")
+    )
