@@ -48,7 +48,7 @@ __all__ = ["composed", "library_caller", "user_frame", "user_line", "user_site",
 #: Where functions are composed of ops.
 _OPS = __name__.partition(".")[0] + ".ops."
 #: Modules there through which calls of an op alone go, too.
-_CALLS = (_OPS + "op", _OPS + "protocol", _OPS + "tracebacks")
+_CALLS = tuple(_OPS + name for name in ("op", "operators", "protocol", "torch_calls", "tracebacks"))
 #: Libraries that know arrays and may be given a tensor.
 _OF_ARRAYS = ("numpy.", "scipy.")
 
