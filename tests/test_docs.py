@@ -142,7 +142,7 @@ def test_a_wrong_program_is_noticed() -> None:
 
 
 #: Programs; and what has examples that start from a fresh generator, run where it is tested.
-_ELSEWHERE = {"tapenet.__main__", "tapenet.data.build_digits", "tapenet.testing"}
+_ELSEWHERE = {"tapenet.__main__", "tapenet.data.build_digits", "tapenet.mypy_plugin", "tapenet.testing"}
 
 
 @pytest.fixture

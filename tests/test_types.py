@@ -4,6 +4,7 @@ type that it has. Nothing of the package is looked at but its annotations."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -107,6 +108,28 @@ np.concatenate([w, np.ones(2)], axis=0).sum().backward()
 ((np.ones((2, 2)) @ w - np.ones(2)) ** 2).mean().backward()
 """
 
+#: What mypy says with the plugin.
+NUMPY = """
+import numpy as np
+import tapenet as tn
+from tapenet import Tensor
+from typing import assert_type
+
+w = tn.tensor([1.0, 2.0], requires_grad=True)
+a = np.ones(2)
+assert_type(np.stack([w, w]), Tensor)
+np.stack([w, w]).backward()
+assert_type(np.concatenate((a, w)), Tensor)
+assert_type(np.sin(w), Tensor)
+assert_type(np.mean((a * w - a) ** 2), Tensor)
+assert_type(np.ones((2, 2)) @ w, Tensor)
+assert_type(np.split(w, 2), list[Tensor])
+assert_type(np.linalg.svd(w)[1], Tensor)
+assert_type(np.shape(w), tuple[int, ...])
+np.asarray(w).flags
+(a + a).flags
+"""
+
 #: Each has one mistake, which is found.
 MISTAKES = [
     "tn.exp(tn.tensor([1.0]), axes=0)",
@@ -141,16 +164,30 @@ def written(folder: Path) -> list[str]:
     return [f"{name}.py" for name in programs]
 
 
-@pytest.mark.slow
-def test_programs_pass_mypy_and_mistakes_do_not(tmp_path: Path) -> None:
+def mypy(folder: Path, *programs: str, plugin: str = "") -> str:
+    """What `mypy --strict` says of programs."""
     pytest.importorskip("mypy")
-    (tmp_path / "mypy.ini").write_text(f"[mypy]\nmypy_path = {ROOT}\nfollow_imports = silent\n", encoding="utf-8")
+    settings = f"[mypy]\nmypy_path = {ROOT}\nfollow_imports = silent\nplugins = {plugin}\n"
+    (folder / "mypy.ini").write_text(settings, encoding="utf-8")
     # README goes on with other values under the same names.
     options = ["--strict", "--allow-redefinition-new", "--local-partial-types"]
-    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path), *options, *written(tmp_path)]
-    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(folder), *options, *programs]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.slow
+def test_programs_pass_mypy_and_mistakes_do_not(tmp_path: Path) -> None:
+    said = mypy(tmp_path, *written(tmp_path))
     found = set(re.findall(r"(\w+)\.py:\d+: error", said))
     assert found == {f"mistake_{i}" for i in range(len(MISTAKES))}, said
+
+
+@pytest.mark.slow
+def test_numpys_functions_return_tensors_by_the_plugin(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(NUMPY, encoding="utf-8")
+    said = mypy(tmp_path, "program.py", plugin="tapenet.mypy_plugin")
+    assert said.startswith("Success"), said
 
 
 @pytest.mark.slow
