@@ -18,7 +18,7 @@ from tapenet.data.columns import Columns, Options, Survey, check_options
 from tapenet.data.frames import Column, Frame, Kind, to_days
 from tapenet.data.tables import Table, learnt
 
-#: What stands for a value that is not there.
+#: Texts that mean a missing value.
 NO_VALUES = ("", "NA", "N/A", "NaN", "nan", "None", "null", "NULL")
 _CHUNK = 8192  # rows that are read at once
 
@@ -288,7 +288,7 @@ class _File:
             )
 
     def _reader(self, values: Sequence[str], known: bool) -> _Numbers | _Categories | None:
-        """By the first value that there is, if there is one."""
+        """A reader chosen by the first value that is not missing; None if all are missing."""
         if known:
             return _Numbers(self._no_values, self._decimal)
         stripped = [value.strip() for value in values]

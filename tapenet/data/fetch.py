@@ -1,4 +1,4 @@
-"""What is done for one batch, here or in a worker: draw its samples, put them together."""
+"""Making one batch, here or in a worker: draw its samples, collate them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of a table, whoever holds them: as numbers, or as codes of categories."""
+"""Columns of a table, from pandas, Arrow or arrays: as numbers, or as codes of categories."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import datetime
 import difflib
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    pass
 
 Kind = Literal["number", "flag", "date", "category"]
 

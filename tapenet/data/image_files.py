@@ -85,7 +85,7 @@ def image_folder(
         mode: what images are made: "RGB", "L" (grey), "RGBA" or "keep", as the file has it (palettes become colours).
         transform: a function of the image, or `f(image, rng=...)`, as in `tapenet.data.transforms`.
         target_transform: a function of the label.
-        classes: the names of the subfolders in the order of the labels; by default all that there are, sorted.
+        classes: the names of the subfolders in the order of the labels; by default all of them, sorted.
         max_pixels: no image may have more, by what its header says: it is refused before it is decoded.
 
     An image is a uint8 array (C, H, W), upright by what the camera wrote (EXIF); a label is an int64. Of an animation it is the

@@ -1,4 +1,4 @@
-"""What loaders are given, checked."""
+"""Checks of the arguments of loaders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tapenet.typing import Array
 
 
 def same_length(who: str, arrays: Sequence[ArrayLike]) -> tuple[Array, ...]:
-    """The arrays, those that are none yet made ones, all with the same number of rows.
+    """The arguments as arrays, all with the same number of rows.
 
     Raises:
         ValueError: their lengths differ, or one has no first axis.

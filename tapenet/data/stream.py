@@ -1,4 +1,4 @@
-"""Samples one after the other, of which nobody knows how many: iterators and functions that make them."""
+"""Streams: samples one after the other, their number unknown. From iterators and functions that make them."""
 
 from __future__ import annotations
 

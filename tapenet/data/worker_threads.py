@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 Task = TypeVar("Task")
 Out = TypeVar("Out")
 
-#: How long to wait, in seconds, for a thread that is in the middle of a batch when nobody wants it any more.
+#: How long to wait, in seconds, for a thread that is making a batch which is no longer needed.
 _PATIENCE = 5.0
 
 

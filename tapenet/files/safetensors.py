@@ -119,14 +119,14 @@ class _Checksum:
         self._hash = hashlib.sha256(json.dumps([said, dict(metadata)], sort_keys=True).encode())
 
     def add(self, piece: memoryview) -> None:
-        """Take in what comes next."""
+        """Add the next bytes."""
         whole = len(piece) - len(piece) % _ROW
         self._hash.update(np.frombuffer(piece[:whole], "<u8").reshape(-1, _ROW // 8).sum(axis=1).astype("<u8"))
         self._hash.update(piece[whole:])
 
     @property
     def text(self) -> str:
-        """What it is of all, in hexadecimal."""
+        """The checksum of everything added, in hexadecimal."""
         return self._hash.hexdigest()
 
 

@@ -12,7 +12,7 @@ from tapenet.files.atomic_write import atomic
 from tapenet.files.safetensors import DamagedFile
 from tapenet.files.structure import Flat, rebuilt
 
-#: Where the metadata say how the arrays hang together, in JSON.
+#: The name of the metadata that hold the structure of the state, in JSON.
 STRUCTURE = "tapenet.structure"
 
 

@@ -1,4 +1,4 @@
-"""States as JSON beside arrays by name: what a file of tapenet's says of how its arrays hang together.
+"""States as JSON beside arrays by name: the structure in which a file of tapenet holds its arrays.
 
 JSON's own values stand for themselves: None, True, numbers, texts and lists. Everything else is an object with one name:
 
@@ -14,16 +14,13 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.files.safetensors import NAMES
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    pass
 
 #: How many levels a structure may have.
 DEEPEST = 100

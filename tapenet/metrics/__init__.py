@@ -7,6 +7,7 @@ Outputs and targets are arrays, tensors or lists. Where samples have weights, su
 scikit-learn's are. Classes are counted from 0.
 
 >>> import numpy as np
+>>> from tapenet.metrics import Accuracy
 >>> accuracy = Accuracy()
 >>> accuracy.update(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
 >>> accuracy.update(np.array([[0.3, 0.7]]), np.array([1]))

@@ -1,4 +1,4 @@
-"""Functions that take each output with every target, which NumPy's broadcasting makes of shapes (N, 1) and (N,)."""
+"""Detects functions that pair each output with every target, by broadcasting shapes (N, 1) and (N,)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outputs and targets as metrics read them: as classes, as scores, as numbers; and what is wrong with them.
+"""Outputs and targets as classes, scores or numbers, with checks.
 
 Every function takes the name of the metric first, for errors.
 """

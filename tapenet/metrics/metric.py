@@ -1,4 +1,4 @@
-"""What every metric has."""
+"""The base of metrics."""
 
 from __future__ import annotations
 

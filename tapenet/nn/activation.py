@@ -130,7 +130,7 @@ class CELU(_Activation):
 class PReLU(Module):
     """x where it is positive, else weight x with a learned weight; see `tn.prelu`.
 
-    Shapes: (n, num_parameters, ...), or any shape for one weight; the same comes out.
+    Shapes: (n, num_parameters, ...), or any shape for one weight; the output has the same shape.
 
     Args:
         num_parameters: 1, or the number of channels.

@@ -168,7 +168,7 @@ class RotaryPositionalEmbeddings(Module):
     """Queries or keys whose pairs of elements are turned by angles that grow with the position; see
     `tn.rotary_embedding`. Arguments and shapes are torchtune's.
 
-    Shapes: (batch, length, heads, dim), and the same comes out. For (batch, heads, length, dim) give axis=-2.
+    Shapes: (batch, length, heads, dim); the output has the same shape. For (batch, heads, length, dim) give axis=-2.
 
     Args:
         dim: length of the vectors of a head, an even number.
@@ -221,7 +221,7 @@ class RotaryPositionalEmbeddings(Module):
 class SinusoidalPositionalEncoding(Module):
     """The input plus a vector of sines and cosines for each position, then dropout; see `tn.sinusoidal_positions`.
 
-    Shapes: (batch, length, d_model), or with `batch_first=False` (length, batch, d_model), and the same comes out.
+    Shapes: (batch, length, d_model), or with `batch_first=False` (length, batch, d_model); the output has the same shape.
 
     Args:
         d_model: length of the vectors.

@@ -56,13 +56,13 @@ class _Running(SpatialLayer):
         self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
 
     def reset_running_stats(self) -> None:
-        """Begin the running statistics anew: mean 0, variance 1, no batches."""
+        """Reset the running statistics: mean 0, variance 1, no batches."""
         for buffer, value in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
             if buffer is not None:
                 buffer.data = np.full(buffer.shape, value, buffer.dtype)
 
     def reset_parameters(self) -> None:
-        """Begin parameters and running statistics anew: weight 1, bias 0."""
+        """Reset parameters and running statistics: weight 1, bias 0."""
         self.reset_running_stats()
         reset(self.weight, self.bias)
 
@@ -100,7 +100,7 @@ class _BatchNorm(_Running):
     see `tn.batch_norm_train`. In training by the statistics of the batch, which enter the running ones; in evaluation by the
     running ones.
 
-    Shapes: (n, num_features, {lengths}), and the same comes out.
+    Shapes: (n, num_features, {lengths}); the output has the same shape.
 
     Args:
         num_features: number of channels.
@@ -186,7 +186,7 @@ class BatchNorm3d(_BatchNorm, axes=3):
 class _InstanceNorm(_Running):
     """Each channel of each of the {things} brought to mean 0 and variance 1; see `tn.instance_norm`.
 
-    Shapes: (n, num_features, {lengths}) or (num_features, {lengths}), and the same comes out.
+    Shapes: (n, num_features, {lengths}) or (num_features, {lengths}); the output has the same shape.
 
     Args:
         num_features: number of channels.

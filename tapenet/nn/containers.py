@@ -5,10 +5,11 @@ They are held as attributes, under the names by which PyTorch knows them: "0", "
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, Self, overload
 
 from tapenet.nn.module import Module
+from tapenet.nn.named_entries import NamedEntries
 
 
 class _Container(Module):
@@ -164,7 +165,7 @@ class ModuleList(_Ordered):
         )
 
 
-class ModuleDict(_Container):
+class ModuleDict(_Container, NamedEntries[Module]):
     """A dict of modules by name, for a forward that picks among them. (A plain dict as an attribute does as well.)
 
     >>> from tapenet import nn
@@ -176,47 +177,12 @@ class ModuleDict(_Container):
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
         self.update(modules)
 
-    def __getitem__(self, name: str) -> Module:
-        return self._entries()[name]
-
     def __setitem__(self, name: str, module: Module) -> None:
         self._set([(name, module)])
-
-    def __delitem__(self, name: str) -> None:
-        self.pop(name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries())
-
-    def keys(self) -> KeysView[str]:
-        """The names."""
-        return self._entries().keys()
-
-    def values(self) -> ValuesView[Module]:
-        """The modules."""
-        return self._entries().values()
-
-    def items(self) -> ItemsView[str, Module]:
-        """The modules with their names."""
-        return self._entries().items()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add modules by name, or put them in the place of others."""
         self._set(dict(modules).items())
-
-    def pop(self, name: str) -> Module:
-        """Take a module out and return it."""
-        module = self._entries()[name]
-        delattr(self, name)
-        return module
-
-    def clear(self) -> None:
-        """Take all modules out."""
-        for name in self._entries():
-            delattr(self, name)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("a ModuleDict is not called: pick a module from it, self.heads[name](x)")

@@ -64,7 +64,7 @@ class _Layer(SpatialLayer):
         self.weight = Parameter(np.empty((first, second // groups, *self.kernel_size), float_type(dtype)))
         self.bias = Parameter(np.empty(out_channels, float_type(dtype))) if bias else None
         default_init(self.weight, self.bias, rng)
-        self._borders()  # raises where the padding is none
+        self._borders()  # raises for a padding that is not valid
 
     def _borders(self) -> list[tuple[int, int]]:
         """How wide the border is before and after each axis."""

@@ -72,7 +72,7 @@ class _ChannelDropout(SpatialLayer, _Dropout):
 
 class Dropout1d(_ChannelDropout, axes=1):
     """
-    Shapes: (n, channels, length) or (channels, length), and the same comes out.
+    Shapes: (n, channels, length) or (channels, length); the output has the same shape.
 
     >>> from tapenet import nn
     >>> nn.Dropout1d(0.5).eval()([[1.0, 2.0]])
@@ -84,7 +84,7 @@ class Dropout1d(_ChannelDropout, axes=1):
 
 class Dropout2d(_ChannelDropout, axes=2):
     """
-    Shapes: (n, channels, h, w) or (n, channels, length), and the same comes out.
+    Shapes: (n, channels, h, w) or (n, channels, length); the output has the same shape.
 
     >>> import numpy as np
     >>> from tapenet import nn
@@ -97,7 +97,7 @@ class Dropout2d(_ChannelDropout, axes=2):
 
 class Dropout3d(_ChannelDropout, axes=3):
     """
-    Shapes: (n, channels, d, h, w) or (channels, d, h, w), and the same comes out.
+    Shapes: (n, channels, d, h, w) or (channels, d, h, w); the output has the same shape.
 
     >>> import numpy as np
     >>> from tapenet import nn
@@ -124,7 +124,7 @@ class FeatureAlphaDropout(_Dropout):
     """Alpha dropout of whole channels of each sample; outside of training nothing. See `tn.feature_alpha_dropout`.
     Arguments as of `Dropout`.
 
-    Shapes: (n, channels, ...), and the same comes out.
+    Shapes: (n, channels, ...); the output has the same shape.
 
     >>> from tapenet import nn
     >>> nn.FeatureAlphaDropout(0.5).eval()([[1.0, 2.0]])

@@ -18,7 +18,7 @@ from tapenet.nn.parameter import FLOAT, Parameter, float_type
 
 
 class _Table(Module):
-    """What the layers with a table of vectors share."""
+    """The base of layers with a table of vectors."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class _Table(Module):
         self.reset_parameters(rng)
 
     def reset_parameters(self, rng: np.random.Generator | int | None = None) -> None:
-        """Begin the vectors anew: N(0, 1), and zeros at `padding_idx`."""
+        """Draw new vectors: N(0, 1), and zeros at `padding_idx`."""
         init.normal_(self.weight, rng=rng)
         if self.padding_idx is not None:
             with no_grad():

@@ -92,7 +92,7 @@ def _after(module: Tree, hook: Hook, args: tuple[object, ...], kwargs: dict[str,
 
 # -- backward ----------------------------------------------------------------------------------------------------
 
-#: The identity of several tensors at once, whose rule is a function that is told the gradients by all of them.
+#: The identity of several tensors at once. Its rule calls a function with the gradients of all of them.
 edge = op(
     lambda xs, rule: tuple(xs),
     name="edge",

@@ -143,7 +143,7 @@ def _shorten(name: str, indices: ArrayLike, weight: ArrayLike, max_norm: float, 
         )
     with no_grad():
         rows = np.reshape(indices, -1)
-        vectors = ops.embedding(rows, weight)  # raises where an index is none of its rows
+        vectors = ops.embedding(rows, weight)  # raises for an index out of range
         norms = vector_norm(vectors, axis=1, keepdims=True, ord=norm_type)
         # A row that is looked up several times is written several times, each time with the same values.
         weight[rows] = vectors * np.where(norms > max_norm, max_norm / (norms + 1e-7), 1.0).astype(weight.dtype)
@@ -214,6 +214,6 @@ def embedding_bag(
     options = offsets, per_sample_weights, mode, padding_idx, include_last_offset, scale_grad_by_freq
     if max_norm is not None:
         with no_grad():
-            ops.embedding_bag(input, weight, *options)  # raises what there is to raise, before vectors are changed
+            ops.embedding_bag(input, weight, *options)  # raises before vectors are changed
         _shorten("embedding_bag", input, weight, max_norm, norm_type)
     return ops.embedding_bag(input, weight, *options)

@@ -1,11 +1,11 @@
-"""The arguments of layers, checked when a layer is made, so that an error names the layer and what to give."""
+"""Checks of the arguments that layers are made with. Errors name the layer and what to give instead."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.signatures import parameters
 from tapenet.ops.torch_names import GIVEN_UP, INPLACE_LAYERS, OF_LAYERS
 from tapenet.ops.tracebacks import boundary
-
-if TYPE_CHECKING:
-    pass
 
 #: Where the layers are whose arguments are checked; those of users are their own.
 _LAYERS = __name__.rpartition(".")[0] + "."

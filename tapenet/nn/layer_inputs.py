@@ -1,4 +1,4 @@
-"""What layers do with their inputs before computing: the dtype of their parameters, and words for what is no array."""
+"""Inputs of layers: made arrays, and cast to the dtype of the parameters."""
 
 from __future__ import annotations
 

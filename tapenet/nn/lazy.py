@@ -35,7 +35,7 @@ class _Fitted(NamedTuple):
 
 
 class _Lazy(Module):
-    """What the lazy layers share: each is the layer that it becomes, whose first argument is asked of the input at the first
+    """The base of lazy layers: each is the layer that it becomes, and takes its first argument from the input of the first
     call. The tensors stay the same objects."""
 
     _becomes: Any
@@ -58,7 +58,7 @@ class _Lazy(Module):
         cls._size = size.name
         becomes = f"`nn.{cls._becomes.__name__}` whose `{size.name}`"
         cls.__doc__ = (
-            f"{becomes} is asked of the input at the first call, or of the state that is loaded.\n\n{cls.__doc__}"
+            f"{becomes} is taken from the input of the first call, or from the state that is loaded.\n\n{cls.__doc__}"
         )
 
         def __init__(self: _Lazy, *args: object, **options: object) -> None:
@@ -162,7 +162,7 @@ class LazyLinear(_Lazy, Linear):
 
 
 class _LazyChannels(_Lazy):
-    """What lazy convolutions share."""
+    """The base of lazy convolutions."""
 
     def _size_in(self, shape: tuple[int, ...]) -> int:
         return self._axis(shape, -1 - self._becomes.axes)
@@ -172,21 +172,21 @@ class _LazyChannels(_Lazy):
 
 
 class _LazyTransposed(_LazyChannels):
-    """What lazy transposed convolutions share."""
+    """The base of lazy transposed convolutions."""
 
     def _size_of(self, shape: tuple[int, ...]) -> int:
         return shape[0]
 
 
 class _LazyFeatures(_Lazy):
-    """What lazy batch normalisations share."""
+    """The base of lazy batch normalisations."""
 
     def _size_in(self, shape: tuple[int, ...]) -> int:
         return self._axis(shape, 1)
 
 
 class _LazyInstance(_Lazy):
-    """What lazy instance normalisations share. They learn and keep statistics where the others do not."""
+    """The base of lazy instance normalisations. By default they learn and keep statistics, unlike the others."""
 
     _defaults: ClassVar[dict[str, object]] = {"affine": True, "track_running_stats": True}
 

@@ -110,7 +110,7 @@ class Bilinear(Module):
         self.reset_parameters(rng)
 
     def reset_parameters(self, rng: np.random.Generator | int | None = None) -> None:
-        """Begin weight and bias anew."""
+        """Draw new initial values of weight and bias."""
         rng = generator(rng)  # one for both, also where it is given as an integer
         bound = 1 / math.sqrt(self.in1_features)
         for parameter in (self.weight, self.bias):

@@ -41,9 +41,6 @@ from tapenet.program.low import dtype_of, is_float, meet
 from tapenet.program.value_keys import Same
 from tapenet.typing import Array, DType, StateDict
 
-if TYPE_CHECKING:
-    pass
-
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
 _NOTHING: Any = object()
@@ -355,7 +352,7 @@ class Module(Tree):
         """The module with this dotted name, such as "encoder.layers.0"; "" for this one.
 
         Raises:
-            AttributeError: there is none; says which there are.
+            AttributeError: there is no such name; the message lists those there are.
         """
         found: Module | None = dict(self.named_modules(remove_duplicate=False)).get(target)
         if found is None:

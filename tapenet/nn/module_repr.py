@@ -1,4 +1,4 @@
-"""A module in words: its repr, and the settings in it."""
+"""The repr of a module."""
 
 from __future__ import annotations
 

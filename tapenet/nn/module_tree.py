@@ -56,7 +56,7 @@ class Tree:
         """The parameter with this dotted name, such as "layers.0.weight".
 
         Raises:
-            AttributeError: there is none; says which there are.
+            AttributeError: there is no such name; the message lists those there are.
         """
         return self._get("parameter", target)
 
@@ -64,7 +64,7 @@ class Tree:
         """The buffer with this dotted name.
 
         Raises:
-            AttributeError: there is none; says which there are.
+            AttributeError: there is no such name; the message lists those there are.
         """
         return self._get("buffer", target)
 

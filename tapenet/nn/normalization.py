@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def reset(weight: Tensor | None, bias: Tensor | None) -> None:
-    """Begin the scale and the shift of a normalisation anew: 1 and 0."""
+    """Reset the scale and the shift of a normalisation: 1 and 0."""
     with no_grad():
         for parameter, value in ((weight, 1.0), (bias, 0.0)):
             if parameter is not None:
@@ -37,7 +37,7 @@ class GroupNorm(Module):
     """Groups of channels of each sample brought to mean 0 and variance 1, then scaled and shifted channel by channel;
     see `tn.group_norm`.
 
-    Shapes: (n, num_channels, ...), and the same comes out.
+    Shapes: (n, num_channels, ...); the output has the same shape.
 
     Args:
         num_groups: number of groups that the channels are divided into, in order.
@@ -83,7 +83,7 @@ class GroupNorm(Module):
         self.bias = Parameter(np.zeros(num_channels, float_type(dtype))) if affine and bias else None
 
     def reset_parameters(self) -> None:
-        """Begin the parameters anew: weight 1, bias 0."""
+        """Reset the parameters: weight 1, bias 0."""
         reset(self.weight, self.bias)
 
     def forward(self, x: ArrayLike) -> Tensor:
@@ -113,7 +113,7 @@ class LayerNorm(Module):
     """The last axes of each sample brought to mean 0 and variance 1 together, then scaled and shifted element by
     element; see `tn.layer_norm`.
 
-    Shapes: (..., *normalized_shape), and the same comes out.
+    Shapes: (..., *normalized_shape); the output has the same shape.
 
     Args:
         normalized_shape: length of the last axis, or lengths of the last axes.
@@ -153,7 +153,7 @@ class LayerNorm(Module):
         self.bias = Parameter(np.zeros(shape, float_type(dtype))) if elementwise_affine and bias else None
 
     def reset_parameters(self) -> None:
-        """Begin the parameters anew: weight 1, bias 0."""
+        """Reset the parameters: weight 1, bias 0."""
         reset(self.weight, self.bias)
 
     def forward(self, x: ArrayLike) -> Tensor:
@@ -169,7 +169,7 @@ class RMSNorm(Module):
     """The last axes of each sample divided by their root mean square, then scaled element by element; see
     `tn.rms_norm`.
 
-    Shapes: (..., *normalized_shape), and the same comes out.
+    Shapes: (..., *normalized_shape); the output has the same shape.
 
     Args:
         normalized_shape: length of the last axis, or lengths of the last axes.
@@ -204,7 +204,7 @@ class RMSNorm(Module):
         self.weight = Parameter(np.ones(self.normalized_shape, float_type(dtype))) if elementwise_affine else None
 
     def reset_parameters(self) -> None:
-        """Begin the scale anew: 1."""
+        """Reset the scale to 1."""
         reset(self.weight, None)
 
     def forward(self, x: ArrayLike) -> Tensor:
@@ -222,7 +222,7 @@ class LocalResponseNorm(SettingsLayer):
     """Each element divided by a power of the squares around it, over neighbouring channels; see
     `tn.local_response_norm`.
 
-    Shapes: (n, channels, positions, ...), and the same comes out.
+    Shapes: (n, channels, positions, ...); the output has the same shape.
 
     Args:
         size: number of channels in a window.

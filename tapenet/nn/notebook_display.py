@@ -1,4 +1,4 @@
-"""What a notebook shows of a module: a drawing of a call, with its summary below."""
+"""How a notebook displays a module: a drawing of a call, with its summary below."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks: which tensors of a module are learned, and which are state. Marks of a slot, not types."""
+"""Parameters and buffers: marks on tensors that say which a module learns, and which are state."""
 
 from __future__ import annotations
 

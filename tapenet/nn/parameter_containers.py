@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
+from tapenet.nn.named_entries import NamedEntries
 from tapenet.nn.parameter import Parameter
-
-if TYPE_CHECKING:
-    pass
 
 
 def _kept(value: object) -> Any:
@@ -103,7 +101,7 @@ class ParameterList(Module):
         raise NotImplementedError("a ParameterList is not called: pick parameters from it, self.weights[i]")
 
 
-class ParameterDict(Module):
+class ParameterDict(NamedEntries[Any]):
     """A dict of parameters by name. (A plain dict of parameters as an attribute does as well.)
 
     Args:
@@ -122,20 +120,8 @@ class ParameterDict(Module):
     def _entries(self) -> dict[str, object]:
         return {name: value for name, value in vars(self).items() if _is_entry(name)}
 
-    def __len__(self) -> int:
-        return len(self._entries())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries())
-
     def __reversed__(self) -> Iterator[str]:
         return reversed(self._entries())
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries()
-
-    def __getitem__(self, name: str) -> Any:
-        return self._entries()[name]
 
     def __setitem__(self, name: str, value: object) -> None:
         if not isinstance(name, str) or not name or "." in name or not _is_entry(name):
@@ -144,26 +130,11 @@ class ParameterDict(Module):
             raise KeyError(f"ParameterDict has an attribute {name!r} of its own: choose another name")
         setattr(self, name, _kept(value))
 
-    def __delitem__(self, name: str) -> None:
-        self.pop(name)
-
     def __or__(self, other: Mapping[str, object]) -> ParameterDict:
         return self.copy().update(other)
 
     def __ior__(self, other: Mapping[str, object]) -> Self:
         return self.update(other)
-
-    def keys(self) -> KeysView[str]:
-        """The names."""
-        return self._entries().keys()
-
-    def values(self) -> ValuesView[object]:
-        """The parameters."""
-        return self._entries().values()
-
-    def items(self) -> ItemsView[str, object]:
-        """The parameters with their names."""
-        return self._entries().items()
 
     def update(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Self:
         """Add parameters by name, or put them in the place of others; returns the dict. Those of a plain dict are added in the
@@ -181,16 +152,10 @@ class ParameterDict(Module):
         return self._entries().get(name, default)
 
     def setdefault(self, name: str, default: Any = None) -> Any:
-        """The parameter of a name; where there is none, the default, from now on."""
+        """The parameter of a name; if there is none, the default is set and returned."""
         if name not in self:
             self[name] = default
         return self[name]
-
-    def pop(self, name: str) -> Any:
-        """Take a parameter out and return it."""
-        value = self._entries()[name]
-        delattr(self, name)
-        return value
 
     def popitem(self) -> tuple[str, object]:
         """Take the last parameter out and return it with its name."""
@@ -198,11 +163,6 @@ class ParameterDict(Module):
             raise KeyError("popitem of an empty ParameterDict")
         name = next(reversed(self))
         return name, self.pop(name)
-
-    def clear(self) -> None:
-        """Take all parameters out."""
-        for name in self._entries():
-            delattr(self, name)
 
     def copy(self) -> ParameterDict:
         """Another dict of the same parameters."""

@@ -1,4 +1,4 @@
-"""Layers that arrange the elements of their input anew."""
+"""Layers that reshape or reorder the elements of their input."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Unflatten(SettingsLayer):
 
     Args:
         dim: the axis.
-        unflattened_size: the lengths of the axes it becomes; one of them may be -1, which stands for what is left.
+        unflattened_size: the lengths of the axes it becomes; one of them may be -1: it is computed from the others.
 
     Raises:
         ValueError: the input has no such axis, or one of another length.
@@ -176,7 +176,7 @@ class PixelUnshuffle(SettingsLayer):
 
 
 class ChannelShuffle(SettingsLayer):
-    """The channels dealt out anew, the first of each group first; see `tn.channel_shuffle`.
+    """The channels in another order, the first of each group first; see `tn.channel_shuffle`.
 
     Args:
         groups: of channels.

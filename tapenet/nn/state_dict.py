@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from tapenet.nn.parameter import is_lazy
 from tapenet.parameters.hook_table import HookTable
 from tapenet.program.low import as_array
 from tapenet.typing import StateDict
-
-if TYPE_CHECKING:
-    pass
 
 #: The name that a module's extra state has in a state dict, as in PyTorch.
 EXTRA = "_extra_state"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from tapenet.profiling.profile import profile
 from tapenet.profiling.table import size as in_bytes
 from tapenet.program.low import is_float
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    pass
 
 Shapes = tuple[Any, ...]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.stack_frames import user_line
 from tapenet.program.low import is_low
-
-if TYPE_CHECKING:
-    pass
 
 #: Parameters, under "params", and the options that hold for them.
 Group = dict[str, Any]

@@ -82,7 +82,7 @@ class Hooked:
         return state
 
     def _tell(self, kind: str) -> None:
-        """Call the hooks that are told of the optimizer alone."""
+        """Call the hooks whose only argument is the optimizer."""
         for hook in self._hooks.of(kind) if self._hooks is not None else ():
             hook(self)
 

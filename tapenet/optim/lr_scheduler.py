@@ -4,7 +4,7 @@ What the rates are is said by the schedules, functions of the step (`tn.optim.co
 object: `SGD(params, lr=cosine(0.1, 1000))`. The classes here are for code that is written for PyTorch, and for schedules that
 go by something else than the optimizer's steps, such as epochs.
 
-A rate that is set is a number. A compiled step reads it anew at each call and is not captured again.
+A rate that is set is a number. A compiled step reads it at each call and is not captured again.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class LRScheduler:
             lr, floor = group["lr"], self._floor()
             before = rates(self.last_epoch - 1) if self.last_epoch else base
             now = rates(self.last_epoch)
-            if lr != before:  # somebody else changed it too
+            if lr != before:  # something else changed it too
                 now = lr + now - before if before == floor else floor + (lr - floor) * (now - floor) / (before - floor)
             found.append(now)
         return found
@@ -495,7 +495,7 @@ def _scaled(rates: Rates, low: float, scale: Callable[[float], float] | None) ->
 
 
 class SequentialLR(LRScheduler):
-    """One scheduler after the other: the first until `milestones[0]`, and so on. Each begins anew where it takes over.
+    """One scheduler after the other: the first until `milestones[0]`, and so on. Each restarts where it takes over.
 
     Args:
         optimizer: that of all of them.

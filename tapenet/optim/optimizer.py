@@ -84,7 +84,7 @@ class Optimizer(Hooked):
     A parameter whose `.grad` is None is left alone, its state and its number of updates too. Gradients are
     taken as they are: a nan makes the parameter nan (`clip_grad_norm` and `clip_grad_value` refuse it).
 
-    Made without parameters it waits for `bind`, which whoever trains a model calls.
+    Made without parameters it waits for `bind`, which the training loop calls.
 
     Attributes:
         groups: the parameter groups, dicts with "params" and the group's options; these may be changed later.
@@ -360,7 +360,7 @@ class Optimizer(Hooked):
         return segments(slots, self._writer)
 
     def _take_up_moved(self) -> None:
-        """Find the storage anew if a parameter was given another array; look whether the model was given parameters."""
+        """Find the storage again if a parameter was given another array; look for new parameters of the model."""
         now = epoch.current
         if self._newcomers:
             updaters.look(self, self._writer)
@@ -379,7 +379,7 @@ class Optimizer(Hooked):
         updaters.enter(self, self._params)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies and other processes: what is found anew there is left out, and hooks."""
+        """For copies and other processes: without hooks and without what is found again there."""
         found = ("_segments", "_arrays", "_updated", "_newcomers", "_hooks")
         return {name: value for name, value in vars(self).items() if name not in found}
 
@@ -650,7 +650,7 @@ _Update = tuple[ParamGroup, Storage, Clock]
 
 
 class _RecordedStep:
-    """What a captured step goes by at each replay."""
+    """What each replay of a captured step checks and counts."""
 
     __slots__ = ("_epoch", "_optimizer", "_state", "_updates")
 

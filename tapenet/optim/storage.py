@@ -119,7 +119,7 @@ class Chunk:
 
 
 class Run:
-    """Consecutive parameters with a gradient and one clock, which nobody else has."""
+    """Consecutive parameters that have a gradient and share a clock, which no other parameter has."""
 
     __slots__ = ("_first", "_last", "chunks", "clock", "slots", "writer")
 
@@ -179,7 +179,7 @@ class Storage:
         raise NotImplementedError
 
     def runs(self) -> tuple[list[Any], list[Any]]:
-        """The runs to update, and all gradients. Planned anew when others have a gradient than last time."""
+        """The runs to update, and all gradients. Planned again when other parameters have a gradient than last time."""
         # `param.grad`, which is where a leaf's gradient is without asking the tensor.
         grads = [p._node.grad if type(p._node) is Leaf else p.grad for p in self.params]
         kinds = list(map(type, grads))  # Tensor or NoneType: the quickest way to see which there are
@@ -298,7 +298,7 @@ class Segment(Storage):
 
 
 def segments(slots: list[Slot], by: str) -> list[Segment]:
-    """Take parameters up: move those that nobody else refers to, then find what lies together.
+    """Move parameters that only their tensor refers to into flat storage, then find what lies together.
 
     Args:
         slots: the parameters of a group.
@@ -396,7 +396,7 @@ _ALONE = _holders(Tensor._of(np.empty(1)))
 
 
 def _alone(p: Tensor) -> bool:
-    """Whether nobody but the tensor refers to its memory."""
+    """Whether only the tensor refers to its memory."""
     if _holders(p) > _ALONE:
         return False
     base = type(p._data.base)

@@ -62,7 +62,7 @@ def to_torch(optimizer: Optimizer) -> dict[str, Any]:
         step = entry.pop("step")
         if step or title in _FROM_THE_START:
             entries[k] = _entry(entry, step, of_each[k], optimizer)
-    if title == "LBFGS":  # what there is, is with the first, and kept of a parameter is nothing
+    if title == "LBFGS":  # its state lies with the first parameter; the others have none
         entries = {0: _vectors(entries[0])}
     return {"state": {k: _tensors(entry, torch) for k, entry in entries.items() if entry}, "param_groups": groups}
 
@@ -97,7 +97,7 @@ def _entry(entry: dict[str, Any], step: int, options: Mapping[str, Any], optimiz
 
 
 def _vectors(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of L-BFGS: lists, and nothing for what there is not yet."""
+    """The state of L-BFGS: lists; what does not exist yet is left out."""
     found = {name: entry[name] for name in ("func_evals", "n_iter")}
     if not len(entry["d"]):
         return found

@@ -193,7 +193,7 @@ class Averaged:
 
 
 def update_bn(loader: Iterable[Any], model: Any) -> None:
-    """Estimate the running statistics of a model's normalisation layers anew, as means over the batches of a loader.
+    """Recompute the running statistics of a model's normalisation layers, as means over the batches of a loader.
     After weights were averaged they belong to none of them: no step has run with the average.
 
     Args:

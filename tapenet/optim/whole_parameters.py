@@ -109,7 +109,7 @@ def blocks(array: Array) -> list[slice]:
 
 
 class Run:
-    """Neighbours with a gradient and one clock, which nobody else has."""
+    """Neighbours that have a gradient and share a clock, which no other parameter has."""
 
     __slots__ = ("clock", "positions", "slots", "writer")
 

@@ -1,4 +1,4 @@
-"""What data and batches look like to the loop.
+"""How the training loop reads data and batches.
 
 Data is something that is looped over again and again and gives batches, or arrays or a data set from which batches are cut
 here. A batch is `(inputs, target)`, `(inputs, target, weight)`, or one array that is both.

@@ -1,4 +1,4 @@
-"""What is called while `fit` runs. A callback is a function of the `State`; these are some that keep something."""
+"""Callbacks of `fit`: functions of its `State`. These keep the best model, or stop early."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class KeepBest:
 
     Args:
         monitor: which number; None is "val_loss" where there is validation, else "loss".
-        mode: "min" or "max", which way it gets better; None goes by the name.
+        mode: "min" or "max", whether less or more is better; None decides by the name.
         min_delta: by how much it must be better to count, 0 or more.
         restore: whether the model gets the best weights when the run ends. Else they are in `weights`.
 
     Raises:
-        ValueError: a mode that is none, a name that does not tell which way is better, or a `min_delta` below 0.
+        ValueError: an unknown mode, a name that does not tell which way is better, or a `min_delta` below 0.
 
     Attributes:
         best: the best value; nan before there is one.
@@ -78,7 +78,7 @@ class KeepBest:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: nothing was best yet."""
+        """Reset: there is no best yet."""
         self.best = float("nan")
         self.epoch = 0
         self.weights: dict[str, Any] | None = None
@@ -153,7 +153,7 @@ class EarlyStopping(KeepBest):
         self.patience = patience
 
     def forget(self) -> None:
-        """Begin anew: nothing was best yet, and nothing waited for."""
+        """Reset: there is no best yet, and no epoch was waited for."""
         super().forget()
         self._waited = 0
 

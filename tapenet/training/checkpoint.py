@@ -1,4 +1,4 @@
-"""What a run is at, kept on disk, so that another can go on from there."""
+"""Checkpoints: states of a run on disk, from which another run resumes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,9 @@ class Checkpoint:
         save(state, path)
         if self.keep is not None:
             for old in self.files[: -self.keep]:
-                with contextlib.suppress(OSError):  # whoever reads it on Windows; the next save tries again
+                with contextlib.suppress(
+                    OSError
+                ):  # on Windows a file that is being read cannot be removed; the next save tries again
                     old.unlink()
         return path
 
@@ -122,7 +124,7 @@ class Checkpoint:
         """The state that was saved last, with ndarrays; None if there is none. A damaged file is passed over with a warning.
 
         Raises:
-            DamagedFile: there are files, and all of them are damaged. (A run that began anew would delete them.)
+            DamagedFile: there are files, and all of them are damaged. (A new run would delete them.)
         """
         found = self.files
         for path in reversed(found):

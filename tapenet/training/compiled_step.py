@@ -1,4 +1,4 @@
-"""A function of a batch, run as a program where that pays, and as it stands elsewhere."""
+"""A function of a batch: compiled where that pays, else called as it is."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Routine:
         function: takes arrays, nested or not, as tensors.
         what: what it is called where it says something.
         compiled: False never makes a program.
-        tell: is given what there is to say.
+        tell: called with messages for the user.
         keep_grads: as of `tn.compile`.
         updates: whether it trains; else no shape gets a program before it has come very often.
     """

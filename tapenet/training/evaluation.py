@@ -176,7 +176,7 @@ def _tell(text: str) -> None:
 
 
 def _own(outputs: ArrayLike, inputs: object) -> Any:
-    """Outputs that share no memory with inputs, as those of `nn.Flatten` do: whoever makes batches may use theirs again."""
+    """Outputs that share no memory with inputs (as those of `nn.Flatten` do), since loaders may reuse the memory of a batch."""
     given = leaves(inputs)
     return rebuild(outputs, lambda out: out.copy() if any(np.may_share_memory(out, one) for one in given) else out)
 

@@ -1,9 +1,9 @@
-"""What `fit` is given, looked at before anything is learnt."""
+"""Checks of the arguments of `fit`, before anything is learnt."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.rules.lbfgs import LBFGS
 from tapenet.optim.weight_averaging import Averaged
 from tapenet.training.checkpoint import Checkpoint
-
-if TYPE_CHECKING:
-    pass
 
 
 def check_model(who: str, model: object) -> None:

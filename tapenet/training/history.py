@@ -1,4 +1,4 @@
-"""What came of each epoch."""
+"""The numbers of each epoch."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class History:
 
         Args:
             name: which number.
-            mode: "min" or "max"; None goes by the name, see `better`.
+            mode: "min" or "max"; None decides by the name, see `better`.
         """
         values = self[name]
         compare = better(name, mode)

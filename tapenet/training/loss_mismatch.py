@@ -1,4 +1,4 @@
-"""Losses that compute something, but not what is meant for such outputs and targets."""
+"""Warnings about losses that do not fit their outputs and targets."""
 
 from __future__ import annotations
 
@@ -98,6 +98,6 @@ def scale(loss: Callable[..., object], output: ArrayLike, target: ArrayLike) -> 
 
 
 def _like(value: object) -> Array | None:
-    """An array of the same shape and dtype, that takes no memory; None if it is none."""
+    """An array of the same shape and dtype that takes no memory; None for what is not an array."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     return None if shape is None or dtype is None else np.broadcast_to(np.zeros((), dtype), shape)

@@ -34,7 +34,7 @@ class Meter:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Reset."""
         self._sum = 0.0
         #: How many samples were taken in.
         self.samples = 0

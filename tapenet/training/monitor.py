@@ -1,4 +1,4 @@
-"""Which number is watched, and which way it gets better."""
+"""Which number of an epoch is watched, and whether less or more of it is better."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def watched(logs: Mapping[str, float], name: str | None, who: str) -> str:
     """The name of the number to watch: the one asked for, else "val_loss" where there is validation, else "loss".
 
     Raises:
-        KeyError: there is none of that name; says which there are.
+        KeyError: no number has that name; the message lists those there are.
 
     >>> watched({"loss": 1.0}, None, "EarlyStopping")
     'loss'

@@ -98,7 +98,7 @@ class Network(Sequential):
         return self.append(layer)
 
     def use(self, loss: Callable[..., Tensor], optimizer: Optimizer | None = None) -> Self:
-        """Say what the network learns with; returns the network. Said again, an optimizer starts anew.
+        """Say what the network learns with; returns the network. Called again with an optimizer, training starts with that one.
 
         Args:
             loss: from the network's output and the target to one number, such as `F.mse_loss`, `F.cross_entropy` or

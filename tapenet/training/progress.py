@@ -1,4 +1,4 @@
-"""What is shown while it runs: a bar in a terminal and in a notebook, elsewhere a line per epoch."""
+"""Progress of training: a bar in a terminal or notebook, elsewhere a line per epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run of `fit` is at: all that callbacks see, and all that another run needs to go on."""
+"""The state of a run of `fit`: what callbacks see, and what another run needs to resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done with a batch: the updates of training, and the forward pass alone."""
+"""The steps for a batch: forward, backward and update, or forward alone."""
 
 from __future__ import annotations
 

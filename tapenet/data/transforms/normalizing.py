@@ -61,7 +61,7 @@ class Normalize(Transform):
 class OneHot:
     """Labels as rows of 0 and 1: integers of any shape (...) as float32 (..., classes).
 
-    Raises ValueError for a label that is none of 0 to classes - 1.
+    Raises ValueError for a label outside 0 to classes - 1.
 
     >>> OneHot(3)(np.array([2, 0]))
     array([[0., 0., 1.],

@@ -1,4 +1,4 @@
-"""What all transforms have in common, and those made of others."""
+"""The base of transforms, and transforms made of others."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ class Transform:
     def __call__(self, sample: object, rng: np.random.Generator | None = None) -> Any:
         if isinstance(sample, tuple):
             return (self(sample[0], rng), *sample[1:])
+        return self._changed(sample, np.random.default_rng() if rng is None else rng)
+
+    def _changed(self, sample: Any, rng: np.random.Generator) -> Any:
+        """An image or a batch of images, changed."""
         images = as_images(sample, type(self).__name__)
-        if rng is None:
-            rng = np.random.default_rng()
         return self.apply(images, rng) if images.ndim == 4 else self.apply(images[np.newaxis], rng)[0]
 
     def apply(self, images: Array, rng: np.random.Generator) -> Array:
@@ -55,11 +57,7 @@ class Compose(Transform):
         self.transforms = list(transforms)
         self._takes_rng = [takes_rng(transform) for transform in self.transforms]
 
-    def __call__(self, sample: object, rng: np.random.Generator | None = None) -> Any:
-        if isinstance(sample, tuple):
-            return (self(sample[0], rng), *sample[1:])
-        if rng is None:
-            rng = np.random.default_rng()
+    def _changed(self, sample: Any, rng: np.random.Generator) -> Any:
         for transform, with_rng in zip(self.transforms, self._takes_rng, strict=True):
             sample = transform(sample, rng=rng) if with_rng else transform(sample)
         return sample
@@ -84,13 +82,10 @@ class RandomApply(Compose):
         super().__init__(transforms)
         self.p = probability("RandomApply", p)
 
-    def __call__(self, sample: Any, rng: np.random.Generator | None = None) -> Any:
-        if isinstance(sample, tuple):
-            return (self(sample[0], rng), *sample[1:])
-        rng = np.random.default_rng() if rng is None else rng
+    def _changed(self, sample: Any, rng: np.random.Generator) -> Any:
         if np.ndim(sample) < 4:
-            return super().__call__(sample, rng) if rng.random() < self.p else sample
-        return replaced("RandomApply", sample, rng.random(len(sample)) < self.p, super().__call__, rng)
+            return super()._changed(sample, rng) if rng.random() < self.p else sample
+        return replaced("RandomApply", sample, rng.random(len(sample)) < self.p, super()._changed, rng)
 
 
 class RandomChoice(Transform):
@@ -108,10 +103,7 @@ class RandomChoice(Transform):
             raise ValueError(f"RandomChoice needs p as {len(transforms)} probabilities that add up to 1, got {p!r}")
         self.p = None if p is None else np.asarray(p) / np.sum(p)
 
-    def __call__(self, sample: Any, rng: np.random.Generator | None = None) -> Any:
-        if isinstance(sample, tuple):
-            return (self(sample[0], rng), *sample[1:])
-        rng = np.random.default_rng() if rng is None else rng
+    def _changed(self, sample: Any, rng: np.random.Generator) -> Any:
         if np.ndim(sample) < 4:
             return self.transforms[rng.choice(len(self.transforms), p=self.p)](sample, rng)
         chosen = rng.choice(len(self.transforms), len(sample), p=self.p)

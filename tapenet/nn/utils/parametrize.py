@@ -19,6 +19,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.containers import ModuleDict
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import Buffer, Parameter
+from tapenet.nn.utils.derived_class import derived_class
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
@@ -93,7 +94,7 @@ def _inverse(parametrization: Module, tensor: Tensor) -> Any:
     try:
         with no_grad():
             found = parametrization.right_inverse(tensor)
-    except NotImplementedError:  # of some maps there is none
+    except NotImplementedError:  # some maps have no inverse
         return tensor
     return tuple(found) if isinstance(found, (tuple, list)) else found
 
@@ -147,17 +148,8 @@ def _subclass(base: Any, names: tuple[str, ...]) -> Any:
             else:
                 _calls.values[id(self)] = outer
 
-    def reduce(self: Module) -> Any:
-        return _blank, (base, names), self.__getstate__()
-
-    methods: dict[str, Any] = {"forward": forward, "__reduce__": reduce, "__doc__": base.__doc__}
-    return type(f"Parametrized{base.__name__}", (base,), {name: _computed(name) for name in names} | methods)
-
-
-def _blank(base: object, names: tuple[str, ...]) -> Any:
-    """A module without attributes, of a class that has no import path, for copies and pickles of one."""
-    made = _subclass(base, names)
-    return made.__new__(made)
+    computed = {name: _computed(name) for name in names}
+    return derived_class(_subclass, base, names, "Parametrized", {**computed, "forward": forward})
 
 
 def _base(module: Module) -> Any:
@@ -170,7 +162,7 @@ def cached() -> Iterator[None]:
     """Compute each parametrised attribute once inside of the block, however often it is read: for layers whose weights are
     used many times between two steps, such as those of a recurrent network.
 
-    An assignment to the attribute computes it anew; a change of its originals does not, so that a step of the optimizer belongs
+    An assignment to the attribute recomputes it; a change of its originals does not, so a step of the optimizer belongs
     outside of the block.
 
     >>> from tapenet import nn

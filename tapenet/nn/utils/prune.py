@@ -16,6 +16,7 @@ import numpy as np
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import Buffer, Parameter
+from tapenet.nn.utils.derived_class import derived_class
 from tapenet.nn.utils.parametrize import is_parametrized
 from tapenet.ops.random import generator
 from tapenet.typing import Array
@@ -40,18 +41,8 @@ def _masked(name: str) -> property:
 
 @functools.cache
 def _subclass(base: Any, names: tuple[str, ...]) -> Any:
-    def reduce(self: Module) -> Any:
-        return _blank, (base, names), self.__getstate__()
-
-    attributes: dict[str, Any] = {name: _masked(name) for name in names}
-    attributes |= {"_pruned": (base, names), "__reduce__": reduce, "__doc__": base.__doc__}
-    return type(f"Pruned{base.__name__}", (base,), attributes)
-
-
-def _blank(base: object, names: tuple[str, ...]) -> Any:
-    """A module without attributes, of a class that has no import path, for copies and pickles of one."""
-    made = _subclass(base, names)
-    return made.__new__(made)
+    masked = {name: _masked(name) for name in names}
+    return derived_class(_subclass, base, names, "Pruned", {**masked, "_pruned": (base, names)})
 
 
 def _pruned(module: Module) -> tuple[Any, tuple[str, ...]]:
@@ -300,7 +291,7 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module: M, name: str) -> M:
-    """Prune nothing, so that there is a mask."""
+    """Prune nothing: add a mask of ones."""
     return Identity.apply(module, name)
 
 

@@ -232,7 +232,7 @@ class LBFGS(WholeOptimizer):
     # -- state -----------------------------------------------------------------------------------------------
 
     def state_dict(self, *, keep_vars: bool = False) -> StateDict:
-        """As that of every optimizer; what there is once for all parameters is with the first, under PyTorch's names."""
+        """As that of every optimizer; what all parameters share lies with the first, under PyTorch's names."""
         state = super().state_dict(keep_vars=keep_vars)
         none = np.zeros((0, sum(slot.param.size for slot in self._slots)))
         y, s = (np.stack([getattr(pair, name) for pair in self._pairs]) if self._pairs else none for name in "ys")
@@ -281,7 +281,7 @@ class LBFGS(WholeOptimizer):
 
 
 def _of_torch(entry: Mapping[str, object], size: int) -> dict[str, object]:
-    """PyTorch's state: lists of tensors, and None or nothing for what there is not yet."""
+    """PyTorch's state: lists of tensors; what does not exist yet is None or missing."""
     found: dict[str, Any] = {name: entry.get(name) for name in _GLOBAL}
     for name in ("func_evals", "n_iter", "t"):
         found[name] = found[name] or 0
