@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from tapenet.typing import Array
 MISS: object = object()
 #: A leaf: one from outside, or the position of one among those of the arguments.
 Target = Leaf | int
+#: How the code of a call treats an argument: "array", `Leaf`, the type of a NumPy number, or "static"; a nested one by its
+#: type, its keys or length, and the kinds inside.
+Kind: TypeAlias = "str | type | tuple[type, tuple[object, ...] | int, tuple[Kind, ...]]"
 #: What a program depends on: an owner, a function that tells its state, and what that told.
 Dependency = tuple[object, Callable[[], object], object]
 
@@ -144,7 +147,7 @@ class Variant:
             return False
         regions = _regions([target.tensor._data for target in self._targets])
         self._wrote = mutation.Writer(self.by, regions).wrote
-        self._run = self._code("run")(self._wrote, -1, (), ())
+        self._run = self._code(None)(self._wrote, -1, (), ())
         self._arrays = arrays
         return True
 
@@ -177,7 +180,7 @@ class Variant:
             return
         self.fast = self._code(kinds)(self._wrote, self._epoch, self.values, statics)
 
-    def _code(self, kinds: Any) -> Callable[..., Any]:
+    def _code(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Any]:
         made = self._makers.get(kinds)
         if made is None:
             made = self._makers[kinds] = _Writer(self).make(kinds)
@@ -198,9 +201,8 @@ def _leaf(target: Target, leaves: Sequence[Leaf]) -> Leaf:
     return leaves[target] if isinstance(target, int) else target
 
 
-def _kind(value: Any, statics: list[object]) -> object:
-    """How the code of a call treats an argument: "array", `Leaf`, the type of a NumPy number, "static" (added to
-    `statics`), or for nested ones their type, keys or length, and the kinds inside."""
+def _kind(value: Any, statics: list[object]) -> Kind:
+    """The kind of an argument. What is static is added to `statics`."""
     kind = type(value)
     if kind is Tensor:
         return Leaf if type(value._node) is Leaf else "array"
@@ -214,9 +216,9 @@ def _kind(value: Any, statics: list[object]) -> object:
     return "static"
 
 
-def _count(kinds: Any, wanted: object) -> int:
+def _count(kinds: tuple[Kind, ...], wanted: Kind) -> int:
     """How often a kind is among nested ones."""
-    return sum(_count(k[2], wanted) if type(k) is tuple else k is wanted for k in kinds)
+    return sum(_count(k[2], wanted) if isinstance(k, tuple) else int(k is wanted) for k in kinds)
 
 
 def _regions(arrays: list[Array]) -> list[mutation.Region]:
@@ -249,11 +251,11 @@ class _Writer:
             "wrote_to": mutation.wrote, "program": variant.runner.call,
         }  # fmt: skip
 
-    def make(self, kinds: Any) -> Callable[..., Any]:
-        """The code for arguments of these kinds, or for "run" that of a function of arrays, leaves, and the arrays
+    def make(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Any]:
+        """The code for arguments of these kinds, or for None that of a function of arrays, leaves, and the arrays
         that are written; as a function of what may change: what notes its writes, epoch, what is behind the names,
         static values."""
-        if kinds == "run":
+        if kinds is None:
             head = "def run(arrays, leaves, places):"
             self._line(f"{''.join(f'a{i}, ' for i in range(self._count)) or '()'} = arrays")
             for i in sorted({t for t in self._targets() if isinstance(t, int)}):
@@ -266,7 +268,7 @@ class _Writer:
         self._body(written, entry)
         values = "".join(f"g{i}, " for i in range(len(self._variant.places)))
         text = ["def make(wrote, known, values, statics):"]
-        if kinds != "run":
+        if kinds is not None:
             statics = "".join(f"s{i}, " for i in range(_count(kinds, "static")))
             text += [f"    {values or '()'} = values", f"    {statics or '()'} = statics"]
         text += [
@@ -293,7 +295,7 @@ class _Writer:
 
     # -- whether it applies --------------------------------------------------------------------------------------
 
-    def _check(self, kinds: tuple[object, ...]) -> None:
+    def _check(self, kinds: tuple[Kind, ...]) -> None:
         self._line("if epoch.current != known: return MISS")
         self._line("state = local.state")
         self._line(f"if not state.fast or state.grad is not {self._variant.key[1]}: return MISS")
@@ -301,9 +303,9 @@ class _Writer:
         self._arrays = self._leaves = self._statics = 0
         self._take_apart("args", None, len(kinds), kinds)
 
-    def _take(self, name: str, kind: Any) -> None:
+    def _take(self, name: str, kind: Kind) -> None:
         """Check an argument, and take the arrays and leaves out of it."""
-        if type(kind) is tuple:
+        if isinstance(kind, tuple):
             self._take_apart(name, *kind)
             return
         if kind == "static":
@@ -336,9 +338,11 @@ class _Writer:
                 f"{self._constant(value.dtype)}: return MISS"
             )
 
-    def _take_apart(self, name: str, kind: type | None, keys: Any, kinds: tuple[object, ...]) -> None:
+    def _take_apart(
+        self, name: str, kind: type | None, keys: tuple[object, ...] | int, kinds: tuple[Kind, ...]
+    ) -> None:
         names = [f"{name}_{i}" for i in range(len(kinds))]
-        if kind is dict:
+        if isinstance(keys, tuple):
             self._line(f"if type({name}) is not dict or tuple({name}) != {self._constant(keys)}: return MISS")
             for inner, key in zip(names, keys, strict=True):
                 self._line(f"{inner} = {name}[{self._constant(key)}]")
