@@ -90,7 +90,8 @@ class Tape(Nodes, Layer):
                 node: Any = call.node  # a full one, which has the slot
                 node.call = arguments
                 self.nodes += [node, *call.picks]
-                for tensor, made in zip(call.outputs, call.picks or [node], strict=True):
+                nodes = call.picks or [node][: len(call.outputs)]  # a loop may give nothing
+                for tensor, made in zip(call.outputs, nodes, strict=True):
                     tensor._trace = made
             return result
 
