@@ -16,7 +16,8 @@ import numpy as np
 
 from tapenet.native.loops import reducible
 from tapenet.native.scalar import COST, can
-from tapenet.program.ir import Constant, Instruction, Program, Result, Value
+from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
+from tapenet.program.passes import simplify
 
 FULL, ROW, COLUMN, SINGLE = "full", "row", "column", "single"
 #: A value is computed again in a later pass over its row, rather than kept, if that costs no more than this.
@@ -250,6 +251,49 @@ def _domain(program: Program) -> tuple[int, ...]:
     return max(shapes, key=lambda shape: (math.prod(shape), len(shape)))
 
 
+def by_rows(program: Program) -> Rows:
+    """A simplified program, read as one that works row by row, with as few passes over a row as there can be.
+
+    Raises:
+        NotByRows: it is of another kind.
+    """
+    rows = Rows(program)
+    if rows.phases <= 2:
+        return rows
+    other = Rows(simplify(rewrite(program, _sums_apart)))
+    return other if other.phases < rows.phases else rows
+
+
+def _sums_apart(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
+    """A row's sum of terms as sums of each, and factors that are one per row outside: then a sum need not wait for such a
+    factor, which may come from another sum, and both are taken in one pass."""
+    if instruction.name != "reduce_add" or args[0].dtype.kind != "f":
+        return None
+    axes = instruction.params["axes"]
+
+    def total(value: Value) -> Value | None:
+        """The sum, taken apart; None where it cannot be."""
+        maker = value.instruction if isinstance(value, Result) else None
+        if maker is None or maker.name not in ("add", "negative", "multiply", "divide"):
+            return None
+        full = [a for a in maker.args if a.shape == value.shape]
+        if maker.name in ("add", "negative"):
+            return builder.elementwise(maker.name, *map(whole, full)) if len(full) == len(maker.args) else None
+        others = [a for a in maker.args if a.ndim == value.ndim and all(a.shape[i] == 1 for i in axes)]
+        if len(full) != 1 or len(others) != 1 or (maker.name == "divide" and maker.args[0] is not full[0]):
+            return None
+        shape = tuple(n for i, n in enumerate(others[0].shape) if i not in axes)
+        return builder.elementwise(maker.name, whole(full[0]), builder.reshape(others[0], shape))
+
+    def whole(value: Value) -> Value:
+        made: Value | None = total(value)
+        if made is None:
+            made = builder.emit("reduce_add", value, axes=axes)
+        return made
+
+    return total(args[0])
+
+
 def is_literal(value: Value) -> bool:
     """Whether a constant stands in the code itself: integers, and the floats that arithmetic simplifies for. Other numbers
     are given to the code, so that one serves for all options."""
@@ -259,4 +303,4 @@ def is_literal(value: Value) -> bool:
     return value.dtype.kind != "f" or number in (0, 1, -1, 2, 0.5) or not np.isfinite(number)
 
 
-__all__ = ["COLUMN", "FULL", "ROW", "SINGLE", "NotByRows", "Result", "Rows", "is_literal"]
+__all__ = ["COLUMN", "FULL", "ROW", "SINGLE", "NotByRows", "Rows", "by_rows", "is_literal"]

@@ -13,7 +13,7 @@ from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.passes import simplify
 from tapenet.program.pullback import pullback
 from tapenet.program.row_kernels import RowKernel
-from tapenet.program.row_programs import NotByRows, Rows
+from tapenet.program.row_programs import NotByRows, Rows, by_rows
 from tapenet.program.symbols import Symbol, array_of
 
 pytest.importorskip("llvmlite")
@@ -82,10 +82,10 @@ def test_forward_and_pullback(name: str, shape: tuple[int, ...], dtype: str) -> 
     f, kinds = FORMULAS[name]
     arrays = arrays_of(kinds, shape, dtype)
     made = program(f, arrays)
-    held(made, arrays, RowKernel(Rows(made)), dtype)
+    held(made, arrays, RowKernel(by_rows(made)), dtype)
     back = simplify(pullback(made, range(len(arrays))))
     given = [*arrays, *(np.asarray(R.normal(size=o.shape)).astype(dtype) for o in made.outputs)]
-    held(back, given, RowKernel(Rows(back)), dtype)
+    held(back, given, RowKernel(by_rows(back)), dtype)
 
 
 @pytest.mark.parametrize("shape", [(40,), (1, 40)])
@@ -93,9 +93,9 @@ def test_forward_and_pullback(name: str, shape: tuple[int, ...], dtype: str) -> 
 def test_a_single_row(f: Any, shape: tuple[int, ...]) -> None:
     x, g = R.normal(size=(2, *shape))
     made = program(f, [x])
-    held(made, [x], RowKernel(Rows(made)), "d")
+    held(made, [x], RowKernel(by_rows(made)), "d")
     back = simplify(pullback(made, [0]))
-    held(back, [x, g], RowKernel(Rows(back)), "d")
+    held(back, [x, g], RowKernel(by_rows(back)), "d")
 
 
 @pytest.mark.parametrize("name", ["normalised", "a mean", "softmax", "several results"])
@@ -107,9 +107,9 @@ def test_threads_give_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     arrays = arrays_of(kinds, (50, 9), "d")
     made = program(f, arrays)
     back = simplify(pullback(made, range(len(arrays))))
-    held(made, arrays, RowKernel(Rows(made)), "d")
+    held(made, arrays, RowKernel(by_rows(made)), "d")
     given = [*arrays, *(np.asarray(R.normal(size=o.shape)) for o in made.outputs)]
-    held(back, given, RowKernel(Rows(back)), "d")
+    held(back, given, RowKernel(by_rows(back)), "d")
 
 
 @pytest.mark.parametrize("name", ["choices", "softmax", "a mean"])
@@ -118,9 +118,9 @@ def test_any_order_of_memory(name: str) -> None:
     for turn in (np.asfortranarray, lambda a: np.repeat(a, 2, axis=0)[::2], lambda a: np.broadcast_to(a[:1], a.shape)):
         arrays = [turn(a) for a in arrays_of(kinds, (6, 5), "d")]
         made = program(f, arrays)
-        held(made, arrays, RowKernel(Rows(made)), "d")
+        held(made, arrays, RowKernel(by_rows(made)), "d")
     x = np.moveaxis(R.normal(size=(2, 3, 4)), 0, -1)
-    (y,) = RowKernel(Rows(program(np.exp, [x])))(x)
+    (y,) = RowKernel(by_rows(program(np.exp, [x])))(x)
     assert y.strides == x.strides  # what works element by element keeps the order
 
 
@@ -133,19 +133,25 @@ def test_one_kernel_serves_many_sizes_and_options(monkeypatch: pytest.MonkeyPatc
             x = R.normal(size=(3, n)).astype("f")
             for f in (lambda x, slope=slope: np.where(x > 0, x, x * slope), softmax):
                 made = program(f, [x])
-                held(made, [x], RowKernel(Rows(made)), "f")
+                held(made, [x], RowKernel(by_rows(made)), "f")
     assert len(texts) == 2
     for count in (2, 30):
-        RowKernel(Rows(program(softmax, [R.normal(size=(count, 8)).astype("f")])))
+        RowKernel(by_rows(program(softmax, [R.normal(size=(count, 8)).astype("f")])))
     assert len(texts) == 3
+
+
+def test_sums_that_need_not_wait_are_taken_in_one_pass() -> None:
+    arrays = arrays_of("fcc", (4, 6), "d")
+    back = simplify(pullback(program(normalised, arrays), [0, 1, 2]))
+    assert (Rows(back).phases, by_rows(back).phases) == (4, 3)
 
 
 def test_long_sums_are_as_exact_as_numpys() -> None:
     x = np.full((1 << 22,), 0.1, np.float32)
-    (total,) = RowKernel(Rows(program(lambda x: np.sum(x), [x])))(x)
+    (total,) = RowKernel(by_rows(program(lambda x: np.sum(x), [x])))(x)
     assert abs(float(total) / (0.1 * x.size) - 1) < 1e-6
     rows = np.full((1 << 20, 2), 0.1, np.float32)
-    (columns,) = RowKernel(Rows(program(lambda x: np.sum(x * 1.5, axis=0), [rows])))(rows)
+    (columns,) = RowKernel(by_rows(program(lambda x: np.sum(x * 1.5, axis=0), [rows])))(rows)
     np.testing.assert_allclose(columns, 0.15 * len(rows), rtol=1e-6)
 
 
