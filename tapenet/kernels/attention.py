@@ -12,7 +12,7 @@ that the code depends on their lengths alone, and serves sequences of any length
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,21 +30,23 @@ BLOCK = 32
 LONGEST, WIDEST = 1 << 16, 256
 
 
-def takes(query: Any, key: Any, value: Any) -> bool:
+def takes(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> bool:
     """Whether there is a kernel for arrays of these shapes."""
     widths = query.shape[-1], value.shape[-1]
     some = min(*query.shape, *key.shape, *value.shape) > 0
     return bool(some and key.shape[-2] <= LONGEST and max(widths) <= WIDEST)
 
 
-def multiply_adds(query: Any, key: Any, value: Any, causal: bool) -> int:
+def multiply_adds(query: np.ndarray, key: np.ndarray, value: np.ndarray, causal: bool) -> int:
     """Those of the forward pass, counting all scores that are seen."""
     *lead, rows, width = query.shape
     heads = int(np.prod(lead, dtype=np.int64))
     return int(heads * rows * key.shape[-2] * (width + value.shape[-1]) // (2 if causal else 1))
 
 
-def forward(query: Any, key: Any, value: Any, causal: bool, scale: float) -> tuple[Any, Any]:
+def forward(
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, causal: bool, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
     """softmax(query @ keyᵀ · scale) @ value, and the logarithm of the sum of exponentials of each row, (..., L, 1)."""
     query, key, value = map(_dense, (query, key, value))
     dtype = query.dtype
@@ -70,8 +72,15 @@ def forward(query: Any, key: Any, value: Any, causal: bool, scale: float) -> tup
 
 
 def backward(
-    g: Any, query: Any, key: Any, value: Any, out: Any, below: Any, causal: bool, scale: float
-) -> tuple[Any, ...]:
+    g: np.ndarray,
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
+    out: np.ndarray,
+    below: np.ndarray,
+    causal: bool,
+    scale: float,
+) -> tuple[np.ndarray, ...]:
     """The gradients by query, key and value, from that by the result."""
     given = tuple(map(_dense, (g, query, key, value, out)))
     dtype = query.dtype
@@ -100,19 +109,19 @@ def backward(
     return found
 
 
-def _dense(a: Any) -> Any:
+def _dense(a: np.ndarray) -> np.ndarray:
     """The array with vectors that are dense."""
     return a if a.strides[-1] == a.itemsize else np.ascontiguousarray(a)
 
 
-def _heads(*arrays: Any) -> Any:
+def _heads(*arrays: np.ndarray) -> np.ndarray:
     """By head and array, in elements: where it begins, and how far its vectors lie apart."""
     (itemsize,) = {a.itemsize for a in arrays}
     return _places(arrays[0].shape[:-2], tuple(tuple(s // itemsize for s in a.strides[:-1]) for a in arrays))
 
 
 @functools.lru_cache(maxsize=16)
-def _places(lead: tuple[int, ...], strides: tuple[tuple[int, ...], ...]) -> Any:
+def _places(lead: tuple[int, ...], strides: tuple[tuple[int, ...], ...]) -> np.ndarray:
     """The same from the leading lengths, and all strides but the last of each array."""
     found = []
     for *steps, vector in strides:
@@ -198,7 +207,7 @@ class _Head:
             for j, some in self.k.vectors(0, width):
                 a.store(zero, i, j, count=some)
 
-    def scale(self, a: Array, count: Index, width: int, factor: Any) -> None:
+    def scale(self, a: Array, count: Index, width: int, factor: Callable[[Any], Value]) -> None:
         """Multiply each vector by factor(its number)."""
         for i in self.k.turns(count):
             value = self.k.spread(factor(i), self.k.lanes)
@@ -216,7 +225,7 @@ class _Head:
 
 
 @functools.lru_cache(maxsize=64)
-def _forward(width: int, wide: int, causal: bool, char: str) -> Any:
+def _forward(width: int, wide: int, causal: bool, char: str) -> Callable[..., None]:
     k = Kernel("attention", char)
     arrays = [k.array(1) for _ in range(4)]
     below = k.array(1)
@@ -275,7 +284,7 @@ def _placed(arrays: list[Array], heads: Array, h: Value) -> list[tuple[Array, Va
 
 
 @functools.lru_cache(maxsize=64)
-def _backward(width: int, wide: int, causal: bool, char: str) -> Any:
+def _backward(width: int, wide: int, causal: bool, char: str) -> Callable[..., None]:
     k = Kernel("attention_grad", char)
     arrays = [k.array(1) for _ in range(8)]
     below = k.array(1)

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def _widths(k: Kernel, shape: Shape) -> Iterator[Index]:
 # -- the sum over taps -------------------------------------------------------------------------------------------
 
 
-def sums(x: Any, weight: Any, bias: Any, out: Any, shape: Shape) -> None:
+def sums(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray, shape: Shape) -> None:
     """Compute `out` as `Shape` says. All arrays are C-contiguous; weight is (outs, channels / groups, taps)."""
     run = _sums(shape, x.dtype.char)
     deal(lambda first, last: run(x, weight, out, bias, first, last), _rows(shape), shape.multiply_adds)
@@ -114,7 +114,7 @@ def _outer(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[
 
 
 @functools.lru_cache(maxsize=256)
-def _sums(shape: Shape, char: str) -> Any:
+def _sums(shape: Shape, char: str) -> Callable[..., None]:
     k = Kernel("sums", char)
     x, weight, out = _arrays(k, shape)
     bias = k.array(shape.outs)
@@ -192,7 +192,7 @@ def _add_up(
 # -- the gradient by the weights ---------------------------------------------------------------------------------
 
 
-def weight_sums(x: Any, found: Any, y: Any, shape: Shape) -> None:
+def weight_sums(x: np.ndarray, found: np.ndarray, y: np.ndarray, shape: Shape) -> None:
     """Add to found[o, c, t] the sum over places and batch of y[o] times x[c] at tap t: the gradient by the weights of
     `sums`, where y is the gradient by its result. All arrays are C-contiguous."""
     run = _weight_sums(shape, x.dtype.char)
@@ -213,7 +213,7 @@ def _weight_tile(shape: Shape) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_sums(shape: Shape, char: str) -> Any:
+def _weight_sums(shape: Shape, char: str) -> Callable[..., None]:
     k = Kernel("weight_sums", char)
     x, found, y = _arrays(k, shape)
     begin, end = k.integer(), k.integer()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +42,7 @@ class Reading(NamedTuple):
         return list(itertools.product(*[(0,) if self.nearest else (0, 1)] * self.axes))
 
 
-def sampled(x: Any, grid: Any, reading: Reading) -> Any:
+def sampled(x: np.ndarray, grid: np.ndarray, reading: Reading) -> np.ndarray:
     """x (batch, channels, lengths of the image) at the places of the grid (batch, results, coordinates)."""
     (batch, channels, *sizes), results = x.shape, grid.shape[1]
     out = np.empty((batch, channels, results), x.dtype)
@@ -55,7 +55,9 @@ def sampled(x: Any, grid: Any, reading: Reading) -> Any:
     return out
 
 
-def gradients(g: Any, x: Any, grid: Any, reading: Reading, by_x: bool, by_grid: bool) -> tuple[Any, Any]:
+def gradients(
+    g: np.ndarray, x: np.ndarray, grid: np.ndarray, reading: Reading, by_x: bool, by_grid: bool
+) -> tuple[np.ndarray | None, np.ndarray | None]:
     """By x and by the grid, None for one that is not wanted."""
     (batch, channels, *sizes), results = x.shape, grid.shape[1]
     dx, dgrid = like(x) if by_x else None, like(grid) if by_grid else None
@@ -74,19 +76,19 @@ def gradients(g: Any, x: Any, grid: Any, reading: Reading, by_x: bool, by_grid: 
     return dx, dgrid
 
 
-def _lanes(channels: int, dtype: Any) -> int:
+def _lanes(channels: int, dtype: np.dtype) -> int:
     """Numbers of a vector of channels: a power of two."""
     most: int = Kernel("", dtype).lanes
     return min(most, max(2, 1 << (channels - 1).bit_length()))
 
 
-def _rows(x: Any) -> Any:
+def _rows(x: np.ndarray) -> np.ndarray:
     """Memory for the rows of one image."""
     lanes = _lanes(x.shape[1], x.dtype)
     return np.empty((math.prod(x.shape[2:]) + 1, -(-x.shape[1] // lanes) * lanes), x.dtype)
 
 
-def _block(x: Any, reading: Reading) -> tuple[Any, Any]:
+def _block(x: np.ndarray, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
     """Memory for the places and the weights of a block."""
     shape = (len(reading.taps), BLOCK)
     return np.empty(shape, np.int32), np.empty(shape, x.dtype)
@@ -255,7 +257,7 @@ class _Places:
                     if self.slopes is not None:
                         self.slopes.store(k.number(0.0), t * r.axes + axis, j)
 
-    def _derivatives(self, reads: Any, t: int, tap: tuple[int, ...], j: Value) -> None:
+    def _derivatives(self, reads: list[tuple[Value, Value, Value]], t: int, tap: tuple[int, ...], j: Value) -> None:
         axes = self.reading.axes
         for axis in range(axes):
             found = reads[axis][2] if tap[axis] else -reads[axis][2]
@@ -318,7 +320,7 @@ def _sizes(k: Kernel, axes: int) -> tuple[list[Value], Value]:
 
 
 @functools.lru_cache(maxsize=64)
-def _sampled(char: str, lanes: int, reading: Reading) -> Any:
+def _sampled(char: str, lanes: int, reading: Reading) -> Callable[..., None]:
     k = Kernel("sampled", char)
     x, grid, out, rows = (k.array(1) for _ in range(4))
     places = _Places(k, reading, lanes, None)
@@ -338,7 +340,7 @@ def _sampled(char: str, lanes: int, reading: Reading) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _gradients(char: str, lanes: int, reading: Reading, by_x: bool, by_grid: bool) -> Any:
+def _gradients(char: str, lanes: int, reading: Reading, by_x: bool, by_grid: bool) -> Callable[..., None]:
     k = Kernel("sampled_gradients", char)
     x, grid, g = (k.array(1) for _ in range(3))
     by_image = (k.array(1), k.array(1)) if by_x else None

@@ -5,7 +5,7 @@ Where there are many, the right operand is packed into panels (`kernels/panels.p
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,17 +27,17 @@ def takes(inputs: int, outputs: int) -> bool:
     return registers().bytes == 64 and min(inputs, outputs) >= 4 and inputs * outputs <= LARGEST
 
 
-def product(x: Any, weight: Any) -> Any:
+def product(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """x @ weight for rows x (n, in) and a dense matrix (in, out), both in C order."""
     return _rows(x, weight, False)
 
 
-def product_turned(g: Any, weight: Any) -> Any:
+def product_turned(g: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """g @ weightᵀ for rows g (n, out) and a matrix (in, out), both in C order."""
     return _rows(g, weight, True) if len(g) >= panels.ROWS else product(g, transposed(weight))
 
 
-def _rows(x: Any, weight: Any, turned: bool) -> Any:
+def _rows(x: np.ndarray, weight: np.ndarray, turned: bool) -> np.ndarray:
     """x @ weight, or x @ weightᵀ."""
     n, inputs = x.shape
     outputs = weight.shape[0 if turned else 1]
@@ -47,7 +47,7 @@ def _rows(x: Any, weight: Any, turned: bool) -> Any:
     return out
 
 
-def weight_grad(x: Any, g: Any) -> Any:
+def weight_grad(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     """xᵀ @ g of rows x (n, in) and g (n, out), both in C order: (in, out), in C order."""
     n, inputs, outputs = len(x), x.shape[1], g.shape[1]
     found = np.zeros((inputs, outputs), x.dtype)
@@ -57,7 +57,7 @@ def weight_grad(x: Any, g: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def _product(inputs: int, outputs: int, turned: bool, packed: bool, char: str) -> Any:
+def _product(inputs: int, outputs: int, turned: bool, packed: bool, char: str) -> Callable[..., None]:
     k = Kernel("linear", char)
     x, weight, out = k.array(1, inputs), k.array(1), k.array(1, outputs)
     first, n = k.integer(), k.integer()
@@ -74,7 +74,7 @@ def _product(inputs: int, outputs: int, turned: bool, packed: bool, char: str) -
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_grad(inputs: int, outputs: int, packed: bool, char: str) -> Any:
+def _weight_grad(inputs: int, outputs: int, packed: bool, char: str) -> Callable[..., None]:
     k = Kernel("linear_weight", char)
     x, g, found = k.array(1, inputs), k.array(1, outputs), k.array(inputs, outputs)
     n, begin, end = k.integer(), k.integer(), k.integer()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
+
+import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import turn
 from tapenet.native.kernel import Kernel
 
 
-def batch_last(x: Any) -> Any:
+def batch_last(x: np.ndarray) -> np.ndarray:
     """x (..., batch) in C order; quick where its memory has the batch in front."""
     if x.flags.c_contiguous:
         return x
@@ -19,7 +21,7 @@ def batch_last(x: Any) -> Any:
     return made
 
 
-def put(x: Any, target: Any) -> None:
+def put(x: np.ndarray, target: np.ndarray) -> None:
     """Copy x (..., batch) to an array in which batches are dense and lie behind each other along the axis before; quick where
     neighbours along that are neighbours in the memory of x."""
     quick = x.dtype.char in "fd" and 2 <= x.ndim <= 5 and x.strides[-2] == x.itemsize
@@ -32,7 +34,7 @@ def put(x: Any, target: Any) -> None:
 
 
 @functools.lru_cache(maxsize=128)
-def _put(rows: int, columns: int, char: str) -> Any:
+def _put(rows: int, columns: int, char: str) -> Callable[..., None]:
     """Arguments behind the arrays: numbers between rows of the source; the lengths of the axes around; numbers between
     neighbours along these, in the source and in the target."""
     k = Kernel("put", char)
@@ -46,7 +48,7 @@ def _put(rows: int, columns: int, char: str) -> Any:
     return k.compile()
 
 
-def transposed(matrix: Any) -> Any:
+def transposed(matrix: np.ndarray) -> np.ndarray:
     """The transpose of a matrix in C order, in C order too."""
     rows, columns = matrix.shape
     made = aligned((columns, rows), matrix.dtype)
@@ -55,7 +57,7 @@ def transposed(matrix: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=128)
-def _transpose(rows: int, char: str) -> Any:
+def _transpose(rows: int, char: str) -> Callable[..., None]:
     k = Kernel("transpose", char)
     source, target, columns = k.array(1), k.array(1), k.integer()
     turn(k, source, target, rows, columns)

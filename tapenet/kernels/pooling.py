@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,13 +41,13 @@ class Shape(NamedTuple):
         return list(itertools.product(*steps))
 
 
-def largest(x: Any, best: Any, where: Any, shape: Shape) -> None:
+def largest(x: np.ndarray, best: np.ndarray, where: np.ndarray, shape: Shape) -> None:
     """`best` and its place in the window (uint8); of equals the first, and nan is larger than all."""
     run = _largest(shape, x.dtype.char)
     deal(lambda first, last: run(x, best, where, first, last), shape.outer, _cost(shape))
 
 
-def spread(found: Any, y: Any, where: Any, shape: Shape) -> None:
+def spread(found: np.ndarray, y: np.ndarray, where: np.ndarray, shape: Shape) -> None:
     """Add y to `found` at `where` in its window; write it where windows are apart, with zeros in the rest of the window."""
     run = _spread(shape, y.dtype.char)
     deal(lambda first, last: run(found, y, where, first, last), shape.outer, _cost(shape))
@@ -70,7 +71,7 @@ def _place(shape: Shape, at: tuple[Index, ...], tap: Ints) -> tuple[Index, ...]:
 
 
 @functools.lru_cache(maxsize=128)
-def _largest(shape: Shape, char: str) -> Any:
+def _largest(shape: Shape, char: str) -> Callable[..., None]:
     k = Kernel("largest", char)
     x, best, where = _arrays(k, shape)
     begin, end = k.integer(), k.integer()
@@ -90,7 +91,7 @@ def _largest(shape: Shape, char: str) -> Any:
 
 
 @functools.lru_cache(maxsize=128)
-def _spread(shape: Shape, char: str) -> Any:
+def _spread(shape: Shape, char: str) -> Callable[..., None]:
     k = Kernel("spread", char)
     found, y, where = _arrays(k, shape)
     begin, end = k.integer(), k.integer()
@@ -107,7 +108,9 @@ def _spread(shape: Shape, char: str) -> Any:
     return k.compile()
 
 
-def _everywhere(k: Kernel, shape: Shape, begin: Value, end: Value, turn: Any) -> None:
+def _everywhere(
+    k: Kernel, shape: Shape, begin: Value, end: Value, turn: Callable[[Value, tuple[Index, ...], Index], None]
+) -> None:
     """The loops over all windows; the innermost is over `inner`, or where that is one number over the width."""
     for a in k.turns(end, begin):
         for d in k.turns(shape.out[0]):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from tapenet.kernels.threads import deal
 from tapenet.native.emitter import Value
-from tapenet.native.kernel import Array, Index, Kernel
+from tapenet.native.kernel import Array, Index, Kernel, Variable
 
 #: Outputs that are computed together, and rows.
 _OUTPUTS, _ROWS = 4, 4
 
 
-def product(x: Any, weight: Any, scale: Any) -> Any:
+def product(x: np.ndarray, weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """x @ (scale · weight)ᵀ of rows x (n, in), int8 weight (out, in) and scale (out,), all in C order."""
     n, inputs = x.shape
     outputs = len(weight)
@@ -26,7 +26,7 @@ def product(x: Any, weight: Any, scale: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _product(char: str) -> Any:
+def _product(char: str) -> Callable[..., None]:
     k = Kernel("quantized", char)
     x, weight, scale, out = k.array(1), k.array(1, dtype=np.int8), k.array(1), k.array(1)
     n, inputs, outputs, first, last = (k.integer() for _ in range(5))
@@ -48,7 +48,7 @@ def _product(char: str) -> Any:
     return k.compile()
 
 
-def transposed(y: Any, weight: Any) -> Any:
+def transposed(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """y @ weight of rows y (n, out) and int8 weight (out, in), both in C order."""
     n, outputs = y.shape
     inputs = weight.shape[1]
@@ -59,7 +59,7 @@ def transposed(y: Any, weight: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _transposed(char: str) -> Any:
+def _transposed(char: str) -> Callable[..., None]:
     k = Kernel("quantized_transposed", char)
     y, weight, found = k.array(1), k.array(1, dtype=np.int8), k.array(1)
     n, inputs, outputs, first, last = (k.integer() for _ in range(5))
@@ -99,7 +99,7 @@ def _sums(k: Kernel, weight: Array, x: Array, inputs: Value, height: int, rows: 
     sums = [[k.variable(k.number(0.0, lanes)) for _ in range(rows)] for _ in range(height)]
     rest = [[k.variable(k.number(0.0)) for _ in range(rows)] for _ in range(height)]
 
-    def step(j: Index, wide: int, into: list[list[Any]]) -> None:
+    def step(j: Index, wide: int, into: list[list[Variable]]) -> None:
         vectors = [x.load(inputs * r + j, lanes=wide) for r in range(rows)]
         for i, row in enumerate(into):
             value = _floats(k, weight.at(inputs * i + j), wide)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tapenet.kernels import aligned
 from tapenet.native.kernel import Kernel, Value
 
 
-def gathered(indices: Any, values: Any, length: int) -> tuple[Any, Any]:
+def gathered(indices: np.ndarray, values: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows that are named, each once, in the order of first appearance, and the sums of what is given for each.
 
     Args:
@@ -28,7 +28,7 @@ def gathered(indices: Any, values: Any, length: int) -> tuple[Any, Any]:
 
 
 @functools.cache
-def _gathered(char: str) -> Any:
+def _gathered(char: str) -> Callable[..., None]:
     k = Kernel("gathered", char)
     integer = np.int64
     indices, values = k.array(1, dtype=integer), k.array(1)

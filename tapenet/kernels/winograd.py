@@ -23,7 +23,7 @@ it comes in with both signs.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,22 +76,24 @@ def pays(char: str, shape: Shape) -> bool:
     return char in "fd" and 2 * shape.batch >= lanes and c * o >= 12 * (c + o) and min(shape.height, shape.width) > 1
 
 
-def transformed(weight: Any) -> Any:
+def transformed(weight: np.ndarray) -> np.ndarray:
     """U = G g Gᵀ of kernels (outs, channels, 3, 3), as (16, outs, channels)."""
     both = np.einsum("ai,bj->abij", _G, _G).reshape(16, 9).astype(weight.dtype)
     with blas.alone():
-        return both.dot(np.ascontiguousarray(weight).reshape(-1, 9).T).reshape(16, *weight.shape[:2])
+        found: np.ndarray = both.dot(np.ascontiguousarray(weight).reshape(-1, 9).T).reshape(16, *weight.shape[:2])
+    return found
 
 
-def back(found: Any) -> Any:
+def back(found: np.ndarray) -> np.ndarray:
     """The adjoint of `transformed`: Gᵀ f G, as (outs, channels, 3, 3)."""
     both = np.einsum("ai,bj->ijab", _G, _G).reshape(9, 16).astype(found.dtype)
     outs, channels = found.shape[1:]
     with blas.alone():
-        return both.dot(found.reshape(16, -1)).T.reshape(outs, channels, 3, 3)
+        gradient: np.ndarray = both.dot(found.reshape(16, -1)).T.reshape(outs, channels, 3, 3)
+    return gradient
 
 
-def convolve(x: Any, weight: Any, bias: Any, out: Any, shape: Shape) -> None:
+def convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray, shape: Shape) -> None:
     """out = bias + the cross-correlation of x and weight.
 
     Args:
@@ -114,7 +116,7 @@ def convolve(x: Any, weight: Any, bias: Any, out: Any, shape: Shape) -> None:
     deal(part, shape.rows * _units(shape), shape.multiply_adds)
 
 
-def weight_grad(x: Any, y: Any, shape: Shape) -> Any:
+def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
     """The gradient of `convolve` by the weights, (outs, channels, 3, 3), where y, shaped like `out`, is the one by its
     result. With several threads, sums are over the tiles of each and then over threads, in their order."""
     run = _weight_grad(shape, x.dtype.char)
@@ -269,7 +271,7 @@ def _seen(array: Array, border: Array, there: tuple[Value | None, Value | None])
 
 
 @functools.lru_cache(maxsize=128)
-def _convolve(shape: Shape, char: str) -> Any:
+def _convolve(shape: Shape, char: str) -> Callable[..., None]:
     k = Kernel("winograd", char)
     n = shape.batch
     x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
@@ -308,7 +310,7 @@ def _outputs(
 
 
 @functools.lru_cache(maxsize=128)
-def _weight_grad(shape: Shape, char: str) -> Any:
+def _weight_grad(shape: Shape, char: str) -> Callable[..., None]:
     k = Kernel("winograd_weights", char)
     n = shape.batch
     x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)

@@ -43,7 +43,7 @@ class Turns(NamedTuple):
     reverse: bool
 
 
-def multiplies_inputs(x: Any, w_ih: Any, w_hh: Any) -> bool:
+def multiplies_inputs(x: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray) -> bool:
     """Whether each turn is to multiply its inputs, or get and give what BLAS multiplies for all turns."""
     return bool(x.shape[1] >= ROWS and 0 < w_ih.nbytes <= LARGEST - w_hh.nbytes)
 
@@ -116,7 +116,7 @@ def backward(
     deal(part, batch, steps * batch * count * units * (units + layer.inputs))
 
 
-def weight_gradient(d: Any, x: Any, out: Any) -> bool:
+def weight_gradient(d: np.ndarray, x: np.ndarray, out: np.ndarray) -> bool:
     """out[:, g] = Σ xᵀ d[g] over time and batch; False where BLAS is to do it.
 
     Args:
@@ -139,6 +139,6 @@ def weight_gradient(d: Any, x: Any, out: Any) -> bool:
     return True
 
 
-def _turned(weight: Any) -> Any:
+def _turned(weight: np.ndarray) -> np.ndarray:
     """The transpose of a weight in C order: that of one in Fortran order as it is."""
     return np.ascontiguousarray(weight.T)

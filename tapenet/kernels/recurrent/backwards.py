@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -20,7 +20,7 @@ BLOCK = 96
 
 
 @functools.lru_cache(maxsize=64)
-def code(layer: Layer) -> Any:
+def code(layer: Layer) -> Callable[..., None]:
     """Arguments: w_ih, w_hh, g, gates, states, d, dh, dx, others and rows, as `recurrent.backward` has them, with packed
     weights; time, batch, reverse, the rows of the batch to work on, first and last, and `to_the_end`."""
     k = Kernel(f"{layer.kind}_turns_back", layer.char)
@@ -118,7 +118,7 @@ def _rnn_back(at: Spot, kind: str, by_h: Value, h: Array, d: Array) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def weight_gradient(inputs: int, units: int, width: int, char: str) -> Any:
+def weight_gradient(inputs: int, units: int, width: int, char: str) -> Callable[..., None]:
     """out[:, g] = xᵀ @ d[g] for gates from `first` to `last`; the rows of out lie `width` numbers apart. The argument behind it
     is scratch memory, `scratch` numbers: rows of d lie where few places of a cache take them, and a strip is read for each
     tile of the result."""

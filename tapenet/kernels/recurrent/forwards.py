@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from tapenet.native.processor import registers
 
 
 @functools.lru_cache(maxsize=64)
-def code(layer: Layer) -> Any:
+def code(layer: Layer) -> Callable[..., None]:
     """Arguments: x, w_ih, w_hh, bias, gates, states, out, others and rows, as `recurrent.forward` has them, with packed
     weights; scratch memory, `scratch` numbers for each row; time, batch, reverse, and the rows of the batch to work on, first
     and last."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,7 +18,7 @@ def vectors_of(blocks: int) -> int:
     return max(1, registers().number // 8 // blocks)
 
 
-def packed(weight: Any, blocks: int) -> Any:
+def packed(weight: np.ndarray, blocks: int) -> np.ndarray:
     """The columns of a matrix (inner, blocks · columns), strip by strip: each is (inner, blocks, columns of a strip), with
     zeros for what is missing in the last vector."""
     inner, columns = weight.shape[0], weight.shape[1] // blocks
@@ -39,7 +38,7 @@ def packed(weight: Any, blocks: int) -> Any:
     return out
 
 
-def packed_turned(weight: Any, order: Sequence[tuple[int, int]]) -> Any:
+def packed_turned(weight: np.ndarray, order: Sequence[tuple[int, int]]) -> np.ndarray:
     """The columns of the transpose of a matrix (columns, inner), strip by strip, as `_packed` has those of one block.
 
     Args:
@@ -62,7 +61,7 @@ def packed_turned(weight: Any, order: Sequence[tuple[int, int]]) -> Any:
 
 
 @functools.cache
-def _turned(char: str) -> Any:
+def _turned(char: str) -> Callable[..., None]:
     """Transposes a matrix: target[c, r] = source[r, c]. Arguments behind the arrays: numbers between rows of the source and
     of the target, rows and columns of the source."""
     k = Kernel("turned", char)
