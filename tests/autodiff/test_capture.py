@@ -520,7 +520,7 @@ def test_a_value_cannot_be_asked_for(ask: Callable[[tn.Tensor], Any], outside: b
             ask(y)
 
 
-def test_the_error_names_the_line_and_the_mend() -> None:
+def test_the_error_names_the_line_and_the_fix() -> None:
     x = tn.tensor(1.0)
     with Capture():
         y = x * 2

@@ -306,10 +306,10 @@ REFUSED: dict[str, tuple[Callable[[tn.Tensor], Any], str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_functions_without_an_op_say_so_and_what_to_write(name: str) -> None:
-    call, mend = REFUSED[name]
+    call, advice = REFUSED[name]
     with pytest.raises(TypeError, match=r"np\..* not supported on tensors") as error:
         call(leaf(A))
-    assert mend in str(error.value)
+    assert advice in str(error.value)
 
 
 #: Functions and classes that NumPy hands to no other type: they make arrays.
@@ -337,10 +337,10 @@ MAKE_ARRAYS: dict[str, tuple[Callable[[tn.Tensor], Any], str]] = {
 
 @pytest.mark.parametrize("name", MAKE_ARRAYS)
 def test_functions_that_make_arrays_say_what_to_write(name: str) -> None:
-    call, mend = MAKE_ARRAYS[name]
+    call, advice = MAKE_ARRAYS[name]
     with pytest.raises(TypeError, match="not turned into an ndarray in silence: ") as error:
         call(leaf(A))
-    assert mend in str(error.value)
+    assert advice in str(error.value)
 
 
 QUESTIONS: dict[str, Callable[[Any], Any]] = {

@@ -89,7 +89,7 @@ def test_programs_for_several_numbers_are_kept(compiled: Compile) -> None:
     assert len(step.variants) == 3  # of 2, 4 and no elements
 
 
-def test_too_many_numbers_warn_with_the_mend() -> None:
+def test_too_many_numbers_warn_with_the_fix() -> None:
     step = tn.compile(lambda x: x[x > 0].sum(), max_variants=2)
     x = np.arange(-3.0, 4.0)
     with pytest.warns(

@@ -798,7 +798,7 @@ def test_too_many_shapes_warn_once_and_run_uncompiled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("calls", "words", "mend"),
+    ("calls", "words", "advice"),
     [
         (lambda f: [f(X, lr) for lr in (0.1, 0.09, 0.08, 0.07, 0.06)], "the value of lr (0.1, 0.09, 0.08, ...)",
          "np.float32(lr)"),
@@ -810,7 +810,7 @@ def test_too_many_shapes_warn_once_and_run_uncompiled() -> None:
         (lambda f: [f(X, lambda: 0) for n in range(5)], "the value of lr", "raise max_variants"),
     ],
 )  # fmt: skip
-def test_the_warning_says_what_keeps_changing(calls: Any, words: str, mend: str) -> None:
+def test_the_warning_says_what_keeps_changing(calls: Any, words: str, advice: str) -> None:
     def f(x: Any, lr: Any) -> Any:
         return x
 
@@ -818,7 +818,7 @@ def test_the_warning_says_what_keeps_changing(calls: Any, words: str, mend: str)
         calls(tn.compile(f, max_variants=4, backend="numpy"))
     (warning,) = caught
     assert words in str(warning.message)
-    assert mend in str(warning.message)
+    assert advice in str(warning.message)
 
 
 def test_the_warning_names_memory_orders() -> None:

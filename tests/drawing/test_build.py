@@ -470,7 +470,7 @@ def test_this_threads_tape_is_drawn() -> None:
 # -- errors --------------------------------------------------------------------------------------------------
 
 
-def test_nothing_recorded_is_an_error_with_the_mend() -> None:
+def test_nothing_recorded_is_an_error_with_the_fix() -> None:
     with pytest.raises(ValueError, match=r"x, a tensor of 3 f32, has no graph.*requires_grad=True.*tn.Tape\(\)"):
         build(tn.tensor(array(3)))
     with tn.no_grad(), pytest.raises(ValueError, match="outside no_grad"):

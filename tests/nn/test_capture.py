@@ -125,7 +125,7 @@ def test_an_attribute_of_a_module_cannot_be_set_while_capturing() -> None:
             return x
 
     line = rf"{re.escape(__file__)}:\d+ "
-    mend = r".*nn.Buffer and assign to its .data, or return it\. .*the first forward computes and keeps.*__init__"
+    advice = r".*nn.Buffer and assign to its .data, or return it\. .*the first forward computes and keeps.*__init__"
     for module, words in [
         (Cached(), "sets the attribute 'mask' of Cached"),
         (Counting(), "sets the attribute 'calls' of Counting"),
@@ -133,9 +133,9 @@ def test_an_attribute_of_a_module_cannot_be_set_while_capturing() -> None:
     ]:
         net = nn.Sequential(nn.Tanh(), nn.Sequential(module))
         before = epoch.current
-        with Capture(), pytest.raises(CaptureError, match=line + words + r" \(1\.0\)" + mend):
+        with Capture(), pytest.raises(CaptureError, match=line + words + r" \(1\.0\)" + advice):
             net(X)
-        with Capture(), pytest.raises(CaptureError, match=line + words + " while" + mend):
+        with Capture(), pytest.raises(CaptureError, match=line + words + " while" + advice):
             module(X)
         assert epoch.current == before
         assert vars(module) == ({} if isinstance(module, Cached) else {"calls": 0})

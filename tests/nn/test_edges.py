@@ -119,7 +119,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_errors_name_the_layer_and_the_mend(name: str) -> None:
+def test_errors_name_the_layer_and_the_fix(name: str) -> None:
     make, error, words = WRONG[name]
     with pytest.raises(error, match=words):
         make()

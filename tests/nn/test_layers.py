@@ -149,7 +149,7 @@ def test_seeds() -> None:
 # -- shapes ------------------------------------------------------------------------------------------------------
 
 
-def test_shape_errors_name_the_layer_and_the_mend() -> None:
+def test_shape_errors_name_the_layer_and_the_fix() -> None:
     net = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 2, 3), pool=nn.MaxPool2d(2), fc=nn.Linear(2 * 13 * 13, 10)))
     images = R.normal(size=(2, 1, 28, 28)).astype(np.float32)
     with pytest.raises(ValueError, match=r"failed in fc: .*takes 338 features.*has 13; flatten it first.*nn\.Flatten"):

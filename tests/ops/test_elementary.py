@@ -332,7 +332,7 @@ def test_bessel_functions_of_other_orders() -> None:
 # -- errors ------------------------------------------------------------------------------------------------------
 
 
-def test_errors_say_how_to_mend() -> None:
+def test_errors_say_how_to_fix() -> None:
     with pytest.raises(ValueError, match=r"fmax.*\(2,\) and \(3,\) are matched from their last axes"):
         np.fmax(leaf([1.0, 2.0]), leaf([1.0, 2.0, 3.0]))
     with pytest.raises(TypeError, match=r"y must hold integers, not float64.*write x \* 2\.0\*\*y"):

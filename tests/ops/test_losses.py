@@ -183,7 +183,7 @@ def test_higher_orders_and_replay(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_different_shapes_are_an_error_with_the_mend(name: str) -> None:
+def test_different_shapes_are_an_error_with_the_fix(name: str) -> None:
     x = tn.tensor(np.full((4, 1), 0.5), requires_grad=True)
     with pytest.raises(ValueError, match=r"input \(4, 1\) and target \(4,\) must .* target.reshape\(4, 1\)"):
         _loss(name)(x, np.zeros(4))

@@ -310,6 +310,6 @@ def test_histograms_are_refused_with_what_to_do_instead(name: str) -> None:
     args = {"histogram2d": (x, x), "histogramdd": (tn.tensor(np.ones((3, 2))),)}.get(name, (x,))
     with pytest.raises(TypeError, match=rf"np\.{name} is not supported on tensors: .*tensor\.numpy\(\).*smooth bumps"):
         getattr(np, name)(*args)
-    # The mend works.
+    # The fix works.
     centres = np.linspace(-2, 2, 5)
     check_grads(lambda t: tn.exp(-(((t[:, None] - centres) / 0.5) ** 2)).sum(axis=0), [x.numpy()])

@@ -231,7 +231,7 @@ def test_other_names() -> None:
     assert tn.bitwise_invert is tn.bitwise_not is tn.invert
 
 
-def test_errors_say_how_to_mend() -> None:
+def test_errors_say_how_to_fix() -> None:
     a, b = tn.tensor([1.0, 2.0]), tn.tensor([1.0, 2.0, 3.0])
     for f in (np.isclose, np.allclose, np.nextafter):
         with pytest.raises(ValueError, match=r"\(2,\) and \(3,\) are matched from their last axes"):

@@ -333,7 +333,7 @@ def check_apart(data: Array, storages: Iterable[Array]) -> None:
     """Raise if what a body is given is a view of what it writes: it would have to change in the body.
 
     Raises:
-        CaptureError: names the shapes and the mend.
+        CaptureError: names the shapes, and what to write instead.
     """
     for storage in storages:
         if data is not storage and share(data, storage, 1000):
