@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.ops.layers.convolution import banded, geometry
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close, replays
 
@@ -94,68 +93,6 @@ def test_any_geometry_agrees_with_torch(geometry: Any) -> None:
         lambda *a: getattr(F, name)(*a, **options),
         r.normal(size=x), r.normal(size=w), r.normal(size=w[0]), dtypes=[np.float64],
     )  # fmt: skip
-
-
-def test_blocks_of_columns_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that do not divide evenly into blocks: the same values as in one block."""
-    x, w, b = R.normal(size=(2, 3, 9, 8)), R.normal(size=(4, 3, 3, 3)), R.normal(size=4)
-    options = {"stride": (2, 1), "padding": 1}
-
-    def all_three() -> list[Any]:
-        geometry._plan.cache_clear()
-        y = tn.conv2d(x, w, b, **options)
-        return [y, tn.conv2d_input_grad(y, w, x.shape, **options), tn.conv2d_weight_grad(x, y, w.shape, **options)]
-
-    whole = all_three()
-    for rows in (1, 2, 3):
-        monkeypatch.setattr(geometry, "_rows", lambda *_, rows=rows: rows)
-        for got, expected in zip(all_three(), whole, strict=True):
-            close(got, expected)
-    geometry._plan.cache_clear()
-
-
-@pytest.mark.parametrize(
-    ("x", "w", "options"),
-    [
-        ((3, 4, 9, 6), (4, 1, 3, 3), {"groups": 4, "padding": 1}),
-        ((3, 4, 9, 6), (8, 1, 3, 2), {"groups": 4, "padding": (2, 0)}),
-        ((3, 4, 10, 6), (8, 1, 3, 2), {"groups": 4, "stride": (2, 1), "dilation": (2, 3), "padding": (1, 2)}),
-        ((3, 4, 9, 6), (4, 1, 2, 3), {"groups": 4, "stride": (1, 2), "padding": 2}),
-        ((3, 4, 9, 6), (4, 2, 3, 2), {"groups": 2, "stride": 2}),
-        ((3, 4, 9, 6), (1, 4, 3, 3), {}),
-        ((4, 9, 6), (4, 1, 3, 3), {"groups": 4}),
-        ((3, 2, 9), (2, 1, 3), {"groups": 2, "stride": 2, "dilation": 2}),
-        ((2, 2, 7, 4, 3), (2, 1, 3, 2, 1), {"groups": 2, "padding": (1, 0, 1)}),
-    ],
-)
-def test_few_outputs_are_made_in_bands_of_rows(monkeypatch: pytest.MonkeyPatch, x: Any, w: Any, options: Any) -> None:
-    """Whatever rows and groups a band has, values and gradients are those of whole columns."""
-    conv = getattr(tn, f"conv{len(w) - 2}d")
-    images, kernels, bias = (tn.tensor(R.normal(size=s), requires_grad=True) for s in (x, w, w[0]))
-    g = R.normal(size=conv(images, kernels, bias, **options).shape)
-
-    def everything() -> list[Any]:
-        out = conv(images, kernels, bias, **options)
-        out.backward(g)
-        found = [out.data, *(t.grad.data for t in (images, kernels))]
-        images.grad = kernels.grad = None
-        return found
-
-    monkeypatch.setattr(banded, "pays", lambda *_: False)
-    whole = everything()
-    monkeypatch.setattr(banded, "pays", lambda *_: True)
-    for rows, most in ((1, 1), (2, 2**18), (4, 300), (8, 2**18)):
-        monkeypatch.setattr(banded, "ROWS", rows)
-        monkeypatch.setattr(banded, "MOST", most)
-        for got, expected in zip(everything(), whole, strict=True):
-            close(got, expected)
-
-
-def test_large_inputs_are_split_into_blocks_that_fit_the_cache() -> None:
-    plan = geometry._plan((32, 32, 32, 32), (64, 32, 3, 3), 1, 1, 1, 1, 2)
-    assert len(plan.blocks) > 1
-    assert max(b.rows for b in plan.blocks) * 32 * 32 * plan.width <= max(2**18, 32 * 32 * plan.width)
-    assert sum(b.rows for b in plan.blocks) == plan.out[0]
 
 
 def test_the_family_is_closed_to_third_order() -> None:

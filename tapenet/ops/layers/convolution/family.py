@@ -22,7 +22,8 @@ from tapenet.ops.layers.convolution.spatial import (
 )
 from tapenet.ops.op import Op, op
 from tapenet.ops.reductions.sums import sum as _sum
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Sample, Samples, sample
+from tapenet.typing import Array
 
 
 def batch_last(axes: int) -> tuple[int, ...]:
@@ -150,15 +151,15 @@ def nested(values: list[float], depth: int) -> str:
     return "[" * depth + str(values) + "]" * depth
 
 
-def bias_grad(g: Any, axes: int) -> Any:
+def bias_grad(g: Array, axes: int) -> Array:
     """The gradient by a bias per channel: the sum over all other axes."""
-    return _sum(g, (0, *range(2, axes + 2)) if len(g.shape) == axes + 2 else tuple(range(1, axes + 1)))
+    return _sum(g, (0, *range(2, axes + 2)) if len(g.shape) == axes + 2 else tuple(range(1, axes + 1)))  # type: ignore[no-any-return]
 
 
 # -- samples -----------------------------------------------------------------------------------------------------
 
 
-def _samples2d(r: np.random.Generator) -> list[Any]:
+def _samples2d(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=(2, 2, 4, 3)), r.normal(size=(3, 2, 2, 2)), r.normal(size=3)),
         sample(r.normal(size=(2, 1, 5, 4)), r.normal(size=(2, 1, 2, 3)), r.normal(size=2), 2, (1, 2)),
@@ -169,7 +170,7 @@ def _samples2d(r: np.random.Generator) -> list[Any]:
     ]
 
 
-def _input_samples2d(r: np.random.Generator) -> list[Any]:
+def _input_samples2d(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=(2, 3, 2, 2)), r.normal(size=(3, 2, 2, 2)), (2, 2, 3, 3)),
         sample(r.normal(size=(1, 2, 3, 2)), r.normal(size=(2, 1, 2, 2)), (1, 2, 4, 3), 2, 1, 1, 2),
@@ -177,7 +178,7 @@ def _input_samples2d(r: np.random.Generator) -> list[Any]:
     ]
 
 
-def _weight_samples2d(r: np.random.Generator) -> list[Any]:
+def _weight_samples2d(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=(2, 2, 3, 3)), r.normal(size=(2, 3, 2, 2)), (3, 2, 2, 2)),
         sample(r.normal(size=(1, 2, 4, 4)), r.normal(size=(1, 2, 3, 3)), (2, 1, 2, 2), 2, 1, 1, 2),
@@ -185,14 +186,14 @@ def _weight_samples2d(r: np.random.Generator) -> list[Any]:
     ]
 
 
-def _samples1d(r: np.random.Generator) -> list[Any]:
+def _samples1d(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=(2, 2, 4)), r.normal(size=(3, 2, 2)), r.normal(size=3)),
         sample(r.normal(size=(2, 5)), r.normal(size=(2, 1, 2)), None, 2, ((2, 1),), 2, 2),
     ]
 
 
-def _samples3d(r: np.random.Generator) -> list[Any]:
+def _samples3d(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=(2, 1, 2, 3, 2)), r.normal(size=(1, 1, 2, 2, 1)), r.normal(size=1)),
         sample(r.normal(size=(2, 3, 2, 2)), r.normal(size=(2, 1, 2, 1, 2)), None, (1, 2, 1), (0, 0, 1), (2, 1, 2), 2),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,8 @@ AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 class Record:
     """A few named values. Plain, since making a NamedTuple or dataclass costs as much time at import as 20 ops."""
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, **values: object) -> None:
         self.__dict__.update(values)
-
-
-class Block(Record):
-    """Some rows (of the first spatial axis) of the output, computed at a time."""
-
-    rows: int
-    first: int  # row of the padded input where the first window begins
-    places: slice  # in the output with its spatial axes and the batch flattened
-    taps: list[tuple[Any, Any]]  # for each kernel offset: its index in columns, its elements in the padded input
 
 
 class Plan(Record):
@@ -49,8 +40,6 @@ class Plan(Record):
     bordered: bool
     out: Ints  # lengths of the output's spatial axes
     width: int  # of a column: input channels of a group, times kernel offsets
-    direct: bool  # the input's own memory is its columns
-    blocks: list[Block]
 
 
 def plan(x_shape: Ints, weight_shape: Ints, *options: Any) -> Plan:
@@ -99,8 +88,6 @@ def _plan(
         )
     out = tuple((n - r) // s + 1 for n, r, s in zip(padded, reach, stride, strict=True))
     width = per_group * math.prod(kernel)
-    direct = math.prod(kernel) == 1 and math.prod(stride) == 1
-    rows = out[0] if direct else _rows(width * groups, outs // groups, out, batch)
     return Plan(
         batched=batched,
         batch=batch,
@@ -115,31 +102,7 @@ def _plan(
         bordered=padded != tuple(sizes),
         out=out,
         width=width,
-        direct=direct,
-        blocks=list(_blocks(rows, out, batch, kernel, stride, dilation)),
     )
-
-
-def _rows(height: int, outs: int, out: Ints, batch: int) -> int:
-    """How many rows (of the first spatial axis) of columns so high to make at a time.
-
-    At most 2¹⁸ numbers (1 MB of float32), to stay in the second-level cache. Fewer, if that brings the product under
-    10⁶ multiplications, where OpenBLAS has faster code, and leaves the columns worth their overhead.
-    """
-    length = min(2**18 // height, max(10**6 // (height * outs), 4096))
-    return min(out[0], max(1, length // max(1, math.prod(out[1:]) * batch)))
-
-
-def _blocks(rows: int, out: Ints, batch: int, kernel: Ints, stride: Ints, dilation: Ints) -> Iterator[Block]:
-    run = math.prod(out[1:]) * batch
-    for start in range(0, out[0], rows):
-        n = min(rows, out[0] - start)
-        first = start * stride[0]
-        taps = [
-            ((slice(None), *tap), (slice(None), slice(first + rows.start, first + rows.stop, rows.step), *others))
-            for tap, (rows, *others) in taps_of(kernel, (n, *out[1:]), stride, dilation)
-        ]
-        yield Block(rows=n, first=first, places=slice(start * run, (start + n) * run), taps=taps)
 
 
 def taps_of(kernel: Ints, out: Ints, stride: Ints, dilation: Ints) -> Iterator[tuple[Ints, tuple[slice, ...]]]:
@@ -149,7 +112,7 @@ def taps_of(kernel: Ints, out: Ints, stride: Ints, dilation: Ints) -> Iterator[t
         yield tap, tuple(slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(begins, out, stride, strict=True))
 
 
-def _by(lengths: Any) -> str:
+def _by(lengths: Iterable[int]) -> str:
     return " x ".join(str(n) for n in lengths)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tapenet import kernels
 from tapenet.ops.layers.convolution.geometry import Ints, Plan
+from tapenet.typing import Array
 
 #: Multiply-adds from which a kernel is worth the time that it takes to compile once.
 WORTH = 100_000
@@ -26,7 +28,7 @@ class _Axis(NamedTuple):
     offsets: Ints
 
 
-def conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
+def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Any:
     """The convolution as (outs, spatial axes, batch)."""
     made = _kernels(x, weight, p)
     if made is None:
@@ -50,7 +52,7 @@ def conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
     return out
 
 
-def input_grad(y: Any, weight: Any, p: Plan) -> Any:
+def input_grad(y: Array, weight: Array, p: Plan) -> Any:
     """The gradient by the input, (channels, spatial axes, batch), of an output gradient (outs, spatial axes, batch)."""
     made = _kernels(y, weight, p)
     if made is None:
@@ -69,7 +71,7 @@ def input_grad(y: Any, weight: Any, p: Plan) -> Any:
     return _phases(direct, moves, y, weight, p, sizes)
 
 
-def weight_grad(x: Any, y: Any, p: Plan) -> Any:
+def weight_grad(x: Array, y: Array, p: Plan) -> Any:
     """The gradient by the weights, (outs, channels / groups, kernel), of an output gradient (outs, spatial axes, batch)."""
     made = _kernels(x, y, p)
     if made is None:
@@ -88,7 +90,7 @@ def weight_grad(x: Any, y: Any, p: Plan) -> Any:
     return found
 
 
-def _kernels(a: Any, b: Any, p: Plan) -> Any:
+def _kernels(a: Array, b: Array, p: Plan) -> Any:
     """The kernels of the direct sum, of Winograd's and of moves, if there are any for this work."""
     work = math.prod(p.out) * p.batch * p.outs * p.width
     if work < WORTH or not kernels.fit(a, b) or not kernels.on():
@@ -101,7 +103,7 @@ def _square(p: Plan) -> bool:
     return p.kernel == (3, 3) and p.stride == p.dilation == (1, 1) and p.groups == 1
 
 
-def _result(shape: Ints, dtype: Any, p: Plan) -> Any:
+def _result(shape: Ints, dtype: np.dtype[Any], p: Plan) -> Array:
     """Memory for a result, batch innermost."""
     axes = (*range(1, len(shape) + 1), 0) if p.batched else None
     return kernels.empty((*shape, p.batch), dtype, axes)
@@ -117,10 +119,10 @@ def _sizes(p: Plan) -> Ints:
     return tuple(inside.stop - inside.start for inside in p.inside[1:])
 
 
-def _bordered(moves: Any, x: Any, befores: Any, padded: Any) -> Any:
+def _bordered(moves: Any, x: Array, befores: Any, padded: Any) -> Array:
     """x (channels, spatial axes, batch) within zeros, C-contiguous. What does not fit in at the end is cut off."""
     if x.shape[1:-1] == tuple(padded) and not any(befores):
-        return moves.batch_last(x)
+        return moves.batch_last(x)  # type: ignore[no-any-return]
     made = kernels.aligned((x.shape[0], *padded, x.shape[-1]), x.dtype)
     inside = []
     for axis, (before, length, n) in enumerate(zip(befores, padded, x.shape[1:-1], strict=True), 1):
@@ -133,15 +135,15 @@ def _bordered(moves: Any, x: Any, befores: Any, padded: Any) -> Any:
     return made
 
 
-def _three(values: Any, fill: int) -> Any:
+def _three(values: Sequence[int], fill: int) -> Ints:
     """One value for each of depth, height and width."""
     return (fill,) * (3 - len(values)) + tuple(values)
 
 
 @functools.lru_cache(maxsize=512)  # a plan is one object for all calls with the same shapes
-def _forward(direct: Any, p: Plan) -> Any:
+def _forward(direct: Any, p: Plan) -> Array:
     taps = itertools.product(*[tuple(i * d for i in range(k)) for k, d in zip(p.kernel, p.dilation, strict=True)])
-    return direct.Shape(
+    return direct.Shape(  # type: ignore[no-any-return]
         channels=p.channels,
         outs=p.outs,
         groups=p.groups,
@@ -157,7 +159,7 @@ def _forward(direct: Any, p: Plan) -> Any:
 # -- the gradient by the input -----------------------------------------------------------------------------------
 
 
-def _phases(direct: Any, moves: Any, y: Any, weight: Any, p: Plan, sizes: Ints) -> Any:
+def _phases(direct: Any, moves: Any, y: Array, weight: Array, p: Plan, sizes: Ints) -> Any:
     """With a stride s every s-th place sees the same taps; each of these phases is a convolution with some of them."""
     befores, padded, planned = _planned(direct, p, sizes)
     if not all(direct.takes(y.dtype.char, shape) for _, shape in planned):

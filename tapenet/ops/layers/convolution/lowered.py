@@ -1,7 +1,7 @@
 """The three products of small convolutions in plain NumPy, for a compiler: tap by tap, a product and a sum each.
 
-A compiled program joins them with what stands around them. Larger ones are called instead, as the blocks of columns or
-the kernels that they are made of otherwise.
+A compiled program joins them with what stands around them. Larger ones are called instead, as the columns or the
+kernels that they are made of otherwise.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import numpy as np
 
 from tapenet.ops.layers.convolution.geometry import Ints, Plan, plan, taps_of
 from tapenet.ops.layers.convolution.spatial import check_bias, mirrored
+from tapenet.typing import Array
 
 #: Why a compiler calls the others as they are.
-OPAQUE = "columns are made in blocks that fit the cache, which no primitive does"
+OPAQUE = "the windows of an image are columns of memory, which no primitive makes"
 #: Products for each element of a result, and in all, up to which this is quicker than a call.
 TAPS, WORK = 32, 60_000
 
@@ -27,7 +28,7 @@ def _check(p: Plan) -> None:
         raise NotImplementedError(OPAQUE)
 
 
-def bordered(x: Any, p: Plan) -> Any:
+def bordered(x: Array, p: Plan) -> Array:
     """x within its border of zeros."""
     if not p.bordered:
         return x
@@ -35,7 +36,7 @@ def bordered(x: Any, p: Plan) -> Any:
     return np.pad(x, [(0, 0)] * (len(x.shape) - len(borders)) + borders)
 
 
-def _windows(x: Any, p: Plan) -> Iterator[Any]:
+def _windows(x: Array, p: Plan) -> Iterator[Any]:
     """For each column of the kernels, that is input channel and tap: what the taps of all windows see, as (batch, groups,
     1, spatial axes)."""
     x = np.reshape(bordered(x, p), (p.batch, p.groups, p.channels // p.groups, *p.padded))
@@ -44,17 +45,17 @@ def _windows(x: Any, p: Plan) -> Iterator[Any]:
             yield x[(slice(None), slice(None), slice(channel, channel + 1), *reach)]
 
 
-def _conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
+def _conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array:
     weight = np.reshape(weight, (p.groups, p.outs // p.groups, p.width))
     out: Any = None
     for i, seen in enumerate(_windows(x, p)):
         part = seen * np.reshape(weight[:, :, i], (*weight.shape[:2], *(1,) * len(p.out)))
         out = part if out is None else out + part
     out = np.reshape(out, ((p.batch,) if p.batched else ()) + (p.outs, *p.out))
-    return out if bias is None else out + np.reshape(bias, (-1, *(1,) * len(p.out)))
+    return out if bias is None else out + np.reshape(bias, (-1, *(1,) * len(p.out)))  # type: ignore[no-any-return]
 
 
-def conv(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def conv(x: Array, weight: Array, bias: Array, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
     """The convolution."""
     p = plan(x.shape, weight.shape, stride, padding, dilation, groups, len(weight.shape) - 2)
     check_bias(bias, p.outs)
@@ -62,7 +63,7 @@ def conv(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: An
     return _conv(x, weight, bias, p)
 
 
-def input_grad(y: Any, weight: Any, shape: Ints, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def input_grad(y: Array, weight: Array, shape: Ints, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
     """Its gradient by the input, as a convolution, with stride 1."""
     p = plan(tuple(shape), weight.shape, stride, padding, dilation, groups, len(weight.shape) - 2)
     found = mirrored(y, weight, p)
@@ -73,7 +74,7 @@ def input_grad(y: Any, weight: Any, shape: Ints, stride: Any, padding: Any, dila
     return _conv(y, turned, None, q)
 
 
-def weight_grad(x: Any, y: Any, shape: Ints, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def weight_grad(x: Array, y: Array, shape: Ints, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
     """Its gradient by the weights."""
     p = plan(x.shape, tuple(shape), stride, padding, dilation, groups, len(shape) - 2)
     _check(p)

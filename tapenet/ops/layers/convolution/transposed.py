@@ -34,6 +34,7 @@ from tapenet.ops.layers.convolution.spatial import (
 )
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array, Shape
 
 
 class _Target(Record):
@@ -110,15 +111,15 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
     name = f"conv_transpose{axes}d"
 
     def forward(
-        x: Any,
-        weight: Any,
-        bias: Any = None,
+        x: Array,
+        weight: Array,
+        bias: Array | None = None,
         stride: Size = 1,
         padding: Any = 0,
         output_padding: Size = 0,
         groups: int = 1,
         dilation: Size = 1,
-    ) -> Any:
+    ) -> Array:
         t = _target(x.shape, weight.shape, stride, padding, output_padding, groups, dilation, axes)
         check_bias(bias, t.outs)
         out = input_grad(x, weight, t.shape, stride, t.padding, dilation, groups)
@@ -126,38 +127,38 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
             out = np.pad(out, [(0, 0)] * (out.ndim - axes) + [(0, n) for n in t.beyond])
         if bias is not None:
             out += bias.reshape(-1, *(1,) * axes)
-        return out
+        return out  # type: ignore[no-any-return]
 
-    def inner(g: Any, *sizes: Any) -> tuple[Any, _Target]:
+    def inner(g: Array, *sizes: Any) -> tuple[Any, _Target]:
         """The part of the gradient that the convolution sees, and the target."""
         t = _target(*sizes, axes)
         return g[t.within] if t.within else g, t
 
     def by_x(
-        g: Any,
-        weight: Any,
-        x_shape: Any,
+        g: Array,
+        weight: Array,
+        x_shape: Shape,
         stride: Any,
         padding: Any,
         output_padding: Any,
         groups: Any,
         dilation: Any,
-    ) -> Any:
+    ) -> Array:
         g, t = inner(g, x_shape, weight.shape, stride, padding, output_padding, groups, dilation)
-        return conv(g, weight, None, stride, t.padding, dilation, groups)
+        return conv(g, weight, None, stride, t.padding, dilation, groups)  # type: ignore[no-any-return]
 
     def by_kernels(
-        g: Any,
-        x: Any,
-        weight_shape: Any,
+        g: Array,
+        x: Array,
+        weight_shape: Shape,
         stride: Any,
         padding: Any,
         output_padding: Any,
         groups: Any,
         dilation: Any,
-    ) -> Any:
+    ) -> Array:
         g, t = inner(g, x.shape, weight_shape, stride, padding, output_padding, groups, dilation)
-        return by_weight(g, x, weight_shape, stride, t.padding, dilation, groups)
+        return by_weight(g, x, weight_shape, stride, t.padding, dilation, groups)  # type: ignore[no-any-return]
 
     several = f"an integer or one for each of {documentation.spatial(axes)}" if axes > 1 else "an integer"
     ones = (1,) * (axes - 1)
