@@ -18,7 +18,8 @@ import numpy as np
 from tapenet.autodiff.gradients import GradientError, Gradients, conj_cotangent, joint_entry
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Output, Parents, Traced, hooked_nodes
 from tapenet.autodiff.observe import mutation, zero_gradients
-from tapenet.autodiff.state import PullStep, local
+from tapenet.autodiff.observe.layer import PullStep
+from tapenet.autodiff.state import local
 from tapenet.ops.indexing.row_sparse import RowParts
 from tapenet.ops.shapes.reshaping import alias
 from tapenet.ops.stack_frames import user_site

@@ -14,42 +14,18 @@ import numpy as np
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Parents
 from tapenet.autodiff.state import enable_grad, local
 from tapenet.ops.indexing import row_sparse
-from tapenet.ops.indexing.items import scatter_add, scatter_sum
+from tapenet.ops.indexing.reads import Reads
 from tapenet.ops.indexing.row_sparse import RowParts
 from tapenet.ops.op import FLAT, Scatter
+from tapenet.ops.shapes.broadcast_views import broadcast_view, broadcasts_to
 from tapenet.ops.shapes.reshaping import copy, unbroadcast
 from tapenet.program.low import WIDE, is_low, widened
-from tapenet.typing import Array, Shape
 
 ndarray = np.ndarray
 
 
 class GradientError(RuntimeError):
     """A gradient rule gave something that cannot be the gradient of its input."""
-
-
-class Reads:
-    """The gradient of a node from its parts that were read, where rules run on tensors: one array for all of them, made
-    when there will be no more, in place of one for each."""
-
-    __slots__ = ("dense", "indices", "node", "values")
-
-    def __init__(self, node: Node, dense: Any) -> None:
-        self.node = node
-        #: What came to the whole node, if anything.
-        self.dense = dense
-        self.values: list[Any] = []
-        self.indices: list[Any] = []
-
-    def total(self) -> Any:
-        """The gradient."""
-        shape = self.node.shape
-        if len(self.values) == 1:
-            found = scatter_add(self.values[0], self.indices[0], shape)
-        else:
-            found = scatter_sum(self.values, self.indices, shape)
-        found = found if found.dtype == self.node.dtype else found.astype(self.node.dtype)
-        return found if self.dense is None else self.dense + found
 
 
 class Gradients(dict[Node, Any]):
@@ -167,7 +143,7 @@ class Gradients(dict[Node, Any]):
     def _collect(self, parent: Node, d: Scatter) -> None:
         have = self.get(parent)
         if type(have) is not Reads:
-            reads = Reads(parent, have)
+            reads = Reads(parent.shape, parent.dtype, have)
             if have is None:
                 self.first(parent, reads)
             else:
@@ -237,8 +213,12 @@ def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
     if d.shape != shape:
         if node.op.broadcasts and d.shape in (node.shape, *node.shape):  # of the output, or of one of several
             d = unbroadcast(d, shape)
-        elif _broadcasts_to(d.shape, shape):
-            d = stretch(d, shape) if type(d) is ndarray or isinstance(d, np.generic) else np.broadcast_to(d, shape)
+        elif broadcasts_to(d.shape, shape):
+            d = (
+                broadcast_view(d, shape)
+                if type(d) is ndarray or isinstance(d, np.generic)
+                else np.broadcast_to(d, shape)
+            )
         else:
             hint = ""
             if not node.op.broadcasts and d.shape in (node.shape, *node.shape):
@@ -252,24 +232,6 @@ def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
             d = d.real
         d = d.astype(parent.dtype)
     return d
-
-
-def stretch(d: Any, shape: Shape) -> Array:
-    """`np.broadcast_to` at a tenth of its cost: a read-only view that repeats `d` by strides of 0."""
-    d = np.asarray(d)
-    if not d.flags.c_contiguous:  # not to be had as one run of bytes
-        return np.broadcast_to(d, shape)
-    lead = len(shape) - d.ndim
-    strides = (0,) * lead + tuple(0 if n == 1 else s for n, s in zip(d.shape, d.strides, strict=True))
-    view: Array = np.ndarray(shape, d.dtype, d, 0, strides)
-    view.setflags(write=False)
-    return view
-
-
-def _broadcasts_to(shape: Shape, target: Shape) -> bool:
-    if len(shape) > len(target):
-        return False
-    return all(a == b or a == 1 for a, b in zip(shape[::-1], target[::-1], strict=False))
 
 
 def joint_entry(node: Node, found: Any, name: str) -> Any:

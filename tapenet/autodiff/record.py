@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff.node import SHAPES, Node, Output, Parents, Traced, constant, intern_shape, next_number
-from tapenet.autodiff.state import CallStep, local
+from tapenet.autodiff.observe.layer import CallStep
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import failures
 from tapenet.ops.arguments import PLAIN, as_array, split, wrap

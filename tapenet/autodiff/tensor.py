@@ -20,6 +20,7 @@ from tapenet.autodiff.node import BaseTensor, Leaf, Node, add_hook, hooks_of, ne
 from tapenet.autodiff.observe import leaves, mutation, zero_gradients
 from tapenet.autodiff.observe.epoch import bump, referred
 from tapenet.autodiff.state import local
+from tapenet.ops.hook_handle import Handle
 from tapenet.ops.indexing.items import raw_index
 from tapenet.ops.operators import Augmented
 from tapenet.ops.pickling import Packed, packed, unpacked
@@ -37,31 +38,8 @@ _TO_PRINT = "Return it from the captured function and print it there. repr(t) ca
 _RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
 
 
-class Handle:
-    """Takes a hook away: by `remove()`, or at the end of a `with` block.
-
-    >>> handle = Handle(lambda: print("gone"))
-    >>> handle.remove()
-    gone
-    >>> handle.remove()
-    """
-
-    __slots__ = ("_undo",)
-
-    def __init__(self, undo: Callable[[], None]) -> None:
-        self._undo: Callable[[], None] | None = undo
-
-    def remove(self) -> None:
-        """Take the hook away. Does nothing the second time."""
-        undo, self._undo = self._undo, None
-        if undo is not None:
-            undo()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()
+_TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
+_RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
 
 
 _TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"

@@ -15,7 +15,7 @@ from tapenet.autodiff.observe.capture import Capture, capturing
 from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
-from tapenet.autodiff.tensor import Handle, Tensor
+from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.hooks import Hook, fingerprint
 from tapenet.nn.hooks import call as call_with_hooks
 from tapenet.nn.layer_arguments import (
@@ -32,6 +32,7 @@ from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.notebook_display import bundle, note
 from tapenet.nn.parameter import Buffer, Parameter
 from tapenet.nn.state_dict import LoadReport, StateHook, collect, load
+from tapenet.ops.hook_handle import Handle
 from tapenet.ops.signatures import check_keywords
 from tapenet.ops.stack_frames import user_line, user_site, warn_once
 from tapenet.ops.tracebacks import boundary, hide

@@ -12,10 +12,11 @@ from tapenet.autodiff.node import Node
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError, Tape
 from tapenet.autodiff.state import switched
-from tapenet.autodiff.tensor import Handle, Tensor
+from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module_tree import Tree
 from tapenet.nn.parameter import FLOAT
 from tapenet.ops import random
+from tapenet.ops.hook_handle import Handle
 from tapenet.ops.stack_frames import user_line
 from tapenet.profiling.profile import profile
 from tapenet.profiling.table import size as in_bytes

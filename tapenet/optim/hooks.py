@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tapenet.autodiff.state import enable_grad
-from tapenet.autodiff.tensor import Handle
+from tapenet.ops.hook_handle import Handle
 from tapenet.parameters.hook_table import HookTable
 from tapenet.program.value_keys import Same
 

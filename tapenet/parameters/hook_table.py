@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from tapenet.autodiff.node import next_number
 from tapenet.autodiff.observe.epoch import bump
-from tapenet.autodiff.tensor import Handle
+from tapenet.ops.hook_handle import Handle
 
 H = TypeVar("H")
 

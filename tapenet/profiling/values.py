@@ -11,8 +11,8 @@ import numpy as np
 from tapenet.autodiff.gradients import Gradients
 from tapenet.autodiff.node import Leaf, Node
 from tapenet.autodiff.observe import anomaly
+from tapenet.autodiff.observe.layer import CallStep, Layer, PullStep
 from tapenet.autodiff.record import Call
-from tapenet.autodiff.state import CallStep, Layer, PullStep
 
 
 class Stats(NamedTuple):

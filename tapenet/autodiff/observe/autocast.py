@@ -9,8 +9,9 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.gradients import Gradients
 from tapenet.autodiff.node import Node
+from tapenet.autodiff.observe.layer import CallStep, Layer, PullStep
 from tapenet.autodiff.record import Call
-from tapenet.autodiff.state import CallStep, Layer, PullStep, Switch, enter, local, switched
+from tapenet.autodiff.state import Switch, enter, local, switched
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op

@@ -11,9 +11,10 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe import mutation
+from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.observe.tape import CaptureError, Tape
 from tapenet.autodiff.record import Call
-from tapenet.autodiff.state import CallStep, local
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.random import Saved
 from tapenet.ops.stack_frames import user_line

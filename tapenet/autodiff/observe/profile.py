@@ -16,8 +16,9 @@ import numpy as np
 
 from tapenet.autodiff import generate
 from tapenet.autodiff.node import Constant, Node, Parents, Traced, constant
+from tapenet.autodiff.observe.layer import CallStep, Layer, PullStep
 from tapenet.autodiff.record import Call
-from tapenet.autodiff.state import CallStep, Layer, PullStep, local
+from tapenet.autodiff.state import local
 from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 from tapenet.autodiff.node import Constant, Leaf, Node, Scope, Traced
+from tapenet.autodiff.observe.layer import CallStep, Layer
 from tapenet.autodiff.record import Call, trace
-from tapenet.autodiff.state import CallStep, Layer, enter, leave, local
+from tapenet.autodiff.state import enter, leave, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.stack_frames import user_line
 
