@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,19 +22,18 @@ from tapenet.autodiff.observe.epoch import bump, referred
 from tapenet.autodiff.state import local
 from tapenet.ops.hook_handle import Handle
 from tapenet.ops.indexing.items import raw_index
-from tapenet.ops.operators import Augmented
+from tapenet.ops.operators import ArrayHolder
 from tapenet.ops.pickling import Packed, packed, unpacked
 from tapenet.ops.stack_frames import assigns_item, calculates_with_it, warn_once
 from tapenet.ops.torch_methods import instead
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import is_inexact
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from tapenet.ops.op import Op
     from tapenet.typing import ArrayLike, DTypeLike
 
-_TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 _RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
 
 
@@ -45,7 +44,7 @@ _RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
 _TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 
 
-class Tensor(BaseTensor, Augmented):
+class Tensor(BaseTensor, ArrayHolder):
     """An n-dimensional array that remembers how it was computed.
 
     Made by `tn.tensor` and `tn.asarray`; every op on a tensor gives tensors. Behaves as an ndarray does under
@@ -96,85 +95,11 @@ class Tensor(BaseTensor, Augmented):
         """The values as an ndarray, shared with the tensor; the way out of the graph."""
         return self._value(".numpy()")
 
-    def item(self, *place: Any) -> Any:
-        """An element as a Python number: the only one, or that at a place, `t.item(3)` in the flattened tensor or
-        `t.item(1, 2)`.
-
-        Raises:
-            ValueError: the tensor has more than one element, and no place is given.
-            IndexError: there is no such place.
-        """
-        if not place and self._data.size != 1:
-            raise ValueError(
-                f".item() needs a tensor of one element, this one has shape {self._data.shape}: give a place, as in .item(0)"
-            )
-        return self._value(".item()").item(*place)
-
-    def tolist(self) -> Any:
-        """The values as nested lists of Python numbers."""
-        return self._value(".tolist()").tolist()
-
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         data = self._value("an ndarray (np.asarray)")
         if self._node is not None:
             raise leaves.array()
         return np.array(data, dtype=dtype, copy=copy)
-
-    @property
-    def shape(self) -> Shape:
-        """Lengths of the axes."""
-        shape: Shape = self._data.shape
-        return shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the elements."""
-        return self._data.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return self._data.ndim
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return self._data.size
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one element."""
-        return self._data.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the elements."""
-        return self._data.nbytes
-
-    @property
-    def device(self) -> str:
-        """Where the values are, by the standard for arrays: "cpu", as NumPy's."""
-        return self._data.device
-
-    def __len__(self) -> int:
-        if not self._data.ndim:
-            raise TypeError("a tensor of no axes has no length")
-        return int(self._data.shape[0])
-
-    def __iter__(self) -> Iterator[Self]:
-        if not self._data.ndim:
-            raise TypeError("a tensor of no axes cannot be iterated over; use .item() for its value")
-        return (self[i] for i in range(len(self)))
-
-    def __bool__(self) -> bool:
-        data = self._value("a bool()")
-        if data.size != 1:
-            raise ValueError(
-                f"the truth of a tensor of shape {data.shape} is ambiguous: write (...).any() or (...).all(); to choose "
-                "element by element np.where(condition, a, b); for whether there is one `t is not None`, and for whether it "
-                "has elements t.size"
-            )
-        return bool(data)
 
     def __float__(self) -> float:
         return float(self._number("a float()"))
@@ -197,12 +122,6 @@ class Tensor(BaseTensor, Augmented):
                 leaves.number(node)
         return data.item()
 
-    def __index__(self) -> int:
-        return int(self._value("an integer index").__index__())
-
-    def __contains__(self, value: Any) -> bool:
-        return bool((self._value("`in`") == value).any())
-
     def __repr__(self) -> str:
         tape = local.state.tape
         if tape is not None and tape.captures and self._trace is not None:
@@ -214,22 +133,6 @@ class Tensor(BaseTensor, Augmented):
         elif self._node is not None:
             extra += f", op={self._node.name}"
         return f"Tensor({text}{extra})"
-
-    def __str__(self) -> str:
-        self._value("its text (by print, str or format)", _TO_PRINT)
-        return repr(self)
-
-    def __format__(self, spec: str) -> str:
-        self._value("its text (by print, str or format)", _TO_PRINT)
-        if spec and self._data.ndim == 0:
-            return format(self.item(), spec)
-        try:
-            return format(str(self), spec)
-        except ValueError:
-            raise TypeError(
-                f"the format {spec!r} is for a number, and this tensor has shape {self._data.shape}: format an element "
-                f"(t[0]), t.item() of the only one, or write np.array2string(t, precision=2)"
-            ) from None
 
     def _unsupported(self, name: str) -> Exception:
         tape = local.state.tape

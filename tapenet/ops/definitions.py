@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.ops.registry import Refused, numpy_name, stands_for, ufunc_name
 from tapenet.program import primitives
 
 #: Names that a rule may ask for beside the op's own arguments and residuals.
@@ -150,3 +152,19 @@ def check_needs(name: str, needs: Mapping[str, tuple[str, ...]], allowed: Collec
         for n in asked:
             if n not in allowed:
                 raise TypeError(f"op {name!r}: its {what} asks for {n!r}; it may name {words}")
+
+
+def warn_of_another(op: Any, function: Any) -> None:
+    """Say so if an op takes the place of what stands for a NumPy function already; not if that is the same op, defined anew."""
+    other: Any = stands_for(function)
+    if other is None or isinstance(other, Refused):
+        return
+    if (other.__module__, getattr(other, "name", "")) == (op.__module__, op.name):
+        return
+    called = ufunc_name(function) if isinstance(function, np.ufunc) else numpy_name(function)
+    warnings.warn(
+        f"op {op.name!r} takes the place of {other!r}: from now on it stands for {called} wherever that is called on "
+        "tensors, also in other ops' rules. If that is not meant, leave numpy= out and call the op by its own name",
+        UserWarning,
+        stacklevel=4,  # the line of the definition
+    )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
@@ -23,15 +22,11 @@ from tapenet.ops.formula import derive as derive
 from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.recorder import installed
 from tapenet.ops.registry import (
-    Refused,
     Samples,
     is_own,
     numpy_functions,
-    numpy_name,
     registry,
-    stands_for,
     ufunc_method,
-    ufunc_name,
 )
 from tapenet.ops.tracebacks import hide
 
@@ -391,25 +386,9 @@ def _define(
     made = Op(forward, name=title, rules=rules, module=module, **options)
     for function in made.numpy:
         if not is_own(made):  # of ours only one stands for each
-            _warn_of_another(made, function)
+            definitions.warn_of_another(made, function)
         numpy_functions[function] = made
     return made
-
-
-def _warn_of_another(op: Op, function: Any) -> None:
-    """Say so if an op takes the place of what stands for a NumPy function already; not if that is the same op, defined anew."""
-    other: Any = stands_for(function)
-    if other is None or isinstance(other, Refused):
-        return
-    if (other.__module__, getattr(other, "name", "")) == (op.__module__, op.name):
-        return
-    called = ufunc_name(function) if isinstance(function, np.ufunc) else numpy_name(function)
-    warnings.warn(
-        f"op {op.name!r} takes the place of {other!r}: from now on it stands for {called} wherever that is called on "
-        "tensors, also in other ops' rules. If that is not meant, leave numpy= out and call the op by its own name",
-        UserWarning,
-        stacklevel=4,  # the line of the definition
-    )
 
 
 class Scatter:

@@ -6,7 +6,7 @@ takes part in `a + b`, `np.f(a)` and method calls as a tensor does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     #: What operators take beside the tensor itself, and what `out=` takes.
     Other: TypeAlias = "ArrayLike | Operand"
     Out: TypeAlias = "Operand | Array | None"
+
+
+_TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 
 
 def _given(name: str, result: Any, out: Any) -> Any:
@@ -391,6 +394,113 @@ class Augmented(Operand):
     if TYPE_CHECKING:
 
         def _augmented(self, op: Callable[..., Self], other: object, by: str, hint: str = "") -> Self: ...
+
+
+class ArrayHolder(Augmented):
+    """An operand that holds an array: what can be read of it, as of an ndarray."""
+
+    __slots__ = ()
+    _data: Array
+
+    if TYPE_CHECKING:
+
+        def _value(self, what: str, hint: str = "") -> Array: ...  # the array, to be given away by `what`
+
+    def item(self, *place: Any) -> Any:
+        """An element as a Python number: the only one, or that at a place, `t.item(3)` in the flattened tensor or
+        `t.item(1, 2)`.
+
+        Raises:
+            ValueError: the tensor has more than one element, and no place is given.
+            IndexError: there is no such place.
+        """
+        if not place and self._data.size != 1:
+            raise ValueError(
+                f".item() needs a tensor of one element, this one has shape {self._data.shape}: give a place, as in .item(0)"
+            )
+        return self._value(".item()").item(*place)
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._value(".tolist()").tolist()
+
+    @property
+    def shape(self) -> Shape:
+        """Lengths of the axes."""
+        shape: Shape = self._data.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._data.size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self._data.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return self._data.nbytes
+
+    @property
+    def device(self) -> str:
+        """Where the values are, by the standard for arrays: "cpu", as NumPy's."""
+        return self._data.device
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise TypeError("a tensor of no axes has no length")
+        return int(self._data.shape[0])
+
+    def __iter__(self) -> Iterator[Self]:
+        if not self._data.ndim:
+            raise TypeError("a tensor of no axes cannot be iterated over; use .item() for its value")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        data = self._value("a bool()")
+        if data.size != 1:
+            raise ValueError(
+                f"the truth of a tensor of shape {data.shape} is ambiguous: write (...).any() or (...).all(); to choose "
+                "element by element np.where(condition, a, b); for whether there is one `t is not None`, and for whether it "
+                "has elements t.size"
+            )
+        return bool(data)
+
+    def __index__(self) -> int:
+        return int(self._value("an integer index").__index__())
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self._value("`in`") == value).any())
+
+    def __str__(self) -> str:
+        self._value("its text (by print, str or format)", _TO_PRINT)
+        return repr(self)
+
+    def __format__(self, spec: str) -> str:
+        self._value("its text (by print, str or format)", _TO_PRINT)
+        if spec and self._data.ndim == 0:
+            return format(self.item(), spec)
+        try:
+            return format(str(self), spec)
+        except ValueError:
+            raise TypeError(
+                f"the format {spec!r} is for a number, and this tensor has shape {self._data.shape}: format an element "
+                f"(t[0]), t.item() of the only one, or write np.array2string(t, precision=2)"
+            ) from None
 
 
 # -- operators: each is the op of its name, whose errors show the user's lines -----------------------------------
