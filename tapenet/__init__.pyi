@@ -12,6 +12,7 @@ from tapenet import linalg as linalg
 from tapenet import metrics as metrics
 from tapenet import nn as nn
 from tapenet import optim as optim
+from tapenet import random as random
 from tapenet import testing as testing
 from tapenet import training as training
 from tapenet.autodiff.control.flow import cond as cond
@@ -197,7 +198,6 @@ from tapenet.nn.functional import threshold as threshold
 from tapenet.nn.functional import triplet_margin_loss as triplet_margin_loss
 from tapenet.nn.functional import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from tapenet.nn.functional import unfold as unfold
-from tapenet.ops import random as random
 from tapenet.ops.indexing.positions import diag_indices_from as diag_indices_from
 from tapenet.ops.indexing.positions import tril_indices_from as tril_indices_from
 from tapenet.ops.indexing.positions import triu_indices_from as triu_indices_from

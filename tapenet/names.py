@@ -180,7 +180,7 @@ HIDDEN: dict[str, str] = {
 
 #: What is no op.
 CORE: dict[str, str] = {
-    "tapenet": "autograd cuda data emath fft files linalg metrics nn optim testing training",
+    "tapenet": "autograd cuda data emath fft files linalg metrics nn optim random testing training",
     "tapenet.autodiff.control.flow": "cond fori scan",
     "tapenet.transforms.gradients": "grad gradients hvp value_and_grad vjp",
     "tapenet.autodiff.gradients": "GradientError",
@@ -202,7 +202,6 @@ CORE: dict[str, str] = {
     "tapenet.compiler.compile": "CompileWarning compile",
     "tapenet.drawing": "draw",
     "tapenet.files.saving": "load save",
-    "tapenet.ops": "random",
     "tapenet.ops.op": "Op Scatter op",
     "tapenet.ops.registry": "sample",
     "tapenet.profiling.profile": "profile",
@@ -239,6 +238,9 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         {
             "tapenet.ops.emath": "arccos arcsin arctanh log log10 log2 logn power sqrt",
         },
+    ),
+    "tapenet.random": (
+        {"tapenet.ops.random": "bernoulli generator get_state integers normal permutation seed set_state uniform"},
     ),
     "tapenet.nn": (
         {

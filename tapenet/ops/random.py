@@ -22,8 +22,6 @@ from tapenet.ops.registry import sample
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["random_draw"]  # the samplers are tn.random.*, not tn.*
-
 _default: np.random.Generator | None = None
 #: The threads that asked for the process's generator, while somebody wants to know.
 asked: set[int] | None = None

@@ -1,0 +1,10 @@
+# Made by `python -m tests.stubs`.
+from tapenet.ops.random import bernoulli as bernoulli
+from tapenet.ops.random import generator as generator
+from tapenet.ops.random import get_state as get_state
+from tapenet.ops.random import integers as integers
+from tapenet.ops.random import normal as normal
+from tapenet.ops.random import permutation as permutation
+from tapenet.ops.random import seed as seed
+from tapenet.ops.random import set_state as set_state
+from tapenet.ops.random import uniform as uniform
