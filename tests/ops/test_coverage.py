@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -276,7 +277,11 @@ def tables() -> str:
     of_ufuncs = Counter(kind for kinds in methods_table().values() for kind in kinds.values())
     summary.append(f"| methods of ufuncs | {of_ufuncs['yes']} | {of_ufuncs['no derivative']} | 0 | 0 | 0 |")
     left_out = [
-        f"- Functions that {why}: {', '.join(f'`{n}`' for n in sorted(names.split()))}."
+        textwrap.fill(
+            f"- Functions that {why}: {', '.join(f'`{n}`' for n in sorted(names.split()))}.",
+            120,
+            subsequent_indent="  ",
+        )
         for why, names in OUTSIDE.items()
     ]
     head = f"NumPy {'.'.join(np.__version__.split('.')[:2])}\n\n"

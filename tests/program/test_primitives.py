@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ def page() -> str:
     for kind, title in TITLES.items():
         rows = {name: row for name, row in PRIMITIVES.items() if row.kind == kind}
         gives = kind != "elementwise"
-        parts += [f"## {title}\n"] + ([f"{NOTES[kind]}\n"] if kind in NOTES else [])
+        parts += [f"## {title}\n"] + ([f"{textwrap.fill(NOTES[kind], 120)}\n"] if kind in NOTES else [])
         head = ["primitive", "of", "computes", *(["gives"] if gives else []), "derivative"]
         lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         for name, row in rows.items():
