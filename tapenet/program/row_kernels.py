@@ -20,10 +20,11 @@ from tapenet.native.emitter import literal, llvm_type, load, store
 from tapenet.native.loops import FEW, VECTOR, Carried, Code, combiner, declarations, identity, offset
 from tapenet.native.scalar import apply, definitions
 from tapenet.native.toolchain import Library, build
-from tapenet.program.ir import Constant, Instruction, Value
+from tapenet.program.ir import Constant, Instruction, Program, Value
 from tapenet.program.native import entry
+from tapenet.program.passes import simplify
 from tapenet.program.primitives import PRIMITIVES
-from tapenet.program.row_programs import COLUMN, FULL, ROW, SINGLE, Rows, is_literal
+from tapenet.program.row_programs import COLUMN, FULL, ROW, SINGLE, Rows, Waits, by_rows, cut, is_literal
 
 Array = np.ndarray[Any, Any]
 #: Rows up to this length have code of their own, for which a block of them takes each pass together: so what is computed once
@@ -413,6 +414,29 @@ def _library(text: str) -> Library:
     return build(text)
 
 
+def kernel(program: Program) -> RowKernel | Stages:
+    """The kernel of a simplified program, or several that run one after the other.
+
+    Raises:
+        NotByRows: it does not work row by row.
+    """
+    try:
+        return RowKernel(by_rows(program))
+    except Waits:
+        return Stages(*cut(program))
+
+
+class Stages:
+    """Kernels of a program whose rows use sums over all of them: those of the sums, and then the rest."""
+
+    def __init__(self, first: Program, rest: Program) -> None:
+        self.first = RowKernel(by_rows(first))
+        self.rest = kernel(simplify(rest))
+
+    def __call__(self, *arrays: Array) -> list[Array]:
+        return self.rest(*arrays, *self.first(*arrays))
+
+
 class RowKernel:
     """The kernel of one program: `kernel(*arrays)` gives the list of its results as new arrays.
 
@@ -442,7 +466,7 @@ class RowKernel:
         self._makers = [aligned if v.nbytes >= SLOW else np.empty for v in parts.outputs]
         self._sums = [v.size for v in parts.sums]
         self._kept = [(rows.length * (1 if isinstance(v, BlockSum) else code.together), v.dtype) for v in parts.kept]
-        self._plain = not (self._constants or self._sums or self._kept)
+        bare = not (self._constants or self._sums or self._kept)
         if self.quick:
             checked = [v.dtype for v in parts.inputs]
             table = [id(o) for o in entry.OBJECTS] + [self._numbers.ctypes.data, self.end, rows.length]
@@ -452,6 +476,7 @@ class RowKernel:
         #: The positions of the results that the kernel writes.
         self._written = [i for i, _ in sorted([*rows.outputs(), *rows.row_outputs()])]
         self._simple = self._written == list(range(len(program.outputs)))
+        self._plain = bare and self._simple
 
     def __call__(self, *arrays: Array) -> list[Array]:
         outs = [make(shape, dtype) for make, (shape, dtype) in zip(self._makers, self._outputs, strict=True)]

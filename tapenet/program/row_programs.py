@@ -16,8 +16,8 @@ import numpy as np
 
 from tapenet.native.loops import reducible
 from tapenet.native.scalar import COST, can
-from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
-from tapenet.program.passes import simplify
+from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Result, Value, rewrite, substitute
+from tapenet.program.passes import dead, simplify
 
 FULL, ROW, COLUMN, SINGLE = "full", "row", "column", "single"
 #: A value is computed again in a later pass over its row, rather than kept, if that costs no more than this.
@@ -26,6 +26,10 @@ CHEAP = 3
 
 class NotByRows(Exception):
     """A program is of another kind."""
+
+
+class Waits(NotByRows):
+    """Rows use what is known when all of them are done."""
 
 
 class Rows:
@@ -54,17 +58,17 @@ class Rows:
         self.program = program
         self.domain = _domain(program)
         rank = len(self.domain)
-        error = NotByRows("no full value")
+        error: NotByRows | None = None
         for flat, split in [(True, rank), *((False, s) for s in range(rank - 1, -1, -1))]:
             self.flat, self.split = flat, split
             try:
                 self._read()
             except NotByRows as e:
-                error = e
+                error = e if error is None or isinstance(e, Waits) else error
             else:
                 self.kept = self._crossing()
                 return
-        raise error
+        raise error or NotByRows("no full value")
 
     @property
     def count(self) -> int:
@@ -112,7 +116,7 @@ class Rows:
             (result,) = instruction.results
             if any(self.source[a] in self._late for a in instruction.args):
                 if any(self.kind[a] not in (SINGLE, COLUMN) for a in instruction.args if a not in self._late):
-                    raise NotByRows("rows use what is known when all are done")
+                    raise Waits("rows use what is known when all are done")
                 self.late.append(instruction)
                 self._late.add(result)
                 self.kind[result], self.source[result] = SINGLE, result
@@ -122,14 +126,20 @@ class Rows:
                 self._reduction(instruction, result)
             else:
                 self._elementwise(instruction, result)
-        for value in program.outputs:
-            source = self.source[value]
-            if source in self._late:
-                continue
-            if self.kind[source] == COLUMN or (self.kind[source] == SINGLE and value.shape != self.domain):
-                raise NotByRows("a result that no row is needed for")
+        small = [v for v in program.outputs if not self._by_row(v)]
+        beside = {i for v in small for i in _makers(v)}
+        if beside:  # what no row is needed for is left to NumPy
+            self.late = [i for i in program.body if i in beside or i in self.late]
+        self._late.update(self.source[v] for v in small)
         if not self.members and not self.sums:
             raise NotByRows("nothing is computed")
+
+    def _by_row(self, value: Value) -> bool:
+        """Whether an output is known row by row, or late."""
+        kind = self.kind[value]
+        return (
+            self.source[value] in self._late or kind in (FULL, ROW) or (kind == SINGLE and value.shape == self.domain)
+        )
 
     def _view(self, instruction: Instruction, result: Value) -> None:
         (arg,) = instruction.args
@@ -242,6 +252,41 @@ class Rows:
         return found
 
 
+def _makers(value: Value) -> Iterator[Instruction]:
+    """The instructions that a value is computed by."""
+    stack, seen = [value], {value}
+    for v in stack:  # grows while it is walked over
+        if isinstance(v, Result):
+            yield v.instruction
+            stack += [a for a in v.instruction.args if a not in seen]
+            seen.update(v.instruction.args)
+
+
+def cut(program: Program) -> tuple[Program, Program]:
+    """A program in two parts: the sums over all rows that need no other such sum, and the rest, which takes them as inputs
+    after those of the program."""
+    domain = _domain(program)
+    found: list[Value] = []
+    after: set[Value] = set()
+    for instruction in program.body:
+        (result,) = instruction.results
+        if not after.isdisjoint(instruction.args):
+            after.add(result)
+        elif (
+            instruction.name == "reduce_add"
+            and instruction.args[0].shape == domain
+            and instruction.params["axes"][0] == 0
+        ):
+            found.append(result)
+            after.add(result)
+    if not found:
+        raise NotByRows("rows use what is known when all are done")
+    given = {value: Input(value.shape, value.dtype) for value in found}
+    first = dead.run(Program(program.inputs, [], program.body, found, []))
+    rest = substitute(program, given)
+    return first, dead.run(Program([*program.inputs, *given.values()], [], rest.body, rest.outputs, []))
+
+
 def _domain(program: Program) -> tuple[int, ...]:
     shapes: list[tuple[int, ...]] = [()]
     for instruction in program.body:
@@ -303,4 +348,4 @@ def is_literal(value: Value) -> bool:
     return value.dtype.kind != "f" or number in (0, 1, -1, 2, 0.5) or not np.isfinite(number)
 
 
-__all__ = ["COLUMN", "FULL", "ROW", "SINGLE", "NotByRows", "Rows", "by_rows", "is_literal"]
+__all__ = ["COLUMN", "FULL", "ROW", "SINGLE", "NotByRows", "Rows", "Waits", "by_rows", "cut", "is_literal"]
