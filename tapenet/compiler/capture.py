@@ -375,18 +375,13 @@ def _structure(result: object, outs: list[Tensor]) -> object:
     return rebuild(result, array)
 
 
-def assembled(structure: Any, arrays: list[Array]) -> object:
+def assembled(structure: object, arrays: list[Array]) -> object:
     """The results in their structure."""
-    kind = type(structure)
-    if kind is Result:
-        return arrays[structure.output] if structure.plain else Tensor._of(arrays[structure.output])
-    if kind is dict:
-        return {key: assembled(part, arrays) for key, part in structure.items()}
-    if kind is tuple or kind is list:
-        return kind(assembled(part, arrays) for part in structure)
-    if isinstance(structure, tuple) and hasattr(kind, "_fields"):
-        return kind(*(assembled(part, arrays) for part in structure))
-    return structure
+
+    def result(part: Result) -> Array | Tensor:
+        return arrays[part.output] if part.plain else Tensor._of(arrays[part.output])
+
+    return rebuild(structure, result, lambda part: type(part) is Result)
 
 
 def depends(result: object, call: Call) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler.signature import shortly
 from tapenet.program.value_keys import distinct
 from tapenet.typing import Array
 
@@ -219,5 +220,4 @@ def _recorded(value: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    text = repr(value) if type(value) in _VALUES or value is MISSING else f"one {type(value).__name__}"
-    return text if len(text) <= 40 else text[:37] + "..."
+    return shortly(value) if type(value) in _VALUES or value is MISSING else f"one {type(value).__name__}"
