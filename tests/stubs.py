@@ -233,6 +233,8 @@ def _results(function: Function, parameters: list[inspect.Parameter]) -> list[tu
         for values in itertools.product((False, True), repeat=len(flags)):
             asked = {name: usual is not more for (name, usual), more in zip(flags.items(), values, strict=True)}
             found.append((asked, _kind(function(**given | asked))))
+    if len({kind for _, kind in found}) == 1:  # its flags say something else
+        return [({}, found[0][1])]
     return [*found, ({}, "Any")]  # of a flag that is a variable
 
 

@@ -169,16 +169,7 @@ def fractional_max_pool3d(x: ArrayLike, kernel_size: ArrayLike, output_size: Any
 def fractional_max_pool3d(x: ArrayLike, kernel_size: ArrayLike, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None, *, rng: np.random.Generator | None = None) -> Any:
     """The largest element of windows of one size whose places are drawn, in the last three axes; so the lengths of the result need not divide those of x. Graham, arXiv:1412.6071 (2014)."""
 
-@overload
-def gaussian_nll_loss(input: ArrayLike, target: ArrayLike, var: ArrayLike, full: Literal[False] = False, eps: float = 1e-06, reduction: str = 'mean') -> Tensor:
-    """The negative log-likelihood of a target under a normal distribution whose mean and variance are predicted: (ln v + (input - target)² / v) / 2 with v = max(var, eps)."""
-
-@overload
-def gaussian_nll_loss(input: ArrayLike, target: ArrayLike, var: ArrayLike, *, full: Literal[True], eps: float = 1e-06, reduction: str = 'mean') -> Tensor:
-    """The negative log-likelihood of a target under a normal distribution whose mean and variance are predicted: (ln v + (input - target)² / v) / 2 with v = max(var, eps)."""
-
-@overload
-def gaussian_nll_loss(input: ArrayLike, target: ArrayLike, var: ArrayLike, full: bool = False, eps: float = 1e-06, reduction: str = 'mean') -> Any:
+def gaussian_nll_loss(input: ArrayLike, target: ArrayLike, var: ArrayLike, full: bool = False, eps: float = 1e-06, reduction: str = 'mean') -> Tensor:
     """The negative log-likelihood of a target under a normal distribution whose mean and variance are predicted: (ln v + (input - target)² / v) / 2 with v = max(var, eps)."""
 
 def gelu(x: ArrayLike, approximate: str = 'none') -> Tensor:
@@ -343,16 +334,7 @@ def pixel_shuffle(x: ArrayLike, upscale_factor: int) -> Tensor:
 def pixel_unshuffle(x: ArrayLike, downscale_factor: int) -> Tensor:
     """Images r times less high and wide, of r² times as many channels: the inverse of `pixel_shuffle`."""
 
-@overload
-def poisson_nll_loss(input: ArrayLike, target: ArrayLike, log_input: bool = True, full: Literal[False] = False, eps: float = 1e-08, reduction: str = 'mean') -> Tensor:
-    """The negative log-likelihood of counts under Poisson distributions whose rates are predicted, but for the constant ln(target!): e^input - target · input for logarithms of rates, input - target · ln(input + eps) for rates."""
-
-@overload
-def poisson_nll_loss(input: ArrayLike, target: ArrayLike, log_input: bool = True, *, full: Literal[True], eps: float = 1e-08, reduction: str = 'mean') -> Tensor:
-    """The negative log-likelihood of counts under Poisson distributions whose rates are predicted, but for the constant ln(target!): e^input - target · input for logarithms of rates, input - target · ln(input + eps) for rates."""
-
-@overload
-def poisson_nll_loss(input: ArrayLike, target: ArrayLike, log_input: bool = True, full: bool = False, eps: float = 1e-08, reduction: str = 'mean') -> Any:
+def poisson_nll_loss(input: ArrayLike, target: ArrayLike, log_input: bool = True, full: bool = False, eps: float = 1e-08, reduction: str = 'mean') -> Tensor:
     """The negative log-likelihood of counts under Poisson distributions whose rates are predicted, but for the constant ln(target!): e^input - target · input for logarithms of rates, input - target · ln(input + eps) for rates."""
 
 def prelu(x: ArrayLike, weight: ArrayLike) -> Tensor:
