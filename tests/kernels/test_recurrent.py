@@ -23,12 +23,17 @@ KERNELS = importlib.import_module("tapenet.kernels.recurrent")
 ERROR = {"f": 2e-6, "d": 4e-15}
 
 GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
-FORWARD = {"lstm": long_short_term._lstm, "gru": gated._gru, "tanh": simple._rnn, "relu": simple._rnn}
+FORWARD = {
+    "lstm": long_short_term.lstm.forward,
+    "gru": gated.gru.forward,
+    "tanh": simple.rnn.forward,
+    "relu": simple.rnn.forward,
+}
 BACKWARD = {
-    "lstm": long_short_term._lstm_grad,
-    "gru": gated._gru_grad,
-    "tanh": simple._rnn_grad,
-    "relu": simple._rnn_grad,
+    "lstm": long_short_term.lstm_grad.forward,
+    "gru": gated.gru_grad.forward,
+    "tanh": simple.rnn_grad.forward,
+    "relu": simple.rnn_grad.forward,
 }
 BY = ("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
 
@@ -204,7 +209,7 @@ def test_gates_are_accurate_where_they_are_nearly_closed() -> None:
     x = np.linspace(-30, 30, 20, dtype="f")
     zeros = np.zeros((1, 20), "f")
     bias = np.concatenate([x, x, x / 30, x])
-    _, _, _, gates, *_ = long_short_term._lstm(
+    _, _, _, gates, *_ = long_short_term.lstm.forward(
         np.zeros((1, 1, 9), "f"), zeros, zeros, np.zeros((80, 9), "f"), np.zeros((80, 20), "f"), bias
     )
     exact = 1 / (1 + np.exp(-x.astype("d")))

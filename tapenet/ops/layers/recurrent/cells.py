@@ -11,6 +11,7 @@ from tapenet.ops.layers.recurrent.gated import gru
 from tapenet.ops.layers.recurrent.long_short_term import lstm
 from tapenet.ops.layers.recurrent.simple import rnn
 from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array
 
 
 def _sampled(gates: int, states: int = 1) -> Any:
@@ -22,7 +23,9 @@ def _sampled(gates: int, states: int = 1) -> Any:
 
 
 @derived(samples=_sampled(4, states=2))
-def lstm_cell(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
+def lstm_cell(
+    x: Array, h: Array, c: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
+) -> Array:
     """One turn of `lstm`.
 
     Args:
@@ -38,11 +41,13 @@ def lstm_cell(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_
     >>> h.shape, c.shape
     ((2, 5), (2, 5))
     """
-    return lstm(x[None], h, c, w_ih, w_hh, b_ih, b_hh)[1:]
+    return lstm(x[None], h, c, w_ih, w_hh, b_ih, b_hh)[1:]  # type: ignore[no-any-return]
 
 
 @derived(samples=_sampled(3))
-def gru_cell(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
+def gru_cell(
+    x: Array, h: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
+) -> Array:
     """One turn of `gru`.
 
     Args:
@@ -57,11 +62,13 @@ def gru_cell(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any =
     >>> tn.gru_cell(np.ones((2, 3)), np.zeros((2, 5)), np.zeros((15, 3)), np.zeros((15, 5))).shape
     (2, 5)
     """
-    return gru(x[None], h, w_ih, w_hh, b_ih, b_hh)[1]
+    return gru(x[None], h, w_ih, w_hh, b_ih, b_hh)[1]  # type: ignore[no-any-return]
 
 
 @derived(samples=_sampled(1))
-def rnn_tanh_cell(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
+def rnn_tanh_cell(
+    x: Array, h: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
+) -> Array:
     """One turn of `rnn`: tanh(x @ w_ihᵀ + b_ih + h @ w_hhᵀ + b_hh).
 
     Args:
@@ -76,15 +83,17 @@ def rnn_tanh_cell(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: 
     >>> tn.rnn_tanh_cell(np.ones((1, 1)), np.zeros((1, 1)), np.ones((1, 1)), np.ones((1, 1))).round(3)
     array([[0.762]])
     """
-    return rnn(x[None], h, w_ih, w_hh, b_ih, b_hh)[1]
+    return rnn(x[None], h, w_ih, w_hh, b_ih, b_hh)[1]  # type: ignore[no-any-return]
 
 
 @derived(samples=_sampled(1))
-def rnn_relu_cell(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
+def rnn_relu_cell(
+    x: Array, h: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
+) -> Array:
     """One turn of `rnn` with relu: max(x @ w_ihᵀ + b_ih + h @ w_hhᵀ + b_hh, 0). Arguments as for `rnn_tanh_cell`.
 
     >>> import numpy as np, tapenet as tn
     >>> tn.rnn_relu_cell(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))
     array([[2.]])
     """
-    return rnn(x[None], h, w_ih, w_hh, b_ih, b_hh, "relu")[1]
+    return rnn(x[None], h, w_ih, w_hh, b_ih, b_hh, "relu")[1]  # type: ignore[no-any-return]

@@ -20,7 +20,6 @@ from tapenet.ops.layers.recurrent.products import (
 from tapenet.ops.layers.recurrent.sequence import (
     MEMORY,
     OPAQUE,
-    Array,
     Turns,
     active,
     check,
@@ -33,13 +32,14 @@ from tapenet.ops.layers.recurrent.sequence import (
     times,
 )
 from tapenet.ops.op import op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array
 
 #: What may be differentiated by, in the order in which `gru_grad` gives it.
 _INPUTS = ("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
 
 
-def _step(gates: Array, shares: Array, bias: Any, recurrent: Array, h_before: Array, h: Array) -> None:
+def _step(gates: Array, shares: Array, bias: Array | None, recurrent: Array, h_before: Array, h: Array) -> None:
     """One turn, elementwise.
 
     Args:
@@ -95,7 +95,7 @@ def _step_back(gates: Array, recurrent: Array, h_before: Array, dh: Array, d: Ar
     np.multiply(logistic, room, logistic)
 
 
-def _turns(turns: Turns, gates: Array, w_hh: Array, bias: Any, states: Array, recurrent: Array) -> None:
+def _turns(turns: Turns, gates: Array, w_hh: Array, bias: Array | None, states: Array, recurrent: Array) -> None:
     """All turns, from the inputs' share of the pre-activations, which become the gates; `bias` is that of the third gate by
     the states, or None."""
     weights = columns(w_hh, 3)
@@ -106,8 +106,8 @@ def _turns(turns: Turns, gates: Array, w_hh: Array, bias: Any, states: Array, re
 
 
 def _turns_back(
-    turns: Turns, g_out: Any, w_hh: Array, gates: Array, states: Array, recurrent: Array, dh: Array, d: Array
-) -> None:  # fmt: skip
+    turns: Turns, g_out: Array, w_hh: Array, gates: Array, states: Array, recurrent: Array, dh: Array, d: Array
+) -> None:
     """All turns backwards: `dh` becomes the gradient by the first states, `d` those that `_step_back` gives."""
     weights = rows(w_hh, 3)
     parts, room = np.empty((3, *dh.shape), d.dtype), np.empty((2, *dh.shape), d.dtype)
@@ -121,7 +121,16 @@ def _turns_back(
             np.add(now, part, now)
 
 
-def _gru_reference(x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, lengths: Any, reverse: bool) -> Any:
+def _gru_reference(
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    lengths: Array | None,
+    reverse: bool,
+) -> Any:
     h, outs = h0, {}
     units = h0.shape[1]
     for t in times(x, reverse):
@@ -141,15 +150,15 @@ def _gru_reference(x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, 
 
 
 def _gru_joint(
-    g: Any,
+    g: Array,
     wanted: Any,
-    x: Any,
-    w_ih: Any,
-    w_hh: Any,
-    gates: Any,
-    states: Any,
-    recurrent: Any,
-    lengths: Any,
+    x: Array,
+    w_ih: Array,
+    w_hh: Array,
+    gates: Array,
+    states: Array,
+    recurrent: Array,
+    lengths: Array | None,
     reverse: bool,
 ) -> Any:
     by = tuple(n for n in _INPUTS if n in wanted)
@@ -157,7 +166,7 @@ def _gru_joint(
     return dict(zip(by, found, strict=True))
 
 
-def _grad_samples(r: np.random.Generator) -> list[Any]:
+def _grad_samples(r: np.random.Generator) -> list[Sample]:
     calls = []
     for call in sampled(r, 3)[:2]:
         out, h, *left = gru.forward(*call.args, **call.kwargs)
@@ -177,15 +186,15 @@ def _grad_samples(r: np.random.Generator) -> list[Any]:
     samples=_grad_samples,
 )
 def gru_grad(
-    g_out: Any,
-    g_h: Any,
-    x: Any,
-    w_ih: Any,
-    w_hh: Any,
-    gates: Any,
-    states: Any,
-    recurrent: Any,
-    lengths: Any,
+    g_out: Array,
+    g_h: Array,
+    x: Array,
+    w_ih: Array,
+    w_hh: Array,
+    gates: Array,
+    states: Array,
+    recurrent: Array,
+    lengths: Array | None,
     by: Any,
     reverse: bool = False,
 ) -> Any:
@@ -247,13 +256,13 @@ def gru_grad(
     samples=lambda r: sampled(r, 3),
 )
 def gru(
-    x: Any,
-    h0: Any,
-    w_ih: Any,
-    w_hh: Any,
-    b_ih: Any = None,
-    b_hh: Any = None,
-    lengths: Any = None,
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None = None,
+    b_hh: Array | None = None,
+    lengths: Array | None = None,
     reverse: bool = False,
 ) -> Any:
     """A layer of gated recurrent units over whole sequences. With a = x[t] @ w_ihᵀ + b_ih and b = hₜ₋₁ @ w_hhᵀ + b_hh, in

@@ -9,10 +9,19 @@ import numpy as np
 from tapenet import kernels
 from tapenet.ops.layers.recurrent import products
 from tapenet.ops.layers.recurrent.sequence import Turns, multiply_adds
+from tapenet.typing import Array
 
 
 def forward(
-    kind: str, turns: Turns, x: Any, w_ih: Any, w_hh: Any, bias: Any, states: Any, others: tuple[Any, ...], out: Any
+    kind: str,
+    turns: Turns,
+    x: Array,
+    w_ih: Array,
+    w_hh: Array,
+    bias: Array | None,
+    states: Array,
+    others: tuple[Any, ...],
+    out: Array,
 ) -> Any:
     """All turns: they write `states`, `others` and the outputs, `out`; see `tapenet.kernels.recurrent`.
 
@@ -40,9 +49,19 @@ def forward(
 
 
 def backward(
-    kind: str, turns: Turns, g: Any, x: Any, w_ih: Any, w_hh: Any, gates: Any, states: Any, others: tuple[Any, ...],
-    d: Any, dh: Any, by: Any,
-) -> Any:  # fmt: skip
+    kind: str,
+    turns: Turns,
+    g: Array,
+    x: Array,
+    w_ih: Array,
+    w_hh: Array,
+    gates: Array,
+    states: Array,
+    others: tuple[Any, ...],
+    d: Array,
+    dh: Array,
+    by: Any,
+) -> Any:
     """All turns backwards: they write `d` and `dh`.
 
     Args:
@@ -63,7 +82,7 @@ def backward(
     return (dx,)
 
 
-def _kernel(x: Any, w_ih: Any, w_hh: Any, states: Any) -> Any:
+def _kernel(x: Array, w_ih: Array, w_hh: Array, states: Array) -> Any:
     if multiply_adds(x.shape, w_ih.shape, w_hh.shape) < products.WORTH or not kernels.fit(states, w_ih, w_hh):
         return None
     return kernels.use("recurrent")

@@ -26,7 +26,6 @@ from tapenet.ops.layers.recurrent.products import (
 from tapenet.ops.layers.recurrent.sequence import (
     MEMORY,
     OPAQUE,
-    Array,
     Turns,
     active,
     check,
@@ -40,7 +39,8 @@ from tapenet.ops.layers.recurrent.sequence import (
     times,
 )
 from tapenet.ops.op import op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array
 
 #: Gates in the order of the weights: input, forget, cell, output. All but the cell's are logistic:
 #: σ(x) = (tanh(x / 2) + 1) / 2, so one call of tanh does for all four, between scalings by these.
@@ -58,7 +58,7 @@ class Constants:
     _made: dict[Any, tuple[Array, Array, Array]] = {}  # noqa: RUF012  shared on purpose
 
     @classmethod
-    def of(cls, dtype: Any) -> tuple[Array, Array, Array]:
+    def of(cls, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
         if dtype not in cls._made:
             scale, shift, slope = (np.array(v, dtype).reshape(4, 1, 1) for v in (_SCALE, _SHIFT, _SLOPE))
             cls._made[dtype] = scale, shift, slope
@@ -117,7 +117,9 @@ def _step_back(gates: Array, c_before: Array, tanh_c: Array, dh: Array, dc: Arra
     np.multiply(d, room, d)
 
 
-def _turns(turns: Turns, gates: Array, w_hh: Array, w_hr: Any, states: Array, cells: Array, tanh_cells: Array) -> None:
+def _turns(
+    turns: Turns, gates: Array, w_hh: Array, w_hr: Array | None, states: Array, cells: Array, tanh_cells: Array
+) -> None:
     """All turns, from the inputs' share of the pre-activations, which become the gates."""
     units, dtype = cells.shape[2], gates.dtype
     weights = columns(w_hh, 4)
@@ -127,14 +129,23 @@ def _turns(turns: Turns, gates: Array, w_hh: Array, w_hr: Any, states: Array, ce
         np.matmul(states[before, :n], weights, out=shares[:, :n])
         h = states[after, :n] if wide is None else wide[:n]
         _step(gates[:, t, :n], shares[:, :n], cells[before, :n], cells[after, :n], tanh_cells[t, :n], h)
-        if wide is not None:
+        if w_hr is not None:
             np.matmul(h, w_hr.T, out=states[after, :n])
 
 
 def _turns_back(
-    turns: Turns, g_out: Any, w_hh: Array, w_hr: Any, gates: Array, cells: Array, tanh_cells: Array, dh: Array, dc: Array,
-    d: Array, dhs: Any,
-) -> None:  # fmt: skip
+    turns: Turns,
+    g_out: Array,
+    w_hh: Array,
+    w_hr: Array | None,
+    gates: Array,
+    cells: Array,
+    tanh_cells: Array,
+    dh: Array,
+    dc: Array,
+    d: Array,
+    dhs: Any,
+) -> None:
     """All turns backwards: `dh` and `dc` become the gradients by the first outputs and cells, `d` that by the
     pre-activations, and `dhs` that by the outputs, where they are projected."""
     weights = rows(w_hh, 4)
@@ -153,7 +164,16 @@ def _turns_back(
 
 
 def _lstm_reference(
-    x: Any, h0: Any, c0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, w_hr: Any, lengths: Any, reverse: bool
+    x: Array,
+    h0: Array,
+    c0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    w_hr: Array | None,
+    lengths: Array | None,
+    reverse: bool,
 ) -> Any:
     h, c, outs = h0, c0, {}
     bias = summed(b_ih, b_hh)
@@ -174,21 +194,31 @@ def _lstm_reference(
 
 
 def _lstm_joint(
-    g: Any, wanted: Any, x: Any, w_ih: Any, w_hh: Any, w_hr: Any, gates: Any, states: Any, cells: Any, tanh_cells: Any,
-    lengths: Any, reverse: bool,
-) -> Any:  # fmt: skip
+    g: Array,
+    wanted: Any,
+    x: Array,
+    w_ih: Array,
+    w_hh: Array,
+    w_hr: Array | None,
+    gates: Array,
+    states: Array,
+    cells: Array,
+    tanh_cells: Array,
+    lengths: Array | None,
+    reverse: bool,
+) -> Any:
     names = tuple(n for n in _INPUTS if n in wanted)
     found = lstm_grad(g[0], g[1], g[2], x, w_ih, w_hh, w_hr, gates, states, cells, tanh_cells, lengths, names, reverse)
     return dict(zip(names, found, strict=True))
 
 
-def _samples(r: np.random.Generator) -> list[Any]:
+def _samples(r: np.random.Generator) -> list[Sample]:
     projected = [(2, 2, 1), (2, 1), (2, 2), (8, 1), (8, 1), (8,), (8,), (1, 2)]
     last = sample(*(r.normal(size=shape) for shape in projected), lengths=[2, 1])
     return [*sampled(r, 4, states=2), last]
 
 
-def _grad_samples(r: np.random.Generator) -> list[Any]:
+def _grad_samples(r: np.random.Generator) -> list[Sample]:
     calls = []
     for call in _samples(r)[::4]:
         out, h, c, *left = lstm.forward(*call.args, **call.kwargs)
@@ -209,18 +239,18 @@ def _grad_samples(r: np.random.Generator) -> list[Any]:
     samples=_grad_samples,
 )
 def lstm_grad(
-    g_out: Any,
-    g_h: Any,
-    g_c: Any,
-    x: Any,
-    w_ih: Any,
-    w_hh: Any,
-    w_hr: Any,
-    gates: Any,
-    states: Any,
-    cells: Any,
-    tanh_cells: Any,
-    lengths: Any,
+    g_out: Array,
+    g_h: Array,
+    g_c: Array,
+    x: Array,
+    w_ih: Array,
+    w_hh: Array,
+    w_hr: Array | None,
+    gates: Array,
+    states: Array,
+    cells: Array,
+    tanh_cells: Array,
+    lengths: Array | None,
     by: Any,
     reverse: bool = False,
 ) -> Any:
@@ -251,9 +281,11 @@ def lstm_grad(
     d = turns.room(*gates.shape, dtype=dtype)
     dhs = None if w_hr is None else turns.room(*states[1:].shape, dtype=dtype)
     others = (cells, tanh_cells, dc)
-    found = None if dhs is not None else kernel_dispatch.backward(
-        "lstm", turns, g_out, x, w_ih, w_hh, gates, states, others, d, dh, by
-    )  # fmt: skip
+    found = (
+        None
+        if dhs is not None
+        else kernel_dispatch.backward("lstm", turns, g_out, x, w_ih, w_hh, gates, states, others, d, dh, by)
+    )
     if found is None:
         _turns_back(turns, g_out, w_hh, w_hr, gates, cells, tanh_cells, dh, dc, d, dhs)
         found = (None,)
@@ -289,15 +321,15 @@ def lstm_grad(
     samples=_samples,
 )
 def lstm(
-    x: Any,
-    h0: Any,
-    c0: Any,
-    w_ih: Any,
-    w_hh: Any,
-    b_ih: Any = None,
-    b_hh: Any = None,
-    w_hr: Any = None,
-    lengths: Any = None,
+    x: Array,
+    h0: Array,
+    c0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None = None,
+    b_hh: Array | None = None,
+    w_hr: Array | None = None,
+    lengths: Array | None = None,
     reverse: bool = False,
 ) -> Any:
     """A layer of long short-term memory over whole sequences. With a = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh in four

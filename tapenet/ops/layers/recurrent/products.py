@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet import kernels
-
-Array = np.ndarray[Any, Any]
+from tapenet.typing import Array
 
 #: Multiply-adds from which a kernel is worth the time that it takes to compile once.
 WORTH = 200_000
@@ -33,7 +32,7 @@ def rows(weight: Array, gates: int) -> Array:
     return np.ascontiguousarray(blocks(weight, gates))
 
 
-def project(x: Array, weight: Array, bias: Any, gates: int, dtype: Any) -> Array:
+def project(x: Array, weight: Array, bias: Array | None, gates: int, dtype: np.dtype[Any]) -> Array:
     """The inputs' share of all pre-activations, (gate, time, batch, units): one product for each gate."""
     steps, batch, ins = x.shape
     units = weight.shape[0] // gates

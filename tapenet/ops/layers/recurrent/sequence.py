@@ -17,8 +17,7 @@ import numpy as np
 from tapenet import kernels
 from tapenet.ops.derived import array_like
 from tapenet.ops.registry import Sample, sample
-
-Array = np.ndarray[Any, Any]
+from tapenet.typing import Array, Shape
 
 
 class Turn(NamedTuple):
@@ -45,7 +44,7 @@ class Turns:
         reverse: begin at the end of each sequence.
     """
 
-    def __init__(self, x: Array, lengths: Any, reverse: bool) -> None:
+    def __init__(self, x: Array, lengths: Array | None, reverse: bool) -> None:
         steps, batch = self.steps, self.batch = x.shape[:2]
         self.reverse = reverse
         self.lengths: Array | None = None
@@ -74,11 +73,11 @@ class Turns:
         for t in range(self.steps - 1, -1, -1) if down else range(self.steps):
             yield Turn(t, rows[t], *((t + 1, t) if self.reverse else (t, t + 1)))
 
-    def sorted(self, array: Any, axis: int) -> Any:
+    def sorted(self, array: Any, axis: int) -> Array:
         """An array with its rows in the order of the turns."""
-        return array if self.order is None or array is None else array.take(self.order, axis)
+        return array if self.order is None or array is None else array.take(self.order, axis)  # type: ignore[no-any-return]
 
-    def inputs(self, x: Array, dtype: Any) -> Array:
+    def inputs(self, x: Array, dtype: np.dtype[Any]) -> Array:
         """The inputs of the layer with their rows in the order of the turns."""
         found: Array = self.sorted(x, 1).astype(dtype, copy=False)
         return found
@@ -87,14 +86,14 @@ class Turns:
         """The opposite of `sorted`."""
         return array if self.order is None else array.take(np.argsort(self.order), axis)
 
-    def room(self, *shape: int, dtype: Any) -> Array:
+    def room(self, *shape: int, dtype: np.dtype[Any]) -> Array:
         """An array of what each turn computes for its rows, 0 in the other rows."""
         found: Array = kernels.empty(shape, np.dtype(dtype))
         if self.lengths is not None:
             found[...] = 0
         return found
 
-    def history(self, initial: Array, dtype: Any) -> Array:
+    def history(self, initial: Array, dtype: np.dtype[Any]) -> Array:
         """Room for the states before and after all turns. Rows that are not at work yet, or any more, hold their initial
         state: finite, as products with it are multiplied by 0."""
         states: Array = kernels.empty((self.steps + 1, *initial.shape), np.dtype(dtype))
@@ -136,7 +135,15 @@ def _checked(lengths: Array, steps: int, batch: int) -> Array:
 
 
 def check(
-    gates: int, x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, c0: Any = None, w_hr: Any = None
+    gates: int,
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    c0: Array | None = None,
+    w_hr: Array | None = None,
 ) -> Any:
     """Check the shapes of a layer's arguments against each other; the dtype to compute in.
 
@@ -171,35 +178,35 @@ def check(
     return dtype if dtype.kind == "f" else np.dtype(np.float64)
 
 
-def summed(b_ih: Any, b_hh: Any) -> Any:
+def summed(b_ih: Array | None, b_hh: Array | None) -> Any:
     """The sum of two biases, each of which may be None."""
     return b_hh if b_ih is None else b_ih if b_hh is None else b_ih + b_hh
 
 
-def end(turns: Turns, g: Any, states: Array) -> Array:
+def end(turns: Turns, g: Array, states: Array) -> Array:
     """The gradient by the states that the backward turns begin with: that by the last states, if there is one."""
     if g is None:
         return np.zeros(states.shape[1:], states.dtype)
     return np.array(turns.sorted(g, 0), states.dtype, order="C")
 
 
-def active(lengths: Any, t: int) -> Any:
+def active(lengths: Array | None, t: int) -> Any:
     """For a reference in ops: which rows are at work at time t, (batch, 1); None if all are."""
     return None if lengths is None else np.reshape(array_like(lengths) > t, (-1, 1))
 
 
-def chosen(where: Any, new: Any, old: Any) -> Any:
+def chosen(where: Array, new: Any, old: Any) -> Array:
     """For a reference in ops: `new` in the rows that are at work, `old` in the others."""
-    return new if where is None else np.where(where, new, old)
+    return new if where is None else np.where(where, new, old)  # type: ignore[no-any-return]
 
 
-def times(x: Any, reverse: bool) -> Iterator[int]:
+def times(x: Array, reverse: bool) -> Iterator[int]:
     """For a reference in ops: the times in the order of the turns."""
     steps: int = x.shape[0]
     return iter(range(steps - 1, -1, -1) if reverse else range(steps))
 
 
-def stacked(outs: dict[int, Any], x: Any, like: Any) -> Any:
+def stacked(outs: dict[int, Any], x: Array, like: Any) -> Array:
     """For a reference in ops: the outputs in the order of time; of no time at all an empty array."""
     return np.stack([outs[t] for t in range(x.shape[0])]) if outs else np.zeros((0, *like.shape), like.dtype)
 
@@ -234,7 +241,7 @@ def first(turns: Turns, g: Array) -> Array:
 OPAQUE = "its turns are run by the host"
 
 
-def multiply_adds(x_shape: Any, w_ih_shape: Any, w_hh_shape: Any) -> int:
+def multiply_adds(x_shape: Shape, w_ih_shape: Shape, w_hh_shape: Shape) -> int:
     """The products of all turns."""
     steps, batch, ins = x_shape
     count: int = steps * batch * w_ih_shape[0] * (ins + w_hh_shape[1])

@@ -20,7 +20,6 @@ from tapenet.ops.layers.recurrent.products import (
 from tapenet.ops.layers.recurrent.sequence import (
     MEMORY,
     OPAQUE,
-    Array,
     Turns,
     active,
     check,
@@ -34,7 +33,8 @@ from tapenet.ops.layers.recurrent.sequence import (
     times,
 )
 from tapenet.ops.op import op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array, Shape
 
 #: What may be differentiated by, in the order in which `rnn_grad` gives it.
 _INPUTS = ("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
@@ -70,9 +70,7 @@ def _step_back(h: Array, dh: Array, d: Array, nonlinearity: str) -> None:
         np.multiply(dh, h > 0, d)
 
 
-def _turns_back(
-    turns: Turns, g_out: Any, w_hh: Array, states: Array, dh: Array, d: Array, nonlinearity: str
-) -> None:  # fmt: skip
+def _turns_back(turns: Turns, g_out: Array, w_hh: Array, states: Array, dh: Array, d: Array, nonlinearity: str) -> None:
     """All turns backwards: `dh` becomes the gradient by the first states, `d` that by the pre-activations."""
     (weight,) = rows(w_hh, 1)
     for t, n, _, after in turns.backwards():
@@ -84,7 +82,15 @@ def _turns_back(
 
 
 def _rnn_reference(
-    x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, nonlinearity: str, lengths: Any, reverse: bool
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    nonlinearity: str,
+    lengths: Array | None,
+    reverse: bool,
 ) -> Any:
     h, outs = h0, {}
     bias = summed(b_ih, b_hh)
@@ -100,19 +106,27 @@ def _rnn_reference(
 
 
 def _rnn_joint(
-    g: Any, wanted: Any, x: Any, w_ih: Any, w_hh: Any, states: Any, nonlinearity: str, lengths: Any, reverse: bool
+    g: Array,
+    wanted: Any,
+    x: Array,
+    w_ih: Array,
+    w_hh: Array,
+    states: Array,
+    nonlinearity: str,
+    lengths: Array | None,
+    reverse: bool,
 ) -> Any:
     by = tuple(n for n in _INPUTS if n in wanted)
     found = rnn_grad(g[0], g[1], x, w_ih, w_hh, states, lengths, by, nonlinearity, reverse)
     return dict(zip(by, found, strict=True))
 
 
-def _label(x_shape: Any, h0_shape: Any, nonlinearity: str, reverse: bool) -> str:
+def _label(x_shape: Shape, h0_shape: Shape, nonlinearity: str, reverse: bool) -> str:
     name = "RNN" if nonlinearity == "tanh" else f"RNN {nonlinearity}"
     return f"{name} {x_shape[-1]} → {h0_shape[-1]}" + (" backwards" if reverse else "")
 
 
-def _grad_samples(r: np.random.Generator) -> list[Any]:
+def _grad_samples(r: np.random.Generator) -> list[Sample]:
     calls = []
     for call in sampled(r, 1)[:2]:
         out, h, states = rnn.forward(*call.args, **call.kwargs)
@@ -132,13 +146,13 @@ def _grad_samples(r: np.random.Generator) -> list[Any]:
     samples=_grad_samples,
 )
 def rnn_grad(
-    g_out: Any,
-    g_h: Any,
-    x: Any,
-    w_ih: Any,
-    w_hh: Any,
-    states: Any,
-    lengths: Any,
+    g_out: Array,
+    g_h: Array,
+    x: Array,
+    w_ih: Array,
+    w_hh: Array,
+    states: Array,
+    lengths: Array | None,
     by: Any,
     nonlinearity: str = "tanh",
     reverse: bool = False,
@@ -197,14 +211,14 @@ def rnn_grad(
     samples=lambda r: [*sampled(r, 1), sample(*sampled(r, 1)[1].args, nonlinearity="relu")],
 )
 def rnn(
-    x: Any,
-    h0: Any,
-    w_ih: Any,
-    w_hh: Any,
-    b_ih: Any = None,
-    b_hh: Any = None,
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None = None,
+    b_hh: Array | None = None,
     nonlinearity: str = "tanh",
-    lengths: Any = None,
+    lengths: Array | None = None,
     reverse: bool = False,
 ) -> Any:
     """A simple recurrent layer over whole sequences: hₜ = tanh(x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh). Elman 1990,
