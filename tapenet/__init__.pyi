@@ -269,7 +269,7 @@ def apply_along_axis(func1d: ArrayLike, axis: int, arr: ArrayLike, *args: ArrayL
 def apply_over_axes(func: ArrayLike, a: ArrayLike, axes: ArrayLike) -> Tensor:
     """A function applied over several axes, one after the other."""
 
-def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None, *, device: Any = None, like: Tensor | None = None) -> Tensor:
+def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None, *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """The numbers start, start + step, start + 2 step ... before `stop`, as a tensor."""
 
 def arccos(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -302,7 +302,7 @@ def argmin(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tens
 def argpartition(a: ArrayLike, kth: ArrayLike, axis: int | None = -1, kind: Literal['introselect'] = 'introselect', order: None = None) -> Tensor:
     """The indices that bring each of the elements `kth` to where it would stand if `a` were sorted, smaller ones before it and larger ones behind. Returns a tensor without gradient."""
 
-def argsort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: Any = None) -> Tensor:
+def argsort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: bool | None = None) -> Tensor:
     """The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient."""
 
 def argwhere(a: ArrayLike) -> Tensor:
@@ -326,7 +326,7 @@ def array_split(ary: ArrayLike, indices_or_sections: ArrayLike, axis: int = 0) -
 def asanyarray(a: ArrayLike, dtype: DTypeLike | None = None, order: str | None = None, *, device: object | None = None, copy: bool | None = None, like: Tensor | None = None) -> Tensor:
     """`asarray`: tensors have no subclasses."""
 
-def asarray(a: ArrayLike, dtype: DTypeLike | None = None, order: str | None = None, *, device: Any = None, copy: bool | None = None, like: Tensor | None = None) -> Tensor:
+def asarray(a: ArrayLike, dtype: DTypeLike | None = None, order: str | None = None, *, device: object | None = None, copy: bool | None = None, like: Tensor | None = None) -> Tensor:
     """A tensor of numbers, arrays and tensors, as `array` makes it; a tensor is returned as it is, and an array shares its memory."""
 
 def ascontiguousarray(a: ArrayLike, dtype: DTypeLike | None = None, *, like: Tensor | None = None) -> Tensor:
@@ -470,7 +470,7 @@ def cosh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def count_nonzero(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """How many elements over `axis` are not zero. Returns a tensor without gradient."""
 
-def cov(m: ArrayLike, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None, aweights: Any = None, *, dtype: DTypeLike | None = None) -> Tensor:
+def cov(m: ArrayLike, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: float | None = None, fweights: Any = None, aweights: Any = None, *, dtype: DTypeLike | None = None) -> Tensor:
     """The covariances of variables: Σ (x − μ)(y − ν)* / (n − ddof) over n observations."""
 
 def cross(a: ArrayLike, b: ArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor:
@@ -512,7 +512,7 @@ def diagflat(v: ArrayLike, k: int = 0) -> Tensor:
 def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """The diagonal of a matrix, or of each matrix that two axes span."""
 
-def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
+def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: Any = None, append: ArrayLike | None = None) -> Tensor:
     """The differences of neighbours along an axis, a[i+1] - a[i], taken n times over."""
 
 def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Tensor:
@@ -533,10 +533,10 @@ def dsplit(ary: ArrayLike, indices_or_sections: ArrayLike) -> list[Tensor]:
 def dstack(tup: Sequence[ArrayLike]) -> Tensor:
     """Arrays joined along the third axis; a row counts as (1, n, 1), a matrix as (m, n, 1)."""
 
-def ediff1d(ary: ArrayLike, to_end: Any = None, to_begin: Any = None) -> Tensor:
+def ediff1d(ary: ArrayLike, to_end: Any = None, to_begin: ArrayLike | None = None) -> Tensor:
     """The differences of neighbours in the flattened array, with other values put around them."""
 
-def einsum(*operands: ArrayLike, dtype: DTypeLike | None = None, order: str = 'K', casting: str = 'safe', optimize: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def einsum(*operands: ArrayLike, dtype: DTypeLike | None = None, order: str = 'K', casting: str = 'safe', optimize: bool | str | Sequence[object] = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """Products of arrays summed as labels on their axes say: `einsum("ij,jk->ik", a, b)` is the matrix product."""
 
 def embedding(indices: ArrayLike, weight: ArrayLike, padding_idx: int | None = None, scale_grad_by_freq: bool = False) -> Tensor:
@@ -545,7 +545,7 @@ def embedding(indices: ArrayLike, weight: ArrayLike, padding_idx: int | None = N
 def embedding_bag(indices: ArrayLike, weight: ArrayLike, offsets: ArrayLike | None = None, per_sample_weights: ArrayLike | None = None, mode: str = 'mean', padding_idx: int | None = None, include_last_offset: bool = False, scale_grad_by_freq: bool = False) -> Tensor:
     """The sum, mean or maximum of the rows of `weight` that each bag of indices names."""
 
-def empty(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+def empty(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """A tensor to be written to; the arguments are those of `zeros`. NumPy leaves open what it holds; here these are zeros, so that a step that is run again gives the same."""
 
 def empty_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
@@ -572,7 +572,7 @@ def expm1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def extract(condition: ArrayLike, arr: ArrayLike) -> Tensor:
     """The elements of `arr` where a condition holds, in one axis."""
 
-def eye(N: ArrayLike, M: Any = None, k: Any = 0, dtype: DTypeLike | None = ..., order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+def eye(N: ArrayLike, M: Any = None, k: int = 0, dtype: DTypeLike = ..., order: str = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """Ones on a diagonal, zeros beside it, as a tensor."""
 
 def fabs(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -623,7 +623,7 @@ def fromfunction(function: ArrayLike, shape: Shape, *, dtype: DTypeLike = ..., *
 def fromiter(iter: ArrayLike, dtype: DTypeLike, count: int = -1, *, like: Tensor | None = None) -> Tensor:
     """A tensor of the numbers or tensors that an iterator gives."""
 
-def full(shape: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+def full(shape: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """A tensor filled with a value, which may be a tensor and is broadcast; the arguments are those of `zeros`, and the dtype is that of the value."""
 
 def full_like(a: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
@@ -800,7 +800,7 @@ def logical_or(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> T
 def logical_xor(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """Either x or y, element by element. Returns a tensor without gradient."""
 
-def logspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, base: float = 10.0, dtype: DTypeLike | None = None, axis: int = 0) -> Tensor:
+def logspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, base: ArrayLike = 10.0, dtype: DTypeLike | None = None, axis: int = 0) -> Tensor:
     """`num` numbers at equal ratios from `base` to the power of `start` to `base` to the power of `stop`."""
 
 def logsumexp(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True) -> Tensor:
@@ -911,7 +911,7 @@ def nonzero(a: ArrayLike) -> tuple[Tensor, ...]:
 def not_equal(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """Whether x != y, element by element. Returns a tensor without gradient."""
 
-def ones(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+def ones(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """Ones, as a tensor; the arguments are those of `zeros`."""
 
 def ones_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
@@ -954,23 +954,23 @@ def polydiv(u: ArrayLike, v: ArrayLike) -> tuple[Tensor, Tensor]:
     """Division with remainder."""
 
 @overload
-def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: Literal[False] = False, w: Any = None, cov: Literal[False] = False) -> Tensor:
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: Literal[False] = False, w: ArrayLike | None = None, cov: Literal[False] = False) -> Tensor:
     """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
 
 @overload
-def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: Literal[False] = False, w: Any = None, *, cov: Literal[True]) -> tuple[Tensor, Tensor]:
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: Literal[False] = False, w: ArrayLike | None = None, *, cov: Literal[True]) -> tuple[Tensor, Tensor]:
     """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
 
 @overload
-def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, *, full: Literal[True], w: Any = None, cov: Literal[False] = False) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, *, full: Literal[True], w: ArrayLike | None = None, cov: Literal[False] = False) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
 
 @overload
-def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, *, full: Literal[True], w: Any = None, cov: Literal[True]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, *, full: Literal[True], w: ArrayLike | None = None, cov: Literal[True]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
 
 @overload
-def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: bool = False, w: Any = None, cov: bool = False) -> Any:
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: bool = False, w: ArrayLike | None = None, cov: bool = False) -> Any:
     """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
 
 def polyint(p: ArrayLike, m: int = 1, k: Any = None) -> Tensor:
@@ -1045,7 +1045,7 @@ def repeat(a: ArrayLike, repeats: ArrayLike, axis: int | None = None) -> Tensor:
 def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: Any = None, *, like: Tensor | None = None) -> Tensor:
     """`asarray` with promises about memory."""
 
-def reshape(a: ArrayLike, shape: ArrayLike, order: str = 'C', *, copy: bool | None = None) -> Tensor:
+def reshape(a: ArrayLike, shape: int | Sequence[int], order: str = 'C', *, copy: bool | None = None) -> Tensor:
     """The same values in another shape; one length may be -1."""
 
 def resize(a: ArrayLike, new_shape: int | Sequence[int]) -> Tensor:
@@ -1090,7 +1090,7 @@ def scatter_add(values: ArrayLike, index: ArrayLike, shape: Shape) -> Tensor:
 def searchsorted(a: ArrayLike, v: ArrayLike, side: Literal['left', 'right'] = 'left', sorter: ArrayLike | None = None) -> Tensor:
     """The indices before which `v` would have to be inserted into `a` to keep it sorted. Returns a tensor without gradient."""
 
-def select(condlist: ArrayLike, choicelist: ArrayLike, default: Any = 0) -> Tensor:
+def select(condlist: ArrayLike, choicelist: Sequence[ArrayLike], default: ArrayLike = 0) -> Tensor:
     """Element by element, that of the first choice whose condition holds, or of `default` where none does."""
 
 def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Tensor:
@@ -1117,7 +1117,7 @@ def sinh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def sliding_window_view(x: ArrayLike, window_shape: int | Sequence[int], axis: Axis = None, *, subok: bool = False) -> Tensor:
     """All windows of a shape that fit into an array, as a view; `np.lib.stride_tricks.sliding_window_view`."""
 
-def sort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: Any = None) -> Tensor:
+def sort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: bool | None = None) -> Tensor:
     """The elements in rising order along an axis (None: all elements in one)."""
 
 def sort_complex(a: ArrayLike) -> Tensor:
@@ -1141,7 +1141,7 @@ def squeeze(a: ArrayLike, axis: Axis = None) -> Tensor:
 def stack(arrays: ArrayLike, axis: int = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """Arrays of one shape joined along a new axis."""
 
-def std(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: Any = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def std(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The standard deviation over `axis`, the square root of `var`; its gradient is 0 where it is 0."""
 
 def stop_gradient(x: ArrayLike) -> Tensor:
@@ -1299,7 +1299,7 @@ def vstack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting:
 def where(condition: ArrayLike, x: ArrayLike, y: ArrayLike) -> Tensor:
     """Elements of `x` where `condition` is true, of `y` elsewhere; the three broadcast."""
 
-def zeros(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+def zeros(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """Zeros, as a tensor."""
 
 def zeros_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:

@@ -29,7 +29,7 @@ def ifft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out:
 def ifft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`ifftn` over the last two axes, or two others."""
 
-def ifftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def ifftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse discrete Fourier transform along several axes."""
 
 def ifftshift(x: ArrayLike, axes: Any = None) -> Tensor:
@@ -38,13 +38,13 @@ def ifftshift(x: ArrayLike, axes: Any = None) -> Tensor:
 def ihfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `hfft`: the first half of numbers whose transform is real."""
 
-def irfft(a: ArrayLike, n: Any = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def irfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `rfft`: real numbers from the first half of their transform. The imaginary parts of the first coefficient, and of that at n/2, count for nothing."""
 
 def irfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`irfftn` over the last two axes, or two others."""
 
-def irfftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def irfftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `rfftn`: real numbers from the first half of their transform."""
 
 def rfft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -53,5 +53,5 @@ def rfft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out:
 def rfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`rfftn` over the last two axes, or two others."""
 
-def rfftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def rfftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform of real numbers along several axes: along the last of them the first half, of which the rest is the mirror."""

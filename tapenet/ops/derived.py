@@ -102,7 +102,7 @@ def pure(function: Callable[..., Any]) -> Callable[..., Any]:
     array([3., 3.])
     """
 
-    def changed(a: Any, *args: Any, **kwargs: Any) -> Any:
+    def changed(a: Any, *args: Any, **kwargs: Any) -> Array:
         made = np.copy(a)
         function(made, *args, **kwargs)
         return made
@@ -124,7 +124,7 @@ def array_like(value: object) -> Array:
     return np.asarray(value)
 
 
-def array_or_number(value: Any) -> Any:
+def array_or_number(value: Any) -> Array:
     """An argument beside others: a Python number as it is, since it has no say in the dtype of a result; all else as
     `array_like` has it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from tapenet.ops.op import op
 from tapenet.ops.products.matmul import operand
 from tapenet.ops.registry import Samples, sample
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def _cast_beyond(x: Array, kind: Any, low: float, high: float = math.inf) -> Array:
@@ -132,7 +135,7 @@ def _log(x: Any) -> Any:
         sample(-2.5, r.uniform(0.5, 2, 3)),
     ],
 )
-def logn(n: Any, x: Any) -> Any:
+def logn(n: Any, x: ArrayLike) -> Any:
     """The logarithm of `x` to base `n`, ln x / ln n; complex where either has a negative element.
 
     Args:

@@ -190,7 +190,7 @@ def _repeats_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 def _cast(
     name: str, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: Any, signature: Any, casting: Any
-) -> tuple[Any, ...]:  # fmt: skip
+) -> tuple[Array, ...]:  # fmt: skip
     """The inputs in the dtypes from which NumPy makes results of `dtype`, or those that a signature names."""
     inputs = tuple(map(array_or_number, inputs))
     kinds = tuple(x.dtype if hasattr(x, "dtype") else type(x) for x in inputs)
@@ -276,7 +276,7 @@ def _kept_dtype(ufunc: np.ufunc, array: Any) -> dict[str, DType]:
 
 def reduce(
     ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False,
-    initial: Any = _UNSET, where: Any = True,
+    initial: Any = _UNSET, where: ArrayLike = True,
 ) -> Any:  # fmt: skip
     """`ufunc.reduce(array, axis, ...)`: by the op that is this reduction, or element after element."""
     name = _method(ufunc, "reduce")
@@ -307,7 +307,7 @@ def reduce(
 
 
 def _fold(
-    name: str, ufunc: np.ufunc, a: Any, axis: Any, keepdims: bool, initial: Any = None, where: Any = True
+    name: str, ufunc: np.ufunc, a: Any, axis: Any, keepdims: bool, initial: ArrayLike | None = None, where: ArrayLike = True
 ) -> Array:  # fmt: skip
     axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
     if len(axes) > 1 and ufunc.identity is None:
@@ -331,7 +331,9 @@ def _fold(
     return np.reshape(result, kept) if keepdims else result
 
 
-def accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
+def accumulate(
+    ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: DTypeLike | None = None, out: Array | None = None
+) -> Any:
     """`ufunc.accumulate(array, axis, ...)`."""
     name = _method(ufunc, "accumulate")
     array = array_like(array)
@@ -368,7 +370,9 @@ def outer(ufunc: np.ufunc, a: Array, b: Array, **options: Any) -> Any:
     return call(ufunc, (np.reshape(a, (*a.shape, *(1 for _ in b.shape))), b), **options)
 
 
-def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
+def reduceat(
+    ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: DTypeLike | None = None, out: Array | None = None
+) -> Any:
     """`ufunc.reduceat(array, indices, axis, ...)`: reductions of slices."""
     name = _method(ufunc, "reduceat")
     array = array_like(array)

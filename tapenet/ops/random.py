@@ -18,6 +18,7 @@ import numpy as np
 
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -277,7 +278,7 @@ def normal(
     wanted, native = _native(dtype)
     size = _size(size, loc, scale)
 
-    def draw(rng: np.random.Generator) -> NDArray[Any]:
+    def draw(rng: np.random.Generator) -> Array:
         drawn = np.asarray(rng.standard_normal(size, native))
         drawn *= scale
         drawn += loc

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-def _interp_rule(g: Any, wanted: Any, x: Any, xp: Any, fp: Any, left: Any, right: Any) -> dict[str, Any]:
+def _interp_rule(g: Any, wanted: Any, x: Array, xp: Array, fp: Array, left: Array, right: Any) -> dict[str, Any]:
     n = xp.shape[0]
     found = {}
     start = np.clip(np.searchsorted(xp, x, "right") - 1, 0, max(n - 2, 0))
@@ -67,7 +67,7 @@ def _interp_rule(g: Any, wanted: Any, x: Any, xp: Any, fp: Any, left: Any, right
         sample(np.array([-1.0, 0.5, 2.0]), np.array([0.0, 1.0]), r.normal(size=2), np.array(3.0), np.array(1.0)),
     ],
 )
-def interp_points(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
+def interp_points(x: Any, xp: Array, fp: Array, left: Any = None, right: Any = None) -> Array:
     """`interp` without a period.
 
     Args:

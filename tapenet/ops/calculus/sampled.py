@@ -78,7 +78,7 @@ def differences(a: Array, n: int, axis: int) -> Array:
         sample(np.array([True, False, False])),
     ],
 )
-def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
+def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: Any = None, append: ArrayLike | None = None) -> Array:
     """The differences of neighbours along an axis, a[i+1] - a[i], taken n times over.
 
     Args:
@@ -125,7 +125,7 @@ def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: Any = None, append: 
         sample(r.normal(size=())),
     ],
 )
-def ediff1d(ary: ArrayLike, to_end: Any = None, to_begin: Any = None) -> Array:
+def ediff1d(ary: ArrayLike, to_end: Any = None, to_begin: ArrayLike | None = None) -> Array:
     """The differences of neighbours in the flattened array, with other values put around them.
 
     Args:
@@ -319,7 +319,7 @@ def _mode(mode: str) -> Any:
     return _MODES[mode] if isinstance(mode, (int, np.integer)) else mode
 
 
-def convolve_rule(g: Any, other: Any, shape: tuple[int, ...], mode: Any) -> Array:
+def convolve_rule(g: Any, other: Array, shape: tuple[int, ...], mode: str) -> Array:
     """The gradient by one of two convolved arrays, of the given shape."""
     other = np.flip(np.reshape(other, (-1,)))
     own, length, mode = math.prod(shape), other.shape[0], _mode(mode)
@@ -389,12 +389,12 @@ def _correlate_g(g: Array, a_shape: tuple[int, ...], v_shape: tuple[int, ...], m
     return np.concatenate([np.zeros(before, g.dtype), g, np.zeros(after, g.dtype)]), "full"
 
 
-def _correlate_a(g: Any, a_shape: tuple[int, ...], v: Any, mode: Any) -> Array:
+def _correlate_a(g: Any, a_shape: tuple[int, ...], v: Array, mode: str) -> Array:
     g, mode = _correlate_g(g, a_shape, np.shape(v), mode)
     return convolve_rule(g, np.flip(np.conj(v)), a_shape, mode)
 
 
-def _correlate_v(g: Any, a: Any, v_shape: tuple[int, ...], mode: Any) -> Array:
+def _correlate_v(g: Any, a: Array, v_shape: tuple[int, ...], mode: str) -> Array:
     g, mode = _correlate_g(g, np.shape(a), v_shape, mode)
     return np.conj(np.flip(convolve_rule(g, a, v_shape, mode)))
 

@@ -249,7 +249,7 @@ def fft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), nor
     numpy=np.fft.ifftn,
     samples=_several,
 )
-def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Array:
+def ifftn(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Array:
     """The inverse discrete Fourier transform along several axes.
 
     Args:
@@ -289,7 +289,7 @@ def ifft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), no
     numpy=np.fft.rfftn,
     samples=lambda r: [*_real(r), sample(r.normal(size=3), axes=(0, 0))],
 )
-def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Array:
+def rfftn(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Array:
     """The discrete Fourier transform of real numbers along several axes: along the last of them the first half, of which the
     rest is the mirror.
 
@@ -338,7 +338,7 @@ def rfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), no
     numpy=np.fft.irfftn,
     samples=lambda r: [*_half(r), sample(complex_normal(r, (3,)), axes=(0, 0))],
 )
-def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Array:
+def irfftn(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Array:
     """The inverse of `rfftn`: real numbers from the first half of their transform.
 
     Args:

@@ -219,7 +219,7 @@ rfft: Op = op(
 )
 
 
-def _irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Array:
+def _irfft(a: Any, n: int | None = None, axis: int = -1, norm: Any = None) -> Array:
     if n is not None and a.size == 0 and a.shape[axis] == 0:
         a = fitted(a, 1, axis)  # without one coefficient NumPy reads what lies behind the array
     return np.fft.irfft(a, n, axis, norm)

@@ -79,7 +79,7 @@ def piecewise(x: ArrayLike, condlist: Any, funclist: Any, *args: Any, **kw: Any)
         sample(lambda v: v[:, None] * v, 1, r.normal(size=(2, 2, 1))),
     ],
 )
-def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Array:
+def apply_along_axis(func1d: Any, axis: int, arr: ArrayLike, *args: Any, **kwargs: Any) -> Array:
     """A function applied to each of the slices of one axis that make up an array.
 
     Args:

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
+def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Array, ...]:
     """The index that selects, of an array of `shape`, the elements `indices` along one axis and those in the same
     place along the others."""
-    grids: list[Any] = list(np.ogrid[tuple(slice(n) for n in shape)])
+    grids: list[Array] = list(np.ogrid[tuple(slice(n) for n in shape)])
     grids[axis] = indices
     return tuple(grids)
 
 
-def within(indices: Any, length: int, mode: str | None) -> Any:
+def within(indices: Any, length: int, mode: str | None) -> Array:
     """Indices into an axis as NumPy's `mode` means them; None is "raise"."""
     if mode is None or mode == "raise":
         return indices
@@ -46,7 +46,7 @@ def integers(indices: Any) -> Any:
     return found.astype(np.intp) if found.dtype == bool or 0 in found.shape else found
 
 
-def axis_or_flat(name: str, arr: Any, axis: int | None) -> tuple[Any, int]:
+def axis_or_flat(name: str, arr: Any, axis: int | None) -> tuple[Array, int]:
     """An array and an axis of it that counts from 0; without axes it is flat."""
     arr = array_like(arr)
     if axis is None:
@@ -171,7 +171,7 @@ def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
     return np.take_along_axis(arr, indices, axis)
 
 
-def _choose_choices(g: Any, a: Any, choices_shape: Any, mode: str) -> Any:
+def _choose_choices(g: Any, a: Array, choices_shape: Any, mode: str) -> Any:
     one = isinstance(choices_shape[0], int)  # an array, whose parts along the first axis are the choices
     shapes = (choices_shape[1:],) * choices_shape[0] if one else choices_shape
     a = within(a, len(shapes), mode)
@@ -224,7 +224,7 @@ def choose(a: Array, choices: Sequence[Array], mode: Literal["raise", "wrap", "c
         sample([np.array([True, False])], [1.5], default=r.normal(size=2)),
     ],
 )
-def select(condlist: Any, choicelist: Any, default: Any = 0) -> Array:
+def select(condlist: Any, choicelist: Sequence[ArrayLike], default: ArrayLike = 0) -> Array:
     """Element by element, that of the first choice whose condition holds, or of `default` where none does.
 
     Args:

@@ -22,26 +22,26 @@ class UniqueAllResult(NamedTuple):
     """What `unique_all` returns."""
 
     values: Any
-    indices: Any
-    inverse_indices: Any
-    counts: Any
+    indices: Array
+    inverse_indices: Array
+    counts: Array
 
 
 class UniqueCountsResult(NamedTuple):
     """What `unique_counts` returns."""
 
     values: Any
-    counts: Any
+    counts: Array
 
 
 class UniqueInverseResult(NamedTuple):
     """What `unique_inverse` returns."""
 
     values: Any
-    inverse_indices: Any
+    inverse_indices: Array
 
 
-def _shared(g: Array, inverse: Any, counts: Any, x_shape: tuple[int, ...], axis: int | None) -> Array:
+def _shared(g: Array, inverse: Any, counts: Array, x_shape: tuple[int, ...], axis: int | None) -> Array:
     """The gradient of distinct elements by the array they are of: in even parts to those that are equal."""
     x_shape, counts = whole(x_shape), counts.astype(g.dtype)
     if axis is None:

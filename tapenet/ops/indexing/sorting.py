@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     ],
 )
 def argsort(
-    a: Array, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: Any = None
+    a: Array, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: bool | None = None
 ) -> Array:
     """The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient.
 
@@ -107,7 +107,9 @@ def _restored(g: Any, shape: tuple[int, ...], order: Any, axis: int | None) -> A
         sample(r.normal(size=(2, 0))),
     ],
 )
-def sort(a: Array, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: Any = None) -> Array:
+def sort(
+    a: Array, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: bool | None = None
+) -> Array:
     """The elements in rising order along an axis (None: all elements in one).
 
     The gradient goes back to where each element came from. Equal elements keep their order, whatever `kind` and
@@ -172,7 +174,7 @@ def argpartition(
     return np.argpartition(a, kth, axis, kind, order)
 
 
-def _partition_a(g: Any, a: Any, out: Any, axis: int | None) -> Array:
+def _partition_a(g: Any, a: Any, out: Array, axis: int | None) -> Array:
     a = array_like(a)
     # Sorted, the array and its partition are equal: of each element that says where it came from and went.
     source, place = stable_order(a, axis), stable_order(out, -1 if axis is None else axis)

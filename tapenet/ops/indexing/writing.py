@@ -7,7 +7,7 @@ behind the handle, so that what was there before and what is written both have t
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.items import setitem
 from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, within
 from tapenet.ops.registry import sample
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Array, ...]:
@@ -25,7 +28,7 @@ def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Array, ...]:
     return (first, *(np.remainder(i, n) for i, n in zip(others, shape[1:], strict=True)))
 
 
-def _fitting(name: str, values: Any, dtype: Any) -> Any:
+def _fitting(name: str, values: Any, dtype: DType) -> Array:
     """Values as an array; of what is no number nor a list of them the dtype must fit, as in NumPy."""
     found = array_like(values)
     if isinstance(values, (bool, int, float, complex, np.generic, list, tuple)):
@@ -39,19 +42,19 @@ def _fitting(name: str, values: Any, dtype: Any) -> Any:
     return found
 
 
-def _write(a: Any, flat: Any, values: Any) -> None:
+def _write(a: Any, flat: Array, values: Array) -> None:
     """Write values, over and over if they are too few, to the elements of `a` that flat indices name."""
     _assign(a, flat, np.resize(values, flat.shape))
 
 
-def _assign(a: Any, flat: Any, values: Any) -> None:
+def _assign(a: Any, flat: Array, values: Any) -> None:
     if a.shape:
         a[_places(flat, a.shape)] = values
     else:
         a[...] = np.reshape(setitem(np.reshape(a, 1), values, flat), ())
 
 
-def _as(value: Any, dtype: Any) -> Any:
+def _as(value: Any, dtype: DType) -> Array:
     return value if value.dtype == dtype else value.astype(dtype)
 
 
@@ -66,7 +69,7 @@ def _as(value: Any, dtype: Any) -> Any:
         sample(r.normal(size=(2, 2)), np.array([4, -5]), r.normal(size=2), mode="clip"),
     ],
 )
-def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+def put(a: Any, ind: ArrayLike, v: ArrayLike, mode: str = "raise") -> None:
     """Write values to elements of `a`, in place.
 
     Args:
@@ -143,7 +146,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
         sample(r.normal(size=3), np.zeros(3, bool), r.normal(size=2)),
     ],
 )
-def place(arr: Any, mask: Any, vals: Any) -> None:
+def place(arr: Any, mask: ArrayLike, vals: ArrayLike) -> None:
     """Write values one after the other to where a mask holds, in place.
 
     Args:
@@ -178,7 +181,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
         sample(r.normal(size=3), np.array([True, False, True]), 0.5),
     ],
 )
-def putmask(a: Any, mask: Any, values: Any) -> None:
+def putmask(a: Any, mask: ArrayLike, values: ArrayLike) -> None:
     """Write to where a mask holds the values that stand in the same places, in place.
 
     Args:
@@ -213,7 +216,7 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
         sample(np.array([1, 2]), r.normal(size=2), casting="unsafe"),
     ],
 )
-def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
+def copyto(dst: Any, src: ArrayLike, casting: Any = "same_kind", where: ArrayLike = True) -> None:
     """Write an array into another, in place.
 
     Args:
@@ -249,7 +252,7 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
         sample(r.normal(size=(2, 2, 2)), r.normal(size=3)),
     ],
 )
-def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+def fill_diagonal(a: Any, val: ArrayLike, wrap: bool = False) -> None:
     """Write to the main diagonal, in place.
 
     Args:

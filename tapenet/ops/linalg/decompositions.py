@@ -29,8 +29,8 @@ class SVDResult(NamedTuple):
     """What `svd` returns."""
 
     U: Any
-    S: Any
-    Vh: Any
+    S: Array
+    Vh: Array
 
 
 _FULL = (
@@ -57,7 +57,7 @@ def _once(u: Array, s: Array, vh: Array) -> Any:
     return once("svd", u, s, floor), once("svd", vh, s, floor)
 
 
-def _svd_rule(g: Any, out: Any, full_matrices: bool, phases: bool) -> Array:
+def _svd_rule(g: Any, out: Array, full_matrices: bool, phases: bool) -> Array:
     """From Uᴴ dA V = Ω S + dS − S Ψ with the skew Ω = Uᴴ dU and Ψ = Vᴴ dV; derived in docs/mathematics.md."""
     (u, s, vh), (gu, gs, gvh) = out, g
     k, rows, columns = s.shape[-1], u.shape[-2], vh.shape[-1]

@@ -47,7 +47,7 @@ def _gap_quotient_x(g: Array, gap: Array, floor: float | Array, message: str) ->
         sample(r.normal(size=(2, 2)), r.normal(size=2), 1.0, 1e-9, ""),
     ],
 )
-def gap_quotient(x: Array, gap: Any, size: Any = 0.0, floor: Any = 0.0, message: str = "") -> Array:
+def gap_quotient(x: Array, gap: Any, size: Any = 0.0, floor: float | Array = 0.0, message: str = "") -> Array:
     """The quotient x / gap in the gradient of a decomposition; 0 where x is 0 but for rounding.
 
     Args:

@@ -19,7 +19,7 @@ from tapenet.ops.linalg.matrices import adjoint, identity_where, in_triangle, on
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
@@ -29,14 +29,14 @@ class EighResult(NamedTuple):
     """What `eigh` returns."""
 
     eigenvalues: Any
-    eigenvectors: Any
+    eigenvectors: Array
 
 
 class EigResult(NamedTuple):
     """What `eig` returns."""
 
     eigenvalues: Any
-    eigenvectors: Any
+    eigenvectors: Array
 
 
 # -- Hermitian matrices ------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def _inverse(v: Array) -> Array:
     return provided(inverse, np.where(lengths(adjoint(inverse)) < limit, 0, 1), 0.0, _DEFECTIVE)
 
 
-def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Array:
+def _eig_rule(g: Any, out: Any, a_dtype: DType, phases: bool) -> Array:
     """From V⁻¹ dA V = dΛ + Ω Λ − Λ Ω with Ω = V⁻¹ dV; derived in docs/mathematics.md."""
     (w, v), (gw, gv) = out, g
     if gv is not None and w.dtype.kind == "c" != a_dtype.kind:
@@ -311,7 +311,7 @@ def nearest_order(values: Array, found: Array) -> Array:
     return order
 
 
-def _eigvals_rule(g: Any, out: Any, a: Any) -> Array:
+def _eigvals_rule(g: Any, out: Any, a: Array) -> Array:
     w, v = eig_factors(a, False)
     v = np.take_along_axis(v, nearest_order(out, w)[..., None, :], axis=-1)
     return _eig_rule((g, None), (out, v), a.dtype, False)

@@ -22,7 +22,7 @@ class QRResult(NamedTuple):
     """What `qr` returns in the modes "reduced" and "complete"."""
 
     Q: Any
-    R: Any
+    R: Array
 
 
 def inverse_of_triangle(r: Any) -> Array:

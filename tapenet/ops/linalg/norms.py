@@ -63,7 +63,7 @@ def _vectors(r: np.random.Generator) -> list[Sample]:
     samples=_vectors,
     hint=lambda x, *_: f"axis must lie within the {np.ndim(x)} axes of x, and ord be a number",
 )
-def vector_norm(x: Any, *, axis: Any = None, keepdims: Any = False, ord: Any = 2) -> Any:
+def vector_norm(x: Any, *, axis: Any = None, keepdims: Any = False, ord: Any = 2) -> Array:
     """The norm of the elements over `axis` as one vector.
 
     The gradient is 0 where the norm is 0, and finite everywhere: an element that is 0 gets 0. Elements that tie for the
@@ -111,7 +111,7 @@ def _matrices(r: np.random.Generator) -> list[Sample]:
         *(sample(np.empty((2, 0)), p) for p in ("fro", "nuc", 1, math.inf, 2)),
     ],
 )
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
     """The norm of a vector or a matrix, or of each along `axis`.
 
     The gradient is 0 where the norm is 0. What ties for an extreme shares the gradient evenly. The orders 2, -2 and

@@ -16,7 +16,7 @@ from tapenet.ops.shapes import arranging
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
 @derived(
@@ -200,7 +200,7 @@ def diagonal(x: Any, *, offset: int = 0) -> Array:
         sample(r.normal(size=(2, 3)), offset=-1),
     ],
 )
-def trace(x: Any, *, offset: int = 0, dtype: Any = None) -> Array:
+def trace(x: Any, *, offset: int = 0, dtype: DTypeLike | None = None) -> Array:
     """The sums of the diagonals of a stack of matrices.
 
     Args:

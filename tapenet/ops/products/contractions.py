@@ -172,7 +172,7 @@ def contract(x: Array, y: Array, subscripts: str) -> Array:
         sample(r.normal(size=()), r.normal(size=2), axes=0),
     ],
 )
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Array:
     """The sum of products over pairs of axes, as one matrix product.
 
     Args:

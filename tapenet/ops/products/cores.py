@@ -23,7 +23,7 @@ def with_options(ufunc: np.ufunc) -> Callable[..., Any]:
     (3, 4)
     """
 
-    def call(*inputs: Any, axes: Any = None, axis: Any = None, keepdims: Any = None, **options: Any) -> Array:
+    def call(*inputs: Array, axes: Any = None, axis: Any = None, keepdims: Any = None, **options: Any) -> Array:
         if options:  # NumPy's protocol answers them, and comes back with the others alone
             core = {"axes": axes, "axis": axis, "keepdims": keepdims}
             return ufunc(*inputs, **options, **{name: value for name, value in core.items() if value is not None})

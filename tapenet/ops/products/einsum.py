@@ -13,7 +13,7 @@ from tapenet.ops.derived import derived
 from tapenet.ops.products.contractions import LETTERS, contract, order_of
 from tapenet.ops.products.matmul import operand
 from tapenet.ops.registry import answer, sample
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array, DType, Shape
 
 #: The letter of a label that is a number.
 _BY_NUMBER = dict(enumerate(LETTERS))
@@ -158,7 +158,7 @@ def _pair(x: Any, y: Any, first: str, second: str, keep: Any, out: str | None) -
 # -- einsum ------------------------------------------------------------------------------------------------------
 
 
-def _steps(labels: tuple[str, ...], out: str, shapes: Any, optimize: Any) -> Sequence[Any]:
+def _steps(labels: tuple[str, ...], out: str, shapes: Any, optimize: bool | str | Sequence[object]) -> Sequence[Any]:
     """Which arrays to contract, in which order: positions in a list from which they are taken and to whose end the result
     goes."""
     if isinstance(optimize, (list, tuple)) and optimize and optimize[0] == "einsum_path":
@@ -172,11 +172,11 @@ def _steps(labels: tuple[str, ...], out: str, shapes: Any, optimize: Any) -> Seq
 @lru_cache(maxsize=1024)
 def _searched(labels: tuple[str, ...], out: str, shapes: Sequence[Shape], optimize: Any) -> Sequence[Array]:
     arrays = [np.broadcast_to(0.0, shape) for shape in shapes]
-    path: list[Any] = np.einsum_path(f"{','.join(labels)}->{out}", *arrays, optimize=optimize)[0]
+    path: list[Array] = np.einsum_path(f"{','.join(labels)}->{out}", *arrays, optimize=optimize)[0]
     return path[1:]
 
 
-def _cast(a: Any, dtype: Any, casting: str) -> Array:
+def _cast(a: Any, dtype: DType, casting: str) -> Array:
     if not np.can_cast(a.dtype, dtype, casting):  # type: ignore[arg-type]  # a str, which NumPy checks
         raise TypeError(f"einsum: an array of {a.dtype} cannot be cast to {dtype} by the rule casting={casting!r}")
     return a if a.dtype == dtype else a.astype(dtype)
@@ -212,8 +212,8 @@ def _cast(a: Any, dtype: Any, casting: str) -> Array:
     ],
 )
 def einsum(
-    *operands: Any, dtype: Any = None, order: str = "K", casting: str = "safe", optimize: Any = False
-) -> Any:  # fmt: skip
+    *operands: Any, dtype: Any = None, order: str = "K", casting: str = "safe", optimize: bool | str | Sequence[object] = False
+) -> Array:  # fmt: skip
     """Products of arrays summed as labels on their axes say: `einsum("ij,jk->ik", a, b)` is the matrix product.
 
     A label that the result has not is summed over. A label twice on one array takes its diagonal. Without an arrow the

@@ -136,7 +136,7 @@ def operands(a: Any, b: Any) -> tuple[Any, Any, int, int]:
         sample(r.normal(size=(0, 3)), r.normal(size=(3, 2))),
     ],
 )
-def dot(a: Any, b: Any) -> Any:
+def dot(a: Any, b: Any) -> Array:
     """The dot product: the sum over the last axis of `a` and the next to last (or only) axis of `b`; with a number the
     plain product. Of vectors and matrices it is `matmul`; beyond, the other axes of `a` come before those of `b` and are
     not matched as batches.
@@ -210,14 +210,14 @@ def _rows(x: Array) -> Array:
     return np.ascontiguousarray(x.reshape(-1, x.shape[-1]))
 
 
-def _linear_x(g: Any, weight: Any) -> Array:
+def _linear_x(g: Any, weight: Array) -> Array:
     kernel = _kernel(g, weight, weight.shape[1]) if g.size >= _LARGE else None
     if kernel is not None:
         return kernel.product_turned(_rows(g), weight.T).reshape(*g.shape[:-1], weight.shape[1])
     return _rows_dot(g, weight) if type(g) is np.ndarray else np.matmul(g, weight)
 
 
-def _linear_weight(g: Any, x: Any) -> Array:
+def _linear_weight(g: Any, x: Array) -> Array:
     # Transposed after the product, so that the gradient of a Fortran-ordered weight is Fortran-ordered too.
     x, g = rows(x), rows(g)
     kernel = _kernel(x, g.T, g.shape[1]) if type(g) is np.ndarray and x.size >= _LARGE else None
@@ -255,7 +255,7 @@ def _linear_mend(x: Array, weight: Array, bias: Array) -> str:
     ],
     hint=_linear_mend,
 )
-def linear(x: Any, weight: Any, bias: Any = None) -> Array:
+def linear(x: Any, weight: Array, bias: Array | None = None) -> Array:
     """The affine map x @ weightᵀ + bias.
 
     Args:

@@ -39,7 +39,7 @@ def flat(a: Any) -> Array:
         sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=4) + 1j * r.normal(size=4)),
     ],
 )
-def vdot(a: Any, b: Any) -> Any:
+def vdot(a: Any, b: Any) -> Array:
     """The inner product of two arrays of any shape as long vectors: Σ conj(a) · b.
 
     Args:
@@ -70,7 +70,7 @@ def vdot(a: Any, b: Any) -> Any:
         sample(r.normal(size=(2, 0)), r.normal(size=(3, 0))),
     ],
 )
-def inner(a: Any, b: Any) -> Any:
+def inner(a: Any, b: Any) -> Array:
     """The sum of products over the last axes of both arrays; with a number the plain product.
 
     Args:
@@ -106,7 +106,7 @@ def inner(a: Any, b: Any) -> Any:
         sample(r.normal(size=0), r.normal(size=2)),
     ],
 )
-def outer(a: Any, b: Any) -> Array:
+def outer(a: Any, b: ArrayLike) -> Array:
     """Every element of `a` times every element of `b`: a matrix with a row for each of `a`.
 
     >>> import tapenet as tn
@@ -129,7 +129,7 @@ def outer(a: Any, b: Any) -> Array:
         sample(r.normal(size=(0, 2)), r.normal(size=(2, 1))),
     ],
 )
-def kron(a: Any, b: Any) -> Any:
+def kron(a: Any, b: Any) -> Array:
     """The Kronecker product: `a` with each element replaced by that element times `b`. The array with fewer axes gets
     axes of length one in front.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,14 +18,21 @@ if TYPE_CHECKING:
 
 
 def _truth_more(name: str, neutral: bool) -> Any:
-    def more(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Array:
+    def more(a: Any, axis: Axis = None, *, keepdims: Any = False, where: ArrayLike = True) -> Array:
         return (all if neutral else any)(chosen(name, array_like(a), where, neutral), axis, keepdims=keepdims)
 
     return more
 
 
 def _plain(
-    forward: Any, numpy: Any, name: str, formula: str, summary: str, example: str, samples: Samples, more: Any = None
+    forward: Any,
+    numpy: Callable[..., object],
+    name: str,
+    formula: str,
+    summary: str,
+    example: str,
+    samples: Samples,
+    more: Callable[..., Array] | None = None,
 ) -> Op:
     made: Op = op(
         forward,

@@ -13,7 +13,7 @@ from tapenet.ops.op import Scatter, op
 from tapenet.ops.reductions.masking import divisible, like, without_nan
 from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.program.derivatives import without_minus_inf
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
     from tapenet.typing import DTypeLike
@@ -142,7 +142,7 @@ cumprod = op(
     numpy=np.nancumsum,
     samples=lambda r: [*_samples()(r), sample(np.array([[1.0, np.nan, 2.0], [np.nan, 3.0, 4.0]]), 1)],
 )
-def nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+def nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Array:
     """The running sum where nan counts as 0; its gradient there is 0. Arguments as for `cumsum`.
 
     >>> import tapenet as tn
@@ -156,7 +156,7 @@ def nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     numpy=np.nancumprod,
     samples=lambda r: [*_samples()(r), sample(np.array([[1.5, np.nan, 2.0], [np.nan, 3.0, 4.0]]), 1)],
 )
-def nancumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+def nancumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Array:
     """The running product where nan counts as 1; its gradient there is 0. Arguments as for `cumprod`.
 
     >>> import tapenet as tn
@@ -176,7 +176,7 @@ def _initial_samples(r: np.random.Generator) -> list[Sample]:
     ]
 
 
-def _cumulative(function: Any, name: str, x: Any, axis: int | None, dtype: Any, first: Any) -> Array:
+def _cumulative(function: Any, name: str, x: Array, axis: int | None, dtype: DType, first: Any) -> Array:
     """What `cumulative_sum` and `cumulative_prod` share; `first` is what to begin with, or None."""
     x = np.atleast_1d(array_like(x))
     if axis is None:
@@ -212,7 +212,7 @@ def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, inc
 
 
 @derived(numpy=np.cumulative_prod, samples=_initial_samples)
-def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
     """The running product as the array API has it.
 
     Args:

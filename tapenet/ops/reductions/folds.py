@@ -17,7 +17,7 @@ from tapenet.ops.op import FLAT, op
 from tapenet.ops.reductions import cumulative
 from tapenet.ops.reductions.masking import hint, without_nan
 from tapenet.ops.registry import Sample, numpy_functions, sample
-from tapenet.typing import Array
+from tapenet.typing import Array, Axis
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike, DTypeLike
@@ -42,8 +42,8 @@ def _label(what: str) -> Any:
     ],
 )
 def reduced(
-    a: Any, ufunc: np.ufunc, axis: Any = 0, *, dtype: Any = None, keepdims: bool = False, initial: Any = None,
-    where: Any = True,
+    a: Any, ufunc: np.ufunc, axis: Axis = 0, *, dtype: DTypeLike | None = None, keepdims: bool = False, initial: Any = None,
+    where: ArrayLike = True,
 ) -> Array:  # fmt: skip
     """`ufunc.reduce(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
 
@@ -77,7 +77,7 @@ def accumulated(a: Array, ufunc: Any, axis: int = 0, *, dtype: DTypeLike | None 
 # -- with one ----------------------------------------------------------------------------------------------------
 
 
-def _gradient(ufunc: np.ufunc, name: str, g: Any, x: Any, y: Any, out: Any) -> Array:
+def _gradient(ufunc: np.ufunc, name: str, g: Any, x: Array, y: Any, out: Array) -> Array:
     """The gradient of ufunc(x, y) by "x" or "y", by the rule of the op that it is."""
     made: Any = numpy_functions[ufunc]
     known = {"g": g, "x": x, "y": y, "out": out}
@@ -186,7 +186,9 @@ def masked_fold(a: Array, ufunc: np.ufunc, axis: int, where: ArrayLike) -> Array
 
 
 def _extreme(plain: Any, worst: float) -> Any:
-    def extreme(a: Any, axis: Any, *, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+    def extreme(
+        a: Any, axis: Any, *, keepdims: bool = False, initial: ArrayLike | None = None, where: Any = True
+    ) -> Array:
         """`reduce` of fmax or fmin: the extreme of what is not nan, of which equal elements share the gradient evenly."""
         options = {"keepdims": keepdims, "where": where}
         if a.dtype.kind != "f":
@@ -202,7 +204,7 @@ def _extreme(plain: Any, worst: float) -> Any:
 
 
 def _running_extreme(plain: Any, worst: float) -> Any:
-    def extreme(a: Any, axis: int) -> Any:
+    def extreme(a: Array, axis: int) -> Any:
         """`accumulate` of fmax or fmin: the gradient goes to the first of equal elements."""
         if a.dtype.kind != "f":
             return plain(a, axis)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, known
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.registry import Sample, Samples, sample
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 ARGS = """
     Args:
@@ -34,7 +37,7 @@ def hint(a: Array, *rest: Any) -> str:
     return f"axis must lie within the {np.ndim(a)} axes of a"
 
 
-def chosen(name: str, a: Any, where: Any, fill: Any) -> Any:
+def chosen(name: str, a: Any, where: ArrayLike, fill: Any) -> Array:
     """`a` with `fill` wherever the mask `where` is false."""
     if where is True:
         return a
@@ -49,7 +52,7 @@ def chosen(name: str, a: Any, where: Any, fill: Any) -> Any:
     return np.where(where, a, fill)
 
 
-def number(value: Any, dtype: Any) -> Array:
+def number(value: Any, dtype: DType) -> Array:
     """`initial=`, a number or an array or tensor without axes, in the dtype of the result."""
     if not hasattr(value, "shape"):
         value = np.array(value, dtype)  # raises where the dtype cannot hold a number

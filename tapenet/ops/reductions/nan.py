@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.typing import Array, Axis
 
 if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
 def _samples(exactly: bool = False) -> Samples:
@@ -65,7 +66,13 @@ def _rare(initial: ArrayLike | None, where: ArrayLike) -> dict[str, Any]:
 
 @derived(numpy=np.nansum, samples=_masked_samples(initial=True))
 def nansum(
-    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: DTypeLike | None = None,
+    *,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike = True,
 ) -> Array:
     """The sum of the elements that are not nan, with gradient 0 at those that are; 0 if all are nan.
 
@@ -78,7 +85,13 @@ def nansum(
 
 @derived(numpy=np.nanprod, samples=_masked_samples(initial=True))
 def nanprod(
-    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: DTypeLike | None = None,
+    *,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike = True,
 ) -> Any:
     """The product of the elements that are not nan, with gradient 0 at those that are; 1 if all are nan.
 
@@ -173,7 +186,7 @@ def _given(**options: Any) -> dict[str, Any]:
 
 def _reduction(
     forward: Any, numpy: Any, name: str, formula: str, gradients: str, summary: str, example: str, options: str,
-    samples: Samples, more: Any = None, **rules: Rule,
+    samples: Samples, more: Callable[..., Array] | None = None, **rules: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
         forward,
@@ -260,7 +273,9 @@ nanstd = _reduction(
 def _extreme_more(name: str, of_two: Any, sign: int) -> Any:
     plain = extreme_more(name, of_two, sign)
 
-    def more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Array:
+    def more(
+        a: Any, axis: Any = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True
+    ) -> Array:
         if initial is None and where is True:
             return (nanmax if sign < 0 else nanmin)(a, axis, keepdims=keepdims)
         a = array_like(a)

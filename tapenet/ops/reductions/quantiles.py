@@ -40,7 +40,7 @@ class Spot(NamedTuple):
     """Where a quantile lies in the sorted slice: between two neighbours, a part `between` of the way up."""
 
     lower: Any
-    upper: Any
+    upper: Array
     between: Any
     #: How fast it moves with q.
     slope: Any
@@ -94,11 +94,11 @@ class Found(NamedTuple):
     (shape of q, number of slices)."""
 
     lower: Any
-    upper: Any
+    upper: Array
     between: Any
     slope: Any
     #: Slices whose result is a number rather than nan.
-    live: Any
+    live: Array
 
 
 def _rows(a: Array, axis: Axis) -> Rows:

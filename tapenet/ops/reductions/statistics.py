@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -14,10 +14,13 @@ from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate, holds, real, warn_of_none
 from tapenet.ops.reductions.sums import count
 from tapenet.ops.registry import refuse, sample
-from tapenet.typing import Array, DType
+from tapenet.typing import Array, Axis, DType
+
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
 
-def _weights_along(a: Any, weights: Any, axis: Any) -> Any:
+def _weights_along(a: Any, weights: Array, axis: Any) -> Array:
     """The weights in a shape that broadcasts to that of `a`: they are one for each element, or for each along `axis`."""
     if weights.shape == a.shape:
         return weights
@@ -47,7 +50,7 @@ def _weights_along(a: Any, weights: Any, axis: Any) -> Any:
         sample(r.normal(size=()), None, r.uniform(0.5, 2, ())),
     ],
 )
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
     """The mean over `axis`, weighted if weights are given: Σ a w / Σ w.
 
     Args:
@@ -195,8 +198,8 @@ def covariance(x: Array, freedom: Any, weights: Array | None = None) -> Array:
     ],
 )
 def cov(
-    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None,
-    aweights: Any = None, *, dtype: Any = None,
+    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: float | None = None, fweights: Any = None,
+    aweights: Any = None, *, dtype: DTypeLike | None = None,
 ) -> Any:  # fmt: skip
     """The covariances of variables: Σ (x − μ)(y − ν)* / (n − ddof) over n observations.
 
@@ -283,7 +286,7 @@ def magnitude(x: Array) -> Array:
         sample(r.normal(size=4)),
     ],
 )
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: DTypeLike | None = None) -> Array:
     """The correlations of variables: their covariances over their standard deviations, from -1 to 1.
 
     Args:

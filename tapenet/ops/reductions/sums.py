@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def how_many(a: Array, axis: Axis, keepdims: bool, where: ArrayLike) -> Array:
 
 def _reduction(
     forward: Any, numpy: Any, name: str, formula: str, gradient: str, summary: str, example: str, samples: Samples,
-    more: Any, options: str, lower: Any = None, **rules: Rule,
+    more: Callable[..., Array], options: str, lower: Any = None, **rules: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
         forward,
@@ -117,7 +118,7 @@ sum = _reduction(
 )
 
 
-def _mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Array:
+def _mean(a: Any, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: Any = False) -> Array:
     if dtype is None and type(a) is np.ndarray and a.dtype.char in "fd" and a.size and a.shape:
         # What np.mean does, without its detour through Python.
         return np.add.reduce(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
@@ -135,7 +136,7 @@ def _mean_more(
     return found
 
 
-def _masked_mean(a: Any, axis: Any, dtype: Any, keepdims: Any, where: Any) -> tuple[Array, Array]:
+def _masked_mean(a: Any, axis: Axis, dtype: Any, keepdims: bool, where: ArrayLike) -> tuple[Array, Array]:
     """The mean of what a mask chooses, and of how many elements it is."""
     kind = a.dtype if dtype is None else np.dtype(dtype)
     made = kind if kind.kind in "fc" or dtype is not None else np.dtype(np.float64)
@@ -165,7 +166,7 @@ mean = _reduction(
 _LEAST = 2.0**-100
 
 
-def _variance(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: Any) -> Array:
+def _variance(a: Any, axis: Axis, dtype: Any, ddof: float, keepdims: Any) -> Array:
     """The variance; of float32 in float64 where squares are beyond float32."""
     if type(a) is not np.ndarray or a.dtype.char != "f" or dtype is not None or not (a.shape and a.size):
         return np.var(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
@@ -190,7 +191,7 @@ def _var(
     return found if dtype is not None or a.dtype.char != "f" else found.astype(np.float32, copy=False)
 
 
-def _std(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False) -> Array:
+def _std(a: Any, axis: Axis = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Array:
     found = np.sqrt(_variance(a, axis, dtype, ddof, keepdims))
     return found if dtype is not None or a.dtype.char != "f" else found.astype(np.float32, copy=False)
 
@@ -238,7 +239,7 @@ def _std_a(g: Array, out: Array, a: Array, axis: Axis, ddof: int, keepdims: bool
 
 
 def _var_more(
-    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False, where: Any = True,
+    a: Any, axis: Axis = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False, where: ArrayLike = True,
     mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
     a = array_like(a)
@@ -261,9 +262,16 @@ def _var_more(
 
 
 def _std_more(
-    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False, where: Any = True,
-    mean: Any = None, correction: Any = None,
-) -> Array:  # fmt: skip
+    a: Any,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    *,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: ArrayLike = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Array:
     ddof = _ddof(ddof, correction)
     if where is True and mean is None:
         return std(a, axis, dtype, ddof=ddof, keepdims=keepdims)
@@ -350,7 +358,14 @@ def bound(dtype: DType, sign: int) -> Any:
 def extreme_more(name: str, of_two: Any, sign: int) -> Any:
     """What answers the calls of an extreme with first values and masks: sign is -1 for the largest, 1 for the smallest."""
 
-    def more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Array:
+    def more(
+        a: Any,
+        axis: Axis = None,
+        *,
+        keepdims: bool = False,
+        initial: ArrayLike | None = None,
+        where: ArrayLike = True,
+    ) -> Array:
         a = array_like(a)
         reduction = max if sign < 0 else min
         if where is not True:
@@ -461,7 +476,13 @@ def _prod_a(g: Array, out: Array, a: Array, axis: Axis, keepdims: bool) -> Array
 
 
 def _prod_more(
-    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike = True,
 ) -> Any:
     a = array_like(a)
     product = prod(chosen("prod", a, where, 1), axis, dtype, keepdims=keepdims)
@@ -499,7 +520,14 @@ def _logsumexp(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return out if keepdims else np.squeeze(out, axis=None if axis is None or a.ndim == 0 else axis)
 
 
-def _logsumexp_more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+def _logsumexp_more(
+    a: Any,
+    axis: Axis = None,
+    *,
+    keepdims: Any = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike = True,
+) -> Array:
     a = array_like(a)
     found = logsumexp(chosen("logsumexp", a, where, -math.inf), axis, keepdims=keepdims)
     return found if initial is None else np.logaddexp(found, number(initial, found.dtype))

@@ -129,8 +129,8 @@ def array(
     samples=lambda r: [*_lists(r), sample(r.normal(size=2), np.int64), sample([], order="F")],
 )
 def asarray(
-    a: Any, dtype: Any = None, order: str | None = None, *, device: Any = None, copy: bool | None = None
-) -> Any:
+    a: Any, dtype: Any = None, order: str | None = None, *, device: object = None, copy: bool | None = None
+) -> Array:
     """A tensor of numbers, arrays and tensors, as `array` makes it; a tensor is returned as it is, and an array shares its
     memory.
 
@@ -177,7 +177,7 @@ def asanyarray(
     makes=True,
     samples=lambda r: [*_lists(r), sample(r.normal(size=(3, 2)).T), sample(r.normal(size=()))],
 )
-def ascontiguousarray(a: Any, dtype: Any = None) -> Any:
+def ascontiguousarray(a: Any, dtype: Any = None) -> Array:
     """`asarray` by rows in memory, and with one axis at least.
 
     >>> import tapenet as tn
@@ -192,7 +192,7 @@ def ascontiguousarray(a: Any, dtype: Any = None) -> Any:
     makes=True,
     samples=lambda r: [*_lists(r), sample(r.normal(size=(2, 3))), sample(r.normal(size=()))],
 )
-def asfortranarray(a: Any, dtype: Any = None) -> Any:
+def asfortranarray(a: Any, dtype: Any = None) -> Array:
     """`asarray` by columns in memory, and with one axis at least.
 
     >>> import numpy as np, tapenet as tn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def array_split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list
     return cut(ary, [each * (i + 1) + min(i + 1, longer) for i in range(sections)], axis)
 
 
-def _split_along(name: str, ary: Any, indices_or_sections: Any, axis: int) -> list[Array]:
+def _split_along(name: str, ary: Any, indices_or_sections: int | Sequence[int], axis: int) -> list[Array]:
     ary = array_like(ary)
     if ary.ndim <= axis:
         raise ValueError(
@@ -126,7 +127,7 @@ def dsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(3, 2)), axis=-1), sample(r.normal(size=2))],
 )
-def unstack(x: Any, *, axis: int = 0) -> tuple[Any, ...]:
+def unstack(x: Any, *, axis: int = 0) -> tuple[Array, ...]:
     """The parts of an array along an axis, without that axis: what `stack` undoes.
 
     Raises:

@@ -16,7 +16,7 @@ from tapenet.program.low import dtype_of
 from tapenet.typing import Array, Shape
 
 if TYPE_CHECKING:
-    from tapenet.typing import DTypeLike
+    from tapenet.typing import ArrayLike, DTypeLike
 
 # -- in the shape of another --------------------------------------------------------------------------------------
 
@@ -78,13 +78,13 @@ def _shapes(r: np.random.Generator) -> list[Sample]:
     return [sample((2, 3)), sample(3, int), sample((), np.float32), sample((2, 0), order="F", device="cpu")]
 
 
-def _uniform(name: str, value: int, shape: Any, dtype: Any, order: Any, device: Any) -> Array:
+def _uniform(name: str, value: int, shape: Any, dtype: Any, order: Any, device: object) -> Array:
     check_device(name, device)
     return made(np.full(shape, value, dtype_of(float if dtype is None else dtype), order))
 
 
 @derived(numpy=np.zeros, makes=True, nondiff=True, samples=_shapes)
-def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Any:
+def zeros(shape: Any, dtype: Any = None, order: str = "C", *, device: object = None) -> Array:
     """Zeros, as a tensor.
 
     Args:
@@ -104,7 +104,7 @@ def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
 
 
 @derived(numpy=np.ones, makes=True, nondiff=True, samples=_shapes)
-def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Array:
+def ones(shape: Any, dtype: Any = None, order: str = "C", *, device: object = None) -> Array:
     """Ones, as a tensor; the arguments are those of `zeros`.
 
     >>> import tapenet as tn
@@ -115,7 +115,7 @@ def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None)
 
 
 @derived(numpy=np.empty, makes=True, nondiff=True, samples=lambda r: [sample((0, 3)), sample(0, int, "F")])
-def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Any:
+def empty(shape: Any, dtype: Any = None, order: str = "C", *, device: object = None) -> Array:
     """A tensor to be written to; the arguments are those of `zeros`. NumPy leaves open what it holds; here these are zeros,
     so that a step that is run again gives the same.
 
@@ -138,7 +138,7 @@ def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
         sample(2, 7),
     ],
 )
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Any:
+def full(shape: Any, fill_value: ArrayLike, dtype: Any = None, order: Any = "C", *, device: object = None) -> Array:
     """A tensor filled with a value, which may be a tensor and is broadcast; the arguments are those of `zeros`, and the dtype
     is that of the value.
 
@@ -162,7 +162,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, de
     nondiff=True,
     samples=lambda r: [sample(2), sample(2, 3, 1, np.float32), sample(3, M=2, k=-1, dtype=int, order="F")],
 )
-def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = "C", *, device: Any = None) -> Array:
+def eye(
+    N: Any, M: Any = None, k: int = 0, dtype: DTypeLike = float, order: Any = "C", *, device: object = None
+) -> Array:
     """Ones on a diagonal, zeros beside it, as a tensor.
 
     Args:

@@ -123,7 +123,7 @@ def _is_pair(widths: Any) -> bool:
 # -- the modes, along one axis -----------------------------------------------------------------------------------
 
 
-def _joined(a: Any, axis: int, widths: tuple[int, int], before: Any, after: Any) -> Array:
+def _joined(a: Any, axis: int, widths: tuple[int, int], before: Any, after: Array) -> Array:
     """An array between two borders, each of which is repeated along the axis where its length is 1."""
 
     def filled(border: Any, width: int) -> list[Array]:

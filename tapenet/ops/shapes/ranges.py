@@ -48,7 +48,7 @@ def float_dtype(*values: Any) -> Any:
         sample(np.array(2.0), 1, 1, None),
     ],
 )
-def stepped(start: Any, stop: Any, step: Any, dtype: Any) -> Array:
+def stepped(start: Any, stop: Any, step: Any, dtype: DType) -> Array:
     """The numbers from `start` on at steps of `step` before `stop`, which `arange` returns.
 
     >>> import tapenet as tn
@@ -77,7 +77,9 @@ def stepped(start: Any, stop: Any, step: Any, dtype: Any) -> Array:
         sample(np.array(0.3), 9.0, 1.6, np.int64),
     ],
 )
-def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None) -> Array:
+def arange(
+    start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None, *, device: object = None
+) -> Array:
     """The numbers start, start + step, start + 2 step ... before `stop`, as a tensor.
 
     How many there are is a step of the arguments, without a derivative: those of the elements are 1 by `start` and 0, 1, 2
@@ -233,7 +235,13 @@ def _with_axes(value: Any, ndim: int) -> Array:
     ],
 )
 def logspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+    start: Any,
+    stop: ArrayLike,
+    num: int = 50,
+    endpoint: bool = True,
+    base: ArrayLike = 10.0,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
 ) -> Array:
     """`num` numbers at equal ratios from `base` to the power of `start` to `base` to the power of `stop`.
 

@@ -87,7 +87,7 @@ def _astype_a(g: Array, a_dtype: DType) -> Array:
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.float64), sample(r.normal(size=3), "int32")],
     hint=lambda a, dtype: f"a has dtype {a.dtype}",
 )
-def astype(a: Any, dtype: Any) -> Any:
+def astype(a: Any, dtype: Any) -> Array:
     """The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none.
 
     Options: `copy=False` gives `a` itself where it has that dtype already.
@@ -186,7 +186,7 @@ def _same_memory(a: Array, b: Array) -> bool:
         else "A tensor's layout in memory is no part of its value: say which of the two you mean"
     ),
 )
-def reshape(a: Any, shape: Any, order: str = "C") -> Any:
+def reshape(a: Any, shape: int | Sequence[int], order: str = "C") -> Any:
     """The same values in another shape; one length may be -1.
 
     Args:
@@ -281,7 +281,7 @@ permute_dims = transpose
     replaces=True,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 1, 3))), sample(r.normal(size=(0, 2)))],
 )
-def matrix_transpose(x: Any) -> Any:
+def matrix_transpose(x: Any) -> Array:
     """The last two axes exchanged: the transpose of each matrix of a stack.
 
     Raises:
@@ -420,7 +420,7 @@ def along_axis(axis: int, place: Any) -> tuple[Array, ...]:
     return (*(slice(None),) * axis, place)
 
 
-def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Array:
     """Sum a gradient over the axes that broadcasting from `shape` added or stretched. What is written to an array may also
     have had further axes of length one in front."""
     if g.shape == shape:

@@ -21,8 +21,8 @@ class Joiner:
         self.__doc__ = doc
 
     def __getitem__(self, key: Array) -> Any:
-        parts: list[Any] = list(key) if isinstance(key, tuple) else [key]
-        values: list[Any] = []
+        parts: list[Array] = list(key) if isinstance(key, tuple) else [key]
+        values: list[Array] = []
         total = 0
         for i, part in enumerate(parts):
             if isinstance(part, str):  # a directive, such as "0,2" or "r"

@@ -14,7 +14,7 @@ from tapenet.ops.shapes.reshaping import along_axis
 from tapenet.typing import Array, Axis, Shape
 
 
-def _axes(ndim: int, window_shape: Any, axis: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _axes(ndim: int, window_shape: Any, axis: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The lengths of a window, and the axes along which they lie."""
     lengths = tuple(map(int, window_shape)) if np.ndim(window_shape) else (int(window_shape),)
     axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim, allow_duplicate=True)

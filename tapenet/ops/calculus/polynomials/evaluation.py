@@ -98,7 +98,7 @@ def _integrated_k(g: Array, p_shape: Shape, k_shape: Shape, m: int) -> Any:
         sample(r.normal(size=0), r.normal(size=4), 2),
     ],
 )
-def integrated(p: Any, k: Any, m: int) -> Any:
+def integrated(p: Any, k: Any, m: int) -> Array:
     """What `polyint` gives for a polynomial and constants that are arrays.
 
     Args:
@@ -126,7 +126,7 @@ def integrated(p: Any, k: Any, m: int) -> Any:
         sample(r.normal(size=2), 0),
     ],
 )
-def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+def polyint(p: Any, m: int = 1, k: Any = None) -> Array:
     """The coefficients of the m-th antiderivative of a polynomial.
 
     Args:
@@ -160,7 +160,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 # -- values ------------------------------------------------------------------------------------------------------
 
 
-def _horner(p: Any, x: Any) -> Array:
+def _horner(p: Any, x: Array) -> Array:
     found = np.zeros_like(x)
     for c in p:
         found = found * x + c

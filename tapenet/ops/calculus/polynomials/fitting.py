@@ -77,7 +77,13 @@ def _precise(a: Array) -> Array:
     ],
 )
 def polyfit(
-    x: Any, y: Any, deg: int, rcond: float | None = None, full: bool = False, w: Any = None, cov: Any = False
+    x: Any,
+    y: ArrayLike,
+    deg: int,
+    rcond: float | None = None,
+    full: bool = False,
+    w: ArrayLike | None = None,
+    cov: Any = False,
 ) -> Any:
     """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`.
 
