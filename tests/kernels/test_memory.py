@@ -46,7 +46,7 @@ def test_what_layers_compute_begins_with_a_cache_line() -> None:
     pytest.importorskip("llvmlite")
     x = R.normal(size=(16, 16, 14, 14)).astype("f")
     weight = R.normal(size=(16, 16, 3, 3)).astype("f")
-    rows = R.normal(size=(64, 256)).astype("f")
+    rows = R.normal(size=(256, 256)).astype("f")  # of rows, results of 128 KB and more
     heads = R.normal(size=(4, 4, 64, 32)).astype("f")
 
     def all_of(x: Any, weight: Any, rows: Any, heads: Any) -> list[Any]:
