@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.indexing.items import getitem, scatter_add
-from tapenet.ops.layers.activations.common import over
-from tapenet.ops.layers.activations.rows import row_maximum
 from tapenet.ops.layers.activations.softmax import LIMITS, log_softmax, total
 from tapenet.ops.layers.losses import kernel_dispatch
 from tapenet.ops.layers.losses.classes import (
@@ -99,7 +97,7 @@ def _measured(input: Array, target: Array | None, weight: Array | None, slope: f
     if scores is not None:
         return scores.measured(slope, shift, target, weight)
     axis = class_axis(input.ndim)
-    centre = row_maximum(input, axis, LIMITS[input.dtype.char][0])
+    centre = np.maximum.reduce(input, axis, keepdims=True, initial=LIMITS[input.dtype.char][0])
     logs = input - centre
     along: Array | None = None
     whole: Array | None = None
@@ -107,7 +105,7 @@ def _measured(input: Array, target: Array | None, weight: Array | None, slope: f
         q = _shares(target, weight, slope, shift, input.ndim, input.dtype)
         along = np.add.reduce(logs * q, axis, keepdims=True)
         whole = np.add.reduce(np.broadcast_to(q, input.shape), axis, keepdims=True)
-    return centre, total(over(np.exp, logs), axis), along, whole
+    return centre, total(np.exp(logs), axis), along, whole
 
 
 # -- the loss ----------------------------------------------------------------------------------------------------
