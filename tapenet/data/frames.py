@@ -74,7 +74,7 @@ def _numbered(rows: Sequence[int]) -> list[str]:
     return [f"row {row}" for row in rows]
 
 
-def opened(data: Any, who: str) -> dict[str, Any]:
+def opened(data: Any, who: str) -> dict[str, object]:
     """The columns of a pandas DataFrame, an Arrow table (anything with `to_pandas()`) or a dict of arrays, by name.
 
     Raises TypeError if `data` is something else, and ValueError where a name is there twice or is no string.
@@ -186,7 +186,7 @@ def _from_array(
     raise ValueError(f"{who} has dtype {array.dtype}; make numbers, text, flags or dates of it")
 
 
-def _from_objects(values: list[Any], who: str) -> Column:
+def _from_objects(values: list[object], who: str) -> Column:
     there = [value for value in values if not _is_none(value)]
     if all(isinstance(value, (bool, np.bool_)) for value in there) and there:
         return Column("flag", np.array([np.nan if _is_none(value) else value for value in values], np.float64))

@@ -51,7 +51,7 @@ class Channel:
         #: Blocks of the other end that nobody here looks into any more; the next message says so.
         self._done: deque[str] = deque()
 
-    def send(self, value: Any) -> None:
+    def send(self, value: object) -> None:
         """Raises ConnectionError if nobody listens, what pickle raises if `value` cannot be pickled, and OSError if there is no
         shared memory left for it."""
         outside: list[pickle.PickleBuffer] = []

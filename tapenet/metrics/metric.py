@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
 
 from tapenet.typing import Array, StateDict
 
@@ -92,7 +92,7 @@ class Metric(ABC, Generic[Value]):
         """
         return None
 
-    def take(self, found: float, target: Any) -> None:
+    def take(self, found: float, target: ArrayLike) -> None:
         """Take in what the function of `in_step` gave for a batch, of samples without weights."""
         raise NotImplementedError
 

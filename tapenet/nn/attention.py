@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -17,6 +17,9 @@ from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.ops.random import generator
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class MultiheadAttention(Module):
@@ -123,7 +126,7 @@ class MultiheadAttention(Module):
         query: Any,
         key: Any,
         value: Any,
-        key_padding_mask: Any = None,
+        key_padding_mask: object = None,
         need_weights: bool = True,
         attn_mask: Any = None,
         average_attn_weights: bool = True,
@@ -201,7 +204,7 @@ class RotaryPositionalEmbeddings(Module):
         self.interleaved = interleaved
         self.axis = axis
 
-    def forward(self, x: Any, *, input_pos: Any = None) -> Tensor:
+    def forward(self, x: Any, *, input_pos: ArrayLike | None = None) -> Tensor:
         x = asarray(x)
         if x.shape[-1] != self.dim:
             raise ValueError(f"RotaryPositionalEmbeddings({self.dim}) takes (..., {self.dim}), not {tuple(x.shape)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,6 +15,9 @@ from tapenet.nn.layer_arguments import whole
 from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class _Table(Module):
@@ -230,7 +233,9 @@ class EmbeddingBag(_Table):
             padding_idx=padding_idx,
         )
 
-    def forward(self, indices: Any, offsets: Any = None, per_sample_weights: Any = None) -> Tensor:
+    def forward(
+        self, indices: Any, offsets: ArrayLike | None = None, per_sample_weights: ArrayLike | None = None
+    ) -> Tensor:
         return embedding_bag(
             indices,
             self.weight,

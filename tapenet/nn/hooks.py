@@ -43,7 +43,11 @@ def fingerprint(hooks: HookTable[Hook]) -> tuple[tuple[Same, ...], ...]:
 
 
 def call(
-    module: Tree, forward: Callable[..., Any], hooks: HookTable[Hook], args: tuple[Any, ...], kwargs: dict[str, Any]
+    module: Tree,
+    forward: Callable[..., object],
+    hooks: HookTable[Hook],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
 ) -> Any:
     """A module's forward with its hooks before and after."""
     for hook in hooks.of("forward_pre"):
@@ -122,7 +126,7 @@ class _Edge:
         self.outputs: _Side | None = None
         self.grad_output: tuple[Any, ...] | None = None
 
-    def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def enter(self, args: tuple[object, ...]) -> tuple[object, ...]:
         """The positional arguments, those that need a gradient through a node of their own."""
         self.inputs = _Side(args)
         return tuple(self.inputs.through(args, self._to_inputs))
@@ -179,7 +183,7 @@ class _Edge:
             )
         return tuple(self._like(hook, new, old) for new, old in zip(given, grads, strict=True))
 
-    def _like(self, hook: Hook, new: Any, old: Any) -> Any:
+    def _like(self, hook: Hook, new: object, old: Any) -> Any:
         if new is None or old is None:
             return None if old is None else np.zeros_like(old)
         new = new if isinstance(new, Tensor) else Tensor._of(np.asarray(new))
@@ -201,7 +205,7 @@ class _Side:
         self.places = [i for i, v in enumerate(values) if type(v) is Tensor and v._node is not None]
         self.specs = [(values[i].shape, values[i].dtype) for i in self.places]
 
-    def through(self, values: tuple[Any, ...], rule: Callable[[Any], Any]) -> list[Any]:
+    def through(self, values: tuple[object, ...], rule: Callable[[Any], object]) -> list[object]:
         """The values, with the node at the edge behind those that have gradients."""
         passed = list(values)
         if self.places:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,6 +16,9 @@ from tapenet.nn.layer_inputs import cast
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.ops.random import generator
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class Linear(Module):
@@ -117,7 +120,7 @@ class Bilinear(Module):
             if parameter is not None:
                 init.uniform_(parameter, -bound, bound, rng=rng)
 
-    def forward(self, x1: Any, x2: Any) -> Tensor:
+    def forward(self, x1: Any, x2: ArrayLike) -> Tensor:
         return ops.bilinear(cast(x1, self.weight), cast(x2, self.weight), self.weight, self.bias)
 
     def extra_repr(self) -> str:

@@ -83,7 +83,7 @@ class ParameterList(Module):
         """Put a value behind the others; returns the list."""
         return self.extend([value])
 
-    def extend(self, values: Iterable[Any]) -> Self:
+    def extend(self, values: Iterable[object]) -> Self:
         """Put values behind the others; returns the list."""
         if isinstance(values, Tensor):
             raise TypeError("ParameterList takes several tensors, and got one: put it in a list, [tensor]")

@@ -77,7 +77,7 @@ def _init(settings: list[inspect.Parameter]) -> Callable[..., None]:
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     signature = inspect.Signature([own.replace(kind=own.POSITIONAL_OR_KEYWORD), *settings], return_annotation="None")
 
-    def __init__(*args: Any, **kwargs: Any) -> None:
+    def __init__(*args: Any, **kwargs: object) -> None:
         layer: SettingsLayer = args[0]
         try:
             bound = signature.bind(*args, **kwargs)

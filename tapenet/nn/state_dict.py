@@ -135,7 +135,7 @@ def _told(prefix: str, module: Tree, state: dict[str, object]) -> None:
             )
 
 
-def load(root: Tree, state: Mapping[str, Any], strict: bool) -> LoadReport:
+def load(root: Tree, state: Mapping[str, object], strict: bool) -> LoadReport:
     """Copy values into a module; see `Module.load_state_dict`."""
     if not isinstance(state, Mapping):
         raise TypeError(
@@ -210,8 +210,8 @@ def _raise(
     lines: list[str],
     report: LoadReport,
     strict: bool,
-    own: Mapping[str, Any],
-    given: Mapping[str, Any],
+    own: Mapping[str, object],
+    given: Mapping[str, object],
     misfits: list[str],
 ) -> None:
     """Raise if a state does not fit."""

@@ -58,7 +58,7 @@ class ParamGroup(Group):
         self._note_scheduled()
         bump()
 
-    def update(self, *args: Any, **kwargs: Any) -> None:
+    def update(self, *args: object, **kwargs: object) -> None:
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
 
@@ -66,7 +66,7 @@ class ParamGroup(Group):
         self.update(other)
         return self
 
-    def setdefault(self, key: str, default: Any = None) -> Any:
+    def setdefault(self, key: str, default: object = None) -> Any:
         if key not in self:
             self[key] = default
         return self[key]
@@ -98,7 +98,7 @@ class ParamGroup(Group):
             )
 
 
-def check_rate(where: str, lr: Any) -> None:
+def check_rate(where: str, lr: object) -> None:
     """Raise ValueError or TypeError for what is no learning rate."""
     if not callable(lr):
         check_range(where, "lr", lr, 0.0, math.inf)

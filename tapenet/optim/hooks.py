@@ -74,7 +74,7 @@ class Hooked:
         hooks = HookTable[Hook]() if self._hooks is None else self._hooks
         return tuple(Same(hook) for kind in ("step_pre", "step_post") for hook in hooks.of(kind))
 
-    def _called(self, kind: str, state: Any) -> Any:
+    def _called(self, kind: str, state: object) -> Any:
         """Call the hooks that may put another state in the place of one."""
         for hook in self._hooks.of(kind) if self._hooks is not None else ():
             result = hook(self, state)

@@ -97,7 +97,7 @@ class Optimizer(Hooked):
     #: Where the parameters are, with the group they belong to.
     _segments: list[_Segment]
     #: Each parameter with the array it had when its storage was found.
-    _arrays: list[tuple[Tensor, Any]]
+    _arrays: list[tuple[Tensor, object]]
 
     @boundary
     def __new__(cls, *args: object, **kwargs: object) -> Self:
@@ -716,7 +716,7 @@ def _shown(option: object) -> str:
     return str(option.__qualname__).partition(".<locals>")[0] if hasattr(option, "__qualname__") else str(option)
 
 
-def _compare(where: str, got: Any, expected: Iterable[Any]) -> list[str]:
+def _compare(where: str, got: Any, expected: Iterable[object]) -> list[str]:
     """Lines on what is missing in a dict, and what is unexpected there."""
     expected = list(expected)
     missing = ", ".join(repr(key) for key in expected if key not in got)

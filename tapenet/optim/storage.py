@@ -170,7 +170,7 @@ class Storage:
         """Give the scalars of the rule these values."""
         raise NotImplementedError
 
-    def update(self, run: Any, grads: list[Any]) -> None:
+    def update(self, run: Any, grads: list[object]) -> None:
         """Update the parameters of a run by their gradients, which are given for all."""
         raise NotImplementedError
 

@@ -126,7 +126,7 @@ def _computed(name: str) -> property:
             known[name] = getattr(module.parametrizations, name)()
         return known[name]
 
-    def put(module: Any, value: Any) -> None:
+    def put(module: Any, value: object) -> None:
         getattr(module.parametrizations, name).assign(value)
         (_calls.known(module) or {}).pop(name, None)
 
