@@ -647,7 +647,7 @@ def greater_equal(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -
 def gru(x: ArrayLike, h0: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None, lengths: ArrayLike | None = None, reverse: bool = False) -> tuple[Tensor, Tensor]:
     """A layer of gated recurrent units over whole sequences. With a = x[t] @ w_ihᵀ + b_ih and b = hₜ₋₁ @ w_hhᵀ + b_hh, in three blocks each,"""
 
-def gru_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+def gru_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None) -> Tensor:
     """One turn of `gru`."""
 
 def heaviside(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -809,7 +809,7 @@ def logsumexp(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initia
 def lstm(x: ArrayLike, h0: ArrayLike, c0: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None, w_hr: ArrayLike | None = None, lengths: ArrayLike | None = None, reverse: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """A layer of long short-term memory over whole sequences. With a = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh in four blocks,"""
 
-def lstm_cell(x: ArrayLike, h: ArrayLike, c: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: Any = None, b_hh: Any = None) -> tuple[Tensor, Tensor]:
+def lstm_cell(x: ArrayLike, h: ArrayLike, c: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None) -> tuple[Tensor, Tensor]:
     """One turn of `lstm`."""
 
 def matmul(x: ArrayLike, y: ArrayLike, **options: Any) -> Tensor:
@@ -1060,10 +1060,10 @@ def rint(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def rnn(x: ArrayLike, h0: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None, nonlinearity: str = 'tanh', lengths: ArrayLike | None = None, reverse: bool = False) -> tuple[Tensor, Tensor]:
     """A simple recurrent layer over whole sequences: hₜ = tanh(x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh). Elman 1990, "Finding structure in time"."""
 
-def rnn_relu_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+def rnn_relu_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None) -> Tensor:
     """One turn of `rnn` with relu: max(x @ w_ihᵀ + b_ih + h @ w_hhᵀ + b_hh, 0). Arguments as for `rnn_tanh_cell`."""
 
-def rnn_tanh_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+def rnn_tanh_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None) -> Tensor:
     """One turn of `rnn`: tanh(x @ w_ihᵀ + b_ih + h @ w_hhᵀ + b_hh)."""
 
 def roll(a: ArrayLike, shift: ArrayLike, axis: Axis = None) -> Tensor:
