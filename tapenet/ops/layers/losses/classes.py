@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.indexing.items import nonnegative
+from tapenet.ops.indexing.items import getitem, nonnegative
 from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, warn_of_empty
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import Sample, sample
@@ -117,7 +117,8 @@ def counts_of(
     valid = target != ignore_index
     classes = np.where(valid, nonnegative(target, count), 0)
     unit = valid.astype(dtype)
-    counts = unit if weight is None else unit * np.take(cast_to(weight, dtype), classes)
+    # np.take would ask for the elements of `classes`, which may be a tensor beside an array.
+    counts = unit if weight is None else unit * getitem(cast_to(weight, dtype), classes)
     if reduction == "mean":
         total = np.sum(counts)
         total = np.where(total == 0, 1, total)
