@@ -2,7 +2,7 @@
 
 NumPy has float16; bfloat16 comes from the package `ml_dtypes`, which is loaded when somebody asks for it. NumPy does
 not count bfloat16 as a float (its kind is "V"), and its functions do with it what its author registered: a sum of a
-thousand ones is 256, and a Python number makes it float32. So ops never see it: `autodiff.precision` widens arrays
+thousand ones is 256, and a Python number makes it float32. So ops never see it: `autodiff.observe.low_types` widens arrays
 before an op runs, and rounds its results.
 """
 
