@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from tapenet.ops.op import Op
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
 
 #: One counter for the whole process: creation order is a topological order, and a write is later than a node
 #: exactly when its number is higher.
@@ -104,7 +104,7 @@ class Constant(NamedTuple):
     """Stands for an array that entered an op without needing a gradient: its shape and dtype alone."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
 
 
 #: A node keeps the shape of its output. Shapes repeat, so one tuple per distinct shape is kept: less memory, and one

@@ -6,12 +6,11 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from tapenet.autodiff.node import Node, Scope
 from tapenet.autodiff.observe.layer import Layer
 from tapenet.ops import blocks
 from tapenet.ops.op import Op
+from tapenet.typing import DType
 
 
 class State(blocks.Switches):
@@ -39,7 +38,7 @@ class State(blocks.Switches):
         #: What `tn.debug` does where nan or infinity is born; None outside it, and while gradient rules run.
         self.nan: str | None = None
         #: The low type that products take inside `tn.autocast`; else None.
-        self.autocast: np.dtype[Any] | None = None
+        self.autocast: DType | None = None
         #: Inside `tn.testing.porting`: what it found, as texts.
         self.porting: list[str] | None = None
         #: The node whose gradient rule is being recorded, for derivatives of higher order.

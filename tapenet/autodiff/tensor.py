@@ -28,7 +28,7 @@ from tapenet.ops.stack_frames import assigns_item, calculates_with_it, warn_once
 from tapenet.ops.torch_methods import instead
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import is_inexact
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
     from tapenet.ops.op import Op
@@ -545,7 +545,7 @@ class _Keep:
             tensor._grad = ops.copy(g) if tensor._grad is None else tensor._grad + g
 
 
-def _ended(dtype: np.dtype[Any], op: Op | None) -> str:
+def _ended(dtype: DType, op: Op | None) -> str:
     """What else is known of why no gradient flows to a tensor, in words."""
     words = "" if is_inexact(dtype) else f". It is of {dtype}: integers and booleans are constants to gradients"
     if op is not None:
@@ -567,10 +567,10 @@ def _unpickled(data: Packed, kind: str | None, needs: bool, grad: Packed | None)
     return made
 
 
-_ones: dict[np.dtype[Any], Array] = {}
+_ones: dict[DType, Array] = {}
 
 
-def _one(dtype: np.dtype[Any]) -> Array:
+def _one(dtype: DType) -> Array:
     """The number 1 as a read-only array, where every scalar loss begins its backward pass."""
     one = _ones.get(dtype)
     if one is None:

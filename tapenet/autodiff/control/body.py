@@ -20,8 +20,8 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 from tapenet.ops.stack_frames import user_line
 from tapenet.program.sequences import refilled
+from tapenet.typing import Array
 
-Array = np.ndarray[Any, Any]
 #: A function of flat lists of tensors.
 Flat = Callable[[list[Tensor]], list[Tensor]]
 

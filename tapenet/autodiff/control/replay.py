@@ -17,8 +17,8 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.failures import explain
 from tapenet.ops.op import Op
 from tapenet.program.sequences import refilled
+from tapenet.typing import Array
 
-Array = np.ndarray[Any, Any]
 #: The argument of a random op by which it is given what it drew before.
 DRAWN = "values_drawn"
 

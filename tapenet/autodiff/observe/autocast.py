@@ -16,6 +16,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, meet
+from tapenet.typing import DType
 
 if TYPE_CHECKING:
     from tapenet.typing import DTypeLike
@@ -76,7 +77,7 @@ class autocast(Switch):
 class _Autocast(Layer):
     """Gives the arguments of ops the types that they have inside `autocast`."""
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    def __init__(self, dtype: DType) -> None:
         self.dtype = dtype
 
     def call(self, step: CallStep) -> CallStep:
@@ -118,7 +119,7 @@ def _castable(value: Any) -> bool:
     return not is_inexact(dtype) and dtype != np.int8  # weights that are stored so have few digits already
 
 
-def _cast(value: Any, dtype: np.dtype[Any], low_only: bool = False) -> Any:
+def _cast(value: Any, dtype: DType, low_only: bool = False) -> Any:
     if isinstance(value, (Tensor, np.ndarray)):
         low = is_low(value.dtype)
         if value.dtype == dtype or not (low or (value.dtype == WIDE and not low_only)):

@@ -28,6 +28,7 @@ from tapenet.ops.recorder import installed
 from tapenet.ops.signatures import by_name
 from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, rounded, when_first_met, widened
 from tapenet.program.sequences import refilled
+from tapenet.typing import DType
 
 _WIDER = {np.dtype(np.float64), np.dtype(np.complex128)}
 #: Options by which numbers are put in the place of others, or between them, and take the dtype of these.
@@ -65,7 +66,7 @@ class Lowered:
 
     __slots__ = ("dtype", "given")
 
-    def __init__(self, given: dict[str, Any], dtype: np.dtype[Any] | None) -> None:
+    def __init__(self, given: dict[str, Any], dtype: DType | None) -> None:
         self.given = given
         self.dtype = dtype
 
@@ -97,7 +98,7 @@ def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
     return Lowered(given, _of_result(computed or dtypes))
 
 
-def _dtypes(value: Any) -> list[np.dtype[Any]]:
+def _dtypes(value: Any) -> list[DType]:
     """The dtypes of an argument's arrays. Python numbers have none that counts."""
     if isinstance(value, (np.ndarray, np.generic)):
         return [value.dtype]
@@ -106,13 +107,13 @@ def _dtypes(value: Any) -> list[np.dtype[Any]]:
     return []
 
 
-def _common(dtypes: set[np.dtype[Any]]) -> np.dtype[Any] | None:
+def _common(dtypes: set[DType]) -> DType | None:
     """The low type of a result, if it is one: that of all floats there are."""
     floats = {d for d in dtypes if is_inexact(d)}
     return next(iter(floats)) if len(floats) == 1 else None
 
 
-def _of_result(dtypes: set[np.dtype[Any]]) -> np.dtype[Any] | None:
+def _of_result(dtypes: set[DType]) -> DType | None:
     """The low type of what is computed from arrays of these types. Whole numbers of 16 bits do not fit into any, and with
     wider ones results are float64 anyway."""
     return None if any(d.kind in "iu" and d.itemsize == 2 for d in dtypes) else _common(dtypes)
@@ -170,7 +171,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(v)
 
 
-def _narrow(value: Any, dtype: np.dtype[Any]) -> Any:
+def _narrow(value: Any, dtype: DType) -> Any:
     if isinstance(value, Tensor):
         return ops.astype(value, dtype) if value.dtype == WIDE else value
     if isinstance(value, (list, tuple)):

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet.autodiff.node import Node, next_number
+from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
 
 #: Number of the most recent write.
 latest = 0
@@ -108,7 +108,7 @@ def _drop_older_half() -> None:
         del _writes[key]
 
 
-def region(array: NDArray[Any]) -> Region:
+def region(array: Array) -> Region:
     """The memory of an array. Stays right as long as the array lives."""
     if array.flags.forc:
         first = array.__array_interface__["data"][0]
@@ -116,7 +116,7 @@ def region(array: NDArray[Any]) -> Region:
     return Region(*np.lib.array_utils.byte_bounds(array), _Layout(array.__array_interface__))
 
 
-def wrote(place: NDArray[Any] | Region, by: str) -> None:
+def wrote(place: Array | Region, by: str) -> None:
     """Note that an array's memory was changed just now; `by` says what did it, for the error."""
     Writer(by, [place if isinstance(place, Region) else region(place)]).wrote()
 
@@ -182,7 +182,7 @@ def stale(node: Node) -> tuple[str, str] | None:
     return None
 
 
-def _shared(value: NDArray[Any], saved: Region, written: Region) -> bool:
+def _shared(value: Array, saved: Region, written: Region) -> bool:
     """Whether an array and a write that overlap in range, as two columns of a matrix do, have bytes in common."""
     if written.layout is None and saved.layout is None:
         return True
@@ -190,7 +190,7 @@ def _shared(value: NDArray[Any], saved: Region, written: Region) -> bool:
     return share(value, np.asarray(written.layout or _Layout(whole)), 10_000)
 
 
-def share(a: NDArray[Any], b: NDArray[Any], work: int) -> bool:
+def share(a: Array, b: Array, work: int) -> bool:
     """Whether two arrays have bytes in common, or it takes more than so much work to find out."""
     try:
         return np.shares_memory(a, b, max_work=work)  # type: ignore[arg-type]  # NumPy's stubs know -1 and 0 alone
@@ -198,7 +198,7 @@ def share(a: NDArray[Any], b: NDArray[Any], work: int) -> bool:
         return True
 
 
-def _arrays(value: Any) -> list[NDArray[Any]]:
+def _arrays(value: Any) -> list[Array]:
     if isinstance(value, np.ndarray):
         return [value] if value.size else []
     if isinstance(value, (list, tuple)):
