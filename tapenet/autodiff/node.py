@@ -257,7 +257,7 @@ class Node:
         return f"{self.dtype} {self.shape}"
 
 
-def _described(value: Any) -> Any:
+def _described(value: object) -> Any:
     if isinstance(value, Traced):
         return value if value.node is None else value.node
     if isinstance(value, (list, tuple)) and _holds_traced(value):
@@ -265,7 +265,7 @@ def _described(value: Any) -> Any:
     return constant(value)
 
 
-def _holds_traced(value: Any) -> bool:
+def _holds_traced(value: object) -> bool:
     if isinstance(value, Traced):
         return True
     return isinstance(value, (list, tuple)) and any(map(_holds_traced, value))

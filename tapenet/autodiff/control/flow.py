@@ -31,7 +31,7 @@ S = TypeVar("S")
 
 
 @boundary
-def cond(pred: Any, true_fn: Callable[..., R], false_fn: Callable[..., R], *operands: Any) -> R:
+def cond(pred: object, true_fn: Callable[..., R], false_fn: Callable[..., R], *operands: object) -> R:
     """`true_fn(*operands)` if `pred` is true, else `false_fn(*operands)`.
 
     Only the function chosen runs. While a step is being captured and `pred` is a tensor, both are recorded, and which
@@ -95,7 +95,7 @@ def cond(pred: Any, true_fn: Callable[..., R], false_fn: Callable[..., R], *oper
 @boundary
 def scan(
     f: Callable[[Any, Any], tuple[R, S]],
-    init: Any,
+    init: object,
     xs: Any = None,
     length: int | None = None,
     reverse: bool = False,
@@ -174,7 +174,7 @@ def scan(
 
 
 @boundary
-def fori(lower: int, upper: int, body: Callable[[Any, Any], R], init: Any) -> R:
+def fori(lower: int, upper: int, body: Callable[[Any, Any], R], init: object) -> R:
     """`carry = body(i, carry)` for i from `lower` to `upper` - 1; gives the last carry.
 
     While a step is being captured `i` is a tensor (0-d, int64), else an int; see `scan` for the rest.
@@ -219,7 +219,7 @@ def fori(lower: int, upper: int, body: Callable[[Any, Any], R], init: Any) -> R:
 # -- leaves ------------------------------------------------------------------------------------------------------
 
 
-def _leaf(value: Any, path: str, who: str) -> Any:
+def _leaf(value: object, path: str, who: str) -> Any:
     """A leaf as a tensor; an array of another library as it is."""
     if type(value) is Tensor or (isinstance(value, Operand) and capturing() is None):
         return value
@@ -232,7 +232,7 @@ def _leaf(value: Any, path: str, who: str) -> Any:
         ) from error
 
 
-def _leaves(tree: Any, root: str, who: str) -> list[Any]:
+def _leaves(tree: object, root: str, who: str) -> list[Any]:
     return [_leaf(value, path, who) for value, path in zip(leaves(tree), paths(tree, root), strict=True)]
 
 
@@ -283,12 +283,12 @@ def _length(xs: list[Any], where: list[str], length: int | None) -> int:
     return next(iter(found.values())) if count is None else count
 
 
-def _first(init: Any, who: str, name: str) -> tuple[Structure, list[Any]]:
+def _first(init: object, who: str, name: str) -> tuple[Structure, list[Any]]:
     """The structure of a carry, and the first one."""
     return Structure(init, "carry", ("init", name)), [_by_value(t) for t in _leaves(init, "carry", who)]
 
 
-def _carry(form: Structure, first: list[Any], result: Any, who: str, name: str) -> list[Any]:
+def _carry(form: Structure, first: list[Any], result: object, who: str, name: str) -> list[Any]:
     """The leaves of a carry that a body returned, if it is like the first."""
     try:
         after = [_by_value(_leaf(v, "carry", who)) for v in form.take(result)]
