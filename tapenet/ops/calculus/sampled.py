@@ -340,7 +340,7 @@ def _products(a_shape: tuple[int, ...], v_shape: tuple[int, ...], out_shape: tup
     return n * (math.prod(out_shape) if _mode(mode) == "valid" else m)
 
 
-def _mend(a: Array, v: Array, mode: str) -> str:
+def _hint(a: Array, v: Array, mode: str) -> str:
     return (
         f"a and v must have one axis and an element or more, not {np.shape(a)} and {np.shape(v)}; mode is full, same or "
         "valid"
@@ -359,7 +359,7 @@ def _mend(a: Array, v: Array, mode: str) -> str:
         sample(r.normal(size=3), r.normal(size=4)),
         sample(r.normal(size=()), r.normal(size=2)),
     ],
-    hint=_mend,
+    hint=_hint,
 )
 def convolve(a: Array, v: Array, mode: Literal["full", "same", "valid"] = "full") -> Array:
     """The discrete convolution of two sequences, as the product of two polynomials has it.
@@ -414,7 +414,7 @@ def _correlate_v(g: Any, a: Array, v_shape: tuple[int, ...], mode: str) -> Array
         ),
         sample(r.normal(size=3), r.normal(size=2)),
     ],
-    hint=_mend,
+    hint=_hint,
 )
 def correlate(a: Array, v: Array, mode: Literal["full", "same", "valid"] = "valid") -> Array:
     """The correlation of two sequences, out[k] = Σⱼ a[j + k] · conj(v[j]).

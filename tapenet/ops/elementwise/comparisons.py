@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.elementwise.elementary import binary_samples, broadcast_mend, unary_samples
+from tapenet.ops.elementwise.elementary import binary_samples, broadcast_hint, unary_samples
 from tapenet.ops.op import Op, flat, op
 from tapenet.ops.registry import Samples, sample
 
@@ -35,7 +35,7 @@ def _plain(
     if samples is None:
         samples = binary_samples() if f.nin == 2 else unary_samples()
     made: Op = op(f, name=f.__name__, numpy=f, label=label, formula=formula, doc=doc, samples=samples,
-                  hint=broadcast_mend if f.nin == 2 else None, **derivatives("xy"[: f.nin], steps))  # fmt: skip
+                  hint=broadcast_hint if f.nin == 2 else None, **derivatives("xy"[: f.nin], steps))  # fmt: skip
     made.__module__ = __name__
     return made
 

@@ -83,7 +83,7 @@ def _unary(
     return made
 
 
-def broadcast_mend(*values: Any) -> str:
+def broadcast_hint(*values: Any) -> str:
     """How to repair the call of an op whose first two arguments do not broadcast; nothing if they do."""
     a, b = (np.shape(v) for v in values[:2])
     try:
@@ -118,7 +118,7 @@ def _binary(
     """
     made: Op = op(
         f, name=name, numpy=f if numpy is None else numpy, label=label, formula=formula, gradients=gradients, doc=doc,
-        broadcasts=True, samples=binary_samples(low, high), hint=broadcast_mend, grads=RULES[name],
+        broadcasts=True, samples=binary_samples(low, high), hint=broadcast_hint, grads=RULES[name],
     )  # fmt: skip
     made.__module__ = __name__
     return made

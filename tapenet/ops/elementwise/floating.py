@@ -14,7 +14,7 @@ from tapenet.ops.elementwise import elementary as elementwise
 from tapenet.ops.elementwise.comparisons import equal, floor_divide, isfinite, isnan
 from tapenet.ops.elementwise.elementary import (
     binary_samples,
-    broadcast_mend,
+    broadcast_hint,
     remainder,
     safe_mul,
     unary_samples,
@@ -60,7 +60,7 @@ def _binary(
 ) -> Op:  # fmt: skip
     made: Op = op(
         f, name=f.__name__, numpy=f, label=label, formula=formula, gradients=gradients, grads={**(rules or {}), **more},
-        doc=_doc(summary, _XY, _BROADCAST, example), samples=binary_samples(low, high), hint=broadcast_mend,
+        doc=_doc(summary, _XY, _BROADCAST, example), samples=binary_samples(low, high), hint=broadcast_hint,
     )  # fmt: skip
     made.__module__ = __name__
     return made
@@ -104,7 +104,7 @@ float_power: Op = op(
     Tensor([0.5 , 0.25])
     """,
     samples=binary_samples(0.5, 2.0),
-    hint=broadcast_mend,
+    hint=broadcast_hint,
 )
 
 

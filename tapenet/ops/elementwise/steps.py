@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.comparisons import derivatives, invert
-from tapenet.ops.elementwise.elementary import binary_samples, broadcast_mend, unary_samples
+from tapenet.ops.elementwise.elementary import binary_samples, broadcast_hint, unary_samples
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
 from tapenet.program.low import is_float
@@ -71,7 +71,7 @@ def _next(x: Any, y: Any) -> Any:
 nextafter = _step(
     np.nextafter, "The next number of the dtype after x in the direction of y, element by element", _XY,
     "the float next to x, towards y", "nextafter(tn.tensor([1.0]), 2.0) > 1.0\n    Tensor([ True])", binary_samples(),
-    forward=_next, hint=broadcast_mend, precision="same",
+    forward=_next, hint=broadcast_hint, precision="same",
 )  # fmt: skip
 spacing = _step(
     np.spacing, "The distance from x to the next number of the dtype, away from 0, element by element", _X,
@@ -88,16 +88,16 @@ def _whole(r: np.random.Generator) -> list[Any]:
 
 
 gcd = _step(np.gcd, "The greatest common divisor of x and y, element by element", _WHOLE, "gcd(x, y)",
-            "gcd(tn.tensor([12, 7]), 8)\n    Tensor([4, 1], dtype=int64)", _whole, hint=broadcast_mend)  # fmt: skip
+            "gcd(tn.tensor([12, 7]), 8)\n    Tensor([4, 1], dtype=int64)", _whole, hint=broadcast_hint)  # fmt: skip
 lcm = _step(np.lcm, "The lowest common multiple of x and y, element by element", _WHOLE, "lcm(x, y)",
-            "lcm(tn.tensor([12, 7]), 8)\n    Tensor([24, 56], dtype=int64)", _whole, hint=broadcast_mend)  # fmt: skip
+            "lcm(tn.tensor([12, 7]), 8)\n    Tensor([24, 56], dtype=int64)", _whole, hint=broadcast_hint)  # fmt: skip
 left_shift = _step(
     np.left_shift, "The bits of x moved y places up, element by element; also called `bitwise_left_shift`", _WHOLE,
-    "x · 2ʸ", "left_shift(tn.tensor([1, 3]), 2)\n    Tensor([ 4, 12], dtype=int64)", _whole, "<<", hint=broadcast_mend,
+    "x · 2ʸ", "left_shift(tn.tensor([1, 3]), 2)\n    Tensor([ 4, 12], dtype=int64)", _whole, "<<", hint=broadcast_hint,
 )  # fmt: skip
 right_shift = _step(
     np.right_shift, "The bits of x moved y places down, element by element; also called `bitwise_right_shift`", _WHOLE,
-    "⌊x/2ʸ⌋", "right_shift(tn.tensor([4, 13]), 2)\n    Tensor([1, 3], dtype=int64)", _whole, ">>", hint=broadcast_mend,
+    "⌊x/2ʸ⌋", "right_shift(tn.tensor([4, 13]), 2)\n    Tensor([1, 3], dtype=int64)", _whole, ">>", hint=broadcast_hint,
 )  # fmt: skip
 bitwise_count = _step(
     np.bitwise_count, "How many bits of |x| are set, element by element", "x: an array of integers, of any shape.",
@@ -161,13 +161,13 @@ isclose = _step(
     np.isclose, "Whether a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|, element by element",
     _CLOSE, "abs(a − b) ≤ atol + rtol · abs(b)", "isclose(tn.tensor([1.0, 2.0]), 1.0)\n    Tensor([ True, False])", _close, "≈",
     forward=lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: np.isclose(a, b, rtol, atol, equal_nan),
-    nondiff=("a", "b", "rtol", "atol"), hint=broadcast_mend,
+    nondiff=("a", "b", "rtol", "atol"), hint=broadcast_hint,
 )  # fmt: skip
 allclose = _step(
     np.allclose, "Whether all of a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|",
     _CLOSE, "all abs(a − b) ≤ atol + rtol · abs(b)", "allclose(tn.tensor([1.0, 2.0]), 1.0)\n    Tensor(False)", _close, "all ≈",
     forward=lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: np.allclose(a, b, rtol, atol, equal_nan),
-    note=_TRUTH, nondiff=("a", "b", "rtol", "atol"), hint=broadcast_mend,
+    note=_TRUTH, nondiff=("a", "b", "rtol", "atol"), hint=broadcast_hint,
 )  # fmt: skip
 array_equal = _step(
     np.array_equal, "Whether a1 and a2 have the same shape and elements",

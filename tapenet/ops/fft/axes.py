@@ -81,7 +81,7 @@ def _fitted(a: Array, shape: tuple[int, ...], places: list[int]) -> Array:
     return a
 
 
-def _mend(a: Array, s: Sequence[int], axes: Any, norm: str | None) -> str:
+def _hint(a: Array, s: Sequence[int], axes: Any, norm: str | None) -> str:
     return (
         f"a has shape {np.shape(a)}; axes= is a tuple of its axes, one or more, s= has as many lengths, 1 or more or -1 for "
         "that of the axis, norm= is None, 'backward', 'ortho' or 'forward'"
@@ -116,7 +116,7 @@ def _op(
     >>> {name}(tn.tensor({example}
     """,
         samples=samples,
-        hint=_mend,
+        hint=_hint,
     )
     made.__module__ = __name__
     return made

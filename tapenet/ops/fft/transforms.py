@@ -93,7 +93,7 @@ def weighed(a: Array, n: int, axis: int, weight: float) -> Array:
     return found
 
 
-def _mend(a: Array, n: int | None = None, axis: int = -1, norm: str | None = None) -> str:
+def _hint(a: Array, n: int | None = None, axis: int = -1, norm: str | None = None) -> str:
     return (
         f"a has shape {np.shape(a)}; axis= names one of its axes, n= is 1 or more, norm= is None, 'backward', 'ortho' or "
         "'forward'"
@@ -160,7 +160,7 @@ def _transform(forward: Callable[..., Any], name: str, formula: str, example: st
             example=example,
         ),
         samples=_complex_samples,
-        hint=_mend,
+        hint=_hint,
     )
     made.__module__ = __name__
     return made
@@ -215,7 +215,7 @@ rfft: Op = op(
         sample(r.normal(size=(3, 1)), 1, -2, "backward"),
         sample(r.normal(size=(0, 2))),
     ],
-    hint=_mend,
+    hint=_hint,
 )
 
 
@@ -251,7 +251,7 @@ irfft: Op = op(
         sample(r.normal(size=4)),
         sample(r.normal(size=(0, 2)) + 0j),
     ],
-    hint=_mend,
+    hint=_hint,
 )
 
 

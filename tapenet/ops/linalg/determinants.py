@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular, square_mend, transposed
+from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular, square_hint, transposed
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.typing import Array
@@ -106,7 +106,7 @@ def _det_a(g: Array, out: Array, a: Array) -> Array:
         sample(np.stack([np.zeros((2, 2)), regular(r, 2, 2)])),
         sample(np.empty((0, 0))),
     ],
-    hint=square_mend,
+    hint=square_hint,
 )
 def det(a: Array) -> Array:
     """The determinant of a square matrix, or of each in a stack.
@@ -160,7 +160,7 @@ def _slogdet_a(g: Array, out: Array, a: Array) -> Array:
     formula="sign(det a) and ln abs(det a)",
     gradients="a: (g₁ + i · Im(g₀ · sign)) · a⁻ᵀ",
     samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2, 2))), sample(np.empty((0, 0)))],
-    hint=square_mend,
+    hint=square_hint,
 )
 def slogdet(a: Array) -> tuple[Array, ...]:
     """Sign and logarithm of the determinant of a square matrix, or of each in a stack.

@@ -264,7 +264,7 @@ def _cutoff(shape: tuple[int, ...], rcond: Any) -> float:
     return float(rcond) if 0 < rcond < 1 else math.ulp(1.0)
 
 
-def _lstsq_mend(a: Array, b: Array, rcond: Any) -> str:
+def _lstsq_hint(a: Array, b: Array, rcond: Any) -> str:
     left, right = np.shape(a), np.shape(b)
     return (
         f"a must be a matrix (m, n) and b (m,) or (m, k), not {left} and {right}. For stacks write "
@@ -288,7 +288,7 @@ def _lstsq_mend(a: Array, b: Array, rcond: Any) -> str:
         sample(r.normal(size=(2, 2)), r.normal(size=(2, 1))),
         sample(np.empty((0, 2)), np.empty(0)),
     ],
-    hint=_lstsq_mend,
+    hint=_lstsq_hint,
 )
 def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, ...]:
     """The x that makes |b - a @ x| smallest, and the smallest such x where there are several.

@@ -40,7 +40,7 @@ def in_triangle(g: Array, lower: bool) -> Array:
     return g * (2 * strict + np.eye(n, dtype=g.dtype))
 
 
-def square_mend(a: Array) -> str:
+def square_hint(a: Array) -> str:
     """The end of an error about square matrices."""
     return f"a must be a square matrix or a stack of them (..., n, n), not {np.shape(a)}"
 

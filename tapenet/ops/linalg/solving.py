@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.linalg.matrices import regular, square_mend, transposed
+from tapenet.ops.linalg.matrices import regular, square_hint, transposed
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-def _mend(a: Array) -> str:
+def _hint(a: Array) -> str:
     shape = np.shape(a)
     if len(shape) < 2 or shape[-1] != shape[-2]:
-        return square_mend(a)
+        return square_hint(a)
     return "For a singular matrix use np.linalg.pinv or np.linalg.lstsq, or add a small multiple of the identity"
 
 
@@ -35,7 +35,7 @@ def _mend(a: Array) -> str:
     formula="a⁻¹",
     gradients="a: −outᵀ @ g @ outᵀ",
     samples=lambda r: [sample(regular(r, 3, 3)), sample(regular(r, 2, 2, 2)), sample(np.empty((0, 0)))],
-    hint=_mend,
+    hint=_hint,
 )
 def inv(a: Array) -> Array:
     """The inverse of a square matrix, or of each in a stack.
@@ -70,12 +70,12 @@ def _solve_rule(g: Array, wanted: Collection[str], out: Array, a: Array, b_shape
     return found
 
 
-def _solve_mend(a: Array, b: Array) -> str:
+def _solve_hint(a: Array, b: Array) -> str:
     left, right = np.shape(a), np.shape(b)
     if len(left) < 2 or left[-1] != left[-2]:
-        return f"{square_mend(a)}; for others use np.linalg.lstsq"
+        return f"{square_hint(a)}; for others use np.linalg.lstsq"
     if len(right) and right[-1 if len(right) == 1 else -2] == left[-1]:
-        return _mend(a)
+        return _hint(a)
     text = f"b must be a vector ({left[-1]},) or matrices (..., {left[-1]}, k), not {right}"
     if len(right) > 1 and right[-1] == left[-1]:
         text += "; a stack of vectors is one of matrices with a column each: np.linalg.solve(a, b[..., None])[..., 0]"
@@ -96,7 +96,7 @@ def _solve_mend(a: Array, b: Array) -> str:
         sample(regular(r, 2, 2), r.normal(size=(2, 2, 2))),
         sample(np.empty((0, 0)), np.empty((0, 2))),
     ],
-    hint=_solve_mend,
+    hint=_solve_hint,
 )
 def solve(a: Array, b: Array) -> Array:
     """The solution x of a @ x = b, for a square matrix or each in a stack.

@@ -48,7 +48,7 @@ def _matmul_y(g: Array, x: Array, y_shape: tuple[int, ...]) -> Array:
     return unbroadcast(np.matmul(np.swapaxes(x, -1, -2), g), y_shape)
 
 
-def _matmul_mend(x: Array, y: Array) -> str:
+def _matmul_hint(x: Array, y: Array) -> str:
     a, b = np.shape(x), np.shape(y)
     if not a or not b:
         return "matmul takes no scalars: use * instead"
@@ -82,7 +82,7 @@ def _matmul_mend(x: Array, y: Array) -> str:
         sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=(2, 1)) + 1j * r.normal(size=(2, 1))),
         sample(r.normal(size=(1, 2)), r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
     ],
-    hint=_matmul_mend,
+    hint=_matmul_hint,
 )
 def matmul(x: Array, y: Array) -> Array:
     # For two matrices ndarray.dot is the same BLAS call with half of matmul's overhead.
@@ -231,7 +231,7 @@ def _linear_bias(g: Array) -> Array:
     return np.add.reduce(g, axes) if type(g) is np.ndarray else np.sum(g, axis=axes)
 
 
-def _linear_mend(x: Array, weight: Array, bias: Array) -> str:
+def _linear_hint(x: Array, weight: Array, bias: Array) -> str:
     if np.ndim(x) and np.ndim(weight) == 2 and x.shape[-1] != weight.shape[1]:
         text = f"The layer takes {weight.shape[1]} features in the last axis, the input has {x.shape[-1]}"
         if np.prod(x.shape[1:]) == weight.shape[1]:
@@ -253,7 +253,7 @@ def _linear_mend(x: Array, weight: Array, bias: Array) -> str:
         sample(r.normal(size=3), r.normal(size=(2, 3)), r.normal(size=2)),
         sample(r.normal(size=(2, 2, 3)), np.asfortranarray(r.normal(size=(4, 3)))),
     ],
-    hint=_linear_mend,
+    hint=_linear_hint,
 )
 def linear(x: Any, weight: Array, bias: Array | None = None) -> Array:
     """The affine map x @ weightᵀ + bias.

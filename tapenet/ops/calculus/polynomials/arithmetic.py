@@ -36,12 +36,12 @@ def _lined_up(name: str, a1: ArrayLike, a2: ArrayLike) -> tuple[Array, Array]:
     """Two polynomials with equally many coefficients."""
     a1, a2 = row(a1), row(a2)
     if a1.ndim > 1 or a2.ndim > 1:
-        raise ValueError(f"{name}: {_mend(a1, a2)}")
+        raise ValueError(f"{name}: {_hint(a1, a2)}")
     n = max(a1.shape[0], a2.shape[0])
     return _fitted(a1, n), _fitted(a2, n)
 
 
-def _mend(a1: Any, a2: Any) -> str:
+def _hint(a1: Any, a2: Any) -> str:
     return f"a1 and a2 must be numbers or have one axis, not {np.shape(a1)} and {np.shape(a2)}"
 
 
@@ -102,7 +102,7 @@ def _polymul_rule(g: Array, other: Array, shape: tuple[int, ...]) -> Array:
         sample(r.normal(size=3), r.normal(size=2)),
         sample(r.normal(size=2), r.normal(size=())),
     ],
-    hint=_mend,
+    hint=_hint,
 )
 def polymul(a1: Array, a2: Array) -> Array:
     """The product of two polynomials. Zeros in front are left out of the result, as NumPy does.

@@ -52,7 +52,7 @@ def _shape(query: Array, key: Array, value: Array, attn_mask: Array | None) -> t
     except ValueError:
         raise ValueError(
             f"the leading axes of query {shapes[0]}, key {shapes[1]} and value {shapes[2]} do not broadcast together"
-            + _heads_mend(*shapes)
+            + _heads_hint(*shapes)
         ) from None
     shape = (*lead, query.shape[-2], key.shape[-2])
     if attn_mask is not None:
@@ -60,7 +60,7 @@ def _shape(query: Array, key: Array, value: Array, attn_mask: Array | None) -> t
     return shape
 
 
-def _heads_mend(query: Array, key: Array, value: Array) -> str:
+def _heads_hint(query: Array, key: Array, value: Array) -> str:
     if len(query) > 2 and len(key) > 2 and key[-3] == value[-3] and not query[-3] % max(1, key[-3]):
         return f". For heads that share keys and values, {query[-3]} to {key[-3]}, give enable_gqa=True"
     return ""

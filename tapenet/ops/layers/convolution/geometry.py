@@ -71,7 +71,7 @@ def _plan(
     if channels != per_group * groups:
         raise ValueError(
             f"weight {weight_shape} with groups={groups} takes {per_group * groups} input channels, x has {channels}"
-            + channel_mend(x_shape, per_group * groups, axes)
+            + channel_hint(x_shape, per_group * groups, axes)
         )
     stride = spread_size(stride, axes, "stride", 1)
     dilation = spread_size(dilation, axes, "dilation", 1)
@@ -137,7 +137,7 @@ def check_weight(weight_shape: Ints, axes: int, channels: str) -> None:
         )
 
 
-def channel_mend(x_shape: Ints, expected: int, axes: int) -> str:
+def channel_hint(x_shape: Ints, expected: int, axes: int) -> str:
     """What an input with the wrong number of channels probably is."""
     if x_shape[-1] == expected:
         return f". Its last axis looks like the channels; they come before the spatial axes: np.moveaxis(x, -1, {-1 - axes})"

@@ -20,7 +20,7 @@ from tapenet.ops.layers.convolution.geometry import (
     Record,
     Size,
     borders_of,
-    channel_mend,
+    channel_hint,
     check_axes,
     check_weight,
     reaches,
@@ -74,7 +74,7 @@ def _found(
         raise ValueError(f"the {ins} input channels of weight do not divide into groups={groups}")
     if channels != ins:
         raise ValueError(
-            f"weight {weight_shape} takes {ins} input channels, x has {channels}{channel_mend(x_shape, ins, axes)}"
+            f"weight {weight_shape} takes {ins} input channels, x has {channels}{channel_hint(x_shape, ins, axes)}"
         )
     strides = spread_size(stride, axes, "stride", 1)
     dilations = spread_size(dilation, axes, "dilation", 1)
