@@ -135,7 +135,7 @@ def _three_point_f(g: Array, w: Array, axis: int, edge_order: int) -> Array:
 
 @op(
     label="gradient",
-    lower=_three_point_lowered,
+    lower=_three_point_lowered,  # the forward branches on whether the weights are finite
     f=_three_point_f,
     w=lambda g, f, axis, edge_order: _by_weights(g, f, axis, edge_order),
     formula="Σₖ w[k, i] · f[i − 1 + k], at the edges from those inside",
@@ -178,7 +178,7 @@ def three_point(f: Array, w: Array, axis: int, edge_order: int) -> Array:
 
 @op(
     label="gradient, transposed",
-    lower=_three_point_back_lowered,
+    lower=_three_point_back_lowered,  # likewise
     x=lambda g, w, axis, edge_order: three_point(g, w, axis, edge_order),
     w=lambda g, x, axis, edge_order: _by_weights(x, g, axis, edge_order),
     formula="Σₖ w[k, i + 1 − k] · x[i + 1 − k], at the edges from those inside",

@@ -35,7 +35,7 @@ def _surrounded(array: Array, pad_width: Pairs) -> Array:
 
 
 @op(
-    lower=lambda array, pad_width, value=0: (
+    lower=lambda array, pad_width, value=0: (  # filled at once; the forward writes each border by itself
         np.pad(array, pad_width, constant_values=value) if pad_width else np.copy(array)
     ),
     label=lambda pad_width: f"pad {_brief(pad_width)}",
@@ -215,7 +215,7 @@ def _pad_copies_array(g: Array, pad_width: Any, mode: str) -> Array:
 
 @op(
     label=lambda pad_width, mode: f"pad {_brief(pad_width)}, {mode}",
-    lower=_pad_copies_lowered,
+    lower=_pad_copies_lowered,  # by joining: a program writes into no part of an array that it has just read
     array=_pad_copies_array,
     formula="array inside a border of copies of its elements",
     gradients="array: Σ g over the copies of the element",
@@ -251,7 +251,7 @@ def pad_copies(array: Array, pad_width: Pairs, mode: str) -> Array:
 
 @op(
     label="fold",
-    lower=_fold_copies_lowered,
+    lower=_fold_copies_lowered,  # one instruction for each axis
     a=lambda g, pad_width, mode: pad_copies(g, pad_width, mode),
     formula="Σ a over the copies of each element",
     gradients="a: g inside a border of copies",

@@ -80,7 +80,7 @@ def sliding_window_view(x: Array, window_shape: int | Sequence[int], axis: Axis 
 
 @op(
     label="fold",
-    lower=_fold_lowered,
+    lower=_fold_lowered,  # one instruction for all places of a window
     a=lambda g, a_shape, axis: sliding_window_view(g, a_shape[len(a_shape) - len(axis) :], axis),
     formula="Σ a[i, k] over i + k",
     gradients="a: the windows of g",
