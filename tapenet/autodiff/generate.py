@@ -347,7 +347,8 @@ def _pull_lines(op: Op, saved: list[str]) -> list[str]:
         lines.append("    g = grads.fill(self, g)")
     if op.joint is not None:
         lines += [
-            f"    wanted = grads.wanted(self, {op.differentiable!r})",
+            f"    wanted = _subset({op.differentiable}, {', '.join(f'self.{n}_node is not None' for n in op.differentiable)})",
+            f"    if only is not None: wanted = grads.wanted(self, {op.differentiable!r})",
             f"    found = _joint({', '.join(value(k) for k in op.needs[''])})",
         ]
     for n in op.differentiable:

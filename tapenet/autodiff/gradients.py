@@ -269,14 +269,13 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
             if tape is not None:
                 tape.sets_grad(leaf, adds=True)
             before = leaf.grad
-            recorded = before is not None and (before._node is not None or before._trace is not None)
             if type(g) is RowParts:
                 rows = g.total()
                 if before is None or before._rows is not None:
                     leaf.grad = kept = tensor()
                     kept._rows = rows if before is None else before._rows.joined(rows)
                     kept._node = None
-                elif recorded:
+                elif before._node is not None or before._trace is not None:
                     leaf.grad = before + rows.dense()
                 else:
                     rows.add_to(before._data)
@@ -295,7 +294,7 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
                 leaf.grad = kept = tensor()
                 kept._data = g if count(g) <= _ONE_OWNER and _owns_memory(g) else np.array(g)
                 kept._node = None
-            elif recorded:
+            elif before._node is not None or before._trace is not None:
                 leaf.grad = before + g
             else:
                 before._data += g

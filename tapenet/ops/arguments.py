@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from itertools import compress
 from types import FunctionType
 from typing import Any
 
@@ -81,3 +83,9 @@ def wrap(op: Op, value: object) -> Array:
             f"op {op.name!r}: its forward returned {type(value).__name__}, which is not an array of numbers"
         )
     return array
+
+
+@functools.cache
+def subset(names: tuple[str, ...], *flags: bool) -> frozenset[str]:
+    """The names whose flag is set: one set, which is hashed once, however often it is asked for."""
+    return frozenset(compress(names, flags))

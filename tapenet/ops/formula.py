@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Callable, Sequence
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ import numpy as np
 from tapenet import kernels
 from tapenet.ops.derived import is_tensor
 from tapenet.ops.registry import is_own
+from tapenet.program import generated
 
 #: Elements from which a fused kernel is quicker than NumPy's passes.
 WORTH = 8192
@@ -76,21 +78,30 @@ class Fused:
 
 def fused(op: Any, function: Callable[..., Any], rule: bool = False) -> Callable[..., Any]:
     """A forward or gradient rule of an op as eager calls run it: fused, where the op says so."""
+    if isinstance(function, Derived):
+        return function.small
     if not op.fuse or not isinstance(function, FunctionType):
         return function
-    made = Fused(op, function, rule)
-    run = made.run
-
-    def call(*values: Any, **options: Any) -> Any:
-        for v in values:
-            if type(v) is np.ndarray and v.size >= WORTH:
-                found = run(values, options)
-                if found is not None:
-                    return found
-                break
-        return function(*values, **options)
-
+    given = function.__code__.co_varnames[: function.__code__.co_argcount]
+    arrays = [n for n in given if n in (*op.inputs, *op.residuals, "g", "out")]
+    large = " or ".join(f"_type({n}) is _ndarray and {n}.size >= _here.WORTH" for n in arrays)
+    text = f"""
+def call({"".join(f"{n}, " for n in given)}**_options):
+    if {large or False}:
+        _found = _run(({"".join(f"{n}, " for n in given)}), _options)
+        if _found is not None: return _found
+    return _function({"".join(f"{n}, " for n in given)}**_options)
+"""
+    call = _written("call", text, op, run=Fused(op, function, rule).run, function=function)
+    call.__defaults__ = function.__defaults__
     return call
+
+
+def _written(name: str, text: str, op: Any, **names: Any) -> FunctionType:
+    """A function written for the arguments of an op, whose own names begin with an underscore: a loop over them costs as
+    much as a small op."""
+    known = {"type": type, "ndarray": np.ndarray, "here": sys.modules[__name__], **names}
+    return generated.function(name, text, {f"_{n}": value for n, value in known.items()}, f"{name} {op.name}")
 
 
 class Derived:
@@ -134,11 +145,53 @@ class Derived:
         variant = cache.get(key)
         if variant is None:
             fast = cache is self.kernels and large((g, *values))
-            variant = _variants().pull(self.op, self.names, wanted, g, values, fast)
+            variant = self._variant(wanted, g, values, fast)
             if key is not None and len(cache) < MOST:
                 cache[key] = variant
-        found = variant(g, values)
-        return found if self.only is None else found[self.only]
+        return variant(g, *values)
+
+    def _variant(self, wanted: Any, g: Any, values: Sequence[Any], fast: bool) -> Callable[..., Any]:
+        found: Callable[..., Any] = _variants().pull(
+            self.op, self.names, wanted, g, values, fast, self.only is not None
+        )
+        return found
+
+    @functools.cached_property
+    def small(self) -> Callable[..., Any]:
+        """The same, for small arrays at the least cost: written for the op's arguments."""
+        if self.numbers != ():
+            return self
+        variants: dict[Any, Any] = {}
+
+        def first(key: Any, *values: Any) -> Any:
+            wanted, g, given = (self.wanted, values[0], values[1:]) if self.only else (values[1], values[0], values[2:])
+            if large(given) or len(variants) >= MOST:
+                return self(*values)
+            variants[key] = self._variant(wanted, g, given, False)
+            return variants[key](g, *given)
+
+        plain, key = "", "g.shape, g.dtype" + ("" if self.only else ", wanted")
+        for argument in self.op.arguments:
+            n = argument.name
+            if n not in self.op.inputs:
+                key += f", _type({n}), {n}"
+            elif argument.required:
+                plain += f" and _type({n}) is _ndarray"
+                key += f", {n}.shape, {n}.dtype"
+            else:
+                plain += f" and ({n} is None or _type({n}) is _ndarray)"
+                key += f", {n} is None or ({n}.shape, {n}.dtype)"
+        text = f"""
+def rule({", ".join(self.needs)}):
+    if _type(g) is _ndarray and g.size < _here.WORTH{plain}:
+        _key = ({key})
+        try: _variant = _variants.get(_key)
+        except TypeError: return _rule({", ".join(self.needs)})  # an option that cannot be compared
+        if _variant is None: return _first(_key, {", ".join(self.needs)})
+        return _variant({", ".join(("g", *self.names))})
+    return _rule({", ".join(self.needs)})
+"""
+        return _written("rule", text, self.op, rule=self, first=first, variants=variants)
 
 
 def outside(function: Any) -> tuple[Callable[[], Any], ...] | None:

@@ -108,9 +108,9 @@ def _rule_program(fused: Fused, values: Sequence[Any]) -> Program:
 
 
 def pull(
-    op: Op, names: Sequence[str], wanted: Collection[str], g: Any, values: Sequence[Any], fast: bool
-) -> Callable[[Any, Sequence[Any]], dict[str, Any]]:
-    """The gradients of an op by its formula, for such values: a function of `g` and the values.
+    op: Op, names: Sequence[str], wanted: Collection[str], g: Any, values: Sequence[Any], fast: bool, single: bool
+) -> Callable[..., Any]:
+    """The gradients of an op by its formula, for such values: a function of `g` and the values that gives a dict by name.
 
     Args:
         op: the op.
@@ -119,6 +119,7 @@ def pull(
         g: the gradient by the output, or a list of those by each.
         values: the op's arguments.
         fast: whether to make a kernel.
+        single: whether the function gives the one gradient itself.
 
     Raises:
         TypeError: the formula cannot be read, or has no derivative; it says what to write.
@@ -146,26 +147,32 @@ def pull(
             run = row_kernel(program)
         except NotByRows:
             run = None
-    plain = function(program, _ON_TENSORS)
     shapes = [
         (n, isinstance(v, (list, tuple)), len(places[n])) for n, v in zip(names, values, strict=True) if n in wanted
     ]
-
     simple = None if several else _positions(values)
+    if run is None and simple is not None:
+        at = {i: k for k, i in enumerate(simple)}
+        arguments = [len(simple), *map(at.get, range(len(values)))]
 
-    def pulled(g: Any, values: Sequence[Any]) -> dict[str, Any]:
+        def returned(found: list[str]) -> str:
+            parts = iter(found)
+            return f"{{{', '.join(f'{n!r}: {next(parts) if count else None}' for n, _, count in shapes)}}}"
+
+        return function(program, _ON_TENSORS, arguments, (lambda found: found[0]) if single else returned)
+    plain = function(program, _ON_TENSORS) if run is None else run
+
+    def pulled(g: Any, *values: Any) -> Any:
         if simple is not None:
             arrays = [*(values[i] for i in simple), g]
         else:
             arrays = [*arrays_of(values), *([g[i] for i in used] if several else (g,))]
-        found = plain(*arrays) if run is None else run(*arrays)
-        if len(shapes) == 1 and not shapes[0][1]:
-            return {shapes[0][0]: found[0]}
-        parts = iter(found)
-        return {
+        parts = iter(plain(*arrays))
+        gradients = {
             name: tuple(next(parts) for _ in range(count)) if sequence else next(parts) if count else None
             for name, sequence, count in shapes
         }
+        return gradients[shapes[0][0]] if single else gradients
 
     return pulled
 

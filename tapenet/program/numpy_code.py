@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,19 @@ from tapenet.program.numpy_backend import steps
 from tapenet.program.primitives import PRIMITIVES
 
 
-def function(program: Program, others: Mapping[str, Callable[..., Any]] = {}) -> Callable[..., list[Any]]:
-    """The function of a program's inputs that gives the list of its outputs.
+def function(
+    program: Program,
+    others: Mapping[str, Callable[..., Any]] = {},
+    arguments: Sequence[int | None] | None = None,
+    returned: Callable[[list[str]], str] = lambda names: f"[{', '.join(names)}]",
+) -> Callable[..., Any]:
+    """The function of a program's inputs that gives its outputs.
 
     Args:
         program: one without references, hosts and writes.
         others: what to call for primitives, by name, in place of the function behind them.
+        arguments: which input each argument is, None for one that is not used; by default the inputs in their order.
+        returned: the code of what is returned, by the names of the outputs; by default their list.
     """
     names: dict[Value, str] = {value: f"x{i}" for i, value in enumerate(program.inputs)}
     space: dict[str, Any] = {}
@@ -47,6 +54,8 @@ def function(program: Program, others: Mapping[str, Callable[..., Any]] = {}) ->
         lines.append(f"v{i} = f{i}({', '.join(given)})")
         if last:
             lines.append(f"del {', '.join(names[v] for v in last)}")
-    lines.append(f"return [{', '.join(names[v] for v in program.outputs)}]")
-    source = f"def run({', '.join(names[v] for v in program.inputs)}):\n" + "\n".join(f"    {x}" for x in lines) + "\n"
+    lines.append(f"return {returned([names[v] for v in program.outputs])}")
+    order = range(len(program.inputs)) if arguments is None else arguments
+    taken = [f"_{k}" if i is None else names[program.inputs[i]] for k, i in enumerate(order)]
+    source = f"def run({', '.join(taken)}):\n" + "\n".join(f"    {x}" for x in lines) + "\n"
     return generated.function("run", source, space, "formula")

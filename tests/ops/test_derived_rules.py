@@ -63,7 +63,7 @@ def compared(op: Op, args: dict[str, Any]) -> bool:
                 continue
             try:
                 values = [args[m] for m in names]
-                derived = variants.pull(op, names, {n}, g, values, False)(g, values)[n]
+                derived = variants.pull(op, names, {n}, g, values, False, True)(g, *values)
             except TypeError:  # its formula cannot be read
                 return False
             found = rule(*(known[need] for need in op.needs[n]))
