@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def page(where: Result, results: dict[str, Result]) -> str:
     """The same in Markdown: the machine, then tapenet's ratios beside their bounds, in bold type what misses one."""
     libraries = ("NumPy", "llvmlite", "PyTorch", "JAX")
     versions = ", ".join(f"{name} {where[name.lower().removeprefix('py')]}" for name in libraries)
-    parts = [f"{where['cpu']}, {where['cores']} cores; {versions}; Python {where['python']}; {where['date'][:10]}."]
+    machine = f"{where['cpu']}, {where['cores']} cores; {versions}; Python {where['python']}; {where['date'][:10]}."
+    parts = [textwrap.fill(machine, 120)]
     for head, rows in (("µs", times(results)), ("peak, MB", memory(results))):
         lines = [[head, *CANDIDATES, "eager over the best", "native over the best"], ["---"] * (len(CANDIDATES) + 3)]
         for name, cells, ratios in rows:
