@@ -95,7 +95,9 @@ def mutant(name: str, rule: int, kind: str, number: int) -> Any:
     """An op like another, but for one wrong rule."""
     op = OPS[name]
     made = object.__new__(Op)
-    made.__dict__.update({k: v for k, v in vars(op).items() if k not in ("node_class", "full_node_class")}, numpy=())
+    # Without what is cached of its rules, and without kernels, whose call is written from a rule's own arguments.
+    kept = {k: v for k, v in vars(op).items() if k not in ("eager", "eager_rules")}
+    made.__dict__.update(kept, numpy=(), fuse=False, node_class=None, full_node_class=None)
     wrong = op.differentiable[rule % len(op.differentiable)]
     needs = op.needs[wrong if op.joint is None else ""]
     of_gradient = OF_GRADIENT.get(kind)

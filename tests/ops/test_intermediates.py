@@ -36,6 +36,7 @@ def short(name: str) -> str:
 
 #: Ops that make wide arrays as large as their input, and why.
 WIDER = {
+    "astype": "as wide as it is asked to be",
     "float_power": "double precision, by its definition",
     "interp": "NumPy has no other",
     "interp_points": "as interp",

@@ -39,7 +39,7 @@ def _lowest(dtype: np.dtype[Any]) -> Number:
 
 def _check_unrolled(x: Array, windows: Windows) -> None:
     """Raise for a compiled program that had better call the op."""
-    if type(x) is np.ndarray:
+    if isinstance(x, np.ndarray):
         return
     if len(windows.cells) > _MANY and not windows.whole:
         raise NotImplementedError("a window so large is read in a loop")
