@@ -17,7 +17,7 @@ R = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
-@pytest.mark.parametrize("order", [np.ascontiguousarray, batch_last])
+@pytest.mark.parametrize("order", [np.ascontiguousarray, batch_last, np.asfortranarray])
 @pytest.mark.parametrize(
     ("pool", "shape", "options"),
     [

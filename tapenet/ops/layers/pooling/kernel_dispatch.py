@@ -98,4 +98,4 @@ def _result(x: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
 
 def _alike(x: Array, y: Array) -> bool:
     """Whether both have the batch innermost, or both are in C order."""
-    return _batch_last(y) if _batch_last(x) else bool(y.flags.c_contiguous)
+    return (_batch_last(x) and _batch_last(y)) or bool(x.flags.c_contiguous and y.flags.c_contiguous)
