@@ -17,7 +17,8 @@ from tapenet.kernels import aligned
 from tapenet.kernels.normalization import deviations, mean_of, usable
 from tapenet.kernels.threads import deal
 from tapenet.native.emitter import Value
-from tapenet.native.kernel import LONG, Array, Index, Kernel
+from tapenet.native.kernel import Array, Index, Kernel
+from tapenet.native.loops import long_length
 
 #: What one element costs, in multiply-adds.
 COST = 20
@@ -35,7 +36,7 @@ def group_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, An
     mean, var, scale = np.empty((3, samples, groups, batch), x.dtype)
     arguments = (x, out, mean, var, scale, _by_channel(weight, 1, x), _by_channel(bias, 0, x), np.full(1, eps, x.dtype))
     if batch == 1:
-        run = _forward(x.dtype.char, width * positions >= LONG)
+        run = _forward(x.dtype.char, width * positions >= long_length())
     else:
         run = _forward_of_samples(x.dtype.char, batch)
     deal(lambda first, last: run(*arguments, first, last, groups, width, positions), samples * groups, COST * x.size)
@@ -52,7 +53,7 @@ def group_norm_grad(
     statistics = (np.ascontiguousarray(np.broadcast_to(a, mean.shape), x.dtype) for a in (mean, scale, g_mean, g_var))
     arguments = (g, x, dx, along, total, _by_channel(weight, 1, x), *statistics)
     if batch == 1:
-        run = _backward(x.dtype.char, width * positions >= LONG)
+        run = _backward(x.dtype.char, width * positions >= long_length())
     else:
         run = _backward_of_samples(x.dtype.char, batch)
     deal(lambda first, last: run(*arguments, first, last, groups, width, positions), samples * groups, COST * x.size)

@@ -11,7 +11,8 @@ import numpy as np
 
 from tapenet.kernels import like
 from tapenet.kernels.threads import deal
-from tapenet.native.kernel import LONG, Array, Index, Kernel, Terms, Value
+from tapenet.native.kernel import Array, Index, Kernel, Terms, Value
+from tapenet.native.loops import long_length
 
 #: What one element costs, in multiply-adds.
 COST = 20
@@ -55,7 +56,7 @@ def batch_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, An
     channels = x.shape[1]
     out = like(x)
     mean, var, scale = np.empty((3, channels), x.dtype)
-    run = _batch_norm(x.dtype.char, x.shape[0] * x.shape[2] >= LONG)
+    run = _batch_norm(x.dtype.char, x.shape[0] * x.shape[2] >= long_length())
     weight = np.ones(channels, x.dtype) if weight is None else _dense(weight)
     bias = np.zeros(channels, x.dtype) if bias is None else _dense(bias)
     number = np.full(1, eps, x.dtype)
@@ -72,7 +73,7 @@ def batch_norm_grad(
     dx = like(x)
     along, total = np.empty((2, channels), x.dtype)
     weight = np.ones(channels, x.dtype) if weight is None else _dense(weight)
-    run = _batch_norm_grad(x.dtype.char, x.shape[0] * x.shape[2] >= LONG)
+    run = _batch_norm_grad(x.dtype.char, x.shape[0] * x.shape[2] >= long_length())
     g_mean, g_var = (np.ascontiguousarray(np.broadcast_to(v, channels), x.dtype) for v in (g_mean, g_var))
     arguments = (g, x, dx, along, total, weight, _dense(mean), _dense(scale), g_mean, g_var)
     deal(lambda first, last: run(*arguments, first, last, *x.shape), channels, COST * x.size)

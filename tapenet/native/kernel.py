@@ -30,7 +30,7 @@ import numpy as np
 from tapenet.native.emitter import DType, Number, element, literal, llvm_type, splat, suffix
 from tapenet.native.emitter import Value as Value
 from tapenet.native.gemm import load_masked, mask, spread, store_masked
-from tapenet.native.loops import Code
+from tapenet.native.loops import Code, run_length
 from tapenet.native.processor import registers
 from tapenet.native.scalar import definitions
 from tapenet.native.toolchain import build
@@ -39,8 +39,6 @@ from tapenet.native.toolchain import build
 Index = int | Value
 #: What is added to each of several sums at an index.
 Terms = Callable[[Value], Sequence[Value]]
-#: From how many numbers on a sum is long, and how many of its numbers are in a run.
-LONG, RUN = 1 << 14, 1 << 12
 
 
 def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -146,8 +144,8 @@ class Kernel(Code):
     Attributes:
         dtype: of arrays and numbers, where none is named.
         lanes: how many numbers of it a vector register holds.
-        long: whether sums are of `LONG` numbers and more. These are added up in runs, and the runs in double precision:
-            one by one in a few registers, what each addition rounds would grow with the sum.
+        long: whether sums are of `long_length()` numbers and more. These are added up in runs, and the runs in double
+            precision: one by one in a few registers, what each addition rounds would grow with the sum.
     """
 
     def __init__(self, name: str, dtype: Any, long: bool = False) -> None:
@@ -277,10 +275,11 @@ class Kernel(Code):
         if not self.long:
             self._gather(totals, 0, count, terms)
             return
-        for start in self.turns(count, step=RUN):
+        size = run_length()
+        for start in self.turns(count, step=size):
             rest = count - start
             parts = [self.variable(self.number(0.0)) for _ in totals]
-            self._gather(parts, start, start + (rest < RUN).where(rest, RUN), terms)
+            self._gather(parts, start, start + (rest < size).where(rest, size), terms)
             for total, part in zip(totals, parts, strict=True):
                 total += part.value if part.type == total.type else part.value.convert("fpext", total.type)
 

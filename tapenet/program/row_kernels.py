@@ -17,7 +17,18 @@ import numpy as np
 from tapenet.kernels import aligned
 from tapenet.kernels.threads import WORTH, deal
 from tapenet.native.emitter import literal, llvm_type, load, store
-from tapenet.native.loops import FEW, VECTOR, Carried, Code, combiner, declarations, identity, offset
+from tapenet.native.loops import (
+    FEW,
+    VECTOR,
+    Carried,
+    Code,
+    combiner,
+    declarations,
+    identity,
+    long_length,
+    offset,
+    run_length,
+)
 from tapenet.native.scalar import apply, definitions
 from tapenet.native.toolchain import Library, build
 from tapenet.program.ir import Constant, Instruction, Program, Value
@@ -30,9 +41,9 @@ Array = np.ndarray[Any, Any]
 #: Rows up to this length have code of their own, for which a block of them takes each pass together: so what is computed once
 #: per row is a loop over rows, of vectors. It holds so many rows, and about so many elements.
 SHORT, ROWS, ELEMENTS = 256, 128, 2048
-#: From how many numbers on a sum is long, and how many of its numbers are in a run: each run is added up in the dtype at
-#: hand, the runs in double precision, so that rounding does not grow with the length. So are sums over rows, by blocks.
-LONG, RUN, BLOCK = 1 << 14, 1 << 12, 64
+#: Rows that are added up in the dtype at hand, before what they add up to joins a sum over all rows in double precision, so
+#: that rounding does not grow with their number. So are long sums along a row, by runs of `run_length()`.
+BLOCK = 64
 #: Bytes of a result from which it pays to have it begin with a cache line.
 SLOW = 1 << 17
 _DOUBLE = np.dtype(np.float64)
@@ -108,7 +119,7 @@ class RowCode(Code):
         self.known = self.together > 1
         #: The numbers of a block of rows, one per row, on the stack.
         self.row_arrays: dict[Value, str] = {}
-        self.long = rows.flat or rows.length >= LONG
+        self.long = rows.flat or rows.length >= long_length()
         #: Totals over all rows, on the stack, in double precision.
         self.cells_of: dict[Value, str] = {}
 
@@ -345,14 +356,15 @@ class RowCode(Code):
                     self._gather(results.get(member) or self.cells_of[result], c.register, arg.dtype)
 
         if self.long and sums:
-            whole = self.emit(f"add nsw i64 {count}, {RUN - 1}")
-            runs = self.emit(f"sdiv i64 {whole}, {RUN}")
+            size = run_length()
+            whole = self.emit(f"add nsw i64 {count}, {size - 1}")
+            runs = self.emit(f"sdiv i64 {whole}, {size}")
 
             def one(index: str) -> None:
-                begin = self.emit(f"mul nuw nsw i64 {index}, {RUN}")
+                begin = self.emit(f"mul nuw nsw i64 {index}, {size}")
                 rest = self.emit(f"sub nuw nsw i64 {count}, {begin}")
                 self.declares.add("llvm.umin.i64")
-                run(begin, self.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {RUN})"))
+                run(begin, self.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {size})"))
 
             self.loop(runs, one)
         else:

@@ -3,6 +3,10 @@ many numbers they are of, and statistics whatever their scale."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import kernels
+from tapenet.native.processor import LEVELS
 from tapenet.testing import check_grads
 from tests.kernels.beside import lift
 from tests.program.backends import Compile, backends, compiled  # noqa: F401
@@ -363,6 +368,25 @@ def _exact(name: str, n: int, run: Any) -> None:
 def test_sums_of_many_numbers(name: str, native: bool) -> None:
     with kernels.switched(native):
         _exact(name, 4_000_000, lambda f: f)
+
+
+AT_A_LEVEL = """
+from tapenet import kernels
+from tests.ops.test_numerics import _exact
+with kernels.switched(True):
+    for name in ("mse_loss", "gaussian_nll_loss", "binary_cross_entropy_with_logits", "layer_norm"):
+        _exact(name, 1_000_000, lambda f: f)
+"""
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_sums_are_as_exact_with_short_registers(level: str) -> None:
+    llvm = pytest.importorskip("llvmlite.binding")
+    present = {name for name, there in llvm.get_host_cpu_features().items() if there}
+    if not {f for _, added in LEVELS.values() for f in added.split()} <= present:
+        pytest.skip("not all levels of x86-64 run here")
+    environment = {**os.environ, "TAPENET_CPU": level}
+    subprocess.run([sys.executable, "-c", AT_A_LEVEL], env=environment, cwd=Path(__file__).parents[2], check=True)
 
 
 @backends
