@@ -19,7 +19,7 @@ from tapenet.ops.registry import Sample, registry
 from tapenet.testing import check_op
 from tapenet.transforms.gradients import tree_leaves, tree_map, vjp
 
-FEW, MANY = 300, 3000
+FEW, MANY = 300, 1500
 
 tapenet.ops.everything()
 OPS = {
