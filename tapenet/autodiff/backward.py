@@ -56,11 +56,11 @@ def run(
     useful = None if only is None else _useful(between([node for node, _ in roots], only), only)
     grads = Gradients(tensor, on_tensors, user_site() if release else None, useful)
     for root, g in roots:
+        grads.roots += (root,)
         if useful is None or root in useful:
             grads.add(root, g)
-    grads.roots = tuple(root for root, _ in roots)
     layers = state.layers
-    grads.by_rows = not (on_tensors or only is not None or any(layer.looks for layer in layers))
+    grads.by_rows = not (on_tensors or only is not None or (layers and any(layer.looks for layer in layers)))
     hooked = Node.hooked and len(hooked_nodes) > 0
     plain = not (on_tensors or layers or hooked or only is not None)
     step: PullStep = partial(_pull_on_tensors, create_graph) if on_tensors else _pull

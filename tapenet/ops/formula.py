@@ -150,10 +150,11 @@ class Derived:
                 cache[key] = variant
         return variant(g, *values)
 
-    def _variant(self, wanted: Any, g: Any, values: Sequence[Any], fast: bool) -> Callable[..., Any]:
-        found: Callable[..., Any] = _variants().pull(
-            self.op, self.names, wanted, g, values, fast, self.only is not None
-        )
+    def _variant(
+        self, wanted: Any, g: Any, values: Sequence[Any], fast: bool, arrays: bool = False
+    ) -> Callable[..., Any]:
+        single = self.only is not None
+        found: Callable[..., Any] = _variants().pull(self.op, self.names, wanted, g, values, fast, single, arrays)
         return found
 
     @functools.cached_property
@@ -167,7 +168,7 @@ class Derived:
             wanted, g, given = (self.wanted, values[0], values[1:]) if self.only else (values[1], values[0], values[2:])
             if large(given) or len(variants) >= MOST:
                 return self(*values)
-            variants[key] = self._variant(wanted, g, given, False)
+            variants[key] = self._variant(wanted, g, given, False, True)
             return variants[key](g, *given)
 
         plain, key = "", "g.shape, g.dtype" + ("" if self.only else ", wanted")

