@@ -287,7 +287,7 @@ def reduce(
     made: Value
     if 0 in value.shape:
         rest = tuple(n for i, n in enumerate(value.shape) if i not in axes)
-        if ufunc is not np.add or 0 in rest:
+        if ufunc is not np.add:
             raise CannotLower("an array without elements")
         made = builder.broadcast(Constant(np.zeros((), value.dtype)), rest)
     else:

@@ -131,5 +131,5 @@ def rms_norm(x: Array, normalized_shape: int | Shape, weight: Array | None = Non
     x = floats(x)
     if eps is None:  # as in PyTorch
         eps = float(np.finfo(x.dtype).eps)
-    out = x / np.sqrt(np.mean(x * x, _last(normalized_shape), keepdims=True) + eps)
-    return out if weight is None else out * weight  # type: ignore[no-any-return]
+    out = x / np.sqrt(mean_of(x * x, _last(normalized_shape)) + eps)
+    return out if weight is None else out * weight
