@@ -197,7 +197,7 @@ def run_draw(options: argparse.Namespace) -> None:
         raise command.CommandError(f"{options.object}: {text}") from error
 
 
-def _made(found: Any) -> Any:
+def _made(found: object) -> object:
     """What is to be drawn: what a class of modules, or a function that needs no arguments, gives when it is called."""
     if isinstance(found, type) and issubclass(found, nn.Module):
         return found()

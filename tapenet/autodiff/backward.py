@@ -7,7 +7,7 @@ run on tensors and are recorded themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from heapq import heappop
 from operator import attrgetter
@@ -25,19 +25,20 @@ from tapenet.ops.shapes.reshaping import alias
 from tapenet.ops.stack_frames import user_site
 from tapenet.program.low import is_inexact
 from tapenet.program.sequences import refilled
+from tapenet.typing import Array
 
 _by_number = attrgetter("number")
 
 
 def run(
-    roots: list[tuple[Node, Any]],
+    roots: Sequence[tuple[Node, Any]],
     *,
     tensor: type[BaseTensor],
     release: bool,
     create_graph: bool = False,
     only: set[Node] | None = None,
     lost: zero_gradients.Lost | None = None,
-) -> list[tuple[Node, Any]]:
+) -> list[tuple[Node, Array]]:
     """Pull gradients from `roots` (nodes with the gradients of their outputs) down to the leaves.
 
     Args:
@@ -122,7 +123,7 @@ def run(
     return leaves
 
 
-def _pull(node: Node, g: Any, grads: Gradients) -> None:
+def _pull(node: Node, g: Array, grads: Gradients) -> None:
     node.pull(g, grads)
 
 
@@ -157,7 +158,7 @@ def _released(node: Node) -> RuntimeError:
     )
 
 
-def _call_hooks(node: Node, g: Any, grads: Gradients) -> Any:
+def _call_hooks(node: Node, g: Array, grads: Gradients) -> Array:
     tensor = grads.tensor
     for hook in node.hooks.values():
         seen = conj_cotangent(g)
@@ -182,7 +183,7 @@ def _call_hooks(node: Node, g: Any, grads: Gradients) -> Any:
 # -- rules on tensors --------------------------------------------------------------------------------------------
 
 
-def _pull_on_tensors(create_graph: bool, node: Node, g: Any, grads: Gradients) -> None:
+def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients) -> None:
     """What the node's generated `pull` does, with tensors in place of arrays."""
     op, state = node.op, local.state
     if not op.differentiable:  # an output of an op with several
@@ -197,9 +198,9 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Any, grads: Gradients) -
                     f"op {op.name!r} cannot be differentiated twice: its residual {name!r} is a float, whose dependence on "
                     "the inputs is unknown. Give tn.op reference=, the same function in plain NumPy"
                 )
-    known = {"g": g if op.outputs == 1 else grads.fill(node, g), "wanted": frozenset(wanted)}
+    known: dict[str, Any] = {"g": g if op.outputs == 1 else grads.fill(node, g), "wanted": frozenset(wanted)}
 
-    def values(names: Iterable[str]) -> Iterator[Any]:
+    def values(names: Iterable[str]) -> Iterator[object]:
         return (known[k] if k in known else value_of(node, k, grads.tensor) for k in names)
 
     outer = state.rule
@@ -256,7 +257,7 @@ def value_of(node: Node, name: str, tensor: type[BaseTensor]) -> Any:
     return saved if parent is None else tensor._of(saved, parent)
 
 
-def _retrace(value: Any, parent: Any, tensor: type[BaseTensor]) -> Any:
+def _retrace(value: object, parent: Any, tensor: type[BaseTensor]) -> object:
     """The tensor that entered a recorded call, as it was then."""
     if isinstance(value, Traced):
         if value.node is None and value.tensor._data is value.data:
@@ -270,7 +271,7 @@ def _retrace(value: Any, parent: Any, tensor: type[BaseTensor]) -> Any:
     return value
 
 
-def _by_reference(node: Node, g: Any, wanted: list[str], tensor: type[BaseTensor]) -> dict[str, Any]:
+def _by_reference(node: Node, g: Array, wanted: list[str], tensor: type[BaseTensor]) -> dict[str, object]:
     """Gradients of an op with float residuals, from its reference: run that on tensors and differentiate it."""
     op = node.op
     assert op.reference is not None
@@ -280,7 +281,7 @@ def _by_reference(node: Node, g: Any, wanted: list[str], tensor: type[BaseTensor
         # A node of its own at each input: the inner pass stops there, whatever the inputs have in common.
         values[n] = [alias(v) for v in values[n]] if isinstance(values[n], (list, tuple)) else alias(values[n])
         cuts[n] = values[n]
-    out = op.apply(op.reference, values)
+    out: Any = op.apply(op.reference, values)
     outs, gs = ((out,), (g,)) if op.outputs == 1 else (out, g)
     targets = [t for c in cuts.values() for t in (c if isinstance(c, list) else [c])]
     only = {t._node for t in targets if isinstance(t, tensor) and t._node is not None}

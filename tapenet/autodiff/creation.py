@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def around(array: Array, shared: bool = False) -> Tensor:
     return made
 
 
-def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> Array:
+def _array(data: object, dtype: DTypeLike | None, copy: bool) -> Array:
     if isinstance(data, Tensor):
         data = data._data
     if isinstance(dtype, str):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Mapping
 from heapq import heappush
 from typing import Any
 
@@ -20,6 +21,7 @@ from tapenet.ops.op import FLAT, Scatter
 from tapenet.ops.shapes.broadcast_views import broadcast_view, broadcasts_to
 from tapenet.ops.shapes.reshaping import copy, unbroadcast
 from tapenet.program.low import WIDE, is_low, widened
+from tapenet.typing import Array
 
 ndarray = np.ndarray
 
@@ -60,13 +62,13 @@ class Gradients(dict[Node, Any]):
         #: A heap of the nodes whose rules are still to run, by falling number.
         self.pending: list[tuple[int, Node]] = []
 
-    def first(self, node: Node, g: Any) -> None:
+    def first(self, node: Node, g: object) -> None:
         """Enter the first gradient of a node."""
         self[node] = g
         if type(node) is not Leaf:
             heappush(self.pending, (-node.number, node))
 
-    def add(self, node: Node, g: Any) -> None:
+    def add(self, node: Node, g: Array) -> None:
         """Add to the gradient of a node."""
         have = self.get(node)
         if have is None:
@@ -158,7 +160,7 @@ class Gradients(dict[Node, Any]):
             return g.total()
         return self.tensor._of(g) if type(g) is ndarray else g
 
-    def put_output(self, source: Node, index: int, g: Any) -> None:
+    def put_output(self, source: Node, index: int, g: Array) -> None:
         """Add the gradient of one output of an op with several."""
         gs = self.get(source)
         if gs is None:
@@ -166,7 +168,7 @@ class Gradients(dict[Node, Any]):
             self.first(source, gs)
         gs[index] = g if gs[index] is None else gs[index] + g
 
-    def fill(self, node: Node, gs: list[Any]) -> tuple[Any, ...]:
+    def fill(self, node: Node, gs: Any) -> tuple[Array | None, ...]:
         """One gradient per output: zeros for the unused, or None if the op asks for that; None for those without a
         derivative."""
         if node.op.tell_unused:
@@ -180,7 +182,7 @@ class Gradients(dict[Node, Any]):
         """The inputs of a node by which a gradient is needed."""
         return frozenset([n for n in names if self.wants(getattr(node, n + "_node"))])
 
-    def wants(self, parent: Any) -> bool:
+    def wants(self, parent: object) -> bool:
         """Whether a parent slot holds a node whose gradient is needed."""
         if parent is None or self.only is None:
             return parent is not None
@@ -190,7 +192,7 @@ class Gradients(dict[Node, Any]):
 
 
 #: What a rule gives for an array of a sequence to which no gradient flows: a leaf's stays None then.
-NO_GRADIENT: Any = object()
+NO_GRADIENT: object = object()
 
 
 def conj_cotangent(g: Any) -> Any:
@@ -234,7 +236,7 @@ def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
     return d
 
 
-def joint_entry(node: Node, found: Any, name: str) -> Any:
+def joint_entry(node: Node, found: Mapping[str, Any], name: str) -> Any:
     """What a joint rule gave for an input."""
     try:
         return found[name]
@@ -300,7 +302,7 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
                 before._data += g
 
 
-def _owns_memory(g: Any) -> bool:
+def _owns_memory(g: object) -> bool:
     """Whether an array with one owner is all there is of its memory: no view, or one whose base is nobody else's."""
     if type(g) is not ndarray or not g.flags.writeable:
         return False

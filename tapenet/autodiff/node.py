@@ -9,12 +9,17 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 
 from tapenet.ops.op import Op
-from tapenet.typing import Array, DType
+from tapenet.typing import Array, DType, Shape
+
+if TYPE_CHECKING:
+    from tapenet.ops.indexing.row_sparse import RowSparse
+
+T = TypeVar("T")
 
 #: One counter for the whole process: creation order is a topological order, and a write is later than a node
 #: exactly when its number is higher.
@@ -27,7 +32,7 @@ class Scope:
     __slots__ = ("owner", "parent", "tape", "title")
 
     #: Inside a scoped tape a weak reference to that, since its nodes hold this.
-    tape: weakref.ref[Any] | None
+    tape: weakref.ref[object] | None
 
     def __init__(self, owner: Any, parent: Scope | None, tape: object = None) -> None:
         self.owner = None if owner is None else weakref.ref(owner)
@@ -81,7 +86,7 @@ class BaseTensor:
     #: The gradient of a tensor inside the graph, kept after `retain_grad()`.
     _grad: BaseTensor | None
     #: Of a gradient: that by rows, until somebody asks for the array.
-    _rows: Any
+    _rows: RowSparse | None
     #: "parameter" or "buffer": marks of `nn`, not types, so that ops meet one exact type. A word may stand before them:
     #: "passing" of what is in no state dict, "lazy" of what has no shape yet.
     _kind: str | None
@@ -103,23 +108,24 @@ class BaseTensor:
 class Constant(NamedTuple):
     """Stands for an array that entered an op without needing a gradient: its shape and dtype alone."""
 
-    shape: tuple[int, ...]
+    shape: Shape
     dtype: DType
 
 
 #: A node keeps the shape of its output. Shapes repeat, so one tuple per distinct shape is kept: less memory, and one
 #: object less for the collector to walk at each of its passes.
 SHAPES: dict[Any, Any] = {}
-_CONSTANTS: dict[tuple[Any, Any], Constant] = {}
+_CONSTANTS: dict[tuple[Shape, DType], Constant] = {}
 _INTERN_LIMIT = 4096
 
 
-def intern_shape(shape: Any) -> Any:
+def intern_shape(shape: T) -> T:
     """The one tuple kept for this shape (or these shapes, dtypes, constants). Forgets all when there are too many
     to be worth keeping."""
     if len(SHAPES) >= _INTERN_LIMIT:
         SHAPES.clear()
-    return SHAPES.setdefault(shape, shape)
+    found: T = SHAPES.setdefault(shape, shape)
+    return found
 
 
 def constant(value: object) -> object:
@@ -138,6 +144,9 @@ def constant(value: object) -> object:
         found = _CONSTANTS[key] = Constant(intern_shape(value.shape), value.dtype)
     return found
 
+
+#: What is given the gradient, a tensor, and may return another.
+Hook: TypeAlias = Callable[[Any], object]
 
 # -- nodes -------------------------------------------------------------------------------------------------------
 
@@ -184,7 +193,7 @@ class Node:
     released: tuple[str, int] | None
     #: What is called with its gradient, by a number for each; not set before there is any. Kept here, and not in a table
     #: beside, since a hook may refer to the node.
-    hooks: dict[int, Callable[[Any], Any]]
+    hooks: dict[int, Hook]
     #: Every argument by name, tensors as `Traced`; only where everything is recorded (a scoped tape, capture). And where
     #: the user called the op; only in debug mode. Slots of a subclass.
     call: dict[str, Any] | None = None
@@ -197,7 +206,7 @@ class Node:
     option_names: tuple[str, ...] = ()
     saved_slots: tuple[str, ...] = ()
 
-    def pull(self, g: Any, grads: Any) -> None:
+    def pull(self, g: Array, grads: Any) -> None:
         """Add to `grads` what `g`, the gradient by this node's output, gives each parent. Each subclass has its own."""
         raise NotImplementedError
 
@@ -228,7 +237,7 @@ class Node:
         On a tape that records everything, tensors from outside it are `Traced`."""
         return {name: self._input(name) for name in self.input_names}
 
-    def _input(self, name: str) -> Any:
+    def _input(self, name: str) -> object:
         call = self.call
         if call is not None:
             return _described(call[name])
@@ -238,7 +247,7 @@ class Node:
         return getattr(self, name + "_const", None) if parent is None else parent
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The op's other arguments by name."""
         call = self.call
         if call is not None:
@@ -257,7 +266,7 @@ class Node:
         return f"{self.dtype} {self.shape}"
 
 
-def _described(value: object) -> Any:
+def _described(value: object) -> object:
     if isinstance(value, Traced):
         return value if value.node is None else value.node
     if isinstance(value, (list, tuple)) and _holds_traced(value):
@@ -320,13 +329,13 @@ class Output(Node):
         self.index = index
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         return {"index": self.index}
 
-    def _input(self, name: str) -> Any:
+    def _input(self, name: str) -> object:
         return self.source_node
 
-    def pull(self, g: Any, grads: Any) -> None:
+    def pull(self, g: Array, grads: Any) -> None:
         grads.put_output(self.source_node, self.index, g)
         self.released = grads.site
 
@@ -335,14 +344,14 @@ class Output(Node):
 hooked_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
 
 
-def add_hook(node: Node, key: int, hook: Callable[[Any], Any]) -> None:
+def add_hook(node: Node, key: int, hook: Hook) -> None:
     """Have `hook` called with the gradient of a node's output."""
     Node.hooked = True
     node.hooks = {**hooks_of(node), key: hook}
     hooked_nodes.add(node)
 
 
-def hooks_of(node: Node) -> dict[int, Callable[[Any], Any]]:
+def hooks_of(node: Node) -> dict[int, Hook]:
     """A node's gradient hooks, in order."""
     return getattr(node, "hooks", {})
 

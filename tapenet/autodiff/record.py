@@ -6,7 +6,7 @@ that answer `__tapenet_op__`, ops with a number of outputs that varies, and ever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import bind
 from tapenet.program.low import is_inexact
 from tapenet.program.sequences import refilled
+from tapenet.typing import Array
 
 ndarray = np.ndarray
 
@@ -55,11 +56,11 @@ class Call:
         for name, value in self.bound.items():
             if type(value) in (list, tuple) and name in op.differentiable and _unwrap(value, False)[2]:
                 self.bound[name] = _stacked(value) if name in op.sequences else array_like(value)
-        self.forward: Callable[[Mapping[str, Any]], list[Any]] = lambda values: split(op, op.run(values))
+        self.forward: Callable[[Mapping[str, object]], list[Array]] = lambda values: split(op, op.run(values))
         self.tensors = self.keeps = self.full = False
         self.raw: dict[str, Any] = {}
-        self.parents: dict[str, Any] = {}
-        self.arrays: list[Any] = []
+        self.parents: dict[str, Node | Parents] = {}
+        self.arrays: list[Array] = []
         self.count = 0
         self.node_class: Any = None
         self.node: Node | None = None
@@ -102,7 +103,8 @@ class Call:
         node.scope = local.state.scope
         node.released = None
         if op.outputs == 1:
-            node.shape, node.dtype, out = intern_shape(arrays[0].shape), arrays[0].dtype, arrays[0]
+            node.shape, node.dtype = intern_shape(arrays[0].shape), arrays[0].dtype
+            out: object = arrays[0]
         else:
             node.shape, node.dtype = (
                 intern_shape(tuple(getattr(a, what) for a in outs)) for what in ("shape", "dtype")
@@ -119,14 +121,14 @@ class Call:
 lower: Callable[[Call], object] | None = None
 
 
-def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def apply(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
     """Run `op`, with the layers that are on around it."""
     layers = local.state.layers
     quick = layers[0].quick(op) if len(layers) == 1 else None
     return layered(op, args, kwargs) if quick is None else quick(op, *args, **kwargs)
 
 
-def layered(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def layered(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
     """Run `op`, each layer around those below it."""
     step: CallStep = record
     for layer in reversed(local.state.layers):
@@ -203,7 +205,7 @@ def shape_of(value: Any) -> Any:
     return SHAPES.get(shape) or intern_shape(shape)
 
 
-def dtype_of(value: Any) -> Any:
+def dtype_of(value: object) -> object:
     """What a rule gets as NAME_dtype."""
     if type(value) is ndarray:
         return value.dtype
@@ -215,7 +217,7 @@ def dtype_of(value: Any) -> Any:
 # -- arguments ---------------------------------------------------------------------------------------------------
 
 
-def sequence(value: object) -> tuple[Any, Any, Any]:
+def sequence(value: object) -> tuple[type | None, Sequence[object] | None, Parents | None]:
     """What a call needs of a list or tuple of tensors and plain values: a type that says that there are tensors, the
     arrays, and the nodes that need gradients. Three times None for anything else."""
     if type(value) is not list and type(value) is not tuple:
@@ -244,15 +246,15 @@ def sequence(value: object) -> tuple[Any, Any, Any]:
     return Tensor, type(value)(data), parents
 
 
-def _unwrap(value: Any, grad: bool) -> tuple[Any, Any, bool]:
+def _unwrap(value: object, grad: bool) -> tuple[Any, Node | Parents | None, bool]:
     """A value with its tensors replaced by arrays, the node(s) that need its gradient, whether it held tensors."""
     if type(value) is Tensor:
         return value._data, value._node if grad else None, True
     if isinstance(value, (list, tuple)) and value:
-        parts = [_unwrap(v, grad) for v in value]
+        parts: list[Any] = [_unwrap(v, grad) for v in value]
         if any(p[2] for p in parts):
             data = [p[0] for p in parts]
-            nodes = Parents(p[1] for p in parts)
+            nodes: Any = Parents(p[1] for p in parts)
             if all(n is None for n in nodes):
                 return refilled(value, data), None, True
             nodes.constants = constant(data)
@@ -260,7 +262,7 @@ def _unwrap(value: Any, grad: bool) -> tuple[Any, Any, bool]:
     return value, None, False
 
 
-def trace(value: Any) -> Any:
+def trace(value: object) -> object:
     """A value with its tensors replaced by `Traced`."""
     if type(value) is Tensor:
         return Traced(value, value._trace, value._data)
@@ -276,7 +278,7 @@ def _stacked(value: Any) -> Any:
     return type(value)(array_like(v) if type(v) in (list, tuple) else v for v in value)
 
 
-def _foreign(op: Op, bound: dict[str, Any]) -> list[Any]:
+def _foreign(op: Op, bound: dict[str, object]) -> list[Any]:
     found: dict[type, Any] = {}
     for name in op.inputs:
         value = bound[name]

@@ -34,14 +34,8 @@ if TYPE_CHECKING:
     from tapenet.ops.op import Op
     from tapenet.typing import ArrayLike, DTypeLike
 
+#: The slots that are mostly not set.
 _RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
-
-
-_TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
-_RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
-
-
-_TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 
 
 class Tensor(BaseTensor, ArrayHolder):
@@ -215,7 +209,7 @@ class Tensor(BaseTensor, ArrayHolder):
         made._kind = self._kind
         return made
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+    def __deepcopy__(self, memo: dict[int, object]) -> Tensor:
         if self._node is not None and type(self._node) is not Leaf:
             raise TypeError(
                 "deepcopy of a tensor inside a graph would copy the graph: use t.detach(), or copy the parameters it "
@@ -232,7 +226,7 @@ class Tensor(BaseTensor, ArrayHolder):
         bump()  # what was copied with it, such as an optimizer, still has the array of the original
         return made
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         """For other processes, by `multiprocessing`. What is to be kept goes into files by `tn.save`."""
         if self._node is not None and type(self._node) is not Leaf:
             raise TypeError(
@@ -367,7 +361,7 @@ class Tensor(BaseTensor, ArrayHolder):
                 self.register_hook(_Keep(self))
         return self
 
-    def register_hook(self, hook: Callable[[Tensor], Any]) -> Handle:
+    def register_hook(self, hook: Callable[[Tensor], object]) -> Handle:
         """Call `hook(grad)` with this tensor's whole gradient at each backward; what it returns, unless None,
         goes on in its place, and so does `grad` where the hook changes it (`grad *= 2`).
 
@@ -471,7 +465,7 @@ class Tensor(BaseTensor, ArrayHolder):
 
     # -- item assignment -----------------------------------------------------------------------------------------
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: object, value: object) -> None:
         """`t[i] = v`: a new array and a new node behind this handle; earlier results keep the old values.
 
         On a leaf that needs a gradient it is an error, except under `tn.no_grad()`, where it writes in place, as it
@@ -491,7 +485,7 @@ class Tensor(BaseTensor, ArrayHolder):
 
     # -- augmented assignment --------------------------------------------------------------------------------------
 
-    def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str, hint: str = "") -> Tensor:
+    def _augmented(self, op: Callable[..., object], other: object, by: str, hint: str = "") -> Tensor:
         """`t += v` and its kin: as `t[...] = t + v`, with NumPy's rules for what an array can take. `hint` is what to write
         in place of it.
 

@@ -44,7 +44,7 @@ from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of
 from tapenet.typing import Array, Shape
 
 #: Arguments of a recorded call.
-Args = Sequence[Any]
+Args = Sequence[Traced]
 #: What the host computes at the beginning of a call.
 Evaluate = Callable[[], object]
 #: What draws are called.

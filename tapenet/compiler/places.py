@@ -29,13 +29,13 @@ _VALUES = frozenset({int, float, complex, bool, str, bytes, type(None), frozense
 Container: TypeAlias = "list[object] | dict[object, object] | set[object] | deque[object]"
 
 
-def same(before: Any, now: Any) -> bool:
+def same(before: object, now: object) -> bool:
     """Whether a name still stands for the same: an equal number, text or tuple, or that very object."""
     if before is now:
         return True
     if type(before) is not type(now):
         return False
-    if type(before) is tuple:
+    if type(before) is tuple and type(now) is tuple:
         return len(before) == len(now) and all(map(same, before, now))
     if type(before) in _VALUES or isinstance(before, (np.generic, np.dtype)):
         return bool(distinct(before) == distinct(now))

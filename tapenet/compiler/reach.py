@@ -243,7 +243,9 @@ def users(module: str | None) -> bool:
     return "site-packages" not in file and "dist-packages" not in file
 
 
-def _parts(value: Any) -> Iterator[object]:
+def _parts(
+    value: partial[object] | property | staticmethod[..., object] | classmethod[Any, ..., object],
+) -> Iterator[object]:
     if isinstance(value, partial):
         yield from (value.func, *value.args, *value.keywords.values())
     elif isinstance(value, property):

@@ -225,15 +225,14 @@ def shortly(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def rebuild(value: Any, replaced: Callable[[Any], object], wanted: Callable[[object], bool] = is_array) -> Any:
+def rebuild(value: object, replaced: Callable[[Any], object], wanted: Callable[[object], bool] = is_array) -> Any:
     """An argument, or a result, with what is wanted in it replaced: by default arrays, NumPy scalars and tensors."""
-    kind = type(value)
     if wanted(value):
         return replaced(value)
-    if kind is dict:
+    if type(value) is dict:
         return {key: rebuild(v, replaced, wanted) for key, v in value.items()}
-    if kind is tuple or kind is list:
-        return kind(rebuild(v, replaced, wanted) for v in value)
-    if isinstance(value, tuple) and hasattr(kind, "_fields"):
-        return kind(*(rebuild(v, replaced, wanted) for v in value))
+    if type(value) is tuple or type(value) is list:
+        return type(value)(rebuild(v, replaced, wanted) for v in value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(rebuild(v, replaced, wanted) for v in value))
     return value

@@ -109,7 +109,7 @@ class Variant:
         self.by = f"the compiled {self.title}"
         #: Notes that the program wrote what it writes.
         self._wrote = mutation.Writer(self.by, []).wrote
-        self._makers: dict[object, Callable[..., Any]] = {}
+        self._makers: dict[object, Callable[..., Callable[..., object]]] = {}
         self._run: Callable[..., object] = never
 
     # -- whether it fits -----------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class Variant:
             return
         self.fast = self._code(kinds)(self._wrote, self._epoch, self.values, statics)
 
-    def _code(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Any]:
+    def _code(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Callable[..., object]]:
         made = self._makers.get(kinds)
         if made is None:
             made = self._makers[kinds] = _Writer(self).make(kinds)
@@ -251,7 +251,7 @@ class _Writer:
             "wrote_to": mutation.wrote, "program": variant.runner.call,
         }  # fmt: skip
 
-    def make(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Any]:
+    def make(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Callable[..., object]]:
         """The code for arguments of these kinds, or for None that of a function of arrays, leaves, and the arrays
         that are written; as a function of what may change: what notes its writes, epoch, what is behind the names,
         static values."""

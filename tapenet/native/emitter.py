@@ -10,11 +10,12 @@ Signed and unsigned integers have the same LLVM type; which is meant is a matter
 from __future__ import annotations
 
 import struct
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-DType: TypeAlias = "np.dtype[Any]"
+from tapenet.typing import DType
+
 #: What may stand as an operand beside a Value: it becomes a literal of that Value's type.
 Number: TypeAlias = "float | int | bool"
 
@@ -62,7 +63,7 @@ def llvm_type(dtype: DType, memory: bool = False) -> str:
     return _TYPES[dtype.char]
 
 
-def literal(value: Any, dtype: DType) -> str:
+def literal(value: Number, dtype: DType) -> str:
     """A literal of exactly this value, rounded to the dtype first.
 
     LLVM writes a float as the bits of the double of the same value; that is exact for float32 too, infinities, nan and

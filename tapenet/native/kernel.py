@@ -23,17 +23,21 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.native.emitter import DType, Number, element, literal, llvm_type, splat, suffix
+from tapenet.native.emitter import Number, element, literal, llvm_type, splat, suffix
 from tapenet.native.emitter import Value as Value
 from tapenet.native.gemm import load_masked, mask, spread, store_masked
 from tapenet.native.loops import Code, run_length
 from tapenet.native.processor import registers
 from tapenet.native.scalar import definitions
 from tapenet.native.toolchain import build
+from tapenet.typing import DType
+
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
 #: Where in an array: numbers known now, or values of the running kernel.
 Index = int | Value
@@ -148,7 +152,7 @@ class Kernel(Code):
             precision: one by one in a few registers, what each addition rounds would grow with the sum.
     """
 
-    def __init__(self, name: str, dtype: Any, long: bool = False) -> None:
+    def __init__(self, name: str, dtype: DTypeLike, long: bool = False) -> None:
         super().__init__()
         self.long = long
         self.name = name
@@ -158,7 +162,7 @@ class Kernel(Code):
 
     # -- parameters ---------------------------------------------------------------------------------------------
 
-    def array(self, *shape: int, dtype: Any = None) -> Array:
+    def array(self, *shape: int, dtype: DTypeLike | None = None) -> Array:
         """The next argument: a C-contiguous array of this shape."""
         name = f"%a{len(self._parameters)}"
         self._parameters.append(f"ptr noalias {name}")

@@ -20,7 +20,7 @@ def lock() -> threading.Lock:
     return made
 
 
-def reentrant_lock() -> Any:
+def reentrant_lock() -> threading.RLock:
     """A lock that the thread that holds it may take again."""
     made = threading.RLock()
     _made.add(made)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from tapenet.native.emitter import DType, Emitter, literal, llvm_type, load, store
+from tapenet.native.emitter import Emitter, literal, llvm_type, load, store
 from tapenet.native.processor import registers
+from tapenet.typing import DType
 
 #: Numbers of elements between neighbours, by axis.
 Strides = tuple[int, ...]

@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -169,7 +170,7 @@ attributes #1 = { noinline nounwind "prefer-vector-width"="256" }
 
 
 @contextlib.contextmanager
-def _patience(count: int) -> Any:
+def _patience(count: int) -> Iterator[None]:
     """Say what is going on if it takes long."""
     timer = threading.Timer(PATIENCE, lambda: print(f"tapenet: compiling {count} functions ...", file=sys.stderr))
     timer.daemon = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Sequence
 from itertools import compress
 from types import FunctionType
 from typing import Any
@@ -46,7 +47,7 @@ def is_static(value: object) -> bool:
     return random is not None and type(value) is random.Generator
 
 
-def as_array(op: Op, name: str, value: Any) -> Any:
+def as_array(op: Op, name: str, value: Sequence[object]) -> object:
     """Nested lists of numbers as an array; a sequence of arrays, as `concatenate` takes, stays one."""
     if any(isinstance(v, np.ndarray) for v in value):
         return value
@@ -56,7 +57,7 @@ def as_array(op: Op, name: str, value: Any) -> Any:
         raise ValueError(f"{op.name}: its argument {name} is not an array: {error}") from None
 
 
-def split(op: Op, result: Any) -> list[Any]:
+def split(op: Op, result: object) -> list[Any]:
     """What a forward returned, as a list of outputs and residuals."""
     if op.outputs == 1 and not op.residuals:
         if type(result) is tuple:

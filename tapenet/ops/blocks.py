@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ContextDecorator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
@@ -85,7 +85,7 @@ class _Tasks:
     def __init__(self, local: Any) -> None:
         self.local = local
         self.thread: Switches = local.state
-        self.own: weakref.WeakKeyDictionary[Task[Any], Switches] = weakref.WeakKeyDictionary()
+        self.own: weakref.WeakKeyDictionary[Task[object], Switches] = weakref.WeakKeyDictionary()
 
     def _now(self) -> Switches:
         task = _running_task()
@@ -111,13 +111,12 @@ class _Tasks:
             self.local.state = self.thread
 
 
-def _running_task() -> Task[Any] | None:
+def _running_task() -> Any:
     """The task of asyncio's that is running in this thread; None if there is none."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None or asyncio._get_running_loop() is None:
         return None
-    task: Task[Any] | None = asyncio.current_task()
-    return task
+    return asyncio.current_task()
 
 
 def enter(local: Any, block: object, switches: Mapping[str, object]) -> None:
@@ -179,7 +178,7 @@ class Block(ContextDecorator):
             return super().__call__(function)
 
         @functools.wraps(function)
-        def generate(*args: object, **kwargs: object) -> Any:
+        def generate(*args: object, **kwargs: object) -> Generator[object, object, object]:
             # The switch is set while the body runs, not while it waits and its caller does.
             generator = function(*args, **kwargs)
             resume = functools.partial(next, generator)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from types import FunctionType
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -34,23 +35,22 @@ def arguments(name: str, forward: Function) -> tuple[Argument, ...]:
     """The arguments of the forward of op `name`, in order."""
     if isinstance(forward, np.ufunc):
         return tuple(Argument(n, False, _EMPTY) for n in "xyzw"[: forward.nin])
-    if not _plain_function(forward):
-        parameters = _signature(name, forward)
-        starred = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
-        found = tuple(Argument(p.name, p.kind is p.KEYWORD_ONLY, p.default) for p in parameters)
-    else:
+    if _plain_function(forward):
         # Reading the code object is ten times cheaper than inspect.signature, and this runs for every op at
         # import.
-        function: Any = forward
-        code = function.__code__
+        code = forward.__code__
         count, keyword_only = code.co_argcount, code.co_kwonlyargcount
         names = code.co_varnames
-        defaults = function.__defaults__ or ()
+        defaults = forward.__defaults__ or ()
         padded = (_EMPTY,) * (count - len(defaults)) + defaults
-        kwdefaults = function.__kwdefaults__ or {}
+        kwdefaults = forward.__kwdefaults__ or {}
         found = tuple(Argument(n, False, d) for n, d in zip(names[:count], padded, strict=True))
         found += tuple(Argument(n, True, kwdefaults.get(n, _EMPTY)) for n in names[count : count + keyword_only])
         starred = bool(code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS))
+    else:
+        parameters = _signature(name, forward)
+        starred = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+        found = tuple(Argument(p.name, p.kind is p.KEYWORD_ONLY, p.default) for p in parameters)
     if starred:
         raise TypeError(
             f"op {name!r}: the forward takes *args or **kwargs; name its arguments, and give several arrays as one "
@@ -70,7 +70,7 @@ def argument_names(name: str, rule: Function) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
-def _plain_function(function: Any) -> bool:
+def _plain_function(function: object) -> TypeGuard[FunctionType]:
     """Whether a function's code object tells its arguments: it is no method, partial or decorated function."""
     return inspect.isfunction(function) and not hasattr(function, "__wrapped__")
 
@@ -154,9 +154,9 @@ def check_needs(name: str, needs: Mapping[str, tuple[str, ...]], allowed: Collec
                 raise TypeError(f"op {name!r}: its {what} asks for {n!r}; it may name {words}")
 
 
-def warn_of_another(op: Any, function: Any) -> None:
+def warn_of_another(op: Any, function: Callable[..., object]) -> None:
     """Say so if an op takes the place of what stands for a NumPy function already; not if that is the same op, defined anew."""
-    other: Any = stands_for(function)
+    other = stands_for(function)
     if other is None or isinstance(other, Refused):
         return
     if (other.__module__, getattr(other, "name", "")) == (op.__module__, op.name):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -11,12 +11,15 @@ from tapenet.ops.recorder import installed
 from tapenet.ops.registry import Samples, numpy_functions, registry, ufunc_method
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
 
 class Derived:
     """A function composed of ops: registered, documented and tested as an op is, but recorded as its parts."""
 
     def __init__(
-        self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool, inplace: bool,
+        self, function: Callable[..., Any], *, numpy: object, samples: Samples | None, nondiff: bool, inplace: bool,
         replaces: bool, makes: bool,
     ) -> None:  # fmt: skip
         self.function = self.__wrapped__ = function
@@ -43,7 +46,7 @@ class Derived:
         return ufunc_method(self, name)
 
     @property
-    def returning(self) -> Callable[..., Any]:
+    def returning(self) -> Callable[..., object]:
         """The function that returns what it computes: itself, or if it works in place one that changes a copy."""
         return pure(self) if self.inplace else self
 
@@ -52,9 +55,9 @@ class Derived:
 
 
 def derived(
-    *, numpy: Any = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False,
+    *, numpy: object = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False,
     replaces: bool = False, makes: bool = False,
-) -> Callable[[Callable[..., Any]], Derived]:  # fmt: skip
+) -> Callable[[Callable[..., object]], Derived]:  # fmt: skip
     """Register a function written in terms of ops and NumPy functions, so that every order of derivative,
     the NumPy protocols and the registry's tests follow from its parts.
 
@@ -73,7 +76,7 @@ def derived(
     )
 
 
-def made(array: Any, *, shared: bool = False) -> Any:
+def made(array: Array, *, shared: bool = False) -> Any:
     """A tensor around an array, which nobody else has unless it is `shared`.
 
     >>> import tapenet as tn
@@ -83,7 +86,7 @@ def made(array: Any, *, shared: bool = False) -> Any:
     return installed.recorder.tensor(array, shared)
 
 
-def known(value: Any) -> Any:
+def known(value: object) -> Any:
     """The numbers that an argument of a derived function holds, for checks; None for a tensor while a step is captured, as
     a replay would hold others.
 
@@ -94,7 +97,7 @@ def known(value: Any) -> Any:
     return value if isinstance(value, (np.ndarray, np.generic, int, float)) else installed.recorder.values(value)
 
 
-def pure(function: Callable[..., Any]) -> Callable[..., Any]:
+def pure(function: Callable[..., object]) -> Callable[..., Array]:
     """A function that works in place on its first argument as one that returns a changed copy.
 
     >>> import numpy as np, tapenet as tn
@@ -102,7 +105,7 @@ def pure(function: Callable[..., Any]) -> Callable[..., Any]:
     array([3., 3.])
     """
 
-    def changed(a: Any, *args: Any, **kwargs: Any) -> Array:
+    def changed(a: ArrayLike, *args: object, **kwargs: object) -> Array:
         made = np.copy(a)
         function(made, *args, **kwargs)
         return made
@@ -139,7 +142,7 @@ def is_tensor(kind: type) -> bool:
     return hasattr(kind, "__array_function__") and not issubclass(kind, np.ndarray)
 
 
-def holds_tensors(value: Any) -> bool:
+def holds_tensors(value: object) -> bool:
     """Whether a value is a tensor, or a nested sequence with one in it."""
     if not isinstance(value, (list, tuple)):
         return is_tensor(type(value))

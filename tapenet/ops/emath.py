@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import Derived, array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.products.matmul import operand
 from tapenet.ops.registry import Samples, sample
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
-def _cast_beyond(x: Array, kind: Any, low: float, high: float = math.inf) -> Array:
+def _cast_beyond(x: Array, kind: DTypeLike, low: float, high: float = math.inf) -> Array:
     dtype = np.result_type(x.dtype, kind)
     # Comparing complex numbers says nothing, and they are cast to themselves.
     return x.astype(dtype) if dtype != x.dtype and np.any((x < low) | (x > high)) else x
@@ -56,13 +56,15 @@ cast_beyond = op(
 )
 
 
-def _of_one(numpy: Any, real: Callable[[Any], Any], summary: str, example: str, limit: float | None = None) -> Any:
+def _of_one(
+    numpy: Any, real: Callable[[Array], Array], summary: str, example: str, limit: float | None = None
+) -> Derived:
     """A function of one array, in complex numbers where an element is negative, or beyond a limit on either side."""
     low, high, where = (
         (0.0, math.inf, "negative") if limit is None else (-limit, limit, f"beyond -{limit:g} or {limit:g}")
     )
 
-    def function(x: Array) -> Any:
+    def function(x: Array) -> Array:
         return real(cast_beyond(array_like(x), np.complex64, low, high))
 
     function.__name__ = function.__qualname__ = numpy.__name__
@@ -135,7 +137,7 @@ def _log(x: Any) -> Any:
         sample(-2.5, r.uniform(0.5, 2, 3)),
     ],
 )
-def logn(n: Any, x: ArrayLike) -> Any:
+def logn(n: ArrayLike, x: ArrayLike) -> Any:
     """The logarithm of `x` to base `n`, ln x / ln n; complex where either has a negative element.
 
     Args:
@@ -160,7 +162,7 @@ def logn(n: Any, x: ArrayLike) -> Any:
         sample(-2.0, r.normal(size=3)),
     ],
 )
-def power(x: Any, p: Any) -> Any:
+def power(x: ArrayLike, p: ArrayLike) -> Any:
     """`x` to the power `p`; complex where an `x` is negative, and of floats where an integer `p` is.
 
     Args:

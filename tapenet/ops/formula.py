@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
@@ -35,12 +35,12 @@ def _variants() -> Any:
     return importlib.import_module("tapenet.ops.variants")
 
 
-def large(values: Sequence[Any]) -> bool:
+def large(values: Sequence[object]) -> bool:
     """Whether there is an array among values that a kernel would pay for."""
     return any(type(v) is np.ndarray and v.size >= WORTH for v in values)
 
 
-def key_of(values: Sequence[Any]) -> Any:
+def key_of(values: Sequence[Any]) -> Hashable:
     """What a variant depends on: shapes and dtypes of arrays, all else itself. None where that cannot be compared."""
     found = tuple([(v.shape, v.dtype) if hasattr(v, "dtype") else (type(v), v) for v in values])
     try:
@@ -57,13 +57,13 @@ class Fused:
         function: what runs on all else.
     """
 
-    def __init__(self, op: Any, function: Callable[..., Any], rule: bool) -> None:
+    def __init__(self, op: Any, function: Callable[..., object], rule: bool) -> None:
         self.op = op
         self.function = function
         self.rule = rule
-        self.variants: dict[Any, Any] = {}
+        self.variants: dict[Hashable, Callable[..., object]] = {}
 
-    def run(self, values: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def run(self, values: tuple[object, ...], options: dict[str, object]) -> object:
         """What the kernel gives, None where there is none for these values."""
         if not kernels.on():
             return None
@@ -76,7 +76,7 @@ class Fused:
         return variant(values)
 
 
-def fused(op: Any, function: Callable[..., Any], rule: bool = False) -> Callable[..., Any]:
+def fused(op: Any, function: Callable[..., object], rule: bool = False) -> Callable[..., object]:
     """A forward or gradient rule of an op as eager calls run it: fused, where the op says so."""
     if isinstance(function, Derived):
         return function.small
@@ -97,7 +97,7 @@ def call({"".join(f"{n}, " for n in given)}**_options):
     return call
 
 
-def _written(name: str, text: str, op: Any, **names: Any) -> FunctionType:
+def _written(name: str, text: str, op: Any, **names: object) -> FunctionType:
     """A function written for the arguments of an op, whose own names begin with an underscore: a loop over them costs as
     much as a small op."""
     known = {"type": type, "ndarray": np.ndarray, "here": sys.modules[__name__], **names}
@@ -120,15 +120,15 @@ class Derived:
         self.wanted = frozenset(inputs)
         self.needs = ("g", *(() if self.only else ("wanted",)), *names)
         self.names = tuple(names)
-        self.plain: dict[Any, Any] = {}
-        self.kernels: dict[Any, Any] = {}
+        self.plain: dict[Hashable, Callable[..., object]] = {}
+        self.kernels: dict[Hashable, Callable[..., object]] = {}
 
     @functools.cached_property
-    def numbers(self) -> tuple[Callable[[], Any], ...] | None:
+    def numbers(self) -> tuple[Callable[[], object], ...] | None:
         """What the formula reads beside its arguments and may change: None if the formula is to be read at each call."""
         return () if is_own(self.op) else outside(self.op.forward)
 
-    def __call__(self, g: Any, *values: Any) -> Any:
+    def __call__(self, g: Any, *values: Any) -> object:
         wanted = self.wanted
         if self.only is None:
             wanted, *values = values  # type: ignore[assignment]
@@ -151,20 +151,20 @@ class Derived:
         return variant(g, *values)
 
     def _variant(
-        self, wanted: Any, g: Any, values: Sequence[Any], fast: bool, arrays: bool = False
-    ) -> Callable[..., Any]:
+        self, wanted: Collection[str], g: object, values: Sequence[object], fast: bool, arrays: bool = False
+    ) -> Callable[..., object]:
         single = self.only is not None
-        found: Callable[..., Any] = _variants().pull(self.op, self.names, wanted, g, values, fast, single, arrays)
+        found: Callable[..., object] = _variants().pull(self.op, self.names, wanted, g, values, fast, single, arrays)
         return found
 
     @functools.cached_property
-    def small(self) -> Callable[..., Any]:
+    def small(self) -> Callable[..., object]:
         """The same, for small arrays at the least cost: written for the op's arguments."""
         if self.numbers != ():
             return self
-        variants: dict[Any, Any] = {}
+        variants: dict[Hashable, Callable[..., object]] = {}
 
-        def first(key: Any, *values: Any) -> Any:
+        def first(key: Hashable, *values: Any) -> object:
             wanted, g, given = (self.wanted, values[0], values[1:]) if self.only else (values[1], values[0], values[2:])
             if large(given) or len(variants) >= MOST:
                 return self(*values)
@@ -195,14 +195,14 @@ def rule({", ".join(self.needs)}):
         return _written("rule", text, self.op, rule=self, first=first, variants=variants)
 
 
-def outside(function: Any) -> tuple[Callable[[], Any], ...] | None:
+def outside(function: object) -> tuple[Callable[[], object], ...] | None:
     """How to read the numbers that a function uses beside its arguments, and that may change; None where it uses what cannot
     be compared: arrays, lists, objects."""
-    found: list[Callable[[], Any]] = []
+    found: list[Callable[[], object]] = []
     return tuple(found) if _settled(function, found, set()) else None
 
 
-def _settled(value: Any, found: list[Callable[[], Any]], seen: set[int]) -> bool:
+def _settled(value: object, found: list[Callable[[], object]], seen: set[int]) -> bool:
     if id(value) in seen or isinstance(value, (ModuleType, type, np.ufunc, BuiltinFunctionType)):
         return True
     seen.add(id(value))
@@ -212,7 +212,9 @@ def _settled(value: Any, found: list[Callable[[], Any]], seen: set[int]) -> bool
         return is_own(value) if hasattr(value, "__module__") and callable(value) else False
     if is_own(value) or str(value.__module__).startswith("numpy."):
         return True
-    reads: list[Callable[[], Any]] = [functools.partial(getattr, c, "cell_contents") for c in value.__closure__ or ()]
+    reads: list[Callable[[], object]] = [
+        functools.partial(getattr, c, "cell_contents") for c in value.__closure__ or ()
+    ]
     space = value.__globals__
     reads += [functools.partial(space.get, name) for name in _names(value.__code__) if name in space]
     for read in reads:

@@ -29,6 +29,7 @@ from tapenet.ops.registry import (
     ufunc_method,
 )
 from tapenet.ops.tracebacks import hide
+from tapenet.typing import Array
 
 Rule = Callable[..., Any]
 P = ParamSpec("P")
@@ -46,7 +47,7 @@ class _Flat:
 FLAT = _Flat()
 
 
-def flat() -> Any:
+def flat() -> _Flat:
     """The rule of an input by which the derivative is 0 wherever there is one."""
     return FLAT
 
@@ -69,15 +70,15 @@ class Op:
     tell_unused: bool = False
     sequences: frozenset[str] = None  # type: ignore[assignment]  # set by `__post_init__`, as is `broadcasts`
     residuals: tuple[str, ...] = ()
-    reference: Callable[..., Any] | None = None
+    reference: Callable[..., object] | None = None
     fuse: bool | None = None
     broadcasts: bool = None  # type: ignore[assignment]
     check: Callable[..., None] | None = None
-    lower: Callable[..., Any] | str | None = None
+    lower: Callable[..., object] | str | None = None
     opaque: str | None = None
-    numpy: tuple[Any, ...] = ()
-    more: Callable[..., Any] | None = None
-    result: Callable[..., Any] | None = None
+    numpy: tuple[Callable[..., object], ...] = ()
+    more: Callable[..., object] | None = None
+    result: Callable[..., object] | None = None
     random: bool = False
     effect: bool = False
     memory: str | tuple[int, ...] | None = None
@@ -192,7 +193,7 @@ class Op:
             raise
 
     @functools.cached_property
-    def eager(self) -> Callable[..., Any]:
+    def eager(self) -> Callable[..., object]:
         """The forward as eager calls run it on arrays."""
         return fused(self, self.forward)
 
@@ -202,13 +203,13 @@ class Op:
         rules = self.rules if self.joint is None else {"": self.joint}
         return {n: fused(self, rule, rule=True) for n, rule in rules.items()}
 
-    def run(self, values: Mapping[str, Any]) -> Any:
+    def run(self, values: Mapping[str, object]) -> Any:
         """What the forward gives for all arguments by name, once the check has passed them."""
         if self.check is not None:
             self.check(*(values[n] for n in self.check_needs))
         return self.apply(self.eager, values)
 
-    def apply(self, function: Callable[..., Any], values: Mapping[str, Any], **more: Any) -> Any:
+    def apply(self, function: Callable[..., R], values: Mapping[str, object], **more: object) -> R:
         """What a function of the op's arguments gives for them."""
         return function(
             *(values[a.name] for a in self.arguments if not a.keyword_only),
@@ -216,12 +217,12 @@ class Op:
             **more,
         )
 
-    def _without_residuals(self, *args: Any, **options: Any) -> Any:
+    def _without_residuals(self, *args: object, **options: object) -> object:
         """What the forward gives, for a reference: a forward in plain NumPy runs on tensors too."""
         outs = self.forward(*args, **options)[: self.outputs]
         return outs[0] if self.outputs == 1 else outs
 
-    def checked(self) -> Callable[..., Any]:
+    def checked(self) -> Callable[..., object]:
         """The forward behind its check: to be given all arguments."""
         if self.check is None:
             return self.eager
@@ -229,7 +230,7 @@ class Op:
         return lambda *args, **options: self.run(dict(zip(names, args, strict=False)) | options)
 
     @property
-    def returning(self) -> Callable[..., Any]:
+    def returning(self) -> Callable[..., object]:
         """The function that returns what it computes: the op itself."""
         return self
 
@@ -237,7 +238,7 @@ class Op:
         # `tn.add.reduce` and the like are those of the ufunc, which knows tensors by their protocol.
         return ufunc_method(self, name)
 
-    def several(self, outs: Iterable[Any]) -> Any:
+    def several(self, outs: Iterable[object]) -> object:
         """Its outputs, where it has several, as it gives them."""
         return tuple(outs) if self.result is None else self.result(*outs)
 
@@ -251,7 +252,7 @@ class Op:
     def __reduce__(self) -> str:
         return self.name
 
-    def __deepcopy__(self, memo: Any) -> Op:
+    def __deepcopy__(self, memo: object) -> Op:
         return self
 
 
@@ -400,10 +401,10 @@ class Scatter:
 
     __slots__ = ("g", "index")
 
-    def __init__(self, index: Any, g: Any) -> None:
+    def __init__(self, index: Any, g: Array) -> None:
         self.index = index
         self.g = g
 
-    def add_to(self, buffer: np.ndarray[Any, Any]) -> None:
+    def add_to(self, buffer: Array) -> None:
         """Add the gradient into `buffer`, in place."""
         add_at(buffer, self.index, self.g)

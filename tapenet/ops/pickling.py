@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet.program.low import dtype_of
+from tapenet.typing import Array
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 #: The bytes of an array in memory, its dtype, and in which order its axes lie.
-Packed = tuple[np.ndarray[Any, Any], str, tuple[int, ...]]
+Packed = tuple[Array, str, tuple[int, ...]]
 
 
-def packed(array: NDArray[Any]) -> Packed:
+def packed(array: Array) -> Packed:
     """An array as pickle takes it without a copy (protocol 5, out of band), whatever its memory order, also in bfloat16.
 
     >>> array = np.arange(24).reshape(2, 3, 4).transpose(1, 0, 2)
@@ -30,7 +31,7 @@ def packed(array: NDArray[Any]) -> Packed:
     return np.asarray(whole, order="C"), array.dtype.name, axes
 
 
-def unpacked(value: Packed) -> NDArray[Any]:
+def unpacked(value: Packed) -> Array:
     """The array that was packed, in the same memory order, and writable.
 
     >>> unpacked(packed(np.eye(2).T)).strides == np.eye(2).T.strides

@@ -18,7 +18,7 @@ import numpy as np
 
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.typing import Array
+from tapenet.typing import Array, DType, StateDict
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -80,7 +80,7 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     )
 
 
-def get_state() -> dict[str, Any]:
+def get_state() -> StateDict:
     """Where the process's generator is: a dict of numbers, texts and arrays, which `tn.save` takes. Call it outside of
     compiled functions: in one it would tell, ever after, where the generator was when the function was captured.
 
@@ -91,11 +91,11 @@ def get_state() -> dict[str, Any]:
     >>> bool((tn.random.uniform(size=3) == first).all())
     True
     """
-    state: dict[str, Any] = dict(generator().bit_generator.state)
+    state: StateDict = dict(generator().bit_generator.state)
     return state
 
 
-def set_state(state: Mapping[str, Any]) -> None:
+def set_state(state: Mapping[str, object]) -> None:
     """Put the process's generator where it was when `get_state` was called; compiled steps draw from it too.
 
     Raises:
@@ -169,7 +169,7 @@ class _Seen:
 
     __slots__ = ("alone", "last")
 
-    def __init__(self, last: Any) -> None:
+    def __init__(self, last: object) -> None:
         self.last = last
         self.alone = True
 
@@ -211,7 +211,7 @@ def random_draw(sample: Callable[[np.random.Generator], Any], rng: Any = None) -
 Shape = int | tuple[int, ...]
 
 
-def _size(size: Shape | None, *parameters: Any) -> Shape:
+def _size(size: Shape | None, *parameters: ArrayLike) -> Shape:
     """The shape to draw, which for None is that of the parameters."""
     shape = np.broadcast_shapes(*map(np.shape, parameters))
     if size is None or shape == ():
@@ -228,7 +228,7 @@ def _size(size: Shape | None, *parameters: Any) -> Shape:
     return wanted
 
 
-def _native(dtype: DTypeLike) -> tuple[np.dtype[Any], Any]:
+def _native(dtype: DTypeLike) -> tuple[DType, Any]:
     """The dtype asked for, and the one NumPy draws it in."""
     wanted = np.dtype(dtype)
     if wanted.kind != "f":
@@ -242,7 +242,7 @@ def uniform(
     size: Shape | None = None,
     dtype: DTypeLike = np.float64,
     rng: np.random.Generator | int | None = None,
-) -> NDArray[Any]:
+) -> Array:
     """Numbers spread evenly over [low, high), which may be arrays; `size` is by default their shape.
 
     >>> import tapenet as tn
@@ -252,7 +252,7 @@ def uniform(
     wanted, native = _native(dtype)
     size = _size(size, low, high)
 
-    def draw(rng: np.random.Generator) -> NDArray[Any]:
+    def draw(rng: np.random.Generator) -> Array:
         drawn = np.asarray(rng.random(size, native))
         drawn *= np.asarray(np.subtract(high, low), native)
         drawn += low
@@ -267,7 +267,7 @@ def normal(
     size: Shape | None = None,
     dtype: DTypeLike = np.float64,
     rng: np.random.Generator | int | None = None,
-) -> NDArray[Any]:
+) -> Array:
     """Numbers from the normal distribution of mean `loc` and standard deviation `scale`, which may be arrays; `size` is by
     default their shape.
 
@@ -293,7 +293,7 @@ def integers(
     size: Shape = (),
     dtype: DTypeLike = np.int64,
     rng: np.random.Generator | int | None = None,
-) -> NDArray[Any]:
+) -> Array:
     """Whole numbers from low to high - 1, all equally likely (with one argument: from 0 to low - 1).
 
     >>> import tapenet as tn
@@ -305,7 +305,7 @@ def integers(
 
 def bernoulli(
     p: float = 0.5, size: Shape = (), dtype: DTypeLike = np.bool_, rng: np.random.Generator | int | None = None
-) -> NDArray[Any]:
+) -> Array:
     """True (or 1, in another dtype) with probability `p`, else False.
 
     Raises:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tapenet.ops.formula import Derived
-from tapenet.ops.op import FLAT, Op
+from tapenet.ops.op import FLAT, Op, Rule
 from tapenet.ops.signatures import bind
 from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.ir import Builder, Value
+from tapenet.program.pullback import Pair
 from tapenet.program.sequences import refilled
 from tapenet.program.symbols import CannotLower, Symbol, array_of, elementwise
 
 
-def read(op: Op, builder: Builder, args: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> list[Value]:
+def read(op: Op, builder: Builder, args: Mapping[str, object], more: Mapping[str, object] | None = None) -> list[Value]:
     """The values of an op's outputs and residuals, by running its forward on symbols.
 
     Args:
@@ -43,7 +44,7 @@ def read(op: Op, builder: Builder, args: Mapping[str, Any], more: Mapping[str, A
     return [array_of(builder, r).value for r in results]
 
 
-def apply(symbol: Symbol, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def apply(symbol: Symbol, op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
     """An op called on symbols inside the forward of another."""
     if op.effect or op.random:
         raise CannotLower(f"calls {op.name}")
@@ -58,21 +59,24 @@ def apply(symbol: Symbol, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any])
     return outs[0] if op.outputs == 1 else op.several(outs)
 
 
-def _sequence(value: Any) -> bool:
+def _sequence(value: object) -> bool:
     return isinstance(value, (list, tuple)) and holds(value)
 
 
-def _pull(op: Op, rules: Mapping[str, Any], args: Mapping[str, Any], out: Value, builder: Builder, g: Value) -> Any:
+def _pull(
+    op: Op, rules: Mapping[str, Rule], args: Mapping[str, object], out: Value, builder: Builder, g: Value
+) -> Iterator[Pair]:
     """The gradients by the arguments of an op inside a formula, by the rules it states: pairs of a value and its gradient."""
     known = symbols(builder, {"g": g, "out": out}) | symbols(builder, dict(args))
     for n, value in args.items():
         if isinstance(value, Value):
             known |= {f"{n}_shape": value.shape, f"{n}_dtype": value.dtype}
     for n, rule in rules.items():
-        if isinstance(args[n], Value):
+        value = args[n]
+        if isinstance(value, Value):
             found = rule(*(known[need] for need in op.needs[n]))
             if found is not FLAT:
-                yield args[n], array_of(builder, found).value
+                yield value, array_of(builder, found).value
 
 
 Symbol.__tapenet_op__ = apply  # type: ignore[attr-defined]  # here, since ops are read here
@@ -100,7 +104,7 @@ def symbols(builder: Builder, value: Any) -> Any:
     return value
 
 
-def holds(value: Any) -> bool:
+def holds(value: object) -> bool:
     """Whether there is a value of the program somewhere in an argument."""
     if isinstance(value, dict):
         return any(map(holds, value.values()))

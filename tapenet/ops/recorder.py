@@ -19,13 +19,13 @@ class Recorder:
         """A tensor around an array, which others may have if it is `shared`."""
         return array
 
-    def values(self, tensor: Any) -> Array | None:
+    def values(self, tensor: object) -> Array | None:
         """The array of a tensor; None where a replay could not follow what is looked at."""
         return None
 
     #: Calls a function that is composed of ops in place of calling it: `compose(function, args, kwargs)`. None while there
     #: are no low types.
-    compose: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] | None = None
+    compose: Callable[[Callable[..., object], tuple[object, ...], dict[str, object]], object] | None = None
 
 
 class _Installed:

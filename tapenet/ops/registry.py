@@ -7,7 +7,7 @@ import importlib
 import sys
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -18,10 +18,10 @@ class Sample(NamedTuple):
     """Arguments of one call that the tests make: `args` holds arrays and plain values, `kwargs` options."""
 
     args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    kwargs: dict[str, object]
 
 
-def sample(*args: Any, **kwargs: Any) -> Sample:
+def sample(*args: object, **kwargs: object) -> Sample:
     """Write down one call of an op, for `samples=`."""
     return Sample(args, kwargs)
 
@@ -32,7 +32,7 @@ Samples: TypeAlias = "Callable[[np.random.Generator], Iterable[Sample]]"
 #: Every op alive, by qualified name (`tapenet.ops.elementwise.elementary.exp`). The tests walk over it.
 registry: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 #: NumPy function -> the op (or derived function) that stands for it under NumPy's two protocols.
-numpy_functions: dict[Any, Callable[..., Any]] = {}
+numpy_functions: dict[object, Callable[..., Any]] = {}
 
 
 @functools.cache
@@ -44,7 +44,7 @@ def everything() -> None:
         importlib.import_module(module.name)
 
 
-def stands_for(function: Any) -> Callable[..., Any] | None:
+def stands_for(function: object) -> Callable[..., Any] | None:
     """What stands for a NumPy function on tensors, or None if nothing does. The module that has its name is loaded first,
     all others only if nothing there stands for it."""
     if function not in numpy_functions:
@@ -59,7 +59,7 @@ def stands_for(function: Any) -> Callable[..., Any] | None:
     return numpy_functions.get(function)
 
 
-def numpy_name(function: Any) -> str:
+def numpy_name(function: Callable[..., object]) -> str:
     """What a NumPy function is called by those who call it: "np.linalg.inv"."""
     return f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
 
@@ -73,7 +73,7 @@ def ufunc_name(ufunc: np.ufunc) -> str:
     return name
 
 
-def is_own(owner: Any) -> bool:
+def is_own(owner: object) -> bool:
     """Whether an op or derived function is one of tapenet's own, which tapenet's tests hold to all that is promised."""
     return str(owner.__module__).startswith("tapenet.")
 
@@ -91,7 +91,7 @@ def ufunc_method(owner: Any, name: str) -> Any:
     raise AttributeError(f"op {owner.__dict__.get('name')!r} has no attribute {name!r}")
 
 
-def refuse(function: Any, hint: str) -> None:
+def refuse(function: Callable[..., object], hint: str) -> None:
     """Say that a NumPy function has no place in a graph, and what to write in its place: called on a tensor it raises
     a TypeError that ends in `hint`."""
     numpy_functions[function] = Refused(numpy_name(function), hint)
@@ -104,11 +104,11 @@ class Refused:
         self.name = name
         self.hint = hint
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError(f"{self.name} is not supported on tensors: {self.hint}")
 
 
-def answer(function: Any, plain: Callable[..., Any]) -> None:
+def answer(function: object, plain: Callable[..., object]) -> None:
     """Say what a NumPy function that asks about arrays, their shapes or dtypes, answers about tensors: a plain value."""
     numpy_functions[function] = Question(plain)
 
@@ -116,11 +116,11 @@ def answer(function: Any, plain: Callable[..., Any]) -> None:
 class Question:
     """A NumPy function whose answer about tensors is a plain value."""
 
-    def __init__(self, plain: Callable[..., Any]) -> None:
+    def __init__(self, plain: Callable[..., object]) -> None:
         self.function = plain
 
     def __repr__(self) -> str:
         return "a plain answer"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         return self.function(*args, **kwargs)

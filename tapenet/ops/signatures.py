@@ -18,7 +18,7 @@ OF_UFUNCS = ("out", "where", "casting", "order", "dtype", "subok", "signature")
 
 
 @functools.lru_cache(1024)
-def parameters(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:
+def parameters(function: Callable[..., object]) -> tuple[inspect.Parameter, ...] | None:
     """The parameters of a function; None if it does not say, as some made in C.
 
     >>> [p.name for p in parameters(parameters)]
@@ -44,7 +44,7 @@ def unexpected(name: str, keyword: str, known: Iterable[str]) -> TypeError:
     return TypeError(f"{name}() got an unexpected keyword argument {keyword!r}{meant}{', '.join(names) or 'none'}")
 
 
-def check_keywords(name: str, function: Callable[..., Any], keywords: Iterable[str]) -> None:
+def check_keywords(name: str, function: Callable[..., object], keywords: Iterable[str]) -> None:
     """Raise for a keyword that a function does not take.
 
     Raises:
@@ -59,7 +59,7 @@ def check_keywords(name: str, function: Callable[..., Any], keywords: Iterable[s
             raise unexpected(name, keyword, names) from None
 
 
-def position(function: Callable[..., Any], name: str) -> int | None:
+def position(function: Callable[..., object], name: str) -> int | None:
     """Where a function takes an argument by position; None if it does not.
 
     >>> position(lambda a, /, axis=None, *, out=None: a, "axis"), position(lambda a, *, out=None: a, "out")
@@ -72,7 +72,7 @@ def position(function: Callable[..., Any], name: str) -> int | None:
 
 
 def by_name(
-    function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    function: Callable[..., object], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """A call of a function with what stands at the place of an argument, and all that follows, by keyword.
 
@@ -85,7 +85,7 @@ def by_name(
     return args[:place], kwargs | {p.name: value for p, value in zip(known[place:], args[place:], strict=False)}
 
 
-def bind(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bind(op: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:
     """The op's arguments by name, defaults filled in; a TypeError in Python's own words if they do not fit."""
     bound = {}
     given = dict(kwargs)

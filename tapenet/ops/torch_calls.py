@@ -17,11 +17,12 @@ from tapenet.ops.signatures import MISSING, OF_UFUNCS, bind, check_keywords, par
 from tapenet.ops.torch_names import SIZES, Spelt, spelt
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import dtype_of
+from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from tapenet.ops.op import Op
 
-Call = Callable[[], Any]
+Call = Callable[[], object]
 
 
 @lru_cache(1024)
@@ -36,7 +37,7 @@ def known_options(op: Op) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys([*own, *(p.name for p in more)]))
 
 
-def with_options(op: Op, /, *args: Any, **kwargs: Any) -> Any:
+def with_options(op: Op, /, *args: object, **kwargs: object) -> object:
     """A call of an op with options that all of NumPy's functions have, PyTorch's names, or others by `more`.
 
     Raises:
@@ -54,12 +55,12 @@ def with_options(op: Op, /, *args: Any, **kwargs: Any) -> Any:
             raise unexpected(op.name, next(name for name in kwargs if name not in known), known)
     if any(a is MISSING for a in args):
         bind(op, args, {})
-    more: Any = op.more
     compose = installed.recorder.compose
-    return more(*args, **kwargs) if compose is None else compose(more, args, kwargs)
+    assert op.more is not None
+    return op.more(*args, **kwargs) if compose is None else compose(op.more, args, kwargs)
 
 
-def call_derived(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
+def call_derived(function: Derived, /, *args: object, **kwargs: object) -> object:
     """What calling a derived function does."""
     if kwargs and (found := ops.protocol.further(function, args, kwargs)) is not NotImplemented:
         return found
@@ -79,7 +80,7 @@ def call_derived(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
 Derived.__call__ = call_derived  # type: ignore[method-assign, assignment]  # here, above the modules that answer options
 
 
-def _respelt(function: Derived, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Call | None:
+def _respelt(function: Derived, args: tuple[Any, ...], kwargs: dict[str, object], error: Exception) -> Call | None:
     """The same call in our names, if it failed for one of PyTorch's.
 
     Raises:
@@ -93,7 +94,7 @@ def _respelt(function: Derived, args: tuple[Any, ...], kwargs: dict[str, Any], e
     return call
 
 
-def of_op(op: Op, known: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def of_op(op: Op, known: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, object]) -> Call | None:
     """A call of an op in its own names, if it has some of PyTorch's. `known` are all that it takes."""
     arguments = _arguments(op, known)
     found = spelt(op.name, arguments, args, kwargs)
@@ -101,12 +102,12 @@ def of_op(op: Op, known: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[st
 
 
 @lru_cache(1024)
-def _arguments(op: Op, known: tuple[str, ...]) -> dict[str, Any]:
+def _arguments(op: Op, known: tuple[str, ...]) -> dict[str, object]:
     own = {a.name: MISSING if a.required else a.default for a in op.arguments}
     return own | {name: MISSING for name in known if name not in own}
 
 
-def of_derived(function: Derived, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def of_derived(function: Derived, args: tuple[Any, ...], kwargs: dict[str, object]) -> Call | None:
     """The same, of a derived function."""
     known = parameters(function.function) or ()
     arguments = {p.name: p.default for p in known if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
@@ -114,7 +115,7 @@ def of_derived(function: Derived, args: tuple[Any, ...], kwargs: dict[str, Any])
     return None if found is None else partial(_call, function, arguments, found)
 
 
-def _call(function: Op | Derived, arguments: dict[str, Any], found: Spelt) -> Any:
+def _call(function: Op | Derived, arguments: dict[str, object], found: Spelt) -> object:
     args, options, around = found
     if not around:
         return function(*args, **options)
@@ -134,7 +135,7 @@ def _call(function: Op | Derived, arguments: dict[str, Any], found: Spelt) -> An
     return result
 
 
-def _in_place(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _in_place(function: Callable[..., Array], args: tuple[Any, ...], options: dict[str, object]) -> object:
     """A result in the place of the first argument: behind the handle of a tensor, as by `t += v`, or in an array."""
     x = args[0]
     if hasattr(x, "_augmented"):  # a tensor

@@ -83,7 +83,7 @@ def boundary(function: F) -> F:
     return cast("F", guarded)
 
 
-def _respelt(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spelt | None:
+def _respelt(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> Spelt | None:
     """A call that failed in the function's own names, if it has some of PyTorch's.
 
     Raises:

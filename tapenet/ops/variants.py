@@ -27,6 +27,7 @@ from tapenet.program.row_kernels import kernel as row_kernel
 from tapenet.program.row_programs import NotByRows
 from tapenet.program.sequences import refilled
 from tapenet.program.symbols import CannotLower, array_of
+from tapenet.typing import Array, Shape
 
 
 class _Arguments:
@@ -45,7 +46,7 @@ class _Arguments:
         return value
 
 
-def arrays_of(values: Iterable[Any]) -> list[Any]:
+def arrays_of(values: Iterable[object]) -> list[Any]:
     """The arrays and tensors among values, in the order of a program's inputs."""
     found: list[Any] = []
     for value in values:
@@ -56,18 +57,20 @@ def arrays_of(values: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _positions(values: Sequence[Any]) -> list[int] | None:
+def _positions(values: Sequence[object]) -> list[int] | None:
     """Where the arrays and tensors among values are; None if there are sequences."""
     if any(isinstance(v, (list, tuple)) for v in values):
         return None
     return [i for i, v in enumerate(values) if arrays_of([v])]
 
 
-def _nothing(values: Sequence[Any]) -> None:
+def _nothing(values: Sequence[object]) -> None:
     """The variant of what cannot be fused."""
 
 
-def kernel(fused: Fused, values: tuple[Any, ...], options: dict[str, Any]) -> Callable[[Sequence[Any]], Any]:
+def kernel(
+    fused: Fused, values: tuple[object, ...], options: dict[str, object]
+) -> Callable[[Sequence[object]], object]:
     """The kernel of a forward or rule for such values; a function that gives None if there is none."""
     op = fused.op
     if not is_own(op) and outside(fused.function) != ():
@@ -79,14 +82,14 @@ def kernel(fused: Fused, values: tuple[Any, ...], options: dict[str, Any]) -> Ca
         return _nothing
     single, simple = op.outputs == 1 or fused.rule, _positions(values)
 
-    def launched(values: Sequence[Any]) -> Any:
+    def launched(values: Sequence[object]) -> object:
         found = run(*(arrays_of(values) if simple is None else [values[i] for i in simple]))
         return found[0] if single else tuple(found)
 
     return launched
 
 
-def formula(op: Op, values: Sequence[Any], options: dict[str, Any]) -> Program:
+def formula(op: Op, values: Sequence[object], options: dict[str, object]) -> Program:
     """The program of an op's forward for such values."""
     make = _Arguments()
     names = [a.name for a in op.arguments if not a.keyword_only]
@@ -95,7 +98,7 @@ def formula(op: Op, values: Sequence[Any], options: dict[str, Any]) -> Program:
     return Program(make.inputs, [], builder.body, read(op, builder, given), [])
 
 
-def _rule_program(fused: Fused, values: Sequence[Any]) -> Program:
+def _rule_program(fused: Fused, values: Sequence[object]) -> Program:
     make = _Arguments()
     builder = Builder()
     given = [symbols(builder, make(v)) for v in values]
@@ -112,11 +115,11 @@ def pull(
     names: Sequence[str],
     wanted: Collection[str],
     g: Any,
-    values: Sequence[Any],
+    values: Sequence[object],
     fast: bool,
     single: bool,
     arrays: bool = False,
-) -> Callable[..., Any]:
+) -> Callable[..., object]:
     """The gradients of an op by its formula, for such values: a function of `g` and the values that gives a dict by name.
 
     Args:
@@ -134,7 +137,7 @@ def pull(
     """
     make = _Arguments()
     builder = Builder()
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     places: dict[str, list[int]] = {}
     for name, value in zip(names, values, strict=True):
         begin = len(make.inputs)
@@ -169,7 +172,7 @@ def pull(
             return f"{{{', '.join(f'{n!r}: {next(parts) if count else None}' for n, _, count in shapes)}}}"
 
         return function(program, others, arguments, (lambda found: found[0]) if single else returned)
-    plain = function(program, others) if run is None else run
+    plain: Callable[..., Any] = function(program, others) if run is None else run
 
     def pulled(g: Any, *values: Any) -> Any:
         if simple is not None:
@@ -186,14 +189,14 @@ def pull(
     return pulled
 
 
-def _assigned(base: Any, index: Any, value: Any) -> Any:
+def _assigned(base: Array, index: Any, value: Array) -> Array:
     """A copy of an array or tensor with a value at an index."""
     out = made(np.array(base)) if is_tensor(type(value)) and not is_tensor(type(base)) else np.copy(base)
     out[index] = value
     return out
 
 
-def _scatter_add(values: Any, *index: Any, template: Any, shape: tuple[int, ...]) -> Any:
+def _scatter_add(values: Array, *index: Array, template: object, shape: Shape) -> Any:
     zeros = np.zeros(shape, values.dtype)
     if not is_tensor(type(values)):
         np.add.at(zeros, filled(template, index), values)
@@ -202,7 +205,7 @@ def _scatter_add(values: Any, *index: Any, template: Any, shape: tuple[int, ...]
 
 
 #: What arrays and tensors compute alike, where the primitive's own function knows arrays alone.
-_ON_TENSORS: dict[str, Callable[..., Any]] = {
+_ON_TENSORS: dict[str, Callable[..., object]] = {
     "erf": special.erf,
     "update": lambda base, value, slices: _assigned(base, numpy_slices(slices), value),
     "put": lambda a, value, *index, template: _assigned(a, filled(template, index), value),

@@ -186,8 +186,8 @@ def entries(timing: Timing, start: int = 0) -> Iterator[int]:
 _LENGTHS = {CALL: 3, END: 3, OPEN: 1, PICK: 4, RULES: 3, SPAN: 3}
 
 
-def _length(first: Any) -> int:
-    return _LENGTHS[first] if type(first) is str else HEAD + len(facts(first))
+def _length(first: Op | str) -> int:
+    return _LENGTHS[first] if isinstance(first, str) else HEAD + len(facts(first))
 
 
 def read(timing: Timing) -> Iterator[Block]:

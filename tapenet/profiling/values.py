@@ -13,6 +13,7 @@ from tapenet.autodiff.node import Leaf, Node
 from tapenet.autodiff.observe import anomaly
 from tapenet.autodiff.observe.layer import CallStep, Layer, PullStep
 from tapenet.autodiff.record import Call
+from tapenet.typing import Array
 
 
 class Stats(NamedTuple):
@@ -40,7 +41,7 @@ class Stats(NamedTuple):
         return not self.nans and not self.infs
 
 
-def stats(arrays: Iterable[Any]) -> Stats:
+def stats(arrays: Iterable[Array]) -> Stats:
     """The statistics of all elements of some arrays, in double precision."""
     parts = [np.asarray(a).reshape(-1) for a in arrays]
     flat = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0), *parts])
@@ -108,7 +109,7 @@ class Values(Layer):
     def pull(self, step: PullStep) -> PullStep:
         """Look at the gradient of a node's output, and at what the rules made of it."""
 
-        def looked(node: Node, g: Any, grads: Gradients) -> None:
+        def looked(node: Node, g: Array, grads: Gradients) -> None:
             arrays = _arrays(g)
             self.blocks[-1].gradients[node.number] = stats(arrays)
             given = [*arrays, *(getattr(node, slot, None) for slot in node.saved_slots)]
@@ -122,7 +123,7 @@ class Values(Layer):
 
         return looked
 
-    def leaves(self, gradients: list[tuple[Node, Any]]) -> None:
+    def leaves(self, gradients: list[tuple[Node, Array]]) -> None:
         """Look at the gradients of leaves, as they will be."""
         for leaf, g in gradients:
             if isinstance(leaf, Leaf):
@@ -131,13 +132,13 @@ class Values(Layer):
                 self.blocks[-1].leaves[leaf.number] = stats([array if before is None else before._data + array])
 
 
-def _arrays(g: Any) -> list[Any]:
+def _arrays(g: Any) -> list[Array]:
     """The arrays of a gradient: an array, a tensor, or a list of these and None."""
     if isinstance(g, list):
         return [a for part in g if part is not None for a in _arrays(part)]
     return [g._data if hasattr(g, "_data") else g]
 
 
-def _finite(g: Any) -> bool:
+def _finite(g: object) -> bool:
     """Whether a gradient, if there is one, holds neither nan nor infinity."""
     return g is None or all(bool(np.isfinite(array).all()) for array in _arrays(g))

@@ -17,7 +17,7 @@ class Hole(NamedTuple):
     position: int
 
 
-def filled(template: Any, args: Sequence[object]) -> Any:
+def filled(template: object, args: Sequence[object]) -> Any:
     """A template with its holes filled."""
     if isinstance(template, Hole):
         return args[template.position]

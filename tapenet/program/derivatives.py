@@ -17,15 +17,18 @@ from typing import Any
 
 import numpy as np
 
-Rule = Callable[..., Any]
+from tapenet.typing import Array, DType
+
+Rule = Callable[..., Array]
 
 
-def safe_mul(a: Any, d: Any) -> Any:
+def safe_mul(a: Array, d: Array | complex) -> Array:
     """The product a * d, but 0 wherever a factor is 0, also where the other is infinite or nan."""
     if type(a) is not np.ndarray or type(d) is not np.ndarray:
         for factor in (a, d):
             if type(factor) is not np.ndarray and hasattr(factor, "__array_function__"):  # a tensor or a symbol answers
-                return factor.__array_function__(safe_mul, (type(factor),), (a, d), {})
+                made: Array = factor.__array_function__(safe_mul, (type(factor),), (a, d), {})
+                return made
     product = a * d
     total = np.vdot(product, product)  # of few elements twice as fast as their sum
     if total - total == 0:  # finite, hence no nan inside: the usual case, in one pass
@@ -33,21 +36,21 @@ def safe_mul(a: Any, d: Any) -> Any:
     return np.where((a == 0) | (d == 0), np.zeros((), product.dtype), product)
 
 
-def _reciprocal(y: Any) -> Any:
+def _reciprocal(y: Array | complex) -> Array | complex:
     """1 / y that keeps a Python number one, so that it stays weak in dtype promotion."""
     if isinstance(y, (int, float, complex)):
         return 1 / y if y else math.inf
     return 1 / y
 
 
-def _twice(g: Any, x: Any) -> Any:
+def _twice(g: Array, x: Array) -> Any:
     """g · 2x. Where g is one number throughout, as under a sum or a mean, that takes one pass."""
     if type(g) is np.ndarray and g.size > 1 and not any(g.strides):
         return x * (2 * g[(0,) * g.ndim])
     return g * (2 * x)
 
 
-def _power_x(g: Any, x: Any, y: Any) -> Any:
+def _power_x(g: Array, x: Array, y: Array | float) -> Array:
     if isinstance(y, (int, float)):
         if y == 0:
             return np.zeros_like(g)
@@ -58,7 +61,7 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
     return safe_mul(safe_mul(g, y), x ** (y - 1))
 
 
-def _power_y(g: Any, out: Any, x: Any) -> Any:
+def _power_y(g: Array, out: Array, x: Array | complex) -> Array:
     is_complex = out.dtype.kind == "c"
     if isinstance(x, (int, float, complex)):
         if is_complex:
@@ -68,22 +71,22 @@ def _power_y(g: Any, out: Any, x: Any) -> Any:
     return safe_mul(safe_mul(g, out), np.log(np.where(x == 0, np.ones((), out.dtype), x)))
 
 
-def without_minus_inf(out: Any) -> Any:
+def without_minus_inf(out: Array) -> Array:
     """A logarithm of a sum from which its terms can be subtracted: where all are -inf, the lowest number in its place, so
     that the shares are exp(-inf) = 0 rather than exp(nan)."""
     return np.maximum(out, _lowest(out.dtype))
 
 
 @functools.cache
-def _lowest(dtype: np.dtype[Any]) -> float:
+def _lowest(dtype: DType) -> float:
     return float(np.finfo(dtype).min)
 
 
-def _share(g: Any, x: Any, out: Any) -> Any:
+def _share(g: Array, x: Array, out: Array) -> Any:
     return g * np.exp(x - without_minus_inf(out))
 
 
-def _turn(g: Any, a: Any, b: Any) -> Any:
+def _turn(g: Array, a: Array, b: Array) -> Array:
     """g · a/(a² + b²), also where the squares overflow or vanish."""
     r = np.hypot(a, b)
     return safe_mul(g, a / r / r)
@@ -93,35 +96,35 @@ def _turn(g: Any, a: Any, b: Any) -> Any:
 # of inverse functions have two branches; the function itself tells which one it is on.
 
 
-def _arcsin(g: Any, x: Any) -> Any:
+def _arcsin(g: Array, x: Array) -> Array:
     return safe_mul(g, 1 / (np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x))))
 
 
-def _arccos(g: Any, x: Any) -> Any:
+def _arccos(g: Array, x: Array) -> Array:
     return -safe_mul(g, 1 / (np.sin(np.arccos(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x))))
 
 
-def _arccosh(g: Any, x: Any) -> Any:
+def _arccosh(g: Array, x: Array) -> Array:
     if x.dtype.kind == "c":
         return safe_mul(g, 1 / np.sinh(np.arccosh(x)))
     return safe_mul(safe_mul(g, 1 / np.sqrt(x - 1)), 1 / np.sqrt(x + 1))  # the product of the two may be infinite
 
 
-def _larger(g: Any, x: Any, y: Any) -> Any:
+def _larger(g: Array, x: Array, y: Array) -> Array:
     """Of a choice by size: the whole gradient to the one taken, half of it at a tie."""
     return np.where(x > y, g, np.where(x == y, 0.5 * g, 0))
 
 
-def _chosen(g: Any, x: Any, other: Any, beyond: Any) -> Any:
+def _chosen(g: Array, x: Array, other: Array, beyond: Array) -> Array:
     """The gradient of an argument that is taken where it lies beyond the other, or where that is nan."""
     return np.where(x == other, 0.5 * g, np.where(beyond | (np.isnan(other) & ~np.isnan(x)), g, 0))
 
 
-def _absolute(g: Any, x: Any) -> Any:
+def _absolute(g: Array, x: Array) -> Array:
     return g * (np.conj(np.sign(x)) if x.dtype.kind == "c" else np.sign(x))
 
 
-def _hypot(g: Any, x: Any, out: Any) -> Any:
+def _hypot(g: Array, x: Array, out: Array) -> Array:
     return safe_mul(g, x / np.where(out == 0, math.inf, out))
 
 

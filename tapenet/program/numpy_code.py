@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from tapenet.program import generated, primitives
 from tapenet.program.ir import Constant, Instruction, Program, Value
@@ -15,10 +14,10 @@ from tapenet.program.primitives import PRIMITIVES
 
 def function(
     program: Program,
-    others: Mapping[str, Callable[..., Any]] | None = None,
+    others: Mapping[str, Callable[..., object]] | None = None,
     arguments: Sequence[int | None] | None = None,
     returned: Callable[[list[str]], str] = lambda names: f"[{', '.join(names)}]",
-) -> Callable[..., Any]:
+) -> Callable[..., object]:
     """The function of a program's inputs that gives its outputs.
 
     Args:
@@ -28,7 +27,7 @@ def function(
         returned: the code of what is returned, by the names of the outputs; by default their list.
     """
     names: dict[Value, str] = {value: f"x{i}" for i, value in enumerate(program.inputs)}
-    space: dict[str, Any] = {}
+    space: dict[str, object] = {}
     for constant in program.constants:
         names[constant] = f"c{len(names)}"
         space[names[constant]] = constant.array

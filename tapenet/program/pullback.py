@@ -16,6 +16,11 @@ from tapenet.program.called_ops import Hole
 from tapenet.program.derivatives import FLAT, RULES, arguments, safe_mul
 from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Value
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Symbol, array_of, builder_of, elementwise
+from tapenet.typing import DType, Shape
+
+#: A value and the gradient by it; and what gives such pairs for the gradient by a value that is made of theirs.
+Pair = tuple[Value, Value]
+Stated = Callable[[Builder, Value], Iterable[Pair]]
 
 
 class NoDerivative(CannotLower):
@@ -25,7 +30,7 @@ class NoDerivative(CannotLower):
 FUNCTIONS[safe_mul] = lambda a, d: elementwise(builder_of(a, d), "safe_mul", a, d)
 
 
-def pullback(program: Program, wanted: Collection[int], stated: Mapping[Value, Any] = {}) -> Program:
+def pullback(program: Program, wanted: Collection[int], stated: Mapping[Value, Stated] = {}) -> Program:
     """The program that pulls gradients back.
 
     Args:
@@ -53,7 +58,7 @@ def pullback(program: Program, wanted: Collection[int], stated: Mapping[Value, A
 class _Pullback:
     """The work of one pullback."""
 
-    def __init__(self, program: Program, wanted: Collection[int], stated: Mapping[Value, Any]) -> None:
+    def __init__(self, program: Program, wanted: Collection[int], stated: Mapping[Value, Stated]) -> None:
         self.builder = Builder()
         self.stated = stated
         self.builder.body = list(program.body)
@@ -111,8 +116,8 @@ class _Pullback:
             if rule is not None and arg in self.active:
                 needs = rule.__code__.co_varnames[: rule.__code__.co_argcount]
                 with np.errstate(all="ignore"):
-                    d = rule(*(known[n] for n in needs))
-                self.add(arg, _fitted(builder, array_of(builder, d).value, arg))
+                    found = rule(*(known[n] for n in needs))
+                self.add(arg, _fitted(builder, array_of(builder, found).value, arg))
 
     def _operand(self, value: Value) -> Any:
         """An argument as a rule is given it: a single constant is a Python number, so that rules see exponents."""
@@ -134,7 +139,7 @@ def _fitted(builder: Builder, d: Value, arg: Value) -> Value:
     return builder.broadcast(d, arg.shape)
 
 
-def zeros(builder: Builder, shape: tuple[int, ...], dtype: Any) -> Value:
+def zeros(builder: Builder, shape: Shape, dtype: DType) -> Value:
     """Zeros of a shape."""
     return builder.broadcast(Constant(np.zeros((), dtype)), shape)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def refilled(sequence: Any, parts: Iterable[object]) -> Any:
+def refilled(sequence: T, parts: Iterable[object]) -> T:
     """A sequence of the same type with other parts.
 
     >>> refilled((1, 2), [3, 4])
     (3, 4)
     """
-    kind = type(sequence)
+    kind: Callable[..., T] = type(sequence)
     return kind(*parts) if hasattr(kind, "_fields") else kind(parts)

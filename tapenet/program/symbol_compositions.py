@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Sized, Symbol, array_of, builder_of
-from tapenet.typing import Array
+from tapenet.typing import Array, Axis
+
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
 
 def _along(axis: int, place: Any) -> tuple[Any, ...]:
@@ -22,8 +26,8 @@ def _interleaved(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, 
     return tuple(n for pair in zip(first, second, strict=True) for n in pair)
 
 
-def _tile(A: Array, reps: Any) -> Any:
-    counts = tuple(map(operator.index, reps)) if np.ndim(reps) else (operator.index(reps),)
+def _tile(A: Array, reps: SupportsIndex | Sequence[int]) -> Array:
+    counts = (operator.index(reps),) if isinstance(reps, SupportsIndex) else tuple(map(operator.index, reps))
     ndim = max(A.ndim, len(counts))
     counts, lengths = (1,) * (ndim - len(counts)) + counts, (1,) * (ndim - A.ndim) + A.shape
     apart = np.reshape(A, _interleaved((1,) * ndim, lengths))
@@ -31,7 +35,7 @@ def _tile(A: Array, reps: Any) -> Any:
     return np.reshape(wide, tuple(c * n for c, n in zip(counts, lengths, strict=True)))
 
 
-def _repeat(a: Array, repeats: Any, axis: int | None = None) -> Any:
+def _repeat(a: Array, repeats: Array | int, axis: int | None = None) -> Array:
     if isinstance(repeats, Symbol):
         raise Sized("values say how many elements np.repeat gives")
     if axis is None or not a.ndim:
@@ -44,7 +48,7 @@ def _repeat(a: Array, repeats: Any, axis: int | None = None) -> Any:
     return np.reshape(wide, (*a.shape[:axis], a.shape[axis] * count, *a.shape[axis + 1 :]))
 
 
-def _roll(a: Array, shift: Any, axis: Any = None) -> Any:
+def _roll(a: Array, shift: int | Sequence[int], axis: Axis = None) -> Array:
     """Each turn puts the last elements along an axis first."""
     if axis is None:
         return np.reshape(_roll(np.reshape(a, -1), int(np.sum(shift)), 0), a.shape)
@@ -55,7 +59,7 @@ def _roll(a: Array, shift: Any, axis: Any = None) -> Any:
     return a
 
 
-def _diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def _diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     axis1, axis2 = normalize_axis_index(axis1, a.ndim), normalize_axis_index(axis2, a.ndim)
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
     row, column = max(-offset, 0), max(offset, 0)
@@ -81,17 +85,17 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
     return a[_along(axis, i)]
 
 
-def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+def _take_along_axis(arr: Any, indices: Array, axis: int | None = -1) -> Any:
     builder = builder_of(arr, indices)
     arr = array_of(builder, arr)
     if axis is None:
         arr, axis = np.reshape(arr, -1), 0
-    places: list[Any] = list(np.ogrid[tuple(slice(n) for n in arr.shape)])
+    places: list[Array] = list(np.ogrid[tuple(slice(n) for n in arr.shape)])
     places[axis] = indices
     return arr[tuple(places)]
 
 
-def _diff(a: Array, n: int = 1, axis: int = -1) -> Any:
+def _diff(a: Array, n: int = 1, axis: int = -1) -> Array:
     axis = normalize_axis_index(axis, a.ndim)
     for _ in range(n):
         later, earlier = a[_along(axis, slice(1, None))], a[_along(axis, slice(None, -1))]
@@ -99,25 +103,27 @@ def _diff(a: Array, n: int = 1, axis: int = -1) -> Any:
     return a
 
 
-def _linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, dtype: Any = None, axis: int = 0) -> Any:
+def _linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, dtype: DTypeLike | None = None, axis: int = 0
+) -> Any:
     builder = builder_of(start, stop)
     inner = np.result_type(0.0, *(v if type(v) in (int, float) else array_of(builder, v).dtype for v in (start, stop)))
-    start, stop = (array_of(builder, v).astype(inner) for v in (start, stop))
-    delta = stop - start
+    first, last = (array_of(builder, v).astype(inner) for v in (start, stop))
+    delta = last - first
     steps = num - 1 if endpoint else num
     counts = np.reshape(np.arange(num), (-1, *(1,) * delta.ndim))
-    made = counts.astype(inner) * (delta / steps if steps > 0 else delta) + start
+    made = counts.astype(inner) * (delta / steps if steps > 0 else delta) + first
     if endpoint and num > 1:
-        made = np.where(counts == num - 1, stop, made)  # exactly
+        made = np.where(counts == num - 1, last, made)  # exactly
     made = np.moveaxis(made, 0, axis)
     if dtype is None:
         return made
     return (np.floor(made) if np.issubdtype(dtype, np.integer) else made).astype(dtype)
 
 
-def _sliding_window_view(x: Array, window_shape: Any, axis: Any = None) -> Any:
+def _sliding_window_view(x: Array, window_shape: SupportsIndex | Sequence[int], axis: Axis = None) -> Array:
     """One axis after the other, as rows of neighbours."""
-    lengths = tuple(map(int, window_shape)) if np.ndim(window_shape) else (int(window_shape),)
+    lengths = (int(window_shape),) if isinstance(window_shape, SupportsIndex) else tuple(map(int, window_shape))
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim, allow_duplicate=True)
     for length, i in zip(lengths, axes, strict=True):
         neighbours = np.arange(x.shape[i] - length + 1)[:, None] + np.arange(length)
@@ -125,19 +131,19 @@ def _sliding_window_view(x: Array, window_shape: Any, axis: Any = None) -> Any:
     return x
 
 
-def _vecdot(x1: Any, x2: Any) -> Any:
+def _vecdot(x1: Array, x2: Array) -> object:
     return np.sum(_conjugate(x1) * x2, axis=-1)
 
 
-def _matvec(x1: Any, x2: Any) -> Any:
+def _matvec(x1: Array, x2: Array) -> object:
     return np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
 
 
-def _vecmat(x1: Any, x2: Any) -> Any:
+def _vecmat(x1: Array, x2: Array) -> object:
     return np.matmul(np.expand_dims(_conjugate(x1), -2), x2)[..., 0, :]
 
 
-def _conjugate(x: Array) -> Any:
+def _conjugate(x: Array) -> Array:
     return np.conjugate(x) if x.dtype.kind == "c" else x
 
 

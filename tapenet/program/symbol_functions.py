@@ -154,7 +154,7 @@ def _var(
 
 
 def _reduction(ufunc: np.ufunc) -> Callable[..., Symbol]:
-    def run(a: Symbol, axis: Axis = None, *args: Any, keepdims: object = False, **kwargs: Any) -> Symbol:
+    def run(a: Symbol, axis: Axis = None, *args: object, keepdims: object = False, **kwargs: Any) -> Symbol:
         dtype = kwargs.pop("dtype", None)
         if args:
             dtype, *rest = args if ufunc in (np.add, np.multiply) else (None, *args)

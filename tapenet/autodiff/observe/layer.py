@@ -7,10 +7,11 @@ from typing import Any
 
 from tapenet.autodiff.node import Leaf, Node
 from tapenet.ops.op import Op
+from tapenet.typing import Array
 
 #: Runs a call of an op, and a node's rules on the gradient of its output.
 CallStep = Callable[[Any], object]
-PullStep = Callable[[Node, Any, Any], None]
+PullStep = Callable[[Node, Array, Any], None]
 
 
 class Layer:
@@ -42,13 +43,13 @@ class Layer:
         """What runs a node's rules in place of `step`."""
         return step
 
-    def leaves(self, gradients: list[tuple[Node, Any]]) -> None:
+    def leaves(self, gradients: list[tuple[Node, Array]]) -> None:
         """Called before gradients are added to those of leaves."""
 
     def reads(self, tensor: Any, what: str, hint: str) -> None:
         """Called before the value of a tensor leaves the graph, by `what`."""
 
-    def writes(self, tensor: Any, value: Any, by: str) -> bool:
+    def writes(self, tensor: Any, value: object, by: str) -> bool:
         """Called before the storage of a tensor is written in place by `by`; True where this layer did so itself."""
         return False
 

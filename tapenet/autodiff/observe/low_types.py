@@ -135,7 +135,7 @@ def _composed(op: Op, bound: dict[str, Any], low: Lowered) -> Any:
     return outs[0] if op.outputs == 1 else op.several(outs)
 
 
-def _widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _widely(function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
     """A function composed of ops, on low tensors: on float32 copies, its results rounded unless `autocast` gives float32.
 
     Otherwise each of its parts would round. A ufunc has no parts: it comes back as the op that it is. Where a result is to
