@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.layers.recurrent.gated import gru
-from tapenet.ops.layers.recurrent.long_short_term import lstm
-from tapenet.ops.layers.recurrent.simple import rnn
+from tapenet.ops.layers.recurrent.layers import gru, lstm, rnn
 from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array
 

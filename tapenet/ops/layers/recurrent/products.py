@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,16 +14,23 @@ from tapenet.typing import Array
 WORTH = 200_000
 
 
+def plain(*values: Array | None) -> bool:
+    """Whether these are arrays and no tensors, or None."""
+    return all(v is None or isinstance(v, np.ndarray) for v in values)
+
+
 def blocks(weight: Array, gates: int) -> Array:
     """A weight (gates · units, ins) as (gates, units, ins)."""
-    return weight.reshape(gates, weight.shape[0] // gates, weight.shape[1])
+    return np.reshape(weight, (gates, weight.shape[0] // gates, weight.shape[1]))
 
 
 def columns(weight: Array, gates: int) -> Array:
     """A weight (gates · units, ins) as a matrix (ins, units) for each gate, whose rows are runs of memory: those that a
-    product from the left reads fast. A view of a weight in Fortran order."""
-    parts = blocks(weight, gates).swapaxes(1, 2)
-    return parts if parts.strides[-1] == parts.itemsize else np.ascontiguousarray(parts)
+    product from the left reads fast. A view of a weight in Fortran order, and of a tensor."""
+    parts = np.swapaxes(blocks(weight, gates), 1, 2)
+    if not isinstance(parts, np.ndarray) or parts.strides[-1] == parts.itemsize:
+        return parts
+    return np.ascontiguousarray(parts)
 
 
 def rows(weight: Array, gates: int) -> Array:
@@ -32,16 +38,20 @@ def rows(weight: Array, gates: int) -> Array:
     return np.ascontiguousarray(blocks(weight, gates))
 
 
-def project(x: Array, weight: Array, bias: Array | None, gates: int, dtype: np.dtype[Any]) -> Array:
+def project(x: Array, weight: Array, bias: Array | None, gates: int) -> Array:
     """The inputs' share of all pre-activations, (gate, time, batch, units): one product for each gate."""
     steps, batch, ins = x.shape
     units = weight.shape[0] // gates
-    out: Array = kernels.empty((gates, steps, batch, units), np.dtype(dtype))
-    flat = out.reshape(gates, steps * batch, units)
-    np.matmul(x.reshape(steps * batch, ins), columns(weight, gates), out=flat)
-    if bias is not None:
-        flat += bias.reshape(gates, 1, units)
-    return out
+    factors = np.reshape(x, (steps * batch, ins)), columns(weight, gates)
+    if not plain(*factors, bias):
+        flat = np.matmul(*factors)
+        flat = flat if bias is None else flat + np.reshape(bias, (gates, 1, units))
+    else:
+        flat = kernels.empty((gates, steps, batch, units), x.dtype).reshape(gates, steps * batch, units)
+        np.matmul(*factors, out=flat)
+        if bias is not None:
+            flat += bias.reshape(gates, 1, units)
+    return np.reshape(flat, (gates, steps, batch, units))
 
 
 def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
@@ -64,8 +74,7 @@ def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
         if kernel is None or not kernel.weight_gradient(d, x, room):
             np.matmul(flat, d.reshape(gates, steps * batch, units), out=room.swapaxes(0, 1))
         first += gates
-    found: Array = out.reshape(ins, first * units).T
-    return found
+    return out.reshape(ins, first * units).T
 
 
 def bias_gradient(d: Array) -> Array:
@@ -79,10 +88,11 @@ def bias_gradient(d: Array) -> Array:
 def input_gradient(parts: Sequence[Array], weight: Array) -> Array:
     """The gradient by the inputs: Σ d @ weight over the gates, (time, batch, ins). Arguments as for `weight_gradient`."""
     _, steps, batch, units = parts[0].shape
-    out: Any = None
     gates = (gate.reshape(steps * batch, units) for d in parts for gate in d)
-    for gate, block in zip(gates, blocks(weight, sum(map(len, parts))), strict=True):
-        share = gate @ block
-        out = share if out is None else np.add(out, share, out)
-    found: Array = out.reshape(steps, batch, weight.shape[1])
-    return found
+    shares: Iterator[Array] = (
+        gate @ block for gate, block in zip(gates, blocks(weight, sum(map(len, parts))), strict=True)
+    )
+    out = next(shares)
+    for share in shares:
+        out += share
+    return out.reshape(steps, batch, weight.shape[1])

@@ -9,30 +9,13 @@ batch, in both directions: going backwards in time rows join in at their own end
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
-
 import numpy as np
 
 from tapenet import kernels
-from tapenet.ops.derived import array_like
+from tapenet.ops.derived import is_tensor
+from tapenet.ops.layers.recurrent.products import plain
 from tapenet.ops.registry import Sample, sample
-from tapenet.typing import Array, Shape
-
-
-class Turn(NamedTuple):
-    """One step of a sequence.
-
-    Attributes:
-        t: the time.
-        rows: how many rows are at work, the first ones of the sorted batch.
-        before, after: where the states before and after it lie in their history.
-    """
-
-    t: int
-    rows: int
-    before: int
-    after: int
+from tapenet.typing import Array, DType, Shape
 
 
 class Turns:
@@ -47,75 +30,76 @@ class Turns:
     def __init__(self, x: Array, lengths: Array | None, reverse: bool) -> None:
         steps, batch = self.steps, self.batch = x.shape[:2]
         self.reverse = reverse
-        self.lengths: Array | None = None
+        #: The times in the order in which the layer takes them.
+        self.times = range(steps - 1, -1, -1) if reverse else range(steps)
+        self.lengths = lengths
         self.order: Array | None = None
         #: How many rows are at work at each time.
-        self.rows = np.full(steps, batch)
-        if lengths is None:
+        self.rows = [batch] * steps
+        if lengths is None or is_tensor(
+            type(lengths)
+        ):  # a tensor's numbers are not looked at: then rows stay as they are
             return
         found = _checked(np.asarray(lengths), steps, batch)
         if (found[1:] > found[:-1]).any():
             self.order = np.argsort(-found, kind="stable")
             found = found[self.order]
         self.lengths = found
-        self.rows = (found[:, None] > np.arange(steps)).sum(0)
+        self.rows = (found[:, None] > np.arange(steps)).sum(0).tolist()
 
-    def forwards(self) -> Iterator[Turn]:
-        """The turns in the order in which the layer takes them."""
-        return self._turns(self.reverse)
+    def places(self, t: int) -> tuple[int, int]:
+        """Where the states before and after time t lie in their history."""
+        return (t + 1, t) if self.reverse else (t, t + 1)
 
-    def backwards(self) -> Iterator[Turn]:
-        """The turns from the last to the first."""
-        return self._turns(not self.reverse)
-
-    def _turns(self, down: bool) -> Iterator[Turn]:
-        rows = self.rows.tolist()
-        for t in range(self.steps - 1, -1, -1) if down else range(self.steps):
-            yield Turn(t, rows[t], *((t + 1, t) if self.reverse else (t, t + 1)))
-
-    def sorted(self, array: Any, axis: int) -> Array:
-        """An array with its rows in the order of the turns."""
-        return array if self.order is None or array is None else array.take(self.order, axis)  # type: ignore[no-any-return]
-
-    def inputs(self, x: Array, dtype: np.dtype[Any]) -> Array:
-        """The inputs of the layer with their rows in the order of the turns."""
-        found: Array = self.sorted(x, 1).astype(dtype, copy=False)
+    def chosen(self, t: int, new: Array, old: Array | float) -> Array:
+        """`new` in the rows that are at work at time t, `old` in the others."""
+        if self.lengths is None:
+            return new
+        found: Array = np.where(np.reshape(self.lengths > t, (-1, 1)), new, old)
         return found
+
+    def joined(self, arrays: list[Array], empty: Array, axis: int = 0) -> Array:
+        """What all turns made, in the order of time along a new axis. Of no turn at all that is a copy of `empty`."""
+        if not arrays:
+            return np.copy(empty)
+        shape = (*arrays[0].shape[:axis], len(arrays), *arrays[0].shape[axis:])
+        arrays = arrays[::-1] if self.reverse else arrays
+        if not plain(*arrays):
+            return np.stack(arrays, axis)
+        made = kernels.empty(shape, arrays[0].dtype)
+        if made.size:
+            np.concatenate(arrays, axis, out=made.reshape(*shape[:axis], -1, *shape[axis + 2 :]))
+        return made
+
+    def sorted(self, array: Array, axis: int, dtype: DType | None = None) -> Array:
+        """An array with its rows in the order of the turns."""
+        if self.order is not None:
+            array = np.take(array, self.order, axis)
+        return array if dtype is None or array.dtype == dtype else array.astype(dtype)
 
     def restored(self, array: Array, axis: int) -> Array:
         """The opposite of `sorted`."""
-        return array if self.order is None else array.take(np.argsort(self.order), axis)
+        return array if self.order is None else np.take(array, np.argsort(self.order), axis)
 
-    def room(self, *shape: int, dtype: np.dtype[Any]) -> Array:
+    def room(self, *shape: int, dtype: DType) -> Array:
         """An array of what each turn computes for its rows, 0 in the other rows."""
-        found: Array = kernels.empty(shape, np.dtype(dtype))
+        found = kernels.empty(shape, dtype)
         if self.lengths is not None:
             found[...] = 0
         return found
 
-    def history(self, initial: Array, dtype: np.dtype[Any]) -> Array:
+    def history(self, initial: Array) -> Array:
         """Room for the states before and after all turns. Rows that are not at work yet, or any more, hold their initial
         state: finite, as products with it are multiplied by 0."""
-        states: Array = kernels.empty((self.steps + 1, *initial.shape), np.dtype(dtype))
-        states[... if self.lengths is not None else (-1 if self.reverse else 0)] = self.sorted(initial, 0)
+        states = kernels.empty((self.steps + 1, *initial.shape), initial.dtype)
+        states[... if self.lengths is not None else (-1 if self.reverse else 0)] = initial
         return states
-
-    def outputs(self, states: Array, out: Array) -> None:
-        """Write the states after each turn to `out`, 0 beyond the end of a sequence."""
-        out[...] = states[:-1] if self.reverse else states[1:]
-        if self.lengths is not None:
-            for t, rows in enumerate(self.rows):
-                out[t, rows:] = 0
 
     def last(self, states: Array) -> Array:
         """Each row's state after its last turn, as an array of its own."""
-        if self.reverse:
-            found = states[0].copy()
-        elif self.lengths is None:
-            found = states[-1].copy()
-        else:
-            found = states[self.lengths, np.arange(self.batch)]
-        return self.restored(found, 0)
+        if self.lengths is None or self.reverse:
+            return np.copy(states[0 if self.reverse else -1])
+        return np.copy(states[self.lengths, np.arange(self.batch)])
 
     def before(self, states: Array) -> Array:
         """The states before each turn, by time."""
@@ -144,7 +128,7 @@ def check(
     b_hh: Array | None,
     c0: Array | None = None,
     w_hr: Array | None = None,
-) -> Any:
+) -> DType:
     """Check the shapes of a layer's arguments against each other; the dtype to compute in.
 
     Args:
@@ -174,47 +158,21 @@ def check(
                 + ("" if w_hr is None else f" projected to {outs}")
                 + f", it must be {shape}"
             )
-    dtype = np.result_type(*(v for v in (x, h0, w_ih, w_hh, b_ih, b_hh, c0, w_hr) if v is not None))
+    dtype = np.result_type(*(v.dtype for v in (x, h0, w_ih, w_hh, b_ih, b_hh, c0, w_hr) if v is not None))
     return dtype if dtype.kind == "f" else np.dtype(np.float64)
 
 
-def summed(b_ih: Array | None, b_hh: Array | None) -> Any:
-    """The sum of two biases, each of which may be None."""
-    return b_hh if b_ih is None else b_ih if b_hh is None else b_ih + b_hh
-
-
-def end(turns: Turns, g: Array, states: Array) -> Array:
+def end(turns: Turns, g: Array | None, states: Array) -> Array:
     """The gradient by the states that the backward turns begin with: that by the last states, if there is one."""
     if g is None:
         return np.zeros(states.shape[1:], states.dtype)
     return np.array(turns.sorted(g, 0), states.dtype, order="C")
 
 
-def active(lengths: Array | None, t: int) -> Any:
-    """For a reference in ops: which rows are at work at time t, (batch, 1); None if all are."""
-    return None if lengths is None else np.reshape(array_like(lengths) > t, (-1, 1))
-
-
-def chosen(where: Array, new: Any, old: Any) -> Array:
-    """For a reference in ops: `new` in the rows that are at work, `old` in the others."""
-    return new if where is None else np.where(where, new, old)  # type: ignore[no-any-return]
-
-
-def times(x: Array, reverse: bool) -> Iterator[int]:
-    """For a reference in ops: the times in the order of the turns."""
-    steps: int = x.shape[0]
-    return iter(range(steps - 1, -1, -1) if reverse else range(steps))
-
-
-def stacked(outs: dict[int, Any], x: Array, like: Any) -> Array:
-    """For a reference in ops: the outputs in the order of time; of no time at all an empty array."""
-    return np.stack([outs[t] for t in range(x.shape[0])]) if outs else np.zeros((0, *like.shape), like.dtype)
-
-
 def sampled(r: np.random.Generator, gates: int, states: int = 1) -> list[Sample]:
     """Calls of a layer for the tests: of one unit and two, with and without biases, in both directions, with lengths."""
 
-    def call(steps: int, batch: int, ins: int, units: int, biases: int, **options: Any) -> Sample:
+    def call(steps: int, batch: int, ins: int, units: int, biases: int, **options: object) -> Sample:
         shapes = [(steps, batch, ins), *[(batch, units)] * states, (gates * units, ins), (gates * units, units)]
         shapes += [(gates * units,)] * biases
         return sample(*(r.normal(size=shape) for shape in shapes), **options)
@@ -244,5 +202,4 @@ OPAQUE = "its turns are run by the host"
 def multiply_adds(x_shape: Shape, w_ih_shape: Shape, w_hh_shape: Shape) -> int:
     """The products of all turns."""
     steps, batch, ins = x_shape
-    count: int = steps * batch * w_ih_shape[0] * (ins + w_hh_shape[1])
-    return count
+    return steps * batch * w_ih_shape[0] * (ins + w_hh_shape[1])

@@ -1,0 +1,466 @@
+"""The recurrent layers over whole sequences: rnn, gru and lstm, each one op, whose gradients are another.
+
+The forward multiplies all inputs by their weights at once; each turn then is one product with the recurrent weights and a
+step (`steps`). The gradient goes through the turns backwards, and leaves the gradient by all sums, from which one product for
+each weight and one for the inputs follow. Where there is a kernel that pays, it takes all turns in either direction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence, Set
+from types import ModuleType
+
+import numpy as np
+
+from tapenet import kernels
+from tapenet.ops.layers.recurrent import products
+from tapenet.ops.layers.recurrent.sequence import (
+    MEMORY,
+    OPAQUE,
+    Turns,
+    check,
+    end,
+    first,
+    multiply_adds,
+    sampled,
+)
+from tapenet.ops.layers.recurrent.steps import STEPS, Run
+from tapenet.ops.op import Op, derive, op
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array, Shape
+
+#: What may be differentiated by.
+INPUTS = ("x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
+
+
+def _kernel(x: Array, w_ih: Array, w_hh: Array, states: Array) -> ModuleType | None:
+    if multiply_adds(x.shape, w_ih.shape, w_hh.shape) < products.WORTH or not kernels.fit(states, w_ih, w_hh):
+        return None
+    return kernels.use("recurrent")
+
+
+# -- forwards ----------------------------------------------------------------------------------------------------
+
+
+def _biases(kind: str, b_ih: Array | None, b_hh: Array | None) -> tuple[Array | None, Array | None]:
+    """The bias of the sums, and that of the last product alone, which a GRU has: it multiplies this with a gate."""
+    last = None
+    if kind == "gru" and b_hh is not None:
+        units = b_hh.shape[0] // 3
+        b_hh, last = np.concatenate([b_hh[: 2 * units], np.zeros(units, b_hh.dtype)]), b_hh[2 * units :]
+    return b_hh if b_ih is None else b_ih if b_hh is None else b_ih + b_hh, last
+
+
+def _run(
+    kind: str, x: Array, initial: Sequence[Array], w_ih: Array, w_hh: Array, b_ih: Array | None, b_hh: Array | None,
+    lengths: Array | None, reverse: bool, w_hr: Array | None = None,
+) -> tuple[Array, ...]:  # fmt: skip
+    """All turns of a layer: the outputs, the last states, and what the gradient needs. On tensors, too.
+
+    Args:
+        initial: the states, and of an LSTM the cells, to begin with.
+    """
+    step = STEPS[kind]
+    dtype = check(step.gates, x, initial[0], w_ih, w_hh, b_ih, b_hh, initial[1] if initial[1:] else None, w_hr)
+    turns = Turns(x, lengths, reverse)
+    x, before = turns.sorted(x, 1, dtype), [turns.sorted(s, 0, dtype) for s in initial]
+    bias, last = _biases(kind, b_ih, b_hh)
+    plain = products.plain(x, *initial, w_ih, w_hh, bias, last, w_hr)
+    kernel = _kernel(x, w_ih, w_hh, x) if plain and w_hr is None else None
+    if kernel is not None:
+        return _run_native(kernel, kind, turns, x, before, w_ih, w_hh, bias, last)
+    shares, weights = products.project(x, w_ih, bias, step.gates), products.columns(w_hh, step.gates)
+    by_time = np.swapaxes(shares, 0, 1)
+    if step.gates == 1:
+        by_time, weights = shares[0], weights[0]
+    outs, seen, left = [], [before], []
+    for t in turns.times:
+        new, kept = step.forward(by_time[t], np.matmul(before[0], weights), before, last)
+        if w_hr is not None:
+            new[0] = np.matmul(new[0], np.swapaxes(w_hr, 0, 1))
+        if lengths is None:
+            before = new
+        else:
+            outs.append(turns.chosen(t, new[0], 0.0))
+            before = [turns.chosen(t, *pair) for pair in zip(new, before, strict=True)]
+        seen.append(before)
+        left.append(kept)
+    if lengths is None:
+        outs = [s[0] for s in seen[1:]]
+    out = turns.restored(turns.joined(outs, np.zeros((0, *before[0].shape), dtype)), 1)
+    ends = [turns.restored(s if outs else np.copy(s), 0) for s in before]
+    if not plain:  # for a derivative of higher order, which needs no residuals
+        return out, *ends
+    states, *cells = (turns.joined([s[k] for s in seen], out) for k in range(len(before)))
+    if step.gates == 1:
+        return out, *ends, states
+    gates = turns.joined([kept[0] for kept in left], shares, 1)
+    return out, *ends, gates, states, *cells, turns.joined([kept[1] for kept in left], shares[0])
+
+
+def _run_native(
+    kernel: ModuleType, kind: str, turns: Turns, x: Array, initial: list[Array], w_ih: Array, w_hh: Array,
+    bias: Array | None, last: Array | None,
+) -> tuple[Array, ...]:  # fmt: skip
+    """The same by a kernel."""
+    units, dtype = w_hh.shape[1], x.dtype
+    count = w_hh.shape[0] // units
+    shape = *x.shape[:2], units
+    out = turns.room(*shape, dtype=dtype)
+    others = [*map(turns.history, initial)]
+    if count > 1:
+        others.append(turns.room(*shape, dtype=dtype))
+    own = kernel.multiplies_inputs(x, w_ih, w_hh)
+    if own:
+        gates = turns.room(count if count > 1 else 0, *shape, dtype=dtype)
+    else:
+        gates = products.project(x, w_ih, bias, count)
+    sums = np.zeros((4, units), dtype)  # of a GRU the last is that of the last product
+    if bias is not None:
+        sums[:count] = bias.reshape(count, units)
+    if last is not None:
+        sums[3] = last
+    rows = kernel.Turns(np.array(turns.rows, np.int64), turns.reverse)
+    kernel.forward(kind, x if own else None, w_ih, w_hh, sums, gates, others[0], others[1:], out, rows)
+    ends = [turns.restored(turns.last(s), 0) for s in others[: len(initial)]]
+    return turns.restored(out, 1), *ends, *([gates] if count > 1 else []), *others
+
+
+# -- samples -----------------------------------------------------------------------------------------------------
+
+
+def _rnn_samples(r: np.random.Generator) -> list[Sample]:
+    return [*sampled(r, 1), sample(*sampled(r, 1)[1].args, nonlinearity="relu")]
+
+
+def _gru_samples(r: np.random.Generator) -> list[Sample]:
+    return sampled(r, 3)
+
+
+def _lstm_samples(r: np.random.Generator) -> list[Sample]:
+    projected = [(2, 2, 1), (2, 1), (2, 2), (8, 1), (8, 1), (8,), (8,), (1, 2)]
+    last = sample(*(r.normal(size=shape) for shape in projected), lengths=[2, 1])
+    return [*sampled(r, 4, states=2), last]
+
+
+def _grad_samples(r: np.random.Generator) -> list[Sample]:
+    calls = []
+    for kind, layer, samples in (
+        ("lstm", lstm, _lstm_samples),
+        ("gru", gru, _gru_samples),
+        ("tanh", rnn, _rnn_samples),
+    ):
+        for call in samples(r)[:5:4]:
+            found = layer.forward(*call.args, **call.kwargs)
+            x, w_ih, w_hh = (call.args[[a.name for a in layer.arguments].index(n)] for n in ("x", "w_ih", "w_hh"))
+            *gs, gates, states, cells, left = {
+                "lstm": found,
+                "gru": (*found[:2], None, *found[2:4], None, *found[4:]),
+                "tanh": (*found[:2], None, None, found[2], None, None),
+            }[kind]
+            w_hr = call.args[7] if len(call.args) == 8 else None
+            by = [n for n in INPUTS if n in layer.differentiable and (n != "w_hr" or w_hr is not None)]
+            gs = [None if g is None else r.normal(size=g.shape) for g in gs]
+            options = call.kwargs.get("lengths"), tuple(by), call.kwargs.get("reverse", False)
+            calls.append(sample(kind, *gs, x, w_ih, w_hh, w_hr, gates, states, cells, left, *options))
+    return calls
+
+
+# -- backwards ---------------------------------------------------------------------------------------------------
+
+
+@op(
+    outputs=None,
+    nondiff=("g_out", "g_h", "g_c", "x", "w_ih", "w_hh", "w_hr", "gates", "states", "cells", "left", "lengths"),
+    opaque=OPAQUE,
+    memory=MEMORY,
+    label=lambda kind: f"{kind.upper() if kind in ('lstm', 'gru') else 'RNN'} gradients",
+    formula="the gradients of a recurrent layer by the inputs named",
+    samples=_grad_samples,
+)
+def recurrent_grad(
+    kind: str,
+    g_out: Array | None,
+    g_h: Array | None,
+    g_c: Array | None,
+    x: Array,
+    w_ih: Array,
+    w_hh: Array,
+    w_hr: Array | None,
+    gates: Array | None,
+    states: Array,
+    cells: Array | None,
+    left: Array | None,
+    lengths: Array | None,
+    by: Sequence[str],
+    reverse: bool = False,
+) -> tuple[Array, ...]:
+    """The gradients of `rnn`, `gru` or `lstm`, from what it left: an op so that a compiled step can call it. It has no
+    derivative itself; second derivatives come from the layer's formula.
+
+    Args:
+        kind: "lstm", "gru", "tanh" or "relu".
+        g_out, g_h, g_c: gradients by the outputs, by the last states and by the last cells, or None.
+        x, w_ih, w_hh, w_hr, lengths, reverse: as the layer got them.
+        gates: (gates, time, batch, units), the values of the gates; None of a simple layer.
+        states, cells: (time + 1, batch, ...), the outputs, and of an LSTM the cells, before and after all turns.
+        left: (time, batch, units), of an LSTM the tanh of the cells after each turn, of a GRU the recurrent share of its
+            third gate.
+        by: the names of the inputs whose gradients are wanted.
+
+    Returns:
+        a tuple of the gradients, in the order of `by`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> x, w, states = np.ones((2, 1, 1)), np.ones((1, 1)), np.zeros((3, 1, 1))
+    >>> tn.recurrent_grad("tanh", None, np.ones((1, 1)), None, x, w, w, None, None, states, None, None, None, ("h0",))
+    (array([[1.]]),)
+    """
+    turns = Turns(x, lengths, reverse)
+    dtype = states.dtype
+    g_out = None if g_out is None else turns.sorted(g_out, 1)
+    dh, dc = end(turns, g_h, states), states if cells is None else end(turns, g_c, cells)
+    others = [a for a in (cells, left, None if cells is None else dc) if a is not None]
+    if gates is None:  # of a simple layer the states say all
+        gates = states[None, 1:]
+    count = len(gates)
+    d = turns.room(4 if kind == "gru" else count, turns.steps, turns.batch, w_hh.shape[0] // count, dtype=dtype)
+    dx, dhs = None, dh if w_hr is None else turns.room(*states[1:].shape, dtype=dtype)
+    kernel = _kernel(x, w_ih, w_hh, states) if w_hr is None else None
+    if kernel is not None:
+        if "x" in by and kernel.multiplies_inputs(x, w_ih, w_hh):
+            dx = turns.room(*x.shape, dtype=dtype)
+        rows = kernel.Turns(np.array(turns.rows, np.int64), turns.reverse)
+        kernel.backward(kind, g_out, w_ih, w_hh, gates, states, others, d, dh, dx, rows, "h0" in by)
+    else:
+        run = Run(gates, states, states if cells is None else cells, states if left is None else left, dc, d)
+        _turns_back(kind, turns, run, g_out, w_hh, w_hr, dh, dhs)
+    gru = kind == "gru"  # the sums of its third gate come first: those by the states' products lie behind each other
+    sums, last = ([d[1:3], d[:1]], d[1:]) if gru else ([d], d)
+    biases = products.bias_gradient(d).reshape(len(d), -1) if {"b_ih", "b_hh"} & {*by} else d
+    made: dict[str, Callable[[], Array]] = {
+        "x": lambda: turns.restored(products.input_gradient(sums, w_ih) if dx is None else dx, 1),
+        "h0": lambda: first(turns, dh),
+        "c0": lambda: first(turns, dc),
+        "w_ih": lambda: products.weight_gradient(sums, turns.sorted(x, 1, dtype)),
+        "w_hh": lambda: products.weight_gradient([last], turns.before(states)),
+        "b_ih": lambda: biases[[1, 2, 0] if gru else slice(None)].reshape(-1),
+        "b_hh": lambda: biases[[1, 2, 3] if gru else slice(None)].flatten(),
+        "w_hr": lambda: products.weight_gradient([dhs[None]], gates[3] * left),
+    }
+    return tuple(made[name]() for name in by)
+
+
+def _turns_back(
+    kind: str, turns: Turns, run: Run, g_out: Array | None, w_hh: Array, w_hr: Array | None, dh: Array, dhs: Array
+) -> None:
+    """All turns backwards: `dh` becomes the gradient by the first states, `dhs` that by projected outputs."""
+    count, back = len(run.gates), STEPS[kind].backward
+    weights, d = products.rows(w_hh, count), run.d[-count:]
+    for t in reversed(turns.times):
+        n = turns.rows[t]
+        now = dh[:n]
+        if g_out is not None:
+            now += g_out[t, :n]
+        if w_hr is not None:
+            dhs[t, :n] = now
+        rest = back(run, t, n, turns.places(t), now if w_hr is None else now @ w_hr)
+        if count == 1:
+            np.matmul(d[0, t, :n], weights[0], out=now)
+        else:
+            np.add.reduce(np.matmul(d[:, t, :n], weights), 0, out=now)
+        if rest is not None:
+            now += rest
+
+
+# -- the layers --------------------------------------------------------------------------------------------------
+
+
+def _layer(**options: object) -> Callable[[Callable[..., tuple[Array, ...]]], Op]:
+    """`tn.op` with what the layers have in common. Derivatives of higher order run the formula of a step on tensors."""
+    return op(name=None, tell_unused=True, nondiff=("lengths",), reference=derive, opaque=OPAQUE, **options)
+
+
+def _gradients(wanted: Set[str], kind: str, *args: Array | None, reverse: bool) -> dict[str, Array]:
+    """The joint rule of a layer. `args` are the arrays that `recurrent_grad` takes."""
+    by = tuple(n for n in INPUTS if n in wanted)
+    # On arrays its forward alone: the call of an op costs as much as two turns of a small layer.
+    run = recurrent_grad.forward if products.plain(*args[:-1]) else recurrent_grad
+    return dict(zip(by, run(kind, *args, by, reverse), strict=True))
+
+
+def _label(title: str, x_shape: Shape, state_shape: Shape, reverse: bool) -> str:
+    return f"{title} {x_shape[-1]} → {state_shape[-1]}" + (" backwards" if reverse else "")
+
+
+@_layer(
+    outputs=2,
+    residuals=("states",),
+    joint=lambda g, wanted, x, w_ih, w_hh, states, nonlinearity, lengths, reverse: _gradients(
+        wanted, nonlinearity, *g, None, x, w_ih, w_hh, None, None, states, None, None, lengths, reverse=reverse
+    ),
+    label=lambda x_shape, h0_shape, nonlinearity, reverse: _label(
+        "RNN" if nonlinearity == "tanh" else f"RNN {nonlinearity}", x_shape, h0_shape, reverse
+    ),
+    multiply_adds=multiply_adds,
+    formula="hₜ = tanh(aₜ), aₜ = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh",
+    gradients="x: g_a @ w_ih, g_a = (1 − hₜ²) · g_h; h0: g_a @ w_hh at the first turn; w_ih: Σ g_aᵀ @ x; "
+    "w_hh: Σ g_aᵀ @ hₜ₋₁; b_ih: Σ g_a; b_hh: Σ g_a",
+    samples=_rnn_samples,
+)
+def rnn(
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None = None,
+    b_hh: Array | None = None,
+    nonlinearity: str = "tanh",
+    lengths: Array | None = None,
+    reverse: bool = False,
+) -> tuple[Array, ...]:
+    """A simple recurrent layer over whole sequences: hₜ = tanh(x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh). Elman 1990,
+    "Finding structure in time".
+
+    Args:
+        x: (time, batch, inputs).
+        h0: (batch, units), the states to begin with.
+        w_ih: (units, inputs).
+        w_hh: (units, units).
+        b_ih, b_hh: (units,), or None.
+        nonlinearity: "tanh", or "relu" in its place.
+        lengths: how long the sequence of each row is, (batch,) integers from 0 to time; None if all are as long as x.
+            Beyond its end a row keeps its state and its output is 0; in reverse it begins at its own end.
+        reverse: go through time backwards.
+
+    Returns:
+        the outputs (time, batch, units), and the states after the last turn of each row (batch, units).
+
+    Raises:
+        ValueError: shapes or lengths that do not fit, or another nonlinearity.
+
+    >>> import numpy as np, tapenet as tn
+    >>> out, h = tn.rnn(np.ones((3, 1, 1)), np.zeros((1, 1)), np.ones((1, 1)), np.ones((1, 1)), nonlinearity="relu")
+    >>> out[:, 0, 0], h
+    (array([1., 2., 3.]), array([[3.]]))
+    """
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"nonlinearity={nonlinearity!r} is neither 'tanh' nor 'relu'")
+    return _run(nonlinearity, x, [h0], w_ih, w_hh, b_ih, b_hh, lengths, reverse)
+
+
+@_layer(
+    outputs=2,
+    residuals=("gates", "states", "recurrent"),
+    joint=lambda g, wanted, x, w_ih, w_hh, gates, states, recurrent, lengths, reverse: _gradients(
+        wanted, "gru", *g, None, x, w_ih, w_hh, None, gates, states, None, recurrent, lengths, reverse=reverse
+    ),
+    label=lambda x_shape, h0_shape, reverse: _label("GRU", x_shape, h0_shape, reverse),
+    multiply_adds=multiply_adds,
+    formula="hₜ = (1 − z) · n + z · hₜ₋₁, r, z = σ(a + b), n = tanh(a + r · b)",
+    gradients="x: g_a @ w_ih; h0: z · g_h + g_b @ w_hh at the first turn; w_ih: Σ g_aᵀ @ x; w_hh: Σ g_bᵀ @ hₜ₋₁; "
+    "b_ih: Σ g_a; b_hh: Σ g_b",
+    samples=_gru_samples,
+)
+def gru(
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None = None,
+    b_hh: Array | None = None,
+    lengths: Array | None = None,
+    reverse: bool = False,
+) -> tuple[Array, ...]:
+    """A layer of gated recurrent units over whole sequences. With a = x[t] @ w_ihᵀ + b_ih and b = hₜ₋₁ @ w_hhᵀ + b_hh, in
+    three blocks each,
+
+        r = σ(a₁ + b₁)      z = σ(a₂ + b₂)      n = tanh(a₃ + r · b₃)      hₜ = (1 - z) · n + z · hₜ₋₁
+
+    Cho et al., arXiv:1406.1078, in the form that PyTorch and cuDNN compute, with the reset after the product.
+
+    Args:
+        x: (time, batch, inputs).
+        h0: (batch, units), the states to begin with.
+        w_ih: (3 · units, inputs), the blocks for r, z and n.
+        w_hh: (3 · units, units).
+        b_ih, b_hh: (3 · units,), or None.
+        lengths: how long the sequence of each row is, (batch,) integers from 0 to time; None if all are as long as x.
+            Beyond its end a row keeps its state and its output is 0; in reverse it begins at its own end.
+        reverse: go through time backwards.
+
+    Returns:
+        the outputs (time, batch, units), and the states after the last turn of each row (batch, units).
+
+    Raises:
+        ValueError: shapes or lengths that do not fit.
+
+    >>> import numpy as np, tapenet as tn
+    >>> out, h = tn.gru(np.ones((4, 2, 3)), np.zeros((2, 5)), np.zeros((15, 3)), np.zeros((15, 5)), np.ones(15))
+    >>> out.shape, h[0, 0].round(3)
+    ((4, 2, 5), np.float64(0.544))
+    """
+    return _run("gru", x, [h0], w_ih, w_hh, b_ih, b_hh, lengths, reverse)
+
+
+@_layer(
+    outputs=3,
+    residuals=("gates", "states", "cells", "tanh_cells"),
+    joint=lambda g, wanted, x, w_ih, w_hh, w_hr, gates, states, cells, tanh_cells, lengths, reverse: _gradients(
+        wanted, "lstm", *g, x, w_ih, w_hh, w_hr, gates, states, cells, tanh_cells, lengths, reverse=reverse
+    ),
+    label=lambda x_shape, c0_shape, reverse: _label("LSTM", x_shape, c0_shape, reverse),
+    multiply_adds=lambda x_shape, c0_shape, w_ih_shape, w_hh_shape, w_hr_shape: (
+        multiply_adds(x_shape, w_ih_shape, w_hh_shape) + (math.prod((*x_shape[:2], *w_hr_shape)) if w_hr_shape else 0)
+    ),
+    formula="hₜ = o · tanh cₜ, cₜ = f · cₜ₋₁ + i · n, i, f, o = σ(a), n = tanh a",
+    gradients="x: g_a @ w_ih; h0: g_a @ w_hh at the first turn; c0: f · g_c at the first turn; w_ih: Σ g_aᵀ @ x; "
+    "w_hh: Σ g_aᵀ @ hₜ₋₁; b_ih: Σ g_a; b_hh: Σ g_a; w_hr: Σ g_hᵀ @ (o · tanh cₜ)",
+    samples=_lstm_samples,
+)
+def lstm(
+    x: Array,
+    h0: Array,
+    c0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None = None,
+    b_hh: Array | None = None,
+    w_hr: Array | None = None,
+    lengths: Array | None = None,
+    reverse: bool = False,
+) -> tuple[Array, ...]:
+    """A layer of long short-term memory over whole sequences. With a = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh in four
+    blocks,
+
+        i = σ(a₁)      f = σ(a₂)      n = tanh(a₃)      o = σ(a₄)      cₜ = f · cₜ₋₁ + i · n      hₜ = o · tanh(cₜ)
+
+    Hochreiter and Schmidhuber 1997, with the forget gate of Gers, Schmidhuber and Cummins 2000. With `w_hr` the outputs are
+    projected, hₜ = (o · tanh(cₜ)) @ w_hrᵀ: Sak, Senior and Beaufays, arXiv:1402.1128.
+
+    Args:
+        x: (time, batch, inputs).
+        h0: (batch, units), the outputs to begin with; (batch, outputs) with `w_hr`.
+        c0: (batch, units), the cells to begin with.
+        w_ih: (4 · units, inputs), the blocks for i, f, n and o.
+        w_hh: (4 · units, units); (4 · units, outputs) with `w_hr`.
+        b_ih, b_hh: (4 · units,), or None.
+        w_hr: (outputs, units), or None.
+        lengths: how long the sequence of each row is, (batch,) integers from 0 to time; None if all are as long as x.
+            Beyond its end a row keeps its state and its output is 0; in reverse it begins at its own end.
+        reverse: go through time backwards.
+
+    Returns:
+        the outputs (time, batch, units), and after the last turn of each row the outputs and the cells (batch, units).
+
+    Raises:
+        ValueError: shapes or lengths that do not fit.
+
+    >>> import numpy as np, tapenet as tn
+    >>> zeros = np.zeros((2, 5))
+    >>> out, h, c = tn.lstm(np.ones((4, 2, 3)), zeros, zeros, np.zeros((20, 3)), np.zeros((20, 5)), np.ones(20))
+    >>> out.shape, h[0, 0].round(3), c[0, 0].round(3)
+    ((4, 2, 5), np.float64(0.659), np.float64(1.479))
+    """
+    return _run("lstm", x, [h0, c0], w_ih, w_hh, b_ih, b_hh, lengths, reverse, w_hr)
