@@ -1,130 +1,90 @@
-"""Activation functions as layers. What each computes is documented at the op of its name, `tn.relu` and so on.
-
-Where there are no settings, `forward` is the op itself (an op is no function, so it does not bind).
-"""
+"""Activation functions as layers. What each computes is documented at the op of its name, `tn.relu` and so on."""
 
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import functional as F
 from tapenet.nn.layer_inputs import asarray, cast
 from tapenet.nn.module import Module
+from tapenet.nn.op_layer import OpLayer
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
-from tapenet.nn.settings_layer import SettingsLayer
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
-class Tanh(Module):
+class Tanh(OpLayer, op="tanh"):
     """The hyperbolic tangent; see `tn.tanh`."""
 
-    forward = ops.tanh
 
-
-class Sigmoid(Module):
+class Sigmoid(OpLayer, op="sigmoid"):
     """1 / (1 + exp(-x)); see `tn.sigmoid`."""
 
-    forward = ops.sigmoid
 
-
-class LogSigmoid(Module):
+class LogSigmoid(OpLayer, op="logsigmoid"):
     """The logarithm of the sigmoid; see `tn.logsigmoid`."""
 
-    forward = ops.logsigmoid
 
-
-class ReLU(Module):
+class ReLU(OpLayer, op="relu"):
     """max(x, 0); see `tn.relu`."""
 
-    forward = ops.relu
 
-
-class ReLU6(Module):
+class ReLU6(OpLayer, op="relu6"):
     """min(max(x, 0), 6); see `tn.relu6`."""
 
-    forward = ops.relu6
 
-
-class SiLU(Module):
+class SiLU(OpLayer, op="silu"):
     """x sigmoid(x), also called swish; see `tn.silu`."""
 
-    forward = ops.silu
 
-
-class Mish(Module):
+class Mish(OpLayer, op="mish"):
     """x tanh(softplus(x)); see `tn.mish`."""
 
-    forward = ops.mish
 
-
-class Softsign(Module):
+class Softsign(OpLayer, op="softsign"):
     """x / (1 + |x|); see `tn.softsign`."""
 
-    forward = ops.softsign
 
-
-class Tanhshrink(Module):
+class Tanhshrink(OpLayer, op="tanhshrink"):
     """x - tanh(x); see `tn.tanhshrink`."""
 
-    forward = ops.tanhshrink
 
-
-class Hardsigmoid(Module):
+class Hardsigmoid(OpLayer, op="hardsigmoid"):
     """x/6 + 1/2 limited to [0, 1]; see `tn.hardsigmoid`."""
 
-    forward = ops.hardsigmoid
 
-
-class Hardswish(Module):
+class Hardswish(OpLayer, op="hardswish"):
     """x hardsigmoid(x); see `tn.hardswish`."""
 
-    forward = ops.hardswish
 
-
-class SELU(Module):
+class SELU(OpLayer, op="selu"):
     """An ELU that keeps mean 0 and variance 1; see `tn.selu`."""
 
-    forward = ops.selu
 
-
-class _Activation(SettingsLayer):
+class _Activation(OpLayer):
     """An activation with settings, all of which its repr has."""
 
     _shows_all = True
 
 
-class LeakyReLU(_Activation):
+class LeakyReLU(_Activation, op="leaky_relu"):
     """x where it is positive, else negative_slope x; see `tn.leaky_relu`."""
 
     negative_slope: float = 0.01
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.leaky_relu(x, self.negative_slope)
 
-
-class ELU(_Activation):
+class ELU(_Activation, op="elu"):
     """x where it is positive, else alpha (exp(x) - 1); see `tn.elu`."""
 
     alpha: float = 1.0
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.elu(x, self.alpha)
 
-
-class CELU(_Activation):
+class CELU(_Activation, op="celu"):
     """x where it is positive, else alpha (exp(x / alpha) - 1); see `tn.celu`."""
 
     alpha: float = 1.0
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.celu(x, self.alpha)
 
 
 class PReLU(Module):
@@ -150,13 +110,13 @@ class PReLU(Module):
         self.weight = Parameter(np.full(num_parameters, init, float_type(dtype)))
 
     def forward(self, x: ArrayLike) -> Tensor:
-        return ops.prelu(cast(x, self.weight), self.weight)
+        return F.prelu(cast(x, self.weight), self.weight)
 
     def extra_repr(self) -> str:
         return f"num_parameters={len(self.weight)}"
 
 
-class RReLU(_Activation):
+class RReLU(_Activation, op="rrelu"):
     """x where it is positive, else a x: in training with a slope a drawn for each element, else with the middle one; see
     `tn.rrelu`.
 
@@ -170,91 +130,61 @@ class RReLU(_Activation):
     _: KW_ONLY
     rng: np.random.Generator | int | None = None
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.rrelu(asarray(x), self.lower, self.upper, self.training, self.rng)
 
-
-class Threshold(_Activation):
+class Threshold(_Activation, op="threshold"):
     """x where it is above the threshold, else value; see `tn.threshold`."""
 
     threshold: float
     value: float
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.threshold(x, self.threshold, self.value)
 
-
-class Hardshrink(SettingsLayer):
+class Hardshrink(OpLayer, op="hardshrink"):
     """x where |x| > lambd, else 0; see `tn.hardshrink`."""
 
     lambd: float = 0.5
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.hardshrink(x, self.lambd)
 
     def extra_repr(self) -> str:
         return f"{self.lambd!r}"
 
 
-class Softshrink(Hardshrink):
+class Softshrink(Hardshrink, op="softshrink"):
     """x brought nearer to 0 by lambd; see `tn.softshrink`."""
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.softshrink(x, self.lambd)
 
-
-class Hardtanh(_Activation):
+class Hardtanh(_Activation, op="hardtanh"):
     """x limited to [min_val, max_val]; see `tn.hardtanh`."""
 
     min_val: float = -1.0
     max_val: float = 1.0
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.hardtanh(x, self.min_val, self.max_val)
 
-
-class Softplus(_Activation):
+class Softplus(_Activation, op="softplus"):
     """ln(1 + exp(beta x)) / beta, a smooth rectifier; see `tn.softplus`."""
 
     beta: float = 1.0
     threshold: float | None = None
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.softplus(x, self.beta, self.threshold)
 
-
-class GELU(_Activation):
+class GELU(_Activation, op="gelu"):
     """x Φ(x) with the normal distribution function Φ, or with `approximate="tanh"` close to it; see `tn.gelu`."""
 
     approximate: str = "none"
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.gelu(x, self.approximate)
 
-
-class Softmax(_Activation):
+class Softmax(_Activation, op="softmax"):
     """Exponentials divided by their sum along the axis `dim`; see `tn.softmax`."""
 
     dim: int = -1
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.softmax(asarray(x), self.dim)
 
-
-class LogSoftmax(_Activation):
+class LogSoftmax(_Activation, op="log_softmax"):
     """The logarithm of the softmax along the axis `dim`; see `tn.log_softmax`."""
 
     dim: int = -1
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.log_softmax(asarray(x), self.dim)
 
-
-class Softmin(Softmax):
+class Softmin(Softmax, op="softmin"):
     """The softmax of -x along the axis `dim`; see `tn.softmin`."""
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.softmin(asarray(x), self.dim)
 
 
 class Softmax2d(Module):
@@ -264,13 +194,10 @@ class Softmax2d(Module):
         x = asarray(x)
         if x.ndim not in (3, 4):
             raise ValueError(f"Softmax2d: x has shape {x.shape}; give (n, channels, height, width), or without n")
-        return ops.softmax(x, -3)
+        return F.softmax(x, -3)
 
 
-class GLU(_Activation):
+class GLU(_Activation, op="glu"):
     """The first half along the axis `dim` times the sigmoid of the second; see `tn.glu`."""
 
     dim: int = -1
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.glu(asarray(x), self.dim)

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tapenet import ops
-from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.layer_inputs import asarray
-from tapenet.nn.settings_layer import SettingsLayer
+from tapenet.nn.op_layer import OpLayer
 from tapenet.nn.spatial_layer import SpatialLayer
 from tapenet.ops.layers.convolution.geometry import Size
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 #: A length for all axes, or one for each; None keeps a length.
 OutputSize = int | Sequence[int | None] | None
 
 
-class _AdaptiveAvgPool(SpatialLayer, SettingsLayer):
+class _AdaptiveAvgPool(SpatialLayer, OpLayer, op="adaptive_avg_pool{axes}d"):
     """The means of so many parts of {thing}; see `tn.adaptive_avg_pool{axes}d`. With 1: global pooling, the mean of each
     channel.
 
@@ -33,10 +27,6 @@ class _AdaptiveAvgPool(SpatialLayer, SettingsLayer):
     """
 
     output_size: OutputSize
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        pool = getattr(ops, f"adaptive_avg_pool{self.axes}d")
-        return pool(asarray(x), self.output_size)
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool, axes=1):
@@ -66,7 +56,7 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool, axes=3):
     """
 
 
-class _AdaptiveMaxPool(SpatialLayer, SettingsLayer):
+class _AdaptiveMaxPool(SpatialLayer, OpLayer, op="adaptive_max_pool{axes}d"):
     """The largest elements of so many parts of {thing}; see `tn.adaptive_max_pool{axes}d`. With 1: global pooling, the
     largest element of each channel.
 
@@ -79,10 +69,6 @@ class _AdaptiveMaxPool(SpatialLayer, SettingsLayer):
 
     output_size: OutputSize
     return_indices: bool = False
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        pool = getattr(ops, f"adaptive_max_pool{self.axes}d")
-        return pool(asarray(x), self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool, axes=1):
@@ -112,7 +98,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool, axes=3):
     """
 
 
-class _FractionalMaxPool(SpatialLayer, SettingsLayer):
+class _FractionalMaxPool(SpatialLayer, OpLayer, op="fractional_max_pool{axes}d"):
     """The largest elements of windows of {thing} whose places are drawn; see `tn.fractional_max_pool{axes}d`.
 
     Shapes: (n, c, {lengths}) gives (n, c, {results}) with ({results}) = output_size, or that part of the lengths.
@@ -139,11 +125,6 @@ class _FractionalMaxPool(SpatialLayer, SettingsLayer):
     def _check(self) -> None:
         if (self.output_size is None) == (self.output_ratio is None):
             raise ValueError(f"{type(self).__name__}: give either output_size or output_ratio")
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        pool = getattr(ops, f"fractional_max_pool{self.axes}d")
-        size = self.kernel_size, self.output_size, self.output_ratio
-        return pool(asarray(x), *size, self.return_indices, self._random_samples, rng=self.rng)
 
 
 class FractionalMaxPool2d(_FractionalMaxPool, axes=2):

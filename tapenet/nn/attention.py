@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import functional as F
 from tapenet.nn import init
 from tapenet.nn.layer_arguments import probability, whole
 from tapenet.nn.layer_inputs import asarray, cast
@@ -17,9 +16,6 @@ from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.ops.random import generator
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class MultiheadAttention(Module):
@@ -123,18 +119,18 @@ class MultiheadAttention(Module):
 
     def forward(
         self,
-        query: Any,
-        key: Any,
-        value: Any,
-        key_padding_mask: object = None,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike,
+        key_padding_mask: ArrayLike | None = None,
         need_weights: bool = True,
-        attn_mask: Any = None,
+        attn_mask: ArrayLike | None = None,
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         given = {id(x): cast(x, self.out_proj.weight) for x in (query, key, value)}  # what is one array stays one
         query, key, value = given[id(query)], given[id(key)], given[id(value)]
-        return ops.multi_head_attention_forward(
+        out: tuple[Tensor, Tensor | None] = ops.multi_head_attention_forward(
             query,
             key,
             value,
@@ -161,6 +157,7 @@ class MultiheadAttention(Module):
             batch_first=self.batch_first,
             rng=self.rng,
         )
+        return out
 
     def extra_repr(self) -> str:
         usual = {"dropout": 0.0, "kdim": self.embed_dim, "vdim": self.embed_dim, "batch_first": False}
@@ -204,7 +201,7 @@ class RotaryPositionalEmbeddings(Module):
         self.interleaved = interleaved
         self.axis = axis
 
-    def forward(self, x: Any, *, input_pos: ArrayLike | None = None) -> Tensor:
+    def forward(self, x: ArrayLike, *, input_pos: ArrayLike | None = None) -> Tensor:
         x = asarray(x)
         if x.shape[-1] != self.dim:
             raise ValueError(f"RotaryPositionalEmbeddings({self.dim}) takes (..., {self.dim}), not {tuple(x.shape)}")
@@ -214,7 +211,7 @@ class RotaryPositionalEmbeddings(Module):
                 f"more than max_seq_len={self.max_seq_len}"
             )
         positions = None if input_pos is None else asarray(input_pos)
-        return ops.rotary_embedding(x, positions, float(self.base), self.interleaved, 0, self.axis)
+        return F.rotary_embedding(x, positions, float(self.base), self.interleaved, 0, self.axis)
 
     def extra_repr(self) -> str:
         text = f"{self.dim}, max_seq_len={self.max_seq_len}, base={self.base}"
@@ -257,7 +254,7 @@ class SinusoidalPositionalEncoding(Module):
         self.batch_first = batch_first
         self.rng = None if rng is None else generator(rng)
 
-    def forward(self, x: Any, offset: int = 0) -> Tensor:
+    def forward(self, x: ArrayLike, offset: int = 0) -> Tensor:
         x = asarray(x)
         if x.ndim < 2 or x.shape[-1] != self.d_model:
             raise ValueError(
@@ -265,9 +262,9 @@ class SinusoidalPositionalEncoding(Module):
             )
         axis = x.ndim - 2 if self.batch_first else 0
         dtype = x.dtype if x.dtype.kind == "f" else np.float64
-        table = ops.sinusoidal_positions(x.shape[axis], self.d_model, offset, dtype=dtype)
+        table = F.sinusoidal_positions(x.shape[axis], self.d_model, offset, dtype=dtype)
         out = x + table.reshape(x.shape[axis], *(1,) * (x.ndim - 2 - axis), self.d_model)
-        return ops.dropout(out, self.dropout, self.training, self.rng) if self.dropout else out
+        return F.dropout(out, self.dropout, self.training, self.rng) if self.dropout else out
 
     def extra_repr(self) -> str:
         return f"{self.d_model}, dropout={self.dropout}"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.inplace_functions import batch_norm, instance_norm
@@ -16,9 +15,6 @@ from tapenet.nn.module_repr import settings
 from tapenet.nn.normalization import reset
 from tapenet.nn.parameter import FLOAT, Buffer, Parameter, float_type
 from tapenet.nn.spatial_layer import SpatialLayer
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 _LENGTHS = {1: "length", 2: "h, w", 3: "d, h, w"}
 
@@ -140,7 +136,7 @@ class _BatchNorm(_Running):
             self.weight,
             self.bias,
             self.training or self.running_mean is None,
-            momentum,
+            0.0 if momentum is None else momentum,
             self.eps,
         )
         if batches is not None:  # at last, so that an input that does not fit changes nothing

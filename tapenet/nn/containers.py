@@ -6,10 +6,12 @@ They are held as attributes, under the names by which PyTorch knows them: "0", "
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NoReturn, Self, overload
+from typing import Any, Generic, NoReturn, Self, TypeVar, overload
 
 from tapenet.nn.module import Module
 from tapenet.nn.named_entries import NamedEntries
+
+P = TypeVar("P", bound="_Ordered[Any]")
 
 
 class _Container(Module):
@@ -35,7 +37,7 @@ class _Container(Module):
         return len(self._entries())
 
 
-class _Ordered(_Container):
+class _Ordered(_Container, Generic[P]):
     """Modules by position. Those without a name of their own are called by it."""
 
     def _reset(self, entries: Iterable[tuple[str, Module]]) -> None:
@@ -53,15 +55,19 @@ class _Ordered(_Container):
     def __iter__(self) -> Iterator[Module]:
         return iter(self._entries().values())
 
+    def _empty(self) -> P:
+        """What slices are put into: of the library's class, also where a subclass is made in another way."""
+        raise NotImplementedError
+
     @overload
     def __getitem__(self, index: int) -> Module: ...
     @overload
-    def __getitem__(self, index: slice) -> Any: ...
-    def __getitem__(self, index: int | slice) -> Any:
+    def __getitem__(self, index: slice) -> P: ...
+    def __getitem__(self, index: int | slice) -> Module | P:
         entries = list(self._entries().items())
         if not isinstance(index, slice):
             return entries[self._position(index)][1]
-        part = Sequential() if isinstance(self, Sequential) else ModuleList()
+        part = self._empty()
         part._reset(entries[index])
         return part
 
@@ -73,9 +79,10 @@ class _Ordered(_Container):
         del entries[index if isinstance(index, slice) else self._position(index)]
         self._reset(entries)
 
-    def __add__(self, other: Iterable[Module]) -> Self:
-        made: Self = self[:]
-        return made.extend(other)
+    def __add__(self, other: Iterable[Module]) -> P:
+        part = self[:]
+        part.extend(other)
+        return part
 
     def __iadd__(self, other: Iterable[Module]) -> Self:
         return self.extend(other)
@@ -100,12 +107,12 @@ class _Ordered(_Container):
 
     def pop(self, index: int = -1) -> Module:
         """Take a module out and return it."""
-        module: Module = self[index]
+        module = self[index]
         del self[index]
         return module
 
 
-class Sequential(_Ordered):
+class Sequential(_Ordered["Sequential"]):
     """Modules that run one after the other.
 
     Args:
@@ -140,6 +147,9 @@ class Sequential(_Ordered):
         else:
             self.extend(modules)  # type: ignore[arg-type]
 
+    def _empty(self) -> Sequential:
+        return Sequential()
+
     def forward(self, x: Any) -> Any:
         for module in vars(self).values():
             if isinstance(module, Module):
@@ -147,7 +157,7 @@ class Sequential(_Ordered):
         return x
 
 
-class ModuleList(_Ordered):
+class ModuleList(_Ordered["ModuleList"]):
     """A list of modules, for a forward that loops over it. (A plain list as an attribute does as well.)
 
     >>> from tapenet import nn
@@ -159,7 +169,10 @@ class ModuleList(_Ordered):
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.extend(modules)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def _empty(self) -> ModuleList:
+        return ModuleList()
+
+    def forward(self, *args: object, **kwargs: object) -> NoReturn:
         raise NotImplementedError(
             "a ModuleList is not called: loop over it (for layer in self.layers: x = layer(x)), or use nn.Sequential"
         )
@@ -184,7 +197,7 @@ class ModuleDict(_Container, NamedEntries[Module]):
         """Add modules by name, or put them in the place of others."""
         self._set(dict(modules).items())
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: object, **kwargs: object) -> NoReturn:
         raise NotImplementedError("a ModuleDict is not called: pick a module from it, self.heads[name](x)")
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_arguments import whole
@@ -19,9 +19,6 @@ from tapenet.ops.layers.convolution.family import conv1d, conv2d, conv3d
 from tapenet.ops.layers.convolution.geometry import Ints, Size, borders_of, reaches, spread_size
 from tapenet.ops.layers.convolution.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from tapenet.ops.layers.padding import pad
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 #: "same", "valid", a number, one for each axis, or a pair for each.
 Padding = str | Size | Sequence[Size]

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TypeVar
 
 import numpy as np
 
-from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_arguments import probability
-from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.module import Module
-from tapenet.nn.settings_layer import SettingsLayer
+from tapenet.nn.op_layer import OpLayer
 from tapenet.nn.spatial_layer import SpatialLayer
-from tapenet.ops.layers import dropout
 
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+T = TypeVar("T")
 
 
-class _Dropout(SettingsLayer):
-    """A layer that sets elements to 0 in training, by the op of the name `_op`."""
-
-    _op: ClassVar[str]
+class _Dropout(OpLayer):
+    """A layer that sets elements to 0 in training."""
 
     p: float = 0.5
     _: KW_ONLY
@@ -31,14 +25,11 @@ class _Dropout(SettingsLayer):
     def _check(self) -> None:
         probability(self, p=self.p)
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return getattr(dropout, self._op)(asarray(x), self.p, self.training, self.rng)
-
     def extra_repr(self) -> str:
         return f"{self.p}"
 
 
-class Dropout(_Dropout):
+class Dropout(_Dropout, op="dropout"):
     """In training, each element is set to 0 with probability `p` and the others are divided by 1 - p; else nothing. See
     `tn.dropout`.
 
@@ -54,10 +45,8 @@ class Dropout(_Dropout):
     array([1., 2.])
     """
 
-    _op = "dropout"
 
-
-class _ChannelDropout(SpatialLayer, _Dropout):
+class _ChannelDropout(SpatialLayer, _Dropout, op="dropout{axes}d"):
     """In training, each channel of each of the {things} is set to 0 as a whole with probability `p` and the others are
     divided by 1 - p; else nothing. See `tn.dropout{axes}d`.
 
@@ -79,8 +68,6 @@ class Dropout1d(_ChannelDropout, axes=1):
     array([[1., 2.]])
     """
 
-    _op = "dropout1d"
-
 
 class Dropout2d(_ChannelDropout, axes=2):
     """
@@ -91,8 +78,6 @@ class Dropout2d(_ChannelDropout, axes=2):
     >>> nn.Dropout2d(1.0)(np.ones((1, 2, 1, 1))).tolist()
     [[[[0.0]], [[0.0]]]]
     """
-
-    _op = "dropout2d"
 
 
 class Dropout3d(_ChannelDropout, axes=3):
@@ -105,10 +90,8 @@ class Dropout3d(_ChannelDropout, axes=3):
     (2, 3, 4, 4, 4)
     """
 
-    _op = "dropout3d"
 
-
-class AlphaDropout(_Dropout):
+class AlphaDropout(_Dropout, op="alpha_dropout"):
     """Dropout for networks of SELU, which keeps mean 0 and variance 1; outside of training nothing. See
     `tn.alpha_dropout`. Arguments as of `Dropout`.
 
@@ -117,10 +100,8 @@ class AlphaDropout(_Dropout):
     array([1., 2.])
     """
 
-    _op = "alpha_dropout"
 
-
-class FeatureAlphaDropout(_Dropout):
+class FeatureAlphaDropout(_Dropout, op="feature_alpha_dropout"):
     """Alpha dropout of whole channels of each sample; outside of training nothing. See `tn.feature_alpha_dropout`.
     Arguments as of `Dropout`.
 
@@ -130,8 +111,6 @@ class FeatureAlphaDropout(_Dropout):
     >>> nn.FeatureAlphaDropout(0.5).eval()([[1.0, 2.0]])
     array([[1., 2.]])
     """
-
-    _op = "feature_alpha_dropout"
 
 
 class Identity(Module):
@@ -145,5 +124,5 @@ class Identity(Module):
     def __init__(self, *args: object, **kwargs: object) -> None:
         pass
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: T) -> T:
         return x

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
@@ -15,9 +15,6 @@ from tapenet.nn.layer_arguments import whole
 from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class _Table(Module):
@@ -66,17 +63,14 @@ class _Table(Module):
                 self.weight[self.padding_idx] = 0.0
 
     @classmethod
-    def _pretrained(cls, embeddings: Any, freeze: bool, **options: Any) -> Self:
-        given = isinstance(embeddings, Parameter)
-        weight = embeddings if given else Parameter(embeddings)
-        if len(weight.shape) != 2:
+    def _given(cls, embeddings: ArrayLike, freeze: bool) -> Tensor:
+        """Given vectors as a parameter. As in PyTorch, the one at padding_idx stays as it is."""
+        weight = embeddings if isinstance(embeddings, Parameter) else Parameter(embeddings)
+        if weight.ndim != 2:
             raise ValueError(
                 f"{cls.__name__}.from_pretrained takes (num_embeddings, embedding_dim), not {weight.shape}"
             )
-        # As in PyTorch, the vector at padding_idx stays as it was given.
-        layer: Self = cls(*weight.shape, _weight=weight, **options)
-        weight.requires_grad_(not freeze)
-        return layer
+        return weight.requires_grad_(not freeze)
 
     def extra_repr(self) -> str:
         usual = {"padding_idx": None, "max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False, "sparse": False}
@@ -113,7 +107,7 @@ class Embedding(_Table):
     @classmethod
     def from_pretrained(
         cls,
-        embeddings: object,
+        embeddings: ArrayLike,
         freeze: bool = True,
         padding_idx: int | None = None,
         max_norm: float | None = None,
@@ -135,17 +129,11 @@ class Embedding(_Table):
         >>> nn.Embedding.from_pretrained([[1.0, 2.0], [3.0, 4.0]])([1])
         Tensor([[3., 4.]], dtype=float32)
         """
-        return cls._pretrained(
-            embeddings,
-            freeze,
-            padding_idx=padding_idx,
-            max_norm=max_norm,
-            norm_type=norm_type,
-            scale_grad_by_freq=scale_grad_by_freq,
-            sparse=sparse,
-        )
+        weight = cls._given(embeddings, freeze)
+        options = padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+        return cls(weight.shape[0], weight.shape[1], *options, _weight=weight)
 
-    def forward(self, indices: Any) -> Tensor:
+    def forward(self, indices: ArrayLike) -> Tensor:
         return embedding(
             indices, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
         )
@@ -205,7 +193,7 @@ class EmbeddingBag(_Table):
     @classmethod
     def from_pretrained(
         cls,
-        embeddings: object,
+        embeddings: ArrayLike,
         freeze: bool = True,
         max_norm: float | None = None,
         norm_type: float = 2.0,
@@ -221,34 +209,16 @@ class EmbeddingBag(_Table):
         >>> nn.EmbeddingBag.from_pretrained([[1.0, 2.0], [3.0, 4.0]])([[0, 1]])
         Tensor([[2., 3.]], dtype=float32)
         """
-        return cls._pretrained(
-            embeddings,
-            freeze,
-            max_norm=max_norm,
-            norm_type=norm_type,
-            scale_grad_by_freq=scale_grad_by_freq,
-            mode=mode,
-            sparse=sparse,
-            include_last_offset=include_last_offset,
-            padding_idx=padding_idx,
-        )
+        weight = cls._given(embeddings, freeze)
+        options = max_norm, norm_type, scale_grad_by_freq, mode, sparse, include_last_offset, padding_idx
+        return cls(weight.shape[0], weight.shape[1], *options, _weight=weight)
 
     def forward(
-        self, indices: Any, offsets: ArrayLike | None = None, per_sample_weights: ArrayLike | None = None
+        self, indices: ArrayLike, offsets: ArrayLike | None = None, per_sample_weights: ArrayLike | None = None
     ) -> Tensor:
-        return embedding_bag(
-            indices,
-            self.weight,
-            offsets,
-            self.max_norm,
-            self.norm_type,
-            self.scale_grad_by_freq,
-            self.mode,
-            self.sparse,
-            per_sample_weights,
-            self.include_last_offset,
-            self.padding_idx,
-        )
+        looked_up = self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode, self.sparse
+        shape = per_sample_weights, self.include_last_offset, self.padding_idx
+        return embedding_bag(indices, self.weight, offsets, *looked_up, *shape)
 
     def extra_repr(self) -> str:
         return super().extra_repr() + f", mode={self.mode!r}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class Hook(NamedTuple):
     always: bool = False
 
 
+#: The gradients of the values on one side of a module, None where there is none.
+Grads = tuple[Tensor | None, ...]
 KINDS = ("forward_pre", "forward", "backward_pre", "backward")
 
 
@@ -48,7 +50,7 @@ def call(
     hooks: HookTable[Hook],
     args: tuple[object, ...],
     kwargs: dict[str, object],
-) -> Any:
+) -> object:
     """A module's forward with its hooks before and after."""
     for hook in hooks.of("forward_pre"):
         args, kwargs = _before(module, hook, args, kwargs)
@@ -90,7 +92,7 @@ def _before(
     return given if isinstance(given, tuple) else (given,), kwargs
 
 
-def _after(module: Tree, hook: Hook, args: tuple[object, ...], kwargs: dict[str, object], out: object) -> Any:
+def _after(module: Tree, hook: Hook, args: tuple[object, ...], kwargs: dict[str, object], out: object) -> object:
     return hook.function(module, args, kwargs, out) if hook.with_kwargs else hook.function(module, args, out)
 
 
@@ -124,28 +126,25 @@ class _Edge:
         self.hooks = hooks.of("backward_pre"), hooks.of("backward")
         self.inputs: _Side | None = None
         self.outputs: _Side | None = None
-        self.grad_output: tuple[Any, ...] | None = None
+        self.grad_output: Grads | None = None
 
     def enter(self, args: tuple[object, ...]) -> tuple[object, ...]:
         """The positional arguments, those that need a gradient through a node of their own."""
         self.inputs = _Side(args)
         return tuple(self.inputs.through(args, self._to_inputs))
 
-    def leave(self, out: Any) -> Any:
+    def leave(self, out: object) -> object:
         """What the forward returned, a tensor or a list or tuple of them, likewise."""
-        several = isinstance(out, (list, tuple))
-        if not several and not isinstance(out, Tensor) and out is not None:
+        if not isinstance(out, (list, tuple, Tensor)) and out is not None:
             warnings.warn(
                 f"the backward hooks of {type(self.module).__name__} are not called: it returned a {type(out).__name__}, and "
                 "they take a tensor, or a list or tuple of tensors",
                 stacklevel=4,
             )
-        parts = tuple(out) if several else (out,)
+        parts = tuple(out) if isinstance(out, (list, tuple)) else (out,)
         self.outputs = _Side(parts)
         made = self.outputs.through(parts, self._to_outputs)
-        if not several:
-            return made[0]
-        return refilled(out, made)
+        return refilled(out, made) if isinstance(out, (list, tuple)) else made[0]
 
     def _to_outputs(self, g: tuple[object, ...]) -> tuple[object, ...]:
         assert self.inputs is not None
@@ -171,7 +170,7 @@ class _Edge:
             grads = self._replaced(hook, grads, hook.function(self.module, grads, grad_output))
         return self.inputs.told(grads, g)
 
-    def _replaced(self, hook: Hook, grads: tuple[object, ...], result: object) -> tuple[object, ...]:
+    def _replaced(self, hook: Hook, grads: Grads, result: object) -> Grads:
         """The gradients that go on after a hook."""
         if result is None:
             return grads
@@ -183,9 +182,9 @@ class _Edge:
             )
         return tuple(self._like(hook, new, old) for new, old in zip(given, grads, strict=True))
 
-    def _like(self, hook: Hook, new: object, old: Any) -> Any:
+    def _like(self, hook: Hook, new: object, old: Tensor | None) -> Tensor | None:
         if new is None or old is None:
-            return None if old is None else np.zeros_like(old)
+            return None if old is None else Tensor._of(np.zeros(old.shape, old.dtype))
         new = new if isinstance(new, Tensor) else Tensor._of(np.asarray(new))
         if new.shape != old.shape:
             raise GradientError(
@@ -200,12 +199,13 @@ class _Side:
 
     __slots__ = ("count", "places", "specs")
 
-    def __init__(self, values: tuple[Any, ...]) -> None:
+    def __init__(self, values: tuple[object, ...]) -> None:
         self.count = len(values)
-        self.places = [i for i, v in enumerate(values) if type(v) is Tensor and v._node is not None]
-        self.specs = [(values[i].shape, values[i].dtype) for i in self.places]
+        recorded = {i: v for i, v in enumerate(values) if type(v) is Tensor and v._node is not None}
+        self.places = list(recorded)
+        self.specs = [(v.shape, v.dtype) for v in recorded.values()]
 
-    def through(self, values: tuple[object, ...], rule: Callable[[Any], object]) -> list[object]:
+    def through(self, values: tuple[object, ...], rule: Callable[..., object]) -> list[object]:
         """The values, with the node at the edge behind those that have gradients."""
         passed = list(values)
         if self.places:
@@ -213,15 +213,15 @@ class _Side:
                 passed[i] = tensor
         return passed
 
-    def seen(self, g: tuple[object, ...]) -> tuple[object, ...]:
+    def seen(self, g: tuple[object, ...]) -> Grads:
         """The gradients as hooks see them: a tensor for each value that has one and is used, else None."""
-        grads: list[Any] = [None] * self.count
+        grads: list[Tensor | None] = [None] * self.count
         for i, d in zip(self.places, g, strict=True):
             if d is not None:
                 grads[i] = conj_cotangent(d if type(d) is Tensor else Tensor._of(np.asarray(d)))
         return tuple(grads)
 
-    def told(self, grads: tuple[object, ...], g: tuple[object, ...]) -> tuple[object, ...]:
+    def told(self, grads: Grads, g: tuple[object, ...]) -> tuple[object, ...]:
         """The gradients as the driver takes them, in the form in which it gave `g`: tensors, or arrays."""
         on_tensors = any(type(d) is Tensor for d in g)
         found = []

@@ -9,7 +9,6 @@ take `rng=` (or `generator=`), a NumPy generator or an integer; without it they 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -179,9 +178,9 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     if groups < 1 or out % groups:
         raise ValueError(f"dirac_: {out} output channels do not divide into groups={groups}")
     values = np.zeros(tensor.shape)
-    middle: Any = tuple(n // 2 for n in kernel)
     for i in range(min(out // groups, channels)):
-        values[(slice(i, None, out // groups), i, *middle)] = 1.0
+        middle: tuple[int | slice, ...] = (slice(i, None, out // groups), i, *(n // 2 for n in kernel))
+        values[middle] = 1.0
     return _fill(tensor, values)
 
 
@@ -294,7 +293,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))
 
 
-def _fill(tensor: Tensor, values: Any) -> Tensor:
+def _fill(tensor: Tensor, values: Array) -> Tensor:
     if not isinstance(tensor, Tensor):
         raise TypeError(f"initialisers write into a tensor, such as a layer's weight, not {type(tensor).__name__}")
     tensor.data = values

@@ -7,9 +7,11 @@ at each replay.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet import ops
 from tapenet.autodiff.state import no_grad
@@ -17,12 +19,12 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.layers.embedding import padding_row
 from tapenet.ops.layers.normalization.group import instance_norm_statistics
 from tapenet.ops.linalg.norms import vector_norm
+from tapenet.typing import Array
 
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+_evaluated: Callable[..., Tensor] = ops.batch_norm
 
 
-def _movable(name: str, x: Any, **running: Any) -> None:
+def _movable(name: str, x: Tensor | Array, **running: object) -> None:
     """Check the running statistics, before anything is computed.
 
     Raises:
@@ -44,20 +46,20 @@ def _movable(name: str, x: Any, **running: Any) -> None:
             )
 
 
-def _move(running: Any, batch: Any, momentum: Any, factor: float) -> None:
+def _move(running: Tensor | None, batch: Tensor, momentum: float | Tensor, factor: float) -> None:
     """Move a running statistic towards that of a batch, times a factor."""
     if running is not None:
         running.data = (1 - momentum) * running + (momentum * factor) * batch
 
 
 def batch_norm(
-    input: Any,
+    input: Tensor | Array,
     running_mean: Tensor | None,
     running_var: Tensor | None,
-    weight: Any = None,
-    bias: Any = None,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
     training: bool = False,
-    momentum: Any = 0.1,
+    momentum: float | Tensor = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
     """Normalise each channel, in training by the statistics of the batch, else by the running ones.
@@ -82,12 +84,13 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: without running statistics give training=True, to use those of the batch")
-        return ops.batch_norm(input, running_mean, running_var, weight, bias, eps)
+        return _evaluated(input, running_mean, running_var, weight, bias, eps)
     _movable("batch_norm", input, running_mean=running_mean, running_var=running_var)
     count = math.prod(input.shape[:1] + input.shape[2:])
     if not count:  # an empty batch has no statistics, and nothing that needs any
         zeros = np.zeros(input.shape[1], input.dtype)
-        return ops.batch_norm(input, zeros, zeros, weight, bias, 1.0)
+        return _evaluated(input, zeros, zeros, weight, bias, 1.0)
+    out: Tensor
     out, mean, var = ops.batch_norm_train(input, weight, bias, eps)
     _move(running_mean, mean, momentum, 1.0)
     _move(running_var, var, momentum, count / (count - 1))
@@ -95,13 +98,13 @@ def batch_norm(
 
 
 def instance_norm(
-    input: Any,
+    input: Tensor | Array,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
-    weight: Any = None,
-    bias: Any = None,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
     use_input_stats: bool = True,
-    momentum: Any = 0.1,
+    momentum: float | Tensor = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
     """Normalise each channel of each sample, by its own statistics or by running ones. See `tn.instance_norm`.
@@ -123,9 +126,11 @@ def instance_norm(
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise ValueError("instance_norm: without running statistics give use_input_stats=True")
-        return ops.batch_norm(input, running_mean, running_var, weight, bias, eps)
+        return _evaluated(input, running_mean, running_var, weight, bias, eps)
     _movable("instance_norm", input, running_mean=running_mean, running_var=running_var)
-    out, mean, var = instance_norm_statistics(input, weight, bias, eps)
+    given: Any = input, weight, bias, eps  # arrays to the formula
+    out: Tensor
+    out, mean, var = instance_norm_statistics(*given)
     count = math.prod(input.shape[2:])
     if running_mean is not None and input.shape[0]:
         _move(running_mean, mean.mean(0), momentum, 1.0)
@@ -150,8 +155,8 @@ def _shorten(name: str, indices: ArrayLike, weight: ArrayLike, max_norm: float, 
 
 
 def embedding(
-    input: Any,
-    weight: Any,
+    input: ArrayLike,
+    weight: Tensor | Array,
     padding_idx: int | None = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,
@@ -176,19 +181,20 @@ def embedding(
     if max_norm is not None:
         padding_row(padding_idx, len(weight))
         _shorten("embedding", input, weight, max_norm, norm_type)
-    return ops.embedding(input, weight, padding_idx, scale_grad_by_freq)
+    out: Tensor = ops.embedding(input, weight, padding_idx, scale_grad_by_freq)
+    return out
 
 
 def embedding_bag(
     input: ArrayLike,
     weight: ArrayLike,
-    offsets: Any = None,
+    offsets: ArrayLike | None = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     mode: str = "mean",
     sparse: bool = False,
-    per_sample_weights: Any = None,
+    per_sample_weights: ArrayLike | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Tensor:
@@ -216,4 +222,5 @@ def embedding_bag(
         with no_grad():
             ops.embedding_bag(input, weight, *options)  # raises before vectors are changed
         _shorten("embedding_bag", input, weight, max_norm, norm_type)
-    return ops.embedding_bag(input, weight, *options)
+    out: Tensor = ops.embedding_bag(input, weight, *options)
+    return out

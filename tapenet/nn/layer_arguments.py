@@ -92,7 +92,7 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
 
     @boundary
     @functools.wraps(init)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: object, *args: object, **kwargs: object) -> None:
         if kwargs or args:
             args, kwargs = without_foreign(type(self), args, kwargs)
         if any(map(_is_data, (*args, *kwargs.values()))):
@@ -115,7 +115,9 @@ def _is_data(value: object) -> bool:
     return isinstance(value, Tensor) and value.ndim > 0
 
 
-def refuse_data(layer: type, init: Callable[..., None] | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def refuse_data(
+    layer: type, init: Callable[..., None] | None, args: tuple[object, ...], kwargs: dict[str, object]
+) -> None:
     """Raise TypeError where an array is given for an argument of `init` that takes none; with None none does."""
     taken = [] if init is None else list(inspect.signature(init).parameters.values())[1:]
     names = [p.name for p in taken if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -129,9 +131,9 @@ def refuse_data(layer: type, init: Callable[..., None] | None, args: tuple[Any, 
             name == "ignore_index" and isinstance(value, np.ndarray) and value.ndim > 0
         )  # as in CrossEntropyLoss(x, y)
         if classes or (_is_data(value) and name not in _ARRAYS):
-            title = layer.__name__
+            title, shape = layer.__name__, getattr(value, "shape", ())
             raise TypeError(
-                f"{title}: {name} is an array ({type(value).__name__} of shape {value.shape}), where no array belongs. "
+                f"{title}: {name} is an array ({type(value).__name__} of shape {shape}), where no array belongs. "
                 f"Make the layer first, from its settings, then call it with arrays: layer = {title}({'...' if taken else ''}"
                 "), then layer(x)"
             )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet import ops
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.low import is_float, is_low
-
-if TYPE_CHECKING:
-    from tapenet.typing import Array, ArrayLike
+from tapenet.typing import Array
 
 
 def here() -> str:
@@ -39,7 +38,8 @@ def asarray(x: ArrayLike) -> Tensor:
             raise ValueError(f"{here()} got nested lists that make no array: {error}") from None
     if getattr(array.dtype, "kind", "O") not in "biu" and not is_float(array.dtype):
         raise TypeError(f"{here()} takes an array of real numbers, not {type(array).__name__} of {array.dtype}")
-    return array
+    found: Tensor = array
+    return found
 
 
 def cast_optional(weight: ArrayLike | None, like: Tensor) -> Tensor | None:
@@ -57,4 +57,5 @@ def cast(x: ArrayLike, parameter: Tensor | Array) -> Tensor:
         array = asarray(x)
         if array.dtype != parameter.dtype and not (local.state.autocast is not None and is_low(array.dtype)):
             array = ops.astype(array, parameter.dtype)
-    return array
+    found: Tensor = array
+    return found

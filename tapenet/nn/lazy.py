@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError
@@ -78,12 +79,12 @@ class _Lazy(Module):
         made = self._becomes(options.get("groups", 1), **{**options, **unused})
         for name, value in vars(made).items():
             if isinstance(value, Tensor) and value.ndim:
-                lazy: Any = UninitializedParameter if value._kind == "parameter" else UninitializedBuffer
+                lazy = UninitializedParameter if value._kind == "parameter" else UninitializedBuffer
                 value = lazy(dtype=value.dtype)
             setattr(self, name, 0 if name == self._size else value)
         self._options = options
 
-    def __call__(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def _first_call(self, x: ArrayLike = (), *args: object, **kwargs: object) -> object:
         """Take the size of the input, become the layer for it, and run."""
         if capturing() is not None:
             raise CaptureError(
@@ -92,6 +93,9 @@ class _Lazy(Module):
             )
         self._fit(self._size_in(np.shape(x))).adopt()
         return self(x, *args, **kwargs)
+
+    if not TYPE_CHECKING:  # a type checker knows by the layer's own `forward` what a call returns
+        __call__ = _first_call
 
     def _fit(self, size: int) -> _Fitted:
         """What the layer is for this size; it is that when told to adopt it."""
@@ -112,7 +116,7 @@ class _Lazy(Module):
 
         return _Fitted({id(own): new.shape for own, new in found}, adopt)
 
-    def _fitted(self, state: Mapping[str, Any]) -> _Fitted | None:
+    def _fitted(self, state: Mapping[str, ArrayLike]) -> _Fitted | None:
         """What the layer is by a state of it; None where the state does not tell."""
         for name in ("weight", "running_mean"):
             shape = np.shape(state.get(name, 0))

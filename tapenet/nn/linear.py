@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import functional as F
 from tapenet.nn import init
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import cast
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.ops.random import generator
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class Linear(Module):
@@ -60,13 +56,13 @@ class Linear(Module):
         self.bias = Parameter(np.empty(out_features, float_type(dtype))) if bias else None
         default_init(self.weight, self.bias, rng)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayLike) -> Tensor:
         weight = self.weight
         # The usual case, spelled out: small nets spend their time on calls like this one.
         data = x._data if type(x) is Tensor else x
         if type(data) is not np.ndarray or type(weight) is not Tensor or data.dtype is not weight._data.dtype:
             x = cast(x, weight)
-        return ops.linear(x, weight, self.bias)
+        return F.linear(x, weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")
@@ -120,8 +116,8 @@ class Bilinear(Module):
             if parameter is not None:
                 init.uniform_(parameter, -bound, bound, rng=rng)
 
-    def forward(self, x1: Any, x2: ArrayLike) -> Tensor:
-        return ops.bilinear(cast(x1, self.weight), cast(x2, self.weight), self.weight, self.bias)
+    def forward(self, x1: ArrayLike, x2: ArrayLike) -> Tensor:
+        return F.bilinear(cast(x1, self.weight), cast(x2, self.weight), self.weight, self.bias)
 
     def extra_repr(self) -> str:
         text = f"{self.in1_features}, {self.in2_features}, {self.out_features}"

@@ -44,7 +44,7 @@ from tapenet.typing import Array, DType, StateDict
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
-_NOTHING: Any = object()
+_NOTHING = object()
 R = TypeVar("R", covariant=True)
 
 
@@ -123,7 +123,7 @@ class Module(Tree):
 
     # -- calling -------------------------------------------------------------------------------------------------
 
-    def _call_forward(self, x: object = _NOTHING, /, *args: object, **kwargs: object) -> Any:
+    def _call_forward(self, x: object = _NOTHING, /, *args: object, **kwargs: object) -> object:
         """Run `forward` with the same arguments; what it records is marked as this module's."""
         state = local.state
         outer = state.scope
@@ -163,7 +163,7 @@ class Module(Tree):
 
     if TYPE_CHECKING:
 
-        def __call__(self: _Computes[R], x: Any = None, /, *args: Any, **kwargs: Any) -> R: ...
+        def __call__(self: _Computes[R], x: object = None, /, *args: object, **kwargs: object) -> R: ...
 
     else:
         __call__ = _call_forward
@@ -338,7 +338,7 @@ class Module(Tree):
     def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
         """This module, under the name "" or `prefix`, and all below it with their names."""
         for name, value in walk(self, repeats=not remove_duplicate):
-            if not isinstance(value, Tensor):
+            if isinstance(value, Module):
                 yield ".".join(filter(None, (prefix, name))), value
 
     def children(self) -> Iterator[Module]:
@@ -347,7 +347,7 @@ class Module(Tree):
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly below this one, with their names."""
-        return ((n, v) for n, v in walk(self, deep=False) if not isinstance(v, Tensor) and v is not self)
+        return ((n, v) for n, v in walk(self, deep=False) if isinstance(v, Module) and v is not self)
 
     def get_submodule(self, target: str) -> Module:
         """The module with this dotted name, such as "encoder.layers.0"; "" for this one.
@@ -371,7 +371,7 @@ class Module(Tree):
             raise TypeError(f"register_parameter: {name!r} takes nn.Parameter(...), not {type(param).__name__}")
         self._register(name, param)
 
-    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+    def register_buffer(self, name: str, tensor: object, persistent: bool = True) -> None:
         """Set a buffer as an attribute; the same as `self.name = nn.Buffer(tensor)`. None leaves the place empty.
 
         Args:
@@ -421,7 +421,7 @@ class Module(Tree):
         if strict:
             self.get_submodule(target)
         *path, last = target.split(".")
-        holder: Any = self
+        holder: object = self
         try:
             for name in path:
                 holder = _part(holder, name)
@@ -437,7 +437,7 @@ class Module(Tree):
             setattr(holder, last, module)
         bump()
 
-    def _register(self, name: str, value: Any) -> None:
+    def _register(self, name: str, value: object) -> None:
         if not isinstance(name, str) or not name or "." in name:
             raise KeyError(f"{type(self).__name__}: {name!r} is no name for an attribute; give a string without dots")
         if hasattr(self, name) and getattr(self, name) is not None:
@@ -467,7 +467,7 @@ class Module(Tree):
         """
         return collect(self, destination, prefix, keep_vars)
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, assign: bool = False) -> LoadReport:
+    def load_state_dict(self, state: Mapping[str, object], strict: bool = True, assign: bool = False) -> LoadReport:
         """Copy values into the parameters and buffers, by name: all of them or, if it raises, none.
 
         What the module has under several names may be in the state under any of them, or under all, as in PyTorch's.
@@ -593,7 +593,12 @@ class Module(Tree):
         return self
 
     def to(
-        self, *args: Any, dtype: DTypeLike | None = None, device: Any = None, non_blocking: bool = False, **more: Any
+        self,
+        *args: DTypeLike | Tensor | bool | None,
+        dtype: DTypeLike | None = None,
+        device: object = None,
+        non_blocking: bool = False,
+        **more: object,
     ) -> Self:
         """`astype` as PyTorch writes it: `to(dtype)`, `to(tensor)` for the dtype of the tensor, `to("cpu")` for nothing.
 
@@ -665,7 +670,7 @@ class Module(Tree):
     def __repr__(self) -> str:
         return "\n".join(described(self))
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return bundle(self)
 
 
@@ -688,7 +693,7 @@ def _warn_of_none(module: Module) -> None:
     )
 
 
-def _check_place(module: Module, name: str, before: Tensor | Tree, value: Any) -> None:
+def _check_place(module: Module, name: str, before: Tensor | Tree, value: object) -> None:
     """Refuse to put what a module would not find in the place of a parameter, buffer or module of it.
 
     Raises:
@@ -697,8 +702,7 @@ def _check_place(module: Module, name: str, before: Tensor | Tree, value: Any) -
     if value is None or isinstance(value, Tree) or (isinstance(value, Tensor) and value._kind is not None):
         return
     title, kind, given = type(module).__name__, type(before).__name__, type(value).__name__
-    array = isinstance(value, (Tensor, np.ndarray))
-    what = f"{given} of shape {value.shape}" if array else given
+    what = f"{given} of shape {value.shape}" if isinstance(value, (Tensor, np.ndarray)) else given
     if isinstance(before, Tensor):
         kind, mark = ("parameter", "nn.Parameter") if isinstance(before, Parameter) else ("buffer", "nn.Buffer")
         raise TypeError(
@@ -706,14 +710,14 @@ def _check_place(module: Module, name: str, before: Tensor | Tree, value: Any) -
             f"not find it. For other values write layer.{name}.data = value, for a new {kind} layer.{name} = {mark}(value); "
             f"to take it away, layer.{name} = None or del layer.{name}"
         )
-    if array:
+    if what != given:
         raise TypeError(
             f"{title}.{name} is a {kind}, and what would take its place ({what}) is no module: give what it computes a name "
             f"of its own, such as {name}_output, or a local one"
         )
 
 
-def _part(holder: object, name: str) -> Any:
+def _part(holder: object, name: str) -> object:
     """What a module, list or dict has under a name."""
     if isinstance(holder, (list, tuple)):
         return holder[int(name)]
@@ -748,7 +752,7 @@ def _recast(tensor: Tensor, dtype: DType) -> None:
 _VALUES = frozenset({int, float, complex, bool, str, bytes, type(None), type(Ellipsis)})
 
 
-def _state(value: Any, depth: int = 1) -> Any:
+def _state(value: object, depth: int = 1) -> object:
     """An attribute's value for a fingerprint: plain values and dtypes as they are, tuples, lists and dicts (`depth`
     levels of these) by their parts, everything else by its identity. A tensor also says whether it needs a gradient."""
     kind = type(value)
@@ -756,13 +760,13 @@ def _state(value: Any, depth: int = 1) -> Any:
         return (kind, value) if value else (kind, value, repr(value))  # 0.0 and -0.0 are equal
     if isinstance(value, np.dtype):
         return value
-    if kind is Tensor:
+    if type(value) is Tensor:
         return Same(value), value.requires_grad, value.dtype
-    if kind is tuple:
+    if type(value) is tuple:
         return kind, tuple(_state(v, depth) for v in value)
-    if kind is list and depth:
+    if type(value) is list and depth:
         return kind, tuple(_state(v, depth - 1) for v in value)
-    if kind is dict and depth:
+    if type(value) is dict and depth:
         return kind, tuple((_state(k, 0), _state(v, depth - 1)) for k, v in value.items())
     return Same(value)
 

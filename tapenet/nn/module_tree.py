@@ -8,11 +8,12 @@ attributes to fall out of step with them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeAlias
 
 from tapenet.autodiff.tensor import Tensor
 
-T = TypeVar("T", bound="Tree")
+#: The ids of what something is inside of, the innermost first.
+Inside: TypeAlias = "tuple[int, Inside] | None"
 
 
 class Tree:
@@ -80,7 +81,7 @@ class Tree:
 
     # -- state that is no tensor -------------------------------------------------------------------------------------
 
-    def get_extra_state(self) -> Any:
+    def get_extra_state(self) -> object:
         """What a class keeps in state dicts beside tensors; define it together with `set_extra_state`. State dicts have it
         as `_extra_state`. For `tn.save` it should be made of numbers, strings, arrays, lists and dicts.
 
@@ -113,7 +114,7 @@ class Tree:
         return sum(p.size for p in self.parameters())
 
 
-def walk(root: T, deep: bool = True, repeats: bool = False) -> Iterator[tuple[str, T | Tensor]]:
+def walk(root: Tree, deep: bool = True, repeats: bool = False) -> Iterator[tuple[str, Tree | Tensor]]:
     """The module itself under the name "", then every parameter, buffer and module below it, each once, depth first.
 
     In PyTorch's order: of a module first its own parameters, then its own buffers, then what is in the modules, lists and
@@ -128,8 +129,7 @@ def walk(root: T, deep: bool = True, repeats: bool = False) -> Iterator[tuple[st
         TypeError: modules or parameters in a set, which has no order to name them by.
     """
     seen: set[int] = set()
-    #: Names and values, with the ids of what each is inside of, the innermost first.
-    stack: list[tuple[str, Any, Any]] = [("", root, None)]
+    stack: list[tuple[str, object, Inside]] = [("", root, None)]
     while stack:
         name, value, inside = stack.pop()
         if type(value) is Tensor:
@@ -137,8 +137,7 @@ def walk(root: T, deep: bool = True, repeats: bool = False) -> Iterator[tuple[st
                 seen.add(id(value))
                 yield name, value
             continue
-        parts: Iterable[tuple[Any, Any]]
-        found: Any = value
+        parts: Iterable[tuple[object, object]]
         if isinstance(value, Tree):
             parts = vars(value).items()
         elif isinstance(value, dict):
@@ -154,11 +153,11 @@ def walk(root: T, deep: bool = True, repeats: bool = False) -> Iterator[tuple[st
                 continue
             if _is_inside(id(value), inside):  # of itself: there is no end to its names
                 if isinstance(value, Tree):
-                    yield name, found
+                    yield name, value
                 continue
         seen.add(id(value))
         if isinstance(value, Tree):
-            yield name, found
+            yield name, value
             if not deep and value is not root:
                 continue
         prefix = name + "." if name else ""
@@ -174,7 +173,7 @@ def _rank(part: tuple[object, object]) -> int:
     return 1 if value._kind is not None and value._kind.endswith("buffer") else 0
 
 
-def _is_inside(value: int, inside: Any) -> bool:
+def _is_inside(value: int, inside: Inside) -> bool:
     while inside is not None:
         outer, inside = inside
         if outer == value:

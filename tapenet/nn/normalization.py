@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from tapenet import ops
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import functional as F
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import asarray, cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
+from tapenet.nn.op_layer import OpLayer
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
-from tapenet.nn.settings_layer import SettingsLayer
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 def reset(weight: Tensor | None, bias: Tensor | None) -> None:
@@ -90,7 +86,7 @@ class GroupNorm(Module):
         x = asarray(x) if self.weight is None else cast(x, self.weight)
         if len(x.shape) < 2 or x.shape[1] != self.num_channels:
             raise ValueError(f"{here()} takes (n, {self.num_channels}, ...), not {tuple(x.shape)}")
-        return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         text = f"{self.num_groups}, {self.num_channels}" + settings(self, {"eps": 1e-5, "affine": True})
@@ -158,7 +154,7 @@ class LayerNorm(Module):
 
     def forward(self, x: ArrayLike) -> Tensor:
         x = asarray(x) if self.weight is None else cast(x, self.weight)
-        return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         text = f"{self.normalized_shape}" + settings(self, {"eps": 1e-5, "elementwise_affine": True})
@@ -209,7 +205,7 @@ class RMSNorm(Module):
 
     def forward(self, x: ArrayLike) -> Tensor:
         x = asarray(x) if self.weight is None else cast(x, self.weight)
-        return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}" + settings(self, {"eps": None, "elementwise_affine": True})
@@ -218,7 +214,7 @@ class RMSNorm(Module):
 # -- by the neighbours -------------------------------------------------------------------------------------------
 
 
-class LocalResponseNorm(SettingsLayer):
+class LocalResponseNorm(OpLayer, op="local_response_norm"):
     """Each element divided by a power of the squares around it, over neighbouring channels; see
     `tn.local_response_norm`.
 
@@ -240,6 +236,3 @@ class LocalResponseNorm(SettingsLayer):
     alpha: float = 1e-4
     beta: float = 0.75
     k: float = 1.0
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.local_response_norm(asarray(x), self.size, self.alpha, self.beta, self.k)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.autodiff.observe import pictures
@@ -13,10 +11,11 @@ from tapenet.nn.module_tree import Tree
 from tapenet.nn.summarize import Summarizable, summary
 
 
-def note(module: Tree, inputs: tuple[Any, ...]) -> None:
+def note(module: Tree, inputs: tuple[object, ...]) -> None:
     """Remember shapes and dtypes of the arrays that a module is called on."""
-    if all(type(value) is Tensor or type(value) is np.ndarray for value in inputs):
-        object.__setattr__(module, "_seen", tuple((value.shape, value.dtype) for value in inputs))
+    seen = tuple((v.shape, v.dtype) for v in inputs if type(v) is Tensor or type(v) is np.ndarray)
+    if len(seen) == len(inputs):
+        object.__setattr__(module, "_seen", seen)
 
 
 def inputs_like_before(module: object) -> tuple[Tensor, ...] | None:

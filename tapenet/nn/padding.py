@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+from numpy.typing import ArrayLike
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import functional as F
 from tapenet.nn.layer_inputs import asarray, here
 from tapenet.nn.settings_layer import SettingsLayer
 from tapenet.nn.spatial_layer import SpatialLayer
-from tapenet.ops.layers.padding import pad
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 Widths = int | tuple[int, ...]
 
@@ -39,7 +38,7 @@ class _Padding(SpatialLayer, SettingsLayer):
                 f"{here()} got shape {tuple(x.shape)}; it takes {self.axes + 2} axes, batch and channels first, or "
                 f"{self.axes + 1} without the batch"
             )
-        return pad(x, self.padding, self.mode)
+        return F.pad(x, self.padding, self.mode)
 
 
 class _ZeroPad(_Padding):
@@ -52,7 +51,7 @@ class _ZeroPad(_Padding):
     """
 
     def forward(self, x: ArrayLike) -> Tensor:
-        return pad(asarray(x), self.padding, "constant", 0.0)
+        return F.pad(asarray(x), self.padding)
 
 
 class _ConstantPad(_Padding):
@@ -68,7 +67,7 @@ class _ConstantPad(_Padding):
     value: float
 
     def forward(self, x: ArrayLike) -> Tensor:
-        return pad(asarray(x), self.padding, "constant", self.value)
+        return F.pad(asarray(x), self.padding, value=self.value)
 
     def extra_repr(self) -> str:
         return f"{self.padding}, value={self.value}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self, overload
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from tapenet.nn.named_entries import NamedEntries
 from tapenet.nn.parameter import Parameter
 
 
-def _kept(value: object) -> Any:
+def _kept(value: object) -> object:
     """A tensor or array as a parameter; what belongs to modules already, and what is neither, as it is."""
     if isinstance(value, np.ndarray) or (isinstance(value, Tensor) and value._kind is None):
         return Parameter(value)
@@ -43,7 +43,7 @@ class ParameterList(Module):
     def __init__(self, values: Iterable[object] = ()) -> None:
         self.extend(values)
 
-    def _values(self) -> list[object]:
+    def _values(self) -> list[Tensor]:
         return [value for name, value in vars(self).items() if name.isdecimal()]
 
     def _position(self, index: int) -> int:
@@ -52,7 +52,7 @@ class ParameterList(Module):
             raise IndexError(f"index {index} of a ParameterList of {count}")
         return index % count
 
-    def _reset(self, values: list[object]) -> None:
+    def _reset(self, values: Iterable[object]) -> None:
         for i in range(len(self)):
             delattr(self, str(i))
         for i, value in enumerate(values):
@@ -61,10 +61,14 @@ class ParameterList(Module):
     def __len__(self) -> int:
         return len(self._values())
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Tensor]:
         return iter(self._values())
 
-    def __getitem__(self, index: int | slice) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> ParameterList: ...
+    def __getitem__(self, index: int | slice) -> Tensor | ParameterList:
         values = self._values()
         return ParameterList(values[index]) if isinstance(index, slice) else values[self._position(index)]
 
@@ -91,17 +95,17 @@ class ParameterList(Module):
             setattr(self, str(i), _kept(value))
         return self
 
-    def pop(self, index: int = -1) -> Any:
+    def pop(self, index: int = -1) -> Tensor:
         """Take a value out and return it."""
         value = self[index]
         del self[index]
         return value
 
-    def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def forward(self, *args: object, **kwargs: object) -> NoReturn:
         raise NotImplementedError("a ParameterList is not called: pick parameters from it, self.weights[i]")
 
 
-class ParameterDict(NamedEntries[Any]):
+class ParameterDict(NamedEntries[Tensor]):
     """A dict of parameters by name. (A plain dict of parameters as an attribute does as well.)
 
     Args:
@@ -117,7 +121,7 @@ class ParameterDict(NamedEntries[Any]):
     def __init__(self, values: Mapping[str, object] | Iterable[tuple[str, object]] = ()) -> None:
         self.update(values)
 
-    def _entries(self) -> dict[str, object]:
+    def _entries(self) -> dict[str, Tensor]:
         return {name: value for name, value in vars(self).items() if _is_entry(name)}
 
     def __reversed__(self) -> Iterator[str]:
@@ -136,28 +140,28 @@ class ParameterDict(NamedEntries[Any]):
     def __ior__(self, other: Mapping[str, object]) -> Self:
         return self.update(other)
 
-    def update(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Self:
+    def update(self, values: Mapping[str, object] | Iterable[tuple[str, object]]) -> Self:
         """Add parameters by name, or put them in the place of others; returns the dict. Those of a plain dict are added in the
         order of their names, as in PyTorch: states of optimizers there go by it."""
         if isinstance(values, (ParameterDict, OrderedDict)):
-            pairs: Iterable[tuple[str, Any]] = values.items()
+            pairs: Iterable[tuple[str, object]] = values.items()
         else:
             pairs = sorted(values.items(), key=itemgetter(0)) if isinstance(values, Mapping) else values
         for name, value in pairs:
             self[name] = value
         return self
 
-    def get(self, name: str, default: object = None) -> Any:
+    def get(self, name: str, default: Tensor | None = None) -> Tensor | None:
         """The parameter of a name, or the default."""
         return self._entries().get(name, default)
 
-    def setdefault(self, name: str, default: Any = None) -> Any:
+    def setdefault(self, name: str, default: object = None) -> Tensor:
         """The parameter of a name; if there is none, the default is set and returned."""
         if name not in self:
             self[name] = default
         return self[name]
 
-    def popitem(self) -> tuple[str, object]:
+    def popitem(self) -> tuple[str, Tensor]:
         """Take the last parameter out and return it with its name."""
         if not len(self):
             raise KeyError("popitem of an empty ParameterDict")
@@ -172,5 +176,5 @@ class ParameterDict(NamedEntries[Any]):
         """Another dict with these names, all of the default."""
         return ParameterDict((name, default) for name in names)
 
-    def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def forward(self, *args: object, **kwargs: object) -> NoReturn:
         raise NotImplementedError("a ParameterDict is not called: pick parameters from it, self.scales[name]")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from numpy.typing import ArrayLike
 
-from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray
-from tapenet.nn.settings_layer import SettingsLayer
+from tapenet.nn.op_layer import OpLayer, OpSettings
 from tapenet.nn.spatial_layer import SpatialLayer
 from tapenet.ops.layers.convolution.geometry import Size
 
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
-
-class _Pool(SpatialLayer, SettingsLayer):
+class _Pool(SpatialLayer, OpSettings):
     """A layer with windows, whose distance is their size where it is not given."""
 
     kernel_size: Size
@@ -32,7 +28,7 @@ class _Pool(SpatialLayer, SettingsLayer):
 # -- maximum -----------------------------------------------------------------------------------------------------
 
 
-class _MaxPool(_Pool):
+class _MaxPool(_Pool, OpLayer, op="max_pool{axes}d"):
     """The largest element of each window of {thing}; see `tn.max_pool{axes}d`.
 
     Shapes: (n, c, {lengths}) gives (n, c, {results}) with
@@ -53,9 +49,7 @@ class _MaxPool(_Pool):
     ceil_mode: bool = False
 
     def forward(self, x: ArrayLike) -> Tensor:
-        pool = getattr(ops, f"max_pool{self.axes}d")
-        options = {"return_indices": True} if self.return_indices else {}
-        return pool(asarray(x), self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, **options)
+        return self._op(asarray(x), return_indices=True, **self._given()) if self.return_indices else super().forward(x)
 
 
 class MaxPool1d(_MaxPool, axes=1):
@@ -85,7 +79,7 @@ class MaxPool3d(_MaxPool, axes=3):
     """
 
 
-class _MaxUnpool(_Pool):
+class _MaxUnpool(_Pool, op="max_unpool{axes}d"):
     """What `MaxPool{axes}d` found, put back where it was, in zeros; see `tn.max_unpool{axes}d`.
 
     Called as `unpool(x, indices, output_size=None)`.
@@ -97,8 +91,7 @@ class _MaxUnpool(_Pool):
     padding: Size = 0
 
     def forward(self, x: ArrayLike, indices: ArrayLike, output_size: Size | None = None) -> Tensor:
-        unpool = getattr(ops, f"max_unpool{self.axes}d")
-        return unpool(asarray(x), indices, self.kernel_size, self.stride, self.padding, output_size)
+        return self._op(asarray(x), indices, output_size=output_size, **self._given())
 
 
 class MaxUnpool1d(_MaxUnpool, axes=1):
@@ -132,7 +125,7 @@ class MaxUnpool3d(_MaxUnpool, axes=3):
 # -- mean and norm -----------------------------------------------------------------------------------------------
 
 
-class _AvgPool(_Pool):
+class _AvgPool(_Pool, OpLayer, op="avg_pool{axes}d"):
     """The mean of each window of {thing}; see `tn.avg_pool{axes}d`.
 
     Shapes: as of `MaxPool{axes}d`.
@@ -149,12 +142,6 @@ class _AvgPool(_Pool):
     padding: Size = 0
     ceil_mode: bool = False
     count_include_pad: bool = True
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        pool = getattr(ops, f"avg_pool{self.axes}d")
-        windows = self.kernel_size, self.stride, self.padding, self.ceil_mode
-        divisor = getattr(self, "divisor_override", None)  # which `AvgPool1d` has not
-        return pool(asarray(x), *windows, self.count_include_pad, divisor)
 
 
 class AvgPool1d(_AvgPool, axes=1):
@@ -185,7 +172,7 @@ class AvgPool3d(_AvgPool, axes=3):
     divisor_override: int | None = None
 
 
-class _LPPool(SpatialLayer, SettingsLayer):
+class _LPPool(SpatialLayer, OpLayer, op="lp_pool{axes}d"):
     """(Σ xᵖ)^(1/p) over each window of {thing}; see `tn.lp_pool{axes}d`.
 
     Args:
@@ -197,10 +184,6 @@ class _LPPool(SpatialLayer, SettingsLayer):
     kernel_size: Size
     stride: Size | None = None
     ceil_mode: bool = False
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        pool = getattr(ops, f"lp_pool{self.axes}d")
-        return pool(asarray(x), self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
 
 
 class LPPool1d(_LPPool, axes=1):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
@@ -16,6 +17,8 @@ from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Buffer
 from tapenet.ops.layers.quantized import quantized_weight
 from tapenet.program import low
+
+M = TypeVar("M", bound=Module)
 
 
 class Linear(Module):
@@ -65,15 +68,20 @@ class Linear(Module):
         made.training = layer.training
         return made
 
-    def forward(self, x: Any) -> Tensor:
-        return ops.quantized_linear(cast(x, self.scale), self.weight, self.scale, self.bias)
+    def forward(self, x: ArrayLike) -> Tensor:
+        out: Tensor = ops.quantized_linear(cast(x, self.scale), self.weight, self.scale, self.bias)
+        return out
 
     def extra_repr(self) -> str:
         bias = "" if self.bias is not None else ", bias=False"
         return f"{self.in_features}, {self.out_features}{bias}, int8"
 
 
-def quantize(model: Module, where: Callable[[str, linear.Linear], bool] | None = None) -> Any:
+@overload
+def quantize(model: linear.Linear, where: Callable[[str, linear.Linear], bool] | None = None) -> Linear: ...
+@overload
+def quantize(model: M, where: Callable[[str, linear.Linear], bool] | None = None) -> M: ...
+def quantize(model: Module, where: Callable[[str, linear.Linear], bool] | None = None) -> Module:
     """A copy of a model for inference, with an `nn.quantized.Linear` in place of every `nn.Linear`.
 
     The model stays as it is, and the copy shares no storage with it. Layers of classes derived from `nn.Linear` are
@@ -97,7 +105,7 @@ def quantize(model: Module, where: Callable[[str, linear.Linear], bool] | None =
     )
     34 parameters, buffers: 160
     """
-    made: dict[int, Any] = {}
+    made: dict[int, object] = {}
     taken = {id(getattr(m, name)) for m in model.modules() for name in m.takes_parameters_of}
     for name, module in model.named_modules():
         if type(module) is linear.Linear and id(module) not in taken and (where is None or where(name, module)):

@@ -6,27 +6,22 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import functional as F
 from tapenet.nn import init
 from tapenet.nn.layer_arguments import probability, whole
 from tapenet.nn.layer_inputs import asarray, cast, here
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.nn.shared_docstring import SharedDocstring
-from tapenet.nn.utils.rnn import PackedSequence, run_padded
+from tapenet.nn.utils.rnn import PackedSequence, States, run_padded
 from tapenet.ops.random import generator
 from tapenet.ops.stack_frames import user_site
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
-
-#: The state of a layer, or several of them as a tuple.
-States = Tensor | tuple[Tensor, ...]
 
 
 class _Recurrent(SharedDocstring):
@@ -61,6 +56,8 @@ class _Recurrent(SharedDocstring):
         ValueError: inputs, states or lengths of other shapes.
     """
 
+    #: One layer in one direction: outputs and last states.
+    _op: ClassVar[Callable[..., tuple[Tensor, ...]]]
     #: How many blocks of rows the weights have, and how many states are carried on.
     _gates: int
     _states = 1
@@ -150,22 +147,20 @@ class _Recurrent(SharedDocstring):
         last: list[list[Tensor]] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
-                x = ops.dropout(x, self.dropout, self.training, self.rng)
+                x = F.dropout(x, self.dropout, self.training, self.rng)
             outs = []
             for reverse, end in enumerate(self._ends(layer)):
                 begin = zeros if given is None else [h[len(last)] for h in given]
-                out, *ends = self._layer(x, begin, end, lengths, bool(reverse))
+                out, *ends = self._op(x, *begin, *self._weights(end), *self._more(end), lengths, bool(reverse))
                 outs.append(out)
                 last.append(ends)
             x = outs[0] if len(outs) == 1 else ops.concatenate(outs, -1)
         states = tuple(c[0][None] if len(c) == 1 else ops.stack(list(c)) for c in zip(*last, strict=True))
         return x, states if self._states > 1 else states[0]
 
-    def _layer(
-        self, x: Tensor, states: list[Tensor], end: str, lengths: ArrayLike | None, reverse: bool
-    ) -> tuple[Tensor, ...]:
-        """One layer in one direction: outputs and last states."""
-        raise NotImplementedError
+    def _more(self, end: str) -> tuple[object, ...]:
+        """What the op gets behind the weights."""
+        return ()
 
     def _weights(self, end: str) -> list[Tensor | None]:
         return [getattr(self, kind + end, None) for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
@@ -241,6 +236,7 @@ class RNN(
     ((7, 2, 5), (2, 2, 5))
     """
 
+    _op = ops.rnn
     _gates = 1
 
     def __init__(
@@ -264,10 +260,8 @@ class RNN(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype, rng=rng
         )
 
-    def _layer(
-        self, x: Tensor, states: list[Tensor], end: str, lengths: ArrayLike | None, reverse: bool
-    ) -> tuple[Tensor, ...]:
-        return ops.rnn(x, *states, *self._weights(end), self.nonlinearity, lengths, reverse)
+    def _more(self, end: str) -> tuple[object, ...]:
+        return (self.nonlinearity,)
 
 
 class LSTM(
@@ -289,14 +283,12 @@ class LSTM(
     ((2, 7, 10), (2, 2, 5), (2, 2, 5))
     """
 
+    _op = ops.lstm
     _gates = 4
     _states = 2
 
-    def _layer(
-        self, x: Tensor, states: list[Tensor], end: str, lengths: ArrayLike | None, reverse: bool
-    ) -> tuple[Tensor, ...]:
-        projection = getattr(self, "weight_hr" + end, None)
-        return ops.lstm(x, *states, *self._weights(end), projection, lengths, reverse)
+    def _more(self, end: str) -> tuple[object, ...]:
+        return (getattr(self, "weight_hr" + end, None),)
 
 
 class GRU(
@@ -318,6 +310,7 @@ class GRU(
     ((7, 5), (1, 5))
     """
 
+    _op = ops.gru
     _gates = 3
 
     def __init__(
@@ -336,8 +329,3 @@ class GRU(
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype, rng=rng
         )
-
-    def _layer(
-        self, x: Tensor, states: list[Tensor], end: str, lengths: ArrayLike | None, reverse: bool
-    ) -> tuple[Tensor, ...]:
-        return ops.gru(x, *states, *self._weights(end), lengths, reverse)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import asarray, cast, here
 from tapenet.nn.parameter import FLOAT
-from tapenet.nn.recurrent import States, each_state, initial
+from tapenet.nn.recurrent import each_state, initial
 from tapenet.nn.shared_docstring import SharedDocstring
+from tapenet.nn.utils.rnn import States
 from tapenet.ops.random import generator
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class _Cell(SharedDocstring):
@@ -43,6 +42,7 @@ class _Cell(SharedDocstring):
         ValueError: inputs or states of other shapes.
     """
 
+    _op: ClassVar[Callable[..., States]]
     #: How many blocks of rows the weights have, and how many states are carried on.
     _gates: int
     _states = 1
@@ -93,7 +93,7 @@ class _Cell(SharedDocstring):
 
     def _cell(self, x: Tensor, states: list[Tensor]) -> States:
         """The states after, of a batch."""
-        raise NotImplementedError
+        return self._op(x, *states, *self._weights())
 
     def _weights(self) -> tuple[Tensor | None, ...]:
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
@@ -137,7 +137,7 @@ class RNNCell(
         super().__init__(input_size, hidden_size, bias, dtype=dtype, rng=rng)
 
     def _cell(self, x: Tensor, states: list[Tensor]) -> States:
-        cell = ops.rnn_tanh_cell if self.nonlinearity == "tanh" else ops.rnn_relu_cell
+        cell: Callable[..., Tensor] = ops.rnn_tanh_cell if self.nonlinearity == "tanh" else ops.rnn_relu_cell
         return cell(x, *states, *self._weights())
 
     def extra_repr(self) -> str:
@@ -162,11 +162,9 @@ class LSTMCell(
     ((2, 5), (2, 5))
     """
 
+    _op = ops.lstm_cell
     _gates = 4
     _states = 2
-
-    def _cell(self, x: Tensor, states: list[Tensor]) -> States:
-        return ops.lstm_cell(x, *states, *self._weights())
 
 
 class GRUCell(
@@ -180,7 +178,5 @@ class GRUCell(
     (2, 5)
     """
 
+    _op = ops.gru_cell
     _gates = 3
-
-    def _cell(self, x: Tensor, states: list[Tensor]) -> States:
-        return ops.gru_cell(x, *states, *self._weights())

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from tapenet import ops
-from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.layer_inputs import asarray
-from tapenet.nn.settings_layer import SettingsLayer
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+from tapenet.nn.op_layer import OpLayer
 
 
-class Upsample(SettingsLayer):
+class Upsample(OpLayer, op="interpolate"):
     """The input in another size; see `tn.interpolate`.
 
     Shapes: (n, c, length), (n, c, h, w) or (n, c, d, h, w); the axes behind the channels get the new lengths.
@@ -36,11 +29,6 @@ class Upsample(SettingsLayer):
     mode: str = "nearest"
     align_corners: bool | None = None
     recompute_scale_factor: bool | None = None
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.interpolate(
-            asarray(x), self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor
-        )
 
     def extra_repr(self) -> str:
         given = f"scale_factor={self.scale_factor}" if self.size is None else f"size={self.size}"

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray, here
+from tapenet.nn.op_layer import OpLayer
 from tapenet.nn.settings_layer import SettingsLayer
 from tapenet.ops.layers.convolution.geometry import Size
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class Flatten(SettingsLayer):
@@ -42,7 +39,7 @@ class Flatten(SettingsLayer):
                 f"{here()}: no axes from {self.start_dim} to {self.end_dim} in an input of shape {shape}; the first "
                 "axis is the batch"
             )
-        return ops.reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+        return x.reshape(*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
 
 
 class Unflatten(SettingsLayer):
@@ -84,10 +81,10 @@ class Unflatten(SettingsLayer):
             raise ValueError(
                 f"{here()}: axis {self.dim} of shape {shape} is {n} long and does not become {self.unflattened_size}"
             )
-        return ops.reshape(x, (*shape[:dim], *self.unflattened_size, *shape[dim + 1 :]))
+        return x.reshape(*shape[:dim], *self.unflattened_size, *shape[dim + 1 :])
 
 
-class Unfold(SettingsLayer):
+class Unfold(OpLayer, op="unfold"):
     """The windows of images as columns; see `tn.unfold`.
 
     Shapes: (n, c, h, w) gives (n, c · kh · kw, windows).
@@ -106,11 +103,8 @@ class Unfold(SettingsLayer):
     padding: Size = 0
     stride: Size = 1
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.unfold(asarray(x), self.kernel_size, self.dilation, self.padding, self.stride)
 
-
-class Fold(SettingsLayer):
+class Fold(OpLayer, op="fold"):
     """Columns added up to images, each at the place of its window; see `tn.fold`.
 
     Shapes: (n, c · kh · kw, windows) gives (n, c, h, w).
@@ -131,11 +125,8 @@ class Fold(SettingsLayer):
     padding: Size = 0
     stride: Size = 1
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.fold(asarray(x), self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
 
-
-class PixelShuffle(SettingsLayer):
+class PixelShuffle(OpLayer, op="pixel_shuffle"):
     """Images r times as high and wide, of r² times fewer channels; see `tn.pixel_shuffle`.
 
     Shapes: (..., c · r², h, w) gives (..., c, h · r, w · r).
@@ -151,11 +142,8 @@ class PixelShuffle(SettingsLayer):
 
     upscale_factor: int
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.pixel_shuffle(asarray(x), self.upscale_factor)
 
-
-class PixelUnshuffle(SettingsLayer):
+class PixelUnshuffle(OpLayer, op="pixel_unshuffle"):
     """Images r times less high and wide, of r² times as many channels; see `tn.pixel_unshuffle`.
 
     Shapes: (..., c, h · r, w · r) gives (..., c · r², h, w).
@@ -171,11 +159,8 @@ class PixelUnshuffle(SettingsLayer):
 
     downscale_factor: int
 
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.pixel_unshuffle(asarray(x), self.downscale_factor)
 
-
-class ChannelShuffle(SettingsLayer):
+class ChannelShuffle(OpLayer, op="channel_shuffle"):
     """The channels in another order, the first of each group first; see `tn.channel_shuffle`.
 
     Args:
@@ -188,6 +173,3 @@ class ChannelShuffle(SettingsLayer):
     """
 
     groups: int
-
-    def forward(self, x: ArrayLike) -> Tensor:
-        return ops.channel_shuffle(asarray(x), self.groups)

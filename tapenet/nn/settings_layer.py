@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, ClassVar, dataclass_transform
 
 from tapenet.nn.layer_arguments import is_layer
 from tapenet.nn.module import Module
@@ -12,7 +12,7 @@ from tapenet.nn.parameter import Buffer
 from tapenet.ops.random import generator
 
 #: How settings of these names are kept. An integer as `rng` would begin the same numbers anew at each call.
-_KEPT: dict[str, Callable[[Any], object]] = {
+_KEPT: dict[str, Callable[..., object]] = {
     "rng": generator,
     "weight": Buffer,
     "pos_weight": Buffer,
@@ -39,7 +39,7 @@ class SettingsLayer(Module):
     _shows_all: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: object) -> None:
-        own = inspect.get_annotations(cls)
+        own = {name: said for name, said in inspect.get_annotations(cls).items() if not said.startswith("ClassVar")}
         if is_layer(cls) and own and "__init__" not in vars(cls):
             cls._settings = dict(cls._settings)
             given = inspect.Parameter
@@ -47,7 +47,7 @@ class SettingsLayer(Module):
             for name, annotation in own.items():
                 if annotation == "KW_ONLY":
                     kind = given.KEYWORD_ONLY
-                elif not annotation.startswith("ClassVar"):
+                else:
                     default = vars(cls).get(name, given.empty)
                     cls._settings[name] = given(name, kind, default=default, annotation=annotation)
             if not TYPE_CHECKING:
@@ -77,10 +77,9 @@ def _init(settings: list[inspect.Parameter]) -> Callable[..., None]:
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     signature = inspect.Signature([own.replace(kind=own.POSITIONAL_OR_KEYWORD), *settings], return_annotation="None")
 
-    def __init__(*args: Any, **kwargs: object) -> None:
-        layer: SettingsLayer = args[0]
+    def __init__(layer: SettingsLayer, /, *args: object, **kwargs: object) -> None:
         try:
-            bound = signature.bind(*args, **kwargs)
+            bound = signature.bind(layer, *args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{type(layer).__name__}: {error}") from None
         bound.apply_defaults()

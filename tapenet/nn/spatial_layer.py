@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
 from tapenet.nn.shared_docstring import SharedDocstring
 
@@ -38,8 +39,10 @@ class SpatialLayer(SharedDocstring):
     #: How many spatial axes there are.
     axes: ClassVar[int]
 
-    def __init_subclass__(cls, axes: int | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, axes: int | None = None, words: Mapping[str, object] | None = None, **kwargs: object
+    ) -> None:
         if axes is not None:
             cls.axes = axes
-            kwargs["words"] = {name: text[axes - 1] for name, text in _WORDS.items()} | {"axes": axes}
-        super().__init_subclass__(**kwargs)
+            words = {name: text[axes - 1] for name, text in _WORDS.items()} | {"axes": axes}
+        super().__init_subclass__(words=words, **kwargs)

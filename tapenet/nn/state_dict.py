@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.parameter import is_lazy
 from tapenet.parameters.hook_table import HookTable
 from tapenet.program.low import as_array
-from tapenet.typing import StateDict
+from tapenet.typing import Array, StateDict
 
 #: The name that a module's extra state has in a state dict, as in PyTorch.
 EXTRA = "_extra_state"
@@ -73,11 +73,11 @@ def _own_extra(module: Tree) -> bool:
 def collect(root: Tree, destination: StateDict | None, prefix: str, keep_vars: bool) -> StateDict:
     """The state of a module; see `Module.state_dict`."""
     _check_shapes(root, by_name(root))
-    state: dict[str, Any] = {} if destination is None else destination
-    arrays: dict[int, Any] = {}
+    state: StateDict = {} if destination is None else destination
+    arrays: dict[int, Tensor | Array] = {}
     #: The modules that are gone through, each with what stands before its names, and extra state that is to come yet.
     inside: list[tuple[str, Tree]] = []
-    extra: list[tuple[str, Any]] = []
+    extra: list[tuple[str, object]] = []
 
     def finish() -> None:
         """Come to the end of the innermost module."""
@@ -157,7 +157,7 @@ def load(root: Tree, state: Mapping[str, object], strict: bool) -> LoadReport:
     shapes = {key: shape for layer in ready for key, shape in layer.shapes.items()}
     first: dict[int, str] = {}  # by tensor, the first of its names
     own = {name: t for name, t in named.items() if first.setdefault(id(t), name) == name}
-    given: dict[str, Any] = {}
+    given: dict[str, Tensor | Array] = {}
     source: dict[str, str] = {}
     for name, entry in state.items():
         target = named.get(name)
@@ -190,8 +190,8 @@ def load(root: Tree, state: Mapping[str, object], strict: bool) -> LoadReport:
         layer.adopt()
     for (_, target, _), value in zip(common, cast, strict=True):
         target.data = value
-    for name, value in given_extras.items():
-        extras[name].set_extra_state(value)
+    for name, extra in given_extras.items():
+        extras[name].set_extra_state(extra)
     for module, hook in told_last:
         if hook(module, report) is not None:
             raise RuntimeError(
@@ -210,8 +210,8 @@ def _raise(
     lines: list[str],
     report: LoadReport,
     strict: bool,
-    own: Mapping[str, object],
-    given: Mapping[str, object],
+    own: Mapping[str, Tensor],
+    given: Mapping[str, Tensor | Array],
     misfits: list[str],
 ) -> None:
     """Raise if a state does not fit."""
@@ -228,7 +228,7 @@ def _raise(
     )
 
 
-def _what(value: Any) -> str:
+def _what(value: Tensor | Array | None) -> str:
     return "" if value is None else f": {value.dtype} {value.shape}"
 
 
@@ -237,11 +237,11 @@ def _below(state: Mapping[str, object], prefix: str) -> dict[str, object]:
     return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
 
 
-def _plain(value: object) -> Any:
+def _plain(value: Tensor | Array) -> Array:
     return value.numpy() if isinstance(value, Tensor) else value
 
 
-def _array(value: object, target: Tensor | None) -> Any:
+def _array(value: object, target: Tensor | None) -> Tensor | Array:
     """An entry of a state as an array or tensor. What `numpy.load` gives for a bfloat16 array are its bytes, without a
     type: they are taken for what they were."""
     if isinstance(value, Tensor):

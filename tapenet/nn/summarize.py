@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.autodiff.node import Node
 from tapenet.autodiff.observe.capture import capturing
@@ -21,15 +22,15 @@ from tapenet.ops.stack_frames import user_line
 from tapenet.profiling.profile import profile
 from tapenet.profiling.table import size as in_bytes
 from tapenet.program.low import is_float
-from tapenet.typing import Array
+from tapenet.typing import Array, Shape
 
-Shapes = tuple[Any, ...]
+Shapes = tuple[Shape, ...]
 
 
 class Summarizable(Protocol):
     """What a summary needs of a model. An `nn.Module` has it."""
 
-    def __call__(self, *inputs: object) -> Any:
+    def __call__(self, *inputs: object) -> object:
         """Run the model."""
 
     def parameters(self, recurse: bool = True) -> Iterator[Tensor]:
@@ -139,7 +140,7 @@ def _shapes(shapes: Shapes) -> str:
     return ", ".join(map(str, shapes))
 
 
-def summary(model: Summarizable, *inputs: Any, depth: int | None = None) -> Summary:
+def summary(model: Summarizable, *inputs: ArrayLike, depth: int | None = None) -> Summary:
     """Run a model once and say of each module in it: shapes, parameters, multiply-adds and bytes.
 
     Every row counts a module with all that is in it, so the rows within a module are parts of its own. The call changes
@@ -185,7 +186,7 @@ def summary(model: Summarizable, *inputs: Any, depth: int | None = None) -> Summ
     return Summary([row for row in run.rows() if depth is None or row.depth <= depth])
 
 
-def _input(model: Summarizable, given: object) -> Any:
+def _input(model: Summarizable, given: object) -> object:
     if not (isinstance(given, tuple) and all(type(n) is int for n in given)):
         return given
     dtype = next((t.dtype for t in (*model.parameters(), *model.buffers()) if is_float(t.dtype)), FLOAT)
@@ -207,9 +208,9 @@ class _Run:
         self.model = model
         self.calls: dict[Summarizable, list[_Call]] = {}
         self.multiply_adds: dict[Summarizable, int] = {}
-        self.kept: dict[Summarizable, dict[Any, int]] = {}
+        self.kept: dict[Summarizable, dict[tuple[int, int], int]] = {}
 
-    def call(self, inputs: list[Any]) -> None:
+    def call(self, inputs: list[object]) -> None:
         """Run the model and note what happens."""
         with _as_it_was(self.model), _watching(self.model, self._returned), _afresh():
             with Tape() as tape, profile() as seen:
@@ -226,7 +227,7 @@ class _Run:
                     kept = self.kept.setdefault(module, {})
                     kept.update({key: n for key, n in arrays.items() if key not in own})
 
-    def _returned(self, module: Summarizable, args: Any, kwargs: Any, out: Any) -> None:
+    def _returned(self, module: Summarizable, args: object, kwargs: object, out: object) -> None:
         given, made = list(_tensors((args, kwargs))), list(_tensors(out))
         call = _Call(tuple(t.shape for t in given), tuple(t.shape for t in made), sum(t.nbytes for t in made))
         self.calls.setdefault(module, []).append(call)
@@ -269,26 +270,18 @@ def _tensors(value: object) -> Iterator[Tensor | Array]:
             yield from _tensors(part)
 
 
-def _saved(node: Node) -> Iterator[Any]:
+def _saved(node: Node) -> Iterator[Tensor | Array]:
     for slot in node.saved_slots:
-        yield from _arrays(getattr(node, slot, None))
+        yield from _tensors(getattr(node, slot, None))
 
 
-def _arrays(value: Any) -> Iterator[Any]:
-    if isinstance(value, np.ndarray):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _arrays(part)
-
-
-def _memory(array: Any) -> tuple[int, int]:
+def _memory(array: Tensor | Array) -> tuple[int, int]:
     """What tells an array from others: where it begins, and how long it is."""
     return int(array.__array_interface__["data"][0]), array.nbytes
 
 
 @contextmanager
-def _watching(model: Summarizable, hook: Any) -> Iterator[None]:
+def _watching(model: Summarizable, hook: Callable[..., object]) -> Iterator[None]:
     """Have every call of a module told."""
     handles = [m.register_forward_hook(hook, with_kwargs=True) for m in model.modules()]
     try:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import functional as F
 from tapenet.nn import init
 from tapenet.nn.attention import MultiheadAttention
 from tapenet.nn.containers import ModuleList
@@ -25,18 +25,16 @@ from tapenet.nn.normalization import LayerNorm
 from tapenet.nn.parameter import FLOAT, float_type
 from tapenet.nn.shared_docstring import SharedDocstring
 from tapenet.ops.random import generator
+from tapenet.typing import Array
 
-if TYPE_CHECKING:
-    from tapenet.typing import Array, ArrayLike
-
-    Mask: TypeAlias = ArrayLike | None
+Mask: TypeAlias = ArrayLike | None
 
 Activation = str | Callable[[Tensor], Tensor]
 Rng = np.random.Generator | int | None
 
 
 def _activation(layer: Module, given: Activation) -> Callable[[Tensor], Tensor]:
-    known: dict[str, Callable[[Tensor], Tensor]] = {"relu": ops.relu, "gelu": ops.gelu}
+    known: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
     if callable(given):
         return given
     if given not in known:
@@ -89,7 +87,7 @@ class _Layer(SharedDocstring):
         nhead: int,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: Activation = ops.relu,
+        activation: Activation = F.relu,
         layer_norm_eps: float = 1e-5,
         batch_first: bool = False,
         norm_first: bool = False,
@@ -202,7 +200,22 @@ class TransformerDecoderLayer(
         return self._added(x, self._network, self.norm3, self.dropout3)
 
 
-class TransformerEncoder(Module):
+class _Stack(Module):
+    """Layers of one kind, one after the other."""
+
+    def __init__(self, layer: Module, num_layers: int, norm: Module | None = None) -> None:
+        self.layers = _copies(self, layer, num_layers)
+        self.num_layers = num_layers
+        self.norm = norm
+
+    def _run(self, x: Tensor | Array, *arguments: object) -> Tensor:
+        out = asarray(x)
+        for layer in self.layers:
+            out = layer(out, *arguments)
+        return out if self.norm is None else self.norm(out)
+
+
+class TransformerEncoder(_Stack):
     """A stack of encoder layers.
 
     Args:
@@ -220,20 +233,15 @@ class TransformerEncoder(Module):
     """
 
     def __init__(self, encoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        self.layers = _copies(self, encoder_layer, num_layers)
-        self.num_layers = num_layers
-        self.norm = norm
+        super().__init__(encoder_layer, num_layers, norm)
 
     def forward(
         self, src: Tensor | Array, mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool | None = None
     ) -> Tensor:
-        x: Tensor = asarray(src)
-        for layer in self.layers:
-            x = layer(x, mask, src_key_padding_mask, bool(is_causal))
-        return x if self.norm is None else self.norm(x)
+        return self._run(src, mask, src_key_padding_mask, bool(is_causal))
 
 
-class TransformerDecoder(Module):
+class TransformerDecoder(_Stack):
     """A stack of decoder layers, which all look up the same memory.
 
     Args:
@@ -251,9 +259,7 @@ class TransformerDecoder(Module):
     """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        self.layers = _copies(self, decoder_layer, num_layers)
-        self.num_layers = num_layers
-        self.norm = norm
+        super().__init__(decoder_layer, num_layers, norm)
 
     def forward(
         self,
@@ -266,13 +272,8 @@ class TransformerDecoder(Module):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        x: Tensor = asarray(tgt)
-        for layer in self.layers:
-            x = layer(
-                x, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,
-                bool(tgt_is_causal), memory_is_causal,
-            )  # fmt: skip
-        return x if self.norm is None else self.norm(x)
+        masks = tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask
+        return self._run(tgt, memory, *masks, bool(tgt_is_causal), memory_is_causal)
 
 
 class Transformer(Module):
@@ -307,7 +308,7 @@ class Transformer(Module):
         num_decoder_layers: int = 6,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: Activation = ops.relu,
+        activation: Activation = F.relu,
         custom_encoder: Module | None = None,
         custom_decoder: Module | None = None,
         layer_norm_eps: float = 1e-5,
@@ -352,10 +353,11 @@ class Transformer(Module):
         memory_is_causal: bool = False,
     ) -> Tensor:
         memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
-        return self.decoder(
+        out: Tensor = self.decoder(
             tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,
             tgt_is_causal, memory_is_causal,
         )  # fmt: skip
+        return out
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, dtype: DTypeLike = FLOAT) -> Array:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from tapenet.parameters import clipping
 from tapenet.parameters.named import Parameters
 
 
-def _several(params: object) -> Any:
+def _several(params: Parameters) -> Parameters:
     return [params] if isinstance(params, Tensor) else params
 
 
@@ -81,7 +80,7 @@ def get_total_norm(
 
 
 def clip_grads_with_norm_(
-    parameters: Parameters, max_norm: float, total_norm: Any, foreach: bool | None = None
+    parameters: Parameters, max_norm: float, total_norm: float | Tensor, foreach: bool | None = None
 ) -> None:
     """Scale all gradients as `clip_grad_norm_` does, by a norm that is known already."""
     found = clipping.with_gradient(_several(parameters), "clip_grads_with_norm_")

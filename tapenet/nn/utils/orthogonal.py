@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import Buffer
 from tapenet.nn.utils.parametrize import register_parametrization
 from tapenet.ops.derived import known
 from tapenet.ops.random import generator
+from tapenet.typing import Array
 
 M = TypeVar("M", bound=Module)
 
@@ -28,22 +31,22 @@ _HALVINGS = 6
 class _Orthogonal(Module):
     """An orthogonal matrix, made of the lower triangle of another one."""
 
-    def __init__(self, weight: Tensor, kind: str, trivial: bool, rng: Any) -> None:
+    def __init__(self, weight: Tensor, kind: str, trivial: bool, rng: np.random.Generator | int | None) -> None:
         self.kind = kind
         self._rng = generator(rng)
         if trivial:
             self.base = Buffer(np.zeros((), weight.dtype))  # `right_inverse` says which
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         wide = x.shape[-2] < x.shape[-1]
         x = np.swapaxes(x, -1, -2) if wide else x
         n, k = x.shape[-2:]
         q = _reflections(x) if self.kind == "householder" else self._of_skew(np.tril(x), n, k)
         if "base" in vars(self):
-            q = self.base @ q
+            q = ops.matmul(self.base, q)
         return np.swapaxes(q, -1, -2) if wide else q
 
-    def _of_skew(self, x: Any, n: int, k: int) -> Any:
+    def _of_skew(self, x: Array, n: int, k: int) -> Array:
         """What a map makes of the skew-symmetric matrix with this lower triangle, its first k columns."""
         if n != k:
             x = np.concatenate([x, np.zeros((*x.shape[:-1], n - k), x.dtype)], axis=-1)
@@ -52,7 +55,7 @@ class _Orthogonal(Module):
         q = _exponential(a, eye) if self.kind == "matrix_exp" else np.linalg.solve(eye - 0.5 * a, eye + 0.5 * a)
         return q[..., :k]
 
-    def right_inverse(self, weight: Any) -> Any:
+    def right_inverse(self, weight: ArrayLike) -> Array:
         q = weight.numpy().copy() if isinstance(weight, Tensor) else np.array(weight)
         wide = q.shape[-2] < q.shape[-1]
         tall = np.swapaxes(q, -1, -2) if wide else q
@@ -82,7 +85,7 @@ class _Orthogonal(Module):
         return self.kind
 
 
-def _exponential(a: Any, eye: Any) -> Any:
+def _exponential(a: Array, eye: Array) -> Array:
     """exp of a skew-symmetric matrix, by halving, Padé's approximant, which is orthogonal itself, and squaring."""
     values, halvings = known(a), _HALVINGS
     if values is not None:
@@ -101,7 +104,7 @@ def _exponential(a: Any, eye: Any) -> Any:
     return q
 
 
-def _reflections(x: Any) -> Any:
+def _reflections(x: Array) -> Array:
     """The product of the reflections by the columns below the diagonal, each with a 1 there, times the signs on the diagonal.
 
     Together they are I - V T⁻¹ Vᵀ, where T is the upper triangle of VᵀV with half of its diagonal (Joffrain et al. 2006,
@@ -114,23 +117,25 @@ def _reflections(x: Any) -> Any:
     t = np.triu(gram) - 0.5 * gram * np.eye(k, dtype=x.dtype)
     q = eye - v @ np.linalg.solve(t, np.swapaxes(v[..., :k, :], -1, -2))
     signs = np.trunc(np.diagonal(x, axis1=-2, axis2=-1))  # of which there is no gradient
-    return q * np.expand_dims(signs, -2)
+    signed: Array = q * np.expand_dims(signs, -2)
+    return signed
 
 
-def _factored(a: Any) -> tuple[Any, Any]:
+def _factored(a: Array) -> tuple[Array, Array]:
     """The reflections of a QR factorisation, below the diagonal, and their factors."""
     h, tau = np.linalg.qr(a, mode="raw")
     return np.ascontiguousarray(np.swapaxes(h, -1, -2)), tau
 
 
-def _nearest(a: Any) -> Any:
+def _nearest(a: Array) -> Array:
     """The orthogonal factor of a square matrix whose other factor has a diagonal of no negative numbers."""
     q, r = np.linalg.qr(a)
     diagonal = np.diagonal(r, axis1=-2, axis2=-1)
-    return q * np.where(diagonal < 0, -1, 1)[..., None, :].astype(a.dtype)
+    q *= np.where(diagonal < 0, -1, 1)[..., None, :].astype(a.dtype)
+    return q
 
 
-def _is_orthogonal(q: Any) -> bool:
+def _is_orthogonal(q: Array) -> bool:
     product = np.swapaxes(q, -1, -2) @ q
     return np.allclose(product, np.eye(q.shape[-1]), atol=10 * q.shape[-1] * np.finfo(q.dtype).eps)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
+from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.typing import Array
 
 
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Any:
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """The elements of all parameters in one vector, one parameter after the other. It has a gradient.
 
     Raises:
@@ -20,13 +21,14 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Any:
     >>> nn.utils.parameters_to_vector(nn.Linear(3, 2).parameters()).shape
     (8,)
     """
-    parts = [np.reshape(p, -1) for p in parameters]
+    parts = [p.reshape(-1) for p in parameters]
     if not parts:
         raise ValueError("parameters_to_vector: there are no parameters to join")
-    return np.concatenate(parts)
+    joined: Tensor = ops.concatenate(parts)
+    return joined
 
 
-def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
+def vector_to_parameters(vec: Tensor | Array, parameters: Iterable[Tensor]) -> None:
     """Copy the elements of a vector, as `parameters_to_vector` gives it, into the parameters.
 
     Raises:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import functional as F
 from tapenet.nn.convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import Buffer
 from tapenet.nn.utils.orthogonal import orthogonal
 from tapenet.nn.utils.parametrize import register_parametrization
 from tapenet.ops.random import generator
+from tapenet.typing import Array
 
 if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+    pass
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
@@ -30,19 +32,23 @@ class _WeightNorm(Module):
     def __init__(self, dim: int | None) -> None:
         self.dim = dim
 
-    def _norm(self, v: Any) -> Any:
+    def _norm(self, v: Array) -> Array:
         # As in PyTorch, -1 is no axis here but means all.
-        if self.dim in (None, -1):
-            return np.sqrt((v * v).sum())
-        if not -v.ndim <= self.dim < v.ndim:
-            raise ValueError(f"weight_norm: dim={self.dim} is no axis of a weight of shape {v.shape}; None means all")
-        axes = tuple(i for i in range(v.ndim) if i != self.dim % v.ndim)
-        return np.sqrt((v * v).sum(axes, keepdims=True))
+        axes = None
+        if self.dim is not None and self.dim != -1:
+            if not -v.ndim <= self.dim < v.ndim:
+                raise ValueError(
+                    f"weight_norm: dim={self.dim} is no axis of a weight of shape {v.shape}; None means all"
+                )
+            axes = tuple(i for i in range(v.ndim) if i != self.dim % v.ndim)
+        norm: Array = np.sqrt((v * v).sum(axes, keepdims=axes is not None))
+        return norm
 
-    def forward(self, g: Any, v: Any) -> Any:
-        return v * (g / self._norm(v))
+    def forward(self, g: Array, v: Array) -> Array:
+        scaled: Array = v * (g / self._norm(v))
+        return scaled
 
-    def right_inverse(self, weight: ArrayLike) -> tuple[object, object]:
+    def right_inverse(self, weight: Array) -> tuple[Array, Array]:
         return self._norm(weight), weight
 
     def extra_repr(self) -> str:
@@ -78,7 +84,9 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
 class _SpectralNorm(Module):
     """A matrix divided by its largest singular value, which the power method finds, a few turns at each call."""
 
-    def __init__(self, weight: Tensor, n_power_iterations: int, dim: int, eps: float, rng: Any) -> None:
+    def __init__(
+        self, weight: Tensor, n_power_iterations: int, dim: int, eps: float, rng: np.random.Generator | int | None
+    ) -> None:
         if not -weight.ndim <= dim < weight.ndim:
             raise ValueError(f"spectral_norm: a weight of shape {weight.shape} has no axis dim={dim}")
         if n_power_iterations < 1:
@@ -91,36 +99,38 @@ class _SpectralNorm(Module):
         rng = generator(rng)
         with no_grad():
             matrix = self._matrix(weight)
-            u, v = (ops.normalize(rng.standard_normal(n).astype(weight.dtype), axis=0, eps=eps) for n in matrix.shape)
+            u, v = (F.normalize(rng.standard_normal(n).astype(weight.dtype), axis=0, eps=eps) for n in matrix.shape)
             u, v = self._turns(matrix, u, v, 15)
         self._u = Buffer(u)
         self._v = Buffer(v)
 
-    def _matrix(self, weight: Any) -> Any:
+    def _matrix(self, weight: Tensor) -> Tensor:
         """The weight as a matrix, whose rows are the places along `dim`."""
-        return np.moveaxis(weight, self.dim, 0).reshape(weight.shape[self.dim], -1)
+        turned: Tensor = ops.moveaxis(weight, self.dim, 0)
+        return turned.reshape(weight.shape[self.dim], -1)
 
-    def _turns(self, matrix: Any, u: Any, v: Any, count: int) -> tuple[Any, Any]:
+    def _turns(self, matrix: Tensor, u: Tensor, v: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Better singular vectors, by turns of the power method."""
         for _ in range(count):
-            u = ops.normalize(matrix @ v, axis=0, eps=self.eps)
-            v = ops.normalize(u @ matrix, axis=0, eps=self.eps)
+            u = F.normalize(matrix @ v, axis=0, eps=self.eps)
+            v = F.normalize(u @ matrix, axis=0, eps=self.eps)
         return u, v
 
-    def forward(self, weight: Any) -> Any:
+    def forward(self, weight: Tensor) -> Tensor:
         if weight.ndim == 1:
-            return ops.normalize(weight, axis=0, eps=self.eps)
+            return F.normalize(weight, axis=0, eps=self.eps)
         matrix = self._matrix(weight)
         with no_grad():
             # In arrays of their own: a later call may change the buffers before this one's gradient is asked for.
-            u, v = np.copy(self._u), np.copy(self._v)
+            u, v = ops.copy(self._u), ops.copy(self._v)
             if self.training:
                 u, v = self._turns(matrix, u, v, self.n_power_iterations)
                 self._u.data = u
                 self._v.data = v
-        return weight / (u @ (matrix @ v))
+        scaled: Tensor = weight / (u @ (matrix @ v))
+        return scaled
 
-    def right_inverse(self, weight: ArrayLike) -> Any:
+    def right_inverse(self, weight: Tensor) -> Tensor:
         return weight
 
     def extra_repr(self) -> str:

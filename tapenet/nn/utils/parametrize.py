@@ -9,10 +9,11 @@ look at their weights' dtype too.) What it is computed from is `parametrizations
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TypeVar
+
+from numpy.typing import ArrayLike
 
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
@@ -21,8 +22,7 @@ from tapenet.nn.module import Module
 from tapenet.nn.parameter import Buffer, Parameter
 from tapenet.nn.utils.derived_class import derived_class
 
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+M = TypeVar("M", bound=Module)
 
 
 class ParametrizationList(Module):
@@ -64,10 +64,10 @@ class ParametrizationList(Module):
     def __getitem__(self, index: int) -> Module:
         return list(self)[index]
 
-    def forward(self) -> Any:
+    def forward(self) -> Tensor:
         """The attribute's value."""
         first, *more = self
-        value = first(*self.originals)
+        value: Tensor = first(*self.originals)
         for part in more:
             value = part(value)
         return value
@@ -87,13 +87,13 @@ class ParametrizationList(Module):
                 original.data = new
 
 
-def _inverse(parametrization: Module, tensor: Tensor) -> Any:
+def _inverse(parametrization: Module, tensor: Tensor) -> Tensor | tuple[Tensor, ...]:
     """What a parametrisation begins with: what its `right_inverse` makes of the tensor, or the tensor itself."""
     if not hasattr(parametrization, "right_inverse"):
         return tensor
     try:
         with no_grad():
-            found = parametrization.right_inverse(tensor)
+            found: Tensor | tuple[Tensor, ...] = parametrization.right_inverse(tensor)
     except NotImplementedError:  # some maps have no inverse
         return tensor
     return tuple(found) if isinstance(found, (tuple, list)) else found
@@ -103,9 +103,9 @@ class _Calls(threading.local):
     """By module that is being called, what was computed for it so far, by name."""
 
     def __init__(self) -> None:
-        self.values: dict[int, dict[str, Any]] = {}
+        self.values: dict[int, dict[str, object]] = {}
         #: The same inside of `cached`, of all modules; else None.
-        self.cache: dict[Module, dict[str, Any]] | None = None
+        self.cache: dict[Module, dict[str, object]] | None = None
 
     def known(self, module: Module) -> dict[str, object] | None:
         """What was computed for a module so far, to be added to; None where nothing is kept."""
@@ -118,26 +118,31 @@ _calls = _Calls()
 def _computed(name: str) -> property:
     """The property that a parametrised attribute becomes."""
 
-    def get(module: Any) -> Any:
+    def get(module: Module) -> object:
         known = _calls.known(module)
         if known is None:
-            return getattr(module.parametrizations, name)()
+            return _list(module, name)()
         if name not in known:
-            known[name] = getattr(module.parametrizations, name)()
+            known[name] = _list(module, name)()
         return known[name]
 
-    def put(module: Any, value: object) -> None:
-        getattr(module.parametrizations, name).assign(value)
+    def put(module: Module, value: ArrayLike) -> None:
+        _list(module, name).assign(value)
         (_calls.known(module) or {}).pop(name, None)
 
     return property(get, put, doc=f"Computed by parametrizations.{name}.")
 
 
-@functools.cache
-def _subclass(base: Any, names: tuple[str, ...]) -> Any:
-    """A module's class, with properties for its parametrised attributes."""
+def _list(module: Module, name: str) -> ParametrizationList:
+    """What computes an attribute of a module."""
+    found: ParametrizationList = vars(vars(module)["parametrizations"])[name]
+    return found
 
-    def forward(self: Module, *args: Any, **kwargs: Any) -> Any:
+
+def _members(base: type[Module], names: tuple[str, ...]) -> dict[str, object]:
+    """Properties for the parametrised attributes, and a forward in which each is computed once."""
+
+    def forward(self: Module, *args: object, **kwargs: object) -> object:
         outer = _calls.values.get(id(self))
         _calls.values[id(self)] = {}
         try:
@@ -148,11 +153,16 @@ def _subclass(base: Any, names: tuple[str, ...]) -> Any:
             else:
                 _calls.values[id(self)] = outer
 
-    computed = {name: _computed(name) for name in names}
-    return derived_class(_subclass, base, names, "Parametrized", {**computed, "forward": forward})
+    return {**{name: _computed(name) for name in names}, "forward": forward}
 
 
-def _base(module: Module) -> Any:
+def _renew(module: Module, base: type[Module]) -> None:
+    """Give a module the class for the attributes that are parametrised now."""
+    found = vars(module).get("parametrizations", {})
+    module.__class__ = derived_class("Parametrized", _members, base, tuple(found.keys()))
+
+
+def _base(module: Module) -> type[Module]:
     """The class of a module as it was before."""
     return type(module).__mro__[1] if "parametrizations" in vars(module) else type(module)
 
@@ -180,7 +190,7 @@ def cached() -> Iterator[None]:
         _calls.cache = outer
 
 
-def register_parametrization(module: Any, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> Any:
+def register_parametrization(module: M, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> M:
     """Have an attribute of a module computed by another module from now on.
 
     Args:
@@ -216,7 +226,7 @@ def register_parametrization(module: Any, tensor_name: str, parametrization: Mod
     True
     """
     if is_parametrized(module, tensor_name):
-        getattr(module.parametrizations, tensor_name).append(parametrization)
+        _list(module, tensor_name).append(parametrization)
         return module
     tensor = vars(module).get(tensor_name)
     if not isinstance(tensor, Tensor) or tensor._kind is None:
@@ -225,11 +235,11 @@ def register_parametrization(module: Any, tensor_name: str, parametrization: Mod
         )
     made = ParametrizationList(parametrization, tensor)
     base = _base(module)
-    parametrizations = module.parametrizations if is_parametrized(module) else ModuleDict()
-    setattr(parametrizations, tensor_name, made)
-    module.parametrizations = parametrizations
+    if not is_parametrized(module):
+        module.add_module("parametrizations", ModuleDict())
+    setattr(vars(module)["parametrizations"], tensor_name, made)
     delattr(module, tensor_name)
-    module.__class__ = _subclass(base, tuple(module.parametrizations.keys()))
+    _renew(module, base)
     return module
 
 
@@ -257,7 +267,7 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     return len(found) > 0 if tensor_name is None else tensor_name in found
 
 
-def remove_parametrizations(module: Any, tensor_name: str, leave_parametrized: bool = True) -> Any:
+def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: bool = True) -> M:
     """Make a parametrised attribute a parameter again.
 
     Args:
@@ -280,7 +290,7 @@ def remove_parametrizations(module: Any, tensor_name: str, leave_parametrized: b
         raise ValueError(
             f"remove_parametrizations: {tensor_name!r} of this {type(module).__name__} is not parametrised"
         )
-    made = getattr(module.parametrizations, tensor_name)
+    made = _list(module, tensor_name)
     if leave_parametrized:
         with no_grad():
             value = made()
@@ -297,10 +307,9 @@ def remove_parametrizations(module: Any, tensor_name: str, leave_parametrized: b
     else:
         tensor = made.original
     base = _base(module)
-    del module.parametrizations[tensor_name]
-    names = tuple(module.parametrizations.keys())
-    if not names:
-        del module.parametrizations
-    module.__class__ = _subclass(base, names) if names else base
+    del vars(module)["parametrizations"][tensor_name]
+    if not is_parametrized(module):
+        delattr(module, "parametrizations")
+    _renew(module, base)
     setattr(module, tensor_name, tensor)
     return module

@@ -7,11 +7,12 @@ each with a function of its name.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from types import EllipsisType
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
@@ -30,31 +31,28 @@ M = TypeVar("M", bound=Module)
 def _masked(name: str) -> property:
     """The property that a pruned attribute becomes."""
 
-    def get(module: object) -> Any:
+    def get(module: Module) -> object:
         return getattr(module, name + "_orig") * getattr(module, name + "_mask")
 
-    def put(module: Any, value: Any) -> None:
+    def put(module: Module, value: ArrayLike) -> None:
         getattr(module, name + "_orig").data = value
 
     return property(get, put, doc=f"{name}_orig times {name}_mask.")
 
 
-@functools.cache
-def _subclass(base: Any, names: tuple[str, ...]) -> Any:
-    masked = {name: _masked(name) for name in names}
-    return derived_class(_subclass, base, names, "Pruned", {**masked, "_pruned": (base, names)})
+def _members(base: type[Module], names: tuple[str, ...]) -> dict[str, object]:
+    return {**{name: _masked(name) for name in names}, "_pruned": (base, names)}
 
 
-def _pruned(module: Module) -> tuple[Any, tuple[str, ...]]:
+def _pruned(module: Module) -> tuple[type[Module], tuple[str, ...]]:
     """The class of a module without its pruned attributes, and their names."""
-    found: tuple[Any, tuple[str, ...]] = getattr(type(module), "_pruned", (type(module), ()))
+    found: tuple[type[Module], tuple[str, ...]] = getattr(type(module), "_pruned", (type(module), ()))
     return found
 
 
 def _become(module: Module, names: tuple[str, ...]) -> None:
     """Have these attributes pruned, and no others."""
-    base, _ = _pruned(module)
-    module.__class__ = _subclass(base, names) if names else base
+    module.__class__ = derived_class("Pruned", _members, _pruned(module)[0], names)
 
 
 def _put_mask(module: Module, name: str, mask: Array) -> None:
@@ -63,9 +61,7 @@ def _put_mask(module: Module, name: str, mask: Array) -> None:
         getattr(module, name + "_mask").data = mask
         return
     _check_plain(module)
-    tensor = vars(module).get(name)
-    if not isinstance(tensor, Parameter):
-        raise ValueError(f"prune: this {type(module).__name__} has no parameter {name!r} of its own")
+    tensor = _parameter(module, name)
     delattr(module, name)
     setattr(module, name + "_orig", tensor)
     setattr(module, name + "_mask", Buffer(mask.astype(tensor.dtype)))
@@ -138,7 +134,9 @@ class BasePruningMethod:
         """The mask of 0 and 1 for what `t` says of importance; the default mask has the present one."""
         raise NotImplementedError(f"{type(self).__name__} has no compute_mask")
 
-    def prune(self, t: Any, default_mask: Any = None, importance_scores: Any = None) -> Array:
+    def prune(
+        self, t: ArrayLike, default_mask: ArrayLike | None = None, importance_scores: ArrayLike | None = None
+    ) -> Array:
         """What is left of a tensor, in no graph."""
         values = _array(t)
         mask = np.ones_like(values) if default_mask is None else _array(default_mask)
@@ -149,7 +147,7 @@ class BasePruningMethod:
 
     def _combined(self, scores: Array, mask: Array) -> Array:
         """The mask after this method too."""
-        part: Any = Ellipsis
+        part: EllipsisType | Array | tuple[slice | Array, ...] = Ellipsis
         if self.PRUNING_TYPE == "unstructured":
             part = mask == 1
         elif self.PRUNING_TYPE == "structured":
@@ -168,7 +166,9 @@ class BasePruningMethod:
         return made
 
     @classmethod
-    def apply(cls, module: M, name: str, *args: Any, importance_scores: Any = None, **kwargs: Any) -> M:
+    def apply(
+        cls, module: M, name: str, *args: object, importance_scores: ArrayLike | None = None, **kwargs: object
+    ) -> M:
         """Prune an attribute of a module.
 
         Args:
@@ -188,11 +188,11 @@ class BasePruningMethod:
         return module
 
 
-def _array(value: Any) -> Array:
+def _array(value: ArrayLike) -> Array:
     return value.numpy() if isinstance(value, Tensor) else np.asarray(value)
 
 
-def _without(mask: Array, places: Any) -> Array:
+def _without(mask: Array, places: Array) -> Array:
     made = mask.copy()
     made.reshape(-1)[places] = 0
     return made
@@ -260,13 +260,13 @@ class RandomStructured(_Structured):
 class LnStructured(_Structured):
     """The `amount` slices along an axis go whose n-norm is least; `n` may be infinite."""
 
-    def __init__(self, amount: float, n: object, dim: int = -1) -> None:
+    def __init__(self, amount: float, n: float | str, dim: int = -1) -> None:
         self.amount = amount
         self.n = n
         self.dim = dim
 
     def _scores(self, t: Array) -> Array:
-        order: Any = {"inf": np.inf, "fro": 2, "nuc": None}.get(self.n, self.n) if isinstance(self.n, str) else self.n
+        order = {"inf": np.inf, "fro": 2.0}.get(self.n) if isinstance(self.n, str) else self.n
         if order is None:
             raise ValueError("prune: n='nuc' is a norm of matrices; give a number, 'fro' or infinity")
         scores: Array = np.linalg.norm(t.reshape(len(t), -1), ord=order, axis=1)
@@ -278,7 +278,7 @@ class CustomFromMask(BasePruningMethod):
 
     PRUNING_TYPE = "global"
 
-    def __init__(self, mask: Any) -> None:
+    def __init__(self, mask: ArrayLike) -> None:
         self.mask = _array(mask)
 
     def compute_mask(self, t: Array, default_mask: Array) -> Array:
@@ -310,7 +310,7 @@ def random_unstructured(module: M, name: str, amount: float, *, rng: np.random.G
     return RandomUnstructured.apply(module, name, amount, rng=rng)
 
 
-def l1_unstructured(module: M, name: str, amount: float, importance_scores: Any = None) -> M:
+def l1_unstructured(module: M, name: str, amount: float, importance_scores: ArrayLike | None = None) -> M:
     """Set the elements of the least magnitude to 0; arguments as of `random_unstructured`.
 
     >>> import numpy as np
@@ -333,12 +333,14 @@ def random_structured(
     return RandomStructured.apply(module, name, amount, dim, rng=rng)
 
 
-def ln_structured(module: M, name: str, amount: float, n: Any, dim: int, importance_scores: Any = None) -> M:
+def ln_structured(
+    module: M, name: str, amount: float, n: float | str, dim: int, importance_scores: ArrayLike | None = None
+) -> M:
     """Set the slices along an axis to 0 whose n-norm is least; arguments as of `random_unstructured`."""
     return LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
 
 
-def custom_from_mask(module: M, name: str, mask: Any) -> M:
+def custom_from_mask(module: M, name: str, mask: ArrayLike) -> M:
     """Set the elements to 0 where a mask is."""
     return CustomFromMask.apply(module, name, mask)
 
@@ -346,7 +348,7 @@ def custom_from_mask(module: M, name: str, mask: Any) -> M:
 def global_unstructured(
     parameters: Iterable[tuple[Module, str]],
     pruning_method: type[BasePruningMethod],
-    importance_scores: Mapping[tuple[Module, str], object] | None = None,
+    importance_scores: Mapping[tuple[Module, str], ArrayLike] | None = None,
     **kwargs: object,
 ) -> None:
     """Prune several parameters as if they were one.

@@ -7,15 +7,20 @@ linear layer, a loss) the padding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
+from tapenet.typing import Array
 
 Ints = NDArray[np.int64]
+#: The state of a recurrent layer, or several of them as a tuple.
+States: TypeAlias = Tensor | tuple[Tensor, ...]
+S = TypeVar("S", bound=Tensor | Array)
 
 
 class PackedSequence(NamedTuple):
@@ -29,14 +34,14 @@ class PackedSequence(NamedTuple):
         unsorted_indices: the opposite of it.
     """
 
-    data: Any
+    data: Tensor | Array
     batch_sizes: Ints
     sorted_indices: Ints | None = None
     unsorted_indices: Ints | None = None
 
 
 def pack_padded_sequence(
-    input: Any, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
+    input: Tensor | Array, lengths: ArrayLike, batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
     """Leave the padding out.
 
@@ -85,7 +90,7 @@ def pack_padded_sequence(
 
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
-) -> tuple[object, Ints]:
+) -> tuple[Tensor | Array, Ints]:
     """Put the padding back.
 
     Args:
@@ -133,8 +138,8 @@ def pad_packed_sequence(
 
 
 def pad_sequence(
-    sequences: Iterable[Any], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
-) -> Any:
+    sequences: Iterable[S], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> S:
     """Stack sequences of unequal lengths, padded to that of the longest.
 
     Args:
@@ -156,15 +161,19 @@ def pad_sequence(
         raise ValueError(f"pad_sequence: padding_side={padding_side!r} is neither 'right' nor 'left'")
     time = max(len(part) for part in parts)
 
-    def padded(part: Any) -> Any:
+    def padded(part: S) -> S:
         missing = time - len(part)
         ends = (0, missing) if padding_side == "right" else (missing, 0)
-        return np.pad(part, (ends, *[(0, 0)] * (part.ndim - 1)), constant_values=padding_value)
+        made: S = ops.pad(part, (ends, *[(0, 0)] * (part.ndim - 1)), constant_values=padding_value)
+        return made
 
-    return np.stack([padded(part) for part in parts], 0 if batch_first else 1)
+    stacked: S = ops.stack([padded(part) for part in parts], 0 if batch_first else 1)
+    return stacked
 
 
-def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = False) -> list[Any]:
+def unpad_sequence(
+    padded_sequences: Tensor | Array, lengths: ArrayLike, batch_first: bool = False
+) -> list[Tensor | Array]:
     """The opposite of `pad_sequence`: a list of the sequences.
 
     >>> import numpy as np
@@ -172,11 +181,11 @@ def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = Fals
     >>> nn.utils.rnn.unpad_sequence(np.array([[1, 2, 3], [4, 0, 0]]), [3, 1], batch_first=True)
     [array([1, 2, 3]), array([4])]
     """
-    rows = padded_sequences if batch_first else np.swapaxes(padded_sequences, 0, 1)
+    rows = padded_sequences if batch_first else padded_sequences.swapaxes(0, 1)
     return [rows[k, :length] for k, length in enumerate(np.asarray(lengths).tolist())]
 
 
-def pack_sequence(sequences: Iterable[Any], enforce_sorted: bool = True) -> PackedSequence:
+def pack_sequence(sequences: Iterable[Tensor | Array], enforce_sorted: bool = True) -> PackedSequence:
     """Pack a list of sequences (length, ...); see `pack_padded_sequence`.
 
     >>> import numpy as np
@@ -188,7 +197,7 @@ def pack_sequence(sequences: Iterable[Any], enforce_sorted: bool = True) -> Pack
     return pack_padded_sequence(pad_sequence(parts), [len(part) for part in parts], enforce_sorted=enforce_sorted)
 
 
-def unpack_sequence(packed_sequences: PackedSequence) -> list[Any]:
+def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor | Array]:
     """The opposite of `pack_sequence`: a list of the sequences.
 
     >>> import numpy as np
@@ -207,7 +216,9 @@ def _check(sequence: object) -> None:
         )
 
 
-def run_padded(run: Any, packed: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+def run_padded(
+    run: Callable[..., tuple[Tensor, States]], packed: PackedSequence, hx: States | None
+) -> tuple[PackedSequence, States]:
     """Run a layer over packed sequences by running it over padded ones.
 
     Args:
@@ -217,15 +228,16 @@ def run_padded(run: Any, packed: PackedSequence, hx: Any) -> tuple[PackedSequenc
     sizes = packed.batch_sizes
     in_order = PackedSequence(packed.data, sizes)
     padded, lengths = pad_packed_sequence(in_order)
-    out, states = run(padded, _arranged(hx, packed.sorted_indices), lengths)
+    out, states = run(padded, None if hx is None else _arranged(hx, packed.sorted_indices), lengths)
     data = pack_padded_sequence(out, lengths).data
     return packed._replace(data=data), _arranged(states, packed.unsorted_indices)
 
 
-def _arranged(states: object, order: object) -> Any:
+def _arranged(states: States, order: Ints | None) -> States:
     """States with their batch in another order."""
-    if states is None or order is None:
+    if order is None:
         return states
     if isinstance(states, (tuple, list)):
-        return tuple(_arranged(s, order) for s in states)
-    return ops.take(states, order, 1)
+        return tuple(ops.take(s, order, 1) for s in states)
+    arranged: Tensor = ops.take(states, order, 1)
+    return arranged
