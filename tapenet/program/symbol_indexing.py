@@ -84,13 +84,13 @@ def getitem(a: Operand, index: object) -> Symbol:
     """a[index] on a symbol, or of an array at a symbol."""
     builder = builder_of(a, index)
     a = array_of(builder, a)
-    index = _expanded(index, a.ndim)
+    given, index = index, _expanded(index, a.ndim)
     if _basic(index):
         slices, shape = _normalised(index, a.shape)
         made = a.value
         if any(s != (0, n, 1) for s, n in zip(slices, a.shape, strict=True)):
             made = builder.emit("slice", made, slices=tuple(slices))
-        view: Symbol = a.view(builder.reshape(made, tuple(shape)))
+        view: Symbol = a.view(builder.reshape(made, tuple(shape)), given)
         return view
     arrays, template = _holes(index)
     values = [array_of(builder, i).value for i in arrays]

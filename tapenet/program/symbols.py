@@ -8,6 +8,7 @@ view, raises `CannotLower`, and the op is called from the program as it stands.
 from __future__ import annotations
 
 import operator
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -62,17 +63,21 @@ class Symbol(NDArrayOperatorsMixin):
 
     Attributes:
         value: the program's value; another one after an operation in place.
-        shared: whether another array may have its memory (an argument, a view, what has views), so that an operation
-            in place would be seen elsewhere.
+        shared: whether others have its memory, as that of an argument, so that they would see an operation in place.
+        whole, index: of a view, the array whose memory it shows, and where, if that is a basic index. `x[i] += v` writes
+            through a view, as long as no other one is alive.
     """
 
-    __slots__ = ("builder", "shared", "value")
+    __slots__ = ("__weakref__", "_views", "builder", "index", "shared", "value", "whole")
     __hash__ = object.__hash__  # the mixin's == would take it away
 
     def __init__(self, builder: Builder, value: Value, shared: bool = False) -> None:
         self.builder = builder
         self.value = value
         self.shared = shared
+        self.whole: Symbol | None = None
+        self.index: object = None
+        self._views: list[weakref.ref[Symbol]] = []
 
     # -- what an ndarray answers ---------------------------------------------------------------------------------
 
@@ -150,22 +155,33 @@ class Symbol(NDArrayOperatorsMixin):
         return made
 
     def __setitem__(self, index: object, value: Operand) -> None:
-        self.become(FUNCTIONS[operator.setitem](self, index, value))
+        if not (isinstance(value, Symbol) and value.whole is self and value.index is index):  # else it is there already
+            self.become(FUNCTIONS[operator.setitem](self, index, value))
 
     def become(self, other: Symbol) -> None:
         """Take another value, as an operation in place does."""
-        if self.shared:
-            raise CannotLower("writes in place to memory that may be seen elsewhere")
         if other.shape != self.shape:
             raise ValueError(f"output of shape {self.shape} for {other.shape}")
+        whole = self.whole
+        if self._seen() or (whole is not None and (self.index is None or whole.whole is not None or whole._seen(self))):
+            raise CannotLower("writes in place to memory that may be seen elsewhere")
+        if whole is not None:
+            before = Symbol(self.builder, whole.value)
+            whole.value = FUNCTIONS[operator.setitem](before, self.index, other).value
         self.value = self.builder.cast(other.value, self.dtype)
 
-    def view(self, value: Value) -> Symbol:
-        """A symbol for a view of this one's memory."""
+    def _seen(self, by: Symbol | None = None) -> bool:
+        """Whether others than `by` would see an operation in place."""
+        return self.shared or any((view := each()) is not None and view is not by for each in self._views)
+
+    def view(self, value: Value, index: object = None) -> Symbol:
+        """A symbol for a view of this one's memory, that at a basic index if one is given."""
         if value is self.value:
             return self
-        self.shared = True
-        return Symbol(self.builder, value, shared=True)
+        made = Symbol(self.builder, value)
+        made.whole, made.index = self, index
+        self._views.append(weakref.ref(made))
+        return made
 
     # -- NumPy's protocols ---------------------------------------------------------------------------------------
 
