@@ -6,6 +6,7 @@ in terms of primitives. Axes that were broadcast are summed over here, so that n
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.called_ops import Hole
 from tapenet.program.derivatives import FLAT, RULES, arguments, safe_mul
-from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Value
+from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Result, Value
+from tapenet.program.passes.patterns import number
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Symbol, array_of, builder_of, elementwise
 from tapenet.typing import DType, Shape
 
@@ -63,6 +65,9 @@ class _Pullback:
         self.stated = stated
         self.builder.body = list(program.body)
         self.grads: dict[Value, Value] = {}
+        #: Of a gradient that is 0 where a condition does not hold, or where it does: each such condition, outermost first.
+        self.branches: dict[Value, tuple[tuple[Value, bool], ...]] = {}
+        self.conditions: dict[tuple[object, ...], Value] = {}
         #: The values that depend on a wanted input.
         self.active: set[Value] = {program.inputs[i] for i in wanted}
         for instruction in program.body:
@@ -70,10 +75,23 @@ class _Pullback:
                 self.active.update(r for r in instruction.results if r.dtype.kind in "fc")
 
     def add(self, value: Value, g: Value) -> None:
-        """Add to the gradient by a value."""
-        if value in self.active:
-            before = self.grads.get(value)
-            self.grads[value] = g if before is None else self.builder.elementwise("add", before, g)
+        """Add to the gradient by a value. What came through the two branches of a choice is chosen from, not added up."""
+        if value not in self.active:
+            return
+        before = self.grads.get(value)
+        if before is None:
+            self.grads[value] = g
+            return
+        ours, others = self.branches.get(before, ()), self.branches.get(g, ())
+        n = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(ours, others, strict=False)))
+        if len(ours) > n < len(others) and ours[n][0] is others[n][0]:
+            chosen = (before, g) if ours[n][1] else (g, before)
+            total = self.builder.elementwise("where", ours[n][0], *chosen)
+        else:
+            total = self.builder.elementwise("add", before, g)
+        self.grads[value] = total
+        if n:
+            self.branches[total] = ours[:n]
 
     def total(self, value: Value) -> Value:
         """The gradient by a value: zeros where nothing depends on it."""
@@ -117,7 +135,22 @@ class _Pullback:
                 needs = rule.__code__.co_varnames[: rule.__code__.co_argcount]
                 with np.errstate(all="ignore"):
                     found = rule(*(known[n] for n in needs))
-                self.add(arg, _fitted(builder, array_of(builder, found).value, arg))
+                d = _fitted(builder, array_of(builder, found).value, arg)
+                if arg.shape == out.shape and d is not g:  # else there are sums between
+                    branches = self.branches.get(g, ())
+                    if instruction.name == "where" and instruction.args[0].shape == out.shape:
+                        branches = (*branches, (self._condition(instruction.args[0]), name == "x"))
+                    self.branches[d] = branches
+                self.add(arg, d)
+
+    def _condition(self, value: Value) -> Value:
+        """The first condition that compares the same, where a formula says it twice."""
+        if not isinstance(value, Result):
+            return value
+        numbers = [(a, number(a)) for a in value.instruction.args]
+        return self.conditions.setdefault(
+            (value.instruction.name, *(id(a) if n is None else n for a, n in numbers)), value
+        )
 
     def _operand(self, value: Value) -> Any:
         """An argument as a rule is given it: a single constant is a Python number, so that rules see exponents."""

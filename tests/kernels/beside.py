@@ -24,7 +24,7 @@ BOUNDS = {
     "layers.quantized": ("WORTH", "WORTH_BACK"),
     "layers.recurrent.products": ("WORTH",),
     "layers.resampling.kernel_dispatch": ("WORTH",),
-    "products.matmul": ("WORTH", "_LARGE"),
+    "products.matmul": ("WORTH", "ALONE"),
 }
 
 

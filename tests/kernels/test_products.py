@@ -85,7 +85,8 @@ def test_what_is_too_small_for_a_kernel_does_not_wake_the_threads_of_blas(monkey
     blas = importlib.import_module("tapenet.native.blas")
     monkeypatch.setattr(blas, "alone", lambda: seen.append("alone") or contextlib.nullcontext())  # type: ignore[func-returns-value]
     basic = importlib.import_module("tapenet.ops.products.matmul")
-    monkeypatch.setattr(basic, "WORTH", 1_500_000)  # as it is where no test lifts it
+    monkeypatch.setattr(basic, "WORTH", 1_500_000)  # as they are where no test lifts them
+    monkeypatch.setattr(basic, "ALONE", 200_000)
     x, weight = R.normal(size=(64, 80)).astype("f"), tn.tensor(R.normal(size=(60, 80)).astype("f"), requires_grad=True)
     for rows, times in ((x, 2), (x[:8], 0)):
         seen.clear()

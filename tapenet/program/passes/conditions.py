@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tapenet.program.ir import Builder, Instruction, Program, Value, rewrite
+from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by, number
 
 
 def run(program: Program) -> Program:
     """Simplify `where`, `logical_not` and `cast`."""
 
+    uses = program.uses()
+
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
+        for old, new in zip(instruction.args, args, strict=True):
+            uses.setdefault(new, uses[old])
         rule = RULES.get(instruction.name)
         found = rule and rule(builder, *args, **instruction.params)
+        if found is None and instruction.name == "where":
+            condition, *branches = args
+            decided = [_decided(builder, v, condition, i, uses) for i, v in enumerate(branches)]
+            if decided != branches:
+                found = builder.emit("where", condition, *decided)
         return found and builder.broadcast(found, instruction.results[0].shape)
 
     return rewrite(program, change)
+
+
+#: How far behind a branch the same choice is looked for.
+_FAR = 6
+
+
+def _decided(
+    builder: Builder, value: Value, condition: Value, i: int, uses: Mapping[Value, int], far: int = _FAR
+) -> Value:
+    """A value where a condition holds (`i` is 0) or does not: a choice by the same condition behind it has been made. What
+    others use too is not computed anew for that."""
+    if not isinstance(value, Result) or value.instruction.kind != "elementwise" or value.shape != condition.shape:
+        return value
+    name, args = value.instruction.name, value.instruction.args
+    if name == "where" and args[0] is condition:
+        return _decided(builder, args[1 + i], condition, i, uses, far - 1)
+    if not far or uses.get(value) != 1:
+        return value
+    new = [_decided(builder, a, condition, i, uses, far - 1) for a in args]
+    if all(a is b for a, b in zip(new, args, strict=True)):
+        return value
+    made = builder.broadcast(builder.emit(name, *new, **value.instruction.params), value.shape)
+    return made
 
 
 def _where(builder: Builder, condition: Value, x: Value, y: Value) -> Value | None:
