@@ -6,8 +6,11 @@ it out. A drawing holds nothing of the tape, and is the same for the same graph 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple, TypeAlias
+
+from tapenet.drawing.late import use
 
 #: What a vertex is: an operation; a tensor that is learned or gets a gradient; another array; a single number
 #: whose value is not known; a result; a module, or a run of ops, folded into one; what an optimizer does to
@@ -142,11 +145,29 @@ class Cluster(NamedTuple):
         return f"{self.path}: {self.type}" if self.path and self.type else self.path or self.type
 
 
-class Explained(NamedTuple):
-    """What an op computes, and its gradient rules by input, as mathematics."""
+class Explained:
+    """What an op computes, and its gradient rules by input, as mathematics.
 
-    formula: str
-    gradients: dict[str, str]
+    Args:
+        formula, gradients: the texts, if they are known.
+        op: else the op, from which they are read when they are first asked for.
+    """
+
+    def __init__(self, formula: str = "", gradients: dict[str, str] | None = None, op: object = None) -> None:
+        self._op = op
+        if op is None:
+            self.__dict__.update(formula=formula, gradients=gradients or {})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Explained) and (self.formula, self.gradients) == (other.formula, other.gradients)
+
+    @functools.cached_property
+    def formula(self) -> str:
+        return str(use("sources.mathematics").formula(self._op))
+
+    @functools.cached_property
+    def gradients(self) -> dict[str, str]:
+        return dict(use("sources.mathematics").gradient_rules(self._op))
 
 
 class Drawing(NamedTuple):

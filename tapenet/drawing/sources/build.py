@@ -14,8 +14,6 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.model import Drawing, Edge, Explained, Kind, Value, Vertex
 from tapenet.drawing.sources.labels import (
     details,
-    formula,
-    gradient_rules,
     holds_arrays,
     is_number,
     label,
@@ -235,7 +233,7 @@ class _Builder:
     def _op(self, node: Node) -> None:
         op = node.op
         if op.name not in self.drawing.ops:
-            self.drawing.ops[op.name] = Explained(formula(op), gradient_rules(op))
+            self.drawing.ops[op.name] = Explained(op=op)
         inputs = node.inputs
         incoming = [
             (a, v) for a, v in _arguments(node, inputs) if isinstance(v, (Node, Traced, Constant)) and not is_number(v)

@@ -12,7 +12,7 @@ from tapenet.compiler.explain import size_in_words
 from tapenet.compiler.variant import Variant
 from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Flow, Kind, Vertex
 from tapenet.drawing.sources import program_labels as labels
-from tapenet.drawing.sources.labels import formula, value_of, words
+from tapenet.drawing.sources.labels import value_of, words
 from tapenet.drawing.sources.program_names import Names
 from tapenet.ops.op import Op
 from tapenet.program.fusion import source
@@ -276,7 +276,7 @@ class _Drawer:
         op = labels.op_of(instruction)
         kind = labels.op_name(instruction)
         if op is not None:
-            self.drawing.ops.setdefault(kind, Explained(formula(op), {}))
+            self.drawing.ops.setdefault(kind, Explained(op=op))
         details = [statement(instruction, name), how]
         if instruction.name == "call":
             details.append(f"called as it is: {self.reasons.get(instruction.params['op'], '')}")
