@@ -23,7 +23,7 @@ from tapenet.program.numpy_code import function
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import numpy_slices
 from tapenet.program.pullback import NoDerivative, pullback
-from tapenet.program.row_kernels import kernel as row_kernel
+from tapenet.program.row_kernels import RowKernel
 from tapenet.program.row_programs import NotByRows
 from tapenet.program.sequences import refilled
 from tapenet.program.symbols import CannotLower, array_of
@@ -77,7 +77,7 @@ def kernel(
         return _nothing  # what it reads beside its arguments may change
     try:
         program = simplify(_rule_program(fused, values) if fused.rule else formula(op, values, options))
-        run = row_kernel(program)
+        run = RowKernel(program)
     except Exception:  # whatever the formula makes of a symbol: it runs as it is
         return _nothing
     single, simple = op.outputs == 1 or fused.rule, _positions(values)
@@ -155,7 +155,7 @@ def pull(
     run: Any = None
     if fast:
         try:
-            run = row_kernel(program)
+            run = RowKernel(program)
         except NotByRows:
             run = None
     shapes = [

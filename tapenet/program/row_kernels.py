@@ -1,22 +1,25 @@
 """Machine code for programs that work row by row: one kernel for any number of rows.
 
 Short rows have a length that the code knows; one kernel serves all long rows, and all runs of elements. What a row needs in
-several passes stays in the first level cache.
+several passes stays in the first level cache. Rows that lie side by side are taken in strips, so that vectors are of
+neighbouring rows.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.threads import WORTH, deal
-from tapenet.native.emitter import literal, llvm_type, load, store
+from tapenet.native.emitter import DType, literal, llvm_type, load, store
 from tapenet.native.loops import (
     FEW,
     VECTOR,
@@ -33,21 +36,23 @@ from tapenet.native.scalar import apply, definitions
 from tapenet.native.toolchain import Library, build
 from tapenet.program.ir import Constant, Instruction, Program, Value
 from tapenet.program.native import entry
-from tapenet.program.passes import simplify
 from tapenet.program.primitives import PRIMITIVES
-from tapenet.program.row_programs import COLUMN, FULL, ROW, SINGLE, Rows, Waits, by_rows, cut, is_literal
+from tapenet.program.row_programs import COLUMN, FULL, ROW, SEGMENT, SINGLE, NotByRows, Rows, by_rows, is_literal
+from tapenet.typing import Array, Shape
 
-Array = np.ndarray[Any, Any]
 #: Rows up to this length have code of their own, for which a block of them takes each pass together: so what is computed once
 #: per row is a loop over rows, of vectors. It holds so many rows, and about so many elements.
 SHORT, ROWS, ELEMENTS = 256, 128, 2048
 #: Rows that are added up in the dtype at hand, before what they add up to joins a sum over all rows in double precision, so
 #: that rounding does not grow with their number. So are long sums along a row, by runs of `run_length()`.
 BLOCK = 64
+#: Rows side by side that are taken together at most: fewer where there are so many numbers that threads may share them.
+STRIP, SHARED, MANY = 1024, 256, 1 << 21
+#: Numbers of a row in a strip that are added up, before what they add up to joins a sum in double precision.
+RUN = 256
 #: Bytes of a result from which it pays to have it begin with a cache line.
 SLOW = 1 << 17
 _DOUBLE = np.dtype(np.float64)
-_POINTER = np.dtype(np.int64)
 
 
 class BlockSum(Value):
@@ -78,9 +83,54 @@ class Parts(NamedTuple):
     numbers: list[Constant]
 
 
+class Pass(NamedTuple):
+    """One pass over a row.
+
+    Attributes:
+        stores: full results, and the pointers to them.
+        kept: what is kept for later passes.
+        carried: sums that are registers of the innermost loop.
+        added: sums that are arrays in memory, of which the innermost loop adds to each number.
+        plan: what is computed for each element, in order.
+        loads: what is read.
+    """
+
+    stores: list[tuple[Value, str]]
+    kept: list[Value]
+    carried: list[Instruction]
+    added: list[Instruction]
+    plan: list[Instruction]
+    loads: list[Value]
+
+
+class Place(NamedTuple):
+    """Where a run of elements begins in the arrays of each class, and in what is kept."""
+
+    full: str | int
+    column: str | int = 0
+    segment: str | int = 0
+    row: str | int = 0
+    kept: str | int = 0
+
+    def at(self, kind: str) -> str | int:
+        """In the arrays of a class."""
+        return {FULL: self.full, COLUMN: self.column, SEGMENT: self.segment, ROW: self.row, SINGLE: 0}[kind]
+
+
 def together(rows: Rows) -> int:
     """How many rows take each pass together: 1 if each is done by itself."""
-    return 1 if rows.flat or not 0 < rows.length <= SHORT else min(ROWS, max(8, ELEMENTS // rows.length))
+    if rows.across:
+        return strip(rows.length, rows.size)
+    short = not rows.flat and rows.turns == 1 and 0 < rows.length <= SHORT
+    return min(ROWS, max(8, ELEMENTS // rows.length)) if short else 1
+
+
+def strip(length: int, size: int) -> int:
+    """How many rows side by side are taken together: all, or a part of them, of whole vectors."""
+    most = SHARED if size >= MANY else STRIP
+    if length <= most:
+        return length
+    return next((n for n in range(most, most // 4, -16) if length % n == 0), most)
 
 
 def parts_of(rows: Rows) -> Parts:
@@ -92,7 +142,8 @@ def parts_of(rows: Rows) -> Parts:
     inputs += [c for c in constants if c.size == 1 and c.dtype.kind != "f"]
     kept: list[Value] = [m.results[0] for m in rows.full() if m.results[0] in rows.kept]
     sums: list[Value] = [r for m in rows.sums for r in m.results]
-    kept += [BlockSum(r, rows.length) for m in rows.sums for r in m.results if rows.kind[r] == COLUMN]
+    if not rows.across:
+        kept += [BlockSum(r, rows.length * rows.turns) for r in sums if rows.kind[r] == COLUMN]
     return Parts(outputs, sums, inputs, kept, numbers)
 
 
@@ -116,15 +167,19 @@ class RowCode(Code):
         self.single: dict[Value, str] = {}
         self.row: dict[Value, str] = {}
         self.together = together(rows)
-        self.known = self.together > 1
+        #: The length of what lies side by side: a number if the code knows it.
+        self.n: int | str = "%n"
+        if not rows.flat and 0 < rows.length <= (self.together if rows.across else SHORT):
+            self.n = rows.length
         #: The numbers of a block of rows, one per row, on the stack.
         self.row_arrays: dict[Value, str] = {}
-        self.long = rows.flat or rows.length >= long_length()
-        #: Totals over all rows, on the stack, in double precision.
+        #: Totals over all rows, and sums of a row, on the stack; where they are long, in double precision.
         self.cells_of: dict[Value, str] = {}
+        elements = rows.turns * (1 if rows.across else rows.length)
+        self.long = rows.flat or elements >= (RUN if rows.across else long_length())
 
     def text(self) -> str:
-        """The function `rows(pointers..., numbers, begin, end, n)`."""
+        """The function `rows(pointers..., numbers, begin, end, n, segments, rows)`."""
         rows = self.rows
         for i, constant in enumerate(self.parts.numbers):
             at = offset(self, "%numbers", i, 1, _DOUBLE)
@@ -138,20 +193,25 @@ class RowCode(Code):
         for member in rows.members:
             if member.kind == "elementwise" and rows.kind[member.results[0]] == SINGLE:
                 self.single[member.results[0]] = self._apply(member, {})
-        for member in rows.sums:
-            (result,) = member.results
-            if rows.kind[result] == SINGLE:
-                cell = self.cells_of[result] = self.cell(_DOUBLE)
+        for value in self.parts.sums:
+            if rows.kind[value] == SINGLE:
+                cell = self.cells_of[value] = self.cell(_DOUBLE)
                 store(self, literal(0, _DOUBLE), cell, _DOUBLE)
         if rows.flat:
-            count = self.emit("sub nsw i64 %end, %begin")
-            self._pass(0, "%begin", count, "%begin")
+            work = self._work(0)
+            if work is not None:
+                self._runs(work, Place("%begin"), self.emit("sub nsw i64 %end, %begin"))
+        elif rows.across:
+            self._strips()
         else:
             self._blocks()
-        for value, cell in self.cells_of.items():
-            store(self, load(self, cell, _DOUBLE), self.sum_pointers[value], _DOUBLE)
+        for value in self.parts.sums:
+            if value in self.cells_of:
+                store(self, load(self, self.cells_of[value], _DOUBLE), self.sum_pointers[value], _DOUBLE)
         parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(self.pointers)))
-        parameters += (", " if parameters else "") + "ptr %numbers, i64 %begin, i64 %end, i64 %n"
+        parameters += (
+            ", " if parameters else ""
+        ) + "ptr %numbers, i64 %begin, i64 %end, i64 %n, i64 %segments, i64 %rows"
         body = "\n".join([*self.cells, *self.lines])
         intrinsics = declarations(self.declares)
         kind = "#1" if rows.cost() <= 8 and rows.phases == 1 else "#0"
@@ -160,21 +220,31 @@ class RowCode(Code):
              f"define void @rows({parameters}) {kind} {{\nentry:\n{body}\n  ret void\n}}"]
         )  # fmt: skip
 
-    # -- a row ---------------------------------------------------------------------------------------------------
+    def _sum(self, a: str | int, b: str | int) -> str | int:
+        if a == 0 or b == 0:
+            return b if a == 0 else a
+        return self.emit(f"add nsw i64 {a}, {b}")
+
+    def _product(self, a: str | int, b: str | int) -> str | int:
+        return 0 if a == 0 else self.emit(f"mul nsw i64 {a}, {b}")
+
+    def _least(self, a: str | int, b: str | int) -> str:
+        self.declares.add("llvm.umin.i64")
+        return self.emit(f"call i64 @llvm.umin.i64(i64 {a}, i64 {b})")
+
+    # -- rows ----------------------------------------------------------------------------------------------------
 
     def _blocks(self) -> None:
         """All rows, in blocks, after each of which what it adds up to joins the sums over all rows."""
-        n: int | str = self.rows.length if self.known else "%n"
         for value in self.block_sums.values():
-            self._clear(value, n)
-        size = self.together if self.known else BLOCK
+            self._clear(value)
+        size = self.together if self.together > 1 else BLOCK
         whole = self.emit(f"add nsw i64 {self.emit('sub nsw i64 %end, %begin')}, {size - 1}")
 
         def block(index: str) -> None:
             first = self.emit(f"add nsw i64 {self.emit(f'mul nuw nsw i64 {index}, {size}')}, %begin")
-            self.declares.add("llvm.umin.i64")
-            count = self.emit(f"call i64 @llvm.umin.i64(i64 {self.emit(f'sub nsw i64 %end, {first}')}, i64 {size})")
-            if self.known:
+            count = self._least(self.emit(f"sub nsw i64 %end, {first}"), size)
+            if self.together > 1:
                 self._short_rows(first, count)
             else:
                 self.loop(count, lambda row: self._row(self.emit(f"add nsw i64 {row}, {first}")))
@@ -189,50 +259,61 @@ class RowCode(Code):
                     )
                     store(self, literal(0, value.dtype), part, value.dtype)
 
-                self.loop(n, turn)
+                self.loop(self._columns(), turn)
 
         self.loop(self.emit(f"sdiv i64 {whole}, {size}"), block)
 
-    def _clear(self, value: Value, n: int | str) -> None:
+    def _columns(self) -> str | int:
+        """How many elements a row has."""
+        return self.n if self.rows.turns == 1 else self._product("%segments", self.n)
+
+    def _clear(self, value: BlockSum) -> None:
         def turn(at: str) -> None:
             place = offset(self, self.kept_pointers[value], at, 1, value.dtype)
             store(self, literal(0, value.dtype), place, value.dtype)
 
-        self.loop(n, turn)
+        self.loop(self._columns(), turn)
 
     def _row(self, at: str) -> None:
         """A row by itself."""
         self.row = {}
-        start = self.emit(f"mul nsw i64 {at}, %n")
         for phase in range(self.rows.phases):
             self._per_row(phase, at)
-            self._pass(phase, start, "%n", at)
+            work = self._work(phase)
+            if work is not None:
+                self._along(work, at)
         self._end_row(at)
 
     def _short_rows(self, first: str, count: str) -> None:
         """A block of rows, pass by pass."""
-        rows = self.rows
-        for member in rows.members:
+        self._row_arrays()
+        for phase in range(self.rows.phases):
+            self._each(first, count, partial(self._per_row, phase))
+            work = self._work(phase)
+            if work is not None:
+                self._each(first, count, partial(self._along, work))
+        self._each(first, count, self._end_row)
+
+    def _row_arrays(self) -> None:
+        """Have memory on the stack for the numbers of a block of rows."""
+        for member in self.rows.members:
             (result,) = member.results
-            if rows.kind[result] == ROW:
-                self.row_arrays[result] = name = f"%cell{len(self.cells)}"
-                self.cells.append(f"  {name} = alloca [{ROWS} x {llvm_type(result.dtype, memory=True)}], align 64")
+            if self.rows.kind[result] == ROW:
+                self.row_arrays[result] = self._array(result.dtype)
 
-        def each(work: Callable[[str, str], None]) -> None:
-            def one(row: str) -> None:
-                self.row = {}
-                work(self.emit(f"add nsw i64 {row}, {first}"), row)
+    def _array(self, dtype: DType) -> str:
+        name = f"%cell{len(self.cells)}"
+        self.cells.append(f"  {name} = alloca [{max(self.together, ROWS)} x {llvm_type(dtype, memory=True)}], align 64")
+        return name
 
-            self.loop(count, one)
+    def _each(self, first: str | int, count: str | int, work: Callable[[str, str], None]) -> None:
+        """A loop over the rows of a block: `work(row, its number in the block)`."""
 
-        def one_pass(at: str, row: str) -> None:
-            start = self.emit(f"mul nsw i64 {at}, {rows.length}")
-            self._pass(phase, start, str(rows.length), at, row)
+        def one(row: str) -> None:
+            self.row = {}
+            work(self.emit(f"add nsw i64 {row}, {first}"), row)
 
-        for phase in range(rows.phases):  # read above
-            each(partial(self._per_row, phase))
-            each(one_pass)
-        each(self._end_row)
+        self.loop(count, one)
 
     def _per_row(self, phase: int, at: str, row: str = "") -> None:
         """What is computed once per row, ahead of a pass."""
@@ -246,12 +327,12 @@ class RowCode(Code):
     def _end_row(self, at: str, row: str = "") -> None:
         """Results of one number per row, and what rows add to totals."""
         for value, pointer in zip(self.parts.outputs, self.out_pointers, strict=True):
-            if value.shape != self.rows.domain:
+            if value.size != self.rows.size:
                 self._load_row([value], at, row)
                 store(self, self._operand(value, {}), offset(self, pointer, at, 1, value.dtype), value.dtype)
         for member in self.rows.sums:
             (arg,), (result,) = member.args, member.results
-            if arg.shape != self.rows.domain:
+            if arg.size != self.rows.size:
                 self._load_row([arg], at, row)
                 self._gather(self.cells_of[result], self._operand(arg, {}), arg.dtype)
 
@@ -270,117 +351,36 @@ class RowCode(Code):
         if row:
             store(self, self.row[result], offset(self, self.row_arrays[result], row, 1, result.dtype), result.dtype)
 
-    def _gather(self, cell: str, register: str, dtype: Any) -> None:
+    def _gather(self, cell: str, register: str, dtype: DType) -> None:
         """Add a number to a total."""
         if dtype != _DOUBLE:
             register = self.emit(f"fpext {llvm_type(dtype)} {register} to double")
         store(self, self.emit(f"fadd double {load(self, cell, _DOUBLE)}, {register}"), cell, _DOUBLE)
 
-    def _pass(self, phase: int, start: str, count: str, at: str, row: str = "") -> None:
-        """One pass over a row, from the element `start` on."""
+    def _rounded(self, cell: str, dtype: DType) -> str:
+        """A total in the dtype of what was added up."""
+        total = load(self, cell, _DOUBLE)
+        return total if dtype == _DOUBLE else self.emit(f"fptrunc double {total} to {llvm_type(dtype)}")
+
+    # -- a pass --------------------------------------------------------------------------------------------------
+
+    def _work(self, phase: int) -> Pass | None:
+        """What a pass does; None if there is nothing to do."""
         rows = self.rows
         stores = [
             (value, pointer)
             for value, pointer in zip(self.parts.outputs, self.out_pointers, strict=True)
-            if value.shape == rows.domain and rows.phase[rows.source[value]] == phase
+            if value.size == rows.size and rows.phase[rows.source[value]] == phase
         ]
         kept = [v for v in self.parts.kept if not isinstance(v, BlockSum) and rows.phase[v] == phase]
-        reductions = [m for m in rows.members if m.kind == "reduction" and rows.phase[m.results[0]] == phase + 1]
-        columns = [m for m in rows.sums if rows.kind[m.results[0]] == COLUMN and rows.phase[m.results[0]] == phase]
-        totals = [
-            m for m in rows.sums
-            if m.results[0] in self.cells_of and m.args[0].shape == rows.domain and rows.phase[m.results[0]] == phase
-        ]  # fmt: skip
-        wanted = [v for v, _ in stores] + kept + [m.args[0] for m in (*reductions, *columns, *totals)]
+        sums = [m for m in rows.members if m.kind == "reduction" and rows.phase[m.results[0]] == phase + 1]
+        sums += [m for m in rows.sums if m.args[0].size == rows.size and rows.phase[m.results[0]] == phase]
+        added = [m for m in sums if rows.kind[m.results[0]] == (ROW if rows.across else COLUMN)]
+        wanted = [v for v, _ in stores] + kept + [m.args[0] for m in sums]
         if not wanted:
-            return
+            return None
         plan, loads = self._plan(phase, wanted)
-        self._load_row([*wanted, *(a for m in plan for a in m.args)], at, row)
-        own = self.emit(f"mul nsw i64 {row}, {rows.length}") if row else 0
-        kept_at = {
-            v: offset(self, p, own, 1, v.dtype) for v, p in self.kept_pointers.items() if v in kept or v in loads
-        }
-        sums = [*reductions, *totals]
-        results = {m: self.cell(_DOUBLE if self._in_runs(m) else m.args[0].dtype) for m in reductions}
-        for member, cell in results.items():
-            dtype = _DOUBLE if self._in_runs(member) else member.args[0].dtype
-            store(self, identity(member.name, dtype), cell, dtype)
-        full = [v for v in loads if rows.kind[v] == FULL and v in self.in_pointers]
-        pointers = {v: offset(self, self.in_pointers[v], start, 1, v.dtype) for v in full}
-        targets = [offset(self, pointer, start, 1, value.dtype) for value, pointer in stores]
-
-        def run(begin: str | int, length: int | str) -> None:
-            """A loop over so many elements from one on."""
-            carried = [Carried(identity(m.name, m.args[0].dtype), llvm_type(m.args[0].dtype)) for m in sums]
-
-            def at_run(pointer: str, dtype: Any) -> str:
-                return offset(self, pointer, begin, 1, dtype)
-
-            ins = {v: at_run(p, v.dtype) for v, p in pointers.items()}
-            ins |= {v: at_run(self.in_pointers[v], v.dtype) for v in loads if v not in ins and v in self.in_pointers}
-            ins |= {v: at_run(kept_at[v], v.dtype) for v in loads if v in kept_at}
-            outs = [at_run(p, v.dtype) for (v, _), p in zip(stores, targets, strict=True)]
-            keeps = [at_run(kept_at[v], v.dtype) for v in kept]
-            adds = [at_run(self.kept_pointers[self.block_sums[m.results[0]]], m.args[0].dtype) for m in columns]
-
-            def turn(index: str) -> None:
-                registers = {v: load(self, offset(self, p, index, 1, v.dtype), v.dtype) for v, p in ins.items()}
-                for member in plan:
-                    registers[member.results[0]] = self._apply(member, registers)
-                for (value, _), pointer in zip(stores, outs, strict=True):
-                    store(
-                        self, self._operand(value, registers), offset(self, pointer, index, 1, value.dtype), value.dtype
-                    )
-                for value, pointer in zip(kept, keeps, strict=True):
-                    store(self, registers[value], offset(self, pointer, index, 1, value.dtype), value.dtype)
-                for member, pointer in zip(columns, adds, strict=True):
-                    (arg,) = member.args
-                    place = offset(self, pointer, index, 1, arg.dtype)
-                    total = combiner(member.name, arg.dtype)(
-                        self, load(self, place, arg.dtype), self._operand(arg, registers)
-                    )
-                    store(self, total, place, arg.dtype)
-                for member, c in zip(sums, carried, strict=True):
-                    (arg,) = member.args
-                    c.after = combiner(member.name, arg.dtype)(self, c.register, self._operand(arg, registers))
-
-            vectors = isinstance(length, int) and VECTOR <= length <= FEW
-            self.loop(length, turn, carried, vectors)
-            for member, c in zip(sums, carried, strict=True):
-                (arg,), (result,) = member.args, member.results
-                if member in results and not self._in_runs(member):
-                    dtype = arg.dtype
-                    before = load(self, results[member], dtype)
-                    store(self, combiner(member.name, dtype)(self, before, c.register), results[member], dtype)
-                else:
-                    self._gather(results.get(member) or self.cells_of[result], c.register, arg.dtype)
-
-        if self.long and sums:
-            size = run_length()
-            whole = self.emit(f"add nsw i64 {count}, {size - 1}")
-            runs = self.emit(f"sdiv i64 {whole}, {size}")
-
-            def one(index: str) -> None:
-                begin = self.emit(f"mul nuw nsw i64 {index}, {size}")
-                rest = self.emit(f"sub nuw nsw i64 {count}, {begin}")
-                self.declares.add("llvm.umin.i64")
-                run(begin, self.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {size})"))
-
-            self.loop(runs, one)
-        else:
-            run(0, self.rows.length if self.known else count)
-        for member, cell in results.items():
-            (arg,), (result,) = member.args, member.results
-            if self._in_runs(member) and arg.dtype != _DOUBLE:
-                total = load(self, cell, _DOUBLE)
-                self.row[result] = self.emit(f"fptrunc double {total} to {llvm_type(arg.dtype)}")
-            else:
-                self.row[result] = load(self, cell, arg.dtype)
-            self._keep_row(result, row)
-
-    def _in_runs(self, member: Instruction) -> bool:
-        """Whether a reduction is a long sum."""
-        return self.long and member.name == "reduce_add" and member.args[0].dtype.kind == "f"
+        return Pass(stores, kept, [m for m in sums if m not in added], added, plan, loads)
 
     def _plan(self, phase: int, wanted: list[Value]) -> tuple[list[Instruction], list[Value]]:
         """What a pass computes for each element, in order, and what it loads."""
@@ -393,7 +393,7 @@ class RowCode(Code):
             value = stack.pop()
             maker = makers.get(value)
             if maker is None:
-                if rows.kind[value] in (FULL, COLUMN) and not is_literal(value):
+                if rows.kind[value] not in (SINGLE, SINGLE if rows.across else ROW) and not is_literal(value):
                     loads[value] = None
             elif value in rows.kept and rows.phase[value] < phase:
                 loads[value] = None
@@ -401,6 +401,190 @@ class RowCode(Code):
                 plan[maker] = None
                 stack += [rows.source[a] for a in maker.args]
         return [m for m in rows.members if m in plan], list(loads)
+
+    def _along(self, work: Pass, at: str, row: str = "") -> None:
+        """A pass over a row, which is the one of that number in a block."""
+        rows = self.rows
+        values = [*(v for v, _ in work.stores), *work.kept, *(m.args[0] for m in (*work.carried, *work.added))]
+        self._load_row([*values, *(a for m in work.plan for a in m.args)], at, row)
+        reductions = [m for m in work.carried if rows.kind[m.results[0]] == ROW]
+        for member in reductions:
+            dtype = _DOUBLE if self._in_runs(member) else member.args[0].dtype
+            cell = self.cells_of[member.results[0]] = self.cell(dtype)
+            store(self, identity(member.name, dtype), cell, dtype)
+        if rows.turns == 1:
+            self._runs(work, Place(self._product(at, self.n), 0, at, kept=self._product(row or 0, self.n)), self.n)
+        else:
+
+            def segment(index: str) -> None:
+                column, place = self._product(index, self.n), self._sum(self._product(at, "%segments"), index)
+                outside = rows.axes[0] in rows.inner  # the rows of a segment lie behind each other
+                full = self._sum(self._product(index, "%rows"), at) if outside else place
+                self._runs(work, Place(self._product(full, self.n), column, place, kept=column), self.n)
+
+            self.loop("%segments", segment)
+        for member in reductions:
+            (arg,), (result,) = member.args, member.results
+            cell = self.cells_of[result]
+            self.row[result] = self._rounded(cell, arg.dtype) if self._in_runs(member) else load(self, cell, arg.dtype)
+            self._keep_row(result, row)
+
+    def _runs(self, work: Pass, place: Place, count: int | str) -> None:
+        """A loop over elements side by side: in several runs, if there are long sums of many."""
+        if isinstance(count, int) or not (self.long and work.carried):
+            self._run(work, place, 0, count)
+            return
+        size = run_length()
+        runs = self.emit(f"sdiv i64 {self.emit(f'add nsw i64 {count}, {size - 1}')}, {size}")
+
+        def one(index: str) -> None:
+            begin = self.emit(f"mul nuw nsw i64 {index}, {size}")
+            self._run(work, place, begin, self._least(self.emit(f"sub nuw nsw i64 {count}, {begin}"), size))
+
+        self.loop(runs, one)
+
+    def _run(self, work: Pass, place: Place, begin: str | int, length: int | str) -> None:
+        """A loop over so many elements from one on."""
+        rows = self.rows
+        moving, fixed = {}, {}
+        for value in work.loads:
+            kind = rows.kind[value]
+            if value in self.kept_pointers:
+                pointer = offset(self, self.kept_pointers[value], place.kept, 1, value.dtype)
+            elif value in self.row_arrays:
+                pointer = self.row_arrays[value]
+            else:
+                pointer = offset(self, self.in_pointers[value], place.at(kind), 1, value.dtype)
+            if kind in (FULL, ROW if rows.across else COLUMN):
+                moving[value] = offset(self, pointer, begin, 1, value.dtype)
+            else:
+                fixed[value] = load(self, pointer, value.dtype)
+        carried = {m: Carried(identity(m.name, m.args[0].dtype), llvm_type(m.args[0].dtype)) for m in work.carried}
+        kept = [(v, self.kept_pointers[v], place.kept) for v in work.kept]
+        written = [
+            (v, offset(self, offset(self, pointer, at, 1, v.dtype), begin, 1, v.dtype))
+            for v, pointer, at in [*((v, pointer, place.full) for v, pointer in work.stores), *kept]
+        ]
+        added = []
+        for member in work.added:
+            (arg,), (result,) = member.args, member.results
+            pointer = self.row_arrays[result] if rows.across else self.kept_pointers[self.block_sums[result]]
+            pointer = offset(self, pointer, 0 if rows.across else place.column, 1, arg.dtype)
+            added.append((member, offset(self, pointer, begin, 1, arg.dtype)))
+
+        def turn(index: str) -> None:
+            registers = {v: load(self, offset(self, p, index, 1, v.dtype), v.dtype) for v, p in moving.items()} | fixed
+            for member in work.plan:
+                registers[member.results[0]] = self._apply(member, registers)
+            for value, pointer in written:
+                at = offset(self, pointer, index, 1, value.dtype)
+                store(self, self._operand(value, registers), at, value.dtype)
+            for member, pointer in added:
+                (arg,) = member.args
+                at = offset(self, pointer, index, 1, arg.dtype)
+                before, term = load(self, at, arg.dtype), self._operand(arg, registers)
+                store(self, combiner(member.name, arg.dtype)(self, before, term), at, arg.dtype)
+            for member, c in carried.items():
+                (arg,) = member.args
+                c.after = combiner(member.name, arg.dtype)(self, c.register, self._operand(arg, registers))
+
+        self.loop(length, turn, list(carried.values()), isinstance(length, int) and VECTOR <= length <= FEW)
+        for member, c in carried.items():
+            (arg,), (result,) = member.args, member.results
+            if rows.kind[result] in (COLUMN, SEGMENT):
+                target = offset(self, self.sum_pointers[result], place.at(rows.kind[result]), 1, _DOUBLE)
+                self._gather(target, c.register, arg.dtype)
+            elif rows.kind[result] == ROW and not self._in_runs(member):
+                cell = self.cells_of[result]
+                total = combiner(member.name, arg.dtype)(self, load(self, cell, arg.dtype), c.register)
+                store(self, total, cell, arg.dtype)
+            else:
+                self._gather(self.cells_of[result], c.register, arg.dtype)
+
+    def _in_runs(self, member: Instruction) -> bool:
+        """Whether a reduction is a long sum."""
+        return self.long and member.name == "reduce_add" and member.args[0].dtype.kind == "f"
+
+    # -- rows side by side ---------------------------------------------------------------------------------------
+
+    def _strips(self) -> None:
+        """All rows, in strips of neighbours."""
+        rows, n, width = self.rows, self.n, self.together
+        self._row_arrays()
+        strips = 1 if n == width else self.emit(f"sdiv i64 {self.emit(f'add nsw i64 {n}, {width - 1}')}, {width}")
+
+        def one(index: str) -> None:
+            task = self.emit(f"add nsw i64 {index}, %begin")
+            outer: str = task
+            first: str | int = 0
+            count: str | int = n
+            if strips != 1:
+                outer = self.emit(f"udiv i64 {task}, {strips}")
+                first = self._product(self.emit(f"urem i64 {task}, {strips}"), width)
+                count = self._least(self.emit(f"sub nsw i64 {n}, {first}"), width) if rows.length % width else width
+            at = self._sum(self._product(outer, n), first)
+            for phase in range(rows.phases):
+                self._each(at, count, partial(self._per_row, phase))
+                work = self._work(phase)
+                if work is not None:
+                    self._across(work, outer, first, at, count)
+            self._each(at, count, self._end_row)
+
+        self.loop(self.emit("sub nsw i64 %end, %begin"), one)
+
+    def _across(self, work: Pass, outer: str, first: str | int, at: str | int, count: str | int) -> None:
+        """A pass over the rows of a strip."""
+        long = [m for m in work.added if self._in_runs(m)]
+        totals = {m: self._array(_DOUBLE) for m in long}
+
+        def begin(row: str) -> None:
+            for member in work.added:
+                self._fill(member, row)
+            for pointer in totals.values():
+                store(self, literal(0, _DOUBLE), offset(self, pointer, row, 1, _DOUBLE), _DOUBLE)
+
+        def turns(start: str | int, length: str | int) -> None:
+            def turn(index: str) -> None:
+                segment = self._sum(index, start)
+                own = self._sum(self._product(outer, "%segments"), segment)
+                full = self._sum(self._product(own, self.n), first)
+                self._run(work, Place(full, segment, own, at, self._product(segment, self.together)), 0, count)
+
+            self.row = {}
+            self.loop(length, turn)
+
+        def one(index: str) -> None:
+            start = self._product(index, RUN)
+            turns(start, self._least(self.emit(f"sub nsw i64 %segments, {start}"), RUN))
+
+            def gather(row: str) -> None:
+                for member, pointer in totals.items():
+                    dtype = member.args[0].dtype
+                    part = load(self, offset(self, self.row_arrays[member.results[0]], row, 1, dtype), dtype)
+                    self._gather(offset(self, pointer, row, 1, _DOUBLE), part, dtype)
+                    self._fill(member, row)
+
+            self.loop(count, gather)
+
+        def end(row: str) -> None:
+            for member, pointer in totals.items():
+                (result,) = member.results
+                total = self._rounded(offset(self, pointer, row, 1, _DOUBLE), result.dtype)
+                store(self, total, offset(self, self.row_arrays[result], row, 1, result.dtype), result.dtype)
+
+        if work.added:
+            self.loop(count, begin)
+        if totals:
+            self.loop(self.emit(f"sdiv i64 {self.emit(f'add nsw i64 %segments, {RUN - 1}')}, {RUN}"), one)
+            self.loop(count, end)
+        else:
+            turns(0, "%segments")
+
+    def _fill(self, member: Instruction, row: str) -> None:
+        """Set a row's number of a reduction to what changes nothing."""
+        (arg,), (result,) = member.args, member.results
+        place = offset(self, self.row_arrays[result], row, 1, arg.dtype)
+        store(self, identity(member.name, arg.dtype), place, arg.dtype)
 
     # -- values --------------------------------------------------------------------------------------------------
 
@@ -426,76 +610,69 @@ def _library(text: str) -> Library:
     return build(text)
 
 
-def kernel(program: Program) -> RowKernel | Stages:
-    """The kernel of a simplified program, or several that run one after the other.
+class RowKernel:
+    """The kernel of a simplified program: `kernel(*arrays)` gives the list of its results as new arrays.
+
+    Full arguments lie in memory as `order` says (`Rows`), or are copied; so do full results. Others are in row-major order.
 
     Raises:
-        NotByRows: it does not work row by row.
-    """
-    try:
-        return RowKernel(by_rows(program))
-    except Waits:
-        return Stages(*cut(program))
-
-
-class Stages:
-    """Kernels of a program whose rows use sums over all of them: those of the sums, and then the rest."""
-
-    def __init__(self, first: Program, rest: Program) -> None:
-        self.first = RowKernel(by_rows(first))
-        self.rest = kernel(simplify(rest))
-
-    def __call__(self, *arrays: Array) -> list[Array]:
-        return self.rest(*arrays, *self.first(*arrays))
-
-
-class RowKernel:
-    """The kernel of one program: `kernel(*arrays)` gives the list of its results as new arrays.
-
-    Arguments lie in row-major order, or are copied. Where there are no rows they may all lie in another order, and then the
-    results do.
+        NotByRows: the program does not work row by row.
     """
 
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
-        program = rows.program
+    def __init__(self, program: Program, order: Shape | None = None) -> None:
+        rows = self.rows = by_rows(program, order)
+        self.order = order
+        self.program = rows.program
         code = RowCode(rows)
-        self.parts = code.parts
+        parts = self.parts = code.parts
         text = code.text()
         self.quick = entry.usable()
-        parts = self.parts
         sizes = len(parts.outputs), len(parts.sums), len(parts.inputs), len(parts.kept)
         if self.quick:
             text += "\n" + entry.direct(*sizes)
         self._code = _library(text)
         self._numbers = np.array([float(n.array.item()) for n in parts.numbers] or [0.0])
-        types = [ctypes.c_void_p] * (sum(sizes) + 1) + [ctypes.c_int64] * 3
+        types = [ctypes.c_void_p] * (sum(sizes) + 1) + [ctypes.c_int64] * 5
         self._run = ctypes.CFUNCTYPE(None, *types)(self._code.address("rows"))
         self.end = rows.length if rows.flat else rows.count
-        self._cost = int(rows.cost() * max(1, rows.count * rows.length) * 2)
-        self._constants = [np.ascontiguousarray(v.array) for v in parts.inputs if isinstance(v, Constant)]
-        self._outputs = [(v.shape, v.dtype) for v in parts.outputs]
+        if rows.across:
+            self.end = rows.count // rows.length * -(-rows.length // code.together)
+        self._lengths = rows.length, rows.turns, rows.count
+        self._cost = int(rows.cost() * max(1, rows.size) * 2)
+        #: The inputs that the kernel wants repeated along axes, or in another order of axes.
+        self._tables = {i: v for i, v in enumerate(rows.program.inputs) if self._moved(v)}
+        constants = [v for v in parts.inputs if isinstance(v, Constant)]
+        self._constants = [
+            self._table(v, v.array) if self._moved(v) else np.ascontiguousarray(v.array) for v in constants
+        ]
+        self._outputs = [(self._shape(v), v.dtype) for v in parts.outputs]
         self._makers = [aligned if v.nbytes >= SLOW else np.empty for v in parts.outputs]
-        self._sums = [v.size for v in parts.sums]
-        self._kept = [(rows.length * (1 if isinstance(v, BlockSum) else code.together), v.dtype) for v in parts.kept]
-        bare = not (self._constants or self._sums or self._kept)
+        self._sums = [math.prod(rows.lengths(rows.table(rows.kind[v]))) for v in parts.sums]
+        each = rows.turns * (1 if rows.across else rows.length) * code.together
+        self._kept = [(v.size if isinstance(v, BlockSum) else each, v.dtype) for v in parts.kept]
+        bare = not (self._constants or self._sums or self._kept or self._tables)
         if self.quick:
             checked = [v.dtype for v in parts.inputs]
-            table = [id(o) for o in entry.OBJECTS] + [self._numbers.ctypes.data, self.end, rows.length]
-            self._table = np.array([*table, *map(id, checked)], np.uint64)
+            table = [id(o) for o in entry.OBJECTS] + [self._numbers.ctypes.data, self.end, *self._lengths]
+            self._memory = np.array([*table, *map(id, checked)], np.uint64)
             self._checked = checked
-            self._call, self._alive = entry.builtin("direct", self._code.address("direct"), self._table)
+            self._call, self._alive = entry.builtin("direct", self._code.address("direct"), self._memory)
         #: The positions of the results that the kernel writes.
         self._written = [i for i, _ in sorted([*rows.outputs(), *rows.row_outputs()])]
-        self._simple = self._written == list(range(len(program.outputs)))
+        results = self._written == list(range(len(rows.program.outputs)))
+        self._simple = results and order is None and all(self._shape(v) == v.shape for v in parts.outputs)
         self._plain = bare and self._simple
+        self._others: dict[Shape, RowKernel | None] = {}
 
     def __call__(self, *arrays: Array) -> list[Array]:
         outs = [make(shape, dtype) for make, (shape, dtype) in zip(self._makers, self._outputs, strict=True)]
         return self._filled(outs, arrays) or self._arranged(arrays)
 
     def _filled(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array] | None:
-        """All results, written to `outs`; None if the arguments are not in row-major order."""
+        """All results, written to `outs`; None if the arguments are not in the order of memory that the kernel reads."""
+        given = arrays
+        if self._tables:
+            arrays = [self._table(self._tables[i], a) if i in self._tables else a for i, a in enumerate(arrays)]
         if self.quick and self._cost < WORTH:
             if self._plain:
                 return outs if self._call(*outs, *arrays) is True else None
@@ -507,34 +684,45 @@ class RowKernel:
             sums = self._dealt(outs, arrays)
         else:
             return None
-        return outs if self._simple else self._finished(outs, sums, arrays)
+        return outs if self._simple else self._finished(outs, sums, given)
 
     def _arranged(self, arrays: Sequence[Array]) -> list[Array]:
         """The results for arguments that lie in another way."""
-        inputs, domain = self.rows.program.inputs, self.rows.domain
-        first = next((a for a, v in zip(arrays, inputs, strict=True) if v.shape == domain), None)
-        order = None if first is None or not self.rows.flat else _order(first)
-        if order is None:
-            outs = [aligned(shape, dtype) for shape, dtype in self._outputs]
-        else:
-            outs = [aligned(shape, dtype, order if shape == domain else None) for shape, dtype in self._outputs]
-            arrays = [np.transpose(a, order) if v.shape == domain else a for a, v in zip(arrays, inputs, strict=True)]
+        inputs = self.rows.program.inputs
+        full = [i for i, v in enumerate(inputs) if v.size == self.rows.size]
+        order = None if self.order or not full else _order(arrays[full[0]])
+        other = None if order is None else self._other(order)
+        if other is not None and order is not None:
+            arrays = [np.transpose(a, order) if i in full else a for i, a in enumerate(arrays)]
+            return other(*arrays)
+        outs = [aligned(shape, dtype) for shape, dtype in self._outputs]
         found = self._filled(outs, list(map(_dense, arrays, inputs)))
         assert found is not None
         return found
+
+    def _other(self, order: Shape) -> RowKernel | None:
+        """The kernel for another order of memory, if there can be one."""
+        if order not in self._others:
+            full = {v.shape for v in (*self.program.inputs, *self.program.outputs) if v.size == self.rows.size}
+            made = None
+            if len(full) == 1:
+                with contextlib.suppress(NotByRows):
+                    made = RowKernel(self.program, order)
+            self._others[order] = made
+        return self._others[order]
 
     def _dealt(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array]:
         """Run on as many threads as pay; each adds up sums of its own."""
         fixed = [a.ctypes.data for a in (*arrays, *self._constants)]
         results = [a.ctypes.data for a in outs]
-        numbers, n = self._numbers.ctypes.data, self.rows.length
+        numbers = self._numbers.ctypes.data
         own: dict[int, list[Array]] = {}
 
         def work(first: int, last: int) -> None:
             sums = own[first] = [np.zeros(size) for size in self._sums]
             kept = [np.empty(size, dtype) for size, dtype in self._kept]
             pointers = [*results, *(a.ctypes.data for a in sums), *fixed, *(a.ctypes.data for a in kept)]
-            self._run(*pointers, numbers, first, last, n)
+            self._run(*pointers, numbers, first, last, *self._lengths)
 
         if self.end:
             deal(work, self.end, self._cost)
@@ -544,18 +732,53 @@ class RowKernel:
     def _finished(self, outs: list[Array], sums: list[Array], arrays: Sequence[Array]) -> list[Array]:
         """All results, with those that are known when all rows are done."""
         rows = self.rows
-        known: dict[Value, Any] = dict(zip(rows.program.inputs, arrays, strict=True))
+        known: dict[Value, Array] = dict(zip(rows.program.inputs, arrays, strict=True))
         for value, total in zip(self.parts.sums, sums, strict=True):
-            known[value] = total.astype(value.dtype).reshape(value.shape)
+            table = rows.table(rows.kind[value])
+            left = rows.over.get(value, frozenset())
+            total = total.reshape(rows.lengths(table)).sum(tuple(i for i, axis in enumerate(table) if axis not in left))
+            known[value] = _natural(total, [i for i in table if i in left]).astype(value.dtype).reshape(value.shape)
 
-        def array(v: Value) -> Any:
+        def array(v: Value) -> Array:
             return v.array if isinstance(v, Constant) else known[v]
 
         for instruction in rows.late:
             found = PRIMITIVES[instruction.name].evaluate(*map(array, instruction.args), **instruction.params)
             known[instruction.results[0]] = np.asarray(found)
-        made = dict(zip(self._written, outs, strict=True))
+        made = dict(zip(self._written, map(self._given, self.parts.outputs, outs), strict=True))
         return [made[i] if i in made else np.array(array(v)) for i, v in enumerate(rows.program.outputs)]
+
+    # -- axes ----------------------------------------------------------------------------------------------------
+
+    def _shape(self, value: Value) -> Shape:
+        """The shape in which the kernel writes a result."""
+        if value.size == self.rows.size:
+            return value.shape if self.order is None else tuple(value.shape[i] for i in self.order)
+        rows = self.rows.rows
+        return value.shape if rows == sorted(rows) else self.rows.lengths(rows)
+
+    def _given(self, value: Value, array: Array) -> Array:
+        """A result that the kernel wrote."""
+        if value.size == self.rows.size:
+            return array if self.order is None else np.transpose(array, np.argsort(self.order))
+        return array if array.shape == value.shape else _natural(array, self.rows.rows).reshape(value.shape)
+
+    def _moved(self, value: Value) -> bool:
+        """Whether the kernel wants a small argument repeated along axes, or in another order of axes."""
+        kind, axes = self.rows.kind[value], self.rows.over.get(value)
+        return kind not in (FULL, SINGLE) and axes is not None and self.rows.table(kind) != sorted(axes)
+
+    def _table(self, value: Value, array: Array) -> Array:
+        """A small argument as the kernel reads it: one number for each place along the axes of its class."""
+        table, over = self.rows.table(self.rows.kind[value]), sorted(self.rows.over[value])
+        array = np.reshape(array, self.rows.lengths(over)).transpose([over.index(i) for i in table if i in over])
+        array = array[tuple(slice(None) if i in over else None for i in table)]
+        return np.array(np.broadcast_to(array, self.rows.lengths(table)), value.dtype, order="C")
+
+
+def _natural(array: Array, axes: Sequence[int]) -> Array:
+    """An array of such axes with them in order."""
+    return np.transpose(array, np.argsort(axes)) if len(axes) > 1 else array
 
 
 def _fits(array: Array, value: Value) -> bool:
@@ -568,7 +791,7 @@ def _dense(array: Array, value: Value) -> Array:
     return array if _fits(array, value) and array.dtype is value.dtype else np.array(array, value.dtype, order="C")
 
 
-def _order(array: Array) -> tuple[int, ...] | None:
+def _order(array: Array) -> Shape | None:
     """The axes of an array that is dense in another order than the usual one, from the slowest in memory to the fastest."""
     axes = tuple(sorted(range(array.ndim), key=lambda i: -array.strides[i]))
     return axes if not array.flags.c_contiguous and np.transpose(array, axes).flags.c_contiguous else None

@@ -1,35 +1,36 @@
 """Programs that work row by row: elementwise steps, and sums, largest and smallest elements of rows.
 
-The formulas of activations, losses and normalisations are of this kind. All their large values have one shape, the domain.
-Its leading axes count rows, the others make a row; where nothing is reduced row by row the whole domain is one run of elements.
-Every value is of one class: full (one number per element), row (one per row), column (one per place in a row), or single.
+The formulas of activations, losses and normalisations are of this kind. All their large values have as many elements, those
+of the domain. Some of its axes make a row, the others count rows; where nothing is reduced row by row the whole domain is
+one run of elements. Every value is of one class: full (one number per element), row (one per row), column (one per place in a
+row), segment (one per row and place along the first axes of a row), or single.
 
 What a sum over all rows gives is late: known only when all rows are done. What is computed of late values is left to NumPy.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from tapenet.native.loops import reducible
 from tapenet.native.scalar import COST, can
-from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Result, Value, rewrite, substitute
-from tapenet.program.passes import dead, simplify
+from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
+from tapenet.program.passes import simplify
+from tapenet.typing import Shape
 
-FULL, ROW, COLUMN, SINGLE = "full", "row", "column", "single"
+FULL, ROW, COLUMN, SEGMENT, SINGLE = "full", "row", "column", "segment", "single"
 #: A value is computed again in a later pass over its row, rather than kept, if that costs no more than this.
 CHEAP = 3
+#: Axes of the domain: of those that are longer than one.
+Axes = frozenset[int]
 
 
 class NotByRows(Exception):
     """A program is of another kind."""
-
-
-class Waits(NotByRows):
-    """Rows use what is known when all of them are done."""
 
 
 class Rows:
@@ -37,11 +38,16 @@ class Rows:
 
     Attributes:
         program: the program.
-        domain: the shape of its full values.
-        split: how many leading axes count rows. 0: the domain is one row.
+        domain: the shape of its full values, or of those of them with most axes.
+        axes: of the domain, those longer than one, from the slowest in memory to the fastest.
         flat: whether there are no rows: the domain is one run of elements.
+        across: whether rows lie side by side in memory, and not the elements of one.
+        rows: the axes that count rows; the last ones, of rows side by side, are `run`.
+        segments: the first axes of a row, where it is not one run of elements.
+        run: the axes of what lies side by side in memory: of elements of a row, or of rows.
         kind: the class of each value.
         source: what a value shows: itself, or what lies behind views.
+        over: the axes along which a value differs.
         phase: the pass over the row in which a full value, or a row's, is ready.
         members: the instructions that run in the kernel, in order.
         late: those that run when all rows are done, in order.
@@ -49,54 +55,176 @@ class Rows:
         kept: full values that are kept from one pass to later ones.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, order: Shape | None = None) -> None:
         """Read a program.
+
+        Args:
+            program: a simplified one.
+            order: how full values lie in memory: the axes of the first that is given, from the slowest to the fastest. By
+                default row by row.
 
         Raises:
             NotByRows: it is of another kind.
         """
         self.program = program
         self.domain = _domain(program)
-        rank = len(self.domain)
-        error: NotByRows | None = None
-        for flat, split in [(True, rank), *((False, s) for s in range(rank - 1, -1, -1))]:
-            self.flat, self.split = flat, split
+        self.size = math.prod(self.domain)
+        self.axes = [i for i, n in enumerate(self.domain) if n != 1]
+        if order is not None:
+            first = next(v for v in program.inputs if v.size == self.size)
+            merged = self.merged(first.shape)
+            self.axes = [i for at in order for i in sorted(merged[at])]
+        self.over = self._places()
+        error = NotByRows("no full value")
+        for inner in self._choices():
             try:
+                self._divide(inner)
                 self._read()
             except NotByRows as e:
-                error = e if error is None or isinstance(e, Waits) else error
+                error = e
             else:
                 self.kept = self._crossing()
                 return
-        raise error or NotByRows("no full value")
+        raise error
+
+    # -- axes ----------------------------------------------------------------------------------------------------
+
+    def merged(self, shape: Shape) -> list[list[int]]:
+        """The axes of the domain that each axis of a full value in another shape stands for."""
+        rest = [i for i, n in enumerate(self.domain) if n != 1]
+        found: list[list[int]] = []
+        for n in shape:
+            own: list[int] = []
+            while math.prod(self.domain[i] for i in own) < n and rest:
+                own.append(rest.pop(0))
+            if math.prod(self.domain[i] for i in own) != n:
+                raise NotByRows(f"full values of shapes {shape} and {self.domain}")
+            found.append(own)
+        return found
+
+    def _placed(self, shape: Shape, full: Shape) -> Axes:
+        """The axes along which a value differs that is broadcast to a full value."""
+        merged = self.merged(full)[len(full) - len(shape) :]
+        return frozenset(i for n, own in zip(shape, merged, strict=True) if n != 1 for i in own)
+
+    def _places(self) -> dict[Value, Axes]:
+        """The axes along which values differ, as far as it is known how they lie to full ones."""
+        whole = frozenset(self.axes)
+        over: dict[Value, Axes] = {}
+
+        def say(value: Value, axes: Axes | None) -> bool:
+            if axes is None or value.size == 1 or over.get(value) == axes:
+                return False
+            if value in over:
+                raise NotByRows(f"a value of shape {value.shape} is used in two ways")
+            over[value] = axes
+            return True
+
+        changed = True
+        while changed:
+            changed = False
+            for instruction in self.program.body:
+                (result,), args = instruction.results, instruction.args
+                if instruction.kind == "reduction":
+                    if args[0].size == self.size and instruction.params.get("axes") is not None:
+                        changed |= say(result, whole - self._reduced(instruction))
+                elif result.size == self.size:
+                    for arg in args:
+                        changed |= say(arg, whole if arg.size == self.size else self._placed(arg.shape, result.shape))
+                else:
+                    alike = [v for v in (result, *args) if v.size == result.size]
+                    known = next((over[v] for v in alike if v in over), None)
+                    for value in alike:
+                        changed |= say(value, known)
+        over.update((v, whole) for v in self.program.values() if v.size == self.size)
+        return over
+
+    def _reduced(self, instruction: Instruction) -> Axes:
+        """The axes of the domain over which a full value is reduced."""
+        merged = self.merged(instruction.args[0].shape)
+        return frozenset(i for axis in instruction.params["axes"] for i in merged[axis])
+
+    def _choices(self) -> Iterator[Axes]:
+        """The sets of axes that may make a row: none first, then those that lie side by side, then others, then all."""
+        whole = frozenset(self.axes)
+        trailing = [frozenset(self.axes[i:]) for i in range(len(self.axes) - 1, 0, -1)]
+        found = dict.fromkeys(axes for own in self.over.values() for axes in (own, whole - own))
+        yield frozenset()
+        yield from [axes for axes in trailing if axes in found]
+        yield from [axes for axes in found if axes not in (*trailing, whole, frozenset())]
+        yield whole
+
+    def _divide(self, inner: Axes) -> None:
+        """Take some axes for those of a row."""
+        self.flat = not inner
+        self.inner = inner
+        runs = [(own, list(axes)) for own, axes in itertools.groupby(self.axes, inner.__contains__)]
+        pattern = "".join("A" if own else "R" for own, _ in runs)
+        first, *rest = [axes for _, axes in runs] or [[]]
+        self.across = pattern in ("AR", "RAR")
+        self.rows: list[int] = []
+        self.segments: list[int] = []
+        if self.flat:
+            self.run = self.axes
+        elif pattern == "A":
+            self.run = first
+        elif pattern == "RA":
+            self.rows, self.run = first, rest[0]
+            # What differs along the first axes of a row alone makes segments of them.
+            parts = [axes & inner for axes in self.over.values() if axes & inner < inner]
+            most = max((len(part) for part in parts), default=0)
+            self.segments, self.run = self.run[:most], self.run[most:]
+        elif pattern == "ARA":
+            self.segments, self.rows, self.run = first, *rest
+        elif pattern == "AR":
+            self.segments, self.run = first, rest[0]
+        elif pattern == "RAR":
+            self.rows, self.segments, self.run = first, *rest
+        else:
+            raise NotByRows(f"rows along the axes {sorted(inner)} of {self.domain}")
+        if self.across:
+            self.rows = [*self.rows, *self.run]
+
+    def lengths(self, axes: Sequence[int]) -> Shape:
+        """The lengths of axes."""
+        return tuple(self.domain[i] for i in axes)
 
     @property
     def count(self) -> int:
         """How many rows there are."""
-        return 1 if self.flat else math.prod(self.domain[: self.split])
+        return math.prod(self.lengths(self.rows))
 
     @property
     def length(self) -> int:
-        """The length of a row, or of all."""
-        return math.prod(self.domain) if self.flat else math.prod(self.domain[self.split :])
+        """How many elements, or rows, lie side by side."""
+        return math.prod(self.lengths(self.run))
+
+    @property
+    def turns(self) -> int:
+        """How many segments a row has."""
+        return math.prod(self.lengths(self.segments))
+
+    def table(self, kind: str) -> list[int]:
+        """The axes of an array that holds values of a class, as the kernel reads it."""
+        if kind == SEGMENT:
+            return [*self.rows[: len(self.rows) - len(self.run) * self.across], *self.segments]
+        columns = self.segments if self.across else [*self.segments, *self.run]
+        return {FULL: self.axes, ROW: self.rows, COLUMN: columns, SINGLE: []}[kind]
 
     # -- classes -------------------------------------------------------------------------------------------------
-
-    def _shape(self, kind: str) -> tuple[int, ...]:
-        rows = self.domain[: self.split] if kind in (FULL, ROW) else (1,) * self.split
-        rest = self.domain[self.split :]
-        return (*rows, *(rest if kind in (FULL, COLUMN) else (1,) * len(rest)))
-
-    def _fits(self, shape: tuple[int, ...], kind: str) -> bool:
-        """Whether a value of a shape, broadcast to the domain, has that class."""
-        return (1,) * (len(self.domain) - len(shape)) + shape == self._shape(kind)
 
     def _given(self, value: Value) -> str:
         """The class of an input or constant."""
         if value.size == 1:
             return SINGLE
-        for kind in (FULL, COLUMN, ROW):
-            if self._fits(value.shape, kind) or (kind == ROW and value.shape == self.domain[: self.split]):
+        axes = self.over.get(value)
+        if axes is None:  # full values do not depend on it
+            self._late.add(value)
+            return COLUMN
+        if value.size == self.size:
+            return FULL
+        for kind in () if self.flat else (ROW, COLUMN, SEGMENT):
+            if axes.issubset(self.table(kind)):
                 return kind
         raise NotByRows(f"an argument of shape {value.shape} beside {self.domain}")
 
@@ -115,8 +243,8 @@ class Rows:
         for instruction in program.body:
             (result,) = instruction.results
             if any(self.source[a] in self._late for a in instruction.args):
-                if any(self.kind[a] not in (SINGLE, COLUMN) for a in instruction.args if a not in self._late):
-                    raise Waits("rows use what is known when all are done")
+                if result.size == self.size > 1 or any(a.size == self.size > 1 for a in instruction.args):
+                    raise NotByRows("rows use what is known when all are done")
                 self.late.append(instruction)
                 self._late.add(result)
                 self.kind[result], self.source[result] = SINGLE, result
@@ -126,75 +254,91 @@ class Rows:
                 self._reduction(instruction, result)
             else:
                 self._elementwise(instruction, result)
-        small = [v for v in program.outputs if not self._by_row(v)]
-        beside = {i for v in small for i in _makers(v)}
-        if beside:  # what no row is needed for is left to NumPy
-            self.late = [i for i in program.body if i in beside or i in self.late]
-        self._late.update(self.source[v] for v in small)
         if not self.members and not self.sums:
             raise NotByRows("nothing is computed")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Leave to NumPy what is computed of late values, and outputs that no row is needed for."""
+        for value in self.program.outputs:
+            if not self._by_row(value):
+                self._late.add(self.source[value])
+        needed: set[Instruction] = set()
+        for value in (*self.program.outputs, *(a for i in self.late for a in i.args)):
+            if self.source[value] in self._late:
+                stack = [value]
+                while stack:
+                    v = stack.pop()
+                    if isinstance(v, Result) and v.instruction not in needed and v.instruction not in self.sums:
+                        needed.add(v.instruction)
+                        stack += v.instruction.args
+        for instruction in needed:
+            if any(self.kind[a] in (FULL, ROW) and a not in self.program.inputs for a in instruction.args):
+                raise NotByRows("rows use what is known when all are done")
+        self.late = [i for i in self.program.body if i in needed]
 
     def _by_row(self, value: Value) -> bool:
         """Whether an output is known row by row, or late."""
-        kind = self.kind[value]
-        return (
-            self.source[value] in self._late or kind in (FULL, ROW) or (kind == SINGLE and value.shape == self.domain)
-        )
+        if value.size == self.size or self.source[value] in self._late:
+            return True
+        return self.kind[value] == ROW and value.size == self.count
 
     def _view(self, instruction: Instruction, result: Value) -> None:
         (arg,) = instruction.args
-        kind, source = self.kind[arg], self.source[arg]
-        if result.size == arg.size and instruction.name in ("reshape", "broadcast") and arg not in self.spread:
-            if kind == FULL and result.shape != self.domain:
-                raise NotByRows("a full value in another shape")
-        elif instruction.name == "broadcast" and result.shape == self.domain and self._aligned(arg, kind):
-            self.spread.add(result)
-        else:
+        if instruction.name not in ("reshape", "broadcast") or result.size not in (arg.size, self.size):
             raise NotByRows(f"{instruction.name} from {arg.shape} to {result.shape}")
-        self.kind[result], self.source[result], self.phase[result] = kind, source, self.phase[arg]
+        if result.size == self.size:
+            self.merged(result.shape)
+            if arg.size != result.size or arg in self.spread:
+                self.spread.add(result)
+        self._shows(result, arg)
 
-    def _aligned(self, value: Value, kind: str) -> bool:
-        return value in self.spread or self._fits(value.shape, kind) or value.size == 1
+    def _shows(self, result: Value, arg: Value) -> None:
+        self.kind[result], self.source[result], self.phase[result] = self.kind[arg], self.source[arg], self.phase[arg]
 
     def _reduction(self, instruction: Instruction, result: Value) -> None:
         (arg,) = instruction.args
         axes = instruction.params.get("axes")
         if axes is None or not reducible(instruction.name, arg.dtype):
             raise NotByRows(f"{instruction.name} of {arg.dtype}")
+        full = arg.size == self.size > 1
+        reduced = self._reduced(instruction) if full else frozenset()
+        if full and not reduced:
+            self._shows(result, arg)
+            return
         self.source[result] = result
         self.phase[result] = self.phase[arg]
-        full = arg.shape == self.domain and not self.flat
-        if full and self._long(axes) == self._long(range(self.split, len(self.domain))):
+        left = frozenset(self.axes) - reduced
+        if full and not self.flat and left == frozenset(self.rows):
             self.kind[result] = ROW
             self.phase[result] += 1
             self.members.append(instruction)
             return
-        everything = axes == tuple(range(arg.ndim))
-        columns = full and self._long(axes) == self._long(range(self.split))
-        if instruction.name != "reduce_add" or arg.dtype.char not in "fd" or not (everything or columns):
+        if instruction.name != "reduce_add" or arg.dtype.char not in "fd":
             raise NotByRows(f"{instruction.name} over {axes} of {arg.shape}")
-        if arg.shape != self.domain and self.kind[arg] != ROW:
-            raise NotByRows("a sum of what is the same for all rows")
-        self.kind[result] = COLUMN if columns else SINGLE
+        if full:
+            kinds = (k for k in (SINGLE, COLUMN, SEGMENT) if left.issubset(self.table(k)) and not self.flat * len(left))
+            kind = next(kinds, None)
+        else:
+            kind = SINGLE if self.kind[arg] == ROW and axes == tuple(range(arg.ndim)) else None
+        if kind is None:
+            raise NotByRows(f"{instruction.name} over {axes} of {arg.shape}")
+        self.kind[result] = kind
         self.sums.append(instruction)
         self._late.add(result)
-
-    def _long(self, axes: Iterable[int]) -> set[int]:
-        """The axes of the domain among these that have more than one element."""
-        return {i for i in axes if self.domain[i] != 1}
 
     def _elementwise(self, instruction: Instruction, result: Value) -> None:
         if not can(instruction.name, tuple(a.dtype for a in instruction.args), result.dtype):
             raise NotByRows(f"{instruction.name} of {instruction.args[0].dtype}")
         kinds = {self.kind[a] for a in instruction.args} - {SINGLE}
-        kind = SINGLE if not kinds else kinds.pop() if len(kinds) == 1 else FULL
-        if kind == FULL or result.shape == self.domain:
-            if result.shape != self.domain or not all(self._aligned(a, self.kind[a]) for a in instruction.args):
-                raise NotByRows(f"{instruction.name} in shape {result.shape}")
+        if result.size == self.size:
+            kind = FULL if len(kinds) > 1 else kinds.pop() if kinds else SINGLE
             if kind != FULL:
                 self.spread.add(result)
-        elif any(a.size not in (1, result.size) or a in self.spread for a in instruction.args):
-            raise NotByRows(f"{instruction.name} in shape {result.shape}")
+        else:
+            kind = kinds.pop() if kinds else SINGLE
+            if kinds or any(a in self.spread or (a.size > 1 and a not in self.over) for a in instruction.args):
+                raise NotByRows(f"{instruction.name} in shape {result.shape}")
         self.kind[result], self.source[result] = kind, result
         self.phase[result] = max(self.phase[a] for a in instruction.args)
         self.members.append(instruction)
@@ -207,21 +351,21 @@ class Rows:
         return 1 + max([self.phase[v] for v in self.phase if v not in self._late], default=0)
 
     def full(self) -> Iterator[Instruction]:
-        """The instructions that are computed for each element: columns too."""
+        """The instructions that are computed for each element: those of columns and segments too."""
         for member in self.members:
-            if member.kind == "elementwise" and self.kind[member.results[0]] in (FULL, COLUMN):
+            if member.kind == "elementwise" and self.kind[member.results[0]] in (FULL, COLUMN, SEGMENT):
                 yield member
 
     def outputs(self) -> Iterator[tuple[int, Value]]:
         """The full results, with their positions; also what is the same for many elements."""
         for i, value in enumerate(self.program.outputs):
-            if self.source[value] not in self._late and value.shape == self.domain:
+            if self.source[value] not in self._late and value.size == self.size:
                 yield i, value
 
     def row_outputs(self) -> Iterator[tuple[int, Value]]:
         """Results of one number per row, with their positions."""
         for i, value in enumerate(self.program.outputs):
-            if self.source[value] not in self._late and value.shape != self.domain:
+            if self.source[value] not in self._late and value.size != self.size:
                 yield i, value
 
     def is_late(self, value: Value) -> bool:
@@ -252,41 +396,6 @@ class Rows:
         return found
 
 
-def _makers(value: Value) -> Iterator[Instruction]:
-    """The instructions that a value is computed by."""
-    stack, seen = [value], {value}
-    for v in stack:  # grows while it is walked over
-        if isinstance(v, Result):
-            yield v.instruction
-            stack += [a for a in v.instruction.args if a not in seen]
-            seen.update(v.instruction.args)
-
-
-def cut(program: Program) -> tuple[Program, Program]:
-    """A program in two parts: the sums over all rows that need no other such sum, and the rest, which takes them as inputs
-    after those of the program."""
-    domain = _domain(program)
-    found: list[Value] = []
-    after: set[Value] = set()
-    for instruction in program.body:
-        (result,) = instruction.results
-        if not after.isdisjoint(instruction.args):
-            after.add(result)
-        elif (
-            instruction.name == "reduce_add"
-            and instruction.args[0].shape == domain
-            and instruction.params["axes"][0] == 0
-        ):
-            found.append(result)
-            after.add(result)
-    if not found:
-        raise NotByRows("rows use what is known when all are done")
-    given = {value: Input(value.shape, value.dtype) for value in found}
-    first = dead.run(Program(program.inputs, [], program.body, found, []))
-    rest = substitute(program, given)
-    return first, dead.run(Program([*program.inputs, *given.values()], [], rest.body, rest.outputs, []))
-
-
 def _domain(program: Program) -> tuple[int, ...]:
     shapes: list[tuple[int, ...]] = [()]
     for instruction in program.body:
@@ -296,16 +405,16 @@ def _domain(program: Program) -> tuple[int, ...]:
     return max(shapes, key=lambda shape: (math.prod(shape), len(shape)))
 
 
-def by_rows(program: Program) -> Rows:
-    """A simplified program, read as one that works row by row, with as few passes over a row as there can be.
+def by_rows(program: Program, order: Shape | None = None) -> Rows:
+    """A simplified program, read as one that works row by row (`Rows`), with as few passes over a row as there can be.
 
     Raises:
         NotByRows: it is of another kind.
     """
-    rows = Rows(program)
+    rows = Rows(program, order)
     if rows.phases <= 2:
         return rows
-    other = Rows(simplify(rewrite(program, _sums_apart)))
+    other = Rows(simplify(rewrite(program, _sums_apart)), order)
     return other if other.phases < rows.phases else rows
 
 
@@ -348,4 +457,4 @@ def is_literal(value: Value) -> bool:
     return value.dtype.kind != "f" or number in (0, 1, -1, 2, 0.5) or not np.isfinite(number)
 
 
-__all__ = ["COLUMN", "FULL", "ROW", "SINGLE", "NotByRows", "Rows", "Waits", "by_rows", "cut", "is_literal"]
+__all__ = ["COLUMN", "FULL", "ROW", "SEGMENT", "SINGLE", "NotByRows", "Rows", "by_rows", "is_literal"]

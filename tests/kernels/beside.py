@@ -19,7 +19,6 @@ BOUNDS = {
     "layers.attention.kernel_dispatch": ("WORTH",),
     "layers.convolution.kernel_dispatch": ("WORTH",),
     "layers.losses.kernel_dispatch": ("WORTH", "SHORT"),
-    "layers.normalization.kernel_dispatch": ("WORTH", "SHORT"),
     "layers.pooling.kernel_dispatch": ("WORTH",),
     "layers.quantized": ("WORTH", "WORTH_BACK"),
     "layers.recurrent.products": ("WORTH",),

@@ -11,7 +11,6 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.ops.layers.normalization import kernel_dispatch
 from tests.kernels.beside import agree, batch_last, both
 
 pytest.importorskip("llvmlite")
@@ -98,16 +97,3 @@ def test_nan_stays_in_its_group() -> None:
         wrong = np.isnan(tn.group_norm(order(x), 2))
         assert wrong[3, :2].all()
         assert wrong.sum() == 12
-
-
-def test_what_is_not_for_kernels_is_left_to_numpy() -> None:
-    def taken(x: Any, weight: Any = None) -> tuple[bool, bool]:
-        batch = kernel_dispatch.batch_norm(x, weight, None, 1e-5, 1)
-        group = kernel_dispatch.group_norm(x, 2, weight, None, 1e-5)
-        return batch is not None, group is not None
-
-    x = np.ones((4, 6, 20), "f")
-    assert taken(x) == (True, True)
-    assert taken(x, np.ones(6)) == taken(x.astype("e")) == (False, False)
-    with kernels.switched(False):
-        assert taken(x) == (False, False)

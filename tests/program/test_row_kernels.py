@@ -12,7 +12,7 @@ from tapenet.program import numpy_code, row_kernels
 from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.passes import simplify
 from tapenet.program.pullback import pullback
-from tapenet.program.row_kernels import RowKernel, kernel
+from tapenet.program.row_kernels import RowKernel
 from tapenet.program.row_programs import NotByRows, Rows, by_rows
 from tapenet.program.symbols import Symbol, array_of
 
@@ -82,10 +82,10 @@ def test_forward_and_pullback(name: str, shape: tuple[int, ...], dtype: str) -> 
     f, kinds = FORMULAS[name]
     arrays = arrays_of(kinds, shape, dtype)
     made = program(f, arrays)
-    held(made, arrays, RowKernel(by_rows(made)), dtype)
+    held(made, arrays, RowKernel(made), dtype)
     back = simplify(pullback(made, range(len(arrays))))
     given = [*arrays, *(np.asarray(R.normal(size=o.shape)).astype(dtype) for o in made.outputs)]
-    held(back, given, RowKernel(by_rows(back)), dtype)
+    held(back, given, RowKernel(back), dtype)
 
 
 @pytest.mark.parametrize("shape", [(40,), (1, 40)])
@@ -93,9 +93,9 @@ def test_forward_and_pullback(name: str, shape: tuple[int, ...], dtype: str) -> 
 def test_a_single_row(f: Any, shape: tuple[int, ...]) -> None:
     x, g = R.normal(size=(2, *shape))
     made = program(f, [x])
-    held(made, [x], RowKernel(by_rows(made)), "d")
+    held(made, [x], RowKernel(made), "d")
     back = simplify(pullback(made, [0]))
-    held(back, [x, g], RowKernel(by_rows(back)), "d")
+    held(back, [x, g], RowKernel(back), "d")
 
 
 @pytest.mark.parametrize("name", ["normalised", "a mean", "softmax", "several results"])
@@ -107,9 +107,9 @@ def test_threads_give_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     arrays = arrays_of(kinds, (50, 9), "d")
     made = program(f, arrays)
     back = simplify(pullback(made, range(len(arrays))))
-    held(made, arrays, RowKernel(by_rows(made)), "d")
+    held(made, arrays, RowKernel(made), "d")
     given = [*arrays, *(np.asarray(R.normal(size=o.shape)) for o in made.outputs)]
-    held(back, given, RowKernel(by_rows(back)), "d")
+    held(back, given, RowKernel(back), "d")
 
 
 @pytest.mark.parametrize("name", ["choices", "softmax", "a mean"])
@@ -118,9 +118,9 @@ def test_any_order_of_memory(name: str) -> None:
     for turn in (np.asfortranarray, lambda a: np.repeat(a, 2, axis=0)[::2], lambda a: np.broadcast_to(a[:1], a.shape)):
         arrays = [turn(a) for a in arrays_of(kinds, (6, 5), "d")]
         made = program(f, arrays)
-        held(made, arrays, RowKernel(by_rows(made)), "d")
+        held(made, arrays, RowKernel(made), "d")
     x = np.moveaxis(R.normal(size=(2, 3, 4)), 0, -1)
-    (y,) = RowKernel(by_rows(program(np.exp, [x])))(x)
+    (y,) = RowKernel(program(np.exp, [x]))(x)
     assert y.strides == x.strides  # what works element by element keeps the order
 
 
@@ -133,10 +133,10 @@ def test_one_kernel_serves_many_sizes_and_options(monkeypatch: pytest.MonkeyPatc
             x = R.normal(size=(3, n)).astype("f")
             for f in (lambda x, slope=slope: np.where(x > 0, x, x * slope), softmax):
                 made = program(f, [x])
-                held(made, [x], RowKernel(by_rows(made)), "f")
+                held(made, [x], RowKernel(made), "f")
     assert len(texts) == 2
     for count in (2, 30):
-        RowKernel(by_rows(program(softmax, [R.normal(size=(count, 8)).astype("f")])))
+        RowKernel(program(softmax, [R.normal(size=(count, 8)).astype("f")]))
     assert len(texts) == 3
 
 
@@ -148,10 +148,10 @@ def test_sums_that_need_not_wait_are_taken_in_one_pass() -> None:
 
 def test_long_sums_are_as_exact_as_numpys() -> None:
     x = np.full((1 << 22,), 0.1, np.float32)
-    (total,) = RowKernel(by_rows(program(lambda x: np.sum(x), [x])))(x)
+    (total,) = RowKernel(program(lambda x: np.sum(x), [x]))(x)
     assert abs(float(total) / (0.1 * x.size) - 1) < 1e-6
     rows = np.full((1 << 20, 2), 0.1, np.float32)
-    (columns,) = RowKernel(by_rows(program(lambda x: np.sum(x * 1.5, axis=0), [rows])))(rows)
+    (columns,) = RowKernel(program(lambda x: np.sum(x * 1.5, axis=0), [rows]))(rows)
     np.testing.assert_allclose(columns, 0.15 * len(rows), rtol=1e-6)
 
 
@@ -166,12 +166,12 @@ def by_columns(x: Any, w: Any) -> Any:
 def test_sums_over_all_rows_that_rows_use(shape: tuple[int, ...]) -> None:
     arrays = arrays_of("fc", shape, "d")
     made = program(by_columns, arrays)
-    held(made, arrays, kernel(made), "d")
+    held(made, arrays, RowKernel(made), "d")
     back = simplify(pullback(made, [0, 1]))
     given = [*arrays, *(np.asarray(R.normal(size=o.shape)) for o in made.outputs)]
-    held(back, given, kernel(back), "d")
+    held(back, given, RowKernel(back), "d")
     whole = program(lambda x: x / np.sqrt(np.sum(x * x)), arrays[:1])
-    held(whole, arrays[:1], kernel(whole), "d")
+    held(whole, arrays[:1], RowKernel(whole), "d")
 
 
 @pytest.mark.parametrize(
@@ -184,4 +184,47 @@ def test_sums_over_all_rows_that_rows_use(shape: tuple[int, ...]) -> None:
 )
 def test_programs_of_another_kind_are_refused(f: Any) -> None:
     with pytest.raises(NotByRows):
-        kernel(program(f, [R.normal(size=(3, 4))]))
+        RowKernel(program(f, [R.normal(size=(3, 4))]))
+
+
+def over(axes: tuple[int, ...], shape: tuple[int, ...]) -> Callable[..., Any]:
+    """Mean 0 and variance 1 along some axes, then scaled and shifted along axis 1, with the statistics."""
+
+    def f(x: Any, w: Any, b: Any) -> Any:
+        x = x.reshape(shape)
+        d = x - np.mean(x, axis=axes, keepdims=True)
+        v = np.mean(d * d, axis=axes, keepdims=True)
+        s, t = (np.reshape(p, (*shape[1:-2], 1, 1)) for p in (w, b))
+        return (d * (1 / np.sqrt(v + 0.1)) * s + t).reshape(SHAPE), v
+
+    return f
+
+
+def softmax_of_channels(x: Any, w: Any, b: Any) -> Any:
+    e = np.exp(x - np.max(x, axis=1, keepdims=True))
+    return e / np.sum(e, axis=1, keepdims=True) * w[:, None, None] + b[:, None, None]
+
+
+SHAPE = (5, 4, 3, 6)
+OVER_AXES: dict[str, Callable[..., Any]] = {
+    "channels": over((0, 2, 3), SHAPE),
+    "groups": over((2, 3, 4), (5, 2, 2, 3, 6)),
+    "positions": over((2, 3), SHAPE),
+    "softmax": softmax_of_channels,
+    "scaled": lambda x, w, b: x * np.exp(w)[:, None, None] + b[:, None, None],
+}
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 3, 0), (0, 2, 3, 1), (3, 0, 1, 2)])
+@pytest.mark.parametrize("name", OVER_AXES)
+def test_rows_along_any_axes(name: str, order: tuple[int, ...], dtype: str) -> None:
+    def turned(a: Any) -> Any:
+        return np.ascontiguousarray(a.transpose(order)).transpose(np.argsort(order))
+
+    x, w, b = (R.normal(size=s).astype(dtype) for s in (SHAPE, SHAPE[1], SHAPE[1]))
+    made = program(OVER_AXES[name], [x, w, b])
+    held(made, [turned(x), w, b], RowKernel(made), dtype)
+    back = simplify(pullback(made, [0, 1, 2]))
+    g, *more = (R.normal(size=o.shape).astype(dtype) for o in made.outputs)
+    held(back, [turned(x), w, b, turned(g), *more], RowKernel(back), dtype)

@@ -155,14 +155,16 @@ def text(inputs: Sequence[Input], outputs: int, end: int, guarded: int) -> str:
 def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
     """IR of `direct(*outputs, *sums, *inputs, *kept)`, which calls @rows on the memory of arrays. It gives True; None, having
     done nothing, unless the inputs are arrays of the dtypes in the table, dense in row-major order. The table holds the
-    addresses of `OBJECTS`, then that of the numbers, the number of turns, the length of a row, and the dtypes."""
+    addresses of `OBJECTS`, then that of the numbers, the number of turns, three lengths, and the dtypes."""
     more = "" if sys.version_info >= (3, 12) else _INCREF
     total = outputs + sums + inputs + kept
     lines = ["define ptr @direct(ptr %self, ptr %args, i64 %n) {", "entry:", *_table()]
     for i in range(len(OBJECTS)):
         lines += _entry(f"object{i}", i, "i64")
     at = len(OBJECTS)
-    lines += [*_entry("numbers", at, "ptr"), *_entry("end", at + 1, "i64"), *_entry("length", at + 2, "i64")]
+    lines += _entry("numbers", at, "ptr")
+    for i, name in enumerate(("end", "length", "segments", "rows"), at + 1):
+        lines += _entry(name, i, "i64")
     lines += [f"  %enough = icmp eq i64 %n, {total}", "  br i1 %enough, label %a0, label %no"]
     for i in range(total):
         lines += [f"a{i}:", *_argument(i)]
@@ -177,7 +179,7 @@ def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
                 f"  %fp{i} = getelementptr i8, ptr %o{i}, i64 {_FLAGS}",
                 f"  %flags{i} = load i32, ptr %fp{i}",
                 f"  %dense{i} = and i32 %flags{i}, {_WANTED}",
-                *_entry(f"wanted{i}", at + 3 + i - outputs - sums, "i64"),
+                *_entry(f"wanted{i}", at + 5 + i - outputs - sums, "i64"),
                 f"  %same{i} = icmp eq i64 %descr{i}, %wanted{i}",
                 f"  %rows{i} = icmp eq i32 %dense{i}, {_WANTED}",
                 f"  %both{i} = and i1 %same{i}, %rows{i}",
@@ -190,7 +192,8 @@ def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
                 f"  br label %a{i + 1}",
             ]
     pointers = ", ".join(f"ptr %data{i}" for i in range(total))
-    lines += [f"a{total}:", f"  call void @rows({pointers}, ptr %numbers, i64 0, i64 %end, i64 %length)"]
+    numbers = "ptr %numbers, i64 0, i64 %end, i64 %length, i64 %segments, i64 %rows"
+    lines += [f"a{total}:", f"  call void @rows({pointers}, {numbers})"]
     return "\n".join([*lines, *_answer("object3", more), "no:", *_answer("object1", more), "}"])
 
 

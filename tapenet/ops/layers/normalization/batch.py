@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.normalization import kernel_dispatch
 from tapenet.ops.layers.normalization.statistics import mean_of, params
 from tapenet.ops.op import derive, op
-from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import floats
 from tapenet.typing import Array, Shape
@@ -50,36 +47,13 @@ def _check_train(x: Array, weight: Array | None, bias: Array | None, axis: int) 
         )
 
 
-def _batch_norm_joint(
-    g: Array, wanted: Any, x: Array, weight: Array | None, centre: Array, scale: Array, axis: int
-) -> dict[str, Array]:
-    """By hand: sums over channels that lie between other axes are not fused, and the kernel is one pass over each."""
-    g, g_mean, g_var = g
-    x = floats(x)
-    found = kernel_dispatch.batch_norm_grad(g, x, weight, centre, scale, g_mean, g_var, axis)
-    if found is not None:
-        return dict(zip(("x", "weight", "bias"), found, strict=True))
-    axes, kept = _others(g.ndim, axis), _kept(g.shape, axis)
-    total = _sum(g, axes, keepdims=True)
-    centred = x - centre
-    along = _sum(g * centred, axes, keepdims=True) * scale
-    factor = scale if weight is None else scale * np.reshape(weight, kept)
-    n = math.prod(g.shape[i] for i in axes)
-    by_var = (factor * scale * along - 2 * np.reshape(g_var, kept)) / n
-    by_mean = (factor * total - np.reshape(g_mean, kept)) / n
-    return {
-        "x": g * factor - (centred * by_var + by_mean),
-        "weight": np.reshape(along, -1),
-        "bias": np.reshape(total, -1),
-    }
-
-
 @op(
     check=_check_train,
     outputs=3,
-    residuals=("centre", "scale"),
-    reference=derive,
-    joint=_batch_norm_joint,
+    tell_unused=True,
+    x=derive,
+    weight=derive,
+    bias=derive,
     label="batch norm",
     formula="x̂ · weight + bias, x̂ = (x − mean)/√(var + eps)",
     gradients="x: (h − mean(h) − x̂ · mean(h · x̂))/√(var + eps), h = g · weight; weight: Σ g · x̂; bias: Σ g",
@@ -117,10 +91,6 @@ def batch_norm_train(
     """
     x = floats(x)
     axes, kept = _others(x.ndim, axis), _kept(x.shape, axis)
-    found = kernel_dispatch.batch_norm(x, weight, bias, eps, axis)
-    if found is not None:
-        out, mean, var, scale = found
-        return out, mean, var, np.reshape(mean, kept), np.reshape(scale, kept)
     mean = mean_of(x, axes)
     centred = x - mean
     var = mean_of(centred * centred, axes)
@@ -128,7 +98,7 @@ def batch_norm_train(
     out = centred * (scale if weight is None else scale * np.reshape(weight, kept))
     if bias is not None:
         out = out + np.reshape(bias, kept)
-    return out, np.reshape(mean, -1), np.reshape(var, -1), mean, scale
+    return out, np.reshape(mean, -1), np.reshape(var, -1)
 
 
 # -- in evaluation -----------------------------------------------------------------------------------------------

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.layers.normalization import kernel_dispatch
 from tapenet.ops.layers.normalization.statistics import mean_of, params
 from tapenet.ops.op import derive, op
-from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import floats
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array
 
 
 def _check(x: Array, num_groups: int, weight: Array | None, bias: Array | None) -> None:
@@ -32,51 +29,14 @@ def _check(x: Array, num_groups: int, weight: Array | None, bias: Array | None) 
             )
 
 
-def _grouped(x: Array, groups: int) -> tuple[Shape, Shape]:
-    """The shape of x with its channels divided, and the axes of a group."""
-    shape = (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
-    return shape, tuple(range(2, len(shape)))
-
-
-def _group_norm_joint(
-    g: Array, wanted: Any, x: Array, weight: Array | None, centre: Array, scale: Array, num_groups: int
-) -> dict[str, Array]:
-    """By hand: sums of channels over samples and positions are not fused, and the kernel is one pass over each group."""
-    g, g_mean, g_var = g
-    x = floats(x)
-    g = np.zeros_like(x) if g is None else g
-    found = kernel_dispatch.group_norm_grad(g, x, num_groups, weight, centre, scale, g_mean, g_var)
-    if found is not None:
-        return dict(zip(("x", "weight", "bias"), found, strict=True))
-    shape, axes = _grouped(x, num_groups)
-    n = math.prod(shape[2:])
-    g, x_shape = np.reshape(g, shape), x.shape
-    spread = np.reshape(scale, (*scale.shape, *(1,) * len(axes)))
-    centred = np.reshape(x, shape) - np.reshape(centre, spread.shape)
-    over = (0, *axes[1:])
-    made = {"weight": np.reshape(_sum(g * centred * spread, over), -1), "bias": np.reshape(_sum(g, over), -1)}
-    if "x" in wanted:
-        if weight is not None:
-            g = g * np.reshape(weight, (*shape[1:3], *(1,) * (len(axes) - 1)))
-        along, total = (_sum(a, axes, keepdims=True) * spread for a in (g * centred, g))
-        # Per group: what goes, by the variance and by the mean, against all x.
-        by_var, by_mean = along * spread * spread, total
-        if g_var is not None:
-            by_var = by_var - 2 * np.reshape(g_var, spread.shape)
-        if g_mean is not None:
-            by_mean = by_mean - np.reshape(g_mean, spread.shape)
-        made["x"] = np.reshape(g * spread - centred * (by_var / n) - by_mean / n, x_shape)
-    return made
-
-
 @op(
     check=_check,
     outputs=3,
     tell_unused=True,  # a gradient of zeros would have a memory order of its own
-    residuals=("centre", "scale"),
-    reference=derive,
     nondiff=("num_groups",),
-    joint=_group_norm_joint,
+    x=derive,
+    weight=derive,
+    bias=derive,
     label=lambda: "group norm",  # without the number of groups
     formula="x̂ · weight + bias, x̂ = (x − mean)/√(var + eps)",
     gradients="x: (h − mean(h) − x̂ · mean(h · x̂))/√(var + eps), h = g · weight; weight: Σ g · x̂; bias: Σ g",
@@ -109,24 +69,18 @@ def group_norm_statistics(
     (Tensor([[-1.,  1., -1.,  1.]]), Tensor([[2., 2.]]), Tensor([[1., 4.]]))
     """
     x = floats(x)
-    found = kernel_dispatch.group_norm(x, num_groups, weight, bias, eps)
-    if found is not None:
-        out, mean, var, scale = found
-        return out, mean, var, mean, scale
-    shape, axes = _grouped(x, num_groups)
+    shape = (x.shape[0], num_groups, x.shape[1] // num_groups, *x.shape[2:])
+    axes, kept = tuple(range(2, len(shape))), (*shape[1:3], *(1,) * (len(shape) - 3))
     groups = np.reshape(x, shape)
     mean = mean_of(groups, axes)
     centred = groups - mean
     var = mean_of(centred * centred, axes)
-    scale = 1 / np.sqrt(var + eps)
-    out = centred * scale
-    kept = (*shape[1:3], *(1,) * (len(axes) - 1))
+    out = centred * (1 / np.sqrt(var + eps))
     if weight is not None:
         out = out * np.reshape(weight, kept)
     if bias is not None:
         out = out + np.reshape(bias, kept)
-    mean, var, scale = (np.reshape(a, shape[:2]) for a in (mean, var, scale))
-    return np.reshape(out, x.shape), mean, var, mean, scale
+    return np.reshape(out, x.shape), np.reshape(mean, shape[:2]), np.reshape(var, shape[:2])
 
 
 @derived(

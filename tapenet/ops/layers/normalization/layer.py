@@ -84,7 +84,7 @@ def layer_norm(
     axes = _last(normalized_shape)
     x = floats(x)
     centred = x - mean_of(x, axes)
-    out = centred / np.sqrt(mean_of(centred * centred, axes) + eps)
+    out = centred * (1 / np.sqrt(mean_of(centred * centred, axes) + eps))
     if weight is not None:
         out = out * weight
     return out if bias is None else out + bias
@@ -131,5 +131,5 @@ def rms_norm(x: Array, normalized_shape: int | Shape, weight: Array | None = Non
     x = floats(x)
     if eps is None:  # as in PyTorch
         eps = float(np.finfo(x.dtype).eps)
-    out = x / np.sqrt(mean_of(x * x, _last(normalized_shape)) + eps)
+    out = x * (1 / np.sqrt(mean_of(x * x, _last(normalized_shape)) + eps))
     return out if weight is None else out * weight
