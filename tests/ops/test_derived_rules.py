@@ -15,6 +15,7 @@ from tapenet.ops.registry import registry
 from tapenet.ops.signatures import bind
 from tapenet.testing import check_grads
 
+tn.ops.everything()
 R = np.random.default_rng(0)
 STATED = {
     name: op
