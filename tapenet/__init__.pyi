@@ -1,4 +1,5 @@
 # Made by `python -m tests.stubs`.
+from collections.abc import Callable
 from collections.abc import Sequence
 from numpy.typing import ArrayLike
 from numpy.typing import DTypeLike
@@ -201,11 +202,14 @@ from tapenet.nn.functional import unfold as unfold
 from tapenet.ops.indexing.positions import diag_indices_from as diag_indices_from
 from tapenet.ops.indexing.positions import tril_indices_from as tril_indices_from
 from tapenet.ops.indexing.positions import triu_indices_from as triu_indices_from
+from tapenet.ops.indexing.sorting import SortKind
 from tapenet.ops.op import Op as Op
 from tapenet.ops.op import Scatter as Scatter
 from tapenet.ops.op import op as op
 from tapenet.ops.products.einsum import einsum_path as einsum_path
 from tapenet.ops.registry import sample as sample
+from tapenet.ops.shapes.filling import Order
+from tapenet.ops.shapes.padding import Widths
 from tapenet.ops.shapes.tricks import c_ as c_
 from tapenet.ops.shapes.tricks import r_ as r_
 from tapenet.profiling.profile import profile as profile
@@ -216,6 +220,7 @@ from tapenet.transforms.gradients import hvp as hvp
 from tapenet.transforms.gradients import value_and_grad as value_and_grad
 from tapenet.transforms.gradients import vjp as vjp
 from tapenet.typing import Axis
+from tapenet.typing import Casting
 from tapenet.typing import Shape
 from tapenet.typing import UfuncOptions
 from typing import Any
@@ -263,10 +268,10 @@ def any(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, where: Array
 def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Tensor:
     """An array with values behind it along an axis."""
 
-def apply_along_axis(func1d: ArrayLike, axis: int, arr: ArrayLike, *args: ArrayLike, **kwargs: Any) -> Tensor:
+def apply_along_axis(func1d: Callable[..., ArrayLike], axis: int, arr: ArrayLike, *args: ArrayLike, **kwargs: Any) -> Tensor:
     """A function applied to each of the slices of one axis that make up an array."""
 
-def apply_over_axes(func: ArrayLike, a: ArrayLike, axes: ArrayLike) -> Tensor:
+def apply_over_axes(func: Callable[..., ArrayLike], a: ArrayLike, axes: int | Sequence[int]) -> Tensor:
     """A function applied over several axes, one after the other."""
 
 def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None, *, device: object | None = None, like: Tensor | None = None) -> Tensor:
@@ -302,7 +307,7 @@ def argmin(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tens
 def argpartition(a: ArrayLike, kth: ArrayLike, axis: int | None = -1, kind: Literal['introselect'] = 'introselect', order: None = None) -> Tensor:
     """The indices that bring each of the elements `kth` to where it would stand if `a` were sorted, smaller ones before it and larger ones behind. Returns a tensor without gradient."""
 
-def argsort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: bool | None = None) -> Tensor:
+def argsort(a: ArrayLike, axis: int | None = -1, kind: SortKind | None = None, order: str | None = None, *, stable: bool | None = None) -> Tensor:
     """The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient."""
 
 def argwhere(a: ArrayLike) -> Tensor:
@@ -341,7 +346,7 @@ def asin(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def asinh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The inverse hyperbolic sine, element by element."""
 
-def astype(a: ArrayLike, dtype: ArrayLike, *, copy: bool = True, device: Any = None) -> Tensor:
+def astype(a: ArrayLike, dtype: DTypeLike, *, copy: bool = True, device: Any = None) -> Tensor:
     """The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none."""
 
 def atan(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -422,7 +427,7 @@ def ceil(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def choose(a: ArrayLike, choices: ArrayLike, mode: Literal['raise', 'wrap', 'clip'] = 'raise', *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """For each element of `a`, that of the choice it names."""
 
-def clip(a: ArrayLike, a_min: ArrayLike | None = None, a_max: ArrayLike | None = None, *, min: Any = None, max: Any = None, dtype: DTypeLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def clip(a: ArrayLike, a_min: ArrayLike | None = None, a_max: ArrayLike | None = None, *, min: ArrayLike | None = None, max: ArrayLike | None = None, dtype: DTypeLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The values of `a` limited to [a_min, a_max]; either limit may be None or an array. They are also called min and max. `dtype` is that of the result."""
 
 def column_stack(tup: Sequence[ArrayLike]) -> Tensor:
@@ -452,10 +457,10 @@ def copy(a: ArrayLike, order: Literal['K', 'A', 'C', 'F'] = 'K', *, subok: bool 
 def copysign(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y, element by element."""
 
-def copyto(dst: ArrayLike, src: ArrayLike, casting: str = 'same_kind', where: ArrayLike = True) -> None:
+def copyto(dst: ArrayLike, src: ArrayLike, casting: Casting = 'same_kind', where: ArrayLike = True) -> None:
     """Write an array into another, in place."""
 
-def corrcoef(x: ArrayLike, y: Any = None, rowvar: bool = True, *, dtype: DTypeLike | None = None) -> Tensor:
+def corrcoef(x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, *, dtype: DTypeLike | None = None) -> Tensor:
     """The correlations of variables: their covariances over their standard deviations, from -1 to 1."""
 
 def correlate(a: ArrayLike, v: ArrayLike, mode: Literal['full', 'same', 'valid'] = 'valid') -> Tensor:
@@ -470,7 +475,7 @@ def cosh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def count_nonzero(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """How many elements over `axis` are not zero. Returns a tensor without gradient."""
 
-def cov(m: ArrayLike, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: float | None = None, fweights: Any = None, aweights: Any = None, *, dtype: DTypeLike | None = None) -> Tensor:
+def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: bool = False, ddof: float | None = None, fweights: ArrayLike | None = None, aweights: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
     """The covariances of variables: Σ (x − μ)(y − ν)* / (n − ddof) over n observations."""
 
 def cross(a: ArrayLike, b: ArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor:
@@ -512,7 +517,7 @@ def diagflat(v: ArrayLike, k: int = 0) -> Tensor:
 def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """The diagonal of a matrix, or of each matrix that two axes span."""
 
-def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: Any = None, append: ArrayLike | None = None) -> Tensor:
+def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = None, append: ArrayLike | None = None) -> Tensor:
     """The differences of neighbours along an axis, a[i+1] - a[i], taken n times over."""
 
 def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Tensor:
@@ -527,13 +532,13 @@ def divmod(x: ArrayLike, y: ArrayLike, **options: Any) -> tuple[Tensor, Tensor]:
 def dot(a: ArrayLike, b: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The dot product: the sum over the last axis of `a` and the next to last (or only) axis of `b`; with a number the plain product. Of vectors and matrices it is `matmul`; beyond, the other axes of `a` come before those of `b` and are not matched as batches."""
 
-def dsplit(ary: ArrayLike, indices_or_sections: ArrayLike) -> list[Tensor]:
+def dsplit(ary: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Tensor]:
     """`split` along the third axis."""
 
 def dstack(tup: Sequence[ArrayLike]) -> Tensor:
     """Arrays joined along the third axis; a row counts as (1, n, 1), a matrix as (m, n, 1)."""
 
-def ediff1d(ary: ArrayLike, to_end: Any = None, to_begin: ArrayLike | None = None) -> Tensor:
+def ediff1d(ary: ArrayLike, to_end: ArrayLike | None = None, to_begin: ArrayLike | None = None) -> Tensor:
     """The differences of neighbours in the flattened array, with other values put around them."""
 
 def einsum(*operands: ArrayLike, dtype: DTypeLike | None = None, order: str = 'K', casting: str = 'safe', optimize: bool | str | Sequence[object] = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -545,7 +550,7 @@ def embedding(indices: ArrayLike, weight: ArrayLike, padding_idx: int | None = N
 def embedding_bag(indices: ArrayLike, weight: ArrayLike, offsets: ArrayLike | None = None, per_sample_weights: ArrayLike | None = None, mode: str = 'mean', padding_idx: int | None = None, include_last_offset: bool = False, scale_grad_by_freq: bool = False) -> Tensor:
     """The sum, mean or maximum of the rows of `weight` that each bag of indices names."""
 
-def empty(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
+def empty(shape: int | Sequence[int], dtype: DTypeLike | None = None, order: Order = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """A tensor to be written to; the arguments are those of `zeros`. NumPy leaves open what it holds; here these are zeros, so that a step that is run again gives the same."""
 
 def empty_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
@@ -572,7 +577,7 @@ def expm1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def extract(condition: ArrayLike, arr: ArrayLike) -> Tensor:
     """The elements of `arr` where a condition holds, in one axis."""
 
-def eye(N: ArrayLike, M: Any = None, k: int = 0, dtype: DTypeLike = ..., order: str = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
+def eye(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = ..., order: Order = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """Ones on a diagonal, zeros beside it, as a tensor."""
 
 def fabs(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -617,13 +622,13 @@ def fmod(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def frexp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, Tensor]:
     """The mantissa m and the exponent e of x = m · 2^e, element by element. The exponent has no gradient."""
 
-def fromfunction(function: ArrayLike, shape: Shape, *, dtype: DTypeLike = ..., **kwargs: Any) -> Tensor:
+def fromfunction(function: Callable[..., ArrayLike], shape: Shape, *, dtype: DTypeLike = ..., **kwargs: Any) -> Tensor:
     """What a function makes of the indices of an array, which it is given as tensors, one for each axis. It may use tensors of its own, whose gradients are its."""
 
 def fromiter(iter: ArrayLike, dtype: DTypeLike, count: int = -1, *, like: Tensor | None = None) -> Tensor:
     """A tensor of the numbers or tensors that an iterator gives."""
 
-def full(shape: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
+def full(shape: int | Sequence[int], fill_value: ArrayLike, dtype: DTypeLike | None = None, order: Order = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """A tensor filled with a value, which may be a tensor and is broadcast; the arguments are those of `zeros`, and the dtype is that of the value."""
 
 def full_like(a: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
@@ -653,7 +658,7 @@ def gru_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih:
 def heaviside(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The step from 0 to 1 at x = 0, where it is y; at the step the gradient by x is 0 too, element by element."""
 
-def hsplit(ary: ArrayLike, indices_or_sections: ArrayLike) -> list[Tensor]:
+def hsplit(ary: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Tensor]:
     """`split` along the second axis, or the only one."""
 
 def hstack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
@@ -683,7 +688,7 @@ def insert(arr: ArrayLike, obj: ArrayLike, values: ArrayLike, axis: int | None =
 def instance_norm(x: ArrayLike, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float = 1e-05) -> Tensor:
     """Each channel of each sample brought to mean 0 and variance 1 over its positions, then scaled and shifted: out = (x - mean) / √(var + eps) · weight + bias. Ulyanov, Vedaldi and Lempitsky, arXiv:1607.08022."""
 
-def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: Any = None, right: Any = None, period: Any = None) -> Tensor:
+def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike | None = None, right: ArrayLike | None = None, period: ArrayLike | None = None) -> Tensor:
     """Linear interpolation between the points (xp, fp)."""
 
 @overload
@@ -710,7 +715,7 @@ def iscomplex(x: ArrayLike) -> Tensor:
 def isfinite(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """Whether x is neither infinite nor nan, element by element. Returns a tensor without gradient."""
 
-def isin(element: ArrayLike, test_elements: ArrayLike, assume_unique: bool = False, invert: bool = False, *, kind: Any = None) -> Tensor:
+def isin(element: ArrayLike, test_elements: ArrayLike, assume_unique: bool = False, invert: bool = False, *, kind: Literal['sort', 'table'] | None = None) -> Tensor:
     """Whether each element is among `test_elements`. Returns a tensor without gradient."""
 
 def isinf(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -848,13 +853,13 @@ def mod(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def modf(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, Tensor]:
     """The fractional and the whole part, both of the sign of x, element by element. The gradient of the whole part is 0."""
 
-def moveaxis(a: ArrayLike, source: ArrayLike, destination: ArrayLike) -> Tensor:
+def moveaxis(a: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """Axes moved to other positions, the rest in order."""
 
 def multiply(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The product x * y, element by element."""
 
-def nan_to_num(x: ArrayLike, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
+def nan_to_num(x: ArrayLike, copy: bool = True, nan: ArrayLike = 0.0, posinf: ArrayLike | None = None, neginf: ArrayLike | None = None) -> Tensor:
     """An array with its nan and infinite elements replaced; of complex numbers each part by itself."""
 
 def nanargmax(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -911,7 +916,7 @@ def nonzero(a: ArrayLike) -> tuple[Tensor, ...]:
 def not_equal(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """Whether x != y, element by element. Returns a tensor without gradient."""
 
-def ones(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
+def ones(shape: int | Sequence[int], dtype: DTypeLike | None = None, order: Order = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """Ones, as a tensor; the arguments are those of `zeros`."""
 
 def ones_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
@@ -923,7 +928,7 @@ def outer(a: ArrayLike, b: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | No
 def packbits(a: ArrayLike, axis: int | None = None, bitorder: Literal['big', 'little'] = 'big') -> Tensor:
     """Each eight elements as the bits of one byte: 1 where they are not zero. Returns a tensor without gradient."""
 
-def pad(array: ArrayLike, pad_width: ArrayLike, mode: str = 'constant', **options: Any) -> Tensor:
+def pad(array: ArrayLike, pad_width: Widths, mode: str = 'constant', **options: Any) -> Tensor:
     """An array with a border, along one axis after the other."""
 
 def partition(a: ArrayLike, kth: ArrayLike, axis: int | None = -1, kind: Literal['introselect'] = 'introselect', order: None = None) -> Tensor:
@@ -932,10 +937,10 @@ def partition(a: ArrayLike, kth: ArrayLike, axis: int | None = -1, kind: Literal
 def percentile(a: ArrayLike, q: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, method: str = 'linear', keepdims: bool = False, weights: ArrayLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The percentiles `q` of the values over `axis`. A slice with a nan has the percentile nan, and gradient 0."""
 
-def permute_dims(a: ArrayLike, axes: Any = None) -> Tensor:
+def permute_dims(a: ArrayLike, axes: Sequence[int] | None = None) -> Tensor:
     """The axes in another order; reversed by default."""
 
-def piecewise(x: ArrayLike, condlist: ArrayLike, funclist: ArrayLike, *args: ArrayLike, **kw: Any) -> Tensor:
+def piecewise(x: ArrayLike, condlist: ArrayLike, funclist: Sequence[object], *args: ArrayLike, **kw: Any) -> Tensor:
     """A function in pieces: each of `funclist` applied to the elements of `x` where its condition holds."""
 
 def place(arr: ArrayLike, mask: ArrayLike, vals: ArrayLike) -> None:
@@ -970,10 +975,10 @@ def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, *,
     """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
 
 @overload
-def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: bool = False, w: ArrayLike | None = None, cov: bool = False) -> Any:
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: bool = False, w: ArrayLike | None = None, cov: bool | str = False) -> Any:
     """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
 
-def polyint(p: ArrayLike, m: int = 1, k: Any = None) -> Tensor:
+def polyint(p: ArrayLike, m: int = 1, k: ArrayLike | None = None) -> Tensor:
     """The coefficients of the m-th antiderivative of a polynomial."""
 
 def polymul(a1: ArrayLike, a2: ArrayLike) -> Tensor:
@@ -1042,7 +1047,7 @@ def remainder(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Te
 def repeat(a: ArrayLike, repeats: ArrayLike, axis: int | None = None) -> Tensor:
     """Each element repeated, next to itself, along an axis."""
 
-def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: Any = None, *, like: Tensor | None = None) -> Tensor:
+def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: str | Sequence[str] | None = None, *, like: Tensor | None = None) -> Tensor:
     """`asarray` with promises about memory."""
 
 def reshape(a: ArrayLike, shape: int | Sequence[int], order: str = 'C', *, copy: bool | None = None) -> Tensor:
@@ -1117,7 +1122,7 @@ def sinh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def sliding_window_view(x: ArrayLike, window_shape: int | Sequence[int], axis: Axis = None, *, subok: bool = False) -> Tensor:
     """All windows of a shape that fit into an array, as a view; `np.lib.stride_tricks.sliding_window_view`."""
 
-def sort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: bool | None = None) -> Tensor:
+def sort(a: ArrayLike, axis: int | None = -1, kind: SortKind | None = None, order: str | None = None, *, stable: bool | None = None) -> Tensor:
     """The elements in rising order along an axis (None: all elements in one)."""
 
 def sort_complex(a: ArrayLike) -> Tensor:
@@ -1141,7 +1146,7 @@ def squeeze(a: ArrayLike, axis: Axis = None) -> Tensor:
 def stack(arrays: ArrayLike, axis: int = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """Arrays of one shape joined along a new axis."""
 
-def std(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def std(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: float | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The standard deviation over `axis`, the square root of `var`; its gradient is 0 where it is 0."""
 
 def stop_gradient(x: ArrayLike) -> Tensor:
@@ -1153,7 +1158,7 @@ def subtract(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Ten
 def sum(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The sum of the elements over `axis`; `dtype` is that of the result."""
 
-def swapaxes(a: ArrayLike, axis1: ArrayLike, axis2: ArrayLike) -> Tensor:
+def swapaxes(a: ArrayLike, axis1: int, axis2: int) -> Tensor:
     """Two axes exchanged."""
 
 def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, mode: Literal['raise', 'wrap', 'clip'] = 'raise', *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -1165,7 +1170,7 @@ def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1) -
 def tan(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The tangent, of radians, element by element."""
 
-def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2) -> Tensor:
+def tensordot(a: ArrayLike, b: ArrayLike, axes: int | Sequence[int | Sequence[int]] = 2) -> Tensor:
     """The sum of products over pairs of axes, as one matrix product."""
 
 def tile(A: ArrayLike, reps: ArrayLike) -> Tensor:
@@ -1174,10 +1179,10 @@ def tile(A: ArrayLike, reps: ArrayLike) -> Tensor:
 def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The sum of the diagonal of a matrix, or of each matrix that two axes span; the arguments are those of `diagonal`, and the dtype of the sum."""
 
-def transpose(a: ArrayLike, axes: Any = None) -> Tensor:
+def transpose(a: ArrayLike, axes: Sequence[int] | None = None) -> Tensor:
     """The axes in another order; reversed by default."""
 
-def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: int = -1) -> Tensor:
+def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0, axis: int = -1) -> Tensor:
     """The integral of a sampled function along an axis, by the trapezoidal rule."""
 
 def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = ..., *, like: Tensor | None = None) -> Tensor:
@@ -1272,13 +1277,13 @@ def unravel_index(indices: ArrayLike, shape: int | Sequence[int], order: Literal
 def unstack(x: ArrayLike, *, axis: int = 0) -> tuple[Tensor, Tensor]:
     """The parts of an array along an axis, without that axis: what `stack` undoes."""
 
-def unwrap(p: ArrayLike, discont: Any = None, axis: int = -1, *, period: float = 6.283185307179586) -> Tensor:
+def unwrap(p: ArrayLike, discont: ArrayLike | float | None = None, axis: int = -1, *, period: ArrayLike | float = 6.283185307179586) -> Tensor:
     """Angles made continuous: where neighbours differ by more than half a period, periods are added from there on."""
 
 def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Tensor:
     """The Vandermonde matrix: the powers of each element in a row."""
 
-def var(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def var(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: float | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The variance over `axis`: the mean squared deviation, divided by n - ddof."""
 
 def vdot(a: ArrayLike, b: ArrayLike) -> Tensor:
@@ -1290,7 +1295,7 @@ def vecdot(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
 def vecmat(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
     """The products of a stack of vectors (rows, conjugated if complex) with a stack of matrices; the axes beside these broadcast."""
 
-def vsplit(ary: ArrayLike, indices_or_sections: ArrayLike) -> list[Tensor]:
+def vsplit(ary: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Tensor]:
     """`split` along the first of two or more axes."""
 
 def vstack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
@@ -1299,7 +1304,7 @@ def vstack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting:
 def where(condition: ArrayLike, x: ArrayLike, y: ArrayLike) -> Tensor:
     """Elements of `x` where `condition` is true, of `y` elsewhere; the three broadcast."""
 
-def zeros(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
+def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None, order: Order = 'C', *, device: object | None = None, like: Tensor | None = None) -> Tensor:
     """Zeros, as a tensor."""
 
 def zeros_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:

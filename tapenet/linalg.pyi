@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 from numpy.typing import DTypeLike
 from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.ops.linalg.norms import Order
 from tapenet.typing import Axis
 from typing import Any
 from typing import Literal
@@ -54,13 +55,13 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: ArrayLike | None = None) -> tuple[T
 def matmul(x: ArrayLike, y: ArrayLike, **options: Any) -> Tensor:
     """The matrix product x @ y, with vectors and broadcast batches as `np.matmul`."""
 
-def matrix_norm(x: ArrayLike, *, keepdims: bool = False, ord: str = 'fro') -> Tensor:
+def matrix_norm(x: ArrayLike, *, keepdims: bool = False, ord: Order = 'fro') -> Tensor:
     """The norm of a matrix, or of each in a stack: `norm` over the last two axes."""
 
 def matrix_power(a: ArrayLike, n: int) -> Tensor:
     """The n-th power of a square matrix, or of each in a stack, by repeated squaring."""
 
-def matrix_rank(A: ArrayLike, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Tensor:
+def matrix_rank(A: ArrayLike, tol: ArrayLike | None = None, hermitian: bool = False, *, rtol: ArrayLike | None = None) -> Tensor:
     """The rank of a matrix, or of each in a stack. Returns a tensor without gradient."""
 
 def matrix_transpose(x: ArrayLike) -> Tensor:
@@ -69,13 +70,13 @@ def matrix_transpose(x: ArrayLike) -> Tensor:
 def multi_dot(arrays: Sequence[ArrayLike], *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The product of two or more matrices, in the order that takes the fewest multiplications."""
 
-def norm(x: ArrayLike, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def norm(x: ArrayLike, ord: Order | None = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The norm of a vector or a matrix, or of each along `axis`."""
 
 def outer(x1: ArrayLike, x2: ArrayLike) -> Tensor:
     """Every element of the vector `x1` times every element of the vector `x2`."""
 
-def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, *, rtol: Any = None) -> Tensor:
+def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, *, rtol: object | None = None) -> Tensor:
     """The pseudoinverse (Moore and Penrose) of a matrix, or of each in a stack."""
 
 def qr(a: ArrayLike, mode: str = 'reduced') -> Any:
@@ -111,13 +112,13 @@ def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermi
 def svdvals(x: ArrayLike) -> Tensor:
     """The singular values of matrices, from the largest to the smallest."""
 
-def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2) -> Tensor:
+def tensordot(a: ArrayLike, b: ArrayLike, axes: int | Sequence[int | Sequence[int]] = 2) -> Tensor:
     """The sum of products over pairs of axes, as one matrix product."""
 
 def tensorinv(a: ArrayLike, ind: int = 2) -> Tensor:
     """The inverse of an array as a map from its last axes to its first `ind` ones."""
 
-def tensorsolve(a: ArrayLike, b: ArrayLike, axes: Any = None) -> Tensor:
+def tensorsolve(a: ArrayLike, b: ArrayLike, axes: Sequence[int] | None = None) -> Tensor:
     """The solution x of the tensor equation a x = b, where all axes of x are summed over."""
 
 def trace(x: ArrayLike, *, offset: int = 0, dtype: DTypeLike | None = None) -> Tensor:

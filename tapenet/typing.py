@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:  # numpy.typing takes a while to load
+    from collections.abc import Sequence
+    from types import EllipsisType
+
     from numpy.typing import ArrayLike as ArrayLike
     from numpy.typing import DTypeLike as DTypeLike
 
@@ -16,6 +19,10 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Shape: TypeAlias = tuple[int, ...]
 #: What `axis=` takes: one axis, several, or all of them (None).
 Axis: TypeAlias = int | tuple[int, ...] | None
+#: What an array is indexed by.
+Index: TypeAlias = (
+    "int | slice | EllipsisType | Array | Sequence[int] | tuple[int | slice | EllipsisType | Array | None, ...] | None"
+)
 #: A number: Python's or NumPy's.
 Number: TypeAlias = bool | int | float | complex | np.generic
 #: The dtype of an array.

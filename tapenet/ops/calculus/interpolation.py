@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-def _interp_rule(g: Any, wanted: Any, x: Array, xp: Array, fp: Array, left: Array, right: Any) -> dict[str, Any]:
+def _interp_rule(
+    g: Array, wanted: frozenset[str], x: Array, xp: Array, fp: Array, left: Array, right: Array
+) -> dict[str, Array]:
     n = xp.shape[0]
     found = {}
     start = np.clip(np.searchsorted(xp, x, "right") - 1, 0, max(n - 2, 0))
@@ -67,7 +69,7 @@ def _interp_rule(g: Any, wanted: Any, x: Array, xp: Array, fp: Array, left: Arra
         sample(np.array([-1.0, 0.5, 2.0]), np.array([0.0, 1.0]), r.normal(size=2), np.array(3.0), np.array(1.0)),
     ],
 )
-def interp_points(x: Any, xp: Array, fp: Array, left: Any = None, right: Any = None) -> Array:
+def interp_points(x: Array, xp: Array, fp: Array, left: Any = None, right: Any = None) -> Array:
     """`interp` without a period.
 
     Args:
@@ -102,7 +104,9 @@ def interp_points(x: Any, xp: Array, fp: Array, left: Any = None, right: Any = N
         sample(np.zeros((0, 2)), np.array([0.0, 1.0]), r.normal(size=2)),
     ],
 )
-def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+def interp(
+    x: Array, xp: Array, fp: Array, left: Array | None = None, right: Array | None = None, period: Array | None = None
+) -> Array:
     """Linear interpolation between the points (xp, fp).
 
     The gradient reaches `x`, `xp`, `fp`, and `left`, `right` and `period` where they are tensors. At a knot the
@@ -144,7 +148,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     return interp_points(x, xp, fp, left, right)
 
 
-def _unwrap(p: Array, discont: Any, axis: int, period: Any) -> Array:
+def _unwrap(p: Array, discont: Array | float | None, axis: int, period: Array | float) -> Array:
     step = np.diff(p, axis=axis)
     dtype = np.result_type(step.dtype, period if isinstance(period, (int, float)) else period.dtype)
     whole = dtype.kind in "iu"
@@ -169,7 +173,7 @@ def _unwrap(p: Array, discont: Any, axis: int, period: Any) -> Array:
         sample(np.array([0, 3, 7, 1, 6]), None, 0, 4),
     ],
 )
-def unwrapped(p: Array, discont: Any, axis: int, period: Any) -> Array:
+def unwrapped(p: Array, discont: float | None, axis: int, period: float) -> Array:
     """`unwrap` with a period that is a number.
 
     Args:
@@ -198,7 +202,9 @@ def unwrapped(p: Array, discont: Any, axis: int, period: Any) -> Array:
         sample(np.array([0.1, 3.0, 6.1, 0.3, 1.0]), np.array(2.5), period=4.0),
     ],
 )
-def unwrap(p: ArrayLike, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Array:
+def unwrap(
+    p: ArrayLike, discont: Array | float | None = None, axis: int = -1, *, period: Array | float = 2 * math.pi
+) -> Array:
     """Angles made continuous: where neighbours differ by more than half a period, periods are added from there on.
 
     How many is constant between jumps: the gradient by `p` is that of the identity, and a period that is a tensor gets

@@ -78,7 +78,9 @@ def differences(a: Array, n: int, axis: int) -> Array:
         sample(np.array([True, False, False])),
     ],
 )
-def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: Any = None, append: ArrayLike | None = None) -> Array:
+def diff(
+    a: ArrayLike, n: int = 1, axis: int = -1, prepend: Array | None = None, append: ArrayLike | None = None
+) -> Array:
     """The differences of neighbours along an axis, a[i+1] - a[i], taken n times over.
 
     Args:
@@ -125,7 +127,7 @@ def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: Any = None, append: 
         sample(r.normal(size=())),
     ],
 )
-def ediff1d(ary: ArrayLike, to_end: Any = None, to_begin: ArrayLike | None = None) -> Array:
+def ediff1d(ary: ArrayLike, to_end: Array | None = None, to_begin: ArrayLike | None = None) -> Array:
     """The differences of neighbours in the flattened array, with other values put around them.
 
     Args:
@@ -167,7 +169,7 @@ def ediff1d(ary: ArrayLike, to_end: Any = None, to_begin: ArrayLike | None = Non
         sample(r.normal(size=(2, 3)), 2.0, np.array([0.0, 1.0, 1.5]), axis=(0, -1)),
     ],
 )
-def gradient(f: ArrayLike, *varargs: Any, axis: Axis = None, edge_order: int = 1) -> Any:
+def gradient(f: ArrayLike, *varargs: ArrayLike, axis: Axis = None, edge_order: int = 1) -> Array | tuple[Array, ...]:
     """The derivative of a sampled function along its axes: central differences of second order inside, one-sided ones of
     order `edge_order` at the edges.
 
@@ -194,7 +196,7 @@ def gradient(f: ArrayLike, *varargs: Any, axis: Axis = None, edge_order: int = 1
     axes = tuple(range(len(shape))) if axis is None else normalize_axis_tuple(axis, len(shape))
     if edge_order not in (1, 2):
         raise ValueError(f"gradient: edge_order must be 1 or 2, not {edge_order}")
-    given = [v if np.ndim(v) == 0 else array_like(v) for v in varargs]
+    given: list[Any] = [v if np.ndim(v) == 0 else array_like(v) for v in varargs]
     if not given:
         given = [1.0]
     if len(given) == 1 and np.ndim(given[0]) == 0:
@@ -270,7 +272,7 @@ def even_area(y: Array, axis: int) -> Array:
         sample(r.normal(size=0)),
     ],
 )
-def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: Any = 1.0, axis: int = -1) -> Array:
+def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0, axis: int = -1) -> Array:
     """The integral of a sampled function along an axis, by the trapezoidal rule.
 
     Args:
@@ -314,12 +316,12 @@ def _down(a: Array, ndim: int) -> Array:
 _MODES = ("valid", "same", "full")
 
 
-def _mode(mode: str) -> Any:
+def _mode(mode: str | int) -> str:
     """The name of a mode, which may be given by its number."""
     return _MODES[mode] if isinstance(mode, (int, np.integer)) else mode
 
 
-def convolve_rule(g: Any, other: Array, shape: tuple[int, ...], mode: str) -> Array:
+def convolve_rule(g: Array, other: Array, shape: tuple[int, ...], mode: str) -> Array:
     """The gradient by one of two convolved arrays, of the given shape."""
     other = np.flip(np.reshape(other, (-1,)))
     own, length, mode = math.prod(shape), other.shape[0], _mode(mode)
@@ -380,7 +382,7 @@ def convolve(a: Array, v: Array, mode: Literal["full", "same", "valid"] = "full"
     return np.convolve(a, v, mode)
 
 
-def _correlate_g(g: Array, a_shape: tuple[int, ...], v_shape: tuple[int, ...], mode: str) -> tuple[Any, Any]:
+def _correlate_g(g: Array, a_shape: tuple[int, ...], v_shape: tuple[int, ...], mode: str) -> tuple[Array, str]:
     """The gradient by a correlation and its mode, as those of the convolution that it is."""
     if _mode(mode) != "same" or a_shape[0] >= v_shape[0]:
         return g, mode
@@ -389,12 +391,12 @@ def _correlate_g(g: Array, a_shape: tuple[int, ...], v_shape: tuple[int, ...], m
     return np.concatenate([np.zeros(before, g.dtype), g, np.zeros(after, g.dtype)]), "full"
 
 
-def _correlate_a(g: Any, a_shape: tuple[int, ...], v: Array, mode: str) -> Array:
+def _correlate_a(g: Array, a_shape: tuple[int, ...], v: Array, mode: str) -> Array:
     g, mode = _correlate_g(g, a_shape, np.shape(v), mode)
     return convolve_rule(g, np.flip(np.conj(v)), a_shape, mode)
 
 
-def _correlate_v(g: Any, a: Array, v_shape: tuple[int, ...], mode: str) -> Array:
+def _correlate_v(g: Array, a: Array, v_shape: tuple[int, ...], mode: str) -> Array:
     g, mode = _correlate_g(g, np.shape(a), v_shape, mode)
     return np.conj(np.flip(convolve_rule(g, a, v_shape, mode)))
 

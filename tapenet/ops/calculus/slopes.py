@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.ops.elementwise.elementary import safe_mul
@@ -47,7 +45,7 @@ def _slopes_f(g: Array, f_shape: Shape, h: float, axis: int, edge_order: int) ->
         sample(r.normal(size=3), 0.5, 0, 2),
     ],
 )
-def slopes(f: Array, h: Any, axis: int, edge_order: int) -> Array:
+def slopes(f: Array, h: float, axis: int, edge_order: int) -> Array:
     """What `gradient` gives along one axis if its samples are `h` apart, a number that needs no gradient.
 
     Args:
@@ -227,7 +225,7 @@ def _weights(d: Array, edge_order: int) -> Array:
     return np.concatenate([first, inside, last], 1)
 
 
-def along(f: Any, h: Any, axis: int, edge_order: int) -> Array:
+def along(f: Array, h: Array | float, axis: int, edge_order: int) -> Array:
     """The derivative of `f` along one axis; `h` is the spacing or the coordinates."""
     if isinstance(h, (int, float, np.integer, np.floating)):
         return slopes(f, float(h), axis, edge_order)

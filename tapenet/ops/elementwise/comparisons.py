@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from tapenet.ops.derived import derived
 from tapenet.ops.elementwise.elementary import binary_samples, broadcast_hint, unary_samples
 from tapenet.ops.op import Op, flat, op
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Sample, Samples, sample
+from tapenet.typing import Array
 
 
-def derivatives(names: Iterable[str], steps: bool) -> dict[str, Any]:
+def derivatives(names: Iterable[str], steps: bool) -> dict[str, object]:
     """What an op says of derivatives by its inputs: that they are 0, if it has steps, or that there are none."""
     if not steps:
         return {"nondiff": True}
@@ -40,11 +45,11 @@ def _plain(
     return made
 
 
-def _truths(r: np.random.Generator) -> list[Any]:
+def _truths(r: np.random.Generator) -> list[Sample]:
     return [sample(r.normal(size=(2, 3)) > 0, r.normal(size=3) > 0)]
 
 
-def _truth(r: np.random.Generator) -> list[Any]:
+def _truth(r: np.random.Generator) -> list[Sample]:
     return [sample(r.normal(size=(2, 3)) > 0)]
 
 
@@ -83,7 +88,7 @@ _sign = _plain(
         sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
     ],
 )
-def sign(x: Any, **options: Any) -> Any:
+def sign(x: Array, **options: Any) -> object:
     """The sign of x, element by element: -1, 0 or 1; of a complex number x / |x|, and 0 at 0.
 
     The gradient of real numbers is 0. That of complex numbers is not, as it turns with x: 0 at 0 and infinities. The

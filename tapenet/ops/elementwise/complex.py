@@ -6,16 +6,16 @@ Rules know the gradient g for which dL = Re(Σ g dz), see `docs/mathematics.md`.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array
 
 
-def complex_samples(r: np.random.Generator) -> list[Any]:
+def complex_samples(r: np.random.Generator) -> list[Sample]:
     """Calls of a function of one array, on complex and on real numbers: a matrix, a 0-d array, nothing."""
     calls = [sample(r.normal(size=shape) + 1j * r.normal(size=shape)) for shape in ((2, 3), (), (0, 2))]
     return [*calls, sample(r.normal(size=(2, 2)))]
@@ -91,7 +91,7 @@ imag = op(
 )
 
 
-def _angle_z(g: Any, z: Any, deg: Any) -> Any:
+def _angle_z(g: Array, z: Array, deg: bool) -> object:
     # With θ the imaginary part of ln z, dθ = Im(dz / z) = Re(-i dz / z).
     turn = -1j * (180 / math.pi) if deg else -1j
     return safe_mul(g, np.where(z == 0, 0, turn / np.where(z == 0, 1, z)))

@@ -5,14 +5,19 @@ Each is one primitive, and takes its gradient rules from that (`program.derivati
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet.ops.op import Op, op
-from tapenet.ops.registry import Samples, numpy_functions, sample
+from tapenet.ops.registry import Sample, Samples, numpy_functions, sample
 from tapenet.program import derivatives
 from tapenet.program.derivatives import RULES
+from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike, DTypeLike
 
 safe_mul: Op = op(
     derivatives.safe_mul,
@@ -49,7 +54,7 @@ def unary_samples(low: float = -2.0, high: float = 2.0) -> Samples:
 def binary_samples(low: float = -2.0, high: float = 2.0) -> Samples:
     """Calls of a function of two arrays that broadcast in every way, and with Python scalars."""
 
-    def make(r: np.random.Generator) -> list[Any]:
+    def make(r: np.random.Generator) -> list[Sample]:
         shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
             ((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (2, 1)), ((), (2,)), ((2, 1, 3), (4, 1)),
         ]  # fmt: skip
@@ -83,7 +88,7 @@ def _unary(
     return made
 
 
-def broadcast_hint(*values: Any) -> str:
+def broadcast_hint(*values: ArrayLike) -> str:
     """How to repair the call of an op whose first two arguments do not broadcast; nothing if they do."""
     a, b = (np.shape(v) for v in values[:2])
     try:
@@ -99,8 +104,8 @@ def broadcast_hint(*values: Any) -> str:
 
 
 def _binary(
-    f: Any, summary: str, example: str, name: str, label: str, formula: str, gradients: str,
-    low: float = -2.0, high: float = 2.0, numpy: Any = None,
+    f: Callable[..., object], summary: str, example: str, name: str, label: str, formula: str, gradients: str,
+    low: float = -2.0, high: float = 2.0, numpy: Callable[..., object] | None = None,
 ) -> Op:  # fmt: skip
     doc = f"""{summary}, element by element.
 
@@ -252,18 +257,24 @@ where = op(
 )
 
 
-def _clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+def _clip(a: Array, a_min: ArrayLike | None = None, a_max: ArrayLike | None = None) -> Array:
     return np.clip(a, a_min, a_max)
 
 
 def _clip_more(
-    a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None, dtype: Any = None
-) -> Any:
+    a: Array,
+    a_min: ArrayLike | None = None,
+    a_max: ArrayLike | None = None,
+    *,
+    min: ArrayLike | None = None,
+    max: ArrayLike | None = None,
+    dtype: DTypeLike | None = None,
+) -> Array:
     if min is not None or max is not None:
         if a_min is not None or a_max is not None:
             raise ValueError("clip: give a_min and a_max, or min and max, not both")
         a_min, a_max = min, max
-    clipped = clip(a, a_min, a_max)
+    clipped: Array = clip(a, a_min, a_max)
     if dtype is None or clipped.dtype == dtype:
         return clipped
     if not np.can_cast(clipped.dtype, dtype, "same_kind"):
@@ -271,14 +282,14 @@ def _clip_more(
     return clipped.astype(dtype)
 
 
-def _clip_a(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
+def _clip_a(g: Array, a: Array, a_min: Array, a_max: Array) -> object:
     # A product, which takes a seventh of the time of a choice.
     if a_min is None:
         return g if a_max is None else safe_mul(g, a <= a_max)
     return safe_mul(g, a >= a_min if a_max is None else np.logical_and(a >= a_min, a <= a_max))
 
 
-def _clip_min(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
+def _clip_min(g: Array, a: Array, a_min: Array, a_max: Array) -> Array:
     below = np.where(a < a_min, g, 0)
     return below if a_max is None else np.where(a_min <= a_max, below, 0)
 

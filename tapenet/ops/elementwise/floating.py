@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +28,7 @@ from tapenet.ops.op import FLAT, Op, Rule, flat, op
 from tapenet.ops.registry import sample
 from tapenet.program.derivatives import RULES, without_minus_inf
 from tapenet.program.low import WIDE, is_float, is_low
+from tapenet.typing import Array, DType
 
 
 def _doc(summary: str, arguments: str, returns: str, example: str) -> str:
@@ -45,7 +51,7 @@ _SAME = "an array of the shape and dtype of `x`."
 _BROADCAST = "an array of the broadcast shape."
 
 
-def _unary(f: np.ufunc, summary: str, formula: str, gradient: str, example: str, x: Rule, numpy: Any = None) -> Op:
+def _unary(f: np.ufunc, summary: str, formula: str, gradient: str, example: str, x: Rule, numpy: object = None) -> Op:
     made: Op = op(
         f, name=f.__name__, numpy=numpy or f, formula=formula, gradients=f"x: {gradient}", x=x,
         doc=_doc(summary, _X, _SAME, example), samples=unary_samples(),
@@ -69,7 +75,7 @@ def _binary(
 # -- exponentials and powers -------------------------------------------------------------------------------------
 
 
-def _share(g: Any, x: Any, out: Any) -> Any:
+def _share(g: Array, x: Array, out: Array) -> object:
     return g * np.exp2(x - without_minus_inf(out))
 
 
@@ -148,7 +154,9 @@ heaviside = _binary(
     ],
     replaces=True,
 )
-def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+def nan_to_num(
+    x: Array, copy: bool = True, nan: ArrayLike = 0.0, posinf: ArrayLike | None = None, neginf: ArrayLike | None = None
+) -> object:
     """An array with its nan and infinite elements replaced; of complex numbers each part by itself.
 
     The gradient by `x` is 0 where an element is replaced, and g elsewhere. That by the replacements is what is left.
@@ -182,7 +190,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     largest = _largest(x.dtype)
     kind = WIDE if is_low(x.dtype) else x.dtype  # anything may be cast to bfloat16
 
-    def replacement(value: Any) -> Any:
+    def replacement(value: ArrayLike) -> Array:
         if type(value) in (int, float):
             return np.asarray(value, x.dtype)
         value = array_like(value)
@@ -202,7 +210,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
 
 
 @functools.cache
-def _largest(dtype: np.dtype[Any]) -> float:
+def _largest(dtype: DType) -> float:
     """The largest number of a dtype, also of bfloat16, which finfo does not know."""
     return float(np.nextafter(*np.array([math.inf, 0], dtype)))
 
@@ -217,7 +225,7 @@ fmod = _binary(
 
 
 @derived(numpy=np.divmod, samples=binary_samples(0.3, 1.7))
-def divmod(x: Any, y: Any, **options: Any) -> tuple[Any, Any]:
+def divmod(x: Array, y: Array, **options: Any) -> tuple[Array, Array]:
     """`floor_divide` and `remainder` at once, element by element. The gradient of the quotient is 0.
 
     Args:
@@ -333,13 +341,13 @@ radians = _unary(np.radians, "An angle in degrees, in radians; also called `deg2
 # -- with derivatives of their own kind --------------------------------------------------------------------------
 
 
-def _sinc_derivative(x: Any, order: int) -> Any:
+def _sinc_derivative(x: Array, order: int) -> Array:
     """With y = πx: from y · s(y) = sin y, y · s⁽ⁿ⁾(y) = sin⁽ⁿ⁾(y) − n · s⁽ⁿ⁻¹⁾(y); and s(y) = Σ (−1)ᵏ y²ᵏ/(2k + 1)!."""
     x = np.asarray(x)
     return math.pi**order * _sinc_slope(math.pi * (x if x.dtype.kind in "fc" else x.astype(float)), order)
 
 
-def _sinc_slope(y: Any, order: int) -> Any:
+def _sinc_slope(y: Array, order: int) -> Array:
     limit = 1.0 + order
     size = np.abs(y)
     near = size < limit
@@ -350,7 +358,7 @@ def _sinc_slope(y: Any, order: int) -> Any:
     return np.where(near, _sinc_near(inner, order, limit), _sinc_far(outer, order))
 
 
-def _sinc_near(y: Any, order: int, limit: float) -> Any:
+def _sinc_near(y: Array, order: int, limit: float) -> Array:
     first = (order + 1) // 2
     # The n-th derivative of y²ᵏ is (2k)!/(2k − n)! · y²ᵏ⁻ⁿ.
     terms = [math.perm(2 * k, order) / math.factorial(2 * k + 1) for k in range(first, first + 13 + 2 * order)]
@@ -367,7 +375,7 @@ def _sinc_near(y: Any, order: int, limit: float) -> Any:
     return out
 
 
-def _sinc_far(y: Any, order: int) -> Any:
+def _sinc_far(y: Array, order: int) -> Array:
     value = np.sin(y)
     value /= y
     for n in range(1, order + 1):
@@ -417,13 +425,13 @@ sinc = op(
 
 
 @functools.cache
-def _bessel() -> Any:
+def _bessel() -> ModuleType:
     import scipy.special
 
     return scipy.special
 
 
-def _iv(v: Any, z: Any) -> Any:
+def _iv(v: float, z: Array) -> object:
     special = _bessel()
     if v in (-1, 0, 1) and z.dtype.kind == "f":  # a tenth of the time
         return special.i1(z) if v else special.i0(z)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
 
 from tapenet.ops.elementwise.elementary import unary_samples
 from tapenet.ops.op import op
 from tapenet.program.derivatives import RULES
+from tapenet.typing import Array
 
 
 @functools.cache
-def _scipy(name: str) -> Any:
+def _scipy(name: str) -> Callable[[Array], Array]:
     import scipy.special
 
-    return getattr(scipy.special, name)
+    found: Callable[[Array], Array] = getattr(scipy.special, name)
+    return found
 
 
 erf = op(

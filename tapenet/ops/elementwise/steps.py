@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from tapenet.ops.elementwise.comparisons import derivatives, invert
 from tapenet.ops.elementwise.elementary import binary_samples, broadcast_hint, unary_samples
 from tapenet.ops.op import Op, op
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.program.low import is_float
+from tapenet.typing import Array
 
 
 def _step(
-    f: Any, summary: str, arguments: str, formula: str, example: str, samples: Samples, label: str | None = None,
-    numpy: Any = None, forward: Any = None, note: str = "", nondiff: Any = True, hint: Any = None, precision: str | None = None,
+    f: Callable[..., object], summary: str, arguments: str, formula: str, example: str, samples: Samples,
+    label: str | None = None,
+    numpy: object = None, forward: Callable[..., object] | None = None, note: str = "", nondiff: bool | tuple[str, ...] = True,
+    hint: Callable[..., str] | None = None, precision: str | None = None,
     steps: str = "",
 ) -> Op:  # fmt: skip
     """An op without a derivative; or with one of 0, wherever it has one, by the input that `steps` names."""
@@ -59,7 +62,7 @@ fix = _step(
 )  # fmt: skip
 
 
-def _next(x: Any, y: Any) -> Any:
+def _next(x: Array, y: Array) -> Array:
     """np.nextafter, in bfloat16 too beside a Python number, which would make it float32."""
     if isinstance(x, np.ndarray) and is_float(x.dtype) and isinstance(y, (int, float)):
         y = np.asarray(y, x.dtype)
@@ -82,7 +85,7 @@ spacing = _step(
 # -- integers and bits -------------------------------------------------------------------------------------------
 
 
-def _whole(r: np.random.Generator) -> list[Any]:
+def _whole(r: np.random.Generator) -> list[Sample]:
     calls = [sample(r.integers(0, 8, a), r.integers(0, 5, b)) for a, b in (((2, 3), (3,)), ((3,), (2, 1)), ((), ()))]
     return [*calls, sample(r.integers(0, 8, 3), 2), sample(12, r.integers(0, 5, 3))]
 
@@ -131,7 +134,7 @@ _CLOSE = """a, b: arrays whose shapes broadcast, or Python numbers.
         equal_nan: take nan for equal to nan."""
 
 
-def _close(r: np.random.Generator) -> list[Any]:
+def _close(r: np.random.Generator) -> list[Sample]:
     a, nan = np.array([[1.0, 2.0, -np.inf], [0.0, -1.0, np.inf]]), np.array([1.0, np.nan])
     return [
         sample(a, a + 1e-9),
@@ -147,7 +150,7 @@ def _close(r: np.random.Generator) -> list[Any]:
     ]
 
 
-def _equal(r: np.random.Generator) -> list[Any]:
+def _equal(r: np.random.Generator) -> list[Sample]:
     a, nan = r.normal(size=(2, 3)), np.array([1.0, np.nan])
     return [sample(a, a.copy()), sample(a, a[0]), sample(a, a + 1), sample(np.array([1, 2, 3]), a), sample(nan, nan)]
 

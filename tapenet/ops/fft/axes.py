@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.typing import Array, DType, Shape
 
+Lengths: TypeAlias = Sequence[int] | None
+Axes: TypeAlias = Sequence[int] | None
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
@@ -67,7 +69,7 @@ def _half(r: np.random.Generator) -> list[Sample]:
 # -- ops ---------------------------------------------------------------------------------------------------------
 
 
-def _places(ndim: int, s: Any, axes: Any) -> list[int]:
+def _places(ndim: int, s: Lengths, axes: Axes) -> list[int]:
     """The axes that are transformed, from 0 on."""
     if axes is None:
         return list(range(0 if s is None else ndim - len(s), ndim))
@@ -81,7 +83,7 @@ def _fitted(a: Array, shape: tuple[int, ...], places: list[int]) -> Array:
     return a
 
 
-def _hint(a: Array, s: Sequence[int], axes: Any, norm: str | None) -> str:
+def _hint(a: Array, s: Lengths, axes: Axes, norm: str | None) -> str:
     return (
         f"a has shape {np.shape(a)}; axes= is a tuple of its axes, one or more, s= has as many lengths, 1 or more or -1 for "
         "that of the axis, norm= is None, 'backward', 'ortho' or 'forward'"
@@ -89,13 +91,13 @@ def _hint(a: Array, s: Sequence[int], axes: Any, norm: str | None) -> str:
 
 
 def _op(
-    forward: Callable[..., Any], along: Op, what: str, gradient: str, example: str, samples: Samples,
-    rule: Callable[..., Any] | None = None,
+    forward: Callable[..., Array], along: Op, what: str, gradient: str, example: str, samples: Samples,
+    rule: Callable[..., Array] | None = None,
 ) -> Op:  # fmt: skip
     """What transforms over several axes as `along` does along one; with the rule of a symmetric matrix if none is given."""
     name = f"{along.name}_axes"
 
-    def symmetric(g: Array, a_shape: Shape, a_dtype: DType, s: Sequence[int], axes: Any, norm: str | None) -> Array:
+    def symmetric(g: Array, a_shape: Shape, a_dtype: DType, s: Lengths, axes: Axes, norm: str | None) -> Array:
         places = _places(len(a_shape), s, axes)
         return of_dtype(a_dtype, _fitted(made(g, None, places, norm), a_shape, places))
 
@@ -122,7 +124,7 @@ def _op(
     return made
 
 
-def _rfft_rule(g: Array, a_shape: Shape, s: Sequence[int], axes: Any, norm: str | None) -> Array:
+def _rfft_rule(g: Array, a_shape: Shape, s: Lengths, axes: Axes, norm: str | None) -> Array:
     places = _places(len(a_shape), s, axes)
     last = places[-1]
     n = a_shape[last] if s is None or s[-1] in (-1, None) else s[-1]
@@ -130,7 +132,7 @@ def _rfft_rule(g: Array, a_shape: Shape, s: Sequence[int], axes: Any, norm: str 
     return _fitted(irfft_axes(weighed(g, n, last, 0.5), lengths, places, swapped(norm)), a_shape, places)
 
 
-def _irfft_rule(g: Array, a_shape: Shape, a_dtype: DType, s: Sequence[int], axes: Any, norm: str | None) -> Array:
+def _irfft_rule(g: Array, a_shape: Shape, a_dtype: DType, s: Lengths, axes: Axes, norm: str | None) -> Array:
     places = _places(len(a_shape), s, axes)
     last = places[-1]
     made = weighed(rfft_axes(g, None, places, swapped(norm)), g.shape[last], last, 2.0)
@@ -175,7 +177,7 @@ irfft_axes: Op = _op(
 # -- functions ---------------------------------------------------------------------------------------------------
 
 
-def _read(ndim: int, s: Any, axes: Any) -> tuple[Any, Any, bool]:
+def _read(ndim: int, s: Lengths, axes: Axes) -> tuple[Lengths, Any, bool]:
     """Lengths and axes as tuples, and whether an axis is among them twice."""
     s = s if s is None else tuple(s)
     if axes is None:
@@ -184,14 +186,14 @@ def _read(ndim: int, s: Any, axes: Any) -> tuple[Any, Any, bool]:
     return s, axes, len(axes) > 1 and len({i + ndim if i < 0 else i for i in axes}) < len(axes)
 
 
-def _along(transform: Op, a: Array, s: Sequence[int], axes: Any, norm: str | None) -> Array:
+def _along(transform: Op, a: Array, s: Sequence[int], axes: Sequence[int], norm: str | None) -> Array:
     """A transform along some axes, the last first; of lengths that are those given, or of the axes."""
     for n, axis in reversed(list(zip(s, axes, strict=True))):
         a = transform(a, n, axis, norm)
     return a
 
 
-def _lengths(shape: Shape, s: Sequence[int], axes: Any) -> list[int]:
+def _lengths(shape: Shape, s: Lengths, axes: Sequence[int]) -> list[int]:
     """As many lengths as axes."""
     s = (-1,) * len(axes) if s is None else s
     if len(s) != len(axes):
@@ -203,9 +205,7 @@ def _lengths(shape: Shape, s: Sequence[int], axes: Any) -> list[int]:
     numpy=np.fft.fftn,
     samples=_several,
 )
-def fftn(
-    a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None
-) -> Array:
+def fftn(a: ArrayLike, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Array:
     """The discrete Fourier transform along several axes.
 
     Args:
@@ -232,7 +232,7 @@ def fftn(
     numpy=np.fft.fft2,
     samples=_two,
 )
-def fft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), norm: str | None = None) -> Array:
+def fft2(a: ArrayLike, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Array:
     """`fftn` over the last two axes, or two others.
 
     Args:
@@ -249,7 +249,7 @@ def fft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), nor
     numpy=np.fft.ifftn,
     samples=_several,
 )
-def ifftn(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Array:
+def ifftn(a: Array, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Array:
     """The inverse discrete Fourier transform along several axes.
 
     Args:
@@ -272,7 +272,7 @@ def ifftn(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = N
     numpy=np.fft.ifft2,
     samples=_two,
 )
-def ifft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), norm: str | None = None) -> Array:
+def ifft2(a: ArrayLike, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Array:
     """`ifftn` over the last two axes, or two others.
 
     Args:
@@ -289,7 +289,7 @@ def ifft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), no
     numpy=np.fft.rfftn,
     samples=lambda r: [*_real(r), sample(r.normal(size=3), axes=(0, 0))],
 )
-def rfftn(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Array:
+def rfftn(a: Array, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Array:
     """The discrete Fourier transform of real numbers along several axes: along the last of them the first half, of which the
     rest is the mirror.
 
@@ -321,7 +321,7 @@ def rfftn(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = N
         sample(r.normal(size=(2, 3)), norm="forward"),
     ],
 )
-def rfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), norm: str | None = None) -> Array:
+def rfft2(a: ArrayLike, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Array:
     """`rfftn` over the last two axes, or two others.
 
     Args:
@@ -338,7 +338,7 @@ def rfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), no
     numpy=np.fft.irfftn,
     samples=lambda r: [*_half(r), sample(complex_normal(r, (3,)), axes=(0, 0))],
 )
-def irfftn(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Array:
+def irfftn(a: Array, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Array:
     """The inverse of `rfftn`: real numbers from the first half of their transform.
 
     Args:
@@ -373,7 +373,7 @@ def irfftn(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = 
         sample(r.normal(size=(2, 2)), (2, 3), norm="forward"),
     ],
 )
-def irfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = (-2, -1), norm: str | None = None) -> Array:
+def irfft2(a: ArrayLike, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Array:
     """`irfftn` over the last two axes, or two others.
 
     Args:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
-def swapped(norm: str | None) -> Any:
+def swapped(norm: str | None) -> str:
     """The norm of the inverse transform that undoes none of the scaling of this one, but repeats it."""
     if norm not in _SWAPPED:
         raise ValueError(f'norm is None, "backward", "ortho" or "forward", not {norm!r}')
@@ -120,12 +120,12 @@ _ARGS = """
     """
 
 
-def complex_normal(r: Any, shape: tuple[int, ...]) -> Array:
+def complex_normal(r: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Complex numbers with normal parts."""
     return r.normal(size=shape) + 1j * r.normal(size=shape)
 
 
-def _complex_samples(r: Any) -> list[Sample]:
+def _complex_samples(r: np.random.Generator) -> list[Sample]:
     def array(*shape: int) -> Array:
         return complex_normal(r, shape)
 
@@ -141,7 +141,7 @@ def _complex_samples(r: Any) -> list[Sample]:
     ]
 
 
-def _transform(forward: Callable[..., Any], name: str, formula: str, example: str, sign: str) -> Op:
+def _transform(forward: Callable[..., Array], name: str, formula: str, example: str, sign: str) -> Op:
     def rule(g: Array, a_shape: Shape, a_dtype: DType, axis: int, norm: str | None) -> Array:
         return of_dtype(a_dtype, fitted(made(g, None, axis, norm), a_shape[axis], axis))
 
@@ -219,7 +219,7 @@ rfft: Op = op(
 )
 
 
-def _irfft(a: Any, n: int | None = None, axis: int = -1, norm: Any = None) -> Array:
+def _irfft(a: Array, n: int | None = None, axis: int = -1, norm: Any = None) -> Array:
     if n is not None and a.size == 0 and a.shape[axis] == 0:
         a = fitted(a, 1, axis)  # without one coefficient NumPy reads what lies behind the array
     return np.fft.irfft(a, n, axis, norm)
@@ -306,7 +306,7 @@ def ihfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None =
 # -- the order of frequencies ------------------------------------------------------------------------------------
 
 
-def _shifted(x: Any, axes: Any, shift: Callable[[int], int]) -> Array:
+def _shifted(x: ArrayLike, axes: int | Sequence[int] | None, shift: Callable[[int], int]) -> Array:
     x = array_like(x)
     axes = range(x.ndim) if axes is None else (axes,) if isinstance(axes, (int, np.integer)) else axes
     axes = tuple(int(i) for i in axes)
@@ -323,7 +323,7 @@ _SHIFTS: Samples = lambda r: [
 
 
 @derived(numpy=np.fft.fftshift, samples=_SHIFTS)
-def fftshift(x: ArrayLike, axes: Sequence[int] | None = None) -> Array:
+def fftshift(x: ArrayLike, axes: int | Sequence[int] | None = None) -> Array:
     """The coefficients of a transform with frequency 0 in the middle.
 
     Args:
@@ -338,7 +338,7 @@ def fftshift(x: ArrayLike, axes: Sequence[int] | None = None) -> Array:
 
 
 @derived(numpy=np.fft.ifftshift, samples=_SHIFTS)
-def ifftshift(x: Any, axes: Any = None) -> Array:
+def ifftshift(x: Array, axes: int | Sequence[int] | None = None) -> Array:
     """The inverse of `fftshift`: frequency 0 at the beginning.
 
     Args:

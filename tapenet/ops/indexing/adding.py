@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.typing import Array
+from tapenet.typing import Array, DType, Index
 
 #: From how many elements on it pays to count rows first: along one axis `np.add.at` is several times as quick.
 _LARGE = 2048
@@ -18,7 +18,7 @@ _BLOCK = 1 << 16
 _WIDE = 320
 
 
-def zeros_for(g: Array, shape: int | Sequence[int], dtype: np.dtype[Any] | None = None) -> Array:
+def zeros_for(g: Array, shape: int | Sequence[int], dtype: DType | None = None) -> Array:
     """Zeros of a shape, and of the dtype of `g` if none is given, which `add_at` can add it to."""
     dtype = g.dtype if dtype is None else dtype
     # np.zeros takes memory that is zero already; np.zeros_like writes it.
@@ -53,7 +53,7 @@ def add_at(buffer: Array, index: Any, g: Array) -> None:
         np.add.at(flat, positions.reshape(-1), values[i : i + step].reshape(-1))
 
 
-def _rows(buffer: Array, index: Any) -> tuple[Any, int] | None:
+def _rows(buffer: Array, index: Index) -> tuple[Array, int] | None:
     """An index of whole axes and then of integer arrays as one into `buffer.reshape(-1, width)`, with that width; None
     for any other."""
     parts = index if type(index) is tuple else (index,)
@@ -67,21 +67,22 @@ def _rows(buffer: Array, index: Any) -> tuple[Any, int] | None:
     if len(shape) == 1 or not buffer.flags.c_contiguous:
         return None
     chosen = shape[lead : lead + len(arrays)]
-    rows: Any = None
+    whole = []
     for a, n in zip(arrays, chosen, strict=True):
-        whole = a.astype(np.intp, copy=False)
-        least = whole.min(initial=0)
-        if not -n <= least <= whole.max(initial=-1) < n:
+        places = a.astype(np.intp, copy=False)
+        least = places.min(initial=0)
+        if not -n <= least <= places.max(initial=-1) < n:
             return None  # for NumPy to say so
-        if least < 0:
-            whole = np.where(whole < 0, whole + n, whole)
-        rows = whole if rows is None else rows * n + whole
+        whole.append(np.where(places < 0, places + n, places) if least < 0 else places)
+    rows = whole[0]
+    for places, n in zip(whole[1:], chosen[1:], strict=True):
+        rows = rows * n + places
     if lead:
         rows = np.add.outer(np.arange(math.prod(shape[:lead])) * math.prod(chosen), rows)
     return rows.reshape(-1), math.prod(shape[lead + len(arrays) :])
 
 
-def basic_index(index: Any) -> bool:
+def basic_index(index: Index) -> bool:
     """Whether an index is made of integers, slices, None and Ellipsis only: it selects each element at most
     once, and NumPy answers it with a view."""
     parts = index if type(index) is tuple else (index,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         sample(np.array(1.5), [True], [lambda v: v * v]),
     ],
 )
-def piecewise(x: ArrayLike, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Array:
+def piecewise(x: ArrayLike, condlist: Any, funclist: Sequence[object], *args: ArrayLike, **kw: object) -> Array:
     """A function in pieces: each of `funclist` applied to the elements of `x` where its condition holds.
 
     Args:
@@ -79,7 +80,9 @@ def piecewise(x: ArrayLike, condlist: Any, funclist: Any, *args: Any, **kw: Any)
         sample(lambda v: v[:, None] * v, 1, r.normal(size=(2, 2, 1))),
     ],
 )
-def apply_along_axis(func1d: Any, axis: int, arr: ArrayLike, *args: Any, **kwargs: Any) -> Array:
+def apply_along_axis(
+    func1d: Callable[..., ArrayLike], axis: int, arr: ArrayLike, *args: ArrayLike, **kwargs: object
+) -> Array:
     """A function applied to each of the slices of one axis that make up an array.
 
     Args:
@@ -121,7 +124,7 @@ def apply_along_axis(func1d: Any, axis: int, arr: ArrayLike, *args: Any, **kwarg
         sample(lambda a, axis: np.sum(a * a, axis, keepdims=True), r.normal(size=(2, 3)), 1),
     ],
 )
-def apply_over_axes(func: Any, a: ArrayLike, axes: Any) -> Array:
+def apply_over_axes(func: Callable[..., Array], a: ArrayLike, axes: int | Sequence[int]) -> Array:
     """A function applied over several axes, one after the other.
 
     Args:
@@ -138,7 +141,7 @@ def apply_over_axes(func: Any, a: ArrayLike, axes: Any) -> Array:
     """
     value = array_like(a)
     count = value.ndim
-    for axis in (axes,) if not np.ndim(axes) else axes:
+    for axis in (axes,) if isinstance(axes, int) else axes:
         axis = axis + count if axis < 0 else axis
         made = func(value, axis)
         made = made if made.ndim == value.ndim else np.expand_dims(made, axis)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.selecting import taken
-from tapenet.ops.op import op
+from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.joining import joined
 from tapenet.ops.shapes.reshaping import unbroadcast, whole
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-def _delete_arr(g: Array, arr_shape: Shape, obj: Any, axis: int | None) -> Array:
+def _delete_arr(g: Array, arr_shape: Shape, obj: Array, axis: int | None) -> Array | Scatter:
     shape = whole(arr_shape)
     length = math.prod(shape) if axis is None else shape[axis]
     kept = np.delete(np.arange(length), obj)
@@ -68,7 +68,7 @@ def delete(arr: Array, obj: Array, axis: int | None = None) -> Array:
     return np.delete(arr, obj, axis)
 
 
-def _came_from(g: Array, arr_shape: Shape, obj: Any, axis: int | None) -> tuple[Any, Any, int]:
+def _came_from(g: Array, arr_shape: Shape, obj: Array, axis: int | None) -> tuple[Any, Any, int]:
     """Where along an axis of what `insert` gave stand the parts of the array and the values, in order; and the axis."""
     arr_shape = whole(arr_shape)
     length, along = (math.prod(arr_shape), 0) if axis is None else (arr_shape[axis], axis)
@@ -78,12 +78,12 @@ def _came_from(g: Array, arr_shape: Shape, obj: Any, axis: int | None) -> tuple[
     return np.flatnonzero(found < 0), given[np.argsort(found[given])], along
 
 
-def _insert_arr(g: Array, arr_shape: Shape, obj: Any, axis: int | None) -> Array:
+def _insert_arr(g: Array, arr_shape: Shape, obj: Array, axis: int | None) -> Array:
     kept, _, axis = _came_from(g, arr_shape, obj, axis)
     return np.reshape(np.take(g, kept, axis), whole(arr_shape))
 
 
-def _insert_values(g: Array, arr_shape: Shape, obj: Any, values_shape: Shape, axis: int | None) -> Array:
+def _insert_values(g: Array, arr_shape: Shape, obj: Array, values_shape: Shape, axis: int | None) -> Array:
     _, places, axis = _came_from(g, arr_shape, obj, axis)
     part = np.take(g, places, axis)
     if not isinstance(obj, slice) and not np.ndim(obj):  # then the first axis of the values lies along the axis

@@ -12,14 +12,14 @@ from tapenet.ops.indexing.adding import add_at, zeros_for
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array, Index, Shape
 
 if TYPE_CHECKING:
     from tapenet.typing import DTypeLike
 
 
-def _show(index: Any) -> str:
-    def one(i: Any) -> str:
+def _show(index: object) -> str:
+    def one(i: object) -> str:
         if isinstance(i, slice):
             parts = ["" if p is None else str(p) for p in (i.start, i.stop)]
             return ":".join(parts + ([str(i.step)] if i.step is not None else []))
@@ -77,7 +77,7 @@ def getitem(a: Array, index: Array) -> Array:
         sample(r.normal(size=(3, 2)), np.array([0, 2, 2]), (4, 2)),
     ],
 )
-def scatter_add(values: Array, index: Any, shape: Shape) -> Array:
+def scatter_add(values: Array, index: Index, shape: Shape) -> Array:
     """Zeros of the given shape with `values` added at `index`; repeated positions accumulate.
 
     >>> import numpy as np, tapenet as tn
@@ -127,7 +127,7 @@ def scatter_sum(values: Array, indices: Array, shape: Shape) -> Array:
         sample(r.normal(size=(4, 2)), r.normal(size=(3, 2)), np.array([0, 2, 2])),
     ],
 )
-def index_add(a: Array, values: Array, index: Any) -> Array:
+def index_add(a: Array, values: Array, index: Index) -> Array:
     """A copy of `a` with `values` added at `index`; repeated positions accumulate. `np.add.at` on a tensor is this.
 
     Args:
@@ -144,7 +144,7 @@ def index_add(a: Array, values: Array, index: Any) -> Array:
     return out
 
 
-def _setitem_value(g: Array, a_shape: tuple[int, ...], index: Any, value_shape: tuple[int, ...]) -> Array:
+def _setitem_value(g: Array, a_shape: tuple[int, ...], index: Index, value_shape: tuple[int, ...]) -> Array:
     read = g[index]
     if _may_repeat(a_shape, index, math.prod(read.shape)):
         # Every place is marked by who wrote it last: of a place that is named twice the others have no part in it.
@@ -158,10 +158,10 @@ def _setitem_value(g: Array, a_shape: tuple[int, ...], index: Any, value_shape: 
     return unbroadcast(read, value_shape)
 
 
-def _may_repeat(shape: tuple[int, ...], index: Any, count: int) -> bool:
+def _may_repeat(shape: tuple[int, ...], index: Index, count: int) -> bool:
     """Whether an index that reads so many elements names some twice, or may: one that is not known yet, while a step is
     captured. Only an array of integers can."""
-    parts = index if isinstance(index, tuple) else (index,)
+    parts: Any = index if isinstance(index, tuple) else (index,)
     if not any(isinstance(i, list) or (hasattr(i, "dtype") and i.ndim and i.dtype != bool) for i in parts):
         return False
     if any(hasattr(i, "_node") for i in parts):
@@ -171,7 +171,7 @@ def _may_repeat(shape: tuple[int, ...], index: Any, count: int) -> bool:
     return bool(np.count_nonzero(named) < count)
 
 
-def _setitem_a(g: Array, index: Any) -> Array:
+def _setitem_a(g: Array, index: Index) -> Array:
     return setitem(g, 0, index)
 
 
@@ -196,7 +196,7 @@ def _setitem_a(g: Array, index: Any) -> Array:
         f"a has shape {np.shape(a)}, the value {np.shape(value)}, the index is [{_show(index)}]"
     ),
 )
-def setitem(a: Array, value: Array, index: Any) -> Array:
+def setitem(a: Array, value: Array, index: Index) -> Array:
     """A copy of `a` with `value` (broadcast) at `index`. `t[index] = value` on a tensor is this.
 
     Where an index array names a position twice the last value wins, as in NumPy, and the others have gradient 0.
@@ -238,7 +238,7 @@ def assign(target: Array, value: Array) -> Array:
     formula="evaluate()",
     samples=lambda r: [sample(lambda: 0.5)],
 )
-def host(evaluate: Callable[[], Any], dtype: DTypeLike | None = None) -> Array:
+def host(evaluate: Callable[[], object], dtype: DTypeLike | None = None) -> Array:
     """A number that the host program computes anew at every replay, such as a learning rate: `evaluate()` as an
     array.
 
@@ -249,7 +249,7 @@ def host(evaluate: Callable[[], Any], dtype: DTypeLike | None = None) -> Array:
     return np.asarray(evaluate(), dtype=dtype)
 
 
-def nonnegative(indices: Any, count: int) -> Any:
+def nonnegative(indices: Array, count: int) -> Array:
     """Indices of which the negative ones are out of range too, as `count` is, rather than counted from the end. For
     compiled forwards, which cannot look before they index; indexing itself raises there."""
     if indices.dtype.kind == "u":

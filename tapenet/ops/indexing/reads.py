@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tapenet.ops.indexing.items import scatter_add, scatter_sum
-from tapenet.typing import DType, Shape
+from tapenet.typing import Array, DType, Index, Shape
 
 
 class Reads:
@@ -14,15 +12,15 @@ class Reads:
 
     __slots__ = ("dense", "dtype", "indices", "shape", "values")
 
-    def __init__(self, shape: Shape, dtype: DType, dense: Any) -> None:
+    def __init__(self, shape: Shape, dtype: DType, dense: Array | None) -> None:
         self.shape = shape
         self.dtype = dtype
         #: What came to the whole array, if anything.
         self.dense = dense
-        self.values: list[Any] = []
-        self.indices: list[Any] = []
+        self.values: list[Array] = []
+        self.indices: list[Index] = []
 
-    def total(self) -> Any:
+    def total(self) -> Array:
         """The gradient."""
         if len(self.values) == 1:
             found = scatter_add(self.values[0], self.indices[0], self.shape)

@@ -8,19 +8,19 @@ without a gradient as they are does not look.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.ops.indexing.sparse_rows import gathered
 from tapenet.ops.op import Scatter
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array, DType, Shape
 
 #: A table has at least so many numbers, and so many times those of the rows that were read.
 LARGE, SPARSE = 1 << 16, 4
 
 
-def fits(shape: Shape, dtype: np.dtype[Any], part: Scatter) -> bool:
+def fits(shape: Shape, dtype: DType, part: Scatter) -> bool:
     """Whether the gradient of a table of this shape and dtype is worth keeping by rows."""
     index = part.index
     if type(index) is not np.ndarray or index.dtype.kind not in "iu" or len(shape) < 2:
@@ -63,7 +63,7 @@ class RowParts:
 
     __slots__ = ("dtype", "parts", "shape")
 
-    def __init__(self, shape: Shape, dtype: np.dtype[Any], part: Scatter) -> None:
+    def __init__(self, shape: Shape, dtype: DType, part: Scatter) -> None:
         self.shape = shape
         self.dtype = dtype
         self.parts = [part]

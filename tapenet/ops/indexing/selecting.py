@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Array, ...]:
+def along(shape: tuple[int, ...], indices: Array, axis: int) -> tuple[Array, ...]:
     """The index that selects, of an array of `shape`, the elements `indices` along one axis and those in the same
     place along the others."""
     grids: list[Array] = list(np.ogrid[tuple(slice(n) for n in shape)])
@@ -27,7 +27,7 @@ def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Array, ...]:
     return tuple(grids)
 
 
-def within(indices: Any, length: int, mode: str | None) -> Array:
+def within(indices: Array, length: int, mode: str | None) -> Array:
     """Indices into an axis as NumPy's `mode` means them; None is "raise"."""
     if mode is None or mode == "raise":
         return indices
@@ -38,7 +38,7 @@ def within(indices: Any, length: int, mode: str | None) -> Array:
     return np.remainder(indices, max(length, 1)) if mode == "wrap" else np.clip(indices, 0, max(length - 1, 0))
 
 
-def integers(indices: Any) -> Any:
+def integers(indices: ArrayLike) -> Any:
     """Indices that a function takes as integers: booleans count as 0 and 1, and an empty list has none."""
     if isinstance(indices, int):
         return int(indices)
@@ -46,7 +46,7 @@ def integers(indices: Any) -> Any:
     return found.astype(np.intp) if found.dtype == bool or 0 in found.shape else found
 
 
-def axis_or_flat(name: str, arr: Any, axis: int | None) -> tuple[Array, int]:
+def axis_or_flat(name: str, arr: ArrayLike, axis: int | None) -> tuple[Array, int]:
     """An array and an axis of it that counts from 0; without axes it is flat."""
     arr = array_like(arr)
     if axis is None:
@@ -56,7 +56,7 @@ def axis_or_flat(name: str, arr: Any, axis: int | None) -> tuple[Array, int]:
     return arr, axis % arr.ndim
 
 
-def taken(g: Any, shape: tuple[int, ...], indices: Any, axis: int | None) -> Any:
+def taken(g: Array, shape: tuple[int, ...], indices: Array, axis: int | None) -> Array | Scatter:
     """The gradient, by an array of `shape`, of its elements at `indices` along an axis (None: of all as one)."""
     found = whole(shape)
     if not found:
@@ -69,7 +69,7 @@ def taken(g: Any, shape: tuple[int, ...], indices: Any, axis: int | None) -> Any
     return Scatter(index, g) if found is shape else scatter_add(g, index, found)
 
 
-def _take_a(g: Array, a_shape: Shape, indices: Array, axis: int | None, mode: str) -> Array:
+def _take_a(g: Array, a_shape: Shape, indices: Array, axis: int | None, mode: str) -> Array | Scatter:
     shape = whole(a_shape)
     length = math.prod(shape) if axis is None else shape[axis] if shape else 1
     return taken(g, a_shape, within(integers(indices), length, mode), axis)
@@ -123,7 +123,7 @@ def take(a: Array, indices: Array, axis: int | None = None, mode: Literal["raise
     return np.take(a, indices, axis, None, mode)
 
 
-def _take_along_axis_arr(g: Array, arr_shape: Shape, indices: Array, axis: int | None) -> Any:
+def _take_along_axis_arr(g: Array, arr_shape: Shape, indices: Array, axis: int | None) -> Array | Scatter:
     arr_shape, indices = whole(arr_shape), array_like(indices)
     return taken(g, arr_shape, indices, None) if axis is None else Scatter(along(arr_shape, indices, axis), g)
 
@@ -171,7 +171,7 @@ def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
     return np.take_along_axis(arr, indices, axis)
 
 
-def _choose_choices(g: Any, a: Array, choices_shape: Any, mode: str) -> Any:
+def _choose_choices(g: Array, a: Array, choices_shape: Any, mode: str) -> Any:
     one = isinstance(choices_shape[0], int)  # an array, whose parts along the first axis are the choices
     shapes = (choices_shape[1:],) * choices_shape[0] if one else choices_shape
     a = within(a, len(shapes), mode)
@@ -224,7 +224,7 @@ def choose(a: Array, choices: Sequence[Array], mode: Literal["raise", "wrap", "c
         sample([np.array([True, False])], [1.5], default=r.normal(size=2)),
     ],
 )
-def select(condlist: Any, choicelist: Sequence[ArrayLike], default: ArrayLike = 0) -> Array:
+def select(condlist: Array, choicelist: Sequence[ArrayLike], default: ArrayLike = 0) -> Array:
     """Element by element, that of the first choice whose condition holds, or of `default` where none does.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class UniqueAllResult(NamedTuple):
     """What `unique_all` returns."""
 
-    values: Any
+    values: Array
     indices: Array
     inverse_indices: Array
     counts: Array
@@ -30,18 +30,18 @@ class UniqueAllResult(NamedTuple):
 class UniqueCountsResult(NamedTuple):
     """What `unique_counts` returns."""
 
-    values: Any
+    values: Array
     counts: Array
 
 
 class UniqueInverseResult(NamedTuple):
     """What `unique_inverse` returns."""
 
-    values: Any
+    values: Array
     inverse_indices: Array
 
 
-def _shared(g: Array, inverse: Any, counts: Array, x_shape: tuple[int, ...], axis: int | None) -> Array:
+def _shared(g: Array, inverse: Array, counts: Array, x_shape: tuple[int, ...], axis: int | None) -> Array:
     """The gradient of distinct elements by the array they are of: in even parts to those that are equal."""
     x_shape, counts = whole(x_shape), counts.astype(g.dtype)
     if axis is None:
@@ -131,7 +131,7 @@ def unique_values(x: Array, *, axis: int | None = None, equal_nan: bool = False)
     ],
 )
 def unique(
-    ar: Any,
+    ar: Array,
     return_index: bool = False,
     return_inverse: bool = False,
     return_counts: bool = False,
@@ -139,7 +139,7 @@ def unique(
     *,
     equal_nan: bool = True,
     sorted: bool = True,
-) -> Any:
+) -> Array | tuple[Array, ...]:
     """The distinct elements in rising order, and on request where they stand.
 
     Args:
@@ -202,7 +202,12 @@ def unique_inverse(x: ArrayLike) -> UniqueInverseResult:
     ],
 )
 def isin(
-    element: Array, test_elements: Array, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+    element: Array,
+    test_elements: Array,
+    assume_unique: bool = False,
+    invert: bool = False,
+    *,
+    kind: Literal["sort", "table"] | None = None,
 ) -> Array:
     """Whether each element is among `test_elements`. Returns a tensor without gradient.
 
@@ -244,7 +249,9 @@ def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
         sample(np.array([3, 1]), np.array([1, 2]), assume_unique=True),
     ],
 )
-def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, return_indices: bool = False) -> Any:
+def intersect1d(
+    ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, return_indices: bool = False
+) -> Array | tuple[Array, ...]:
     """The distinct elements that two arrays have in common, in rising order.
 
     The values are taken from `ar1`, whose equal elements share the gradient evenly; `ar2` gets none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     ],
 )
 def argsort(
-    a: Array, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: bool | None = None
+    a: Array, axis: int | None = -1, kind: SortKind = None, order: str | None = None, *, stable: bool | None = None
 ) -> Array:
     """The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient.
 
@@ -48,6 +48,8 @@ def argsort(
 
 #: From how many elements on the quicker way to a stable order is looked for, and up to which length of an axis it is none.
 _MANY, _SHORT = 4096, 8
+
+SortKind: TypeAlias = Literal["quicksort", "mergesort", "heapsort", "stable"] | None
 
 
 def stable_order(a: Array, axis: int | None) -> Array:
@@ -80,12 +82,12 @@ def stable_order(a: Array, axis: int | None) -> Array:
     return order
 
 
-def _sort_a(g: Array, a: Array, axis: int | None) -> Array:
+def _sort_a(g: Array, a: Array, axis: int | None) -> Array | Scatter:
     a = array_like(a)
     return _restored(g, a.shape, stable_order(a, axis), axis)
 
 
-def _restored(g: Any, shape: tuple[int, ...], order: Any, axis: int | None) -> Any:
+def _restored(g: Array, shape: tuple[int, ...], order: Array, axis: int | None) -> Array | Scatter:
     """The gradient, by an array of `shape`, of its elements in another order along an axis (None: of all as one)."""
     if type(g) is not np.ndarray:
         return taken(g, shape, order, None) if axis is None else Scatter(along(shape, order, axis), g)
@@ -108,7 +110,7 @@ def _restored(g: Any, shape: tuple[int, ...], order: Any, axis: int | None) -> A
     ],
 )
 def sort(
-    a: Array, axis: int | None = -1, kind: Any = None, order: str | None = None, *, stable: bool | None = None
+    a: Array, axis: int | None = -1, kind: SortKind = None, order: str | None = None, *, stable: bool | None = None
 ) -> Array:
     """The elements in rising order along an axis (None: all elements in one).
 
@@ -174,7 +176,7 @@ def argpartition(
     return np.argpartition(a, kth, axis, kind, order)
 
 
-def _partition_a(g: Any, a: Any, out: Array, axis: int | None) -> Array:
+def _partition_a(g: Array, a: Array, out: Array, axis: int | None) -> Array | Scatter:
     a = array_like(a)
     # Sorted, the array and its partition are equal: of each element that says where it came from and went.
     source, place = stable_order(a, axis), stable_order(out, -1 if axis is None else axis)
@@ -306,7 +308,7 @@ def digitize(x: Array, bins: Array, right: bool = False) -> Array:
         sample(np.zeros(0)),
     ],
 )
-def trim_zeros(filt: Any, trim: str = "fb", axis: Axis = None) -> Array:
+def trim_zeros(filt: Array, trim: str = "fb", axis: Axis = None) -> Array:
     """An array without the zeros at its ends.
 
     Args:

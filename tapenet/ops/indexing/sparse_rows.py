@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet import kernels
@@ -28,7 +26,7 @@ def gathered(indices: Array, values: Array, length: int) -> tuple[Array, Array]:
         indices = np.where(indices < 0, indices + length, indices)
     kernel = kernels.use("sparse_rows") if values.size > 4096 and kernels.fit(values) else None
     if kernel is not None:
-        found: tuple[Any, Any] = kernel.gathered(
+        found: tuple[Array, Array] = kernel.gathered(
             np.ascontiguousarray(indices, np.int64), np.ascontiguousarray(values), length
         )
         return found

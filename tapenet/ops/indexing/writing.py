@@ -7,7 +7,7 @@ behind the handle, so that what was there before and what is written both have t
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,17 +18,17 @@ from tapenet.ops.registry import sample
 from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+    from tapenet.typing import ArrayLike, Casting
 
 
-def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Array, ...]:
+def _places(flat: Array, shape: tuple[int, ...]) -> tuple[Array, ...]:
     """Flat indices as one per axis; negative ones count from the end, and those out of range stay so."""
     steps = [max(math.prod(shape[i + 1 :]), 1) for i in range(len(shape))]
     first, *others = (np.floor_divide(flat, step) for step in steps)
     return (first, *(np.remainder(i, n) for i, n in zip(others, shape[1:], strict=True)))
 
 
-def _fitting(name: str, values: Any, dtype: DType) -> Array:
+def _fitting(name: str, values: ArrayLike, dtype: DType) -> Array:
     """Values as an array; of what is no number nor a list of them the dtype must fit, as in NumPy."""
     found = array_like(values)
     if isinstance(values, (bool, int, float, complex, np.generic, list, tuple)):
@@ -42,19 +42,19 @@ def _fitting(name: str, values: Any, dtype: DType) -> Array:
     return found
 
 
-def _write(a: Any, flat: Array, values: Array) -> None:
+def _write(a: Array, flat: Array, values: Array) -> None:
     """Write values, over and over if they are too few, to the elements of `a` that flat indices name."""
     _assign(a, flat, np.resize(values, flat.shape))
 
 
-def _assign(a: Any, flat: Array, values: Any) -> None:
+def _assign(a: Array, flat: Array, values: Array) -> None:
     if a.shape:
         a[_places(flat, a.shape)] = values
     else:
         a[...] = np.reshape(setitem(np.reshape(a, 1), values, flat), ())
 
 
-def _as(value: Any, dtype: DType) -> Array:
+def _as(value: Array, dtype: DType) -> Array:
     return value if value.dtype == dtype else value.astype(dtype)
 
 
@@ -69,7 +69,7 @@ def _as(value: Any, dtype: DType) -> Array:
         sample(r.normal(size=(2, 2)), np.array([4, -5]), r.normal(size=2), mode="clip"),
     ],
 )
-def put(a: Any, ind: ArrayLike, v: ArrayLike, mode: str = "raise") -> None:
+def put(a: Array, ind: ArrayLike, v: ArrayLike, mode: str = "raise") -> None:
     """Write values to elements of `a`, in place.
 
     Args:
@@ -103,7 +103,7 @@ def put(a: Any, ind: ArrayLike, v: ArrayLike, mode: str = "raise") -> None:
         sample(r.normal(size=3), np.array([2, 0]), 0.5, 0),
     ],
 )
-def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> None:
+def put_along_axis(arr: Array, indices: Array, values: Array, axis: int | None) -> None:
     """Write values, for each position along the other axes, to the elements `indices` along `axis`, in place.
 
     Args:
@@ -146,7 +146,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
         sample(r.normal(size=3), np.zeros(3, bool), r.normal(size=2)),
     ],
 )
-def place(arr: Any, mask: ArrayLike, vals: ArrayLike) -> None:
+def place(arr: Array, mask: ArrayLike, vals: ArrayLike) -> None:
     """Write values one after the other to where a mask holds, in place.
 
     Args:
@@ -181,7 +181,7 @@ def place(arr: Any, mask: ArrayLike, vals: ArrayLike) -> None:
         sample(r.normal(size=3), np.array([True, False, True]), 0.5),
     ],
 )
-def putmask(a: Any, mask: ArrayLike, values: ArrayLike) -> None:
+def putmask(a: Array, mask: ArrayLike, values: ArrayLike) -> None:
     """Write to where a mask holds the values that stand in the same places, in place.
 
     Args:
@@ -216,7 +216,7 @@ def putmask(a: Any, mask: ArrayLike, values: ArrayLike) -> None:
         sample(np.array([1, 2]), r.normal(size=2), casting="unsafe"),
     ],
 )
-def copyto(dst: Any, src: ArrayLike, casting: Any = "same_kind", where: ArrayLike = True) -> None:
+def copyto(dst: Array, src: ArrayLike, casting: Casting = "same_kind", where: ArrayLike = True) -> None:
     """Write an array into another, in place.
 
     Args:
@@ -252,7 +252,7 @@ def copyto(dst: Any, src: ArrayLike, casting: Any = "same_kind", where: ArrayLik
         sample(r.normal(size=(2, 2, 2)), r.normal(size=3)),
     ],
 )
-def fill_diagonal(a: Any, val: ArrayLike, wrap: bool = False) -> None:
+def fill_diagonal(a: Array, val: ArrayLike, wrap: bool = False) -> None:
     """Write to the main diagonal, in place.
 
     Args:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class SVDResult(NamedTuple):
     """What `svd` returns."""
 
-    U: Any
+    U: Array
     S: Array
     Vh: Array
 
@@ -44,11 +44,11 @@ _RANK = (
 )
 
 
-def _floor(u: Array, s: Array, vh: Array) -> Array:
+def _floor(u: Array, s: Array, vh: Array) -> Array | float:
     return rounding(s, max(u.shape[-2], vh.shape[-1]))
 
 
-def _once(u: Array, s: Array, vh: Array) -> Any:
+def _once(u: Array, s: Array, vh: Array) -> tuple[Array, Array]:
     """u and vh as a rule may use them that is not differentiated where singular values are equal, or where one is 0 and the
     matrix is not square."""
     floor = _floor(u, s, vh)
@@ -57,7 +57,7 @@ def _once(u: Array, s: Array, vh: Array) -> Any:
     return once("svd", u, s, floor), once("svd", vh, s, floor)
 
 
-def _svd_rule(g: Any, out: Array, full_matrices: bool, phases: bool) -> Array:
+def _svd_rule(g: tuple[Any, ...], out: tuple[Array, ...], full_matrices: bool, phases: bool) -> Array:
     """From Uᴴ dA V = Ω S + dS − S Ψ with the skew Ω = Uᴴ dU and Ψ = Vᴴ dV; derived in docs/mathematics.md."""
     (u, s, vh), (gu, gs, gvh) = out, g
     k, rows, columns = s.shape[-1], u.shape[-2], vh.shape[-1]
@@ -83,7 +83,7 @@ def _svd_rule(g: Any, out: Array, full_matrices: bool, phases: bool) -> Array:
     core = core if gs is None else core + on_diagonal(gs)
     made = np.matmul(np.matmul(first_u, core), first_vh)
 
-    def rest(basis: Any, g: Array, along: Any, skew: Any, long: Any) -> Array:
+    def rest(basis: Array, g: Array, along: Array, skew: Array, long: Array) -> Array:
         """What turns out of the span of the first k columns of a basis, over the singular values."""
         size = long
         if full_matrices:
@@ -173,7 +173,7 @@ def svdvals(x: Array) -> Array:
     return np.linalg.svdvals(x)
 
 
-def _hermitian_svd(a: Array, compute_uv: bool) -> Any:
+def _hermitian_svd(a: Array, compute_uv: bool) -> Array | SVDResult:
     """The singular value decomposition by eigenvalues: the singular values are their magnitudes."""
     if not compute_uv:
         return np.flip(np.sort(np.abs(np.linalg.eigvalsh(a)), axis=-1), -1)
@@ -200,7 +200,9 @@ def _hermitian_svd(a: Array, compute_uv: bool) -> Any:
         sample(np.zeros((0, 2, 2))),
     ],
 )
-def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Array:
+def svd(
+    a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> Array | SVDResult:
     """The singular value decomposition a = U · diag(S) @ Vh.
 
     Args:

@@ -8,7 +8,6 @@ of a gradient is lost in silence.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ class Undetermined(np.linalg.LinAlgError):
     """The loss depends on what a matrix does not determine."""
 
 
-def _negligible(x: Array, size: Any) -> Array:
+def _negligible(x: Array, size: Array | float) -> Array:
     """Where `x`, computed from parts of magnitude `size`, is 0 but for rounding."""
     return np.abs(x) <= ROUNDINGS * float(np.finfo(np.result_type(x, np.float32)).eps) * size
 
@@ -47,7 +46,9 @@ def _gap_quotient_x(g: Array, gap: Array, floor: float | Array, message: str) ->
         sample(r.normal(size=(2, 2)), r.normal(size=2), 1.0, 1e-9, ""),
     ],
 )
-def gap_quotient(x: Array, gap: Any, size: Any = 0.0, floor: float | Array = 0.0, message: str = "") -> Array:
+def gap_quotient(
+    x: Array, gap: Array, size: Array | float = 0.0, floor: float | Array = 0.0, message: str = ""
+) -> Array:
     """The quotient x / gap in the gradient of a decomposition; 0 where x is 0 but for rounding.
 
     Args:
@@ -83,7 +84,7 @@ def gap_quotient(x: Array, gap: Any, size: Any = 0.0, floor: float | Array = 0.0
     gradients="value: g",
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
 )
-def provided(value: Array, x: Array, size: Any, message: str = "") -> Array:
+def provided(value: Array, x: Array, size: Array | float, message: str = "") -> Array:
     """`value` as it is, provided that `x` is 0 but for rounding: a condition for a gradient to exist.
 
     Args:
@@ -105,11 +106,11 @@ def provided(value: Array, x: Array, size: Any, message: str = "") -> Array:
     return value
 
 
-def _apart_rule(g: Array, values: Array, floor: Any, message: str) -> Array:
+def _apart_rule(g: Array, values: Array, floor: Array | float, message: str) -> Array:
     return provided(g, np.where(equal(values, floor), 1, 0), 0.0, message)
 
 
-def equal(values: Array, floor: Any) -> Array:
+def equal(values: Array, floor: Array | float) -> Array:
     """Which pairs of the values, (..., n, n), are equal; none is with itself."""
     other = ~np.eye(values.shape[-1], dtype=bool)
     return (np.abs(values[..., None, :] - values[..., :, None]) <= floor) & other
@@ -153,7 +154,7 @@ def lengths(x: Array) -> Array:
     return np.sqrt(np.sum(x * x, axis=-2, keepdims=True))
 
 
-def rounding(values: Array, order: int) -> Any:
+def rounding(values: Array, order: int) -> Array | float:
     """How far apart eigenvalues of a matrix of `order` rows may be that are equal but for rounding, (..., 1, 1).
 
     LAPACK leaves up to 10 roundings of the largest in small matrices, and less than one for each row in large ones. NumPy
@@ -166,7 +167,14 @@ def rounding(values: Array, order: int) -> Any:
 
 
 def over_gaps(
-    name: str, x: Array, values: Array, floor: Any, size: Any, parts: tuple[Any, ...], g_values: Any, phases: bool
+    name: str,
+    x: Array,
+    values: Array,
+    floor: Array | float,
+    size: Array,
+    parts: tuple[Array, ...],
+    g_values: Array,
+    phases: bool,
 ) -> Array:
     """The quotients x[j, k] / (values[k] − values[j]), 0 on the diagonal, if they determine a gradient.
 
@@ -197,7 +205,7 @@ def over_gaps(
     return gap_quotient(x, gap, size, floor, message)
 
 
-def once(name: str, vectors: Any, values: Array, floor: Any) -> Array:
+def once(name: str, vectors: Array, values: Array, floor: Array | float) -> Array:
     """The vectors as a rule may use them, that is not differentiated itself where two values are equal."""
     message = (
         f"{name}: two of the values are equal but for rounding (their gap is 0): there is a gradient there of some "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from tapenet.ops.registry import sample
 from tapenet.typing import Array
 
 
-def _good_inverse(a: Array) -> Any:
+def _good_inverse(a: Array) -> Array | None:
     """The inverses of all matrices if they are good to ten digits, else None. NumPy computes in float64 for any dtype."""
     with np.errstate(all="ignore"):
         try:
@@ -134,7 +134,7 @@ def det(a: Array) -> Array:
 
 
 #: The NamedTuple that `np.linalg.slogdet` returns.
-SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
+SlogdetResult: Callable[..., object] = type(np.linalg.slogdet(np.eye(1)))
 
 
 def _slogdet_a(g: Array, out: Array, a: Array) -> Array:

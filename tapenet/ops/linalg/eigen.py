@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 class EighResult(NamedTuple):
     """What `eigh` returns."""
 
-    eigenvalues: Any
+    eigenvalues: Array
     eigenvectors: Array
 
 
 class EigResult(NamedTuple):
     """What `eig` returns."""
 
-    eigenvalues: Any
+    eigenvalues: Array
     eigenvectors: Array
 
 
 # -- Hermitian matrices ------------------------------------------------------------------------------------------
 
 
-def _eigh_rule(g: Any, out: Any, UPLO: str, phases: bool) -> Array:
+def _eigh_rule(g: tuple[Any, ...], out: tuple[Array, ...], UPLO: str, phases: bool) -> Array:
     """From Vᴴ dA V = dΛ + Ω Λ − Λ Ω with the skew Ω = Vᴴ dV; derived in docs/mathematics.md."""
     (w, v), (gw, gv) = out, g
     floor = rounding(w, w.shape[-1])
@@ -124,7 +124,7 @@ def eigh(a: ArrayLike, UPLO: str = "L") -> Array:
     return eigh_factors(array_like(a), UPLO)
 
 
-def _eigvalsh_rule(g: Array, a: Array, UPLO: Any) -> Array:
+def _eigvalsh_rule(g: Array, a: Array, UPLO: str) -> Array:
     return _eigh_rule((g, None), eigh_factors(a, UPLO, False), UPLO, False)
 
 
@@ -179,7 +179,7 @@ def _inverse(v: Array) -> Array:
     return provided(inverse, np.where(lengths(adjoint(inverse)) < limit, 0, 1), 0.0, _DEFECTIVE)
 
 
-def _eig_rule(g: Any, out: Any, a_dtype: DType, phases: bool) -> Array:
+def _eig_rule(g: tuple[Any, ...], out: tuple[Array, ...], a_dtype: DType, phases: bool) -> Array:
     """From V⁻¹ dA V = dΛ + Ω Λ − Λ Ω with Ω = V⁻¹ dV; derived in docs/mathematics.md."""
     (w, v), (gw, gv) = out, g
     if gv is not None and w.dtype.kind == "c" != a_dtype.kind:
@@ -311,7 +311,7 @@ def nearest_order(values: Array, found: Array) -> Array:
     return order
 
 
-def _eigvals_rule(g: Any, out: Any, a: Array) -> Array:
+def _eigvals_rule(g: Array, out: Array, a: Array) -> Array:
     w, v = eig_factors(a, False)
     v = np.take_along_axis(v, nearest_order(out, w)[..., None, :], axis=-1)
     return _eig_rule((g, None), (out, v), a.dtype, False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 class QRResult(NamedTuple):
     """What `qr` returns in the modes "reduced" and "complete"."""
 
-    Q: Any
+    Q: Array
     R: Array
 
 
-def inverse_of_triangle(r: Any) -> Array:
+def inverse_of_triangle(r: Array) -> Array:
     """The inverses of upper triangular matrices. That of a large one is made of those of its blocks, at a third of the
     cost."""
     n = r.shape[-1]
@@ -141,7 +141,7 @@ def _qr_rule(g: Array, out: Array) -> Array:
     return conjugate(made)
 
 
-def _regular(r: Any, used: Any) -> Array:
+def _regular(r: Array, used: Array) -> Array:
     """`r`, or the identity in place of matrices that are singular but for rounding and not `used`."""
     k = r.shape[-1]
     if k == 0:

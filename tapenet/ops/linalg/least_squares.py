@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +36,7 @@ def _stein_rule(g: Array, out: Array, w: Array, e: Array) -> dict[str, Array]:
         sample(r.normal(size=(2, 2, 1)), 0.3 * r.normal(size=(2, 2, 2)), 0.3 * r.normal(size=(2, 1, 1))),
     ],
 )
-def stein(r: Any, w: Array, e: Array) -> Array:
+def stein(r: Array, w: Array, e: Array) -> Array:
     """The solution x of Stein's equation x = r + w @ x @ e, the sum of all wᵖ @ r @ eᵖ.
 
     It serves the gradient of `pinv` where singular values are cut off.
@@ -131,7 +130,7 @@ def _pinv_a(g: Array, out: Array, a: Array, hermitian: bool) -> Array:
     return in_triangle(0.5 * (d + adjoint(d)), True) if hermitian and a.size else d
 
 
-def _has_full_rank(a: Array, inverse: Any) -> bool:
+def _has_full_rank(a: Array, inverse: Array) -> bool:
     """Whether all matrices have full rank. The rank is the trace of the product with the pseudoinverse."""
     return bool(np.all(np.sum((inverse * transposed(a)).real, axis=(-2, -1)) > min(a.shape[-2:]) - 0.5))
 
@@ -154,7 +153,7 @@ def _outside(g: Array, out: Array, a: Array) -> Array:
     )
 
 
-def _pinv_by_rtol(a: Array, rcond: Any = None, hermitian: bool = False, *, rtol: Any) -> Array:
+def _pinv_by_rtol(a: Array, rcond: Array | None = None, hermitian: bool = False, *, rtol: object) -> Array:
     """`pinv` with its cutoff under the other name."""
     if rtol is np._NoValue:
         return pinv(a, rcond, hermitian)
@@ -221,7 +220,7 @@ def _full_inverse(a: Array) -> Array:
     return np.matmul(inverse_of_triangle(r), adjoint(q))
 
 
-def _lstsq_rule(g: Array, wanted: Collection[str], out: Array, a: Array, b: Array, rcond: Any) -> dict[str, Array]:
+def _lstsq_rule(g: Array, wanted: Collection[str], out: Array, a: Array, b: Array, rcond: Array) -> dict[str, Array]:
     by_x, by_residuals, _, by_s = g
     vector = b.ndim == 1
     x = out[0]
@@ -256,7 +255,7 @@ def _lstsq_rule(g: Array, wanted: Collection[str], out: Array, a: Array, b: Arra
     return found
 
 
-def _cutoff(shape: tuple[int, ...], rcond: Any) -> float:
+def _cutoff(shape: tuple[int, ...], rcond: Array) -> float:
     """What `pinv` calls `rcond`, for that of `lstsq`. LAPACK's routine runs in float64 for any dtype, and takes what is not
     between 0 and 1 for the precision."""
     if rcond is None:
@@ -264,7 +263,7 @@ def _cutoff(shape: tuple[int, ...], rcond: Any) -> float:
     return float(rcond) if 0 < rcond < 1 else math.ulp(1.0)
 
 
-def _lstsq_hint(a: Array, b: Array, rcond: Any) -> str:
+def _lstsq_hint(a: Array, b: Array, rcond: Array) -> str:
     left, right = np.shape(a), np.shape(b)
     return (
         f"a must be a matrix (m, n) and b (m,) or (m, k), not {left} and {right}. For stacks write "
@@ -331,7 +330,7 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, ...]:
         sample(np.zeros(3)),
     ],
 )
-def matrix_rank(A: Array, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Array:
+def matrix_rank(A: Array, tol: Array | None = None, hermitian: bool = False, *, rtol: Array | None = None) -> Array:
     """The rank of a matrix, or of each in a stack. Returns a tensor without gradient.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -17,13 +17,15 @@ from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.reductions.sums import kept_shape, spread
 from tapenet.ops.registry import Sample, sample
 from tapenet.program.runs import dot
-from tapenet.typing import Array
+from tapenet.typing import Array, Axis
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
+Order: TypeAlias = float | str | None
 
-def _vector_norm_x(g: Array, out: Array, x: Array, axis: int, keepdims: bool, ord: Any) -> Array:
+
+def _vector_norm_x(g: Array, out: Array, x: Array, axis: int, keepdims: bool, ord: float | None) -> Array:
     if ord == 0:  # it counts
         return np.zeros_like(x)
     g, norm = (spread(v, x.shape, axis, keepdims) for v in (g, out))
@@ -43,7 +45,7 @@ def _vector_norm_x(g: Array, out: Array, x: Array, axis: int, keepdims: bool, or
 
 def _vectors(r: np.random.Generator) -> list[Sample]:
     """Calls of `vector_norm` with every order, and over no, one and several axes."""
-    orders: list[Any] = [2, 1, 0, 3, 2.5, 0.5, -1, -2, -1.5, math.inf, -math.inf]
+    orders: list[float] = [2, 1, 0, 3, 2.5, 0.5, -1, -2, -1.5, math.inf, -math.inf]
     calls = [sample(r.uniform(0.5, 2, 4) * np.array([1, -1, 1, -1]), ord=p) for p in orders]
     for p in (2, 1, 3, math.inf):
         calls += [
@@ -63,7 +65,7 @@ def _vectors(r: np.random.Generator) -> list[Sample]:
     samples=_vectors,
     hint=lambda x, *_: f"axis must lie within the {np.ndim(x)} axes of x, and ord be a number",
 )
-def vector_norm(x: Any, *, axis: Any = None, keepdims: Any = False, ord: Any = 2) -> Array:
+def vector_norm(x: Array, *, axis: Any = None, keepdims: Any = False, ord: Any = 2) -> Array:
     """The norm of the elements over `axis` as one vector.
 
     The gradient is 0 where the norm is 0, and finite everywhere: an element that is 0 gets 0. Elements that tie for the
@@ -90,7 +92,7 @@ def vector_norm(x: Any, *, axis: Any = None, keepdims: Any = False, ord: Any = 2
 
 def _matrices(r: np.random.Generator) -> list[Sample]:
     """Calls of `norm` with every order of matrices."""
-    orders: list[Any] = [None, "fro", "nuc", math.inf, -math.inf, 1, -1, 2, -2]
+    orders: list[Order] = [None, "fro", "nuc", math.inf, -math.inf, 1, -1, 2, -2]
     calls = [sample(r.normal(size=(2, 3)), p) for p in orders]
     calls += [sample(r.normal(size=(2, 2, 2)), p, axis=(-1, 0)) for p in orders[1:]]
     calls += [sample(r.normal(size=(2, 2, 2)), p, axis=(0, 2), keepdims=True) for p in ("fro", "nuc", 1, -math.inf)]
@@ -111,7 +113,7 @@ def _matrices(r: np.random.Generator) -> list[Sample]:
         *(sample(np.empty((2, 0)), p) for p in ("fro", "nuc", 1, math.inf, 2)),
     ],
 )
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
+def norm(x: Array, ord: Order = None, axis: Axis = None, keepdims: bool = False) -> Array:
     """The norm of a vector or a matrix, or of each along `axis`.
 
     The gradient is 0 where the norm is 0. What ties for an extreme shares the gradient evenly. The orders 2, -2 and
@@ -156,7 +158,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return _matrix_norm(x, ord, axis, keepdims)
 
 
-def _matrix_norm(x: Any, ord: Any, axis: tuple[int, int], keepdims: bool) -> Array:
+def _matrix_norm(x: Array, ord: Any, axis: tuple[int, int], keepdims: bool) -> Array:
     if x.dtype.kind not in "fc":
         x = x * 1.0
     if ord in ("nuc", 2, -2):
@@ -190,7 +192,7 @@ def _extreme(values: Array, axis: int, largest: bool) -> Array:
         sample(r.normal(size=(2, 1, 2)), keepdims=True, ord=1),
     ],
 )
-def matrix_norm(x: ArrayLike, *, keepdims: bool = False, ord: Any = "fro") -> Array:
+def matrix_norm(x: ArrayLike, *, keepdims: bool = False, ord: Order = "fro") -> Array:
     """The norm of a matrix, or of each in a stack: `norm` over the last two axes.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -159,7 +159,7 @@ def matrix_transpose(x: ArrayLike) -> Array:
     return np.swapaxes(_matrices("matrix_transpose", x), -1, -2)
 
 
-def _matrices(name: str, x: Any) -> Array:
+def _matrices(name: str, x: ArrayLike) -> Array:
     x = array_like(x)
     if x.ndim < 2:
         raise ValueError(f"linalg.{name}: a matrix has two axes or more, shape {x.shape} has not")
@@ -175,7 +175,7 @@ def _matrices(name: str, x: Any) -> Array:
         sample(r.normal(size=(2, 2)), offset=5),
     ],
 )
-def diagonal(x: Any, *, offset: int = 0) -> Array:
+def diagonal(x: Array, *, offset: int = 0) -> Array:
     """The diagonals of a stack of matrices.
 
     Args:
@@ -200,7 +200,7 @@ def diagonal(x: Any, *, offset: int = 0) -> Array:
         sample(r.normal(size=(2, 3)), offset=-1),
     ],
 )
-def trace(x: Any, *, offset: int = 0, dtype: DTypeLike | None = None) -> Array:
+def trace(x: Array, *, offset: int = 0, dtype: DTypeLike | None = None) -> Array:
     """The sums of the diagonals of a stack of matrices.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,7 +128,7 @@ def solve(a: Array, b: Array) -> Array:
         sample(np.moveaxis(regular(r, 4, 4).reshape(2, 2, 4), 2, 0), r.normal(size=(2, 2)), axes=(0,)),
     ],
 )
-def tensorsolve(a: ArrayLike, b: ArrayLike, axes: Any = None) -> Array:
+def tensorsolve(a: ArrayLike, b: ArrayLike, axes: Sequence[int] | None = None) -> Array:
     """The solution x of the tensor equation a x = b, where all axes of x are summed over.
 
     Args:
@@ -200,7 +200,7 @@ def tensorinv(a: ArrayLike, ind: int = 2) -> Array:
         + [sample(r.normal(size=(2, 2, 2)), 5), sample(np.empty((0, 0)), 2)]
     ),
 )
-def matrix_power(a: ArrayLike, n: int) -> Any:
+def matrix_power(a: ArrayLike, n: int) -> Array:
     """The n-th power of a square matrix, or of each in a stack, by repeated squaring.
 
     Args:
@@ -227,7 +227,7 @@ def matrix_power(a: ArrayLike, n: int) -> Any:
         return np.where(False, a, np.eye(a.shape[-1], dtype=a.dtype))  # a gradient of 0, not none
     square = a if n > 0 else np.linalg.inv(a)
     n = abs(n)
-    power = None
+    power: Any = None
     while True:
         if n % 2:
             power = square if power is None else np.matmul(power, square)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import string
+from collections.abc import Sequence
 from functools import lru_cache
 from operator import index
 from typing import Any, NamedTuple
@@ -172,7 +173,7 @@ def contract(x: Array, y: Array, subscripts: str) -> Array:
         sample(r.normal(size=()), r.normal(size=2), axes=0),
     ],
 )
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Array:
+def tensordot(a: Array, b: Array, axes: int | Sequence[int | Sequence[int]] = 2) -> Array:
     """The sum of products over pairs of axes, as one matrix product.
 
     Args:
@@ -194,7 +195,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Array:
     return contract(a, b, _paired(a.shape, b.shape, left, right))
 
 
-def _axes(axes: Any) -> tuple[Any, Any]:
+def _axes(axes: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The axes of either array that `tensordot` sums over: for a number n the last n and the first n."""
     try:
         n = index(axes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from operator import index
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from tapenet.typing import Array
 Axes = tuple[int, ...]
 
 
-def with_options(ufunc: np.ufunc) -> Callable[..., Any]:
+def with_options(ufunc: np.ufunc) -> Callable[..., Array]:
     """What answers calls that have options, for an op that stands for a ufunc on vectors and matrices.
 
     >>> import numpy as np
@@ -23,7 +22,13 @@ def with_options(ufunc: np.ufunc) -> Callable[..., Any]:
     (3, 4)
     """
 
-    def call(*inputs: Array, axes: Any = None, axis: Any = None, keepdims: Any = None, **options: Any) -> Array:
+    def call(
+        *inputs: Array,
+        axes: int | Sequence[int] | None = None,
+        axis: int | None = None,
+        keepdims: bool | None = None,
+        **options: object,
+    ) -> Array:
         if options:  # NumPy's protocol answers them, and comes back with the others alone
             core = {"axes": axes, "axis": axis, "keepdims": keepdims}
             return ufunc(*inputs, **options, **{name: value for name, value in core.items() if value is not None})
@@ -47,7 +52,9 @@ def _to_end(a: Array, axes: Axes) -> Array:
     return a if axes == last else np.moveaxis(a, axes, last)
 
 
-def _places(ufunc: np.ufunc, ndims: Sequence[int], axes: Any, axis: Any, keepdims: Any) -> list[Axes]:
+def _places(
+    ufunc: np.ufunc, ndims: Sequence[int], axes: int | Sequence[int] | None, axis: int | None, keepdims: bool | None
+) -> list[Axes]:
     """The axes of the vectors or matrices in each argument and in the result.
 
     Raises:
@@ -84,7 +91,7 @@ def _places(ufunc: np.ufunc, ndims: Sequence[int], axes: Any, axis: Any, keepdim
     return found if len(axes) == len(cores) else [*found, _last(counts[-1])]  # that of the result may be left out
 
 
-def _entry(name: str, i: int, item: Any, count: int) -> Axes:
+def _entry(name: str, i: int, item: Array, count: int) -> Axes:
     """One entry of `axes`, a tuple or a number, as a tuple."""
     axes = item if isinstance(item, tuple) else (item,)
     if len(axes) != count or (count != 1 and not isinstance(item, tuple)):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from operator import index
-from typing import Any, NamedTuple
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,13 +16,16 @@ from tapenet.ops.products.matmul import operand
 from tapenet.ops.registry import answer, sample
 from tapenet.typing import Array, DType, Shape
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike, DTypeLike
+
 #: The letter of a label that is a number.
 _BY_NUMBER = dict(enumerate(LETTERS))
 
 # -- subscripts --------------------------------------------------------------------------------------------------
 
 
-def _written(operands: Sequence[Array]) -> tuple[str, list[Any]]:
+def _written(operands: Sequence[Any]) -> tuple[str, list[Any]]:
     """The subscripts and the arrays of a call of einsum, also where each array is followed by a list of its labels."""
     if not operands:
         raise ValueError("einsum: give subscripts such as 'ij,jk->ik' and the arrays")
@@ -35,7 +39,7 @@ def _written(operands: Sequence[Array]) -> tuple[str, list[Any]]:
     return subscripts, [operands[2 * i] for i in range(count)]
 
 
-def _letters(labels: Iterable[Any]) -> str:
+def _letters(labels: Iterable[int | EllipsisType]) -> str:
     try:
         return "".join("..." if i is Ellipsis else _BY_NUMBER[index(i)] for i in labels)
     except (TypeError, KeyError):
@@ -131,7 +135,7 @@ def _read(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> _Read:
 # -- one array ---------------------------------------------------------------------------------------------------
 
 
-def _reduced(a: Array, labels: str, keep: Any) -> tuple[Array, str]:
+def _reduced(a: Array, labels: str, keep: Collection[str]) -> tuple[Array, str]:
     """An array with the diagonal of labels that it has twice, and summed over those that nobody keeps."""
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
@@ -145,7 +149,7 @@ def _reduced(a: Array, labels: str, keep: Any) -> tuple[Array, str]:
     return a, "".join(i for i in labels if i in keep)
 
 
-def _pair(x: Any, y: Any, first: str, second: str, keep: Any, out: str | None) -> tuple[Array, str]:
+def _pair(x: Array, y: Array, first: str, second: str, keep: Collection[str], out: str | None) -> tuple[Array, str]:
     """Two arrays contracted to the labels to keep, in the order of `out` if it is given."""
     x, first = _reduced(x, first, {*second, *keep})
     y, second = _reduced(y, second, {*first, *keep})
@@ -158,7 +162,9 @@ def _pair(x: Any, y: Any, first: str, second: str, keep: Any, out: str | None) -
 # -- einsum ------------------------------------------------------------------------------------------------------
 
 
-def _steps(labels: tuple[str, ...], out: str, shapes: Any, optimize: bool | str | Sequence[object]) -> Sequence[Any]:
+def _steps(
+    labels: tuple[str, ...], out: str, shapes: tuple[Shape, ...], optimize: bool | str | Sequence[object]
+) -> Sequence[Sequence[int]]:
     """Which arrays to contract, in which order: positions in a list from which they are taken and to whose end the result
     goes."""
     if isinstance(optimize, (list, tuple)) and optimize and optimize[0] == "einsum_path":
@@ -170,13 +176,15 @@ def _steps(labels: tuple[str, ...], out: str, shapes: Any, optimize: bool | str 
 
 
 @lru_cache(maxsize=1024)
-def _searched(labels: tuple[str, ...], out: str, shapes: Sequence[Shape], optimize: Any) -> Sequence[Array]:
+def _searched(
+    labels: tuple[str, ...], out: str, shapes: tuple[Shape, ...], optimize: bool | str | tuple[object, ...]
+) -> list[tuple[int, ...]]:
     arrays = [np.broadcast_to(0.0, shape) for shape in shapes]
-    path: list[Array] = np.einsum_path(f"{','.join(labels)}->{out}", *arrays, optimize=optimize)[0]
+    path: list[tuple[int, ...]] = np.einsum_path(f"{','.join(labels)}->{out}", *arrays, optimize=optimize)[0]
     return path[1:]
 
 
-def _cast(a: Any, dtype: DType, casting: str) -> Array:
+def _cast(a: Array, dtype: DType, casting: str) -> Array:
     if not np.can_cast(a.dtype, dtype, casting):  # type: ignore[arg-type]  # a str, which NumPy checks
         raise TypeError(f"einsum: an array of {a.dtype} cannot be cast to {dtype} by the rule casting={casting!r}")
     return a if a.dtype == dtype else a.astype(dtype)
@@ -212,8 +220,12 @@ def _cast(a: Any, dtype: DType, casting: str) -> Array:
     ],
 )
 def einsum(
-    *operands: Any, dtype: Any = None, order: str = "K", casting: str = "safe", optimize: bool | str | Sequence[object] = False
-) -> Array:  # fmt: skip
+    *operands: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: str = "K",
+    casting: str = "safe",
+    optimize: bool | str | Sequence[object] = False,
+) -> Array:
     """Products of arrays summed as labels on their axes say: `einsum("ij,jk->ik", a, b)` is the matrix product.
 
     A label that the result has not is summed over. A label twice on one array takes its diagonal. Without an arrow the
@@ -266,7 +278,7 @@ def einsum(
     return a if turn is None else np.transpose(a, turn)
 
 
-def _arrays(given: Sequence[Any], dtype: Any, casting: str) -> list[Array]:
+def _arrays(given: Sequence[Array], dtype: DTypeLike | None, casting: str) -> list[Array]:
     """The arrays of einsum, all of one dtype: that of their sum, in which Python numbers count for little."""
     if dtype is None:
         first = getattr(given[0], "dtype", None) if given else None
@@ -280,7 +292,7 @@ def _arrays(given: Sequence[Any], dtype: Any, casting: str) -> list[Array]:
     return [_cast(a, dtype, casting) if hasattr(a, "dtype") else np.asarray(a, dtype) for a in found]
 
 
-def einsum_path(*operands: Any, optimize: Any = "greedy") -> tuple[list[Any], str]:
+def einsum_path(*operands: ArrayLike, optimize: bool | str | Sequence[object] = "greedy") -> tuple[list[object], str]:
     """The order in which `einsum` contracts its arrays, and a table of what it costs, as `np.einsum_path`. Only shapes
     matter.
 
@@ -290,7 +302,7 @@ def einsum_path(*operands: Any, optimize: Any = "greedy") -> tuple[list[Any], st
     """
     subscripts, given = _written(operands)
     arrays = [np.broadcast_to(0.0, np.shape(operand(a))) for a in given]
-    path: tuple[list[Any], str] = np.einsum_path(subscripts, *arrays, optimize=optimize)
+    path: tuple[list[object], str] = np.einsum_path(subscripts, *arrays, optimize=optimize)
     return path
 
 

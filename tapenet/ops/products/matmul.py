@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+
 import math
-from typing import Any
 
 import numpy as np
 
@@ -107,7 +112,7 @@ def matmul(x: Array, y: Array) -> Array:
     return np.matmul(x, y)
 
 
-def operand(value: Any) -> Array:
+def operand(value: Any) -> Any:
     """A factor of a product: a Python number as it is, which changes no dtype; all else by `array_like`.
 
     >>> operand(2.0), operand([1, 2]).shape
@@ -116,7 +121,7 @@ def operand(value: Any) -> Array:
     return value if type(value) in (bool, int, float, complex) else array_like(value)
 
 
-def operands(a: Any, b: Any) -> tuple[Any, Any, int, int]:
+def operands(a: Array, b: Array) -> tuple[Array, Array, int, int]:
     """Two factors of a product, and how many axes they have."""
     left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
     if left == 0 or right == 0:  # or a list
@@ -137,7 +142,7 @@ def operands(a: Any, b: Any) -> tuple[Any, Any, int, int]:
         sample(r.normal(size=(0, 3)), r.normal(size=(3, 2))),
     ],
 )
-def dot(a: Any, b: Any) -> Array:
+def dot(a: Array, b: Array) -> Array:
     """The dot product: the sum over the last axis of `a` and the next to last (or only) axis of `b`; with a number the
     plain product. Of vectors and matrices it is `matmul`; beyond, the other axes of `a` come before those of `b` and are
     not matched as batches.
@@ -193,7 +198,7 @@ def _dot(x: Array, matrix: Array) -> Array:
         return x.dot(matrix)
 
 
-def _kernel(rows: Array, weight: Array, across: int) -> Any:
+def _kernel(rows: Array, weight: Array, across: int) -> ModuleType | None:
     """The kernels of linear layers, if there are any for these rows, each of them times `across` columns or rows of a matrix
     in Fortran order."""
     if not (type(rows) is type(weight) is np.ndarray) or rows.size * across < WORTH:
@@ -212,7 +217,7 @@ def _rows(x: Array) -> Array:
 # Each begins with the usual small case, spelled out: small nets spend their time on calls like these.
 
 
-def _linear_x(g: Any, weight: Array) -> Array:
+def _linear_x(g: Array, weight: Array) -> Array:
     if g.ndim == 2 and g.size * weight.shape[1] < ALONE and type(g) is np.ndarray:
         return g.dot(weight)
     if (kernel := _kernel(g, weight, weight.shape[1])) is not None:
@@ -220,7 +225,7 @@ def _linear_x(g: Any, weight: Array) -> Array:
     return _rows_dot(g, weight) if type(g) is np.ndarray else np.matmul(g, weight)
 
 
-def _linear_weight(g: Any, x: Array) -> Array:
+def _linear_weight(g: Array, x: Array) -> Array:
     # Transposed after the product, so that the gradient of a Fortran-ordered weight is Fortran-ordered too.
     if x.ndim == 2 and x.size * g.shape[1] < ALONE and type(g) is np.ndarray:
         return x.T.dot(g).T
@@ -261,7 +266,7 @@ def _linear_hint(x: Array, weight: Array, bias: Array) -> str:
     ],
     hint=_linear_hint,
 )
-def linear(x: Any, weight: Array, bias: Array | None = None) -> Array:
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """The affine map x @ weightᵀ + bias.
 
     Args:

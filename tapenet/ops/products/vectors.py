@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import cache
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-def flat(a: Any) -> Array:
+def flat(a: ArrayLike) -> Array:
     """All elements in one row."""
     a = array_like(a)
     return a if a.ndim == 1 else np.reshape(a, (-1,))
@@ -39,7 +39,7 @@ def flat(a: Any) -> Array:
         sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=4) + 1j * r.normal(size=4)),
     ],
 )
-def vdot(a: Any, b: Any) -> Array:
+def vdot(a: Array, b: Array) -> Array:
     """The inner product of two arrays of any shape as long vectors: Σ conj(a) · b.
 
     Args:
@@ -70,7 +70,7 @@ def vdot(a: Any, b: Any) -> Array:
         sample(r.normal(size=(2, 0)), r.normal(size=(3, 0))),
     ],
 )
-def inner(a: Any, b: Any) -> Array:
+def inner(a: Array, b: Array) -> Array:
     """The sum of products over the last axes of both arrays; with a number the plain product.
 
     Args:
@@ -106,7 +106,7 @@ def inner(a: Any, b: Any) -> Array:
         sample(r.normal(size=0), r.normal(size=2)),
     ],
 )
-def outer(a: Any, b: ArrayLike) -> Array:
+def outer(a: Array, b: ArrayLike) -> Array:
     """Every element of `a` times every element of `b`: a matrix with a row for each of `a`.
 
     >>> import tapenet as tn
@@ -129,7 +129,7 @@ def outer(a: Any, b: ArrayLike) -> Array:
         sample(r.normal(size=(0, 2)), r.normal(size=(2, 1))),
     ],
 )
-def kron(a: Any, b: Any) -> Array:
+def kron(a: Array, b: Array) -> Array:
     """The Kronecker product: `a` with each element replaced by that element times `b`. The array with fewer axes gets
     axes of length one in front.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-def _truth_more(name: str, neutral: bool) -> Any:
-    def more(a: Any, axis: Axis = None, *, keepdims: Any = False, where: ArrayLike = True) -> Array:
+def _truth_more(name: str, neutral: bool) -> Callable[..., Array]:
+    def more(a: Array, axis: Axis = None, *, keepdims: bool = False, where: ArrayLike = True) -> Array:
         return (all if neutral else any)(chosen(name, array_like(a), where, neutral), axis, keepdims=keepdims)
 
     return more
 
 
 def _plain(
-    forward: Any,
+    forward: Callable[..., object],
     numpy: Callable[..., object],
     name: str,
     formula: str,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.indexing.selecting import along
-from tapenet.ops.op import Scatter, op
+from tapenet.ops.op import Op, Scatter, op
 from tapenet.ops.reductions.masking import divisible, like, without_nan
 from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.program.derivatives import without_minus_inf
-from tapenet.typing import Array, DType
+from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from tapenet.typing import DTypeLike
@@ -142,7 +143,7 @@ cumprod = op(
     numpy=np.nancumsum,
     samples=lambda r: [*_samples()(r), sample(np.array([[1.0, np.nan, 2.0], [np.nan, 3.0, 4.0]]), 1)],
 )
-def nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Array:
+def nancumsum(a: Array, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """The running sum where nan counts as 0; its gradient there is 0. Arguments as for `cumsum`.
 
     >>> import tapenet as tn
@@ -156,7 +157,7 @@ def nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Array:
     numpy=np.nancumprod,
     samples=lambda r: [*_samples()(r), sample(np.array([[1.5, np.nan, 2.0], [np.nan, 3.0, 4.0]]), 1)],
 )
-def nancumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Array:
+def nancumprod(a: Array, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """The running product where nan counts as 1; its gradient there is 0. Arguments as for `cumprod`.
 
     >>> import tapenet as tn
@@ -176,7 +177,9 @@ def _initial_samples(r: np.random.Generator) -> list[Sample]:
     ]
 
 
-def _cumulative(function: Any, name: str, x: Array, axis: int | None, dtype: DType, first: Any) -> Array:
+def _cumulative(
+    function: Callable[..., Array], name: str, x: Array, axis: int | None, dtype: DTypeLike | None, first: int | None
+) -> Array:
     """What `cumulative_sum` and `cumulative_prod` share; `first` is what to begin with, or None."""
     x = np.atleast_1d(array_like(x))
     if axis is None:
@@ -192,7 +195,9 @@ def _cumulative(function: Any, name: str, x: Array, axis: int | None, dtype: DTy
 
 
 @derived(numpy=np.cumulative_sum, samples=_initial_samples)
-def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
+def cumulative_sum(
+    x: Array, /, *, axis: int | None = None, dtype: DTypeLike | None = None, include_initial: bool = False
+) -> Array:
     """The running sum as the array API has it.
 
     Args:
@@ -212,7 +217,9 @@ def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, inc
 
 
 @derived(numpy=np.cumulative_prod, samples=_initial_samples)
-def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
+def cumulative_prod(
+    x: Array, /, *, axis: int | None = None, dtype: DTypeLike | None = None, include_initial: bool = False
+) -> Array:
     """The running product as the array API has it.
 
     Args:
@@ -234,7 +241,7 @@ def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, in
 # -- extremes ----------------------------------------------------------------------------------------------------
 
 
-def _running_array(g: Array, out: Array, axis: int) -> Any:
+def _running_array(g: Array, out: Array, axis: int) -> Array | Scatter:
     """The gradient of each output to the first element that equals it: where the run of equal outputs begins."""
     ordered = np.moveaxis(out, axis, -1)
     before, here = ordered[..., :-1], ordered[..., 1:]
@@ -251,8 +258,8 @@ def _running_array(g: Array, out: Array, axis: int) -> Any:
     return Scatter(along(out.shape, np.moveaxis(places, -1, axis), axis), g)
 
 
-def _extreme(ufunc: np.ufunc, name: str, word: str, example: str) -> Any:
-    made = op(
+def _extreme(ufunc: np.ufunc, name: str, word: str, example: str) -> Op:
+    made: Op = op(
         lambda array, axis=0, dtype=None: ufunc.accumulate(array, axis, dtype),
         name=name,
         label=f"running {ufunc.__name__[:3]}",

@@ -7,13 +7,14 @@ go back through them by a linear recurrence: no loop of Python over elements.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.elementary import safe_mul
-from tapenet.ops.op import FLAT, op
+from tapenet.ops.op import FLAT, Op, op
 from tapenet.ops.reductions import cumulative
 from tapenet.ops.reductions.masking import hint, without_nan
 from tapenet.ops.registry import Sample, numpy_functions, sample
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike, DTypeLike
 
 
-def _label(what: str) -> Any:
+def _label(what: str) -> Callable[..., str]:
     return lambda ufunc, **_: f"{ufunc.__name__.replace('_', ' ')} {what}"
 
 
@@ -42,7 +43,8 @@ def _label(what: str) -> Any:
     ],
 )
 def reduced(
-    a: Any, ufunc: np.ufunc, axis: Axis = 0, *, dtype: DTypeLike | None = None, keepdims: bool = False, initial: Any = None,
+    a: Array, ufunc: np.ufunc, axis: Axis = 0, *, dtype: DTypeLike | None = None, keepdims: bool = False,
+    initial: ArrayLike | None = None,
     where: ArrayLike = True,
 ) -> Array:  # fmt: skip
     """`ufunc.reduce(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
@@ -51,7 +53,7 @@ def reduced(
     >>> np.bitwise_xor.reduce(tn.tensor([6, 3])).item()
     5
     """
-    options = {} if initial is None else {"initial": initial}
+    options: dict[str, Any] = {} if initial is None else {"initial": initial}
     return ufunc.reduce(a, axis, dtype, keepdims=keepdims, where=where, **options)
 
 
@@ -64,7 +66,7 @@ def reduced(
         sample(np.array([[6, 4], [9, 12]]), np.gcd),
     ],
 )
-def accumulated(a: Array, ufunc: Any, axis: int = 0, *, dtype: DTypeLike | None = None) -> Array:
+def accumulated(a: Array, ufunc: np.ufunc, axis: int = 0, *, dtype: DTypeLike | None = None) -> Array:
     """`ufunc.accumulate(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
 
     >>> import numpy as np, tapenet as tn
@@ -77,9 +79,10 @@ def accumulated(a: Array, ufunc: Any, axis: int = 0, *, dtype: DTypeLike | None 
 # -- with one ----------------------------------------------------------------------------------------------------
 
 
-def _gradient(ufunc: np.ufunc, name: str, g: Any, x: Array, y: Any, out: Array) -> Array:
+def _gradient(ufunc: np.ufunc, name: str, g: Array, x: Array, y: Array | None, out: Array) -> Array:
     """The gradient of ufunc(x, y) by "x" or "y", by the rule of the op that it is."""
-    made: Any = numpy_functions[ufunc]
+    made = numpy_functions[ufunc]
+    assert isinstance(made, Op)
     known = {"g": g, "x": x, "y": y, "out": out}
     d = made.rules[name](**{need: known[need] for need in made.needs[name]})
     return np.zeros_like(g) if d is FLAT else d
@@ -185,12 +188,12 @@ def masked_fold(a: Array, ufunc: np.ufunc, axis: int, where: ArrayLike) -> Array
 # -- the larger and the smaller of numbers and nan ---------------------------------------------------------------
 
 
-def _extreme(plain: Any, worst: float) -> Any:
+def _extreme(plain: Callable[..., Array], worst: float) -> Callable[..., Array]:
     def extreme(
-        a: Any, axis: Any, *, keepdims: bool = False, initial: ArrayLike | None = None, where: Any = True
+        a: Array, axis: Axis, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True
     ) -> Array:
         """`reduce` of fmax or fmin: the extreme of what is not nan, of which equal elements share the gradient evenly."""
-        options = {"keepdims": keepdims, "where": where}
+        options: dict[str, Any] = {"keepdims": keepdims, "where": where}
         if a.dtype.kind != "f":
             return plain(a, axis, **options, **({} if initial is None else {"initial": initial}))
         alone = np.all(np.isnan(a), axis, **options)
@@ -203,8 +206,8 @@ def _extreme(plain: Any, worst: float) -> Any:
     return extreme
 
 
-def _running_extreme(plain: Any, worst: float) -> Any:
-    def extreme(a: Array, axis: int) -> Any:
+def _running_extreme(plain: Callable[..., Array], worst: float) -> Callable[..., Array]:
+    def extreme(a: Array, axis: int) -> Array:
         """`accumulate` of fmax or fmin: the gradient goes to the first of equal elements."""
         if a.dtype.kind != "f":
             return plain(a, axis)

@@ -28,7 +28,7 @@ INITIAL = """
         initial: a number that takes part in each result."""
 
 
-def hint(a: Array, *rest: Any) -> str:
+def hint(a: Array, *rest: ArrayLike) -> str:
     """How to repair a reduction that failed."""
     if any(type(v) is bool for v in rest[1:-1]):  # behind the axis, as in PyTorch
         return "Give keepdims by name: keepdims=True"
@@ -37,7 +37,7 @@ def hint(a: Array, *rest: Any) -> str:
     return f"axis must lie within the {np.ndim(a)} axes of a"
 
 
-def chosen(name: str, a: Any, where: ArrayLike, fill: Any) -> Array:
+def chosen(name: str, a: Array, where: ArrayLike, fill: ArrayLike) -> Array:
     """`a` with `fill` wherever the mask `where` is false."""
     if where is True:
         return a
@@ -52,16 +52,17 @@ def chosen(name: str, a: Any, where: ArrayLike, fill: Any) -> Array:
     return np.where(where, a, fill)
 
 
-def number(value: Any, dtype: DType) -> Array:
+def number(value: ArrayLike, dtype: DType) -> Array:
     """`initial=`, a number or an array or tensor without axes, in the dtype of the result."""
     if not hasattr(value, "shape"):
         value = np.array(value, dtype)  # raises where the dtype cannot hold a number
-    if value.shape:
-        raise ValueError(f"initial= is a number, not an array of shape {value.shape}")
-    return value if value.dtype == dtype else value.astype(dtype)
+    if np.shape(value):
+        raise ValueError(f"initial= is a number, not an array of shape {np.shape(value)}")
+    array = array_like(value)
+    return array if array.dtype == dtype else array.astype(dtype)
 
 
-def without_nan(a: Any, fill: Any) -> Array:
+def without_nan(a: Array, fill: ArrayLike) -> Array:
     """`a` with `fill` in place of nan."""
     a = array_like(a)
     return np.where(np.isnan(a), fill, a) if a.dtype.kind in "fc" else a
@@ -74,13 +75,13 @@ def holds(value: Array, test: Callable[[Any], Any]) -> bool:
     return numbers is not None and bool(np.any(test(numbers)))
 
 
-def warn_of_none(freedom: Any, words: str = "Degrees of freedom <= 0 for slice") -> None:
+def warn_of_none(freedom: Array, words: str = "Degrees of freedom <= 0 for slice") -> None:
     """NumPy's warning, where a number of elements or of degrees of freedom is 0 or less."""
     if holds(freedom, lambda n: n <= 0):
         warnings.warn(words, RuntimeWarning, stacklevel=2)
 
 
-def conjugate(z: Any) -> Array:
+def conjugate(z: Array) -> Array:
     """The complex conjugate; what is real stays as it is."""
     return np.conj(z) if z.dtype.kind == "c" else z
 
@@ -100,12 +101,12 @@ def squared(z: Array) -> Array:
     return np.real(z) ** 2 + np.imag(z) ** 2 if z.dtype.kind == "c" else np.square(z)
 
 
-def scaled(g: Array, d: Array, summary: Any) -> Array:
+def scaled(g: Array, d: Array, summary: Array) -> Array:
     """g · d, and 0 where g is, also beside what is not finite; of which there is none if `summary`, in plain numbers, is."""
     return g * d if type(summary) is np.ndarray and np.isfinite(summary).all() else safe_mul(g, d)
 
 
-def divisible(product: Any) -> bool:
+def divisible(product: Array) -> bool:
     """Whether products in plain numbers may be divided by their factors: none is 0, and none over- or underflowed."""
     if type(product) is not np.ndarray or product.size == 0:
         return False

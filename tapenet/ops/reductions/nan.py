@@ -59,15 +59,15 @@ def _masked_samples(initial: bool) -> Samples:
 # -- sums and products: nan counts as nothing ----------------------------------------------------------------------
 
 
-def _rare(initial: ArrayLike | None, where: ArrayLike) -> dict[str, Any]:
+def _rare(initial: ArrayLike | None, where: ArrayLike) -> dict[str, ArrayLike]:
     """The rare options that were given."""
     return ({} if initial is None else {"initial": initial}) | ({} if where is True else {"where": where})
 
 
 @derived(numpy=np.nansum, samples=_masked_samples(initial=True))
 def nansum(
-    a: Any,
-    axis: Any = None,
+    a: Array,
+    axis: Axis = None,
     dtype: DTypeLike | None = None,
     *,
     keepdims: bool = False,
@@ -85,14 +85,14 @@ def nansum(
 
 @derived(numpy=np.nanprod, samples=_masked_samples(initial=True))
 def nanprod(
-    a: Any,
-    axis: Any = None,
+    a: Array,
+    axis: Axis = None,
     dtype: DTypeLike | None = None,
     *,
     keepdims: bool = False,
     initial: ArrayLike | None = None,
     where: ArrayLike = True,
-) -> Any:
+) -> Array:
     """The product of the elements that are not nan, with gradient 0 at those that are; 1 if all are nan.
 
     >>> import numpy as np, tapenet as tn
@@ -111,7 +111,7 @@ def _valid(a: Array, where: ArrayLike) -> Array:
     return valid if where is True else np.logical_and(valid, where)
 
 
-def _number(valid: Any, axis: Axis, like: Array) -> Array:
+def _number(valid: Array, axis: Axis, like: Array) -> Array:
     """How many elements take part, in the dtype of a gradient."""
     return np.sum(valid, axis=axis, keepdims=True, dtype=like.dtype)
 
@@ -185,7 +185,8 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _reduction(
-    forward: Any, numpy: Any, name: str, formula: str, gradients: str, summary: str, example: str, options: str,
+    forward: Callable[..., object], numpy: object, name: str, formula: str, gradients: str, summary: str,
+    example: str, options: str,
     samples: Samples, more: Callable[..., Array] | None = None, **rules: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
@@ -270,11 +271,16 @@ nanstd = _reduction(
 )
 
 
-def _extreme_more(name: str, of_two: Any, sign: int) -> Any:
+def _extreme_more(name: str, of_two: Callable[[Array, Array], Array], sign: int) -> Callable[..., Array]:
     plain = extreme_more(name, of_two, sign)
 
     def more(
-        a: Any, axis: Any = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True
+        a: Array,
+        axis: Axis = None,
+        *,
+        keepdims: bool = False,
+        initial: ArrayLike | None = None,
+        where: ArrayLike = True,
     ) -> Array:
         if initial is None and where is True:
             return (nanmax if sign < 0 else nanmin)(a, axis, keepdims=keepdims)
@@ -316,7 +322,7 @@ nanmin = _reduction(
 )
 
 
-def _place(numpy: Any, name: str, which: str, example: str) -> Op:
+def _place(numpy: Callable[..., object], name: str, which: str, example: str) -> Op:
     made: Op = op(
         lambda a, axis=None, *, keepdims=False: numpy(a, axis, keepdims=keepdims),
         name=name,

@@ -39,20 +39,20 @@ _LONG = 512
 class Spot(NamedTuple):
     """Where a quantile lies in the sorted slice: between two neighbours, a part `between` of the way up."""
 
-    lower: Any
+    lower: Array
     upper: Array
-    between: Any
+    between: Array | float
     #: How fast it moves with q.
     slope: Any
 
 
-def _whole(index: Any, n: int) -> Spot:
+def _whole(index: Array, n: Array | int) -> Spot:
     """A quantile that is an element."""
     index = np.clip(index, 0, n - 1).astype(np.int64)
     return Spot(index, index, 0.0, 0.0)
 
 
-def _spot(q: Any, n: Any, method: str) -> Spot:
+def _spot(q: Array, n: Array | int, method: str) -> Spot:
     """Where the quantile `q` of `n` elements lies."""
     if method in CONTINUOUS:
         alpha, beta = CONTINUOUS[method]
@@ -83,7 +83,7 @@ class Rows(NamedTuple):
     """An array as one row for each slice that is reduced."""
 
     #: (slices, elements of one)
-    values: Any
+    values: Array
     #: The array's axes in the order in which their elements stand in `values`, and the lengths of these.
     order: tuple[int, ...]
     shape: tuple[int, ...]
@@ -93,9 +93,9 @@ class Found(NamedTuple):
     """The two elements that each result lies between, as positions in the rows laid end to end; results are of shape
     (shape of q, number of slices)."""
 
-    lower: Any
+    lower: Array
     upper: Array
-    between: Any
+    between: Array | float
     slope: Any
     #: Slices whose result is a number rather than nan.
     live: Array
@@ -108,7 +108,7 @@ def _rows(a: Array, axis: Axis) -> Rows:
     return Rows(np.reshape(np.transpose(a, order), (-1, math.prod(a.shape[i] for i in axes))), order, shape)
 
 
-def _ranked(values: Array, needed: Any) -> Array:
+def _ranked(values: Array, needed: Array) -> Array:
     """For each row the places of its elements in rising order, right at the ranks `needed`; equal ones as they stand."""
     if type(values) is np.ndarray and type(needed) is np.ndarray and values.shape[-1] >= _LONG:
         ranks = np.unique(needed)
@@ -121,7 +121,7 @@ def _ranked(values: Array, needed: Any) -> Array:
     return stable_order(values, -1)
 
 
-def _live(values: Array, q: Array, skips: bool) -> tuple[Array, Array]:
+def _live(values: Array, q: Array, skips: bool) -> tuple[Array, Array | int]:
     """Which rows have a number as their quantiles, and how many elements take part in each."""
     nan, n = np.isnan(values), values.shape[-1]
     if not skips:
@@ -130,7 +130,7 @@ def _live(values: Array, q: Array, skips: bool) -> tuple[Array, Array]:
     return valid > 0, np.maximum(valid, 1).astype(np.result_type(q.dtype, np.float32))
 
 
-def _find(rows: Rows, q: Any, method: str, skips: bool, weights: Any = None, out: Any = None) -> Found:
+def _find(rows: Rows, q: Array, method: str, skips: bool, weights: Array | None, out: Array) -> Found:
     values = rows.values
     count, n = values.shape
     starts = np.arange(count) * n
@@ -147,7 +147,7 @@ def _find(rows: Rows, q: Any, method: str, skips: bool, weights: Any = None, out
     return Found(lower, upper, spot.between, spot.slope, live)
 
 
-def _to_elements(g: Array, a: Array, rows: Rows, found: Found, shape: tuple[int, ...]) -> Any:
+def _to_elements(g: Array, a: Array, rows: Rows, found: Found, shape: tuple[int, ...]) -> Array | Scatter:
     """The gradient by `a`: of each result to the two elements that it lies between."""
     g = np.where(found.live, np.reshape(g, (*shape, -1)), 0)
     if found.upper is found.lower:
@@ -157,7 +157,7 @@ def _to_elements(g: Array, a: Array, rows: Rows, found: Found, shape: tuple[int,
         at, parts = np.stack([found.lower, found.upper]), np.stack([g * (1 - between), g * between])
     if not a.ndim:
         return np.sum(parts)
-    index: dict[int, Any] = {}
+    index: dict[int, Array] = {}
     for k, n in zip(reversed(rows.order), reversed(rows.shape), strict=True):
         at, index[k] = at // n, at % n
     return Scatter(tuple(index[k] for k in range(a.ndim)), parts)
@@ -186,7 +186,7 @@ def _rules(scale: float, skips: bool) -> dict[str, Rule]:
         q = array_like(q)
         return q / scale if scale != 1 else q
 
-    def by_a(g: Array, out: Array, a: Array, q: Array, axis: Axis, method: str, weights: Array) -> Array:
+    def by_a(g: Array, out: Array, a: Array, q: Array, axis: Axis, method: str, weights: Array) -> Array | Scatter:
         if a.size == 0 or g.size == 0:
             return np.zeros_like(a)
         q, rows = level(q), _rows(a, axis)
@@ -324,13 +324,13 @@ def _median_samples(nan: bool) -> Samples:
 
 
 def _median(numpy: Any, skips: bool, summary: str, example: str) -> Op:
-    def by_a(g: Array, a: Array, axis: Axis) -> Array:
+    def by_a(g: Array, a: Array, axis: Axis) -> Array | Scatter:
         if a.size == 0:
             return np.zeros_like(a)
         half = np.full((), 0.5)
         # NumPy's median is the quantile 0.5 of the method that takes the middle of the two neighbours.
         rows = _rows(a, axis)
-        return _to_elements(g, a, rows, _find(rows, half, "midpoint", skips), ())
+        return _to_elements(g, a, rows, _find(rows, half, "midpoint", skips, None, half), ())
 
     name = numpy.__name__
     made: Op = op(

@@ -17,10 +17,10 @@ from tapenet.ops.registry import refuse, sample
 from tapenet.typing import Array, Axis, DType
 
 if TYPE_CHECKING:
-    from tapenet.typing import DTypeLike
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
-def _weights_along(a: Any, weights: Array, axis: Any) -> Array:
+def _weights_along(a: Array, weights: Array, axis: tuple[int, ...] | None) -> Array:
     """The weights in a shape that broadcasts to that of `a`: they are one for each element, or for each along `axis`."""
     if weights.shape == a.shape:
         return weights
@@ -50,7 +50,9 @@ def _weights_along(a: Any, weights: Array, axis: Any) -> Array:
         sample(r.normal(size=()), None, r.uniform(0.5, 2, ())),
     ],
 )
-def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+def average(
+    a: Array, axis: Axis = None, weights: Array | None = None, returned: bool = False, *, keepdims: bool = False
+) -> Array | tuple[Array, Array]:
     """The mean over `axis`, weighted if weights are given: Σ a w / Σ w.
 
     Args:
@@ -93,7 +95,7 @@ def _variables(m: Array, name: str, turned: bool) -> Array:
     return m.T if turned else np.reshape(m, (1, -1)) if m.ndim < 2 else m
 
 
-def _joined(m: Any, y: Any, rowvar: bool) -> Array:
+def _joined(m: ArrayLike, y: ArrayLike | None, rowvar: bool) -> Array:
     """All variables that `cov` is given, one in each row."""
     m = array_like(m)
     x = _variables(m, "m", not rowvar and m.ndim == 2)
@@ -117,7 +119,7 @@ def _checked(weights: Array, name: str, observations: int, dtype: DType) -> Arra
     return weights if weights.dtype == dtype else weights.astype(dtype)
 
 
-def _centred(x: Any, weights: Any) -> Array:
+def _centred(x: Array, weights: Array | None) -> Array:
     """Variables less their means; of those again, as the mean of large numbers is rounded."""
     total = None if weights is None else np.sum(weights)
     for _ in range(2):
@@ -126,7 +128,7 @@ def _centred(x: Any, weights: Any) -> Array:
     return x
 
 
-def _parts(g: Array, freedom: Any) -> Array:
+def _parts(g: Array, freedom: Array | int) -> Array:
     return safe_mul(g, math.inf if type(freedom) is int and freedom == 0 else 1 / freedom)
 
 
@@ -141,13 +143,13 @@ def _reached(x: Array, g: Array) -> Array:
 # What the means would get is 0, as the deviations from them sum to 0.
 
 
-def _covariance_x(g: Array, x: Array, freedom: Any, weights: Array) -> Array:
+def _covariance_x(g: Array, x: Array, freedom: Array | int, weights: Array) -> Array:
     g = _parts(g + conjugate(g).T, freedom)
     x = g @ conjugate(_reached(_centred(x, weights), g))
     return x if weights is None else x * weights
 
 
-def _covariance_weights(g: Array, x: Array, freedom: Any, weights: Array) -> Array:
+def _covariance_weights(g: Array, x: Array, freedom: Array | int, weights: Array) -> Array:
     g = _parts(g, freedom)
     x = _reached(_centred(x, weights), g)
     return np.sum(g @ conjugate(x) * x, axis=0)
@@ -166,7 +168,7 @@ def _covariance_weights(g: Array, x: Array, freedom: Any, weights: Array) -> Arr
     ],
     multiply_adds=lambda x_shape: x_shape[0] ** 2 * x_shape[1],
 )
-def covariance(x: Array, freedom: Any, weights: Array | None = None) -> Array:
+def covariance(x: Array, freedom: Array | int, weights: Array | None = None) -> Array:
     """The covariances of the rows of a matrix: what `cov` is made of.
 
     Args:
@@ -198,9 +200,10 @@ def covariance(x: Array, freedom: Any, weights: Array | None = None) -> Array:
     ],
 )
 def cov(
-    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: float | None = None, fweights: Any = None,
-    aweights: Any = None, *, dtype: DTypeLike | None = None,
-) -> Any:  # fmt: skip
+    m: Array, y: Array | None = None, rowvar: bool = True, bias: bool = False, ddof: float | None = None,
+    fweights: Array | None = None,
+    aweights: Array | None = None, *, dtype: DTypeLike | None = None,
+) -> Array:  # fmt: skip
     """The covariances of variables: Σ (x − μ)(y − ν)* / (n − ddof) over n observations.
 
     Args:
@@ -286,7 +289,7 @@ def magnitude(x: Array) -> Array:
         sample(r.normal(size=4)),
     ],
 )
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: DTypeLike | None = None) -> Array:
+def corrcoef(x: Array, y: Array | None = None, rowvar: bool = True, *, dtype: DTypeLike | None = None) -> Array:
     """The correlations of variables: their covariances over their standard deviations, from -1 to 1.
 
     Args:
@@ -334,7 +337,7 @@ def _bincount_weights(g: Array, x: Array, weights_shape: tuple[int, ...]) -> Arr
     ],
     hint=lambda x, weights, minlength: "x holds whole numbers from 0, in one axis, and weights are as many",
 )
-def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Array:
+def bincount(x: Array, weights: Any = None, minlength: int = 0) -> Array:
     """How often each number from 0 occurs in `x`, or the sum of the weights where it does.
 
     Args:

@@ -43,7 +43,7 @@ def spread(g: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool = False)
     return np.reshape(g, kept_shape(shape, axis))
 
 
-def kept_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+def kept_shape(shape: tuple[int, ...], axis: int | tuple[int, ...]) -> tuple[int, ...]:
     """`shape` with the reduced axes at length one."""
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     reduced = {a % len(shape) for a in axes}
@@ -66,8 +66,8 @@ def how_many(a: Array, axis: Axis, keepdims: bool, where: ArrayLike) -> Array:
 
 
 def _reduction(
-    forward: Any, numpy: Any, name: str, formula: str, gradient: str, summary: str, example: str, samples: Samples,
-    more: Callable[..., Array], options: str, lower: Any = None, **rules: Rule,
+    forward: Callable[..., object], numpy: object, name: str, formula: str, gradient: str, summary: str, example: str,
+    samples: Samples, more: Callable[..., Array], options: str, lower: Callable[..., Array] | None = None, **rules: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
         forward,
@@ -118,7 +118,7 @@ sum = _reduction(
 )
 
 
-def _mean(a: Any, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: Any = False) -> Array:
+def _mean(a: Array, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: Any = False) -> Array:
     if dtype is None and type(a) is np.ndarray and a.dtype.char in "fd" and a.size and a.shape:
         # What np.mean does, without its detour through Python.
         return np.add.reduce(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
@@ -136,7 +136,9 @@ def _mean_more(
     return found
 
 
-def _masked_mean(a: Any, axis: Axis, dtype: Any, keepdims: bool, where: ArrayLike) -> tuple[Array, Array]:
+def _masked_mean(
+    a: Array, axis: Axis, dtype: DTypeLike | None, keepdims: bool, where: ArrayLike
+) -> tuple[Array, Array]:
     """The mean of what a mask chooses, and of how many elements it is."""
     kind = a.dtype if dtype is None else np.dtype(dtype)
     made = kind if kind.kind in "fc" or dtype is not None else np.dtype(np.float64)
@@ -166,7 +168,7 @@ mean = _reduction(
 _LEAST = 2.0**-100
 
 
-def _variance(a: Any, axis: Axis, dtype: Any, ddof: float, keepdims: Any) -> Array:
+def _variance(a: Array, axis: Axis, dtype: DTypeLike | None, ddof: float, keepdims: Any) -> Array:
     """The variance; of float32 in float64 where squares are beyond float32."""
     if type(a) is not np.ndarray or a.dtype.char != "f" or dtype is not None or not (a.shape and a.size):
         return np.var(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
@@ -191,12 +193,14 @@ def _var(
     return found if dtype is not None or a.dtype.char != "f" else found.astype(np.float32, copy=False)
 
 
-def _std(a: Any, axis: Axis = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Array:
+def _std(
+    a: Array, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False
+) -> Array:
     found = np.sqrt(_variance(a, axis, dtype, ddof, keepdims))
     return found if dtype is not None or a.dtype.char != "f" else found.astype(np.float32, copy=False)
 
 
-def _lowered(root: Any) -> Any:
+def _lowered(root: Callable[[Array], Array]) -> Callable[..., Array]:
     """The same without looking at the result: squares of float32 numbers always in float64."""
 
     def lowered(a: Array, axis: Axis, dtype: DType, ddof: float, keepdims: bool) -> Array:
@@ -210,11 +214,12 @@ def _lowered(root: Any) -> Any:
     return lowered
 
 
-def _centre(a: Array, axis: Axis) -> Any:
+def _centre(a: Array, axis: Axis) -> Array:
     """The mean, with the axes kept; of float32 numbers whose sum overflows in float64."""
-    mean = np.mean(a, axis=axis, keepdims=True)
+    mean: Array = np.mean(a, axis=axis, keepdims=True)
     if type(a) is np.ndarray and a.dtype.char == "f" and not np.isfinite(mean).all():
-        return np.mean(a, axis=axis, dtype=np.float64, keepdims=True).astype(np.float32)
+        wide: Array = np.mean(a.astype(np.float64), axis=axis, keepdims=True)
+        return wide.astype(np.float32)
     return mean
 
 
@@ -239,9 +244,9 @@ def _std_a(g: Array, out: Array, a: Array, axis: Axis, ddof: int, keepdims: bool
 
 
 def _var_more(
-    a: Any, axis: Axis = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False, where: ArrayLike = True,
-    mean: Any = None, correction: Any = None,
-) -> Any:  # fmt: skip
+    a: Array, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False,
+    where: ArrayLike = True, mean: ArrayLike | None = None, correction: float | None = None,
+) -> Array:  # fmt: skip
     a = array_like(a)
     ddof = _ddof(ddof, correction)
     if where is True and mean is None:
@@ -262,15 +267,15 @@ def _var_more(
 
 
 def _std_more(
-    a: Any,
+    a: Array,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     *,
     ddof: float = 0,
     keepdims: bool = False,
     where: ArrayLike = True,
-    mean: Any = None,
-    correction: Any = None,
+    mean: ArrayLike | None = None,
+    correction: float | None = None,
 ) -> Array:
     ddof = _ddof(ddof, correction)
     if where is True and mean is None:
@@ -280,7 +285,7 @@ def _std_more(
     return np.where(zero, 0, np.sqrt(np.where(zero, 1, squares)))  # with gradient 0 at 0, as without a mask
 
 
-def _ddof(ddof: float, correction: float | None) -> Any:
+def _ddof(ddof: float, correction: float | None) -> float:
     if correction is None:
         return ddof
     if ddof != 0:
@@ -346,7 +351,7 @@ def share(g: Array, out: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
     return np.where(equal, spread(g, a.shape, axis, keepdims) / ties, 0)
 
 
-def bound(dtype: DType, sign: int) -> Any:
+def bound(dtype: DType, sign: int) -> complex:
     """The number that no other is less than (for sign 1: greater than)."""
     if dtype.kind == "b":
         return sign > 0
@@ -355,11 +360,11 @@ def bound(dtype: DType, sign: int) -> Any:
     return complex(sign * math.inf, sign * math.inf) if dtype.kind == "c" else sign * math.inf
 
 
-def extreme_more(name: str, of_two: Any, sign: int) -> Any:
+def extreme_more(name: str, of_two: Callable[[Array, Array], Array], sign: int) -> Callable[..., Array]:
     """What answers the calls of an extreme with first values and masks: sign is -1 for the largest, 1 for the smallest."""
 
     def more(
-        a: Any,
+        a: Array,
         axis: Axis = None,
         *,
         keepdims: bool = False,
@@ -476,14 +481,14 @@ def _prod_a(g: Array, out: Array, a: Array, axis: Axis, keepdims: bool) -> Array
 
 
 def _prod_more(
-    a: Any,
+    a: Array,
     axis: Axis = None,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     *,
     keepdims: bool = False,
     initial: ArrayLike | None = None,
     where: ArrayLike = True,
-) -> Any:
+) -> Array:
     a = array_like(a)
     product = prod(chosen("prod", a, where, 1), axis, dtype, keepdims=keepdims)
     return product if initial is None else product * number(initial, product.dtype)
@@ -511,7 +516,7 @@ prod = _reduction(
 
 
 def _logsumexp(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    top: Any = 0.0
+    top: Array | float = 0.0
     if count(a.shape, axis):  # of no elements it is ln 0
         top = np.max(np.real(a) if a.dtype.kind == "c" else a, axis=axis, keepdims=True)
         top = np.where(np.isfinite(top), top, 0)
@@ -521,10 +526,10 @@ def _logsumexp(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
 
 
 def _logsumexp_more(
-    a: Any,
+    a: Array,
     axis: Axis = None,
     *,
-    keepdims: Any = False,
+    keepdims: bool = False,
     initial: ArrayLike | None = None,
     where: ArrayLike = True,
 ) -> Array:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike, DTypeLike
 
 
-def _opposite(shift: Any) -> Any:
+def _opposite(shift: Any) -> int | tuple[int, ...]:
     return tuple(-int(s) for s in shift) if np.ndim(shift) else -int(shift)
 
 
@@ -42,7 +42,7 @@ def _opposite(shift: Any) -> Any:
         f"axis must lie within the {np.ndim(a)} axes of a, with one shift for each or one for all"
     ),
 )
-def roll(a: Array, shift: Any, axis: Axis = None) -> Array:
+def roll(a: Array, shift: Array, axis: Axis = None) -> Array:
     """The elements moved along axes; those that leave at one end come in at the other.
 
     Args:
@@ -170,12 +170,14 @@ def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Array:
 # -- diagonals and triangles -------------------------------------------------------------------------------------
 
 
-def _diagonal_index(shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> tuple[tuple[Any, ...], int]:
+def _diagonal_index(
+    shape: tuple[int, ...], offset: int, axis1: int, axis2: int
+) -> tuple[tuple[Array | slice, ...], int]:
     """The index that reads a diagonal, and the place among the axes of what it gives that the diagonal gets."""
     axis1, axis2 = normalize_axis_index(axis1, len(shape)), normalize_axis_index(axis2, len(shape))
     row, column = max(-offset, 0), max(offset, 0)
     along = np.arange(max(min(shape[axis1] - row, shape[axis2] - column), 0))
-    index: list[Any] = [slice(None)] * len(shape)
+    index: list[Array | slice] = [slice(None)] * len(shape)
     index[axis1], index[axis2] = along + row, along + column
     return tuple(index), min(axis1, axis2) if abs(axis1 - axis2) == 1 else 0
 

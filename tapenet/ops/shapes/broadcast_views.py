@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.typing import Array, Shape
 
 
-def broadcast_view(d: Any, shape: Shape) -> Array:
+def broadcast_view(d: Array | np.generic, shape: Shape) -> Array:
     """`np.broadcast_to` at a tenth of its cost: a read-only view that repeats `d` by strides of 0."""
     d = np.asarray(d)
     if not d.flags.c_contiguous:  # not to be had as one run of bytes

@@ -41,7 +41,7 @@ def _stack_arrays(g: Array, arrays_shape: Any, axis: int) -> Array | tuple[Array
     return parts if _one_array(arrays_shape) else tuple(parts)
 
 
-def cast(name: str, arrays: Any, dtype: Any, casting: str) -> list[Array]:
+def cast(name: str, arrays: Sequence[ArrayLike], dtype: DTypeLike | None, casting: str) -> list[Array]:
     """Arrays in one dtype (None: what they promote to), as `casting` allows.
 
     Raises:
@@ -141,7 +141,7 @@ def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=(4, 3)), 2), sample(r.normal(size=(2, 5)), [1, 3], 1)],
 )
-def split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+def split(ary: ArrayLike, indices_or_sections: Array, axis: int = 0) -> list[Array]:
     """Split into equal sections, or before the given indices, along an axis.
 
     Raises:

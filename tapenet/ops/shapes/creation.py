@@ -7,7 +7,8 @@ tensors, and then they are differentiable. What they give are tensors, whatever 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def check_device(name: str, device: object) -> None:
         raise ValueError(f"{name}: device={device!r} is not there; NumPy's only one is 'cpu'")
 
 
-def as_tensor(value: Any, dtype: Any, copy: bool | None) -> Array:
+def as_tensor(value: ArrayLike, dtype: DTypeLike | None, copy: bool | None) -> Array:
     """A value as a tensor in a dtype (None: its own), which shares memory with it unless `copy` is true."""
     if not holds_tensors(value):
         # NumPy itself looks at the copy that is not to be made.
@@ -89,7 +90,7 @@ def _lists(r: np.random.Generator) -> list[Sample]:
     ],
 )
 def array(
-    object: Any, dtype: DTypeLike | None = None, *, copy: bool | None = True, order: str | None = "K", subok: bool = False,
+    object: Array, dtype: DTypeLike | None = None, *, copy: bool | None = True, order: str | None = "K", subok: bool = False,
     ndmin: int = 0, ndmax: int = 0,
 ) -> Array:  # fmt: skip
     """A tensor of numbers, arrays and tensors, in nested lists of equal lengths. Tensors stay in their graph.
@@ -129,7 +130,12 @@ def array(
     samples=lambda r: [*_lists(r), sample(r.normal(size=2), np.int64), sample([], order="F")],
 )
 def asarray(
-    a: Any, dtype: Any = None, order: str | None = None, *, device: object = None, copy: bool | None = None
+    a: Array,
+    dtype: DTypeLike | None = None,
+    order: str | None = None,
+    *,
+    device: object = None,
+    copy: bool | None = None,
 ) -> Array:
     """A tensor of numbers, arrays and tensors, as `array` makes it; a tensor is returned as it is, and an array shares its
     memory.
@@ -177,7 +183,7 @@ def asanyarray(
     makes=True,
     samples=lambda r: [*_lists(r), sample(r.normal(size=(3, 2)).T), sample(r.normal(size=()))],
 )
-def ascontiguousarray(a: Any, dtype: Any = None) -> Array:
+def ascontiguousarray(a: Array, dtype: DTypeLike | None = None) -> Array:
     """`asarray` by rows in memory, and with one axis at least.
 
     >>> import tapenet as tn
@@ -192,7 +198,7 @@ def ascontiguousarray(a: Any, dtype: Any = None) -> Array:
     makes=True,
     samples=lambda r: [*_lists(r), sample(r.normal(size=(2, 3))), sample(r.normal(size=()))],
 )
-def asfortranarray(a: Any, dtype: Any = None) -> Array:
+def asfortranarray(a: Array, dtype: DTypeLike | None = None) -> Array:
     """`asarray` by columns in memory, and with one axis at least.
 
     >>> import numpy as np, tapenet as tn
@@ -218,7 +224,7 @@ _REQUIREMENTS = {
     makes=True,
     samples=lambda r: [*_lists(r), sample(r.normal(size=(2, 3)), None, ["F", "W"]), sample(r.normal(size=2), int, "C")],
 )
-def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: Any = None) -> Array:
+def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: str | Sequence[str] | None = None) -> Array:
     """`asarray` with promises about memory.
 
     Args:
@@ -237,7 +243,7 @@ def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: Any = No
     wanted = {_REQUIREMENTS.get(r.upper()) for r in requirements or ()}
     if None in wanted or wanted >= {"C", "F"}:
         raise ValueError(f"require: requirements={requirements!r} must be of C, F, O, W, A and E, not C and F at once")
-    order: Any = "F" if "F" in wanted else "C" if "C" in wanted else "K"
+    order: Literal["F", "C", "K"] = "F" if "F" in wanted else "C" if "C" in wanted else "K"
     found = asarray(a, dtype)
     return np.copy(found, order) if wanted & {"O", "W"} else _in_order(found, order)
 
@@ -252,7 +258,7 @@ def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: Any = No
         sample((), float),
     ],
 )
-def fromiter(iter: Any, dtype: DTypeLike, count: int = -1) -> Array:
+def fromiter(iter: Array, dtype: DTypeLike, count: int = -1) -> Array:
     """A tensor of the numbers or tensors that an iterator gives.
 
     Args:

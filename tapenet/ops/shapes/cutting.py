@@ -51,7 +51,7 @@ def array_split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list
     return cut(ary, [each * (i + 1) + min(i + 1, longer) for i in range(sections)], axis)
 
 
-def _split_along(name: str, ary: Any, indices_or_sections: int | Sequence[int], axis: int) -> list[Array]:
+def _split_along(name: str, ary: ArrayLike, indices_or_sections: int | Sequence[int], axis: int) -> list[Array]:
     ary = array_like(ary)
     if ary.ndim <= axis:
         raise ValueError(
@@ -69,7 +69,7 @@ def _split_along(name: str, ary: Any, indices_or_sections: int | Sequence[int], 
         sample(r.normal(size=3), []),
     ],
 )
-def hsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
+def hsplit(ary: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Array]:
     """`split` along the second axis, or the only one.
 
     Raises:
@@ -88,7 +88,7 @@ def hsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=(4, 2)), 2), sample(r.normal(size=(3, 2)), [1, 5])],
 )
-def vsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
+def vsplit(ary: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Array]:
     """`split` along the first of two or more axes.
 
     Raises:
@@ -109,7 +109,7 @@ def vsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=(1, 2, 4)), 2), sample(r.normal(size=(2, 1, 3)), [0, 2])],
 )
-def dsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
+def dsplit(ary: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Array]:
     """`split` along the third axis.
 
     Raises:
@@ -127,7 +127,7 @@ def dsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(3, 2)), axis=-1), sample(r.normal(size=2))],
 )
-def unstack(x: Any, *, axis: int = 0) -> tuple[Array, ...]:
+def unstack(x: Array, *, axis: int = 0) -> tuple[Array, ...]:
     """The parts of an array along an axis, without that axis: what `stack` undoes.
 
     Raises:
@@ -139,5 +139,5 @@ def unstack(x: Any, *, axis: int = 0) -> tuple[Array, ...]:
     """
     if not x.ndim:
         raise ValueError("unstack: an array without axes has no parts")
-    lead = (slice(None),) * normalize_axis_index(axis, x.ndim)
+    lead: Any = (slice(None),) * normalize_axis_index(axis, x.ndim)
     return tuple(x[(*lead, i)] for i in range(x.shape[axis]))

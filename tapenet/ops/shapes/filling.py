@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -73,18 +73,24 @@ def empty_like(a: Array, dtype: DTypeLike | None = None, *, shape: int | Sequenc
 
 # -- in a given shape ----------------------------------------------------------------------------------------------
 
+Order: TypeAlias = Literal["C", "F"]
+
 
 def _shapes(r: np.random.Generator) -> list[Sample]:
     return [sample((2, 3)), sample(3, int), sample((), np.float32), sample((2, 0), order="F", device="cpu")]
 
 
-def _uniform(name: str, value: int, shape: Any, dtype: Any, order: Any, device: object) -> Array:
+def _uniform(
+    name: str, value: int, shape: int | Sequence[int], dtype: DTypeLike | None, order: Order, device: object
+) -> Array:
     check_device(name, device)
     return made(np.full(shape, value, dtype_of(float if dtype is None else dtype), order))
 
 
 @derived(numpy=np.zeros, makes=True, nondiff=True, samples=_shapes)
-def zeros(shape: Any, dtype: Any = None, order: str = "C", *, device: object = None) -> Array:
+def zeros(
+    shape: int | Sequence[int], dtype: DTypeLike | None = None, order: Order = "C", *, device: object = None
+) -> Array:
     """Zeros, as a tensor.
 
     Args:
@@ -104,7 +110,9 @@ def zeros(shape: Any, dtype: Any = None, order: str = "C", *, device: object = N
 
 
 @derived(numpy=np.ones, makes=True, nondiff=True, samples=_shapes)
-def ones(shape: Any, dtype: Any = None, order: str = "C", *, device: object = None) -> Array:
+def ones(
+    shape: int | Sequence[int], dtype: DTypeLike | None = None, order: Order = "C", *, device: object = None
+) -> Array:
     """Ones, as a tensor; the arguments are those of `zeros`.
 
     >>> import tapenet as tn
@@ -115,7 +123,9 @@ def ones(shape: Any, dtype: Any = None, order: str = "C", *, device: object = No
 
 
 @derived(numpy=np.empty, makes=True, nondiff=True, samples=lambda r: [sample((0, 3)), sample(0, int, "F")])
-def empty(shape: Any, dtype: Any = None, order: str = "C", *, device: object = None) -> Array:
+def empty(
+    shape: int | Sequence[int], dtype: DTypeLike | None = None, order: Order = "C", *, device: object = None
+) -> Array:
     """A tensor to be written to; the arguments are those of `zeros`. NumPy leaves open what it holds; here these are zeros,
     so that a step that is run again gives the same.
 
@@ -138,7 +148,14 @@ def empty(shape: Any, dtype: Any = None, order: str = "C", *, device: object = N
         sample(2, 7),
     ],
 )
-def full(shape: Any, fill_value: ArrayLike, dtype: Any = None, order: Any = "C", *, device: object = None) -> Array:
+def full(
+    shape: int | Sequence[int],
+    fill_value: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: Order = "C",
+    *,
+    device: object = None,
+) -> Array:
     """A tensor filled with a value, which may be a tensor and is broadcast; the arguments are those of `zeros`, and the dtype
     is that of the value.
 
@@ -163,7 +180,13 @@ def full(shape: Any, fill_value: ArrayLike, dtype: Any = None, order: Any = "C",
     samples=lambda r: [sample(2), sample(2, 3, 1, np.float32), sample(3, M=2, k=-1, dtype=int, order="F")],
 )
 def eye(
-    N: Any, M: Any = None, k: int = 0, dtype: DTypeLike = float, order: Any = "C", *, device: object = None
+    N: int,
+    M: int | None = None,
+    k: int = 0,
+    dtype: DTypeLike = float,
+    order: Order = "C",
+    *,
+    device: object = None,
 ) -> Array:
     """Ones on a diagonal, zeros beside it, as a tensor.
 
@@ -222,7 +245,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = float) -> A
         sample(lambda i, power: i**power, (3,), dtype=int, power=2),
     ],
 )
-def fromfunction(function: Any, shape: Shape, *, dtype: DTypeLike = float, **kwargs: Any) -> Array:
+def fromfunction(function: Callable[..., Array], shape: Shape, *, dtype: DTypeLike = float, **kwargs: object) -> Array:
     """What a function makes of the indices of an array, which it is given as tensors, one for each axis. It may use tensors of
     its own, whose gradients are its.
 

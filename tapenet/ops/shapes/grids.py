@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +14,11 @@ from tapenet.ops.shapes.joining import at_least, at_least_3d
 from tapenet.ops.shapes.reshaping import broadcast_to, reshape, whole
 from tapenet.typing import Array, Shape
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
-def _one_or_all(found: list[Any]) -> Any:
+
+def _one_or_all(found: list[Array]) -> Array | tuple[Array, ...]:
     return found[0] if len(found) == 1 else tuple(found)
 
 
@@ -24,7 +27,7 @@ def _one_or_all(found: list[Any]) -> Any:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=())), sample(r.normal(size=()), r.normal(size=(1, 2)), r.normal(size=0))],
 )
-def atleast_1d(*arys: Any) -> Array:
+def atleast_1d(*arys: ArrayLike) -> Array | tuple[Array, ...]:
     """An array with one axis or more: a number becomes an array of length one. Of several arrays a tuple.
 
     >>> import tapenet as tn
@@ -39,7 +42,7 @@ def atleast_1d(*arys: Any) -> Array:
     replaces=True,
     samples=lambda r: [sample(r.normal(size=2)), sample(r.normal(size=()), r.normal(size=(1, 2, 1)))],
 )
-def atleast_2d(*arys: Any) -> Array:
+def atleast_2d(*arys: ArrayLike) -> Array | tuple[Array, ...]:
     """An array with two axes or more: a vector becomes a row. Of several arrays a tuple.
 
     >>> import tapenet as tn
@@ -57,7 +60,7 @@ def atleast_2d(*arys: Any) -> Array:
         sample(r.normal(size=()), r.normal(size=(2, 1)), r.normal(size=(1, 2, 1, 1))),
     ],
 )
-def atleast_3d(*arys: Any) -> Array:
+def atleast_3d(*arys: ArrayLike) -> Array | tuple[Array, ...]:
     """An array with three axes or more: a vector of n becomes (1, n, 1), a matrix (m, n, 1). Of several arrays a tuple.
 
     >>> import tapenet as tn
@@ -77,7 +80,7 @@ def atleast_3d(*arys: Any) -> Array:
         sample(r.normal(size=2)),
     ],
 )
-def broadcast_arrays(*args: Any) -> tuple[Array, ...]:
+def broadcast_arrays(*args: ArrayLike) -> tuple[Array, ...]:
     """Arrays repeated, without a copy, to the one shape they broadcast to.
 
     Raises:
@@ -139,7 +142,7 @@ def spread(x: Array, shape: tuple[int, ...], axis: int) -> Array:
         sample(r.normal(size=2), r.normal(size=0)),
     ],
 )
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Array, ...]:
+def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Array, ...]:
     """Coordinates of the points of a grid, from the coordinates along each axis.
 
     Args:
@@ -169,7 +172,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         for x, i in zip(vectors, places, strict=True):
             lengths[i] = math.prod(x.shape)
         return tuple(spread(x, tuple(lengths), i) for x, i in zip(vectors, places, strict=True))
-    found: Any = tuple(_one_axis(x, ndim, i) for x, i in zip(vectors, places, strict=True))
+    found: tuple[Array, ...] = tuple(_one_axis(x, ndim, i) for x, i in zip(vectors, places, strict=True))
     if not sparse:
         found = broadcast_arrays(*found)
     return tuple(np.copy(x) for x in found) if copy else found
@@ -184,7 +187,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         sample(r.normal(size=2)),
     ],
 )
-def ix_(*args: Any) -> tuple[Array, ...]:
+def ix_(*args: ArrayLike) -> tuple[Array, ...]:
     """Vectors of indices as an open grid: `a[ix_([0, 2], [1, 3])]` is what rows 0 and 2 have in columns 1 and 3. Truth
     values count as the places where they are true.
 

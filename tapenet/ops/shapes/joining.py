@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -172,7 +172,7 @@ def column_stack(tup: Sequence[ArrayLike]) -> Array:
         sample([r.normal(size=(2, 1, 2)), r.normal(size=(2, 1, 0))]),
     ],
 )
-def block(arrays: Any) -> Array:
+def block(arrays: Array) -> Array:
     """An array put together from blocks, given as nested lists: the innermost lists are joined along the last axis, the
     lists of these along the one before it, and so on.
 
@@ -197,7 +197,7 @@ def block(arrays: Any) -> Array:
     ndim = max(depth, *(len(a.shape) for a in leaves))
     rest = iter(leaves)
 
-    def join(nested: Any, axis: int) -> Array:
+    def join(nested: Array, axis: int) -> Array:
         if not isinstance(nested, list):
             return at_least(next(rest), ndim)
         return joined("block", [join(part, axis + 1) for part in nested], axis)
@@ -205,7 +205,7 @@ def block(arrays: Any) -> Array:
     return join(arrays, -depth)
 
 
-def _block_depth(nested: Any, leaves: list[Array]) -> int:
+def _block_depth(nested: Array, leaves: list[Array]) -> int:
     """How deep lists of blocks are nested; the blocks are put into a list, as arrays."""
     if isinstance(nested, tuple):
         raise TypeError("block: a tuple among the blocks: write the rows as lists")

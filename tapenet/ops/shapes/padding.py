@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from tapenet.typing import Array
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
-Pairs = tuple[tuple[int, int], ...]
+Pairs: TypeAlias = tuple[tuple[int, int], ...]
+#: What `pad_width=` takes.
+Widths: TypeAlias = int | Sequence[int | Sequence[int]] | Mapping[int, int | Sequence[int]]
 
 
 def _inside(shape: Sequence[int], pad_width: Pairs) -> tuple[slice, ...]:
@@ -78,7 +80,7 @@ def _brief(pairs: Pairs) -> str:
 # -- one pair per axis -------------------------------------------------------------------------------------------
 
 
-def _pairs(value: Array, ndim: int) -> Array:
+def _pairs(value: ArrayLike, ndim: int) -> Array:
     """An option given once, once per side, or once per side of each axis, as an array of shape (ndim, 2)."""
     value = array_like(value)
     if value.shape and np.size(value) == 2 and value.shape != (2, 1):
@@ -88,7 +90,7 @@ def _pairs(value: Array, ndim: int) -> Array:
     return np.broadcast_to(value, (ndim, 2))
 
 
-def _counts(value: Array, ndim: int, name: str) -> Pairs:
+def _counts(value: ArrayLike, ndim: int, name: str) -> Pairs:
     """Such an option whose values are counts."""
     given = np.asarray(value)
     if given.size and given.min() < 0:
@@ -116,17 +118,17 @@ def _widths(pad_width: Any, ndim: int) -> Pairs:
     return _counts(pad_width, ndim, "pad_width")
 
 
-def _is_pair(widths: Any) -> bool:
+def _is_pair(widths: Sequence[object]) -> bool:
     return len(widths) == 2 and all(type(w) is int and w >= 0 for w in widths)
 
 
 # -- the modes, along one axis -----------------------------------------------------------------------------------
 
 
-def _joined(a: Any, axis: int, widths: tuple[int, int], before: Any, after: Array) -> Array:
+def _joined(a: Array, axis: int, widths: tuple[int, int], before: Array, after: Array) -> Array:
     """An array between two borders, each of which is repeated along the axis where its length is 1."""
 
-    def filled(border: Any, width: int) -> list[Array]:
+    def filled(border: Array, width: int) -> list[Array]:
         shape = (*a.shape[:axis], width, *a.shape[axis + 1 :])
         return [np.broadcast_to(np.astype(border, a.dtype, copy=False), shape)] if width else []
 
@@ -139,7 +141,7 @@ def _ends(a: Array, axis: int) -> tuple[Array, Array]:
     return a[along_axis(axis, slice(0, 1))], a[along_axis(axis, slice(n - 1, n))]
 
 
-def _sources(n: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
+def _sources(n: int, widths: tuple[int, int], mode: str) -> tuple[Array | slice, Array | slice]:
     """Which of n elements stand in either border: a slice, of one element if that is repeated, where it goes around at most
     once; of others NumPy pads the places of the elements."""
     before, after = widths
@@ -204,12 +206,12 @@ def _fold_copies_lowered(a: Array, pad_width: Pairs, mode: str) -> Array:
         if before or after:
             places = np.pad(np.arange(n), (before, after), mode)  # type: ignore[call-overload]
             made = np.zeros_like(a, shape=(*a.shape[:axis], n, *a.shape[axis + 1 :]))
-            np.add.at(made, along_axis(axis, places), a)
+            add_at(made, along_axis(axis, places), a)
             a = made
     return a
 
 
-def _pad_copies_array(g: Array, pad_width: Any, mode: str) -> Array:
+def _pad_copies_array(g: Array, pad_width: Pairs, mode: str) -> Array:
     return fold_copies(g, pad_width, mode)
 
 
@@ -262,7 +264,7 @@ def pad_copies(array: Array, pad_width: Pairs, mode: str) -> Array:
         sample(r.normal(size=(5, 6)), ((2, 1), (0, 3)), "edge"),
     ],
 )
-def fold_copies(a: Array, pad_width: Any, mode: str) -> Array:
+def fold_copies(a: Array, pad_width: Pairs, mode: str) -> Array:
     """The sums of what `pad_copies` made of each element: its gradient. The arguments are those of `pad_copies`.
 
     >>> import tapenet as tn
@@ -284,10 +286,10 @@ def _odd(a: Array, axis: int, widths: tuple[int, int], mode: str) -> Array:
     return a
 
 
-def _ramp(a: Array, axis: int, widths: tuple[int, int], ends: Any) -> Array:
+def _ramp(a: Array, axis: int, widths: tuple[int, int], ends: Array) -> Array:
     """Straight from an end value to the edge."""
 
-    def side(width: int, end: Any, edge: Any) -> Array:
+    def side(width: int, end: Array, edge: Array) -> Array:
         return np.linspace(end, np.squeeze(edge, axis), width, endpoint=False, dtype=a.dtype, axis=axis)
 
     first, last = _ends(a, axis)
@@ -295,7 +297,7 @@ def _ramp(a: Array, axis: int, widths: tuple[int, int], ends: Any) -> Array:
     return _joined(a, axis, widths, left, np.flip(right, axis))
 
 
-_STATISTICS: dict[str, Callable[..., Any]] = {
+_STATISTICS: dict[str, Callable[..., Array]] = {
     "maximum": np.max,
     "minimum": np.min,
     "mean": np.mean,
@@ -319,7 +321,7 @@ def _statistic(a: Array, axis: int, widths: tuple[int, int], mode: str, lengths:
     return _joined(a, axis, widths, left, right)
 
 
-def _by_function(a: Array, widths: Pairs, function: Callable[..., Any], options: dict[str, Any]) -> Array:
+def _by_function(a: Array, widths: Pairs, function: Callable[..., object], options: Mapping[str, ArrayLike]) -> Array:
     """Borders that a function writes into each vector along each axis."""
     a = pad_constant(a, widths)
     for axis, pair in enumerate(widths):
@@ -373,7 +375,7 @@ _OPTIONS = {
         sample(r.normal(size=()), 2, "edge"),
     ],
 )
-def pad(array: ArrayLike, pad_width: Any, mode: str = "constant", **options: Any) -> Array:
+def pad(array: ArrayLike, pad_width: Widths, mode: str = "constant", **options: ArrayLike) -> Array:
     """An array with a border, along one axis after the other.
 
     Args:
@@ -437,7 +439,7 @@ def pad(array: ArrayLike, pad_width: Any, mode: str = "constant", **options: Any
     return a
 
 
-def _constant(a: Array, widths: Pairs, values: Array) -> Array:
+def _constant(a: Array, widths: Pairs, values: ArrayLike) -> Array:
     if isinstance(values, (int, float, complex)):
         return pad_constant(a, widths, values)
     pairs = _pairs(values, a.ndim)
@@ -449,7 +451,7 @@ def _constant(a: Array, widths: Pairs, values: Array) -> Array:
     return a
 
 
-def _padded(a: Array, axis: int, pair: tuple[int, int], mode: str, options: dict[str, Any]) -> Array:
+def _padded(a: Array, axis: int, pair: tuple[int, int], mode: str, options: Mapping[str, ArrayLike]) -> Array:
     """One axis padded, in a mode that neither is constant nor copies."""
     if mode == "linear_ramp":
         return _ramp(a, axis, pair, _pairs(options.get("end_values", 0), a.ndim)[axis])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PLAIN = (bool, int, float, complex)
 
 
-def float_dtype(*values: Any) -> Any:
+def float_dtype(*values: ArrayLike) -> DType:
     """The inexact dtype of several values; Python's numbers are weak."""
     return np.result_type(0.0, *(v if type(v) in _PLAIN else array_like(v).dtype for v in values))
 
@@ -48,7 +48,7 @@ def float_dtype(*values: Any) -> Any:
         sample(np.array(2.0), 1, 1, None),
     ],
 )
-def stepped(start: Any, stop: Any, step: Any, dtype: DType) -> Array:
+def stepped(start: Any, stop: Any, step: Any, dtype: DType | None) -> Array:
     """The numbers from `start` on at steps of `step` before `stop`, which `arange` returns.
 
     >>> import tapenet as tn
@@ -78,7 +78,12 @@ def stepped(start: Any, stop: Any, step: Any, dtype: DType) -> Array:
     ],
 )
 def arange(
-    start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None, *, device: object = None
+    start: Any = None,
+    stop: Any = None,
+    step: Any = 1,
+    dtype: DTypeLike | None = None,
+    *,
+    device: object = None,
 ) -> Array:
     """The numbers start, start + step, start + 2 step ... before `stop`, as a tensor.
 
@@ -178,7 +183,7 @@ def linspace(
     retstep: bool = False,
     dtype: DTypeLike | None = None,
     axis: int = 0,
-) -> Any:
+) -> Array | tuple[Array, object]:
     """`num` numbers at equal steps from `start` to `stop`.
 
     Args:
@@ -214,7 +219,7 @@ def linspace(
     return made, (stop - start) / steps
 
 
-def _with_axes(value: Any, ndim: int) -> Array:
+def _with_axes(value: Any, ndim: int) -> Any:
     """An array with axes of length one in front; a number, which is weak, as it is."""
     if type(value) in _PLAIN:
         return value
@@ -235,7 +240,7 @@ def _with_axes(value: Any, ndim: int) -> Array:
     ],
 )
 def logspace(
-    start: Any,
+    start: ArrayLike,
     stop: ArrayLike,
     num: int = 50,
     endpoint: bool = True,
@@ -367,7 +372,7 @@ def geomspace(
         sample(3, np.array(0.0)),
     ]
 )
-def kaiser(M: int, beta: Any) -> Array:
+def kaiser(M: int, beta: Array) -> Array:
     """The Kaiser window of `M` points, I₀(beta √(1 − t²)) / I₀(beta) for t evenly spaced from −1 to 1, in the dtype of
     `beta`. (`np.kaiser` looks at no argument of its own for a tensor, so that it knows plain values only.)
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.indexing.selecting import taken
-from tapenet.ops.op import op
+from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import whole
 from tapenet.typing import Array, Shape
 
 
-def _lengths(shape: tuple[int, ...], reps: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _lengths(shape: tuple[int, ...], reps: Array) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """How often each axis is repeated, and how long it is: as many numbers for both."""
     counts = tuple(map(operator.index, reps)) if np.ndim(reps) else (operator.index(reps),)
     ndim = max(len(shape), len(counts))
     return (1,) * (ndim - len(counts)) + counts, (1,) * (ndim - len(shape)) + shape
 
 
-def _tile_a(g: Array, A_shape: Shape, reps: Any) -> Array:
+def _tile_a(g: Array, A_shape: Shape, reps: Array) -> Array:
     A_shape = whole(A_shape)
     counts, lengths = _lengths(A_shape, reps)
     # Each axis is cut in two, of which the first counts the repetitions.
@@ -46,7 +45,7 @@ def _tile_a(g: Array, A_shape: Shape, reps: Any) -> Array:
         sample(r.normal(size=(2, 2)), ()),
     ],
 )
-def tile(A: Array, reps: Any) -> Array:
+def tile(A: Array, reps: Array) -> Array:
     """An array repeated as a whole, `reps` times along each axis.
 
     Args:
@@ -64,7 +63,7 @@ def tile(A: Array, reps: Any) -> Array:
     return np.tile(A, reps)
 
 
-def _each_repeated(shape: tuple[int, ...], repeats: Any, axis: int | None) -> tuple[tuple[int, ...], int, int | None]:
+def _each_repeated(shape: tuple[int, ...], repeats: Array, axis: int | None) -> tuple[tuple[int, ...], int, int | None]:
     """The shape and the axis along which elements are repeated, and how often if all are equally."""
     if axis is None or not shape:
         shape, axis = (math.prod(shape),), 0
@@ -76,7 +75,7 @@ def _each_repeated(shape: tuple[int, ...], repeats: Any, axis: int | None) -> tu
 _FEW = 32
 
 
-def _repeat_a(g: Array, a_shape: Shape, repeats: Any, axis: int | None) -> Array:
+def _repeat_a(g: Array, a_shape: Shape, repeats: Array, axis: int | None) -> Array | Scatter:
     shape, along, count = _each_repeated(whole(a_shape), repeats, axis)
     if count is None:
         return taken(g, a_shape, repeat(np.arange(shape[along]), repeats), axis)

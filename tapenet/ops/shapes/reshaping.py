@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike, DTypeLike
 
 
-def axis_words(axis: Any) -> str:
+def axis_words(axis: object) -> str:
     """One axis or several, in words.
 
     >>> axis_words(1), axis_words((0, -1))
@@ -87,7 +87,7 @@ def _astype_a(g: Array, a_dtype: DType) -> Array:
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.float64), sample(r.normal(size=3), "int32")],
     hint=lambda a, dtype: f"a has dtype {a.dtype}",
 )
-def astype(a: Any, dtype: Any) -> Array:
+def astype(a: Array, dtype: DTypeLike) -> Array:
     """The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none.
 
     Options: `copy=False` gives `a` itself where it has that dtype already.
@@ -134,7 +134,7 @@ def zeros_like(a: Array, dtype: DTypeLike | None = None, *, shape: int | Sequenc
     formula="1 in the shape of a",
     samples=_like_samples,
 )
-def ones_like(a: Array, dtype: Any = None, *, shape: int | Sequence[int] | None = None) -> Array:
+def ones_like(a: Array, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None) -> Array:
     """Ones of the shape and dtype of `a`, or of those given.
 
     >>> import tapenet as tn
@@ -186,7 +186,7 @@ def _same_memory(a: Array, b: Array) -> bool:
         else "A tensor's layout in memory is no part of its value: say which of the two you mean"
     ),
 )
-def reshape(a: Any, shape: int | Sequence[int], order: str = "C") -> Any:
+def reshape(a: Array, shape: int | Sequence[int], order: str = "C") -> Array:
     """The same values in another shape; one length may be -1.
 
     Args:
@@ -244,7 +244,7 @@ def ravel(a: ArrayLike, order: str = "C") -> Array:
     return reshape(a, -1, order)
 
 
-def _inverse(axes: Any) -> Any:
+def _inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
     return None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
 
 
@@ -262,7 +262,7 @@ def _inverse(axes: Any) -> Any:
     ],
     hint=lambda a, axes: f"axes must name each of the {np.ndim(a)} axes of a once",
 )
-def transpose(a: Array, axes: Any = None) -> Array:
+def transpose(a: Array, axes: Sequence[int] | None = None) -> Array:
     """The axes in another order; reversed by default.
 
     >>> import tapenet as tn
@@ -281,7 +281,7 @@ permute_dims = transpose
     replaces=True,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 1, 3))), sample(r.normal(size=(0, 2)))],
 )
-def matrix_transpose(x: Any) -> Array:
+def matrix_transpose(x: Array) -> Array:
     """The last two axes exchanged: the transpose of each matrix of a stack.
 
     Raises:
@@ -305,7 +305,7 @@ def matrix_transpose(x: Any) -> Array:
     gradients="a: g with the same axes exchanged",
     samples=lambda r: [sample(r.normal(size=(2, 3, 4)), 0, -1), sample(r.normal(size=(2, 3)), 1, 0)],
 )
-def swapaxes(a: Array, axis1: Any, axis2: Any) -> Array:
+def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
     """Two axes exchanged.
 
     >>> import tapenet as tn
@@ -327,7 +327,7 @@ def swapaxes(a: Array, axis1: Any, axis2: Any) -> Array:
         sample(r.normal(size=(2, 3, 4)), (0, 1), (2, 0)),
     ],
 )
-def moveaxis(a: Array, source: Array, destination: Any) -> Array:
+def moveaxis(a: Array, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """Axes moved to other positions, the rest in order.
 
     >>> import numpy as np, tapenet as tn
@@ -411,7 +411,7 @@ def whole(shape: Shape) -> tuple[int, ...]:
     return shape if not shape or isinstance(shape[0], int) else (len(shape), *whole(shape[0]))
 
 
-def along_axis(axis: int, place: Any) -> tuple[Array, ...]:
+def along_axis(axis: int, place: Array | slice) -> tuple[Array | slice, ...]:
     """The index of `place`, a slice or indices, along an axis that is counted from the front.
 
     >>> np.arange(6).reshape(2, 3)[along_axis(1, slice(0, 2))].shape

@@ -20,9 +20,9 @@ class Joiner:
         self._numpy = numpy
         self.__doc__ = doc
 
-    def __getitem__(self, key: Array) -> Any:
-        parts: list[Array] = list(key) if isinstance(key, tuple) else [key]
-        values: list[Array] = []
+    def __getitem__(self, key: object) -> Array:
+        parts: list[Any] = list(key) if isinstance(key, tuple) else [key]
+        values: list[Any] = []
         total = 0
         for i, part in enumerate(parts):
             if isinstance(part, str):  # a directive, such as "0,2" or "r"

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import along_axis
 from tapenet.typing import Array, Axis, Shape
 
 
-def _axes(ndim: int, window_shape: Any, axis: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _axes(ndim: int, window_shape: Any, axis: Axis) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The lengths of a window, and the axes along which they lie."""
     lengths = tuple(map(int, window_shape)) if np.ndim(window_shape) else (int(window_shape),)
     axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim, allow_duplicate=True)
@@ -26,7 +27,7 @@ def _fold_lowered(a: Array, axis: tuple[int, ...]) -> Array:
         count, length = a.shape[i], a.shape[-1]
         shape = (*a.shape[:i], count + length - 1, *a.shape[i + 1 : -1])
         made = np.zeros_like(a, shape=shape)
-        np.add.at(made, along_axis(i, np.arange(count)[:, None] + np.arange(length)), np.moveaxis(a, -1, i + 1))
+        add_at(made, along_axis(i, np.arange(count)[:, None] + np.arange(length)), np.moveaxis(a, -1, i + 1))
         a = made
     return a
 

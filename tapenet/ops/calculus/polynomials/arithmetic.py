@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def _lined_up(name: str, a1: ArrayLike, a2: ArrayLike) -> tuple[Array, Array]:
     return _fitted(a1, n), _fitted(a2, n)
 
 
-def _hint(a1: Any, a2: Any) -> str:
+def _hint(a1: Array, a2: Array) -> str:
     return f"a1 and a2 must be numbers or have one axis, not {np.shape(a1)} and {np.shape(a2)}"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +15,12 @@ from tapenet.ops.registry import sample
 from tapenet.typing import Array, DType, Shape
 
 if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
 def _falling(n: int, dtype: DType) -> Array:
     """n, n - 1, ..., 1 in a dtype that does not widen coefficients of the given one."""
-    found: Any = np.arange(n, 0, -1)
+    found: Array = np.arange(n, 0, -1)
     return found.astype(dtype) if np.dtype(dtype).kind in "fc" else found
 
 
@@ -66,7 +67,7 @@ def polyder(p: ArrayLike, m: int = 1) -> Array:
     return p
 
 
-def _divisors(n: int, m: int, dtype: Any) -> tuple[Any, Any]:
+def _divisors(n: int, m: int, dtype: DTypeLike | None) -> tuple[Array, Array | float]:
     """By what m integrations divide n coefficients, and the constants that each of them adds."""
     by_p = np.arange(float(n), 0, -1)
     if m == 1:
@@ -77,11 +78,11 @@ def _divisors(n: int, m: int, dtype: Any) -> tuple[Any, Any]:
     return by_p.astype(dtype), by_k.astype(dtype)
 
 
-def _integrated_k(g: Array, p_shape: Shape, k_shape: Shape, m: int) -> Any:
+def _integrated_k(g: Array, p_shape: Shape, k_shape: Shape, m: int) -> Array:
     _, by_k = _divisors(p_shape[0], m, g.dtype)
     found = g[p_shape[0] :] / by_k
     if k_shape[0] == 1:
-        return np.sum(found, keepdims=True)
+        return np.sum(found, axis=0, keepdims=True)
     return np.concatenate([found, np.zeros(k_shape[0] - m, found.dtype)]) if k_shape[0] > m else found
 
 
@@ -98,7 +99,7 @@ def _integrated_k(g: Array, p_shape: Shape, k_shape: Shape, m: int) -> Any:
         sample(r.normal(size=0), r.normal(size=4), 2),
     ],
 )
-def integrated(p: Any, k: Any, m: int) -> Array:
+def integrated(p: Array, k: Array, m: int) -> Array:
     """What `polyint` gives for a polynomial and constants that are arrays.
 
     Args:
@@ -126,7 +127,7 @@ def integrated(p: Any, k: Any, m: int) -> Array:
         sample(r.normal(size=2), 0),
     ],
 )
-def polyint(p: Any, m: int = 1, k: Any = None) -> Array:
+def polyint(p: Array, m: int = 1, k: Array | None = None) -> Array:
     """The coefficients of the m-th antiderivative of a polynomial.
 
     Args:
@@ -160,7 +161,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Array:
 # -- values ------------------------------------------------------------------------------------------------------
 
 
-def _horner(p: Any, x: Array) -> Array:
+def _horner(p: Iterable[Array], x: Array) -> Array:
     found = np.zeros_like(x)
     for c in p:
         found = found * x + c

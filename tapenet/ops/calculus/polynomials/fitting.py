@@ -55,12 +55,12 @@ def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Arra
     return powers(x, n, bool(increasing))
 
 
-def _floats(a: Any) -> Array:
+def _floats(a: ArrayLike) -> Array:
     a = array_like(a)
     return a if a.dtype.kind in "fc" else a + 0.0
 
 
-def _precise(a: Array) -> Array:
+def _precise(a: Any) -> Any:
     """An array in double precision at least."""
     return a if a is None or a.dtype.char in "dDgG" else a.astype(np.result_type(a.dtype, np.float64))
 
@@ -77,14 +77,14 @@ def _precise(a: Array) -> Array:
     ],
 )
 def polyfit(
-    x: Any,
-    y: ArrayLike,
+    x: Array,
+    y: Array,
     deg: int,
     rcond: float | None = None,
     full: bool = False,
-    w: ArrayLike | None = None,
-    cov: Any = False,
-) -> Any:
+    w: Array | None = None,
+    cov: bool | str = False,
+) -> Array | tuple[object, ...]:
     """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`.
 
     Args:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.ops.calculus.polynomials.evaluation import polyder, polyval, powers
@@ -58,7 +56,7 @@ def roots(p: Array) -> Array:
     return found.astype(np.float32) if getattr(p, "dtype", None) == np.float32 and found.dtype.kind == "f" else found
 
 
-def _poly_rule(g: Array, out: Array, seq_of_zeros: Any) -> Any:
+def _poly_rule(g: Array, out: Array, seq_of_zeros: Array) -> Array:
     if isinstance(seq_of_zeros, (list, tuple)):
         return tuple(_poly_rule(g, out, np.stack(seq_of_zeros)))
     zeros = seq_of_zeros
