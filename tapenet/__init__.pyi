@@ -481,10 +481,10 @@ def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: boo
 def cross(a: ArrayLike, b: ArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor:
     """The cross product a × b of vectors in space; the axes beside the vectors' broadcast."""
 
-def cumprod(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def cumprod(a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The running product: each element times all before it. The gradient is right with zeros among them, and takes a number of steps that is linear in the length. It is infinite where the product of what follows alone overflows."""
 
-def cumsum(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def cumsum(a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The running sum: each element and all before it."""
 
 def cumulative_max(array: ArrayLike, axis: Axis = 0, dtype: DTypeLike | None = None) -> Tensor:
@@ -1035,7 +1035,7 @@ def ravel_multi_index(multi_index: ArrayLike, dims: int | Sequence[int], mode: L
 def real(val: ArrayLike) -> Tensor:
     """The real part, element by element: a real array. A real number is its own."""
 
-def real_if_close(a: ArrayLike, tol: Any = 100) -> Tensor:
+def real_if_close(a: ArrayLike, tol: float = 100) -> Tensor:
     """The real parts, if all imaginary parts are close to zero; else the array as it is."""
 
 def reciprocal(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:

@@ -49,7 +49,7 @@ def irfft2(a: ArrayLike, s: Lengths | None = None, axes: Axes = ..., norm: str |
 def irfftn(a: ArrayLike, s: Lengths | None = None, axes: Axes | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `rfftn`: real numbers from the first half of their transform."""
 
-def rfft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def rfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform of real numbers along an axis: the first half, of which the rest is the mirror."""
 
 def rfft2(a: ArrayLike, s: Lengths | None = None, axes: Axes = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:

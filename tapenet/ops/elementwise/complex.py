@@ -44,15 +44,17 @@ conjugate = op(
     samples=complex_samples,
 )
 
-real = op(
-    lambda val: np.real(val),
-    name="real",
+
+@op(
     numpy=np.real,
     label="Re",
     val=lambda g: g,
     formula="Re val",
     gradients="val: g",
-    doc="""The real part, element by element: a real array. A real number is its own.
+    samples=complex_samples,
+)
+def real(val: Array) -> Array:
+    """The real part, element by element: a real array. A real number is its own.
 
     Args:
         val: an array, of any shape.
@@ -63,19 +65,20 @@ real = op(
     >>> import tapenet as tn
     >>> tn.real(tn.tensor([1 + 2j]))
     Tensor([1.])
-    """,
-    samples=complex_samples,
-)
+    """
+    return np.real(val)
 
-imag = op(
-    lambda val: np.imag(val),
-    name="imag",
+
+@op(
     numpy=np.imag,
     label="Im",
     val=lambda g: g * -1j,
     formula="Im val",
     gradients="val: −i · g",
-    doc="""The imaginary part, element by element: a real array. That of a real number is 0.
+    samples=complex_samples,
+)
+def imag(val: Array) -> Array:
+    """The imaginary part, element by element: a real array. That of a real number is 0.
 
     Args:
         val: an array, of any shape.
@@ -86,9 +89,8 @@ imag = op(
     >>> import tapenet as tn
     >>> tn.imag(tn.tensor([1 + 2j]))
     Tensor([2.])
-    """,
-    samples=complex_samples,
-)
+    """
+    return np.imag(val)
 
 
 def _angle_z(g: Array, z: Array, deg: bool) -> object:
@@ -97,15 +99,20 @@ def _angle_z(g: Array, z: Array, deg: bool) -> object:
     return safe_mul(g, np.where(z == 0, 0, turn / np.where(z == 0, 1, z)))
 
 
-angle = op(
-    lambda z, deg=False: np.angle(z, deg),
-    name="angle",
+@op(
     numpy=np.angle,
     label="∠",
     z=_angle_z,
     formula="the angle of z from the positive real axis",
     gradients="z: −i · g/z",
-    doc="""The angle of a complex number from the positive real axis, element by element, in (-π, π].
+    samples=lambda r: [
+        *complex_samples(r),
+        sample(np.array([1 + 1j, -0.5 - 2j, -1 + 0.5j]), deg=True),
+        sample(np.array([-1.5, 2.0]), True),
+    ],
+)
+def angle(z: Array, deg: bool = False) -> Array:
+    """The angle of a complex number from the positive real axis, element by element, in (-π, π].
 
     Its gradient is 0 where z is 0, and where z is real: moving along the real axis does not turn z.
 
@@ -119,23 +126,25 @@ angle = op(
     >>> import tapenet as tn
     >>> tn.angle(tn.tensor([1 + 1j, -1j]), deg=True)
     Tensor([ 45., -90.])
-    """,
-    samples=lambda r: [
-        *complex_samples(r),
-        sample(np.array([1 + 1j, -0.5 - 2j, -1 + 0.5j]), deg=True),
-        sample(np.array([-1.5, 2.0]), True),
-    ],
-)
+    """
+    return np.angle(z, deg)
 
-real_if_close = op(
-    lambda a, tol=100: np.real_if_close(a, tol),
-    name="real_if_close",
+
+@op(
     numpy=np.real_if_close,
     label="Re if close",
     a=lambda g: g,
     formula="Re a where all of Im a is close to 0, else a",
     gradients="a: g",
-    doc="""The real parts, if all imaginary parts are close to zero; else the array as it is.
+    samples=lambda r: [
+        *complex_samples(r),
+        sample(r.normal(size=3) + 1j * 1e-12),
+        sample(r.normal(size=3) + 1j * 1e-12, 1e-9),
+        sample(r.normal(size=3) + 0j, tol=10),
+    ],
+)
+def real_if_close(a: Array, tol: float = 100) -> Array:
+    """The real parts, if all imaginary parts are close to zero; else the array as it is.
 
     The dtype of the result depends on values. A captured step keeps that of the capture, and its replay raises
     ValueError where NumPy's would be another; use `tn.real` there.
@@ -150,14 +159,9 @@ real_if_close = op(
     >>> import tapenet as tn
     >>> tn.real_if_close(tn.tensor([1 + 1e-15j]))
     Tensor([1.])
-    """,
-    samples=lambda r: [
-        *complex_samples(r),
-        sample(r.normal(size=3) + 1j * 1e-12),
-        sample(r.normal(size=3) + 1j * 1e-12, 1e-9),
-        sample(r.normal(size=3) + 0j, tol=10),
-    ],
-)
+    """
+    return np.real_if_close(a, tol)
+
 
 # The other name, as NumPy has it.
 conj = conjugate

@@ -232,33 +232,30 @@ minimum = _binary(np.minimum, "The smaller of x and y; the gradient of a tie is 
                   "min(x, y)", "x: g where x < y, g/2 where x = y, else 0; "
                   "y: g where y < x, g/2 where x = y, else 0")  # fmt: skip
 
-where = op(
-    lambda condition, x, y: np.where(condition, x, y),
-    name="where",
+
+@op(
     numpy=np.where,
     broadcasts=True,
     nondiff=("condition",),
     grads=RULES["where"],
     formula="x where condition holds, else y",
     gradients="x: g where condition holds, else 0; y: 0 where condition holds, else g",
-    doc="""Elements of `x` where `condition` is true, of `y` elsewhere; the three broadcast.
-
-    The gradient of the branch not taken is exactly 0, also where that branch is infinite or nan.
-
-    >>> import tapenet as tn
-    >>> tn.where(tn.tensor([True, False]), tn.tensor([1.0, 2.0]), 0.0)
-    Tensor([1., 0.])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)) > 0, r.normal(size=(2, 3)), r.normal(size=3)),
         sample(r.normal(size=(2, 1)) > 0, r.normal(size=3), 0.5),
     ],
     hint=lambda condition, x, y: f"The shapes {np.shape(condition)}, {np.shape(x)} and {np.shape(y)} must broadcast",
 )
+def where(condition: Array, x: Array, y: Array) -> Array:
+    """Elements of `x` where `condition` is true, of `y` elsewhere; the three broadcast.
 
+    The gradient of the branch not taken is exactly 0, also where that branch is infinite or nan.
 
-def _clip(a: Array, a_min: ArrayLike | None = None, a_max: ArrayLike | None = None) -> Array:
-    return np.clip(a, a_min, a_max)
+    >>> import tapenet as tn
+    >>> tn.where(tn.tensor([True, False]), tn.tensor([1.0, 2.0]), 0.0)
+    Tensor([1., 0.])
+    """
+    return np.where(condition, x, y)
 
 
 def _clip_more(
@@ -294,9 +291,7 @@ def _clip_min(g: Array, a: Array, a_min: Array, a_max: Array) -> Array:
     return below if a_max is None else np.where(a_min <= a_max, below, 0)
 
 
-clip: Op = op(
-    _clip,
-    name="clip",
+@op(
     more=_clip_more,
     numpy=np.clip,
     broadcasts=True,
@@ -306,15 +301,6 @@ clip: Op = op(
     formula="min(max(a, a_min), a_max)",
     gradients="a: g where a_min ≤ a ≤ a_max, else 0; a_min: g where a < a_min ≤ a_max, else 0; "
     "a_max: g where max(a, a_min) > a_max, else 0",
-    doc="""The values of `a` limited to [a_min, a_max]; either limit may be None or an array. They are also called
-    min and max. `dtype` is that of the result.
-
-    The derivative by `a` is 1 inside and at the limits, 0 outside, where the limit gets it.
-
-    >>> import tapenet as tn
-    >>> tn.clip(tn.tensor([-2.0, 0.5, 2.0]), -1, 1)
-    Tensor([-1. ,  0.5,  1. ])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), -0.5, 0.7),
         sample(r.normal(size=(2, 3)), None, 0.1),
@@ -324,6 +310,19 @@ clip: Op = op(
         sample(r.normal(size=3), -0.5, 0.7, dtype=None),
     ],
 )
+def clip(a: Array, a_min: ArrayLike | None = None, a_max: ArrayLike | None = None) -> Array:
+    """The values of `a` limited to [a_min, a_max]; either limit may be None or an array. They are also called
+    min and max. `dtype` is that of the result.
+
+    The derivative by `a` is 1 inside and at the limits, 0 outside, where the limit gets it.
+
+    >>> import tapenet as tn
+    >>> tn.clip(tn.tensor([-2.0, 0.5, 2.0]), -1, 1)
+    Tensor([-1. ,  0.5,  1. ])
+    """
+    return np.clip(a, a_min, a_max)
+
+
 # What ndarray.clip calls. It is no name of the op, as it takes no None.
 numpy_functions[np._core.umath.clip] = clip  # type: ignore[attr-defined]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -341,12 +340,6 @@ radians = _unary(np.radians, "An angle in degrees, in radians; also called `deg2
 # -- with derivatives of their own kind --------------------------------------------------------------------------
 
 
-def _sinc_derivative(x: Array, order: int) -> Array:
-    """With y = πx: from y · s(y) = sin y, y · s⁽ⁿ⁾(y) = sin⁽ⁿ⁾(y) − n · s⁽ⁿ⁻¹⁾(y); and s(y) = Σ (−1)ᵏ y²ᵏ/(2k + 1)!."""
-    x = np.asarray(x)
-    return math.pi**order * _sinc_slope(math.pi * (x if x.dtype.kind in "fc" else x.astype(float)), order)
-
-
 def _sinc_slope(y: Array, order: int) -> Array:
     limit = 1.0 + order
     size = np.abs(y)
@@ -385,14 +378,23 @@ def _sinc_far(y: Array, order: int) -> Array:
     return value
 
 
-sinc_derivative: Op = op(
-    _sinc_derivative,
-    name="sinc_derivative",
+def _sinc_derivative_x(g: Array, x: Array, order: int) -> object:
+    return g * sinc_derivative(x, order + 1)
+
+
+@op(
     label=lambda order: f"sinc{'′' * order}" if order < 4 else f"sinc⁽{order}⁾",
-    x=lambda g, x, order: g * sinc_derivative(x, order + 1),
+    x=_sinc_derivative_x,
     formula="the derivative of sinc at x, of a given order",
     gradients="x: g · sinc_derivative of the next order",
-    doc="""The derivative of `sinc`, of the given order; exact to rounding also at 0 and near it.
+    samples=lambda r: [
+        sample(np.array([[0.0, 1e-3, -0.4], [0.7, 1.5, -3.2]]), 1),
+        sample(np.array([0.0, 0.3, -2.5]), 2),
+        sample(np.array(0.2), 0),
+    ],
+)
+def sinc_derivative(x: Array, order: int) -> Array:
+    """The derivative of `sinc`, of the given order; exact to rounding also at 0 and near it.
 
     Args:
         x: an array, of any shape.
@@ -404,48 +406,55 @@ sinc_derivative: Op = op(
     >>> import tapenet as tn
     >>> tn.sinc_derivative(tn.tensor([0.5, 1.0]), 1)
     Tensor([-1.27323954, -1.        ])
-    """,
-    samples=lambda r: [
-        sample(np.array([[0.0, 1e-3, -0.4], [0.7, 1.5, -3.2]]), 1),
-        sample(np.array([0.0, 0.3, -2.5]), 2),
-        sample(np.array(0.2), 0),
-    ],
-)
-sinc = op(
-    lambda x: np.sinc(x),
-    name="sinc",
+    """
+    # With y = πx: from y · s(y) = sin y, y · s⁽ⁿ⁾(y) = sin⁽ⁿ⁾(y) − n · s⁽ⁿ⁻¹⁾(y); and s(y) = Σ (−1)ᵏ y²ᵏ/(2k + 1)!.
+    x = np.asarray(x)
+    return math.pi**order * _sinc_slope(math.pi * (x if x.dtype.kind in "fc" else x.astype(float)), order)
+
+
+@op(
     numpy=np.sinc,
     x=lambda g, x: g * sinc_derivative(x, 1),
     formula="sin(πx)/(πx), 1 at 0",
     gradients="x: g · (cos(πx) − out)/x, 0 at 0",
-    doc=_doc("sin(πx) / (πx), and 1 at x = 0", "x: an array, of any shape.", _SAME,
-             "sinc(tn.tensor([0.0, 0.5, 1.0])).round(2)\n    Tensor([1.  , 0.64, 0.  ])"),
     samples=lambda r: [*unary_samples()(r), sample(np.array([0.0, 1e-4, -1.0])), sample(np.zeros((0, 2)))],
-)  # fmt: skip
+)
+def sinc(x: Array) -> Array:
+    """sin(πx) / (πx), and 1 at x = 0, element by element.
+
+    Args:
+        x: an array, of any shape.
+
+    Returns:
+        an array of the shape and dtype of `x`.
+
+    >>> import tapenet as tn
+    >>> tn.sinc(tn.tensor([0.0, 0.5, 1.0])).round(2)
+    Tensor([1.  , 0.64, 0.  ])
+    """
+    return np.sinc(x)
 
 
 @functools.cache
-def _bessel() -> ModuleType:
+def _bessel() -> Any:
     import scipy.special
 
     return scipy.special
 
 
-def _iv(v: float, z: Array) -> object:
-    special = _bessel()
-    if v in (-1, 0, 1) and z.dtype.kind == "f":  # a tenth of the time
-        return special.i1(z) if v else special.i0(z)
-    return special.iv(v, z)
+def _iv_z(g: Array, v: float, z: Array) -> object:
+    return safe_mul(g, 0.5 * (iv(v - 1, z) + iv(v + 1, z)))
 
 
-iv: Op = op(
-    _iv,
-    name="iv",
+@op(
     label=lambda v: f"Iᵥ, v = {v}",
-    z=lambda g, v, z: safe_mul(g, 0.5 * (iv(v - 1, z) + iv(v + 1, z))),
+    z=_iv_z,
     formula="Iᵥ(z)",
     gradients="z: g · (Iᵥ₋₁(z) + Iᵥ₊₁(z))/2",
-    doc="""The modified Bessel function of the first kind and order v, element by element.
+    samples=lambda r: [sample(0, r.normal(size=(2, 3))), sample(1, r.normal(size=3)), sample(2, r.normal(size=()))],
+)
+def iv(v: float, z: Array) -> object:
+    """The modified Bessel function of the first kind and order v, element by element.
 
     Args:
         v: the order, a Python number.
@@ -457,21 +466,36 @@ iv: Op = op(
     >>> import tapenet as tn
     >>> tn.iv(1, tn.tensor([0.0, 1.0]))
     Tensor([0.       , 0.5651591])
-    """,
-    samples=lambda r: [sample(0, r.normal(size=(2, 3))), sample(1, r.normal(size=3)), sample(2, r.normal(size=()))],
-)
-i0 = op(
-    lambda x: np.i0(x),
-    name="i0",
+    """
+    special = _bessel()
+    if v in (-1, 0, 1) and z.dtype.kind == "f":  # a tenth of the time
+        return special.i1(z) if v else special.i0(z)
+    return special.iv(v, z)
+
+
+@op(
     numpy=np.i0,
     label="I₀",
     x=lambda g, x: safe_mul(g, iv(1, x)),
     formula="I₀(x)",
     gradients="x: g · I₁(x)",
-    doc=_doc("The modified Bessel function of the first kind, of order 0", _X, _SAME,
-             "i0(tn.tensor([0.0, 1.0]))\n    Tensor([1.        , 1.26606588])"),
     samples=unary_samples(),
-)  # fmt: skip
+)
+def i0(x: Array) -> Array:
+    """The modified Bessel function of the first kind, of order 0, element by element.
+
+    Args:
+        x: an array of floats, of any shape.
+
+    Returns:
+        an array of the shape and dtype of `x`.
+
+    >>> import tapenet as tn
+    >>> tn.i0(tn.tensor([0.0, 1.0]))
+    Tensor([1.        , 1.26606588])
+    """
+    return np.i0(x)
+
 
 # Second names, as NumPy has them.
 rad2deg = degrees

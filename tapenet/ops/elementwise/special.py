@@ -19,15 +19,16 @@ def _scipy(name: str) -> Callable[[Array], Array]:
     return found
 
 
-erf = op(
-    lambda x: _scipy("erf")(x),
-    name="erf",
+@op(
     lower="erf",
     grads=RULES["erf"],
     fuse=True,  # SciPy's code has no vectors
     formula="2/√π · ∫₀ˣ e^(−t²) dt",
     gradients="x: g · 2/√π · e^(−x²)",
-    doc="""The error function, element by element: 2/√π times the integral of exp(-t²) from 0 to x.
+    samples=unary_samples(),
+)
+def erf(x: Array) -> Array:
+    """The error function, element by element: 2/√π times the integral of exp(-t²) from 0 to x.
 
     Args:
         x: an array of floats, of any shape.
@@ -39,6 +40,5 @@ erf = op(
     >>> import tapenet as tn
     >>> tn.erf(tn.tensor([0.0, 1.0]))
     Tensor([0.        , 0.84270079])
-    """,
-    samples=unary_samples(),
-)
+    """
+    return _scipy("erf")(x)

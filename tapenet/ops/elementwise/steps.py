@@ -193,14 +193,15 @@ bitwise_invert = bitwise_not = invert
 
 # -- constants ---------------------------------------------------------------------------------------------------
 
-stop_gradient = op(
-    lambda x: np.copy(x),
-    name="stop_gradient",
+
+@op(
     label="stop gradient",
     nondiff=True,
     formula="x, as a constant",
     samples=unary_samples(),
-    doc="""A copy of x that counts as a constant: no gradient flows through it. For arrays and tensors alike, where
+)
+def stop_gradient(x: Array) -> Array:
+    """A copy of x that counts as a constant: no gradient flows through it. For arrays and tensors alike, where
     `t.detach()` is for tensors alone.
 
     Args:
@@ -211,5 +212,5 @@ stop_gradient = op(
     >>> (x * tn.stop_gradient(x)).sum().backward()
     >>> x.grad
     Tensor([3.])
-    """,
-)
+    """
+    return np.copy(x)

@@ -192,20 +192,11 @@ def _irfft_a(g: Array, a_shape: Shape, a_dtype: DType, axis: int, norm: str | No
     return of_dtype(a_dtype, fitted(made, a_shape[axis], axis))
 
 
-rfft: Op = op(
-    lambda a, n=None, axis=-1, norm=None: np.fft.rfft(a, n, axis, norm),
-    name="rfft",
+@op(
     numpy=np.fft.rfft,
     a=_rfft_a,
     formula="Σⱼ aⱼ e^(−2πijk/n), k from 0 to n/2",
     gradients="a: Re Σₖ gₖ e^(−2πijk/n)",
-    doc="The discrete Fourier transform of real numbers along an axis: the first half, of which the rest is the mirror.\n"
-    + _ARGS.format(
-        a="an array of real numbers",
-        n="the length of the transform, by default that of the axis",
-        out="a complex array, n // 2 + 1 long along the axis",
-        example="rfft(tn.tensor([1.0, 2.0]))\n    Tensor([ 3.+0.j, -1.+0.j], dtype=complex128)",
-    ),
     samples=lambda r: [
         sample(r.normal(size=4)),
         sample(r.normal(size=5)),
@@ -217,30 +208,35 @@ rfft: Op = op(
     ],
     hint=_hint,
 )
+def rfft(a: Array, n: int | None = None, axis: int = -1, norm: Any = None) -> Array:
+    """The discrete Fourier transform of real numbers along an axis: the first half, of which the rest is the mirror.
+
+    Args:
+        a: an array of real numbers.
+        n: the length of the transform, by default that of the axis. `a` is cut to that, or filled up with zeros.
+        axis: the axis to transform.
+        norm: which direction is divided by n: "backward" (None) the inverse, "forward" the other; "ortho" divides both by
+            √n.
+
+    Returns:
+        a complex array, n // 2 + 1 long along the axis.
+
+    Raises:
+        ValueError: n below 1, or another norm.
+        IndexError: no such axis.
+
+    >>> import tapenet as tn
+    >>> tn.fft.rfft(tn.tensor([1.0, 2.0]))
+    Tensor([ 3.+0.j, -1.+0.j], dtype=complex128)
+    """
+    return np.fft.rfft(a, n, axis, norm)
 
 
-def _irfft(a: Array, n: int | None = None, axis: int = -1, norm: Any = None) -> Array:
-    if n is not None and a.size == 0 and a.shape[axis] == 0:
-        a = fitted(a, 1, axis)  # without one coefficient NumPy reads what lies behind the array
-    return np.fft.irfft(a, n, axis, norm)
-
-
-irfft: Op = op(
-    _irfft,
-    name="irfft",
+@op(
     numpy=np.fft.irfft,
     a=_irfft_a,
     formula="Re Σₖ cₖ aₖ e^(2πijk/n) / n, c = 1 at 0 and n/2, else 2",
     gradients="a: cₖ Σⱼ gⱼ e^(2πijk/n) / n",
-    doc="""The inverse of `rfft`: real numbers from the first half of their transform. The imaginary parts of the first
-    coefficient, and of that at n/2, count for nothing.
-"""
-    + _ARGS.format(
-        a="an array, complex or real",
-        n="the length of the result, by default the even 2 (m - 1) for an axis m long",
-        out="an array of real numbers, n long along the axis",
-        example="irfft(tn.tensor([3.0, -1.0]))\n    Tensor([1., 2.])",
-    ),
     samples=lambda r: [
         sample(complex_normal(r, (3,))),
         sample(complex_normal(r, (3,)), 5),
@@ -253,6 +249,32 @@ irfft: Op = op(
     ],
     hint=_hint,
 )
+def irfft(a: Array, n: int | None = None, axis: int = -1, norm: Any = None) -> Array:
+    """The inverse of `rfft`: real numbers from the first half of their transform. The imaginary parts of the first
+    coefficient, and of that at n/2, count for nothing.
+
+    Args:
+        a: an array, complex or real.
+        n: the length of the result, by default the even 2 (m - 1) for an axis m long. `a` is cut to that, or filled up with
+            zeros.
+        axis: the axis to transform.
+        norm: which direction is divided by n: "backward" (None) the inverse, "forward" the other; "ortho" divides both by
+            √n.
+
+    Returns:
+        an array of real numbers, n long along the axis.
+
+    Raises:
+        ValueError: n below 1, or another norm.
+        IndexError: no such axis.
+
+    >>> import tapenet as tn
+    >>> tn.fft.irfft(tn.tensor([3.0, -1.0]))
+    Tensor([1., 2.])
+    """
+    if n is not None and a.size == 0 and a.shape[axis] == 0:
+        a = fitted(a, 1, axis)  # without one coefficient NumPy reads what lies behind the array
+    return np.fft.irfft(a, n, axis, norm)
 
 
 @derived(

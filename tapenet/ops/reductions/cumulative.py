@@ -74,7 +74,17 @@ def _samples(*, positive: bool = False, flat: bool = True) -> Samples:
     return make
 
 
-_AXIS = """
+@op(
+    numpy=np.cumsum,
+    a=lambda g, a_shape, axis: _back(_from_the_end(_last(g, axis)), a_shape, axis),
+    formula="out[i] = a[0] + … + a[i]",
+    gradients="a: the sum of g from each element to the end",
+    samples=_samples(),
+    hint=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
+)
+def cumsum(a: Array, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
+    """The running sum: each element and all before it.
+
     Args:
         a: an array.
         axis: the axis to run along; None flattens `a` first.
@@ -82,25 +92,12 @@ _AXIS = """
 
     Returns:
         an array of the shape of `a`; one-dimensional if `axis` is None.
-"""
 
-
-cumsum = op(
-    lambda a, axis=None, dtype=None: np.cumsum(a, axis, dtype),
-    name="cumsum",
-    numpy=np.cumsum,
-    a=lambda g, a_shape, axis: _back(_from_the_end(_last(g, axis)), a_shape, axis),
-    formula="out[i] = a[0] + … + a[i]",
-    gradients="a: the sum of g from each element to the end",
-    doc=f"""The running sum: each element and all before it.
-{_AXIS}
     >>> import tapenet as tn
     >>> tn.cumsum(tn.tensor([1.0, 2.0, 3.0]))
     Tensor([1., 3., 6.])
-    """,
-    samples=_samples(),
-    hint=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
-)
+    """
+    return np.cumsum(a, axis, dtype)
 
 
 def _cumprod_a(g: Array, out: Array, a: Array, axis: int | None) -> Array:
@@ -116,20 +113,11 @@ def _cumprod_a(g: Array, out: Array, a: Array, axis: int | None) -> Array:
     return _back(safe_mul(after, before), shape, axis)
 
 
-cumprod = op(
-    lambda a, axis=None, dtype=None: np.cumprod(a, axis, dtype),
-    name="cumprod",
+@op(
     numpy=np.cumprod,
     a=_cumprod_a,
     formula="out[i] = a[0] · … · a[i]",
     gradients="a: Σ over j ≥ i of g[j] · Π of the others of a[0] … a[j]",
-    doc=f"""The running product: each element times all before it. The gradient is right with zeros among them, and takes
-    a number of steps that is linear in the length. It is infinite where the product of what follows alone overflows.
-{_AXIS}
-    >>> import tapenet as tn
-    >>> tn.cumprod(tn.tensor([1.0, 2.0, 3.0]))
-    Tensor([1., 2., 6.])
-    """,
     samples=lambda r: [
         *_samples()(r),
         sample(np.array([2.0, 0.0, 3.0, 0.5])),
@@ -137,6 +125,23 @@ cumprod = op(
     ],
     hint=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
 )
+def cumprod(a: Array, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
+    """The running product: each element times all before it. The gradient is right with zeros among them, and takes
+    a number of steps that is linear in the length. It is infinite where the product of what follows alone overflows.
+
+    Args:
+        a: an array.
+        axis: the axis to run along; None flattens `a` first.
+        dtype: that of the result, in which it is computed.
+
+    Returns:
+        an array of the shape of `a`; one-dimensional if `axis` is None.
+
+    >>> import tapenet as tn
+    >>> tn.cumprod(tn.tensor([1.0, 2.0, 3.0]))
+    Tensor([1., 2., 6.])
+    """
+    return np.cumprod(a, axis, dtype)
 
 
 @derived(

@@ -135,40 +135,52 @@ _ARGS = """
 """
 #: Where a processor has AVX-512, `reduce` of NumPy 2.4 combines of these only the first and the last element.
 _SKIPPING = (np.power, np.arctan2)
-folded = op(
-    lambda a, ufunc, axis=0: (
-        np.take(ufunc.accumulate(a, axis), -1, axis) if ufunc in _SKIPPING else ufunc.reduce(a, axis)
-    ),
-    name="folded",
+
+
+@op(
     a=_folded_a,
     label=_label("reduce"),
     formula="f(… f(f(a[0], a[1]), a[2]) …, a[n])",
     gradients="a: g · ∂f/∂y of its step · Π of ∂f/∂x of later steps",
-    doc=f"""`ufunc.reduce(a, axis)` of a ufunc f(x, y) with a derivative: the elements combined one after another.
-{_ARGS}
-    >>> import numpy as np, tapenet as tn
-    >>> np.subtract.reduce(tn.tensor([5.0, 1.0, 2.0]))
-    Tensor(2.)
-    """,
     samples=_samples,
     hint=hint,
 )
-running_fold = op(
-    lambda a, ufunc, axis=0: ufunc.accumulate(a, axis),
-    name="running_fold",
+def folded(a: Array, ufunc: np.ufunc, axis: int = 0) -> Array:
+    """`ufunc.reduce(a, axis)` of a ufunc f(x, y) with a derivative: the elements combined one after another.
+
+    Args:
+        a: an array of one axis or more, with an element along `axis`.
+        ufunc: a ufunc of two arguments, for which an op stands.
+        axis: the axis to combine along.
+
+    >>> import numpy as np, tapenet as tn
+    >>> np.subtract.reduce(tn.tensor([5.0, 1.0, 2.0]))
+    Tensor(2.)
+    """
+    return np.take(ufunc.accumulate(a, axis), -1, axis) if ufunc in _SKIPPING else ufunc.reduce(a, axis)
+
+
+@op(
     a=lambda g, a, out, ufunc, axis: _through(g, a, out, ufunc, axis),
     label=_label("accumulate"),
     formula="out[0] = a[0], out[i] = f(out[i − 1], a[i])",
     gradients="a: s · ∂f/∂y, with s[i] = g[i] + s[i + 1] · ∂f/∂x of step i + 1",
-    doc=f"""`ufunc.accumulate(a, axis)` of a ufunc f(x, y) with a derivative: each result of combining element after element.
-{_ARGS}
-    >>> import numpy as np, tapenet as tn
-    >>> np.subtract.accumulate(tn.tensor([5.0, 1.0, 2.0]))
-    Tensor([5., 4., 2.])
-    """,
     samples=_samples,
     hint=hint,
 )
+def running_fold(a: Array, ufunc: np.ufunc, axis: int = 0) -> Array:
+    """`ufunc.accumulate(a, axis)` of a ufunc f(x, y) with a derivative: each result of combining element after element.
+
+    Args:
+        a: an array of one axis or more, with an element along `axis`.
+        ufunc: a ufunc of two arguments, for which an op stands.
+        axis: the axis to combine along.
+
+    >>> import numpy as np, tapenet as tn
+    >>> np.subtract.accumulate(tn.tensor([5.0, 1.0, 2.0]))
+    Tensor([5., 4., 2.])
+    """
+    return ufunc.accumulate(a, axis)
 
 
 def masked_fold(a: Array, ufunc: np.ufunc, axis: int, where: ArrayLike) -> Array:

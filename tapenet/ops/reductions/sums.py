@@ -415,34 +415,26 @@ min = _reduction(
 )
 
 
-def _ptp(a: Array, axis: Axis = None, *, keepdims: bool = False) -> tuple[Array, Array, Array]:
-    largest, smallest = np.max(a, axis=axis, keepdims=keepdims), np.min(a, axis=axis, keepdims=keepdims)
-    return np.subtract(largest, smallest), largest, smallest
-
-
-ptp = op(
-    _ptp,
-    name="ptp",
+@op(
     numpy=np.ptp,
-    residuals=("largest", "smallest"),
-    reference=lambda a, axis=None, *, keepdims=False: (
-        np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
-    ),
-    a=lambda g, largest, smallest, a, axis, keepdims: (
-        share(g, largest, a, axis, keepdims) - share(g, smallest, a, axis, keepdims)
-    ),
     formula="the largest element of a less the smallest",
     gradients="a: g/k at each of the k largest, −g/k at each of the k smallest",
-    doc=f"""The range of the values over `axis`: the largest less the smallest, each with its gradient.
-{ARGS}
+    samples=axis_samples(),
+    hint=lambda a, *_: "Of no elements there is no range" if 0 in np.shape(a) else hint(a),
+)
+def ptp(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """The range of the values over `axis`: the largest less the smallest, each with its gradient.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
 
     >>> import tapenet as tn
     >>> tn.ptp(tn.tensor([1.0, 4.0, 2.0]))
     Tensor(3.)
-    """,
-    samples=axis_samples(),
-    hint=lambda a, *_: "Of no elements there is no range" if 0 in np.shape(a) else hint(a),
-)
+    """
+    return np.subtract(np.max(a, axis=axis, keepdims=keepdims), np.min(a, axis=axis, keepdims=keepdims))
 
 
 # -- products ----------------------------------------------------------------------------------------------------

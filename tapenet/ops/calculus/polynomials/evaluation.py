@@ -9,10 +9,9 @@ import numpy as np
 
 from tapenet.ops.calculus.polynomials.arithmetic import row
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.elementary import safe_mul
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import derive, op
 from tapenet.ops.registry import sample
-from tapenet.typing import Array, DType, Shape
+from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike, DTypeLike
@@ -78,18 +77,10 @@ def _divisors(n: int, m: int, dtype: DTypeLike | None) -> tuple[Array, Array | f
     return by_p.astype(dtype), by_k.astype(dtype)
 
 
-def _integrated_k(g: Array, p_shape: Shape, k_shape: Shape, m: int) -> Array:
-    _, by_k = _divisors(p_shape[0], m, g.dtype)
-    found = g[p_shape[0] :] / by_k
-    if k_shape[0] == 1:
-        return np.sum(found, axis=0, keepdims=True)
-    return np.concatenate([found, np.zeros(k_shape[0] - m, found.dtype)]) if k_shape[0] > m else found
-
-
 @op(
     label="polyint",
-    p=lambda g, p_shape, m: g[: p_shape[0]] / _divisors(p_shape[0], m, g.dtype)[0],
-    k=_integrated_k,
+    p=derive,
+    k=derive,
     formula="p[i] · j!/(j + m)! for its power j, then k[i]/(m − 1 − i)!",
     gradients="p: g[i] · j!/(j + m)!; k: g[n + i]/(m − 1 − i)!",
     samples=lambda r: [
@@ -161,13 +152,6 @@ def polyint(p: Array, m: int = 1, k: Array | None = None) -> Array:
 # -- values ------------------------------------------------------------------------------------------------------
 
 
-def _horner(p: Iterable[Array], x: Array) -> Array:
-    found = np.zeros_like(x)
-    for c in p:
-        found = found * x + c
-    return found
-
-
 def _horner_p(g: Array, p_shape: tuple[int, ...], x: Array) -> Array:
     found = []
     for _ in range(p_shape[0]):
@@ -176,15 +160,20 @@ def _horner_p(g: Array, p_shape: tuple[int, ...], x: Array) -> Array:
     return np.stack(found[::-1]) if found else np.zeros(0, g.dtype)
 
 
-horner: Op = op(
-    _horner,
-    name="horner",
+def _horner_x(g: Array, p: Array, x: Array) -> Array:
+    return g * horner(polyder(p), x)
+
+
+@op(
     label="polyval",
     p=_horner_p,
-    x=lambda g, p, x: g * horner(polyder(p), x),
+    x=_horner_x,
     formula="Σ p[i] · xⁿ⁻ⁱ",
     gradients="p: Σ g · xⁿ⁻ⁱ; x: g · p′(x)",
-    doc="""The values of a polynomial given by an array, by Horner's rule.
+    samples=lambda r: [sample(r.normal(size=3), r.normal(size=(2, 2))), sample(np.array([2.0]), np.array(3.0))],
+)
+def horner(p: Iterable[Array], x: Array) -> Array:
+    """The values of a polynomial given by an array, by Horner's rule.
 
     Args:
         p: (n + 1,) coefficients, the highest power first.
@@ -194,9 +183,11 @@ horner: Op = op(
     >>> from tapenet.ops.calculus.polynomials.evaluation import horner
     >>> horner(np.array([3.0, 0.0, 1.0]), tn.tensor(5.0))
     Tensor(76.)
-    """,
-    samples=lambda r: [sample(r.normal(size=3), r.normal(size=(2, 2))), sample(np.array([2.0]), np.array(3.0))],
-)
+    """
+    found = np.zeros_like(x)
+    for c in p:
+        found = found * x + c
+    return found
 
 
 @derived(
@@ -226,24 +217,17 @@ def polyval(p: ArrayLike, x: ArrayLike) -> Array:
     x = array_like(x)
     if isinstance(p, (list, tuple)):
         if any(hasattr(c, "dtype") or isinstance(c, (list, tuple)) for c in p):
-            return _horner(p, x)
+            return horner.forward(p, x)
         p = np.array(p, np.result_type(x.dtype, *p) if x.dtype.kind in "fc" else None)
     p = array_like(p)
-    return horner(p, x) if p.ndim == 1 else _horner(p, x)
+    return horner(p, x) if p.ndim == 1 else horner.forward(p, x)
 
 
 # -- powers ------------------------------------------------------------------------------------------------------
 
 
-def _powers_x(g: Array, x: Array, n: int, increasing: bool) -> Array:
-    exponents = _falling(max(n - 1, 0), x.dtype)
-    slopes = powers(x, len(exponents), increasing)
-    slopes = slopes * (np.flip(exponents) if increasing else exponents)
-    return np.sum(safe_mul(g[..., 1:] if increasing else g[..., :-1], slopes), -1)
-
-
 @op(
-    x=_powers_x,
+    x=derive,
     formula="xⁿ⁻¹, …, x, 1",
     gradients="x: Σ g[j] · j · xʲ⁻¹ over the powers j",
     samples=lambda r: [
