@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
-
 import functools
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +24,9 @@ from tapenet.ops.registry import sample
 from tapenet.program.derivatives import RULES, without_minus_inf
 from tapenet.program.low import WIDE, is_float, is_low
 from tapenet.typing import Array, DType
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def _doc(summary: str, arguments: str, returns: str, example: str) -> str:

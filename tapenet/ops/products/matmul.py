@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
 import math
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
