@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -207,7 +206,7 @@ class _Head:
             for j, some in self.k.vectors(0, width):
                 a.store(zero, i, j, count=some)
 
-    def scale(self, a: Array, count: Index, width: int, factor: Callable[[Any], Value]) -> None:
+    def scale(self, a: Array, count: Index, width: int, factor: Callable[[Index], Value]) -> None:
         """Multiply each vector by factor(its number)."""
         for i in self.k.turns(count):
             value = self.k.spread(factor(i), self.k.lanes)

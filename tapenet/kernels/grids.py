@@ -10,7 +10,8 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from operator import and_
+from typing import NamedTuple
 
 import numpy as np
 
@@ -235,14 +236,13 @@ class _Places:
                 near = ((first > -2.0) & (first < n + 1.0)).where(first, -2.0)
                 reads.append((near.convert("fptosi", "i32"), place - first, slope))
             for t, tap in enumerate(r.taps):
-                inside: Any = None
-                at: Any = None
+                indices = [first + step for (first, _, _), step in zip(reads, tap, strict=True)]
+                inside = functools.reduce(and_, [(i >= 0) & (i < n) for i, n in zip(indices, sizes, strict=True)])
+                at = indices[0]
+                for index, n in zip(indices[1:], sizes[1:], strict=True):
+                    at = at * n + index
                 weight = k.number(1.0)
-                for (first, part, _), step, n in zip(reads, tap, sizes, strict=True):
-                    index = first + step
-                    here = (index >= 0) & (index < n)
-                    inside = here if inside is None else inside & here
-                    at = index if at is None else at * n + index
+                for (_, part, _), step in zip(reads, tap, strict=True):
                     if not r.nearest:
                         weight = weight * (part if step else 1.0 - part)
                 self.at.store(inside.where(at, outside) * row, t, j)

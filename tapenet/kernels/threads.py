@@ -7,7 +7,6 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 from tapenet.native.processor import processors
 
@@ -52,14 +51,14 @@ def _offer(part: Future[None], work: Callable[[int, int], None], first: int, las
     """Let another thread do a part, if there is one. Whoever claims the part first does it, thread or caller: where no
     further thread can be started, one that runs already may still come to it."""
     try:
-        _pool().submit(_claim, [part, work, first, last])
+        _pool().submit(_claim, [(part, work, first, last)])
     except RuntimeError:  # the system gives no more threads, or Python is about to end
         _pool().shutdown(wait=False, cancel_futures=True)
         _pool.cache_clear()
 
 
-def _claim(task: list[Any]) -> None:
-    part, work, first, last = task
+def _claim(task: list[tuple[Future[None], Callable[[int, int], None], int, int]]) -> None:
+    ((part, work, first, last),) = task
     task.clear()  # an error's traceback holds whoever called this, and so what it was called with
     if not part.set_running_or_notify_cancel():
         return

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -122,7 +122,7 @@ def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
     run = _weight_grad(shape, x.dtype.char)
     border = np.zeros(shape.batch, x.dtype)
     columns = _columns(shape)
-    found: dict[int, Any] = {}
+    found: dict[int, np.ndarray] = {}
 
     def part(first: int, last: int) -> None:
         u = found[first] = np.zeros((16, shape.outs, shape.channels), x.dtype)

@@ -1,5 +1,6 @@
 # Made by `python -m tests.stubs`.
 from collections.abc import Callable
+from collections.abc import Sequence
 from numpy.typing import ArrayLike
 from numpy.typing import DTypeLike
 from tapenet.autodiff.tensor import Tensor as Tensor
@@ -7,8 +8,10 @@ from tapenet.nn.inplace_functions import batch_norm as batch_norm
 from tapenet.nn.inplace_functions import embedding as embedding
 from tapenet.nn.inplace_functions import embedding_bag as embedding_bag
 from tapenet.nn.inplace_functions import instance_norm as instance_norm
+from tapenet.ops.layers.convolution.geometry import Padding
 from tapenet.ops.layers.convolution.geometry import Size
 from tapenet.typing import Axis
+from tapenet.typing import Number
 from tapenet.typing import UfuncOptions
 from typing import Any
 from typing import Literal
@@ -16,58 +19,58 @@ from typing import Unpack
 from typing import overload
 import numpy as np
 
-def adaptive_avg_pool1d(x: ArrayLike, output_size: ArrayLike) -> Tensor:
+def adaptive_avg_pool1d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None) -> Tensor:
     """The mean of each part of the last axis, which are cut into as many parts as the result has elements."""
 
-def adaptive_avg_pool2d(x: ArrayLike, output_size: ArrayLike) -> Tensor:
+def adaptive_avg_pool2d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None) -> Tensor:
     """The mean of each part of the last two axes, which are cut into as many parts as the result has elements."""
 
-def adaptive_avg_pool3d(x: ArrayLike, output_size: ArrayLike) -> Tensor:
+def adaptive_avg_pool3d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None) -> Tensor:
     """The mean of each part of the last three axes, which are cut into as many parts as the result has elements."""
 
 @overload
-def adaptive_max_pool1d(x: ArrayLike, output_size: ArrayLike, return_indices: Literal[False] = False) -> Tensor:
+def adaptive_max_pool1d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None, return_indices: Literal[False] = False) -> Tensor:
     """The largest element of each part of the last axis, which are cut into as many parts as the result has elements; see `adaptive_avg_pool1d` for where they lie."""
 
 @overload
-def adaptive_max_pool1d(x: ArrayLike, output_size: ArrayLike, *, return_indices: Literal[True]) -> tuple[Tensor, Tensor]:
+def adaptive_max_pool1d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None, *, return_indices: Literal[True]) -> tuple[Tensor, Tensor]:
     """The largest element of each part of the last axis, which are cut into as many parts as the result has elements; see `adaptive_avg_pool1d` for where they lie."""
 
 @overload
-def adaptive_max_pool1d(x: ArrayLike, output_size: ArrayLike, return_indices: bool = False) -> Any:
+def adaptive_max_pool1d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None, return_indices: bool = False) -> Any:
     """The largest element of each part of the last axis, which are cut into as many parts as the result has elements; see `adaptive_avg_pool1d` for where they lie."""
 
 @overload
-def adaptive_max_pool2d(x: ArrayLike, output_size: ArrayLike, return_indices: Literal[False] = False) -> Tensor:
+def adaptive_max_pool2d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None, return_indices: Literal[False] = False) -> Tensor:
     """The largest element of each part of the last two axes, which are cut into as many parts as the result has elements; see `adaptive_avg_pool2d` for where they lie."""
 
 @overload
-def adaptive_max_pool2d(x: ArrayLike, output_size: ArrayLike, *, return_indices: Literal[True]) -> tuple[Tensor, Tensor]:
+def adaptive_max_pool2d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None, *, return_indices: Literal[True]) -> tuple[Tensor, Tensor]:
     """The largest element of each part of the last two axes, which are cut into as many parts as the result has elements; see `adaptive_avg_pool2d` for where they lie."""
 
 @overload
-def adaptive_max_pool2d(x: ArrayLike, output_size: ArrayLike, return_indices: bool = False) -> Any:
+def adaptive_max_pool2d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None, return_indices: bool = False) -> Any:
     """The largest element of each part of the last two axes, which are cut into as many parts as the result has elements; see `adaptive_avg_pool2d` for where they lie."""
 
 @overload
-def adaptive_max_pool3d(x: ArrayLike, output_size: ArrayLike, return_indices: Literal[False] = False) -> Tensor:
+def adaptive_max_pool3d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None, return_indices: Literal[False] = False) -> Tensor:
     """The largest element of each part of the last three axes, which are cut into as many parts as the result has elements; see `adaptive_avg_pool3d` for where they lie."""
 
 @overload
-def adaptive_max_pool3d(x: ArrayLike, output_size: ArrayLike, *, return_indices: Literal[True]) -> tuple[Tensor, Tensor]:
+def adaptive_max_pool3d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None, *, return_indices: Literal[True]) -> tuple[Tensor, Tensor]:
     """The largest element of each part of the last three axes, which are cut into as many parts as the result has elements; see `adaptive_avg_pool3d` for where they lie."""
 
 @overload
-def adaptive_max_pool3d(x: ArrayLike, output_size: ArrayLike, return_indices: bool = False) -> Any:
+def adaptive_max_pool3d(x: ArrayLike, output_size: int | tuple[int | None, ...] | list[int | None] | None, return_indices: bool = False) -> Any:
     """The largest element of each part of the last three axes, which are cut into as many parts as the result has elements; see `adaptive_avg_pool3d` for where they lie."""
 
-def affine_grid(theta: ArrayLike, size: ArrayLike, align_corners: bool | None = None) -> Tensor:
+def affine_grid(theta: ArrayLike, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """The grid by which `grid_sample` shows an affine map of an image: each place of the result times theta."""
 
-def alibi_bias(num_heads: int, length: int, key_length: int | None = None, dtype: DTypeLike | None = ...) -> Tensor:
+def alibi_bias(num_heads: int, length: int, key_length: int | None = None, dtype: DTypeLike = ...) -> Tensor:
     """What ALiBi adds to the scores of attention: minus the distance between query and key times a slope for each head, 2^(-8i/n) for head i = 1 ... n. Press, Smith and Lewis, arXiv:2108.12409."""
 
-def alpha_dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None) -> Tensor:
+def alpha_dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:
     """Dropout for networks of `selu`: in training, each element is set to -α with probability `p`, and then all become a · x + a · α · p, with α = 1.7581, to which selu saturates, and a = 1/√((1 - p)(1 + p α²)), so that mean 0 and variance 1 stay; with p = 1 all is 0. Else `x` itself. Klambauer et al., arXiv:1706.02515."""
 
 def avg_pool1d(x: ArrayLike, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Tensor:
@@ -94,22 +97,22 @@ def celu(x: ArrayLike, alpha: float = 1.0) -> Tensor:
 def channel_shuffle(x: ArrayLike, groups: int) -> Tensor:
     """The first channel of each group, then the second of each, and so on, so that the groups of the next convolution see channels of all groups of this one (Zhang and others 2018, "ShuffleNet")."""
 
-def conv1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
+def conv1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Padding = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
     """The cross-correlation of sequences with kernels, plus a bias."""
 
-def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
+def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Padding = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
     """The cross-correlation of images with kernels, plus a bias."""
 
-def conv3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
+def conv3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Padding = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
     """The cross-correlation of volumes with kernels, plus a bias."""
 
-def conv_transpose1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
+def conv_transpose1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Padding = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
     """The transposed convolution of sequences with kernels, plus a bias: each element of x adds the kernel, times itself, to the result at its place. It is the gradient by its input of the convolution with the same arguments (Dumoulin and Visin 2016)."""
 
-def conv_transpose2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
+def conv_transpose2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Padding = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
     """The transposed convolution of images with kernels, plus a bias: each element of x adds the kernel, times itself, to the result at its place. It is the gradient by its input of the convolution with the same arguments (Dumoulin and Visin 2016)."""
 
-def conv_transpose3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Any = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
+def conv_transpose3d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: Padding = 0, output_padding: Size = 0, groups: int = 1, dilation: Size = 1) -> Tensor:
     """The transposed convolution of volumes with kernels, plus a bias: each element of x adds the kernel, times itself, to the result at its place. It is the gradient by its input of the convolution with the same arguments (Dumoulin and Visin 2016)."""
 
 def cosine_embedding_loss(input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: str = 'mean') -> Tensor:
@@ -124,49 +127,49 @@ def cross_entropy(input: ArrayLike, target: ArrayLike, weight: ArrayLike | None 
 def ctc_loss(log_probs: ArrayLike, targets: ArrayLike, input_lengths: ArrayLike, target_lengths: ArrayLike, blank: int = 0, reduction: str = 'mean', zero_infinity: bool = False) -> Tensor:
     """The loss of connectionist temporal classification: minus the logarithm of the probability of labels whose places in time are not known, the sum over all alignments of them. Graves, Fernández, Gomez and Schmidhuber (2006)."""
 
-def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None) -> Tensor:
+def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:
     """In training, each element is set to 0 with probability `p` and the others are divided by 1 - p, so that the mean stays; else `x` itself. Srivastava et al., JMLR 15 (2014)."""
 
-def dropout1d(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None) -> Tensor:
+def dropout1d(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:
     """In training, each channel of each sample is set to 0 as a whole with probability `p` and the others are divided by 1 - p; else `x` itself. Neighbours in a channel are so alike that dropping single elements would change little: Tompson et al., arXiv:1411.4280."""
 
-def dropout2d(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None) -> Tensor:
+def dropout2d(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:
     """In training, each channel of each sample is set to 0 as a whole with probability `p` and the others are divided by 1 - p; else `x` itself. Neighbours in a channel are so alike that dropping single elements would change little: Tompson et al., arXiv:1411.4280."""
 
-def dropout3d(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None) -> Tensor:
+def dropout3d(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:
     """In training, each channel of each sample is set to 0 as a whole with probability `p` and the others are divided by 1 - p; else `x` itself. Neighbours in a channel are so alike that dropping single elements would change little: Tompson et al., arXiv:1411.4280."""
 
 def elu(x: ArrayLike, alpha: float = 1.0) -> Tensor:
     """The exponential linear unit: x where x > 0, else alpha (e^x - 1), element by element."""
 
-def feature_alpha_dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None) -> Tensor:
+def feature_alpha_dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:
     """Alpha dropout of whole channels: in training, each channel of each sample is set to -α as a whole with probability `p`, and then all become a · x + a · α · p, with α = 1.7581, to which selu saturates, and a = 1/√((1 - p)(1 + p α²)), so that mean 0 and variance 1 stay; with p = 1 all is 0. Else `x` itself. Klambauer et al., arXiv:1706.02515."""
 
-def fold(x: ArrayLike, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Tensor:
+def fold(x: ArrayLike, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Padding = 0, stride: Size = 1) -> Tensor:
     """Columns added up to images, each where `unfold` takes it from ("col2im")."""
 
 @overload
-def fractional_max_pool2d(x: ArrayLike, kernel_size: ArrayLike, output_size: Any = None, output_ratio: Any = None, return_indices: Literal[False] = False, _random_samples: Any = None, *, rng: np.random.Generator | None = None) -> Tensor:
+def fractional_max_pool2d(x: ArrayLike, kernel_size: Size, output_size: Size | None = None, output_ratio: float | tuple[float, ...] | list[float] | None = None, return_indices: Literal[False] = False, _random_samples: ArrayLike | None = None, *, rng: np.random.Generator | int | None = None) -> Tensor:
     """The largest element of windows of one size whose places are drawn, in the last two axes; so the lengths of the result need not divide those of x. Graham, arXiv:1412.6071 (2014)."""
 
 @overload
-def fractional_max_pool2d(x: ArrayLike, kernel_size: ArrayLike, output_size: Any = None, output_ratio: Any = None, *, return_indices: Literal[True], _random_samples: Any = None, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
+def fractional_max_pool2d(x: ArrayLike, kernel_size: Size, output_size: Size | None = None, output_ratio: float | tuple[float, ...] | list[float] | None = None, *, return_indices: Literal[True], _random_samples: ArrayLike | None = None, rng: np.random.Generator | int | None = None) -> tuple[Tensor, Tensor]:
     """The largest element of windows of one size whose places are drawn, in the last two axes; so the lengths of the result need not divide those of x. Graham, arXiv:1412.6071 (2014)."""
 
 @overload
-def fractional_max_pool2d(x: ArrayLike, kernel_size: ArrayLike, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None, *, rng: np.random.Generator | None = None) -> Any:
+def fractional_max_pool2d(x: ArrayLike, kernel_size: Size, output_size: Size | None = None, output_ratio: float | tuple[float, ...] | list[float] | None = None, return_indices: bool = False, _random_samples: ArrayLike | None = None, *, rng: np.random.Generator | int | None = None) -> Any:
     """The largest element of windows of one size whose places are drawn, in the last two axes; so the lengths of the result need not divide those of x. Graham, arXiv:1412.6071 (2014)."""
 
 @overload
-def fractional_max_pool3d(x: ArrayLike, kernel_size: ArrayLike, output_size: Any = None, output_ratio: Any = None, return_indices: Literal[False] = False, _random_samples: Any = None, *, rng: np.random.Generator | None = None) -> Tensor:
+def fractional_max_pool3d(x: ArrayLike, kernel_size: Size, output_size: Size | None = None, output_ratio: float | tuple[float, ...] | list[float] | None = None, return_indices: Literal[False] = False, _random_samples: ArrayLike | None = None, *, rng: np.random.Generator | int | None = None) -> Tensor:
     """The largest element of windows of one size whose places are drawn, in the last three axes; so the lengths of the result need not divide those of x. Graham, arXiv:1412.6071 (2014)."""
 
 @overload
-def fractional_max_pool3d(x: ArrayLike, kernel_size: ArrayLike, output_size: Any = None, output_ratio: Any = None, *, return_indices: Literal[True], _random_samples: Any = None, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
+def fractional_max_pool3d(x: ArrayLike, kernel_size: Size, output_size: Size | None = None, output_ratio: float | tuple[float, ...] | list[float] | None = None, *, return_indices: Literal[True], _random_samples: ArrayLike | None = None, rng: np.random.Generator | int | None = None) -> tuple[Tensor, Tensor]:
     """The largest element of windows of one size whose places are drawn, in the last three axes; so the lengths of the result need not divide those of x. Graham, arXiv:1412.6071 (2014)."""
 
 @overload
-def fractional_max_pool3d(x: ArrayLike, kernel_size: ArrayLike, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None, *, rng: np.random.Generator | None = None) -> Any:
+def fractional_max_pool3d(x: ArrayLike, kernel_size: Size, output_size: Size | None = None, output_ratio: float | tuple[float, ...] | list[float] | None = None, return_indices: bool = False, _random_samples: ArrayLike | None = None, *, rng: np.random.Generator | int | None = None) -> Any:
     """The largest element of windows of one size whose places are drawn, in the last three axes; so the lengths of the result need not divide those of x. Graham, arXiv:1412.6071 (2014)."""
 
 def gaussian_nll_loss(input: ArrayLike, target: ArrayLike, var: ArrayLike, full: bool = False, eps: float = 1e-06, reduction: str = 'mean') -> Tensor:
@@ -205,7 +208,7 @@ def hinge_embedding_loss(input: ArrayLike, target: ArrayLike, margin: float = 1.
 def huber_loss(input: ArrayLike, target: ArrayLike, reduction: str = 'mean', delta: float = 1.0, weight: ArrayLike | None = None) -> Tensor:
     """With d = input - target: d²/2 where |d| <= delta, else delta (|d| - delta/2). Huber (1964)."""
 
-def interpolate(x: ArrayLike, size: Any = None, scale_factor: Any = None, mode: str = 'nearest', align_corners: bool | None = None, recompute_scale_factor: bool | None = None, antialias: bool = False) -> Tensor:
+def interpolate(x: ArrayLike, size: Size | None = None, scale_factor: float | Sequence[float] | None = None, mode: str = 'nearest', align_corners: bool | None = None, recompute_scale_factor: bool | None = None, antialias: bool = False) -> Tensor:
     """Images, sequences or volumes in another size."""
 
 def kl_div(input: ArrayLike, target: ArrayLike, reduction: str = 'mean', log_target: bool = False) -> Tensor:
@@ -283,13 +286,13 @@ def max_pool3d(x: ArrayLike, kernel_size: Size, stride: Size | None = None, padd
 def max_pool3d(x: ArrayLike, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False, *, return_indices: bool = False) -> Any:
     """The largest element of each window of the last three axes."""
 
-def max_unpool1d(x: ArrayLike, indices: ArrayLike, kernel_size: ArrayLike, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
+def max_unpool1d(x: ArrayLike, indices: ArrayLike, kernel_size: Size, stride: Size | None = None, padding: Size = 0, output_size: Sequence[int] | None = None) -> Tensor:
     """What `max_pool1d` found, put back where it was, in zeros."""
 
-def max_unpool2d(x: ArrayLike, indices: ArrayLike, kernel_size: ArrayLike, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
+def max_unpool2d(x: ArrayLike, indices: ArrayLike, kernel_size: Size, stride: Size | None = None, padding: Size = 0, output_size: Sequence[int] | None = None) -> Tensor:
     """What `max_pool2d` found, put back where it was, in zeros."""
 
-def max_unpool3d(x: ArrayLike, indices: ArrayLike, kernel_size: ArrayLike, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
+def max_unpool3d(x: ArrayLike, indices: ArrayLike, kernel_size: Size, stride: Size | None = None, padding: Size = 0, output_size: Sequence[int] | None = None) -> Tensor:
     """What `max_pool3d` found, put back where it was, in zeros."""
 
 def mish(x: ArrayLike) -> Tensor:
@@ -298,7 +301,7 @@ def mish(x: ArrayLike) -> Tensor:
 def mse_loss(input: ArrayLike, target: ArrayLike, reduction: str = 'mean', weight: ArrayLike | None = None) -> Tensor:
     """The squared error (input - target)²."""
 
-def multi_head_attention_forward(query: ArrayLike, key: ArrayLike, value: ArrayLike, embed_dim_to_check: int, num_heads: int, in_proj_weight: ArrayLike, in_proj_bias: ArrayLike, bias_k: ArrayLike, bias_v: ArrayLike, add_zero_attn: bool, dropout_p: float, out_proj_weight: ArrayLike, out_proj_bias: ArrayLike, training: bool = True, key_padding_mask: Any = None, need_weights: bool = True, attn_mask: ArrayLike | None = None, use_separate_proj_weight: bool = False, q_proj_weight: Any = None, k_proj_weight: Any = None, v_proj_weight: Any = None, static_k: Any = None, static_v: Any = None, average_attn_weights: bool = True, is_causal: bool = False, *, batch_first: bool = False, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
+def multi_head_attention_forward(query: ArrayLike, key: ArrayLike, value: ArrayLike, embed_dim_to_check: int, num_heads: int, in_proj_weight: ArrayLike, in_proj_bias: ArrayLike | None, bias_k: ArrayLike | None, bias_v: ArrayLike | None, add_zero_attn: bool, dropout_p: float, out_proj_weight: ArrayLike, out_proj_bias: ArrayLike | None, training: bool = True, key_padding_mask: ArrayLike | None = None, need_weights: bool = True, attn_mask: ArrayLike | None = None, use_separate_proj_weight: bool = False, q_proj_weight: ArrayLike | None = None, k_proj_weight: ArrayLike | None = None, v_proj_weight: ArrayLike | None = None, static_k: ArrayLike | None = None, static_v: ArrayLike | None = None, average_attn_weights: bool = True, is_causal: bool = False, *, batch_first: bool = False, rng: np.random.Generator | int | None = None) -> tuple[Tensor, Tensor]:
     """Attention with several heads: query, key and value are projected and cut into heads, each of which attends by itself; the results are put side by side and projected. Vaswani et al., arXiv:1706.03762, section 3.2.2. The computation of `nn.MultiheadAttention`, with PyTorch's arguments."""
 
 def multi_margin_loss(input: ArrayLike, target: ArrayLike, p: int = 1, margin: float = 1.0, weight: ArrayLike | None = None, reduction: str = 'mean') -> Tensor:
@@ -316,10 +319,10 @@ def nll_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = Non
 def normalize(x: ArrayLike, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Tensor:
     """x divided by its p-norm along an axis: x / max(‖x‖_p, eps)."""
 
-def one_hot(indices: ArrayLike, num_classes: int = -1, dtype: DTypeLike | None = ...) -> Tensor:
+def one_hot(indices: ArrayLike, num_classes: int = -1, dtype: DTypeLike = ...) -> Tensor:
     """A vector for each class index: 1 at its position, 0 elsewhere."""
 
-def pad(x: ArrayLike, pad: ArrayLike, mode: str = 'constant', value: Any = 0) -> Tensor:
+def pad(x: ArrayLike, pad: int | Sequence[int], mode: str = 'constant', value: Number | ArrayLike = 0) -> Tensor:
     """A border around the last axes of an array, as PyTorch's function of the name: `tn.pad` with widths in another order."""
 
 def pairwise_distance(x1: ArrayLike, x2: ArrayLike, p: float = 2.0, eps: float = 1e-06, keepdims: bool = False) -> Tensor:
@@ -355,7 +358,7 @@ def rotary_embedding(x: ArrayLike, positions: ArrayLike | None = None, base: flo
 def rrelu(x: ArrayLike, lower: float = 0.125, upper: float = 0.3333333333333333, training: bool = False, rng: np.random.Generator | None = None) -> Tensor:
     """x where x > 0, else a · x: in training the slope a is drawn anew for each element, evenly between `lower` and `upper`; else it is their middle. Xu, Wang, Chen and Li, arXiv:1505.00853."""
 
-def scaled_dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike, attn_mask: ArrayLike | None = None, dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False, *, rng: np.random.Generator | None = None) -> Tensor:
+def scaled_dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike, attn_mask: ArrayLike | None = None, dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False, *, rng: np.random.Generator | int | None = None) -> Tensor:
     """Means of the values, weighted by how well their keys fit each query: softmax(query @ keyᵀ · scale + mask) @ value. Vaswani et al., arXiv:1706.03762."""
 
 def selu(x: ArrayLike) -> Tensor:
@@ -370,7 +373,7 @@ def sigmoid_focal_loss(input: ArrayLike, target: ArrayLike, alpha: float = 0.25,
 def silu(x: ArrayLike) -> Tensor:
     """x · sigmoid(x), also called swish, element by element."""
 
-def sinusoidal_positions(length: int, dim: int, offset: int = 0, base: float = 10000.0, dtype: DTypeLike | None = ...) -> Tensor:
+def sinusoidal_positions(length: int, dim: int, offset: int = 0, base: float = 10000.0, dtype: DTypeLike = ...) -> Tensor:
     """A vector for each position t, of waves of growing length: sin(t / base^(2i/dim)) in place 2i, the cosine of the same in place 2i + 1. Vaswani et al., arXiv:1706.03762, section 3.5."""
 
 def smooth_l1_loss(input: ArrayLike, target: ArrayLike, reduction: str = 'mean', beta: float = 1.0) -> Tensor:
@@ -409,5 +412,5 @@ def triplet_margin_loss(anchor: ArrayLike, positive: ArrayLike, negative: ArrayL
 def triplet_margin_with_distance_loss(anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike, *, distance_function: Callable[[Any, Any], Any] | None = None, margin: float = 1.0, swap: bool = False, reduction: str = 'mean') -> Tensor:
     """`triplet_margin_loss` with a distance of your own: max(0, d(anchor, positive) - d(anchor, negative) + margin)."""
 
-def unfold(x: ArrayLike, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Tensor:
+def unfold(x: ArrayLike, kernel_size: Size, dilation: Size = 1, padding: Padding = 0, stride: Size = 1) -> Tensor:
     """The windows of images as columns ("im2col")."""

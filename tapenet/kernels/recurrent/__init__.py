@@ -12,7 +12,7 @@ inputs alone: it serves any batch and time. Arrays of all turns lie as (gate, ti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from tapenet.kernels.recurrent.tiles import Layer
 from tapenet.kernels.recurrent.weights import packed, packed_turned
 from tapenet.kernels.threads import WORTH, deal
 from tapenet.native.processor import processors
+from tapenet.typing import Array
 
 #: Both weights of a layer have at most so many bytes where each turn multiplies its inputs: they stay in the cache.
 LARGEST = 800_000
@@ -39,17 +40,18 @@ class Turns(NamedTuple):
         reverse: whether the layer goes from the last time to the first.
     """
 
-    rows: Any
+    rows: Array
     reverse: bool
 
 
-def multiplies_inputs(x: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray) -> bool:
+def multiplies_inputs(x: Array, w_ih: Array, w_hh: Array) -> bool:
     """Whether each turn is to multiply its inputs, or get and give what BLAS multiplies for all turns."""
     return bool(x.shape[1] >= ROWS and 0 < w_ih.nbytes <= LARGEST - w_hh.nbytes)
 
 
 def forward(
-    kind: str, x: Any, w_ih: Any, w_hh: Any, bias: Any, gates: Any, states: Any, others: Sequence[Any], out: Any, turns: Turns
+    kind: str, x: Array | None, w_ih: Array, w_hh: Array, bias: Array, gates: Array, states: Array,
+    others: Sequence[Array], out: Array, turns: Turns,
 ) -> None:  # fmt: skip
     """All turns.
 
@@ -83,7 +85,8 @@ def forward(
 
 
 def backward(
-    kind: str, g: Any, w_ih: Any, w_hh: Any, gates: Any, states: Any, others: Sequence[Any], d: Any, dh: Any, dx: Any,
+    kind: str, g: Array | None, w_ih: Array, w_hh: Array, gates: Array, states: Array, others: Sequence[Array], d: Array,
+    dh: Array, dx: Array | None,
     turns: Turns, to_the_end: bool,
 ) -> None:  # fmt: skip
     """All turns backwards. What the forward pass left may lie in memory as it likes; what is written is C-contiguous.
@@ -116,7 +119,7 @@ def backward(
     deal(part, batch, steps * batch * count * units * (units + layer.inputs))
 
 
-def weight_gradient(d: np.ndarray, x: np.ndarray, out: np.ndarray) -> bool:
+def weight_gradient(d: Array, x: Array, out: Array) -> bool:
     """out[:, g] = Σ xᵀ d[g] over time and batch; False where BLAS is to do it.
 
     Args:
@@ -139,6 +142,6 @@ def weight_gradient(d: np.ndarray, x: np.ndarray, out: np.ndarray) -> bool:
     return True
 
 
-def _turned(weight: np.ndarray) -> np.ndarray:
+def _turned(weight: Array) -> Array:
     """The transpose of a weight in C order: that of one in Fortran order as it is."""
     return np.ascontiguousarray(weight.T)

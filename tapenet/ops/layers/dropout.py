@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -17,30 +16,31 @@ from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.layers.activations.exponential import SELU_ALPHA, SELU_SCALE
 from tapenet.ops.op import Op, op
 from tapenet.ops.random import chances, generator, probability
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Samples, sample
+from tapenet.typing import Array, Shape
 
-Shape = tuple[int, ...]
 #: The value of a dropped element in alpha dropout, where selu saturates, is -ALPHA.
 ALPHA = SELU_SCALE * SELU_ALPHA
 
 
-def _draw(rng: Any, shape: Shape, p: float) -> Any:
+def _draw(rng: np.random.Generator, shape: Shape, p: float) -> Array:
     """True where an element is kept."""
     dropped = chances(rng, shape, p)
     return np.logical_not(dropped, dropped)
 
 
-def _masked(x: Any, mask: Any, factor: float) -> Any:
+def _masked(x: Array, mask: Array, factor: float) -> Array:
     """x · factor where the mask is true, else 0."""
     if type(x) is not np.ndarray or type(mask) is not np.ndarray or x.dtype.char not in "efd":
-        return safe_mul(mask, x * factor)
+        found: Array = safe_mul(mask, x * factor)
+        return found
     whole = f"i{x.itemsize}"
     bits = np.negative(mask.view(np.int8)).astype(whole)
     if bits.shape == x.shape:
         bits &= x.view(whole)
     else:
         bits = np.bitwise_and(bits, x.view(whole), np.empty_like(x, whole))
-    found: Any = bits.view(x.dtype)
+    found = bits.view(x.dtype)
     found *= factor
     return found
 
@@ -55,7 +55,7 @@ def _numbers(p: float, alpha: bool) -> tuple[float, float, float]:
     return a, a * ALPHA * p, a * ALPHA * (p - 1)
 
 
-def _apply(x: Any, mask: Any, p: float, alpha: bool) -> Any:
+def _apply(x: Array, mask: Array, p: float, alpha: bool) -> Array:
     factor, kept, dropped = _numbers(p, alpha)
     out = _masked(x, mask, factor)
     if kept == dropped:
@@ -64,10 +64,12 @@ def _apply(x: Any, mask: Any, p: float, alpha: bool) -> Any:
     return np.add(out, shift, out) if type(out) is np.ndarray else out + shift
 
 
-def _member(name: str, mask_shape: Callable[[Shape], Shape], alpha: bool = False, **options: Any) -> Op:
+def _member(name: str, mask_shape: Callable[[Shape], Shape], alpha: bool = False, **options: object) -> Op:
     """One of the family: `mask_shape` gives the shape of the draws, which broadcasts against that of x."""
 
-    def forward(x: Any, p: float = 0.5, training: bool = True, rng: Any = None) -> Any:
+    def forward(
+        x: Array, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None
+    ) -> tuple[Array, Array | bool]:
         probability(p)
         shape = mask_shape(x.shape)
         if not training or p == 0:
@@ -79,7 +81,9 @@ def _member(name: str, mask_shape: Callable[[Shape], Shape], alpha: bool = False
             mask[...] = drawn
         return _apply(x, mask, p, alpha), mask
 
-    def read(x: Any, p: float, training: bool, rng: Any, draw: Any) -> Any:
+    def read(
+        x: Array, p: float, training: bool, rng: np.random.Generator | int | None, draw: Callable[..., Array]
+    ) -> tuple[Array, Array | bool]:
         """The forward for a compiler: the draw is made ahead of the program."""
         probability(p)
         shape = mask_shape(x.shape)
@@ -88,7 +92,7 @@ def _member(name: str, mask_shape: Callable[[Shape], Shape], alpha: bool = False
         mask = draw(lambda rng: _draw(rng, shape, p), rng, shape, np.bool_)
         return _apply(x, mask, p, alpha), mask
 
-    def rule(g: Any, mask: Any, p: float, training: bool) -> Any:
+    def rule(g: Array, mask: Array, p: float, training: bool) -> Array:
         return _masked(g, mask, _numbers(p, alpha)[0]) if training and p > 0 else g
 
     title = name.replace("_", " ")
@@ -143,7 +147,7 @@ dropout = _member(
 )
 
 
-def _channels(name: str, axes: int, words: str, samples: Any) -> Op:
+def _channels(name: str, axes: int, words: str, samples: Samples) -> Op:
     """Dropout of whole channels of `axes` axes each."""
     wanted = {1: (2, 3), 2: (3, 4), 3: (4, 5)}[axes]
 

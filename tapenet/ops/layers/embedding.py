@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from tapenet.ops.indexing.items import nonnegative
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.typing import Array, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
 
 def _integers(name: str, values: Array) -> Array:
@@ -52,7 +55,7 @@ def by_frequency(g: Array, indices: Array, length: int) -> Array:
 
 def _embedding_weight(
     g: Array, indices: Array, weight_shape: Shape, padding_idx: int | None, scale_grad_by_freq: bool
-) -> Any:
+) -> Scatter:
     padding = padding_row(padding_idx, weight_shape[0])
     if scale_grad_by_freq:
         g = by_frequency(g, indices, weight_shape[0])
@@ -102,7 +105,7 @@ def embedding(indices: Array, weight: Array, padding_idx: int | None = None, sca
     return np.take(weight, nonnegative(_integers("the embedding", indices), len(weight)), axis=0)
 
 
-def _one_hot_lowered(indices: Array, num_classes: int = -1, dtype: Any = np.float32) -> Array:
+def _one_hot_lowered(indices: Array, num_classes: int = -1, dtype: DTypeLike = np.float32) -> Array:
     if num_classes == -1:
         raise ValueError("num_classes=-1 asks for the largest index")
     classes = _integers("one_hot", indices)
@@ -118,7 +121,7 @@ def _one_hot_lowered(indices: Array, num_classes: int = -1, dtype: Any = np.floa
     formula="1 at indices, 0 elsewhere",
     samples=lambda r: [sample(np.array([[0, 2], [2, 1]])), sample(np.array([1, 0]), 4, dtype=np.float64)],
 )
-def one_hot(indices: Array, num_classes: int = -1, dtype: Any = np.float32) -> Array:
+def one_hot(indices: Array, num_classes: int = -1, dtype: DTypeLike = np.float32) -> Array:
     """A vector for each class index: 1 at its position, 0 elsewhere.
 
     Args:

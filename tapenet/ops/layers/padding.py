@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.padding import pad as _pad
-from tapenet.typing import Array
+from tapenet.typing import Array, Number
 
 #: By PyTorch's name of a mode, NumPy's.
 MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -24,7 +24,7 @@ MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "cir
         sample(r.normal(size=(2, 3)), (2, 3), "circular"),
     ],
 )
-def pad(x: Array, pad: Any, mode: str = "constant", value: Any = 0) -> Array:
+def pad(x: Array, pad: int | Sequence[int], mode: str = "constant", value: Number | Array = 0) -> Array:
     """A border around the last axes of an array, as PyTorch's function of the name: `tn.pad` with widths in another order.
 
     Args:
@@ -78,7 +78,7 @@ def _without(x: Array, cut: list[tuple[int, int]]) -> Array:
     return x[tuple(slice(b, n - a) for n, (b, a) in zip(x.shape, cut, strict=True))]
 
 
-def _widths(shape: tuple[int, ...], pad: Any) -> list[tuple[int, int]]:
+def _widths(shape: tuple[int, ...], pad: int | Sequence[int]) -> list[tuple[int, int]]:
     """A pair (before, after) for each axis, the first one first."""
     flat = tuple(pad) if isinstance(pad, (tuple, list)) else (pad,)
     if len(flat) % 2 or len(flat) > 2 * len(shape) or not all(isinstance(w, (int, np.integer)) for w in flat):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet import kernels
 from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array, DType
 
-Array = NDArray[Any]
 #: Bytes of the weights in float32 that are worked on at once: what a second level cache holds beside other things.
 BLOCK = 256 * 1024
 #: Multiply-adds from which a kernel is quicker, and from which one of the gradient by the input is.
@@ -46,7 +44,7 @@ def quantized_weight(weight: Array) -> tuple[Array, Array]:
     return integers, scale
 
 
-def _blocks(weight: Array, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
+def _blocks(weight: Array, dtype: DType) -> Iterator[tuple[slice, Array]]:
     """The integers as floats, some rows at a time, in one buffer: pairs of a slice of the rows and what is there."""
     rows, columns = weight.shape
     step = max(1, min(rows, BLOCK // (max(columns, 1) * np.dtype(dtype).itemsize)))

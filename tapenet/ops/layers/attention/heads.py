@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,18 +11,21 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.attention.product import attention_weights, scaled_dot_product_attention, usual_scale
 from tapenet.ops.layers.dropout import dropout
 from tapenet.ops.products.matmul import linear
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import astype
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
 
 #: Who it is that errors come from.
 _NAME = "multi_head_attention_forward"
 
 
-def projected(inputs: list[Any], weight: Any, bias: Array | None, separate: tuple[Any, Any, Any] | None) -> list[Any]:
-    """Queries, keys and values from the three inputs; those that are the same array take one product together."""
+def projected(
+    inputs: list[Array], weight: Array | None, bias: Array | None, separate: Sequence[Array | None]
+) -> list[Array]:
+    """Queries, keys and values from the three inputs: by one weight, of which those that are the same array take one product
+    together, or by three."""
     query, key, value = inputs
-    if separate is not None:
+    if weight is None:
         biases = [None] * 3 if bias is None else np.split(bias, 3)
         return [linear(x, w, b) for x, w, b in zip(inputs, separate, biases, strict=True)]
     if query is key and key is value:
@@ -32,8 +35,7 @@ def projected(inputs: list[Any], weight: Any, bias: Array | None, separate: tupl
         first, rest = (None, None) if bias is None else (bias[:width], bias[width:])
         both = np.split(linear(key, weight[width:], rest), 2, axis=-1)
         return [linear(query, weight[:width], first), *both]
-    weights = np.split(weight, 3)
-    return projected(inputs, None, bias, (weights[0], weights[1], weights[2]))
+    return projected(inputs, None, bias, np.split(weight, 3))
 
 
 def _split_heads(x: Array, heads: int) -> Array:
@@ -49,14 +51,14 @@ def _join_heads(x: Array) -> Array:
 
 def merged_mask(
     attn_mask: Array | None,
-    key_padding_mask: Any,
+    key_padding_mask: Array | None,
     batch: int,
     heads: int,
     length: int,
     keys: int,
     more: int,
-    dtype: np.dtype[Any],
-) -> Any:
+    dtype: DType,
+) -> Array | None:
     """One mask for `scaled_dot_product_attention` from two in which True means left out, or whose floats are added; None
     if there are none. It has `more` columns, of keys that all queries see."""
     masks = []
@@ -102,9 +104,9 @@ def merged_mask(
     return found
 
 
-def _batch_first(query: Array, key: Array, value: Array, batch_first: bool) -> list[Any]:
+def _batch_first(query: Array, key: Array, value: Array, batch_first: bool) -> list[Array]:
     """The inputs as (batch, length, width), as views; what was one array stays one."""
-    made: dict[int, Any] = {}
+    made: dict[int, Array] = {}
     for name, given in (("query", query), ("key", key), ("value", value)):
         if id(given) in made:
             continue
@@ -129,11 +131,18 @@ def _batch_first(query: Array, key: Array, value: Array, batch_first: bool) -> l
 
 
 def _with_more(
-    k: Any, v: Any, bias_k: Any, bias_v: Any, static_k: Any, static_v: Any, zeros: bool, heads: int
-) -> tuple[Any, Any, int]:
+    k: Array,
+    v: Array,
+    bias_k: Array | None,
+    bias_v: Array | None,
+    static_k: Array | None,
+    static_v: Array | None,
+    zeros: bool,
+    heads: int,
+) -> tuple[Array, Array, int]:
     """Keys and values by heads, and how many there are at the end that all queries see."""
     more = 0
-    if bias_k is not None:
+    if bias_k is not None and bias_v is not None:
         shape = (k.shape[0], 1, k.shape[2])
         k = np.concatenate([k, np.broadcast_to(bias_k, shape)], 1)
         v = np.concatenate([v, np.broadcast_to(bias_v, shape)], 1)
@@ -148,7 +157,7 @@ def _with_more(
     return k, v, more
 
 
-def _causal_mask(mask: Array, length: int, keys: int, more: int) -> Array:
+def _causal_mask(mask: Array | None, length: int, keys: int, more: int) -> Array:
     """A mask that is causal too, but for the keys at the end that all queries see."""
     past = np.concatenate([np.tri(length, keys, dtype=bool), np.ones((length, more), bool)], 1)
     if mask is None:
@@ -156,9 +165,9 @@ def _causal_mask(mask: Array, length: int, keys: int, more: int) -> Array:
     return np.logical_and(mask, past) if mask.dtype.kind == "b" else np.where(past, mask, -math.inf)
 
 
-def _head_sample(r: np.random.Generator, **options: Any) -> Any:
+def _head_sample(r: np.random.Generator, **options: object) -> Sample:
     shapes = [(2, 1, 2), (3, 1, 2), (3, 1, 2)]
-    weights: list[Any] = [r.normal(size=s) for s in ((6, 2), (6,), (1, 1, 2), (1, 1, 2))]
+    weights: list[Array | None] = [r.normal(size=s) for s in ((6, 2), (6,), (1, 1, 2), (1, 1, 2))]
     if options.pop("plain", False):
         weights[1:] = [None, None, None]
     out_proj = r.normal(size=(2, 2)), r.normal(size=2)
@@ -178,30 +187,30 @@ def multi_head_attention_forward(
     value: Array,
     embed_dim_to_check: int,
     num_heads: int,
-    in_proj_weight: Any,
-    in_proj_bias: Any,
-    bias_k: Any,
-    bias_v: Any,
+    in_proj_weight: Array,
+    in_proj_bias: Array | None,
+    bias_k: Array | None,
+    bias_v: Array | None,
     add_zero_attn: bool,
     dropout_p: float,
-    out_proj_weight: Any,
-    out_proj_bias: Any,
+    out_proj_weight: Array,
+    out_proj_bias: Array | None,
     training: bool = True,
-    key_padding_mask: Any = None,
+    key_padding_mask: Array | None = None,
     need_weights: bool = True,
     attn_mask: Array | None = None,
     use_separate_proj_weight: bool = False,
-    q_proj_weight: Any = None,
-    k_proj_weight: Any = None,
-    v_proj_weight: Any = None,
-    static_k: Any = None,
-    static_v: Any = None,
+    q_proj_weight: Array | None = None,
+    k_proj_weight: Array | None = None,
+    v_proj_weight: Array | None = None,
+    static_k: Array | None = None,
+    static_v: Array | None = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
     *,
     batch_first: bool = False,
-    rng: Any = None,
-) -> Any:
+    rng: np.random.Generator | int | None = None,
+) -> tuple[Array, Array | None]:
     """Attention with several heads: query, key and value are projected and cut into heads, each of which attends by itself;
     the results are put side by side and projected. Vaswani et al., arXiv:1706.03762, section 3.2.2. The computation of
     `nn.MultiheadAttention`, with PyTorch's arguments.
@@ -245,7 +254,6 @@ def multi_head_attention_forward(
     array([[1.  , 0.  ],
            [0.33, 0.67]])
     """
-    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     inputs = _batch_first(query, key, value, batch_first)
     batch, length, width = inputs[0].shape
     if width != embed_dim_to_check or width % num_heads:
@@ -253,7 +261,8 @@ def multi_head_attention_forward(
             f"{_NAME}: query has vectors of {width}; they must be as long as embed_dim={embed_dim_to_check}, and divide into "
             f"{num_heads} heads"
         )
-    q, k, v = projected(inputs, in_proj_weight, in_proj_bias, separate)
+    together = None if use_separate_proj_weight else in_proj_weight
+    q, k, v = projected(inputs, together, in_proj_bias, (q_proj_weight, k_proj_weight, v_proj_weight))
     q = _split_heads(q, num_heads)
     k, v, more = _with_more(k, v, bias_k, bias_v, static_k, static_v, add_zero_attn, num_heads)
     keys = k.shape[2] - more

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from types import ModuleType
 
 from tapenet import kernels
 from tapenet.typing import Array
@@ -12,7 +12,7 @@ from tapenet.typing import Array
 WORTH = 200_000
 
 
-def forward(query: Array, key: Array, value: Array, causal: bool, scale: float) -> Any:
+def forward(query: Array, key: Array, value: Array, causal: bool, scale: float) -> tuple[Array, Array] | None:
     """The result, and the logarithm of the sum of exponentials of each row, as `tiled.forward` gives them."""
     kernel = _kernel(query, key, value, causal)
     return None if kernel is None else kernel.forward(query, key, value, causal, scale)
@@ -20,13 +20,13 @@ def forward(query: Array, key: Array, value: Array, causal: bool, scale: float) 
 
 def backward(
     g: Array, query: Array, key: Array, value: Array, out: Array, logsumexp: Array, causal: bool, scale: float
-) -> Any:
+) -> tuple[Array, Array, Array] | None:
     """The gradients by query, key and value."""
     kernel = _kernel(query, key, value, causal) if kernels.fit(query, g, out, logsumexp) else None
     return None if kernel is None else kernel.backward(g, query, key, value, out, logsumexp, causal, scale)
 
 
-def _kernel(query: Array, key: Array, value: Array, causal: bool) -> Any:
+def _kernel(query: Array, key: Array, value: Array, causal: bool) -> ModuleType | None:
     work = math.prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
     if work < (2 * WORTH if causal else WORTH) or not kernels.fit(query, key, value):
         return None

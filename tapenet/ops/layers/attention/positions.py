@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from tapenet.ops.derived import derived
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
 # -- rotations ---------------------------------------------------------------------------------------------------
 
@@ -139,7 +142,7 @@ def rotary_embedding(
 
 @derived(nondiff=True, samples=lambda r: [sample(3, 4), sample(2, 5, 1, 100.0, np.float64)])
 def sinusoidal_positions(
-    length: int, dim: int, offset: int = 0, base: float = 10000.0, dtype: Any = np.float32
+    length: int, dim: int, offset: int = 0, base: float = 10000.0, dtype: DTypeLike = np.float32
 ) -> Array:
     """A vector for each position t, of waves of growing length: sin(t / base^(2i/dim)) in place 2i, the cosine of the same
     in place 2i + 1. Vaswani et al., arXiv:1706.03762, section 3.5.
@@ -177,7 +180,7 @@ def _slopes(heads: int) -> Array:
 
 
 @derived(nondiff=True, samples=lambda r: [sample(2, 3), sample(3, 1, 3, np.float64)])
-def alibi_bias(num_heads: int, length: int, key_length: int | None = None, dtype: Any = np.float32) -> Array:
+def alibi_bias(num_heads: int, length: int, key_length: int | None = None, dtype: DTypeLike = np.float32) -> Array:
     """What ALiBi adds to the scores of attention: minus the distance between query and key times a slope for each head,
     2^(-8i/n) for head i = 1 ... n. Press, Smith and Lewis, arXiv:2108.12409.
 

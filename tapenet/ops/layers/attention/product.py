@@ -9,7 +9,7 @@ inputs, and draws the same in both directions.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Set
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from tapenet.ops.layers.activations.softmax import softmax
 from tapenet.ops.layers.attention import kernel_dispatch, tiled, whole
 from tapenet.ops.op import op
 from tapenet.ops.random import integers
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import astype, unbroadcast
 from tapenet.typing import Array, Shape
 
@@ -82,7 +82,7 @@ def usual_scale(query: Array) -> float:
     return 1 / math.sqrt(query.shape[-1] or 1)
 
 
-def _stretched(shape: tuple[int, ...], *arrays: Any) -> list[Any]:
+def _stretched(shape: tuple[int, ...], *arrays: Array) -> list[Array]:
     """Arrays with the leading axes of the scores, one at least, as views."""
     lead = shape[:-2] or (1,)
     return [a if a.shape[:-2] == lead else np.broadcast_to(a, (*lead, *a.shape[-2:])) for a in arrays]
@@ -94,9 +94,9 @@ def _full(mask: Array | None, shape: tuple[int, ...]) -> Array | None:
 
 
 def _attention_joint(
-    g: Array, wanted: Any, query: Array, key: Array, value: Array, attn_mask: Array | None, out: Array, weights: Array,
+    g: Array, wanted: Set[str], query: Array, key: Array, value: Array, attn_mask: Array | None, out: Array, weights: Array,
     kept: Array, logsumexp: Array, seed: Array | None, dropout_p: float, is_causal: bool, scale: float,
-) -> Any:  # fmt: skip
+) -> dict[str, Array]:  # fmt: skip
     found = attention_grad(
         g, query, key, value, attn_mask, out, weights, kept, logsumexp, seed, dropout_p, is_causal, scale,
         "attn_mask" in wanted,
@@ -142,7 +142,7 @@ def _multiply_adds(query_shape: Shape, key_shape: Shape, out_shape: Shape) -> in
 _NORMAL = [(2, 3), (4, 3), (4, 2)]  # of query, key and value
 
 
-def _normal(r: np.random.Generator, *shapes: Any) -> list[Array]:
+def _normal(r: np.random.Generator, *shapes: Shape) -> list[Array]:
     return [r.normal(size=s) for s in shapes or _NORMAL]
 
 
@@ -176,7 +176,7 @@ def attention(
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float = 1.0,
-) -> Any:
+) -> tuple[Array, ...]:
     """`scaled_dot_product_attention` for a drawn seed.
 
     Args:
@@ -210,7 +210,7 @@ def attention(
     else:
         out, logsumexp = tiled.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
         weights, kept = none, None
-    return out.reshape(*shape[:-1], out.shape[-1]), weights, np.True_ if kept is None else kept, logsumexp
+    return out.reshape(*shape[:-1], out.shape[-1]), weights, np.array(True) if kept is None else kept, logsumexp
 
 
 @op(
@@ -237,7 +237,7 @@ def attention_grad(
     is_causal: bool = False,
     scale: float = 1.0,
     mask_gradient: bool = False,
-) -> Any:
+) -> tuple[Array, ...]:
     """The gradients of `attention` by query, key, value and, with `mask_gradient`, by the mask.
 
     It has no derivative of its own: those of higher order come from the formula of `attention`.
@@ -276,7 +276,7 @@ def attention_grad(
     return tuple(found) if attn_mask is None or not mask_gradient else (*found, unbroadcast(by_mask, attn_mask.shape))
 
 
-def _grad_sample(r: np.random.Generator, mask: Array | None = None) -> Any:
+def _grad_sample(r: np.random.Generator, mask: Array | None = None) -> Sample:
     query, key, value = _normal(r)
     saved = attention.forward(query, key, value, mask)
     return sample(r.normal(size=(2, 2)), query, key, value, mask, *saved, mask_gradient=mask is not None)
@@ -310,7 +310,9 @@ def attention_kept(seed: Array, shape: tuple[int, ...], dropout_p: float) -> Arr
     return tiled.all_kept(seed, shape if len(shape) > 2 else (1, *shape), dropout_p).reshape(shape)
 
 
-def _grouped(query: Array, key: Array, value: Array, attn_mask: Array | None) -> tuple[Any, ...]:
+def _grouped(
+    query: Array, key: Array, value: Array, attn_mask: Array | None
+) -> tuple[Array, Array, Array, Array | None]:
     """Arguments of attention with the query's heads split into those of the key and, in an axis of its own, those that
     share one of them."""
     many, few = (a.shape[-3] if a.ndim > 2 else 0 for a in (query, key))
@@ -344,7 +346,7 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
     *,
-    rng: Any = None,
+    rng: np.random.Generator | int | None = None,
 ) -> Array:
     """Means of the values, weighted by how well their keys fit each query: softmax(query @ keyᵀ · scale + mask) @ value.
     Vaswani et al., arXiv:1706.03762.

@@ -13,7 +13,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -27,11 +26,15 @@ from tapenet.typing import Array
 ROWS, COLUMNS, NUMBERS = 256, 512, 2**17
 
 
+#: An index of the leading axes of the scores.
+Group = tuple[int | slice, ...]
+
+
 def _ranges(length: int, step: int) -> list[slice]:
     return [slice(i, min(i + step, length)) for i in range(0, length, step)]
 
 
-def _groups(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+def _groups(shape: tuple[int, ...]) -> Iterator[Group]:
     """Indices of the leading axes, for several of the last of them at a time, by the shape of the scores."""
     *lead, heads, rows, columns = shape
     count = max(1, NUMBERS // max(1, min(rows, ROWS) * min(columns, COLUMNS)))
@@ -44,10 +47,8 @@ def _tiles(shape: tuple[int, ...], causal: bool) -> Iterator[tuple[slice, list[s
         yield rows, _ranges(min(shape[-1], rows.stop) if causal else shape[-1], COLUMNS)
 
 
-def _part(mask: Any, group: tuple[Any, ...], rows: slice, columns: slice) -> Any:
-    """A tile of an array that broadcasts to the scores, with all of their axes. A view, or None of None."""
-    if mask is None:
-        return None
+def _part(mask: Array, group: Group, rows: slice, columns: slice) -> Array:
+    """A tile of an array that broadcasts to the scores, with all of their axes. A view."""
     index = (*group, rows, columns)
     stretched = (0 if type(i) is int else slice(None) for i in index)
     return mask[tuple(s if n == 1 else i for i, s, n in zip(index, stretched, mask.shape, strict=True))]
@@ -64,12 +65,12 @@ def _scores(
     return scores
 
 
-def _kept(seed: Any, group: tuple[Any, ...], rows: slice, columns: slice, shape: tuple[int, ...], p: float) -> Array:
-    *lead, heads = group
-    return kept(seed, (*lead, heads.start, rows.start, columns.start), shape, p)
+def _kept(seed: Array, group: Group, rows: slice, columns: slice, shape: tuple[int, ...], p: float) -> Array:
+    begins = (i.start if isinstance(i, slice) else i for i in (*group, rows, columns))
+    return kept(seed, tuple(begins), shape, p)
 
 
-def all_kept(seed: Any, shape: tuple[int, ...], dropout_p: float) -> Array:
+def all_kept(seed: Array, shape: tuple[int, ...], dropout_p: float) -> Array:
     """What dropout leaves of all weights, whose tiles are drawn one by one."""
     found = np.empty(shape, bool)
     for group in _groups(shape):
@@ -89,7 +90,7 @@ def forward(
     key: Array,
     value: Array,
     mask: Array | None,
-    seed: Any,
+    seed: Array | None,
     dropout_p: float,
     causal: bool,
     scale: float,
@@ -108,7 +109,7 @@ def forward(
             total = np.zeros_like(top)
             sums = np.zeros((*part.shape[:-1], value.shape[-1]), dtype)
             for columns in seen:
-                mine = _part(mask, group, rows, columns)
+                mine = None if mask is None else _part(mask, group, rows, columns)
                 exps = _scores(part, keys[:, columns], mine, causal, rows, columns, buffer)
                 before, top = top, np.maximum(top, row_maximum(exps))
                 exps -= top
@@ -128,9 +129,9 @@ def forward(
 
 
 def backward(
-    g: Array, query: Array, key: Array, value: Array, mask: Array | None, out: Array, logsumexp: Array, seed: Any,
+    g: Array, query: Array, key: Array, value: Array, mask: Array | None, out: Array, logsumexp: Array, seed: Array | None,
     dropout_p: float, causal: bool, scale: float, mask_gradient: bool,
-) -> Any:  # fmt: skip
+) -> tuple[Array, Array, Array, Array | None]:  # fmt: skip
     """The gradients by query, key, value and, if it is wanted, by the mask (else None), from that by the result."""
     shape = _shape(query, key)
     dtype = out.dtype
@@ -145,7 +146,7 @@ def backward(
         for rows, seen in _tiles(shape, causal):
             part, gs = scaled[:, rows], g[group][:, rows]
             for columns in seen:
-                mine = _part(mask, group, rows, columns)
+                mine = None if mask is None else _part(mask, group, rows, columns)
                 weights = _scores(part, keys[:, columns], mine, causal, rows, columns, first)
                 weights -= logsumexp[group][:, rows]
                 np.exp(weights, out=weights)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
 
 import numpy as np
 
@@ -70,11 +69,11 @@ def forward(
     key: Array,
     value: Array,
     mask: Array | None,
-    seed: Any,
+    seed: Array | None,
     dropout_p: float,
     causal: bool,
     scale: float,
-) -> Any:
+) -> tuple[Array, Array, Array | None]:
     """The result, the weights (before dropout), and which of them dropout leaves (None: all)."""
     weights = np.matmul(query * scale, key.swapaxes(-1, -2))
     masked(weights, mask, causal)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tapenet.ops.layers.convolution.geometry import AXES
+from tapenet.ops.layers.convolution.geometry import AXES, Size
+from tapenet.typing import Shape
 
 #: The letters of a place in the result and of one in the kernel, by axis.
 _PLACES, _OFFSETS = "ijk", "abd"
@@ -43,7 +42,7 @@ def sources(axes: int) -> str:
     return ", ".join(f"{i}·stride + {a}·dilation" for i, a in zip(_PLACES[:axes], _OFFSETS[:axes], strict=True))
 
 
-def label(name: str, kernel: Any, outs: int, stride: Any, groups: int) -> str:
+def label(name: str, kernel: Shape, outs: int, stride: Size, groups: int) -> str:
     """Kernel and channels, as papers write them, and what is not as usual."""
     strides = {stride} if isinstance(stride, int) else set(stride)
     parts = [f"{name} {'×'.join(map(str, kernel))}, {outs}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -31,7 +31,9 @@ def batch_last(axes: int) -> tuple[int, ...]:
     return (*range(1, axes + 2), 0)
 
 
-def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, Samples, Samples]) -> tuple[Op, Op, Op]:
+def _family(
+    axes: int, forwards: tuple[Callable[..., Array], ...], samples: tuple[Samples, Samples, Samples]
+) -> tuple[Op, Op, Op]:
     """The three ops over so many spatial axes: with T(x, weight, y) = Σ y · conv(x, weight), its derivatives by y, by x
     and by weight."""
     name = f"conv{axes}d"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 Ints = tuple[int, ...]
 #: An int for all spatial axes, or one per axis.
-Size = int | tuple[int, ...]
+Size = int | tuple[int, ...] | list[int]
+#: Borders, the same on both sides or as pairs (before, after); or "same" or "valid".
+Padding = str | int | Sequence[int | Sequence[int]]
 #: What the spatial axes are called, by their number.
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
@@ -36,13 +37,13 @@ class Plan(Record):
     stride: Ints
     dilation: Ints
     padded: Ints  # lengths of the input's spatial axes with their borders
-    inside: tuple[Any, ...]  # the input within its borders
+    inside: tuple[slice, ...]  # the input within its borders
     bordered: bool
     out: Ints  # lengths of the output's spatial axes
     width: int  # of a column: input channels of a group, times kernel offsets
 
 
-def plan(x_shape: Ints, weight_shape: Ints, *options: Any) -> Plan:
+def plan(x_shape: Ints, weight_shape: Ints, *options: object) -> Plan:
     """The plan of a convolution; options are stride, padding, dilation, groups and the number of spatial axes."""
     try:
         return _plan(x_shape, weight_shape, *options)
@@ -50,13 +51,13 @@ def plan(x_shape: Ints, weight_shape: Ints, *options: Any) -> Plan:
         return _plan(x_shape, weight_shape, *map(_frozen, options))
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> object:
     return tuple(_frozen(v) for v in value) if isinstance(value, (list, tuple)) else value
 
 
 @functools.lru_cache(maxsize=512)
 def _plan(
-    x_shape: Ints, weight_shape: Ints, stride: Size, padding: Any, dilation: Size, groups: int, axes: int
+    x_shape: Ints, weight_shape: Ints, stride: Size, padding: Padding, dilation: Size, groups: int, axes: int
 ) -> Plan:
     """Check the arguments of a convolution over `axes` spatial axes against each other."""
     check_axes(x_shape, axes)
@@ -146,12 +147,13 @@ def channel_hint(x_shape: Ints, expected: int, axes: int) -> str:
     return ". Give x as (batch, channels, ...) with that many channels, or make the layer for the channels x has"
 
 
-def spread_size(value: Any, axes: int, name: str, least: int) -> Ints:
+def spread_size(value: object, axes: int, name: str, least: int) -> Ints:
     """An int, or one per spatial axis, as a tuple; a ValueError if it is neither or too small."""
     numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
-    if len(numbers) != axes or not all(isinstance(v, (int, np.integer)) and v >= least for v in numbers):
+    found = tuple(int(v) for v in numbers if isinstance(v, (int, np.integer)) and v >= least)
+    if not len(found) == len(numbers) == axes:
         raise ValueError(f"{name}={value!r}: give an integer of {least} or more, or {axes} of them")
-    return tuple(int(v) for v in numbers)
+    return found
 
 
 def reaches(kernel: Ints, dilation: Ints) -> list[int]:
@@ -159,7 +161,7 @@ def reaches(kernel: Ints, dilation: Ints) -> list[int]:
     return [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
 
 
-def borders_of(padding: Any, reach: list[int], stride: Ints) -> list[tuple[int, int]]:
+def borders_of(padding: Padding, reach: list[int], stride: Ints) -> list[tuple[int, int]]:
     """How much to add before and after each spatial axis."""
     if padding == "valid":
         return [(0, 0)] * len(reach)

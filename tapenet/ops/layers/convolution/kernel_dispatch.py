@@ -6,13 +6,14 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
 from tapenet import kernels
 from tapenet.ops.layers.convolution.geometry import Ints, Plan
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
 
 #: Multiply-adds from which a kernel is worth the time that it takes to compile once.
 WORTH = 100_000
@@ -28,7 +29,7 @@ class _Axis(NamedTuple):
     offsets: Ints
 
 
-def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Any:
+def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
     """The convolution as (outs, spatial axes, batch)."""
     made = _kernels(x, weight, p)
     if made is None:
@@ -52,7 +53,7 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Any:
     return out
 
 
-def input_grad(y: Array, weight: Array, p: Plan) -> Any:
+def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
     """The gradient by the input, (channels, spatial axes, batch), of an output gradient (outs, spatial axes, batch)."""
     made = _kernels(y, weight, p)
     if made is None:
@@ -71,7 +72,7 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Any:
     return _phases(direct, moves, y, weight, p, sizes)
 
 
-def weight_grad(x: Array, y: Array, p: Plan) -> Any:
+def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     """The gradient by the weights, (outs, channels / groups, kernel), of an output gradient (outs, spatial axes, batch)."""
     made = _kernels(x, y, p)
     if made is None:
@@ -81,7 +82,8 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Any:
     if _square(p):
         shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch, x.shape[1:3], tuple(_befores(p)))
         if winograd.pays(x.dtype.char, shape):
-            return winograd.weight_grad(moves.batch_last(x), y, shape)
+            by_weight: Array = winograd.weight_grad(moves.batch_last(x), y, shape)
+            return by_weight
     shape = _forward(direct, p)
     if not direct.takes(x.dtype.char, shape):
         return None
@@ -90,12 +92,13 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Any:
     return found
 
 
-def _kernels(a: Array, b: Array, p: Plan) -> Any:
+def _kernels(a: Array, b: Array, p: Plan) -> tuple[ModuleType, ModuleType, ModuleType] | None:
     """The kernels of the direct sum, of Winograd's and of moves, if there are any for this work."""
     work = math.prod(p.out) * p.batch * p.outs * p.width
-    if work < WORTH or not kernels.fit(a, b) or not kernels.on():
+    if work < WORTH or not kernels.fit(a, b):
         return None
-    return kernels.use("convolution"), kernels.use("winograd"), kernels.use("moves")
+    direct, winograd, moves = map(kernels.use, ("convolution", "winograd", "moves"))
+    return None if direct is None or winograd is None or moves is None else (direct, winograd, moves)
 
 
 def _square(p: Plan) -> bool:
@@ -103,7 +106,7 @@ def _square(p: Plan) -> bool:
     return p.kernel == (3, 3) and p.stride == p.dilation == (1, 1) and p.groups == 1
 
 
-def _result(shape: Ints, dtype: np.dtype[Any], p: Plan) -> Array:
+def _result(shape: Ints, dtype: DType, p: Plan) -> Array:
     """Memory for a result, batch innermost."""
     axes = (*range(1, len(shape) + 1), 0) if p.batched else None
     return kernels.empty((*shape, p.batch), dtype, axes)
@@ -119,7 +122,7 @@ def _sizes(p: Plan) -> Ints:
     return tuple(inside.stop - inside.start for inside in p.inside[1:])
 
 
-def _bordered(moves: Any, x: Array, befores: Any, padded: Any) -> Array:
+def _bordered(moves: ModuleType, x: Array, befores: Sequence[int], padded: Ints) -> Array:
     """x (channels, spatial axes, batch) within zeros, C-contiguous. What does not fit in at the end is cut off."""
     if x.shape[1:-1] == tuple(padded) and not any(befores):
         return moves.batch_last(x)  # type: ignore[no-any-return]
@@ -141,9 +144,9 @@ def _three(values: Sequence[int], fill: int) -> Ints:
 
 
 @functools.lru_cache(maxsize=512)  # a plan is one object for all calls with the same shapes
-def _forward(direct: Any, p: Plan) -> Array:
+def _forward(direct: ModuleType, p: Plan) -> object:
     taps = itertools.product(*[tuple(i * d for i in range(k)) for k, d in zip(p.kernel, p.dilation, strict=True)])
-    return direct.Shape(  # type: ignore[no-any-return]
+    return direct.Shape(
         channels=p.channels,
         outs=p.outs,
         groups=p.groups,
@@ -159,7 +162,7 @@ def _forward(direct: Any, p: Plan) -> Array:
 # -- the gradient by the input -----------------------------------------------------------------------------------
 
 
-def _phases(direct: Any, moves: Any, y: Array, weight: Array, p: Plan, sizes: Ints) -> Any:
+def _phases(direct: ModuleType, moves: ModuleType, y: Array, weight: Array, p: Plan, sizes: Ints) -> Array | None:
     """With a stride s every s-th place sees the same taps; each of these phases is a convolution with some of them."""
     befores, padded, planned = _planned(direct, p, sizes)
     if not all(direct.takes(y.dtype.char, shape) for _, shape in planned):
@@ -176,7 +179,9 @@ def _phases(direct: Any, moves: Any, y: Array, weight: Array, p: Plan, sizes: In
 
 
 @functools.lru_cache(maxsize=512)
-def _planned(direct: Any, p: Plan, sizes: Ints) -> tuple[list[int], Ints, list[tuple[Any, Any]]]:
+def _planned(
+    direct: ModuleType, p: Plan, sizes: Ints
+) -> tuple[list[int], Ints, list[tuple[tuple[Array, ...], object]]]:
     """The border in front of the output gradient, its lengths with borders, and for each phase the index of its taps in
     the kernel, and its sum."""
     axes = [

@@ -6,13 +6,13 @@ kernels that they are made of otherwise.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.convolution.geometry import Ints, Plan, plan, taps_of
+from tapenet.ops.layers.convolution.geometry import Ints, Padding, Plan, Size, plan, taps_of
 from tapenet.ops.layers.convolution.spatial import check_bias, mirrored
 from tapenet.typing import Array
 
@@ -36,7 +36,7 @@ def bordered(x: Array, p: Plan) -> Array:
     return np.pad(x, [(0, 0)] * (len(x.shape) - len(borders)) + borders)
 
 
-def _windows(x: Array, p: Plan) -> Iterator[Any]:
+def _windows(x: Array, p: Plan) -> Iterator[Array]:
     """For each column of the kernels, that is input channel and tap: what the taps of all windows see, as (batch, groups,
     1, spatial axes)."""
     x = np.reshape(bordered(x, p), (p.batch, p.groups, p.channels // p.groups, *p.padded))
@@ -47,15 +47,14 @@ def _windows(x: Array, p: Plan) -> Iterator[Any]:
 
 def _conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array:
     weight = np.reshape(weight, (p.groups, p.outs // p.groups, p.width))
-    out: Any = None
-    for i, seen in enumerate(_windows(x, p)):
-        part = seen * np.reshape(weight[:, :, i], (*weight.shape[:2], *(1,) * len(p.out)))
-        out = part if out is None else out + part
+    ones = (1,) * len(p.out)
+    parts = (s * np.reshape(weight[:, :, i], (*weight.shape[:2], *ones)) for i, s in enumerate(_windows(x, p)))
+    out = functools.reduce(np.add, parts)
     out = np.reshape(out, ((p.batch,) if p.batched else ()) + (p.outs, *p.out))
-    return out if bias is None else out + np.reshape(bias, (-1, *(1,) * len(p.out)))  # type: ignore[no-any-return]
+    return out if bias is None else out + np.reshape(bias, (-1, *ones))
 
 
-def conv(x: Array, weight: Array, bias: Array, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
+def conv(x: Array, weight: Array, bias: Array, stride: Size, padding: Padding, dilation: Size, groups: int) -> Array:
     """The convolution."""
     p = plan(x.shape, weight.shape, stride, padding, dilation, groups, len(weight.shape) - 2)
     check_bias(bias, p.outs)
@@ -63,7 +62,9 @@ def conv(x: Array, weight: Array, bias: Array, stride: Any, padding: Any, dilati
     return _conv(x, weight, bias, p)
 
 
-def input_grad(y: Array, weight: Array, shape: Ints, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
+def input_grad(
+    y: Array, weight: Array, shape: Ints, stride: Size, padding: Padding, dilation: Size, groups: int
+) -> Array:
     """Its gradient by the input, as a convolution, with stride 1."""
     p = plan(tuple(shape), weight.shape, stride, padding, dilation, groups, len(weight.shape) - 2)
     found = mirrored(y, weight, p)
@@ -74,7 +75,7 @@ def input_grad(y: Array, weight: Array, shape: Ints, stride: Any, padding: Any, 
     return _conv(y, turned, None, q)
 
 
-def weight_grad(x: Array, y: Array, shape: Ints, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
+def weight_grad(x: Array, y: Array, shape: Ints, stride: Size, padding: Padding, dilation: Size, groups: int) -> Array:
     """Its gradient by the weights."""
     p = plan(x.shape, tuple(shape), stride, padding, dilation, groups, len(shape) - 2)
     _check(p)

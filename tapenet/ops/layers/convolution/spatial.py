@@ -9,12 +9,11 @@ memory with axes (batch, channel, spatial axes).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from tapenet.ops.layers.convolution import kernel_dispatch
-from tapenet.ops.layers.convolution.geometry import Ints, Plan, Size, plan, reaches, taps_of
+from tapenet.ops.layers.convolution.geometry import Ints, Padding, Plan, Size, plan, reaches, taps_of
 from tapenet.typing import Array
 
 # -- memory ------------------------------------------------------------------------------------------------------
@@ -80,7 +79,7 @@ def _conv_input_grad(y: Array, weight: Array, p: Plan) -> Array:
     return _batch_first(found[p.inside] if p.bordered else found, p)
 
 
-def mirrored(y: Array, weight: Array, p: Plan) -> tuple[Any, Plan] | None:
+def mirrored(y: Array, weight: Array, p: Plan) -> tuple[Array, Plan] | None:
     """With stride 1 the gradient by the input is the convolution of y with kernels whose elements stand the other way
     round, and what are inputs and outputs has changed places: these kernels, and the plan of that convolution."""
     befores = [i.start for i in p.inside[1:]]
@@ -99,7 +98,7 @@ def mirrored(y: Array, weight: Array, p: Plan) -> tuple[Any, Plan] | None:
 def _conv_weight_grad(x: Array, y: Array, shape: Ints, p: Plan) -> Array:
     found = kernel_dispatch.weight_grad(_batch_last(x, p), _batch_last(y, p), p)
     if found is not None:
-        return found  # type: ignore[no-any-return]
+        return found
     columns = _columns(_bordered(x, p), p)
     flat = np.ascontiguousarray(_batch_last(y, p)).reshape(p.groups, p.outs // p.groups, -1)
     return np.matmul(flat, columns.swapaxes(1, 2)).reshape(shape)  # type: ignore[no-any-return]
@@ -120,7 +119,7 @@ def check_bias(bias: Array | None, outs: int) -> None:
 # -- forwards ----------------------------------------------------------------------------------------------------
 
 
-def forwards(axes: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+def forwards(axes: int) -> tuple[Callable[..., Array], Callable[..., Array], Callable[..., Array]]:
     """The forwards of the three ops of a family, over so many spatial axes."""
 
     def conv(
@@ -128,7 +127,7 @@ def forwards(axes: int) -> tuple[Callable[..., Any], Callable[..., Any], Callabl
         weight: Array,
         bias: Array | None = None,
         stride: Size = 1,
-        padding: Any = 0,
+        padding: Padding = 0,
         dilation: Size = 1,
         groups: int = 1,
     ) -> Array:
@@ -137,14 +136,20 @@ def forwards(axes: int) -> tuple[Callable[..., Any], Callable[..., Any], Callabl
         return _conv(x, weight, bias, p)
 
     def conv_input_grad(
-        y: Array, weight: Array, shape: Ints, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1
+        y: Array,
+        weight: Array,
+        shape: Ints,
+        stride: Size = 1,
+        padding: Padding = 0,
+        dilation: Size = 1,
+        groups: int = 1,
     ) -> Array:
         p = plan(tuple(shape), weight.shape, stride, padding, dilation, groups, axes)
         _fits(y, p, shape)
         return _conv_input_grad(y, weight, p)
 
     def conv_weight_grad(
-        x: Array, y: Array, shape: Ints, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1
+        x: Array, y: Array, shape: Ints, stride: Size = 1, padding: Padding = 0, dilation: Size = 1, groups: int = 1
     ) -> Array:
         p = plan(x.shape, tuple(shape), stride, padding, dilation, groups, axes)
         _fits(y, p, x.shape)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from types import EllipsisType
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tapenet.ops.layers.convolution import documentation, family, lowered
 from tapenet.ops.layers.convolution.geometry import (
     AXES,
     Ints,
+    Padding,
     Record,
     Size,
     borders_of,
@@ -33,7 +34,7 @@ from tapenet.ops.layers.convolution.spatial import (
     check_bias,
 )
 from tapenet.ops.op import Op, op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Samples, sample
 from tapenet.typing import Array, Shape
 
 
@@ -42,12 +43,12 @@ class _Target(Record):
 
     outs: int  # channels of the result
     shape: Ints  # of its input
-    padding: Any  # its borders
+    padding: Padding  # its borders
     beyond: Ints  # how much of the result, at the end of each spatial axis, lies beyond that input
-    within: tuple[Any, ...]  # the result but for that
+    within: tuple[slice | EllipsisType, ...]  # the result but for that
 
 
-def _target(x_shape: Ints, weight_shape: Ints, *options: Any) -> _Target:
+def _target(x_shape: Ints, weight_shape: Ints, *options: object) -> _Target:
     """The target for the options stride, padding, output_padding, groups, dilation and the number of spatial axes."""
     try:
         return _found(x_shape, weight_shape, *options)
@@ -60,7 +61,7 @@ def _found(
     x_shape: Ints,
     weight_shape: Ints,
     stride: Size,
-    padding: Any,
+    padding: Padding,
     output_padding: Size,
     groups: int,
     dilation: Size,
@@ -105,7 +106,7 @@ def _found(
     )
 
 
-def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op], samples: Any) -> Op:
+def _transposed(axes: int, input_grad: Callable[..., Array], members: tuple[Op, Op], samples: Samples) -> Op:
     """The op over so many spatial axes, made of a family of convolutions."""
     conv, by_weight = members
     name = f"conv_transpose{axes}d"
@@ -115,7 +116,7 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
         weight: Array,
         bias: Array | None = None,
         stride: Size = 1,
-        padding: Any = 0,
+        padding: Padding = 0,
         output_padding: Size = 0,
         groups: int = 1,
         dilation: Size = 1,
@@ -127,38 +128,33 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
             out = np.pad(out, [(0, 0)] * (out.ndim - axes) + [(0, n) for n in t.beyond])
         if bias is not None:
             out += bias.reshape(-1, *(1,) * axes)
-        return out  # type: ignore[no-any-return]
-
-    def inner(g: Array, *sizes: Any) -> tuple[Any, _Target]:
-        """The part of the gradient that the convolution sees, and the target."""
-        t = _target(*sizes, axes)
-        return g[t.within] if t.within else g, t
+        return out
 
     def by_x(
         g: Array,
         weight: Array,
         x_shape: Shape,
-        stride: Any,
-        padding: Any,
-        output_padding: Any,
-        groups: Any,
-        dilation: Any,
+        stride: Size,
+        padding: Padding,
+        output_padding: Size,
+        groups: int,
+        dilation: Size,
     ) -> Array:
-        g, t = inner(g, x_shape, weight.shape, stride, padding, output_padding, groups, dilation)
-        return conv(g, weight, None, stride, t.padding, dilation, groups)  # type: ignore[no-any-return]
+        t = _target(x_shape, weight.shape, stride, padding, output_padding, groups, dilation, axes)
+        return conv(g[t.within] if t.within else g, weight, None, stride, t.padding, dilation, groups)  # type: ignore[no-any-return]
 
     def by_kernels(
         g: Array,
         x: Array,
         weight_shape: Shape,
-        stride: Any,
-        padding: Any,
-        output_padding: Any,
-        groups: Any,
-        dilation: Any,
+        stride: Size,
+        padding: Padding,
+        output_padding: Size,
+        groups: int,
+        dilation: Size,
     ) -> Array:
-        g, t = inner(g, x.shape, weight_shape, stride, padding, output_padding, groups, dilation)
-        return by_weight(g, x, weight_shape, stride, t.padding, dilation, groups)  # type: ignore[no-any-return]
+        t = _target(x.shape, weight_shape, stride, padding, output_padding, groups, dilation, axes)
+        return by_weight(g[t.within] if t.within else g, x, weight_shape, stride, t.padding, dilation, groups)  # type: ignore[no-any-return]
 
     several = f"an integer or one for each of {documentation.spatial(axes)}" if axes > 1 else "an integer"
     ones = (1,) * (axes - 1)

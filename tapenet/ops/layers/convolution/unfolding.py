@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from types import EllipsisType
 
 import numpy as np
 
-from tapenet.ops.layers.convolution.geometry import Ints, Plan, Size, plan, spread_size, taps_of
+from tapenet.ops.layers.convolution.geometry import Ints, Padding, Plan, Size, plan, spread_size, taps_of
 from tapenet.ops.layers.convolution.lowered import bordered
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.typing import Array, Shape
 
 
-def _plan_of(shape: Ints, kernel_size: Size, stride: Size, padding: Any, dilation: Size) -> Plan:
+def _plan_of(shape: Ints, kernel_size: Size, stride: Size, padding: Padding, dilation: Size) -> Plan:
     """The plan of a convolution of one channel, whose windows these are."""
     if len(shape) not in (3, 4):
         raise ValueError(f"x has shape {shape}; it must have 4 axes, (batch, channels, height, width), or 3")
@@ -23,18 +23,18 @@ def _plan_of(shape: Ints, kernel_size: Size, stride: Size, padding: Any, dilatio
     return plan((1, 1, *shape[-2:]), (1, 1, *kernel), stride, padding, dilation, 1, 2)
 
 
-def _taps(p: Plan) -> Iterator[tuple[Ints, tuple[Any, ...]]]:
+def _taps(p: Plan) -> Iterator[tuple[Ints, tuple[slice | EllipsisType, ...]]]:
     """Each place within the windows, and its element in all windows of the padded image."""
     return ((tap, (..., *reach)) for tap, reach in taps_of(p.kernel, p.out, p.stride, p.dilation))
 
 
-def _image(p: Plan) -> tuple[Any, ...]:
+def _image(p: Plan) -> tuple[slice | EllipsisType, ...]:
     """The image within its border."""
     return (..., *p.inside[1:])
 
 
 def _folding(
-    x: Array, output_size: Size, kernel_size: Size, stride: Size, padding: Any, dilation: Size
+    x: Array, output_size: Size, kernel_size: Size, stride: Size, padding: Padding, dilation: Size
 ) -> tuple[Plan, Ints]:
     """The plan, and the shape of x with its axes taken apart."""
     size = spread_size(output_size, 2, "output_size", 1)
@@ -52,7 +52,7 @@ def _folding(
     return p, (*batch, rows // cells, *p.kernel, *p.out)
 
 
-def _unfold_x(g: Array, x_shape: Shape, kernel_size: Size, dilation: Size, padding: Any, stride: Size) -> Array:
+def _unfold_x(g: Array, x_shape: Shape, kernel_size: Size, dilation: Size, padding: Padding, stride: Size) -> Array:
     return fold(g, x_shape[-2:], kernel_size, dilation, padding, stride)  # type: ignore[no-any-return]
 
 
@@ -66,7 +66,7 @@ def _unfold_x(g: Array, x_shape: Shape, kernel_size: Size, dilation: Size, paddi
         sample(r.normal(size=(2, 3, 4)), 2, (2, 1), (1, 0), (1, 2)),
     ],
 )
-def unfold(x: Array, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Array:
+def unfold(x: Array, kernel_size: Size, dilation: Size = 1, padding: Padding = 0, stride: Size = 1) -> Array:
     """The windows of images as columns ("im2col").
 
     A convolution is a product of matrices with them: with `weight.reshape(out, -1) @ unfold(x, kernel_size)` one has the
@@ -109,7 +109,7 @@ def unfold(x: Array, kernel_size: Size, dilation: Size = 1, padding: Any = 0, st
     ],
 )
 def fold(
-    x: Array, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1
+    x: Array, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Padding = 0, stride: Size = 1
 ) -> Array:
     """Columns added up to images, each where `unfold` takes it from ("col2im").
 

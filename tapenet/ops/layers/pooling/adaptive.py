@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,9 @@ from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array
 
 
-def _targets(name: str, x: Array, output_size: Any, axes: int) -> Ints:
+def _targets(
+    name: str, x: Array, output_size: int | tuple[int | None, ...] | list[int | None] | None, axes: int
+) -> Ints:
     """The lengths of the result; None keeps that of x."""
     if len(x.shape) < axes:
         raise ValueError(f"{name}: x has shape {tuple(x.shape)}; it needs at least {axes} axes: {NAMES[axes]}")
@@ -56,7 +57,7 @@ def _adaptive_avg_pool_of(axes: int) -> Derived:
     """The function over so many axes."""
     name = f"adaptive_avg_pool{axes}d"
 
-    def pool(x: Array, output_size: Any) -> Array:
+    def pool(x: Array, output_size: int | tuple[int | None, ...] | list[int | None] | None) -> Array:
         x = array_like(x)
         return adaptive_avg_pool(x, _targets(name, x, output_size, axes))
 
@@ -81,7 +82,9 @@ def _adaptive_avg_pool_of(axes: int) -> Derived:
 
 
 def _samples(r: np.random.Generator, axes: int, length: int) -> list[Sample]:
-    calls: list[tuple[Ints, Any]] = [((1,) * (3 - axes) + (1, 2, length)[-axes:], (1, 1, 3)[-axes:])]
+    calls: list[tuple[Ints, int | tuple[int | None, ...]]] = [
+        ((1,) * (3 - axes) + (1, 2, length)[-axes:], (1, 1, 3)[-axes:])
+    ]
     if axes == 2:
         calls += [((1, 2, 2, 3), (None, 1)), ((2, 2), 3)]
     return [sample(r.permutation(math.prod(shape)).reshape(shape) * 0.1, size) for shape, size in calls]
@@ -105,7 +108,7 @@ def _part_indices(x: Array, outs: Ints) -> Array:
     kernel = tuple(read.shape[1] for read in reads)
     windows = windows_of(x.shape, len(outs), kernel, None, 0, 1, False)
     where = _max_pool(x, windows)[1]
-    found: Any = 0
+    found: Array | int = 0
     weight = math.prod(kernel)
     for axis, (read, n) in enumerate(zip(reads, sizes, strict=True)):
         weight //= read.shape[1]
@@ -141,13 +144,16 @@ def _adaptive_max_pool_of(axes: int) -> Derived:
     """The function over so many axes."""
     name = f"adaptive_max_pool{axes}d"
 
-    def pool(x: Array, output_size: Any, return_indices: bool = False) -> Any:
+    def pool(
+        x: Array, output_size: int | tuple[int | None, ...] | list[int | None] | None, return_indices: bool = False
+    ) -> Array | tuple[Array, Array]:
         x = array_like(x)
         outs = _targets(name, x, output_size, axes)
         sizes = tuple(x.shape[len(x.shape) - axes :])
         if all(n % m == 0 for n, m in zip(sizes, outs, strict=True)):
             kernel = tuple(n // m for n, m in zip(sizes, outs, strict=True))
-            return max_pool_with_indices(x, kernel) if return_indices else MAX[axes](x, kernel)
+            pooled: Array | tuple[Array, Array] = (max_pool_with_indices if return_indices else MAX[axes])(x, kernel)
+            return pooled
         indices = adaptive_max_indices(x, outs)
         found = at_plane_indices(x, indices, axes)
         return (found, indices) if return_indices else found

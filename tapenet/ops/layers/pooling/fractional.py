@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
-from tapenet.ops.layers.convolution.geometry import Ints, spread_size
+from tapenet.ops.layers.convolution.geometry import Ints, Size, spread_size
 from tapenet.ops.layers.pooling.plane_indices import at_plane_indices
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named, spread
 from tapenet.ops.op import Op, op
@@ -21,7 +20,7 @@ from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array
 
 
-def _starts(samples: Any, length: int, out: int, kernel: int) -> Array:
+def _starts(samples: Array, length: int, out: int, kernel: int) -> Array:
     """Where windows begin, (..., out): about evenly, as the drawn number of each plane shifts them."""
     last = length - kernel
     if out == 1:
@@ -32,7 +31,7 @@ def _starts(samples: Any, length: int, out: int, kernel: int) -> Array:
     return np.concatenate([starts.astype(np.intp), np.full((*samples.shape, 1), last)], -1)
 
 
-def _window_indices(x: Array, random_samples: Any, kernel_size: Ints, output_size: Ints) -> Array:
+def _window_indices(x: Array, random_samples: Array, kernel_size: Ints, output_size: Ints) -> Array:
     """Of the largest element of each window: its place in the plane of the last axes, counted row by row."""
     axes = len(kernel_size)
     lead, sizes = x.shape[: x.ndim - axes], x.shape[x.ndim - axes :]
@@ -43,7 +42,7 @@ def _window_indices(x: Array, random_samples: Any, kernel_size: Ints, output_siz
         )
     drawn = drawn.reshape(*lead, axes)
     order = range(axes)[::-1] if axes == 2 else range(axes)  # PyTorch takes the width first, but the depth before it
-    corner: Any = 0
+    corner: Array | int = 0
     for axis, (n, m, k) in enumerate(zip(sizes, output_size, kernel_size, strict=True)):
         start = _starts(drawn[..., order[axis]], n, m, k)
         corner = corner * n + start.reshape(*lead, *[1] * axis, m, *[1] * (axes - 1 - axis))
@@ -82,11 +81,18 @@ fractional_max_indices: Op = op(
 )
 
 
-def _lengths(name: str, sizes: Ints, kernel: Ints, axes: int, output_size: Any, output_ratio: Any) -> Ints:
+def _lengths(
+    name: str,
+    sizes: Ints,
+    kernel: Ints,
+    axes: int,
+    output_size: Size | None,
+    output_ratio: float | tuple[float, ...] | list[float] | None,
+) -> Ints:
     """How many windows there are along each axis."""
     if (output_size is None) == (output_ratio is None):
         raise ValueError(f"{name}: give either output_size or output_ratio")
-    if output_size is not None:
+    if output_ratio is None:
         outs = spread_size(output_size, axes, f"{name}: output_size", 1)
     else:
         ratios = spread(output_ratio, axes)
@@ -107,14 +113,14 @@ def _fractional_max_pool_of(axes: int) -> Derived:
 
     def pool(
         x: Array,
-        kernel_size: Any,
-        output_size: Any = None,
-        output_ratio: Any = None,
+        kernel_size: Size,
+        output_size: Size | None = None,
+        output_ratio: float | tuple[float, ...] | list[float] | None = None,
         return_indices: bool = False,
-        _random_samples: Any = None,
+        _random_samples: Array | None = None,
         *,
-        rng: Any = None,
-    ) -> Any:
+        rng: np.random.Generator | int | None = None,
+    ) -> Array | tuple[Array, Array]:
         x = array_like(x)
         if len(x.shape) not in (axes + 1, axes + 2):
             raise ValueError(

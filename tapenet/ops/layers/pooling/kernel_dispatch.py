@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
 from tapenet import kernels
 from tapenet.ops.layers.pooling.windows import Windows
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array, DType, Shape
 
 #: Elements from which a kernel is worth the time that it takes to compile once.
 WORTH = 20_000
@@ -58,7 +57,7 @@ def _kernel(x: Array, windows: Windows) -> ModuleType | None:
     return kernels.use("pooling") if _batch_last(x) or x.flags.c_contiguous else None
 
 
-def is_for(size: int, dtype: np.dtype[Any], windows: Windows) -> bool:
+def is_for(size: int, dtype: DType, windows: Windows) -> bool:
     """Whether there is a kernel for so many elements, in an order of memory that it takes."""
     return size >= WORTH and dtype.char in "fd" and 1 < math.prod(windows.kernel) <= MOST and kernels.on()
 
@@ -88,7 +87,7 @@ def _batch_last(x: Array) -> bool:
     return bool(x.ndim > 1 and x.transpose(*range(1, x.ndim), 0).flags.c_contiguous)
 
 
-def _result(x: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
+def _result(x: Array, shape: Shape, dtype: DType) -> Array:
     """Memory for a result in the order of x."""
     if not _batch_last(x):
         return kernels.empty(shape, dtype)

@@ -8,7 +8,6 @@ rule of the other, over any number of axes.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -27,13 +26,13 @@ from tapenet.ops.layers.pooling.windows import (
 )
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Sample, sample
-from tapenet.typing import Array, Number
+from tapenet.typing import Array, DType, Number
 
 #: Windows of more elements are not unrolled in a compiled program.
 _MANY = 48
 
 
-def _lowest(dtype: np.dtype[Any]) -> Number:
+def _lowest(dtype: DType) -> Number:
     return np.iinfo(dtype).min if dtype.kind in "iu" else False if dtype.kind == "b" else -np.inf
 
 
@@ -107,7 +106,7 @@ def _max_pool_pick(x: Array, where: Array, windows: Windows) -> Array:
 
 def _plane_indices(where: Array, windows: Windows) -> Array:
     """What PyTorch calls the indices of a pooling: positions in the plane of the last axes, counted row by row."""
-    found: Any = 0
+    found: Array = np.zeros((), np.intp)
     weight = math.prod(windows.kernel)
     for axis, (k, s, d, m, p, n) in enumerate(
         zip(windows.kernel, windows.stride, windows.dilation, windows.out, windows.padding, windows.size, strict=True)
@@ -117,7 +116,7 @@ def _plane_indices(where: Array, windows: Windows) -> Array:
         inside = where // weight % k * np.intp(d) + starts
         # All of a window may be -inf. Then its border was chosen first, and the first element inside stands for it.
         found = found * n + np.where(inside < 0, np.minimum(inside % d, n - 1), inside)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 # -- the ops -----------------------------------------------------------------------------------------------------

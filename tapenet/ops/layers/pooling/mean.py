@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
 
 import numpy as np
 
@@ -27,30 +26,35 @@ from tapenet.ops.layers.pooling.windows import (
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import floats
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
 
 
 @functools.lru_cache(maxsize=1024)
-def _shares(windows: Windows, count_include_pad: bool, divisor_override: int | None, dtype: np.dtype[Any]) -> Array:
+def _shares(
+    windows: Windows, count_include_pad: bool, divisor_override: int | None, dtype: DType
+) -> Array | np.generic:
     """What to multiply the sum of each window by: 1 / the number of elements it counts, one number if all are equal."""
     if divisor_override is not None:
-        return dtype.type(1 / divisor_override)  # type: ignore[no-any-return]
-    counts: Any = 1
+        share: np.generic = dtype.type(1 / divisor_override)
+        return share
+    counts = np.ones((), int)
     for n, p, k, s, m in zip(windows.size, windows.padding, windows.kernel, windows.stride, windows.out, strict=True):
         starts = np.arange(m) * s - p
         ends = np.minimum(starts + k, n + p)  # what ceil_mode adds behind the border does not count
         counted = ends - starts if count_include_pad else np.minimum(ends, n) - np.maximum(starts, 0)
         counts = np.multiply.outer(counts, counted)
     if counts.min() == counts.max():
-        return dtype.type(1 / int(counts.flat[0]))  # type: ignore[no-any-return]
-    return (1 / counts).astype(dtype)  # type: ignore[no-any-return]
+        share = dtype.type(1 / int(counts.flat[0]))
+        return share
+    return np.asarray(1 / counts, dtype)
 
 
-def _checked(shape: Ints, axes: int, divisor: int | None, *options: Any) -> Windows:
-    """The windows; options are kernel_size, stride, padding and ceil_mode."""
+def _checked(
+    shape: Ints, axes: int, divisor: int | None, kernel_size: Size, stride: Size | None, padding: Size, ceil_mode: bool
+) -> Windows:
+    """The windows."""
     if divisor is not None and (not isinstance(divisor, (int, np.integer)) or divisor == 0):
         raise ValueError(f"divisor_override={divisor!r}: give an integer that is not 0, or None for the window's size")
-    kernel_size, stride, padding, ceil_mode = options
     return windows_of(shape, axes, kernel_size, stride, padding, 1, ceil_mode)
 
 

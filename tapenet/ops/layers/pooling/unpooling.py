@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.indexing.items import setitem
-from tapenet.ops.layers.convolution.geometry import Ints, spread_size
+from tapenet.ops.layers.convolution.geometry import Ints, Size, spread_size
 from tapenet.ops.layers.pooling.plane_indices import plane_places
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named
 from tapenet.ops.registry import Sample, sample
@@ -17,7 +17,9 @@ from tapenet.ops.shapes.reshaping import reshape
 from tapenet.typing import Array
 
 
-def _size(name: str, lengths: Ints, kernel_size: Any, stride: Any, padding: Any, output_size: Any) -> Ints:
+def _size(
+    name: str, lengths: Ints, kernel_size: Size, stride: Size | None, padding: Size, output_size: Sequence[int] | None
+) -> Ints:
     """The lengths of the result: those given if a pooling of them could have made x, else the shortest."""
     axes = len(lengths)
     kernel = spread_size(kernel_size, axes, f"{name}: kernel_size", 1)
@@ -40,7 +42,12 @@ def _max_unpool_of(axes: int) -> Derived:
     name = f"max_unpool{axes}d"
 
     def unpool(
-        x: Array, indices: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+        x: Array,
+        indices: Array,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        output_size: Sequence[int] | None = None,
     ) -> Array:
         x, indices = array_like(x), array_like(indices)
         if tuple(x.shape) != tuple(indices.shape) or len(x.shape) < axes or indices.dtype.kind not in "iu":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable
-from typing import Any
+from types import EllipsisType
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from tapenet.ops.derived import Derived, derived
 from tapenet.ops.layers.convolution.geometry import Ints, Record, Size, spread_size
 from tapenet.ops.registry import Samples
 from tapenet.typing import Array, Number, Shape
+
+T = TypeVar("T")
+#: An index into an array.
+Index = tuple[slice | EllipsisType, ...]
 
 
 class Windows(Record):
@@ -26,27 +31,28 @@ class Windows(Record):
     size: Ints  # lengths of the axes
     padded: Ints  # with borders; with ceil_mode also what windows need beyond the end
     out: Ints  # number of windows along each axis
-    inside: tuple[Any, ...]  # where x lies within its borders
+    inside: Index  # where x lies within its borders
     apart: bool  # no two windows overlap
     covered: bool  # and every element is in one
     whole: bool  # there is one window, which is all of x
     along: list[list[slice]]  # by axis: for each offset within a window, where it lies in all windows
-    parts: list[list[Any]]  # the same as indices into x, from the last axis to the first
+    parts: list[list[Index]]  # the same as indices into x, from the last axis to the first
 
     def around(self, x: Array, lengths: Shape) -> Shape:
         """The shape of x with other lengths of the axes that windows cover."""
         return (*x.shape[: len(x.shape) - self.axes], *lengths)
 
     @functools.cached_property
-    def cells(self) -> list[Any]:
+    def cells(self) -> list[Index]:
         """For each offset within a window, counted row by row, its index in all windows."""
         return [(Ellipsis, *offset) for offset in itertools.product(*self.along)]
 
 
 @functools.lru_cache(maxsize=1024)
-def _windows_of(size: Ints, *options: Any) -> Windows:
-    """The windows over axes of these lengths; options are kernel_size, stride, padding, dilation and ceil_mode."""
-    kernel_size, stride, padding, dilation, ceil_mode = options
+def _windows_of(
+    size: Ints, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool
+) -> Windows:
+    """The windows over axes of these lengths."""
     axes = len(size)
     kernel = spread_size(kernel_size, axes, "kernel_size", 1)
     steps = kernel if stride is None or stride == () else spread_size(stride, axes, "stride", 1)
@@ -97,7 +103,7 @@ def _windows_of(size: Ints, *options: Any) -> Windows:
     )
 
 
-def windows_of(x_shape: Ints, axes: int, *options: Any) -> Windows:
+def windows_of(x_shape: Ints, axes: int, *options: Size | None) -> Windows:
     """The windows over the last axes of an array; options are kernel_size, stride, padding, dilation and ceil_mode."""
     if len(x_shape) < axes:
         are = "is its" if axes == 1 else "are"
@@ -124,7 +130,7 @@ def unbordered(found: Array, windows: Windows) -> Array:
     return found[windows.inside] if windows.padded != windows.size else found
 
 
-def put(found: Array, windows: Windows, index: Array, values: Array) -> None:
+def put(found: Array, windows: Windows, index: Index, values: Array) -> None:
     """Add values at one offset within all windows; set them where no two windows overlap."""
     if windows.apart:
         found[index] = values
@@ -139,16 +145,16 @@ LAST = {1: "axis", 2: "two axes", 3: "three axes"}
 NAMES = {1: "length", 2: "height and width", 3: "depth, height and width"}
 
 
-def named(function: Callable[..., Any], name: str, doc: str, samples: Samples) -> Derived:
+def named(function: Callable[..., object], name: str, doc: str, samples: Samples) -> Derived:
     """One of the functions that are the same over one, two and three axes, registered by its own name."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return derived(samples=samples)(function)
 
 
-def spread(size: Any, axes: int) -> Any:
+def spread(size: T | tuple[T, ...] | list[T], axes: int) -> tuple[T, ...]:
     """A length for all axes as one for each; a list as a tuple."""
-    return tuple(size) if isinstance(size, (list, tuple)) else (size,) * axes
+    return (*size,) if isinstance(size, (list, tuple)) else (size,) * axes
 
 
 def times(size: Size, axes: int) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.ops.derived import derived
 from tapenet.ops.layers.recurrent.layers import gru, lstm, rnn
-from tapenet.ops.registry import Sample, sample
+from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.typing import Array
 
 
-def _sampled(gates: int, states: int = 1) -> Any:
+def _sampled(gates: int, states: int = 1) -> Samples:
     def make(r: np.random.Generator) -> list[Sample]:
         shapes = [(2, 3), *[(2, 1)] * states, (gates, 3), (gates, 1), (gates,), (gates,)]
         return [sample(*(r.normal(size=shape) for shape in shapes[: len(shapes) - without])) for without in (0, 2)]

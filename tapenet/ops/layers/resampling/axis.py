@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ def taken_in_order(x: Array, index: Array, axis: int) -> Array:
     return _along(x, axis, len(index), lambda flat, out: flat.take(index, axis=1, out=out, mode="clip"))
 
 
-def _along(x: Array, axis: int, length: int, compute: Callable[[Any, Any], Any]) -> Array:
+def _along(x: Array, axis: int, length: int, compute: Callable[[Array, Array], object]) -> Array:
     """What makes another length of one axis, in the memory order of x: it is given that as (before, axis, after), all other
     axes as one, and where to put the result."""
     order = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))

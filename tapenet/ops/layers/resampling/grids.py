@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def _check(x: Array, grid: Array, axes: int, mode: str, padding_mode: str) -> No
         sample(r.normal(size=(1, 3, 4)), (1, 2, 1, 2, 2), True),
     ]
 )
-def affine_grid(theta: Array, size: Any, align_corners: bool | None = None) -> Array:
+def affine_grid(theta: Array, size: Sequence[int], align_corners: bool | None = None) -> Array:
     """The grid by which `grid_sample` shows an affine map of an image: each place of the result times theta.
 
     Args:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
+from tapenet.ops.layers.convolution.geometry import Size
 from tapenet.ops.layers.pooling.adaptive import adaptive_avg_pool
 from tapenet.ops.layers.resampling import taps as _taps
 from tapenet.ops.layers.resampling.axis import resample
 from tapenet.ops.registry import sample
-from tapenet.typing import Array
+from tapenet.typing import Array, Shape
 
 #: By mode: of how many axes it is, None for any.
 _MODES: dict[str, int | None] = {
@@ -38,8 +39,8 @@ _MODES: dict[str, int | None] = {
 )
 def interpolate(
     x: Array,
-    size: Any = None,
-    scale_factor: Any = None,
+    size: Size | None = None,
+    scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
@@ -121,13 +122,13 @@ def _check(x: Array, axes: int, mode: str, align_corners: bool | None, antialias
 
 
 def _sizes(
-    lengths: tuple[int, ...], size: Any, scale_factor: Any, recompute: bool | None
+    lengths: Shape, size: Size | None, scale_factor: float | Sequence[float] | None, recompute: bool | None
 ) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
     """The lengths of the result, and by which factors places are computed (None: by the lengths)."""
-    if (size is None) == (scale_factor is None):
-        raise ValueError("interpolate: give either size or scale_factor")
     given = size if scale_factor is None else scale_factor
-    each = tuple(given) if isinstance(given, (tuple, list, np.ndarray)) else (given,) * len(lengths)
+    if given is None or (size is not None and scale_factor is not None):
+        raise ValueError("interpolate: give either size or scale_factor")
+    each = [*given] if isinstance(given, (Sequence, np.ndarray)) else [given] * len(lengths)
     name = "size" if scale_factor is None else "scale_factor"
     if len(each) != len(lengths):
         raise ValueError(
@@ -137,9 +138,9 @@ def _sizes(
     if scale_factor is None:
         if recompute:
             raise ValueError("interpolate: recompute_scale_factor needs a scale_factor, not a size")
-        if not all(isinstance(n, (int, np.integer)) for n in each):
+        outs = tuple(int(n) for n in each if isinstance(n, (int, np.integer)))
+        if len(outs) != len(each):
             raise TypeError(f"interpolate: size={size!r}: give an integer, or {len(lengths)} of them")
-        outs = tuple(map(int, each))
     else:
         outs = tuple(math.floor(n * float(s)) for n, s in zip(lengths, each, strict=True))
         scales = scales if recompute else tuple(map(float, each))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -14,19 +14,19 @@ from tapenet.typing import Array
 WORTH = 8192
 
 
-def read(x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool) -> Any:
+def read(x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool) -> Array | None:
     """The image at the places of the grid."""
     kernel = _kernel(x, grid)
     if kernel is None:
         return None
     how = kernel.Reading(grid.shape[-1], mode == "nearest", padding_mode, align_corners)
-    found = kernel.sampled(np.ascontiguousarray(x), _flat(grid), how)
+    found: Array = kernel.sampled(np.ascontiguousarray(x), _flat(grid), how)
     return found.reshape(*x.shape[:2], *grid.shape[1:-1])
 
 
 def gradients(
     g: Array, x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool, by_x: bool, by_grid: bool
-) -> Any:
+) -> tuple[Array, Array] | None:
     """The gradients by the image and by the grid; 0 for one that is not wanted."""
     kernel = _kernel(x, grid, g)
     if kernel is None:
@@ -42,7 +42,7 @@ def _flat(grid: Array) -> Array:
     return np.ascontiguousarray(grid).reshape(grid.shape[0], -1, grid.shape[-1])
 
 
-def _kernel(x: Array, grid: Array, g: Array | None = None) -> Any:
+def _kernel(x: Array, grid: Array, g: Array | None = None) -> ModuleType | None:
     reads = math.prod(grid.shape[:-1]) * x.shape[1] << grid.shape[-1]
     if reads < WORTH or not kernels.fit(x, grid, g) or 2 * x[0].size >= 1 << 31:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from typing import Any
+from collections.abc import Set
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from tapenet.ops.layers.resampling.taps import cubic_weights
 from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import reshape
-from tapenet.typing import Array
+from tapenet.typing import Array, Shape
 
 # -- in terms of ops ---------------------------------------------------------------------------------------------
 
@@ -36,18 +36,18 @@ def composed(x: Array, grid: Array, mode: str, padding_mode: str, align_corners:
     return reshape(found, (*x.shape[:2], *places))  # type: ignore[no-any-return]
 
 
-def _axes(grid: Array, sizes: Any) -> list[tuple[Any, int]]:
+def _axes(grid: Array, sizes: Shape) -> list[tuple[Array, int]]:
     """By axis of the image, which the grid counts from the last one: the coordinates, and the length."""
     return [(grid[..., len(sizes) - 1 - axis], n) for axis, n in enumerate(sizes)]
 
 
-def _taps(reads: Any, sizes: Any) -> tuple[list[Any], list[Any]]:
+def _taps(reads: list[list[tuple[Array, Array]]], sizes: Shape) -> tuple[list[Array], list[Array]]:
     """Of all elements that are read, the place in the image, or the one behind the last if it is outside, where there is
     0; and the weight."""
     index, weights = [], []
     for taps in itertools.product(*reads):
-        place: Any = 0
-        inside: Any = True
+        place: Array | int = 0
+        inside: Array | bool = True
         for (at, _), n in zip(taps, sizes, strict=True):
             inside = inside & (at >= 0) & (at < n)
             place = place * n + at
@@ -56,7 +56,7 @@ def _taps(reads: Any, sizes: Any) -> tuple[list[Any], list[Any]]:
     return index, weights
 
 
-def _reads(coordinate: Array, n: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
+def _reads(coordinate: Array, n: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Array, Array]]:
     """Which elements of an axis a coordinate between -1 and 1 reads, and with which weights."""
     place = _place(coordinate, n, align)
     if mode == "bicubic":  # of which each element is brought inside by itself
@@ -120,8 +120,8 @@ def _slope(coordinate: Array, n: int, padding_mode: str, align: bool) -> Array:
 
 
 def _grid_read_joint(
-    g: Array, wanted: Any, x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool
-) -> dict[str, Any]:
+    g: Array, wanted: Set[str], x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool
+) -> dict[str, Array]:
     moves = mode != "nearest"
     by_x, by_grid = "x" in wanted, "grid" in wanted
     dx, dgrid = grid_read_gradients(g, x, grid, mode, padding_mode, align_corners, by_x, by_grid and moves)
@@ -196,7 +196,7 @@ def grid_read_gradients(
     align_corners: bool = False,
     by_x: bool = True,
     by_grid: bool = True,
-) -> Any:
+) -> tuple[Array, Array]:
     """The gradients of `grid_read` by x and by the grid; 0 for one that is not asked for. Has no derivative: that op
     has its second derivative from the ops it can be composed of.
 
@@ -231,7 +231,7 @@ def grid_read_gradients(
         dgrid = np.zeros_like(grid)
         along = point_weights(x.reshape(*lead, math.prod(sizes)), y, index).reshape(batch, len(taken), *places)
         for axis, (coordinate, n) in enumerate(_axes(grid, sizes)):
-            total: Any = 0
+            total: Array | int = 0
             for t, taps in enumerate(itertools.product(*[enumerate(r) for r in reads])):
                 others = [w for other, (_, (_, w)) in enumerate(taps) if other != axis]
                 part = functools.reduce(np.multiply, others, along[:, t])

@@ -7,11 +7,10 @@ is fast: products of dense blocks along the diagonal.
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
 
 #: Rows of a block. Their taps lie close together, so that few columns of a block are 0 throughout.
 _ROWS = 32
@@ -27,7 +26,7 @@ class Taps:
         self.weights = weights
         self.length = length
         self.out = index.shape[1]
-        self._blocks: dict[Any, list[tuple[slice, slice, Any]]] = {}
+        self._blocks: dict[DType, list[tuple[slice, slice, Array]]] = {}
 
     def __repr__(self) -> str:
         return f"<{self.length} → {self.out}, {len(self.index)} taps>"
@@ -54,14 +53,14 @@ class Taps:
         """Whether the result is made of elements as they are."""
         return len(self.index) == 1 and bool((self.weights == 1).all())
 
-    def blocks(self, dtype: np.dtype[Any]) -> list[tuple[slice, slice, Any]]:
+    def blocks(self, dtype: DType) -> list[tuple[slice, slice, Array]]:
         """Some rows at a time: which rows, which columns they need, and this part of the matrix."""
         found = self._blocks.get(dtype)
         if found is None:
             found = self._blocks[dtype] = list(map(functools.partial(self._block, dtype), range(0, self.out, _ROWS)))
         return found
 
-    def _block(self, dtype: np.dtype[Any], first: int) -> tuple[slice, slice, Any]:
+    def _block(self, dtype: DType, first: int) -> tuple[slice, slice, Array]:
         rows = slice(first, min(first + _ROWS, self.out))
         index, weights = self.index[:, rows], self.weights[:, rows]
         used = index[weights != 0]
@@ -165,7 +164,7 @@ def _far(d: Array, a: float) -> Array:
     return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
 
 
-def cubic_weights(part: Array) -> list[Any]:
+def cubic_weights(part: Array) -> list[Array]:
     """The weights of the four elements around a place, which lies `part` behind the second of them.
 
     >>> [w.tolist() for w in cubic_weights(np.array(0.5))]
