@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from tapenet.autodiff.state import enable_grad, no_grad
 from tapenet.autodiff.tensor import Tensor, backward
@@ -13,16 +12,16 @@ __all__ = ["backward", "enable_grad", "grad", "no_grad"]
 
 
 def grad(
-    outputs: Any,
-    inputs: Any,
-    grad_outputs: Any = None,
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: object = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Any, ...]:
+) -> tuple[Tensor, ...]:
     """The gradients of the sum of outputs by inputs, a tuple with one for each input; see `tn.gradients`. Nothing is added
     to any `.grad`.
 
@@ -50,7 +49,7 @@ def grad(
         raise ValueError(
             "autograd.grad: is_grads_batched=True and only_inputs=False are not there; take a gradient for each output"
         )
-    given: Sequence[Any] = (inputs,) if isinstance(inputs, Tensor) else inputs
+    given: Sequence[Tensor] = (inputs,) if isinstance(inputs, Tensor) else inputs
     return tuple(
         gradients(
             outputs,

@@ -7,7 +7,8 @@ takes part in `a + b`, `np.f(a)` and method calls as a tensor does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from tapenet import ops
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import dtype_of
-from tapenet.typing import Axis, Shape
+from tapenet.typing import Axis, DType, Shape
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -27,12 +28,54 @@ if TYPE_CHECKING:
     Out: TypeAlias = "Operand | Array | None"
 
 
+S = TypeVar("S")
 _TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 
 
-def _given(name: str, result: Any, out: Any) -> Any:
+def _given(name: str, result: Any, out: Out) -> Any:
     """A result, or the tensor it was to be written to."""
     return result if out is None else ops.protocol.write(f"{name}()", result, out)
+
+
+# -- operators: each is the op of its name, whose errors show the user's lines -----------------------------------
+
+
+def _operator(name: str) -> Callable[[S, Other], S]:
+    op: Any = None  # loaded when it is first needed
+
+    def operator(self: S, other: Other) -> S:
+        nonlocal op
+        try:
+            if op is None:
+                op = getattr(ops, name)
+            return op(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    return operator
+
+
+def _reflected(name: str) -> Callable[[S, Other], S]:
+    def operator(self: S, other: Other) -> S:
+        try:
+            return getattr(ops, name)(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    return operator
+
+
+def _unary(name: str) -> Callable[[S], S]:
+    def operator(self: S) -> S:
+        try:
+            return getattr(ops, name)(self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    return operator
 
 
 class Operand:
@@ -42,51 +85,37 @@ class Operand:
     __slots__ = ()
     __hash__ = object.__hash__
 
-    if TYPE_CHECKING:  # made below
+    if TYPE_CHECKING:
 
         @property
         def shape(self) -> Shape: ...
         @property
-        def dtype(self) -> np.dtype[Any]: ...
-        def __setitem__(self, index: Any, value: Other) -> None: ...
-        def __add__(self, other: Other) -> Self: ...
-        def __radd__(self, other: Other) -> Self: ...
-        def __sub__(self, other: Other) -> Self: ...
-        def __rsub__(self, other: Other) -> Self: ...
-        def __mul__(self, other: Other) -> Self: ...
-        def __rmul__(self, other: Other) -> Self: ...
-        def __truediv__(self, other: Other) -> Self: ...
-        def __rtruediv__(self, other: Other) -> Self: ...
-        def __floordiv__(self, other: Other) -> Self: ...
-        def __rfloordiv__(self, other: Other) -> Self: ...
-        def __mod__(self, other: Other) -> Self: ...
-        def __rmod__(self, other: Other) -> Self: ...
-        def __divmod__(self, other: Other) -> tuple[Self, Self]: ...
-        def __rdivmod__(self, other: Other) -> tuple[Self, Self]: ...
-        def __pow__(self, other: Other) -> Self: ...
-        def __rpow__(self, other: Other) -> Self: ...
-        def __matmul__(self, other: Other) -> Self: ...
-        def __rmatmul__(self, other: Other) -> Self: ...
-        def __neg__(self) -> Self: ...
-        def __pos__(self) -> Self: ...
-        def __abs__(self) -> Self: ...
+        def dtype(self) -> DType: ...
+        def __setitem__(self, index: object, value: Other) -> None: ...
         def __eq__(self, other: object) -> Self: ...  # type: ignore[override]
         def __ne__(self, other: object) -> Self: ...  # type: ignore[override]
-        def __lt__(self, other: Other) -> Self: ...
-        def __le__(self, other: Other) -> Self: ...
-        def __gt__(self, other: Other) -> Self: ...
-        def __ge__(self, other: Other) -> Self: ...
-        def __and__(self, other: Other) -> Self: ...
-        def __rand__(self, other: Other) -> Self: ...
-        def __or__(self, other: Other) -> Self: ...
-        def __ror__(self, other: Other) -> Self: ...
-        def __xor__(self, other: Other) -> Self: ...
-        def __rxor__(self, other: Other) -> Self: ...
-        def __lshift__(self, other: Other) -> Self: ...
-        def __rlshift__(self, other: Other) -> Self: ...
-        def __rshift__(self, other: Other) -> Self: ...
-        def __rrshift__(self, other: Other) -> Self: ...
-        def __invert__(self) -> Self: ...
+        def __divmod__(self, other: Other) -> tuple[Self, Self]: ...
+        def __rdivmod__(self, other: Other) -> tuple[Self, Self]: ...
+    else:
+        __eq__, __ne__ = _operator("equal"), _operator("not_equal")
+        __divmod__, __rdivmod__ = _operator("divmod"), _reflected("divmod")
+    __add__, __radd__ = _operator("add"), _reflected("add")
+    __sub__, __rsub__ = _operator("subtract"), _reflected("subtract")
+    __mul__, __rmul__ = _operator("multiply"), _reflected("multiply")
+    __truediv__, __rtruediv__ = _operator("divide"), _reflected("divide")
+    __floordiv__, __rfloordiv__ = _operator("floor_divide"), _reflected("floor_divide")
+    __mod__, __rmod__ = _operator("remainder"), _reflected("remainder")
+    __pow__, __rpow__ = _operator("power"), _reflected("power")
+    __matmul__, __rmatmul__ = _operator("matmul"), _reflected("matmul")
+    __and__, __rand__ = _operator("bitwise_and"), _reflected("bitwise_and")
+    __or__, __ror__ = _operator("bitwise_or"), _reflected("bitwise_or")
+    __xor__, __rxor__ = _operator("bitwise_xor"), _reflected("bitwise_xor")
+    __lshift__, __rlshift__ = _operator("left_shift"), _reflected("left_shift")
+    __rshift__, __rrshift__ = _operator("right_shift"), _reflected("right_shift")
+    __lt__, __le__ = _operator("less"), _operator("less_equal")
+    __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
+    __neg__, __pos__ = _unary("negative"), _unary("positive")
+    __abs__, __invert__ = _unary("absolute"), _unary("invert")
 
     def __getitem__(self, index: object) -> Self:
         try:
@@ -342,7 +371,7 @@ class Operand:
 
     # -- NumPy's protocols -------------------------------------------------------------------------------------
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: Any) -> object:
         try:
             function = numpy_functions.get(ufunc) or ops.stands_for(ufunc)
             if function is None:
@@ -371,7 +400,9 @@ class Operand:
             "tn.op(..., numpy=...)"
         )
 
-    def __array_function__(self, func: Any, types: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __array_function__(
+        self, func: Callable[..., object], types: object, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> object:
         try:
             function = numpy_functions.get(func) or ops.stands_for(func)
             if function is None:
@@ -431,7 +462,7 @@ class ArrayHolder(Augmented):
         return shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """Type of the elements."""
         return self._data.dtype
 
@@ -483,7 +514,7 @@ class ArrayHolder(Augmented):
     def __index__(self) -> int:
         return int(self._value("an integer index").__index__())
 
-    def __contains__(self, value: Any) -> bool:
+    def __contains__(self, value: object) -> bool:
         return bool((self._value("`in`") == value).any())
 
     def __str__(self) -> str:
@@ -503,70 +534,20 @@ class ArrayHolder(Augmented):
             ) from None
 
 
-# -- operators: each is the op of its name, whose errors show the user's lines -----------------------------------
+# -- what Python calls them --------------------------------------------------------------------------------------
 
 
-def _operator(name: str, reflected: bool = False) -> Callable[..., Any]:
-    op: Any = None  # loaded when it is first needed
-
-    def operator(self: object, other: object) -> Any:
-        nonlocal op
-        try:
-            if op is None:
-                op = getattr(ops, name)
-            return op(self, other)
-        except Exception as error:
-            hide(error)
-            raise
-
-    def reflected_operator(self: object, other: object) -> Any:
-        try:
-            return getattr(ops, name)(other, self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    return reflected_operator if reflected else operator
+def _augmented(method: Callable[..., object], sign: str) -> Callable[..., object]:
+    return lambda self, other: self._augmented(method, other, sign)
 
 
-def _unary(name: str) -> Callable[..., Any]:
-    def operator(self: object) -> Any:
-        try:
-            return getattr(ops, name)(self)
-        except Exception as error:
-            hide(error)
-            raise
-
-    return operator
-
-
-def _augmented(name: str, sign: str) -> Callable[..., Any]:
-    return lambda self, other: self._augmented(getattr(ops, name), other, sign)
-
-
-#: By the name of the method, without underscores: those that Python reflects, with the sign of their augmented assignment.
-_REFLECTED = {
-    "add": ("add", "+="), "sub": ("subtract", "-="), "mul": ("multiply", "*="), "truediv": ("divide", "/="),
-    "floordiv": ("floor_divide", "//="), "mod": ("remainder", "%="), "pow": ("power", "**="), "matmul": ("matmul", "@="),
-    "and": ("bitwise_and", "&="), "or": ("bitwise_or", "|="), "xor": ("bitwise_xor", "^="), "lshift": ("left_shift", "<<="),
-    "rshift": ("right_shift", ">>="), "divmod": ("divmod", ""),
+_IN_PLACE = {
+    "add": "+=", "sub": "-=", "mul": "*=", "truediv": "/=", "floordiv": "//=", "mod": "%=", "pow": "**=", "matmul": "@=",
+    "and": "&=", "or": "|=", "xor": "^=", "lshift": "<<=", "rshift": ">>=",
 }  # fmt: skip
-_COMPARED = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
-_UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
-
-
-def _define(method: str, function: Callable[..., Any], owner: type[Operand] = Operand) -> None:
-    function.__name__ = f"__{method}__"
-    function.__qualname__ = f"{owner.__name__}.__{method}__"
-    setattr(owner, function.__name__, function)
-
-
-for _method, (_name, _sign) in _REFLECTED.items():
-    _define(_method, _operator(_name))
-    _define(f"r{_method}", _operator(_name, reflected=True))
-    if _sign:
-        _define(f"i{_method}", _augmented(_name, _sign), Augmented)
-for _method, _name in _COMPARED.items():
-    _define(_method, _operator(_name))
-for _method, _name in _UNARY.items():
-    _define(_method, _unary(_name))
+for _name, _sign in _IN_PLACE.items():
+    setattr(Augmented, f"__i{_name}__", _augmented(getattr(Operand, f"__{_name}__"), _sign))
+for _owner in (Operand, Augmented):
+    for _name, _method in vars(_owner).items():
+        if isinstance(_method, FunctionType):
+            _method.__name__, _method.__qualname__ = _name, f"{_owner.__name__}.{_name}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -23,18 +23,20 @@ from tapenet.ops.reductions.masking import chosen, number
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.signatures import by_name, parameters, position
 from tapenet.program.low import is_float, is_inexact, is_low
-from tapenet.typing import Array, DType
+from tapenet.typing import Array, Axis, DType
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike, DTypeLike
 
 _UNSET: Any = np._NoValue
+#: What `out=` is where the method of a ufunc is given it.
+Out: TypeAlias = Array | tuple[Array] | None
 
 
 # -- out= --------------------------------------------------------------------------------------------------------
 
 
-def write(name: str, result: Any, out: Array, casting: str = "same_kind") -> Array:
+def write(name: str, result: Array, out: Array, casting: str = "same_kind") -> Array:
     """Give a result to the tensor that was passed as `out=`, and return that. The result of plain arrays may go into one.
 
     Raises:
@@ -54,14 +56,14 @@ def write(name: str, result: Any, out: Array, casting: str = "same_kind") -> Arr
     return out
 
 
-def _given(name: str, result: Any, out: Any) -> Any:
+def _given(name: str, result: Array, out: Out) -> Array:
     """A result of a ufunc's method, or the tensor it was to be written to; NumPy passes that as a tuple."""
     if isinstance(out, tuple):
         (out,) = out
     return result if out is None else write(name, result, out)
 
 
-def _check_cast(name: str, result: Any, out: Array, casting: str) -> None:
+def _check_cast(name: str, result: Array, out: Array, casting: str) -> None:
     if not np.can_cast(result.dtype, out.dtype, casting):  # type: ignore[arg-type]  # a str, which NumPy checks
         raise TypeError(
             f"{name}: out= has dtype {out.dtype}, which cannot hold a result of {result.dtype} (casting={casting!r}): cast "
@@ -77,7 +79,9 @@ def refuse_array(name: str) -> NoReturn:
     )
 
 
-def function(func: Any, stands: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def function(
+    func: Callable[..., object], stands: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+) -> object:
     """Call what stands for a NumPy function with what NumPy passes: `out=` by position too, and values that are not set."""
     if id(_UNSET) in map(id, kwargs.values()):  # by identity, as a tensor is equal to nothing but element by element
         kwargs = {name: value for name, value in kwargs.items() if value is not _UNSET}
@@ -87,7 +91,7 @@ def function(func: Any, stands: Callable[..., Any], args: tuple[Any, ...], kwarg
     return stands(*args, **kwargs)
 
 
-def further(stands: Op | Derived, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def further(stands: Op | Derived, args: tuple[object, ...], options: dict[str, Any]) -> object:
     """Call what stands for a NumPy function with those options of that function that are answered for all alike: `out=`, and
     what says nothing about a tensor. NotImplemented if there are none."""
     if SPECIAL.isdisjoint(options):
@@ -105,7 +109,7 @@ def further(stands: Op | Derived, args: tuple[Any, ...], options: dict[str, Any]
 
 
 #: Options of NumPy's functions that a tensor has no use for, with the values that may be passed all the same.
-_NEUTRAL: dict[str, tuple[Any, ...]] = {
+_NEUTRAL: dict[str, tuple[object, ...]] = {
     "subok": (True, False),
     "like": (None,),
     "device": (None, "cpu"),
@@ -119,12 +123,12 @@ OUT_SECOND = frozenset({np.fix, np.isposinf, np.isneginf})
 
 
 @functools.cache
-def _out_position(func: Any) -> int | None:
+def _out_position(func: Callable[..., object]) -> int | None:
     return position(func, "out")
 
 
 @functools.lru_cache(1024)
-def _names(function: Callable[..., Any]) -> frozenset[str]:
+def _names(function: Callable[..., object]) -> frozenset[str]:
     """The names of the arguments of a function; all of `SPECIAL`, if it does not say."""
     if isinstance(function, Op):
         return frozenset(a.name for a in function.arguments)
@@ -137,16 +141,16 @@ def _names(function: Callable[..., Any]) -> frozenset[str]:
 
 def call(
     ufunc: np.ufunc,
-    inputs: tuple[Any, ...],
+    inputs: tuple[Array, ...],
     *,
-    out: Array | None = None,
+    out: tuple[Array, ...] | None = None,
     where: ArrayLike = True,
     dtype: DTypeLike | None = None,
     casting: str = "same_kind",
-    signature: Any = None,
+    signature: str | tuple[DType | None, ...] | None = None,
     order: str = "K",
     subok: bool = True,
-    **core: Any,
+    **core: object,
 ) -> Any:
     """`ufunc(*inputs, ...)` with options; `core` are those of ufuncs on vectors and matrices: axis, axes, keepdims.
 
@@ -170,7 +174,7 @@ def call(
     return made[0] if ufunc.nout == 1 else made
 
 
-def _written(name: str, result: Any, out: Array, where: ArrayLike, casting: str) -> Array:
+def _written(name: str, result: Array, out: Array, where: ArrayLike, casting: str) -> Array:
     """A result in the tensor that was passed as `out=`, where a mask chooses it and repeated to its shape."""
     if where is not True:
         _check_cast(name, result, out, casting)
@@ -189,7 +193,7 @@ def _repeats_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 
 def _cast(
-    name: str, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: Any, signature: Any, casting: Any
+    name: str, ufunc: np.ufunc, inputs: tuple[Array, ...], dtype: DTypeLike | None, signature: Any, casting: Any
 ) -> tuple[Array, ...]:  # fmt: skip
     """The inputs in the dtypes from which NumPy makes results of `dtype`, or those that a signature names."""
     inputs = tuple(map(array_or_number, inputs))
@@ -218,7 +222,7 @@ def _kind(dtype: type | DType) -> str:
 # -- methods of ufuncs -------------------------------------------------------------------------------------------
 
 #: Reductions that are functions of their own.
-_REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
+_REDUCTIONS: dict[np.ufunc, Callable[..., Array]] = {
     np.add: basic.sum,
     np.multiply: basic.prod,
     np.maximum: basic.max,
@@ -229,7 +233,7 @@ _REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
     np.logical_and: counting.all,
     np.logical_or: counting.any,
 }
-_ACCUMULATIONS: dict[np.ufunc, Callable[..., Any]] = {
+_ACCUMULATIONS: dict[np.ufunc, Callable[..., Array]] = {
     np.add: cumulative.cumsum,
     np.multiply: cumulative.cumprod,
     np.maximum: cumulative.cumulative_max,
@@ -258,7 +262,7 @@ def _method(ufunc: np.ufunc, method: str) -> str:
     return name
 
 
-def _in_loop_dtype(name: str, ufunc: np.ufunc, array: Any, dtype: Any) -> Any:
+def _in_loop_dtype(name: str, ufunc: np.ufunc, array: Array, dtype: DTypeLike | None) -> Array:
     """An array in the dtype that a ufunc combines its elements in."""
     if is_low(array.dtype) and dtype is None:
         return array
@@ -269,15 +273,15 @@ def _in_loop_dtype(name: str, ufunc: np.ufunc, array: Any, dtype: Any) -> Any:
     return array if array.dtype == kind else np.astype(array, kind)
 
 
-def _kept_dtype(ufunc: np.ufunc, array: Any) -> dict[str, DType]:
+def _kept_dtype(ufunc: np.ufunc, array: Array) -> dict[str, DType]:
     """What keeps sums and products in the dtype of what they are of, where small integers are asked for by name."""
     return {"dtype": array.dtype} if ufunc in (np.add, np.multiply) else {}
 
 
 def reduce(
-    ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False,
-    initial: Any = _UNSET, where: ArrayLike = True,
-) -> Any:  # fmt: skip
+    ufunc: np.ufunc, array: ArrayLike, axis: Axis = 0, dtype: DTypeLike | None = None, out: Out = None,
+    keepdims: bool = False, initial: Any = _UNSET, where: ArrayLike = True,
+) -> Array:  # fmt: skip
     """`ufunc.reduce(array, axis, ...)`: by the op that is this reduction, or element after element."""
     name = _method(ufunc, "reduce")
     array = array_like(array)
@@ -307,7 +311,7 @@ def reduce(
 
 
 def _fold(
-    name: str, ufunc: np.ufunc, a: Any, axis: Any, keepdims: bool, initial: ArrayLike | None = None, where: ArrayLike = True
+    name: str, ufunc: np.ufunc, a: Array, axis: Axis, keepdims: bool, initial: ArrayLike | None = None, where: ArrayLike = True
 ) -> Array:  # fmt: skip
     axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
     if len(axes) > 1 and ufunc.identity is None:
@@ -332,8 +336,8 @@ def _fold(
 
 
 def accumulate(
-    ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: DTypeLike | None = None, out: Array | None = None
-) -> Any:
+    ufunc: np.ufunc, array: ArrayLike, axis: Axis = 0, dtype: DTypeLike | None = None, out: Out = None
+) -> Array:
     """`ufunc.accumulate(array, axis, ...)`."""
     name = _method(ufunc, "accumulate")
     array = array_like(array)
@@ -351,7 +355,7 @@ def accumulate(
     return _given(name, result, out)
 
 
-def _one_axis(name: str, axis: int, array: Array) -> int:
+def _one_axis(name: str, axis: Axis, array: Array) -> int:
     """The axis of an array that a method goes along; None is the only one, as in NumPy."""
     if not array.ndim:
         raise TypeError(f"{name}: a number has no elements to go along: give an array of one axis or more")
@@ -364,15 +368,20 @@ def _one_axis(name: str, axis: int, array: Array) -> int:
     return normalize_axis_index(axis, array.ndim)
 
 
-def outer(ufunc: np.ufunc, a: Array, b: Array, **options: Any) -> Any:
+def outer(ufunc: np.ufunc, a: Array, b: Array, **options: Any) -> object:
     """`ufunc.outer(a, b)`: the ufunc of each element of `a` with each of `b`."""
     a, b = array_like(a), array_like(b)
     return call(ufunc, (np.reshape(a, (*a.shape, *(1 for _ in b.shape))), b), **options)
 
 
 def reduceat(
-    ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: DTypeLike | None = None, out: Array | None = None
-) -> Any:
+    ufunc: np.ufunc,
+    array: ArrayLike,
+    indices: ArrayLike,
+    axis: int = 0,
+    dtype: DTypeLike | None = None,
+    out: Out = None,
+) -> Array:
     """`ufunc.reduceat(array, indices, axis, ...)`: reductions of slices."""
     name = _method(ufunc, "reduceat")
     array = array_like(array)
@@ -388,7 +397,7 @@ def reduceat(
     return _given(name, np.moveaxis(result, 0, axis), out)
 
 
-def _segments(ufunc: np.ufunc, rows: Array, starts: Any, lengths: Any, dtype: DTypeLike | None = None) -> Any:
+def _segments(ufunc: np.ufunc, rows: Array, starts: Array, lengths: Array, dtype: DTypeLike | None = None) -> Array:
     """Reductions of `rows[start : start + length]`, those of equal length together."""
     order = np.argsort(lengths, kind="stable")
     counts = np.bincount(lengths, minlength=2)
@@ -404,7 +413,7 @@ def _segments(ufunc: np.ufunc, rows: Array, starts: Any, lengths: Any, dtype: DT
     return np.concatenate(parts)[turn]
 
 
-def at(ufunc: np.ufunc, a: Array, indices: Array, *b: Any) -> None:
+def at(ufunc: np.ufunc, a: Array, indices: ArrayLike, *b: ArrayLike) -> None:
     """`ufunc.at(a, indices, b)`: `a[indices] = ufunc(a[indices], b)` on a tensor, each time an element is named.
 
     Raises:
@@ -439,7 +448,7 @@ def at(ufunc: np.ufunc, a: Array, indices: Array, *b: Any) -> None:
     a[...] = np.reshape(flat, a.shape)
 
 
-def _combine(ufunc: np.ufunc, flat: Any, places: Any, values: list[Any], one_dtype: bool) -> None:
+def _combine(ufunc: np.ufunc, flat: Array, places: Array, values: list[Array], one_dtype: bool) -> None:
     """`flat[places] = ufunc(flat[places], *values)` on a tensor of one axis, each time a place is named. `one_dtype` says
     whether results have the dtype of all that they are made of."""
     counts = np.bincount(places, minlength=flat.shape[0])
@@ -467,7 +476,7 @@ def _combine(ufunc: np.ufunc, flat: Any, places: Any, values: list[Any], one_dty
     flat[named] = _segments(ufunc, rows, begins, times + 1)
 
 
-METHODS: dict[str, Callable[..., Any]] = {
+METHODS: dict[str, Callable[..., object]] = {
     "reduce": reduce,
     "accumulate": accumulate,
     "outer": outer,

@@ -9,12 +9,12 @@ import numpy as np
 from tapenet.ops.registry import answer
 
 
-def _dtype(value: Any) -> object:
+def _dtype(value: Any) -> Any:
     """What says the dtype of an argument: that of a tensor; numbers, arrays and dtypes do themselves."""
     return value.dtype if hasattr(value, "numpy") else value
 
 
-def _array(value: object) -> object:
+def _array(value: Any) -> Any:
     """The values of an argument, which leave the graph: what is asked for is their text, or where they lie."""
     return value.numpy() if hasattr(value, "numpy") else value
 

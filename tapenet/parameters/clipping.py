@@ -16,6 +16,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.parameters.named import Parameters, named_parameters
 from tapenet.program.low import widened
 from tapenet.program.runs import dot
+from tapenet.typing import Array
 
 
 def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = True) -> Any:
@@ -52,7 +53,6 @@ def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0, 
     if not found:
         return 0.0
     total: Any
-    factor: Any
     if capturing() is not None:
         with no_grad():
             total = recorded_norm([grad for _, _, grad in found], norm_type)
@@ -68,14 +68,14 @@ def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0, 
     return total
 
 
-def scale_all(found: Found, factor: Any) -> None:
+def scale_all(found: Found, factor: Array | float) -> None:
     """Multiply gradients by one factor."""
     with np.errstate(invalid="ignore"):  # infinite times 0, where that is asked for
         for _, param, grad in found:
             scale_gradient(param, grad, factor, "clip_grad_norm")
 
 
-def total_norm(arrays: list[Any], norm_type: float) -> float:
+def total_norm(arrays: list[Array], norm_type: float) -> float:
     """The p-norm of arrays together, also where their powers overflow."""
     total = _norm(arrays, norm_type)
     if math.isinf(total) and all(np.isfinite(g).all() for g in arrays):
@@ -115,7 +115,7 @@ def clip_grad_value(params: Parameters, value: float) -> None:
             param.grad = np.clip(grad, -value, value)
 
 
-def scale_gradient(param: Tensor, grad: Tensor, factor: Any, by: str) -> Tensor:
+def scale_gradient(param: Tensor, grad: Tensor, factor: Array | float, by: str) -> Tensor:
     """Multiply the gradient of a parameter, in place where it is a plain array; give what it is then."""
     if _writable(grad):
         grad._data *= factor
@@ -147,7 +147,7 @@ def _writable(grad: Tensor) -> bool:
     return grad.node is None and grad._data.flags.writeable and capturing() is None
 
 
-def _norm(grads: Iterable[Any], norm_type: float) -> float:
+def _norm(grads: Iterable[Array], norm_type: float) -> float:
     if norm_type == math.inf:
         return float(np.max([np.max(np.abs(g), initial=0.0) for g in grads]))
     with np.errstate(over="ignore"):

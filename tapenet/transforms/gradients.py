@@ -8,7 +8,7 @@ connected, so a gradient may itself be part of a loss.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
@@ -25,6 +25,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
 from tapenet.program.sequences import refilled
+from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
@@ -33,7 +34,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def tree_leaves(tree: Any) -> list[Any]:
+def tree_leaves(tree: object) -> list[Any]:
     """The leaves of nested tuples, lists and dicts, in order."""
     if isinstance(tree, dict):
         return [leaf for value in tree.values() for leaf in tree_leaves(value)]
@@ -42,7 +43,7 @@ def tree_leaves(tree: Any) -> list[Any]:
     return [tree]
 
 
-def tree_map(f: Callable[[Any], Any], tree: Any) -> Any:
+def tree_map(f: Callable[[Any], object], tree: object) -> Any:
     """The same nested structure with `f` applied to each leaf."""
     if isinstance(tree, dict):
         return {key: tree_map(f, value) for key, value in tree.items()}
@@ -60,7 +61,14 @@ def _reaches_others(roots: Iterable[Node], only: set[Node]) -> bool:
 class _Run:
     """One evaluation of a function with its differentiated arguments as the ends of the graph."""
 
-    def __init__(self, name: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: Any, argnums: Sequence[int]):
+    def __init__(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        argnums: Sequence[int],
+    ):
         self.name = name
         self.outer = local.state.grad
         self.arguments = [args[i] for i in argnums]
@@ -104,7 +112,7 @@ class _Run:
             if outside is not None:
                 outside.setdefault(site, set()).update(nodes)
 
-    def _end(self, value: Any) -> Tensor:
+    def _end(self, value: object) -> Tensor:
         tensor = asarray(value)
         if not is_inexact(tensor.dtype):
             raise TypeError(
@@ -120,18 +128,17 @@ class _Run:
         end: Tensor = ops.alias(tensor)
         return end
 
-    def pull(self, roots: list[tuple[Node, Any]], release: bool) -> list[Any]:
+    def pull(self, roots: Sequence[tuple[Node, Tensor]], release: bool) -> list[Tensor]:
         """Gradients by each end, as tensors; zeros where the output does not depend on one."""
         only = {node for node in self.nodes if node is not None}
         seeded = any(g._node is not None for _, g in roots)
         create = self.outer and (self.nested or seeded or _reaches_others([n for n, _ in roots], only))
         captures = local.state.tape is not None and local.state.tape.captures
-        if not (create or captures):
-            roots = [(n, g._data) for n, g in roots]
+        given = roots if create or captures else [(n, g._data) for n, g in roots]
         lost: zero_gradients.Lost = []
-        found: dict[Node, Any] = dict(
+        found: dict[Node, Array] = dict(
             driver.run(
-                roots,
+                given,
                 tensor=Tensor,
                 release=release and not create,
                 create_graph=create,
@@ -152,13 +159,13 @@ class _Run:
         return gradients
 
     @staticmethod
-    def _gradient(end: Tensor, g: Any) -> Tensor:
+    def _gradient(end: Tensor, g: Array | Tensor | None) -> Tensor:
         if g is None:
             return Tensor._of(np.zeros(end.shape, end.dtype))
         made: Tensor = conj_cotangent(g if isinstance(g, Tensor) else Tensor._of(np.array(g)))
         return made
 
-    def structured(self, gradients: list[Any]) -> list[Any]:
+    def structured(self, gradients: list[Tensor]) -> list[Any]:
         """Flat gradients back in the structure of the arguments."""
         flat = iter(gradients)
         return [tree_map(lambda _: next(flat), a) for a in self.arguments]
@@ -250,16 +257,16 @@ def _value_and_grad(
 
 @overload
 def grad(
-    f: Callable[[Tensor], Any], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+    f: Callable[[Tensor], object], argnums: Literal[0] = 0, has_aux: Literal[False] = False
 ) -> Callable[[ArrayLike], Tensor]: ...
 
 
 @overload
-def grad(f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[P, Any]: ...
+def grad(f: Callable[P, object], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[P, Any]: ...
 
 
 @boundary
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(f: Callable[..., object], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., object]:
     """A function that returns the gradient of `f`, which returns a scalar. See `value_and_grad`.
 
     >>> import tapenet as tn
@@ -273,7 +280,8 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
 
     @boundary
     @functools.wraps(f, updated=())
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: object, **kwargs: object) -> object:
+        value: Any
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
@@ -281,7 +289,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
 
 
 @boundary
-def vjp(f: Callable[..., R], *args: Any) -> tuple[R, Callable[[Any], Any]]:
+def vjp(f: Callable[..., R], *args: object) -> tuple[R, Callable[[Any], Any]]:
     """The value of `f(*args)` and a function that pulls a gradient by it back to the arguments.
 
     Args:
@@ -302,7 +310,7 @@ def vjp(f: Callable[..., R], *args: Any) -> tuple[R, Callable[[Any], Any]]:
     run.check_numbers(outs)
 
     @boundary
-    def pull(g: Any) -> Any:
+    def pull(g: object) -> Any:
         gs = tree_leaves(g)
         if len(gs) != len(outs):
             raise ValueError(f"tn.vjp: the function returned {len(outs)} value(s), the gradient has {len(gs)}")
@@ -320,7 +328,7 @@ def vjp(f: Callable[..., R], *args: Any) -> tuple[R, Callable[[Any], Any]]:
 
 
 @boundary
-def hvp(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def hvp(f: Callable[..., object], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """A function `(*args, v)` that returns the product of `f`'s Hessian with `v`, without forming the Hessian.
 
     Args:
@@ -336,12 +344,12 @@ def hvp(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[...
     """
 
     @boundary
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: object, **kwargs: object) -> object:
         *given, v = args
         numbers, single = _numbers(argnums, len(given), "hvp")
         vectors = [asarray(t) for t in tree_leaves(v)]
 
-        def slope(*inner: Any) -> Any:
+        def slope(*inner: object) -> object:
             gradient = grad(f, numbers)(*inner, **kwargs)
             parts = tree_leaves(gradient)
             if [p.shape for p in parts] != [t.shape for t in vectors]:
@@ -360,8 +368,8 @@ def hvp(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[...
 
 
 def gradients(
-    outputs: Any,
-    inputs: Any,
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
     grad_outputs: Any = None,
     *,
     retain_graph: bool | None = None,
@@ -412,7 +420,7 @@ def gradients(
     nodes: list[Node] = [end._node for end in ends if end._node is not None]
     # A pass stops where it comes to an input: what was computed from another one has a pass of its own.
     passes = [set(nodes)] if all(type(node) is Leaf for node in nodes) else [{node} for node in dict.fromkeys(nodes)]
-    found: dict[Any, Any] = {}
+    found: dict[Node, Array] = {}
     lost: zero_gradients.Lost = []
     for i, only in enumerate(passes):
         found |= driver.run(

@@ -51,7 +51,7 @@ class Input(Node):
         self.differentiable = differentiable
         self.reached = False
 
-    def pull(self, g: Any, grads: Any) -> None:
+    def pull(self, g: Array, grads: object) -> None:
         """Nothing lies behind it."""
         self.reached = True
 
@@ -227,7 +227,7 @@ class Body(Capture):
     def inputs_of(self, results: Iterable[int]) -> set[int]:
         """The positions of the inputs to which gradients of these results may flow: those that they are computed from."""
         seen: set[Node] = set()
-        stack: list[Any] = [self.results[k] for k in results]
+        stack: list[object] = [self.results[k] for k in results]
         while stack:
             value = stack.pop()
             if isinstance(value, (list, tuple)) and not isinstance(value, Traced):
@@ -241,7 +241,7 @@ class Body(Capture):
     def draws(self) -> Iterator[tuple[Node, int, Array]]:
         """What its random ops gave, as far as it is read, and all that their rules need: op, output, value."""
         used: dict[tuple[Node, int], Array] = {}
-        read: list[Any] = [*(value for node in self.nodes for value in (node.call or {}).values()), *self.results]
+        read: list[object] = [*(value for node in self.nodes for value in (node.call or {}).values()), *self.results]
         for value in read:  # grows while it is walked over
             if isinstance(value, Traced):
                 if value.node is not None:
@@ -390,7 +390,7 @@ class _Closing:
                 }
         body.results = [self.enter(t, end, body, own, True) for t, end in zip(body.results, body.ends, strict=True)]
 
-    def enter(self, value: Any, parent: Any, body: Body, own: set[Node], is_input: bool) -> Any:
+    def enter(self, value: object, parent: Any, body: Body, own: set[Node], is_input: bool) -> Any:
         """An argument with an input in place of each tensor from outside, and of each array that the user may write
         to; `parent` is what its gradient flows to."""
         if isinstance(value, Traced):
@@ -406,7 +406,7 @@ class _Closing:
             return self._input(Traced(Tensor._of(value), None, value), None, body)
         return value
 
-    def _input(self, value: Traced, parent: Node | None, body: Body) -> Any:
+    def _input(self, value: Traced, parent: Node | None, body: Body) -> Traced | Array:
         data, place = value.data, id(value.data)
         if value.node is not None:
             self._check(value.node)

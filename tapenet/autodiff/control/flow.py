@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.control.body import Flat
 from tapenet.autodiff.control.loops import branch, loop
 from tapenet.autodiff.control.structure import Mismatch, Structure, leaves, paths, rebuild
 from tapenet.autodiff.creation import asarray
@@ -66,10 +67,10 @@ def cond(pred: object, true_fn: Callable[..., R], false_fn: Callable[..., R], *o
         )
     given = _leaves(operands, "operands", "tn.cond")
     #: What the first function that ran returned: captured, both run.
-    returned: list[tuple[Structure, list[Any]]] = []
+    returned: list[tuple[Structure, list[Tensor]]] = []
 
-    def flat(function: Callable[..., Any], name: str, other: str) -> Callable[[list[Any]], list[Any]]:
-        def run(values: list[Any]) -> list[Any]:
+    def flat(function: Callable[..., object], name: str, other: str) -> Flat:
+        def run(values: list[Tensor]) -> list[Tensor]:
             result = function(*rebuild(operands, map(_own, values)))
             if not returned:
                 found = [_by_value(t) for t in _leaves(result, "result", f"tn.cond: {name}")]
@@ -96,7 +97,7 @@ def cond(pred: object, true_fn: Callable[..., R], false_fn: Callable[..., R], *o
 def scan(
     f: Callable[[Any, Any], tuple[R, S]],
     init: object,
-    xs: Any = None,
+    xs: object = None,
     length: int | None = None,
     reverse: bool = False,
 ) -> tuple[R, S]:
@@ -151,7 +152,7 @@ def scan(
     count = _length(slices, of_xs.paths(), length)
     of_ys: Structure | None = None
 
-    def step(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
+    def step(carry: list[Tensor], x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         nonlocal of_ys
         result = f(form.build(carry), of_xs.build(x))
         if not isinstance(result, tuple) or len(result) != 2:
@@ -203,7 +204,7 @@ def fori(lower: int, upper: int, body: Callable[[Any, Any], R], init: object) ->
     captured = capturing() is not None
     counter = iter(numbers)
 
-    def step(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
+    def step(carry: list[Tensor], x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         result = body(x[0] if captured else next(counter), form.build(carry))
         return _carry(form, first, result, "tn.fori", "body"), []
 
@@ -232,7 +233,7 @@ def _leaf(value: object, path: str, who: str) -> Any:
         ) from error
 
 
-def _leaves(tree: object, root: str, who: str) -> list[Any]:
+def _leaves(tree: object, root: str, who: str) -> list[Tensor]:
     return [_leaf(value, path, who) for value, path in zip(leaves(tree), paths(tree, root), strict=True)]
 
 
@@ -254,7 +255,7 @@ def _is_stored(t: Tensor) -> bool:
     return type(t._node) is Leaf or (t._node is None and t._kind is not None)
 
 
-def _own(t: Any) -> Any:
+def _own(t: Tensor) -> Tensor:
     """What a branch is given for an operand: a handle of its own; itself, if it is stored."""
     if type(t) is not Tensor or _is_stored(t):
         return t
@@ -265,7 +266,7 @@ def _own(t: Any) -> Any:
     return made
 
 
-def _length(xs: list[Any], where: list[str], length: int | None) -> int:
+def _length(xs: list[Tensor], where: list[str], length: int | None) -> int:
     for x, path in zip(xs, where, strict=True):
         if not x.shape:
             raise ValueError(
@@ -283,12 +284,12 @@ def _length(xs: list[Any], where: list[str], length: int | None) -> int:
     return next(iter(found.values())) if count is None else count
 
 
-def _first(init: object, who: str, name: str) -> tuple[Structure, list[Any]]:
+def _first(init: object, who: str, name: str) -> tuple[Structure, list[Tensor]]:
     """The structure of a carry, and the first one."""
     return Structure(init, "carry", ("init", name)), [_by_value(t) for t in _leaves(init, "carry", who)]
 
 
-def _carry(form: Structure, first: list[Any], result: object, who: str, name: str) -> list[Any]:
+def _carry(form: Structure, first: list[Tensor], result: object, who: str, name: str) -> list[Tensor]:
     """The leaves of a carry that a body returned, if it is like the first."""
     try:
         after = [_by_value(_leaf(v, "carry", who)) for v in form.take(result)]
@@ -303,7 +304,7 @@ def _carry(form: Structure, first: list[Any], result: object, who: str, name: st
     return after
 
 
-def _agree(model: list[Any], found: list[Any], where: list[str], names: tuple[str, str]) -> None:
+def _agree(model: list[Tensor], found: list[Tensor], where: list[str], names: tuple[str, str]) -> None:
     for a, b, path in zip(model, found, where, strict=True):
         if a.shape != b.shape or a.dtype != b.dtype:
             raise Mismatch(f"at {path} {names[0]} has {a.dtype} {a.shape}, {names[1]} has {b.dtype} {b.shape}")

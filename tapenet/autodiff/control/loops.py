@@ -25,6 +25,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
 from tapenet.ops.stack_frames import user_line
 from tapenet.program.low import is_inexact
+from tapenet.typing import Array
 
 #: One iteration: (carry, slices of xs) -> (carry, ys).
 Step = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
@@ -187,7 +188,7 @@ def _check_ends(body: Body) -> None:
 # -- branches ----------------------------------------------------------------------------------------------------
 
 
-def branch(pred: Any, true: Flat, false: Flat, operands: list[Tensor]) -> list[Tensor]:
+def branch(pred: object, true: Flat, false: Flat, operands: list[Tensor]) -> list[Tensor]:
     """Run one of two functions, which give as many tensors of the same shapes and dtypes."""
     capture = capturing()
     if capture is not None and isinstance(pred, Tensor):
@@ -295,24 +296,29 @@ def _refuse(*bodies: Body) -> None:
         )
 
 
-def _tensors(values: Sequence[Any]) -> list[Any]:
+def _tensors(values: Sequence[object]) -> list[Any]:
     return [None if v is None else asarray(v) for v in values]
 
 
-def _as_given(gradients: list[Any], gs: Sequence[Any]) -> tuple[Any, ...]:
+def _as_given(gradients: list[Tensor | None], gs: Sequence[object]) -> tuple[object, ...]:
     """Gradients as a rule returns them: arrays where it was given arrays."""
     on_tensors = any(type(g) is Tensor for g in gs)
     return tuple(NO_GRADIENT if d is None else d if on_tensors else d._data for d in gradients)
+
+
+#: Arrays, or tensors where rules run on these; gradients, None for what is not used.
+Arrays = Sequence[Array]
+Gradients = Sequence[Array | None]
 
 
 # -- the ops -----------------------------------------------------------------------------------------------------
 
 
 def _scan(
-    inputs: Any, states: Any, body: Body, carries: int, slices: int, length: int, reverse: bool
-) -> tuple[Any, ...]:
+    inputs: Arrays, states: Arrays, body: Body, carries: int, slices: int, length: int, reverse: bool
+) -> tuple[Array, ...]:
     carry, xs, closed = inputs[:carries], inputs[carries : carries + slices], inputs[carries + slices :]
-    columns: list[Any] = []
+    columns: list[Array] = []
     for i in range(length)[:: -1 if reverse else 1]:
         results = body([*carry, *(x[i, ...] for x in xs), *closed, *states])
         # The storage of a state changes in the next iteration; a carry is a value.
@@ -324,8 +330,8 @@ def _scan(
 
 
 def _scan_inputs(
-    g: Any, out: Any, inputs: Any, body: Body, carries: int, slices: int, length: int, reverse: bool
-) -> tuple[Any, ...]:
+    g: Gradients, out: Arrays, inputs: Arrays, body: Body, carries: int, slices: int, length: int, reverse: bool
+) -> tuple[object, ...]:
     """The derivative of a loop: a loop in the other direction, which takes the gradient of the carry along and adds up
     those of what the body closes over."""
     _refuse(body)
@@ -361,7 +367,7 @@ def _scan_inputs(
     saved = [t if flag else t.detach() for t, flag in zip(outs[own:end], body.flows[own:], strict=True)]
     xs = [*saved, *values[carries : carries + slices], *(gs[k] for k in ys), *(gs[own + k] for k in entered)]
     last, rows = loop(step, first, xs, length, not reverse)
-    found: list[Any] = [None] * len(values)
+    found: list[Tensor | None] = [None] * len(values)
     for k, d in zip([*live, *closed, *sliced], [*last, *rows], strict=True):
         found[k] = d
     return _as_given(found, g)
@@ -435,12 +441,14 @@ scan_op = op(
 )
 
 
-def _cond(pred: Any, inputs: Any, states: Any, true: Body, false: Body) -> tuple[Any, ...]:
+def _cond(pred: Array, inputs: Arrays, states: Arrays, true: Body, false: Body) -> tuple[Array, ...]:
     taken = true if np.asarray(pred).item() else false
     return (*taken([*inputs, *states]), *states)
 
 
-def _cond_inputs(g: Any, out: Any, pred: Any, inputs: Any, true: Body, false: Body) -> tuple[Any, ...]:
+def _cond_inputs(
+    g: Gradients, out: Arrays, pred: Tensor, inputs: Arrays, true: Body, false: Body
+) -> tuple[object, ...]:
     """The derivative of a branch: a branch of the derivatives."""
     _refuse(true, false)
     gs, outs, values = map(_tensors, (g, out, inputs))
@@ -461,7 +469,7 @@ def _cond_inputs(g: Any, out: Any, pred: Any, inputs: Any, true: Body, false: Bo
 
     saved = [t.detach() for t in outs[own:end]]
     rows = branch(pred, pulled(true), pulled(false), [*values, *saved, *(gs[k] for k in seeded)])
-    found: list[Any] = [None] * len(values)
+    found: list[Tensor | None] = [None] * len(values)
     for k, d in zip(wanted, rows, strict=True):
         found[k] = d
     return _as_given(found, g)

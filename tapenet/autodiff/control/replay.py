@@ -33,16 +33,16 @@ class _Ref(NamedTuple):
 class _Sequence(NamedTuple):
     """A list or tuple with references inside."""
 
-    like: Any
-    parts: list[Any]
+    like: Sequence[object]
+    parts: list[object]
 
 
 class _Step(NamedTuple):
     """One op, with its arguments as references where they vary, and the places whose values it is the last to read."""
 
     op: Op
-    positional: list[Any]
-    keyword: dict[str, Any]
+    positional: list[object]
+    keyword: dict[str, object]
     spent: list[int]
 
 
@@ -59,7 +59,7 @@ class Replay:
     host are asked for anew.
     """
 
-    def __init__(self, nodes: Iterable[Node], results: Iterable[Any], inputs: Sequence[Node] = ()) -> None:
+    def __init__(self, nodes: Iterable[Node], results: Iterable[Traced | Array], inputs: Sequence[Node] = ()) -> None:
         """Read the nodes.
 
         Args:
@@ -94,7 +94,7 @@ class Replay:
             if place not in kept:
                 self._steps[i].spent.append(place)
 
-    def _reference(self, value: Any) -> Any:
+    def _reference(self, value: object) -> object:
         if isinstance(value, Traced):
             if value.node is None:
                 return value
@@ -108,7 +108,7 @@ class Replay:
                 return _Sequence(value, parts)
         return value
 
-    def __call__(self, given: Iterable[Any], outside: Callable[[Traced], Any] = current) -> list[Any]:
+    def __call__(self, given: Iterable[Array], outside: Callable[[Traced], Array] = current) -> list[Array]:
         """Run the ops.
 
         Args:
@@ -130,7 +130,7 @@ class Replay:
         return [_fetch(part, values, outside) for part in self._results]
 
 
-def _fetch(part: Any, values: list[Any], outside: Callable[[Traced], Any]) -> Any:
+def _fetch(part: Any, values: list[Any], outside: Callable[[Traced], Array]) -> Any:
     """What a part of an argument stands for."""
     kind = type(part)
     if kind is _Ref:
@@ -142,7 +142,7 @@ def _fetch(part: Any, values: list[Any], outside: Callable[[Traced], Any]) -> An
     return part
 
 
-def _read(parts: Iterable[Any]) -> Iterator[int]:
+def _read(parts: Iterable[object]) -> Iterator[int]:
     """The places that references are to."""
     for part in parts:
         if type(part) is _Ref:
@@ -171,7 +171,7 @@ def output(node: Node) -> tuple[Node, int]:
 
 def record_again(
     nodes: Iterable[Node],
-    results: Iterable[Any],
+    results: Iterable[Traced | Array],
     given: Mapping[Node, Tensor],
     drawn: Mapping[Node, Mapping[int, Tensor]],
 ) -> list[Tensor]:
@@ -226,7 +226,7 @@ def record_again(
     return [look_up(r.node) if isinstance(r, Traced) else Tensor._of(r) for r in results]
 
 
-def _argument(look_up: Callable[[Node | None], Tensor], value: Any, parent: Any, is_input: bool) -> Any:
+def _argument(look_up: Callable[[Node | None], Tensor], value: object, parent: Any, is_input: bool) -> object:
     """An argument of a call that is made again on tensors."""
     if isinstance(value, Traced):
         tensor = look_up(value.node)
@@ -262,6 +262,6 @@ class _Drawn:
         self.__signature__ = own.replace(parameters=[*own.parameters.values(), drawn])
         self.one = op.outputs == 1 and not op.residuals
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self, *args: object, **options: Any) -> object:
         drawn = options[DRAWN]
         return drawn[0] if self.one else tuple(drawn)

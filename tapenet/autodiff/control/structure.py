@@ -17,7 +17,7 @@ class Mismatch(ValueError):
     """Two structures differ; the text says where and how."""
 
 
-def leaves(tree: Any) -> list[Any]:
+def leaves(tree: object) -> list[Any]:
     """The leaves in order.
 
     >>> leaves({"a": (1, None), "b": [2]})
@@ -32,7 +32,7 @@ def leaves(tree: Any) -> list[Any]:
     return [tree]
 
 
-def paths(tree: Any, root: str) -> list[str]:
+def paths(tree: object, root: str) -> list[str]:
     """Where each leaf is, as Python would write it.
 
     >>> paths({"a": (1, None), "b": [2]}, "carry")
@@ -43,7 +43,7 @@ def paths(tree: Any, root: str) -> list[str]:
     return [path for where, value in _children(tree, root) for path in paths(value, where)] if _nests(tree) else [root]
 
 
-def rebuild(tree: Any, values: Iterator[Any]) -> Any:
+def rebuild(tree: object, values: Iterator[object]) -> Any:
     """The same structure with other leaves.
 
     >>> rebuild({"a": (1, None), "b": [2]}, iter("xy"))
@@ -99,7 +99,7 @@ class Structure:
             return values[0]
         return tuple(values) if self._size >= 0 else rebuild(self.model, iter(values))
 
-    def take(self, tree: Any) -> list[Any]:
+    def take(self, tree: object) -> list[Any]:
         """The leaves of a tree.
 
         Raises:
@@ -132,7 +132,7 @@ def _match(model: Any, tree: Any, where: str, names: tuple[str, str], add: Calla
         _match(value, tree[key], below, names, add)
 
 
-def _nests(tree: Any) -> bool:
+def _nests(tree: object) -> bool:
     return isinstance(tree, (dict, tuple, list))
 
 

@@ -53,7 +53,7 @@ def drawn(find: Callable[[], Anomaly]) -> str:
     return "" if path is None else f"the graph around it is drawn in {path}"
 
 
-def born(before: Iterable[Any], after: Iterable[Any]) -> str | None:
+def born(before: Iterable[object], after: Iterable[Array]) -> str | None:
     """What of nan and infinity arrays hold that does not come from others, in words; None if nothing.
 
     A nan is born where there was none; an infinity where all was finite.
@@ -88,7 +88,7 @@ def has_nan(array: Array) -> bool:
     return is_inexact(array.dtype) and bool(np.isnan(array).any())
 
 
-def _floats(value: Any) -> Iterator[Array]:
+def _floats(value: object) -> Iterator[Array]:
     if isinstance(value, (list, tuple)):
         for part in value:
             yield from _floats(part)
@@ -149,7 +149,7 @@ class Debug(Layer):
         state = local.state
         nan, looks = state.nan, self.looks
 
-        def looked(node: Node, g: Any, grads: Gradients) -> None:
+        def looked(node: Node, g: Array, grads: Gradients) -> None:
             told = None
             state.nan = None
             try:
@@ -223,7 +223,7 @@ def _call_anomaly(call: Call, reason: str) -> Anomaly:
     return Anomaly(node, reason)
 
 
-def _pull_looking(step: PullStep, node: Node, g: Any, grads: Gradients) -> tuple[str, str] | None:
+def _pull_looking(step: PullStep, node: Node, g: Array, grads: Gradients) -> tuple[str, str] | None:
     """Run a node's rules, and tell of the first that makes nan or infinity of a gradient and saved arrays without: for
     which argument, and what."""
     given: list[object] = [_array(part) for part in (g if isinstance(g, list) else [g]) if part is not None]
@@ -245,7 +245,7 @@ def _pull_looking(step: PullStep, node: Node, g: Any, grads: Gradients) -> tuple
     return told
 
 
-def _array(g: Any) -> Array:
+def _array(g: object) -> Array:
     return np.asarray(g._data if isinstance(g, BaseTensor) else g)
 
 

@@ -16,7 +16,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, meet
-from tapenet.typing import DType
+from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
     from tapenet.typing import DTypeLike
@@ -93,7 +93,7 @@ class _Autocast(Layer):
         return cast
 
     def pull(self, step: PullStep) -> PullStep:
-        def pull(node: Node, g: Any, grads: Gradients) -> None:
+        def pull(node: Node, g: Array, grads: Gradients) -> None:
             with without():  # what types rules compute in was decided in the forward pass
                 step(node, g, grads)
 
@@ -110,7 +110,7 @@ def stays_full(op: Op | Derived) -> bool:
     return getattr(op, "precision", None) == "wide" or op.__module__.startswith(_FULL)
 
 
-def _castable(value: Any) -> bool:
+def _castable(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_castable, value))
     dtype = getattr(value, "dtype", None)

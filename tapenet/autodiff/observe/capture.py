@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Self
 
 import numpy as np
@@ -42,11 +42,11 @@ class Capture(Tape):
     def __init__(self) -> None:
         super().__init__()
         self.grads: dict[Leaf, GradUse] = {}
-        self.dependencies: list[tuple[Any, Callable[[], Any], Any]] = []
+        self.dependencies: list[tuple[object, Callable[[], object], object]] = []
         self.outer: Capture | None = None
         self.failure: str | None = None
         #: How to put back what the step changed, by what that is, in order of change.
-        self._undo: dict[Any, Callable[[], None]] = {}
+        self._undo: dict[Hashable, Callable[[], None]] = {}
         self._owners: set[int] = set()
         self._made: set[int] = set()
         self._origins: dict[int, tuple[Tensor, Tensor]] = {}
@@ -108,7 +108,7 @@ class Capture(Tape):
             )
         return CaptureError(f"{user_line()} asks for {what}, the value of {whose}. {hint or usual}")
 
-    def writes(self, tensor: Tensor, value: Any, by: str) -> bool:
+    def writes(self, tensor: Tensor, value: object, by: str) -> bool:
         """Record a write as an op."""
         key = "data", id(tensor)
         if not self.saves(key):
@@ -153,7 +153,7 @@ class Capture(Tape):
 
     # -- what a step that fails must leave as it was -------------------------------------------------------------
 
-    def before(self, key: Any, restore: Callable[[], None]) -> None:
+    def before(self, key: Hashable, restore: Callable[[], None]) -> None:
         """Say how to put something back that is about to be changed. Of several for one `key` the first counts.
 
         `restore` keeps alive whatever `key` is made of the `id` of.
@@ -162,11 +162,11 @@ class Capture(Tape):
         if self.outer is not None:
             self.outer.before(key, restore)
 
-    def saves(self, key: Any) -> bool:
+    def saves(self, key: Hashable) -> bool:
         """Whether `before` was called for this key, so that nothing need be kept again."""
         return key in self._undo
 
-    def kept(self, key: Any, make: Callable[[Any], Any]) -> Any:
+    def kept(self, key: Hashable, make: Callable[[Any], Any]) -> Any:
         """What puts something back, made of what the captures around this one have for it, or None, where it is new."""
         if key not in self._undo:
             around = self.outer
@@ -201,7 +201,7 @@ class Capture(Tape):
 
     # -- what the program holds for ------------------------------------------------------------------------------
 
-    def depend(self, owner: Any, fingerprint: Callable[[], Any], *, again: bool = False) -> None:
+    def depend(self, owner: object, fingerprint: Callable[[], object], *, again: bool = False) -> None:
         """Say that the program holds only as long as `fingerprint()` gives what it gives now.
 
         Args:
@@ -215,17 +215,17 @@ class Capture(Tape):
         if self.outer is not None:
             self.outer.depend(owner, fingerprint, again=again)
 
-    def knows(self, owner: Any) -> bool:
+    def knows(self, owner: object) -> bool:
         """Whether `owner` has registered a fingerprint."""
         return id(owner) in self._owners
 
-    def made(self, thing: Any) -> None:
+    def made(self, thing: object) -> None:
         """Note that `thing` is made in the step, which may change it."""
         self._made.add(id(thing))
         if self.outer is not None:
             self.outer.made(thing)
 
-    def has_made(self, thing: Any) -> bool:
+    def has_made(self, thing: object) -> bool:
         """Whether `thing` is made in the step."""
         return id(thing) in self._made
 

@@ -28,7 +28,7 @@ from tapenet.ops.recorder import installed
 from tapenet.ops.signatures import by_name
 from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, rounded, when_first_met, widened
 from tapenet.program.sequences import refilled
-from tapenet.typing import DType
+from tapenet.typing import Array, DType
 
 _WIDER = {np.dtype(np.float64), np.dtype(np.complex128)}
 #: Options by which numbers are put in the place of others, or between them, and take the dtype of these.
@@ -47,7 +47,7 @@ def _lower(call: Call) -> object:
         return _composed(call.op, call.bound, low)
     forward, outputs = call.forward, len(call.op.residuals)
 
-    def run(values: Mapping[str, Any]) -> list[Any]:
+    def run(values: Mapping[str, object]) -> list[Array]:
         results = forward(low.given)
         return low.round(results, len(results) - outputs)
 
@@ -70,7 +70,7 @@ class Lowered:
         self.given = given
         self.dtype = dtype
 
-    def round(self, results: list[Any], count: int) -> list[Any]:
+    def round(self, results: list[Array], count: int) -> list[Array]:
         """The first `count` of the results, which are outputs, in the low type. What else an op keeps for its rules stays in
         float32: rounded, it may overflow, and a gradient loses digits where terms cancel."""
         dtype = self.dtype
@@ -98,11 +98,11 @@ def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
     return Lowered(given, _of_result(computed or dtypes))
 
 
-def _dtypes(value: Any) -> list[DType]:
+def _dtypes(value: object) -> list[DType]:
     """The dtypes of an argument's arrays. Python numbers have none that counts."""
     if isinstance(value, (np.ndarray, np.generic)):
         return [value.dtype]
-    if type(value) in (list, tuple):
+    if isinstance(value, (list, tuple)):
         return [d for v in value for d in _dtypes(v)]
     return []
 
@@ -119,7 +119,7 @@ def _of_result(dtypes: set[DType]) -> DType | None:
     return None if any(d.kind in "iu" and d.itemsize == 2 for d in dtypes) else _common(dtypes)
 
 
-def _composed(op: Op, bound: dict[str, Any], low: Lowered) -> Any:
+def _composed(op: Op, bound: dict[str, Any], low: Lowered) -> object:
     """The op on low tensors as ops that say so, for a program: casts to float32, the op, and casts back."""
     given = {name: _wide(value) if name in op.inputs else value for name, value in bound.items()}
     if "dtype" in op.options:
@@ -163,7 +163,7 @@ def _widely(function: Callable[..., object], args: tuple[Any, ...], kwargs: dict
     return result if target is None or full else _narrow(result, target)
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def _tensors(value: object) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (list, tuple)):
@@ -193,7 +193,7 @@ class LowNode(Node):
 
     __slots__ = ()
 
-    def pull(self, g: Any, grads: Gradients) -> None:
+    def pull(self, g: Array, grads: Gradients) -> None:
         kept = {}
         for slot in self.saved_slots:
             value = getattr(self, slot, None)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class _Layout:
 
     __slots__ = ("__array_interface__",)
 
-    def __init__(self, interface: dict[str, Any]) -> None:
+    def __init__(self, interface: Mapping[str, object]) -> None:
         self.__array_interface__ = interface
 
 
@@ -45,7 +46,7 @@ class Region:
         self.end = end
         self.layout = layout
         #: What two writes to the same elements have in common.
-        self.key: Any = (first, end)
+        self.key: Hashable = (first, end)
         if layout is not None:
             interface = layout.__array_interface__
             self.key = (first, end, interface["shape"], interface["strides"])
@@ -63,7 +64,7 @@ class Write:
 
 #: By what two writes to the same elements have in common. A write that outlives its array does no harm: an array that
 #: later takes the same memory is saved by nodes made after the write.
-_writes: dict[Any, Write] = {}
+_writes: dict[Hashable, Write] = {}
 _LIMIT = 100_000
 #: How often something has been entered there.
 _entered = 0
@@ -198,7 +199,7 @@ def share(a: Array, b: Array, work: int) -> bool:
         return True
 
 
-def _arrays(value: Any) -> list[Array]:
+def _arrays(value: object) -> list[Array]:
     if isinstance(value, np.ndarray):
         return [value] if value.size else []
     if isinstance(value, (list, tuple)):

@@ -21,6 +21,7 @@ from tapenet.autodiff.record import Call
 from tapenet.autodiff.state import local
 from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
+from tapenet.typing import Array
 
 #: How many items every entry of an op has before its facts.
 HEAD = 6
@@ -57,7 +58,7 @@ class Timing(list[Any], Layer):
         def timed(call: Call) -> object:
             forward, seconds = call.forward, 0.0
 
-            def clocked(values: Mapping[str, Any]) -> list[Any]:
+            def clocked(values: Mapping[str, object]) -> list[Array]:
                 nonlocal seconds
                 start = perf_counter()
                 results = forward(values)
@@ -90,7 +91,7 @@ class Timing(list[Any], Layer):
             self.extend((PICK, pick.number, pick.source_node.number, pick.index))
 
     def pull(self, step: PullStep) -> PullStep:
-        def timed(node: Node, g: Any, grads: Any) -> None:
+        def timed(node: Node, g: Array, grads: object) -> None:
             if node.number < self.first:
                 self._enter_older(node)
             self.append(OPEN)
@@ -159,7 +160,7 @@ def _entry(op: Op, node: bool) -> list[str]:
     return found
 
 
-def _as_constant(value: Any) -> Any:
+def _as_constant(value: object) -> object:
     """What a node says of an input, without nodes and arrays."""
     if isinstance(value, list):
         return tuple(map(_as_constant, value))
@@ -220,7 +221,7 @@ def kept_for(op: Op, name: str) -> set[str]:
     return needs & {"out", *op.inputs, *op.residuals}
 
 
-def _fact(fact: Fact, inputs: dict[str, Any], parents: dict[str, Any], residuals: dict[str, Any]) -> Any:
+def _fact(fact: Fact, inputs: Mapping[str, Any], parents: Mapping[str, Any], residuals: Mapping[str, object]) -> object:
     kind, name = fact
     parent = parents.get(name)
     if kind == "source":
@@ -234,18 +235,18 @@ def _fact(fact: Fact, inputs: dict[str, Any], parents: dict[str, Any], residuals
     return size_of(residuals[name])
 
 
-def _source(parent: Node | None, value: Any) -> Any:
+def _source(parent: Node | None, value: object) -> object:
     if parent is not None:
         return parent.number
     return 0.0 if type(value) is int else constant(value)
 
 
-def size_of(residual: Any) -> int:
+def size_of(residual: object) -> int:
     """The bytes of a residual, 0 for one that is no array."""
     return getattr(residual, "nbytes", 0)
 
 
-def _shape(value: Any) -> Any:
+def _shape(value: Any) -> object:
     if isinstance(value, Constant):
         return value.shape
     return tuple(map(_shape, value)) if isinstance(value, (list, tuple)) else np.shape(value)

@@ -181,7 +181,7 @@ def table(nodes: list[Node], title: str, limit: int = 60) -> str:
     return "\n".join([f"{title} of {len(nodes)} nodes", *(lines if nodes else [])])
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, Leaf):
         return f"leaf {value.spec}"
     if isinstance(value, Node):
