@@ -55,6 +55,7 @@ class Fused:
 
     Attributes:
         function: what runs on all else.
+        variants: the kernels that were made.
     """
 
     def __init__(self, op: Any, function: Callable[..., object], rule: bool) -> None:
@@ -63,17 +64,13 @@ class Fused:
         self.rule = rule
         self.variants: dict[Hashable, Callable[..., object]] = {}
 
-    def run(self, values: tuple[object, ...], options: dict[str, object]) -> object:
-        """What the kernel gives, None where there is none for these values."""
-        if not kernels.on():
-            return None
-        key = key_of((*values, *options.values())) if options else key_of(values)
-        variant = self.variants.get(key)
-        if variant is None:
-            if key is None or len(self.variants) >= MOST:
-                return None
-            variant = self.variants[key] = _variants().kernel(self, values, options)
-        return variant(values)
+    def make(self, key: Hashable, values: tuple[object, ...], options: dict[str, object]) -> Callable[..., object]:
+        """What gives the results by a kernel, or None where there is none for these values."""
+        if len(self.variants) >= MOST:
+            return lambda values: None
+        made: Callable[..., object] = _variants().kernel(self, values, options)
+        self.variants[key] = made
+        return made
 
 
 def fused(op: Any, function: Callable[..., object], rule: bool = False) -> Callable[..., object]:
@@ -82,25 +79,42 @@ def fused(op: Any, function: Callable[..., object], rule: bool = False) -> Calla
         return function.small
     if not op.fuse or not isinstance(function, FunctionType):
         return function
-    given = function.__code__.co_varnames[: function.__code__.co_argcount]
+    code = function.__code__
+    given = code.co_varnames[: code.co_argcount]
     arrays = [n for n in given if n in (*op.inputs, *op.residuals, "g", "out")]
-    large = " or ".join(f"_type({n}) is _ndarray and {n}.size >= _here.WORTH" for n in arrays)
+    names = "".join(f"{n}, " for n in given)
+    more = bool(code.co_kwonlyargcount)
     text = f"""
-def call({"".join(f"{n}, " for n in given)}**_options):
-    if {large or False}:
-        _found = _run(({"".join(f"{n}, " for n in given)}), _options)
+def call({names}{"**_options" if more else ""}):
+    if {_large(arrays)} and _on():
+        _key = {_key(given, arrays)}{" + tuple(_options.items())" if more else ""}
+        try: _variant = _variants.get(_key)
+        except TypeError: _found = None  # an option that cannot be compared
+        else: _found = (_variant or _make(_key, ({names}), {"_options" if more else "{}"}))(({names}))
         if _found is not None: return _found
-    return _function({"".join(f"{n}, " for n in given)}**_options)
+    return _function({names}{"**_options" if more else ""})
 """
-    call = _written("call", text, op, run=Fused(op, function, rule).run, function=function)
+    made = Fused(op, function, rule)
+    call = _written("call", text, op, on=kernels.on, make=made.make, variants=made.variants, function=function)
     call.__defaults__ = function.__defaults__
     return call
+
+
+def _large(arrays: Sequence[str]) -> str:
+    """The code of whether there is an array that a kernel would pay for."""
+    return f"({' or '.join(f'_type({n}) is _ndarray and {n}.size >= _here.WORTH' for n in arrays) or False})"
+
+
+def _key(names: Sequence[str], arrays: Sequence[str]) -> str:
+    """The code of what a variant depends on: shapes and dtypes of arrays, all else itself."""
+    parts = {n: f"({n}.shape, {n}.dtype) if _hasattr({n}, 'dtype') else (_type({n}), {n})" for n in arrays}
+    return f"({''.join(parts.get(n, f'_type({n}), {n}') + ', ' for n in names)})"
 
 
 def _written(name: str, text: str, op: Any, **names: object) -> FunctionType:
     """A function written for the arguments of an op, whose own names begin with an underscore: a loop over them costs as
     much as a small op."""
-    known = {"type": type, "ndarray": np.ndarray, "here": sys.modules[__name__], **names}
+    known = {"type": type, "hasattr": hasattr, "ndarray": np.ndarray, "here": sys.modules[__name__], **names}
     return generated.function(name, text, {f"_{n}": value for n, value in known.items()}, f"{name} {op.name}")
 
 
@@ -159,40 +173,32 @@ class Derived:
 
     @functools.cached_property
     def small(self) -> Callable[..., object]:
-        """The same, for small arrays at the least cost: written for the op's arguments."""
+        """The same, for arrays at the least cost: written for the op's arguments."""
         if self.numbers != ():
             return self
-        variants: dict[Hashable, Callable[..., object]] = {}
+        needs = ", ".join(self.needs)
+        inputs = [n for n in self.names if n in self.op.inputs]
+        fast: dict[Hashable, Callable[..., object]] = {}
+        plain: dict[Hashable, Callable[..., object]] = {}
 
-        def first(key: Hashable, *values: Any) -> object:
+        def make(cache: dict[Hashable, Callable[..., object]], key: Hashable, *values: Any) -> Callable[..., object]:
             wanted, g, given = (self.wanted, values[0], values[1:]) if self.only else (values[1], values[0], values[2:])
-            if large(given) or len(variants) >= MOST:
-                return self(*values)
-            variants[key] = self._variant(wanted, g, given, False, True)
-            return variants[key](g, *given)
+            made = self._variant(wanted, g, given, cache is fast, True)
+            if len(cache) < MOST:
+                cache[key] = made
+            return made
 
-        plain, key = "", "g.shape, g.dtype" + ("" if self.only else ", wanted")
-        for argument in self.op.arguments:
-            n = argument.name
-            if n not in self.op.inputs:
-                key += f", _type({n}), {n}"
-            elif argument.required:
-                plain += f" and _type({n}) is _ndarray"
-                key += f", {n}.shape, {n}.dtype"
-            else:
-                plain += f" and ({n} is None or _type({n}) is _ndarray)"
-                key += f", {n} is None or ({n}.shape, {n}.dtype)"
         text = f"""
-def rule({", ".join(self.needs)}):
-    if _type(g) is _ndarray and g.size < _here.WORTH{plain}:
-        _key = ({key})
-        try: _variant = _variants.get(_key)
-        except TypeError: return _rule({", ".join(self.needs)})  # an option that cannot be compared
-        if _variant is None: return _first(_key, {", ".join(self.needs)})
-        return _variant({", ".join(("g", *self.names))})
-    return _rule({", ".join(self.needs)})
+def rule({needs}):
+    if _type(g) is _ndarray:
+        _key = (g.shape, g.dtype, {"" if self.only else "wanted, "}*{_key(self.names, inputs)})
+        _cache = _fast if {_large(("g", *inputs))} and _on() else _plain
+        try: _variant = _cache.get(_key)
+        except TypeError: return _rule({needs})  # an option that cannot be compared
+        return (_variant or _make(_cache, _key, {needs}))({", ".join(("g", *self.names))})
+    return _rule({needs})
 """
-        return _written("rule", text, self.op, rule=self, first=first, variants=variants)
+        return _written("rule", text, self.op, fast=fast, plain=plain, on=kernels.on, make=make, rule=self)
 
 
 def outside(function: object) -> tuple[Callable[[], object], ...] | None:

@@ -17,6 +17,7 @@ from tapenet.ops.indexing.items import index_add
 from tapenet.ops.op import Op
 from tapenet.ops.reading import read, symbols
 from tapenet.ops.registry import is_own
+from tapenet.program import generated
 from tapenet.program.called_ops import filled
 from tapenet.program.ir import Builder, Input, Program, Value
 from tapenet.program.numpy_code import function
@@ -58,10 +59,9 @@ def arrays_of(values: Iterable[object]) -> list[Any]:
 
 
 def _positions(values: Sequence[object]) -> list[int] | None:
-    """Where the arrays and tensors among values are; None if there are sequences."""
-    if any(isinstance(v, (list, tuple)) for v in values):
-        return None
-    return [i for i, v in enumerate(values) if arrays_of([v])]
+    """Where the arrays and tensors among values are; None if there are sequences of them."""
+    found = [i for i, v in enumerate(values) if arrays_of([v])]
+    return None if any(isinstance(values[i], (list, tuple)) for i in found) else found
 
 
 def _nothing(values: Sequence[object]) -> None:
@@ -163,22 +163,25 @@ def pull(
     ]
     simple = None if several else _positions(values)
     others = None if arrays else _ON_TENSORS
-    if run is None and simple is not None:
-        at = {i: k for k, i in enumerate(simple)}
-        arguments = [len(simple), *map(at.get, range(len(values)))]
+    if simple is not None:
 
-        def returned(found: list[str]) -> str:
+        def returned(found: Sequence[str]) -> str:
             parts = iter(found)
-            return f"{{{', '.join(f'{n!r}: {next(parts) if count else None}' for n, _, count in shapes)}}}"
+            by_name = f"{{{', '.join(f'{n!r}: {next(parts) if count else None}' for n, _, count in shapes)}}}"
+            return found[0] if single else by_name
 
-        return function(program, others, arguments, (lambda found: found[0]) if single else returned)
+        if run is None:
+            at = {i: k for k, i in enumerate(simple)}
+            return function(program, others, [len(simple), *map(at.get, range(len(values)))], returned)
+        taken = "".join(f"x{i}, " for i in range(len(values)))
+        call = f"run({''.join(f'x{i}, ' for i in simple)}g)"
+        results = returned([f"found[{i}]" for i in range(len(program.outputs))])
+        code = f"def pulled(g, {taken}):\n    found = {call}\n    return {results}\n"
+        return generated.function("pulled", code, {"run": run}, "kernel")
     plain: Callable[..., Any] = function(program, others) if run is None else run
 
     def pulled(g: Any, *values: Any) -> Any:
-        if simple is not None:
-            arrays = [*(values[i] for i in simple), g]
-        else:
-            arrays = [*arrays_of(values), *([g[i] for i in used] if several else (g,))]
+        arrays = [*arrays_of(values), *([g[i] for i in used] if several else (g,))]
         parts = iter(plain(*arrays))
         gradients = {
             name: tuple(next(parts) for _ in range(count)) if sequence else next(parts) if count else None

@@ -6,8 +6,9 @@ a new array, deleted after the last statement that needs it. Tensors from outsid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from tapenet.program.called_ops import caller, note_line
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Host, Instruction, Program, Reference, Result, Value
 from tapenet.program.primitives import PRIMITIVES, REDUCTIONS, function, numpy_slices, turns
-from tapenet.program.runs import column_sums, row_sums
+from tapenet.program.runs import LONG, column_sums, ones, row_sums
 from tapenet.typing import Array, Shape
 
 #: Kinds of primitives that give new arrays.
@@ -146,19 +147,15 @@ class _Code:
         self.globals[name] = thing
         return name
 
-    def _shared(self, name: str, thing: object) -> str:
-        self.globals[name] = thing
-        return name
-
     # -- statements ------------------------------------------------------------------------------------------------
 
     def _expression(self, instruction: Instruction, args: Sequence[Value]) -> str:
         """The Python that computes an instruction."""
         name, params = instruction.name, instruction.params
         names = [self._names[a] for a in args]
-        direct = self._direct(instruction, args, names)
-        if direct:
-            return direct
+        text = statement(instruction, args, names, self.globals, self._fortran)
+        if text:
+            return text
         if name == "call":
             op = params["op"]
             call = caller(op, params["template"], params["specs"], bool(params.get("sized")), instruction.line)
@@ -181,53 +178,6 @@ class _Code:
         runner = build(instruction.params[name])
         self._bodies[instruction] = (*self._bodies.get(instruction, ()), runner)
         return runner.call
-
-    def _direct(self, instruction: Instruction, args: Sequence[Value], names: list[str]) -> str:
-        """The Python that computes an instruction by one call of NumPy; "" if there is none."""
-        if not args or not instruction.results:
-            return ""
-        name, params, first, arg, result = (
-            instruction.name,
-            instruction.params,
-            names[0],
-            args[0],
-            instruction.results[0],
-        )
-        match name:
-            case "cast":
-                return f"{first}.astype({self._global('d', result.dtype)})"
-            case "copy":
-                return f"array({first})"
-            case "reshape":
-                return f"{first}.reshape({result.shape!r})"
-            case "transpose":
-                return f"{first}.transpose({params['axes']!r})"
-            case "slice":
-                return f"{first}[{_slices(params['slices'])}]"
-            case "broadcast":
-                return f"{self._shared('broadcast_to', np.broadcast_to)}({first}, {result.shape!r})"
-            case "concatenate":
-                return f"{self._shared('concatenate', np.concatenate)}(({', '.join(names)},), {params['axis']})"
-            case "take":
-                return f"{first}.take({names[1]}, {params['axis']})"
-            case "dot" if arg.ndim == 2:
-                left, right = (f"{n}.T" if params.get(t) else n for n, t in zip(names, ("ta", "tb"), strict=True))
-                return f"{right}.T.dot({left}.T).T" if self._fortran.get(result) else f"{left}.dot({right})"
-            case "argmax" | "argmin":
-                return f"{first}.{name}({params['axis']})"
-        if instruction.kind == "elementwise":
-            called = self._shared(name, function(name))
-            alone = isinstance(function(name), np.ufunc) and not any(a.shape == result.shape for a in args)
-            order = ", order='F'" if alone and self._fortran.get(result) else ""
-            return f"{called}({', '.join(names)}{order})"
-        if name in REDUCTIONS and arg.dtype.kind == "f":  # whole numbers add up in another type
-            axes: Shape = params["axes"]
-            if name == "reduce_add" and arg.ndim == 2 and len(axes) == 1 and arg.dtype.char in "fd" and arg.size:
-                quick = column_sums if axes == (0,) else row_sums
-                return f"{self._shared(quick.__name__, quick)}({first})"
-            axis = None if len(axes) == arg.ndim else axes[0] if len(axes) == 1 else axes
-            return f"{self._shared(name, REDUCTIONS[name].reduce)}({first}, {axis})"
-        return ""
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -252,6 +202,69 @@ class _Code:
         name = f"o{len(self._lines)}"
         self._line(f"{name} = array({self._names[value]}, order='C')")
         return name
+
+
+def statement(
+    instruction: Instruction,
+    args: Sequence[Value],
+    names: Sequence[str],
+    space: dict[str, object],
+    fortran: Mapping[Value, bool] = MappingProxyType({}),
+) -> str:
+    """The Python that computes an instruction by one call of NumPy; "" if there is none.
+
+    Args:
+        instruction, args: what is computed, of what.
+        names: what the arguments are called.
+        space: gets what else the text names.
+        fortran: whether a matrix should lie in Fortran order.
+    """
+
+    def shared(name: str, thing: object) -> str:
+        space[name] = thing
+        return name
+
+    if not args or not instruction.results:
+        return ""
+    name, params, first, arg, result = instruction.name, instruction.params, names[0], args[0], instruction.results[0]
+    match name:
+        case "cast":
+            return f"{first}.astype({shared(f'dtype_{result.dtype.name}', result.dtype)})"
+        case "copy":
+            return f"{shared('array', np.array)}({first})"
+        case "reshape":
+            return f"{first}.reshape({result.shape!r})"
+        case "transpose":
+            return f"{first}.transpose({params['axes']!r})"
+        case "slice":
+            return f"{first}[{_slices(params['slices'])}]"
+        case "broadcast":
+            return f"{shared('broadcast_to', np.broadcast_to)}({first}, {result.shape!r})"
+        case "concatenate":
+            return f"{shared('concatenate', np.concatenate)}(({', '.join(names)},), {params['axis']})"
+        case "take":
+            return f"{first}.take({names[1]}, {params['axis']})"
+        case "dot" if arg.ndim == 2:
+            left, right = (f"{n}.T" if params.get(t) else n for n, t in zip(names, ("ta", "tb"), strict=True))
+            return f"{right}.T.dot({left}.T).T" if fortran.get(result) else f"{left}.dot({right})"
+        case "argmax" | "argmin":
+            return f"{first}.{name}({params['axis']})"
+    if instruction.kind == "elementwise":
+        alone = isinstance(function(name), np.ufunc) and not any(a.shape == result.shape for a in args)
+        order = ", order='F'" if alone and fortran.get(result) else ""
+        return f"{shared(name, function(name))}({', '.join(names)}{order})"
+    if name in REDUCTIONS and arg.dtype.kind == "f":  # whole numbers add up in another type
+        axes: Shape = params["axes"]
+        if name == "reduce_add" and arg.ndim == 2 and len(axes) == 1 and arg.dtype.char in "fd" and arg.size:
+            n = arg.shape[axes[0]]
+            if n >= LONG:
+                quick = column_sums if axes == (0,) else row_sums
+                return f"{shared(quick.__name__, quick)}({first})"
+            vector = shared(f"ones_{n}_{arg.dtype.name}", ones(n, arg.dtype))
+            return f"{vector}.dot({first})" if axes == (0,) else f"{first}.dot({vector})"
+        axis = None if len(axes) == arg.ndim else axes[0] if len(axes) == 1 else axes
+        return f"{shared(name, REDUCTIONS[name].reduce)}({first}, {axis})"
+    return ""
 
 
 def steps(program: Program) -> list[tuple[Instruction, Sequence[Value], list[Result | Host]]]:

@@ -132,3 +132,33 @@ def _given(name: str) -> list[Any]:
     count = next(n for n, names in primitives.NAMES.items() if name in names)
     dtype: Any = bool if name in ("bitwise_and", "bitwise_or", "bitwise_xor", "invert") else np.float64
     return [np.dtype(bool) if name == "where" and i == 0 else np.dtype(dtype) for i in range(count)]
+
+
+def elu(x: Any) -> Any:
+    return np.where(x > 0, x, np.expm1(np.where(x > 0, 0, x)))
+
+
+def test_what_comes_back_through_the_branches_of_a_choice_is_chosen_from() -> None:
+    pulled = simplify(pullback(program(elu, [R.normal(size=(2, 3))]), [0]))
+    assert [i.name for i in pulled.body] == ["greater", "exp", "safe_mul", "where"]
+
+
+@pytest.mark.parametrize("inner", [">", "<"])
+def test_choices_inside_choices(inner: str) -> None:
+    def f(x: Any, y: Any) -> Any:
+        low = np.where(x > y if inner == ">" else x < y, x * y, np.sin(x))
+        return np.where(x > y, low * x, np.where(y > 0, low, y) * y) + low
+
+    arrays = [R.normal(size=(3, 4)), R.normal(size=(3, 4))]
+    held(program(f, arrays), arrays)
+
+
+def test_products_are_plain_where_all_is_finite() -> None:
+    pulled = simplify(pullback(program(lambda x: np.log(np.sqrt(x)), [np.zeros(4)]), [0]))
+    quick, careful = numpy_code.function(pulled), numpy_code.function(pulled, {})
+    with np.errstate(all="ignore"):
+        for x in ([0.5, 1.0, 2.0, 3.0], [0.0, 1.0, np.inf, 0.0]):
+            for g in ([1.0, 1.0, 0.0, 2.0], [0.0, np.inf, 0.0, 0.0]):
+                given = np.array(x), np.array(g)
+                np.testing.assert_array_equal(quick(*given)[0], careful(*given)[0])
+                assert np.isfinite(quick(*given)[0][np.array(g) == 0]).all()

@@ -22,8 +22,9 @@ SELU_SCALE = 1.0507009873554805
 def _unit(x: Array, alpha: float, rate: float = 1.0) -> Array:
     """x where x > 0, else alpha (e^(rate x) - 1)."""
     x = floats(x)
-    below = np.where(x > 0, 0, x)
-    return np.where(x > 0, x, alpha * np.expm1(below if rate == 1 else below * rate))
+    positive = x > 0
+    below = np.where(positive, 0, x)
+    return np.where(positive, x, alpha * np.expm1(below if rate == 1 else below * rate))
 
 
 @op(

@@ -99,7 +99,7 @@ def softshrink(x: Array, lambd: float = 0.5) -> Array:
     >>> tn.softshrink(tn.tensor([-1.0, 0.5, 2.0]))
     Tensor([-0.5,  0. ,  1.5])
     """
-    return x - np.where(x > lambd, lambd, np.where(x < -lambd, -lambd, x))
+    return np.where(np.abs(x) <= lambd, 0, x - lambd * np.sign(x))
 
 
 def _three_lines(x: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.ops.registry import Sample, sample
 from tapenet.ops.stack_frames import warn_once
+from tapenet.program.runs import LONG
 from tapenet.typing import Array
 
 _REDUCTIONS = ("mean", "sum", "none")
@@ -24,7 +25,7 @@ def reduce_loss(values: Array, reduction: str) -> Array:
 
 def sum_of_squares(d: Array) -> Array:
     """Σ d². Of few elements one call of NumPy's takes 0.4 us, the squares and their sum 1.1."""
-    fast = isinstance(d, np.ndarray) and d.dtype.kind == "f"
+    fast = isinstance(d, np.ndarray) and d.dtype.kind == "f" and d.size < LONG
     total: Array = np.vdot(d, d) if fast else np.add.reduce(d * d, axis=None)  # type: ignore[assignment]  # a number
     return total
 
