@@ -28,7 +28,7 @@ from tapenet.compat.differences import DIFFERENCES, OF_VIEWS, VIEWS, Difference,
 from tapenet.ops import tracebacks
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
-from tapenet.ops.tracebacks import is_users
+from tapenet.ops.stack_frames import is_users
 
 _UNSET: Any = object()
 _STANDING = (torch_functions.__name__, tracebacks.__name__)

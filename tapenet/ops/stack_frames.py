@@ -7,7 +7,14 @@ import sys
 import warnings
 from types import FrameType
 
-from tapenet.ops.tracebacks import is_users
+#: Packages whose lines are not the user's: this one, and NumPy and SciPy, which call back into it.
+_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.", "scipy.")
+
+
+def is_users(frame: FrameType) -> bool:
+    """Whether a frame is neither tapenet's own nor NumPy's or SciPy's."""
+    name = frame.f_globals.get("__name__", "")  # generated code has none
+    return bool(name) and not name.startswith(_NOT_USERS)
 
 
 def user_frame() -> FrameType | None:
@@ -42,8 +49,6 @@ def warn_once(about: str, text: str, site: tuple[str, int] | None = None) -> Non
         warnings.warn_explicit(text, RuntimeWarning, file, line)
         _warned.add(key)  # last: where warnings are errors it is one each time
 
-
-__all__ = ["composed", "library_caller", "user_frame", "user_line", "user_site", "warn_once"]
 
 #: Where functions are composed of ops.
 _OPS = __name__.partition(".")[0] + ".ops."

@@ -9,23 +9,16 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from tapenet.ops.signatures import check_keywords, parameters
+from tapenet.ops.stack_frames import is_users
 from tapenet.ops.torch_names import Spelt, spelt
 
 F = TypeVar("F", bound=Callable[..., Any])
-#: Packages whose lines are not the user's: this one, and NumPy and SciPy, which call back into it.
-_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.", "scipy.")
 #: What our own code raises where it is at fault: then all frames are wanted.
 _FAULTS = (AssertionError, AttributeError, NameError)
-
-
-def is_users(frame: FrameType) -> bool:
-    """Whether a frame is neither tapenet's own nor NumPy's or SciPy's."""
-    name = frame.f_globals.get("__name__", "")  # generated code has none
-    return bool(name) and not name.startswith(_NOT_USERS)
 
 
 def hidden() -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.threads import WORTH, deal
-from tapenet.native.emitter import DType, literal, llvm_type, load, store
+from tapenet.native.emitter import literal, llvm_type, load, store
 from tapenet.native.loops import (
     FEW,
     VECTOR,
@@ -38,7 +38,7 @@ from tapenet.program.ir import Constant, Instruction, Program, Value
 from tapenet.program.native import entry
 from tapenet.program.primitives import PRIMITIVES
 from tapenet.program.row_programs import COLUMN, FULL, ROW, SEGMENT, SINGLE, NotByRows, Rows, by_rows, is_literal
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array, DType, Shape
 
 #: Rows up to this length have code of their own, for which a block of them takes each pass together: so what is computed once
 #: per row is a loop over rows, of vectors. It holds so many rows, and about so many elements.
