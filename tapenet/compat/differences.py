@@ -18,8 +18,8 @@ class Use(NamedTuple):
     """A call as a user writes it, of a function or a method, with its result and the user's frame."""
 
     args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    result: Any
+    kwargs: dict[str, object]
+    result: object
     frame: FrameType
 
     def given(self, place: int, name: str) -> bool:
@@ -102,7 +102,11 @@ def _of_numbers(place: int) -> Callable[[Use], bool]:
 
     def when(use: Use) -> bool:
         asked = len(use.args) > place or "dtype" in use.kwargs
-        return not asked and use.result.dtype == np.float64 and not any(hasattr(a, "dtype") for a in use.args)
+        return (
+            not asked
+            and getattr(use.result, "dtype", None) == np.float64
+            and not any(hasattr(a, "dtype") for a in use.args)
+        )
 
     return when
 
@@ -144,7 +148,7 @@ def _alone(use: Use) -> bool:
 
 
 def _guessed(use: Use) -> bool:
-    return not use.given(1, "dim") and "axis" not in use.kwargs and use.result.ndim == 3
+    return not use.given(1, "dim") and "axis" not in use.kwargs and getattr(use.result, "ndim", 0) == 3
 
 
 DIFFERENCES = (

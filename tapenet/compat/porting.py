@@ -14,7 +14,6 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import Any
 
 import numpy as np
 
@@ -30,7 +29,7 @@ from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.stack_frames import is_users
 
-_UNSET: Any = object()
+_UNSET = object()
 _STANDING = (torch_functions.__name__, tracebacks.__name__)
 
 
@@ -75,7 +74,7 @@ class porting(Switch):
 
 
 def _look(
-    differences: list[Difference], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, frame: FrameType
+    differences: list[Difference], args: tuple[object, ...], kwargs: dict[str, object], result: object, frame: FrameType
 ) -> None:
     for difference in differences:
         if difference.when(Use(args, kwargs, result, frame)):
@@ -102,17 +101,17 @@ def _caller() -> FrameType:
 
 
 def _watched(
-    original: Callable[..., Any], differences: list[Difference], skip: int = 0, views: bool = False
-) -> Callable[..., Any]:
+    original: Callable[..., object], differences: list[Difference], skip: int = 0, views: bool = False
+) -> Callable[..., object]:
     """A function or method that is looked at where users call it. `skip` is how many of its arguments are no user's; `views`
     says that it gives what PyTorch has as a view."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         frame = _caller()
         result = original(*args, **kwargs)
         if local.state.porting is not None and is_users(frame):
             _look(differences, args[skip:], kwargs, result, frame)
-            if views and _is_view(args, result):
+            if views and isinstance(result, Tensor) and not _picks(args):
                 key = id(result)
                 _views[key] = weakref.ref(result, lambda _: _views.pop(key, None))
         return result
@@ -126,17 +125,17 @@ def _watched(
 _views: dict[int, weakref.ref[Tensor]] = {}
 
 
-def _is_view(args: tuple[Any, ...], result: Any) -> bool:
-    """Whether PyTorch gives a view here: not of an index with arrays in it."""
+def _picks(args: tuple[object, ...]) -> bool:
+    """Whether an index has arrays in it, of which PyTorch gives no view."""
     index = args[1] if len(args) == 2 else ()
     parts = index if isinstance(index, tuple) else (index,)
-    return isinstance(result, Tensor) and not any(isinstance(i, list) or getattr(i, "ndim", 0) for i in parts)
+    return any(isinstance(i, list) or getattr(i, "ndim", 0) for i in parts)
 
 
-def _changing(original: Callable[..., Any], directly: bool) -> Callable[..., Any]:
+def _changing(original: Callable[..., object], directly: bool) -> Callable[..., object]:
     """What changes a tensor where a user asks for it: `directly` by an item assignment, else by `t += v` or `inplace=True`."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         frame: FrameType | None = sys._getframe(1)
         mark = _views.get(id(args[0])) if local.state.porting is not None else None
         result = original(*args, **kwargs)
@@ -162,7 +161,7 @@ def _stored(frame: FrameType) -> bool:
 _lock = threading.Lock()
 _open = 0
 #: What is put back when the last scope closes: the owner, the name, what it had itself, and the watcher.
-_put: list[tuple[Any, str, Any, Any]] = []
+_put: list[tuple[object, str, object, object]] = []
 
 
 def _watch() -> None:
@@ -188,7 +187,7 @@ def _leave() -> None:
                     setattr(owner, name, before)
 
 
-def _replace(owner: Any, name: str, watcher: Any) -> None:
+def _replace(owner: object, name: str, watcher: object) -> None:
     _put.append((owner, name, vars(owner).get(name, _UNSET), watcher))
     setattr(owner, name, watcher)
 
@@ -200,7 +199,7 @@ def _put_in_place() -> None:
             _replace(creation, "_array", _of_data(creation._array, differences))
             continue
         space, _, own_name = name.rpartition(".")
-        function: Any = ops.stands_for(getattr(np.fft, own_name)) if space else getattr(ops, name)
+        function = ops.stands_for(getattr(np.fft, own_name)) if space else getattr(ops, name)
         if isinstance(function, Derived):
             derived[id(function)] = differences
             continue
@@ -211,8 +210,8 @@ def _put_in_place() -> None:
     _replace(Derived, "__call__", _of_derived(Derived.__call__, derived))
     methods = _by_name("methods")
     for name in sorted({*methods, *VIEWS.split()}):
-        found: Any = getattr(Tensor, name)
-        read: Any = getattr(found, "fget", None)  # of a property
+        found = getattr(Tensor, name)
+        read = getattr(found, "fget", None)  # of a property
         watch = partial(_watched, differences=methods.get(name, []), views=name in VIEWS.split())
         _replace(Tensor, name, watch(found) if read is None else property(watch(read)))
     _replace(Tensor, "__setitem__", _changing(Tensor.__setitem__, directly=True))
@@ -227,8 +226,8 @@ def _by_name(where: str) -> dict[str, list[Difference]]:
     return found
 
 
-def _of_derived(original: Callable[..., Any], differences: dict[int, list[Difference]]) -> Callable[..., Any]:
-    def call(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
+def _of_derived(original: Callable[..., object], differences: dict[int, list[Difference]]) -> Callable[..., object]:
+    def call(function: Derived, /, *args: object, **kwargs: object) -> object:
         frame = _caller()
         result = original(function, *args, **kwargs)
         if local.state.porting is not None and is_users(frame) and id(function) in differences:
@@ -238,8 +237,8 @@ def _of_derived(original: Callable[..., Any], differences: dict[int, list[Differ
     return call
 
 
-def _of_data(original: Callable[..., Any], differences: list[Difference]) -> Callable[..., Any]:
-    def call(data: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+def _of_data(original: Callable[..., object], differences: list[Difference]) -> Callable[..., object]:
+    def call(data: object, dtype: object, *args: object, **kwargs: object) -> object:
         result = original(data, dtype, *args, **kwargs)
         frame: FrameType | None = sys._getframe(1)
         if local.state.porting is None or frame is None or frame.f_code.co_name != "tensor":

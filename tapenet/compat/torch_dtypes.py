@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.program.low import dtype_of
+from tapenet.typing import DType
 
 bool = np.dtype(np.bool_)
 uint8 = np.dtype(np.uint8)
@@ -21,7 +20,7 @@ complex64 = np.dtype(np.complex64)
 complex128 = np.dtype(np.complex128)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> DType:
     if name == "bfloat16":  # of a package that may not be there
         return dtype_of(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import operator
 import warnings
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -23,8 +23,9 @@ from tapenet.ops import random
 from tapenet.ops.shapes.creation import check_device
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import dtype_of, is_float
-from tapenet.typing import Axis, Number
+from tapenet.typing import Axis, DType, Number
 
+F = TypeVar("F", bound=Callable[..., object])
 Rng = np.random.Generator | int | None
 #: Lengths one by one, or all in one sequence.
 Size = int | Sequence[int]
@@ -47,7 +48,8 @@ def cat(tensors: Sequence[ArrayLike], dim: int = 0) -> Tensor:
     >>> tn.cat([tn.tensor([1.0]), tn.tensor([2.0, 3.0])])
     Tensor([1., 2., 3.])
     """
-    return ops.concat(list(tensors), axis=dim)
+    made: Tensor = ops.concat(list(tensors), axis=dim)
+    return made
 
 
 def chunk(input: ArrayLike, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -79,7 +81,8 @@ def unsqueeze(input: ArrayLike, dim: int) -> Tensor:
     >>> tn.unsqueeze(tn.tensor([1.0, 2.0]), 1).shape
     (2, 1)
     """
-    return ops.expand_dims(asarray(input), dim)
+    made: Tensor = ops.expand_dims(asarray(input), dim)
+    return made
 
 
 def flatten(input: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -91,11 +94,11 @@ def flatten(input: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """
     x = asarray(input)
     if not x.ndim:
-        return ops.reshape(x, (1,))
+        return x.reshape(1)
     first, last = (range(x.ndim)[axis] for axis in (start_dim, end_dim))
     if first > last:
         raise ValueError(f"flatten: start_dim={start_dim} comes after end_dim={end_dim} in the shape {x.shape}")
-    return ops.reshape(x, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :]))
+    return x.reshape(*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
 
 
 def permute(input: ArrayLike, dims: Sequence[int]) -> Tensor:
@@ -105,7 +108,7 @@ def permute(input: ArrayLike, dims: Sequence[int]) -> Tensor:
     >>> tn.permute(np.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    return ops.transpose(asarray(input), tuple(dims))
+    return asarray(input).transpose(tuple(dims))
 
 
 def repeat_interleave(input: ArrayLike, repeats: ArrayLike, dim: int | None = None) -> Tensor:
@@ -115,7 +118,7 @@ def repeat_interleave(input: ArrayLike, repeats: ArrayLike, dim: int | None = No
     >>> tn.repeat_interleave(tn.tensor([1.0, 2.0]), 2)
     Tensor([1., 1., 2., 2.])
     """
-    return ops.repeat(asarray(input), repeats, axis=dim)
+    return asarray(input).repeat(repeats, axis=dim)
 
 
 def movedim(input: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
@@ -125,7 +128,8 @@ def movedim(input: ArrayLike, source: int | Sequence[int], destination: int | Se
     >>> tn.movedim(np.zeros((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
-    return ops.moveaxis(asarray(input), source, destination)
+    made: Tensor = ops.moveaxis(asarray(input), source, destination)
+    return made
 
 
 def swapdims(input: ArrayLike, dim0: int, dim1: int) -> Tensor:
@@ -135,7 +139,7 @@ def swapdims(input: ArrayLike, dim0: int, dim1: int) -> Tensor:
     >>> tn.swapdims(np.zeros((2, 3, 4)), 0, 1).shape
     (3, 2, 4)
     """
-    return ops.swapaxes(asarray(input), dim0, dim1)
+    return asarray(input).swapaxes(dim0, dim1)
 
 
 def t(input: ArrayLike) -> Tensor:
@@ -148,7 +152,7 @@ def t(input: ArrayLike) -> Tensor:
     x = asarray(input)
     if x.ndim > 2:
         raise ValueError(f"t takes at most two axes, not {x.shape}; use tn.swapdims")
-    return ops.transpose(x)
+    return x.transpose()
 
 
 # -- choosing ------------------------------------------------------------------------------------------------------
@@ -162,7 +166,8 @@ def masked_fill(input: ArrayLike, mask: ArrayLike, value: ArrayLike) -> Tensor:
     Tensor([0., 2.])
     """
     x = asarray(input)
-    return ops.where(mask, value if isinstance(value, Tensor) else np.asarray(value, x.dtype), x)
+    made: Tensor = ops.where(mask, value if isinstance(value, Tensor) else np.asarray(value, x.dtype), x)
+    return made
 
 
 def index_select(input: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
@@ -172,7 +177,7 @@ def index_select(input: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
     >>> tn.index_select(tn.tensor([[1.0, 2.0, 3.0]]), 1, [2, 0])
     Tensor([[3., 1.]])
     """
-    return ops.take(asarray(input), index, axis=dim)
+    return asarray(input).take(index, axis=dim)
 
 
 def gather(input: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
@@ -187,7 +192,8 @@ def gather(input: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
     x, at = asarray(input), asarray(index)
     axis = range(x.ndim)[dim]
     cut = tuple(slice(None) if k == axis else slice(n) for k, n in enumerate(at.shape))
-    return ops.take_along_axis(x[cut], at, axis)
+    made: Tensor = ops.take_along_axis(x[cut], at, axis)
+    return made
 
 
 def topk(input: ArrayLike, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> TopK:
@@ -213,7 +219,7 @@ def clamp(input: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None 
     >>> tn.clamp(tn.tensor([-1.0, 2.0]), min=0.0)
     Tensor([0., 2.])
     """
-    return ops.clip(asarray(input), min, max)
+    return asarray(input).clip(min, max)
 
 
 def rsqrt(input: ArrayLike) -> Tensor:
@@ -223,7 +229,8 @@ def rsqrt(input: ArrayLike) -> Tensor:
     >>> tn.rsqrt(tn.tensor([4.0]))
     Tensor([0.5])
     """
-    return 1.0 / ops.sqrt(asarray(input))
+    made: Tensor = 1.0 / ops.sqrt(asarray(input))
+    return made
 
 
 def lerp(input: ArrayLike, end: ArrayLike, weight: ArrayLike) -> Tensor:
@@ -234,7 +241,8 @@ def lerp(input: ArrayLike, end: ArrayLike, weight: ArrayLike) -> Tensor:
     Tensor([1., 1.])
     """
     x = asarray(input)
-    return x + weight * (asarray(end) - x)
+    made: Tensor = x + weight * (asarray(end) - x)
+    return made
 
 
 def div(input: ArrayLike, other: ArrayLike, *, rounding_mode: str | None = None) -> Tensor:
@@ -246,10 +254,10 @@ def div(input: ArrayLike, other: ArrayLike, *, rounding_mode: str | None = None)
     """
     if rounding_mode not in (None, "trunc", "floor"):
         raise ValueError(f"div: rounding_mode={rounding_mode!r} must be None, 'trunc' or 'floor'")
-    if rounding_mode == "floor":
-        return ops.floor_divide(asarray(input), other)
-    ratio = ops.divide(asarray(input), other)
-    return ratio if rounding_mode is None else ops.trunc(ratio)
+    ratio: Tensor = (ops.floor_divide if rounding_mode == "floor" else ops.divide)(asarray(input), other)
+    if rounding_mode == "trunc":
+        ratio = ops.trunc(ratio)
+    return ratio
 
 
 def mul(input: ArrayLike, other: ArrayLike) -> Tensor:
@@ -259,7 +267,8 @@ def mul(input: ArrayLike, other: ArrayLike) -> Tensor:
     >>> tn.mul(tn.tensor([2.0]), 3.0)
     Tensor([6.])
     """
-    return ops.multiply(asarray(input), other)
+    made: Tensor = ops.multiply(asarray(input), other)
+    return made
 
 
 def sub(input: ArrayLike, other: ArrayLike, *, alpha: Number = 1) -> Tensor:
@@ -269,7 +278,10 @@ def sub(input: ArrayLike, other: ArrayLike, *, alpha: Number = 1) -> Tensor:
     >>> tn.sub(tn.tensor([2.0]), 3.0)
     Tensor([-1.])
     """
-    return ops.subtract(asarray(input), other if isinstance(alpha, int) and alpha == 1 else ops.multiply(other, alpha))
+    made: Tensor = ops.subtract(
+        asarray(input), other if isinstance(alpha, int) and alpha == 1 else ops.multiply(other, alpha)
+    )
+    return made
 
 
 def neg(input: ArrayLike) -> Tensor:
@@ -279,7 +291,7 @@ def neg(input: ArrayLike) -> Tensor:
     >>> tn.neg(tn.tensor([2.0]))
     Tensor([-2.])
     """
-    return ops.negative(asarray(input))
+    return -asarray(input)
 
 
 def norm(input: ArrayLike, p: float | str = "fro", dim: Axis = None, keepdim: bool = False) -> Tensor:
@@ -292,7 +304,8 @@ def norm(input: ArrayLike, p: float | str = "fro", dim: Axis = None, keepdim: bo
     if p == "nuc":
         raise ValueError("norm: p='nuc' is a norm of matrices: use tn.linalg.matrix_norm(x, 'nuc')")
     order = 2 if p in ("fro", None) else p
-    return linalg.vector_norm(asarray(input), ord=order, axis=dim, keepdims=keepdim)
+    made: Tensor = linalg.vector_norm(asarray(input), ord=order, axis=dim, keepdims=keepdim)
+    return made
 
 
 # -- products ------------------------------------------------------------------------------------------------------
@@ -338,13 +351,13 @@ def baddbmm(input: ArrayLike, batch1: ArrayLike, batch2: ArrayLike, *, beta: Num
     return beta * asarray(input) + alpha * bmm(batch1, batch2)
 
 
-def _product(name: str, axes: int, a: ArrayLike, b: ArrayLike) -> Any:
+def _product(name: str, axes: int, a: ArrayLike, b: ArrayLike) -> Tensor:
     a, b = asarray(a), asarray(b)
     if not a.ndim == b.ndim == axes or a.shape[:-2] != b.shape[:-2]:
         raise ValueError(
             f"{name} takes two arrays of {axes} axes and of one batch, not {a.shape} and {b.shape}; use tn.matmul"
         )
-    return ops.matmul(a, b)
+    return a @ b
 
 
 # -- random numbers ------------------------------------------------------------------------------------------------
@@ -359,7 +372,7 @@ def manual_seed(seed: int) -> None:
     random.seed(seed)
 
 
-def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
+def _shape(size: Sequence[int | Sequence[int]]) -> tuple[int, ...]:
     """Lengths given one by one, or all in one."""
     given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     return tuple(map(operator.index, given))
@@ -371,8 +384,8 @@ def _drawn(who: str, array: ArrayLike, device: object, requires_grad: bool) -> T
     return made.requires_grad_() if requires_grad else made
 
 
-def _float(dtype: DTypeLike | None) -> Any:
-    return np.float32 if dtype is None else dtype_of(dtype)
+def _float(dtype: DTypeLike | None) -> DType:
+    return np.dtype(np.float32) if dtype is None else dtype_of(dtype)
 
 
 @boundary
@@ -436,8 +449,8 @@ def randn_like(input: ArrayLike, *, dtype: DTypeLike | None = None, device: obje
 @boundary
 def randint(
     low: int,
-    high: Any = None,
-    size: Any = None,
+    high: int | Size | None = None,
+    size: Size | None = None,
     *,
     dtype: DTypeLike | None = None,
     device: object = None,
@@ -451,6 +464,8 @@ def randint(
     """
     if size is None:
         low, high, size = 0, low, high
+    if isinstance(high, Sequence):
+        raise TypeError(f"randint: high={high!r} must be an integer: randint(low, high, size), or randint(high, size)")
     numbers = random.integers(low, high, _shape((size,)), np.int64 if dtype is None else dtype_of(dtype), rng)
     return _drawn("randint", numbers, device, False)
 
@@ -476,8 +491,7 @@ def bernoulli(input: ArrayLike, *, rng: Rng = None) -> Tensor:
     """
     p = asarray(input)
     with no_grad():
-        drawn: Tensor = ops.astype(rand_like(p, rng=rng) < p, p.dtype)
-        return drawn
+        return (rand_like(p, rng=rng) < p).astype(p.dtype)
 
 
 @boundary
@@ -529,9 +543,10 @@ class set_grad_enabled(Switch):
         self._used = True
         super().__enter__()
 
-    def __call__(self, function: Any) -> Any:
+    def __call__(self, function: F) -> F:
         self._used = True
-        return super().__call__(function)
+        called: F = super().__call__(function)
+        return called
 
     def __del__(self) -> None:
         if not self._used:

@@ -69,7 +69,7 @@ def write(file: BinaryIO, arrays: Mapping[str, Array], metadata: Mapping[str, st
     """
     # The widest first, so that each begins at a multiple of its item size.
     order = sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)
-    header: dict[str, Any] = {"__metadata__": {CHECKSUM: _UNKNOWN, **metadata}}
+    header: dict[str, object] = {"__metadata__": {CHECKSUM: _UNKNOWN, **metadata}}
     start = 0
     for name in order:
         array, stop = arrays[name], start + arrays[name].nbytes
@@ -103,9 +103,9 @@ def _bytes(array: Array) -> memoryview:
     return _raw(np.ascontiguousarray(little))
 
 
-def _raw(array: Any) -> memoryview:
+def _raw(array: Array) -> memoryview:
     # As bytes: bfloat16 arrays have no buffer.
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 class _Checksum:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import NoReturn, Protocol
 
 import numpy as np
 
@@ -26,6 +26,13 @@ from tapenet.typing import Array
 DEEPEST = 100
 
 
+class Stateful(Protocol):
+    """What has a state: a module, an optimizer, a metric, or an object of the user's."""
+
+    def state_dict(self) -> object:
+        """The state."""
+
+
 class Flat:
     """A state taken apart: its structure in JSON's values and its arrays by name, each once.
 
@@ -34,20 +41,20 @@ class Flat:
         arrays: by name, which is the path in the state, with dots.
     """
 
-    def __init__(self, state: Any, who: str) -> None:
+    def __init__(self, state: object, who: str) -> None:
         self._who = who
         self.arrays: dict[str, Array] = {}
         #: Of each array met, by its id, itself (so that the id stays its own) and what stands for it.
-        self._known: dict[int, tuple[Any, dict[str, Any]]] = {}
+        self._known: dict[int, tuple[object, dict[str, object]]] = {}
         self.structure = self._node(state, ())
 
-    def _node(self, value: Any, path: tuple[Any, ...]) -> Any:
+    def _node(self, value: object, path: tuple[object, ...]) -> object:
         kind = type(value)
         if value is None or kind is bool or kind is int:
             return value
-        if kind is float:
+        if type(value) is float:
             return value if math.isfinite(value) else {"float": repr(value)}
-        if kind is complex:
+        if type(value) is complex:
             return {"complex": [self._node(value.real, path), self._node(value.imag, path)]}
         if isinstance(value, (Tensor, np.ndarray, np.generic)) and not isinstance(value, np.str_):
             known = self._known.get(id(value))
@@ -62,13 +69,13 @@ class Flat:
             return {"dict": [[self._key(key, path), self._node(v, (*path, key))] for key, v in value.items()]}
         if isinstance(value, list):
             return [self._node(part, (*path, i)) for i, part in enumerate(value)]
-        if kind is tuple:
+        if type(value) is tuple:
             return {"tuple": [self._node(part, (*path, i)) for i, part in enumerate(value)]}
         if hasattr(value, "state_dict") and not isinstance(value, type):
             return self._node(state_of(value), path)
         self._refuse(path, f"{_shown(value)} cannot be stored", _instead(value))
 
-    def _key(self, key: object, path: tuple[object, ...]) -> Any:
+    def _key(self, key: object, path: tuple[object, ...]) -> str | int:
         if isinstance(key, str):
             return str(key)
         if type(key) is int:
@@ -100,18 +107,19 @@ class Flat:
         self.arrays[name] = array
         return {sort: name}
 
-    def _refuse(self, path: tuple[object, ...], what: str, instead: str) -> Any:
+    def _refuse(self, path: tuple[object, ...], what: str, instead: str) -> NoReturn:
         where = "".join(f"[{key!r}]" for key in path[:12]) + ("[...]" if len(path) > 12 else "")
         raise TypeError(f"{self._who}: at state{where}: {what}; {instead}. Nothing was written")
 
 
-def state_of(value: Any) -> Any:
+def state_of(value: Stateful) -> object:
     """The state of an object with `state_dict`, to be written at once: without copies, where `keep_vars` can ask for that."""
+    take: Callable[..., object] = value.state_dict
     try:
-        keeps = "keep_vars" in inspect.signature(value.state_dict).parameters
+        keeps = "keep_vars" in inspect.signature(take).parameters
     except (TypeError, ValueError):  # it tells nothing
         keeps = False
-    return value.state_dict(keep_vars=True) if keeps else value.state_dict()
+    return take(keep_vars=True) if keeps else take()
 
 
 def _shown(value: object) -> str:
@@ -140,7 +148,7 @@ def _instead(value: object) -> str:
     )
 
 
-def rebuilt(structure: object, arrays: dict[str, Array]) -> Any:
+def rebuilt(structure: object, arrays: dict[str, Array]) -> object:
     """The state that was taken apart into these.
 
     Raises:
@@ -149,7 +157,7 @@ def rebuilt(structure: object, arrays: dict[str, Array]) -> Any:
     return _value(structure, arrays, 0)
 
 
-def _value(node: object, arrays: dict[str, Array], depth: int) -> Any:
+def _value(node: object, arrays: dict[str, Array], depth: int) -> object:
     if depth > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} levels deep")
     if isinstance(node, list):
@@ -170,26 +178,26 @@ def _array(name: object, arrays: dict[str, Array], _depth: int) -> Array:
     return arrays[name]
 
 
-def _complex(name: Any, arrays: dict[str, Array], depth: int) -> Array:
+def _complex(name: object, arrays: dict[str, Array], depth: int) -> Array:
     # One array for one name, as it was stored.
     pairs = _array(name, arrays, depth)
     if pairs.dtype != np.complex128:
         if pairs.dtype != np.float64 or pairs.shape[-1:] != (2,):
             raise ValueError(f"array {name!r} has no pairs of float64")
-        pairs = arrays[name] = pairs.view(np.complex128)[..., 0]
+        pairs = arrays[str(name)] = pairs.view(np.complex128)[..., 0]
     return pairs
 
 
-def _dict(pairs: Any, arrays: dict[str, Array], depth: int) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for pair in _parts(pairs):
-        if len(_parts(pair)) != 2 or type(pair[0]) not in (str, int) or pair[0] in found:
+def _dict(pairs: object, arrays: dict[str, Array], depth: int) -> dict[object, object]:
+    found: dict[object, object] = {}
+    for pair in map(_parts, _parts(pairs)):
+        if len(pair) != 2 or type(pair[0]) not in (str, int) or pair[0] in found:
             raise ValueError("a dict is pairs of a key, each another text or integer, and a value")
         found[pair[0]] = _value(pair[1], arrays, depth + 1)
     return found
 
 
-def _parts(held: object) -> list[Any]:
+def _parts(held: object) -> list[object]:
     if not isinstance(held, list):
         raise ValueError(f"{held!r} is no list of parts")
     return held
@@ -198,17 +206,18 @@ def _parts(held: object) -> list[Any]:
 def _float(text: object, _arrays: object, _depth: int) -> float:
     if text not in ("nan", "inf", "-inf"):
         raise ValueError(f"{text!r} is none of nan, inf, -inf")
-    return float(text)
+    return float(str(text))
 
 
 def _number(parts: object, arrays: dict[str, Array], depth: int) -> complex:
     values = [_value(part, arrays, depth + 1) for part in _parts(parts)]
-    if [type(value) for value in values] != [float, float]:
+    real, imag = values if len(values) == 2 else (None, None)
+    if type(real) is not float or type(imag) is not float:
         raise ValueError("a complex number is two floats")
-    return complex(*values)
+    return complex(real, imag)
 
 
-_SORTS: dict[str, Callable[[Any, dict[str, Array], int], Any]] = {
+_SORTS: dict[str, Callable[[object, dict[str, Array], int], object]] = {
     "array": _array,
     "scalar": lambda name, arrays, depth: _array(name, arrays, depth)[()],
     "complex128": _complex,

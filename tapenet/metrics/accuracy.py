@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
 from tapenet.metrics.of_classes import OfClasses
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class _Hits(Metric[float]):
@@ -79,7 +76,7 @@ class Accuracy(_Hits, OfClasses[float]):
             return None
         return partial(_hits, self.axis)
 
-    def take(self, found: float, target: Any) -> None:
+    def take(self, found: float, target: Array) -> None:
         """Take in the hits of a batch.
 
         Raises:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import SupportsFloat, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.metrics import inputs
 from tapenet.metrics.accuracy import Accuracy, TopK
@@ -18,19 +20,14 @@ from tapenet.metrics.ranking import AUC, AveragePrecision
 from tapenet.metrics.regression import MAE, MSE, R2, RMSE
 from tapenet.typing import Array
 
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
-
-    pass
-
 #: What a metric is called in text.
-NAMES: dict[str, Callable[[], Metric[Any]]] = {
+NAMES: dict[str, Callable[[], Metric[object]]] = {
     **{kind.name: kind for kind in (Accuracy, Precision, Recall, F1, AUC, AveragePrecision, Perplexity)},
     **{kind.name: kind for kind in (MAE, MSE, RMSE, R2)},
     "top5": TopK,
 }
 
-Spec = str | Metric[Any] | Callable[[Any, Any], Any]
+Spec = str | Metric[object] | Callable[..., object]
 
 
 def resolve(specs: Spec | Iterable[Spec]) -> list[Metric[object]]:
@@ -60,7 +57,7 @@ def resolve(specs: Spec | Iterable[Spec]) -> list[Metric[object]]:
     return found
 
 
-def _metric(spec: Any) -> Metric[Any]:
+def _metric(spec: object) -> Metric[object]:
     if isinstance(spec, Metric):
         return spec
     if isinstance(spec, str):
@@ -70,13 +67,18 @@ def _metric(spec: Any) -> Metric[Any]:
     if isinstance(spec, type) and issubclass(spec, Metric):
         raise TypeError(f"{spec.__name__} is the class; make a metric of it: {spec.__name__}()")
     if callable(spec):
+        name = getattr(spec, "__name__", "")
         if getattr(spec, "__module__", "").startswith("sklearn."):
             raise TypeError(
-                f"{spec.__name__} of scikit-learn takes the targets first, and wants classes where the model gives scores; "
-                f"write from_sklearn({spec.__name__}, classes=True), or without classes=True where it takes scores or numbers"
+                f"{name} of scikit-learn takes the targets first, and wants classes where the model gives scores; "
+                f"write from_sklearn({name}, classes=True), or without classes=True where it takes scores or numbers"
             )
         return _Function(spec)
     raise TypeError(f"{spec!r} is no metric; give a name, a metric of tn.metrics, or a function of output and target")
+
+
+#: What a model of several outputs gives.
+Arrays: TypeAlias = "Array | tuple[Arrays, ...] | dict[object, Arrays]"
 
 
 class _Function(Mean):
@@ -92,8 +94,8 @@ class _Function(Mean):
                 f"{self.name}: a plain function takes no weights; derive from tn.metrics.Metric, whose update does"
             )
         outputs, targets = _arrays(output), _arrays(target)
-        arrays = isinstance(outputs, np.ndarray) and isinstance(targets, np.ndarray)
-        if arrays and not self.seen and (problem := pairing_of(self.function, outputs, targets)):
+        first = isinstance(outputs, np.ndarray) and isinstance(targets, np.ndarray) and not self.seen
+        if first and (problem := pairing_of(self.function, inputs.array(outputs), inputs.array(targets))):
             raise ValueError(f"{self.name} {problem}")
         value = inputs.array(self.function(outputs, targets))
         if value.size != 1:
@@ -104,7 +106,7 @@ class _Function(Mean):
         self.seen += len(targets)
 
 
-def _arrays(value: object) -> Any:
+def _arrays(value: object) -> Arrays:
     """Arrays in a tuple or dict, as a model of several outputs gives them; anything else as one array."""
     if isinstance(value, dict):
         return {name: _arrays(part) for name, part in value.items()}
@@ -112,7 +114,7 @@ def _arrays(value: object) -> Any:
 
 
 def from_sklearn(
-    function: Callable[..., Any] | str,
+    function: Callable[..., object] | str,
     *,
     classes: bool = False,
     axis: int = 1,
@@ -156,7 +158,7 @@ def from_sklearn(
     return _Whole(function, classes, axis, threshold, ignore_index, name, options)
 
 
-def _sklearn() -> Any:
+def _sklearn() -> ModuleType:
     try:
         return importlib.import_module("sklearn.metrics")
     except ModuleNotFoundError:
@@ -165,14 +167,14 @@ def _sklearn() -> Any:
         ) from None
 
 
-class _Whole(Metric[Any]):
+class _Whole(Metric[object]):
     """A function of all outputs and targets."""
 
     kept = ("outputs", "targets", "weights")
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., object],
         classes: bool,
         axis: int,
         threshold: float | None,
@@ -213,11 +215,11 @@ class _Whole(Metric[Any]):
         if weight is not None:
             self.weights = [*self.weights, np.array(weight)]
 
-    def compute(self) -> Any:
+    def compute(self) -> object:
         if not sum(map(len, self.targets)):
             raise self._nothing()
         options = dict(self.options)
         if self.weights:
             options["sample_weight"] = np.concatenate(self.weights)
         value = self.function(np.concatenate(self.targets), np.concatenate(self.outputs), **options)
-        return float(value) if np.ndim(value) == 0 else value
+        return float(value) if isinstance(value, SupportsFloat) and np.ndim(inputs.array(value)) == 0 else value

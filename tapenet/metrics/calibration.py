@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.reliability import reliability
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class Reliability(NamedTuple):

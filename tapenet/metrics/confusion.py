@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.matrix import matrix
 from tapenet.metrics import inputs
 from tapenet.metrics.of_classes import OfClasses
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 _MOST_CLASSES = 4096
 

@@ -5,15 +5,12 @@ Every function takes the name of the metric first, for errors.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +18,7 @@ Floats = NDArray[np.float64]
 _MOST_CLASSES = 1 << 24
 
 
-def array(x: Any) -> Array:
+def array(x: object) -> Array:
     """An array as it is, the numbers of a tensor, or an array of a list.
 
     >>> array([1, 2])
@@ -30,8 +27,8 @@ def array(x: Any) -> Array:
     parts = x.values() if isinstance(x, dict) else x if isinstance(x, tuple) else ()
     if any(getattr(part, "shape", None) for part in parts):
         raise TypeError(
-            f"the output or target is a {type(x).__name__} of {len(x)} arrays, and a metric takes one: measure by a function "
-            "of both, such as def accuracy(output, target): return (output[0].argmax(1) == target[0]).mean()"
+            f"the output or target is a {type(x).__name__} of {len(parts)} arrays, and a metric takes one: measure by a "
+            "function of both, such as def accuracy(output, target): return (output[0].argmax(1) == target[0]).mean()"
         )
     found: Array = x if type(x) is np.ndarray else np.asarray(x.numpy() if hasattr(x, "numpy") else x)
     # bfloat16 is none of NumPy's own types.
@@ -88,11 +85,7 @@ def classes(
     else:
         not_nan(name, output)
         predicted, true, count = output.argmax(along), one_hot(name, target, along), output.shape[along]
-    if weight is not None:
-        weight = weights(name, weight, true.shape)
-    if ignore is not None:
-        kept = true != ignore
-        predicted, true, weight = predicted[kept], true[kept], None if weight is None else weight[kept]
+    predicted, true, weight = _without(ignore, predicted, true, weights(name, weight, true.shape))
     in_range(name, true, count, output.shape, None if threshold is not None else axis)
     return Classes(predicted, true, weight, count)
 
@@ -150,16 +143,10 @@ def scores(
     along = class_axis(name, output, target, axis)
     count = output.shape[along]
     not_nan(name, output)
-    weight = weights(name, weight, target.shape)
-    true = indices(name, target).reshape(-1)
     rows = np.moveaxis(output, along, -1).reshape(-1, count)
-    if weight is not None:
-        weight = weight.reshape(-1)
-    if ignore is not None:
-        kept = true != ignore
-        rows, true, weight = rows[kept], true[kept], None if weight is None else weight[kept]
-    in_range(name, true, count, output.shape, axis)
-    return Scores(rows, true, weight)
+    found = _rows(name, rows, target, weight, ignore)
+    in_range(name, found.true, count, output.shape, axis)
+    return found
 
 
 def scores_or_one(
@@ -184,15 +171,26 @@ def scores_or_one(
         return scores(name, output, target, weight, axis=axis, ignore=ignore)
     output, target = same_shape(name, output, target)
     not_nan(name, output)
-    weight = weights(name, weight, target.shape)
-    flat, true = output.reshape(-1), indices(name, target).reshape(-1)
-    if weight is not None:
-        weight = weight.reshape(-1)
-    if ignore is not None:
-        kept = true != ignore
-        flat, true, weight = flat[kept], true[kept], None if weight is None else weight[kept]
-    in_range(name, true, 2, output.shape, None)
-    return Scores(flat, true, weight)
+    found = _rows(name, output.reshape(-1), target, weight, ignore)
+    in_range(name, found.true, 2, output.shape, None)
+    return found
+
+
+def _rows(name: str, scores: Array, target: Array, weight: ArrayLike | None, ignore: int | None) -> Scores:
+    """Scores with a row for each target, without the targets to ignore."""
+    each = weights(name, weight, target.shape)
+    true = indices(name, target).reshape(-1)
+    return Scores(*_without(ignore, scores, true, None if each is None else each.reshape(-1)))
+
+
+def _without(
+    ignore: int | None, output: Array, true: Array, weight: Floats | None
+) -> tuple[Array, Array, Floats | None]:
+    """Leave out the targets to ignore."""
+    if ignore is None:
+        return output, true, weight
+    kept = true != ignore
+    return output[kept], true[kept], None if weight is None else weight[kept]
 
 
 def class_axis(name: str, output: Array, target: Array, axis: int) -> int:
@@ -374,7 +372,7 @@ def not_probabilities(name: str, scores: Array) -> None:
         raise ValueError(f"{name}: the output is probabilities: each sample's sum to 1; say from_logits=False")
 
 
-def _first(where: Any) -> tuple[int, ...]:
+def _first(where: Array) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(where)[0])
 
 

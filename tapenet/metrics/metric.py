@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
+
+from numpy.typing import ArrayLike
 
 from tapenet.typing import Array, StateDict
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 Value = TypeVar("Value", covariant=True)
 
@@ -92,7 +91,7 @@ class Metric(ABC, Generic[Value]):
         """
         return None
 
-    def take(self, found: float, target: ArrayLike) -> None:
+    def take(self, found: float, target: Array) -> None:
         """Take in what the function of `in_step` gave for a batch, of samples without weights."""
         raise NotImplementedError
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from numpy.typing import ArrayLike
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric, Value
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class OfClasses(Metric[Value]):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Mean
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class Perplexity(Mean):

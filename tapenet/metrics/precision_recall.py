@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.metrics import inputs
 from tapenet.metrics.of_classes import OfClasses
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 Average = Literal["auto", "binary", "micro", "macro", "weighted"]
 _AVERAGES = ("auto", "binary", "micro", "macro", "weighted")
@@ -54,15 +52,13 @@ class _Positives(OfClasses[float]):
         self.true = _sum(self.true, counts(true, w))
         self.occurred = _sum(self.occurred, counts(predicted, None) + counts(true, None))
 
-    def _ratio(self, both: object, predicted: object, true: object) -> Any:
+    def _ratio(self, both: Array, predicted: Array, true: Array) -> tuple[Array, Array]:
         raise NotImplementedError
 
-    def _of(self, both: object, predicted: object, true: object) -> inputs.Floats:
+    def _of(self, both: Array, predicted: Array, true: Array) -> inputs.Floats:
         above, below = self._ratio(both, predicted, true)
-        below = np.asarray(below, np.float64)
-        ratio: inputs.Floats = np.divide(
-            above, below, out=np.full(below.shape, float(self.zero_division)), where=below > 0
-        )
+        ratio: inputs.Floats = np.full(np.shape(below), float(self.zero_division))
+        np.divide(above, below, out=ratio, where=below > 0)
         return ratio
 
     def per_class(self) -> inputs.Floats:
@@ -127,7 +123,7 @@ class Precision(_Positives):
 
     name = "precision"
 
-    def _ratio(self, both: object, predicted: object, true: object) -> Any:
+    def _ratio(self, both: Array, predicted: Array, true: Array) -> tuple[Array, Array]:
         return both, predicted
 
 
@@ -140,7 +136,7 @@ class Recall(_Positives):
 
     name = "recall"
 
-    def _ratio(self, both: object, predicted: object, true: object) -> Any:
+    def _ratio(self, both: Array, predicted: Array, true: Array) -> tuple[Array, Array]:
         return both, true
 
 
@@ -153,5 +149,5 @@ class F1(_Positives):
 
     name = "f1"
 
-    def _ratio(self, both: Any, predicted: Any, true: Any) -> Any:
+    def _ratio(self, both: Array, predicted: Array, true: Array) -> tuple[Array, Array]:
         return 2 * both, predicted + true

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class _Ranked(NamedTuple):
