@@ -14,23 +14,16 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.files.safetensors import NAMES
-from tapenet.typing import Array
+from tapenet.typing import Array, StateDict
 
 #: How many levels a structure may have.
 DEEPEST = 100
-
-
-class Stateful(Protocol):
-    """What has a state: a module, an optimizer, a metric, or an object of the user's."""
-
-    def state_dict(self) -> object:
-        """The state."""
 
 
 class Flat:
@@ -72,7 +65,7 @@ class Flat:
         if type(value) is tuple:
             return {"tuple": [self._node(part, (*path, i)) for i, part in enumerate(value)]}
         if hasattr(value, "state_dict") and not isinstance(value, type):
-            return self._node(state_of(value), path)
+            return self._node(state_of(value.state_dict), path)
         self._refuse(path, f"{_shown(value)} cannot be stored", _instead(value))
 
     def _key(self, key: object, path: tuple[object, ...]) -> str | int:
@@ -112,9 +105,8 @@ class Flat:
         raise TypeError(f"{self._who}: at state{where}: {what}; {instead}. Nothing was written")
 
 
-def state_of(value: Stateful) -> object:
-    """The state of an object with `state_dict`, to be written at once: without copies, where `keep_vars` can ask for that."""
-    take: Callable[..., object] = value.state_dict
+def state_of(take: Callable[..., StateDict]) -> StateDict:
+    """What a method `state_dict` gives, to be written at once: without copies, where `keep_vars` can ask for that."""
     try:
         keeps = "keep_vars" in inspect.signature(take).parameters
     except (TypeError, ValueError):  # it tells nothing

@@ -28,9 +28,10 @@ NAMES: dict[str, Callable[[], Metric[object]]] = {
 }
 
 Spec = str | Metric[object] | Callable[..., object]
+Metrics = Spec | Iterable[Spec]
 
 
-def resolve(specs: Spec | Iterable[Spec]) -> list[Metric[object]]:
+def resolve(specs: Metrics) -> list[Metric[object]]:
     """The metrics that are meant by names, functions of output and target, or metrics; by one or several of these.
 
     The value of a plain function is taken as a mean over the samples of its batch, and the mean over batches is by their

@@ -6,11 +6,12 @@ here. A batch is `(inputs, target)`, `(inputs, target, weight)`, or one array th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.signature import is_array, rebuild
@@ -20,39 +21,39 @@ from tapenet.data.minibatch import batches
 from tapenet.ops import random
 from tapenet.typing import Array, StateDict
 
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
-
 ndarray = np.ndarray
+R = TypeVar("R")
+#: Inputs, target and weight of a batch: arrays, or trees of them.
 Parts = tuple[Any, Any, Any]
 
 
 class Cut:
     """Batches of arrays that are nested in tuples, lists and dicts, as `data.batches` cuts them."""
 
-    def __init__(self, tree: Any, batch_size: int, shuffle: bool, seed: int | None) -> None:
+    def __init__(self, tree: object, batch_size: int, shuffle: bool, seed: int | None) -> None:
         self._tree = tree
-        self._loop: Any = batches(*leaves(tree), batch_size=batch_size, shuffle=shuffle, seed=seed)
+        self._loop = batches(*leaves(tree), batch_size=batch_size, shuffle=shuffle, seed=seed)
 
     def __len__(self) -> int:
         return len(self._loop)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         for batch in self._loop:
             rows = iter(batch if type(batch) is tuple else (batch,))
             yield rebuild(self._tree, partial(_next, rows))
 
     def state_dict(self) -> StateDict:
         """Where the loop over them is."""
-        found: dict[str, Any] = self._loop.state_dict()
-        return found
+        return self._loop.state_dict()
 
     def load_state_dict(self, state: StateDict) -> None:
         """Go on from a saved state."""
         self._loop.load_state_dict(state)
 
 
-def looped(data: object, batch_size: int, *, shuffle: bool = False, seed: int | None = None, who: str = "fit") -> Any:
+def looped(
+    data: object, batch_size: int, *, shuffle: bool = False, seed: int | None = None, who: str = "fit"
+) -> Iterable[object]:
     """Data as something to loop over that gives batches. Arrays, alone or nested in a tuple or dict, are cut, and so is a
     `data.Dataset`, by a loader.
 
@@ -97,7 +98,7 @@ def looped(data: object, batch_size: int, *, shuffle: bool = False, seed: int | 
     )
 
 
-def _as_numpy(part: object) -> Any:
+def _as_numpy(part: object) -> object:
     """What another library calls an array, or a list of numbers, as an array. Floats of 64 bits stay as they are."""
     if is_array(part):
         return part
@@ -113,7 +114,7 @@ def _as_numpy(part: object) -> Any:
     return part
 
 
-def _one_kind(parts: list[Any]) -> bool:
+def _one_kind(parts: list[Array]) -> bool:
     """Whether arrays may be batches of one data set."""
     return len({(part.dtype, part.shape[1:]) for part in parts}) == 1
 
@@ -130,17 +131,17 @@ def is_tree_of_arrays(data: object) -> bool:
     return is_array(data)
 
 
-def _next(rows: Iterator[object], _: object) -> Any:
+def _next(rows: Iterator[object], _: object) -> object:
     return next(rows)
 
 
-def leaves(tree: object) -> list[Any]:
+def leaves(tree: object) -> list[Array]:
     """The arrays in nested tuples, lists and dicts, in order.
 
     >>> leaves({"a": np.float32(1), "b": (np.float32(2), None)})
     [np.float32(1.0), np.float32(2.0)]
     """
-    found: list[Any] = []
+    found: list[Array] = []
     rebuild(tree, found.append)
     return found
 
@@ -172,7 +173,7 @@ def split(batch: object) -> Parts:
     )
 
 
-def not_finite(inputs: Any, target: Any, weight: Any) -> str:
+def not_finite(inputs: object, target: object, weight: object) -> str:
     """Where a batch holds nan or infinity, in a sentence without its full stop; "" if nowhere.
 
     >>> not_finite(np.array([1.0, np.nan]), None, None)
@@ -194,27 +195,21 @@ def whole(batch: object) -> Parts:
     return batch, None, None
 
 
-def samples(inputs: Any) -> int:
+def samples(inputs: object) -> int:
     """How many samples there are: the length of the first array.
 
     >>> samples((np.ones((5, 2)), np.ones(5)))
     5
     """
-    if type(inputs) is not ndarray:
-        found = leaves(inputs)
-        if not found:
-            return 1
-        inputs = found[0]
-    shape = inputs.shape
-    return shape[0] if shape else 1
+    found = [inputs] if type(inputs) is ndarray else leaves(inputs)
+    return found[0].shape[0] if found and found[0].shape else 1
 
 
-def called(function: Callable[..., Any], inputs: Any) -> Any:
+def called(function: Callable[..., R], inputs: object) -> R:
     """A function of its inputs: several where they are a tuple or list, named where they are a dict."""
-    kind = type(inputs)
-    if kind is tuple or kind is list or (isinstance(inputs, tuple) and hasattr(kind, "_fields")):
+    if type(inputs) is tuple or type(inputs) is list or (isinstance(inputs, tuple) and hasattr(inputs, "_fields")):
         return function(*inputs)
-    if kind is dict:
+    if type(inputs) is dict:
         return function(**inputs)
     return function(inputs)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tapenet.training.monitor import better, mode_of, watched
 from tapenet.training.state import State
 from tapenet.typing import StateDict
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 _MARK = "_after_every_batch"
 
 
@@ -81,7 +81,7 @@ class KeepBest:
         """Reset: there is no best yet."""
         self.best = float("nan")
         self.epoch = 0
-        self.weights: dict[str, Any] | None = None
+        self.weights: StateDict | None = None
 
     def begin(self, state: State) -> None:
         """Forget an earlier run, which may be of another model, unless this one goes on from a checkpoint."""

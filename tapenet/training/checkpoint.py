@@ -7,12 +7,12 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Any
 
 from tapenet.files.atomic_write import remove_leftovers
 from tapenet.files.safetensors import DamagedFile
 from tapenet.files.saving import load, save
 from tapenet.ops.stack_frames import user_site
+from tapenet.typing import StateDict
 
 _NAME = re.compile(r"checkpoint-(\d{6,})(?:-step-(\d+))?\.safetensors")
 
@@ -120,7 +120,7 @@ class Checkpoint:
                     old.unlink()
         return path
 
-    def load(self) -> Any:
+    def load(self) -> StateDict | None:
         """The state that was saved last, with ndarrays; None if there is none. A damaged file is passed over with a warning.
 
         Raises:
@@ -129,7 +129,8 @@ class Checkpoint:
         found = self.files
         for path in reversed(found):
             try:
-                return load(path)
+                state: StateDict = load(path)
+                return state
             except (DamagedFile, OSError) as error:
                 reason = error
                 warnings.warn_explicit(f"Checkpoint: {error}; the one before is taken", RuntimeWarning, *user_site())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from tapenet.training.batches import as_tensors
 from tapenet.typing import StateDict
 
 ndarray = np.ndarray
+R = TypeVar("R")
 #: How many shapes of batches get a program.
 _PROGRAMS = 8
 #: How often a shape must come before it gets one. The first does at once; the smaller batch at the end of an epoch is run
@@ -23,7 +24,7 @@ _OFTEN = 50
 _RARELY = 500
 
 
-class Routine:
+class Routine(Generic[R]):
     """A function of a batch. The first shape of batches gets a program at once, other shapes when they have come often; at most
     8 do. Where no program can be made it says why, once, and the function runs as it stands.
 
@@ -41,7 +42,7 @@ class Routine:
 
     def __init__(
         self,
-        function: Callable[..., object],
+        function: Callable[..., R],
         what: str,
         compiled: bool,
         tell: Callable[[str], None],
@@ -53,24 +54,22 @@ class Routine:
         self._tell = tell
         self._updates = updates
         self._function = function
-        self._program: Any = None
-        if compiled:
-            self._program = compile(function, max_variants=4 * _PROGRAMS, keep_grads=keep_grads, from_first=True)
+        self._program = compile(function, max_variants=4 * _PROGRAMS, keep_grads=keep_grads, from_first=True)
         #: Shapes that run as a program.
-        self._ready: set[Any] = set()
+        self._ready: set[object] = set()
         #: The same, and how often each other shape came, as they are saved.
         self._compiled: list[str] = []
         self._met: dict[str, int] = {}
         self._plain = not compiled
         self._told = False
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: object) -> R:
         shapes = tuple([a.shape if type(a) is ndarray else _shapes(a) for a in args])
         if shapes in self._ready:
             return self._program(*args)
         return self._other(shapes, args)
 
-    def _other(self, shapes: Any, args: Any) -> Any:
+    def _other(self, shapes: object, args: tuple[object, ...]) -> R:
         if self._plain:
             return self._function(*map(as_tensors, args))
         name = str(shapes)
@@ -119,13 +118,12 @@ class Routine:
         self._ready = set()
 
 
-def _shapes(value: Any) -> Any:
+def _shapes(value: object) -> object:
     """The shapes of the arrays in a tree, in a tree."""
-    kind = type(value)
-    if kind is ndarray or kind is Tensor:
+    if type(value) is ndarray or type(value) is Tensor:
         return value.shape
-    if kind is tuple or kind is list or isinstance(value, tuple):
+    if type(value) is list or isinstance(value, tuple):
         return tuple([_shapes(v) for v in value])
-    if kind is dict:
+    if type(value) is dict:
         return tuple([_shapes(v) for v in value.values()])
     return getattr(value, "shape", None)

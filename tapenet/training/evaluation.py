@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tapenet.autodiff.observe.autocast import autocast
 from tapenet.autodiff.state import no_grad
 from tapenet.compiler.compile import CompileWarning
 from tapenet.compiler.signature import rebuild
-from tapenet.metrics.by_name import resolve
+from tapenet.metrics.by_name import Metrics, resolve
+from tapenet.metrics.metric import Metric
+from tapenet.nn.module import Module
 from tapenet.ops.stack_frames import user_site
 from tapenet.training.batches import (
     as_arrays,
@@ -28,13 +31,11 @@ from tapenet.training.batches import (
 )
 from tapenet.training.compiled_step import Routine
 from tapenet.training.fit_arguments import check_loss, check_model
+from tapenet.training.history import Logs
 from tapenet.training.loss_mismatch import Pairing
 from tapenet.training.meter import Meter
-from tapenet.training.steps import forward_of, forward_step, measured_by
+from tapenet.training.steps import Loss, forward_of, forward_step, measured_by
 from tapenet.training.training_mode import mode
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class Evaluation:
@@ -46,12 +47,12 @@ class Evaluation:
 
     def __init__(
         self,
-        model: Any,
-        loss: Any,
-        data: Any,
-        metrics: list[Any],
+        model: Module,
+        loss: Loss,
+        data: Iterable[object],
+        metrics: list[Metric[object]],
         compiled: bool,
-        precision: Any,
+        precision: DTypeLike | None,
         tell: Callable[[str], None],
     ) -> None:
         self._model = model
@@ -64,7 +65,7 @@ class Evaluation:
         function = forward_step(forward_of(model, loss, precision, self._pairing.note), measured_by(metrics))
         self.routine = Routine(function, "the forward pass", compiled, tell, updates=False)
 
-    def run(self, prefix: str = "", stop: Callable[[], bool] = bool) -> dict[str, Any] | None:
+    def run(self, prefix: str = "", stop: Callable[[], bool] = bool) -> Logs | None:
         """The numbers; None where `stop` said so meanwhile."""
         meter = self._meter
         meter.reset()
@@ -87,15 +88,15 @@ class Evaluation:
 
 
 def evaluate(
-    model: Any,
-    loss: Any,
-    data: Any,
+    model: Module,
+    loss: Loss,
+    data: object,
     *,
-    metrics: Any = (),
+    metrics: Metrics = (),
     batch_size: int = 256,
     compile: bool = True,
-    precision: Any = None,
-) -> dict[str, Any]:
+    precision: DTypeLike | None = None,
+) -> Logs:
     """The loss and the metrics of a model on data: means over samples. The model is in eval mode meanwhile, and each of its
     modules in its own mode again afterwards, whatever happens.
 
@@ -123,13 +124,20 @@ def evaluate(
         check_model("evaluate", model)
     if loss is not None:
         check_loss("evaluate", loss)
-    data = looped(data, batch_size, who="evaluate")
-    found = Evaluation(model, loss, data, resolve(metrics), compile, precision, _tell).run()
+    batches = looped(data, batch_size, who="evaluate")
+    found = Evaluation(model, loss, batches, resolve(metrics), compile, precision, _tell).run()
     assert found is not None
     return found
 
 
-def predict(model: Any, data: Any, *, batch_size: int = 256, compile: bool = True, precision: Any = None) -> Any:
+def predict(
+    model: Module,
+    data: object,
+    *,
+    batch_size: int = 256,
+    compile: bool = True,
+    precision: DTypeLike | None = None,
+) -> Any:
     """What a model gives for data, batch by batch, in one array. The model is in eval mode meanwhile, and each of its modules
     in its own mode again afterwards, whatever happens.
 
@@ -155,7 +163,7 @@ def predict(model: Any, data: Any, *, batch_size: int = 256, compile: bool = Tru
         check_model("predict", model)
     arrays = is_tree_of_arrays(data)
 
-    def predict_step(inputs: Any) -> Any:
+    def predict_step(inputs: object) -> object:
         with no_grad(), contextlib.nullcontext() if precision is None else autocast(precision):
             return called(model, inputs)
 
@@ -175,13 +183,13 @@ def _tell(text: str) -> None:
     warnings.warn(text, CompileWarning, stacklevel=2)
 
 
-def _own(outputs: ArrayLike, inputs: object) -> Any:
+def _own(outputs: object, inputs: object) -> object:
     """Outputs that share no memory with inputs (as those of `nn.Flatten` do), since loaders may reuse the memory of a batch."""
     given = leaves(inputs)
     return rebuild(outputs, lambda out: out.copy() if any(np.may_share_memory(out, one) for one in given) else out)
 
 
-def _joined(parts: list[Any]) -> Any:
+def _joined(parts: list[Any]) -> object:
     """Trees of arrays as one tree of whole arrays."""
     first = parts[0]
     kind = type(first)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from tapenet.compiler.compile import Compiled
+from tapenet.nn.module import Module
 from tapenet.optim.lr_scheduler import LRScheduler
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.rules.lbfgs import LBFGS
@@ -57,7 +57,7 @@ def check_optimizer(who: str, optimizer: object) -> None:
         raise TypeError(f"{who}: the optimizer is one such as optim.SGD(lr=0.1), not {what}")
 
 
-def bind(who: str, optimizers: list[Any], model: Any) -> None:
+def bind(who: str, optimizers: list[Optimizer], model: Module) -> None:
     """Give the parameters of a model to the optimizer that has none.
 
     Raises:
@@ -66,7 +66,7 @@ def bind(who: str, optimizers: list[Any], model: Any) -> None:
     """
     if not optimizers:
         raise ValueError(f"{who}: there is no optimizer; give one, such as optim.Adam(lr=1e-3)")
-    owners: dict[int, Any] = {}
+    owners: dict[int, Optimizer] = {}
     for one in optimizers:
         for slot in one.slots if one.bound else ():
             if owners.setdefault(id(slot.param), one) is not one:
@@ -95,7 +95,7 @@ def bind(who: str, optimizers: list[Any], model: Any) -> None:
             )
 
 
-def check_average(average: Any, model: Any) -> None:
+def check_average(average: object, model: Module) -> None:
     """Raise unless it is an average of weights of the model, or None."""
     if average is None:
         return
@@ -107,14 +107,13 @@ def check_average(average: Any, model: Any) -> None:
         )
 
 
-def callbacks_of(callbacks: Any) -> list[Any]:
+def callbacks_of(callbacks: object) -> list[Callable[..., object]]:
     """One or several callbacks as a list.
 
     Raises:
         TypeError: one cannot be called with a state.
     """
-    several = isinstance(callbacks, Iterable) and not isinstance(callbacks, str)
-    found = list(callbacks) if several else [callbacks]
+    found = list(callbacks) if isinstance(callbacks, Iterable) and not isinstance(callbacks, str) else [callbacks]
     for one in found:
         if isinstance(one, type):
             raise TypeError(f"fit: the callback {one.__name__} is the class; make one: {one.__name__}(...)")
@@ -125,7 +124,7 @@ def callbacks_of(callbacks: Any) -> list[Any]:
             raise TypeError("fit: a scheduler is a callback itself: callbacks=scheduler, not scheduler.step")
         if not callable(one):
             raise TypeError(f"fit: a callback is a function of the state of the run, not {one!r}")
-    return found
+    return [one for one in found if callable(one)]
 
 
 def number(name: str, value: object, least: int) -> int:

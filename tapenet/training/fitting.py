@@ -6,16 +6,20 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterable
 from itertools import islice
+from operator import length_hint
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled, CompileWarning
-from tapenet.metrics.by_name import resolve
+from tapenet.metrics.by_name import Metrics, resolve
+from tapenet.nn.module import Module
 from tapenet.ops.stack_frames import user_site
 from tapenet.optim.grad_scaler import GradScaler
+from tapenet.optim.weight_averaging import Averaged
 from tapenet.program.low import dtype_of
 from tapenet.training.batches import called, looped, not_finite, samples, split, whole
 from tapenet.training.callbacks import of_batches
@@ -31,30 +35,27 @@ from tapenet.training.fit_arguments import (
     check_optimizer,
     number,
 )
-from tapenet.training.history import History
+from tapenet.training.history import History, Logs
 from tapenet.training.interrupts import Interrupts
 from tapenet.training.loss_mismatch import Pairing
 from tapenet.training.meter import Meter
 from tapenet.training.monitor import watched
 from tapenet.training.progress import Progress
-from tapenet.training.state import State
-from tapenet.training.steps import Clip, Parted, forward_of, gradient_step, measured_by, whole_step
+from tapenet.training.state import Optimizers, State, as_list
+from tapenet.training.steps import Clip, Loss, Parted, forward_of, gradient_step, measured_by, whole_step
 from tapenet.training.training_mode import mode
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 def fit(
-    model: Any,
-    loss: Any,
-    optimizer: Any,
-    data: Any,
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizers,
+    data: object,
     *,
     epochs: int = 1,
-    validation: Any = None,
-    metrics: Any = (),
-    callbacks: Callable[[State], Any] | Iterable[Callable[[State], Any]] = (),
+    validation: object = None,
+    metrics: Metrics = (),
+    callbacks: Callbacks = (),
     compile: bool = True,
     batch_size: int | None = None,
     shuffle: bool | None = None,
@@ -62,11 +63,11 @@ def fit(
     accumulate: int = 1,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    precision: Any = None,
-    average: Any = None,
+    precision: DTypeLike | None = None,
+    average: Averaged | None = None,
     keep_average: bool = True,
     checkpoint: Checkpoint | None = None,
-    step: Callable[..., Any] | None = None,
+    step: Callable[..., object] | None = None,
     verbose: int = 1,
 ) -> History:
     """Train a model.
@@ -136,30 +137,34 @@ def fit(
     return run.run()
 
 
+#: Functions that are called with the state of the run, after every epoch or batch.
+Callbacks = Callable[[State], object] | Iterable[Callable[[State], object]]
+
+
 class _Run:
     """One call of `fit`."""
 
     def __init__(
         self,
-        model: Any,
-        loss: Any,
-        optimizer: Any,
-        data: Any,
+        model: Module,
+        loss: Loss,
+        optimizer: Optimizers,
+        data: object,
         epochs: int,
-        validation: Any,
-        metrics: Any,
-        callbacks: Any,
+        validation: object,
+        metrics: Metrics,
+        callbacks: Callbacks,
         compiled: bool,
         batch_size: int | None,
         shuffle: bool | None,
         seed: int | None,
         accumulate: int,
         clip: Clip,
-        precision: Any,
-        average: Any,
+        precision: DTypeLike | None,
+        average: Averaged | None,
         keep_average: bool,
         checkpoint: Checkpoint | None,
-        step: Callable[..., Any] | None,
+        step: Callable[..., object] | None,
         verbose: int,
     ) -> None:
         if loss is not None and step is None:
@@ -192,10 +197,10 @@ class _Run:
                 f"fit: {', '.join(told)} would say how fit cuts arrays, and data is a {type(data).__name__}, which gives "
                 "batches in an order of its own: say it where that is made, as in tn.data.batches(x, y, batch_size=32)"
             )
-        for what, given in (("data", self.data), ("validation", validation)):
-            if epochs > 1 and hasattr(given, "__next__"):
+        for what, batches in (("data", self.data), ("validation", validation)):
+            if epochs > 1 and hasattr(batches, "__next__"):
                 raise ValueError(
-                    f"fit: {what} is a {type(given).__name__}, which can be looped over once, and epochs={epochs}: give "
+                    f"fit: {what} is a {type(batches).__name__}, which can be looped over once, and epochs={epochs}: give "
                     "something that can be looped over again and again, such as a list or tn.data.batches(...)"
                 )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
@@ -207,16 +212,14 @@ class _Run:
         self.checkpoint = checkpoint
         self.split = split if loss is not None and step is None else whole
         self.meter = Meter([metric.fresh() for metric in self.metrics])
-        batches = None
-        with contextlib.suppress(TypeError):  # it has no length, as a loader over a stream has none
-            batches = len(self.data)
-        self.progress = Progress(verbose, epochs, batches)
+        # None where it has no length, as a loader over a stream has none.
+        self.progress = Progress(verbose, epochs, length_hint(self.data) or None)
         self.verbose = verbose
-        optimizers = optimizer if isinstance(optimizer, (list, tuple)) else [] if optimizer is None else [optimizer]
+        optimizers = as_list(optimizer)
         for one in optimizers:
             check_optimizer("fit", one)
         if step is None:
-            bind("fit", list(optimizers), model)
+            bind("fit", optimizers, model)
         else:
             for one in optimizers:
                 if not one.bound:
@@ -225,11 +228,11 @@ class _Run:
         self.pairing = Pairing(loss, "fit")
         forward = forward_of(model, loss, precision, self.pairing.note)
         measure = measured_by(self.metrics)
-        routines: dict[str, Any] = {}
+        routines: dict[str, Routine[Any]] = {}
         self.parted: Parted | None = None
         if step is not None:
             own = isinstance(step, Compiled)
-            self.step = routines["train"] = Routine(_of_batch(step), "the step", compiled and not own, self.tell)
+            routines["train"] = Routine(_of_batch(step), "the step", compiled and not own, self.tell)
         elif accumulate > 1 or scaler is not None:
             routines["train"] = Routine(
                 gradient_step(forward, measure), "the training step", compiled, self.tell, keep_grads=True
@@ -238,7 +241,8 @@ class _Run:
             self.parted = Parted(routines["train"], params, optimizers, clip, average, scaler, accumulate)
         else:
             function = whole_step(forward, optimizers, clip, average, measure)
-            self.step = routines["train"] = Routine(function, "the training step", compiled, self.tell)
+            routines["train"] = Routine(function, "the training step", compiled, self.tell)
+        self.step = routines["train"]
         self.evaluation: Evaluation | None = None
         if validation is not None:
             validation = looped(validation, size, who="fit, validation")
@@ -286,7 +290,7 @@ class _Run:
         self.interrupts = Interrupts(
             lambda: self.progress.tell("stopping after this update; Ctrl-C again stops at once")
         )
-        begun: list[Any] = []
+        begun: list[object] = []
         try:
             with mode(state.model, True), self.interrupts:
                 for callback in self.callbacks:
@@ -302,9 +306,9 @@ class _Run:
         finally:
             self.progress.close()
             with contextlib.ExitStack() as stack:  # each ends, whatever the others raise
-                for callback in begun:
-                    if hasattr(callback, "end"):
-                        stack.callback(callback.end, state)
+                for one in begun:
+                    if hasattr(one, "end"):
+                        stack.callback(one.end, state)
         return state.history
 
     def why(self) -> str:
@@ -344,7 +348,7 @@ class _Run:
             return False
         if not meter.samples:
             raise ValueError(f"fit: the data gave no batch in epoch {number}; is it an iterator that is used up?")
-        validated: dict[str, Any] | None = {}
+        validated: Logs | None = {}
         if self.evaluation is not None:
             with state.as_evaluated():
                 validated = self.evaluation.run("val_", lambda: self.interrupts.asked)
@@ -385,7 +389,7 @@ class _Run:
         state, meter, progress, interrupts = self.state, self.meter, self.progress, self.interrupts
         split, each_batch, parted = self.split, self.each_batch, self.parted
         checkpoint = None if self.checkpoint is None or self.checkpoint.steps is None else self.checkpoint
-        step: Any = None if parted is not None else self.step
+        step = self.step
         iterator = iter(self.data)
         if state.batch and not hasattr(self.data, "state_dict"):
             iterator = islice(iterator, state.batch, None)
@@ -429,7 +433,7 @@ class _Run:
         state._drained = True
         return True
 
-    def several(self, numbers: Any, count: int) -> float:
+    def several(self, numbers: object, count: int) -> float:
         """The loss among the numbers that a step returned; the others are taken in."""
         if isinstance(numbers, dict):
             values = {name: _number(name, value) for name, value in numbers.items()}
@@ -440,7 +444,7 @@ class _Run:
             return loss
         return _number("loss", numbers)
 
-    def not_finite(self, value: float, inputs: object, target: ArrayLike, weight: ArrayLike) -> FloatingPointError:
+    def not_finite(self, value: float, inputs: object, target: object, weight: object) -> FloatingPointError:
         state = self.state
         where = f"fit: the loss is {value} in epoch {state.epoch + 1}, batch {state.batch}, after update {state.step}. "
         if bad := not_finite(inputs, target, weight):
@@ -451,10 +455,10 @@ class _Run:
         )
 
 
-def _of_batch(step: Callable[..., Any]) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+def _of_batch(step: Callable[..., object]) -> Callable[..., tuple[Any, None]]:
     """A step of the whole batch as a routine calls it."""
 
-    def custom_step(batch: object, target: None, weight: None) -> tuple[object, object]:
+    def custom_step(batch: object, target: None, weight: None) -> tuple[object, None]:
         return called(step, batch), None
 
     return custom_step

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -15,7 +14,12 @@ from tapenet.drawing.forms.curve import curves
 from tapenet.training.monitor import better
 from tapenet.typing import StateDict
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Charts = dict[str, dict[str, list[float]]]
+#: The numbers of an epoch by name. A metric may give an array.
+Logs: TypeAlias = dict[str, Any]
 
 
 class History:
@@ -36,11 +40,11 @@ class History:
     """
 
     def __init__(self) -> None:
-        self.epochs: list[dict[str, float]] = []
+        self.epochs: list[Logs] = []
         self.seconds: list[float] = []
         self.stopped = ""
 
-    def append(self, logs: dict[str, float], seconds: float) -> None:
+    def append(self, logs: Logs, seconds: float) -> None:
         """Take in an epoch: its numbers, to which callbacks may add."""
         self.epochs.append(logs)
         self.seconds.append(seconds)
@@ -77,7 +81,7 @@ class History:
                 place = i
         return place + 1
 
-    def plot(self, path: str | os.PathLike[str] | None = None, *, backend: str = "svg") -> Any:
+    def plot(self, path: str | os.PathLike[str] | None = None, *, backend: str = "svg") -> str | Figure:
         """Draw the numbers over the epochs: one chart for each, with that of validation beside that of training, and the
         epoch with the best loss marked.
 
@@ -134,7 +138,7 @@ class History:
         """All of it, to be saved."""
         return {"epochs": [dict(logs) for logs in self.epochs], "seconds": list(self.seconds)}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a saved history."""
         self.epochs = [dict(logs) for logs in state["epochs"]]
         self.seconds = [float(s) for s in state["seconds"]]
@@ -151,7 +155,7 @@ class History:
         return f"<History: {count} epoch{'' if count == 1 else 's'}{last}{ended}>"
 
 
-def _by_matplotlib(charts: Charts, mark: tuple[float, str] | None, path: str | os.PathLike[str] | None) -> Any:
+def _by_matplotlib(charts: Charts, mark: tuple[float, str] | None, path: str | os.PathLike[str] | None) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError:

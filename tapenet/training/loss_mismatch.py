@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet import nn
 from tapenet.autodiff.state import no_grad
 from tapenet.metrics.broadcasting import pairing_of
 from tapenet.nn import functional as F
 from tapenet.ops.stack_frames import user_site
-from tapenet.training.batches import as_array, as_tensors
+from tapenet.training.batches import as_array, as_arrays, as_tensors
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class Pairing:
@@ -28,13 +25,13 @@ class Pairing:
     was a batch.
     """
 
-    def __init__(self, loss: Any, who: str) -> None:
+    def __init__(self, loss: Callable[..., object] | None, who: str) -> None:
         self._loss = loss
         self._who = who
-        self._met: tuple[Any, Any] | None = None
+        self._met: tuple[Array | None, Array | None] | None = None
         self._looked = False
 
-    def note(self, output: ArrayLike, target: ArrayLike) -> None:
+    def note(self, output: object, target: object) -> None:
         """Keep the shapes, if they are two that may be taken in pairs."""
         if self._met is None and not self._looked:
             self._met = _like(output), _like(target)
@@ -47,13 +44,13 @@ class Pairing:
                 warnings.warn_explicit(f"{self._who}: {problem}", RuntimeWarning, *user_site())
 
 
-def pairing(loss: Callable[..., Any], output: Any, target: Any) -> str:
+def pairing(loss: Callable[..., object] | None, output: Array | None, target: Array | None) -> str:
     """What is wrong where a loss takes each output with every target; "" if it does not. See `metrics.pairing`."""
-    if output is None or target is None:
+    if loss is None or output is None or target is None:
         return ""
 
-    def value(o: Array, t: Array) -> Any:
-        return as_array(loss(as_tensors(o), as_tensors(t)))
+    def value(o: Array, t: Array) -> object:
+        return as_arrays(loss(as_tensors(o), as_tensors(t)))
 
     with no_grad():
         problem = pairing_of(value, output, target)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.metrics.metric import Metric
 from tapenet.training.batches import as_arrays
+from tapenet.training.history import Logs
 from tapenet.typing import Array, StateDict
 
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
-
 ndarray = np.ndarray
+#: What the metrics that count in the step counted, None for others, and the output where others need it.
+Measured = tuple[tuple[Tensor | None, ...], object]
 #: Outputs of at most so many batches, and bytes, are kept before the metrics see them in one piece.
 _BATCHES, _BYTES = 64, 1 << 19
 
@@ -48,7 +49,7 @@ class Meter:
         for metric in self._metrics:
             metric.reset()
 
-    def add(self, loss: float, samples: int, measured: Any, target: Any, weight: Any) -> None:
+    def add(self, loss: float, samples: int, measured: Measured | None, target: Array, weight: Array | None) -> None:
         """Take in a batch: its mean loss, and what was measured in the step (`steps.measured_by`)."""
         self._sum += loss * samples
         self.samples += samples
@@ -70,8 +71,8 @@ class Meter:
             total, seen = self._further.get(name, (0.0, 0))
             self._further[name] = [total + value * samples, seen + samples]
 
-    def _keep(self, late: tuple[Metric[Any], ...], output: ArrayLike, target: ArrayLike, weight: ArrayLike) -> None:
-        output = output._data if type(output) is Tensor else as_arrays(output)
+    def _keep(self, late: tuple[Metric[Any], ...], found: object, target: Array, weight: Array | None) -> None:
+        output: Array = found._data if type(found) is Tensor else as_arrays(found)
         if type(target) is not ndarray or (weight is not None and type(weight) is not ndarray):
             target, weight = as_arrays(target), as_arrays(weight)
         kept = self._kept
@@ -92,7 +93,7 @@ class Meter:
         if kept is not None and kept.rows:
             self._update(*kept.whole())
 
-    def _update(self, output: Any, target: Any, weight: Any) -> None:
+    def _update(self, output: ArrayLike, target: ArrayLike, weight: ArrayLike | None) -> None:
         for metric in self._late:
             metric.update(output, target, weight)
 
@@ -101,16 +102,16 @@ class Meter:
         """The mean loss so far."""
         return self._sum / self.samples if self.samples else float("nan")
 
-    def _means(self) -> dict[str, float]:
+    def _means(self) -> Logs:
         return {"loss": self.loss, **{name: total / seen for name, (total, seen) in self._further.items()}}
 
-    def numbers(self, prefix: str = "") -> dict[str, float]:
+    def numbers(self, prefix: str = "") -> Logs:
         """All numbers, of all that was taken in."""
         self._flush()
         found = self._means() | {metric.name: metric.compute() for metric in self._metrics}
         return {prefix + name: value for name, value in found.items()}
 
-    def so_far(self) -> dict[str, float]:
+    def so_far(self) -> Logs:
         """The numbers to be shown meanwhile: metrics as far as they have seen. Changes nothing."""
         found = self._means()
         for metric in self._metrics:
@@ -171,7 +172,7 @@ class _Kept:
         self._buffers = [None if p is None else np.empty((room, *p.shape[1:]), p.dtype) for p in parts]
 
     @classmethod
-    def of(cls, output: Any, target: Any, weight: Any) -> _Kept | None:
+    def of(cls, output: Array, target: Array, weight: Array | None) -> _Kept | None:
         """Room for a run of batches like this one; None where they are too large, or are no plain arrays of samples."""
         parts = [part for part in (output, target, weight) if part is not None]
         if not all(type(part) is ndarray and part.ndim and len(part) == len(output) for part in parts):
@@ -199,6 +200,6 @@ class _Kept:
         self.rows = end
         return end
 
-    def whole(self) -> list[Array | None]:
+    def whole(self) -> list[Any]:
         """What was taken in."""
         return [None if buffer is None else buffer[: self.rows] for buffer in self._buffers]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet import files
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing import draw
 from tapenet.drawing.picture import Picture
+from tapenet.metrics.by_name import Metrics
 from tapenet.nn.containers import Sequential
 from tapenet.nn.module import Module
 from tapenet.nn.notebook_display import inputs_like_before
@@ -27,15 +29,11 @@ from tapenet.program.low import is_float
 from tapenet.training.batches import as_tensors
 from tapenet.training.evaluation import evaluate, predict
 from tapenet.training.fit_arguments import bind, check_loss, check_optimizer
-from tapenet.training.fitting import fit
-from tapenet.training.history import History
+from tapenet.training.fitting import Callbacks, fit
+from tapenet.training.history import History, Logs
 from tapenet.training.loss_mismatch import pairing, scale
-from tapenet.training.state import State
 from tapenet.training.training_mode import mode
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class _Used:
@@ -118,20 +116,20 @@ class Network(Sequential):
 
     def fit(
         self,
-        x: Any,
-        y: Any = None,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
         epochs: int = 1,
         *,
         learning_rate: float | Schedule | None = None,
         batch_size: int = 32,
         validation_split: float = 0.0,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: tuple[ArrayLike, ...] | None = None,
         shuffle: bool = True,
         class_weight: Mapping[int, float] | None = None,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         verbose: int = 1,
-        metrics: Any = (),
-        callbacks: Callable[[State], Any] | Iterable[Callable[[State], Any]] = (),
+        metrics: Metrics = (),
+        callbacks: Callbacks = (),
         **options: Any,
     ) -> History:
         """Learn from examples. Called again it goes on, with the optimizer as it is.
@@ -233,8 +231,14 @@ class Network(Sequential):
         return found
 
     def evaluate(
-        self, x: Any, y: Any, *, sample_weight: Any = None, metrics: Any = (), batch_size: int = 256
-    ) -> dict[str, float]:
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        metrics: Metrics = (),
+        batch_size: int = 256,
+    ) -> Logs:
         """The loss, as "loss", and metrics over samples, in eval mode.
 
         Args:
@@ -252,7 +256,7 @@ class Network(Sequential):
         self._try("evaluate", used.loss, x, y)
         return evaluate(self, used.loss, data, metrics=metrics, batch_size=batch_size)
 
-    def summary(self, *inputs: Any, depth: int | None = None) -> Summary:
+    def summary(self, *inputs: ArrayLike, depth: int | None = None) -> Summary:
         """The layers with their shapes, parameters and work, as a table: `print(net.summary())`. See `nn.summary`.
 
         Args:
@@ -261,7 +265,7 @@ class Network(Sequential):
         """
         return summary(self, *(inputs or self._known("summary")), depth=depth)
 
-    def draw(self, *inputs: Any, **options: Any) -> Picture:
+    def draw(self, *inputs: ArrayLike, **options: Any) -> Picture:
         """The network as a picture: `net.draw().save("net.svg")`. See `tn.draw`.
 
         Args:
@@ -310,7 +314,7 @@ class Network(Sequential):
             raise RuntimeError(f"Network.{verb}: there are no layers; add some: net.add(nn.Linear(2, 3))")
         return self._array(f"Network.{verb}: x", x)
 
-    def _samples(self, verb: str, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    def _samples(self, verb: str, x: ArrayLike, y: ArrayLike | None) -> tuple[Array, Array]:
         """Inputs and targets as arrays of one length."""
         x = self._inputs(verb, x)
         y = self._array(f"Network.{verb}: y", y)

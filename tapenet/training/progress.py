@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
 from time import perf_counter
-from typing import Any
 
 import numpy as np
+
+from tapenet.training.history import Logs
 
 #: Seconds between two pictures of a bar.
 _EVERY = 0.1
@@ -50,13 +51,13 @@ class Progress:
             self._bar = self._make(self._title(epoch), self._batches)
             self.due = self._start + _EVERY
 
-    def show(self, batch: int, samples: int, logs: Mapping[str, object]) -> None:
+    def show(self, batch: int, samples: int, logs: Logs) -> None:
         """Bring the bar up to date."""
         if self._bar is not None:
             self._bar.show(batch, f"{self._rate(samples)}  {numbers(logs)}")
             self.due = perf_counter() + _EVERY
 
-    def end(self, epoch: int, batch: int, samples: int, seconds: float, logs: Mapping[str, object]) -> None:
+    def end(self, epoch: int, batch: int, samples: int, seconds: float, logs: Logs) -> None:
         """An epoch is over."""
         if self._bar is not None:
             self._bar.show(batch, f"{self._rate(samples)}  {numbers(logs)}")
@@ -109,7 +110,7 @@ class _TerminalBar(_Bar):
 
         known = "{l_bar}{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
         form = known if batches is not None else "{desc}: {n_fmt} batches [{elapsed}]{postfix}"
-        self._tqdm: Any = tqdm(desc=title, total=batches, bar_format=form, dynamic_ncols=True, ncols=_width())
+        self._tqdm = tqdm(desc=title, total=batches, bar_format=form, dynamic_ncols=True, ncols=_width())
         self._tqdm.refresh()
 
     def show(self, batch: int, text: str) -> None:
@@ -173,7 +174,7 @@ def bar_html(title: str, batch: int, batches: int | None, seconds: float, text: 
     return f'<div style="font-family: monospace; white-space: pre-wrap">{bar} {escape(words)}</div>'
 
 
-def numbers(logs: Mapping[str, Any]) -> str:
+def numbers(logs: Logs) -> str:
     """Numbers as text; what is no number, such as a confusion matrix, is left out.
 
     >>> numbers({"loss": 0.12345678, "accuracy": 1.0, "lr": 1e-05})

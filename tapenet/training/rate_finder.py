@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.curve import curve
+from tapenet.nn.module import Module
+from tapenet.optim.optimizer import Optimizer
 from tapenet.training.batches import looped, split, whole
 from tapenet.training.compiled_step import Routine
 from tapenet.training.fit_arguments import bind, check_loss, check_model, check_optimizer
 from tapenet.training.seeding import random_states, set_random_states
-from tapenet.training.steps import Clip, forward_of, measured_by, whole_step
+from tapenet.training.steps import Clip, Loss, forward_of, measured_by, whole_step
 from tapenet.training.training_mode import mode
 
 
@@ -62,10 +64,10 @@ class Rates:
 
 
 def find_lr(
-    model: Any,
-    loss: Any,
-    optimizer: Any,
-    data: Any,
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    data: object,
     *,
     low: float = 1e-6,
     high: float = 10.0,
@@ -74,7 +76,7 @@ def find_lr(
     compile: bool = True,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    precision: Any = None,
+    precision: DTypeLike | None = None,
 ) -> Rates:
     """Train for a few updates with a learning rate that rises from one to the next, and look at the loss: it stays, falls, and
     rises again. It ends early where the loss is four times the least, or not finite.
@@ -151,7 +153,7 @@ def find_lr(
         optimizer.load_state_dict(saved[1])
         optimizer.zero_grad()
         set_random_states(saved[2])
-        if place is not None:
+        if hasattr(batches, "load_state_dict"):
             batches.load_state_dict(place)
     if not losses:
         raise ValueError("find_lr: the data gave no batch, or the first loss is not finite")
@@ -172,7 +174,7 @@ def _running(values: list[float]) -> list[float]:
     return found
 
 
-def _again(data: Any) -> Iterator[Any]:
+def _again(data: Iterable[object]) -> Iterator[object]:
     """The batches of data, over and over."""
     while True:
         empty = True

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random as python_random
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from tapenet.ops import random
+from tapenet.typing import StateDict
 
 
 def seed(value: int) -> None:
@@ -54,7 +53,7 @@ def random_states() -> dict[str, object]:
     }
 
 
-def set_random_states(states: Mapping[str, Any]) -> None:
+def set_random_states(states: StateDict) -> None:
     """Put the generators where they were when `random_states` was called.
 
     >>> states = random_states()

@@ -18,10 +18,19 @@ from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.plateau import Plateau
 from tapenet.optim.weight_averaging import Averaged
 from tapenet.training.compiled_step import Routine
-from tapenet.training.history import History
+from tapenet.training.history import History, Logs
 from tapenet.training.meter import Meter
 from tapenet.training.seeding import random_states, set_random_states
 from tapenet.typing import StateDict
+
+Optimizers = Optimizer | list[Optimizer] | tuple[Optimizer, ...] | None
+
+
+def as_list(optimizer: Optimizers) -> list[Optimizer]:
+    """The optimizers, however many there are."""
+    if optimizer is None:
+        return []
+    return list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
 
 
 class State:
@@ -46,16 +55,16 @@ class State:
         self,
         model: Module,
         loss: Callable[..., Tensor] | None,
-        optimizer: Optimizer | list[Optimizer] | tuple[Optimizer, ...] | None,
-        data: Any,
+        optimizer: Optimizers,
+        data: object,
         validation: object,
         epochs: int,
         average: Averaged | None,
         keep_average: bool,
         scaler: GradScaler | None,
-        callbacks: Sequence[Any],
+        callbacks: Sequence[object],
         meter: Meter,
-        routines: dict[str, Routine],
+        routines: dict[str, Routine[object]],
     ) -> None:
         self.model = model
         self.loss = loss
@@ -70,7 +79,7 @@ class State:
         self.batch = 0
         self.step = 0
         self.batch_loss = float("nan")
-        self.logs: dict[str, Any] = {}
+        self.logs: Logs = {}
         self.history = History()
         self.stop: bool | str = False
         self._callbacks = callbacks
@@ -89,9 +98,7 @@ class State:
     @property
     def optimizers(self) -> list[Optimizer]:
         """The optimizers, however many there are."""
-        if self.optimizer is None:
-            return []
-        return list(self.optimizer) if isinstance(self.optimizer, (list, tuple)) else [self.optimizer]
+        return as_list(self.optimizer)
 
     @property
     def plateaus(self) -> list[Plateau]:
@@ -118,12 +125,12 @@ class State:
         Args:
             keep_vars: give the tensors of model, optimizers and averages themselves in place of copies, to be written at once.
         """
-        taken = state_of if keep_vars else lambda part: part.state_dict()
+        taken: Callable[[Callable[..., StateDict]], StateDict] = state_of if keep_vars else lambda take: take()
         return {
-            "model": taken(self.model) if hasattr(self.model, "state_dict") else None,
-            "optimizers": [taken(optimizer) for optimizer in self.optimizers],
+            "model": taken(self.model.state_dict) if hasattr(self.model, "state_dict") else None,
+            "optimizers": [taken(optimizer.state_dict) for optimizer in self.optimizers],
             "plateaus": [plateau.state_dict() for plateau in self.plateaus],
-            "average": None if self.average is None else taken(self.average),
+            "average": None if self.average is None else taken(self.average.state_dict),
             "scaler": None if self.scaler is None else self.scaler.state_dict(),
             "callbacks": [c.state_dict() if hasattr(c, "state_dict") else None for c in self._callbacks],
             "data": self.data.state_dict() if hasattr(self.data, "state_dict") else None,
@@ -171,19 +178,19 @@ class State:
             if (state[what] is None) != (one is None):
                 has, not_has = ("this run", "the saved one") if state[what] is None else ("the saved run", "this one")
                 raise ValueError(f"{has} has an {what}, and {not_has} has none: give the same precision= and average=")
-        for what, one, saved in (
+        for what, part, saved in (
             ("data", self.data, state["data"]),
             *(("callback", own, saved) for own, saved in zip(self._callbacks, state["callbacks"], strict=True)),
         ):
-            if (saved is None) == hasattr(one, "load_state_dict"):
+            if (saved is None) == hasattr(part, "load_state_dict"):
                 had, takes = ("no", "one") if saved is None else ("a", "none")
                 raise ValueError(
-                    f"the {what} of the saved run had {had} state, and the {type(one).__name__} of this one takes {takes}: go "
+                    f"the {what} of the saved run had {had} state, and the {type(part).__name__} of this one takes {takes}: go "
                     "on with the same data and the same callbacks, in the same order"
                 )
         if state["model"] is not None:
             self.model.load_state_dict(state["model"])
-        for own, saved in (
+        parts: list[tuple[Any, StateDict | None]] = [
             *zip(self.optimizers, state["optimizers"], strict=True),
             *zip(plateaus, state["plateaus"], strict=True),
             *zip(self._callbacks, state["callbacks"], strict=True),
@@ -191,9 +198,10 @@ class State:
             (self.scaler, state["scaler"]),
             (self.data, state["data"]),
             *((routine, state["routines"].get(name)) for name, routine in self._routines.items()),
-        ):
+        ]
+        for part, saved in parts:
             if saved is not None:
-                own.load_state_dict(saved)
+                part.load_state_dict(saved)
         self._meter.load_state_dict(state["meter"])
         self.history.load_state_dict(state["history"])
         self.epoch, self.batch, self.step = int(state["epoch"]), int(state["batch"]), int(state["step"])
@@ -205,7 +213,7 @@ class State:
             rng.bit_generator.state = saved
 
 
-def _plateaus(option: Any, depth: int = 4) -> Iterator[Plateau]:
+def _plateaus(option: object, depth: int = 4) -> Iterator[Plateau]:
     """The plateaus that an option of an optimizer is made of: itself, or what a schedule holds."""
     if isinstance(option, Plateau):
         yield option
@@ -215,7 +223,7 @@ def _plateaus(option: Any, depth: int = 4) -> Iterator[Plateau]:
     elif depth and isinstance(option, (tuple, list)):
         for value in option:
             yield from _plateaus(value, depth - 1)
-    elif depth and getattr(option, "__closure__", None):
-        for cell in option.__closure__:
+    elif depth:
+        for cell in getattr(option, "__closure__", None) or ():
             with contextlib.suppress(ValueError):  # it is empty
                 yield from _plateaus(cell.cell_contents, depth - 1)

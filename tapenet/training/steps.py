@@ -6,31 +6,40 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tapenet.autodiff.observe.autocast import autocast
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.metrics.metric import Metric
 from tapenet.nn.module import Module
 from tapenet.optim.grad_scaler import GradScaler
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.weight_averaging import Averaged
 from tapenet.parameters.clipping import clip_grad_norm, clip_grad_value, scale_gradient
 from tapenet.training.batches import called
+from tapenet.training.meter import Measured
+from tapenet.typing import Array
 
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
-
+#: From output and target to the mean loss of a batch; None where the model gives the loss itself.
+Loss = Callable[..., Tensor] | None
 #: From inputs, target and weight to the loss and the output.
-Forward = Callable[[Any, Any, Any], tuple[Tensor, Any]]
+Forward = Callable[[object, object, Tensor | None], tuple[Tensor, object]]
+#: What a step gives of a batch: the loss, and what metrics need.
+Stepped = tuple[Tensor, Measured | None]
+Step = Callable[..., Stepped]
 #: From output, target and weight to what metrics need of a batch; see `measured_by`.
-Measure = Callable[[Any, Any, Any], Any]
+Measure = Callable[[object, object, object], Measured | None]
 
 
 def forward_of(
-    model: Any, loss: Any, precision: Any = None, note: Callable[[Any, Any], None] = lambda output, target: None
+    model: Callable[..., Any],
+    loss: Loss,
+    precision: DTypeLike | None = None,
+    note: Callable[[object, object], None] = lambda output, target: None,
 ) -> Forward:
     """The loss of a batch, and the model's output. Where `loss` is None the model gives the loss itself, and no output.
 
@@ -38,12 +47,12 @@ def forward_of(
     """
     if loss is None:
 
-        def forward(inputs: Any, target: Any, weight: Any) -> tuple[Tensor, Any]:
+        def forward(inputs: object, target: object, weight: Tensor | None) -> tuple[Tensor, object]:
             return called(model, inputs), None
     else:
         unreduced = _unreduced(loss)
 
-        def forward(inputs: Any, target: Any, weight: Any) -> tuple[Tensor, Any]:
+        def forward(inputs: object, target: object, weight: Tensor | None) -> tuple[Tensor, object]:
             output = called(model, inputs)
             note(output, target)
             if weight is None:
@@ -61,14 +70,14 @@ def forward_of(
     if precision is None:
         return forward
 
-    def low(inputs: Any, target: Any, weight: Any) -> tuple[Tensor, Any]:
+    def low(inputs: object, target: object, weight: Tensor | None) -> tuple[Tensor, object]:
         with autocast(precision):
             return forward(inputs, target, weight)
 
     return low
 
 
-def _unreduced(loss: Any) -> Callable[[Any, Any], Any]:
+def _unreduced(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The loss of each sample, or a function that says why there is none."""
     if isinstance(loss, Module) and hasattr(loss, "reduction"):
         each = copy.copy(loss)
@@ -78,7 +87,7 @@ def _unreduced(loss: Any) -> Callable[[Any, Any], Any]:
         if "reduction" in inspect.signature(loss).parameters:
             return lambda output, target: loss(output, target, reduction="none")
 
-    def refuse(output: ArrayLike, target: ArrayLike) -> Any:
+    def refuse(output: object, target: object) -> NoReturn:
         raise TypeError(
             f"the batch has weights, and the loss {getattr(loss, '__name__', type(loss).__name__)} takes no "
             "reduction='none', by which it would give the loss of each sample: give one that does, such as those of "
@@ -88,17 +97,18 @@ def _unreduced(loss: Any) -> Callable[[Any, Any], Any]:
     return refuse
 
 
-def measured_by(metrics: Sequence[Any]) -> Measure:
+def measured_by(metrics: Sequence[Metric[object]]) -> Measure:
     """What is computed in a step for these metrics: what those that can count in it count, and the output where others need
     it. None where there are no metrics."""
-    counters = tuple(metric.in_step() for metric in metrics)
+    counters: list[Callable[..., Any] | None] = [metric.in_step() for metric in metrics]
     if not counters:
         return lambda output, target, weight: None
 
-    def measure(output: object, target: object, weight: object) -> tuple[Any, Any]:
-        plain = weight is None and type(output) is Tensor and type(target) is Tensor
-        with no_grad():
-            counts = tuple(None if not plain or c is None else c(output, target) for c in counters)
+    def measure(output: object, target: object, weight: object) -> Measured:
+        counts: tuple[Tensor | None, ...] = (None,) * len(counters)
+        if weight is None and type(output) is Tensor and type(target) is Tensor:
+            with no_grad():
+                counts = tuple(None if c is None else c(output, target) for c in counters)
         return counts, output if any(count is None for count in counts) else None
 
     return measure
@@ -130,10 +140,10 @@ def whole_step(
     clip: Callable[[], None],
     average: Averaged | None,
     measure: Measure,
-) -> Callable[..., tuple[Tensor, Any]]:
+) -> Step:
     """Forward, backward and update in one function of a batch, which can be one program."""
 
-    def train_step(inputs: Any, target: Any, weight: Any) -> tuple[Tensor, Any]:
+    def train_step(inputs: object, target: object, weight: Tensor | None) -> Stepped:
         loss, output = forward(inputs, target, weight)
         for optimizer in optimizers:
             optimizer.zero_grad()
@@ -161,15 +171,15 @@ def _check(loss: object) -> None:
         )
 
 
-def _backward(loss: Any, factor: Any = None) -> None:
+def _backward(loss: Tensor, factor: Array | None = None) -> None:
     _check(loss)
     (loss if factor is None else loss * factor).backward()
 
 
-def gradient_step(forward: Forward, measure: Measure) -> Callable[..., tuple[Tensor, Any]]:
+def gradient_step(forward: Forward, measure: Measure) -> Step:
     """Forward and backward; gradients are added to those there are. The loss is multiplied by a factor first."""
 
-    def gradients(inputs: object, target: ArrayLike, weight: ArrayLike, factor: object) -> tuple[Tensor, Any]:
+    def gradients(inputs: object, target: object, weight: Tensor | None, factor: Array) -> Stepped:
         loss, output = forward(inputs, target, weight)
         _backward(loss, factor)
         return loss, measure(output, target, weight)
@@ -177,10 +187,10 @@ def gradient_step(forward: Forward, measure: Measure) -> Callable[..., tuple[Ten
     return gradients
 
 
-def forward_step(forward: Forward, measure: Measure) -> Callable[..., tuple[Tensor, Any]]:
+def forward_step(forward: Forward, measure: Measure) -> Step:
     """Forward alone."""
 
-    def evaluate_step(inputs: object, target: ArrayLike, weight: ArrayLike) -> tuple[Tensor, Any]:
+    def evaluate_step(inputs: object, target: object, weight: Tensor | None) -> Stepped:
         with no_grad():
             loss, output = forward(inputs, target, weight)
         _check(loss)
@@ -198,7 +208,7 @@ class Parted:
 
     def __init__(
         self,
-        gradients: Callable[..., tuple[Tensor, Any]],
+        gradients: Step,
         params: list[Tensor],
         optimizers: Sequence[Optimizer],
         clip: Callable[[], None],
@@ -216,7 +226,9 @@ class Parted:
         #: Of the batches since the last update: how many, the samples in the first and in all.
         self._done = self._first = self._samples = 0
 
-    def __call__(self, inputs: Any, target: Any, weight: Any, samples: int) -> tuple[Tensor, Any, bool]:
+    def __call__(
+        self, inputs: object, target: object, weight: object, samples: int
+    ) -> tuple[Tensor, Measured | None, bool]:
         """Take in a batch.
 
         Returns:

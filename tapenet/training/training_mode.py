@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+
+from tapenet.nn.module import Module
 
 
 @contextlib.contextmanager
-def mode(model: Any, training: bool) -> Iterator[None]:
+def mode(model: Module, training: bool) -> Iterator[None]:
     """Within the block the model trains, or is in use; afterwards each module is in the mode it was in, whatever happened.
 
     A model that trains as a whole stays as it is where `training` is asked for: modules inside may have been put in the
