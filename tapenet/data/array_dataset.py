@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tapenet.data.dataset import Dataset, in_range
 from tapenet.data.loader_arguments import same_length
-from tapenet.typing import Array, DType
+from tapenet.typing import Array, DType, StateDict
 
 Batch_co = TypeVar("Batch_co", covariant=True)
 A = TypeVar("A", bound=np.generic)
@@ -89,7 +89,7 @@ class ArrayDataset(Dataset[Any], Generic[Batch_co]):
         """For worker processes: a memory map goes as its file's name, not as what is in it."""
         return {**self.__dict__, "arrays": [_InFile.of(array) or array for array in self.arrays]}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: StateDict) -> None:
         arrays = tuple(array.open() if isinstance(array, _InFile) else array for array in state["arrays"])
         self.__dict__.update(state, arrays=arrays)
 
@@ -108,7 +108,7 @@ class _InFile(NamedTuple):
     @classmethod
     def of(cls, array: Array) -> _InFile | None:
         """None where the array is no view of a memory map of a file."""
-        root: Any = array
+        root: object = array
         while isinstance(root, np.ndarray) and not isinstance(root, np.memmap):
             root = root.base
         if not isinstance(root, np.memmap) or root.filename is None or array.size == 0:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tapenet.typing import Array
 
 #: What becomes of the leaves of samples: (leaves, where in a sample they are, how to name each sample) -> part of a batch.
-Stack = Callable[[Sequence[Any], str, Callable[[int], str]], Any]
+Stack = Callable[[Sequence[object], str, Callable[[int], str]], object]
 
 
 def collate(samples: Sequence[object], indices: Sequence[int] | None = None) -> Any:
@@ -133,7 +133,7 @@ def _is_numbers(value: list[object]) -> bool:
     return all(isinstance(item, (int, float)) for item in value)
 
 
-def _stack(leaves: Sequence[object], where: str, name: Callable[[int], str]) -> Any:
+def _stack(leaves: Sequence[object], where: str, name: Callable[[int], str]) -> object:
     first = leaves[0]
     if isinstance(first, (str, bytes)):
         for place, leaf in enumerate(leaves):
@@ -161,7 +161,7 @@ def _stack(leaves: Sequence[object], where: str, name: Callable[[int], str]) -> 
     return np.concatenate(arrays).reshape(-1, *shape) if shape and arrays[0].size else np.stack(arrays)
 
 
-def _pad(value: float, multiple: int, leaves: Sequence[object], where: str, name: Callable[[int], str]) -> Any:
+def _pad(value: float, multiple: int, leaves: Sequence[object], where: str, name: Callable[[int], str]) -> object:
     arrays = [np.asarray(leaf) for leaf in leaves]
     if arrays[0].ndim == 0 or arrays[0].dtype.kind in "SUO":
         return _stack(leaves, where, name)

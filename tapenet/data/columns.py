@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -211,7 +211,7 @@ class Columns:
         }
 
     @classmethod
-    def from_state_dict(cls, state: Mapping[str, Any]) -> Columns:
+    def from_state_dict(cls, state: StateDict) -> Columns:
         """The columns that `state_dict` gave the state of.
 
         Raises ValueError if it is none.
@@ -230,7 +230,7 @@ def _state(f: Feature) -> dict[str, object]:
     return {**f._asdict(), "categories": list(f.categories)}
 
 
-def _feature(state: Mapping[str, Any]) -> Feature:
+def _feature(state: StateDict) -> Feature:
     return Feature(**{**state, "categories": tuple(state["categories"])})
 
 

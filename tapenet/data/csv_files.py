@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def csv(path: str | os.PathLike[str], *, like: Table | Columns | None = None, **
         columns = learnt(like, _of_table(options), file.who)
         frames = file.frames(*columns.wanted(file.names, file.who), known=True)
         return Table(_together(list(frames)), columns, file.who)
-    survey = Survey(file.names, file.who, _of_table(options))
+    survey = Survey(file.names, file.who, options)
     frame = _together(list(file.frames(survey.wanted(), survey.categories, survey.dates)))
     survey.add(frame)
     return Table(frame, survey.columns(), file.who)
@@ -119,15 +119,14 @@ def csv_chunks(
     file = _File(path, options)
     if like is not None:
         return CsvChunks(file, learnt(like, _of_table(options), file.who), rows)
-    survey = Survey(file.names, file.who, _of_table(options))
+    survey = Survey(file.names, file.who, options)
     for frame in file.frames(survey.wanted(), survey.categories, survey.dates, rows):
         survey.add(frame)
     return CsvChunks(file, survey.columns(), rows)
 
 
-def _of_table(options: CsvOptions) -> Options:
-    rest: Any = {name: value for name, value in options.items() if name in Options.__annotations__}
-    return rest  # type: ignore[no-any-return]
+def _of_table(options: CsvOptions) -> list[str]:
+    return [name for name in options if name in Options.__annotations__]
 
 
 def _together(frames: list[Frame]) -> Frame:

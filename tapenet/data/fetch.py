@@ -47,7 +47,7 @@ class Fetch:
         self._rows = None if put_together or alone or self._is_random else rows_of(dataset)
         self._put_together = put_together or collate
 
-    def __call__(self, task: Task) -> Any:
+    def __call__(self, task: Task) -> object:
         """The batch."""
         if self._rows is not None:
             batch = self._rows(task.samples)
@@ -103,9 +103,10 @@ class _PartOf:
     def __init__(self, part: Subset[object]) -> None:
         self._part = part
 
-    def __call__(self, numbers: NDArray[np.int64]) -> Any:
-        whole: Any = self._part.dataset
-        return whole.take(self._part.indices[numbers])
+    def __call__(self, numbers: NDArray[np.int64]) -> object:
+        take = rows_of(self._part.dataset)
+        assert take is not None
+        return take(self._part.indices[numbers])
 
 
 class Generators:
@@ -122,7 +123,7 @@ class Generators:
 
     def __init__(self, seed: int, epoch: int) -> None:
         self._bits = np.random.Philox(key=(epoch << 64) | seed)
-        self._state: Any = self._bits.state
+        self._state = self._bits.state
         self._counter = self._state["state"]["counter"]
         self._rng = np.random.Generator(self._bits)
 

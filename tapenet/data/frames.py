@@ -85,7 +85,7 @@ def opened(data: Any, who: str) -> dict[str, object]:
     if not isinstance(data, Mapping) and hasattr(data, "to_pandas"):
         data = data.to_pandas()
     if isinstance(data, Mapping):
-        columns: dict[Any, Any] = dict(data)
+        columns: dict[str, object] = dict(data)
     elif hasattr(data, "columns") and hasattr(data, "iloc"):
         names = list(data.columns)
         if twice := [name for name in names if names.count(name) > 1]:
@@ -219,7 +219,7 @@ def _is_none(value: object) -> bool:
 
 
 def _labelled(values: list[object], who: str, named: bool) -> Column:
-    codes: dict[Any, int] = {}
+    codes: dict[object, int] = {}
     labels: dict[str, int] = {}
     # Each different value is looked at once; 1 and True are equal, but in one column both do not mean different things.
     try:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.data.dataset import Dataset, in_range, takes_rng
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+R = TypeVar("R")
 
 #: What the names of image files end in.
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -21,7 +26,7 @@ _MODES = ("RGB", "L", "RGBA", "keep")
 _KEPT = {"L": "L", "1": "L", "RGBA": "RGBA", "LA": "RGBA", "PA": "RGBA", "La": "RGBA", "RGBa": "RGBA"}
 
 
-class ImageFolder(Dataset[Any]):
+class ImageFolder(Dataset[tuple[object, object]]):
     """A folder of image files as a data set; `image_folder` makes it. A sample is `(image, label)`.
 
     `classes` are the names of the classes in the order of the labels, `paths` the files, `labels` (N,) their classes.
@@ -51,8 +56,8 @@ class ImageFolder(Dataset[Any]):
 
     def draw(self, index: int, rng: np.random.Generator) -> tuple[object, object]:
         """The sample as a loader asks for it: `rng` goes to the transform."""
-        image: Any = read_image(self.paths[index], self.mode, max_pixels=self.max_pixels)
-        label: Any = self.labels[index]
+        image: object = read_image(self.paths[index], self.mode, max_pixels=self.max_pixels)
+        label: object = self.labels[index]
         if self.transform is not None:
             image = self.transform(image, rng=rng) if self._takes_rng else self.transform(image)
         return image, label if self.target_transform is None else self.target_transform(label)
@@ -162,7 +167,7 @@ class _Bounded(io.BufferedReader):
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
-def _guarded(path: str, read: Callable[[], object]) -> Any:
+def _guarded(path: str, read: Callable[[], R]) -> R:
     """What `read` gives. Pillow raises what damage leads to: OSError, SyntaxError, struct.error, IndexError ..."""
     try:
         return read()
@@ -175,7 +180,7 @@ def _guarded(path: str, read: Callable[[], object]) -> Any:
         ) from None
 
 
-def _converted(image: Any, mode: str) -> Any:
+def _converted(image: Image.Image, mode: str) -> Image.Image:
     """An image in a mode of one byte per channel."""
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")

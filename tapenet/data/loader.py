@@ -178,7 +178,7 @@ class DataLoader(Generic[Batch]):
     ) -> None:
         for name in unknown:
             raise _unknown(name)
-        self.dataset: Samples[Any] | Stream[Any] = _dataset(dataset)
+        self.dataset: Samples[object] | Stream[object] = _dataset(dataset)
         self._samples = None if isinstance(self.dataset, Stream) else len(self.dataset)
         self.batch_size = None if batch_size is None else checked_size("DataLoader()", batch_size, self._samples)
         if drop_last and batch_sampler is not None:
@@ -197,7 +197,7 @@ class DataLoader(Generic[Batch]):
         self._workers, self._kind, self._ahead = _checked_workers(workers, kind, prefetch, start_method)
         self._persistent, self._start_method = persistent, start_method
         self._idle: Processes | None = None
-        self._at_work: weakref.WeakSet[Threads[Task, Any] | Processes] = weakref.WeakSet()
+        self._at_work: weakref.WeakSet[Threads[Task, object] | Processes] = weakref.WeakSet()
         self._position = Position()
         if drop_last and self._samples and not self._by_batches and 0 < self._count() < (self.batch_size or 1):
             text = nothing_left("DataLoader()", self._count(), self.batch_size or 1)
@@ -212,7 +212,7 @@ class DataLoader(Generic[Batch]):
         """How many samples an epoch has, or with a batch sampler how many batches."""
         if isinstance(self.dataset, Stream):
             raise TypeError("the length of a stream is not known: a DataLoader over one has no len()")
-        return len(cast("Any", self._order))
+        return len(self._order)
 
     def __len__(self) -> int:
         count = self._count()
@@ -384,7 +384,7 @@ def _dataset(given: object) -> Samples[object] | Stream[object]:
             'DataLoader(tn.data.table(frame, target="name of its column"))'
         )
     if hasattr(given, "__getitem__") and hasattr(given, "__len__"):
-        return cast("Samples[Any]", given)
+        return cast("Samples[object]", given)
     if hasattr(given, "__iter__") or callable(given):
         return Stream(given)
     raise TypeError(

@@ -7,12 +7,9 @@ sampler gives batches: `batches(rng)`. Both keep no state, so that an epoch can 
 from __future__ import annotations
 
 from collections.abc import Sequence, Sized
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 
 class Sampler:

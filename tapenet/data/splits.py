@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from tapenet.data.dataset import Samples, Subset
 from tapenet.data.loader_arguments import fresh_seed
 from tapenet.data.samplers import evenly, members
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 Sample = TypeVar("Sample")
 

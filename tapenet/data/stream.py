@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Stream(Generic[Sample]):
         if not callable(source) and not hasattr(source, "__iter__"):
             raise TypeError(f"Stream() needs a function that makes an iterator, or one to loop over; got {source!r}")
         self._source = source
-        self._functions: tuple[tuple[Callable[..., Any], bool], ...] = ()
+        self._functions: tuple[tuple[Callable[..., object], bool], ...] = ()
         self._buffer = 0
         self._read_once = _OnlyOnce(iter(source) is source) if isinstance(source, Iterable) else _OnlyOnce(False)
 

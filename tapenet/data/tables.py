@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from typing import Any, Unpack
 
 import numpy as np
@@ -11,6 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from tapenet.data.columns import Columns, Options, Survey, check_options, incomplete, used_rows
 from tapenet.data.dataset import Dataset
 from tapenet.data.frames import Frame, opened, read_columns
+from tapenet.typing import Array
+
+#: The number of a row, or several.
+Rows = int | slice | NDArray[np.int64]
+#: `x`, `codes`, or both.
+Inputs = Array | tuple[Array, Array]
 
 
 class Table(Dataset[Any]):
@@ -43,11 +50,11 @@ class Table(Dataset[Any]):
         return self.columns.classes
 
     @property
-    def inputs(self) -> Any:
+    def inputs(self) -> Inputs:
         """What a model gets: `x`, `codes`, or both as a tuple, whichever are there."""
         return self._inputs(slice(None))
 
-    def _inputs(self, rows: Any) -> Any:
+    def _inputs(self, rows: Rows) -> Inputs:
         if not self.codes.shape[1]:
             return self.x[rows]
         return (self.x[rows], self.codes[rows]) if self.x.shape[1] else self.codes[rows]
@@ -55,7 +62,7 @@ class Table(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.x)
 
-    def __getitem__(self, index: Any, /) -> Any:
+    def __getitem__(self, index: Rows, /) -> Any:
         """The sample of that number, `(inputs, target)`, or `inputs` alone if there is no target."""
         return self._inputs(index) if self.y is None else (self._inputs(index), self.y[index])
 
@@ -164,7 +171,7 @@ def table(frame: object, *, like: Table | Columns | None = None, **options: Unpa
     return Table(found, survey.columns(), who)
 
 
-def learnt(like: Table | Columns, options: Options, who: str) -> Columns:
+def learnt(like: Table | Columns, options: Collection[str], who: str) -> Columns:
     """The columns of `like`.
 
     Raises TypeError if options are given beside it.

@@ -11,7 +11,7 @@ import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -97,7 +97,7 @@ class Processes:
         self.usable = False
         for worker in self._workers:
             worker.forget()
-        sent: deque[tuple[_Worker, Any]] = deque()
+        sent: deque[tuple[_Worker, object]] = deque()
         try:
             failure: Exception | None = None
             for number in itertools.count():
@@ -132,7 +132,7 @@ class _Worker:
         self.process, self.channel, self._number = process, channel, number
         #: How many results are still to come through the pipe, and those that came before they were asked for.
         self._to_come = 0
-        self._came: deque[Any] = deque()
+        self._came: deque[object] = deque()
 
     def send(self, task: Task) -> None:
         try:
@@ -144,7 +144,7 @@ class _Worker:
             raise self._explained(error) from None
         self._to_come += 1
 
-    def receive(self) -> Any:
+    def receive(self) -> object:
         found = self._came.popleft() if self._came else self._read()
         if isinstance(found, _Failure):
             found.throw(f"worker {self._number} (process {self.process.pid})")
@@ -156,7 +156,7 @@ class _Worker:
             self._read()
         self._came.clear()
 
-    def _read(self) -> Any:
+    def _read(self) -> object:
         try:
             while not self.channel.connection.poll(_LOOK):
                 if not self.process.is_alive() and not self.channel.connection.poll():
@@ -228,10 +228,10 @@ def _end(workers: list[_Worker], owner: int) -> None:
 
 
 def _serve(
-    connection: Connection[Any, Any],
+    connection: Connection[object, object],
     names: tuple[str, str],
-    work: Callable[[Task], Any],
-    inherited: list[Connection[Any, Any]],
+    work: Callable[[Task], object],
+    inherited: list[Connection[object, object]],
 ) -> None:
     """What a worker does: results for tasks, until the pipe is closed."""
     import random

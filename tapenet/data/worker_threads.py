@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 Task = TypeVar("Task")
 Out = TypeVar("Out")
+#: Result, what came with the task, and an error in place of both.
+Result = tuple[Out | None, object, BaseException | None]
 
 #: How long to wait, in seconds, for a thread that is making a batch which is no longer needed.
 _PATIENCE = 5.0
@@ -29,8 +31,8 @@ class Threads(Generic[Task, Out]):
         self._work, self._tasks, self._workers, self._ahead = work, tasks, workers, ahead
         self._reading = threading.Lock()
         self._changed = threading.Condition()
-        #: By the number of the task: result, what came with the task, and an error in place of both.
-        self._results: dict[int, tuple[Out | None, Any, BaseException | None]] = {}
+        #: By the number of the task.
+        self._results: dict[int, Result[Out]] = {}
         self._begun = self._given = 0
         #: The number of the first task that is not there, once that is known.
         self._end: int | None = None
@@ -98,10 +100,10 @@ class Threads(Generic[Task, Out]):
                 self._put(None, number, found)
                 del found  # the batch is the user's alone
 
-    def _put(self, end: int | None, number: int | None = None, result: Any = None) -> None:
+    def _put(self, end: int | None, number: int | None = None, result: Result[Out] | None = None) -> None:
         with self._changed:
             if end is not None:
                 self._end = end
-            if number is not None:
+            if number is not None and result is not None:
                 self._results[number] = result
             self._changed.notify_all()

@@ -11,19 +11,16 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.inplace_functions import batch_norm, instance_norm
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import asarray, cast, here
-from tapenet.nn.module_repr import settings
-from tapenet.nn.normalization import reset
-from tapenet.nn.parameter import FLOAT, Buffer, Parameter, float_type
+from tapenet.nn.normalization import Affine
+from tapenet.nn.parameter import FLOAT, Buffer, float_type
 from tapenet.nn.spatial_layer import SpatialLayer
 
 _LENGTHS = {1: "length", 2: "h, w", 3: "d, h, w"}
 
 
-class _Running(SpatialLayer):
+class _Running(SpatialLayer, Affine):
     """A normalisation of channels that may keep running statistics."""
 
-    weight: Tensor | None
-    bias: Tensor | None
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -45,8 +42,7 @@ class _Running(SpatialLayer):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        self.weight = Parameter(np.ones(num_features, float_type(dtype))) if affine else None
-        self.bias = Parameter(np.zeros(num_features, float_type(dtype))) if affine and bias else None
+        self._learn(num_features, affine, bias, dtype)
         self.running_mean = Buffer(np.zeros(num_features, float_type(dtype))) if track_running_stats else None
         self.running_var = Buffer(np.ones(num_features, float_type(dtype))) if track_running_stats else None
         self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
@@ -60,7 +56,7 @@ class _Running(SpatialLayer):
     def reset_parameters(self) -> None:
         """Reset parameters and running statistics: weight 1, bias 0."""
         self.reset_running_stats()
-        reset(self.weight, self.bias)
+        super().reset_parameters()
 
     def _shapes(self) -> dict[int, tuple[str, int]]:
         """The inputs it takes, by number of axes: their shape, and the axis of the channels."""
@@ -84,8 +80,7 @@ class _Running(SpatialLayer):
     def extra_repr(self) -> str:
         usual = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
         names = ("eps", "momentum", "affine", "track_running_stats")
-        text = f"{self.num_features}" + settings(self, {name: usual[name] for name in names})
-        return text if self.bias is not None or not self.affine else text + ", bias=False"
+        return f"{self.num_features}" + self._settings(**{name: usual[name] for name in names})
 
 
 # -- over the batch ----------------------------------------------------------------------------------------------

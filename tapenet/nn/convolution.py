@@ -26,25 +26,29 @@ _MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _Layer(SpatialLayer):
-    """Kernels and biases, and how they begin."""
+    """Kernels and biases, and how they begin: those of a convolution."""
 
+    #: The function of the layer, which each class has.
+    conv: ClassVar[Callable[..., Tensor]]
+    #: Whether kernels have the input's channels first.
+    _transposed: ClassVar[bool] = False
     bias: Tensor | None
 
-    def _make(
+    def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: Size,
-        stride: Size,
-        padding: Padding,
-        dilation: Size,
-        groups: int,
-        bias: bool,
-        shape: tuple[int, int],
-        dtype: DTypeLike,
-        rng: np.random.Generator | int | None,
+        stride: Size = 1,
+        padding: Padding = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: np.random.Generator | int | None = None,
     ) -> None:
-        """Check and keep the arguments; `shape` is that of the kernels' axes of channels, before it is divided by groups."""
         name = type(self).__name__
         whole(self, in_channels=in_channels, out_channels=out_channels)
         whole(self, 1, groups=groups)
@@ -57,11 +61,14 @@ class _Layer(SpatialLayer):
         self.padding = padding
         self.dilation = spread_size(dilation, self.axes, f"{name}: dilation", 1)
         self.groups = groups
-        first, second = shape
+        first, second = (in_channels, out_channels) if self._transposed else (out_channels, in_channels)
         self.weight = Parameter(np.empty((first, second // groups, *self.kernel_size), float_type(dtype)))
         self.bias = Parameter(np.empty(out_channels, float_type(dtype))) if bias else None
         default_init(self.weight, self.bias, rng)
         self._borders()  # raises for a padding that is not valid
+        if padding_mode not in _MODES:
+            raise ValueError(f"{name}: padding_mode={padding_mode!r} is none of {', '.join(map(repr, _MODES))}")
+        self.padding_mode = padding_mode
 
     def _borders(self) -> list[tuple[int, int]]:
         """How wide the border is before and after each axis."""
@@ -104,33 +111,6 @@ class _Conv(_Layer):
         ValueError: channels that are no multiple of `groups`, or an input of another number of channels or axes.
     """
 
-    conv: ClassVar[Callable[..., Tensor]]
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size,
-        stride: Size = 1,
-        padding: Padding = 0,
-        dilation: Size = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        *,
-        dtype: DTypeLike = FLOAT,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        shape = out_channels, in_channels
-        self._make(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, shape, dtype, rng
-        )  # fmt: skip
-        if padding_mode not in _MODES:
-            raise ValueError(
-                f"{type(self).__name__}: padding_mode={padding_mode!r} is none of {', '.join(map(repr, _MODES))}"
-            )
-        self.padding_mode = padding_mode
-
     def forward(self, x: ArrayLike) -> Tensor:
         x, padding = cast(x, self.weight), self.padding
         if self.padding_mode != "zeros":
@@ -172,7 +152,7 @@ class _ConvTranspose(_Layer):
             output_size that no output_padding below the stride gives.
     """
 
-    conv: ClassVar[Callable[..., Tensor]]
+    _transposed = True
 
     def __init__(
         self,
@@ -196,12 +176,10 @@ class _ConvTranspose(_Layer):
             )
         if isinstance(padding, str):
             raise ValueError(f"{type(self).__name__}: padding={padding!r}: give numbers")
-        shape = in_channels, out_channels
-        self._make(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, shape, dtype, rng
-        )  # fmt: skip
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, dtype=dtype, rng=rng
+        )
         self.output_padding = spread_size(output_padding, self.axes, f"{type(self).__name__}: output_padding", 0)
-        self.padding_mode = padding_mode
 
     def forward(self, x: ArrayLike, output_size: Size | None = None) -> Tensor:
         """The result, of `output_size` if that is given: the lengths of its spatial axes, or of all its axes."""

@@ -127,6 +127,7 @@ class Module(Tree):
         """Run `forward` with the same arguments; what it records is marked as this module's."""
         state = local.state
         outer = state.scope
+        hooks = None
         try:
             scope = self._scopes[outer]
         except (AttributeError, KeyError):
@@ -134,21 +135,11 @@ class Module(Tree):
             if x is not _NOTHING and not kwargs:
                 note(self, (x, *args))
             hooks = getattr(self, "_hooks", None)
-            if hooks:
-                try:
-                    state.scope = scope
-                    out = call_with_hooks(self, self.forward, hooks, args if x is _NOTHING else (x, *args), kwargs)
-                except Exception as error:
-                    hide(error)
-                    raise
-                finally:
-                    state.scope = outer
-                if out is None:
-                    _warn_of_none(self)
-                return out
         try:
             state.scope = scope
-            if args or kwargs or x is _NOTHING:
+            if hooks:
+                out = call_with_hooks(self, self.forward, hooks, args if x is _NOTHING else (x, *args), kwargs)
+            elif args or kwargs or x is _NOTHING:
                 out = self.forward(*(() if x is _NOTHING else (x,)), *args, **kwargs)
             else:
                 out = self.forward(x)  # the usual call, a quarter cheaper than the general one

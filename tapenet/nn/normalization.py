@@ -18,18 +18,37 @@ from tapenet.nn.op_layer import OpLayer
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 
 
-def reset(weight: Tensor | None, bias: Tensor | None) -> None:
-    """Reset the scale and the shift of a normalisation: 1 and 0."""
-    with no_grad():
-        for parameter, value in ((weight, 1.0), (bias, 0.0)):
-            if parameter is not None:
-                parameter[...] = value
+class Affine(Module):
+    """A normalisation that may scale and shift what it gives."""
+
+    weight: Tensor | None
+    bias: Tensor | None = None
+
+    def _learn(self, shape: int | tuple[int, ...], scale: bool, shift: bool, dtype: DTypeLike) -> None:
+        """Make the parameters."""
+        self.weight = Parameter(np.ones(shape, float_type(dtype))) if scale else None
+        self.bias = Parameter(np.zeros(shape, float_type(dtype))) if scale and shift else None
+
+    def reset_parameters(self) -> None:
+        """Reset the parameters: weight 1, bias 0."""
+        with no_grad():
+            for parameter, value in ((self.weight, 1.0), (self.bias, 0.0)):
+                if parameter is not None:
+                    parameter[...] = value
+
+    def _cast(self, x: ArrayLike) -> Tensor:
+        return asarray(x) if self.weight is None else cast(x, self.weight)
+
+    def _settings(self, **usual: object) -> str:
+        """The settings that are not as usual, and whether there is no shift beside a scale."""
+        text = settings(self, usual)
+        return text if self.bias is not None or self.weight is None else text + ", bias=False"
 
 
 # -- of groups of channels ---------------------------------------------------------------------------------------------
 
 
-class GroupNorm(Module):
+class GroupNorm(Affine):
     """Groups of channels of each sample brought to mean 0 and variance 1, then scaled and shifted channel by channel;
     see `tn.group_norm`.
 
@@ -54,9 +73,6 @@ class GroupNorm(Module):
     array([[-1.,  1.]], dtype=float32)
     """
 
-    weight: Tensor | None
-    bias: Tensor | None
-
     def __init__(
         self,
         num_groups: int,
@@ -75,22 +91,16 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps = eps
         self.affine = affine
-        self.weight = Parameter(np.ones(num_channels, float_type(dtype))) if affine else None
-        self.bias = Parameter(np.zeros(num_channels, float_type(dtype))) if affine and bias else None
-
-    def reset_parameters(self) -> None:
-        """Reset the parameters: weight 1, bias 0."""
-        reset(self.weight, self.bias)
+        self._learn(num_channels, affine, bias, dtype)
 
     def forward(self, x: ArrayLike) -> Tensor:
-        x = asarray(x) if self.weight is None else cast(x, self.weight)
+        x = self._cast(x)
         if len(x.shape) < 2 or x.shape[1] != self.num_channels:
             raise ValueError(f"{here()} takes (n, {self.num_channels}, ...), not {tuple(x.shape)}")
         return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        text = f"{self.num_groups}, {self.num_channels}" + settings(self, {"eps": 1e-5, "affine": True})
-        return text if self.bias is not None or not self.affine else text + ", bias=False"
+        return f"{self.num_groups}, {self.num_channels}" + self._settings(eps=1e-5, affine=True)
 
 
 # -- of the last axes --------------------------------------------------------------------------------------------
@@ -105,7 +115,7 @@ def _lengths(layer: Module, normalized_shape: int | Sequence[int]) -> tuple[int,
     return shape
 
 
-class LayerNorm(Module):
+class LayerNorm(Affine):
     """The last axes of each sample brought to mean 0 and variance 1 together, then scaled and shifted element by
     element; see `tn.layer_norm`.
 
@@ -129,9 +139,6 @@ class LayerNorm(Module):
     array([[-1.,  1.]], dtype=float32)
     """
 
-    weight: Tensor | None
-    bias: Tensor | None
-
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -141,27 +148,20 @@ class LayerNorm(Module):
         *,
         dtype: DTypeLike = FLOAT,
     ) -> None:
-        shape = _lengths(self, normalized_shape)
-        self.normalized_shape = shape
+        self.normalized_shape = _lengths(self, normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        self.weight = Parameter(np.ones(shape, float_type(dtype))) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(shape, float_type(dtype))) if elementwise_affine and bias else None
-
-    def reset_parameters(self) -> None:
-        """Reset the parameters: weight 1, bias 0."""
-        reset(self.weight, self.bias)
+        self._learn(self.normalized_shape, elementwise_affine, bias, dtype)
 
     def forward(self, x: ArrayLike) -> Tensor:
-        x = asarray(x) if self.weight is None else cast(x, self.weight)
+        x = self._cast(x)
         return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        text = f"{self.normalized_shape}" + settings(self, {"eps": 1e-5, "elementwise_affine": True})
-        return text if self.bias is not None or not self.elementwise_affine else text + ", bias=False"
+        return f"{self.normalized_shape}" + self._settings(eps=1e-5, elementwise_affine=True)
 
 
-class RMSNorm(Module):
+class RMSNorm(Affine):
     """The last axes of each sample divided by their root mean square, then scaled element by element; see
     `tn.rms_norm`.
 
@@ -184,8 +184,6 @@ class RMSNorm(Module):
     array([[ 1., -1.]], dtype=float32)
     """
 
-    weight: Tensor | None
-
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -199,12 +197,8 @@ class RMSNorm(Module):
         self.elementwise_affine = elementwise_affine
         self.weight = Parameter(np.ones(self.normalized_shape, float_type(dtype))) if elementwise_affine else None
 
-    def reset_parameters(self) -> None:
-        """Reset the scale to 1."""
-        reset(self.weight, None)
-
     def forward(self, x: ArrayLike) -> Tensor:
-        x = asarray(x) if self.weight is None else cast(x, self.weight)
+        x = self._cast(x)
         return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:

@@ -30,7 +30,7 @@ class Transform:
             return (self(sample[0], rng), *sample[1:])
         return self._changed(sample, np.random.default_rng() if rng is None else rng)
 
-    def _changed(self, sample: Any, rng: np.random.Generator) -> Any:
+    def _changed(self, sample: object, rng: np.random.Generator) -> object:
         """An image or a batch of images, changed."""
         images = as_images(sample, type(self).__name__)
         return self.apply(images, rng) if images.ndim == 4 else self.apply(images[np.newaxis], rng)[0]
@@ -57,7 +57,7 @@ class Compose(Transform):
         self.transforms = list(transforms)
         self._takes_rng = [takes_rng(transform) for transform in self.transforms]
 
-    def _changed(self, sample: Any, rng: np.random.Generator) -> Any:
+    def _changed(self, sample: object, rng: np.random.Generator) -> object:
         for transform, with_rng in zip(self.transforms, self._takes_rng, strict=True):
             sample = transform(sample, rng=rng) if with_rng else transform(sample)
         return sample
@@ -82,10 +82,11 @@ class RandomApply(Compose):
         super().__init__(transforms)
         self.p = probability("RandomApply", p)
 
-    def _changed(self, sample: Any, rng: np.random.Generator) -> Any:
-        if np.ndim(sample) < 4:
+    def _changed(self, sample: object, rng: np.random.Generator) -> object:
+        images = np.asarray(sample)
+        if images.ndim < 4:
             return super()._changed(sample, rng) if rng.random() < self.p else sample
-        return replaced("RandomApply", sample, rng.random(len(sample)) < self.p, super()._changed, rng)
+        return replaced("RandomApply", images, rng.random(len(images)) < self.p, super()._changed, rng)
 
 
 class RandomChoice(Transform):
@@ -103,13 +104,14 @@ class RandomChoice(Transform):
             raise ValueError(f"RandomChoice needs p as {len(transforms)} probabilities that add up to 1, got {p!r}")
         self.p = None if p is None else np.asarray(p) / np.sum(p)
 
-    def _changed(self, sample: Any, rng: np.random.Generator) -> Any:
-        if np.ndim(sample) < 4:
+    def _changed(self, sample: object, rng: np.random.Generator) -> object:
+        images = np.asarray(sample)
+        if images.ndim < 4:
             return self.transforms[rng.choice(len(self.transforms), p=self.p)](sample, rng)
-        chosen = rng.choice(len(self.transforms), len(sample), p=self.p)
+        chosen = rng.choice(len(self.transforms), len(images), p=self.p)
         for number, transform in enumerate(self.transforms):
-            sample = replaced("RandomChoice", sample, chosen == number, transform, rng)
-        return sample
+            images = replaced("RandomChoice", images, chosen == number, transform, rng)
+        return images
 
 
 def replaced(
