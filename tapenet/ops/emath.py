@@ -29,8 +29,6 @@ cast_beyond = op(
     name="cast_beyond",
     label="cast",
     x=lambda g: g,
-    formula="x, in a wider dtype where any x < low or any x > high",
-    gradients="x: g",
     doc="""An array cast to another kind of numbers if one of its elements lies outside a range, else as it is.
 
     The dtype of the result depends on values. A captured step keeps that of the capture, and its replay raises

@@ -186,7 +186,6 @@ def equal_states(a: Any, b: Any) -> bool:
 @op(
     label="random draw",
     random=True,
-    formula="sample(rng)",
     samples=lambda r: [sample(lambda rng: rng.random((2, 3)), 5), sample(lambda rng: rng.random(), rng=1)],
 )
 def random_draw(sample: Callable[[np.random.Generator], Any], rng: Any = None) -> Any:

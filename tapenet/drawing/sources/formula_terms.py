@@ -22,6 +22,7 @@ from tapenet.drawing.sources.numpy_words import WORDS
 from tapenet.drawing.sources.terms import NONE, ONE, OPAQUE, Term, is_number, name, number, term
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own, stands_for
+from tapenet.program.derivatives import RULES
 
 
 class Unreadable(Exception):
@@ -31,7 +32,8 @@ class Unreadable(Exception):
 #: Functions and methods that change nothing that mathematics tells: types, memory, axes of length 1.
 _PLAIN = frozenset({
     "array", "asanyarray", "asarray", "ascontiguousarray", "astype", "atleast_1d", "broadcast_arrays", "broadcast_to",
-    "cast_to", "copy", "expand_dims", "float", "floats", "int", "spread", "squeeze", "unbroadcast", "without_minus_inf",
+    "cast_to", "copy", "expand_dims", "fitted", "float", "floats", "int", "of_dtype", "spread", "squeeze", "unbroadcast",
+    "without_minus_inf",
 })  # fmt: skip
 #: NumPy's functions by the names that terms have for them.
 _HEADS = {
@@ -69,6 +71,8 @@ def forward(op: Op) -> Term:
     if op.residuals and made.head == "tuple":
         outputs = made.args[: len(made.args) - len(op.residuals)]
         made = outputs[0] if op.outputs == 1 and outputs else Term("tuple", outputs)
+    if made.head == "tuple" and len(made.args) == 1:
+        made = made.args[0]
     if made.head == "name" and op.name in WORDS:  # a cast or a view, which is no mathematics but is what the op does
         made = Term(op.name, tuple(map(name, names)))
     return made
@@ -196,7 +200,7 @@ class _Reader:
                     return isinstance(operator, (ast.NotEq, ast.NotIn, ast.IsNot))
                 a, b = self.known(self.expr(left)), self.known(self.expr(right))
                 same = a == b
-                if not a.head == b.head == "number" and not (b == NONE or is_number(b)):
+                if a == OPAQUE or (not a.head == b.head == "number" and not (b == NONE or is_number(b))):
                     raise Unreadable("a branch")
                 if isinstance(operator, (ast.Eq, ast.Is)):
                     return same
@@ -208,7 +212,8 @@ class _Reader:
                     return bool(value)
             case ast.Name() | ast.Constant():
                 value = self.known(self.expr(test))
-                return value.head != "number" or bool(value.value)
+                if value != OPAQUE:
+                    return value.head != "number" or bool(value.value)
         raise Unreadable("a branch")
 
     def known(self, a: Term) -> Term:
@@ -341,7 +346,9 @@ class _Reader:
         if any(isinstance(a, ast.Starred) for a in args):
             raise Unreadable("starred arguments")
         if called in _PLAIN and args:
-            return self.expr(args[0])
+            return self.expr(args[-1 if called == "of_dtype" else 0])
+        if called in ("full", "full_like"):
+            return self.expr(args[1])
         if called in ("zeros_like", "ones_like", "zeros", "ones"):
             return number(int(called.startswith("ones")))
         if called == "transpose" or (called == "swapaxes" and {ast.unparse(a) for a in args[1:]} == {"-1", "-2"}):
@@ -363,10 +370,6 @@ class _Reader:
                 if is_own(function) and stands_for(function) is None:
                     return OPAQUE
         given_args = [self.expr(a) for a in args]
-        if isinstance(function, Op):
-            return (
-                Term(called, tuple(given_args), function)
-                if not isinstance(function.forward, np.ufunc)
-                else term(called, *given_args)
-            )
+        if isinstance(function, Op) and called not in RULES and called != "sigmoid":
+            return Term(called, tuple(given_args), function)
         return term(called, *given_args, *(self.expr(a) for n, a in keywords.items() if n in ("a_min", "a_max")))

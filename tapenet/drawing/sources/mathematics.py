@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from tapenet.drawing.sources.formula_terms import Unreadable, forward, read, usual
-from tapenet.drawing.sources.notation import Unwritten, written
+from tapenet.drawing.sources.notation import Unwritten, has_notation, summary, written
 from tapenet.drawing.sources.terms import ONE, TRUTHS, ZERO, Term, factored, name, number, parts, term
 from tapenet.drawing.text import clean
 from tapenet.ops.formula import Derived
@@ -37,20 +37,15 @@ def formula(op: Op) -> str:
     >>> formula(tn.matmul), formula(tn.op(lambda x: np.logaddexp(0, x), name="softplus"))
     ('x @ y', 'ln(1 + eˣ)')
     """
-    return clean(op.formula or _formula(op) or _summary(op.doc) or call(op.name, (a.name for a in op.arguments)), LIMIT)
+    text = op.formula or _formula(op) or summary(op.__doc__).replace("`", "")
+    return clean(text or call(op.name, (a.name for a in op.arguments)), LIMIT)
 
 
 def _formula(op: Op) -> str:
     with contextlib.suppress(Unreadable, Unwritten, RecursionError):
-        return written(forward(op))
+        made = forward(op)
+        return written(made) if has_notation(made) or not op.__doc__ else ""
     return ""
-
-
-def _summary(doc: str | None) -> str:
-    """The first sentence of a docstring, as a phrase."""
-    paragraph = " ".join(inspect.cleandoc(doc or "").split("\n\n")[0].split())
-    text = re.split(r"[.:;](?: |$)|, element by element", paragraph)[0].replace("`", "")
-    return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
 def gradient_rules(op: Op) -> dict[str, str]:

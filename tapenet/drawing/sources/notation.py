@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 
@@ -56,6 +57,10 @@ _PATTERNS = {
 }  # fmt: skip
 
 
+#: Functions that mathematics calls by the names they have here.
+_NAMES = frozenset({"all", "any", "argmax", "argmin", "gcd", "lcm", "max", "median", "min", "std", "var"})
+
+
 class Unwritten(Exception):
     """A term has no text."""
 
@@ -71,14 +76,23 @@ def written(a: Term) -> str:
     >>> written(term("divide", term("square", x), term("add", number(1), term("exp", term("negative", x)))))
     'x²/(1 + e⁻ˣ)'
     """
-    if isinstance(a.value, Op) and a.value.formula is not None:
+    if isinstance(a.value, Op):
         given = {x.name: NONE for x in a.value.arguments if x.default is None}
-        return _stated(a.value.formula, given | dict(zip((x.name for x in a.value.arguments), a.args, strict=False)))
+        given |= dict(zip((x.name for x in a.value.arguments), a.args, strict=False))
+        if a.value.formula is not None:
+            return _stated(a.value.formula, given)
+        if any(f"`{n}`" in (found := summary(a.value.__doc__)) for n in given):
+            return _stated(found, {f"`{n}`": x for n, x in given.items()})
     if a.head == "reshape" and a.args[0].head != "name":
         return _plain(a.args[0])
     if a.head in WORDS and len(a.args) >= _places(WORDS[a.head]):
         return WORDS[a.head].format(*(_inside(x, _SUM) for x in a.args[: _places(WORDS[a.head])]))
     return _plain(a)
+
+
+def has_notation(a: Term) -> bool:
+    """Whether a term is written in more than the name of a function."""
+    return not a.args or any(a.head in known for known in (_INFIX, _PREFIX, _PATTERNS, _WRITERS, WORDS, _NAMES))
 
 
 def _stated(formula: str, given: Mapping[str, Term]) -> str:
@@ -87,8 +101,15 @@ def _stated(formula: str, given: Mapping[str, Term]) -> str:
         if a == NONE:
             formula = re.sub(rf",? \+ {n}\b", "", formula)
     return re.sub(
-        r"[A-Za-z_]\w*", lambda found: _inside(given[found[0]], _POWER) if found[0] in given else found[0], formula
+        r"`?[A-Za-z_]\w*`?", lambda found: _inside(given[found[0]], _POWER) if found[0] in given else found[0], formula
     )
+
+
+def summary(doc: str | None) -> str:
+    """The first sentence of a docstring, as a phrase."""
+    paragraph = " ".join(inspect.cleandoc(doc or "").split("\n\n")[0].split())
+    text = re.split(r"[.:;](?: |$)|, element by element", paragraph)[0]
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def _plain(a: Term) -> str:

@@ -179,6 +179,9 @@ def _multiply(*args: Term) -> Term:
     if coefficient < 0:
         sign, coefficient = -sign, -coefficient
     factors = sorted(_powers(factors), key=lambda f: f != name("g"))
+    for i, f in enumerate(factors):
+        if sign < 0 and f.head == "subtract" and f.args[1] == ONE:  # −(a − 1)
+            factors[i], sign = term("subtract", ONE, f.args[0]), 1
     if scale != 1:
         factors.insert(int(factors[:1] == [name("g")]), number(scale * float(coefficient)))
         coefficient = Fraction(1)

@@ -165,8 +165,6 @@ def _unwrap(p: Array, discont: Array | float | None, axis: int, period: Array | 
 @op(
     label="unwrap",
     p=lambda g: g,
-    formula="p plus multiples of the period",
-    gradients="p: g",
     samples=lambda r: [
         sample(np.array([[0.1, 3.0], [6.1, 0.3], [0.2, 7.0]]), None, 0, 2 * math.pi),
         sample(np.array([[0.1, 3.0, 3.9], [2.1, 0.3, 0.2]]), 1.5, -1, 2.5),

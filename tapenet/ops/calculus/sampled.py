@@ -39,7 +39,6 @@ def _differences_a(g: Array, a_shape: Shape, n: int, axis: int) -> Array:
 @op(
     label="diff",
     a=_differences_a,
-    formula="a[i + 1] − a[i], n times over",
     gradients="a: g[i − 1] − g[i], n times over, with zeros around g",
     samples=lambda r: [
         sample(r.normal(size=4), 1, 0),

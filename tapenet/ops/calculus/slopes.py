@@ -137,7 +137,7 @@ def _three_point_f(g: Array, w: Array, axis: int, edge_order: int) -> Array:
     f=_three_point_f,
     w=lambda g, f, axis, edge_order: _by_weights(g, f, axis, edge_order),
     formula="Σₖ w[k, i] · f[i − 1 + k], at the edges from those inside",
-    gradients="f: Σₖ w[k, i + 1 − k] · g[i + 1 − k]; w: Σ g[i] · f[i − 1 + k]",
+    gradients="w: Σ g[i] · f[i − 1 + k]",
     samples=lambda r: [
         sample(r.normal(size=(2, 4)), r.normal(size=(3, 4)), 1, 1),
         sample(r.normal(size=(2, 3)), r.normal(size=(3, 2)), 0, 1),
@@ -180,7 +180,7 @@ def three_point(f: Array, w: Array, axis: int, edge_order: int) -> Array:
     x=lambda g, w, axis, edge_order: three_point(g, w, axis, edge_order),
     w=lambda g, x, axis, edge_order: _by_weights(x, g, axis, edge_order),
     formula="Σₖ w[k, i + 1 − k] · x[i + 1 − k], at the edges from those inside",
-    gradients="x: Σₖ w[k, i] · g[i − 1 + k]; w: Σ x[i] · g[i − 1 + k]",
+    gradients="w: Σ x[i] · g[i − 1 + k]",
     samples=lambda r: [
         sample(r.normal(size=(2, 4)), r.normal(size=(3, 4)), 1, 1),
         sample(r.normal(size=(3, 2)), r.normal(size=(3, 3)), 0, 2),

@@ -27,8 +27,6 @@ conjugate = op(
     numpy=np.conjugate,
     label="conj",
     x=lambda g: np.conj(g),
-    formula="Re x − i · Im x",
-    gradients="x: conj(g)",
     doc="""The complex conjugate, element by element; a real number is its own. Also called `conj`.
 
     Args:
@@ -49,8 +47,6 @@ conjugate = op(
     numpy=np.real,
     label="Re",
     val=lambda g: g,
-    formula="Re val",
-    gradients="val: g",
     samples=complex_samples,
 )
 def real(val: Array) -> Array:
@@ -73,8 +69,6 @@ def real(val: Array) -> Array:
     numpy=np.imag,
     label="Im",
     val=lambda g: g * -1j,
-    formula="Im val",
-    gradients="val: −i · g",
     samples=complex_samples,
 )
 def imag(val: Array) -> Array:
@@ -103,8 +97,6 @@ def _angle_z(g: Array, z: Array, deg: bool) -> object:
     numpy=np.angle,
     label="∠",
     z=_angle_z,
-    formula="the angle of z from the positive real axis",
-    gradients="z: −i · g/z",
     samples=lambda r: [
         *complex_samples(r),
         sample(np.array([1 + 1j, -0.5 - 2j, -1 + 0.5j]), deg=True),
@@ -134,8 +126,6 @@ def angle(z: Array, deg: bool = False) -> Array:
     numpy=np.real_if_close,
     label="Re if close",
     a=lambda g: g,
-    formula="Re a where all of Im a is close to 0, else a",
-    gradients="a: g",
     samples=lambda r: [
         *complex_samples(r),
         sample(r.normal(size=3) + 1j * 1e-12),

@@ -49,9 +49,9 @@ _SAME = "an array of the shape and dtype of `x`."
 _BROADCAST = "an array of the broadcast shape."
 
 
-def _unary(f: np.ufunc, summary: str, formula: str, gradient: str, example: str, x: Rule, numpy: object = None) -> Op:
+def _unary(f: np.ufunc, summary: str, example: str, x: Rule, numpy: object = None) -> Op:
     made: Op = op(
-        f, name=f.__name__, numpy=numpy or f, formula=formula, gradients=f"x: {gradient}", x=x,
+        f, name=f.__name__, numpy=numpy or f, x=x,
         doc=_doc(summary, _X, _SAME, example), samples=unary_samples(),
     )  # fmt: skip
     made.__module__ = __name__
@@ -59,11 +59,11 @@ def _unary(f: np.ufunc, summary: str, formula: str, gradient: str, example: str,
 
 
 def _binary(
-    f: np.ufunc, summary: str, formula: str, gradients: str, example: str, label: str | None = None,
+    f: np.ufunc, summary: str, example: str, label: str | None = None,
     low: float = -2.0, high: float = 2.0, rules: Mapping[str, Rule] | None = None, **more: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
-        f, name=f.__name__, numpy=f, label=label, formula=formula, gradients=gradients, grads={**(rules or {}), **more},
+        f, name=f.__name__, numpy=f, label=label, grads={**(rules or {}), **more},
         doc=_doc(summary, _XY, _BROADCAST, example), samples=binary_samples(low, high), hint=broadcast_hint,
     )  # fmt: skip
     made.__module__ = __name__
@@ -78,7 +78,7 @@ def _share(g: Array, x: Array, out: Array) -> object:
 
 
 logaddexp2 = _binary(
-    np.logaddexp2, "log₂(2^x + 2^y) without overflow", "log₂(2ˣ + 2ʸ)", "x: g · 2^(x − out); y: g · 2^(y − out)",
+    np.logaddexp2, "log₂(2^x + 2^y) without overflow",
     "logaddexp2(tn.tensor([0.0]), 0.0)\n    Tensor([1.])",
     x=lambda g, x, out: _share(g, x, out), y=lambda g, y, out: _share(g, y, out),
 )  # fmt: skip
@@ -91,8 +91,6 @@ float_power: Op = op(
     x=elementwise.power.rules["x"],
     y=elementwise.power.rules["y"],
     label="^",
-    formula="xʸ in double precision",
-    gradients="x: g · y · xʸ⁻¹; y: g · out · ln x",
     doc="""The power x ** y in double precision, element by element: a whole number to a negative one is a fraction.
 
     Float32 and complex64 become float64 and complex128, as in NumPy; their gradients keep their dtype.
@@ -117,21 +115,16 @@ float_power: Op = op(
 
 fmax = _binary(
     np.fmax, "The larger of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
-    "max(x, y), of a number and nan the number",
-    "x: g where out is x, g/2 where x = y, else 0; y: g where out is y, g/2 where x = y, else 0",
     "fmax(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([3., 5.])", "fmax",
     rules=RULES["fmax"],
 )  # fmt: skip
 fmin = _binary(
     np.fmin, "The smaller of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
-    "min(x, y), of a number and nan the number",
-    "x: g where out is x, g/2 where x = y, else 0; y: g where out is y, g/2 where x = y, else 0",
     "fmin(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([1., 3.])", "fmin",
     rules=RULES["fmin"],
 )  # fmt: skip
 heaviside = _binary(
     np.heaviside, "The step from 0 to 1 at x = 0, where it is y; at the step the gradient by x is 0 too",
-    "0 where x < 0, y where x = 0, 1 where x > 0", "x: 0 · g; y: g where x = 0, else 0",
     "heaviside(tn.tensor([-2.0, 0.0, 3.0]), 0.5)\n    Tensor([0. , 0.5, 1. ])",
     x=flat, y=lambda g, x: np.where(x == 0, g, 0),
 )  # fmt: skip
@@ -216,8 +209,8 @@ def _largest(dtype: DType) -> float:
 # -- parts of a number -------------------------------------------------------------------------------------------
 
 fmod = _binary(
-    np.fmod, "The remainder x - y * trunc(x / y), of the sign of x", "x − y · trunc(x/y)",
-    "x: g; y: −g · trunc(x/y)", "fmod(tn.tensor([5.0, -5.0]), 3)\n    Tensor([ 2., -2.])", "fmod", 0.3, 1.7,
+    np.fmod, "The remainder x - y * trunc(x / y), of the sign of x",
+    "fmod(tn.tensor([5.0, -5.0]), 3)\n    Tensor([ 2., -2.])", "fmod", 0.3, 1.7,
     rules=RULES["fmod"],
 )  # fmt: skip
 
@@ -247,8 +240,6 @@ modf = op(
     outputs=2,
     tell_unused=True,
     x=lambda g: FLAT if g[0] is None else g[0],
-    formula="x − trunc(x), trunc(x)",
-    gradients="x: g of the first",
     doc="""The fractional and the whole part, both of the sign of x, element by element. The gradient of the whole part is 0.
 
     Args:
@@ -271,7 +262,6 @@ frexp = op(
     nondiff_outputs=(1,),
     x=lambda g, out: np.ldexp(g[0], -out[1]),
     formula="m, e with x = m · 2ᵉ, ½ ≤ abs(m) < 1",
-    gradients="x: g/2ᵉ, g of the first",
     doc="""The mantissa m and the exponent e of x = m · 2^e, element by element. The exponent has no gradient.
 
     Of 0 both are 0, and the derivative of the mantissa is 1.
@@ -294,8 +284,6 @@ ldexp = op(
     numpy=np.ldexp,
     nondiff=("y",),
     x=lambda g, y: np.ldexp(g, y),
-    formula="x · 2ʸ",
-    gradients="x: g · 2ʸ",
     doc="""x times 2 to the power of an integer y, element by element, without rounding.
 
     Args:
@@ -323,16 +311,16 @@ ldexp = op(
 # -- signs and angles --------------------------------------------------------------------------------------------
 
 copysign = _binary(
-    np.copysign, "|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y", "abs(x) with the sign of y",
-    "x: g · sign(x) · sign of y; y: 0 · g", "copysign(tn.tensor([1.0, -2.0]), -1)\n    Tensor([-1., -2.])", "copysign",
+    np.copysign, "|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y",
+    "copysign(tn.tensor([1.0, -2.0]), -1)\n    Tensor([-1., -2.])", "copysign",
     rules=RULES["copysign"], y=flat,
 )  # fmt: skip
-fabs = _unary(np.fabs, "The absolute value |x|, of real numbers", "x where x ≥ 0, else −x", "g · sign(x)",
+fabs = _unary(np.fabs, "The absolute value |x|, of real numbers",
               "fabs(tn.tensor([-1.5]))\n    Tensor([1.5])", **RULES["fabs"])  # fmt: skip
-degrees = _unary(np.degrees, "An angle in radians, in degrees; also called `rad2deg`", "x · 180/π", "g · 180/π",
+degrees = _unary(np.degrees, "An angle in radians, in degrees; also called `rad2deg`",
                  "degrees(tn.tensor([0.0, 3.141592653589793]))\n    Tensor([  0., 180.])",
                  lambda g: g * (180 / math.pi), (np.degrees, np.rad2deg))  # fmt: skip
-radians = _unary(np.radians, "An angle in degrees, in radians; also called `deg2rad`", "x · π/180", "g · π/180",
+radians = _unary(np.radians, "An angle in degrees, in radians; also called `deg2rad`",
                  "radians(tn.tensor([0.0, 180.0]))\n    Tensor([0.        , 3.14159265])",
                  lambda g: g * (math.pi / 180), (np.radians, np.deg2rad))  # fmt: skip
 
@@ -384,7 +372,6 @@ def _sinc_derivative_x(g: Array, x: Array, order: int) -> object:
 @op(
     label=lambda order: f"sinc{'′' * order}" if order < 4 else f"sinc⁽{order}⁾",
     x=_sinc_derivative_x,
-    formula="the derivative of sinc at x, of a given order",
     gradients="x: g · sinc_derivative of the next order",
     samples=lambda r: [
         sample(np.array([[0.0, 1e-3, -0.4], [0.7, 1.5, -3.2]]), 1),
@@ -414,7 +401,6 @@ def sinc_derivative(x: Array, order: int) -> Array:
 @op(
     numpy=np.sinc,
     x=lambda g, x: g * sinc_derivative(x, 1),
-    formula="sin(πx)/(πx), 1 at 0",
     gradients="x: g · (cos(πx) − out)/x, 0 at 0",
     samples=lambda r: [*unary_samples()(r), sample(np.array([0.0, 1e-4, -1.0])), sample(np.zeros((0, 2)))],
 )

@@ -106,7 +106,6 @@ def _op(
         name=name,
         label=along.name,
         a=rule or symmetric,
-        formula=what,
         gradients=f"a: {gradient}",
         doc=f"""{what[0].upper()}{what[1:]}: what `{along.name}n` is for axes that are named once.
 

@@ -141,7 +141,7 @@ def _complex_samples(r: np.random.Generator) -> list[Sample]:
     ]
 
 
-def _transform(forward: Callable[..., Array], name: str, formula: str, example: str, sign: str) -> Op:
+def _transform(forward: Callable[..., Array], name: str, example: str, sign: str) -> Op:
     def rule(g: Array, a_shape: Shape, a_dtype: DType, axis: int, norm: str | None) -> Array:
         return of_dtype(a_dtype, fitted(made(g, None, axis, norm), a_shape[axis], axis))
 
@@ -150,8 +150,6 @@ def _transform(forward: Callable[..., Array], name: str, formula: str, example: 
         name=name,
         numpy=forward,
         a=rule,
-        formula=formula,
-        gradients=f"a: {formula.replace('aⱼ', 'gⱼ')}",
         doc=f"The {'inverse ' * (sign == '+')}discrete Fourier transform along an axis.\n"
         + _ARGS.format(
             a="an array, complex or real",
@@ -169,14 +167,12 @@ def _transform(forward: Callable[..., Array], name: str, formula: str, example: 
 fft = _transform(
     np.fft.fft,
     "fft",
-    "Σⱼ aⱼ e^(−2πijk/n)",
     "fft(tn.tensor([1.0, 2.0]))\n    Tensor([ 3.+0.j, -1.+0.j], dtype=complex128)",
     "-",
 )
 ifft = _transform(
     np.fft.ifft,
     "ifft",
-    "Σⱼ aⱼ e^(2πijk/n) / n",
     "ifft(tn.tensor([3.0, -1.0]))\n    Tensor([1.+0.j, 2.+0.j], dtype=complex128)",
     "+",
 )
@@ -195,7 +191,6 @@ def _irfft_a(g: Array, a_shape: Shape, a_dtype: DType, axis: int, norm: str | No
 @op(
     numpy=np.fft.rfft,
     a=_rfft_a,
-    formula="Σⱼ aⱼ e^(−2πijk/n), k from 0 to n/2",
     gradients="a: Re Σₖ gₖ e^(−2πijk/n)",
     samples=lambda r: [
         sample(r.normal(size=4)),

@@ -37,7 +37,6 @@ def _delete_arr(g: Array, arr_shape: Shape, obj: Array, axis: int | None) -> Arr
     numpy=np.delete,
     nondiff=("obj",),
     arr=_delete_arr,
-    formula="arr without its parts at obj",
     gradients="arr: g where it was kept, else 0",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), slice(None, None, 2), 1),
@@ -97,7 +96,6 @@ def _insert_values(g: Array, arr_shape: Shape, obj: Array, values_shape: Shape, 
     nondiff=("obj",),
     arr=_insert_arr,
     values=_insert_values,
-    formula="arr with values put in before its parts at obj",
     gradients="arr: g where it stands now; values: g where they stand",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), 1, r.normal(size=2), axis=1),

@@ -35,8 +35,6 @@ def _show(index: object) -> str:
     nondiff=("index",),
     a=lambda g, index: Scatter(index, g),
     label="[ ]",
-    formula="a[index]",
-    gradients="a: zeros with g added at index",
     samples=lambda r: [
         sample(r.normal(size=(4, 3)), 1),
         sample(r.normal(size=(4, 3)), (slice(None), -1)),
@@ -69,8 +67,6 @@ def getitem(a: Array, index: Array) -> Array:
     label="scatter add",
     nondiff=("index",),
     values=lambda g, index: g[index],
-    formula="zeros with values added at index",
-    gradients="values: g[index]",
     samples=lambda r: [
         sample(r.normal(size=3), np.array([0, 2, 2]), (4,)),
         sample(r.normal(size=(2, 3)), slice(1, 3), (4, 3)),
@@ -93,7 +89,6 @@ def scatter_add(values: Array, index: Index, shape: Shape) -> Array:
     label="scatter sum",
     nondiff=("indices",),
     values=lambda g, indices: tuple(g[index] for index in indices),
-    formula="zeros with each of values added at its index",
     gradients="values: g[index] for each",
     samples=lambda r: [
         sample([r.normal(size=3), r.normal(size=2)], [np.array([0, 2, 2]), slice(1, 3)], (4,)),
@@ -119,8 +114,6 @@ def scatter_sum(values: Array, indices: Array, shape: Shape) -> Array:
     nondiff=("index",),
     a=lambda g: g,
     values=lambda g, index: g[index],
-    formula="a with values added at index",
-    gradients="a: g; values: g[index]",
     samples=lambda r: [
         sample(r.normal(size=4), r.normal(size=3), np.array([0, 2, 2])),
         sample(r.normal(size=(4, 3)), r.normal(size=(2, 3)), slice(1, 3)),
@@ -182,8 +175,7 @@ def _setitem_a(g: Array, index: Index) -> Array:
     a=_setitem_a,
     value=_setitem_value,
     label="[ ]=",
-    formula="a with value at index",
-    gradients="a: g with 0 at index; value: g[index], 0 where overwritten",
+    gradients="value: g[index], 0 where overwritten",
     samples=lambda r: [
         sample(r.normal(size=(4, 3)), r.normal(size=3), 1),
         sample(r.normal(size=(4, 3)), r.normal(size=(4, 1)), (slice(None), slice(1, 3))),
@@ -218,7 +210,6 @@ def setitem(a: Array, value: Array, index: Index) -> Array:
     nondiff=True,
     effect=True,
     label="←",
-    formula="target ← value",
     samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)))],
 )
 def assign(target: Array, value: Array) -> Array:
@@ -235,7 +226,6 @@ def assign(target: Array, value: Array) -> Array:
 
 @op(
     effect=True,
-    formula="evaluate()",
     samples=lambda r: [sample(lambda: 0.5)],
 )
 def host(evaluate: Callable[[], object], dtype: DTypeLike | None = None) -> Array:

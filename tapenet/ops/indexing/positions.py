@@ -15,7 +15,6 @@ from tapenet.typing import Array
 @op(
     numpy=np.argwhere,
     nondiff=True,
-    formula="the indices of what is not 0",
     samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.zeros((2, 2)))],
 )
 def argwhere(a: Array) -> Array:
@@ -31,7 +30,6 @@ def argwhere(a: Array) -> Array:
 @op(
     numpy=np.flatnonzero,
     nondiff=True,
-    formula="the flat indices of what is not 0",
     samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.array([True, False]))],
 )
 def flatnonzero(a: Array) -> Array:
@@ -49,7 +47,6 @@ def flatnonzero(a: Array) -> Array:
     numpy=np.nonzero,
     nondiff=True,
     outputs=None,
-    formula="the indices of what is not 0",
     samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.array([True, False]))],
 )
 def nonzero(a: Array) -> tuple[Array, ...]:
@@ -67,7 +64,6 @@ def nonzero(a: Array) -> tuple[Array, ...]:
     label="ravel multi-index",
     numpy=np.ravel_multi_index,
     nondiff=("multi_index",),
-    formula="multi_index as flat indices",
     samples=lambda r: [
         sample((np.array([0, 1]), np.array([2, 0])), (2, 3)),
         sample(np.array([[0, 1], [2, 0]]), (3, 3), order="F"),
@@ -101,7 +97,6 @@ def ravel_multi_index(
     numpy=np.unravel_index,
     nondiff=("indices",),
     outputs=None,
-    formula="flat indices as one per axis",
     samples=lambda r: [
         sample(np.array([[2, 3], [0, 5]]), (2, 3)),
         sample(np.array([2, 3]), (2, 3), "F"),
@@ -169,7 +164,6 @@ answer(np.triu_indices_from, triu_indices_from)
 @op(
     numpy=np.packbits,
     nondiff=True,
-    formula="each 8 truths of a as one byte",
     samples=lambda r: [
         sample(np.array([[True, False, True], [True, True, False]])),
         sample(np.array([[1, 0, 2]]), 1, "little"),
@@ -193,7 +187,6 @@ def packbits(a: Array, axis: int | None = None, bitorder: Literal["big", "little
 @op(
     numpy=np.unpackbits,
     nondiff=True,
-    formula="the bits of each byte of a",
     samples=lambda r: [
         sample(np.array([[3], [130]], np.uint8)),
         sample(np.array([[3], [130]], np.uint8), 1, count=-5, bitorder="little"),

@@ -87,7 +87,6 @@ def _reach(a: Array, axis: int | None) -> str:
     numpy=np.take,
     nondiff=("indices",),
     a=_take_a,
-    formula="a[indices] along an axis",
     gradients="a: zeros with g added at indices",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), np.array([[0, 5], [5, -1]])),
@@ -133,8 +132,6 @@ def _take_along_axis_arr(g: Array, arr_shape: Shape, indices: Array, axis: int |
     numpy=np.take_along_axis,
     nondiff=("indices",),
     arr=_take_along_axis_arr,
-    formula="arr[..., indices, ...] along an axis, element by element",
-    gradients="arr: zeros with g added at indices",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), np.array([[0, 2, 2, -1], [1, 1, 0, 0]]), -1),
         sample(r.normal(size=(2, 3)), np.array([[1, 0, 1]]), axis=0),
@@ -187,7 +184,6 @@ def _choose_choices(g: Array, a: Array, choices_shape: Any, mode: str) -> Any:
     numpy=np.choose,
     nondiff=("a",),
     choices=_choose_choices,
-    formula="choices[a], element by element",
     gradients="choices: g where a chose it, else 0",
     samples=lambda r: [
         sample(np.array([1, 0, 2]), [r.normal(size=3), r.normal(size=(2, 1)), r.normal(size=())]),
@@ -262,7 +258,6 @@ def select(condlist: Array, choicelist: Sequence[ArrayLike], default: ArrayLike 
     numpy=np.compress,
     nondiff=("condition",),
     a=lambda g, condition, a_shape, axis: taken(g, a_shape, np.flatnonzero(array_like(condition)), axis),
-    formula="the parts of a whose condition holds",
     gradients="a: g where the condition holds, else 0",
     samples=lambda r: [
         sample(np.array([True, False, True]), r.normal(size=(3, 2)), 0),

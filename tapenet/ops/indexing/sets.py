@@ -57,7 +57,6 @@ def _shared(g: Array, inverse: Array, counts: Array, x_shape: tuple[int, ...], a
     nondiff_outputs=(1, 2, 3),
     result=UniqueAllResult,
     x=lambda g, out, x_shape, axis: _shared(g[0], out[2], out[3], x_shape, axis),
-    formula="the distinct elements of x",
     gradients="x: g/k at each of the k equal ones",
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=0)), sample(r.normal(size=()))],
 )
@@ -100,7 +99,6 @@ def _unique_values_x(g: Array, x: Array, axis: int | None, equal_nan: bool) -> A
     label="unique",
     numpy=np.unique_values,
     x=_unique_values_x,
-    formula="the distinct elements of x",
     gradients="x: g/k at each of the k equal ones",
     samples=lambda r: [sample(np.array([])), sample(r.normal(size=(1, 1)))],
 )
@@ -195,7 +193,6 @@ def unique_inverse(x: ArrayLike) -> UniqueInverseResult:
 @op(
     numpy=np.isin,
     nondiff=("element", "test_elements"),
-    formula="whether each element is in a set",
     samples=lambda r: [
         sample(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, 4.0])),
         sample(np.array([1, 2, 3]), np.array([2, 5]), True, invert=True, kind="sort"),

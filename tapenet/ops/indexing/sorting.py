@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 @op(
     numpy=np.argsort,
     nondiff=("a",),
-    formula="the indices that sort a",
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 3)), 0, "stable"),
@@ -99,8 +98,6 @@ def _restored(g: Array, shape: tuple[int, ...], order: Array, axis: int | None) 
 @op(
     numpy=np.sort,
     a=_sort_a,
-    formula="a in rising order",
-    gradients="a: g to where each element came from",
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(3, 2)), 0, "stable"),
@@ -149,7 +146,6 @@ def sort_complex(a: ArrayLike) -> Array:
 @op(
     numpy=np.argpartition,
     nondiff=("a", "kth"),
-    formula="the indices that partition a",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), 1),
         sample(r.normal(size=(3, 2)), [0, -2], axis=0),
@@ -187,7 +183,6 @@ def _partition_a(g: Array, a: Array, out: Array, axis: int | None) -> Array | Sc
     numpy=np.partition,
     nondiff=("kth",),
     a=_partition_a,
-    formula="a with its kth elements where sorting puts them",
     gradients="a: g to where each element came from",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), 1),
@@ -223,7 +218,6 @@ def partition(
 @op(
     numpy=np.lexsort,
     nondiff=("keys",),
-    formula="the indices that sort by several keys",
     samples=lambda r: [
         sample((r.normal(size=4), np.array([1, 0, 1, 0]))),
         sample(r.normal(size=(2, 3))),
@@ -248,7 +242,6 @@ def lexsort(keys: Array, axis: int = -1) -> Array:
 @op(
     numpy=np.searchsorted,
     nondiff=("a", "v", "sorter"),
-    formula="where v would keep a sorted",
     samples=lambda r: [
         sample(np.array([0.1, 0.4, 0.9]), r.uniform(size=(2, 2))),
         sample(np.array([0.4, 0.9, 0.1]), np.array([0.4]), "right", np.array([2, 0, 1])),
@@ -275,7 +268,6 @@ def searchsorted(a: Array, v: Array, side: Literal["left", "right"] = "left", so
 @op(
     numpy=np.digitize,
     nondiff=("x", "bins"),
-    formula="the bin that x falls into",
     samples=lambda r: [
         sample(r.uniform(size=(2, 3)), np.array([0.2, 0.5, 0.7])),
         sample(np.array([0.5, 0.1]), np.array([0.7, 0.5, 0.2]), right=True),

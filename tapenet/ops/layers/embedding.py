@@ -65,12 +65,11 @@ def _embedding_weight(
 
 
 @op(
+    formula="weight[indices]",
     label=lambda weight_shape: f"embedding {weight_shape[1]}",
     check=_check,
     nondiff=("indices",),
     weight=_embedding_weight,
-    formula="weight[indices]",
-    gradients="weight: zeros with g added at indices",
     samples=lambda r: [
         sample(np.array([[0, 2], [2, 1]]), r.normal(size=(3, 4))),
         sample(np.array([0, 2, 2]), r.normal(size=(3, 2)), 1),
@@ -118,7 +117,6 @@ def _one_hot_lowered(indices: Array, num_classes: int = -1, dtype: DTypeLike = n
     label="one-hot",
     lower=_one_hot_lowered,
     nondiff=("indices",),
-    formula="1 at indices, 0 elsewhere",
     samples=lambda r: [sample(np.array([[0, 2], [2, 1]])), sample(np.array([1, 0]), 4, dtype=np.float64)],
 )
 def one_hot(indices: Array, num_classes: int = -1, dtype: DTypeLike = np.float32) -> Array:

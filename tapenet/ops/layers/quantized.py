@@ -125,7 +125,6 @@ def _samples(r: np.random.Generator, size: int) -> list[Sample]:
     y=_y_rule,
     scale=lambda g, y, weight, scale: _scale_rule(y, g, weight, scale),
     formula="(y · scale) @ weight",
-    gradients="y: g @ (scale · weight)ᵀ; scale: Σ y · (g @ weightᵀ)",
     samples=lambda r: _samples(r, 2),
 )
 def quantized_linear_input_grad(y: Array, weight: Array, scale: Array) -> Array:
@@ -156,7 +155,6 @@ def quantized_linear_input_grad(y: Array, weight: Array, scale: Array) -> Array:
     scale=_scale_rule,
     bias=lambda g: np.sum(g, axis=tuple(range(g.ndim - 1))),
     formula="x @ (scale · weight)ᵀ + bias",
-    gradients="x: (g · scale) @ weight; scale: Σ g · (x @ weightᵀ); bias: Σ g",
     samples=lambda r: [
         *_samples(r, 3),
         sample(r.normal(size=(2, 3)), *quantized_weight(r.normal(size=(2, 3))), r.normal(size=2)),

@@ -141,7 +141,6 @@ def _svdvals_rule(g: Array, x: Array) -> Array:
     label="singular values",
     numpy=np.linalg.svdvals,
     x=_svdvals_rule,
-    formula="√ of the eigenvalues of xᴴ @ x, falling",
     gradients="x: U · g @ Vᴴ",
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),

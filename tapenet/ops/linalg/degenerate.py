@@ -122,7 +122,6 @@ def equal(values: Array, floor: Array | float) -> Array:
     label="=",
     nondiff=("values", "floor"),
     value=_apart_rule,
-    formula="value",
     gradients="value: g, provided that no two values are equal",
     samples=lambda r: [sample(r.normal(size=2), np.arange(3))],
 )

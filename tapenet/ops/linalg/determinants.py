@@ -36,7 +36,6 @@ def _are_finite(a: Array) -> Array:
 @op(
     label="null shift",
     nondiff=True,
-    formula="Σ c u @ vᴴ over small singular values of a, c the largest",
     samples=lambda r: [sample(r.normal(size=(2, 2))), sample(np.ones((2, 2, 2))), sample(np.zeros((1, 1)))],
 )
 def null_shift(a: Array) -> Array:
@@ -96,7 +95,6 @@ def _det_a(g: Array, out: Array, a: Array) -> Array:
 @op(
     numpy=np.linalg.det,
     a=_det_a,
-    formula="det a",
     gradients="a: g · adj(a)ᵀ, adj(a) = out · a⁻¹",
     samples=lambda r: [
         sample(r.normal(size=(3, 3))),
@@ -157,7 +155,6 @@ def _slogdet_a(g: Array, out: Array, a: Array) -> Array:
     outputs=2,
     result=SlogdetResult,
     a=_slogdet_a,
-    formula="sign(det a) and ln abs(det a)",
     gradients="a: (g₁ + i · Im(g₀ · sign)) · a⁻ᵀ",
     samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2, 2))), sample(np.empty((0, 0)))],
     hint=square_hint,

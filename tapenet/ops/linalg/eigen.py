@@ -129,10 +129,10 @@ def _eigvalsh_rule(g: Array, a: Array, UPLO: str) -> Array:
 
 
 @op(
+    formula="the λ with a @ v = λ · v, rising",
     label="eigenvalues",
     numpy=np.linalg.eigvalsh,
     a=_eigvalsh_rule,
-    formula="the λ with a @ v = λ · v, rising",
     gradients="a: V · g @ Vᴴ, in the triangle that is read",
     samples=lambda r: [
         sample(r.normal(size=(3, 3))),
@@ -280,7 +280,6 @@ def eig(a: ArrayLike) -> Array:
 @op(
     label="nearest order",
     nondiff=True,
-    formula="for each of values the place of the nearest of found",
     samples=lambda r: [
         sample(np.array([3.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])),
         sample(np.array([[1j, -1j]]), np.array([[-1j, 1j]])),
@@ -318,10 +317,10 @@ def _eigvals_rule(g: Array, out: Array, a: Array) -> Array:
 
 
 @op(
+    formula="the λ with a @ v = λ · v",
     label="eigenvalues",
     numpy=np.linalg.eigvals,
     a=_eigvals_rule,
-    formula="the λ with a @ v = λ · v",
     gradients="a: V⁻ᴴ · g @ Vᴴ",
     samples=lambda r: [
         sample(_distinct(r, 3, 3)),

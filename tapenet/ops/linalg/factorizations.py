@@ -192,7 +192,6 @@ def _refused(g: Array) -> Array:
     label="qr raw",
     outputs=2,
     a=_refused,
-    formula="the factors of qr as LAPACK stores them",
     gradients="a: none, asking for g raises an error",
     samples=lambda r: [sample(np.arange(6).reshape(3, 2))],
 )

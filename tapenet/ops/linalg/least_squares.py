@@ -83,8 +83,6 @@ def _length(a: Array) -> Array:
 @op(
     nondiff=("size",),
     x=lambda g: g,
-    formula="x, 0 if it is rounding alone",
-    gradients="x: g",
     samples=lambda r: [sample(r.normal(size=(2, 3, 2)), np.ones((2, 1, 1)))],
 )
 def cleared(x: Array, size: Array) -> Array:
@@ -321,7 +319,6 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, ...]:
     numpy=np.linalg.matrix_rank,
     label="rank",
     nondiff=("A",),
-    formula="the number of singular values of A above a tolerance",
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(np.ones((2, 3, 3)), 0.5),

@@ -254,7 +254,7 @@ def _linear_hint(x: Array, weight: Array, bias: Array) -> str:
     weight=_linear_weight,
     bias=_linear_bias,
     formula="x @ weightᵀ + bias",
-    gradients="x: g @ weight; weight: gᵀ @ x; bias: Σ g",
+    gradients="x: g @ weight; weight: gᵀ @ x",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(4, 3)), r.normal(size=4)),
         sample(r.normal(size=3), r.normal(size=(2, 3)), r.normal(size=2)),

@@ -221,7 +221,6 @@ def _cross_b(g: Array, a: Array) -> Array:
     a=lambda g, b: _cross_b(b, g),
     b=_cross_b,
     formula="a × b",
-    gradients="a: b × g; b: g × a",
     samples=lambda r: [
         sample(r.normal(size=3), r.normal(size=3)),
         sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 3))),
@@ -249,7 +248,6 @@ def cross_product(a: Array, b: Array) -> Array:
     multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
     x1=lambda g, x1_shape, x2: unbroadcast(conjugate(np.expand_dims(g, -1) * x2), x1_shape),
     x2=lambda g, x1, x2_shape: unbroadcast(np.expand_dims(g, -1) * conjugate(x1), x2_shape),
-    formula="Σ conj(x1) · x2 over the last axis",
     gradients="x1: conj(g · x2); x2: g · conj(x1)",
     samples=lambda r: [
         sample(r.normal(size=3), r.normal(size=3)),
@@ -298,7 +296,6 @@ def _matvec_x1(g: Array, x1_shape: tuple[int, ...], x2: Array) -> Array:
     x2=lambda g, x1, x2_shape: (
         np.matmul(g, x1) if x1.ndim == 2 else unbroadcast(_column(np.swapaxes(x1, -1, -2), g), x2_shape)
     ),
-    formula="x1 @ x2, a matrix with a column",
     gradients="x1: g x2ᵀ; x2: x1ᵀ @ g",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=3)),
@@ -347,7 +344,6 @@ def _vecmat_x2(g: Array, x1: Array, x2_shape: tuple[int, ...]) -> Array:
     multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
     x1=lambda g, x1_shape, x2: conjugate(np.matmul(g, x2.T) if x2.ndim == 2 else unbroadcast(_column(x2, g), x1_shape)),
     x2=_vecmat_x2,
-    formula="conj(x1)ᵀ @ x2, a row with a matrix",
     gradients="x1: conj(x2 @ g); x2: conj(x1) gᵀ",
     samples=lambda r: [
         sample(r.normal(size=3), r.normal(size=(3, 2))),

@@ -28,7 +28,6 @@ def _plain(
     forward: Callable[..., object],
     numpy: Callable[..., object],
     name: str,
-    formula: str,
     summary: str,
     example: str,
     samples: Samples,
@@ -39,7 +38,6 @@ def _plain(
         name=name,
         numpy=numpy,
         nondiff=("a",),
-        formula=formula,
         doc=f"{summary} Returns a tensor without gradient.\n{ARGS}{WHERE if more else ''}\n\n"
         f"    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
         samples=samples,
@@ -71,19 +69,15 @@ def _truth_samples(r: np.random.Generator) -> list[Sample]:
 
 
 argmax = _plain(lambda a, axis=None, *, keepdims=False: np.argmax(a, axis, keepdims=keepdims), np.argmax, "argmax",
-                "the index of the largest element of a",
                 "The index of the largest element along `axis`.", "argmax(tn.tensor([1.0, 3.0])).item()\n    1",
                 _index_samples)  # fmt: skip
 argmin = _plain(lambda a, axis=None, *, keepdims=False: np.argmin(a, axis, keepdims=keepdims), np.argmin, "argmin",
-                "the index of the smallest element of a",
                 "The index of the smallest element along `axis`.", "argmin(tn.tensor([1.0, 3.0])).item()\n    0",
                 _index_samples)  # fmt: skip
 all = _plain(lambda a, axis=None, *, keepdims=False: np.all(a, axis, keepdims=keepdims), np.all, "all",
-             "whether all elements of a are true",
              "Whether all elements over `axis` are true.", "all(tn.tensor([True, False])).item()\n    False",
              _truth_samples, _truth_more("all", True))  # fmt: skip
 any = _plain(lambda a, axis=None, *, keepdims=False: np.any(a, axis, keepdims=keepdims), np.any, "any",
-             "whether any element of a is true",
              "Whether any element over `axis` is true.", "any(tn.tensor([True, False])).item()\n    True",
              _truth_samples, _truth_more("any", False))  # fmt: skip
 

@@ -77,7 +77,6 @@ def _samples(*, positive: bool = False, flat: bool = True) -> Samples:
 @op(
     numpy=np.cumsum,
     a=lambda g, a_shape, axis: _back(_from_the_end(_last(g, axis)), a_shape, axis),
-    formula="out[i] = a[0] + … + a[i]",
     gradients="a: the sum of g from each element to the end",
     samples=_samples(),
     hint=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
@@ -116,7 +115,6 @@ def _cumprod_a(g: Array, out: Array, a: Array, axis: int | None) -> Array:
 @op(
     numpy=np.cumprod,
     a=_cumprod_a,
-    formula="out[i] = a[0] · … · a[i]",
     gradients="a: Σ over j ≥ i of g[j] · Π of the others of a[0] … a[j]",
     samples=lambda r: [
         *_samples()(r),

@@ -34,7 +34,6 @@ def _label(what: str) -> Callable[..., str]:
 @op(
     nondiff=("a", "initial", "where"),
     label=_label("reduce"),
-    formula="the elements of a combined one after another",
     samples=lambda r: [
         sample(np.array([[6, 3], [5, 12]]), np.bitwise_and, 1),
         sample(np.array([[6, 3], [5, 12]]), np.gcd, axis=0, keepdims=True),
@@ -60,7 +59,6 @@ def reduced(
 @op(
     nondiff=("a",),
     label=_label("accumulate"),
-    formula="the elements of a combined one after another, each result kept",
     samples=lambda r: [
         sample(np.array([[6, 3], [5, 12]]), np.bitwise_or, 1),
         sample(np.array([[6, 4], [9, 12]]), np.gcd),

@@ -185,16 +185,16 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _reduction(
-    forward: Callable[..., object], numpy: object, name: str, formula: str, gradients: str, summary: str,
+    forward: Callable[..., object], numpy: object, name: str, summary: str,
     example: str, options: str,
-    samples: Samples, more: Callable[..., Array] | None = None, **rules: Rule,
+    samples: Samples, more: Callable[..., Array] | None = None, gradients: str | None = None,
+    **rules: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
         forward,
         name=name,
         numpy=numpy,
         nondiff=() if more else ("where",),
-        formula=formula,
         gradients=gradients,
         doc=f"{summary} Elements that are nan have gradient 0.\n{ARGS}{options}{WHERE}\n\n"
         f"    >>> import numpy as np, tapenet as tn\n    >>> tn.{example}\n    ",
@@ -212,8 +212,6 @@ nanmean = _reduction(
     ),
     np.nanmean,
     "nanmean",
-    "Σ a / n over the n elements that are not nan",
-    "a: g / n where a is not nan, else 0",
     "The mean of the elements that are not nan; nan, with NumPy's warning, if all are.",
     "nanmean(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(2.)",
     "",
@@ -245,12 +243,11 @@ nanvar = _reduction(
     ),
     np.nanvar,
     "nanvar",
-    "Σ (a − μ)² / (n − ddof) over the n elements that are not nan",
-    "a: g · 2 (a − μ)/(n − ddof); mean: −Σ g · 2 (a − mean)/(n − ddof)",
     "The variance of the elements that are not nan; nan, with NumPy's warning and gradient 0, where n ≤ ddof.",
     "nanvar(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(1.)",
     _MOMENT,
     _moment_samples,
+    gradients="a: g · 2 (a − μ)/(n − ddof); mean: −Σ g · 2 (a − mean)/(n − ddof)",
     a=_var_a,
     mean=_var_mean,
 )
@@ -260,12 +257,11 @@ nanstd = _reduction(
     ),
     np.nanstd,
     "nanstd",
-    "√(Σ (a − μ)² / (n − ddof)) over the n elements that are not nan",
-    "a: g · (a − μ)/((n − ddof) · out); mean: −Σ g · (a − mean)/((n − ddof) · out)",
     "The standard deviation of the elements that are not nan, the square root of `nanvar`; its gradient is 0 where it is 0.",
     "nanstd(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(1.)",
     _MOMENT,
     _moment_samples,
+    gradients="a: g · (a − μ)/((n − ddof) · out); mean: −Σ g · (a − mean)/((n − ddof) · out)",
     a=_std_a,
     mean=_std_mean,
 )
@@ -298,8 +294,6 @@ nanmax = _reduction(
     lambda a, axis=None, *, keepdims=False: np.nanmax(a, axis, keepdims=keepdims),
     np.nanmax,
     "nanmax",
-    "the largest element of a that is not nan",
-    "a: g/k at each of the k largest, else 0",
     "The largest element that is not nan; nan, with NumPy's warning, if all are. Equal ones share the gradient evenly.",
     "nanmax(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(3.)",
     INITIAL,
@@ -311,8 +305,6 @@ nanmin = _reduction(
     lambda a, axis=None, *, keepdims=False: np.nanmin(a, axis, keepdims=keepdims),
     np.nanmin,
     "nanmin",
-    "the smallest element of a that is not nan",
-    "a: g/k at each of the k smallest, else 0",
     "The smallest element that is not nan; nan, with NumPy's warning, if all are. Equal ones share the gradient evenly.",
     "nanmin(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(1.)",
     INITIAL,
@@ -328,7 +320,6 @@ def _place(numpy: Callable[..., object], name: str, which: str, example: str) ->
         name=name,
         numpy=numpy,
         nondiff=("a",),
-        formula=f"the index of the {which} element of a that is not nan",
         doc=f"""The index of the {which} element along `axis` that is not nan. Returns a tensor without gradient.
 {ARGS}
 

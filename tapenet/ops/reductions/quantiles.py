@@ -260,7 +260,6 @@ def _quantile(numpy: Any, scale: float, skips: bool, summary: str, example: str)
         name=name,
         numpy=numpy,
         nondiff=("weights",),
-        formula=f"the element of a below which {'a part q' if scale == 1 else 'q %'} of them lie",
         gradients="a: g to the two elements around it, by nearness; q: Σ g · their slope",
         doc=f"{summary}\n"
         + _ARGS.format(q=_Q.format(what="from 0 to 1" if scale == 1 else "from 0 to 100"))
@@ -337,7 +336,6 @@ def _median(numpy: Any, skips: bool, summary: str, example: str) -> Op:
         lambda a, axis=None, *, overwrite_input=False, keepdims=False: numpy(a, axis, keepdims=keepdims),
         name=name,
         numpy=numpy,
-        formula="the middle of a, or the mean of its two middle elements",
         gradients="a: g at the middle element, g/2 at each of two, else 0",
         doc=f"{summary}\n{_ARGS.format(q='')}\n\n    >>> import numpy as np, tapenet as tn\n    >>> tn.{example}\n    ",
         samples=_median_samples(skips),

@@ -261,7 +261,6 @@ def cov(
 
 @op(
     nondiff=True,
-    formula="2^⌊log₂ max abs(x)⌋ of each row",
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(np.array([[3, -7]])), sample(np.zeros((2, 0)))],
 )
 def magnitude(x: Array) -> Array:
@@ -327,8 +326,6 @@ def _bincount_weights(g: Array, x: Array, weights_shape: tuple[int, ...]) -> Arr
     numpy=np.bincount,
     nondiff=("x",),
     weights=_bincount_weights,
-    formula="at each i, the sum of the weights where x = i",
-    gradients="weights: g[x]",
     samples=lambda r: [
         sample(np.array([0, 2, 2, 1])),
         sample(np.array([0, 2, 2]), r.normal(size=3)),

@@ -66,20 +66,21 @@ def how_many(a: Array, axis: Axis, keepdims: bool, where: ArrayLike) -> Array:
 
 
 def _reduction(
-    forward: Callable[..., object], numpy: object, name: str, formula: str, gradient: str, summary: str, example: str,
-    samples: Samples, more: Callable[..., Array], options: str, lower: Callable[..., Array] | None = None, **rules: Rule,
+    forward: Callable[..., object], numpy: object, name: str, summary: str, example: str,
+    samples: Samples, more: Callable[..., Array], options: str, lower: Callable[..., Array] | None = None,
+    formula: str | None = None, gradients: str | None = None, **rules: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
         forward,
         name=name,
         numpy=numpy,
-        formula=formula,
-        gradients=f"a: {gradient}",
         doc=f"{summary}\n{ARGS}{options}\n\n    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
         samples=samples,
         hint=hint,
         more=more,
         lower=lower,
+        formula=formula,
+        gradients=gradients,
         grads=rules,
     )
     made.__module__ = __name__
@@ -107,8 +108,6 @@ sum = _reduction(
     lambda a, axis=None, dtype=None, *, keepdims=False: np.add.reduce(a, axis=axis, dtype=dtype, keepdims=keepdims),
     np.sum,
     "sum",
-    "Σ a",
-    "g, repeated along the axes",
     "The sum of the elements over `axis`; `dtype` is that of the result.",
     "sum(tn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)\n    Tensor([4., 6.])",
     lambda r: [*axis_samples()(r), sample(r.normal(size=(2, 3)), axis=()), *rare_samples(0.5)(r)],
@@ -152,8 +151,6 @@ mean = _reduction(
     _mean,
     np.mean,
     "mean",
-    "Σ a / n",
-    "g / n, repeated along the axes",
     "The arithmetic mean over `axis`.",
     "mean(tn.tensor([1.0, 3.0]))\n    Tensor(2.)",
     lambda r: [*axis_samples()(r), sample(r.normal(size=(2, 3)), axis=()), *rare_samples()(r)],
@@ -315,8 +312,6 @@ var = _reduction(
     _var,
     np.var,
     "var",
-    "Σ (a − μ)² / (n − ddof), μ = Σ a / n",
-    "g · 2 (a − μ)/(n − ddof)",
     "The variance over `axis`: the mean squared deviation, divided by n - ddof.",
     "var(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
     lambda r: [*axis_samples()(r), *_moment_samples(r)],
@@ -324,13 +319,13 @@ var = _reduction(
     _DDOF + WHERE + _MEAN,
     _lowered(lambda variance: variance),
     a=_var_a,
+    formula="Σ (a − μ)² / (n − ddof), μ = Σ a / n",
+    gradients="a: g · 2 (a − μ)/(n − ddof)",
 )
 std = _reduction(
     _std,
     np.std,
     "std",
-    "√(Σ (a − μ)² / (n − ddof)), μ = Σ a / n",
-    "g · (a − μ)/((n − ddof) · out)",
     "The standard deviation over `axis`, the square root of `var`; its gradient is 0 where it is 0.",
     "std(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
     lambda r: [*list(axis_samples()(r))[:-1], *_moment_samples(r)],
@@ -338,6 +333,8 @@ std = _reduction(
     _DDOF + WHERE + _MEAN,
     _lowered(np.sqrt),
     a=_std_a,
+    formula="√(Σ (a − μ)² / (n − ddof)), μ = Σ a / n",
+    gradients="a: g · (a − μ)/((n − ddof) · out)",
 )
 
 
@@ -391,8 +388,6 @@ max = _reduction(
     lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims),
     (np.max, np.amax),
     "max",
-    "the largest element of a",
-    "g/k at each of the k largest, else 0",
     "The largest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it).",
     "max(tn.tensor([1.0, 3.0]))\n    Tensor(3.)",
     lambda r: [*axis_samples()(r), *rare_samples(0.1, where=False)(r)],
@@ -404,8 +399,6 @@ min = _reduction(
     lambda a, axis=None, *, keepdims=False: np.min(a, axis=axis, keepdims=keepdims),
     (np.min, np.amin),
     "min",
-    "the smallest element of a",
-    "g/k at each of the k smallest, else 0",
     "The smallest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it).",
     "min(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
     lambda r: [*axis_samples()(r), *rare_samples(0.1, where=False)(r)],
@@ -417,7 +410,6 @@ min = _reduction(
 
 @op(
     numpy=np.ptp,
-    formula="the largest element of a less the smallest",
     gradients="a: g/k at each of the k largest, −g/k at each of the k smallest",
     samples=axis_samples(),
     hint=lambda a, *_: "Of no elements there is no range" if 0 in np.shape(a) else hint(a),
@@ -490,8 +482,6 @@ prod = _reduction(
     lambda a, axis=None, dtype=None, *, keepdims=False: np.prod(a, axis=axis, dtype=dtype, keepdims=keepdims),
     np.prod,
     "prod",
-    "Π a",
-    "g · Π of the other elements",
     "The product of the elements over `axis`. The gradient is right with zeros among them.",
     "prod(tn.tensor([2.0, 3.0]))\n    Tensor(6.)",
     lambda r: [
@@ -504,6 +494,7 @@ prod = _reduction(
     _prod_more,
     INITIAL + WHERE,
     a=_prod_a,
+    gradients="a: g · Π of the other elements",
 )
 
 
@@ -539,8 +530,6 @@ logsumexp = _reduction(
     _logsumexp,
     (),
     "logsumexp",
-    "ln Σ eᵃ",
-    "g · e^(a − out)",
     "The logarithm of the sum of exponentials over `axis`, without overflow; -inf of no elements. The gradient of a row of\n"
     "-inf alone is 0.",
     "logsumexp(tn.tensor([0.0, 0.0]))\n    Tensor(0.69314718)",
@@ -550,6 +539,7 @@ logsumexp = _reduction(
         initial: the logarithm of a further summand."""
     + WHERE,
     a=_logsumexp_a,
+    formula="ln Σ eᵃ",
 )
 
 amax, amin = max, min

@@ -26,7 +26,6 @@ def _opposite(shift: Any) -> int | tuple[int, ...]:
     precision="moves",
     numpy=np.roll,
     a=lambda g, shift, axis: np.roll(g, _opposite(shift), axis),
-    formula="a, its elements shifted in a circle",
     gradients="a: g, shifted back",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), 2),
@@ -174,8 +173,6 @@ def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Array:
     precision="moves",
     numpy=np.diagonal,
     a=derive,
-    formula="the diagonal of a, along a new last axis",
-    gradients="a: zeros with g added on the diagonal",
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(3, 2)), 1),

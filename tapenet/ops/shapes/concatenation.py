@@ -72,7 +72,6 @@ def _stack_cast(
     numpy=(np.concatenate,),
     more=_concatenate_cast,
     arrays=_concatenate_arrays,
-    formula="arrays joined along an axis",
     gradients="arrays: the part of g that each became",
     samples=lambda r: [
         sample([r.normal(size=(2, 3)), r.normal(size=(1, 3))]),
@@ -111,7 +110,6 @@ concat = concatenate
     numpy=np.stack,
     more=_stack_cast,
     arrays=_stack_arrays,
-    formula="arrays joined along a new axis",
     gradients="arrays: the part of g that each became",
     samples=lambda r: [
         sample([r.normal(size=(2, 3)), r.normal(size=(2, 3))]),

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 @op(
     label="laid out",
     a=lambda g: g,
-    formula="a, its elements in another order of memory",
-    gradients="a: g",
     samples=lambda r: [sample(r.normal(size=(2, 3)), "F"), sample(r.normal(size=(2, 3)), "C")],
 )
 def laid_out(a: Array, order: Literal["C", "F"]) -> Array:

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     numpy=np.full_like,
     nondiff=("a",),
     fill_value=lambda g, fill_value_shape: unbroadcast(g, fill_value_shape),
-    formula="fill_value in the shape of a",
-    gradients="fill_value: g summed over the repeated axes",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=())),
         sample(r.normal(size=(2, 3)), r.normal(size=3)),
@@ -57,7 +55,6 @@ def full_like(
     label="empty like",
     numpy=np.empty_like,
     nondiff=True,
-    formula="0 in the shape of a",
     samples=lambda r: [sample(r.normal(size=(0, 3))), sample(r.normal(size=2), np.int64, shape=(0,))],
 )
 def empty_like(a: Array, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None) -> Array:

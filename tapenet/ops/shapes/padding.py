@@ -42,7 +42,6 @@ def _surrounded(array: Array, pad_width: Pairs) -> Array:
     ),
     label=lambda pad_width: f"pad {_brief(pad_width)}",
     array=lambda g, array_shape, pad_width: g[_inside(array_shape, pad_width)],
-    formula="array inside a border of one value",
     gradients="array: g without the border",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), ((1, 1), (0, 2))),
@@ -220,7 +219,6 @@ def _pad_copies_array(g: Array, pad_width: Pairs, mode: str) -> Array:
     lower=_pad_copies_lowered,  # by joining: a program writes into no part of an array that it has just read
     array=_pad_copies_array,
     formula="array inside a border of copies of its elements",
-    gradients="array: Σ g over the copies of the element",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), ((1, 0), (2, 1)), "reflect"),
         sample(r.normal(size=(1, 2, 2)), ((2, 0), (0, 0), (1, 5)), "symmetric"),
@@ -256,7 +254,6 @@ def pad_copies(array: Array, pad_width: Pairs, mode: str) -> Array:
     lower=_fold_copies_lowered,  # one instruction for each axis
     a=lambda g, pad_width, mode: pad_copies(g, pad_width, mode),
     formula="Σ a over the copies of each element",
-    gradients="a: g inside a border of copies",
     samples=lambda r: [
         sample(r.normal(size=(3, 6)), ((1, 0), (2, 1)), "reflect"),
         sample(r.normal(size=(3, 2, 8)), ((2, 0), (0, 0), (1, 5)), "symmetric"),

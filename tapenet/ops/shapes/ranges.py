@@ -40,7 +40,6 @@ def float_dtype(*values: ArrayLike) -> DType:
     opaque="how many elements it has depends on values",
     start=lambda g: np.sum(g),
     step=lambda g: np.sum(g * np.arange(g.shape[0]).astype(g.dtype)),
-    formula="start + i · step, for each i from 0 on with which it is before stop",
     gradients="start: Σ g; step: Σ g · i",
     samples=lambda r: [
         sample(np.array(0.3), 2.1, np.array(0.4), None),

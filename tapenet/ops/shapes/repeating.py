@@ -33,7 +33,6 @@ def _tile_a(g: Array, A_shape: Shape, reps: Array) -> Array:
 @op(
     numpy=np.tile,
     A=_tile_a,
-    formula="A repeated as a whole along each axis",
     gradients="A: Σ g over the repetitions",
     samples=lambda r: [
         sample(r.normal(size=3), 2),
@@ -91,7 +90,6 @@ def _repeat_a(g: Array, a_shape: Shape, repeats: Array, axis: int | None) -> Arr
     numpy=np.repeat,
     nondiff=("repeats",),
     a=_repeat_a,
-    formula="each element of a repeated next to itself",
     gradients="a: Σ g over the repetitions",
     samples=lambda r: [
         sample(r.normal(size=(2, 2)), 2),

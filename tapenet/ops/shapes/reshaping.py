@@ -31,8 +31,6 @@ def axis_words(axis: object) -> str:
 @op(
     precision="same",
     a=lambda g: g,
-    formula="a",
-    gradients="a: g",
     samples=lambda r: [sample(r.normal(size=(2, 3)))],
 )
 def alias(a: Array) -> Array:
@@ -50,8 +48,6 @@ def alias(a: Array) -> Array:
     numpy=np.copy,
     label="copy",
     a=lambda g: g,
-    formula="a copy of a",
-    gradients="a: g",
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), "F"), sample(r.normal(size=()))],
 )
 def copy(a: Array, order: Literal["K", "A", "C", "F"] = "K") -> Array:
@@ -82,8 +78,6 @@ def _astype_a(g: Array, a_dtype: DType) -> Array:
     more=_astype_unless_same,
     a=_astype_a,
     label=lambda dtype, **_: f"to {np.dtype(dtype)}",
-    formula="a as dtype",
-    gradients="a: g as the dtype of a",
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.float64), sample(r.normal(size=3), "int32")],
     hint=lambda a, dtype: f"a has dtype {a.dtype}",
 )
@@ -114,7 +108,6 @@ def _like_samples(r: np.random.Generator) -> list[Sample]:
     label="zeros like",
     numpy=np.zeros_like,
     nondiff=True,
-    formula="0 in the shape of a",
     samples=_like_samples,
 )
 def zeros_like(a: Array, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None) -> Array:
@@ -131,7 +124,6 @@ def zeros_like(a: Array, dtype: DTypeLike | None = None, *, shape: int | Sequenc
     label="ones like",
     numpy=np.ones_like,
     nondiff=True,
-    formula="1 in the shape of a",
     samples=_like_samples,
 )
 def ones_like(a: Array, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None) -> Array:
@@ -169,8 +161,6 @@ def _same_memory(a: Array, b: Array) -> bool:
     numpy=np.reshape,
     more=_reshape_copying,
     a=lambda g, a_shape, order: np.reshape(g, a_shape, order),
-    formula="a in another shape",
-    gradients="a: g reshaped back",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), (3, 2)),
         sample(r.normal(size=(2, 3)), -1),
@@ -253,8 +243,6 @@ def _inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
     numpy=np.transpose,
     a=lambda g, axes: np.transpose(g, _inverse(axes)),
     label=lambda axes: "ᵀ" if axes is None else f"transpose {', '.join(map(str, axes))}",
-    formula="aᵀ, its axes in another order",
-    gradients="a: gᵀ, its axes in the order of a",
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 3, 4)), (2, 0, 1)),
@@ -301,8 +289,6 @@ def matrix_transpose(x: Array) -> Array:
     label=lambda axis1, axis2: f"swap {axis_words((axis1, axis2))}",
     numpy=np.swapaxes,
     a=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
-    formula="a with two axes exchanged",
-    gradients="a: g with the same axes exchanged",
     samples=lambda r: [sample(r.normal(size=(2, 3, 4)), 0, -1), sample(r.normal(size=(2, 3)), 1, 0)],
 )
 def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
@@ -320,7 +306,6 @@ def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
     label=lambda source, destination: f"move {axis_words(source)} to {axis_words(destination)[5:]}",
     numpy=np.moveaxis,
     a=lambda g, source, destination: np.moveaxis(g, destination, source),
-    formula="a with axes moved",
     gradients="a: g with the axes moved back",
     samples=lambda r: [
         sample(r.normal(size=(2, 3, 4)), 0, -1),
@@ -342,8 +327,6 @@ def moveaxis(a: Array, source: int | Sequence[int], destination: int | Sequence[
     label="squeeze",
     numpy=np.squeeze,
     a=lambda g, a_shape: np.reshape(g, a_shape),
-    formula="a without axes of length 1",
-    gradients="a: g reshaped back",
     samples=lambda r: [sample(r.normal(size=(1, 3, 1))), sample(r.normal(size=(1, 3, 1)), -1)],
 )
 def squeeze(a: Array, axis: Axis = None) -> Array:
@@ -361,8 +344,6 @@ def squeeze(a: Array, axis: Axis = None) -> Array:
     label=lambda axis: f"new {axis_words(axis)}",
     numpy=np.expand_dims,
     a=lambda g, a_shape: np.reshape(g, a_shape),
-    formula="a with new axes of length 1",
-    gradients="a: g reshaped back",
     samples=lambda r: [sample(r.normal(size=(2, 3)), 1), sample(r.normal(size=3), (0, -1))],
 )
 def expand_dims(a: Array, axis: int) -> Array:
@@ -380,7 +361,6 @@ def expand_dims(a: Array, axis: int) -> Array:
     label="broadcast",
     numpy=np.broadcast_to,
     array=lambda g, array_shape: unbroadcast(g, array_shape),
-    formula="array repeated to shape",
     gradients="array: g summed over the repeated axes",
     samples=lambda r: [sample(r.normal(size=(3, 1)), (2, 3, 4)), sample(r.normal(size=()), (2,))],
 )
@@ -439,8 +419,6 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Array:
     precision="same",
     numpy=np.flip,
     m=lambda g, axis: np.flip(g, axis),
-    formula="m in reverse order",
-    gradients="m: g in reverse order",
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), (0,))],
 )
 def flip(m: Array, axis: Axis = None) -> Array:

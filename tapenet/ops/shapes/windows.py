@@ -41,8 +41,6 @@ def _view_x(g: Array, x_shape: Shape, window_shape: Shape, axis: int) -> Array:
     numpy=np.lib.stride_tricks.sliding_window_view,
     label="windows",
     x=_view_x,
-    formula="x[i + k], k along new last axes",
-    gradients="x: Σ g over all windows that hold the element",
     samples=lambda r: [
         sample(r.normal(size=4), 2),
         sample(r.normal(size=4), (3,)),
@@ -84,7 +82,6 @@ def sliding_window_view(x: Array, window_shape: int | Sequence[int], axis: Axis 
     lower=_fold_lowered,  # one instruction for all places of a window
     a=lambda g, a_shape, axis: sliding_window_view(g, a_shape[len(a_shape) - len(axis) :], axis),
     formula="Σ a[i, k] over i + k",
-    gradients="a: the windows of g",
     samples=lambda r: [
         sample(r.normal(size=(3, 2)), (0,)),
         sample(r.normal(size=(2, 4)), (0,)),

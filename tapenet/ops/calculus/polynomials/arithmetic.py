@@ -96,7 +96,6 @@ def _polymul_rule(g: Array, other: Array, shape: tuple[int, ...]) -> Array:
     numpy=np.polymul,
     a1=lambda g, a1_shape, a2: _polymul_rule(g, a2, a1_shape),
     a2=lambda g, a1, a2_shape: _polymul_rule(g, a1, a2_shape),
-    formula="a1 convolved with a2",
     gradients="a1: g convolved with a2 reversed; a2: g convolved with a1 reversed",
     samples=lambda r: [
         sample(r.normal(size=3), r.normal(size=2)),
@@ -141,7 +140,6 @@ def _polydiv_rule(g: Array, wanted: Collection[str], out: Array, u: Array, v: Ar
     numpy=np.polydiv,
     outputs=2,
     joint=_polydiv_rule,
-    formula="q and r with u = q · v + r, the degree of r below that of v",
     gradients="u: g₀ − vᵀg₁ divided by v from the end, above g₁; v: −(g by u) convolved with q reversed",
     samples=lambda r: [
         sample(r.normal(size=5), np.array([1.5, -0.7, 0.4])),

@@ -22,7 +22,6 @@ def _roots_p(g: Array, out: Array, p: Array) -> Array:
 @op(
     numpy=np.roots,
     p=_roots_p,
-    formula="the r with p(r) = 0",
     gradients="p: −Σ g · rⁿ⁻ⁱ / p′(r) over the roots r",
     samples=lambda r: [
         sample(np.array([2.0, -1.0, -4.0, 0.5])),
@@ -93,7 +92,6 @@ def _characteristic_rule(g: Array, out: Array, a: Array) -> Array:
 @op(
     numpy=np.poly,
     seq_of_zeros=_poly_rule,
-    formula="the coefficients of Π (λ − r), or of det(λ − seq_of_zeros)",
     gradients="seq_of_zeros: −Σ g · coefficients without that factor",
     samples=lambda r: [
         sample(r.normal(size=4)),

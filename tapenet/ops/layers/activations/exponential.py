@@ -29,8 +29,6 @@ def _unit(x: Array, alpha: float, rate: float = 1.0) -> Array:
 
 @op(
     label=lambda alpha: "elu" if alpha == 1 else f"elu {alpha:g}",
-    formula="x where x > 0, else α · (eˣ − 1)",
-    gradients="x: g where x > 0, else g · α · eˣ",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.5), sample(r.normal(size=4), alpha=1.7)],
 )
 def elu(x: Array, alpha: float = 1.0) -> Array:
@@ -46,8 +44,6 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
 
 
 @op(
-    formula="λ · (x where x > 0, else α · (eˣ − 1)), λ = 1.0507, α = 1.6733",
-    gradients="x: g · λ where x > 0, else g · λ · α · eˣ",
     samples=unary_samples(),
 )
 def selu(x: Array) -> Array:
@@ -70,8 +66,6 @@ def _not_zero(alpha: float) -> None:
 @op(
     check=_not_zero,
     label=lambda alpha: "celu" if alpha == 1 else f"celu {alpha:g}",
-    formula="x where x > 0, else α · (e^(x/α) − 1)",
-    gradients="x: g where x > 0, else g · e^(x/α)",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.5), sample(r.normal(size=4), alpha=1.7)],
 )
 def celu(x: Array, alpha: float = 1.0) -> Array:

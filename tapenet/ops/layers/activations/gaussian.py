@@ -26,8 +26,6 @@ def _check(approximate: str) -> None:
 
 @op(
     check=_check,
-    formula="x · Φ(x), Φ the normal distribution function",
-    gradients="x: g · (Φ(x) + x · φ(x)), φ the normal density",
     samples=lambda r: [*unary_samples()(r), *(sample(*s.args, "tanh") for s in unary_samples()(r))],
 )
 def gelu(x: Array, approximate: str = "none") -> Array:

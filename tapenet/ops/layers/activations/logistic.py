@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     # By its result, which spares the second exponential.
     x=lambda g, out: g * (out * (1 - out)),
     fuse=True,
-    formula="1/(1 + e⁻ˣ)",
-    gradients="x: g · out · (1 − out)",
     samples=unary_samples(),
 )
 def sigmoid(x: Array) -> Array:
@@ -55,8 +53,6 @@ def _softplus_x(g: Array, x: Array, out: Array, beta: float, threshold: float | 
     x=_softplus_x,
     fuse=True,
     check=_check_beta,
-    formula="ln(1 + e^(βx))/β",
-    gradients="x: g · σ(βx)",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 2.0), sample(r.normal(size=4), 0.5, 0.3)],
 )
 def softplus(x: Array, beta: float = 1.0, threshold: float | None = None) -> Array:
@@ -82,8 +78,6 @@ def softplus(x: Array, beta: float = 1.0, threshold: float | None = None) -> Arr
     # By its result, which spares an exponential and a logarithm.
     x=lambda g, out: -g * np.expm1(out),
     fuse=True,
-    formula="ln σ(x)",
-    gradients="x: g · (1 − e^out)",
     samples=unary_samples(),
 )
 def logsigmoid(x: Array) -> Array:
@@ -99,7 +93,7 @@ def logsigmoid(x: Array) -> Array:
     return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
 
-@op(formula="x · σ(x)", gradients="x: g · s · (1 + x · (1 − s)), s = σ(x)", samples=unary_samples())
+@op(samples=unary_samples())
 def silu(x: Array) -> Array:
     """x · sigmoid(x), also called swish, element by element.
 
@@ -119,7 +113,6 @@ _MISH_LIMIT = 20.0
 
 @op(
     formula="x · tanh(ln(1 + eˣ))",
-    gradients="x: g · (t + x · (1 − t²) · σ(x)), t = tanh(ln(1 + eˣ))",
     samples=unary_samples(),
 )
 def mish(x: Array) -> Array:
@@ -148,7 +141,6 @@ def _check_halves(x: Array, axis: int) -> None:
     check=_check_halves,
     label="glu",
     formula="a · σ(b), a and b the halves of x",
-    gradients="x: g · σ(b) for a, g · out · (1 − σ(b)) for b",
     samples=lambda r: [
         sample(r.normal(size=(2, 4))),
         sample(r.normal(size=(2, 2, 2)), 1),

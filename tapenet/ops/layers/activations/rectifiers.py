@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     # By its result, which the next op mostly keeps anyway: no other array is held.
     x=lambda g, out: np.where(out != 0, g, 0),  # also where it is nan
     fuse=True,
-    formula="max(x, 0)",
-    gradients="x: g where x > 0, else 0",
     samples=unary_samples(),
 )
 def relu(x: Array) -> Array:
@@ -40,8 +38,6 @@ def relu(x: Array) -> Array:
 
 @op(
     label=lambda negative_slope: f"leaky relu {negative_slope:g}",
-    formula="x where x > 0, else negative_slope · x",
-    gradients="x: g where x > 0, else g · negative_slope",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2), sample(r.normal(size=4), 1.5)],
 )
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
@@ -76,8 +72,6 @@ def _check_slope(x: Array, slope: Array) -> None:
     check=_check_slope,
     label="prelu",
     broadcasts=True,
-    formula="x where x > 0, else slope · x",
-    gradients="x: g where x > 0, else g · slope; slope: g · min(x, 0)",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=3)),
         sample(r.normal(size=4), r.uniform(size=4)),

@@ -52,8 +52,6 @@ def _samples(r: np.random.Generator) -> list[Sample]:
     # By its result: the exponentials are not computed again.
     x=lambda g, out, axis: out * (g - np.add.reduce(g * out, axis, keepdims=True)),
     fuse=True,
-    formula="eˣ / Σ eˣ",
-    gradients="x: out · (g − Σ g · out)",
     samples=_samples,
     hint=_axis_hint,
 )
@@ -84,8 +82,6 @@ def softmax(x: Array, axis: int = -1) -> Array:
     # By its result: the sum of the exponentials is not computed again.
     x=lambda g, out, axis: g - np.exp(out) * np.add.reduce(g, axis, keepdims=True),
     fuse=True,
-    formula="x − ln Σ eˣ",
-    gradients="x: g − e^out · Σ g",
     samples=_samples,
     hint=_axis_hint,
 )

@@ -24,8 +24,6 @@ def _rising(min_val: float, max_val: float) -> None:
     label=lambda min_val, max_val: (
         "hardtanh" if (min_val, max_val) == (-1, 1) else f"hardtanh {min_val:g} to {max_val:g}"
     ),
-    formula="min(max(x, min_val), max_val)",
-    gradients="x: g where min_val < x < max_val, else 0",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), -0.2, 0.3)],
 )
 def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
@@ -43,8 +41,6 @@ def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
 @op(
     x=derive,
     label=lambda threshold, value: f"threshold {threshold:g}, {value:g}",
-    formula="x where x > threshold, else value",
-    gradients="x: g where x > threshold, else 0",
     samples=lambda r: [sample(r.normal(size=(2, 3)), 0.1, 20.0), sample(r.normal(size=4), -0.2, value=-1.0)],
 )
 def threshold(x: Array, threshold: float, value: float) -> Array:
@@ -67,8 +63,6 @@ def _not_negative(lambd: float) -> None:
 @op(
     check=_not_negative,
     label=lambda lambd: f"hardshrink {lambd:g}",
-    formula="x where abs(x) > λ, else 0",
-    gradients="x: g where abs(x) > λ, else 0",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2)],
 )
 def hardshrink(x: Array, lambd: float = 0.5) -> Array:
@@ -86,8 +80,6 @@ def hardshrink(x: Array, lambd: float = 0.5) -> Array:
 @op(
     check=_not_negative,
     label=lambda lambd: f"softshrink {lambd:g}",
-    formula="x − min(max(x, −λ), λ)",
-    gradients="x: g where abs(x) > λ, else 0",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2)],
 )
 def softshrink(x: Array, lambd: float = 0.5) -> Array:
@@ -112,8 +104,6 @@ def _beyond(r: np.random.Generator) -> Array:
 
 
 @op(
-    formula="min(max(x/6 + ½, 0), 1)",
-    gradients="x: g/6 where −3 < x < 3, else 0",
     samples=lambda r: [*unary_samples()(r), sample(_beyond(r))],
 )
 def hardsigmoid(x: Array) -> Array:
@@ -129,8 +119,6 @@ def hardsigmoid(x: Array) -> Array:
 
 
 @op(
-    formula="x · min(max(x/6 + ½, 0), 1)",
-    gradients="x: g · (x/3 + ½) where −3 < x < 3, g where x ≥ 3, else 0",
     samples=lambda r: [*unary_samples()(r), sample(_beyond(r))],
 )
 def hardswish(x: Array) -> Array:

@@ -219,7 +219,6 @@ def attention(
     nondiff=("gradient", "query", "key", "value", "attn_mask", "result", "weights", "kept", "logsumexp", "seed"),
     outputs=None,
     label="attention gradients",
-    formula="the gradients of attention",
     samples=lambda r: [_grad_sample(r), _grad_sample(r, r.normal(size=(2, 1)))],
 )
 def attention_grad(
@@ -286,7 +285,6 @@ def _grad_sample(r: np.random.Generator, mask: Array | None = None) -> Sample:
     opaque=_OPAQUE,
     nondiff=("seed",),
     label="kept weights",
-    formula="u ≥ dropout_p, u uniform from seed",
     samples=lambda r: [sample(np.array(5), (2, 3), 0.5)],
 )
 def attention_kept(seed: Array, shape: tuple[int, ...], dropout_p: float) -> Array:

@@ -56,7 +56,6 @@ def _family(
         ),
         bias=lambda g: bias_grad(g, axes),
         formula="Σ weight · x over each window, + bias",
-        gradients="x: g correlated with the flipped weight; weight: x correlated with g; bias: Σ g",
         doc=f"""The cross-correlation of {WHAT[axes]} with kernels, plus a bias.
 
     out[n, o, {documentation.places(axes)}] = bias[o] + Σ weight[o, c, {offsets}] · x[n, c, {documentation.sources(axes)}],
@@ -93,7 +92,6 @@ def _family(
             g, y, weight_shape, stride, padding, dilation, groups
         ),
         formula="y correlated with the flipped weight",
-        gradients="y: g correlated with weight; weight: g correlated with y",
         doc=f"""The gradient of {name} by its input: the transposed convolution of `y` with the kernels.
 
     Args:
@@ -123,7 +121,6 @@ def _family(
         ),
         y=lambda g, x, stride, padding, dilation, groups: conv(x, g, None, stride, padding, dilation, groups),
         formula="x correlated with y",
-        gradients="x: y correlated with the flipped g; y: x correlated with g",
         doc=f"""The gradient of {name} by its kernels: the correlation of its input with `y`.
 
     Args:

@@ -75,7 +75,6 @@ def _channels_x(g: Array, groups: int) -> Array:
     label=lambda upscale_factor: f"pixel shuffle ×{upscale_factor}",
     x=_shuffle_x,
     formula="channels of x as pixels",
-    gradients="x: pixels of g as channels",
     samples=lambda r: [sample(r.normal(size=(2, 4, 1, 2)), 2), sample(r.normal(size=(9, 1, 1)), 3)],
 )
 def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
@@ -106,7 +105,6 @@ def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
     label=lambda downscale_factor: f"pixel unshuffle /{downscale_factor}",
     x=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor),
     formula="pixels of x as channels",
-    gradients="x: channels of g as pixels",
     samples=lambda r: [sample(r.normal(size=(2, 1, 2, 4)), 2), sample(r.normal(size=(1, 3, 3)), 3)],
 )
 def pixel_unshuffle(x: Array, downscale_factor: int) -> Array:
@@ -133,7 +131,6 @@ def pixel_unshuffle(x: Array, downscale_factor: int) -> Array:
     label=lambda groups: f"channel shuffle {groups}",
     x=_channels_x,
     formula="the channels of x in another order",
-    gradients="x: the channels of g in the order of x",
     samples=lambda r: [sample(r.normal(size=(2, 6, 1)), 2), sample(r.normal(size=(1, 4, 2, 1)), 2)],
 )
 def channel_shuffle(x: Array, groups: int) -> Array:

@@ -171,7 +171,7 @@ def _transposed(axes: int, input_grad: Callable[..., Array], members: tuple[Op, 
         weight=by_kernels,
         bias=lambda g: family.bias_grad(g, axes),
         formula="Σ of the kernels, each times the element of x at its place, + bias",
-        gradients="x: g correlated with weight; weight: g correlated with x; bias: Σ g",
+        gradients="x: g correlated with weight; weight: g correlated with x",
         doc=f"""The transposed convolution of {family.WHAT[axes]} with kernels, plus a bias: each element of x adds the
     kernel, times itself, to the result at its place. It is the gradient by its input of the convolution with the same
     arguments (Dumoulin and Visin 2016).

@@ -60,7 +60,6 @@ def _unfold_x(g: Array, x_shape: Shape, kernel_size: Size, dilation: Size, paddi
     label="unfold",
     x=_unfold_x,
     formula="the windows of x as columns",
-    gradients="x: the columns of g added up at their places",
     samples=lambda r: [
         sample(r.normal(size=(2, 1, 3, 2)), (2, 1)),
         sample(r.normal(size=(2, 3, 4)), 2, (2, 1), (1, 0), (1, 2)),
@@ -102,7 +101,6 @@ def unfold(x: Array, kernel_size: Size, dilation: Size = 1, padding: Padding = 0
     label="fold",
     x=lambda g, kernel_size, dilation, padding, stride: unfold(g, kernel_size, dilation, padding, stride),
     formula="the columns of x added up at their places",
-    gradients="x: the windows of g as columns",
     samples=lambda r: [
         sample(r.normal(size=(2, 2, 4)), (3, 2), (2, 1)),
         sample(r.normal(size=(4, 6)), (3, 4), 2, (2, 1), (1, 0), (1, 2)),

@@ -46,8 +46,6 @@ def _weighted_samples(r: np.random.Generator) -> list[Sample]:
     input=derive,
     target=derive,
     nondiff=("weight",),
-    formula="mean((input − target)²)",
-    gradients="input: g · 2 (input − target)/N; target: −g · 2 (input − target)/N",
     samples=_weighted_samples,
 )
 def mse_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:
@@ -82,8 +80,6 @@ def mse_loss(input: Array, target: Array, reduction: str = "mean", weight: Array
     input=derive,
     target=derive,
     nondiff=("weight",),
-    formula="mean(abs(input − target))",
-    gradients="input: g · sign(input − target)/N; target: −g · sign(input − target)/N",
     samples=_weighted_samples,
 )
 def l1_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:

@@ -48,8 +48,6 @@ def _sign_samples(count: int) -> Callable[[np.random.Generator], list[Sample]]:
     check=_check_signed,
     input=derive,
     nondiff=("target",),
-    formula="mean(input where target = 1, max(margin − input, 0) where target = −1)",
-    gradients="input: g/N where target = 1, −g/N where target = −1 and input ≤ margin",
     samples=_sign_samples(1),
 )
 def hinge_embedding_loss(input: Array, target: Array, margin: float = 1.0, reduction: str = "mean") -> Array:
@@ -86,8 +84,6 @@ def _check_ranking(input1: Array, input2: Array, target: Array, reduction: str) 
     input1=derive,
     input2=derive,
     nondiff=("target",),
-    formula="mean(max(margin − target · (input1 − input2), 0))",
-    gradients="input1: −g · target/N where the loss is not 0; input2: g · target/N where the loss is not 0",
     samples=_sign_samples(2),
 )
 def margin_ranking_loss(
@@ -121,8 +117,6 @@ def margin_ranking_loss(
     check=_check_signed,
     input=derive,
     nondiff=("target",),
-    formula="mean(ln(1 + e^(−target · input)))",
-    gradients="input: −g · target · σ(−target · input)/N",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), _signs(r, 2, 3)),
         sample(r.normal(size=4), _signs(r, 4), "none"),
@@ -178,7 +172,6 @@ def _check_multi_margin(input: Array, target: Array, p: int, weight: Array | Non
     input=derive,
     nondiff=("target", "weight"),
     formula="mean(Σⱼ max(margin − input[target] + input[j], 0)ᵖ/C), j ≠ target",
-    gradients="input: g/(C N) for each j with a loss, less their sum at target",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), np.array([0, 2])),
         sample(r.normal(size=(2, 3)), np.array([1, 2]), 2, 0.7, np.array([1, 3, 2]), "none"),

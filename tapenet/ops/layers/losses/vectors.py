@@ -34,7 +34,6 @@ def _length(x: Array, axis: int, eps: float) -> Array:
 @op(
     label="cosine similarity",
     formula="Σ x1 · x2/(‖x1‖ ‖x2‖), each length at least eps",
-    gradients="x1: g · (x2/‖x2‖ − out · x1/‖x1‖)/‖x1‖; x2: g · (x1/‖x1‖ − out · x2/‖x2‖)/‖x2‖",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 3)), -1),

@@ -117,8 +117,6 @@ def _check(x: Array, mean: Array, var: Array, weight: Array | None, bias: Array 
     bias=derive,
     label="batch norm",
     formula="x̂ · weight + bias, x̂ = (x − mean)/√(var + eps)",
-    gradients="x: g · weight/√(var + eps); mean: −Σ g · weight/√(var + eps); "
-    "var: −½ Σ g · weight · x̂/(var + eps); weight: Σ g · x̂; bias: Σ g",
     samples=lambda r: [
         sample(r.normal(size=(3, 2)), r.normal(size=2), r.uniform(0.5, 1.5, 2), *params(r, 2)),
         sample(r.normal(size=(2, 3, 2, 2)), r.normal(size=3), r.uniform(0.5, 1.5, 3)),

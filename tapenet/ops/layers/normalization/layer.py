@@ -99,8 +99,6 @@ def layer_norm(
     x=derive,
     weight=derive,
     label=lambda: "rms norm",
-    formula="x · s · weight, s = 1/√(mean(x²) + eps)",
-    gradients="x: h · s − x · s³ · mean(h · x), h = g · weight; weight: Σ g · x · s",
     samples=lambda r: [
         sample(r.normal(size=(2, 4)), 4, r.uniform(0.5, 1.5, 4)),
         sample(r.normal(size=(2, 3, 2)), (3, 2), r.uniform(0.5, 1.5, (3, 2)), 1e-3),

@@ -124,7 +124,6 @@ adaptive_max_indices: Op = op(
     memory="alike",
     nondiff=("x",),
     label=lambda output_size: f"adaptive max pool {'×'.join(map(str, output_size))}, indices",
-    formula="the place of the largest element of each part",
     doc="""Where the elements are that adaptive max pooling finds: of each part the place of the largest, in the plane of
     the last axes, counted row by row. The first of equal ones.
 

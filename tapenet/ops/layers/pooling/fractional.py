@@ -59,7 +59,6 @@ fractional_max_indices: Op = op(
     opaque="windows of each plane lie elsewhere",
     nondiff=("x", "random_samples"),
     label=lambda kernel_size: f"fractional max pool {'×'.join(map(str, kernel_size))}, indices",
-    formula="the place of the largest element of each window",
     doc="""Where the elements are that fractional max pooling finds: of each window the place of the largest, in the plane
     of the last axes, counted row by row. The first of equal ones; a nan counts as the largest.
 

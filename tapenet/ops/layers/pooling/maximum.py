@@ -160,8 +160,6 @@ def _max_pool_op(axes: int) -> Op:
         x=lambda g, where, x_shape, kernel_size, stride, padding, dilation, ceil_mode: max_pool_grad(
             g, where, x_shape, spread(kernel_size, axes), stride, padding, dilation, ceil_mode
         ),
-        formula="the largest element of each window",
-        gradients="x: g at that element of each window, else 0",
         doc=f"""The largest element of each window of the last {LAST[axes]}.
 
     The gradient goes to that element; of equal ones to the first, row by row.
@@ -230,7 +228,6 @@ max_pool_with_indices: Op = op(
         g[0], where, x_shape, kernel_size, stride, padding, dilation, ceil_mode
     ),
     formula="the largest element of each window, and its place in x",
-    gradients="x: g at that element of each window, else 0",
     doc=f"""What `max_pool2d` and the like compute with `return_indices=True`: the largest element of each window, and
     where it is.
 
@@ -270,7 +267,6 @@ max_pool_grad: Op = op(
         g, where, kernel_size, stride, padding, dilation, ceil_mode
     ),
     formula="y at one element of each window, else 0",
-    gradients="y: g at that element of each window",
     doc=f"""The gradient of max pooling: each element of `y` added at its place in its window, zeros elsewhere.
 
     Args:
@@ -303,7 +299,6 @@ max_pool_pick: Op = op(
         g, where, x_shape, kernel_size, stride, padding, dilation, ceil_mode
     ),
     formula="one element of each window of x",
-    gradients="x: g at that element of each window, else 0",
     doc=f"""One chosen element of each window.
 
     Args:

@@ -124,8 +124,6 @@ def _avg_pool_op(axes: int) -> Op:
                 g, x_shape, spread(kernel_size, axes), stride, padding, ceil_mode, count_include_pad, divisor_override
             )
         ),
-        formula="the mean of each window",
-        gradients="x: g / size of the window, spread over it",
         doc=f"""The mean of each window of the last {LAST[axes]}.
 
     Args:

@@ -17,7 +17,6 @@ from tapenet.typing import Array
     opaque="indices are looked at",
     nondiff=("indices",),
     label="places in planes",
-    formula="indices + length · the number of their plane",
     samples=lambda r: [sample(r.integers(0, 3, (2, 2)), 3)],
 )
 def plane_places(indices: Array, length: int) -> Array:

@@ -72,7 +72,6 @@ def _resample_x(g: Array, taps: Taps, axis: int) -> Array:
     memory="alike",
     multiply_adds=lambda taps, out_shape: len(taps.index) * math.prod(out_shape),
     x=_resample_x,
-    formula="Σ weight · x over the taps of each result, along an axis",
     gradients="x: the same of g, with the matrix transposed",
     samples=lambda r: [
         sample(r.normal(size=(2, 3, 2)), linear(3, 5, False, None), 1),

@@ -65,7 +65,6 @@ def _scatter_weights(g: Array, y: Array, index: Array) -> Array:
     x=_sample_x,
     weights=_sample_weights,
     formula="Σ weights · x[index] over the taps",
-    gradients="x: weights · g added at index; weights: Σ g · x[index]",
     samples=lambda r: [sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 2, 2)), r.integers(0, 4, (2, 2, 2)))],
 )
 def point_sample(x: Array, weights: Array, index: Array) -> Array:
@@ -97,7 +96,6 @@ def point_sample(x: Array, weights: Array, index: Array) -> Array:
     y=lambda g, weights, index: point_sample(g, weights, index),
     weights=_scatter_weights,
     formula="zeros with weights · y added at index",
-    gradients="y: Σ weights · g[index] over the taps; weights: Σ y · g[index]",
     samples=lambda r: [sample(r.normal(size=(2, 1, 2)), r.normal(size=(2, 2, 2)), r.integers(0, 4, (2, 2, 2)), 3)],
 )
 def point_scatter(y: Array, weights: Array, index: Array, length: int) -> Array:
@@ -133,7 +131,6 @@ def point_scatter(y: Array, weights: Array, index: Array, length: int) -> Array:
     x=lambda g, y, index, x_shape: point_scatter(y, g, index, x_shape[2]),
     y=lambda g, x, index: point_sample(x, g, index),
     formula="Σ y · x[index] over the channels",
-    gradients="x: g · y added at index; y: Σ g · x[index] over the taps",
     samples=lambda r: [sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 1, 2)), r.integers(0, 4, (2, 2, 2)))],
 )
 def point_weights(x: Array, y: Array, index: Array) -> Array:

@@ -184,7 +184,6 @@ def grid_read(
     opaque=_OPAQUE,
     nondiff=True,
     outputs=2,
-    formula="weight · y added at the elements read; Σ y · ∂weight · x",
     samples=_gradient_samples,
 )
 def grid_read_gradients(
