@@ -121,7 +121,7 @@ def test_forwards() -> None:
     assert formula(decorated) == "tanh(x/limit) · limit"
     assert formula(statements) == "tanh(x/limit) · limit"
     assert formula(tn.op(np.logaddexp, name="soft_maximum")) == "ln(eˣ + eʸ)"
-    assert formula(named(forward=len, name="length")) == "length(obj)"
+    assert formula(named(forward=len, name="length")) == "return the number of items in a container"
 
 
 def test_residuals_are_no_part_of_the_formula() -> None:
