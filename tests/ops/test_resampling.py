@@ -281,7 +281,6 @@ X, G = np.zeros((1, 2, 4, 4)), np.zeros((1, 3, 3, 2))
         (lambda: tn.grid_sample(X.astype(int), G), "both must be floats"),
         (lambda: tn.affine_grid(np.zeros((1, 3, 3)), (1, 1, 2, 2)), r"theta is float64 of shape \(1, 3, 3\)"),
         (lambda: tn.resample(X, taps.linear(3, 5, False, None), 2), "has not the 3 elements of <3 → 5, 2 taps>"),
-        (lambda: tn.point_sample(X[0], X[0], np.zeros((1, 1, 1), int)), "they must be .batch, channels, places"),
     ],
 )
 def test_errors_say_what_to_do(call: Any, text: str) -> None:

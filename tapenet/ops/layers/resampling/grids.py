@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.layers.resampling.reading import composed, grid_read
+from tapenet.ops.layers.resampling.reading import grid_formula, grid_read
 from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import reshape
 from tapenet.typing import Array
@@ -52,8 +52,9 @@ def grid_sample(
     """
     x, grid = array_like(x), array_like(grid)
     _check(x, grid, len(x.shape) - 2, mode, padding_mode)
-    read = composed if mode == "bicubic" else grid_read
-    return read(x, grid, mode, padding_mode, bool(align_corners))
+    read = grid_formula if mode == "bicubic" else grid_read
+    found: Array = read(x, grid, mode, padding_mode, bool(align_corners))
+    return found
 
 
 def _check(x: Array, grid: Array, axes: int, mode: str, padding_mode: str) -> None:

@@ -11,29 +11,10 @@ import numpy as np
 
 from tapenet.ops.elementwise.elementary import multiply
 from tapenet.ops.layers.resampling import kernel_dispatch
-from tapenet.ops.layers.resampling.points import point_sample, point_scatter, point_weights
 from tapenet.ops.layers.resampling.taps import cubic_weights
-from tapenet.ops.op import op
+from tapenet.ops.op import derive, op
 from tapenet.ops.registry import Sample, sample
-from tapenet.ops.shapes.reshaping import reshape
 from tapenet.typing import Array, Shape
-
-# -- in terms of ops ---------------------------------------------------------------------------------------------
-
-
-def composed(x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool) -> Array:
-    """`tn.grid_sample`: the elements to read and their weights as arrays, and `point_sample` of them."""
-    batch, *places, _ = grid.shape
-    sizes = tuple(x.shape[2:])
-    reads = [_reads(along, n, mode, padding_mode, align_corners) for along, n in _axes(grid, sizes)]
-    index, weights = _taps(reads, sizes)
-    shape = (batch, len(index), math.prod(places))
-    found = point_sample(
-        reshape(x, (*x.shape[:2], math.prod(sizes))),
-        reshape(np.stack(weights, 1), shape).astype(x.dtype),
-        reshape(np.stack(index, 1), shape),
-    )
-    return reshape(found, (*x.shape[:2], *places))  # type: ignore[no-any-return]
 
 
 def _axes(grid: Array, sizes: Shape) -> list[tuple[Array, int]]:
@@ -47,10 +28,11 @@ def _taps(reads: list[list[tuple[Array, Array]]], sizes: Shape) -> tuple[list[Ar
     index, weights = [], []
     for taps in itertools.product(*reads):
         place: Array | int = 0
-        inside: Array | bool = True
         for (at, _), n in zip(taps, sizes, strict=True):
-            inside = inside & (at >= 0) & (at < n)
             place = place * n + at
+        inside = functools.reduce(
+            np.logical_and, [side for (at, _), n in zip(taps, sizes, strict=True) for side in (at >= 0, at < n)]
+        )
         index.append(np.where(inside, place, math.prod(sizes)))
         weights.append(functools.reduce(multiply, [w for _, w in taps]))
     return index, weights
@@ -102,21 +84,43 @@ def _whole(place: Array, n: int) -> Array:
     return near.astype(np.intp)
 
 
-# -- the op ------------------------------------------------------------------------------------------------------
+# -- the ops -----------------------------------------------------------------------------------------------------
 
 
-def _slope(coordinate: Array, n: int, padding_mode: str, align: bool) -> Array:
-    """The derivative of a place by its coordinate, for arrays."""
-    place = _place(coordinate, n, align)
-    slope = np.full(place.shape, (n - 1) / 2 if align else n / 2, place.dtype)
-    if padding_mode == "zeros":
-        return slope
-    if padding_mode == "reflection":
-        low, span = _mirrors(n, align)
-        turned = np.remainder(np.abs(place - low), 2 * span or 1)
-        slope *= np.where((place < low) ^ (turned > span), -1, 1)
-    inside = _inside(place, n, padding_mode, align)
-    return np.where((inside <= 0) | (inside >= n - 1), 0, slope).astype(place.dtype, copy=False)
+@op(
+    label=lambda mode: f"grid sample {mode}",
+    x=derive,
+    grid=derive,
+    formula="Σ weight · x over the elements around each place",
+    samples=lambda r: [
+        *_samples(r),
+        sample(r.normal(size=(1, 2, 2, 3)), r.uniform(-1.4, 1.4, (1, 1, 2, 2)), "bicubic", "border", True),
+    ],
+)
+def grid_formula(
+    x: Array, grid: Array, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
+) -> Array:
+    """`tn.grid_sample`, element by element of those that each place reads. Arguments and result as there.
+
+    >>> import numpy as np, tapenet as tn
+    >>> image = tn.tensor([[[[1.0, 3.0], [5.0, 7.0]]]])
+    >>> tn.grid_formula(image, np.zeros((1, 1, 1, 2)), "nearest")
+    Tensor([[[[1.]]]])
+    """
+    batch, *places, _ = grid.shape
+    sizes, channels, count = x.shape[2:], x.shape[1], math.prod(places)
+    reads = [_reads(along, n, mode, padding_mode, align_corners) for along, n in _axes(grid, sizes)]
+    # Rows of channels, one for each place of all images, and behind each image one of zeros for what lies outside.
+    rows = np.transpose(np.reshape(x, (batch, channels, math.prod(sizes))), (0, 2, 1))
+    rows = np.concatenate([rows, np.zeros((batch, 1, channels), x.dtype)], 1)
+    length = rows.shape[1]
+    flat = np.reshape(rows, (batch * length, channels))
+    first = np.arange(batch)[:, None] * length
+    found: Array = np.zeros((), x.dtype)
+    for index, weight in zip(*_taps(reads, sizes), strict=True):
+        taken = np.take(flat, np.reshape(index, (batch, count)) + first, axis=0)
+        found = found + taken * np.reshape(weight, (batch, count, 1)).astype(x.dtype)
+    return np.reshape(np.transpose(found, (0, 2, 1)), (batch, channels, *places))
 
 
 def _grid_read_joint(
@@ -150,7 +154,7 @@ def _gradient_samples(r: np.random.Generator) -> list[Sample]:
 @op(
     label=lambda mode: f"grid sample {mode}",
     opaque=_OPAQUE,
-    reference=composed,
+    reference=grid_formula,  # the kernels have no derivatives
     joint=_grid_read_joint,
     formula="Σ weight · x over the elements around each place",
     gradients="x: weight · g added at these; grid: Σ g · ∂weight · x",
@@ -176,7 +180,7 @@ def grid_read(
     Tensor([[[[4.]]]])
     """
     found = kernel_dispatch.read(x, grid, mode, padding_mode, align_corners)
-    return composed(x, grid, mode, padding_mode, align_corners) if found is None else found
+    return grid_formula.forward(x, grid, mode, padding_mode, align_corners) if found is None else found
 
 
 @op(
@@ -215,25 +219,6 @@ def grid_read_gradients(
     found = kernel_dispatch.gradients(y, x, grid, mode, padding_mode, align_corners, by_x, by_grid)
     if found is not None:
         return found
-    sizes, lead = x.shape[2:], x.shape[:2]
-    batch, *places, _ = grid.shape
-    reads = [_reads(along, n, mode, padding_mode, align_corners) for along, n in _axes(grid, sizes)]
-    taken, weights = _taps(reads, sizes)
-    shape = (batch, len(taken), math.prod(places))
-    index = np.stack(taken, 1).reshape(shape)
-    y = y.reshape(*lead, math.prod(places))
-    dx = dgrid = np.zeros((), x.dtype)
-    if by_x:
-        w = np.stack(weights, 1).reshape(shape).astype(x.dtype, copy=False)
-        dx = point_scatter(y, w, index, math.prod(sizes)).reshape(x.shape)
-    if by_grid:
-        dgrid = np.zeros_like(grid)
-        along = point_weights(x.reshape(*lead, math.prod(sizes)), y, index).reshape(batch, len(taken), *places)
-        for axis, (coordinate, n) in enumerate(_axes(grid, sizes)):
-            total: Array | int = 0
-            for t, taps in enumerate(itertools.product(*[enumerate(r) for r in reads])):
-                others = [w for other, (_, (_, w)) in enumerate(taps) if other != axis]
-                part = functools.reduce(np.multiply, others, along[:, t])
-                total = total + part if taps[axis][0] else total - part
-            dgrid[..., len(sizes) - 1 - axis] = total * _slope(coordinate, n, padding_mode, align_corners)
-    return dx, dgrid
+    wanted = frozenset(n for n, asked in (("x", by_x), ("grid", by_grid)) if asked)
+    by = grid_formula.eager_rules[""](y, wanted, x, grid, mode, padding_mode, align_corners)
+    return by["x"] if by_x else np.zeros((), x.dtype), by["grid"] if by_grid else np.zeros((), grid.dtype)
