@@ -34,9 +34,9 @@ from tapenet.native.loops import (
 )
 from tapenet.native.scalar import apply, definitions
 from tapenet.native.toolchain import Library, build
-from tapenet.program.ir import Constant, Instruction, Program, Value
+from tapenet.program import generated, numpy_code
+from tapenet.program.ir import Constant, Input, Instruction, Program, Value, substitute
 from tapenet.program.native import entry
-from tapenet.program.primitives import PRIMITIVES
 from tapenet.program.row_programs import COLUMN, FULL, ROW, SEGMENT, SINGLE, NotByRows, Rows, by_rows, is_literal
 from tapenet.typing import Array, DType, Shape
 
@@ -340,11 +340,16 @@ class RowCode(Code):
         """Have the numbers of a row at hand."""
         for source in map(self.rows.source.__getitem__, values):
             if self.rows.kind[source] == ROW and source not in self.row:
-                pointer, index = self.row_arrays.get(source), row
                 if source in self.in_pointers:
-                    pointer, index = self.in_pointers[source], at
-                assert pointer is not None
-                self.row[source] = load(self, offset(self, pointer, index, 1, source.dtype), source.dtype)
+                    place = offset(self, self.in_pointers[source], self._repeated(source, at), 1, source.dtype)
+                else:
+                    place = offset(self, self.row_arrays[source], row, 1, source.dtype)
+                self.row[source] = load(self, place, source.dtype)
+
+    def _repeated(self, value: Value, index: str | int) -> str | int:
+        """The place of an argument's number, which may repeat along the first axes."""
+        period = 0 if value.size == self.rows.size else self.rows.period(value)
+        return self.emit(f"urem i64 {index}, {period}") if period and index != 0 else index
 
     def _keep_row(self, result: Value, row: str) -> None:
         """Keep a number of a row for the passes to come, if the rows of a block take turns."""
@@ -412,13 +417,15 @@ class RowCode(Code):
             dtype = _DOUBLE if self._in_runs(member) else member.args[0].dtype
             cell = self.cells_of[member.results[0]] = self.cell(dtype)
             store(self, identity(member.name, dtype), cell, dtype)
-        if rows.turns == 1:
-            self._runs(work, Place(self._product(at, self.n), 0, at, kept=self._product(row or 0, self.n)), self.n)
+        outside = rows.axes[0] in rows.inner  # the rows of a segment lie behind each other
+        used = {rows.kind[v] for v in (*work.loads, *(r for m in work.carried for r in m.results))}
+        if rows.turns == 1 or not (outside or SEGMENT in used):
+            n = self._columns()
+            self._runs(work, Place(self._product(at, n), 0, at, kept=self._product(row or 0, n)), n)
         else:
 
             def segment(index: str) -> None:
                 column, place = self._product(index, self.n), self._sum(self._product(at, "%segments"), index)
-                outside = rows.axes[0] in rows.inner  # the rows of a segment lie behind each other
                 full = self._sum(self._product(index, "%rows"), at) if outside else place
                 self._runs(work, Place(self._product(full, self.n), column, place, kept=column), self.n)
 
@@ -454,7 +461,8 @@ class RowCode(Code):
             elif value in self.row_arrays:
                 pointer = self.row_arrays[value]
             else:
-                pointer = offset(self, self.in_pointers[value], place.at(kind), 1, value.dtype)
+                first = self._repeated(value, place.at(kind))
+                pointer = offset(self, self.in_pointers[value], first, 1, value.dtype)
             if kind in (FULL, ROW if rows.across else COLUMN):
                 moving[value] = offset(self, pointer, begin, 1, value.dtype)
             else:
@@ -462,8 +470,8 @@ class RowCode(Code):
         carried = {m: Carried(identity(m.name, m.args[0].dtype), llvm_type(m.args[0].dtype)) for m in work.carried}
         kept = [(v, self.kept_pointers[v], place.kept) for v in work.kept]
         written = [
-            (v, offset(self, offset(self, pointer, at, 1, v.dtype), begin, 1, v.dtype))
-            for v, pointer, at in [*((v, pointer, place.full) for v, pointer in work.stores), *kept]
+            (v, offset(self, offset(self, pointer, first, 1, v.dtype), begin, 1, v.dtype))
+            for v, pointer, first in [*((v, pointer, place.full) for v, pointer in work.stores), *kept]
         ]
         added = []
         for member in work.added:
@@ -640,17 +648,19 @@ class RowKernel:
         self._lengths = rows.length, rows.turns, rows.count
         self._cost = int(rows.cost() * max(1, rows.size) * 2)
         #: The inputs that the kernel wants repeated along axes, or in another order of axes.
-        self._tables = {i: v for i, v in enumerate(rows.program.inputs) if self._moved(v)}
+        self._tables = {
+            i: v for i, v in enumerate(rows.program.inputs) if v.size != rows.size and rows.period(v) is None
+        }
         constants = [v for v in parts.inputs if isinstance(v, Constant)]
         self._constants = [
-            self._table(v, v.array) if self._moved(v) else np.ascontiguousarray(v.array) for v in constants
+            self._table(v, v.array) if v.size != rows.size and rows.period(v) is None else np.ascontiguousarray(v.array)
+            for v in constants
         ]
         self._outputs = [(self._shape(v), v.dtype) for v in parts.outputs]
         self._makers = [aligned if v.nbytes >= SLOW else np.empty for v in parts.outputs]
         self._sums = [math.prod(rows.lengths(rows.table(rows.kind[v]))) for v in parts.sums]
         each = rows.turns * (1 if rows.across else rows.length) * code.together
         self._kept = [(v.size if isinstance(v, BlockSum) else each, v.dtype) for v in parts.kept]
-        bare = not (self._constants or self._sums or self._kept or self._tables)
         if self.quick:
             checked = [v.dtype for v in parts.inputs]
             table = [id(o) for o in entry.OBJECTS] + [self._numbers.ctypes.data, self.end, *self._lengths]
@@ -659,14 +669,47 @@ class RowKernel:
             self._call, self._alive = entry.builtin("direct", self._code.address("direct"), self._memory)
         #: The positions of the results that the kernel writes.
         self._written = [i for i, _ in sorted([*rows.outputs(), *rows.row_outputs()])]
+        left = [v for i, v in enumerate(rows.program.outputs) if i not in self._written]
+        totals = {v: Input(v.shape, v.dtype) for v in parts.sums}
+        late = substitute(Program(rows.program.inputs, [], rows.late, left, []), totals)
+        self._late = numpy_code.function(Program([*late.inputs, *totals.values()], [], late.body, late.outputs, []))
+        self._totals = [self._total(v) for v in parts.sums]
         results = self._written == list(range(len(rows.program.outputs)))
         self._simple = results and order is None and all(self._shape(v) == v.shape for v in parts.outputs)
-        self._plain = bare and self._simple
         self._others: dict[Shape, RowKernel | None] = {}
+        #: What a call does: code for as many arguments and results, where they need nothing more than the kernel.
+        self.run: Callable[..., list[Array]] = self._general
+        if self.quick and self._cost < WORTH and self._simple and not (self._sums or self._tables):
+            self.run = self._written_out()
 
     def __call__(self, *arrays: Array) -> list[Array]:
+        return self.run(*arrays)
+
+    def _general(self, *arrays: Array) -> list[Array]:
         outs = [make(shape, dtype) for make, (shape, dtype) in zip(self._makers, self._outputs, strict=True)]
         return self._filled(outs, arrays) or self._arranged(arrays)
+
+    def _written_out(self) -> Callable[..., list[Array]]:
+        """A function that makes the results and calls the kernel, and no more."""
+        known: dict[str, object] = {"call": self._call, "arranged": self._arranged}
+        lines, made = [], []
+        for name, maker, (shape, dtype) in [
+            *((f"o{i}", make, o) for i, (make, o) in enumerate(zip(self._makers, self._outputs, strict=True))),
+            *((f"k{i}", np.empty, k) for i, k in enumerate(self._kept)),
+        ]:
+            known |= {f"m{name}": maker, f"s{name}": shape, f"d{name}": dtype}
+            lines.append(f"    {name} = m{name}(s{name}, d{name})")
+            made.append(name)
+        outs, kept = made[: len(self._outputs)], made[len(self._outputs) :]
+        names = [f"a{i}" for i in range(len(self.rows.program.inputs))]
+        constants = [f"c{i}" for i in range(len(self._constants))]
+        known |= dict(zip(constants, self._constants, strict=True))
+        lines.append(
+            f"    if call({', '.join([*outs, *names, *constants, *kept])}) is True: return [{', '.join(outs)}]"
+        )
+        lines.append(f"    return arranged([{', '.join(names)}])")
+        text = f"def run({', '.join(names)}):\n" + "\n".join(lines) + "\n"
+        return generated.function("run", text, known, "kernel")
 
     def _filled(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array] | None:
         """All results, written to `outs`; None if the arguments are not in the order of memory that the kernel reads."""
@@ -674,8 +717,6 @@ class RowKernel:
         if self._tables:
             arrays = [self._table(self._tables[i], a) if i in self._tables else a for i, a in enumerate(arrays)]
         if self.quick and self._cost < WORTH:
-            if self._plain:
-                return outs if self._call(*outs, *arrays) is True else None
             sums = [np.zeros(n) for n in self._sums]
             kept = [np.empty(n, dtype) for n, dtype in self._kept]
             if self._call(*outs, *sums, *arrays, *self._constants, *kept) is not True:
@@ -731,22 +772,24 @@ class RowKernel:
 
     def _finished(self, outs: list[Array], sums: list[Array], arrays: Sequence[Array]) -> list[Array]:
         """All results, with those that are known when all rows are done."""
-        rows = self.rows
-        known: dict[Value, Array] = dict(zip(rows.program.inputs, arrays, strict=True))
-        for value, total in zip(self.parts.sums, sums, strict=True):
-            table = rows.table(rows.kind[value])
-            left = rows.over.get(value, frozenset())
-            total = total.reshape(rows.lengths(table)).sum(tuple(i for i, axis in enumerate(table) if axis not in left))
-            known[value] = _natural(total, [i for i in table if i in left]).astype(value.dtype).reshape(value.shape)
-
-        def array(v: Value) -> Array:
-            return v.array if isinstance(v, Constant) else known[v]
-
-        for instruction in rows.late:
-            found = PRIMITIVES[instruction.name].evaluate(*map(array, instruction.args), **instruction.params)
-            known[instruction.results[0]] = np.asarray(found)
         made = dict(zip(self._written, map(self._given, self.parts.outputs, outs), strict=True))
-        return [made[i] if i in made else np.array(array(v)) for i, v in enumerate(rows.program.outputs)]
+        totals = [total(s) for total, s in zip(self._totals, sums, strict=True)]
+        late = self._late(*arrays, *totals)
+        assert isinstance(late, list)
+        return [made[i] if i in made else np.array(late.pop(0)) for i in range(len(self.rows.program.outputs))]
+
+    def _total(self, value: Value) -> Callable[[Array], Array]:
+        """What makes a sum of what the kernel has added up: the numbers of a table, in double precision."""
+        table, left = self.rows.table(self.rows.kind[value]), self.rows.over.get(value, frozenset())
+        lengths = self.rows.lengths(table)
+        axes, rest = tuple(i for i, axis in enumerate(table) if axis not in left), [i for i in table if i in left]
+
+        def total(sums: Array) -> Array:
+            if len(lengths) > 1 or axes:
+                sums = _natural(np.add.reduce(sums.reshape(lengths), axes), rest)
+            return sums.astype(value.dtype).reshape(value.shape)
+
+        return total
 
     # -- axes ----------------------------------------------------------------------------------------------------
 
@@ -763,11 +806,6 @@ class RowKernel:
             return array if self.order is None else np.transpose(array, np.argsort(self.order))
         return array if array.shape == value.shape else _natural(array, self.rows.rows).reshape(value.shape)
 
-    def _moved(self, value: Value) -> bool:
-        """Whether the kernel wants a small argument repeated along axes, or in another order of axes."""
-        kind, axes = self.rows.kind[value], self.rows.over.get(value)
-        return kind not in (FULL, SINGLE) and axes is not None and self.rows.table(kind) != sorted(axes)
-
     def _table(self, value: Value, array: Array) -> Array:
         """A small argument as the kernel reads it: one number for each place along the axes of its class."""
         table, over = self.rows.table(self.rows.kind[value]), sorted(self.rows.over[value])
@@ -778,7 +816,8 @@ class RowKernel:
 
 def _natural(array: Array, axes: Sequence[int]) -> Array:
     """An array of such axes with them in order."""
-    return np.transpose(array, np.argsort(axes)) if len(axes) > 1 else array
+    ordered = sorted(axes)
+    return array if ordered == axes else np.transpose(array, [axes.index(i) for i in ordered])
 
 
 def _fits(array: Array, value: Value) -> bool:

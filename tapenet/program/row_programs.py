@@ -211,6 +211,15 @@ class Rows:
         columns = self.segments if self.across else [*self.segments, *self.run]
         return {FULL: self.axes, ROW: self.rows, COLUMN: columns, SINGLE: []}[kind]
 
+    def period(self, value: Value) -> int | None:
+        """How many numbers an argument of a class has that repeat along the first axes of its table: 0 if it has all of them,
+        None if it has others, in another order."""
+        axes, table = sorted(self.over.get(value, ())), self.table(self.kind[value])
+        if not axes or axes == table:
+            return 0
+        size, moves = math.prod(self.lengths(axes)), self.kind[value] == (ROW if self.across else COLUMN)
+        return size if table[-len(axes) :] == axes and not (moves and size % self.length) else None
+
     # -- classes -------------------------------------------------------------------------------------------------
 
     def _given(self, value: Value) -> str:
