@@ -48,6 +48,8 @@ SHORT, ROWS, ELEMENTS = 256, 128, 2048
 BLOCK = 64
 #: Rows side by side that are taken together at most: fewer where there are so many numbers that threads may share them.
 STRIP, SHARED, MANY = 1024, 256, 1 << 21
+#: Rows side by side that vectors are taken of, with those of segments that follow.
+WIDE = 128
 #: Numbers of a row in a strip that are added up, before what they add up to joins a sum in double precision.
 RUN = 256
 #: Bytes of a result from which it pays to have it begin with a cache line.
@@ -171,6 +173,10 @@ class RowCode(Code):
         self.n: int | str = "%n"
         if not rows.flat and 0 < rows.length <= (self.together if rows.across else SHORT):
             self.n = rows.length
+        #: How often the numbers of rows side by side are there, so that vectors are long where rows are few.
+        self.copies = 1
+        if rows.across and self.n == rows.length:
+            self.copies = max(u for u in (1, 2, 4, 8, 16) if rows.turns % u == 0 and (u == 1 or u * rows.length <= WIDE))
         #: The numbers of a block of rows, one per row, on the stack.
         self.row_arrays: dict[Value, str] = {}
         #: Totals over all rows, and sums of a row, on the stack; where they are long, in double precision.
@@ -303,7 +309,7 @@ class RowCode(Code):
 
     def _array(self, dtype: DType) -> str:
         name = f"%cell{len(self.cells)}"
-        self.cells.append(f"  {name} = alloca [{max(self.together, ROWS)} x {llvm_type(dtype, memory=True)}], align 64")
+        self.cells.append(f"  {name} = alloca [{max(self.together * self.copies, ROWS)} x {llvm_type(dtype, memory=True)}], align 64")
         return name
 
     def _each(self, first: str | int, count: str | int, work: Callable[[str, str], None]) -> None:
@@ -347,14 +353,21 @@ class RowCode(Code):
                 self.row[source] = load(self, place, source.dtype)
 
     def _repeated(self, value: Value, index: str | int) -> str | int:
-        """The place of an argument's number, which may repeat along the first axes."""
-        period = 0 if value.size == self.rows.size else self.rows.period(value)
-        return self.emit(f"urem i64 {index}, {period}") if period and index != 0 else index
+        """The place of an argument's number for a place in the table of its class."""
+        rows = self.rows
+        found = None if value.size == rows.size else rows.repeated(value)
+        if found is None or index == 0:
+            return index
+        (size, each), whole = found, math.prod(rows.lengths(rows.table(rows.kind[value])))
+        if each > 1:
+            index = self.emit(f"udiv i64 {index}, {each}")
+        return self.emit(f"urem i64 {index}, {size}") if size * each < whole else index
 
     def _keep_row(self, result: Value, row: str) -> None:
         """Keep a number of a row for the passes to come, if the rows of a block take turns."""
         if row:
-            store(self, self.row[result], offset(self, self.row_arrays[result], row, 1, result.dtype), result.dtype)
+            for place in self._places(result, row, self.copies):
+                store(self, self.row[result], place, result.dtype)
 
     def _gather(self, cell: str, register: str, dtype: DType) -> None:
         """Add a number to a total."""
@@ -542,24 +555,29 @@ class RowCode(Code):
 
     def _across(self, work: Pass, outer: str, first: str | int, at: str | int, count: str | int) -> None:
         """A pass over the rows of a strip."""
-        long = [m for m in work.added if self._in_runs(m)]
-        totals = {m: self._array(_DOUBLE) for m in long}
+        rows = self.rows
+        totals = {m: self._array(_DOUBLE) for m in work.added if self._in_runs(m)}
+        alone = {v for v in work.loads if rows.kind[v] != FULL and v not in self.row_arrays}
+        alone |= {r for m in work.carried for r in m.results if rows.kind[r] != SINGLE}
+        #: How many segments are taken at once, where nothing is asked of one by itself.
+        many = 1 if alone else self.copies
 
         def begin(row: str) -> None:
             for member in work.added:
-                self._fill(member, row)
+                self._fill(member, row, many)
             for pointer in totals.values():
                 store(self, literal(0, _DOUBLE), offset(self, pointer, row, 1, _DOUBLE), _DOUBLE)
 
         def turns(start: str | int, length: str | int) -> None:
             def turn(index: str) -> None:
-                segment = self._sum(index, start)
+                segment = self._sum(self._product(index, many) if many > 1 else index, start)
                 own = self._sum(self._product(outer, "%segments"), segment)
                 full = self._sum(self._product(own, self.n), first)
-                self._run(work, Place(full, segment, own, at, self._product(segment, self.together)), 0, count)
+                place = Place(full, segment, own, at, self._product(segment, self.together))
+                self._run(work, place, 0, count if many == 1 else rows.length * many)
 
             self.row = {}
-            self.loop(length, turn)
+            self.loop(length if many == 1 else self.emit(f"udiv i64 {length}, {many}"), turn)
 
         def one(index: str) -> None:
             start = self._product(index, RUN)
@@ -567,32 +585,44 @@ class RowCode(Code):
 
             def gather(row: str) -> None:
                 for member, pointer in totals.items():
-                    dtype = member.args[0].dtype
-                    part = load(self, offset(self, self.row_arrays[member.results[0]], row, 1, dtype), dtype)
-                    self._gather(offset(self, pointer, row, 1, _DOUBLE), part, dtype)
-                    self._fill(member, row)
+                    (result,) = member.results
+                    for place in self._places(result, row, many):
+                        part = load(self, place, result.dtype)
+                        self._gather(offset(self, pointer, row, 1, _DOUBLE), part, result.dtype)
+                    self._fill(member, row, many)
 
             self.loop(count, gather)
 
         def end(row: str) -> None:
-            for member, pointer in totals.items():
+            for member in work.added:
                 (result,) = member.results
-                total = self._rounded(offset(self, pointer, row, 1, _DOUBLE), result.dtype)
-                store(self, total, offset(self, self.row_arrays[result], row, 1, result.dtype), result.dtype)
+                if member in totals:
+                    total = self._rounded(offset(self, totals[member], row, 1, _DOUBLE), result.dtype)
+                else:
+                    parts = [load(self, place, result.dtype) for place in self._places(result, row, many)]
+                    total = functools.reduce(partial(combiner(member.name, result.dtype), self), parts)
+                for place in self._places(result, row, self.copies):
+                    store(self, total, place, result.dtype)
 
         if work.added:
             self.loop(count, begin)
         if totals:
             self.loop(self.emit(f"sdiv i64 {self.emit(f'add nsw i64 %segments, {RUN - 1}')}, {RUN}"), one)
-            self.loop(count, end)
         else:
             turns(0, "%segments")
+        if totals or (work.added and self.copies > 1):
+            self.loop(count, end)
 
-    def _fill(self, member: Instruction, row: str) -> None:
-        """Set a row's number of a reduction to what changes nothing."""
-        (arg,), (result,) = member.args, member.results
-        place = offset(self, self.row_arrays[result], row, 1, arg.dtype)
-        store(self, identity(member.name, arg.dtype), place, arg.dtype)
+    def _places(self, result: Value, row: str, many: int) -> list[str]:
+        """Where the copies of a row's number are."""
+        first = offset(self, self.row_arrays[result], row, 1, result.dtype)
+        return [offset(self, first, i * self.rows.length, 1, result.dtype) for i in range(many)]
+
+    def _fill(self, member: Instruction, row: str, many: int) -> None:
+        """Set a row's number of a reduction, and its copies, to what changes nothing."""
+        (result,) = member.results
+        for place in self._places(result, row, many):
+            store(self, identity(member.name, result.dtype), place, result.dtype)
 
     # -- values --------------------------------------------------------------------------------------------------
 
@@ -649,11 +679,11 @@ class RowKernel:
         self._cost = int(rows.cost() * max(1, rows.size) * 2)
         #: The inputs that the kernel wants repeated along axes, or in another order of axes.
         self._tables = {
-            i: v for i, v in enumerate(rows.program.inputs) if v.size != rows.size and rows.period(v) is None
+            i: v for i, v in enumerate(rows.program.inputs) if v.size != rows.size and rows.repeated(v) is None
         }
         constants = [v for v in parts.inputs if isinstance(v, Constant)]
         self._constants = [
-            self._table(v, v.array) if v.size != rows.size and rows.period(v) is None else np.ascontiguousarray(v.array)
+            self._table(v, v.array) if v.size != rows.size and rows.repeated(v) is None else np.ascontiguousarray(v.array)
             for v in constants
         ]
         self._outputs = [(self._shape(v), v.dtype) for v in parts.outputs]

@@ -211,14 +211,19 @@ class Rows:
         columns = self.segments if self.across else [*self.segments, *self.run]
         return {FULL: self.axes, ROW: self.rows, COLUMN: columns, SINGLE: []}[kind]
 
-    def period(self, value: Value) -> int | None:
-        """How many numbers an argument of a class has that repeat along the first axes of its table: 0 if it has all of them,
-        None if it has others, in another order."""
+    def repeated(self, value: Value) -> tuple[int, int] | None:
+        """How an argument of a class lies to its table: how many numbers it has, and how often each stands in a row there
+        before the next, after the last of which the first comes again. None where they are in another order."""
         axes, table = sorted(self.over.get(value, ())), self.table(self.kind[value])
-        if not axes or axes == table:
-            return 0
-        size, moves = math.prod(self.lengths(axes)), self.kind[value] == (ROW if self.across else COLUMN)
-        return size if table[-len(axes) :] == axes and not (moves and size % self.length) else None
+        if not axes:
+            return 1, 1
+        begin = table.index(axes[0])
+        end = begin + len(axes)
+        size, each = math.prod(self.lengths(axes)), math.prod(self.lengths(table[end:]))
+        moves = self.kind[value] == (ROW if self.across else COLUMN)
+        if table[begin:end] != axes or (moves and (each > 1 or size % self.length)):
+            return None
+        return size, each
 
     # -- classes -------------------------------------------------------------------------------------------------
 
