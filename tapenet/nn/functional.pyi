@@ -187,7 +187,7 @@ def grid_sample(x: ArrayLike, grid: ArrayLike, mode: str = 'bilinear', padding_m
 def group_norm(x: ArrayLike, num_groups: int, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float = 1e-05) -> Tensor:
     """The channels of each sample brought to mean 0 and variance 1 in groups, over all positions, then scaled and shifted channel by channel: out = (x - mean) / √(var + eps) · weight + bias. Wu and He, arXiv:1803.08494."""
 
-def gumbel_softmax(logits: ArrayLike, tau: float = 1.0, hard: bool = False, axis: int = -1, rng: np.random.Generator | None = None) -> Tensor:
+def gumbel_softmax(logits: ArrayLike, tau: float = 1.0, hard: bool = False, axis: int = -1, rng: np.random.Generator | int | None = None) -> Tensor:
     """A random sample of the Gumbel-softmax distribution: softmax((logits + noise) / tau), the noise drawn from the standard Gumbel distribution, so that the largest element is each class with the probability softmax(logits)."""
 
 def hardshrink(x: ArrayLike, lambd: float = 0.5) -> Tensor:
@@ -355,7 +355,7 @@ def rms_norm(x: ArrayLike, normalized_shape: ArrayLike, weight: ArrayLike | None
 def rotary_embedding(x: ArrayLike, positions: ArrayLike | None = None, base: float = 10000.0, interleaved: bool = True, offset: int = 0, axis: int = -2, inverse: bool = False) -> Tensor:
     """Vectors whose pairs of elements are turned by angles that grow with the position: pair i at position t by φ = t · base^(-2i/dim). The product of a query and a key then depends on the difference of their positions. Su, Lu, Pan, Murtadha, Wen and Liu, arXiv:2104.09864."""
 
-def rrelu(x: ArrayLike, lower: float = 0.125, upper: float = 0.3333333333333333, training: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+def rrelu(x: ArrayLike, lower: float = 0.125, upper: float = 0.3333333333333333, training: bool = False, rng: np.random.Generator | int | None = None) -> Tensor:
     """x where x > 0, else a · x: in training the slope a is drawn anew for each element, evenly between `lower` and `upper`; else it is their middle. Xu, Wang, Chen and Li, arXiv:1505.00853."""
 
 def scaled_dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike, attn_mask: ArrayLike | None = None, dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False, *, rng: np.random.Generator | int | None = None) -> Tensor:

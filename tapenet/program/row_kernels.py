@@ -176,7 +176,9 @@ class RowCode(Code):
         #: How often the numbers of rows side by side are there, so that vectors are long where rows are few.
         self.copies = 1
         if rows.across and self.n == rows.length:
-            self.copies = max(u for u in (1, 2, 4, 8, 16) if rows.turns % u == 0 and (u == 1 or u * rows.length <= WIDE))
+            self.copies = max(
+                u for u in (1, 2, 4, 8, 16) if rows.turns % u == 0 and (u == 1 or u * rows.length <= WIDE)
+            )
         #: The numbers of a block of rows, one per row, on the stack.
         self.row_arrays: dict[Value, str] = {}
         #: Totals over all rows, and sums of a row, on the stack; where they are long, in double precision.
@@ -309,7 +311,8 @@ class RowCode(Code):
 
     def _array(self, dtype: DType) -> str:
         name = f"%cell{len(self.cells)}"
-        self.cells.append(f"  {name} = alloca [{max(self.together * self.copies, ROWS)} x {llvm_type(dtype, memory=True)}], align 64")
+        size = max(self.together * self.copies, ROWS)
+        self.cells.append(f"  {name} = alloca [{size} x {llvm_type(dtype, memory=True)}], align 64")
         return name
 
     def _each(self, first: str | int, count: str | int, work: Callable[[str, str], None]) -> None:
@@ -683,7 +686,9 @@ class RowKernel:
         }
         constants = [v for v in parts.inputs if isinstance(v, Constant)]
         self._constants = [
-            self._table(v, v.array) if v.size != rows.size and rows.repeated(v) is None else np.ascontiguousarray(v.array)
+            self._table(v, v.array)
+            if v.size != rows.size and rows.repeated(v) is None
+            else np.ascontiguousarray(v.array)
             for v in constants
         ]
         self._outputs = [(self._shape(v), v.dtype) for v in parts.outputs]

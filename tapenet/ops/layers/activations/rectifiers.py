@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -53,14 +53,15 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
 
 
 @derived(samples=unary_samples())
-def relu6(x: Any) -> Any:
+def relu6(x: Array) -> Array:
     """min(max(x, 0), 6), element by element. The derivative is 1 where 0 < x < 6, else 0.
 
     >>> import tapenet as tn
     >>> tn.relu6(tn.tensor([-1.0, 2.0, 9.0]))
     Tensor([0., 2., 6.])
     """
-    return hardtanh(x, 0.0, 6.0)
+    out: Array = hardtanh(x, 0.0, 6.0)
+    return out
 
 
 def _check_slope(x: Array, slope: Array) -> None:
@@ -104,7 +105,7 @@ def sloped_relu(x: Array, slope: Array) -> Array:
         sample(r.normal(size=3), np.array(0.3)),
     ]
 )
-def prelu(x: Any, weight: Any) -> Any:
+def prelu(x: Array, weight: Array) -> Array:
     """x where x > 0, else weight · x: a leaky rectifier whose slope is learned, one for all or one for each channel.
 
     At 0 the derivative by x is the weight, that by the weight 0. He, Zhang, Ren and Sun, arXiv:1502.01852.
@@ -128,9 +129,8 @@ def prelu(x: Any, weight: Any) -> Any:
             f"prelu: weight has shape {weight.shape}, but for x of shape {x.shape} there is one slope, (1,), or one for "
             f"each channel, ({channels},)"
         )
-    if count == 1:
-        return sloped_relu(x, np.reshape(weight, ()))
-    return sloped_relu(x, np.reshape(weight, (-1, *(1,) * (len(x.shape) - 2))))
+    out: Array = sloped_relu(x, np.reshape(weight, () if count == 1 else (-1, *(1,) * (len(x.shape) - 2))))
+    return out
 
 
 @derived(
@@ -139,7 +139,13 @@ def prelu(x: Any, weight: Any) -> Any:
         sample(r.normal(size=4)),
     ]
 )
-def rrelu(x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, rng: Any = None) -> Any:
+def rrelu(
+    x: Array,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    rng: np.random.Generator | int | None = None,
+) -> Array:
     """x where x > 0, else a · x: in training the slope a is drawn anew for each element, evenly between `lower` and
     `upper`; else it is their middle. Xu, Wang, Chen and Li, arXiv:1505.00853.
 
@@ -159,7 +165,8 @@ def rrelu(x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = F
     if not lower <= upper:
         raise ValueError(f"rrelu: lower={lower} exceeds upper={upper}")
     x = array_like(x)
-    if not training or lower == upper:
-        return leaky_relu(x, (lower + upper) / 2)
     dtype = np.float64 if x.dtype.kind in "biu" else x.dtype
-    return sloped_relu(x, uniform(lower, upper, x.shape, dtype, rng))
+    draws = training and lower < upper
+    slope = uniform(lower, upper, x.shape, dtype, rng) if draws else (lower + upper) / 2
+    out: Array = sloped_relu(x, slope) if draws else leaky_relu(x, slope)
+    return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
 
 
 @derived(samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), 0)])
-def softmin(x: Any, axis: int = -1) -> Any:
+def softmin(x: Array, axis: int = -1) -> Array:
     """softmax(-x): positive numbers that sum to 1 along an axis, the largest where x is smallest.
 
     Args:
@@ -118,11 +118,14 @@ def softmin(x: Any, axis: int = -1) -> Any:
     >>> tn.softmin(tn.tensor([0.0, 0.0, 1000.0]))
     Tensor([0.5, 0.5, 0. ])
     """
-    return softmax(-array_like(x), axis)
+    out: Array = softmax(-array_like(x), axis)
+    return out
 
 
 @derived(samples=lambda r: [sample(r.normal(size=(2, 3)), 0.7, rng=3), sample(r.normal(size=(2, 3)), axis=0, rng=3)])
-def gumbel_softmax(logits: Any, tau: float = 1.0, hard: bool = False, axis: int = -1, rng: Any = None) -> Any:
+def gumbel_softmax(
+    logits: Array, tau: float = 1.0, hard: bool = False, axis: int = -1, rng: np.random.Generator | int | None = None
+) -> Array:
     """A random sample of the Gumbel-softmax distribution: softmax((logits + noise) / tau), the noise drawn from the
     standard Gumbel distribution, so that the largest element is each class with the probability softmax(logits).
 
@@ -153,9 +156,10 @@ def gumbel_softmax(logits: Any, tau: float = 1.0, hard: bool = False, axis: int 
     noise = random_draw(
         lambda rng: -np.log(np.maximum(rng.standard_exponential(shape, native), tiny)).astype(dtype), rng
     )
-    soft = softmax((logits + noise) * (1 / tau), axis)
+    soft: Array = softmax((logits + noise) * (1 / tau), axis)
     if not hard:
         return soft
     chosen = np.equal(np.arange(shape[axis]), np.expand_dims(np.argmax(soft, axis), -1))
     one_hot = np.moveaxis(chosen, -1, axis).astype(dtype)
-    return soft + stop_gradient(one_hot - soft)  # exactly one-hot: 1 - p + p is 1 in floating point too
+    out: Array = soft + stop_gradient(one_hot - soft)  # exactly one-hot: 1 - p + p is 1 in floating point too
+    return out

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
@@ -11,7 +9,7 @@ from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import floats
-from tapenet.typing import Array
+from tapenet.typing import Array, Axis
 
 
 @derived(
@@ -21,7 +19,7 @@ from tapenet.typing import Array
         sample(r.normal(size=(2, 2, 2)) * 0.1, 2.0, (0, 2), 10.0),
     ]
 )
-def normalize(x: Array, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Array:
+def normalize(x: Array, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Array:
     """x divided by its p-norm along an axis: x / max(‖x‖_p, eps).
 
     Args:
