@@ -132,9 +132,11 @@ def constant(value: object) -> object:
     """What a node remembers of an argument without gradient: plain values as they are, an array's shape and
     dtype."""
     if type(value) is not np.ndarray:
-        if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
-            parts = tuple(constant(v) for v in value)
-            return intern_shape(parts) if all(type(p) is Constant for p in parts) else parts
+        if isinstance(value, (list, tuple)):
+            parts = tuple([constant(v) for v in value])
+            kinds = set(map(type, parts))
+            if Constant in kinds:
+                return intern_shape(parts) if len(kinds) == 1 else parts
         return value
     key = (value.shape, value.dtype)
     found = _CONSTANTS.get(key)

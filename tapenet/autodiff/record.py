@@ -201,7 +201,10 @@ def shape_of(value: Any) -> Any:
     """What a rule gets as NAME_shape: a shape, or those of a sequence's parts."""
     if type(value) is ndarray:  # most are
         return SHAPES.get(value.shape) or intern_shape(value.shape)
-    shape = tuple(np.shape(v) for v in value) if isinstance(value, (list, tuple)) else np.shape(value)
+    if isinstance(value, (list, tuple)):
+        shape: Any = tuple([v.shape if type(v) is ndarray else np.shape(v) for v in value])
+    else:
+        shape = np.shape(value)
     return SHAPES.get(shape) or intern_shape(shape)
 
 
@@ -224,14 +227,13 @@ def sequence(value: object) -> tuple[type | None, Sequence[object] | None, Paren
         return None, None, None
     data = []
     nodes = []
-    tensors = flows = False
+    tensors = False
     for v in value:
         kind = type(v)
         if kind is Tensor:
             tensors = True
             data.append(v._data)
             nodes.append(v._node)
-            flows = flows or v._node is not None
         elif kind in PLAIN:
             data.append(v)
             nodes.append(None)
@@ -239,10 +241,11 @@ def sequence(value: object) -> tuple[type | None, Sequence[object] | None, Paren
             return None, None, None
     if not tensors:
         return None, None, None
-    if not flows:
+    missing = nodes.count(None)
+    if missing == len(nodes):
         return Tensor, type(value)(data), None
     parents = Parents(nodes)
-    parents.constants = constant(data)
+    parents.constants = constant(data) if missing else nodes
     return Tensor, type(value)(data), parents
 
 

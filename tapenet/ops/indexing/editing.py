@@ -12,8 +12,9 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.selecting import taken
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.concatenation import concatenate
 from tapenet.ops.shapes.joining import joined
-from tapenet.ops.shapes.reshaping import unbroadcast, whole
+from tapenet.ops.shapes.reshaping import reshape, unbroadcast, whole
 from tapenet.typing import Array, Shape
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Array:
     """
     parts = [array_like(arr), array_like(values)]
     if axis is None:
-        parts, axis = [np.reshape(part, -1) for part in parts], 0
+        parts, axis = [part if part.ndim == 1 else reshape(part, -1) for part in parts], 0
     return joined("append", parts, axis)
 
 
@@ -182,13 +183,13 @@ def resize(a: ArrayLike, new_shape: int | Sequence[int]) -> Array:
     Tensor([[1., 2., 1.],
             [2., 1., 2.]])
     """
-    a = np.reshape(array_like(a), -1)
+    row = reshape(array_like(a), -1)
     shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
     if any(n < 0 for n in shape):
         raise ValueError(f"resize: new_shape={new_shape} must be of integers, none negative")
-    if not a.shape[0]:
-        a = np.concatenate([a, np.zeros(1, a.dtype)])
-    count, size = a.shape[0], math.prod(shape)
+    if not row.shape[0]:
+        row = concatenate([row, np.zeros(1, row.dtype)])
+    count, size = row.shape[0], math.prod(shape)
     if size > count:
-        a = np.concatenate([a] * (size // count) + [a[: size % count]])
-    return np.reshape(a[:size] if size < count else a, shape)
+        row = concatenate([row] * (size // count) + [row[: size % count]])
+    return reshape(row[:size] if size < count else row, shape)

@@ -11,7 +11,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.items import scatter_add
 from tapenet.ops.op import derive, op
 from tapenet.ops.registry import Sample, sample
-from tapenet.ops.shapes.reshaping import flip
+from tapenet.ops.shapes.reshaping import flip, reshape
 from tapenet.typing import Array, Axis
 
 if TYPE_CHECKING:
@@ -279,13 +279,15 @@ def diagflat(v: ArrayLike, k: int = 0) -> Array:
     Tensor([[1., 0.],
             [0., 2.]])
     """
-    v = np.reshape(array_like(v), -1)
-    count = v.shape[0]
+    row = array_like(v)
+    if row.ndim != 1:
+        row = reshape(row, -1)
+    count = row.shape[0]
     n = count + abs(k)
     # In the flattened matrix a diagonal is every (n + 1)-th element.
     start = k if k >= 0 else -k * n
     place = slice(start, start + (count - 1) * (n + 1) + 1 if count else start, n + 1)
-    return np.reshape(scatter_add(v, place, (n * n,)), (n, n))
+    return reshape(scatter_add(row, place, (n * n,)), (n, n))
 
 
 def _triangle_samples(r: np.random.Generator) -> list[Sample]:

@@ -157,7 +157,7 @@ def column_stack(tup: Sequence[ArrayLike]) -> Array:
             [2., 4.]])
     """
     parts = [array_like(a) for a in tup]
-    return joined("column_stack", [np.reshape(a, (-1, 1)) if a.ndim < 2 else a for a in parts], 1)
+    return joined("column_stack", [reshape(a, (-1, 1)) if a.ndim < 2 else a for a in parts], 1)
 
 
 @derived(

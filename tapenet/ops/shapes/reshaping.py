@@ -156,11 +156,22 @@ def _same_memory(a: Array, b: Array) -> bool:
     return not a.size or np.may_share_memory(_raw(a), _raw(b))
 
 
+# A method of an array takes a third of the time of NumPy's function, which looks for it first.
+
+
+def _reshaped(a: Array, shape: int | Sequence[int]) -> Array:
+    return a.reshape(shape) if type(a) is np.ndarray else np.reshape(a, shape)
+
+
+def _swapped(a: Array, axis1: int, axis2: int) -> Array:
+    return a.swapaxes(axis1, axis2) if type(a) is np.ndarray else np.swapaxes(a, axis1, axis2)
+
+
 @op(
     precision="same",
     numpy=np.reshape,
     more=_reshape_copying,
-    a=lambda g, a_shape, order: np.reshape(g, a_shape, order),
+    a=lambda g, a_shape, order: np.reshape(g, a_shape, order) if order == "F" else _reshaped(g, a_shape),
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), (3, 2)),
         sample(r.normal(size=(2, 3)), -1),
@@ -195,7 +206,7 @@ def reshape(a: Array, shape: int | Sequence[int], order: str = "C") -> Array:
             [3., 4.]])
     """
     if order is None or order == "C":
-        return np.reshape(a, shape)
+        return _reshaped(a, shape)
     if order != "F":
         raise ValueError(f"order={order!r} is neither 'C' nor 'F'")
     # By columns is by rows with all axes reversed.
@@ -258,7 +269,7 @@ def transpose(a: Array, axes: Sequence[int] | None = None) -> Array:
     Tensor([[1.],
             [2.]])
     """
-    return np.transpose(a, axes)
+    return a.transpose(axes) if type(a) is np.ndarray else np.transpose(a, axes)
 
 
 permute_dims = transpose
@@ -288,7 +299,7 @@ def matrix_transpose(x: Array) -> Array:
     precision="same",
     label=lambda axis1, axis2: f"swap {axis_words((axis1, axis2))}",
     numpy=np.swapaxes,
-    a=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
+    a=lambda g, axis1, axis2: _swapped(g, axis1, axis2),
     samples=lambda r: [sample(r.normal(size=(2, 3, 4)), 0, -1), sample(r.normal(size=(2, 3)), 1, 0)],
 )
 def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
@@ -298,7 +309,7 @@ def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
     >>> tn.swapaxes(tn.tensor([[1.0, 2.0]]), 0, 1).shape
     (2, 1)
     """
-    return np.swapaxes(a, axis1, axis2)
+    return _swapped(a, axis1, axis2)
 
 
 @op(
@@ -326,7 +337,7 @@ def moveaxis(a: Array, source: int | Sequence[int], destination: int | Sequence[
     precision="same",
     label="squeeze",
     numpy=np.squeeze,
-    a=lambda g, a_shape: np.reshape(g, a_shape),
+    a=lambda g, a_shape: _reshaped(g, a_shape),
     samples=lambda r: [sample(r.normal(size=(1, 3, 1))), sample(r.normal(size=(1, 3, 1)), -1)],
 )
 def squeeze(a: Array, axis: Axis = None) -> Array:
@@ -343,7 +354,7 @@ def squeeze(a: Array, axis: Axis = None) -> Array:
     precision="same",
     label=lambda axis: f"new {axis_words(axis)}",
     numpy=np.expand_dims,
-    a=lambda g, a_shape: np.reshape(g, a_shape),
+    a=lambda g, a_shape: _reshaped(g, a_shape),
     samples=lambda r: [sample(r.normal(size=(2, 3)), 1), sample(r.normal(size=3), (0, -1))],
 )
 def expand_dims(a: Array, axis: int) -> Array:
@@ -428,6 +439,8 @@ def flip(m: Array, axis: Axis = None) -> Array:
     >>> tn.flip(tn.tensor([1.0, 2.0]))
     Tensor([2., 1.])
     """
+    if type(m) is np.ndarray and type(axis) is int and -m.ndim <= axis < m.ndim:  # a third of np.flip's time
+        return m[along_axis(axis % m.ndim, slice(None, None, -1))]
     return np.flip(m, axis)
 
 

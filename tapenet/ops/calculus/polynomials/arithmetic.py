@@ -12,6 +12,8 @@ from tapenet.ops.calculus.sampled import convolve_rule
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
+from tapenet.ops.shapes.concatenation import concatenate
+from tapenet.ops.shapes.reshaping import reshape
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 def row(p: ArrayLike) -> Array:
     """Coefficients as an array of one axis."""
     p = array_like(p)
-    return p if p.shape else np.reshape(p, (1,))
+    return p if p.shape else reshape(p, (1,))
 
 
 def _fitted(p: Array, n: int) -> Array:
@@ -29,7 +31,7 @@ def _fitted(p: Array, n: int) -> Array:
     have = p.shape[0]
     if have > n:
         return p[have - n :]
-    return np.concatenate([np.zeros(n - have, p.dtype), p]) if have < n else p
+    return concatenate([np.zeros(n - have, p.dtype), p]) if have < n else p
 
 
 def _lined_up(name: str, a1: ArrayLike, a2: ArrayLike) -> tuple[Array, Array]:
