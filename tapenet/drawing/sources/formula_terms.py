@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from tapenet.drawing.sources.function_source import statements
-from tapenet.drawing.sources.numpy_words import WORDS
 from tapenet.drawing.sources.terms import NONE, ONE, OPAQUE, Term, is_number, name, number, term
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own, stands_for
@@ -68,13 +67,11 @@ def forward(op: Op) -> Term:
     if isinstance(op.forward, np.ufunc):
         return term(_HEADS.get(op.forward.__name__, op.forward.__name__), *map(name, names))
     made = read(op.forward, {n: name(n) for n in names}, usual(op))
+    if made.head == "tuple" and len(made.args) == 1:
+        made = made.args[0]
     if op.residuals and made.head == "tuple":
         outputs = made.args[: len(made.args) - len(op.residuals)]
         made = outputs[0] if op.outputs == 1 and outputs else Term("tuple", outputs)
-    if made.head == "tuple" and len(made.args) == 1:
-        made = made.args[0]
-    if made.head == "name" and op.name in WORDS:  # a cast or a view, which is no mathematics but is what the op does
-        made = Term(op.name, tuple(map(name, names)))
     return made
 
 
@@ -178,7 +175,7 @@ class _Reader:
             for each, part in zip(target.elts, value.args, strict=True):
                 self.assign(each, part)
         elif isinstance(target, ast.Name):
-            self.names[target.id] = value
+            self.names[target.id] = name(target.id) if value == OPAQUE else value
         else:
             raise Unreadable("what is assigned to")
 
@@ -204,7 +201,7 @@ class _Reader:
                     raise Unreadable("a branch")
                 if isinstance(operator, (ast.Eq, ast.Is)):
                     return same
-                if isinstance(operator, (ast.NotEq, ast.IsNot)):
+                if isinstance(operator, (ast.NotEq, ast.IsNot, ast.Gt)):  # options are positive
                     return not same
             case ast.Name(id=n) if n not in self.names:
                 value = self.found(test)
@@ -261,14 +258,18 @@ class _Reader:
                 return self.item(self.expr(value), index)
             case ast.Call(func=callee, args=args, keywords=keywords):
                 return self.call(callee, args, {k.arg: k.value for k in keywords})
+            case ast.Lambda():
+                return OPAQUE
         raise Unreadable(type(node))
 
     def constant(self, n: str, value: object) -> Term:
         """A name from outside: the value of a constant, else the name."""
+        if isinstance(value, (bool, str)):
+            return number(value)
         if isinstance(value, (int, float)) and (n.isupper() or n.startswith("_")):
             root = Fraction(value * value).limit_denominator(100)
             if root != value * value and abs(root - value * value) < 1e-12:
-                above, below = (ONE if n == 1 else term("sqrt", number(n)) for n in root.as_integer_ratio())
+                above, below = (ONE if part == 1 else term("sqrt", number(part)) for part in root.as_integer_ratio())
                 return term("divide", above, below)
             return number(value)
         return OPAQUE if isinstance(value, (dict, list)) else name(n)

@@ -6,13 +6,11 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 
-from tapenet.drawing.sources.numpy_words import WORDS
 from tapenet.drawing.sources.terms import (
     COMPARISONS,
     NONE,
     ONE,
     OPAQUE,
-    TRUTHS,
     ZERO,
     Term,
     is_number,
@@ -57,8 +55,15 @@ _PATTERNS = {
 }  # fmt: skip
 
 
+#: Functions that are said in words, where they are all that is said.
+_PHRASES = {
+    "cumprod": "out[i] = {0}[0] · … · {0}[i]", "cumsum": "out[i] = {0}[0] + … + {0}[i]", "flip": "{0} in reverse order",
+    "fft": "Σⱼ {0}ⱼ e^(−2πijk/n)", "ifft": "Σⱼ {0}ⱼ e^(2πijk/n) / n", "rfft": "Σⱼ {0}ⱼ e^(−2πijk/n), k from 0 to n/2",
+    "moveaxis": "{0} with axes moved", "reshape": "{0} in another shape", "sliding_window_view": "the windows of {0}",
+    "swapaxes": "{0} with two axes exchanged",
+}  # fmt: skip
 #: Functions that mathematics calls by the names they have here.
-_NAMES = frozenset({"all", "any", "argmax", "argmin", "gcd", "lcm", "max", "median", "min", "std", "var"})
+_NAMES = frozenset({"all", "any", "argmax", "argmin", "gcd", "lcm", "max", "min", "std", "var"})
 
 
 class Unwritten(Exception):
@@ -85,14 +90,16 @@ def written(a: Term) -> str:
             return _stated(found, {f"`{n}`": x for n, x in given.items()})
     if a.head == "reshape" and a.args[0].head != "name":
         return _plain(a.args[0])
-    if a.head in WORDS and len(a.args) >= _places(WORDS[a.head]):
-        return WORDS[a.head].format(*(_inside(x, _SUM) for x in a.args[: _places(WORDS[a.head])]))
+    if a.head in _PHRASES and len(a.args) >= _places(_PHRASES[a.head]):
+        return _PHRASES[a.head].format(*(_inside(x, _SUM) for x in a.args[: _places(_PHRASES[a.head])]))
     return _plain(a)
 
 
 def has_notation(a: Term) -> bool:
-    """Whether a term is written in more than the name of a function."""
-    return not a.args or any(a.head in known for known in (_INFIX, _PREFIX, _PATTERNS, _WRITERS, WORDS, _NAMES))
+    """Whether a term is written in more than a name, of a variable or of a function."""
+    return (
+        any(a.head in known for known in (_INFIX, _PREFIX, _PATTERNS, _WRITERS, _PHRASES, _NAMES)) and a.head != "name"
+    )
 
 
 def _stated(formula: str, given: Mapping[str, Term]) -> str:
@@ -109,6 +116,7 @@ def summary(doc: str | None) -> str:
     """The first sentence of a docstring, as a phrase."""
     paragraph = " ".join(inspect.cleandoc(doc or "").split("\n\n")[0].split())
     text = re.split(r"[.:;](?: |$)|, element by element", paragraph)[0]
+    text = re.sub(r" \([^)]*$", "", text)  # where a sentence in parentheses has begun
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
@@ -140,8 +148,6 @@ def _text(a: Term) -> tuple[str, int]:
         pattern = _PATTERNS[a.head]
         level = _POWER if "/" in pattern else _CHOICE
         return pattern.format(*(_inside(x, level) for x in a.args[: _places(pattern)])), _ATOM
-    if a.head in TRUTHS and a.head in WORDS:
-        return WORDS[a.head].format(*(_inside(x, _SUM) for x in a.args)), _COMPARISON
     if a.head in _WRITERS:
         return _WRITERS[a.head](a)
     args = [x for x in a.args if x.value not in _OPTIONS] or a.args
@@ -319,6 +325,7 @@ _WRITERS: dict[str, Callable[[Term], tuple[str, int]]] = {
     "power": _power,
     "square": _square,
     "negative": _negative,
+    "isnan": lambda a: (f"{_inside(a.args[0], _SUM)} is nan", _COMPARISON),
     "sqrt": _root("√"),
     "cbrt": _root("∛"),
     "exp": _exp("e"),

@@ -353,7 +353,6 @@ def _hint(a: Array, v: Array, mode: str) -> str:
     a=lambda g, a_shape, v, mode: convolve_rule(g, v, a_shape, mode),
     v=lambda g, a, v_shape, mode: convolve_rule(g, a, v_shape, mode),
     multiply_adds=lambda a_shape, v_shape, out_shape, mode: _products(a_shape, v_shape, out_shape, mode),
-    formula="out[k] = Σⱼ a[k − j] · v[j]",
     gradients="a: g convolved with v reversed; v: g convolved with a reversed",
     samples=lambda r: [
         *(sample(r.normal(size=n), r.normal(size=m), mode) for mode in _MODES for n, m in ((4, 2), (2, 3), (3, 3))),
@@ -405,7 +404,6 @@ def _correlate_v(g: Array, a: Array, v_shape: tuple[int, ...], mode: str) -> Arr
     a=_correlate_a,
     v=_correlate_v,
     multiply_adds=lambda a_shape, v_shape, out_shape, mode: _products(a_shape, v_shape, out_shape, mode),
-    formula="out[k] = Σⱼ a[j + k] · conj(v[j])",
     gradients="a: g convolved with conj(v); v: conj(g correlated with a)",
     samples=lambda r: [
         *(

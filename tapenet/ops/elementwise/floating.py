@@ -261,7 +261,6 @@ frexp = op(
     outputs=2,
     nondiff_outputs=(1,),
     x=lambda g, out: np.ldexp(g[0], -out[1]),
-    formula="m, e with x = m · 2ᵉ, ½ ≤ abs(m) < 1",
     doc="""The mantissa m and the exponent e of x = m · 2^e, element by element. The exponent has no gradient.
 
     Of 0 both are 0, and the derivative of the mantissa is 1.
@@ -372,7 +371,6 @@ def _sinc_derivative_x(g: Array, x: Array, order: int) -> object:
 @op(
     label=lambda order: f"sinc{'′' * order}" if order < 4 else f"sinc⁽{order}⁾",
     x=_sinc_derivative_x,
-    gradients="x: g · sinc_derivative of the next order",
     samples=lambda r: [
         sample(np.array([[0.0, 1e-3, -0.4], [0.7, 1.5, -3.2]]), 1),
         sample(np.array([0.0, 0.3, -2.5]), 2),
@@ -401,7 +399,6 @@ def sinc_derivative(x: Array, order: int) -> Array:
 @op(
     numpy=np.sinc,
     x=lambda g, x: g * sinc_derivative(x, 1),
-    gradients="x: g · (cos(πx) − out)/x, 0 at 0",
     samples=lambda r: [*unary_samples()(r), sample(np.array([0.0, 1e-4, -1.0])), sample(np.zeros((0, 2)))],
 )
 def sinc(x: Array) -> Array:
@@ -434,8 +431,6 @@ def _iv_z(g: Array, v: float, z: Array) -> object:
 @op(
     label=lambda v: f"Iᵥ, v = {v}",
     z=_iv_z,
-    formula="Iᵥ(z)",
-    gradients="z: g · (Iᵥ₋₁(z) + Iᵥ₊₁(z))/2",
     samples=lambda r: [sample(0, r.normal(size=(2, 3))), sample(1, r.normal(size=3)), sample(2, r.normal(size=()))],
 )
 def iv(v: float, z: Array) -> object:
@@ -462,8 +457,6 @@ def iv(v: float, z: Array) -> object:
     numpy=np.i0,
     label="I₀",
     x=lambda g, x: safe_mul(g, iv(1, x)),
-    formula="I₀(x)",
-    gradients="x: g · I₁(x)",
     samples=unary_samples(),
 )
 def i0(x: Array) -> Array:

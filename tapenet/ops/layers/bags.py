@@ -115,6 +115,7 @@ def _by_sample(g: Array, indices: Array, weight: Array, bags: Array, kept: Array
     residuals=("bags", "kept", "counts", "winners"),
     weight=_by_weight,
     per_sample_weights=_by_sample,
+    formula="Σ, mean or max of weight[indices] over each bag",
     gradients="weight: zeros with g of its bag added at each index; per_sample_weights: Σ g · weight[index]",
     samples=lambda r: [
         sample(np.array([[0, 2], [2, 1]]), r.normal(size=(3, 2))),

@@ -119,8 +119,6 @@ _ARGUMENTS = """p: probability of dropping.
 dropout = _member(
     "dropout",
     lambda shape: shape,
-    formula="x · mask/(1 − p), mask 0 with probability p, else 1",
-    gradients="x: g · mask/(1 − p)",
     doc=f"""In training, each element is set to 0 with probability `p` and the others are divided by 1 - p, so that the
     mean stays; else `x` itself. Srivastava et al., JMLR 15 (2014).
 
@@ -164,8 +162,6 @@ def _channels(name: str, axes: int, words: str, samples: Samples) -> Op:
     return _member(
         name,
         mask_shape,
-        formula="x · mask/(1 − p), one mask per channel: 0 with probability p, else 1",
-        gradients="x: g · mask/(1 − p)",
         doc=f"""In training, each channel of each sample is set to 0 as a whole with probability `p` and the others are
     divided by 1 - p; else `x` itself. Neighbours in a channel are so alike that dropping single elements would change
     little: Tompson et al., arXiv:1411.4280.
@@ -215,7 +211,6 @@ alpha_dropout = _member(
     lambda shape: shape,
     alpha=True,
     formula="a · (x where mask, else −α) + a · α · p, mask 0 with probability p",
-    gradients="x: a · g · mask",
     doc=f"""Dropout for networks of `selu`: in training, each element is set to -α with probability `p`, and then all become
     a · x + a · α · p, {_ALPHA_DETAILS}
 
@@ -249,7 +244,6 @@ feature_alpha_dropout = _member(
     _features,
     alpha=True,
     formula="a · (x where mask, else −α) + a · α · p, one mask per channel",
-    gradients="x: a · g · mask",
     doc=f"""Alpha dropout of whole channels: in training, each channel of each sample is set to -α as a whole with
     probability `p`, and then all become a · x + a · α · p, {_ALPHA_DETAILS}
 

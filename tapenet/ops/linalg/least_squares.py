@@ -29,8 +29,6 @@ def _stein_rule(g: Array, out: Array, w: Array, e: Array) -> dict[str, Array]:
 
 @op(
     joint=_stein_rule,
-    formula="the x with x = r + w @ x @ e",
-    gradients="r: λ with λ = g + wᵀ @ λ @ eᵀ; w: λ of g @ (out @ e)ᵀ; e: (w @ out)ᵀ @ λ of g",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), 0.3 * r.normal(size=(2, 2)), 0.3 * r.normal(size=(3, 3))),
         sample(r.normal(size=(2, 2, 1)), 0.3 * r.normal(size=(2, 2, 2)), 0.3 * r.normal(size=(2, 1, 1))),

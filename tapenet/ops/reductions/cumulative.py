@@ -267,7 +267,6 @@ def _extreme(ufunc: np.ufunc, name: str, word: str, example: str) -> Op:
         name=name,
         label=f"running {ufunc.__name__[:3]}",
         array=_running_array,
-        formula=f"out[i] = {ufunc.__name__[:3]}(array[0], …, array[i])",
         gradients=f"array: the sum of g where the element was the {word} so far",
         doc=f"""The {word} element so far, as `np.{ufunc.__name__}.accumulate` gives it.
 
@@ -309,7 +308,6 @@ def _logcumsumexp_array(g: Array, out: Array, array: Array, axis: int) -> Array:
 
 @op(
     array=_logcumsumexp_array,
-    formula="out[i] = ln(e^array[0] + … + e^array[i])",
     gradients="array: Σ over j ≥ i of g[j] · e^(array[i] − out[j])",
     samples=_samples(flat=False),
     hint=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",

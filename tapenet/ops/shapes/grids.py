@@ -107,8 +107,6 @@ def _spread_x(g: Array, x_shape: Shape, axis: int) -> Array:
 @op(
     label=lambda axis: f"along axis {axis}",
     x=_spread_x,
-    formula="x along an axis, repeated along the others",
-    gradients="x: Σ g over the other axes",
     samples=lambda r: [
         sample(r.normal(size=3), (2, 3, 2), 1),
         sample(r.normal(size=()), (2, 1), 1),

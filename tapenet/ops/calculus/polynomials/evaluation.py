@@ -81,7 +81,6 @@ def _divisors(n: int, m: int, dtype: DTypeLike | None) -> tuple[Array, Array | f
     label="polyint",
     p=derive,
     k=derive,
-    formula="p[i] · j!/(j + m)! for its power j, then k[i]/(m − 1 − i)!",
     gradients="p: g[i] · j!/(j + m)!; k: g[n + i]/(m − 1 − i)!",
     samples=lambda r: [
         sample(r.normal(size=3), r.normal(size=1), 1),
@@ -168,8 +167,7 @@ def _horner_x(g: Array, p: Array, x: Array) -> Array:
     label="polyval",
     p=_horner_p,
     x=_horner_x,
-    formula="Σ p[i] · xⁿ⁻ⁱ",
-    gradients="p: Σ g · xⁿ⁻ⁱ; x: g · p′(x)",
+    gradients="p: Σ g · xⁿ⁻ⁱ",
     samples=lambda r: [sample(r.normal(size=3), r.normal(size=(2, 2))), sample(np.array([2.0]), np.array(3.0))],
 )
 def horner(p: Iterable[Array], x: Array) -> Array:
@@ -228,7 +226,6 @@ def polyval(p: ArrayLike, x: ArrayLike) -> Array:
 
 @op(
     x=derive,
-    formula="xⁿ⁻¹, …, x, 1",
     gradients="x: Σ g[j] · j · xʲ⁻¹ over the powers j",
     samples=lambda r: [
         sample(r.normal(size=3), 4),

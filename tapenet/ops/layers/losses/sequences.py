@@ -220,7 +220,6 @@ def _posterior_samples(r: np.random.Generator) -> list[Sample]:
 @op(
     label="ctc posterior",
     nondiff=True,
-    formula="P(position at step t, given the labels)",
     samples=_posterior_samples,
 )
 def ctc_posterior(
