@@ -25,14 +25,9 @@ from tapenet.typing import Array
 #: What the format calls the dtypes that are written.
 NAMES = {
     "bool": "BOOL",
-    "uint8": "U8",
-    "int8": "I8",
-    "uint16": "U16",
-    "int16": "I16",
-    "uint32": "U32",
-    "int32": "I32",
-    "uint64": "U64",
-    "int64": "I64",
+    **{
+        f"{sign}{bits}": f"{letter}{bits}" for bits in (8, 16, 32, 64) for sign, letter in (("uint", "U"), ("int", "I"))
+    },
     "float16": "F16",
     "bfloat16": "BF16",
     "float32": "F32",

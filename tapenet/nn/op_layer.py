@@ -13,13 +13,15 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.settings_layer import SettingsLayer
 
+#: Arguments of ops that layers call as PyTorch does.
+_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
 
 class OpSettings(SettingsLayer):
     """A layer whose settings are arguments of an op, to which `forward` gives `self._given()`. In the name of the op `{axes}`
     stands for the number of spatial axes.
 
-    The op gets the settings that have the names of its arguments, and `training`. Its `axis` is called `dim` in a layer, as
-    in PyTorch.
+    The op gets the settings that have the names of its arguments, and `training`.
     """
 
     _op_name: ClassVar[str] = "{axes}"
@@ -34,7 +36,7 @@ class OpSettings(SettingsLayer):
         if "{axes}" in cls._op_name and not hasattr(cls, "axes"):
             return  # the base of layers over one, two and three axes
         cls._op = getattr(ops, cls._op_name.format(axes=getattr(cls, "axes", "")))
-        names = {name: "dim" if name == "axis" else name for name in inspect.signature(cls._op).parameters}
+        names = {name: _NAMES.get(name, name) for name in inspect.signature(cls._op).parameters}
         cls._passed = {name: own for name, own in names.items() if own in cls._settings or own == "training"}
 
     def _given(self) -> dict[str, object]:

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,12 +36,11 @@ from tapenet.training.training_mode import mode
 from tapenet.typing import Array
 
 
-class _Used:
+class _Used(NamedTuple):
     """What a network learns with."""
 
-    def __init__(self, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
-        self.loss = loss
-        self.optimizer = optimizer
+    loss: Callable[..., Tensor]
+    optimizer: Optimizer
 
 
 class Network(Sequential):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from html import escape
 from time import perf_counter
 
@@ -35,8 +34,8 @@ class Progress:
         self._verbose = verbose
         self._epochs = epochs
         self._batches = batches
-        self._bar: _Bar | None = None
-        self._make: Callable[[str, int | None], _Bar] | None = None
+        self._bar: _TerminalBar | _NotebookBar | None = None
+        self._make: type[_TerminalBar] | type[_NotebookBar] | None = None
         if verbose == 1:
             self._make = _NotebookBar if _in_notebook() else _TerminalBar if sys.stderr.isatty() else None
         self.due = float("inf")
@@ -89,20 +88,7 @@ class Progress:
         self.due = float("inf")
 
 
-class _Bar:
-    """What a bar does."""
-
-    def show(self, batch: int, text: str) -> None:
-        raise NotImplementedError
-
-    def tell(self, text: str) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        raise NotImplementedError
-
-
-class _TerminalBar(_Bar):
+class _TerminalBar:
     """A bar by tqdm, on standard error."""
 
     def __init__(self, title: str, batches: int | None) -> None:
@@ -133,7 +119,7 @@ def _width() -> int | None:
         return 100
 
 
-class _NotebookBar(_Bar):
+class _NotebookBar:
     """A bar in the output of a notebook's cell: plain HTML, with nothing to install beside."""
 
     def __init__(self, title: str, batches: int | None) -> None:

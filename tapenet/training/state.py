@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,7 @@ def as_list(optimizer: Optimizers) -> list[Optimizer]:
     return list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
 
 
+@dataclass(eq=False, repr=False)
 class State:
     """A run of `fit`. Callbacks are given it.
 
@@ -51,42 +53,28 @@ class State:
         scaler: the `GradScaler` of a run in float16, or None.
     """
 
-    def __init__(
-        self,
-        model: Module,
-        loss: Callable[..., Tensor] | None,
-        optimizer: Optimizers,
-        data: object,
-        validation: object,
-        epochs: int,
-        average: Averaged | None,
-        keep_average: bool,
-        scaler: GradScaler | None,
-        callbacks: Sequence[object],
-        meter: Meter,
-        routines: dict[str, Routine[object]],
-    ) -> None:
-        self.model = model
-        self.loss = loss
-        self.optimizer = optimizer
-        self.data = data
-        self.validation = validation
-        self.epochs = epochs
-        self.average = average
-        self._keep_average = keep_average
-        self.scaler = scaler
-        self.epoch = 0
-        self.batch = 0
-        self.step = 0
-        self.batch_loss = float("nan")
-        self.logs: Logs = {}
-        self.history = History()
-        self.stop: bool | str = False
-        self._callbacks = callbacks
-        self._meter = meter
-        self._routines = routines
-        #: Whether an epoch is under way, and whether all its batches are done.
-        self._within = self._drained = False
+    model: Module
+    loss: Callable[..., Tensor] | None
+    optimizer: Optimizers
+    data: object
+    validation: object
+    epochs: int
+    average: Averaged | None
+    _keep_average: bool
+    scaler: GradScaler | None
+    _callbacks: Sequence[object]
+    _meter: Meter
+    _routines: dict[str, Routine[object]]
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    batch_loss: float = float("nan")
+    logs: Logs = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    stop: bool | str = False
+    #: Whether an epoch is under way, and whether all its batches are done.
+    _within: bool = False
+    _drained: bool = False
 
     def as_evaluated(self) -> AbstractContextManager[None]:
         """Within the block the model has the weights that validation is about: averaged ones where these are kept."""
@@ -177,7 +165,7 @@ class State:
         for what, one in (("average", self.average), ("scaler", self.scaler)):
             if (state[what] is None) != (one is None):
                 has, not_has = ("this run", "the saved one") if state[what] is None else ("the saved run", "this one")
-                raise ValueError(f"{has} has an {what}, and {not_has} has none: give the same precision= and average=")
+                raise ValueError(f"{has} has {what}, and {not_has} has none: give the same precision= and average=")
         for what, part, saved in (
             ("data", self.data, state["data"]),
             *(("callback", own, saved) for own, saved in zip(self._callbacks, state["callbacks"], strict=True)),

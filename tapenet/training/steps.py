@@ -6,6 +6,7 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -114,24 +115,24 @@ def measured_by(metrics: Sequence[Metric[object]]) -> Measure:
     return measure
 
 
+@dataclass
 class Clip:
     """Limits on gradients before an update."""
 
-    def __init__(self, params: list[Tensor], norm: float | None, value: float | None) -> None:
-        self._params = params
-        self._norm = norm
-        self._value = value
+    params: list[Tensor]
+    norm: float | None
+    value: float | None
 
     @property
     def limits(self) -> bool:
         """Whether there is a limit."""
-        return self._value is not None or self._norm is not None
+        return self.value is not None or self.norm is not None
 
     def __call__(self) -> None:
-        if self._value is not None:
-            clip_grad_value(self._params, self._value)
-        if self._norm is not None:
-            clip_grad_norm(self._params, self._norm)
+        if self.value is not None:
+            clip_grad_value(self.params, self.value)
+        if self.norm is not None:
+            clip_grad_norm(self.params, self.norm)
 
 
 def whole_step(
@@ -199,6 +200,7 @@ def forward_step(forward: Forward, measure: Measure) -> Step:
     return evaluate_step
 
 
+@dataclass(eq=False)
 class Parted:
     """An update from the gradients of several batches, or of a loss that was scaled for float16: gradients are a program, the
     update runs as it stands.
@@ -206,23 +208,15 @@ class Parted:
     The gradient is that of the mean over the samples of all batches.
     """
 
-    def __init__(
-        self,
-        gradients: Step,
-        params: list[Tensor],
-        optimizers: Sequence[Optimizer],
-        clip: Callable[[], None],
-        average: Averaged | None,
-        scaler: GradScaler | None,
-        parts: int,
-    ) -> None:
-        self._gradients = gradients
-        self._params = params
-        self._optimizers = optimizers
-        self._clip = clip
-        self._average = average
-        self._scaler = scaler
-        self._parts = parts
+    gradients: Step
+    params: list[Tensor]
+    optimizers: Sequence[Optimizer]
+    clip: Clip
+    average: Averaged | None
+    scaler: GradScaler | None
+    parts: int
+
+    def __post_init__(self) -> None:
         #: Of the batches since the last update: how many, the samples in the first and in all.
         self._done = self._first = self._samples = 0
 
@@ -235,39 +229,39 @@ class Parted:
             its loss and output, and whether there was an update.
         """
         if not self._done:
-            for param in self._params:
+            for param in self.params:
                 param.grad = None
             self._first = samples
-        scale = 1.0 if self._scaler is None else self._scaler.get_scale()
-        factor = np.float32(scale * samples / (self._first * self._parts))
-        loss, output = self._gradients(inputs, target, weight, factor)
+        scale = 1.0 if self.scaler is None else self.scaler.get_scale()
+        factor = np.float32(scale * samples / (self._first * self.parts))
+        loss, output = self.gradients(inputs, target, weight, factor)
         self._done += 1
         self._samples += samples
-        return loss, output, self._done == self._parts and self.finish()
+        return loss, output, self._done == self.parts and self.finish()
 
     def finish(self) -> bool:
         """Update from the batches since the last update; say whether there were any. (A scaler may have left out the update,
         where a gradient was infinite; it counts all the same.)"""
         if not self._done:
             return False
-        factor = self._first * self._parts / self._samples
+        factor = self._first * self.parts / self._samples
         self._done = self._samples = 0
         if factor != 1:
-            for param in self._params:
+            for param in self.params:
                 if (grad := param._held_grad()) is not None:
                     scale_gradient(param, grad, factor, "fit")
         stepped = True
-        if self._scaler is None:
-            self._clip()
-            for optimizer in self._optimizers:
+        if self.scaler is None:
+            self.clip()
+            for optimizer in self.optimizers:
                 optimizer.step()
         else:
-            for optimizer in self._optimizers:
-                self._scaler.unscale_(optimizer)
-            self._clip()
-            taken = [self._scaler.step(optimizer) for optimizer in self._optimizers]
+            for optimizer in self.optimizers:
+                self.scaler.unscale_(optimizer)
+            self.clip()
+            taken = [self.scaler.step(optimizer) for optimizer in self.optimizers]
             stepped = all(taken)
-            self._scaler.update()
-        if stepped and self._average is not None:
-            self._average.update()
+            self.scaler.update()
+        if stepped and self.average is not None:
+            self.average.update()
         return True

@@ -5,18 +5,15 @@ What each computes is documented at the op behind it, `tn.cross_entropy` and so 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from numpy.typing import ArrayLike
 
-from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.layer_inputs import asarray, cast_optional
-from tapenet.nn.settings_layer import SettingsLayer
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+from tapenet.nn.layer_inputs import asarray
+from tapenet.nn.loss.op_loss import OpLoss, WeightedLoss
+from tapenet.nn.op_layer import OpSettings
 
 
-class CrossEntropyLoss(SettingsLayer):
+class CrossEntropyLoss(WeightedLoss, op="cross_entropy"):
     """The cross entropy of scores (logits) with classes, or with probabilities of classes; see `tn.cross_entropy`.
 
     Args:
@@ -36,15 +33,8 @@ class CrossEntropyLoss(SettingsLayer):
     reduction: str = "mean"
     label_smoothing: float = 0.0
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        input = asarray(input)
-        weight = cast_optional(self.weight, input)
-        return ops.cross_entropy(
-            input, asarray(target), weight, self.ignore_index, self.reduction, self.label_smoothing
-        )
 
-
-class NLLLoss(SettingsLayer):
+class NLLLoss(WeightedLoss, op="nll_loss"):
     """The negative log likelihood of classes, given log-probabilities; see `tn.nll_loss`.
 
     Args:
@@ -57,14 +47,8 @@ class NLLLoss(SettingsLayer):
     ignore_index: int = -100
     reduction: str = "mean"
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        input = asarray(input)
-        return ops.nll_loss(
-            input, asarray(target), cast_optional(self.weight, input), self.ignore_index, self.reduction
-        )
 
-
-class BCEWithLogitsLoss(SettingsLayer):
+class BCEWithLogitsLoss(WeightedLoss, op="binary_cross_entropy_with_logits"):
     """The binary cross entropy of scores (logits) with probabilities; see `tn.binary_cross_entropy_with_logits`.
 
     Args:
@@ -77,13 +61,8 @@ class BCEWithLogitsLoss(SettingsLayer):
     reduction: str = "mean"
     pos_weight: ArrayLike | None = None
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        input = asarray(input)
-        weight, pos_weight = cast_optional(self.weight, input), cast_optional(self.pos_weight, input)
-        return ops.binary_cross_entropy_with_logits(input, asarray(target), weight, pos_weight, self.reduction)
 
-
-class BCELoss(SettingsLayer):
+class BCELoss(WeightedLoss, op="binary_cross_entropy"):
     """The binary cross entropy of probabilities with probabilities; see `tn.binary_cross_entropy`.
 
     Args:
@@ -94,22 +73,15 @@ class BCELoss(SettingsLayer):
     weight: ArrayLike | None = None
     reduction: str = "mean"
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        input = asarray(input)
-        return ops.binary_cross_entropy(input, asarray(target), cast_optional(self.weight, input), self.reduction)
 
-
-class KLDivLoss(SettingsLayer):
+class KLDivLoss(OpLoss, op="kl_div"):
     """The Kullback-Leibler divergence of log-probabilities from probabilities; see `tn.kl_div`."""
 
     reduction: str = "mean"
     log_target: bool = False
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        return ops.kl_div(asarray(input), asarray(target), self.reduction, self.log_target)
 
-
-class CTCLoss(SettingsLayer):
+class CTCLoss(OpSettings, op="ctc_loss"):
     """The loss of labels whose places in time are not known; see `tn.ctc_loss`.
 
     Args:
@@ -125,5 +97,4 @@ class CTCLoss(SettingsLayer):
     def forward(
         self, log_probs: ArrayLike, targets: ArrayLike, input_lengths: ArrayLike, target_lengths: ArrayLike
     ) -> Tensor:
-        arguments = (asarray(v) for v in (log_probs, targets, input_lengths, target_lengths))
-        return ops.ctc_loss(*arguments, self.blank, self.reduction, self.zero_infinity)
+        return self._op(*map(asarray, (log_probs, targets, input_lengths, target_lengths)), **self._given())

@@ -5,47 +5,38 @@ What each computes is documented at the op behind it, `tn.margin_ranking_loss` a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from numpy.typing import ArrayLike
 
-from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.layer_inputs import asarray, cast_optional
-from tapenet.nn.settings_layer import SettingsLayer
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+from tapenet.nn.layer_inputs import asarray
+from tapenet.nn.loss.op_loss import OpLoss, WeightedLoss
+from tapenet.nn.op_layer import OpSettings
 
 
-class HingeEmbeddingLoss(SettingsLayer):
+class HingeEmbeddingLoss(OpLoss, op="hinge_embedding_loss"):
     """The loss of distances of pairs that are alike or not; see `tn.hinge_embedding_loss`."""
 
     margin: float = 1.0
     reduction: str = "mean"
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        return ops.hinge_embedding_loss(asarray(input), asarray(target), self.margin, self.reduction)
 
-
-class MarginRankingLoss(SettingsLayer):
+class MarginRankingLoss(OpSettings, op="margin_ranking_loss"):
     """The loss of two scores that should come in an order; see `tn.margin_ranking_loss`."""
 
     margin: float = 0.0
     reduction: str = "mean"
 
     def forward(self, input1: ArrayLike, input2: ArrayLike, target: ArrayLike) -> Tensor:
-        return ops.margin_ranking_loss(asarray(input1), asarray(input2), asarray(target), self.margin, self.reduction)
+        return self._op(asarray(input1), asarray(input2), asarray(target), **self._given())
 
 
-class SoftMarginLoss(SettingsLayer):
+class SoftMarginLoss(OpLoss, op="soft_margin_loss"):
     """The logistic loss of scores for two classes; see `tn.soft_margin_loss`."""
 
     reduction: str = "mean"
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        return ops.soft_margin_loss(asarray(input), asarray(target), self.reduction)
 
-
-class MultiMarginLoss(SettingsLayer):
+class MultiMarginLoss(WeightedLoss, op="multi_margin_loss"):
     """The hinge loss of scores for classes; see `tn.multi_margin_loss`.
 
     Args:
@@ -60,22 +51,14 @@ class MultiMarginLoss(SettingsLayer):
     weight: ArrayLike | None = None
     reduction: str = "mean"
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        input = asarray(input)
-        weight = cast_optional(self.weight, input)
-        return ops.multi_margin_loss(input, asarray(target), self.p, self.margin, weight, self.reduction)
 
-
-class MultiLabelMarginLoss(SettingsLayer):
+class MultiLabelMarginLoss(OpLoss, op="multilabel_margin_loss"):
     """The hinge loss of scores for classes of which several are right; see `tn.multilabel_margin_loss`."""
 
     reduction: str = "mean"
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        return ops.multilabel_margin_loss(asarray(input), asarray(target), self.reduction)
 
-
-class MultiLabelSoftMarginLoss(SettingsLayer):
+class MultiLabelSoftMarginLoss(WeightedLoss, op="multilabel_soft_margin_loss"):
     """The binary cross-entropy of scores with each class by itself; see `tn.multilabel_soft_margin_loss`.
 
     Args:
@@ -85,8 +68,3 @@ class MultiLabelSoftMarginLoss(SettingsLayer):
 
     weight: ArrayLike | None = None
     reduction: str = "mean"
-
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        input = asarray(input)
-        weight = cast_optional(self.weight, input)
-        return ops.multilabel_soft_margin_loss(input, asarray(target), weight, self.reduction)

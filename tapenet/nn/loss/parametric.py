@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import functional as F
 from tapenet.nn.containers import ModuleList, Sequential
 from tapenet.nn.layer_inputs import asarray, cast, cast_optional
 from tapenet.nn.linear import Linear
@@ -20,9 +21,6 @@ from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Buffer
 from tapenet.ops.random import generator
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 
 class LinearCrossEntropyLoss(Module):
@@ -69,7 +67,7 @@ class LinearCrossEntropyLoss(Module):
         layer = self.linear
         input = cast(input, layer.weight)
         shape = (self.num_classes, *self.out_features)
-        return ops.linear_cross_entropy(
+        return F.linear_cross_entropy(
             input,
             layer.weight.reshape((*shape, layer.in_features)),
             asarray(target),
@@ -187,35 +185,37 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             inside = (target >= start) & (target < stop)
             places = ops.where(inside, self.shortlist_size + i, places)
             if known is None:
-                logs = ops.log_softmax(self.tail[i](input), 1)
+                logs = F.log_softmax(self.tail[i](input), 1)
                 found = ops.where(inside, _picked(logs, ops.where(inside, target - start, 0)), 0)
             else:
                 rows = np.flatnonzero((known >= start) & (known < stop))
                 if not rows.size:
                     continue
-                logs = ops.log_softmax(self.tail[i](input[rows]), 1)
+                logs = F.log_softmax(self.tail[i](input[rows]), 1)
                 found = ops.scatter_add(_picked(logs, known[rows] - start), rows, known.shape)
             tails = found if tails is None else tails + found
-        head = _picked(ops.log_softmax(self.head(input), 1), places)
+        head = _picked(F.log_softmax(self.head(input), 1), places)
         return head if tails is None else head + tails
 
     def log_prob(self, input: ArrayLike) -> Tensor:
         """The log-probabilities of all classes: (n, n_classes)."""
         input = asarray(input)
-        head = ops.log_softmax(self.head(input), 1)
+        head = F.log_softmax(self.head(input), 1)
         parts = [head[:, : self.shortlist_size]]
         for i, tail in enumerate(self.tail):
             cluster = head[:, self.shortlist_size + i, None]
-            parts.append(ops.log_softmax(tail(input), 1) + cluster)
-        return ops.concatenate(parts, 1)
+            parts.append(F.log_softmax(tail(input), 1) + cluster)
+        whole: Tensor = ops.concatenate(parts, 1)
+        return whole
 
     def predict(self, input: ArrayLike) -> Tensor:
         """The likeliest class of each row: (n,)."""
-        return np.argmax(self.log_prob(input), 1)
+        return self.log_prob(input).argmax(1)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.n_classes}, cutoffs={self.cutoffs[:-1]}"
 
 
 def _picked(logs: Tensor, classes: ArrayLike) -> Tensor:
-    return ops.take_along_axis(logs, np.expand_dims(classes, 1), 1)[:, 0]
+    found: Tensor = ops.take_along_axis(logs, np.expand_dims(classes, 1), 1)
+    return found[:, 0]

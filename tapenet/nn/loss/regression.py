@@ -6,56 +6,42 @@ What each computes is documented at the op behind it, `tn.mse_loss` and so on.
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING
 
-from tapenet import ops
+from numpy.typing import ArrayLike
+
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray
-from tapenet.nn.settings_layer import SettingsLayer
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+from tapenet.nn.loss.op_loss import OpLoss
+from tapenet.nn.op_layer import OpSettings
 
 
-class MSELoss(SettingsLayer):
+class MSELoss(OpLoss, op="mse_loss"):
     """The squared error; see `tn.mse_loss`."""
 
     reduction: str = "mean"
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        return ops.mse_loss(asarray(input), asarray(target), self.reduction)
 
-
-class L1Loss(SettingsLayer):
+class L1Loss(OpLoss, op="l1_loss"):
     """The absolute error; see `tn.l1_loss`."""
 
     reduction: str = "mean"
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        return ops.l1_loss(asarray(input), asarray(target), self.reduction)
 
-
-class HuberLoss(SettingsLayer):
+class HuberLoss(OpLoss, op="huber_loss"):
     """The squared error near 0, the absolute one beyond `delta`; see `tn.huber_loss`."""
 
     reduction: str = "mean"
     delta: float = 1.0
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        return ops.huber_loss(asarray(input), asarray(target), self.reduction, self.delta)
 
-
-class SmoothL1Loss(SettingsLayer):
+class SmoothL1Loss(OpLoss, op="smooth_l1_loss"):
     """The Huber loss divided by `beta`; see `tn.smooth_l1_loss`."""
 
     reduction: str = "mean"
     beta: float = 1.0
 
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        return ops.smooth_l1_loss(asarray(input), asarray(target), self.reduction, self.beta)
 
-
-class GaussianNLLLoss(SettingsLayer):
+class GaussianNLLLoss(OpSettings, op="gaussian_nll_loss"):
     """The negative log-likelihood under normal distributions of predicted mean and variance; see
     `tn.gaussian_nll_loss`."""
 
@@ -66,17 +52,13 @@ class GaussianNLLLoss(SettingsLayer):
 
     def forward(self, input: ArrayLike, target: ArrayLike, var: ArrayLike) -> Tensor:
         var = var if isinstance(var, (int, float)) else asarray(var)
-        return ops.gaussian_nll_loss(asarray(input), asarray(target), var, self.full, self.eps, self.reduction)
+        return self._op(asarray(input), asarray(target), var, **self._given())
 
 
-class PoissonNLLLoss(SettingsLayer):
+class PoissonNLLLoss(OpLoss, op="poisson_nll_loss"):
     """The negative log-likelihood of counts under Poisson distributions; see `tn.poisson_nll_loss`."""
 
     log_input: bool = True
     full: bool = False
     eps: float = 1e-8
     reduction: str = "mean"
-
-    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
-        settings = self.log_input, self.full, self.eps, self.reduction
-        return ops.poisson_nll_loss(asarray(input), asarray(target), *settings)

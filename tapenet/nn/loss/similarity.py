@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING
 
-from tapenet import ops
+from numpy.typing import ArrayLike
+
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray
-from tapenet.nn.settings_layer import SettingsLayer
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+from tapenet.nn.op_layer import OpSettings
 
 
-class CosineSimilarity(SettingsLayer):
+class CosineSimilarity(OpSettings, op="cosine_similarity"):
     """The cosine of the angle between vectors along the axis `dim`; see `tn.cosine_similarity`."""
 
     _shows_all = True
@@ -26,10 +23,10 @@ class CosineSimilarity(SettingsLayer):
     eps: float = 1e-8
 
     def forward(self, x1: ArrayLike, x2: ArrayLike) -> Tensor:
-        return ops.cosine_similarity(asarray(x1), asarray(x2), self.dim, self.eps)
+        return self._op(asarray(x1), asarray(x2), **self._given())
 
 
-class PairwiseDistance(SettingsLayer):
+class PairwiseDistance(OpSettings, op="pairwise_distance"):
     """The distances of vectors along the last axis; see `tn.pairwise_distance`."""
 
     _shows_all = True
@@ -38,21 +35,20 @@ class PairwiseDistance(SettingsLayer):
     keepdim: bool = False
 
     def forward(self, x1: ArrayLike, x2: ArrayLike) -> Tensor:
-        return ops.pairwise_distance(asarray(x1), asarray(x2), self.p, self.eps, self.keepdim)
+        return self._op(asarray(x1), asarray(x2), **self._given())
 
 
-class CosineEmbeddingLoss(SettingsLayer):
+class CosineEmbeddingLoss(OpSettings, op="cosine_embedding_loss"):
     """The loss of pairs of vectors that should be alike or not; see `tn.cosine_embedding_loss`."""
 
     margin: float = 0.0
     reduction: str = "mean"
 
     def forward(self, input1: ArrayLike, input2: ArrayLike, target: ArrayLike) -> Tensor:
-        inputs = asarray(input1), asarray(input2)
-        return ops.cosine_embedding_loss(*inputs, asarray(target), self.margin, self.reduction)
+        return self._op(asarray(input1), asarray(input2), asarray(target), **self._given())
 
 
-class TripletMarginLoss(SettingsLayer):
+class TripletMarginLoss(OpSettings, op="triplet_margin_loss"):
     """The loss of vectors that should be nearer to a second one than to a third; see `tn.triplet_margin_loss`."""
 
     margin: float = 1.0
@@ -62,11 +58,10 @@ class TripletMarginLoss(SettingsLayer):
     reduction: str = "mean"
 
     def forward(self, anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike) -> Tensor:
-        vectors = (asarray(v) for v in (anchor, positive, negative))
-        return ops.triplet_margin_loss(*vectors, self.margin, self.p, self.eps, self.swap, self.reduction)
+        return self._op(asarray(anchor), asarray(positive), asarray(negative), **self._given())
 
 
-class TripletMarginWithDistanceLoss(SettingsLayer):
+class TripletMarginWithDistanceLoss(OpSettings, op="triplet_margin_with_distance_loss"):
     """The same with a distance of your own; see `tn.triplet_margin_with_distance_loss`."""
 
     _: KW_ONLY
@@ -76,12 +71,4 @@ class TripletMarginWithDistanceLoss(SettingsLayer):
     reduction: str = "mean"
 
     def forward(self, anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike) -> Tensor:
-        return ops.triplet_margin_with_distance_loss(
-            asarray(anchor),
-            asarray(positive),
-            asarray(negative),
-            distance_function=self.distance_function,
-            margin=self.margin,
-            swap=self.swap,
-            reduction=self.reduction,
-        )
+        return self._op(asarray(anchor), asarray(positive), asarray(negative), **self._given())
