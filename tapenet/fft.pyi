@@ -4,8 +4,6 @@ from numpy.fft import fftfreq as fftfreq
 from numpy.fft import rfftfreq as rfftfreq
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
-from tapenet.ops.fft.axes import Axes
-from tapenet.ops.fft.axes import Lengths
 from tapenet.typing import Axis
 from typing import Any
 import numpy as np
@@ -13,10 +11,10 @@ import numpy as np
 def fft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform along an axis."""
 
-def fft2(a: ArrayLike, s: Lengths | None = None, axes: Axes = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def fft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`fftn` over the last two axes, or two others."""
 
-def fftn(a: ArrayLike, s: Lengths | None = None, axes: Axes | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def fftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform along several axes."""
 
 def fftshift(x: ArrayLike, axes: int | Sequence[int] | None = None) -> Tensor:
@@ -28,10 +26,10 @@ def hfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = 
 def ifft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse discrete Fourier transform along an axis."""
 
-def ifft2(a: ArrayLike, s: Lengths | None = None, axes: Axes = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def ifft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`ifftn` over the last two axes, or two others."""
 
-def ifftn(a: ArrayLike, s: Lengths | None = None, axes: Axes | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def ifftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse discrete Fourier transform along several axes."""
 
 def ifftshift(x: ArrayLike, axes: int | Sequence[int] | None = None) -> Tensor:
@@ -43,17 +41,17 @@ def ihfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None =
 def irfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `rfft`: real numbers from the first half of their transform. The imaginary parts of the first coefficient, and of that at n/2, count for nothing."""
 
-def irfft2(a: ArrayLike, s: Lengths | None = None, axes: Axes = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def irfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`irfftn` over the last two axes, or two others."""
 
-def irfftn(a: ArrayLike, s: Lengths | None = None, axes: Axes | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def irfftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `rfftn`: real numbers from the first half of their transform."""
 
 def rfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform of real numbers along an axis: the first half, of which the rest is the mirror."""
 
-def rfft2(a: ArrayLike, s: Lengths | None = None, axes: Axes = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def rfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`rfftn` over the last two axes, or two others."""
 
-def rfftn(a: ArrayLike, s: Lengths | None = None, axes: Axes | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def rfftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform of real numbers along several axes: along the last of them the first half, of which the rest is the mirror."""

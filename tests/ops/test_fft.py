@@ -120,13 +120,6 @@ def test_transforms_over_no_axis_and_over_one_twice() -> None:
                 checked(name, array(kind, 3, 4), (3, -1, 2)[: len(axes)], axes, "ortho")
 
 
-def test_one_node_for_all_axes() -> None:
-    x = leaf(array("r", 2, 3, 4))
-    for name in SEVERAL:
-        out = getattr(np.fft, name)(x)
-        assert all(type(p).__name__ == "Leaf" for p in out._node.parents), name
-
-
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 def test_no_coefficient_at_all(dtype: Any) -> None:
     """`np.fft.irfft` itself reads what lies behind the array."""
@@ -253,7 +246,7 @@ def test_real_input_gets_a_real_gradient() -> None:
         (lambda x: np.fft.fft(x, 0), r"fft\(.*n= is 1 or more"),
         (lambda x: np.fft.rfft(x, norm="half"), r"norm= is None, 'backward', 'ortho' or 'forward'"),
         (lambda x: np.fft.hfft(x, norm="half"), r"not 'half'"),
-        (lambda x: np.fft.ifft2(x, (2,)), r"ifft_axes\(.*s: \(2,\), axes: \(-2, -1\).*s= has as many lengths"),
+        (lambda x: np.fft.ifft2(x, (2,)), r"axes=\(-2, -1\) has as many lengths, not s=\(2,\)"),
         (lambda x: np.fft.rfftn(x, (2,), (0, 0)), r"axes=\(0, 0\) has as many lengths, not s=\(2,\)"),
     ],
 )
