@@ -251,7 +251,7 @@ def all(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, where: Array
     """Whether all elements over `axis` are true. Returns a tensor without gradient."""
 
 def allclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08, equal_nan: bool = False) -> Tensor:
-    """Whether all of a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|. Returns a tensor without gradient."""
+    """Whether all of a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|: a tensor without axes and without gradient, which `bool(...)` and `if` turn into a Python bool."""
 
 def amax(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The largest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it)."""
@@ -313,17 +313,17 @@ def argsort(a: ArrayLike, axis: int | None = -1, kind: SortKind | None = None, o
 def argwhere(a: ArrayLike) -> Tensor:
     """The indices of the elements that are not zero, a row for each. Returns a tensor without gradient."""
 
-def around(a: ArrayLike, decimals: Any = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def around(a: ArrayLike, decimals: int = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The nearest number with so many decimals, halves to the even one, element by element; also called `around`. The gradient is 0."""
 
 def array(object: ArrayLike, dtype: DTypeLike | None = None, *, copy: bool | None = True, order: str | None = 'K', subok: bool = False, ndmin: int = 0, ndmax: int = 0, like: Tensor | None = None) -> Tensor:
     """A tensor of numbers, arrays and tensors, in nested lists of equal lengths. Tensors stay in their graph."""
 
 def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Tensor:
-    """Whether a1 and a2 have the same shape and elements. Returns a tensor without gradient."""
+    """Whether a1 and a2 have the same shape and elements: a tensor without axes and without gradient, which `bool(...)` and `if` turn into a Python bool."""
 
 def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Tensor:
-    """Whether a1 and a2 broadcast, and have the same elements then. Returns a tensor without gradient."""
+    """Whether a1 and a2 broadcast, and have the same elements then: a tensor without axes and without gradient, which `bool(...)` and `if` turn into a Python bool."""
 
 def array_split(ary: ArrayLike, indices_or_sections: ArrayLike, axis: int = 0) -> list[Tensor]:
     """Split into sections as equal as can be, the longer ones first, or before the given indices, along an axis."""
@@ -389,13 +389,13 @@ def bitwise_and(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> 
     """Bitwise x & y, element by element. Returns a tensor without gradient."""
 
 def bitwise_count(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """How many bits of |x| are set, element by element. Returns a tensor without gradient."""
+    """How many bits of |x| are set, x being integers, element by element. Returns a tensor without gradient."""
 
 def bitwise_invert(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """Bitwise not, element by element. Returns a tensor without gradient."""
 
 def bitwise_left_shift(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """The bits of x moved y places up, element by element; also called `bitwise_left_shift`. Returns a tensor without gradient."""
+    """The bits of x moved y places up; also called `bitwise_left_shift`, element by element. Returns a tensor without gradient."""
 
 def bitwise_not(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """Bitwise not, element by element. Returns a tensor without gradient."""
@@ -404,7 +404,7 @@ def bitwise_or(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> T
     """Bitwise x | y, element by element. Returns a tensor without gradient."""
 
 def bitwise_right_shift(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """The bits of x moved y places down, element by element; also called `bitwise_right_shift`. Returns a tensor without gradient."""
+    """The bits of x moved y places down; also called `bitwise_right_shift`, element by element. Returns a tensor without gradient."""
 
 def bitwise_xor(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """Bitwise x ^ y, element by element. Returns a tensor without gradient."""
@@ -587,7 +587,7 @@ def fill_diagonal(a: ArrayLike, val: ArrayLike, wrap: bool = False) -> None:
     """Write to the main diagonal, in place."""
 
 def fix(x: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
-    """The nearest integer towards 0, element by element: `trunc` by another name. The gradient is 0."""
+    """The nearest integer towards 0: `trunc` by another name, element by element."""
 
 def flatnonzero(a: ArrayLike) -> Tensor:
     """The indices of the elements that are not zero, counted through all in row-major order. Returns a tensor without gradient."""
@@ -602,7 +602,7 @@ def flipud(m: ArrayLike) -> Tensor:
     """The rows in reverse order: a flip along the first axis."""
 
 def float_power(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """The power x ** y in double precision, element by element: a whole number to a negative one is a fraction."""
+    """The power x ** y in double precision, where a whole number to a negative one is a fraction, element by element."""
 
 def floor(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The largest integer not above x, element by element. The gradient is 0."""
@@ -749,7 +749,7 @@ def ldexp(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor
     """x times 2 to the power of an integer y, element by element, without rounding."""
 
 def left_shift(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """The bits of x moved y places up, element by element; also called `bitwise_left_shift`. Returns a tensor without gradient."""
+    """The bits of x moved y places up; also called `bitwise_left_shift`, element by element. Returns a tensor without gradient."""
 
 def less(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """Whether x < y, element by element. Returns a tensor without gradient."""
@@ -1057,7 +1057,7 @@ def resize(a: ArrayLike, new_shape: int | Sequence[int]) -> Tensor:
     """The elements in another shape, over again from the first where they are too few; zeros if there are none."""
 
 def right_shift(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """The bits of x moved y places down, element by element; also called `bitwise_right_shift`. Returns a tensor without gradient."""
+    """The bits of x moved y places down; also called `bitwise_right_shift`, element by element. Returns a tensor without gradient."""
 
 def rint(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The nearest integer, ties to even, element by element. The gradient is 0."""
@@ -1083,7 +1083,7 @@ def roots(p: ArrayLike) -> Tensor:
 def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = ...) -> Tensor:
     """An array turned by `k` right angles in the plane of two axes, from the first towards the second."""
 
-def round(a: ArrayLike, decimals: Any = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def round(a: ArrayLike, decimals: int = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The nearest number with so many decimals, halves to the even one, element by element; also called `around`. The gradient is 0."""
 
 def row_stack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:

@@ -5,15 +5,15 @@ Each is one primitive, and takes its gradient rules from that (`program.derivati
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import Op, flat, op
 from tapenet.ops.registry import Sample, Samples, numpy_functions, sample
 from tapenet.program import derivatives
-from tapenet.program.derivatives import RULES
+from tapenet.program.derivatives import FLAT, RULES
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -64,27 +64,6 @@ def binary_samples(low: float = -2.0, high: float = 2.0) -> Samples:
     return make
 
 
-def _unary(f: np.ufunc, summary: str, example: str, low: float = -2.0, high: float = 2.0) -> Op:
-    name = f.__name__
-    doc = f"""{summary}, element by element.
-
-    Args:
-        x: an array of floats, of any shape.
-
-    Returns:
-        an array of the shape and dtype of `x`.
-
-    >>> import tapenet as tn
-    >>> tn.{example}
-    """
-    made: Op = op(
-        f, name=name, numpy=f, grads=RULES[name], doc=doc,
-        samples=unary_samples(low, high),
-    )  # fmt: skip
-    made.__module__ = __name__
-    return made
-
-
 def broadcast_hint(*values: ArrayLike) -> str:
     """How to repair the call of an op whose first two arguments do not broadcast; nothing if they do."""
     a, b = (np.shape(v) for v in values[:2])
@@ -100,128 +79,115 @@ def broadcast_hint(*values: ArrayLike) -> str:
     )
 
 
-def _binary(
-    f: Callable[..., object], summary: str, example: str, name: str, label: str,
-    low: float = -2.0, high: float = 2.0, numpy: Callable[..., object] | None = None,
-) -> Op:  # fmt: skip
-    doc = f"""{summary}, element by element.
+def ufunc(
+    f: np.ufunc, summary: str, given: str, result: str, low: float = -2.0, high: float = 2.0, **options: Any
+) -> Op:
+    """The op of a ufunc. If no `rules` are given, they are those of the primitive of that name; without one there are none.
 
     Args:
-        x, y: arrays whose shapes broadcast, or Python numbers.
+        f: the ufunc.
+        summary: what it computes.
+        given: the arguments of an example.
+        result: what it gives, as numbers.
+        low, high: between which the numbers of the tests lie.
+        **options: of the op.
+    """
+    binary, name = f.nin == 2, options.pop("name", f.__name__)
+    arguments = "x, y: arrays whose shapes broadcast, or Python numbers." if binary else "x: an array, of any shape."
+    slopes: dict[str, Any]
+    if name in FLAT:
+        note, slopes = " The gradient is 0.", {"rules": dict.fromkeys("xy"[: f.nin], flat)}
+    elif name in RULES or "rules" in options:
+        note, slopes = "", {"rules": RULES.get(name)}
+    else:
+        note, slopes = " Returns a tensor without gradient.", {"nondiff": True}
+    doc = f"""{summary}, element by element.{note}
+
+    Args:
+        {arguments}
 
     Returns:
-        an array of the broadcast shape.
-
-    Raises:
-        ValueError: the shapes do not broadcast.
+        an array of the {"broadcast shape" if binary else "shape of `x`"}.
 
     >>> import tapenet as tn
-    >>> tn.{example}
+    >>> tn.{name}({given})
+    Tensor({result})
     """
-    made: Op = op(
-        f, name=name, numpy=f if numpy is None else numpy, label=label, doc=doc,
-        broadcasts=True, samples=binary_samples(low, high), hint=broadcast_hint, grads=RULES[name],
-    )  # fmt: skip
-    made.__module__ = __name__
+    samples = binary_samples(low, high) if binary else unary_samples(low, high)
+    defaults: dict[str, Any] = {
+        "numpy": f,
+        "samples": samples,
+        "hint": broadcast_hint if binary else None,
+        "forward": f,
+    }
+    made = Op(name=name, module=sys._getframe(1).f_globals["__name__"], doc=doc, **defaults | slopes | options)
+    numpy_functions.update(dict.fromkeys(made.numpy, made))
     return made
 
 
 # -- arithmetic --------------------------------------------------------------------------------------------------
 
-add = _binary(np.add, "The sum x + y", "add(tn.tensor([1.0, 2.0]), 1)\n    Tensor([2., 3.])", "add", "+")  # fmt: skip
-subtract = _binary(np.subtract, "The difference x - y", "subtract(tn.tensor([1.0, 2.0]), 1)\n    Tensor([0., 1.])",
-                   "subtract", "−")  # fmt: skip
-multiply = _binary(np.multiply, "The product x * y", "multiply(tn.tensor([1.0, 2.0]), 3)\n    Tensor([3., 6.])",
-                   "multiply", "×")  # fmt: skip
-divide = _binary(np.divide, "The quotient x / y", "divide(tn.tensor([1.0, 2.0]), 2)\n    Tensor([0.5, 1. ])",
-                 "divide", "÷", 0.5, 2.0)  # fmt: skip
-remainder = _binary(np.remainder, "The remainder x - y * floor(x / y), of the sign of y",
-                    "remainder(tn.tensor([5.0, -5.0]), 3)\n    Tensor([2., 1.])", "remainder", "%",
-                    0.3, 1.7)  # fmt: skip
-
-
-power = _binary(lambda x, y: x**y, "The power x ** y", "power(tn.tensor([1.0, 3.0]), 2)\n    Tensor([1., 9.])",
-                "power", "^", 0.5, 2.0,
-                numpy=np.power)  # fmt: skip
-negative = _unary(np.negative, "The negative -x", "negative(tn.tensor([1.0]))\n    Tensor([-1.])")
-positive = _unary(np.positive, "The argument itself, +x", "positive(tn.tensor([1.0]))\n    Tensor([1.])")
-absolute = _unary(np.absolute, "The absolute value |x|",
-                  "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])")  # fmt: skip
-square = _unary(np.square, "The square x²", "square(tn.tensor([3.0]))\n    Tensor([9.])")
-reciprocal = _unary(np.reciprocal, "The reciprocal 1 / x",
-                    "reciprocal(tn.tensor([4.0]))\n    Tensor([0.25])", 0.5, 2.0)  # fmt: skip
-sqrt = _unary(np.sqrt, "The square root",
-              "sqrt(tn.tensor([9.0]))\n    Tensor([3.])", 0.3, 3.0)  # fmt: skip
-cbrt = _unary(np.cbrt, "The cube root",
-              "cbrt(tn.tensor([8.0]))\n    Tensor([2.])", 0.3, 3.0)  # fmt: skip
+add = ufunc(np.add, "The sum x + y", "tn.tensor([1.0, 2.0]), 1", "[2., 3.]", label="+")
+subtract = ufunc(np.subtract, "The difference x - y", "tn.tensor([1.0, 2.0]), 1", "[0., 1.]", label="−")
+multiply = ufunc(np.multiply, "The product x * y", "tn.tensor([1.0, 2.0]), 3", "[3., 6.]", label="×")
+divide = ufunc(np.divide, "The quotient x / y", "tn.tensor([1.0, 2.0]), 2", "[0.5, 1. ]", 0.5, 2.0, label="÷")
+remainder = ufunc(
+    np.remainder, "The remainder x - y * floor(x / y), of the sign of y", "tn.tensor([5.0, -5.0]), 3", "[2., 1.]", 0.3, 1.7,
+    label="%",
+)  # fmt: skip
+power = ufunc(
+    np.power, "The power x ** y", "tn.tensor([1.0, 3.0]), 2", "[1., 9.]", 0.5, 2.0, label="^", forward=lambda x, y: x**y,
+    broadcasts=True,
+)  # fmt: skip
+negative = ufunc(np.negative, "The negative -x", "tn.tensor([1.0])", "[-1.]")
+positive = ufunc(np.positive, "The argument itself, +x", "tn.tensor([1.0])", "[1.]")
+absolute = ufunc(np.absolute, "The absolute value |x|", "tn.tensor([-1.5])", "[1.5]")
+square = ufunc(np.square, "The square x²", "tn.tensor([3.0])", "[9.]")
+reciprocal = ufunc(np.reciprocal, "The reciprocal 1 / x", "tn.tensor([4.0])", "[0.25]", 0.5, 2.0)
+sqrt = ufunc(np.sqrt, "The square root", "tn.tensor([9.0])", "[3.]", 0.3, 3.0)
+cbrt = ufunc(np.cbrt, "The cube root", "tn.tensor([8.0])", "[2.]", 0.3, 3.0)
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------
 
-exp = _unary(np.exp, "The exponential e^x", "exp(tn.tensor([0.0]))\n    Tensor([1.])")  # fmt: skip
-exp2 = _unary(np.exp2, "The power 2^x", "exp2(tn.tensor([3.0]))\n    Tensor([8.])")  # fmt: skip
-expm1 = _unary(np.expm1, "e^x - 1, accurate near 0",
-               "expm1(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
-log = _unary(np.log, "The natural logarithm",
-             "log(tn.tensor([1.0]))\n    Tensor([0.])", 0.3, 3.0)  # fmt: skip
-log2 = _unary(np.log2, "The logarithm to base 2",
-              "log2(tn.tensor([8.0]))\n    Tensor([3.])", 0.3, 3.0)  # fmt: skip
-log10 = _unary(np.log10, "The logarithm to base 10",
-               "log10(tn.tensor([100.0]))\n    Tensor([2.])", 0.3, 3.0)  # fmt: skip
-log1p = _unary(np.log1p, "ln(1 + x), accurate near 0",
-               "log1p(tn.tensor([0.0]))\n    Tensor([0.])", -0.5, 2.0)  # fmt: skip
-
-
-logaddexp = _binary(np.logaddexp, "ln(e^x + e^y) without overflow",
-                    "logaddexp(tn.tensor([0.0]), 0.0)\n    Tensor([0.69314718])", "logaddexp", "logaddexp")  # fmt: skip
+exp = ufunc(np.exp, "The exponential e^x", "tn.tensor([0.0])", "[1.]")
+exp2 = ufunc(np.exp2, "The power 2^x", "tn.tensor([3.0])", "[8.]")
+expm1 = ufunc(np.expm1, "e^x - 1, accurate near 0", "tn.tensor([0.0])", "[0.]")
+log = ufunc(np.log, "The natural logarithm", "tn.tensor([1.0])", "[0.]", 0.3, 3.0)
+log2 = ufunc(np.log2, "The logarithm to base 2", "tn.tensor([8.0])", "[3.]", 0.3, 3.0)
+log10 = ufunc(np.log10, "The logarithm to base 10", "tn.tensor([100.0])", "[2.]", 0.3, 3.0)
+log1p = ufunc(np.log1p, "ln(1 + x), accurate near 0", "tn.tensor([0.0])", "[0.]", -0.5, 2.0)
+logaddexp = ufunc(np.logaddexp, "ln(e^x + e^y) without overflow", "tn.tensor([0.0]), 0.0", "[0.69314718]")
 
 # -- trigonometric and hyperbolic --------------------------------------------------------------------------------
-# Near the ends of a domain 1 − x² loses digits that (1 − x)(1 + x) keeps. Of complex numbers the roots in the derivatives
-# of inverse functions have two branches; the function itself tells which one it is on.
 
-sin = _unary(np.sin, "The sine, of radians",
-             "sin(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
-cos = _unary(np.cos, "The cosine, of radians",
-             "cos(tn.tensor([0.0]))\n    Tensor([1.])")  # fmt: skip
-tan = _unary(np.tan, "The tangent, of radians",
-             "tan(tn.tensor([0.0]))\n    Tensor([0.])", -1.2, 1.2)  # fmt: skip
-arcsin = _unary(np.arcsin, "The inverse sine, in radians",
-                "arcsin(tn.tensor([0.0]))\n    Tensor([0.])",
-                -0.9, 0.9)  # fmt: skip
-arccos = _unary(np.arccos, "The inverse cosine, in radians",
-                "arccos(tn.tensor([1.0]))\n    Tensor([0.])",
-                -0.9, 0.9)  # fmt: skip
-arctan = _unary(np.arctan, "The inverse tangent, in radians",
-                "arctan(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
-
-
-arctan2 = _binary(np.arctan2, "The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y",
-                  "arctan2(tn.tensor([0.0]), 1.0)\n    Tensor([0.])", "arctan2", "arctan2",
-                  0.4, 2.0)  # fmt: skip
-hypot = _binary(np.hypot, "√(x² + y²), its gradient 0 at the origin",
-                "hypot(tn.tensor([3.0]), 4.0)\n    Tensor([5.])", "hypot", "hypot",
-                0.4, 2.0)  # fmt: skip
-sinh = _unary(np.sinh, "The hyperbolic sine",
-              "sinh(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
-cosh = _unary(np.cosh, "The hyperbolic cosine",
-              "cosh(tn.tensor([0.0]))\n    Tensor([1.])")  # fmt: skip
-tanh = _unary(np.tanh, "The hyperbolic tangent",
-              "tanh(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
-arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine",
-                 "arcsinh(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
-
-
-arccosh = _unary(np.arccosh, "The inverse hyperbolic cosine",
-                 "arccosh(tn.tensor([1.0]))\n    Tensor([0.])", 1.3, 3.0)  # fmt: skip
-arctanh = _unary(np.arctanh, "The inverse hyperbolic tangent",
-                 "arctanh(tn.tensor([0.0]))\n    Tensor([0.])", -0.9, 0.9)  # fmt: skip
+sin = ufunc(np.sin, "The sine, of radians", "tn.tensor([0.0])", "[0.]")
+cos = ufunc(np.cos, "The cosine, of radians", "tn.tensor([0.0])", "[1.]")
+tan = ufunc(np.tan, "The tangent, of radians", "tn.tensor([0.0])", "[0.]", -1.2, 1.2)
+arcsin = ufunc(np.arcsin, "The inverse sine, in radians", "tn.tensor([0.0])", "[0.]", -0.9, 0.9)
+arccos = ufunc(np.arccos, "The inverse cosine, in radians", "tn.tensor([1.0])", "[0.]", -0.9, 0.9)
+arctan = ufunc(np.arctan, "The inverse tangent, in radians", "tn.tensor([0.0])", "[0.]")
+arctan2 = ufunc(
+    np.arctan2, "The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y",
+    "tn.tensor([0.0]), 1.0", "[0.]", 0.4, 2.0,
+)  # fmt: skip
+hypot = ufunc(np.hypot, "√(x² + y²), its gradient 0 at the origin", "tn.tensor([3.0]), 4.0", "[5.]", 0.4, 2.0)
+sinh = ufunc(np.sinh, "The hyperbolic sine", "tn.tensor([0.0])", "[0.]")
+cosh = ufunc(np.cosh, "The hyperbolic cosine", "tn.tensor([0.0])", "[1.]")
+tanh = ufunc(np.tanh, "The hyperbolic tangent", "tn.tensor([0.0])", "[0.]")
+arcsinh = ufunc(np.arcsinh, "The inverse hyperbolic sine", "tn.tensor([0.0])", "[0.]")
+arccosh = ufunc(np.arccosh, "The inverse hyperbolic cosine", "tn.tensor([1.0])", "[0.]", 1.3, 3.0)
+arctanh = ufunc(np.arctanh, "The inverse hyperbolic tangent", "tn.tensor([0.0])", "[0.]", -0.9, 0.9)
 
 # -- choices -----------------------------------------------------------------------------------------------------
 
-
-maximum = _binary(np.maximum, "The larger of x and y; the gradient of a tie is shared in halves",
-                  "maximum(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([3., 5.])", "maximum", "max")  # fmt: skip
-minimum = _binary(np.minimum, "The smaller of x and y; the gradient of a tie is shared in halves",
-                  "minimum(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([1., 3.])", "minimum", "min")  # fmt: skip
+maximum = ufunc(
+    np.maximum, "The larger of x and y; the gradient of a tie is shared in halves", "tn.tensor([1.0, 5.0]), 3.0", "[3., 5.]",
+    label="max",
+)  # fmt: skip
+minimum = ufunc(
+    np.minimum, "The smaller of x and y; the gradient of a tie is shared in halves", "tn.tensor([1.0, 5.0]), 3.0", "[1., 3.]",
+    label="min",
+)  # fmt: skip
 
 
 @op(

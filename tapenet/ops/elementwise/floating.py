@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +13,12 @@ from tapenet.ops.elementwise import elementary as elementwise
 from tapenet.ops.elementwise.comparisons import equal, floor_divide, isfinite, isnan
 from tapenet.ops.elementwise.elementary import (
     binary_samples,
-    broadcast_hint,
     remainder,
     safe_mul,
+    ufunc,
     unary_samples,
 )
-from tapenet.ops.op import FLAT, Op, Rule, flat, op
+from tapenet.ops.op import FLAT, flat, op
 from tapenet.ops.registry import sample
 from tapenet.program.derivatives import RULES, without_minus_inf
 from tapenet.program.low import WIDE, is_float, is_low
@@ -29,47 +28,6 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-def _doc(summary: str, arguments: str, returns: str, example: str) -> str:
-    return f"""{summary}, element by element.
-
-    Args:
-        {arguments}
-
-    Returns:
-        {returns}
-
-    >>> import tapenet as tn
-    >>> tn.{example}
-    """
-
-
-_X = "x: an array of floats, of any shape."
-_XY = "x, y: arrays whose shapes broadcast, or Python numbers."
-_SAME = "an array of the shape and dtype of `x`."
-_BROADCAST = "an array of the broadcast shape."
-
-
-def _unary(f: np.ufunc, summary: str, example: str, x: Rule, numpy: object = None) -> Op:
-    made: Op = op(
-        f, name=f.__name__, numpy=numpy or f, x=x,
-        doc=_doc(summary, _X, _SAME, example), samples=unary_samples(),
-    )  # fmt: skip
-    made.__module__ = __name__
-    return made
-
-
-def _binary(
-    f: np.ufunc, summary: str, example: str, label: str | None = None,
-    low: float = -2.0, high: float = 2.0, rules: Mapping[str, Rule] | None = None, **more: Rule,
-) -> Op:  # fmt: skip
-    made: Op = op(
-        f, name=f.__name__, numpy=f, label=label, grads={**(rules or {}), **more},
-        doc=_doc(summary, _XY, _BROADCAST, example), samples=binary_samples(low, high), hint=broadcast_hint,
-    )  # fmt: skip
-    made.__module__ = __name__
-    return made
-
-
 # -- exponentials and powers -------------------------------------------------------------------------------------
 
 
@@ -77,56 +35,29 @@ def _share(g: Array, x: Array, out: Array) -> object:
     return g * np.exp2(x - without_minus_inf(out))
 
 
-logaddexp2 = _binary(
-    np.logaddexp2, "log₂(2^x + 2^y) without overflow",
-    "logaddexp2(tn.tensor([0.0]), 0.0)\n    Tensor([1.])",
-    x=lambda g, x, out: _share(g, x, out), y=lambda g, y, out: _share(g, y, out),
+logaddexp2 = ufunc(
+    np.logaddexp2, "log₂(2^x + 2^y) without overflow", "tn.tensor([0.0]), 0.0", "[1.]",
+    rules={"x": lambda g, x, out: _share(g, x, out), "y": lambda g, y, out: _share(g, y, out)},
 )  # fmt: skip
-
-
-float_power: Op = op(
-    np.float_power,
-    name="float_power",
-    numpy=np.float_power,
-    x=elementwise.power.rules["x"],
-    y=elementwise.power.rules["y"],
-    label="^",
-    doc="""The power x ** y in double precision, element by element: a whole number to a negative one is a fraction.
-
-    Float32 and complex64 become float64 and complex128, as in NumPy; their gradients keep their dtype.
-
-    Args:
-        x, y: arrays whose shapes broadcast, or Python numbers.
-
-    Returns:
-        an array of the broadcast shape, float64 or complex128.
-
-    >>> import tapenet as tn
-    >>> tn.float_power(tn.tensor([2, 4]), -1)
-    Tensor([0.5 , 0.25])
-    """,
-    samples=binary_samples(0.5, 2.0),
-    hint=broadcast_hint,
-)
-
+float_power = ufunc(
+    np.float_power, "The power x ** y in double precision, where a whole number to a negative one is a fraction",
+    "tn.tensor([2, 4]), -1", "[0.5 , 0.25]", 0.5, 2.0, label="^", rules=RULES["power"],
+)  # fmt: skip
 
 # -- choices -----------------------------------------------------------------------------------------------------
 
 
-fmax = _binary(
+fmax = ufunc(
     np.fmax, "The larger of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
-    "fmax(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([3., 5.])", "fmax",
-    rules=RULES["fmax"],
+    "tn.tensor([1.0, 5.0]), 3.0", "[3., 5.]",
 )  # fmt: skip
-fmin = _binary(
+fmin = ufunc(
     np.fmin, "The smaller of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
-    "fmin(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([1., 3.])", "fmin",
-    rules=RULES["fmin"],
+    "tn.tensor([1.0, 5.0]), 3.0", "[1., 3.]",
 )  # fmt: skip
-heaviside = _binary(
+heaviside = ufunc(
     np.heaviside, "The step from 0 to 1 at x = 0, where it is y; at the step the gradient by x is 0 too",
-    "heaviside(tn.tensor([-2.0, 0.0, 3.0]), 0.5)\n    Tensor([0. , 0.5, 1. ])",
-    x=flat, y=lambda g, x: np.where(x == 0, g, 0),
+    "tn.tensor([-2.0, 0.0, 3.0]), 0.5", "[0. , 0.5, 1. ]", rules={"x": flat, "y": lambda g, x: np.where(x == 0, g, 0)},
 )  # fmt: skip
 
 
@@ -208,11 +139,9 @@ def _largest(dtype: DType) -> float:
 
 # -- parts of a number -------------------------------------------------------------------------------------------
 
-fmod = _binary(
-    np.fmod, "The remainder x - y * trunc(x / y), of the sign of x",
-    "fmod(tn.tensor([5.0, -5.0]), 3)\n    Tensor([ 2., -2.])", "fmod", 0.3, 1.7,
-    rules=RULES["fmod"],
-)  # fmt: skip
+fmod = ufunc(
+    np.fmod, "The remainder x - y * trunc(x / y), of the sign of x", "tn.tensor([5.0, -5.0]), 3", "[ 2., -2.]", 0.3, 1.7
+)
 
 
 @derived(numpy=np.divmod, samples=binary_samples(0.3, 1.7))
@@ -309,19 +238,19 @@ ldexp = op(
 
 # -- signs and angles --------------------------------------------------------------------------------------------
 
-copysign = _binary(
-    np.copysign, "|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y",
-    "copysign(tn.tensor([1.0, -2.0]), -1)\n    Tensor([-1., -2.])", "copysign",
-    rules=RULES["copysign"], y=flat,
+copysign = ufunc(
+    np.copysign, "|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y", "tn.tensor([1.0, -2.0]), -1",
+    "[-1., -2.]", rules={**RULES["copysign"], "y": flat},
 )  # fmt: skip
-fabs = _unary(np.fabs, "The absolute value |x|, of real numbers",
-              "fabs(tn.tensor([-1.5]))\n    Tensor([1.5])", **RULES["fabs"])  # fmt: skip
-degrees = _unary(np.degrees, "An angle in radians, in degrees; also called `rad2deg`",
-                 "degrees(tn.tensor([0.0, 3.141592653589793]))\n    Tensor([  0., 180.])",
-                 lambda g: g * (180 / math.pi), (np.degrees, np.rad2deg))  # fmt: skip
-radians = _unary(np.radians, "An angle in degrees, in radians; also called `deg2rad`",
-                 "radians(tn.tensor([0.0, 180.0]))\n    Tensor([0.        , 3.14159265])",
-                 lambda g: g * (math.pi / 180), (np.radians, np.deg2rad))  # fmt: skip
+fabs = ufunc(np.fabs, "The absolute value |x|, of real numbers", "tn.tensor([-1.5])", "[1.5]")
+degrees = ufunc(
+    np.degrees, "An angle in radians, in degrees; also called `rad2deg`", "tn.tensor([0.0, 3.141592653589793])",
+    "[  0., 180.]", numpy=(np.degrees, np.rad2deg), rules={"x": lambda g: g * (180 / math.pi)},
+)  # fmt: skip
+radians = ufunc(
+    np.radians, "An angle in degrees, in radians; also called `deg2rad`", "tn.tensor([0.0, 180.0])",
+    "[0.        , 3.14159265]", numpy=(np.radians, np.deg2rad), rules={"x": lambda g: g * (math.pi / 180)},
+)  # fmt: skip
 
 # -- with derivatives of their own kind --------------------------------------------------------------------------
 

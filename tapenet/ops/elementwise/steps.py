@@ -2,63 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from tapenet.ops.elementwise.comparisons import derivatives, invert
-from tapenet.ops.elementwise.elementary import binary_samples, broadcast_hint, unary_samples
-from tapenet.ops.op import Op, op
-from tapenet.ops.registry import Sample, Samples, sample
+from tapenet.ops.elementwise.comparisons import invert
+from tapenet.ops.elementwise.elementary import broadcast_hint, ufunc, unary_samples
+from tapenet.ops.op import flat, op
+from tapenet.ops.registry import Sample, sample
 from tapenet.program.low import is_float
 from tapenet.typing import Array
 
-
-def _step(
-    f: Callable[..., object], summary: str, arguments: str, example: str, samples: Samples,
-    label: str | None = None,
-    numpy: object = None, forward: Callable[..., object] | None = None, note: str = "", nondiff: bool | tuple[str, ...] = True,
-    hint: Callable[..., str] | None = None, precision: str | None = None,
-    steps: str = "",
-) -> Op:  # fmt: skip
-    """An op without a derivative; or with one of 0, wherever it has one, by the input that `steps` names."""
-    doc = f"""{summary}. {"The gradient is 0" if steps else "Returns a tensor without gradient"}.{note}
-
-    Args:
-        {arguments}
-
-    >>> import numpy as np, tapenet as tn
-    >>> tn.{example}
-    """
-    made: Op = op(
-        forward or f, name=f.__name__, numpy=numpy or f, label=label, doc=doc,
-        samples=samples, hint=hint, precision=precision, **(derivatives([steps], True) if steps else {"nondiff": nondiff}),
-    )  # fmt: skip
-    made.__module__ = __name__
-    return made
-
-
-_X = "x: an array, of any shape."
-_XY = "x, y: arrays whose shapes broadcast, or Python numbers."
-_WHOLE = "x, y: arrays of integers whose shapes broadcast, or Python integers."
-
 # -- rounding ----------------------------------------------------------------------------------------------------
 
-round = _step(
-    np.round,
-    "The nearest number with so many decimals, halves to the even one, element by element; also called `around`",
-    "a: an array, of any shape.\n        decimals: how many places after the point; negative: before it.",
-    "round(tn.tensor([1.25, -2.5]), 1)\n    Tensor([ 1.2, -2.5])",
-    lambda r: [
+
+@op(
+    numpy=(np.round, np.around),
+    a=flat,
+    samples=lambda r: [
         sample(r.normal(size=(2, 3))), sample(10 * r.normal(size=3), 2), sample(100 * r.normal(size=()), decimals=-1),
         sample(np.array([15, 25]), -1), sample(r.normal(size=2) + 1j, 1), sample(np.zeros((0, 2))),
     ],
-    numpy=(np.round, np.around), forward=lambda a, decimals=0: np.round(a, decimals), steps="a",
 )  # fmt: skip
-fix = _step(
-    np.fix, "The nearest integer towards 0, element by element: `trunc` by another name", _X,
-    "fix(tn.tensor([1.7, -1.7]))\n    Tensor([ 1., -1.])",
-    lambda r: [*unary_samples()(r), sample(np.zeros((0, 2)))], forward=np.trunc, steps="x",
+def round(a: Array, decimals: int = 0) -> Array:
+    """The nearest number with so many decimals, halves to the even one, element by element; also called `around`. The
+    gradient is 0.
+
+    Args:
+        a: an array, of any shape.
+        decimals: how many places after the point; negative: before it.
+
+    >>> import tapenet as tn
+    >>> tn.round(tn.tensor([1.25, -2.5]), 1)
+    Tensor([ 1.2, -2.5])
+    """
+    return np.round(a, decimals)
+
+
+fix = ufunc(
+    np.trunc, "The nearest integer towards 0, `trunc` by another name, with gradient 0", "tn.tensor([1.7, -1.7])", "[ 1., -1.]", name="fix",
+    numpy=np.fix, rules={"x": flat}, samples=lambda r: [*unary_samples()(r), sample(np.zeros((0, 2)))],
 )  # fmt: skip
 
 
@@ -71,14 +52,12 @@ def _next(x: Array, y: Array) -> Array:
     return np.nextafter(x, y)
 
 
-nextafter = _step(
-    np.nextafter, "The next number of the dtype after x in the direction of y, element by element", _XY,
-    "nextafter(tn.tensor([1.0]), 2.0) > 1.0\n    Tensor([ True])", binary_samples(),
-    forward=_next, hint=broadcast_hint, precision="same",
+nextafter = ufunc(
+    np.nextafter, "The next number of the dtype after x in the direction of y", "tn.tensor([1.0], dtype=np.float16), 2.0",
+    "[1.001], dtype=float16", forward=_next, precision="same",
 )  # fmt: skip
-spacing = _step(
-    np.spacing, "The distance from x to the next number of the dtype, away from 0, element by element", _X,
-    "spacing(tn.tensor([1.0]))\n    Tensor([2.22044605e-16])", unary_samples(),
+spacing = ufunc(
+    np.spacing, "The distance from x to the next number of the dtype, away from 0", "tn.tensor([1.0])", "[2.22044605e-16]",
     precision="same",
 )  # fmt: skip
 
@@ -90,48 +69,81 @@ def _whole(r: np.random.Generator) -> list[Sample]:
     return [*calls, sample(r.integers(0, 8, 3), 2), sample(12, r.integers(0, 5, 3))]
 
 
-gcd = _step(np.gcd, "The greatest common divisor of x and y, element by element", _WHOLE,
-            "gcd(tn.tensor([12, 7]), 8)\n    Tensor([4, 1], dtype=int64)", _whole, hint=broadcast_hint)  # fmt: skip
-lcm = _step(np.lcm, "The lowest common multiple of x and y, element by element", _WHOLE,
-            "lcm(tn.tensor([12, 7]), 8)\n    Tensor([24, 56], dtype=int64)", _whole, hint=broadcast_hint)  # fmt: skip
-left_shift = _step(
-    np.left_shift, "The bits of x moved y places up, element by element; also called `bitwise_left_shift`", _WHOLE,
-    "left_shift(tn.tensor([1, 3]), 2)\n    Tensor([ 4, 12], dtype=int64)", _whole, "<<", hint=broadcast_hint,
+gcd = ufunc(
+    np.gcd, "The greatest common divisor of x and y", "tn.tensor([12, 7]), 8", "[4, 1], dtype=int64", samples=_whole
+)
+lcm = ufunc(
+    np.lcm, "The lowest common multiple of x and y", "tn.tensor([12, 7]), 8", "[24, 56], dtype=int64", samples=_whole
+)
+left_shift = ufunc(
+    np.left_shift, "The bits of x moved y places up; also called `bitwise_left_shift`", "tn.tensor([1, 3]), 2",
+    "[ 4, 12], dtype=int64", label="<<", samples=_whole,
 )  # fmt: skip
-right_shift = _step(
-    np.right_shift, "The bits of x moved y places down, element by element; also called `bitwise_right_shift`", _WHOLE,
-    "right_shift(tn.tensor([4, 13]), 2)\n    Tensor([1, 3], dtype=int64)", _whole, ">>", hint=broadcast_hint,
+right_shift = ufunc(
+    np.right_shift, "The bits of x moved y places down; also called `bitwise_right_shift`", "tn.tensor([4, 13]), 2",
+    "[1, 3], dtype=int64", label=">>", samples=_whole,
 )  # fmt: skip
-bitwise_count = _step(
-    np.bitwise_count, "How many bits of |x| are set, element by element", "x: an array of integers, of any shape.",
-    "bitwise_count(tn.tensor([3, 8]))\n    Tensor([2, 1], dtype=uint8)",
-    lambda r: [sample(r.integers(-8, 8, (2, 3))), sample(np.asarray(r.integers(0, 8)))], "bit count",
+bitwise_count = ufunc(
+    np.bitwise_count, "How many bits of |x| are set, x being integers", "tn.tensor([3, 8])", "[2, 1], dtype=uint8",
+    label="bit count", samples=lambda r: [sample(r.integers(-8, 8, (2, 3))), sample(np.asarray(r.integers(0, 8)))],
 )  # fmt: skip
 
 # -- what a number is --------------------------------------------------------------------------------------------
 
-isposinf = _step(np.isposinf, "Whether x is infinite and positive, element by element", _X,
-                 "isposinf(tn.tensor([np.inf, -np.inf]))\n    Tensor([ True, False])",
-                 lambda r: [sample(np.array([np.inf, -np.inf, np.nan, 1.0])), *unary_samples()(r)],
-                 forward=lambda x: np.isposinf(x))  # fmt: skip
-isneginf = _step(np.isneginf, "Whether x is infinite and negative, element by element", _X,
-                 "isneginf(tn.tensor([np.inf, -np.inf]))\n    Tensor([False,  True])",
-                 lambda r: [sample(np.array([np.inf, -np.inf, np.nan, 1.0])), *unary_samples()(r)],
-                 forward=lambda x: np.isneginf(x))  # fmt: skip
-iscomplex = _step(np.iscomplex, "Whether x has an imaginary part that is not 0, element by element", _X,
-                  "iscomplex(tn.tensor([1 + 1j, 2]))\n    Tensor([ True, False])",
-                  lambda r: [sample(np.array([1 + 1j, 2])), *unary_samples()(r)],
-                  forward=lambda x: np.iscomplex(x))  # fmt: skip
-isreal = _step(np.isreal, "Whether the imaginary part of x is 0, element by element", _X,
-               "isreal(tn.tensor([1 + 1j, 2]))\n    Tensor([False,  True])",
-               lambda r: [sample(np.array([1 + 1j, 2])), *unary_samples()(r)],
-               forward=lambda x: np.isreal(x))  # fmt: skip
+
+def _infinite(r: np.random.Generator) -> list[Sample]:
+    return [sample(np.array([np.inf, -np.inf, np.nan, 1.0])), *unary_samples()(r)]
+
+
+def _imaginary(r: np.random.Generator) -> list[Sample]:
+    return [sample(np.array([1 + 1j, 2])), *unary_samples()(r)]
+
+
+@op(numpy=np.isposinf, nondiff=True, samples=_infinite)
+def isposinf(x: Array) -> Array:
+    """Whether x is infinite and positive, element by element. Returns a tensor without gradient.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.isposinf(tn.tensor([np.inf, -np.inf]))
+    Tensor([ True, False])
+    """
+    return np.isposinf(x)
+
+
+@op(numpy=np.isneginf, nondiff=True, samples=_infinite)
+def isneginf(x: Array) -> Array:
+    """Whether x is infinite and negative, element by element. Returns a tensor without gradient.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.isneginf(tn.tensor([np.inf, -np.inf]))
+    Tensor([False,  True])
+    """
+    return np.isneginf(x)
+
+
+@op(numpy=np.iscomplex, nondiff=True, samples=_imaginary)
+def iscomplex(x: Array) -> Array:
+    """Whether x has an imaginary part that is not 0, element by element. Returns a tensor without gradient.
+
+    >>> import tapenet as tn
+    >>> tn.iscomplex(tn.tensor([1 + 1j, 2]))
+    Tensor([ True, False])
+    """
+    return np.iscomplex(x)
+
+
+@op(numpy=np.isreal, nondiff=True, samples=_imaginary)
+def isreal(x: Array) -> Array:
+    """Whether the imaginary part of x is 0, element by element. Returns a tensor without gradient.
+
+    >>> import tapenet as tn
+    >>> tn.isreal(tn.tensor([1 + 1j, 2]))
+    Tensor([False,  True])
+    """
+    return np.isreal(x)
+
 
 # -- comparisons of arrays ---------------------------------------------------------------------------------------
-
-_CLOSE = """a, b: arrays whose shapes broadcast, or Python numbers.
-        rtol, atol: what may be between them, relative to |b| and absolute; numbers, or arrays that broadcast.
-        equal_nan: take nan for equal to nan."""
 
 
 def _close(r: np.random.Generator) -> list[Sample]:
@@ -155,35 +167,79 @@ def _equal(r: np.random.Generator) -> list[Sample]:
     return [sample(a, a.copy()), sample(a, a[0]), sample(a, a + 1), sample(np.array([1, 2, 3]), a), sample(nan, nan)]
 
 
-#: What tells of the results below.
-_TRUTH = (
-    "\n\n    NumPy gives a Python bool. Here a tensor without axes stands for it, which `bool(...)` and `if` turn into one: so"
-    " a\n    captured step can depend on it."
+@op(numpy=np.isclose, nondiff=("a", "b", "rtol", "atol"), label="≈", samples=_close, hint=broadcast_hint)
+def isclose(
+    a: Array, b: Array, rtol: Array | float = 1e-5, atol: Array | float = 1e-8, equal_nan: bool = False
+) -> Array:
+    """Whether a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|, element by element. Returns a tensor
+    without gradient.
+
+    Args:
+        a, b: arrays whose shapes broadcast, or Python numbers.
+        rtol, atol: what may be between them, relative to |b| and absolute; numbers, or arrays that broadcast.
+        equal_nan: take nan for equal to nan.
+
+    >>> import tapenet as tn
+    >>> tn.isclose(tn.tensor([1.0, 2.0]), 1.0)
+    Tensor([ True, False])
+    """
+    return np.isclose(a, b, rtol, atol, equal_nan)
+
+
+# NumPy gives a Python bool. Here a tensor without axes stands for it, so that a captured step can depend on it.
+
+
+@op(numpy=np.allclose, nondiff=("a", "b", "rtol", "atol"), label="all ≈", samples=_close, hint=broadcast_hint)
+def allclose(
+    a: Array, b: Array, rtol: Array | float = 1e-5, atol: Array | float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether all of a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|: a tensor without axes and without
+    gradient, which `bool(...)` and `if` turn into a Python bool.
+
+    Args:
+        a, b: arrays whose shapes broadcast, or Python numbers.
+        rtol, atol: what may be between them, relative to |b| and absolute; numbers, or arrays that broadcast.
+        equal_nan: take nan for equal to nan.
+
+    >>> import tapenet as tn
+    >>> tn.allclose(tn.tensor([1.0, 2.0]), 1.0)
+    Tensor(False)
+    """
+    return np.allclose(a, b, rtol, atol, equal_nan)
+
+
+@op(
+    numpy=np.array_equal,
+    nondiff=True,
+    label="all =",
+    samples=lambda r: [*_equal(r), sample(np.array([1.0, np.nan]), np.array([1.0, np.nan]), equal_nan=True)],
 )
-isclose = _step(
-    np.isclose, "Whether a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|, element by element",
-    _CLOSE, "isclose(tn.tensor([1.0, 2.0]), 1.0)\n    Tensor([ True, False])", _close, "≈",
-    forward=lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: np.isclose(a, b, rtol, atol, equal_nan),
-    nondiff=("a", "b", "rtol", "atol"), hint=broadcast_hint,
-)  # fmt: skip
-allclose = _step(
-    np.allclose, "Whether all of a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|",
-    _CLOSE, "allclose(tn.tensor([1.0, 2.0]), 1.0)\n    Tensor(False)", _close, "all ≈",
-    forward=lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: np.allclose(a, b, rtol, atol, equal_nan),
-    note=_TRUTH, nondiff=("a", "b", "rtol", "atol"), hint=broadcast_hint,
-)  # fmt: skip
-array_equal = _step(
-    np.array_equal, "Whether a1 and a2 have the same shape and elements",
-    "a1, a2: arrays.\n        equal_nan: take nan for equal to nan.",
-    "array_equal(tn.tensor([1.0, 2.0]), [1, 2])\n    Tensor(True)",
-    lambda r: [*_equal(r), sample(np.array([1.0, np.nan]), np.array([1.0, np.nan]), equal_nan=True)], "all =",
-    forward=lambda a1, a2, equal_nan=False: np.array_equal(a1, a2, equal_nan), note=_TRUTH,
-)  # fmt: skip
-array_equiv = _step(
-    np.array_equiv, "Whether a1 and a2 broadcast, and have the same elements then", "a1, a2: arrays.",
-    "array_equiv(tn.tensor([[1.0, 2.0], [1.0, 2.0]]), [1, 2])\n    Tensor(True)", _equal,
-    "all =", forward=lambda a1, a2: np.array_equiv(a1, a2), note=_TRUTH,
-)  # fmt: skip
+def array_equal(a1: Array, a2: Array, equal_nan: bool = False) -> bool:
+    """Whether a1 and a2 have the same shape and elements: a tensor without axes and without gradient, which `bool(...)` and
+    `if` turn into a Python bool.
+
+    Args:
+        a1, a2: arrays.
+        equal_nan: take nan for equal to nan.
+
+    >>> import tapenet as tn
+    >>> tn.array_equal(tn.tensor([1.0, 2.0]), [1, 2])
+    Tensor(True)
+    """
+    return np.array_equal(a1, a2, equal_nan)
+
+
+@op(numpy=np.array_equiv, nondiff=True, label="all =", samples=_equal)
+def array_equiv(a1: Array, a2: Array) -> bool:
+    """Whether a1 and a2 broadcast, and have the same elements then: a tensor without axes and without gradient, which
+    `bool(...)` and `if` turn into a Python bool.
+
+    >>> import tapenet as tn
+    >>> tn.array_equiv(tn.tensor([[1.0, 2.0], [1.0, 2.0]]), [1, 2])
+    Tensor(True)
+    """
+    return np.array_equiv(a1, a2)
+
 
 # Second names, as NumPy has them.
 around = round
