@@ -298,10 +298,10 @@ def arctan2(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tens
 def arctanh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The inverse hyperbolic tangent, element by element."""
 
-def argmax(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def argmax(a: ArrayLike, axis: int | None = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The index of the largest element along `axis`. Returns a tensor without gradient."""
 
-def argmin(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def argmin(a: ArrayLike, axis: int | None = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The index of the smallest element along `axis`. Returns a tensor without gradient."""
 
 def argpartition(a: ArrayLike, kth: ArrayLike, axis: int | None = -1, kind: Literal['introselect'] = 'introselect', order: None = None) -> Tensor:
@@ -587,7 +587,7 @@ def fill_diagonal(a: ArrayLike, val: ArrayLike, wrap: bool = False) -> None:
     """Write to the main diagonal, in place."""
 
 def fix(x: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
-    """The nearest integer towards 0: `trunc` by another name, element by element."""
+    """The nearest integer towards 0, `trunc` by another name, with gradient 0, element by element."""
 
 def flatnonzero(a: ArrayLike) -> Tensor:
     """The indices of the elements that are not zero, counted through all in row-major order. Returns a tensor without gradient."""
@@ -862,10 +862,10 @@ def multiply(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Ten
 def nan_to_num(x: ArrayLike, copy: bool = True, nan: ArrayLike = 0.0, posinf: ArrayLike | None = None, neginf: ArrayLike | None = None) -> Tensor:
     """An array with its nan and infinite elements replaced; of complex numbers each part by itself."""
 
-def nanargmax(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def nanargmax(a: ArrayLike, axis: int | None = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The index of the largest element along `axis` that is not nan. Returns a tensor without gradient."""
 
-def nanargmin(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def nanargmin(a: ArrayLike, axis: int | None = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The index of the smallest element along `axis` that is not nan. Returns a tensor without gradient."""
 
 def nancumprod(a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -895,13 +895,13 @@ def nanprod(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, 
 def nanquantile(a: ArrayLike, q: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, method: str = 'linear', keepdims: bool = False, weights: ArrayLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The quantiles `q` of the values over `axis`. Elements that are nan are passed over; of nan alone it is nan, with NumPy's warning and gradient 0."""
 
-def nanstd(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: Any = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def nanstd(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: float | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The standard deviation of the elements that are not nan, the square root of `nanvar`; its gradient is 0 where it is 0. Elements that are nan have gradient 0."""
 
 def nansum(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The sum of the elements that are not nan, with gradient 0 at those that are; 0 if all are nan."""
 
-def nanvar(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: Any = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def nanvar(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: float | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The variance of the elements that are not nan; nan, with NumPy's warning and gradient 0, where n ≤ ddof. Elements that are nan have gradient 0."""
 
 def negative(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:

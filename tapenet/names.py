@@ -63,7 +63,10 @@ OPS: dict[str, str] = {
     "tapenet.ops.products.contractions": "tensordot",
     "tapenet.ops.products.einsum": "einsum einsum_path",
     "tapenet.ops.products.vectors": "cross inner kron matvec outer vdot vecdot vecmat",
-    "tapenet.ops.reductions.sums": "amax amin logsumexp max mean min prod ptp std sum var",
+    "tapenet.ops.reductions.extremes": "amax amin max min ptp",
+    "tapenet.ops.reductions.moments": "mean std var",
+    "tapenet.ops.reductions.products": "prod",
+    "tapenet.ops.reductions.sums": "logsumexp sum",
     "tapenet.ops.reductions.counting": "all any argmax argmin count_nonzero",
     "tapenet.ops.reductions.cumulative": (
         "cumprod cumsum cumulative_max cumulative_min cumulative_prod cumulative_sum logcumsumexp nancumprod nancumsum"

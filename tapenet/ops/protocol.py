@@ -17,8 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from tapenet.ops.derived import Derived, array_like, array_or_number, is_tensor
 from tapenet.ops.indexing.items import index_add, raw_index
 from tapenet.ops.op import Op
-from tapenet.ops.reductions import counting, cumulative, folds
-from tapenet.ops.reductions import sums as basic
+from tapenet.ops.reductions import counting, cumulative, extremes, folds, products, sums
 from tapenet.ops.reductions.masking import chosen, number
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.signatures import by_name, parameters, position
@@ -223,13 +222,13 @@ def _kind(dtype: type | DType) -> str:
 
 #: Reductions that are functions of their own.
 _REDUCTIONS: dict[np.ufunc, Callable[..., Array]] = {
-    np.add: basic.sum,
-    np.multiply: basic.prod,
-    np.maximum: basic.max,
-    np.minimum: basic.min,
+    np.add: sums.sum,
+    np.multiply: products.prod,
+    np.maximum: extremes.max,
+    np.minimum: extremes.min,
     np.fmax: folds.largest,
     np.fmin: folds.smallest,
-    np.logaddexp: basic.logsumexp,
+    np.logaddexp: sums.logsumexp,
     np.logical_and: counting.all,
     np.logical_or: counting.any,
 }

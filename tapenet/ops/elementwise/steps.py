@@ -38,8 +38,8 @@ def round(a: Array, decimals: int = 0) -> Array:
 
 
 fix = ufunc(
-    np.trunc, "The nearest integer towards 0, `trunc` by another name, with gradient 0", "tn.tensor([1.7, -1.7])", "[ 1., -1.]", name="fix",
-    numpy=np.fix, rules={"x": flat}, samples=lambda r: [*unary_samples()(r), sample(np.zeros((0, 2)))],
+    np.trunc, "The nearest integer towards 0, `trunc` by another name, with gradient 0", "tn.tensor([1.7, -1.7])", "[ 1., -1.]",
+    name="fix", numpy=np.fix, rules={"x": flat}, samples=lambda r: [*unary_samples()(r), sample(np.zeros((0, 2)))],
 )  # fmt: skip
 
 

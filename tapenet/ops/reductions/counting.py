@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.op import Op, op
-from tapenet.ops.reductions.masking import ARGS, WHERE, chosen, hint, mask_of
-from tapenet.ops.registry import Sample, Samples, sample
+from tapenet.ops.op import op
+from tapenet.ops.reductions.masking import chosen, hint, mask_of
+from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array, Axis
 
 if TYPE_CHECKING:
@@ -22,30 +22,6 @@ def _truth_more(name: str, neutral: bool) -> Callable[..., Array]:
         return (all if neutral else any)(chosen(name, array_like(a), where, neutral), axis, keepdims=keepdims)
 
     return more
-
-
-def _plain(
-    forward: Callable[..., object],
-    numpy: Callable[..., object],
-    name: str,
-    summary: str,
-    example: str,
-    samples: Samples,
-    more: Callable[..., Array] | None = None,
-) -> Op:
-    made: Op = op(
-        forward,
-        name=name,
-        numpy=numpy,
-        nondiff=("a",),
-        doc=f"{summary} Returns a tensor without gradient.\n{ARGS}{WHERE if more else ''}\n\n"
-        f"    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
-        samples=samples,
-        hint=hint,
-        more=more,
-    )
-    made.__module__ = __name__
-    return made
 
 
 def _index_samples(r: np.random.Generator) -> list[Sample]:
@@ -68,18 +44,92 @@ def _truth_samples(r: np.random.Generator) -> list[Sample]:
     ]
 
 
-argmax = _plain(lambda a, axis=None, *, keepdims=False: np.argmax(a, axis, keepdims=keepdims), np.argmax, "argmax",
-                "The index of the largest element along `axis`.", "argmax(tn.tensor([1.0, 3.0])).item()\n    1",
-                _index_samples)  # fmt: skip
-argmin = _plain(lambda a, axis=None, *, keepdims=False: np.argmin(a, axis, keepdims=keepdims), np.argmin, "argmin",
-                "The index of the smallest element along `axis`.", "argmin(tn.tensor([1.0, 3.0])).item()\n    0",
-                _index_samples)  # fmt: skip
-all = _plain(lambda a, axis=None, *, keepdims=False: np.all(a, axis, keepdims=keepdims), np.all, "all",
-             "Whether all elements over `axis` are true.", "all(tn.tensor([True, False])).item()\n    False",
-             _truth_samples, _truth_more("all", True))  # fmt: skip
-any = _plain(lambda a, axis=None, *, keepdims=False: np.any(a, axis, keepdims=keepdims), np.any, "any",
-             "Whether any element over `axis` is true.", "any(tn.tensor([True, False])).item()\n    True",
-             _truth_samples, _truth_more("any", False))  # fmt: skip
+@op(
+    numpy=np.argmax,
+    nondiff=True,
+    samples=_index_samples,
+    hint=hint,
+)
+def argmax(a: Array, axis: int | None = None, *, keepdims: bool = False) -> Array:
+    """The index of the largest element along `axis`. Returns a tensor without gradient.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
+
+    >>> import tapenet as tn
+    >>> tn.argmax(tn.tensor([1.0, 3.0])).item()
+    1
+    """
+    return np.argmax(a, axis, keepdims=keepdims)
+
+
+@op(
+    numpy=np.argmin,
+    nondiff=True,
+    samples=_index_samples,
+    hint=hint,
+)
+def argmin(a: Array, axis: int | None = None, *, keepdims: bool = False) -> Array:
+    """The index of the smallest element along `axis`. Returns a tensor without gradient.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
+
+    >>> import tapenet as tn
+    >>> tn.argmin(tn.tensor([1.0, 3.0])).item()
+    0
+    """
+    return np.argmin(a, axis, keepdims=keepdims)
+
+
+@op(
+    numpy=np.all,
+    nondiff=True,
+    more=_truth_more("all", True),
+    samples=_truth_samples,
+    hint=hint,
+)
+def all(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """Whether all elements over `axis` are true. Returns a tensor without gradient.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
+        where: a mask that broadcasts to `a`; only what it chooses takes part.
+
+    >>> import tapenet as tn
+    >>> tn.all(tn.tensor([True, False])).item()
+    False
+    """
+    return np.all(a, axis, keepdims=keepdims)
+
+
+@op(
+    numpy=np.any,
+    nondiff=True,
+    more=_truth_more("any", False),
+    samples=_truth_samples,
+    hint=hint,
+)
+def any(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """Whether any element over `axis` is true. Returns a tensor without gradient.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
+        where: a mask that broadcasts to `a`; only what it chooses takes part.
+
+    >>> import tapenet as tn
+    >>> tn.any(tn.tensor([True, False])).item()
+    True
+    """
+    return np.any(a, axis, keepdims=keepdims)
 
 
 @derived(

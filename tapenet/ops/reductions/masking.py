@@ -17,16 +17,6 @@ from tapenet.typing import Array, DType
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
-ARGS = """
-    Args:
-        a: an array.
-        axis: an axis, a tuple of axes, or None for all.
-        keepdims: keep the reduced axes, with length one."""
-WHERE = """
-        where: a mask that broadcasts to `a`; only what it chooses takes part."""
-INITIAL = """
-        initial: a number that takes part in each result."""
-
 
 def hint(a: Array, *rest: ArrayLike) -> str:
     """How to repair a reduction that failed."""

@@ -9,9 +9,11 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.elementary import safe_mul
-from tapenet.ops.op import Op, Rule, op
-from tapenet.ops.reductions.masking import ARGS, INITIAL, WHERE, conjugate, exact, mask_of, without_nan
-from tapenet.ops.reductions.sums import bound, extreme_more, prod, share, spread, sum
+from tapenet.ops.op import Rule, op
+from tapenet.ops.reductions.extremes import bound, extreme_more, share
+from tapenet.ops.reductions.masking import conjugate, exact, mask_of, without_nan
+from tapenet.ops.reductions.products import prod
+from tapenet.ops.reductions.sums import spread, sum
 from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.typing import Array, Axis
 
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike, DTypeLike
 
 
-def _samples(exactly: bool = False) -> Samples:
+def _samples() -> Samples:
     """Calls with a nan here and there, over any axes."""
 
     def make(r: np.random.Generator) -> list[Sample]:
         def array(*shape: int) -> Array:
-            a = exact(r, *shape) if exactly else r.normal(size=shape)
+            a = r.normal(size=shape)
             a[(1,) * len(shape)] = np.nan
             return a
 
@@ -124,7 +126,8 @@ def _mean_a(g: Array, a: Array, axis: Axis, keepdims: bool, where: ArrayLike) ->
 def _deviations(
     g: Array, a: Array, axis: Axis, ddof: float, where: ArrayLike, mean: Array, correction: float | None
 ) -> tuple[Array, Array]:  # fmt: skip
-    """The deviations from the mean, conjugate and 0 where an element takes no part; and one over the degrees of freedom,
+    """The deviations from the mean, conjugate and 0 where an element takes no part; and one over the degrees of
+    freedom,
     0 where there are none."""
     valid = _valid(a, where)
     number = _number(valid, axis, g)
@@ -135,48 +138,25 @@ def _deviations(
     return conjugate(np.where(valid, a - mean, 0)), parts
 
 
-def _var_a(
-    g: Array, a: Array, axis: Axis, ddof: float, keepdims: bool, where: ArrayLike, mean: Array, correction: float | None
-) -> Array:  # fmt: skip
-    deviations, parts = _deviations(g, a, axis, ddof, where, mean, correction)
-    return safe_mul(spread(g, a.shape, axis, keepdims) * (2 * parts), deviations)
+def _rules(root: bool) -> dict[str, Rule]:
+    """The rules of a variance, or of its root."""
 
+    def by_a(
+        g: Array, out: Array, a: Array, axis: Axis, ddof: float, keepdims: bool, where: ArrayLike, mean: Array,
+        correction: float | None,
+    ) -> Array:  # fmt: skip
+        deviations, parts = _deviations(g, a, axis, ddof, where, mean, correction)
+        # 0 where the deviation is 0, as for std, and where it is nan.
+        g = g / np.where(out > 0, out, 1) if root else 2 * g
+        return safe_mul(spread(g, a.shape, axis, keepdims) * parts, deviations)
 
-def _var_mean(
-    g: Array, a: Array, axis: Axis, ddof: float, keepdims: bool, where: ArrayLike, mean: Array, correction: float | None
-) -> Array:  # fmt: skip
-    return -np.sum(_var_a(g, a, axis, ddof, keepdims, where, mean, correction), axis=axis, keepdims=True)
+    def by_mean(
+        g: Array, out: Array, a: Array, axis: Axis, ddof: float, keepdims: bool, where: ArrayLike, mean: Array,
+        correction: float | None,
+    ) -> Array:  # fmt: skip
+        return -np.sum(by_a(g, out, a, axis, ddof, keepdims, where, mean, correction), axis=axis, keepdims=True)
 
-
-def _std_a(
-    g: Array,
-    out: Array,
-    a: Array,
-    axis: Axis,
-    ddof: float,
-    keepdims: bool,
-    where: ArrayLike,
-    mean: Array,
-    correction: float | None,
-) -> Array:
-    # 0 where the deviation is 0, as for std, and where it is nan.
-    deviations, parts = _deviations(g, a, axis, ddof, where, mean, correction)
-    g = g / np.where(out > 0, out, 1)
-    return safe_mul(spread(g, a.shape, axis, keepdims) * parts, deviations)
-
-
-def _std_mean(
-    g: Array,
-    out: Array,
-    a: Array,
-    axis: Axis,
-    ddof: float,
-    keepdims: bool,
-    where: ArrayLike,
-    mean: Array,
-    correction: float | None,
-) -> Array:
-    return -np.sum(_std_a(g, out, a, axis, ddof, keepdims, where, mean, correction), axis=axis, keepdims=True)
+    return {"a": by_a, "mean": by_mean}
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -184,44 +164,27 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _reduction(
-    forward: Callable[..., object], numpy: object, name: str, summary: str,
-    example: str, options: str,
-    samples: Samples, more: Callable[..., Array] | None = None, gradients: str | None = None,
-    **rules: Rule,
-) -> Op:  # fmt: skip
-    made: Op = op(
-        forward,
-        name=name,
-        numpy=numpy,
-        nondiff=() if more else ("where",),
-        gradients=gradients,
-        doc=f"{summary} Elements that are nan have gradient 0.\n{ARGS}{options}{WHERE}\n\n"
-        f"    >>> import numpy as np, tapenet as tn\n    >>> tn.{example}\n    ",
-        samples=samples,
-        more=more,
-        grads=rules,
-    )
-    made.__module__ = __name__
-    return made
-
-
-nanmean = _reduction(
-    lambda a, axis=None, dtype=None, *, keepdims=False, where=True: np.nanmean(
-        a, axis, dtype=dtype, keepdims=keepdims, where=where
-    ),
-    np.nanmean,
-    "nanmean",
-    "The mean of the elements that are not nan; nan, with NumPy's warning, if all are.",
-    "nanmean(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(2.)",
-    "",
-    _masked_samples(initial=False),
+@op(
+    numpy=np.nanmean,
+    nondiff=("where",),
     a=_mean_a,
+    samples=_masked_samples(initial=False),
 )
+def nanmean(a: Array, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Array:
+    """The mean of the elements that are not nan; nan, with NumPy's warning, if all are. Elements that are nan have
+    gradient 0.
 
-_MOMENT = """
-        ddof, correction: what the number of elements is lessened by; two names for one number.
-        mean: the mean, if it is known, of a shape as with keepdims."""
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
+        where: a mask that broadcasts to `a`; only what it chooses takes part.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.nanmean(tn.tensor([1.0, np.nan, 3.0]))
+    Tensor(2.)
+    """
+    return np.nanmean(a, axis, dtype=dtype, keepdims=keepdims, where=where)
 
 
 def _moment_samples(r: np.random.Generator) -> list[Sample]:
@@ -237,34 +200,66 @@ def _moment_samples(r: np.random.Generator) -> list[Sample]:
     ]
 
 
-nanvar = _reduction(
-    lambda a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=None, correction=None: np.nanvar(
-        a, axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, **_given(mean=mean, correction=correction)
-    ),
-    np.nanvar,
-    "nanvar",
-    "The variance of the elements that are not nan; nan, with NumPy's warning and gradient 0, where n ≤ ddof.",
-    "nanvar(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(1.)",
-    _MOMENT,
-    _moment_samples,
+@op(
+    numpy=np.nanvar,
+    nondiff=("where",),
+    grads=_rules(False),
     gradients="a: g · 2 (a − μ)/(n − ddof); mean: −Σ g · 2 (a − mean)/(n − ddof)",
-    a=_var_a,
-    mean=_var_mean,
+    samples=_moment_samples,
 )
-nanstd = _reduction(
-    lambda a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=None, correction=None: np.nanstd(
+def nanvar(
+    a: Array, axis: Axis = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False, where: Any = True,
+    mean: Array | None = None, correction: float | None = None,
+) -> Array:  # fmt: skip
+    """The variance of the elements that are not nan; nan, with NumPy's warning and gradient 0, where n ≤ ddof. Elements
+    that are nan have gradient 0.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
+        ddof, correction: what the number of elements is lessened by; two names for one number.
+        mean: the mean, if it is known, of a shape as with keepdims.
+        where: a mask that broadcasts to `a`; only what it chooses takes part.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.nanvar(tn.tensor([1.0, np.nan, 3.0]))
+    Tensor(1.)
+    """
+    return np.nanvar(
         a, axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, **_given(mean=mean, correction=correction)
-    ),
-    np.nanstd,
-    "nanstd",
-    "The standard deviation of the elements that are not nan, the square root of `nanvar`; its gradient is 0 where it is 0.",
-    "nanstd(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(1.)",
-    _MOMENT,
-    _moment_samples,
+    )
+
+
+@op(
+    numpy=np.nanstd,
+    nondiff=("where",),
+    grads=_rules(True),
     gradients="a: g · (a − μ)/((n − ddof) · out); mean: −Σ g · (a − mean)/((n − ddof) · out)",
-    a=_std_a,
-    mean=_std_mean,
+    samples=_moment_samples,
 )
+def nanstd(
+    a: Array, axis: Axis = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False, where: Any = True,
+    mean: Array | None = None, correction: float | None = None,
+) -> Array:  # fmt: skip
+    """The standard deviation of the elements that are not nan, the square root of `nanvar`; its gradient is 0 where it
+    is 0. Elements that are nan have gradient 0.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
+        ddof, correction: what the number of elements is lessened by; two names for one number.
+        mean: the mean, if it is known, of a shape as with keepdims.
+        where: a mask that broadcasts to `a`; only what it chooses takes part.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.nanstd(tn.tensor([1.0, np.nan, 3.0]))
+    Tensor(1.)
+    """
+    return np.nanstd(
+        a, axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, **_given(mean=mean, correction=correction)
+    )
 
 
 def _extreme_more(name: str, of_two: Callable[[Array, Array], Array], sign: int) -> Callable[..., Array]:
@@ -290,51 +285,105 @@ def _extreme_more(name: str, of_two: Callable[[Array, Array], Array], sign: int)
     return more
 
 
-nanmax = _reduction(
-    lambda a, axis=None, *, keepdims=False: np.nanmax(a, axis, keepdims=keepdims),
-    np.nanmax,
-    "nanmax",
-    "The largest element that is not nan; nan, with NumPy's warning, if all are. Equal ones share the gradient evenly.",
-    "nanmax(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(3.)",
-    INITIAL,
-    _masked_samples(initial=True),
-    _extreme_more("nanmax", np.fmax, -1),
+@op(
+    numpy=np.nanmax,
     a=share,
+    more=_extreme_more("nanmax", np.fmax, -1),
+    samples=_masked_samples(initial=True),
 )
-nanmin = _reduction(
-    lambda a, axis=None, *, keepdims=False: np.nanmin(a, axis, keepdims=keepdims),
-    np.nanmin,
-    "nanmin",
-    "The smallest element that is not nan; nan, with NumPy's warning, if all are. Equal ones share the gradient evenly.",
-    "nanmin(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(1.)",
-    INITIAL,
-    _masked_samples(initial=True),
-    _extreme_more("nanmin", np.fmin, 1),
-    a=share,
-)
+def nanmax(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """The largest element that is not nan; nan, with NumPy's warning, if all are. Equal ones share the gradient evenly.
+    Elements that are nan have gradient 0.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
+        initial: a number that takes part in each result.
+        where: a mask that broadcasts to `a`; only what it chooses takes part.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.nanmax(tn.tensor([1.0, np.nan, 3.0]))
+    Tensor(3.)
+    """
+    return np.nanmax(a, axis, keepdims=keepdims)
 
 
-def _place(numpy: Callable[..., object], name: str, which: str, example: str) -> Op:
-    made: Op = op(
-        lambda a, axis=None, *, keepdims=False: numpy(a, axis, keepdims=keepdims),
-        name=name,
-        numpy=numpy,
-        nondiff=("a",),
-        doc=f"""The index of the {which} element along `axis` that is not nan. Returns a tensor without gradient.
-{ARGS}
+@op(
+    numpy=np.nanmin,
+    a=share,
+    more=_extreme_more("nanmin", np.fmin, 1),
+    samples=_masked_samples(initial=True),
+)
+def nanmin(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """The smallest element that is not nan; nan, with NumPy's warning, if all are. Equal ones share the gradient
+    evenly. Elements that are nan have gradient 0.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
+        initial: a number that takes part in each result.
+        where: a mask that broadcasts to `a`; only what it chooses takes part.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.nanmin(tn.tensor([1.0, np.nan, 3.0]))
+    Tensor(1.)
+    """
+    return np.nanmin(a, axis, keepdims=keepdims)
+
+
+def _place_samples(r: np.random.Generator) -> list[Sample]:
+    return [c for c in _samples()(r) if not isinstance(c.kwargs.get("axis"), tuple)]
+
+
+def _place_hint(a: Array, *_: object) -> str:
+    return "A slice in which every element is nan has none: fill it first, as with np.nan_to_num"
+
+
+@op(
+    numpy=np.nanargmax,
+    nondiff=True,
+    samples=_place_samples,
+    hint=_place_hint,
+)
+def nanargmax(a: Array, axis: int | None = None, *, keepdims: bool = False) -> Array:
+    """The index of the largest element along `axis` that is not nan. Returns a tensor without gradient.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
 
     Raises:
         ValueError: all elements of a slice are nan.
 
     >>> import numpy as np, tapenet as tn
-    >>> tn.{example}
-    """,
-        samples=lambda r: [c for c in _samples()(r) if not isinstance(c.kwargs.get("axis"), tuple)],
-        hint=lambda a, *_: "A slice in which every element is nan has none: fill it first, as with np.nan_to_num",
-    )
-    made.__module__ = __name__
-    return made
+    >>> tn.nanargmax(tn.tensor([np.nan, 1.0, 3.0])).item()
+    2
+    """
+    return np.nanargmax(a, axis, keepdims=keepdims)
 
 
-nanargmax = _place(np.nanargmax, "nanargmax", "largest", "nanargmax(tn.tensor([np.nan, 1.0, 3.0])).item()\n    2")
-nanargmin = _place(np.nanargmin, "nanargmin", "smallest", "nanargmin(tn.tensor([np.nan, 1.0, 3.0])).item()\n    1")
+@op(
+    numpy=np.nanargmin,
+    nondiff=True,
+    samples=_place_samples,
+    hint=_place_hint,
+)
+def nanargmin(a: Array, axis: int | None = None, *, keepdims: bool = False) -> Array:
+    """The index of the smallest element along `axis` that is not nan. Returns a tensor without gradient.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one.
+
+    Raises:
+        ValueError: all elements of a slice are nan.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.nanargmin(tn.tensor([np.nan, 1.0, 3.0])).item()
+    1
+    """
+    return np.nanargmin(a, axis, keepdims=keepdims)
