@@ -62,6 +62,7 @@ def sum_more(
     initial: ArrayLike | None = None,
     where: ArrayLike = True,
 ) -> Array:
+    """What answers the calls of `sum` with first values and masks."""
     a = array_like(a)
     total = sum(chosen("sum", a, where, 0), axis, dtype, keepdims=keepdims)
     return total if initial is None else total + number(initial, total.dtype)
