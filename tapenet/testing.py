@@ -20,7 +20,8 @@ from tapenet.ops.derived import Derived, pure
 from tapenet.ops.op import Op, Scatter
 from tapenet.ops.registry import Sample
 from tapenet.program.symbols import CannotLower
-from tapenet.transforms.gradients import tree_leaves, tree_map, vjp
+from tapenet.program.trees import tree_leaves, tree_map
+from tapenet.transforms.gradients import vjp
 from tapenet.typing import Array
 
 

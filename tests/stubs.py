@@ -29,7 +29,7 @@ from tapenet.names import NAMES, homes
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.protocol import SPECIAL
-from tapenet.transforms.gradients import tree_map
+from tapenet.program.trees import tree_map
 
 #: `tapenet.ops` is for the package itself, whose modules also use what is not public.
 SPACES = [space for space in NAMES if space != "tapenet.ops"]

@@ -32,11 +32,9 @@ from __future__ import annotations
 
 import builtins
 import heapq
-import linecache
 import time
 import weakref
-from collections.abc import Callable
-from types import CodeType
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -46,7 +44,7 @@ from tapenet.autodiff.node import Node
 from tapenet.ops import arguments, failures, signatures, torch_calls, tracebacks
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
-from tapenet.program import low
+from tapenet.program import generated, low
 
 #: What generated code may use, under its name with an underscore.
 _MODULES = (
@@ -124,25 +122,14 @@ def _save(kind: Any, node: Node, *values: object) -> None:
     op.node_class.save(node, *values)
 
 
-def _compile(op: Op, function: str, lines: list[str]) -> Callable[..., Any]:
-    text = "\n".join(lines)
+def _compile(op: Op, function: str, lines: list[str]) -> FunctionType:
+    known = _KNOWN | {"_check": op.check, "_forward": op.eager, "_node_class": op.node_class}
+    known |= {f"_rule_{n}" if n else "_joint": rule for n, rule in op.eager_rules.items()}
+    known |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
     name = op.name if op.name.isprintable() else ascii(op.name)[1:-1]  # Python takes no NUL here
-    filename = f"<op {op.__module__}.{name} {function}>"
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    code = compile(text, filename, "exec")
-    names = {n for c in (code, *code.co_consts) if isinstance(c, CodeType) for n in c.co_names}
-    namespace = {n: _KNOWN[n] for n in names if n in _KNOWN}
-    namespace |= {
-        "_check": op.check,
-        "_forward": op.eager,
-        "_joint": op.eager_rules.get(""),
-        "_node_class": op.node_class,
-    }
-    namespace |= {f"_rule_{n}": rule for n, rule in op.eager_rules.items() if n}
-    namespace |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
-    exec(code, namespace)
-    made: Callable[..., Any] = namespace[function]
-    return made
+    return generated.function(
+        function, "\n".join(lines), known, f"op {op.__module__}.{name} {function}", numbered=False
+    )
 
 
 # -- the call ----------------------------------------------------------------------------------------------------
@@ -153,7 +140,7 @@ def _raw(op: Op, name: str) -> str:
     return f"_data_{name}" if name in op.inputs else name
 
 
-def _call(op: Op) -> Callable[..., Any]:
+def _call(op: Op) -> FunctionType:
     """An op's call, left to the general recorder where an argument is not plain or a layer is on."""
     lines = ["if _more: return _with_options(self, <given>**_more)", "_state = _local.state"]
     lines += ["<general>"] if op.outputs is None else ["if not _state.fast: <general>", *body(op)]
@@ -162,7 +149,7 @@ def _call(op: Op) -> Callable[..., Any]:
     return made
 
 
-def compile_call(op: Op, name: str, lines: list[str], general: str = "_apply") -> Callable[..., Any]:
+def compile_call(op: Op, name: str, lines: list[str], general: str = "_apply") -> FunctionType:
     """A function of an op and its arguments. In its lines <general> leaves the call to a general recorder; <given>
     and <arguments> are the arguments as a call has them, and as a pair."""
     positional = [a.name for a in op.arguments if not a.keyword_only]

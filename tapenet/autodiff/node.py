@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 import numpy as np
 
 from tapenet.ops.op import Op
+from tapenet.program.trees import tree_leaves
 from tapenet.typing import Array, DType, Shape
 
 if TYPE_CHECKING:
@@ -271,15 +272,9 @@ class Node:
 def _described(value: object) -> object:
     if isinstance(value, Traced):
         return value if value.node is None else value.node
-    if isinstance(value, (list, tuple)) and _holds_traced(value):
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Traced) for v in tree_leaves(value, Traced)):
         return [_described(v) for v in value]
     return constant(value)
-
-
-def _holds_traced(value: object) -> bool:
-    if isinstance(value, Traced):
-        return True
-    return isinstance(value, (list, tuple)) and any(map(_holds_traced, value))
 
 
 _leaf_op = Op(lambda: None, name="leaf", rules={}, module=__name__)

@@ -22,7 +22,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import bind
 from tapenet.program.low import is_inexact
-from tapenet.program.sequences import refilled
+from tapenet.program.trees import mapped, refilled
 from tapenet.typing import Array
 
 ndarray = np.ndarray
@@ -267,13 +267,7 @@ def _unwrap(value: object, grad: bool) -> tuple[Any, Node | Parents | None, bool
 
 def trace(value: object) -> object:
     """A value with its tensors replaced by `Traced`."""
-    if type(value) is Tensor:
-        return Traced(value, value._trace, value._data)
-    if isinstance(value, (list, tuple)) and value:
-        parts = [trace(v) for v in value]
-        if any(p is not v for p, v in zip(parts, value, strict=True)):
-            return refilled(value, parts)
-    return value
+    return mapped(lambda v: Traced(v, v._trace, v._data) if type(v) is Tensor else v, value)
 
 
 def _stacked(value: Any) -> Any:

@@ -13,7 +13,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.reading import read
 from tapenet.ops.registry import is_own
 from tapenet.program.ir import Builder, Input, Program
-from tapenet.program.sequences import refilled
+from tapenet.program.trees import mapped
 from tapenet.typing import Array
 
 #: By dtype, what the results may differ by, relative to the largest: sums in another order differ by rounding.
@@ -39,10 +39,10 @@ def difference(op: Op, args: Mapping[str, object]) -> str:
             inputs.append(Input(given.shape, given.dtype))
             arrays.append(given)
             return inputs[-1]
-        return refilled(given, map(value, given)) if isinstance(given, (list, tuple)) else given
+        return given
 
     builder = Builder()
-    values = read(op, builder, {name: value(given) for name, given in args.items()})
+    values = read(op, builder, {name: mapped(value, given) for name, given in args.items()})
     found = Program(inputs, [], builder.body, values, []).evaluate(arrays, store=False)
     result = op.run(args)
     expected = [result] if op.outputs == 1 and not op.residuals else list(result)
@@ -82,6 +82,4 @@ def check(nodes: Iterable[Node]) -> None:
 
 def _array(value: object) -> object:
     """An argument of a recorded call as the forward got it."""
-    if isinstance(value, Traced):
-        return value.data
-    return refilled(value, map(_array, value)) if isinstance(value, (list, tuple)) else value
+    return mapped(lambda v: v.data if isinstance(v, Traced) else v, value, Traced)

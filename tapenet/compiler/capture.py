@@ -34,6 +34,7 @@ from tapenet.program.backend import Runner
 from tapenet.program.ir import Input, Program, check, substitute
 from tapenet.program.layout import dense_order
 from tapenet.program.passes import Step, simplify
+from tapenet.program.trees import tree_leaves
 from tapenet.typing import Array
 
 #: How the names of attributes begin under which objects keep their compiled methods. No identifiers: nothing clashes.
@@ -272,7 +273,8 @@ class _Recording:
         """The tensors from outside that entered ops, arguments aside."""
         for node in self.tape.nodes:
             for value in (node.call or {}).values():
-                yield from (traced for traced in _traced(value) if traced.node is None)
+                leaves = tree_leaves(value, Traced)
+                yield from (leaf for leaf in leaves if isinstance(leaf, Traced) and leaf.node is None)
 
     def _plan(self, structure: object, outs: list[Tensor], keep_grads: bool) -> Plan:
         """What becomes of gradients. Those that are kept are added to the outputs."""
@@ -404,15 +406,6 @@ def depends(result: object, call: Call) -> bool:
             seen.update(new)
             stack += new
     return False
-
-
-def _traced(value: object) -> Iterator[Traced]:
-    """The tensors in an argument of a recorded call."""
-    if isinstance(value, Traced):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _traced(part)
 
 
 # -- what is kept where it should not ------------------------------------------------------------------------------

@@ -39,8 +39,8 @@ from tapenet.program.ir import (
 from tapenet.program.layout import Order
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import Spec
-from tapenet.program.sequences import refilled
 from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of
+from tapenet.program.trees import mapped
 from tapenet.typing import Array, Shape
 
 #: Arguments of a recorded call.
@@ -144,11 +144,7 @@ class Lowering:
             return self.values[value.node][0]
         if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind in "biuf" and not self.inside:
             return self.storage.reference(None, value)  # the user's, who may write to it between calls
-        if isinstance(value, (list, tuple)):
-            parts = [self.resolve(v) for v in value]
-            if any(p is not v for p, v in zip(parts, value, strict=True)):
-                return refilled(value, parts)
-        return value
+        return mapped(self.resolve, value, Traced) if isinstance(value, (list, tuple)) else value
 
     def _again(self, node: Node, data: Array) -> Value:
         """What a node gives now that the memory which its array shows, that of a tensor from outside, has been written.
@@ -353,11 +349,10 @@ class Lowering:
             if isinstance(value, Value):
                 values.append(value)
                 return Hole(len(values) - 1)
-            if isinstance(value, (list, tuple)) and holds(value):
-                return refilled(value, map(template, value))
             return value
 
-        params: dict[str, object] = {"op": op, "template": {n: template(v) for n, v in args.items()}, "specs": specs}
+        held = {n: mapped(template, v) for n, v in args.items()}
+        params: dict[str, object] = {"op": op, "template": held, "specs": specs}
         if sized:
             params["sized"] = True
         if op.effect or op.random:

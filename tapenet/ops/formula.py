@@ -9,7 +9,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable, Collection, Hashable, Sequence
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -222,7 +222,7 @@ def _settled(value: object, found: list[Callable[[], object]], seen: set[int]) -
         functools.partial(getattr, c, "cell_contents") for c in value.__closure__ or ()
     ]
     space = value.__globals__
-    reads += [functools.partial(space.get, name) for name in _names(value.__code__) if name in space]
+    reads += [functools.partial(space.get, name) for name in generated.names_in(value.__code__) if name in space]
     for read in reads:
         try:
             now = read()
@@ -233,9 +233,3 @@ def _settled(value: object, found: list[Callable[[], object]], seen: set[int]) -
         elif not _settled(now, found, seen):
             return False
     return True
-
-
-def _names(code: CodeType) -> set[str]:
-    """The global names that code uses, with that inside it."""
-    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
-    return set(code.co_names).union(*map(_names, inner))

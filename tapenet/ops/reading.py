@@ -15,8 +15,8 @@ from tapenet.ops.signatures import bind
 from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.ir import Builder, Value
 from tapenet.program.pullback import Pair
-from tapenet.program.sequences import refilled
 from tapenet.program.symbols import CannotLower, Symbol, array_of, elementwise
+from tapenet.program.trees import mapped, tree_leaves
 
 
 def read(op: Op, builder: Builder, args: Mapping[str, object], more: Mapping[str, object] | None = None) -> list[Value]:
@@ -67,7 +67,7 @@ def _pull(
     op: Op, rules: Mapping[str, Rule], args: Mapping[str, object], out: Value, builder: Builder, g: Value
 ) -> Iterator[Pair]:
     """The gradients by the arguments of an op inside a formula, by the rules it states: pairs of a value and its gradient."""
-    known = symbols(builder, {"g": g, "out": out}) | symbols(builder, dict(args))
+    known = {n: symbols(builder, value) for n, value in {"g": g, "out": out, **args}.items()}
     for n, value in args.items():
         if isinstance(value, Value):
             known |= {f"{n}_shape": value.shape, f"{n}_dtype": value.dtype}
@@ -82,32 +82,16 @@ def _pull(
 Symbol.__tapenet_op__ = apply  # type: ignore[attr-defined]  # here, since ops are read here
 
 
-def plain(value: Any) -> Any:
+def plain(args: dict[str, object]) -> dict[str, object]:
     """Arguments with their symbols replaced by values."""
-    if isinstance(value, Symbol):
-        return value.value
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return refilled(value, map(plain, value))
-    return value
+    return {n: mapped(lambda v: v.value if isinstance(v, Symbol) else v, value) for n, value in args.items()}
 
 
-def symbols(builder: Builder, value: Any) -> Any:
-    """Arguments with their values replaced by symbols."""
-    if isinstance(value, Value):
-        return Symbol(builder, value, shared=True)
-    if isinstance(value, dict):
-        return {k: symbols(builder, v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)) and holds(value):
-        return refilled(value, (symbols(builder, v) for v in value))
-    return value
+def symbols(builder: Builder, value: object) -> Any:
+    """An argument with its values replaced by symbols."""
+    return mapped(lambda v: Symbol(builder, v, shared=True) if isinstance(v, Value) else v, value)
 
 
 def holds(value: object) -> bool:
     """Whether there is a value of the program somewhere in an argument."""
-    if isinstance(value, dict):
-        return any(map(holds, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(holds, value))
-    return isinstance(value, Value)
+    return any(isinstance(leaf, Value) for leaf in tree_leaves(value))

@@ -19,15 +19,15 @@ from tapenet.ops.reading import read, symbols
 from tapenet.ops.registry import is_own
 from tapenet.program import generated
 from tapenet.program.called_ops import filled
-from tapenet.program.ir import Builder, Input, Program, Value
+from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.numpy_code import function
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import numpy_slices
 from tapenet.program.pullback import NoDerivative, pullback
 from tapenet.program.row_kernels import RowKernel
 from tapenet.program.row_programs import NotByRows
-from tapenet.program.sequences import refilled
 from tapenet.program.symbols import CannotLower, array_of
+from tapenet.program.trees import mapped, tree_leaves
 from tapenet.typing import Array, Shape
 
 
@@ -37,25 +37,23 @@ class _Arguments:
     def __init__(self) -> None:
         self.inputs: list[Input] = []
 
-    def __call__(self, value: Any) -> Any:
-        if isinstance(value, (np.ndarray, np.generic)) or is_tensor(type(value)):
-            self.inputs.append(Input(value.shape, value.dtype))
-            return self.inputs[-1]
-        if isinstance(value, (list, tuple)):
-            parts = [self(v) for v in value]
-            return refilled(value, parts) if any(isinstance(p, Value) for p in parts) else value
-        return value
+    def __call__(self, value: object) -> object:
+        return mapped(self._input, value)
+
+    def _input(self, value: Any) -> object:
+        if not _is_array(value):
+            return value
+        self.inputs.append(Input(value.shape, value.dtype))
+        return self.inputs[-1]
 
 
 def arrays_of(values: Iterable[object]) -> list[Any]:
     """The arrays and tensors among values, in the order of a program's inputs."""
-    found: list[Any] = []
-    for value in values:
-        if isinstance(value, (np.ndarray, np.generic)) or is_tensor(type(value)):
-            found.append(value)
-        elif isinstance(value, (list, tuple)):
-            found += arrays_of(value)
-    return found
+    return [leaf for value in values for leaf in tree_leaves(value) if _is_array(leaf)]
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, (np.ndarray, np.generic)) or is_tensor(type(value))
 
 
 def _positions(values: Sequence[object]) -> list[int] | None:

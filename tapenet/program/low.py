@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tapenet.program.trees import mapped
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -104,11 +105,12 @@ def widened(value: Any) -> Any:
     >>> widened(np.ones(1, np.float16)).dtype, widened([np.ones(1), None])
     (dtype('float32'), [array([1.]), None])
     """
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.astype(WIDE) if value.dtype.char in LOW else value
-    if type(value) in (list, tuple):
-        parts = [widened(v) for v in value]
-        return value if all(a is b for a, b in zip(parts, value, strict=True)) else type(value)(parts)
+    return mapped(_widened, value)
+
+
+def _widened(value: object) -> object:
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.char in LOW:
+        return value.astype(WIDE)
     return value
 
 

@@ -24,7 +24,7 @@ from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
-from tapenet.program.sequences import refilled
+from tapenet.program.trees import tree_leaves, tree_map
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -32,25 +32,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def tree_leaves(tree: object) -> list[Any]:
-    """The leaves of nested tuples, lists and dicts, in order."""
-    if isinstance(tree, dict):
-        return [leaf for value in tree.values() for leaf in tree_leaves(value)]
-    if isinstance(tree, (tuple, list)):
-        return [leaf for value in tree for leaf in tree_leaves(value)]
-    return [tree]
-
-
-def tree_map(f: Callable[[Any], object], tree: object) -> Any:
-    """The same nested structure with `f` applied to each leaf."""
-    if isinstance(tree, dict):
-        return {key: tree_map(f, value) for key, value in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        values = [tree_map(f, value) for value in tree]
-        return refilled(tree, values)
-    return f(tree)
 
 
 def _reaches_others(roots: Iterable[Node], only: set[Node]) -> bool:

@@ -25,7 +25,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import numpy_functions
-from tapenet.transforms.gradients import tree_map
+from tapenet.program.trees import tree_map
 from tests.benchmarks.harness import fill, interleaved
 
 PAGE = Path(__file__).parents[2] / "docs" / "numpy.md"

@@ -11,7 +11,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tapenet.transforms.gradients import tree_leaves
+from tapenet.program.trees import tree_leaves
 from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture

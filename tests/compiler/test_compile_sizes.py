@@ -13,7 +13,7 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.compiler.compile import CompileWarning
-from tapenet.transforms.gradients import tree_leaves
+from tapenet.program.trees import tree_leaves
 from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture

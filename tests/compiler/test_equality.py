@@ -26,7 +26,7 @@ from tapenet.ops.registry import Sample, registry
 from tapenet.program import numpy_backend
 from tapenet.program.ir import Program, check
 from tapenet.program.passes import simplify
-from tapenet.transforms.gradients import tree_leaves, tree_map
+from tapenet.program.trees import tree_leaves, tree_map
 from tests import NUMPY
 
 OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.")}

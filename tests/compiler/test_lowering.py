@@ -142,8 +142,9 @@ def branch(x: Any) -> Any:
 
 def overwrite(x: Any) -> Any:
     view = np.zeros_like(x)
-    row = view[0]
-    row += 1  # `view` would have to see it
+    other, row = view[0], view[0]
+    row += 1  # `other` would have to see it
+    view = view + other
     return view * x
 
 

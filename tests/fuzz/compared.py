@@ -14,7 +14,7 @@ import tapenet.nn.functional as F
 import tapenet.ops
 from tapenet import nn, optim
 from tapenet.ops.registry import registry
-from tapenet.transforms.gradients import tree_leaves, tree_map
+from tapenet.program.trees import tree_leaves, tree_map
 from tests.fuzz.harness import BACKENDS
 
 __all__ = [

@@ -17,7 +17,8 @@ import tapenet.ops
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample, registry
 from tapenet.testing import check_op
-from tapenet.transforms.gradients import tree_leaves, tree_map, vjp
+from tapenet.program.trees import tree_leaves, tree_map
+from tapenet.transforms.gradients import vjp
 
 FEW, MANY = 300, 1500
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import tapenet as tn
-from tapenet.transforms.gradients import tree_leaves
+from tapenet.program.trees import tree_leaves
 
 
 def leaf(values: Any) -> Any:

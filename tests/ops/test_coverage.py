@@ -28,7 +28,7 @@ from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Question, Refused, Sample, numpy_functions
 from tapenet.testing import check_grads
-from tapenet.transforms.gradients import tree_leaves, tree_map
+from tapenet.program.trees import tree_leaves, tree_map
 from tests.compiler.test_equality import arrays_of, lowered_by
 from tests.ops.test_ufunc_methods import METHODS, methods_table
 

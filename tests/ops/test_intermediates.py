@@ -16,7 +16,7 @@ import tapenet as tn
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample, registry
-from tapenet.transforms.gradients import tree_leaves, tree_map
+from tapenet.program.trees import tree_leaves, tree_map
 
 OPS = {
     name: op

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import tapenet as tn
 from tapenet.ops.linalg.eigen import nearest_order
 from tapenet.testing import check_grads
-from tapenet.transforms.gradients import tree_leaves
+from tapenet.program.trees import tree_leaves
 from tests import NUMPY
 from tests.ops.oracle import close
 

@@ -19,7 +19,7 @@ import tapenet as tn
 from tapenet.ops.derived import Derived, pure
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Refused, Sample, numpy_functions
-from tapenet.transforms.gradients import tree_leaves, tree_map
+from tapenet.program.trees import tree_leaves, tree_map
 from tests.ops.oracle import close
 from tests.ops.test_coverage import PAGE, SPACES, functions
 

@@ -19,7 +19,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import pure
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample, registry
-from tapenet.transforms.gradients import tree_leaves, tree_map
+from tapenet.program.trees import tree_leaves, tree_map
 
 Array = np.ndarray[Any, Any]
 

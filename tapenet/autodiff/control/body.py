@@ -19,7 +19,7 @@ from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 from tapenet.ops.stack_frames import user_line
-from tapenet.program.sequences import refilled
+from tapenet.program.trees import refilled, tree_leaves
 from tapenet.typing import Array
 
 #: A function of flat lists of tensors.
@@ -230,24 +230,20 @@ class Body(Capture):
         stack: list[object] = [self.results[k] for k in results]
         while stack:
             value = stack.pop()
-            if isinstance(value, (list, tuple)) and not isinstance(value, Traced):
-                stack += value
-            elif isinstance(value, Traced) and value.node is not None and value.node not in seen:
+            if isinstance(value, Traced) and value.node is not None and value.node not in seen:
                 seen.add(value.node)
                 source = value.node.source_node if isinstance(value.node, Output) else value.node
-                stack += [v for name, v in (source.call or {}).items() if name in source.op.differentiable]
+                flowing = [v for name, v in (source.call or {}).items() if name in source.op.differentiable]
+                stack += tree_leaves(flowing, Traced)
         return {i for i, node in enumerate(self.inputs) if node in seen}
 
     def draws(self) -> Iterator[tuple[Node, int, Array]]:
         """What its random ops gave, as far as it is read, and all that their rules need: op, output, value."""
         used: dict[tuple[Node, int], Array] = {}
-        read: list[object] = [*(value for node in self.nodes for value in (node.call or {}).values()), *self.results]
-        for value in read:  # grows while it is walked over
-            if isinstance(value, Traced):
-                if value.node is not None:
-                    used[output(value.node)] = value.data
-            elif isinstance(value, (list, tuple)):
-                read += value
+        read = [[node.call or {} for node in self.nodes], self.results]
+        for value in tree_leaves(read, Traced):
+            if isinstance(value, Traced) and value.node is not None:
+                used[output(value.node)] = value.data
         sources = {source for source, _ in used}
         for node in list(self.nodes):
             if node not in sources or not is_random(node):

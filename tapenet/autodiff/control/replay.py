@@ -16,7 +16,7 @@ from tapenet.autodiff.record import where
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.failures import explain
 from tapenet.ops.op import Op
-from tapenet.program.sequences import refilled
+from tapenet.program.trees import refilled
 from tapenet.typing import Array
 
 #: The argument of a random op by which it is given what it drew before.
@@ -220,8 +220,7 @@ def record_again(
         if known is not None:
             op = _drawn(op)
             args[DRAWN] = [known[i] for i in range(len(known))]
-        out = op(*(args[a.name] for a in op.arguments if not a.keyword_only),
-                 **{a.name: args[a.name] for a in op.arguments if a.keyword_only})  # fmt: skip
+        out = op.apply(op, args)
         values.update({(node, i): tensor for i, tensor in enumerate(out if isinstance(out, tuple) else (out,))})
     return [look_up(r.node) if isinstance(r, Traced) else Tensor._of(r) for r in results]
 

@@ -1,7 +1,7 @@
 """Nested structures of values, as loops and branches take and return them: tuples, lists, dicts, named tuples and None.
 
-None holds nothing. Everything else is a leaf. Unlike `functions.tree_map` these functions know the path to each leaf,
-for errors, and put a structure together again from its leaves.
+None holds nothing. Everything else is a leaf. These functions know the path to each leaf, for errors, and put a structure
+together again from its leaves.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.program.sequences import refilled
+from tapenet.program.trees import tree_leaves, tree_map
 
 
 class Mismatch(ValueError):
@@ -23,13 +23,7 @@ def leaves(tree: object) -> list[Any]:
     >>> leaves({"a": (1, None), "b": [2]})
     [1, 2]
     """
-    if tree is None:
-        return []
-    if isinstance(tree, dict):
-        return [leaf for value in tree.values() for leaf in leaves(value)]
-    if isinstance(tree, (tuple, list)):
-        return [leaf for value in tree for leaf in leaves(value)]
-    return [tree]
+    return [leaf for leaf in tree_leaves(tree) if leaf is not None]
 
 
 def paths(tree: object, root: str) -> list[str]:
@@ -49,14 +43,7 @@ def rebuild(tree: object, values: Iterator[object]) -> Any:
     >>> rebuild({"a": (1, None), "b": [2]}, iter("xy"))
     {'a': ('x', None), 'b': ['y']}
     """
-    if tree is None:
-        return None
-    if isinstance(tree, dict):
-        return {key: rebuild(value, values) for key, value in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        parts = [rebuild(value, values) for value in tree]
-        return refilled(tree, parts)
-    return next(values)
+    return tree_map(lambda leaf: None if leaf is None else next(values), tree)
 
 
 class Structure:

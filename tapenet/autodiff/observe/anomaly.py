@@ -20,6 +20,7 @@ from tapenet.autodiff.state import Switch, enter, local
 from tapenet.ops.failures import call_words
 from tapenet.ops.stack_frames import composed, user_line, user_site
 from tapenet.program.low import is_inexact
+from tapenet.program.trees import tree_leaves
 from tapenet.typing import Array
 
 
@@ -89,11 +90,9 @@ def has_nan(array: Array) -> bool:
 
 
 def _floats(value: object) -> Iterator[Array]:
-    if isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _floats(part)
-    elif isinstance(value, (float, complex, np.inexact)) or (isinstance(value, np.ndarray) and is_inexact(value.dtype)):
-        yield np.asarray(value)
+    for part in tree_leaves(value):
+        if isinstance(part, (float, complex, np.inexact)) or (isinstance(part, np.ndarray) and is_inexact(part.dtype)):
+            yield np.asarray(part)
 
 
 def report(nan: str, what: str, find: Callable[[], Anomaly]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, meet
+from tapenet.program.trees import mapped
 from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
@@ -119,12 +120,10 @@ def _castable(value: object) -> bool:
     return not is_inexact(dtype) and dtype != np.int8  # weights that are stored so have few digits already
 
 
-def _cast(value: Any, dtype: DType, low_only: bool = False) -> Any:
-    if isinstance(value, (Tensor, np.ndarray)):
-        low = is_low(value.dtype)
-        if value.dtype == dtype or not (low or (value.dtype == WIDE and not low_only)):
-            return value
-        return ops.astype(value, dtype)
-    if type(value) in (list, tuple):
-        return type(value)(_cast(v, dtype, low_only) for v in value)
-    return value
+def _cast(value: object, dtype: DType, low_only: bool = False) -> object:
+    def cast(leaf: object) -> object:
+        if not isinstance(leaf, (Tensor, np.ndarray)) or leaf.dtype == dtype:
+            return leaf
+        return ops.astype(leaf, dtype) if is_low(leaf.dtype) or (leaf.dtype == WIDE and not low_only) else leaf
+
+    return mapped(cast, value)

@@ -9,7 +9,7 @@ None of it is there before the first low array is met (`program.low.meet`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.recorder import installed
 from tapenet.ops.signatures import by_name
 from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, rounded, when_first_met, widened
-from tapenet.program.sequences import refilled
+from tapenet.program.trees import mapped, tree_leaves
 from tapenet.typing import Array, DType
 
 _WIDER = {np.dtype(np.float64), np.dtype(np.complex128)}
@@ -100,11 +100,7 @@ def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
 
 def _dtypes(value: object) -> list[DType]:
     """The dtypes of an argument's arrays. Python numbers have none that counts."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return [value.dtype]
-    if isinstance(value, (list, tuple)):
-        return [d for v in value for d in _dtypes(v)]
-    return []
+    return [v.dtype for v in tree_leaves(value) if isinstance(v, (np.ndarray, np.generic))]
 
 
 def _common(dtypes: set[DType]) -> DType | None:
@@ -125,10 +121,7 @@ def _composed(op: Op, bound: dict[str, Any], low: Lowered) -> object:
     if "dtype" in op.options:
         given["dtype"] = low.given["dtype"]
     with autocast.without():  # which would narrow them again
-        result = op(
-            *(given[a.name] for a in op.arguments if not a.keyword_only),
-            **{a.name: given[a.name] for a in op.arguments if a.keyword_only},
-        )
+        result = op.apply(op, given)
     outs = [result] if op.outputs == 1 else list(result)
     if low.dtype is not None:
         outs = [ops.astype(out, low.dtype) if out.dtype == WIDE else out for out in outs]
@@ -149,7 +142,7 @@ def _widely(function: Callable[..., object], args: tuple[Any, ...], kwargs: dict
         return function(*args, **kwargs)
     args, kwargs = by_name(function, "dtype", args, kwargs)
     given = (*args, *(value for name, value in kwargs.items() if name not in _PLACED))
-    dtypes = {t.dtype for t in _tensors(given)}
+    dtypes = {t.dtype for t in tree_leaves(given) if isinstance(t, Tensor)}
     asked = kwargs.get("dtype")
     asked = None if asked is None else dtype_of(asked)
     if not any(map(is_low, dtypes)) and (asked is None or not is_low(asked)):
@@ -163,28 +156,17 @@ def _widely(function: Callable[..., object], args: tuple[Any, ...], kwargs: dict
     return result if target is None or full else _narrow(result, target)
 
 
-def _tensors(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for v in value:
-            yield from _tensors(v)
+def _narrow(value: object, dtype: DType) -> object:
+    return mapped(lambda v: ops.astype(v, dtype) if isinstance(v, Tensor) and v.dtype == WIDE else v, value)
 
 
-def _narrow(value: Any, dtype: DType) -> Any:
-    if isinstance(value, Tensor):
-        return ops.astype(value, dtype) if value.dtype == WIDE else value
-    if isinstance(value, (list, tuple)):
-        parts = [_narrow(v, dtype) for v in value]
-        return refilled(value, parts)
-    return value
+def _wide(value: object) -> Any:
+    return mapped(_wide_leaf, value)
 
 
-def _wide(value: Any) -> Any:
+def _wide_leaf(value: object) -> object:
     if isinstance(value, Tensor):
         return ops.astype(value, WIDE) if is_low(value.dtype) else value
-    if type(value) in (list, tuple):
-        return type(value)(map(_wide, value))
     return widened(value)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.autodiff.node import Node, next_number
+from tapenet.program.trees import tree_leaves
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ def stale(node: Node) -> tuple[str, str] | None:
 
     index = _indexed(node.number)
     for slot in node.saved_slots:
-        for value in _arrays(getattr(node, slot, None)):
+        for value in tree_leaves(getattr(node, slot, None)):
+            if not isinstance(value, np.ndarray) or not value.size:
+                continue
             saved = region(value)
             i = bisect_left(index.firsts, saved.end) - 1
             while i >= 0 and index.ends[i] > saved.first:
@@ -197,11 +200,3 @@ def share(a: Array, b: Array, work: int) -> bool:
         return np.shares_memory(a, b, max_work=work)  # type: ignore[arg-type]  # NumPy's stubs know -1 and 0 alone
     except np.exceptions.TooHardError:
         return True
-
-
-def _arrays(value: object) -> list[Array]:
-    if isinstance(value, np.ndarray):
-        return [value] if value.size else []
-    if isinstance(value, (list, tuple)):
-        return [a for v in value for a in _arrays(v)]
-    return []

@@ -21,7 +21,7 @@ from tapenet.ops.registry import Sample, registry
 from tapenet.program import passes
 from tapenet.program.ir import Instruction, Program, ProgramError, check
 from tapenet.program.passes import Step, simplify
-from tapenet.transforms.gradients import tree_leaves, tree_map
+from tapenet.program.trees import tree_leaves, tree_map
 from tests.program.evaluate import assert_equal, evaluate
 from tests.program.passes.programs import Build, Random, assert_kept, assert_property, assert_same, constant, names
 
