@@ -16,8 +16,8 @@ import tapenet as tn
 import tapenet.ops
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample, registry
-from tapenet.testing import check_op
 from tapenet.program.trees import tree_leaves, tree_map
+from tapenet.testing import check_op
 from tapenet.transforms.gradients import vjp
 
 FEW, MANY = 300, 1500

@@ -27,8 +27,8 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Question, Refused, Sample, numpy_functions
-from tapenet.testing import check_grads
 from tapenet.program.trees import tree_leaves, tree_map
+from tapenet.testing import check_grads
 from tests.compiler.test_equality import arrays_of, lowered_by
 from tests.ops.test_ufunc_methods import METHODS, methods_table
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet.ops.linalg.eigen import nearest_order
-from tapenet.testing import check_grads
 from tapenet.program.trees import tree_leaves
+from tapenet.testing import check_grads
 from tests import NUMPY
 from tests.ops.oracle import close
 
