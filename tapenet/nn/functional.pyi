@@ -409,7 +409,7 @@ def threshold(x: ArrayLike, threshold: float, value: float) -> Tensor:
 def triplet_margin_loss(anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike, margin: float = 1.0, p: float = 2.0, eps: float = 1e-06, swap: bool = False, reduction: str = 'mean') -> Tensor:
     """The loss of vectors that should be nearer to a second one than to a third by a margin: max(0, d(anchor, positive) - d(anchor, negative) + margin), d being `tn.pairwise_distance`."""
 
-def triplet_margin_with_distance_loss(anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike, *, distance_function: Callable[[Any, Any], Any] | None = None, margin: float = 1.0, swap: bool = False, reduction: str = 'mean') -> Tensor:
+def triplet_margin_with_distance_loss(anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike, *, distance_function: Callable[..., object] | None = None, margin: float = 1.0, swap: bool = False, reduction: str = 'mean') -> Tensor:
     """`triplet_margin_loss` with a distance of your own: max(0, d(anchor, positive) - d(anchor, negative) + margin)."""
 
 def unfold(x: ArrayLike, kernel_size: Size, dilation: Size = 1, padding: Padding = 0, stride: Size = 1) -> Tensor:

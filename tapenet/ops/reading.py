@@ -52,7 +52,7 @@ def apply(symbol: Symbol, op: Op, args: tuple[object, ...], kwargs: dict[str, ob
     values = read(op, symbol.builder, bound)
     if op.outputs == 1 and not op.residuals and not any(map(_sequence, bound.values())):
         rules = {n: rule for n, rule in op.rules.items() if not isinstance(rule, Derived)}
-        if rules:
+        if rules or not op.differentiable:
             symbol.builder.rules[values[0]] = partial(_pull, op, rules, bound, values[0])
     results = [Symbol(symbol.builder, v, shared=True) for v in values]
     outs = results[: len(results) - len(op.residuals)]

@@ -78,7 +78,7 @@ def kernel(
         run = RowKernel(program)
     except Exception:  # whatever the formula makes of a symbol: it runs as it is
         return _nothing
-    single, simple = op.outputs == 1 or fused.rule, _positions(values)
+    single, simple = (op.outputs == 1 and not op.residuals) or fused.rule, _positions(values)
 
     def launched(values: Sequence[object]) -> object:
         found = run(*(arrays_of(values) if simple is None else [values[i] for i in simple]))

@@ -168,6 +168,8 @@ class RowCode(Code):
         self.block_sums = {v.total: v for v in self.parts.kept if isinstance(v, BlockSum)}
         self.single: dict[Value, str] = {}
         self.row: dict[Value, str] = {}
+        #: Where the elements of a strip begin.
+        self.strip: str | int = 0
         self.together = together(rows)
         #: The length of what lies side by side: a number if the code knows it.
         self.n: int | str = "%n"
@@ -328,10 +330,23 @@ class RowCode(Code):
         """What is computed once per row, ahead of a pass."""
         for member in self.rows.members:
             (result,) = member.results
-            if member.kind == "elementwise" and self.rows.kind[result] == ROW and self.rows.phase[result] == phase:
-                self._load_row(member.args, at, row)
-                self.row[result] = self._apply(member, {})
+            if member.kind != "reduction" and self.rows.kind[result] == ROW and self.rows.phase[result] == phase:
+                self._load_row(self.rows.needs(member), at, row)
+                self.row[result] = self._read(member, at, row) if member in self.rows.reads else self._apply(member, {})
                 self._keep_row(result, row)
+
+    def _read(self, member: Instruction, at: str, row: str) -> str:
+        """What is at a place of a row, or of a table: one that there is, whatever the place."""
+        place, axis = self.rows.reads[member]
+        whole = member.args[0]
+        n = "%segments" if self.rows.across else self.n
+        last = self.emit(f"sub nsw i64 {whole.size if axis is None else n}, 1")
+        index: str | int = self._least(self._operand(place, {}), last)
+        if axis is not None and self.rows.across:
+            index = self._sum(self._sum(self._product(index, self.n), self.strip), row)
+        elif axis is not None:
+            index = self._sum(self._product(at, self.n), index)
+        return load(self, offset(self, self.in_pointers[whole], index, 1, whole.dtype), whole.dtype)
 
     def _end_row(self, at: str, row: str = "") -> None:
         """Results of one number per row, and what rows add to totals."""
@@ -547,6 +562,7 @@ class RowCode(Code):
                 first = self._product(self.emit(f"urem i64 {task}, {strips}"), width)
                 count = self._least(self.emit(f"sub nsw i64 {n}, {first}"), width) if rows.length % width else width
             at = self._sum(self._product(outer, n), first)
+            self.strip = self._sum(self._product(self._product(outer, "%segments"), n), first)
             for phase in range(rows.phases):
                 self._each(at, count, partial(self._per_row, phase))
                 work = self._work(phase)
@@ -708,6 +724,8 @@ class RowKernel:
         totals = {v: Input(v.shape, v.dtype) for v in parts.sums}
         late = substitute(Program(rows.program.inputs, [], rows.late, left, []), totals)
         self._late = numpy_code.function(Program([*late.inputs, *totals.values()], [], late.body, late.outputs, []))
+        if any(i.name == "divide" and not isinstance(i.args[1], Constant) for i in late.body):
+            self._late = np.errstate(all="ignore")(self._late)  # a mean of nothing is nan, without a warning
         self._totals = [self._total(v) for v in parts.sums]
         results = self._written == list(range(len(rows.program.outputs)))
         self._simple = results and order is None and all(self._shape(v) == v.shape for v in parts.outputs)

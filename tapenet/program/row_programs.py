@@ -49,6 +49,8 @@ class Rows:
         source: what a value shows: itself, or what lies behind views.
         over: the axes along which a value differs.
         phase: the pass over the row in which a full value, or a row's, is ready.
+        reads: the instructions that read one place of each row, and of what: the place, and the axis of the domain that it is
+            along, None if it is one in a table.
         members: the instructions that run in the kernel, in order.
         late: those that run when all rows are done, in order.
         sums: the reductions over all rows, in order.
@@ -74,6 +76,7 @@ class Rows:
             first = next(v for v in program.inputs if v.size == self.size)
             merged = self.merged(first.shape)
             self.axes = [i for at in order for i in sorted(merged[at])]
+        self.reads = {i: self._read_at(i) for i in program.body if i.kind == "movement"}
         self.over = self._places()
         error = NotByRows("no full value")
         for inner in self._choices():
@@ -107,6 +110,24 @@ class Rows:
         merged = self.merged(full)[len(full) - len(shape) :]
         return frozenset(i for n, own in zip(shape, merged, strict=True) if n != 1 for i in own)
 
+    def _read_at(self, instruction: Instruction) -> tuple[Value, int | None]:
+        """Where an `index` reads one element of each row of an argument, or a `take` one of a table."""
+        if instruction.name not in ("index", "take"):
+            raise NotByRows(instruction.name)
+        whole, *index = instruction.args
+        (place, *more) = [i for i in index if not isinstance(i, Constant)] or index
+        grid = [i.array for i in index if isinstance(i, Constant)]
+        table = instruction.name == "take" and whole.ndim == 1
+        rows = len(index) == whole.ndim > 1 and whole.shape == self.domain and whole.size == self.size
+        alike = len(grid) == place.ndim and all(map(np.array_equal, grid, np.ogrid[tuple(map(slice, place.shape))]))
+        if more or place.dtype != np.int64 or whole not in self.program.inputs or not (table or (rows and alike)):
+            raise NotByRows(f"{instruction.name} of {whole.shape}")
+        return place, None if table else index.index(place)
+
+    def needs(self, instruction: Instruction) -> Sequence[Value]:
+        """What an instruction needs to be known: not all of what it reads a place of."""
+        return self.reads[instruction][:1] if instruction in self.reads else instruction.args
+
     def _places(self) -> dict[Value, Axes]:
         """The axes along which values differ, as far as it is known how they lie to full ones."""
         whole = frozenset(self.axes)
@@ -125,7 +146,12 @@ class Rows:
             changed = False
             for instruction in self.program.body:
                 (result,), args = instruction.results, instruction.args
-                if instruction.kind == "reduction":
+                if instruction in self.reads:
+                    place, axis = self.reads[instruction]
+                    known = over.get(result, over.get(place)) if axis is None else whole - {axis}
+                    for value in (result, place):
+                        changed |= say(value, known)
+                elif instruction.kind == "reduction":
                     if args[0].size == self.size and instruction.params.get("axes") is not None:
                         changed |= say(result, whole - self._reduced(instruction))
                 elif result.size == self.size:
@@ -256,12 +282,18 @@ class Rows:
             self.kind[value], self.source[value], self.phase[value] = self._given(value), value, 0
         for instruction in program.body:
             (result,) = instruction.results
-            if any(self.source[a] in self._late for a in instruction.args):
+            if any(self.source[a] in self._late for a in self.needs(instruction)):
                 if result.size == self.size > 1 or any(a.size == self.size > 1 for a in instruction.args):
                     raise NotByRows("rows use what is known when all are done")
                 self.late.append(instruction)
                 self._late.add(result)
                 self.kind[result], self.source[result] = SINGLE, result
+            elif instruction in self.reads:
+                place, axis = self.reads[instruction]
+                if self.kind[place] != ROW or self.phase[place] or (axis is not None and self.inner != {axis}):
+                    raise NotByRows(f"places {place.spec}")
+                self.kind[result], self.source[result], self.phase[result] = ROW, result, 0
+                self.members.append(instruction)
             elif instruction.kind == "view":
                 self._view(instruction, result)
             elif instruction.kind == "reduction":
@@ -413,7 +445,7 @@ class Rows:
 def _domain(program: Program) -> tuple[int, ...]:
     shapes: list[tuple[int, ...]] = [()]
     for instruction in program.body:
-        if len(instruction.results) != 1 or instruction.kind not in ("elementwise", "view", "reduction"):
+        if len(instruction.results) != 1 or instruction.kind not in ("elementwise", "view", "reduction", "movement"):
             raise NotByRows(instruction.name)
         shapes += [v.shape for v in (*instruction.args, *instruction.results)]
     return max(shapes, key=lambda shape: (math.prod(shape), len(shape)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
@@ -143,6 +144,16 @@ def _vecmat(x1: Array, x2: Array) -> object:
     return np.matmul(np.expand_dims(_conjugate(x1), -2), x2)[..., 0, :]
 
 
+def _vector_norm(x: Array, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Array:
+    found: Array = np.abs(x)
+    if abs(ord) == math.inf:
+        extreme: Array = (np.max if ord > 0 else np.min)(found, axis=axis, keepdims=keepdims)
+        return extreme
+    powers: Array = found * found if ord == 2 else found**ord if ord else (found != 0).astype(found.dtype)
+    found = np.sum(powers, axis=axis, keepdims=keepdims)
+    return np.sqrt(found) if ord == 2 else found ** (1 / (ord or 1))
+
+
 def _conjugate(x: Array) -> Array:
     return np.conjugate(x) if x.dtype.kind == "c" else x
 
@@ -150,6 +161,7 @@ def _conjugate(x: Array) -> Array:
 FUNCTIONS |= {
     np.diagonal: _diagonal,
     np.diff: _diff,
+    np.linalg.vector_norm: _vector_norm,
     np.lib.stride_tricks.sliding_window_view: _sliding_window_view,
     np.linspace: _linspace,
     np.matvec: _matvec,

@@ -18,7 +18,6 @@ BOUNDS = {
     "formula": ("WORTH",),
     "layers.attention.kernel_dispatch": ("WORTH",),
     "layers.convolution.kernel_dispatch": ("WORTH",),
-    "layers.losses.kernel_dispatch": ("WORTH", "SHORT"),
     "layers.pooling.kernel_dispatch": ("WORTH",),
     "layers.quantized": ("WORTH", "WORTH_BACK"),
     "layers.recurrent.products": ("WORTH",),

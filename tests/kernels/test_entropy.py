@@ -1,8 +1,7 @@
-"""The cross entropy in machine code beside NumPy."""
+"""Losses of classes in machine code beside NumPy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,8 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.kernels import entropy
-from tapenet.ops.layers.losses import kernel_dispatch
+from tapenet.ops import variants
+from tapenet.program import row_kernels
 from tests.kernels.beside import agree, batch_last, both
 
 pytest.importorskip("llvmlite")
@@ -19,12 +18,9 @@ R = np.random.default_rng(0)
 
 
 @pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Blocks that do not hold all positions."""
-    entropy._compiled.cache_clear()
-    monkeypatch.setattr(entropy, "BLOCK", 16)
-    yield
-    entropy._compiled.cache_clear()
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strips that do not hold all positions."""
+    monkeypatch.setattr(row_kernels, "STRIP", 16)
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -92,22 +88,20 @@ def test_special_values(width: int) -> None:
     assert np.isnan(found[0][0]).tolist() == [False, False, True, False, False]
 
 
-def test_kernels_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    called = []
-    for name in ("measured", "gradient"):
-        f = getattr(entropy, name)
-        monkeypatch.setattr(entropy, name, lambda *args, f=f, name=name: [called.append(name), f(*args)][1])
-    x = tn.tensor(np.ones((2, 3)), requires_grad=True)
-    tn.cross_entropy(x, np.array([0, 1])).backward()
-    assert called == ["measured", "gradient"]
+@pytest.mark.parametrize("loss", [tn.cross_entropy, tn.nll_loss])
+@pytest.mark.parametrize("shape", [(9, 3), (7, 7), (2, 5, 3, 7)])
+def test_forward_and_gradient_are_a_kernel_each(monkeypatch: pytest.MonkeyPatch, loss: Any, shape: Any) -> None:
+    made = []
+    kernel = variants.RowKernel
+    monkeypatch.setattr(variants, "RowKernel", lambda *args: made.append(kernel(*args)) or made[-1])
+    x = tn.tensor(R.normal(size=shape), requires_grad=True)
+    fresh = loss.replace()
+    fresh(x, R.integers(shape[1], size=shape[:1] + shape[2:]), R.uniform(size=shape[1])).backward()
+    assert len(made) == 2
 
 
-def test_what_is_not_for_kernels_is_left_to_numpy() -> None:
-    x = np.ones((4, 6), "f")
-    assert kernel_dispatch.scores(x) is not None
-    assert kernel_dispatch.scores(x, np.ones(6)) is None
-    assert kernel_dispatch.scores(x.T) is None
-    assert kernel_dispatch.scores(x.astype("e")) is None
-    assert kernel_dispatch.scores(np.ones((2, 3, 4))[..., ::-1]) is None
-    with kernels.switched(False):
-        assert kernel_dispatch.scores(x) is None
+@pytest.mark.parametrize("loss", [tn.cross_entropy, tn.nll_loss, tn.multi_margin_loss])
+def test_classes_out_of_range_are_errors_in_kernels_too(loss: Any) -> None:
+    for wrong in (3, -1, -(2**40), 2**40):
+        with pytest.raises(IndexError, match=f"target holds class {wrong}, but input has 3 classes"):
+            loss(np.zeros((4, 3)), np.array([0, wrong, 1, 2]))

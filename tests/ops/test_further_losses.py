@@ -392,7 +392,7 @@ def _ctc(labels: Any = ((1, 2), (1, 1)), inputs: Any = (4, 4), lengths: Any = (2
         (
             lambda: tn.cosine_embedding_loss(_PAIR, _PAIR, np.ones((2, 1))),
             ValueError,
-            r"cosine_embedding_loss: target has shape \(2, 1\).*it must have \(2,\)",
+            r"target has shape \(2, 1\).*it must have \(2,\)",
         ),
         (lambda: tn.multi_margin_loss(_PAIR, np.array([0, 3])), IndexError, "target holds class 3, but input has 3 classes"),
         (lambda: tn.multi_margin_loss(_PAIR, np.array([0.0, 1.0])), TypeError, r"target.astype\(np.int64\)"),
@@ -404,7 +404,7 @@ def _ctc(labels: Any = ((1, 2), (1, 1)), inputs: Any = (4, 4), lengths: Any = (2
         (lambda: tn.multilabel_soft_margin_loss(_PAIR, _PAIR, reduction="avg"), ValueError, "reduction='avg'"),
         (lambda: tn.cosine_similarity(_PAIR, np.zeros((4, 3))), ValueError, r"x1 \(2, 3\) and x2 \(4, 3\) must broadcast"),
         (lambda: tn.pdist(np.zeros(3)), ValueError, r"pdist: input has shape \(3,\); give a matrix"),
-        (lambda: tn.triplet_margin_loss(_PAIR, _PAIR, _PAIR[0]), ValueError, r"triplet_margin_loss: .*negative \(3,\)"),
+        (lambda: tn.triplet_margin_loss(_PAIR, _PAIR, _PAIR[0]), ValueError, r"negative \(3,\) must have one shape"),
         (lambda: tn.linear_cross_entropy(_PAIR, np.ones((2, 4)), np.array([0, 1])), ValueError, r"linear_weight \(2, 4\)"),
         (
             lambda: tn.linear_cross_entropy(_PAIR, np.ones((2, 3)), np.array([0, 1]), linear_bias=np.ones(3)),

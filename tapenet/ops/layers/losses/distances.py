@@ -12,6 +12,7 @@ from tapenet.ops.layers.losses.reduction import (
     mean_of,
     pair_samples,
     reduce_loss,
+    reduce_weighted,
     sum_of_squares,
 )
 from tapenet.ops.op import derive, op
@@ -25,14 +26,11 @@ def _check(input: Array, target: Array, weight: Array | None, reduction: str) ->
         raise ValueError(f"weight has shape {weight.shape}; it must have that of the input, {input.shape}")
 
 
-def _weighted(loss: Array, weight: Array | None, reduction: str) -> Array:
-    """The elements of a loss, reduced; the mean is that by weights."""
+def _reduced(loss: Array, weight: Array | None, reduction: str) -> Array:
     if weight is None:
         return reduce_loss(loss, reduction)
     weight = cast_to(weight, loss.dtype)
-    if reduction == "mean":
-        weight = weight / np.sum(weight)
-    return reduce_loss(safe_mul(loss, weight), "none" if reduction == "none" else "sum")
+    return reduce_weighted(safe_mul(loss, weight), np.add.reduce(weight, axis=None), reduction)
 
 
 def _weighted_samples(r: np.random.Generator) -> list[Sample]:
@@ -69,7 +67,7 @@ def mse_loss(input: Array, target: Array, reduction: str = "mean", weight: Array
     """
     d = difference(input, target)
     if weight is not None or reduction == "none":
-        return _weighted(d * d, weight, reduction)
+        return _reduced(d * d, weight, reduction)
     total = sum_of_squares(d)
     return mean_of(total, d.size) if reduction == "mean" else total
 
@@ -102,7 +100,7 @@ def l1_loss(input: Array, target: Array, reduction: str = "mean", weight: Array 
     >>> tn.l1_loss(tn.tensor([1.0, 2.0]), np.array([1.0, 4.0]))
     Tensor(1.)
     """
-    return _weighted(np.abs(difference(input, target)), weight, reduction)
+    return _reduced(np.abs(difference(input, target)), weight, reduction)
 
 
 def _positive(value: float, name: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.layers.losses.classes import integers
+from tapenet.ops.layers.losses.classes import check_classes, integers, weights_fit
 from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
 from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, check_shapes, reduce_loss
 from tapenet.ops.op import derive, op
@@ -145,13 +145,6 @@ def soft_margin_loss(input: Array, target: Array, reduction: str = "mean") -> Ar
 # -- many classes ------------------------------------------------------------------------------------------------
 
 
-def _check_classes(target: Array, count: int, lowest: int = 0) -> None:
-    low, high = np.min(target, initial=0), np.max(target, initial=0)
-    if target.size and (low < lowest or high >= count):
-        wrong = low if low < lowest else high
-        raise IndexError(f"target holds class {wrong}, but input has {count} classes, 0 to {count - 1}")
-
-
 def _check_multi_margin(input: Array, target: Array, p: int, weight: Array | None, reduction: str) -> None:
     check_reduction(reduction)
     if p not in (1, 2):
@@ -161,9 +154,8 @@ def _check_multi_margin(input: Array, target: Array, p: int, weight: Array | Non
             f"input {input.shape} and target {target.shape}: give (N, C) and (N,), or (C,) and (), with C classes"
         )
     integers(target)
-    if weight is not None and weight.shape != input.shape[-1:]:
-        raise ValueError(f"weight has shape {weight.shape}; it must be {input.shape[-1:]}, one per class")
-    _check_classes(target, input.shape[-1])
+    weights_fit(input.shape, weight)
+    check_classes(target, input.shape[-1])
 
 
 @op(
@@ -211,8 +203,8 @@ def multi_margin_loss(
     """
     count = input.shape[-1]
     chosen = np.expand_dims(target, -1) == np.arange(count)
-    own = np.sum(np.where(chosen, input, 0), -1, keepdims=True)
-    excess = input - own + margin
+    # A sum, since it is read in a kernel, and its derivative too.
+    excess = input - np.sum(np.where(chosen, input, 0), -1, keepdims=True) + margin
     excess = np.where(chosen | (excess <= 0), 0, excess)
     loss = np.sum(excess if p == 1 else excess * excess, -1) * (1 / (count or 1))
     if weight is not None:
@@ -291,7 +283,7 @@ def multilabel_margin_loss(input: Array, target: Array, reduction: str = "mean")
         raise ValueError(f"input has shape {input.shape}; give (N, C) or (C,), with C classes")
     integers(target)
     count = input.shape[-1]
-    _check_classes(target, count, -1)
+    check_classes(target[target != -1], count)
     valid = np.logical_and.accumulate(target >= 0, -1)  # up to the first -1
     labels = np.where(valid, target, 0)
     few, used = _used(labels, valid)

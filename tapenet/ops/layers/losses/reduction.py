@@ -23,6 +23,26 @@ def reduce_loss(values: Array, reduction: str) -> Array:
     return mean_of(total, values.size) if reduction == "mean" else total
 
 
+def reduce_weighted(values: Array, divisor: Array, reduction: str) -> Array:
+    """The elements of a loss, reduced, with the divisor of the mean: nan if that is 0."""
+    if reduction == "none":
+        return values
+    loss: Array = np.add.reduce(values, axis=None)
+    if reduction == "sum":
+        return loss
+    if not values.size and isinstance(loss, (np.ndarray, np.generic)):  # and not when the formula is read
+        warn_of_empty()
+    with np.errstate(invalid="ignore"):
+        return np.divide(loss, divisor)
+
+
+def mean_share(g: Array, divisor: Array | int, reduction: str) -> Array:
+    """The gradient by the sum of a loss, from that by the loss; finite also where nothing counts."""
+    if reduction != "mean":
+        return g
+    return np.divide(g, (divisor or 1) if isinstance(divisor, int) else np.where(divisor == 0, 1, divisor))
+
+
 def sum_of_squares(d: Array) -> Array:
     """Σ d². Of few elements one call of NumPy's takes 0.4 us, the squares and their sum 1.1."""
     fast = isinstance(d, np.ndarray) and d.dtype.kind == "f" and d.size < LONG

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -12,7 +11,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.losses.margins import check_signs
 from tapenet.ops.layers.losses.reduction import check_reduction, reduce_loss
 from tapenet.ops.linalg.norms import vector_norm
-from tapenet.ops.op import op
+from tapenet.ops.op import derive, op
 from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array, Shape
 
@@ -67,12 +66,16 @@ def cosine_similarity(x1: Array, x2: Array, axis: int = 1, eps: float = 1e-8) ->
 # -- distance ----------------------------------------------------------------------------------------------------
 
 
-@derived(
+@op(
+    label="pairwise distance",
+    formula="‖x1 − x2 + eps‖ₚ",
+    gradients="x1: g · d, x2: −g · d, d = sign(x1 − x2 + eps) · (abs(x1 − x2 + eps)/out)ᵖ⁻¹",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 1, 3)), r.normal(size=3), 1.0, keepdims=True),
         sample(r.normal(size=3), r.normal(size=3), 3.0, 0.1),
-    ]
+    ],
+    hint=lambda x1, x2, *_: f"x1 {np.shape(x1)} and x2 {np.shape(x2)} must broadcast, and have an axis at least",
 )
 def pairwise_distance(x1: Array, x2: Array, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> Array:
     """The distances ‖x1 - x2 + eps‖ₚ of vectors along the last axis.
@@ -87,7 +90,7 @@ def pairwise_distance(x1: Array, x2: Array, p: float = 2.0, eps: float = 1e-6, k
     >>> tn.pairwise_distance(tn.tensor([[3.0, 4.0]]), np.zeros((1, 2)), eps=0.0)
     Tensor([5.])
     """
-    return vector_norm(array_like(x1) - array_like(x2) + eps, axis=-1, keepdims=keepdims, ord=p)  # type: ignore[no-any-return]
+    return vector_norm(x1 - x2 + eps, axis=-1, keepdims=keepdims, ord=p)  # type: ignore[no-any-return]
 
 
 @derived(samples=lambda r: [sample(r.normal(size=(3, 2))), sample(r.normal(size=(3, 2)), 1.0)])
@@ -118,18 +121,35 @@ def pdist(input: Array, p: float = 2.0) -> Array:
 # -- losses ------------------------------------------------------------------------------------------------------
 
 
-def _three(name: str, shapes: dict[str, Any]) -> None:
-    a, *others = shapes.values()
-    if any(b != a for b in others):
-        text = ", ".join(f"{n} {s}" for n, s in shapes.items())
-        raise ValueError(f"{name}: {text} must have one shape; if broadcasting is meant, write np.broadcast_to")
+def _of_one_shape(**arrays: Array) -> None:
+    if len({a.shape for a in arrays.values()}) > 1:
+        text = ", ".join(f"{n} {a.shape}" for n, a in arrays.items())
+        raise ValueError(f"{text} must have one shape; if broadcasting is meant, write np.broadcast_to")
 
 
-@derived(
+def _check_embedding(input1: Array, input2: Array, target: Array, reduction: str) -> None:
+    check_reduction(reduction)
+    _of_one_shape(input1=input1, input2=input2)
+    if target.shape != input1.shape[:-1] or not input1.shape:
+        raise ValueError(
+            f"target has shape {target.shape}; for inputs of shape {input1.shape} it must have {input1.shape[:-1]}, one sign "
+            "for each pair"
+        )
+    check_signs(target)
+
+
+@op(
+    label="cosine embedding loss",
+    check=_check_embedding,
+    input1=derive,
+    input2=derive,
+    nondiff=("target",),
+    formula="mean(1 − cos where target = 1, max(cos − margin, 0) where target = −1)",
+    gradients="−g/N · ∂cos where target = 1, g/N · ∂cos where target = −1 and cos > margin",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)), np.array([1, -1]), -0.9),
         sample(r.normal(size=3), r.normal(size=3), np.array(1), reduction="none"),
-    ]
+    ],
 )
 def cosine_embedding_loss(
     input1: Array, input2: Array, target: Array, margin: float = 0.0, reduction: str = "mean"
@@ -151,18 +171,28 @@ def cosine_embedding_loss(
     >>> tn.cosine_embedding_loss(x, np.array([[0.0, 1.0], [3.0, 0.0]]), np.array([1, -1]), reduction="none")
     Tensor([1., 1.])
     """
-    check_reduction(reduction)
-    input1, input2, target = array_like(input1), array_like(input2), array_like(target)
-    _three("cosine_embedding_loss", {"input1": input1.shape, "input2": input2.shape})
-    if target.shape != input1.shape[:-1] or not input1.shape:
-        raise ValueError(
-            f"cosine_embedding_loss: target has shape {target.shape}; for inputs of shape {input1.shape} it must have "
-            f"{input1.shape[:-1]}, one sign for each pair"
-        )
-    if type(target) is np.ndarray:
-        check_signs(target)
     cos = cosine_similarity(input1, input2, -1)
     return reduce_loss(np.where(target > 0, 1 - cos, np.maximum(cos - margin, 0)), reduction)
+
+
+def _check_triplet(anchor: Array, positive: Array, negative: Array, reduction: str) -> None:
+    check_reduction(reduction)
+    _of_one_shape(anchor=anchor, positive=positive, negative=negative)
+
+
+def _triplet(
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    distance: Callable[..., object],
+    margin: float,
+    swap: bool,
+    reduction: str,
+) -> Array:
+    far, near = array_like(distance(anchor, negative)), array_like(distance(anchor, positive))
+    if swap:
+        far = np.minimum(far, array_like(distance(positive, negative)))
+    return reduce_loss(np.maximum(near - far + margin, 0), reduction)
 
 
 def _vectors(r: np.random.Generator) -> list[Sample]:
@@ -170,7 +200,13 @@ def _vectors(r: np.random.Generator) -> list[Sample]:
     return [sample(a, p, n, margin=4.0), sample(a, p, n, margin=4.0, swap=True, reduction="none")]
 
 
-@derived(samples=lambda r: [*_vectors(r), sample(*r.normal(size=(3, 3)), 5.0, 1.0, 0.1, reduction="sum")])
+@op(
+    label="triplet margin loss",
+    check=_check_triplet,
+    formula="mean(max(‖anchor − positive‖ₚ − ‖anchor − negative‖ₚ + margin, 0))",
+    gradients="± g/N · ∂‖ ‖ₚ where the loss is not 0",
+    samples=lambda r: [*_vectors(r), sample(*r.normal(size=(3, 3)), 5.0, 1.0, 0.1, reduction="sum")],
+)
 def triplet_margin_loss(
     anchor: Array,
     positive: Array,
@@ -200,15 +236,7 @@ def triplet_margin_loss(
     >>> tn.triplet_margin_loss(tn.tensor([0.0]), np.array([1.0]), np.array([1.5]), eps=0.0)
     Tensor(0.5)
     """
-    return triplet_margin_with_distance_loss(  # type: ignore[no-any-return]
-        anchor,
-        positive,
-        negative,
-        distance_function=lambda a, b: pairwise_distance(a, b, p, eps),
-        margin=margin,
-        swap=swap,
-        reduction=reduction,
-    )
+    return _triplet(anchor, positive, negative, lambda a, b: pairwise_distance(a, b, p, eps), margin, swap, reduction)
 
 
 @derived(samples=_vectors)
@@ -217,7 +245,7 @@ def triplet_margin_with_distance_loss(
     positive: Array,
     negative: Array,
     *,
-    distance_function: Callable[[Any, Any], Any] | None = None,
+    distance_function: Callable[..., object] | None = None,
     margin: float = 1.0,
     swap: bool = False,
     reduction: str = "mean",
@@ -239,14 +267,6 @@ def triplet_margin_with_distance_loss(
     >>> tn.triplet_margin_with_distance_loss(a, p, n, distance_function=lambda x, y: abs(x - y).sum(-1))
     Tensor(0.)
     """
-    check_reduction(reduction)
     anchor, positive, negative = array_like(anchor), array_like(positive), array_like(negative)
-    _three(
-        "triplet_margin_loss",
-        {"anchor": anchor.shape, "positive": positive.shape, "negative": negative.shape},
-    )
-    distance = distance_function or pairwise_distance
-    far = distance(anchor, negative)
-    if swap:
-        far = np.minimum(far, distance(positive, negative))
-    return reduce_loss(np.maximum(distance(anchor, positive) - far + margin, 0), reduction)
+    _check_triplet(anchor, positive, negative, reduction)
+    return _triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, reduction)
