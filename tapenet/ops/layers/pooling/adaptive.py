@@ -9,13 +9,12 @@ import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.layers.convolution.geometry import Ints
-from tapenet.ops.layers.pooling.maximum import _max_pool, max_pool_with_indices
+from tapenet.ops.layers.pooling.maximum import max_pool_with_indices
 from tapenet.ops.layers.pooling.mean import AVG, MAX
-from tapenet.ops.layers.pooling.plane_indices import at_plane_indices
-from tapenet.ops.layers.pooling.windows import LAST, NAMES, named, spread, windows_of
-from tapenet.ops.layers.resampling.axis import resample, taken_in_order
+from tapenet.ops.layers.pooling.plane_indices import largest_at
+from tapenet.ops.layers.pooling.windows import LAST, NAMES, named, spread
+from tapenet.ops.layers.resampling.axis import resample
 from tapenet.ops.layers.resampling.taps import area_bounds, areas
-from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array
 
@@ -93,50 +92,12 @@ def _samples(r: np.random.Generator, axes: int, length: int) -> list[Sample]:
 # -- maximum -----------------------------------------------------------------------------------------------------
 
 
-def _part_indices(x: Array, outs: Ints) -> Array:
-    """Of the largest element of each part: its place in the plane of the last axes, counted row by row.
-
-    Each axis is read so that parts have one length: a part that is shorter than others repeats its last element, which
-    is not larger than itself. Then it is pooling as usual.
-    """
-    lead, sizes = x.ndim - len(outs), x.shape[x.ndim - len(outs) :]
-    reads = []
-    for axis, (n, m) in enumerate(zip(sizes, outs, strict=True), lead):
-        begin, end = area_bounds(n, m)
-        reads.append(np.minimum(begin[:, None] + np.arange((end - begin).max()), (end - 1)[:, None]))
-        x = taken_in_order(x, reads[-1].reshape(-1), axis)
-    kernel = tuple(read.shape[1] for read in reads)
-    windows = windows_of(x.shape, len(outs), kernel, None, 0, 1, False)
-    where = _max_pool(x, windows)[1]
-    found: Array | int = 0
-    weight = math.prod(kernel)
-    for axis, (read, n) in enumerate(zip(reads, sizes, strict=True)):
-        weight //= read.shape[1]
-        along = np.arange(len(read)).reshape(-1, *[1] * (len(outs) - 1 - axis))
-        found = found * n + read[along, where // weight % read.shape[1]]
-    return np.asarray(found, np.int64)
-
-
-adaptive_max_indices: Op = op(
-    lambda x, output_size: _part_indices(x, tuple(output_size)),
-    name="adaptive_max_indices",
-    opaque="parts of several lengths are read by index",
-    memory="alike",
-    nondiff=("x",),
-    label=lambda output_size: f"adaptive max pool {'×'.join(map(str, output_size))}, indices",
-    doc="""Where the elements are that adaptive max pooling finds: of each part the place of the largest, in the plane of
-    the last axes, counted row by row. The first of equal ones.
-
-    Args:
-        x: (..., height, width), or with as many last axes as output_size has lengths.
-        output_size: into how many parts each axis is cut, a tuple.
-
-    >>> import tapenet as tn
-    >>> tn.adaptive_max_indices(tn.tensor([1.0, 2.0, 6.0]), (2,))
-    Tensor([1, 2], dtype=int64)
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3, 5)), (2, 3)), sample(r.normal(size=(2, 2)), (3,))],
-)
+def _parts(length: int, out: int) -> Array:
+    """Which elements each part of an axis has, (most, out). A part that is shorter than others repeats its last element,
+    which is not larger than itself."""
+    begin, end = area_bounds(length, out)
+    places: Array = np.minimum(begin + np.arange((end - begin).max())[:, None], end - 1)
+    return places
 
 
 def _adaptive_max_pool_of(axes: int) -> Derived:
@@ -153,9 +114,7 @@ def _adaptive_max_pool_of(axes: int) -> Derived:
             kernel = tuple(n // m for n, m in zip(sizes, outs, strict=True))
             pooled: Array | tuple[Array, Array] = (max_pool_with_indices if return_indices else MAX[axes])(x, kernel)
             return pooled
-        indices = adaptive_max_indices(x, outs)
-        found = at_plane_indices(x, indices, axes)
-        return (found, indices) if return_indices else found
+        return largest_at(x, list(map(_parts, sizes, outs)), return_indices)
 
     opened, closed, ones = "[" * axes, "]" * axes, "1, " * (axes - 1)
     doc = f"""The largest element of each part of the last {LAST[axes]}, which are cut into as many parts as the result has

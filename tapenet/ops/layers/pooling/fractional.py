@@ -5,79 +5,29 @@ Graham, Fractional Max-Pooling, arXiv:1412.6071 (2014).
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.layers.convolution.geometry import Ints, Size, spread_size
-from tapenet.ops.layers.pooling.plane_indices import at_plane_indices
+from tapenet.ops.layers.pooling.plane_indices import largest_at
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named, spread
-from tapenet.ops.op import Op, op
 from tapenet.ops.random import uniform
 from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array
 
 
-def _starts(samples: Array, length: int, out: int, kernel: int) -> Array:
-    """Where windows begin, (..., out): about evenly, as the drawn number of each plane shifts them."""
-    last = length - kernel
-    if out == 1:
-        return np.full((*samples.shape, 1), last)
-    step = last / (out - 1)
-    places = np.arange(out - 1)
-    starts = np.floor((places + samples[..., None]) * step) - np.floor(samples[..., None] * step)
-    return np.concatenate([starts.astype(np.intp), np.full((*samples.shape, 1), last)], -1)
-
-
-def _window_indices(x: Array, random_samples: Array, kernel_size: Ints, output_size: Ints) -> Array:
-    """Of the largest element of each window: its place in the plane of the last axes, counted row by row."""
-    axes = len(kernel_size)
-    lead, sizes = x.shape[: x.ndim - axes], x.shape[x.ndim - axes :]
-    drawn = np.asarray(random_samples, np.float64)
-    if drawn.size != math.prod(lead) * axes:
-        raise ValueError(
-            f"_random_samples has shape {drawn.shape}; for x of shape {x.shape} it must be (batch, channels, {axes})"
-        )
-    drawn = drawn.reshape(*lead, axes)
-    order = range(axes)[::-1] if axes == 2 else range(axes)  # PyTorch takes the width first, but the depth before it
-    corner: Array | int = 0
-    for axis, (n, m, k) in enumerate(zip(sizes, output_size, kernel_size, strict=True)):
-        start = _starts(drawn[..., order[axis]], n, m, k)
-        corner = corner * n + start.reshape(*lead, *[1] * axis, m, *[1] * (axes - 1 - axis))
-    planes = (np.arange(math.prod(lead)) * math.prod(sizes)).reshape(*lead, *[1] * axes)
-    offsets = [int(np.ravel_multi_index(o, sizes)) for o in itertools.product(*map(range, kernel_size))]
-    # All windows side by side, each along the first axis.
-    cells = x.reshape(-1).take(np.add.outer(offsets, corner + planes))
-    return corner + np.asarray(offsets, np.int64)[cells.argmax(0)]  # type: ignore[no-any-return]
-
-
-fractional_max_indices: Op = op(
-    lambda x, random_samples, kernel_size, output_size: _window_indices(x, random_samples, kernel_size, output_size),
-    name="fractional_max_indices",
-    opaque="windows of each plane lie elsewhere",
-    nondiff=("x", "random_samples"),
-    label=lambda kernel_size: f"fractional max pool {'×'.join(map(str, kernel_size))}, indices",
-    doc="""Where the elements are that fractional max pooling finds: of each window the place of the largest, in the plane
-    of the last axes, counted row by row. The first of equal ones; a nan counts as the largest.
-
-    Args:
-        x: (batch, channels, height, width), or with as many last axes as kernel_size has lengths.
-        random_samples: (batch, channels, axes), numbers from 0 to 1 that shift the windows of each plane: for the width
-            and the height, or for the depth, the height and the width.
-        kernel_size: lengths of the windows, a tuple.
-        output_size: how many windows lie along each axis, a tuple.
-
-    >>> import numpy as np, tapenet as tn
-    >>> tn.fractional_max_indices(tn.tensor([[[1.0, 4.0, 2.0, 3.0]]]), np.array([[0.0, 0.0]]), (1, 2), (1, 2))
-    Tensor([[[1, 3]]], dtype=int64)
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(1, 2, 3, 4)), r.uniform(size=(1, 2, 2)), (2, 2), (2, 2)),
-        sample(r.normal(size=(1, 2, 2, 4)), r.uniform(size=(1, 3)), (1, 2, 2), (2, 1, 3)),
-    ],
-)
+def _places(drawn: Array, length: int, out: int, kernel: int) -> Array:
+    """Which elements windows have, (kernel, ..., out): they begin about evenly, as the drawn number of each plane shifts
+    them."""
+    last = np.full((*drawn.shape, 1), length - kernel)
+    if out > 1:
+        step = (length - kernel) / (out - 1)
+        drawn = np.expand_dims(drawn, -1)
+        starts = np.floor((np.arange(out - 1) + drawn) * step) - np.floor(drawn * step)
+        last = np.concatenate([starts.astype(np.intp), last], -1)
+    return last + np.reshape(np.arange(kernel), (kernel, *(1,) * last.ndim))
 
 
 def _lengths(
@@ -129,10 +79,17 @@ def _fractional_max_pool_of(axes: int) -> Derived:
         lead, sizes = tuple(x.shape[:-axes]), tuple(x.shape[-axes:])
         kernel = spread_size(kernel_size, axes, f"{name}: kernel_size", 1)
         outs = _lengths(name, sizes, kernel, axes, output_size, output_ratio)
-        drawn = uniform(size=(*lead, axes), rng=rng) if _random_samples is None else _random_samples
-        indices = fractional_max_indices(x, drawn, kernel, outs)
-        found = at_plane_indices(x, indices, axes)
-        return (found, indices) if return_indices else found
+        drawn = array_like(uniform(size=(*lead, axes), rng=rng) if _random_samples is None else _random_samples)
+        if math.prod(drawn.shape) != math.prod(lead) * axes:
+            raise ValueError(
+                f"_random_samples has shape {drawn.shape}; for x of shape {x.shape} it must be (batch, channels, {axes})"
+            )
+        drawn = np.reshape(drawn, (*lead, axes)).astype(np.float64)
+        order = (
+            range(axes)[::-1] if axes == 2 else range(axes)
+        )  # PyTorch takes the width first, but the depth before it
+        places = [_places(drawn[..., i], *each) for i, *each in zip(order, sizes, outs, kernel, strict=True)]
+        return largest_at(x, places, return_indices)
 
     def samples(r: np.random.Generator) -> list[Sample]:
         shape = (1, 2, 3, 3) if axes == 2 else (1, 2, 2, 3)

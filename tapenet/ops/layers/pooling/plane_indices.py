@@ -46,6 +46,61 @@ def plane_places(indices: Array, length: int) -> Array:
     return (indices + np.arange(0, len(indices) * length, length)[:, None]).reshape(-1)
 
 
+@op(
+    nondiff=("x", "index"),
+    label="places of maxima",
+    formula="of each column of index the element where x is largest",
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([[0, 1], [1, 2]])),
+        sample(r.normal(size=(2, 3)), r.integers(0, 3, (2, 2, 1))),
+    ],
+)
+def max_places(x: Array, index: Array) -> Array:
+    """Where planes are largest within windows: the first of equal ones; a nan counts as the largest.
+
+    Args:
+        x: (planes, length).
+        index: (elements, windows), the places of each window's elements, or (elements, planes, windows).
+
+    Returns:
+        (planes, windows).
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.max_places(tn.tensor([[1.0, 4.0, 2.0, 3.0]]), np.array([[0, 2], [1, 3]]))
+    Tensor([[1, 3]], dtype=int64)
+    """
+    if index.ndim == 2:
+        found: Array = index[np.argmax(np.take(x, index.T, axis=1), -1), np.arange(index.shape[1])]
+        return found
+    begins = np.arange(len(x))[:, None] * x.shape[1]
+    where = np.argmax(np.take(np.reshape(x, x.shape[0] * x.shape[1]), index + begins), 0)
+    found = np.take_along_axis(index, where[None], 0)[0]
+    return found
+
+
+def largest_at(x: Array, places: list[Array], return_indices: bool) -> Array | tuple[Array, Array]:
+    """The largest element of each window, and if asked for its place in the plane of the last axes, counted row by row.
+
+    Args:
+        places: by axis, which elements the windows have along it, (elements, windows), or with the leading axes of x in
+            between where these differ from plane to plane.
+    """
+    axes = len(places)
+    lead, sizes = tuple(x.shape[: len(x.shape) - axes]), x.shape[len(x.shape) - axes :]
+    index: Array = np.zeros((), np.intp)
+    for axis, (n, at) in enumerate(zip(sizes, places, strict=True)):
+        before, after = (1,) * axis, (1,) * (axes - 1 - axis)
+        shape = (*before, at.shape[0], *after, *at.shape[1:-1], *before, at.shape[-1], *after)
+        index = index * n + np.reshape(at, shape)
+    elements, outs = math.prod(index.shape[:axes]), index.shape[-axes:]
+    planes = (math.prod(lead),) * (index.ndim > 2 * axes)
+    index = np.reshape(index, (elements, *planes, math.prod(outs)))
+    found = max_places(reshape(x, (math.prod(lead), math.prod(sizes))), index)
+    indices: Array = reshape(found, (*lead, *outs))
+    values = at_plane_indices(x, indices, axes)
+    return (values, indices) if return_indices else values
+
+
 def at_plane_indices(x: Array, indices: Array, axes: int) -> Array:
     """The elements of x at places in the plane of its last axes, counted row by row."""
     lead = len(x.shape) - axes
