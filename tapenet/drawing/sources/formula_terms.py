@@ -20,7 +20,7 @@ import numpy as np
 from tapenet.drawing.sources.function_source import statements
 from tapenet.drawing.sources.terms import NONE, ONE, OPAQUE, Term, is_number, name, number, term
 from tapenet.ops.op import Op
-from tapenet.ops.registry import is_own, stands_for
+from tapenet.ops.registry import is_own
 from tapenet.program.derivatives import RULES
 
 
@@ -357,7 +357,7 @@ class _Reader:
         if called in _FOLDS and args:
             inner = self.expr(args[0])
             return name("n") if called == "prod" and str(inner.value).endswith("_shape") else term(called, inner)
-        if isinstance(function, FunctionType) and None not in keywords and (is_own(function) or self.depth):
+        if isinstance(function, FunctionType) and called != "safe_mul" and None not in keywords:
             names = function.__code__.co_varnames
             try:
                 given = {n: self.expr(a) for n, a in zip(names, args, strict=False)}
@@ -368,7 +368,7 @@ class _Reader:
                     return term("sum", term("square", self.expr(args[0])))
                 if called == "mean_of":
                     return term("mean", self.expr(args[0]))
-                if is_own(function) and stands_for(function) is None:
+                if is_own(function):
                     return OPAQUE
         given_args = [self.expr(a) for a in args]
         if isinstance(function, Op) and called not in RULES and called != "sigmoid":

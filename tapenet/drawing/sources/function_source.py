@@ -20,11 +20,17 @@ def statements(function: Callable[..., object]) -> list[ast.stmt] | None:
     code = getattr(inspect.unwrap(function), "__code__", None)
     if not isinstance(code, CodeType):
         return None
-    return _parsed(code)
-
-
-def _parsed(code: CodeType) -> list[ast.stmt] | None:
     lines = linecache.getlines(code.co_filename)
+    if code not in _known or _known[code][0] is not lines:
+        _known[code] = lines, _parsed(code, lines)
+    return _known[code][1]
+
+
+#: What was read, with the lines of the file then. The rules of primitives are read again and again.
+_known: dict[CodeType, tuple[list[str], list[ast.stmt] | None]] = {}
+
+
+def _parsed(code: CodeType, lines: list[str]) -> list[ast.stmt] | None:
     # Of no width are the places of what every function begins and ends with.
     places = [
         (line, column, end, last)
@@ -40,12 +46,12 @@ def _parsed(code: CodeType) -> list[ast.stmt] | None:
         if code.co_name == "<lambda>":
             before = head[: len(head) - len(lines[first - 1])] + lines[first - 1].encode()[:start].decode()
             arguments = before.rpartition("lambda")[2].rpartition(":")[0]
-            if not all(re.search(rf"\b{name}\b", arguments) for name in code.co_varnames[: code.co_argcount]):
+            if not set(code.co_varnames[: code.co_argcount]) <= set(re.findall(r"\w+", arguments)):
                 return None  # the file has changed
             text = "".join(lines[first - 1 : last]).encode()
             end = len(text) - len(lines[last - 1].encode()) + stop
             return [ast.Return(ast.parse(_closed(text[start:end].decode()), mode="eval").body)]
-        if not re.search(rf"\bdef\s+{code.co_name}\b", head):
+        if f"def {code.co_name}(" not in head:
             return None
         body = ast.parse(textwrap.dedent("".join(lines[first - 1 : last]))).body
         return body[0].body if len(body) == 1 and isinstance(body[0], ast.FunctionDef) else body

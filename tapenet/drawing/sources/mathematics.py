@@ -6,6 +6,7 @@ Where an op gives no rule, the derivative of the term it computes is written, if
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import re
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,7 @@ _SHARED = frozenset({"sum", "mean", "var", "matmul", "transpose"})
 _G, _OUT = name("g"), name("out")
 
 
+@functools.lru_cache(maxsize=1024)
 def formula(op: Op) -> str:
     """What an op computes, in one line: as it states itself, or as its forward is read; else its documentation's first
     sentence, or its call.
@@ -48,6 +50,7 @@ def _formula(op: Op) -> str:
     return ""
 
 
+@functools.lru_cache(maxsize=1024)
 def gradient_rules(op: Op) -> dict[str, str]:
     """The rule of each differentiable input of an op, in one line, by the input's name: as the op states it, or as the rule
     is read; else its call.
@@ -65,6 +68,8 @@ def gradient_rules(op: Op) -> dict[str, str]:
 def _stated(op: Op) -> dict[str, str]:
     """What `gradients=` says of each input that it names; of the only input, whether it names it or not."""
     text = op.gradients or ""
+    if not text:
+        return {}
     names = "|".join(op.differentiable)
     _, *parts = re.split(rf"(?:^|;)\s*({names})\s*:", text) if names else [text]
     if not parts and text and len(op.differentiable) == 1:

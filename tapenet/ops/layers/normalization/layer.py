@@ -47,7 +47,7 @@ def _check(x: Array, normalized_shape: int | Shape, weight: Array | None, bias: 
     bias=derive,
     label=lambda: "layer norm",  # without the number that normalized_shape may be
     formula="x̂ · weight + bias, x̂ = (x − mean)/√(var + eps)",
-    gradients="x: (h − mean(h) − x̂ · mean(h · x̂))/√(var + eps), h = g · weight",
+    gradients="x: (h − mean(h) − x̂ · mean(h · x̂))/√(var + eps), h = g · weight; weight: Σ g · x̂; bias: Σ g",
     samples=lambda r: [
         sample(r.normal(size=(2, 4)), 4, *params(r, 4)),
         sample(r.normal(size=(2, 3, 2)), (3, 2), r.uniform(0.5, 1.5, (3, 2)), r.normal(size=(3, 2))),
