@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -56,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _add_draw(commands: Any) -> None:
+def _add_draw(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     draw = commands.add_parser(
         "draw",
         help="draw a model or a function of your own",

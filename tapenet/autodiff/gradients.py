@@ -236,7 +236,7 @@ def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
     return d
 
 
-def joint_entry(node: Node, found: Mapping[str, Any], name: str) -> Any:
+def joint_entry(node: Node, found: Mapping[str, object], name: str) -> object:
     """What a joint rule gave for an input."""
     try:
         return found[name]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,12 @@ T = TypeVar("T")
 next_number: Callable[[], int] = itertools.count(1).__next__
 
 
+class Owner(Protocol):
+    """A module that is called, as far as scopes know it."""
+
+    def named_modules(self) -> Iterable[tuple[str, object]]: ...
+
+
 class Scope:
     """Where a node was made: a module's call inside another's. The module is held weakly."""
 
@@ -35,8 +41,8 @@ class Scope:
     #: Inside a scoped tape a weak reference to that, since its nodes hold this.
     tape: weakref.ref[object] | None
 
-    def __init__(self, owner: Any, parent: Scope | None, tape: object = None) -> None:
-        self.owner = None if owner is None else weakref.ref(owner)
+    def __init__(self, owner: Owner | None, parent: Scope | None, tape: object = None) -> None:
+        self.owner: weakref.ref[Any] | None = None if owner is None else weakref.ref(owner)
         self.title = "" if owner is None else type(owner).__name__
         self.parent = parent
         if tape is None:
@@ -174,7 +180,7 @@ class Parents(list["Node | None"]):
     __hash__ = object.__hash__  # type: ignore[assignment]  # a list has none
     shape = None
     dtype = None
-    #: What stands at each position that has no parent.
+    #: What stands at each position that has no parent; empty where all have one.
     constants: Any
 
 
@@ -213,6 +219,11 @@ class Node:
         """Add to `grads` what `g`, the gradient by this node's output, gives each parent. Each subclass has its own."""
         raise NotImplementedError
 
+    def note(self, **slots: object) -> None:
+        """Set slots of a subclass that says more: `call`, `line`."""
+        for name, value in slots.items():
+            setattr(self, name, value)
+
     @property
     def name(self) -> str:
         return self.op.name
@@ -246,7 +257,7 @@ class Node:
             return _described(call[name])
         parent = getattr(self, name + "_node", None)
         if isinstance(parent, Parents):
-            return [c if p is None else p for p, c in zip(parent, parent.constants, strict=True)]
+            return [c if p is None else p for p, c in zip(parent, parent.constants or parent, strict=True)]
         return getattr(self, name + "_const", None) if parent is None else parent
 
     @property

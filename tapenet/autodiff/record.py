@@ -202,7 +202,7 @@ def shape_of(value: Any) -> Any:
     if type(value) is ndarray:  # most are
         return SHAPES.get(value.shape) or intern_shape(value.shape)
     if isinstance(value, (list, tuple)):
-        shape: Any = tuple([v.shape if type(v) is ndarray else np.shape(v) for v in value])
+        shape: tuple[object, ...] = tuple([v.shape if type(v) is ndarray else np.shape(v) for v in value])
     else:
         shape = np.shape(value)
     return SHAPES.get(shape) or intern_shape(shape)
@@ -245,7 +245,7 @@ def sequence(value: object) -> tuple[type | None, Sequence[object] | None, Paren
     if missing == len(nodes):
         return Tensor, type(value)(data), None
     parents = Parents(nodes)
-    parents.constants = constant(data) if missing else nodes
+    parents.constants = constant(data) if missing else ()
     return Tensor, type(value)(data), parents
 
 

@@ -222,7 +222,7 @@ class _Recording:
         nodes = [weakref.ref(node) for node in tape.nodes]
         for node in tape.nodes:
             if node.call is not None:  # a node that is kept must not keep the tensors that went into it
-                node.call = None  # type: ignore[misc]  # every subclass that has one set has the slot
+                node.note(call=None)
         tape.nodes.clear()
         return _Recorded(assembled(plan.results, arrays), program, plan, lowered.called, lowered.sized, found, nodes)
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -318,8 +318,8 @@ class Kernel(Code):
         types = [ctypes.c_void_p if p.startswith("ptr") else ctypes.c_int64 for p in self._parameters]
         run = ctypes.CFUNCTYPE(None, *types)(library.address(self.name))
 
-        def call(*arguments: Any) -> None:
-            run(*[a if type(a) is int else a.ctypes.data for a in arguments])
+        def call(*arguments: np.ndarray | int) -> None:
+            run(*[a if isinstance(a, int) else a.ctypes.data for a in arguments])
 
         call.library = library  # type: ignore[attr-defined]  # the code lives as long as the function
         return call

@@ -6,12 +6,13 @@ import inspect
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from types import FunctionType
-from typing import Any, NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
 from tapenet.ops.registry import Refused, numpy_name, stands_for, ufunc_name
 from tapenet.program import primitives
+from tapenet.program.called_ops import Called
 
 #: Names that a rule may ask for beside the op's own arguments and residuals.
 RESERVED = frozenset({"g", "out", "wanted"})
@@ -154,7 +155,7 @@ def check_needs(name: str, needs: Mapping[str, tuple[str, ...]], allowed: Collec
                 raise TypeError(f"op {name!r}: its {what} asks for {n!r}; it may name {words}")
 
 
-def warn_of_another(op: Any, function: Callable[..., object]) -> None:
+def warn_of_another(op: Called, function: Callable[..., object]) -> None:
     """Say so if an op takes the place of what stands for a NumPy function already; not if that is the same op, defined anew."""
     other = stands_for(function)
     if other is None or isinstance(other, Refused):

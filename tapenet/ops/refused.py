@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from tapenet.ops.registry import refuse
 
-_function: Any
+_function: Callable[..., object]
 for _function in (np.save, np.savez, np.savez_compressed, np.savetxt):
     refuse(_function, "give it tensor.numpy(), or the arrays of a module's state_dict()")
 for _function in (np.isnat, np.busday_count, np.busday_offset, np.is_busday, np.datetime_as_string):

@@ -80,7 +80,7 @@ def call_derived(function: Derived, /, *args: object, **kwargs: object) -> objec
 Derived.__call__ = call_derived  # type: ignore[method-assign, assignment]  # here, above the modules that answer options
 
 
-def _respelt(function: Derived, args: tuple[Any, ...], kwargs: dict[str, object], error: Exception) -> Call | None:
+def _respelt(function: Derived, args: tuple[object, ...], kwargs: dict[str, object], error: Exception) -> Call | None:
     """The same call in our names, if it failed for one of PyTorch's.
 
     Raises:
@@ -94,7 +94,7 @@ def _respelt(function: Derived, args: tuple[Any, ...], kwargs: dict[str, object]
     return call
 
 
-def of_op(op: Op, known: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, object]) -> Call | None:
+def of_op(op: Op, known: tuple[str, ...], args: tuple[object, ...], kwargs: dict[str, object]) -> Call | None:
     """A call of an op in its own names, if it has some of PyTorch's. `known` are all that it takes."""
     arguments = _arguments(op, known)
     found = spelt(op.name, arguments, args, kwargs)
@@ -107,7 +107,7 @@ def _arguments(op: Op, known: tuple[str, ...]) -> dict[str, object]:
     return own | {name: MISSING for name in known if name not in own}
 
 
-def of_derived(function: Derived, args: tuple[Any, ...], kwargs: dict[str, object]) -> Call | None:
+def of_derived(function: Derived, args: tuple[object, ...], kwargs: dict[str, object]) -> Call | None:
     """The same, of a derived function."""
     known = parameters(function.function) or ()
     arguments = {p.name: p.default for p in known if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}

@@ -10,13 +10,13 @@ import functools
 import os
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from tapenet.ops.signatures import check_keywords, parameters
 from tapenet.ops.stack_frames import is_users
 from tapenet.ops.torch_names import Spelt, spelt
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 #: What our own code raises where it is at fault: then all frames are wanted.
 _FAULTS = (AssertionError, AttributeError, NameError)
 
@@ -63,7 +63,7 @@ def boundary(function: F) -> F:
     It costs a frame: what is called often has a `try` of its own."""
 
     @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def guarded(*args: object, **kwargs: object) -> object:
         try:
             return function(*args, **kwargs)
         except Exception as error:

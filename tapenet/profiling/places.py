@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tapenet.autodiff.node import Scope
+from tapenet.autodiff.node import Owner, Scope
 
 
 class Place(NamedTuple):
@@ -63,7 +63,7 @@ class Places:
         return name
 
 
-def _chain(scope: Scope) -> list[tuple[Any, str]]:
+def _chain(scope: Scope) -> list[tuple[Owner | None, str]]:
     """The modules from the outermost to that of a scope, None for those that are gone, with their classes' names."""
     found = []
     at: Scope | None = scope

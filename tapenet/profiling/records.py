@@ -14,7 +14,7 @@ from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
 from tapenet.profiling.places import Place
 from tapenet.profiling.values import Seen, Stats
-from tapenet.typing import Shape
+from tapenet.typing import DType, Shape
 
 
 class Record(NamedTuple):
@@ -42,8 +42,8 @@ class Record(NamedTuple):
     op: str
     root: str
     path: str
-    shape: Any
-    dtype: Any
+    shape: Shape | tuple[Shape, ...]
+    dtype: DType | tuple[DType, ...]
     forward: float
     backward: float
     saved: int

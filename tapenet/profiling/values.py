@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.autodiff.gradients import Gradients
-from tapenet.autodiff.node import Leaf, Node
+from tapenet.autodiff.node import BaseTensor, Leaf, Node
 from tapenet.autodiff.observe import anomaly
 from tapenet.autodiff.observe.layer import CallStep, Layer, PullStep
 from tapenet.autodiff.record import Call
@@ -132,11 +132,11 @@ class Values(Layer):
                 self.blocks[-1].leaves[leaf.number] = stats([array if before is None else before._data + array])
 
 
-def _arrays(g: Any) -> list[Array]:
+def _arrays(g: object) -> list[Array]:
     """The arrays of a gradient: an array, a tensor, or a list of these and None."""
     if isinstance(g, list):
         return [a for part in g if part is not None for a in _arrays(part)]
-    return [g._data if hasattr(g, "_data") else g]
+    return [g._data if isinstance(g, BaseTensor) else np.asarray(g)]
 
 
 def _finite(g: object) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -152,10 +151,11 @@ class _Pullback:
             (value.instruction.name, *(id(a) if n is None else n for a, n in numbers)), value
         )
 
-    def _operand(self, value: Value) -> Any:
+    def _operand(self, value: Value) -> Symbol | float:
         """An argument as a rule is given it: a single constant is a Python number, so that rules see exponents."""
         if isinstance(value, Constant) and not value.shape and value.dtype.kind in "biuf":
-            return value.array.item()
+            number: float = value.array.item()
+            return number
         return Symbol(self.builder, value, shared=True)
 
 

@@ -78,7 +78,7 @@ def _attributes(value: object) -> dict[str, object]:
     return {n: getattr(value, n) for n in slots(kind) if hasattr(value, n)} | getattr(value, "__dict__", {})
 
 
-def slots(kind: Any) -> list[str]:
+def slots(kind: type) -> list[str]:
     """The names of the slots that objects of a class have."""
     found = [v for base in kind.__mro__ if "__slots__" in vars(base) for v in vars(base).values()]
     return [v.__name__ for v in found if isinstance(v, MemberDescriptorType)]

@@ -377,13 +377,13 @@ class _Closing:
             assert self.outside is not None
             self.outside.nodes += strays
             body.nodes = [n for n in body.nodes if n in own]
-        node: Any  # the nodes of a capture have a slot for their call
         for node in body.nodes:
             if node.call is not None:
-                node.call = {
+                entered = {
                     name: self.enter(value, getattr(node, name + "_node", None), body, own, name in node.op.inputs)
                     for name, value in node.call.items()
                 }
+                node.note(call=entered)
         body.results = [self.enter(t, end, body, own, True) for t, end in zip(body.results, body.ends, strict=True)]
 
     def enter(self, value: object, parent: Any, body: Body, own: set[Node], is_input: bool) -> Any:

@@ -6,8 +6,8 @@ together again from its leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence, Sized
+from typing import Any, TypeGuard
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.trees import tree_leaves, tree_map
@@ -62,7 +62,7 @@ class Structure:
 
     __slots__ = ("_names", "_root", "_size", "model")
 
-    def __init__(self, model: Any, root: str, names: tuple[str, str]) -> None:
+    def __init__(self, model: object, root: str, names: tuple[str, str]) -> None:
         """Read a structure.
 
         Args:
@@ -96,7 +96,7 @@ class Structure:
             return [tree]
         if type(tree) is tuple and len(tree) == self._size and all(type(v) is Tensor for v in tree):
             return list(tree)
-        found: list[Any] = []
+        found: list[object] = []
         _match(self.model, tree, self._root, self._names, found.append)
         return found
 
@@ -119,7 +119,7 @@ def _match(model: Any, tree: Any, where: str, names: tuple[str, str], add: Calla
         _match(value, tree[key], below, names, add)
 
 
-def _nests(tree: object) -> bool:
+def _nests(tree: object) -> TypeGuard[Sized]:
     return isinstance(tree, (dict, tuple, list))
 
 
@@ -131,7 +131,7 @@ def _children(tree: Any, root: str) -> list[tuple[str, Any]]:
     return [(f"{root}[{i}]", value) for i, value in enumerate(tree)]
 
 
-def _kind(tree: Any) -> str:
+def _kind(tree: object) -> str:
     if tree is None:
         return "None"
     if isinstance(tree, dict):

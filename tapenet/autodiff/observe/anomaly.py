@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -139,7 +139,7 @@ class Debug(Layer):
             if call.arrays and call.tensors and self.looks:
                 _look(call)
             if call.node is not None:
-                call.node.line = user_line()  # type: ignore[misc]  # a full one, which has the slot
+                call.node.note(line=user_line())
             return result
 
         return looked
@@ -215,10 +215,10 @@ def _call_anomaly(call: Call, reason: str) -> Anomaly:
     if not call.arrays:
         call.count = 1 if op.outputs is None else op.outputs
         call.arrays = [np.empty(0)] * (call.count + len(op.residuals))
-    node: Any = call.make_node() if call.node is None else call.node
+    node = call.make_node() if call.node is None else call.node
     if local.state.tape is not None:
-        node.call = {name: trace(value) for name, value in call.bound.items()}
-    node.line = user_line()
+        node.note(call={name: trace(value) for name, value in call.bound.items()})
+    node.note(line=user_line())
     return Anomaly(node, reason)
 
 

@@ -66,7 +66,7 @@ class Lowered:
 
     __slots__ = ("dtype", "given")
 
-    def __init__(self, given: dict[str, Any], dtype: DType | None) -> None:
+    def __init__(self, given: dict[str, object], dtype: DType | None) -> None:
         self.given = given
         self.dtype = dtype
 
@@ -79,7 +79,7 @@ class Lowered:
         return [*(rounded(r, dtype) for r in results[:count]), *results[count:]]
 
 
-def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
+def lowered(op: Op, raw: dict[str, object]) -> Lowered | None:
     """How an op is run on these arrays; None if it is run as ever."""
     if op.precision == "same":
         return None
@@ -115,7 +115,7 @@ def _of_result(dtypes: set[DType]) -> DType | None:
     return None if any(d.kind in "iu" and d.itemsize == 2 for d in dtypes) else _common(dtypes)
 
 
-def _composed(op: Op, bound: dict[str, Any], low: Lowered) -> object:
+def _composed(op: Op, bound: dict[str, object], low: Lowered) -> object:
     """The op on low tensors as ops that say so, for a program: casts to float32, the op, and casts back."""
     given = {name: _wide(value) if name in op.inputs else value for name, value in bound.items()}
     if "dtype" in op.options:

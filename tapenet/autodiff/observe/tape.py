@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Self
 
 from tapenet.autodiff.node import Constant, Leaf, Node, Scope, Traced
 from tapenet.autodiff.observe.layer import CallStep, Layer
@@ -87,9 +87,9 @@ class Tape(Nodes, Layer):
             call.keeps = (op.effect or op.random) and (bool(op.inputs) or self.captures)
             arguments = {name: trace(value) for name, value in call.bound.items()}
             result = step(call)
-            if call.node is not None:
-                node: Any = call.node  # a full one, which has the slot
-                node.call = arguments
+            node = call.node
+            if node is not None:
+                node.note(call=arguments)
                 self.nodes += [node, *call.picks]
                 nodes = call.picks or [node][: len(call.outputs)]  # a loop may give nothing
                 for tensor, made in zip(call.outputs, nodes, strict=True):

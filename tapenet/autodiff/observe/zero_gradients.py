@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from tapenet.ops.stack_frames import warn_once
 Lost = list[tuple[Node, Node]]
 
 
-def add(grads: Gradients, leaves: list[tuple[Node, Any]], ends: set[Node] | None) -> Lost:
+def add(grads: Gradients, leaves: list[tuple[Node, object]], ends: set[Node] | None) -> Lost:
     """The leaves (or nodes of `ends`) whose whole gradient was lost in ops with derivative 0. Adds zeros for leaves."""
     useful, site = grads.only, grads.site
     found = {leaf for leaf, _ in leaves}

@@ -13,12 +13,13 @@ import functools
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import NotImplementedType
 
 import numpy as np
 
 from tapenet.program.ir import Input
 from tapenet.program.layout import ordered_strides
+from tapenet.typing import Array
 
 #: Bytes from the beginning of an array object to its fields.
 _DATA, _NDIM, _DIMENSIONS, _STRIDES, _DESCR, _FLAGS = 16, 24, 32, 40, 56, 64
@@ -255,7 +256,9 @@ class _Method(ctypes.Structure):
     )
 
 
-def builtin(name: str, address: int, table: object) -> tuple[Callable[..., Any], object]:
+def builtin(
+    name: str, address: int, table: object
+) -> tuple[Callable[..., tuple[Array, ...] | NotImplementedType], object]:
     """A builtin function around native code, with the table as its `self`; and what has to be kept alive with it."""
     method = _Method(name.encode(), address, _METH_FASTCALL, None)
     make = ctypes.pythonapi.PyCFunction_NewEx
