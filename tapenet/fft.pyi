@@ -4,6 +4,7 @@ from numpy.fft import fftfreq as fftfreq
 from numpy.fft import rfftfreq as rfftfreq
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.ops.fft.transforms import Norm
 from tapenet.typing import Axis
 from typing import Any
 import numpy as np
@@ -38,7 +39,7 @@ def ifftshift(x: ArrayLike, axes: int | Sequence[int] | None = None) -> Tensor:
 def ihfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `hfft`: the first half of numbers whose transform is real."""
 
-def irfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def irfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: Norm | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `rfft`: real numbers from the first half of their transform. The imaginary parts of the first coefficient, and of that at n/2, count for nothing."""
 
 def irfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -47,7 +48,7 @@ def irfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] = .
 def irfftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The inverse of `rfftn`: real numbers from the first half of their transform."""
 
-def rfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def rfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: Norm | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform of real numbers along an axis: the first half, of which the rest is the mirror."""
 
 def rfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:

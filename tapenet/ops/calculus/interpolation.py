@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -69,7 +69,7 @@ def _interp_rule(
         sample(np.array([-1.0, 0.5, 2.0]), np.array([0.0, 1.0]), r.normal(size=2), np.array(3.0), np.array(1.0)),
     ],
 )
-def interp_points(x: Array, xp: Array, fp: Array, left: Any = None, right: Any = None) -> Array:
+def interp_points(x: Array, xp: Array, fp: Array, left: float | None = None, right: float | None = None) -> Array:
     """`interp` without a period.
 
     Args:
@@ -85,7 +85,7 @@ def interp_points(x: Array, xp: Array, fp: Array, left: Any = None, right: Any =
     """
     out = np.interp(x, xp, fp, left, right)
     if x.dtype != np.float64:  # NumPy computes in float64 only
-        ends = (v.dtype for v in (left, right) if hasattr(v, "dtype"))
+        ends = (getattr(v, "dtype", x.dtype) for v in (left, right))
         narrow = np.result_type(x.dtype, xp.dtype, fp.dtype, *ends)
         if narrow.kind in "fc" and narrow.itemsize < out.dtype.itemsize:
             return out.astype(narrow)

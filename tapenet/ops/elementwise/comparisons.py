@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -42,7 +42,7 @@ _sign = ufunc(np.sign, "The sign of x: -1, 0 or 1", "tn.tensor([-3.0])", "[-1.]"
         sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
     ],
 )
-def sign(x: Array, **options: Any) -> object:
+def sign(x: Array, **options: object) -> object:
     """The sign of x, element by element: -1, 0 or 1; of a complex number x / |x|, and 0 at 0.
 
     The gradient of real numbers is 0. That of complex numbers is not, as it turns with x: 0 at 0 and infinities. The
@@ -55,7 +55,8 @@ def sign(x: Array, **options: Any) -> object:
     Tensor([0.6+0.8j], dtype=complex128)
     """
     if options:
-        return np.sign(x, **options)
+        plain: Callable[..., object] = np.sign
+        return plain(x, **options)
     if not np.iscomplexobj(x):
         return _sign(x)
     size = np.absolute(x)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -145,7 +147,7 @@ fmod = ufunc(
 
 
 @derived(numpy=np.divmod, samples=binary_samples(0.3, 1.7))
-def divmod(x: Array, y: Array, **options: Any) -> tuple[Array, Array]:
+def divmod(x: Array, y: Array, **options: object) -> tuple[Array, Array]:
     """`floor_divide` and `remainder` at once, element by element. The gradient of the quotient is 0.
 
     Args:
@@ -159,7 +161,8 @@ def divmod(x: Array, y: Array, **options: Any) -> tuple[Array, Array]:
     >>> tn.divmod(tn.tensor([5.0, -5.0]), 3)
     (Tensor([ 1., -2.]), Tensor([2., 1.]))
     """
-    return np.divmod(x, y, **options) if options else (floor_divide(x, y), remainder(x, y))
+    plain: Callable[..., tuple[Array, Array]] = np.divmod
+    return plain(x, y, **options) if options else (floor_divide(x, y), remainder(x, y))
 
 
 modf = op(
@@ -347,7 +350,7 @@ def sinc(x: Array) -> Array:
 
 
 @functools.cache
-def _bessel() -> Any:
+def _bessel() -> ModuleType:
     import scipy.special
 
     return scipy.special

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import index
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,13 +48,16 @@ def _lengths(a: Array, s: Sequence[int] | None, axes: Sequence[int] | None) -> l
         IndexError: no such axis.
     """
     shape = a.shape
-    axes = range(-len(shape if s is None else s), 0) if axes is None else [index(i) for i in axes]
-    if s is not None and len(s) != len(axes):
-        raise ValueError(f"a transform over axes={tuple(axes)} has as many lengths, not s={s}")
-    if any(not -len(shape) <= i < len(shape) for i in axes):
-        raise IndexError(f"a has shape {shape}; axes= is a tuple of its axes, one or more, not {tuple(axes)}")
-    lengths = (-1,) * len(axes) if s is None else s
-    return [(shape[i] if n == -1 else n, i) for n, i in zip(lengths, axes, strict=True)]
+    if axes is None:
+        axes = range(len(shape)) if s is None else range(-len(s), 0)
+    elif s is not None and len(s) != len(axes):
+        raise ValueError(f"a transform over axes={axes} has as many lengths, not s={s}")
+    try:
+        if s is None:
+            return [(shape[i], i) for i in axes]
+        return [(shape[i] if n == -1 else n, i) for n, i in zip(s, axes, strict=True)]
+    except IndexError:
+        raise IndexError(f"a has shape {shape}; axes= is a tuple of its axes, one or more, not {axes}") from None
 
 
 def _last(

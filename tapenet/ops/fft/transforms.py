@@ -9,7 +9,7 @@ length is even.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -23,6 +23,8 @@ from tapenet.typing import Array, DType, Shape
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
+
+Norm: TypeAlias = Literal["backward", "ortho", "forward"] | None
 
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 
@@ -203,7 +205,7 @@ def _irfft_a(g: Array, a_shape: Shape, a_dtype: DType, axis: int, norm: str | No
     ],
     hint=_hint,
 )
-def rfft(a: Array, n: int | None = None, axis: int = -1, norm: Any = None) -> Array:
+def rfft(a: Array, n: int | None = None, axis: int = -1, norm: Norm = None) -> Array:
     """The discrete Fourier transform of real numbers along an axis: the first half, of which the rest is the mirror.
 
     Args:
@@ -244,7 +246,7 @@ def rfft(a: Array, n: int | None = None, axis: int = -1, norm: Any = None) -> Ar
     ],
     hint=_hint,
 )
-def irfft(a: Array, n: int | None = None, axis: int = -1, norm: Any = None) -> Array:
+def irfft(a: Array, n: int | None = None, axis: int = -1, norm: Norm = None) -> Array:
     """The inverse of `rfft`: real numbers from the first half of their transform. The imaginary parts of the first
     coefficient, and of that at n/2, count for nothing.
 

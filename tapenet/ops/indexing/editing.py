@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -68,7 +68,7 @@ def delete(arr: Array, obj: Array, axis: int | None = None) -> Array:
     return np.delete(arr, obj, axis)
 
 
-def _came_from(g: Array, arr_shape: Shape, obj: Array, axis: int | None) -> tuple[Any, Any, int]:
+def _came_from(g: Array, arr_shape: Shape, obj: Array, axis: int | None) -> tuple[Array, Array, int]:
     """Where along an axis of what `insert` gave stand the parts of the array and the values, in order; and the axis."""
     arr_shape = whole(arr_shape)
     length, along = (math.prod(arr_shape), 0) if axis is None else (arr_shape[axis], axis)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -226,11 +226,10 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
         return np.where(False, a, np.eye(a.shape[-1], dtype=a.dtype))  # a gradient of 0, not none
     square = a if n > 0 else np.linalg.inv(a)
     n = abs(n)
-    power: Any = None
-    while True:
-        if n % 2:
-            power = square if power is None else np.matmul(power, square)
-        n //= 2
-        if not n:
-            return power
+    while n % 2 == 0:
+        square, n = np.matmul(square, square), n // 2
+    power = square
+    while n := n // 2:
         square = np.matmul(square, square)
+        power = np.matmul(power, square) if n % 2 else power
+    return power

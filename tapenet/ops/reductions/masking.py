@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def without_nan(a: Array, fill: ArrayLike) -> Array:
     return np.where(np.isnan(a), fill, a) if a.dtype.kind in "fc" else a
 
 
-def holds(value: Array, test: Callable[[Any], Any]) -> bool:
+def holds(value: Array, test: Callable[[Array], ArrayLike]) -> bool:
     """Whether a test holds of one of the numbers of a value; nothing does of those that are not known yet, while a step is
     captured."""
     numbers = known(value)

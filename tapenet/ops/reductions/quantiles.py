@@ -7,7 +7,8 @@ to these two, at the places a stable sort found them, as a `Scatter`.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -36,6 +37,10 @@ CONTINUOUS = {
 _LONG = 512
 
 
+#: The slope of a quantile that does not move with q.
+_LEVEL = np.zeros(())
+
+
 class Spot(NamedTuple):
     """Where a quantile lies in the sorted slice: between two neighbours, a part `between` of the way up."""
 
@@ -43,13 +48,13 @@ class Spot(NamedTuple):
     upper: Array
     between: Array | float
     #: How fast it moves with q.
-    slope: Any
+    slope: Array
 
 
 def _whole(index: Array, n: Array | int) -> Spot:
     """A quantile that is an element."""
     index = np.clip(index, 0, n - 1).astype(np.int64)
-    return Spot(index, index, 0.0, 0.0)
+    return Spot(index, index, 0.0, _LEVEL)
 
 
 def _spot(q: Array, n: Array | int, method: str) -> Spot:
@@ -66,7 +71,7 @@ def _spot(q: Array, n: Array | int, method: str) -> Spot:
         whole = at == np.floor(at)
         lower = np.clip(np.floor(at), 0, n - 1).astype(np.int64)
         upper = np.clip(np.floor(at) + 1, 0, n - 1).astype(np.int64)
-        return Spot(lower, upper, np.where(whole, 0.5, 1.0), 0.0)
+        return Spot(lower, upper, np.where(whole, 0.5, 1.0), _LEVEL)
     if method == "inverted_cdf":
         return _whole(np.ceil(n * q - 1), n)
     if method == "closest_observation":  # halves go to the odd index, which is the even one counted from 1
@@ -75,7 +80,7 @@ def _spot(q: Array, n: Array | int, method: str) -> Spot:
         return _whole(np.where(np.logical_and(at == below, below % 2 == 1), below, below + 1), n)
     at = (n - 1) * q
     if method == "midpoint":
-        return Spot(_whole(np.floor(at), n).lower, _whole(np.ceil(at), n).lower, 0.5, 0.0)
+        return Spot(_whole(np.floor(at), n).lower, _whole(np.ceil(at), n).lower, 0.5, _LEVEL)
     return _whole({"lower": np.floor, "higher": np.ceil, "nearest": np.rint}[method](at), n)
 
 
@@ -96,7 +101,7 @@ class Found(NamedTuple):
     lower: Array
     upper: Array
     between: Array | float
-    slope: Any
+    slope: Array
     #: Slices whose result is a number rather than nan.
     live: Array
 
@@ -137,7 +142,7 @@ def _find(rows: Rows, q: Array, method: str, skips: bool, weights: Array | None,
     live, size = _live(values, q, skips)
     if weights is not None:  # an element of the slice: the first that equals the result
         at = starts + np.argmax(values == np.reshape(out, (*q.shape, count, 1)), axis=-1)
-        return Found(at, at, 0.0, 0.0, live)
+        return Found(at, at, 0.0, _LEVEL, live)
     spot = _spot(np.reshape(q, (*q.shape, 1)), size, method)
     one = spot.upper is spot.lower
     needed = spot.lower if one else np.stack([spot.lower, spot.upper])
@@ -251,8 +256,7 @@ DISCRETE = (
 )  # fmt: skip
 
 
-def _quantile(numpy: Any, scale: float, skips: bool, summary: str, example: str) -> Op:
-    name = numpy.__name__
+def _quantile(name: str, numpy: Callable[..., object], scale: float, skips: bool, summary: str, example: str) -> Op:
     made: Op = op(
         lambda a, q, axis=None, *, overwrite_input=False, method="linear", keepdims=False, weights=None: numpy(
             a, q, axis, method=method, keepdims=keepdims, weights=weights
@@ -274,6 +278,7 @@ def _quantile(numpy: Any, scale: float, skips: bool, summary: str, example: str)
 
 _SKIPPING = " Elements that are nan are passed over; of nan alone it is nan, with NumPy's warning and gradient 0."
 quantile = _quantile(
+    "quantile",
     np.quantile,
     1,
     False,
@@ -281,6 +286,7 @@ quantile = _quantile(
     "quantile(tn.tensor([1.0, 2.0, 4.0]), 0.75)\n    Tensor(3.)",
 )
 percentile = _quantile(
+    "percentile",
     np.percentile,
     100,
     False,
@@ -288,6 +294,7 @@ percentile = _quantile(
     "percentile(tn.tensor([1.0, 2.0, 4.0]), 75)\n    Tensor(3.)",
 )
 nanquantile = _quantile(
+    "nanquantile",
     np.nanquantile,
     1,
     True,
@@ -295,6 +302,7 @@ nanquantile = _quantile(
     "nanquantile(tn.tensor([1.0, 2.0, 4.0, np.nan]), 0.75)\n    Tensor(3.)",
 )
 nanpercentile = _quantile(
+    "nanpercentile",
     np.nanpercentile,
     100,
     True,
@@ -322,7 +330,7 @@ def _median_samples(nan: bool) -> Samples:
     return make
 
 
-def _median(numpy: Any, skips: bool, summary: str, example: str) -> Op:
+def _median(name: str, numpy: Callable[..., object], skips: bool, summary: str, example: str) -> Op:
     def by_a(g: Array, a: Array, axis: Axis) -> Array | Scatter:
         if a.size == 0:
             return np.zeros_like(a)
@@ -331,7 +339,6 @@ def _median(numpy: Any, skips: bool, summary: str, example: str) -> Op:
         rows = _rows(a, axis)
         return _to_elements(g, a, rows, _find(rows, half, "midpoint", skips, None, half), ())
 
-    name = numpy.__name__
     made: Op = op(
         lambda a, axis=None, *, overwrite_input=False, keepdims=False: numpy(a, axis, keepdims=keepdims),
         name=name,
@@ -346,12 +353,14 @@ def _median(numpy: Any, skips: bool, summary: str, example: str) -> Op:
 
 
 median = _median(
+    "median",
     np.median,
     False,
     "The median over `axis`. A slice with a nan has the median nan, and gradient 0.",
     "median(tn.tensor([4.0, 1.0, 2.0]))\n    Tensor(2.)",
 )
 nanmedian = _median(
+    "nanmedian",
     np.nanmedian,
     True,
     "The median over `axis`." + _SKIPPING,

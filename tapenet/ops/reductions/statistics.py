@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -334,7 +334,7 @@ def _bincount_weights(g: Array, x: Array, weights_shape: tuple[int, ...]) -> Arr
     ],
     hint=lambda x, weights, minlength: "x holds whole numbers from 0, in one axis, and weights are as many",
 )
-def bincount(x: Array, weights: Any = None, minlength: int = 0) -> Array:
+def bincount(x: Array, weights: Array | None = None, minlength: int = 0) -> Array:
     """How often each number from 0 occurs in `x`, or the sum of the weights where it does.
 
     Args:
@@ -347,8 +347,9 @@ def bincount(x: Array, weights: Any = None, minlength: int = 0) -> Array:
     Tensor([1., 0., 6.])
     """
     sums = np.bincount(x, weights, minlength)
-    floats = isinstance(weights, np.ndarray) and weights.dtype.kind == "f"
-    return sums.astype(weights.dtype, copy=False) if floats else sums
+    if isinstance(weights, np.ndarray) and weights.dtype.kind == "f":
+        return sums.astype(weights.dtype, copy=False)
+    return sums
 
 
 _BINS = (

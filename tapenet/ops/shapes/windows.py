@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -15,9 +14,9 @@ from tapenet.ops.shapes.reshaping import along_axis
 from tapenet.typing import Array, Axis, Shape
 
 
-def _axes(ndim: int, window_shape: Any, axis: Axis) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _axes(ndim: int, window_shape: int | Sequence[int], axis: Axis) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The lengths of a window, and the axes along which they lie."""
-    lengths = tuple(map(int, window_shape)) if np.ndim(window_shape) else (int(window_shape),)
+    lengths = (window_shape,) if isinstance(window_shape, int) else tuple(map(int, np.atleast_1d(window_shape)))
     axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim, allow_duplicate=True)
     return lengths, axes
 

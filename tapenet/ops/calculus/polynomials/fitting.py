@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -60,9 +60,9 @@ def _floats(a: ArrayLike) -> Array:
     return a if a.dtype.kind in "fc" else a + 0.0
 
 
-def _precise(a: Any) -> Any:
+def _precise(a: Array) -> Array:
     """An array in double precision at least."""
-    return a if a is None or a.dtype.char in "dDgG" else a.astype(np.result_type(a.dtype, np.float64))
+    return a if a.dtype.char in "dDgG" else a.astype(np.result_type(a.dtype, np.float64))
 
 
 @derived(
@@ -127,7 +127,7 @@ def polyfit(
         if w.shape != (n,):
             raise TypeError(f"polyfit: w must be ({n},) as x is, not {w.shape}")
     if any(v is not None and v.dtype.char in "dDgG" for v in (x, y, w)):
-        x, y, w = map(_precise, (x, y, w))
+        x, y, w = _precise(x), _precise(y), None if w is None else _precise(w)
     left, right = powers(x, order), y
     if w is not None:
         left = left * np.expand_dims(w, 1)
