@@ -1,6 +1,8 @@
 """The tables of docs/mathematics.md, made from the ops: what each computes, and its gradient.
 
-`python -m tests.pages` writes them. A remark that follows a text after a comma stays while the text does, and so does the
+python -m tests.mathematics
+
+writes them. A remark that follows a text after a comma stays while the text does, and so does the
 mark ᶻ.
 """
 
@@ -72,3 +74,12 @@ def _kept(cell: str, text: str) -> str:
 def _op(name: str) -> Op | None:
     everything()
     return next((op for op in registry.values() if isinstance(op, Op) and op.name == name), None)
+
+
+def write() -> None:
+    """Write the page with its tables."""
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

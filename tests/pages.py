@@ -1,5 +1,5 @@
-"""Makes what is made of pages of the documentation: notebooks, and the pictures that their programs draw; the tables of the
-mathematics; and the picture of the architecture.
+"""Makes what is made of pages of the documentation: notebooks, and the pictures that their programs draw; and the picture of
+the architecture.
 
 python -m tests.pages
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests import architecture, mathematics
+from tests import architecture
 from tests.test_docs import IMAGES, ROOT, blocks, own_pictures, run
 
 #: The pages that are notebooks too.
@@ -68,5 +68,4 @@ def make(page: Path) -> None:
 if __name__ == "__main__":
     for each in PAGES:
         make(each)
-    mathematics.PAGE.write_text(mathematics.with_tables(mathematics.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     architecture.picture(ROOT / "tapenet").save(architecture.PICTURE)

@@ -238,7 +238,7 @@ def test_few_texts_are_written_by_hand() -> None:
 
 
 def test_the_tables_of_the_mathematics_are_made_from_the_ops() -> None:
-    """`python -m tests.pages` writes them."""
+    """`python -m tests.mathematics` writes them."""
     page = (ROOT / "docs" / "mathematics.md").read_text(encoding="utf-8")
     assert mathematics.with_tables(page) == page
     assert not {op.name for op in own_ops() if isinstance(op, Op)} - mathematics.rows(page).keys()
