@@ -318,7 +318,7 @@ class _File:
             row = next(i for i, values in enumerate(rows) if len(values) != width)
             raise ValueError(
                 f"{self.path}, {where.line(row)}: {len(rows[row])} values, but {width} columns: {', '.join(self.names)}; it "
-                f"begins {self._delimiter.join(rows[row])[:60]!r}. Mend it, or give the right delimiter= (it is "
+                f"begins {self._delimiter.join(rows[row])[:60]!r}. Correct it, or give the right delimiter= (it is "
                 f"{self._delimiter!r})"
             )
         if self._header and self._first in rows:

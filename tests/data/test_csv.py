@@ -183,7 +183,7 @@ class TestDamage:
             ("a,b\n", " has a line of column names and no rows"),
             (
                 "a,b\n1,2\n3\n",
-                r", line 3: 1 values, but 2 columns: a, b; it begins '3'. Mend it, or give the right delimiter=",
+                r", line 3: 1 values, but 2 columns: a, b; it begins '3'. Correct it, or give the right delimiter=",
             ),
             ("a,b\n1,2\n3,4,5\n", ", line 3: 3 values, but 2 columns"),
             ("a;b\n1;2,5\n", ": the first line is one name, 'a;b', with delimiter=','; give delimiter=';'"),
