@@ -81,8 +81,7 @@ def unsqueeze(input: ArrayLike, dim: int) -> Tensor:
     >>> tn.unsqueeze(tn.tensor([1.0, 2.0]), 1).shape
     (2, 1)
     """
-    made: Tensor = ops.expand_dims(asarray(input), dim)
-    return made
+    return asarray(ops.expand_dims(asarray(input), dim))
 
 
 def flatten(input: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -128,8 +127,7 @@ def movedim(input: ArrayLike, source: int | Sequence[int], destination: int | Se
     >>> tn.movedim(np.zeros((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
-    made: Tensor = ops.moveaxis(asarray(input), source, destination)
-    return made
+    return asarray(ops.moveaxis(asarray(input), source, destination))
 
 
 def swapdims(input: ArrayLike, dim0: int, dim1: int) -> Tensor:
@@ -166,8 +164,7 @@ def masked_fill(input: ArrayLike, mask: ArrayLike, value: ArrayLike) -> Tensor:
     Tensor([0., 2.])
     """
     x = asarray(input)
-    made: Tensor = ops.where(mask, value if isinstance(value, Tensor) else np.asarray(value, x.dtype), x)
-    return made
+    return asarray(ops.where(mask, value if isinstance(value, Tensor) else np.asarray(value, x.dtype), x))
 
 
 def index_select(input: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
@@ -192,8 +189,7 @@ def gather(input: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
     x, at = asarray(input), asarray(index)
     axis = range(x.ndim)[dim]
     cut = tuple(slice(None) if k == axis else slice(n) for k, n in enumerate(at.shape))
-    made: Tensor = ops.take_along_axis(x[cut], at, axis)
-    return made
+    return asarray(ops.take_along_axis(x[cut], at, axis))
 
 
 def topk(input: ArrayLike, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> TopK:
@@ -229,8 +225,7 @@ def rsqrt(input: ArrayLike) -> Tensor:
     >>> tn.rsqrt(tn.tensor([4.0]))
     Tensor([0.5])
     """
-    made: Tensor = 1.0 / ops.sqrt(asarray(input))
-    return made
+    return asarray(1.0 / ops.sqrt(asarray(input)))
 
 
 def lerp(input: ArrayLike, end: ArrayLike, weight: ArrayLike) -> Tensor:
@@ -241,8 +236,7 @@ def lerp(input: ArrayLike, end: ArrayLike, weight: ArrayLike) -> Tensor:
     Tensor([1., 1.])
     """
     x = asarray(input)
-    made: Tensor = x + weight * (asarray(end) - x)
-    return made
+    return asarray(x + weight * (asarray(end) - x))
 
 
 def div(input: ArrayLike, other: ArrayLike, *, rounding_mode: str | None = None) -> Tensor:
@@ -267,8 +261,7 @@ def mul(input: ArrayLike, other: ArrayLike) -> Tensor:
     >>> tn.mul(tn.tensor([2.0]), 3.0)
     Tensor([6.])
     """
-    made: Tensor = ops.multiply(asarray(input), other)
-    return made
+    return asarray(ops.multiply(asarray(input), other))
 
 
 def sub(input: ArrayLike, other: ArrayLike, *, alpha: Number = 1) -> Tensor:
@@ -304,8 +297,7 @@ def norm(input: ArrayLike, p: float | str = "fro", dim: Axis = None, keepdim: bo
     if p == "nuc":
         raise ValueError("norm: p='nuc' is a norm of matrices: use tn.linalg.matrix_norm(x, 'nuc')")
     order = 2 if p in ("fro", None) else p
-    made: Tensor = linalg.vector_norm(asarray(input), ord=order, axis=dim, keepdims=keepdim)
-    return made
+    return asarray(linalg.vector_norm(asarray(input), ord=order, axis=dim, keepdims=keepdim))
 
 
 # -- products ------------------------------------------------------------------------------------------------------

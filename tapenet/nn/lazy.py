@@ -42,6 +42,10 @@ class _Lazy(Module):
     _becomes: Any
     #: The name of the first argument.
     _size: str
+    #: The axis of inputs that has the size; None for the one before the spatial axes.
+    _input_axis: ClassVar[int | None] = None
+    #: The axis of the weight that has it, or the part of each group.
+    _weight_axis: ClassVar[int] = 0
     #: Defaults that are not the layer's, as in PyTorch.
     _defaults: ClassVar[dict[str, object]] = {}
 
@@ -125,22 +129,20 @@ class _Lazy(Module):
         return None
 
     def _size_in(self, shape: tuple[int, ...]) -> int:
-        """The size in the shape of an input."""
-        raise NotImplementedError
-
-    def _size_of(self, shape: tuple[int, ...]) -> int:
-        """The size by the shape of the weight, or of a running statistic."""
-        return shape[0]
-
-    def _axis(self, shape: tuple[int, ...], axis: int) -> int:
-        """The length of an axis of an input.
+        """The size in the shape of an input.
 
         Raises:
-            ValueError: there is no such axis.
+            ValueError: the input has no such axis.
         """
+        axis = -1 - self._becomes.axes if self._input_axis is None else self._input_axis
         if not -len(shape) <= axis < len(shape):
             raise ValueError(f"{type(self).__name__} cannot tell its {self._size} from an input of shape {shape}")
         return shape[axis]
+
+    def _size_of(self, shape: tuple[int, ...]) -> int:
+        """The size by the shape of the weight, or of a running statistic."""
+        axis = min(self._weight_axis, len(shape) - 1)
+        return shape[axis] * (self._options.get("groups", 1) if axis else 1)
 
 
 class LazyLinear(_Lazy, Linear):
@@ -158,44 +160,26 @@ class LazyLinear(_Lazy, Linear):
     Linear(2, 3)  weight (3, 2), bias (3,)  9 parameters
     """
 
-    def _size_in(self, shape: tuple[int, ...]) -> int:
-        return self._axis(shape, -1)
-
-    def _size_of(self, shape: tuple[int, ...]) -> int:
-        return shape[-1]
+    _input_axis = -1
+    _weight_axis = 1
 
 
 class _LazyChannels(_Lazy):
     """The base of lazy convolutions."""
 
-    def _size_in(self, shape: tuple[int, ...]) -> int:
-        return self._axis(shape, -1 - self._becomes.axes)
-
-    def _size_of(self, shape: tuple[int, ...]) -> int:
-        return shape[1] * self._options.get("groups", 1) if len(shape) > 1 else shape[0]
-
-
-class _LazyTransposed(_LazyChannels):
-    """The base of lazy transposed convolutions."""
-
-    def _size_of(self, shape: tuple[int, ...]) -> int:
-        return shape[0]
+    _weight_axis = 1
 
 
 class _LazyFeatures(_Lazy):
     """The base of lazy batch normalisations."""
 
-    def _size_in(self, shape: tuple[int, ...]) -> int:
-        return self._axis(shape, 1)
+    _input_axis = 1
 
 
 class _LazyInstance(_Lazy):
     """The base of lazy instance normalisations. By default they learn and keep statistics, unlike the others."""
 
     _defaults: ClassVar[dict[str, object]] = {"affine": True, "track_running_stats": True}
-
-    def _size_in(self, shape: tuple[int, ...]) -> int:
-        return self._axis(shape, -1 - self._becomes.axes)
 
 
 class LazyConv1d(_LazyChannels, Conv1d):
@@ -210,15 +194,15 @@ class LazyConv3d(_LazyChannels, Conv3d):
     """See `nn.LazyLinear`."""
 
 
-class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
+class LazyConvTranspose1d(_Lazy, ConvTranspose1d):
     """See `nn.LazyLinear`."""
 
 
-class LazyConvTranspose2d(_LazyTransposed, ConvTranspose2d):
+class LazyConvTranspose2d(_Lazy, ConvTranspose2d):
     """See `nn.LazyLinear`."""
 
 
-class LazyConvTranspose3d(_LazyTransposed, ConvTranspose3d):
+class LazyConvTranspose3d(_Lazy, ConvTranspose3d):
     """See `nn.LazyLinear`."""
 
 

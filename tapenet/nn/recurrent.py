@@ -217,17 +217,17 @@ def initial(shape: tuple[int, ...], hidden_size: int, dtype: DTypeLike, rng: np.
     return init.uniform_(Parameter(np.empty(shape, float_type(dtype), order="F")), -bound, bound, rng=rng)
 
 
-class RNN(
-    _Recurrent,
-    words={
-        "kind": "simple recurrent layers",
-        "op": "rnn",
-        "states": "(layers, batch, hidden_size)",
-        "gates": "",
-        "argument": '\n        nonlinearity: "tanh" or "relu".',
-        "attribute": "",
-    },
-):
+#: What docstrings say of states, and of an argument.
+_ONE = "(layers, batch, hidden_size)"
+_NONLINEARITY = '\n        nonlinearity: "tanh" or "relu".'
+
+
+def _words(kind: str, op: str, states: str, gates: str, argument: str = "", attribute: str = "") -> dict[str, str]:
+    """What the docstring of a layer says of it alone."""
+    return {"kind": kind, "op": op, "states": states, "gates": gates, "argument": argument, "attribute": attribute}
+
+
+class RNN(_Recurrent, words=_words("simple recurrent layers", "rnn", _ONE, "", _NONLINEARITY)):
     """
     >>> import numpy as np
     >>> from tapenet import nn
@@ -266,14 +266,14 @@ class RNN(
 
 class LSTM(
     _Recurrent,
-    words={
-        "kind": "layers of long short-term memory",
-        "op": "lstm",
-        "states": "a pair of (layers, batch, hidden_size), or with proj_size (layers, batch, proj_size) first",
-        "gates": "4 * ",
-        "argument": "\n        proj_size: project the outputs to so many, if not 0.",
-        "attribute": "\n        weight_hr_l0: (proj_size, hidden_size), if proj_size.",
-    },
+    words=_words(
+        "layers of long short-term memory",
+        "lstm",
+        "a pair of (layers, batch, hidden_size), or with proj_size (layers, batch, proj_size) first",
+        "4 * ",
+        "\n        proj_size: project the outputs to so many, if not 0.",
+        "\n        weight_hr_l0: (proj_size, hidden_size), if proj_size.",
+    ),
 ):
     """
     >>> import numpy as np
@@ -291,17 +291,7 @@ class LSTM(
         return (getattr(self, "weight_hr" + end, None),)
 
 
-class GRU(
-    _Recurrent,
-    words={
-        "kind": "layers of gated recurrent units",
-        "op": "gru",
-        "states": "(layers, batch, hidden_size)",
-        "gates": "3 * ",
-        "argument": "",
-        "attribute": "",
-    },
-):
+class GRU(_Recurrent, words=_words("layers of gated recurrent units", "gru", _ONE, "3 * ")):
     """
     >>> import numpy as np
     >>> from tapenet import nn
