@@ -29,6 +29,7 @@ from tapenet.names import NAMES, homes
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.protocol import SPECIAL
+from tapenet.ops.torch_names import DONE, EVERYWHERE, our_name
 from tapenet.program.trees import tree_map
 
 #: `tapenet.ops` is for the package itself, whose modules also use what is not public.
@@ -84,6 +85,7 @@ class _Stub:
     """A stub as it is made: the lines that import names, the definitions of the others, and where types in these are from."""
 
     def __init__(self, space: str) -> None:
+        self.space = space
         self.imports: set[str] = set()
         self.definitions: list[str] = []
         self.found: dict[str, str] = {}
@@ -106,14 +108,16 @@ class _Stub:
         summary = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
         escaped = summary.replace("\\", "\\\\")
         results = _results(function, parameters)
-        for flags, result in results:
-            kept = [_set(p, flags[p.name]) if p.name in flags else p for p in parameters]
+        theirs = _as_in_torch(name, parameters) if self.space == "tapenet.nn.functional" else parameters
+        spellings = [parameters] if theirs == parameters else [parameters, theirs]
+        for (flags, result), spelt in itertools.product(results, spellings):
+            kept = [_set(p, flags[p.name]) if p.name in flags else p for p in spelt]
             if isinstance(result, type):  # a NamedTuple
                 yield "\n    ".join(
                     [f"class _{result.__name__}(NamedTuple):", *(f"{f}: Tensor" for f in result._fields)]
                 )  # type: ignore[attr-defined]
                 result = f"_{result.__name__}"
-            decorator = "@overload\n" if len(results) > 1 else ""
+            decorator = "@overload\n" if len(results) * len(spellings) > 1 else ""
             yield f'{decorator}def {name}({_text(kept)}) -> {result}:\n    """{escaped}"""'
 
     def _find(self, formula: Any, annotation: str) -> None:
@@ -128,6 +132,24 @@ def _set(p: inspect.Parameter, value: bool) -> inspect.Parameter:
     if value is bool(p.default):
         return p.replace(annotation=f"Literal[{value}]")
     return p.replace(annotation=f"Literal[{value}]", default=_EMPTY, kind=p.KEYWORD_ONLY)
+
+
+def _as_in_torch(name: str, parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    """The parameters of an op under PyTorch's names, and with the options that PyTorch has beside."""
+    names = tuple(p.name for p in parameters)
+    found: dict[str | None, str] = {}
+    for theirs in ("input", *EVERYWHERE):
+        if theirs not in names:
+            found.setdefault(our_name(name, theirs, names), theirs)
+    spelt = [p.replace(name=found.get(p.name, p.name)) for p in parameters]
+    further = {"inplace": ("bool", False), "dtype": ("DTypeLike | None", None)}
+    made = [
+        inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=usual, annotation=annotation)
+        for option, (annotation, usual) in further.items()
+        if name in DONE[option] and option not in names
+    ]
+    end = len(spelt) - any(p.kind is p.VAR_KEYWORD for p in spelt)
+    return [*spelt[:end], *made, *spelt[end:]]
 
 
 def _names(text: str) -> set[str]:

@@ -44,6 +44,8 @@ assert_type(tn.linalg.svd(w).S, Tensor)
 assert_type(F.softmax(w, axis=1), Tensor)
 assert_type(F.cross_entropy(w, np.ones(2), reduction="sum", label_smoothing=0.1), Tensor)
 assert_type(F.max_pool2d(w, 2), Tensor)
+assert_type(F.relu(F.log_softmax(w, dim=-1, dtype=np.float32), inplace=True), Tensor)
+assert_type(F.max_pool2d(input=w, kernel_size=2, return_indices=True), tuple[Tensor, Tensor])
 assert_type(tn.fft.rfft(w), Tensor)
 
 # Modules: a call returns what forward does.

@@ -200,7 +200,7 @@ def spelt(
     for theirs, value in kwargs.items():
         if theirs in parameters:
             continue
-        ours = _ours(name, theirs, names)
+        ours = our_name(name, theirs, names)
         if ours is not None:
             _enter(name, ours, theirs, value, parameters, given, kept)
         elif name in DONE.get(theirs, ()):
@@ -213,7 +213,7 @@ def spelt(
 
 
 @functools.lru_cache(1024)
-def _ours(name: str, theirs: str, names: tuple[str, ...]) -> str | None:
+def our_name(name: str, theirs: str, names: tuple[str, ...]) -> str | None:
     """Our name for an argument of a function, which has these; None if there is none."""
     for ours in EVERYWHERE.get(theirs, ()):
         if ours in names:
