@@ -101,7 +101,7 @@ class PReLU(Module):
 
     >>> from tapenet import nn
     >>> nn.PReLU(2)([[-1.0, -4.0]])
-    Tensor([[-0.25, -1.  ]], dtype=float32, op=sloped_relu)
+    Tensor([[-0.25, -1.  ]], dtype=float32, op=prelu)
     """
 
     weight: Tensor

@@ -28,6 +28,8 @@ SHAPES = ((64, 160), (400, 250), (2000, 1000), (100_000, 16))
 CLASSES = ((64, 10), (1000, 10), (200, 1000), (100_000, 16))
 #: Vectors by their lengths.
 VECTORS = ((64, 160), (1000, 128), (20_000, 100))
+#: Images: samples, channels, height and width.
+IMAGES = ((4, 16, 14, 14), (16, 128, 8, 8), (32, 64, 28, 28))
 R = np.random.default_rng(0)
 
 
@@ -98,8 +100,14 @@ OPS: dict[str, Case] = {
     "batch_norm": Case(
         lambda x, w, b: G.batch_norm(x, None, None, w, b, True),
         lambda x, w, b: F.batch_norm(x, None, None, w, b, True),
-        "xwb",
+        "xcd",
+        (*SHAPES, *IMAGES),
     ),
+    "group_norm": Case(
+        lambda x, w, b: G.group_norm(x, 8, w, b), lambda x, w, b: F.group_norm(x, 8, w, b), "xcd", IMAGES
+    ),
+    "instance_norm": _case("instance_norm", shapes=IMAGES),
+    "softmax of channels": _case("softmax", "x", 1, shapes=IMAGES),
 }
 
 
@@ -115,6 +123,8 @@ def _arrays(given: str, shape: tuple[int, ...]) -> list[Any]:
         "r": lambda: np.sign(R.normal(size=shape[:1])),
         "w": lambda: R.normal(size=shape[1:]),
         "b": lambda: R.normal(size=shape[1:]),
+        "c": lambda: R.normal(size=shape[1]),  # channels
+        "d": lambda: R.normal(size=shape[1]),
         "o": lambda: R.normal(size=(1,)),
         "t": lambda: R.integers(shape[1], size=shape[0]),  # classes
         "l": lambda: np.where(np.arange(shape[1]) < 3, R.integers(shape[1], size=shape), -1),  # three classes each
@@ -127,7 +137,7 @@ def steps(name: str, shape: tuple[int, ...]) -> tuple[dict[str, Callable[[], obj
     """Forwards, and forwards with gradients, by candidate."""
     ours, theirs, given, _ = OPS[name]
     arrays = _arrays(given, shape)
-    learned = [n in "xzqwbo" for n in given]
+    learned = [n in "xzqwbocd" for n in given]
     tensors = [tn.tensor(a, requires_grad=d) for a, d in zip(arrays, learned, strict=True)]
     others = [torch.tensor(a, requires_grad=d) for a, d in zip(arrays, learned, strict=True)]
     g = R.normal(size=ours(*tensors).shape).astype(np.float32)
@@ -159,7 +169,7 @@ def main() -> None:
     torch.set_num_threads(1)
     names = [name for name in sys.argv[1:] if name != "--bare"]
     bare = "--bare" in sys.argv
-    print(f"{'':38}" + " | ".join(f"{w:>10}: formula    numpy    torch ratio" for w in ("forward", "+ gradient")))
+    print(f"{'':42}" + " | ".join(f"{w:>10}: formula    numpy    torch ratio" for w in ("forward", "+ gradient")))
     for name in names or OPS:
         for shape in OPS[name].shapes:
             texts = []
@@ -169,7 +179,7 @@ def main() -> None:
                 times = interleaved(candidates, rounds=9, seconds=0.01, clock=time.thread_time)
                 mine, plain, peer = times["formula"], times.get("numpy", np.nan), times["torch"]
                 texts.append(f"{'':10}{mine:9.1f}{plain:9.1f}{peer:9.1f} {mine / peer:5.2f}")
-            print(f"{name[:24]:24} {shape!s:13}" + " | ".join(texts), flush=True)
+            print(f"{name[:24]:24} {shape!s:17}" + " | ".join(texts), flush=True)
 
 
 if __name__ == "__main__":

@@ -239,7 +239,7 @@ def test_softmax_of_integers_and_of_nothing() -> None:
         (lambda: tn.hardtanh(tn.tensor([1.0]), 2, 1), "hardtanh.*min_val=2 must be below max_val=1"),
         (lambda: tn.softmax(tn.tensor([1.0]), 1), "softmax.*x has 1 axes; axis is one of them"),
         (lambda: tn.gumbel_softmax(tn.tensor([1.0]), 0.0), "gumbel_softmax: tau=0.0 must be positive"),
-        (lambda: tn.prelu(tn.tensor([[1.0, 2.0]]), np.ones(3)), r"prelu: weight has shape \(3,\).*\(2,\)"),
+        (lambda: tn.prelu(tn.tensor([[1.0, 2.0]]), np.ones(3)), r"prelu.*weight has shape \(3,\).*\(2,\)"),
         (lambda: tn.glu(tn.tensor([1.0])), "glu.*its length 1 is odd"),
         (lambda: tn.celu(tn.tensor([1.0]), 0), "celu.*alpha=0 divides"),
         (lambda: tn.softshrink(tn.tensor([1.0]), -1), "softshrink.*lambd=-1 must not be negative"),

@@ -64,46 +64,23 @@ def relu6(x: Array) -> Array:
     return out
 
 
-def _check_slope(x: Array, slope: Array) -> None:
-    if np.broadcast_shapes(x.shape, slope.shape) != x.shape:
-        raise ValueError(f"the slope of shape {slope.shape} does not broadcast to the shape of x, {x.shape}")
+def _check_prelu(x: Array, weight: Array) -> None:
+    channels = x.shape[1] if len(x.shape) > 1 else 1
+    if len(weight.shape) > 1 or math.prod(weight.shape) not in (1, channels):
+        raise ValueError(
+            f"weight has shape {weight.shape}, but for x of shape {x.shape} there is one slope, (1,), or one for "
+            f"each channel, ({channels},)"
+        )
 
 
 @op(
-    check=_check_slope,
-    label="prelu",
-    broadcasts=True,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), r.normal(size=3)),
-        sample(r.normal(size=4), r.uniform(size=4)),
-        sample(r.normal(size=(2, 2)), np.array(0.3)),
-    ],
-)
-def sloped_relu(x: Array, slope: Array) -> Array:
-    """x where x > 0, else slope · x, element by element; the two broadcast.
-
-    Args:
-        x: an array of floats.
-        slope: the slope below 0, an array that broadcasts to the shape of x.
-
-    Returns:
-        an array of the shape of x. At 0 the derivative by x is the slope, that by the slope 0.
-
-    >>> import numpy as np, tapenet as tn
-    >>> from tapenet.ops.layers.activations.rectifiers import sloped_relu
-    >>> sloped_relu(tn.tensor([-1.0, 2.0]), np.array([0.5, 0.5]))
-    Tensor([-0.5,  2. ])
-    """
-    return np.where(x > 0, x, slope * x)
-
-
-@derived(
+    check=_check_prelu,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), np.array([0.2])),
         sample(r.normal(size=(2, 3)), r.normal(size=3)),
         sample(r.normal(size=(2, 3, 2)), r.normal(size=3)),
         sample(r.normal(size=3), np.array(0.3)),
-    ]
+    ],
 )
 def prelu(x: Array, weight: Array) -> Array:
     """x where x > 0, else weight · x: a leaky rectifier whose slope is learned, one for all or one for each channel.
@@ -121,16 +98,8 @@ def prelu(x: Array, weight: Array) -> Array:
     >>> tn.prelu(tn.tensor([[-1.0, -1.0]]), np.array([0.1, 0.2]))
     Tensor([[-0.1, -0.2]])
     """
-    x, weight = array_like(x), array_like(weight)
-    count = math.prod(weight.shape)
-    channels = x.shape[1] if len(x.shape) > 1 else 1
-    if len(weight.shape) > 1 or count not in (1, channels):
-        raise ValueError(
-            f"prelu: weight has shape {weight.shape}, but for x of shape {x.shape} there is one slope, (1,), or one for "
-            f"each channel, ({channels},)"
-        )
-    out: Array = sloped_relu(x, np.reshape(weight, () if count == 1 else (-1, *(1,) * (len(x.shape) - 2))))
-    return out
+    one = math.prod(weight.shape) == 1
+    return np.where(x > 0, x, np.reshape(weight, () if one else (-1, *(1,) * (len(x.shape) - 2))) * x)
 
 
 @derived(
@@ -165,8 +134,8 @@ def rrelu(
     if not lower <= upper:
         raise ValueError(f"rrelu: lower={lower} exceeds upper={upper}")
     x = array_like(x)
+    if not training or lower == upper:
+        out: Array = leaky_relu(x, (lower + upper) / 2)
+        return out
     dtype = np.float64 if x.dtype.kind in "biu" else x.dtype
-    draws = training and lower < upper
-    slope = uniform(lower, upper, x.shape, dtype, rng) if draws else (lower + upper) / 2
-    out: Array = sloped_relu(x, slope) if draws else leaky_relu(x, slope)
-    return out
+    return np.where(x > 0, x, uniform(lower, upper, x.shape, dtype, rng) * x)

@@ -73,7 +73,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
     Tensor([0.5, 0.5, 0. ])
     """
     e = np.exp(shifted(x, axis))
-    return e / total(e, axis)
+    return e * (1 / total(e, axis))
 
 
 @op(
