@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -23,10 +22,10 @@ from tapenet.typing import Array
 )
 def linear_cross_entropy(
     input: Array,
-    linear_weight: Any,
+    linear_weight: Array,
     target: Array,
     *,
-    linear_bias: Any = None,
+    linear_bias: Array | None = None,
     weight: Array | None = None,
     reduction: str = "mean",
     ignore_index: int = -100,

@@ -12,8 +12,6 @@ is that over time. -1e30 stands for the logarithm of 0: it never makes nan.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -23,7 +21,7 @@ from tapenet.ops.layers.losses.reduction import check_reduction
 from tapenet.ops.op import op
 from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import Sample, sample
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array, DType, Shape
 
 #: The logarithm of 0, and what is below this is no likelihood.
 _ZERO = -1e30
@@ -44,7 +42,7 @@ def _positions(targets: Array, target_lengths: Array, blank: int, most: int) -> 
     return np.where(np.arange(count) % 2 == 1, labels[:, np.minimum(np.arange(count) // 2, most - 1)], blank)
 
 
-def _skips(positions: Array, blank: int, dtype: np.dtype[Any]) -> Array:
+def _skips(positions: Array, blank: int, dtype: DType) -> Array:
     """0 where an alignment may come from two positions before, else the logarithm of 0. Plain NumPy."""
     count, length = positions.shape
     different = (positions[:, 2:] != positions[:, :-2]) & (positions[:, 2:] != blank)
@@ -52,7 +50,7 @@ def _skips(positions: Array, blank: int, dtype: np.dtype[Any]) -> Array:
     return forbidden.astype(dtype) * _ZERO
 
 
-def _three(array: Any) -> Array:
+def _three(array: Array) -> Array:
     """Views of the positions, and of one and two further on, along a new axis before the batch. The array has two more
     positions than there are."""
     *outer, count, padded = array.shape
@@ -60,7 +58,7 @@ def _three(array: Any) -> Array:
     return as_strided(array, (*outer, 3, count, padded - 2), (*steps, position, batch, position))
 
 
-def _log_sum(terms: Any, more: Any, out: Array) -> None:
+def _log_sum(terms: Array, more: Array, out: Array) -> None:
     """Write the logarithm of the sum of the exponentials of terms + more along the first axis to out."""
     shifted = terms + more
     highest = np.maximum.reduce(shifted, 0)
@@ -87,7 +85,7 @@ def _forward_variables(emitted: Array, skips: Array) -> Array:
     return alpha
 
 
-def _backward_variables(emitted: Array, skips: Array, input_lengths: Array, ends: Any) -> Array:
+def _backward_variables(emitted: Array, skips: Array, input_lengths: Array, ends: Array) -> Array:
     """The logarithm of the likelihood of all that follows on a position after each step: (T, N, positions); that of 0 beyond
     the length of an input."""
     steps, count, length = emitted.shape
@@ -121,7 +119,7 @@ def _likelihoods(alpha: Array, input_lengths: Array, target_lengths: Array) -> A
     return np.where(input_lengths > 0, found, np.where(target_lengths == 0, 0.0, _ZERO)).astype(alpha.dtype)
 
 
-def _lengths(name: str, given: Any, count: int, most: int, of: str) -> Array:
+def _lengths(name: str, given: object, count: int, most: int, of: str) -> Array:
     found = np.atleast_1d(np.asarray(given))
     if found.dtype.kind not in "iu":
         raise TypeError(f"{name} holds {found.dtype}; lengths are integers")
@@ -176,7 +174,7 @@ def _prepared(
     return log_probs, positions, inputs, lengths
 
 
-def _of_each(losses: Array, target_lengths: Array, reduction: str, dtype: np.dtype[Any]) -> Array:
+def _of_each(losses: Array, target_lengths: Array, reduction: str, dtype: DType) -> Array:
     """The losses, or for the mean each one's part in it."""
     if reduction != "mean":
         return losses
@@ -191,7 +189,7 @@ def _ctc_loss(
     blank: int = 0,
     reduction: str = "mean",
     zero_infinity: bool = False,
-) -> Any:
+) -> tuple[Array, ...]:
     """The loss, and for the rule: the positions and the two lengths as arrays; what is emitted, the forward variables and
     the likelihoods."""
     check_reduction(reduction)
