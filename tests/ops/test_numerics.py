@@ -371,11 +371,26 @@ def test_sums_of_many_numbers(name: str, native: bool) -> None:
 
 
 AT_A_LEVEL = """
+import numpy as np
+import tapenet as tn
 from tapenet import kernels
 from tests.ops.test_numerics import _exact
 with kernels.switched(True):
     for name in ("mse_loss", "gaussian_nll_loss", "binary_cross_entropy_with_logits", "layer_norm"):
         _exact(name, 1_000_000, lambda f: f)
+    R = np.random.default_rng(0)
+    for shape in ((2, 300_000), (1, 300_000, 2)):
+        x, p = R.normal(size=shape), R.uniform(size=shape) / 150_000
+        for target in (np.full(shape[:1] + shape[2:], 7), p):
+            found = []
+            for dtype in (np.float32, np.float64):
+                t = tn.tensor(x.astype(np.float32).astype(dtype), requires_grad=True)
+                given = target if target is not p else p.astype(np.float32).astype(dtype)
+                loss = tn.cross_entropy(t, given, label_smoothing=0.1)
+                loss.backward()
+                found.append((loss.data, t.grad.data))
+            for a, exact in zip(*found, strict=True):
+                assert abs(a - exact).max() <= 5e-7 * abs(exact).max(), (shape, target.dtype)
 """
 
 

@@ -86,11 +86,15 @@ def indices_fit(input: Array, target: Array, weight: Array | None) -> None:
     weights_fit(shape, weight)
 
 
+#: Integers without a sign, by their bytes.
+_UNSIGNED = {n: np.dtype(f"u{n}") for n in (1, 2, 4, 8)}
+
+
 def _all_below(target: Array, count: int) -> bool:
     """Whether this is an array of integers from 0 to count - 1: taken as numbers without a sign negative ones are large."""
     if type(target) is not np.ndarray:
         return False
-    return bool(np.maximum.reduce(target.view(f"u{target.itemsize}"), axis=None, initial=0) < count)
+    return bool(np.maximum.reduce(target.view(_UNSIGNED[target.itemsize]), axis=None, initial=0) < count)
 
 
 def check_classes(target: Array, count: int, ignore_index: int | None = None) -> None:
@@ -125,16 +129,21 @@ def counts_of(
     return classes, unit, unit if weight is None else unit * getitem(cast_to(weight, input.dtype), classes)
 
 
-def kept(values: Array, ndim: int) -> Array:
-    """A number for each position (or one for all), with the axis of the classes."""
-    return values[(slice(None),) * class_axis(ndim) + (None,)] if values.ndim else values
+def kept(values: Array) -> Array:
+    """A number for each position, or one for all, shaped to broadcast against the input."""
+    return values[:, None] if values.ndim else values
+
+
+@functools.lru_cache(maxsize=256)
+def _classes(count: int, further: int) -> Array:
+    """The classes along their axis, before so many further ones."""
+    return np.reshape(np.arange(count), (-1, *(1,) * further))
 
 
 def beside_zeros(values: Array, classes: Array, shape: Shape) -> Array:
     """Zeros, but for a number (`kept`) at each position's class."""
     axis = class_axis(len(shape))
-    places = np.reshape(np.arange(shape[axis]), (-1, *(1,) * (len(shape) - axis - 1)))
-    return np.where(places == kept(classes, len(shape)), values, 0)
+    return np.where(_classes(shape[axis], len(shape) - axis - 1) == kept(classes), values, 0)
 
 
 def class_samples(r: np.random.Generator) -> list[Sample]:
@@ -163,7 +172,7 @@ def _nll_input(
     """By hand, since the divisor is kept: a kernel of rows cannot use a sum over all of them."""
     classes, _, counts = counts_of(input, target, weight, ignore_index)
     g = -mean_share(g, divisor, reduction)
-    return beside_zeros(kept(g if counts is None else g * counts, input.ndim), classes, input.shape)
+    return beside_zeros(kept(g if counts is None else g * counts), classes, input.shape)
 
 
 @op(
