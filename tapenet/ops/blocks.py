@@ -47,8 +47,8 @@ class Switches:
             raise
 
     def end(self, block: object) -> None:
-        """Set back what `begin` changed for this block, and for those inside that an interrupt kept from doing so. Nothing
-        happens if that is done: who is interrupted may call this again."""
+        """Set back what `begin` changed for this block, and for blocks inside it that an interrupt kept from ending. May
+        be called again after an interrupt."""
         for depth in reversed(range(len(self.undo))):
             if self.undo[depth][0] is block:
                 self._back(depth)
@@ -68,7 +68,7 @@ class Switches:
         return len(self.undo), {name: getattr(self, name) for name in self._names()}
 
     def again(self, now: tuple[int, dict[str, object]]) -> None:
-        """Set all switches back. An interrupt in the wrong place keeps a block from doing so for its own."""
+        """Set all switches back. For blocks that an interrupt kept from doing so themselves."""
         del self.undo[now[0] :]
         self._set(now[1])
 
@@ -77,8 +77,8 @@ class Switches:
 
 
 class _Tasks:
-    """Stands for a thread's state while tasks of asyncio have blocks open, each with a state of its own: what one of them
-    sets must not hold for another that runs while it waits. Slow, which only coroutines pay for."""
+    """Stands for a thread's state while tasks of asyncio have blocks open, each with a state of its own: a switch that
+    one task sets must not change another that runs meanwhile. This is slow, and only coroutines pay for it."""
 
     __slots__ = ("local", "own", "thread")
 
@@ -126,7 +126,7 @@ def enter(local: Any, block: object, switches: Mapping[str, object]) -> None:
         if not frame.f_globals.get("__name__", "").startswith(_OF_BLOCKS):
             break
         frame = frame.f_back
-    # What is no coroutine cannot be left before its blocks end.
+    # Only a coroutine can be left before its blocks end.
     task = _running_task() if frame is not None and suspended else None
     if task is not None:
         tasks = local.state

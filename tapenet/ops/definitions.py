@@ -117,8 +117,8 @@ def check_residuals(name: str, names: list[str], residuals: tuple[str, ...], out
 
 
 def check_numpy(name: str, functions: tuple[object, ...]) -> None:
-    """Raise a TypeError if `numpy=` of op `name` has what NumPy does not hand over to others: anything but ufuncs (SciPy's
-    are such) and NumPy's functions that have a dispatcher."""
+    """Raise a TypeError if `numpy=` of op `name` holds anything but ufuncs (NumPy's or SciPy's) and NumPy functions with
+    a dispatcher: NumPy passes no others on to tensors."""
     for function in functions:
         if not isinstance(function, np.ufunc) and not hasattr(function, "_implementation"):
             words = repr(function)
@@ -156,7 +156,7 @@ def check_needs(name: str, needs: Mapping[str, tuple[str, ...]], allowed: Collec
 
 
 def warn_of_another(op: Called, function: Callable[..., object]) -> None:
-    """Say so if an op takes the place of what stands for a NumPy function already; not if that is the same op, defined anew."""
+    """Warn if another op stands for the NumPy function already. The same op, defined anew, is no reason to warn."""
     other = stands_for(function)
     if other is None or isinstance(other, Refused):
         return

@@ -31,7 +31,7 @@ class Derived:
         self.differentiable = not nondiff
         #: Whether it changes its first argument and returns nothing.
         self.inplace = inplace
-        #: Whether it only puts numbers in the place of others: then it meets low types as they are, and rounds nothing.
+        #: Whether it only moves numbers and computes none: then low types need not be widened for it.
         self.replaces = replaces or inplace or makes
         #: Whether it makes tensors of whatever it is given.
         self.makes = makes
@@ -87,8 +87,8 @@ def made(array: Array, *, shared: bool = False) -> Any:
 
 
 def known(value: object) -> Any:
-    """The numbers that an argument of a derived function holds, for checks; None for a tensor while a step is captured, as
-    a replay would hold others.
+    """The values of an argument of a derived function, for checks. None for a tensor while a step is captured: at a
+    replay its values differ.
 
     >>> import tapenet as tn
     >>> known(tn.tensor([1.0, 2.0])), known(3)
@@ -128,8 +128,8 @@ def array_like(value: object) -> Array:
 
 
 def array_or_number(value: Any) -> Array:
-    """An argument beside others: a Python number as it is, since it has no say in the dtype of a result; all else as
-    `array_like` has it.
+    """An argument beside others: as `array_like` gives it, except that a Python number stays one, since it does not
+    change the dtype of a result.
 
     >>> array_or_number(2), array_or_number([2])
     (2, array([2]))
@@ -138,7 +138,7 @@ def array_or_number(value: Any) -> Array:
 
 
 def is_tensor(kind: type) -> bool:
-    """Whether things of a type answer NumPy's functions, as arrays do, and are none."""
+    """Whether a type answers NumPy's functions as arrays do, and is not an array's."""
     return hasattr(kind, "__array_function__") and not issubclass(kind, np.ndarray)
 
 

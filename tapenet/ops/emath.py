@@ -106,7 +106,7 @@ arctanh = _of_one(np.emath.arctanh, np.arctanh, "The inverse hyperbolic tangent"
 
 
 def _pair(x: Any, y: Any) -> tuple[Array, Array]:
-    """Two arguments as arrays; but a Python number beside an array of floats stays one, which widens nothing."""
+    """Two arguments as arrays. A Python number beside an array of floats stays one, so that it does not widen the dtype."""
     x, y = operand(x), operand(y)
     if any(hasattr(v, "dtype") and v.dtype.kind in "fc" for v in (x, y)):
         return x, y
@@ -121,7 +121,7 @@ def _beyond_zero(x: Any) -> Any:
 
 def _log(x: Any) -> Any:
     found = np.log(_beyond_zero(x))
-    # NumPy's logarithm of a Python number would widen what it meets: as a Python number it does not.
+    # NumPy's logarithm of a Python number is a float64, which would widen a float32 beside it; a Python float does not.
     return found if hasattr(x, "dtype") else found.item()
 
 

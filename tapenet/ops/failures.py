@@ -1,4 +1,4 @@
-"""What an op says when a call of it fails, or was given something that no gradient reaches."""
+"""The errors of a call that fails, or that is given something that no gradient can reach."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def no_rule(op: Op, name: str) -> TypeError:
 
 
 def no_derivative(op: Op, name: str, rule: str) -> TypeError:
-    """The error for the same in the gradient rule of the op `rule`, where a derivative of higher order would be wrong."""
+    """The same inside the gradient rule of the op `rule`, where derivatives of higher order would be wrong."""
     return TypeError(
         f"{op.name}: a tensor that needs a gradient was given as {name!r}, which has no derivative, in the gradient rule of op "
         f"{rule!r}: the derivative of that rule would be wrong. Give {op.name!r} a rule for {name!r}, where its "

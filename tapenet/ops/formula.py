@@ -1,6 +1,6 @@
 """What is read from an op's formula: the kernel that runs it on large arrays, and the gradient rules it does not state.
 
-Here is what every call needs; what reads a formula (`tapenet.ops.variants`) is loaded when the first one is.
+Here is what every call needs. The code that reads formulas is in `tapenet.ops.variants`, and loaded at first use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST = 256
 
 
 def derive() -> NoReturn:
-    """In the place of a gradient rule: it is derived from the op's formula."""
+    """Given as a gradient rule: derive the rule from the op's formula."""
     raise AssertionError("stands for a rule, and is never called")
 
 
@@ -36,7 +36,7 @@ def _variants() -> Any:
 
 
 def large(values: Sequence[object]) -> bool:
-    """Whether there is an array among values that a kernel would pay for."""
+    """Whether some array among the values is large enough for a kernel."""
     return any(type(v) is np.ndarray and v.size >= WORTH for v in values)
 
 
@@ -153,7 +153,7 @@ class Derived:
             key = None
         elif numbers:
             key = (key, *(read() for read in numbers))
-        # Kernels are for arrays; while a derivative is recorded all of this are tensors.
+        # Kernels take arrays only; while a derivative is recorded these are tensors.
         arrays = type(g) is np.ndarray or (several and not any(map(is_tensor, map(type, g))))
         cache = self.kernels if arrays and key is not None and kernels.on() else self.plain
         variant = cache.get(key)
@@ -202,8 +202,8 @@ def rule({needs}):
 
 
 def outside(function: object) -> tuple[Callable[[], object], ...] | None:
-    """How to read the numbers that a function uses beside its arguments, and that may change; None where it uses what cannot
-    be compared: arrays, lists, objects."""
+    """Functions that read the numbers which a function uses beside its arguments, and which may change. None if it uses
+    something that cannot be compared: an array, a list, an object."""
     found: list[Callable[[], object]] = []
     return tuple(found) if _settled(function, found, set()) else None
 

@@ -37,7 +37,7 @@ R = TypeVar("R")
 
 
 class _Flat:
-    """The gradient by an input on which a result depends in steps: 0 wherever there is one."""
+    """The gradient by an input on which the result depends in steps: it is 0 wherever it exists."""
 
     def __repr__(self) -> str:
         return "0 · g"
@@ -48,7 +48,7 @@ FLAT = _Flat()
 
 
 def flat() -> _Flat:
-    """The rule of an input by which the derivative is 0 wherever there is one."""
+    """The rule of an input by which the derivative is 0 wherever it exists."""
     return FLAT
 
 
@@ -120,7 +120,7 @@ class Op:
         self.differentiable = tuple(n for n in names if n in self.rules or n in covered)
         self.inputs = tuple(n for n in names if n in self.differentiable or n in self.nondiff)
         self.options = tuple(n for n in names if n not in self.inputs)
-        #: Whether its derivative is 0 by every input: rules that use it take what it gives for a constant.
+        #: Whether its derivative is 0 by every input. In rules its results are constants.
         self.flat = bool(self.rules) and all(rule is flat for rule in self.rules.values())
         self.nondiff_outputs = frozenset(self.nondiff_outputs)
         self.residuals = tuple(self.residuals)
@@ -150,7 +150,9 @@ class Op:
             self.rules, self.joint = dict.fromkeys(self.joint.inputs, derive), None
         self.rules = {n: derive if isinstance(rule, Derived) else rule for n, rule in self.rules.items()}
         stated = [n for n, rule in self.rules.items() if rule is not derive]
-        own = is_own(self) and nondiff  # of ours that have inputs without a derivative each says which have one
+        own = (
+            is_own(self) and nondiff
+        )  # an op of tapenet's own with `nondiff=` names the inputs whose rules are derived
         if not self.rules and not (self.joint or own or nondiff is True or self.random or self.effect):
             left = [a.name for a in self.arguments if a.required and a.name not in nondiff]
             self.rules = dict.fromkeys(left, derive)

@@ -253,7 +253,7 @@ class Operand:
         """The values in another dtype; the gradient comes back in this one. The memory order is for arrays alone.
 
         Raises:
-            TypeError: the cast is none of those that `casting` allows.
+            TypeError: `casting` does not allow the cast.
         """
         dtype = dtype_of(dtype)
         if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
@@ -488,7 +488,7 @@ class ArrayHolder(Augmented):
 
     @property
     def device(self) -> str:
-        """Where the values are, by the standard for arrays: "cpu", as NumPy's."""
+        """Where the values are: always "cpu", as NumPy's arrays say it."""
         return self._data.device
 
     def __len__(self) -> int:

@@ -82,7 +82,7 @@ def function(
     func: Callable[..., object], stands: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
 ) -> object:
     """Call what stands for a NumPy function with what NumPy passes: `out=` by position too, and values that are not set."""
-    if id(_UNSET) in map(id, kwargs.values()):  # by identity, as a tensor is equal to nothing but element by element
+    if id(_UNSET) in map(id, kwargs.values()):  # by identity, since == of a tensor compares element by element
         kwargs = {name: value for name, value in kwargs.items() if value is not _UNSET}
     place = _out_position(func) if len(args) > 1 else None
     if place is not None and len(args) > place:
@@ -91,8 +91,8 @@ def function(
 
 
 def further(stands: Op | Derived, args: tuple[object, ...], options: dict[str, Any]) -> object:
-    """Call what stands for a NumPy function with those options of that function that are answered for all alike: `out=`, and
-    what says nothing about a tensor. NotImplemented if there are none."""
+    """Call what stands for a NumPy function with the options that mean the same for all functions: `out=`, and those
+    that mean nothing for a tensor. NotImplemented if there are none among the options."""
     if SPECIAL.isdisjoint(options):
         return NotImplemented
     asked = SPECIAL.intersection(options) - _names(stands)
@@ -273,7 +273,7 @@ def _in_loop_dtype(name: str, ufunc: np.ufunc, array: Array, dtype: DTypeLike | 
 
 
 def _kept_dtype(ufunc: np.ufunc, array: Array) -> dict[str, DType]:
-    """What keeps sums and products in the dtype of what they are of, where small integers are asked for by name."""
+    """The option that keeps sums and products in the dtype of the array, where a small integer type was asked for."""
     return {"dtype": array.dtype} if ufunc in (np.add, np.multiply) else {}
 
 
@@ -355,7 +355,7 @@ def accumulate(
 
 
 def _one_axis(name: str, axis: Axis, array: Array) -> int:
-    """The axis of an array that a method goes along; None is the only one, as in NumPy."""
+    """The axis that a method goes along. None means the only axis, as in NumPy."""
     if not array.ndim:
         raise TypeError(f"{name}: a number has no elements to go along: give an array of one axis or more")
     if isinstance(axis, tuple) and len(axis) == 1:
@@ -448,8 +448,8 @@ def at(ufunc: np.ufunc, a: Array, indices: ArrayLike, *b: ArrayLike) -> None:
 
 
 def _combine(ufunc: np.ufunc, flat: Array, places: Array, values: list[Array], one_dtype: bool) -> None:
-    """`flat[places] = ufunc(flat[places], *values)` on a tensor of one axis, each time a place is named. `one_dtype` says
-    whether results have the dtype of all that they are made of."""
+    """`flat[places] = ufunc(flat[places], *values)` on a tensor of one axis, each time a place is named. `one_dtype`:
+    whether elements, values and results have one dtype."""
     counts = np.bincount(places, minlength=flat.shape[0])
     if counts.max(initial=0) <= 1:
         flat[places] = ufunc(flat[places], *values)
@@ -464,7 +464,7 @@ def _combine(ufunc: np.ufunc, flat: Array, places: Array, values: list[Array], o
             now = order[turn == n]
             flat[places[now]] = ufunc(flat[places[now]], *(v[now] for v in values))
         return
-    # One after another: each element, then all that it is combined with.
+    # In one row: each element, followed by all the values that it is combined with.
     begins += np.arange(named.size)
     source = np.empty(named.size + order.size, np.intp)
     is_element = np.zeros(source.size, bool)

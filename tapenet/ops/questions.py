@@ -10,12 +10,12 @@ from tapenet.ops.registry import answer
 
 
 def _dtype(value: Any) -> Any:
-    """What says the dtype of an argument: that of a tensor; numbers, arrays and dtypes do themselves."""
+    """The dtype of a tensor; anything else as it is, since NumPy knows its dtype."""
     return value.dtype if hasattr(value, "numpy") else value
 
 
 def _array(value: Any) -> Any:
-    """The values of an argument, which leave the graph: what is asked for is their text, or where they lie."""
+    """The array of a tensor. It leaves the graph: NumPy is asked for its text, or its memory."""
     return value.numpy() if hasattr(value, "numpy") else value
 
 

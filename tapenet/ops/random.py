@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 _default: np.random.Generator | None = None
-#: The threads that asked for the process's generator, while somebody wants to know.
+#: The threads that asked for the process's generator; None unless a capture watches them.
 asked: set[int] | None = None
 
 
@@ -82,7 +82,7 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
 
 def get_state() -> StateDict:
     """Where the process's generator is: a dict of numbers, texts and arrays, which `tn.save` takes. Call it outside of
-    compiled functions: in one it would tell, ever after, where the generator was when the function was captured.
+    compiled functions: in one it would always give the state at the capture.
 
     >>> import tapenet as tn
     >>> state = tn.random.get_state()
@@ -129,7 +129,7 @@ def _put(bits: np.random.BitGenerator) -> int:
 
 
 class Saved:
-    """Where a generator, or for None the process's own, is now. Called, it puts the generator back there."""
+    """The state of a generator, for None of the process's own. A call restores it."""
 
     def __init__(self, rng: np.random.Generator | None = None, outer: Saved | None = None) -> None:
         """`outer` is what was saved for a step around this one."""
@@ -142,7 +142,7 @@ class Saved:
         return rng, None if rng is None else rng.bit_generator.state
 
     def draws(self) -> None:
-        """Called before a step draws that is going to tell `drew`, so that `disturbed` knows of draws by others."""
+        """Called before a step draws. With `drew` after it, `disturbed` can tell draws of others."""
         self._seen.alone = self._seen.alone and equal_states(self._now(), self._seen.last)
 
     def drew(self) -> None:
@@ -150,7 +150,7 @@ class Saved:
         self._seen.last = self._now()
 
     def disturbed(self) -> bool:
-        """Whether anybody drew who did not tell, as another thread: what that drew must not come again."""
+        """Whether something else drew, such as another thread. Its numbers must not be drawn again."""
         self.draws()
         return not self._seen.alone
 
@@ -165,7 +165,7 @@ class Saved:
 
 
 class _Seen:
-    """What is known of a generator by all who save it: where its own draws left it, and whether others drew too."""
+    """What all who save a generator share: its state after their own draws, and whether others drew too."""
 
     __slots__ = ("alone", "last")
 

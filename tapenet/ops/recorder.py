@@ -9,7 +9,7 @@ from tapenet.typing import Array
 
 
 class Recorder:
-    """Without tensors: ops cannot be called, and what makes or reads tensors deals in arrays."""
+    """The recorder before `autodiff` installs its own: ops cannot be called, and arrays stand for tensors."""
 
     def prepare(self, op: Any) -> None:
         """Give an op, at its first call, the code that runs it."""
@@ -23,8 +23,8 @@ class Recorder:
         """The array of a tensor; None where a replay could not follow what is looked at."""
         return None
 
-    #: Calls a function that is composed of ops in place of calling it: `compose(function, args, kwargs)`. None while there
-    #: are no low types.
+    #: Calls a function that is composed of ops in place of calling it: `compose(function, args, kwargs)`. None until a
+    #: low type is met.
     compose: Callable[[Callable[..., object], tuple[object, ...], dict[str, object]], object] | None = None
 
 

@@ -74,7 +74,7 @@ def ufunc_name(ufunc: np.ufunc) -> str:
 
 
 def is_own(owner: object) -> bool:
-    """Whether an op or derived function is one of tapenet's own, which tapenet's tests hold to all that is promised."""
+    """Whether an op or derived function is one of tapenet's own."""
     return str(owner.__module__).startswith("tapenet.")
 
 

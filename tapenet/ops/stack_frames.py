@@ -104,10 +104,10 @@ def assigns_item(frame: FrameType) -> bool:
 
 
 def calculates_with_it() -> bool:
-    """Whether the attribute that the caller is a getter of stands in a calculation."""
+    """Whether the attribute that the calling getter returns is used in a calculation."""
     frame = sys._getframe(2)
     code, at = frame.f_code.co_code, frame.f_lasti
-    while code[at] == _CACHE:  # behind the instruction, to which Python 3.12 has come by then
+    while code[at] == _CACHE:  # Python 3.12 is behind the instruction by then
         at -= 2
     if code[at] != _LOAD_ATTR:
         return False

@@ -1,5 +1,5 @@
-"""Calls with arguments beside a function's own: options that NumPy's functions have alike, PyTorch's names, and what these
-ask to be done around a call."""
+"""Calls with arguments that a function does not have itself: options common to NumPy's functions, PyTorch's names, and
+options of PyTorch that are carried out around the call."""
 
 from __future__ import annotations
 

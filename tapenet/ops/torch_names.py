@@ -1,8 +1,7 @@
 """PyTorch's names for the arguments of functions here, and those of its options that no function here has.
 
-All of them are here, and no function says any for itself. A call by a function's own names never comes here: it is where a
-call fails for a name that the function does not know that the name is looked up, and the call made again. Functions made by
-users (`tn.op`) know their own names alone.
+All of these names are here. A call by a function's own names never reads this table: a name is looked up once a call has
+failed for it, and the call is made again. Functions made by users (`tn.op`) know their own names alone.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ SIZES = frozenset({"empty", "ones", "zeros"})
 
 
 class Option(NamedTuple):
-    """An argument of PyTorch's that none here answers to.
+    """An argument of PyTorch's that has no counterpart here.
 
     Attributes:
         of: the functions that have it.

@@ -92,7 +92,7 @@ class Body(Capture):
         self.captured: list[Array] | None = None
         #: Tensors from outside that were written.
         self.written: list[Tensor] = []
-        #: What became of the gradients of leaves, where it is something else than before.
+        #: The gradients of leaves that the run changed, as it left them.
         self.left: dict[Leaf, Tensor | None] = {}
         #: What the gradient of each result flows to.
         self.ends: list[Node | None] = []
@@ -171,7 +171,8 @@ class Body(Capture):
         self.captured = None
 
     def admit_grads(self) -> None:
-        """Let the captures outside know what it does with gradients, though its run was undone: the next may be another."""
+        """Tell the captures outside what it does with gradients. Its run was undone, but the next call may take this
+        branch."""
         for capture, _ in self._outside:
             for leaf, use in self.grads.items():
                 if leaf.number < self.number:
@@ -238,7 +239,7 @@ class Body(Capture):
         return {i for i, node in enumerate(self.inputs) if node in seen}
 
     def draws(self) -> Iterator[tuple[Node, int, Array]]:
-        """What its random ops gave, as far as it is read, and all that their rules need: op, output, value."""
+        """The values of its random ops that are read, or that their rules need: op, output, value."""
         used: dict[tuple[Node, int], Array] = {}
         read = [[node.call or {} for node in self.nodes], self.results]
         for value in tree_leaves(read, Traced):
@@ -277,7 +278,8 @@ class Body(Capture):
             self.captured = [self.captured[i] for i in order]
 
     def save(self, source: Node | None, index: int, data: Array) -> None:
-        """Return an output of this node too, for a derivative; for None these values, which are not used."""
+        """Return an output of this node too, for a derivative. With None return `data` as a placeholder, which nobody
+        reads."""
         node = source
         if source is not None and (source.op.outputs != 1 or index > 0):
             node = Output(source, index, data)
@@ -290,7 +292,7 @@ class Body(Capture):
     # -- running again -------------------------------------------------------------------------------------------
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
-        """Run it on arrays, one for each input. At first what was captured is returned, since that was a run."""
+        """Run it on arrays, one for each input. The first call returns what the capture computed."""
         if self.captured is not None:
             captured, self.captured = self.captured, None
             return captured
@@ -299,7 +301,8 @@ class Body(Capture):
         return self._replay(arrays)
 
     def on_tensors(self, tensors: Sequence[Tensor], saved: Sequence[Tensor]) -> list[Tensor]:
-        """Record it again on tensors, one for each input, with the values that were saved; gives all but these."""
+        """Record it again on tensors, one for each input, with the saved values. Gives its results without the saved
+        ones."""
         given: dict[Node, Tensor] = dict(zip(self.inputs, tensors, strict=True))
         drawn: dict[Node, dict[int, Tensor]] = {node: {} for node in self.nodes if is_random(node)}
         for place, tensor in zip(self.saved, saved, strict=True):
@@ -326,7 +329,7 @@ def zeros(like: Node | Array) -> Tensor:
 
 
 def check_apart(data: Array, storages: Iterable[Array]) -> None:
-    """Raise if what a body is given is a view of what it writes: it would have to change in the body.
+    """Raise if an argument of a body is a view of a tensor that the body writes: its values would have to change inside.
 
     Raises:
         CaptureError: names the shapes, and what to write instead.
@@ -359,14 +362,14 @@ def close(*bodies: Body) -> tuple[list[Tensor], list[Tensor]]:
 
 
 class _Closing:
-    """What bodies that are closed together take from outside."""
+    """The tensors from outside that bodies use which are closed together."""
 
     def __init__(self, bodies: Sequence[Body]) -> None:
         self.outside = capturing()
         self.storages = {id(array): array for body in bodies for array in body.storages()}
         self.handles = {id(t._data): t for body in bodies for t in body.written}
-        #: Inputs with the tensors that they stand for: for what is read by its array and its gradient's node, since a
-        #: tensor is two inputs if in one place a gradient flowed to it and in another it was detached.
+        #: Inputs with the tensors that they stand for. Of those that are read the key is the array and the node of the
+        #: gradient: a tensor is two inputs if a gradient flows to it in one place and it is detached in another.
         self.read: dict[tuple[int, Node | None], tuple[Input, Tensor]] = {}
         self.write: dict[int, tuple[Input, Tensor]] = {}
 
@@ -420,7 +423,7 @@ class _Closing:
         return Traced(value.tensor, self.read[place, parent][0], data)
 
     def _check(self, node: Node) -> None:
-        """Raise if a node is of a body that is not around this one."""
+        """Raise if a node was made in a body that does not enclose this one."""
         tape, outside = node.scope.tape, self.outside
         home = tape() if isinstance(tape, weakref.ref) else tape
         while isinstance(home, Body) and outside is not home:
@@ -430,7 +433,7 @@ class _Closing:
 
 
 def _outer(value: Traced, parent: Node | None) -> Tensor:
-    """The tensor that a body took from outside, as it was then: itself, if it still is."""
+    """The tensor that a body took from outside, as it was then. It is that very tensor if it has not changed since."""
     tensor: Tensor = value.tensor
     if tensor._data is value.data and tensor._trace is value.node and (parent is None or tensor._node is parent):
         return tensor

@@ -1,6 +1,6 @@
 """Branches and loops as functions of functions: `cond`, `scan` and `fori`.
 
-Eager they are what they look like: an `if`, a `for`. While a step is being captured each becomes one op that holds its
+In eager mode they are an `if` and a `for`. While a step is being captured each becomes one op that holds its
 branches or its body as programs of their own, so that a compiled loop is a loop, of any length, and a branch is decided
 at each call. Both ways they give the same values and the same derivatives of every order.
 """
@@ -66,7 +66,7 @@ def cond(pred: object, true_fn: Callable[..., R], false_fn: Callable[..., R], *o
             ".all() or .any(), or choose element by element with np.where"
         )
     given = _leaves(operands, "operands", "tn.cond")
-    #: What the first function that ran returned: captured, both run.
+    #: What the first function returned. While a step is captured both run, and the second must agree with it.
     returned: list[tuple[Structure, list[Tensor]]] = []
 
     def flat(function: Callable[..., object], name: str, other: str) -> Flat:
@@ -239,8 +239,8 @@ def _leaves(tree: object, root: str, who: str) -> list[Tensor]:
 
 def _by_value(t: Any, views: bool = False) -> Any:
     """The tensor as it is now, behind a handle of its own: a body that changes it (`c += x`) changes no other, as in a
-    captured loop. Copied if what it holds may be written in place later: a parameter's or buffer's storage, or with
-    `views` what may be a view of that."""
+    captured loop. It is copied if its array may be written in place later: the storage of a parameter or buffer, or with
+    `views` anything that may be a view of such storage."""
     if type(t) is not Tensor:
         return t
     stored = _is_stored(t)
@@ -256,7 +256,7 @@ def _is_stored(t: Tensor) -> bool:
 
 
 def _own(t: Tensor) -> Tensor:
-    """What a branch is given for an operand: a handle of its own; itself, if it is stored."""
+    """What a branch is given for an operand: the tensor itself if it is a parameter or buffer, else a handle of its own."""
     if type(t) is not Tensor or _is_stored(t):
         return t
     made = Tensor._of(t._data, t._node, t._trace)
@@ -290,7 +290,7 @@ def _first(init: object, who: str, name: str) -> tuple[Structure, list[Tensor]]:
 
 
 def _carry(form: Structure, first: list[Tensor], result: object, who: str, name: str) -> list[Tensor]:
-    """The leaves of a carry that a body returned, if it is like the first."""
+    """The leaves of a carry that a body returned, once it is checked against the first."""
     try:
         after = [_by_value(_leaf(v, "carry", who)) for v in form.take(result)]
         for t, model in zip(after, first, strict=True):

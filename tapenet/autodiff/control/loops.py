@@ -56,7 +56,7 @@ def loop(
 
 
 def _no_iteration(step: Step, carry: list[Tensor], xs: list[Tensor]) -> list[Tensor]:
-    """The ys of no iteration. Their shapes are those of one on zeros, which is undone."""
+    """The ys of a loop without iterations. Their shapes are learned from one iteration on zeros, which is undone."""
     body = Body()
     slices = [Tensor._of(np.zeros(x.shape[1:], x.dtype)) for x in xs]
     given = [*carry, *slices]
@@ -77,7 +77,7 @@ def _record_loop(
     count = len(carry)
     i = length - 1 if reverse else 0
     given = [*carry, *(Tensor._of(x._data[i, ...]) for x in xs)]
-    # Whether a gradient flows to a carry shows in the end; an iteration may bring it in.
+    # Assumed for now: an iteration may bring a gradient into a carry that had none.
     flags = [local.state.grad and is_inexact(t.dtype) for t in carry] + [_needs(x) for x in xs]
 
     def function(values: list[Tensor]) -> list[Tensor]:
@@ -121,7 +121,7 @@ def _needs(t: Tensor) -> bool:
 
 @contextmanager
 def _undone_on_error(*bodies: Body) -> Iterator[None]:
-    """What fails has changed nothing outside."""
+    """Undo what the bodies changed outside if the block fails."""
     try:
         yield
     except BaseException:
@@ -132,7 +132,7 @@ def _undone_on_error(*bodies: Body) -> Iterator[None]:
 
 def _steady(function: Flat, given: list[Tensor], flags: list[bool]) -> tuple[Body, dict[Leaf, Tensor]]:
     """The body of a loop, captured so that it is right for every iteration, and the gradients of leaves that it adds
-    to. Captured on a gradient of None, a body would hold for the first iteration alone."""
+    to. A body that is captured where a gradient is None would be right for the first iteration only."""
     body = Body()
     body.trace(function, given, flags)
     entering = {
@@ -173,7 +173,8 @@ def _flows(body: Body, live: list[bool]) -> list[bool]:
 
 
 def _check_ends(body: Body) -> None:
-    """Raise if a backward pass inside of a loop's body came to something through which it would go on, uncompiled.
+    """Raise if a backward pass inside a loop's body reached a carry or slice, through which it would go on in an
+    uncompiled loop.
 
     Raises:
         CaptureError: says what to write.
@@ -200,7 +201,8 @@ def _record_branch(capture: Capture, pred: Tensor, true: Flat, false: Flat, oper
     taken = bool(pred._data.item())
     bodies = true_body, false_body = Body(), Body()
     chosen, other = (true_body, false_body) if taken else (false_body, true_body)
-    # Nothing stands in for the operands: as uncompiled, a backward pass inside goes through them to the leaves behind.
+    # The operands themselves are passed, so that a backward pass inside goes on to the leaves behind them, as
+    # uncompiled.
     other.trace(lambda _: (false if taken else true)(operands), [], [])
     other.discard()
     chosen.trace(lambda _: (true if taken else false)(operands), [], [])
@@ -258,7 +260,7 @@ def _agree_on_gradients(bodies: Sequence[Body]) -> list[Leaf]:
 
 
 def _settle(capture: Capture, outs: Sequence[Tensor], bodies: Sequence[Body], left: dict[Leaf, Tensor]) -> None:
-    """Let what was recorded stand for what the loop or branch left behind: written tensors, gradients of leaves."""
+    """Give the tensors that were written, and the gradients of leaves, the values of the recorded loop or branch."""
     body = bodies[0]
     for tensor, flag in zip(outs, body.flows, strict=False):
         if not flag:
@@ -272,7 +274,7 @@ def _settle(capture: Capture, outs: Sequence[Tensor], bodies: Sequence[Body], le
                 capture.touch(tensor)
                 tensor._trace = after._trace
     if outs and any(each.effects for each in bodies):
-        # There is no derivative, and its error should not be that something saved was written since.
+        # It has no derivative. The error should say so, and not that a saved array was written since.
         source: Any = outs[0]._trace
         source.source_node.inputs_saved = source.source_node.out_saved = ()
     for leaf, g in left.items():
@@ -339,7 +341,7 @@ def _scan_inputs(
     end = len(body.results)
     own = end - len(body.saved)
     ys = [k for k in range(carries, own) if gs[k] is not None and body.flows[k]]
-    # Carries whose value at the beginning of an iteration has a gradient.
+    # The carries whose values at the beginning of each iteration have gradients.
     entered = [k for k in range(carries) if gs[own + k] is not None and body.inputs[k].differentiable]
     reached = {k for k in range(carries) if gs[k] is not None} | {*entered}
     while not reached >= (more := body.inputs_of([*ys, *(k for k in reached if k < carries)])):

@@ -38,7 +38,7 @@ class _Sequence(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """One op, with its arguments as references where they vary, and the places whose values it is the last to read."""
+    """One op: its arguments, with references for those that vary, and the values that nobody reads after it."""
 
     op: Op
     positional: list[object]
@@ -207,7 +207,7 @@ def record_again(
             values.update({(node, i): tensor for i, tensor in known.items()})
             if not (known and node.parents):
                 continue
-        # To where no gradient flowed at the capture, none is to flow now: the argument may have been detached.
+        # An argument that got no gradient at the capture gets none now: it may have been detached.
         args = {
             name: _argument(
                 look_up,

@@ -2,8 +2,8 @@
 
 A node saves arrays without a version. Instead each write through tapenet's own API (an optimizer step, `t[...] =`,
 `t.data =`) takes a number from the counter that numbers the nodes, and is kept by the range of memory it changed: a
-node whose saved array was written after the node was made is stale. Recording pays nothing for this, and backward
-only when something was written after its oldest node.
+node whose saved array was written after the node was made is stale. Recording costs nothing extra. Backward looks only
+if something was written after its oldest node.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Region:
         self.first = first
         self.end = end
         self.layout = layout
-        #: What two writes to the same elements have in common.
+        #: The same for two writes to the same elements.
         self.key: Hashable = (first, end)
         if layout is not None:
             interface = layout.__array_interface__
@@ -73,14 +73,15 @@ _lock = threading.Lock()
 
 
 class Writer:
-    """What writes the same memory again and again, as a compiled program does: to note that is one addition."""
+    """Something that writes the same memory again and again, such as a compiled program. Noting a write takes one
+    addition."""
 
     __slots__ = ("_seen", "by", "number", "regions")
 
     def __init__(self, by: str, regions: Iterable[Region]) -> None:
         self.by = by
         self.regions = list(regions)
-        #: Of the last time that it wrote.
+        #: The number of its last write.
         self.number = -1
         self._seen = -1
 
@@ -139,7 +140,8 @@ def check(node: Node) -> None:
 
 
 class _Index:
-    """All writes later than `since` by their first byte, to find those that meet a saved array without looking at each."""
+    """All writes later than `since`, sorted by their first byte, so that those which overlap a saved array are found
+    quickly."""
 
     __slots__ = ("ends", "firsts", "latest", "since", "writes")
 
@@ -148,7 +150,7 @@ class _Index:
         self.since = since
         self.writes = sorted(writes, key=lambda write: write.where.first)
         self.firsts = [write.where.first for write in self.writes]
-        #: The largest end among the writes up to and with each.
+        #: For each write the largest end of it and all before it.
         self.ends = list(itertools.accumulate((write.where.end for write in self.writes), max))
 
 
