@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from types import ModuleType
 
 
-def use(part: str) -> Any:
+def use(part: str) -> ModuleType:
     """A module of this folder by its name below it, such as "forms.pdf"."""
     return importlib.import_module(f"tapenet.drawing.{part}")
 

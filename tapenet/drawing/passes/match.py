@@ -6,7 +6,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tapenet.drawing.model import Cluster, Drawing, Vertex
 from tapenet.drawing.passes.align import align_by, gaps
@@ -122,7 +122,7 @@ class Side:
         return self.drawing.vertices[position].kind in ("parameter", "input", "constant") and not self.into[position]
 
     @functools.cached_property
-    def order(self) -> Any:
+    def order(self) -> tuple[list[tuple[object, ...]], ...]:
         """A key that orders any two drawings that differ."""
         drawing = self.drawing
         return (

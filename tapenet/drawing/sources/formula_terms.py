@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from types import FunctionType, ModuleType, NoneType
-from typing import Any
 
 import numpy as np
 
@@ -274,7 +273,7 @@ class _Reader:
             return number(value)
         return OPAQUE if isinstance(value, (dict, list)) else name(n)
 
-    def found(self, node: ast.expr) -> Any:
+    def found(self, node: ast.expr) -> object:
         """What a name outside the function stands for, with attributes of modules; None where that is not known."""
         if isinstance(node, ast.Attribute):
             module = self.found(node.value)

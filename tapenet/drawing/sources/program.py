@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tapenet.compiler.compile import Compiled
 from tapenet.compiler.explain import size_in_words
 from tapenet.compiler.variant import Variant
-from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Flow, Kind, Vertex
+from tapenet.drawing.model import Around, Cluster, Drawing, Edge, Explained, Flow, Kind, Vertex
 from tapenet.drawing.sources import program_labels as labels
 from tapenet.drawing.sources.labels import value_of, words
 from tapenet.drawing.sources.program_names import Names
@@ -218,9 +218,9 @@ class _Drawer:
         """An argument in a label: a number by its value or name."""
         return labels.number(self.origin(value)) or self.element(value) or labels.ARRAY
 
-    def cluster(self, parent: int | None, **attributes: Any) -> int:
+    def cluster(self, parent: int | None, name: str, type: str, around: Around, path: str = "", count: int = 1) -> int:
         depth = 0 if parent is None else self.drawing.clusters[parent].depth + 1
-        self.drawing.clusters.append(Cluster(parent=parent, depth=depth, **attributes))
+        self.drawing.clusters.append(Cluster(name, type, path, parent, depth, count=count, around=around))
         return len(self.drawing.clusters) - 1
 
     # -- instructions --------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class Names:
 
     def _of_modules(self, variant: Variant) -> None:
         """The names in modules: dotted paths from the outermost one, whose own name is said where there are several."""
-        modules = [owner for owner in _owners(variant) if hasattr(owner, "named_parameters")]
+        modules = [owner for owner in _owners(variant) if isinstance(owner, _Module)]
         inner = {id(m) for module in modules for m in module.modules() if m is not module}
         outermost = [module for module in modules if id(module) not in inner]
         variables = {id(value): place.name for place, value in _names(variant)}
@@ -87,7 +87,16 @@ class Names:
         return "tensor" if named is None else named.title
 
 
-def _owners(variant: Variant) -> Iterator[Any]:
+@runtime_checkable
+class _Module(Protocol):
+    """A module, which is known here by what it names."""
+
+    def modules(self) -> Iterable[object]: ...
+    def named_parameters(self) -> Iterable[tuple[str, Tensor]]: ...
+    def named_buffers(self) -> Iterable[tuple[str, Tensor]]: ...
+
+
+def _owners(variant: Variant) -> Iterator[object]:
     """The modules and optimizers that a program depends on, each once."""
     return iter({id(owner): owner for owner, _, _ in variant.dependencies}.values())
 

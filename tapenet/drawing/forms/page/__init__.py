@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tapenet.drawing.forms.data import to_data
 from tapenet.drawing.forms.dot import DIRECTIONS
@@ -148,7 +148,7 @@ def to_html(
         "values": dict(values or {}),
         "gradients": dict(gradients or {}),
         "signs": SIGNS,
-        "drawing": _for_page(to_data(drawing)),
+        "drawing": _for_page(drawing),
     }
     script, style = _script(), f"{_variables()}{_part('style.css')}"
     parts = {
@@ -187,14 +187,16 @@ def _number(x: float | None) -> float | str | None:
     return "nan" if math.isnan(x) else "inf" if x > 0 else "-inf"
 
 
-def _for_page(data: dict[str, Any]) -> dict[str, Any]:
+def _for_page(drawing: Drawing) -> dict[str, object]:
     """The data that the page reads: without the members of folded boxes, which may be most of it, and without colours that
     are not written #rrggbb, since the page computes with colours."""
-    for one in (*data["vertices"], *data["clusters"]):
-        one.pop("members", None)
-        if "fill" in one and not _COLOUR.fullmatch(one["fill"]):
-            del one["fill"]
-    return data
+    vertices = [v._replace(members=(), fill=_colour(v.fill)) for v in drawing.vertices]
+    clusters = [c._replace(fill=_colour(c.fill)) for c in drawing.clusters]
+    return to_data(drawing._replace(vertices=vertices, clusters=clusters))
+
+
+def _colour(fill: str) -> str:
+    return fill if _COLOUR.fullmatch(fill) else ""
 
 
 def _json(data: object) -> str:
