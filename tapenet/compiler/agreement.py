@@ -60,9 +60,9 @@ def difference(op: Op, args: Mapping[str, object]) -> str:
 
 
 def check(nodes: Iterable[Node]) -> None:
-    """Hold the `lower=` of each op against its forward, on the first call of it that is compiled.
+    """Compare the `lower=` of each op with its forward, on the first call of the op that is compiled.
 
-    tapenet's own are held to it by `tn.testing.check_op`.
+    For tapenet's own ops `tn.testing.check_op` does this.
 
     Raises:
         CaptureError: they differ.
@@ -73,7 +73,7 @@ def check(nodes: Iterable[Node]) -> None:
             continue
         try:
             found = difference(op, {name: _array(value) for name, value in (node.call or {}).items()})
-        except Exception:  # whatever `lower` makes of a symbol: the op is called from the program as it is
+        except Exception:  # `lower` may fail on symbols in any way: then the program calls the op as it is
             continue
         if found:
             raise CaptureError(f"op {op.name!r}: its lower= gives another result than its forward: {found}")

@@ -37,7 +37,8 @@ from tapenet.program.passes import Step, simplify
 from tapenet.program.trees import tree_leaves
 from tapenet.typing import Array
 
-#: How the names of attributes begin under which objects keep their compiled methods. No identifiers: nothing clashes.
+#: The beginning of the names of attributes under which objects keep their compiled methods. They are no identifiers, so
+#: that they clash with none.
 SLOT = "<compiled "
 _argument_op = Op(lambda: None, name="argument", rules={}, module=__name__)
 
@@ -162,7 +163,7 @@ def _state(module: Any) -> object:
 
 
 def _way_back(tape: Capture) -> Capture:
-    """A capture that knows how to put everything back, and nothing else: no tensor that was recorded."""
+    """A capture that knows only how to undo what the step changed, and holds no recorded tensor."""
     made = Capture()
     made._undo = tape._undo
     return made
@@ -208,7 +209,7 @@ class _Recording:
             agreement.check(tape.nodes)
             lowered = lower(tape, self.arguments, outs, [dense_order(array) for array in call.arrays])
             program = lowered.program
-            for reference in program.references:  # only the tensor itself, no handle of it, is told of another array
+            for reference in program.references:  # only the tensor itself learns of a new array, its handles do not
                 reference.tensor = tape.origin(reference.tensor)
             program = self._entries_as_inputs(program, plan.entries)
             program = self._writes_as_outputs(program, plan.written)
@@ -234,8 +235,8 @@ class _Recording:
         return next(name for name, t in zip(self.names, self.given, strict=True) if t._node is leaf)
 
     def _check_arguments(self) -> None:
-        """Raise if an argument was written in a way that the caller would see uncompiled, and not from a program; or if
-        the function reaches one that wants a gradient, or is written, in another way too.
+        """Raise if an argument was written in a way that the caller would see from the uncompiled function only; or if
+        the function also reaches, in another way, an argument that wants a gradient or is written.
 
         Raises:
             CaptureError: names the argument, and the fix.
@@ -255,7 +256,7 @@ class _Recording:
                     )
 
     def _check_containers(self, copies: list[tuple[Container, Container]]) -> None:
-        """Raise if a list or a dict among the arguments was changed: the caller has another one.
+        """Raise if a list or a dict among the arguments was changed: the function was given a copy of the caller's.
 
         Raises:
             CaptureError: says how, and the fix.
@@ -288,7 +289,7 @@ class _Recording:
                 (plan.absent if use.before is None else plan.entries).append(target)
             if use.is_entry:
                 continue  # read at most
-            # One that adds to the gradient of the call before needs it, though an optimizer has used it.
+            # A call that adds to the gradient of the call before needs that, even if an optimizer has used it.
             kept = keep_grads or use.user_read or use.entry_read or not use.consumed
             if leaf.grad is not None and kept:
                 plan.grads.append((target, len(outs)))
@@ -312,7 +313,7 @@ class _Recording:
         )
 
     def _writes_as_outputs(self, program: Program, written: list[tuple[int, int]]) -> Program:
-        """The program with what it writes to tensor arguments as outputs, since each call has others.
+        """The program with its writes to tensor arguments as outputs, since each call has other arguments.
 
         Raises:
             CaptureError: an ndarray is written, or memory that the function reaches in another way too.
@@ -412,7 +413,7 @@ def depends(result: object, call: Call) -> bool:
 
 
 def _check_leaks(title: str, nodes: list[weakref.ref[Node]], reach: Reach) -> None:
-    """Raise if a recorded tensor is kept somewhere: in the next call it would be the old one.
+    """Raise if a recorded tensor is kept somewhere: the next call would not put a new one there.
 
     Raises:
         CaptureError: names the op, the user's line, the place and the fix.

@@ -258,7 +258,8 @@ class Compiled:
         return None
 
     def _sized(self, key: Key, call: Call) -> object:
-        """A call whose values say how many elements there are: run the program for which they say it rightly, or none."""
+        """A call whose values decide how many elements there are: run the program that was made for that number, if
+        there is one."""
         for variant in self._variants[key]:
             if variant.begins_with(call.leaves) and variant.holds():
                 states = [(g, g.bit_generator.state) for g in variant.redone or ()]
@@ -271,7 +272,7 @@ class Compiled:
             return self._new(key, call)
 
     def _new(self, key: Key, call: Call) -> object:
-        """A call that no program fits: capture it, or run it plainly where there are enough."""
+        """A call that no program fits: capture it, or run it uncompiled where there are programs enough."""
         if self._captures >= self._max_variants:
             self._warn()
             result = self._eager(call)
@@ -325,7 +326,7 @@ class Compiled:
         )
 
     def _warn_unseen(self, array: str) -> None:
-        """Say which array is read by plain NumPy, if by anything: that is done once, when the function is captured."""
+        """Warn of an array that plain NumPy may have read: such a read happens once, at the capture."""
         if self._warned_unseen:
             return
         file, line = user_site()
@@ -343,7 +344,7 @@ class Compiled:
 
     @property
     def doubt(self) -> str:
-        """Why the last capture that gave no program, though it did not fail, gave none; "" if there was no such capture."""
+        """Why the last capture gave no program though it did not fail; "" if there was no such capture."""
         return self._doubt
 
     @property

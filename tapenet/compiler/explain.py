@@ -17,7 +17,7 @@ from tapenet.program.text import text
 
 #: How many values of something that keeps changing are told.
 _SHOWN = 3
-#: How many of the ops that are called as they are are told in short, and of the arguments.
+#: How many arguments, and ops that are called as they are, the short form lists.
 _FEW = 8
 
 

@@ -96,8 +96,8 @@ class Lowering:
         self.since: dict[Node, int] = {}
         #: Whether something with an effect runs inside the program: then nothing is moved ahead of it.
         self.effects = False
-        #: Whether values say how many elements there are; a call in which they say another number must have changed nothing
-        #: by then. Whether the host has been asked for what it counts, or something had an effect.
+        #: `sized`: values decide how many elements there are; where they decide on another number the call must not have
+        #: changed anything yet. `counted`: the host was asked for something that it counts, or something had an effect.
         self.sized = False
         self.counted = False
 
@@ -147,7 +147,8 @@ class Lowering:
         return mapped(self.resolve, value, Traced) if isinstance(value, (list, tuple)) else value
 
     def _again(self, node: Node, data: Array) -> Value:
-        """What a node gives now that the memory which its array shows, that of a tensor from outside, has been written.
+        """The value of a node computed anew, since the memory that its array shows, of a tensor from outside, has been
+        written.
 
         Raises:
             CaptureError: it is not computed by a plain op.
@@ -156,7 +157,7 @@ class Lowering:
         if latest is not None:
             return latest
         source = node.source_node if isinstance(node, Output) else node
-        if not source.call:  # an argument, of which it is found out elsewhere that it lies in what is written
+        if not source.call:  # an argument; whether it shares memory with what is written is checked elsewhere
             return self.values[node][0]
         if source.op.effect or source.op.random:
             raise CaptureError(
@@ -179,8 +180,8 @@ class Lowering:
     def _loop(
         self, inputs: Args, states: Args, body: Body, carries: int, slices: int, length: int, reverse: bool
     ) -> tuple[Value, ...]:
-        """A captured loop. What its body writes is carried too; what it asks the host for is asked ahead, turn by
-        turn, and cut into slices."""
+        """A captured loop. What its body writes is carried too. What the body asks the host for is computed ahead, for
+        all iterations, and cut into slices."""
         given = [self._given(v) for v in inputs]
         held = [self._given(v) for v in states]
         carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
@@ -327,7 +328,7 @@ class Lowering:
         self.sized = True
 
     def _beside(self, op: Op) -> list[Array]:
-        """The large arrays that an op of the user's reads beside its arguments. In a program they would stay as they are."""
+        """The large arrays that an op of the user's reads beside its arguments. A program would keep their values."""
         if op not in self.beside:
             self.beside[op] = [a for _, a in Reach(op.lower or op.forward).large] if users(op.__module__) else []
         return self.beside[op]
@@ -403,7 +404,7 @@ def lower(
         orders: how the arguments lie in memory (`Input.order`), in the usual order if it is left out.
     """
     work = _lowered(tape, inputs, orders, ahead=True)
-    if work.sized and work.hosts:  # it may have to begin anew, and must not have asked for more than it came to
+    if work.sized and work.hosts:  # a program that begins anew must not have asked the host for more than it used
         work = _lowered(tape, inputs, orders, ahead=False)
     results = [array_of(work.builder, symbols(work.builder, work.resolve(traced(t)))).value for t in outputs]
     work.storage.check_apart()
@@ -426,7 +427,7 @@ def _lowered(tape: Capture, inputs: Sequence[Node], orders: Sequence[Order | Non
     return work
 
 
-#: The effects of ops that a program takes back, since it writes at its end.
+#: Ops whose effects can be undone, since a program writes at its end.
 _ASSIGNS = frozenset({assign.name})
 
 

@@ -30,7 +30,7 @@ Container: TypeAlias = "list[object] | dict[object, object] | set[object] | dequ
 
 
 def same(before: object, now: object) -> bool:
-    """Whether a name still stands for the same: an equal number, text or tuple, or that very object."""
+    """Whether a name still stands for an equal number, text or tuple, or for that very object."""
     if before is now:
         return True
     if type(before) is not type(now):

@@ -33,7 +33,7 @@ _OTHERS = _TELLING | sys.stdlib_module_names
 #: Bytes of an array up to which its contents are compared at each call, where plain NumPy may have read them: of one that has
 #: a name, and of one that is in a container, with many others that the function may not use.
 _NAMED, _INSIDE = 1 << 16, 1 << 12
-#: Run where a class is called: of what is only an instance nobody calls them again.
+#: Methods that run when a class is called; nobody calls them again on an instance.
 _MAKING = ("__new__", "__init__", "__post_init__")
 #: What methods are in the mapping of a class.
 _METHODS = (types.FunctionType, staticmethod, classmethod)
@@ -54,7 +54,7 @@ class Reach:
         self.large: list[tuple[str, Array]] = []
         self.generators: list[np.random.Generator] = []
         self.modules: list[object] = []
-        #: Everything met, by id, and kept alive, so that no id is given out again.
+        #: Everything that was found, by id. It is kept alive, so that no id is used twice.
         self._seen: dict[int, object] = {}
         self._places: set[tuple[int, str]] = set()
         self._namespaces: list[_Namespace] = []
@@ -103,7 +103,7 @@ class Reach:
             if isinstance(value.__self__, _CONTAINERS):
                 self._follow(value.__self__, f"bound to {words}")
         elif isinstance(value, Op):
-            # A forward that has an effect, or draws, is called at each replay, and may do what it likes.
+            # A forward with an effect, or one that draws, is called at each replay, and may read anything.
             called = value.effect or value.random
             for part in (*(() if called else (value.forward, value.lower)), value.joint, *value.rules.values()):
                 self._follow(part, words)
@@ -192,7 +192,7 @@ class _Namespace(NamedTuple):
     attributes: Any
     #: The class, if it is one.
     owner: type | None = None
-    #: What its classes have under these names, which it may come to have itself.
+    #: The attributes of its classes under these names, which the object may get itself.
     defaults: Mapping[str, object] = MappingProxyType({})
 
 

@@ -89,7 +89,7 @@ class Call:
         if node is None:
             return "array", data.shape, dtype, order, None
         if type(node) is not Leaf:
-            # Where nothing is recorded, nothing can flow into the graph it is in.
+            # Where nothing is recorded no gradient can flow into its graph.
             self.connected = self.connected or self.grad
             return "array", data.shape, dtype, order, None
         if node not in self.leaves:
@@ -144,7 +144,7 @@ class Parameters:
     def place(
         self, args: tuple[object, ...], kwargs: dict[str, object]
     ) -> tuple[tuple[object, ...], dict[str, object]]:
-        """Put arguments that were given by name in their place among the others, as far as they follow them."""
+        """Put arguments that were given by name in their positions, as far as they follow the positional ones."""
         found = [*args]
         for name in self.names[len(args) :]:
             if name not in kwargs or name not in self._movable:

@@ -36,7 +36,7 @@ class Storage:
         self.states: dict[int, Input] = {}
         self.now: dict[Value, Value] = {}
         self.count = 0
-        #: What has been written, and when, by what its memory belongs to: parameters often lie in one piece.
+        #: The arrays that were written, and when, by the owner of their memory: parameters often share one piece.
         self._written: dict[int, dict[int, tuple[Array, int]]] = {}
 
     def reference(self, tensor: Tensor | None, data: Array) -> Value:
@@ -108,7 +108,7 @@ class Storage:
 
 
 def _owner(array: Array) -> object:
-    """What the memory of an array belongs to; it lives as long as the array does."""
+    """The object that owns the memory of an array. It lives as long as the array does."""
     owner: object = array
     while (base := getattr(owner, "base", None)) is not None:
         owner = base

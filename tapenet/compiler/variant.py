@@ -135,7 +135,7 @@ class Variant:
         return True
 
     def _bound(self) -> bool:
-        """Whether the program's references have memory that it can work on; found anew if it is another than before."""
+        """Whether the program can work on the memory of its references. It is looked up anew if it has changed."""
         arrays = [r.tensor._data for r in self._references]
         if self._arrays is not None and all(map(operator.is_, arrays, self._arrays)):
             return True
@@ -152,7 +152,7 @@ class Variant:
         return True
 
     def begins_with(self, leaves: list[Leaf]) -> bool:
-        """Whether the gradients that there are as a call begins are those it was made for."""
+        """Whether the same gradients are None as when the program was made."""
         plan = self.plan
         if any(_leaf(target, leaves).grad is not None for target in plan.absent):
             return False
@@ -163,7 +163,7 @@ class Variant:
     def run(self, call: Call) -> object:
         """Run the program for a call that it fits, and which it holds for."""
         result = self._run(call.arrays, call.leaves, call.arrays)
-        if result is MISS:  # an array does not lie as it should, or shares memory with what is written
+        if result is MISS:  # an array has another layout in memory, or shares memory with what is written
             # Behind these inputs there are gradients at entry, which are put in order where they are taken.
             copies = [copied(a, v.order) for a, v in zip(call.arrays, self.program.inputs, strict=False)]
             result = self._run(copies, call.leaves, call.arrays)
@@ -222,7 +222,7 @@ def _count(kinds: tuple[Kind, ...], wanted: Kind) -> int:
 
 
 def _regions(arrays: list[Array]) -> list[mutation.Region]:
-    """The memory of arrays; neighbours, as an optimizer lays parameters, are one piece."""
+    """The memory of arrays. Neighbours, such as the parameters of an optimizer, become one piece."""
     found: list[mutation.Region] = []
     for region in sorted(map(mutation.region, arrays), key=lambda r: r.first):
         last = found[-1] if found else None
@@ -355,7 +355,7 @@ class _Writer:
             self._take(inner, inside)
 
     def _guard(self) -> None:
-        """The names that the function reads must stand for what they stood for."""
+        """Check that the names which the function reads stand for the same as at the capture."""
         tests = []
         for i, (place, value) in enumerate(zip(self._variant.places, self._variant.values, strict=True)):
             if not isinstance(place, Place):

@@ -24,7 +24,7 @@ class Drawn(NamedTuple):
     """What the recorded ops drew random numbers from."""
 
     generators: list[np.random.Generator]
-    #: Whether there was an op of the user's, which may draw where it likes.
+    #: Whether there was an op of the user's, which may draw from any generator.
     anywhere: bool
 
 
@@ -48,7 +48,7 @@ def drawn(nodes: Iterable[Node]) -> Drawn:
 
 
 class Watch:
-    """Sees whether a function, while it is captured, changes what it reaches.
+    """Finds out whether a function changes anything that it reaches while it is captured.
 
     Attributes:
         places, values: those of what is reached that the program holds for, and what was there.
@@ -157,8 +157,8 @@ class Watch:
 
 
 def _clocks() -> dict[int, object]:
-    """How long each other thread has run and waited so far, and how often. Where the system does not tell, that is something
-    new each time. Threads that run kernels change nothing of the user's."""
+    """How long each other thread has run and waited so far, and how often. Where the system does not tell, a new object
+    each time. Threads that run kernels change nothing of the user's."""
     found: dict[int, object] = {}
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.name.startswith(KERNELS):

@@ -23,7 +23,7 @@ class Runner(Protocol):
         nothing."""
 
     def refresh(self) -> bool:
-        """Find the memory of all references anew. False if that lies in another way, so that the program must not be run."""
+        """Look up the memory of all references anew. False if its layout has changed: then the program must not be run."""
 
     def groups(self) -> Groups:
         """What runs in one go."""

@@ -40,7 +40,7 @@ _NOTE = "in a compiled program"
 
 
 class Resized(Exception):
-    """Values say another number of elements than when the program was captured."""
+    """Values decide on another number of elements than at the capture."""
 
 
 class Argument(Protocol):

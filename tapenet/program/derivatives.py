@@ -72,8 +72,8 @@ def _power_y(g: Array, out: Array, x: Array | complex) -> Array:
 
 
 def without_minus_inf(out: Array) -> Array:
-    """A logarithm of a sum from which its terms can be subtracted: where all are -inf, the lowest number in its place, so
-    that the shares are exp(-inf) = 0 rather than exp(nan)."""
+    """A logarithm of a sum, with the lowest number in place of -inf: terms can be subtracted from it, and where all are
+    -inf their shares are exp(-inf) = 0, not exp(nan)."""
     return np.maximum(out, _lowest(out.dtype))
 
 
@@ -111,7 +111,7 @@ def _arccosh(g: Array, x: Array) -> Array:
 
 
 def _larger(g: Array, x: Array, y: Array) -> Array:
-    """Of a choice by size: the whole gradient to the one taken, half of it at a tie."""
+    """The gradient of a maximum: the whole of it for the larger argument, half of it at a tie."""
     return np.where(x > y, g, np.where(x == y, 0.5 * g, 0))
 
 

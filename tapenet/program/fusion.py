@@ -114,8 +114,8 @@ class Fusion:
         return self._forwards(self._numbers_first(self._backwards()))
 
     def _numbers_first(self, entries: list[Entry]) -> list[Entry]:
-        """What is computed of single numbers from outside goes ahead of all else, so that it stands in no kernel's way
-        to another."""
+        """Compute first what depends on single numbers from outside alone, so that it separates no kernels that could be
+        one."""
         early: set[Instruction] = set()
         ahead: list[Entry] = []
         rest: list[Entry] = []
@@ -215,7 +215,7 @@ class Fusion:
         return False
 
     def _rows_innermost(self, values: Iterable[Value], domain: Shape, split: int) -> bool:
-        """Whether neighbours in memory are of different rows, as where samples are innermost. Row by row is the wrong way
+        """Whether neighbours in memory belong to different rows, as where samples are innermost. Row by row is the wrong way
         through such arrays: sums over all of them at once, pass after pass, are many times quicker."""
         for value in values:
             steps = self.layouts[value].strides if value.shape == domain else ()
@@ -235,13 +235,13 @@ class Fusion:
         return all(arg is result for arg, _ in self._reads(user, result)) and result.shape == domain
 
     def _reads_own_row(self, kernel: Kernel, user: Instruction, result: Result, split: int) -> bool:
-        """Whether a user reads, of what is computed once per row, the number of the row it is in."""
+        """Whether a user reads the value of its own row of what is computed once per row."""
         if user in kernel.rows:
             return self._same_elements(user, result, kernel.domain[:split])
         return self._reads_row(user, result, kernel.domain, split)
 
     def _same_elements(self, user: Instruction, result: Result, rows: Shape) -> bool:
-        """Whether a user that is computed per row reads the same row's element, whatever axes of length one it has."""
+        """Whether a user that is computed per row reads the element of the same row, apart from axes of length one."""
         own = self.layouts[result].strides
         for arg, place in self._reads(user, result):
             if place.offset or _unpadded(arg.shape, len(rows)) != rows:

@@ -39,7 +39,7 @@ class Groups(NamedTuple):
 
 
 def single(program: Program) -> Groups:
-    """A program of which no backend made anything: each instruction by itself."""
+    """A program that no backend has seen: each instruction by itself."""
     return Groups(program, tuple(Group((i,), False, "") for i in program.body), {})
 
 

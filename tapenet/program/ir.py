@@ -134,7 +134,7 @@ class Instruction:
 
     @property
     def effect(self) -> bool:
-        """Whether it must run at each call and in order, whoever needs its results."""
+        """Whether it must run at each call and in order, even if nobody needs its results."""
         return bool(self.params.get("effect"))
 
     @property
