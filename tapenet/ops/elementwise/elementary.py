@@ -168,7 +168,7 @@ arccos = ufunc(np.arccos, "The inverse cosine, in radians", "tn.tensor([1.0])", 
 arctan = ufunc(np.arctan, "The inverse tangent, in radians", "tn.tensor([0.0])", "[0.]")
 arctan2 = ufunc(
     np.arctan2, "The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y",
-    "tn.tensor([0.0]), 1.0", "[0.]", 0.4, 2.0,
+    "tn.tensor([0.0]), 1.0", "[0.]", 0.4, 2.0, fuse=True,
 )  # fmt: skip
 hypot = ufunc(np.hypot, "√(x² + y²), its gradient 0 at the origin", "tn.tensor([3.0]), 4.0", "[5.]", 0.4, 2.0)
 sinh = ufunc(np.sinh, "The hyperbolic sine", "tn.tensor([0.0])", "[0.]")
@@ -182,11 +182,11 @@ arctanh = ufunc(np.arctanh, "The inverse hyperbolic tangent", "tn.tensor([0.0])"
 
 maximum = ufunc(
     np.maximum, "The larger of x and y; the gradient of a tie is shared in halves", "tn.tensor([1.0, 5.0]), 3.0", "[3., 5.]",
-    label="max",
+    label="max", fuse=True,
 )  # fmt: skip
 minimum = ufunc(
     np.minimum, "The smaller of x and y; the gradient of a tie is shared in halves", "tn.tensor([1.0, 5.0]), 3.0", "[1., 3.]",
-    label="min",
+    label="min", fuse=True,
 )  # fmt: skip
 
 
@@ -195,6 +195,7 @@ minimum = ufunc(
     broadcasts=True,
     nondiff=("condition",),
     grads=RULES["where"],
+    fuse=True,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)) > 0, r.normal(size=(2, 3)), r.normal(size=3)),
         sample(r.normal(size=(2, 1)) > 0, r.normal(size=3), 0.5),
@@ -250,6 +251,8 @@ def _clip_min(g: Array, a: Array, a_min: Array, a_max: Array) -> Array:
     more=_clip_more,
     numpy=np.clip,
     broadcasts=True,
+    fuse=True,
+    # Stated: at the limits the derivative of np.clip, which is made of maximum and minimum, is a half.
     a=_clip_a,
     a_min=_clip_min,
     a_max=lambda g, a, a_min, a_max: np.where((a if a_min is None else np.maximum(a, a_min)) > a_max, g, 0),

@@ -51,11 +51,11 @@ float_power = ufunc(
 
 fmax = ufunc(
     np.fmax, "The larger of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
-    "tn.tensor([1.0, 5.0]), 3.0", "[3., 5.]",
+    "tn.tensor([1.0, 5.0]), 3.0", "[3., 5.]", fuse=True,
 )  # fmt: skip
 fmin = ufunc(
     np.fmin, "The smaller of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
-    "tn.tensor([1.0, 5.0]), 3.0", "[1., 3.]",
+    "tn.tensor([1.0, 5.0]), 3.0", "[1., 3.]", fuse=True,
 )  # fmt: skip
 heaviside = ufunc(
     np.heaviside, "The step from 0 to 1 at x = 0, where it is y; at the step the gradient by x is 0 too",

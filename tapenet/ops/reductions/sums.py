@@ -112,7 +112,8 @@ def _logsumexp_a(g: Array, out: Array, a: Array, axis: Axis, keepdims: bool) -> 
 
 @op(
     numpy=(),
-    a=_logsumexp_a,
+    fuse=True,
+    a=_logsumexp_a,  # by the result, in half the time of the derived rule
     formula="ln Σ eᵃ",
     more=_logsumexp_more,
     samples=lambda r: [*axis_samples()(r), *list(rare_samples(0.5)(r))[:-1]],
