@@ -1,4 +1,7 @@
-"""Differences, integrals and convolution of sampled functions."""
+"""Differences, integrals and convolution of sampled functions.
+
+Rules are stated: derived ones, where the forward can be read, take 1.3 to 2.5 times as long.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Derivatives of sampled functions along an axis, of which `gradient` is made."""
+"""Derivatives of sampled functions along an axis, of which `gradient` is made.
+
+Rules are stated: derived ones take 1.2 to 3 times as long.
+"""
 
 from __future__ import annotations
 

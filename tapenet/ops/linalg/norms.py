@@ -209,6 +209,7 @@ def matrix_norm(x: ArrayLike, *, keepdims: bool = False, ord: Order = "fro") -> 
 
 @op(
     nondiff=("x",),
+    # Stated, since it has a convention of its own.
     value=lambda g, out: np.where(out < 1 / float(np.finfo(out.dtype).eps), g, np.zeros((), g.dtype)),
     gradients="value: g, 0 where out is 1/eps or more, eps being a rounding",
     samples=lambda r: [sample(r.normal(size=2), r.normal(size=(2, 1, 2)))],

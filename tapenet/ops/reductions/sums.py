@@ -1,4 +1,7 @@
-"""Sums over axes, plain and of exponentials; and what reductions make of axes."""
+"""Sums over axes, plain and of exponentials; and what reductions make of axes.
+
+Rules are stated: derived ones take up to 1.5 times as long, for `logsumexp` twice as long.
+"""
 
 from __future__ import annotations
 

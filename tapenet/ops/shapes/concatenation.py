@@ -1,4 +1,7 @@
-"""Joining arrays along an axis, and cutting them."""
+"""Joining arrays along an axis, and cutting them.
+
+Rules are stated: derived ones take 1.5 to 2.4 times as long.
+"""
 
 from __future__ import annotations
 

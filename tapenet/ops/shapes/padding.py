@@ -1,4 +1,7 @@
-"""Borders around an array, in all of NumPy's modes."""
+"""Borders around an array, in all of NumPy's modes.
+
+Rules are stated: derived ones take 1.1 to 8 times as long.
+"""
 
 from __future__ import annotations
 

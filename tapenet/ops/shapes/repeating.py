@@ -1,4 +1,7 @@
-"""Repeating arrays and their elements."""
+"""Repeating arrays and their elements.
+
+Rules are stated: the derived one of `repeat` takes up to 9 times as long, that of `tile` 1.1 times.
+"""
 
 from __future__ import annotations
 

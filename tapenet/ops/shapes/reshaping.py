@@ -1,4 +1,7 @@
-"""The same values in another shape, order or dtype."""
+"""The same values in another shape, order or dtype.
+
+Rules are stated: derived ones take 1.1 to 1.3 times as long.
+"""
 
 from __future__ import annotations
 

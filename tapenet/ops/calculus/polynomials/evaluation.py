@@ -1,4 +1,7 @@
-"""Derivatives, integrals and values of polynomials, and the powers of numbers."""
+"""Derivatives, integrals and values of polynomials, and the powers of numbers.
+
+The rules of `horner` are stated: derived ones take 1.3 times as long.
+"""
 
 from __future__ import annotations
 
