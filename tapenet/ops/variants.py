@@ -17,14 +17,13 @@ from tapenet.ops.indexing.items import index_add
 from tapenet.ops.op import Op
 from tapenet.ops.reading import read, symbols
 from tapenet.ops.registry import is_own
-from tapenet.program import generated
+from tapenet.program import generated, split_rows
 from tapenet.program.called_ops import filled
 from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.numpy_code import function
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import numpy_slices
 from tapenet.program.pullback import NoDerivative, pullback
-from tapenet.program.row_kernels import RowKernel
 from tapenet.program.row_programs import NotByRows
 from tapenet.program.symbols import CannotLower, array_of
 from tapenet.program.trees import mapped, tree_leaves
@@ -75,7 +74,7 @@ def kernel(
         return _nothing  # what it reads beside its arguments may change
     try:
         program = simplify(_rule_program(fused, values) if fused.rule else formula(op, values, options))
-        run = RowKernel(program)
+        run = split_rows.kernel(program)
     except Exception:  # whatever the formula makes of a symbol: it runs as it is
         return _nothing
     single, simple = (op.outputs == 1 and not op.residuals) or fused.rule, _positions(values)
@@ -153,7 +152,7 @@ def pull(
     run: Any = None
     if fast:
         try:
-            run = RowKernel(program)
+            run = split_rows.kernel(program)
         except NotByRows:
             run = None
     shapes = [

@@ -11,7 +11,7 @@ import contextlib
 import ctypes
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -55,6 +55,11 @@ RUN = 256
 #: Bytes of a result from which it pays to have it begin with a cache line.
 SLOW = 1 << 17
 _DOUBLE = np.dtype(np.float64)
+
+
+#: Of a program that works on parts of arrays: how many axes count rows, and of arguments and results that are parts how far
+#: apart in memory rows are, and where a part begins in one.
+Split = tuple[int, Mapping[Value, tuple[int, int]], Sequence[tuple[int, int] | None]]
 
 
 class BlockSum(Value):
@@ -152,7 +157,7 @@ def parts_of(rows: Rows) -> Parts:
 class RowCode(Code):
     """The work of writing one kernel."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, split: Split | None = None) -> None:
         super().__init__()
         self.rows = rows
         self.parts = parts_of(rows)
@@ -163,6 +168,11 @@ class RowCode(Code):
         self.out_pointers = self.pointers[:n_out]
         self.sum_pointers = dict(zip(self.parts.sums, self.pointers[n_out : n_out + n_sum], strict=True))
         self.in_pointers = dict(zip(self.parts.inputs, self.pointers[n_out + n_sum :], strict=False))
+        #: Of parts of arrays, how far apart their rows are, and where they begin in one; by pointer.
+        self.steps: dict[str, tuple[int, int]] = {}
+        if split is not None:
+            self.steps = {self.in_pointers[v]: step for v, step in split[1].items()}
+            self.steps |= {p: step for p, step in zip(self.out_pointers, split[2], strict=True) if step is not None}
         self.kept_pointers = dict(zip(self.parts.kept, self.pointers[len(names) - len(self.parts.kept) :], strict=True))
         #: The sums over a block of rows that belong to sums over all of them.
         self.block_sums = {v.total: v for v in self.parts.kept if isinstance(v, BlockSum)}
@@ -492,8 +502,9 @@ class RowCode(Code):
             elif value in self.row_arrays:
                 pointer = self.row_arrays[value]
             else:
-                first = self._repeated(value, place.at(kind))
-                pointer = offset(self, self.in_pointers[value], first, 1, value.dtype)
+                pointer = self.in_pointers[value]
+                first = self._full(pointer, place) if kind == FULL else self._repeated(value, place.at(kind))
+                pointer = offset(self, pointer, first, 1, value.dtype)
             if kind in (FULL, ROW if rows.across else COLUMN):
                 moving[value] = offset(self, pointer, begin, 1, value.dtype)
             else:
@@ -502,7 +513,7 @@ class RowCode(Code):
         kept = [(v, self.kept_pointers[v], place.kept) for v in work.kept]
         written = [
             (v, offset(self, offset(self, pointer, first, 1, v.dtype), begin, 1, v.dtype))
-            for v, pointer, first in [*((v, pointer, place.full) for v, pointer in work.stores), *kept]
+            for v, pointer, first in [*((v, pointer, self._full(pointer, place)) for v, pointer in work.stores), *kept]
         ]
         added = []
         for member in work.added:
@@ -539,6 +550,13 @@ class RowCode(Code):
                 store(self, total, cell, arg.dtype)
             else:
                 self._gather(self.cells_of[result], c.register, arg.dtype)
+
+    def _full(self, pointer: str, place: Place) -> str | int:
+        """Where the elements of a full value begin."""
+        if pointer not in self.steps:
+            return place.full
+        step, first = self.steps[pointer]
+        return self._sum(self._product(place.segment, step), first)
 
     def _in_runs(self, member: Instruction) -> bool:
         """Whether a reduction is a long sum."""
@@ -676,11 +694,13 @@ class RowKernel:
         NotByRows: the program does not work row by row.
     """
 
-    def __init__(self, program: Program, order: Shape | None = None) -> None:
-        rows = self.rows = by_rows(program, order)
+    def __init__(self, program: Program, order: Shape | None = None, split: Split | None = None) -> None:
+        rows = self.rows = by_rows(program, order, None if split is None else split[0])
+        if split is not None and rows.flat:
+            raise NotByRows("parts without rows")
         self.order = order
         self.program = rows.program
-        code = RowCode(rows)
+        code = RowCode(rows, split)
         parts = self.parts = code.parts
         text = code.text()
         self.quick = entry.usable()
@@ -737,6 +757,10 @@ class RowKernel:
 
     def __call__(self, *arrays: Array) -> list[Array]:
         return self.run(*arrays)
+
+    def fill(self, outs: list[Array], arrays: Sequence[Array]) -> bool:
+        """Write results to arrays, of which several may be parts of one; False if the arguments are not in row-major order."""
+        return self._simple and self._filled(outs, arrays) is not None
 
     def _general(self, *arrays: Array) -> list[Array]:
         outs = [make(shape, dtype) for make, (shape, dtype) in zip(self._makers, self._outputs, strict=True)]

@@ -57,18 +57,20 @@ class Rows:
         kept: full values that are kept from one pass to later ones.
     """
 
-    def __init__(self, program: Program, order: Shape | None = None) -> None:
+    def __init__(self, program: Program, order: Shape | None = None, outer: int | None = None) -> None:
         """Read a program.
 
         Args:
             program: a simplified one.
             order: how full values lie in memory: the axes of the first that is given, from the slowest to the fastest. By
                 default row by row.
+            outer: how many axes count rows, where that is given.
 
         Raises:
             NotByRows: it is of another kind.
         """
         self.program = program
+        self.outer = outer
         self.domain = _domain(program)
         self.size = math.prod(self.domain)
         self.axes = [i for i, n in enumerate(self.domain) if n != 1]
@@ -173,6 +175,9 @@ class Rows:
     def _choices(self) -> Iterator[Axes]:
         """The sets of axes that may make a row: none first, then those that lie side by side, then others, then all."""
         whole = frozenset(self.axes)
+        if self.outer is not None:
+            yield frozenset(i for i in self.axes if i >= self.outer)
+            return
         trailing = [frozenset(self.axes[i:]) for i in range(len(self.axes) - 1, 0, -1)]
         found = dict.fromkeys(axes for own in self.over.values() for axes in (own, whole - own))
         yield frozenset()
@@ -451,16 +456,16 @@ def _domain(program: Program) -> tuple[int, ...]:
     return max(shapes, key=lambda shape: (math.prod(shape), len(shape)))
 
 
-def by_rows(program: Program, order: Shape | None = None) -> Rows:
+def by_rows(program: Program, order: Shape | None = None, outer: int | None = None) -> Rows:
     """A simplified program, read as one that works row by row (`Rows`), with as few passes over a row as there can be.
 
     Raises:
         NotByRows: it is of another kind.
     """
-    rows = Rows(program, order)
+    rows = Rows(program, order, outer)
     if rows.phases <= 2:
         return rows
-    other = Rows(simplify(rewrite(program, _sums_apart)), order)
+    other = Rows(simplify(rewrite(program, _sums_apart)), order, outer)
     return other if other.phases < rows.phases else rows
 
 

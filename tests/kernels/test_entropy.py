@@ -9,8 +9,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.ops import variants
-from tapenet.program import row_kernels
+from tapenet.program import row_kernels, split_rows
 from tests.kernels.beside import agree, batch_last, both
 
 pytest.importorskip("llvmlite")
@@ -92,8 +91,8 @@ def test_special_values(width: int) -> None:
 @pytest.mark.parametrize("shape", [(9, 3), (7, 7), (2, 5, 3, 7)])
 def test_forward_and_gradient_are_a_kernel_each(monkeypatch: pytest.MonkeyPatch, loss: Any, shape: Any) -> None:
     made = []
-    kernel = variants.RowKernel
-    monkeypatch.setattr(variants, "RowKernel", lambda *args: made.append(kernel(*args)) or made[-1])
+    kernel = split_rows.RowKernel
+    monkeypatch.setattr(split_rows, "RowKernel", lambda *args: made.append(kernel(*args)) or made[-1])
     x = tn.tensor(R.normal(size=shape), requires_grad=True)
     fresh = loss.replace()
     fresh(x, R.integers(shape[1], size=shape[:1] + shape[2:]), R.uniform(size=shape[1])).backward()
