@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -207,6 +207,9 @@ class Node:
     #: the user called the op; only in debug mode. Slots of a subclass.
     call: dict[str, Any] | None = None
     line: str | None = None
+
+    #: Has a node save what its rules need; each generated subclass has its own.
+    save: ClassVar[Callable[..., None]]
 
     #: Whether any node ever had a gradient hook.
     hooked = False

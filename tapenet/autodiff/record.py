@@ -62,7 +62,7 @@ class Call:
         self.parents: dict[str, Node | Parents] = {}
         self.arrays: list[Array] = []
         self.count = 0
-        self.node_class: Any = None
+        self.node_class: type[Node] | None = None
         self.node: Node | None = None
         self.picks: list[Output] = []
         self.outputs: list[Tensor] = []
@@ -96,9 +96,9 @@ class Call:
         """A node for the call, with what the rules need for the inputs that have parents."""
         op, arrays, outs = self.op, self.arrays, self.arrays[: self.count]
         kind = self.node_class or (op.full_node_class if self.full else op.node_class)
-        node: Any = kind()
+        node: Node = kind()
         if self.full:
-            node.call = node.line = None
+            node.note(call=None, line=None)
         node.number = next_number()
         node.scope = local.state.scope
         node.released = None
@@ -113,8 +113,7 @@ class Call:
         if self.parents:
             parents = (self.parents.get(name) for name in op.differentiable)
             kind.save(node, *self.raw.values(), *parents, out, *arrays[self.count :])
-        made: Node = node
-        return made
+        return node
 
 
 #: Has an op run on arrays of 16 bits, once there are any; or answers the call in place of that.
@@ -249,15 +248,15 @@ def sequence(value: object) -> tuple[type | None, Sequence[object] | None, Paren
     return Tensor, type(value)(data), parents
 
 
-def _unwrap(value: object, grad: bool) -> tuple[Any, Node | Parents | None, bool]:
+def _unwrap(value: object, grad: bool) -> tuple[Any, Any, bool]:
     """A value with its tensors replaced by arrays, the node(s) that need its gradient, whether it held tensors."""
     if type(value) is Tensor:
         return value._data, value._node if grad else None, True
     if isinstance(value, (list, tuple)) and value:
-        parts: list[Any] = [_unwrap(v, grad) for v in value]
+        parts = [_unwrap(v, grad) for v in value]
         if any(p[2] for p in parts):
             data = [p[0] for p in parts]
-            nodes: Any = Parents(p[1] for p in parts)
+            nodes = Parents(p[1] for p in parts)
             if all(n is None for n in nodes):
                 return refilled(value, data), None, True
             nodes.constants = constant(data)
@@ -276,7 +275,7 @@ def _stacked(value: Any) -> Any:
 
 
 def _foreign(op: Op, bound: dict[str, object]) -> list[Any]:
-    found: dict[type, Any] = {}
+    found: dict[type, object] = {}
     for name in op.inputs:
         value = bound[name]
         for v in value if isinstance(value, (list, tuple)) else (value,):

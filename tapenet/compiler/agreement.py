@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.autodiff.node import Node, Traced
 from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.ops.arguments import split
 from tapenet.ops.op import Op
 from tapenet.ops.reading import read
 from tapenet.ops.registry import is_own
@@ -44,8 +45,7 @@ def difference(op: Op, args: Mapping[str, object]) -> str:
     builder = Builder()
     values = read(op, builder, {name: mapped(value, given) for name, given in args.items()})
     found = Program(inputs, [], builder.body, values, []).evaluate(arrays, store=False)
-    result = op.run(args)
-    expected = [result] if op.outputs == 1 and not op.residuals else list(result)
+    expected = split(op, op.run(args))
     if len(found) != len(expected):
         return f"{len(found)} results against {len(expected)}"
     for one, other in zip(found, map(np.asarray, expected), strict=True):

@@ -189,7 +189,7 @@ class _Namespace(NamedTuple):
     """Something with attributes: a module of the user's, a class, an object."""
 
     title: str
-    attributes: Any
+    attributes: Mapping[str, object]
     #: The class, if it is one.
     owner: type | None = None
     #: The attributes of its classes under these names, which the object may get itself.

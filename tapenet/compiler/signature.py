@@ -7,7 +7,7 @@ by shape, dtype and memory order, everything else by value.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -163,7 +163,7 @@ class Parameters:
             return Call(args, kwargs, grad)
         except _Unfit as unfit:
             everything = {**{self.name(i): a for i, a in enumerate(args)}, **kwargs}
-            found = next((path for path, v in _walk(everything) if v is unfit.value), "argument")
+            found = next((path for path, v in _walk(everything.items()) if v is unfit.value), "argument")
             raise TypeError(f"{self.title}: {found} is a {type(unfit.value).__name__}, {unfit}") from None
 
     def name(self, position: int) -> str:
@@ -180,15 +180,15 @@ class Parameters:
         return found
 
 
-def _walk(parts: Mapping[Any, object], path: str = "") -> Iterator[tuple[str, object]]:
+def _walk(parts: Iterable[tuple[object, object]], path: str = "") -> Iterator[tuple[str, object]]:
     """Everything inside nested tuples, lists and dicts, with its path."""
-    for key, value in parts.items():
+    for key, value in parts:
         here = f"{path}[{key!r}]" if path else str(key)
         yield here, value
         if isinstance(value, dict):
-            yield from _walk(value, here)
+            yield from _walk(value.items(), here)
         elif isinstance(value, (tuple, list)):
-            yield from _walk(dict(enumerate(value)), here)
+            yield from _walk(enumerate(value), here)
 
 
 def _entries(path: str, part: Key, found: dict[str, Key]) -> None:

@@ -31,7 +31,7 @@ def derive() -> NoReturn:
 
 
 @functools.cache
-def _variants() -> Any:
+def _variants() -> ModuleType:
     return importlib.import_module("tapenet.ops.variants")
 
 
@@ -95,7 +95,7 @@ def call({names}{"**_options" if more else ""}):
     return _function({names}{"**_options" if more else ""})
 """
     made = Fused(op, function, rule)
-    call = _written("call", text, op, on=kernels.on, make=made.make, variants=made.variants, function=function)
+    call = _written("call", text, op.name, on=kernels.on, make=made.make, variants=made.variants, function=function)
     call.__defaults__ = function.__defaults__
     return call
 
@@ -111,11 +111,11 @@ def _key(names: Sequence[str], arrays: Sequence[str]) -> str:
     return f"({''.join(parts.get(n, f'_type({n}), {n}') + ', ' for n in names)})"
 
 
-def _written(name: str, text: str, op: Any, **names: object) -> FunctionType:
+def _written(name: str, text: str, title: str, **names: object) -> FunctionType:
     """A function written for the arguments of an op, whose own names begin with an underscore: a loop over them costs as
     much as a small op."""
     known = {"type": type, "hasattr": hasattr, "ndarray": np.ndarray, "here": sys.modules[__name__], **names}
-    return generated.function(name, text, {f"_{n}": value for n, value in known.items()}, f"{name} {op.name}")
+    return generated.function(name, text, {f"_{n}": value for n, value in known.items()}, f"{name} {title}")
 
 
 class Derived:
@@ -198,7 +198,7 @@ def rule({needs}):
         return (_variant or _make(_cache, _key, {needs}))({", ".join(("g", *self.names))})
     return _rule({needs})
 """
-        return _written("rule", text, self.op, fast=fast, plain=plain, on=kernels.on, make=make, rule=self)
+        return _written("rule", text, self.op.name, fast=fast, plain=plain, on=kernels.on, make=make, rule=self)
 
 
 def outside(function: object) -> tuple[Callable[[], object], ...] | None:

@@ -102,10 +102,10 @@ class Op:
             raise TypeError(f"op {self.name!r}: give either joint= or rules per input, not both")
         self.arguments = definitions.arguments(self.name, self.forward)
         names = [a.name for a in self.arguments]
-        given: Any = self.nondiff  # True: all inputs
+        given: object = self.nondiff
         everything = given is True
-        self._derive(names, given)
-        self.nondiff = frozenset([a.name for a in self.arguments if a.required] if everything else given or ())
+        self._derive(names, everything)
+        self.nondiff = frozenset([a.name for a in self.arguments if a.required] if everything else self.nondiff or ())
         # The arguments a joint rule covers: the required ones, and optional arrays, which default to None.
         covered = [
             a.name
@@ -144,17 +144,15 @@ class Op:
         self.full_node_class: Any = None
         registry[f"{self.module}.{self.name}"] = self
 
-    def _derive(self, names: list[str], nondiff: Any) -> None:
+    def _derive(self, names: list[str], everything: bool) -> None:
         """Give it the rules that are derived from its formula: all, if it states none."""
         if isinstance(self.joint, Derived):  # in a copy, whose forward may be another
             self.rules, self.joint = dict.fromkeys(self.joint.inputs, derive), None
         self.rules = {n: derive if isinstance(rule, Derived) else rule for n, rule in self.rules.items()}
         stated = [n for n, rule in self.rules.items() if rule is not derive]
-        own = (
-            is_own(self) and nondiff
-        )  # an op of tapenet's own with `nondiff=` names the inputs whose rules are derived
-        if not self.rules and not (self.joint or own or nondiff is True or self.random or self.effect):
-            left = [a.name for a in self.arguments if a.required and a.name not in nondiff]
+        own = is_own(self) and self.nondiff  # then it names the inputs whose rules are derived
+        if not self.rules and not (self.joint or own or everything or self.random or self.effect):
+            left = [a.name for a in self.arguments if a.required and a.name not in self.nondiff]
             self.rules = dict.fromkeys(left, derive)
         if len(stated) < len(self.rules):
             if len(self.rules) > 1 and not stated:  # one pass for all
@@ -205,7 +203,7 @@ class Op:
         rules = self.rules if self.joint is None else {"": self.joint}
         return {n: fused(self, rule, rule=True) for n, rule in rules.items()}
 
-    def run(self, values: Mapping[str, object]) -> Any:
+    def run(self, values: Mapping[str, object]) -> object:
         """What the forward gives for all arguments by name, once the check has passed them."""
         if self.check is not None:
             self.check(*(values[n] for n in self.check_needs))

@@ -150,7 +150,7 @@ def call(
     order: str = "K",
     subok: bool = True,
     **core: object,
-) -> Any:
+) -> object:
     """`ufunc(*inputs, ...)` with options; `core` are those of ufuncs on vectors and matrices: axis, axes, keepdims.
 
     Raises:
@@ -168,7 +168,7 @@ def call(
     # What is computed where the mask is false nobody sees.
     with np.errstate(all=None if where is True else "ignore"):
         results = numpy_functions[ufunc](*inputs, **core)
-    results = results if ufunc.nout > 1 else (results,)
+    results = results if isinstance(results, tuple) else (results,)
     made = tuple(r if o is None else _written(name, r, o, where, casting) for r, o in zip(results, outs, strict=True))
     return made[0] if ufunc.nout == 1 else made
 

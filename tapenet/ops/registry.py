@@ -32,7 +32,7 @@ Samples: TypeAlias = "Callable[[np.random.Generator], Iterable[Sample]]"
 #: Every op alive, by qualified name (`tapenet.ops.elementwise.elementary.exp`). The tests walk over it.
 registry: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 #: NumPy function -> the op (or derived function) that stands for it under NumPy's two protocols.
-numpy_functions: dict[object, Callable[..., Any]] = {}
+numpy_functions: dict[object, Callable[..., object]] = {}
 
 
 @functools.cache
@@ -44,7 +44,7 @@ def everything() -> None:
         importlib.import_module(module.name)
 
 
-def stands_for(function: object) -> Callable[..., Any] | None:
+def stands_for(function: object) -> Callable[..., object] | None:
     """What stands for a NumPy function on tensors, or None if nothing does. The module that has its name is loaded first,
     all others only if nothing there stands for it."""
     if function not in numpy_functions:

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tapenet.program.called_ops import Called
+
 
 class Missing:
     """What stands at the place of a required argument that a call leaves out."""
@@ -72,8 +74,8 @@ def position(function: Callable[..., object], name: str) -> int | None:
 
 
 def by_name(
-    function: Callable[..., object], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    function: Callable[..., object], name: str, args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[tuple[object, ...], dict[str, object]]:
     """A call of a function with what stands at the place of an argument, and all that follows, by keyword.
 
     >>> by_name(lambda a, axis=None, dtype=None: a, "axis", (1, 0, "f4"), {})
@@ -108,5 +110,5 @@ def bind(op: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[s
     return bound
 
 
-def _names(op: Any) -> str:
+def _names(op: Called) -> str:
     return ", ".join(a.name for a in op.arguments)

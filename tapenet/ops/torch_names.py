@@ -195,7 +195,7 @@ def spelt(
     if name in SIZES and len(args) > 1 and all(isinstance(n, int) and not isinstance(n, bool) for n in args):
         given, found = [args], True
     kept = {n: value for n, value in kwargs.items() if n in parameters}
-    around: dict[str, Any] = {}
+    around: dict[str, object] = {}
     for theirs, value in kwargs.items():
         if theirs in parameters:
             continue

@@ -6,7 +6,7 @@ A variant is made for shapes, dtypes and options once, and then called again and
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -39,19 +39,19 @@ class _Arguments:
     def __call__(self, value: object) -> object:
         return mapped(self._input, value)
 
-    def _input(self, value: Any) -> object:
-        if not _is_array(value):
-            return value
-        self.inputs.append(Input(value.shape, value.dtype))
-        return self.inputs[-1]
+    def _input(self, value: object) -> object:
+        if _is_array(value):
+            self.inputs.append(Input(value.shape, value.dtype))
+            return self.inputs[-1]
+        return value
 
 
-def arrays_of(values: Iterable[object]) -> list[Any]:
+def arrays_of(values: Iterable[object]) -> list[Array]:
     """The arrays and tensors among values, in the order of a program's inputs."""
     return [leaf for value in values for leaf in tree_leaves(value) if _is_array(leaf)]
 
 
-def _is_array(value: object) -> bool:
+def _is_array(value: object) -> TypeGuard[Array]:
     return isinstance(value, (np.ndarray, np.generic)) or is_tensor(type(value))
 
 

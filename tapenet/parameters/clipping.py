@@ -52,7 +52,7 @@ def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0, 
     found = with_gradient(params, "clip_grad_norm")
     if not found:
         return 0.0
-    total: Any
+    total: float | Array
     if capturing() is not None:
         with no_grad():
             total = recorded_norm([grad for _, _, grad in found], norm_type)

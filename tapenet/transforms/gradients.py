@@ -70,7 +70,7 @@ class _Run:
             left, state.left = state.left, outside
         self._left: dict[tuple[str, int], set[Node]] = left or {}
 
-    def check_numbers(self, outs: list[Any]) -> None:
+    def check_numbers(self, outs: list[object]) -> None:
         """Warn where a Python number was made of what depends on the arguments.
 
         Raises:
@@ -79,7 +79,7 @@ class _Run:
         if not self._left:
             return
         ends = {node for node in self.nodes if node is not None}
-        reached = driver.between([out._node for out in outs if getattr(out, "_node", None) is not None], ends)
+        reached = driver.between([node for out in outs if (node := getattr(out, "_node", None)) is not None], ends)
         for (file, line), nodes in self._left.items():
             if any(end not in reached for end in ends.intersection(driver.between(nodes, ends))):
                 raise RuntimeError(
@@ -166,7 +166,7 @@ def _numbers(argnums: int | Sequence[int], count: int, name: str) -> tuple[tuple
     return tuple(n % count for n in numbers), not isinstance(argnums, Iterable)
 
 
-def _scalar(out: Any, name: str) -> None:
+def _scalar(out: object, name: str) -> None:
     if not isinstance(out, (Tensor, np.ndarray, np.generic, int, float, complex)):
         raise TypeError(
             f"tn.{name}: the function returned {type(out).__name__}, but a gradient needs a scalar tensor; for (scalar, "

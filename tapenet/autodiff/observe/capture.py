@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.node import Leaf
+from tapenet.autodiff.node import BaseTensor, Leaf
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.observe.tape import CaptureError, Tape
@@ -89,10 +89,10 @@ class Capture(Tape):
             saved.draws()
         return found
 
-    def reads(self, tensor: Tensor, what: str, hint: str) -> None:
+    def reads(self, tensor: BaseTensor, what: str, hint: str) -> None:
         raise self.unreadable(tensor, what, hint)
 
-    def unreadable(self, tensor: Tensor, what: str, hint: str = "") -> CaptureError:
+    def unreadable(self, tensor: BaseTensor, what: str, hint: str = "") -> CaptureError:
         """The error for a value that leaves the tensors, which a replay could not follow."""
         if tensor._trace is not None:
             whose = "a tensor that is being captured; a replay could not follow it"
@@ -124,7 +124,7 @@ class Capture(Tape):
         tensor._trace = written._trace
         return True
 
-    def rebinds(self, tensor: Tensor, by: str, hint: str) -> None:
+    def rebinds(self, tensor: BaseTensor, by: str, hint: str) -> None:
         if tensor._trace is not None or type(tensor._node) is Leaf:
             return
         what, hint = "tensor", "Change a copy: t = t.copy(). What is to last from call to call belongs in an nn.Buffer"
@@ -146,7 +146,7 @@ class Capture(Tape):
         if tensor._trace is None:
             self.alias(made, tensor)
 
-    def requires_grad(self, tensor: Tensor) -> None:
+    def requires_grad(self, tensor: BaseTensor) -> None:
         if self.is_outside(tensor):
             restore = functools.partial(setattr, tensor, "_node", tensor._node)
             self.before(("requires_grad", id(tensor)), restore)
@@ -231,7 +231,7 @@ class Capture(Tape):
 
     # -- tensors from outside ------------------------------------------------------------------------------------
 
-    def is_outside(self, tensor: Tensor) -> bool:
+    def is_outside(self, tensor: BaseTensor) -> bool:
         """Whether a tensor is not one that was made in the step, or one that was and has been written."""
         return tensor._trace is None or id(tensor) in self._touched
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tapenet.autodiff.node import Leaf, Node
+from tapenet.autodiff.node import BaseTensor, Leaf, Node
 from tapenet.ops.op import Op
 from tapenet.typing import Array
 
@@ -46,20 +46,20 @@ class Layer:
     def leaves(self, gradients: list[tuple[Node, Array]]) -> None:
         """Called before gradients are added to those of leaves."""
 
-    def reads(self, tensor: Any, what: str, hint: str) -> None:
+    def reads(self, tensor: BaseTensor, what: str, hint: str) -> None:
         """Called before the value of a tensor leaves the graph, by `what`."""
 
     def writes(self, tensor: Any, value: object, by: str) -> bool:
         """Called before the storage of a tensor is written in place by `by`; True where this layer did so itself."""
         return False
 
-    def rebinds(self, tensor: Any, by: str, hint: str) -> None:
+    def rebinds(self, tensor: BaseTensor, by: str, hint: str) -> None:
         """Called before a tensor that stores nothing comes to stand for another value."""
 
     def detaches(self, made: Any, tensor: Any) -> None:
         """Called where `made` shares the array of a tensor, outside the graph."""
 
-    def requires_grad(self, tensor: Any) -> None:
+    def requires_grad(self, tensor: BaseTensor) -> None:
         """Called before a tensor begins or ceases to need a gradient."""
 
     def reads_grad(self, leaf: Leaf, *, user: bool = False) -> None:

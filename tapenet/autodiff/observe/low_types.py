@@ -128,7 +128,7 @@ def _composed(op: Op, bound: dict[str, object], low: Lowered) -> object:
     return outs[0] if op.outputs == 1 else op.several(outs)
 
 
-def _widely(function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+def _widely(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
     """A function composed of ops, on low tensors: on float32 copies, its results rounded unless `autocast` gives float32.
 
     Otherwise each of its parts would round. A ufunc has no parts: it comes back as the op that it is. Where a result is to
@@ -143,7 +143,7 @@ def _widely(function: Callable[..., object], args: tuple[Any, ...], kwargs: dict
     args, kwargs = by_name(function, "dtype", args, kwargs)
     given = (*args, *(value for name, value in kwargs.items() if name not in _PLACED))
     dtypes = {t.dtype for t in tree_leaves(given) if isinstance(t, Tensor)}
-    asked = kwargs.get("dtype")
+    asked: Any = kwargs.get("dtype")
     asked = None if asked is None else dtype_of(asked)
     if not any(map(is_low, dtypes)) and (asked is None or not is_low(asked)):
         return function(*args, **kwargs)
