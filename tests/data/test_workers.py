@@ -46,6 +46,13 @@ def blocks() -> list[str]:
     return glob.glob(f"/dev/shm/tn{os.getpid():x}-*")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _what_was_there_before() -> None:
+    """The search for garbage after each test is quick if it leaves out what was there before the first."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Iterator[None]:
     before = set(threading.enumerate())
