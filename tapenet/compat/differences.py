@@ -42,7 +42,7 @@ class Use(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A difference that nobody is told of.
+    """A difference from PyTorch that raises no error.
 
     Attributes:
         functions, methods: where it is, by name.

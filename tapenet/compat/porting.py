@@ -103,8 +103,8 @@ def _caller() -> FrameType:
 def _watched(
     original: Callable[..., object], differences: list[Difference], skip: int = 0, views: bool = False
 ) -> Callable[..., object]:
-    """A function or method that is looked at where users call it. `skip` is how many of its arguments are no user's; `views`
-    says that it gives what PyTorch has as a view."""
+    """A function or method whose calls by users are checked. `skip` is how many of its arguments are no user's;
+    `views` says that it gives what PyTorch has as a view."""
 
     def call(*args: object, **kwargs: object) -> object:
         frame = _caller()

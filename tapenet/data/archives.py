@@ -1,5 +1,4 @@
-"""Reading what is packed, gzip and tar, no further than is wanted: nothing is written, and nothing is believed that is
-said of a size."""
+"""Reads gzip and tar files in memory. Stated sizes are not trusted: no more is read than is asked for."""
 
 from __future__ import annotations
 
@@ -49,7 +48,7 @@ def malformed(name: str, expected: str, found: str, advice: str) -> ValueError:
 
 
 def tar_members(stream: BinaryIO, wanted: Mapping[str, int], name: str, advice: str) -> dict[str, bytes]:
-    """The contents of the files called `wanted` in a tar archive, each of at most so many bytes.
+    """The contents of the `wanted` files in a tar archive, by path with the largest size of each.
 
     Nothing else in the archive is kept: links, folders and other files are read over, to the end, where a gzip stream
     compares its checksum. At most twice as many bytes are read as are wanted, and a MiB.

@@ -31,7 +31,7 @@ class Options(TypedDict, total=False):
 
 
 def check_options(options: Mapping[str, object], allowed: type, who: str) -> None:
-    """Raise TypeError for an option that is none of those in a TypedDict.
+    """Raise TypeError for an option that a TypedDict does not have.
 
     >>> check_options({"traget": "y"}, Options, "table()")
     Traceback (most recent call last):
@@ -419,7 +419,7 @@ def _in_order(labels: list[str]) -> list[str | int]:
         numbers = [int(label) for label in labels]
     except ValueError:
         return [*sorted(labels)]
-    # What is not written as Python writes it, 007, is no number but a name.
+    # Text such as 007, which Python would not write so, is a name and not a number.
     return (
         [*sorted(numbers)]
         if all(str(n) == label for n, label in zip(numbers, labels, strict=True))

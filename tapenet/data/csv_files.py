@@ -77,7 +77,7 @@ def csv(path: str | os.PathLike[str], *, like: Table | Columns | None = None, **
 
 
 class CsvChunks:
-    """The rows of a CSV file as tables of so many rows each, read while one loops; `csv_chunks` makes it."""
+    """The rows of a CSV file in tables of a fixed number of rows, read during the loop; `csv_chunks` makes it."""
 
     def __init__(self, file: _File, columns: Columns, rows: int) -> None:
         self.columns = columns
@@ -256,8 +256,8 @@ class _File:
         size: int = _CHUNK,
         known: bool = False,
     ) -> Iterator[Frame]:
-        """The columns `wanted` in chunks of `size` rows. Codes of categories mean the same in all of them. If the kinds are
-        `known`, columns that are none of categories and dates are numbers."""
+        """The columns `wanted` in chunks of `size` rows. Codes of categories mean the same in all of them. With
+        `known` all columns but categories and dates are numbers."""
         at = {name: self.names.index(name) for name in wanted}
         for name in [*categories, *dates]:
             if name not in self.names:

@@ -67,7 +67,7 @@ def nothing_left(who: str, samples: int, size: int) -> str:
 
 
 def fresh_seed() -> int:
-    """A seed for who gives none: from NumPy's global generator, so that `np.random.seed` repeats a whole run.
+    """The default seed, drawn from NumPy's global generator, so that `np.random.seed` repeats a whole run.
 
     >>> np.random.seed(0)
     >>> first = fresh_seed()

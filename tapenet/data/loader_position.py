@@ -38,7 +38,7 @@ class Position:
 
 
 def restored(who: str, state: StateDict, expected: StateDict) -> Position:
-    """The position in a state that `who` is to load, checked before anything is changed.
+    """The position in a saved state, checked before anything is changed.
 
     `expected` has what must agree, as the number of samples: a position means nothing in other batches.
 

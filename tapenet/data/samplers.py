@@ -88,7 +88,7 @@ class RandomSampler(Sampler):
         return self._count
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """A permutation, or so many draws."""
+        """A permutation, or the draws with replacement."""
         if self.repeats:
             return rng.integers(self._samples, size=self._count)
         return rng.permutation(self._samples)[: self._count]
@@ -277,7 +277,7 @@ def members(who: str, labels: ArrayLike, samples: int | None = None) -> list[NDA
 
 
 def evenly(parts: list[NDArray[np.int64]], begin: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Lists of numbers in one, in which those of each are as far from each other as its length lets them be.
+    """Several lists merged into one, with the numbers of each list evenly spread over it.
 
     The k-th of n stands at (k + begin) / n between 0 and 1, where `begin`, from 0 to 1, is a number for each list.
 

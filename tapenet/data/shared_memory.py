@@ -1,4 +1,4 @@
-"""Objects between processes, their arrays by shared memory."""
+"""Sends objects between processes; arrays go through shared memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.shared_memory import SharedMemory
 
-#: Messages up to so many bytes go through the pipe itself. It holds several of them: who sends one is never kept waiting.
+#: Messages up to this many bytes go through the pipe itself, which holds several of them: sending does not block.
 _SMALL = 4096
-#: Up to so many blocks of the other end have arrays look into them; from further ones arrays are copied.
+#: Arrays are views of up to this many blocks of the other end; from further blocks they are copied.
 _MOST = 64
-#: Arrays in a block begin at multiples of so many bytes.
+#: Arrays in a block begin at multiples of this many bytes.
 _ALIGN = 64
 
 
@@ -48,12 +48,12 @@ class Channel:
         self._mine: dict[str, SharedMemory] = {}
         self._free: list[str] = []
         self._theirs: dict[str, SharedMemory] = {}
-        #: Blocks of the other end that nobody here looks into any more; the next message says so.
+        #: Blocks of the other end that are no longer in use here; the next message says so.
         self._done: deque[str] = deque()
 
     def send(self, value: object) -> None:
-        """Raises ConnectionError if nobody listens, what pickle raises if `value` cannot be pickled, and OSError if there is no
-        shared memory left for it."""
+        """Raises ConnectionError if the other end is gone, pickle's error if `value` cannot be pickled, and OSError
+        if no shared memory is left."""
         outside: list[pickle.PickleBuffer] = []
         text = pickle.dumps(value, protocol=5, buffer_callback=outside.append)
         parts = [memoryview(text), *(buffer.raw() for buffer in outside)]
@@ -92,7 +92,7 @@ class Channel:
         return _loaded([whole[start:stop] for start, stop in where])
 
     def _block(self, size: int) -> tuple[SharedMemory, list[str]]:
-        """A block of at least that size that nobody uses, and the names of those that were too small and are gone."""
+        """A free block of at least that size, and the names of smaller ones that were removed."""
         from multiprocessing.shared_memory import SharedMemory
 
         fitting = [name for name in self._free if self._mine[name].size >= size]
@@ -173,7 +173,7 @@ def _loaded(parts: list[Any]) -> Any:
 
 
 def _reserve(block: SharedMemory) -> None:
-    """Where it is the system's habit to promise memory that it does not have, and to kill who then writes into it: ask now.
+    """Reserve the memory of a block now: a system that overcommits memory would kill the process that writes into it.
 
     Raises:
         OSError: there is not so much.

@@ -111,7 +111,8 @@ def _pairs(
 
 
 def _filled(groups: list[NDArray[np.int64]], folds: int, rng: np.random.Generator | None) -> list[NDArray[np.int64]]:
-    """The groups, largest first, each put into what is the smallest fold by then; chance decides among equals."""
+    """Folds of whole groups: the largest group first, each put into the smallest fold so far. The order of equal
+    groups is random."""
     if rng is not None:
         groups = [groups[number] for number in rng.permutation(len(groups)).tolist()]
     filled: list[list[NDArray[np.int64]]] = [[] for _ in range(folds)]

@@ -98,7 +98,7 @@ def _mixed(samples: Iterator[Sample], buffer: int, rng: np.random.Generator) -> 
 
 
 class _OnlyOnce:
-    """Says no the second time, if once is all there is; shared by a stream and those that `map` made of it."""
+    """Allows one pass over an iterator; shared by a stream and those that `map` made of it."""
 
     def __init__(self, once: bool) -> None:
         self._once, self._used = once, False

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-#: How often, in seconds, to look whether a worker that says nothing is still there.
+#: Seconds between checks that a silent worker is alive.
 _LOOK = 1.0
-#: With fewer results than this still unread no end of a pipe is ever kept waiting by the other.
+#: With fewer unread results than this neither end of a pipe blocks the other.
 _UNREAD = 16
-#: How long to wait, in seconds, for a process that was told to end.
+#: Seconds to wait for a process to end.
 _PATIENCE = 5.0
 
 
@@ -53,7 +53,7 @@ class Processes:
         self._workers: list[_Worker] = []
         #: Whether another loop can be run.
         self.usable = True
-        #: Whoever is forked from this process must leave them alone.
+        #: Processes that are forked from this one must not end them.
         self.owner = os.getpid()
         self._free = weakref.finalize(self, _end, self._workers, self.owner)
         token = f"{os.getpid():x}-{os.urandom(2).hex()}"

@@ -73,7 +73,7 @@ def atomic(path: str | os.PathLike[str], who: str = "files.atomic") -> Iterator[
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes, who: str) -> None:
-    """Write a file at once by `atomic`; what is no regular file, such as a pipe, is written to as it is."""
+    """Write a file at once by `atomic`. A pipe or device is written to directly."""
     there = Path(path)
     if there.exists() and not (there.is_file() or there.is_dir()):
         there.write_bytes(data)
@@ -99,7 +99,7 @@ def _stem(target: Path) -> str:
 
 
 def _begin(target: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside the target, locked: whoever can lock it knows that its writer is gone."""
+    """A new file beside the target, locked: if another process can lock it, its writer is gone."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     while True:
         temporary = target.with_name(f"{_stem(target)}{os.urandom(8).hex()}.tmp")

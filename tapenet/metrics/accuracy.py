@@ -1,4 +1,4 @@
-"""How often an output is right."""
+"""Accuracy: the fraction of outputs that are right."""
 
 from __future__ import annotations
 

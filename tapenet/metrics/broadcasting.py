@@ -11,7 +11,7 @@ from tapenet.typing import Array
 
 
 def pairing_of(function: Callable[[Array, Array], object], output: Array, target: Array) -> str:
-    """What is wrong where a function pairs each output with every target, in words; "" if it does not.
+    """A message if a function pairs each output with every target, else "".
 
     It is seen from the values for three samples, and for each pair of them.
 

@@ -1,4 +1,4 @@
-"""Metrics from what a user may write: a name, a function, a function of scikit-learn."""
+"""Metrics given by a name, a function, or a function of scikit-learn."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Metrics = Spec | Iterable[Spec]
 
 
 def resolve(specs: Metrics) -> list[Metric[object]]:
-    """The metrics that are meant by names, functions of output and target, or metrics; by one or several of these.
+    """Metrics from one or several names, functions of output and target, or metrics.
 
     The value of a plain function is taken as a mean over the samples of its batch, and the mean over batches is by their
     lengths.

@@ -1,4 +1,4 @@
-"""Whether probabilities are what they say."""
+"""Calibration: whether predicted probabilities are the frequencies of what they predict."""
 
 from __future__ import annotations
 

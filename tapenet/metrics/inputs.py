@@ -238,7 +238,7 @@ def one_hot(name: str, target: Array, axis: int) -> Array:
 def in_range(
     name: str, true: Array, count: int | None, shape: tuple[int, ...], axis: int | None, what: str = "target"
 ) -> None:
-    """Refuse classes that there are not: an output of this shape has `count` along `axis`, or with None is binary."""
+    """Refuse classes out of range: an output of this shape has `count` along `axis`; with axis None it is binary."""
     if not true.size:
         return
     # Negative numbers are large ones when read without a sign: one pass instead of two.

@@ -1,4 +1,4 @@
-"""How many choices a model of text wavers between."""
+"""The perplexity of models of text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well scores put samples of a class before the others: areas under curves over all thresholds."""
+"""How well scores rank samples of a class above the others: areas under curves over all thresholds."""
 
 from __future__ import annotations
 

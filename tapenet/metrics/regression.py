@@ -1,4 +1,4 @@
-"""How far numbers are from what they should be."""
+"""Errors of predicted numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions of the user's that are called when a module is, and when a backward pass goes through it.
+"""Hooks: user functions that run when a module is called, and when a backward pass goes through it.
 
 A module with hooks remembers no scopes, so that each of its calls takes the path on which hooks are looked for. Other
 modules pay nothing.

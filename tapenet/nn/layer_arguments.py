@@ -19,7 +19,7 @@ _LAYERS = __name__.rpartition(".")[0] + "."
 
 #: Arguments of layers that are arrays, or may be.
 _ARRAYS = frozenset({"weight", "pos_weight", "_weight", "_random_samples", "tensor"})
-#: How NumPy's errors begin about arrays that are too large to be told their size.
+#: How NumPy's errors about arrays of impossible size begin.
 _TOO_LARGE = ("array is too big", "Maximum allowed dimension exceeded")
 
 
@@ -28,7 +28,7 @@ _DEVICES = frozenset({"cpu", "cuda", "hpu", "ipu", "meta", "mps", "mtia", "xla",
 
 
 def is_device(value: object) -> bool:
-    """Whether it names a device in PyTorch's words.
+    """Whether it is a name of a device as PyTorch has them.
 
     >>> is_device("cuda:0"), is_device("float32")
     (True, False)
@@ -50,7 +50,7 @@ def check_device(who: str, device: object) -> None:
 
 
 def is_layer(cls: type) -> bool:
-    """Whether a class is one of the layers here, and none of the user's."""
+    """Whether a class is a layer of the library, not one of a user."""
     return cls.__module__.startswith(_LAYERS)
 
 
@@ -88,7 +88,8 @@ def without_foreign(
 
 
 def checked(init: Callable[..., None]) -> Callable[..., None]:
-    """The `__init__` of a layer, with words for two mistakes: an array where a setting belongs, and too large a layer."""
+    """The `__init__` of a layer with clear errors for two mistakes: an array given as a setting, and a layer too
+    large for memory."""
 
     @boundary
     @functools.wraps(init)

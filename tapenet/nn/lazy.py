@@ -102,7 +102,7 @@ class _Lazy(Module):
         __call__ = _first_call
 
     def _fit(self, size: int) -> _Fitted:
-        """What the layer is for this size; it is that when told to adopt it."""
+        """What the layer becomes for this size, once `adopt` is called."""
         made = self._becomes(size, **self._options)
         found = [(getattr(self, name), new) for name, new in vars(made).items() if isinstance(new, Tensor)]
 

@@ -679,13 +679,13 @@ def _warn_of_none(module: Module) -> None:
     warn_once(
         "None",
         f"{title}.forward returned None: does it lack a `return`? End it with `return` and what it computes; if {title} is "
-        "called for what it does alone, give that a method of its own name",
+        "called only for its side effects, make it a method of another name",
         site,
     )
 
 
 def _check_place(module: Module, name: str, before: Tensor | Tree, value: object) -> None:
-    """Refuse to put what a module would not find in the place of a parameter, buffer or module of it.
+    """Refuse to replace a parameter, buffer or module by a value that the module would not find.
 
     Raises:
         TypeError: says what to write instead.
@@ -697,14 +697,14 @@ def _check_place(module: Module, name: str, before: Tensor | Tree, value: object
     if isinstance(before, Tensor):
         kind, mark = ("parameter", "nn.Parameter") if isinstance(before, Parameter) else ("buffer", "nn.Buffer")
         raise TypeError(
-            f"{title}.{name} is a {kind}, and what would take its place ({what}) is none: {kind}s() and state_dict() would "
-            f"not find it. For other values write layer.{name}.data = value, for a new {kind} layer.{name} = {mark}(value); "
-            f"to take it away, layer.{name} = None or del layer.{name}"
+            f"{title}.{name} is a {kind} and cannot be replaced by {what}: {kind}s() and state_dict() would not find it. "
+            f"For other values write layer.{name}.data = value; for a new {kind}, layer.{name} = {mark}(value); to remove "
+            f"it, layer.{name} = None or del layer.{name}"
         )
     if what != given:
         raise TypeError(
-            f"{title}.{name} is a {kind}, and what would take its place ({what}) is no module: give what it computes a name "
-            f"of its own, such as {name}_output, or a local one"
+            f"{title}.{name} is a {kind} and cannot be replaced by {what}: give the result another name, such as "
+            f"{name}_output, or a local variable"
         )
 
 
@@ -763,7 +763,7 @@ def _state(value: object, depth: int = 1) -> object:
 
 
 def _place(module: Module) -> str:
-    """A module in words: its class and, where the outermost one that is running holds it, its path."""
+    """A module for errors: its class and, inside the outermost running module, its path."""
     title = type(module).__name__
     outer = next(iter(local.state.scope.modules), None)
     if outer is None or outer is module:

@@ -33,7 +33,7 @@ def inputs_like_before(module: object) -> tuple[Tensor, ...] | None:
 
 
 def bundle(module: Summarizable) -> dict[str, str]:
-    """What there is to show of a module, by its kind: as text, and once it was called as a page."""
+    """How a notebook shows a module, by MIME type: as text and, once it was called, as HTML."""
     text = repr(module)
     inputs = inputs_like_before(module)
     if inputs is None or pictures.of_call is None or capturing() is not None:

@@ -27,7 +27,7 @@ def float_type(dtype: DTypeLike | None) -> DType:
 class _Mark(type):
     """The type of a name for tensors with a mark: `isinstance` looks at the mark, and a call makes such a tensor."""
 
-    #: The last words of the marks that are meant.
+    #: How the marks end that the name stands for.
     mark: str
 
     def __instancecheck__(cls, value: object) -> bool:

@@ -1,4 +1,4 @@
-"""One time step of a recurrent layer as a layer, for loops of one's own."""
+"""Single time steps of recurrent layers, for loops written by hand."""
 
 from __future__ import annotations
 

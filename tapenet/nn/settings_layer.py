@@ -1,4 +1,4 @@
-"""The base of layers that keep what they are made with: each setting is stated once, as an annotated name in the class."""
+"""The base of layers whose settings are stated once, as annotated names in the class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One docstring for the layers of a kind, with the words of each."""
+"""One docstring for the layers of a kind, completed with words of each."""
 
 from __future__ import annotations
 

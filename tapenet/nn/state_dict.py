@@ -75,7 +75,7 @@ def collect(root: Tree, destination: StateDict | None, prefix: str, keep_vars: b
     _check_shapes(root, by_name(root))
     state: StateDict = {} if destination is None else destination
     arrays: dict[int, Tensor | Array] = {}
-    #: The modules that are gone through, each with what stands before its names, and extra state that is to come yet.
+    #: The open modules, each with the prefix of its names, and the extra state that is still to be added.
     inside: list[tuple[str, Tree]] = []
     extra: list[tuple[str, object]] = []
 

@@ -202,7 +202,7 @@ class _Call(NamedTuple):
 
 
 class _Run:
-    """One run of a model, looked at."""
+    """One observed run of a model."""
 
     def __init__(self, model: Summarizable) -> None:
         self.model = model
@@ -282,7 +282,7 @@ def _memory(array: Tensor | Array) -> tuple[int, int]:
 
 @contextmanager
 def _watching(model: Summarizable, hook: Callable[..., object]) -> Iterator[None]:
-    """Have every call of a module told."""
+    """Call the hook after every call of a module."""
     handles = [m.register_forward_hook(hook, with_kwargs=True) for m in model.modules()]
     try:
         yield
@@ -292,7 +292,7 @@ def _watching(model: Summarizable, hook: Callable[..., object]) -> Iterator[None
 
 
 def _afresh() -> switched:
-    """Record gradients, on no tape and in no profile of the user's, and in no module."""
+    """Record gradients, but not on a tape or in a profile of the user."""
     return switched(grad=True, profile=None, debug=False, nan=None)
 
 

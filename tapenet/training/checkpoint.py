@@ -121,7 +121,8 @@ class Checkpoint:
         return path
 
     def load(self) -> StateDict | None:
-        """The state that was saved last, with ndarrays; None if there is none. A damaged file is passed over with a warning.
+        """The state that was saved last, with ndarrays; None if there is none. A damaged file is skipped with a
+        warning.
 
         Raises:
             DamagedFile: there are files, and all of them are damaged. (A new run would delete them.)

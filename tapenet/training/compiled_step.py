@@ -1,4 +1,4 @@
-"""A function of a batch: compiled where that pays, else called as it is."""
+"""A function of a batch, compiled where that is faster overall."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from types import FrameType, TracebackType
 
 
 class Interrupts:
-    """Within the block the first Ctrl-C sets `asked`, and the second raises KeyboardInterrupt. Where Ctrl-C is handled by
-    somebody else, or in another thread than the main one, it does nothing.
+    """Within the block the first Ctrl-C sets `asked`, and the second raises KeyboardInterrupt. It does nothing
+    outside the main thread, or where the program handles Ctrl-C itself.
 
     Args:
         tell: called at the first.

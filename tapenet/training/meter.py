@@ -16,7 +16,7 @@ from tapenet.typing import Array, StateDict
 ndarray = np.ndarray
 #: What the metrics that count in the step counted, None for others, and the output where others need it.
 Measured = tuple[tuple[Tensor | None, ...], object]
-#: Outputs of at most so many batches, and bytes, are kept before the metrics see them in one piece.
+#: Outputs of at most this many batches, and bytes, are kept before the metrics see them together.
 _BATCHES, _BYTES = 64, 1 << 19
 
 
@@ -158,8 +158,8 @@ class Meter:
 
 
 class _Kept:
-    """Outputs, targets and weights of a run of batches in arrays of their own: whoever makes the batches may use their memory
-    again, and a batch is in the cache when it comes, and not later.
+    """Copies of outputs, targets and weights of several batches: a loader may reuse the memory of a batch, and
+    copying is cheapest while the batch is in the cache.
 
     Attributes:
         rows: how many samples there are.

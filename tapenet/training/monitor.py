@@ -1,4 +1,4 @@
-"""Which number of an epoch is watched, and whether less or more of it is better."""
+"""Which number of an epoch is watched, and whether a smaller or a larger one is better."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Progress:
         self._samples_before = 0
 
     def begin(self, epoch: int, samples: int) -> None:
-        """An epoch begins, counted from 1; of it so many samples were done already."""
+        """An epoch begins, counted from 1; `samples` of it were done before, where a run is resumed."""
         self._start = perf_counter()
         self._samples_before = samples
         if self._make is not None:
@@ -161,7 +161,7 @@ def bar_html(title: str, batch: int, batches: int | None, seconds: float, text: 
 
 
 def numbers(logs: Logs) -> str:
-    """Numbers as text; what is no number, such as a confusion matrix, is left out.
+    """Numbers as text; other values, such as a confusion matrix, are left out.
 
     >>> numbers({"loss": 0.12345678, "accuracy": 1.0, "lr": 1e-05})
     'loss 0.1235  accuracy 1  lr 1e-05'

@@ -79,7 +79,7 @@ def forward_of(
 
 
 def _unreduced(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The loss of each sample, or a function that says why there is none."""
+    """The loss of each sample, or a function that raises why there is none."""
     if isinstance(loss, Module) and hasattr(loss, "reduction"):
         each = copy.copy(loss)
         each.reduction = "none"

@@ -1,4 +1,4 @@
-"""Modes of a model that are set for a while."""
+"""Sets the mode of a model, training or evaluation, for a block."""
 
 from __future__ import annotations
 

@@ -127,7 +127,8 @@ def warped(image: Array, where: Sequence[float], interpolation: Sampling, fill: 
     from_x = where[0] * x + where[1] * y + where[2] + (width - 1) / 2
     from_y = where[3] * x + where[4] * y + where[5] + (height - 1) / 2
     if interpolation == "nearest":
-        # Angles of 90 degrees give halves that are rounded: a hair must not decide.
+        # Angles of 90 degrees give coordinates of exactly one half: rounding errors must not decide how they are
+        # rounded.
         column, row = np.rint(from_x.round(6)).astype(np.int64), np.rint(from_y.round(6)).astype(np.int64)
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
         found = image[:, np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]

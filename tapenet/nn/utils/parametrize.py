@@ -163,7 +163,7 @@ def _renew(module: Module, base: type[Module]) -> None:
 
 
 def _base(module: Module) -> type[Module]:
-    """The class of a module as it was before."""
+    """The class of a module before it was parametrised."""
     return type(module).__mro__[1] if "parametrizations" in vars(module) else type(module)
 
 

@@ -101,7 +101,7 @@ def _count(amount: object, size: int) -> int:
         raise TypeError(f"prune: amount must be a number, not {type(amount).__name__}")
     if isinstance(amount, (int, np.integer)):
         if not 0 <= amount <= size:
-            raise ValueError(f"prune: amount={amount} must be from 0 to {size}, the number of those that there are")
+            raise ValueError(f"prune: amount={amount} must be from 0 to {size}, the number of candidates")
         return int(amount)
     if not 0.0 <= float(amount) <= 1.0:
         raise ValueError(f"prune: amount={amount} must be a fraction from 0 to 1, or an integer")
@@ -199,14 +199,14 @@ def _without(mask: Array, places: Array) -> Array:
 
 
 class Identity(BasePruningMethod):
-    """Nothing goes."""
+    """Prunes nothing."""
 
     def compute_mask(self, t: Array, default_mask: Array) -> Array:
         return default_mask
 
 
 class RandomUnstructured(BasePruningMethod):
-    """`amount` elements go, whichever."""
+    """Prunes `amount` random elements."""
 
     def __init__(self, amount: float, *, rng: np.random.Generator | int | None = None) -> None:
         self.amount = amount
@@ -217,7 +217,7 @@ class RandomUnstructured(BasePruningMethod):
 
 
 class L1Unstructured(BasePruningMethod):
-    """The `amount` elements of the least magnitude go."""
+    """Prunes the `amount` elements of least magnitude."""
 
     def __init__(self, amount: float) -> None:
         self.amount = amount
@@ -227,7 +227,7 @@ class L1Unstructured(BasePruningMethod):
 
 
 class _Structured(BasePruningMethod):
-    """Slices along an axis go."""
+    """Prunes slices along an axis."""
 
     PRUNING_TYPE = "structured"
     amount: float
@@ -246,7 +246,7 @@ class _Structured(BasePruningMethod):
 
 
 class RandomStructured(_Structured):
-    """`amount` slices along an axis go, whichever."""
+    """Prunes `amount` random slices along an axis."""
 
     def __init__(self, amount: float, dim: int = -1, *, rng: np.random.Generator | int | None = None) -> None:
         self.amount = amount
@@ -258,7 +258,7 @@ class RandomStructured(_Structured):
 
 
 class LnStructured(_Structured):
-    """The `amount` slices along an axis go whose n-norm is least; `n` may be infinite."""
+    """Prunes the `amount` slices along an axis with the least n-norm; `n` may be infinite."""
 
     def __init__(self, amount: float, n: float | str, dim: int = -1) -> None:
         self.amount = amount
@@ -274,7 +274,7 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """Where a mask of yours is 0."""
+    """Prunes where a given mask is 0."""
 
     PRUNING_TYPE = "global"
 
@@ -296,7 +296,7 @@ def identity(module: M, name: str) -> M:
 
 
 def random_unstructured(module: M, name: str, amount: float, *, rng: np.random.Generator | int | None = None) -> M:
-    """Set elements to 0, whichever.
+    """Set random elements to 0.
 
     Args:
         module: what has the parameter.
@@ -329,7 +329,7 @@ def l1_unstructured(module: M, name: str, amount: float, importance_scores: Arra
 def random_structured(
     module: M, name: str, amount: float, dim: int, *, rng: np.random.Generator | int | None = None
 ) -> M:
-    """Set slices along an axis to 0, whichever; arguments as of `random_unstructured`."""
+    """Set random slices along an axis to 0; arguments as of `random_unstructured`."""
     return RandomStructured.apply(module, name, amount, dim, rng=rng)
 
 
