@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import documentation, lowered
+from tapenet.ops.layers.convolution import documentation
 from tapenet.ops.layers.convolution.geometry import AXES
-from tapenet.ops.layers.convolution.spatial import (
-    _conv1d,
-    _conv1d_input_grad,
-    _conv1d_weight_grad,
-    _conv2d,
-    _conv2d_input_grad,
-    _conv2d_weight_grad,
-    _conv3d,
-    _conv3d_input_grad,
-    _conv3d_weight_grad,
-)
+from tapenet.ops.layers.convolution.spatial import forwards
 from tapenet.ops.op import Op, op
 from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import Sample, Samples, sample
@@ -31,20 +21,24 @@ def batch_last(axes: int) -> tuple[int, ...]:
     return (*range(1, axes + 2), 0)
 
 
-def _family(
-    axes: int, forwards: tuple[Callable[..., Array], ...], samples: tuple[Samples, Samples, Samples]
-) -> tuple[Op, Op, Op]:
+def _family(axes: int, samples: Samples) -> tuple[Op, Op, Op]:
     """The three ops over so many spatial axes: with T(x, weight, y) = Σ y · conv(x, weight), its derivatives by y, by x
     and by weight."""
-    name = f"conv{axes}d"
+    name, made = f"conv{axes}d", forwards(axes)
+
+    def gradients(r: np.random.Generator) -> Iterator[tuple[Array, Array, Array, tuple[object, ...]]]:
+        """Of some samples x and the weight, a gradient by their convolution, and the options."""
+        for call in list(samples(r))[:3]:
+            x, weight, _, *options = call.args
+            yield x, weight, np.asarray(r.normal(size=made[0](*call.args).shape)), tuple(options)
+
     options, spatial, offsets = documentation.options(axes), documentation.spatial(axes), documentation.offsets(axes)
     ones = (1,) * (axes - 1)
     conv = op(
-        forwards[0],
+        made[0],
         name=name,
         memory=batch_last(axes),
         multiply_adds=lambda weight_shape, out_shape: math.prod(out_shape) * math.prod(weight_shape[1:]),
-        lower=lowered.conv,
         label=lambda weight_shape, stride, groups: documentation.label(
             "conv", weight_shape[2:], weight_shape[0], stride, groups
         ),
@@ -78,15 +72,14 @@ def _family(
     >>> tn.{name}(tn.tensor(np.arange(3.0).reshape({(1, 1, *ones, 3)})), np.ones({(1, 1, *ones, 2)})).tolist()
     {nested([1.0, 3.0], axes + 1)}
     """,
-        samples=samples[0],
+        samples=samples,
     )
     by_input: Op = op(
-        forwards[1],
+        made[1],
         name=f"{name}_input_grad",
         label="conv input gradient",
         memory=batch_last(axes),
         multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * math.prod(weight_shape[1:]),
-        lower=lowered.input_grad,
         y=lambda g, weight, stride, padding, dilation, groups: conv(g, weight, None, stride, padding, dilation, groups),
         weight=lambda g, y, weight_shape, stride, padding, dilation, groups: by_weight(
             g, y, weight_shape, stride, padding, dilation, groups
@@ -108,14 +101,13 @@ def _family(
     >>> tn.{name}_input_grad(y, weight, {(1, 1, *ones, 3)}).tolist()
     {nested([1.0, 11.0, 10.0], axes + 1)}
     """,
-        samples=samples[1],
+        samples=lambda r: [sample(y, w, x.shape, *options) for x, w, y, options in gradients(r)],
     )
     by_weight: Op = op(
-        forwards[2],
+        made[2],
         name=f"{name}_weight_grad",
         label="conv weight gradient",
         multiply_adds=lambda y_shape, shape: math.prod(y_shape) * math.prod(shape[1:]),
-        lower=lowered.weight_grad,
         x=lambda g, y, x_shape, stride, padding, dilation, groups: by_input(
             y, g, x_shape, stride, padding, dilation, groups
         ),
@@ -137,7 +129,7 @@ def _family(
     >>> tn.{name}_weight_grad(x, y, {(1, 1, *ones, 2)}).tolist()
     {nested([3.0, 5.0], axes + 1)}
     """,
-        samples=samples[2],
+        samples=lambda r: [sample(x, y, w.shape, *options) for x, w, y, options in gradients(r)],
     )
     return conv, by_input, by_weight
 
@@ -169,22 +161,6 @@ def _samples2d(r: np.random.Generator) -> list[Sample]:
     ]
 
 
-def _input_samples2d(r: np.random.Generator) -> list[Sample]:
-    return [
-        sample(r.normal(size=(2, 3, 2, 2)), r.normal(size=(3, 2, 2, 2)), (2, 2, 3, 3)),
-        sample(r.normal(size=(1, 2, 3, 2)), r.normal(size=(2, 1, 2, 2)), (1, 2, 4, 3), 2, 1, 1, 2),
-        sample(r.normal(size=(2, 2, 2)), r.normal(size=(2, 3, 1, 1)), (3, 2, 2)),
-    ]
-
-
-def _weight_samples2d(r: np.random.Generator) -> list[Sample]:
-    return [
-        sample(r.normal(size=(2, 2, 3, 3)), r.normal(size=(2, 3, 2, 2)), (3, 2, 2, 2)),
-        sample(r.normal(size=(1, 2, 4, 4)), r.normal(size=(1, 2, 3, 3)), (2, 1, 2, 2), 2, 1, 1, 2),
-        sample(r.normal(size=(3, 2, 2)), r.normal(size=(2, 2, 2)), (2, 3, 1, 1)),
-    ]
-
-
 def _samples1d(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=(2, 2, 4)), r.normal(size=(3, 2, 2)), r.normal(size=3)),
@@ -199,42 +175,6 @@ def _samples3d(r: np.random.Generator) -> list[Sample]:
     ]
 
 
-conv1d, conv1d_input_grad, conv1d_weight_grad = _family(
-    1,
-    (_conv1d, _conv1d_input_grad, _conv1d_weight_grad),
-    (
-        _samples1d,
-        lambda r: [
-            sample(r.normal(size=(2, 3, 3)), r.normal(size=(3, 2, 2)), (2, 2, 4)),
-            sample(r.normal(size=(2, 3)), r.normal(size=(2, 1, 2)), (2, 5), 2, ((2, 1),), 2, 2),
-        ],
-        lambda r: [
-            sample(r.normal(size=(2, 2, 4)), r.normal(size=(2, 3, 3)), (3, 2, 2)),
-            sample(r.normal(size=(2, 5)), r.normal(size=(2, 3)), (2, 1, 2), 2, ((2, 1),), 2, 2),
-        ],
-    ),
-)
-conv2d, conv2d_input_grad, conv2d_weight_grad = _family(
-    2, (_conv2d, _conv2d_input_grad, _conv2d_weight_grad), (_samples2d, _input_samples2d, _weight_samples2d)
-)
-conv3d, conv3d_input_grad, conv3d_weight_grad = _family(
-    3,
-    (_conv3d, _conv3d_input_grad, _conv3d_weight_grad),
-    (
-        _samples3d,
-        lambda r: [
-            sample(r.normal(size=(2, 1, 1, 2, 2)), r.normal(size=(1, 1, 2, 2, 1)), (2, 1, 2, 3, 2)),
-            sample(
-                r.normal(size=(2, 1, 1, 2)), r.normal(size=(2, 1, 2, 1, 2)), (2, 3, 2, 2), (1, 2, 1), (0, 0, 1),
-                (2, 1, 2), 2,
-            ),
-        ],
-        lambda r: [
-            sample(r.normal(size=(2, 1, 2, 3, 2)), r.normal(size=(2, 1, 1, 2, 2)), (1, 1, 2, 2, 1)),
-            sample(
-                r.normal(size=(2, 3, 2, 2)), r.normal(size=(2, 1, 1, 2)), (2, 1, 2, 1, 2), (1, 2, 1), (0, 0, 1),
-                (2, 1, 2), 2,
-            ),
-        ],
-    ),
-)  # fmt: skip
+conv1d, conv1d_input_grad, conv1d_weight_grad = _family(1, _samples1d)
+conv2d, conv2d_input_grad, conv2d_weight_grad = _family(2, _samples2d)
+conv3d, conv3d_input_grad, conv3d_weight_grad = _family(3, _samples3d)

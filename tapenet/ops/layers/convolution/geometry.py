@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from tapenet.typing import Array
+
 Ints = tuple[int, ...]
 #: An int for all spatial axes, or one per axis.
 Size = int | tuple[int, ...] | list[int]
@@ -136,6 +138,12 @@ def check_weight(weight_shape: Ints, axes: int, channels: str) -> None:
         raise ValueError(
             f"weight has shape {weight_shape}; it must have {axes + 2} axes: {channels}, and the kernel's lengths"
         )
+
+
+def check_bias(bias: Array | None, outs: int) -> None:
+    """Raise unless a bias that is given has a number for each output channel."""
+    if bias is not None and bias.shape != (outs,):
+        raise ValueError(f"bias has shape {bias.shape}; it must be ({outs},), one per output channel")
 
 
 def channel_hint(x_shape: Ints, expected: int, axes: int) -> str:

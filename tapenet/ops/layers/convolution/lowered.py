@@ -12,8 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tapenet.ops.layers.convolution.geometry import Ints, Padding, Plan, Size, plan, taps_of
-from tapenet.ops.layers.convolution.spatial import check_bias, mirrored
+from tapenet.ops.layers.convolution.geometry import Ints, Plan, plan, reaches, taps_of
 from tapenet.typing import Array
 
 #: Why a compiler calls the others as they are.
@@ -45,39 +44,34 @@ def _windows(x: Array, p: Plan) -> Iterator[Array]:
             yield x[(slice(None), slice(None), slice(channel, channel + 1), *reach)]
 
 
-def _conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array:
+def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array:
+    """The convolution."""
+    _check(p)
     weight = np.reshape(weight, (p.groups, p.outs // p.groups, p.width))
     ones = (1,) * len(p.out)
     parts = (s * np.reshape(weight[:, :, i], (*weight.shape[:2], *ones)) for i, s in enumerate(_windows(x, p)))
-    out = functools.reduce(np.add, parts)
-    out = np.reshape(out, ((p.batch,) if p.batched else ()) + (p.outs, *p.out))
+    out = np.reshape(functools.reduce(np.add, parts), ((p.batch,) if p.batched else ()) + (p.outs, *p.out))
     return out if bias is None else out + np.reshape(bias, (-1, *ones))
 
 
-def conv(x: Array, weight: Array, bias: Array, stride: Size, padding: Padding, dilation: Size, groups: int) -> Array:
-    """The convolution."""
-    p = plan(x.shape, weight.shape, stride, padding, dilation, groups, len(weight.shape) - 2)
-    check_bias(bias, p.outs)
-    _check(p)
-    return _conv(x, weight, bias, p)
-
-
-def input_grad(
-    y: Array, weight: Array, shape: Ints, stride: Size, padding: Padding, dilation: Size, groups: int
-) -> Array:
-    """Its gradient by the input, as a convolution, with stride 1."""
-    p = plan(tuple(shape), weight.shape, stride, padding, dilation, groups, len(weight.shape) - 2)
-    found = mirrored(y, weight, p)
-    if found is None:
+def input_grad(y: Array, weight: Array, p: Plan) -> Array:
+    """Its gradient by the input. With stride 1 that is the convolution of y with kernels whose elements stand the other way
+    round, and what are inputs and outputs has changed places."""
+    befores = [i.start for i in p.inside[1:]]
+    afters = [n - i.stop for n, i in zip(p.padded, p.inside[1:], strict=True)]
+    borders = tuple(
+        (r - 1 - b, r - 1 - a) for r, b, a in zip(reaches(p.kernel, p.dilation), befores, afters, strict=True)
+    )
+    if any(s != 1 for s in p.stride) or min(map(min, borders)) < 0:
         raise NotImplementedError(OPAQUE)
-    turned, q = found
-    _check(q)
-    return _conv(y, turned, None, q)
+    axes = len(p.kernel)
+    turned = weight.reshape(p.groups, -1, p.channels // p.groups, *p.kernel).swapaxes(1, 2)
+    turned = np.flip(turned, tuple(range(3, 3 + axes))).reshape(p.channels, -1, *p.kernel)
+    return conv(y, turned, None, plan(y.shape, turned.shape, p.stride, borders, p.dilation, p.groups, axes))
 
 
-def weight_grad(x: Array, y: Array, shape: Ints, stride: Size, padding: Padding, dilation: Size, groups: int) -> Array:
+def weight_grad(x: Array, y: Array, shape: Ints, p: Plan) -> Array:
     """Its gradient by the weights."""
-    p = plan(x.shape, tuple(shape), stride, padding, dilation, groups, len(shape) - 2)
     _check(p)
     y = np.reshape(y, (p.batch, p.groups, p.outs // p.groups, *p.out))
     others = (0, *range(3, 3 + len(p.out)))

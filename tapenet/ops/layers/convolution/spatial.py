@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import kernel_dispatch
-from tapenet.ops.layers.convolution.geometry import Ints, Padding, Plan, Size, plan, reaches, taps_of
+from tapenet.ops.layers.convolution import kernel_dispatch, lowered
+from tapenet.ops.layers.convolution.geometry import Ints, Padding, Plan, Size, check_bias, plan, taps_of
 from tapenet.typing import Array
 
 # -- memory ------------------------------------------------------------------------------------------------------
@@ -57,6 +57,8 @@ def _columns(x: Array, plan: Plan) -> Array:
 
 
 def _conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array:
+    if not isinstance(x, np.ndarray):
+        return lowered.conv(x, weight, bias, p)
     found = kernel_dispatch.conv(_batch_last(x, p), weight, bias, p)
     if found is None:
         found = np.matmul(weight.reshape(p.groups, -1, p.width), _columns(_bordered(x, p), p))
@@ -67,6 +69,8 @@ def _conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array:
 
 
 def _conv_input_grad(y: Array, weight: Array, p: Plan) -> Array:
+    if not isinstance(y, np.ndarray):
+        return lowered.input_grad(y, weight, p)
     found = kernel_dispatch.input_grad(_batch_last(y, p), weight, p)
     if found is not None:
         return _batch_first(found, p)
@@ -79,23 +83,9 @@ def _conv_input_grad(y: Array, weight: Array, p: Plan) -> Array:
     return _batch_first(found[p.inside] if p.bordered else found, p)
 
 
-def mirrored(y: Array, weight: Array, p: Plan) -> tuple[Array, Plan] | None:
-    """With stride 1 the gradient by the input is the convolution of y with kernels whose elements stand the other way
-    round, and what are inputs and outputs has changed places: these kernels, and the plan of that convolution."""
-    befores = [i.start for i in p.inside[1:]]
-    afters = [n - i.stop for n, i in zip(p.padded, p.inside[1:], strict=True)]
-    borders = tuple(
-        (r - 1 - b, r - 1 - a) for r, b, a in zip(reaches(p.kernel, p.dilation), befores, afters, strict=True)
-    )
-    if any(s != 1 for s in p.stride) or min(map(min, borders)) < 0:
-        return None
-    axes = len(p.kernel)
-    turned = weight.reshape(p.groups, -1, p.channels // p.groups, *p.kernel).swapaxes(1, 2)
-    turned = turned[(..., *(slice(None, None, -1),) * axes)].reshape(p.channels, -1, *p.kernel)  # type: ignore[arg-type]
-    return turned, plan(y.shape, turned.shape, p.stride, borders, p.dilation, p.groups, axes)
-
-
 def _conv_weight_grad(x: Array, y: Array, shape: Ints, p: Plan) -> Array:
+    if not isinstance(x, np.ndarray):
+        return lowered.weight_grad(x, y, shape, p)
     found = kernel_dispatch.weight_grad(_batch_last(x, p), _batch_last(y, p), p)
     if found is not None:
         return found
@@ -108,12 +98,6 @@ def _fits(y: Array, p: Plan, x_shape: Ints) -> None:
     expected = ((p.batch,) if p.batched else ()) + (p.outs, *p.out)
     if y.shape != expected:
         raise ValueError(f"y has shape {y.shape}; for an input of shape {tuple(x_shape)} it must be {expected}")
-
-
-def check_bias(bias: Array | None, outs: int) -> None:
-    """Raise unless a bias that is given has a number for each output channel."""
-    if bias is not None and bias.shape != (outs,):
-        raise ValueError(f"bias has shape {bias.shape}; it must be ({outs},), one per output channel")
 
 
 # -- forwards ----------------------------------------------------------------------------------------------------
@@ -156,8 +140,3 @@ def forwards(axes: int) -> tuple[Callable[..., Array], Callable[..., Array], Cal
         return _conv_weight_grad(x, y, shape, p)
 
     return conv, conv_input_grad, conv_weight_grad
-
-
-_conv1d, _conv1d_input_grad, _conv1d_weight_grad = forwards(1)
-_conv2d, _conv2d_input_grad, _conv2d_weight_grad = forwards(2)
-_conv3d, _conv3d_input_grad, _conv3d_weight_grad = forwards(3)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from types import EllipsisType
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import documentation, family, lowered
+from tapenet.ops.layers.convolution import documentation, family
 from tapenet.ops.layers.convolution.geometry import (
     AXES,
     Ints,
@@ -23,15 +22,10 @@ from tapenet.ops.layers.convolution.geometry import (
     borders_of,
     channel_hint,
     check_axes,
+    check_bias,
     check_weight,
     reaches,
     spread_size,
-)
-from tapenet.ops.layers.convolution.spatial import (
-    _conv1d_input_grad,
-    _conv2d_input_grad,
-    _conv3d_input_grad,
-    check_bias,
 )
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
@@ -106,9 +100,9 @@ def _found(
     )
 
 
-def _transposed(axes: int, input_grad: Callable[..., Array], members: tuple[Op, Op], samples: Samples) -> Op:
+def _transposed(axes: int, members: tuple[Op, Op, Op], samples: Samples) -> Op:
     """The op over so many spatial axes, made of a family of convolutions."""
-    conv, by_weight = members
+    conv, by_input, by_weight = members
     name = f"conv_transpose{axes}d"
 
     def forward(
@@ -123,11 +117,11 @@ def _transposed(axes: int, input_grad: Callable[..., Array], members: tuple[Op, 
     ) -> Array:
         t = _target(x.shape, weight.shape, stride, padding, output_padding, groups, dilation, axes)
         check_bias(bias, t.outs)
-        out = input_grad(x, weight, t.shape, stride, t.padding, dilation, groups)
+        out: Array = by_input.forward(x, weight, t.shape, stride, t.padding, dilation, groups)
         if any(t.beyond):
             out = np.pad(out, [(0, 0)] * (out.ndim - axes) + [(0, n) for n in t.beyond])
         if bias is not None:
-            out += bias.reshape(-1, *(1,) * axes)
+            out = np.add(out, np.reshape(bias, (-1, *(1,) * axes)), out=out if isinstance(out, np.ndarray) else None)
         return out
 
     def by_x(
@@ -162,7 +156,6 @@ def _transposed(axes: int, input_grad: Callable[..., Array], members: tuple[Op, 
         forward,
         name=name,
         multiply_adds=lambda x_shape, weight_shape: math.prod(x_shape) * math.prod(weight_shape[1:]),
-        opaque=lowered.OPAQUE,
         memory=family.batch_last(axes),
         label=lambda weight_shape, stride, groups: documentation.label(
             "transposed conv", weight_shape[2:], weight_shape[1] * groups, stride, groups
@@ -205,8 +198,7 @@ def _transposed(axes: int, input_grad: Callable[..., Array], members: tuple[Op, 
 
 conv_transpose1d = _transposed(
     1,
-    _conv1d_input_grad,
-    (family.conv1d, family.conv1d_weight_grad),
+    (family.conv1d, family.conv1d_input_grad, family.conv1d_weight_grad),
     lambda r: [
         sample(r.normal(size=(2, 3, 2)), r.normal(size=(3, 2, 2)), r.normal(size=2)),
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 1, 3)), r.normal(size=2), 2, 1, 2, 2, 3),
@@ -214,8 +206,7 @@ conv_transpose1d = _transposed(
 )
 conv_transpose2d = _transposed(
     2,
-    _conv2d_input_grad,
-    (family.conv2d, family.conv2d_weight_grad),
+    (family.conv2d, family.conv2d_input_grad, family.conv2d_weight_grad),
     lambda r: [
         sample(r.normal(size=(2, 2, 2, 3)), r.normal(size=(2, 1, 3, 2)), r.normal(size=1), 2, (1, 0), (1, 0)),
         # A result longer than what the kernels reach.
@@ -224,8 +215,7 @@ conv_transpose2d = _transposed(
 )
 conv_transpose3d = _transposed(
     3,
-    _conv3d_input_grad,
-    (family.conv3d, family.conv3d_weight_grad),
+    (family.conv3d, family.conv3d_input_grad, family.conv3d_weight_grad),
     lambda r: [
         sample(r.normal(size=(2, 1, 2, 1, 2)), r.normal(size=(1, 2, 2, 1, 1)), r.normal(size=2), (2, 1, 1), (1, 0, 0)),
         sample(
