@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from types import EllipsisType
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from tapenet.typing import Array
 Ints = tuple[int, ...]
 #: An int for all spatial axes, or one per axis.
 Size = int | tuple[int, ...] | list[int]
+#: An index into an array.
+Index = tuple[slice | EllipsisType, ...]
 #: Borders, the same on both sides or as pairs (before, after); or "same" or "valid".
 Padding = str | int | Sequence[int | Sequence[int]]
 #: What the spatial axes are called, by their number.
@@ -43,6 +46,16 @@ class Plan(Record):
     bordered: bool
     out: Ints  # lengths of the output's spatial axes
     width: int  # of a column: input channels of a group, times kernel offsets
+
+    @functools.cached_property
+    def taps(self) -> list[tuple[Ints, tuple[slice, ...]]]:
+        """Each offset in the kernel, row by row, and its elements in all windows of the padded input."""
+        reach = [
+            [slice(t * d, t * d + (n - 1) * s + 1, s) for t in range(k)]
+            for k, d, n, s in zip(self.kernel, self.dilation, self.out, self.stride, strict=True)
+        ]
+        offsets = itertools.product(*map(range, self.kernel))
+        return list(zip(offsets, itertools.product(*reach), strict=True))
 
 
 def plan(x_shape: Ints, weight_shape: Ints, *options: object) -> Plan:
@@ -106,13 +119,6 @@ def _plan(
         out=out,
         width=width,
     )
-
-
-def taps_of(kernel: Ints, out: Ints, stride: Ints, dilation: Ints) -> Iterator[tuple[Ints, tuple[slice, ...]]]:
-    """Each offset in the kernel, row by row, and its elements in all windows of the padded input."""
-    for tap in itertools.product(*map(range, kernel)):
-        begins = (t * d for t, d in zip(tap, dilation, strict=True))
-        yield tap, tuple(slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(begins, out, stride, strict=True))
 
 
 def _by(lengths: Iterable[int]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tapenet.ops.layers.convolution.geometry import Ints, Plan, plan, reaches, taps_of
+from tapenet.ops.layers.convolution.geometry import Ints, Plan, plan, reaches
 from tapenet.typing import Array
 
 #: Why a compiler calls the others as they are.
@@ -40,8 +40,8 @@ def _windows(x: Array, p: Plan) -> Iterator[Array]:
     1, spatial axes)."""
     x = np.reshape(bordered(x, p), (p.batch, p.groups, p.channels // p.groups, *p.padded))
     for channel in range(p.channels // p.groups):
-        for _, reach in taps_of(p.kernel, p.out, p.stride, p.dilation):
-            yield x[(slice(None), slice(None), slice(channel, channel + 1), *reach)]
+        for _, reach in p.taps:
+            yield x[:, :, channel : channel + 1, *reach]
 
 
 def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array:

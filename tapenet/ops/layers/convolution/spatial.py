@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tapenet.ops.layers.convolution import kernel_dispatch, lowered
-from tapenet.ops.layers.convolution.geometry import Ints, Padding, Plan, Size, check_bias, plan, taps_of
+from tapenet.ops.layers.convolution.geometry import Ints, Padding, Plan, Size, check_bias, plan
 from tapenet.typing import Array
 
 # -- memory ------------------------------------------------------------------------------------------------------
@@ -78,8 +78,9 @@ def _conv_input_grad(y: Array, weight: Array, p: Plan) -> Array:
     columns = np.matmul(rows, np.ascontiguousarray(_batch_last(y, p)).reshape(p.groups, p.outs // p.groups, -1))
     columns = columns.reshape(p.channels, *p.kernel, *p.out, p.batch)
     found = np.zeros((p.channels, *p.padded, p.batch), columns.dtype)
-    for tap, reach in taps_of(p.kernel, p.out, p.stride, p.dilation):
-        found[(slice(None), *reach)] += columns[(slice(None), *tap)]
+    for tap, reach in p.taps:
+        part = found[:, *reach]
+        part += columns[:, *tap]
     return _batch_first(found[p.inside] if p.bordered else found, p)
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from types import EllipsisType
 
 import numpy as np
 
-from tapenet.ops.layers.convolution.geometry import Ints, Padding, Plan, Size, plan, spread_size, taps_of
+from tapenet.ops.layers.convolution.geometry import Index, Ints, Padding, Plan, Size, plan, spread_size
 from tapenet.ops.layers.convolution.lowered import bordered
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -21,16 +19,6 @@ def _plan_of(shape: Ints, kernel_size: Size, stride: Size, padding: Padding, dil
         raise ValueError(f"x has shape {shape}; it must have 4 axes, (batch, channels, height, width), or 3")
     kernel = spread_size(kernel_size, 2, "kernel_size", 1)
     return plan((1, 1, *shape[-2:]), (1, 1, *kernel), stride, padding, dilation, 1, 2)
-
-
-def _taps(p: Plan) -> Iterator[tuple[Ints, tuple[slice | EllipsisType, ...]]]:
-    """Each place within the windows, and its element in all windows of the padded image."""
-    return ((tap, (..., *reach)) for tap, reach in taps_of(p.kernel, p.out, p.stride, p.dilation))
-
-
-def _image(p: Plan) -> tuple[slice | EllipsisType, ...]:
-    """The image within its border."""
-    return (..., *p.inside[1:])
 
 
 def _folding(
@@ -93,7 +81,8 @@ def unfold(x: Array, kernel_size: Size, dilation: Size = 1, padding: Padding = 0
     """
     p = _plan_of(x.shape, kernel_size, stride, padding, dilation)
     x = bordered(x, p)
-    windows = np.stack([x[reach] for _, reach in _taps(p)], len(x.shape) - 2)
+    places: list[Index] = [(..., *reach) for _, reach in p.taps]
+    windows = np.stack([x[place] for place in places], len(x.shape) - 2)
     return windows.reshape(*x.shape[:-3], x.shape[-3] * math.prod(p.kernel), math.prod(p.out))
 
 
@@ -136,6 +125,8 @@ def fold(
     p, shape = _folding(x, output_size, kernel_size, stride, padding, dilation)
     columns = x.reshape(shape)
     found = np.zeros_like(x, shape=(*shape[:-4], *p.padded))
-    for tap, reach in _taps(p):
-        found[reach] += np.moveaxis(columns, (-4, -3), (0, 1))[tap]
-    return found[_image(p)] if p.bordered else found
+    for tap, reach in p.taps:
+        place: Index = (..., *reach)
+        found[place] += np.moveaxis(columns, (-4, -3), (0, 1))[tap]
+    place = (..., *p.inside[1:])
+    return found[place] if p.bordered else found

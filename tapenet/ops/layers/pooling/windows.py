@@ -5,19 +5,16 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable
-from types import EllipsisType
 from typing import TypeVar
 
 import numpy as np
 
 from tapenet.ops.derived import Derived, derived
-from tapenet.ops.layers.convolution.geometry import Ints, Record, Size, spread_size
+from tapenet.ops.layers.convolution.geometry import Index, Ints, Record, Size, spread_size
 from tapenet.ops.registry import Samples
 from tapenet.typing import Array, Number, Shape
 
 T = TypeVar("T")
-#: An index into an array.
-Index = tuple[slice | EllipsisType, ...]
 
 
 class Windows(Record):
