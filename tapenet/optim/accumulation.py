@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.typing import Array
 
 
-def accumulate(loss: Callable[..., Tensor], parts: int, *batch: Any) -> Tensor:
+def accumulate(loss: Callable[..., Tensor], parts: int, *batch: Array | Tensor) -> Tensor:
     """The loss of a batch and its gradients, `parts` pieces one after the other, so that only one of them is in memory at a
     time. The loss must be a mean over the batch.
 
@@ -44,9 +44,10 @@ def accumulate(loss: Callable[..., Tensor], parts: int, *batch: Any) -> Tensor:
         )
     (length,) = lengths
     bounds = [i * length // parts for i in range(parts + 1)]
-    total: Any = 0.0
+    total: Tensor | float = 0.0
     for first, last in itertools.pairwise(bounds):
         part = loss(*(array[first:last] for array in batch)) * ((last - first) / length)
         part.backward()
         total = total + part.detach()
-    return total  # type: ignore[no-any-return]  # a tensor, since there is a part
+    assert isinstance(total, Tensor)  # since there is a part
+    return total

@@ -11,8 +11,11 @@ from tapenet import ops
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.ops.stack_frames import user_line
+from tapenet.optim.master_weights import MasterWeights
+from tapenet.optim.optimizer import Optimizer
 from tapenet.parameters.clipping import scale_gradient
 from tapenet.program.low import WIDE, is_low
+from tapenet.typing import Array
 
 #: What an optimizer's gradients were found to be since the last `update`.
 _FINITE, _NOT_FINITE, _STEPPED = "finite", "not finite", "stepped"
@@ -91,7 +94,7 @@ class GradScaler:
             loss = ops.astype(loss, WIDE)  # in float16 it would overflow
         return loss * self._scale
 
-    def unscale_(self, optimizer: Any) -> None:
+    def unscale_(self, optimizer: Optimizer | MasterWeights) -> None:
         """Divide the gradients of an optimizer's parameters by the factor, in place, so that they can be clipped.
 
         If one is nan or infinite all of them are forgotten (`.grad` becomes None), and `step` will do nothing.
@@ -107,9 +110,7 @@ class GradScaler:
                 "GradScaler.unscale_ was called for this optimizer already, or its step was: call update() once after "
                 "each step"
             )
-        gather = getattr(optimizer, "gather", None)
-        if gather is not None:  # of parameters that are stored in 16 bits
-            gather()
+        optimizer.gather()
         params = [slot.param for slot in optimizer.slots]
         grads = [p._held_grad() for p in params]
         factor = 1.0 / self._scale
@@ -124,7 +125,7 @@ class GradScaler:
                 p.grad = None
         self._found[id(optimizer)] = _FINITE if finite else _NOT_FINITE
 
-    def step(self, optimizer: Any) -> bool:
+    def step(self, optimizer: Optimizer | MasterWeights) -> bool:
         """Take the optimizer's step, on gradients divided by the factor, unless one was nan or infinite.
 
         Returns:
@@ -201,7 +202,7 @@ class GradScaler:
         return f"GradScaler(scale={self.get_scale():g}{'' if self.enabled else ', enabled=False'})"
 
 
-def _finite(g: Any) -> bool:
+def _finite(g: Array) -> bool:
     """Whether all numbers are finite: their sum is, unless it overflows, which takes another look."""
     return bool(np.isfinite(np.sum(g, dtype=np.float64))) or bool(np.isfinite(g).all())
 

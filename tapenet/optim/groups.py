@@ -66,12 +66,12 @@ class ParamGroup(Group):
         self.update(other)
         return self
 
-    def setdefault(self, key: str, default: object = None) -> Any:
+    def setdefault(self, key: str, default: object = None) -> object:
         if key not in self:
             self[key] = default
         return self[key]
 
-    def pop(self, key: str, *default: object) -> Any:
+    def pop(self, key: str, *default: object) -> object:
         value = super().pop(key, *default)
         self._note_scheduled()
         bump()

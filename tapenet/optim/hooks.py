@@ -9,10 +9,11 @@ from tapenet.autodiff.state import enable_grad
 from tapenet.ops.hook_handle import Handle
 from tapenet.parameters.hook_table import HookTable
 from tapenet.program.value_keys import Same
+from tapenet.typing import StateDict
 
 Hook = Callable[..., Any]
 #: Given as the closure of a step, that what goes around it is done already.
-INSIDE: Any = object()
+INSIDE: Callable[[], None] = lambda: None
 
 
 class Hooked:
@@ -74,7 +75,7 @@ class Hooked:
         hooks = HookTable[Hook]() if self._hooks is None else self._hooks
         return tuple(Same(hook) for kind in ("step_pre", "step_post") for hook in hooks.of(kind))
 
-    def _called(self, kind: str, state: object) -> Any:
+    def _called(self, kind: str, state: StateDict) -> StateDict:
         """Call the hooks that may put another state in the place of one."""
         for hook in self._hooks.of(kind) if self._hooks is not None else ():
             result = hook(self, state)
@@ -86,7 +87,7 @@ class Hooked:
         for hook in self._hooks.of(kind) if self._hooks is not None else ():
             hook(self)
 
-    def _around(self, closure: Callable[[], object] | None) -> Any:
+    def _around(self, closure: Callable[[], object] | None) -> object:
         """A step with a closure, and with the hooks before and after.
 
         Returns:
@@ -110,7 +111,7 @@ class Hooked:
             hook(self, args, kwargs)
         return value
 
-    def _run(self, closure: Callable[[], object] | None = None) -> Any:
+    def _run(self, closure: Callable[[], object] | None = None) -> object:
         """The closure, then the step."""
         value = None
         if closure is not None:
@@ -119,6 +120,6 @@ class Hooked:
         self.step(INSIDE)
         return value
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], object] | None = None) -> object:
         """Update the parameters."""
         raise NotImplementedError

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsFloat, TypeVar
 
 from tapenet.optim import schedules
 from tapenet.optim.groups import BASE_RATE
@@ -21,6 +21,9 @@ from tapenet.typing import StateDict
 
 #: From the number of calls of `step`, which may be a fraction, to a rate.
 Rates = Callable[[Any], float]
+#: A number for all groups, or one for each.
+PerGroup = float | Sequence[float]
+T = TypeVar("T")
 
 
 class LRScheduler:
@@ -124,7 +127,7 @@ class LRScheduler:
             self.last_epoch = before
             raise
 
-    def __call__(self, state: Any) -> None:
+    def __call__(self, state: object) -> None:
         """As a callback of `tn.training.fit`: a step after each epoch, or by `training.every_batch(scheduler)` after each
         batch. Checkpoints keep its state."""
         self.step()
@@ -177,7 +180,7 @@ class LambdaLR(LRScheduler):
     0.5
     """
 
-    def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
+    def __init__(self, optimizer: Optimizer, lr_lambda: Rates | Sequence[Rates], last_epoch: int = -1) -> None:
         self.lr_lambdas = _for_groups(type(self).__name__, "lr_lambda", lr_lambda, optimizer)
         super().__init__(optimizer, last_epoch)
 
@@ -190,7 +193,7 @@ class MultiplicativeLR(LRScheduler):
 
     _moves = True
 
-    def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
+    def __init__(self, optimizer: Optimizer, lr_lambda: Rates | Sequence[Rates], last_epoch: int = -1) -> None:
         self.lr_lambdas = _for_groups(type(self).__name__, "lr_lambda", lr_lambda, optimizer)
         super().__init__(optimizer, last_epoch)
 
@@ -382,15 +385,15 @@ class OneCycleLR(_Cycling):
     def __init__(
         self,
         optimizer: Optimizer,
-        max_lr: Any,
+        max_lr: PerGroup,
         total_steps: int | None = None,
         epochs: int | None = None,
         steps_per_epoch: int | None = None,
         pct_start: float = 0.3,
         anneal_strategy: str = "cos",
         cycle_momentum: bool = True,
-        base_momentum: Any = 0.85,
-        max_momentum: Any = 0.95,
+        base_momentum: PerGroup = 0.85,
+        max_momentum: PerGroup = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,
@@ -450,8 +453,8 @@ class CyclicLR(_Cycling):
     def __init__(
         self,
         optimizer: Optimizer,
-        base_lr: Any,
-        max_lr: Any,
+        base_lr: PerGroup,
+        max_lr: PerGroup,
         step_size_up: int = 2000,
         step_size_down: int | None = None,
         mode: str = "triangular",
@@ -459,8 +462,8 @@ class CyclicLR(_Cycling):
         scale_fn: Callable[[float], float] | None = None,
         scale_mode: str = "cycle",
         cycle_momentum: bool = True,
-        base_momentum: Any = 0.8,
-        max_momentum: Any = 0.9,
+        base_momentum: PerGroup = 0.8,
+        max_momentum: PerGroup = 0.9,
         last_epoch: int = -1,
     ) -> None:
         if scale_mode not in ("cycle", "iterations"):
@@ -509,7 +512,7 @@ class SequentialLR(LRScheduler):
     """
 
     def __init__(
-        self, optimizer: Optimizer, schedulers: Sequence[Any], milestones: Sequence[int], last_epoch: int = -1
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
     ) -> None:
         _of_one_optimizer("SequentialLR", optimizer, schedulers, ReduceLROnPlateau, SequentialLR, ChainedScheduler)
         if len(milestones) != len(schedulers) - 1:
@@ -570,7 +573,7 @@ class ChainedScheduler(LRScheduler):
         ValueError: there are none, or they are of several optimizers.
     """
 
-    def __init__(self, schedulers: Sequence[Any], optimizer: Optimizer | None = None) -> None:
+    def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
         if not schedulers:
             raise ValueError("ChainedScheduler needs at least one scheduler")
         self.optimizer = schedulers[0].optimizer if optimizer is None else optimizer
@@ -626,7 +629,7 @@ class ReduceLROnPlateau(LRScheduler):
         threshold: float = 1e-4,
         threshold_mode: str = "rel",
         cooldown: int = 0,
-        min_lr: Any = 0.0,
+        min_lr: PerGroup = 0.0,
         eps: float = 1e-8,
     ) -> None:
         lowest = _for_groups(type(self).__name__, "min_lr", min_lr, optimizer)
@@ -648,7 +651,7 @@ class ReduceLROnPlateau(LRScheduler):
         """As a callback of `tn.training.fit`: looks at the loss of an epoch, that of validation where there is one."""
         self.step(state.logs.get("val_loss", state.logs["loss"]))
 
-    def step(self, metrics: Any, epoch: float | None = None) -> None:  # type: ignore[override]
+    def step(self, metrics: SupportsFloat, epoch: float | None = None) -> None:  # type: ignore[override]
         """Take a metric into account: a number, or a tensor of one element."""
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch  # type: ignore[assignment]
         for plateau, group in zip(self._plateaus, self.optimizer.groups, strict=True):
@@ -670,14 +673,14 @@ class ReduceLROnPlateau(LRScheduler):
             plateau.load_state_dict(saved)
 
 
-def _for_groups(title: str, name: str, value: Any, optimizer: Optimizer) -> list[Any]:
+def _for_groups(title: str, name: str, value: T | Sequence[T], optimizer: Optimizer) -> list[T]:
     """A value for each group: one for all, or a list of them.
 
     Raises:
         ValueError: a list of another length.
     """
     count = len(optimizer.groups)
-    if not isinstance(value, (list, tuple)):
+    if not isinstance(value, Sequence):
         return [value] * count
     if len(value) != count:
         raise ValueError(f"{title}: {name} has {len(value)} values for {count} groups")
@@ -690,7 +693,9 @@ def _positive(title: str, name: str, value: float) -> float:
     return value
 
 
-def _of_one_optimizer(title: str, optimizer: Optimizer, schedulers: Sequence[Any], *refused: type[LRScheduler]) -> None:
+def _of_one_optimizer(
+    title: str, optimizer: Optimizer, schedulers: Sequence[LRScheduler], *refused: type[LRScheduler]
+) -> None:
     for scheduler in schedulers:
         if not isinstance(scheduler, LRScheduler) or isinstance(scheduler, refused):
             kinds = ", ".join(kind.__name__ for kind in refused)
@@ -702,7 +707,7 @@ def _of_one_optimizer(title: str, optimizer: Optimizer, schedulers: Sequence[Any
         raise ValueError(f"{title} takes schedulers of one optimizer, which is its own")
 
 
-def _load_all(own: Any, schedulers: list[Any], state: dict[str, Any]) -> None:
+def _load_all(own: LRScheduler, schedulers: list[LRScheduler], state: StateDict) -> None:
     saved = state.get("_schedulers", ())
     if len(saved) != len(schedulers):
         raise ValueError(

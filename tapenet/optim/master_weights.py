@@ -12,8 +12,11 @@ from tapenet import ops
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.state import enable_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.optim.groups import Group, ParamGroup
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.parameters import arranged
+from tapenet.optim.schedules import Schedule
+from tapenet.optim.storage import Slot
 from tapenet.parameters import updaters
 from tapenet.parameters.named import Parameters, named_parameters
 from tapenet.program.low import WIDE, is_low, rounded, widened
@@ -50,7 +53,7 @@ class MasterWeights:
     (['float32', 'float32'], 'float16')
     """
 
-    def __init__(self, optimizer: Callable[..., object] | Optimizer, params: Parameters, **options: object) -> None:
+    def __init__(self, optimizer: Callable[..., Optimizer] | Optimizer, params: Parameters, **options: object) -> None:
         #: By the parameter's id, each with its master weight: one that is given twice has one, and the optimizer sees it.
         found: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -58,12 +61,14 @@ class MasterWeights:
             named = named_parameters(params, "MasterWeights")
             return [(name, found.setdefault(id(p), (p, _master(p)))[1]) for name, p in named]
 
-        groups: Any = params
-        grouped = isinstance(groups, (list, tuple)) and len(groups) > 0 and isinstance(groups[0], dict)
-        given = [{**g, "params": masters(g["params"])} for g in groups] if grouped else masters(params)
+        given: list[Group] | list[tuple[str, Tensor]]
+        if isinstance(params, (list, tuple)) and params and isinstance(params[0], dict):
+            given = [{**group, "params": masters(group["params"])} for group in params]
+        else:
+            given = masters(params)
         self._pairs = list(found.values())
         make = optimizer.bind if isinstance(optimizer, Optimizer) else optimizer
-        self.optimizer: Any = make(given, **options)
+        self.optimizer = make(given, **options)
         #: What `updaters` keeps: the parameters by id, and those that came to the model since.
         self._updated: dict[int, Tensor] = {}
         self._newcomers: list[updaters.Newcomers] = []
@@ -82,19 +87,26 @@ class MasterWeights:
         updaters.enter(self, [param for param, _ in self._pairs])
 
     @property
-    def slots(self) -> tuple[Any, ...]:
+    def groups(self) -> list[ParamGroup]:
+        """The groups of the optimizer, of master weights."""
+        return self.optimizer.groups
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
         """Each master weight with its name and what is kept of it."""
-        found: tuple[Any, ...] = self.optimizer.slots
-        return found
+        return self.optimizer.slots
+
+    def rates(self) -> list[float]:
+        """The learning rates of the next step, one for each group."""
+        return self.optimizer.rates()
 
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
-        rate: float = self.optimizer.lr
-        return rate
+        return self.optimizer.lr
 
     @lr.setter
-    def lr(self, value: Any) -> None:
+    def lr(self, value: float | Schedule) -> None:
         self.optimizer.lr = value
 
     def masters(self) -> list[Tensor]:

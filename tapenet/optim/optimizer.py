@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import numpy as np
 
@@ -40,18 +40,18 @@ from tapenet.optim.groups import (
 )
 from tapenet.optim.hooks import INSIDE, Hooked
 from tapenet.optim.parameters import arranged
+from tapenet.optim.rule_compilation import Rule, Scalars, State, Updated
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.storage import Clock, Slot, Storage, segments
+from tapenet.optim.storage import Clock, Segment, Slot, Storage, segments
 from tapenet.optim.torch_import import is_torchs, translated
 from tapenet.optim.torch_options import SWITCHES, accepting, is_ours, without_switches
 from tapenet.parameters import updaters
 from tapenet.parameters.named import Parameters, Position, named_parameters
 from tapenet.program.value_keys import Same
-from tapenet.typing import StateDict
+from tapenet.typing import Array, StateDict
 
-State = dict[str, Any]
 #: Where parameters of a group are, of one dtype and next to each other.
-_Segment = tuple[ParamGroup, Any]
+_Segment = tuple[ParamGroup, Storage]
 #: The attributes that an optimizer without parameters does not have.
 _OF_PARAMETERS = ("groups", "_slots", "_params", "_segments", "_arrays")
 
@@ -180,7 +180,7 @@ class Optimizer(Hooked):
 
     if not TYPE_CHECKING:  # a checker would take any name for an attribute
 
-        def __getattr__(self, name: str) -> Any:
+        def __getattr__(self, name: str) -> NoReturn:
             """Called for what is not there: an optimizer without parameters was asked for something about them."""
             title = type(self).__name__
             if name in _OF_PARAMETERS:
@@ -227,7 +227,7 @@ class Optimizer(Hooked):
         return False
 
     @staticmethod
-    def rule(p: object, g: object, state: State, s: dict[str, object]) -> tuple[object, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         """The new parameter and the new state, by elementwise NumPy functions without in-place operators: the
         rule runs on blocks of storage, and on tensors while a step is being captured."""
         raise NotImplementedError
@@ -305,6 +305,10 @@ class Optimizer(Hooked):
             {slot.param: MappingProxyType({"step": slot.step, **slot.state}) for slot in self._slots}
         )
 
+    def rates(self) -> list[float]:
+        """The learning rates of the next step, one for each group."""
+        return [self._rate(group) for group in self._having_rates()]
+
     @property
     def lr(self) -> float:
         """The learning rate of the next step. Assigning a number or a schedule sets it for every group.
@@ -312,7 +316,7 @@ class Optimizer(Hooked):
         Raises:
             ValueError: the groups have different ones.
         """
-        rates = [self._rate(group) for group in self._having_rates()]
+        rates = self.rates()
         if any(rate != rates[0] for rate in rates):
             raise ValueError(f"the groups have different learning rates, {rates}: read opt.groups[i]['lr']")
         return rates[0]
@@ -378,7 +382,7 @@ class Optimizer(Hooked):
         self._arrays = [pair for _, arrays in found for pair in arrays]
         updaters.enter(self, self._params)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """For copies and other processes: without hooks and without what is found again there."""
         found = ("_segments", "_arrays", "_updated", "_newcomers", "_hooks")
         return {name: value for name, value in vars(self).items() if name not in found}
@@ -388,7 +392,8 @@ class Optimizer(Hooked):
         if self.bound:
             self._take_up_all()
 
-    def _configure(self, segment: Any, group: ParamGroup) -> None:
+    def _configure(self, segment: Storage, group: ParamGroup) -> None:
+        assert isinstance(segment, Segment)
         options = self._options(group)
         segment.configure(self.rule, self.states(options), self.scalars(options, options["lr"], 1), self.local(options))
 
@@ -398,6 +403,10 @@ class Optimizer(Hooked):
         return tuple(self.scalars(options, options["lr"], step)), tuple(self.states(options))
 
     # -- the step --------------------------------------------------------------------------------------------
+
+    def gather(self) -> None:
+        """Bring the gradients to the tensors in `groups`, for those who read them there. They are there already, but for
+        `MasterWeights`."""
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set every parameter's `.grad` to None, or with `set_to_none=False` to zeros where there is one."""
@@ -472,6 +481,7 @@ class Optimizer(Hooked):
             self._configure(segment, group)
             updates += [(group, segment, run.clock) for run in segment.runs()[0]]
         recorded = _RecordedStep(self, updates)
+        rule: Rule = self.rule  # on tensors
         capture.depend(self, recorded.fingerprint, again=True)
         with no_grad():
             for group, segment, clock in updates:
@@ -481,7 +491,7 @@ class Optimizer(Hooked):
                 for slot in clock.slots:
                     if not slot.param.size:
                         continue
-                    new, state = self.rule(slot.param, slot.param._held_grad(), dict(slot.state), scalars)
+                    new, state = rule(slot.param, slot.param._held_grad(), dict(slot.state), scalars)
                     for name, value in state.items():
                         slot.state[name]._write(value, self._writer)
                     slot.param._write(new, self._writer)
@@ -528,8 +538,7 @@ class Optimizer(Hooked):
             },
             "param_groups": groups,
         }
-        found: dict[str, Any] = self._called("state_dict_post", state)
-        return found
+        return self._called("state_dict_post", state)
 
     def load_state_dict(self, state: StateDict) -> None:
         """Go on from the `state_dict()` of an optimizer of the same kind, over parameters of the same shapes.
@@ -578,7 +587,7 @@ class Optimizer(Hooked):
         values = self.states(options)
         return {name: np.full(own, values[name]) for name, own in self.shapes(options, shape).items()}
 
-    def _problems(self, state: dict[str, Any]) -> list[str]:
+    def _problems(self, state: StateDict) -> list[str]:
         """What keeps a state from being loaded, a line each."""
         found = _compare("the whole", state, ("step", "state", "param_groups"))
         if found:
@@ -661,11 +670,11 @@ class _RecordedStep:
         #: `epoch.current` as it was when the state was last seen to be this.
         self._epoch = epoch.current
 
-    def fingerprint(self) -> Any:
+    def fingerprint(self) -> list[object]:
         """What the step was recorded for: the storage there was, the names of the scalars and states of each update,
         and how many parameters share its clock, which others do not join."""
         optimizer = self._optimizer
-        found: list[Any] = [Same(segment) for _, segment in optimizer._segments]
+        found: list[object] = [Same(segment) for _, segment in optimizer._segments]
         found.append(optimizer._hooks_fingerprint())
         for group, _, clock in self._updates:
             # The states of the first stand for those of all, which are made together.
@@ -716,7 +725,7 @@ def _shown(option: object) -> str:
     return str(option.__qualname__).partition(".<locals>")[0] if hasattr(option, "__qualname__") else str(option)
 
 
-def _compare(where: str, got: Any, expected: Iterable[object]) -> list[str]:
+def _compare(where: str, got: Collection[object], expected: Iterable[object]) -> list[str]:
     """Lines on what is missing in a dict, and what is unexpected there."""
     expected = list(expected)
     missing = ", ".join(repr(key) for key in expected if key not in got)

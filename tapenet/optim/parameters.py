@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from itertools import zip_longest
-from typing import Any
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.optim.groups import Group
 from tapenet.parameters.named import Parameters, named_parameters
+from tapenet.typing import StateDict
 
 
-def arranged(state: object, names: Iterable[list[str] | None]) -> Any:
+def arranged(state: StateDict, names: Iterable[list[str] | None]) -> StateDict:
     """An optimizer's state with its parameters in another order, group by group, where it has their names.
 
     Args:
@@ -23,7 +24,7 @@ def arranged(state: object, names: Iterable[list[str] | None]) -> Any:
     """
     if not isinstance(state, Mapping) or "param_groups" not in state or not isinstance(state.get("state"), Mapping):
         return state
-    entries: dict[Any, Any] = dict(state["state"])
+    entries = dict(state["state"])
     groups = []
     for i, (group, wanted) in enumerate(zip_longest(state["param_groups"], names)):
         if group is None:
@@ -51,7 +52,7 @@ def arranged(state: object, names: Iterable[list[str] | None]) -> Any:
 
 def param_groups(
     params: Parameters, options: Mapping[str | Callable[[str, Tensor], bool], Mapping[str, object]]
-) -> list[dict[str, object]]:
+) -> list[Group]:
     """The groups of parameters that have the same options, by patterns of their names, for an optimizer.
 
     Args:
@@ -78,9 +79,9 @@ def param_groups(
     """
     named = named_parameters(params, "param_groups")
     unused = list(options)
-    groups: list[dict[str, Any]] = []
+    groups: list[Group] = []
     for name, param in named:
-        own: dict[str, Any] = {}
+        own: Group = {}
         for pattern, given in options.items():
             if pattern(name, param) if callable(pattern) else fnmatchcase(name, pattern):
                 own |= given

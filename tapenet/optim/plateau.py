@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import SupportsFloat
 
 from tapenet.optim.groups import check_range
 from tapenet.typing import StateDict
@@ -83,7 +83,7 @@ class Plateau:
         """The learning rate, whatever the step."""
         return self.lr
 
-    def update(self, metric: Any) -> None:
+    def update(self, metric: SupportsFloat) -> None:
         """Take a metric into account: a number, or a tensor of one element."""
         value = float(metric)
         if self._is_better(value):

@@ -12,16 +12,24 @@ program on such blocks 0.97, with the same results bit for bit (PyTorch 1.4, its
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-#: (parameter, gradient, state by name, scalars by name) -> (new parameter, new state by name)
-Rule = Callable[[Any, Any, dict[str, Any], dict[str, Any]], tuple[Any, dict[str, Any]]]
+from tapenet.program import generated
+from tapenet.typing import Array
+
+#: What is kept of a parameter, by name.
+State = dict[str, Array]
+#: The scalars of an update, and what else a rule may branch on.
+Scalars = dict[str, Any]
+#: A new parameter, and its new state.
+Updated = tuple[Array, State]
+#: (parameter, gradient, state, scalars) -> (new parameter, new state), of arrays, symbols or tensors.
+Rule = Callable[..., tuple[Any, Scalars]]
 
 
 class Program(NamedTuple):
@@ -61,7 +69,7 @@ class Symbol(NDArrayOperatorsMixin):
         self.calls.append(Call(ufunc, inputs, result))
         return result
 
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    def __array_function__(self, func: Callable[..., object], *called: object) -> NoReturn:
         raise TypeError(f"np.{func.__name__} is no ufunc: {_ALLOWED}")
 
     def __bool__(self) -> bool:
@@ -93,7 +101,7 @@ def program(rule: Rule, states: tuple[str, ...], scalars: tuple[str, ...]) -> Pr
             homes[home] = np.positive(value)
     temporaries = _place(calls, places, homes)
     names = dict(places) | {numbers[name]: f"s{i}" for i, name in enumerate(scalars)}
-    namespace: dict[str, Any] = {"copyto": np.copyto}
+    namespace: dict[str, object] = {"copyto": np.copyto}
     lines = []
     for i, (ufunc, operands, result) in enumerate(calls):
         namespace[ufunc.__name__] = ufunc
@@ -107,10 +115,8 @@ def program(rule: Rule, states: tuple[str, ...], scalars: tuple[str, ...]) -> Pr
     arguments = ["g", "p", *(f"a{i}" for i in range(len(states))), *(f"t{i}" for i in range(temporaries))]
     arguments += [f"s{i}" for i in range(len(scalars))]
     text = "\n".join([f"def update({', '.join(arguments)}):", *lines, "    return"])
-    filename = f"<update {rule.__qualname__} {' '.join(scalars)}>"
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    exec(compile(text, filename, "exec"), namespace)
-    return Program(namespace["update"], temporaries)
+    title = f"update {rule.__qualname__} {' '.join(scalars)}"
+    return Program(generated.function("update", text, namespace, title), temporaries)
 
 
 def _place(calls: list[Call], places: dict[Symbol, str], homes: dict[str, Symbol]) -> int:

@@ -16,6 +16,7 @@ the next step, with its state.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any
@@ -28,7 +29,7 @@ from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.tensor import Tensor
 from tapenet.kernels import aligned
 from tapenet.ops.indexing.row_sparse import LARGE, RowSparse
-from tapenet.optim.rule_compilation import Program, Rule, program
+from tapenet.optim.rule_compilation import Program, Rule, Scalars, State, program
 from tapenet.typing import Array, DType
 
 #: Bytes of one array in a block. Adam works on five at once. Measured on 670,000 float32 parameters with 2 MB
@@ -107,7 +108,7 @@ class Chunk:
         #: From and to in the flat gradient, and what the program works on beside it.
         self.blocks = [(lo, hi, segment.arguments(start + lo, start + hi)) for lo, hi in pairwise(ends)]
 
-    def gather(self, grads: list[Any]) -> Array:
+    def gather(self, grads: Sequence[Tensor]) -> Array:
         """The flat gradient, in the parameters' memory order."""
         if self._whole is not None:
             # A copy only where the gradient lies in another order than the parameter.
@@ -119,28 +120,18 @@ class Chunk:
 
 
 class Run:
-    """Consecutive parameters that have a gradient and share a clock, which no other parameter has."""
+    """Neighbours that have a gradient and share a clock, which no other parameter has."""
 
-    __slots__ = ("_first", "_last", "chunks", "clock", "slots", "writer")
+    __slots__ = ("chunks", "clock", "positions", "slots", "writer")
 
-    def __init__(self, segment: Segment, first: int, last: int) -> None:
-        self._first, self._last = first, last
-        self.slots = segment.slots[first:last]
+    def __init__(self, storage: Storage, positions: range, memory: Iterable[Array]) -> None:
+        self.positions = positions
+        self.slots = storage.slots[positions.start : positions.stop]
         self.clock = self.slots[0].clock.split(self.slots)
-        #: Notes that its memory was written.
-        memory = segment.flat[segment.starts[first] : segment.starts[last]]
-        self.writer = mutation.Writer(segment.by, [mutation.region(memory)])
-        self.cut(segment)
-
-    def cut(self, segment: Segment) -> None:
-        """Cut the run into chunks: small parameters together, a large one alone."""
-        self.chunks = []
-        begin = self._first
-        for k in range(begin + 1, self._last):
-            if segment.starts[k + 1] - segment.starts[begin] > segment.block:
-                self.chunks.append(Chunk(segment, begin, k))
-                begin = k
-        self.chunks.append(Chunk(segment, begin, self._last))
+        #: Notes that the parameters' memory was written.
+        self.writer = mutation.Writer(storage.by, map(mutation.region, memory))
+        #: Of flat storage: small parameters together, a large one alone.
+        self.chunks: list[Chunk] = []
 
 
 class Storage:
@@ -156,8 +147,8 @@ class Storage:
         self.arrays = [(p, p._data) for p in self.params]
         #: The scalars of the latest update, and what the rule takes beside them that no step changes.
         self.scalars: dict[str, float] = {}
-        self.constants: dict[str, Any] = {}
-        self._runs: list[Any] = []
+        self.constants: Scalars = {}
+        self._runs: list[Run] = []
         self._kinds: list[type] = []
         # Neighbours that are equally far share a clock, here and nowhere else.
         for step, group in groupby(slots, key=attrgetter("step")):
@@ -170,15 +161,15 @@ class Storage:
         """Give the scalars of the rule these values."""
         raise NotImplementedError
 
-    def update(self, run: Any, grads: list[object]) -> None:
+    def update(self, run: Run, grads: Sequence[Tensor]) -> None:
         """Update the parameters of a run by their gradients, which are given for all."""
         raise NotImplementedError
 
-    def _run(self, first: int, last: int) -> Any:
+    def _run(self, positions: range) -> Run:
         """The run of these neighbours, which have a gradient and share a clock."""
-        raise NotImplementedError
+        return Run(self, positions, [self.params[k]._data for k in positions])
 
-    def runs(self) -> tuple[list[Any], list[Any]]:
+    def runs(self) -> tuple[list[Run], list[Any]]:
         """The runs to update, and all gradients. Planned again when other parameters have a gradient than last time."""
         # `param.grad`, which is where a leaf's gradient is without asking the tensor.
         grads = [p._node.grad if type(p._node) is Leaf else p.grad for p in self.params]
@@ -189,7 +180,7 @@ class Storage:
             for clock, positions in groupby(range(len(pattern)), key=pattern.__getitem__):
                 if clock is not None:
                     first, *rest = positions
-                    runs.append(self._run(first, first + len(rest) + 1))
+                    runs.append(self._run(range(first, first + len(rest) + 1)))
             self._runs = runs
             self._kinds = kinds  # last, so that what an exception leaves is planned again
         return self._runs, grads
@@ -206,8 +197,6 @@ class Storage:
 class Segment(Storage):
     """Parameters that lie behind each other in memory, and their state, which lies alike: for elementwise rules."""
 
-    _runs: list[Run]
-
     def __init__(self, slots: list[Slot], by: str, flat: Array) -> None:
         super().__init__(slots, by)
         self.flat = flat
@@ -221,7 +210,7 @@ class Segment(Storage):
         self._rule: Rule | None = None
         #: Whether the rule leaves an element with gradient 0 as it is.
         self._local = False
-        self._states: dict[str, Array] = {}
+        self._states: State = {}
         self._cells: list[Array] = []
         self._temporaries: list[Array] = []
 
@@ -236,7 +225,7 @@ class Segment(Storage):
             self._temporaries = [aligned(self.scratch.shape, self.flat.dtype) for _ in range(fitting.temporaries)]
             self._lay_out(states)
             for run in self._runs:
-                run.cut(self)
+                self._cut(run)
             self.program = fitting
         self.set(scalars)
 
@@ -268,12 +257,12 @@ class Segment(Storage):
         stored = (flat[lo:hi] for flat in (self.flat, *self._states.values()))
         return (*stored, *(t[: hi - lo] for t in self._temporaries), *self._cells)
 
-    def update(self, run: Run, grads: list[Any]) -> None:
+    def update(self, run: Run, grads: Sequence[Tensor]) -> None:
         assert self.program is not None
         update = self.program.update
         for chunk in run.chunks:
-            if chunk.table is not None and self._local and grads[chunk.table]._rows is not None:
-                self._update_rows(chunk.table, grads[chunk.table]._rows)
+            if chunk.table is not None and self._local and (rows := grads[chunk.table]._rows) is not None:
+                self._update_rows(chunk.table, rows)
                 continue
             g = chunk.gather(grads)
             for lo, hi, arguments in chunk.blocks:
@@ -293,8 +282,20 @@ class Segment(Storage):
             for name, state in zip(self._states, states, strict=True):
                 state[rows] = new[name]
 
-    def _run(self, first: int, last: int) -> Run:
-        return Run(self, first, last)
+    def _run(self, positions: range) -> Run:
+        made = Run(self, positions, [self.flat[self.starts[positions.start] : self.starts[positions.stop]]])
+        self._cut(made)
+        return made
+
+    def _cut(self, run: Run) -> None:
+        """Cut a run into chunks."""
+        run.chunks = []
+        begin = run.positions.start
+        for k in range(begin + 1, run.positions.stop):
+            if self.starts[k + 1] - self.starts[begin] > self.block:
+                run.chunks.append(Chunk(self, begin, k))
+                begin = k
+        run.chunks.append(Chunk(self, begin, run.positions.stop))
 
 
 def segments(slots: list[Slot], by: str) -> list[Segment]:
@@ -368,7 +369,7 @@ def _dense(array: Array) -> bool:
     return array.transpose(memory_order(array)).flags.c_contiguous
 
 
-def _owner(p: Tensor) -> Any:
+def _owner(p: Tensor) -> Array:
     return p._data if p._data.base is None else p._data.base
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from tapenet.optim.groups import BASE_RATE
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.rules.adam import NAdam
 from tapenet.optim.torch_import import SUMS
+from tapenet.typing import StateDict
 
 #: Of these PyTorch keeps no number of updates.
 _UNCOUNTED = frozenset({"SGD", "Muon", "LBFGS"})
@@ -20,7 +21,7 @@ _UNCOUNTED = frozenset({"SGD", "Muon", "LBFGS"})
 _FROM_THE_START = frozenset({"Adagrad", "LBFGS"})
 
 
-def to_torch(optimizer: Optimizer) -> dict[str, Any]:
+def to_torch(optimizer: Optimizer) -> StateDict:
     """The state of an optimizer as PyTorch's optimizer of the same name has it: with torch tensors, for its `load_state_dict`.
     The other way, `load_state_dict` here takes PyTorch's states as they are.
 
@@ -67,7 +68,7 @@ def to_torch(optimizer: Optimizer) -> dict[str, Any]:
     return {"state": {k: _tensors(entry, torch) for k, entry in entries.items() if entry}, "param_groups": groups}
 
 
-def _group(group: Mapping[str, object], title: str, options: Mapping[str, object]) -> dict[str, Any]:
+def _group(group: Mapping[str, object], title: str, options: Mapping[str, object]) -> StateDict:
     made = {}
     for name, value in group.items():
         if name in options or name in ("params", "param_names", BASE_RATE):
@@ -77,7 +78,7 @@ def _group(group: Mapping[str, object], title: str, options: Mapping[str, object
     return made | ({"decoupled_weight_decay": title == "AdamW"} if title in ("Adam", "AdamW") else {})
 
 
-def _entry(entry: dict[str, Any], step: int, options: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+def _entry(entry: StateDict, step: int, options: StateDict, optimizer: Optimizer) -> StateDict:
     title = type(optimizer).__name__
     found = {}
     for name, value in entry.items():
@@ -96,7 +97,7 @@ def _entry(entry: dict[str, Any], step: int, options: Mapping[str, Any], optimiz
     return found
 
 
-def _vectors(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _vectors(entry: StateDict) -> StateDict:
     """The state of L-BFGS: lists; what does not exist yet is left out."""
     found = {name: entry[name] for name in ("func_evals", "n_iter")}
     if not len(entry["d"]):
@@ -110,7 +111,7 @@ def _vectors(entry: Mapping[str, Any]) -> dict[str, Any]:
     return found | {"prev_loss": math.inf}
 
 
-def _tensors(value: Any, torch: Any) -> Any:
+def _tensors(value: object, torch: ModuleType) -> object:
     if isinstance(value, dict):
         return {name: _tensors(part, torch) for name, part in value.items()}
     if isinstance(value, list):

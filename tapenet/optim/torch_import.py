@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
+from tapenet.optim.groups import Group
 from tapenet.optim.storage import Slot
 from tapenet.optim.torch_options import SWITCHES
 from tapenet.program.low import as_array
+from tapenet.typing import Shape, StateDict
 
 #: Options that only say how PyTorch computes a step, and the bounds that its `OneCycleLR` and `CyclicLR` keep in groups.
 _SKIPPED = SWITCHES | {"max_lr", "min_lr", "max_momentum", "base_momentum"}
@@ -25,8 +26,8 @@ def is_torchs(state: object) -> bool:
 
 
 def translated(
-    state: Mapping[str, Any], slots: Iterable[Slot], groups: Iterable[Mapping[str, Any]], initial: Any
-) -> dict[str, Any]:
+    state: StateDict, slots: Iterable[Slot], groups: Iterable[Group], initial: Callable[[Group, Shape], StateDict]
+) -> StateDict:
     """A PyTorch optimizer's state as one of an optimizer here.
 
     Args:
@@ -54,9 +55,9 @@ def _options(theirs: Mapping[str, object], own: Mapping[str, object]) -> dict[st
     return kept | {name: value for name, value in theirs.items() if name not in skipped}
 
 
-def _entry(theirs: Mapping[str, Any], options: Mapping[str, Any], initial: dict[str, Any]) -> dict[str, Any]:
+def _entry(theirs: StateDict, options: StateDict, initial: StateDict) -> StateDict:
     """What is kept of a parameter. PyTorch keeps nothing before its first update."""
-    found: dict[str, Any] = {
+    found: StateDict = {
         name: as_array(value) for name, value in theirs.items() if value is not None and name not in _NUMBERS
     }
     for name, (mean, which) in SUMS.items():

@@ -18,7 +18,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import check_range
 from tapenet.parameters.named import Parameters, named_parameters
 from tapenet.program.low import WIDE, is_inexact, is_low
-from tapenet.typing import StateDict
+from tapenet.typing import Array, DType, StateDict
 
 
 class Averaged:
@@ -118,7 +118,7 @@ class Averaged:
         capture.before(("average", id(self)), partial(setattr, self, "count", self.count))
         with no_grad():
             weight = ops.host(self._advance, np.float64)
-            weights: dict[Any, Any] = {}
+            weights: dict[DType, Array] = {}
             for tensor, average in self._averaged.values():
                 dtype = average.dtype
                 if dtype not in weights:
@@ -192,7 +192,7 @@ class Averaged:
         return f"{kind} of {len(self._averaged)} tensors over {self.count} updates"
 
 
-def update_bn(loader: Iterable[Any], model: Any) -> None:
+def update_bn(loader: Iterable[object], model: Any) -> None:
     """Recompute the running statistics of a model's normalisation layers, as means over the batches of a loader.
     After weights were averaged they belong to none of them: no step has run with the average.
 

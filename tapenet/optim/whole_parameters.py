@@ -9,15 +9,14 @@ nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, ParamGroup
 from tapenet.optim.optimizer import Optimizer
-from tapenet.optim.storage import BLOCK, Slot, Storage, memory_order
+from tapenet.optim.rule_compilation import Scalars, State, Updated
+from tapenet.optim.storage import BLOCK, Run, Slot, Storage, memory_order
 from tapenet.typing import Array, Shape
 
 
@@ -50,12 +49,12 @@ class WholeOptimizer(Optimizer):
         return {}
 
     @staticmethod
-    def rule(p: object, g: object, state: dict[str, object], s: dict[str, object]) -> tuple[object, dict[str, object]]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         """The new parameter and the new state, by NumPy functions of the whole arrays without in-place operators: the
         rule also runs on tensors, while a step is being captured."""
         raise NotImplementedError
 
-    def update(self, p: Array, grad: Tensor, state: dict[str, Array], s: dict[str, Any]) -> None:
+    def update(self, p: Array, grad: Tensor, state: State, s: Scalars) -> None:
         """Update a parameter and its state where they are, by the rule. One that can do so with less may override it."""
         new, kept = self.rule(p, grad._data, dict(state), s)
         if kept.keys() != state.keys():
@@ -78,7 +77,8 @@ class WholeOptimizer(Optimizer):
         dtypes = dict.fromkeys(slot.param.dtype for slot in slots)
         return [Whole([slot for slot in slots if slot.param.dtype == dtype], self._writer) for dtype in dtypes]
 
-    def _configure(self, segment: Whole, group: ParamGroup) -> None:
+    def _configure(self, segment: Storage, group: ParamGroup) -> None:
+        assert isinstance(segment, Whole)
         options = self._options(group)
         segment.constants = self.constants(options)
         shapes = [self.shapes(options, p.shape) for p in segment.params]
@@ -108,19 +108,6 @@ def blocks(array: Array) -> list[slice]:
     return [slice(first, first + size) for first in range(0, array.size, size)]
 
 
-class Run:
-    """Neighbours that have a gradient and share a clock, which no other parameter has."""
-
-    __slots__ = ("clock", "positions", "slots", "writer")
-
-    def __init__(self, whole: Whole, first: int, last: int) -> None:
-        self.positions = range(first, last)
-        self.slots = whole.slots[first:last]
-        self.clock = self.slots[0].clock.split(self.slots)
-        #: Notes that the parameters were written.
-        self.writer = mutation.Writer(whole.by, [mutation.region(slot.param._data) for slot in self.slots])
-
-
 class Whole(Storage):
     """Parameters of one group and dtype that stay where they are, and their state, in arrays of their own."""
 
@@ -134,12 +121,12 @@ class Whole(Storage):
                 )
         self._update: Callable[..., None] | None = None
         #: What the rule finds as its numbers, in the parameters' dtype.
-        self._numbers: dict[str, Any] = {}
-        self._states: list[dict[str, Array]] = []
+        self._numbers: State = {}
+        self._states: list[State] = []
 
     def configure(
         self,
-        update: Callable[[Array, Tensor, dict[str, Array], dict[str, object]], None],
+        update: Callable[[Array, Tensor, State, State], None],
         states: dict[str, float],
         shapes: list[dict[str, Shape]],
         scalars: dict[str, float],
@@ -169,11 +156,8 @@ class Whole(Storage):
         self._numbers = {name: kind(value) for name, value in scalars.items()} | self.constants
         self.scalars = scalars  # last, so that what an exception leaves is set again
 
-    def update(self, run: Run, grads: list[Any]) -> None:
+    def update(self, run: Run, grads: Sequence[Tensor]) -> None:
         assert self._update is not None
         for k in run.positions:
             if self.params[k].size:  # of nothing there are no means
                 self._update(self.params[k]._data, grads[k], self._states[k], self._numbers)
-
-    def _run(self, first: int, last: int) -> Run:
-        return Run(self, first, last)

@@ -88,7 +88,7 @@ def bind(who: str, optimizers: list[Optimizer], model: Module) -> None:
                     f"optim.{type(one).__name__}(net.head.parameters(), lr=0.1)"
                 )
             one.bind(model)
-        elif not {id(slot.param) for slot in one.slots} & {id(param) for param in model.parameters()}:
+        elif not one._updated.keys() & {id(param) for param in model.parameters()}:
             raise RuntimeError(
                 f"{who}: {type(one).__name__} has no parameter of this model, and would train another; make one without "
                 f"parameters, as in optim.{type(one).__name__}(lr=0.1), and it gets those of the model"

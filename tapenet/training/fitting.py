@@ -237,7 +237,7 @@ class _Run:
             routines["train"] = Routine(
                 gradient_step(forward, measure), "the training step", compiled, self.tell, keep_grads=True
             )
-            params = [param for one in optimizers for group in one.groups for param in group["params"]]
+            params = [param for one in optimizers for param in one._updated.values()]
             self.parted = Parted(routines["train"], params, optimizers, clip, average, scaler, accumulate)
         else:
             function = whole_step(forward, optimizers, clip, average, measure)
@@ -380,8 +380,7 @@ class _Run:
         """The learning rate, where it changes."""
         groups = [group for one in self.state.optimizers for group in one.groups]
         if any(callable(group["lr"]) for group in groups):
-            first = self.state.optimizers[0]
-            return {"lr": first._rate(first.groups[0])}
+            return {"lr": self.state.optimizers[0].rates()[0]}
         return {}
 
     def batches(self) -> bool:

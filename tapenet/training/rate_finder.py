@@ -123,7 +123,7 @@ def find_lr(
         "the training step", compile, lambda text: None,
     )  # fmt: skip
     before = [group["lr"] for group in optimizer.groups]
-    numbers = [optimizer._rate(group) for group in optimizer.groups]
+    numbers = optimizer.rates()
     ratios = [number / numbers[0] if numbers[0] else 1.0 for number in numbers]
     saved = model.state_dict(), optimizer.state_dict(), random_states()
     place = batches.state_dict() if hasattr(batches, "state_dict") else None

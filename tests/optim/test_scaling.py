@@ -246,3 +246,16 @@ def test_master_weights_scaling_and_clipping() -> None:
     scaler.step(opt)
     assert w.item() == pytest.approx(1 - 1e7 * 2.0**-27, rel=1e-3)
     assert "master weights of 1 parameters under SGD" in repr(opt)
+
+
+def test_master_weights_answer_what_other_optimizers_do() -> None:
+    net = make().half()
+    plain, masters = optim.SGD(make(), lr=0.5), optim.MasterWeights(optim.SGD, net, lr=0.5)
+    for opt in (plain, masters):
+        opt.groups[0]["lr"] = lambda step: 0.25 / (step + 1)
+        assert opt.rates() == [0.25]
+        assert opt.bound
+        assert len(opt.slots) == len(opt.groups[0]["params"])
+    F.cross_entropy(net(X), LABELS).backward()
+    masters.gather()
+    assert all(param.grad is not None for param in masters.groups[0]["params"])

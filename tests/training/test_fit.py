@@ -470,3 +470,12 @@ def test_metrics_see_what_batches_were_at_the_time() -> None:
         warnings.simplefilter("error")
         found = training.evaluate(net, F.cross_entropy, Again(), metrics="accuracy")
     assert found["accuracy"] == (net(X).numpy().argmax(1) == Y).mean()
+
+
+def test_master_weights_are_trained_by_a_schedule_that_is_told_the_loss() -> None:
+    net = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3)).half()
+    before = net[0].weight.numpy().copy()
+    opt = optim.MasterWeights(optim.SGD, net, lr=optim.Plateau(0.1, patience=0, factor=0.5, threshold=1e3))
+    history = training.fit(net, F.cross_entropy, opt, batches(), epochs=3, compile=False, verbose=0)  # type: ignore[arg-type]
+    assert history["lr"] == [0.1, 0.1, 0.05]
+    assert (net[0].weight.numpy() != before).any()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
-from tapenet.optim.optimizer import State, takes_options
-from tapenet.optim.rules.rule_parts import decoupled, shrunk
+from tapenet.optim.optimizer import takes_options
+from tapenet.optim.rule_compilation import Scalars, State, Updated
+from tapenet.optim.rules.rule_parts import decoupled, shrunk, sum_of_squares
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import memory_order, shaped
 from tapenet.optim.whole_parameters import WholeOptimizer
 from tapenet.parameters.named import Parameters
-from tapenet.program.runs import dot
 from tapenet.typing import Array, Shape
 
 
@@ -88,13 +87,13 @@ class Adafactor(WholeOptimizer):
         return decoupled(options, lr) | own
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         eps1, eps2 = _epsilons(p, s)
         (row, column), new = _second_moment(g * g, state, s["newest"], eps1)
         update = g / np.sqrt(np.maximum(row * column, eps1 * eps1))
         return shrunk(p, s) - _factor(p, update, s, eps2) * update, new
 
-    def update(self, p: Array, grad: Tensor, state: dict[str, Array], s: dict[str, Any]) -> None:
+    def update(self, p: Array, grad: Tensor, state: State, s: Scalars) -> None:
         """The rule in place, in the parameter's memory order: fresh memory costs more here than the arithmetic."""
         eps1, eps2 = _epsilons(p, s)
         g = grad._data
@@ -112,12 +111,14 @@ class Adafactor(WholeOptimizer):
         p -= work
 
 
-def _epsilons(p: Any, s: dict[str, Any]) -> tuple[float, float]:
+def _epsilons(p: Array, s: Scalars) -> tuple[float, float]:
     eps1, eps2 = s["eps"]
     return float(np.finfo(p.dtype).eps) if eps1 is None else eps1, eps2
 
 
-def _second_moment(square: Any, state: State, newest: Any, eps1: float) -> tuple[tuple[Any, Any], State]:
+def _second_moment(
+    square: Array, state: State, newest: Array, eps1: float
+) -> tuple[tuple[Array, Array | float], State]:
     """The mean of g² over time as the product of two factors, a column and a row of matrices; and the new state."""
     if "variance" in state:
         v = state["variance"] + newest * (square - state["variance"])
@@ -128,16 +129,15 @@ def _second_moment(square: Any, state: State, newest: Any, eps1: float) -> tuple
     return (row / np.maximum(np.mean(row, axis=-2, keepdims=True), eps1), column), {"row_var": row, "col_var": column}
 
 
-def _factor(p: Any, update: Any, s: dict[str, Any], eps2: float) -> Any:
+def _factor(p: Array, update: Array, s: Scalars, eps2: float) -> Array:
     """What the update is multiplied by."""
     size = s["rate"] * np.maximum(_root_mean_square(p), eps2)
     if "sign" in s:
         size = s["sign"] * size
-    return size / np.maximum(_root_mean_square(update) * s["1 / d"], 1.0)
+    factor: Array = size / np.maximum(_root_mean_square(update) * s["1 / d"], 1.0)
+    return factor
 
 
-def _root_mean_square(x: Any) -> Any:
-    if type(x) is np.ndarray:
-        flat = x.ravel(order="K")
-        return np.sqrt(dot(flat, flat) / x.dtype.type(x.size))
-    return np.sqrt(np.mean(x * x))
+def _root_mean_square(x: Array) -> Array:
+    mean: Array = np.sqrt(sum_of_squares(x) / x.dtype.type(x.size))
+    return mean

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tapenet.optim.groups import Group
-from tapenet.optim.optimizer import Optimizer, State, takes_options
+from tapenet.optim.optimizer import Optimizer, takes_options
+from tapenet.optim.rule_compilation import Scalars, State, Updated
 from tapenet.optim.rules.rule_parts import (
     common,
     decoupled,
@@ -20,6 +20,7 @@ from tapenet.optim.rules.rule_parts import (
 )
 from tapenet.optim.schedules import Schedule
 from tapenet.parameters.named import Parameters
+from tapenet.typing import Array
 
 
 class Adam(Optimizer):
@@ -74,7 +75,7 @@ class Adam(Optimizer):
         return {**scalars, "amsgrad": 1.0} if options["amsgrad"] else scalars
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         first, second, *largest = state
         m = s["beta1"] * state[first] + (s["1 - beta1"] * g if "1 - beta1" in s else g)
@@ -121,7 +122,7 @@ class AdamW(Adam):
         return super().scalars({**options, "weight_decay": 0.0}, lr, step) | shrinkage(options, lr)
 
     @staticmethod
-    def rule(p: object, g: object, state: State, s: dict[str, object]) -> tuple[object, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         return Adam.rule(shrunk(p, s), g, state, s)
 
 
@@ -194,7 +195,7 @@ class NAdam(Optimizer):
         return product
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         m, v = running_means(g, state, s)
         update = (s["lr"] * g + s["lr of momentum"] * m) / (np.sqrt(v) + s["eps"])
@@ -255,7 +256,7 @@ class RAdam(Optimizer):
         return own | {"lr": rate * math.sqrt(rectified * unbias), "adapt": 1.0, "eps": options["eps"]}
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         m, v = running_means(g, state, s)
         update = s["lr"] * (m / (s["adapt"] * np.sqrt(v) + s["eps"]))
@@ -299,7 +300,7 @@ class Adamax(Optimizer):
         return own | {"beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "eps": options["eps"]}
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
         u = np.maximum(s["beta2"] * state["exp_inf"], np.abs(g) + s["eps"])

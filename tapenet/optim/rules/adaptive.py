@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tapenet.optim.groups import Group, check_range
-from tapenet.optim.optimizer import Optimizer, State, takes_options
+from tapenet.optim.optimizer import Optimizer, takes_options
+from tapenet.optim.rule_compilation import Scalars, State, Updated
 from tapenet.optim.rules.rule_parts import common, gradient
 from tapenet.optim.schedules import Schedule
 from tapenet.parameters.named import Parameters
+from tapenet.typing import Array
 
 
 class RMSprop(Optimizer):
@@ -67,7 +68,7 @@ class RMSprop(Optimizer):
         return {**scalars, "centered": 1.0} if options["centered"] else scalars
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         v = s["alpha"] * state["square_avg"] + s["1 - alpha"] * (g * g)
         new = {"square_avg": v}
@@ -120,7 +121,7 @@ class Adagrad(Optimizer):
         return common(options, lr / (1 + (step - 1) * options["lr_decay"])) | {"eps": options["eps"]}
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         v = state["sum"] + g * g
         return p - s["lr"] * (g / (np.sqrt(v) + s["eps"])), {"sum": v}
@@ -166,7 +167,7 @@ class Adadelta(Optimizer):
         return common(options, lr) | {"rho": rho, "1 - rho": 1 - rho, "eps": options["eps"]}
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         v = s["rho"] * state["square_avg"] + s["1 - rho"] * (g * g)
         delta = g * np.sqrt((state["acc_delta"] + s["eps"]) / (v + s["eps"]))
@@ -224,7 +225,7 @@ class Rprop(Optimizer):
         return {**scalars, "sign": -1.0} if options["maximize"] else scalars
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         turn = g * state["prev"]  # above 0: the same sign as before, below 0: the other
         size = state["step_size"]

@@ -131,7 +131,7 @@ class LBFGS(WholeOptimizer):
         """
         return self._around(closure)
 
-    def _run(self, closure: Callable[[], object] | None = None) -> Any:
+    def _run(self, closure: Callable[[], object] | None = None) -> object:
         if closure is None:
             raise TypeError(
                 "LBFGS.step needs the loss as a function, which it calls several times: def closure(): opt.zero_grad(); "
@@ -145,7 +145,7 @@ class LBFGS(WholeOptimizer):
         options = self._options(self.groups[0])
         most, tolerance = options["max_eval"], options["tolerance_change"]
 
-        def loss_now() -> Any:
+        def loss_now() -> object:
             with enable_grad():
                 return closure()
 
@@ -282,7 +282,7 @@ class LBFGS(WholeOptimizer):
 
 def _of_torch(entry: Mapping[str, object], size: int) -> dict[str, object]:
     """PyTorch's state: lists of tensors; what does not exist yet is None or missing."""
-    found: dict[str, Any] = {name: entry.get(name) for name in _GLOBAL}
+    found: StateDict = {name: entry.get(name) for name in _GLOBAL}
     for name in ("func_evals", "n_iter", "t"):
         found[name] = found[name] or 0
     for name in ("d", "prev_flat_grad"):

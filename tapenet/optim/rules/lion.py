@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.optim.groups import Group
-from tapenet.optim.optimizer import Optimizer, State, takes_options
+from tapenet.optim.optimizer import Optimizer, takes_options
+from tapenet.optim.rule_compilation import Scalars, State, Updated
 from tapenet.optim.rules.rule_parts import (
     decoupled,
     gradient,
@@ -16,6 +15,7 @@ from tapenet.optim.rules.rule_parts import (
 )
 from tapenet.optim.schedules import Schedule
 from tapenet.parameters.named import Parameters
+from tapenet.typing import Array
 
 
 class Lion(Optimizer):
@@ -54,7 +54,7 @@ class Lion(Optimizer):
         return decoupled(options, lr) | weights_of_means(options)
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         m = state["exp_avg"]
         step = s["lr"] * np.sign(s["beta1"] * m + s["1 - beta1"] * g)

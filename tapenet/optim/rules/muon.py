@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
-from tapenet.optim.optimizer import State, takes_options
-from tapenet.optim.rules.rule_parts import decoupled, gradient, shrunk
+from tapenet.optim.optimizer import takes_options
+from tapenet.optim.rule_compilation import Scalars, State, Updated
+from tapenet.optim.rules.rule_parts import decoupled, gradient, shrunk, sum_of_squares
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole_parameters import WholeOptimizer
 from tapenet.parameters.named import Parameters
+from tapenet.typing import Array
 
 #: How much larger the step of an n x m matrix is than lr.
 _ADJUSTED = {
@@ -108,7 +109,7 @@ class Muon(WholeOptimizer):
         return decoupled(options, lr) | {"momentum": options["momentum"], "1 - momentum": 1 - options["momentum"]}
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         buffer = s["momentum"] * state["momentum_buffer"] + s["1 - momentum"] * g
         update = s["1 - momentum"] * g + s["momentum"] * buffer if s["nesterov"] else buffer
@@ -117,12 +118,12 @@ class Muon(WholeOptimizer):
         return shrunk(p, s) - (s["lr"] * factor) * update, {"momentum_buffer": buffer}
 
 
-def orthogonal(matrix: Any, coefficients: tuple[float, float, float], steps: int, eps: float) -> Any:
+def orthogonal(matrix: Array, coefficients: tuple[float, float, float], steps: int, eps: float) -> Array:
     """Near the U Vᵀ of a matrix U Σ Vᵀ, by a Newton-Schulz iteration of fifth order."""
     a, b, c = coefficients
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix  # the products below are the smaller for it
-    x = x / np.maximum(np.sqrt(np.sum(x * x)), eps)
+    x = x / np.maximum(np.sqrt(sum_of_squares(x)), eps)
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * (gram @ gram)) @ x

@@ -7,9 +7,12 @@ or False has no scalar and is left out of the rule.
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
 from tapenet.optim.groups import Group
+from tapenet.optim.rule_compilation import Scalars, State
+from tapenet.program.runs import dot
+from tapenet.typing import Array
 
 
 def common(options: Group, lr: float) -> dict[str, float]:
@@ -38,7 +41,18 @@ def weights_of_means(options: Group) -> dict[str, float]:
     return {"beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "1 - beta2": 1 - beta2}
 
 
-def gradient(p: Any, g: Any, s: dict[str, Any]) -> Any:
+def sum_of_squares(x: Array) -> Array:
+    """Σ x² over all elements."""
+    found: Array
+    if type(x) is np.ndarray:
+        flat = x.ravel(order="K")
+        found = dot(flat, flat)
+    else:
+        found = np.sum(x * x)
+    return found
+
+
+def gradient(p: Array, g: Array, s: Scalars) -> Array:
     """The gradient of what is minimised, weight decay included."""
     if "sign" in s:
         g = s["sign"] * g
@@ -47,12 +61,12 @@ def gradient(p: Any, g: Any, s: dict[str, Any]) -> Any:
     return g
 
 
-def shrunk(p: Any, s: dict[str, Any]) -> Any:
+def shrunk(p: Array, s: Scalars) -> Array:
     """The parameter after its decoupled weight decay."""
     return s["shrink"] * p if "shrink" in s else p
 
 
-def running_means(g: Any, state: dict[str, Any], s: dict[str, Any]) -> tuple[Any, Any]:
+def running_means(g: Array, state: State, s: Scalars) -> tuple[Array, Array]:
     """Adam's running means m of g and v of g²: the new "exp_avg" and "exp_avg_sq"."""
     m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
     v = s["beta2"] * state["exp_avg_sq"] + s["1 - beta2"] * (g * g)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tapenet.optim.groups import Group
-from tapenet.optim.optimizer import Optimizer, State, takes_options
+from tapenet.optim.optimizer import Optimizer, takes_options
+from tapenet.optim.rule_compilation import Scalars, State, Updated
 from tapenet.optim.rules.rule_parts import common, gradient
 from tapenet.optim.schedules import Schedule
 from tapenet.parameters.named import Parameters
+from tapenet.typing import Array
 
 
 class SGD(Optimizer):
@@ -66,7 +66,7 @@ class SGD(Optimizer):
         return scalars
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         if "momentum" not in s:
             return p - s["lr"] * g, {}
@@ -118,7 +118,7 @@ class ASGD(Optimizer):
         return common(options, rate) | {"keep": keep, "mu": 1 / max(1, step - 1 - options["t0"])}
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         p = s["keep"] * p - s["lr"] * g
         return p, {"ax": state["ax"] + s["mu"] * (p - state["ax"])}

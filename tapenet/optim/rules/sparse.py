@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group
-from tapenet.optim.optimizer import State, takes_options
+from tapenet.optim.optimizer import takes_options
+from tapenet.optim.rule_compilation import Scalars, State, Updated
 from tapenet.optim.rules.rule_parts import gradient, running_means, weights_of_means
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole_parameters import WholeOptimizer
@@ -61,13 +61,13 @@ class SparseAdam(WholeOptimizer):
         return {**scalars, "sign": -1.0} if options["maximize"] else scalars
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         touched = np.any(g != 0, axis=tuple(range(1, len(g.shape))), keepdims=True) if len(g.shape) > 1 else g != 0
         new, kept = _adam(p, g, state, s)
         kept = {name: np.where(touched, value, state[name]) for name, value in kept.items()}
         return np.where(touched, new, p), kept
 
-    def update(self, p: Array, grad: Tensor, state: dict[str, Array], s: dict[str, Any]) -> None:
+    def update(self, p: Array, grad: Tensor, state: State, s: Scalars) -> None:
         if not p.ndim:
             super().update(p, grad, state, s)
             return
@@ -83,6 +83,6 @@ class SparseAdam(WholeOptimizer):
             state[name][rows] = value
 
 
-def _adam(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+def _adam(p: Array, g: Array, state: State, s: Scalars) -> Updated:
     m, v = running_means(gradient(p, g, s), state, s)
     return p - s["lr"] * (m / (np.sqrt(v) + s["eps"])), {"exp_avg": m, "exp_avg_sq": v}

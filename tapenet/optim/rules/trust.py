@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group
-from tapenet.optim.optimizer import State, takes_options
+from tapenet.optim.optimizer import takes_options
+from tapenet.optim.rule_compilation import Scalars, State, Updated
 from tapenet.optim.rules.rule_parts import (
     common,
     gradient,
     running_means,
+    sum_of_squares,
     weights_of_means,
 )
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole_parameters import WholeOptimizer, blocks, flattened
 from tapenet.parameters.named import Parameters
-from tapenet.program.runs import dot
 from tapenet.typing import Array
 
 
-def _norm(x: Any) -> Any:
-    if type(x) is np.ndarray:
-        flat = x.ravel(order="K")
-        return np.sqrt(dot(flat, flat))
-    return np.sqrt(np.sum(x * x))
-
-
-def _trust(p: Any, update: Any, coefficient: Any = 1.0, eps: Any = 0.0) -> Any:
+def _trust(p: Array, update: Array, coefficient: Array | float = 1.0, eps: Array | float = 0.0) -> Array:
     """The norm of a parameter over that of its update, times a coefficient; 1 where one of them is 0."""
-    size, length = _norm(p), _norm(update)
+    size, length = np.sqrt(sum_of_squares(p)), np.sqrt(sum_of_squares(update))
     both = (size > 0) & (length > 0)
     return np.where(both, coefficient * size / (np.where(both, length, 1.0) + eps), 1.0)
 
@@ -90,7 +83,7 @@ class LAMB(WholeOptimizer):
         return {**own, "clip": 1.0} if options["trust_clip"] else own
 
     @staticmethod
-    def direction(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def direction(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         """The update before it gets its length, and the new state: the elementwise part of the rule."""
         if "sign" in s:
             g = s["sign"] * g
@@ -103,19 +96,20 @@ class LAMB(WholeOptimizer):
         return update, {"exp_avg": m, "exp_avg_sq": v}
 
     @staticmethod
-    def rate(p: Any, update: Any, s: dict[str, Any]) -> Any:
+    def rate(p: Array, update: Array, s: Scalars) -> Array:
         """What the update is multiplied by."""
         ratio = _trust(p, update)
         if "clip" in s:
             ratio = np.minimum(ratio, s["clip"])
-        return s["lr"] * ratio
+        rate: Array = s["lr"] * ratio
+        return rate
 
     @staticmethod
-    def rule(p: object, g: object, state: State, s: dict[str, object]) -> tuple[object, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         update, new = LAMB.direction(p, g, state, s)
         return p - LAMB.rate(p, update, s) * update, new
 
-    def update(self, p: Array, grad: Tensor, state: dict[str, Array], s: dict[str, Any]) -> None:
+    def update(self, p: Array, grad: Tensor, state: State, s: Scalars) -> None:
         flat = flattened(p, grad._data, state["exp_avg"], state["exp_avg_sq"])
         if flat is None:
             super().update(p, grad, state, s)
@@ -172,7 +166,7 @@ class LARS(WholeOptimizer):
         return {**own, "nesterov": 1.0} if options["nesterov"] else own
 
     @staticmethod
-    def rule(p: object, g: object, state: State, s: dict[str, object]) -> tuple[object, State]:
+    def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         g = gradient(p, g, s)
         step = (s["lr"] * _trust(p, g, s["trust_coefficient"], s["eps"])) * g
         buffer = s["momentum"] * state["momentum_buffer"] + step
