@@ -20,7 +20,7 @@ from tapenet.ops.registry import is_own
 from tapenet.program import generated
 
 #: Elements from which a fused kernel is quicker than NumPy's passes.
-WORTH = 8192
+WORTH = 2048
 #: Variants of one op, at most: shapes, dtypes and options that its formula was read for. Beyond, calls run it as it is.
 MOST = 256
 

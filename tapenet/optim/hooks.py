@@ -12,8 +12,10 @@ from tapenet.program.value_keys import Same
 from tapenet.typing import StateDict
 
 Hook = Callable[..., Any]
-#: Given as the closure of a step, that what goes around it is done already.
-INSIDE: Callable[[], None] = lambda: None
+
+
+def inside() -> None:
+    """Given as the closure of a step, that what goes around it is done already."""
 
 
 class Hooked:
@@ -117,7 +119,7 @@ class Hooked:
         if closure is not None:
             with enable_grad():
                 value = closure()
-        self.step(INSIDE)
+        self.step(inside)
         return value
 
     def step(self, closure: Callable[[], object] | None = None) -> object:

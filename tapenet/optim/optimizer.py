@@ -38,7 +38,7 @@ from tapenet.optim.groups import (
     check_rate,
     check_wide,
 )
-from tapenet.optim.hooks import INSIDE, Hooked
+from tapenet.optim.hooks import Hooked, inside
 from tapenet.optim.parameters import arranged
 from tapenet.optim.rule_compilation import Rule, Scalars, State, Updated
 from tapenet.optim.schedules import Schedule
@@ -435,7 +435,7 @@ class Optimizer(Hooked):
         Returns:
             what the closure returned.
         """
-        if (closure is not None or self._hooks is not None) and closure is not INSIDE:
+        if (closure is not None or self._hooks is not None) and closure is not inside:
             return self._around(closure)
         if epoch.current != self._epoch:
             self._take_up_moved()
