@@ -7,22 +7,25 @@ import math
 import numpy as np
 
 from tapenet.ops.elementwise.elementary import safe_mul
+from tapenet.ops.elementwise.steps import stop_gradient
 from tapenet.ops.layers.losses.reduction import cast_to, check_shapes, difference, pair_samples, reduce_loss
-from tapenet.ops.op import derive, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.reshaping import unbroadcast
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array
 
 # -- of the normal distribution ----------------------------------------------------------------------------------
 
 
 def _variance(var: Array | float, input: Array, eps: float) -> Array:
-    """The variance, at least eps, so that it broadcasts against the input."""
+    """The variance, at least eps, so that it broadcasts against the input. Its gradient is as if it were never less, so that a
+    variance that is too small is drawn up, as in PyTorch."""
     if isinstance(var, (int, float)):
         return np.maximum(input.dtype.type(var), eps)  # type: ignore[no-any-return]
     if len(var.shape) < len(input.shape):
         var = np.expand_dims(var, -1)
-    return np.maximum(cast_to(var, input.dtype), eps)
+    var = cast_to(var, input.dtype)
+    raised: Array = var + stop_gradient(np.maximum(var, eps) - var)
+    return raised
 
 
 def _check_gaussian(input: Array, target: Array, var: Array | float, reduction: str) -> None:
@@ -39,25 +42,9 @@ def _check_gaussian(input: Array, target: Array, var: Array | float, reduction: 
         raise ValueError(f"var holds {lowest:.3g}, but a variance is not negative: give its exponential or softplus")
 
 
-def _gaussian_var(
-    g: Array, input: Array, target: Array, var: Array, var_shape: Shape, eps: float, reduction: str
-) -> Array:
-    """By hand, since it is that by max(var, eps), as in PyTorch: a variance that is too small is drawn up."""
-    inverse = 1 / _variance(var, input, eps)
-    d = difference(input, target)
-    share = 1 / (input.size or 1) if reduction == "mean" else 1.0
-    slope = inverse * (1 - d * d * inverse) * (g * (0.5 * share))
-    shape = var_shape if len(var_shape) == len(input.shape) else (*var_shape, 1)
-    return np.reshape(unbroadcast(slope, shape), var_shape)
-
-
 @op(
     label="gaussian nll loss",
     check=_check_gaussian,
-    input=derive,
-    target=derive,
-    var=_gaussian_var,
-    fuse=True,
     formula="mean((ln v + (input − target)²/v)/2), v = max(var, eps)",
     gradients="var: g · (1/v − (input − target)²/v²)/(2 N)",
     samples=lambda r: [
