@@ -138,7 +138,7 @@ def interp(
             raise ValueError("interp: the period must not be 0")
         left = right = None
         period = abs(period)
-        # In the precision of the result: what is taken away may be many times what stays.
+        # In the precision of the result: the periods subtracted may be far larger than what is left.
         wide = np.result_type(x.dtype, xp.dtype, np.finfo(fp.dtype).dtype)
         x, xp = (np.astype(v, wide, copy=False) % period for v in (x, xp))
         order = np.argsort(xp)

@@ -278,7 +278,7 @@ def clip(a: Array, a_min: ArrayLike | None = None, a_max: ArrayLike | None = Non
     return np.clip(a, a_min, a_max)
 
 
-# What ndarray.clip calls. It is no name of the op, as it takes no None.
+# ndarray.clip calls this ufunc. It is not in numpy=, since it takes no None.
 numpy_functions[np._core.umath.clip] = clip  # type: ignore[attr-defined]
 
 # Second names, as NumPy has them.

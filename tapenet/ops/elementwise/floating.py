@@ -128,7 +128,7 @@ def nan_to_num(
 
     upper = replacement(largest if posinf is None else posinf)
     lower = replacement(-largest if neginf is None else neginf)
-    # Numbers have no gradient, so where they replace the last choice alone is recorded.
+    # Constants need no gradient: where the replacements are constants, only the last choice is recorded.
     other = elementwise.where(isnan(x), replacement(nan), elementwise.where(equal(x, math.inf), upper, lower))
     return elementwise.where(isfinite(x), x, other)
 

@@ -30,7 +30,7 @@ def _delete_arr(g: Array, arr_shape: Shape, obj: Array, axis: int | None) -> Arr
     gone = np.ones(length, bool)
     gone[kept] = False
     places = np.flatnonzero(gone)
-    # Zeros are put in again before what stands there now.
+    # Zeros go back in where the elements were.
     return np.reshape(np.insert(g, places - np.arange(places.size), 0, axis), shape)
 
 
@@ -72,7 +72,7 @@ def _came_from(g: Array, arr_shape: Shape, obj: Array, axis: int | None) -> tupl
     """Where along an axis of what `insert` gave stand the parts of the array and the values, in order; and the axis."""
     arr_shape = whole(arr_shape)
     length, along = (math.prod(arr_shape), 0) if axis is None else (arr_shape[axis], axis)
-    # Of the array -1, of the values which one.
+    # -1 marks an element of the array, other numbers count the values.
     found = np.insert(np.full(length, -1), obj, np.arange(g.shape[along] - length))
     given = np.flatnonzero(found >= 0)
     return np.flatnonzero(found < 0), given[np.argsort(found[given])], along

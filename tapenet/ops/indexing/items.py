@@ -143,7 +143,7 @@ def index_add(a: Array, values: Array, index: Index) -> Array:
 def _setitem_value(g: Array, a_shape: tuple[int, ...], index: Index, value_shape: tuple[int, ...]) -> Array:
     read = g[index]
     if _may_repeat(a_shape, index, math.prod(read.shape)):
-        # Every place is marked by who wrote it last: of a place that is named twice the others have no part in it.
+        # Each place is marked by the last value written there. Earlier ones have no effect, and no gradient.
         order = np.reshape(np.arange(math.prod(read.shape)), read.shape)
         if type(g) is np.ndarray:
             marks = np.empty(a_shape, order.dtype)

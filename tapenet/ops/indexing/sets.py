@@ -94,7 +94,7 @@ def _unique_values_x(g: Array, x: Array, axis: int | None, equal_nan: bool) -> A
     return _shared(g, inverse, counts, x.shape, axis)
 
 
-# In the order of their values, which NumPy leaves open here.
+# In rising order, which NumPy leaves open here.
 @op(
     label="unique",
     numpy=np.unique_values,
@@ -239,7 +239,7 @@ def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
 
 @derived(
     numpy=np.intersect1d,
-    # Of integers: what floats have in common the finite differences would drive apart.
+    # Integers: finite differences would move floats that both arrays hold.
     samples=lambda r: [
         sample(np.array([1, 3, 2]), np.array([[2, 4], [3, 5]])),
         sample(np.array([1, 3, 2, 3]), np.array([3, 3, 5, 2]), return_indices=True),

@@ -126,7 +126,7 @@ def sort(
 
 @derived(
     numpy=np.sort_complex,
-    # Of float32 NumPy makes complex128, of which the tests of an op disapprove.
+    # NumPy turns float32 into complex128, which the tests of ops reject.
     samples=lambda r: [
         sample(r.normal(size=(2, 3)) + 1j * r.normal(size=(2, 3))),
         sample(np.array([2, 1, 3], np.int16)),
@@ -174,7 +174,7 @@ def argpartition(
 
 def _partition_a(g: Array, a: Array, out: Array, axis: int | None) -> Array | Scatter:
     a = array_like(a)
-    # Sorted, the array and its partition are equal: of each element that says where it came from and went.
+    # Sorted, the array and its partition are equal. So their orders say where each element came from and went.
     source, place = stable_order(a, axis), stable_order(out, -1 if axis is None else axis)
     return _restored(np.take_along_axis(g, place, axis), a.shape, source, axis)
 
@@ -290,7 +290,7 @@ def digitize(x: Array, bins: Array, right: bool = False) -> Array:
 
 @derived(
     numpy=np.trim_zeros,
-    # Of floats none is 0: the finite differences would not leave it so.
+    # No float is 0: finite differences would move it.
     samples=lambda r: [
         sample(np.array([0, 0, 1, 0, 2, 0])),
         sample(np.array([0, 1, 0]), "f"),

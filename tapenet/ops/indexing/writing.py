@@ -235,7 +235,7 @@ def copyto(dst: Array, src: ArrayLike, casting: Casting = "same_kind", where: Ar
     >>> t
     Tensor([1., 0.])
     """
-    # NumPy itself says whether it may be cast, for which the dtypes are enough; of a Python number the value counts.
+    # NumPy decides whether the cast is allowed. Dtypes are enough for that; of a Python number the value counts.
     kind = src if isinstance(src, (int, float, complex)) else np.empty(0, array_like(src).dtype)
     np.copyto(np.empty(0, dst.dtype), kind, casting=casting)
     dst[...] = src if where is True else np.where(array_like(where), _as(array_like(src), dst.dtype), dst)

@@ -116,8 +116,8 @@ def equal(values: Array, floor: Array | float) -> Array:
     return (np.abs(values[..., None, :] - values[..., :, None]) <= floor) & other
 
 
-# A rule that is differentiated sees less than the loss has: a gradient that is 0 at this matrix, but not near it, counts
-# in the second derivative where the gap is 0.
+# For second derivatives: where a gap is 0, a gradient that is 0 at this matrix but not near it would count, and the rule
+# cannot see it.
 @op(
     label="=",
     nondiff=("values", "floor"),

@@ -77,7 +77,7 @@ def _length(a: Array) -> Array:
     return np.linalg.matrix_norm(a, keepdims=True)
 
 
-# An op of its own, whose derivative is not 0 where it is.
+# An op, so that the derivative is 1 also where the value is set to 0.
 @op(
     nondiff=("size",),
     x=lambda g: g,
@@ -222,7 +222,7 @@ def _lstsq_rule(g: Array, wanted: Collection[str], out: Array, a: Array, b: Arra
     x = out[0]
     if vector:
         b, x, by_x = (np.expand_dims(v, -1) for v in (b, x, by_x))
-    # The rank of a plain matrix is a tensor all the same while a step is captured.
+    # While a step is captured the rank is a tensor, also that of a plain matrix.
     full = type(a) is type(out[2]) is np.ndarray and out[2] == min(a.shape)
     inverse = _full_inverse(a) if full else np.linalg.pinv(a, _cutoff(a.shape, rcond))
     rest = b - np.matmul(a, x)

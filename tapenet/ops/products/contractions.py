@@ -90,7 +90,7 @@ def _plan(subscripts: str, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -
     right = "".join(i for i in out if i not in x)
     stack = (count(batch),) if batch else ()
     made = batch + left + right
-    # Of a matrix with a vector: axes that are not neighbours become one only in a copy, and BLAS wants rows or columns.
+    # A matrix times a vector: axes that are not neighbours are merged by a copy, and BLAS takes rows or columns.
     larger, groups = (x, (batch, left, inner)) if left else (y, (batch, inner, right))
     copied = any(group not in larger for group in groups) or larger[-1] in batch
     return _Plan(

@@ -63,7 +63,7 @@ def _places(
     """
     name, signature = ufunc.__name__, str(ufunc.signature)
     cores = [part.split(",") if part else [] for part in re.findall(r"\(([^)]*)\)", signature)]
-    # An argument with fewer axes is a vector, and what it lacks the result has not either.
+    # An argument with fewer axes is a vector. The axis that it lacks is missing in the result too.
     lacking = {
         n for core, ndim in zip(cores[:-1], ndims, strict=True) for n in core if ndim < len(core) and n.endswith("?")
     }

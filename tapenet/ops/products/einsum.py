@@ -258,7 +258,7 @@ def einsum(
     parts, out, squeezed, plain = _read(subscripts, shapes)
     if plain:
         return contract(arrays[0], arrays[1], plain)
-    # An axis that broadcasts multiplies by the same number everywhere: as if the array did not have it.
+    # An axis that broadcasts is dropped: it multiplies by the same number everywhere.
     waiting = [
         (a if a.shape == shape else np.reshape(a, shape), part)
         for a, part, shape in zip(arrays, parts, squeezed, strict=True)

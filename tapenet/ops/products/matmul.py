@@ -23,7 +23,7 @@ from tapenet.typing import Array
 
 def rows(a: Array) -> Array:
     """Vectors along the last axis as the rows of a matrix."""
-    # The number is written out: of an array without elements NumPy cannot tell it.
+    # The number of rows is written out, since NumPy cannot infer it for an array without elements.
     return a if a.ndim == 2 else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
 

@@ -189,7 +189,7 @@ def masked_fold(a: Array, ufunc: np.ufunc, axis: int, where: ArrayLike) -> Array
     first, rest = np.split(a, [1], axis)
     mask = np.broadcast_to(array_like(where), rest.shape)
     order = np.argsort(np.logical_not(mask), axis, kind="stable")
-    # What is left out must not become infinite behind the result: 1 does no harm in any step.
+    # What is left out comes last. It is set to 1, which stays finite in every step.
     front = np.take_along_axis(np.where(mask, rest, np.ones((), a.dtype)), order, axis)
     combined = running_fold(np.concatenate([first, front], axis), ufunc, axis)
     return np.squeeze(np.take_along_axis(combined, np.sum(mask, axis, keepdims=True), axis), axis)

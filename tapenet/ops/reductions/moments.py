@@ -139,7 +139,7 @@ def _var_a(g: Array, a: Array, axis: Axis, ddof: int, keepdims: bool) -> Array:
 
 
 def _std_a(g: Array, out: Array, a: Array, axis: Axis, ddof: int, keepdims: bool) -> Array:
-    # At zero deviation the gradient is taken as 0, its mean over directions.
+    # Where the deviation is 0 the gradient is set to 0, its mean over all directions.
     n = count(a.shape, axis) - ddof
     g = spread(real(g), a.shape, axis, keepdims)
     if n <= 0:
@@ -169,7 +169,7 @@ def _var_more(
         dtype = np.float64
     if mean is None:
         mean, _ = _masked_mean(a, axis, dtype, True, where)
-    # Masked before it is squared: a nan that is left out must not meet the gradient 0 in a product.
+    # Masked before it is squared: the gradient 0 times a nan that is left out would be nan.
     total = sum(squared(chosen("var", a - mean, where, 0)), axis, dtype, keepdims=keepdims)
     dof = how_many(a, axis, keepdims, where) - ddof
     warn_of_none(dof)

@@ -120,7 +120,7 @@ def _ranked(values: Array, needed: Array) -> Array:
         if ranks.size <= 2:  # of more it takes less to sort
             order = np.argpartition(values, ranks, axis=-1)
             found = np.take_along_axis(values, order[:, ranks], -1)
-            # Right if nothing else equals what was found. A nan, which equals nothing, counts as 0 on both sides.
+            # Right if no other element equals the one found. A nan equals nothing, so both counts are 0.
             if all(np.count_nonzero(values == v[:, None]) == np.count_nonzero(v == v) for v in found.T):
                 return order
     return stable_order(values, -1)

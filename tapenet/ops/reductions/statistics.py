@@ -143,7 +143,7 @@ def _reached(x: Array, g: Array) -> Array:
     return np.where(np.logical_or(np.any(there, axis=0), np.any(there, axis=1))[:, np.newaxis], x, 0)
 
 
-# What the means would get is 0, as the deviations from them sum to 0.
+# The gradient through the means is 0, since the deviations from them sum to 0.
 
 
 def _covariance_x(g: Array, x: Array, freedom: Array | int, weights: Array) -> Array:

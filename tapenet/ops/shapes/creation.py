@@ -49,7 +49,7 @@ def check_device(name: str, device: object) -> None:
 def as_tensor(value: ArrayLike, dtype: DTypeLike | None, copy: bool | None) -> Array:
     """A value as a tensor in a dtype (None: its own), which shares memory with it unless `copy` is true."""
     if not holds_tensors(value):
-        # NumPy itself looks at the copy that is not to be made.
+        # NumPy checks whether a copy would be needed.
         found = np.array(value, None if dtype is None else dtype_of(dtype), copy=copy, order="K")
         return made(found, shared=found is value)
     joined = array_like(value)

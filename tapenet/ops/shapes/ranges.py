@@ -60,7 +60,7 @@ def stepped(start: Any, stop: Any, step: Any, dtype: DType | None) -> Array:
     if dtype is not None:
         return np.arange(start, stop, step, dtype=dtype)
     found = np.arange(start, stop, step)
-    # NumPy's are float64 whatever the ends are.
+    # NumPy's result is float64 whatever the ends are.
     return found if found.dtype != np.float64 else found.astype(float_dtype(start, stop, step), copy=False)
 
 
@@ -350,7 +350,7 @@ def geomspace(
     """
     if dtype is None:
         return geometric(start, stop, num, endpoint, None, axis)
-    # Cast after all is done: the rules need the numbers as they were.
+    # Cast last: the rules need the numbers before the cast.
     made = geometric(start, stop, num, endpoint, np.result_type(float_dtype(start, stop), dtype), axis)
     return np.astype(made, dtype, copy=False)
 

@@ -28,7 +28,7 @@ def _lengths(shape: tuple[int, ...], reps: Array) -> tuple[tuple[int, ...], tupl
 def _tile_a(g: Array, A_shape: Shape, reps: Array) -> Array:
     A_shape = whole(A_shape)
     counts, lengths = _lengths(A_shape, reps)
-    # Each axis is cut in two, of which the first counts the repetitions.
+    # Each axis is split in two; the first counts the repetitions.
     apart = np.reshape(g, tuple(k for pair in zip(counts, lengths, strict=True) for k in pair))
     return np.reshape(np.sum(apart, axis=tuple(range(0, 2 * len(counts), 2))), A_shape)
 
@@ -84,7 +84,7 @@ def _repeat_a(g: Array, a_shape: Shape, repeats: Array, axis: int | None) -> Arr
     apart = np.reshape(g, (math.prod(shape[: along + 1]), count, math.prod(shape[along + 1 :])))
     if count == 2:  # the quickest by far
         return np.reshape(apart[:, 0] + apart[:, 1], whole(a_shape))
-    # Of few elements each einsum makes sums several times as quickly as np.sum.
+    # Sums of a few elements are several times as fast by einsum as by np.sum.
     few = type(g) is np.ndarray and count <= _FEW
     return np.reshape(np.einsum("ijk->ik", apart) if few else np.sum(apart, 1), whole(a_shape))
 

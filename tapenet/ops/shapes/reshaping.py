@@ -159,7 +159,7 @@ def _same_memory(a: Array, b: Array) -> bool:
     return not a.size or np.may_share_memory(_raw(a), _raw(b))
 
 
-# A method of an array takes a third of the time of NumPy's function, which looks for it first.
+# The array's method takes a third of the time of NumPy's function, which looks it up first.
 
 
 def _reshaped(a: Array, shape: int | Sequence[int]) -> Array:
@@ -212,7 +212,7 @@ def reshape(a: Array, shape: int | Sequence[int], order: str = "C") -> Array:
         return _reshaped(a, shape)
     if order != "F":
         raise ValueError(f"order={order!r} is neither 'C' nor 'F'")
-    # By columns is by rows with all axes reversed.
+    # Column order is row order with all axes reversed.
     reversed_shape = tuple(shape)[::-1] if isinstance(shape, (tuple, list)) else (shape,)
     return np.transpose(np.reshape(np.transpose(a), reversed_shape))
 
@@ -447,7 +447,7 @@ def flip(m: Array, axis: Axis = None) -> Array:
     return np.flip(m, axis)
 
 
-# Questions about the shape have plain numbers for an answer, on tensors too.
+# Questions about shapes are answered with plain numbers, also for tensors.
 answer(np.shape, lambda a: a.shape)
 answer(np.ndim, lambda a: len(a.shape))
 answer(np.size, lambda a, axis=None: math.prod(a.shape if axis is None else (a.shape[i] for i in np.atleast_1d(axis))))

@@ -107,7 +107,7 @@ def fold_windows(a: Array, axis: tuple[int, ...]) -> Array:
         shape = list(a.shape[:-1])
         shape[i] = count + length - 1
         made = np.zeros(shape, a.dtype)
-        # As many additions of whole arrays as there are places in a window, or windows, whichever are fewer.
+        # As many additions of whole arrays as a window has places, or as there are windows, whichever is less.
         if length <= count:
             for k in range(length):
                 made[along_axis(i, slice(k, k + count))] += a[..., k]

@@ -90,7 +90,7 @@ def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
 
 
 def _polymul_rule(g: Array, other: Array, shape: tuple[int, ...]) -> Array:
-    # Zeros in front were left out of the result.
+    # Leading zeros are missing in the result.
     return convolve_rule(_fitted(g, math.prod(shape) + np.size(other) - 1), other, shape, "full")
 
 
@@ -169,5 +169,5 @@ def polydiv(u: Array, v: Array) -> tuple[Array, Array]:
     (Tensor([1.5 , 1.75]), Tensor([0.25]))
     """
     q, r = np.polydiv(u, v)
-    # NumPy leaves out the zeros in front, but not where rounding, as of float32, has made them something else.
+    # NumPy drops leading zeros, but not those that rounding has made nonzero, as in float32.
     return q, r[-max(np.size(v) - 1, 1) :]

@@ -51,7 +51,7 @@ def roots(p: Array) -> Array:
     Tensor([-2.,  2.])
     """
     found = np.roots(p)
-    # NumPy's are float64 where all are 0 or there is none.
+    # NumPy gives float64 where all are 0 or there are none.
     return found.astype(np.float32) if getattr(p, "dtype", None) == np.float32 and found.dtype.kind == "f" else found
 
 
