@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _last(a: Array, axis: int | None) -> Array:
-    """`a` with the axis that was run along last; flattened if that is None."""
+    """`a` with the axis of the running sum moved to the end; flattened if it is None."""
     return np.reshape(a, (-1,)) if axis is None or a.ndim == 0 else np.moveaxis(a, axis, -1)
 
 
@@ -36,7 +36,7 @@ def _from_the_end(a: Array) -> Array:
 
 
 def recurrence(g: Array, a: Array) -> Array:
-    """s along the last axis with s[i] = g[i] + a[i] · s[i+1], where nothing follows the last.
+    """Solve s[i] = g[i] + a[i] · s[i+1] along the last axis, where s is 0 beyond the end.
 
     Neighbours are put together, the recurrence of half the length solved, and what lies between filled in: n elements
     cost about 3n products in log n steps, and no division. Products of `a` may overflow where plain recursion would
@@ -55,7 +55,7 @@ def recurrence(g: Array, a: Array) -> Array:
 
 
 def shifted_in(a: Array) -> Array:
-    """`a` with a zero more at the end of its last axis."""
+    """`a` with one more zero at the end of its last axis."""
     return np.concatenate([a, np.zeros((*a.shape[:-1], 1), a.dtype)], -1)
 
 

@@ -45,7 +45,7 @@ def bound(dtype: DType, sign: int) -> complex:
 
 
 def extreme_more(name: str, of_two: Callable[[Array, Array], Array], sign: int) -> Callable[..., Array]:
-    """What answers the calls of an extreme with first values and masks: sign is -1 for the largest, 1 for the smallest."""
+    """Calls of max or min with initial= and where=: sign is -1 for the largest, 1 for the smallest."""
 
     def more(
         a: Array,

@@ -82,7 +82,7 @@ def real(z: Array) -> Array:
 
 
 def like(a: Array, g: Array) -> Array:
-    """`a` as a product with the gradient `g` takes it: `dtype=float` cut off imaginary parts."""
+    """`a` for a product with the gradient `g`: its real part if `g` is real, since `dtype=float` cut off the rest."""
     return real(a) if g.dtype.kind == "f" else a
 
 
@@ -92,7 +92,7 @@ def squared(z: Array) -> Array:
 
 
 def scaled(g: Array, d: Array, summary: Array) -> Array:
-    """g · d, and 0 where g is, also beside what is not finite; of which there is none if `summary`, in plain numbers, is."""
+    """g · d, but 0 where g is 0, also where d is infinite or nan. If `summary` is an array of finite numbers, so is d."""
     return g * d if type(summary) is np.ndarray and np.isfinite(summary).all() else safe_mul(g, d)
 
 
@@ -124,7 +124,7 @@ def axis_samples(positive: bool = False) -> Samples:
 
 
 def exact(r: np.random.Generator, *shape: int) -> Array:
-    """Distinct numbers whose sums are exact in every order, as a masked sum of NumPy's has an order of its own."""
+    """Distinct numbers whose sums are exact in every order, since NumPy adds masked elements in an order of its own."""
     return r.permutation(math.prod(shape)).reshape(shape) / 4 - 1.125
 
 

@@ -1,4 +1,4 @@
-"""Reductions that pass over nan."""
+"""Reductions that ignore nan."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def _checked(weights: Array, name: str, observations: int, dtype: DType) -> Arra
 
 
 def _centred(x: Array, weights: Array | None) -> Array:
-    """Variables less their means; of those again, as the mean of large numbers is rounded."""
+    """Variables less their means, twice, since the mean of large numbers is rounded."""
     total = None if weights is None else np.sum(weights)
     for _ in range(2):
         mean = np.mean(x, axis=1) if weights is None else x @ weights / total

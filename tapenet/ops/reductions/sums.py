@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def spread(g: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool = False) -> Array:
-    """Bring a reduced array to a shape that broadcasts against what was reduced."""
+    """A reduced array in a shape that broadcasts against the array that was reduced."""
     if keepdims or axis is None or g.ndim == len(shape):
         return g
     return np.reshape(g, kept_shape(shape, axis))
@@ -65,7 +65,7 @@ def sum_more(
     initial: ArrayLike | None = None,
     where: ArrayLike = True,
 ) -> Array:
-    """What answers the calls of `sum` with first values and masks."""
+    """Calls of `sum` with initial= and where=."""
     a = array_like(a)
     total = sum(chosen("sum", a, where, 0), axis, dtype, keepdims=keepdims)
     return total if initial is None else total + number(initial, total.dtype)
