@@ -159,7 +159,10 @@ class Explained:
             self.__dict__.update(formula=formula, gradients=gradients or {})
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Explained) and (self.formula, self.gradients) == (other.formula, other.gradients)
+        return isinstance(other, Explained) and repr(self) == repr(other)
+
+    def __repr__(self) -> str:
+        return f"Explained({self.formula!r}, {self.gradients!r})"
 
     @functools.cached_property
     def formula(self) -> str:

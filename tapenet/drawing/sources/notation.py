@@ -199,7 +199,8 @@ def _product(a: Term) -> tuple[str, int]:
         if before is None:
             written_so_far = text
         elif is_number(before) and text not in "½¼¾":
-            written_so_far += text if len(text) == 1 or (text[:1].isalpha() and len(text) == 2) else " " + text
+            tight = len(str(before.value)) == 1 and len(text) <= 2 and text[0].isalpha()  # 2x, but 180 x
+            written_so_far += text if tight else f" {text}"
         else:
             written_so_far += " · " + text
     return written_so_far, _PRODUCT
