@@ -51,7 +51,7 @@ STRIP, SHARED, MANY = 1024, 256, 1 << 21
 #: Rows side by side that vectors are taken of, with those of segments that follow.
 WIDE = 128
 #: Numbers of a row in a strip that are added up, before what they add up to joins a sum in double precision.
-RUN = 256
+RUN = 1024
 #: Bytes of a result from which it pays to have it begin with a cache line.
 SLOW = 1 << 17
 _DOUBLE = np.dtype(np.float64)
@@ -193,6 +193,8 @@ class RowCode(Code):
             )
         #: The numbers of a block of rows, one per row, on the stack.
         self.row_arrays: dict[Value, str] = {}
+        #: Sums that are kept for each place in a run, and added up later, when they stand for several runs.
+        self.lanes: dict[Value, str] = {}
         #: Totals over all rows, and sums of a row, on the stack; where they are long, in double precision.
         self.cells_of: dict[Value, str] = {}
         elements = rows.turns * (1 if rows.across else rows.length)
@@ -323,7 +325,7 @@ class RowCode(Code):
 
     def _array(self, dtype: DType) -> str:
         name = f"%cell{len(self.cells)}"
-        size = max(self.together * self.copies, ROWS)
+        size = max(self.together * self.copies, ROWS, SHORT)
         self.cells.append(f"  {name} = alloca [{size} x {llvm_type(dtype, memory=True)}], align 64")
         return name
 
@@ -464,13 +466,18 @@ class RowCode(Code):
             n = self._columns()
             self._runs(work, Place(self._product(at, n), 0, at, kept=self._product(row or 0, n)), n)
         else:
+            apart = reductions if isinstance(self.n, int) and not self.long else []
+            self.lanes |= {m.results[0]: self._array(m.args[0].dtype) for m in apart}
+            self._by_lanes(apart, self.n, None)
+            each = work._replace(carried=[m for m in work.carried if m not in apart], added=[*work.added, *apart])
 
             def segment(index: str) -> None:
                 column, place = self._product(index, self.n), self._sum(self._product(at, "%segments"), index)
                 full = self._sum(self._product(index, "%rows"), at) if outside else place
-                self._runs(work, Place(self._product(full, self.n), column, place, kept=column), self.n)
+                self._runs(each, Place(self._product(full, self.n), column, place, kept=column), self.n)
 
             self.loop("%segments", segment)
+            self._by_lanes(apart, self.n, Place(0))
         for member in reductions:
             (arg,), (result,) = member.args, member.results
             cell = self.cells_of[result]
@@ -518,8 +525,12 @@ class RowCode(Code):
         added = []
         for member in work.added:
             (arg,), (result,) = member.args, member.results
-            pointer = self.row_arrays[result] if rows.across else self.kept_pointers[self.block_sums[result]]
-            pointer = offset(self, pointer, 0 if rows.across else place.column, 1, arg.dtype)
+            if result in self.lanes:
+                pointer = self.lanes[result]
+            elif rows.across:
+                pointer = self.row_arrays[result]
+            else:
+                pointer = offset(self, self.kept_pointers[self.block_sums[result]], place.column, 1, arg.dtype)
             added.append((member, offset(self, pointer, begin, 1, arg.dtype)))
 
         def turn(index: str) -> None:
@@ -540,16 +551,37 @@ class RowCode(Code):
 
         self.loop(length, turn, list(carried.values()), isinstance(length, int) and VECTOR <= length <= FEW)
         for member, c in carried.items():
-            (arg,), (result,) = member.args, member.results
-            if rows.kind[result] in (COLUMN, SEGMENT):
-                target = offset(self, self.sum_pointers[result], place.at(rows.kind[result]), 1, _DOUBLE)
-                self._gather(target, c.register, arg.dtype)
-            elif rows.kind[result] == ROW and not self._in_runs(member):
-                cell = self.cells_of[result]
-                total = combiner(member.name, arg.dtype)(self, load(self, cell, arg.dtype), c.register)
-                store(self, total, cell, arg.dtype)
-            else:
-                self._gather(self.cells_of[result], c.register, arg.dtype)
+            self._collect(member, c.register, place)
+
+    def _collect(self, member: Instruction, register: str, place: Place) -> None:
+        """Add what a loop has added up to where it belongs."""
+        (arg,), (result,) = member.args, member.results
+        kind = self.rows.kind[result]
+        if kind in (COLUMN, SEGMENT):
+            self._gather(offset(self, self.sum_pointers[result], place.at(kind), 1, _DOUBLE), register, arg.dtype)
+        elif kind == ROW and not self._in_runs(member):
+            cell = self.cells_of[result]
+            store(self, combiner(member.name, arg.dtype)(self, load(self, cell, arg.dtype), register), cell, arg.dtype)
+        else:
+            self._gather(self.cells_of[result], register, arg.dtype)
+
+    def _by_lanes(self, members: list[Instruction], count: int | str, place: Place | None) -> None:
+        """Begin sums by lanes, or with a place collect them, and begin anew."""
+        carried = {m: Carried(identity(m.name, m.args[0].dtype), llvm_type(m.args[0].dtype)) for m in members}
+
+        def turn(index: str) -> None:
+            for member, c in carried.items():
+                dtype = member.args[0].dtype
+                at = offset(self, self.lanes[member.results[0]], index, 1, dtype)
+                if place is not None:
+                    c.after = combiner(member.name, dtype)(self, c.register, load(self, at, dtype))
+                store(self, identity(member.name, dtype), at, dtype)
+
+        if members:
+            self.loop(count, turn, list(carried.values()) if place is not None else (), isinstance(count, int))
+        if place is not None:
+            for member, c in carried.items():
+                self._collect(member, c.register, place)
 
     def _full(self, pointer: str, place: Place) -> str | int:
         """Where the elements of a full value begin."""
@@ -594,10 +626,19 @@ class RowCode(Code):
         """A pass over the rows of a strip."""
         rows = self.rows
         totals = {m: self._array(_DOUBLE) for m in work.added if self._in_runs(m)}
-        alone = {v for v in work.loads if rows.kind[v] != FULL and v not in self.row_arrays}
-        alone |= {r for m in work.carried for r in m.results if rows.kind[r] != SINGLE}
+        sums = [m for m in work.carried if rows.kind[m.results[0]] == SEGMENT]
+        group = self._group(work)
+        if group > 1:
+            self.lanes |= {m.results[0]: self._array(m.args[0].dtype) for m in sums}
+        else:
+            sums = []
+        each = work._replace(carried=[m for m in work.carried if m not in sums], added=[*work.added, *sums])
+        alone = {v for v in work.loads if rows.kind[v] not in (FULL, SEGMENT) and v not in self.row_arrays}
+        alone |= {r for m in work.carried for r in m.results if rows.kind[r] == COLUMN}
         #: How many segments are taken at once, where nothing is asked of one by itself.
-        many = 1 if alone else self.copies
+        many = 1 if alone else math.gcd(self.copies, group) if group else self.copies
+        width = count if many == 1 else rows.length * many
+        size = group if group > 1 else RUN
 
         def begin(row: str) -> None:
             for member in work.added:
@@ -605,30 +646,34 @@ class RowCode(Code):
             for pointer in totals.values():
                 store(self, literal(0, _DOUBLE), offset(self, pointer, row, 1, _DOUBLE), _DOUBLE)
 
+        def place(start: str | int, segment: str | int) -> Place:
+            own = [self._sum(self._product(outer, "%segments"), i) for i in (start, segment)]
+            full = self._sum(self._product(own[1], self.n), first)
+            return Place(full, segment, own[0 if group > 1 else 1], at, self._product(segment, self.together))
+
         def turns(start: str | int, length: str | int) -> None:
             def turn(index: str) -> None:
                 segment = self._sum(self._product(index, many) if many > 1 else index, start)
-                own = self._sum(self._product(outer, "%segments"), segment)
-                full = self._sum(self._product(own, self.n), first)
-                place = Place(full, segment, own, at, self._product(segment, self.together))
-                self._run(work, place, 0, count if many == 1 else rows.length * many)
+                self._run(each, place(start, segment), 0, width)
 
             self.row = {}
             self.loop(length if many == 1 else self.emit(f"udiv i64 {length}, {many}"), turn)
 
         def one(index: str) -> None:
-            start = self._product(index, RUN)
-            turns(start, self._least(self.emit(f"sub nsw i64 %segments, {start}"), RUN))
+            start = self._product(index, size)
+            turns(start, group if group > 1 else self._least(self.emit(f"sub nsw i64 %segments, {start}"), size))
+            self._by_lanes(sums, width, place(start, start))
 
             def gather(row: str) -> None:
                 for member, pointer in totals.items():
                     (result,) = member.results
-                    for place in self._places(result, row, many):
-                        part = load(self, place, result.dtype)
-                        self._gather(offset(self, pointer, row, 1, _DOUBLE), part, result.dtype)
+                    for part in self._places(result, row, many):
+                        number = load(self, part, result.dtype)
+                        self._gather(offset(self, pointer, row, 1, _DOUBLE), number, result.dtype)
                     self._fill(member, row, many)
 
-            self.loop(count, gather)
+            if totals:
+                self.loop(count, gather)
 
         def end(row: str) -> None:
             for member in work.added:
@@ -636,19 +681,31 @@ class RowCode(Code):
                 if member in totals:
                     total = self._rounded(offset(self, totals[member], row, 1, _DOUBLE), result.dtype)
                 else:
-                    parts = [load(self, place, result.dtype) for place in self._places(result, row, many)]
+                    parts = [load(self, p, result.dtype) for p in self._places(result, row, many)]
                     total = functools.reduce(partial(combiner(member.name, result.dtype), self), parts)
-                for place in self._places(result, row, self.copies):
-                    store(self, total, place, result.dtype)
+                for target in self._places(result, row, self.copies):
+                    store(self, total, target, result.dtype)
 
         if work.added:
             self.loop(count, begin)
-        if totals:
-            self.loop(self.emit(f"sdiv i64 {self.emit(f'add nsw i64 %segments, {RUN - 1}')}, {RUN}"), one)
+        self._by_lanes(sums, width, None)
+        if totals or group > 1:
+            self.loop(self.emit(f"sdiv i64 {self.emit(f'add nsw i64 %segments, {size - 1}')}, {size}"), one)
         else:
             turns(0, "%segments")
         if totals or (work.added and self.copies > 1):
             self.loop(count, end)
+
+    def _group(self, work: Pass) -> int:
+        """How many segments behind each other are alike for what is loaded of one, or added up for one; 0 if there is nothing
+        of this kind."""
+        rows, size = self.rows, 1
+        values = [v for v in (*work.loads, *(r for m in work.carried for r in m.results)) if rows.kind[v] == SEGMENT]
+        for axis in reversed(rows.segments):
+            if any(axis in rows.over[v] for v in values) or size * rows.domain[axis] > RUN:
+                break
+            size *= rows.domain[axis]
+        return size if values else 0
 
     def _places(self, result: Value, row: str, many: int) -> list[str]:
         """Where the copies of a row's number are."""

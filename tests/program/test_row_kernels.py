@@ -187,15 +187,18 @@ def test_programs_of_another_kind_are_refused(f: Any) -> None:
         RowKernel(program(f, [R.normal(size=(3, 4))]))
 
 
-def over(axes: tuple[int, ...], shape: tuple[int, ...]) -> Callable[..., Any]:
-    """Mean 0 and variance 1 along some axes, then scaled and shifted along axis 1, with the statistics."""
+def over(axes: tuple[int, ...], groups: int = 0) -> Callable[..., Any]:
+    """Mean 0 and variance 1 along some axes, then scaled and shifted along axis 1, with the statistics. With `groups` axis 1
+    is divided."""
 
     def f(x: Any, w: Any, b: Any) -> Any:
-        x = x.reshape(shape)
+        n, channels, *image = shape = x.shape
+        lead = (groups, channels // groups) if groups else (channels,)
+        x = x.reshape((n, *lead, *image))
         d = x - np.mean(x, axis=axes, keepdims=True)
         v = np.mean(d * d, axis=axes, keepdims=True)
-        s, t = (np.reshape(p, (*shape[1:-2], 1, 1)) for p in (w, b))
-        return (d * (1 / np.sqrt(v + 0.1)) * s + t).reshape(SHAPE), v
+        s, t = (np.reshape(p, (*lead, 1, 1)) for p in (w, b))
+        return (d * (1 / np.sqrt(v + 0.1)) * s + t).reshape(shape), v
 
     return f
 
@@ -205,26 +208,42 @@ def softmax_of_channels(x: Any, w: Any, b: Any) -> Any:
     return e / np.sum(e, axis=1, keepdims=True) * w[:, None, None] + b[:, None, None]
 
 
-SHAPE = (5, 4, 3, 6)
 OVER_AXES: dict[str, Callable[..., Any]] = {
-    "channels": over((0, 2, 3), SHAPE),
-    "groups": over((2, 3, 4), (5, 2, 2, 3, 6)),
-    "positions": over((2, 3), SHAPE),
+    "channels": over((0, 2, 3)),
+    "groups": over((2, 3, 4), 2),
+    "positions": over((2, 3)),
     "softmax": softmax_of_channels,
     "scaled": lambda x, w, b: x * np.exp(w)[:, None, None] + b[:, None, None],
 }
+ORDERS = [(0, 1, 2, 3), (1, 2, 3, 0), (0, 2, 3, 1), (3, 0, 1, 2)]
 
 
-@pytest.mark.parametrize("dtype", ["f", "d"])
-@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 3, 0), (0, 2, 3, 1), (3, 0, 1, 2)])
-@pytest.mark.parametrize("name", OVER_AXES)
-def test_rows_along_any_axes(name: str, order: tuple[int, ...], dtype: str) -> None:
+def check_over_axes(name: str, shape: tuple[int, ...], order: tuple[int, ...], dtype: str) -> None:
     def turned(a: Any) -> Any:
         return np.ascontiguousarray(a.transpose(order)).transpose(np.argsort(order))
 
-    x, w, b = (R.normal(size=s).astype(dtype) for s in (SHAPE, SHAPE[1], SHAPE[1]))
+    x, w, b = (R.normal(size=s).astype(dtype) for s in (shape, shape[1], shape[1]))
     made = program(OVER_AXES[name], [x, w, b])
     held(made, [turned(x), w, b], RowKernel(made), dtype)
     back = simplify(pullback(made, [0, 1, 2]))
     g, *more = (R.normal(size=o.shape).astype(dtype) for o in made.outputs)
     held(back, [turned(x), w, b, turned(g), *more], RowKernel(back), dtype)
+
+
+@pytest.mark.parametrize(("order", "dtype"), list(zip(ORDERS, "fdfd", strict=True)))
+@pytest.mark.parametrize("name", OVER_AXES)
+def test_rows_along_any_axes(name: str, order: tuple[int, ...], dtype: str) -> None:
+    check_over_axes(name, (5, 4, 3, 6), order, dtype)
+
+
+@pytest.mark.parametrize("order", ORDERS[:2])
+@pytest.mark.parametrize("name", ["channels", "groups", "softmax"])
+@pytest.mark.parametrize("shape", [(6, 4, 12, 20), (40, 8, 30, 40)])
+def test_rows_longer_than_a_block(shape: tuple[int, ...], name: str, order: tuple[int, ...]) -> None:
+    check_over_axes(name, shape, order, "f")
+
+
+def test_long_sums_of_rows_side_by_side_are_as_exact() -> None:
+    x = np.full((1 << 18, 3), 0.1, np.float32)
+    (found,) = RowKernel(program(lambda x: x / np.sum(x, axis=0), [x]))(x)
+    np.testing.assert_allclose(found, 1 / len(x), rtol=1e-6)
