@@ -39,7 +39,7 @@ class Call:
         forward: gives the outputs and residuals for `raw`.
         keeps: whether to make a node also of arrays alone, and where no gradient flows.
         full: whether the node has slots for its call and the user's line.
-        arrays: the outputs, the first `count`, and the residuals.
+        arrays: the outputs, the first `count`, and the residuals, which may be numbers.
         node: the node, if one was made.
         picks: the nodes of the outputs, where there are several.
         outputs: the tensors that a node was made for.
@@ -155,7 +155,8 @@ def record(call: Call) -> object:
     call.count = count = len(results) - len(op.residuals)
     if not call.tensors and not call.keeps:
         return results[0] if op.outputs == 1 else op.several(results[:count])
-    call.arrays = arrays = [r if type(r) is ndarray else wrap(op, r) for r in results]
+    outs = [r if type(r) is ndarray else wrap(op, r) for r in results[:count]]
+    call.arrays = arrays = [*outs, *results[count:]]  # rules get residuals as the forward gives them
     flows = [i not in op.nondiff_outputs and is_inexact(arrays[i].dtype) for i in range(count)]
     if call.parents and not any(flows):
         state.ended = op
