@@ -865,7 +865,9 @@ class RowKernel:
         """The results for arguments that lie in another way."""
         inputs = self.rows.program.inputs
         full = [i for i, v in enumerate(inputs) if v.size == self.rows.size]
-        order = None if self.order or not full else _order(arrays[full[0]])
+        # Of several the one that is not the usual: a gradient that came through a reshape has lost that of the layers before.
+        orders = [] if self.order else [o for i in full if (o := _order(arrays[i])) is not None]
+        order = orders[0] if orders else None
         other = None if order is None else self._other(order)
         if other is not None and order is not None:
             arrays = [np.transpose(a, order) if i in full else a for i, a in enumerate(arrays)]

@@ -122,6 +122,9 @@ def test_any_order_of_memory(name: str) -> None:
     x = np.moveaxis(R.normal(size=(2, 3, 4)), 0, -1)
     (y,) = RowKernel(program(np.exp, [x]))(x)
     assert y.strides == x.strides  # what works element by element keeps the order
+    plain = np.ascontiguousarray(x)
+    (y,) = RowKernel(program(np.multiply, [plain, x]))(plain, x)
+    assert y.strides == x.strides  # also where another argument has the usual one
 
 
 def test_one_kernel_serves_many_sizes_and_options(monkeypatch: pytest.MonkeyPatch) -> None:
