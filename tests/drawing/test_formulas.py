@@ -9,6 +9,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.drawing.sources.mathematics import LIMIT, formula, gradient_rules
+from tapenet.ops.op import derive
 
 
 def named(name="op_of_the_test", forward=lambda x: x * 2, **options):
@@ -218,3 +219,14 @@ def test_rules_that_are_derived_are_written_where_they_are_short() -> None:
     assert gradient_rules(one) == {"x": "g · σ(x)"}
     assert gradient_rules(two) == {"x": "g · y · eˣ", "y": "g · eˣ"}
     assert gradient_rules(long) == gradient_rules(step) == {"x": "derived from the formula"}
+
+
+def _scaled(x, kinds):
+    scale = {"a": lambda: x.sum()}[kinds]()
+    return x * scale
+
+
+def test_what_hides_in_a_local_name_has_no_part_of_a_derivative_left_out() -> None:
+    op = tn.op(_scaled, name="scaled", x=derive, nondiff=("kinds",))
+    assert formula(op) in ("x · scale", "scaled(x, kinds)")
+    assert gradient_rules(op) == {"x": "derived from the formula"}

@@ -174,7 +174,7 @@ class _Reader:
             for each, part in zip(target.elts, value.args, strict=True):
                 self.assign(each, part)
         elif isinstance(target, ast.Name):
-            self.names[target.id] = name(target.id) if value == OPAQUE else value
+            self.names[target.id] = Term("local", (), target.id) if value == OPAQUE else value
         else:
             raise Unreadable("what is assigned to")
 

@@ -134,6 +134,8 @@ def _named(op: Op, n: str) -> Mapping[str, Term]:
 
 def _derived(made: Term, wanted: Iterable[str]) -> dict[str, Term]:
     """The gradients of a term by names in it."""
+    if any(part.head == "local" for part in parts(made)):  # what is behind that is not known
+        return {}
     found: dict[str, Term] = {}
     for n in wanted:
         with contextlib.suppress(Unreadable):

@@ -97,9 +97,8 @@ def written(a: Term) -> str:
 
 def has_notation(a: Term) -> bool:
     """Whether a term is written in more than a name, of a variable or of a function."""
-    return (
-        any(a.head in known for known in (_INFIX, _PREFIX, _PATTERNS, _WRITERS, _PHRASES, _NAMES)) and a.head != "name"
-    )
+    known = (_INFIX, _PREFIX, _PATTERNS, _WRITERS, _PHRASES, _NAMES)
+    return a.head not in ("name", "local") and any(a.head in names for names in known)
 
 
 def _stated(formula: str, given: Mapping[str, Term]) -> str:
@@ -320,6 +319,7 @@ def _exp(base: str) -> Callable[[Term], tuple[str, int]]:
 
 _WRITERS: dict[str, Callable[[Term], tuple[str, int]]] = {
     "name": _name,
+    "local": _name,
     "number": _number,
     "multiply": _product,
     "divide": _quotient,

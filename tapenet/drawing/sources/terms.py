@@ -431,6 +431,7 @@ _SIMPLER: dict[str, Callable[..., Term]] = {
     "fabs": lambda a: term("absolute", a),
     "absolute": lambda a: Term("absolute", a.args if a.head == "negative" else (a,)),
     "clip": _clip,
+    "reshape": lambda a, *shape: Term("reshape", (a,)),
     "mean": _mean,
     "sum": functools.partial(_sum, "sum"),
     "transpose": _transpose,

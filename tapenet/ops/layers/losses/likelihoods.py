@@ -46,7 +46,8 @@ def _check_gaussian(input: Array, target: Array, var: Array | float, reduction: 
     label="gaussian nll loss",
     check=_check_gaussian,
     formula="mean((ln v + (input − target)²/v)/2), v = max(var, eps)",
-    gradients="var: g · (1/v − (input − target)²/v²)/(2 N)",
+    gradients="input: g · (input − target)/(v N); target: −g · (input − target)/(v N); "
+    "var: g · (1/v − (input − target)²/v²)/(2 N)",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)), r.uniform(0.5, 2, (2, 3)), True),
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)), r.uniform(0.5, 2, 2), reduction="sum"),

@@ -69,7 +69,7 @@ def cosine_similarity(x1: Array, x2: Array, axis: int = 1, eps: float = 1e-8) ->
 @op(
     label="pairwise distance",
     formula="‖x1 − x2 + eps‖ₚ",
-    gradients="x1: g · d, x2: −g · d, d = sign(x1 − x2 + eps) · (abs(x1 − x2 + eps)/out)ᵖ⁻¹",
+    gradients="x1: g · d, d = sign(x1 − x2 + eps) · (|x1 − x2 + eps|/out)ᵖ⁻¹; x2: −g · d",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 1, 3)), r.normal(size=3), 1.0, keepdims=True),
@@ -204,7 +204,6 @@ def _vectors(r: np.random.Generator) -> list[Sample]:
     label="triplet margin loss",
     check=_check_triplet,
     formula="mean(max(‖anchor − positive‖ₚ − ‖anchor − negative‖ₚ + margin, 0))",
-    gradients="± g/N · ∂‖ ‖ₚ where the loss is not 0",
     samples=lambda r: [*_vectors(r), sample(*r.normal(size=(3, 3)), 5.0, 1.0, 0.1, reduction="sum")],
 )
 def triplet_margin_loss(
