@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, cast
 
+#: What to do about a file that is damaged.
+GET_AGAIN = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
 _BLOCK = 512  # bytes, in which tar counts
 _CHUNK = 1 << 20
 

@@ -5,7 +5,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.data.archives import malformed, tar_members, unpacked
+from tapenet.data.archives import GET_AGAIN, malformed, tar_members, unpacked
 from tapenet.data.download import File, Source, find
 from tapenet.data.mnist_files import LabelledImages
 
@@ -37,8 +37,6 @@ CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 
-_GET_AGAIN = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
-
 
 def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True) -> LabelledImages:
     """CIFAR-10: photographs of ten kinds of things, 50,000 to train on and 10,000 to test with.
@@ -62,8 +60,8 @@ def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True)
     """
     (path,) = find(CIFAR10, folder, download).values()
     parts = [f"cifar-10-batches-bin/{part}.bin" for part in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")]
-    with open(path, "rb") as file, unpacked(file, path, _GET_AGAIN) as stream:
-        stored = tar_members(stream, dict.fromkeys(parts, _RECORDS * _RECORD), path, _GET_AGAIN)
+    with open(path, "rb") as file, unpacked(file, path, GET_AGAIN) as stream:
+        stored = tar_members(stream, dict.fromkeys(parts, _RECORDS * _RECORD), path, GET_AGAIN)
     train_images, train_labels = _decoded(stored, parts[:5], path)
     test_images, test_labels = _decoded(stored, parts[5:], path)
     return LabelledImages(train_images, train_labels, test_images, test_labels)
@@ -77,11 +75,11 @@ def _decoded(stored: dict[str, bytes], parts: list[str], path: str) -> tuple[NDA
         data = stored.pop(part)
         if len(data) != _RECORDS * _RECORD:
             expected = f"{_RECORDS:,} records of {_RECORD:,} bytes in {part}"
-            raise malformed(path, expected, f"{len(data):,} bytes", _GET_AGAIN)
+            raise malformed(path, expected, f"{len(data):,} bytes", GET_AGAIN)
         records = np.frombuffer(data, np.uint8).reshape(_RECORDS, _RECORD)
         rows = slice(i * _RECORDS, (i + 1) * _RECORDS)
         labels[rows] = records[:, 0]
         np.divide(records[:, 1:].reshape(-1, 3, 32, 32), np.float32(255), out=images[rows])
         if labels[rows].max() > 9:
-            raise malformed(path, f"labels from 0 to 9 in {part}", f"one of {labels[rows].max()}", _GET_AGAIN)
+            raise malformed(path, f"labels from 0 to 9 in {part}", f"one of {labels[rows].max()}", GET_AGAIN)
     return images, labels

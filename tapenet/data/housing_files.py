@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from tapenet.data.archives import malformed, tar_members, unpacked
+from tapenet.data.archives import GET_AGAIN, malformed, tar_members, unpacked
 from tapenet.data.download import File, Source, find
 from tapenet.data.tables import Table, table
 
@@ -51,16 +51,15 @@ def california_housing(folder: str | os.PathLike[str] | None = None, download: b
     FileNotFoundError: California housing is not whole in nowhere (cal_housing.tgz missing)...
     """
     (path,) = find(CALIFORNIA_HOUSING, folder, download).values()
-    advice = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
-    with open(path, "rb") as file, unpacked(file, path, advice) as stream:
-        data = tar_members(stream, {_MEMBER: _LARGEST}, path, advice)[_MEMBER]
+    with open(path, "rb") as file, unpacked(file, path, GET_AGAIN) as stream:
+        data = tar_members(stream, {_MEMBER: _LARGEST}, path, GET_AGAIN)[_MEMBER]
     try:
         numbers = np.array([line.split(",") for line in data.decode("ascii").split()], np.float64)
     except ValueError as error:
-        raise malformed(path, f"lines of numbers in {_MEMBER}", f"something else ({error})", advice) from None
+        raise malformed(path, f"lines of numbers in {_MEMBER}", f"something else ({error})", GET_AGAIN) from None
     if numbers.shape != (_ROWS, 9) or not (numbers[:, 6] > 0).all() or not np.isfinite(numbers).all():
         expected = f"{_ROWS:,} lines of 9 numbers in {_MEMBER}, all finite and households above 0"
-        raise malformed(path, expected, f"an array of shape {numbers.shape}", advice)
+        raise malformed(path, expected, f"an array of shape {numbers.shape}", GET_AGAIN)
     longitude, latitude, age, rooms, bedrooms, people, households, income, value = numbers.T
     columns = {
         "MedInc": income,

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tapenet.data.archives import malformed, unpacked
+from tapenet.data.archives import GET_AGAIN, malformed, unpacked
 from tapenet.typing import Array
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -21,7 +21,6 @@ _USUAL_RATIO = 100
 #: No header is longer: 255 dimensions.
 _LONGEST_HEADER = 4 + 4 * 255
 _CHUNK = 1 << 20
-_GET_AGAIN = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
 
 
 def read_idx(path: str | os.PathLike[str]) -> Array:
@@ -50,7 +49,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
         file = open(name, "rb")  # noqa: SIM115
     except FileNotFoundError:
         raise FileNotFoundError(f"{name}: no such file in {os.getcwd()}; check the path") from None
-    with file, unpacked(file, name, _GET_AGAIN) as stream:
+    with file, unpacked(file, name, GET_AGAIN) as stream:
         return _read(stream, 0 if stream is file else os.fstat(file.fileno()).st_size, name)
 
 
@@ -66,12 +65,12 @@ def _read(stream: BinaryIO, packed: int, name: str) -> Array:
     start = 4 + 4 * ndim
     if len(data) < start:
         expected = f"a header of {start} bytes" if len(data) > 3 else "a header of at least 8 bytes"
-        raise malformed(name, expected, f"a file cut short after {len(data)} bytes", _GET_AGAIN)
+        raise malformed(name, expected, f"a file cut short after {len(data)} bytes", GET_AGAIN)
     if data[2] not in _DTYPES:
         codes = ", ".join(f"{code:02x} ({np.dtype(dtype).name})" for code, dtype in _DTYPES.items())
-        raise malformed(name, f"a dtype code among {codes}", f"{data[2]:02x}", _GET_AGAIN)
+        raise malformed(name, f"a dtype code among {codes}", f"{data[2]:02x}", GET_AGAIN)
     if ndim == 0:
-        raise malformed(name, "at least 1 dimension", "0 dimensions", _GET_AGAIN)
+        raise malformed(name, "at least 1 dimension", "0 dimensions", GET_AGAIN)
 
     dtype = np.dtype(_DTYPES[data[2]])
     shape = struct.unpack_from(f">{ndim}I", data, 4)
@@ -92,7 +91,7 @@ def _read(stream: BinaryIO, packed: int, name: str) -> Array:
         array: Array = np.ndarray(shape, dtype, buffer=data, offset=start)
     except ValueError as error:  # More than 64 dimensions, or an empty array with absurdly large ones.
         found = f"shape {shape} ({error})"
-        raise malformed(name, "a shape that NumPy can hold", found, _GET_AGAIN) from error
+        raise malformed(name, "a shape that NumPy can hold", found, GET_AGAIN) from error
     return array.astype(dtype.newbyteorder("="))
 
 
@@ -106,4 +105,4 @@ def _chunks(stream: BinaryIO, length: int) -> Iterator[bytes]:
 def _check_length(found: int, size: int, expected: str, name: str) -> None:
     if found != size:
         words = f"{found:,}: the file is cut short" if found < size else "more: bytes trail the data"
-        raise malformed(name, expected, words, _GET_AGAIN)
+        raise malformed(name, expected, words, GET_AGAIN)

@@ -48,7 +48,16 @@ class BatchSampler:
         raise NotImplementedError(f"{type(self).__name__} is a BatchSampler without batches(rng); write it")
 
 
-class SequentialSampler(Sampler):
+class _Counted(Sampler):
+    """A sampler of a fixed number of draws."""
+
+    _count: int
+
+    def __len__(self) -> int:
+        return self._count
+
+
+class SequentialSampler(_Counted):
     """One after the other. `samples` is their number, or the data set.
 
     >>> SequentialSampler(3).order(np.random.default_rng(0))
@@ -58,17 +67,14 @@ class SequentialSampler(Sampler):
     repeats = False
 
     def __init__(self, samples: int | Sized) -> None:
-        self._samples = _number(samples)
-
-    def __len__(self) -> int:
-        return self._samples
+        self._count = _number(samples)
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """0, 1, 2, ..."""
-        return np.arange(self._samples)
+        return np.arange(self._count)
 
 
-class RandomSampler(Sampler):
+class RandomSampler(_Counted):
     """All in a random order; or `count` of them, with `replacement` each drawn from all.
 
     `samples` is their number, or the data set. Without replacement `count` is at most that number.
@@ -84,9 +90,6 @@ class RandomSampler(Sampler):
         self._count = _count("RandomSampler", count, self._samples, self._samples, replacement)
         self.repeats = replacement
 
-    def __len__(self) -> int:
-        return self._count
-
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """A permutation, or the draws with replacement."""
         if self.repeats:
@@ -94,7 +97,7 @@ class RandomSampler(Sampler):
         return rng.permutation(self._samples)[: self._count]
 
 
-class WeightedSampler(Sampler):
+class WeightedSampler(_Counted):
     """`count` draws in which a sample comes in proportion to its weight (n,); weights are 0 or more.
 
     Without `replacement` no sample comes twice.
@@ -114,15 +117,12 @@ class WeightedSampler(Sampler):
         self._count = _count("WeightedSampler", count, len(found), int(np.count_nonzero(found)), replacement)
         self.repeats = replacement
 
-    def __len__(self) -> int:
-        return self._count
-
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """So many draws."""
         return rng.choice(len(self._chance), self._count, replace=self.repeats, p=self._chance)
 
 
-class BalancedSampler(Sampler):
+class BalancedSampler(_Counted):
     """Each class equally often: small ones are repeated. `labels` (n,) has the class of each sample.
 
     An epoch has `count` samples, by default n; the samples of one class come equally often, too (to within one).
@@ -135,9 +135,6 @@ class BalancedSampler(Sampler):
     def __init__(self, labels: ArrayLike, count: int | None = None) -> None:
         self._members = members("BalancedSampler", labels)
         self._count = _count("BalancedSampler", count, sum(map(len, self._members)), 0, True)
-
-    def __len__(self) -> int:
-        return self._count
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Each class in permutations of its own, all of them mixed."""

@@ -2,7 +2,7 @@
 
 import os
 
-from tapenet.data.archives import malformed
+from tapenet.data.archives import GET_AGAIN, malformed
 from tapenet.data.download import File, Source, find
 
 TINY_SHAKESPEARE = Source(
@@ -39,12 +39,11 @@ def tiny_shakespeare(folder: str | os.PathLike[str] | None = None, download: boo
     largest = TINY_SHAKESPEARE.files[0].largest
     with open(path, "rb") as file:
         data = file.read(largest + 1)
-    advice = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
     if not 0 < len(data) <= largest:
         found = "more" if data else "an empty file"
-        raise malformed(path, f"a text of at most {largest:,} bytes", found, advice)
+        raise malformed(path, f"a text of at most {largest:,} bytes", found, GET_AGAIN)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         found = f"byte {data[error.start]:#04x} at position {error.start:,}"
-        raise malformed(path, "UTF-8 text", found, advice) from None
+        raise malformed(path, "UTF-8 text", found, GET_AGAIN) from None

@@ -125,7 +125,7 @@ def evaluate(
     if loss is not None:
         check_loss("evaluate", loss)
     batches = looped(data, batch_size, who="evaluate")
-    found = Evaluation(model, loss, batches, resolve(metrics), compile, precision, _tell).run()
+    found = Evaluation(model, loss, batches, resolve(metrics), compile, precision, warn_uncompiled).run()
     assert found is not None
     return found
 
@@ -168,7 +168,7 @@ def predict(
             return called(model, inputs)
 
     batches = looped(data, batch_size, who="predict")
-    routine = Routine(predict_step, "the forward pass", compile, _tell, updates=False)
+    routine = Routine(predict_step, "the forward pass", compile, warn_uncompiled, updates=False)
     found: list[Any] = []
     with mode(model, False):
         for batch in batches:
@@ -179,7 +179,7 @@ def predict(
     return _joined(found)
 
 
-def _tell(text: str) -> None:
+def warn_uncompiled(text: str) -> None:
     warnings.warn(text, CompileWarning, stacklevel=2)
 
 

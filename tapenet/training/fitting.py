@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import islice
 from operator import length_hint
 from time import perf_counter
@@ -14,18 +15,18 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.compile import Compiled, CompileWarning
+from tapenet.compiler.compile import Compiled
 from tapenet.metrics.by_name import Metrics, resolve
 from tapenet.nn.module import Module
 from tapenet.ops.stack_frames import user_site
 from tapenet.optim.grad_scaler import GradScaler
 from tapenet.optim.weight_averaging import Averaged
 from tapenet.program.low import dtype_of
-from tapenet.training.batches import called, looped, not_finite, samples, split, whole
+from tapenet.training.batches import Parts, called, looped, not_finite, samples, split, whole
 from tapenet.training.callbacks import of_batches
 from tapenet.training.checkpoint import Checkpoint
 from tapenet.training.compiled_step import Routine
-from tapenet.training.evaluation import Evaluation
+from tapenet.training.evaluation import Evaluation, warn_uncompiled
 from tapenet.training.fit_arguments import (
     bind,
     callbacks_of,
@@ -44,6 +45,9 @@ from tapenet.training.progress import Progress
 from tapenet.training.state import Optimizers, State, as_list
 from tapenet.training.steps import Clip, Loss, Parted, forward_of, gradient_step, measured_by, whole_step
 from tapenet.training.training_mode import mode
+
+#: Functions that are called with the state of the run, after every epoch or batch.
+Callbacks = Callable[[State], object] | Iterable[Callable[[State], object]]
 
 
 def fit(
@@ -130,150 +134,111 @@ def fit(
     (True, True)
     """
     check_model("fit", model)
-    run = _Run(
-        model, loss, optimizer, data, epochs, validation, metrics, callbacks, compile, batch_size, shuffle, seed, accumulate,
-        Clip(list(model.parameters()), clip_norm, clip_value), precision, average, keep_average, checkpoint, step, verbose,
-    )  # fmt: skip
+    clip = Clip(list(model.parameters()), clip_norm, clip_value)
+    if loss is not None and step is None:
+        check_loss("fit", loss)
+    accumulate, epochs = number("accumulate", accumulate, 1), number("epochs", epochs, 0)
+    check_average(average, model)
+    if step is not None:
+        if not callable(step):
+            raise TypeError(f"fit: step={step!r} must be a function of the batch, step(*batch)")
+        given = {"accumulate": accumulate > 1, "clip_norm and clip_value": clip.limits}
+        given |= {"precision": precision is not None, "average": average is not None}
+        if unused := [name for name, there in given.items() if there]:
+            raise ValueError(
+                f"fit: step= makes its own updates, where {', '.join(unused)} would do nothing: do it in step, as by "
+                "optim.clip_grad_norm, tn.autocast or average.update(), and leave the argument out"
+            )
+    every = callbacks_of(callbacks)
+    measured = resolve(metrics)
+    if measured and (loss is None or step is not None):
+        raise ValueError(
+            "fit: metrics need the output of the model, and with loss=None or step= there is none: leave metrics= out, or "
+            "return what you measure from step in a dict"
+        )
+    size = 32 if batch_size is None else batch_size
+    batches = looped(data, size, shuffle=shuffle is not False, seed=seed)
+    options = {"batch_size": batch_size, "shuffle": shuffle, "seed": seed}
+    told = [name for name, value in options.items() if value is not None]
+    if told and batches is data:
+        raise ValueError(
+            f"fit: {', '.join(told)} would say how fit cuts arrays, and data is a {type(data).__name__}, which gives "
+            "batches in an order of its own: say it where that is made, as in tn.data.batches(x, y, batch_size=32)"
+        )
+    for what, loop in (("data", batches), ("validation", validation)):
+        if epochs > 1 and hasattr(loop, "__next__"):
+            raise ValueError(
+                f"fit: {what} is a {type(loop).__name__}, which can be looped over once, and epochs={epochs}: give "
+                "something that can be looped over again and again, such as a list or tn.data.batches(...)"
+            )
+    if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
+        raise TypeError(f"fit: checkpoint={checkpoint!r}; give a checkpoint: tn.training.Checkpoint(folder)")
+    # Before the optimizer is bound, since this may be no dtype.
+    low = precision is not None and dtype_of(precision) == np.float16
+    meter = Meter([metric.fresh() for metric in measured])
+    # None where it has no length, as a loader over a stream has none.
+    progress = Progress(verbose, epochs, length_hint(batches) or None)
+    tell = progress.tell if verbose else warn_uncompiled
+    optimizers = as_list(optimizer)
+    for one in optimizers:
+        check_optimizer("fit", one)
+    if step is None:
+        bind("fit", optimizers, model)
+    else:
+        for one in optimizers:
+            if not one.bound:
+                one.bind(model)
+    scaler = GradScaler() if low else None
+    watched_pairs = Pairing(loss, "fit")
+    forward = forward_of(model, loss, precision, watched_pairs.note)
+    measure = measured_by(measured)
+    routines: dict[str, Routine[Any]] = {}
+    parted: Parted | None = None
+    if step is not None:
+        own = isinstance(step, Compiled)
+        routines["train"] = Routine(_of_batch(step), "the step", compile and not own, tell)
+    elif accumulate > 1 or scaler is not None:
+        routines["train"] = Routine(
+            gradient_step(forward, measure), "the training step", compile, tell, keep_grads=True
+        )
+        params = [param for one in optimizers for param in one._updated.values()]
+        parted = Parted(routines["train"], params, optimizers, clip, average, scaler, accumulate)
+    else:
+        function = whole_step(forward, optimizers, clip, average, measure)
+        routines["train"] = Routine(function, "the training step", compile, tell)
+    evaluation: Evaluation | None = None
+    if validation is not None:
+        validation = looped(validation, size, who="fit, validation")
+        evaluation = Evaluation(model, loss, validation, measured, compile, precision, tell)
+        routines["validation"] = evaluation.routine
+    state = State(
+        model, loss, optimizer, batches, validation, epochs, average, keep_average, scaler, every, meter, routines
+    )
+    apart = split if loss is not None and step is None else whole
+    kept = keep_average and average is not None
+    run = _Loop(
+        state, batches, apart, routines["train"], parted, evaluation, meter, progress, watched_pairs, checkpoint, kept
+    )
     return run.run()
 
 
-#: Functions that are called with the state of the run, after every epoch or batch.
-Callbacks = Callable[[State], object] | Iterable[Callable[[State], object]]
+@dataclass(eq=False)
+class _Loop:
+    """The loop over epochs and batches."""
 
-
-class _Run:
-    """One call of `fit`."""
-
-    def __init__(
-        self,
-        model: Module,
-        loss: Loss,
-        optimizer: Optimizers,
-        data: object,
-        epochs: int,
-        validation: object,
-        metrics: Metrics,
-        callbacks: Callbacks,
-        compiled: bool,
-        batch_size: int | None,
-        shuffle: bool | None,
-        seed: int | None,
-        accumulate: int,
-        clip: Clip,
-        precision: DTypeLike | None,
-        average: Averaged | None,
-        keep_average: bool,
-        checkpoint: Checkpoint | None,
-        step: Callable[..., object] | None,
-        verbose: int,
-    ) -> None:
-        if loss is not None and step is None:
-            check_loss("fit", loss)
-        accumulate, epochs = number("accumulate", accumulate, 1), number("epochs", epochs, 0)
-        check_average(average, model)
-        if step is not None:
-            if not callable(step):
-                raise TypeError(f"fit: step={step!r} must be a function of the batch, step(*batch)")
-            given = {"accumulate": accumulate > 1, "clip_norm and clip_value": clip.limits}
-            given |= {"precision": precision is not None, "average": average is not None}
-            if unused := [name for name, there in given.items() if there]:
-                raise ValueError(
-                    f"fit: step= makes its own updates, where {', '.join(unused)} would do nothing: do it in step, as by "
-                    "optim.clip_grad_norm, tn.autocast or average.update(), and leave the argument out"
-                )
-        self.callbacks = callbacks_of(callbacks)
-        self.metrics = resolve(metrics)
-        if self.metrics and (loss is None or step is not None):
-            raise ValueError(
-                "fit: metrics need the output of the model, and with loss=None or step= there is none: leave metrics= out, or "
-                "return what you measure from step in a dict"
-            )
-        size = 32 if batch_size is None else batch_size
-        self.data = looped(data, size, shuffle=shuffle is not False, seed=seed)
-        options = {"batch_size": batch_size, "shuffle": shuffle, "seed": seed}
-        told = [name for name, value in options.items() if value is not None]
-        if told and self.data is data:
-            raise ValueError(
-                f"fit: {', '.join(told)} would say how fit cuts arrays, and data is a {type(data).__name__}, which gives "
-                "batches in an order of its own: say it where that is made, as in tn.data.batches(x, y, batch_size=32)"
-            )
-        for what, batches in (("data", self.data), ("validation", validation)):
-            if epochs > 1 and hasattr(batches, "__next__"):
-                raise ValueError(
-                    f"fit: {what} is a {type(batches).__name__}, which can be looped over once, and epochs={epochs}: give "
-                    "something that can be looped over again and again, such as a list or tn.data.batches(...)"
-                )
-        if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
-            raise TypeError(f"fit: checkpoint={checkpoint!r}; give a checkpoint: tn.training.Checkpoint(folder)")
-        # Before the optimizer is bound, since this may be no dtype.
-        low = precision is not None and dtype_of(precision) == np.float16
-        self.keep_average = average is not None and keep_average
-
-        self.checkpoint = checkpoint
-        self.split = split if loss is not None and step is None else whole
-        self.meter = Meter([metric.fresh() for metric in self.metrics])
-        # None where it has no length, as a loader over a stream has none.
-        self.progress = Progress(verbose, epochs, length_hint(self.data) or None)
-        self.verbose = verbose
-        optimizers = as_list(optimizer)
-        for one in optimizers:
-            check_optimizer("fit", one)
-        if step is None:
-            bind("fit", optimizers, model)
-        else:
-            for one in optimizers:
-                if not one.bound:
-                    one.bind(model)
-        scaler = GradScaler() if low else None
-        self.pairing = Pairing(loss, "fit")
-        forward = forward_of(model, loss, precision, self.pairing.note)
-        measure = measured_by(self.metrics)
-        routines: dict[str, Routine[Any]] = {}
-        self.parted: Parted | None = None
-        if step is not None:
-            own = isinstance(step, Compiled)
-            routines["train"] = Routine(_of_batch(step), "the step", compiled and not own, self.tell)
-        elif accumulate > 1 or scaler is not None:
-            routines["train"] = Routine(
-                gradient_step(forward, measure), "the training step", compiled, self.tell, keep_grads=True
-            )
-            params = [param for one in optimizers for param in one._updated.values()]
-            self.parted = Parted(routines["train"], params, optimizers, clip, average, scaler, accumulate)
-        else:
-            function = whole_step(forward, optimizers, clip, average, measure)
-            routines["train"] = Routine(function, "the training step", compiled, self.tell)
-        self.step = routines["train"]
-        self.evaluation: Evaluation | None = None
-        if validation is not None:
-            validation = looped(validation, size, who="fit, validation")
-            self.evaluation = Evaluation(model, loss, validation, self.metrics, compiled, precision, self.tell)
-            routines["validation"] = self.evaluation.routine
-        self.state = State(
-            model,
-            loss,
-            optimizer,
-            self.data,
-            validation,
-            epochs,
-            average,
-            keep_average,
-            scaler,
-            self.callbacks,
-            self.meter,
-            routines,
-        )
-        self.told_of_zero = False
-        self.each_batch = [c for c in self.callbacks if of_batches(c)]
-        self.each_epoch = [c for c in self.callbacks if not of_batches(c)]
-
-    def tell(self, text: str) -> None:
-        """Say something that the user should know."""
-        if self.verbose:
-            self.progress.tell(text)
-        else:
-            warnings.warn(text, CompileWarning, stacklevel=2)
-
-    # -- the run -------------------------------------------------------------------------------------------------
+    state: State
+    data: Iterable[object]
+    split: Callable[[object], Parts]
+    step: Routine[Any]
+    #: In place of the step, where an update takes several batches or a scaled loss.
+    parted: Parted | None
+    evaluation: Evaluation | None
+    meter: Meter
+    progress: Progress
+    pairing: Pairing
+    checkpoint: Checkpoint | None
+    keep_average: bool
+    told_of_zero: bool = False
 
     def run(self) -> History:
         state = self.state
@@ -293,7 +258,7 @@ class _Run:
         begun: list[object] = []
         try:
             with mode(state.model, True), self.interrupts:
-                for callback in self.callbacks:
+                for callback in state._callbacks:
                     begun.append(callback)
                     if hasattr(callback, "begin"):
                         callback.begin(state)
@@ -367,8 +332,9 @@ class _Run:
             warnings.warn_explicit(text, RuntimeWarning, *user_site())
         progress.end(number, state.batch, meter.samples, state.history.seconds[-1], state.logs)
         plateaus = [(plateau, plateau.state_dict()) for plateau in state.plateaus]
-        for callback in self.each_epoch:
-            callback(state)
+        for callback in state._callbacks:
+            if not of_batches(callback):
+                callback(state)
         for plateau, before in plateaus:
             if plateau.state_dict() == before:  # no callback has told it
                 plateau.update(state.logs[watched(state.logs, None, "Plateau")])
@@ -386,7 +352,8 @@ class _Run:
     def batches(self) -> bool:
         """The batches of an epoch, or what is left of them; False where Ctrl-C came."""
         state, meter, progress, interrupts = self.state, self.meter, self.progress, self.interrupts
-        split, each_batch, parted = self.split, self.each_batch, self.parted
+        split, parted = self.split, self.parted
+        each_batch = [callback for callback in state._callbacks if of_batches(callback)]
         checkpoint = None if self.checkpoint is None or self.checkpoint.steps is None else self.checkpoint
         step = self.step
         iterator = iter(self.data)

@@ -62,7 +62,7 @@ class State:
     average: Averaged | None
     _keep_average: bool
     scaler: GradScaler | None
-    _callbacks: Sequence[object]
+    _callbacks: Sequence[Callable[[State], object]]
     _meter: Meter
     _routines: dict[str, Routine[object]]
     epoch: int = 0
