@@ -180,6 +180,7 @@ def predict(
 
 
 def warn_uncompiled(text: str) -> None:
+    """Warn of what runs without a program."""
     warnings.warn(text, CompileWarning, stacklevel=2)
 
 
