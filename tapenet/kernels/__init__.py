@@ -39,7 +39,12 @@ def on() -> bool:
 
 def use(name: str) -> ModuleType | None:
     """The kernels of this topic, loaded at first use; None if ops have to do without."""
-    return importlib.import_module(f"{__name__}.{name}") if on() else None
+    return _topic(name) if on() else None
+
+
+@functools.cache
+def _topic(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def fit(first: Array, *others: Array | None) -> bool:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tapenet.native.addresses import address
 from tapenet.native.emitter import Number, element, literal, llvm_type, splat, suffix
 from tapenet.native.emitter import Value as Value
 from tapenet.native.gemm import load_masked, mask, spread, store_masked
@@ -319,7 +320,7 @@ class Kernel(Code):
         run = ctypes.CFUNCTYPE(None, *types)(library.address(self.name))
 
         def call(*arguments: np.ndarray | int) -> None:
-            run(*[a if isinstance(a, int) else a.ctypes.data for a in arguments])
+            run(*[a if isinstance(a, int) else address(a) for a in arguments])
 
         call.library = library  # type: ignore[attr-defined]  # the code lives as long as the function
         return call

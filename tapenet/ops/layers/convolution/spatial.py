@@ -49,7 +49,7 @@ def _columns(x: Array, plan: Plan) -> Array:
         by_batch,
     )
     shape = (plan.channels, *plan.kernel, *plan.out, plan.batch)
-    windows = np.lib.stride_tricks.as_strided(x, shape, strides)
+    windows: Array = np.ndarray(shape, x.dtype, x, strides=strides)  # as_strided takes 5 us longer
     return windows.reshape(plan.groups, plan.width, -1)
 
 
