@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from tests.benchmarks import rules
 from tests.benchmarks.layers.report import page
 from tests.benchmarks.layers.workloads import WORKLOADS
 from tests.benchmarks.loader import candidates
@@ -139,3 +140,17 @@ def test_a_ratio_is_taken_over_the_fastest_peer() -> None:
     found = ratio(Bound("mine", ("slow", "fast", "absent"), 0.9), times)
     assert found == {"of": "mine", "over": "fast/other way", "ratio": 0.8, "at most": 0.9, "met": True}
     assert ratio(Bound("mine", ("absent",), 0.9), times) is None
+
+
+def test_stated_gradient_rules_are_measured_beside_derived_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rules, "SIZES", (1000,))
+    monkeypatch.setattr(sys, "argv", ["rules", "roll", "maximum"])
+    rules.main()
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0].rpartition(".")[2] for line in lines] == ["maximum", "roll"]
+    for line in lines:
+        small, large, errors = line.split("|")
+        assert all(float(n) > 0 for part in (small.split()[1:], large.split()) for n in part)
+        assert all(float(e) < 1e-6 for e in errors.split())
