@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -57,13 +57,14 @@ def _once(u: Array, s: Array, vh: Array) -> tuple[Array, Array]:
     return once("svd", u, s, floor), once("svd", vh, s, floor)
 
 
-def _svd_rule(g: tuple[Any, ...], out: tuple[Array, ...], full_matrices: bool, phases: bool) -> Array:
+def _svd_rule(g: tuple[Array | None, ...], out: tuple[Array, ...], full_matrices: bool, phases: bool) -> Array:
     """From Uᴴ dA V = Ω S + dS − S Ψ with the skew Ω = Uᴴ dU and Ψ = Vᴴ dV; derived in docs/mathematics.md."""
     (u, s, vh), (gu, gs, gvh) = out, g
     k, rows, columns = s.shape[-1], u.shape[-2], vh.shape[-1]
     u, vh = _once(u, s, vh)
     first_u, first_vh = u[..., :k], vh[..., :k, :]
     if gu is None and gvh is None:
+        assert gs is not None
         return conjugate(np.matmul(first_u * gs[..., None, :], first_vh))
     gu = np.zeros_like(u) if gu is None else conjugate(gu)
     gv = adjoint(np.zeros_like(vh) if gvh is None else conjugate(gvh))

@@ -172,7 +172,7 @@ def over_gaps(
     floor: Array | float,
     size: Array,
     parts: tuple[Array, ...],
-    g_values: Array,
+    g_values: Array | None,
     phases: bool,
 ) -> Array:
     """The quotients x[j, k] / (values[k] − values[j]), 0 on the diagonal, if they determine a gradient.

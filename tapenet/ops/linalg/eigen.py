@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -42,12 +42,13 @@ class EigResult(NamedTuple):
 # -- Hermitian matrices ------------------------------------------------------------------------------------------
 
 
-def _eigh_rule(g: tuple[Any, ...], out: tuple[Array, ...], UPLO: str, phases: bool) -> Array:
+def _eigh_rule(g: tuple[Array | None, ...], out: tuple[Array, ...], UPLO: str, phases: bool) -> Array:
     """From Vᴴ dA V = dΛ + Ω Λ − Λ Ω with the skew Ω = Vᴴ dV; derived in docs/mathematics.md."""
     (w, v), (gw, gv) = out, g
     floor = rounding(w, w.shape[-1])
     v = once("eigh", v, w, floor)
     if gv is None:
+        assert gw is not None
         made = v * gw[..., None, :]
     else:
         gv = conjugate(gv)
@@ -179,7 +180,7 @@ def _inverse(v: Array) -> Array:
     return provided(inverse, np.where(lengths(adjoint(inverse)) < limit, 0, 1), 0.0, _DEFECTIVE)
 
 
-def _eig_rule(g: tuple[Any, ...], out: tuple[Array, ...], a_dtype: DType, phases: bool) -> Array:
+def _eig_rule(g: tuple[Array | None, ...], out: tuple[Array, ...], a_dtype: DType, phases: bool) -> Array:
     """From V⁻¹ dA V = dΛ + Ω Λ − Λ Ω with Ω = V⁻¹ dV; derived in docs/mathematics.md."""
     (w, v), (gw, gv) = out, g
     if gv is not None and w.dtype.kind == "c" != a_dtype.kind:
@@ -196,6 +197,7 @@ def _eig_rule(g: tuple[Any, ...], out: tuple[Array, ...], a_dtype: DType, phases
     v = identity_where(idle, v)
     outer = adjoint(_inverse(v))
     if gv is None:
+        assert gw is not None
         made = outer * conjugate(gw)[..., None, :]
     else:
         gv = conjugate(gv)

@@ -158,17 +158,17 @@ def norm(x: Array, ord: Order = None, axis: Axis = None, keepdims: bool = False)
     return _matrix_norm(x, ord, axis, keepdims)
 
 
-def _matrix_norm(x: Array, ord: Any, axis: tuple[int, int], keepdims: bool) -> Array:
+def _matrix_norm(x: Array, ord: float | str, axis: tuple[int, int], keepdims: bool) -> Array:
     if x.dtype.kind not in "fc":
         x = x * 1.0
     if ord in ("nuc", 2, -2):
         # abs: where a singular value is 0 its derivative has no direction, and is taken as 0.
         values = np.abs(np.linalg.svdvals(np.moveaxis(x, axis, (-2, -1))))
-        found = np.sum(values, axis=-1) if ord == "nuc" else _extreme(values, -1, ord > 0)
+        found = np.sum(values, axis=-1) if ord == "nuc" else _extreme(values, -1, ord == 2)
     elif ord in (1, -1, math.inf, -math.inf):
-        summed, other = axis if abs(ord) == 1 else axis[::-1]
+        summed, other = axis if ord in (1, -1) else axis[::-1]
         sums = np.sum(np.abs(x), axis=summed)
-        found = _extreme(sums, other - (other > summed), ord > 0)
+        found = _extreme(sums, other - (other > summed), ord in (1, math.inf))
     else:
         raise ValueError(
             f"norm: no order {ord!r} for matrices; there are 'fro', 'nuc', 2, -2, 1, -1, inf and -inf. For any other p "
