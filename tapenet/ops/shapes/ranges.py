@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived, is_tensor, made
 from tapenet.ops.elementwise.elementary import safe_mul
-from tapenet.ops.op import derive, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.creation import check_device
 from tapenet.ops.shapes.reshaping import unbroadcast
@@ -123,12 +123,24 @@ def arange(
 # -- a given number of steps -------------------------------------------------------------------------------------
 
 
+def _weights(g: Array, num: int, endpoint: bool, axis: int) -> Array:
+    """How far each place is on the way from start to stop, from 0 to 1, along an axis of g."""
+    axis = normalize_axis_index(axis, g.ndim)
+    steps = max(num - 1 if endpoint else num, 1)
+    return np.reshape(np.arange(num) / steps, (-1, *(1,) * (g.ndim - 1 - axis))).astype(g.dtype)
+
+
+# Stated, as derived rules take no complex numbers.
 #: What `linspace` is made of, which may return the step too.
 @op(
     sequences=(),
     label="linspace",
-    start=derive,
-    stop=derive,
+    start=lambda g, start_shape, num, endpoint, axis: unbroadcast(
+        np.sum(g * (1 - _weights(g, num, endpoint, axis)), axis), start_shape
+    ),
+    stop=lambda g, stop_shape, num, endpoint, axis: unbroadcast(
+        np.sum(g * _weights(g, num, endpoint, axis), axis), stop_shape
+    ),
     formula="start + t · (stop − start), t at equal steps from 0 to 1",
     gradients="start: Σ g · (1 − t); stop: Σ g · t",
     samples=lambda r: [
@@ -262,13 +274,6 @@ def logspace(
         base = np.expand_dims(base, axis)
     made = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
     return made if dtype is None else np.astype(made, dtype, copy=False)
-
-
-def _weights(g: Array, num: int, endpoint: bool, axis: int) -> Array:
-    """How far each place is on the way from start to stop, from 0 to 1, along an axis of g."""
-    axis = normalize_axis_index(axis, g.ndim)
-    steps = max(num - 1 if endpoint else num, 1)
-    return np.reshape(np.arange(num) / steps, (-1, *(1,) * (g.ndim - 1 - axis))).astype(g.dtype)
 
 
 def _geometric_start(

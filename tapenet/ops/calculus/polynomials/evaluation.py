@@ -14,7 +14,7 @@ from tapenet.ops.calculus.polynomials.arithmetic import row
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import derive, op
 from tapenet.ops.registry import sample
-from tapenet.typing import Array, DType
+from tapenet.typing import Array, DType, Shape
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike, DTypeLike
@@ -80,10 +80,19 @@ def _divisors(n: int, m: int, dtype: DTypeLike | None) -> tuple[Array, Array | f
     return by_p.astype(dtype), by_k.astype(dtype)
 
 
+def _integrated_k(g: Array, p_shape: Shape, k_shape: Shape, m: int) -> Array:
+    _, by_k = _divisors(p_shape[0], m, g.dtype)
+    found = g[p_shape[0] :] / by_k
+    if k_shape[0] == 1:
+        return np.sum(found, axis=0, keepdims=True)
+    return np.concatenate([found, np.zeros(k_shape[0] - m, found.dtype)]) if k_shape[0] > m else found
+
+
+# Stated, as derived rules take no complex numbers.
 @op(
     label="polyint",
-    p=derive,
-    k=derive,
+    p=lambda g, p_shape, m: g[: p_shape[0]] / _divisors(p_shape[0], m, g.dtype)[0],
+    k=_integrated_k,
     gradients="p: g[i] · j!/(j + m)!; k: g[n + i]/(m − 1 − i)!",
     samples=lambda r: [
         sample(r.normal(size=3), r.normal(size=1), 1),
