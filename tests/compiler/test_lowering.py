@@ -525,3 +525,13 @@ def test_an_op_with_an_effect_may_keep_what_it_is_given_and_write_into_a_tensor(
         np.testing.assert_allclose(buffer.numpy(), np.exp(x[0]) * 2)
     for found, x in zip(kept, inputs, strict=True):
         np.testing.assert_allclose(found, np.exp(x) * 2)
+
+
+@pytest.mark.parametrize("loss", [tn.cross_entropy, tn.nll_loss])
+def test_losses_of_classes_keep_the_same_for_their_rules_eager_and_lowered(loss: Any) -> None:
+    """Of few positions that all count the eager forward takes another way."""
+
+    def step(x: tn.Tensor, target: tn.Tensor) -> tn.Tensor:
+        return tn.grad(lambda x: loss(x, target))(x)
+
+    assert reasons(step, np.ones((4, 3)), np.array([0, 2, 1, 1])) == {}

@@ -13,7 +13,7 @@ import numpy as np
 
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.indexing.items import getitem, nonnegative
-from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, mean_share, reduce_loss, reduce_weighted
+from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, reduce_loss, reduce_weighted
 from tapenet.ops.op import derive, op
 from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array, DType, Shape
@@ -167,11 +167,11 @@ def _check_nll(input: Array, target: Array, weight: Array | None, ignore_index: 
 
 
 def _nll_input(
-    g: Array, input: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str, divisor: Array | int
+    g: Array, input: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str, divisor: Array
 ) -> Array:
     """By hand, since the divisor is kept: a kernel of rows cannot use a sum over all of them."""
     classes, _, counts = counts_of(input, target, weight, ignore_index)
-    g = -mean_share(g, divisor, reduction)
+    g = -g / divisor if reduction == "mean" else -g
     return beside_zeros(kept(g if counts is None else g * counts), classes, input.shape)
 
 
@@ -189,7 +189,7 @@ def _nll_input(
 )
 def nll_loss(
     input: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
-) -> tuple[Array, Array | int]:
+) -> tuple[Array, Array]:
     """The negative log-likelihood: minus the input at each target class, for log-probabilities (`tn.log_softmax`).
 
     Args:
@@ -215,7 +215,6 @@ def nll_loss(
     classes, _, counts = counts_of(input, target, weight, ignore_index)
     loss = -input[at_classes(classes, input.ndim)]
     if counts is None:
-        return reduce_loss(loss, reduction), loss.size
-    divisor = np.add.reduce(counts, axis=None)
+        return reduce_loss(loss, reduction), np.full((), loss.size or 1, loss.dtype)
     with np.errstate(invalid="ignore"):  # what is ignored may be infinite
-        return reduce_weighted(safe_mul(loss, counts), divisor, reduction), divisor
+        return reduce_weighted(safe_mul(loss, counts), counts, reduction)

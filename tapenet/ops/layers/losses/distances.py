@@ -30,7 +30,7 @@ def _reduced(loss: Array, weight: Array | None, reduction: str) -> Array:
     if weight is None:
         return reduce_loss(loss, reduction)
     weight = cast_to(weight, loss.dtype)
-    return reduce_weighted(safe_mul(loss, weight), np.add.reduce(weight, axis=None), reduction)
+    return reduce_weighted(safe_mul(loss, weight), weight, reduction)[0]
 
 
 def _weighted_samples(r: np.random.Generator) -> list[Sample]:

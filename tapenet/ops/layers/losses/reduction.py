@@ -23,24 +23,20 @@ def reduce_loss(values: Array, reduction: str) -> Array:
     return mean_of(total, values.size) if reduction == "mean" else total
 
 
-def reduce_weighted(values: Array, divisor: Array, reduction: str) -> Array:
-    """The elements of a loss, reduced, with the divisor of the mean: nan if that is 0."""
+def reduce_weighted(values: Array, weight: Array, reduction: str) -> tuple[Array, Array]:
+    """The elements of a loss, reduced, and the divisor of the mean, the sum of weights: where that is 0 the mean is nan, and 1
+    the divisor."""
+    whole = np.add.reduce(weight, axis=None)
+    divisor = np.where(whole == 0, 1, whole)
     if reduction == "none":
-        return values
+        return values, divisor
     loss: Array = np.add.reduce(values, axis=None)
     if reduction == "sum":
-        return loss
+        return loss, divisor
     if not values.size and isinstance(loss, (np.ndarray, np.generic)):  # and not when the formula is read
         warn_of_empty()
     with np.errstate(invalid="ignore"):
-        return np.divide(loss, divisor)
-
-
-def mean_share(g: Array, divisor: Array | int, reduction: str) -> Array:
-    """The gradient by the sum of a loss, from that by the loss; finite also where nothing counts."""
-    if reduction != "mean":
-        return g
-    return np.divide(g, (divisor or 1) if isinstance(divisor, int) else np.where(divisor == 0, 1, divisor))
+        return np.divide(loss, whole), divisor
 
 
 def sum_of_squares(d: Array) -> Array:
