@@ -6,8 +6,6 @@ begins. Either way there are K positions: the row that each names, and the bag t
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.ops.layers.embedding import by_frequency, padding_row, rows_of
@@ -49,7 +47,7 @@ def _begins(indices: Array, offsets: Array | None, include_last_offset: bool) ->
     return begins
 
 
-def _by_bag(ufunc: Any, values: Array, begins: Array, shape: Shape) -> Array:
+def _by_bag(ufunc: np.ufunc, values: Array, begins: Array, shape: Shape) -> Array:
     """The values of each bag combined; 0 for those without any. `shape` is that of the indices."""
     if len(shape) == 2 and shape[1]:
         return ufunc.reduce(values.reshape(*shape, values.shape[1]), 1)  # type: ignore[no-any-return]
@@ -60,7 +58,7 @@ def _by_bag(ufunc: Any, values: Array, begins: Array, shape: Shape) -> Array:
     return out
 
 
-def _largest(values: Array, kept: Array, bags: Array, begins: Array, counts: Array, shape: Shape) -> Any:
+def _largest(values: Array, kept: Array, bags: Array, begins: Array, counts: Array, shape: Shape) -> tuple[Array, ...]:
     """The maximum of each bag by column, and the first position that has it."""
     if not kept.all():
         values[~kept] = -np.inf
@@ -84,7 +82,7 @@ def _by_weight(
     winners: Array,
     mode: str,
     scale_grad_by_freq: bool,
-) -> Any:
+) -> Array | Scatter:
     rows = np.reshape(indices, -1)
     if mode == "max":
         # A bag without indices has no winner.
@@ -133,7 +131,7 @@ def embedding_bag(
     padding_idx: int | None = None,
     include_last_offset: bool = False,
     scale_grad_by_freq: bool = False,
-) -> Any:
+) -> tuple[Array, ...]:
     """The sum, mean or maximum of the rows of `weight` that each bag of indices names.
 
     Args:

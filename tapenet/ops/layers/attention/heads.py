@@ -52,6 +52,7 @@ def _join_heads(x: Array) -> Array:
 def merged_mask(
     attn_mask: Array | None,
     key_padding_mask: Array | None,
+    future: Array | None,
     batch: int,
     heads: int,
     length: int,
@@ -59,7 +60,7 @@ def merged_mask(
     more: int,
     dtype: DType,
 ) -> Array | None:
-    """One mask for `scaled_dot_product_attention` from two in which True means left out, or whose floats are added; None
+    """One mask for `scaled_dot_product_attention` from those in which True means left out, or whose floats are added; None
     if there are none. It has `more` columns, of keys that all queries see."""
     masks = []
     if attn_mask is not None:
@@ -81,6 +82,8 @@ def merged_mask(
                 f"{_NAME}: key_padding_mask has shape {mask.shape}; it must be (batch, keys), {(batch, keys)}"
             )
         masks.append(("key_padding_mask", np.reshape(mask, (batch, 1, 1, keys))))
+    if future is not None:
+        masks.append(("future", future))
     found: Array | None = None
     plain = all(mask.dtype.kind == "b" for _, mask in masks)
     for name, mask in masks:
@@ -155,14 +158,6 @@ def _with_more(
         k, v = np.concatenate([k, nothing], 2), np.concatenate([v, nothing], 2)
         more += 1
     return k, v, more
-
-
-def _causal_mask(mask: Array | None, length: int, keys: int, more: int) -> Array:
-    """A mask that is causal too, but for the keys at the end that all queries see."""
-    past = np.concatenate([np.tri(length, keys, dtype=bool), np.ones((length, more), bool)], 1)
-    if mask is None:
-        return past
-    return np.logical_and(mask, past) if mask.dtype.kind == "b" else np.where(past, mask, -math.inf)
 
 
 def _head_sample(r: np.random.Generator, **options: object) -> Sample:
@@ -266,9 +261,9 @@ def multi_head_attention_forward(
     q = _split_heads(q, num_heads)
     k, v, more = _with_more(k, v, bias_k, bias_v, static_k, static_v, add_zero_attn, num_heads)
     keys = k.shape[2] - more
-    mask = merged_mask(attn_mask, key_padding_mask, batch, num_heads, length, keys, more, q.dtype)
-    if is_causal and more:
-        mask, is_causal = _causal_mask(mask, length, keys, more), False
+    future = ~np.tri(length, keys, dtype=bool) if is_causal and more else None  # a key at the end all queries see
+    is_causal = is_causal and not more
+    mask = merged_mask(attn_mask, key_padding_mask, future, batch, num_heads, length, keys, more, q.dtype)
     p = dropout_p if training else 0.0
     weights: Array | None = None
     if need_weights:

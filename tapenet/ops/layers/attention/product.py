@@ -150,7 +150,7 @@ def _normal(r: np.random.Generator, *shapes: Shape) -> list[Array]:
     opaque=_OPAQUE,
     nondiff=("seed",),
     residuals=("weights", "kept", "logsumexp"),
-    reference=_reference,
+    reference=_reference,  # whole and tiled work in place: a tile at a time, or with half the passes over the scores
     memory="alike",
     joint=_attention_joint,
     label=lambda is_causal: "causal attention" if is_causal else "attention",
