@@ -67,30 +67,25 @@ def _apply(x: Array, mask: Array, p: float, alpha: bool) -> Array:
 def _member(name: str, mask_shape: Callable[[Shape], Shape], alpha: bool = False, **options: object) -> Op:
     """One of the family: `mask_shape` gives the shape of the draws, which broadcasts against that of x."""
 
-    def forward(
-        x: Array, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None
-    ) -> tuple[Array, Array | bool]:
-        probability(p)
-        shape = mask_shape(x.shape)
-        if not training or p == 0:
-            return x, True
-        mask = _draw(generator(rng), shape, p)
-        if shape == x.shape and not x.flags.c_contiguous:
-            # In the memory order of x, so that the result is too; which element gets which draw does not depend on it.
-            mask, drawn = np.empty_like(x, np.bool_), mask
-            mask[...] = drawn
-        return _apply(x, mask, p, alpha), mask
-
     def read(
         x: Array, p: float, training: bool, rng: np.random.Generator | int | None, draw: Callable[..., Array]
     ) -> tuple[Array, Array | bool]:
-        """The forward for a compiler: the draw is made ahead of the program."""
+        """The forward, also for a compiler: there the draw is made ahead of the program."""
         probability(p)
         shape = mask_shape(x.shape)
         if not training or p == 0:
             return x, True
         mask = draw(lambda rng: _draw(rng, shape, p), rng, shape, np.bool_)
+        if isinstance(x, np.ndarray) and shape == x.shape and not x.flags.c_contiguous:
+            # In the memory order of x, so that the result is too; which element gets which draw does not depend on it.
+            mask, drawn = np.empty_like(x, np.bool_), mask
+            mask[...] = drawn
         return _apply(x, mask, p, alpha), mask
+
+    def forward(
+        x: Array, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None
+    ) -> tuple[Array, Array | bool]:
+        return read(x, p, training, rng, lambda sample, rng, shape, dtype: sample(generator(rng)))
 
     def rule(g: Array, mask: Array, p: float, training: bool) -> Array:
         return _masked(g, mask, _numbers(p, alpha)[0]) if training and p > 0 else g
