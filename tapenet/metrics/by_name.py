@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from types import ModuleType
 from typing import SupportsFloat, TypeAlias
 
@@ -168,28 +169,22 @@ def _sklearn() -> ModuleType:
         ) from None
 
 
+@dataclass(eq=False, repr=False)
 class _Whole(Metric[object]):
     """A function of all outputs and targets."""
 
     kept = ("outputs", "targets", "weights")
 
-    def __init__(
-        self,
-        function: Callable[..., object],
-        classes: bool,
-        axis: int,
-        threshold: float | None,
-        ignore_index: int | None,
-        name: str | None,
-        options: dict[str, object],
-    ) -> None:
-        self.function = function
-        self.classes = classes
-        self.axis = axis
-        self.threshold = threshold
-        self.ignore_index = ignore_index
-        self.options = options
-        super().__init__(name=getattr(function, "__name__", "function") if name is None else name)
+    function: Callable[..., object]
+    classes: bool
+    axis: int
+    threshold: float | None
+    ignore_index: int | None
+    called: str | None
+    options: dict[str, object]
+
+    def __post_init__(self) -> None:
+        super().__init__(name=getattr(self.function, "__name__", "function") if self.called is None else self.called)
 
     def reset(self) -> None:
         self.outputs: list[Array] = []
