@@ -98,7 +98,7 @@ def _member(name: str, mask_shape: Callable[[Shape], Shape], alpha: bool = False
         x=rule,
         residuals=("mask",),
         random=True,
-        lower=read,
+        lower=read,  # the draw is made ahead of the program
         **options,
     )
     made.__module__ = __name__

@@ -115,7 +115,7 @@ def _one_hot_lowered(indices: Array, num_classes: int = -1, dtype: DTypeLike = n
 
 @op(
     label="one-hot",
-    lower=_one_hot_lowered,
+    lower=_one_hot_lowered,  # the forward branches on the largest index
     nondiff=("indices",),
     samples=lambda r: [sample(np.array([[0, 2], [2, 1]])), sample(np.array([1, 0]), 4, dtype=np.float64)],
 )

@@ -278,7 +278,8 @@ def _turns_back(
 
 
 def _layer(**options: object) -> Callable[[Callable[..., tuple[Array, ...]]], Op]:
-    """`tn.op` with what the layers have in common. Derivatives of higher order run the formula of a step on tensors."""
+    """`tn.op` with what the layers have in common. Derivatives of higher order run the formula of a step on tensors: what is
+    saved for `recurrent_grad` holds none."""
     return op(name=None, tell_unused=True, nondiff=("lengths",), reference=derive, opaque=OPAQUE, **options)
 
 
