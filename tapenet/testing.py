@@ -281,7 +281,7 @@ def _brief(value: object) -> object:
     return f"{value.dtype}{value.shape}" if isinstance(value, np.ndarray) else value
 
 
-def _tensors(tree: Any, requires_grad: bool) -> Any:
+def _tensors(tree: object, requires_grad: bool) -> Any:
     def convert(value: object) -> object:
         if not isinstance(value, np.ndarray):
             return value

@@ -63,8 +63,9 @@ def _distinct(value: Any, around: tuple[int, ...]) -> Hashable:
     return kind, value, tuple((name, _distinct(v, around)) for name, v in attributes.items())
 
 
-def _by_identity(kind: Any) -> bool:
-    return kind.__eq__ is object.__eq__
+def _by_identity(kind: type) -> bool:
+    equal: object = kind.__eq__
+    return equal is object.__eq__
 
 
 def _attributes(value: object) -> dict[str, object]:

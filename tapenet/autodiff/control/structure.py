@@ -80,7 +80,7 @@ class Structure:
         elif type(model) is tuple and not any(v is None or _nests(v) for v in model):
             self._size = len(model)
 
-    def build(self, values: Sequence[Any]) -> Any:
+    def build(self, values: Sequence[object]) -> Any:
         """A tree of these leaves."""
         if self._size == -1:
             return values[0]
