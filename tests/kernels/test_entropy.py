@@ -9,7 +9,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.program import row_kernels, split_rows
+from tapenet.program import row_code, split_rows
 from tests.kernels.beside import agree, batch_last, both
 
 pytest.importorskip("llvmlite")
@@ -19,7 +19,7 @@ R = np.random.default_rng(0)
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Strips that do not hold all positions."""
-    monkeypatch.setattr(row_kernels, "STRIP", 16)
+    monkeypatch.setattr(row_code, "STRIP", 16)
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
