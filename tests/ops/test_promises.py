@@ -141,6 +141,8 @@ WIDE_INSIDE = {
     "nanpercentile": "as quantile",
     "nanmedian": "as quantile",
     "geomspace": "counts in float64 what it then cuts to integers, as NumPy does",
+    "fractional_max_pool2d": "counts the drawn places of windows in float64",
+    "fractional_max_pool3d": "as fractional_max_pool2d",
     "pad": "goes straight from end values that are Python numbers in float64, as NumPy does",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from tapenet.nn.utils.orthogonal import orthogonal
 from tapenet.nn.utils.parametrize import register_parametrization
 from tapenet.ops.random import generator
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 

@@ -235,9 +235,10 @@ def register_parametrization(module: M, tensor_name: str, parametrization: Modul
         )
     made = ParametrizationList(parametrization, tensor)
     base = _base(module)
-    if not is_parametrized(module):
-        module.add_module("parametrizations", ModuleDict())
-    setattr(vars(module)["parametrizations"], tensor_name, made)
+    parametrizations = vars(module).get("parametrizations", ModuleDict())
+    setattr(parametrizations, tensor_name, made)
+    if not is_parametrized(module):  # added when it is filled, so that optimizers are told what came
+        module.add_module("parametrizations", parametrizations)
     delattr(module, tensor_name)
     _renew(module, base)
     return module
