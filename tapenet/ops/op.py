@@ -114,7 +114,7 @@ class Op:
         ]
         if isinstance(self.joint, Derived):
             covered = self.joint.inputs
-        if self.reference is derive:
+        if self.reference is derive or (self.reference is None and self.fuse and self.residuals):
             self.reference = self._without_residuals
         #: The inputs with a gradient; all that may be arrays; and the other arguments.
         self.differentiable = tuple(n for n in names if n in self.rules or n in covered)
@@ -306,9 +306,9 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         sequences: inputs that may be a list or tuple of arrays, whose rule returns a tuple with a gradient for each
             (default: all, unless the op broadcasts or stands for a NumPy function). Elsewhere a list is one array.
         residuals: names of values that the forward returns after its outputs, for the rules to use. Integer
-            and boolean ones count as constants; float ones need `reference`.
+            and boolean ones count as constants; float ones need `reference` or `fuse`.
         reference: the same function in plain NumPy without residuals; derivatives of higher order come from it. Where the
-            forward is such a function but for the residuals, `derive`.
+            forward is such a function but for the residuals, `derive`: the default where `fuse` is given.
         fuse: whether the forward and the rules, on large arrays, run as machine code made from them, each in one pass
             (default: where the rules are derived). Other results differ by rounding.
         check: a function of some of the op's arguments, by name, that raises where they do not fit. It runs before the

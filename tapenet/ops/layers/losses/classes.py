@@ -14,7 +14,7 @@ import numpy as np
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.indexing.items import getitem, nonnegative
 from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, reduce_loss, reduce_weighted
-from tapenet.ops.op import derive, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array, DType, Shape
 
@@ -180,7 +180,6 @@ def _nll_input(
     check=_check_nll,
     nondiff=("target", "weight"),
     residuals=("divisor",),
-    reference=derive,
     input=_nll_input,
     fuse=True,
     formula="−mean(input[target])",

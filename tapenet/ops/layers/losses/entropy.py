@@ -95,7 +95,6 @@ def _input(
     check=_check,
     input=_input,
     residuals=("centre", "sums", "whole", "divisor"),
-    reference=derive,
     fuse=True,
     target=derive,
     nondiff=("weight",),
