@@ -155,8 +155,14 @@ class Symbol(NDArrayOperatorsMixin):
         return made
 
     def __setitem__(self, index: object, value: Operand) -> None:
-        if not (isinstance(value, Symbol) and value.whole is self and value.index is index):  # else it is there already
-            self.become(FUNCTIONS[operator.setitem](self, index, value))
+        # `x[1:] += v` makes a slice to read and another, equal one to write.
+        if (
+            isinstance(value, Symbol)
+            and value.whole is self
+            and (value.index is index or (type(index) is slice and value.index == index))
+        ):
+            return  # it is there already
+        self.become(FUNCTIONS[operator.setitem](self, index, value))
 
     def become(self, other: Symbol) -> None:
         """Take another value, as an operation in place does."""
