@@ -77,7 +77,7 @@ def fused(op: Any, function: Callable[..., object], rule: bool = False) -> Calla
     """A forward or gradient rule of an op as eager calls run it: fused, where the op says so."""
     if isinstance(function, Derived):
         return function.small
-    if not op.fuse or not isinstance(function, FunctionType):
+    if not op.fuse or (op.fuse == "rules" and not rule) or not isinstance(function, FunctionType):
         return function
     code = function.__code__
     given = code.co_varnames[: code.co_argcount]

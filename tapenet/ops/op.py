@@ -12,7 +12,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class Op:
     sequences: frozenset[str] = None  # type: ignore[assignment]  # set by `__post_init__`, as is `broadcasts`
     residuals: tuple[str, ...] = ()
     reference: Callable[..., object] | None = None
-    fuse: bool | None = None
+    fuse: bool | Literal["rules"] | None = None
     broadcasts: bool = None  # type: ignore[assignment]
     check: Callable[..., None] | None = None
     lower: Callable[..., object] | str | None = None
@@ -310,7 +310,7 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         reference: the same function in plain NumPy without residuals; derivatives of higher order come from it. Where the
             forward is such a function but for the residuals, `derive`: the default where `fuse` is given.
         fuse: whether the forward and the rules, on large arrays, run as machine code made from them, each in one pass
-            (default: where the rules are derived). Other results differ by rounding.
+            (default: where the rules are derived); "rules": these alone. Other results differ by rounding.
         check: a function of some of the op's arguments, by name, that raises where they do not fit. It runs before the
             forward, on arrays, and on a compiler's symbols, which have shapes and dtypes but no values; so the forward is
             the formula alone.

@@ -25,7 +25,7 @@ def class_axis(ndim: int) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def _places(shape: tuple[int, ...]) -> tuple[Array, ...]:
+def places(shape: tuple[int, ...]) -> tuple[Array, ...]:
     """Index arrays that together name each position: of shapes (N, 1, ...), (1, d1, ...), ..."""
     return tuple(np.ogrid[tuple(slice(n) for n in shape)])
 
@@ -34,8 +34,21 @@ def at_classes(classes: Array, ndim: int) -> Array | tuple[Array, ...]:
     """The index that picks each position's class from an array of so many axes."""
     if ndim == 1:
         return classes
-    first, *rest = _places(classes.shape)
+    first, *rest = places(classes.shape)
     return (first, classes, *rest)
+
+
+@functools.lru_cache(maxsize=256)
+def _rows(count: int, length: int) -> Array:
+    """Where each of so many rows begins among the elements of all."""
+    return np.arange(0, count * length, length or 1)
+
+
+def of_classes(input: Array, classes: Array) -> Array:
+    """The score of each position's class."""
+    if type(input) is np.ndarray and input.ndim == 2 and input.flags.c_contiguous:  # half the time of an index
+        return input.take(np.add(_rows(*input.shape), classes, dtype=np.intp, casting="unsafe"))
+    return input[at_classes(classes, input.ndim)]
 
 
 def along_classes(vector: Array, ndim: int, dtype: DType) -> Array:
@@ -92,14 +105,12 @@ _UNSIGNED = {n: np.dtype(f"u{n}") for n in (1, 2, 4, 8)}
 
 def _all_below(target: Array, count: int) -> bool:
     """Whether this is an array of integers from 0 to count - 1: taken as numbers without a sign negative ones are large."""
-    if type(target) is not np.ndarray:
-        return False
     return bool(np.maximum.reduce(target.view(_UNSIGNED[target.itemsize]), axis=None, initial=0) < count)
 
 
 def check_classes(target: Array, count: int, ignore_index: int | None = None) -> None:
     """Raise IndexError for a class that is not among so many, nor to be ignored."""
-    if _all_below(target, count):
+    if type(target) is not np.ndarray or _all_below(target, count):
         return
     found = target if ignore_index is None else target[target != ignore_index]
     low, high = np.min(found, initial=0), np.max(found, initial=0)
@@ -111,7 +122,7 @@ def check_classes(target: Array, count: int, ignore_index: int | None = None) ->
 
 
 def counts_of(
-    input: Array, target: Array, weight: Array | None, ignore_index: int
+    input: Array, target: Array, weight: Array | None, ignore_index: int, checked: bool = True
 ) -> tuple[Array, Array | None, Array | None]:
     """Of each position: its class, whether it is valid, which is 1 or 0, and what it counts: 0 if it is ignored, else its
     class's weight, 1 without weights. None for the latter two of arrays of which all count the same: of 64 positions that
@@ -120,8 +131,10 @@ def counts_of(
     A class that is negative becomes one that is out of range, since compiled code does not look before it indexes.
     """
     count = input.shape[class_axis(input.ndim)]
-    if weight is None and not 0 <= ignore_index < count and _all_below(target, count):
+    if weight is None and not 0 <= ignore_index < count and type(target) is np.ndarray and _all_below(target, count):
         return target, None, None
+    if not checked:
+        check_classes(target, count, ignore_index)
     valid = target != ignore_index
     classes = np.where(valid, nonnegative(target, count), 0)
     unit = valid.astype(input.dtype)
@@ -143,6 +156,10 @@ def _classes(count: int, further: int) -> Array:
 def beside_zeros(values: Array, classes: Array, shape: Shape) -> Array:
     """Zeros, but for a number (`kept`) at each position's class."""
     axis = class_axis(len(shape))
+    if type(values) is np.ndarray and type(classes) is np.ndarray:
+        found = np.zeros(shape, values.dtype)
+        found[at_classes(classes, len(shape))] = np.reshape(values, classes.shape if values.ndim else ())
+        return found
     return np.where(_classes(shape[axis], len(shape) - axis - 1) == kept(classes), values, 0)
 
 
@@ -163,7 +180,6 @@ def _check_nll(input: Array, target: Array, weight: Array | None, ignore_index: 
     check_reduction(reduction)
     arrays(target, weight)
     indices_fit(input, target, weight)
-    check_classes(target, input.shape[class_axis(input.ndim)], ignore_index)
 
 
 def _nll_input(
@@ -181,7 +197,7 @@ def _nll_input(
     nondiff=("target", "weight"),
     residuals=("divisor",),
     input=_nll_input,
-    fuse=True,
+    fuse="rules",  # the forward reads little of its input
     formula="−mean(input[target])",
     gradients="input: −g/N at each target, else 0",
     samples=class_samples,
@@ -211,9 +227,9 @@ def nll_loss(
     >>> tn.nll_loss(tn.log_softmax(tn.tensor([[0.0, 0.0]])), np.array([1]))
     Tensor(0.69314718)
     """
-    classes, _, counts = counts_of(input, target, weight, ignore_index)
-    loss = -input[at_classes(classes, input.ndim)]
+    classes, _, counts = counts_of(input, target, weight, ignore_index, checked=False)
+    loss = -of_classes(input, classes)
     if counts is None:
-        return reduce_loss(loss, reduction), np.full((), loss.size or 1, loss.dtype)
+        return reduce_loss(loss, reduction), np.array(loss.size or 1, loss.dtype)
     with np.errstate(invalid="ignore"):  # what is ignored may be infinite
         return reduce_weighted(safe_mul(loss, counts), counts, reduction)
