@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.layers.losses.classes import check_classes, integers, weights_fit
+from tapenet.ops.layers.losses.classes import check_classes, integers, places, weights_fit
 from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
 from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, check_shapes, reduce_loss
 from tapenet.ops.op import derive, op
@@ -219,28 +219,34 @@ def _used(labels: Array, valid: Array) -> tuple[Array, Array]:
     """Both without what no sample uses. Of tensors as they are: a captured step could not follow."""
     if type(valid) is not np.ndarray:
         return labels, valid
-    most = int(np.max(np.add.reduce(valid, -1), initial=0))
-    return labels[..., :most], valid[..., :most]
+    most = np.count_nonzero(np.logical_or.reduce(valid, tuple(range(1, valid.ndim))))
+    return labels[:most], valid[:most]
 
 
-def _label_excess(input: Array, labels: Array, valid: Array, others: Array) -> Array:
-    """By how much each other class's score exceeds that of each label less 1; 0 for what is no such pair. Plain NumPy."""
-    own = np.take_along_axis(input, labels, -1)
-    pairs = np.expand_dims(input, -2) - np.expand_dims(own, -1) + 1
-    return np.where(np.expand_dims(valid, -1) & np.expand_dims(others, -2), pairs, 0)
+def _pairs(scores: Array, labels: Array, valid: Array, others: Array) -> tuple[Array, Array]:
+    """By how much each class's score exceeds that of each label less 1, and whether that counts: it is above 0, and the class
+    is no label. Plain NumPy, of labels by classes by samples: loops along the samples, which are many, are quick.
+    """
+    excess = scores - (scores[(labels, *places(labels.shape)[1:])] - 1)[:, None]
+    return excess, ~(excess <= 0) & (valid[:, None] & others)
+
+
+def _is_class(labels: Array, scores: Array) -> Array:
+    """Whether a label is a class, of labels by classes by samples."""
+    classes = np.arange(scores.shape[0], dtype=labels.dtype)
+    found: Array = labels[:, None] == np.reshape(classes, (-1, *(1,) * (scores.ndim - 1)))
+    return found
 
 
 def _multilabel_margin_input(
     g: Array, input: Array, labels: Array, valid: Array, others: Array, reduction: str
 ) -> Array:
-    count = input.shape[-1]
     labels, valid = _used(labels, valid)
-    active = (_label_excess(input, labels, valid, others) > 0).astype(input.dtype)
-    chosen = (np.expand_dims(labels, -1) == np.arange(count)).astype(input.dtype)
-    slope = _sum(active, -2) - _sum(chosen * _sum(active, -1, keepdims=True), -2)
-    rows = input.size // (count or 1)
-    share = 1 / ((count or 1) * (rows or 1)) if reduction == "mean" else 1 / (count or 1)
-    return slope * ((np.expand_dims(g, -1) if reduction == "none" else g) * share)  # type: ignore[no-any-return]
+    scores = input.T
+    active = _pairs(scores, labels, valid, others)[1].astype(input.dtype)
+    slope = _sum(active, 0) - _sum(_is_class(labels, scores) * _sum(active, 1, keepdims=True), 0)
+    share = 1 / ((input.size if reduction == "mean" else input.shape[-1]) or 1)
+    return np.transpose(slope * (g * share))
 
 
 @op(
@@ -284,12 +290,13 @@ def multilabel_margin_loss(input: Array, target: Array, reduction: str = "mean")
     integers(target)
     count = input.shape[-1]
     check_classes(target[target != -1], count)
-    valid = np.logical_and.accumulate(target >= 0, -1)  # up to the first -1
-    labels = np.where(valid, target, 0)
+    scores, given = np.ascontiguousarray(input.T), np.ascontiguousarray(target.T)
+    valid = np.logical_and.accumulate(given >= 0, 0)  # up to the first -1
+    labels = np.where(valid, given, 0)
     few, used = _used(labels, valid)
-    others = ~np.logical_or.reduce((few[..., :, None] == np.arange(count)) & used[..., :, None], -2)
-    pairs = _label_excess(input, few, used, others)
-    loss = np.add.reduce(np.maximum(pairs, 0), (-2, -1)) * (1 / (count or 1))
+    others = ~np.logical_or.reduce(_is_class(few, scores) & used[:, None], 0)
+    excess, active = _pairs(scores, few, used, others)
+    loss = np.add.reduce(np.where(active, excess, 0), (0, 1)) * (1 / (count or 1))
     return reduce_loss(loss, reduction), labels, valid, others
 
 
