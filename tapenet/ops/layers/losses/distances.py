@@ -13,6 +13,7 @@ from tapenet.ops.layers.losses.reduction import (
     pair_samples,
     reduce_loss,
     reduce_weighted,
+    shared,
     sum_of_squares,
 )
 from tapenet.ops.op import derive, op
@@ -113,19 +114,33 @@ def _check_huber(input: Array, target: Array, weight: Array | None, reduction: s
     _positive(delta, "delta")
 
 
+def _limited(d: Array, delta: float) -> Array:
+    return np.minimum(np.maximum(d, -delta), delta)
+
+
 def _huber(d: Array, delta: float) -> Array:
-    """d²/2 inside, delta (|d| - delta / 2) outside: c (d - c / 2) with d limited to [-delta, delta] as c, which is a constant
-    outside, so that the derivative is c."""
-    c = np.where(d > delta, delta, np.where(d < -delta, -delta, d))
+    """d²/2 inside, delta (|d| - delta / 2) outside: c (d - c / 2) with d limited to [-delta, delta] as c."""
+    c = _limited(d, delta)
     return c * (d - c * 0.5)
+
+
+def _huber_input(g: Array, input: Array, target: Array, weight: Array | None, reduction: str, delta: float) -> Array:
+    """By hand, since the derived rule takes the formula's kinks apart in three times as many steps."""
+    g = shared(g, input.size, reduction)
+    return _limited(difference(input, target), delta) * (g if weight is None else g * cast_to(weight, input.dtype))
+
+
+def _huber_target(g: Array, input: Array, target: Array, weight: Array | None, reduction: str, delta: float) -> Array:
+    return -_huber_input(g, input, target, weight, reduction, delta)
 
 
 @op(
     label="huber loss",
     check=_check_huber,
-    input=derive,
-    target=derive,
+    input=_huber_input,
+    target=_huber_target,
     nondiff=("weight",),
+    fuse=True,
     formula="mean(d²/2 if abs(d) ≤ δ, else δ (abs(d) − δ/2)), d = input − target",
     gradients="input: g · d/N, d limited to [−δ, δ]; target: −g · d/N, d limited to [−δ, δ]",
     samples=lambda r: [
@@ -166,9 +181,22 @@ def _check_smooth_l1(input: Array, target: Array, reduction: str, beta: float) -
         _positive(beta, "beta")
 
 
+def _smooth_l1_input(g: Array, input: Array, target: Array, reduction: str, beta: float) -> Array:
+    if beta == 0:
+        return np.sign(difference(input, target)) * shared(g, input.size, reduction)
+    return _huber_input(g * (1 / beta), input, target, None, reduction, beta)
+
+
+def _smooth_l1_target(g: Array, input: Array, target: Array, reduction: str, beta: float) -> Array:
+    return -_smooth_l1_input(g, input, target, reduction, beta)
+
+
 @op(
     label="smooth l1 loss",
     check=_check_smooth_l1,
+    input=_smooth_l1_input,
+    target=_smooth_l1_target,
+    fuse=True,
     formula="mean(d²/(2β) if abs(d) ≤ β, else abs(d) − β/2), d = input − target",
     gradients="input: g · d/(β N), d limited to [−β, β]; target: −g · d/(β N), d limited to [−β, β]",
     samples=lambda r: [

@@ -6,7 +6,7 @@ import numpy as np
 
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.layers.activations.logistic import sigmoid, softplus
-from tapenet.ops.layers.losses.reduction import cast_to, check_shapes, mean_of, pair_samples, reduce_loss
+from tapenet.ops.layers.losses.reduction import cast_to, check_shapes, mean_of, pair_samples, reduce_loss, shared
 from tapenet.ops.op import derive, op
 from tapenet.ops.registry import sample
 from tapenet.typing import Array
@@ -34,12 +34,26 @@ def _check_logits(input: Array, target: Array, weight: Array | None, pos_weight:
     _broadcasts("pos_weight", pos_weight, input)
 
 
+def _logits_input(
+    g: Array, input: Array, target: Array, weight: Array | None, pos_weight: Array | None, reduction: str
+) -> Array:
+    """By hand, since the derived rule takes the formula's kinks apart: many steps for what is a sigmoid."""
+    target, p = cast_to(target, input.dtype), sigmoid(input)
+    if pos_weight is not None:
+        positive = cast_to(pos_weight, input.dtype) * target
+        slope = p * (1 - target + positive) - positive
+    else:
+        slope = p - target
+    return _weighted(slope, weight, input) * shared(g, input.size, reduction)
+
+
 @op(
     label="binary cross-entropy of logits",
     check=_check_logits,
-    input=derive,
+    input=_logits_input,
     target=derive,
     nondiff=("weight", "pos_weight"),
+    fuse=True,
     formula="−mean(target · ln p + (1 − target) · ln(1 − p)), p = σ(input)",
     gradients="input: g · (σ(input) − target)/N; target: −g · input/N",
     samples=lambda r: [
@@ -99,7 +113,7 @@ def _check_probabilities(input: Array, target: Array, weight: Array | None, redu
 def _bce_input(g: Array, input: Array, target: Array, weight: Array | None, reduction: str) -> Array:
     """By hand, since the divisor is bounded and the logarithms are not, as in PyTorch."""
     slope = (input - cast_to(target, input.dtype)) / np.maximum((1 - input) * input, 1e-12)
-    return _weighted(slope, weight, input) * (g * (1 / (input.size or 1) if reduction == "mean" else 1.0))
+    return _weighted(slope, weight, input) * shared(g, input.size, reduction)
 
 
 @op(

@@ -55,6 +55,11 @@ def mean_of(total: Array, count: int) -> Array:
     return total * math.nan
 
 
+def shared(g: Array, count: int, reduction: str) -> Array:
+    """The gradient by each of so many elements, of that by what they were reduced to."""
+    return g * (1 / (count or 1)) if reduction == "mean" else g
+
+
 def warn_of_empty() -> None:
     """Warn of a mean over no elements."""
     warn_once(
