@@ -14,7 +14,6 @@ from tapenet.ops.layers.activations.softmax import LIMITS, total
 from tapenet.ops.layers.losses.classes import (
     along_classes,
     arrays,
-    at_classes,
     beside_zeros,
     check_classes,
     class_axis,
@@ -22,6 +21,7 @@ from tapenet.ops.layers.losses.classes import (
     counts_of,
     indices_fit,
     kept,
+    of_classes,
     weights_fit,
 )
 from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, reduce_loss, reduce_weighted
@@ -154,11 +154,11 @@ def cross_entropy(
     q = _shares(input, target, weight, label_smoothing)
     shared = None if q is None else np.sum(q * (logs - below), axis, keepdims=True)
     whole = None if q is None else np.sum(np.broadcast_to(q, input.shape), axis, keepdims=True)
-    divisor = np.full((), sums.size or 1, input.dtype)
+    divisor = np.array(sums.size or 1, input.dtype)
     if target.dtype.kind == "f" and shared is not None and whole is not None:
         return reduce_loss(_by_position(shared, axis, reduction), reduction), centre, sums, whole, divisor
     classes, unit, counts = counts_of(input, target, weight, ignore_index)
-    loss = logs - (kept(input[at_classes(classes, input.ndim)]) - centre)
+    loss = logs - (kept(of_classes(input, classes)) - centre)
     if label_smoothing:
         loss = loss * (1 - label_smoothing)
     if counts is None or unit is None:
