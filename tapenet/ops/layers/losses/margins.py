@@ -202,13 +202,13 @@ def multi_margin_loss(
     Tensor(0.375)
     """
     count = input.shape[-1]
-    chosen = np.expand_dims(target, -1) == np.arange(count)
+    chosen = target[..., None] == np.arange(count)
     # A sum, since it is read in a kernel, and its derivative too.
-    excess = input - np.sum(np.where(chosen, input, 0), -1, keepdims=True) + margin
+    excess = input - np.add.reduce(np.where(chosen, input, 0), -1, keepdims=True) + margin
     excess = np.where(chosen | (excess <= 0), 0, excess)
-    loss = np.sum(excess if p == 1 else excess * excess, -1) * (1 / (count or 1))
+    loss = np.add.reduce(excess if p == 1 else excess * excess, -1) * (1 / (count or 1))
     if weight is not None:
-        loss = loss * np.sum(np.where(chosen, cast_to(weight, input.dtype), 0), -1)
+        loss = loss * np.add.reduce(np.where(chosen, cast_to(weight, input.dtype), 0), -1)
     return reduce_loss(loss, reduction)
 
 
