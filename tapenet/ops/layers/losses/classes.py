@@ -154,11 +154,12 @@ def _classes(count: int, further: int) -> Array:
 
 
 def beside_zeros(values: Array, classes: Array, shape: Shape) -> Array:
-    """Zeros, but for a number (`kept`) at each position's class."""
+    """Zeros, but for a number (`kept`) at each position's class, which is 0 where there is no such class."""
     axis = class_axis(len(shape))
     if type(values) is np.ndarray and type(classes) is np.ndarray:
         found = np.zeros(shape, values.dtype)
-        found[at_classes(classes, len(shape))] = np.reshape(values, classes.shape if values.ndim else ())
+        inside = classes.astype(np.intp) % (shape[axis] or 1)
+        found[at_classes(inside, len(shape))] = np.reshape(values, classes.shape if values.ndim else ())
         return found
     return np.where(_classes(shape[axis], len(shape) - axis - 1) == kept(classes), values, 0)
 

@@ -78,14 +78,16 @@ def _input(
     """exp(x - centre) / sums times all that the classes count, less what each counts. By hand, since the derived rule finds
     the centre and the sums anew: of 100,000 rows of 16 forward and gradient then take 1.25 times as long."""
     each = kept(g / divisor if reduction == "mean" else g)
-    found: Array = np.exp(input - centre) * (each * whole / sums)
+    counted = each * whole
+    found: Array = np.exp(input - centre) * (counted / sums)
     q = _shares(input, target, weight, label_smoothing)
     if target.dtype.kind == "f":
         return found if q is None else found - q * each
+    if q is None:  # what is ignored counts 0
+        return found - beside_zeros(counted, target, input.shape)
     classes, unit, counts = counts_of(input, target, weight, ignore_index)
-    if q is not None:
-        found = found - q * (each if unit is None else each * kept(unit))
-    own = each * (1 - label_smoothing) if label_smoothing else each
+    found = found - q * (each if unit is None else each * kept(unit))
+    own = each * (1 - label_smoothing)
     own = own if counts is None else own * kept(counts)
     return found - beside_zeros(own, classes, input.shape)
 
