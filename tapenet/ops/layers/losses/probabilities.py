@@ -89,14 +89,15 @@ def binary_cross_entropy_with_logits(
     Tensor(0.34657359)
     """
     target = cast_to(target, input.dtype)
-    loss = np.log1p(np.exp(-np.abs(input)))
+    size = np.abs(input)
+    loss = np.log1p(np.exp(-size))
     positive = target
     if pos_weight is not None:
         positive = cast_to(pos_weight, input.dtype) * target
         loss = loss * (1 - target + positive)
-    # What is left of softplus(input) - input * target, by products: two infinite terms have no difference.
+    # What is left of softplus(input) - input * target, as a product: two infinite terms have no difference.
     with np.errstate(invalid="ignore"):
-        loss = loss + safe_mul(np.maximum(input, 0), 1 - target) + safe_mul(np.maximum(-input, 0), positive)
+        loss = loss + safe_mul(size, np.where(input > 0, 1 - target, positive))
     return reduce_loss(_weighted(loss, weight, input), reduction)
 
 
