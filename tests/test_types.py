@@ -100,7 +100,14 @@ def scaled(x: Any, limit: float = 1.0) -> Any:
     return x / limit
 
 
+@tn.op
+def cubed(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return x**3
+
+
 scaled(w, limit=2.0).backward()
+cubed(w).backward()
+assert_type(cubed(np.ones(2)), np.ndarray[Any, Any])
 tn.testing.check_op(tn.exp)
 tn.testing.check_grads(scaled, [np.ones(3)], order=2)
 

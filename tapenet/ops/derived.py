@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
+
+R = TypeVar("R")
 
 
 class Derived:
@@ -57,7 +59,7 @@ class Derived:
 def derived(
     *, numpy: object = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False,
     replaces: bool = False, makes: bool = False,
-) -> Callable[[Callable[..., object]], Derived]:  # fmt: skip
+) -> Callable[[Callable[..., R]], Callable[..., R]]:  # fmt: skip
     """Register a function written in terms of ops and NumPy functions, so that every order of derivative,
     the NumPy protocols and the registry's tests follow from its parts.
 
@@ -76,14 +78,15 @@ def derived(
     )
 
 
-def made(array: Array, *, shared: bool = False) -> Any:
+def made(array: Array, *, shared: bool = False) -> Array:
     """A tensor around an array, which nobody else has unless it is `shared`.
 
     >>> import tapenet as tn
     >>> made(np.zeros(2))
     Tensor([0., 0.])
     """
-    return installed.recorder.tensor(array, shared)
+    tensor: Array = installed.recorder.tensor(array, shared)
+    return tensor
 
 
 def known(value: object) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.ops.derived import Derived, array_like, derived
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.products.matmul import operand
 from tapenet.ops.registry import Samples, sample
@@ -56,7 +56,7 @@ cast_beyond = op(
 
 def _of_one(
     numpy: Any, real: Callable[[Array], Array], summary: str, example: str, limit: float | None = None
-) -> Derived:
+) -> Callable[..., Array]:
     """A function of one array, in complex numbers where an element is negative, or beyond a limit on either side."""
     low, high, where = (
         (0.0, math.inf, "negative") if limit is None else (-limit, limit, f"beyond -{limit:g} or {limit:g}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -34,6 +34,7 @@ from tapenet.typing import Array
 Rule = Callable[..., Any]
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class _Flat:
@@ -260,21 +261,32 @@ _FIELDS = tuple(f.name for f in fields(Op))
 _OPTIONS = frozenset(_FIELDS) - {"forward", "rules", "module"}
 
 if TYPE_CHECKING:
+    from tapenet.ops.operators import Operand
 
     class TypedOp(Op, Generic[P, R]):
         """An op as type checkers see it: with the arguments of its forward, and what a call returns."""
 
+        @overload  # of tensors, for which the forward says arrays
+        def __call__(self, x: Operand | Sequence[Operand], /, *args: Any, **kwargs: Any) -> Any: ...
+        @overload
+        def __call__(self, x: object, y: Operand, /, *args: Any, **kwargs: Any) -> Any: ...
         @overload
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
         @overload
-        def __call__(self, *args: Any, **kwargs: Any) -> R: ...  # tensors, where the forward says arrays
+        def __call__(self, *args: Any, **kwargs: Any) -> R: ...  # what stands for arrays
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 @overload
-def op(forward: Callable[P, Any], /, *, name: str | None = None, **options_and_rules: Any) -> TypedOp[P, Any]: ...
+def op(forward: np.ufunc, /, *, name: str | None = None, **options_and_rules: Any) -> TypedOp[..., Array]: ...
 @overload
-def op(*, name: str | None = None, **options_and_rules: Any) -> Callable[[Callable[P, Any]], TypedOp[P, Any]]: ...
+def op(forward: Callable[P, R], /, *, name: str | None = None, **options_and_rules: Any) -> TypedOp[P, R]: ...
+@overload
+def op(*, result: Callable[..., T], **options_and_rules: Any) -> Callable[[Callable[P, object]], TypedOp[P, T]]: ...
+@overload
+def op(*, residuals: tuple[str, ...], **options_and_rules: Any) -> Callable[[Callable[P, object]], TypedOp[P, Any]]: ...
+@overload
+def op(*, name: str | None = None, **options_and_rules: Any) -> Callable[[Callable[P, R]], TypedOp[P, R]]: ...
 def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
     """Define an operation: its forward in plain NumPy, and gradient rules by name where they are not derived from that.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -32,7 +32,21 @@ S = TypeVar("S")
 _TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 
 
-def _given(name: str, result: Any, out: Out) -> Any:
+class _Method(Protocol):
+    """An op of a tensor and more, that gives a tensor of its kind."""
+
+    def __call__(self, t: S, /, *args: object, **options: object) -> S: ...
+
+
+class _Methods(Protocol):
+    def __getattr__(self, name: str) -> _Method: ...
+
+
+#: The ops, as methods call them.
+methods: _Methods = ops
+
+
+def _given(name: str, result: S, out: Out) -> S:
     """A result, or the tensor it was to be written to."""
     return result if out is None else ops.protocol.write(f"{name}()", result, out)
 
@@ -41,7 +55,7 @@ def _given(name: str, result: Any, out: Out) -> Any:
 
 
 def _operator(name: str) -> Callable[[S, Other], S]:
-    op: Any = None  # loaded when it is first needed
+    op: _Method | None = None  # loaded when it is first needed
 
     def operator(self: S, other: Other) -> S:
         nonlocal op
@@ -59,7 +73,8 @@ def _operator(name: str) -> Callable[[S, Other], S]:
 def _reflected(name: str) -> Callable[[S, Other], S]:
     def operator(self: S, other: Other) -> S:
         try:
-            return getattr(ops, name)(other, self)
+            found: S = getattr(ops, name)(other, self)
+            return found
         except Exception as error:
             hide(error)
             raise
@@ -70,7 +85,8 @@ def _reflected(name: str) -> Callable[[S, Other], S]:
 def _unary(name: str) -> Callable[[S], S]:
     def operator(self: S) -> S:
         try:
-            return getattr(ops, name)(self)
+            found: S = getattr(ops, name)(self)
+            return found
         except Exception as error:
             hide(error)
             raise
@@ -119,7 +135,7 @@ class Operand:
 
     def __getitem__(self, index: object) -> Self:
         try:
-            return ops.getitem(self, index)
+            return methods.getitem(self, index)
         except Exception as error:
             hide(error)
             raise
@@ -135,7 +151,7 @@ class Operand:
         **options: object,
     ) -> Self:
         """Sum over `axis` (None: all, or a tuple)."""
-        return _given("sum", ops.sum(self, axis, dtype, keepdims=keepdims, **options), out)
+        return _given("sum", methods.sum(self, axis, dtype, keepdims=keepdims, **options), out)
 
     def mean(
         self,
@@ -146,7 +162,7 @@ class Operand:
         **options: object,
     ) -> Self:
         """Mean over `axis`."""
-        return _given("mean", ops.mean(self, axis, dtype, keepdims=keepdims, **options), out)
+        return _given("mean", methods.mean(self, axis, dtype, keepdims=keepdims, **options), out)
 
     def var(
         self,
@@ -158,7 +174,7 @@ class Operand:
         **options: object,
     ) -> Self:
         """Variance over `axis`."""
-        return _given("var", ops.var(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
+        return _given("var", methods.var(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
 
     def std(
         self,
@@ -170,15 +186,15 @@ class Operand:
         **options: object,
     ) -> Self:
         """Standard deviation over `axis`."""
-        return _given("std", ops.std(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
+        return _given("std", methods.std(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
 
     def max(self, axis: Axis = None, out: Out = None, keepdims: bool = False, **options: object) -> Self:
         """Maximum over `axis`."""
-        return _given("max", ops.max(self, axis, keepdims=keepdims, **options), out)
+        return _given("max", methods.max(self, axis, keepdims=keepdims, **options), out)
 
     def min(self, axis: Axis = None, out: Out = None, keepdims: bool = False, **options: object) -> Self:
         """Minimum over `axis`."""
-        return _given("min", ops.min(self, axis, keepdims=keepdims, **options), out)
+        return _given("min", methods.min(self, axis, keepdims=keepdims, **options), out)
 
     def prod(
         self,
@@ -189,63 +205,63 @@ class Operand:
         **options: object,
     ) -> Self:
         """Product over `axis`."""
-        return _given("prod", ops.prod(self, axis, dtype, keepdims=keepdims, **options), out)
+        return _given("prod", methods.prod(self, axis, dtype, keepdims=keepdims, **options), out)
 
     def argmax(self, axis: Axis = None, out: Out = None, *, keepdims: bool = False, **options: object) -> Self:
         """Index of the maximum; a tensor without gradient."""
-        return _given("argmax", ops.argmax(self, axis, keepdims=keepdims, **options), out)
+        return _given("argmax", methods.argmax(self, axis, keepdims=keepdims, **options), out)
 
     def argmin(self, axis: Axis = None, out: Out = None, *, keepdims: bool = False, **options: object) -> Self:
         """Index of the minimum; a tensor without gradient."""
-        return _given("argmin", ops.argmin(self, axis, keepdims=keepdims, **options), out)
+        return _given("argmin", methods.argmin(self, axis, keepdims=keepdims, **options), out)
 
     def all(self, axis: Axis = None, out: Out = None, *, keepdims: bool = False, **options: object) -> Self:
         """Whether all elements along `axis` are true."""
-        return _given("all", ops.all(self, axis, keepdims=keepdims, **options), out)
+        return _given("all", methods.all(self, axis, keepdims=keepdims, **options), out)
 
     def any(self, axis: Axis = None, out: Out = None, *, keepdims: bool = False, **options: object) -> Self:
         """Whether any element along `axis` is true."""
-        return _given("any", ops.any(self, axis, keepdims=keepdims, **options), out)
+        return _given("any", methods.any(self, axis, keepdims=keepdims, **options), out)
 
     def trace(
         self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None, out: Out = None
     ) -> Self:
         """The sum along a diagonal."""
-        return _given("trace", ops.trace(self, offset, axis1, axis2, dtype), out)
+        return _given("trace", methods.trace(self, offset, axis1, axis2, dtype), out)
 
     def cumsum(self, axis: Axis = None, dtype: DTypeLike | None = None, out: Out = None, **options: object) -> Self:
         """Running sums along `axis` (None: of all elements in one axis)."""
-        return _given("cumsum", ops.cumsum(self, axis, dtype, **options), out)
+        return _given("cumsum", methods.cumsum(self, axis, dtype, **options), out)
 
     def cumprod(self, axis: Axis = None, dtype: DTypeLike | None = None, out: Out = None, **options: object) -> Self:
         """Running products along `axis`."""
-        return _given("cumprod", ops.cumprod(self, axis, dtype, **options), out)
+        return _given("cumprod", methods.cumprod(self, axis, dtype, **options), out)
 
     # -- values ------------------------------------------------------------------------------------------------
 
     def clip(self, min: Other | None = None, max: Other | None = None, out: Out = None, **options: object) -> Self:
         """Limit the values to [min, max]."""
-        return _given("clip", ops.clip(self, min, max, **options), out)
+        return _given("clip", methods.clip(self, min, max, **options), out)
 
     def round(self, decimals: int = 0, out: Out = None) -> Self:
         """Rounded to so many decimals; the gradient is 0."""
-        return _given("round", ops.round(self, decimals), out)
+        return _given("round", methods.round(self, decimals), out)
 
     def conj(self) -> Self:
         """The complex conjugate; of real numbers the tensor itself."""
-        return ops.conjugate(self) if self.dtype.kind == "c" else self
+        return methods.conjugate(self) if self.dtype.kind == "c" else self
 
     conjugate = conj
 
     @property
     def real(self) -> Self:
         """The real part; of real numbers the tensor itself."""
-        return ops.real(self) if self.dtype.kind == "c" else self
+        return methods.real(self) if self.dtype.kind == "c" else self
 
     @property
     def imag(self) -> Self:
         """The imaginary part; of real numbers zeros."""
-        return ops.imag(self)
+        return methods.imag(self)
 
     def astype(
         self, dtype: DTypeLike, order: str = "K", casting: Casting = "unsafe", subok: bool = True, copy: bool = True
@@ -260,11 +276,11 @@ class Operand:
             raise TypeError(
                 f"astype: {self.dtype} cannot be cast to {dtype} by casting={casting!r}: allow another kind of cast"
             )
-        return ops.astype(self, dtype) if copy or self.dtype != dtype else self
+        return methods.astype(self, dtype) if copy or self.dtype != dtype else self
 
     def dot(self, other: Other, out: Out = None) -> Self:
         """Dot product, as `np.dot`."""
-        return _given("dot", ops.dot(self, other), out)
+        return _given("dot", methods.dot(self, other), out)
 
     # -- shapes ------------------------------------------------------------------------------------------------
 
@@ -272,30 +288,30 @@ class Operand:
         """The same values in another shape: `t.reshape(2, -1)` or `t.reshape((2, -1))`. Whether memory is shared makes no
         difference to a tensor, except that `copy=False` raises where NumPy could not share it."""
         given = shape[0] if len(shape) == 1 else shape
-        return ops.reshape(self, given, order) if copy is None else ops.reshape(self, given, order, copy=copy)
+        return methods.reshape(self, given, order) if copy is None else methods.reshape(self, given, order, copy=copy)
 
     def transpose(self, *axes: int | Sequence[int] | None) -> Self:
         """Axes in another order, reversed by default."""
         given = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
-        return ops.transpose(self, given or None)
+        return methods.transpose(self, given or None)
 
     @property
     def T(self) -> Self:
         """The transpose: axes in reverse order."""
-        return ops.transpose(self)
+        return methods.transpose(self)
 
     @property
     def mT(self) -> Self:
         """The transpose of the last two axes."""
-        return ops.swapaxes(self, -1, -2)
+        return methods.swapaxes(self, -1, -2)
 
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         """Two axes exchanged."""
-        return ops.swapaxes(self, axis1, axis2)
+        return methods.swapaxes(self, axis1, axis2)
 
     def squeeze(self, axis: Axis = None, **options: object) -> Self:
         """Axes of length one removed."""
-        return ops.squeeze(self, axis, **options)
+        return methods.squeeze(self, axis, **options)
 
     def flatten(self, order: str = "C") -> Self:
         """All elements in one axis."""
@@ -307,11 +323,11 @@ class Operand:
 
     def repeat(self, repeats: ArrayLike, axis: Axis = None) -> Self:
         """Each element repeated."""
-        return ops.repeat(self, repeats, axis)
+        return methods.repeat(self, repeats, axis)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **options: object) -> Self:
         """The elements on a diagonal."""
-        return ops.diagonal(self, offset, axis1, axis2, **options)
+        return methods.diagonal(self, offset, axis1, axis2, **options)
 
     # -- order and selection -----------------------------------------------------------------------------------
 
@@ -325,41 +341,43 @@ class Operand:
         **options: object,
     ) -> Self:
         """The indices that sort along `axis`; a tensor without gradient."""
-        return ops.argsort(self, axis, kind, stable=stable, **options)
+        return methods.argsort(self, axis, kind, stable=stable, **options)
 
     def argpartition(self, kth: int | Sequence[int], axis: Axis = -1, kind: str = "introselect") -> Self:
         """The indices that partition along `axis`; a tensor without gradient."""
-        return ops.argpartition(self, kth, axis, kind)
+        return methods.argpartition(self, kth, axis, kind)
 
     def searchsorted(self, v: ArrayLike, side: str = "left", sorter: ArrayLike | None = None) -> Self:
         """Where values would be inserted to keep the order; a tensor without gradient."""
-        return ops.searchsorted(self, v, side, sorter)
+        return methods.searchsorted(self, v, side, sorter)
 
     def nonzero(self) -> tuple[Self, ...]:
         """The indices of the elements that are not zero; tensors without gradient."""
-        return ops.nonzero(self)
+        found: tuple[Self, ...] = ops.nonzero(self)
+        return found
 
     def take(self, indices: ArrayLike, axis: Axis = None, out: Out = None, mode: str = "raise") -> Self:
         """The elements at indices along `axis`."""
-        return _given("take", ops.take(self, indices, axis, mode=mode), out)
+        return _given("take", methods.take(self, indices, axis, mode=mode), out)
 
     def compress(self, condition: ArrayLike, axis: Axis = None, out: Out = None) -> Self:
         """The slices along `axis` where a condition holds."""
-        return _given("compress", ops.compress(condition, self, axis), out)
+        found: Self = ops.compress(condition, self, axis)
+        return _given("compress", found, out)
 
     def choose(self, choices: ArrayLike | Sequence[ArrayLike], out: Out = None, mode: str = "raise") -> Self:
         """An element of one of the choices for each index in this tensor."""
-        return _given("choose", ops.choose(self, choices, mode=mode), out)
+        return _given("choose", methods.choose(self, choices, mode=mode), out)
 
     # -- in place ----------------------------------------------------------------------------------------------
 
     def sort(self, axis: int = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None) -> None:
         """Sort in place, as `t[...] = np.sort(t)` does it."""
-        self[...] = ops.sort(self, axis, kind, stable=stable)
+        self[...] = methods.sort(self, axis, kind, stable=stable)
 
     def partition(self, kth: int | Sequence[int], axis: int = -1, kind: str = "introselect") -> None:
         """Partition in place, as `t[...] = np.partition(t)` does it."""
-        self[...] = ops.partition(self, kth, axis, kind)
+        self[...] = methods.partition(self, kth, axis, kind)
 
     def fill(self, value: Other) -> None:
         """Set all elements to a value, as `t[...] = value` does it."""
@@ -367,7 +385,7 @@ class Operand:
 
     def put(self, indices: ArrayLike, values: Other, mode: str = "raise") -> None:
         """Set elements by their place in the flattened tensor."""
-        ops.put(self, indices, values, mode)
+        methods.put(self, indices, values, mode)
 
     # -- NumPy's protocols -------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.ops.derived import Derived, made
+from tapenet.ops.derived import Derived
 from tapenet.ops.recorder import installed
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import MISSING, OF_UFUNCS, bind, check_keywords, parameters, unexpected
@@ -131,7 +131,8 @@ def _call(function: Op | Derived, arguments: dict[str, object], found: Spelt) ->
     if around.get("out") is not None:
         return ops.protocol.write(function.name, result, around["out"])
     if around.get("requires_grad"):
-        return (made(result) if isinstance(result, np.ndarray) else result).requires_grad_()
+        tensor = installed.recorder.tensor(result, shared=False) if isinstance(result, np.ndarray) else result
+        return tensor.requires_grad_()
     return result
 
 

@@ -257,7 +257,8 @@ def even_area(y: Array, axis: int) -> Array:
     >>> even_area(tn.tensor([0.0, 1.0, 4.0]), 0)
     Tensor(3.)
     """
-    return np.sum(part(y, axis, slice(1, None)) + part(y, axis, slice(None, -1)), axis) / 2.0
+    found: Array = np.sum(part(y, axis, slice(1, None)) + part(y, axis, slice(None, -1)), axis) / 2.0
+    return found
 
 
 @derived(
@@ -292,7 +293,7 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0, axi
     ndim = len(y.shape)
     own = normalize_axis_index(axis, ndim)
     if x is None and type(dx) in (int, float) and y.dtype.kind in "fc":
-        found = even_area(y, own)
+        found: Array = even_area(y, own)
         return found if dx == 1 else found * dx
     if x is not None:
         x = array_like(x)
@@ -300,12 +301,14 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0, axi
             if y.dtype.kind in "fc" and x.dtype.kind in "fc" and x.shape[0] == y.shape[own]:
                 # Each sample counts for half of the way between its neighbours.
                 weights = np.concatenate([x[1:], x[-1:]]) - np.concatenate([x[:1], x[:-1]])
-                return np.sum(y * _down(weights, ndim - own), own) / 2.0
+                found = np.sum(y * _down(weights, ndim - own), own) / 2.0
+                return found
             dx = _down(np.diff(x), ndim - own)
         else:
             dx = np.diff(x, axis=axis)
     later, earlier = part(y, own, slice(1, None)), part(y, own, slice(None, -1))
-    return np.sum(dx * (later + earlier), axis) / 2.0
+    found = np.sum(dx * (later + earlier), axis) / 2.0
+    return found
 
 
 def _down(a: Array, ndim: int) -> Array:

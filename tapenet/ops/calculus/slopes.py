@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -107,7 +108,7 @@ def _by_weights(x: Array, f: Array, axis: int, edge_order: int) -> Array:
     n, rest = f.shape[-1], tuple(range(f.ndim - 1))
 
     def total(a: Array, b: Array) -> Array:
-        return np.sum(a * b, rest)
+        return array_like(np.sum(a * b, rest))
 
     inside = np.stack([total(x[..., 1:-1], f[..., k : n - 2 + k]) for k in range(3)])
     first, last = x[..., :1], x[..., -1:]

@@ -17,9 +17,10 @@ from tapenet.program.derivatives import FLAT, RULES
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
+    from tapenet.ops.op import TypedOp
     from tapenet.typing import ArrayLike, DTypeLike
 
-safe_mul: Op = op(
+safe_mul: TypedOp[[Array, Array | complex], Array] = op(
     derivatives.safe_mul,
     name="safe_mul",
     broadcasts=True,

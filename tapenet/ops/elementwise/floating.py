@@ -80,7 +80,7 @@ heaviside = ufunc(
 )
 def nan_to_num(
     x: Array, copy: bool = True, nan: ArrayLike = 0.0, posinf: ArrayLike | None = None, neginf: ArrayLike | None = None
-) -> object:
+) -> Array:
     """An array with its nan and infinite elements replaced; of complex numbers each part by itself.
 
     The gradient by `x` is 0 where an element is replaced, and g elsewhere. That by the replacements is what is left.
@@ -130,7 +130,7 @@ def nan_to_num(
     lower = replacement(-largest if neginf is None else neginf)
     # Constants need no gradient: where the replacements are constants, only the last choice is recorded.
     other = elementwise.where(isnan(x), replacement(nan), elementwise.where(equal(x, math.inf), upper, lower))
-    return elementwise.where(isfinite(x), x, other)
+    return array_like(elementwise.where(isfinite(x), x, other))
 
 
 @functools.cache
@@ -356,8 +356,8 @@ def _bessel() -> ModuleType:
     return scipy.special
 
 
-def _iv_z(g: Array, v: float, z: Array) -> object:
-    return safe_mul(g, 0.5 * (iv(v - 1, z) + iv(v + 1, z)))
+def _iv_z(g: Array, v: float, z: Array) -> Array:
+    return safe_mul(g, array_like(0.5 * (iv(v - 1, z) + iv(v + 1, z))))
 
 
 @op(
@@ -365,7 +365,7 @@ def _iv_z(g: Array, v: float, z: Array) -> object:
     z=_iv_z,
     samples=lambda r: [sample(0, r.normal(size=(2, 3))), sample(1, r.normal(size=3)), sample(2, r.normal(size=()))],
 )
-def iv(v: float, z: Array) -> object:
+def iv(v: float, z: Array) -> Array:
     """The modified Bessel function of the first kind and order v, element by element.
 
     Args:
@@ -381,8 +381,10 @@ def iv(v: float, z: Array) -> object:
     """
     special = _bessel()
     if v in (-1, 0, 1) and z.dtype.kind == "f":  # a tenth of the time
-        return special.i1(z) if v else special.i0(z)
-    return special.iv(v, z)
+        found: Array = special.i1(z) if v else special.i0(z)
+    else:
+        found = special.iv(v, z)
+    return found
 
 
 @op(

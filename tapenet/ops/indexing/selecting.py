@@ -63,7 +63,7 @@ def taken(g: Array, shape: tuple[int, ...], indices: Array, axis: int | None) ->
     """The gradient, by an array of `shape`, of its elements at `indices` along an axis (None: of all as one)."""
     found = whole(shape)
     if not found:
-        return np.sum(g)
+        return array_like(np.sum(g))
     if 0 in g.shape:  # then what it was taken from may have had no elements either
         return np.zeros(found, g.dtype)
     if axis is None and len(found) > 1:

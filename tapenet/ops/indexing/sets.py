@@ -234,7 +234,7 @@ def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
     >>> tn.union1d(tn.tensor([2.0, 1.0]), tn.tensor([2.0, 3.0]))
     Tensor([1., 2., 3.])
     """
-    return unique(np.concatenate([array_or_number(ar1), array_or_number(ar2)], axis=None))
+    return unique_values(np.concatenate([array_or_number(ar1), array_or_number(ar2)], axis=None), equal_nan=True)
 
 
 @derived(
@@ -263,7 +263,7 @@ def intersect1d(
     Tensor([2., 3.])
     """
     ar1, ar2 = array_like(ar1), array_like(ar2)
-    values, dtype = unique(ar1), np.result_type(ar1.dtype, ar2.dtype)
+    values, dtype = unique_values(ar1, equal_nan=True), np.result_type(ar1.dtype, ar2.dtype)
     common = isin(values, ar2)
     values = getitem(values if values.dtype == dtype else values.astype(dtype), common)
     if not return_indices:
@@ -291,7 +291,7 @@ def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Ar
     >>> tn.setdiff1d(tn.tensor([3.0, 1.0, 2.0]), [2.0])
     Tensor([1., 3.])
     """
-    values = np.reshape(array_like(ar1), -1) if assume_unique else unique(ar1)
+    values = np.reshape(array_like(ar1), -1) if assume_unique else unique_values(ar1, equal_nan=True)
     return getitem(values, isin(values, ar2, invert=True))
 
 

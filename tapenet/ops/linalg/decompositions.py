@@ -94,8 +94,10 @@ def _svd_rule(g: tuple[Array | None, ...], out: tuple[Array, ...], full_matrices
             beyond = g - np.matmul(basis, along)
         if gs is not None:
             beyond = provided(beyond, np.where(s == 0, gs, 0), 0.0, _RANK)
-        quotient = gap_quotient(beyond, s[..., None, :], size, 0.0, _RANK)
-        return np.matmul(basis[..., k:], quotient) if full_matrices else quotient
+        quotient: Array = gap_quotient(beyond, s[..., None, :], size, 0.0, _RANK)
+        if full_matrices:
+            quotient = np.matmul(basis[..., k:], quotient)
+        return quotient
 
     if rows > k:
         made = made + np.matmul(rest(u, gu, along_u, skew_u, long_u), first_vh)

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from tapenet.ops.derived import array_like
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
@@ -113,7 +114,7 @@ def _apart_rule(g: Array, values: Array, floor: Array | float, message: str) -> 
 def equal(values: Array, floor: Array | float) -> Array:
     """Which pairs of the values, (..., n, n), are equal; none is with itself."""
     other = ~np.eye(values.shape[-1], dtype=bool)
-    return (np.abs(values[..., None, :] - values[..., :, None]) <= floor) & other
+    return array_like((np.abs(values[..., None, :] - values[..., :, None]) <= floor) & other)
 
 
 # For second derivatives: where a gap is 0, a gradient that is 0 at this matrix but not near it would count, and the rule
@@ -150,7 +151,7 @@ def apart(value: Array, values: Array, floor: float | Array = 0.0, message: str 
 def lengths(x: Array) -> Array:
     """The Euclidean length of each column, (..., 1, k)."""
     x = np.abs(x)
-    return np.sqrt(np.sum(x * x, axis=-2, keepdims=True))
+    return array_like(np.sqrt(np.sum(x * x, axis=-2, keepdims=True)))
 
 
 def rounding(values: Array, order: int) -> Array | float:
@@ -162,7 +163,8 @@ def rounding(values: Array, order: int) -> Array | float:
     if 0 in values.shape:
         return 0.0
     roundings = 10 if values.dtype == np.float32 or values.dtype == np.complex64 else order + 10
-    return roundings * float(np.finfo(values.dtype).eps) * np.max(np.abs(values), axis=-1)[..., None, None]
+    largest = array_like(np.max(np.abs(values), axis=-1))[..., None, None]
+    return roundings * float(np.finfo(values.dtype).eps) * largest
 
 
 def over_gaps(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tapenet.ops.derived import array_like
 from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular, square_hint, transposed
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -30,7 +31,7 @@ def _finite(a: Array) -> Array:
 
 
 def _are_finite(a: Array) -> Array:
-    return np.all(np.isfinite(a), axis=(-2, -1), keepdims=True)
+    return array_like(np.all(np.isfinite(a), axis=(-2, -1), keepdims=True))
 
 
 @op(
@@ -64,7 +65,7 @@ def null_shift(a: Array) -> Array:
     null = np.sum(s <= n * np.finfo(s.dtype).eps * largest, axis=-1, keepdims=True)
     small &= (null > 2) | (np.arange(n) >= n - 2)
     by = np.where(small, np.where(largest == 0, 1, largest), 0)
-    return np.matmul(u * by[..., None, :], vh)
+    return array_like(np.matmul(u * by[..., None, :], vh))
 
 
 def _adjugate(a: Array) -> Array:
@@ -128,7 +129,7 @@ def det(a: Array) -> Array:
     >>> a.grad.numpy().round(9)[0, 0]
     np.float64(3.0)
     """
-    return np.linalg.det(a)
+    return array_like(np.linalg.det(a))
 
 
 #: The NamedTuple that `np.linalg.slogdet` returns.

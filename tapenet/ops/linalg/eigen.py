@@ -100,7 +100,7 @@ def eigh_factors(a: Array, UPLO: Literal["L", "U"] = "L", phases: bool = True) -
         sample(np.zeros((0, 2, 2)), "u"),
     ],
 )
-def eigh(a: ArrayLike, UPLO: str = "L") -> Array:
+def eigh(a: ArrayLike, UPLO: str = "L") -> EighResult:
     """The eigenvalues and eigenvectors of Hermitian (real: symmetric) matrices: a = V · Λ @ Vᴴ.
 
     Only one triangle of `a` is read, and so it alone has a gradient: an element off the diagonal has that of the two places
@@ -255,7 +255,7 @@ def eig_factors(a: Array, phases: bool = True) -> tuple[Array, ...]:
         sample(np.zeros((0, 2, 2))),
     ],
 )
-def eig(a: ArrayLike) -> Array:
+def eig(a: ArrayLike) -> EigResult:
     """The eigenvalues and right eigenvectors of square matrices: a @ V = V · Λ.
 
     The vectors have length 1. Results are complex; before NumPy 2.5 they are real if all eigenvalues of a real `a` are.

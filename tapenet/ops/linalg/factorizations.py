@@ -229,7 +229,7 @@ def qr_raw(a: Array) -> tuple[Array, ...]:
         sample(np.zeros((0, 2, 2))),
     ],
 )
-def qr(a: ArrayLike, mode: str = "reduced") -> Array:
+def qr(a: ArrayLike, mode: str = "reduced") -> QRResult | Array | tuple[Array, ...]:
     """The QR factorisation a = Q @ R, with orthonormal columns in Q and R upper triangular.
 
     Args:

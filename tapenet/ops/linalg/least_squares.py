@@ -55,7 +55,7 @@ def stein(r: Array, w: Array, e: Array) -> Array:
     found, w, e = (1.0 * x for x in (r, w, e))  # powers of integers would overflow
     with np.errstate(all="ignore"):
         for _ in range(64):  # each step doubles the number of terms
-            more = np.matmul(np.matmul(w, found), e)
+            more: Array = np.matmul(np.matmul(w, found), e)
             found = found + more
             largest = np.max(np.abs(found), initial=0)
             if not np.isfinite(largest):
@@ -74,7 +74,7 @@ def stein(r: Array, w: Array, e: Array) -> Array:
 
 
 def _length(a: Array) -> Array:
-    return np.linalg.matrix_norm(a, keepdims=True)
+    return array_like(np.linalg.matrix_norm(a, keepdims=True))
 
 
 # An op, so that the derivative is 1 also where the value is set to 0.
@@ -144,9 +144,9 @@ def _outside(g: Array, out: Array, a: Array) -> Array:
     rest_h = adjoint(rest)
     left = turned - np.matmul(onto, turned) + np.matmul(np.matmul(rest, bar), out_h)
     right = turned - np.matmul(turned, along) + np.matmul(np.matmul(out_h, bar), rest)
-    return stein(np.matmul(np.matmul(left, out), out_h), np.matmul(rest, rest_h), np.matmul(out, out_h)) + stein(
-        np.matmul(out_h, np.matmul(out, right)), np.matmul(out_h, out), np.matmul(rest_h, rest)
-    )
+    found: Array = stein(np.matmul(np.matmul(left, out), out_h), np.matmul(rest, rest_h), np.matmul(out, out_h))
+    found = found + stein(np.matmul(out_h, np.matmul(out, right)), np.matmul(out_h, out), np.matmul(rest_h, rest))
+    return found
 
 
 def _pinv_by_rtol(a: Array, rcond: Array | None = None, hermitian: bool = False, *, rtol: object) -> Array:
@@ -213,7 +213,7 @@ def _full_inverse(a: Array) -> Array:
     if a.shape[0] < a.shape[1]:
         return adjoint(_full_inverse(adjoint(a)))
     q, r = np.linalg.qr(a)
-    return np.matmul(inverse_of_triangle(r), adjoint(q))
+    return array_like(np.matmul(inverse_of_triangle(r), adjoint(q)))
 
 
 def _lstsq_rule(g: Array, wanted: Collection[str], out: Array, a: Array, b: Array, rcond: Array) -> dict[str, Array]:
@@ -338,4 +338,4 @@ def matrix_rank(A: Array, tol: Array | None = None, hermitian: bool = False, *, 
     >>> tn.linalg.matrix_rank(tn.tensor([[1.0, 2.0], [2.0, 4.0]])).item()
     1
     """
-    return np.linalg.matrix_rank(A, tol, hermitian, rtol=rtol)
+    return array_like(np.linalg.matrix_rank(A, tol, hermitian, rtol=rtol))

@@ -20,7 +20,8 @@ def adjoint(x: Array) -> Array:
 
 def on_diagonal(values: Array) -> Array:
     """Diagonal matrices of the values."""
-    return values[..., None, :] * np.eye(values.shape[-1], dtype=values.dtype)
+    identity: Array = np.eye(values.shape[-1], dtype=values.dtype)
+    return values[..., None, :] * identity
 
 
 def by_matrix(values: Array) -> Array:
@@ -37,7 +38,8 @@ def in_triangle(g: Array, lower: bool) -> Array:
     """The gradient by a matrix of which one triangle is read and mirrored, from `g`, that by the Hermitian matrix."""
     n = g.shape[-1]
     strict = np.tri(n, n, -1, g.dtype) if lower else np.tri(n, n, -1, g.dtype).T
-    return g * (2 * strict + np.eye(n, dtype=g.dtype))
+    doubled: Array = 2 * strict + np.eye(n, dtype=g.dtype)
+    return g * doubled
 
 
 def square_hint(a: Array) -> str:

@@ -85,9 +85,12 @@ def vector_norm(x: Array, *, axis: Any = None, keepdims: Any = False, ord: Any =
     if type(x) is np.ndarray and ord == 2 and x.dtype.kind == "f" and x.ndim:  # as `norm` does, without its questions
         if axis is None and not keepdims:
             flat = x.ravel("K")
-            return np.sqrt(dot(flat, flat))
-        return np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims))
-    return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
+            found: Array = np.sqrt(dot(flat, flat))
+        else:
+            found = np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims))
+        return found
+    found = np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
+    return found
 
 
 def _matrices(r: np.random.Generator) -> list[Sample]:
@@ -180,8 +183,10 @@ def _matrix_norm(x: Array, ord: float | str, axis: tuple[int, int], keepdims: bo
 def _extreme(values: Array, axis: int, largest: bool) -> Array:
     """The largest value along an axis, 0 if there is none; or the smallest."""
     if not largest:
-        return np.min(values, axis=axis)
-    return np.max(values, axis=axis) if values.shape[axis] else np.sum(values, axis=axis)
+        found: Array = np.min(values, axis=axis)
+    else:
+        found = np.max(values, axis=axis) if values.shape[axis] else np.sum(values, axis=axis)
+    return found
 
 
 @derived(

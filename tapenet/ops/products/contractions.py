@@ -153,11 +153,11 @@ def contract(x: Array, y: Array, subscripts: str) -> Array:
     """
     plan = _plan(subscripts, x.shape, y.shape)
     if plan.loop and type(x) is type(y) is np.ndarray:
-        return np.einsum(subscripts, x, y)
+        return array_like(np.einsum(subscripts, x, y))
     x, y = plan.x.of(x), plan.y.of(y)
     if not plan.summed:
         return np.multiply(x, y)
-    found = np.matmul(x, y).reshape(plan.shape)
+    found: Array = np.matmul(x, y).reshape(plan.shape)
     return found if plan.order is None else found.transpose(plan.order)
 
 

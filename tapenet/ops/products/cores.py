@@ -31,7 +31,8 @@ def with_options(ufunc: np.ufunc) -> Callable[..., Array]:
     ) -> Array:
         if options:  # NumPy's protocol answers them, and comes back with the others alone
             core = {"axes": axes, "axis": axis, "keepdims": keepdims}
-            return ufunc(*inputs, **options, **{name: value for name, value in core.items() if value is not None})
+            result: Array = ufunc(*inputs, **options, **{name: v for name, v in core.items() if v is not None})
+            return result
         arrays = [array_like(v) for v in inputs]
         *places, made = _places(ufunc, [a.ndim for a in arrays], axes, axis, keepdims)
         result = ufunc(*map(_to_end, arrays, places))

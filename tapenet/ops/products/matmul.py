@@ -45,12 +45,14 @@ def _matmul_y(g: Array, x: Array, y_shape: tuple[int, ...]) -> Array:
     if x.ndim == 1:
         if len(y_shape) == 1:
             return g * x
-        return np.expand_dims(x, -1) * np.expand_dims(g, -2)
-    if len(y_shape) == 1:  # of one vector or matrix for all: summed by the product
-        return np.matmul(rows(x).T, np.reshape(g, -1))
-    if len(y_shape) == 2 < x.ndim:
-        return np.matmul(rows(x).T, rows(g))
-    return unbroadcast(np.matmul(np.swapaxes(x, -1, -2), g), y_shape)
+        found: Array = np.expand_dims(x, -1) * np.expand_dims(g, -2)
+    elif len(y_shape) == 1:  # of one vector or matrix for all: summed by the product
+        found = np.matmul(rows(x).T, np.reshape(g, -1))
+    elif len(y_shape) == 2 < x.ndim:
+        found = np.matmul(rows(x).T, rows(g))
+    else:
+        found = unbroadcast(np.matmul(np.swapaxes(x, -1, -2), g), y_shape)
+    return found
 
 
 def _matmul_hint(x: Array, y: Array) -> str:
@@ -106,9 +108,8 @@ def matmul(x: Array, y: Array) -> Array:
     >>> tn.matmul(tn.tensor([[1.0, 2.0]]), tn.tensor([[3.0], [4.0]]))
     Tensor([[11.]])
     """
-    if type(x) is type(y) is np.ndarray and x.ndim == 2 and y.ndim == 2:
-        return x.dot(y)
-    return np.matmul(x, y)
+    found: Array = x.dot(y) if type(x) is type(y) is np.ndarray and x.ndim == 2 == y.ndim else np.matmul(x, y)
+    return found
 
 
 def operand(value: Any) -> Any:
@@ -180,9 +181,7 @@ WORTH, ALONE = 1_500_000, 200_000
 
 def _rows_dot(x: Array, matrix: Array) -> Array:
     """x @ matrix. `ndarray.dot` gives BLAS no more than matrices, and of other arrays computes one element at a time."""
-    if type(x) is not np.ndarray:
-        return x.dot(matrix)
-    if x.ndim <= 2:
+    if type(x) is not np.ndarray or x.ndim <= 2:
         return _dot(x, matrix)
     *rows, length = x.shape
     return _dot(x.reshape(math.prod(rows), length), matrix).reshape(*rows, matrix.shape[1])
@@ -192,9 +191,11 @@ def _dot(x: Array, matrix: Array) -> Array:
     """The product of two matrices. Where kernels are used, one that is too small for them does not wake BLAS's threads, which
     would be in their way."""
     if not ALONE <= x.size * matrix.shape[-1] < WORTH:
-        return x.dot(matrix)
-    with kernels.alone():
-        return x.dot(matrix)
+        found: Array = x.dot(matrix)
+    else:
+        with kernels.alone():
+            found = x.dot(matrix)
+    return found
 
 
 def _kernel(rows: Array, weight: Array, across: int) -> ModuleType | None:
@@ -218,27 +219,34 @@ def _rows(x: Array) -> Array:
 
 def _linear_x(g: Array, weight: Array) -> Array:
     if g.ndim == 2 and g.size * weight.shape[1] < ALONE and type(g) is np.ndarray:
-        return g.dot(weight)
-    if (kernel := _kernel(g, weight, weight.shape[1])) is not None:
-        return kernel.product_turned(_rows(g), weight.T).reshape(*g.shape[:-1], weight.shape[1])
-    return _rows_dot(g, weight) if type(g) is np.ndarray else np.matmul(g, weight)
+        found: Array = g.dot(weight)
+    elif (kernel := _kernel(g, weight, weight.shape[1])) is not None:
+        found = kernel.product_turned(_rows(g), weight.T).reshape(*g.shape[:-1], weight.shape[1])
+    else:
+        found = _rows_dot(g, weight) if type(g) is np.ndarray else np.matmul(g, weight)
+    return found
 
 
 def _linear_weight(g: Array, x: Array) -> Array:
     # Transposed after the product, so that the gradient of a Fortran-ordered weight is Fortran-ordered too.
     if x.ndim == 2 and x.size * g.shape[1] < ALONE and type(g) is np.ndarray:
-        return x.T.dot(g).T
+        found: Array = x.T.dot(g)
+        return found.T
     x, g = rows(x), rows(g)
     if (kernel := _kernel(x, g.T, g.shape[1])) is not None:
-        return kernel.weight_grad(_rows(x), g).T
-    return _dot(x.T, g).T if type(g) is np.ndarray else np.matmul(x.T, g).T
+        found = kernel.weight_grad(_rows(x), g)
+    else:
+        found = _dot(x.T, g) if type(g) is np.ndarray else np.matmul(x.T, g)
+    return found.T
 
 
 def _linear_bias(g: Array) -> Array:
     if type(g) is np.ndarray and g.ndim > 1 and 0 < g.size < LONG:
         g = rows(g)
-        return ones(len(g), g.dtype).dot(g)  # a third of the time of NumPy's sum
-    return np.sum(g, axis=tuple(range(g.ndim - 1)))
+        found: Array = ones(len(g), g.dtype).dot(g)  # a third of the time of NumPy's sum
+    else:
+        found = np.sum(g, axis=tuple(range(g.ndim - 1)))
+    return found
 
 
 def _linear_hint(x: Array, weight: Array, bias: Array) -> str:
@@ -288,7 +296,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     if weight.ndim != 2:  # the gradient of a product with a vector is another
         raise ValueError(f"the weight has shape {weight.shape}, and it should be a matrix (out, in)")
     if x.ndim == 2 and x.size * len(weight) < ALONE:
-        out = x.dot(weight.T)
+        out: Array = x.dot(weight.T)
     elif x.shape[-1] == weight.shape[1] and (kernel := _kernel(x, weight, len(weight))) is not None:
         out = kernel.product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
     else:

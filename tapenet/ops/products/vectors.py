@@ -204,7 +204,7 @@ def cross(
                 "have not there"
             )
     if a.shape[-1] == b.shape[-1] == 2:
-        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+        return array_like(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
     found = cross_product(_in_space(a), _in_space(b))
     return found if axisc == -1 else np.moveaxis(found, -1, axisc)
 
@@ -278,16 +278,16 @@ def vecdot(x1: Array, x2: Array) -> Array:
     >>> tn.vecdot(tn.tensor([[1.0, 2.0], [0.0, 1.0]]), [3.0, 4.0])
     Tensor([11.,  4.])
     """
-    return np.vecdot(x1, x2)
+    return array_like(np.vecdot(x1, x2))
 
 
 def _column(x1: Array, x2: Array) -> Array:
-    return np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
+    return array_like(np.matmul(x1, np.expand_dims(x2, -1)))[..., 0]
 
 
 def _matvec_x1(g: Array, x1_shape: tuple[int, ...], x2: Array) -> Array:
     if len(x1_shape) == 2:  # one matrix for all: summed by the product
-        return np.matmul(rows(g).T, rows(x2))
+        return array_like(np.matmul(rows(g).T, rows(x2)))
     return unbroadcast(np.expand_dims(g, -1) * np.expand_dims(x2, -2), x1_shape)
 
 
@@ -332,12 +332,12 @@ def matvec(x1: Array, x2: Array) -> Array:
     Tensor([[11.,  4.],
             [ 1.,  0.]])
     """
-    return np.matvec(x1, x2)
+    return array_like(np.matvec(x1, x2))
 
 
 def _vecmat_x2(g: Array, x1: Array, x2_shape: tuple[int, ...]) -> Array:
     if len(x2_shape) == 2:  # one matrix for all: summed by the product
-        return np.matmul(rows(conjugate(x1)).T, rows(g))
+        return array_like(np.matmul(rows(conjugate(x1)).T, rows(g)))
     return unbroadcast(np.expand_dims(conjugate(x1), -1) * np.expand_dims(g, -2), x2_shape)
 
 
@@ -376,4 +376,4 @@ def vecmat(x1: Array, x2: Array) -> Array:
     >>> tn.vecmat(tn.tensor([3.0, 4.0]), [[1.0, 2.0], [0.0, 1.0]])
     Tensor([ 3., 10.])
     """
-    return np.vecmat(x1, x2)
+    return array_like(np.vecmat(x1, x2))

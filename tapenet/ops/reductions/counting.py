@@ -62,7 +62,7 @@ def argmax(a: Array, axis: int | None = None, *, keepdims: bool = False) -> Arra
     >>> tn.argmax(tn.tensor([1.0, 3.0])).item()
     1
     """
-    return np.argmax(a, axis, keepdims=keepdims)
+    return array_like(np.argmax(a, axis, keepdims=keepdims))
 
 
 @op(
@@ -83,7 +83,7 @@ def argmin(a: Array, axis: int | None = None, *, keepdims: bool = False) -> Arra
     >>> tn.argmin(tn.tensor([1.0, 3.0])).item()
     0
     """
-    return np.argmin(a, axis, keepdims=keepdims)
+    return array_like(np.argmin(a, axis, keepdims=keepdims))
 
 
 @op(
@@ -106,7 +106,7 @@ def all(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     >>> tn.all(tn.tensor([True, False])).item()
     False
     """
-    return np.all(a, axis, keepdims=keepdims)
+    return array_like(np.all(a, axis, keepdims=keepdims))
 
 
 @op(
@@ -129,7 +129,7 @@ def any(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     >>> tn.any(tn.tensor([True, False])).item()
     True
     """
-    return np.any(a, axis, keepdims=keepdims)
+    return array_like(np.any(a, axis, keepdims=keepdims))
 
 
 @derived(
@@ -148,4 +148,4 @@ def count_nonzero(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False) ->
     >>> tn.count_nonzero(tn.tensor([0.0, 3.0, 4.0])).item()
     2
     """
-    return np.sum(array_like(a) != 0, axis=axis, keepdims=keepdims)
+    return array_like(np.sum(array_like(a) != 0, axis=axis, keepdims=keepdims))

@@ -96,7 +96,8 @@ def max(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     >>> tn.max(tn.tensor([1.0, 3.0]))
     Tensor(3.)
     """
-    return np.max(a, axis=axis, keepdims=keepdims)
+    found: Array = np.max(a, axis=axis, keepdims=keepdims)
+    return found
 
 
 @op(
@@ -120,7 +121,8 @@ def min(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     >>> tn.min(tn.tensor([1.0, 3.0]))
     Tensor(1.)
     """
-    return np.min(a, axis=axis, keepdims=keepdims)
+    found: Array = np.min(a, axis=axis, keepdims=keepdims)
+    return found
 
 
 @op(
@@ -141,7 +143,8 @@ def ptp(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     >>> tn.ptp(tn.tensor([1.0, 4.0, 2.0]))
     Tensor(3.)
     """
-    return np.subtract(np.max(a, axis=axis, keepdims=keepdims), np.min(a, axis=axis, keepdims=keepdims))
+    found: Array = np.subtract(np.max(a, axis=axis, keepdims=keepdims), np.min(a, axis=axis, keepdims=keepdims))
+    return found
 
 
 amax, amin = max, min

@@ -53,7 +53,7 @@ def reduced(
     5
     """
     options: dict[str, Any] = {} if initial is None else {"initial": initial}
-    return ufunc.reduce(a, axis, dtype, keepdims=keepdims, where=where, **options)
+    return array_like(ufunc.reduce(a, axis, dtype, keepdims=keepdims, where=where, **options))
 
 
 @op(
@@ -104,7 +104,7 @@ def _folded_a(g: Array, a: Array, out: Array, ufunc: np.ufunc, axis: int) -> Arr
     if ufunc in _SYMMETRIC:
         return _gradient(ufunc, "x", g, a, None, np.expand_dims(out, axis))
     if ufunc is np.subtract:
-        sign = np.full([n if i == axis % a.ndim else 1 for i, n in enumerate(a.shape)], -1, a.dtype)
+        sign: Array = np.full([n if i == axis % a.ndim else 1 for i, n in enumerate(a.shape)], -1, a.dtype)
         sign.reshape(-1)[0] = 1
         return g * sign
     before = list(a.shape)
@@ -155,7 +155,7 @@ def folded(a: Array, ufunc: np.ufunc, axis: int = 0) -> Array:
     >>> np.subtract.reduce(tn.tensor([5.0, 1.0, 2.0]))
     Tensor(2.)
     """
-    return np.take(ufunc.accumulate(a, axis), -1, axis) if ufunc in _SKIPPING else ufunc.reduce(a, axis)
+    return array_like(np.take(ufunc.accumulate(a, axis), -1, axis) if ufunc in _SKIPPING else ufunc.reduce(a, axis))
 
 
 @op(

@@ -79,8 +79,10 @@ def mean(a: Array, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdim
     """
     if dtype is None and type(a) is np.ndarray and a.dtype.char in "fd" and a.size and a.shape:
         # What np.mean does, without its detour through Python.
-        return np.add.reduce(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
-    return np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims)
+        found: Array = np.add.reduce(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
+    else:
+        found = np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims)
+    return found
 
 
 #: Below this a float32 variance is not trusted, nor where it is not finite: squares of deviations that float32 does not hold
@@ -91,7 +93,8 @@ _LEAST = 2.0**-100
 def _variance(a: Array, axis: Axis, dtype: DTypeLike | None, ddof: float, keepdims: Any) -> Array:
     """The variance; of float32 in float64 where squares are beyond float32."""
     if type(a) is not np.ndarray or a.dtype.char != "f" or dtype is not None or not (a.shape and a.size):
-        return np.var(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
+        found: Array = np.var(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
+        return found
     with np.errstate(over="ignore", invalid="ignore"):  # what np.var does, without its detour through Python
         centred = a - np.add.reduce(a, axis=axis, keepdims=True) / (n := count(a.shape, axis))
         np.multiply(centred, centred, centred)
@@ -103,7 +106,8 @@ def _variance(a: Array, axis: Axis, dtype: DTypeLike | None, ddof: float, keepdi
             least, most = np.minimum.reduce(found, None, initial=1), np.maximum.reduce(found, None, initial=1)
         if least > _LEAST and most < math.inf:
             return found
-    return np.var(a.astype(np.float64), axis=axis, ddof=ddof, keepdims=keepdims)
+    found = np.var(a.astype(np.float64), axis=axis, ddof=ddof, keepdims=keepdims)
+    return found
 
 
 def _lowered(root: Callable[[Array], Array]) -> Callable[..., Array]:
@@ -174,7 +178,7 @@ def _var_more(
     dof = how_many(a, axis, keepdims, where) - ddof
     warn_of_none(dof)
     if where is True:
-        found = total / (dof if dof > 0 else 0)
+        found: Array = total / (dof if dof > 0 else 0)
     else:
         found = total / np.maximum(dof, 0).astype(total.dtype)
     return found if found.dtype == total.dtype else found.astype(total.dtype)

@@ -184,7 +184,7 @@ def nanmean(a: Array, axis: Axis = None, dtype: Any = None, *, keepdims: bool = 
     >>> tn.nanmean(tn.tensor([1.0, np.nan, 3.0]))
     Tensor(2.)
     """
-    return np.nanmean(a, axis, dtype=dtype, keepdims=keepdims, where=where)
+    return array_like(np.nanmean(a, axis, dtype=dtype, keepdims=keepdims, where=where))
 
 
 def _moment_samples(r: np.random.Generator) -> list[Sample]:
@@ -226,9 +226,8 @@ def nanvar(
     >>> tn.nanvar(tn.tensor([1.0, np.nan, 3.0]))
     Tensor(1.)
     """
-    return np.nanvar(
-        a, axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, **_given(mean=mean, correction=correction)
-    )
+    options = _given(mean=mean, correction=correction)
+    return array_like(np.nanvar(a, axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, **options))
 
 
 @op(
@@ -257,9 +256,8 @@ def nanstd(
     >>> tn.nanstd(tn.tensor([1.0, np.nan, 3.0]))
     Tensor(1.)
     """
-    return np.nanstd(
-        a, axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, **_given(mean=mean, correction=correction)
-    )
+    options = _given(mean=mean, correction=correction)
+    return array_like(np.nanstd(a, axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, **options))
 
 
 def _extreme_more(name: str, of_two: Callable[[Array, Array], Array], sign: int) -> Callable[..., Array]:
@@ -306,7 +304,7 @@ def nanmax(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     >>> tn.nanmax(tn.tensor([1.0, np.nan, 3.0]))
     Tensor(3.)
     """
-    return np.nanmax(a, axis, keepdims=keepdims)
+    return array_like(np.nanmax(a, axis, keepdims=keepdims))
 
 
 @op(
@@ -330,7 +328,7 @@ def nanmin(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     >>> tn.nanmin(tn.tensor([1.0, np.nan, 3.0]))
     Tensor(1.)
     """
-    return np.nanmin(a, axis, keepdims=keepdims)
+    return array_like(np.nanmin(a, axis, keepdims=keepdims))
 
 
 def _place_samples(r: np.random.Generator) -> list[Sample]:
@@ -362,7 +360,7 @@ def nanargmax(a: Array, axis: int | None = None, *, keepdims: bool = False) -> A
     >>> tn.nanargmax(tn.tensor([np.nan, 1.0, 3.0])).item()
     2
     """
-    return np.nanargmax(a, axis, keepdims=keepdims)
+    return array_like(np.nanargmax(a, axis, keepdims=keepdims))
 
 
 @op(
@@ -386,4 +384,4 @@ def nanargmin(a: Array, axis: int | None = None, *, keepdims: bool = False) -> A
     >>> tn.nanargmin(tn.tensor([np.nan, 1.0, 3.0])).item()
     1
     """
-    return np.nanargmin(a, axis, keepdims=keepdims)
+    return array_like(np.nanargmin(a, axis, keepdims=keepdims))

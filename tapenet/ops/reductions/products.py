@@ -101,4 +101,4 @@ def prod(a: Array, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdim
     >>> tn.prod(tn.tensor([2.0, 3.0]))
     Tensor(6.)
     """
-    return np.prod(a, axis=axis, dtype=dtype, keepdims=keepdims)
+    return array_like(np.prod(a, axis=axis, dtype=dtype, keepdims=keepdims))

@@ -161,7 +161,7 @@ def _to_elements(g: Array, a: Array, rows: Rows, found: Found, shape: tuple[int,
         between = found.between if isinstance(found.between, float) else found.between.astype(g.dtype)
         at, parts = np.stack([found.lower, found.upper]), np.stack([g * (1 - between), g * between])
     if not a.ndim:
-        return np.sum(parts)
+        return array_like(np.sum(parts))
     index: dict[int, Array] = {}
     for k, n in zip(reversed(rows.order), reversed(rows.shape), strict=True):
         at, index[k] = at // n, at % n
@@ -208,7 +208,7 @@ def _rules(scale: float, skips: bool) -> dict[str, Rule]:
         gap = getitem(flat, found.upper) - getitem(flat, found.lower)
         slope = found.slope.astype(g.dtype) * (1 / scale)
         g = np.where(found.live, np.reshape(g, (*q.shape, -1)), 0)
-        return np.sum(safe_mul(safe_mul(g, slope), gap), axis=-1)
+        return array_like(np.sum(safe_mul(safe_mul(g, slope), gap), axis=-1))
 
     return {"a": by_a, "q": by_q}
 

@@ -155,7 +155,7 @@ def _covariance_x(g: Array, x: Array, freedom: Array | int, weights: Array) -> A
 def _covariance_weights(g: Array, x: Array, freedom: Array | int, weights: Array) -> Array:
     g = _parts(g, freedom)
     x = _reached(_centred(x, weights), g)
-    return np.sum(g @ conjugate(x) * x, axis=0)
+    return array_like(np.sum(g @ conjugate(x) * x, axis=0))
 
 
 @op(
@@ -252,14 +252,14 @@ def cov(
         weights = aweights if weights is None else weights * aweights
     if weights is None:
         warn_of_none(n - ddof)
-        return np.squeeze(covariance(x, max(n - ddof, 0)))
+        return array_like(np.squeeze(covariance(x, max(n - ddof, 0))))
     total = np.sum(weights)
     if holds(total, lambda n: n == 0):
         raise ZeroDivisionError("cov: the weights sum to 0")
     lost = 1 if aweights is None else np.sum(weights * aweights) / total
     freedom = total if ddof == 0 else total - ddof * lost
     warn_of_none(freedom)
-    return np.squeeze(covariance(x, np.maximum(freedom, 0), weights))
+    return array_like(np.squeeze(covariance(x, np.maximum(freedom, 0), weights)))
 
 
 @op(
@@ -278,7 +278,7 @@ def magnitude(x: Array) -> Array:
     top = np.max(np.abs(x), axis=1, keepdims=True, initial=0)
     top = top if top.dtype.kind == "f" else top.astype(np.float64)
     top = np.where(np.isfinite(top), np.maximum(top, np.finfo(top.dtype).tiny), 1)
-    return np.ldexp(np.ones_like(top), np.frexp(top)[1] - 1)
+    return array_like(np.ldexp(np.ones_like(top), np.frexp(top)[1] - 1))
 
 
 @derived(
@@ -309,7 +309,7 @@ def corrcoef(x: Array, y: Array | None = None, rowvar: bool = True, *, dtype: DT
         x = x / magnitude(x)
     c = cov(x, dtype=dtype)
     if not c.shape:
-        return c / c
+        return array_like(c / c)
     i = np.arange(c.shape[0])
     variance = c[i, i]
     deviation = np.sqrt(real(variance))
@@ -322,7 +322,7 @@ def corrcoef(x: Array, y: Array | None = None, rowvar: bool = True, *, dtype: DT
 def _bincount_weights(g: Array, x: Array, weights_shape: tuple[int, ...]) -> Array:
     if x.size == 0:  # NumPy takes weights of any length then
         return np.zeros(weights_shape, g.dtype)
-    return g[x if x.dtype.kind in "iu" else x.astype(np.int64)]
+    return array_like(g[x if x.dtype.kind in "iu" else x.astype(np.int64)])
 
 
 @op(

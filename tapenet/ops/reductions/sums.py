@@ -53,7 +53,8 @@ def how_many(a: Array, axis: Axis, keepdims: bool, where: ArrayLike) -> Array:
     """How many elements each reduction takes in: a number, or where there is a mask an array."""
     if where is True:
         return count(a.shape, axis)
-    return np.sum(np.broadcast_to(array_like(where), a.shape), axis=axis, keepdims=keepdims)
+    found: Array = np.sum(np.broadcast_to(array_like(where), a.shape), axis=axis, keepdims=keepdims)
+    return found
 
 
 def sum_more(
@@ -92,7 +93,8 @@ def sum(a: Array, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims
     >>> tn.sum(tn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Tensor([4., 6.])
     """
-    return np.add.reduce(a, axis=axis, dtype=dtype, keepdims=keepdims)
+    found: Array = np.add.reduce(a, axis=axis, dtype=dtype, keepdims=keepdims)
+    return found
 
 
 def _logsumexp_more(
@@ -142,5 +144,5 @@ def logsumexp(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
         top = np.max(np.real(a) if a.dtype.kind == "c" else a, axis=axis, keepdims=True)
         top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # a row of -inf alone: log 0
-        out = np.log(np.sum(np.exp(a - top), axis=axis, keepdims=True)) + top
+        out: Array = np.log(np.sum(np.exp(a - top), axis=axis, keepdims=True)) + top
     return out if keepdims else np.squeeze(out, axis=None if axis is None or a.ndim == 0 else axis)

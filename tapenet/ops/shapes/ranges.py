@@ -272,7 +272,9 @@ def logspace(
             start = array_like(start)  # so that the exponents too get the axes of the bases
         start, stop, base = (_with_axes(v, ndim) for v in (start, stop, base))
         base = np.expand_dims(base, axis)
-    made = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    exponents = linspace(start, stop, num, endpoint, axis=axis)
+    assert not isinstance(exponents, tuple)
+    made = np.power(base, exponents)
     return made if dtype is None else np.astype(made, dtype, copy=False)
 
 
@@ -386,4 +388,4 @@ def kaiser(M: int, beta: Array) -> Array:
     beta = array_like(beta)
     half = (M - 1) / 2
     t = (np.arange(M) - half) / (half or 1)
-    return np.i0(beta * np.sqrt(1 - t**2).astype(np.result_type(beta, np.float16))) / np.i0(beta)
+    return array_like(np.i0(beta * np.sqrt(1 - t**2).astype(np.result_type(beta, np.float16))) / np.i0(beta))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -414,7 +414,7 @@ def along_axis(axis: int, place: Array | slice) -> tuple[Array | slice, ...]:
     return (*(slice(None),) * axis, place)
 
 
-def unbroadcast(g: Any, shape: tuple[int, ...]) -> Array:
+def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     """Sum a gradient over the axes that broadcasting from `shape` added or stretched. What is written to an array may also
     have had further axes of length one in front."""
     if g.shape == shape:
@@ -425,8 +425,10 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Array:
         return np.reshape(unbroadcast(g, shape[-extra:]), shape)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     if type(g) is np.ndarray:  # the same reduction without np.sum's detour
-        return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)
-    return np.sum(g, axis=axes, keepdims=True).reshape(shape)
+        total: Array = np.add.reduce(g, axis=axes, keepdims=True)
+    else:
+        total = np.sum(g, axis=axes, keepdims=True)
+    return total.reshape(shape)
 
 
 @op(

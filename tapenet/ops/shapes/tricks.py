@@ -38,8 +38,8 @@ class Joiner:
         flat = np.concatenate(
             [np.reshape(np.asarray(v, dtype) if np.isscalar(v) else v.astype(dtype), -1) for v in values]
         )
-        places = self._numpy[tuple(parts)]
-        return flat[np.asarray(places)]
+        found: Array = flat[np.asarray(self._numpy[tuple(parts)])]
+        return found
 
 
 r_ = Joiner(

@@ -82,9 +82,9 @@ def _divisors(n: int, m: int, dtype: DTypeLike | None) -> tuple[Array, Array | f
 
 def _integrated_k(g: Array, p_shape: Shape, k_shape: Shape, m: int) -> Array:
     _, by_k = _divisors(p_shape[0], m, g.dtype)
-    found = g[p_shape[0] :] / by_k
+    found: Array = g[p_shape[0] :] / by_k
     if k_shape[0] == 1:
-        return np.sum(found, axis=0, keepdims=True)
+        return array_like(np.sum(found, axis=0, keepdims=True))
     return np.concatenate([found, np.zeros(k_shape[0] - m, found.dtype)]) if k_shape[0] > m else found
 
 
@@ -172,7 +172,7 @@ def _horner_p(g: Array, p_shape: tuple[int, ...], x: Array) -> Array:
 
 
 def _horner_x(g: Array, p: Array, x: Array) -> Array:
-    return g * horner(polyder(p), x)
+    return g * array_like(horner(polyder(p), x))
 
 
 @op(
@@ -227,7 +227,7 @@ def polyval(p: ArrayLike, x: ArrayLike) -> Array:
     x = array_like(x)
     if isinstance(p, (list, tuple)):
         if any(hasattr(c, "dtype") or isinstance(c, (list, tuple)) for c in p):
-            return horner.forward(p, x)
+            return array_like(horner.forward(p, x))
         p = np.array(p, np.result_type(x.dtype, *p) if x.dtype.kind in "fc" else None)
     p = array_like(p)
     return horner(p, x) if p.ndim == 1 else horner.forward(p, x)

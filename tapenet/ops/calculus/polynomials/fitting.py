@@ -134,6 +134,7 @@ def polyfit(
         right = right * (np.expand_dims(w, 1) if len(y.shape) == 2 else w)
     scale = np.sqrt(np.sum(left * left, axis=0))
     left = left / scale
+    c: Array
     c, residuals, rank, s = np.linalg.lstsq(left, right, rcond)
     c = c / (np.expand_dims(scale, 1) if len(y.shape) == 2 else scale)
     if full:

@@ -82,7 +82,7 @@ def _characteristic_rule(g: Array, out: Array, a: Array) -> Array:
     n = a.shape[0]
     one = np.eye(n, dtype=a.dtype)
     b = one
-    found = g[1] * b
+    found: Array = g[1] * b
     for k in range(1, n):
         b = np.matmul(a, b) + out[k] * one
         found = found + g[k + 1] * np.transpose(b)

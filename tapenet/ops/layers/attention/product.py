@@ -272,7 +272,9 @@ def attention_grad(
             g, query, key, value, mask, out, logsumexp, seed, dropout_p, is_causal, scale, mask_gradient
         )
     found = [unbroadcast(d, s) for d, s in zip(found, shapes, strict=True)]
-    return tuple(found) if attn_mask is None or not mask_gradient else (*found, unbroadcast(by_mask, attn_mask.shape))
+    if attn_mask is None or by_mask is None or not mask_gradient:
+        return tuple(found)
+    return (*found, unbroadcast(by_mask, attn_mask.shape))
 
 
 def _grad_sample(r: np.random.Generator, mask: Array | None = None) -> Sample:

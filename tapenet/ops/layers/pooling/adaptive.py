@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from tapenet.ops.derived import Derived, array_like
+from tapenet.ops.derived import array_like
 from tapenet.ops.layers.convolution.geometry import Ints
 from tapenet.ops.layers.pooling.maximum import max_pool_with_indices
 from tapenet.ops.layers.pooling.mean import AVG, MAX
@@ -52,7 +53,7 @@ def adaptive_avg_pool(x: Array, outs: Ints) -> Array:
     return x
 
 
-def _adaptive_avg_pool_of(axes: int) -> Derived:
+def _adaptive_avg_pool_of(axes: int) -> Callable[..., Array]:
     """The function over so many axes."""
     name = f"adaptive_avg_pool{axes}d"
 
@@ -100,7 +101,7 @@ def _parts(length: int, out: int) -> Array:
     return places
 
 
-def _adaptive_max_pool_of(axes: int) -> Derived:
+def _adaptive_max_pool_of(axes: int) -> Callable[..., Array | tuple[Array, Array]]:
     """The function over so many axes."""
     name = f"adaptive_max_pool{axes}d"
 

@@ -6,10 +6,11 @@ Graham, Fractional Max-Pooling, arXiv:1412.6071 (2014).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from tapenet.ops.derived import Derived, array_like
+from tapenet.ops.derived import array_like
 from tapenet.ops.layers.convolution.geometry import Ints, Size, spread_size
 from tapenet.ops.layers.pooling.plane_indices import largest_at
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named, spread
@@ -56,7 +57,7 @@ def _lengths(
     return outs
 
 
-def _fractional_max_pool_of(axes: int) -> Derived:
+def _fractional_max_pool_of(axes: int) -> Callable[..., Array | tuple[Array, Array]]:
     """The function over so many axes."""
     name = f"fractional_max_pool{axes}d"
 

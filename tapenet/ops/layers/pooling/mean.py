@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from tapenet.ops.derived import Derived, array_like
+from tapenet.ops.derived import array_like
 from tapenet.ops.layers.convolution.geometry import Ints, Size
 from tapenet.ops.layers.pooling.maximum import max_pool1d, max_pool2d, max_pool3d
 from tapenet.ops.layers.pooling.windows import (
@@ -218,7 +219,7 @@ MAX: dict[int, Op] = {1: max_pool1d, 2: max_pool2d, 3: max_pool3d}
 # -- norm --------------------------------------------------------------------------------------------------------
 
 
-def _lp_pool_of(axes: int) -> Derived:
+def _lp_pool_of(axes: int) -> Callable[..., Array]:
     """The function over so many axes."""
 
     def lp_pool(

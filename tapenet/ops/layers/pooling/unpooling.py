@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tapenet.ops.derived import Derived, array_like
+from tapenet.ops.derived import array_like
 from tapenet.ops.indexing.items import setitem
 from tapenet.ops.layers.convolution.geometry import Ints, Size, spread_size
 from tapenet.ops.layers.pooling.plane_indices import plane_places
@@ -37,7 +37,7 @@ def _size(
     return given
 
 
-def _max_unpool_of(axes: int) -> Derived:
+def _max_unpool_of(axes: int) -> Callable[..., Array]:
     """The function over so many axes."""
     name = f"max_unpool{axes}d"
 

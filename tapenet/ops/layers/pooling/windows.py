@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tapenet.ops.derived import Derived, derived
+from tapenet.ops.derived import derived
 from tapenet.ops.layers.convolution.geometry import Index, Ints, Record, Size, spread_size
 from tapenet.ops.registry import Samples
 from tapenet.typing import Array, Number, Shape
@@ -142,7 +142,7 @@ LAST = {1: "axis", 2: "two axes", 3: "three axes"}
 NAMES = {1: "length", 2: "height and width", 3: "depth, height and width"}
 
 
-def named(function: Callable[..., object], name: str, doc: str, samples: Samples) -> Derived:
+def named(function: Callable[..., T], name: str, doc: str, samples: Samples) -> Callable[..., T]:
     """One of the functions that are the same over one, two and three axes, registered by its own name."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
