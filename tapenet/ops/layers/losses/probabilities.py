@@ -167,7 +167,7 @@ def _kl_target(g: Array, input: Array, target: Array, reduction: str, log_target
     else:
         slope = np.log(np.where(target == 0, 1, target)) - input + 1
     count = {"mean": input.size, "batchmean": input.shape[0] if input.shape else 1}.get(reduction, 1)
-    return safe_mul(g * (1 / (count or 1)), slope)  # type: ignore[no-any-return]
+    return safe_mul(g * (1 / (count or 1)), slope)
 
 
 @op(
@@ -236,7 +236,7 @@ def _focal_input(g: Array, input: Array, target: Array, alpha: float, gamma: flo
     slope = factor * (p - target)
     if gamma:
         slope = slope + safe_mul(entropy * (1 - 2 * target) * (p * (1 - p)), wrong ** (gamma - 1)) * gamma
-    return safe_mul(g * _focal_share(input, reduction), slope * balance)  # type: ignore[no-any-return]
+    return safe_mul(g * _focal_share(input, reduction), slope * balance)
 
 
 def _focal_target(g: Array, input: Array, target: Array, alpha: float, gamma: float, reduction: str) -> Array:
@@ -248,7 +248,7 @@ def _focal_target(g: Array, input: Array, target: Array, alpha: float, gamma: fl
     slope = slope * balance
     if alpha >= 0:
         slope = slope + entropy * factor * (2 * alpha - 1)
-    return safe_mul(g * _focal_share(input, reduction), slope)  # type: ignore[no-any-return]
+    return safe_mul(g * _focal_share(input, reduction), slope)
 
 
 @op(
