@@ -233,10 +233,11 @@ def _focal_input(g: Array, input: Array, target: Array, alpha: float, gamma: flo
     target = cast_to(target, input.dtype)
     entropy, wrong, factor, balance = _focal_parts(input, target, alpha, gamma)
     p = sigmoid(input)
-    slope = factor * (p - target)
+    slope: Array = factor * (p - target)
     if gamma:
         slope = slope + safe_mul(entropy * (1 - 2 * target) * (p * (1 - p)), wrong ** (gamma - 1)) * gamma
-    return safe_mul(g * _focal_share(input, reduction), slope * balance)
+    slope = slope * balance
+    return safe_mul(g * _focal_share(input, reduction), slope)
 
 
 def _focal_target(g: Array, input: Array, target: Array, alpha: float, gamma: float, reduction: str) -> Array:
