@@ -419,10 +419,6 @@ class Rows:
             if self.source[value] not in self._late and value.size != self.size:
                 yield i, value
 
-    def is_late(self, value: Value) -> bool:
-        """Whether a value is known when all rows are done."""
-        return self.source[value] in self._late
-
     def cost(self) -> float:
         """What one element costs, where an addition is 1."""
         return sum(COST.get(m.name, 1) for m in self.members if self.kind[m.results[0]] != ROW) or 1.0

@@ -59,11 +59,6 @@ def column_sums(x: Array) -> Array:
     return _columns(lambda part: ones(part.shape[-2], x.dtype) @ part, x)
 
 
-def column_dots(a: Array, b: Array) -> Array:
-    """Σ a b over the last but one axis of two real arrays of one shape, without an array of products."""
-    return _columns(lambda *parts: np.einsum("...ij,...ij->...j", *parts), a, b)
-
-
 def _columns(reduce: Callable[..., Array], *arrays: Array) -> Array:
     """What reduces the last but one axis, the numbers of which are added up one by one: in runs where they are many."""
     n, width = arrays[0].shape[-2:]

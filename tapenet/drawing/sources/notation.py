@@ -175,13 +175,6 @@ def _number(a: Term) -> tuple[str, int]:
     return (text, _ATOM) if a.value >= 0 else (f"−{text}", _SUM)
 
 
-def _rank(factor: Term) -> int:
-    """Where a factor stands in a product: g, numbers, Greek letters, all else."""
-    if factor == name("g") or isinstance(factor.value, complex):
-        return 0
-    return 1 if is_number(factor) else 2 if factor.value in _GREEK else 3
-
-
 def _product(a: Term) -> tuple[str, int]:
     written_so_far = ""
     factors = sorted(

@@ -57,7 +57,7 @@ def pad(x: Array, pad: int | Sequence[int], mode: str = "constant", value: Numbe
     if mode in ("constant", "circular"):
         x = _without(x, cut)
     if mode == "constant":
-        return _pad(x, widths, constant_values=0 if value is None else value)  # type: ignore[no-any-return]
+        return _pad(x, widths, constant_values=0 if value is None else value)
     if value:
         raise ValueError(f"pad: value={value!r} is for mode='constant', not {mode!r}")
     for axis, (n, pair) in enumerate(zip(x.shape, widths, strict=True)):

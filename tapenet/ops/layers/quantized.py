@@ -105,7 +105,7 @@ def _scale_rule(g: Array, x: Array, weight: Array, scale: Array) -> Array:
 
 
 def _y_rule(g: Array, weight: Array, scale: Array) -> Array:
-    return quantized_linear(g, weight, scale)  # type: ignore[no-any-return]
+    return quantized_linear(g, weight, scale)
 
 
 _OPAQUE = "its weights become floats block by block, on the host"

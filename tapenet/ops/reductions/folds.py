@@ -125,12 +125,6 @@ def _samples(r: np.random.Generator) -> list[Sample]:
     ]
 
 
-_ARGS = """
-    Args:
-        a: an array of one axis or more, with an element along `axis`.
-        ufunc: a ufunc of two arguments, for which an op stands.
-        axis: the axis to combine along.
-"""
 #: Where a processor has AVX-512, `reduce` of NumPy 2.4 combines of these only the first and the last element.
 _SKIPPING = (np.power, np.arctan2)
 

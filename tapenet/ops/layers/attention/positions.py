@@ -79,7 +79,7 @@ def _halves(x: Array, interleaved: bool) -> tuple[Array, Array]:
 def _turned_back(
     g: Array, positions: Array | None, base: float, interleaved: bool, offset: int, axis: int, inverse: bool
 ) -> Array:
-    return rotary_embedding(g, positions, base, interleaved, offset, axis, not inverse)  # type: ignore[no-any-return]
+    return rotary_embedding(g, positions, base, interleaved, offset, axis, not inverse)
 
 
 @op(

@@ -144,7 +144,7 @@ def nested(values: list[float], depth: int) -> str:
 
 def bias_grad(g: Array, axes: int) -> Array:
     """The gradient by a bias per channel: the sum over all other axes."""
-    return _sum(g, (0, *range(2, axes + 2)) if len(g.shape) == axes + 2 else tuple(range(1, axes + 1)))  # type: ignore[no-any-return]
+    return _sum(g, (0, *range(2, axes + 2)) if len(g.shape) == axes + 2 else tuple(range(1, axes + 1)))
 
 
 # -- samples -----------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def _channels(shape: Ints, groups: int) -> Move:
 
 
 def _shuffle_x(g: Array, upscale_factor: int) -> Array:
-    return pixel_unshuffle(g, upscale_factor)  # type: ignore[no-any-return]
+    return pixel_unshuffle(g, upscale_factor)
 
 
 def _channels_x(g: Array, groups: int) -> Array:

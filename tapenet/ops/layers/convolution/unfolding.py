@@ -41,7 +41,7 @@ def _folding(
 
 
 def _unfold_x(g: Array, x_shape: Shape, kernel_size: Size, dilation: Size, padding: Padding, stride: Size) -> Array:
-    return fold(g, x_shape[-2:], kernel_size, dilation, padding, stride)  # type: ignore[no-any-return]
+    return fold(g, x_shape[-2:], kernel_size, dilation, padding, stride)
 
 
 @op(

@@ -328,6 +328,6 @@ def multilabel_soft_margin_loss(
     """
     check_reduction(reduction)
     if reduction == "mean":
-        return binary_cross_entropy_with_logits(input, target, weight)  # type: ignore[no-any-return]
+        return binary_cross_entropy_with_logits(input, target, weight)
     losses = binary_cross_entropy_with_logits(input, target, weight, reduction="none")
     return reduce_loss(np.sum(losses, -1) * (1 / (input.shape[-1] or 1)), reduction)

@@ -308,7 +308,7 @@ def _ctc_reference(
     losses = np.where(found < _IMPOSSIBLE, 0.0 if zero_infinity else np.inf, -found)
     losses = _of_each(losses, lengths, reduction, log_probs.dtype)
     if reduction != "none":
-        return _sum(losses)  # type: ignore[no-any-return]
+        return _sum(losses)
     return losses[0] if one else losses
 
 

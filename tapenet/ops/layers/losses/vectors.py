@@ -90,7 +90,7 @@ def pairwise_distance(x1: Array, x2: Array, p: float = 2.0, eps: float = 1e-6, k
     >>> tn.pairwise_distance(tn.tensor([[3.0, 4.0]]), np.zeros((1, 2)), eps=0.0)
     Tensor([5.])
     """
-    return vector_norm(x1 - x2 + eps, axis=-1, keepdims=keepdims, ord=p)  # type: ignore[no-any-return]
+    return vector_norm(x1 - x2 + eps, axis=-1, keepdims=keepdims, ord=p)
 
 
 @derived(samples=lambda r: [sample(r.normal(size=(3, 2))), sample(r.normal(size=(3, 2)), 1.0)])
@@ -115,7 +115,7 @@ def pdist(input: Array, p: float = 2.0) -> Array:
     if len(input.shape) != 2:
         raise ValueError(f"pdist: input has shape {input.shape}; give a matrix, (N, D), of N vectors")
     first, second = np.triu_indices(input.shape[0], 1)
-    return vector_norm(input[first] - input[second], axis=-1, ord=p)  # type: ignore[no-any-return]
+    return vector_norm(input[first] - input[second], axis=-1, ord=p)
 
 
 # -- losses ------------------------------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def group_norm(
     >>> tn.group_norm(tn.tensor([[1.0, 3.0, 0.0, 4.0]]), 2, eps=0.0)
     Tensor([[-1.,  1., -1.,  1.]])
     """
-    return group_norm_statistics(x, num_groups, weight, bias, eps)[0]  # type: ignore[no-any-return]
+    return group_norm_statistics(x, num_groups, weight, bias, eps)[0]
 
 
 @derived(

@@ -16,7 +16,7 @@ def mean_of(x: Array, axes: Shape) -> Array:
     if type(x) is np.ndarray and x.dtype == np.float32:
         # NumPy adds up one by one what does not lie side by side: in float64.
         return (np.add.reduce(x, axes, np.float64, keepdims=True) / count).astype(x.dtype)
-    return _sum(x * (1 / count), axes, keepdims=True)  # type: ignore[no-any-return]
+    return _sum(x * (1 / count), axes, keepdims=True)
 
 
 def params(r: np.random.Generator, n: int) -> tuple[Array, Array]:

@@ -61,7 +61,7 @@ def _max_unpool_of(axes: int) -> Callable[..., Array]:
         planes, plane, count = math.prod(lead), math.prod(size), math.prod(x.shape[len(lead) :])
         places = plane_places(reshape(indices, (planes, count)), plane)
         zeros = np.zeros_like(x, shape=(planes * plane,))
-        return reshape(setitem(zeros, reshape(x, -1), places), (*lead, *size))  # type: ignore[no-any-return]
+        return reshape(setitem(zeros, reshape(x, -1), places), (*lead, *size))
 
     def samples(r: np.random.Generator) -> list[Sample]:
         shape, indices = ((2, 1, 2), [[[1, 2]], [[3, 0]]]) if axes == 1 else ((1,) * axes + (2,), [1, 2])

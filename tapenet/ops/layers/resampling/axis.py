@@ -64,7 +64,7 @@ def _by_taps(x: Array, taps: Taps, finite: bool, found: Array) -> None:
 
 
 def _resample_x(g: Array, taps: Taps, axis: int) -> Array:
-    return resample(g, taps.transposed, axis)  # type: ignore[no-any-return]
+    return resample(g, taps.transposed, axis)
 
 
 @op(
