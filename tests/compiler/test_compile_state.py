@@ -770,10 +770,12 @@ def test_calls_that_take_turns_do_not_look_closely(monkeypatch: pytest.MonkeyPat
 
 @backends
 def test_a_smaller_last_batch(compiled: Compile) -> None:
-    runs = both(compiled)
+    # In float64: of two samples that are normalised the gradient is close to 0, and in float32 mostly rounding.
+    runs = both(compiled, dtype=np.float64)
+    x, y = X.astype(np.float64), Y.astype(np.float64)
     for _ in range(3):
-        follow(runs, 2)
-        follow(runs, 1, X[:2], Y[:2])
+        follow(runs, 2, x, y)
+        follow(runs, 1, x[:2], y[:2])
     assert len(runs[1].step.variants) == 2
 
 
