@@ -19,7 +19,7 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 
-GAMES, STEPS, ROUNDS, GOAL = 32, 64, 150, 500
+GAMES, STEPS, ROUNDS, GOAL = 32, 64, 250, 500
 
 
 class CartPole:
