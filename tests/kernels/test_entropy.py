@@ -87,16 +87,19 @@ def test_special_values(width: int) -> None:
     assert np.isnan(found[0][0]).tolist() == [False, False, True, False, False]
 
 
-@pytest.mark.parametrize("loss", [tn.cross_entropy, tn.nll_loss])
+@pytest.mark.parametrize(("loss", "kernels_made"), [(tn.cross_entropy, 2), (tn.nll_loss, 1)])
 @pytest.mark.parametrize("shape", [(9, 3), (7, 7), (2, 5, 3, 7)])
-def test_forward_and_gradient_are_a_kernel_each(monkeypatch: pytest.MonkeyPatch, loss: Any, shape: Any) -> None:
+def test_forward_and_gradient_are_a_kernel_each(
+    monkeypatch: pytest.MonkeyPatch, loss: Any, kernels_made: int, shape: Any
+) -> None:
+    """The forward of nll_loss, which reads little of its input, is NumPy's."""
     made = []
     kernel = split_rows.RowKernel
     monkeypatch.setattr(split_rows, "RowKernel", lambda *args: made.append(kernel(*args)) or made[-1])
     x = tn.tensor(R.normal(size=shape), requires_grad=True)
     fresh = loss.replace()
     fresh(x, R.integers(shape[1], size=shape[:1] + shape[2:]), R.uniform(size=shape[1])).backward()
-    assert len(made) == 2
+    assert len(made) == kernels_made
 
 
 @pytest.mark.parametrize("loss", [tn.cross_entropy, tn.nll_loss, tn.multi_margin_loss])
