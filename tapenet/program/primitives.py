@@ -512,6 +512,40 @@ PRIMITIVES["branch"] = Primitive(
 
 # -- what is called ----------------------------------------------------------------------------------------------
 
+
+class Applied(Protocol):
+    """A function of arrays that knows its derivatives (`program.functions`), as far as a program knows it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def inputs(self) -> Sequence[Spec]: ...
+    @property
+    def outputs(self) -> Sequence[Spec]: ...
+    def evaluate(self, arrays: Sequence[Array]) -> list[Array]: ...
+
+
+def _applied(args: Sequence[Spec], params: Params) -> list[Spec]:
+    function = params["function"]
+    if list(args) != list(function.inputs):
+        raise ValueError(f"{function.name} takes {list(function.inputs)}, and is given {list(args)}")
+    return list(function.outputs)
+
+
+def _apply(*args: Array, function: Applied) -> Results:
+    outs = tuple(function.evaluate(args))
+    return outs[0] if len(outs) == 1 else outs
+
+
+PRIMITIVES["apply"] = Primitive(
+    "call", _applied, _apply, "*args",
+    "the function `function`, which knows its derivatives; there until a program is expanded", "what the function gives",
+)  # fmt: skip
+PRIMITIVES["stop"] = Primitive(
+    "elementwise", lambda args, p: [args[0]], lambda x: x, "x",
+    "x, whose derivative is 0; there until a program is expanded", "as x",
+)  # fmt: skip
+
 #: What stands for a result that nobody uses.
 UNUSED = Spec((), np.dtype(bool))
 
