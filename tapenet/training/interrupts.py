@@ -15,12 +15,12 @@ class Interrupts:
     Args:
         tell: called at the first.
 
-    >>> import os
+    >>> _ = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore Ctrl-C
     >>> with Interrupts(lambda: print("stopping")) as interrupts:
-    ...     os.kill(os.getpid(), signal.SIGINT)
-    ...     while not interrupts.asked:
-    ...         pass
+    ...     signal.raise_signal(signal.SIGINT)
+    ...     interrupts.asked
     stopping
+    True
     """
 
     def __init__(self, tell: Callable[[], None]) -> None:
