@@ -23,7 +23,7 @@ from tapenet.compiler.signature import Call, Key, is_array
 from tapenet.program import generated
 from tapenet.program.backend import Runner
 from tapenet.program.ir import Program
-from tapenet.program.layout import copied, in_order
+from tapenet.program.layout import in_order, taken
 from tapenet.program.passes import Step
 from tapenet.typing import Array
 
@@ -162,11 +162,7 @@ class Variant:
 
     def run(self, call: Call) -> object:
         """Run the program for a call that it fits, and which it holds for."""
-        result = self._run(call.arrays, call.leaves, call.arrays)
-        if result is MISS:  # an array has another layout in memory, or shares memory with what is written
-            # Behind these inputs there are gradients at entry, which are put in order where they are taken.
-            copies = [copied(a, v.order) for a, v in zip(call.arrays, self.program.inputs, strict=False)]
-            result = self._run(copies, call.leaves, call.arrays)
+        result = self._run(call.arrays, call.leaves)
         assert result is not MISS, "a program does not take the arguments that it was made for"
         return result
 
@@ -248,24 +244,23 @@ class _Writer:
         self._names: dict[str, object] = {
             "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant.by,
             "copyto": np.copyto, "in_order": in_order, "local": local, "ndarray": np.ndarray, "epoch": epoch,
-            "wrote_to": mutation.wrote, "program": variant.runner.call,
+            "wrote_to": mutation.wrote, "program": variant.runner.call, "taken": taken, "inputs": variant.program.inputs,
         }  # fmt: skip
 
     def make(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Callable[..., object]]:
-        """The code for arguments of these kinds, or for None that of a function of arrays, leaves, and the arrays
-        that are written; as a function of what may change: what notes its writes, epoch, what is behind the names,
-        static values."""
+        """The code for arguments of these kinds, or for None that of a function of arrays and leaves; as a function of
+        what may change: what notes its writes, epoch, what is behind the names, static values."""
         if kinds is None:
-            head = "def run(arrays, leaves, places):"
+            head = "def run(arrays, leaves):"
             self._line(f"{''.join(f'a{i}, ' for i in range(self._count)) or '()'} = arrays")
             for i in sorted({t for t in self._targets() if isinstance(t, int)}):
                 self._line(f"n{i} = leaves[{i}]")
-            written, entry = "places[{}]", "in_order({}._data, {})"
+            entry = "in_order({}._data, {})"
         else:
             head = "def fast(args):"
             self._check(kinds)
-            written, entry = "a{}", "{}._data"  # which the program refuses where it lies in another way
-        self._body(written, entry)
+            entry = "{}._data"  # which the program refuses where it lies in another way
+        self._body(entry)
         values = "".join(f"g{i}, " for i in range(len(self._variant.places)))
         text = ["def make(wrote, known, values, statics):"]
         if kinds is not None:
@@ -373,7 +368,7 @@ class _Writer:
 
     # -- what it does --------------------------------------------------------------------------------------------
 
-    def _body(self, written: str, entry: str) -> None:
+    def _body(self, entry: str) -> None:
         plan = self._plan
         for target in plan.absent:
             self._line(f"if {self._leaf(target)}.grad is not None: return MISS")
@@ -385,15 +380,18 @@ class _Writer:
             arguments.append(entry.format(f"e{i}", order))
         outputs = [f"o{i}" for i in range(len(self._variant.program.outputs))]
         self._line(f"outputs = program({', '.join(arguments)})")
-        if self._variant.runner.checks:
-            self._line("if outputs is NotImplemented: return MISS")
+        if self._variant.runner.checks and arguments:
+            self._line("if outputs is NotImplemented:")
+            self._line(f"    copies = taken(({', '.join(arguments)},), inputs)")
+            self._line("    if copies is None: return MISS")
+            self._line("    outputs = program(*copies)")
+            self._line("    if outputs is NotImplemented: return MISS")
         if outputs:
             self._line(f"{', '.join(outputs)}, = outputs")
         for target, output in plan.grads:
             self._line(f"{self._leaf(target)}.grad = {'None' if output is None else self._tensor(output)}")
         for position, output in plan.written:
-            place = written.format(position)
-            self._line(f"copyto({place}, o{output}); wrote_to({place}, by)")
+            self._line(f"copyto(a{position}, o{output}); wrote_to(a{position}, by)")
         if self._variant.program.writes:
             self._line("wrote()")
         self._line(f"return {self._expression(plan.results)}")

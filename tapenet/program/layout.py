@@ -6,8 +6,11 @@ Offsets and strides count elements, not bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeGuard
+
+import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Reference, Result, Value, rewrite
@@ -56,11 +59,17 @@ def memory_order(shape: tuple[int, ...], strides: Strides) -> tuple[int, ...]:
 
 def dense_order(array: Array) -> Order | None:
     """The order in which an array lies in memory; None if it is the usual one, or if the array is not dense."""
-    if array.flags.c_contiguous:
+    if array.flags.c_contiguous or not _may_be_dense(array):
         return None
     order = memory_order(array.shape, array.strides)
     dense = tuple(s * array.itemsize for s in ordered_strides(array.shape, order))
     return order if alike(array.shape, array.strides, dense) else None
+
+
+def _may_be_dense(array: Array) -> bool:
+    """Whether no memory lies between an array's elements, as far as its first and last one tell: quick to say."""
+    reach = sum((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True))
+    return bool(array.nbytes == reach + array.itemsize)
 
 
 def in_order(array: Array, order: Order | None) -> Array:
@@ -74,6 +83,23 @@ def copied(array: Array, order: Order | None) -> Array:
     made: Array = aligned(array.shape, array.dtype, order)
     made[...] = array
     return made
+
+
+def taken(arrays: Sequence[Array], inputs: Sequence[Input]) -> list[Array] | None:
+    """The arguments of a program that refused them, as it takes them: copies of those that are dense in no order, or all
+    copied where all lie as they should, since then they share memory with what the program writes. None where another
+    program is for them: one of another shape, dtype or order."""
+    found: list[Array] = []
+    for array, value in zip(arrays, inputs, strict=True):
+        if type(array) is not np.ndarray or array.shape != value.shape or array.dtype != value.dtype:
+            return None
+        flags = (array if value.order is None else array.transpose(value.order)).flags
+        if not flags.c_contiguous and (value.order is not None or dense_order(array) is not None):
+            return None
+        found.append(array if flags.c_contiguous and flags.aligned else copied(array, value.order))
+    if all(map(operator.is_, found, arrays)):
+        return [copied(a, v.order) for a, v in zip(arrays, inputs, strict=True)]
+    return found
 
 
 def alike(shape: tuple[int, ...], a: Strides, b: Strides) -> bool:

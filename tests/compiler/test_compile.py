@@ -232,6 +232,23 @@ def test_each_memory_order_of_an_argument_has_a_native_program(compiled: Compile
 
 
 @backends
+def test_arguments_that_are_dense_in_no_order_are_copied_and_no_more(
+    compiled: Compile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not looked at anew at each call, which takes ten times as long as a small program."""
+    f = compiled(lambda x, y: (x + y, (x * y).sum()))
+    large = np.arange(48, dtype=np.float32).reshape(6, 8)
+    x, y = large[:3, :4], large[3:, 4:].copy()
+    for _ in range(2):
+        f(y, y)
+    monkeypatch.setattr(Compiled, "_general", None)
+    for a, b in ((x, y), (y, x), (large[::2, ::2], large[::-2, 1::2]), (large.T[::2, ::2].T, y)):
+        results = f(a, b)
+        np.testing.assert_array_equal(results[0].data, a + b)
+        np.testing.assert_allclose(results[1].data, (a * b).sum())
+
+
+@backends
 def test_gradients_lie_as_their_arguments_do(compiled: Compile) -> None:
     """And add to those of the call before, which are arguments of the program too."""
     x = tn.tensor(np.asfortranarray(X), requires_grad=True)
