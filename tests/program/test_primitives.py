@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from tapenet.program import derivatives
+from tapenet.program.batching import RULES as BATCHING
 from tapenet.program.derivatives import FLAT
 from tapenet.program.primitives import NAMES, PRIMITIVES, Primitive, Spec, function, loop_dtypes
 from tapenet.program.pullback import STRUCTURE
@@ -29,12 +30,16 @@ these primitives ([the compiler](compiler.md)). Passes rewrite programs, backend
 a program again. A new op needs no new primitive.
 
 This page is printed from the table that the code itself reads: `PRIMITIVES` in `tapenet/program/primitives.py`, with the
-derivatives of `tapenet/program/derivatives.py`. There, `evaluate` is the meaning of a primitive in NumPy, and every backend is
-held against it. Arrays have no strides here: which result is a view of which memory is a backend's affair.
+derivatives of `tapenet/program/derivatives.py` and the rules of `tapenet/program/batching.py`. There, `evaluate` is the
+meaning of a primitive in NumPy, and every backend is held against it. Arrays have no strides here: which result is a view of
+which memory is a backend's affair.
 
 In a derivative `g` is the gradient by the result, `out` is the result, and `safe_mul` the primitive of that name. Axes that
 were broadcast are summed over afterwards. "In terms of primitives": the derivative is in `tapenet/program/pullback.py`. "0":
 the result is constant wherever it has a derivative. "–": there is none.
+
+"Over lanes" says what a primitive becomes where it is computed for many arguments at once, which lie along an axis in front,
+the lanes. What has none is computed once for all.
 """
 TITLES = {
     "elementwise": "Element by element",
@@ -47,7 +52,8 @@ TITLES = {
 }
 NOTES = {
     "elementwise": "Shapes broadcast as in NumPy, and dtypes are those of NumPy's loop: arguments already have the dtypes that "
-    "the loop takes (`Builder.elementwise` casts them). A `cast` or `copy` says itself what it gives.",
+    "the loop takes (`Builder.elementwise` casts them). A `cast` or `copy` says itself what it gives. Over lanes each is "
+    f"{inspect.getdoc(BATCHING['add'])}.",
     "movement": "A `template` is an index with holes; each hole stands for one of the arrays.",
     "control": "The parameters of these are programs, without references, hosts and writes.",
     "call": "What cannot be said in primitives: an op that branches on values, draws random numbers or has an effect. With "
@@ -100,10 +106,18 @@ def page() -> str:
         rows = {name: row for name, row in PRIMITIVES.items() if row.kind == kind}
         gives = kind != "elementwise"
         parts += [f"## {title}\n"] + ([f"{textwrap.fill(NOTES[kind], 120)}\n"] if kind in NOTES else [])
-        head = ["primitive", "of", "computes", *(["gives"] if gives else []), "derivative"]
+        head = [
+            "primitive",
+            "of",
+            "computes",
+            *(["gives"] if gives else []),
+            "derivative",
+            *(["over lanes"] if gives else []),
+        ]
         lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         for name, row in rows.items():
             cells = [f"`{name}`", f"`{row.args}`", row.computes, *([row.gives] if gives else []), derivative(name, row)]
+            cells += [" ".join(str(inspect.getdoc(BATCHING[name])).split())] if gives else []
             lines.append("| " + " | ".join(map(cell, cells)) + " |")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
