@@ -108,8 +108,9 @@ def traffic(groups: Groups) -> list[int]:
     found = []
     for group, given in zip(groups.groups, read, strict=True):
         made = sum(r.nbytes for i in group.instructions for r in i.results if r in needed)
-        turns = group.instructions[0].params.get("length", 1)
-        inner = sum(sum(traffic(b)) for b in groups.bodies.get(group.instructions[0], ()))
+        first = group.instructions[0]
+        turns = first.params["length"] if first.name == "loop" else 1
+        inner = sum(sum(traffic(b)) for b in groups.bodies.get(first, ()))
         found.append(turns * inner if inner else sum(given.values()) + made)
     return found
 

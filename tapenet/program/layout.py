@@ -151,7 +151,7 @@ class Layouts:
         if isinstance(value, Result) and value.instruction.name in ("dot_add", "add_rows"):
             strides = self[value.instruction.args[0]].strides  # so that it may be added in place
             return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
-        if isinstance(value, Result) and value.instruction.name == "loop":
+        if isinstance(value, Result) and value.instruction.name in ("loop", "while"):
             position = value.instruction.results.index(value)
             if position < value.instruction.params["carries"]:  # so that it may be carried in place
                 strides = self[value.instruction.args[position]].strides

@@ -17,7 +17,7 @@ from tapenet.program import generated
 from tapenet.program.called_ops import caller, note_line
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Host, Instruction, Program, Reference, Result, Value
-from tapenet.program.primitives import PRIMITIVES, REDUCTIONS, function, numpy_slices, turns
+from tapenet.program.primitives import PRIMITIVES, REDUCTIONS, function, numpy_slices, repeats, turns
 from tapenet.program.runs import LONG, column_sums, ones, row_sums
 from tapenet.typing import Array, Shape
 
@@ -165,6 +165,9 @@ class _Code:
                 names = [n if isinstance(a, Reference) else f"{n}.copy()" for n, a in zip(names, args, strict=True)]
         elif name == "loop":
             called = self._global("f", turns(self._body(instruction, "body"), params))
+        elif name == "while":
+            test = self._body(instruction, "test")
+            called = self._global("f", repeats(test, self._body(instruction, "body"), params))
         elif name == "branch":
             true, false = self._body(instruction, "true"), self._body(instruction, "false")
             called = self._global("f", lambda condition, *given: (true if condition else false)(*given))

@@ -59,6 +59,8 @@ class Primitive:
 
 #: The table.
 PRIMITIVES: dict[str, Primitive] = {}
+#: The parameters of loops and branches that are programs.
+BODIES = {"loop": ("body",), "while": ("test", "body"), "branch": ("true", "false")}
 
 # -- element by element ------------------------------------------------------------------------------------------
 
@@ -481,6 +483,59 @@ def _loop(*args: Array, body: Body, **params: object) -> Results:
     return outs[0] if len(outs) == 1 else outs
 
 
+def _repeated(args: Sequence[Spec], params: Params) -> list[Spec]:
+    test, body, carries = params["test"], params["body"], params["carries"]
+    for program in (test, body):
+        if _specs(program.inputs) != list(args):
+            raise ValueError(f"a body that takes {_specs(program.inputs)} is given {list(args)}")
+    if _specs(test.outputs) != [Spec((), np.dtype(bool))]:
+        raise ValueError(f"a test that gives {_specs(test.outputs)}")
+    outs = _specs(body.outputs)
+    if outs[:carries] != list(args[:carries]):
+        raise ValueError(f"carries {args[:carries]} become {outs[:carries]}")
+    return [*outs[:carries], *(Spec((params["length"], *s.shape), s.dtype) for s in outs[carries:])]
+
+
+def too_long(length: int) -> str:
+    """What is wrong where a `while` goes on after so many turns."""
+    return (
+        f"tn.while_loop: cond still holds after max_turns={length} turns: give a larger max_turns, or carry a count of the "
+        "turns and have cond stop there"
+    )
+
+
+def repeats(
+    test: Callable[..., Sequence[Array]], body: Callable[..., Sequence[Array]], params: Params
+) -> Callable[..., tuple[Array, ...]]:
+    """A `while` as a function of its arguments, as `turns` for a loop. It raises a RuntimeError if it goes on too long."""
+    carries: int = params["carries"]
+    length: int = params.get("length", -1)
+    stacked = [((length, *v.shape), v.dtype) for v in params["body"].outputs[carries:]]
+
+    def run(*args: Array) -> tuple[Array, ...]:
+        carried: Sequence[Array] = args[:carries]
+        others = args[carries:]
+        columns = [np.empty(shape, dtype) for shape, dtype in stacked]
+        done = 0
+        while test(*carried, *others)[0]:
+            if done == length:
+                raise RuntimeError(too_long(done))
+            results = body(*carried, *others)
+            carried = results[:carries]
+            for column, y in zip(columns, results[carries:], strict=True):
+                column[done] = y
+            done += 1
+        return (*(carried if done else map(np.copy, carried)), *columns)
+
+    return run
+
+
+def _while(*args: Array, test: Body, body: Body, **params: object) -> Results:
+    run = repeats(lambda *x: test.evaluate(x), lambda *x: body.evaluate(x), {"body": body, **params})
+    outs = run(*args)
+    return outs[0] if len(outs) == 1 else outs
+
+
 def _branched(args: Sequence[Spec], params: Params) -> list[Spec]:
     condition, *rest = args
     if condition != Spec((), np.dtype(bool)):
@@ -504,6 +559,13 @@ PRIMITIVES["loop"] = Primitive(
     "the program `body`, `length` times: of what is carried (`carries` arrays), a slice of each of the next `slices` arrays, "
     "and the others as they are; from the last slice to the first with `reverse`",
     "what is carried after the last turn, then the other results of all turns, stacked",
+)  # fmt: skip
+PRIMITIVES["while"] = Primitive(
+    "control", _repeated, _while, "*carried, *others",
+    "the program `body`, as long as the program `test` gives true: of what is carried (`carries` arrays) and the others as "
+    "they are; with `length` that is an error after so many turns",
+    "what is carried at the end, then, with `length`, the other results of each turn, stacked; rows of turns that were not "
+    "made hold anything",
 )  # fmt: skip
 PRIMITIVES["branch"] = Primitive(
     "control", _branched, _branch, "condition, *args",

@@ -18,6 +18,7 @@ from tapenet.ops.op import Op
 from tapenet.program.fusion import source
 from tapenet.program.groups import Groups, arranged, single, traffic
 from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Result, Value
+from tapenet.program.primitives import BODIES
 from tapenet.program.text import names, statement
 
 #: The stages that a program can be drawn at, with what to call them.
@@ -90,7 +91,7 @@ def _count(groups: Groups) -> Counter[str]:
         count["kernels"] += group.fused
         count["fused"] += len(told) if group.fused else 0
         count["products"] += sum(i.kind == "product" for i in told)
-        count["loops"] += sum(i.name == "loop" for i in told)
+        count["loops"] += sum(i.name in ("loop", "while") for i in told)
         count["calls"] += sum(i.name == "call" for i in told)
         for instruction in told:
             for body in _bodies(groups, instruction):
@@ -101,7 +102,9 @@ def _count(groups: Groups) -> Counter[str]:
 def _bodies(groups: Groups, instruction: Instruction) -> tuple[Groups, ...]:
     """The bodies of a loop or branch; as they are where the backend made nothing of them."""
     found = groups.bodies.get(instruction)
-    return tuple(single(p) for p in instruction.params.values() if isinstance(p, Program)) if found is None else found
+    if found is not None or instruction.kind != "control":
+        return found or ()
+    return tuple(single(instruction.params[name]) for name in BODIES[instruction.name])
 
 
 def _chosen(compiled: Compiled, stage: str, position: int) -> tuple[Variant, Groups]:
@@ -316,14 +319,16 @@ class _Drawer:
 
     def control(self, instruction: Instruction, bodies: tuple[Groups, ...], cluster: int | None) -> None:
         used = {value for body in bodies for value in body.program.uses()}
-        looped = instruction.name == "loop"
+        given = instruction.args[instruction.name == "branch" :]
         for body in bodies:
-            for value, arg in zip(body.program.inputs, instruction.args[not looped :], strict=True):
+            for value, arg in zip(body.program.inputs, given, strict=True):
                 # Named numbers are taken apart inside.
                 if value in used and not _numbers(self.origin(arg), value.shape) and self.written(arg) == labels.ARRAY:
                     self.source(arg)
-        if looped:
+        if instruction.name == "loop":
             self.loop(instruction, bodies[0], cluster)
+        elif instruction.name == "while":
+            self.repeat(instruction, bodies, cluster)
         else:
             self.branch(instruction, bodies, cluster)
 
@@ -340,13 +345,42 @@ class _Drawer:
             elif value in used:
                 self.turn(value, arg, i < carries, around)
         self.run(body, around)
-        ends = _ends(body.program, carries, len(instruction.results))
+        ends = self.carry(instruction, program)
+        for result, end in zip(instruction.results, ends, strict=True):
+            self.ends[result] = self.source(end)
+
+    def carry(self, instruction: Instruction, program: Program) -> list[Value]:
+        """Draw what the body of a loop hands on to the next turn; gives its results."""
+        carries = instruction.params["carries"]
+        ends = _ends(program, carries, len(instruction.results))
         for value, end in zip(program.inputs, ends[:carries], strict=False):
             if end is not value and value in self.ends:
                 self.source(end)
                 self.connect(end, self.ends[value].vertex, flow="carry")
-        for result, end in zip(instruction.results, ends, strict=True):
-            self.ends[result] = self.source(end)
+        return ends
+
+    def repeat(self, instruction: Instruction, bodies: tuple[Groups, ...], cluster: int | None) -> None:
+        """Draw a loop that goes on as long as a test gives true: what is carried comes out where it does not."""
+        carries = instruction.params["carries"]
+        around = self.cluster(cluster, name="", type="while", around="repeat")
+        test, body = (b.program for b in bodies)
+        for i, (tested, value, arg) in enumerate(zip(test.inputs, body.inputs, instruction.args, strict=True)):
+            self.same[tested] = value
+            if i < carries:
+                self.turn(value, arg, True, around)
+            else:
+                self.same[value] = arg
+        for part, title in zip(bodies, ("test", "body"), strict=True):
+            self.run(part, self.cluster(around, name="", type=title, around="repeat"))
+        ends = self.carry(instruction, body)
+        (goes_on,) = test.outputs
+        self.source(goes_on)
+        head = self.add(Vertex("op", "while", None, 0, (), around, "while"))
+        self.connect(goes_on, head, "condition")
+        for i, result in enumerate(instruction.results):
+            if i < carries:
+                self.connect(body.inputs[i], head)
+            self.ends[result] = _End(head, i) if i < carries else self.source(ends[i])
 
     def turn(self, value: Value, arg: Value, carried: bool, cluster: int) -> None:
         """Draw what a turn of a loop is given: what the one before hands on, or a slice."""

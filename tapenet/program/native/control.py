@@ -6,7 +6,7 @@ carried lives in the loop's results from the first turn to the last, and the bod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from tapenet.program.layout import Layouts
 from tapenet.program.native import interrupts
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.moves import STATUS
+from tapenet.program.primitives import too_long
 from tapenet.typing import Shape
 
 _POINTER = np.dtype(np.int64)  # as wide as a pointer
@@ -30,6 +31,10 @@ class Body(NamedTuple):
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     table: list[Value]
+
+    def place(self, value: Value) -> int:
+        """Where its table holds the pointer to an input or output."""
+        return 2 + self.table.index(value)
 
 
 def program_of(body: Program, carries: int) -> Program:
@@ -45,13 +50,22 @@ def strides(instruction: Instruction, layouts: Layouts, body: Program) -> dict[V
         for value, arg in zip(body.inputs, instruction.args[1:], strict=True):
             found[value] = layouts[arg].strides
         return found
-    carries, slices = instruction.params["carries"], instruction.params["slices"]
+    carries, slices = instruction.params["carries"], instruction.params.get("slices", 0)
     for i, (value, arg) in enumerate(zip(body.inputs, instruction.args, strict=True)):
         if i < carries:
             found[value] = layouts[instruction.results[i]].strides
         else:
             found[value] = layouts[arg].strides[1 if i < carries + slices else 0 :]
     return found
+
+
+class Moving(NamedTuple):
+    """A slice of an array that a table points to: at which place; the first one; how far it is to the next."""
+
+    place: int
+    pointer: str
+    step: int
+    dtype: np.dtype
 
 
 class _Writer:
@@ -83,6 +97,32 @@ class _Writer:
     def put(self, table: str, position: int, pointer: str) -> None:
         self.code.line(f"  store ptr {pointer}, ptr {offset(self.code, table, position, 1, _POINTER)}")
 
+    def carry(self, tables: Sequence[tuple[str, Body]]) -> None:
+        """Copy what is carried at first to the results, and give the tables what is carried from there."""
+        for i in range(self.instruction.params["carries"]):
+            arg, result = self.instruction.args[i], self.instruction.results[i]
+            source, target = self.pointer(arg), self.pointer(result)
+            if source != target:
+                one, two = self.layouts[arg], self.layouts[result]
+                copy(
+                    self.code, arg.shape, Access(source, one.strides, arg.dtype), Access(target, two.strides, arg.dtype)
+                )
+            for table, body in tables:
+                self.put(table, body.place(body.inputs[i]), target)
+
+    def stacked(self, body: Body) -> list[Moving]:
+        """The results of a loop that have a row for each turn."""
+        results = self.instruction.results[self.instruction.params["carries"] :]
+        return [
+            Moving(body.place(value), self.pointer(result), value.size, result.dtype)
+            for result, value in zip(results, body.outputs, strict=True)
+        ]
+
+    def move(self, table: str, moving: Sequence[Moving], turn: str) -> None:
+        """Give a table what is another slice in each turn."""
+        for at, pointer, step, dtype in moving:
+            self.put(table, at, offset(self.code, pointer, turn, step, dtype))
+
     def run(self, body: Body, table: str) -> str:
         """Call a body; whether it failed."""
         status = self.code.emit(f"call i64 @{body.name}(ptr {table})")
@@ -105,23 +145,15 @@ def loop(
     params = instruction.params
     carries, slices, length = params["carries"], params["slices"], params["length"]
     table = writer.table(body, workspace, "table")
-    position = {value: 2 + i for i, value in enumerate(body.table)}
-    for i in range(carries):
-        arg, result = instruction.args[i], instruction.results[i]
-        source, target = writer.pointer(arg), writer.pointer(result)
-        if source != target:
-            one, two = layouts[arg], layouts[result]
-            copy(code, arg.shape, Access(source, one.strides, arg.dtype), Access(target, two.strides, arg.dtype))
-        writer.put(table, position[body.inputs[i]], target)
-    moving: list[tuple[int, str, int, np.dtype]] = []
+    writer.carry([(table, body)])
+    moving: list[Moving] = []
     for i, arg in enumerate(instruction.args[carries:], carries):
         pointer = writer.pointer(arg)
         if i < carries + slices:
-            moving.append((position[body.inputs[i]], pointer, layouts[arg].strides[0], arg.dtype))
+            moving.append(Moving(body.place(body.inputs[i]), pointer, layouts[arg].strides[0], arg.dtype))
         else:
-            writer.put(table, position[body.inputs[i]], pointer)
-    for result, value in zip(instruction.results[carries:], body.outputs, strict=True):
-        moving.append((position[value], writer.pointer(result), value.size, result.dtype))
+            writer.put(table, body.place(body.inputs[i]), pointer)
+    moving += writer.stacked(body)
     writer.parameter(STATUS)
 
     often = interrupts.turns(instruction)
@@ -130,8 +162,7 @@ def loop(
         done = index
         if params.get("reverse"):
             index = code.emit(f"sub i64 {length - 1}, {index}")
-        for at, pointer, step, dtype in moving:
-            writer.put(table, at, offset(code, pointer, index, step, dtype))
+        writer.move(table, moving, index)
         failed = writer.run(body, table)
         following, stop = code.label(), code.label()
         code.line(f"  br i1 {failed}, label %{stop}, label %{following}")
@@ -143,6 +174,67 @@ def loop(
 
     code.loop(length, turn)
     return writer.done()
+
+
+def repeat(
+    instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable], workspace: Hashable,
+    test: Body, body: Body,
+) -> Function:  # fmt: skip
+    """The function of a loop that goes on as long as a test gives true."""
+    writer = _Writer(instruction, layouts, buffer)
+    code = writer.code
+    carries, length = instruction.params["carries"], instruction.params.get("length")
+    tables = [(writer.table(each, workspace, name), each) for each, name in ((test, "test"), (body, "table"))]
+    writer.carry(tables)
+    for i, arg in enumerate(instruction.args[carries:], carries):
+        pointer = writer.pointer(arg)
+        for table, each in tables:
+            writer.put(table, each.place(each.inputs[i]), pointer)
+    moving = writer.stacked(body)
+    status = writer.parameter(STATUS)
+    goes_on, done = code.cell(np.dtype(bool)), code.cell(_POINTER)
+    writer.put(tables[0][0], test.place(test.outputs[0]), goes_on)
+    code.line(f"  store i64 0, ptr {done}")
+    head, tested, turn, ran, stop, end = (code.label() for _ in range(6))
+    code.line(f"  br label %{head}")
+    code.begin(head)
+    code.line(f"  br i1 {writer.run(test, tables[0][0])}, label %{stop}, label %{tested}")
+    code.begin(tested)
+    code.line(f"  br i1 {load(code, goes_on, np.dtype(bool))}, label %{turn}, label %{end}")
+    code.begin(turn)
+    index = load(code, done, _POINTER)
+    if length is not None:
+        _end_at(code, index, length, status)
+    writer.move(tables[1][0], moving, index)
+    code.line(f"  br i1 {writer.run(body, tables[1][0])}, label %{stop}, label %{ran}")
+    code.begin(ran)
+    often = interrupts.turns(instruction)
+    if often is not None:
+        _ask(code, index, often, status)
+    code.line(f"  store i64 {code.emit(f'add i64 {index}, 1')}, ptr {done}")
+    code.line(f"  br label %{head}")
+    code.begin(stop)
+    code.line("  ret void")
+    code.begin(end)
+    return writer.done()
+
+
+def _end_at(code: Code, index: str, length: int, status: str) -> None:
+    """Raise an error in Python if a loop has made all the turns that it may make."""
+    text = too_long(length)
+    name = f"@too_long_{length}"
+    code.declares |= {
+        f'{name} = private constant [{len(text) + 1} x i8] c"{text}\\00"',
+        "@tn_RuntimeError = external global i8",
+        "declare void @PyErr_SetString(ptr, ptr)",
+    }
+    stop, following = code.label(), code.label()
+    code.line(f"  br i1 {code.emit(f'icmp eq i64 {index}, {length}')}, label %{stop}, label %{following}")
+    code.begin(stop)
+    code.line(f"  call void @PyErr_SetString(ptr @tn_RuntimeError, ptr {name})")
+    code.line(f"  store i64 1, ptr {status}")
+    code.line("  ret void")
+    code.begin(following)
 
 
 def _ask(code: Code, index: str, often: int, status: str) -> None:
@@ -177,10 +269,13 @@ def branch(
     end = code.label()
     for body, table, label in zip((true, false), tables, labels, strict=True):
         code.begin(label)
-        position = {value: 2 + i for i, value in enumerate(body.table)}
         for value, pointer in (*zip(body.inputs, pointers, strict=True), *zip(body.outputs, results, strict=True)):
-            writer.put(table, position[value], pointer)
+            writer.put(table, body.place(value), pointer)
         writer.run(body, table)
         code.line(f"  br label %{end}")
     code.begin(end)
     return writer.done()
+
+
+#: What writes the function of an instruction, given it, where values lie, their buffers, the workspace and its bodies.
+WRITERS: dict[str, Callable[..., Function]] = {"loop": loop, "while": repeat, "branch": branch}

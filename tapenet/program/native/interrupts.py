@@ -14,9 +14,10 @@ CHECK = "declare i32 @PyErr_CheckSignals()"
 
 def turns(loop: Instruction) -> int | None:
     """After how many turns a loop asks each time, a power of two; None if it is over before."""
-    count = max(_BETWEEN // _work(loop.params["body"]), 1)
+    work = sum(_work(p) for p in loop.params.values() if isinstance(p, Program))
+    count = max(_BETWEEN // work, 1)
     count = 1 << (count.bit_length() - 1)
-    return count if count <= loop.params["length"] else None
+    return count if loop.name == "while" or count <= loop.params["length"] else None
 
 
 def _work(program: Program) -> int:
@@ -25,6 +26,8 @@ def _work(program: Program) -> int:
     for instruction in program.body:
         if instruction.name == "loop":
             found += instruction.params["length"] * _work(instruction.params["body"])
+        elif instruction.name == "while":  # of one turn: where there are many, it asks itself
+            found += _work(instruction.params["test"]) + _work(instruction.params["body"])
         elif instruction.name == "branch":
             found += max(_work(instruction.params["true"]), _work(instruction.params["false"]))
         elif instruction.kind == "product":

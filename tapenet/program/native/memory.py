@@ -281,7 +281,7 @@ def _continued(entry: Entry, value: Value) -> Value | None:
     loop carries."""
     if isinstance(entry, Kernel) or value not in entry.results:
         return None
-    carries = entry.params["carries"] if entry.name == "loop" else entry.name in _ONTO
+    carries = entry.params.get("carries", entry.name in _ONTO)
     position = entry.results.index(value)
     return entry.args[position] if position < carries else None
 

@@ -34,6 +34,7 @@ from tapenet.program.native import control, moves, parallel, products
 from tapenet.program.native.kernels import Function, KernelCode, fusible, weight
 from tapenet.program.native.memory import Arena, Memory, Slot
 from tapenet.program.passes import accumulate, dead
+from tapenet.program.primitives import BODIES
 from tapenet.typing import Shape
 
 #: Arguments of this size in bytes are copied if they are read so many times.
@@ -182,10 +183,8 @@ class Module:
             or entry.params.get("length") == 0
         ):
             return
-        if entry.name == "loop":
-            programs = [control.program_of(entry.params["body"], entry.params["carries"])]
-        else:
-            programs = [control.program_of(entry.params[name], 0) for name in ("true", "false")]
+        carried = {"body": entry.params.get("carries", 0)}
+        programs = [control.program_of(entry.params[name], carried.get(name, 0)) for name in BODIES[entry.name]]
         modules = [Module(p, 1, self.functions, control.strides(entry, self.layouts, p)) for p in programs]
         if all(m.native for m in modules):
             self.bodies[entry] = modules
@@ -279,9 +278,8 @@ class Module:
                 for m in self.bodies[entry]
             ]
             workspace = self.memory.workspace(entry)
-            if entry.name == "loop":
-                return control.loop(entry, layouts, buffer, workspace, *bodies)
-            return control.branch(entry, layouts, buffer, workspace, *bodies)
+            write = control.WRITERS[entry.name]
+            return write(entry, layouts, buffer, workspace, *bodies)
         return moves.write(entry, layouts, buffer, self.memory.workspace(entry))
 
 

@@ -87,7 +87,7 @@ def _heading(module: Module, entry: Entry) -> str:
             "product by BLAS" if any(d.startswith("tn_") for d in found[1].declares) else "product by loops of its own"
         )
     if entry.kind == "control":
-        return f"loop of {entry.params['length']} turns" if entry.name == "loop" else "branch"
+        return f"loop of {entry.params['length']} turns" if entry.name == "loop" else entry.name
     return "move"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tapenet.program.ir import Answer, Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes import dead
 
@@ -11,13 +13,13 @@ def run(program: Program) -> Program:
     uses = program.uses()
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-        if instruction.name == "loop":
+        if instruction.name in ("loop", "while"):
             return _loop(instruction, args, builder, uses)
         if instruction.name == "branch":
             return _branch(instruction, args, builder, uses)
         return None
 
-    if not any(i.name in ("loop", "branch") for i in program.body):
+    if not any(i.kind == "control" for i in program.body):
         return program
     changed = rewrite(program, change)
     return program if changed.body == program.body else changed
@@ -26,37 +28,41 @@ def run(program: Program) -> Program:
 def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Answer:
     params = instruction.params
     body: Program = params["body"]
-    carries, slices = params["carries"], params["slices"]
+    test: Program | None = params.get("test")
+    carries, slices = params["carries"], params.get("slices", 0)
+    tested = set() if test is None else _read_at(test, test.outputs)
     used = [uses.get(r, 0) > 0 for r in instruction.results]
-    # A carry is needed if its last value is used, or if another result that is needed depends on it.
+    # A carry is needed if its last value is used, if the test reads it, or if another result that is needed depends on it.
     needed = used[:]
     while True:
-        reads = _reads(body, [v for v, n in zip(body.outputs, needed, strict=True) if n])
-        again = [n or (i < carries and body.inputs[i] in reads) for i, n in enumerate(needed)]
+        reads = tested | _read_at(body, [v for v, n in zip(body.outputs, needed, strict=True) if n])
+        again = [n or (i < carries and i in reads) for i, n in enumerate(needed)]
         if again == needed:
             break
         needed = again
     # What comes in: needed carries, and of the rest what is read.
-    kept = [i for i, v in enumerate(body.inputs) if (needed[i] if i < carries else v in reads)]
+    kept = [i for i in range(len(body.inputs)) if (needed[i] if i < carries else i in reads)]
     if len(kept) == len(body.inputs) and all(needed):
         return None
-    if not any(needed) and not instruction.stays:
+    if not any(used) and not instruction.stays:
         return None  # the whole loop is dead, and not this pass's to drop
-    inputs = [body.inputs[i] for i in kept]
     outputs = [v for v, n in zip(body.outputs, needed, strict=True) if n]
     new = dict(params)
-    new["body"] = dead.run(Program(inputs, [], body.body, outputs, []))
+    new["body"] = dead.run(Program([body.inputs[i] for i in kept], [], body.body, outputs, []))
     new["carries"] = sum(needed[:carries])
-    new["slices"] = sum(1 for i in kept if carries <= i < carries + slices)
-    made = builder.several("loop", *(args[i] for i in kept), **new)
+    if test is None:
+        new["slices"] = sum(1 for i in kept if carries <= i < carries + slices)
+    else:
+        new["test"] = dead.run(Program([test.inputs[i] for i in kept], [], test.body, test.outputs, []))
+    made = builder.several(instruction.name, *(args[i] for i in kept), **new)
     return _spread(instruction, needed, made)
 
 
 def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Answer:
     needed = [uses.get(r, 0) > 0 for r in instruction.results]
     bodies: list[Program] = [instruction.params[name] for name in ("true", "false")]
-    reads = [_reads(b, [v for v, n in zip(b.outputs, needed, strict=True) if n]) for b in bodies]
-    kept = [i for i in range(len(args) - 1) if any(b.inputs[i] in r for b, r in zip(bodies, reads, strict=True))]
+    reads = [_read_at(b, [v for v, n in zip(b.outputs, needed, strict=True) if n]) for b in bodies]
+    kept = sorted(set().union(*reads))
     if (all(needed) and len(kept) == len(args) - 1) or not any(needed):
         return None
     new = dict(instruction.params)
@@ -67,8 +73,8 @@ def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder,
     return _spread(instruction, needed, made)
 
 
-def _reads(body: Program, wanted: list[Value]) -> set[Value]:
-    """Every value that these depend on, and all that the instructions depend on that stay in any case."""
+def _read_at(body: Program, wanted: Sequence[Value]) -> set[int]:
+    """The positions of the inputs that these depend on, or that the instructions depend on that stay in any case."""
     seen = {*wanted, *(a for i in body.body if i.stays for a in i.args)}
     stack = list(seen)
     while stack:
@@ -78,7 +84,7 @@ def _reads(body: Program, wanted: list[Value]) -> set[Value]:
                 if arg not in seen:
                     seen.add(arg)
                     stack.append(arg)
-    return seen
+    return {i for i, value in enumerate(body.inputs) if value in seen}
 
 
 def _spread(instruction: Instruction, needed: list[bool], made: tuple[Value, ...]) -> tuple[Value, ...]:

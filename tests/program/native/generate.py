@@ -211,26 +211,14 @@ class Loops(Draw):
         """A loop or a branch of values that there are."""
         if self.chance(0.25):
             return self.branch(depth)
+        if self.chance(0.3):
+            return self.repeat(depth)
         length = self.choice([1, 2, 4])
         carries = [self.pick() for _ in range(self.choice([0, 1, 1, 2, 3]))]
         sliced = [v for v in self.values if v.ndim and v.shape[0] == length]
         slices = [self.choice(sliced) for _ in range(self.choice([0, 1, 2]))] if sliced else []
         closed = [self.pick() for _ in range(self.choice([0, 1, 2]))]
-        body = Loops(self.rng, self.dtype)
-        for v in carries:
-            body.keep(body.build.input(*v.shape, dtype=v.dtype))
-        for v in slices:
-            body.keep(body.build.input(*v.shape[1:], dtype=v.dtype))
-        for v in closed:
-            body.keep(body.build.input(*v.shape, dtype=v.dtype))
-        body.keep(body.constant((3,)))
-        body.some(3)
-        if depth > 1 and self.chance(0.3):
-            body.values += body.control(depth - 1)
-        after = []
-        for v in carries:
-            fitting = [w for w in body.values if (w.shape, w.dtype) == (v.shape, v.dtype)]
-            after.append(self.choice(fitting))
+        body, after = self.turn([v.shape for v in carries], [v.shape[1:] for v in slices], closed, depth)
         ys = [body.pick() for _ in range(self.choice([0, 1, 2]))]
         if not after and not ys:
             ys = [body.values[-1]]
@@ -238,6 +226,47 @@ class Loops(Draw):
         params |= {"slices": len(slices), "length": length} | ({"reverse": True} if self.chance(0.4) else {})
         made = self.build.several("loop", *carries, *slices, *closed, **params)
         return list(made)
+
+    def turn(
+        self, carries: Sequence[tuple[int, ...]], slices: Sequence[tuple[int, ...]], closed: Sequence[Value], depth: int
+    ) -> tuple[Loops, list[Value]]:
+        """The body of a loop, and what it carries on."""
+        body = Loops(self.rng, self.dtype)
+        for shape in (*carries, *slices, *(v.shape for v in closed)):
+            body.keep(body.build.input(*shape, dtype=self.dtype))
+        body.keep(body.constant((3,)))
+        body.some(3)
+        if depth > 1 and self.chance(0.3):
+            body.values += body.control(depth - 1)
+        return body, [self.choice([v for v in body.values if v.shape == shape]) for shape in carries]
+
+    def repeat(self, depth: int) -> list[Value]:
+        """A loop that ends when it has counted to a number, or before. Of what it stacks only the rows are kept that are
+        surely made."""
+        turns = self.choice([0, 1, 3])
+        carries = [self.pick() for _ in range(self.choice([0, 1, 1, 2]))]
+        closed = [self.pick() for _ in range(self.choice([0, 1, 2]))]
+        counted = Constant(np.zeros((), self.dtype))
+        body, after = self.turn([(), *(v.shape for v in carries)], [], closed, depth)
+        after[0] = body.build.elementwise("add", body.values[0], 1)
+        test = Draw(self.rng, self.dtype)
+        given = [test.build.input(*v.shape, dtype=v.dtype) for v in (counted, *carries, *closed)]
+        goes_on = test.build.elementwise("less", given[0], turns)
+        early = len(given) > 1 and self.chance(0.3)
+        if early:
+            least = test.build.emit("reduce_minimum", given[1], axes=tuple(range(given[1].ndim)))
+            goes_on = test.build.elementwise("logical_and", goes_on, test.build.elementwise("less", least, 3))
+        params: dict[str, Any] = {"test": test.build.program(goes_on), "carries": len(after)}
+        ys: list[Value] = []
+        if self.chance(0.5):
+            ys = [body.pick() for _ in range(self.choice([0, 1, 2]))]
+            params["length"] = turns + self.choice([0, 2])
+            ys = [] if not params["length"] else ys
+        params["body"] = body.build.program(*after, *ys)
+        made = self.build.several("while", counted, *carries, *closed, **params)
+        rows = [] if early or not turns else made[len(after) :]
+        cut = [((0, turns, 1), *((0, n, 1) for n in row.shape[1:])) for row in rows]
+        return [*made[: len(after)], *(self.build.emit("slice", r, slices=c) for r, c in zip(rows, cut, strict=True))]
 
     def branch(self, depth: int) -> list[Value]:
         given = [self.pick() for _ in range(self.choice([1, 2, 3]))]

@@ -16,7 +16,7 @@ from tapenet.program.passes import simplify
 pytest.importorskip("llvmlite")
 
 from tests.program.native.generate import Loops
-from tests.program.native.running import assert_native, called, compiled, entries
+from tests.program.native.running import assert_native, called, compiled, entered, entries  # noqa: F401  (a fixture)
 from tests.program.passes.programs import Build, constant
 
 R = np.random.default_rng(0)
@@ -222,6 +222,104 @@ def test_a_loop_whose_body_calls_python_is_run_there() -> None:
     assert called(assert_native(b.program(y, outs[1]), array(3), array(4, 3))) == ["loop"]
 
 
+# -- as long as a test is true -----------------------------------------------------------------------------------
+
+
+def repeat(
+    b: Build, test: Callable[..., Value], make: Callable[..., Any], carried: list[Value], closed: list[Value] | None = None,
+    **params: Any,
+) -> Any:  # fmt: skip
+    """Emit a `while`, whose test and body are made by functions of a builder and values."""
+    given = [*carried, *(closed or [])]
+    programs = []
+    for function in (test, make):
+        inner = Build()
+        made = function(inner, *(inner.input(*v.shape, dtype=v.dtype) for v in given))
+        programs.append(inner.program(*(made if isinstance(made, list) else [made])))
+    return b.several("while", *given, test=programs[0], body=programs[1], carries=len(carried), **params)
+
+
+def doubling(**params: Any) -> tuple[Build, Any]:
+    """Double what is carried until its sum reaches a number, counting the turns."""
+    b = Build()
+    x, limit, count = b.input(3), b.input(), b.input(dtype=np.int64)
+
+    def test(b: Build, x: Value, n: Value, limit: Value) -> Value:
+        return b.emit("less", b.emit("reduce_add", x, axes=(0,)), limit)
+
+    def body(b: Build, x: Value, n: Value, limit: Value) -> list[Any]:
+        before = [x, n] if params else []
+        return [b.emit("add", x, x), b.elementwise("add", n, 1), *before]
+
+    return b, repeat(b, test, body, [x, count], [limit], **params)
+
+
+@pytest.mark.parametrize("limit", [0, 7, 1e30])
+def test_a_while(limit: float) -> None:
+    b, outs = doubling()
+    given = np.array([1, 2, 3], np.float32), np.array(limit, np.float32), np.array(0)
+    runner = assert_native(b.program(*outs), *given)
+    assert (entries(runner), called(runner)) == (["while"], [])
+    count = {0: 0, 7: 1, 1e30: 98}[limit]
+    assert runner.call(*given)[1] == count
+
+
+def test_what_it_stacks_has_a_row_for_each_turn() -> None:
+    b, outs = doubling(length=5)
+    found = compiled(b.program(*outs)).call(np.array([1, 2, 3], np.float32), np.array(50, np.float32), np.array(0))
+    x, n, before, counts = found
+    np.testing.assert_array_equal(x, [16, 32, 48])
+    assert n == 4
+    np.testing.assert_array_equal(before[:4], np.outer([1, 2, 4, 8], [1, 2, 3]))
+    np.testing.assert_array_equal(counts[:4], range(4))
+
+
+@pytest.mark.usefixtures("entered")
+def test_one_that_goes_on_too_long_is_an_error_and_writes_nothing() -> None:
+    b, outs = doubling(length=5)
+    p = Reference(tn.asarray(array(3)))
+    b.writes.append(Write(p, b.emit("add", outs[0], p)))
+    run = compiled(b.program(outs[1])).call
+    before = p.tensor._data.copy()
+    given = np.array([1, 2, 3], np.float32)
+    assert run(given, np.array(100, np.float32), np.array(0))[0] == 5
+    p.tensor._data[:] = before
+    for limit in (193, 1e30):
+        with pytest.raises(RuntimeError, match="cond still holds after max_turns=5 turns"):
+            run(given, np.array(limit, np.float32), np.array(0))
+        np.testing.assert_array_equal(p.tensor._data, before)
+    assert run(given, np.array(192, np.float32), np.array(0))[0] == 5
+
+
+def test_one_in_a_loop_and_a_loop_in_one() -> None:
+    def below(b: Build, c: Value, *_: Value) -> Value:
+        return b.elementwise("less", b.emit("reduce_maximum", c, axes=(0,)), 100.0)
+
+    def inner(b: Build, c: Value, x: Value) -> list[Any]:
+        total, steps = loop(b, lambda b, c, x: [b.emit("add", c, x), c], [c], [x], 4)
+        return [b.emit("maximum", total, b.emit("reduce_add", steps, axes=(0,)))]
+
+    def outer(b: Build, c: Value, rows: Value) -> list[Any]:
+        (made,) = repeat(b, below, inner, [c], [rows])
+        return [b.emit("subtract", made, constant(90)), made]
+
+    b = Build()
+    outs = loop(b, outer, [b.input(3)], [b.input(3, 4, 3)], 3)
+    assert called(assert_native(b.program(*outs), array(3) + 4, np.abs(array(3, 4, 3)) + 1)) == []
+
+
+def test_one_whose_body_calls_python_is_run_there() -> None:
+    double = tn.op(lambda x: x + np.array(x), name="double", nondiff=True)
+    b = Build()
+    outs = repeat(
+        b,
+        lambda b, c, n: b.elementwise("less", n, 3),
+        lambda b, c, n: [b.call(double, c), b.elementwise("add", n, 1)],
+        [b.input(3), constant(0)],
+    )
+    assert called(assert_native(b.program(b.emit("negative", outs[0])), array(3))) == ["while"]
+
+
 # -- branches ----------------------------------------------------------------------------------------------------
 
 
@@ -292,8 +390,8 @@ class _Interrupt(Exception):
     pass
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_a_signal_ends_a_long_loop_and_nothing_is_written(nested: bool) -> None:
+@pytest.mark.parametrize("nested", ["", "loop", "while"])
+def test_a_signal_ends_a_long_loop_and_nothing_is_written(nested: str) -> None:
     """Of a loop that would take seconds; where bodies are short, the loop outside asks for signals."""
 
     def turn(b: Build, c: Value) -> list[Any]:
@@ -305,7 +403,10 @@ def test_a_signal_ends_a_long_loop_and_nothing_is_written(nested: bool) -> None:
     weights = tn.tensor(np.zeros(3, np.float32))
     reference = Reference(weights)
     b = Build()
-    (after,) = loop(b, outer if nested else turn, [reference], [], 10**8 if nested else 10**9)
+    if nested == "while":
+        (after,) = repeat(b, lambda b, c: b.emit("isfinite", b.emit("reduce_add", c, axes=(0,))), turn, [reference])
+    else:
+        (after,) = loop(b, outer if nested else turn, [reference], [], 10**8 if nested else 10**9)
     run = compiled(Program([], [], b.body, [], [Write(reference, after)]))
 
     def handler(*_: Any) -> None:

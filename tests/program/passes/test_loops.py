@@ -136,6 +136,58 @@ def test_an_effect_of_slices_alone_leaves_nothing_to_carry() -> None:
     assert (kept.args, kept.results, names(kept.params["body"])) == ((args[1],), (), ["call"])
 
 
+# -- as long as a test is true -----------------------------------------------------------------------------------
+
+
+def of_three_counts(used: list[int], **params: Any) -> Program:
+    """The first carry is tested; the second and third are sums, of a value each that is closed over; with a length the
+    third is stacked too."""
+    test = Build()
+    tested = [test.input(), *(test.input(2) for _ in range(5))][0]
+    body = Build()
+    n, a, b, x, y, _ = (body.input(*s) for s in ((), *[(2,)] * 5))
+    outs = [body.elementwise("add", n, 1), body.emit("add", a, body.emit("exp", x)), body.emit("add", b, y)]
+    stacked = [body.emit("negative", outs[2])] if params else []
+    outer = Build()
+    args = [outer.input(*s) for s in ((), *[(2,)] * 5)]
+    programs = {"test": test.program(test.elementwise("less", tested, 3)), "body": body.program(*outs, *stacked)}
+    results = outer.several("while", *args, **programs, carries=3, **params)
+    return outer.program(*(results[i] for i in used))
+
+
+@pytest.mark.parametrize(
+    ("used", "args", "body"),
+    [
+        ([1], [0, 1, 3], ["add", "exp", "add"]),
+        ([2], [0, 2, 4], ["add", "add"]),
+        ([0], [0], ["add"]),
+        ([0, 1, 2], [0, 1, 2, 3, 4], ["add", "exp", "add", "add"]),
+    ],
+)
+@pytest.mark.parametrize("length", [None, 3])
+def test_what_is_tested_stays(used: list[int], args: list[int], body: list[str], length: int | None) -> None:
+    program = of_three_counts(used, **({} if length is None else {"length": length}))
+    changed = assert_same(loops.run, program)
+    assert only(changed).args == tuple(program.inputs[i] for i in args)
+    params = only(changed).params
+    assert (params["carries"], params.get("length")) == (sum(i < 3 for i in args), length)
+    assert (names(params["test"]), names(params["body"])) == (["less"], body)
+    assert len(params["test"].inputs) == len(args)
+    assert_kept(loops.run, changed)
+
+
+def test_what_is_stacked_of_each_turn_needs_what_is_carried() -> None:
+    changed = assert_same(loops.run, of_three_counts([3], length=3))
+    assert names(only(changed).params["body"]) == ["add", "add", "negative"]
+    assert [r.shape for r in only(changed).results] == [(), (2,), (3, 2)]
+
+
+def test_one_of_no_use_is_left_to_another_pass() -> None:
+    program = of_three_counts([])
+    assert_kept(loops.run, program)
+    assert names(dead.run(program)) == []
+
+
 # -- branches ----------------------------------------------------------------------------------------------------
 
 
