@@ -15,7 +15,7 @@ import numpy as np
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Value
 from tapenet.program.primitives import PRIMITIVES, Spec
-from tapenet.typing import DType, Shape
+from tapenet.typing import Shape
 
 
 class CannotBatch(Exception):
@@ -37,12 +37,16 @@ def batch(program: Program, batched: Sequence[bool], size: int, everything: bool
     Raises:
         CannotBatch: it has an effect, or values in it say how many elements there are.
     """
+    return _made(program, batched, [everything] * len(program.outputs), size)
+
+
+def _made(program: Program, batched: Sequence[bool], wanted: Sequence[bool], size: int) -> tuple[Program, list[bool]]:
+    """The same, of which the `wanted` outputs have lanes in any case."""
     lanes = Lanes(size)
-    inputs = [lanes.input(v.shape, v.dtype, flag) for v, flag in zip(program.inputs, batched, strict=True)]
+    inputs = lanes.inputs(program, batched)
     outputs, flags = lanes.run(program, inputs, batched)
-    if everything:
-        outputs, flags = lanes.spread(outputs, flags), [True] * len(outputs)
-    return Program(inputs, [], lanes.builder.body, outputs, []), flags
+    made = Program(inputs, [], lanes.builder.body, lanes.spread(outputs, flags, wanted), [])
+    return made, [flag or want for flag, want in zip(flags, wanted, strict=True)]
 
 
 class Lanes:
@@ -57,9 +61,12 @@ class Lanes:
         self.size = size
         self.builder = Builder()
 
-    def input(self, shape: Shape, dtype: DType, lanes: bool) -> Input:
-        """An input of the new program."""
-        return Input((self.size, *shape) if lanes else shape, dtype)
+    def inputs(self, program: Program, batched: Iterable[bool]) -> list[Input]:
+        """Inputs for those of a program, some with lanes."""
+        return [
+            Input((self.size, *v.shape) if flag else v.shape, v.dtype)
+            for v, flag in zip(program.inputs, batched, strict=True)
+        ]
 
     def run(self, program: Program, args: Sequence[Value], batched: Sequence[bool]) -> tuple[list[Value], list[bool]]:
         """Append a program: what its outputs become, and which of them have lanes."""
@@ -85,11 +92,13 @@ class Lanes:
                     with_lanes.add(result)
         return [new.get(v, v) for v in program.outputs], [v in with_lanes for v in program.outputs]
 
-    def spread(self, values: Iterable[Value], flags: Iterable[bool]) -> list[Value]:
-        """The values, those without lanes repeated over lanes."""
+    def spread(
+        self, values: Sequence[Value], flags: Sequence[bool], wanted: Sequence[bool] | None = None
+    ) -> list[Value]:
+        """The values, those without lanes repeated over lanes: all of them, or the `wanted` ones."""
         return [
-            v if flag else self.builder.broadcast(v, (self.size, *v.shape))
-            for v, flag in zip(values, flags, strict=True)
+            self.builder.broadcast(v, (self.size, *v.shape)) if want and not flag else v
+            for v, flag, want in zip(values, flags, wanted or [True] * len(values), strict=True)
         ]
 
     def aligned(self, value: Value, flag: bool, ndim: int) -> Value:
@@ -348,25 +357,20 @@ def _branch(
     true, false = instruction.params["true"], instruction.params["false"]
     condition, *rest = args
     if not flags[0]:
-        either = [
-            a or b
-            for a, b in zip(_flags(true, flags[1:], lanes.size), _flags(false, flags[1:], lanes.size), strict=True)
-        ]
-        bodies = {name: _body(body, flags[1:], either, lanes.size) for name, body in (("true", true), ("false", false))}
+        found = zip(_flags(true, flags[1:], lanes.size), _flags(false, flags[1:], lanes.size), strict=True)
+        either = [any(pair) for pair in found]
+        bodies = {n: _made(instruction.params[n], flags[1:], either, lanes.size)[0] for n in ("true", "false")}
         results = lanes.builder.several("branch", *args, **{**instruction.params, **bodies})
         return list(zip(results, either, strict=True))
-    found = []
-    for x, y in zip(
-        zip(*lanes.run(true, rest, flags[1:]), strict=True),
-        zip(*lanes.run(false, rest, flags[1:]), strict=True),
-        strict=True,
-    ):
-        ndim = x[0].ndim - x[1]
-        made = lanes.builder.elementwise(
-            "where", lanes.aligned(condition, True, ndim), lanes.aligned(*x, ndim), lanes.aligned(*y, ndim)
-        )
-        found.append((made, True))
-    return found
+    ways = [zip(*lanes.run(body, rest, flags[1:]), strict=True) for body in (true, false)]
+    return [(_chosen(lanes, condition, x, y), True) for x, y in zip(*ways, strict=True)]
+
+
+def _chosen(lanes: Lanes, condition: Value, x: tuple[Value, bool], y: tuple[Value, bool]) -> Value:
+    """x where a condition with lanes holds, else y; each is a value, and whether it has lanes."""
+    ndim = x[0].ndim - x[1]
+    given = [lanes.aligned(v, flag, ndim) for v, flag in ((condition, True), x, y)]
+    return lanes.builder.emit("where", *given)
 
 
 def _flags(body: Program, batched: Sequence[bool], size: int) -> list[bool]:
@@ -374,44 +378,76 @@ def _flags(body: Program, batched: Sequence[bool], size: int) -> list[bool]:
     return batch(body, batched, size)[1]
 
 
-def _body(body: Program, batched: Sequence[bool], wanted: Sequence[bool], size: int) -> Program:
-    """A program over lanes of which at least the `wanted` outputs have them."""
-    made, flags = batch(body, batched, size)
-    builder = Builder()
-    builder.body = list(made.body)
-    outputs = [
-        builder.broadcast(v, (size, *v.shape)) if want and not flag else v
-        for v, flag, want in zip(made.outputs, flags, wanted, strict=True)
-    ]
-    return Program(made.inputs, [], builder.body, outputs, [])
-
-
 def _loop(
     lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
 ) -> list[tuple[Value, bool]]:
     """a loop of the batched program; what is carried has lanes if it gets them in a turn"""
     body, carries, slices = (instruction.params[name] for name in ("body", "carries", "slices"))
-    carried = list(flags[:carries])
-    while True:
-        batched = [*carried, *flags[carries:]]
-        found = _flags(body, batched, lanes.size)
-        now = [a or b for a, b in zip(carried, found, strict=False)]
-        if now == carried:
-            break
-        carried = now
-    found[:carries] = carried
+    carried, found = _settled([body], flags, carries, lanes.size)
+    batched = [*carried, *flags[carries:]]
+    starts = lanes.spread(args[:carries], flags[:carries], carried)
     xs = [
         lanes.moved(a, 0, 1) if flag else a
         for a, flag in zip(args[carries : carries + slices], flags[carries : carries + slices], strict=True)
     ]
-    starts = [
-        lanes.spread([a], [flag])[0] if want else a
-        for a, flag, want in zip(args[:carries], flags[:carries], carried, strict=True)
-    ]
-    params = {**instruction.params, "body": _body(body, batched, found, lanes.size)}
+    params = {**instruction.params, "body": _made(body, batched, found, lanes.size)[0]}
     results = lanes.builder.several("loop", *starts, *xs, *args[carries + slices :], **params)
+    return _after(lanes, results, found, carries)
+
+
+def _settled(
+    bodies: Sequence[Program], flags: Sequence[bool], carries: int, size: int
+) -> tuple[list[bool], list[bool]]:
+    """Which of what is carried has lanes at each turn, and which of the results of the first body; with a second one, a test,
+    all that is carried has if that has."""
+    carried = list(flags[:carries])
+    while True:
+        found, *tests = [_flags(body, [*carried, *flags[carries:]], size) for body in bodies]
+        now = [a or b or [True] in tests for a, b in zip(carried, found, strict=False)]
+        if now == carried:
+            return carried, [*carried, *found[carries:]]
+        carried = now
+
+
+def _after(lanes: Lanes, results: Sequence[Value], found: Sequence[bool], carries: int) -> list[tuple[Value, bool]]:
+    """The results of a loop, those that are stacked with lanes before turns."""
     stacked = [lanes.moved(r, 1, 0) if flag else r for r, flag in zip(results[carries:], found[carries:], strict=True)]
     return list(zip([*results[:carries], *stacked], found, strict=True))
+
+
+def _while(
+    lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
+) -> list[tuple[Value, bool]]:
+    """the same of batched programs; where the test has lanes, as long as it holds for one of them, and lanes that are done keep
+    what they carry"""
+    test, body, carries = (instruction.params[name] for name in ("test", "body", "carries"))
+    carried, found = _settled([body, test], flags, carries, lanes.size)
+    batched = [*carried, *flags[carries:]]
+    starts = [*lanes.spread(args[:carries], flags[:carries], carried), *args[carries:]]
+    (first,), tested = lanes.run(test, starts, batched)
+    if tested == [False]:
+        bodies = {n: _made(p, batched, w, lanes.size)[0] for n, p, w in (("test", test, tested), ("body", body, found))}
+        results = lanes.builder.several("while", *starts, **{**instruction.params, **bodies})
+        return _after(lanes, results, found, carries)
+    turn = Lanes(lanes.size)
+    active = Input((lanes.size,), np.dtype(bool))  # the lanes that go on
+    inputs = turn.inputs(body, batched)
+    outs, with_lanes = turn.run(body, inputs, batched)
+    kept = [
+        _chosen(turn, active, (new, flag), (old, True))
+        for new, flag, old in zip(outs[:carries], with_lanes[:carries], inputs, strict=False)
+    ]
+    (holds,), _ = turn.run(test, [*kept, *inputs[carries:]], batched)
+    still = turn.builder.emit("logical_and", active, holds)
+    goes = Builder()
+    params = {
+        **instruction.params,
+        "carries": carries + 1,
+        "test": Program([active, *inputs], [], goes.body, [goes.emit("reduce_logical_or", active, axes=(0,))], []),
+        "body": Program([active, *inputs], [], turn.builder.body, [still, *kept, *outs[carries:]], []),
+    }
+    results = lanes.builder.several("while", first, *starts, **params)[1:]
+    return _after(lanes, results, found, carries)
 
 
 def _apply(
@@ -461,6 +497,7 @@ RULES: dict[str, Rule] = {
     "scatter_add": _scatter_add,
     "add_rows": _add_rows,
     "loop": _loop,
+    "while": _while,
     "branch": _branch,
     "apply": _apply,
     "call": _call,

@@ -14,7 +14,7 @@ import tapenet as tn
 from tapenet.program import numpy_backend, primitives
 from tapenet.program.batching import RULES, CannotBatch, batch
 from tapenet.program.called_ops import Hole
-from tapenet.program.ir import Input, Program, check, substitute
+from tapenet.program.ir import Constant, Input, Program, check, substitute
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import NAMES, PRIMITIVES
 from tests.program.evaluate import evaluate
@@ -186,7 +186,7 @@ def test_elementwise_primitives(count: int, name: str) -> None:
 
 def test_every_primitive_has_a_rule_and_a_test() -> None:
     assert RULES.keys() == PRIMITIVES.keys()
-    here = {"loop", "branch", "call", "apply"}
+    here = {"loop", "while", "branch", "call", "apply"}
     assert PRIMITIVES.keys() - CASES.keys() - {n for names in NAMES.values() for n in names} == here
 
 
@@ -246,6 +246,49 @@ def test_what_is_carried_without_lanes_has_none() -> None:
     assert with_lanes == [True, True, False, True, False]
     (turn,) = [i for i in made.body if i.name == "loop"]
     assert [v.shape for v in turn.params["body"].inputs] == [(SIZE, 2), (SIZE, 2), (), (2,), (SIZE, 2)]
+
+
+def repeated(**length: int) -> Program:
+    """As long as a sum is small: what is added up, a count of turns, and, with a length, what each turn added."""
+    shapes = ((), "f8"), ((), "i8"), ((2,), "f8"), ((), "f8")
+    bodies = []
+    for name in ("test", "body"):
+        body = Build()
+        total, n, x, limit = (body.input(*s, dtype=d) for s, d in shapes)
+        if name == "test":
+            bodies.append(body.program(body.elementwise("less", total, limit)))
+            continue
+        added = body.emit("reduce_add", x, axes=(0,))
+        results = [body.elementwise("add", total, added), body.elementwise("add", n, 1), *([added] if length else [])]
+        bodies.append(body.program(*results))
+    build = Build()
+    given = [build.input(*s, dtype=d) for s, d in shapes]
+    results = list(build.several("while", *given, test=bodies[0], body=bodies[1], carries=2, **length))
+    if length:  # rows of turns that were not made hold anything
+        turns = build.elementwise("subtract", results[1], given[1])
+        made = build.elementwise("less", Constant(np.arange(length["length"])), turns)
+        results[2] = build.elementwise("where", made, results[2], 0.0)
+    return build.program(*results)
+
+
+WHILE = [f8(), places(9), f8(2), ((), "f8", 40)]
+
+
+@pytest.mark.parametrize("length", [{}, {"length": 60}])
+@pytest.mark.parametrize("batched", flags(4))
+def test_while(batched: tuple[bool, ...], length: dict[str, int]) -> None:
+    rng = np.random.default_rng(0)
+    made = held(repeated(**length), [drawn(rng, g, flag) for g, flag in zip(WHILE, batched, strict=True)], batched)
+    (again,) = [i for i in made.body if i.name == "while"]
+    stops_apart = batched[0] or batched[2] or batched[3]
+    assert again.params["carries"] == 2 + stops_apart
+
+
+def test_while_goes_on_too_long_in_one_lane() -> None:
+    arrays = [np.zeros(()), np.zeros((), int), np.ones(2), np.array([2.0, 8.0, 4.0])]
+    held(repeated(length=4), arrays, [False, False, False, True])
+    with pytest.raises(RuntimeError, match="max_turns=3"):
+        evaluate(batch(repeated(length=3), [False, False, False, True], SIZE)[0], arrays)
 
 
 def branch() -> Program:
