@@ -227,7 +227,7 @@ def _value_and_grad(
         run.check_numbers([out])
         _scalar(out, name)
         node = getattr(out, "_node", None)
-        roots = [] if node is None else [(node, Tensor._of(np.ones(out.shape, out.dtype)))]
+        roots = [] if node is None else [(node, out._seed(None))]  # a constant, where this is compiled
         gradients = run.structured(run.pull(roots, release=True))
         if isinstance(out, Tensor) and node is not None and node.released is not None:
             out = out.detach()
