@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tapenet.program.ir import Program, check
+from tapenet.program.ir import Answer, Builder, Instruction, Program, Value, check, rewrite
 from tapenet.program.passes import (
     conditions,
     dead,
     duplicates,
     folding,
     identities,
+    invariants,
     loops,
     powers,
     products,
@@ -18,6 +19,7 @@ from tapenet.program.passes import (
     reshapes,
     views,
 )
+from tapenet.program.primitives import BODIES
 
 #: In the order in which they run: chains of views are short before the others look for what lies behind them, and what
 #: is left over goes last.
@@ -31,6 +33,7 @@ PASSES = {
     "reshapes": reshapes.run,
     "products": products.run,
     "duplicates": duplicates.run,
+    "invariants": invariants.run,
     "loops": loops.run,
     "dead": dead.run,
 }
@@ -59,6 +62,7 @@ def simplify(program: Program, steps: list[Step] | None = None) -> Program:
     """
     for _ in range(ROUNDS):
         begin = program
+        program = _with_simple_bodies(program)
         for name, run in PASSES.items():
             changed = run(program)
             if changed is not program:
@@ -69,3 +73,16 @@ def simplify(program: Program, steps: list[Step] | None = None) -> Program:
         if program is begin:
             break
     return program
+
+
+def _with_simple_bodies(program: Program) -> Program:
+    """The program with the bodies of its loops and branches simplified."""
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        bodies = {name: instruction.params[name] for name in BODIES.get(instruction.name, ())}
+        simple = {name: simplify(body) for name, body in bodies.items()}
+        if simple == bodies:
+            return None
+        return builder.several(instruction.name, *args, **{**instruction.params, **simple})
+
+    return rewrite(program, change) if any(i.name in BODIES for i in program.body) else program
