@@ -36,6 +36,20 @@ LIGHT = 8
 AtRow = Callable[[Shape, str, np.dtype], tuple[str, Shape]]
 
 
+class Offset(NamedTuple):
+    """Memory from an element of a buffer on. It is not part of a function's code, so that steps of an unrolled loop, which
+    work on one row each, are calls of one function."""
+
+    buffer: Hashable
+    count: int
+    dtype: np.dtype
+
+    @staticmethod
+    def of(buffer: Hashable, count: int, dtype: np.dtype) -> Hashable:
+        """The same from so many elements on."""
+        return Offset(buffer, count, dtype) if count else buffer
+
+
 class Function(NamedTuple):
     """A generated function: the text of its body, the buffers it is called with, and what it needs declared."""
 
@@ -102,17 +116,17 @@ class KernelCode:
 
     # -- memory --------------------------------------------------------------------------------------------------
 
-    def pointer(self, root: Value) -> str:
-        """The parameter that points to a root's buffer."""
-        return self.pointers.setdefault(self.buffer(root), f"%b{len(self.pointers)}")
+    def pointer(self, root: Value, count: int = 0) -> str:
+        """The parameter that points to a root's buffer, from so many elements on."""
+        at = Offset.of(self.buffer(root), count, root.dtype)
+        return self.pointers.setdefault(at, f"%b{len(self.pointers)}")
 
     def _base(self, value: Value, domain: Shape) -> tuple[str, Shape]:
         """Pointer to the first element of a value, and its strides by the axes of the domain."""
         place = self.layouts[value]
         strides = aligned(value.shape, place.strides, domain)
         assert strides is not None, (value.shape, domain)
-        pointer = offset(self.code, self.pointer(place.root), place.offset, 1, value.dtype)
-        return self._begin(pointer, strides, value.dtype), strides
+        return self._begin(self.pointer(place.root, place.offset), strides, value.dtype), strides
 
     def _begin(self, pointer: str, strides: Shape, dtype: np.dtype) -> str:
         """A pointer moved to where the part begins."""

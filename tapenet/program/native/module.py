@@ -31,7 +31,7 @@ from tapenet.program.ir import (
 )
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
 from tapenet.program.native import control, moves, parallel, products
-from tapenet.program.native.kernels import Function, KernelCode, fusible, weight
+from tapenet.program.native.kernels import Function, KernelCode, Offset, fusible, weight
 from tapenet.program.native.memory import Arena, Memory, Slot
 from tapenet.program.passes import accumulate, dead
 from tapenet.program.primitives import BODIES
@@ -234,7 +234,9 @@ class Module:
 
         def pointer(buffer: Hashable) -> str:
             if buffer not in pointers:
-                if isinstance(buffer, Arena):
+                if isinstance(buffer, Offset):
+                    pointers[buffer] = loops.offset(code, pointer(buffer.buffer), buffer.count, 1, buffer.dtype)
+                elif isinstance(buffer, Arena):
                     pointers[buffer] = loops.offset(code, base, buffer.offset, 1, np.dtype(np.int8))
                 elif buffer == moves.STATUS:
                     pointers[buffer] = loops.offset(code, "%table", 1, 1, np.dtype(np.int64))

@@ -14,7 +14,7 @@ from tapenet.native.loops import Access, Code, copy, fill, nest, offset
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides, c_strides
-from tapenet.program.native.kernels import Function
+from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import matrix, operands
 from tapenet.typing import Shape
 
@@ -113,7 +113,7 @@ class _Writer:
 
     def access(self, value: Value) -> Access:
         place = self.layouts[value]
-        pointer = offset(self.code, self.parameter(self.buffer(place.root)), place.offset, 1, value.dtype)
+        pointer = self.parameter(Offset.of(self.buffer(place.root), place.offset, value.dtype))
         return Access(pointer, place.strides, value.dtype)
 
     def copy(self, lengths: Sequence[int], source: Access, target: Access, add: bool = False) -> None:
@@ -135,20 +135,27 @@ class _Writer:
 
     def update(self) -> None:
         base, value = self.args
-        out = self._continued(base)
-        pointer = out.pointer
         slices = self.instruction.params["slices"]
-        for (start, _, _), stride in zip(slices, out.strides, strict=True):
-            pointer = offset(self.code, pointer, start, stride, out.dtype)
+        out = self.access(self.result)
+        first = sum(start * stride for (start, _, _), stride in zip(slices, out.strides, strict=True))
+        if self._continues(base):
+            pointer = self.parameter(Offset.of(self.buffer(self.result), first, out.dtype))
+        else:  # by one pointer: LLVM takes two for different memory
+            self.copy(base.shape, self.access(base), out)
+            pointer = offset(self.code, out.pointer, first, 1, out.dtype)
         steps = [step * stride for (_, _, step), stride in zip(slices, out.strides, strict=True)]
         self.copy(value.shape, self.access(value), Access(pointer, steps, out.dtype))
 
     def _continued(self, base: Value) -> Access:
-        """The result, with the elements of the base in it: it is one array where the base is read for the last time."""
+        """The result, with the elements of the base in it."""
         out = self.access(self.result)
-        if self.buffer(self.layouts[base].root) != self.buffer(self.result):
+        if not self._continues(base):
             self.copy(base.shape, self.access(base), out)
         return out
+
+    def _continues(self, base: Value) -> bool:
+        """Whether a base is in the result's memory: it is read for the last time."""
+        return self.buffer(self.layouts[base].root) == self.buffer(self.result)
 
     def take(self) -> None:
         self._gather(self.args[0].shape, Gathered(self.instruction.params["axis"], 1), self.args[1:], "read")

@@ -94,6 +94,24 @@ def test_kernels_that_differ_do_not() -> None:
     assert_native(program, np.ones(5, np.float32), np.ones(6, np.float32))
 
 
+def test_turns_of_an_unrolled_loop_share_their_code() -> None:
+    """Each works on its row of an array, and adds to its row of a gradient."""
+
+    def f(x: Any) -> Any:
+        h = x[0]
+        for i in range(1, len(x)):
+            h = np.tanh(h + x[i])
+        return h.sum()
+
+    counts = []
+    for n in (60, 120):
+        step = tn.compile(tn.grad(f))
+        step(np.ones((n, 4), np.float32))
+        (variant,) = step.variants
+        counts.append(len(kernels(Module(variant.program).text)))
+    assert counts[0] == counts[1]
+
+
 def test_equal_work_in_other_memory_shares_its_code() -> None:
     b = Build()
     x, y = b.input(3, 3), b.input(3, 3)
