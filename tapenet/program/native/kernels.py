@@ -41,13 +41,13 @@ class Offset(NamedTuple):
     work on one row each, are calls of one function."""
 
     buffer: Hashable
-    count: int
+    elements: int
     dtype: np.dtype
 
     @staticmethod
-    def of(buffer: Hashable, count: int, dtype: np.dtype) -> Hashable:
-        """The same from so many elements on."""
-        return Offset(buffer, count, dtype) if count else buffer
+    def of(buffer: Hashable, elements: int, dtype: np.dtype) -> Hashable:
+        """A buffer from so many elements on."""
+        return Offset(buffer, elements, dtype) if elements else buffer
 
 
 class Function(NamedTuple):

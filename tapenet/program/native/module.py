@@ -235,7 +235,7 @@ class Module:
         def pointer(buffer: Hashable) -> str:
             if buffer not in pointers:
                 if isinstance(buffer, Offset):
-                    pointers[buffer] = loops.offset(code, pointer(buffer.buffer), buffer.count, 1, buffer.dtype)
+                    pointers[buffer] = loops.offset(code, pointer(buffer.buffer), buffer.elements, 1, buffer.dtype)
                 elif isinstance(buffer, Arena):
                     pointers[buffer] = loops.offset(code, base, buffer.offset, 1, np.dtype(np.int8))
                 elif buffer == moves.STATUS:

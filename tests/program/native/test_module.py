@@ -103,13 +103,12 @@ def test_turns_of_an_unrolled_loop_share_their_code() -> None:
             h = np.tanh(h + x[i])
         return h.sum()
 
-    counts = []
-    for n in (60, 120):
-        step = tn.compile(tn.grad(f))
-        step(np.ones((n, 4), np.float32))
-        (variant,) = step.variants
-        counts.append(len(kernels(Module(variant.program).text)))
-    assert counts[0] == counts[1]
+    step = tn.compile(tn.grad(f))
+    step(np.ones((120, 4), np.float32))
+    (variant,) = step.variants
+    text = Module(variant.program).text
+    assert len(calls(text)) > 200
+    assert len(kernels(text)) < 12
 
 
 def test_equal_work_in_other_memory_shares_its_code() -> None:
