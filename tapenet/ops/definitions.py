@@ -143,12 +143,12 @@ def check_lower(name: str, lower: Function | str | None, count: int) -> None:
 def check_vmap(name: str, vmap: Function | str | None, names: list[str]) -> None:
     """Raise a TypeError if `vmap=` of op `name` is no rule for its arguments."""
     if callable(vmap):
-        known = ["batched", "size", *names]
+        known = ["batched", "lanes", *names]
         check_needs(name, {"vmap=": argument_names(name, vmap)}, known, ", ".join(known))
     elif vmap not in (None, "leading", "axis") or (vmap == "axis" and not {"axis", "axes"} & set(names)):
         raise TypeError(
             f"op {name!r}: vmap={vmap!r}; give 'leading', 'axis' (of an op with the option axis), or a function of `batched`, "
-            "`size` and the op's arguments"
+            "`lanes` and the op's arguments"
         )
 
 

@@ -349,8 +349,8 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         vmap: how an op that cannot be read is computed for many arguments at once, in lanes along a first axis. "leading": it
             computes once for each place in the leading axes, as NumPy's linear algebra does, which broadcast. "axis": its
             first argument may have any axes, and `axis` says along which it computes. Or a function that names what it needs
-            among `batched` (the names of the arguments that have lanes, the others are as they are), `size` (how many lanes
-            there are) and the op's arguments, in terms of NumPy and ops; it returns the result with lanes in front, or
+            among `batched` (the names of the arguments that have lanes, the others are as they are), `lanes` (how many there
+            are) and the op's arguments, in terms of NumPy and ops; it returns the result with lanes in front, or
             NotImplemented. By default it is called once for each lane.
         hint: a function of the arguments that says how to repair a failed call; its text, if any, ends the error.
         more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls

@@ -59,11 +59,18 @@ def _interp_rule(
     return found
 
 
+def _interp_lanes(
+    batched: frozenset[str], x: Array, xp: Array, fp: Array, left: float | None, right: float | None
+) -> object:
+    return interp_points(x, xp, fp, left, right) if batched == {"x"} else NotImplemented
+
+
 @op(
     label="interp",
     joint=_interp_rule,
     formula="f₀ + s · (x − x₀), s = (f₁ − f₀)/(x₁ − x₀)",
     gradients="x: s · g; xp: −s · g shared; fp: g shared; left: Σ g; right: Σ g",
+    vmap=_interp_lanes,
     samples=lambda r: [
         sample(np.array([[0.3, 1.2], [2.9, 4.0]]), np.array([0.0, 1.0, 1.5, 3.0]), r.normal(size=4)),
         sample(np.array([-1.0, 0.5, 2.0]), np.array([0.0, 1.0]), r.normal(size=2), np.array(3.0), np.array(1.0)),
@@ -165,6 +172,7 @@ def _unwrap(p: Array, discont: Array | float | None, axis: int, period: Array | 
 @op(
     label="unwrap",
     p=lambda g: g,
+    vmap="axis",
     samples=lambda r: [
         sample(np.array([[0.1, 3.0], [6.1, 0.3], [0.2, 7.0]]), None, 0, 2 * math.pi),
         sample(np.array([[0.1, 3.0, 3.9], [2.1, 0.3, 0.2]]), 1.5, -1, 2.5),

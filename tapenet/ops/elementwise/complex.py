@@ -47,6 +47,7 @@ conjugate = op(
     numpy=np.real,
     label="Re",
     val=lambda g: g,
+    vmap="leading",
     samples=complex_samples,
 )
 def real(val: Array) -> Array:
@@ -69,6 +70,7 @@ def real(val: Array) -> Array:
     numpy=np.imag,
     label="Im",
     val=lambda g: g * -1j,
+    vmap="leading",
     samples=complex_samples,
 )
 def imag(val: Array) -> Array:
@@ -97,6 +99,7 @@ def _angle_z(g: Array, z: Array, deg: bool) -> object:
     numpy=np.angle,
     label="∠",
     z=_angle_z,
+    vmap="leading",
     samples=lambda r: [
         *complex_samples(r),
         sample(np.array([1 + 1j, -0.5 - 2j, -1 + 0.5j]), deg=True),

@@ -303,6 +303,7 @@ def _sinc_derivative_x(g: Array, x: Array, order: int) -> object:
 @op(
     label=lambda order: f"sinc{'′' * order}" if order < 4 else f"sinc⁽{order}⁾",
     x=_sinc_derivative_x,
+    vmap="leading",
     samples=lambda r: [
         sample(np.array([[0.0, 1e-3, -0.4], [0.7, 1.5, -3.2]]), 1),
         sample(np.array([0.0, 0.3, -2.5]), 2),
@@ -331,6 +332,7 @@ def sinc_derivative(x: Array, order: int) -> Array:
 @op(
     numpy=np.sinc,
     x=lambda g, x: g * sinc_derivative(x, 1),
+    vmap="leading",
     samples=lambda r: [*unary_samples()(r), sample(np.array([0.0, 1e-4, -1.0])), sample(np.zeros((0, 2)))],
 )
 def sinc(x: Array) -> Array:
@@ -363,6 +365,7 @@ def _iv_z(g: Array, v: float, z: Array) -> Array:
 @op(
     label=lambda v: f"Iᵥ, v = {v}",
     z=_iv_z,
+    vmap="leading",
     samples=lambda r: [sample(0, r.normal(size=(2, 3))), sample(1, r.normal(size=3)), sample(2, r.normal(size=()))],
 )
 def iv(v: float, z: Array) -> Array:
@@ -391,6 +394,7 @@ def iv(v: float, z: Array) -> Array:
     numpy=np.i0,
     label="I₀",
     x=lambda g, x: safe_mul(g, iv(1, x)),
+    vmap="leading",
     samples=unary_samples(),
 )
 def i0(x: Array) -> Array:

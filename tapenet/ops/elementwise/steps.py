@@ -17,6 +17,7 @@ from tapenet.typing import Array
 @op(
     numpy=(np.round, np.around),
     a=flat,
+    vmap="leading",
     samples=lambda r: [
         sample(r.normal(size=(2, 3))), sample(10 * r.normal(size=3), 2), sample(100 * r.normal(size=()), decimals=-1),
         sample(np.array([15, 25]), -1), sample(r.normal(size=2) + 1j, 1), sample(np.zeros((0, 2))),
@@ -54,7 +55,7 @@ def _next(x: Array, y: Array) -> Array:
 
 nextafter = ufunc(
     np.nextafter, "The next number of the dtype after x in the direction of y", "tn.tensor([1.0], dtype=np.float16), 2.0",
-    "[1.001], dtype=float16", forward=_next, precision="same",
+    "[1.001], dtype=float16", forward=_next, vmap="leading", precision="same",
 )  # fmt: skip
 spacing = ufunc(
     np.spacing, "The distance from x to the next number of the dtype, away from 0", "tn.tensor([1.0])", "[2.22044605e-16]",
@@ -99,7 +100,7 @@ def _imaginary(r: np.random.Generator) -> list[Sample]:
     return [sample(np.array([1 + 1j, 2])), *unary_samples()(r)]
 
 
-@op(numpy=np.isposinf, nondiff=True, samples=_infinite)
+@op(numpy=np.isposinf, nondiff=True, vmap="leading", samples=_infinite)
 def isposinf(x: Array) -> Array:
     """Whether x is infinite and positive, element by element. Returns a tensor without gradient.
 
@@ -110,7 +111,7 @@ def isposinf(x: Array) -> Array:
     return np.isposinf(x)
 
 
-@op(numpy=np.isneginf, nondiff=True, samples=_infinite)
+@op(numpy=np.isneginf, nondiff=True, vmap="leading", samples=_infinite)
 def isneginf(x: Array) -> Array:
     """Whether x is infinite and negative, element by element. Returns a tensor without gradient.
 
@@ -121,7 +122,7 @@ def isneginf(x: Array) -> Array:
     return np.isneginf(x)
 
 
-@op(numpy=np.iscomplex, nondiff=True, samples=_imaginary)
+@op(numpy=np.iscomplex, nondiff=True, vmap="leading", samples=_imaginary)
 def iscomplex(x: Array) -> Array:
     """Whether x has an imaginary part that is not 0, element by element. Returns a tensor without gradient.
 
@@ -132,7 +133,7 @@ def iscomplex(x: Array) -> Array:
     return np.iscomplex(x)
 
 
-@op(numpy=np.isreal, nondiff=True, samples=_imaginary)
+@op(numpy=np.isreal, nondiff=True, vmap="leading", samples=_imaginary)
 def isreal(x: Array) -> Array:
     """Whether the imaginary part of x is 0, element by element. Returns a tensor without gradient.
 
@@ -167,7 +168,14 @@ def _equal(r: np.random.Generator) -> list[Sample]:
     return [sample(a, a.copy()), sample(a, a[0]), sample(a, a + 1), sample(np.array([1, 2, 3]), a), sample(nan, nan)]
 
 
-@op(numpy=np.isclose, nondiff=("a", "b", "rtol", "atol"), label="≈", samples=_close, hint=broadcast_hint)
+@op(
+    numpy=np.isclose,
+    nondiff=("a", "b", "rtol", "atol"),
+    label="≈",
+    vmap="leading",
+    samples=_close,
+    hint=broadcast_hint,
+)
 def isclose(
     a: Array, b: Array, rtol: Array | float = 1e-5, atol: Array | float = 1e-8, equal_nan: bool = False
 ) -> Array:

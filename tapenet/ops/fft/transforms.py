@@ -64,6 +64,7 @@ def _weighed_a(g: Array, n: int, axis: int, weight: float) -> Array:
     a=_weighed_a,
     formula="wₖ conj(aₖ), w = 1 at 0 and n/2, else weight",
     gradients="a: wₖ conj(gₖ)",
+    vmap="axis",
     samples=lambda r: [
         sample(complex_normal(r, (3, 2)), 4, 0, 0.5),
         sample(complex_normal(r, (2, 3)), 5, -1, 2.0),
@@ -159,6 +160,7 @@ def _transform(forward: Callable[..., Array], name: str, example: str, sign: str
             out="a complex array, n long along the axis",
             example=example,
         ),
+        vmap="axis",
         samples=_complex_samples,
         hint=_hint,
     )
@@ -194,6 +196,7 @@ def _irfft_a(g: Array, a_shape: Shape, a_dtype: DType, axis: int, norm: str | No
     numpy=np.fft.rfft,
     a=_rfft_a,
     gradients="a: Re Σₖ gₖ e^(−2πijk/n)",
+    vmap="axis",
     samples=lambda r: [
         sample(r.normal(size=4)),
         sample(r.normal(size=5)),
@@ -234,6 +237,7 @@ def rfft(a: Array, n: int | None = None, axis: int = -1, norm: Norm = None) -> A
     a=_irfft_a,
     formula="Re Σₖ cₖ aₖ e^(2πijk/n) / n, c = 1 at 0 and n/2, else 2",
     gradients="a: cₖ Σⱼ gⱼ e^(2πijk/n) / n",
+    vmap="axis",
     samples=lambda r: [
         sample(complex_normal(r, (3,))),
         sample(complex_normal(r, (3,)), 5),

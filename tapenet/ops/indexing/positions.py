@@ -97,6 +97,7 @@ def ravel_multi_index(
     numpy=np.unravel_index,
     nondiff=("indices",),
     outputs=None,
+    vmap="leading",
     samples=lambda r: [
         sample(np.array([[2, 3], [0, 5]]), (2, 3)),
         sample(np.array([2, 3]), (2, 3), "F"),
@@ -164,6 +165,7 @@ answer(np.triu_indices_from, triu_indices_from)
 @op(
     numpy=np.packbits,
     nondiff=True,
+    vmap="axis",
     samples=lambda r: [
         sample(np.array([[True, False, True], [True, True, False]])),
         sample(np.array([[1, 0, 2]]), 1, "little"),
@@ -187,6 +189,7 @@ def packbits(a: Array, axis: int | None = None, bitorder: Literal["big", "little
 @op(
     numpy=np.unpackbits,
     nondiff=True,
+    vmap="axis",
     samples=lambda r: [
         sample(np.array([[3], [130]], np.uint8)),
         sample(np.array([[3], [130]], np.uint8), 1, count=-5, bitorder="little"),

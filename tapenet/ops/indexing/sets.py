@@ -190,9 +190,16 @@ def unique_inverse(x: ArrayLike) -> UniqueInverseResult:
     return UniqueInverseResult(found.values, found.inverse_indices)
 
 
+def _isin_lanes(
+    batched: frozenset[str], element: Array, test_elements: Array, assume_unique: bool, invert: bool, kind: object
+) -> object:
+    return isin(element, test_elements, assume_unique, invert, kind=kind) if batched == {"element"} else NotImplemented
+
+
 @op(
     numpy=np.isin,
     nondiff=("element", "test_elements"),
+    vmap=_isin_lanes,
     samples=lambda r: [
         sample(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, 4.0])),
         sample(np.array([1, 2, 3]), np.array([2, 5]), True, invert=True, kind="sort"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @op(
     numpy=np.argsort,
     nondiff=("a",),
+    vmap="axis",
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 3)), 0, "stable"),
@@ -98,6 +99,7 @@ def _restored(g: Array, shape: tuple[int, ...], order: Array, axis: int | None) 
 @op(
     numpy=np.sort,
     a=_sort_a,
+    vmap="axis",
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(3, 2)), 0, "stable"),
@@ -146,6 +148,7 @@ def sort_complex(a: ArrayLike) -> Array:
 @op(
     numpy=np.argpartition,
     nondiff=("a", "kth"),
+    vmap="axis",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), 1),
         sample(r.normal(size=(3, 2)), [0, -2], axis=0),
@@ -184,6 +187,7 @@ def _partition_a(g: Array, a: Array, out: Array, axis: int | None) -> Array | Sc
     nondiff=("kth",),
     a=_partition_a,
     gradients="a: g to where each element came from",
+    vmap="axis",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), 1),
         sample(r.normal(size=(4, 2)), [1, -2], axis=0),
@@ -239,9 +243,16 @@ def lexsort(keys: Array, axis: int = -1) -> Array:
     return np.lexsort(keys, axis)
 
 
+def _searchsorted_lanes(
+    batched: frozenset[str], a: Array, v: Array, side: Literal["left", "right"], sorter: Array | None
+) -> object:
+    return searchsorted(a, v, side, sorter) if batched == {"v"} else NotImplemented
+
+
 @op(
     numpy=np.searchsorted,
     nondiff=("a", "v", "sorter"),
+    vmap=_searchsorted_lanes,
     samples=lambda r: [
         sample(np.array([0.1, 0.4, 0.9]), r.uniform(size=(2, 2))),
         sample(np.array([0.4, 0.9, 0.1]), np.array([0.4]), "right", np.array([2, 0, 1])),
@@ -265,9 +276,14 @@ def searchsorted(a: Array, v: Array, side: Literal["left", "right"] = "left", so
     return np.searchsorted(a, v, side, sorter)
 
 
+def _digitize_lanes(batched: frozenset[str], x: Array, bins: Array, right: bool) -> object:
+    return digitize(x, bins, right) if batched == {"x"} else NotImplemented
+
+
 @op(
     numpy=np.digitize,
     nondiff=("x", "bins"),
+    vmap=_digitize_lanes,
     samples=lambda r: [
         sample(r.uniform(size=(2, 3)), np.array([0.2, 0.5, 0.7])),
         sample(np.array([0.5, 0.1]), np.array([0.7, 0.5, 0.2]), right=True),

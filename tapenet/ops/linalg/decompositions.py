@@ -114,6 +114,7 @@ def _svd_rule(g: tuple[Array | None, ...], out: tuple[Array, ...], full_matrices
     a=_svd_rule,
     formula="U, S, Vᴴ with a = U · diag(S) @ Vᴴ",
     gradients="a: U @ (diag(gS) + parts of g over sₖ − sⱼ and sₖ + sⱼ) @ Vᴴ",
+    vmap="leading",
     samples=lambda r: [sample(r.normal(size=(2, 2))), sample(r.normal(size=(3, 2)), False, False)],
 )
 def svd_factors(a: Array, full_matrices: bool = True, phases: bool = True) -> tuple[Array, ...]:
@@ -145,6 +146,7 @@ def _svdvals_rule(g: Array, x: Array) -> Array:
     numpy=np.linalg.svdvals,
     x=_svdvals_rule,
     gradients="x: U · g @ Vᴴ",
+    vmap="leading",
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(3, 2))),

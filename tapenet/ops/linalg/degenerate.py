@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from tapenet.ops.batched_calls import aligned
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
@@ -42,6 +43,7 @@ def _gap_quotient_x(g: Array, gap: Array, floor: float | Array, message: str) ->
     gap=lambda g, out, gap, floor, message: -_gap_quotient_x(g * out, gap, floor, message),
     formula="x / gap, 0 where x is 0 but for rounding",
     gradients="x: g / gap; gap: −g · out / gap",
+    vmap="leading",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 2)), r.normal(size=2), 1.0, 1e-9, ""),
@@ -78,11 +80,18 @@ def gap_quotient(
     return np.where(zero | closed, np.zeros((), quotient.dtype), quotient)
 
 
+def _provided_lanes(batched: frozenset[str], value: Array, x: Array, size: Array | float, message: str) -> object:
+    if "size" in batched:
+        size = aligned(size, np.ndim(x) - ("x" in batched))
+    return provided(value, x, size, message) if "value" in batched else NotImplemented
+
+
 @op(
     nondiff=("x", "size"),
     value=lambda g: g,
     formula="value, provided that x is 0 but for rounding",
     gradients="value: g",
+    vmap=_provided_lanes,
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
 )
 def provided(value: Array, x: Array, size: Array | float, message: str = "") -> Array:

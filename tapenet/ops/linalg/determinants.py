@@ -37,6 +37,7 @@ def _are_finite(a: Array) -> Array:
 @op(
     label="null shift",
     nondiff=True,
+    vmap="leading",
     samples=lambda r: [sample(r.normal(size=(2, 2))), sample(np.ones((2, 2, 2))), sample(np.zeros((1, 1)))],
 )
 def null_shift(a: Array) -> Array:
@@ -97,6 +98,7 @@ def _det_a(g: Array, out: Array, a: Array) -> Array:
     numpy=np.linalg.det,
     a=_det_a,
     gradients="a: g · adj(a)ᵀ, adj(a) = out · a⁻¹",
+    vmap="leading",
     samples=lambda r: [
         sample(r.normal(size=(3, 3))),
         sample(r.normal(size=(2, 2, 2))),
@@ -157,6 +159,7 @@ def _slogdet_a(g: Array, out: Array, a: Array) -> Array:
     result=SlogdetResult,
     a=_slogdet_a,
     gradients="a: (g₁ + i · Im(g₀ · sign)) · a⁻ᵀ",
+    vmap="leading",
     samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2, 2))), sample(np.empty((0, 0)))],
     hint=square_hint,
 )

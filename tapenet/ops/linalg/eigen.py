@@ -68,6 +68,7 @@ def _eigh_rule(g: tuple[Array | None, ...], out: tuple[Array, ...], UPLO: str, p
     a=_eigh_rule,
     formula="Λ, V with a = V · Λ @ Vᴴ",
     gradients="a: V @ (diag(gΛ) + part of Vᴴ @ gV over λₖ − λⱼ) @ Vᴴ, in the triangle",
+    vmap="leading",
     samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2)), "U", False)],
 )
 def eigh_factors(a: Array, UPLO: Literal["L", "U"] = "L", phases: bool = True) -> tuple[Array, ...]:
@@ -135,6 +136,7 @@ def _eigvalsh_rule(g: Array, a: Array, UPLO: str) -> Array:
     numpy=np.linalg.eigvalsh,
     a=_eigvalsh_rule,
     gradients="a: V · g @ Vᴴ, in the triangle that is read",
+    vmap="leading",
     samples=lambda r: [
         sample(r.normal(size=(3, 3))),
         sample(r.normal(size=(2, 2, 2)), "U"),
@@ -225,6 +227,7 @@ def _distinct(r: np.random.Generator, *shape: int) -> Array:
     a=_eig_rule,
     formula="Λ, V with a @ V = V · Λ",
     gradients="a: V⁻ᴴ @ (diag(gΛ) + part of Vᴴ @ gV over λₖ − λⱼ) @ Vᴴ",
+    vmap="leading",
     samples=lambda r: [sample(_distinct(r, 2, 2)), sample(_distinct(r, 2, 2), False)],
 )
 def eig_factors(a: Array, phases: bool = True) -> tuple[Array, ...]:
@@ -282,6 +285,7 @@ def eig(a: ArrayLike) -> EigResult:
 @op(
     label="nearest order",
     nondiff=True,
+    vmap=lambda batched, values, found: nearest_order(values, found) if len(batched) == 2 else NotImplemented,
     samples=lambda r: [
         sample(np.array([3.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])),
         sample(np.array([[1j, -1j]]), np.array([[-1j, 1j]])),
@@ -324,6 +328,7 @@ def _eigvals_rule(g: Array, out: Array, a: Array) -> Array:
     numpy=np.linalg.eigvals,
     a=_eigvals_rule,
     gradients="a: V⁻ᴴ · g @ Vᴴ",
+    vmap="leading",
     samples=lambda r: [
         sample(_distinct(r, 3, 3)),
         sample(_distinct(r, 2, 2, 2)),

@@ -64,6 +64,7 @@ def _positive(r: np.random.Generator, *shape: int) -> Array:
     a=_cholesky_rule,
     formula="the lower triangular L with a = L @ Lᴴ; if upper its adjoint",
     gradients="a: L⁻ᴴ @ tril(Lᴴ @ g, half of its diagonal) @ L⁻¹, in the triangle",
+    vmap="leading",
     samples=lambda r: [
         sample(_positive(r, 3, 3)),
         sample(_positive(r, 3, 3), upper=True),
@@ -162,6 +163,7 @@ def _regular(r: Array, used: Array) -> Array:
     a=_qr_rule,
     formula="Q, R with a = Q @ R, QᴴQ = 1, R upper triangular",
     gradients="a: (gQ + Q @ sym(triu(gR @ Rᴴ − Qᴴ @ gQ))) @ R⁻ᴴ",
+    vmap="leading",
     samples=lambda r: [sample(r.normal(size=(3, 2))), sample(r.normal(size=(3, 2)), "complete")],
 )
 def qr_factors(a: Array, mode: Literal["reduced", "complete"] = "reduced") -> tuple[Array, ...]:

@@ -29,6 +29,7 @@ def _stein_rule(g: Array, out: Array, w: Array, e: Array) -> dict[str, Array]:
 
 @op(
     joint=_stein_rule,
+    vmap="leading",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), 0.3 * r.normal(size=(2, 2)), 0.3 * r.normal(size=(3, 3))),
         sample(r.normal(size=(2, 2, 1)), 0.3 * r.normal(size=(2, 2, 2)), 0.3 * r.normal(size=(2, 1, 1))),
@@ -81,6 +82,7 @@ def _length(a: Array) -> Array:
 @op(
     nondiff=("size",),
     x=lambda g: g,
+    vmap="leading",
     samples=lambda r: [sample(r.normal(size=(2, 3, 2)), np.ones((2, 1, 1)))],
 )
 def cleared(x: Array, size: Array) -> Array:
@@ -161,6 +163,10 @@ def _pinv_by_rtol(a: Array, rcond: Array | None = None, hermitian: bool = False,
     return pinv(a, rtol, hermitian)
 
 
+def _pinv_lanes(batched: frozenset[str], a: Array, rcond: Array | None, hermitian: bool) -> object:
+    return NotImplemented if "rcond" in batched else pinv(a, rcond, hermitian)
+
+
 @op(
     more=_pinv_by_rtol,
     numpy=np.linalg.pinv,
@@ -169,6 +175,7 @@ def _pinv_by_rtol(a: Array, rcond: Array | None = None, hermitian: bool = False,
     a=_pinv_a,
     formula="a⁺",
     gradients="a: −Pᵀ @ g @ Pᵀ + (I − aP) gᵀPPᵀ + PᵀP gᵀ(I − Pa), P = out",
+    vmap=_pinv_lanes,
     samples=lambda r: [
         sample(r.normal(size=(3, 2))),
         sample(r.normal(size=(2, 3)), 1e-10),

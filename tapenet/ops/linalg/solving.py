@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapenet.ops.batched_calls import aligned
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.matrices import regular, square_hint, transposed
 from tapenet.ops.op import op
@@ -33,6 +34,7 @@ def _hint(a: Array) -> str:
     label="⁻¹",
     a=lambda g, out: -np.matmul(transposed(out), np.matmul(g, transposed(out))),
     formula="a⁻¹",
+    vmap="leading",
     samples=lambda r: [sample(regular(r, 3, 3)), sample(regular(r, 2, 2, 2)), sample(np.empty((0, 0)))],
     hint=_hint,
 )
@@ -81,11 +83,24 @@ def _solve_hint(a: Array, b: Array) -> str:
     return text
 
 
+def _solve_lanes(batched: frozenset[str], a: Array, b: Array) -> Array:
+    """A vector on the right is a column: beside a stack of matrices NumPy takes vectors with lanes for one matrix."""
+    ndims = [np.ndim(x) - (n in batched) for n, x in (("a", a), ("b", b))]
+    vector = ndims[1] == 1
+    if vector:
+        b = b[..., None]
+        ndims[1] = 2
+    a, b = (aligned(x, max(ndims)) if n in batched else x for n, x in (("a", a), ("b", b)))
+    found = solve(a, b)
+    return found[..., 0] if vector else found
+
+
 @op(
     numpy=np.linalg.solve,
     joint=_solve_rule,
     formula="a⁻¹ @ b",
     gradients="a: −(a⁻ᵀ @ g) @ outᵀ; b: a⁻ᵀ @ g",
+    vmap=_solve_lanes,
     samples=lambda r: [
         sample(regular(r, 3, 3), r.normal(size=3)),
         sample(regular(r, 2, 2), r.normal(size=(2, 3))),

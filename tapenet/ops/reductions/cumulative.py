@@ -78,6 +78,7 @@ def _samples(*, positive: bool = False, flat: bool = True) -> Samples:
     numpy=np.cumsum,
     a=lambda g, a_shape, axis: _back(_from_the_end(_last(g, axis)), a_shape, axis),
     gradients="a: the sum of g from each element to the end",
+    vmap="axis",
     samples=_samples(),
     hint=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
 )
@@ -116,6 +117,7 @@ def _cumprod_a(g: Array, out: Array, a: Array, axis: int | None) -> Array:
     numpy=np.cumprod,
     a=_cumprod_a,
     gradients="a: Σ over j ≥ i of g[j] · Π of the others of a[0] … a[j]",
+    vmap="axis",
     samples=lambda r: [
         *_samples()(r),
         sample(np.array([2.0, 0.0, 3.0, 0.5])),
@@ -281,6 +283,7 @@ def _extreme(ufunc: np.ufunc, name: str, word: str, example: str) -> Op:
     >>> import tapenet as tn
     >>> tn.{example}
     """,
+        vmap="axis",
         samples=_samples(flat=False),
         hint=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
     )
@@ -309,6 +312,7 @@ def _logcumsumexp_array(g: Array, out: Array, array: Array, axis: int) -> Array:
 @op(
     array=_logcumsumexp_array,
     gradients="array: Σ over j ≥ i of g[j] · e^(array[i] − out[j])",
+    vmap="axis",
     samples=_samples(flat=False),
     hint=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
 )

@@ -34,6 +34,7 @@ def _label(what: str) -> Callable[..., str]:
 @op(
     nondiff=("a", "initial", "where"),
     label=_label("reduce"),
+    vmap="axis",
     samples=lambda r: [
         sample(np.array([[6, 3], [5, 12]]), np.bitwise_and, 1),
         sample(np.array([[6, 3], [5, 12]]), np.gcd, axis=0, keepdims=True),
@@ -59,6 +60,7 @@ def reduced(
 @op(
     nondiff=("a",),
     label=_label("accumulate"),
+    vmap="axis",
     samples=lambda r: [
         sample(np.array([[6, 3], [5, 12]]), np.bitwise_or, 1),
         sample(np.array([[6, 4], [9, 12]]), np.gcd),
@@ -134,6 +136,7 @@ _SKIPPING = (np.power, np.arctan2)
     label=_label("reduce"),
     formula="f(… f(f(a[0], a[1]), a[2]) …, a[n])",
     gradients="a: g · ∂f/∂y of its step · Π of ∂f/∂x of later steps",
+    vmap="axis",
     samples=_samples,
     hint=hint,
 )
@@ -157,6 +160,7 @@ def folded(a: Array, ufunc: np.ufunc, axis: int = 0) -> Array:
     label=_label("accumulate"),
     formula="out[0] = a[0], out[i] = f(out[i − 1], a[i])",
     gradients="a: s · ∂f/∂y, with s[i] = g[i] + s[i + 1] · ∂f/∂x of step i + 1",
+    vmap="axis",
     samples=_samples,
     hint=hint,
 )

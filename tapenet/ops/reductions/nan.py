@@ -168,6 +168,7 @@ def _given(**options: Any) -> dict[str, Any]:
     numpy=np.nanmean,
     nondiff=("where",),
     a=_mean_a,
+    vmap="axis",
     samples=_masked_samples(initial=False),
 )
 def nanmean(a: Array, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Array:
@@ -205,6 +206,7 @@ def _moment_samples(r: np.random.Generator) -> list[Sample]:
     nondiff=("where",),
     grads=_rules(False),
     gradients="a: g · 2 (a − μ)/(n − ddof); mean: −Σ g · 2 (a − mean)/(n − ddof)",
+    vmap="axis",
     samples=_moment_samples,
 )
 def nanvar(
@@ -235,6 +237,7 @@ def nanvar(
     nondiff=("where",),
     grads=_rules(True),
     gradients="a: g · (a − μ)/((n − ddof) · out); mean: −Σ g · (a − mean)/((n − ddof) · out)",
+    vmap="axis",
     samples=_moment_samples,
 )
 def nanstd(
@@ -287,6 +290,7 @@ def _extreme_more(name: str, of_two: Callable[[Array, Array], Array], sign: int)
     numpy=np.nanmax,
     a=share,
     more=_extreme_more("nanmax", np.fmax, -1),
+    vmap="axis",
     samples=_masked_samples(initial=True),
 )
 def nanmax(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
@@ -311,6 +315,7 @@ def nanmax(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     numpy=np.nanmin,
     a=share,
     more=_extreme_more("nanmin", np.fmin, 1),
+    vmap="axis",
     samples=_masked_samples(initial=True),
 )
 def nanmin(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
@@ -342,6 +347,7 @@ def _place_hint(a: Array, *_: object) -> str:
 @op(
     numpy=np.nanargmax,
     nondiff=True,
+    vmap="axis",
     samples=_place_samples,
     hint=_place_hint,
 )
@@ -366,6 +372,7 @@ def nanargmax(a: Array, axis: int | None = None, *, keepdims: bool = False) -> A
 @op(
     numpy=np.nanargmin,
     nondiff=True,
+    vmap="axis",
     samples=_place_samples,
     hint=_place_hint,
 )

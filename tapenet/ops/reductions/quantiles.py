@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tapenet.ops.batched_calls import from_the_end
 from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.indexing.adding import add_at
@@ -257,6 +258,26 @@ DISCRETE = (
 
 
 def _quantile(name: str, numpy: Callable[..., object], scale: float, skips: bool, summary: str, example: str) -> Op:
+    def lanes_of(
+        batched: frozenset[str],
+        lanes: int,
+        a: Array,
+        q: Array,
+        axis: Axis,
+        method: str,
+        keepdims: bool,
+        weights: Array | None,
+    ) -> object:
+        """NumPy puts the axes of q in front, before the lanes."""
+        if batched != {"a"} or weights is not None:
+            return NotImplemented
+        ndim = np.ndim(a) - 1
+        axes = from_the_end(tuple(range(ndim)) if axis is None else axis, ndim)
+        if not ndim:
+            a, axes = a[:, None], -1
+        found = made(a, q, axes, method=method, keepdims=keepdims and ndim > 0)
+        return np.moveaxis(found, np.ndim(q), 0)
+
     made: Op = op(
         lambda a, q, axis=None, *, overwrite_input=False, method="linear", keepdims=False, weights=None: numpy(
             a, q, axis, method=method, keepdims=keepdims, weights=weights
@@ -269,6 +290,7 @@ def _quantile(name: str, numpy: Callable[..., object], scale: float, skips: bool
         + _ARGS.format(q=_Q.format(what="from 0 to 1" if scale == 1 else "from 0 to 100"))
         + _METHOD
         + f"\n\n    >>> import numpy as np, tapenet as tn\n    >>> tn.{example}\n    ",
+        vmap=lanes_of,
         samples=_quantile_samples(scale, skips),
         grads=_rules(scale, skips),
     )
@@ -345,6 +367,7 @@ def _median(name: str, numpy: Callable[..., object], skips: bool, summary: str, 
         numpy=numpy,
         gradients="a: g at the middle element, g/2 at each of two, else 0",
         doc=f"{summary}\n{_ARGS.format(q='')}\n\n    >>> import numpy as np, tapenet as tn\n    >>> tn.{example}\n    ",
+        vmap="axis",
         samples=_median_samples(skips),
         a=by_a,
     )

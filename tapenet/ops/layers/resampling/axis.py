@@ -74,6 +74,7 @@ def _resample_x(g: Array, taps: Taps, axis: int) -> Array:
     multiply_adds=lambda taps, out_shape: len(taps.index) * math.prod(out_shape),
     x=_resample_x,
     gradients="x: the same of g, with the matrix transposed",
+    vmap="axis",
     samples=lambda r: [
         sample(r.normal(size=(2, 3, 2)), linear(3, 5, False, None), 1),
         sample(r.normal(size=(2, 3)), linear(3, 2, True, None).transposed.transposed, -1),

@@ -1,0 +1,94 @@
+"""Calls of ops over lanes: how an op that cannot be read is computed for many arguments at once, as it says by `vmap=`.
+
+Lanes are axis 0 of what has them. Rules are plain NumPy and ops: they run on arrays, and on symbols, which read them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.definitions import argument_names
+from tapenet.ops.op import Op
+from tapenet.program.primitives import Spec
+from tapenet.program.trees import mapped, tree_leaves
+
+#: Given the op, its arguments, the names of those that have lanes, how many lanes there are and what a call without lanes
+#: gives: the result with lanes.
+Form = Callable[[Op, Mapping[str, Any], frozenset[str], int, Sequence[Spec]], object]
+
+
+def over_lanes(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: int, outputs: Sequence[Spec]) -> object:
+    """What an op gives over lanes, by its rule.
+
+    Args:
+        op: any op.
+        args: all its arguments by name: arrays or symbols, those that are `batched` with lanes in front.
+        batched: the names of the arguments that have lanes. Of a sequence all arrays have.
+        size: how many lanes there are.
+        outputs: shapes and dtypes of what a call without lanes gives.
+
+    Returns:
+        the result, each output with lanes in front; NotImplemented if it has no rule for these.
+    """
+    rule = op.vmap
+    if rule is None and isinstance(op.forward, np.ufunc) and op.forward.signature is None:
+        rule = "leading"
+    if isinstance(rule, str):
+        return FORMS[rule](op, args, batched, size, outputs)
+    if rule is None:
+        return NotImplemented
+    known: dict[str, object] = {**args, "batched": batched, "lanes": size}
+    return rule(*(known[n] for n in argument_names(op.name, rule)))
+
+
+def _leading(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: int, outputs: Sequence[Spec]) -> object:
+    """It broadcasts in its leading axes: lanes are one more, with axes of length 1 behind them where there are fewer."""
+    ndim = max(np.ndim(leaf) - (n in batched) for n, v in args.items() for leaf in tree_leaves(v) if _is_array(leaf))
+
+    def fitted(x: Any) -> Any:
+        return aligned(x, ndim) if _is_array(x) else x
+
+    return op.apply(op, {n: mapped(fitted, v) if n in batched else v for n, v in args.items()})
+
+
+def _along(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: int, outputs: Sequence[Spec]) -> object:
+    """Of its first argument only the axes that an option names matter: counted from the end they stay the same."""
+    first, name = op.arguments[0].name, "axis" if "axis" in args else "axes"
+    if batched != {first}:
+        return NotImplemented
+    x, axis = args[first], args[name]
+    ndim = np.ndim(x) - 1
+    if axis is not None and ndim:
+        return op.apply(op, {**args, name: from_the_end(axis, ndim)})
+    if any(_is_array(leaf) for n, v in args.items() if n != first for leaf in tree_leaves(v)):
+        return NotImplemented  # it belongs to places along axes that are gone when x is flat
+    flat = {first: np.reshape(x, (size, -1 if x.size else math.prod(x.shape[1:]))), name: -1}
+    found = op.apply(op, {**args, **flat, **({"keepdims": False} if "keepdims" in args else {})})
+    if len(outputs) == 1:
+        return np.reshape(found, (size, *outputs[0].shape))
+    return tuple(np.reshape(f, (size, *s.shape)) for f, s in zip(found, outputs, strict=True))
+
+
+def aligned(x: Any, ndim: int) -> Any:
+    """An array with lanes, with axes of length 1 behind them, so that without lanes it has `ndim` axes."""
+    return np.reshape(x, (x.shape[0], *(1,) * (ndim + 1 - np.ndim(x)), *x.shape[1:]))
+
+
+def from_the_end(axis: Any, ndim: int) -> Any:
+    """One or several axes of as many, counted from the end: `axis` is an integer or a sequence of them."""
+    if isinstance(axis, (tuple, list)):
+        return tuple(from_the_end(i, ndim) for i in axis)
+    return axis - ndim if axis >= 0 else axis
+
+
+def _is_array(x: object) -> bool:
+    """Whether something is an array, a number of NumPy's, or stands for one."""
+    return hasattr(x, "dtype") and hasattr(x, "shape")
+
+
+#: By name, what `vmap=` of an op may be beside a function.
+FORMS: dict[str, Form] = {"leading": _leading, "axis": _along}
