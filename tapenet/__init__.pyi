@@ -16,6 +16,7 @@ from tapenet import optim as optim
 from tapenet import random as random
 from tapenet import testing as testing
 from tapenet import training as training
+from tapenet import tree as tree
 from tapenet.autodiff.control.flow import cond as cond
 from tapenet.autodiff.control.flow import fori as fori
 from tapenet.autodiff.control.flow import scan as scan

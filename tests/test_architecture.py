@@ -48,6 +48,7 @@ KNOWS: dict[str, set[str]] = {
     "parameters": {"program", "ops", "autodiff", "parameters"},
     "transforms": {"program", "ops", "autodiff", "transforms"},
     "autograd": {"autodiff", "transforms"},
+    "tree": {"program", "ops", "autodiff"},
     "cuda": set(),
     "mypy_plugin": set(),
     "nn": {"program", "ops", "autodiff", "parameters", "profiling", "nn"},

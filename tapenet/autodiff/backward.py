@@ -23,8 +23,8 @@ from tapenet.autodiff.state import local
 from tapenet.ops.indexing.row_sparse import RowParts
 from tapenet.ops.shapes.reshaping import alias
 from tapenet.ops.stack_frames import user_site
+from tapenet.program.arguments import refilled
 from tapenet.program.low import is_inexact
-from tapenet.program.trees import refilled
 from tapenet.typing import Array
 
 _by_number = attrgetter("number")

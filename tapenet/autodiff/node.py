@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, Typ
 import numpy as np
 
 from tapenet.ops.op import Op
-from tapenet.program.trees import tree_leaves
+from tapenet.program.arguments import elements
 from tapenet.typing import Array, DType, Shape
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ class Node:
 def _described(value: object) -> object:
     if isinstance(value, Traced):
         return value if value.node is None else value.node
-    if isinstance(value, (list, tuple)) and any(isinstance(v, Traced) for v in tree_leaves(value, Traced)):
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Traced) for v in elements(value, Traced)):
         return [_described(v) for v in value]
     return constant(value)
 

@@ -21,8 +21,8 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import bind
+from tapenet.program.arguments import mapped, refilled
 from tapenet.program.low import is_inexact
-from tapenet.program.trees import mapped, refilled
 from tapenet.typing import Array
 
 ndarray = np.ndarray

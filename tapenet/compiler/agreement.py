@@ -13,8 +13,8 @@ from tapenet.ops.arguments import split
 from tapenet.ops.op import Op
 from tapenet.ops.reading import read
 from tapenet.ops.registry import is_own
+from tapenet.program.arguments import mapped
 from tapenet.program.ir import Builder, Input, Program
-from tapenet.program.trees import mapped
 from tapenet.typing import Array
 
 #: By dtype, what the results may differ by, relative to the largest: sums in another order differ by rounding.

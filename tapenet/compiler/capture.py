@@ -30,11 +30,11 @@ from tapenet.compiler.signature import Call, Key, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Dependency, Plan, Result, Target, Variant
 from tapenet.compiler.watch import Drawn, Watch, drawn
 from tapenet.ops.op import Op
+from tapenet.program.arguments import elements
 from tapenet.program.backend import Runner
 from tapenet.program.ir import Input, Program, check, substitute
 from tapenet.program.layout import dense_order
 from tapenet.program.passes import Step, simplify
-from tapenet.program.trees import tree_leaves
 from tapenet.typing import Array
 
 #: The beginning of the names of attributes under which objects keep their compiled methods. They are no identifiers, so
@@ -274,7 +274,7 @@ class _Recording:
         """The tensors from outside that entered ops, arguments aside."""
         for node in self.tape.nodes:
             for value in (node.call or {}).values():
-                leaves = tree_leaves(value, Traced)
+                leaves = elements(value, Traced)
                 yield from (leaf for leaf in leaves if isinstance(leaf, Traced) and leaf.node is None)
 
     def _plan(self, structure: object, outs: list[Tensor], keep_grads: bool) -> Plan:

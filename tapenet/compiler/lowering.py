@@ -24,6 +24,7 @@ from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
 from tapenet.ops.reading import holds, read, symbols
+from tapenet.program.arguments import mapped
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import (
     Builder,
@@ -40,7 +41,6 @@ from tapenet.program.layout import Order
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import Spec
 from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of
-from tapenet.program.trees import mapped
 from tapenet.typing import Array, Shape
 
 #: Arguments of a recorded call.

@@ -22,7 +22,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module_tree import Tree
 from tapenet.ops.op import op
 from tapenet.parameters.hook_table import HookTable
-from tapenet.program.trees import refilled
+from tapenet.program.arguments import refilled
 from tapenet.program.value_keys import Same
 
 

@@ -31,6 +31,7 @@ from tapenet.nn.module_repr import described
 from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.notebook_display import bundle, note
 from tapenet.nn.parameter import Buffer, Parameter
+from tapenet.nn.placing import named, placed
 from tapenet.nn.state_dict import LoadReport, StateHook, collect, load
 from tapenet.ops.hook_handle import Handle
 from tapenet.ops.signatures import check_keywords
@@ -39,6 +40,7 @@ from tapenet.ops.tracebacks import boundary, hide
 from tapenet.parameters import updaters
 from tapenet.parameters.hook_table import HookTable
 from tapenet.program.low import dtype_of, is_float, meet
+from tapenet.program.trees import register_stand
 from tapenet.program.value_keys import Same
 from tapenet.typing import Array, DType, StateDict
 
@@ -663,6 +665,9 @@ class Module(Tree):
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return bundle(self)
+
+
+register_stand(Module, named, placed)
 
 
 def _learned(value: object) -> list[Tensor]:

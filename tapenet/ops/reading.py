@@ -13,10 +13,10 @@ from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, Op, Rule
 from tapenet.ops.signatures import bind
 from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
+from tapenet.program.arguments import elements, mapped
 from tapenet.program.ir import Builder, Value
 from tapenet.program.pullback import Pair
 from tapenet.program.symbols import CannotLower, Symbol, array_of, elementwise
-from tapenet.program.trees import mapped, tree_leaves
 
 
 def read(op: Op, builder: Builder, args: Mapping[str, object], more: Mapping[str, object] | None = None) -> list[Value]:
@@ -94,4 +94,4 @@ def symbols(builder: Builder, value: object) -> Any:
 
 def holds(value: object) -> bool:
     """Whether there is a value of the program somewhere in an argument."""
-    return any(isinstance(leaf, Value) for leaf in tree_leaves(value))
+    return any(isinstance(leaf, Value) for leaf in elements(value))

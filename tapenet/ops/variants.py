@@ -18,6 +18,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.reading import read, symbols
 from tapenet.ops.registry import is_own
 from tapenet.program import generated, split_rows
+from tapenet.program.arguments import elements, mapped
 from tapenet.program.called_ops import filled
 from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.numpy_code import function
@@ -26,7 +27,6 @@ from tapenet.program.primitives import numpy_slices
 from tapenet.program.pullback import NoDerivative, pullback
 from tapenet.program.row_programs import NotByRows
 from tapenet.program.symbols import CannotLower, array_of
-from tapenet.program.trees import mapped, tree_leaves
 from tapenet.typing import Array, Shape
 
 
@@ -48,7 +48,7 @@ class _Arguments:
 
 def arrays_of(values: Iterable[object]) -> list[Array]:
     """The arrays and tensors among values, in the order of a program's inputs."""
-    return [leaf for value in values for leaf in tree_leaves(value) if _is_array(leaf)]
+    return [leaf for value in values for leaf in elements(value) if _is_array(leaf)]
 
 
 def _is_array(value: object) -> TypeGuard[Array]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tapenet.program.trees import refilled
+from tapenet.program.arguments import refilled
 from tapenet.typing import Array, Shape
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.program.trees import mapped
+from tapenet.program.arguments import mapped
 from tapenet.typing import Array
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn, optim
-from tapenet.autodiff.control import flow, structure
+from tapenet.autodiff.control import flow
 from tapenet.autodiff.control.body import Body
 from tapenet.autodiff.control.flow import cond, fori, scan
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.program.trees import flatten, tree_leaves, tree_map
 from tapenet.testing import check_grads
 from tests.optim.test_capture import MAKERS, assert_same, parameters
 from tests.replay import Replay
@@ -36,17 +37,17 @@ State = namedtuple("State", "h c")
 
 
 def _take(tree: Any, i: int) -> Any:
-    return structure.rebuild(tree, iter([leaf[i] for leaf in structure.leaves(tree)]))
+    return tree_map(lambda leaf: leaf[i], tree)
 
 
 def _unrolled_scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False) -> Any:
     carry, ys = init, []
-    count = len(structure.leaves(xs)[0]) if length is None else length
+    count = len(tree_leaves(xs)[0]) if length is None else length
     for i in reversed(range(count)) if reverse else range(count):
         carry, y = f(carry, None if xs is None else _take(xs, i))
         ys.append(y)
-    columns = list(zip(*map(structure.leaves, ys[::-1] if reverse else ys), strict=True))
-    return carry, structure.rebuild(ys[0], iter([np.stack(c) for c in columns]))
+    columns = list(zip(*map(tree_leaves, ys[::-1] if reverse else ys), strict=True))
+    return carry, flatten(ys[0])[1].build([np.stack(c) for c in columns])
 
 
 def _unrolled_fori(lower: int, upper: int, body: Any, init: Any) -> Any:
@@ -826,11 +827,6 @@ def test_examples(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for function in ("cond", "scan", "fori"):
         monkeypatch.setattr(tn, function, getattr(flow, function), raising=False)
     _run(getattr(flow, name).__doc__, name, {})
-
-
-def test_examples_of_structures() -> None:
-    for name in ("leaves", "paths", "rebuild", "Structure"):
-        _run(getattr(structure, name).__doc__, name, vars(structure))
 
 
 def _run(text: str, name: str, globs: dict[str, Any]) -> None:

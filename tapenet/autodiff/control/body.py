@@ -19,7 +19,7 @@ from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 from tapenet.ops.stack_frames import user_line
-from tapenet.program.trees import refilled, tree_leaves
+from tapenet.program.arguments import elements, refilled
 from tapenet.typing import Array
 
 #: A function of flat lists of tensors.
@@ -235,14 +235,14 @@ class Body(Capture):
                 seen.add(value.node)
                 source = value.node.source_node if isinstance(value.node, Output) else value.node
                 flowing = [v for name, v in (source.call or {}).items() if name in source.op.differentiable]
-                stack += tree_leaves(flowing, Traced)
+                stack += elements(flowing, Traced)
         return {i for i, node in enumerate(self.inputs) if node in seen}
 
     def draws(self) -> Iterator[tuple[Node, int, Array]]:
         """The values of its random ops that are read, or that their rules need: op, output, value."""
         used: dict[tuple[Node, int], Array] = {}
         read = [[node.call or {} for node in self.nodes], self.results]
-        for value in tree_leaves(read, Traced):
+        for value in elements(read, Traced):
             if isinstance(value, Traced) and value.node is not None:
                 used[output(value.node)] = value.data
         sources = {source for source, _ in used}

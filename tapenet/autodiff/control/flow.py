@@ -17,7 +17,6 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.control.body import Flat
 from tapenet.autodiff.control.loops import branch, loop
-from tapenet.autodiff.control.structure import Mismatch, Structure, leaves, paths, rebuild
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe.capture import capturing
@@ -26,6 +25,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.operators import Operand
 from tapenet.ops.stack_frames import user_line
 from tapenet.ops.tracebacks import boundary
+from tapenet.program.trees import Mismatch, Structure, flatten, placed
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -65,21 +65,24 @@ def cond(pred: object, true_fn: Callable[..., R], false_fn: Callable[..., R], *o
             f"tn.cond: pred has shape {shape}, and one element decides between two functions: reduce it with "
             ".all() or .any(), or choose element by element with np.where"
         )
-    given = _leaves(operands, "operands", "tn.cond")
+    given, _ = _leaves(operands, "operands", "tn.cond")
     #: What the first function returned. While a step is captured both run, and the second must agree with it.
     returned: list[tuple[Structure, list[Tensor]]] = []
 
     def flat(function: Callable[..., object], name: str, other: str) -> Flat:
         def run(values: list[Tensor]) -> list[Tensor]:
-            result = function(*rebuild(operands, map(_own, values)))
+            with placed(operands, [_own(t) for t in values]) as inputs:
+                result = function(*inputs)
             if not returned:
-                found = [_by_value(t) for t in _leaves(result, "result", f"tn.cond: {name}")]
-                returned.append((Structure(result, "result", (name, other)), found))
+                values, form = _leaves(result, "result", f"tn.cond: {name}")
+                found = [_by_value(t) for t in values]
+                returned.append((form, found))
                 return found
             form, model = returned[0]
             try:
-                found = [_by_value(_leaf(v, "result", f"tn.cond: {name}")) for v in form.take(result)]
-                _agree(model, found, form.paths(), (other, name))
+                taken = form.take(result, "result", (other, name))
+                found = [_by_value(_leaf(v, "result", f"tn.cond: {name}")) for v in taken]
+                _agree(model, found, form.paths("result"), (other, name))
             except Mismatch as error:
                 raise ValueError(
                     f"tn.cond: both functions must return the same structure, shapes and dtypes, and {error}"
@@ -146,10 +149,10 @@ def scan(
     >>> tn.scan(step, None, np.ones((3, 2)))[1].shape
     (3,)
     """
-    form, first = _first(init, "tn.scan", "f")
-    of_xs = Structure(xs, "xs", ("xs", "xs"))
-    slices = [_by_value(t) for t in _leaves(xs, "xs", "tn.scan")]
-    count = _length(slices, of_xs.paths(), length)
+    first, form = _first(init, "tn.scan")
+    found, of_xs = _leaves(xs, "xs", "tn.scan")
+    slices = [_by_value(t) for t in found]
+    count = _length(slices, of_xs.paths("xs"), length)
     of_ys: Structure | None = None
 
     def step(carry: list[Tensor], x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -162,9 +165,9 @@ def scan(
             )
         after = _carry(form, first, result[0], "tn.scan", "f")
         if of_ys is None:
-            of_ys = Structure(result[1], "y", ("the first", "a later one"))
+            _, of_ys = flatten(result[1])
         try:
-            ys = of_ys.take(result[1])
+            ys = of_ys.take(result[1], "y", ("the first", "a later one"))
         except Mismatch as error:
             raise ValueError(f"tn.scan: f must return the same structure in every iteration, and {error}") from None
         return after, [_by_value(_leaf(v, "y", "tn.scan"), views=True) for v in ys]
@@ -200,7 +203,7 @@ def fori(lower: int, upper: int, body: Callable[[Any, Any], R], init: object) ->
             "np.where or tn.cond"
         )
     numbers = range(operator.index(lower), operator.index(upper))
-    form, first = _first(init, "tn.fori", "body")
+    first, form = _first(init, "tn.fori")
     captured = capturing() is not None
     counter = iter(numbers)
 
@@ -233,8 +236,10 @@ def _leaf(value: object, path: str, who: str) -> Any:
         ) from error
 
 
-def _leaves(tree: object, root: str, who: str) -> list[Tensor]:
-    return [_leaf(value, path, who) for value, path in zip(leaves(tree), paths(tree, root), strict=True)]
+def _leaves(tree: object, root: str, who: str) -> tuple[list[Tensor], Structure]:
+    """The leaves of a tree as tensors, and its structure."""
+    found, structure = flatten(tree)
+    return [_leaf(value, path, who) for value, path in zip(found, structure.paths(root), strict=True)], structure
 
 
 def _by_value(t: Any, views: bool = False) -> Any:
@@ -284,18 +289,19 @@ def _length(xs: list[Tensor], where: list[str], length: int | None) -> int:
     return next(iter(found.values())) if count is None else count
 
 
-def _first(init: object, who: str, name: str) -> tuple[Structure, list[Tensor]]:
-    """The structure of a carry, and the first one."""
-    return Structure(init, "carry", ("init", name)), [_by_value(t) for t in _leaves(init, "carry", who)]
+def _first(init: object, who: str) -> tuple[list[Tensor], Structure]:
+    """The leaves of the first carry, and its structure."""
+    found, structure = _leaves(init, "carry", who)
+    return [_by_value(t) for t in found], structure
 
 
 def _carry(form: Structure, first: list[Tensor], result: object, who: str, name: str) -> list[Tensor]:
     """The leaves of a carry that a body returned, once it is checked against the first."""
     try:
-        after = [_by_value(_leaf(v, "carry", who)) for v in form.take(result)]
+        after = [_by_value(_leaf(v, "carry", who)) for v in form.take(result, "carry", ("init", name))]
         for t, model in zip(after, first, strict=True):
             if t.shape != model.shape or t.dtype != model.dtype:
-                _agree(first, after, form.paths(), ("init", name))
+                _agree(first, after, form.paths("carry"), ("init", name))
     except Mismatch as error:
         raise ValueError(
             f"{who}: a carry keeps its structure, shapes and dtypes, and {error}. Make init as {name} returns it, or cast "

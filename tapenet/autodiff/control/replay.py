@@ -16,7 +16,7 @@ from tapenet.autodiff.record import where
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.failures import explain
 from tapenet.ops.op import Op
-from tapenet.program.trees import refilled
+from tapenet.program.arguments import refilled
 from tapenet.typing import Array
 
 #: The argument of a random op by which it is given what it drew before.

@@ -19,8 +19,8 @@ from tapenet.autodiff.record import Call, trace, where
 from tapenet.autodiff.state import Switch, enter, local
 from tapenet.ops.failures import call_words
 from tapenet.ops.stack_frames import composed, user_line, user_site
+from tapenet.program.arguments import elements
 from tapenet.program.low import is_inexact
-from tapenet.program.trees import tree_leaves
 from tapenet.typing import Array
 
 
@@ -90,7 +90,7 @@ def has_nan(array: Array) -> bool:
 
 
 def _floats(value: object) -> Iterator[Array]:
-    for part in tree_leaves(value):
+    for part in elements(value):
         if isinstance(part, (float, complex, np.inexact)) or (isinstance(part, np.ndarray) and is_inexact(part.dtype)):
             yield np.asarray(part)
 

@@ -15,8 +15,8 @@ from tapenet.autodiff.state import Switch, enter, local, switched
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
+from tapenet.program.arguments import mapped
 from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, meet
-from tapenet.program.trees import mapped
 from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:

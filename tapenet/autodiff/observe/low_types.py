@@ -26,8 +26,8 @@ from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.recorder import installed
 from tapenet.ops.signatures import by_name
+from tapenet.program.arguments import elements, mapped
 from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, rounded, when_first_met, widened
-from tapenet.program.trees import mapped, tree_leaves
 from tapenet.typing import Array, DType
 
 _WIDER = {np.dtype(np.float64), np.dtype(np.complex128)}
@@ -100,7 +100,7 @@ def lowered(op: Op, raw: dict[str, object]) -> Lowered | None:
 
 def _dtypes(value: object) -> list[DType]:
     """The dtypes of an argument's arrays. Python numbers have none that counts."""
-    return [v.dtype for v in tree_leaves(value) if isinstance(v, (np.ndarray, np.generic))]
+    return [v.dtype for v in elements(value) if isinstance(v, (np.ndarray, np.generic))]
 
 
 def _common(dtypes: set[DType]) -> DType | None:
@@ -142,7 +142,7 @@ def _widely(function: Callable[..., object], args: tuple[object, ...], kwargs: d
         return function(*args, **kwargs)
     args, kwargs = by_name(function, "dtype", args, kwargs)
     given = (*args, *(value for name, value in kwargs.items() if name not in _PLACED))
-    dtypes = {t.dtype for t in tree_leaves(given) if isinstance(t, Tensor)}
+    dtypes = {t.dtype for t in elements(given) if isinstance(t, Tensor)}
     asked: Any = kwargs.get("dtype")
     asked = None if asked is None else dtype_of(asked)
     if not any(map(is_low, dtypes)) and (asked is None or not is_low(asked)):

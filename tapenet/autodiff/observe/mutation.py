@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.autodiff.node import Node, next_number
-from tapenet.program.trees import tree_leaves
+from tapenet.program.arguments import elements
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def stale(node: Node) -> tuple[str, str] | None:
 
     index = _indexed(node.number)
     for slot in node.saved_slots:
-        for value in tree_leaves(getattr(node, slot, None)):
+        for value in elements(getattr(node, slot, None)):
             if not isinstance(value, np.ndarray) or not value.size:
                 continue
             saved = region(value)

@@ -1,0 +1,101 @@
+"""Other tensors in the place of a module's parameters and buffers, while a block runs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from weakref import WeakKeyDictionary
+
+from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.epoch import bump
+from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.module_tree import Tree, walk
+
+#: Held while other tensors are in a module: blocks of several threads take turns.
+_locks: WeakKeyDictionary[Tree, threading.RLock] = WeakKeyDictionary()
+_making = threading.Lock()
+os.register_at_fork(after_in_child=_locks.clear)
+
+
+def named(module: Tree) -> dict[str, Tensor]:
+    """What a module stands for as a tree: its parameters by name."""
+    return dict(module.named_parameters())
+
+
+@contextmanager
+def placed(module: Tree, tensors: Mapping[str, object]) -> Iterator[None]:
+    """Let a module have other tensors inside the block, wherever it, or a module in it, has that of a name. The tensors
+    count as parameters or buffers there, as those that they replace.
+
+    Args:
+        module: the module.
+        tensors: by names of its parameters and buffers.
+    """
+    own = {name: value for name, value in walk(module, repeats=True) if isinstance(value, Tensor)}
+    new = {id(own[name]): _marked(value, own[name]) for name, value in tensors.items()}
+    owners = {id(value): value for _, value in walk(module) if isinstance(value, Tree)}
+    capture = capturing()
+    if capture is not None:
+        for owner in owners.values():
+            if not capture.knows(owner):
+                capture.depend(owner, owner._fingerprint)  # type: ignore[attr-defined]  # of a module
+    with ExitStack() as held:
+        for owner in sorted(owners.values(), key=id):
+            held.enter_context(_lock(owner))
+        changes = [
+            (owner, name, value, swapped)
+            for owner in owners.values()
+            for name, value in vars(owner).items()
+            if (swapped := _swapped(value, new)) is not value
+        ]
+        try:
+            for owner, name, _, swapped in changes:
+                object.__setattr__(owner, name, swapped)
+            bump()
+            yield
+        finally:
+            try:
+                _put_back(changes)
+            finally:
+                _put_back(changes)  # an interrupt may have ended the first
+
+
+def _put_back(changes: list[tuple[Tree, str, object, object]]) -> None:
+    for owner, name, value, swapped in changes:
+        if vars(owner).get(name) is swapped:  # else the block has set it
+            object.__setattr__(owner, name, value)
+    bump()
+
+
+def _lock(module: Tree) -> threading.RLock:
+    with _making:
+        return _locks.setdefault(module, threading.RLock())
+
+
+def _marked(value: object, place: Tensor) -> Tensor:
+    """A tensor that counts as what it stands in for, and shares its memory with what was given."""
+    tensor = asarray(value)
+    if tensor is place or tensor._kind == place._kind:
+        return tensor
+    made: Tensor = Tensor._of(tensor._data, tensor._node, tensor._trace)
+    made._kind = place._kind
+    capture = capturing()
+    if capture is not None and capture.is_outside(tensor):
+        capture.alias(made, tensor)
+    return made
+
+
+def _swapped(value: object, new: Mapping[int, Tensor]) -> object:
+    """An attribute with new tensors, in lists, tuples and dicts too; the same object if it has none."""
+    if type(value) is Tensor:
+        return new.get(id(value), value)
+    if isinstance(value, dict):
+        entries = {key: _swapped(v, new) for key, v in value.items()}
+        return value if all(entries[key] is v for key, v in value.items()) else entries
+    if isinstance(value, (list, tuple)):
+        parts = [_swapped(v, new) for v in value]
+        return value if all(a is b for a, b in zip(parts, value, strict=True)) else type(value)(parts)
+    return value
