@@ -13,8 +13,8 @@ import numpy as np
 
 from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
+from tapenet.program.arguments import elements, mapped
 from tapenet.program.primitives import Spec
-from tapenet.program.trees import mapped, tree_leaves
 
 #: Given the op, its arguments, the names of those that have lanes, how many lanes there are and what a call without lanes
 #: gives: the result with lanes.
@@ -47,7 +47,7 @@ def over_lanes(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: i
 
 def _leading(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: int, outputs: Sequence[Spec]) -> object:
     """It broadcasts in its leading axes: lanes are one more, with axes of length 1 behind them where there are fewer."""
-    ndim = max(np.ndim(leaf) - (n in batched) for n, v in args.items() for leaf in tree_leaves(v) if _is_array(leaf))
+    ndim = max(np.ndim(leaf) - (n in batched) for n, v in args.items() for leaf in elements(v) if _is_array(leaf))
 
     def fitted(x: Any) -> Any:
         return aligned(x, ndim) if _is_array(x) else x
@@ -64,7 +64,7 @@ def _along(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: int, 
     ndim = np.ndim(x) - 1
     if axis is not None and ndim:
         return op.apply(op, {**args, name: from_the_end(axis, ndim)})
-    if any(_is_array(leaf) for n, v in args.items() if n != first for leaf in tree_leaves(v)):
+    if any(_is_array(leaf) for n, v in args.items() if n != first for leaf in elements(v)):
         return NotImplemented  # it belongs to places along axes that are gone when x is flat
     flat = {first: np.reshape(x, (size, -1 if x.size else math.prod(x.shape[1:]))), name: -1}
     found = op.apply(op, {**args, **flat, **({"keepdims": False} if "keepdims" in args else {})})
