@@ -215,6 +215,7 @@ from tapenet.ops.shapes.tricks import c_ as c_
 from tapenet.ops.shapes.tricks import r_ as r_
 from tapenet.profiling.profile import profile as profile
 from tapenet.training.network import Network as Network
+from tapenet.transforms.checkpoint import checkpoint as checkpoint
 from tapenet.transforms.gradients import grad as grad
 from tapenet.transforms.gradients import gradients as gradients
 from tapenet.transforms.gradients import hvp as hvp

@@ -166,6 +166,7 @@ HIDDEN: dict[str, str] = {
     "tapenet.ops.products.contractions": "contract",
     "tapenet.ops.random": "random_draw",
     "tapenet.ops.registry": "everything stands_for",
+    "tapenet.ops.shapes.barrier": "barrier",
     "tapenet.ops.shapes.reshaping": "alias",
     "tapenet.ops.shapes.grids": "spread",
     "tapenet.ops.shapes.creation": "laid_out",
@@ -178,6 +179,7 @@ HIDDEN: dict[str, str] = {
 CORE: dict[str, str] = {
     "tapenet": "autograd cuda data emath fft files linalg metrics nn optim random testing training tree",
     "tapenet.autodiff.control.flow": "cond fori scan",
+    "tapenet.transforms.checkpoint": "checkpoint",
     "tapenet.transforms.gradients": "grad gradients hvp value_and_grad vjp",
     "tapenet.autodiff.gradients": "GradientError",
     "tapenet.autodiff.creation": "tensor",

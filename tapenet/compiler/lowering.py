@@ -13,7 +13,7 @@ import numpy as np
 
 from tapenet.autodiff.control.body import Body, bodies
 from tapenet.autodiff.control.loops import cond_op, scan_op
-from tapenet.autodiff.control.replay import escaped
+from tapenet.autodiff.control.replay import DRAWN, escaped
 from tapenet.autodiff.node import Node, Output, Traced
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
@@ -88,6 +88,8 @@ class Lowering:
             for node in tape.nodes
             if isinstance(node, Output)
         }
+        #: What random ops drew, by their results.
+        self.draws: dict[tuple[Value, ...], list[Symbol]] = {}
         #: The large arrays that the code of each of the user's ops reaches.
         self.beside: dict[Op, list[Array]] = {}
         #: The tensors from outside.
@@ -299,7 +301,7 @@ class Lowering:
                 raise CannotLower(
                     f"it reads an array of {array.dtype} {array.shape} beside its arguments: give it as one of them"
                 )
-            values = read(op, self.builder, args, {"draw": self._draw} if op.random else {})
+            values = self._read(op, args)
             found = [Spec(v.shape, v.dtype) for v in values]
             if any(s is not None and s != f for s, f in zip(specs, found, strict=True)):
                 raise CannotLower(f"gives {found}, not {list(specs)}")
@@ -312,6 +314,26 @@ class Lowering:
             if isinstance(error, Sized):
                 self._check_sized(op.name, self.counted)
             return self._call(op, args, specs, isinstance(error, Sized))
+
+    def _read(self, op: Op, args: Mapping[str, object]) -> list[Value]:
+        """Read a call of an op. What drew random numbers before, and is to give the same, is computed anew of them."""
+        again = args.get(DRAWN)
+        known = self.draws.get(tuple(again)) if isinstance(again, list) else None
+        if known is not None:
+            left = iter(known)
+            others = {name: value for name, value in args.items() if name != DRAWN}
+            return read(op.forward.op, self.builder, others, {"draw": lambda *_: next(left)})  # type: ignore[attr-defined]
+        if not op.random:
+            return read(op, self.builder, args)
+        drawn: list[Symbol] = []
+
+        def draw(*given: Any) -> Symbol:
+            drawn.append(self._draw(*given))
+            return drawn[-1]
+
+        values = read(op, self.builder, args, {"draw": draw})
+        self.draws[tuple(values)] = drawn
+        return values
 
     def _check_sized(self, name: str, counted: bool) -> None:
         """Note that values say how many elements an op gives.

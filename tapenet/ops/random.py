@@ -133,12 +133,12 @@ class Saved:
 
     def __init__(self, rng: np.random.Generator | None = None, outer: Saved | None = None) -> None:
         """`outer` is what was saved for a step around this one."""
-        self._rng = rng
+        self.rng = rng
         self._before = self._now()
         self._seen: _Seen = _Seen(self._before) if outer is None else outer._seen
 
     def _now(self) -> tuple[np.random.Generator | None, Any]:
-        rng = _default if self._rng is None else self._rng
+        rng = _default if self.rng is None else self.rng
         return rng, None if rng is None else rng.bit_generator.state
 
     def draws(self) -> None:
@@ -157,7 +157,7 @@ class Saved:
     def __call__(self) -> None:
         global _default
         rng, state = self._before
-        if self._rng is None:
+        if self.rng is None:
             _default = rng
         if rng is not None:
             rng.bit_generator.state = state

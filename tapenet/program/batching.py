@@ -207,6 +207,12 @@ def _dot_add(lanes: Lanes, instruction: Instruction, args: Sequence[Value], flag
     return lanes.builder.elementwise("add", args[0], product)
 
 
+def _barrier(lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]) -> Value:
+    """the same; what waits for lanes is repeated"""
+    (x,) = lanes.spread(args[:1], flags[:1])
+    return lanes.builder.emit("barrier", x, args[1])
+
+
 # -- movement ----------------------------------------------------------------------------------------------------
 
 
@@ -487,6 +493,7 @@ RULES: dict[str, Rule] = {
     "transpose": _transpose,
     "broadcast": _broadcast,
     "slice": _slice,
+    "barrier": _barrier,
     "dot": _dot,
     "dot_add": _dot_add,
     "concatenate": _concatenate,

@@ -76,10 +76,15 @@ class Kernel:
         )
 
 
+def seen_through(instruction: Instruction) -> bool:
+    """Whether who reads a result may as well read the argument: a view, but for one that has to wait."""
+    return instruction.kind == "view" and instruction.name != "barrier"
+
+
 def source(value: Value) -> Instruction | None:
     """The instruction behind a value, through views."""
     while isinstance(value, Result):
-        if value.instruction.kind != "view":
+        if not seen_through(value.instruction):
             return value.instruction
         value = value.instruction.args[0]
     return None
@@ -102,7 +107,7 @@ class Fusion:
         #: Users of each instruction's results, through views.
         self.users: dict[Instruction, list[Instruction]] = {}
         for instruction in program.body:
-            if instruction.kind == "view":
+            if seen_through(instruction):
                 continue
             for arg in dict.fromkeys(instruction.args):
                 maker = source(arg)
@@ -138,7 +143,7 @@ class Fusion:
         entries: list[Entry] = []  # the latest first
         place: dict[Instruction, int] = {}
         for instruction in reversed(self.program.body):
-            if instruction.kind == "view":
+            if seen_through(instruction):
                 continue
             users = self.users.get(instruction, ())
             if instruction in self.fusible and users:

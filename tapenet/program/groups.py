@@ -55,7 +55,7 @@ def arranged(groups: Groups) -> list[Group]:
             needed = users.get(instruction.results[0], set())
             (only,) = needed if len(needed) == 1 else (None,)
             maker = source(instruction.args[0])
-            for near in (only, None if maker is None else home[maker]):
+            for near in (only, None if maker is None else home.get(maker)):
                 if near is not None and groups.groups[near].fused:
                     at = home[instruction] = near
                     break

@@ -209,6 +209,8 @@ def view(place: Place, instruction: Instruction) -> Place | None:
     before = instruction.args[0].shape
     after = instruction.results[0].shape
     params = instruction.params
+    if instruction.name == "barrier":
+        return place
     if instruction.name == "transpose":
         return Place(root, offset, tuple(strides[i] for i in params["axes"]))
     if instruction.name == "broadcast":

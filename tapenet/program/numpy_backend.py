@@ -241,6 +241,8 @@ def statement(
             return f"{first}.transpose({params['axes']!r})"
         case "slice":
             return f"{first}[{_slices(params['slices'])}]"
+        case "barrier":
+            return first
         case "broadcast":
             return f"{shared('broadcast_to', np.broadcast_to)}({first}, {result.shape!r})"
         case "concatenate":

@@ -279,6 +279,11 @@ PRIMITIVES["slice"] = Primitive(
     "x", "x[start:stop:step, ...], a triple for each axis in `slices`", "what the slices select, the dtype of x",
 )  # fmt: skip
 
+PRIMITIVES["barrier"] = Primitive(
+    "view", lambda args, p: [args[0]], lambda x, after: x,
+    "x, after", "x, once `after` is computed; no pass looks through it", "as x",
+)  # fmt: skip
+
 # -- products ----------------------------------------------------------------------------------------------------
 
 

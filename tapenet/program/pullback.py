@@ -222,6 +222,11 @@ def _joined(builder: Builder, position: int, g: Value, out: Value, instruction: 
     return builder.emit("slice", g, slices=slices)
 
 
+def _barrier(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
+    after = instruction.args[1]
+    return zeros(builder, after.shape, after.dtype) if position else g
+
+
 def _slice(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
     (arg,) = instruction.args
     return builder.emit("update", zeros(builder, arg.shape, g.dtype), g, slices=instruction.params["slices"])
@@ -272,6 +277,7 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
 STRUCTURE: dict[str, Structure] = {
     "cast": lambda builder, position, g, out, instruction: g,
     "copy": lambda builder, position, g, out, instruction: g,
+    "barrier": _barrier,
     "broadcast": lambda builder, position, g, out, instruction: g,  # which is summed up again, as everywhere
     "reshape": lambda builder, position, g, out, instruction: builder.reshape(g, instruction.args[0].shape),
     "transpose": lambda builder, position, g, out, instruction: builder.transpose(

@@ -239,29 +239,8 @@ class Body(Capture):
         return {i for i, node in enumerate(self.inputs) if node in seen}
 
     def draws(self) -> Iterator[tuple[Node, int, Array]]:
-        """The values of its random ops that are read, or that their rules need: op, output, value."""
-        used: dict[tuple[Node, int], Array] = {}
-        read = [[node.call or {} for node in self.nodes], self.results]
-        for value in elements(read, Traced):
-            if isinstance(value, Traced) and value.node is not None:
-                used[output(value.node)] = value.data
-        sources = {source for source, _ in used}
-        for node in list(self.nodes):
-            if node not in sources or not is_random(node):
-                continue
-            if not node.parents:
-                yield from ((source, i, data) for (source, i), data in used.items() if source is node)
-                continue
-            op = node.op
-            specs = [(node.shape, node.dtype)] if op.outputs == 1 else zip(node.shape, node.dtype, strict=True)
-            outs = getattr(node, "out_saved", {})
-            for i, (shape, dtype) in enumerate(specs):
-                data = used.get((node, i))
-                if data is None:  # read by nothing, or by the rule
-                    data = outs[i] if outs else np.zeros(shape, dtype)
-                yield node, i, data
-            for i, name in enumerate(op.residuals, op.outputs or 0):
-                yield node, i, np.asarray(getattr(node, name + "_saved"))
+        """What its random ops gave (`draws`)."""
+        return draws(list(self.nodes), self.results)
 
     def append(self, result: Tensor) -> None:
         """Return one more value."""
@@ -319,6 +298,37 @@ def bodies(node: Node) -> list[Body]:
 def is_random(node: Node) -> bool:
     """Whether a node draws random numbers."""
     return (node.op.random or any(body.random for body in bodies(node))) and DRAWN not in (node.call or {})
+
+
+def draws(nodes: Sequence[Node], results: Sequence[object]) -> Iterator[tuple[Node, int, Array]]:
+    """The values of random ops that are read, or that their rules need: op, output, value.
+
+    Args:
+        nodes: a capture's nodes in order.
+        results: what else is read of them.
+    """
+    used: dict[tuple[Node, int], Array] = {}
+    read = [[node.call or {} for node in nodes], results]
+    for value in elements(read, Traced):
+        if isinstance(value, Traced) and value.node is not None:
+            used[output(value.node)] = value.data
+    sources = {source for source, _ in used}
+    for node in nodes:
+        if node not in sources or not is_random(node):
+            continue
+        if not node.parents:
+            yield from ((source, i, data) for (source, i), data in used.items() if source is node)
+            continue
+        op = node.op
+        specs = [(node.shape, node.dtype)] if op.outputs == 1 else zip(node.shape, node.dtype, strict=True)
+        outs = getattr(node, "out_saved", {})
+        for i, (shape, dtype) in enumerate(specs):
+            data = used.get((node, i))
+            if data is None:  # read by nothing, or by the rule
+                data = outs[i] if outs else np.zeros(shape, dtype)
+            yield node, i, data
+        for i, name in enumerate(op.residuals, op.outputs or 0):
+            yield node, i, np.asarray(getattr(node, name + "_saved"))
 
 
 def zeros(like: Node | Array) -> Tensor:

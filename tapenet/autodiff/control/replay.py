@@ -218,7 +218,7 @@ def record_again(
             for name, value in call.items()
         }
         if known is not None:
-            op = _drawn(op)
+            op = drawn_op(op)
             args[DRAWN] = [known[i] for i in range(len(known))]
         out = op.apply(op, args)
         values.update({(node, i): tensor for i, tensor in enumerate(out if isinstance(out, tuple) else (out,))})
@@ -239,7 +239,7 @@ def _argument(look_up: Callable[[Node | None], Tensor], value: object, parent: A
 
 
 @functools.cache
-def _drawn(op: Op) -> Op:
+def drawn_op(op: Op) -> Op:
     """A random op that is given what it drew before: its outputs and residuals."""
     return op.replace(
         forward=_Drawn(op),
@@ -259,6 +259,7 @@ class _Drawn:
         own = inspect.signature(op.forward)
         drawn = inspect.Parameter(DRAWN, inspect.Parameter.KEYWORD_ONLY)
         self.__signature__ = own.replace(parameters=[*own.parameters.values(), drawn])
+        self.op = op
         self.one = op.outputs == 1 and not op.residuals
 
     def __call__(self, *args: object, **options: Any) -> object:

@@ -129,7 +129,7 @@ class Memory:
                         self.stored.add(root)
                 if member.kind == "reduction" and not _in_register(entry, member):
                     self.stored.update(member.results)
-                if not isinstance(entry, Kernel):
+                if not isinstance(entry, Kernel) and entry.kind != "view":
                     self.stored.update(member.results)
         self.stored.update(program.outputs)
         for target, value in program.writes:

@@ -157,6 +157,8 @@ class Module:
                 spaces[entry] = room
         workspaces = {entry: Value((room,), np.dtype(np.uint8)) for entry, room in spaces.items()}
         self.memory = Memory(self.program, self.entries, self.layouts, list(constants), workspaces)
+        # A barrier has told the others where they run.
+        self.entries = [e for e in self.entries if isinstance(e, Kernel) or e.kind != "view"]
         self.steps = list(self._segments())
         self.written: dict[Entry, tuple[str, Function]] = {}
         self.prefix = f"body{self.functions.number()}_" if functions is not None else "segment"

@@ -1,0 +1,298 @@
+"""Recomputation in place of memory: a function whose backward pass runs it again, and keeps what a policy says alone."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, overload
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff import backward
+from tapenet.autodiff.attached import attach, gradients
+from tapenet.autodiff.node import Node, Scope, next_number
+from tapenet.autodiff.observe.autocast import autocast, without
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.layer import CallStep, Layer
+from tapenet.autodiff.record import Call
+from tapenet.autodiff.state import local, switched
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import Op
+from tapenet.ops.random import Saved
+from tapenet.ops.tracebacks import boundary
+from tapenet.program.arguments import elements
+from tapenet.program.trees import replaced, tree_leaves
+from tapenet.transforms.recorded import Recorded, end
+from tapenet.typing import Array
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: What is kept of the ops that run: those of which a function says so, those of some names, or all products. None: nothing.
+Policy: TypeAlias = Callable[[Op], bool] | Collection[str] | Literal["products"] | None
+#: Of an op, whether its results are kept.
+Keeps = Callable[[Op], bool]
+
+
+@overload
+def checkpoint(f: Callable[P, R], policy: Policy = None) -> Callable[P, R]: ...
+@overload
+def checkpoint(f: None = None, policy: Policy = None) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+@boundary
+def checkpoint(f: Callable[..., object] | None = None, policy: Policy = None) -> Callable[..., object]:
+    """A function that computes what `f` does, and holds nothing for the backward pass but its arguments: that runs `f`
+    again, and then goes back through it.
+
+    A model of n blocks, each of them a checkpoint, holds n arguments and what a single block needs. A step takes about a
+    third longer, since a forward pass is a third of it.
+
+    The second run draws the same random numbers, takes the precision of the first (`tn.autocast`), and finds buffers with
+    the values that they had; what it writes to them (running statistics) is written once. Other effects on Python objects
+    happen twice. In a compiled step the second run comes as late as it can.
+
+    Args:
+        f: a function or a module. It does the same each time that it runs. What it closes over, such as parameters, gets
+            gradients too. Without it the call gives a decorator.
+        policy: which results are kept, so that the ops that gave them do not run again: "products" keeps those of
+            products of matrices, convolutions and attention, which take most of the time; a collection of names keeps
+            those of the ops so called; a function is given an op (with its `name`) and says whether to keep what it gives.
+
+    Returns:
+        a function of the same arguments. Under `tn.no_grad()`, and while a `tn.Tape()` keeps all values, it is `f`.
+
+    Raises:
+        TypeError: `f` is no function, or `policy` is something else.
+        RuntimeError: in the backward pass `f` did something else than in the forward pass.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet import nn
+    >>> block = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Dropout(0.5))
+    >>> x = tn.tensor(np.ones((2, 3)), requires_grad=True)
+    >>> tn.checkpoint(block)(x).sum().backward()
+    >>> x.grad.shape, block[0].weight.grad.shape
+    ((2, 3), (3, 3))
+    """
+    if f is None:
+        return functools.partial(checkpoint, policy=policy)
+    if not callable(f):
+        raise TypeError(f"tn.checkpoint: f is a function or a module, not {type(f).__name__}")
+    keeps = _keeps(policy)
+    name = f"checkpoint of {getattr(f, '__name__', type(f).__name__)}"
+
+    @boundary
+    def run(*args: object, **kwargs: object) -> object:
+        state = local.state
+        capture = capturing()
+        watched = state.tape is None or isinstance(state.tape, _Watch)
+        if not state.grad or not (capture or watched):
+            return f(*args, **kwargs)
+        begin = next_number()
+        if capture is not None:
+            first = len(capture.nodes)
+            out = f(*args, **kwargs)
+            made = _made(out, begin)
+            rule = Recorded(name, keeps, capture, first, made)
+            outs = attach(rule, rule.inputs, [Tensor._of(t._data, None, t._trace) for t in made], rule.others)
+        else:
+            again = _Again(name, f, keeps, args, kwargs)
+            out = again.first(begin)
+            made = _made(out, begin)
+            inputs, kept = again.enter(made, begin)
+            outs = attach(again, inputs, [Tensor._of(t._data) for t in made], kept)
+        results = {id(t): own for t, own in zip(made, outs, strict=True)}
+        return replaced(lambda t: results.get(id(t), t), out)
+
+    return functools.update_wrapper(run, f) if hasattr(f, "__name__") else run
+
+
+def _keeps(policy: Policy) -> Keeps | None:
+    if policy is None:
+        return None
+    if policy == "products":
+        return lambda op: op.multiply_adds is not None
+    if callable(policy):
+        return policy
+    if not isinstance(policy, str) and isinstance(policy, Collection) and all(isinstance(n, str) for n in policy):
+        names = frozenset(policy)
+        return lambda op: op.name in names
+    raise TypeError(
+        f'tn.checkpoint: policy={policy!r}; give "products", names of ops such as ["linear"], or a function of an op that '
+        "says whether its result is kept"
+    )
+
+
+def _made(out: object, begin: int) -> list[Tensor]:
+    """The tensors in a structure that have a gradient and were made since a number was taken."""
+    return [t for t in tree_leaves(out) if type(t) is Tensor and t._node is not None and t._node.number > begin]
+
+
+class _Watch(Layer):
+    """Notes what a run takes from outside, and what it gives that is kept; or gives a second run the same."""
+
+    rank = 1
+
+    def __init__(self, keeps: Keeps | None, begin: int, given: list[list[Array]] | None = None) -> None:
+        self.keeps = keeps
+        self.begin = begin
+        self.outer: Layer | None = None
+        #: The tensors from outside with a gradient, by node.
+        self.closed: dict[Node, Tensor] = {}
+        #: What ops gave that is kept, in order.
+        self.kept: list[list[Array]] = []
+        #: The same from the first run, in the second; what is left of it.
+        self.given = given
+        self.generators: dict[int, Saved] = {}
+        self.written: dict[int, tuple[Tensor, Array]] = {}
+
+    def call(self, step: CallStep) -> CallStep:
+        def watched(call: Call) -> object:
+            self._note(call)
+            if self.keeps is None or not self.keeps(call.op):
+                return step(call)
+            if self.given is not None:
+                arrays = self.given.pop(0) if self.given else []
+                if arrays:
+                    call.forward = lambda values: arrays
+                return step(call)
+            result = step(call)
+            self.kept.append(list(call.arrays))
+            return result
+
+        return watched
+
+    def _note(self, call: Call) -> None:
+        rngs: list[np.random.Generator | None] = [None] if call.op.random else []
+        for value in call.bound.values():
+            for t in elements(value):
+                if type(t) is Tensor and t._node is not None and t._node.number < self.begin:
+                    self.closed.setdefault(t._node, t)
+                elif isinstance(t, np.random.Generator):
+                    rngs.append(t)
+        for rng in rngs:
+            self.generators.setdefault(id(rng), Saved(rng))
+
+    def writes(self, tensor: Any, value: object, by: str) -> bool:
+        self.written.setdefault(id(tensor), (tensor, tensor._data.copy()))
+        return self.outer is not None and self.outer.writes(tensor, value, by)
+
+    def around(self) -> switched:
+        """The block in which it watches."""
+        state = local.state
+        self.outer = state.tape
+        return switched(tape=self, layers=tuple(sorted([*state.layers, self], key=lambda each: each.rank)))
+
+    def outside(self, made: Sequence[Tensor], ends: Sequence[Tensor]) -> set[Node]:
+        """The nodes from outside that what was made depends on, beside those where gradients end."""
+        stop = {t._node for t in ends if t._node is not None}
+        reached = backward.between([t._node for t in made if t._node is not None], stop)
+        inside = [n for n in reached if n not in stop and n.number > self.begin]
+        return {p for n in inside for p in n.parents if p.number < self.begin}
+
+
+class _Again:
+    """The rule of a checkpoint in eager mode: run the function as it was run, and go back through that."""
+
+    def __init__(
+        self,
+        name: str,
+        f: Callable[..., object],
+        keeps: Keeps | None,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+    ) -> None:
+        self.name = name
+        self.f = f
+        self.keeps = keeps
+        #: The tensors with a gradient among the arguments, each once; then these with their places in place of tensors.
+        self.given: list[Tensor] = []
+        self.arguments: Any = replaced(self._place, (args, kwargs))
+        self.scope: Scope = local.state.scope
+        self.autocast = local.state.autocast
+        #: The nodes of what it closes over.
+        self.closed: list[Node] = []
+        self.specs: list[str] = []
+        #: How many arrays there are of each op whose results are kept.
+        self.counts: list[int] = []
+        self.generators: list[Saved] = []
+        self.written: list[tuple[Tensor, Array]] = []
+
+    def _place(self, value: object) -> object:
+        if type(value) is not Tensor or value._node is None:
+            return value
+        for i, t in enumerate(self.given):
+            if t is value:
+                return _Place(i)
+        self.given.append(value)
+        return _Place(len(self.given) - 1)
+
+    def _call(self, ends: Sequence[Tensor], watch: _Watch) -> object:
+        args, kwargs = replaced(lambda v: ends[v.number] if type(v) is _Place else v, self.arguments)
+        with watch.around():
+            return self.f(*args, **kwargs)
+
+    def first(self, begin: int) -> object:
+        """The first run."""
+        self.ends = [ops.alias(t) for t in self.given]
+        self.watch = _Watch(self.keeps, begin)
+        return self._call(self.ends, self.watch)
+
+    def enter(self, made: list[Tensor], begin: int) -> tuple[list[Tensor], list[Tensor]]:
+        """The tensors that gradients go to, arguments and then what is closed over; and what is kept."""
+        watch = self.watch
+        closed = [watch.closed[node] for node in watch.outside(made, self.ends)]
+        inputs = [*self.given, *closed]
+        self.closed = [t._node for t in closed if t._node is not None]
+        self.specs = [f"{t.dtype} {t.shape}" for t in made]
+        self.counts = [len(arrays) for arrays in watch.kept]
+        kept = [Tensor._of(np.asarray(a)) for arrays in watch.kept for a in arrays]
+        self.generators = list(watch.generators.values())
+        self.written = list(watch.written.values())
+        del self.given, self.ends, self.watch  # it is to hold no more than it must
+        return inputs, kept
+
+    def pull(
+        self, inputs: list[Tensor], kept: list[Tensor], outs: list[Tensor], gs: list[Tensor | None]
+    ) -> list[Tensor | None]:
+        """The gradients by arguments and what is closed over."""
+        begin = next_number()
+        ends = [end(t) for t in inputs[: len(inputs) - len(self.closed)]]
+        arrays = iter(kept)
+        watch = _Watch(self.keeps, begin, [[next(arrays)._data for _ in range(n)] for n in self.counts])
+        made = _made(self._again(ends, watch), begin)
+        specs = [f"{t.dtype} {t.shape}" for t in made]
+        if specs != self.specs or not watch.outside(made, ends).issubset(self.closed):
+            told = (
+                f"gave {specs}, and {self.specs} in the forward pass" if specs != self.specs else "read other tensors"
+            )
+            raise RuntimeError(
+                f"{self.name}: run again in the backward pass it {told}: what a checkpoint runs must do the same each "
+                "time, and the tensors that it closes over must stand for the same values"
+            )
+        return gradients([*(t._node for t in ends), *self.closed], made, gs, release=True)
+
+    def _again(self, ends: list[Tensor], watch: _Watch) -> object:
+        now = [Saved(saved.rng) for saved in self.generators]
+        storages = [(tensor, tensor._data) for tensor, _ in self.written]
+        precision = without() if self.autocast is None else autocast(self.autocast)
+        try:
+            for saved in self.generators:
+                saved()
+            for tensor, before in self.written:
+                tensor._data = before.copy()  # what is written goes there
+            with precision, switched(grad=True, scope=self.scope):
+                return self._call(ends, watch)
+        finally:
+            for tensor, data in storages:
+                tensor._data = data
+            for saved in now:
+                saved()
+
+
+class _Place:
+    """Stands for a tensor among the arguments."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
