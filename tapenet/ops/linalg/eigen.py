@@ -282,10 +282,14 @@ def eig(a: ArrayLike) -> EigResult:
 
 
 # For large matrices LAPACK finds the eigenvalues in another order when it finds the eigenvectors too.
+def _nearest_lanes(batched: frozenset[str], values: Array, found: Array) -> object:
+    return nearest_order(values, found) if len(batched) == 2 else NotImplemented
+
+
 @op(
     label="nearest order",
     nondiff=True,
-    vmap=lambda batched, values, found: nearest_order(values, found) if len(batched) == 2 else NotImplemented,
+    vmap=_nearest_lanes,
     samples=lambda r: [
         sample(np.array([3.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])),
         sample(np.array([[1j, -1j]]), np.array([[-1j, 1j]])),

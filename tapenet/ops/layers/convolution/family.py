@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import documentation
+from tapenet.ops.layers.convolution import documentation, lanes
 from tapenet.ops.layers.convolution.geometry import AXES
 from tapenet.ops.layers.convolution.spatial import forwards
 from tapenet.ops.op import Op, op
@@ -34,7 +34,8 @@ def _family(axes: int, samples: Samples) -> tuple[Op, Op, Op]:
 
     options, spatial, offsets = documentation.options(axes), documentation.spatial(axes), documentation.offsets(axes)
     ones = (1,) * (axes - 1)
-    conv = op(
+    over_lanes = lanes.rules(axes, lambda: (conv, by_input, by_weight))
+    conv: Op = op(
         made[0],
         name=name,
         memory=batch_last(axes),
@@ -72,6 +73,7 @@ def _family(axes: int, samples: Samples) -> tuple[Op, Op, Op]:
     >>> tn.{name}(tn.tensor(np.arange(3.0).reshape({(1, 1, *ones, 3)})), np.ones({(1, 1, *ones, 2)})).tolist()
     {nested([1.0, 3.0], axes + 1)}
     """,
+        vmap=over_lanes[0],
         samples=samples,
     )
     by_input: Op = op(
@@ -101,6 +103,7 @@ def _family(axes: int, samples: Samples) -> tuple[Op, Op, Op]:
     >>> tn.{name}_input_grad(y, weight, {(1, 1, *ones, 3)}).tolist()
     {nested([1.0, 11.0, 10.0], axes + 1)}
     """,
+        vmap=over_lanes[1],
         samples=lambda r: [sample(y, w, x.shape, *options) for x, w, y, options in gradients(r)],
     )
     by_weight: Op = op(
@@ -129,6 +132,7 @@ def _family(axes: int, samples: Samples) -> tuple[Op, Op, Op]:
     >>> tn.{name}_weight_grad(x, y, {(1, 1, *ones, 2)}).tolist()
     {nested([3.0, 5.0], axes + 1)}
     """,
+        vmap=over_lanes[2],
         samples=lambda r: [sample(x, y, w.shape, *options) for x, w, y, options in gradients(r)],
     )
     return conv, by_input, by_weight
