@@ -10,6 +10,7 @@ import pytest
 
 import tapenet.ops
 from tapenet.ops.batched_calls import over_lanes
+from tapenet.ops.layers.attention.product import attention, attention_grad
 from tapenet.ops.op import Op
 from tapenet.ops.registry import registry
 from tapenet.program.primitives import Spec
@@ -20,7 +21,10 @@ SIZE = 3
 OPS = {
     name: op
     for name, op in sorted(registry.items())
-    if isinstance(op, Op) and op.samples and (op.vmap is not None or isinstance(op.forward, np.ufunc))
+    if isinstance(op, Op)
+    and op is not attention_grad
+    and op.samples
+    and (op.vmap is not None or isinstance(op.forward, np.ufunc))
 }
 
 
@@ -48,7 +52,8 @@ def check(op: Op, args: dict[str, Any], batched: frozenset[str]) -> bool:
         {n: tree_map(lambda x: lane(rng, x), v) if n in batched else v for n, v in args.items()} for _ in range(SIZE)
     ]
     with np.errstate(all="ignore"):
-        runs = [each if op.outputs != 1 else [each] for each in (op.run(a) for a in lanes)]
+        one = op.outputs == 1 and not op.residuals
+        runs = [[each] if one else each for each in (op.run(a) for a in lanes)]
         expected = [np.stack(parts) for parts in zip(*runs, strict=True)][: op.outputs or None]
         given = dict(args)
         for n in batched:
@@ -79,3 +84,25 @@ def test_over_lanes_as_one_by_one(name: str) -> None:
             for batched in itertools.combinations(arrays, count):
                 ruled |= check(op, args, frozenset(batched))
     assert ruled
+
+
+@pytest.mark.parametrize("mask", [False, True])
+def test_gradients_of_attention(mask: bool) -> None:
+    """Which are held against what a call of each lane has saved."""
+    rng = np.random.default_rng(0)
+    shapes = {"gradient": (2, 4, 3), "query": (2, 4, 5), "key": (2, 6, 5), "value": (2, 6, 3), "attn_mask": (4, 6)}
+    names = list(shapes)[: 5 if mask else 4]
+    options = {"seed": None, "dropout_p": 0.0, "is_causal": True, "scale": 0.4, "mask_gradient": mask}
+    for batched in itertools.chain(*(itertools.combinations(names, count) for count in range(1, len(names) + 1))):
+        given: dict[str, Any] = dict.fromkeys(shapes)
+        given |= {n: rng.normal(size=(*((SIZE,) if n in batched else ()), *shapes[n])) for n in names}
+        expected = []
+        for k in range(SIZE):
+            one = {n: v[k] if n in batched else v for n, v in given.items()}
+            g, *inputs = one.values()
+            saved = attention.forward(*inputs, None, 0.0, True, 0.4)
+            expected.append(attention_grad.forward(g, *inputs, *saved, None, 0.0, True, 0.4, mask))
+        residuals = dict.fromkeys(("result", "weights", "kept", "logsumexp"))
+        found: Any = over_lanes(attention_grad, given | residuals | options, frozenset(batched), SIZE, [])
+        for f, e in zip(found, zip(*expected, strict=True), strict=True):
+            np.testing.assert_allclose(f, np.stack(e), rtol=1e-9, atol=1e-11)

@@ -13,6 +13,7 @@ from collections.abc import Set
 
 import numpy as np
 
+from tapenet.ops.batched_calls import aligned
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.activations.softmax import softmax
 from tapenet.ops.layers.attention import kernel_dispatch, tiled, whole
@@ -132,6 +133,47 @@ def _reference(
     return np.matmul(weights, value)  # type: ignore[no-any-return]
 
 
+def _beside(lanes: int, batched: frozenset[str], all_lanes: bool, **arrays: Array | None) -> list[Array | None]:
+    """Arguments of attention over lanes, these being one more of the axes in front; with `all_lanes` each has them."""
+    ndim = max(a.ndim - (n in batched) for n, a in arrays.items() if a is not None)
+
+    def one(n: str, a: Array | None) -> Array | None:
+        if a is None or not (all_lanes or n in batched):
+            return a
+        made: Array = aligned(a if n in batched else np.broadcast_to(a, (lanes, *a.shape)), ndim)
+        return made
+
+    return [one(n, a) for n, a in arrays.items()]
+
+
+def _attention_lanes(
+    batched: frozenset[str], lanes: int, query: Array, key: Array, value: Array, attn_mask: Array | None,
+    seed: Array | None, is_causal: bool, scale: float,
+) -> object:  # fmt: skip
+    if seed is not None:  # what dropout leaves depends on the shape
+        return NotImplemented
+    spread = "attn_mask" in batched  # which adds no axes to the scores
+    given = _beside(lanes, batched, spread, query=query, key=key, value=value, attn_mask=attn_mask)
+    return attention(*given, None, 0.0, is_causal, scale)
+
+
+def _attention_grad_lanes(
+    batched: frozenset[str], lanes: int, gradient: Array, query: Array, key: Array, value: Array, attn_mask: Array | None,
+    seed: Array | None, is_causal: bool, scale: float, mask_gradient: bool,
+) -> object:  # fmt: skip
+    """What a call saves differs with its size: it is computed anew."""
+    if seed is not None:
+        return NotImplemented
+    g, *given = _beside(lanes, batched, True, gradient=gradient, query=query, key=key, value=value, attn_mask=attn_mask)
+    saved = attention.forward(*given, None, 0.0, is_causal, scale)
+    found = attention_grad.forward(g, *given, *saved, None, 0.0, is_causal, scale, mask_gradient)
+    shapes = {"query": query.shape, "key": key.shape, "value": value.shape}
+    shapes |= {} if attn_mask is None else {"attn_mask": attn_mask.shape}
+    return tuple(
+        np.reshape(d, (lanes, *shape[n in batched :])) for d, (n, shape) in zip(found, shapes.items(), strict=False)
+    )
+
+
 _OPAQUE = "scores are made in tiles that fit the cache, which no primitive does"
 
 
@@ -153,6 +195,7 @@ def _normal(r: np.random.Generator, *shapes: Shape) -> list[Array]:
     reference=_reference,  # whole and tiled work in place: a tile at a time, or with half the passes over the scores
     memory="alike",
     joint=_attention_joint,
+    vmap=_attention_lanes,
     label=lambda is_causal: "causal attention" if is_causal else "attention",
     multiply_adds=_multiply_adds,
     formula="softmax(query @ keyᵀ · scale + attn_mask) @ value",
@@ -218,6 +261,7 @@ def attention(
     memory="alike",
     nondiff=("gradient", "query", "key", "value", "attn_mask", "result", "weights", "kept", "logsumexp", "seed"),
     outputs=None,
+    vmap=_attention_grad_lanes,
     label="attention gradients",
     samples=lambda r: [_grad_sample(r), _grad_sample(r, r.normal(size=(2, 1)))],
 )

@@ -34,16 +34,15 @@ def rules(axes: int, members: Callable[[], tuple[Call, Call, Call]]) -> tuple[Ca
         op = members()[0]
         options = (stride, padding, dilation)
         if "weight" not in batched:
-            inner = None if "bias" in batched else bias
             if "x" not in batched:
                 out = op(x, weight, None, *options, groups)[None]
             else:
-                out = unfolded(op(folded(x, axes + 1), weight, inner, *options, groups), x, axes + 1)
-            return out if inner is bias else out + _beside(bias, lanes, out.ndim, axes)
+                out = unfolded(op(folded(x, axes + 1), weight, None, *options, groups), x, axes + 1)
+            return _biased(out, bias, "bias" in batched, axes)
         if "x" in batched or groups > 1:
             x, groups = channels(x, "x" in batched, lanes, axes), lanes * groups
         out = apart(op(x, joined(weight), None, *options, groups), lanes, axes)
-        return out if bias is None else out + _beside(bias, lanes if "bias" in batched else 1, out.ndim, axes)
+        return _biased(out, bias, "bias" in batched, axes)
 
     def input_grad(
         batched: frozenset[str],
@@ -95,6 +94,35 @@ def rules(axes: int, members: Callable[[], tuple[Call, Call, Call]]) -> tuple[Ca
     return conv, input_grad, weight_grad
 
 
+def transposed(axes: int, member: Callable[[], Call]) -> Call:
+    """The same for the transposed convolution over so many spatial axes, which `member` gives."""
+
+    def conv_transpose(
+        batched: frozenset[str],
+        lanes: int,
+        x: Array,
+        weight: Array,
+        bias: Array | None,
+        stride: Size,
+        padding: Padding,
+        output_padding: Size,
+        groups: int,
+        dilation: Size,
+    ) -> Array:
+        op = member()
+        options = (stride, padding, output_padding)
+        if "weight" in batched:
+            x = channels(x, "x" in batched, lanes, axes)
+            out = apart(op(x, joined(weight), None, *options, lanes * groups, dilation), lanes, axes)
+        elif "x" in batched:
+            out = unfolded(op(folded(x, axes + 1), weight, None, *options, groups, dilation), x, axes + 1)
+        else:
+            out = op(x, weight, None, *options, groups, dilation)[None]
+        return _biased(out, bias, "bias" in batched, axes)
+
+    return conv_transpose
+
+
 def folded(x: Array, ndim: int) -> Array:
     """Images with lanes as one batch; each has `ndim` axes."""
     return x.reshape(math.prod(x.shape[: x.ndim - ndim]), *x.shape[x.ndim - ndim :])
@@ -124,7 +152,9 @@ def apart(out: Array, lanes: int, axes: int) -> Array:
     return np.moveaxis(out.reshape(*batch, lanes, count // lanes, *out.shape[out.ndim - axes :]), len(batch), 0)
 
 
-def _beside(bias: Array | None, lanes: int, ndim: int, axes: int) -> Array:
-    """A bias with lanes, or 1, beside images with them."""
-    assert bias is not None
-    return bias.reshape(lanes, *(1,) * (ndim - axes - 2), bias.shape[-1], *(1,) * axes)
+def _biased(out: Array, bias: Array | None, has_lanes: bool, axes: int) -> Array:
+    """Images with lanes plus a bias, with lanes or one for all."""
+    if bias is None:
+        return out
+    lead = (bias.shape[0], *(1,) * (out.ndim - axes - 2)) if has_lanes else ()
+    return out + bias.reshape(*lead, bias.shape[-1], *(1,) * axes)

@@ -12,7 +12,7 @@ from types import EllipsisType
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import documentation, family
+from tapenet.ops.layers.convolution import documentation, family, lanes
 from tapenet.ops.layers.convolution.geometry import (
     AXES,
     Ints,
@@ -191,6 +191,7 @@ def _transposed(axes: int, members: tuple[Op, Op, Op], samples: Samples) -> Op:
     >>> tn.{name}(x, weight, stride={(*ones, 2)}).tolist()
     {family.nested([1.0, 1.0, 10.0, 10.0], axes + 1)}
     """,
+        vmap=lanes.transposed(axes, lambda: made),
         samples=samples,
     )
     return made
