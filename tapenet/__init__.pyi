@@ -20,6 +20,7 @@ from tapenet import tree as tree
 from tapenet.autodiff.control.flow import cond as cond
 from tapenet.autodiff.control.flow import fori as fori
 from tapenet.autodiff.control.flow import scan as scan
+from tapenet.autodiff.control.flow import while_loop as while_loop
 from tapenet.autodiff.creation import tensor as tensor
 from tapenet.autodiff.gradients import GradientError as GradientError
 from tapenet.autodiff.observe.anomaly import debug as debug

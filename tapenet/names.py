@@ -178,7 +178,7 @@ HIDDEN: dict[str, str] = {
 #: What is no op.
 CORE: dict[str, str] = {
     "tapenet": "autograd cuda data emath fft files linalg metrics nn optim random testing training tree",
-    "tapenet.autodiff.control.flow": "cond fori scan",
+    "tapenet.autodiff.control.flow": "cond fori scan while_loop",
     "tapenet.transforms.checkpoint": "checkpoint",
     "tapenet.transforms.gradients": "grad gradients hvp value_and_grad vjp",
     "tapenet.autodiff.gradients": "GradientError",

@@ -16,6 +16,7 @@ import pytest
 
 import tapenet
 import tapenet.autodiff.control.loops
+import tapenet.autodiff.control.whiles
 import tapenet.ops
 from tapenet import nn, optim
 from tapenet.drawing.sources.mathematics import DERIVED, call, formula, gradient_rules

@@ -14,6 +14,7 @@ import numpy as np
 from tapenet.autodiff.control.body import Body, bodies
 from tapenet.autodiff.control.loops import cond_op, scan_op
 from tapenet.autodiff.control.replay import DRAWN, escaped
+from tapenet.autodiff.control.whiles import while_op
 from tapenet.autodiff.node import Node, Output, Traced
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
@@ -123,6 +124,9 @@ class Lowering:
         if node.op is scan_op:
             self.values[node] = self._loop(**call)
             return
+        if node.op is while_op:
+            self.values[node] = self._while(**call)
+            return
         if node.op is cond_op:
             self.values[node] = self._branch(**call)
             return
@@ -206,6 +210,30 @@ class Lowering:
         flags = (("reverse", reverse), ("effect", effect), ("sized", sized))
         params |= {name: True for name, flag in flags if flag}
         outs = self.builder.several("loop", *carried, *held, *xs, *turns, *closed, **params)
+        after = outs[carries : carries + len(held)]
+        self._written(states, after)
+        return (*outs[:carries], *outs[carries + len(held) :], *after)
+
+    def _while(
+        self, inputs: Args, states: Args, test: Body, body: Body, carries: int, most: int | None
+    ) -> tuple[Value, ...]:
+        """A captured loop of any number of turns. What its body asks the host for is asked there: nobody knows how often."""
+        given = [self._given(v) for v in inputs]
+        held = [self._given(v) for v in states]
+        program, tested = (self._body(b, states, carries, 0, ahead=False)[0] for b in (body, test))
+        params: dict[str, object] = {
+            "test": Program(tested.inputs, [], tested.body, tested.outputs[:1], []),
+            "body": program,
+            "carries": carries + len(held),
+        }
+        if most is not None:
+            params["length"] = most
+        if any(i.effect for i in program.body):
+            self.effects = params["effect"] = True
+        if any(i.params.get("sized") for p in (program, tested) for i in p.body):
+            self._check_sized("while_loop", self.counted or not _ASSIGNS.issuperset(body.effects))
+            params["sized"] = True
+        outs = self.builder.several("while", *given[:carries], *held, *given[carries:], **params)
         after = outs[carries : carries + len(held)]
         self._written(states, after)
         return (*outs[:carries], *outs[carries + len(held) :], *after)

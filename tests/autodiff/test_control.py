@@ -17,7 +17,7 @@ import tapenet as tn
 from tapenet import nn, optim
 from tapenet.autodiff.control import flow
 from tapenet.autodiff.control.body import Body
-from tapenet.autodiff.control.flow import cond, fori, scan
+from tapenet.autodiff.control.flow import cond, fori, scan, while_loop
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.program.trees import flatten, tree_leaves, tree_map
@@ -60,8 +60,14 @@ def _python_cond(pred: Any, true_fn: Any, false_fn: Any, *operands: Any) -> Any:
     return (true_fn if bool(pred) else false_fn)(*operands)
 
 
-HERE: Any = SimpleNamespace(scan=scan, fori=fori, cond=cond)
-PYTHON: Any = SimpleNamespace(scan=_unrolled_scan, fori=_unrolled_fori, cond=_python_cond)
+def _python_while(cond: Any, body: Any, init: Any, max_turns: int) -> Any:
+    while bool(cond(init)):
+        init = body(init)
+    return init
+
+
+HERE: Any = SimpleNamespace(scan=scan, fori=fori, cond=cond, while_loop=while_loop)
+PYTHON: Any = SimpleNamespace(scan=_unrolled_scan, fori=_unrolled_fori, cond=_python_cond, while_loop=_python_while)
 
 
 def rnn(lib: Any, w: Any, h: Any, xs: Any) -> Any:
@@ -161,8 +167,47 @@ def idle_carry(lib: Any, w: Any, h: Any, xs: Any) -> Any:
     return (a * b).sum() + (ys**2).sum()
 
 
+def repeated(lib: Any, w: Any, h: Any, xs: Any) -> Any:
+    """As long as a number that is computed says so: once more with one set of arguments than with the other."""
+
+    def body(c: Any) -> Any:
+        return {"h": np.tanh(w @ c["h"]) * 2 + xs[0], "sum": c["sum"] + np.abs(c["h"]).sum() / 3, "n": c["n"] + 1}
+
+    start = {"h": h, "sum": tn.tensor(0.0), "n": tn.tensor(0)}
+    last = lib.while_loop(lambda c: c["sum"] < 1.5, body, start, max_turns=9)
+    return (last["h"] ** 2).sum() * last["sum"] + last["n"]
+
+
+def no_turn(lib: Any, w: Any, h: Any, xs: Any) -> Any:
+    last = lib.while_loop(lambda c: c.sum() < -9, lambda c: np.sin(w @ c) + xs[0], h, max_turns=2)
+    return (last * last).sum()
+
+
+def repeated_in_loop(lib: Any, w: Any, h: Any, xs: Any) -> Any:
+    """Turns that differ from iteration to iteration, of which there are none in some."""
+
+    def step(c: Any, x: Any) -> Any:
+        n, c = lib.while_loop(
+            lambda s: s[0] < x[0] * 2, lambda s: (s[0] + 1, np.sin(w @ s[1]) * x), (0.0, c), max_turns=6
+        )
+        return c, c.sum() * n
+
+    c, ys = lib.scan(step, h, xs)
+    return c.sum() + (ys * ys).sum()
+
+
+def loop_in_repeated(lib: Any, w: Any, h: Any, xs: Any) -> Any:
+    def body(s: Any) -> Any:
+        c, ys = lib.scan(lambda c, x: (np.tanh(w @ c + x), c * c), s[1], xs)
+        c = lib.cond(c.sum() > 0, lambda c: c * 2, lambda c: c - ys.sum(axis=0), c)
+        return s[0] + 1, c
+
+    n, c = lib.while_loop(lambda s: s[0] < 2 + xs[1, 0], body, (0, h), max_turns=4)
+    return (c * c).sum() + n
+
+
 PROGRAMS = [rnn, reverse, without_xs, dictionaries, named_tuples, nested, branch_in_loop, loop_in_branch, counted,
-            closed_over, gradient_inside, idle_carry]  # fmt: skip
+            closed_over, gradient_inside, idle_carry, repeated, no_turn, repeated_in_loop, loop_in_repeated]  # fmt: skip
 IDS = [p.__name__ for p in PROGRAMS]
 
 
@@ -216,7 +261,7 @@ def test_captured_is_the_same_as_eager(program: Any, order: Any) -> None:
     f = order(lambda *a: program(HERE, *a))
     others = [-W, V + 0.5, -XS]  # other branches are taken
     tape = _assert_captured(f, [W, V, XS], others)
-    assert {n.name for n in tape} & {"scan", "cond"}
+    assert {n.name for n in tape} & {"scan", "cond", "while"}
 
 
 @pytest.mark.parametrize("captured", [False, True])
@@ -822,9 +867,9 @@ def test_an_error_in_a_later_iteration_names_the_op_and_changes_nothing() -> Non
 # -- the documentation -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["cond", "scan", "fori"])
+@pytest.mark.parametrize("name", ["cond", "scan", "fori", "while_loop"])
 def test_examples(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for function in ("cond", "scan", "fori"):
+    for function in ("cond", "scan", "fori", "while_loop"):
         monkeypatch.setattr(tn, function, getattr(flow, function), raising=False)
     _run(getattr(flow, name).__doc__, name, {})
 

@@ -126,7 +126,7 @@ def test_the_compiler_is_loaded_at_first_use() -> None:
     code = (
         "import sys, tapenet as tn; assert not [m for m in sys.modules if m.startswith('tapenet.compiler')]; "
         "tn.compile(lambda x: x, backend='numpy'); assert 'tapenet.compiler' in sys.modules; "
-        "assert 'llvmlite' not in sys.modules; print(tn.compile, tn.CompileWarning, tn.cond, tn.scan, tn.fori)"
+        "assert 'llvmlite' not in sys.modules; print(tn.compile, tn.CompileWarning, tn.cond, tn.scan, tn.fori, tn.while_loop)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -357,6 +357,24 @@ def test_loops_and_branches_are_boxes_around_their_bodies(compiled: Compile) -> 
 
 
 @backends
+def test_a_loop_of_any_number_of_turns_is_a_box_around_its_test_and_its_body(compiled: Compile) -> None:
+    f = compiled(lambda x, least: tn.while_loop(lambda c: c.sum() > least, lambda c: np.tanh(c) * 0.5, x))
+    f(X, np.float32(1))
+    drawing = of_compiled(f)
+    boxes = {c.title: i for i, c in enumerate(drawing.clusters) if c.around == "repeat"}
+    assert list(boxes) == ["while", "test", "body"]
+    assert [drawing.clusters[i].parent for i in boxes.values()] == [None, boxes["while"], boxes["while"]]
+    (carry,) = [e for e in drawing.edges if e.flow == "carry"]
+    assert (drawing.vertices[carry.tail].title, drawing.vertices[carry.head].title) == ("× 0.5", "x")
+    (end,) = [i for i, v in enumerate(drawing.vertices) if v.op == "while"]
+    brought = {(drawing.vertices[e.tail].title, e.argument) for e in drawing.edges if e.head == end}
+    assert brought == {(">", "condition"), ("x", "")}
+    (out,) = [e for e in drawing.edges if drawing.vertices[e.head].kind == "output"]
+    assert out.tail == end
+    assert " 1 loop, " in caption_of(f)
+
+
+@backends
 def test_a_loop_that_trains(compiled: Compile) -> None:
     drawing = of_compiled(epochs(compiled))
     assert {"lr ×", "beta1 ×", "+ eps"} <= set(titles(drawing, "op"))

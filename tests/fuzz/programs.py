@@ -244,6 +244,7 @@ class Scope:
             "layer",
             "scan",
             "fori",
+            "while_loop",
             "cond",
             "write",
             "train",
@@ -290,6 +291,16 @@ class Scope:
         scope = self.inner(depth, **{carry: c})
         body = self.function(f, scope, f"_, {carry}", scope.like(carry))
         self.run([*body, f"{last} = tn.fori(0, {self.draw(st.integers(0, 3))}, {f}, {c})"], last)
+
+    def while_loop(self, depth: int) -> None:
+        c = self.pick()
+        f, carry, count, last = map(self.writer.name, "fcvv")
+        scope = self.inner(depth, **{carry: c})
+        body = self.function(f, scope, carry, scope.like(carry))
+        early = self.draw(st.sampled_from(["", " & (c[1].sum().real > 0)"]))
+        cond = f"lambda c: (c[0] < {self.draw(st.integers(0, 3))}){early}"
+        turn = f"lambda c: (c[0] + 1, {f}(c[1]))"
+        self.run([*body, f"{count}, {last} = tn.while_loop({cond}, {turn}, (0, {c}), max_turns=4)"], last)
 
     def cond(self, depth: int) -> None:
         x = self.pick()

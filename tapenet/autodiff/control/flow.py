@@ -1,6 +1,6 @@
-"""Branches and loops as functions of functions: `cond`, `scan` and `fori`.
+"""Branches and loops as functions of functions: `cond`, `scan`, `fori` and `while_loop`.
 
-In eager mode they are an `if` and a `for`. While a step is being captured each becomes one op that holds its
+In eager mode they are an `if`, a `for` and a `while`. While a step is being captured each becomes one op that holds its
 branches or its body as programs of their own, so that a compiled loop is a loop, of any length, and a branch is decided
 at each call. Both ways they give the same values and the same derivatives of every order.
 """
@@ -17,6 +17,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.control.body import Flat
 from tapenet.autodiff.control.loops import branch, loop
+from tapenet.autodiff.control.whiles import repeat
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe.capture import capturing
@@ -218,6 +219,81 @@ def fori(lower: int, upper: int, body: Callable[[Any, Any], R], init: object) ->
         xs.append(Tensor._of(counts))
     last: R = form.build(loop(step, first, xs, len(numbers))[0] if numbers else first)
     return last
+
+
+@boundary
+def while_loop(
+    cond: Callable[[Any], object], body: Callable[[Any], R], init: object, max_turns: int | None = None
+) -> R:
+    """`carry = body(carry)` as long as `cond(carry)` is true; gives the last carry.
+
+    As JAX's `lax.while_loop`. While a step is being captured, `cond` and `body` become one program each, and how many turns
+    there are is decided at each call; both are recorded once, so effects on Python objects other than tensors and
+    optimizers happen once. The body may do what that of `scan` may: close over tensors, train, draw random numbers (turn by
+    turn, by Python).
+
+    Forward derivatives (`tn.jvp`) need nothing more. For reverse ones (`tn.grad`, `backward()`) a captured loop has to keep
+    what each turn began with, in memory that is made ahead: `max_turns` says for how many turns. The turns are run again from
+    there, last first, so time goes by the turns that are made. In eager mode Python's own loop is differentiated, with or
+    without it.
+
+    Args:
+        cond: takes the carry, returns one bool, and does nothing beside. No gradient flows through it.
+        body: takes the carry, returns the new one.
+        init: the first carry: a nested structure (tuples, lists, dicts, named tuples, None) of tensors, arrays and numbers.
+            Structure, shapes and dtypes stay as they are here. A Python float is a float64.
+        max_turns: how many turns there are at most; None for any number.
+
+    Returns:
+        the last carry, as tensors.
+
+    Raises:
+        RuntimeError: `cond` still holds after `max_turns` turns.
+        ValueError: a carry that changes (names where, and what it was); `cond` gives several elements; `max_turns` is below 0.
+        TypeError: what `cond` gives is no bool; a leaf that is no array.
+        CaptureError: while capturing, `cond` has effects; a gradient is asked for without `max_turns`.
+
+    >>> import tapenet as tn
+    >>> tn.while_loop(lambda x: x < 100, lambda x: x * x, 3)
+    Tensor(6561, dtype=int64)
+
+    The square root of a number by Newton's method, and its derivative, 1 / (2 sqrt(a)):
+
+    >>> import numpy as np
+    >>> def root(a):
+    ...     return tn.while_loop(lambda x: abs(x * x - a) > 1e-12, lambda x: (x + a / x) / 2, a, max_turns=50)
+    >>> tn.compile(tn.value_and_grad(root))(np.float64(4.0))
+    (Tensor(2.), Tensor(0.25))
+    """
+    most = None if max_turns is None else operator.index(max_turns)
+    if most is not None and most < 0:
+        raise ValueError(f"tn.while_loop: max_turns={most} is below 0")
+    first, form = _first(init, "tn.while_loop")
+
+    def test(carry: list[Tensor]) -> Tensor:
+        return _truth(cond(form.build(carry)))
+
+    def step(carry: list[Tensor]) -> list[Tensor]:
+        return _carry(form, first, body(form.build(carry)), "tn.while_loop", "body")
+
+    last: R = form.build(repeat(test, step, first, most))
+    return last
+
+
+def _truth(value: object) -> Tensor:
+    """What says whether a loop goes on."""
+    found: Tensor = _leaf(value, "what cond returned", "tn.while_loop")
+    if found.dtype != np.bool_:
+        raise TypeError(
+            f"tn.while_loop: cond returned {found.dtype} {found.shape}, and whether there is another turn is a bool: compare, "
+            "as in x > 0"
+        )
+    if math.prod(found.shape) != 1:
+        raise ValueError(
+            f"tn.while_loop: cond returned bool {found.shape}, and one element decides whether there is another turn: reduce "
+            "it with .any() or .all()"
+        )
+    return found if found.shape == () else found.reshape(())
 
 
 # -- leaves ------------------------------------------------------------------------------------------------------

@@ -6,21 +6,32 @@ written in terms of the functions here, so that every order follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import backward
 from tapenet.autodiff.control.body import Body, Flat, Input, check_apart, close, zeros
-from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.control.recording import (
+    Arrays,
+    Gradients,
+    as_given,
+    as_tensors,
+    check_ends,
+    flows_of,
+    needs,
+    parts,
+    pull,
+    refuse,
+    settle,
+    steady,
+    undone_on_error,
+)
 from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe.capture import Capture, capturing
 from tapenet.autodiff.observe.tape import CaptureError
-from tapenet.autodiff.state import enable_grad, local
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
 from tapenet.ops.stack_frames import user_line
@@ -78,14 +89,14 @@ def _record_loop(
     i = length - 1 if reverse else 0
     given = [*carry, *(Tensor._of(x._data[i, ...]) for x in xs)]
     # Assumed for now: an iteration may bring a gradient into a carry that had none.
-    flags = [local.state.grad and is_inexact(t.dtype) for t in carry] + [_needs(x) for x in xs]
+    flags = [local.state.grad and is_inexact(t.dtype) for t in carry] + [needs(x) for x in xs]
 
     def function(values: list[Tensor]) -> list[Tensor]:
         after, ys = step(values[:count], values[count:])
         return [*after, *ys]
 
-    body, entering = _steady(function, given, flags)
-    with _undone_on_error(body):
+    body, entering = steady(function, given, flags)
+    with undone_on_error(body):
         # The gradients that leaves are left with are carried too.
         left = {n: entering.get(n, zeros(n)) for n, g in body.left.items() if g is not None or n in entering}
         first = [*carry, *left.values()]
@@ -94,8 +105,8 @@ def _record_loop(
         body.inputs = [*body.inputs[:count], *carried, *body.inputs[count : len(given)]]
         outputs = len(body.results) - len(first)
         body.arrange([*range(count), *range(count + outputs, len(body.results)), *range(count, count + outputs)])
-        flows = _flows(body, [_needs(t) for t in first])
-        _check_ends(body)
+        flows = flows_of(body, [needs(t) for t in first])
+        check_ends(body)
         closed, states = close(body)
         for t in (*carry, *xs):
             check_apart(t._data, [s._data for s in states])
@@ -110,80 +121,8 @@ def _record_loop(
         inputs = [*first, *xs, *closed]
         outs = scan_op(inputs, states, body=body, carries=len(first), slices=len(xs), length=length, reverse=reverse)
         found = {leaf: outs[k] for k, leaf in enumerate(left, count) if body.left[leaf] is not None}
-        _settle(capture, outs, (body,), found)
+        settle(capture, outs, (body,), found)
     return list(outs[:count]), list(outs[len(first) : len(first) + outputs])
-
-
-def _needs(t: Tensor) -> bool:
-    """Whether a gradient flows to a tensor."""
-    return local.state.grad and t._node is not None and is_inexact(t.dtype)
-
-
-@contextmanager
-def _undone_on_error(*bodies: Body) -> Iterator[None]:
-    """Undo what the bodies changed outside if the block fails."""
-    try:
-        yield
-    except BaseException:
-        for body in bodies:
-            body.discard()
-        raise
-
-
-def _steady(function: Flat, given: list[Tensor], flags: list[bool]) -> tuple[Body, dict[Leaf, Tensor]]:
-    """The body of a loop, captured so that it is right for every iteration, and the gradients of leaves that it adds
-    to. A body that is captured where a gradient is None would be right for the first iteration only."""
-    body = Body()
-    body.trace(function, given, flags)
-    entering = {
-        leaf: zeros(leaf) if use.before is None else use.before
-        for leaf, use in body.grads.items()
-        if use.entry_read and leaf in body.left and (use.before is not None or body.left[leaf] is not None)
-    }
-    if not entering:
-        return body, {}
-    updates = body.count_effects()
-    body.discard()
-    again = Body()
-    again.trace(function, given, flags, entering)
-    if again.count_effects() != updates:
-        again.discard()
-        raise CaptureError(
-            f"{user_line()}: the body of a loop looks at .grad before its backward(), and finds None in the first "
-            "iteration but not in the others, which a captured loop cannot follow. Call opt.zero_grad() and "
-            "loss.backward() before opt.step()"
-        )
-    return again, entering
-
-
-def _flows(body: Body, live: list[bool]) -> list[bool]:
-    """Whether gradients flow through each result of a loop's body, given which of the carries need one at first. A
-    carry is differentiable once anything that flows into it is."""
-    if not local.state.grad:
-        return [False] * len(body.results)
-    depends = body.depends()
-    mask = ~0 << (len(live) + 1) | 1  # everything but the carries
-    for _ in live:
-        mask |= sum(2 << k for k, flag in enumerate(live) if flag)
-        live = [flag or bool(bits & mask) for flag, bits in zip(live, depends, strict=False)]
-    for node, flag in zip(body.inputs, live, strict=False):
-        node.differentiable = flag
-    mask |= sum(2 << k for k, flag in enumerate(live) if flag)
-    return [bool(bits & mask) for bits in depends]
-
-
-def _check_ends(body: Body) -> None:
-    """Raise if a backward pass inside a loop's body reached a carry or slice, through which it would go on in an
-    uncompiled loop.
-
-    Raises:
-        CaptureError: says what to write.
-    """
-    if any(node.differentiable and node.reached for node in body.inputs):
-        raise CaptureError(
-            f"{user_line()}: a backward() in the body of a loop goes through its carry, or a slice of xs, to what that was "
-            "computed from, which a captured loop cannot do. Cut it off, carry.detach(), or call backward() behind the loop"
-        )
 
 
 # -- branches ----------------------------------------------------------------------------------------------------
@@ -206,7 +145,7 @@ def _record_branch(capture: Capture, pred: Tensor, true: Flat, false: Flat, oper
     other.trace(lambda _: (false if taken else true)(operands), [], [])
     other.discard()
     chosen.trace(lambda _: (true if taken else false)(operands), [], [])
-    with _undone_on_error(chosen):
+    with undone_on_error(chosen):
         other.admit_grads()
         left = _agree_on_gradients(bodies)
         flows = [
@@ -223,7 +162,7 @@ def _record_branch(capture: Capture, pred: Tensor, true: Flat, false: Flat, oper
         for body in bodies:
             body.flows = flows
         outs = cond_op(pred, closed, states, true=true_body, false=false_body)
-        _settle(capture, outs, bodies, {leaf: outs[k] for k, leaf in enumerate(left, own)})
+        settle(capture, outs, bodies, {leaf: outs[k] for k, leaf in enumerate(left, own)})
     return list(outs[:own])
 
 
@@ -256,63 +195,6 @@ def _agree_on_gradients(bodies: Sequence[Body]) -> list[Leaf]:
     return list(after)
 
 
-# -- both --------------------------------------------------------------------------------------------------------
-
-
-def _settle(capture: Capture, outs: Sequence[Tensor], bodies: Sequence[Body], left: dict[Leaf, Tensor]) -> None:
-    """Give the tensors that were written, and the gradients of leaves, the values of the recorded loop or branch."""
-    body = bodies[0]
-    for tensor, flag in zip(outs, body.flows, strict=False):
-        if not flag:
-            tensor._node = None
-    count = len(body.results)
-    final = {id(t._data): t for t in outs[count:]}
-    for each in bodies:
-        for tensor in each.written:
-            after = final.get(id(tensor._data))
-            if after is not None:  # else it was made inside
-                capture.touch(tensor)
-                tensor._trace = after._trace
-    if outs and any(each.effects for each in bodies):
-        # It has no derivative. The error should say so, and not that a saved array was written since.
-        source: Any = outs[0]._trace
-        source.source_node.inputs_saved = source.source_node.out_saved = ()
-    for leaf, g in left.items():
-        leaf.grad = g
-    for each in bodies:
-        each.keep()
-
-
-def _refuse(*bodies: Body) -> None:
-    """Raise if a body does something beside returning values.
-
-    Raises:
-        CaptureError: it does.
-    """
-    effects = sorted({name for body in bodies for name in body.effects})
-    if effects:
-        raise CaptureError(
-            f"backward through a captured loop or branch whose body has effects ({', '.join(effects)}): it writes tensors "
-            "from outside or asks the host for numbers, which cannot be undone to run it backwards. Call backward() inside "
-            "of the body, or return what is written as part of the carry"
-        )
-
-
-def _tensors(values: Sequence[object]) -> list[Any]:
-    return [None if v is None else asarray(v) for v in values]
-
-
-def _as_given(gradients: list[Tensor | None], gs: Sequence[object]) -> tuple[object, ...]:
-    """Gradients as a rule returns them: arrays where it was given arrays."""
-    on_tensors = any(type(g) is Tensor for g in gs)
-    return tuple(NO_GRADIENT if d is None else d if on_tensors else d._data for d in gradients)
-
-
-#: Arrays, or tensors where rules run on these; gradients, None for what is not used.
-Arrays = Sequence[Array]
-Gradients = Sequence[Array | None]
-
-
 # -- the ops -----------------------------------------------------------------------------------------------------
 
 
@@ -336,8 +218,8 @@ def _scan_inputs(
 ) -> tuple[object, ...]:
     """The derivative of a loop: a loop in the other direction, which takes the gradient of the carry along and adds up
     those of what the body closes over."""
-    _refuse(body)
-    gs, outs, values = map(_tensors, (g, out, inputs))
+    refuse(body)
+    gs, outs, values = map(as_tensors, (g, out, inputs))
     end = len(body.results)
     own = end - len(body.saved)
     ys = [k for k in range(carries, own) if gs[k] is not None and body.flows[k]]
@@ -354,12 +236,12 @@ def _scan_inputs(
     closed = [k for k in wanted if k >= carries + slices]
 
     def step(carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        before, draws, rows, g_ys, g_entered = _parts(xs, carries, len(body.saved) - carries, slices, len(ys))
+        before, draws, rows, g_ys, g_entered = parts(xs, carries, len(body.saved) - carries, slices, len(ys))
         given = [*before, *rows, *values[carries + slices :]]
-        own_gradients = _pull(body, given, [*before, *draws], wanted, [*live, *ys], [*carry[: len(live)], *g_ys])
+        own_gradients = pull(body, given, [*before, *draws], wanted, [*live, *ys], [*carry[: len(live)], *g_ys])
         for k, more in zip(entered, g_entered, strict=True):
             own_gradients[live.index(k)] = own_gradients[live.index(k)] + more
-        to_carry, to_slices, to_closed = _parts(own_gradients, len(live), len(sliced))
+        to_carry, to_slices, to_closed = parts(own_gradients, len(live), len(sliced))
         return [*to_carry, *(a + b for a, b in zip(carry[len(live) :], to_closed, strict=True))], to_slices
 
     first = [
@@ -372,46 +254,7 @@ def _scan_inputs(
     found: list[Tensor | None] = [None] * len(values)
     for k, d in zip([*live, *closed, *sliced], [*last, *rows], strict=True):
         found[k] = d
-    return _as_given(found, g)
-
-
-def _parts(values: list[Tensor], *lengths: int) -> list[list[Tensor]]:
-    """A list cut into parts of these lengths and what is left."""
-    found = []
-    for length in lengths:
-        found.append(values[:length])
-        values = values[length:]
-    return [*found, values]
-
-
-def _pull(
-    body: Body, given: list[Tensor], saved: list[Tensor], wanted: list[int], seeded: list[int], gs: list[Tensor]
-) -> list[Tensor]:
-    """The gradients of a body by some of its inputs, from those by some of its results."""
-    outer = local.state.grad
-    tensors = list(given)
-    for k in wanted:  # a node of its own, at which gradients end
-        t = given[k]
-        tensors[k] = ops.alias(t) if outer and t._node is not None else t.detach()._require()
-    with enable_grad():
-        results = body.on_tensors(tensors, saved)
-    roots = [(results[k]._node, g) for k, g in zip(seeded, gs, strict=True)]
-    ends = [tensors[k]._node for k in wanted]
-    on_tensors = outer or capturing() is not None
-    found = dict(
-        backward.run(
-            [(node, g if on_tensors else g._data) for node, g in roots if node is not None],
-            tensor=Tensor,
-            release=False,
-            create_graph=outer,
-            only={node for node in ends if node is not None},
-        )
-    )
-    gradients = [None if node is None else found.get(node) for node in ends]
-    return [
-        zeros(given[k]._data) if g is None else g if isinstance(g, Tensor) else Tensor._of(g)
-        for k, g in zip(wanted, gradients, strict=True)
-    ]
+    return as_given(found, g)
 
 
 scan_op = op(
@@ -419,7 +262,7 @@ scan_op = op(
     name="scan",
     outputs=None,
     inputs=_scan_inputs,
-    states=lambda body: _refuse(body),
+    states=lambda body: refuse(body),
     effect=True,
     precision="same",
     tell_unused=True,
@@ -452,8 +295,8 @@ def _cond_inputs(
     g: Gradients, out: Arrays, pred: Tensor, inputs: Arrays, true: Body, false: Body
 ) -> tuple[object, ...]:
     """The derivative of a branch: a branch of the derivatives."""
-    _refuse(true, false)
-    gs, outs, values = map(_tensors, (g, out, inputs))
+    refuse(true, false)
+    gs, outs, values = map(as_tensors, (g, out, inputs))
     end = len(true.results)
     own = end - len(true.saved)
     seeded = [k for k in range(own) if gs[k] is not None and true.flows[k]]
@@ -464,8 +307,8 @@ def _cond_inputs(
 
     def pulled(body: Body) -> Flat:
         def function(operands: list[Tensor]) -> list[Tensor]:
-            given, saved, seeds = _parts(operands, len(values), end - own)
-            return _pull(body, given, saved, wanted, seeded, seeds)
+            given, saved, seeds = parts(operands, len(values), end - own)
+            return pull(body, given, saved, wanted, seeded, seeds)
 
         return function
 
@@ -474,7 +317,7 @@ def _cond_inputs(
     found: list[Tensor | None] = [None] * len(values)
     for k, d in zip(wanted, rows, strict=True):
         found[k] = d
-    return _as_given(found, g)
+    return as_given(found, g)
 
 
 cond_op = op(
@@ -483,7 +326,7 @@ cond_op = op(
     outputs=None,
     nondiff=("pred",),
     inputs=_cond_inputs,
-    states=lambda true, false: _refuse(true, false),
+    states=lambda true, false: refuse(true, false),
     effect=True,
     precision="same",
     tell_unused=True,
