@@ -39,6 +39,8 @@ def over_lanes(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: i
         rule = "leading"
     if isinstance(rule, str):
         return FORMS[rule](op, args, batched, size, outputs)
+    if isinstance(rule, Mapping):
+        return _folding(op, args, batched, size, rule)
     if rule is None:
         return NotImplemented
     known: dict[str, object] = {**args, "batched": batched, "lanes": size}
@@ -71,6 +73,30 @@ def _along(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: int, 
     if len(outputs) == 1:
         return np.reshape(found, (size, *outputs[0].shape))
     return tuple(np.reshape(f, (size, *s.shape)) for f, s in zip(found, outputs, strict=True))
+
+
+def _folding(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: int, axes: Mapping[str, Any]) -> object:
+    """Its arguments have a batch, at these axes: it is that of all lanes."""
+    if not batched <= axes.keys():
+        return NotImplemented
+    folded = {n: _one_batch(args[n], n in batched, size, axis) for n, axis in axes.items() if args.get(n) is not None}
+    found = op.apply(op, {**args, **folded})
+    if op.outputs == 1:
+        return _batches(found, size, axes["out"])
+    return tuple(_batches(f, size, axis) for f, axis in zip(found, axes["out"], strict=True))
+
+
+def _one_batch(x: Any, has_lanes: bool, size: int, axis: int) -> Any:
+    """An array whose batch, at an axis, is that of all lanes."""
+    x = np.moveaxis(x if has_lanes else np.broadcast_to(x, (size, *np.shape(x))), 0, axis)
+    return np.reshape(x, (*x.shape[:axis], size * x.shape[axis + 1], *x.shape[axis + 2 :]))
+
+
+def _batches(x: Any, size: int, axis: int) -> Any:
+    """The inverse: lanes in front. One number is the same for all."""
+    if not np.ndim(x):
+        return np.broadcast_to(x, (size,))
+    return np.moveaxis(np.reshape(x, (*x.shape[:axis], size, x.shape[axis] // size, *x.shape[axis + 1 :])), axis, 0)
 
 
 def aligned(x: Any, ndim: int) -> Any:

@@ -140,15 +140,20 @@ def check_lower(name: str, lower: Function | str | None, count: int) -> None:
         )
 
 
-def check_vmap(name: str, vmap: Function | str | None, names: list[str]) -> None:
+def check_vmap(name: str, vmap: Function | str | Mapping[str, object] | None, names: list[str]) -> None:
     """Raise a TypeError if `vmap=` of op `name` is no rule for its arguments."""
     if callable(vmap):
         known = ["batched", "lanes", *names]
         check_needs(name, {"vmap=": argument_names(name, vmap)}, known, ", ".join(known))
-    elif vmap not in (None, "leading", "axis") or (vmap == "axis" and not {"axis", "axes"} & set(names)):
+        return
+    if isinstance(vmap, Mapping):
+        fits = "out" in vmap and {*vmap} <= {"out", *names}
+    else:
+        fits = vmap in (None, "leading") or (vmap == "axis" and bool({"axis", "axes"} & {*names}))
+    if not fits:
         raise TypeError(
-            f"op {name!r}: vmap={vmap!r}; give 'leading', 'axis' (of an op with the option axis), or a function of `batched`, "
-            "`lanes` and the op's arguments"
+            f"op {name!r}: vmap={vmap!r}; give 'leading', 'axis' (of an op with the option axis), where the batch is, by "
+            "argument and 'out', or a function of `batched`, `lanes` and the op's arguments"
         )
 
 

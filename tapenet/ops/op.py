@@ -77,7 +77,7 @@ class Op:
     check: Callable[..., None] | None = None
     lower: Callable[..., object] | str | None = None
     opaque: str | None = None
-    vmap: Callable[..., object] | str | None = None
+    vmap: Callable[..., object] | str | Mapping[str, Any] | None = None
     numpy: tuple[Callable[..., object], ...] = ()
     more: Callable[..., object] | None = None
     result: Callable[..., object] | None = None
@@ -346,12 +346,13 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
             compilation holds it against the forward. That of an op that draws random numbers takes `draw` too:
             draw(sample, rng, shape, dtype) is the array sample(rng).
         opaque: why a compiler does not read the forward but calls the op as it is.
-        vmap: how an op that cannot be read is computed for many arguments at once, in lanes along a first axis. "leading": it
-            computes once for each place in the leading axes, as NumPy's linear algebra does, which broadcast. "axis": its
-            first argument may have any axes, and `axis` says along which it computes. Or a function that names what it needs
-            among `batched` (the names of the arguments that have lanes, the others are as they are), `lanes` (how many there
-            are) and the op's arguments, in terms of NumPy and ops; it returns the result with lanes in front, or
-            NotImplemented. By default it is called once for each lane.
+        vmap: how an op that cannot be read is computed for many arguments at once, which lie in lanes along a first axis.
+            "leading": it computes once for each place in the leading axes, which broadcast, as NumPy's linear algebra does.
+            "axis": its first argument may have any axes, and `axis` says along which it computes. `{"x": 0, "out": 0}`: where
+            arguments have a batch, and the result (of several a tuple), which lanes are then part of. Or a function that
+            names what it needs among `batched` (the names of the arguments that have lanes; the others are as they are),
+            `lanes` (how many there are) and the op's arguments, in terms of NumPy and ops; it returns the result with lanes
+            in front, or NotImplemented. By default it is called once for each lane.
         hint: a function of the arguments that says how to repair a failed call; its text, if any, ends the error.
         more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls
             that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing. An op that stands for

@@ -301,6 +301,7 @@ def _label(title: str, x_shape: Shape, state_shape: Shape, reverse: bool) -> str
     joint=lambda g, wanted, x, w_ih, w_hh, states, nonlinearity, lengths, reverse: _gradients(
         wanted, nonlinearity, *g, None, x, w_ih, w_hh, None, None, states, None, None, lengths, reverse=reverse
     ),
+    vmap={"x": 1, "h0": 0, "lengths": 0, "out": (1, 0)},
     label=lambda x_shape, h0_shape, nonlinearity, reverse: _label(
         "RNN" if nonlinearity == "tanh" else f"RNN {nonlinearity}", x_shape, h0_shape, reverse
     ),
@@ -357,6 +358,7 @@ def rnn(
     joint=lambda g, wanted, x, w_ih, w_hh, gates, states, recurrent, lengths, reverse: _gradients(
         wanted, "gru", *g, None, x, w_ih, w_hh, None, gates, states, None, recurrent, lengths, reverse=reverse
     ),
+    vmap={"x": 1, "h0": 0, "lengths": 0, "out": (1, 0)},
     label=lambda x_shape, h0_shape, reverse: _label("GRU", x_shape, h0_shape, reverse),
     multiply_adds=multiply_adds,
     formula="hₜ = (1 − z) · n + z · hₜ₋₁, r, z = σ(a + b), n = tanh(a + r · b)",
@@ -411,6 +413,7 @@ def gru(
     joint=lambda g, wanted, x, w_ih, w_hh, w_hr, gates, states, cells, tanh_cells, lengths, reverse: _gradients(
         wanted, "lstm", *g, x, w_ih, w_hh, w_hr, gates, states, cells, tanh_cells, lengths, reverse=reverse
     ),
+    vmap={"x": 1, "h0": 0, "c0": 0, "lengths": 0, "out": (1, 0, 0)},
     label=lambda x_shape, c0_shape, reverse: _label("LSTM", x_shape, c0_shape, reverse),
     multiply_adds=lambda x_shape, c0_shape, w_ih_shape, w_hh_shape, w_hr_shape: (
         multiply_adds(x_shape, w_ih_shape, w_hh_shape) + (math.prod((*x_shape[:2], *w_hr_shape)) if w_hr_shape else 0)

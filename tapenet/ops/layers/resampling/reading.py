@@ -154,6 +154,7 @@ def _gradient_samples(r: np.random.Generator) -> list[Sample]:
 @op(
     label=lambda mode: f"grid sample {mode}",
     opaque=_OPAQUE,
+    vmap={"x": 0, "grid": 0, "out": 0},
     reference=grid_formula,  # the kernels have no derivatives
     joint=_grid_read_joint,
     formula="Σ weight · x over the elements around each place",
@@ -188,6 +189,7 @@ def grid_read(
     opaque=_OPAQUE,
     nondiff=True,
     outputs=2,
+    vmap={"y": 0, "x": 0, "grid": 0, "out": (0, 0)},
     samples=_gradient_samples,
 )
 def grid_read_gradients(
