@@ -404,6 +404,19 @@ def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], 
     )
 
 
+def inline(builder: Builder, program: Program, args: Sequence[Value]) -> list[Value]:
+    """Append what a program computes for these arguments, and return its outputs."""
+    known: dict[Value, Value] = dict(zip(program.inputs, args, strict=True))
+    for instruction in program.body:
+        given = [known.get(a, a) for a in instruction.args]
+        specs = [Spec(r.shape, r.dtype) for r in instruction.results]
+        line = instruction.line or builder.line
+        made = Instruction(instruction.name, given, instruction.params, specs, line)
+        builder.body.append(made)
+        known.update(zip(instruction.results, made.results, strict=True))
+    return [known.get(v, v) for v in program.outputs]
+
+
 def substitute(program: Program, replaced: Mapping[Value, Value]) -> Program:
     """The program with values replaced wherever they are used."""
 

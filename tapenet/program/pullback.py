@@ -8,27 +8,36 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.called_ops import Hole
-from tapenet.program.derivatives import FLAT, RULES, arguments, safe_mul
-from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Result, Value
+from tapenet.program.derivatives import FLAT, RULES, arguments
+from tapenet.program.differentiating import (
+    DEFINITIONS,
+    NoDerivative,
+    changing,
+    defined,
+    is_zero,
+    ruled,
+    spread,
+    turning,
+    unknown,
+    zeros,
+)
+from tapenet.program.ir import Answer, Builder, Constant, Input, Instruction, Program, Result, Value, inline, rewrite
+from tapenet.program.passes import simplify
+from tapenet.program.passes.loops import read_at
 from tapenet.program.passes.patterns import number
-from tapenet.program.symbols import FUNCTIONS, CannotLower, Symbol, array_of, builder_of, elementwise
-from tapenet.typing import DType, Shape
 
 #: A value and the gradient by it; and what gives such pairs for the gradient by a value that is made of theirs.
 Pair = tuple[Value, Value]
 Stated = Callable[[Builder, Value], Iterable[Pair]]
-
-
-class NoDerivative(CannotLower):
-    """A program has a primitive whose derivative is not known."""
-
-
-FUNCTIONS[safe_mul] = lambda a, d: elementwise(builder_of(a, d), "safe_mul", a, d)
+#: What turns are counted in.
+COUNT = np.dtype(np.int64)
+#: The gradient by a value; None if it is zeros.
+Gradient = Value | None
 
 
 def pullback(program: Program, wanted: Collection[int], stated: Mapping[Value, Stated] = {}) -> Program:
@@ -46,36 +55,58 @@ def pullback(program: Program, wanted: Collection[int], stated: Mapping[Value, S
     Raises:
         NoDerivative: a primitive on the way has none.
     """
-    work = _Pullback(program, wanted, stated)
-    given = [Input(v.shape, v.dtype) for v in program.outputs]
-    for value, g in zip(program.outputs, given, strict=True):
-        work.add(value, g)
-    for instruction in reversed(program.body):
-        work.pull(instruction)
-    results = [work.total(program.inputs[i]) for i in sorted(wanted)]
-    return Program([*program.inputs, *given], [], work.builder.body, results, [])
+    for instruction in program.body:
+        if instruction.effect:
+            name = f"op {instruction.params['op'].name!r}" if instruction.name == "call" else f"a {instruction.name}"
+            raise NoDerivative(f"{name} has an effect, which what pulls gradients back would repeat")
+    work = _Pullback(program, wanted, range(len(program.outputs)), stated)
+    results = [work.full(program.inputs[i]) for i in sorted(wanted)]
+    return Program([*program.inputs, *work.given], [], work.builder.body, results, [])
 
 
 class _Pullback:
-    """The work of one pullback."""
+    """The work of one pullback.
 
-    def __init__(self, program: Program, wanted: Collection[int], stated: Mapping[Value, Stated]) -> None:
+    Attributes:
+        builder: has the instructions of the program and those of the gradients.
+        given: the gradients by the outputs that are `seeded`.
+    """
+
+    def __init__(
+        self, program: Program, wanted: Collection[int], seeded: Iterable[int], stated: Mapping[Value, Stated] = {}
+    ) -> None:
         self.builder = Builder()
         self.stated = stated
-        self.builder.body = list(program.body)
+        #: Of a loop what each carry is when a turn begins, stacked.
+        self.entered: dict[Instruction, Sequence[Value]] = {}
         self.grads: dict[Value, Value] = {}
         #: Of a gradient that is 0 where a condition does not hold, or where it does: each such condition, outermost first.
         self.branches: dict[Value, tuple[tuple[Value, bool], ...]] = {}
         self.conditions: dict[tuple[object, ...], Value] = {}
-        #: The values that depend on a wanted input.
-        self.active: set[Value] = {program.inputs[i] for i in wanted}
-        for instruction in program.body:
-            if not self.active.isdisjoint(instruction.args):
-                self.active.update(r for r in instruction.results if r.dtype.kind in "fc")
+        program = self._remembering(program, changing(program, wanted))
+        self.builder.body = list(program.body)
+        self.active = changing(program, wanted)
+        outputs = [program.outputs[i] for i in seeded]
+        self.given = [Input(v.shape, v.dtype) for v in outputs]
+        for value, g in zip(outputs, self.given, strict=True):
+            self.add(value, g)
+        for instruction in reversed(program.body):
+            self._pull(instruction)
 
-    def add(self, value: Value, g: Value) -> None:
+    def _remembering(self, program: Program, active: set[Value]) -> Program:
+        """The program whose loops stack what they carry too. They are written alike wherever that is asked for."""
+
+        def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+            if instruction.name not in ("loop", "while") or active.isdisjoint(instruction.results):
+                return None
+            made, self.entered[builder.body[-1]] = _remembered(builder, instruction, args)
+            return tuple(made)
+
+        return rewrite(program, change)
+
+    def add(self, value: Value, g: Gradient) -> None:
         """Add to the gradient by a value. What came through the two branches of a choice is chosen from, not added up."""
-        if value not in self.active:
+        if g is None or value not in self.active or is_zero(g):
             return
         before = self.grads.get(value)
         if before is None:
@@ -92,55 +123,57 @@ class _Pullback:
         if n:
             self.branches[total] = ours[:n]
 
-    def total(self, value: Value) -> Value:
-        """The gradient by a value: zeros where nothing depends on it."""
+    def full(self, value: Value) -> Value:
+        """The gradient by a value, zeros too."""
         found = self.grads.get(value)
         return zeros(self.builder, value.shape, value.dtype) if found is None else found
 
-    def pull(self, instruction: Instruction) -> None:
-        """Pull the gradient by what an instruction gives back to its arguments."""
-        if len(instruction.results) != 1:
-            if any(r in self.grads for r in instruction.results):
-                raise NoDerivative(f"no derivative of {instruction.name} is known")
+    def _pull(self, instruction: Instruction) -> None:
+        """Pull the gradients by what an instruction gives back to its arguments."""
+        gs = [self.grads.pop(r, None) for r in instruction.results]
+        if not any(g is not None for g in gs) or instruction.name in FLAT:
             return
-        (out,) = instruction.results
-        g = self.grads.pop(out, None)
-        if g is None:
-            return
-        builder = self.builder
+        builder, name = self.builder, instruction.name
         builder.line = instruction.line
+        if name in WHOLE:
+            for arg, d in zip(instruction.args, WHOLE[name](self, instruction, gs), strict=True):
+                self.add(arg, d)
+            return
+        (out, *more), g = instruction.results, gs[0]
+        if more or g is None:
+            raise unknown(instruction)
         if out in self.stated:
             with np.errstate(all="ignore"):
                 for arg, d in self.stated[out](builder, g):
                     self.add(arg, _fitted(builder, d, arg))
-            return
-        if instruction.name in STRUCTURE:
+        elif name in STRUCTURE:
             for position, arg in enumerate(instruction.args):
                 if arg in self.active:
-                    d = STRUCTURE[instruction.name](builder, position, g, out, instruction)
-                    self.add(arg, _fitted(builder, d, arg))
-            return
-        rules = RULES.get(instruction.name)
-        if rules is None:
-            if instruction.name in FLAT:
-                return
-            raise NoDerivative(f"no derivative of {instruction.name} is known")
-        names = arguments(instruction.name)
-        known = {n: self._operand(v) for n, v in zip(names, instruction.args, strict=False)}
-        known |= {"g": Symbol(builder, g, shared=True), "out": Symbol(builder, out, shared=True)}
-        for name, arg in zip(names, instruction.args, strict=False):
-            rule = rules.get(name)
-            if rule is not None and arg in self.active:
-                needs = rule.__code__.co_varnames[: rule.__code__.co_argcount]
-                with np.errstate(all="ignore"):
-                    found = rule(*(known[n] for n in needs))
-                d = _fitted(builder, array_of(builder, found).value, arg)
-                if arg.shape == out.shape and d is not g:  # else there are sums between
-                    branches = self.branches.get(g, ())
-                    if instruction.name == "where" and instruction.args[0].shape == out.shape:
-                        branches = (*branches, (self._condition(instruction.args[0]), name == "x"))
-                    self.branches[d] = branches
-                self.add(arg, d)
+                    self.add(arg, _fitted(builder, STRUCTURE[name](builder, position, g, out, instruction), arg))
+        elif name in DEFINITIONS:
+            wanted = [i for i, a in enumerate(instruction.args) if a in self.active]
+            pulled = pullback(defined(instruction), wanted)
+            for i, d in zip(wanted, inline(builder, pulled, [*instruction.args, g]), strict=True):
+                self.add(instruction.args[i], d)
+        elif name in RULES:
+            self._elementwise(instruction, g, out)
+        else:
+            raise unknown(instruction)
+
+    def _elementwise(self, instruction: Instruction, g: Value, out: Value) -> None:
+        for name, arg in zip(arguments(instruction.name), instruction.args, strict=False):
+            if arg not in self.active:
+                continue
+            found = ruled(self.builder, instruction, name, g)
+            if found is None:
+                continue
+            d = _fitted(self.builder, found, arg)
+            if arg.shape == out.shape and d is not g:  # else there are sums between
+                branches = self.branches.get(g, ())
+                if instruction.name == "where" and instruction.args[0].shape == out.shape:
+                    branches = (*branches, (self._condition(instruction.args[0]), name == "x"))
+                self.branches[d] = branches
+            self.add(arg, d)
 
     def _condition(self, value: Value) -> Value:
         """The first condition that compares the same, where a formula says it twice."""
@@ -150,13 +183,6 @@ class _Pullback:
         return self.conditions.setdefault(
             (value.instruction.name, *(id(a) if n is None else n for a, n in numbers)), value
         )
-
-    def _operand(self, value: Value) -> Symbol | float:
-        """An argument as a rule is given it: a single constant is a Python number, so that rules see exponents."""
-        if isinstance(value, Constant) and not value.shape and value.dtype.kind in "biuf":
-            number: float = value.array.item()
-            return number
-        return Symbol(self.builder, value, shared=True)
 
 
 def _fitted(builder: Builder, d: Value, arg: Value) -> Value:
@@ -172,42 +198,25 @@ def _fitted(builder: Builder, d: Value, arg: Value) -> Value:
     return builder.broadcast(d, arg.shape)
 
 
-def zeros(builder: Builder, shape: Shape, dtype: DType) -> Value:
-    """Zeros of a shape."""
-    return builder.broadcast(Constant(np.zeros((), dtype)), shape)
-
-
 # -- what is not elementwise -------------------------------------------------------------------------------------
 
 #: Given a builder, the position of an argument, the gradient by the result, the result, and the instruction.
 Structure = Callable[[Builder, int, Value, Value, Instruction], Value]
 
 
-def _kept(shape: Sequence[int], axes: Iterable[int]) -> tuple[int, ...]:
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
-
-
-def _spread(builder: Builder, value: Value, instruction: Instruction) -> Value:
-    """What is there once per reduction, for each element of what it takes in."""
-    (arg,) = instruction.args
-    return builder.broadcast(builder.reshape(value, _kept(arg.shape, instruction.params["axes"])), arg.shape)
-
-
 def _extreme(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
     """Elements that are as large share the gradient."""
     (arg,) = instruction.args
-    equal = builder.elementwise("equal", arg, _spread(builder, out, instruction))
+    equal = builder.elementwise("equal", arg, spread(builder, out, instruction))
     count = builder.emit("reduce_add", builder.cast(equal, arg.dtype), axes=instruction.params["axes"])
-    share = _spread(builder, builder.elementwise("divide", g, count), instruction)
+    share = spread(builder, builder.elementwise("divide", g, count), instruction)
     return builder.elementwise("where", equal, share, 0)
 
 
 def _product(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
-    a, b = instruction.args[-2:]
+    a, b = instruction.args
     ta, tb = bool(instruction.params.get("ta")), bool(instruction.params.get("tb"))
-    if len(instruction.args) == 3 and position == 0:
-        return g
-    if position == len(instruction.args) - 2:
+    if position == 0:
         made: Value = builder.emit("dot", b, g, ta=tb, tb=True) if ta else builder.emit("dot", g, b, tb=not tb)
     else:
         made = builder.emit("dot", g, a, ta=True, tb=ta) if tb else builder.emit("dot", a, g, ta=not ta)
@@ -220,11 +229,6 @@ def _joined(builder: Builder, position: int, g: Value, out: Value, instruction: 
     end = begin + instruction.args[position].shape[axis]
     slices = tuple((begin, end, 1) if i == axis else (0, n, 1) for i, n in enumerate(g.shape))
     return builder.emit("slice", g, slices=slices)
-
-
-def _barrier(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
-    after = instruction.args[1]
-    return zeros(builder, after.shape, after.dtype) if position else g
 
 
 def _slice(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
@@ -277,24 +281,213 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
 STRUCTURE: dict[str, Structure] = {
     "cast": lambda builder, position, g, out, instruction: g,
     "copy": lambda builder, position, g, out, instruction: g,
-    "barrier": _barrier,
+    "barrier": lambda builder, position, g, out, instruction: zeros(builder, (), g.dtype) if position else g,
     "broadcast": lambda builder, position, g, out, instruction: g,  # which is summed up again, as everywhere
     "reshape": lambda builder, position, g, out, instruction: builder.reshape(g, instruction.args[0].shape),
     "transpose": lambda builder, position, g, out, instruction: builder.transpose(
         g, _inverse(instruction.params["axes"])
     ),
     "slice": _slice,
-    "reduce_add": lambda builder, position, g, out, instruction: _spread(builder, g, instruction),
+    "reduce_add": lambda builder, position, g, out, instruction: spread(builder, g, instruction),
     "reduce_maximum": _extreme,
     "reduce_minimum": _extreme,
     "dot": _product,
-    "dot_add": _product,
     "concatenate": _joined,
     "update": _update,
     "take": _take,
     "index": _index,
     "scatter_add": _scatter_add,
     "put": _put,
+}
+
+# -- loops, branches and applied functions -----------------------------------------------------------------------
+
+
+def _apply(work: _Pullback, instruction: Instruction, gs: Sequence[Gradient]) -> list[Gradient]:
+    """As the function itself says."""
+    builder = work.builder
+    wanted = [i for i, a in enumerate(instruction.args) if a in work.active]
+    pulled: Program = instruction.params["function"].pull(wanted)
+    given = [_full(builder, r, g) for r, g in zip(instruction.results, gs, strict=True)]
+    found = dict(zip(wanted, inline(builder, pulled, [*instruction.args, *given]), strict=True))
+    return [found.get(i) for i in range(len(instruction.args))]
+
+
+def _branch(work: _Pullback, instruction: Instruction, gs: Sequence[Gradient]) -> list[Gradient]:
+    """A branch of the pullbacks, which compute the forward of the branch anew."""
+    seeded = [i for i, g in enumerate(gs) if g is not None]
+    wanted = [i for i, a in enumerate(instruction.args[1:]) if a in work.active]
+    bodies = {}
+    for which in ("true", "false"):
+        body: Program = instruction.params[which]
+        inner = _Pullback(body, wanted, seeded)
+        results = [inner.full(body.inputs[i]) for i in wanted]
+        bodies[which] = simplify(Program([*body.inputs, *inner.given], [], inner.builder.body, results, []))
+    made = work.builder.several(
+        "branch", *instruction.args, *(g for g in gs if g is not None), **{**instruction.params, **bodies}
+    )
+    found = dict(zip(wanted, made, strict=True))
+    return [None, *(found.get(i) for i in range(len(instruction.args) - 1))]
+
+
+def _remembered(
+    builder: Builder, instruction: Instruction, args: Sequence[Value]
+) -> tuple[Sequence[Value], Sequence[Value]]:
+    """Append a loop that also stacks what is carried into each turn, and of a `while` counts the turns.
+
+    Returns:
+        the results of the instruction itself; and what is stacked, then the count.
+
+    Raises:
+        NoDerivative: how many turns there are at most is not known.
+    """
+    params = instruction.params
+    body: Program = params["body"]
+    carries: int = params["carries"]
+    carried = body.inputs[:carries]
+    outputs = list(body.outputs)
+    for v in carried:
+        if v not in outputs[carries:]:
+            outputs.append(v)
+    places = [outputs.index(v, carries) for v in carried]
+    count = len(instruction.results)
+    if instruction.name == "loop":
+        wider = Program(body.inputs, [], body.body, outputs, [])
+        found = builder.several("loop", *args, **{**params, "body": wider})
+        return found[:count], [found[i] for i in places]
+    if "length" not in params:
+        raise NoDerivative(
+            "tn.while_loop: a gradient goes back through each turn, and how many these are at most is not known: give "
+            "max_turns=, or use forward mode, tn.jvp, which needs none"
+        )
+    test: Program = params["test"]
+    turns, one, zero = Input((), COUNT), Constant(np.ones((), COUNT)), Constant(np.zeros((), COUNT))
+    counting = Builder()
+    counting.body = list(body.body)
+    outputs.insert(carries, counting.emit("add", turns, one))
+    wider = Program([*carried, turns, *body.inputs[carries:]], [], counting.body, outputs, [])
+    inputs = [*test.inputs[:carries], Input((), COUNT), *test.inputs[carries:]]
+    new = {"body": wider, "test": Program(inputs, [], test.body, test.outputs, []), "carries": carries + 1}
+    found = builder.several("while", *args[:carries], zero, *args[carries:], **{**params, **new})
+    stacks = [found[i + 1] for i in places]
+    return [*found[:carries], *found[carries + 1 : count + 1]], [*stacks, found[carries]]
+
+
+class _Turn(NamedTuple):
+    """What pulls gradients back through one turn of a loop.
+
+    Attributes:
+        live: the carries whose gradients are carried back.
+        ys: the stacked outputs that have gradients.
+        sliced, closed: the inputs that get gradients, of what is sliced and of what is closed over.
+        program: of the gradients of `live`, the sums for `closed`, what is carried and sliced, the gradients of `ys` and what
+            is closed over; it gives the gradients of `live` before the turn, the sums after it, and the gradients of `sliced`.
+    """
+
+    live: list[int]
+    ys: list[int]
+    sliced: list[int]
+    closed: list[int]
+    program: Program
+
+
+def _turn(work: _Pullback, instruction: Instruction, gs: Sequence[Gradient]) -> _Turn:
+    params = instruction.params
+    body: Program = params["body"]
+    carries, slices = params["carries"], params.get("slices", 0)
+    changes, _ = turning(instruction, work.active)
+    # The outputs whose gradients are not 0 in some turn, and the inputs that they change with.
+    seeded = {i for i, g in enumerate(gs) if g is not None}
+    while True:
+        wanted = [i for i in sorted(read_at(body, [body.outputs[i] for i in seeded])) if changes[i]]
+        if seeded.issuperset(more := {i for i in wanted if i < carries}):
+            break
+        seeded |= more
+    live, ys = [i for i in sorted(seeded) if i < carries], [i for i in sorted(seeded) if i >= carries]
+    inner = _Pullback(body, wanted, [*live, *ys])
+    sliced = [i for i in wanted if carries <= i < carries + slices]
+    closed = [i for i in wanted if i >= carries + slices]
+    totals = [Input(body.inputs[i].shape, body.inputs[i].dtype) for i in closed]
+    sums = []
+    for i, total in zip(closed, totals, strict=True):
+        d = inner.grads.get(body.inputs[i])
+        sums.append(total if d is None else inner.builder.elementwise("add", total, d))
+    g_live, g_ys = inner.given[: len(live)], inner.given[len(live) :]
+    inputs = [*g_live, *totals, *body.inputs[: carries + slices], *g_ys, *body.inputs[carries + slices :]]
+    outputs = [*(inner.full(body.inputs[i]) for i in live), *sums, *(inner.full(body.inputs[i]) for i in sliced)]
+    program = simplify(Program(inputs, [], inner.builder.body, outputs, []))
+    return _Turn(live, ys, sliced, closed, program)
+
+
+def _loop(work: _Pullback, instruction: Instruction, gs: Sequence[Gradient]) -> list[Gradient]:
+    """A loop in the other direction. It takes the gradients of what is carried along, stacks those of slices, and adds up
+    those of what is closed over. Each turn computes its forward anew, from what was carried into it."""
+    builder, params = work.builder, instruction.params
+    carries, slices = params["carries"], params["slices"]
+    live, ys, sliced, closed, program = _turn(work, instruction, gs)
+    found = builder.several(
+        "loop",
+        *(_full(builder, instruction.results[i], gs[i]) for i in live),
+        *(zeros(builder, v.shape, v.dtype) for v in program.inputs[len(live) : len(live) + len(closed)]),
+        *work.entered[instruction],
+        *instruction.args[carries : carries + slices],
+        *(_full(builder, instruction.results[i], gs[i]) for i in ys),
+        *instruction.args[carries + slices :],
+        body=program,
+        carries=len(live) + len(closed),
+        slices=carries + slices + len(ys),
+        length=params["length"],
+        reverse=not params.get("reverse"),
+    )
+    gradients = dict(zip([*live, *closed, *sliced], found, strict=True))
+    return [gradients.get(i) for i in range(len(instruction.args))]
+
+
+def _while(work: _Pullback, instruction: Instruction, gs: Sequence[Gradient]) -> list[Gradient]:
+    """As many turns back as there were, each as that of a loop: their number is counted down, and says which row to take of
+    what was stacked."""
+    builder = work.builder
+    *entered, count = work.entered[instruction]
+    live, ys, _, closed, program = _turn(work, instruction, gs)
+    stacks = [*entered, *(_full(builder, instruction.results[i], gs[i]) for i in ys)]
+    others = instruction.args[instruction.params["carries"] :]
+    number, *carried = [Input(v.shape, v.dtype) for v in (count, *program.inputs[: len(live) + len(closed)])]
+    rows = [Input(v.shape, v.dtype) for v in stacks]
+    around = [Input(v.shape, v.dtype) for v in others]
+    turn = Builder()
+    before = turn.emit("subtract", number, Constant(np.ones((), COUNT)))
+    row = [turn.emit("take", v, before, axis=0) for v in rows]
+    # The last of what is carried is the number of turns before this one.
+    made = inline(turn, program, [*carried, *row[: len(entered)], before, *row[len(entered) :], *around])
+    tested = [Input(v.shape, v.dtype) for v in (number, *carried, *rows, *around)]
+    test = Builder()
+    more = test.emit("greater", tested[0], Constant(np.zeros((), COUNT)))
+    found = builder.several(
+        "while",
+        count,
+        *(_full(builder, instruction.results[i], gs[i]) for i in live),
+        *(zeros(builder, v.shape, v.dtype) for v in carried[len(live) :]),
+        *stacks,
+        *others,
+        test=Program(tested, [], test.body, [more], []),
+        body=simplify(Program([number, *carried, *rows, *around], [], turn.body, [before, *made], [])),
+        carries=1 + len(made),
+        length=instruction.params["length"],
+    )
+    gradients = dict(zip([*live, *closed], found[1:], strict=True))
+    return [gradients.get(i) for i in range(len(instruction.args))]
+
+
+def _full(builder: Builder, value: Value, g: Gradient) -> Value:
+    return zeros(builder, value.shape, value.dtype) if g is None else g
+
+
+#: By primitive, what gives the gradient by each argument from those by the results.
+WHOLE: dict[str, Callable[[_Pullback, Instruction, Sequence[Gradient]], list[Gradient]]] = {
+    "apply": _apply,
+    "branch": _branch,
+    "loop": _loop,
+    "while": _while,
 }
 
 __all__ = ["NoDerivative", "pullback"]

@@ -19,8 +19,9 @@ import pytest
 from tapenet.program import derivatives
 from tapenet.program.batching import RULES as BATCHING
 from tapenet.program.derivatives import FLAT
+from tapenet.program.differentiating import DEFINITIONS
 from tapenet.program.primitives import NAMES, PRIMITIVES, Primitive, Spec, function, loop_dtypes
-from tapenet.program.pullback import STRUCTURE
+from tapenet.program.pullback import STRUCTURE, WHOLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "primitives.md"
 INTRODUCTION = """# Primitives
@@ -35,8 +36,9 @@ meaning of a primitive in NumPy, and every backend is held against it. Arrays ha
 which memory is a backend's affair.
 
 In a derivative `g` is the gradient by the result, `out` is the result, and `safe_mul` the primitive of that name. Axes that
-were broadcast are summed over afterwards. "In terms of primitives": the derivative is in `tapenet/program/pullback.py`. "0":
-the result is constant wherever it has a derivative. "–": there is none.
+were broadcast are summed over afterwards. Forward mode (`tapenet/program/pushforward.py`) takes the same rules, where `g` is
+the tangent of the argument. "In terms of primitives": the derivative is in `tapenet/program/pullback.py`. "0": the result is
+constant wherever it has a derivative. "–": there is none.
 
 "Over lanes" says what a primitive becomes where it is computed for many arguments at once, which lie along an axis in front,
 the lanes. What has none is computed once for all.
@@ -96,7 +98,9 @@ def page() -> str:
     def derivative(name: str, row: Primitive) -> str:
         if row.derivative:
             return "; ".join(f"{arg}: `{texts[name][arg]}`" for arg in row.derivative)
-        return "0" if name in FLAT else "in terms of primitives" if name in STRUCTURE else "–"
+        if name in {*STRUCTURE, *DEFINITIONS, *WHOLE}:
+            return "in terms of primitives"
+        return "0" if name in {*FLAT, "stop"} else "–"
 
     def cell(text: str) -> str:
         return text.replace("|", "\\|").replace("*", "\\*") if "`" not in text else text.replace("|", "\\|")

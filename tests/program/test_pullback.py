@@ -1,4 +1,4 @@
-"""Derivatives of programs: those of each primitive, and of formulas made of them, against differences."""
+"""Derivatives of formulas, and the shape that pullbacks have. Those of each primitive are in `test_derivatives`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tapenet.program import numpy_code, primitives
-from tapenet.program.derivatives import FLAT, RULES, arguments
-from tapenet.program.ir import Builder, Input, Program, check
+from tapenet.program import numpy_code
+from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import Hole
-from tapenet.program.pullback import STRUCTURE, NoDerivative, pullback
+from tapenet.program.pullback import pullback
 from tapenet.program.symbols import Symbol, array_of
+from tests.program.differentiated import of_differences
 
 R = np.random.default_rng(0)
 
@@ -24,43 +24,6 @@ def program(f: Callable[..., Any], arrays: Sequence[Any]) -> Program:
     inputs = [Input(a.shape, a.dtype) for a in arrays]
     out = array_of(builder, f(*(Symbol(builder, i, shared=True) for i in inputs)))
     return Program(inputs, [], builder.body, [out.value], [])
-
-
-def held(made: Program, arrays: Sequence[Any]) -> None:
-    """Hold the pullback of a program against differences, by all inputs of floats."""
-    wanted = [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
-    pulled = simplify(check(pullback(made, wanted)))
-    run, back = numpy_code.function(made), numpy_code.function(pulled)
-    g = R.normal(size=made.outputs[0].shape)
-    found = dict(zip(wanted, back(*arrays, g), strict=True))
-    step = 1e-6
-    for i in wanted:
-        assert np.shape(found[i]) == arrays[i].shape
-        by = R.normal(size=arrays[i].shape)
-        ends = []
-        for sign in (1, -1):
-            moved = list(arrays)
-            moved[i] = arrays[i] + sign * step * by
-            ends.append(np.sum(run(*moved)[0] * g))
-        np.testing.assert_allclose(np.sum(found[i] * by), (ends[0] - ends[1]) / (2 * step), rtol=1e-5, atol=1e-8)
-
-
-#: Where the arguments of a primitive lie, if not between 0.3 and 0.9.
-DOMAINS = {"arccosh": (1.3, 3.0), "log": (0.3, 3.0)}
-
-
-@pytest.mark.parametrize("name", sorted(RULES))
-def test_elementwise_primitives(name: str) -> None:
-    low, high = DOMAINS.get(name, (0.3, 0.9))
-    count = next(n for n, names in primitives.NAMES.items() if name in names)
-    shapes = ((2, 3), (3,), (2, 1))
-    arrays: list[Any] = [R.uniform(low, high, shapes[i]) for i in range(count)]
-    if name == "where":
-        arrays[0] = np.array([[True, False, True]])
-    builder = Builder()
-    inputs = [Input(a.shape, a.dtype) for a in arrays]
-    held(Program(inputs, [], builder.body, [builder.emit(name, *inputs)], []), arrays)
-    assert set(RULES[name]) <= set(arguments(name))
 
 
 FORMULAS: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
@@ -82,7 +45,7 @@ FORMULAS: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
 def test_formulas(name: str) -> None:
     f, shapes = FORMULAS[name]
     arrays = [R.uniform(0.5, 1.5, shape) for shape in shapes]
-    held(program(f, arrays), arrays)
+    of_differences(program(f, arrays), arrays)
 
 
 def test_writes_and_scattering() -> None:
@@ -94,7 +57,7 @@ def test_writes_and_scattering() -> None:
     put = builder.emit("put", updated, b, index, template=(Hole(0),))
     added = builder.emit("scatter_add", builder.elementwise("multiply", b, b), index, template=(Hole(0),), shape=(4, 3))
     total = builder.elementwise("add", put, added)
-    held(Program([a, b, index], [], builder.body, [total], []), [x, y, np.array([3, 0])])
+    of_differences(Program([a, b, index], [], builder.body, [total], []), [x, y, np.array([3, 0])])
 
 
 def test_elements_that_are_as_large_share_the_gradient() -> None:
@@ -107,31 +70,6 @@ def test_what_nothing_depends_on_has_zeros() -> None:
     x = R.normal(size=3)
     back = numpy_code.function(simplify(pullback(program(lambda x: np.floor(x) + 1.0, [x]), [0])))
     np.testing.assert_array_equal(back(x, np.ones(3))[0], np.zeros(3))
-
-
-def test_a_primitive_without_a_derivative_is_an_error() -> None:
-    x = R.normal(size=(2, 3))
-    with pytest.raises(NoDerivative, match="reduce_multiply"):
-        pullback(program(lambda x: np.prod(x, axis=1), [x]), [0])
-
-
-def test_every_primitive_has_a_derivative_or_none_on_purpose() -> None:
-    """What is elementwise and gives floats; what moves memory."""
-    without = {
-        name
-        for names in primitives.NAMES.values()
-        for name in names
-        if name not in RULES and name not in FLAT and "f" in str(primitives.loop_dtypes(name, tuple(_given(name)))[-1])
-    }
-    assert not without
-    kinds = {row.kind for name, row in primitives.PRIMITIVES.items() if name in STRUCTURE}
-    assert {"view", "movement", "product", "reduction"} <= kinds
-
-
-def _given(name: str) -> list[Any]:
-    count = next(n for n, names in primitives.NAMES.items() if name in names)
-    dtype: Any = bool if name in ("bitwise_and", "bitwise_or", "bitwise_xor", "invert") else np.float64
-    return [np.dtype(bool) if name == "where" and i == 0 else np.dtype(dtype) for i in range(count)]
 
 
 def elu(x: Any) -> Any:
@@ -150,7 +88,7 @@ def test_choices_inside_choices(inner: str) -> None:
         return np.where(x > y, low * x, np.where(y > 0, low, y) * y) + low
 
     arrays = [R.normal(size=(3, 4)), R.normal(size=(3, 4))]
-    held(program(f, arrays), arrays)
+    of_differences(program(f, arrays), arrays)
 
 
 def test_products_are_plain_where_all_is_finite() -> None:

@@ -30,12 +30,12 @@ def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, u
     body: Program = params["body"]
     test: Program | None = params.get("test")
     carries, slices = params["carries"], params.get("slices", 0)
-    tested = set() if test is None else _read_at(test, test.outputs)
+    tested = set() if test is None else read_at(test, test.outputs)
     used = [uses.get(r, 0) > 0 for r in instruction.results]
     # A carry is needed if its last value is used, if the test reads it, or if another result that is needed depends on it.
     needed = used[:]
     while True:
-        reads = tested | _read_at(body, [v for v, n in zip(body.outputs, needed, strict=True) if n])
+        reads = tested | read_at(body, [v for v, n in zip(body.outputs, needed, strict=True) if n])
         again = [n or (i < carries and i in reads) for i, n in enumerate(needed)]
         if again == needed:
             break
@@ -61,7 +61,7 @@ def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, u
 def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Answer:
     needed = [uses.get(r, 0) > 0 for r in instruction.results]
     bodies: list[Program] = [instruction.params[name] for name in ("true", "false")]
-    reads = [_read_at(b, [v for v, n in zip(b.outputs, needed, strict=True) if n]) for b in bodies]
+    reads = [read_at(b, [v for v, n in zip(b.outputs, needed, strict=True) if n]) for b in bodies]
     kept = sorted(set().union(*reads))
     if (all(needed) and len(kept) == len(args) - 1) or not any(needed):
         return None
@@ -73,7 +73,7 @@ def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder,
     return _spread(instruction, needed, made)
 
 
-def _read_at(body: Program, wanted: Sequence[Value]) -> set[int]:
+def read_at(body: Program, wanted: Sequence[Value]) -> set[int]:
     """The positions of the inputs that these depend on, or that the instructions depend on that stay in any case."""
     seen = {*wanted, *(a for i in body.body if i.stays for a in i.args)}
     stack = list(seen)
