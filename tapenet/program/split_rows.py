@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -98,6 +99,11 @@ def _joined(value: Value) -> list[tuple[Value, Part | None]]:
         apart = len(ranges) == len(found) and all(first == end for (first, _), end in zip(ranges, ends, strict=False))
         if apart and ends[-1] == value.shape[found[0][1].axis if found[0][1] else 0]:
             return found
+    if maker is not None and maker.name == "concatenate":
+        axis = maker.params["axis"]
+        lengths = [arg.shape[axis] for arg in maker.args]
+        firsts = itertools.accumulate(lengths, initial=0)
+        return [(a, Part(value.shape, axis, i, n)) for a, i, n in zip(maker.args, firsts, lengths, strict=False)]
     if maker is not None and maker.name == "update":
         base = maker.args[0].instruction if isinstance(maker.args[0], Result) else None
         zeros = base.args[0] if base is not None and base.name == "broadcast" else None

@@ -12,6 +12,7 @@ from tapenet.program.passes import (
     folding,
     identities,
     invariants,
+    joins,
     loops,
     powers,
     products,
@@ -26,6 +27,7 @@ from tapenet.program.primitives import BODIES
 PASSES = {
     "folding": folding.run,
     "views": views.run,
+    "joins": joins.run,
     "powers": powers.run,
     "identities": identities.run,
     "conditions": conditions.run,
