@@ -217,6 +217,8 @@ from tapenet.ops.shapes.tricks import r_ as r_
 from tapenet.profiling.profile import profile as profile
 from tapenet.training.network import Network as Network
 from tapenet.transforms.checkpoint import checkpoint as checkpoint
+from tapenet.transforms.custom import custom_jvp as custom_jvp
+from tapenet.transforms.custom import custom_vjp as custom_vjp
 from tapenet.transforms.gradients import grad as grad
 from tapenet.transforms.gradients import gradients as gradients
 from tapenet.transforms.gradients import hvp as hvp

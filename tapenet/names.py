@@ -180,6 +180,7 @@ CORE: dict[str, str] = {
     "tapenet": "autograd cuda data emath fft files linalg metrics nn optim random testing training tree",
     "tapenet.autodiff.control.flow": "cond fori scan while_loop",
     "tapenet.transforms.checkpoint": "checkpoint",
+    "tapenet.transforms.custom": "custom_jvp custom_vjp",
     "tapenet.transforms.gradients": "grad gradients hvp value_and_grad vjp",
     "tapenet.autodiff.gradients": "GradientError",
     "tapenet.autodiff.creation": "tensor",

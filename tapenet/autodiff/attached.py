@@ -7,7 +7,7 @@ user, of what a solver found.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -23,15 +23,14 @@ from tapenet.program.low import is_inexact
 from tapenet.typing import Array
 
 
-class Rule(Protocol):
+class Rule:
     """How gradients get from the values to what they were computed from.
 
     Attributes:
         name: what to call it on drawings.
     """
 
-    @property
-    def name(self) -> str: ...
+    name: str
 
     def pull(
         self, inputs: list[Tensor], kept: list[Tensor], outs: list[Tensor], gs: list[Tensor | None]
@@ -45,7 +44,7 @@ class Rule(Protocol):
             outs: the values.
             gs: the gradients by them, None for one that is not used. Of a complex value dL = Re(Σ g dz).
         """
-        ...
+        raise NotImplementedError
 
 
 def attach(rule: Rule, inputs: Sequence[Tensor], outs: Sequence[Tensor], kept: Sequence[Tensor] = ()) -> list[Tensor]:

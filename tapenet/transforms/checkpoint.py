@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, overload
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import backward
-from tapenet.autodiff.attached import attach, gradients
+from tapenet.autodiff.attached import Rule, attach, gradients
 from tapenet.autodiff.node import Node, Scope, next_number
 from tapenet.autodiff.observe.autocast import autocast, without
 from tapenet.autodiff.observe.capture import capturing
@@ -22,7 +24,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.random import Saved
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.arguments import elements
-from tapenet.program.trees import replaced, tree_leaves
+from tapenet.program.trees import placed, replaced, stand, tree_leaves
 from tapenet.transforms.recorded import Recorded, end
 from tapenet.typing import Array
 
@@ -190,7 +192,7 @@ class _Watch(Layer):
         return {p for n in inside for p in n.parents if p.number < self.begin}
 
 
-class _Again:
+class _Again(Rule):
     """The rule of a checkpoint in eager mode: run the function as it was run, and go back through that."""
 
     def __init__(
@@ -207,6 +209,8 @@ class _Again:
         #: The tensors with a gradient among the arguments, each once; then these with their places in place of tensors.
         self.given: list[Tensor] = []
         self.arguments: Any = replaced(self._place, (args, kwargs))
+        #: Of a module the parameters that it has, which may be others only while a block runs.
+        self.parameters = None if stand(type(f)) is None else tree_leaves(f)
         self.scope: Scope = local.state.scope
         self.autocast = local.state.autocast
         #: The nodes of what it closes over.
@@ -228,7 +232,10 @@ class _Again:
 
     def _call(self, ends: Sequence[Tensor], watch: _Watch) -> object:
         args, kwargs = replaced(lambda v: ends[v.number] if type(v) is _Place else v, self.arguments)
-        with watch.around():
+        other: AbstractContextManager[object] = nullcontext()
+        if self.parameters is not None and not all(map(operator.is_, self.parameters, tree_leaves(self.f))):
+            other = placed(self.f, self.parameters)
+        with other, watch.around():
             return self.f(*args, **kwargs)
 
     def first(self, begin: int) -> object:

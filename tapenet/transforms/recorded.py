@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tapenet import ops
-from tapenet.autodiff.attached import gradients
+from tapenet.autodiff.attached import Rule, gradients
 from tapenet.autodiff.backward import value_of
 from tapenet.autodiff.control.body import bodies, draws
 from tapenet.autodiff.control.replay import DRAWN, drawn_op, output
@@ -63,7 +63,7 @@ class _Step(NamedTuple):
     drawn: bool
 
 
-class Recorded:
+class Recorded(Rule):
     """The rule of a checkpoint while a step is captured: record what the function did once more, what it was computed from
     behind barriers that wait for the gradient, and go back through that.
 

@@ -15,6 +15,7 @@ from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.native.module import Module
 from tapenet.program.numpy_backend import build
 from tapenet.program.passes import simplify
+from tapenet.program.trees import placed
 from tests.program.passes.programs import names
 
 R = np.random.default_rng(0)
@@ -213,6 +214,34 @@ def test_a_decorator() -> None:
     assert f.__doc__ == "Its own words."
     expected = tn.grad(lambda x: np.sin(x @ x.T).sum())(X).numpy()
     np.testing.assert_allclose(tn.grad(lambda x: f(x).sum())(X).numpy(), expected, rtol=1e-12)
+
+
+def test_a_module_with_other_parameters() -> None:
+    """Which it has while the forward pass runs, and not in the backward pass."""
+    net = nn.Sequential(nn.Linear(3, 3, dtype="float64", rng=0), nn.Tanh())
+
+    class Whole(nn.Module):
+        def __init__(self, run: Any) -> None:
+            self.net = net
+            self.run = run
+
+        def forward(self, x: Any) -> Any:
+            return self.run(x)
+
+    def gradients(whole: Any) -> Any:
+        given = {name: p.numpy() + 1 for name, p in whole.named_parameters()}
+
+        def loss(p: Any) -> Any:
+            with placed(whole, list(p.values())):
+                return (whole(X) ** 2).sum()
+
+        return tn.grad(loss)(given)
+
+    found, expected = gradients(Whole(tn.checkpoint(net))), gradients(Whole(net))
+    assert found.keys() == expected.keys()
+    for name, g in expected.items():
+        np.testing.assert_allclose(found[name].numpy(), g.numpy(), rtol=1e-12)
+        assert (g.numpy() != 0).any()
 
 
 def test_what_is_kept_is_not_computed_again() -> None:
