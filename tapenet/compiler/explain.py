@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tapenet.compiler.lowering import Called
@@ -116,6 +116,10 @@ def _variant(variant: Variant, parameters: Parameters, full: bool) -> list[str]:
         lines.append("called as they are:")
         called = [f"{name}{f' ({n} times)' if n > 1 else ''}: {why}" for (name, why), n in _called(variant.called)]
         lines += [f"  {line}" for line in _some(called, full)]
+    looped = [f"{name} ({size} lanes)" for name, size in _looped(variant.program)]
+    if looped:
+        lines.append("called once for each lane, having no vmap= that fits:")
+        lines += [f"  {line}" for line in _some(looped, full)]
     lines += ["backend:", *(f"  {line}" for line in variant.runner.report(full).splitlines())]
     if not full:
         return lines
@@ -137,6 +141,16 @@ def _passes(steps: list[Step]) -> str:
 
 def _called(called: Iterable[Called]) -> list[tuple[tuple[str, str], int]]:
     return list(Counter((c.op.name, c.reason) for c in called).items())
+
+
+def _looped(program: Program) -> Iterator[tuple[str, int]]:
+    """The ops that a program calls lane by lane, and how many lanes there are."""
+    for instruction in program.body:
+        if "lanes" in instruction.params:
+            yield instruction.params["lanes"], instruction.params["length"]
+        for body in instruction.params.values():
+            if isinstance(body, Program):
+                yield from _looped(body)
 
 
 def size_in_words(count: int) -> str:

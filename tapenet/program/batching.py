@@ -477,7 +477,7 @@ def _call(
     used = [i for i, spec in enumerate(instruction.params["specs"]) if spec is not None]
     order = sorted(range(len(args)), key=lambda i: not flags[i])  # those with lanes are the slices
     body = Program([inputs[i] for i in order], [], [turn], [turn.results[i] for i in used], [])
-    params = {"body": body, "carries": 0, "slices": sum(flags), "length": lanes.size}
+    params = {"body": body, "carries": 0, "slices": sum(flags), "length": lanes.size, "lanes": _named(instruction)}
     found = dict(zip(used, lanes.builder.several("loop", *(args[i] for i in order), **params), strict=True))
     unused = Constant(np.zeros((), bool))
     return [(found[i], True) if i in found else (unused, False) for i in range(len(instruction.results))]
