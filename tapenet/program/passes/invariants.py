@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tapenet.program.ir import Answer, Builder, Constant, Input, Instruction, Program, Value, rewrite, substitute
 from tapenet.program.passes.patterns import made_by, number
 
 
 def run(program: Program) -> Program:
     """Give loops once what does not change from turn to turn."""
-    if not any(i.name == "loop" for i in program.body):
+    if not any(i.name in _LOOPS for i in program.body):
         return program
     return rewrite(program, _changed)
 
 
+_LOOPS = ("loop", "while")
+
+
 def _changed(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-    if instruction.name != "loop":
+    if instruction.name not in _LOOPS:
         return None
     params = instruction.params
     body: Program = params["body"]
-    carries, slices = params["carries"], params["slices"]
+    carries, slices = params["carries"], params.get("slices", 0)
     carried: list[tuple[Value, Value]] = []  # arguments, with the inputs of the body that they are
     cut: list[tuple[Value, Value]] = []
     others: list[tuple[Value, Value]] = []
@@ -46,11 +51,23 @@ def _changed(instruction: Instruction, args: tuple[Value, ...], builder: Builder
     if not replaced or (instruction.stays and not kept):
         return None
     every = [*carried, *cut, *others]
-    changed = substitute(Program(body.inputs, [], body.body, kept, []), replaced)
     inputs = [inner for _, inner in every if isinstance(inner, Input)]
-    new = dict(params, carries=len(carried), slices=len(cut))
-    new["body"] = Program(inputs, [], [*prelude.body, *changed.body], changed.outputs, [])
-    made = iter(builder.several("loop", *(arg for arg, _ in every), **new) if kept else ())
+
+    def made_of(program: Program, outputs: Sequence[Value]) -> Program:
+        changed = substitute(Program(body.inputs, [], program.body, outputs, []), replaced)
+        return Program(inputs, [], [*prelude.body, *changed.body], changed.outputs, [])
+
+    new = dict(params, carries=len(carried), body=made_of(body, kept))
+    if instruction.name == "loop":
+        new["slices"] = len(cut)
+    else:
+        test: Program = params["test"]
+        tested = substitute(test, dict(zip(test.inputs, body.inputs, strict=True)))
+        tested = made_of(tested, tested.outputs)
+        own: dict[Value, Input] = {v: Input(v.shape, v.dtype) for v in inputs}
+        tested = substitute(tested, dict(own))
+        new["test"] = Program([own[v] for v in inputs], [], tested.body, tested.outputs, [])
+    made = iter(builder.several(instruction.name, *(arg for arg, _ in every), **new) if kept else ())
     return tuple(same[i] if i in same else next(made) for i in range(len(instruction.results)))
 
 

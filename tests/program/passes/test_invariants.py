@@ -68,6 +68,30 @@ def test_numbers_are_folded_in_the_body() -> None:
     assert names(loop_of(changed).params["body"]) == ["cos"]
 
 
+@pytest.mark.parametrize("length", [{}, {"length": 4}])
+def test_a_while_is_given_once_what_stays_the_same_for_its_test_too(length: Any) -> None:
+    """A count that is carried up to a limit that is carried as it is, by steps that are a number."""
+    test, body = Build(), Build()
+    n, limit, _ = (test.input() for _ in range(3))
+    tested = test.program(test.emit("less", n, limit))
+    n, limit, step = (body.input() for _ in range(3))
+    b = Build()
+    programs = {"test": tested, "body": body.program(body.emit("add", n, step), limit, *([n] if length else []))}
+    results = b.several("while", constant(0), b.input(), constant(2), carries=2, **programs, **length)
+    program = b.program(*results[:2])
+    changed = invariants.run(program)
+    (instruction,) = changed.body
+    assert instruction.args == (results[0].instruction.args[0], program.inputs[0])
+    assert (instruction.params["carries"], len(instruction.results)) == (1, 1 + len(length))
+    assert changed.outputs[1] is program.inputs[0]
+    for last in (0, 3, 6):
+        for found, expected in zip(
+            changed.evaluate([np.float32(last)]), program.evaluate([np.float32(last)]), strict=True
+        ):
+            np.testing.assert_array_equal(found, expected)
+    assert_kept(invariants.run, changed)
+
+
 def test_an_effect_keeps_its_loop() -> None:
     noise = tn.op(lambda x: x, name="noise", effect=True)
     body = Build()
