@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.program import pullback, pushforward
+from tapenet.program import numpy_backend, pullback, pushforward
 from tapenet.program.called_ops import Hole
 from tapenet.program.derivatives import FLAT, RULES
 from tapenet.program.differentiating import DEFINITIONS, NoDerivative
@@ -186,6 +186,67 @@ def test_a_loop_in_a_loop_with_a_branch() -> None:
     to_second_order(program, arrays)
 
 
+def halving(**params: Any) -> Program:
+    """While x is above the limit: x sin(x w), and what is squared is stacked, as far as there is room."""
+    test, body = Build(), Build()
+    x, w, limit = (test.input(2, dtype=FLOAT), test.input(2, dtype=FLOAT), test.input(dtype=FLOAT))
+    more = test.program(test.emit("less", limit, test.emit("reduce_add", x, axes=(0,))))
+    x, w, limit = (body.input(2, dtype=FLOAT), body.input(2, dtype=FLOAT), body.input(dtype=FLOAT))
+    square = [body.emit("square", x)] if "length" in params else []
+    turn = body.program(body.emit("multiply", x, body.emit("sin", body.emit("multiply", x, w))), *square)
+    b = Build()
+    args = [b.input(2, dtype=FLOAT), b.input(2, dtype=FLOAT), b.input(dtype=FLOAT)]
+    last, *rows = b.several("while", *args, test=more, body=turn, carries=1, **params)
+    # Rows of turns that are not made hold anything: one is made for sure.
+    return b.program(last, *(b.emit("slice", r, slices=((0, 1, 1), (0, 2, 1))) for r in rows))
+
+
+@pytest.mark.parametrize(("limit", "turns"), [(1.2, 1), (0.3, 3)])
+def test_a_while(limit: float, turns: int) -> None:
+    """As many turns back as there were, be there room for more or not."""
+    arrays = [np.array([0.8, 0.7]), np.array([0.9, 1.1]), np.array(limit)]
+    with pytest.raises(RuntimeError, match=f"max_turns={turns - 1}"):
+        halving(length=turns - 1).evaluate(arrays)
+    for length in (turns, turns + 2):
+        to_second_order(halving(length=length), arrays)
+
+
+def test_a_while_without_a_limit_has_forward_mode_alone() -> None:
+    arrays, v = [np.array([0.8, 0.7]), np.array([0.9, 1.1]), np.array(0.3)], [np.ones(2), np.zeros(2)]
+    found, expected = (
+        pushforward.pushforward(program, [0, 1]).evaluate([*arrays, *v]) for program in (halving(), halving(length=9))
+    )
+    np.testing.assert_array_equal(found[1], expected[2])
+    with pytest.raises(NoDerivative, match=r"tn.while_loop: .* give max_turns=, or use forward mode, tn.jvp"):
+        pullback.pullback(halving(), [0])
+
+
+def test_a_product_is_right_where_factors_are_zeros() -> None:
+    """The product of the others, and of the others but one: the finite differences of a polynomial are exact."""
+    b = Build()
+    program = b.program(b.emit("reduce_multiply", b.input(4, 5, dtype=FLOAT), axes=(1,)))
+    x = np.arange(1.0, 21.0).reshape(4, 5)
+    x[1, 2] = x[2, 0] = x[2, 4] = 0
+    x[3, :3] = 0
+    gradient = differentiated.pulled(program).evaluate([x, np.ones(4)])[0]
+    expected = [[np.prod(np.delete(row, i)) for i in range(5)] for row in x]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-14)
+    v = R.normal(size=x.shape)
+    second = differentiated.pushed(differentiated.pulled(program), [0]).evaluate([x, np.ones(4), v])[1]
+    expected = [
+        [sum(np.prod(np.delete(row, [i, j])) * t[j] for j in range(5) if j != i) for i in range(5)]
+        for row, t in zip(x, v, strict=True)
+    ]
+    np.testing.assert_allclose(second, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_as_large_shares_tangents_too() -> None:
+    b = Build()
+    program = b.program(b.emit("reduce_maximum", b.input(3, dtype=FLOAT), axes=(0,)))
+    found = differentiated.pushed(program).evaluate([np.array([1.0, 3.0, 3.0]), np.array([5.0, 2.0, 4.0])])
+    np.testing.assert_array_equal(found[1], 3.0)
+
+
 # -- applied functions, and what stops ---------------------------------------------------------------------------
 
 
@@ -293,4 +354,9 @@ def test_random_programs_of_rows_and_loops(seed: int, kind: Any) -> None:
     arrays = [rng.normal(size=v.shape).astype(v.dtype) for v in program.inputs]
     of_law(program, arrays, seed)
     u = differentiated.like(program.outputs, rng)
-    of_law(differentiated.pulled(program), [*arrays, *u], seed)
+    back = differentiated.pulled(program)
+    of_law(back, [*arrays, *u], seed)
+    for made in (back, differentiated.pushed(program)):
+        given = differentiated.like(made.inputs, rng)
+        for a, b in zip(numpy_backend.build(made)(*given), made.evaluate(given), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
