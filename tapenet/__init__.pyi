@@ -201,6 +201,7 @@ from tapenet.nn.functional import threshold as threshold
 from tapenet.nn.functional import triplet_margin_loss as triplet_margin_loss
 from tapenet.nn.functional import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from tapenet.nn.functional import unfold as unfold
+from tapenet.nn.functional_call import functional_call as functional_call
 from tapenet.ops.indexing.positions import diag_indices_from as diag_indices_from
 from tapenet.ops.indexing.positions import tril_indices_from as tril_indices_from
 from tapenet.ops.indexing.positions import triu_indices_from as triu_indices_from
@@ -219,11 +220,12 @@ from tapenet.training.network import Network as Network
 from tapenet.transforms.checkpoint import checkpoint as checkpoint
 from tapenet.transforms.custom import custom_jvp as custom_jvp
 from tapenet.transforms.custom import custom_vjp as custom_vjp
+from tapenet.transforms.gradients import elementwise_grad as elementwise_grad
 from tapenet.transforms.gradients import grad as grad
-from tapenet.transforms.gradients import gradients as gradients
 from tapenet.transforms.gradients import hvp as hvp
 from tapenet.transforms.gradients import value_and_grad as value_and_grad
 from tapenet.transforms.gradients import vjp as vjp
+from tapenet.transforms.graph_gradients import gradients as gradients
 from tapenet.typing import Axis
 from tapenet.typing import Casting
 from tapenet.typing import Shape

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tapenet.autodiff.state import enable_grad, no_grad
 from tapenet.autodiff.tensor import Tensor, backward
-from tapenet.transforms.gradients import gradients
+from tapenet.transforms.graph_gradients import gradients
 
 __all__ = ["backward", "enable_grad", "grad", "no_grad"]
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tapenet.autodiff.node import Node, Scope
 from tapenet.autodiff.observe.layer import Layer
 from tapenet.ops import blocks
 from tapenet.ops.op import Op
 from tapenet.typing import DType
+
+
+class Site(NamedTuple):
+    """A line of the user's where values leave a graph, and by what; "" where a Python number was made."""
+
+    file: str
+    line: int
+    what: str = ""
 
 
 class State(blocks.Switches):
@@ -43,9 +51,8 @@ class State(blocks.Switches):
         self.porting: list[str] | None = None
         #: The node whose gradient rule is being recorded, for derivatives of higher order.
         self.rule: Node | None = None
-        #: While a function runs that is being differentiated: the nodes of whose values a Python number was made, by the
-        #: line that did it.
-        self.left: dict[tuple[str, int], set[Node]] | None = None
+        #: While a function runs that is being differentiated: the nodes whose values left the graph, by the line that did it.
+        self.left: dict[Site, set[Node]] | None = None
         #: The last op that was given a tensor with a gradient and whose result has none, since the last `backward`.
         self.ended: Op | None = None
 

@@ -80,9 +80,11 @@ class Tensor(BaseTensor, ArrayHolder):
 
     def _value(self, what: str, hint: str = "") -> Array:
         """The array, unless a layer is on that could not follow where it goes."""
-        tape = local.state.tape
-        if tape is not None:
-            tape.reads(self, what, hint)
+        state = local.state
+        if state.tape is not None:
+            state.tape.reads(self, what, hint)
+        if state.left is not None and self._node is not None:
+            leaves.values(self._node, what)
         return self._data
 
     def numpy(self) -> Array:

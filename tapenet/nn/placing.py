@@ -17,12 +17,14 @@ from tapenet.nn.module_tree import Tree, walk
 #: Held while other tensors are in a module: blocks of several threads take turns.
 _locks: WeakKeyDictionary[Tree, threading.RLock] = WeakKeyDictionary()
 _making = threading.Lock()
-os.register_at_fork(after_in_child=_locks.clear)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_locks.clear)
 
 
 def named(module: Tree) -> dict[str, Tensor]:
     """What a module stands for as a tree: its parameters by name."""
-    return dict(module.named_parameters())
+    with _held(module):
+        return dict(module.named_parameters())
 
 
 @contextmanager
@@ -34,20 +36,17 @@ def placed(module: Tree, tensors: Mapping[str, object]) -> Iterator[None]:
         module: the module.
         tensors: by names of its parameters and buffers.
     """
-    own = {name: value for name, value in walk(module, repeats=True) if isinstance(value, Tensor)}
-    new = {id(own[name]): _marked(value, own[name]) for name, value in tensors.items()}
-    owners = {id(value): value for _, value in walk(module) if isinstance(value, Tree)}
-    capture = capturing()
-    if capture is not None:
-        for owner in owners.values():
-            if not capture.knows(owner):
-                capture.depend(owner, owner._fingerprint)  # type: ignore[attr-defined]  # of a module
-    with ExitStack() as held:
-        for owner in sorted(owners.values(), key=id):
-            held.enter_context(_lock(owner))
+    with _held(module) as owners:
+        own = {name: value for name, value in walk(module, repeats=True) if isinstance(value, Tensor)}
+        new = {id(own[name]): _marked(value, own[name]) for name, value in tensors.items()}
+        capture = capturing()
+        if capture is not None:  # the program depends on the modules as they are without the others
+            for owner in owners:
+                if not capture.knows(owner):
+                    capture.depend(owner, owner._fingerprint)  # type: ignore[attr-defined]  # of a module
         changes = [
             (owner, name, value, swapped)
-            for owner in owners.values()
+            for owner in owners
             for name, value in vars(owner).items()
             if (swapped := _swapped(value, new)) is not value
         ]
@@ -61,6 +60,16 @@ def placed(module: Tree, tensors: Mapping[str, object]) -> Iterator[None]:
                 _put_back(changes)
             finally:
                 _put_back(changes)  # an interrupt may have ended the first
+
+
+@contextmanager
+def _held(module: Tree) -> Iterator[list[Tree]]:
+    """The module and those in it, which no other thread changes in the block by what is here."""
+    owners = [value for _, value in walk(module) if isinstance(value, Tree)]
+    with ExitStack() as held:
+        for owner in sorted(owners, key=id):
+            held.enter_context(_lock(owner))
+        yield owners
 
 
 def _put_back(changes: list[tuple[Tree, str, object, object]]) -> None:

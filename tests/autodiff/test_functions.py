@@ -116,7 +116,7 @@ def test_a_result_that_depends_on_its_argument_in_another_way_too_is_warned_of()
 
 
 def test_numbers_that_are_meant_as_such_are_taken() -> None:
-    assert tn.grad(lambda x: x.item() ** 2)(1.0).item() == 0.0
+    assert tn.grad(lambda x: x * x.item() ** 2)(3.0).item() == 9.0
     assert tn.grad(lambda x: 3.0)(1.0).item() == 0.0
     assert tn.grad(lambda x, y: x * math.exp(y))(1.0, 0.0).item() == 1.0  # not differentiated by y
     n = tn.tensor(2.0)
@@ -399,7 +399,7 @@ def test_vjp_of_outputs_that_repeat_or_are_constants() -> None:
 
 def test_vjp_checks_the_gradient_it_is_given() -> None:
     _, pull = tn.vjp(lambda x: (x, x * 2), np.ones(2))
-    with pytest.raises(ValueError, match=r"returned 2 value\(s\), the gradient has 1"):
+    with pytest.raises(ValueError, match=r"at result the function has tuple of length 2, the gradient has a value"):
         pull(np.ones(2))
     with pytest.raises(ValueError, match=r"shape \(3,\) for an output of shape \(2,\)"):
         pull((np.ones(3), np.ones(2)))
@@ -472,7 +472,7 @@ def test_hvp_of_structures_and_several_arguments() -> None:
 
 
 def test_hvp_checks_the_vector() -> None:
-    with pytest.raises(ValueError, match=r"tn\.hvp: the vector has shapes \[\(3,\)\], the argument \[\(2,\)\]"):
+    with pytest.raises(ValueError, match=r"tn\.hvp: v has shape \(3,\), and the argument there has \(2,\)"):
         tn.hvp(lambda x: (x**2).sum())(np.ones(2), np.ones(3))
 
 

@@ -229,9 +229,9 @@ def test_gradients_add_to_nothing_and_say_what_is_wrong() -> None:
     assert x.grad is None
     assert tn.autograd.grad(y, [z], allow_unused=True, retain_graph=True) == (None,)
     assert tn.autograd.grad(y, [z], materialize_grads=True, retain_graph=True)[0].tolist() == [0.0, 0.0]
-    with pytest.raises(RuntimeError, match="no output depends on input 0, of shape"):
+    with pytest.raises(RuntimeError, match="no output depends on inputs, of shape"):
         tn.gradients(y, z, retain_graph=True)
-    with pytest.raises(RuntimeError, match="no gradient flows to input 1"):
+    with pytest.raises(RuntimeError, match=r"no gradient flows to inputs\[1\]"):
         tn.gradients(y, [x, tn.tensor([1.0])])
     with pytest.raises(ValueError, match="needs gradient="):
         tn.gradients(x**2, x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapenet.autodiff.node import Node
-from tapenet.autodiff.state import local
+from tapenet.autodiff.state import Site, local
 from tapenet.ops import refused
 from tapenet.ops.stack_frames import library_caller, user_site, warn_once
 
@@ -15,7 +15,18 @@ def number(node: Node) -> None:
     if left is None:
         warn_of_number(user_site())
     else:
-        left.setdefault(user_site(), set()).add(node)
+        left.setdefault(Site(*user_site()), set()).add(node)
+
+
+def values(node: Node, what: str) -> None:
+    """Note that values leave the graph in a way that is meant, by `.numpy()` or the like: an error only if nothing else of
+    the arguments is left in the result."""
+    left = local.state.left
+    if left is not None and what in _MEANT:
+        left.setdefault(Site(*user_site(), what), set()).add(node)
+
+
+_MEANT = frozenset({".numpy()", ".item()", ".tolist()", "its .data"})
 
 
 def warn_of_number(site: tuple[str, int]) -> None:

@@ -1,0 +1,189 @@
+"""What transformations refuse: each error names the function, what is wrong and what to write instead."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet import nn
+
+X = np.array([1.0, 2.0])
+
+
+@dataclasses.dataclass
+class Model:
+    weight: Any
+    activation: Any
+    layers: Any = 2
+
+
+def _square(x: Any) -> Any:
+    return (x * x).sum()
+
+
+#: What is called, the error, and words of its message.
+REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
+    # -- the function
+    "no function": (lambda: tn.grad(3.0), TypeError, r"tn\.grad takes a function, not float"),
+    "a result": (
+        lambda: tn.grad(tn.tensor(1.0)),
+        TypeError,
+        r"tn\.grad takes a function, not Tensor; .*tn\.gradients\(outputs, inputs\)",
+    ),
+    "no function, vjp": (lambda: tn.vjp(None, X), TypeError, r"tn\.vjp takes a function, not NoneType"),
+    "no function, hvp": (lambda: tn.hvp(X), TypeError, r"tn\.hvp takes a function, not ndarray"),
+    # -- argnums
+    "no place": (lambda: tn.grad(_square, argnums="x")(X), TypeError, r"tn\.grad: argnums='x' must be the place"),
+    "a flag": (lambda: tn.grad(_square, argnums=True)(X), TypeError, r"tn\.grad: argnums=True must be the place"),
+    "too far": (lambda: tn.grad(_square, argnums=1)(X), ValueError, r"argnums=1 names argument 1, .* 1 positional"),
+    "twice": (
+        lambda: tn.grad(lambda x, y: x * y, argnums=(0, -2))(1.0, 2.0),
+        ValueError,
+        r"tn\.grad: argnums=\(0, -2\) names an argument twice",
+    ),
+    "keyword only": (
+        lambda: tn.grad(lambda *, x: x * x)(x=1.0),
+        ValueError,
+        r"tn\.grad: argnums=0 names argument 0, but the call has 0 positional",
+    ),
+    # -- arguments
+    "integers": (
+        lambda: tn.grad(_square)(np.arange(3)),
+        TypeError,
+        r"argument 0 holds int64.* pass floats, or leave it out",
+    ),
+    "integers inside": (
+        lambda: tn.value_and_grad(lambda x, p: _square(x), argnums=1)(X, {"w": X, "n": [1.0, 3]}),
+        TypeError,
+        r"tn\.value_and_grad: argument 1\['n'\]\[1\] holds int64",
+    ),
+    "integers, vjp": (lambda: tn.vjp(_square, X, True), TypeError, r"tn\.vjp: argument 1 holds bool"),
+    "a function": (
+        lambda: tn.grad(lambda m: _square(m.weight))(Model(X, np.tanh)),
+        TypeError,
+        r"argument 0\.activation is ufunc.*static",
+    ),
+    "a text": (lambda: tn.grad(_square)("x"), TypeError, r"tn\.grad: argument 0 is str, which has no gradient"),
+    # -- results
+    "no scalar": (lambda: tn.grad(lambda x: x * 2)(X), ValueError, r"shape \(2,\), but .*\.sum\(\).*elementwise_grad"),
+    "no tensor": (
+        lambda: tn.grad(lambda x: {"loss": x.sum()})(X),
+        TypeError,
+        r"returned dict, .*has_aux=True.*tn\.vjp",
+    ),
+    "a pair": (lambda: tn.grad(lambda x: (x.sum(), 3))(X), TypeError, r"returned tuple, .*has_aux=True"),
+    "complex": (lambda: tn.grad(lambda x: (1j * x).sum())(X), TypeError, r"a complex number, .*its real part"),
+    "complex elements": (
+        lambda: tn.elementwise_grad(lambda x: 1j * x)(X),
+        TypeError,
+        r"tn\.elementwise_grad: the function returned a complex number",
+    ),
+    "counts": (lambda: tn.grad(lambda x: (x > 0).sum())(X), TypeError, r"returned int64, but only a real number"),
+    "no pair": (
+        lambda: tn.grad(_square, has_aux=True)(X),
+        TypeError,
+        r"has_aux=True the function returns a pair \(scalar",
+    ),
+    "no pair, vjp": (lambda: tn.vjp(_square, X, has_aux=True), TypeError, r"tn\.vjp: .* a pair \(output, other\)"),
+    "another shape": (
+        lambda: tn.elementwise_grad(lambda x: x[:1])(X),
+        ValueError,
+        r"tn\.elementwise_grad: .* shape \(1,\) for an argument of shape \(2,\).*tn\.jacobian",
+    ),
+    "broadcast": (
+        lambda: tn.elementwise_grad(lambda x, y: x * y, argnums=(0, 1))(X, 2.0),
+        ValueError,
+        r"shape \(2,\) for an argument of shape \(\)",
+    ),
+    "a text among results": (
+        lambda: tn.vjp(lambda x: {"y": x, "name": "y"}, X),
+        TypeError,
+        r"tn\.vjp: result\['name'\] is str, .*has_aux=True",
+    ),
+    # -- gradients and vectors that are given
+    "another structure": (
+        lambda: tn.vjp(lambda x: {"a": (x, x)}, X)[1]({"a": (X,)}),
+        ValueError,
+        r"tn\.vjp: .*at result\['a'\] the function has tuple of length 2, the gradient has tuple of length 1",
+    ),
+    "another shape, vjp": (
+        lambda: tn.vjp(lambda x: {"a": (x, x)}, X)[1]({"a": (X, 1.0)}),
+        ValueError,
+        r"a gradient of shape \(\) for an output of shape \(2,\), at result\['a'\]\[1\]",
+    ),
+    "another vector": (
+        lambda: tn.hvp(lambda p: _square(p["w"]))({"w": X}, {"v": X}),
+        ValueError,
+        r"tn\.hvp: .*at v the argument has a dict of 'w', the vector has a dict of 'v'",
+    ),
+    "another vector's shape": (
+        lambda: tn.hvp(lambda p: _square(p["w"]))({"w": X}, {"w": 1.0}),
+        ValueError,
+        r"tn\.hvp: v\['w'\] has shape \(\), and the argument there has \(2,\)",
+    ),
+    # -- modules
+    "another module": (
+        lambda: tn.hvp(lambda net: net(X.astype("float32")).sum())(nn.Linear(2, 1), dict(nn.ReLU().named_parameters())),
+        ValueError,
+        r"at v the argument has a dict of 'weight', 'bias', the vector has a dict of nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_wrong_is_named(case: str) -> None:
+    call, kind, message = REFUSED[case]
+    with pytest.raises(kind, match=message):
+        call()
+
+
+#: Functions whose result depends on no argument any more, since values leave the graph; and by what.
+LEFT: dict[str, tuple[Any, str]] = {
+    "numpy": (lambda x: np.sum(x.numpy() ** 2), r"\.numpy\(\)"),
+    "data": (lambda x: tn.tensor(x.data).sum(), r"its \.data"),
+    "item": (lambda x: x[0].item() * 2.0, r"\.item\(\)"),
+    "tolist": (lambda x: tn.tensor(sum(v * v for v in x.tolist())), r"\.tolist\(\)"),
+    "later": (lambda x: tn.exp((x * 2).numpy()).sum(), r"\.numpy\(\)"),
+}
+
+
+@pytest.mark.parametrize("how", LEFT)
+def test_a_result_that_left_the_graph_is_named_with_its_line(how: str) -> None:
+    f, by = LEFT[how]
+    words = (
+        rf"does not depend on any argument, since {re.escape(__file__)}:{f.__code__.co_firstlineno} takes values out of the "
+        rf"graph by {by}: .*stop_gradient"
+    )
+    for transformed in (
+        tn.grad(f),
+        tn.value_and_grad(f),
+        lambda x: tn.vjp(f, x),
+        tn.grad(lambda x: tn.grad(f)(x).sum()),
+    ):
+        with pytest.raises(RuntimeError, match=words):
+            transformed(X)
+
+
+def test_values_may_be_looked_at_where_the_result_still_depends_on_an_argument() -> None:
+    def f(x: Any, y: Any) -> Any:
+        assert x.numpy().shape == (2,)
+        return (x * y.item()).sum()
+
+    assert [g.tolist() for g in tn.grad(f, argnums=(0, 1))(X, 2.0)] == [[2.0, 2.0], 0.0]
+
+
+def test_zeros_that_are_meant() -> None:
+    """Where nothing depends, the gradient is 0: that is right, and JAX does the same."""
+    for f in (lambda x: 3.0, lambda x: tn.stop_gradient(x).sum(), lambda x: tn.tensor(x.detach().numpy()).sum()):
+        assert tn.grad(f)(X).tolist() == [0.0, 0.0]
+
+
+def test_a_number_is_named_before_values_are() -> None:
+    with pytest.raises(RuntimeError, match="makes a Python number of it"):
+        tn.grad(lambda x: math.exp(x) * x.item())(1.0)
