@@ -18,6 +18,7 @@ from tapenet.program.passes import (
     products,
     reductions,
     reshapes,
+    same_loops,
     views,
 )
 from tapenet.program.primitives import BODIES
@@ -35,6 +36,7 @@ PASSES = {
     "reshapes": reshapes.run,
     "products": products.run,
     "duplicates": duplicates.run,
+    "same_loops": same_loops.run,
     "invariants": invariants.run,
     "loops": loops.run,
     "dead": dead.run,
