@@ -215,7 +215,7 @@ class Lowering:
         return (*outs[:carries], *outs[carries + len(held) :], *after)
 
     def _while(
-        self, inputs: Args, states: Args, test: Body, body: Body, carries: int, most: int | None
+        self, inputs: Args, states: Args, test: Body, body: Body, carries: int, most: int | None, recompute: bool
     ) -> tuple[Value, ...]:
         """A captured loop of any number of turns. What its body asks the host for is asked there: nobody knows how often."""
         given = [self._given(v) for v in inputs]

@@ -45,6 +45,11 @@ def turns_of(cond: Any, body: Any, init: Any) -> Any:
     return tn.while_loop(cond, body, init, max_turns=60)
 
 
+def again(most: int) -> Callable[..., Any]:
+    """A loop that keeps what its segments begin with."""
+    return lambda cond, body, init: tn.while_loop(cond, body, init, max_turns=most, recompute=True)
+
+
 # -- values and derivatives --------------------------------------------------------------------------------------
 
 
@@ -106,6 +111,44 @@ def test_second_and_third_order(compiled: Compile) -> None:
     for a in (2.0, 9.0, 1e4):
         np.testing.assert_allclose(second(np.float64(a)).data, -(a**-1.5) / 4, rtol=1e-6)
         np.testing.assert_allclose(third(np.float64(a)).data, 3 * a**-2.5 / 8, rtol=1e-4)
+
+
+@pytest.mark.parametrize("most", [17, 20, 400])
+@pytest.mark.parametrize("start", range(3))
+def test_turns_that_run_again_have_the_same_gradients(made: Any, most: int, start: int) -> None:
+    """Of no turn, of segments that are full (17 turns, 5 each) or not, and of one that is not full."""
+
+    def loss(loop: Any) -> Any:
+        return lambda w, x: settle(w, x, loop=loop)[0]
+
+    x = STARTS[start]
+    found = made(tn.grad(loss(again(most)), (0, 1)))(tn.tensor(W), tn.tensor(x))
+    for a, b in zip(found, tn.grad(loss(turns_of), (0, 1))(tn.tensor(W), tn.tensor(x)), strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-10, atol=1e-14)
+
+
+@backends
+def test_second_order_of_turns_that_run_again(compiled: Compile) -> None:
+    def twice(loop: Any) -> Any:
+        return tn.grad(lambda w: (tn.grad(lambda w: settle(w, STARTS[1], loop=loop)[0])(w) ** 2).sum())
+
+    np.testing.assert_allclose(compiled(twice(again(20)))(W).data, twice(turns_of)(tn.tensor(W)).data, rtol=1e-9)
+
+
+def test_turns_that_run_again_need_little_memory() -> None:
+    pytest.importorskip("llvmlite")
+    bytes_ = []
+    for loop in (again(2500), lambda cond, body, init: tn.while_loop(cond, body, init, max_turns=2500)):
+        f = tn.compile(
+            tn.grad(
+                lambda x, loop=loop: loop(lambda c: c[0] < 40, lambda c: (c[0] + 1, np.sin(c[1])), (0, x))[1].sum()
+            ),
+            backend="native",
+        )
+        f(np.ones(1000))
+        bytes_.append(f.variants[0].runner.module.memory.arena_bytes)  # type: ignore[attr-defined]
+    assert bytes_[1] > 2500 * 8000
+    assert bytes_[0] < 110 * 8000
 
 
 @backends
@@ -198,10 +241,15 @@ def test_random_numbers_are_drawn_turn_by_turn(made: Any) -> None:
     assert expected[1] == (0, 0)
 
 
-def test_gradients_through_random_numbers(made: Any) -> None:
+@pytest.mark.parametrize("recompute", [False, True])
+def test_gradients_through_random_numbers(made: Any, recompute: bool) -> None:
     def f(x: Any) -> Any:
         last = tn.while_loop(
-            lambda c: abs(c).sum() > 1, lambda c: tn.dropout(c, 0.5) * 0.4 * tn.random.uniform(), x, max_turns=9
+            lambda c: abs(c).sum() > 1,
+            lambda c: tn.dropout(c, 0.5) * 0.4 * tn.random.uniform(),
+            x,
+            max_turns=9,
+            recompute=recompute,
         )
         return (last * last).sum()
 
@@ -251,6 +299,8 @@ def test_arguments_that_do_not_fit(made: Any) -> None:
 
     with pytest.raises(ValueError, match=r"max_turns=-1 is below 0"):
         loop(lambda c: c > 0, lambda c: c, 0, max_turns=-1)()
+    with pytest.raises(ValueError, match=r"recompute=True needs max_turns"):
+        loop(lambda c: c > 0, lambda c: c, 0, recompute=True)()
     with pytest.raises(ValueError, match=r"cond returned bool \(2,\).*reduce it with \.any\(\)"):
         loop(lambda c: c > 0, lambda c: c, np.zeros(2))()
     with pytest.raises(TypeError, match=r"cond returned int64 \(\).* is a bool: compare"):

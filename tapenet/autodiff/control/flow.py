@@ -223,7 +223,11 @@ def fori(lower: int, upper: int, body: Callable[[Any, Any], R], init: object) ->
 
 @boundary
 def while_loop(
-    cond: Callable[[Any], object], body: Callable[[Any], R], init: object, max_turns: int | None = None
+    cond: Callable[[Any], object],
+    body: Callable[[Any], R],
+    init: object,
+    max_turns: int | None = None,
+    recompute: bool = False,
 ) -> R:
     """`carry = body(carry)` as long as `cond(carry)` is true; gives the last carry.
 
@@ -233,9 +237,10 @@ def while_loop(
     turn, by Python).
 
     Forward derivatives (`tn.jvp`) need nothing more. For reverse ones (`tn.grad`, `backward()`) a captured loop has to keep
-    what each turn began with, in memory that is made ahead: `max_turns` says for how many turns. The turns are run again from
-    there, last first, so time goes by the turns that are made. In eager mode Python's own loop is differentiated, with or
-    without it.
+    what each turn began with, in memory that is made ahead: `max_turns` says for how many turns. Each turn is run again from
+    there, last first, so time goes by the turns that are made. With `recompute` memory is that of about 2 sqrt(max_turns)
+    turns: two more forward runs find what the others began with, so `max_turns` may be a large number. In eager mode Python's
+    own loop is differentiated, with or without these.
 
     Args:
         cond: takes the carry, returns one bool, and does nothing beside. No gradient flows through it.
@@ -243,13 +248,15 @@ def while_loop(
         init: the first carry: a nested structure (tuples, lists, dicts, named tuples, None) of tensors, arrays and numbers.
             Structure, shapes and dtypes stay as they are here. A Python float is a float64.
         max_turns: how many turns there are at most; None for any number.
+        recompute: whether a captured loop keeps less, and runs its turns again for the backward pass. It needs `max_turns`.
 
     Returns:
         the last carry, as tensors.
 
     Raises:
         RuntimeError: `cond` still holds after `max_turns` turns.
-        ValueError: a carry that changes (names where, and what it was); `cond` gives several elements; `max_turns` is below 0.
+        ValueError: a carry that changes (names where, and what it was); `cond` gives several elements; `max_turns` is below 0,
+            or missing for `recompute`.
         TypeError: what `cond` gives is no bool; a leaf that is no array.
         CaptureError: while capturing, `cond` has effects; a gradient is asked for without `max_turns`.
 
@@ -268,15 +275,19 @@ def while_loop(
     most = None if max_turns is None else operator.index(max_turns)
     if most is not None and most < 0:
         raise ValueError(f"tn.while_loop: max_turns={most} is below 0")
+    if recompute and most is None:
+        raise ValueError(
+            "tn.while_loop: recompute=True needs max_turns, by which what is kept is spread over the turns"
+        )
     first, form = _first(init, "tn.while_loop")
 
     def test(carry: list[Tensor]) -> Tensor:
         return _truth(cond(form.build(carry)))
 
-    def step(carry: list[Tensor]) -> list[Tensor]:
-        return _carry(form, first, body(form.build(carry)), "tn.while_loop", "body")
+    def step(carry: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        return _carry(form, first, body(form.build(carry)), "tn.while_loop", "body"), []
 
-    last: R = form.build(repeat(test, step, first, most))
+    last: R = form.build(repeat(test, step, first, most, recompute)[0])
     return last
 
 

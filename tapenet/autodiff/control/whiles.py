@@ -1,16 +1,18 @@
 """Loops of any number of turns on flat lists of tensors: run as Python does, or recorded as one op while a step is captured.
 
 The derivative is such a loop too. It goes back over what each turn began with, which is stacked where there is a bound on the
-number of turns.
+number of turns; or over what segments of turns began with, which run again before their turns are gone back over.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
-from tapenet.autodiff.control.body import Body, Flat, Input, check_apart, close, zeros
+from tapenet import ops
+from tapenet.autodiff.control.body import Body, Input, check_apart, close, zeros
 from tapenet.autodiff.control.recording import (
     Arrays,
     Gradients,
@@ -39,10 +41,24 @@ from tapenet.typing import Array
 
 #: Whether there is another turn: a truth, of what is carried.
 Test = Callable[[list[Tensor]], Tensor]
+#: One turn: what is carried -> (the same after it, what is stacked of it).
+Turn = Callable[[list[Tensor]], tuple[list[Tensor], list[Tensor]]]
 
 
-def repeat(test: Test, step: Flat, carry: list[Tensor], most: int | None) -> list[Tensor]:
-    """Run `step` on what is carried as long as `test` gives true; gives what is carried at the end.
+def repeat(
+    test: Test, step: Turn, carry: list[Tensor], most: int | None, recompute: bool = False
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Run `step` on what is carried as long as `test` gives true.
+
+    Args:
+        test, step: see `Test` and `Turn`.
+        carry: what is carried at first.
+        most: how many turns there may be; needed if something is stacked.
+        recompute: whether the derivative runs turns again, to keep less.
+
+    Returns:
+        what is carried at the end; what was stacked, in a place for each of `most` turns, or of those that were made. With no
+        turn it may be missing.
 
     Raises:
         RuntimeError: it goes on after `most` turns.
@@ -54,25 +70,35 @@ def repeat(test: Test, step: Flat, carry: list[Tensor], most: int | None) -> lis
 
     capture = capturing()
     if capture is not None:
-        return _record(capture, tested, step, carry, most)
+        return _record(capture, tested, step, carry, most, recompute)
     done = 0
+    rows: list[list[Tensor]] = []
     while tested(carry).item():
         if done == most:
             raise RuntimeError(too_long(done))
-        carry = step(carry)
+        carry, ys = step(carry)
+        if ys:
+            rows.append(ys)
         done += 1
-    return carry
+    return carry, [ops.stack(column) for column in zip(*rows, strict=True)]
 
 
-def _record(capture: Capture, test: Test, step: Flat, carry: list[Tensor], most: int | None) -> list[Tensor]:
+def _record(
+    capture: Capture, test: Test, step: Turn, carry: list[Tensor], most: int | None, recompute: bool
+) -> tuple[list[Tensor], list[Tensor]]:
     given = [zeros(np.zeros((), np.int64)), *carry]  # what is carried first counts the turns
     flags = [local.state.grad and is_inexact(t.dtype) for t in given]
+
+    def function(values: list[Tensor]) -> list[Tensor]:
+        after, ys = step(values[1:])
+        return [values[0] + 1, *after, *ys]
+
     tested = Body()
     tested.trace(lambda values: [test(values[1:])], given, [False] * len(given))
     with undone_on_error(tested):
         _check_test(tested)
         goes_on = bool(tested.results[0].data)
-        body, entering = steady(lambda values: [values[0] + 1, *step(values[1:])], given, flags)
+        body, entering = steady(function, given, flags)
     with undone_on_error(body):
         if not goes_on:  # it was run to record it
             body.discard()
@@ -84,6 +110,10 @@ def _record(capture: Capture, test: Test, step: Flat, carry: list[Tensor], most:
         stand_ins = dict(zip(entering, body.inputs[len(given) :], strict=True))
         carried = [stand_ins.get(leaf, Input(t._data, body.scope)) for leaf, t in left.items()]
         body.inputs = [*body.inputs[: len(given)], *carried]
+        own = len(body.results)
+        outputs = own - len(first)
+        count = len(given)
+        body.arrange([*range(count), *range(count + outputs, own), *range(count, count + outputs)])
         tested.inputs = [*tested.inputs, *(Input(t._data, tested.scope) for t in left.values())]
         flows = flows_of(body, [needs(t) for t in first])
         check_ends(body)
@@ -91,17 +121,19 @@ def _record(capture: Capture, test: Test, step: Flat, carry: list[Tensor], most:
         for t in carry:
             check_apart(t._data, [s._data for s in states])
         if any(flows) and not body.effects and most is not None:
-            for entered, t in zip(body.inputs, first, strict=False):
+            for entered, t in () if recompute else zip(body.inputs, first, strict=False):
                 body.save(entered, 0, t._data)
                 flows.append(entered.differentiable)
             for node, index, data in body.draws():
                 body.save(node, index, data)
                 flows.append(False)
         body.flows = flows
-        outs = while_op([*first, *closed], states, test=tested, body=body, carries=len(first), most=most)
-        found = {leaf: outs[k] for k, leaf in enumerate(left, len(given)) if body.left[leaf] is not None}
+        outs = while_op(
+            [*first, *closed], states, test=tested, body=body, carries=len(first), most=most, recompute=recompute
+        )
+        found = {leaf: outs[k] for k, leaf in enumerate(left, count) if body.left[leaf] is not None}
         settle(capture, outs, (body, tested), found)
-    return list(outs[1 : len(given)])
+    return list(outs[1:count]), list(outs[len(first) : own])
 
 
 def _check_test(tested: Body) -> None:
@@ -132,7 +164,9 @@ def _check_gradients(tested: Body, body: Body) -> None:
             )
 
 
-def _while(inputs: Arrays, states: Arrays, test: Body, body: Body, carries: int, most: int | None) -> tuple[Array, ...]:
+def _while(
+    inputs: Arrays, states: Arrays, test: Body, body: Body, carries: int, most: int | None, recompute: bool
+) -> tuple[Array, ...]:
     carry, closed = list(inputs[:carries]), inputs[carries:]
     columns = [np.zeros((most or 0, *t.data.shape), t.data.dtype) for t in body.results[carries:]]
     done = 0
@@ -149,7 +183,7 @@ def _while(inputs: Arrays, states: Arrays, test: Body, body: Body, carries: int,
 
 
 def _while_inputs(
-    g: Gradients, out: Arrays, inputs: Arrays, test: Body, body: Body, carries: int, most: int | None
+    g: Gradients, out: Arrays, inputs: Arrays, test: Body, body: Body, carries: int, most: int | None, recompute: bool
 ) -> tuple[object, ...]:
     """The derivative of a loop: a loop back over its turns, which takes the gradient of the carry along and adds up those of
     what the body closes over."""
@@ -157,42 +191,105 @@ def _while_inputs(
     if most is None:
         raise CaptureError(
             "backward through tn.while_loop in a captured step needs what each turn began with, and memory for that is made "
-            "ahead: give tn.while_loop(..., max_turns=n), a number of turns that is enough. tn.jvp needs none"
+            "ahead: give tn.while_loop(..., max_turns=n), a number of turns that is enough; with recompute=True the memory is "
+            "that of 2 * sqrt(n) turns. tn.jvp needs none"
         )
     gs, outs, values = map(as_tensors, (g, out, inputs))
-    end = carries + len(body.saved)
+    end = len(body.results)
+    own = end - len(body.saved)
+    ys = [k for k in range(carries, own) if gs[k] is not None and body.flows[k]]
     # The carries whose values at the beginning of each turn have gradients.
-    entered = [k for k in range(carries) if gs[carries + k] is not None and body.inputs[k].differentiable]
+    kept = 0 if recompute else carries
+    entered = [k for k in range(kept) if gs[own + k] is not None and body.inputs[k].differentiable]
     reached = {k for k in range(carries) if gs[k] is not None} | {*entered}
-    while not reached >= (more := body.inputs_of(k for k in reached if k < carries)):
+    while not reached >= (more := body.inputs_of([*ys, *(k for k in reached if k < carries)])):
         reached |= more
     wanted = [k for k in sorted(reached) if body.inputs[k].differentiable]
     if not wanted:
         return (NO_GRADIENT,) * len(values)
     live = [k for k in wanted if k < carries]
     closed = [k for k in wanted if k >= carries]
-    saved = [t if flag else t.detach() for t, flag in zip(outs[carries:end], body.flows[carries:], strict=True)]
-    stacked = [*saved, *(gs[carries + k] for k in entered)]
+    saved = [t if flag else t.detach() for t, flag in zip(outs[own:end], body.flows[own:], strict=True)]
+    others = values[carries:]
 
-    def step(carry: list[Tensor]) -> list[Tensor]:
-        turn = carry[0] - 1
-        rows, g_entered = parts([t[turn] for t in stacked], len(saved))
-        own_gradients = pull(body, [*rows[:carries], *values[carries:]], rows, wanted, live, carry[1 : 1 + len(live)])
-        for k, more in zip(entered, g_entered, strict=True):
-            own_gradients[live.index(k)] = own_gradients[live.index(k)] + more
+    def pulled(turn: Tensor, before: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
+        """The gradients before a turn, from those after it."""
+        rows = [t[turn] for t in saved]
+        own_gradients = pull(
+            body, [*before, *others], rows, wanted, [*live, *ys], [*gradients[: len(live)], *(gs[k][turn] for k in ys)]
+        )
+        for k in entered:
+            own_gradients[live.index(k)] = own_gradients[live.index(k)] + gs[own + k][turn]
         to_carry, to_closed = parts(own_gradients, len(live))
-        return [turn, *to_carry, *(a + b for a, b in zip(carry[1 + len(live) :], to_closed, strict=True))]
+        return [*to_carry, *(a + b for a, b in zip(gradients[len(live) :], to_closed, strict=True))]
 
-    first = [
-        outs[0].detach(),
+    def advanced(turn: Tensor, carry: list[Tensor]) -> list[Tensor]:
+        return body.on_tensors([*carry, *others], [t[turn] for t in saved])[:carries]
+
+    gradients = [
         *(zeros(values[k]._data) if gs[k] is None else gs[k] for k in live),
         *(zeros(values[k]._data) for k in closed),
     ]
-    last = repeat(lambda carry: carry[0] > 0, step, first, most)
+    turns = outs[0].detach()
+    if recompute:
+        gradients = _back_by_segments(turns, most, values[:carries], gradients, advanced, pulled)
+    else:
+        gradients = _back(turns, most, lambda turn, gs: pulled(turn, [t[turn] for t in saved[:carries]], gs), gradients)
     found: list[Tensor | None] = [None] * len(values)
-    for k, d in zip([*live, *closed], last[1:], strict=True):
+    for k, d in zip([*live, *closed], gradients, strict=True):
         found[k] = d
     return as_given(found, g)
+
+
+def _back(
+    turns: Tensor, most: int, step: Callable[[Tensor, list[Tensor]], list[Tensor]], gradients: list[Tensor]
+) -> list[Tensor]:
+    """Take gradients from the last of so many turns to the first."""
+
+    def turn(carry: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        at = carry[0] - 1
+        return [at, *step(at, carry[1:])], []
+
+    return repeat(lambda carry: carry[0] > 0, turn, [turns, *gradients], most)[0][1:]
+
+
+def _back_by_segments(
+    turns: Tensor,
+    most: int,
+    first: list[Tensor],
+    gradients: list[Tensor],
+    advanced: Callable[[Tensor, list[Tensor]], list[Tensor]],
+    pulled: Callable[[Tensor, list[Tensor], list[Tensor]], list[Tensor]],
+) -> list[Tensor]:
+    """The same where nothing is known of the turns but what the first began with. They run again: to learn what each segment
+    began with, and, segment by segment, from there."""
+    size = math.isqrt(max(most - 1, 0)) + 1
+    segments = (turns + (size - 1)) // size
+    zero = zeros(np.zeros((), np.int64))
+
+    def run(begin: Tensor, until: Tensor, carry: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """What is carried after these turns, and what each of them began with."""
+
+        def turn(carry: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+            return [carry[0] + 1, *advanced(carry[0], carry[1:])], carry[1:]
+
+        last, rows = repeat(lambda carry: carry[0] < until, turn, [begin, *carry], size)
+        return last[1:], rows
+
+    def skip(carry: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        begin = carry[0] * size
+        until = ops.where(carry[0] + 1 < segments, begin + size, begin)  # nobody asks for the end of the last
+        return [carry[0] + 1, *run(begin, until, carry[1:])[0]], carry[1:]
+
+    _, starts = repeat(lambda carry: carry[0] < segments, skip, [zero, *first], -(-most // size))
+
+    def back(segment: Tensor, gradients: list[Tensor]) -> list[Tensor]:
+        begin = segment * size
+        until = ops.minimum(begin + size, turns)
+        _, rows = run(begin, until, [t[segment] for t in starts])
+        return _back(until - begin, size, lambda turn, gs: pulled(begin + turn, [t[turn] for t in rows], gs), gradients)
+
+    return _back(segments, -(-most // size), back, gradients)
 
 
 while_op = op(
@@ -212,12 +309,13 @@ while_op = op(
         inputs: the first carry, whose first entry counts the turns, then what test and body read from outside.
         states: the storage of the tensors from outside that the body writes.
         test: gives one truth, whether there is another turn. It has the inputs of the body.
-        body: one turn. Its results are the new carry, then what each turn keeps for a derivative.
+        body: one turn. Its results are the new carry, then what is stacked, in the end what a derivative needs.
         carries: how many of the inputs are carries.
         most: how many turns there may be; None for any number.
+        recompute: whether the derivative runs the turns again, in place of keeping what each began with.
 
     Returns:
-        the last carry, what the turns keep, stacked along a new first axis of length `most`, the states.
+        the last carry, the other results of the turns, stacked along a new first axis of length `most`, the states.
 
     Raises:
         RuntimeError: there are more turns.
