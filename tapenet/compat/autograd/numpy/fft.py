@@ -1,0 +1,13 @@
+"""`numpy.fft`, whose functions take tensors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tapenet.fft as ours
+from tapenet.compat.autograd.values import functions_of
+
+if TYPE_CHECKING:
+    from numpy.fft import *  # noqa: F403
+
+__getattr__ = functions_of("numpy.fft", __name__, ours)
