@@ -63,7 +63,7 @@ KNOWS: dict[str, set[str]] = {
         "program", "ops", "autodiff", "parameters", "compiler", "nn", "optim", "files", "data", "metrics", "drawing",
         "profiling", "training",
     },
-    "compat": {"linalg", "program", "ops", "autodiff", "parameters", "nn", "optim", "compat"},
+    "compat": {"linalg", "fft", "program", "ops", "autodiff", "parameters", "nn", "optim", "transforms", "compat"},
     "interop": {"ops", "autodiff", "nn", "interop"},
     "parallel": {"ops", "autodiff", "parameters", "nn", "optim", "parallel"},
     "testing": {"program", "ops", "autodiff", "transforms", "compiler", "compat"},

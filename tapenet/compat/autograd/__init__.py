@@ -27,3 +27,4 @@ from tapenet.compat.autograd.differential_operators import tensor_jacobian_produ
 from tapenet.compat.autograd.differential_operators import value_and_grad as value_and_grad
 from tapenet.compat.autograd.differential_operators import vector_jacobian_product as vector_jacobian_product
 from tapenet.compat.autograd.extend import primitive as primitive
+from tapenet.transforms.checkpoint import checkpoint as checkpoint

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.compat.autograd.values import Value
 
 dict, list, tuple = builtins.dict, builtins.list, builtins.tuple
 
 
-def isinstance(x: object, kinds: Any) -> bool:
+def isinstance(x: object, kinds: Value) -> bool:
     """Python's, but for tensors, which are taken for arrays.
 
     >>> import numpy as np, tapenet as tn
@@ -24,7 +24,7 @@ def isinstance(x: object, kinds: Any) -> bool:
     return builtins.isinstance(x, kinds) or builtins.isinstance(np.empty(0), kinds)
 
 
-def type(x: object) -> Any:
+def type(x: object) -> Value:
     """Python's, but for tensors, which are taken for arrays.
 
     >>> import tapenet as tn

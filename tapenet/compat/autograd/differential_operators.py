@@ -1,5 +1,5 @@
-"""autograd's functions of functions. Each takes `argnum`, the place of an argument or a tuple of places, and gives a function of
-the same arguments; gradients are arrays, in containers as the argument is.
+"""autograd's functions of functions. Each takes `argnum`, the place of an argument or a tuple of places, and gives a function
+of the same arguments; gradients are arrays, in containers as the argument is.
 
 The gradient by a complex argument is autograd's, the conjugate of `tn.grad`'s: of a holomorphic function it is the derivative.
 """
@@ -10,13 +10,12 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.state import enable_grad
-from tapenet.compat.autograd.values import Function, conjugate, ended, floats, given, ones, zeros
+from tapenet.compat.autograd.values import Function, Value, conjugate, ended, floats, given, ones, zeros
 from tapenet.program.trees import tree_leaves
 from tapenet.transforms.gradients import vjp
 
@@ -32,7 +31,7 @@ def by_argument(operator: Function) -> Function:
         name = getattr(fun, "__name__", "function")
 
         def transformed(*args: object, **kwargs: object) -> object:
-            def of_one(x: Any) -> object:
+            def of_one(x: Value) -> object:
                 whole = list(args)
                 for place, value in zip(places, [x] if isinstance(argnum, int) else x, strict=True):
                     whole[place] = value
@@ -48,11 +47,11 @@ def by_argument(operator: Function) -> Function:
     return transform
 
 
-def pullback(fun: Function, x: object) -> tuple[Function, Any]:
+def pullback(fun: Function, x: object) -> tuple[Function, Value]:
     """What multiplies the Jacobian of `fun` at x from the left, and the value there."""
     arguments: list[object] = []
 
-    def kept(x: object) -> Any:
+    def kept(x: object) -> Value:
         arguments.append(x)
         return fun(x)
 
@@ -64,7 +63,7 @@ def pullback(fun: Function, x: object) -> tuple[Function, Any]:
     return lambda g: given(conjugate(pull(conjugate(g)))), given(value)
 
 
-def _slope(name: str, fun: Function, x: object) -> tuple[Any, Any]:
+def _slope(name: str, fun: Function, x: object) -> tuple[Value, Value]:
     """The value, of one element, and the gradient."""
     product, value = pullback(fun, x)
     if np.size(value) != 1:
@@ -78,7 +77,7 @@ def _slope(name: str, fun: Function, x: object) -> tuple[Any, Any]:
 
 
 @by_argument
-def make_vjp(fun: Function, x: object) -> tuple[Function, Any]:
+def make_vjp(fun: Function, x: object) -> tuple[Function, Value]:
     """The value at the arguments, and before it a function that multiplies the Jacobian there from the left.
 
     >>> import tapenet.compat.autograd.numpy as np
@@ -100,7 +99,7 @@ def make_jvp(fun: Function, x: object) -> Function:
     return lambda v: pushed(fun, x, v)
 
 
-def pushed(fun: Function, x: object, v: object) -> tuple[Any, Any]:
+def pushed(fun: Function, x: object, v: object) -> tuple[Value, Value]:
     """The value at x and the product of the Jacobian with v: the product from the left, which is linear, differentiated."""
     product, value = pullback(fun, x)
     return value, pullback(product, zeros(value))[0](v)
@@ -114,7 +113,7 @@ def make_jvp_reversemode(fun: Function, x: object) -> Function:
 
 
 @by_argument
-def grad(fun: Function, x: object) -> Any:
+def grad(fun: Function, x: object) -> Value:
     """The gradient of a function that returns a scalar.
 
     Raises:
@@ -129,7 +128,7 @@ def grad(fun: Function, x: object) -> Any:
 
 
 @by_argument
-def value_and_grad(fun: Function, x: object) -> tuple[Any, Any]:
+def value_and_grad(fun: Function, x: object) -> tuple[Value, Value]:
     """The value and the gradient, as `scipy.optimize.minimize(..., jac=True)` takes them.
 
     >>> import tapenet.compat.autograd.numpy as np
@@ -140,7 +139,7 @@ def value_and_grad(fun: Function, x: object) -> tuple[Any, Any]:
 
 
 @by_argument
-def elementwise_grad(fun: Function, x: object) -> Any:
+def elementwise_grad(fun: Function, x: object) -> Value:
     """The gradient of the sum of the result: of a function of each element, its derivative there.
 
     Raises:
@@ -157,13 +156,13 @@ def elementwise_grad(fun: Function, x: object) -> Any:
 
 
 @by_argument
-def deriv(fun: Function, x: object) -> Any:
+def deriv(fun: Function, x: object) -> Value:
     """The derivative by a scalar, of a result of any shape."""
     return pushed(fun, x, ones(floats(x)))[1]
 
 
 @by_argument
-def jacobian(fun: Function, x: object) -> Any:
+def jacobian(fun: Function, x: Value) -> Value:
     """The Jacobian by an array: an array whose axes are those of the result, then those of the argument. A pass backward for
     each element of the result; `tn.jacobian` is faster.
 
@@ -180,7 +179,7 @@ def jacobian(fun: Function, x: object) -> Any:
 
 
 @by_argument
-def holomorphic_grad(fun: Function, x: object) -> Any:
+def holomorphic_grad(fun: Function, x: Value) -> Value:
     """The derivative of a holomorphic function."""
     if not np.iscomplexobj(x):
         warnings.warn("Input to holomorphic_grad is not complex", stacklevel=3)
@@ -194,13 +193,13 @@ def grad_named(fun: Function, argname: str) -> Function:
 
 
 @by_argument
-def hessian(fun: Function, x: object) -> Any:
+def hessian(fun: Function, x: object) -> Value:
     """The Hessian: the Jacobian of the Jacobian."""
     return jacobian(jacobian(fun))(x)
 
 
 @by_argument
-def make_hvp(fun: Function, x: object) -> tuple[Function, Any]:
+def make_hvp(fun: Function, x: object) -> tuple[Function, Value]:
     """A function that multiplies the Hessian at the arguments with a vector, and the gradient there."""
     return pullback(grad(fun), x)
 
@@ -220,7 +219,7 @@ def hessian_tensor_product(fun: Function, argnum: int = 0) -> Function:
 def tensor_jacobian_product(fun: Function, argnum: int = 0) -> Function:
     """A function of the arguments and of a tensor that gives the tensor's product with the Jacobian."""
 
-    def contracted(v: Any, *args: object, **kwargs: object) -> object:
+    def contracted(v: Value, *args: object, **kwargs: object) -> object:
         return ops.tensordot(v, fun(*args, **kwargs), axes=np.ndim(v))
 
     found: Function = jacobian(_dotted(contracted), argnum)
@@ -246,13 +245,13 @@ def make_ggnvp(f: Function, g: Function = lambda x: 0.5 * ops.sum(x**2, axis=-1)
 
 
 @by_argument
-def grad_and_aux(fun: Function, x: object) -> tuple[Any, Any]:
+def grad_and_aux(fun: Function, x: object) -> tuple[Value, Value]:
     """The gradient of the first of two results, and the second."""
     product, (value, aux) = pullback(lambda x: tuple(fun(x)), x)
     return product((ones(value), zeros(aux))), aux
 
 
-def multigrad_dict(fun: Function) -> Callable[..., dict[str, Any]]:
+def multigrad_dict(fun: Function) -> Callable[..., dict[str, Value]]:
     """The gradients by all arguments, by their names.
 
     >>> multigrad_dict(lambda x, y=2.0: x * y)(3.0)
@@ -260,12 +259,12 @@ def multigrad_dict(fun: Function) -> Callable[..., dict[str, Any]]:
     """
     signature = inspect.signature(fun)
 
-    def gradients(*args: object, **kwargs: object) -> dict[str, Any]:
+    def gradients(*args: object, **kwargs: object) -> dict[str, Value]:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
 
-        def of_all(arguments: dict[str, Any]) -> object:
-            call = inspect.BoundArguments(signature, arguments)  # type: ignore[arg-type]  # any dict does
+        def of_all(arguments: dict[str, Value]) -> object:
+            call = inspect.BoundArguments(signature, arguments)
             return fun(*call.args, **call.kwargs)
 
         return dict(grad(of_all)(dict(bound.arguments)))

@@ -9,14 +9,13 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compat.autograd.values import Function, holds_tensor, plain, zeros
+from tapenet.compat.autograd.values import Function, Value, holds_tensor, plain, zeros
 from tapenet.ops.op import op
 from tapenet.program.trees import tree_leaves, tree_map
 
@@ -26,27 +25,25 @@ _vjps: dict[Function, Function] = {}
 _jvps: dict[Function, Function] = {}
 
 
-@dataclass(frozen=True)
 class _Place:
     """Where a tensor stood in the arguments of a call."""
 
-    index: int
+    def __init__(self, index: int):
+        self.index = index
 
 
-@dataclass(frozen=True)
 class _Call:
     """A call of a primitive, with places where tensors were."""
 
-    primitive: Function
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    def __init__(self, primitive: Function, args: tuple[Value, ...], kwargs: dict[str, Value]):
+        self.primitive, self.args, self.kwargs = primitive, args, kwargs
 
     def __repr__(self) -> str:
         return self.primitive.__name__
 
-    def filled(self, values: Sequence[object]) -> tuple[Any, ...]:
+    def filled(self, values: Sequence[object]) -> tuple[Value, ...]:
         """The arguments, with values in these places."""
-        given: tuple[Any, ...] = tree_map(lambda a: values[a.index] if isinstance(a, _Place) else a, self.args)
+        given: tuple[Value, ...] = tree_map(lambda a: values[a.index] if isinstance(a, _Place) else a, self.args)
         return given
 
     def gradients(self, g: object, out: object, values: Sequence[object]) -> tuple[object, ...]:
@@ -66,7 +63,7 @@ class _Call:
                     found[leaf.index] = part
         return tuple(found)
 
-    def _transposed(self, g: Any, out: object, argnums: list[int], args: tuple[Any, ...]) -> list[object]:
+    def _transposed(self, g: Value, out: object, argnums: list[int], args: tuple[Value, ...]) -> list[object]:
         """The gradients by what multiplies the Jacobian from the right alone: a call for each element of the arguments."""
         jvp = _jvps[self.primitive]
 
@@ -75,7 +72,7 @@ class _Call:
             tree_leaves(tangent)[leaf].flat[element] = 1
             return ops.sum(g * jvp([argnum], [tangent], out, args, self.kwargs))
 
-        def by_leaf(argnum: int, leaf: int, value: Any) -> object:
+        def by_leaf(argnum: int, leaf: int, value: Value) -> object:
             parts = [by_element(argnum, leaf, element) for element in range(np.size(value))]
             return ops.reshape(ops.stack(parts), np.shape(value))
 
@@ -96,13 +93,13 @@ def primitive(f_raw: Function) -> Function:
     """
     name = getattr(f_raw, "__name__", type(f_raw).__name__)
 
-    def forward(inputs: Sequence[Any], call: _Call) -> Any:
+    def forward(inputs: Sequence[Value], call: _Call) -> Value:
         return np.asarray(f_raw(*call.filled(inputs), **call.kwargs))
 
     recorded = op(forward, name=name if name.isidentifier() else "primitive", inputs=_rule)
 
     @functools.wraps(f_raw, updated=())
-    def called(*args: Any, **kwargs: Any) -> Any:
+    def called(*args: Value, **kwargs: Value) -> Value:
         given = plain(args)
         if holds_tensor(kwargs := plain(kwargs)):
             raise TypeError(f"{name}: a keyword argument has no derivative: pass it by its place, or getval(t)")
@@ -129,13 +126,13 @@ def notrace_primitive(f_raw: Function) -> Function:
     """A function of the values alone, through which no gradient flows."""
 
     @functools.wraps(f_raw, updated=())
-    def called(*args: Any, **kwargs: Any) -> Any:
+    def called(*args: Value, **kwargs: Value) -> Value:
         return f_raw(*getval(args), **getval(kwargs))
 
     return called
 
 
-def getval(x: Any) -> Any:
+def getval(x: Value) -> Value:
     """The value of a tensor, an array or a number; what is no tensor as it is.
 
     >>> from tapenet.compat.autograd import grad
@@ -154,7 +151,7 @@ def defvjp(fun: Function, *vjpmakers: Maker, argnums: Iterable[int] | None = Non
     """
     makers = dict(zip(itertools.count() if argnums is None else argnums, vjpmakers, strict=False))
 
-    def maker(argnum: int, ans: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function:
+    def maker(argnum: int, ans: object, args: tuple[Value, ...], kwargs: dict[str, Value]) -> Function:
         make = _chosen("VJP", fun, makers, argnum)
         return (lambda g: zeros(args[argnum])) if make is None else make(ans, *args, **kwargs)
 
@@ -164,7 +161,7 @@ def defvjp(fun: Function, *vjpmakers: Maker, argnums: Iterable[int] | None = Non
 def defvjp_argnum(fun: Function, vjpmaker: Function) -> None:
     """Give a primitive its derivatives by one function, of the place of an argument, the value, arguments and keywords."""
 
-    def all_of(argnums: Sequence[int], *call: Any) -> Function:
+    def all_of(argnums: Sequence[int], *call: Value) -> Function:
         vjps = [vjpmaker(argnum, *call) for argnum in argnums]
         return lambda g: tuple(vjp(g) for vjp in vjps)
 
@@ -191,7 +188,7 @@ def defjvp(fun: Function, *jvpfuns: Maker | Literal["same"], argnums: Iterable[i
     """
     pushes = dict(zip(itertools.count() if argnums is None else argnums, jvpfuns, strict=False))
 
-    def push(argnum: int, g: object, ans: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def push(argnum: int, g: object, ans: object, args: tuple[Value, ...], kwargs: dict[str, Value]) -> Value:
         function = _chosen("JVP", fun, pushes, argnum)
         if function is None:
             return zeros(ans)
@@ -206,7 +203,7 @@ def defjvp_argnum(fun: Function, jvpmaker: Function) -> None:
     """Give a primitive its derivatives by one function, of the place of an argument, its tangent, the value, arguments and
     keywords."""
 
-    def all_of(argnums: Sequence[int], gs: Sequence[Any], *call: Any) -> Any:
+    def all_of(argnums: Sequence[int], gs: Sequence[Value], *call: Value) -> Value:
         return functools.reduce(ops.add, [jvpmaker(argnum, g, *call) for argnum, g in zip(argnums, gs, strict=True)])
 
     defjvp_argnums(fun, all_of)
@@ -222,7 +219,7 @@ def def_linear(fun: Function) -> None:
     defjvp_argnum(fun, lambda argnum, g, ans, args, kwargs: fun(*args[:argnum], g, *args[argnum + 1 :], **kwargs))
 
 
-def _chosen(kind: str, fun: Function, makers: dict[int, Any], argnum: int) -> Any:
+def _chosen(kind: str, fun: Function, makers: dict[int, Value], argnum: int) -> Value:
     if argnum not in makers:
         raise NotImplementedError(f"{kind} of {fun.__name__} wrt argnum {argnum} not defined")
     return makers[argnum]

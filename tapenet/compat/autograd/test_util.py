@@ -5,54 +5,50 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from tapenet.compat.autograd.differential_operators import by_argument, pullback, pushed
-from tapenet.compat.autograd.values import Function
+from tapenet.compat.autograd.values import Function, Value
 from tapenet.program.trees import tree_leaves, tree_map
 
 EPS = 1e-6
 TOL = RTOL = 1e-6
 
 
-def _random(x: Any) -> Any:
+def _random(x: Value) -> Value:
     """Numbers in the structure of x, complex where it is."""
     import numpy.random
 
-    def like(leaf: Any) -> Any:
+    def like(leaf: Value) -> Value:
         made = numpy.random.standard_normal(np.shape(leaf))
         return made + 1j * numpy.random.standard_normal(np.shape(leaf)) if np.iscomplexobj(leaf) else made
 
     return tree_map(like, x)
 
 
-def _inner(a: Any, b: Any) -> float:
+def _inner(a: Value, b: Value) -> float:
     """The real part of the sum of products of all elements, which pairs a gradient with a tangent."""
     return float(sum(np.real(np.sum(x * y)) for x, y in zip(tree_leaves(a), tree_leaves(b), strict=True)))
 
 
-def _moved(x: Any, v: Any, length: float) -> Any:
-    steps = iter(tree_leaves(v))
-    return tree_map(lambda leaf: leaf + length * next(steps), x)
+def _differences(fun: Function, x: Value, v: Value) -> Value:
+    def moved(length: float) -> Value:
+        return fun(tree_map(lambda leaf, step: leaf + step * length, x, v))
 
-
-def _differences(fun: Function, x: Any, v: Any) -> Any:
-    lower = fun(_moved(x, v, -EPS / 2))
-    return _moved(tree_map(lambda leaf: leaf / EPS, fun(_moved(x, v, EPS / 2))), lower, -1 / EPS)
+    return tree_map(lambda a, b: (a - b) / EPS, moved(EPS / 2), moved(-EPS / 2))
 
 
 def _close(name: str, fun: Function, exact: float, numeric: float) -> None:
     if not (abs(exact - numeric) < TOL or abs(exact - numeric) / abs(exact + numeric) < RTOL):
         raise AssertionError(
-            f"Derivative ({name}) check of {getattr(fun, '__name__', 'function')} failed: {exact} is not {numeric}, which finite "
-            "differences give"
+            f"Derivative ({name}) check of {getattr(fun, '__name__', 'function')} failed: {exact} is not {numeric}, which "
+            "finite differences give"
         )
 
 
 @by_argument
-def check_grads(fun: Function, x: Any, modes: Sequence[str] = ("fwd", "rev"), order: int = 2) -> None:
+def check_grads(fun: Function, x: Value, modes: Sequence[str] = ("fwd", "rev"), order: int = 2) -> None:
     """Hold products with the Jacobian, from the right ("fwd") and the left ("rev"), against finite differences along random
     directions, and those of these products, up to `order`.
 
@@ -75,15 +71,15 @@ def check_grads(fun: Function, x: Any, modes: Sequence[str] = ("fwd", "rev"), or
             check_grads(product, (0, 1), modes, order - 1)(x, v if mode == "fwd" else u)
 
 
-def _push(fun: Function, x: Any, v: Any) -> Any:
+def _push(fun: Function, x: Value, v: Value) -> Value:
     return pushed(fun, x, v)[1]
 
 
-def _pull(fun: Function, x: Any, u: Any) -> Any:
+def _pull(fun: Function, x: Value, u: Value) -> Value:
     return pullback(fun, x)[0](u)
 
 
-def combo_check(fun: Function, argnum: int | tuple[int, ...] = 0, **options: Any) -> Function:
+def combo_check(fun: Function, argnum: int | tuple[int, ...] = 0, **options: Value) -> Function:
     """A function of values for each argument and keyword, which checks gradients for all combinations of them."""
 
     def check(*args: Sequence[object], **kwargs: Sequence[object]) -> None:

@@ -15,11 +15,13 @@ from tapenet.autodiff.node import Leaf, Node
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.trees import tree_leaves, tree_map
 
-#: A function of a user's, and what it gives. Its arguments and results are arrays, numbers, and containers of them.
-Function: TypeAlias = Callable[..., Any]
+#: An array, a number, a tensor, or a container of these.
+Value: TypeAlias = Any
+#: A function of such.
+Function: TypeAlias = Callable[..., Value]
 
 
-def plain(tree: object) -> Any:
+def plain(tree: object) -> Value:
     """Tensors of no graph as arrays, those without axes as numbers; the others as they are, for a transformation around."""
     return tree_map(_plain, tree)
 
@@ -37,9 +39,11 @@ def ended(tree: object) -> None:
     _ended.update(leaf._node for leaf in tree_leaves(tree) if isinstance(leaf, Tensor) and type(leaf._node) is Leaf)
 
 
-def given(tree: object) -> Any:
+def given(tree: object) -> Value:
     """What a transformation gives: arrays where no gradient may be asked for through them."""
-    return plain(tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) and not _followed(leaf) else leaf, tree))
+    return plain(
+        tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) and not _followed(leaf) else leaf, tree)
+    )
 
 
 def _followed(tensor: Tensor) -> bool:
@@ -49,7 +53,7 @@ def _followed(tensor: Tensor) -> bool:
     return any(type(node) is Leaf and node not in _ended for node in between([tensor._node], set()))
 
 
-def floats(tree: object) -> Any:
+def floats(tree: object) -> Value:
     """Whole numbers as floats, which have gradients."""
     return tree_map(_float, tree)
 
@@ -60,17 +64,17 @@ def _float(leaf: object) -> object:
     return leaf.astype(np.float64) if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biu" else leaf
 
 
-def conjugate(tree: object) -> Any:
+def conjugate(tree: object) -> Value:
     """The complex values conjugate: a gradient here is the conjugate of what autograd calls one."""
     return tree_map(lambda leaf: np.conj(leaf) if np.iscomplexobj(leaf) else leaf, tree)
 
 
-def ones(tree: object) -> Any:
+def ones(tree: object) -> Value:
     """Ones of the shapes and dtypes of a tree."""
     return tree_map(lambda leaf: np.ones(np.shape(leaf), np.result_type(leaf)), tree)
 
 
-def zeros(tree: object) -> Any:
+def zeros(tree: object) -> Value:
     """Zeros of the shapes and dtypes of a tree."""
     return tree_map(lambda leaf: np.zeros(np.shape(leaf), np.result_type(leaf)), tree)
 
@@ -91,11 +95,11 @@ def passed_on(numpys: Function, ours: Function) -> Function:
     return chosen
 
 
-def functions_of(module: str, here: str, ours: object = None) -> Callable[[str], Any]:
-    """A module's `__getattr__` that gives what another module has, loaded when it is first asked; those functions that `ours` has
-    too with tensors in lists."""
+def functions_of(module: str, here: str, ours: object = None) -> Callable[[str], Value]:
+    """A module's `__getattr__` that gives what another module has, loaded when it is first asked; those functions that
+    `ours` has too with tensors in lists."""
 
-    def attribute(name: str) -> Any:
+    def attribute(name: str) -> Value:
         if name.startswith("__"):
             raise AttributeError(f"module {here!r} has no attribute {name!r}")
         found = getattr(importlib.import_module(module), name)

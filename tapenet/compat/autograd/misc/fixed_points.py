@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tapenet.compat.autograd.differential_operators import pullback
 from tapenet.compat.autograd.extend import defvjp, primitive
-from tapenet.compat.autograd.values import Function, zeros
+from tapenet.compat.autograd.values import Function, Value, zeros
 
 
 @primitive
-def fixed_point(f: Function, a: Any, x0: Any, distance: Function, tol: float) -> Any:
-    """The fixed point of `f(a)`, reached from x0 by steps of it until `distance` of two is at most `tol`; its gradient by `a` is
-    that of the equation x = f(a)(x), itself found as a fixed point.
+def fixed_point(f: Function, a: Value, x0: Value, distance: Function, tol: float) -> Value:
+    """The fixed point of `f(a)`, reached from x0 by steps of it until `distance` of two is at most `tol`; its gradient by
+    `a` is that of the equation x = f(a)(x), itself found as a fixed point.
 
     >>> from tapenet.compat.autograd import grad
     >>> halley = lambda a: lambda x: 0.5 * (x + a / x)
@@ -27,9 +25,9 @@ def fixed_point(f: Function, a: Any, x0: Any, distance: Function, tol: float) ->
     return x
 
 
-def _by_parameters(ans: Any, f: Function, a: Any, x0: Any, distance: Function, tol: float) -> Function:
-    def gradient(g: Any) -> Any:
-        def adjoint(given: Any) -> Function:
+def _by_parameters(ans: Value, f: Function, a: Value, x0: Value, distance: Function, tol: float) -> Function:
+    def gradient(g: Value) -> Value:
+        def adjoint(given: Value) -> Function:
             a, x, g = given
             pull, _ = pullback(f(a), x)
             return lambda u: pull(u) + g

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.compat.autograd.builtins import type
-from tapenet.compat.autograd.values import Function
+from tapenet.compat.autograd.values import Function, Value
 
 
-def flatten(value: Any) -> tuple[Any, Function]:
-    """The elements of nested tuples, lists and dicts, these by sorted keys, as a vector; and a function that gives a vector that
-    structure.
+def flatten(value: Value) -> tuple[Value, Function]:
+    """The elements of nested tuples, lists and dicts, these by sorted keys, as a vector; and a function that gives a vector
+    that structure.
 
     >>> vector, unflatten = flatten({"w": [1.0, 2.0], "b": 3.0})
     >>> vector, unflatten(vector)
@@ -24,28 +23,30 @@ def flatten(value: Any) -> tuple[Any, Function]:
     ends = list(itertools.accumulate(np.size(leaf) for leaf in leaves))
     vector = ops.concatenate([ops.ravel(leaf) for leaf in leaves]) if leaves else np.array([])
 
-    def unflatten(flat: Any) -> Any:
-        parts = (ops.reshape(flat[end - np.size(leaf) : end], np.shape(leaf)) for leaf, end in zip(leaves, ends, strict=True))
+    def unflatten(flat: Value) -> Value:
+        parts = (
+            ops.reshape(flat[end - np.size(leaf) : end], np.shape(leaf)) for leaf, end in zip(leaves, ends, strict=True)
+        )
         return _filled(value, parts)
 
     return vector, unflatten
 
 
-def flatten_func(func: Function, example: Any) -> tuple[Function, Function, Any]:
-    """A function from containers to containers as one of vectors, the function that gives a vector the structure of the example,
-    and the example as a vector."""
+def flatten_func(func: Function, example: Value) -> tuple[Function, Function, Value]:
+    """A function from containers to containers as one of vectors, the function that gives a vector the structure of the
+    example, and the example as a vector."""
     vector, unflatten = flatten(example)
     return lambda flat, *args: flatten(func(unflatten(flat), *args))[0], unflatten, vector
 
 
-def _leaves(value: Any) -> list[Any]:
+def _leaves(value: Value) -> list[Value]:
     kind = type(value)
     if kind in (list, tuple):
         return [leaf for part in value for leaf in _leaves(part)]
     return [leaf for key in sorted(value) for leaf in _leaves(value[key])] if kind is dict else [value]
 
 
-def _filled(value: Any, parts: Any) -> Any:
+def _filled(value: Value, parts: Value) -> Value:
     kind = type(value)
     if kind in (list, tuple):
         return kind(_filled(part, parts) for part in value)

@@ -6,25 +6,26 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 
 from tapenet.compat.autograd.misc.flatten import flatten
-from tapenet.compat.autograd.values import Function
+from tapenet.compat.autograd.values import Function, Value
 
 
 def unflatten_optimizer(optimize: Function) -> Function:
     """An optimizer of vectors made one of containers of arrays."""
 
     @functools.wraps(optimize)
-    def on_containers(grad: Function, x0: Any, callback: Function | None = None, *args: object, **kwargs: object) -> Any:
+    def on_containers(
+        grad: Function, x0: Value, callback: Function | None = None, *args: object, **kwargs: object
+    ) -> Value:
         vector, unflatten = flatten(x0)
 
-        def flat_grad(x: Any, i: int) -> Any:
+        def flat_grad(x: Value, i: int) -> Value:
             return flatten(grad(unflatten(x), i))[0]
 
-        def flat_callback(x: Any, i: int, g: Any) -> None:
+        def flat_callback(x: Value, i: int, g: Value) -> None:
             if callback is not None:
                 callback(unflatten(x), i, unflatten(g))
 
@@ -35,8 +36,8 @@ def unflatten_optimizer(optimize: Function) -> Function:
 
 @unflatten_optimizer
 def sgd(
-    grad: Function, x: Any, callback: Function, num_iters: int = 200, step_size: float = 0.1, mass: float = 0.9
-) -> Any:
+    grad: Function, x: Value, callback: Function, num_iters: int = 200, step_size: float = 0.1, mass: float = 0.9
+) -> Value:
     """Gradient descent with momentum: v = mass v - (1 - mass) g, x = x + step_size v.
 
     >>> round(sgd(lambda x, i: 2 * x, 1.0, num_iters=100), 4)
@@ -54,13 +55,13 @@ def sgd(
 @unflatten_optimizer
 def rmsprop(
     grad: Function,
-    x: Any,
+    x: Value,
     callback: Function,
     num_iters: int = 100,
     step_size: float = 0.1,
     gamma: float = 0.9,
     eps: float = 1e-8,
-) -> Any:
+) -> Value:
     """RMSprop: steps along g / √a, where a, 1 at first, is a running mean of g²."""
     average = np.ones(len(x))
     for i in range(num_iters):
@@ -74,14 +75,14 @@ def rmsprop(
 @unflatten_optimizer
 def adam(
     grad: Function,
-    x: Any,
+    x: Value,
     callback: Function,
     num_iters: int = 100,
     step_size: float = 0.001,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> Any:
+) -> Value:
     """Adam (Kingma and Ba, 2014)."""
     m = np.zeros(len(x))
     v = np.zeros(len(x))

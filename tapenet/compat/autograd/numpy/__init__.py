@@ -1,15 +1,15 @@
-"""NumPy for functions that are differentiated: its functions as they are, and those that NumPy does not pass on to tensors, such
-as `array` and `full`, or not if these lie in lists, such as `sum`, as tapenet's where a tensor is given."""
+"""NumPy for functions that are differentiated: its functions as they are, and those that NumPy does not pass on to tensors,
+such as `array` and `full`, or not if these lie in lists, such as `sum`, as tapenet's where a tensor is given."""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy
 
 from tapenet import ops
-from tapenet.compat.autograd.values import holds_tensor, passed_on
+from tapenet.compat.autograd.values import Value, holds_tensor, passed_on
 from tapenet.names import OPS
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def __getattr__(name: str) -> object:
     return found
 
 
-def make_diagonal(D: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def make_diagonal(D: Value, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     """Diagonal matrices, in the last two axes, of the vectors of the last axis of D: of what `np.diagonal` gives.
 
     Raises:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from tapenet import ops
+from tapenet.compat.autograd.values import Value
 
 Axes = Sequence[Sequence[int]]
 
 
 def convolve(
-    A: Any,
-    B: Any,
+    A: Value,
+    B: Value,
     axes: Axes | None = None,
     dot_axes: Axes | None = None,
     mode: Literal["full", "valid", "same"] = "full",
-) -> Any:
+) -> Value:
     """A convolved with B along pairs of axes, as `scipy.signal.convolve` does along all.
 
     Args:
@@ -57,7 +58,7 @@ def convolve(
         A = np.pad(A, [(0, 0)] * (A.ndim - n) + ends)
     last = range(A.ndim - n, A.ndim)
     views = ops.sliding_window_view(A, window, tuple(last)) if n else A
-    flipped = np.flip(B, range(B.ndim - n, B.ndim))
+    flipped = np.flip(B, tuple(range(B.ndim - n, B.ndim)))
     # views: A's others, summed, places, window; B: others, summed, window.
     first, second = len(others[0]), len(others[1])
     dots = len(summed[0])

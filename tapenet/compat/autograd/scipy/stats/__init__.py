@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-_DISTRIBUTIONS = "beta chi2 dirichlet gamma multivariate_normal norm poisson t".split()
+_DISTRIBUTIONS = ("beta", "chi2", "dirichlet", "gamma", "multivariate_normal", "norm", "poisson", "t")
 
 
 def __getattr__(name: str) -> ModuleType:

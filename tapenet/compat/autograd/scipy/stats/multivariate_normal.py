@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.compat.autograd.scipy.stats.density import of_scipy
-from tapenet.compat.autograd.values import holds_tensor, plain
+from tapenet.compat.autograd.values import Value, holds_tensor, plain
 
 
 @of_scipy
-def logpdf(x: Any, mean: Any, cov: Any, allow_singular: bool = False) -> Any:
+def logpdf(x: Value, mean: Value, cov: Value, allow_singular: bool = False) -> Value:
     """The logarithm of the density at vectors, the last axis of x.
 
     The gradient by the covariance is symmetric. Of a singular matrix, which `allow_singular` allows, there is none by it.
@@ -28,7 +27,9 @@ def logpdf(x: Any, mean: Any, cov: Any, allow_singular: bool = False) -> Any:
     off = x - mean
     if allow_singular:
         if holds_tensor(plain(cov)):
-            raise NotImplementedError("multivariate_normal: the density has no gradient by a singular covariance matrix")
+            raise NotImplementedError(
+                "multivariate_normal: the density has no gradient by a singular covariance matrix"
+            )
         spectrum = np.linalg.eigvalsh(cov)
         spectrum = spectrum[spectrum > 1e-10 * spectrum.max()]
         solved, log_det, rank = off @ np.linalg.pinv(cov), np.sum(np.log(spectrum)), len(spectrum)
@@ -40,12 +41,12 @@ def logpdf(x: Any, mean: Any, cov: Any, allow_singular: bool = False) -> Any:
 
 
 @of_scipy
-def pdf(x: Any, mean: Any, cov: Any, allow_singular: bool = False) -> Any:
+def pdf(x: Value, mean: Value, cov: Value, allow_singular: bool = False) -> Value:
     """The density."""
     return np.exp(logpdf(x, mean, cov, allow_singular))
 
 
 @of_scipy
-def entropy(mean: Any, cov: Any) -> Any:
+def entropy(mean: Value, cov: Value) -> Value:
     """The differential entropy."""
     return (np.linalg.slogdet(cov)[1] + np.shape(cov)[-1] * (1 + math.log(2 * math.pi))) / 2

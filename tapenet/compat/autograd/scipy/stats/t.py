@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from tapenet import ops
-from tapenet.compat.autograd.scipy.special import betainc, gammaln
+from tapenet.compat.autograd.scipy.special import gammaln, stdtr
 from tapenet.compat.autograd.scipy.stats.density import of_scipy
+from tapenet.compat.autograd.values import Value
 
 
 @of_scipy
-def logpdf(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+def logpdf(x: Value, df: Value, loc: Value = 0.0, scale: Value = 1.0) -> Value:
     """The logarithm of the density, of `df` degrees of freedom."""
     y = (x - loc) / scale
     norm = gammaln((df + 1) / 2) - gammaln(df / 2) - np.log(df * math.pi) / 2 - np.log(scale)
@@ -21,20 +20,18 @@ def logpdf(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
 
 
 @of_scipy
-def pdf(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+def pdf(x: Value, df: Value, loc: Value = 0.0, scale: Value = 1.0) -> Value:
     """The density."""
     return np.exp(logpdf(x, df, loc, scale))
 
 
 @of_scipy
-def cdf(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+def cdf(x: Value, df: Value, loc: Value = 0.0, scale: Value = 1.0) -> Value:
     """The probability of values up to x; differentiable by all but `df`."""
-    y = (x - loc) / scale
-    tail = betainc(df / 2, 0.5, df / (df + y**2)) / 2
-    return ops.where(y > 0, 1 - tail, tail)
+    return stdtr(df, (x - loc) / scale)
 
 
 @of_scipy
-def logcdf(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+def logcdf(x: Value, df: Value, loc: Value = 0.0, scale: Value = 1.0) -> Value:
     """The logarithm of `cdf`."""
     return np.log(cdf(x, df, loc, scale))
