@@ -238,10 +238,15 @@ def _pad(a: Symbol, pad_width: ArrayLike, mode: str = "constant", constant_value
     return setitem(base, inner, a)
 
 
-def _full_like(value: Number) -> Callable[..., Symbol]:
-    def run(a: Symbol, dtype: DTypeLike | None = None, shape: Sequence[int] | None = None, **other: object) -> Symbol:
+def _full_like(value: Number | Symbol) -> Callable[..., Symbol]:
+    def run(
+        a: Symbol, dtype: DTypeLike | None = None, shape: int | Sequence[int] | None = None, **other: object
+    ) -> Symbol:
+        full = a.shape if shape is None else _lengths(shape)
+        if isinstance(value, Symbol):
+            return Symbol(a.builder, a.builder.broadcast(value.astype(a.dtype if dtype is None else dtype).value, full))
         constant = Constant(np.asarray(value, a.dtype if dtype is None else dtype))
-        return Symbol(a.builder, a.builder.broadcast(constant, a.shape if shape is None else tuple(shape)))
+        return Symbol(a.builder, a.builder.broadcast(constant, full))
 
     return run
 

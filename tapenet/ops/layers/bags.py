@@ -106,6 +106,21 @@ def _by_sample(g: Array, indices: Array, weight: Array, bags: Array, kept: Array
     return np.reshape(found, np.shape(indices))
 
 
+def _lanes(
+    batched: frozenset[str], lanes: int, indices: Array, weight: Array, offsets: Array | None,
+    per_sample_weights: Array | None, mode: str, padding_idx: int | None,
+) -> object:  # fmt: skip
+    """Bags of all lanes, where each is a row of indices."""
+    if offsets is not None or "weight" in batched:
+        return NotImplemented
+    rows = [
+        a if a is None else np.reshape(a if n in batched else np.broadcast_to(a, (lanes, *a.shape)), (-1, a.shape[-1]))
+        for n, a in (("indices", indices), ("per_sample_weights", per_sample_weights))
+    ]
+    found = embedding_bag(rows[0], weight, None, rows[1], mode, padding_idx)
+    return np.reshape(found, (lanes, -1, weight.shape[1]))
+
+
 @op(
     label=lambda weight_shape, mode: f"embedding bag {mode} {weight_shape[1]}",
     opaque="bags lie where their offsets say",
@@ -115,6 +130,7 @@ def _by_sample(g: Array, indices: Array, weight: Array, bags: Array, kept: Array
     per_sample_weights=_by_sample,
     formula="Σ, mean or max of weight[indices] over each bag",
     gradients="weight: zeros with g of its bag added at each index; per_sample_weights: Σ g · weight[index]",
+    vmap=_lanes,
     samples=lambda r: [
         sample(np.array([[0, 2], [2, 1]]), r.normal(size=(3, 2))),
         sample(np.array([0, 2, 2, 1]), r.normal(size=(3, 2)), [0, 3, 3], r.normal(size=4), "sum"),

@@ -117,6 +117,10 @@ def _samples(r: np.random.Generator, size: int) -> list[Sample]:
     return [sample(r.normal(size=shape), weight, scale) for shape in shapes]
 
 
+def _grad_lanes(batched: frozenset[str], y: Array, weight: Array, scale: Array) -> object:
+    return quantized_linear_input_grad(y, weight, scale) if batched == {"y"} else NotImplemented
+
+
 @op(
     label="8-bit linear gradient",
     opaque=_OPAQUE,
@@ -125,6 +129,7 @@ def _samples(r: np.random.Generator, size: int) -> list[Sample]:
     y=_y_rule,
     scale=lambda g, y, weight, scale: _scale_rule(y, g, weight, scale),
     formula="(y · scale) @ weight",
+    vmap=_grad_lanes,
     samples=lambda r: _samples(r, 2),
 )
 def quantized_linear_input_grad(y: Array, weight: Array, scale: Array) -> Array:
@@ -146,6 +151,10 @@ def quantized_linear_input_grad(y: Array, weight: Array, scale: Array) -> Array:
     return np.reshape(_backward(_rows(y), weight, scale), (*y.shape[:-1], weight.shape[1]))
 
 
+def _linear_lanes(batched: frozenset[str], x: Array, weight: Array, scale: Array, bias: Array | None) -> object:
+    return quantized_linear(x, weight, scale, bias) if batched == {"x"} else NotImplemented
+
+
 @op(
     opaque=_OPAQUE,
     label=lambda weight_shape: f"linear {weight_shape[0]} int8",
@@ -155,6 +164,7 @@ def quantized_linear_input_grad(y: Array, weight: Array, scale: Array) -> Array:
     scale=_scale_rule,
     bias=lambda g: np.sum(g, axis=tuple(range(g.ndim - 1))),
     formula="x @ (scale · weight)ᵀ + bias",
+    vmap=_linear_lanes,
     samples=lambda r: [
         *_samples(r, 3),
         sample(r.normal(size=(2, 3)), *quantized_weight(r.normal(size=(2, 3))), r.normal(size=2)),

@@ -118,6 +118,15 @@ def _multiply_adds(x_shape: Shape, y_shape: Shape, subscripts: str) -> int:
     return math.prod(dict(zip(x + y, (*x_shape, *y_shape), strict=True)).values())
 
 
+def _contract_lanes(batched: frozenset[str], x: Array, y: Array, subscripts: str) -> object:
+    if "c" not in (x.dtype.kind, y.dtype.kind):
+        return NotImplemented  # products of real numbers are read
+    first, second, out = _split(subscripts)
+    lane = next(i for i in LETTERS if i not in subscripts)
+    first, second = (lane + labels if n in batched else labels for n, labels in (("x", first), ("y", second)))
+    return contract(x, y, f"{first},{second}->{lane}{out}")
+
+
 @op(
     label=lambda subscripts: subscripts.replace("->", " → "),
     multiply_adds=_multiply_adds,
@@ -125,6 +134,7 @@ def _multiply_adds(x_shape: Shape, y_shape: Shape, subscripts: str) -> int:
     y=_contract_y,
     formula="Σ x · y, over the labels not in the result",
     gradients="x: Σ g · y; y: Σ x · g",
+    vmap=_contract_lanes,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(3, 2)), "ij,jk->ik"),
         sample(r.normal(size=(2, 1, 3)), r.normal(size=(3, 2, 2)), "bij,jbk->kbi"),
@@ -133,6 +143,7 @@ def _multiply_adds(x_shape: Shape, y_shape: Shape, subscripts: str) -> int:
         sample(r.normal(size=2), r.normal(size=3), "i,j->ji"),
         sample(r.normal(size=()), r.normal(size=3), ",j->j"),
         sample(r.normal(size=(2, 0)), r.normal(size=(0, 3)), "ij,jk->ik"),
+        sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=(2, 1)) + 1j, "ij,jk->ki"),
     ],
     hint=lambda x, y, subscripts: f"The subscripts are {subscripts!r}, the shapes {np.shape(x)} and {np.shape(y)}",
 )

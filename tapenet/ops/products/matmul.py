@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapenet import kernels
+from tapenet.ops.batched_calls import aligned
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.products.cores import with_options
@@ -68,6 +69,20 @@ def _matmul_hint(x: Array, y: Array) -> str:
     return text
 
 
+def _matmul_lanes(batched: frozenset[str], x: Array, y: Array) -> object:
+    """A vector is a row on the left and a column on the right: with lanes NumPy would take it for a matrix."""
+    if "c" not in (x.dtype.kind, y.dtype.kind):
+        return NotImplemented  # products of real numbers are read
+    row, column = (np.ndim(a) - (n in batched) == 1 for n, a in (("x", x), ("y", y)))
+    x, y = x[..., None, :] if row else x, y[..., None] if column else y
+    ndim = max(np.ndim(a) - (n in batched) for n, a in (("x", x), ("y", y)))
+    x, y = (aligned(a, ndim) if n in batched else a for n, a in (("x", x), ("y", y)))
+    found = matmul(x, y)
+    if column:
+        found = found[..., 0]
+    return found[..., 0, :] if row and not column else found[..., 0] if row else found
+
+
 @op(
     more=with_options(np.matmul),
     numpy=(np.matmul, np.linalg.matmul),
@@ -77,6 +92,7 @@ def _matmul_hint(x: Array, y: Array) -> str:
     y=_matmul_y,
     formula="x @ y",
     gradients="x: g @ yᵀ; y: xᵀ @ g",
+    vmap=_matmul_lanes,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(3, 4))),
         sample(r.normal(size=3), r.normal(size=3)),

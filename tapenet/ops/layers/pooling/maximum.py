@@ -221,6 +221,7 @@ max_pool_with_indices: Op = op(
     outputs=2,
     nondiff_outputs=(1,),
     opaque="places are counted in integers of several kinds",
+    vmap="leading",
     memory="alike",
     label=lambda kernel_size, **_: f"max pool {times(kernel_size, len(kernel_size))}",
     residuals=("where",),
@@ -255,6 +256,11 @@ def _with_indices(x: Array, windows: Windows) -> tuple[Array, Array, Array]:
     return best, _plane_indices(where, windows), where
 
 
+def _spread(batched: frozenset[str], lanes: int, **arrays: Array) -> list[Array]:
+    """Arrays, each with lanes."""
+    return [a if n in batched else np.broadcast_to(a, (lanes, *a.shape)) for n, a in arrays.items()]
+
+
 max_pool_grad: Op = op(
     lambda y, where, shape, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False: _max_pool_grad(
         y, where, windows_of(shape, len(kernel_size), kernel_size, stride, padding, dilation, ceil_mode)
@@ -265,6 +271,9 @@ max_pool_grad: Op = op(
     nondiff=("where",),
     y=lambda g, where, kernel_size, stride, padding, dilation, ceil_mode: max_pool_pick(
         g, where, kernel_size, stride, padding, dilation, ceil_mode
+    ),
+    vmap=lambda batched, lanes, y, where, shape, kernel_size, stride, padding, dilation, ceil_mode: max_pool_grad(
+        *_spread(batched, lanes, y=y, where=where), (lanes, *shape), kernel_size, stride, padding, dilation, ceil_mode
     ),
     formula="y at one element of each window, else 0",
     doc=f"""The gradient of max pooling: each element of `y` added at its place in its window, zeros elsewhere.
@@ -297,6 +306,9 @@ max_pool_pick: Op = op(
     nondiff=("where",),
     x=lambda g, where, x_shape, kernel_size, stride, padding, dilation, ceil_mode: max_pool_grad(
         g, where, x_shape, kernel_size, stride, padding, dilation, ceil_mode
+    ),
+    vmap=lambda batched, lanes, x, where, kernel_size, stride, padding, dilation, ceil_mode: max_pool_pick(
+        *_spread(batched, lanes, x=x, where=where), kernel_size, stride, padding, dilation, ceil_mode
     ),
     formula="one element of each window of x",
     doc=f"""One chosen element of each window.

@@ -13,10 +13,17 @@ from tapenet.ops.shapes.reshaping import reshape
 from tapenet.typing import Array
 
 
+def _lanes(lanes: int, indices: Array, length: int) -> Array:
+    found: Array = plane_places(indices.reshape(-1, indices.shape[-1]), length).reshape(lanes, -1)
+    places: Array = found - np.arange(lanes)[:, None] * (indices.shape[1] * length)
+    return places
+
+
 @op(
     opaque="indices are looked at",
     nondiff=("indices",),
     label="places in planes",
+    vmap=_lanes,
     samples=lambda r: [sample(r.integers(0, 3, (2, 2)), 3)],
 )
 def plane_places(indices: Array, length: int) -> Array:
