@@ -8,6 +8,9 @@ what is computed once per row.
 Two steps. Backwards: an instruction joins the kernel of its earliest user if it fits there, so cheap expressions land
 where they are needed and never in memory. Forwards: a kernel is merged into an earlier one that computes what it reads,
 if all else it reads is there by then.
+
+What is joined of parts (a roll, a shift, an array with zeros around it) is read where the parts are: the domain is cut into
+boxes, in each of which every element comes from one part (`joined`).
 """
 
 from __future__ import annotations
@@ -15,12 +18,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 
+from tapenet.program import joined
 from tapenet.program.ir import Instruction, Program, Result, Value
+from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, Place, Strides, alike
 from tapenet.typing import Shape
 
 #: The weight of one kernel, at most: beyond, registers and compile time suffer.
 LIMIT = 120
+#: The weight of a kernel in all of its boxes, and the weight of what is computed again for each part that shows it.
+BOXED, AGAIN = 1200, 3.5
 #: A sum over more elements is a kernel that ends with it; of fewer, what is computed of the sum is part of the kernel.
 SMALL = 4096
 
@@ -33,6 +40,8 @@ class Kernel:
         split: how many leading axes are rows, where phases are needed; None where one loop nest does.
         members: the instructions, in program order.
         rows: those among them that are computed once per row.
+        shifted: those that are computed at other places than the kernel is at, for parts of what is joined; with the weight of
+            what is computed there again and again.
     """
 
     def __init__(self, domain: Shape) -> None:
@@ -40,6 +49,12 @@ class Kernel:
         self.split: int | None = None
         self.members: list[Instruction] = []
         self.rows: set[Instruction] = set()
+        self.shifted: dict[Instruction, float] = {}
+
+    @property
+    def joins(self) -> bool:
+        """Whether it reads parts of what is joined."""
+        return any(map(joins, self.members))
 
     @property
     def row_shape(self) -> Shape:
@@ -90,6 +105,12 @@ def source(value: Value) -> Instruction | None:
     return None
 
 
+def _behind(value: Value) -> Value:
+    """What a value shows, through views."""
+    maker = source(value)
+    return value if maker is None else maker.results[0]
+
+
 #: A kernel, or an instruction that is run by itself.
 Entry = Kernel | Instruction
 #: How much code an instruction is.
@@ -104,6 +125,7 @@ class Fusion:
         self.layouts = layouts
         self.fusible = fusible
         self.weight = weight
+        self.roots = {_behind(value) for value in program.roots()}
         #: Users of each instruction's results, through views.
         self.users: dict[Instruction, list[Instruction]] = {}
         for instruction in program.body:
@@ -153,7 +175,7 @@ class Fusion:
                     place[instruction] = earliest
                     continue
             entry: Entry = instruction
-            if instruction in self.fusible:
+            if instruction in self.fusible and not joins(instruction):
                 entry = Kernel(_domain(instruction))
                 entry.members.append(instruction)
             place[instruction] = len(entries)
@@ -171,7 +193,11 @@ class Fusion:
         users = [m for m in self.users[instruction] if m in kernel.members]
         domain = _domain(instruction)
         (result,) = instruction.results
+        if joins(instruction) or any(joins(m) or m in kernel.shifted for m in users):
+            return self._pull_parts(kernel, instruction, users)
         if instruction.kind == "reduction":
+            if kernel.joins:
+                return False
             axes = instruction.params["axes"]
             split = len(domain) - len(axes)
             if split == 0 and math.prod(domain) > SMALL:
@@ -202,6 +228,8 @@ class Fusion:
                 return False
             kernel.members.append(instruction)
             return True
+        if kernel.joins:
+            return False
         split = kernel.split or _rows_of(result.shape)
         rows = kernel.domain[:split]
         if kernel.split in (None, split) and 0 < split < len(kernel.domain) and _unpadded(result.shape, split) == rows:
@@ -218,6 +246,39 @@ class Fusion:
             kernel.rows.add(instruction)
             return True
         return False
+
+    def _pull_parts(self, kernel: Kernel, instruction: Instruction, users: list[Instruction]) -> bool:
+        """Let a kernel read through what is joined, or compute at their places parts of what is."""
+        (result,) = instruction.results
+        if kernel.split is not None or not kernel.domain:
+            return False
+        inner = [m for m in users if joins(m) or m in kernel.shifted]
+        if not inner:  # it is joined itself, and read in full
+            if result.shape != kernel.domain or not all(self._reads_full(m, result, kernel.domain) for m in users):
+                return False
+        else:
+            if len(inner) < len(self.users[instruction]) or instruction.kind not in ("elementwise", "movement"):
+                return False
+            if result in self.roots or not all(_shows(m, result) for m in users):
+                return False
+            before = max(kernel.shifted.get(m, 0.0) for m in users)
+            weight = self.weight(instruction) + before if before or len(users) > 1 else 0.0
+            if weight > AGAIN:
+                return False
+            kernel.shifted[instruction] = weight
+        kernel.members.append(instruction)
+        if self._too_large(kernel.members, kernel.domain):
+            kernel.members.pop()
+            kernel.shifted.pop(instruction, None)
+            return False
+        return True
+
+    def _too_large(self, members: list[Instruction], domain: Shape) -> bool:
+        """Whether there would be too much code: the kernel is written out for each box."""
+        if not any(map(joins, members)):
+            return False
+        count = joined.boxes(members, domain)
+        return count is None or count * sum(map(self.weight, members)) > BOXED
 
     def _rows_innermost(self, values: Iterable[Value], domain: Shape, split: int) -> bool:
         """Whether neighbours in memory belong to different rows, as where samples are innermost. Row by row is the wrong way
@@ -278,6 +339,7 @@ class Fusion:
                     assert isinstance(into, Kernel)
                     into.members += entry.members
                     into.rows |= entry.rows
+                    into.shifted |= entry.shifted
                     into.split = entry.split if into.split is None else into.split
                     where.update(dict.fromkeys(entry.members, target))
                     kept[i] = None
@@ -306,6 +368,11 @@ class Fusion:
             return None
         if self._weight(into) + self._weight(kernel) > LIMIT:
             return None
+        if into.joins or kernel.joins:
+            if into.split is not None or kernel.split is not None:
+                return None
+            if self._too_large([*into.members, *kernel.members], kernel.domain):
+                return None
         if (into.split is None) != (kernel.split is None) and (into.split == 0 or kernel.split == 0):
             return None  # whole arrays in phases: nothing is gained
         for maker in makers:
@@ -315,11 +382,21 @@ class Fusion:
                 return None
             (result,) = maker.results
             for member in kernel.members:
-                if member in kernel.rows and any(source(a) is maker for a in member.args):
+                if (member in kernel.rows or member in kernel.shifted) and any(source(a) is maker for a in member.args):
                     return None
                 if not self._reads_full(member, result, kernel.domain):
                     return None
         return latest
+
+
+def _shows(user: Instruction, result: Result) -> bool:
+    """Whether all that a user reads of a result is the result, or runs of places of it."""
+    for arg in user.args:
+        if source(arg) is result.instruction:
+            base = joined.run(arg)[0] if joins(user) else arg
+            if base is not result or (not joins(user) and result.shape != user.results[0].shape):
+                return False
+    return True
 
 
 def _domain(instruction: Instruction) -> Shape:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.native.emitter import literal, load, store
+from tapenet.native.emitter import literal, load, store, supported
 from tapenet.native.loops import (
     Access,
     Accumulator,
@@ -23,6 +23,7 @@ from tapenet.native.loops import (
 from tapenet.native.scalar import COST, apply, can
 from tapenet.program.fusion import Kernel, aligned, source
 from tapenet.program.ir import Constant, Instruction, Value
+from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts
 from tapenet.typing import Shape
 
@@ -95,7 +96,7 @@ class KernelCode:
         walked = kernel.domain if part is None else (part, *kernel.domain[1:])
         self.row_lengths = walked[: self.split] if kernel.split is not None else ()
         self.lengths = walked[self.split :] if kernel.split is not None else walked
-        self.full = [m for m in kernel.members if m not in kernel.rows and m.kind == "elementwise"]
+        self.full = [m for m in kernel.members if m not in kernel.rows and m.kind in ("elementwise", "movement")]
         self.row_sums = [m for m in kernel.members if kernel.is_row_reduction(m)]
         self.sums = [m for m in kernel.members if m.kind == "reduction" and m not in set(self.row_sums)]
         #: Registers of what is computed once per row.
@@ -104,14 +105,19 @@ class KernelCode:
     def write(self) -> Function:
         """The kernel's function."""
         if self.part is None:
-            for member in self.sums:
-                (result,) = member.results
-                fill(self.code, self.pointer(result), result.size, identity(member.name, result.dtype), result.dtype)
+            self._begin_sums()
         if self.kernel.split is None:
             self._phase(0, lambda strides, pointer, dtype: (pointer, strides))
         else:
             self._outer(list(self.row_lengths), [])
-        more = "" if self.part is None else "i64 %begin"
+        return self._function("" if self.part is None else "i64 %begin")
+
+    def _begin_sums(self) -> None:
+        for member in self.sums:
+            (result,) = member.results
+            fill(self.code, self.pointer(result), result.size, identity(member.name, result.dtype), result.dtype)
+
+    def _function(self, more: str) -> Function:
         return Function.of(self.code, self.pointers, more, per_element(self.kernel) <= LIGHT)
 
     # -- memory --------------------------------------------------------------------------------------------------
@@ -283,6 +289,8 @@ def fusible(instruction: Instruction) -> bool:
     if instruction.kind == "reduction":
         (arg,) = instruction.args
         return arg.size > 0 and "axes" in instruction.params and reducible(instruction.name, arg.dtype)
+    if instruction.kind == "movement":
+        return joins(instruction) and all(supported(v.dtype) for v in instruction.results)
     if instruction.kind != "elementwise":
         return False
     (result,) = instruction.results

@@ -13,6 +13,7 @@ from typing import TypeGuard
 
 from tapenet.program.fusion import Entry, Kernel, source
 from tapenet.program.ir import Instruction, Program, Value
+from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, alike
 from tapenet.program.native import interrupts
 from tapenet.program.native.kernels import crosses, fusible
@@ -212,7 +213,7 @@ class Memory:
             return alike(new.shape, place.strides, strides)
         maker = source(new)
         assert maker is not None
-        if not isinstance(entry, Kernel) or new.shape != entry.domain or maker.kind != "elementwise":
+        if not isinstance(entry, Kernel) or new.shape != entry.domain or maker.kind not in ("elementwise", "movement"):
             return False
         phases = entry.phases()
         if phases[maker] < max(phases.values()):
@@ -220,7 +221,9 @@ class Memory:
         own = (self.layouts[old] if old in self._fixed else self.layouts[new]).strides
         for member, arg in readers:
             place = self.layouts[arg]
-            if member in entry.rows or arg.shape != entry.domain or place.offset:
+            if member in entry.rows or member in entry.shifted or joins(member):
+                return False
+            if arg.shape != entry.domain or place.offset:
                 return False
             if not alike(arg.shape, place.strides, own):
                 return False

@@ -30,8 +30,8 @@ from tapenet.program.ir import (
     substitute,
 )
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
-from tapenet.program.native import control, moves, parallel, products
-from tapenet.program.native.kernels import Function, KernelCode, Offset, fusible, weight
+from tapenet.program.native import boxes, control, moves, parallel, products
+from tapenet.program.native.kernels import Function, Offset, fusible, weight
 from tapenet.program.native.memory import Arena, Memory, Slot
 from tapenet.program.passes import accumulate, dead
 from tapenet.program.primitives import BODIES
@@ -269,7 +269,7 @@ class Module:
             stored = self.memory.stored.__contains__
             lengths = parallel.parts(entry, self.threads)
             if len(lengths) == 1:
-                return KernelCode(entry, layouts, stored, buffer).write()
+                return boxes.code(entry, layouts, stored, buffer).write()
             space = self.memory.workspace(entry)
             return parallel.write(
                 entry, layouts, stored, buffer, lengths, space, self.functions.name, self.functions.define

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 from collections.abc import Callable, Hashable
 
 import numpy as np
@@ -20,6 +21,7 @@ from tapenet.native.processor import processors
 from tapenet.program.fusion import Kernel
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
+from tapenet.program.native.boxes import BoxCode
 from tapenet.program.native.kernels import Function, KernelCode, work
 
 #: Cycles of a kernel from which threads pay, as `work` estimates them: some milliseconds. Behind a product, BLAS's own
@@ -97,9 +99,15 @@ def write(
         name: gives a function its name in the module.
         define: adds the text of another function to the module.
     """
-    functions = {n: KernelCode(kernel, layouts, stored, buffer, part=n).write() for n in dict.fromkeys(lengths)}
-    names = {n: name(function) for n, function in functions.items()}
-    buffers = list(next(iter(functions.values())).buffers)
+    if kernel.joins:
+        begins = itertools.accumulate(lengths, initial=0)
+        parts = zip(begins, lengths, strict=False)
+        functions = [BoxCode(kernel, layouts, stored, buffer, part).write() for part in parts]
+    else:
+        made = {n: KernelCode(kernel, layouts, stored, buffer, part=n).write() for n in dict.fromkeys(lengths)}
+        functions = [made[n] for n in lengths]
+    names = [name(function) for function in functions]
+    buffers = list(functions[0].buffers)
     code = Code()
     pointers = {b: f"%b{i}" for i, b in enumerate(buffers)}
     base = f"%b{len(buffers)}"
@@ -126,12 +134,12 @@ def write(
     for t, length in enumerate(lengths):
         arguments = [own.get(b, [pointers[b]] * len(lengths))[t] for b in buffers]
         if t == len(lengths) - 1:  # this thread's own part
-            code.line(f"  call void @{names[length]}({_list(arguments)}, i64 {begin})")
+            code.line(f"  call void @{names[t]}({_list(arguments)}, i64 {begin})")
         else:
-            started.append(_start(code, t, names[length], arguments, begin, define))
+            started.append(_start(code, t, names[t], arguments, begin, define))
         begin += length
     for t, (thread, failed) in enumerate(started):
-        _join(code, thread, failed, names[lengths[t]], t)
+        _join(code, thread, failed, names[t], t)
     for member in sums:
         (result,) = member.results
         if _shared(member):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from tapenet.program.ir import Builder, Constant, Instruction, Program, Value, rewrite
+from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by, number
 from tapenet.program.passes.views import Slice, normal
 from tapenet.typing import Shape
@@ -36,6 +36,11 @@ def run(program: Program) -> Program:
     """Read parts of what was put together where they were, and put together at once."""
     if not any(i.name in ("update", "concatenate") for i in program.body):
         return program
+    return _all_read(_all_written(program))
+
+
+def _all_written(program: Program) -> Program:
+    """Before anything is read elsewhere: what is added to a part is told by the slice of it."""
     uses = program.uses()
     #: What another update writes on to, and nothing else reads.
     continued = {i.args[0] for i in program.body if i.name == "update" and uses[i.args[0]] == 1}
@@ -43,18 +48,29 @@ def run(program: Program) -> Program:
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
         for old, new in zip(instruction.args, args, strict=True):
             uses.setdefault(new, uses[old])
-        if instruction.name == "slice":
-            return _read(builder, args[0], instruction.params["slices"], uses)
         if instruction.name == "add":
             return _summed(builder, *args)
         if instruction.name != "update":
             return None
         base, value = args
         slices = instruction.params["slices"]
+        if over := _overwritten(base, slices):
+            return builder.emit("update", over, value, slices=slices)
         found = _accumulated(builder, base, value, slices)
         if found is None and instruction.results[0] not in continued:
             found = _chained(builder, base, value, slices, uses)
         return found
+
+    return rewrite(program, change)
+
+
+def _all_read(program: Program) -> Program:
+    uses = program.uses()
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
+        for old, new in zip(instruction.args, args, strict=True):
+            uses.setdefault(new, uses[old])
+        return _read(builder, args[0], instruction.params["slices"], uses) if instruction.name == "slice" else None
 
     return rewrite(program, change)
 
@@ -79,6 +95,8 @@ def _read(builder: Builder, x: Value, slices: Slices, uses: Mapping[Value, int])
                 wanted = [_within(w, t) for w, t in zip(wanted, there, strict=True)]
                 x = value
                 continue
+            if padded := _of_padded(builder, update, wanted):
+                return padded
         elif joined := made_by(x, "concatenate"):
             axis = joined.params["axis"]
             hit = [p for p in _parts(joined) if not _apart(wanted[axis], range(p.first, p.end))]
@@ -92,6 +110,8 @@ def _read(builder: Builder, x: Value, slices: Slices, uses: Mapping[Value, int])
                     part = range(max(wanted[axis][0], p.first) - p.first, min(wanted[axis][-1] + 1, p.end) - p.first)
                     values.append(_slice(builder, p.value, [*wanted[:axis], part, *wanted[axis + 1 :]]))
                 return builder.emit("concatenate", *values, axis=axis)
+        elif isinstance(x, Result) and x.instruction.kind == "elementwise" and uses.get(x) == 1:
+            return _of_elements(builder, x.instruction, wanted)
         break
     return None if x is begin else _slice(builder, x, wanted)
 
@@ -134,7 +154,40 @@ def _within(a: range, b: range) -> range:
     return range(len(b)) if a == b else range(a.start - b.start, a.stop - b.start, a.step)
 
 
+def _of_padded(builder: Builder, update: Instruction, wanted: list[range]) -> Value | None:
+    """A run of places of an array with one number around it, as such an array."""
+    base, value = update.args
+    known, slices = number(base), update.params["slices"]
+    if known is None or any(r.step != 1 for r in wanted) or any(step != 1 for _, _, step in slices):
+        return None
+    there = [range(max(w[0], first), min(w[-1] + 1, end)) for w, (first, end, _) in zip(wanted, slices, strict=True)]
+    inside = [range(t.start - first, t.stop - first) for t, (first, _, _) in zip(there, slices, strict=True)]
+    around = builder.broadcast(Constant(known), tuple(map(len, wanted)))
+    put = tuple((t.start - w[0], t.stop - w[0], 1) for t, w in zip(there, wanted, strict=True))
+    made: Value = builder.emit("update", around, _slice(builder, value, inside), slices=put)
+    return made
+
+
+def _of_elements(builder: Builder, instruction: Instruction, wanted: list[range]) -> Value:
+    """A part of what is computed element by element, as computed from parts."""
+    args = []
+    for arg in instruction.args:
+        ours = wanted[len(wanted) - arg.ndim :]
+        args.append(_slice(builder, arg, [range(1) if n == 1 else w for n, w in zip(arg.shape, ours, strict=True)]))
+    made: Value = builder.emit(instruction.name, *args, **instruction.params)
+    return builder.broadcast(made, tuple(map(len, wanted)))
+
+
 # -- writing -----------------------------------------------------------------------------------------------------
+
+
+def _overwritten(base: Value, slices: Slices) -> Value | None:
+    """What is left of a base that was written to, where all that was written is written over."""
+    update = made_by(base, "update")
+    over = [range(*s) for s in slices]
+    if update and all(map(_inside, (range(*s) for s in update.params["slices"]), over)) and all(over):
+        return update.args[0]
+    return None
 
 
 def _accumulated(builder: Builder, base: Value, value: Value, slices: Slices) -> Value | None:
@@ -148,11 +201,20 @@ def _accumulated(builder: Builder, base: Value, value: Value, slices: Slices) ->
         if _is_zero(before):
             return builder.emit("update", base, builder.reshape(more, value.shape), slices=slices)
         read = made_by(_behind(before), "slice")
-        if read and read.args[0] is base and read.params["slices"] == slices and LARGE * more.size >= base.size:
+        large = LARGE * more.size >= base.size or _is_sum(base)
+        if large and read and read.args[0] is base and read.params["slices"] == slices:
             zeros = builder.broadcast(Constant(base.dtype.type(0)), base.shape)
             part = builder.emit("update", zeros, builder.reshape(more, value.shape), slices=slices)
             return builder.emit("add", base, part)
     return None
+
+
+def _is_sum(value: Value) -> bool:
+    """Whether a value is a large part of zeros, or something and that."""
+    if total := made_by(value, "add"):
+        return _is_sum(total.args[1])
+    update = made_by(value, "update")
+    return update is not None and _is_zero(update.args[0]) and LARGE * update.args[1].size >= value.size
 
 
 def _behind(value: Value) -> Value:
