@@ -6,10 +6,11 @@ outside of its results, changed a global, drew random numbers past the recorder.
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import operator
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import CellType, ModuleType
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from tapenet.compiler import agreement
 from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.places import Place
 from tapenet.compiler.reach import Reach
-from tapenet.compiler.signature import Call, Key, Parameters, rebuild
+from tapenet.compiler.signature import Call, Key, Parameters, arrays_in, is_array, rebuild
 from tapenet.compiler.variant import MISS, Dependency, Plan, Result, Target, Variant
 from tapenet.compiler.watch import Drawn, Watch, drawn
 from tapenet.ops.op import Op
@@ -35,6 +36,7 @@ from tapenet.program.backend import Runner
 from tapenet.program.ir import Input, Program, check, substitute
 from tapenet.program.layout import dense_order
 from tapenet.program.passes import Step, simplify
+from tapenet.program.trees import Structure, container, flatten
 from tapenet.typing import Array
 
 #: The beginning of the names of attributes under which objects keep their compiled methods. They are no identifiers, so
@@ -60,8 +62,8 @@ class Argument(Node):
         self.title = title
 
 
-#: What may be changed among the arguments.
-Container = list[object] | dict[object, object]
+#: What is in a container: its parts, and how they are called.
+Contents = tuple[list[object], object]
 
 
 class Connected(Exception):
@@ -193,10 +195,10 @@ class _Recording:
             tensors = iter(self.given)
             args = rebuild(call.args, lambda _: next(tensors))
             kwargs = rebuild(call.kwargs, lambda _: next(tensors))
-            copies = [(c, c.copy()) for c in _containers((args, kwargs))]
-            structure = _structure(fn(*args, **kwargs), outs)
-            self._check_containers(copies)
-            del args, kwargs, copies
+            containers = [(c, _contents(c)) for c in _containers((args, kwargs))]
+            results, structure = _apart(fn(*args, **kwargs), outs)
+            self._check_containers(containers)
+            del args, kwargs, containers
             if depends(outs, call):
                 raise Connected
             if tape.failure is not None:
@@ -205,7 +207,7 @@ class _Recording:
                     "it did then would not be the function. Let the error through, or leave out what raises it.)"
                 )
             self._check_arguments()
-            plan = self._plan(structure, outs, keep_grads)
+            plan = self._plan(results, structure, outs, keep_grads)
             agreement.check(tape.nodes)
             lowered = lower(tape, self.arguments, outs, [dense_order(array) for array in call.arrays])
             program = lowered.program
@@ -225,7 +227,7 @@ class _Recording:
             if node.call is not None:  # a node that is kept must not keep the tensors that went into it
                 node.note(call=None)
         tape.nodes.clear()
-        return _Recorded(assembled(plan.results, arrays), program, plan, lowered.called, lowered.sized, found, nodes)
+        return _Recorded(assembled(plan, arrays), program, plan, lowered.called, lowered.sized, found, nodes)
 
     def _leaf(self, target: Target) -> Leaf:
         return self.call.leaves[target] if isinstance(target, int) else target
@@ -255,18 +257,19 @@ class _Recording:
                         "tensor in another way (through a module or a global) too: leave it out of the arguments"
                     )
 
-    def _check_containers(self, copies: list[tuple[Container, Container]]) -> None:
-        """Raise if a list or a dict among the arguments was changed: the function was given a copy of the caller's.
+    def _check_containers(self, containers: list[tuple[object, Contents]]) -> None:
+        """Raise if a list, a dict or a dataclass among the arguments was changed: the function was given a copy of the
+        caller's.
 
         Raises:
             CaptureError: says how, and the fix.
         """
-        for container, before in copies:
-            same = len(container) == len(before) and all(map(operator.is_, _parts(container), _parts(before)))
-            if not same:
+        for changed, (before, names) in containers:
+            after, names_after = _contents(changed)
+            if names != names_after or len(before) != len(after) or not all(map(operator.is_, before, after)):
                 raise CaptureError(
-                    f"{self.title} changes a {type(container).__name__} that it is given as an argument ({len(before)} "
-                    f"entries before, {len(container)} after), which the caller would see uncompiled, and not from a "
+                    f"{self.title} changes a {type(changed).__name__} that it is given as an argument ({len(before)} "
+                    f"entries before, {len(after)} after), which the caller would see uncompiled, and not from a "
                     "program: return what is new"
                 )
 
@@ -277,9 +280,9 @@ class _Recording:
                 leaves = elements(value, Traced)
                 yield from (leaf for leaf in leaves if isinstance(leaf, Traced) and leaf.node is None)
 
-    def _plan(self, structure: object, outs: list[Tensor], keep_grads: bool) -> Plan:
+    def _plan(self, results: list[object], structure: Structure, outs: list[Tensor], keep_grads: bool) -> Plan:
         """What becomes of gradients. Those that are kept are added to the outputs."""
-        plan = Plan(structure, [], [], [], [])
+        plan = Plan(results, structure, [], [], [], [])
         positions: dict[Leaf, int] = {leaf: i for i, leaf in enumerate(self.call.leaves)}
         for leaf, use in self.tape.grads.items():
             if leaf.number > self.begin:
@@ -343,17 +346,20 @@ class _Recording:
         return Program(program.inputs, program.hosts, program.body, outputs, writes) if written else program
 
 
-def _containers(value: object) -> Iterator[Container]:
-    """The lists and dicts in arguments."""
-    if isinstance(value, (list, dict)) and type(value) in (list, dict):
+def _containers(value: object) -> Iterator[object]:
+    """The lists, dicts and dataclasses in arguments, which the function may change."""
+    if isinstance(value, (list, dict)) or dataclasses.is_dataclass(value):
         yield value
-    if isinstance(value, (list, tuple, dict)):
-        for part in _parts(value):
+    if container(type(value)) is not None:
+        for part in _contents(value)[0]:
             yield from _containers(part)
 
 
-def _parts(value: Container | tuple[object, ...]) -> Iterable[object]:
-    return value.values() if isinstance(value, dict) else value
+def _contents(value: object) -> Contents:
+    found = container(type(value))
+    assert found is not None
+    parts = found.apart(value)
+    return list(parts.values), parts.names
 
 
 def _inner(given: object, array: Array, argument: Argument) -> Tensor:
@@ -366,38 +372,33 @@ def _inner(given: object, array: Array, argument: Argument) -> Tensor:
     return tensor
 
 
-def _structure(result: object, outs: list[Tensor]) -> object:
-    """A result with a `Result` in place of each array, which is added to `outs`."""
+def _apart(result: object, outs: list[Tensor]) -> tuple[list[object], Structure]:
+    """The leaves of a result, with a `Result` in place of each array, which is added to `outs`; and its structure."""
+    leaves, structure = flatten(result, stands=False)
+    for i, leaf in enumerate(leaves):
+        # A NumPy scalar is a constant, which nobody can write to.
+        if is_array(leaf) and not isinstance(leaf, np.generic):
+            outs.append(leaf if type(leaf) is Tensor else Tensor._of(np.asarray(leaf)))
+            leaves[i] = Result(len(outs) - 1, type(leaf) is not Tensor)
+    return leaves, structure
 
-    def array(value: object) -> object:
-        if isinstance(value, np.generic):
-            return value  # a constant, which nobody can write to
-        outs.append(value if type(value) is Tensor else Tensor._of(np.asarray(value)))
-        return Result(len(outs) - 1, type(value) is not Tensor)
 
-    return rebuild(result, array)
-
-
-def assembled(structure: object, arrays: list[Array]) -> object:
+def assembled(plan: Plan, arrays: list[Array]) -> object:
     """The results in their structure."""
 
-    def result(part: Result) -> Array | Tensor:
-        return arrays[part.output] if part.plain else Tensor._of(arrays[part.output])
+    def result(leaf: object) -> object:
+        if type(leaf) is not Result:
+            return leaf
+        return arrays[leaf.output] if leaf.plain else Tensor._of(arrays[leaf.output])
 
-    return rebuild(structure, result, lambda part: type(part) is Result)
+    return plan.structure.build([result(leaf) for leaf in plan.results])
 
 
 def depends(result: object, call: Call) -> bool:
     """Whether a gradient can still flow from a result to an argument."""
     if not (call.leaves and call.grad):
         return False
-    stack: list[Node] = []
-
-    def begin(value: object) -> None:
-        if type(value) is Tensor and value._node is not None:
-            stack.append(value._node)
-
-    rebuild(result, begin)
+    stack: list[Node] = [t._node for t in arrays_in(result) if type(t) is Tensor and t._node is not None]
     seen = set(stack)
     for node in stack:  # grows while it is walked over
         if node in call.leaves:

@@ -14,8 +14,10 @@ import numpy as np
 
 from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.tensor import Tensor
+from tapenet.program import trees
 from tapenet.program.layout import dense_order
 from tapenet.program.low import is_inexact
+from tapenet.program.trees import NAMED, Container, container, label
 from tapenet.program.value_keys import distinct
 from tapenet.typing import Array
 
@@ -60,10 +62,15 @@ class Call:
             return "static", kind, value.hex()  # tells 0.0 from -0.0, and takes nan for nan
         if kind is dict:
             return "dict", tuple(value), *map(self._key, value.values())
-        if kind is tuple or kind is list or (isinstance(value, tuple) and hasattr(kind, "_fields")):
+        if kind is tuple or kind is list:
             return "sequence", kind, *map(self._key, value)
         if is_array(value):
             return self._array(value, value)
+        found = container(kind)
+        if found is NAMED:
+            return "sequence", kind, *map(self._key, value)
+        if found is not None:
+            return self._container(found, value)
         if hasattr(kind, "__array__") and not isinstance(value, np.generic):
             raise _Unfit(value, "an array of another library: give np.asarray of it")
         try:
@@ -75,6 +82,17 @@ class Call:
                 "list or dict of these, or something that can be compared, such as a frozenset",
             ) from None
         return "static", kind, value, distinct(value)
+
+    def _container(self, found: Container, value: object) -> Key:
+        values, names, static = found.apart(value)
+        try:
+            hash(static)
+        except TypeError:
+            raise _Unfit(
+                value, f"of which {static!r} is no part, and not hashable, so that no program can be kept"
+            ) from None
+        labels = tuple(label(found, names, i) for i in range(len(values)))
+        return "container", (type(value), labels, static, distinct(static)), *map(self._key, values)
 
     def _array(self, given: object, data: object) -> Key:
         if type(data) is not ndarray or not data.dtype.isnative:
@@ -180,25 +198,29 @@ class Parameters:
         return found
 
 
-def _walk(parts: Iterable[tuple[object, object]], path: str = "") -> Iterator[tuple[str, object]]:
-    """Everything inside nested tuples, lists and dicts, with its path."""
-    for key, value in parts:
-        here = f"{path}[{key!r}]" if path else str(key)
-        yield here, value
-        if isinstance(value, dict):
-            yield from _walk(value.items(), here)
-        elif isinstance(value, (tuple, list)):
-            yield from _walk(enumerate(value), here)
+def _walk(parts: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
+    """Everything inside containers, with its path."""
+    for path, value in parts:
+        yield path, value
+        found = container(type(value))
+        if found is not None:
+            inner = found.apart(value)
+            yield from _walk((path + label(found, inner.names, i), part) for i, part in enumerate(inner.values))
 
 
 def _entries(path: str, part: Key, found: dict[str, Key]) -> None:
     if part[0] in ("array", "static"):
         found[path] = part
         return
+    if part[0] == "container":
+        found[path] = part[:2]
+        for suffix, inner in zip(part[1][1], part[2:], strict=True):
+            _entries(path + suffix, inner, found)
+        return
     labels = part[1] if part[0] == "dict" else range(len(part) - 2)
     found[path] = (part[0], part[1] if part[0] == "dict" else (part[1], len(part) - 2))
-    for label, inner in zip(labels, part[2:], strict=True):
-        _entries(f"{path}[{label!r}]", inner, found)
+    for key, inner in zip(labels, part[2:], strict=True):
+        _entries(f"{path}[{key!r}]", inner, found)
 
 
 def in_words(entry: Key) -> str:
@@ -215,6 +237,10 @@ def in_words(entry: Key) -> str:
         return f"a {kind.__name__} at {id(value):#x}" if by_identity else shortly(value)
     if entry[0] == "dict":
         return "a dict with the keys " + ", ".join(map(repr, entry[1]))
+    if entry[0] == "container":
+        kind, labels, static, _ = entry[1]
+        beside = "" if static in (None, ()) else f", and {shortly(static)}"
+        return f"a {kind.__name__} with the parts {', '.join(labels)}{beside}"
     kind, size = entry[1]
     return f"a {kind.__name__} of {size}"
 
@@ -225,14 +251,11 @@ def shortly(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def rebuild(value: object, replaced: Callable[[Any], object], wanted: Callable[[object], bool] = is_array) -> Any:
-    """An argument, or a result, with what is wanted in it replaced: by default arrays, NumPy scalars and tensors."""
-    if wanted(value):
-        return replaced(value)
-    if type(value) is dict:
-        return {key: rebuild(v, replaced, wanted) for key, v in value.items()}
-    if type(value) is tuple or type(value) is list:
-        return type(value)(rebuild(v, replaced, wanted) for v in value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(rebuild(v, replaced, wanted) for v in value))
-    return value
+def rebuild(value: object, replace: Callable[[Any], object]) -> Any:
+    """An argument, or a result, with the arrays, NumPy scalars and tensors in it replaced."""
+    return trees.replaced(lambda leaf: replace(leaf) if is_array(leaf) else leaf, value)
+
+
+def arrays_in(value: object) -> list[Any]:
+    """The arrays, NumPy scalars and tensors in an argument or a result, in order."""
+    return [leaf for leaf in trees.flatten(value, stands=False)[0] if is_array(leaf)]

@@ -7,7 +7,7 @@ few lines every time, so they are written down once per program, as Python with 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,6 +25,8 @@ from tapenet.program.backend import Runner
 from tapenet.program.ir import Program
 from tapenet.program.layout import in_order, taken
 from tapenet.program.passes import Step
+from tapenet.program.trees import NAMED, Parts, Structure, container
+from tapenet.program.value_keys import distinct
 from tapenet.typing import Array
 
 #: What the code of a call gives when its program is not for these arguments, or not for the state there is now.
@@ -39,7 +41,7 @@ Dependency = tuple[object, Callable[[], object], object]
 
 
 class Result(NamedTuple):
-    """Stands in the structure of the results for an output of the program."""
+    """Stands among the leaves of the results for an output of the program."""
 
     output: int
     #: Whether it is an ndarray rather than a tensor.
@@ -50,14 +52,16 @@ class Plan(NamedTuple):
     """What a call does beside running the program.
 
     Attributes:
-        results: the structure of the results, with a `Result` in place of each array.
+        results: the leaves of the results, with a `Result` in place of each array.
+        structure: the structure of the results.
         absent: leaves whose gradient is None as the call begins.
         entries: leaves whose gradient as the call begins is an input of the program, after the arguments.
         grads: leaves whose gradient is set, with the output that it is, or None.
         written: positions of arrays among the arguments that get a new value, with the output that it is.
     """
 
-    results: object
+    results: list[object]
+    structure: Structure
     absent: list[Target]
     entries: list[Target]
     grads: list[tuple[Target, int | None]]
@@ -206,8 +210,12 @@ def _kind(value: Any, statics: list[object]) -> Kind:
         return kind if isinstance(value, np.generic) else "array"
     if kind is dict:
         return dict, tuple(value), tuple(_kind(v, statics) for v in value.values())
-    if kind in (tuple, list) or (isinstance(value, tuple) and hasattr(kind, "_fields")):
+    found = container(kind)
+    if kind in (tuple, list) or found is NAMED:
         return kind, len(value), tuple(_kind(v, statics) for v in value)
+    if found is not None and value is not None:
+        values, names, static = found.apart(value)
+        return kind, Parts((), names, (static, distinct(static))), tuple(_kind(v, statics) for v in values)
     statics.append(value)
     return "static"
 
@@ -244,7 +252,8 @@ class _Writer:
         self._names: dict[str, object] = {
             "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant.by,
             "copyto": np.copyto, "in_order": in_order, "local": local, "ndarray": np.ndarray, "epoch": epoch,
-            "wrote_to": mutation.wrote, "program": variant.runner.call, "taken": taken, "inputs": variant.program.inputs,
+            "wrote_to": mutation.wrote, "Parts": Parts, "distinct": distinct,
+            "program": variant.runner.call, "taken": taken, "inputs": variant.program.inputs,
         }  # fmt: skip
 
     def make(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Callable[..., object]]:
@@ -337,7 +346,17 @@ class _Writer:
         self, name: str, kind: type | None, keys: tuple[object, ...] | int, kinds: tuple[Kind, ...]
     ) -> None:
         names = [f"{name}_{i}" for i in range(len(kinds))]
-        if isinstance(keys, tuple):
+        if isinstance(keys, Parts):
+            assert kind is not None
+            self._line(f"if type({name}) is not {self._constant(kind)}: return MISS")
+            self._line(f"{name}_v, {name}_n, {name}_s = {self._constant(container(kind))}.apart({name})")
+            self._line(
+                f"if len({name}_v) != {len(kinds)} or {name}_n != {self._constant(keys.names)} "
+                f"or ({name}_s, distinct({name}_s)) != {self._constant(keys.static)}: return MISS"
+            )
+            if names:
+                self._line(f"{', '.join(names)}, = {name}_v")
+        elif isinstance(keys, tuple):
             self._line(f"if type({name}) is not dict or tuple({name}) != {self._constant(keys)}: return MISS")
             for inner, key in zip(names, keys, strict=True):
                 self._line(f"{inner} = {name}[{self._constant(key)}]")
@@ -394,23 +413,30 @@ class _Writer:
             self._line(f"copyto(a{position}, o{output}); wrote_to(a{position}, by)")
         if self._variant.program.writes:
             self._line("wrote()")
-        self._line(f"return {self._expression(plan.results)}")
+        self._line(f"return {self._expression(plan.structure, iter(plan.results))}")
 
     def _tensor(self, output: int) -> str:
         self._line(f"t{output} = Tensor(); t{output}._data = o{output}; t{output}._node = None")
         return f"t{output}"
 
-    def _expression(self, part: Any) -> str:
+    def _expression(self, structure: Structure, leaves: Iterator[object]) -> str:
         """The results in their structure."""
-        kind = type(part)
-        if kind is Result:
-            return f"o{part.output}" if part.plain else self._tensor(part.output)
-        if kind is dict:
-            return "{" + ", ".join(f"{self._constant(k)}: {self._expression(v)}" for k, v in part.items()) + "}"
+        kind = structure.kind
+        if kind is None:
+            leaf = next(leaves)
+            if type(leaf) is not Result:
+                return self._constant(leaf)
+            return f"o{leaf.output}" if leaf.plain else self._tensor(leaf.output)
+        parts = [self._expression(part, leaves) for part in structure.parts]
+        names = structure.names
+        if kind is dict and names is not None:
+            return "{" + ", ".join(f"{self._constant(k)}: {v}" for k, v in zip(names, parts, strict=True)) + "}"
         if kind is list:
-            return f"[{', '.join(map(self._expression, part))}]"
+            return f"[{', '.join(parts)}]"
         if kind is tuple:
-            return f"({''.join(self._expression(p) + ', ' for p in part)})"
-        if isinstance(part, tuple) and hasattr(kind, "_fields"):
-            return f"{self._constant(kind)}({', '.join(map(self._expression, part))})"
-        return self._constant(part)
+            return f"({''.join(part + ', ' for part in parts)})"
+        if container(kind) is NAMED:
+            return f"{self._constant(kind)}({', '.join(parts)})"
+        found = self._constant(container(kind))
+        inside = f"[{', '.join(parts)}], {self._constant(names)}, {self._constant(structure.static)}"
+        return f"{found}.made({self._constant(kind)}, Parts({inside}))"

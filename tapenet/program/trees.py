@@ -56,12 +56,27 @@ class _Stand(NamedTuple):
     place: Callable[[Any, Any], AbstractContextManager[object]]
 
 
+class _Empty:
+    """A dict of a subclass without its entries: what it keeps beside these, such as a default factory."""
+
+    __slots__ = ("dict",)
+
+    def __init__(self, full: dict[object, object]) -> None:
+        self.dict = copy.copy(full)
+        self.dict.clear()
+
+    def _state(self) -> tuple[object, ...]:
+        return type(self.dict), getattr(self.dict, "default_factory", None)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Empty) and self._state() == other._state()
+
+    def __hash__(self) -> int:
+        return hash(self._state())
+
+
 def _dict_apart(tree: dict[object, object]) -> Parts:
-    static = None
-    if type(tree) is not dict:  # with what a subclass keeps beside: a default factory
-        static = copy.copy(tree)
-        static.clear()
-    return Parts(tuple(tree.values()), tuple(tree), static)
+    return Parts(tuple(tree.values()), tuple(tree), None if type(tree) is dict else _Empty(tree))
 
 
 def _dict_made(kind: type, parts: Parts) -> object:
@@ -69,8 +84,8 @@ def _dict_made(kind: type, parts: Parts) -> object:
     entries = dict(zip(parts.names, parts.values, strict=True))
     if kind is dict:
         return entries
-    made = copy.copy(parts.static)
-    assert isinstance(made, dict)
+    assert isinstance(parts.static, _Empty)
+    made = copy.copy(parts.static.dict)
     made.update(entries)
     return made
 
@@ -101,7 +116,8 @@ def _dataclass_made(kind: type, parts: Parts) -> object:
 
 _NONE = Container(lambda _: Parts(()), lambda _, __: None)
 _SEQUENCE = Container(lambda tree: Parts(tree), lambda kind, parts: kind(parts.values))
-_NAMED = Container(lambda tree: Parts(tree, type(tree)._fields), lambda kind, parts: kind(*parts.values), ".{}")
+#: Of named tuples that are not registered.
+NAMED = Container(lambda tree: Parts(tree, type(tree)._fields), lambda kind, parts: kind(*parts.values), ".{}")
 _DICT = Container(_dict_apart, _dict_made)
 _DATACLASS = Container(_dataclass_apart, _dataclass_made, ".{}")
 
@@ -120,7 +136,7 @@ def _container(kind: type) -> Container | None:
     if issubclass(kind, dict):
         return _DICT
     if issubclass(kind, (tuple, list)):
-        return _NAMED if hasattr(kind, "_fields") else _SEQUENCE
+        return NAMED if hasattr(kind, "_fields") else _SEQUENCE
     return _DATACLASS if dataclasses.is_dataclass(kind) else None
 
 
@@ -185,7 +201,8 @@ def register_stand(
     _containers_by_type.cache_clear()
 
 
-def _label(found: Container, names: tuple[object, ...] | None, i: int) -> str:
+def label(found: Container, names: tuple[object, ...] | None, i: int) -> str:
+    """How a path names a part."""
     return f"[{i}]" if names is None else found.label.format(names[i])
 
 
@@ -208,10 +225,14 @@ class Structure:
     tapenet.program.trees.Mismatch: at carry['b'] init has list of length 1, f has a value
     """
 
-    __slots__ = ("_flat", "_names", "_parts", "_static", "count", "kind")
+    __slots__ = ("_flat", "count", "kind", "names", "parts", "static")
 
     #: The type of the container; None of a leaf.
     kind: type | None
+    #: Its parts with their names, and what is no part, as `Parts` has them.
+    parts: Sequence[Structure]
+    names: tuple[object, ...] | None
+    static: object
     #: How many leaves there are.
     count: int
 
@@ -223,9 +244,9 @@ class Structure:
         static: object = None,
     ) -> None:
         self.kind = kind
-        self._parts = parts
-        self._names = names
-        self._static = static
+        self.parts = parts
+        self.names = names
+        self.static = static
         self.count = 1 if kind is None else sum(part.count for part in parts)
         #: Whether it is a plain tuple of leaves, the usual one after a single leaf.
         self._flat = kind is tuple and all(part.kind is None for part in parts)
@@ -241,7 +262,7 @@ class Structure:
             return next(leaves)
         found = container(self.kind)
         assert found is not None
-        return found.made(self.kind, Parts([p._built(leaves) for p in self._parts], self._names, self._static))
+        return found.made(self.kind, Parts([p._built(leaves) for p in self.parts], self.names, self.static))
 
     def take(self, tree: object, root: str = "tree", names: tuple[str, str] = ("the first", "the other")) -> list[Any]:
         """The leaves of a tree of this structure. The keys of dicts may come in any order.
@@ -274,28 +295,28 @@ class Structure:
             add(tree)
             return
         other = found.apart(tree)
-        if len(other.values) != len(self._parts) or not self._same_names(other.names):
+        if len(other.values) != len(self.parts) or not self._same_names(other.names):
             raise Mismatch(f"at {where} {names[0]} has {self._words()}, {names[1]} has {_words(kind, other)}")
-        if not _same(self._static, other.static):
+        if not _same(self.static, other.static):
             raise Mismatch(
-                f"at {where} {names[0]} has a {kind.__name__} with {_shortly(self._static)}, {names[1]} one with "
+                f"at {where} {names[0]} has a {kind.__name__} with {_shortly(self.static)}, {names[1]} one with "
                 f"{_shortly(other.static)}, which is no part and must be equal"
             )
         values = other.values
-        if other.names is not None and other.names != self._names:
-            assert self._names is not None
+        if other.names is not None and other.names != self.names:
+            assert self.names is not None
             by_name = dict(zip(other.names, values, strict=True))
-            values = [by_name[name] for name in self._names]
-        for i, (part, value) in enumerate(zip(self._parts, values, strict=True)):
-            part._take(value, where + _label(found, self._names, i), names, add)
+            values = [by_name[name] for name in self.names]
+        for i, (part, value) in enumerate(zip(self.parts, values, strict=True)):
+            part._take(value, where + label(found, self.names, i), names, add)
 
     def _same_names(self, names: tuple[object, ...] | None) -> bool:
-        if names is None or self._names is None:
-            return names is self._names
-        return names == self._names or set(names) == set(self._names)
+        if names is None or self.names is None:
+            return names is self.names
+        return names == self.names or set(names) == set(self.names)
 
     def _words(self) -> str:
-        return _words(self.kind, None if self.kind is None else Parts(self._parts, self._names))
+        return _words(self.kind, None if self.kind is None else Parts(self.parts, self.names))
 
     def paths(self, root: str) -> list[str]:
         """Where each leaf is, as Python would write it.
@@ -307,18 +328,18 @@ class Structure:
             return [root]
         found = container(self.kind)
         assert found is not None
-        parts = enumerate(self._parts)
-        return [path for i, part in parts for path in part.paths(root + _label(found, self._names, i))]
+        parts = enumerate(self.parts)
+        return [path for i, part in parts for path in part.paths(root + label(found, self.names, i))]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Structure):
             return NotImplemented
-        if self.kind is not other.kind or self._names != other._names or len(self._parts) != len(other._parts):
+        if self.kind is not other.kind or self.names != other.names or len(self.parts) != len(other.parts):
             return False
-        return _same(self._static, other._static) and all(map(operator.eq, self._parts, other._parts))
+        return _same(self.static, other.static) and all(map(operator.eq, self.parts, other.parts))
 
     def __hash__(self) -> int:
-        return hash((self.kind, self._names, *self._parts))
+        return hash((self.kind, self.names, *self.parts))
 
     def __repr__(self) -> str:
         return f"Structure({self._text()})"
@@ -326,7 +347,7 @@ class Structure:
     def _text(self) -> str:
         if self.kind is None:
             return "*"
-        parts = [part._text() for part in self._parts]
+        parts = [part._text() for part in self.parts]
         if self.kind is type(None):
             return "None"
         if self.kind is tuple:
@@ -334,10 +355,10 @@ class Structure:
         if self.kind is list:
             return f"[{', '.join(parts)}]"
         if self.kind is dict:
-            assert self._names is not None
-            return "{" + ", ".join(f"{k!r}: {p}" for k, p in zip(self._names, parts, strict=True)) + "}"
-        if self._names is not None:
-            parts = [f"{name}={part}" for name, part in zip(self._names, parts, strict=True)]
+            assert self.names is not None
+            return "{" + ", ".join(f"{k!r}: {p}" for k, p in zip(self.names, parts, strict=True)) + "}"
+        if self.names is not None:
+            parts = [f"{name}={part}" for name, part in zip(self.names, parts, strict=True)]
         return f"{self.kind.__name__}({', '.join(parts)})"
 
 
@@ -371,27 +392,27 @@ def _shortly(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def flatten(tree: object) -> tuple[list[Any], Structure]:
-    """The leaves of a tree in order, and its structure.
+def flatten(tree: object, stands: bool = True) -> tuple[list[Any], Structure]:
+    """The leaves of a tree in order, and its structure. With `stands=False` what stands for a tree is a leaf.
 
     >>> flatten({"a": (1, None), "b": [2]})
     ([1, 2], Structure({'a': (*, None), 'b': [*]}))
     """
     found: list[Any] = []
-    return found, _read(tree, found.append)
+    return found, _read(tree, found.append, stands)
 
 
-def _read(tree: Any, add: Callable[[Any], None]) -> Structure:
+def _read(tree: Any, add: Callable[[Any], None], through: bool = True) -> Structure:
     kind = type(tree)
     found = container(kind)
     if found is None:
-        stands = stand(kind)
+        stands = stand(kind) if through else None
         if stands is not None:
             return _read(stands.tree(tree), add)
         add(tree)
         return _LEAF
     parts = found.apart(tree)
-    return Structure(kind, [_read(value, add) for value in parts.values], parts.names, parts.static)
+    return Structure(kind, [_read(value, add, through) for value in parts.values], parts.names, parts.static)
 
 
 def tree_leaves(tree: object) -> list[Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.signature import is_array, rebuild
+from tapenet.compiler.signature import arrays_in, is_array, rebuild
 from tapenet.data.dataset import Dataset
 from tapenet.data.loader import DataLoader
 from tapenet.data.minibatch import batches
@@ -141,9 +141,7 @@ def leaves(tree: object) -> list[Array]:
     >>> leaves({"a": np.float32(1), "b": (np.float32(2), None)})
     [np.float32(1.0), np.float32(2.0)]
     """
-    found: list[Array] = []
-    rebuild(tree, found.append)
-    return found
+    return arrays_in(tree)
 
 
 def split(batch: object) -> Parts:

@@ -13,6 +13,7 @@ from tapenet.compiler.signature import Parameters
 from tapenet.compiler.variant import Result, Target, Variant
 from tapenet.drawing.model import Kind
 from tapenet.program.ir import Reference
+from tapenet.program.trees import Structure, container, label
 
 
 class Named(NamedTuple):
@@ -48,7 +49,7 @@ class Names:
         self._leaves = {leaf: path for path, leaf in reversed(arrays.items()) if leaf is not None}
         plan = variant.plan
         self.inputs = [*arrays, *(f"gradient of {self._target(target)}" for target in plan.entries)]
-        self.outputs = {position: path for path, position in _results(plan.results, "")}
+        self.outputs = {position: path for path, position in _results(plan.structure, iter(plan.results), "")}
         self.outputs |= {i: f"gradient of {self._target(target)}" for target, i in plan.grads if i is not None}
         self.written = {output: self.inputs[position] for position, output in plan.written}
 
@@ -122,17 +123,17 @@ def _reached(variant: Variant) -> Iterator[tuple[str, Kind, object]]:
                 yield place.name + path, "parameter" if learned else "input", part
 
 
-def _results(structure: object, path: str) -> Iterator[tuple[str, int]]:
+def _results(structure: Structure, leaves: Iterator[object], path: str) -> Iterator[tuple[str, int]]:
     """The results of a call by what to call them, with the output of the program that each is."""
-    if type(structure) is Result:
-        yield path or "output", structure.output
-    elif isinstance(structure, dict):
-        for key, part in structure.items():
-            yield from _results(part, f"{path}[{key!r}]" if path else str(key))
-    elif isinstance(structure, (tuple, list)):
-        keys = getattr(structure, "_fields", None)
-        for i, part in enumerate(structure):
-            if keys is not None:
-                yield from _results(part, f"{path}.{keys[i]}" if path else keys[i])
-            else:
-                yield from _results(part, f"{path}[{i}]" if path else f"output {i}")
+    found = None if structure.kind is None else container(structure.kind)
+    if found is None:
+        leaf = next(leaves)
+        if type(leaf) is Result:
+            yield path or "output", leaf.output
+        return
+    for i, part in enumerate(structure.parts):
+        if path:
+            name = path + label(found, structure.names, i)
+        else:
+            name = f"output {i}" if structure.names is None else str(structure.names[i])
+        yield from _results(part, leaves, name)
