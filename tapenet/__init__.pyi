@@ -9,6 +9,7 @@ from tapenet import data as data
 from tapenet import emath as emath
 from tapenet import fft as fft
 from tapenet import files as files
+from tapenet import implicit as implicit
 from tapenet import linalg as linalg
 from tapenet import metrics as metrics
 from tapenet import nn as nn

@@ -177,7 +177,7 @@ HIDDEN: dict[str, str] = {
 
 #: What is no op.
 CORE: dict[str, str] = {
-    "tapenet": "autograd cuda data emath fft files linalg metrics nn optim random testing training tree",
+    "tapenet": "autograd cuda data emath fft files implicit linalg metrics nn optim random testing training tree",
     "tapenet.autodiff.control.flow": "cond fori scan while_loop",
     "tapenet.transforms.checkpoint": "checkpoint",
     "tapenet.transforms.custom": "custom_jvp custom_vjp",
@@ -233,6 +233,12 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "numpy.fft": "fftfreq rfftfreq",
             "tapenet.ops.fft.axes": "fft2 fftn ifft2 ifftn irfft2 irfftn rfft2 rfftn",
             "tapenet.ops.fft.transforms": "fft fftshift hfft ifft ifftshift ihfft irfft rfft",
+        },
+    ),
+    "tapenet.implicit": (
+        {
+            "tapenet.transforms.implicit.linear": "linear_solve",
+            "tapenet.transforms.implicit.roots": "fixed_point minimize root",
         },
     ),
     "tapenet.emath": (

@@ -43,6 +43,7 @@ KNOWS: dict[str, set[str]] = {
     "emath": set(),
     "linalg": set(),
     "fft": set(),
+    "implicit": set(),
     "random": set(),
     "autodiff": {"program", "ops", "autodiff"},
     "parameters": {"program", "ops", "autodiff", "parameters"},

@@ -18,14 +18,14 @@ from tapenet.autodiff.observe.autocast import autocast, without
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.layer import CallStep, Layer
 from tapenet.autodiff.record import Call
-from tapenet.autodiff.state import local, switched
+from tapenet.autodiff.state import enable_grad, local, switched
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 from tapenet.ops.random import Saved
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.arguments import elements
 from tapenet.program.trees import placed, replaced, stand, tree_leaves
-from tapenet.transforms.recorded import Recorded, end
+from tapenet.transforms.recorded import Recording, end
 from tapenet.typing import Array
 
 P = ParamSpec("P")
@@ -86,7 +86,7 @@ def checkpoint(f: Callable[..., object] | None = None, policy: Policy = None) ->
     def run(*args: object, **kwargs: object) -> object:
         state = local.state
         capture = capturing()
-        watched = state.tape is None or isinstance(state.tape, _Watch)
+        watched = state.tape is None or isinstance(state.tape, Watch)
         if not state.grad or not (capture or watched):
             return f(*args, **kwargs)
         begin = next_number()
@@ -94,8 +94,11 @@ def checkpoint(f: Callable[..., object] | None = None, policy: Policy = None) ->
             first = len(capture.nodes)
             out = f(*args, **kwargs)
             made = _made(out, begin)
-            rule = Recorded(name, keeps, capture, first, made)
-            outs = attach(rule, rule.inputs, [Tensor._of(t._data, None, t._trace) for t in made], rule.others)
+            recording = Recording(keeps, capture, first, made)
+            given = [Tensor._of(t._data, None, t._trace) for t in made]
+            inputs, others = recording.inputs, recording.others
+            recording.release()
+            outs = attach(_Late(name, recording), inputs, given, others)
         else:
             again = _Again(name, f, keeps, args, kwargs)
             out = again.first(begin)
@@ -129,7 +132,7 @@ def _made(out: object, begin: int) -> list[Tensor]:
     return [t for t in tree_leaves(out) if type(t) is Tensor and t._node is not None and t._node.number > begin]
 
 
-class _Watch(Layer):
+class Watch(Layer):
     """Notes what a run takes from outside, and what it gives that is kept; or gives a second run the same."""
 
     rank = 1
@@ -230,7 +233,7 @@ class _Again(Rule):
         self.given.append(value)
         return _Place(len(self.given) - 1)
 
-    def _call(self, ends: Sequence[Tensor], watch: _Watch) -> object:
+    def _call(self, ends: Sequence[Tensor], watch: Watch) -> object:
         args, kwargs = replaced(lambda v: ends[v.number] if type(v) is _Place else v, self.arguments)
         other: AbstractContextManager[object] = nullcontext()
         if self.parameters is not None and not all(map(operator.is_, self.parameters, tree_leaves(self.f))):
@@ -241,7 +244,7 @@ class _Again(Rule):
     def first(self, begin: int) -> object:
         """The first run."""
         self.ends = [ops.alias(t) for t in self.given]
-        self.watch = _Watch(self.keeps, begin)
+        self.watch = Watch(self.keeps, begin)
         return self._call(self.ends, self.watch)
 
     def enter(self, made: list[Tensor], begin: int) -> tuple[list[Tensor], list[Tensor]]:
@@ -265,7 +268,7 @@ class _Again(Rule):
         begin = next_number()
         ends = [end(t) for t in inputs[: len(inputs) - len(self.closed)]]
         arrays = iter(kept)
-        watch = _Watch(self.keeps, begin, [[next(arrays)._data for _ in range(n)] for n in self.counts])
+        watch = Watch(self.keeps, begin, [[next(arrays)._data for _ in range(n)] for n in self.counts])
         made = _made(self._again(ends, watch), begin)
         specs = [f"{t.dtype} {t.shape}" for t in made]
         if specs != self.specs or not watch.outside(made, ends).issubset(self.closed):
@@ -278,7 +281,7 @@ class _Again(Rule):
             )
         return gradients([*(t._node for t in ends), *self.closed], made, gs, release=True)
 
-    def _again(self, ends: list[Tensor], watch: _Watch) -> object:
+    def _again(self, ends: list[Tensor], watch: Watch) -> object:
         now = [Saved(saved.rng) for saved in self.generators]
         storages = [(tensor, tensor._data) for tensor, _ in self.written]
         precision = without() if self.autocast is None else autocast(self.autocast)
@@ -303,3 +306,32 @@ class _Place:
 
     def __init__(self, number: int) -> None:
         self.number = number
+
+
+# -- while a step is captured: what it did is recorded again -----------------------------------------------------
+
+
+class _Late(Rule):
+    """The rule of a checkpoint while a step is captured: record what the function did once more, what it was computed from
+    behind barriers that wait for the gradient, and go back through that."""
+
+    def __init__(self, name: str, recording: Recording) -> None:
+        self.name = name
+        self.recording = recording
+
+    def pull(
+        self, inputs: list[Tensor], kept: list[Tensor], outs: list[Tensor], gs: list[Tensor | None]
+    ) -> list[Tensor | None]:
+        """The gradients by what the function was computed from."""
+        after = next(g for g in gs if g is not None)
+        ends = [end(_late(t, after)) for t in inputs]
+        others = [t if i in self.recording.drawn else _late(t, after) for i, t in enumerate(kept)]
+        with enable_grad():
+            made = self.recording.again(ends, others)
+        return gradients([t._node for t in ends], made, gs, release=False)
+
+
+def _late(t: Tensor, after: Tensor) -> Tensor:
+    """A value that was computed, not before the gradient is there. What is outside of the step is there anyway."""
+    made: Tensor = t if t._trace is None else ops.barrier(t, after.detach())
+    return made

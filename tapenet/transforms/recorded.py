@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tapenet import ops
-from tapenet.autodiff.attached import Rule, gradients
 from tapenet.autodiff.backward import value_of
 from tapenet.autodiff.control.body import bodies, draws
 from tapenet.autodiff.control.replay import DRAWN, drawn_op, output
 from tapenet.autodiff.node import Node, Output, Traced
 from tapenet.autodiff.observe.capture import Capture
-from tapenet.autodiff.state import enable_grad, local
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 from tapenet.program.arguments import elements, refilled
@@ -63,27 +62,25 @@ class _Step(NamedTuple):
     drawn: bool
 
 
-class Recorded(Rule):
-    """The rule of a checkpoint while a step is captured: record what the function did once more, what it was computed from
-    behind barriers that wait for the gradient, and go back through that.
+class Recording:
+    """What a function did, as a function of all that it was computed from.
 
     Attributes:
         inputs: the values from outside that a gradient flows to.
         others: those to which none does, and what is kept.
+        drawn: the places among the others of what random ops gave.
     """
 
     def __init__(
-        self, name: str, keeps: Callable[[Op], bool] | None, capture: Capture, first: int, made: Sequence[Tensor]
+        self, keeps: Callable[[Op], bool] | None, capture: Capture, first: int, made: Sequence[Tensor]
     ) -> None:
         """Read what was recorded.
 
         Args:
-            name: what to call it.
             keeps: of an op, whether its results are kept.
             capture: where the ops were recorded, those from node number `first` on.
             made: what the function returned.
         """
-        self.name = name
         self.inputs: list[Tensor] = []
         self.others: list[Tensor] = []
         nodes = capture.nodes[first:]
@@ -96,26 +93,20 @@ class Recorded(Rule):
         for node, which, data in draws(nodes, results):
             drawn.setdefault(node, {})[which] = work.keep(node, which, data)
         self._steps = [work.step(node, drawn.get(node), keeps is not None and keeps(node.op)) for node in sources]
+        self.drawn = {number for step in self._steps if step.drawn for number in step.kept.values()}
         self._results = [work.reference(r, t._node) for r, t in zip(results, made, strict=True)]
 
-    def pull(
-        self, inputs: list[Tensor], kept: list[Tensor], outs: list[Tensor], gs: list[Tensor | None]
-    ) -> list[Tensor | None]:
-        """The gradients by the inputs."""
-        after = next(g for g in gs if g is not None)
-        ends = [end(_late(t, after)) for t in inputs]
-        drawn = {number for step in self._steps if step.drawn for number in step.kept.values()}
-        others = [t if i in drawn else _late(t, after) for i, t in enumerate(kept)]
-        with enable_grad():
-            made = self._again(ends, others)
-        return gradients([t._node for t in ends], made, gs, release=False)
+    def release(self) -> None:
+        """Hold no tensor any more."""
+        self.inputs, self.others = [], []
 
-    def _again(self, ends: list[Tensor], others: list[Tensor]) -> list[Tensor]:
+    def again(self, inputs: Sequence[Tensor], others: Sequence[Tensor]) -> list[Tensor]:
+        """Call the ops on other tensors: what the function returns then."""
         values: list[dict[int, Tensor]] = []
 
         def look_up(part: object) -> Any:
             if type(part) is _Outside:
-                return (ends if part.flows else others)[part.number]
+                return (inputs if part.flows else others)[part.number]
             if type(part) is _Inside:
                 t = _output(self._steps[part.place].op, values[part.place], part.which)
                 return t if part.flows else t.detach()
@@ -143,8 +134,8 @@ class Recorded(Rule):
 class _Reading:
     """The work of reading what was recorded."""
 
-    def __init__(self, rule: Recorded, places: dict[Node, int], capture: Capture) -> None:
-        self.rule = rule
+    def __init__(self, recording: Recording, places: dict[Node, int], capture: Capture) -> None:
+        self.recording = recording
         self.places = places
         self.capture = capture
         self.outside: dict[object, _Outside] = {}
@@ -167,8 +158,8 @@ class _Reading:
         else:  # what only a rule reads
             trace = Output(node, which, data)
             self.capture.records(trace)
-        self.rule.others.append(Tensor._of(data, None, trace))
-        return len(self.rule.others) - 1
+        self.recording.others.append(Tensor._of(data, None, trace))
+        return len(self.recording.others) - 1
 
     def step(self, node: Node, drawn: dict[int, int] | None, kept: bool) -> _Step:
         """An op that is recorded once more, or what it gave where that is all that is needed."""
@@ -212,16 +203,10 @@ class _Reading:
             tensor = value.tensor
             same = tensor._data is value.data and tensor._trace is value.node and tensor._node is parent
             entered = tensor if same else Tensor._of(value.data, parent, value.node)
-            into = self.rule.others if parent is None else self.rule.inputs
+            into = self.recording.others if parent is None else self.recording.inputs
             self.outside[key] = _Outside(len(into), parent is not None)
             into.append(entered)
         return self.outside[key]
-
-
-def _late(t: Tensor, after: Tensor) -> Tensor:
-    """A value that was computed, not before the gradient is there. What is outside of the step is there anyway."""
-    made: Tensor = t if t._trace is None else ops.barrier(t, after.detach())
-    return made
 
 
 def _output(op: Op | None, outs: dict[int, Tensor], which: int) -> Tensor:

@@ -1,0 +1,5 @@
+"""Implicit differentiation: derivatives of what a solver finds, by the equation that it solves. Any solver will do."""
+
+from tapenet.names import namespace as _namespace
+
+__getattr__, __dir__ = _namespace(__name__)

@@ -1,0 +1,1 @@
+"""Derivatives of what a solver finds, by the equation that it solves."""
