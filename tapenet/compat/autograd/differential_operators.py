@@ -15,8 +15,18 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.state import enable_grad
-from tapenet.compat.autograd.values import Function, Value, conjugate, ended, floats, given, ones, zeros
-from tapenet.program.trees import tree_leaves
+from tapenet.compat.autograd.values import (
+    Function,
+    Value,
+    conjugate,
+    ended,
+    floats,
+    given,
+    holds_tensor,
+    ones,
+    plain,
+    zeros,
+)
 from tapenet.transforms.gradients import vjp
 
 Argnum = int | tuple[int, ...] | list[int]
@@ -53,13 +63,14 @@ def pullback(fun: Function, x: object) -> tuple[Function, Value]:
 
     def kept(x: object) -> Value:
         arguments.append(x)
-        return fun(x)
+        value = fun(x)
+        if not holds_tensor(plain(value)):
+            warnings.warn("Output seems independent of input.", stacklevel=8)
+        return value
 
     with enable_grad():  # also in a rule: the product is differentiated in its turn
         value, pull = vjp(kept, floats(x))
     ended(arguments)
-    if not any(getattr(leaf, "requires_grad", False) for leaf in tree_leaves(value)):
-        warnings.warn("Output seems independent of input.", stacklevel=4)
     return lambda g: given(conjugate(pull(conjugate(g)))), given(value)
 
 
