@@ -67,7 +67,7 @@ class BoxCode(KernelCode):
                 loads[key] = self._element(value, box, moved)
                 return key
             if not joins(maker):
-                args = [need(arg, moved if arg.ndim == len(moved) else here) for arg in maker.args]
+                args = [need(arg, moved) for arg in maker.args]  # of one with fewer axes the last places count
                 done.add(key)
                 plan.append((key, maker, args))
                 return key

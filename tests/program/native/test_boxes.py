@@ -59,6 +59,15 @@ def entries(program: Program) -> list[str]:
     return ["kernel" if isinstance(e, Kernel) else e.name for e in Module(program).entries]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_is_broadcast_moves_with_the_part_that_it_is_in(first: int) -> None:
+    b = Build()
+    product = b.elementwise("multiply", b.input(2, 7), b.input(7))
+    zeros = b.broadcast(constant(0.0), (2, 8))
+    written = b.emit("update", zeros, product, slices=((0, 2, 1), (first, 7 + first, 1)))
+    assert_right(b.program(b.elementwise("add", written, written)))
+
+
 @pytest.mark.parametrize("f", [shift, differences, rolled, sliced, padded])
 @pytest.mark.parametrize("n", [5, 40])
 def test_stencils_run_in_kernels_alone(f: Callable[[Any], Any], n: int) -> None:
