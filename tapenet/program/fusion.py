@@ -138,7 +138,7 @@ class Fusion:
 
     def run(self) -> list[Entry]:
         """The program's entries in the order in which they run."""
-        return self._forwards(self._numbers_first(self._backwards()))
+        return self._siblings(self._forwards(self._numbers_first(self._backwards())))
 
     def _numbers_first(self, entries: list[Entry]) -> list[Entry]:
         """Compute first what depends on single numbers from outside alone, so that it separates no kernels that could be
@@ -348,6 +348,31 @@ class Fusion:
             else:
                 where[entry] = i
         return [entry for entry in kept if entry is not None]
+
+    def _siblings(self, entries: list[Entry]) -> list[Entry]:
+        """Let what is joined of the results of several kernels be computed in one, as far as what they read is there by then:
+        they write to the same lines of memory."""
+        where = {m: i for i, e in enumerate(entries) for m in (e.members if isinstance(e, Kernel) else [e])}
+        gone: set[int] = set()
+        for entry in entries:
+            if isinstance(entry, Kernel) or entry.name != "concatenate":
+                continue
+            makers = [where[m] for a in entry.args if (m := source(a)) is not None]
+            first: Kernel | None = None
+            for i in sorted(set(makers) - gone):
+                kernel = entries[i]
+                if not isinstance(kernel, Kernel) or kernel.split is not None or kernel.joins:
+                    continue
+                if first is None:
+                    first, at = kernel, i
+                    continue
+                read = {where[m] for k in kernel.members for a in k.args if (m := source(a)) is not None} - {i}
+                fits = kernel.domain == first.domain and max(read, default=-1) < at
+                if fits and self._weight(first) + self._weight(kernel) <= LIMIT:
+                    first.members += kernel.members
+                    where.update(dict.fromkeys(kernel.members, at))
+                    gone.add(i)
+        return [e for i, e in enumerate(entries) if i not in gone]
 
     def _target(self, kernel: Kernel, entries: list[Entry | None], where: dict[Instruction, int]) -> int | None:
         """The earlier kernel that this one can be part of, if there is one that computes what it reads."""

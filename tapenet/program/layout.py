@@ -128,6 +128,10 @@ class Layouts:
         """Say that a value has memory of its own with these strides."""
         self._places[value] = Place(value, 0, strides)
 
+    def show(self, value: Value, place: Place) -> None:
+        """Say that a value is part of another's memory."""
+        self._places[value] = place
+
     def _find(self, value: Value) -> Place:
         if isinstance(value, Reference):
             data = value.tensor._data

@@ -99,6 +99,9 @@ class KernelCode:
         self.full = [m for m in kernel.members if m not in kernel.rows and m.kind in ("elementwise", "movement")]
         self.row_sums = [m for m in kernel.members if kernel.is_row_reduction(m)]
         self.sums = [m for m in kernel.members if m.kind == "reduction" and m not in set(self.row_sums)]
+        #: Of results that are parts of one memory, where the first of them begins: by one pointer LLVM sees that they lie side
+        #: by side.
+        self.firsts = self._firsts()
         #: Registers of what is computed once per row.
         self.rows: dict[Value, str] = {}
 
@@ -127,12 +130,24 @@ class KernelCode:
         at = Offset.of(self.buffer(root), count, root.dtype)
         return self.pointers.setdefault(at, f"%b{len(self.pointers)}")
 
+    def _firsts(self) -> dict[Value, int]:
+        found: dict[Value, list[tuple[Value, int]]] = {}
+        for result in self.kernel.results():
+            place = self.layouts[result]
+            if place.root is not result and self.stored(result):
+                found.setdefault(place.root, []).append((result, place.offset))
+        several = {root: parts for root, parts in found.items() if len(parts) > 1}
+        firsts = {root: min(at for _, at in parts) for root, parts in several.items()}
+        return {part: firsts[root] for root, parts in several.items() for part, _ in parts}
+
     def _base(self, value: Value, domain: Shape) -> tuple[str, Shape]:
         """Pointer to the first element of a value, and its strides by the axes of the domain."""
         place = self.layouts[value]
         strides = aligned(value.shape, place.strides, domain)
         assert strides is not None, (value.shape, domain)
-        return self._begin(self.pointer(place.root, place.offset), strides, value.dtype), strides
+        first = self.firsts.get(value, place.offset)
+        pointer = offset(self.code, self.pointer(place.root, first), place.offset - first, 1, value.dtype)
+        return self._begin(pointer, strides, value.dtype), strides
 
     def _begin(self, pointer: str, strides: Shape, dtype: np.dtype) -> str:
         """A pointer moved to where the part begins."""

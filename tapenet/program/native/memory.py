@@ -56,6 +56,7 @@ class Memory:
         layouts: Layouts,
         constants: list[Value],
         workspaces: Mapping[Entry, Value],
+        slots: Mapping[Value, Value] = {},
     ) -> None:
         """Plan.
 
@@ -65,6 +66,7 @@ class Memory:
             layouts: where values lie; changed for what is computed into a tensor's storage.
             constants: the arrays among the constants, those of loops' bodies too.
             workspaces: memory that an entry needs for itself, as a value that lives as long as the entry runs.
+            slots: values that are computed into parts of others (`slots`).
         """
         self.program = program
         self.entries = entries
@@ -78,6 +80,7 @@ class Memory:
         ]
         self._buffers: dict[Value, Hashable] = {v: Slot(2 + i) for i, v in enumerate(self.table)}
         self._workspaces = workspaces
+        self._slots = slots
         self._order = {instruction: i for i, instruction in enumerate(program.body)}
         self._failing = self._failures()
         #: What is written in place: the layout is that of its storage.
@@ -133,11 +136,15 @@ class Memory:
                 if not isinstance(entry, Kernel) and entry.kind != "view":
                     self.stored.update(member.results)
         self.stored.update(program.outputs)
+        for part, whole in self._slots.items():
+            self.stored.add(part)
+            defined[whole] = min(defined[whole], defined.pop(part))
         for target, value in program.writes:
             self.stored.add(value)
             if value in self._buffers or not self._in_place(target, value, defined, last):
                 self._copy_at_end(target, value, defined, last)
         self._allocate(defined, last, len(self.entries))
+        self._buffers |= {part: self._buffers[whole] for part, whole in self._slots.items()}
 
     def _copy_at_end(self, target: Value, value: Value, defined: dict[Value, int], last: dict[Value, int]) -> None:
         """Add a kernel that copies a value into a tensor when all else has run."""
@@ -213,7 +220,12 @@ class Memory:
             return alike(new.shape, place.strides, strides)
         maker = source(new)
         assert maker is not None
-        if not isinstance(entry, Kernel) or new.shape != entry.domain or maker.kind not in ("elementwise", "movement"):
+        if (
+            not isinstance(entry, Kernel)
+            or maker not in entry.members
+            or new.shape != entry.domain
+            or maker.kind not in ("elementwise", "movement")
+        ):
             return False
         phases = entry.phases()
         if phases[maker] < max(phases.values()):

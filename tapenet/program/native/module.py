@@ -30,7 +30,7 @@ from tapenet.program.ir import (
     substitute,
 )
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
-from tapenet.program.native import boxes, control, moves, parallel, products
+from tapenet.program.native import boxes, control, moves, parallel, products, slots
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
 from tapenet.program.native.memory import Arena, Memory, Slot
 from tapenet.program.passes import accumulate, dead
@@ -156,7 +156,8 @@ class Module:
             if isinstance(entry, Instruction) and (room := moves.workspace(entry)):
                 spaces[entry] = room
         workspaces = {entry: Value((room,), np.dtype(np.uint8)) for entry, room in spaces.items()}
-        self.memory = Memory(self.program, self.entries, self.layouts, list(constants), workspaces)
+        parts = slots.find(self.program, self.entries, self.layouts)
+        self.memory = Memory(self.program, self.entries, self.layouts, list(constants), workspaces, parts)
         # A barrier has told the others where they run.
         self.entries = [e for e in self.entries if isinstance(e, Kernel) or e.kind != "view"]
         self.steps = list(self._segments())
@@ -252,6 +253,8 @@ class Module:
             function = self._function(entry)
             name = self.functions.name(function)
             self.written[entry] = name, function
+            if not function.buffers:  # all parts are where they are to be
+                continue
             arguments = ", ".join(f"ptr {pointer(b)}" for b in function.buffers)
             code.line(f"  call void @{name}({arguments})")
             if moves.STATUS in function.buffers:

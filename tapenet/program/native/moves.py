@@ -21,6 +21,8 @@ from tapenet.typing import Shape
 #: The buffer of the number that says what went wrong: 0 for nothing, 1 for an index out of bounds.
 STATUS = "status"
 _INTEGER = np.dtype(np.int64)
+#: Bytes of a line of memory.
+_LINE = 64
 
 
 class Gathered(NamedTuple):
@@ -125,13 +127,29 @@ class _Writer:
     # -- one method per primitive --------------------------------------------------------------------------------
 
     def concatenate(self) -> None:
+        """Short runs of parts of one shape are copied side by side, so that each line of memory is written once."""
         axis = self.instruction.params["axis"]
-        out = self.access(self.result)
+        strides = self.layouts[self.result].strides
+        groups: dict[object, list[tuple[Value, int]]] = {}
         start = 0
         for arg in self.args:
-            at = Access(offset(self.code, out.pointer, start, out.strides[axis], out.dtype), out.strides, out.dtype)
-            self.copy(arg.shape, self.access(arg), at)
+            if self.layouts[arg].root is not self.result:
+                short = strides[axis] * arg.shape[axis] * arg.dtype.itemsize < _LINE
+                groups.setdefault(arg.shape if short else start, []).append((arg, start * strides[axis]))
             start += arg.shape[axis]
+        for parts in groups.values():
+            sources = [self.access(arg) for arg, _ in parts]
+            out = self.access(self.result).pointer
+            pointers = [offset(self.code, out, at, 1, self.result.dtype) for _, at in parts]
+            targets = [Access(pointer, strides, self.result.dtype) for pointer in pointers]
+
+            def body(at: list[Access]) -> list[str]:
+                values = [load(self.code, a.pointer, a.dtype) for a in at[: len(at) // 2]]
+                for value, target in zip(values, at[len(values) :], strict=True):
+                    store(self.code, value, target.pointer, target.dtype)
+                return []
+
+            nest(self.code, parts[0][0].shape, [*sources, *targets], body)
 
     def update(self) -> None:
         base, value = self.args
