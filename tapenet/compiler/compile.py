@@ -92,9 +92,10 @@ def compile(
 
     Takes functions, methods (also where they are defined, as a decorator in the class) and modules.
 
-    - **Arguments** may be nested tuples, lists and dicts. Arrays and NumPy numbers in them are tensors inside the
-      function, given anew at each call. Everything else (Python numbers too) is part of the program, which is captured
-      anew for another value. Other shapes, dtypes and structures are captured anew as well, and so is the function when
+    - **Arguments** may be trees (`tn.tree`): tuples, lists, dicts, dataclasses. Arrays and NumPy numbers in them are
+      tensors inside the function, given anew at each call. Everything else (Python numbers too) is part of the program,
+      which is captured anew for another value.
+      Other shapes, dtypes and structures are captured anew as well, and so is the function when
       a module's mode or attribute, an optimizer's option or a global that it reads has changed. Native programs are made
       for the memory order of arrays too (row-major, Fortran, the batch innermost ...); what is not dense is copied.
     - **State** is read and written where it is at each call: parameters, buffers, optimizer state, step counts,

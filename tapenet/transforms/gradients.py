@@ -107,9 +107,9 @@ def _value_and_grad(
             _scalar(out, name)
         node = getattr(out, "_node", None)
         roots = [] if node is None else [(node, _ones(out))]
-        (out, aux), followed = run.settled((out, aux))
-        gradients = run.pull(roots, release=not followed)
-        return (out, aux) if has_aux else out, gradients[0] if single else tuple(gradients)
+        value, followed = run.settled((out, aux) if has_aux else out)
+        gradients = run.pull(roots, release=not followed, alone=not followed)
+        return value, gradients[0] if single else tuple(gradients)
 
     return wrapped
 

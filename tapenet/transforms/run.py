@@ -86,9 +86,9 @@ def _by_place(
     return tuple(found), rest
 
 
-def _reaches_others(roots: Iterable[Node], only: set[Node]) -> bool:
-    """Whether the roots depend on leaves other than those of `only`: parameters that a function closes over."""
-    return any(type(node) is Leaf and node not in only for node in driver.between(roots, only))
+def _is_alone(roots: Iterable[Node], only: set[Node]) -> bool:
+    """Whether the roots depend on no leaves but those of `only`: on no parameters that a function closes over."""
+    return not any(type(node) is Leaf and node not in only for node in driver.between(roots, only))
 
 
 class Run:
@@ -190,39 +190,47 @@ class Run:
         without a graph.
 
         Returns:
-            the result; and whether a tensor in it still hangs on this call's graph, since an outer transformation, or a
-            tensor from outside that needs a gradient, follows it.
+            the result; and whether something else may follow a tensor in it: an outer transformation, or a tensor from
+            outside that needs a gradient.
         """
         leaves, _ = flatten(value)
         roots = [leaf._node for leaf in leaves if type(leaf) is Tensor and leaf._node is not None]
         ends = {node for node in self.nodes if node is not None}
-        own: set[Node] = set()
+        order = driver.between(roots, ends)
+        others = self.nested or any(type(node) is Leaf and node not in ends for node in order)
         followed: set[Node] = set()
-        for node in reversed(driver.between(roots, ends)):  # parents come first
-            parents = () if node in ends else node.parents
-            if node in ends or any(p in own for p in parents):
-                own.add(node)
-            if type(node) is Leaf:
-                outside = node not in ends
-            else:
-                outside = node in ends or any(p in followed for p in parents)
-            if self.outer and outside:
-                followed.add(node)
+        if others:
+            own: set[Node] = set()
+            for node in reversed(order):  # parents come first
+                parents = () if node in ends else node.parents
+                if node in ends or any(p in own for p in parents):
+                    own.add(node)
+                outside = (type(node) is Leaf) != (node in ends) or any(p in followed for p in parents)
+                if self.outer and outside:
+                    followed.add(node)
+        else:  # the usual case: there is nothing else
+            own = set(order)
         free = own - followed
 
         def settle(leaf: object) -> object:
             return leaf.detach() if type(leaf) is Tensor and leaf._node in free else leaf
 
         done: T = value if free.isdisjoint(roots) else replaced(settle, value)
-        return done, any(node in own and node in followed for node in roots)
+        return done, self.outer and others
 
     # -- gradients ---------------------------------------------------------------------------------------------------
 
-    def pull(self, roots: Sequence[tuple[Node, Tensor]], release: bool) -> list[Any]:
-        """Gradients by each argument, in its structure; zeros where the output does not depend on it."""
+    def pull(self, roots: Sequence[tuple[Node, Tensor]], release: bool, alone: bool = False) -> list[Any]:
+        """Gradients by each argument, in its structure; zeros where the output does not depend on it.
+
+        Args:
+            roots: nodes with the gradients by them.
+            release: let go of saved arrays, if they are of no more use.
+            alone: nothing follows the roots but the ends of this call.
+        """
         only = {node for node in self.nodes if node is not None}
         seeded = any(g._node is not None for _, g in roots)
-        create = self.outer and (self.nested or seeded or _reaches_others([n for n, _ in roots], only))
+        create = self.outer and (self.nested or seeded or not (alone or _is_alone([n for n, _ in roots], only)))
         captures = local.state.tape is not None and local.state.tape.captures
         given = roots if create or captures else [(n, g._data) for n, g in roots]
         lost: zero_gradients.Lost = []

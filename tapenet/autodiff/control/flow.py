@@ -42,9 +42,9 @@ def cond(pred: object, true_fn: Callable[..., R], false_fn: Callable[..., R], *o
 
     Args:
         pred: one element: a bool, a number, an array or a tensor.
-        true_fn, false_fn: take the operands. What they return, a nested structure of tensors, agrees in structure,
+        true_fn, false_fn: take the operands. What they return, a tree of tensors, agrees in structure,
             shapes and dtypes.
-        *operands: nested structures of tensors, arrays and numbers, all given as tensors. What the functions close
+        *operands: trees of tensors, arrays and numbers, all given as tensors. What the functions close
             over needs not be among them.
 
     Returns:
@@ -117,9 +117,9 @@ def scan(
 
     Args:
         f: takes the carry and a slice, returns the new carry and an output, which may be None.
-        init: the first carry: a nested structure (tuples, lists, dicts, named tuples, None) of tensors, arrays and
+        init: the first carry: a tree (`tn.tree`: tuples, lists, dicts, dataclasses, None ...) of tensors, arrays and
             numbers. Structure, shapes and dtypes stay as they are here. A Python float is a float64.
-        xs: a nested structure of arrays or tensors of equal length, or None.
+        xs: a tree of arrays or tensors of equal length, or None.
         length: number of iterations; needed if xs is None.
         reverse: go from the last slice to the first. The ys are in the order of xs all the same.
 
@@ -245,7 +245,7 @@ def while_loop(
     Args:
         cond: takes the carry, returns one bool, and does nothing beside. No gradient flows through it.
         body: takes the carry, returns the new one.
-        init: the first carry: a nested structure (tuples, lists, dicts, named tuples, None) of tensors, arrays and numbers.
+        init: the first carry: a tree (`tn.tree`: tuples, lists, dicts, dataclasses, None ...) of tensors, arrays and numbers.
             Structure, shapes and dtypes stay as they are here. A Python float is a float64.
         max_turns: how many turns there are at most; None for any number.
         recompute: whether a captured loop keeps less, and runs its turns again for the backward pass. It needs `max_turns`.
