@@ -47,7 +47,7 @@ KNOWS: dict[str, set[str]] = {
     "random": set(),
     "autodiff": {"program", "ops", "autodiff"},
     "parameters": {"program", "ops", "autodiff", "parameters"},
-    "transforms": {"program", "ops", "autodiff", "transforms"},
+    "transforms": {"program", "ops", "autodiff", "compiler", "transforms"},
     "autograd": {"autodiff", "transforms"},
     "tree": {"program", "ops", "autodiff"},
     "cuda": set(),

@@ -18,15 +18,17 @@ from tapenet.autodiff.control.whiles import while_op
 from tapenet.autodiff.node import Node, Output, Traced
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.programs import program_op
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.reach import Reach, users
 from tapenet.compiler.storage import Storage
+from tapenet.ops.functions import OpFunction, template_of
 from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
 from tapenet.ops.reading import holds, read, symbols
-from tapenet.program.arguments import mapped
-from tapenet.program.called_ops import Hole
+from tapenet.program.arguments import mapped, refilled
+from tapenet.program.functions import Function, expand
 from tapenet.program.ir import (
     Builder,
     Host,
@@ -36,6 +38,7 @@ from tapenet.program.ir import (
     Value,
     Write,
     infer,
+    inline,
     substitute,
 )
 from tapenet.program.layout import Order
@@ -73,8 +76,15 @@ class Lowered(NamedTuple):
 class Lowering:
     """The work of turning one tape into a program."""
 
-    def __init__(self, tape: Capture) -> None:
+    def __init__(self, tape: Capture, applies: bool = False) -> None:
+        """Begin.
+
+        Args:
+            tape: the capture.
+            applies: whether ops become functions that are applied, which know their derivatives.
+        """
         self.tape = tape
+        self.applies = applies
         #: Whether this is the body of a loop or branch: it takes what it reads from outside as arguments.
         self.inside = isinstance(tape, Body)
         self.builder = Builder()
@@ -130,7 +140,12 @@ class Lowering:
         if node.op is cond_op:
             self.values[node] = self._branch(**call)
             return
+        if node.op is program_op:
+            self.values[node] = self._program(node, **call)
+            return
         args = {name: self.resolve(value) for name, value in call.items()}
+        if self.applies:
+            args = {n: self._stopped(node, n, value) for n, value in args.items()}
         if not self.effects and (node.op is host or node.op.random) and not holds(args):
             moved = self._ahead(node.op, call, node)
             if moved is not None:
@@ -188,8 +203,8 @@ class Lowering:
     ) -> tuple[Value, ...]:
         """A captured loop. What its body writes is carried too. What the body asks the host for is computed ahead, for
         all iterations, and cut into slices."""
-        given = [self._given(v) for v in inputs]
-        held = [self._given(v) for v in states]
+        given = [self.given(v) for v in inputs]
+        held = [self.given(v) for v in states]
         carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
         program, hosts = self._body(body, states, carries, slices, ahead=not self.effects)
         sized = any(i.params.get("sized") for i in program.body)
@@ -218,8 +233,8 @@ class Lowering:
         self, inputs: Args, states: Args, test: Body, body: Body, carries: int, most: int | None, recompute: bool
     ) -> tuple[Value, ...]:
         """A captured loop of any number of turns. What its body asks the host for is asked there: nobody knows how often."""
-        given = [self._given(v) for v in inputs]
-        held = [self._given(v) for v in states]
+        given = [self.given(v) for v in inputs]
+        held = [self.given(v) for v in states]
         program, tested = (self._body(b, states, carries, 0, ahead=False)[0] for b in (body, test))
         params: dict[str, object] = {
             "test": Program(tested.inputs, [], tested.body, tested.outputs[:1], []),
@@ -240,8 +255,8 @@ class Lowering:
 
     def _branch(self, pred: object, inputs: Args, states: Args, true: Body, false: Body) -> tuple[Value, ...]:
         """A captured branch. What it asks the host for is asked in the body, if that runs."""
-        condition = self.builder.reshape(self.builder.cast(self._given(pred), np.dtype(bool)), ())
-        given, held = [self._given(v) for v in inputs], [self._given(v) for v in states]
+        condition = self.builder.reshape(self.builder.cast(self.given(pred), np.dtype(bool)), ())
+        given, held = [self.given(v) for v in inputs], [self.given(v) for v in states]
         programs = [self._body(body, states, 0, 0, ahead=False)[0] for body in (true, false)]
         effect = any(i.effect for p in programs for i in p.body)
         self.effects = self.effects or effect
@@ -256,7 +271,29 @@ class Lowering:
         self._written(states, after)
         return (*outs[len(held) :], *after)
 
-    def _given(self, value: object) -> Value:
+    def _program(self, node: Node, inputs: Args, function: Function, flows: object) -> tuple[Value, ...]:
+        """A program that a transformation made."""
+        args = [self.given(v) for v in inputs]
+        if self.applies:
+            return self.builder.several("apply", *self._stopped(node, "inputs", args), function=function)
+        return tuple(inline(self.builder, expand(function.program()), args))
+
+    def _stopped(self, node: Node, name: str, value: Any) -> Any:
+        """An argument, cut off from what it was computed from where no gradient flows to it, as where it was detached."""
+        if name not in node.op.differentiable:
+            return value
+        parent = getattr(node, name + "_node", None)
+        if isinstance(value, (list, tuple)):
+            parents = [None] * len(value) if parent is None else parent
+            return refilled(value, [self._cut(v, p) for v, p in zip(value, parents, strict=True)])
+        return self._cut(value, parent)
+
+    def _cut(self, value: object, parent: object) -> object:
+        if parent is None and isinstance(value, Value) and value.dtype.kind in "fc":
+            return self.builder.emit("stop", value)
+        return value
+
+    def given(self, value: object) -> Value:
         return array_of(self.builder, symbols(self.builder, self.resolve(value))).value
 
     def _written(self, states: Args, values: Sequence[Value]) -> None:
@@ -270,7 +307,7 @@ class Lowering:
         Its inputs are the carries, the states, the slices, those of the host, and what is closed over; its outputs the
         carries, the states, the other results.
         """
-        work = Lowering(body)
+        work = Lowering(body, self.applies)
         work.effects = not ahead
         work.counted = self.counted
         inputs = [Input(tuple(node.shape), node.dtype) for node in body.inputs]
@@ -282,7 +319,7 @@ class Lowering:
         for node in body.nodes:
             if node not in work.values:
                 work.node(node)
-        outs = [work._given(v) for v in body.results]
+        outs = [work.given(v) for v in body.results]
         if work.hosts and any(i.effect for i in work.builder.body):  # all has to be asked in its turn
             return self._body(body, states, carries, slices, ahead=False)
         self.called += work.called
@@ -294,7 +331,8 @@ class Lowering:
             [*outs[:carries], *work.storage.now.values(), *outs[carries:]],
             [],
         )
-        return simplify(substitute(program, hosts)), work.hosts
+        program = substitute(program, hosts)
+        return program if self.applies else simplify(program), work.hosts
 
     def _ahead(self, op: Op, call: Mapping[str, Any], node: Node) -> tuple[Value, ...] | None:
         """What the host computes at the beginning of each call, if the op is all of that: numbers and draws."""
@@ -318,6 +356,8 @@ class Lowering:
         """Lower one call of an op to primitives, or to a call."""
         body = self.builder.body
         begin, hosts = len(body), len(self.hosts)
+        if self.applies and not (op.effect or op.random):
+            return self._apply(op, args, specs)
         try:
             if op.effect:
                 raise CannotLower("it has an effect")
@@ -363,6 +403,15 @@ class Lowering:
         self.draws[tuple(values)] = drawn
         return values
 
+    def _apply(self, op: Op, args: Mapping[str, object], specs: Sequence[Spec | None]) -> tuple[Value, ...]:
+        """A call of an op as a function that is applied."""
+        held, values = template_of(args)
+        known = [s for s in specs if s is not None]
+        plain = not any(specs[len(specs) - len(op.residuals) :])  # no residual is used
+        outputs = known if plain or len(known) == len(specs) else None
+        function = OpFunction(op, held, [Spec(v.shape, v.dtype) for v in values], outputs)
+        return self.builder.several("apply", *values, function=function)
+
     def _check_sized(self, name: str, counted: bool) -> None:
         """Note that values say how many elements an op gives.
 
@@ -394,15 +443,7 @@ class Lowering:
     def _call(
         self, op: Op, args: Mapping[str, object], specs: Sequence[Spec | None], sized: bool = False
     ) -> tuple[Value, ...]:
-        values: list[Value] = []
-
-        def template(value: object) -> object:
-            if isinstance(value, Value):
-                values.append(value)
-                return Hole(len(values) - 1)
-            return value
-
-        held = {n: mapped(template, v) for n, v in args.items()}
+        held, values = template_of(args)
         params: dict[str, object] = {"op": op, "template": held, "specs": specs}
         if sized:
             params["sized"] = True

@@ -48,6 +48,10 @@ def apply(symbol: Symbol, op: Op, args: tuple[object, ...], kwargs: dict[str, ob
     """An op called on symbols inside the forward of another."""
     if op.effect or op.random:
         raise CannotLower(f"calls {op.name}")
+    if symbol.builder.applies is not None:
+        applied = symbol.builder.applies(symbol.builder, op, args, kwargs)
+        if applied is not None:
+            return applied
     bound = plain(bind(op, args, kwargs))
     values = read(op, symbol.builder, bound)
     if op.outputs == 1 and not op.residuals and not any(map(_sequence, bound.values())):

@@ -145,11 +145,11 @@ class _Pullback:
         if out in self.stated:
             with np.errstate(all="ignore"):
                 for arg, d in self.stated[out](builder, g):
-                    self.add(arg, _fitted(builder, d, arg))
+                    self.add(arg, fitted(builder, d, arg))
         elif name in STRUCTURE:
             for position, arg in enumerate(instruction.args):
                 if arg in self.active:
-                    self.add(arg, _fitted(builder, STRUCTURE[name](builder, position, g, out, instruction), arg))
+                    self.add(arg, fitted(builder, STRUCTURE[name](builder, position, g, out, instruction), arg))
         elif name in DEFINITIONS:
             wanted = [i for i, a in enumerate(instruction.args) if a in self.active]
             pulled = pullback(defined(instruction), wanted)
@@ -167,7 +167,7 @@ class _Pullback:
             found = ruled(self.builder, instruction, name, g)
             if found is None:
                 continue
-            d = _fitted(self.builder, found, arg)
+            d = fitted(self.builder, found, arg)
             if arg.shape == out.shape and d is not g:  # else there are sums between
                 branches = self.branches.get(g, ())
                 if instruction.name == "where" and instruction.args[0].shape == out.shape:
@@ -185,7 +185,7 @@ class _Pullback:
         )
 
 
-def _fitted(builder: Builder, d: Value, arg: Value) -> Value:
+def fitted(builder: Builder, d: Value, arg: Value) -> Value:
     """A gradient in the shape and dtype of an argument: summed over the axes that were broadcast, or broadcast itself."""
     d = builder.cast(d, arg.dtype)
     if d.shape == arg.shape:

@@ -199,8 +199,15 @@ class Symbol(NDArrayOperatorsMixin):
             return None
         if method == "reduce":
             result = reduce(ufunc, *inputs, **kwargs)
-        elif method == "__call__" and not kwargs.keys() - {"dtype", "casting"} and ufunc.nout == 1:
-            result = _ufunc(self.builder, ufunc, inputs, kwargs.get("dtype"))
+        elif method == "__call__" and not kwargs.keys() - {"dtype", "casting"}:
+            try:
+                result = _ufunc(self.builder, ufunc, inputs, kwargs.get("dtype"))
+            except CannotLower:
+                stands = self.builder.stands_for(ufunc)
+                if stands is None:
+                    raise
+                made: Any = stands(*inputs, **kwargs)
+                result = made
         else:
             raise CannotLower(f"np.{ufunc.__name__}.{method} with {', '.join(kwargs) or 'several results'}")
         if not out or out[0] is None:
@@ -215,12 +222,18 @@ class Symbol(NDArrayOperatorsMixin):
         self, func: Callable[..., object], types: object, args: Sequence[object], kwargs: Mapping[str, object]
     ) -> Any:
         handler = FUNCTIONS.get(func)
-        if handler is None:
-            raise (Sized if func in _SIZED else CannotLower)(f"np.{getattr(func, '__name__', func)} is no primitive")
+        stands = self.builder.stands_for(func)
         try:
-            return handler(*args, **kwargs)
-        except TypeError as error:
-            raise CannotLower(f"np.{func.__name__}: {error}") from error
+            if handler is not None:
+                return handler(*args, **kwargs)
+        except (CannotLower, TypeError) as error:
+            if stands is None:
+                raise (
+                    error if isinstance(error, CannotLower) else CannotLower(f"np.{func.__name__}: {error}")
+                ) from error
+        if stands is None:
+            raise (Sized if func in _SIZED else CannotLower)(f"np.{getattr(func, '__name__', func)} is no primitive")
+        return stands(*args, **kwargs)
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------
@@ -273,9 +286,9 @@ def elementwise(builder: Builder, name: str, *operands: Operand) -> Symbol:
 
 
 def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: Sequence[Operand], dtype: DTypeLike | None) -> Symbol:
-    name = ALIASES.get(ufunc.__name__, ufunc.__name__)
     if ufunc in FUNCTIONS:
         return FUNCTIONS[ufunc](*inputs)  # type: ignore[no-any-return]
+    name = ALIASES.get(ufunc.__name__, ufunc.__name__)
     if name not in PRIMITIVES or PRIMITIVES[name].kind != "elementwise":
         raise CannotLower(f"{ufunc.__name__} is no primitive")
     made = elementwise(builder, name, *inputs)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+
 from tapenet.program.differentiating import NoDerivative
-from tapenet.program.ir import Program
+from tapenet.program.ir import Constant, Program, Value, substitute
 from tapenet.program.passes import simplify
 from tapenet.program.pullback import pullback
 
@@ -25,10 +27,22 @@ def transposed(program: Program, linear: Collection[int]) -> Program:
         NoDerivative: a primitive on the way has none, or the program is not linear: its derivative depends on these inputs.
     """
     pulled = simplify(pullback(program, linear))
-    dropped = {pulled.inputs[i] for i in linear}
-    for value in (*(a for i in pulled.body for a in i.args), *pulled.outputs):
-        if value in dropped:
-            raise NoDerivative(
-                "a program that is to be transposed is not linear: its derivative depends on what it is taken by"
-            )
+    dropped: set[Value] = {pulled.inputs[i] for i in linear}
+    if not dropped.isdisjoint([*(a for i in pulled.body for a in i.args), *pulled.outputs]):
+        pulled = simplify(substitute(pulled, _anywhere(pulled, dropped)))
     return Program([v for v in pulled.inputs if v not in dropped], [], pulled.body, pulled.outputs, [])
+
+
+def _anywhere(program: Program, dropped: set[Value]) -> dict[Value, Value]:
+    """Numbers for the inputs that a linear program is taken by, where its derivative compares these: code that looks whether a
+    gradient is 0 leaves something out where it is. What it does for any other gradient is the derivative."""
+    tainted = set(dropped)
+    for instruction in program.body:
+        if not tainted.isdisjoint(instruction.args):
+            tainted.update(r for r in instruction.results if r.dtype.kind != "b")
+    if not tainted.isdisjoint(program.outputs):
+        raise NoDerivative(
+            "a program that is to be transposed is not linear: its derivative depends on what it is taken by"
+        )
+    draw = np.random.default_rng(0).normal
+    return {v: Constant(draw(size=v.shape).astype(v.dtype)) for v in dropped}

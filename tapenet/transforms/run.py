@@ -13,12 +13,12 @@ from tapenet.autodiff import backward as driver
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.node import Leaf, Node
 from tapenet.autodiff.observe import zero_gradients
-from tapenet.autodiff.observe.leaves import warn_of_number
-from tapenet.autodiff.state import Site, enable_grad, local
+from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.low import is_inexact
 from tapenet.program.trees import Structure, flatten, placed, replaced
 from tapenet.transforms.graph_gradients import gradient_of
+from tapenet.transforms.lost_numbers import LostNumbers
 from tapenet.typing import Array
 
 T = TypeVar("T")
@@ -114,17 +114,12 @@ class Run:
             self.forms.append(form)
         #: Where gradients end; kept, since the function may let its arguments stand for other values.
         self.nodes = [t._node for t in self.ends]
-        state = local.state
-        outside, state.left = state.left, {}
+        self._numbers = LostNumbers()
         given = list(args)
-        try:
-            with placed([args[i] for i in argnums], self.ends) as inner, enable_grad():
-                for i, value in zip(argnums, inner, strict=True):
-                    given[i] = value
-                self.out = f(*given, **kwargs)
-        finally:
-            left, state.left = state.left, outside
-        self._left: dict[Site, set[Node]] = left or {}
+        with self._numbers, placed([args[i] for i in argnums], self.ends) as inner, enable_grad():
+            for i, value in zip(argnums, inner, strict=True):
+                given[i] = value
+            self.out = f(*given, **kwargs)
 
     def _end(self, value: object, place: int, form: Structure, position: int) -> Tensor:
         try:
@@ -153,37 +148,8 @@ class Run:
     # -- what the function did ---------------------------------------------------------------------------------------
 
     def check_numbers(self, outs: Sequence[object]) -> None:
-        """Warn where a Python number was made of what depends on the arguments.
-
-        Raises:
-            RuntimeError: no output depends on an argument of which a number was made; or none depends on any argument, and the
-                values of one were taken out of the graph. Their gradients would be 0.
-        """
-        if not self._left:
-            return
-        ends = {node for node in self.nodes if node is not None}
-        reached = driver.between([node for out in outs if (node := getattr(out, "_node", None)) is not None], ends)
-        lost = ends.isdisjoint(reached)
-        for site, nodes in self._left.items():
-            begins = ends.intersection(driver.between(nodes, ends))
-            if site.what and begins and lost:
-                raise RuntimeError(
-                    f"tn.{self.name}: the result does not depend on any argument, since {site.file}:{site.line} takes values "
-                    f"out of the graph by {site.what}: no gradient flows through that. Compute with the tensor itself (np.exp, "
-                    "tn.exp); where the gradient is meant to be 0, take tn.stop_gradient of it"
-                )
-            if not site.what and any(end not in reached for end in begins):
-                raise RuntimeError(
-                    f"tn.{self.name}: the result does not depend on an argument, since {site.file}:{site.line} makes a Python "
-                    "number of it, by float(t) or a function that asks for one, as math.exp does: no gradient flows through "
-                    "that. Compute with the tensor itself (np.exp, tn.exp), or write t.item() where a constant is meant"
-                )
-        outside = local.state.left
-        for site, nodes in self._left.items():
-            if not site.what:
-                warn_of_number((site.file, site.line))
-            if outside is not None:
-                outside.setdefault(site, set()).update(nodes)
+        """Look after the Python numbers that were made of arguments (`LostNumbers.check`)."""
+        self._numbers.check(self.name, self.nodes, outs)
 
     def settled(self, value: T) -> tuple[T, bool]:
         """A result without the tensors in it that only the ends of this call follow: these are as if they were computed

@@ -1,0 +1,368 @@
+"""Calls of ops as functions that programs apply: read from the op's formula, and differentiated by the rules it states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.formula import Derived
+from tapenet.ops.op import FLAT, Op, Rule, Scatter
+from tapenet.ops.reading import plain, read, symbols
+from tapenet.ops.registry import stands_for
+from tapenet.ops.signatures import bind
+from tapenet.program.arguments import elements, mapped
+from tapenet.program.called_ops import Hole, filled
+from tapenet.program.differentiating import NoDerivative, zeros
+from tapenet.program.functions import Function, Given, inputs_for, specs
+from tapenet.program.ir import Builder, Constant, Input, Program, Value, inline
+from tapenet.program.primitives import Spec
+from tapenet.program.pullback import fitted, pullback
+from tapenet.program.pushforward import pushforward
+from tapenet.program.symbols import FUNCTIONS, CannotLower, Symbol, array_of
+from tapenet.program.transposing import transposed
+from tapenet.typing import Array
+
+
+class OpFunction(Function):
+    """A call of an op.
+
+    Attributes:
+        op: the op.
+        template: its arguments by name, with a `Hole` for each array.
+        reason: why its formula cannot be read, where that is so. Its program is a call of the op as it stands then.
+    """
+
+    def __init__(
+        self, op: Op, template: Mapping[str, object], inputs: Sequence[Spec], outputs: Sequence[Spec] | None = None
+    ) -> None:
+        """A call.
+
+        Args:
+            op, template: see there.
+            inputs: shapes and dtypes of what goes into the holes.
+            outputs: those of the results; of the residuals too, where these are results. Found out if it is left out.
+        """
+        self.op, self.template, self.name = op, template, op.name
+        self.inputs = tuple(inputs)
+        self.reason = ""
+        self._count = op.outputs if outputs is None else len(outputs)
+        self.outputs = self._found() if outputs is None else tuple(outputs)
+
+    # -- what it computes ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _whole(self) -> Program | None:
+        """Outputs and residuals by the formula, None where that cannot be read."""
+        op = self.op
+        builder = _builder()
+        inputs = inputs_for(self.inputs)
+        try:
+            if op.effect or op.random:
+                raise CannotLower("it draws random numbers" if op.random else "it has an effect")
+            values = read(op, builder, self._arguments(inputs))
+        except Exception as error:  # whatever a forward makes of a symbol
+            self.reason = str(error) or type(error).__name__
+            return None
+        return Program(inputs, [], builder.body, values, [])
+
+    @cached_property
+    def _program(self) -> Program:
+        whole = self._whole
+        if whole is not None:
+            found = specs(whole.outputs[: self._count])
+            if found == self.outputs:
+                return Program(whole.inputs, [], whole.body, whole.outputs[: self._count], [])
+            self.reason = f"gives {list(found)}, not {list(self.outputs)}"
+        return self._call(self.outputs)
+
+    def _call(self, outputs: Sequence[Spec]) -> Program:
+        """The op called as it stands."""
+        inputs = inputs_for(self.inputs)
+        builder = Builder()
+        total = (self.op.outputs or len(outputs)) + len(self.op.residuals)
+        given = [*outputs, *[None] * (total - len(outputs))]
+        results = builder.several("call", *inputs, op=self.op, template=self.template, specs=given)
+        return Program(inputs, [], builder.body, results[: len(outputs)], [])
+
+    def program(self) -> Program:
+        return self._program
+
+    def _arguments(self, inputs: Sequence[object]) -> dict[str, object]:
+        """The op's arguments by name."""
+        return {n: filled(t, inputs) for n, t in self.template.items()}
+
+    def _found(self) -> tuple[Spec, ...]:
+        """Shapes and dtypes of the outputs: of the formula, or of a call on arrays made up for it."""
+        if self._whole is not None:
+            return specs(self._whole.outputs[: self._count])
+        return self._tried()[: self._count]
+
+    def _tried(self) -> tuple[Spec, ...]:
+        """Shapes and dtypes of outputs and residuals as a call gives them."""
+        result, failure = None, None
+        for example in (_example, _nothing):
+            given = self._arguments([example(s) for s in self.inputs])
+            try:
+                with np.errstate(all="ignore"):
+                    result = self.op.run(given)
+                break
+            except Exception as error:
+                failure = error
+        else:
+            raise NoDerivative(
+                f"the shape of what op {self.name!r} gives for {[s.shape for s in self.inputs]} is not known before it runs"
+            ) from failure
+        one = self.op.outputs == 1 and not self.op.residuals
+        results = (result,) if one or not isinstance(result, (tuple, list)) else result
+        return tuple(Spec(np.shape(r), np.asarray(r).dtype) for r in results)
+
+    # -- its derivatives -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _stated(self) -> dict[str, Rule]:
+        """The rules that the op states, by input; "" for one of all."""
+        op = self.op
+        rules: Mapping[str, Rule] = op.rules if op.joint is None else {"": op.joint}
+        return {n: rule for n, rule in rules.items() if not isinstance(rule, Derived)}
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """The argument that each input belongs to."""
+        found: dict[int, str] = {}
+        for name, value in self.template.items():
+            found |= {leaf.position: name for leaf in elements(value, Hole) if isinstance(leaf, Hole)}
+        return [found[i] for i in range(len(self.inputs))]
+
+    def _differentiable(self, positions: Sequence[int]) -> list[int]:
+        """Those of the inputs by which the op has a derivative.
+
+        Raises:
+            NoDerivative: the op has none, and does not say that there is none.
+        """
+        op = self.op
+        found = []
+        for i in sorted(positions):
+            name = self._names[i]
+            if name in op.differentiable:
+                found.append(i)
+            elif op.differentiable and name not in op.nondiff:
+                raise NoDerivative(f"op {op.name!r} has no gradient rule for {name!r}")
+        return found
+
+    def pull(self, wanted: Sequence[int]) -> Program:
+        order = sorted(wanted)
+        flowing = self._differentiable(order)
+        if not flowing:
+            pulled = Program([*inputs_for(self.inputs), *inputs_for(self.outputs)], [], [], [], [])
+        elif not self._stated:
+            pulled = pullback(self.program(), flowing)
+        elif self.op.reference is not None and self._reference is not None:
+            pulled = _as_function(f"{self.name} gradient", self._by_rules(flowing), pullback(self._reference, flowing))
+        else:
+            pulled = self._by_rules(flowing)
+        if flowing == order:
+            return pulled
+        builder = Builder()
+        builder.body = list(pulled.body)
+        known = dict(zip(flowing, pulled.outputs, strict=True))
+        outputs = [known[i] if i in known else zeros(builder, *self.inputs[i]) for i in order]
+        return Program(pulled.inputs, [], builder.body, outputs, [])
+
+    def push(self, active: Sequence[int]) -> Program:
+        order = sorted(active)
+        flowing = self._differentiable(order)
+        if flowing and not self._stated:
+            return pushforward(self.program(), order)
+        count = len(self.inputs)
+        builder = Builder()
+        inputs, tangents = inputs_for(self.inputs), inputs_for(self.inputs[i] for i in order)
+        outs = builder.several("apply", *inputs, function=self)
+        if flowing:
+            pulled = self._by_rules(flowing) if self._reference is None else self.pull(flowing)
+            # The rules are linear in the gradients that they are given; their transpose is the derivative itself.
+            pushed = transposed(pulled, range(count, count + len(self.outputs)))
+            given = dict(zip(order, tangents, strict=True))
+            found = inline(builder, pushed, [*inputs, *(given[i] for i in flowing)])
+        else:
+            found = [zeros(builder, *s) for s in self.outputs]
+        results = [t for t, s in zip(found, self.outputs, strict=True) if s.dtype.kind in "fc"]
+        return Program([*inputs, *tangents], [], builder.body, [*outs, *results], [])
+
+    @cached_property
+    def _reference(self) -> Program | None:
+        """The outputs by the op's reference, which derivatives of higher order are made of, where it has one."""
+        op = self.op
+        if op.reference is None:
+            return None
+        builder = _builder()
+        inputs = inputs_for(self.inputs)
+        given = {n: symbols(builder, v) for n, v in self._arguments(inputs).items()}
+        try:
+            result: Any = op.apply(op.reference, given)
+        except Exception:  # whatever it makes of a symbol
+            return None
+        results = [result] if op.outputs == 1 else list(result)
+        values = [array_of(builder, r).value for r in results]
+        return Program(inputs, [], builder.body, values[: self._count], [])
+
+    def _by_rules(self, wanted: Sequence[int]) -> Program:
+        """The stated rules, read on symbols; of inputs without one the formula's derivative.
+
+        Raises:
+            NoDerivative: a rule cannot be read.
+        """
+        op = self.op
+        builder = _builder()
+        inputs, gs = inputs_for(self.inputs), inputs_for(self.outputs)
+        known = self._known(builder, inputs, gs)
+        names = sorted({self._names[i] for i in wanted})
+        stated = names if "" in self._stated else [n for n in names if n in self._stated]
+        known["wanted"] = frozenset(stated)
+        try:
+            with np.errstate(all="ignore"):
+                if "" in self._stated:
+                    found = self._stated[""](*(known[n] for n in op.needs[""]))
+                else:
+                    found = {n: self._stated[n](*(known[k] for k in op.needs[n])) for n in stated}
+        except Exception as error:  # whatever a rule makes of a symbol
+            why = str(error) or type(error).__name__
+            raise NoDerivative(f"the gradient rule of op {op.name!r} cannot be read ({why})") from error
+        left = [i for i in wanted if self._names[i] not in stated]
+        rest = iter(inline(builder, pullback(self.program(), left), [*inputs, *gs]) if left else ())
+        places: dict[str, Iterator[object]] = {}
+        outputs: list[Value] = []
+        for i in range(len(self.inputs)):
+            name = self._names[i]
+            if name in stated and name not in places:
+                d = found[name]
+                several = not isinstance(self.template[name], Hole)
+                places[name] = iter(self._parts(name, d) if several else [d])
+            d = next(places[name]) if name in stated else None
+            if i in wanted:
+                outputs.append(next(rest) if i in left else _settled(builder, d, self.inputs[i]))
+        return Program([*inputs, *gs], [], builder.body, outputs, [])
+
+    def _parts(self, name: str, d: object) -> list[object]:
+        """The gradients of a sequence that are those of arrays."""
+        template = self.template[name]
+        assert isinstance(template, (list, tuple))
+        if not isinstance(d, (list, tuple)):
+            raise NoDerivative(f"the gradient rule of op {self.name!r} for {name!r} gives no sequence")
+        return [each for each, part in zip(d, template, strict=True) if isinstance(part, Hole)]
+
+    def _known(self, builder: Builder, inputs: Sequence[Value], gs: Sequence[Value]) -> dict[str, object]:
+        """What rules may ask for, by name."""
+        op = self.op
+        args = self._arguments(inputs)
+        count = op.outputs or len(self.outputs) - len(op.residuals)
+        given = [
+            None if i in op.nondiff_outputs else g if i < len(gs) else zeros(builder, (), np.dtype(float))
+            for i, g in enumerate(gs[:count])
+        ]
+        known: dict[str, object] = {"g": given[0] if op.outputs == 1 else tuple(given), **args}
+        for n in op.inputs:
+            known |= {f"{n}_shape": _part_of("shape", args[n]), f"{n}_dtype": _part_of("dtype", args[n])}
+        needs = {need for asked in op.needs.values() for need in asked}
+        if "out" in needs or needs & set(op.residuals):
+            outs = self._outs(builder, inputs, bool(needs & set(op.residuals)))
+            known["out"] = outs[0] if op.outputs == 1 else tuple(outs[:count])
+            known |= dict(zip(op.residuals, outs[count:], strict=False))
+        return {n: symbols(builder, v) for n, v in known.items()}
+
+    def _outs(self, builder: Builder, inputs: Sequence[Value], residuals: bool) -> Sequence[Value]:
+        """Outputs, and residuals, inside of a rule."""
+        if not residuals:
+            return builder.several("apply", *inputs, function=self)
+        if self._whole is not None:
+            return inline(builder, self._whole, inputs)
+        return inline(builder, self._call(self._tried()), inputs)
+
+
+def _as_function(name: str, runs: Program, differentiated: Program) -> Program:
+    """A program that applies one, and has the derivatives of another that computes the same."""
+    builder = Builder()
+    inputs = inputs_for(specs(runs.inputs))
+    results = builder.several("apply", *inputs, function=_Twofold(name, runs, differentiated))
+    return Program(inputs, [], builder.body, results, [])
+
+
+class _Twofold(Given):
+    """A program, and another one that computes the same and whose derivatives are its own."""
+
+    def __init__(self, name: str, runs: Program, differentiated: Program) -> None:
+        super().__init__(name, runs)
+        self._other = differentiated
+
+    def pull(self, wanted: Sequence[int]) -> Program:
+        return pullback(self._other, wanted)
+
+    def push(self, active: Sequence[int]) -> Program:
+        return pushforward(self._other, active)
+
+
+def _builder() -> Builder:
+    """A builder for code that may apply ops."""
+    builder = Builder()
+    builder.applies, builder.stands_for = apply, stands_for
+    return builder
+
+
+def apply(builder: Builder, op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object | None:
+    """An op called on symbols inside of a formula or rule, as a function that is applied: one that states rules, or
+    cannot be read. None for any other."""
+    held, values = template_of(plain(bind(op, args, kwargs)))
+    function = OpFunction(op, held, specs(values))
+    if function._whole is not None and not function._stated and op.differentiable:
+        return None
+    results = [Symbol(builder, v, shared=True) for v in builder.several("apply", *values, function=function)]
+    return results[0] if op.outputs == 1 else op.several(results)
+
+
+def template_of(args: Mapping[str, object]) -> tuple[dict[str, object], list[Value]]:
+    """The arguments of a call with a `Hole` in place of each value that is not constant, and these values."""
+    values: list[Value] = []
+
+    def template(value: object) -> object:
+        if isinstance(value, Constant):
+            return value.array
+        if isinstance(value, Value):
+            values.append(value)
+            return Hole(len(values) - 1)
+        return value
+
+    return {n: mapped(template, v) for n, v in args.items()}, values
+
+
+def _settled(builder: Builder, d: Any, spec: Spec) -> Value:
+    """What a rule gave for an input, in its shape and dtype."""
+    if d is FLAT or type(d) is object:
+        return zeros(builder, *spec)
+    if type(d) is Scatter:
+        nothing = Symbol(builder, zeros(builder, *spec), shared=True)
+        d = FUNCTIONS[np.add.at](nothing, d.index, d.g)
+    value = array_of(builder, d).value
+    return fitted(builder, value, Input(*spec))
+
+
+def _part_of(what: str, value: object) -> object:
+    """The shape or dtype of an argument; of a sequence those of its parts."""
+    if isinstance(value, (list, tuple)):
+        return tuple(_part_of(what, v) for v in value)
+    return getattr(value if hasattr(value, what) else np.asarray(value), what)
+
+
+def _example(spec: Spec) -> Array:
+    """An array that few ops refuse: of square matrices a diagonal one without equal values, else ones; of integers zeros."""
+    shape, dtype = spec
+    if dtype.kind not in "fc":
+        return np.zeros(shape, dtype)
+    if len(shape) >= 2 and shape[-1] == shape[-2]:
+        return np.broadcast_to(np.diag(np.arange(1, shape[-1] + 1)).astype(dtype), shape).copy()
+    return np.ones(shape, dtype)
+
+
+def _nothing(spec: Spec) -> Array:
+    return np.zeros(*spec)

@@ -1,0 +1,133 @@
+"""What a transformed function takes and gives: nested structures of tensors, as flat lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff.control.body import Flat
+from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.tensor import Tensor
+from tapenet.program.low import is_inexact
+from tapenet.program.trees import Structure, flatten, placed
+from tapenet.typing import Array
+
+
+class Arguments:
+    """Trees that a function is given, as tensors and back.
+
+    Attributes:
+        trees: the arguments.
+        leaves: their leaves, as tensors.
+        structure: of the tuple of them.
+    """
+
+    def __init__(self, name: str, trees: Sequence[object], root: str = "args") -> None:
+        """Take arguments apart.
+
+        Args:
+            name: of the transformation, for errors.
+            trees: the arguments.
+            root: what to call the tuple of them, for errors.
+
+        Raises:
+            TypeError: a leaf is no array; names where it is.
+        """
+        self.trees = tuple(trees)
+        found, self.structure = flatten(self.trees)
+        self.paths = self.structure.paths(root)
+        self.leaves: list[Tensor] = []
+        for leaf, path in zip(found, self.paths, strict=True):
+            try:
+                self.leaves.append(leaf if type(leaf) is Tensor else asarray(leaf))
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    f"tn.{name}: {path} is {type(leaf).__name__}, not an array, a tensor or a number. Close over what does "
+                    f"not vary: tn.{name}(lambda x: f(x, ...), ...)"
+                ) from error
+
+    def calling(self, f: Callable[..., object]) -> Callable[[Sequence[Tensor]], object]:
+        """The function as one of the list of leaves. What stands for a tree, such as a module, has these while it runs."""
+
+        def call(values: Sequence[Tensor]) -> object:
+            with placed(self.trees, values) as given:
+                return f(*given)
+
+        return call
+
+
+class Results:
+    """What a function gave when it was traced.
+
+    Attributes:
+        leaves: the tensors.
+        aux: what it returned beside them.
+    """
+
+    def __init__(self, name: str, has_aux: bool) -> None:
+        self.name = name
+        self.has_aux = has_aux
+        self.aux: Any = None
+        self.leaves: list[Tensor] = []
+        self._structure: Structure | None = None
+
+    def flat(self, call: Callable[[Sequence[Tensor]], object]) -> Flat:
+        """A function of a list of tensors (`Arguments.calling`) as one that returns such too."""
+
+        def run(values: list[Tensor]) -> list[Tensor]:
+            result = call(values)
+            if self.has_aux:
+                if not isinstance(result, tuple) or len(result) != 2:
+                    raise TypeError(f"tn.{self.name}: with has_aux=True the function returns a pair (output, other)")
+                result, self.aux = result
+            found = Arguments(self.name, (result,), "output")
+            self._structure = found.structure
+            self.leaves = [Tensor._of(t._data, t._node, t._trace) for t in found.leaves]
+            return self.leaves
+
+        return run
+
+    def build(self, values: Sequence[object]) -> Any:
+        """Values in the structure of the result."""
+        assert self._structure is not None
+        return self._structure.build(values)[0]
+
+    def tangent(self, found: Sequence[Tensor]) -> Any:
+        """The tangents of the inexact results, in their structure; None for any other."""
+        each = iter(found)
+        return self.build([next(each) if is_inexact(t.dtype) else None for t in self.leaves])
+
+    def split(self, outs: Sequence[Tensor]) -> tuple[Any, ...]:
+        """The results and their tangents, and what there is beside."""
+        count = len(self.leaves)
+        parts = self.build(outs[:count]), self.tangent(outs[count:])
+        return (*parts, self.aux) if self.has_aux else parts
+
+
+def fitting(value: object, like: Tensor, name: str, what: str) -> Tensor:
+    """A tangent or gradient as a tensor of the dtype of what it belongs to.
+
+    Raises:
+        ValueError: it has another shape.
+    """
+    made = asarray(value)
+    if made.shape != like.shape:
+        raise ValueError(f"tn.{name}: {what} of shape {made.shape} for an array of shape {like.shape}")
+    return made if made.dtype == like.dtype else made.astype(like.dtype)
+
+
+def zeros(like: Tensor) -> Tensor:
+    """Zeros of the shape and dtype of a tensor."""
+    return Tensor._of(np.zeros(like.shape, like.dtype))
+
+
+def basis(shapes: Sequence[tuple[int, ...]], dtypes: Sequence[np.dtype]) -> list[Array]:
+    """The unit vectors of a space of several arrays, stacked along a new first axis."""
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    total, begin, made = sum(sizes), 0, []
+    for shape, dtype, size in zip(shapes, dtypes, sizes, strict=True):
+        made.append(np.eye(total, size, -begin, dtype).reshape(total, *shape))
+        begin += size
+    return made
