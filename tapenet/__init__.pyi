@@ -221,12 +221,20 @@ from tapenet.training.network import Network as Network
 from tapenet.transforms.checkpoint import checkpoint as checkpoint
 from tapenet.transforms.custom import custom_jvp as custom_jvp
 from tapenet.transforms.custom import custom_vjp as custom_vjp
+from tapenet.transforms.forward import jvp as jvp
+from tapenet.transforms.forward import linearize as linearize
 from tapenet.transforms.gradients import elementwise_grad as elementwise_grad
 from tapenet.transforms.gradients import grad as grad
-from tapenet.transforms.gradients import hvp as hvp
 from tapenet.transforms.gradients import value_and_grad as value_and_grad
 from tapenet.transforms.gradients import vjp as vjp
 from tapenet.transforms.graph_gradients import gradients as gradients
+from tapenet.transforms.jacobians import hessian as hessian
+from tapenet.transforms.jacobians import hvp as hvp
+from tapenet.transforms.jacobians import jacfwd as jacfwd
+from tapenet.transforms.jacobians import jacobian as jacobian
+from tapenet.transforms.jacobians import jacrev as jacrev
+from tapenet.transforms.jacobians import value_and_jacobian as value_and_jacobian
+from tapenet.transforms.vectorize import vmap as vmap
 from tapenet.typing import Axis
 from tapenet.typing import Casting
 from tapenet.typing import Shape

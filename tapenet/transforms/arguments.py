@@ -106,7 +106,7 @@ class Results:
         return (*parts, self.aux) if self.has_aux else parts
 
 
-def fitting(value: object, like: Tensor, name: str, what: str) -> Tensor:
+def fitting(value: object, like: Tensor, name: str, path: str, what: str) -> Tensor:
     """A tangent or gradient as a tensor of the dtype of what it belongs to.
 
     Raises:
@@ -114,7 +114,9 @@ def fitting(value: object, like: Tensor, name: str, what: str) -> Tensor:
     """
     made = asarray(value)
     if made.shape != like.shape:
-        raise ValueError(f"tn.{name}: {what} of shape {made.shape} for an array of shape {like.shape}")
+        raise ValueError(
+            f"tn.{name}: {path} has shape {made.shape}, and the {what} there has {like.shape}: they must agree"
+        )
     return made if made.dtype == like.dtype else made.astype(like.dtype)
 
 

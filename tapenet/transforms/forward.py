@@ -12,7 +12,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Given, expand
-from tapenet.program.ir import Constant, Program, Value
+from tapenet.program.ir import Program
 from tapenet.program.low import is_inexact
 from tapenet.program.splitting import split
 from tapenet.program.trees import Mismatch, flatten
@@ -135,26 +135,26 @@ class _Forward:
                 parts = structure.take(tangent, f"tangents[{i}]", ("the primal", "the tangent"))
             except Mismatch as error:
                 raise ValueError(f"tn.{self.name}: a tangent is structured as its primal, and {error}") from None
-            for place, t in zip(places, parts, strict=True):
+            paths = structure.paths(f"tangents[{i}]")
+            for place, t, path in zip(places, parts, paths, strict=True):
                 like = self.leaves[place]
                 if not is_inexact(like.dtype):
                     raise TypeError(
                         f"tn.{self.name}: {self.arguments.paths[place]} holds {like.dtype}, which has no tangent: pass floats, "
                         "or None as the tangent of that argument"
                     )
-                tangents[place] = fitting(t, like, self.name, "a tangent")
+                tangents[place] = fitting(t, like, self.name, path, "primal")
         return tangents
 
     def split(self, active: list[int]) -> tuple[list[Tensor], Push]:
         """The results, and what pushes tangents forward; what does not depend on these is computed now."""
-        count = len(self.traced.function.inputs)
-        once, each = split(expand(self.traced.function.push(active)), range(count))
-        held = programs.run(Given(f"linearize of {self.title}", once), [*self.leaves, *self.traced.further()])
-        known: dict[Value, Tensor] = dict(zip(each.inputs, held, strict=False))
-        values = each.outputs[: len(self.results.leaves)]
-        outs = [Tensor._of(v.array) if isinstance(v, Constant) else known[v] for v in values]
-        rest = Program(each.inputs, [], each.body, each.outputs[len(outs) :], [])
-        linear = Given(f"linear part of {self.title}", rest)
+        pushed = expand(self.traced.function.push(active))
+        tangents = Program(pushed.inputs, [], pushed.body, pushed.outputs[len(self.results.leaves) :], [])
+        once, each = split(tangents, range(len(self.traced.function.inputs)))
+        given = [*self.leaves, *self.traced.further()]
+        outs = programs.run(self.traced.function, given)
+        held = programs.run(Given(f"linearize of {self.title}", once), given)
+        linear = Given(f"linear part of {self.title}", each)
         return outs, lambda tangents: programs.run(linear, [*held, *tangents])
 
     def by_reverse(self, active: list[int]) -> tuple[list[Tensor], Push]:

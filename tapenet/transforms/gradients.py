@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from tapenet import ops
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.gradients import conj_cotangent
 from tapenet.autodiff.tensor import Tensor

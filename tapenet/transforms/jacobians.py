@@ -16,7 +16,7 @@ from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Function, Given
 from tapenet.program.ir import Builder, Constant, Program, substitute
 from tapenet.program.low import is_inexact
-from tapenet.program.trees import Mismatch
+from tapenet.program.trees import Mismatch, flatten
 from tapenet.transforms.arguments import Arguments, Results, basis, fitting
 from tapenet.transforms.gradients import vjp
 from tapenet.transforms.run import function, places
@@ -232,6 +232,7 @@ class _Work:
         self.title = getattr(f, "__name__", type(f).__name__)
         numbers, self.single, positional, named = places(name, function(name, f), argnums, tuple(args), kwargs)
         chosen = tuple(positional[i] for i in numbers)
+        self.chosen = chosen
         arguments = Arguments(name, chosen)
         self.given, self.structure = arguments.leaves, arguments.structure
         for t in self.given:
@@ -264,10 +265,14 @@ class _Work:
     def vectors(self, v: object) -> list[Tensor]:
         """The leaves of a vector structured as the arguments."""
         try:
-            found = self.structure.take((v,) if self.single else v, "v", ("the argument", "the vector"))
+            form = flatten(self.chosen[0] if self.single else self.chosen)[1]
+            found = form.take(v, "v", ("the argument", "the vector"))
         except Mismatch as error:
             raise ValueError(f"tn.{self.name}: the vector is structured as the argument, and {error}") from None
-        return [fitting(t, like, self.name, "a vector") for t, like in zip(found, self.given, strict=True)]
+        return [
+            fitting(t, like, self.name, path, "argument")
+            for t, like, path in zip(found, self.given, form.paths("v"), strict=True)
+        ]
 
     @staticmethod
     def spaces(values: Sequence[Tensor]) -> tuple[list[Shape], list[np.dtype]]:

@@ -20,6 +20,7 @@ from tapenet.ops.stack_frames import user_line
 from tapenet.program.functions import Given
 from tapenet.program.ir import Constant, Input, Program, Value, substitute
 from tapenet.program.low import is_inexact
+from tapenet.transforms.lost_numbers import LostNumbers
 from tapenet.typing import Array
 
 
@@ -80,9 +81,17 @@ def trace(name: str, function: Flat, given: Sequence[Tensor], lanes: bool = Fals
         CaptureError: the function does something beside returning values.
     """
     body = _Recording(name, lanes)
-    with enable_grad():
-        body.trace(function, given, [is_inexact(t.dtype) for t in given])
+    numbers = LostNumbers()
+    outs: list[Tensor] = []
+
+    def run(values: list[Tensor]) -> list[Tensor]:
+        outs[:] = function(values)
+        return outs
+
+    with numbers, enable_grad():
+        body.trace(run, given, [is_inexact(t.dtype) for t in given])
     try:
+        numbers.check(name, [node for node in body.inputs if node.differentiable], outs)
         if body.effects or body.left:
             what = f"has effects ({', '.join(body.effects)})" if body.effects else "leaves gradients at leaves"
             raise CaptureError(

@@ -1,0 +1,293 @@
+"""Transformations of functions, alone and of each other, eager and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import nn
+
+R = np.random.default_rng(0)
+X, V = R.normal(size=5), R.normal(size=5)
+W = R.normal(size=(5, 5))
+
+
+def f(x: Any) -> Any:
+    return (np.sin(x) * np.exp(x)).sum()
+
+
+def inner(x: Any) -> Any:
+    return np.sin(W @ x) * x
+
+
+def loop(x: Any) -> Any:
+    return tn.scan(lambda c, a: (np.sin(c) * a, c), 1.0, x)[0]
+
+
+def written(x: Any) -> Any:
+    z = x * 1
+    z[0] = x[1] * 3
+    z[1:] *= 2
+    return z
+
+
+def stopped(x: Any) -> Any:
+    with tn.no_grad():
+        y = x * 2
+    return x * y + x * x.detach() + x * tn.stop_gradient(x)
+
+
+def slope(g: Callable[[Any], Any], x: Any = X, v: Any = V, h: float = 1e-5) -> Any:
+    """The derivative along v by differences."""
+    return (np.asarray(g(tn.tensor(x + h * v)).numpy()) - np.asarray(g(tn.tensor(x - h * v)).numpy())) / (2 * h)
+
+
+def close(found: Any, expected: Any, rtol: float = 1e-10, atol: float = 1e-12) -> None:
+    np.testing.assert_allclose(_array(found), _array(expected), rtol, atol)
+
+
+def _array(value: Any) -> Any:
+    return value.numpy() if isinstance(value, tn.Tensor) else value
+
+
+def both(g: Callable[..., Any], *args: Any) -> list[Any]:
+    """What a function gives, eager and from a program."""
+    compiled = tn.compile(g, backend="numpy")
+    compiled(*args)
+    return [g(*args), compiled(*args)]
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "sum": f,
+    "product": inner,
+    "loop": loop,
+    "in place": written,
+    "branch on a value": lambda x: x * 2 if (x.sum() > -100).item() else x,
+    "inverse": lambda x: np.linalg.inv(W + np.diag(x)),
+    "singular values": lambda x: np.linalg.svd(W * x)[1],
+    "spectrum": lambda x: np.abs(np.fft.rfft(x)) ** 2,
+    "sorted": lambda x: np.sort(x) * np.arange(5),
+    "gradient": tn.grad(f),
+    "cond": lambda x: tn.cond(x.sum() > 0, np.sin, lambda x: x**3, x),
+    "while": lambda x: tn.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, np.sin(c[1]) * x), (0, x))[1],
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_tangents_are_those_of_differences(name: str) -> None:
+    g = FUNCTIONS[name]
+    value, tangent = tn.jvp(g, (X,), (V,))
+    close(value, g(tn.tensor(X)))
+    close(tangent, slope(g), 1e-6, 1e-8)
+    _, push = tn.linearize(g, X)
+    close(push(V), tangent)
+    close(push(2 * X), tn.jvp(g, (X,), (2 * X,))[1])
+
+
+@pytest.mark.parametrize("name", ["sum", "product", "loop", "in place", "gradient", "inverse", "sorted"])
+def test_programs_give_the_same(name: str) -> None:
+    g = FUNCTIONS[name]
+    for transformed in (lambda x, v: tn.jvp(g, (x,), (v,))[1], lambda x, v: tn.vmap(g)(np.stack([x, v]))):
+        eager, compiled = both(transformed, X, V)
+        close(compiled, eager)
+
+
+@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - {"branch on a value"}))
+def test_lanes_are_calls(name: str) -> None:
+    g = FUNCTIONS[name]
+    lanes = np.stack([X, V, X - V])
+    close(tn.vmap(g)(lanes), np.stack([g(tn.tensor(x)).numpy() for x in lanes]))
+
+
+@pytest.mark.parametrize("name", ["product", "loop", "in place", "inverse", "singular values", "sorted", "gradient"])
+def test_jacobians_of_both_modes_agree(name: str) -> None:
+    g = FUNCTIONS[name]
+    forward, reverse = tn.jacfwd(g)(X), tn.jacrev(g)(X)
+    close(forward, reverse)
+    close(forward @ V, tn.jvp(g, (X,), (V,))[1])
+    value, jacobian = tn.value_and_jacobian(g)(X)
+    close(value, g(tn.tensor(X)))
+    close(jacobian, reverse)
+
+
+def test_second_and_third_derivatives() -> None:
+    hessian = tn.hessian(f)(X)
+    diagonal = 2 * np.cos(X) * np.exp(X)
+    close(hessian, np.diag(diagonal))
+    for other in (tn.jacfwd(tn.jacrev(f)), tn.jacrev(tn.jacfwd(f)), tn.jacfwd(tn.grad(f)), tn.jacrev(tn.grad(f))):
+        close(other(X), hessian)
+    close(tn.hvp(f)(X, V), diagonal * V)
+    close(tn.grad(lambda x: tn.jvp(f, (x,), (V,))[1])(X), diagonal * V)
+    third = tn.jacfwd(tn.hessian(f))(X).numpy()
+    assert third.shape == (5, 5, 5)
+    np.testing.assert_allclose(third[range(5), range(5), range(5)], 2 * np.exp(X) * (np.cos(X) - np.sin(X)), rtol=1e-10)
+    twice = tn.jvp(lambda x: tn.jvp(f, (x,), (V,))[1], (X,), (V,))[1]
+    close(twice, V @ (diagonal * V))
+    value, gradient, product = tn.hvp(f, with_value=True)(X, V)
+    close(value, f(X))
+    close(gradient, tn.grad(f)(X))
+    close(product, diagonal * V)
+
+
+def test_derivatives_go_on_through_lanes() -> None:
+    lanes = np.stack([X, V])
+
+    def total(w: Any) -> Any:
+        return tn.vmap(lambda a: np.sin(w @ a).sum())(lanes).sum()
+
+    close(tn.grad(total)(W), tn.grad(lambda w: np.sin(lanes @ w.T).sum())(W))
+    w = tn.tensor(W, requires_grad=True)
+    total(w).backward()
+    assert w.grad is not None
+    close(w.grad, tn.grad(total)(W))
+    close(tn.vmap(tn.grad(f))(lanes), np.stack([tn.grad(f)(x).numpy() for x in lanes]))
+    close(tn.vmap(lambda x: tn.jvp(f, (x,), (V,))[1])(lanes), [tn.jvp(f, (x,), (V,))[1].item() for x in lanes])
+    close(tn.jvp(tn.vmap(f), (lanes,), (lanes,))[1], [tn.jvp(f, (x,), (x,))[1].item() for x in lanes])
+    close(tn.vmap(tn.vmap(lambda a, b: a * b, (0, None)), (None, 0))(X, V), np.outer(V, X))
+
+
+def test_stated_rules_are_followed_forward_and_over_lanes() -> None:
+    straight = tn.op(lambda x: np.round(x), name="straight_through", x=lambda g: g)
+    close(tn.jvp(straight, (X,), (V,))[1], V)
+    close(tn.grad(lambda x: tn.vmap(straight)(x).sum())(X), np.ones(5))
+    close(tn.jvp(tn.vmap(straight), (X,), (V,))[1], V)
+
+
+def test_what_is_cut_off_has_no_tangent() -> None:
+    close(tn.jvp(stopped, (X,), (V,))[1], 4 * X * V)
+    close(tn.jacrev(stopped)(X), np.diag(4 * X))
+
+
+def test_complex_numbers() -> None:
+    value, tangent = tn.jvp(lambda x: (x * (1 + 2j)) ** 2, (X,), (V,))
+    close(value, (X * (1 + 2j)) ** 2)
+    close(tangent, 2 * X * V * (1 + 2j) ** 2)
+
+
+def test_random_numbers_of_lanes() -> None:
+    ones = np.ones((3, 200))
+    with pytest.raises(RuntimeError, match="randomness='different'"):
+        tn.vmap(lambda x: F.dropout(x, 0.5))(ones)
+    tn.random.seed(0)
+    same = tn.vmap(lambda x: F.dropout(x, 0.5), randomness="same")(ones).numpy()
+    different = tn.vmap(lambda x: F.dropout(x, 0.5), randomness="different")(ones).numpy()
+    assert (same == same[0]).all()
+    assert (different[0] != different[1]).any()
+    assert set(np.unique(different)) == {0.0, 2.0}
+    tn.random.seed(1)
+    value, tangent = tn.jvp(lambda x: x * tn.random.normal(size=5), (X,), (V,))
+    close(value / X, tangent / V)
+    tn.random.seed(1)
+    close(value, X * tn.random.normal(size=5))
+
+
+def test_per_sample_gradients_of_a_network() -> None:
+    x, y = R.normal(size=(4, 1, 8, 8)), R.integers(3, size=4)
+    params = {"kernel": R.normal(size=(3, 1, 3, 3)), "bias": R.normal(size=3), "weight": R.normal(size=(48, 3))}
+
+    def loss(p: Any, x: Any, y: Any) -> Any:
+        h = F.max_pool2d(tn.relu(F.conv2d(x[None], p["kernel"], p["bias"], padding=1)), 2)
+        return F.cross_entropy(h.reshape(1, -1) @ p["weight"], y[None])
+
+    one = tn.grad(loss)
+    expected = [one(params, x[i], y[i]) for i in range(4)]
+    for found in both(tn.vmap(one, (None, 0, 0)), params, x, y):
+        for name in params:
+            close(found[name], np.stack([g[name].numpy() for g in expected]))
+
+
+def test_trees_of_arguments_and_results() -> None:
+    def g(p: Any, k: int = 1) -> Any:
+        return {"a": p["w"] * k, "b": [p["v"][0].sum()]}
+
+    p = {"w": X, "v": (V,)}
+    value, tangent = tn.jvp(g, (p,), ({"w": V, "v": (X,)},))
+    close(value["a"], X)
+    close(tangent["b"][0], X.sum())
+    jacobian = tn.jacobian(g)(p, k=3)
+    close(jacobian["a"]["w"], 3 * np.eye(5))
+    close(jacobian["b"][0]["v"][0], np.ones(5))
+    hessian = tn.hessian(lambda p: (p["w"] * p["v"][0]).sum())(p)
+    close(hessian["w"]["v"][0], np.eye(5))
+    close(hessian["w"]["w"], np.zeros((5, 5)))
+    lanes = tn.vmap(g, in_axes=({"w": 0, "v": None},), out_axes={"a": 1, "b": None})({"w": W, "v": (V,)})
+    close(lanes["a"], W.T)
+    close(lanes["b"][0], V.sum())
+    net = nn.Linear(5, 2, dtype=np.float64)
+    of_parameters = tn.jacobian(lambda m: m(X))(net)
+    close(of_parameters["bias"], np.eye(2))
+
+
+def test_other_results_are_passed_on() -> None:
+    _, tangent, aux = tn.jvp(lambda x: (x * 2, "seen"), (X,), (V,), has_aux=True)
+    assert aux == "seen"
+    close(tangent, 2 * V)
+    assert tn.jacobian(lambda x: (x, 1), has_aux=True)(X)[1] == 1
+    assert tn.hessian(lambda x: (f(x), 1), has_aux=True)(X)[1] == 1
+    (_, aux), _ = tn.value_and_jacobian(lambda x: (x, 1), has_aux=True)(X)
+    assert aux == 1
+
+
+# -- errors --------------------------------------------------------------------------------------------------------
+
+WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "tangents": (lambda: tn.jvp(f, (X,), (X, X)), TypeError, "2 tangents for 1 primals"),
+    "no tuple": (lambda: tn.jvp(f, X, V), TypeError, "primals is ndarray, not a tuple"),
+    "shape of a tangent": (
+        lambda: tn.jvp(f, (X,), (np.ones(3),)),
+        ValueError,
+        r"tangents\[0\] has shape \(3,\), and the primal",
+    ),
+    "tree of a tangent": (
+        lambda: tn.jvp(lambda p: p[0], ((X,),), ([V],)),
+        ValueError,
+        r"at tangents\[0\] the primal has",
+    ),
+    "integers": (lambda: tn.jvp(lambda i: i, (3,), (1,)), TypeError, r"primals\[0\] holds int64, which has no tangent"),
+    "integers of a Jacobian": (lambda: tn.jacobian(lambda i: i * 1.0)(3), TypeError, "an argument holds int64"),
+    "integers from a Jacobian": (lambda: tn.jacobian(lambda x: x > 0)(X), TypeError, "returned bool"),
+    "mode": (lambda: tn.jacobian(f, mode="both"), ValueError, "neither 'forward' nor 'reverse'"),  # type: ignore[arg-type]
+    "argnums": (lambda: tn.jacobian(f, argnums=1)(X), ValueError, "names argument 1"),
+    "no scalar": (
+        lambda: tn.hessian(lambda x: x)(X),
+        ValueError,
+        r"float64 \(5,\), but second derivatives are those of one",
+    ),
+    "no vector": (lambda: tn.hvp(f)(X), TypeError, r"tn\.hvp\(f\)\(x, v\)"),
+    "no array": (lambda: tn.jvp(lambda s: s, ("a",), (1.0,)), TypeError, r"primals\[0\] is str"),
+    "no lanes": (lambda: tn.vmap(f, None)(X), ValueError, "one at least must have it"),
+    "lanes": (lambda: tn.vmap(lambda a, b: a)(X, np.ones(3)), ValueError, r"args\[0\] has 5, args\[1\] has 3"),
+    "axis": (lambda: tn.vmap(f, 1)(X), ValueError, r"axis 1 for args\[0\], of shape \(5,\)"),
+    "axes": (lambda: tn.vmap(f, (0, 0))(X), ValueError, r"in_axes=\(0, 0\) does not fit the 1 argument"),
+    "axis of results": (lambda: tn.vmap(f, out_axes=1)(W), ValueError, r"out_axes=1 for a result of shape \(\)"),
+    "result with lanes": (lambda: tn.vmap(f, out_axes=None)(W), ValueError, "differs from lane to lane"),
+    "a value": (lambda: tn.vmap(lambda x: x if x > 0 else -x)(X), tn.CaptureError, "another value in each lane"),
+    "randomness": (lambda: tn.vmap(f, randomness="no"), ValueError, "none of 'error', 'same'"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_errors_say_what_to_do(name: str) -> None:
+    call, kind, words = WRONG[name]
+    with pytest.raises(kind, match=words):
+        call()
+
+
+@pytest.mark.parametrize(
+    "transformed", [lambda g: tn.vmap(g)(W), lambda g: tn.jvp(g, (X,), (V,)), lambda g: tn.hessian(g)(X)]
+)
+def test_effects_are_refused_and_undone(transformed: Any) -> None:
+    buffer = nn.Buffer(np.zeros(5))
+
+    def counts(x: Any) -> Any:
+        buffer.data = buffer + 1
+        return x.sum()
+
+    with pytest.raises(tn.CaptureError, match="the function has effects"):
+        transformed(counts)
+    assert (buffer.numpy() == 0).all()
