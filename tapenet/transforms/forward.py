@@ -18,6 +18,7 @@ from tapenet.program.splitting import split
 from tapenet.program.trees import Mismatch, flatten
 from tapenet.transforms.arguments import Arguments, Results, fitting, zeros
 from tapenet.transforms.gradients import vjp
+from tapenet.transforms.run import function
 from tapenet.transforms.tracing import trace
 
 
@@ -104,6 +105,7 @@ class _Forward:
     """A function on its way through forward mode."""
 
     def __init__(self, name: str, f: Callable[..., Any], primals: Sequence[object], has_aux: bool) -> None:
+        function(name, f)
         if not isinstance(primals, (tuple, list)):
             raise TypeError(
                 f"tn.{name}: primals is {type(primals).__name__}, not a tuple of arguments: write (x,) for one"
@@ -161,13 +163,13 @@ class _Forward:
         """The same by two passes of reverse mode, since what pulls gradients back is linear in them: for complex numbers, and
         for rules that look at values."""
 
-        def function(*values: Tensor) -> list[Tensor]:
+        def again(*values: Tensor) -> list[Tensor]:
             full = list(self.leaves)
             for i, v in zip(active, values, strict=True):
                 full[i] = v
             return self.flat(full)
 
-        outs, pull = vjp(function, *(self.leaves[i] for i in active))
+        outs, pull = vjp(again, *(self.leaves[i] for i in active))
         # Any gradients will do but zeros, for which rules may leave something out.
         draw = np.random.default_rng(0).normal
         seeds = [Tensor._of(draw(size=t.shape).astype(t.dtype)) for t in outs if is_inexact(t.dtype)]

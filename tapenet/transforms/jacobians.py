@@ -113,6 +113,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
     Tensor([[ 6.,  0.],
             [ 0., 12.]])
     """
+    function("hessian", f)
 
     @boundary
     @functools.wraps(f, updated=())
@@ -152,6 +153,7 @@ def hvp(
     >>> tn.hvp(lambda x: x**3, with_value=True)(2.0, 1.0)
     (Tensor(8.), Tensor(12.), Tensor(12.))
     """
+    function("hvp", f)
 
     @boundary
     @functools.wraps(f, updated=())
@@ -177,6 +179,8 @@ def hvp(
 def _jacobian(
     name: str, f: Callable[..., Any], argnums: Argnums, mode: Mode | None, has_aux: bool, value: bool
 ) -> Callable[..., Any]:
+    function(name, f)
+
     @boundary
     @functools.wraps(f, updated=())
     def wrapped(*args: object, **kwargs: object) -> Any:
@@ -230,7 +234,7 @@ class _Work:
     ) -> None:
         self.name = name
         self.title = getattr(f, "__name__", type(f).__name__)
-        numbers, self.single, positional, named = places(name, function(name, f), argnums, tuple(args), kwargs)
+        numbers, self.single, positional, named = places(name, f, argnums, tuple(args), kwargs)
         chosen = tuple(positional[i] for i in numbers)
         self.chosen = chosen
         arguments = Arguments(name, chosen)

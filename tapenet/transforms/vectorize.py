@@ -15,6 +15,7 @@ from tapenet.ops.tracebacks import boundary
 from tapenet.program.batching import batch
 from tapenet.program.trees import Mismatch, container, flatten, tree_map
 from tapenet.transforms.arguments import Arguments, Results
+from tapenet.transforms.run import function
 from tapenet.transforms.tracing import trace
 
 #: What becomes of random numbers: an error, the same ones in each lane, or others.
@@ -47,6 +48,7 @@ def vmap(
     >>> tn.vmap(lambda x, y: x @ y, in_axes=(0, None))(np.eye(3), np.arange(3.0))
     Tensor([0., 1., 2.])
     """
+    function("vmap", f)
     if randomness not in ("error", "same", "different"):
         raise ValueError(f"tn.vmap: randomness={randomness!r} is none of 'error', 'same', 'different'")
 
@@ -70,9 +72,9 @@ def vmap(
         draws = traced.drawn(size if per_lane else None)
         flags = [*(a is not None for a in axes), *[False] * len(traced.closed), *[per_lane] * len(draws)]
         outer = _axes_out(out_axes, results)
-        function = traced.function.batch(flags, size)
-        function.name = f"vmap ×{size}"
-        outs = programs.run(function, [*moved, *traced.closed, *draws])
+        batched = traced.function.batch(flags, size)
+        batched.name = f"vmap ×{size}"
+        outs = programs.run(batched, [*moved, *traced.closed, *draws])
         if None in outer:
             laned = batch(traced.function.program(), flags, size)[1]
             for i, axis in enumerate(outer):
