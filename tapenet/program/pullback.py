@@ -26,7 +26,19 @@ from tapenet.program.differentiating import (
     unknown,
     zeros,
 )
-from tapenet.program.ir import Answer, Builder, Constant, Input, Instruction, Program, Result, Value, inline, rewrite
+from tapenet.program.ir import (
+    Answer,
+    Builder,
+    Constant,
+    Input,
+    Instruction,
+    Program,
+    Result,
+    Value,
+    inline,
+    rewrite,
+    substitute,
+)
 from tapenet.program.passes import simplify
 from tapenet.program.passes.loops import read_at
 from tapenet.program.passes.patterns import number
@@ -77,7 +89,7 @@ class _Pullback:
     ) -> None:
         self.builder = Builder()
         self.stated = stated
-        #: Of a loop what each carry is when a turn begins, stacked.
+        #: Of a `while` what each carry is when a turn begins, stacked, and the number of turns.
         self.entered: dict[Instruction, Sequence[Value]] = {}
         self.grads: dict[Value, Value] = {}
         #: Of a gradient that is 0 where a condition does not hold, or where it does: each such condition, outermost first.
@@ -94,10 +106,10 @@ class _Pullback:
             self._pull(instruction)
 
     def _remembering(self, program: Program, active: set[Value]) -> Program:
-        """The program whose loops stack what they carry too. They are written alike wherever that is asked for."""
+        """The program whose `while`s stack what they carry too."""
 
         def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-            if instruction.name not in ("loop", "while") or active.isdisjoint(instruction.results):
+            if instruction.name != "while" or active.isdisjoint(instruction.results):
                 return None
             made, self.entered[builder.body[-1]] = _remembered(builder, instruction, args)
             return tuple(made)
@@ -333,7 +345,7 @@ def _branch(work: _Pullback, instruction: Instruction, gs: Sequence[Gradient]) -
 def _remembered(
     builder: Builder, instruction: Instruction, args: Sequence[Value]
 ) -> tuple[Sequence[Value], Sequence[Value]]:
-    """Append a loop that also stacks what is carried into each turn, and of a `while` counts the turns.
+    """Append a `while` that also counts its turns and stacks what is carried into each.
 
     Returns:
         the results of the instruction itself; and what is stacked, then the count.
@@ -342,6 +354,11 @@ def _remembered(
         NoDerivative: how many turns there are at most is not known.
     """
     params = instruction.params
+    if "length" not in params:
+        raise NoDerivative(
+            "tn.while_loop: a gradient goes back through each turn, and how many these are at most is not known: give "
+            "max_turns=, or use forward mode, tn.jvp, which needs none"
+        )
     body: Program = params["body"]
     carries: int = params["carries"]
     carried = body.inputs[:carries]
@@ -351,15 +368,6 @@ def _remembered(
             outputs.append(v)
     places = [outputs.index(v, carries) for v in carried]
     count = len(instruction.results)
-    if instruction.name == "loop":
-        wider = Program(body.inputs, [], body.body, outputs, [])
-        found = builder.several("loop", *args, **{**params, "body": wider})
-        return found[:count], [found[i] for i in places]
-    if "length" not in params:
-        raise NoDerivative(
-            "tn.while_loop: a gradient goes back through each turn, and how many these are at most is not known: give "
-            "max_turns=, or use forward mode, tn.jvp, which needs none"
-        )
     test: Program = params["test"]
     turns, one, zero = Input((), COUNT), Constant(np.ones((), COUNT)), Constant(np.zeros((), COUNT))
     counting = Builder()
@@ -421,26 +429,76 @@ def _turn(work: _Pullback, instruction: Instruction, gs: Sequence[Gradient]) -> 
 
 def _loop(work: _Pullback, instruction: Instruction, gs: Sequence[Gradient]) -> list[Gradient]:
     """A loop in the other direction. It takes the gradients of what is carried along, stacks those of slices, and adds up
-    those of what is closed over. Each turn computes its forward anew, from what was carried into it."""
+    those of what is closed over. What it needs of the forward of a turn is stacked by another loop in the direction of the
+    first, which becomes one with that (`passes.same_loops`)."""
     builder, params = work.builder, instruction.params
+    body: Program = params["body"]
     carries, slices = params["carries"], params["slices"]
     live, ys, sliced, closed, program = _turn(work, instruction, gs)
+    early, kept = _kept(program, body, carries + slices)
+    rows = [Input(v.shape, v.dtype) for v in kept]
+    end = len(program.inputs) - len(instruction.args) + carries + slices
+    taken = Program([*program.inputs[:end], *rows, *program.inputs[end:]], [], program.body, program.outputs, [])
+    own = set(body.body)
+    forward = [*body.body, *(i for i in early if i not in own)]
+    outputs = [*body.outputs[:carries], *body.inputs[:carries], *kept]
+    stacking = simplify(Program(body.inputs, [], forward, outputs, []))
+    stacks = builder.several("loop", *instruction.args, **{**params, "body": stacking})[carries:] if outputs else ()
     found = builder.several(
         "loop",
         *(_full(builder, instruction.results[i], gs[i]) for i in live),
         *(zeros(builder, v.shape, v.dtype) for v in program.inputs[len(live) : len(live) + len(closed)]),
-        *work.entered[instruction],
+        *stacks[:carries],
         *instruction.args[carries : carries + slices],
         *(_full(builder, instruction.results[i], gs[i]) for i in ys),
+        *stacks[carries:],
         *instruction.args[carries + slices :],
-        body=program,
+        body=simplify(substitute(taken, dict(zip(kept, rows, strict=True)))),
         carries=len(live) + len(closed),
-        slices=carries + slices + len(ys),
+        slices=carries + slices + len(ys) + len(rows),
         length=params["length"],
         reverse=not params.get("reverse"),
     )
     gradients = dict(zip([*live, *closed, *sliced], found, strict=True))
     return [gradients.get(i) for i in range(len(instruction.args))]
+
+
+def _kept(program: Program, body: Program, varying: int) -> tuple[list[Instruction], list[Value]]:
+    """What is kept of the forward of a turn, so that it need not be computed anew: all that is made of products and that the
+    gradients need; or if that takes less memory, the products, the rest being computed anew from these.
+
+    Args:
+        program: what pulls gradients back through a turn.
+        body: the turn.
+        varying: how many of its inputs, the first ones, differ from turn to turn.
+
+    Returns:
+        the instructions of the program that are forward; and the values.
+    """
+    differs: dict[Value, bool] = {v: i < varying for i, v in enumerate(body.inputs)}
+    early: list[Instruction] = []
+    read = dict.fromkeys(program.outputs)
+    for instruction in program.body:
+        args = [a for a in instruction.args if not isinstance(a, Constant)]
+        if all(a in differs for a in args):
+            early.append(instruction)
+            differs.update(dict.fromkeys(instruction.results, any(differs[a] for a in args)))
+        else:
+            read |= dict.fromkeys(args)
+    costly: dict[Value, None] = {}
+    made: set[Value] = set()  # of what is costly
+    for instruction in early:
+        if instruction.kind in ("product", "control", "call"):
+            costly |= dict.fromkeys(r for r in instruction.results if differs[r])
+        if instruction.kind in ("product", "control", "call") or not made.isdisjoint(instruction.args):
+            made.update(r for r in instruction.results if differs[r])
+    direct = [v for v in read if v in made]
+    behind = dict.fromkeys(direct)
+    for instruction in reversed(early):
+        if costly.keys().isdisjoint(instruction.results) and not behind.keys().isdisjoint(instruction.results):
+            behind |= dict.fromkeys(a for a in instruction.args if a in made)
+    products = [v for v in behind if v in costly]
+    return early, min((direct, products), key=lambda values: sum(v.nbytes for v in values))
 
 
 def _while(work: _Pullback, instruction: Instruction, gs: Sequence[Gradient]) -> list[Gradient]:

@@ -186,6 +186,31 @@ def test_a_loop_in_a_loop_with_a_branch() -> None:
     to_second_order(program, arrays)
 
 
+def of_products(*functions: str) -> Program:
+    """h = the sum of functions of h w, turn by turn."""
+    body = Build()
+    h, w = body.input(2, 2, dtype=FLOAT), body.input(2, 2, dtype=FLOAT)
+    product = body.emit("dot", h, w)
+    total: Value = product
+    for name in functions:
+        total = body.emit("add", total, body.emit(name, product))
+    turn = body.program(total)
+    b = Build()
+    args = [b.input(2, 2, dtype=FLOAT), b.input(2, 2, dtype=FLOAT)]
+    return b.program(*b.several("loop", *args, body=turn, carries=1, slices=0, length=3))
+
+
+@pytest.mark.parametrize(("functions", "anew"), [(["sin"], []), (["sin", "cos", "square"], ["sin", "cos"])])
+def test_products_of_a_turn_are_kept_for_the_way_back(functions: list[str], anew: list[str]) -> None:
+    """What is made of them where that is less; else they themselves, and the rest is computed anew."""
+    program = of_products(*functions)
+    to_second_order(program, given(program))
+    forward, back = (i.params["body"] for i in differentiated.pulled(program).body if i.name == "loop")
+    assert sum(i.name == "dot" for i in forward.body) == 1
+    assert sum(i.name == "dot" for i in back.body) == 2  # of the gradient alone
+    assert [i.name for i in back.body if i.name in ("sin", "cos", "exp")] == sorted(anew, reverse=True)
+
+
 def halving(**params: Any) -> Program:
     """While x is above the limit: x sin(x w), and what is squared is stacked, as far as there is room."""
     test, body = Build(), Build()

@@ -18,15 +18,17 @@ class _Joined(NamedTuple):
 
 def run(program: Program) -> Program:
     """Let loops of as many turns that begin with the same, and carry the same from turn to turn, be one loop with the results
-    of all. It is where the first one was; so what the others take has to be there by then."""
+    of all; where nothing is carried, loops of the same. It is where the first one was: so what the others take has to be
+    there by then."""
     groups: dict[Hashable, list[Instruction]] = {}
     order: dict[Value, int] = {}
     for i, instruction in enumerate(program.body):
         order.update(dict.fromkeys(instruction.results, i))
         params = instruction.params
-        if instruction.name == "loop" and params["carries"] and not instruction.stays:
-            begin = tuple(map(id, instruction.args[: params["carries"]]))
-            groups.setdefault((begin, params["length"], bool(params.get("reverse"))), []).append(instruction)
+        if instruction.name == "loop" and not instruction.stays:
+            begin = tuple(map(id, instruction.args[: params["carries"]] or instruction.args))
+            key = params["carries"], begin, params["length"], bool(params.get("reverse"))
+            groups.setdefault(key, []).append(instruction)
     joints: dict[Instruction, Instruction] = {}  # the one loop by the first of those that it is instead of
     replaced: dict[Value, Value] = {}
     for loops in groups.values():

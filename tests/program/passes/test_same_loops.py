@@ -10,6 +10,8 @@ import pytest
 from tapenet.program.ir import Builder, Constant, Program, Value, inline
 from tapenet.program.passes import same_loops, simplify
 from tapenet.program.pullback import pullback
+from tests.program.differentiated import free
+from tests.program.native.generate import Loops
 from tests.program.passes.programs import Build, assert_kept, assert_same, names
 
 FLOAT = np.dtype(np.float64)
@@ -78,3 +80,28 @@ def test_a_loop_that_takes_what_the_first_one_gives_stays() -> None:
     start, xs = b.input(2), b.input(3, 2)
     first = loop(b, start, xs)
     assert_kept(same_loops.run, b.program(*first, *loop(b, start, first[1])))
+
+
+def test_loops_that_carry_nothing_are_one_if_they_are_of_the_same() -> None:
+    b = Build()
+    xs, ys = b.input(3, 2), b.input(3, 2)
+
+    def mapped(name: str, *args: Value) -> tuple[Value, ...]:
+        body = Build()
+        turn = body.program(body.emit(name, *(body.input(2) for _ in args)))
+        return b.several("loop", *args, body=turn, carries=0, slices=len(args), length=3)
+
+    made = [mapped("add", xs, ys), mapped("multiply", xs, ys), mapped("square", xs)]
+    changed = assert_same(same_loops.run, b.program(*(v for results in made for v in results)))
+    assert [len(i.results) for i in changed.body] == [2, 1]
+
+
+def test_random_programs_twice() -> None:
+    changed = 0
+    for seed in range(30):
+        program = free(Loops(np.random.default_rng(seed)).program(12))
+        builder = Builder()
+        outs = [v for _ in range(2) for v in inline(builder, program, program.inputs)]
+        twice = Program(program.inputs, [], builder.body, outs, [])
+        changed += assert_same(same_loops.run, twice, seed) is not twice
+    assert changed >= 10
