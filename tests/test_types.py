@@ -82,6 +82,18 @@ assert_type(tn.grad(square)(w), Tensor)
 assert_type(tn.grad(tn.grad(lambda t: t**3))(2.0), Tensor)
 assert_type(tn.value_and_grad(power)(w, n=3)[0], Tensor)
 assert_type(tn.vjp(square, w)[0], Tensor)
+assert_type(tn.elementwise_grad(square)(w), Tensor)
+assert_type(tn.tree.leaves({"w": w}), list[Any])
+assert_type(tn.tree.ravel([w, 1.0])[0], Tensor)
+assert_type(tn.gradients(square(w), w), Tensor)
+tn.functional_call(net, tn.tree.map(np.zeros_like, net), w)
+
+
+def task(net: nn.Linear, x: Tensor) -> Tensor:
+    return net(x).sum()
+
+
+by_net, by_x = tn.grad(task, argnums=(0, 1))(nn.Linear(2, 3), w)
 assert_type(tn.compile(power)(w, n=3), Tensor)
 
 

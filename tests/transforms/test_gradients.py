@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,21 @@ def test_a_module_seen_another_way_inside_has_the_tensors_of_the_call() -> None:
     g = tn.grad(lambda other: net(BATCH).sum())(net)
     expected = tn.grad(lambda net: net(BATCH).sum())(net)
     assert all(np.array_equal(g[name].numpy(), expected[name].numpy()) for name in g)
+
+
+def test_threads_may_differentiate_by_one_module_at_once() -> None:
+    net = Net()
+    batches = [BATCH * (i + 1) for i in range(4)]
+
+    def work(batch: Any) -> list[Any]:
+        with tn.no_grad():
+            found = [tn.grad(lambda net: (net(batch) ** 2).sum())(net) for _ in range(10)]
+        return [[v.numpy() for v in g.values()] for g in found]
+
+    expected = [work(batch)[0] for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for found, known in zip(pool.map(work, batches), expected, strict=True):
+            assert all(np.array_equal(a, b) for g in found for a, b in zip(g, known, strict=True))
 
 
 def test_modules_agree_with_torch_func() -> None:
