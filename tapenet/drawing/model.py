@@ -19,8 +19,9 @@ Kind: TypeAlias = Literal["op", "parameter", "input", "constant", "output", "mod
 #: What an edge carries: a value on its way forward; a gradient on its way back; a parameter's new value; and, into a
 #: repeated block, what one repetition hands to the next.
 Flow: TypeAlias = Literal["value", "gradient", "update", "carry"]
-#: What a cluster is around: a call of a module; ops that were repeated; a kernel of a compiled program.
-Around: TypeAlias = Literal["module", "repeat", "kernel"]
+#: What a cluster is around: a call of a module; ops that were repeated; a kernel of a compiled program; a
+#: function that `tn.vmap` or another transformation changed.
+Around: TypeAlias = Literal["module", "repeat", "kernel", "transform"]
 #: How the numbers of a box come from those of what is in it: "norm" is the root of the sum of squares.
 Combine: TypeAlias = Literal["sum", "norm", "max"]
 #: What is to be seen at a glance: trouble (nan, infinity, no gradient), or what a comparison found.

@@ -30,6 +30,11 @@ class Function:
         """What it computes."""
         raise NotImplementedError
 
+    @property
+    def shown(self) -> Program:
+        """What a picture shows of it."""
+        return self.program()
+
     def pull(self, wanted: Sequence[int]) -> Program:
         """What pulls gradients back: a program of the inputs, then the gradients by the outputs, that gives those by the
         `wanted` inputs."""
@@ -86,6 +91,10 @@ class Batched(Function):
 
     def program(self) -> Program:
         return self._program
+
+    @property
+    def shown(self) -> Program:
+        return self.inner.shown
 
     def pull(self, wanted: Sequence[int]) -> Program:
         flags = [*self.batched, *[True] * len(self.outputs)]

@@ -120,6 +120,12 @@ def fitting(value: object, like: Tensor, name: str, path: str, what: str) -> Ten
     return made if made.dtype == like.dtype else made.astype(like.dtype)
 
 
+def title_of(f: Callable[..., object]) -> str:
+    """What to call what a transformation makes of a function: "{} of f", or "{}" where the function has no name."""
+    name = getattr(f, "__name__", type(f).__name__)
+    return "{}" if name == "<lambda>" else f"{{}} of {name}"
+
+
 def zeros(like: Tensor) -> Tensor:
     """Zeros of the shape and dtype of a tensor."""
     return Tensor._of(np.zeros(like.shape, like.dtype))

@@ -16,7 +16,7 @@ from tapenet.program.ir import Program
 from tapenet.program.low import is_inexact
 from tapenet.program.splitting import split
 from tapenet.program.trees import Mismatch, flatten
-from tapenet.transforms.arguments import Arguments, Results, fitting, zeros
+from tapenet.transforms.arguments import Arguments, Results, fitting, title_of, zeros
 from tapenet.transforms.gradients import vjp
 from tapenet.transforms.run import function
 from tapenet.transforms.tracing import trace
@@ -52,7 +52,7 @@ def jvp(
     work = _Forward("jvp", f, primals, has_aux)
     given = work.tangents(tangents)
     try:
-        pushed = Given(f"jvp of {work.title}", work.traced.function.push(list(given)))
+        pushed = Given(work.title.format("jvp"), work.traced.function.push(list(given)))
     except NoDerivative:
         outs, push = work.by_reverse(list(given))
         return work.results.split([*outs, *push(list(given.values()))])
@@ -111,7 +111,7 @@ class _Forward:
                 f"tn.{name}: primals is {type(primals).__name__}, not a tuple of arguments: write (x,) for one"
             )
         self.name = name
-        self.title = getattr(f, "__name__", type(f).__name__)
+        self.title = title_of(f)
         self.arguments = Arguments(name, primals, "primals")
         self.leaves = self.arguments.leaves
         self.results = Results(name, has_aux)
@@ -155,8 +155,8 @@ class _Forward:
         once, each = split(tangents, range(len(self.traced.function.inputs)))
         given = [*self.leaves, *self.traced.further()]
         outs = programs.run(self.traced.function, given)
-        held = programs.run(Given(f"linearize of {self.title}", once), given)
-        linear = Given(f"linear part of {self.title}", each)
+        held = programs.run(Given(self.title.format("linearize"), once), given)
+        linear = Given(self.title.format("linear part"), each)
         return outs, lambda tangents: programs.run(linear, [*held, *tangents])
 
     def by_reverse(self, active: list[int]) -> tuple[list[Tensor], Push]:

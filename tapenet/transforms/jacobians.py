@@ -17,7 +17,7 @@ from tapenet.program.functions import Function, Given
 from tapenet.program.ir import Builder, Constant, Program, substitute
 from tapenet.program.low import is_inexact
 from tapenet.program.trees import Mismatch, flatten
-from tapenet.transforms.arguments import Arguments, Results, basis, fitting
+from tapenet.transforms.arguments import Arguments, Results, basis, fitting, title_of
 from tapenet.transforms.gradients import vjp
 from tapenet.transforms.run import function, places
 from tapenet.transforms.tracing import trace
@@ -164,7 +164,7 @@ def hvp(
         work = _Work("hvp", f, argnums, given, kwargs, has_aux)
         vectors = work.vectors(v)
         gradient = work.gradient(with_value)
-        pushed = Given(f"hvp of {work.title}", gradient.push(range(len(work.given))))
+        pushed = Given(work.title.format("hvp"), gradient.push(range(len(work.given))))
         outs = programs.run(pushed, [*work.arguments(), *vectors])
         product = work.by_argument(outs[-len(work.given) :])
         if not with_value:
@@ -204,7 +204,7 @@ def _jacobian(
                 for column, out in zip(columns, outs, strict=True)
             ]
         else:
-            pulled = Given(f"{name} of {work.title}", work.function.pull(range(len(work.given))))
+            pulled = Given(work.title.format(name), work.function.pull(range(len(work.given))))
             rows = _batched(pulled, count, arguments, basis(*work.spaces(outs)))
             by_input = [[block for block, _ in _blocks(row, outs)] for row in rows]
             parts = [
@@ -233,7 +233,7 @@ class _Work:
         has_aux: bool,
     ) -> None:
         self.name = name
-        self.title = getattr(f, "__name__", type(f).__name__)
+        self.title = title_of(f)
         numbers, self.single, positional, named = places(name, f, argnums, tuple(args), kwargs)
         chosen = tuple(positional[i] for i in numbers)
         self.chosen = chosen
@@ -302,7 +302,7 @@ class _Work:
         program = Program(pulled.inputs[:count], [], made.body, made.outputs, [])
         if with_value:
             program = _both(self.function, program)
-        return Given(f"gradient of {self.title}", program)
+        return Given(self.title.format("gradient"), program)
 
     def _recorded_gradient(self, with_value: bool) -> Function:
         """The same, recorded from a backward pass, whose rules may look at values."""

@@ -25,7 +25,7 @@ def to_data(drawing: Drawing) -> dict[str, object]:
       several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value),
       `differentiable`, `arrays` (how many are drawn as one), `skip` and `sign`.
     - `clusters`: a list, a parent before its children; each has `name`, `type`, `path`, `parent` (a position), `depth`,
-      `parameters`, `around` ("repeat" or "kernel"; left out for a module), `count`, `parallel` (no repetition uses
+      `parameters`, `around` ("repeat", "kernel" or "transform"; left out for a module), `count`, `parallel` (no repetition uses
       what another gives), `sign` and `fill`.
     - `ops`: by name of an op, its `formula` and `gradients` (by input).
 

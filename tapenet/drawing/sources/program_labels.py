@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tapenet import ops
 from tapenet.drawing.sources.labels import called, short_dtype, words
+from tapenet.ops.functions import OpFunction
 from tapenet.ops.op import Op
 from tapenet.ops.shapes.reshaping import axis_words
 from tapenet.program.called_ops import filled
@@ -31,15 +32,27 @@ _OWN = {
 
 def op_name(instruction: Instruction) -> str:
     """The name of the op that an instruction calls, or whose meaning it has; else that of the primitive."""
-    if instruction.name == "call":
-        return str(instruction.params["op"].name)
+    if instruction.name in ("call", "apply"):
+        op = _called(instruction)
+        return str(instruction.params["function"].name if op is None else op.name)
     return _OPS.get(instruction.name, instruction.name)
 
 
 def op_of(instruction: Instruction) -> Op | None:
     """That op, if there is one."""
-    found = instruction.params["op"] if instruction.name == "call" else getattr(ops, op_name(instruction), None)
+    if instruction.name in ("call", "apply"):
+        return _called(instruction)
+    found = getattr(ops, op_name(instruction), None)
     return found if isinstance(found, Op) else None
+
+
+def _called(instruction: Instruction) -> Op | None:
+    """The op of which an instruction is a call."""
+    if instruction.name == "call":
+        op: Op = instruction.params["op"]
+        return op
+    function = instruction.params["function"]
+    return function.op if isinstance(function, OpFunction) else None
 
 
 def word(instruction: Instruction) -> str:
@@ -61,10 +74,14 @@ def title(instruction: Instruction, written: Callable[[Value], str]) -> str:
     if made is not None:
         return made(instruction)
     op = op_of(instruction)
-    if instruction.name == "call" and op is not None and callable(op.label):
-        given = {name: filled(t, instruction.args) for name, t in instruction.params["template"].items()}
+    if instruction.name in ("call", "apply") and op is not None and callable(op.label):
+        params = instruction.params
+        template = params["template"] if instruction.name == "call" else params["function"].template
+        given = {name: filled(t, instruction.args) for name, t in template.items()}
         return called(op, op.label, {n: given[n] for n in op.options}, {n: given[n] for n in op.inputs})
     text = word(instruction)
+    if instruction.name == "apply":
+        return _applied(instruction, text)
     if instruction.kind == "reduction":
         axes = instruction.params.get("axes", (instruction.params.get("axis"),))
         return text if len(axes) == instruction.args[0].ndim else f"{text} along {axis_words(axes)}"
@@ -78,6 +95,24 @@ def title(instruction: Instruction, written: Callable[[Value], str]) -> str:
     if len(arguments) == 1 or all(a == ARRAY for a in arguments):
         return text
     return f"{text}({', '.join(arguments)})"
+
+
+def _applied(instruction: Instruction, text: str) -> str:
+    """A function that is applied, with the plain values that it is given where these are operands or an index."""
+    function = instruction.params["function"]
+    if not isinstance(function, OpFunction):
+        return text
+    template = function.template
+    if "[ ]" in text and "index" in template:
+        index = filled(template["index"], [ARRAY] * len(instruction.args))
+        parts = index if isinstance(index, tuple) else (index,)
+        return text.replace("[ ]", f"[{', '.join(map(words, parts))}]")
+    operands = [filled(template[n], [ARRAY] * len(instruction.args)) for n in function.op.inputs]
+    told = [o if o == ARRAY else words(o) for o in operands if not isinstance(o, (list, tuple))]
+    if len(told) == 2 and not text.isalnum():
+        left, right = ("" if o == ARRAY else o for o in told)
+        return f"{left} {text} {right}".strip()
+    return text
 
 
 def _product(instruction: Instruction) -> str:

@@ -1,0 +1,44 @@
+"""Pictures of functions that a transformation changed: what they compute, in a cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import tapenet as tn
+from tapenet.drawing.model import Drawing
+from tapenet.drawing.sources.build import build
+
+
+def inside(drawing: Drawing, title: str) -> list[str]:
+    """What the cluster of a title holds."""
+    (cluster,) = [i for i, c in enumerate(drawing.clusters) if c.title == title]
+    assert drawing.clusters[cluster].around == "transform"
+    return [v.title for v in drawing.vertices if v.cluster == cluster]
+
+
+def test_lanes_are_a_cluster_around_the_ops_of_the_function() -> None:
+    x = tn.tensor(np.ones((3, 5)), requires_grad=True)
+    w = tn.tensor(np.ones(5), requires_grad=True)
+    drawing = build(tn.vmap(lambda a: (np.tanh(a * w)[1:] * 2).sum())(x).sum())
+    assert inside(drawing, "vmap ×3") == ["×", "tanh", "[1:]", "× 2", "sum"]
+    edges = {(drawing.vertices[e.tail].title, drawing.vertices[e.head].title) for e in drawing.edges}
+    assert ("tensor", "×") in edges
+    assert ("sum", "sum") in edges  # of the lane, and of the lanes
+    assert ("sum", "output") in edges
+    assert drawing.ops["tanh"].formula == "tanh x"
+
+
+def test_transformations_of_each_other_are_nested() -> None:
+    def cube(x: Any) -> Any:
+        return x**3
+
+    x = tn.tensor(np.ones(4), requires_grad=True)
+    drawing = build(tn.vmap(lambda a: tn.jvp(cube, (a,), (1.0,))[1])(x).sum())
+    outer, inner = drawing.clusters
+    assert (outer.title, inner.title, inner.parent) == ("vmap ×4", "jvp of cube", 0)
+    assert inside(drawing, "jvp of cube")[0] == "^ 3"
+    with tn.Tape() as tape:
+        tn.hessian(lambda x: (x**3).sum())(x)
+    assert [c.title for c in build(tape).clusters] == ["gradient"]
