@@ -268,6 +268,8 @@ class Module:
 
     def _function(self, entry: Entry) -> Function:
         layouts, buffer = self.layouts, self.memory.buffer
+        if slots.empty(entry, layouts):
+            return Function.of(loops.Code(), [])
         if isinstance(entry, Kernel):
             stored = self.memory.stored.__contains__
             lengths = parallel.parts(entry, self.threads)

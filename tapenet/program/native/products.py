@@ -88,7 +88,7 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     if instruction.name == "dot_add":
         beta = 1.0
         _begin(code, instruction, layouts, base, out)
-    elif vector is None and not fits and multiply_adds(instruction) <= SMALL and layouts[result].offset == 0:
+    elif vector is None and not fits and multiply_adds(instruction) <= SMALL and layouts[result].root is result:
         _loops(code, (*batch, n, m, k), left, a_strides, right, b_strides, out, out_strides, result.size, dtype)
         return Function.of(code, pointers)
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
+import numpy as np
+
+from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by, padded, stripped
 from tapenet.typing import Shape
 
@@ -34,6 +36,9 @@ def run(program: Program) -> Program:
 
 def _dot(builder: Builder, a: Value, b: Value, ta: bool = False, tb: bool = False) -> Value | None:
     left, right = _untransposed(a), _untransposed(b)
+    for one, other, turned in ((left, b, tb), (right, a, ta)):
+        if _is_identity(one):
+            return builder.transpose(other, (1, 0)) if turned else other
     changed = left is not a or right is not b
     ta, tb = ta != (left is not a), tb != (right is not b)
     a, b = left, right
@@ -48,6 +53,13 @@ def _dot(builder: Builder, a: Value, b: Value, ta: bool = False, tb: bool = Fals
         product = _product(builder, builder.reshape(a, (math.prod(lead) * n, k)), _single(builder, b), ta, tb)
         return builder.reshape(product, (*lead, n, m))
     return _product(builder, a, b, ta, tb) if changed else None
+
+
+def _is_identity(x: Value) -> bool:
+    """Whether a matrix is known to be the identity, as the seeds of a Jacobian are."""
+    if not isinstance(x, Constant) or x.ndim != 2 or x.shape[0] != x.shape[1] or x.array[0, 0] != 1:
+        return False
+    return bool(np.array_equal(x.array, np.eye(len(x.array), dtype=x.dtype)))
 
 
 def _product(builder: Builder, a: Value, b: Value, ta: bool, tb: bool) -> Value:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tapenet.program.ir import Builder, Program, Value
+from tapenet.program.ir import Builder, Constant, Program, Value
 from tapenet.program.passes import dead, products
 from tests.program.passes.programs import Build, assert_kept, assert_property, assert_same, names
 
@@ -183,6 +183,23 @@ def test_an_outer_product_that_is_needed_as_it_is_stays() -> None:
     b = Build()
     outer = b.emit("multiply", b.input(3, 1), b.input(4))
     assert_kept(products.run, b.program(outer, turned(b, outer)))
+
+
+@pytest.mark.parametrize("flags", [{}, {"ta": True}, {"tb": True}, {"ta": True, "tb": True}])
+def test_a_product_with_the_identity_is_the_other_matrix(flags: dict[str, bool]) -> None:
+    one = Constant(np.eye(4, dtype=np.float32))
+    for first in (True, False):
+        b = Build()
+        x = b.input(4, 4)
+        changed = assert_same(
+            products.run, b.program(b.emit("dot", *((one, x) if first else (x, one)), **flags)), rtol=1e-6
+        )
+        turned = flags.get("tb" if first else "ta", False)
+        assert names(changed) == ["transpose"] * turned
+    b = Build()
+    almost = np.eye(4, dtype=np.float32)
+    almost[3, 3] = 2
+    assert_kept(products.run, b.program(b.emit("dot", Constant(almost), b.input(4, 4))))
 
 
 def test_random_programs() -> None:
