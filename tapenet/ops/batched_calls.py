@@ -99,6 +99,28 @@ def _batches(x: Any, size: int, axis: int) -> Any:
     return np.moveaxis(np.reshape(x, (*x.shape[:axis], size, x.shape[axis] // size, *x.shape[axis + 1 :])), axis, 0)
 
 
+class LaneCall:
+    """The rule of an op for lanes, as a program calls an op: where the rule cannot be read."""
+
+    def __init__(self, op: Op, rule: Callable[..., object], batched: frozenset[str], size: int) -> None:
+        self.op, self.rule, self.names = op, rule, argument_names(op.name, rule)
+        self.known: dict[str, object] = {"batched": batched, "lanes": size}
+        self.arguments = tuple(a for a in op.arguments if a.name in self.names)
+
+    def checked(self) -> Callable[..., object]:
+        """The rule as a function of those of the op's arguments that it names."""
+        places = [a.name for a in self.arguments if not a.keyword_only]
+
+        def call(*args: object, **options: object) -> object:
+            given = self.known | dict(zip(places, args, strict=True)) | options
+            return self.rule(*(given[n] for n in self.names))
+
+        return call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.op, name)
+
+
 def aligned(x: Any, ndim: int) -> Any:
     """An array with lanes, with axes of length 1 behind them, so that without lanes it has `ndim` axes."""
     return np.reshape(x, (x.shape[0], *(1,) * (ndim + 1 - np.ndim(x)), *x.shape[1:]))

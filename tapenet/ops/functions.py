@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.batched_calls import LaneCall, over_lanes
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, Op, Rule, Scatter
 from tapenet.ops.reading import plain, read, symbols
 from tapenet.ops.registry import stands_for
 from tapenet.ops.signatures import bind
 from tapenet.program.arguments import elements, mapped
+from tapenet.program.batching import CannotBatch
 from tapenet.program.called_ops import Hole, filled
 from tapenet.program.differentiating import NoDerivative, zeros
-from tapenet.program.functions import Function, Given, inputs_for, specs
+from tapenet.program.functions import Batched, Function, Given, inputs_for, specs
 from tapenet.program.ir import Builder, Constant, Input, Program, Value, inline
 from tapenet.program.primitives import Spec
 from tapenet.program.pullback import fitted, pullback
@@ -118,6 +120,9 @@ class OpFunction(Function):
         one = self.op.outputs == 1 and not self.op.residuals
         results = (result,) if one or not isinstance(result, (tuple, list)) else result
         return tuple(Spec(np.shape(r), np.asarray(r).dtype) for r in results)
+
+    def batch(self, batched: Sequence[bool], size: int) -> Function:
+        return BatchedCall(self, tuple(batched), size)
 
     # -- its derivatives -----------------------------------------------------------------------------------------
 
@@ -279,6 +284,53 @@ class OpFunction(Function):
         if self._whole is not None:
             return inline(builder, self._whole, inputs)
         return inline(builder, self._call(self._tried()), inputs)
+
+
+class BatchedCall(Batched):
+    """A call of an op of many lanes: by the rule that the op has for lanes, else as its formula says."""
+
+    def __init__(self, inner: OpFunction, batched: tuple[bool, ...], size: int) -> None:
+        super().__init__(inner, batched, size)
+        self.call = inner
+
+    @cached_property
+    def _program(self) -> Program:
+        op = self.call.op
+        ruled = op.vmap is not None or self.call._whole is None
+        found = self._by_rule() if ruled and self.call._count == op.outputs else None
+        return super()._program if found is None else found
+
+    def _by_rule(self) -> Program | None:
+        """The op's rule read on symbols, or called where it cannot be read; None where it has none for these lanes."""
+        op, size = self.call.op, self.size
+        builder = _builder()
+        inputs = inputs_for(self.inputs)
+        names = frozenset(n for n, flag in zip(self.call._names, self.batched, strict=True) if flag)
+        values = [  # of a sequence all have lanes
+            builder.broadcast(v, (size, *v.shape)) if n in names and not flag else v
+            for v, n, flag in zip(inputs, self.call._names, self.batched, strict=True)
+        ]
+        args = self.call._arguments(values)
+        begin = len(builder.body)
+        try:
+            with np.errstate(all="ignore"):
+                given = {n: symbols(builder, v) for n, v in args.items()}
+                found: Any = over_lanes(op, given, names, size, self.call.outputs)
+            if found is NotImplemented:
+                return None
+            results = [array_of(builder, r).value for r in ([found] if op.outputs == 1 else found)]
+        except Exception:  # whatever a rule makes of a symbol
+            if not callable(op.vmap):
+                return None
+            del builder.body[begin:]
+            rule = LaneCall(op, op.vmap, names, size)
+            held, values = template_of({a.name: args[a.name] for a in rule.arguments})
+            results = list(builder.several("call", *values, op=rule, template=held, specs=self.outputs))
+        if specs(results) != self.outputs:
+            raise CannotBatch(
+                f"vmap= of op {op.name!r} gives {list(specs(results))} for {size} lanes of what gives {list(self.call.outputs)}"
+            )
+        return Program(inputs, [], builder.body, results, [])
 
 
 def _as_function(name: str, runs: Program, differentiated: Program) -> Program:
