@@ -94,8 +94,11 @@ def first_call(
     take_back: bool,
     build: Callable[[Program], Runner],
     tell_unseen: Callable[[str], None],
+    linked: bool = False,
 ) -> tuple[object, Variant | str]:
     """Run a function on the arguments of a call, and make a program of what it does.
+
+    With `take_back` what the call did is put back where its program can be run next; with `linked` in any case.
 
     Returns:
         its result, and the program, ready to run; no program, but the reason in words, where something that the function
@@ -128,6 +131,8 @@ def first_call(
         watch.leave_out([*call.arrays, *(r.tensor._data for r in recorded.program.references)])
         doubt = watch.check(recorded.drawn)
         if doubt is not None:
+            if linked:
+                undo()
             return recorded.result, f"{doubt}. It may have been another thread"
         steps: list[Step] = []
         program = simplify(check(recorded.program), steps)
@@ -138,8 +143,8 @@ def first_call(
         holds = variant.holds()
         for array in watch.unseen[:1]:
             tell_unseen(array)  # it raises where warnings are errors
-        if take_back:
-            if not holds:
+        if take_back or linked:
+            if not holds and not linked:
                 return recorded.result, _changes(title, dependencies)
             undo()
             return MISS, variant
@@ -196,7 +201,7 @@ class _Recording:
             args = rebuild(call.args, lambda _: next(tensors))
             kwargs = rebuild(call.kwargs, lambda _: next(tensors))
             containers = [(c, _contents(c)) for c in _containers((args, kwargs))]
-            results, structure = _apart(fn(*args, **kwargs), outs)
+            results, structure = taken_apart(fn(*args, **kwargs), outs)
             self._check_containers(containers)
             del args, kwargs, containers
             if depends(outs, call):
@@ -372,7 +377,7 @@ def _inner(given: object, array: Array, argument: Argument) -> Tensor:
     return tensor
 
 
-def _apart(result: object, outs: list[Tensor]) -> tuple[list[object], Structure]:
+def taken_apart(result: object, outs: list[Tensor]) -> tuple[list[object], Structure]:
     """The leaves of a result, with a `Result` in place of each array, which is added to `outs`; and its structure."""
     leaves, structure = flatten(result, stands=False)
     for i, leaf in enumerate(leaves):

@@ -13,7 +13,7 @@ import importlib
 import inspect
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial, update_wrapper
 from time import perf_counter
@@ -25,6 +25,7 @@ from tapenet.autodiff.observe.profile import CALL, OPEN
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call
+from tapenet.compiler.connected import InGraph, Linked, fits, flows_of, gradient_of
 from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.signature import Call, Key, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Variant, never
@@ -43,6 +44,8 @@ R = TypeVar("R")
 BACKENDS = {"native": "tapenet.program.native", "numpy": "tapenet.program.numpy_backend"}
 #: How many programs are tried before a call is looked at closely.
 _RECENT = 4
+#: How many kinds of calls that are part of a graph are told apart, at most.
+_KINDS = 64
 #: Captures run one at a time: they look at state that threads share, and put it back when they fail.
 _capturing = reentrant_lock()
 
@@ -108,9 +111,13 @@ def compile(
       function reads `.grad`, or adds to the gradient of the call before, or `keep_grads` is true; all others are as in
       eager. A tensor argument that is a leaf gets
       its gradient.
-    - **Inline**: inside a `tn.Tape()`, another capture, or `tn.grad` and the like, and where an argument is part of a
-      graph, the plain function runs instead, so that graphs stay connected; likewise where a result depends on an
-      argument that wants a gradient and no `backward()` inside has used that.
+    - **In a graph**: where an argument is part of a graph (as inside of `tn.grad` and the like), or a result depends on an
+      argument that wants a gradient and no `backward()` inside has used that, graphs stay connected. The first such call runs
+      the plain function; from the second on the program is one node of the graph, and its gradients, of any order and by
+      parameters too, are compiled functions that compute values anew. The plain function runs where it does more
+      than to compute its results: writes, random numbers, `backward()`. `explain()` says which it is.
+    - **Inline**: inside a `tn.Tape()` or another capture (a compiled function, `tn.vmap`, `tn.jvp`) the plain function runs,
+      and is part of what is recorded there.
     - **Python** runs only when the function is captured: text that it prints and files that it writes appear then, and
       not at later calls.
     - **Not possible** while a function is captured, and an error that names your line: asking a tensor for its value
@@ -195,6 +202,8 @@ class Compiled:
         self._doubt = ""
         #: Keys of calls that must stay part of a graph.
         self._inline: set[Key] = set()
+        #: What is known of them, by key and by which arrays among the arguments are part of a graph.
+        self._graphs: dict[Key, InGraph] = {}
         self._warned = self._warned_unseen = False
         #: The code of a call that applied last, and the programs that were used last.
         self._fast: Callable[[tuple[object, ...]], object] = never
@@ -237,8 +246,10 @@ class Compiled:
         state = local.state
         call = self._parameters.call(args, kwargs, state.grad)
         key = call.key, state.grad, state.debug, state.autocast
-        if state.tape is not None or call.connected or key in self._inline:
+        if state.tape is not None:
             return self._eager(call)
+        if call.connected or key in self._inline:
+            return self._connected(key, call)
         variant = self._fitting(key, call)
         if variant is None:
             with _capturing:
@@ -286,7 +297,8 @@ class Compiled:
             )  # fmt: skip
         except Connected:
             self._inline.add(key)
-            return self._eager(call)
+            self._captures -= 1
+            return self._connected(key, call)
         except BaseException:
             self._captures -= 1
             raise
@@ -297,6 +309,75 @@ class Compiled:
             if result is MISS:
                 return variant.run(call) if variant.holds() else self._eager(call)
         return result
+
+    def in_graph(self, *args: object) -> object:
+        """A call that is part of a graph even where no argument is."""
+        call = self._parameters.call(args, {}, local.state.grad)
+        if local.state.tape is not None:
+            return self._eager(call)
+        return self._connected((call.key, local.state.grad, local.state.debug, local.state.autocast), call)
+
+    def _connected(self, key: Key, call: Call) -> object:
+        """A call whose result is part of a graph. The first of a kind runs uncompiled, and shows what gradients flow
+        through; from the second on it is one node."""
+        which = (*key, *(type(t) is Tensor and t._node is not None for t in call.given))
+        known = self._graphs.get(which)
+        if known is None:
+            result = self._eager(call)
+            if len(self._graphs) < _KINDS:
+                self._graphs[which] = InGraph(flows_of(result))
+            return result
+        if local.state.fast and not known.plain:
+            for linked in known.linked:
+                if linked.variant.holds():
+                    return linked.run(call)
+            with _capturing:
+                made = self._linked(key, call, known.flows)
+            if isinstance(made, Linked):
+                known.linked.append(made)
+                return made.run(call)
+            known.plain = made
+        return self._eager(call)
+
+    def _linked(self, key: Key, call: Call, flows: list[bool]) -> Linked | str:
+        """The program for a call that is part of a graph; or in words why it has to run uncompiled."""
+        if not any(flows):
+            return "no gradient flows through its results"
+
+        def array(value: object) -> object:
+            return value._data if type(value) is Tensor else value
+
+        alone = self._parameters.call(
+            tuple(rebuild(a, array) for a in call.args),
+            {n: rebuild(v, array) for n, v in call.kwargs.items()},
+            call.grad,
+        )
+        key = (alone.key, *key[1:])
+        variant = self._fitting(key, alone)
+        if variant is None:
+            if self._captures >= self._max_variants:
+                return f"there are {self._max_variants} programs"
+            self._captures += 1
+            found: Variant | str
+            try:
+                _, found = first_call(
+                    self.__wrapped__, self._parameters, key, alone, self._keep_grads, True, self._build, _refuse_unseen, True
+                )  # fmt: skip
+            except Exception as error:  # uncompiled it may well run; where not, it raises this again
+                found = str(error)
+            if isinstance(found, str) or not found.holds():
+                self._captures -= 1
+                return found if isinstance(found, str) else "it changes what it reads"
+            variant = found
+            self._variants.setdefault(key, []).append(variant)
+        if not fits(variant):
+            return "it does more than to compute its results, or a tensor that it reads is part of a graph or has hooks"
+
+        def compiled(wanted: Sequence[int], leaves: Sequence[Tensor]) -> Compiled:
+            pulled = gradient_of(self.__wrapped__, self._title, wanted, leaves)
+            return Compiled(pulled, self._backend, self._max_variants, False, False)
+
+        return Linked(variant, call, flows, compiled)
 
     def _build(self, program: Program) -> Runner:
         runner: Runner = importlib.import_module(BACKENDS[self._backend]).build(program)
@@ -369,7 +450,7 @@ class Compiled:
         <lambda>: 1 program, backend numpy
         ...
         """
-        return Explanation(self._title, self._backend, self.variants, self._parameters, len(self._inline), full)
+        return Explanation(self._title, self._backend, self.variants, self._parameters, [*self._graphs.values()], full)
 
     # -- where it is a method, or stands for a module --------------------------------------------------------------
 
@@ -421,6 +502,11 @@ class Compiled:
     def __repr__(self) -> str:
         count = len(self.variants)
         return f"<compiled {self._title}: {count} program{'' if count == 1 else 's'}, backend {self._backend}>"
+
+
+def _refuse_unseen(array: str) -> None:
+    """Make no program that needs a warning."""
+    raise CompileWarning(f"it names {array}, and gives it to no op")
 
 
 if TYPE_CHECKING:

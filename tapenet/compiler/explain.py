@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from tapenet.compiler.connected import InGraph
 from tapenet.compiler.lowering import Called
 from tapenet.compiler.places import MISSING
 from tapenet.compiler.signature import Parameters, in_words, shortly
@@ -33,25 +34,25 @@ class Explanation:
     """
 
     def __init__(
-        self, title: str, backend: str, variants: tuple[Variant, ...], parameters: Parameters, inline: int, full: bool
-    ) -> None:
+        self, title: str, backend: str, variants: tuple[Variant, ...], parameters: Parameters, in_graph: Sequence[InGraph],
+        full: bool,
+    ) -> None:  # fmt: skip
         self.title = title
         self.backend = backend
         self.variants = variants
         self.parameters = parameters
         self.full = full
-        self._inline = inline
+        self._in_graph = in_graph
 
     def __str__(self) -> str:
         count = len(self.variants)
         lines = [f"{self.title}: {count} program{'' if count == 1 else 's'}, backend {self.backend}"]
         if not count:
             lines.append("Nothing is compiled before the first call.")
-        if self._inline:
-            lines.append(
-                f"{self._inline} kind(s) of calls run uncompiled: a result depends on an argument that wants a gradient, "
-                "and no backward() inside has used that."
-            )
+        told = Counter(map(_in_words, self._in_graph))
+        lines += [
+            f"{n} kind{'s' if n > 1 else ''} of calls that are part of a graph: {words}" for words, n in told.items()
+        ]
         for number, variant in enumerate(self.variants, 1):
             lines += ["", f"-- program {number} " + "-" * 60, *_variant(variant, self.parameters, self.full)]
         if count and not self.full:
@@ -59,6 +60,13 @@ class Explanation:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def _in_words(kind: InGraph) -> str:
+    """How calls of a kind that is part of a graph run."""
+    if kind.plain:
+        return f"uncompiled, since {kind.plain}"
+    return "one node, with a compiled gradient" if kind.linked else "made once, uncompiled"
 
 
 class Work(NamedTuple):

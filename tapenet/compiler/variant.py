@@ -103,7 +103,7 @@ class Variant:
 
     def __post_init__(self) -> None:
         #: Tensors from outside, with their leaves, and the hooks on these.
-        self._outside = [(r.tensor, r.tensor._node, _hooks(r.tensor._node)) for r in self.captured.references]
+        self._outside = [(r.tensor, r.tensor._node, hooks(r.tensor._node)) for r in self.captured.references]
         self._references = self.program.references
         self._targets = [write.target for write in self.program.writes]
         #: The arrays of the references for which the runner was made ready.
@@ -128,8 +128,8 @@ class Variant:
                     return False
                 self.values[i] = now
         if reached != self._epoch:
-            for tensor, node, hooks in self._outside:
-                if tensor._node is not node or _hooks(node) != hooks:
+            for tensor, node, before in self._outside:
+                if tensor._node is not node or hooks(node) != before:
                     return False
             if any(fingerprint() != value for _, fingerprint, value in self.dependencies):
                 return False
@@ -166,7 +166,11 @@ class Variant:
 
     def run(self, call: Call) -> object:
         """Run the program for a call that it fits, and which it holds for."""
-        result = self._run(call.arrays, call.leaves)
+        return self.on(call.arrays, call.leaves)
+
+    def on(self, arrays: Sequence[Array], leaves: Sequence[Leaf]) -> object:
+        """The same for the arrays and leaves of such a call."""
+        result = self._run(arrays, leaves)
         assert result is not MISS, "a program does not take the arguments that it was made for"
         return result
 
@@ -187,7 +191,7 @@ class Variant:
         return made
 
 
-def _hooks(node: Node | None) -> list[int]:
+def hooks(node: Node | None) -> list[int]:
     """The hooks on the gradient of a leaf, which were recorded as they were."""
     return [] if node is None else list(hooks_of(node))
 

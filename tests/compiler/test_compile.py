@@ -846,12 +846,12 @@ def test_outer_graphs_stay_connected() -> None:
         w.grad = None
         f(w * 2).sum().backward()  # an argument is inside a graph
         assert w.grad.tolist() == [24.0]
-    assert f.variants == ()
+    assert len(f.variants) == 1
     with tn.no_grad():  # nothing to be connected to
         for _ in range(2):
             assert f(w * 2).tolist() == [36.0]
             assert f(w).tolist() == [9.0]
-    assert len(f.variants) == 2
+    assert len(f.variants) == 3
 
 
 def test_what_ran_before_it_was_found_to_be_connected_is_put_back() -> None:

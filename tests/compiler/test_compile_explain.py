@@ -111,7 +111,7 @@ def test_ops_that_are_called_and_why() -> None:
 def test_calls_that_stay_in_a_graph_and_modes() -> None:
     f = tn.compile(lambda x: x * 2, backend="numpy")
     f(tn.tensor(X, requires_grad=True))
-    assert "1 kind(s) of calls run uncompiled" in str(f.explain())
+    assert "1 kind of calls that are part of a graph: made once, uncompiled" in str(f.explain())
     with tn.no_grad(), tn.debug():
         f(tn.tensor(X, requires_grad=True))
         f({"a": [X]}["a"][0])
