@@ -19,6 +19,7 @@ import numpy as np
 from tapenet.program.called_ops import filled
 from tapenet.program.derivatives import FLAT, RULES, arguments
 from tapenet.program.ir import Constant, Instruction, Program, Result, Value
+from tapenet.program.low import is_inexact
 from tapenet.program.primitives import PRIMITIVES
 from tapenet.typing import Array, Shape
 
@@ -275,7 +276,7 @@ class _Frame:
                 continue
             found = _HANDLERS.get(instruction.name, _computed)(self, instruction)
             for value, made in zip(instruction.results, found, strict=True):
-                if made is not None and value.dtype.kind in "fc":
+                if made is not None and is_inexact(value.dtype):
                     self.ids[value] = np.broadcast_to(made, value.shape)
 
     def of(self, value: Value) -> Array:
@@ -342,7 +343,7 @@ def _computed(frame: _Frame, instruction: Instruction) -> Found:
 
 def _elementwise(frame: _Frame, instruction: Instruction) -> Found:
     name = instruction.name
-    if name in FLAT or name == "stop" or instruction.results[0].dtype.kind not in "fc":
+    if name in FLAT or name == "stop" or not is_inexact(instruction.results[0].dtype):
         return [None]
     rules = RULES.get(name)
     out: Array | None = None
@@ -568,7 +569,7 @@ def _settled(
             for part in (*carried, *ids):
                 every = frame.sets.both(every, None if part is None else frame.sets.all(part))
             carried = [
-                np.broadcast_to(every, v.shape) if every is not None and v.dtype.kind in "fc" else None for v in start
+                np.broadcast_to(every, v.shape) if every is not None and is_inexact(v.dtype) else None for v in start
             ]
     return carried, turn
 

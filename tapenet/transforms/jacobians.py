@@ -286,7 +286,7 @@ class _Work:
     def gradient(self, with_value: bool = False) -> Function:
         """The function that gives the gradient of a scalar, after the value where that is asked for."""
         outs = self.results.leaves
-        if len(outs) != 1 or outs[0].size != 1 or outs[0].dtype.kind != "f":
+        if len(outs) != 1 or outs[0].size != 1 or not is_inexact(outs[0].dtype) or outs[0].dtype.kind == "c":
             told = ", ".join(f"{t.dtype} {t.shape}" for t in outs)
             raise ValueError(
                 f"tn.{self.name}: the function returned {told or 'nothing'}, but second derivatives are those of one real "
