@@ -19,7 +19,6 @@ import numpy as np
 from tapenet.program.called_ops import filled
 from tapenet.program.derivatives import FLAT, RULES, arguments
 from tapenet.program.ir import Constant, Instruction, Program, Result, Value
-from tapenet.program.low import is_inexact
 from tapenet.program.primitives import PRIMITIVES
 from tapenet.typing import Array, Shape
 
@@ -73,24 +72,27 @@ def sparsity(program: Program, active: Sequence[int], arrays: Sequence[Array | N
         ids[i] = np.arange(begin, begin + value.size).reshape(value.shape)
         begin += value.size
     read: set[int] = set()
-
-    def source(i: int, array: Array | None) -> Callable[[], Array] | None:
-        if array is None:
-            return None
-
-        def get() -> Array:
-            read.add(i)
-            return array
-
-        return get
-
-    frame = _Frame(sets, program, ids, [source(i, a) for i, a in enumerate(arrays)])
+    sources = [None if a is None else _Given(a, i, read) for i, a in enumerate(arrays)]
+    frame = _Frame(sets, program, ids, sources)
     patterns = [sets.pattern(_or_none(frame.ids.get(v), v)) for v in program.outputs]
     return Sparsity(patterns, sorted(read))
 
 
 def _or_none(ids: Array | None, value: Value) -> Array:
     return np.zeros(value.shape, np.intp) if ids is None else ids
+
+
+class _Given:
+    """The value of an input. To ask for it says that it was looked at."""
+
+    def __init__(self, array: Array, position: int, read: set[int]) -> None:
+        self.array = array
+        self._position = position
+        self._read = read
+
+    def __call__(self) -> Array:
+        self._read.add(self._position)
+        return self.array
 
 
 class _Sets:
@@ -266,7 +268,7 @@ class _Frame:
         self.ids: dict[Value, Array] = {
             v: i for v, i in zip(program.inputs, ids, strict=True) if i is not None and i.any()
         }
-        self._sources = dict(zip(program.inputs, sources, strict=True))
+        self._sources: dict[Value, Callable[[], Array] | None] = dict(zip(program.inputs, sources, strict=True))
         self.varies: set[Value] = {v for v, s in self._sources.items() if s is None}
         self._arrays: dict[Value, Array] = {}
         for instruction in program.body:
@@ -276,7 +278,7 @@ class _Frame:
                 continue
             found = _HANDLERS.get(instruction.name, _computed)(self, instruction)
             for value, made in zip(instruction.results, found, strict=True):
-                if made is not None and is_inexact(value.dtype):
+                if made is not None and value.dtype.kind in "fc":
                     self.ids[value] = np.broadcast_to(made, value.shape)
 
     def of(self, value: Value) -> Array:
@@ -308,10 +310,15 @@ class _Frame:
         if isinstance(value, Constant):
             return value.array
         if value not in self._arrays:
-            source = self._sources[value]  # type: ignore[index]
+            source = self._sources[value]
             assert source is not None
             self._arrays[value] = source()
         return self._arrays[value]
+
+    def given(self, value: Value) -> _Given | None:
+        """What is behind an input that is given from outside."""
+        source = self._sources.get(value)
+        return source if isinstance(source, _Given) else None
 
     def source(self, value: Value) -> Callable[[], Array] | None:
         """What gives a value where it is asked for."""
@@ -334,16 +341,46 @@ def _computed(frame: _Frame, instruction: Instruction) -> Found:
     """What is element by element, if it is that; of all else each element may depend on all."""
     if instruction.kind == "elementwise":
         return _elementwise(frame, instruction)
+    return _mixed(frame, instruction, 0)
+
+
+def _mixed(frame: _Frame, instruction: Instruction, lead: int) -> Found:
+    """What depends on all elements of the arguments that have the same place in so many axes in front."""
     every: Array | None = None
     for arg in instruction.args:
         if arg in frame.ids:
-            every = frame.sets.both(every, frame.sets.all(frame.ids[arg]))
-    return [every] * len(instruction.results)
+            every = frame.sets.both(every, frame.sets.along(frame.ids[arg], range(lead, arg.ndim)))
+    if every is None:
+        return [None] * len(instruction.results)
+    return [every.reshape((*every.shape, *(1,) * (v.ndim - lead))) for v in instruction.results]
+
+
+def _call(frame: _Frame, instruction: Instruction) -> Found:
+    """An op that is called as it stands: each matrix by itself where it computes so, or along an axis."""
+    op, args = instruction.params["op"], instruction.args
+    outs = [v for v in instruction.results if v.dtype.kind in "fc"]
+    if op.vmap == "leading":
+        lead = min(a.ndim for a in args) - 2
+        if lead > 0 and len({v.shape[:lead] for v in (*args, *outs)}) == 1:
+            found = _mixed(frame, instruction, lead)
+            return [f if v in outs else None for f, v in zip(found, instruction.results, strict=True)]
+    axis = instruction.params["template"].get("axis")
+    if op.vmap == "axis" and type(axis) is int and len(args) == len(outs) == len(instruction.results) == 1:
+        (x,), (out,) = args, outs
+        axis %= max(x.ndim, 1)
+        every = frame.sets.along(frame.of(x), [axis])
+        rest = (*x.shape[:axis], *x.shape[axis + 1 :])
+        if out.shape == rest:
+            return [every]
+        if out.ndim == x.ndim and (*out.shape[:axis], *out.shape[axis + 1 :]) == rest:
+            return [np.expand_dims(every, axis)]
+    outside = _mixed(frame, instruction, 0)
+    return [f if v in outs else None for f, v in zip(outside, instruction.results, strict=True)]
 
 
 def _elementwise(frame: _Frame, instruction: Instruction) -> Found:
     name = instruction.name
-    if name in FLAT or name == "stop" or not is_inexact(instruction.results[0].dtype):
+    if name in FLAT or name == "stop" or instruction.results[0].dtype.kind not in "fc":
         return [None]
     rules = RULES.get(name)
     out: Array | None = None
@@ -435,10 +472,8 @@ def _dot(frame: _Frame, instruction: Instruction) -> Found:
     a, b = instruction.args[-2:]
     sides: list[tuple[Array | None, Array | None]] = []
     for value, flag in ((a, "ta"), (b, "tb")):
-        ids, zeros = frame.ids.get(value), None
-        if ids is None and _fixed(value):
-            array = frame.array(value)
-            zeros = None if array is None else array != 0
+        ids = frame.ids.get(value)
+        zeros = _zeros(frame, value) if ids is None else None
         turned = bool(instruction.params.get(flag))
         sides.append(tuple(np.swapaxes(m, -1, -2) if m is not None and turned else m for m in (ids, zeros)))  # type: ignore[arg-type]
     (left, left_mask), (right, right_mask) = sides
@@ -470,15 +505,26 @@ def _product(sets: _Sets, ids: Array, mask: Array | None, axis: int) -> Array:
     return every[..., None, :] if axis == -2 else every[..., None]
 
 
-def _fixed(value: Value) -> bool:
-    """Whether a value is made of constants alone, by what moves and casts."""
+def _zeros(frame: _Frame, value: Value) -> Array | None:
+    """Where a matrix is not 0, if it is a constant, or given and mostly 0: others that are given, such as weights, change."""
+    path = []
     while (
         isinstance(value, Result)
         and len(value.instruction.args) == 1
         and value.instruction.kind in ("view", "elementwise")
     ):
+        path.append(value.instruction)
         (value,) = value.instruction.args
-    return isinstance(value, Constant)
+    source = frame.given(value)
+    array = value.array if isinstance(value, Constant) else None if source is None else source.array
+    if array is None or (source is not None and 2 * np.count_nonzero(array) > array.size):
+        return None
+    if source is not None:
+        source()
+    for instruction in reversed(path):
+        array = _evaluated(instruction, [array])
+    found: Array = array != 0
+    return found
 
 
 # -- programs inside ---------------------------------------------------------------------------------------------
@@ -569,7 +615,7 @@ def _settled(
             for part in (*carried, *ids):
                 every = frame.sets.both(every, None if part is None else frame.sets.all(part))
             carried = [
-                np.broadcast_to(every, v.shape) if every is not None and is_inexact(v.dtype) else None for v in start
+                np.broadcast_to(every, v.shape) if every is not None and v.dtype.kind in "fc" else None for v in start
             ]
     return carried, turn
 
@@ -596,4 +642,5 @@ _HANDLERS: dict[str, Callable[[_Frame, Instruction], Found]] = {
     "branch": _branch,
     "while": _while,
     "apply": _apply,
+    "call": _call,
 }

@@ -260,6 +260,14 @@ def test_products_with_constants_follow_their_zeros() -> None:
     np.testing.assert_array_equal(other, np.eye(6))
 
 
+def test_a_matrix_that_is_given_is_looked_at_only_if_most_of_it_is_zeros() -> None:
+    for matrix, read in ((np.eye(6), [1]), (np.ones((6, 6)), [])):
+        arrays = [x, matrix]
+        found = sparsity(program(lambda x, m: np.matmul(m.T, x[:, None]), arrays), [0], [None, matrix])
+        np.testing.assert_array_equal(found.patterns[0].toarray(), matrix)
+        assert found.read == read
+
+
 def test_indices_are_looked_at_and_said() -> None:
     index = np.array([4, 4, -1])
     made = program(lambda x, i: np.take(x, i + 0), [x, index])
@@ -304,6 +312,18 @@ def test_ops_that_are_called_depend_on_all_they_are_given() -> None:
     a = b.input(3, dtype=float)
     made = b.program(b.emit("concatenate", b.call(tn.ops.sort, a, axis=-1), a, axis=0))
     np.testing.assert_array_equal(dense(made, [0], [x[:3]]), np.vstack([np.ones((3, 3)), np.eye(3)]))
+
+
+def test_ops_that_are_called_keep_matrices_and_axes_apart() -> None:
+    b = Build()
+    a = b.input(2, 3, 3, dtype=float)
+    found = dense(b.program(b.call(tn.linalg.inv, a)), [0], [np.zeros((2, 3, 3))])
+    np.testing.assert_array_equal(found, np.kron(np.eye(2), np.ones((9, 9))))
+    b = Build()
+    a = b.input(2, 3, dtype=float)
+    for axis, expected in ((0, np.kron(np.ones((2, 2)), np.eye(3))), (-1, np.kron(np.eye(2), np.ones((3, 3))))):
+        found = dense(b.program(b.call(tn.ops.cumsum, a, axis=axis, dtype=None)), [0], [np.zeros((2, 3))])
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_the_gradient_has_the_pattern_of_the_hessian() -> None:
