@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -20,12 +20,12 @@ from tapenet.program.called_ops import Hole, filled
 from tapenet.program.differentiating import NoDerivative, zeros
 from tapenet.program.functions import Batched, Function, Given, inputs_for, specs
 from tapenet.program.ir import Builder, Constant, Input, Program, Value, inline
-from tapenet.program.low import is_inexact
 from tapenet.program.primitives import Spec
 from tapenet.program.pullback import fitted, pullback
 from tapenet.program.pushforward import pushforward
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Symbol, array_of
 from tapenet.program.transposing import transposed
+from tapenet.program.value_keys import Same, distinct
 from tapenet.typing import Array
 
 
@@ -89,6 +89,10 @@ class OpFunction(Function):
         given = [*outputs, *[None] * (total - len(outputs))]
         results = builder.several("call", *inputs, op=self.op, template=self.template, specs=given)
         return Program(inputs, [], builder.body, results[: len(outputs)], [])
+
+    def key(self) -> Hashable:
+        template = {n: mapped(_content, t) for n, t in self.template.items()}
+        return Same(self.op), distinct(template), self.inputs, self.outputs
 
     def program(self) -> Program:
         return self._program
@@ -194,7 +198,7 @@ class OpFunction(Function):
             found = inline(builder, pushed, [*inputs, *(given[i] for i in flowing)])
         else:
             found = [zeros(builder, *s) for s in self.outputs]
-        results = [t for t, s in zip(found, self.outputs, strict=True) if is_inexact(s.dtype)]
+        results = [t for t, s in zip(found, self.outputs, strict=True) if s.dtype.kind in "fc"]
         return Program([*inputs, *tangents], [], builder.body, [*outs, *results], [])
 
     @cached_property
@@ -410,7 +414,7 @@ def _part_of(what: str, value: object) -> object:
 def _example(spec: Spec) -> Array:
     """An array that few ops refuse: of square matrices a diagonal one without equal values, else ones; of integers zeros."""
     shape, dtype = spec
-    if not is_inexact(dtype):
+    if dtype.kind not in "fc":
         return np.zeros(shape, dtype)
     if len(shape) >= 2 and shape[-1] == shape[-2]:
         return np.broadcast_to(np.diag(np.arange(1, shape[-1] + 1)).astype(dtype), shape).copy()
@@ -419,3 +423,8 @@ def _example(spec: Spec) -> Array:
 
 def _nothing(spec: Spec) -> Array:
     return np.zeros(*spec)
+
+
+def _content(value: object) -> object:
+    """An array that is always the same by what is in it, anything else as it is."""
+    return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 
 from tapenet.program.batching import batch
@@ -11,6 +11,7 @@ from tapenet.program.passes import simplify
 from tapenet.program.primitives import Spec
 from tapenet.program.pullback import pullback
 from tapenet.program.pushforward import pushforward
+from tapenet.program.value_keys import Same
 from tapenet.typing import Array
 
 
@@ -49,6 +50,10 @@ class Function:
         """The function of as many lanes, along the first axis of the inputs that are `batched` and of all outputs."""
         return Batched(self, tuple(batched), size)
 
+    def key(self) -> Hashable:
+        """What tells it from other functions; None if its program does. By default it is like no other."""
+        return Same(self)
+
     @cached_property
     def pulled(self) -> dict[object, Function]:
         """The functions that pull gradients back through it, as far as they were made."""
@@ -71,6 +76,9 @@ class Given(Function):
         self.name = name
         self._program = program
         self.inputs, self.outputs = specs(program.inputs), specs(program.outputs)
+
+    def key(self) -> Hashable:
+        return None
 
     def program(self) -> Program:
         return self._program

@@ -44,6 +44,8 @@ def _distinct(value: Any, around: tuple[int, ...]) -> Hashable:
         return kind, value.real.hex(), value.imag.hex()
     if kind is MethodType:
         return kind, Same(value.__self__), Same(value.__func__)
+    if kind is slice:
+        return kind, tuple(_distinct(v, around) for v in (value.start, value.stop, value.step))
     if id(value) in around or _by_identity(kind) or isinstance(value, type):  # in `around`: it holds itself
         return Same(value)
     around = *around, id(value)

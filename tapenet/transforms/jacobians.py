@@ -5,33 +5,45 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from tapenet.autodiff import programs
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
-from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Function, Given
-from tapenet.program.ir import Builder, Constant, Program, substitute
+from tapenet.program.ir import Program
 from tapenet.program.low import is_inexact
-from tapenet.program.trees import Mismatch, flatten
-from tapenet.transforms.arguments import Arguments, Results, basis, fitting, title_of
-from tapenet.transforms.gradients import vjp
-from tapenet.transforms.run import function, places
-from tapenet.transforms.tracing import trace
+from tapenet.transforms.arguments import basis
+from tapenet.transforms.differentiated import Argnums, Differentiated
+from tapenet.transforms.run import function
+from tapenet.transforms.sparse_derivatives import SparseDerivative
 from tapenet.typing import Shape
 
 #: Whether tangents are pushed forward or gradients are pulled back.
 Mode = Literal["forward", "reverse"]
-Argnums = int | Sequence[int]
+
+
+@overload
+def jacobian(
+    f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
+    sparse: Literal[True], pattern: object = None,
+) -> SparseDerivative: ...  # fmt: skip
+
+
+@overload
+def jacobian(
+    f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
+    sparse: Literal[False] = False, pattern: None = None,
+) -> Callable[..., Any]: ...  # fmt: skip
 
 
 @boundary
 def jacobian(
-    f: Callable[..., Any], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False
-) -> Callable[..., Any]:
+    f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
+    sparse: bool = False, pattern: object = None,
+) -> Callable[..., Any]:  # fmt: skip
     """A function that returns the Jacobian of `f`: the derivative of each element of its result by each of its argument.
 
     All columns (forward mode) or rows (reverse mode) are computed in one batched pass.
@@ -42,23 +54,29 @@ def jacobian(
         mode: "forward" for a pass for each element of the arguments, "reverse" for one for each of the results; by default
             the one that needs fewer.
         has_aux: `f` returns (output, other); the result is then (Jacobian, other).
+        sparse: give a `scipy.sparse.csr_array` ([how](../../docs/transformations.md#sparse-derivatives)): the pattern of the
+            Jacobian is found in the program of `f`, and as many products are computed as its columns (or rows) take colours.
+        pattern: with `sparse`, where the Jacobian may be other than 0, if it is known: a matrix, which is held to a product.
 
     Returns:
         for a result of shape m and an argument of shape n an array of shape m + n; nested in the structure of the result, and
-        inside of that in the structure of the argument.
+        inside of that in the structure of the argument. With `sparse` one matrix: a row for each element of the results, a
+        column for each element of the arguments, both in row-major order and in that of the structure; numbers, in no graph.
 
     Raises:
-        TypeError: an argument or a result holds integers.
-        ValueError: `argnums` names no argument.
+        TypeError: an argument or a result holds integers; with `sparse`, complex numbers.
+        ValueError: `argnums` names no argument; the Jacobian is not sparse, or has entries that `pattern` has not.
 
     >>> import tapenet as tn
     >>> tn.jacobian(lambda x: x**2)(tn.tensor([1.0, 2.0]))
     Tensor([[2., 0.],
             [0., 4.]])
+    >>> differences = tn.jacobian(lambda x: (x[1:] - x[:-1]) ** 2, sparse=True)
+    >>> matrix = differences(tn.arange(1000.0))
+    >>> matrix.shape, matrix.nnz, differences.colors[:6]
+    ((999, 1000), 1998, array([0, 1, 0, 1, 0, 1]))
     """
-    if mode not in (None, "forward", "reverse"):
-        raise ValueError(f"tn.jacobian: mode={mode!r} is neither 'forward' nor 'reverse', nor None for the quicker one")
-    return _jacobian("jacobian", f, argnums, mode, has_aux, False)
+    return _chosen("jacobian", f, argnums, mode, has_aux, False, sparse, pattern)
 
 
 @boundary
@@ -85,28 +103,57 @@ def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -
 
 @boundary
 def value_and_jacobian(
-    f: Callable[..., Any], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False
-) -> Callable[..., Any]:
-    """A function that returns `f`'s value and its `jacobian`. With `has_aux` the value is the pair that `f` returns.
+    f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
+    sparse: bool = False, pattern: object = None,
+) -> Callable[..., Any]:  # fmt: skip
+    """A function that returns `f`'s value and its `jacobian`. With `has_aux` the value is the pair that `f` returns; `sparse`
+    and `pattern` are those of `jacobian`.
 
     >>> import tapenet as tn
     >>> tn.value_and_jacobian(lambda x: x * x)(3.0)
     (Tensor(9.), Tensor(6.))
     """
-    return _jacobian("value_and_jacobian", f, argnums, mode, has_aux, True)
+    return _chosen("value_and_jacobian", f, argnums, mode, has_aux, True, sparse, pattern)
+
+
+@overload
+def hessian(
+    f: Callable[..., object],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    *,
+    sparse: Literal[True],
+    pattern: object = None,
+) -> SparseDerivative: ...
+
+
+@overload
+def hessian(
+    f: Callable[..., object], argnums: Argnums = 0, has_aux: bool = False, *,
+    sparse: Literal[False] = False, pattern: None = None,
+) -> Callable[..., Any]: ...  # fmt: skip
 
 
 @boundary
-def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def hessian(
+    f: Callable[..., object],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    *,
+    sparse: bool = False,
+    pattern: object = None,
+) -> Callable[..., Any]:
     """A function that returns the Hessian of `f`, which returns a scalar: all second derivatives, forward over reverse.
 
     Args:
         f: returns one number.
         argnums: the argument(s) to differentiate by; several give a tuple of tuples.
         has_aux: `f` returns (scalar, other); the result is then (Hessian, other).
+        sparse, pattern: as for `jacobian`. Symmetry saves colours: of an entry and its mirror image one is computed.
 
     Returns:
-        for an argument of shape n an array of shape n + n; for a structure one of these, in its structure twice.
+        for an argument of shape n an array of shape n + n; for a structure one of these, in its structure twice. With `sparse`
+        one matrix, a row and a column for each element of the arguments.
 
     >>> import tapenet as tn
     >>> tn.hessian(lambda x: (x**3).sum())(tn.tensor([1.0, 2.0]))
@@ -114,11 +161,14 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
             [ 0., 12.]])
     """
     function("hessian", f)
+    if sparse:
+        return SparseDerivative("hessian", f, argnums, "symmetric", pattern, has_aux)
+    _no_pattern("hessian", pattern)
 
     @boundary
     @functools.wraps(f, updated=())
     def wrapped(*args: object, **kwargs: object) -> Any:
-        work = _Work("hessian", f, argnums, args, kwargs, has_aux)
+        work = Differentiated("hessian", f, argnums, args, kwargs, has_aux)
         gradient = work.gradient()
         tangents = _tangents(gradient, len(work.given))
         rows = _batched(tangents, len(work.function.inputs), work.arguments(), basis(*work.spaces(work.given)))
@@ -161,7 +211,7 @@ def hvp(
         if len(args) < 2:
             raise TypeError("tn.hvp: call the function with the arguments and the vector: tn.hvp(f)(x, v)")
         *given, v = args
-        work = _Work("hvp", f, argnums, given, kwargs, has_aux)
+        work = Differentiated("hvp", f, argnums, given, kwargs, has_aux)
         vectors = work.vectors(v)
         gradient = work.gradient(with_value)
         pushed = Given(work.title.format("hvp"), gradient.push(range(len(work.given))))
@@ -176,6 +226,24 @@ def hvp(
     return wrapped
 
 
+def _chosen(
+    name: str, f: Callable[..., object], argnums: Argnums, mode: Mode | None, has_aux: bool, value: bool, sparse: bool,
+    pattern: object,
+) -> Callable[..., Any]:  # fmt: skip
+    """A Jacobian of either kind."""
+    if mode not in (None, "forward", "reverse"):
+        raise ValueError(f"tn.{name}: mode={mode!r} is neither 'forward' nor 'reverse', nor None for the quicker one")
+    if sparse:
+        return SparseDerivative(name, function(name, f), argnums, mode, pattern, has_aux, value)
+    _no_pattern(name, pattern)
+    return _jacobian(name, f, argnums, mode, has_aux, value)
+
+
+def _no_pattern(name: str, pattern: object) -> None:
+    if pattern is not None:
+        raise ValueError(f"tn.{name}: pattern= is that of a sparse matrix: give sparse=True too")
+
+
 def _jacobian(
     name: str, f: Callable[..., Any], argnums: Argnums, mode: Mode | None, has_aux: bool, value: bool
 ) -> Callable[..., Any]:
@@ -184,7 +252,7 @@ def _jacobian(
     @boundary
     @functools.wraps(f, updated=())
     def wrapped(*args: object, **kwargs: object) -> Any:
-        work = _Work(name, f, argnums, args, kwargs, has_aux)
+        work = Differentiated(name, f, argnums, args, kwargs, has_aux)
         outs = work.results.leaves
         for t in outs:
             if not is_inexact(t.dtype):
@@ -218,111 +286,6 @@ def _jacobian(
         return (values, work.results.aux) if has_aux else values, found
 
     return wrapped
-
-
-class _Work:
-    """A function on its way to a matrix of derivatives."""
-
-    def __init__(
-        self,
-        name: str,
-        f: Callable[..., Any],
-        argnums: Argnums,
-        args: Sequence[object],
-        kwargs: dict[str, object],
-        has_aux: bool,
-    ) -> None:
-        self.name = name
-        self.title = title_of(f)
-        numbers, self.single, positional, named = places(name, f, argnums, tuple(args), kwargs)
-        chosen = tuple(positional[i] for i in numbers)
-        self.chosen = chosen
-        arguments = Arguments(name, chosen)
-        self.given, self.structure = arguments.leaves, arguments.structure
-        for t in self.given:
-            if not is_inexact(t.dtype):
-                raise TypeError(
-                    f"tn.{name}: an argument holds {t.dtype}, which has no derivative: pass floats, or leave it out of argnums"
-                )
-        self.results = Results(name, has_aux)
-
-        def call(*values: object) -> object:
-            full = list(positional)
-            for i, v in zip(numbers, values, strict=True):
-                full[i] = v
-            return f(*full, **named)
-
-        self._flat = self.results.flat(arguments.calling(call))
-        traced = trace(name, self._flat, self.given)
-        self.function: Function = traced.function
-        self._further = traced.further()
-
-    def arguments(self) -> list[Tensor]:
-        """What the traced function takes."""
-        return [*self.given, *self._further]
-
-    def by_argument(self, values: Sequence[object]) -> Any:
-        """Values in the structure of the arguments."""
-        made = self.structure.build(values)
-        return made[0] if self.single else made
-
-    def vectors(self, v: object) -> list[Tensor]:
-        """The leaves of a vector structured as the arguments."""
-        try:
-            form = flatten(self.chosen[0] if self.single else self.chosen)[1]
-            found = form.take(v, "v", ("the argument", "the vector"))
-        except Mismatch as error:
-            raise ValueError(f"tn.{self.name}: the vector is structured as the argument, and {error}") from None
-        return [
-            fitting(t, like, self.name, path, "argument")
-            for t, like, path in zip(found, self.given, form.paths("v"), strict=True)
-        ]
-
-    @staticmethod
-    def spaces(values: Sequence[Tensor]) -> tuple[list[Shape], list[np.dtype]]:
-        """Shapes and dtypes."""
-        return [t.shape for t in values], [t.dtype for t in values]
-
-    def gradient(self, with_value: bool = False) -> Function:
-        """The function that gives the gradient of a scalar, after the value where that is asked for."""
-        outs = self.results.leaves
-        if len(outs) != 1 or outs[0].size != 1 or not is_inexact(outs[0].dtype) or outs[0].dtype.kind == "c":
-            told = ", ".join(f"{t.dtype} {t.shape}" for t in outs)
-            raise ValueError(
-                f"tn.{self.name}: the function returned {told or 'nothing'}, but second derivatives are those of one real "
-                "number: reduce it, for instance with .sum(), or use tn.jacobian"
-            )
-        count = len(self.function.inputs)
-        try:
-            pulled = self.function.pull(range(len(self.given)))
-        except NoDerivative:
-            return self._recorded_gradient(with_value)
-        seed = pulled.inputs[count]
-        made = substitute(pulled, {seed: Constant(np.ones(seed.shape, seed.dtype))})
-        program = Program(pulled.inputs[:count], [], made.body, made.outputs, [])
-        if with_value:
-            program = _both(self.function, program)
-        return Given(self.title.format("gradient"), program)
-
-    def _recorded_gradient(self, with_value: bool) -> Function:
-        """The same, recorded from a backward pass, whose rules may look at values."""
-
-        def recorded(values: list[Tensor]) -> list[Tensor]:
-            outs, pull = vjp(lambda *given: self._flat(list(given)), *values)
-            gradients = pull([Tensor._of(np.ones(outs[0].shape, outs[0].dtype))])
-            found = list(gradients) if isinstance(gradients, tuple) else [gradients]
-            return [*outs, *found] if with_value else found
-
-        traced = trace(self.name, recorded, self.given)
-        self._further = traced.further()
-        return traced.function
-
-
-def _both(function: Function, gradient: Program) -> Program:
-    """The outputs of a function, then those of a program of the same inputs."""
-    builder = Builder()
-    outs = builder.several("apply", *gradient.inputs, function=function)
-    return Program(gradient.inputs, [], [*builder.body, *gradient.body], [*outs, *gradient.outputs], [])
 
 
 def _tangents(function: Function, count: int) -> Function:

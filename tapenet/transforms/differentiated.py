@@ -1,0 +1,130 @@
+"""A function on its way to a matrix of derivatives: run once and recorded, with what it takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff.tensor import Tensor
+from tapenet.program.differentiating import NoDerivative
+from tapenet.program.functions import Function, Given
+from tapenet.program.ir import Builder, Constant, Program, substitute
+from tapenet.program.low import is_inexact
+from tapenet.program.trees import Mismatch, flatten
+from tapenet.transforms.arguments import Arguments, Results, fitting, title_of
+from tapenet.transforms.gradients import vjp
+from tapenet.transforms.run import places
+from tapenet.transforms.tracing import trace
+from tapenet.typing import Shape
+
+Argnums = int | Sequence[int]
+
+
+class Differentiated:
+    """A function on its way to a matrix of derivatives."""
+
+    def __init__(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        argnums: Argnums,
+        args: Sequence[object],
+        kwargs: dict[str, object],
+        has_aux: bool,
+    ) -> None:
+        self.name = name
+        #: Whether the gradient was recorded from a backward pass, and so may be another at other values.
+        self.recorded = False
+        self.title = title_of(f)
+        numbers, self.single, positional, named = places(name, f, argnums, tuple(args), kwargs)
+        chosen = tuple(positional[i] for i in numbers)
+        self.chosen = chosen
+        arguments = Arguments(name, chosen)
+        self.given, self.structure = arguments.leaves, arguments.structure
+        for t in self.given:
+            if not is_inexact(t.dtype):
+                raise TypeError(
+                    f"tn.{name}: an argument holds {t.dtype}, which has no derivative: pass floats, or leave it out of argnums"
+                )
+        self.results = Results(name, has_aux)
+
+        def call(*values: object) -> object:
+            full = list(positional)
+            for i, v in zip(numbers, values, strict=True):
+                full[i] = v
+            return f(*full, **named)
+
+        self._flat = self.results.flat(arguments.calling(call))
+        traced = trace(name, self._flat, self.given)
+        self.function: Function = traced.function
+        self._further = traced.further()
+
+    def arguments(self) -> list[Tensor]:
+        """What the traced function takes."""
+        return [*self.given, *self._further]
+
+    def by_argument(self, values: Sequence[object]) -> Any:
+        """Values in the structure of the arguments."""
+        made = self.structure.build(values)
+        return made[0] if self.single else made
+
+    def vectors(self, v: object) -> list[Tensor]:
+        """The leaves of a vector structured as the arguments."""
+        try:
+            form = flatten(self.chosen[0] if self.single else self.chosen)[1]
+            found = form.take(v, "v", ("the argument", "the vector"))
+        except Mismatch as error:
+            raise ValueError(f"tn.{self.name}: the vector is structured as the argument, and {error}") from None
+        return [
+            fitting(t, like, self.name, path, "argument")
+            for t, like, path in zip(found, self.given, form.paths("v"), strict=True)
+        ]
+
+    @staticmethod
+    def spaces(values: Sequence[Tensor]) -> tuple[list[Shape], list[np.dtype]]:
+        """Shapes and dtypes."""
+        return [t.shape for t in values], [t.dtype for t in values]
+
+    def gradient(self, with_value: bool = False) -> Function:
+        """The function that gives the gradient of a scalar, after the value where that is asked for."""
+        outs = self.results.leaves
+        if len(outs) != 1 or outs[0].size != 1 or outs[0].dtype.kind != "f":
+            told = ", ".join(f"{t.dtype} {t.shape}" for t in outs)
+            raise ValueError(
+                f"tn.{self.name}: the function returned {told or 'nothing'}, but second derivatives are those of one real "
+                "number: reduce it, for instance with .sum(), or use tn.jacobian"
+            )
+        count = len(self.function.inputs)
+        try:
+            pulled = self.function.pull(range(len(self.given)))
+        except NoDerivative:
+            return self._recorded_gradient(with_value)
+        seed = pulled.inputs[count]
+        made = substitute(pulled, {seed: Constant(np.ones(seed.shape, seed.dtype))})
+        program = Program(pulled.inputs[:count], [], made.body, made.outputs, [])
+        if with_value:
+            program = _both(self.function, program)
+        return Given(self.title.format("gradient"), program)
+
+    def _recorded_gradient(self, with_value: bool) -> Function:
+        """The same, recorded from a backward pass, whose rules may look at values."""
+
+        def recorded(values: list[Tensor]) -> list[Tensor]:
+            outs, pull = vjp(lambda *given: self._flat(list(given)), *values)
+            gradients = pull([Tensor._of(np.ones(outs[0].shape, outs[0].dtype))])
+            found = list(gradients) if isinstance(gradients, tuple) else [gradients]
+            return [*outs, *found] if with_value else found
+
+        traced = trace(self.name, recorded, self.given)
+        self._further = traced.further()
+        self.recorded = True
+        return traced.function
+
+
+def _both(function: Function, gradient: Program) -> Program:
+    """The outputs of a function, then those of a program of the same inputs."""
+    builder = Builder()
+    outs = builder.several("apply", *gradient.inputs, function=function)
+    return Program(gradient.inputs, [], [*builder.body, *gradient.body], [*outs, *gradient.outputs], [])
