@@ -28,7 +28,8 @@ def functional_call(module: Module, params: object, *args: object, **kwargs: obj
 
     What the call writes to a buffer, as batch normalization does in training, it writes to the one that is used: to the tensor
     in `params`, if it is there, else to the module's own. So does PyTorch's `torch.func.functional_call`, whose `args` are one
-    tuple.
+    tuple. In a function that is traced, as by `tn.vmap` or `tn.jvp`, give the buffers as arguments, and return them: they stand
+    for the new values then.
 
     Raises:
         ValueError: a parameter is missing, or a name is none of the module's (the message lists them); a tensor has another

@@ -38,7 +38,8 @@ def placed(module: Tree, tensors: Mapping[str, object]) -> Iterator[None]:
     """
     with _held(module) as owners:
         own = {name: value for name, value in walk(module, repeats=True) if isinstance(value, Tensor)}
-        new = {id(own[name]): _marked(value, own[name]) for name, value in tensors.items()}
+        new = {id(own[name]): _fitting(value, own[name]) for name, value in tensors.items()}
+        marks = [(new[id(t)], t._kind) for t in own.values() if id(t) in new and new[id(t)]._kind is None]
         capture = capturing()
         if capture is not None:  # the program depends on the modules as they are without the others
             for owner in owners:
@@ -51,15 +52,17 @@ def placed(module: Tree, tensors: Mapping[str, object]) -> Iterator[None]:
             if (swapped := _swapped(value, new)) is not value
         ]
         try:
+            for tensor, kind in marks:
+                tensor._kind = kind
             for owner, name, _, swapped in changes:
                 object.__setattr__(owner, name, swapped)
             bump()
             yield
         finally:
             try:
-                _put_back(changes)
+                _put_back(changes, marks)
             finally:
-                _put_back(changes)  # an interrupt may have ended the first
+                _put_back(changes, marks)  # an interrupt may have ended the first
 
 
 @contextmanager
@@ -72,7 +75,9 @@ def _held(module: Tree) -> Iterator[list[Tree]]:
         yield owners
 
 
-def _put_back(changes: list[tuple[Tree, str, object, object]]) -> None:
+def _put_back(changes: list[tuple[Tree, str, object, object]], marks: list[tuple[Tensor, str | None]]) -> None:
+    for tensor, _ in marks:
+        tensor._kind = None
     for owner, name, value, swapped in changes:
         if vars(owner).get(name) is swapped:  # else the block has set it
             object.__setattr__(owner, name, value)
@@ -84,13 +89,12 @@ def _lock(module: Tree) -> threading.RLock:
         return _locks.setdefault(module, threading.RLock())
 
 
-def _marked(value: object, place: Tensor) -> Tensor:
-    """A tensor that counts as what it stands in for, and shares its memory with what was given."""
+def _fitting(value: object, place: Tensor) -> Tensor:
+    """The tensor for a place. What is a parameter or buffer of another kind is taken by a handle of its own."""
     tensor = asarray(value)
-    if tensor is place or tensor._kind == place._kind:
+    if tensor._kind is None or tensor._kind == place._kind:
         return tensor
     made: Tensor = Tensor._of(tensor._data, tensor._node, tensor._trace)
-    made._kind = place._kind
     capture = capturing()
     if capture is not None and capture.is_outside(tensor):
         capture.alias(made, tensor)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapenet import ops
 from tapenet.autodiff.control.body import Body, Flat, close
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.node import BaseTensor
@@ -63,6 +64,14 @@ class _Recording(Body):
         if self.outer is not None:
             self.outer.reads(tensor, what, hint)
 
+    def writes(self, tensor: Tensor, value: object, by: str) -> bool:
+        if not self._inside(tensor):
+            return super().writes(tensor, value, by)
+        # A value of the function's own, such as a buffer that it was given: it stands for another from now on.
+        new = ops.copy(asarray(value).detach())
+        tensor._become(new if new.dtype == tensor.dtype else new.astype(tensor.dtype), by)
+        return True
+
     def _inside(self, tensor: BaseTensor) -> bool:
         """Whether the value of a tensor may depend on what the function was given."""
         return tensor._trace is not None and tensor._trace.number > self.number
@@ -96,7 +105,8 @@ def trace(name: str, function: Flat, given: Sequence[Tensor], lanes: bool = Fals
             what = f"has effects ({', '.join(body.effects)})" if body.effects else "leaves gradients at leaves"
             raise CaptureError(
                 f"tn.{name}: the function {what}, and what it changes outside of itself would be lost, or done in another "
-                "number. Return the new values; inside of tn.functional_call a module gives back what it writes"
+                "number. Return the new values; of a module's buffers by tn.functional_call(module, (params, buffers), x), which are "
+                "returned then"
             )
         closed, _ = close(body)
         work = Lowering(body, applies=True)
