@@ -105,8 +105,8 @@ def trace(name: str, function: Flat, given: Sequence[Tensor], lanes: bool = Fals
             what = f"has effects ({', '.join(body.effects)})" if body.effects else "leaves gradients at leaves"
             raise CaptureError(
                 f"tn.{name}: the function {what}, and what it changes outside of itself would be lost, or done in another "
-                "number. Return the new values; of a module's buffers by tn.functional_call(module, (params, buffers), x), which are "
-                "returned then"
+                "number. Return the new values; buffers are given by tn.functional_call(module, (params, buffers), x), "
+                "and returned"
             )
         closed, _ = close(body)
         work = Lowering(body, applies=True)
