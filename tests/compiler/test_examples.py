@@ -189,6 +189,30 @@ def recommending(n: dict[str, Any]) -> Task:
     return Task(n["Recommender"](30, 20, 8), F.mse_loss, lambda p: optim.SparseAdam(p, lr=0.02), batches)
 
 
+def equilibrium(n: dict[str, Any]) -> Task:
+    batches = [(x.reshape(-1, 784), y) for x, y in images(3, 8)]
+    net = nn.Sequential(n["Equilibrium"](784, 8), nn.Linear(8, 10))
+    net[0].inner.weight.data = net[0].inner.weight.data * 0.5
+    return Task(net, F.cross_entropy, lambda p: optim.SGD(p, lr=0.1), batches)
+
+
+class Learner(nn.Module):
+    """The parameters that are adapted to each task."""
+
+    def __init__(self, n: dict[str, Any]) -> None:
+        self.own = [nn.Parameter(p.numpy()) for p in n["initial"](np.random.default_rng(0))]
+        self.adapted = n["adapted"]
+
+    def forward(self, x: Any) -> Any:
+        return self.adapted(list(self.own), *x)
+
+
+def learning(n: dict[str, Any]) -> Task:
+    rng = np.random.default_rng(0)
+    batches = [(n["waves"](rng, 3, 5), n["waves"](rng, 3, 5)) for _ in range(3)]
+    return Task(Learner(n), lambda own, y: n["errors"](own, *y).mean(), lambda p: optim.SGD(p, lr=0.01), batches)
+
+
 TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "xor": ("xor", xor),
     "xor_conv": ("xor_conv", xor),
@@ -209,6 +233,8 @@ TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "denoising_unet": ("denoising_unet", denoising),
     "cartpole": ("cartpole", balancing),
     "recurrent": ("recurrent", adding),
+    "deep_equilibrium": ("deep_equilibrium", equilibrium),
+    "maml": ("maml", learning),
     "digits_modern": ("digits_modern", residual),
     "matrix_factorisation": ("matrix_factorisation", recommending),
 }

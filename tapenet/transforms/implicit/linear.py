@@ -192,7 +192,7 @@ def _by_products(product: Callable[[Array], Array], b: Array, how: How) -> Array
     if how.positive:
         x, status = linalg.cg(matrix, b, rtol=10 * eps**0.9, maxiter=10 * b.size)
     else:
-        x, status = linalg.gmres(matrix, b, rtol=10 * eps**0.9, restart=100, maxiter=100)
+        x, status = linalg.gmres(matrix, b, rtol=10 * eps**0.9, restart=30, maxiter=300)
     off = np.linalg.norm(product(x) - b)
     if status and off > eps**0.5 * np.linalg.norm(b):
         raise RuntimeError(

@@ -118,7 +118,10 @@ class _FixedPoint(Problem):
         return [ops.subtract(x, y) for x, y in zip(xs, self.equation(xs, inputs, kept), strict=True)]
 
     def call(self, xs: list[Tensor], inputs: Sequence[Tensor], kept: Sequence[Tensor]) -> object:
-        return self.solver(self.of_vector(self.equation, xs, inputs, kept), self.start(xs), **self.options)
+        options = dict(self.options)
+        if self.solver in (anderson, iterate):
+            options.setdefault("tol", precision(xs) ** 0.8)
+        return self.solver(self.of_vector(self.equation, xs, inputs, kept), self.start(xs), **options)
 
 
 class _Minimum(Problem):
@@ -308,7 +311,8 @@ def fixed_point(
         f: a function of the unknowns and the parameters, that gives what is structured as the unknowns.
         x0, *params, solve: as for `root`.
         solver: "anderson", "iteration", or solver(f, x0, **options) as for `root`, such as `scipy.optimize.fixed_point`.
-        **options: given to the solver: of these two tol, max_iterations, damping, and memory of the first.
+        **options: given to the solver: of these two tol (of f(x) - x relative to f(x)), max_iterations, damping (the part of
+            the way that is gone), and of the first memory (how many iterates are combined).
 
     Raises:
         TypeError: x0 holds integers.

@@ -48,43 +48,43 @@ def scipy_minimize(f: Callable[[Array], float], x0: Array, jac: Map, **options: 
 
 
 def anderson(
-    f: Map, x0: Array, *, memory: int = 5, tol: float | None = None, max_iterations: int = 1000, damping: float = 1.0
+    f: Map, x0: Array, *, tol: float, memory: int = 5, max_iterations: int = 1000, damping: float = 1.0
 ) -> Array:
     """A fixed point by Anderson's acceleration: the next iterate combines the last ones so that what they would change adds
-    up to the least. Walker and Ni, SIAM J. Numer. Anal. 49 (2011).
+    up to the least. Walker and Ni, SIAM J. Numer. Anal. 49 (2011). Where that led further away, the last ones are forgotten.
 
     Args:
         f: the map.
         x0: where to begin.
+        tol: it is done when f(x) - x has at most this norm, relative to f(x).
         memory: how many iterates are combined; 0 for plain iteration.
-        tol: it is done when f(x) - x has at most this norm, relative to f(x) (default: the dtype's precision to the
-            power 0.8).
         max_iterations: how many there are at most.
         damping: the part of the way that is gone, at most 1.
 
     Raises:
         RuntimeError: it did not converge.
     """
-    tol = float(np.finfo(x0.dtype).eps) ** 0.8 if tol is None else tol
     x = x0
     moves: list[Array] = []
     changes: list[Array] = []
     before: tuple[Array, Array] | None = None
-    norm = np.inf
+    norm = last = np.inf
     for _ in range(max_iterations):
         mapped = f(x)
         off = mapped - x
         norm = float(np.linalg.norm(off))
-        if norm <= tol * max(float(np.linalg.norm(mapped)), 1e-30) or norm == 0:
+        if norm <= tol * float(np.linalg.norm(mapped)) or norm == 0:
             return mapped
         if not np.isfinite(norm):
             break
+        if norm > last:
+            moves, changes, before = [], [], None
         if memory and before is not None:
             moves, changes = [*moves, x - before[0]][-memory:], [*changes, off - before[1]][-memory:]
-        before = x, off
+        before, last = (x, off), norm
         x = x + damping * off
         if changes:
-            weights = np.linalg.lstsq(np.stack(changes, 1), off, rcond=None)[0]
+            weights = np.linalg.lstsq(np.stack(changes, 1), off, rcond=1e-6)[0]
             x = x - (np.stack(moves, 1) + damping * np.stack(changes, 1)) @ weights
     raise RuntimeError(
         f"the iteration did not converge in {max_iterations} steps: f(x) - x still has norm {norm:.1e}. Give more "
@@ -92,11 +92,9 @@ def anderson(
     )
 
 
-def iterate(
-    f: Map, x0: Array, *, tol: float | None = None, max_iterations: int = 10_000, damping: float = 1.0
-) -> Array:
+def iterate(f: Map, x0: Array, *, tol: float, max_iterations: int = 10_000, damping: float = 1.0) -> Array:
     """A fixed point by plain iteration. Arguments as of `anderson`."""
-    return anderson(f, x0, memory=0, tol=tol, max_iterations=max_iterations, damping=damping)
+    return anderson(f, x0, tol=tol, memory=0, max_iterations=max_iterations, damping=damping)
 
 
 def outcome(found: Any, name: str, like: Array) -> Array:
