@@ -13,17 +13,18 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff import backward
 from tapenet.autodiff.attached import Rule, attach, gradients
-from tapenet.autodiff.node import Node, Scope, next_number
+from tapenet.autodiff.node import BaseTensor, Node, Scope, next_number
 from tapenet.autodiff.observe.autocast import autocast, without
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.layer import CallStep, Layer
 from tapenet.autodiff.record import Call
-from tapenet.autodiff.state import enable_grad, local, switched
+from tapenet.autodiff.state import enable_grad, local, no_grad, switched
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 from tapenet.ops.random import Saved
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.arguments import elements
+from tapenet.program.low import is_inexact
 from tapenet.program.trees import placed, replaced, stand, tree_leaves
 from tapenet.transforms.recorded import Recording, end
 from tapenet.typing import Array
@@ -102,9 +103,8 @@ def checkpoint(f: Callable[..., object] | None = None, policy: Policy = None) ->
         else:
             again = _Again(name, f, keeps, args, kwargs)
             out = again.first(begin)
-            made = _made(out, begin)
-            inputs, kept = again.enter(made, begin)
-            outs = attach(again, inputs, [Tensor._of(t._data) for t in made], kept)
+            made, inputs, kept = again.enter(out)
+            outs = attach(again, inputs, made, kept)
         results = {id(t): own for t, own in zip(made, outs, strict=True)}
         return replaced(lambda t: results.get(id(t), t), out)
 
@@ -181,6 +181,13 @@ class Watch(Layer):
         self.written.setdefault(id(tensor), (tensor, tensor._data.copy()))
         return self.outer is not None and self.outer.writes(tensor, value, by)
 
+    def rebinds(self, tensor: BaseTensor, by: str, hint: str) -> None:
+        if tensor._node is not None and tensor._node.number < self.begin:
+            raise RuntimeError(
+                f"the function of a checkpoint changes a tensor from outside by {by}, which would happen twice: it runs "
+                f"again in the backward pass. {hint}"
+            )
+
     def around(self) -> switched:
         """The block in which it watches."""
         state = local.state
@@ -218,7 +225,9 @@ class _Again(Rule):
         self.autocast = local.state.autocast
         #: The nodes of what it closes over.
         self.closed: list[Node] = []
+        #: What it returned, and which of that gradients flow through.
         self.specs: list[str] = []
+        self.places: list[int] = []
         #: How many arrays there are of each op whose results are kept.
         self.counts: list[int] = []
         self.generators: list[Saved] = []
@@ -242,24 +251,28 @@ class _Again(Rule):
             return self.f(*args, **kwargs)
 
     def first(self, begin: int) -> object:
-        """The first run."""
-        self.ends = [ops.alias(t) for t in self.given]
+        """The first run, in which nothing is recorded. What it returns of its arguments it returns as it was given."""
+        ends = [t.detach() for t in self.given]
         self.watch = Watch(self.keeps, begin)
-        return self._call(self.ends, self.watch)
+        with no_grad():
+            out = self._call(ends, self.watch)
+        own = {id(t): given for t, given in zip(ends, self.given, strict=True)}
+        return replaced(lambda t: own.get(id(t), t), out)
 
-    def enter(self, made: list[Tensor], begin: int) -> tuple[list[Tensor], list[Tensor]]:
-        """The tensors that gradients go to, arguments and then what is closed over; and what is kept."""
+    def enter(self, out: object) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """What was made; the tensors that gradients go to, arguments and then what is closed over; and what is kept."""
         watch = self.watch
-        closed = [watch.closed[node] for node in watch.outside(made, self.ends)]
-        inputs = [*self.given, *closed]
-        self.closed = [t._node for t in closed if t._node is not None]
-        self.specs = [f"{t.dtype} {t.shape}" for t in made]
+        leaves = tree_leaves(out)
+        self.places = [i for i, t in enumerate(leaves) if type(t) is Tensor and t._node is None and is_inexact(t.dtype)]
+        self.specs = [f"{t.dtype} {t.shape}" if type(t) is Tensor else type(t).__name__ for t in leaves]
+        inputs = [*self.given, *watch.closed.values()]
+        self.closed = list(watch.closed)
         self.counts = [len(arrays) for arrays in watch.kept]
         kept = [Tensor._of(np.asarray(a)) for arrays in watch.kept for a in arrays]
         self.generators = list(watch.generators.values())
         self.written = list(watch.written.values())
-        del self.given, self.ends, self.watch  # it is to hold no more than it must
-        return inputs, kept
+        del self.given, self.watch  # it is to hold no more than it must
+        return [leaves[i] for i in self.places], inputs, kept
 
     def pull(
         self, inputs: list[Tensor], kept: list[Tensor], outs: list[Tensor], gs: list[Tensor | None]
@@ -269,8 +282,9 @@ class _Again(Rule):
         ends = [end(t) for t in inputs[: len(inputs) - len(self.closed)]]
         arrays = iter(kept)
         watch = Watch(self.keeps, begin, [[next(arrays)._data for _ in range(n)] for n in self.counts])
-        made = _made(self._again(ends, watch), begin)
-        specs = [f"{t.dtype} {t.shape}" for t in made]
+        leaves = tree_leaves(self._again(ends, watch))
+        specs = [f"{t.dtype} {t.shape}" if type(t) is Tensor else type(t).__name__ for t in leaves]
+        made = [leaves[i] for i in self.places] if specs == self.specs else []
         if specs != self.specs or not watch.outside(made, ends).issubset(self.closed):
             told = (
                 f"gave {specs}, and {self.specs} in the forward pass" if specs != self.specs else "read other tensors"
