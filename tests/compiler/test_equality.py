@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -262,10 +262,23 @@ def table() -> str:
             primitives |= {"a write at the end": None} if lowered.program.writes else {}
             reasons |= {f"**called**: {called.reason}": None for called in lowered.called}
         parts = ([", ".join(primitives)] if primitives else []) + list(reasons)
+        if reasons and isinstance(op, Op) and not (op.random or op.effect):
+            parts.append(f"lanes: {_lanes(op)}")
         lines.append(
             f"| `{name.removeprefix('tapenet.ops.')}` | {'; '.join(parts) or 'nothing: a name for its argument'} |"
         )
     return "\n".join(lines)
+
+
+def _lanes(op: Op) -> str:
+    """How an op that is called is computed over lanes."""
+    if isinstance(op.vmap, str):
+        return op.vmap
+    if isinstance(op.vmap, Mapping):
+        return "one batch"
+    if op.vmap is not None:
+        return "a rule"
+    return "leading" if isinstance(op.forward, np.ufunc) else "one by one"
 
 
 def _forward(op: Op | Derived, call: Sample) -> Lowered:
