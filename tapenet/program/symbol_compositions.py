@@ -86,6 +86,22 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
     return a[_along(axis, i)]
 
 
+def _compress(condition: Any, a: Any, axis: int | None = None, out: None = None) -> Any:
+    if isinstance(condition, Symbol):
+        raise Sized("values say how many elements np.compress gives")
+    if out is not None:
+        raise CannotLower("compress with out=")
+    return np.take(a, np.flatnonzero(condition), axis)
+
+
+def _delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    if isinstance(obj, Symbol):
+        raise Sized("values say how many elements np.delete gives")
+    if axis is None or not arr.ndim:
+        arr, axis = np.reshape(arr, -1), 0
+    return np.take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis)
+
+
 def _take_along_axis(arr: Any, indices: Array, axis: int | None = -1) -> Any:
     builder = builder_of(arr, indices)
     arr = array_of(builder, arr)
@@ -159,6 +175,8 @@ def _conjugate(x: Array) -> Array:
 
 
 FUNCTIONS |= {
+    np.compress: _compress,
+    np.delete: _delete,
     np.diagonal: _diagonal,
     np.diff: _diff,
     np.linalg.vector_norm: _vector_norm,

@@ -13,6 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.ops.calculus.slopes import along
 from tapenet.ops.derived import array_like, derived
+from tapenet.ops.layers.convolution.family import conv1d
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import along_axis
@@ -354,12 +355,42 @@ def _hint(a: Array, v: Array, mode: str) -> str:
     )
 
 
+def _convolve_lanes(batched: frozenset[str], lanes: int, a: Array, v: Array, mode: str) -> object:
+    """One convolution of rows: with lanes of the shorter one as kernels, of the longer one as channels or a batch."""
+    if not all(getattr(x, "dtype", np.dtype(int)).kind == "f" for x in (a, v)) or a.dtype != v.dtype:
+        return NotImplemented
+    rows = [np.reshape(x, (lanes if n in batched else 1, -1)) for n, x in (("a", a), ("v", v))]
+    long, short = sorted(rows, key=lambda x: -x.shape[1])
+    width = short.shape[1]
+    borders = {"full": (width - 1, width - 1), "same": (width // 2, width - 1 - width // 2), "valid": (0, 0)}[
+        _mode(mode)
+    ]
+    kernels, groups = np.flip(short, 1)[:, None], 1
+    if len(short) > 1:
+        long, groups = long[None], len(long)
+    else:
+        long = long[:, None]
+    return np.reshape(conv1d(long, kernels, None, 1, (borders,), 1, groups), (lanes, -1))
+
+
+def _correlate_lanes(batched: frozenset[str], lanes: int, a: Array, v: Array, mode: str) -> object:
+    """That of real numbers is a convolution with the shorter one turned round, and of swapped ones turned round too."""
+    if not np.ndim(a) or not np.ndim(v):
+        return NotImplemented
+    if np.shape(v)[-1] <= np.shape(a)[-1]:
+        return _convolve_lanes(batched, lanes, a, np.flip(v, -1), mode)
+    swapped = frozenset({"a": "v", "v": "a"}[n] for n in batched)
+    found: Any = _convolve_lanes(swapped, lanes, v, np.flip(a, -1), mode)
+    return found if found is NotImplemented else np.flip(found, -1)
+
+
 @op(
     numpy=np.convolve,
     a=lambda g, a_shape, v, mode: convolve_rule(g, v, a_shape, mode),
     v=lambda g, a, v_shape, mode: convolve_rule(g, a, v_shape, mode),
     multiply_adds=lambda a_shape, v_shape, out_shape, mode: _products(a_shape, v_shape, out_shape, mode),
     gradients="a: g convolved with v reversed; v: g convolved with a reversed",
+    vmap=_convolve_lanes,
     samples=lambda r: [
         *(sample(r.normal(size=n), r.normal(size=m), mode) for mode in _MODES for n, m in ((4, 2), (2, 3), (3, 3))),
         sample(r.normal(size=3), r.normal(size=4)),
@@ -411,6 +442,7 @@ def _correlate_v(g: Array, a: Array, v_shape: tuple[int, ...], mode: str) -> Arr
     v=_correlate_v,
     multiply_adds=lambda a_shape, v_shape, out_shape, mode: _products(a_shape, v_shape, out_shape, mode),
     gradients="a: g convolved with conj(v); v: conj(g correlated with a)",
+    vmap=_correlate_lanes,
     samples=lambda r: [
         *(
             sample(r.normal(size=n), r.normal(size=m), mode)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tapenet.ops.batched_calls import from_the_end
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.selecting import along, taken
 from tapenet.ops.op import Scatter, op
@@ -219,9 +220,18 @@ def partition(
     return np.partition(a, kth, axis, kind, order)
 
 
+def _lexsort_lanes(keys: Array, axis: int) -> Array:
+    """The first axis of the keys, or their sequence, says which is which; lanes come behind it."""
+    if not isinstance(keys, (list, tuple)):
+        keys = np.moveaxis(keys, 0, 1)
+    found: Array = lexsort(keys, from_the_end(axis, np.ndim(keys[0]) - 1))
+    return found
+
+
 @op(
     numpy=np.lexsort,
     nondiff=("keys",),
+    vmap=_lexsort_lanes,
     samples=lambda r: [
         sample((r.normal(size=4), np.array([1, 0, 1, 0]))),
         sample(r.normal(size=(2, 3))),

@@ -195,6 +195,7 @@ def _refused(g: Array) -> Array:
     outputs=2,
     a=_refused,
     gradients="a: none, asking for g raises an error",
+    vmap="leading",
     samples=lambda r: [sample(np.arange(6).reshape(3, 2))],
 )
 def qr_raw(a: Array) -> tuple[Array, ...]:

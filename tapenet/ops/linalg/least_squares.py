@@ -320,10 +320,16 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, ...]:
     return x, residuals, np.asarray(rank), s
 
 
+def _rank_lanes(A: Array, tol: Array | None, hermitian: bool, rtol: Array | None) -> object:
+    """Of a vector the rank is a number, of two axes that of one matrix."""
+    return NotImplemented if A.ndim < 3 else matrix_rank(A, tol, hermitian, rtol=rtol)
+
+
 @op(
     numpy=np.linalg.matrix_rank,
     label="rank",
     nondiff=("A",),
+    vmap=_rank_lanes,
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(np.ones((2, 3, 3)), 0.5),
