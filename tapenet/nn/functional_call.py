@@ -10,7 +10,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
 from tapenet.nn.module_tree import walk
 from tapenet.nn.parameter import is_lazy
-from tapenet.nn.placing import placed
+from tapenet.nn.placing import placed_by_name
 from tapenet.ops.tracebacks import boundary
 
 
@@ -53,7 +53,7 @@ def functional_call(module: Module, params: object, *args: object, **kwargs: obj
                 raise ValueError(f"{title}: {name!r} is given twice")
             given[name] = asarray(value)
     _check(title, module, given)
-    with placed(module, given):
+    with placed_by_name(module, given):
         return module(*args, **kwargs)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from weakref import WeakKeyDictionary
 
 from tapenet.autodiff.creation import asarray
@@ -23,23 +23,38 @@ if hasattr(os, "register_at_fork"):
 
 def named(module: Tree) -> dict[str, Tensor]:
     """What a module stands for as a tree: its parameters by name."""
-    with _held(module):
+    with _lock(module):
         return dict(module.named_parameters())
 
 
+def placed(module: Tree, leaves: Iterator[object]) -> AbstractContextManager[None]:
+    """Let a module have other parameters inside the block: the leaves in the order of `named`."""
+    return _placed(module, lambda: [(p, next(leaves)) for p in module.parameters()])
+
+
+def placed_by_name(module: Tree, tensors: Mapping[str, object]) -> AbstractContextManager[None]:
+    """Let a module have other parameters and buffers inside the block."""
+
+    def pairs() -> list[tuple[Tensor, object]]:
+        own = {name: value for name, value in walk(module, repeats=True) if isinstance(value, Tensor)}
+        return [(own[name], value) for name, value in tensors.items()]
+
+    return _placed(module, pairs)
+
+
 @contextmanager
-def placed(module: Tree, tensors: Mapping[str, object]) -> Iterator[None]:
-    """Let a module have other tensors inside the block, wherever it, or a module in it, has that of a name. The tensors
-    count as parameters or buffers there, as those that they replace.
+def _placed(module: Tree, pairs: Callable[[], list[tuple[Tensor, object]]]) -> Iterator[None]:
+    """Let a module have other tensors inside the block, wherever it, or a module in it, has one of its own. The tensors count
+    as parameters or buffers there, as those that they replace.
 
     Args:
         module: the module.
-        tensors: by names of its parameters and buffers.
+        pairs: gives its tensors, each with what comes in its place.
     """
     with _held(module) as owners:
-        own = {name: value for name, value in walk(module, repeats=True) if isinstance(value, Tensor)}
-        new = {id(own[name]): _fitting(value, own[name]) for name, value in tensors.items()}
-        marks = [(new[id(t)], t._kind) for t in own.values() if id(t) in new and new[id(t)]._kind is None]
+        replacing = [(own, _fitting(value, own)) for own, value in pairs()]
+        new = {id(own): tensor for own, tensor in replacing}
+        marks = [(tensor, own._kind) for own, tensor in replacing if tensor._kind is None]
         capture = capturing()
         if capture is not None:  # the program depends on the modules as they are without the others
             for owner in owners:

@@ -53,7 +53,7 @@ class _Stand(NamedTuple):
     """How objects stand for trees."""
 
     tree: Callable[[Any], object]
-    place: Callable[[Any, Any], AbstractContextManager[object]]
+    place: Callable[[Any, Iterator[object]], AbstractContextManager[object]]
 
 
 class _Empty:
@@ -187,14 +187,15 @@ def register(
 
 
 def register_stand(
-    cls: type, tree: Callable[[Any], object], place: Callable[[Any, Any], AbstractContextManager[object]]
+    cls: type, tree: Callable[[Any], object], place: Callable[[Any, Iterator[object]], AbstractContextManager[object]]
 ) -> None:
     """Let objects of a class stand for trees.
 
     Args:
         cls: the class; of its subclasses too.
         tree: what an object stands for.
-        place: takes an object and another tree of that structure, which is in the place of the object's own inside a block.
+        place: takes an object, and from an iterator as many leaves as the tree has, which are in the place of the object's own
+            inside a block.
     """
     _stands[cls] = _Stand(tree, place)
     _stands_by_type.cache_clear()
@@ -482,5 +483,5 @@ def _placed(tree: Any, leaves: Iterator[object], stack: ExitStack) -> object:
     stands = stand(kind)
     if stands is None:
         return next(leaves)
-    stack.enter_context(stands.place(tree, _read(stands.tree(tree), lambda _: None)._built(leaves)))
+    stack.enter_context(stands.place(tree, leaves))
     return tree
