@@ -184,9 +184,12 @@ class OpFunction(Function):
     def push(self, active: Sequence[int]) -> Program:
         order = sorted(active)
         flowing = self._differentiable(order)
-        if flowing and not self._stated:
-            return pushforward(self.program(), order)
         count = len(self.inputs)
+        if flowing and not self._stated:
+            pushed = pushforward(self.program(), flowing)
+            known = dict(zip(flowing, pushed.inputs[count:], strict=True))
+            tangents = [known[i] if i in known else Input(*self.inputs[i]) for i in order]
+            return Program([*pushed.inputs[:count], *tangents], [], pushed.body, pushed.outputs, [])
         builder = Builder()
         inputs, tangents = inputs_for(self.inputs), inputs_for(self.inputs[i] for i in order)
         outs = builder.several("apply", *inputs, function=self)

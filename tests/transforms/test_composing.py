@@ -163,6 +163,14 @@ def test_what_is_cut_off_has_no_tangent() -> None:
     close(tn.jacrev(stopped)(X), np.diag(4 * X))
 
 
+def test_by_what_an_op_has_no_derivative_there_is_no_tangent() -> None:
+    """The weights of a loss have none, also where they are moved beside the others."""
+    weight = np.abs(W[0])
+    both = tn.jvp(lambda x, y, w: tn.mse_loss(x, y, weight=w), (X, V, weight), (V, X, X))
+    others = tn.jvp(lambda x, y: tn.mse_loss(x, y, weight=weight), (X, V), (V, X))
+    np.testing.assert_array_equal(both[1], others[1])
+
+
 def test_complex_numbers() -> None:
     value, tangent = tn.jvp(lambda x: (x * (1 + 2j)) ** 2, (X,), (V,))
     close(value, (X * (1 + 2j)) ** 2)
