@@ -20,6 +20,7 @@ from tapenet.program.called_ops import Hole, filled
 from tapenet.program.differentiating import NoDerivative, zeros
 from tapenet.program.functions import Batched, Function, Given, inputs_for, specs
 from tapenet.program.ir import Builder, Constant, Input, Program, Value, inline
+from tapenet.program.keys import key_of
 from tapenet.program.primitives import Spec
 from tapenet.program.pullback import fitted, pullback
 from tapenet.program.pushforward import pushforward
@@ -429,5 +430,7 @@ def _nothing(spec: Spec) -> Array:
 
 
 def _content(value: object) -> object:
-    """An array that is always the same by what is in it, anything else as it is."""
-    return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
+    """An array that is always the same by what is in it, a function by what it computes, anything else as it is."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype, value.tobytes()
+    return key_of(value) if isinstance(value, Function) else value

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from tapenet.program.batching import batch
 from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Value, inline, rewrite
+from tapenet.program.keys import key_of
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import Spec
 from tapenet.program.pullback import pullback
@@ -92,6 +93,9 @@ class Batched(Function):
         self.name = inner.name
         self.inputs = tuple(_laned(s, size) if b else s for s, b in zip(inner.inputs, batched, strict=True))
         self.outputs = tuple(_laned(s, size) for s in inner.outputs)
+
+    def key(self) -> Hashable:
+        return key_of(self.inner), self.batched, self.size
 
     @cached_property
     def _program(self) -> Program:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Protocol, runtime_checkable
 
-from tapenet.program.functions import Function
 from tapenet.program.ir import Constant, Program, Value
 from tapenet.program.value_keys import distinct
 
 
-def key_of(function: Function) -> Hashable:
-    """A key of what a function computes. Functions that are no programs say their own (`Function.key`)."""
+@runtime_checkable
+class Keyed(Protocol):
+    """A function that programs apply (`program.functions`), as far as keys go."""
+
+    def key(self) -> Hashable: ...
+    def program(self) -> Program: ...
+
+
+def key_of(function: Keyed) -> Hashable:
+    """A key of what a function computes. Functions that are no programs say their own."""
     return function.key() or program_key(function.program())
 
 
@@ -26,7 +34,7 @@ def program_key(program: Program) -> Hashable:
     def param(value: object) -> Hashable:
         if isinstance(value, Program):
             return program_key(value)
-        if isinstance(value, Function):
+        if isinstance(value, Keyed):
             return key_of(value)
         return distinct(value)
 

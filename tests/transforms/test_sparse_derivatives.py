@@ -11,6 +11,10 @@ from scipy import sparse
 
 import tapenet as tn
 from tapenet import nn
+from tapenet.ops.op import Op
+from tapenet.ops.registry import registry
+from tapenet.ops.signatures import bind
+from tapenet.program.differentiating import NoDerivative
 from tapenet.transforms import sparse_derivatives
 
 R = np.random.default_rng(0)
@@ -19,10 +23,12 @@ x = R.uniform(0.3, 0.9, 8)
 
 
 @pytest.fixture(params=["numpy", "native"], autouse=True)
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "native":
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    name: str = request.param
+    if name == "native":
         pytest.importorskip("llvmlite")
-    monkeypatch.setattr(sparse_derivatives, "available_backend", lambda: request.param)
+    monkeypatch.setattr(sparse_derivatives, "available_backend", lambda: name)
+    return name
 
 
 def flat(tree: Any, rows: int) -> Array:
@@ -136,10 +142,57 @@ def test_many_colours_take_several_passes(monkeypatch: pytest.MonkeyPatch) -> No
     assert assert_dense(lambda x: lower @ x**2, x, mode="reverse").colors.max() + 1 == 8
 
 
+def test_the_value_comes_with_it() -> None:
+    value, found = tn.value_and_jacobian(chain, sparse=True)(tn.tensor(x, requires_grad=True))
+    np.testing.assert_array_equal(value.numpy(), chain(x))
+    np.testing.assert_allclose(found.toarray(), tn.jacobian(chain)(x).numpy())
+    (value, aux), _ = tn.value_and_jacobian(lambda x: (x**2, "said"), has_aux=True, sparse=True)(x)
+    assert aux == "said"
+
+
 def test_aux() -> None:
     found, aux = tn.jacobian(lambda x: (x**2, "said"), has_aux=True, sparse=True)(x)
     np.testing.assert_allclose(found.diagonal(), 2 * x)
     assert aux == "said"
+
+
+@pytest.mark.slow
+def test_every_op_has_the_entries_of_its_dense_jacobian(backend: str) -> None:
+    """On the smaller ones of its samples."""
+    if backend != "numpy":
+        return  # what compiles is held to NumPy elsewhere
+    tn.ops.everything()
+    held = set()
+    for name, op in sorted(registry.items()):
+        if not isinstance(op, Op) or not op.samples or op.random or op.effect:
+            continue
+        for call in list(op.samples(np.random.default_rng(0)))[:2]:
+            try:
+                args = bind(op, call.args, call.kwargs)
+            except TypeError:
+                continue  # an option that the op's further forms take
+            floats = [n for n in args if isinstance(args[n], np.ndarray) and args[n].dtype.kind == "f"]
+            given = [args[n] for n in floats]
+            if not 0 < sum(a.size for a in given) <= 30 or not all(a.size for a in given):
+                continue
+
+            def f(*given: Any, op: Op = op, args: Any = args, floats: list[str] = floats) -> Any:
+                return op.apply(op, {**args, **dict(zip(floats, given, strict=True))})
+
+            outs = tn.tree.leaves(f(*given))
+            if any(np.asarray(out).dtype.kind != "f" for out in outs):
+                continue
+            numbers = tuple(range(len(given)))
+            try:
+                rows = tn.jacobian(f, argnums=numbers)(*given)
+                found = tn.jacobian(f, argnums=numbers, sparse=True)(*given)
+            except NoDerivative:
+                continue
+            rows = rows if len(tn.tree.leaves(rows)) > len(given) else [rows]
+            expected = [flat(row, np.size(out)) for row, out in zip(rows, outs, strict=True)]
+            np.testing.assert_allclose(found.toarray(), np.concatenate(expected), rtol=1e-9, atol=1e-10, err_msg=name)
+            held.add(name)
+    assert len(held) > 200
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------
@@ -157,6 +210,15 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(sparse_derivatives, "sparsity", noted)
     return calls
+
+
+def test_functions_inside_are_known_again(found: list[int]) -> None:
+    rows = tn.vmap(lambda row: np.sin(row) * np.sum(row))
+    compiled = tn.compile(lambda x: x * x)
+    function = tn.jacobian(lambda x: compiled(rows(x.reshape(4, 2))), sparse=True)
+    for _ in range(2):
+        assert function(x).nnz == 16
+    assert len(found) == 1
 
 
 def test_the_pattern_is_found_once(found: list[int]) -> None:
