@@ -42,6 +42,7 @@ from tapenet.program.ir import (
     substitute,
 )
 from tapenet.program.layout import Order
+from tapenet.program.low import is_inexact
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import Spec
 from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of
@@ -289,7 +290,7 @@ class Lowering:
         return self._cut(value, parent)
 
     def _cut(self, value: object, parent: object) -> object:
-        if parent is None and isinstance(value, Value) and value.dtype.kind in "fc":
+        if parent is None and isinstance(value, Value) and is_inexact(value.dtype):
             return self.builder.emit("stop", value)
         return value
 

@@ -21,6 +21,7 @@ from tapenet.program.differentiating import NoDerivative, zeros
 from tapenet.program.functions import Batched, Function, Given, inputs_for, specs
 from tapenet.program.ir import Builder, Constant, Input, Program, Value, inline
 from tapenet.program.keys import key_of
+from tapenet.program.low import is_inexact
 from tapenet.program.primitives import Spec
 from tapenet.program.pullback import fitted, pullback
 from tapenet.program.pushforward import pushforward
@@ -202,7 +203,7 @@ class OpFunction(Function):
             found = inline(builder, pushed, [*inputs, *(given[i] for i in flowing)])
         else:
             found = [zeros(builder, *s) for s in self.outputs]
-        results = [t for t, s in zip(found, self.outputs, strict=True) if s.dtype.kind in "fc"]
+        results = [t for t, s in zip(found, self.outputs, strict=True) if is_inexact(s.dtype)]
         return Program([*inputs, *tangents], [], builder.body, [*outs, *results], [])
 
     @cached_property
@@ -418,7 +419,7 @@ def _part_of(what: str, value: object) -> object:
 def _example(spec: Spec) -> Array:
     """An array that few ops refuse: of square matrices a diagonal one without equal values, else ones; of integers zeros."""
     shape, dtype = spec
-    if dtype.kind not in "fc":
+    if not is_inexact(dtype):
         return np.zeros(shape, dtype)
     if len(shape) >= 2 and shape[-1] == shape[-2]:
         return np.broadcast_to(np.diag(np.arange(1, shape[-1] + 1)).astype(dtype), shape).copy()

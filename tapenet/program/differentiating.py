@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from tapenet.program import low
 from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.called_ops import Hole
 from tapenet.program.derivatives import FLAT, RULES, arguments, safe_mul
@@ -25,7 +26,7 @@ FUNCTIONS[safe_mul] = lambda a, d: elementwise(builder_of(a, d), "safe_mul", a, 
 
 def is_inexact(value: Value) -> bool:
     """Whether a value has gradients and tangents: floats and complex numbers do."""
-    return value.dtype.kind in "fc"
+    return low.is_inexact(value.dtype)
 
 
 def zeros(builder: Builder, shape: Shape, dtype: DType) -> Value:

@@ -241,6 +241,30 @@ def test_other_results_are_passed_on() -> None:
     assert aux == 1
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_mixed_precision(dtype: str) -> None:
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    x = R.normal(size=(3, 5)).astype("f")
+    w = tn.tensor(W.astype("f"), requires_grad=True)
+
+    def total(a: Any) -> Any:
+        return tn.tanh(a @ w).sum()
+
+    def gradient(loss: Callable[[], Any]) -> Any:
+        w.grad = None
+        with tn.autocast(dtype):
+            loss().backward()
+        assert w.grad is not None
+        return w.grad.numpy()
+
+    looped = gradient(lambda: sum((total(tn.tensor(a)) for a in x), tn.tensor(0.0)))
+    close(gradient(lambda: tn.vmap(total)(x).sum()), looped, 0.02, 0.02)
+    with tn.autocast(dtype):
+        close(tn.jvp(total, (x[0],), (x[1],))[1], tn.grad(total)(x[0]) @ x[1], 0.02, 0.02)
+        close(tn.jacrev(lambda a: tn.tanh(a @ w))(x[0]), tn.jacfwd(lambda a: tn.tanh(a @ w))(x[0]), 0.02, 0.02)
+
+
 # -- errors --------------------------------------------------------------------------------------------------------
 
 WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {

@@ -259,7 +259,7 @@ def _running_array(g: Array, out: Array, axis: int) -> Array | Scatter:
         return np.moveaxis(made, -1, axis)
     later = np.where(kept, 0, np.arange(1, ordered.shape[-1]))
     first = np.zeros((*kept.shape[:-1], min(ordered.shape[-1], 1)), later.dtype)
-    places = np.maximum.accumulate(np.concatenate([first, later], -1), -1)
+    places = cumulative_max(np.concatenate([first, later], -1), -1)
     return Scatter(along(out.shape, np.moveaxis(places, -1, axis), axis), g)
 
 

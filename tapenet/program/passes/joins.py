@@ -146,7 +146,7 @@ def _apart(a: range, b: range) -> bool:
 
 def _inside(a: range, b: range) -> bool:
     """Whether all of one range is in another that is the same or has a step of 1."""
-    return a == b or (b.step == 1 and min(a[0], a[-1]) >= b[0] and max(a[0], a[-1]) <= b[-1])
+    return a == b or not a or (b.step == 1 and min(a[0], a[-1]) >= b[0] and max(a[0], a[-1]) <= b[-1])
 
 
 def _within(a: range, b: range) -> range:
@@ -185,7 +185,7 @@ def _overwritten(base: Value, slices: Slices) -> Value | None:
     """What is left of a base that was written to, where all that was written is written over."""
     update = made_by(base, "update")
     over = [range(*s) for s in slices]
-    if update and all(map(_inside, (range(*s) for s in update.params["slices"]), over)) and all(over):
+    if update and all(over) and all(map(_inside, (range(*s) for s in update.params["slices"]), over)):
         return update.args[0]
     return None
 

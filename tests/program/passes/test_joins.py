@@ -151,3 +151,11 @@ def test_what_an_unrolled_loop_writes_is_joined_once() -> None:
     np.testing.assert_allclose(step(x).numpy(), np.sin(2 * x))
     (variant,) = step.variants
     assert "update" not in names(simplify(variant.program))
+
+
+def test_a_part_without_elements_is_no_part() -> None:
+    b = Build()
+    x, nothing, value = b.input(3, 2), b.input(0, 2), b.input(1, 2)
+    whole = b.emit("update", x, nothing, slices=((0, 0, 1), (0, 2, 1)))
+    whole = b.emit("update", whole, value, slices=((2, 3, 1), (0, 2, 1)))
+    assert_same(simplify, b.program(b.emit("update", whole, nothing, slices=((0, 0, 1), (0, 2, 1)))))
