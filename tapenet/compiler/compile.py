@@ -115,7 +115,8 @@ def compile(
       argument that wants a gradient and no `backward()` inside has used that, graphs stay connected. The first such call runs
       the plain function; from the second on the program is one node of the graph, and its gradients, of any order and by
       parameters too, are compiled functions that compute values anew. The plain function runs where it does more
-      than to compute its results: writes, random numbers, `backward()`. `explain()` says which it is.
+      than to compute its results: writes, random numbers, `backward()`. `explain()` says which it is. What `tn.grad`,
+      `tn.vmap`, `tn.hessian` and the like make of a compiled function is compiled likewise.
     - **Inline**: inside a `tn.Tape()` or another capture (a compiled function, `tn.vmap`, `tn.jvp`) the plain function runs,
       and is part of what is recorded there.
     - **Python** runs only when the function is captured: text that it prints and files that it writes appear then, and
@@ -204,6 +205,8 @@ class Compiled:
         self._inline: set[Key] = set()
         #: What is known of them, by key and by which arrays among the arguments are part of a graph.
         self._graphs: dict[Key, InGraph] = {}
+        #: What transformations made of it.
+        self._transformed: dict[object, Compiled] = {}
         self._warned = self._warned_unseen = False
         #: The code of a call that applied last, and the programs that were used last.
         self._fast: Callable[[tuple[object, ...]], object] = never
@@ -310,12 +313,24 @@ class Compiled:
                 return variant.run(call) if variant.holds() else self._eager(call)
         return result
 
-    def in_graph(self, *args: object) -> object:
-        """A call that is part of a graph even where no argument is."""
-        call = self._parameters.call(args, {}, local.state.grad)
+    def in_graph(self, *args: object, **kwargs: object) -> object:
+        """A call that is part of a graph even where no argument is: what the function reads from outside may be."""
+        args, kwargs = self._parameters.place(args, kwargs)
+        call = self._parameters.call(args, kwargs, local.state.grad)
         if local.state.tape is not None:
             return self._eager(call)
         return self._connected((call.key, local.state.grad, local.state.debug, local.state.autocast), call)
+
+    def transformed(self, key: object, make: Callable[[Callable[..., object]], Callable[..., object]]) -> Compiled:
+        """A function made of the plain one, compiled as this one is; the same one for the same key."""
+        try:
+            found = self._transformed.get(key)
+        except TypeError:  # a list among the options
+            return _Transformed(make(self.__wrapped__), self._backend, self._max_variants, False, False)
+        if found is None:
+            found = _Transformed(make(self.__wrapped__), self._backend, self._max_variants, False, False)
+            self._transformed[key] = found
+        return found
 
     def _connected(self, key: Key, call: Call) -> object:
         """A call whose result is part of a graph. The first of a kind runs uncompiled, and shows what gradients flow
@@ -341,8 +356,6 @@ class Compiled:
 
     def _linked(self, key: Key, call: Call, flows: list[bool]) -> Linked | str:
         """The program for a call that is part of a graph; or in words why it has to run uncompiled."""
-        if not any(flows):
-            return "no gradient flows through its results"
 
         def array(value: object) -> object:
             return value._data if type(value) is Tensor else value
@@ -502,6 +515,13 @@ class Compiled:
     def __repr__(self) -> str:
         count = len(self.variants)
         return f"<compiled {self._title}: {count} program{'' if count == 1 else 's'}, backend {self._backend}>"
+
+
+class _Transformed(Compiled):
+    """What a transformation made of a compiled function: where what that reads from outside is part of a graph, it is too."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.in_graph(*args, **kwargs)
 
 
 def _refuse_unseen(array: str) -> None:

@@ -43,7 +43,7 @@ class Linked:
         Args:
             variant: a program that `fits`.
             call: a call of the kind.
-            flows: through which of its results gradients flow.
+            flows: through which of its results gradients flow; maybe none.
             compiled: gives the compiled gradient by arrays among the arguments and leaves, see `gradient_of`.
         """
         self.variant = variant
@@ -57,7 +57,9 @@ class Linked:
         self._pulled = compiled(self._wanted, self._leaves)
 
     def run(self, call: Call) -> object:
-        """The result of a call, recorded as one node."""
+        """The result of a call, recorded as one node if gradients flow through it."""
+        if not any(self._flows):
+            return self.variant.on(call.arrays, ())
         given = [t if type(t) is Tensor else Tensor._of(a) for t, a in zip(call.given, call.arrays, strict=True)]
         outs: Sequence[Tensor] = compiled_op([*given, *self._leaves], linked=self)
 

@@ -19,6 +19,7 @@ from tapenet.autodiff.gradients import conj_cotangent
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.trees import Mismatch, flatten
+from tapenet.transforms.of_compiled import follows_compiled
 from tapenet.transforms.run import Run, function, places
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _scalar(out: Any, name: str) -> None:
 
 
 @boundary
+@follows_compiled
 def value_and_grad(
     f: Callable[P, R], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[P, tuple[R, Any]]:
@@ -150,6 +152,7 @@ def grad(f: Callable[P, object], argnums: int | Sequence[int] = 0, has_aux: bool
 
 
 @boundary
+@follows_compiled
 def grad(f: Callable[..., object], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., object]:
     """A function that returns the gradient of `f`, which returns a scalar. See `value_and_grad`.
 
@@ -196,6 +199,7 @@ def elementwise_grad(
 
 
 @boundary
+@follows_compiled
 def elementwise_grad(
     f: Callable[..., object], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., object]:

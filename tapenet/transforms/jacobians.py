@@ -17,6 +17,7 @@ from tapenet.program.ir import Program
 from tapenet.program.low import is_inexact
 from tapenet.transforms.arguments import basis
 from tapenet.transforms.differentiated import Argnums, Differentiated
+from tapenet.transforms.of_compiled import follows_compiled
 from tapenet.transforms.run import function
 from tapenet.transforms.sparse_derivatives import SparseDerivative
 from tapenet.typing import Shape
@@ -40,6 +41,7 @@ def jacobian(
 
 
 @boundary
+@follows_compiled
 def jacobian(
     f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
     sparse: bool = False, pattern: object = None,
@@ -80,6 +82,7 @@ def jacobian(
 
 
 @boundary
+@follows_compiled
 def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """`jacobian` in forward mode: quicker where the result has more elements than the argument.
 
@@ -91,6 +94,7 @@ def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -
 
 
 @boundary
+@follows_compiled
 def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """`jacobian` in reverse mode: quicker where the argument has more elements than the result.
 
@@ -102,6 +106,7 @@ def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -
 
 
 @boundary
+@follows_compiled
 def value_and_jacobian(
     f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
     sparse: bool = False, pattern: object = None,
@@ -135,6 +140,7 @@ def hessian(
 
 
 @boundary
+@follows_compiled
 def hessian(
     f: Callable[..., object],
     argnums: Argnums = 0,
@@ -183,6 +189,7 @@ def hessian(
 
 
 @boundary
+@follows_compiled
 def hvp(
     f: Callable[..., object], argnums: Argnums = 0, with_value: bool = False, has_aux: bool = False
 ) -> Callable[..., Any]:

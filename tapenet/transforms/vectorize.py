@@ -15,6 +15,7 @@ from tapenet.ops.tracebacks import boundary
 from tapenet.program.batching import batch
 from tapenet.program.trees import Mismatch, container, flatten, tree_map
 from tapenet.transforms.arguments import Arguments, Results
+from tapenet.transforms.of_compiled import follows_compiled
 from tapenet.transforms.run import function
 from tapenet.transforms.tracing import trace
 
@@ -25,6 +26,7 @@ Axes = Any
 
 
 @boundary
+@follows_compiled
 def vmap(
     f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0, randomness: Randomness = "error"
 ) -> Callable[..., Any]:

@@ -24,8 +24,9 @@ X = R.normal(size=(4, 3)).astype(np.float32)
 
 def orders(f: Any) -> list[Callable[..., Any]]:
     """A function's value and gradient, and gradients of these."""
-    second = tn.grad(lambda x: (tn.grad(f)(x) ** 2).sum())
-    return [tn.value_and_grad(f), second, tn.grad(lambda x: (second(x) * x).sum())]
+    first = tn.value_and_grad(lambda x: f(x))
+    second = tn.grad(lambda x: (first(x)[1] ** 2).sum())
+    return [first, second, tn.grad(lambda x: (second(x) * x).sum())]
 
 
 def numbers(result: Any) -> list[Any]:
@@ -122,7 +123,7 @@ def test_rules_and_detached_parts_hold(compiled: Compile) -> None:
     odd = tn.op(lambda x: x * 2, name="odd", x=lambda g: g * 5)
     f = compiled(lambda x: (odd(x) + tn.stop_gradient(x) * x).sum())
     for _ in range(3):
-        np.testing.assert_allclose(tn.grad(f)(X).data, 5 + X, rtol=1e-6)
+        np.testing.assert_allclose(tn.grad(lambda x: f(x))(X).data, 5 + X, rtol=1e-6)
     assert "one node" in how(f)
 
 
@@ -218,7 +219,7 @@ def test_modes_have_programs_of_their_own(compiled: Compile) -> None:
         net.train(train)
         for _ in range(2):
             tn.random.seed(1)
-            found = tn.grad(f)(X).data
+            found = tn.grad(lambda x: f(x))(X).data
             tn.random.seed(1)
             np.testing.assert_allclose(found, tn.grad(lambda x: net(x).sum())(X).data, rtol=1e-5, atol=1e-7)
 
@@ -269,3 +270,86 @@ def test_compiled_within_compiled_and_transformed(compiled: Compile) -> None:
     assert len(g.variants) == 1
     assert f.variants == ()
     assert not [i for i in g.variants[0].program.body if i.name == "call"]
+
+
+# -- transformed -------------------------------------------------------------------------------------------------
+
+SAMPLES = np.arange(12.0).reshape(4, 3) / 10
+TRANSFORMED: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]] = {
+    "grad": (lambda f: tn.grad(f), lambda x: (x**3).sum(), (SAMPLES,)),
+    "value_and_grad": (lambda f: tn.value_and_grad(f, has_aux=True), lambda x: ((x**3).sum(), x), (SAMPLES,)),
+    "gradient of a gradient": (
+        lambda f: tn.grad(lambda x: tn.grad(f)(x).sum()), lambda x: (x**3).sum(), (SAMPLES,)
+    ),
+    "elementwise_grad": (lambda f: tn.elementwise_grad(f), np.tanh, (SAMPLES,)),
+    "vmap": (lambda f: tn.vmap(f, in_axes=(0, None)), lambda x, y: np.outer(x, y), (SAMPLES, SAMPLES[0])),
+    "vmap of grad": (lambda f: tn.vmap(tn.grad(f)), lambda x: np.sin(x).prod(), (SAMPLES,)),
+    "jacobian": (lambda f: tn.jacobian(f), lambda x: x @ x.T, (SAMPLES,)),
+    "jacfwd of jacrev": (lambda f: tn.jacfwd(tn.jacrev(f)), lambda x: np.sin(x).sum(axis=0), (SAMPLES,)),
+    "hessian": (lambda f: tn.hessian(f, argnums=(0, 1)), lambda x, y: (x * y).sum() ** 2, (SAMPLES[0], SAMPLES[1])),
+    "hvp": (lambda f: tn.hvp(f, with_value=True), lambda x: (x**4).sum(), (SAMPLES, SAMPLES)),
+}  # fmt: skip
+
+
+def leaves(tree: Any) -> list[Any]:
+    return [np.asarray(t.data) for t in tn.tree.leaves(tree)]
+
+
+@backends
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_what_transformations_make_of_a_compiled_function_is_compiled(compiled: Compile, name: str) -> None:
+    transform, function, given = TRANSFORMED[name]
+    calls = itertools.count()
+
+    def counted(*args: Any) -> Any:
+        next(calls)
+        return function(*args)
+
+    made = transform(compiled(counted))
+    ends = []
+    for call in range(4):
+        args = [a + call for a in given]
+        for found, expected in zip(leaves(made(*args)), leaves(transform(function)(*args)), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+        ends.append(next(calls))
+    assert np.diff(ends)[1:].tolist() == [1, 1], "Python runs in the first two calls"
+
+
+@backends
+def test_a_transformation_is_asked_for_at_each_call(compiled: Compile) -> None:
+    f = compiled(lambda x: (x**3).sum())
+    assert tn.grad(f) is tn.grad(f)
+    assert tn.grad(f, 0) is not tn.grad(f)
+    for call in range(3):
+        np.testing.assert_allclose(tn.jacobian(f, argnums=[0])(SAMPLES + call)[0].data, 3 * (SAMPLES + call) ** 2)
+        np.testing.assert_allclose(tn.grad(f)(SAMPLES + call).data, 3 * (SAMPLES + call) ** 2)
+    assert len(tn.grad(f).variants) == 1
+
+
+@backends
+def test_a_transformed_function_keeps_what_it_reads_in_the_graph(compiled: Compile) -> None:
+    """A penalty of the gradient by the input, as of a critic, trains the parameters."""
+    w = tn.tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
+    g = tn.grad(compiled(lambda x: ((w * x) ** 2).sum()))
+    for call in range(4):
+        w.grad = None
+        x = SAMPLES[1] + call
+        ((g(x) ** 2).sum()).backward()
+        np.testing.assert_allclose(w.grad.data, 16 * w.data**3 * x**2, rtol=1e-10)
+        with tn.no_grad():
+            assert not g(x).requires_grad
+
+
+@backends
+def test_a_transformed_function_with_effects_runs_uncompiled(compiled: Compile) -> None:
+    b = nn.Buffer(np.zeros(()))
+
+    def f(x: Any) -> Any:
+        b.data = b + 1
+        return (x**2).sum()
+
+    g = tn.grad(compiled(f))
+    for _ in range(4):
+        np.testing.assert_allclose(g(SAMPLES).data, 2 * SAMPLES)
+    assert b.item() == 4
+    assert "uncompiled, since it does more" in how(g)

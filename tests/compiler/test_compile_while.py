@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,43 @@ def test_against_jax(compiled: Compile) -> None:
             )
             for ours, theirs in zip(g(W, x), fixed(W, x), strict=True):
                 np.testing.assert_allclose(ours.data, theirs, rtol=1e-10, atol=1e-14)
+
+
+COMPOSED: dict[str, Callable[[Any, Callable[[Any], Any]], Callable[[Any], Any]]] = {
+    "jvp": lambda lib, f: lambda x: lib.jvp(f, (x,), (x + 1,))[1],
+    "vmap": lambda lib, f: lambda x: lib.vmap(f)(lib.numpy.stack([x, x * 0, x * 20])),
+    "jacfwd of jacfwd": lambda lib, f: lib.jacfwd(lib.jacfwd(f)),
+    "vmap of jvp": lambda lib, f: lambda x: lib.vmap(lambda v: lib.jvp(f, (x,), (v,))[1])(lib.numpy.stack([x, x * 3])),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_forward_mode_and_lanes_against_jax(made: Any, name: str) -> None:
+    jax = pytest.importorskip("jax")
+    ours = SimpleNamespace(jvp=tn.jvp, vmap=tn.vmap, jacfwd=tn.jacfwd, numpy=np)
+    f = made(COMPOSED[name](ours, lambda x: settle(W, x, loop=tn.while_loop)[0]))
+    with jax.enable_x64(True):
+        g = COMPOSED[name](jax, lambda x: settle(W, x, jax.numpy, jax.lax.while_loop)[0])
+        for x in STARTS[1:]:
+            np.testing.assert_allclose(f(tn.tensor(x)).data, g(x), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_reverse_mode_composes(made: Any, recompute: bool) -> None:
+    def loss(w: Any, x: Any) -> Any:
+        return settle(w, x, loop=again(30) if recompute else turns_of)[0]
+
+    def plain(w: Any, x: Any) -> Any:
+        return tn.grad(lambda w, x: settle(w, x)[0], (0, 1))(w, x)
+
+    xs = np.stack(STARTS)
+    expected = [plain(tn.tensor(W), tn.tensor(x)) for x in STARTS]
+    lanes = made(tn.vmap(tn.grad(loss, 1), in_axes=(None, 0)))(W, xs)
+    np.testing.assert_allclose(lanes.data, [g.data for _, g in expected], rtol=1e-10, atol=1e-13)
+    total = made(tn.grad(lambda w: tn.vmap(lambda x: loss(w, x))(xs).sum()))(W)
+    np.testing.assert_allclose(total.data, sum(g.data for g, _ in expected), rtol=1e-10)
+    second = made(tn.hessian(lambda x: loss(W, x)))(STARTS[1])
+    np.testing.assert_allclose(second.data, tn.jacfwd(tn.jacfwd(lambda x: loss(W, x)))(STARTS[1]).data, rtol=1e-8)
 
 
 @backends
