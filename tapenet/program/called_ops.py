@@ -101,8 +101,9 @@ def caller(
                     raise Resized
                 shape, dtype = spec
                 raise ValueError(
-                    f"{line and f'{line}: '}op {op.name!r} gave {found.dtype} {found.shape} in a compiled program, and "
-                    f"{dtype} {shape} when it was captured: its shape and dtype must not depend on the values of its inputs"
+                    f"{line and f'{line}: '}op {op.name!r} gave {found.dtype} {found.shape} in a program that was made for "
+                    f"{dtype} {shape}: of a call that is compiled, or made for each lane of tn.vmap, shape and dtype must not "
+                    "depend on the values of its inputs. np.where(mask, x, 0) in place of x[mask] keeps the shape"
                 )
         return outs[0] if len(outs) == 1 else outs
 

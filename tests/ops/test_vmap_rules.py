@@ -204,3 +204,10 @@ def test_a_rule_that_gives_another_shape_is_named() -> None:
 def test_a_rule_that_does_not_fit_the_op_is_refused(given: Any) -> None:
     with pytest.raises(TypeError, match=r"op 'some': .*vmap="):
         tn.op(twice, name="some", vmap=given)
+
+
+def test_lanes_that_select_different_numbers_of_elements_are_an_error() -> None:
+    x = tn.tensor(np.array([[1.0, -1.0], [2.0, 3.0]]))
+    with pytest.raises(ValueError, match=r"'getitem' gave float64 \(2,\).*each lane of tn.vmap.*np.where"):
+        tn.vmap(lambda t: t[t > 0].sum())(x)
+    np.testing.assert_array_equal(tn.vmap(lambda t: np.where(t > 0, t, 0).sum())(x), [1, 5])
