@@ -12,6 +12,7 @@ from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Function, Given
 from tapenet.program.ir import Builder, Constant, Program, substitute
 from tapenet.program.low import is_inexact
+from tapenet.program.passes import dead
 from tapenet.program.trees import Mismatch, flatten
 from tapenet.transforms.arguments import Arguments, Results, fitting, title_of
 from tapenet.transforms.gradients import vjp
@@ -120,7 +121,8 @@ class Differentiated:
         traced = trace(self.name, recorded, self.given)
         self._further = traced.further()
         self.recorded = True
-        return traced.function
+        program = dead.run(traced.function.program())  # of the forward only what the gradient needs is differentiated
+        return Given(self.title.format("gradient"), program)
 
 
 def _both(function: Function, gradient: Program) -> Program:

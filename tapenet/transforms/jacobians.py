@@ -177,7 +177,7 @@ def hessian(
         work = Differentiated("hessian", f, argnums, args, kwargs, has_aux)
         gradient = work.gradient()
         tangents = _tangents(gradient, len(work.given))
-        rows = _batched(tangents, len(work.function.inputs), work.arguments(), basis(*work.spaces(work.given)))
+        rows = _batched(tangents, len(gradient.inputs), work.arguments(), basis(*work.spaces(work.given)))
         parts = [
             [_transposed(block, t.shape, like.shape) for block, t in _blocks(row, work.given)]
             for row, like in zip(rows, work.given, strict=True)

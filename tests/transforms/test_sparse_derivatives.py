@@ -324,6 +324,17 @@ def test_symmetry_saves_passes() -> None:
     np.testing.assert_allclose(found[8, 8], np.sum(each**2 * e), rtol=1e-12)
 
 
+def test_a_rule_that_looks_at_values_is_looked_at_anew(found: list[int]) -> None:
+    """Its second derivative is that of the branch that was taken."""
+    energy = tn.op(lambda x: np.sum(x**2), name="energy", x=lambda g, x: g * 2 * (x if x[0] > 0 else x[::-1]))
+    dense, function = tn.hessian(lambda x: energy(x)), tn.hessian(lambda x: energy(x), sparse=True)
+    for value in (x, -x, x, -x):
+        expected = 2 * np.eye(8)[:: 1 if value[0] > 0 else -1]
+        np.testing.assert_array_equal(function(value).toarray(), expected)
+        np.testing.assert_array_equal(dense(value).numpy(), expected)
+    assert len(found) == 2
+
+
 # -- errors ------------------------------------------------------------------------------------------------------
 
 
