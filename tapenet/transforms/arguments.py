@@ -24,28 +24,32 @@ class Arguments:
         structure: of the tuple of them.
     """
 
-    def __init__(self, name: str, trees: Sequence[object], root: str = "args") -> None:
+    def __init__(
+        self, name: str, trees: Sequence[object], root: str = "args", paths: list[str] | None = None, hint: str = ""
+    ) -> None:
         """Take arguments apart.
 
         Args:
             name: of the transformation, for errors.
             trees: the arguments.
             root: what to call the tuple of them, for errors.
+            paths: what to call each leaf, instead.
+            hint: what to do about a leaf that is no array.
 
         Raises:
             TypeError: a leaf is no array; names where it is.
         """
         self.trees = tuple(trees)
         found, self.structure = flatten(self.trees)
-        self.paths = self.structure.paths(root)
+        self.paths = self.structure.paths(root) if paths is None else paths
         self.leaves: list[Tensor] = []
         for leaf, path in zip(found, self.paths, strict=True):
             try:
                 self.leaves.append(leaf if type(leaf) is Tensor else asarray(leaf))
             except (TypeError, ValueError) as error:
+                hint = hint or f"Close over what does not vary: tn.{name}(lambda x: f(x, ...), ...)"
                 raise TypeError(
-                    f"tn.{name}: {path} is {type(leaf).__name__}, not an array, a tensor or a number. Close over what does "
-                    f"not vary: tn.{name}(lambda x: f(x, ...), ...)"
+                    f"tn.{name}: {path} is {type(leaf).__name__}, not an array, a tensor or a number. {hint}"
                 ) from error
 
     def calling(self, f: Callable[..., object]) -> Callable[[Sequence[Tensor]], object]:
@@ -82,7 +86,10 @@ class Results:
                 if not isinstance(result, tuple) or len(result) != 2:
                     raise TypeError(f"tn.{self.name}: with has_aux=True the function returns a pair (output, other)")
                 result, self.aux = result
-            found = Arguments(self.name, (result,), "output")
+            paths = flatten(result)[1].paths("output")
+            found = Arguments(
+                self.name, (result,), paths=paths, hint="Let the function return arrays and numbers alone"
+            )
             self._structure = found.structure
             self.leaves = [Tensor._of(t._data, t._node, t._trace) for t in found.leaves]
             return self.leaves

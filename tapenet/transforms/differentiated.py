@@ -44,11 +44,12 @@ class Differentiated:
         self.chosen = chosen
         arguments = Arguments(name, chosen)
         self.given, self.structure = arguments.leaves, arguments.structure
-        for t in self.given:
-            if not is_inexact(t.dtype):
-                raise TypeError(
-                    f"tn.{name}: an argument holds {t.dtype}, which has no derivative: pass floats, or leave it out of argnums"
-                )
+        if not all(is_inexact(t.dtype) for t in self.given):
+            paths = [path for n in numbers for path in flatten(positional[n])[1].paths(f"argument {n}")]
+            path, dtype = next((p, t.dtype) for p, t in zip(paths, self.given, strict=True) if not is_inexact(t.dtype))
+            raise TypeError(
+                f"tn.{name}: {path} holds {dtype}, which has no derivative: pass floats, or leave it out of argnums"
+            )
         self.results = Results(name, has_aux)
 
         def call(*values: object) -> object:
@@ -91,8 +92,9 @@ class Differentiated:
     def gradient(self, with_value: bool = False) -> Function:
         """The function that gives the gradient of a scalar, after the value where that is asked for."""
         outs = self.results.leaves
-        if len(outs) != 1 or outs[0].size != 1 or outs[0].dtype.kind != "f":
-            told = ", ".join(f"{t.dtype} {t.shape}" for t in outs)
+        alone = len(outs) == 1 and self.results.build(outs) is outs[0]
+        if not alone or outs[0].size != 1 or outs[0].dtype.kind != "f":
+            told = ", ".join(f"{t.dtype} {t.shape}" for t in outs) + ("" if alone else " in a container")
             raise ValueError(
                 f"tn.{self.name}: the function returned {told or 'nothing'}, but second derivatives are those of one real "
                 "number: reduce it, for instance with .sum(), or use tn.jacobian"

@@ -268,6 +268,15 @@ def _jacobian(
                     "and return (output, other)"
                 )
         chosen = mode or ("forward" if _size(work.given) <= _size(outs) else "reverse")
+        if (
+            chosen == "reverse"
+            and any(t.dtype.kind == "c" for t in outs)
+            and any(t.dtype.kind == "f" for t in work.given)
+        ):
+            raise TypeError(
+                f"tn.{name}: the function returned complex numbers of real ones, and a gradient by these is that of a real "
+                "number: return the real and the imaginary part, tn.stack([y.real, y.imag])"
+            )
         arguments = work.arguments()
         parts: list[list[Tensor]]
         count = len(work.function.inputs)

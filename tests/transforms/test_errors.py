@@ -127,6 +127,27 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         r"tn\.hvp: v\['w'\] has shape \(\), and the argument there has \(2,\)",
     ),
+    # -- matrices of derivatives
+    "integers inside, Jacobian": (
+        lambda: tn.jacobian(lambda x, p: x, argnums=1)(X, {"w": X, "n": 3}),
+        TypeError,
+        r"tn\.jacobian: argument 1\['n'\] holds int64",
+    ),
+    "no array, Jacobian": (
+        lambda: tn.jacobian(lambda x: {"y": [x, "y"]})(X),
+        TypeError,
+        r"tn\.jacobian: output\['y'\]\[1\] is str.*return arrays",
+    ),
+    "complex of real, Jacobian": (
+        lambda: tn.jacobian(lambda x: 1j * x[:1])(X),
+        TypeError,
+        r"tn\.jacobian: .*complex numbers of real ones.*tn\.stack\(\[y\.real, y\.imag\]\)",
+    ),
+    "no scalar, Hessian": (
+        lambda: tn.hessian(lambda x: {"loss": _square(x)})(X),
+        ValueError,
+        r"tn\.hessian: the function returned float64 \(\) in a container, but",
+    ),
     # -- modules
     "another module": (
         lambda: tn.hvp(lambda net: net(X.astype("float32")).sum())(nn.Linear(2, 1), dict(nn.ReLU().named_parameters())),
