@@ -18,11 +18,13 @@ from tapenet.program.splitting import split
 from tapenet.program.trees import Mismatch, flatten
 from tapenet.transforms.arguments import Arguments, Results, fitting, title_of, zeros
 from tapenet.transforms.gradients import vjp
+from tapenet.transforms.of_compiled import runs_compiled
 from tapenet.transforms.run import function
 from tapenet.transforms.tracing import trace
 
 
 @boundary
+@runs_compiled
 def jvp(
     f: Callable[..., Any], primals: Sequence[object], tangents: Sequence[object], has_aux: bool = False
 ) -> tuple[Any, ...]:

@@ -24,3 +24,25 @@ def follows_compiled(transform: F) -> F:
         return f.transformed(key, lambda plain: cast("Callable[..., object]", transform(plain, *args[1:], **options)))
 
     return cast("F", made)
+
+
+def runs_compiled(transform: F) -> F:
+    """A transformation that is given a function and arguments and runs at once: a compiled function it runs compiled too."""
+
+    @functools.wraps(transform)
+    def made(*args: object, **options: object) -> object:
+        f = args[0] if args else None
+        if not isinstance(f, Compiled):
+            return transform(*args, **options)
+
+        def make(plain: Callable[..., object]) -> Callable[..., object]:
+            @functools.wraps(plain, updated=())
+            def run(*given: object) -> object:
+                return transform(plain, *given, **options)
+
+            del run.__wrapped__  # it has other parameters
+            return run
+
+        return f.transformed((transform, tuple(options.items())), make)(*args[1:])
+
+    return cast("F", made)

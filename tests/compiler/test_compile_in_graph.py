@@ -281,6 +281,7 @@ TRANSFORMED: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Any, 
     "gradient of a gradient": (
         lambda f: tn.grad(lambda x: tn.grad(f)(x).sum()), lambda x: (x**3).sum(), (SAMPLES,)
     ),
+    "jvp": (lambda f: lambda x: tn.jvp(f, (x,), (x * 2,)), np.tanh, (SAMPLES,)),
     "elementwise_grad": (lambda f: tn.elementwise_grad(f), np.tanh, (SAMPLES,)),
     "vmap": (lambda f: tn.vmap(f, in_axes=(0, None)), lambda x, y: np.outer(x, y), (SAMPLES, SAMPLES[0])),
     "vmap of grad": (lambda f: tn.vmap(tn.grad(f)), lambda x: np.sin(x).prod(), (SAMPLES,)),
