@@ -25,7 +25,6 @@ from tapenet.program.ir import Program
 from tapenet.program.keys import key_of
 from tapenet.program.passes import simplify
 from tapenet.program.sparsity import NotSparse, sparsity
-from tapenet.program.trees import tree_map
 from tapenet.transforms import coloring
 from tapenet.transforms.differentiated import Argnums, Differentiated
 from tapenet.typing import Array
@@ -33,14 +32,12 @@ from tapenet.typing import Array
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-#: How many patterns are kept for one function.
-KEPT = 8
-#: About how many numbers the largest value of a pass may have: more colours than fit take several passes.
-BLOCK = 1 << 23
-
-
 #: What is coloured: columns, rows, or both alike.
 Mode = Literal["forward", "reverse", "symmetric"]
+#: How many patterns are kept for one function.
+KEPT = 4
+#: About how many numbers the largest value of a pass may have: more colours than fit take several passes.
+BLOCK = 1 << 23
 
 
 class SparseDerivative:
@@ -94,7 +91,7 @@ class SparseDerivative:
 
     @boundary
     def __call__(self, *args: object, **kwargs: object) -> Any:
-        given, named = tree_map(_tensor, args), tree_map(_tensor, kwargs)
+        given, named = [_tensor(a) for a in args], {n: _tensor(a) for n, a in kwargs.items()}
         work = Differentiated(self._name, self.__wrapped__, self._argnums, given, named, self._has_aux)
         self._check(work)
         plan = self._plan(work)
@@ -107,12 +104,13 @@ class SparseDerivative:
     def _check(self, work: Differentiated) -> None:
         state = local.state
         inside = state.tape is not None and state.tape.captures
-        graph = any(t._node is not None and (type(t._node) is not Leaf or t._node.argument) for t in work.given)
-        if inside or (graph and state.grad):
+        nodes = [t._node for t in work.arguments() if t._node is not None]
+        graph = state.grad and any(type(node) is not Leaf or node.argument for node in nodes)
+        if inside or graph:
             raise TypeError(
                 f"tn.{self._name}: a sparse matrix is made of plain numbers, through which no gradient flows, and no part "
                 "of a program. Call it outside of tn.compile and other transformations (its own passes are compiled), and give "
-                "x.detach() where x is part of a graph"
+                "x.detach() where x, or what the function reads, is part of a graph"
             )
         if not work.given or not work.results.leaves:
             raise ValueError(f"tn.{self._name}: no array among the {'results' if work.given else 'arguments'}")
@@ -142,7 +140,7 @@ class SparseDerivative:
 
 
 def _tensor(value: object) -> object:
-    """A number of NumPy's as a tensor, which a program is given anew at each call. A Python number is part of the program."""
+    """A number in an array as a tensor, which a program is given anew at each call. A Python number is part of the program."""
     if isinstance(value, (np.ndarray, np.generic)) and not np.ndim(value) and value.dtype.kind == "f":
         return Tensor._of(np.asarray(value))
     return value
@@ -296,7 +294,8 @@ class _Plan:
         product = np.concatenate([o.reshape(-1) for o in outs])
         matrix = self.run(arrays)
         flat = np.concatenate([v.reshape(-1) for v in vectors])
-        close = np.sqrt(np.finfo(self._dtype).eps) * (abs(matrix) @ flat + np.abs(product).max(initial=0) + 1)
+        eps = float(np.finfo(self._dtype).eps)
+        close = eps**0.5 * (abs(matrix) @ flat) + 100 * eps * np.abs(product).max(initial=0)
         wrong = np.flatnonzero(np.abs(matrix @ flat - product) > close)
         if len(wrong):
             raise ValueError(

@@ -287,6 +287,8 @@ def test_a_pattern_that_does_not_fit() -> None:
         tn.jacobian(chain, sparse=True, pattern=np.eye(8))(x)
     with pytest.raises(ValueError, match="misses entries that are not 0, in row 0 and 6 others"):
         tn.jacobian(chain, sparse=True, pattern=np.eye(7, 8))(x)
+    with pytest.raises(ValueError, match="misses entries that are not 0, in row 0"):  # small ones too
+        tn.jacobian(lambda x: 1e-9 * chain(x), sparse=True, pattern=np.eye(7, 8))(x)
     with pytest.raises(ValueError, match="misses entries"):
         tn.hessian(rosenbrock, sparse=True, pattern=np.eye(8))(x)
     with pytest.raises(ValueError, match="sparse=True too"):
@@ -365,5 +367,8 @@ def test_no_gradient_flows_through_a_sparse_matrix() -> None:
     for transformed in (tn.grad(f), tn.compile(f), lambda v: tn.jvp(f, (v,), (v,)), lambda v: tn.vmap(f)(v[None])):
         with pytest.raises(TypeError, match="plain numbers"):
             transformed(x)
+    factor = tn.tensor(2.0, requires_grad=True) * 1
+    with pytest.raises(TypeError, match="what the function reads"):
+        tn.jacobian(lambda x: x * factor, sparse=True)(x)
     leaf = tn.tensor(x, requires_grad=True)
     np.testing.assert_array_equal(function(leaf).toarray(), function(x).toarray())
