@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from tapenet.autodiff import programs
+from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.functions import Function, Given
@@ -289,7 +290,10 @@ def _jacobian(
             ]
         else:
             pulled = Given(work.title.format(name), work.function.pull(range(len(work.given))))
-            rows = _batched(pulled, count, arguments, basis(*work.spaces(outs)))
+            seeds = basis(*work.spaces(outs))
+            rows = _batched(pulled, count, arguments, seeds)
+            if any(t.dtype.kind == "c" for t in outs) and capturing() is None:
+                _check_analytic(name, rows, _batched(pulled, count, arguments, [seed * 1j for seed in seeds]))
             by_input = [[block for block, _ in _blocks(row, outs)] for row in rows]
             parts = [
                 [block.reshape(*out.shape, *t.shape) for block, t in zip(blocks, work.given, strict=True)]
@@ -315,6 +319,24 @@ def _batched(function: Function, count: int, arguments: Sequence[Tensor], seeds:
     size = len(seeds[0]) if seeds else 0
     flags = [*[False] * count, *[True] * len(seeds)]
     return programs.run(function.batch(flags, size), [*arguments, *map(Tensor._of, seeds)])
+
+
+def _check_analytic(name: str, rows: Sequence[Tensor], turned: Sequence[Tensor]) -> None:
+    """Raise if gradients do not turn as those that they are made of do: there is no complex derivative then.
+
+    Args:
+        name: of the transformation.
+        rows: gradients.
+        turned: those by as much times 1j.
+    """
+    for row, other in zip(rows, turned, strict=True):
+        if not np.allclose(
+            other._data, 1j * row._data, rtol=1e-3, atol=1e-5 * float(np.abs(row._data).max(initial=1.0))
+        ):
+            raise ValueError(
+                f"tn.{name}: the function has no complex derivative, as conj, abs and real have none: take its Jacobian by the "
+                "real and imaginary parts, as a function of these"
+            )
 
 
 def _blocks(rows: Tensor, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:

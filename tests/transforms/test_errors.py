@@ -143,6 +143,11 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         TypeError,
         r"tn\.jacobian: .*complex numbers of real ones.*tn\.stack\(\[y\.real, y\.imag\]\)",
     ),
+    "no complex derivative": (
+        lambda: tn.jacrev(lambda z: np.conj(z) * 2)(X + 1j),
+        ValueError,
+        r"tn\.jacrev: the function has no complex derivative, as conj",
+    ),
     "no scalar, Hessian": (
         lambda: tn.hessian(lambda x: {"loss": _square(x)})(X),
         ValueError,
@@ -208,3 +213,12 @@ def test_zeros_that_are_meant() -> None:
 def test_a_number_is_named_before_values_are() -> None:
     with pytest.raises(RuntimeError, match="makes a Python number of it"):
         tn.grad(lambda x: math.exp(x) * x.item())(1.0)
+
+
+def test_complex_derivatives_are_taken_where_there_are_some() -> None:
+    z = X + 1j * np.array([0.5, -1.0])
+    for compiled in (lambda f: f, tn.compile):
+        found = compiled(tn.jacrev(lambda z: np.exp(z) * z[0]))(z)
+        expected = np.diag(np.exp(z) * z[0])
+        expected[:, 0] += np.exp(z)
+        np.testing.assert_allclose(found.numpy(), expected)
