@@ -19,6 +19,7 @@ from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
+from tapenet.program.functions import Function
 from tapenet.program.low import is_inexact
 from tapenet.typing import Array
 
@@ -43,6 +44,14 @@ class Rule:
             kept: what else was given along.
             outs: the values.
             gs: the gradients by them, None for one that is not used. Of a complex value dL = Re(Σ g dz).
+        """
+        raise NotImplementedError
+
+    def function(self, inputs: Sequence[Array], outs: Sequence[Array], kept: Sequence[Array]) -> Function:
+        """The values as a function of what they were computed from, of themselves, and of what was kept: for programs.
+
+        Args:
+            inputs, outs, kept: examples of these.
         """
         raise NotImplementedError
 

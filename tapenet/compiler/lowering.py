@@ -6,11 +6,13 @@ for `explain()`. Nothing is refused.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.autodiff.attached import Rule, attached_op
 from tapenet.autodiff.control.body import Body, bodies
 from tapenet.autodiff.control.loops import cond_op, scan_op
 from tapenet.autodiff.control.replay import DRAWN, escaped
@@ -143,6 +145,9 @@ class Lowering:
             return
         if node.op is program_op:
             self.values[node] = self._program(node, **call)
+            return
+        if node.op is attached_op and self.applies:
+            self.values[node] = self._attached(node, **call)
             return
         args = {name: self.resolve(value) for name, value in call.items()}
         if self.applies:
@@ -278,6 +283,13 @@ class Lowering:
         if self.applies:
             return self.builder.several("apply", *self._stopped(node, "inputs", args), function=function)
         return tuple(inline(self.builder, expand(function.program()), args))
+
+    def _attached(self, node: Node, inputs: Args, outs: Args, kept: Args, rule: Rule) -> tuple[Value, ...]:
+        """Values with a rule of their own."""
+        parts = [[self.given(v) for v in part] for part in (inputs, outs, kept)]
+        parts[0] = self._stopped(node, "inputs", parts[0])
+        function = rule.function(*([np.asarray(getattr(v, "data", v)) for v in part] for part in (inputs, outs, kept)))
+        return self.builder.several("apply", *itertools.chain(*parts), function=function)
 
     def _stopped(self, node: Node, name: str, value: Any) -> Any:
         """An argument, cut off from what it was computed from where no gradient flows to it, as where it was detached."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import backward
-from tapenet.autodiff.attached import Rule, attach, gradients
+from tapenet.autodiff.attached import attach, gradients
 from tapenet.autodiff.node import BaseTensor, Node, Scope, next_number
 from tapenet.autodiff.observe.autocast import autocast, without
 from tapenet.autodiff.observe.capture import capturing
@@ -24,9 +24,12 @@ from tapenet.ops.op import Op
 from tapenet.ops.random import Saved
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.arguments import elements
+from tapenet.program.functions import Function, Given
+from tapenet.program.ir import Builder, Input, Value, inline
 from tapenet.program.low import is_inexact
 from tapenet.program.trees import placed, replaced, stand, tree_leaves
 from tapenet.transforms.recorded import Recording, end
+from tapenet.transforms.rule_functions import RuleFunction, TracedRule
 from tapenet.typing import Array
 
 P = ParamSpec("P")
@@ -202,7 +205,7 @@ class Watch(Layer):
         return {p for n in inside for p in n.parents if p.number < self.begin}
 
 
-class _Again(Rule):
+class _Again(TracedRule):
     """The rule of a checkpoint in eager mode: run the function as it was run, and go back through that."""
 
     def __init__(
@@ -325,7 +328,7 @@ class _Place:
 # -- while a step is captured: what it did is recorded again -----------------------------------------------------
 
 
-class _Late(Rule):
+class _Late(TracedRule):
     """The rule of a checkpoint while a step is captured: record what the function did once more, what it was computed from
     behind barriers that wait for the gradient, and go back through that."""
 
@@ -343,6 +346,24 @@ class _Late(Rule):
         with enable_grad():
             made = self.recording.again(ends, others)
         return gradients([t._node for t in ends], made, gs, release=False)
+
+    def function(self, inputs: Sequence[Array], outs: Sequence[Array], kept: Sequence[Array]) -> Function:
+        """The values as a function of what they were computed from."""
+        return _Repeated(self, [[Tensor._of(np.array(a)) for a in part] for part in (inputs, outs, kept)])
+
+
+class _Repeated(RuleFunction):
+    """A checkpoint in a program: forward mode is that of what it did, which holds nothing."""
+
+    rule: _Late
+
+    def pushed(self, builder: Builder, inputs: Sequence[Value], tangents: dict[int, Input]) -> list[Value]:
+        def run(values: list[Tensor]) -> list[Tensor]:
+            given, _, kept, _ = self.parts(values)
+            return self.rule.recording.again(given, kept)
+
+        pushed = Given(self.name, self.traced(run, [])).push(list(tangents))
+        return inline(builder, pushed, [*inputs, *tangents.values()])[len(self.outputs) :]
 
 
 def _late(t: Tensor, after: Tensor) -> Tensor:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from tapenet.autodiff.attached import Rule, attach, gradients
+from tapenet.autodiff.attached import attach, gradients
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
 from tapenet.program.trees import Mismatch, flatten, tree_map
+from tapenet.transforms.rule_functions import TracedRule
 from tapenet.transforms.whole_calls import Arguments, Results, fitting, is_array, zeros
 
 P = ParamSpec("P")
@@ -193,7 +194,7 @@ class custom_vjp(_Custom[P, R]):
                 )
 
 
-class _ByPair(Rule):
+class _ByPair(TracedRule):
     """The rule of a call, said by `defvjp`."""
 
     def __init__(self, custom: custom_vjp[..., object], arguments: Arguments) -> None:
@@ -248,7 +249,7 @@ class _ByPair(Rule):
         return arguments.gradients(every, custom.names(len(arguments.args)), custom.title)
 
 
-class _ByName(Rule):
+class _ByName(TracedRule):
     """The rule of a call, said by name."""
 
     def __init__(self, custom: custom_vjp[..., object], arguments: Arguments) -> None:
@@ -368,7 +369,7 @@ class custom_jvp(_Custom[P, R]):
         return found
 
 
-class _Jvp(Rule):
+class _Jvp(TracedRule):
     """The rule of a call, said by `defjvp`."""
 
     def __init__(self, custom: custom_jvp[..., object], arguments: Arguments) -> None:

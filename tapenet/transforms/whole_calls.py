@@ -12,6 +12,7 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.gradients import conj_cotangent
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.low import is_inexact
+from tapenet.program.primitives import Spec
 from tapenet.program.trees import Mismatch, Structure, container, flatten, placed
 
 
@@ -174,6 +175,8 @@ class Results:
         return self.structure.build(full)
 
 
-def zeros(like: Tensor) -> Tensor:
-    """Zeros of the shape and dtype of a tensor."""
-    return Tensor._of(np.zeros(like.shape, like.dtype))
+def zeros(like: Tensor | Spec) -> Tensor:
+    """Zeros of the shape and dtype of a tensor, which nobody can write to: a constant of programs."""
+    data = np.zeros(like.shape, like.dtype)
+    data.flags.writeable = False
+    return Tensor._of(data)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.attached import Rule, attach, gradients
+from tapenet.autodiff.attached import attach, gradients
 from tapenet.autodiff.state import enable_grad, switched
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
@@ -18,6 +18,7 @@ from tapenet.program.primitives import Spec
 from tapenet.program.trees import flatten
 from tapenet.transforms.implicit.equations import Equation, read, tensors
 from tapenet.transforms.recorded import end
+from tapenet.transforms.rule_functions import TracedRule
 from tapenet.transforms.whole_calls import zeros
 from tapenet.typing import Array
 
@@ -73,7 +74,7 @@ class Transposed(Operator):
         self.other = other
 
     def at(self, inputs: Sequence[Tensor], kept: Sequence[Tensor]) -> Product:
-        ends = [Tensor._of(np.zeros(*spec))._require() for spec in self.other.specs]
+        ends = [zeros(spec)._require() for spec in self.other.specs]
         with enable_grad():
             made = self.other.at(inputs, kept)(ends)
         return lambda gs: filled(gradients([t._node for t in ends], made, gs, release=False), self.other.specs)
@@ -84,7 +85,7 @@ class Transposed(Operator):
 
 def filled(found: Sequence[Tensor | None], specs: Sequence[Spec]) -> list[Tensor]:
     """Gradients, with zeros for those that are None."""
-    return [Tensor._of(np.zeros(*spec)) if g is None else g for g, spec in zip(found, specs, strict=True)]
+    return [zeros(spec) if g is None else g for g, spec in zip(found, specs, strict=True)]
 
 
 def specs_of(ts: Sequence[Tensor]) -> list[Spec]:
@@ -98,7 +99,7 @@ def solved(operator: Operator, bs: Sequence[Tensor], inputs: Sequence[Tensor], k
     return attach(_Solved(operator, len(bs)), [*bs, *inputs], list(found), list(kept))
 
 
-class _Solved(Rule):
+class _Solved(TracedRule):
     """The rule of a solution x of A x = b: with w that solves Aᵀ w = g, the gradient by b is w, and that by what A depends
     on is that of -w · A x, x held."""
 
@@ -145,9 +146,10 @@ def in_numbers() -> switched:
     return switched(grad=False, tape=None, layers=(), profile=None)
 
 
-def _solve(
+def solve_numbers(
     bs: Sequence[Array], inputs: Sequence[Array], kept: Sequence[Array], operator: Operator
 ) -> tuple[Array, ...]:
+    """The solution of a system, in numbers."""
     how, specs = operator.how, operator.specs
     with in_numbers():
         multiply = operator.at([Tensor._of(np.asarray(a)) for a in inputs], [Tensor._of(np.asarray(a)) for a in kept])
@@ -205,7 +207,7 @@ def _by_products(product: Callable[[Array], Array], b: Array, how: How) -> Array
 
 
 solve_op = op(
-    _solve,
+    solve_numbers,
     name="linear_solve",
     outputs=None,
     nondiff=("bs", "inputs", "kept"),

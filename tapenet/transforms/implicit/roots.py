@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.attached import Rule, attach, gradients
+from tapenet.autodiff.attached import attach, gradients
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.state import enable_grad
 from tapenet.autodiff.tensor import Tensor
@@ -23,6 +23,7 @@ from tapenet.program.primitives import Spec
 from tapenet.program.trees import Structure, flatten
 from tapenet.transforms.implicit.equations import Equation, Reading, read
 from tapenet.transforms.implicit.linear import (
+    DENSE,
     How,
     Operator,
     Product,
@@ -31,12 +32,14 @@ from tapenet.transforms.implicit.linear import (
     in_numbers,
     parts,
     same_size,
+    solve_numbers,
     solved,
     specs_of,
     vector,
 )
 from tapenet.transforms.implicit.solvers import anderson, iterate, outcome, root_options, scipy_minimize, scipy_root
 from tapenet.transforms.recorded import end
+from tapenet.transforms.rule_functions import TracedRule
 from tapenet.transforms.whole_calls import is_array, zeros
 from tapenet.typing import Array
 
@@ -132,6 +135,7 @@ class _Minimum(Problem):
         with enable_grad():
             (value,) = self.equation(ends, inputs, kept)
         seed = Tensor._of(np.ones(value.shape, value.dtype))
+        seed._data.flags.writeable = False  # a constant of programs
         return filled(gradients([t._node for t in ends], [value], [seed], release=False), specs_of(xs))
 
     def call(self, xs: list[Tensor], inputs: Sequence[Tensor], kept: Sequence[Tensor]) -> object:
@@ -140,7 +144,38 @@ class _Minimum(Problem):
         options = dict(self.options)
         if self.solver is scipy_minimize:
             options.setdefault("tol", precision(xs) ** 0.6)
-        return self.solver(lambda v: float(value(v)[0]), self.start(xs), jac=gradient, **options)
+        found = self.solver(lambda v: float(value(v)[0]), self.start(xs), jac=gradient, **options)
+        if self.solver is not scipy_minimize or options.keys() & {"bounds", "constraints"}:
+            return found
+        if found.x.size > DENSE or not found.success:  # type: ignore[attr-defined]
+            return found
+        return self._sharpened(found.x, gradient, xs, inputs, kept)  # type: ignore[attr-defined]
+
+    def _sharpened(
+        self,
+        x: Array,
+        gradient: Callable[[Array], Array],
+        xs: Sequence[Tensor],
+        inputs: Sequence[Tensor],
+        kept: Sequence[Tensor],
+    ) -> Array:
+        """A minimum after some steps of Newton's method, as long as they help: where the gradient is small the function is
+        flat, and who compares its values finds half of the digits alone."""
+        g = gradient(x)
+        for _ in range(3):
+            at = parts(x, specs_of(xs))
+            step = solve_numbers(
+                [t._data for t in parts(g, specs_of(xs))],
+                [t._data for t in (*at, *inputs)],
+                [t._data for t in kept],
+                _Jacobian(self, specs_of(xs), len(xs)),
+            )
+            after = x - vector(step)
+            g_after = gradient(after)
+            if not np.linalg.norm(g_after) < np.linalg.norm(g):
+                break
+            x, g = after, g_after
+        return x
 
 
 def precision(xs: Sequence[Tensor]) -> float:
@@ -210,7 +245,7 @@ class _Jacobian(Operator):
         return lambda us: filled(gradients([t._node for t in ends], made, us, release=False), specs)
 
 
-class _Implicit(Rule):
+class _Implicit(TracedRule):
     """The rule of what solves F(x, p) = 0: with u that solves (∂F/∂x)ᵀ u = g, the gradient by p is -(∂F/∂p)ᵀ u."""
 
     def __init__(self, problem: Problem, values: Sequence[Spec]) -> None:
