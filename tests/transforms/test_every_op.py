@@ -226,4 +226,4 @@ def test_law_of_compositions(name: str, law: Callable[[str, int, Case], None]) -
 @pytest.mark.parametrize("law", LAWS[:2], ids=lambda law: law.__name__)
 @pytest.mark.parametrize("name", OPS)
 def test_law_on_other_calls(name: str, law: Callable[[str, int, Case], None]) -> None:
-    check(name, law, slice(1, 3))
+    check(name, law, slice(1, 3) if law is LAWS[1] else slice(1, None))

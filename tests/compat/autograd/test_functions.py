@@ -17,6 +17,7 @@ from tapenet.compat.autograd.misc.flatten import flatten
 from tapenet.compat.autograd.scipy import integrate, linalg, signal, special, stats
 from tapenet.compat.autograd.test_util import check_grads
 
+ORDERS = [1, pytest.param(2, marks=pytest.mark.slow)]
 POSITIVE = np.array([[1.3, 2.6, 0.9], [3.1, 0.4, 5.2]])
 SIGNED = np.array([[0.3, -1.6, 0.9], [2.1, -0.4, 1.2]])
 SHARE = np.array([0.2, 0.45, 0.8])
@@ -38,13 +39,14 @@ SPECIAL: dict[str, tuple[tuple[Any, ...], tuple[int, ...]]] = {
 }
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", SPECIAL)
-def test_special(name: str) -> None:
+def test_special(name: str, order: int) -> None:
     args, places = SPECIAL[name]
     function = getattr(special, name)
     np.testing.assert_allclose(function(*args), getattr(scipy.special, name)(*args), rtol=1e-13)
     for place in places:
-        check_grads(function, place)(*args)
+        check_grads(function, place, order=order)(*args)
 
 
 def test_what_has_no_gradient_is_scipys() -> None:
@@ -93,8 +95,9 @@ DENSITIES: dict[str, tuple[tuple[Any, ...], tuple[int, ...]]] = {
 }
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", DENSITIES)
-def test_density(name: str) -> None:
+def test_density(name: str, order: int) -> None:
     args, places = DENSITIES[name]
     distribution, _, what = name.partition(".")
     function = getattr(getattr(stats, distribution), what)
@@ -111,7 +114,7 @@ def test_density(name: str) -> None:
     if distribution == "multivariate_normal":  # which looks at a triangle of the matrix alone
         whole, function = function, lambda *args: whole(*args[:-1], (args[-1] + args[-1].T) / 2)
     for place in places:
-        check_grads(function, place)(*args)
+        check_grads(function, place, order=order)(*args)
 
 
 def test_singular_covariance() -> None:
@@ -173,7 +176,7 @@ def test_convolve_refuses() -> None:
         signal.convolve(np.ones((2, 3)), np.ones((3, 2)), mode="valid")
 
 
-@pytest.mark.parametrize("order", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("order", ORDERS)
 def test_odeint_by_everything(order: int) -> None:
     def force(y: Any, t: Any, a: Any, b: Any) -> Any:
         return -np.sqrt(t) - y + a - np.mean((y + b) ** 2)
