@@ -22,7 +22,7 @@ from tapenet.program.backend import Runner
 from tapenet.program.batching import batch
 from tapenet.program.functions import Function, expand
 from tapenet.program.ir import Program
-from tapenet.program.keys import key_of
+from tapenet.program.keys import key_of, program_key
 from tapenet.program.passes import simplify
 from tapenet.program.sparsity import NotSparse, sparsity
 from tapenet.transforms import coloring
@@ -130,13 +130,17 @@ class SparseDerivative:
                 key = key_of(function)
                 plan = self._kept(key, work)
         if plan is None:
-            plan = _Plan(self._name, key, function, work, self._mode, self._pattern)
+            tangents = _tangents(function, len(work.given))
+            # What a function with rules of its own computes is known by its derivative alone.
+            plan = self._kept(("tangents", program_key(tangents)), work)
+            if plan is None:
+                plan = _Plan(self._name, key, function, tangents, work, self._mode, self._pattern)
         self._plans = [plan, *(p for p in self._plans if p is not plan)][:KEPT]
         return plan
 
     def _kept(self, key: Hashable, work: Differentiated) -> _Plan | None:
         arrays = [t._data for t in work.arguments()]
-        return next((p for p in self._plans if p.key == key and p.holds(arrays)), None)
+        return next((p for p in self._plans if key in p.keys and p.holds(arrays)), None)
 
 
 def _tensor(value: object) -> object:
@@ -144,6 +148,13 @@ def _tensor(value: object) -> object:
     if isinstance(value, (np.ndarray, np.generic)) and not np.ndim(value) and value.dtype.kind == "f":
         return Tensor._of(np.asarray(value))
     return value
+
+
+def _tangents(function: Function, count: int) -> Program:
+    """The program of inputs and tangents of the first of them that gives the tangents of the results alone."""
+    pushed = function.push(range(count))
+    tangents = Program(pushed.inputs, [], pushed.body, pushed.outputs[len(function.outputs) :], [])
+    return simplify(expand(tangents))
 
 
 class _Plan:
@@ -154,20 +165,17 @@ class _Plan:
         name: str,
         key: Hashable,
         function: Function,
+        tangents: Program,
         work: Differentiated,
         mode: Mode | None,
         given: csr_array | None,
     ) -> None:
-        self.key = key
         arrays = [t._data for t in work.arguments()]
         total, wanted = len(arrays), range(len(work.given))
-        pushed = function.push(wanted)
-        tangents = Program(pushed.inputs, [], pushed.body, pushed.outputs[len(function.outputs) :], [])
-        program = pushing = simplify(expand(tangents))
         #: The inputs whose values the pattern was read from, and these.
         self._read: list[tuple[int, Array]] = []
-        self.pattern = self._found(name, program, arrays, len(wanted)) if given is None else given
-        shape = sum(v.size for v in program.outputs), sum(t.size for t in work.given)
+        self.pattern = self._found(name, tangents, arrays, len(wanted)) if given is None else given
+        shape = sum(v.size for v in tangents.outputs), sum(t.size for t in work.given)
         if self.pattern.shape != shape:
             raise ValueError(f"tn.{name}: pattern= has shape {self.pattern.shape}, and the matrix {shape}")
         if mode == "symmetric":  # both halves of one that is found cover the matrix, of one that is given either may do
@@ -179,11 +187,12 @@ class _Plan:
             self.colors = coloring.symmetric(self.pattern)
         else:
             self._color(mode)
-        if self.mode == "reverse":
-            program = simplify(expand(function.pull(wanted)))
-        self._prepare(program, total)
+        reverse = self.mode == "reverse"
+        self._prepare(simplify(expand(function.pull(wanted))) if reverse else tangents, total)
+        #: Of the functions whose matrix it computes.
+        self.keys = [key] if reverse else [key, ("tangents", program_key(tangents))]
         if given is not None:
-            self._compare(name, pushing, arrays)
+            self._compare(name, tangents, arrays)
 
     def _found(self, name: str, program: Program, arrays: Sequence[Array], count: int) -> csr_array:
         from scipy import sparse
