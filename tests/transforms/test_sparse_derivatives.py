@@ -221,6 +221,23 @@ def test_functions_inside_are_known_again(found: list[int]) -> None:
     assert len(found) == 1
 
 
+def test_rules_of_whole_functions_are_what_counts(found: list[int]) -> None:
+    """Rounding is flat; its rule says that it is not."""
+
+    @tn.custom_vjp
+    def through(x: Any) -> Any:
+        return np.round(x)
+
+    through.defvjp(lambda x: (np.round(x), None), lambda held, g: (g,))
+    again = tn.checkpoint(lambda x: np.sin(x) * x)
+    function = tn.jacobian(lambda x: through(4 * x) * again(x[::-1]), sparse=True)
+    for value in (x, x + 1):
+        slope = np.diag(4 * np.sin(value[::-1]) * value[::-1])
+        other = np.diag(np.round(4 * value) * (np.sin(value) + value * np.cos(value))[::-1])[:, ::-1]
+        np.testing.assert_allclose(function(value).toarray(), slope + other)
+    assert len(found) == 1
+
+
 def test_the_pattern_is_found_once(found: list[int]) -> None:
     weight = tn.tensor(x, requires_grad=True)
     function = tn.jacobian(lambda x, factor: weight * factor * x[::-1] ** 2, sparse=True)
