@@ -5,13 +5,15 @@ Lanes are axis 0 of what has them. Rules are plain NumPy and ops: they run on ar
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tapenet.ops.definitions import argument_names
+from tapenet.ops.definitions import Argument, argument_names
 from tapenet.ops.op import Op
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.primitives import Spec
@@ -99,20 +101,32 @@ def _batches(x: Any, size: int, axis: int) -> Any:
     return np.moveaxis(np.reshape(x, (*x.shape[:axis], size, x.shape[axis] // size, *x.shape[axis + 1 :])), axis, 0)
 
 
+@dataclass(frozen=True)
 class LaneCall:
     """The rule of an op for lanes, as a program calls an op: where the rule cannot be read."""
 
-    def __init__(self, op: Op, rule: Callable[..., object], batched: frozenset[str], size: int) -> None:
-        self.op, self.rule, self.names = op, rule, argument_names(op.name, rule)
-        self.known: dict[str, object] = {"batched": batched, "lanes": size}
-        self.arguments = tuple(a for a in op.arguments if a.name in self.names)
+    op: Op
+    rule: Callable[..., object]
+    batched: frozenset[str]
+    size: int
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """What the rule asks for."""
+        return argument_names(self.op.name, self.rule)
+
+    @functools.cached_property
+    def arguments(self) -> tuple[Argument, ...]:
+        """The arguments of the op that are among it."""
+        return tuple(a for a in self.op.arguments if a.name in self.names)
 
     def checked(self) -> Callable[..., object]:
         """The rule as a function of those of the op's arguments that it names."""
         places = [a.name for a in self.arguments if not a.keyword_only]
 
         def call(*args: object, **options: object) -> object:
-            given = self.known | dict(zip(places, args, strict=True)) | options
+            known = {"batched": self.batched, "lanes": self.size}
+            given = known | dict(zip(places, args, strict=True)) | options
             return self.rule(*(given[n] for n in self.names))
 
         return call
