@@ -21,13 +21,7 @@ from tapenet.ops.formula import Derived, fused
 from tapenet.ops.formula import derive as derive
 from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.recorder import installed
-from tapenet.ops.registry import (
-    Samples,
-    is_own,
-    numpy_functions,
-    registry,
-    ufunc_method,
-)
+from tapenet.ops.registry import Samples, is_own, numpy_functions, registry, ufunc_method
 from tapenet.ops.tracebacks import hide
 from tapenet.typing import Array
 
