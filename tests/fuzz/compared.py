@@ -28,6 +28,8 @@ CALLS = 3
 REFUSED = (
     "backward through a captured loop or branch whose body has effects",
     "one branch of tn.cond leaves a gradient at a leaf",
+    "body of tn.while_loop leaves a gradient at a leaf",
+    "body of tn.while_loop leaves no gradient at a leaf",
     "was changed in place by",
     "a second time: its saved arrays were released",
     "made before it, of a",
