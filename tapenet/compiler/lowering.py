@@ -298,13 +298,13 @@ class Lowering:
         parent = getattr(node, name + "_node", None)
         if isinstance(value, (list, tuple)):
             parents = [None] * len(value) if parent is None else parent
-            return refilled(value, [self._cut(v, p) for v, p in zip(value, parents, strict=True)])
-        return self._cut(value, parent)
+            pairs = zip(value, parents, strict=True)
+            return refilled(value, [self.cut(v, p) if isinstance(v, Value) else v for v, p in pairs])
+        return self.cut(value, parent) if isinstance(value, Value) else value
 
-    def _cut(self, value: object, parent: object) -> object:
-        if parent is None and isinstance(value, Value) and is_inexact(value.dtype):
-            return self.builder.emit("stop", value)
-        return value
+    def cut(self, value: Value, parent: object) -> Value:
+        """A value, cut off from what it was computed from if there is nothing that its gradient flows to."""
+        return self.builder.emit("stop", value) if parent is None and is_inexact(value.dtype) else value
 
     def given(self, value: object) -> Value:
         return array_of(self.builder, symbols(self.builder, self.resolve(value))).value
@@ -333,6 +333,8 @@ class Lowering:
             if node not in work.values:
                 work.node(node)
         outs = [work.given(v) for v in body.results]
+        if self.applies:  # results that were detached; what was saved comes after them
+            outs = [*map(work.cut, outs, body.ends), *outs[len(body.ends) :]]
         if work.hosts and any(i.effect for i in work.builder.body):  # all has to be asked in its turn
             return self._body(body, states, carries, slices, ahead=False)
         self.called += work.called

@@ -297,7 +297,9 @@ def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: Sequence[Operand], dtype: 
 
 def axes_of(axis: Axis, ndim: int) -> Shape:
     """`axis=` as NumPy takes it, as rising axes from 0."""
-    return tuple(range(ndim)) if axis is None else tuple(sorted(normalize_axis_tuple(axis, ndim)))
+    if axis is None or (ndim == 0 and axis in (0, -1)):  # as reductions do, that of no axes may be named
+        return tuple(range(ndim))
+    return tuple(sorted(normalize_axis_tuple(axis, ndim)))
 
 
 def reduce(

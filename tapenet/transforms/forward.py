@@ -184,6 +184,9 @@ class _Forward:
 
         def linear(tangents: list[Tensor]) -> list[Tensor]:
             found = push(tangents[0] if len(active) == 1 else tuple(tangents))
-            return list(found) if isinstance(found, tuple) else [found]
+            results = list(found) if isinstance(found, tuple) else [found]
+            outside = [*self.leaves, *self.traced.closed, *tangents]
+            # Else they hang on the inner one of the two passes alone.
+            return results if any(t._node is not None for t in outside) else [t.detach() for t in results]
 
         return outs, linear

@@ -119,7 +119,7 @@ def trace(name: str, function: Flat, given: Sequence[Tensor], lanes: bool = Fals
         for node in body.nodes:
             if node not in work.values:
                 work.node(node)
-        outputs = [work.given(v) for v in body.results]
+        outputs = [work.cut(work.given(v), end) for v, end in zip(body.results, body.ends, strict=True)]
     finally:
         body.discard()
     drawn_inputs: dict[Value, Input] = {host: Input(host.shape, host.dtype) for host in work.hosts}

@@ -163,6 +163,27 @@ def test_what_is_cut_off_has_no_tangent() -> None:
     close(tn.jacrev(stopped)(X), np.diag(4 * X))
 
 
+#: Results that are detached: of the function itself, and of what loops and branches run.
+DETACHED: dict[str, Any] = {
+    "function": lambda x: [np.sin(x).detach(), x * x],
+    "stacked": lambda x: tn.scan(lambda c, r: (c * r, (c * r).detach()), 1.0, x),
+    "carried": lambda x: tn.scan(lambda c, r: ((c * r).detach(), c * r), 1.0, x),
+    "branch": lambda x: tn.cond(x[0] > 0, lambda x: np.sin(x).detach(), lambda x: (x * x).detach(), x),
+    "while": lambda x: tn.while_loop(lambda c: c[0] < 2, lambda c: (c[0] + 1, np.sin(c[1]).detach()), (0, x), max_turns=3)[1],
+    "fori": lambda x: tn.fori(0, 2, lambda i, c: np.sin(c).detach() + x, x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DETACHED)
+def test_what_is_detached_where_it_is_returned_has_no_tangent(name: str) -> None:
+    f = DETACHED[name]
+    outs, pull = tn.vjp(f, X)
+    tangents = tn.jvp(f, (X,), (V,))[1]
+    u = tn.tree.map(lambda t: R.normal(size=t.shape), outs)
+    products = [np.sum(a * b) for a, b in zip(tn.tree.leaves(u), tn.tree.leaves(tangents), strict=True)]
+    close(sum(products), np.sum(pull(u) * V))
+
+
 def test_by_what_an_op_has_no_derivative_there_is_no_tangent() -> None:
     """The weights of a loss have none, also where they are moved beside the others."""
     weight = np.abs(W[0])
@@ -175,6 +196,16 @@ def test_complex_numbers() -> None:
     value, tangent = tn.jvp(lambda x: (x * (1 + 2j)) ** 2, (X,), (V,))
     close(value, (X * (1 + 2j)) ** 2)
     close(tangent, 2 * X * V * (1 + 2j) ** 2)
+    assert not tangent.requires_grad
+    outer = tn.jvp(lambda x: (x * (1 + 2j)) ** 2, (tn.tensor(X, requires_grad=True),), (V,))[1]
+    assert outer.requires_grad
+
+
+def test_reductions_of_a_scalar_along_the_axis_it_has_not() -> None:
+    """NumPy's reductions take axis 0 and -1 of an array without axes, and so do their programs."""
+    value, tangent = tn.jvp(lambda x: tn.softmax(x.sum(), -1) + np.min(x[0], 0) + np.sum(x[1], axis=-1), (X,), (V,))
+    close(value, 1 + X[0] + X[1])
+    close(tangent, V[0] + V[1])
 
 
 def test_random_numbers_of_lanes() -> None:
