@@ -19,7 +19,6 @@ def _lower(x: Operand, after: Operand) -> Symbol:
     x=lambda g: g,
     nondiff=("after",),
     lower=_lower,
-    formula="x",
     samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=2))],
 )
 def barrier(x: Array, after: Array) -> Array:
