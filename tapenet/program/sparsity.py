@@ -624,7 +624,9 @@ def _while(frame: _Frame, instruction: Instruction) -> Found:
     carries, args = instruction.params["carries"], instruction.args
     others = args[carries:]
     ids, sources = [frame.ids.get(a) for a in others], [frame.source(a) for a in others]
-    return _settled(frame, instruction.params["body"], args[:carries], ids, sources)[0]
+    body: Program = instruction.params["body"]
+    carried, turn = _settled(frame, body, args[:carries], ids, sources)
+    return [*carried, *(turn.ids.get(v) for v in body.outputs[carries:])]
 
 
 _HANDLERS: dict[str, Callable[[_Frame, Instruction], Found]] = {

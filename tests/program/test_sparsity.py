@@ -295,6 +295,31 @@ def test_loops_turn_by_turn_and_long_ones_at_once(monkeypatch: pytest.MonkeyPatc
     assert dense(made(), [0], [x]).all()
 
 
+def test_while_goes_on_until_nothing_spreads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made() -> Program:
+        b = Build()
+        a = b.input(6, dtype=float)
+        count, carry = Input((), np.dtype(np.int64)), Input((6,), a.dtype)
+        inner = Build()
+        before = inner.emit("slice", carry, slices=((0, 5, 1),))
+        shifted = inner.emit("update", carry, before, slices=((1, 6, 1),))
+        body = Program(
+            [count, carry],
+            [],
+            inner.body,
+            [inner.elementwise("add", count, 1), inner.elementwise("multiply", carry, shifted), carry],
+            [],
+        )
+        inner = Build()
+        test = Program([count, carry], [], inner.body, [inner.elementwise("less", count, 3)], [])
+        _, out, column = b.several("while", Constant(np.array(0)), a, test=test, body=body, carries=2, length=2)
+        return b.program(b.emit("concatenate", b.reshape(out, (1, 6)), column, axis=0))
+
+    np.testing.assert_array_equal(dense(made(), [0], [x]), np.tile(np.tri(6), (3, 1)))
+    monkeypatch.setattr("tapenet.program.sparsity._ROUNDS", 2)
+    assert dense(made(), [0], [x]).all()
+
+
 def test_branches_are_taken_both() -> None:
     b = Build()
     a, condition = b.input(2, dtype=float), b.input(dtype=bool)
