@@ -16,7 +16,7 @@ import numpy as np
 
 from tapenet.program.called_ops import Called, Hole, caller, filled
 from tapenet.program.derivatives import RULES, Rule, arguments, safe_mul
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array, DType, Shape
 
 Params = Mapping[str, Any]
 #: Start, stop and step by axis, without negative positions.
@@ -164,8 +164,14 @@ for _count, _names in NAMES.items():
             "elementwise", partial(_elementwise, _name), partial(_evaluated, _name), _args, _computes, "", RULES.get(_name, {})
         )  # fmt: skip
 
+
+def _cast(x: Array, dtype: DType) -> Array:
+    """Of complex numbers the real part, as the gradient of a real number that became complex: NumPy would warn of that."""
+    return (x.real if x.dtype.kind == "c" and np.dtype(dtype).kind not in "bc" else x).astype(dtype)
+
+
 PRIMITIVES["cast"] = Primitive(
-    "elementwise", lambda args, p: [Spec(args[0].shape, p["dtype"])], lambda x, dtype: x.astype(dtype),
+    "elementwise", lambda args, p: [Spec(args[0].shape, p["dtype"])], _cast,
     "x", "x.astype(dtype)", "the shape of x, `dtype`",
 )  # fmt: skip
 PRIMITIVES["copy"] = Primitive(

@@ -91,6 +91,11 @@ class Differentiated:
 
     def gradient(self, with_value: bool = False) -> Function:
         """The function that gives the gradient of a scalar, after the value where that is asked for."""
+        if any(t.dtype.kind == "c" for t in self.given):
+            raise TypeError(
+                f"tn.{self.name}: second derivatives are those by real numbers, and an argument is complex: give its real "
+                "and its imaginary part as two arguments"
+            )
         outs = self.results.leaves
         alone = len(outs) == 1 and self.results.build(outs) is outs[0]
         if not alone or outs[0].size != 1 or outs[0].dtype.kind != "f":
@@ -103,7 +108,7 @@ class Differentiated:
         try:
             pulled = self.function.pull(range(len(self.given)))
         except NoDerivative:
-            return self._recorded_gradient(with_value)
+            return self.recorded_gradient(with_value)
         seed = pulled.inputs[count]
         made = substitute(pulled, {seed: Constant(np.ones(seed.shape, seed.dtype))})
         program = Program(pulled.inputs[:count], [], made.body, made.outputs, [])
@@ -111,7 +116,7 @@ class Differentiated:
             program = _both(self.function, program)
         return Given(self.title.format("gradient"), program)
 
-    def _recorded_gradient(self, with_value: bool) -> Function:
+    def recorded_gradient(self, with_value: bool) -> Function:
         """The same, recorded from a backward pass, whose rules may look at values."""
 
         def recorded(values: list[Tensor]) -> list[Tensor]:

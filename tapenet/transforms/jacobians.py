@@ -13,6 +13,7 @@ from tapenet.autodiff import programs
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
+from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Function, Given
 from tapenet.program.ir import Program
 from tapenet.program.low import is_inexact
@@ -177,8 +178,12 @@ def hessian(
     def wrapped(*args: object, **kwargs: object) -> Any:
         work = Differentiated("hessian", f, argnums, args, kwargs, has_aux)
         gradient = work.gradient()
-        tangents = _tangents(gradient, len(work.given))
-        rows = _batched(tangents, len(gradient.inputs), work.arguments(), basis(*work.spaces(work.given)))
+        try:
+            products = _tangents(gradient, len(work.given))
+        except NoDerivative:
+            gradient = work.recorded_gradient(False)
+            products = _symmetric(gradient, len(work.given))
+        rows = _batched(products, len(gradient.inputs), work.arguments(), basis(*work.spaces(work.given)))
         parts = [
             [_transposed(block, t.shape, like.shape) for block, t in _blocks(row, work.given)]
             for row, like in zip(rows, work.given, strict=True)
@@ -222,8 +227,14 @@ def hvp(
         work = Differentiated("hvp", f, argnums, given, kwargs, has_aux)
         vectors = work.vectors(v)
         gradient = work.gradient(with_value)
-        pushed = Given(work.title.format("hvp"), gradient.push(range(len(work.given))))
-        outs = programs.run(pushed, [*work.arguments(), *vectors])
+        arguments = work.arguments()
+        try:
+            pushed = Given(work.title.format("hvp"), gradient.push(range(len(work.given))))
+            outs = programs.run(pushed, [*arguments, *vectors])
+        except NoDerivative:
+            outs = programs.run(gradient, arguments) if with_value else []
+            products = _symmetric(work.recorded_gradient(False), len(work.given))
+            outs += programs.run(products, [*work.arguments(), *vectors])
         product = work.by_argument(outs[-len(work.given) :])
         if not with_value:
             return (product, work.results.aux) if has_aux else product
@@ -269,26 +280,28 @@ def _jacobian(
                     "and return (output, other)"
                 )
         chosen = mode or ("forward" if _size(work.given) <= _size(outs) else "reverse")
-        if (
-            chosen == "reverse"
-            and any(t.dtype.kind == "c" for t in outs)
-            and any(t.dtype.kind == "f" for t in work.given)
-        ):
-            raise TypeError(
-                f"tn.{name}: the function returned complex numbers of real ones, and a gradient by these is that of a real "
-                "number: return the real and the imaginary part, tn.stack([y.real, y.imag])"
-            )
         arguments = work.arguments()
         parts: list[list[Tensor]]
         count = len(work.function.inputs)
+        tangents: Function | None = None
         if chosen == "forward":
-            tangents = _tangents(work.function, len(work.given))
+            try:
+                tangents = _tangents(work.function, len(work.given))
+            except NoDerivative as error:
+                if mode == "forward":
+                    raise TypeError(f"tn.{name}: {error}: take reverse mode, tn.jacrev") from None
+        if tangents is not None:
             columns = _batched(tangents, count, arguments, basis(*work.spaces(work.given)))
             parts = [
                 [_transposed(block, t.shape, out.shape) for block, t in _blocks(column, work.given)]
                 for column, out in zip(columns, outs, strict=True)
             ]
         else:
+            if any(t.dtype.kind == "c" for t in outs) and any(t.dtype.kind == "f" for t in work.given):
+                raise TypeError(
+                    f"tn.{name}: the function returned complex numbers of real ones, and a gradient by these is that of a real "
+                    "number: return the real and the imaginary part, tn.stack([y.real, y.imag])"
+                )
             pulled = Given(work.title.format(name), work.function.pull(range(len(work.given))))
             seeds = basis(*work.spaces(outs))
             rows = _batched(pulled, count, arguments, seeds)
@@ -306,6 +319,12 @@ def _jacobian(
         return (values, work.results.aux) if has_aux else values, found
 
     return wrapped
+
+
+def _symmetric(gradient: Function, count: int) -> Function:
+    """The function of inputs and vectors that gives the products of the Hessian with these, by reverse mode, which knows
+    complex numbers too: a Hessian is its own transpose."""
+    return Given(gradient.name, gradient.pull(range(count)))
 
 
 def _tangents(function: Function, count: int) -> Function:

@@ -143,6 +143,16 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         TypeError,
         r"tn\.jacobian: .*complex numbers of real ones.*tn\.stack\(\[y\.real, y\.imag\]\)",
     ),
+    "complex arguments, Hessian": (
+        lambda: tn.hessian(lambda z: (abs(z) ** 2).sum())(X + 1j),
+        TypeError,
+        r"tn\.hessian: second derivatives are those by real numbers.*imaginary part as two",
+    ),
+    "complex numbers in forward mode": (
+        lambda: tn.jacfwd(lambda x: abs(np.fft.fft(x)))(X),
+        TypeError,
+        r"tn\.jacfwd: forward mode knows real numbers alone.*tn\.jacrev",
+    ),
     "no complex derivative": (
         lambda: tn.jacrev(lambda z: np.conj(z) * 2)(X + 1j),
         ValueError,

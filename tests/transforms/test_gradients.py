@@ -214,6 +214,29 @@ def test_elementwise_grad() -> None:
     assert compiled(X).tolist() == compiled(X).tolist() == [3.0, 12.0]
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_second_derivatives_through_complex_numbers(compiled: bool) -> None:
+    """Forward mode knows none: reverse mode serves, since a Hessian is symmetric."""
+    make: Any = tn.compile if compiled else lambda f: f
+    weights, v = np.array([1.0, 2.0, 3.0]), np.array([1.0, -1.0, 2.0])
+
+    def f(x: Any) -> Any:
+        return (weights * abs(np.fft.fft(x**2)) ** 2).sum()
+
+    x = np.array([1.0, 2.0, -1.0])
+    step = 1e-5
+    columns = [(tn.grad(f)(x + step * e).numpy() - tn.grad(f)(x - step * e).numpy()) / (2 * step) for e in np.eye(3)]
+    expected = np.stack(columns, axis=1)
+    np.testing.assert_allclose(make(tn.hessian(f))(x).numpy(), expected, rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(make(tn.hvp(f))(x, v).numpy(), expected @ v, rtol=1e-6, atol=1e-5)
+    value, gradient, product = make(tn.hvp(f, with_value=True))(x, v)
+    np.testing.assert_allclose(value.numpy(), f(x))
+    np.testing.assert_allclose(gradient.numpy(), tn.grad(f)(x).numpy())
+    np.testing.assert_allclose(product.numpy(), expected @ v, rtol=1e-6, atol=1e-5)
+    jacobian = make(tn.jacobian(lambda x: abs(np.fft.fft(x))))(x)
+    np.testing.assert_allclose(jacobian.numpy(), tn.jacrev(lambda x: abs(np.fft.fft(x)))(x).numpy())
+
+
 # -- in which graph values are ------------------------------------------------------------------------------------------
 
 
