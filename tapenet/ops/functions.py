@@ -229,6 +229,16 @@ class OpFunction(Function):
         Raises:
             NoDerivative: a rule cannot be read.
         """
+        try:
+            with np.errstate(all="ignore"):
+                return self._rules(wanted)
+        except NoDerivative:
+            raise
+        except Exception as error:  # whatever a rule makes of a symbol
+            why = str(error) or type(error).__name__
+            raise NoDerivative(f"the gradient rule of op {self.name!r} cannot be read ({why})") from error
+
+    def _rules(self, wanted: Sequence[int]) -> Program:
         op = self.op
         builder = _builder()
         inputs, gs = inputs_for(self.inputs), inputs_for(self.outputs)
@@ -236,15 +246,10 @@ class OpFunction(Function):
         names = sorted({self._names[i] for i in wanted})
         stated = names if "" in self._stated else [n for n in names if n in self._stated]
         known["wanted"] = frozenset(stated)
-        try:
-            with np.errstate(all="ignore"):
-                if "" in self._stated:
-                    found = self._stated[""](*(known[n] for n in op.needs[""]))
-                else:
-                    found = {n: self._stated[n](*(known[k] for k in op.needs[n])) for n in stated}
-        except Exception as error:  # whatever a rule makes of a symbol
-            why = str(error) or type(error).__name__
-            raise NoDerivative(f"the gradient rule of op {op.name!r} cannot be read ({why})") from error
+        if "" in self._stated:
+            found = self._stated[""](*(known[n] for n in op.needs[""]))
+        else:
+            found = {n: self._stated[n](*(known[k] for k in op.needs[n])) for n in stated}
         left = [i for i in wanted if self._names[i] not in stated]
         rest = iter(inline(builder, pullback(self.program(), left), [*inputs, *gs]) if left else ())
         places: dict[str, Iterator[object]] = {}

@@ -21,6 +21,7 @@ NAMES: tuple[str, ...] = (
     "programs",
     "rules",
     "state",
+    "transforms",
 )
 
 

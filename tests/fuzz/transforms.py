@@ -1,7 +1,7 @@
 """Random functions, transformed: tangents against gradients, lanes against calls, programs against eager.
 
-A function is written statement by statement, as the programs of `tests.fuzz.programs` are, without effects. What a transformation
-refuses, in words, is no failure; what it gives has to be right.
+A function is written statement by statement, as the programs of `tests.fuzz.programs` are, without effects. What a
+transformation refuses, in words, is no failure; what it gives has to be right.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tapenet.program.called_ops import Resized
 from tapenet.program.differentiating import NoDerivative
 from tests.fuzz import compared
 from tests.fuzz.harness import BACKENDS
-from tests.fuzz.programs import EXACT, SHAPES, SMOOTH, Case, Fields, Scope, Unfit, Writer
+from tests.fuzz.programs import EXACT, SMOOTH, Case, Fields, Scope, Unfit, Writer
 
 FEW = 10
 MANY = 100
@@ -69,7 +69,8 @@ class _Writer(Writer):
         for _ in range(self.draw(st.integers(1, 6))):
             self.scope.statement(2)
         results = [
-            self.scope.pick(lambda name: self.scope.names[name].dtype == np.float64) for _ in range(self.draw(st.integers(1, 2)))
+            self.scope.pick(lambda name: self.scope.names[name].dtype == np.float64)
+            for _ in range(self.draw(st.integers(1, 2)))
         ]
         names = ", ".join(name for name, _ in self.arguments)
         given = [text.replace("leaf(", "tensor(") for _, text in self.arguments]
@@ -132,17 +133,31 @@ def compare(f: Callable[..., list[Any]], arguments: Callable[[int], list[Any]], 
             return
         lanes = [np.stack(xs) for xs in zip(*points, strict=True)]
         _tangents(g, points[0], us, vs, gradients[0])
-        _agree("vmap", lambda *xs: tn.vmap(g)(*xs), lanes, [np.stack(ys) for ys in zip(*values, strict=True)])
-        _agree("vmap of gradients", lambda *xs: tn.vmap(gradient)(*xs), lanes, [np.stack(d) for d in zip(*gradients, strict=True)])
+        _agree(
+            "vmap",
+            lambda *xs: tn.vmap(g, randomness="same")(*xs),
+            lanes,
+            [np.stack(ys) for ys in zip(*values, strict=True)],
+        )
+        _agree(
+            "vmap of gradients",
+            lambda *xs: tn.vmap(gradient, randomness="same")(*xs),
+            lanes,
+            [np.stack(d) for d in zip(*gradients, strict=True)],
+        )
 
         def total(*xs: Any) -> Any:
-            return sum(((y * u).sum() for y, u in zip(tn.vmap(g)(*xs), us, strict=True)), tn.tensor(0.0))
+            return sum(
+                ((y * u).sum() for y, u in zip(tn.vmap(g, randomness="same")(*xs), us, strict=True)), tn.tensor(0.0)
+            )
 
         expected = [np.stack(d) for d in zip(*gradients, strict=True)]
         _agree("gradient of vmap", tn.grad(total, tuple(range(count))), lanes, expected)
 
 
-def _tangents(g: Callable[..., Any], xs: Sequence[Any], us: Sequence[Any], vs: Sequence[Any], gradients: Sequence[Any]) -> None:
+def _tangents(
+    g: Callable[..., Any], xs: Sequence[Any], us: Sequence[Any], vs: Sequence[Any], gradients: Sequence[Any]
+) -> None:
     """The law ⟨u, Jv⟩ = ⟨Jᵀu, v⟩, eager and compiled."""
     expected = sum(float((d * v).sum()) for d, v in zip(gradients, vs, strict=True))
     scale = sum(float(np.abs(d * v).sum()) for d, v in zip(gradients, vs, strict=True))
