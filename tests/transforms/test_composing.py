@@ -201,6 +201,25 @@ def test_complex_numbers() -> None:
     assert outer.requires_grad
 
 
+@pytest.mark.parametrize("index", [[1, 3], [2, 2]])
+def test_compiled_derivatives_of_writes_by_index(index: list[int]) -> None:
+    """What the index holds is not known to the program; of what is written twice to one place the last one counts."""
+
+    def f(x: Any) -> Any:
+        y = x * x
+        y[np.array(index)] = np.sin(x[:2])
+        return (y**3).sum()
+
+    expected = np.diag(30 * X**4)
+    for i, k in enumerate(index):
+        expected[k, k] = 0
+        s, c = np.sin(X[i]), np.cos(X[i])
+        if k not in index[i + 1 :]:
+            expected[i, i] += 6 * s * c * c - 3 * s**3
+    close(tn.hessian(f)(X), expected)
+    close(tn.compile(tn.hessian(f), backend="numpy")(X), expected)
+
+
 def test_reductions_of_a_scalar_along_the_axis_it_has_not() -> None:
     """NumPy's reductions take axis 0 and -1 of an array without axes, and so do their programs."""
     value, tangent = tn.jvp(lambda x: tn.softmax(x.sum(), -1) + np.min(x[0], 0) + np.sum(x[1], axis=-1), (X,), (V,))
