@@ -143,6 +143,8 @@ def basis(shapes: Sequence[tuple[int, ...]], dtypes: Sequence[np.dtype]) -> list
     sizes = [int(np.prod(shape)) for shape in shapes]
     total, begin, made = sum(sizes), 0, []
     for shape, dtype, size in zip(shapes, dtypes, sizes, strict=True):
-        made.append(np.eye(total, size, -begin, dtype).reshape(total, *shape))
+        rows = np.eye(total, size, -begin, dtype).reshape(total, *shape).copy()
+        rows.flags.writeable = False  # a constant, where this is compiled
+        made.append(rows)
         begin += size
     return made
