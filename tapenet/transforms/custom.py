@@ -43,7 +43,7 @@ class _Custom(Generic[P, R]):
             self._signature = None
         self.nondiff_argnums = tuple(nondiff_argnums)
 
-    def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    def _positional(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[object, ...]:
         """The arguments by position, defaults too."""
         if self._signature is None:
             if kwargs:
@@ -143,8 +143,8 @@ class custom_vjp(_Custom[P, R]):
 
     def __init__(self, f: Callable[P, R], nondiff_argnums: Sequence[int] = (), **rules: Callable[..., object]) -> None:
         super().__init__(f, nondiff_argnums)
-        self._fwd: Callable[..., Any] | None = None
-        self._bwd: Callable[..., Any] | None = None
+        self._fwd: Callable[..., object] | None = None
+        self._bwd: Callable[..., object] | None = None
         self.rules = rules
         known = [] if self._signature is None else list(self._signature.parameters)
         for name, rule in rules.items():
@@ -158,7 +158,7 @@ class custom_vjp(_Custom[P, R]):
                         f"{self.title}: the rule of {name!r} asks for {need!r}; it may name g, out, {', '.join(known)}"
                     )
 
-    def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
+    def defvjp(self, fwd: Callable[..., object], bwd: Callable[..., object]) -> None:
         """Say the rule.
 
         Args:
@@ -175,7 +175,7 @@ class custom_vjp(_Custom[P, R]):
             raise _unknown(self.title, "defvjp(fwd, bwd), or by name: tn.custom_vjp(f, x=lambda g, x: ...)")
         arguments = Arguments(given, self.fixed(len(given)))
         if not local.state.grad or not arguments.inputs:
-            return self.f(*given)  # type: ignore[call-arg]
+            return self.f(*given)  # type: ignore[call-arg, arg-type]
         rule: _ByName | _ByPair
         if self._bwd is not None:
             rule = _ByPair(self, arguments)
@@ -210,7 +210,7 @@ class _ByPair(TracedRule):
         self.plain = {i: leaf for i, leaf in enumerate(leaves) if not is_array(leaf)}
         self.kept = [*arguments.kept, *(asarray(leaf) for i, leaf in enumerate(leaves) if i not in self.plain)]
 
-    def _forward(self, found: object) -> tuple[Any, Any]:
+    def _forward(self, found: object) -> tuple[object, ...]:
         if not isinstance(found, tuple) or len(found) != 2:
             raise TypeError(
                 f"{self.custom.title}: fwd returns a pair (result, what bwd needs), not {type(found).__name__}"
@@ -320,7 +320,7 @@ class custom_jvp(_Custom[P, R]):
 
     def __init__(self, f: Callable[P, R], nondiff_argnums: Sequence[int] = ()) -> None:
         super().__init__(f, nondiff_argnums)
-        self.rule: Callable[..., Any] | None = None
+        self.rule: Callable[..., object] | None = None
 
     def defjvp(self, rule: Callable[..., S]) -> Callable[..., S]:
         """Say the rule; it may be used as a decorator.
@@ -342,10 +342,10 @@ class custom_jvp(_Custom[P, R]):
         if self.nondiff_argnums:
             raise TypeError(f"{self.title}: defjvps knows no nondiff_argnums: use defjvp, or None for such an argument")
 
-        def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+        def rule(primals: tuple[object, ...], tangents: tuple[object, ...]) -> tuple[object, object]:
             if len(rules) != len(primals):
                 raise TypeError(f"{self.title}: defjvps was given {len(rules)} rule(s) for {len(primals)} argument(s)")
-            out = self(*primals)  # type: ignore[call-arg]
+            out = self(*primals)  # type: ignore[call-arg, arg-type]
             parts = [
                 r(t, out, *primals) for r, t in zip(rules, tangents, strict=True) if r is not None and t is not None
             ]
@@ -363,7 +363,7 @@ class custom_jvp(_Custom[P, R]):
             raise _unknown(self.title, "defjvp(rule) or defjvps(rule, ...)")
         arguments = Arguments(given, self.fixed(len(given)))
         if not local.state.grad or not arguments.inputs:
-            return self.f(*given)  # type: ignore[call-arg]
+            return self.f(*given)  # type: ignore[call-arg, arg-type]
         rule = _Jvp(self, arguments)
         found: R = rule.results.structure.build(attach(rule, arguments.inputs, rule.results.detached(), arguments.kept))
         return found

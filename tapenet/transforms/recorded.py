@@ -42,7 +42,7 @@ class _Inside:
 class _Sequence(NamedTuple):
     """A list or tuple with values inside."""
 
-    like: Any
+    like: Sequence[object]
     parts: list[object]
 
 
@@ -57,7 +57,7 @@ class _Step(NamedTuple):
     """
 
     op: Op | None
-    args: dict[str, Any]
+    args: dict[str, object]
     kept: dict[int, int]
     drawn: bool
 
@@ -176,7 +176,7 @@ class _Reading:
             given = {which: self.keep(node, which, data) for which, data in read if which < count}
         return _Step(None if effects else node.op, {} if effects else self._arguments(node, call), given, False)
 
-    def _arguments(self, node: Node, call: dict[str, Any]) -> dict[str, object]:
+    def _arguments(self, node: Node, call: dict[str, object]) -> dict[str, object]:
         return {
             name: self.reference(value, getattr(node, name + "_node", None) if name in node.op.differentiable else None)
             for name, value in call.items()

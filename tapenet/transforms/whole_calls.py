@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 import numpy as np
 
@@ -59,7 +58,7 @@ class Arguments:
         self._leaves.append(lambda inputs, kept: kept[at])
         return None
 
-    def given(self, inputs: Sequence[Tensor], kept: Sequence[Tensor]) -> AbstractContextManager[Any]:
+    def given(self, inputs: Sequence[Tensor], kept: Sequence[Tensor]) -> AbstractContextManager[tuple[object, ...]]:
         """The arguments with other tensors, for a block: a module has them inside of it."""
         return placed(self.args, [leaf(inputs, kept) for leaf in self._leaves])
 
@@ -84,9 +83,9 @@ class Arguments:
                     made[place] = conj_cotangent(fitting(leaf, self.inputs[place], f"{title}: the gradient by {path}"))
         return made
 
-    def tangents(self, args: Sequence[object], tangents: Sequence[Tensor]) -> list[Any]:
+    def tangents(self, args: Sequence[object], tangents: Sequence[Tensor]) -> list[object]:
         """Tangents of the inputs in the structure of the arguments: zeros for what has none, None for what is no float."""
-        found: list[Any] = []
+        found: list[object] = []
         for arg, structure, places in zip(args, self.structures, self.places, strict=True):
             leaves: list[object] = []
             for leaf, place in zip(flatten(_marked(arg))[0], places, strict=True):
@@ -165,7 +164,7 @@ class Results:
         """The tensors in no graph."""
         return [t.detach() if t._node is not None else t for t in self.leaves]
 
-    def cotangents(self, gs: Iterable[Tensor | None], outs: Sequence[Tensor]) -> Any:
+    def cotangents(self, gs: Iterable[Tensor | None], outs: Sequence[Tensor]) -> object:
         """Gradients by the results as users see them, structured as these: zeros for what is not used, None for what is no
         float."""
         full = [

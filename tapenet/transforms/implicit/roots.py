@@ -56,7 +56,7 @@ class Problem:
         how: how linear systems of its derivative are solved.
     """
 
-    def __init__(self, name: str, equation: Equation, how: How, solver: Solver, options: dict[str, Any]) -> None:
+    def __init__(self, name: str, equation: Equation, how: How, solver: Solver, options: dict[str, object]) -> None:
         self.name = name
         self.equation = equation
         self.how = how
@@ -295,7 +295,7 @@ def root(
     *params: object,
     solver: Solver = scipy_root,
     solve: Solve | None = None,
-    **options: Any,
+    **options: object,
 ) -> Any:
     """The x with residual(x, *params) = 0, and its derivatives by the parameters, in both modes and of every order.
 
@@ -338,7 +338,7 @@ def fixed_point(
     *params: object,
     solver: Solver | Literal["anderson", "iteration"] = "anderson",
     solve: Solve | None = None,
-    **options: Any,
+    **options: object,
 ) -> Any:
     """The x with f(x, *params) = x, and its derivatives by the parameters, in both modes and of every order.
 
@@ -381,7 +381,7 @@ def minimize(
     *params: object,
     solver: Solver = scipy_minimize,
     solve: Solve | None = None,
-    **options: Any,
+    **options: object,
 ) -> Any:
     """The x that minimises f(x, *params), and its derivatives by the parameters, in both modes and of every order.
 

@@ -17,7 +17,7 @@ Map = Callable[[Array], Array]
 LARGE = 500
 
 
-def root_options(options: dict[str, Any], precision: float, size: int) -> dict[str, Any]:
+def root_options(options: dict[str, object], precision: float, size: int) -> dict[str, object]:
     """Options of `scipy.optimize.root` for numbers of a precision, where the user leaves them to us; `jac` among them says
     that it is given the Jacobian."""
     options.setdefault("method", "hybr" if size <= LARGE else "krylov")
