@@ -7,11 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff import programs
 from tapenet.autodiff.control.body import Flat
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
+from tapenet.program.functions import Given
+from tapenet.program.ir import Program
 from tapenet.program.low import is_inexact
-from tapenet.program.trees import Structure, flatten, placed
+from tapenet.program.passes import dead
+from tapenet.program.trees import Structure, flatten, placed, replaced
+from tapenet.transforms.tracing import trace
 from tapenet.typing import Array
 
 
@@ -76,6 +81,7 @@ class Results:
         self.aux: Any = None
         self.leaves: list[Tensor] = []
         self._structure: Structure | None = None
+        self._settled = False
 
     def flat(self, call: Callable[[Sequence[Tensor]], object]) -> Flat:
         """A function of a list of tensors (`Arguments.calling`) as one that returns such too."""
@@ -85,7 +91,9 @@ class Results:
             if self.has_aux:
                 if not isinstance(result, tuple) or len(result) != 2:
                     raise TypeError(f"tn.{self.name}: with has_aux=True the function returns a pair (output, other)")
-                result, self.aux = result
+                result, aux = result
+                if not self._settled:
+                    self.aux = aux
             paths = flatten(result)[1].paths("output")
             found = Arguments(
                 self.name, (result,), paths=paths, hint="Let the function return arrays and numbers alone"
@@ -95,6 +103,40 @@ class Results:
             return self.leaves
 
         return run
+
+    def trace(self, call: Callable[[Sequence[Tensor]], object], given: Sequence[Tensor]) -> tuple[Given, list[Tensor]]:
+        """Run and record a function of a list of tensors.
+
+        Returns:
+            it, as a function of what it was given and of further tensors; and these.
+        """
+        flat = self.flat(call)
+        seen: list[Tensor] = []  # the tensors in what is returned beside the results
+
+        def see(leaf: object) -> object:
+            if type(leaf) is Tensor and leaf._trace is not None:
+                seen.append(leaf)
+            return leaf
+
+        def run(values: list[Tensor]) -> list[Tensor]:
+            results = flat(values)
+            replaced(see, self.aux)
+            return [*results, *(Tensor._of(t._data, None, t._trace) for t in seen)]
+
+        traced = trace(self.name, run, given)
+        function, further = traced.function, traced.further()
+        if seen:
+            program, count = function.program(), len(self.leaves)
+            results, others = (
+                Program(program.inputs, [], program.body, outputs, [])
+                for outputs in (program.outputs[:count], program.outputs[count:])
+            )
+            function = Given(self.name, results)
+            made = programs.run(Given(self.name, dead.run(others)), [*given, *further])
+            by_id = {id(t): m for t, m in zip(seen, made, strict=True)}
+            self.aux = replaced(lambda leaf: by_id.get(id(leaf), leaf), self.aux)
+        self._settled = True
+        return function, further
 
     def build(self, values: Sequence[object]) -> Any:
         """Values in the structure of the result."""

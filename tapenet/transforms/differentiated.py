@@ -58,10 +58,10 @@ class Differentiated:
                 full[i] = v
             return f(*full, **named)
 
-        self._flat = self.results.flat(arguments.calling(call))
-        traced = trace(name, self._flat, self.given)
-        self.function: Function = traced.function
-        self._further = traced.further()
+        calling = arguments.calling(call)
+        self._flat = self.results.flat(calling)
+        self.function: Function
+        self.function, self._further = self.results.trace(calling, self.given)
 
     def arguments(self) -> list[Tensor]:
         """What the traced function takes."""

@@ -20,7 +20,6 @@ from tapenet.transforms.arguments import Arguments, Results, fitting, title_of, 
 from tapenet.transforms.gradients import vjp
 from tapenet.transforms.of_compiled import runs_compiled
 from tapenet.transforms.run import function
-from tapenet.transforms.tracing import trace
 
 
 @boundary
@@ -54,11 +53,11 @@ def jvp(
     work = _Forward("jvp", f, primals, has_aux)
     given = work.tangents(tangents)
     try:
-        pushed = Given(work.title.format("jvp"), work.traced.function.push(list(given)))
+        pushed = Given(work.title.format("jvp"), work.function.push(list(given)))
     except NoDerivative:
         outs, push = work.by_reverse(list(given))
         return work.results.split([*outs, *push(list(given.values()))])
-    return work.results.split(programs.run(pushed, [*work.leaves, *work.traced.further(), *given.values()]))
+    return work.results.split(programs.run(pushed, [*work.leaves, *work.further, *given.values()]))
 
 
 @boundary
@@ -117,8 +116,9 @@ class _Forward:
         self.arguments = Arguments(name, primals, "primals")
         self.leaves = self.arguments.leaves
         self.results = Results(name, has_aux)
-        self.flat = self.results.flat(self.arguments.calling(f))
-        self.traced = trace(name, self.flat, self.leaves)
+        calling = self.arguments.calling(f)
+        self.flat = self.results.flat(calling)
+        self.function, self.further = self.results.trace(calling, self.leaves)
 
     def tangents(self, given: Sequence[object]) -> dict[int, Tensor]:
         """The tangents of the leaves that have one."""
@@ -152,11 +152,11 @@ class _Forward:
 
     def split(self, active: list[int]) -> tuple[list[Tensor], Push]:
         """The results, and what pushes tangents forward; what does not depend on these is computed now."""
-        pushed = expand(self.traced.function.push(active))
+        pushed = expand(self.function.push(active))
         tangents = Program(pushed.inputs, [], pushed.body, pushed.outputs[len(self.results.leaves) :], [])
-        once, each = split(tangents, range(len(self.traced.function.inputs)))
-        given = [*self.leaves, *self.traced.further()]
-        outs = programs.run(self.traced.function, given)
+        once, each = split(tangents, range(len(self.function.inputs)))
+        given = [*self.leaves, *self.further]
+        outs = programs.run(self.function, given)
         held = programs.run(Given(self.title.format("linearize"), once), given)
         linear = Given(self.title.format("linear part"), each)
         return outs, lambda tangents: programs.run(linear, [*held, *tangents])
@@ -185,7 +185,7 @@ class _Forward:
         def linear(tangents: list[Tensor]) -> list[Tensor]:
             found = push(tangents[0] if len(active) == 1 else tuple(tangents))
             results = list(found) if isinstance(found, tuple) else [found]
-            outside = [*self.leaves, *self.traced.closed, *tangents]
+            outside = [*self.leaves, *self.further, *tangents]
             # Else they hang on the inner one of the two passes alone.
             return results if any(t._node is not None for t in outside) else [t.detach() for t in results]
 

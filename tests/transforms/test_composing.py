@@ -315,6 +315,45 @@ def test_mixed_precision(dtype: str) -> None:
         close(tn.jacrev(lambda a: tn.tanh(a @ w))(x[0]), tn.jacfwd(lambda a: tn.tanh(a @ w))(x[0]), 0.02, 0.02)
 
 
+@pytest.mark.parametrize("backend", ["numpy", None])
+def test_other_results_are_results_of_programs_too(backend: str | None) -> None:
+    def g(x: Any) -> Any:
+        y = np.sin(x)
+        return (y * y).sum(), {"y": y, "name": "sine"}
+
+    def everything(x: Any, v: Any) -> Any:
+        value, tangent, aux = tn.jvp(g, (x,), (v,), has_aux=True)
+        hessian, other = tn.hessian(g, has_aux=True)(x)
+        product, third = tn.hvp(g, has_aux=True)(x, v)
+        (_, fourth), jacobian = tn.value_and_jacobian(g, has_aux=True)(x)
+        _, push, fifth = tn.linearize(g, x, has_aux=True)
+        return (
+            value,
+            tangent,
+            hessian,
+            product,
+            jacobian,
+            push(v),
+            aux["y"],
+            other["y"],
+            third["y"],
+            fourth["y"],
+            fifth["y"],
+        )
+
+    called = tn.compile(everything, backend=backend) if backend else everything
+    for _ in range(2):
+        value, tangent, hessian, product, jacobian, pushed, *others = called(X, V)
+        close(value, (np.sin(X) ** 2).sum())
+        close(jacobian, np.sin(2 * X))
+        for found in (tangent, pushed):
+            close(found, np.sin(2 * X) @ V)
+        close(hessian, np.diag(2 * np.cos(2 * X)))
+        close(product, 2 * np.cos(2 * X) * V)
+        for y in others:
+            close(y, np.sin(X))
+
+
 # -- errors --------------------------------------------------------------------------------------------------------
 
 WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
