@@ -251,10 +251,11 @@ class Module:
 
         for entry in entries:
             function = self._function(entry)
+            if not function.buffers:  # all parts are where they are to be
+                self.written[entry] = "nothing to do", function
+                continue
             name = self.functions.name(function)
             self.written[entry] = name, function
-            if not function.buffers:  # all parts are where they are to be
-                continue
             arguments = ", ".join(f"ptr {pointer(b)}" for b in function.buffers)
             code.line(f"  call void @{name}({arguments})")
             if moves.STATUS in function.buffers:
