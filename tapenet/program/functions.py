@@ -7,16 +7,15 @@ from functools import cached_property
 
 from tapenet.program.batching import batch
 from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Value, inline, rewrite
-from tapenet.program.keys import key_of
+from tapenet.program.keys import Keyed, key_of
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import Spec
 from tapenet.program.pullback import pullback
 from tapenet.program.pushforward import pushforward
-from tapenet.program.value_keys import Same
 from tapenet.typing import Array
 
 
-class Function:
+class Function(Keyed):
     """A function of arrays of fixed shapes and dtypes.
 
     Attributes:
@@ -27,10 +26,6 @@ class Function:
     name: str
     inputs: tuple[Spec, ...]
     outputs: tuple[Spec, ...]
-
-    def program(self) -> Program:
-        """What it computes."""
-        raise NotImplementedError
 
     @property
     def shown(self) -> Program:
@@ -50,10 +45,6 @@ class Function:
     def batch(self, batched: Sequence[bool], size: int) -> Function:
         """The function of as many lanes, along the first axis of the inputs that are `batched` and of all outputs."""
         return Batched(self, tuple(batched), size)
-
-    def key(self) -> Hashable:
-        """What tells it from other functions; None if its program does. By default it is like no other."""
-        return Same(self)
 
     @cached_property
     def pulled(self) -> dict[object, Function]:

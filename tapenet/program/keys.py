@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Protocol, runtime_checkable
 
 from tapenet.program.ir import Constant, Program, Value
-from tapenet.program.value_keys import distinct
+from tapenet.program.value_keys import Same, distinct
 
 
-@runtime_checkable
-class Keyed(Protocol):
+class Keyed:
     """A function that programs apply (`program.functions`), as far as keys go."""
 
-    def key(self) -> Hashable: ...
-    def program(self) -> Program: ...
+    def key(self) -> Hashable:
+        """What tells it from other functions; None if its program does. By default it is like no other."""
+        return Same(self)
+
+    def program(self) -> Program:
+        """What it computes."""
+        raise NotImplementedError
 
 
 def key_of(function: Keyed) -> Hashable:
