@@ -59,11 +59,24 @@ def unknown(instruction: Instruction) -> NoDerivative:
 # -- which values change -----------------------------------------------------------------------------------------
 
 
+def is_flat(instruction: Instruction) -> bool:
+    """Whether the derivative of an instruction is 0 wherever it has one.
+
+    Raises:
+        NoDerivative: it is the sign of complex numbers, which turns with these; there is no rule for it.
+    """
+    if instruction.name == "sign" and instruction.args[0].dtype.kind == "c":
+        raise NoDerivative(
+            "there is no derivative of the sign of complex numbers, nor a second one of their absolute value"
+        )
+    return instruction.name in FLAT
+
+
 def changing(program: Program, inputs: Iterable[int]) -> set[Value]:
     """The inexact values that may change with some of the inputs, and have a derivative by them."""
     found: set[Value] = {v for i in inputs if is_inexact(v := program.inputs[i])}
     for instruction in program.body:
-        if found.isdisjoint(instruction.args) or instruction.name in FLAT or instruction.name == "stop":
+        if found.isdisjoint(instruction.args) or is_flat(instruction) or instruction.name == "stop":
             continue
         flags = [True] * len(instruction.results)
         if instruction.name in ("loop", "while"):

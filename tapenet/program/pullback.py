@@ -13,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.program.called_ops import Hole
-from tapenet.program.derivatives import FLAT, RULES, arguments
+from tapenet.program.derivatives import RULES, arguments
 from tapenet.program.differentiating import (
     DEFINITIONS,
     NoDerivative,
     changing,
     defined,
+    is_flat,
     is_zero,
     ruled,
     spread,
@@ -143,7 +144,7 @@ class _Pullback:
     def _pull(self, instruction: Instruction) -> None:
         """Pull the gradients by what an instruction gives back to its arguments."""
         gs = [self.grads.pop(r, None) for r in instruction.results]
-        if not any(g is not None for g in gs) or instruction.name in FLAT:
+        if not any(g is not None for g in gs) or is_flat(instruction):
             return
         builder, name = self.builder, instruction.name
         builder.line = instruction.line

@@ -9,7 +9,10 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from tapenet import ops
 from tapenet.autodiff import programs
+from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.gradients import conj_cotangent
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
@@ -17,8 +20,10 @@ from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Function, Given
 from tapenet.program.ir import Program
 from tapenet.program.low import is_inexact
+from tapenet.program.trees import flatten
 from tapenet.transforms.arguments import basis
 from tapenet.transforms.differentiated import Argnums, Differentiated
+from tapenet.transforms.gradients import grad, value_and_grad
 from tapenet.transforms.of_compiled import follows_compiled
 from tapenet.transforms.run import function
 from tapenet.transforms.sparse_derivatives import SparseDerivative
@@ -224,6 +229,8 @@ def hvp(
         if len(args) < 2:
             raise TypeError("tn.hvp: call the function with the arguments and the vector: tn.hvp(f)(x, v)")
         *given, v = args
+        if any(np.iscomplexobj(leaf._data if isinstance(leaf, Tensor) else leaf) for leaf in flatten(given)[0]):
+            return _complex_product(f, argnums, with_value, has_aux, given, kwargs, v)
         work = Differentiated("hvp", f, argnums, given, kwargs, has_aux)
         vectors = work.vectors(v)
         gradient = work.gradient(with_value)
@@ -319,6 +326,30 @@ def _jacobian(
         return (values, work.results.aux) if has_aux else values, found
 
     return wrapped
+
+
+def _complex_product(
+    f: Callable[..., Any],
+    argnums: Argnums,
+    with_value: bool,
+    has_aux: bool,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    v: object,
+) -> Any:
+    """`hvp` of complex arguments, whose gradients are those by real and imaginary part: the gradient of the inner product of
+    the gradient with the vector."""
+    value, gradient = value_and_grad(f, argnums, has_aux)(*args, **kwargs)
+    vectors = [asarray(t) for t in flatten(gradient)[1].take(v, "v", ("the argument", "the vector"))]
+
+    def along(*inner: object) -> Any:
+        parts = flatten(value_and_grad(f, argnums, has_aux)(*inner, **kwargs)[1])[0]
+        return sum(ops.sum((conj_cotangent(p) * t).real) for p, t in zip(parts, vectors, strict=True))
+
+    product = grad(along, argnums)(*args)
+    if with_value:
+        return value, gradient, product
+    return (product, value[1]) if has_aux else product
 
 
 def _symmetric(gradient: Function, count: int) -> Function:

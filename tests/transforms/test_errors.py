@@ -153,6 +153,11 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         TypeError,
         r"tn\.jacfwd: forward mode knows real numbers alone.*tn\.jacrev",
     ),
+    "the absolute value of complex numbers twice": (
+        lambda: tn.jacrev(tn.jacrev(lambda x: (abs(np.fft.fft(x)) ** 2).sum()))(X),
+        Exception,
+        r"no derivative of the sign of complex numbers, nor a second one of their absolute value",
+    ),
     "no complex derivative": (
         lambda: tn.jacrev(lambda z: np.conj(z) * 2)(X + 1j),
         ValueError,
