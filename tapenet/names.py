@@ -455,7 +455,7 @@ def namespace(space: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]
     a list of the names."""
     module = sys.modules[space]
 
-    def attribute(name: str) -> Any:
+    def attribute(name: str) -> object:
         if name == "__all__":
             # To help(), which would print the documentation of them all, the list above is enough.
             return [] if sys._getframe(1).f_globals.get("__name__") == "pydoc" else names()

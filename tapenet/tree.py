@@ -141,7 +141,7 @@ def ravel(tree: object) -> tuple[Tensor, Callable[[object], Any]]:
     total = sum(sizes)
 
     @boundary
-    def unravel(vector: object) -> Any:
+    def unravel(vector: object) -> object:
         given = asarray(vector)
         if given.shape != (total,):
             raise ValueError(f"tn.tree.ravel: unravel takes a vector of shape ({total},), not {given.shape}")
@@ -156,7 +156,7 @@ def ravel(tree: object) -> tuple[Tensor, Callable[[object], Any]]:
 
     if not tensors:
         return asarray(np.empty(0, dtype)), unravel
-    flat: list[Any] = [ops.astype(ops.reshape(t, (-1,)), dtype) for t in tensors]
+    flat = [ops.astype(ops.reshape(t, (-1,)), dtype) for t in tensors]
     return ops.concatenate(flat), unravel
 
 

@@ -7,7 +7,6 @@ user, of what a solver found.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -83,7 +82,7 @@ def gradients(
     create = local.state.grad
     on_tensors = create or capturing() is not None
     roots = [(t._node, g if on_tensors else g._data) for t, g in zip(outs, gs, strict=True) if g is not None]
-    found: dict[Node, Any] = dict(
+    found: dict[Node, Array] = dict(
         backward.run(
             [(node, g) for node, g in roots if node is not None],
             tensor=Tensor,

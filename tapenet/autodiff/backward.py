@@ -276,7 +276,7 @@ def _by_reference(node: Node, g: Array, wanted: list[str], tensor: type[BaseTens
     op = node.op
     assert op.reference is not None
     values = {a.name: value_of(node, a.name, tensor) for a in op.arguments}
-    cuts: dict[str, Any] = {}
+    cuts: dict[str, object] = {}
     for n in wanted:
         # A node of its own at each input: the inner pass stops there, whatever the inputs have in common.
         values[n] = [alias(v) for v in values[n]] if isinstance(values[n], (list, tuple)) else alias(values[n])

@@ -83,7 +83,7 @@ def compile(
 
 @boundary
 def compile(
-    fn: Any = None,
+    fn: Callable[..., object] | None = None,
     *,
     backend: str | None = None,
     max_variants: int = 8,

@@ -86,7 +86,7 @@ class Linked:
                 found[part.output] = value._data if type(value) is Tensor else value
         return tuple(found[i] for i in range(len(found)))
 
-    def gradients(self, gs: Sequence[object], inputs: Sequence[Any]) -> tuple[object, ...]:
+    def gradients(self, gs: Sequence[object], inputs: Sequence[object]) -> tuple[object, ...]:
         """The gradients by the inputs, as a rule gives them."""
         given = iter(inputs)
         args, kwargs = self._structure.build([next(given) if v is _ARRAY else v for v in self._static])
@@ -161,7 +161,7 @@ def gradient_of(fn: Callable[..., object], title: str, wanted: Sequence[int], le
                 fn(*(rebuild(a, inner) for a in args), **{n: rebuild(v, inner) for n, v in kwargs.items()}), outs
             )
         on_tensors = outer or capturing() is not None
-        roots: list[tuple[Node, Any]] = [
+        roots: list[tuple[Node, Tensor | Array]] = [
             (t._node, g if on_tensors else g._data)
             for t, g in zip(outs, gs, strict=True)
             if t._node is not None and type(g) is Tensor

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Any
 
 from tapenet.typing import StateDict
 
@@ -24,7 +23,7 @@ class Position:
     batches: int = 0
     begun: bool = False
     #: What a stream's iterator or a sampler said of itself by `state_dict()`.
-    inner: Any = None
+    inner: object = None
 
     def begin(self) -> Position:
         """The position of a new loop: this one, or if that has a loop already, the start of the next epoch."""

@@ -17,13 +17,16 @@ from tapenet.ops.definitions import Argument, argument_names
 from tapenet.ops.op import Op
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.primitives import Spec
+from tapenet.typing import Array
 
 #: Given the op, its arguments, the names of those that have lanes, how many lanes there are and what a call without lanes
 #: gives: the result with lanes.
-Form = Callable[[Op, Mapping[str, Any], frozenset[str], int, Sequence[Spec]], object]
+Form = Callable[[Op, Mapping[str, object], frozenset[str], int, Sequence[Spec]], object]
 
 
-def over_lanes(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: int, outputs: Sequence[Spec]) -> object:
+def over_lanes(
+    op: Op, args: Mapping[str, object], batched: frozenset[str], size: int, outputs: Sequence[Spec]
+) -> object:
     """What an op gives over lanes, by its rule.
 
     Args:
@@ -49,11 +52,11 @@ def over_lanes(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: i
     return rule(*(known[n] for n in argument_names(op.name, rule)))
 
 
-def _leading(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: int, outputs: Sequence[Spec]) -> object:
+def _leading(op: Op, args: Mapping[str, object], batched: frozenset[str], size: int, outputs: Sequence[Spec]) -> object:
     """It broadcasts in its leading axes: lanes are one more, with axes of length 1 behind them where there are fewer."""
     ndim = max(np.ndim(leaf) - (n in batched) for n, v in args.items() for leaf in elements(v) if _is_array(leaf))
 
-    def fitted(x: Any) -> Any:
+    def fitted(x: object) -> object:
         return aligned(x, ndim) if _is_array(x) else x
 
     return op.apply(op, {n: mapped(fitted, v) if n in batched else v for n, v in args.items()})
@@ -88,13 +91,13 @@ def _folding(op: Op, args: Mapping[str, Any], batched: frozenset[str], size: int
     return tuple(_batches(f, size, axis) for f, axis in zip(found, axes["out"], strict=True))
 
 
-def _one_batch(x: Any, has_lanes: bool, size: int, axis: int) -> Any:
+def _one_batch(x: Array, has_lanes: bool, size: int, axis: int) -> Array:
     """An array whose batch, at an axis, is that of all lanes."""
     x = np.moveaxis(x if has_lanes else np.broadcast_to(x, (size, *np.shape(x))), 0, axis)
     return np.reshape(x, (*x.shape[:axis], size * x.shape[axis + 1], *x.shape[axis + 2 :]))
 
 
-def _batches(x: Any, size: int, axis: int) -> Any:
+def _batches(x: Array, size: int, axis: int) -> Array:
     """The inverse: lanes in front. One number is the same for all."""
     if not np.ndim(x):
         return np.broadcast_to(x, (size,))

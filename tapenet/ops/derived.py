@@ -21,7 +21,7 @@ class Derived:
     """A function composed of ops: registered, documented and tested as an op is, but recorded as its parts."""
 
     def __init__(
-        self, function: Callable[..., Any], *, numpy: object, samples: Samples | None, nondiff: bool, inplace: bool,
+        self, function: Callable[..., object], *, numpy: object, samples: Samples | None, nondiff: bool, inplace: bool,
         replaces: bool, makes: bool,
     ) -> None:  # fmt: skip
         self.function = self.__wrapped__ = function

@@ -55,7 +55,7 @@ cast_beyond = op(
 
 
 def _of_one(
-    numpy: Any, real: Callable[[Array], Array], summary: str, example: str, limit: float | None = None
+    numpy: Callable[..., object], real: Callable[[Array], Array], summary: str, example: str, limit: float | None = None
 ) -> Callable[..., Array]:
     """A function of one array, in complex numbers where an element is negative, or beyond a limit on either side."""
     low, high, where = (

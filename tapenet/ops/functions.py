@@ -403,7 +403,7 @@ def template_of(args: Mapping[str, object]) -> tuple[dict[str, object], list[Val
     return {n: mapped(template, v) for n, v in args.items()}, values
 
 
-def _settled(builder: Builder, d: Any, spec: Spec) -> Value:
+def _settled(builder: Builder, d: object, spec: Spec) -> Value:
     """What a rule gave for an input, in its shape and dtype."""
     if d is FLAT or type(d) is object:
         return zeros(builder, *spec)

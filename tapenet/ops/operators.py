@@ -389,7 +389,7 @@ class Operand:
 
     # -- NumPy's protocols -------------------------------------------------------------------------------------
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: Any) -> object:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> object:
         try:
             function = numpy_functions.get(ufunc) or ops.stands_for(ufunc)
             if function is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -136,7 +136,7 @@ def _call(function: Op | Derived, arguments: dict[str, object], found: Spelt) ->
     return result
 
 
-def _in_place(function: Callable[..., Array], args: tuple[Any, ...], options: dict[str, object]) -> object:
+def _in_place(function: Callable[..., Array], args: tuple[object, ...], options: dict[str, object]) -> object:
     """A result in the place of the first argument: behind the handle of a tensor, as by `t += v`, or in an array."""
     x = args[0]
     if hasattr(x, "_augmented"):  # a tensor

@@ -27,7 +27,7 @@ from tapenet.program.primitives import numpy_slices
 from tapenet.program.pullback import NoDerivative, pullback
 from tapenet.program.row_programs import NotByRows
 from tapenet.program.symbols import CannotLower, array_of
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array, Index, Shape
 
 
 class _Arguments:
@@ -111,7 +111,7 @@ def pull(
     op: Op,
     names: Sequence[str],
     wanted: Collection[str],
-    g: Any,
+    g: Array | Sequence[Array | None],
     values: Sequence[object],
     fast: bool,
     single: bool,
@@ -177,7 +177,7 @@ def pull(
         return generated.function("pulled", code, {"run": run}, "kernel")
     plain: Callable[..., Any] = function(program, others) if run is None else run
 
-    def pulled(g: Any, *values: Any) -> Any:
+    def pulled(g: Array | Sequence[Array | None], *values: Array) -> object:
         arrays = [*arrays_of(values), *([g[i] for i in used] if several else (g,))]
         parts = iter(plain(*arrays))
         gradients = {
@@ -189,14 +189,14 @@ def pull(
     return pulled
 
 
-def _assigned(base: Array, index: Any, value: Array) -> Array:
+def _assigned(base: Array, index: Index, value: Array) -> Array:
     """A copy of an array or tensor with a value at an index."""
     out = made(np.array(base)) if is_tensor(type(value)) and not is_tensor(type(base)) else np.copy(base)
     out[index] = value
     return out
 
 
-def _scatter_add(values: Array, *index: Array, template: object, shape: Shape) -> Any:
+def _scatter_add(values: Array, *index: Array, template: object, shape: Shape) -> Array:
     zeros = np.zeros(shape, values.dtype)
     if not is_tensor(type(values)):
         np.add.at(zeros, filled(template, index), values)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tapenet.typing import DTypeLike
 
 
-def _along(axis: int, place: Any) -> tuple[Any, ...]:
+def _along(axis: int, place: slice | Array) -> tuple[slice | Array, ...]:
     """The index of a place along an axis that is counted from the front."""
     return (*(slice(None),) * axis, place)
 
@@ -86,7 +86,7 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
     return a[_along(axis, i)]
 
 
-def _compress(condition: Any, a: Any, axis: int | None = None, out: None = None) -> Any:
+def _compress(condition: Array, a: Array, axis: int | None = None, out: None = None) -> Array:
     if isinstance(condition, Symbol):
         raise Sized("values say how many elements np.compress gives")
     if out is not None:
@@ -94,7 +94,7 @@ def _compress(condition: Any, a: Any, axis: int | None = None, out: None = None)
     return np.take(a, np.flatnonzero(condition), axis)
 
 
-def _delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+def _delete(arr: Array, obj: Array, axis: int | None = None) -> Array:
     if isinstance(obj, Symbol):
         raise Sized("values say how many elements np.delete gives")
     if axis is None or not arr.ndim:

@@ -30,7 +30,7 @@ class Mismatch(ValueError):
 class Parts(NamedTuple):
     """A container taken apart: its parts with their names, None for numbers; and what is no part and stays as it is."""
 
-    values: Sequence[Any]
+    values: Sequence[object]
     names: tuple[object, ...] | None = None
     static: object = None
 
@@ -44,7 +44,7 @@ class Container(NamedTuple):
         label: how a path names a part that has a name.
     """
 
-    apart: Callable[[Any], Parts]
+    apart: Callable[..., Parts]
     made: Callable[[type, Parts], object]
     label: str = "[{!r}]"
 
@@ -52,8 +52,8 @@ class Container(NamedTuple):
 class _Stand(NamedTuple):
     """How objects stand for trees."""
 
-    tree: Callable[[Any], object]
-    place: Callable[[Any, Iterator[object]], AbstractContextManager[object]]
+    tree: Callable[..., object]
+    place: Callable[..., AbstractContextManager[object]]
 
 
 class _Empty:
@@ -187,7 +187,7 @@ def register(
 
 
 def register_stand(
-    cls: type, tree: Callable[[Any], object], place: Callable[[Any, Iterator[object]], AbstractContextManager[object]]
+    cls: type, tree: Callable[..., object], place: Callable[..., AbstractContextManager[object]]
 ) -> None:
     """Let objects of a class stand for trees.
 
@@ -278,11 +278,11 @@ class Structure:
         """
         if self._flat and type(tree) is tuple and len(tree) == self.count and all(map(_is_leaf, tree)):
             return list(tree)
-        found: list[Any] = []
+        found: list[object] = []
         self._take(tree, root, names, found.append)
         return found
 
-    def _take(self, tree: Any, where: str, names: tuple[str, str], add: Callable[[Any], None]) -> None:
+    def _take(self, tree: object, where: str, names: tuple[str, str], add: Callable[[object], None]) -> None:
         kind = type(tree)
         stands = stand(kind)
         if stands is not None:
@@ -399,11 +399,11 @@ def flatten(tree: object, stands: bool = True) -> tuple[list[Any], Structure]:
     >>> flatten({"a": (1, None), "b": [2]})
     ([1, 2], Structure({'a': (*, None), 'b': [*]}))
     """
-    found: list[Any] = []
+    found: list[object] = []
     return found, _read(tree, found.append, stands)
 
 
-def _read(tree: Any, add: Callable[[Any], None], through: bool = True) -> Structure:
+def _read(tree: object, add: Callable[[object], None], through: bool = True) -> Structure:
     kind = type(tree)
     found = container(kind)
     if found is None:
@@ -474,7 +474,7 @@ def placed(tree: object, leaves: Sequence[object]) -> Iterator[Any]:
         yield _placed(tree, rest, stack)
 
 
-def _placed(tree: Any, leaves: Iterator[object], stack: ExitStack) -> object:
+def _placed(tree: object, leaves: Iterator[object], stack: ExitStack) -> object:
     kind = type(tree)
     found = container(kind)
     if found is not None:

@@ -222,7 +222,7 @@ def as_arrays(value: object) -> Any:
     return value.data if type(value) is Tensor else rebuild(value, as_array)
 
 
-def as_tensors(value: object) -> Any:
+def as_tensors(value: object) -> object:
     """The same tree with tensors in the place of arrays."""
     return rebuild(value, _tensor)
 

@@ -169,7 +169,7 @@ def predict(
 
     batches = looped(data, batch_size, who="predict")
     routine = Routine(predict_step, "the forward pass", compile, warn_uncompiled, updates=False)
-    found: list[Any] = []
+    found: list[object] = []
     with mode(model, False):
         for batch in batches:
             inputs = batch if arrays else split(batch)[0]

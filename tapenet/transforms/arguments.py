@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -78,7 +77,7 @@ class Results:
     def __init__(self, name: str, has_aux: bool) -> None:
         self.name = name
         self.has_aux = has_aux
-        self.aux: Any = None
+        self.aux: object = None
         self.leaves: list[Tensor] = []
         self._structure: Structure | None = None
         self._settled = False
@@ -138,17 +137,17 @@ class Results:
         self._settled = True
         return function, further
 
-    def build(self, values: Sequence[object]) -> Any:
+    def build(self, values: Sequence[object]) -> object:
         """Values in the structure of the result."""
         assert self._structure is not None
         return self._structure.build(values)[0]
 
-    def tangent(self, found: Sequence[Tensor]) -> Any:
+    def tangent(self, found: Sequence[Tensor]) -> object:
         """The tangents of the inexact results, in their structure; None for any other."""
         each = iter(found)
         return self.build([next(each) if is_inexact(t.dtype) else None for t in self.leaves])
 
-    def split(self, outs: Sequence[Tensor]) -> tuple[Any, ...]:
+    def split(self, outs: Sequence[Tensor]) -> tuple[object, ...]:
         """The results and their tangents, and what there is beside."""
         count = len(self.leaves)
         parts = self.build(outs[:count]), self.tangent(outs[count:])

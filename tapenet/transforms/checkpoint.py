@@ -6,7 +6,7 @@ import functools
 import operator
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, overload
+from typing import Literal, ParamSpec, TypeAlias, TypeVar, overload
 
 import numpy as np
 
@@ -180,7 +180,7 @@ class Watch(Layer):
         for rng in rngs:
             self.generators.setdefault(id(rng), Saved(rng))
 
-    def writes(self, tensor: Any, value: object, by: str) -> bool:
+    def writes(self, tensor: Tensor, value: object, by: str) -> bool:
         self.written.setdefault(id(tensor), (tensor, tensor._data.copy()))
         return self.outer is not None and self.outer.writes(tensor, value, by)
 
@@ -221,7 +221,7 @@ class _Again(TracedRule):
         self.keeps = keeps
         #: The tensors with a gradient among the arguments, each once; then these with their places in place of tensors.
         self.given: list[Tensor] = []
-        self.arguments: Any = replaced(self._place, (args, kwargs))
+        self.arguments: object = replaced(self._place, (args, kwargs))
         #: Of a module the parameters that it has, which may be others only while a block runs.
         self.parameters = None if stand(type(f)) is None else tree_leaves(f)
         self.scope: Scope = local.state.scope

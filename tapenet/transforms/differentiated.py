@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ class Differentiated:
     def __init__(
         self,
         name: str,
-        f: Callable[..., Any],
+        f: Callable[..., object],
         argnums: Argnums,
         args: Sequence[object],
         kwargs: dict[str, object],
@@ -67,7 +66,7 @@ class Differentiated:
         """What the traced function takes."""
         return [*self.given, *self._further]
 
-    def by_argument(self, values: Sequence[object]) -> Any:
+    def by_argument(self, values: Sequence[object]) -> object:
         """Values in the structure of the arguments."""
         made = self.structure.build(values)
         return made[0] if self.single else made

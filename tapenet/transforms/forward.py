@@ -25,7 +25,7 @@ from tapenet.transforms.run import function
 @boundary
 @runs_compiled
 def jvp(
-    f: Callable[..., Any], primals: Sequence[object], tangents: Sequence[object], has_aux: bool = False
+    f: Callable[..., object], primals: Sequence[object], tangents: Sequence[object], has_aux: bool = False
 ) -> tuple[Any, ...]:
     """The value of `f(*primals)`, and the product of its Jacobian with tangents: the derivative in their direction.
 
@@ -89,7 +89,7 @@ def linearize(f: Callable[..., Any], *primals: object, has_aux: bool = False) ->
         outs, linear = work.by_reverse(active)
 
     @boundary
-    def push(*tangents: object) -> Any:
+    def push(*tangents: object) -> object:
         given = work.tangents(tangents)
         every = [given[i] if i in given else zeros(work.leaves[i]) for i in active]
         return work.results.tangent(linear(every))
@@ -105,7 +105,7 @@ Push = Callable[[list[Tensor]], list[Tensor]]
 class _Forward:
     """A function on its way through forward mode."""
 
-    def __init__(self, name: str, f: Callable[..., Any], primals: Sequence[object], has_aux: bool) -> None:
+    def __init__(self, name: str, f: Callable[..., object], primals: Sequence[object], has_aux: bool) -> None:
         function(name, f)
         if not isinstance(primals, (tuple, list)):
             raise TypeError(
@@ -176,7 +176,7 @@ class _Forward:
         draw = np.random.default_rng(0).normal
         seeds = [Tensor._of(draw(size=t.shape).astype(t.dtype)) for t in outs if is_inexact(t.dtype)]
 
-        def pulled(*gs: Tensor) -> Any:
+        def pulled(*gs: Tensor) -> object:
             each = iter(gs)
             return pull([next(each) if is_inexact(t.dtype) else zeros(t) for t in outs])
 

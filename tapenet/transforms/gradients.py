@@ -48,7 +48,7 @@ def _number(out: object, name: str) -> None:
         )
 
 
-def _scalar(out: Any, name: str) -> None:
+def _scalar(out: ArrayLike, name: str) -> None:
     _number(out, name)
     if np.size(out) != 1:
         raise ValueError(
@@ -91,12 +91,12 @@ def value_and_grad(
 
 def _value_and_grad(
     name: str, f: Callable[P, R], argnums: int | Sequence[int], has_aux: bool, elementwise: bool = False
-) -> Callable[P, tuple[R, Any]]:
+) -> Callable[P, tuple[R, object]]:
     function(name, f)
 
     @boundary
     @functools.wraps(f, updated=())
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, object]:
         numbers, single, given, named = places(name, f, argnums, args, kwargs)
         run = Run(name, f, given, named, numbers)
         out, aux = _apart(name, run.out, has_aux)
@@ -131,7 +131,7 @@ def _ones(out: Tensor) -> Tensor:
     return Tensor._of(ones)
 
 
-def _same_shapes(out: Any, run: Run) -> None:
+def _same_shapes(out: ArrayLike, run: Run) -> None:
     shape = np.shape(out)
     for end in run.ends:
         if end.shape != shape:
@@ -175,7 +175,7 @@ def grad(f: Callable[..., object], argnums: int | Sequence[int] = 0, has_aux: bo
 
 
 def _gradient_alone(
-    both: Callable[..., tuple[Any, Any]], f: Callable[..., object], has_aux: bool
+    both: Callable[..., tuple[Any, object]], f: Callable[..., object], has_aux: bool
 ) -> Callable[..., object]:
     @boundary
     @functools.wraps(f, updated=())
@@ -231,7 +231,7 @@ def vjp(f: Callable[..., object], *args: object, has_aux: bool) -> tuple[Any, ..
 
 
 @boundary
-def vjp(f: Callable[..., object], *args: object, has_aux: bool = False) -> tuple[Any, ...]:
+def vjp(f: Callable[..., object], *args: object, has_aux: bool = False) -> tuple[object, ...]:
     """The value of `f(*args)` and a function that pulls a gradient by it back to the arguments.
 
     Args:
@@ -268,7 +268,7 @@ def vjp(f: Callable[..., object], *args: object, has_aux: bool = False) -> tuple
     (out, aux), _ = run.settled((out, aux))
 
     @boundary
-    def pull(g: object) -> Any:
+    def pull(g: object) -> object:
         try:
             given = form.take(g, "result", ("the function", "the gradient"))
         except Mismatch as error:

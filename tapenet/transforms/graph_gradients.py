@@ -61,7 +61,7 @@ def gradients(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     unused: str = "error",
-) -> Any:
+) -> object:
     """The gradients of the sum of outputs by inputs, which are tensors of the graph that was recorded: leaves, or what was
     computed on the way. Nothing is added to any `.grad`.
 
@@ -132,7 +132,7 @@ def gradients(
     return form.build(made)
 
 
-def _seeds(grad_outputs: object, outputs: Structure) -> Sequence[Any]:
+def _seeds(grad_outputs: object, outputs: Structure) -> Sequence[object]:
     """The gradient by each output; None where none is given."""
     if grad_outputs is None:
         return [None] * outputs.count

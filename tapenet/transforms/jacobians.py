@@ -52,7 +52,7 @@ def jacobian(
 def jacobian(
     f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
     sparse: bool = False, pattern: object = None,
-) -> Callable[..., Any]:  # fmt: skip
+) -> Callable[..., object]:  # fmt: skip
     """A function that returns the Jacobian of `f`: the derivative of each element of its result by each of its argument.
 
     All columns (forward mode) or rows (reverse mode) are computed in one batched pass.
@@ -155,7 +155,7 @@ def hessian(
     *,
     sparse: bool = False,
     pattern: object = None,
-) -> Callable[..., Any]:
+) -> Callable[..., object]:
     """A function that returns the Hessian of `f`, which returns a scalar: all second derivatives, forward over reverse.
 
     Args:
@@ -180,7 +180,7 @@ def hessian(
 
     @boundary
     @functools.wraps(f, updated=())
-    def wrapped(*args: object, **kwargs: object) -> Any:
+    def wrapped(*args: object, **kwargs: object) -> object:
         work = Differentiated("hessian", f, argnums, args, kwargs, has_aux)
         gradient = work.gradient()
         try:
@@ -225,7 +225,7 @@ def hvp(
 
     @boundary
     @functools.wraps(f, updated=())
-    def wrapped(*args: object, **kwargs: object) -> Any:
+    def wrapped(*args: object, **kwargs: object) -> object:
         if len(args) < 2:
             raise TypeError("tn.hvp: call the function with the arguments and the vector: tn.hvp(f)(x, v)")
         *given, v = args
@@ -255,7 +255,7 @@ def hvp(
 def _chosen(
     name: str, f: Callable[..., object], argnums: Argnums, mode: Mode | None, has_aux: bool, value: bool, sparse: bool,
     pattern: object,
-) -> Callable[..., Any]:  # fmt: skip
+) -> Callable[..., object]:  # fmt: skip
     """A Jacobian of either kind."""
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f"tn.{name}: mode={mode!r} is neither 'forward' nor 'reverse', nor None for the quicker one")
@@ -271,13 +271,13 @@ def _no_pattern(name: str, pattern: object) -> None:
 
 
 def _jacobian(
-    name: str, f: Callable[..., Any], argnums: Argnums, mode: Mode | None, has_aux: bool, value: bool
-) -> Callable[..., Any]:
+    name: str, f: Callable[..., object], argnums: Argnums, mode: Mode | None, has_aux: bool, value: bool
+) -> Callable[..., object]:
     function(name, f)
 
     @boundary
     @functools.wraps(f, updated=())
-    def wrapped(*args: object, **kwargs: object) -> Any:
+    def wrapped(*args: object, **kwargs: object) -> object:
         work = Differentiated(name, f, argnums, args, kwargs, has_aux)
         outs = work.results.leaves
         for t in outs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -97,7 +97,7 @@ class Run:
     def __init__(
         self,
         name: str,
-        f: Callable[..., Any],
+        f: Callable[..., object],
         args: Arguments,
         kwargs: Mapping[str, object],
         argnums: Sequence[int],
@@ -186,7 +186,7 @@ class Run:
 
     # -- gradients ---------------------------------------------------------------------------------------------------
 
-    def pull(self, roots: Sequence[tuple[Node, Tensor]], release: bool, alone: bool = False) -> list[Any]:
+    def pull(self, roots: Sequence[tuple[Node, Tensor]], release: bool, alone: bool = False) -> list[object]:
         """Gradients by each argument, in its structure; zeros where the output does not depend on it.
 
         Args:

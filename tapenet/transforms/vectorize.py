@@ -22,13 +22,13 @@ from tapenet.transforms.tracing import trace
 #: What becomes of random numbers: an error, the same ones in each lane, or others.
 Randomness = Literal["error", "same", "different"]
 #: Which axis of each array holds the lanes: an int, None for no axis, or a structure of them.
-Axes = Any
+Axes = object
 
 
 @boundary
 @follows_compiled
 def vmap(
-    f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0, randomness: Randomness = "error"
+    f: Callable[..., object], in_axes: Axes = 0, out_axes: Axes = 0, randomness: Randomness = "error"
 ) -> Callable[..., Any]:
     """A function that computes `f` for many samples at once, each in a lane of its own.
 
@@ -56,7 +56,7 @@ def vmap(
 
     @boundary
     @functools.wraps(f, updated=())
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: object, **kwargs: object) -> object:
         arguments = Arguments("vmap", args)
         given = arguments.leaves
         axes = _axes_in(in_axes, arguments)
@@ -101,7 +101,7 @@ def _lane(t: Tensor, axis: int, size: int) -> Tensor:
     return Tensor._of(np.zeros((*t.shape[:axis], *t.shape[axis + 1 :]), t.dtype))
 
 
-def _spread(axes: Axes, tree: object, found: list[Any]) -> None:
+def _spread(axes: Axes, tree: object, found: list[object]) -> None:
     """The axis of each leaf: where `axes` is an int or None, that of all leaves below.
 
     Raises:

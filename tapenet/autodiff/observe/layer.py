@@ -10,7 +10,7 @@ from tapenet.ops.op import Op
 from tapenet.typing import Array
 
 #: Runs a call of an op, and a node's rules on the gradient of its output.
-CallStep = Callable[[Any], object]
+CallStep = Callable[..., object]
 PullStep = Callable[[Node, Array, Any], None]
 
 

@@ -160,7 +160,7 @@ def _narrow(value: object, dtype: DType) -> object:
     return mapped(lambda v: ops.astype(v, dtype) if isinstance(v, Tensor) and v.dtype == WIDE else v, value)
 
 
-def _wide(value: object) -> Any:
+def _wide(value: object) -> object:
     return mapped(_wide_leaf, value)
 
 
@@ -191,7 +191,7 @@ class LowNode(Node):
                     setattr(self, slot, value)
 
 
-def _node_class(op: Op, full: bool) -> Any:
+def _node_class(op: Op, full: bool) -> type:
     """The class of nodes for low arrays of an op, made at first use."""
     name = "_low_full_node_class" if full else "_low_node_class"
     found = op.__dict__.get(name)

@@ -95,7 +95,7 @@ def ufunc(
     """
     binary, name = f.nin == 2, options.pop("name", f.__name__)
     arguments = "x, y: arrays whose shapes broadcast, or Python numbers." if binary else "x: an array, of any shape."
-    slopes: dict[str, Any]
+    slopes: dict[str, object]
     if name in FLAT:
         note, slopes = " The gradient is 0.", {"rules": dict.fromkeys("xy"[: f.nin], flat)}
     elif name in RULES or "rules" in options:

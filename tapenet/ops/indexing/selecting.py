@@ -41,7 +41,7 @@ def within(indices: Array, length: int, mode: str | None) -> Array:
     return np.remainder(indices, max(length, 1)) if mode == "wrap" else np.clip(indices, 0, max(length - 1, 0))
 
 
-def integers(indices: ArrayLike) -> Any:
+def integers(indices: ArrayLike) -> Array:
     """Indices that a function takes as integers: booleans count as 0 and 1, and an empty list has none."""
     if isinstance(indices, int):
         return int(indices)

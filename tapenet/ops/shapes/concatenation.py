@@ -39,7 +39,7 @@ def _concatenate_arrays(g: Array, arrays_shape: Any, axis: int | None) -> Array 
     return np.stack(parts) if one else tuple(parts)
 
 
-def _stack_arrays(g: Array, arrays_shape: Any, axis: int) -> Array | tuple[Array, ...]:
+def _stack_arrays(g: Array, arrays_shape: Shape | tuple[Shape, ...], axis: int) -> Array | tuple[Array, ...]:
     parts = np.moveaxis(g, axis, 0)
     return parts if _one_array(arrays_shape) else tuple(parts)
 

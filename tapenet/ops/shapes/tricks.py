@@ -21,7 +21,7 @@ class Joiner:
         self.__doc__ = doc
 
     def __getitem__(self, key: object) -> Array:
-        parts: list[Any] = list(key) if isinstance(key, tuple) else [key]
+        parts: list[object] = list(key) if isinstance(key, tuple) else [key]
         values: list[Any] = []
         total = 0
         for i, part in enumerate(parts):

@@ -189,7 +189,7 @@ def _dense(product: Callable[[Array], Array], b: Array, how: How) -> Array:
 def _by_products(product: Callable[[Array], Array], b: Array, how: How) -> Array:
     from scipy.sparse import linalg
 
-    matrix: Any = linalg.LinearOperator((b.size, b.size), matvec=product, dtype=b.dtype)
+    matrix = linalg.LinearOperator((b.size, b.size), matvec=product, dtype=b.dtype)
     eps = float(np.finfo(b.dtype).eps)
     if how.positive:
         x, status = linalg.cg(matrix, b, rtol=10 * eps**0.9, maxiter=10 * b.size)

@@ -265,7 +265,7 @@ class _Implicit(TracedRule):
         return gradients([t._node for t in ends], made, [ops.negative(u) for u in us], release=False)
 
 
-def _found(problem: Problem, read: Reading, xs: list[Tensor], structure: Structure) -> Any:
+def _found(problem: Problem, read: Reading, xs: list[Tensor], structure: Structure) -> object:
     found = solver_op([t.detach() for t in xs], [t.detach() for t in read.inputs], list(read.kept), problem=problem)
     values = specs_of(xs) if isinstance(problem, _Minimum) else specs_of(read.found)
     return structure.build(attach(_Implicit(problem, values), read.inputs, list(found), list(read.kept)))

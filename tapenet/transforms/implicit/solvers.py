@@ -97,7 +97,7 @@ def iterate(f: Map, x0: Array, *, tol: float, max_iterations: int = 10_000, damp
     return anderson(f, x0, tol=tol, memory=0, max_iterations=max_iterations, damping=damping)
 
 
-def outcome(found: Any, name: str, like: Array) -> Array:
+def outcome(found: object, name: str, like: Array) -> Array:
     """The vector that a solver found: itself, or the `x` of SciPy's result.
 
     Raises:
