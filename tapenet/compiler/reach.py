@@ -244,7 +244,7 @@ def users(module: str | None) -> bool:
 
 
 def _parts(
-    value: partial[object] | property | staticmethod[..., object] | classmethod[Any, ..., object],
+    value: partial[object] | property | staticmethod[..., object] | classmethod[object, ..., object],
 ) -> Iterator[object]:
     if isinstance(value, partial):
         yield from (value.func, *value.args, *value.keywords.values())

@@ -333,16 +333,16 @@ def _complex_product(
     argnums: Argnums,
     with_value: bool,
     has_aux: bool,
-    args: list[Any],
-    kwargs: dict[str, Any],
+    args: list[object],
+    kwargs: dict[str, object],
     v: object,
-) -> Any:
+) -> object:
     """`hvp` of complex arguments, whose gradients are those by real and imaginary part: the gradient of the inner product of
     the gradient with the vector."""
     value, gradient = value_and_grad(f, argnums, has_aux)(*args, **kwargs)
     vectors = [asarray(t) for t in flatten(gradient)[1].take(v, "v", ("the argument", "the vector"))]
 
-    def along(*inner: object) -> Any:
+    def along(*inner: object) -> object:
         parts = flatten(value_and_grad(f, argnums, has_aux)(*inner, **kwargs)[1])[0]
         return sum(ops.sum((conj_cotangent(p) * t).real) for p, t in zip(parts, vectors, strict=True))
 
