@@ -20,8 +20,8 @@ from tests.fuzz import compared
 from tests.fuzz.harness import BACKENDS
 from tests.fuzz.programs import EXACT, SMOOTH, Case, Fields, Scope, Unfit, Writer
 
-FEW = 10
-MANY = 100
+FEW = 8
+MANY = 40
 
 #: What says in words that something cannot be done.
 REFUSED = (NoDerivative, tn.CaptureError, Resized)
