@@ -239,6 +239,12 @@ VALUES: dict[str, Any] = {
     "zero_infinity": True,
     "reps": 2,
     "arrays": [_SQUARE, _SQUARE],
+    "mat1": _SQUARE,
+    "mat2": _SQUARE + 1,
+    "batch1": _IMAGES[0],
+    "batch2": _IMAGES[1],
+    "chunks": 2,
+    "repeats": 2,
 }
 
 
@@ -256,9 +262,13 @@ OF: dict[str, dict[str, Any]] = {
     **_each(["bitwise_not", "one_hot"], {"input": _WHOLE, "tensor": np.array([0, 3, 1])}),
     **_each(["acos", "arccos", "asin", "arcsin", "atanh", "arctanh"], {"input": _SQUARE / 10}),
     **_each(["acosh", "arccosh"], {"input": np.abs(_SQUARE) + 1}),
-    **_each(["log", "log2", "log10", "log1p", "sqrt", "logit", "float_power"], {"input": np.abs(_SQUARE) + 1}),
+    **_each(["log", "log2", "log10", "log1p", "sqrt", "logit", "float_power", "rsqrt"], {"input": np.abs(_SQUARE) + 1}),
     **_each(["dot", "vdot", "inner"], {"input": np.arange(3.0), "tensor": np.arange(3.0), "other": np.arange(3.0)}),
     "outer": {"input": np.arange(3.0)},
+    "baddbmm": {"input": _IMAGES[0]},
+    "bmm": {"input": _IMAGES[0], "mat2": _IMAGES[1]},
+    "gather": {"index": np.array([[0, 2], [3, 1]])},
+    "lerp": {"end": _SQUARE + 1, "weight": _SQUARE / 2},
     "bincount": {"input": np.array([0, 1, 1, 3]), "weights": np.arange(4.0)},
     "cross": {"input": np.arange(6.0).reshape(2, 3), "other": np.ones((2, 3))},
     "reshape": {"input": _SQUARE},

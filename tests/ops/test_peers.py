@@ -464,11 +464,22 @@ OTHERWISE_IN_TORCH = (
 _TORCH_OPTIONS = {"axis": "dim", "keepdims": "keepdim"}
 
 
+def in_torch(torch: Any, name: str) -> Callable[..., Any]:
+    """PyTorch's function of that name inside `np`, called as NumPy's."""
+    f = inside(torch, name) or inside(torch.special, name)
+    return question(name, lambda *args, **kwargs: f(*args, **{_TORCH_OPTIONS.get(k, k): v for k, v in kwargs.items()}))
+
+
+def calls_in_torch(name: str) -> list[Sample]:
+    """The calls that PyTorch answers as NumPy, if it takes them."""
+    return [c for c in calls(name) if not any(name in words(e.names) and e.when(c) for e in OTHERWISE_IN_TORCH)]
+
+
 def by_torch(torch: Any, f: Callable[..., Any], call: Sample) -> Result:
     given = [torch.tensor(a.copy("C"), requires_grad=True) for a in arguments(call)]
     made = with_arguments(call, given)
     args, kwargs = tree_map(lambda v: torch.tensor(v.copy("C")) if isinstance(v, np.ndarray) else v, list(made))
-    outs = tree_leaves(f(*args, **{_TORCH_OPTIONS.get(k, k): v for k, v in kwargs.items()}))
+    outs = tree_leaves(f(*args, **kwargs))
     values = [_plain(t) for t in outs]
     inexact = [t for t, v in zip(outs, values, strict=True) if v.dtype.kind in "fc"]
     seeds = [torch.tensor(g) for g in cotangents([v for v in values if v.dtype.kind in "fc"])]
@@ -485,11 +496,9 @@ def _plain(t: Any) -> Any:
 @pytest.mark.parametrize("name", [name for name in IN_TORCH if name in NAMED])
 def test_value_and_gradients_are_pytorchs(name: str) -> None:
     torch = pytest.importorskip("torch")
-    theirs = question(name, inside(torch, name) or inside(torch.special, name))
+    theirs = in_torch(torch, name)
     compared = 0
-    for call in calls(name):
-        if any(name in words(entry.names) and entry.when(call) for entry in OTHERWISE_IN_TORCH):
-            continue
+    for call in calls_in_torch(name):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
