@@ -1,9 +1,9 @@
-"""Compiled transformations beside JAX's jitted ones, one thread:
+"""Compiled transformations beside JAX's jitted ones and torch.func's, which run eagerly, one thread:
 
     OPENBLAS_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.transformations [NAME ...]
 
-For each case the microseconds of both and their ratio; for forward mode also the ratio to the function itself. Both compute the
-same numbers, which is checked first. Time is that of the processor, on all threads, which other processes do not add to.
+For each case the microseconds of all and the ratios of tapenet to each other; of forward mode also to the function itself. All
+compute the same numbers, which is checked first. Time is that of the processor, on all threads, which others do not add to.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -22,20 +23,24 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_paralleli
 import jax
 import jax.numpy as jnp
 import numpy as np
+import torch
 
 import tapenet as tn
 import tapenet.nn.functional as F
 from tests.benchmarks.harness import interleaved
 
 jax.config.update("jax_cpu_enable_async_dispatch", False)
+torch.set_num_threads(1)
 
-#: What the ratios are held against: to JAX over all cases and in each, and of forward mode to the function itself.
-MEAN, WORST, FORWARD = 0.7, 1.2, 2.5
+#: What the ratios are held against.
+BOUNDS = {"JAX": "0.7 and 1.2", "torch.func": "0.3 in each", "the function": "2.5 in each"}
+#: The cases that are measured beside torch.func, by how their names begin.
+BESIDE_TORCH = ("jacobian", "hessian", "hvp", "per-sample", "vmap of grad")
 R = np.random.default_rng(0)
 
 
 class Side(NamedTuple):
-    """What differs between the two: the array functions, the transformations, and three functions by name."""
+    """What differs between libraries: array functions, transformations, three functions by name, and what arrays are made."""
 
     np: Any
     jvp: Callable[..., Any]
@@ -48,19 +53,40 @@ class Side(NamedTuple):
     conv: Callable[..., Any]
     scan: Callable[..., Any]
     compiled: Callable[..., Any]
+    given: Callable[..., Any]
 
 
-def _hvp(f: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x, v: jax.jvp(jax.grad(f), (x,), (v,))[1]
+def _hvp(library: Any, f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, v: library.jvp(library.grad(f), (x,), (v,))[1]
 
 
 def _conv(x: Any, w: Any) -> Any:
     return jax.lax.conv_general_dilated(x, w, (1, 1), "VALID", dimension_numbers=("NCHW", "OIHW", "NCHW"))
 
 
-OURS = Side(np, tn.jvp, tn.grad, tn.vmap, tn.jacobian, tn.jacobian, tn.hessian, tn.hvp, F.conv2d, tn.scan, tn.compile)
-THEIRS = Side(
-    jnp, jax.jvp, jax.grad, jax.vmap, jax.jacfwd, jax.jacrev, jax.hessian, _hvp, _conv, jax.lax.scan, jax.jit
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _torchs(arrays: Any) -> Any:
+    return jax.tree.map(torch.from_numpy, arrays)
+
+
+OURS = Side(
+    np, tn.jvp, tn.grad, tn.vmap, tn.jacobian, tn.jacobian, tn.hessian, tn.hvp, F.conv2d, tn.scan, tn.compile, _itself
+)  # fmt: skip
+JAX = Side(
+    jnp, jax.jvp, jax.grad, jax.vmap, jax.jacfwd, jax.jacrev, jax.hessian, functools.partial(_hvp, jax), _conv,
+    jax.lax.scan, jax.jit, jax.device_put,
+)  # fmt: skip
+#: What these cases need of NumPy, as users of PyTorch write it.
+_TORCH_NUMPY = SimpleNamespace(
+    tanh=torch.tanh, sin=torch.sin, exp=torch.exp,
+    maximum=lambda x, zero: torch.relu(x), logaddexp=lambda zero, x: torch.nn.functional.softplus(x),
+)  # fmt: skip
+TORCH = Side(
+    _TORCH_NUMPY, torch.func.jvp, torch.func.grad, torch.func.vmap, torch.func.jacfwd, torch.func.jacrev,
+    torch.func.hessian, functools.partial(_hvp, torch.func), torch.nn.functional.conv2d, None, _itself, _torchs,
 )  # fmt: skip
 
 
@@ -161,25 +187,27 @@ CASES: dict[str, Case] = {
     "jvp of an elementwise chain": _forward(chain, _random(100_000)),
     "jvp of a scan": _forward(recurrence, _random(32, 32), _random(50, 32)),
     "jacobian of an MLP, tall": Case(
-        lambda side: side.tall(functools.partial(mlp, side, _layers_tall)), (_random(16),)
+        lambda side: side.tall(functools.partial(mlp, side, side.given(_layers_tall))), (_random(16),)
     ),
     "jacobian of an MLP, wide": Case(
-        lambda side: side.wide(functools.partial(mlp, side, _layers_wide)), (_random(256),)
+        lambda side: side.wide(functools.partial(mlp, side, side.given(_layers_wide))), (_random(256),)
     ),
     "hessian of Rosenbrock's function": Case(
         lambda side: side.hessian(functools.partial(rosenbrock, side)), (_random(100),)
     ),
     "hessian of a logistic regression": Case(
-        lambda side: side.hessian(functools.partial(logistic, side, TABLE, SIGNS)), (_random(30),)
+        lambda side: side.hessian(functools.partial(logistic, side, *side.given((TABLE, SIGNS)))), (_random(30),)
     ),
     "hessian of a small MLP": Case(
-        lambda side: side.hessian(functools.partial(small, side, SAMPLES[:, :4], LABELS[:, :1])), (_random(49),)
+        lambda side: side.hessian(functools.partial(small, side, *side.given((SAMPLES[:, :4], LABELS[:, :1])))), (_random(49),)
     ),
     "hvp of an MLP": Case(
-        lambda side: side.hvp(lambda p: squares(side, p, SAMPLES, LABELS)), (DEEP, [_random(*p.shape) for p in DEEP])
+        lambda side: side.hvp(functools.partial(squares, side, **side.given({"x": SAMPLES, "y": LABELS}))),
+        (DEEP, [_random(*p.shape) for p in DEEP]),
     ),
     "hvp of a CNN": Case(
-        lambda side: side.hvp(lambda p: cnn(side, p, IMAGES, TARGETS)), (FILTERS, [_random(*p.shape) for p in FILTERS])
+        lambda side: side.hvp(functools.partial(cnn, side, **side.given({"x": IMAGES, "y": TARGETS}))),
+        (FILTERS, [_random(*p.shape) for p in FILTERS]),
     ),
     "per-sample gradients of an MLP": Case(
         lambda side: side.vmap(side.grad(functools.partial(squares, side)), (None, 0, 0)), (DEEP, SAMPLES, LABELS)
@@ -200,39 +228,39 @@ def _leaves(value: Any) -> list[Any]:
     return [np.asarray(leaf) for leaf in jax.tree.leaves(value, is_leaf=lambda v: isinstance(v, tn.Tensor))]
 
 
-def measured(case: Case) -> dict[str, float]:
-    """Microseconds of both sides, and of our function itself where the case has one."""
-    ours, theirs = (side.compiled(case.made(side)) for side in (OURS, THEIRS))
-    given = jax.device_put(case.args)
-    for a, b in zip(_leaves(ours(*case.args)), _leaves(theirs(*given)), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(b).max())))
-    steps: dict[str, Callable[[], object]] = {
-        "tapenet": lambda: ours(*case.args),
-        "JAX": lambda: jax.block_until_ready(theirs(*given)),
-    }
+def measured(name: str) -> dict[str, float]:
+    """Microseconds of the sides of a case, and of our function itself where the case has one."""
+    case = CASES[name]
+    sides = {"tapenet": OURS, "JAX": JAX} | ({"torch.func": TORCH} if name.startswith(BESIDE_TORCH) else {})
+    calls = {n: functools.partial(side.compiled(case.made(side)), *side.given(case.args)) for n, side in sides.items()}
+    ours, *others = (_leaves(call()) for call in calls.values())
+    for theirs in others:
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(b).max())))
+    steps: dict[str, Callable[[], object]] = {**calls, "JAX": lambda: jax.block_until_ready(calls["JAX"]())}
     if case.plain is not None:
-        itself = OURS.compiled(case.plain(OURS))
-        inputs = case.args[: len(case.args) // 2]
-        steps["itself"] = lambda: itself(*inputs)
+        steps["the function"] = functools.partial(OURS.compiled(case.plain(OURS)), *case.args[: len(case.args) // 2])
     return interleaved(steps, rounds=9, seconds=0.02, clock=time.process_time)
 
 
 def main() -> None:
     """Print the table, and whether it keeps what is promised."""
-    ratios, forward = [], []
-    print(f"{'':34}{'tapenet':>10}{'JAX':>10} ratio  over the function")
+    found: dict[str, list[float]] = {"JAX": [], "torch.func": [], "the function": []}
+    print(f"{'':34}{'tapenet':>10}{'JAX':>10} ratio{'torch.func':>12} ratio{'the function':>14} ratio")
     for name in sys.argv[1:] or CASES:
-        times = measured(CASES[name])
-        ratios.append(times["tapenet"] / times["JAX"])
-        line = f"{name:34}{times['tapenet']:10.1f}{times['JAX']:10.1f} {ratios[-1]:5.2f}"
-        if "itself" in times:
-            forward.append(times["tapenet"] / times["itself"])
-            line += f"  {forward[-1]:5.2f}"
-        print(line, flush=True)
-    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-    print(f"over JAX: {mean:.2f} on average (at most {MEAN}), {max(ratios):.2f} at worst (at most {WORST})")
-    if forward:
-        print(f"forward mode over the function: {max(forward):.2f} at worst (at most {FORWARD})")
+        times = measured(name)
+        line = f"{name:34}{times['tapenet']:10.1f}"
+        for other, width in (("JAX", 10), ("torch.func", 12), ("the function", 14)):
+            if other in times:
+                found[other].append(times["tapenet"] / times[other])
+                line += f"{times[other]:{width}.1f} {found[other][-1]:5.2f}"
+            else:
+                line += " " * (width + 6)
+        print(line.rstrip(), flush=True)
+    for other, bounds in BOUNDS.items():
+        if ratios := found[other]:
+            mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+            print(f"over {other}: {mean:.2f} on average, {max(ratios):.2f} at worst (at most {bounds})")
 
 
 if __name__ == "__main__":
