@@ -38,7 +38,6 @@ ACTS = {
     "debug": "with tn.debug():\n    loss_of(x).backward()",
     "autocast": "with tn.autocast('float16'):\n    net(x)",
     "grad": "tn.grad(lambda a: (a * w).sum())(np.ones(3))",
-    "hvp": "tn.hvp(lambda a: (a ** 3 * w).sum())(np.ones(3), np.ones(3))",
     "loop": "tn.scan(lambda c, a: (c * a, c.sum()), w, np.ones((4, 3)))[1].sum().backward()",
     "item": "v = w * 2\nv[0] = 1.0\nv += w\nv.sum().backward()",
     "draw": "str(tn.draw(loss_of(x)))",

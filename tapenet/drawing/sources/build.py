@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.node import Constant, Leaf, Node, Output, Parents, Traced
 from tapenet.autodiff.observe.tape import Nodes
-from tapenet.autodiff.programs import program_op
 from tapenet.autodiff.tensor import Tensor
-from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Kind, Value, Vertex
-from tapenet.drawing.sources import program_labels
+from tapenet.drawing.late import is_a, use
+from tapenet.drawing.model import Drawing, Edge, Explained, Kind, Value, Vertex
 from tapenet.drawing.sources.labels import (
     details,
     holds_arrays,
@@ -24,8 +23,6 @@ from tapenet.drawing.sources.labels import (
 )
 from tapenet.drawing.sources.names import Key, Modules, Name
 from tapenet.drawing.text import clean
-from tapenet.program import ir
-from tapenet.program.functions import Function
 
 #: The vertex that a value comes from, and which of its results it is.
 _End = tuple[int, int | None]
@@ -250,8 +247,11 @@ class _Builder:
         tails = [self._tail(node, argument, value) for argument, value in incoming]
         differentiated = _differentiated(node)
         cluster = self.modules.around[node]
-        if op is program_op:
-            self._transformed(node, cluster, [(v, tail) for (_, v), tail in zip(incoming, tails, strict=True)])
+        if "function" in node.option_names and is_a(node.options["function"], "program.functions", "Function"):
+            flows = any(isinstance(value, Node) for _, value in incoming)
+            ends = use("sources.transformed").draw(self.drawing, node, cluster, tails, flows)
+            self.vertices[node] = ends[0][0] if ends else len(self.drawing.vertices) - 1
+            self.results |= {(node, i): end for i, end in enumerate(ends)}
             return
         place = "" if cluster is None else f"in {self.drawing.clusters[cluster].place}"
         head = self._add(
@@ -269,55 +269,6 @@ class _Builder:
         for (argument, value), (tail, result) in zip(incoming, tails, strict=True):
             flows = argument in differentiated
             self.drawing.edges.append(Edge(tail, head, value_of(value), result, argument, differentiable=flows))
-
-    def _transformed(
-        self, node: Node, cluster: int | None, given: Sequence[tuple[Node | Traced | Constant, _End]]
-    ) -> None:
-        """Draw what a transformation made of a function: the ops of the function in a cluster."""
-        function = node.options["function"]
-        assert isinstance(function, Function)
-        flows = any(isinstance(v, Node) for v, _ in given)
-        ends = self._function(function, cluster, [end for _, end in given], node, flows)
-        self.vertices[node] = ends[0][0] if ends else len(self.drawing.vertices) - 1
-        self.results |= {(node, i): end for i, end in enumerate(ends)}
-
-    def _function(
-        self, function: Function, around: int | None, given: Sequence[_End], node: Node, flows: bool
-    ) -> list[_End]:
-        program = function.shown
-        depth = 0 if around is None else self.drawing.clusters[around].depth + 1
-        path = "" if around is None else self.drawing.clusters[around].path
-        self.drawing.clusters.append(Cluster("", function.name, path, around, depth, around="transform"))
-        cluster = len(self.drawing.clusters) - 1
-        ends: dict[ir.Value, _End] = dict(zip(program.inputs, given, strict=True))
-
-        def end(value: ir.Value) -> _End:
-            if value not in ends:
-                spec = value_of(value)
-                ends[value] = self._add(Vertex("constant", "constant", spec, 0, (str(spec),), cluster)), None
-            return ends[value]
-
-        for instruction in program.body:
-            if instruction.name == "stop":
-                ends[instruction.results[0]] = end(instruction.args[0])
-                continue
-            inner = instruction.params.get("function")
-            if inner is not None and program_labels.op_of(instruction) is None:
-                found = self._function(inner, cluster, [end(a) for a in instruction.args], node, flows)
-                ends.update(zip(instruction.results, found, strict=True))
-                continue
-            tails = [(a, end(a)) for a in instruction.args if program_labels.number(a) is None]
-            name = program_labels.op_name(instruction)
-            op = program_labels.op_of(instruction)
-            if op is not None:
-                self.drawing.ops.setdefault(name, Explained(op=op))
-            title = program_labels.title(instruction, lambda a: program_labels.number(a) or program_labels.ARRAY)
-            head = self._add(Vertex("op", title, cluster=cluster, op=name, number=node.number, line=node.line or ""))
-            for value, (tail, result) in tails:
-                self.drawing.edges.append(Edge(tail, head, value_of(value), result, differentiable=flows))
-            several = len(instruction.results) > 1
-            ends.update((r, (head, i if several else None)) for i, r in enumerate(instruction.results))
-        return [end(v) for v in program.outputs]
 
     def _tail(self, user: Node, argument: str, value: Node | Traced | Constant) -> _End:
         """The vertex that an argument comes from, and which of its results it is."""

@@ -1,0 +1,82 @@
+"""A function that a transformation changed, in the drawing of a graph: its ops in a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tapenet.autodiff.node import Node
+from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Vertex
+from tapenet.drawing.sources import program_labels
+from tapenet.drawing.sources.labels import value_of
+from tapenet.drawing.text import clean
+from tapenet.program.functions import Function
+from tapenet.program.ir import Value
+
+#: The vertex that a value comes from, and which of its results it is.
+End = tuple[int, int | None]
+
+
+def draw(drawing: Drawing, node: Node, around: int | None, given: Sequence[End], flows: bool) -> list[End]:
+    """Add the function that a node runs to a drawing.
+
+    Args:
+        drawing: is added to.
+        node: the node.
+        around: the cluster around it.
+        given: where its inputs come from.
+        flows: whether a gradient flows back through it.
+
+    Returns:
+        where its results come from.
+    """
+    function = node.options["function"]
+    assert isinstance(function, Function)
+    return _Drawer(drawing, node, flows).function(function, around, given)
+
+
+class _Drawer:
+    def __init__(self, drawing: Drawing, node: Node, flows: bool) -> None:
+        self.drawing, self.node, self.flows = drawing, node, flows
+
+    def function(self, function: Function, around: int | None, given: Sequence[End]) -> list[End]:
+        """Draw a function, and those inside of it as clusters of their own."""
+        program = function.shown
+        clusters = self.drawing.clusters
+        depth, path = (0, "") if around is None else (clusters[around].depth + 1, clusters[around].path)
+        clusters.append(Cluster("", function.name, path, around, depth, around="transform"))
+        cluster = len(clusters) - 1
+        ends: dict[Value, End] = dict(zip(program.inputs, given, strict=True))
+
+        def end(value: Value) -> End:
+            if value not in ends:
+                spec = value_of(value)
+                ends[value] = self.add(Vertex("constant", "constant", spec, 0, (str(spec),), cluster)), None
+            return ends[value]
+
+        for instruction in program.body:
+            if instruction.name == "stop":
+                ends[instruction.results[0]] = end(instruction.args[0])
+                continue
+            op = program_labels.op_of(instruction)
+            inner = instruction.params.get("function")
+            if isinstance(inner, Function) and op is None:
+                found = self.function(inner, cluster, [end(a) for a in instruction.args])
+                ends.update(zip(instruction.results, found, strict=True))
+                continue
+            tails = [(a, end(a)) for a in instruction.args if program_labels.number(a) is None]
+            name = program_labels.op_name(instruction)
+            if op is not None:
+                self.drawing.ops.setdefault(name, Explained(op=op))
+            title = program_labels.title(instruction, lambda a: program_labels.number(a) or program_labels.ARRAY)
+            head = self.add(
+                Vertex("op", title, cluster=cluster, op=name, number=self.node.number, line=self.node.line or "")
+            )
+            for value, (tail, result) in tails:
+                self.drawing.edges.append(Edge(tail, head, value_of(value), result, differentiable=self.flows))
+            several = len(instruction.results) > 1
+            ends.update((r, (head, i if several else None)) for i, r in enumerate(instruction.results))
+        return [end(v) for v in program.outputs]
+
+    def add(self, vertex: Vertex) -> int:
+        self.drawing.vertices.append(vertex._replace(title=clean(vertex.title)))
+        return len(self.drawing.vertices) - 1
