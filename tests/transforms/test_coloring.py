@@ -61,12 +61,14 @@ def test_few_colours() -> None:
     """As many as possible for bands and blocks; near the least for grids."""
     band = sparse.csr_array(np.tri(50, k=2) - np.tri(50, k=-3))
     assert columns(band).max() + 1 == symmetric(band).max() + 1 == 5
-    blocks = sparse.block_diag([np.ones((3, 3))] * 9, format="csr")
+    blocks = sparse.csr_array(np.kron(np.eye(9), np.ones((3, 3))))
     assert columns(blocks).max() + 1 == symmetric(blocks).max() + 1 == 3
     points = grid(20, 1)
     assert columns(points).max() + 1 <= 7
     assert symmetric(points).max() + 1 <= 6
-    two = sparse.kron(np.eye(2), points) + sparse.kron(np.ones((2, 2)), sparse.eye_array(400))
+    two = sparse.kron(sparse.eye_array(2), points) + sparse.kron(
+        sparse.csr_array(np.ones((2, 2))), sparse.eye_array(400)
+    )
     assert columns(two.tocsr()).max() + 1 <= 12
 
 
