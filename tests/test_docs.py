@@ -122,7 +122,8 @@ def run(block: Block, page: Path, namespace: dict[str, Any]) -> None:
 @pytest.mark.parametrize("picture", sorted(IMAGES.glob("*.svg")), ids=lambda picture: picture.stem)
 def test_pictures_name_files_as_they_lie_in_the_project(picture: Path) -> None:
     """A tooltip says of which line a box is: not in which folder of whose machine."""
-    for place in re.findall(r"([^\s|\"]+\.(?:py|md)):\d+", picture.read_text(encoding="utf-8")):
+    text = re.sub(r"base64,[A-Za-z0-9+/=]+", "", picture.read_text(encoding="utf-8"))  # pixels
+    for place in re.findall(r"([^\s|\"]+\.(?:py|md)):\d+", text):
         assert (ROOT / place).exists(), place
         assert not Path(place).is_absolute(), place
 

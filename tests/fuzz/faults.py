@@ -43,7 +43,7 @@ except ImportError:
 starves = set_nomemory is not None and hasattr(os, "fork")
 
 FEW = 45
-MANY = 300
+MANY = 150
 
 # -- programs ----------------------------------------------------------------------------------------------------
 

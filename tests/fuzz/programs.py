@@ -25,7 +25,7 @@ from tapenet.ops.registry import registry
 from tests.fuzz import compared
 
 FEW = 80
-MANY = 500
+MANY = 300
 
 #: Elements of a value at most.
 SIZE = 120
