@@ -33,13 +33,17 @@ def transposed(program: Program, linear: Collection[int]) -> Program:
     return Program([v for v in pulled.inputs if v not in dropped], [], pulled.body, pulled.outputs, [])
 
 
+#: What looks whether a number is 0, or one at all, as code does that leaves out what would be 0 or nan.
+_LOOKS = frozenset({"equal", "not_equal", "isfinite", "isinf", "isnan"})
+
+
 def _anywhere(program: Program, dropped: set[Value]) -> dict[Value, Value]:
     """Numbers for the inputs that a linear program is taken by, where its derivative compares these: code that looks whether a
     gradient is 0 leaves something out where it is. What it does for any other gradient is the derivative."""
     tainted = set(dropped)
     for instruction in program.body:
         if not tainted.isdisjoint(instruction.args):
-            tainted.update(r for r in instruction.results if r.dtype.kind != "b")
+            tainted.update(instruction.results if instruction.name not in _LOOKS else ())
     if not tainted.isdisjoint(program.outputs):
         raise NoDerivative(
             "a program that is to be transposed is not linear: its derivative depends on what it is taken by"

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff import programs
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.differentiating import NoDerivative
@@ -15,7 +17,7 @@ from tapenet.program.functions import Given, expand
 from tapenet.program.ir import Program
 from tapenet.program.low import is_inexact
 from tapenet.program.splitting import split
-from tapenet.program.trees import Mismatch, flatten
+from tapenet.program.trees import Mismatch, flatten, tree_leaves
 from tapenet.transforms.arguments import Arguments, Results, fitting, title_of, zeros
 from tapenet.transforms.gradients import vjp
 from tapenet.transforms.of_compiled import runs_compiled
@@ -161,6 +163,22 @@ class _Forward:
         linear = Given(self.title.format("linear part"), each)
         return outs, lambda tangents: programs.run(linear, [*held, *tangents])
 
+    def _check_linear(self, pulled: Callable[..., object], seeds: list[Tensor]) -> None:
+        """Raise if what pulls gradients back is not linear in them: then it is the transpose of nothing.
+
+        Raises:
+            TypeError: says so.
+        """
+        with no_grad():
+            once, twice = (tree_leaves(pulled(*(k * g for g in seeds))) for k in (1, 2))
+        for a, b in zip(once, twice, strict=True):
+            scale = np.abs(a._data[np.isfinite(a._data)]).max(initial=0)
+            if not np.allclose(2 * a._data, b._data, rtol=1e-3, atol=1e-3 * scale, equal_nan=True):
+                raise TypeError(
+                    f"tn.{self.name}: a gradient rule is not linear in the gradient that it is given, as where it clips that: "
+                    "such a function has no forward mode. Use tn.vjp"
+                )
+
     def by_reverse(self, active: list[int]) -> tuple[list[Tensor], Push]:
         """The same by two passes of reverse mode, since what pulls gradients back is linear in them: for complex numbers, and
         for rules that look at values."""
@@ -181,6 +199,8 @@ class _Forward:
             return pull([next(each) if is_inexact(t.dtype) else zeros(t) for t in outs])
 
         _, push = vjp(pulled, *seeds)
+        if capturing() is None:
+            self._check_linear(pulled, seeds)
 
         def linear(tangents: list[Tensor]) -> list[Tensor]:
             found = push(tangents[0] if len(active) == 1 else tuple(tangents))

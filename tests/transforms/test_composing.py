@@ -158,6 +158,14 @@ def test_stated_rules_are_followed_forward_and_over_lanes() -> None:
     close(tn.jvp(tn.vmap(straight), (X,), (V,))[1], V)
 
 
+def test_a_rule_that_clips_gradients_has_no_forward_mode() -> None:
+    clipped = tn.op(lambda x: x * 1, name="clipped", x=lambda g: np.clip(g, -1, 1))
+    with pytest.raises(TypeError, match="not linear in the gradient"):
+        tn.jvp(lambda x: 3 * clipped(x), (X,), (V,))
+    with pytest.raises(TypeError, match=r"is not linear.*tn\.jacrev"):
+        tn.jacfwd(lambda x: 3 * clipped(x))(X)
+
+
 def test_what_is_cut_off_has_no_tangent() -> None:
     close(tn.jvp(stopped, (X,), (V,))[1], 4 * X * V)
     close(tn.jacrev(stopped)(X), np.diag(4 * X))
