@@ -237,22 +237,22 @@ class Scope:
         self.values += made
         self.writer.dtypes |= {v.dtype.name for v in found}
 
+    #: Expressions with one of these words are not written.
+    left_out: tuple[str, ...] = ()
+
+    def kinds(self) -> list[str]:
+        """The kinds of statements that there are."""
+        expressions = EXACT if self.writer.exact else [*EXACT, *SMOOTH, *SMOOTH, *SMOOTH]
+        return [*expressions, "layer", "scan", "fori", "while_loop", "cond", "write", "train"]
+
     def statement(self, depth: int) -> None:
         """Add some statement, or none."""
-        kinds = [
-            *(EXACT if self.writer.exact else [*EXACT, *SMOOTH, *SMOOTH, *SMOOTH]),
-            "layer",
-            "scan",
-            "fori",
-            "while_loop",
-            "cond",
-            "write",
-            "train",
-        ]
-        kind = self.draw(st.sampled_from(kinds))
+        kind = self.draw(st.sampled_from(self.kinds()))
         try:
             if kind in EXACT or kind in SMOOTH:
                 template = self.draw(st.sampled_from((EXACT | SMOOTH)[kind]))
+                if any(word in template for word in self.left_out):
+                    raise Unfit
                 name = self.writer.name("v")
                 self.run([f"{name} = " + template.format_map(Fields(self))], name)
             elif kind == "layer":
@@ -267,7 +267,7 @@ class Scope:
     def inner(self, depth: int, **given: str) -> Scope:
         """The body of a function whose arguments are these, seen from outside."""
         names = self.names | {name: eval(text, self.names) for name, text in given.items()}
-        scope = Scope(self.writer, names, [*self.values, *given], "    ")
+        scope = type(self)(self.writer, names, [*self.values, *given], "    ")
         for _ in range(self.draw(st.integers(1, 3))):
             scope.statement(depth)
         return scope

@@ -18,40 +18,23 @@ from tapenet.program.called_ops import Resized
 from tapenet.program.differentiating import NoDerivative
 from tests.fuzz import compared
 from tests.fuzz.harness import BACKENDS
-from tests.fuzz.programs import EXACT, SMOOTH, Case, Fields, Scope, Unfit, Writer
+from tests.fuzz.programs import EXACT, SMOOTH, Case, Scope, Unfit, Writer
 
 FEW = 8
 MANY = 40
 
 #: What says in words that something cannot be done.
 REFUSED = (NoDerivative, tn.CaptureError, Resized)
-#: Casts to types of fewer digits leave little to compare, random numbers nothing.
-_LEFT_OUT = ("{dtype}", "float32", "float16", "dropout", "random")
 
 
 class _Pure(Scope):
     """Statements without effects, on numbers of 64 bits."""
 
-    def statement(self, depth: int) -> None:
-        kind = self.draw(st.sampled_from([*EXACT, *SMOOTH, *SMOOTH, "scan", "fori", "while_loop", "cond"]))
-        try:
-            if kind in EXACT or kind in SMOOTH:
-                template = self.draw(st.sampled_from((EXACT | SMOOTH)[kind]))
-                if any(word in template for word in _LEFT_OUT):
-                    raise Unfit
-                name = self.writer.name("v")
-                self.run([f"{name} = " + template.format_map(Fields(self))], name)
-            elif depth:
-                getattr(self, kind)(depth - 1)
-        except Unfit:
-            pass
+    #: Casts to types of fewer digits leave little to compare, random numbers nothing.
+    left_out = ("{dtype}", "float32", "float16", "dropout", "random")
 
-    def inner(self, depth: int, **given: str) -> Scope:
-        names = self.names | {name: eval(text, self.names) for name, text in given.items()}
-        scope = _Pure(self.writer, names, [*self.values, *given], "    ")
-        for _ in range(self.draw(st.integers(1, 3))):
-            scope.statement(depth)
-        return scope
+    def kinds(self) -> list[str]:
+        return [*EXACT, *SMOOTH, *SMOOTH, "scan", "fori", "while_loop", "cond"]
 
 
 class _Writer(Writer):
