@@ -37,7 +37,7 @@ def vmap(
     Args:
         f: a function of tensors, or nested structures of them, that returns such.
         in_axes: the axis of the arguments that holds the lanes: an int for all, or one for each argument, or a structure as
-            the arguments'. None: the argument is the same in every lane.
+            the arguments'. None: the argument is the same in every lane, as those are that the call gives by keyword.
         out_axes: likewise where the lanes of the results are. None: a result that is the same in every lane, without them.
         randomness: of random numbers drawn inside: "error", "same" ones in every lane, or "different" ones.
 
