@@ -1,1 +1,1 @@
-"""For code that was written for PyTorch."""
+"""For code that was written for PyTorch or autograd."""

@@ -1,1 +1,1 @@
-"""Functions to functions: gradients and products with Jacobians."""
+"""Functions to functions: derivatives forward and backward, batching, Jacobians, rules for whole functions."""
