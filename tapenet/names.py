@@ -244,6 +244,14 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.transforms.implicit.roots": "fixed_point minimize root",
         },
     ),
+    "tapenet.testing": (
+        {
+            "tapenet.compat.porting": "PortingWarning porting",
+            "tapenet.ops.registry": "Sample",
+            "tapenet.testing.gradients": "GradientMismatch check_grads",
+            "tapenet.testing.ops": "check_op",
+        },
+    ),
     "tapenet.emath": (
         {
             "tapenet.ops.emath": "arccos arcsin arctanh log log10 log2 logn power sqrt",

@@ -146,8 +146,8 @@ def test_a_wrong_program_is_noticed() -> None:
     assert caught.traceback[-1].lineno + 1 == 8
 
 
-#: Programs; and what has examples that start from a fresh generator, run where it is tested.
-_ELSEWHERE = {"tapenet.__main__", "tapenet.data.build_digits", "tapenet.mypy_plugin", "tapenet.testing"}
+#: Programs, and what needs mypy.
+_ELSEWHERE = {"tapenet.__main__", "tapenet.data.build_digits", "tapenet.mypy_plugin"}
 
 
 @pytest.fixture

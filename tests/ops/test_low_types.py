@@ -12,7 +12,7 @@ import tapenet.ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.registry import registry
 from tapenet.program.low import is_float
-from tapenet.testing import tree_leaves, tree_map
+from tapenet.program.trees import tree_leaves, tree_map
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
