@@ -394,6 +394,7 @@ class Lowering:
         except Exception as error:  # whatever an op's forward makes of a symbol
             del body[begin:], self.hosts[hosts:]  # a draw too: the op called makes its own
             self.called.append(Called(op, str(error) or type(error).__name__))
+            error.__traceback__ = None  # who keeps the error must not keep frames, and the tensors in them
             if isinstance(error, Sized):
                 self._check_sized(op.name, self.counted)
             return self._call(op, args, specs, isinstance(error, Sized))

@@ -127,6 +127,11 @@ class Symbol(NDArrayOperatorsMixin):
     def __array__(self, *args: object, **kwargs: object) -> NoReturn:
         raise CannotLower("asks for the elements")
 
+    @property
+    def _numba_type_(self) -> NoReturn:
+        # Numba asks for this first. It would compile for a Python object in vain, and keep the error with all its frames.
+        raise CannotLower("calls Numba")
+
     def reshape(self, *shape: int | Shape) -> Symbol:
         return _reshape(self, shape[0] if len(shape) == 1 else shape)
 
