@@ -22,7 +22,7 @@ from tapenet.drawing import command
 from tapenet.drawing.forms.curve import curve
 from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.forms.render import renderers
-from tapenet.native.processor import processor
+from tapenet.llvm.processor import processor
 
 
 def main(argv: Sequence[str] | None = None) -> int:

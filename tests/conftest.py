@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import tapenet.ops
-from tapenet.native.processor import processors
+from tapenet.llvm.processor import processors
 from tapenet.ops import stack_frames as sites
 from tapenet.ops.registry import numpy_functions
 

@@ -36,9 +36,9 @@ MODULES = modules_in(ROOT)
 KNOWS: dict[str, set[str]] = {
     "typing": set(),
     "names": set(),
-    "native": {"native"},
-    "kernels": {"native", "kernels"},
-    "program": {"native", "kernels", "program"},
+    "llvm": {"llvm"},
+    "kernels": {"llvm", "kernels"},
+    "program": {"llvm", "kernels", "program"},
     "ops": {"kernels", "program", "ops"},
     "emath": set(),
     "linalg": set(),
@@ -58,7 +58,7 @@ KNOWS: dict[str, set[str]] = {
     "data": {"files", "data"},
     "metrics": {"drawing", "metrics"},
     "drawing": {"program", "ops", "autodiff", "parameters", "compiler", "profiling", "files", "drawing"},
-    "compiler": {"native", "kernels", "program", "ops", "autodiff", "compiler"},
+    "compiler": {"llvm", "kernels", "program", "ops", "autodiff", "compiler"},
     "profiling": {"program", "ops", "autodiff", "profiling"},
     "training": {
         "program", "ops", "autodiff", "parameters", "compiler", "nn", "optim", "files", "data", "metrics", "drawing",

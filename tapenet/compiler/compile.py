@@ -29,8 +29,8 @@ from tapenet.compiler.connected import InGraph, Linked, fits, flows_of, gradient
 from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.signature import Call, Key, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Variant, never
-from tapenet.native import toolchain
-from tapenet.native.locks import reentrant_lock
+from tapenet.llvm import toolchain
+from tapenet.llvm.locks import reentrant_lock
 from tapenet.ops.stack_frames import user_site
 from tapenet.ops.tracebacks import boundary, hide
 from tapenet.program.backend import Runner

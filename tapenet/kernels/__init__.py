@@ -58,7 +58,7 @@ def fit(first: Array, *others: Array | None) -> bool:
 
 @functools.cache
 def _available() -> bool:
-    found = importlib.import_module("tapenet.native.toolchain").available()
+    found = importlib.import_module("tapenet.llvm.toolchain").available()
     if found:
         keep_memory()
     return bool(found)
@@ -179,4 +179,4 @@ def alone() -> contextlib.AbstractContextManager[None]:
 
 @functools.cache
 def _blas() -> ModuleType:
-    return importlib.import_module("tapenet.native.blas")
+    return importlib.import_module("tapenet.llvm.blas")

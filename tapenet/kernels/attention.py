@@ -19,9 +19,9 @@ import numpy as np
 from tapenet.kernels import aligned, vectors_like
 from tapenet.kernels.blocks import turn
 from tapenet.kernels.threads import deal
-from tapenet.native import gemm
-from tapenet.native.formulas import call
-from tapenet.native.kernel import Array, Index, Kernel, Value
+from tapenet.llvm import gemm
+from tapenet.llvm.formulas import call
+from tapenet.llvm.kernel import Array, Index, Kernel, Value
 
 #: Rows and columns of a tile of scores.
 BLOCK = 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tapenet.native.kernel import Array, Index, Kernel
+from tapenet.llvm.kernel import Array, Index, Kernel
 
 
 def blocks(k: Kernel, total: int, most: int) -> Iterator[tuple[Index, int]]:

@@ -21,8 +21,8 @@ import numpy as np
 
 from tapenet.kernels.blocks import blocks, even
 from tapenet.kernels.threads import deal
-from tapenet.native.kernel import Array, Index, Kernel, Value
-from tapenet.native.processor import registers
+from tapenet.llvm.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.processor import registers
 
 Ints = tuple[int, ...]
 #: Taps at most: they are unrolled, and the code grows with them.

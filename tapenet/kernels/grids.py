@@ -17,9 +17,9 @@ import numpy as np
 
 from tapenet.kernels import like
 from tapenet.kernels.threads import deal
-from tapenet.native.emitter import Value
-from tapenet.native.gemm import load_masked, store_masked
-from tapenet.native.kernel import Array, Index, Kernel
+from tapenet.llvm.emitter import Value
+from tapenet.llvm.gemm import load_masked, store_masked
+from tapenet.llvm.kernel import Array, Index, Kernel
 
 #: Elements of the grid whose places are computed before they are read.
 BLOCK = 256

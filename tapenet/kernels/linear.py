@@ -12,9 +12,9 @@ import numpy as np
 from tapenet.kernels import aligned, panels
 from tapenet.kernels.moves import transposed
 from tapenet.kernels.threads import deal
-from tapenet.native import gemm
-from tapenet.native.kernel import Index, Kernel
-from tapenet.native.processor import registers
+from tapenet.llvm import gemm
+from tapenet.llvm.kernel import Index, Kernel
+from tapenet.llvm.processor import registers
 
 #: Numbers of the matrix of weights, at most: they are read once per block of rows.
 LARGEST = 1 << 19

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import turn
-from tapenet.native.kernel import Kernel
+from tapenet.llvm.kernel import Kernel
 
 
 def batch_last(x: np.ndarray) -> np.ndarray:

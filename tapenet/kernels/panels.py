@@ -10,10 +10,10 @@ for any order of the operands, where OpenBLAS reaches three quarters.
 from __future__ import annotations
 
 from tapenet.kernels.blocks import turn
-from tapenet.native import gemm
-from tapenet.native.kernel import Array, Kernel, Value
-from tapenet.native.loops import Strides, offset
-from tapenet.native.processor import processors, registers
+from tapenet.llvm import gemm
+from tapenet.llvm.kernel import Array, Kernel, Value
+from tapenet.llvm.loops import Strides, offset
+from tapenet.llvm.processor import processors, registers
 from tapenet.typing import DType
 
 #: Rows of a panel, where the left operand has dense columns; twice as many where it has dense rows, of which longer runs

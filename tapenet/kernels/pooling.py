@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.kernels.threads import deal
-from tapenet.native.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.kernel import Array, Index, Kernel, Value
 
 Ints = tuple[int, ...]
 #: What one element of a window costs, in multiply-adds.

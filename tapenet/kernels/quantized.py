@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from tapenet.kernels.threads import deal
-from tapenet.native.emitter import Value
-from tapenet.native.kernel import Array, Index, Kernel, Variable
+from tapenet.llvm.emitter import Value
+from tapenet.llvm.kernel import Array, Index, Kernel, Variable
 
 #: Outputs that are computed together, and rows.
 _OUTPUTS, _ROWS = 4, 4

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tapenet.kernels import aligned
-from tapenet.native.kernel import Kernel, Value
+from tapenet.llvm.kernel import Kernel, Value
 
 
 def gathered(indices: np.ndarray, values: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

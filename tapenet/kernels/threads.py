@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from tapenet.native.processor import processors
+from tapenet.llvm.processor import processors
 
 #: Multiply-adds from which a second thread pays: half a millisecond. To wake it and to be woken when it is done takes some
 #: 50 µs each; and what the next kernel reads that another core has written comes up to four times as slowly as its own.

@@ -31,9 +31,9 @@ import numpy as np
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import even, turn
 from tapenet.kernels.threads import deal
-from tapenet.native import blas, gemm
-from tapenet.native.kernel import Array, Index, Kernel, Value
-from tapenet.native.processor import registers
+from tapenet.llvm import blas, gemm
+from tapenet.llvm.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.processor import registers
 
 #: Columns (tiles times batch) that are worked on at a time: V and the products of 64 channels are 256 kB each.
 COLUMNS = 64

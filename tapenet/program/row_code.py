@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.native.emitter import literal, llvm_type, load, store
-from tapenet.native.loops import (
+from tapenet.llvm.emitter import literal, llvm_type, load, store
+from tapenet.llvm.loops import (
     FEW,
     VECTOR,
     Carried,
@@ -28,7 +28,7 @@ from tapenet.native.loops import (
     offset,
     run_length,
 )
-from tapenet.native.scalar import apply, definitions
+from tapenet.llvm.scalar import apply, definitions
 from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.row_programs import COLUMN, FULL, ROW, SEGMENT, SINGLE, Rows, is_literal
 from tapenet.typing import DType

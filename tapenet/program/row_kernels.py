@@ -12,7 +12,7 @@ import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.threads import WORTH, deal
-from tapenet.native.toolchain import Library, build
+from tapenet.llvm.toolchain import Library, build
 from tapenet.program import generated, numpy_code
 from tapenet.program.ir import Constant, Input, Program, Value, substitute
 from tapenet.program.native import entry

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tapenet.native.loops import reducible
-from tapenet.native.scalar import COST, can
+from tapenet.llvm.loops import reducible
+from tapenet.llvm.scalar import COST, can
 from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes import simplify
 from tapenet.typing import Shape

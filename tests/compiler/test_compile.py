@@ -25,7 +25,7 @@ import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.__main__ import main
 from tapenet.compiler.compile import Compiled
-from tapenet.native import toolchain
+from tapenet.llvm import toolchain
 from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture

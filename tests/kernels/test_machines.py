@@ -15,8 +15,8 @@ pytest.importorskip("llvmlite")
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.native import processor
-from tapenet.native.processor import Registers
+from tapenet.llvm import processor
+from tapenet.llvm.processor import Registers
 from tapenet.ops.layers import quantized
 from tests.kernels import test_attention, test_convolution, test_grids, test_normalization, test_recurrent
 from tests.kernels.beside import agree, batch_last
@@ -30,7 +30,7 @@ def modules() -> list[Any]:
     """Those that write kernels."""
     for found in pkgutil.walk_packages(kernels.__path__, "tapenet.kernels."):
         importlib.import_module(found.name)
-    return [module for name, module in sys.modules.items() if name.startswith(("tapenet.kernels", "tapenet.native"))]
+    return [module for name, module in sys.modules.items() if name.startswith(("tapenet.kernels", "tapenet.llvm"))]
 
 
 def forget() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.native.processor import Registers
+from tapenet.llvm.processor import Registers
 from tapenet.ops.layers import quantized
 from tests.kernels.beside import agree, both
 
@@ -82,7 +82,7 @@ def test_weights_of_8_bits(n: int, inputs: int, outputs: int, dtype: str) -> Non
 
 def test_what_is_too_small_for_a_kernel_does_not_wake_the_threads_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    blas = importlib.import_module("tapenet.native.blas")
+    blas = importlib.import_module("tapenet.llvm.blas")
     monkeypatch.setattr(blas, "alone", lambda: seen.append("alone") or contextlib.nullcontext())  # type: ignore[func-returns-value]
     basic = importlib.import_module("tapenet.ops.products.matmul")
     monkeypatch.setattr(basic, "WORTH", 1_500_000)  # as they are where no test lifts them

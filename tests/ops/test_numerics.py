@@ -15,7 +15,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import kernels
-from tapenet.native.processor import LEVELS
+from tapenet.llvm.processor import LEVELS
 from tapenet.testing import check_grads
 from tests.kernels.beside import lift
 from tests.program.backends import Compile, backends, compiled  # noqa: F401

@@ -10,7 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import optim
-from tapenet.native import toolchain
+from tapenet.llvm import toolchain
 from tests.optim.test_capture import MAKERS, assert_same, parameters, train
 
 R = np.random.default_rng(0)

@@ -21,7 +21,7 @@ from tapenet.kernels.recurrent import backwards, forwards
 from tapenet.kernels.recurrent.tiles import Layer
 from tapenet.kernels.recurrent.weights import packed, packed_turned
 from tapenet.kernels.threads import WORTH, deal
-from tapenet.native.processor import processors
+from tapenet.llvm.processor import processors
 from tapenet.typing import Array
 
 #: Both weights of a layer have at most so many bytes where each turn multiplies its inputs: they stay in the cache.

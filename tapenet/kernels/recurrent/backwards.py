@@ -9,11 +9,11 @@ import numpy as np
 
 from tapenet.kernels.recurrent.tiles import Layer, Spot, Strip, Tiles, Turn, add_product
 from tapenet.kernels.recurrent.weights import vectors_of
-from tapenet.native.emitter import Value
-from tapenet.native.gemm import Matrix
-from tapenet.native.gemm import write as gemm
-from tapenet.native.kernel import Array, Kernel
-from tapenet.native.processor import registers
+from tapenet.llvm.emitter import Value
+from tapenet.llvm.gemm import Matrix
+from tapenet.llvm.gemm import write as gemm
+from tapenet.llvm.kernel import Array, Kernel
+from tapenet.llvm.processor import registers
 
 #: What a weight's gradient sums at a time: a strip of columns of so many rows, packed, stays in the first level cache.
 BLOCK = 96

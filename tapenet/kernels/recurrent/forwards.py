@@ -9,10 +9,10 @@ import numpy as np
 
 from tapenet.kernels.recurrent.tiles import Layer, Spot, Strip, Sums, Tiles, Turn, add_product
 from tapenet.kernels.recurrent.weights import vectors_of
-from tapenet.native.emitter import Value
-from tapenet.native.formulas import call
-from tapenet.native.kernel import Array, Kernel
-from tapenet.native.processor import registers
+from tapenet.llvm.emitter import Value
+from tapenet.llvm.formulas import call
+from tapenet.llvm.kernel import Array, Kernel
+from tapenet.llvm.processor import registers
 
 
 @functools.lru_cache(maxsize=64)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tapenet.native.emitter import Value
-from tapenet.native.kernel import Array, Index, Kernel
-from tapenet.native.loops import Carried
-from tapenet.native.processor import registers
+from tapenet.llvm.emitter import Value
+from tapenet.llvm.kernel import Array, Index, Kernel
+from tapenet.llvm.loops import Carried
+from tapenet.llvm.processor import registers
 
 
 class Layer(NamedTuple):

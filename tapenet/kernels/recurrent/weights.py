@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tapenet.kernels import aligned
-from tapenet.native.kernel import Kernel
-from tapenet.native.processor import registers
+from tapenet.llvm.kernel import Kernel
+from tapenet.llvm.processor import registers
 
 
 def vectors_of(blocks: int) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from tapenet.native.emitter import load, store
-from tapenet.native.loops import Access, Accumulator, nest, offset
+from tapenet.llvm.emitter import load, store
+from tapenet.llvm.loops import Access, Accumulator, nest, offset
 from tapenet.program import joined
 from tapenet.program.fusion import Kernel, source
 from tapenet.program.ir import Instruction, Value

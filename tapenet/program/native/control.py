@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.native.emitter import load
-from tapenet.native.loops import Access, Code, copy, offset
+from tapenet.llvm.emitter import load
+from tapenet.llvm.loops import Access, Code, copy, offset
 from tapenet.program.ir import Constant, Instruction, Program, Value, Write
 from tapenet.program.layout import Layouts
 from tapenet.program.native import interrupts

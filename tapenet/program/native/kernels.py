@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.native.emitter import literal, load, store, supported
-from tapenet.native.loops import (
+from tapenet.llvm.emitter import literal, load, store, supported
+from tapenet.llvm.loops import (
     Access,
     Accumulator,
     Body,
@@ -20,7 +20,7 @@ from tapenet.native.loops import (
     offset,
     reducible,
 )
-from tapenet.native.scalar import COST, apply, can
+from tapenet.llvm.scalar import COST, apply, can
 from tapenet.program.fusion import Kernel, aligned, source
 from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.joined import joins

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.native import loops
-from tapenet.native.blas import find
-from tapenet.native.emitter import supported
-from tapenet.native.scalar import definitions
+from tapenet.llvm import loops
+from tapenet.llvm.blas import find
+from tapenet.llvm.emitter import supported
+from tapenet.llvm.scalar import definitions
 from tapenet.program.fusion import Entry, Kernel, fuse
 from tapenet.program.ir import (
     Answer,

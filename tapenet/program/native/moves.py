@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.native.blas import find
-from tapenet.native.emitter import literal, llvm_type, load, store, supported
-from tapenet.native.loops import Access, Code, copy, fill, nest, offset
+from tapenet.llvm.blas import find
+from tapenet.llvm.emitter import literal, llvm_type, load, store, supported
+from tapenet.llvm.loops import Access, Code, copy, fill, nest, offset
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides, c_strides

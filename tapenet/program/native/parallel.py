@@ -15,9 +15,9 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
-from tapenet.native.emitter import load, store
-from tapenet.native.loops import Code, combiner, fill, identity, offset
-from tapenet.native.processor import processors
+from tapenet.llvm.emitter import load, store
+from tapenet.llvm.loops import Code, combiner, fill, identity, offset
+from tapenet.llvm.processor import processors
 from tapenet.program.fusion import Kernel
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.kernels import panels
-from tapenet.native import gemm, gemv
-from tapenet.native.emitter import llvm_type
-from tapenet.native.kernel import Kernel
-from tapenet.native.loops import Access, Accumulator, Code, copy, fill, identity, nest, offset
+from tapenet.llvm import gemm, gemv
+from tapenet.llvm.emitter import llvm_type
+from tapenet.llvm.kernel import Kernel
+from tapenet.llvm.loops import Access, Accumulator, Code, copy, fill, identity, nest, offset
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides
 from tapenet.program.native.kernels import Function

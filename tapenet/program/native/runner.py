@@ -10,10 +10,10 @@ from types import NotImplementedType
 import numpy as np
 
 from tapenet.kernels import SMALL, aligned
-from tapenet.native.blas import alone
-from tapenet.native.locks import reentrant_lock
-from tapenet.native.toolchain import Library
-from tapenet.native.toolchain import build as compile_text
+from tapenet.llvm.blas import alone
+from tapenet.llvm.locks import reentrant_lock
+from tapenet.llvm.toolchain import Library
+from tapenet.llvm.toolchain import build as compile_text
 from tapenet.program import generated
 from tapenet.program.groups import Groups
 from tapenet.program.ir import Constant, Host, Program, Reference, Value

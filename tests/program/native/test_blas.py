@@ -18,7 +18,7 @@ from tests.program.passes.programs import Build
 
 pytest.importorskip("llvmlite")
 
-from tapenet.native import blas, toolchain
+from tapenet.llvm import blas, toolchain
 from tapenet.program.native import module, moves, runner
 from tapenet.program.native.module import Module
 from tests.program.native.running import assert_native, called

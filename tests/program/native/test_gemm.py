@@ -13,9 +13,9 @@ from tapenet.program.layout import c_strides
 pytest.importorskip("llvmlite")
 
 import tapenet as tn
-from tapenet.native import gemm, gemv
-from tapenet.native.gemm import fits
-from tapenet.native.processor import Registers
+from tapenet.llvm import gemm, gemv
+from tapenet.llvm.gemm import fits
+from tapenet.llvm.processor import Registers
 from tests.program.native.running import compiled
 from tests.program.native.test_products import assert_close, turned
 from tests.program.passes.programs import Build

@@ -16,7 +16,7 @@ from tapenet.program.ir import Program, Reference, Value
 
 pytest.importorskip("llvmlite")
 
-from tapenet.native.loops import long_length, run_length
+from tapenet.llvm.loops import long_length, run_length
 from tapenet.program.native import Runner, build
 from tapenet.program.native.kernels import crosses, fusible
 from tests.compiler.lowered import program_of

@@ -14,8 +14,8 @@ pytest.importorskip("llvmlite")
 
 import tapenet as tn
 from tapenet.kernels import panels
-from tapenet.native import gemm, gemv
-from tapenet.native.processor import Registers
+from tapenet.llvm import gemm, gemv
+from tapenet.llvm.processor import Registers
 from tests.program.native.running import compiled
 from tests.program.native.test_gemm import FLOAT32, MACHINES, edges
 from tests.program.native.test_products import assert_close, turned

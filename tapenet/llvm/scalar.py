@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.native.emitter import Emitter, Value, literal, llvm_type, load, store, supported
-from tapenet.native.functions import ARITY, FUNCTIONS, call, definition
+from tapenet.llvm.emitter import Emitter, Value, literal, llvm_type, load, store, supported
+from tapenet.llvm.functions import ARITY, FUNCTIONS, call, definition
 from tapenet.typing import DType
 
 __all__ = ["COST", "LOWERABLE", "Emitter", "apply", "can", "definitions", "literal", "llvm_type", "load", "store"]

@@ -26,9 +26,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tapenet.native.blas import find
-from tapenet.native.locks import lock
-from tapenet.native.processor import processor
+from tapenet.llvm.blas import find
+from tapenet.llvm.locks import lock
+from tapenet.llvm.processor import processor
 
 #: Goes into every key: changed when the code generator's conventions change in a way that the IR does not show.
 VERSION = 1

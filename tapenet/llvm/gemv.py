@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tapenet.native.emitter import llvm_type, load, store
-from tapenet.native.gemm import load_masked, mask
-from tapenet.native.loops import Carried, Code, Strides, offset
-from tapenet.native.processor import registers
+from tapenet.llvm.emitter import llvm_type, load, store
+from tapenet.llvm.gemm import load_masked, mask
+from tapenet.llvm.loops import Carried, Code, Strides, offset
+from tapenet.llvm.processor import registers
 from tapenet.typing import DType
 
 #: The matrix has at most so many bytes: a larger one does not come from the cache, and BLAS may use threads.

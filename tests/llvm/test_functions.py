@@ -2,7 +2,7 @@
 
 The bounds are in `references.py`. After changing one, write the table in docs/compiler.md anew:
 
-    TAPENET_OVERWRITE=1 python -m pytest tests/native/test_functions.py -k documentation
+    TAPENET_OVERWRITE=1 python -m pytest tests/llvm/test_functions.py -k documentation
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ pytest.importorskip("mpmath")
 
 import mpmath as mp
 
-from tapenet.native import functions
-from tapenet.native.coefficients import POLYNOMIALS
-from tapenet.native.emitter import Emitter, Value
-from tapenet.native.scalar import apply
-from tests.native.kernels import Compiled, Loop, kernel
-from tests.native.minimax import FITS, error
-from tests.native.references import FUNCTIONS, PAIRS, Function, numpys
+from tapenet.llvm import functions
+from tapenet.llvm.coefficients import POLYNOMIALS
+from tapenet.llvm.emitter import Emitter, Value
+from tapenet.llvm.scalar import apply
+from tests.llvm.kernels import Compiled, Loop, kernel
+from tests.llvm.minimax import FITS, error
+from tests.llvm.references import FUNCTIONS, PAIRS, Function, numpys
 
 F4, F8 = np.dtype("f4"), np.dtype("f8")
 PAGE = Path(__file__).parents[2] / "docs" / "compiler.md"
@@ -325,7 +325,7 @@ def test_polynomials_are_as_good_as_stated(name: str, suffix: str) -> None:
 
 
 def test_the_digits_of_two_over_pi() -> None:
-    from tapenet.native.coefficients import TWO_OVER_PI
+    from tapenet.llvm.coefficients import TWO_OVER_PI
 
     with mp.workprec(600):
         for k, parts in enumerate(TWO_OVER_PI):

@@ -15,9 +15,9 @@ TABLE
 
 from __future__ import annotations
 
-from tapenet.native import circular, exponential
-from tapenet.native.emitter import SUFFIX, Emitter, Value
-from tapenet.native.formulas import FUNCTIONS, call
+from tapenet.llvm import circular, exponential
+from tapenet.llvm.emitter import SUFFIX, Emitter, Value
+from tapenet.llvm.formulas import FUNCTIONS, call
 
 __all__ = ["ARITY", "FUNCTIONS", "call", "circular", "definition", "exponential"]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tapenet.native.coefficients import POLYNOMIALS
-from tapenet.native.emitter import SUFFIX, Value, element, like_type, suffix
+from tapenet.llvm.coefficients import POLYNOMIALS
+from tapenet.llvm.emitter import SUFFIX, Value, element, like_type, suffix
 
 Body = Callable[..., Value]
 

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-import tapenet.native.blas as blas
+import tapenet.llvm.blas as blas
 
 CODE = """
 import threading
 import numpy as np
-from tapenet.native import blas
+from tapenet.llvm import blas
 get, put = blas._counts()
 several = get()
 assert several > 1
@@ -52,12 +52,12 @@ def run(code: str, threads: int) -> str:
 
 
 def test_inside_there_is_one_thread_and_afterwards_as_many_as_before() -> None:
-    if run("from tapenet.native import blas; print(blas._counts())", 2) != "None\n":  # OpenBLAS, and several processors
+    if run("from tapenet.llvm import blas; print(blas._counts())", 2) != "None\n":  # OpenBLAS, and several processors
         assert run(CODE, 2) == "done\n"
 
 
 def test_one_thread_and_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run("from tapenet.native import blas; print(blas._counts())", 1) == "None\n"
+    assert run("from tapenet.llvm import blas; print(blas._counts())", 1) == "None\n"
     monkeypatch.setattr(blas, "_limit", blas._limit.__wrapped__)
     for name, value in (("_COUNTS", ("no_{}_such",)), ("_library", lambda: None)):
         monkeypatch.setattr(blas, name, value)

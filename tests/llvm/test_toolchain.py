@@ -30,7 +30,7 @@ pytest.importorskip("llvmlite")
 import llvmlite
 import llvmlite.binding as llvm
 
-from tapenet.native import processor, toolchain
+from tapenet.llvm import processor, toolchain
 
 TEXT = "define i64 @answer() { ret i64 42 }\n"
 
@@ -94,7 +94,7 @@ STEP = """
 import numpy as np
 import tapenet as tn
 from tapenet import nn, optim
-from tapenet.native import toolchain
+from tapenet.llvm import toolchain
 
 compile_, count = toolchain.compile_, 0
 
@@ -155,7 +155,7 @@ def test_another_process_finds_what_the_first_compiled(cache: Path) -> None:
 
 BUILD = """
 import ctypes
-from tapenet.native import toolchain
+from tapenet.llvm import toolchain
 
 for k in range(15):
     library = toolchain.build(f"define i64 @answer() {{ ret i64 {k} }}")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.native import locks
-from tapenet.native.locks import lock, reentrant_lock
+from tapenet.llvm import locks
+from tapenet.llvm.locks import lock, reentrant_lock
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_what_another_thread_holds_is_free_in_the_child() -> None:
     compiled = tn.compile(lambda x: x * 2)
     kinds = (type(threading.Lock()), type(threading.RLock()))
-    ours = [m for name, m in sys.modules.items() if name.startswith(("tapenet.native.", "tapenet.compiler."))]
+    ours = [m for name, m in sys.modules.items() if name.startswith(("tapenet.llvm.", "tapenet.compiler."))]
     found = [value for module in ours for value in vars(module).values() if isinstance(value, kinds)]
     assert len(found) >= 2  # of the toolchain and of captures
     held, over = threading.Event(), threading.Event()

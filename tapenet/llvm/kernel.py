@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapenet.native.addresses import address
-from tapenet.native.emitter import Number, element, literal, llvm_type, splat, suffix
-from tapenet.native.emitter import Value as Value
-from tapenet.native.gemm import load_masked, mask, spread, store_masked
-from tapenet.native.loops import Code, run_length
-from tapenet.native.processor import registers
-from tapenet.native.scalar import definitions
-from tapenet.native.toolchain import build
+from tapenet.llvm.addresses import address
+from tapenet.llvm.emitter import Number, element, literal, llvm_type, splat, suffix
+from tapenet.llvm.emitter import Value as Value
+from tapenet.llvm.gemm import load_masked, mask, spread, store_masked
+from tapenet.llvm.loops import Code, run_length
+from tapenet.llvm.processor import registers
+from tapenet.llvm.scalar import definitions
+from tapenet.llvm.toolchain import build
 from tapenet.typing import DType
 
 if TYPE_CHECKING:

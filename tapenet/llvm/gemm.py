@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tapenet.native.emitter import llvm_type
-from tapenet.native.loops import Carried, Code, Strides, offset
-from tapenet.native.processor import processors, registers
+from tapenet.llvm.emitter import llvm_type
+from tapenet.llvm.loops import Carried, Code, Strides, offset
+from tapenet.llvm.processor import processors, registers
 from tapenet.typing import DType
 
 #: The right operand has at most so many bytes: it is read once per block of rows of the result. Where the library has no

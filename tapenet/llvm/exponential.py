@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from tapenet.native.coefficients import ERFCX_CENTRE
-from tapenet.native.emitter import Value, element
-from tapenet.native.formulas import FORMATS, call, double, function, in_double, nearest, polynomial
+from tapenet.llvm.coefficients import ERFCX_CENTRE
+from tapenet.llvm.emitter import Value, element
+from tapenet.llvm.formulas import FORMATS, call, double, function, in_double, nearest, polynomial
 
 # -- exponentials ------------------------------------------------------------------------------------------------
 

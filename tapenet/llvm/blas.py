@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.native.locks import lock
+from tapenet.llvm.locks import lock
 
 _FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv")
 #: How the functions are called in NumPy's own builds, in those of distributions, and on macOS; with the type of lengths.

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from tapenet.native.emitter import Emitter, literal, llvm_type, load, store
-from tapenet.native.processor import registers
+from tapenet.llvm.emitter import Emitter, literal, llvm_type, load, store
+from tapenet.llvm.processor import registers
 from tapenet.typing import DType
 
 #: Numbers of elements between neighbours, by axis.

@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from tapenet.native.emitter import Emitter, llvm_type, supported
-from tapenet.native.functions import FUNCTIONS
-from tapenet.native.scalar import COST, LOWERABLE, apply, can, definitions, literal
-from tests.native.kernels import Compiled, kernel
+from tapenet.llvm.emitter import Emitter, llvm_type, supported
+from tapenet.llvm.functions import FUNCTIONS
+from tapenet.llvm.scalar import COST, LOWERABLE, apply, can, definitions, literal
+from tests.llvm.kernels import Compiled, kernel
 
 DTYPES = [np.dtype(c) for c in "?bBhHiIqQfd"]
 INTEGERS = [d for d in DTYPES if d.kind in "iu"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from tapenet.native.coefficients import TWO_OVER_PI
-from tapenet.native.emitter import Value
-from tapenet.native.formulas import FORMATS, double, function, in_double, nearest, polynomial
+from tapenet.llvm.coefficients import TWO_OVER_PI
+from tapenet.llvm.emitter import Value
+from tapenet.llvm.formulas import FORMATS, double, function, in_double, nearest, polynomial
 
 
 def _quadrant(x: Value) -> tuple[Value, Value]:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import llvmlite.binding as llvm
 import numpy as np
 
-from tapenet.native.emitter import Emitter, llvm_type, load, store
-from tapenet.native.processor import processor
-from tapenet.native.scalar import apply, definitions
+from tapenet.llvm.emitter import Emitter, llvm_type, load, store
+from tapenet.llvm.processor import processor
+from tapenet.llvm.scalar import apply, definitions
 
 DType = np.dtype[Any]
 

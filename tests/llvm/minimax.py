@@ -1,10 +1,10 @@
-"""How the polynomials in `tapenet.native.coefficients` were made.
+"""How the polynomials in `tapenet.llvm.coefficients` were made.
 
 Each is the minimax fit of a function on an interval: the largest weighted error is the smallest possible, up to the
 rounding of the coefficients. Found by Lawson's iteration (least squares whose weights are multiplied by the last
 errors) in 300 bits. The first few coefficients are rounded one after the other, the others fitted anew each time.
 
-    python -m tests.native.minimax [name]      # prints the table; takes some minutes
+    python -m tests.llvm.minimax [name]      # prints the table; takes some minutes
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import mpmath as m
 import numpy as np
 
-from tapenet.native.coefficients import ERFCX_CENTRE
+from tapenet.llvm.coefficients import ERFCX_CENTRE
 
 m.mp.prec = 300
 _sqrt = m.sqrt

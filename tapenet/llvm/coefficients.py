@@ -1,6 +1,6 @@
 """Coefficients of the native backend's polynomials, lowest first, by function and float type.
 
-Minimax fits, made by `tests/native/minimax.py`, which also says what exactly each one approximates and where.
+Minimax fits, made by `tests/llvm/minimax.py`, which also says what exactly each one approximates and where.
 The power of two beside a polynomial is the largest error it leaves, relative to the function (for "log2 erfc" relative
 to erf). `exp`: e^r = 1 + r + r^2 p(r). `exp2`: 2^r = 1 + r p(r). `log`: log(1 + t) = t - t^2 / 2 + t^3 p(t).
 `log, odd`: 2 artanh(s) = 2 s + s^3 p(s^2). `log2 erfc`: log2 erfc(1 + u) = p(u). `erf`: erf(x) = x + x p(x^2).
