@@ -203,6 +203,10 @@ from tapenet.nn.functional import triplet_margin_loss as triplet_margin_loss
 from tapenet.nn.functional import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from tapenet.nn.functional import unfold as unfold
 from tapenet.nn.functional_call import functional_call as functional_call
+from tapenet.ops.derived import array_like as array_like
+from tapenet.ops.derived import derived as derived
+from tapenet.ops.derived import known as known
+from tapenet.ops.formula import derive as derive
 from tapenet.ops.indexing.positions import diag_indices_from as diag_indices_from
 from tapenet.ops.indexing.positions import tril_indices_from as tril_indices_from
 from tapenet.ops.indexing.positions import triu_indices_from as triu_indices_from
@@ -210,7 +214,9 @@ from tapenet.ops.indexing.sorting import SortKind
 from tapenet.ops.op import Op as Op
 from tapenet.ops.op import Scatter as Scatter
 from tapenet.ops.op import op as op
+from tapenet.ops.operators import Operand as Operand
 from tapenet.ops.products.einsum import einsum_path as einsum_path
+from tapenet.ops.registry import Sample as Sample
 from tapenet.ops.registry import sample as sample
 from tapenet.ops.shapes.filling import Order
 from tapenet.ops.shapes.padding import Widths
@@ -1104,6 +1110,9 @@ def round(a: ArrayLike, decimals: int = 0, *, out: Tensor | np.ndarray[Any, Any]
 
 def row_stack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
     """Arrays joined one below the other: along the first axis, those of one axis as rows."""
+
+def safe_mul(a: ArrayLike, d: ArrayLike) -> Tensor:
+    """The product a * d, but 0 wherever a factor is 0, also where the other is infinite or nan."""
 
 def scatter_add(values: ArrayLike, index: ArrayLike, shape: Shape) -> Tensor:
     """Zeros of the given shape with `values` added at `index`; repeated positions accumulate."""

@@ -148,7 +148,6 @@ LAYERS: dict[str, str] = {
 HIDDEN: dict[str, str] = {
     "tapenet.compat.torch_dtypes": "bfloat16 bool float int",
     "tapenet.ops": "emath fft linalg protocol random refused",
-    "tapenet.ops.elementwise.elementary": "safe_mul",
     "tapenet.ops.elementwise.floating": "iv sinc_derivative",
     "tapenet.ops.indexing.items": "assign getitem host scatter_sum setitem",
     "tapenet.ops.layers.convolution.family": (
@@ -206,8 +205,12 @@ CORE: dict[str, str] = {
     "tapenet.drawing": "draw",
     "tapenet.files.saving": "load save",
     "tapenet.nn.functional_call": "functional_call",
+    "tapenet.ops.derived": "array_like derived known",
+    "tapenet.ops.elementwise.elementary": "safe_mul",
+    "tapenet.ops.formula": "derive",
     "tapenet.ops.op": "Op Scatter op",
-    "tapenet.ops.registry": "sample",
+    "tapenet.ops.operators": "Operand",
+    "tapenet.ops.registry": "Sample sample",
     "tapenet.profiling.profile": "profile",
     "tapenet.training.network": "Network",
 }

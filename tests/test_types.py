@@ -117,6 +117,34 @@ def cubed(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return x**3
 
 
+def calls(r: np.random.Generator) -> list[tn.Sample]:
+    return [tn.sample(r.normal(size=3))]
+
+
+@tn.derived(samples=calls)
+def rms(x: Tensor) -> Tensor:
+    return tn.sqrt((tn.array_like(x) ** 2).mean())
+
+
+@tn.op(x=lambda g, w: tn.safe_mul(g, w), w=tn.derive)
+def product(x: Any, w: Any) -> Any:
+    return x * w
+
+
+class Logged(tn.Operand):
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    def __tapenet_op__(self, op: tn.Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        return NotImplemented
+
+
+assert_type(rms(np.ones(2)), Tensor)
+assert_type(Logged(w) + 1, Logged)
 scaled(w, limit=2.0).backward()
 cubed(w).backward()
 assert_type(cubed(np.ones(2)), np.ndarray[Any, Any])

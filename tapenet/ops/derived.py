@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import numpy as np
 
@@ -55,27 +55,57 @@ class Derived:
     def __repr__(self) -> str:
         return f"<derived op {self.name}>"
 
+    def __reduce__(self) -> str:
+        return self.name
 
+    def __deepcopy__(self, memo: object) -> Derived:
+        return self
+
+
+@overload
+def derived(function: Callable[..., R], /) -> Callable[..., R]: ...
+@overload
 def derived(
     *, numpy: object = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False,
     replaces: bool = False, makes: bool = False,
-) -> Callable[[Callable[..., R]], Callable[..., R]]:  # fmt: skip
-    """Register a function written in terms of ops and NumPy functions, so that every order of derivative,
-    the NumPy protocols and the registry's tests follow from its parts.
+) -> Callable[[Callable[..., R]], Callable[..., R]]: ...  # fmt: skip
+def derived(
+    function: Callable[..., object] | None = None, /, *, numpy: object = (), samples: Samples | None = None,
+    nondiff: bool = False, inplace: bool = False, replaces: bool = False, makes: bool = False,
+) -> object:  # fmt: skip
+    """Make a function of ops and NumPy functions stand beside ops: it may stand for a NumPy function, and `tn.testing.check_op`
+    checks it. It is recorded as its parts, so every derivative follows from theirs.
+
+    It is called with tensors, with arrays, and with whatever else ops take. `tn.array_like(x)` is an argument as something that
+    has a shape; `tn.known(x)` are its values, for a check.
 
     Args:
-        numpy: the NumPy function(s) it stands for on tensors.
-        samples: calls for the tests, as for `op`.
+        function: the function, which has a name. Without it, this is a decorator: `@tn.derived(numpy=np.sinc)`.
+        numpy: the NumPy function(s) it stands for on tensors, as for `tn.op`.
+        samples: calls for the tests, as for `tn.op`.
         nondiff: it has no derivative.
         inplace: it changes its first argument by item assignment, and returns nothing.
         replaces: it puts numbers in the place of others and computes none, so that float16 and bfloat16 need not be
             widened for it. What works in place does so anyway.
-        makes: it makes tensors (by `made`) of whatever it is given, as NumPy makes arrays. It stands for NumPy's function
+        makes: it makes tensors (by `tn.tensor`) of whatever it is given, as NumPy makes arrays. It stands for NumPy's function
             where that is called with a tensor as `like=`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> @tn.derived(samples=lambda r: [tn.sample(r.normal(size=3))])
+    ... def rms(x):
+    ...     "Root of the mean square."
+    ...     return np.sqrt((x * x).mean())
+    >>> rms(tn.tensor([3.0, 4.0])).round(3)
+    Tensor(3.536)
+    >>> tn.testing.check_op(rms)
     """
-    return lambda function: Derived(
-        function, numpy=numpy, samples=samples, nondiff=nondiff, inplace=inplace, replaces=replaces, makes=makes
-    )
+
+    def made(function: Callable[..., object]) -> Derived:
+        return Derived(
+            function, numpy=numpy, samples=samples, nondiff=nondiff, inplace=inplace, replaces=replaces, makes=makes
+        )
+
+    return made if function is None else made(function)
 
 
 def made(array: Array, *, shared: bool = False) -> Array:
@@ -94,7 +124,7 @@ def known(value: object) -> Any:
     replay its values differ.
 
     >>> import tapenet as tn
-    >>> known(tn.tensor([1.0, 2.0])), known(3)
+    >>> tn.known(tn.tensor([1.0, 2.0])), tn.known(3)
     (array([1., 2.]), 3)
     """
     return value if isinstance(value, (np.ndarray, np.generic, int, float)) else installed.recorder.values(value)
@@ -120,8 +150,11 @@ def array_like(value: object) -> Array:
     """An argument of a derived function as something with a shape and a dtype: what has them as it is (an array, a
     tensor, a symbol), a sequence with such parts joined by `np.stack`, all else as an array.
 
-    >>> array_like([1.0, 2.0]).shape
+    >>> import tapenet as tn
+    >>> tn.array_like([1.0, 2.0]).shape
     (2,)
+    >>> tn.array_like([1.0, tn.tensor(2.0)])
+    Tensor([1., 2.])
     """
     if hasattr(value, "shape"):
         return cast("Array", value)
