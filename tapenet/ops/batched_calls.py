@@ -49,7 +49,7 @@ def over_lanes(
     if rule is None:
         return NotImplemented
     known: dict[str, object] = {**args, "batched": batched, "lanes": size}
-    return rule(*(known[n] for n in argument_names(op.name, rule)))
+    return rule(*(known[n] for n in argument_names(op.name, rule, known)))
 
 
 def _leading(op: Op, args: Mapping[str, object], batched: frozenset[str], size: int, outputs: Sequence[Spec]) -> object:
@@ -116,7 +116,7 @@ class LaneCall:
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """What the rule asks for."""
-        return argument_names(self.op.name, self.rule)
+        return argument_names(self.op.name, self.rule, {"batched", "lanes", *(a.name for a in self.op.arguments)})
 
     @functools.cached_property
     def arguments(self) -> tuple[Argument, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from types import FunctionType
 from typing import NamedTuple, TypeGuard
 
@@ -60,15 +60,27 @@ def arguments(name: str, forward: Function) -> tuple[Argument, ...]:
     return found
 
 
-def argument_names(name: str, rule: Function) -> tuple[str, ...]:
-    """The names of the arguments of a rule, a check or a count of op `name`."""
-    if _plain_function(rule) and not rule.__code__.co_kwonlyargcount:
-        return tuple(rule.__code__.co_varnames[: rule.__code__.co_argcount])
-    parameters = _signature(name, rule)
-    for p in parameters:
+def argument_names(name: str, function: Function, known: Container[str]) -> tuple[str, ...]:
+    """What a rule, a check or a count of op `name` asks for: its parameters, but for its own ones. These have a default,
+    and are keyword-only or not `known`."""
+    if _plain_function(function) and not function.__code__.co_kwonlyargcount and function.__defaults__ is None:
+        return tuple(function.__code__.co_varnames[: function.__code__.co_argcount])
+    asked: list[str] = []
+    own = ""
+    for p in _signature(name, function):
         if p.kind is p.KEYWORD_ONLY and p.default is _EMPTY:
             raise TypeError(f"op {name!r}: a rule's arguments are passed by position: {p.name!r} is keyword-only")
-    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+            if p.default is not _EMPTY and p.name not in known:
+                own = own or p.name
+            elif own:
+                raise TypeError(
+                    f"op {name!r}: {own!r} is a default of a rule's own and stands before {p.name!r}, which the rule asks "
+                    "for: put such defaults last"
+                )
+            else:
+                asked.append(p.name)
+    return tuple(asked)
 
 
 def _plain_function(function: object) -> TypeGuard[FunctionType]:
@@ -144,7 +156,7 @@ def check_vmap(name: str, vmap: Function | str | Mapping[str, object] | None, na
     """Raise a TypeError if `vmap=` of op `name` is no rule for its arguments."""
     if callable(vmap):
         known = ["batched", "lanes", *names]
-        check_needs(name, {"vmap=": argument_names(name, vmap)}, known, ", ".join(known))
+        asked(name, "vmap=", vmap, known)
         return
     if isinstance(vmap, Mapping):
         fits = "out" in vmap and {*vmap} <= {"out", *names}
@@ -157,19 +169,24 @@ def check_vmap(name: str, vmap: Function | str | Mapping[str, object] | None, na
         )
 
 
-def check_needs(name: str, needs: Mapping[str, tuple[str, ...]], allowed: Collection[str], words: str) -> None:
-    """Raise a TypeError if a function of the definition of op `name` asks for something that there is not.
+def asked(name: str, what: str, function: Function | None, known: Collection[str], words: str = "") -> tuple[str, ...]:
+    """What a function of the definition of op `name` asks for; nothing where there is none.
 
     Args:
         name: the op's.
-        needs: what each function asks for, by what it is called.
-        allowed: what they may ask for.
+        what: what the function is called.
+        function: it.
+        known: what it may ask for.
         words: that in words.
+
+    Raises:
+        TypeError: it asks for something that there is not.
     """
-    for what, asked in needs.items():
-        for n in asked:
-            if n not in allowed:
-                raise TypeError(f"op {name!r}: its {what} asks for {n!r}; it may name {words}")
+    found = () if function is None else argument_names(name, function, known)
+    for n in found:
+        if n not in known:
+            raise TypeError(f"op {name!r}: its {what} asks for {n!r}; it may name {words or ', '.join(known)}")
+    return found
 
 
 def warn_of_another(op: Called, function: Callable[..., object]) -> None:

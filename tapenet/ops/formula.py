@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Collection, Hashable, Sequence
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -81,6 +82,8 @@ def fused(op: Any, function: Callable[..., object], rule: bool = False) -> Calla
         return function
     code = function.__code__
     given = code.co_varnames[: code.co_argcount]
+    if code.co_flags & inspect.CO_VARARGS or any(n.startswith("_") for n in given):  # names of the code below
+        return function
     arrays = [n for n in given if n in (*op.inputs, *op.residuals, "g", "out")]
     names = "".join(f"{n}, " for n in given)
     more = bool(code.co_kwonlyargcount)

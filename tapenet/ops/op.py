@@ -127,14 +127,7 @@ class Op:
         if self.more is None:  # a ufunc answers its own options: by NumPy's protocol, if it meets a tensor
             self.more = next((f for f in self.numpy if isinstance(f, np.ufunc) and f.signature is None), None)
         self._check(names)
-        rules = self.rules if self.joint is None else {"": self.joint}
-        #: What each rule asks for, by input name ("" for the joint rule), and what the check asks for.
-        self.needs = {
-            n: rule.needs if isinstance(rule, Derived) else definitions.argument_names(self.name, rule)
-            for n, rule in rules.items()
-        }
-        self.check_needs = () if self.check is None else definitions.argument_names(self.name, self.check)
-        self._check_needs(names)
+        self._ask(names)
         #: The classes of the nodes that record it, given by the recorder: the usual one, and one that says more.
         self.node_class: Any = None
         self.full_node_class: Any = None
@@ -166,18 +159,22 @@ class Op:
         definitions.check_lower(self.name, self.lower, len(self.inputs))
         definitions.check_residuals(self.name, names, self.residuals, self.outputs)
 
-    def _check_needs(self, names: list[str]) -> None:
+    def _ask(self, names: list[str]) -> None:
+        """Find what its functions ask for."""
         shapes = [f"{n}_{what}" for n in self.inputs for what in ("shape", "dtype")]
         known = {"g", "out", *names, *self.residuals, *shapes} | ({"wanted"} if self.joint else set())
         words = f"g, out, {', '.join([*names, *self.residuals])}, and NAME_shape or NAME_dtype of an input"
-        needs = {f"rule for {n!r}" if n else "joint rule": asked for n, asked in self.needs.items()}
-        definitions.check_needs(self.name, needs, known, words)
-        definitions.check_needs(self.name, {"check=": self.check_needs}, names, ", ".join(names))
+        rules = self.rules if self.joint is None else {"": self.joint}
+        #: What each rule asks for, by input name ("" for the joint rule), and what the check and the count ask for.
+        self.needs: dict[str, tuple[str, ...]] = {}
+        for n, rule in rules.items():
+            what = f"rule for {n!r}" if n else "joint rule"
+            own = rule.needs if isinstance(rule, Derived) else None
+            self.needs[n] = own or definitions.asked(self.name, what, rule, known, words)
+        self.check_needs = definitions.asked(self.name, "check=", self.check, names)
+        counts = () if self.multiply_adds is None else (*self.options, "out_shape", *shapes[::2])
+        self.count_needs = definitions.asked(self.name, "multiply_adds=", self.multiply_adds, counts)
         definitions.check_vmap(self.name, self.vmap, names)
-        if self.multiply_adds is not None:
-            needs = {"multiply_adds=": definitions.argument_names(self.name, self.multiply_adds)}
-            known = {*self.options, "out_shape", *(f"{n}_shape" for n in self.inputs)}
-            definitions.check_needs(self.name, needs, known, ", ".join(sorted(known)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # The recorder replaces this by code made for this op's signature, at the first call: making it for
@@ -294,7 +291,8 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
 
     A rule is a function that names what it needs among `g` (the gradient of the loss by the output, shaped
     like the output), `out`, the op's arguments, its residuals, and `NAME_shape` / `NAME_dtype` of an input;
-    exactly that is saved. It returns the gradient by its input, or anything that broadcasts up to it. Rules
+    exactly that is saved. A parameter with a default that is none of these is the rule's own. It returns the gradient by
+    its input, or anything that broadcasts up to it. Rules
     are plain NumPy without in-place operators, `out=` or `asarray`; for derivatives of higher order the same
     rule runs on tensors. Once there is a rule, a tensor that needs a gradient, given to an argument without one, is
     an error unless the argument is declared in `nondiff`.

@@ -10,7 +10,6 @@ import numpy as np
 
 from tapenet.autodiff.node import Constant
 from tapenet.autodiff.observe.profile import CALL, END, HEAD, OPEN, PICK, RULES, SPAN, Timing, facts, kept_for
-from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
 from tapenet.profiling.places import Place
 from tapenet.profiling.values import Seen, Stats
@@ -276,8 +275,7 @@ def _multiply_adds(ran: _Ran) -> int | None:
     op = ran.op
     if op.multiply_adds is None:
         return None
-    names = argument_names(op.name, op.multiply_adds)
-    return int(op.multiply_adds(*(_asked(ran, name) for name in names)))
+    return int(op.multiply_adds(*(_asked(ran, name) for name in op.count_needs)))
 
 
 def _asked(ran: _Ran, name: str) -> object:

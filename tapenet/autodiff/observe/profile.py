@@ -19,7 +19,6 @@ from tapenet.autodiff.node import Constant, Node, Parents, Traced, constant
 from tapenet.autodiff.observe.layer import CallStep, Layer, PullStep
 from tapenet.autodiff.record import Call
 from tapenet.autodiff.state import local
-from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
 from tapenet.typing import Array
 
@@ -199,17 +198,16 @@ def facts(op: Op) -> tuple[Fact, ...]:
 
 def _made_facts(op: Op) -> list[Fact]:
     kept = {n for name in op.differentiable for n in kept_for(op, name)}
-    asked = () if op.multiply_adds is None else argument_names(op.name, op.multiply_adds)
     found = []
     for n in op.inputs:
-        shaped = f"{n}_shape" in asked
+        shaped = f"{n}_shape" in op.count_needs
         # The node of an op with one differentiable input is there because that needs a gradient.
         decides = len(op.differentiable) > 1 and n in op.differentiable and bool(kept_for(op, n))
         if n in kept or shaped or decides:
             found.append(Fact("source", n))
         if n in op.differentiable and shaped:
             found.append(Fact("shape", n))
-    found += [Fact("option", n) for n in op.options if n in asked]
+    found += [Fact("option", n) for n in op.options if n in op.count_needs]
     return found + [Fact("bytes", n) for n in op.residuals if n in kept]
 
 
