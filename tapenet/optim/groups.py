@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -102,6 +103,40 @@ def check_rate(where: str, lr: object) -> None:
     """Raise ValueError or TypeError for what is no learning rate."""
     if not callable(lr):
         check_range(where, "lr", lr, 0.0, math.inf)
+
+
+def rate_at(where: str, schedule: Callable[[int], object], step: int) -> float:
+    """The learning rate of a step.
+
+    Raises:
+        TypeError: the schedule gave no number.
+        ValueError: it gave one that is negative or not finite.
+    """
+    try:
+        rate = schedule(step)
+    except Exception as error:
+        error.add_note(
+            f"{where}: in the schedule given as lr, at step {step}; it is called with the number of steps so far"
+        )
+        raise
+    if type(rate) is float and 0.0 <= rate < math.inf:  # the usual case, quickly
+        return rate
+    wanted = f"a schedule is a function of the number of steps so far, and returns the learning rate, {_RATE}"
+    if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or np.iscomplexobj(rate):
+        raise TypeError(f"{where}: the schedule given as lr returned {_shown(rate)} at step {step}; {wanted}")
+    if not 0.0 <= float(rate) < math.inf:
+        raise ValueError(f"{where}: the schedule given as lr returned {rate} at step {step}; {wanted}")
+    return float(rate)
+
+
+_RATE = "a finite number of at least 0"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    return f"another function ({value!r})" if callable(value) else f"the {kind} {value!r}"
 
 
 def check_parameter(where: str, name: str, param: Tensor) -> None:

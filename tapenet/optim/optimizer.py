@@ -37,10 +37,12 @@ from tapenet.optim.groups import (
     check_range,
     check_rate,
     check_wide,
+    rate_at,
 )
 from tapenet.optim.hooks import Hooked, inside
 from tapenet.optim.parameters import arranged
-from tapenet.optim.rule_compilation import Rule, Scalars, State, Updated
+from tapenet.optim.rule_calls import Rule, call_rule, check_numbers, check_shapes
+from tapenet.optim.rule_compilation import Scalars, State, Updated
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import Clock, Segment, Slot, Storage, segments
 from tapenet.optim.torch_import import is_torchs, translated
@@ -54,6 +56,11 @@ from tapenet.typing import Array, StateDict
 _Segment = tuple[ParamGroup, Storage]
 #: The attributes that an optimizer without parameters does not have.
 _OF_PARAMETERS = ("groups", "_slots", "_params", "_segments", "_arrays")
+#: What is said of a class without a rule.
+WITHOUT_RULE = (
+    "an optimizer of your own defines `rule(p, g, state, s)` under @staticmethod, which returns the new parameter and a dict "
+    "of its new state; see tn.optim.Optimizer, and tn.optim.WholeOptimizer for rules with norms, sums or shapes"
+)
 
 
 class Optimizer(Hooked):
@@ -230,7 +237,7 @@ class Optimizer(Hooked):
     def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         """The new parameter and the new state, by elementwise NumPy functions without in-place operators: the
         rule runs on blocks of storage, and on tensors while a step is being captured."""
-        raise NotImplementedError
+        raise NotImplementedError(WITHOUT_RULE)
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -332,7 +339,7 @@ class Optimizer(Hooked):
 
     def _rate(self, group: Group) -> float:
         lr = group["lr"]
-        return float(lr(self._count) if callable(lr) else lr)
+        return rate_at(self._title, lr, self._count) if callable(lr) else float(lr)
 
     def _options(self, group: ParamGroup) -> Group:
         """The options of the next step: what is given as a function of the step by its value."""
@@ -395,7 +402,14 @@ class Optimizer(Hooked):
     def _configure(self, segment: Storage, group: ParamGroup) -> None:
         assert isinstance(segment, Segment)
         options = self._options(group)
-        segment.configure(self.rule, self.states(options), self.scalars(options, options["lr"], 1), self.local(options))
+        segment.configure(self.rule, *self._numbers(options), self.local(options))
+
+    def _numbers(self, options: Group) -> tuple[dict[str, float], dict[str, float]]:
+        """The states with their initial values, and the scalars of a first update."""
+        states, scalars = self.states(options), self.scalars(options, options["lr"], 1)
+        check_numbers(self._title, "states", states)
+        check_numbers(self._title, "scalars", scalars)
+        return states, scalars
 
     def _outline(self, group: ParamGroup, step: int) -> tuple[object, ...]:
         """What the shape of an update depends on beside its storage: which scalars and states there are."""
@@ -491,7 +505,8 @@ class Optimizer(Hooked):
                 for slot in clock.slots:
                     if not slot.param.size:
                         continue
-                    new, state = rule(slot.param, slot.param._held_grad(), dict(slot.state), scalars)
+                    new, state = call_rule(rule, slot.param, slot.param._held_grad(), slot.state, scalars)
+                    check_shapes(rule, slot.param, slot.state, new, state)
                     for name, value in state.items():
                         slot.state[name]._write(value, self._writer)
                     slot.param._write(new, self._writer)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from tapenet.optim.rule_calls import Rule, call_rule, check_rule
 from tapenet.program import generated
 from tapenet.typing import Array
 
@@ -28,8 +29,6 @@ State = dict[str, Array]
 Scalars = dict[str, Any]
 #: A new parameter, and its new state.
 Updated = tuple[Array, State]
-#: (parameter, gradient, state, scalars) -> (new parameter, new state), of arrays, symbols or tensors.
-Rule = Callable[..., tuple[Any, Scalars]]
 
 
 class Program(NamedTuple):
@@ -47,36 +46,80 @@ class Call(NamedTuple):
     result: Symbol
 
 
+class Reading:
+    """A rule that is being read: its name, and the calls it has made so far."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.title = rule.__qualname__.rpartition("<locals>.")[2]
+        self.calls: list[Call] = []
+
+    def refuse(self, what: str) -> NoReturn:
+        """Raise for what no elementwise rule can do."""
+        raise TypeError(
+            f"{self.title} {what}: the rule of an Optimizer is made of operators and elementwise ufuncs (np.sqrt, np.maximum, "
+            "...), since it runs on blocks of many parameters at once. For norms, sums, shapes and the like derive from "
+            "tn.optim.WholeOptimizer, whose rule is given one whole parameter at a time"
+        )
+
+    def refuse_number(self, what: str) -> NoReturn:
+        """Raise for arithmetic with the numbers of the update."""
+        raise TypeError(f"{self.title} {what}: compute that in scalars(), in Python numbers")
+
+
 class Symbol(NDArrayOperatorsMixin):
     """Stands for an array, or for a scalar, while a rule is being read."""
 
-    __slots__ = ("calls", "scalar")
+    __slots__ = ("reading", "scalar")
     __hash__ = object.__hash__  # the mixin's == would take it away
 
-    def __init__(self, calls: list[Call], scalar: bool = False) -> None:
-        self.calls = calls
+    def __init__(self, reading: Reading, scalar: bool = False) -> None:
+        self.reading = reading
         self.scalar = scalar
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> Symbol:
+        name = ufunc.__name__
+        if "out" in kwargs:
+            self.reading.refuse(f"writes in place with np.{name} (p -= d is p = p - d)")
         if method != "__call__" or kwargs or ufunc.nout != 1 or ufunc.signature is not None:
-            raise TypeError(f"np.{ufunc.__name__} as used here is not elementwise: {_ALLOWED}")
+            used = name if method == "__call__" else f"{name}.{method}"
+            self.reading.refuse(f"uses np.{used}" + "".join(f" with {option}=" for option in kwargs))
         if all(not isinstance(v, Symbol) or v.scalar for v in inputs):
-            raise TypeError(
-                f"an update rule applies np.{ufunc.__name__} to scalars alone: compute that in scalars(), in "
-                "Python numbers"
-            )
-        result = Symbol(self.calls)
-        self.calls.append(Call(ufunc, inputs, result))
+            self.reading.refuse_number(f"applies np.{name} to the numbers of the update alone")
+        result = Symbol(self.reading)
+        self.reading.calls.append(Call(ufunc, inputs, result))
         return result
 
-    def __array_function__(self, func: Callable[..., object], *called: object) -> NoReturn:
-        raise TypeError(f"np.{func.__name__} is no ufunc: {_ALLOWED}")
+    def __array_function__(
+        self, func: Callable[..., object], types: object, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> Symbol:
+        if func is np.clip and len(args) == 3 and not kwargs:
+            value, low, high = args
+            clipped: Symbol = np.minimum(np.maximum(value, low), high)  # type: ignore[call-overload]
+            return clipped
+        path = f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)
+        self.reading.refuse(f"uses {path}")
 
-    def __bool__(self) -> bool:
-        raise TypeError(f"an update rule branches on a value: {_ALLOWED}; branch on which scalars there are instead")
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # a protocol, which is asked for and may be missing
+            raise AttributeError(name)
+        self.reading.refuse(f"uses .{name} of an array")
 
+    def __getitem__(self, index: object) -> NoReturn:
+        self.reading.refuse("indexes an array")
 
-_ALLOWED = "an update rule is made of elementwise NumPy functions (ufuncs) and operators"
+    def __setitem__(self, index: object, value: object) -> NoReturn:
+        self.reading.refuse("writes into an array")
+
+    def __len__(self) -> NoReturn:
+        self.reading.refuse("uses len() of an array")
+
+    def __bool__(self) -> NoReturn:
+        if self.scalar:
+            self.reading.refuse_number("branches on a number of the update")
+        self.reading.refuse("branches on a value, where it may branch on which scalars there are")
+
+    def __float__(self) -> NoReturn:
+        self.reading.refuse_number("makes a Python number of a number of the update")
 
 
 @lru_cache(maxsize=256)
@@ -86,13 +129,16 @@ def program(rule: Rule, states: tuple[str, ...], scalars: tuple[str, ...]) -> Pr
     Raises:
         TypeError: the rule does something other than elementwise arithmetic.
     """
-    calls: list[Call] = []
-    g, p = Symbol(calls), Symbol(calls)
-    old = {name: Symbol(calls) for name in states}
-    numbers = {name: Symbol(calls, scalar=True) for name in scalars}
-    new_p, new = rule(p, g, dict(old), dict(numbers))
-    if new.keys() != old.keys():
-        raise TypeError(f"an update rule returned the states {list(new)}, and was given {list(old)}: they must agree")
+    check_rule(rule)
+    reading = Reading(rule)
+    calls = reading.calls
+    g, p = Symbol(reading), Symbol(reading)
+    old = {name: Symbol(reading) for name in states}
+    numbers = {name: Symbol(reading, scalar=True) for name in scalars}
+    new_p, new = call_rule(rule, p, g, old, numbers)
+    for name, value in {"the parameter": new_p, **new}.items():
+        if not isinstance(value, Symbol) or value.scalar:
+            reading.refuse(f"returned a number for {name}, which is an array (0 * p is an array of zeros)")
     places = {g: "g", p: "p"}
     places |= {old[name]: f"a{i}" for i, name in enumerate(states)}
     homes = {"p": new_p, **{f"a{i}": new[name] for i, name in enumerate(states)}}

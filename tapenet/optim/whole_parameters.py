@@ -14,7 +14,8 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, ParamGroup
-from tapenet.optim.optimizer import Optimizer
+from tapenet.optim.optimizer import WITHOUT_RULE, Optimizer
+from tapenet.optim.rule_calls import call_rule, check_rule, check_shapes
 from tapenet.optim.rule_compilation import Scalars, State, Updated
 from tapenet.optim.storage import BLOCK, Run, Slot, Storage, memory_order
 from tapenet.typing import Array, Shape
@@ -52,15 +53,12 @@ class WholeOptimizer(Optimizer):
     def rule(p: Array, g: Array, state: State, s: Scalars) -> Updated:
         """The new parameter and the new state, by NumPy functions of the whole arrays without in-place operators: the
         rule also runs on tensors, while a step is being captured."""
-        raise NotImplementedError
+        raise NotImplementedError(WITHOUT_RULE)
 
     def update(self, p: Array, grad: Tensor, state: State, s: Scalars) -> None:
         """Update a parameter and its state where they are, by the rule. One that can do so with less may override it."""
-        new, kept = self.rule(p, grad._data, dict(state), s)
-        if kept.keys() != state.keys():
-            raise TypeError(
-                f"{self._title}: the rule returned the states {list(kept)}, and was given {list(state)}: they must agree"
-            )
+        new, kept = call_rule(self.rule, p, grad._data, state, s)
+        check_shapes(self.rule, p, state, new, kept)
         for name, value in kept.items():
             state[name][...] = value
         p[...] = new
@@ -81,8 +79,10 @@ class WholeOptimizer(Optimizer):
         assert isinstance(segment, Whole)
         options = self._options(group)
         segment.constants = self.constants(options)
+        check_rule(self.rule)
+        states, scalars = self._numbers(options)
         shapes = [self.shapes(options, p.shape) for p in segment.params]
-        segment.configure(self.update, self.states(options), shapes, self.scalars(options, options["lr"], 1))
+        segment.configure(self.update, states, shapes, scalars)
 
     def _take_up_moved(self) -> None:
         super()._take_up_moved()

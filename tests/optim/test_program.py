@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -93,15 +94,41 @@ def test_adam_needs_one_temporary() -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (lambda p, g, st, s: (p - np.sum(g), {}), r"np.sum is no ufunc"),
-        (lambda p, g, st, s: (np.where(g > 0, p, g), {}), r"np.where is no ufunc"),
-        (lambda p, g, st, s: (p - (1 - s["lr"]) * g, {}), r"np.subtract to scalars alone: .* scalars\(\)"),
+        (lambda p, g, st, s: (p - np.sum(g), {}), r"uses np.sum: .*tn.optim.WholeOptimizer"),
+        (lambda p, g, st, s: (p - g / np.linalg.norm(g), {}), r"uses np.linalg.norm: .*tn.optim.WholeOptimizer"),
+        (lambda p, g, st, s: (p - g / g.mean(), {}), r"uses .mean of an array: .*tn.optim.WholeOptimizer"),
+        (lambda p, g, st, s: (p - g / p.shape[0], {}), r"uses .shape of an array: .*tn.optim.WholeOptimizer"),
+        (lambda p, g, st, s: (p - g / len(g), {}), r"uses len\(\) of an array: .*tn.optim.WholeOptimizer"),
+        (lambda p, g, st, s: (p - g[0], {}), r"indexes an array: .*tn.optim.WholeOptimizer"),
+        (lambda p, g, st, s: (np.where(g > 0, p, g), {}), r"uses np.where: .*elementwise ufuncs"),
+        (lambda p, g, st, s: (p - np.add.reduce(g), {}), r"uses np.add.reduce: .*tn.optim.WholeOptimizer"),
+        (lambda p, g, st, s: (p @ g, {}), r"uses np.matmul: .*tn.optim.WholeOptimizer"),
+        (
+            lambda p, g, st, s: (np.subtract(p, g, out=p), {}),
+            r"writes in place with np.subtract \(p -= d is p = p - d\)",
+        ),
+        (lambda p, g, st, s: (p.__setitem__(0, g), {}), r"writes into an array"),
+        (lambda p, g, st, s: (p - (1 - s["lr"]) * g, {}), r"np.subtract to the numbers of the update .* scalars\(\)"),
+        (lambda p, g, st, s: (p - math.sqrt(s["lr"]) * g, {}), r"a Python number of a number .* scalars\(\)"),
+        (lambda p, g, st, s: (p if s["lr"] else g, {}), r"branches on a number of the update: .* scalars\(\)"),
         (lambda p, g, st, s: (p if g > 0 else g, {}), r"branches on a value"),
-        (lambda p, g, st, s: (p - np.add.reduce(g), {}), r"np.add as used here is not elementwise"),
-        (lambda p, g, st, s: (p @ g, {}), r"np.matmul as used here is not elementwise"),
-        (lambda p, g, st, s: (p, {"momentum": g}), r"returned the states \['momentum'\], and was given \[\]"),
+        (lambda p, g, st, s: (0.0, {}), r"returned a number for the parameter"),
+        (lambda p, g, st, s: p - g, r"returned one value alone: .* WholeOptimizer returns two .*: return new_p, \{\}"),
+        (lambda p, g, st, s: None, r"returned None: .* returns two things"),
+        (lambda p, g, st, s: (p, [g]), r"returned a tuple of 2 with a list in second place"),
+        (lambda p, g, st, s: (p, {"momentum": g}), r"returned the states 'momentum', and was given none"),
+        (
+            lambda p, g, st, s: (p - s["decay"] * g, {}),
+            r"asks for 'decay': of states\(\) it has none, of scalars\(\) 'lr'",
+        ),
+        (lambda p, g, st: (p - g, {}), r"takes \(p, g, st\): a rule takes .* `def rule\(p, g, state, s\)`"),
     ],
 )
 def test_a_rule_that_is_not_elementwise_says_so(rule: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         program(rule, (), ("lr",))
+
+
+def test_clipped_values_are_two_calls() -> None:
+    expected, got = run_both(lambda p, g, st, s: (p - s["lr"] * np.clip(g, -0.5, 0.5), {}), [], {"lr": 0.1})
+    np.testing.assert_array_equal(expected[0], got[0])

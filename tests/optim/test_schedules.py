@@ -279,3 +279,48 @@ def test_an_optimizer_follows_its_schedule() -> None:
 def test_mistakes(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("schedule", "error", "message"),
+    [
+        (
+            lambda k: 0.1 if k < 2 else None,
+            TypeError,
+            r"SGD: the schedule given as lr returned None at step 2; .* number",
+        ),
+        (lambda k: 0.1 - 0.06 * k, ValueError, r"returned -0.0\d* at step 2; .* finite number of at least 0"),
+        (lambda k: 0.1 if k < 2 else float("nan"), ValueError, r"returned nan at step 2"),
+        (lambda k: 0.1 if k < 2 else "0.1", TypeError, r"returned the str '0.1' at step 2"),
+        (lambda k: 0.1 if k < 2 else np.ones(2), TypeError, r"returned the ndarray array\(\[1., 1.\]\) at step 2"),
+        (lambda k: 0.1 if k < 2 else optim.constant(0.1), TypeError, r"returned another function"),
+        (lambda k: (1 - k) ** 0.5, TypeError, r"returned the complex .* at step 2"),
+    ],
+)
+def test_a_wrong_value_of_a_schedule_is_an_error(
+    schedule: Any, error: type[Exception], message: str, compiled: bool
+) -> None:
+    w = tn.tensor([1.0, 2.0], requires_grad=True)
+    opt = optim.SGD([w], lr=schedule)
+
+    def step() -> None:
+        opt.zero_grad()
+        (w * w).sum().backward()
+        opt.step()
+
+    run = tn.compile(step) if compiled else step
+    for _ in range(2):
+        run()
+    before = w.numpy().copy()
+    with pytest.raises(error, match=message):
+        run()
+    np.testing.assert_array_equal(w.data, before)
+
+
+def test_an_error_in_a_schedule_says_where() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        optim.SGD([tn.tensor([1.0], requires_grad=True)], lr=lambda k: 1 / k)
+    assert caught.value.__notes__[0].startswith(
+        "SGD: in the schedule given as lr, at step 0; it is called with the number"
+    )

@@ -292,8 +292,66 @@ def test_a_rule_must_return_the_states_it_was_given() -> None:
 
     p = tn.tensor([1.0], requires_grad=True)
     p.grad = np.ones(1)
-    with pytest.raises(TypeError, match=r"Forgetful: the rule returned the states \[\], and was given \['a'\]"):
+    with pytest.raises(TypeError, match=r"Forgetful.rule returned the states none, and was given 'a'"):
         Forgetful([p], lr=0.1).step()
+
+
+@pytest.mark.parametrize(
+    ("rule", "error", "message"),
+    [
+        (
+            lambda p, g, st, s: p - g,
+            TypeError,
+            r"returned one value alone: .*new parameter and a dict of its new state",
+        ),
+        (lambda p, g, st, s: (p.sum(), {}), ValueError, r"returned the shape \(\) for the parameter, which has \(2,\)"),
+        (lambda p, g, st, s: (p - s["rate"], {}), TypeError, r"asks for 'rate': .* of scalars\(\) 'lr'"),
+        (lambda p, g: (p - g, {}), TypeError, r"takes \(p, g\): a rule takes the parameter, its gradient"),
+    ],
+)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_wrong_rule_of_whole_parameters_says_so(
+    rule: Any, error: type[Exception], message: str, compiled: bool
+) -> None:
+    kind = type("Mine", (optim.WholeOptimizer,), {"rule": staticmethod(rule)})
+    p = tn.tensor([1.0, 2.0], requires_grad=True)
+
+    def step() -> tn.Tensor:
+        loss = (p * p).sum()
+        loss.backward()
+        opt.step()
+        return loss
+
+    def run() -> None:
+        nonlocal opt
+        opt = kind([p], lr=0.1)
+        (tn.compile(step) if compiled else step)()
+
+    opt: Any = None
+    with pytest.raises(error, match=message):
+        run()
+    np.testing.assert_array_equal(p.data, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("base", [optim.Optimizer, optim.WholeOptimizer])
+@pytest.mark.parametrize(
+    ("methods", "error", "message"),
+    [
+        ({}, NotImplementedError, r"defines `rule\(p, g, state, s\)` under @staticmethod.*WholeOptimizer"),
+        ({"states": ["m"]}, TypeError, r"Mine.states returned a list of 1: it returns a dict .* \{\"mean\": 0.0\}"),
+        ({"states": {"m": np.zeros(2)}}, TypeError, r"Mine.states: 'm' is a ndarray, and must be a number"),
+        ({"scalars": None}, TypeError, r"Mine.scalars returned None: it returns a dict of numbers"),
+    ],
+)
+def test_what_a_class_must_say_of_its_rule(base: Any, methods: Any, error: type[Exception], message: str) -> None:
+    body = {name: lambda *_, value=value: value for name, value in methods.items()}
+    if methods:
+        body["rule"] = staticmethod(lambda p, g, state, s: (p - g, state))
+    kind = type("Mine", (base,), body)
+    p = tn.tensor([1.0], requires_grad=True)
+    p.grad = np.ones(1)
+    with pytest.raises(error, match=message):
+        kind([p], lr=0.1).step()
 
 
 @pytest.mark.parametrize(
