@@ -33,6 +33,7 @@ from tapenet.nn.notebook_display import bundle, note
 from tapenet.nn.parameter import Buffer, Parameter
 from tapenet.nn.placing import named, placed
 from tapenet.nn.state_dict import LoadReport, StateHook, collect, load
+from tapenet.nn.strays import check_class, warn_of_strays
 from tapenet.ops.hook_handle import Handle
 from tapenet.ops.signatures import check_keywords
 from tapenet.ops.stack_frames import user_line, user_site, warn_once
@@ -119,6 +120,7 @@ class Module(Tree):
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        check_class(cls, vars(cls))
         init = vars(cls).get("__init__")
         if init is not None and is_layer(cls):
             cls.__init__ = checked(init)  # type: ignore[method-assign]
@@ -172,6 +174,7 @@ class Module(Tree):
             try:
                 known = self._scopes
             except AttributeError:
+                warn_of_strays(self)
                 known = {}
                 object.__setattr__(self, "_scopes", known)
             if len(known) >= _SCOPES:
@@ -281,6 +284,10 @@ class Module(Tree):
             capture = capturing()
             if capture is not None:
                 self._may_change(capture, name, "sets")
+        if (isinstance(value, Tree) or (type(value) is Tensor and value._kind is not None)) and name in _METHODS:
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a method of every module: give the {type(value).__name__} another name"
+            )
         new = _learned(value) if updaters.known() else []
         beside = [*_learned(before), *islice(self.parameters(), 1)] if new else []
         object.__setattr__(self, name, value)
@@ -666,6 +673,9 @@ class Module(Tree):
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return bundle(self)
 
+
+#: Names that a parameter, buffer or module would hide.
+_METHODS = frozenset(name for name in dir(Module) if not name.startswith("_") and callable(getattr(Module, name)))
 
 register_stand(Module, named, placed)
 

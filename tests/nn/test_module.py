@@ -51,7 +51,7 @@ class Net(Module):
         self.count = Buffer(0)
         self.pair = Pair(Affine(1, 1), self.first)
         self.again = self.layers[0]
-        self.loose = tn.tensor([1.0], requires_grad=True)
+        self.loose = tn.tensor([1.0])
         self.tied = self.first.weight
         self.me = self
 
