@@ -407,6 +407,14 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.data.transforms.transform": "Compose RandomApply RandomChoice Transform",
         },
     ),
+    "tapenet.drawing": (
+        {
+            "tapenet.drawing.forms.render": "RenderError Renderer add_renderer remove_renderer renderers",
+            "tapenet.drawing.picture": "Picture formats",
+            "tapenet.drawing.style": "Box Palette Theme",
+            "tapenet.drawing.themes": "themes",
+        },
+    ),
     "tapenet.training": (
         {
             "tapenet.training.callbacks": "EarlyStopping KeepBest every_batch",

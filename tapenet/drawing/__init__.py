@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapenet.autodiff.observe import anomaly, pictures
+from tapenet.names import namespace as _namespace
 
 if TYPE_CHECKING:
     from tapenet.drawing.compare import Comparison
     from tapenet.drawing.picture import Picture
+    from tapenet.drawing.style import Palette, Theme
     from tapenet.profiling.profile import Profile
 
-__all__ = ["draw"]
+__getattr__, __dir__ = _namespace(__name__)
 
 _READABLE = 60
 
@@ -55,6 +57,7 @@ class _Draw:
         title: written above the picture.
         caption: written below it.
         legend: explain the colours below it.
+        theme: its colours: a name in `tn.drawing.themes`, or a `tn.drawing.Theme`.
 
     Raises:
         TypeError: `x` is none of these, or the arguments do not fit.
@@ -85,13 +88,14 @@ class _Draw:
         title: str = "",
         caption: str = "",
         legend: bool = False,
+        theme: str | Theme | Palette = "default",
     ) -> Picture:
         # Here, so that `import tapenet` stays quick: most programs draw nothing.
         from tapenet.drawing.options import Options
         from tapenet.drawing.passes.view import View
 
         view = View(depth, budget, compact, repeats, backward or optimizer is not None)
-        options = Options(view, direction, title, caption, legend, optimizer, color_by, profile, stage)
+        options = Options(view, direction, title, caption, legend, optimizer, color_by, profile, stage, theme)
         return options.picture(x, inputs)
 
     def diff(

@@ -116,6 +116,7 @@ class Cluster(NamedTuple):
         parameters: how many numbers the module learns.
         around: what it is around.
         count: how many equal ones it stands for.
+        card: what the module says of itself where it is drawn as one box: lines.
         parallel: whether these stand side by side, none using what another gives.
         sign: what is to be seen at a glance.
         fill: a colour of its own, "#rrggbb", where it was painted; else "".
@@ -132,6 +133,7 @@ class Cluster(NamedTuple):
     sign: Sign = ""
     fill: str = ""
     parallel: bool = False
+    card: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

@@ -17,6 +17,7 @@ from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import Picture
 from tapenet.drawing.sources.build import build
 from tapenet.drawing.sources.names import Key, result_name, variables
+from tapenet.drawing.themes import theme
 
 if TYPE_CHECKING:
     from tapenet.drawing.passes.measures import Measure
@@ -36,10 +37,12 @@ class Options(NamedTuple):
     color_by: str | None = None
     profile: Profile | None = None
     stage: str | None = None
+    theme: object = "default"
 
     def picture(self, x: object, inputs: tuple[object, ...]) -> Picture:
         """The picture of `x`, whatever that is."""
         self._check(x, inputs)
+        colours = theme(self.theme)
         found = self._found(x, inputs)
         view = self.view if self.optimizer is None else self.view._replace(updates=updates(self.optimizer))
         drawing = marked(found.drawing, found.findings)
@@ -53,6 +56,7 @@ class Options(NamedTuple):
             measures=found.measures,
             color_by=self.color_by or "",
             numbers=_in_short(found.known),
+            theme=colours,
         )
 
     # -- what there is to draw -----------------------------------------------------------------------------------

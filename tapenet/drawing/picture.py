@@ -16,7 +16,7 @@ from tapenet.drawing.late import use
 from tapenet.drawing.model import Drawing, Numbers
 from tapenet.drawing.passes.folding import members
 from tapenet.drawing.passes.view import View
-from tapenet.drawing.style import LIGHT
+from tapenet.drawing.style import DEFAULT, Theme
 from tapenet.drawing.text import escaped_in
 from tapenet.files.atomic_write import write_whole
 
@@ -55,6 +55,7 @@ class Picture:
         legend: whether the colours are explained below it.
         measures: what was measured of the graph.
         color_by: the name of the measure that boxes are painted by, "" for none.
+        theme: its colours.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Picture:
         measures: Sequence[Measure] = (),
         color_by: str = "",
         numbers: Numbers | None = None,
+        theme: Theme = DEFAULT,
     ) -> None:
         self.source = source
         self.direction = direction
@@ -78,6 +80,7 @@ class Picture:
         self.legend = legend
         self.measures = tuple(measures)
         self.color_by = color_by
+        self.theme = theme
         self._numbers = Numbers({}, {}) if numbers is None else numbers
         self._scale: Scale | None = None
 
@@ -94,7 +97,7 @@ class Picture:
     def _drawn(self, budget: int | None = None) -> Drawing:
         drawing = self.unfolded if self.view is None else self.view.of(self.unfolded, budget)
         if self.color_by:
-            drawing, self._scale = use("passes.measures").paint(drawing, self.measures, self.color_by)
+            drawing, self._scale = use("passes.measures").paint(drawing, self.measures, self.color_by, self.theme.light)
         return drawing
 
     @cached_property
@@ -103,23 +106,24 @@ class Picture:
         return self._dot()
 
     def _dot(self, dpi: int | None = None) -> str:
-        return to_dot(self.drawing, self.direction, dpi, Around(self.title, self.caption, self._legend()))
+        around = Around(self.title, self.caption, self._legend())
+        return to_dot(self.drawing, self.direction, dpi, around, self.theme.light)
 
     def _legend(self) -> tuple[tuple[str, ...], ...]:
-        drawing = self.drawing
+        drawing, palette = self.drawing, self.theme.light
         painted: tuple[tuple[str, ...], ...] = () if self._scale is None else self._scale.legend()
         if not self.legend:
             return painted
         found = {thing.sign for things in (drawing.vertices, drawing.clusters, drawing.edges) for thing in things}
         painted += tuple(
-            (LIGHT.paper, LIGHT.signs[sign], words, *_LINES.get(sign, ()))
+            (palette.paper, palette.signs[sign], words, *_LINES.get(sign, ()))
             for sign, words in SIGNS.items()
             if sign in found
         )
         kinds = {vertex.kind for vertex in drawing.vertices}
-        boxes = [(*LIGHT.kinds[kind], words) for kind, words in _KINDS.items() if kind in kinds]
+        boxes = [(*palette.kinds[kind], words) for kind, words in _KINDS.items() if kind in kinds]
         flows = {edge.flow for edge in drawing.edges}
-        lines = [("gradient", LIGHT.gradient, "gradient"), ("update", LIGHT.update, "new value")]
+        lines = [("gradient", palette.gradient, "gradient"), ("update", palette.update, "new value")]
         return (*painted, *boxes, *((colour, colour, words) for flow, colour, words in lines if flow in flows))
 
     @cached_property
@@ -129,7 +133,9 @@ class Picture:
         Raises:
             RenderError: no renderer could draw it.
         """
-        return finished(self._rendered("svg").decode(), self.drawing, self.title or "Graph of a computation")
+        return finished(
+            self._rendered("svg").decode(), self.drawing, self.title or "Graph of a computation", self.theme
+        )
 
     def _rendered(self, format: str) -> bytes:
         """The picture laid out; with fewer boxes where the layout of all takes too long."""
@@ -170,8 +176,8 @@ class Picture:
         """
         path = Path(path)
         suffix = path.suffix.lower()[1:]
-        if suffix not in (*FORMATS, *_TEXTS):
-            named = ", ".join(f".{name}" for name in (*FORMATS, *_TEXTS))
+        if suffix not in (*FORMATS, *formats):
+            named = ", ".join(f".{name}" for name in (*FORMATS, *formats))
             raise ValueError(f"cannot save a picture as {str(path)!r}: the suffix must be one of {named}")
         if path.is_dir():
             raise IsADirectoryError(f"cannot save a picture as {path}: that is a folder; give a file in it")
@@ -187,8 +193,9 @@ class Picture:
         return path
 
     def _bytes(self, format: str) -> bytes:
-        if format in _TEXTS:
-            return _TEXTS[format](self).encode()
+        if format in formats:
+            made = formats[format](self)
+            return made.encode() if isinstance(made, str) else made
         if format == "dot":
             return self.dot.encode()
         if format == "svg":
@@ -215,7 +222,9 @@ class Picture:
         values, gradients = self._texts(self.drawing), self._texts(self.drawing, gradients=True)
         if seconds is None:
             seconds = 3.0 if values else 2.0
-        made: Animation = use("forms.animate").animation(self.drawing, svg, backward, values, gradients, seconds, loop)
+        made: Animation = use("forms.animate").animation(
+            self.drawing, svg, backward, values, gradients, seconds, loop, self.theme
+        )
         return made
 
     def _texts(self, drawing: Drawing, *, gradients: bool = False) -> dict[int, str]:
@@ -269,14 +278,21 @@ def _html(picture: Picture) -> str:
         color_by=picture.color_by,
         values=picture._texts(kept),
         gradients=picture._texts(kept, gradients=True),
+        theme=picture.theme,
     )
     return text
 
 
 def _mermaid(picture: Picture) -> str:
-    text: str = use("forms.mermaid").to_mermaid(picture.drawing, picture.direction)
+    text: str = use("forms.mermaid").to_mermaid(picture.drawing, picture.direction, picture.theme.light)
     return text
 
 
-#: The formats that need no layout of ours, by suffix.
-_TEXTS: dict[str, Callable[[Picture], str]] = {"html": _html, "json": _json, "mmd": _mermaid, "mermaid": _mermaid}
+#: Formats of files by suffix, each a function that writes a picture. Enter one of your own:
+#: `tn.drawing.formats["txt"] = lambda picture: picture.dot`. What it draws is `picture.drawing`, plain data.
+formats: dict[str, Callable[[Picture], str | bytes]] = {
+    "html": _html,
+    "json": _json,
+    "mmd": _mermaid,
+    "mermaid": _mermaid,
+}

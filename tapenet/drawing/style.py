@@ -6,7 +6,7 @@ as shades with a lighter one): colour-blind readers tell them apart, and in grey
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tapenet.drawing.model import Kind, Sign
@@ -19,8 +19,8 @@ class Box(NamedTuple):
     border: str
 
 
-class Theme(NamedTuple):
-    """Every colour of a picture.
+class Palette(NamedTuple):
+    """Every colour of a picture, each "#rrggbb".
 
     Attributes:
         paper: the ground.
@@ -54,6 +54,17 @@ class Theme(NamedTuple):
     signs: Mapping[Sign, str]
     ramp: tuple[str, ...]
 
+    def named(self) -> Iterator[tuple[str, str]]:
+        """The colours of boxes, arrows and texts with what they are of. Not those of the paper, which an SVG knows by its
+        place, of the page alone, and of measured values, which are the same in light and dark."""
+        for name in ("muted", "ink", "line", "skip", "gradient", "update", "border"):
+            yield name, getattr(self, name)
+        for kind, box in self.kinds.items():
+            yield f"the fill of {kind}", box.fill
+            yield f"the border of {kind}", box.border
+        yield from ((f"cluster {i}", fill) for i, fill in enumerate(self.clusters))
+        yield from ((f"the sign {sign!r}", colour) for sign, colour in self.signs.items())
+
 
 # From little to much: from pale to dark on paper (as ColorBrewer's YlGnBu), from dark to bright in the dark (viridis). Both
 # grow evenly in lightness, so they read in grey print and to colour-blind readers.
@@ -64,7 +75,7 @@ _DARK_TO_BRIGHT = (
     "#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725",
 )  # fmt: skip
 
-LIGHT = Theme(
+LIGHT = Palette(
     paper="#ffffff",
     ink="#1f2933",
     muted="#52606d",
@@ -95,7 +106,7 @@ LIGHT = Theme(
     ramp=_PALE_TO_DARK,
 )
 
-DARK = Theme(
+DARK = Palette(
     paper="#14181d",
     ink="#e8ecf0",
     muted="#a5b1bd",
@@ -125,6 +136,39 @@ DARK = Theme(
     },
     ramp=_DARK_TO_BRIGHT,
 )
+
+
+class Theme(NamedTuple):
+    """The colours of a picture on paper and on a bright screen, and in the dark.
+
+    An SVG carries both: it turns dark where its surroundings are. What has one colour in `light` has one in `dark`.
+    """
+
+    light: Palette
+    dark: Palette
+
+    def darkened(self) -> dict[str, str]:
+        """The dark counterpart of each light colour that boxes, arrows and texts have.
+
+        Raises:
+            ValueError: one light colour has two dark ones, so that an SVG cannot tell which.
+
+        >>> DEFAULT.darkened()["#7b8794"]
+        '#8794a1'
+        """
+        found: dict[str, tuple[str, str]] = {}
+        for (name, colour), (_, dark) in zip(self.light.named(), self.dark.named(), strict=True):
+            before, known = found.setdefault(colour, (name, dark))
+            if known != dark:
+                raise ValueError(
+                    f"a theme: {before} and {name} are both {colour} in light, but {known} and {dark} in the dark; an SVG "
+                    "tells them apart by their light colours. Make these differ, or those equal"
+                )
+        return {colour: dark for colour, (_, dark) in found.items()}
+
+
+#: The theme of pictures where none is asked for.
+DEFAULT = Theme(LIGHT, DARK)
 
 
 def ink_on(fill: str) -> str:

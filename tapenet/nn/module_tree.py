@@ -109,6 +109,20 @@ class Tree:
         """The settings of this layer, shown in the repr between the parentheses."""
         return ""
 
+    def card(self) -> str:
+        """What the box of this layer says in a picture, below its name, where it is drawn as one box: lines, apart by
+        line breaks. The number of parameters is said anyway.
+
+        >>> from tapenet import nn
+        >>> class Scaled(nn.Linear):
+        ...     def card(self):
+        ...         return f"{self.in_features} → {self.out_features}, scaled"
+        >>> import numpy as np, tapenet as tn
+        >>> tn.draw(Scaled(2, 3), np.ones((1, 2)), depth=0).drawing.vertices[1].title
+        'Scaled\\n2 → 3, scaled'
+        """
+        return ""
+
     def num_parameters(self) -> int:
         """How many numbers the parameters hold. A parameter that two modules share counts once."""
         return sum(p.size for p in self.parameters())

@@ -18,7 +18,7 @@ from tapenet.drawing.forms.cards import LINES, NUMBERS, PAD, Card, card, whole
 from tapenet.drawing.forms.lecture import Step, narrate, steps
 from tapenet.drawing.forms.svg import finished
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.style import DARK, LIGHT, Theme
+from tapenet.drawing.style import DEFAULT, Palette, Theme
 from tapenet.drawing.text import clean
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def animate(
     gradients: Mapping[int, str] | None = None,
     seconds: float = 1.5,
     loop: bool = True,
+    theme: Theme = DEFAULT,
 ) -> str:
     """An SVG that shows the steps of a computation one after the other.
 
@@ -61,6 +62,7 @@ def animate(
         gradients: the same for the gradients.
         seconds: how long each step stands.
         loop: begin again at the end; otherwise the graph then stays.
+        theme: its colours, those of the SVG.
 
     Raises:
         ValueError: more than 200 steps; `seconds` that is no time; or an SVG of another drawing.
@@ -91,9 +93,9 @@ def animate(
     cards = [whole(lecture), *(card(i, lecture) for i in range(len(lecture)))]
     place = _Place(layout, cards, lecture)
     clock = _Clock(name, lecture, seconds, loop)
-    style = "\n".join([*_style(name), *_motion(drawing, lecture, layout, clock)])
+    style = "\n".join([*_style(name, theme), *_motion(drawing, lecture, layout, clock)])
     drawn = "\n".join(place.draw(i, card) for i, card in enumerate(cards))
-    still = finished(svg, drawing, "Graph of a computation, step by step")
+    still = finished(svg, drawing, "Graph of a computation, step by step", theme)
     return place.frame(still, name, style, _description(lecture), drawn)
 
 
@@ -288,10 +290,10 @@ def _move_edges(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
             clock.paint(piece, lines, ("path",))
 
 
-def _style(name: str) -> Iterator[str]:
+def _style(name: str, theme: Theme) -> Iterator[str]:
     """The rules without motion. They are scoped to this picture, as a notebook shows several in one page."""
-    yield f".{name}{{{_colours(LIGHT)}}}"
-    yield f"@media (prefers-color-scheme:dark){{.{name}{{{_colours(DARK)}}}}}"
+    yield f".{name}{{{_colours(theme.light)}}}"
+    yield f"@media (prefers-color-scheme:dark){{.{name}{{{_colours(theme.dark)}}}}}"
     yield f".{name} .page{{fill:var(--page)}}"
     yield f".{name} .card rect{{fill:var(--card);stroke:var(--line)}}"
     yield f".{name} .card{{opacity:0}}"
@@ -307,17 +309,17 @@ def _style(name: str) -> Iterator[str]:
         yield f".{name} .{phase} .bar{{fill:var(--{phase});stroke:none}}"
 
 
-def _colours(theme: Theme) -> str:
+def _colours(palette: Palette) -> str:
     """The colours as variables of CSS: finished steps are tinted, the current one more strongly."""
     found = {
-        "page": theme.paper,
-        "card": theme.clusters[0],
-        "line": theme.border,
-        "ink": theme.ink,
-        "muted": theme.muted,
+        "page": palette.paper,
+        "card": palette.clusters[0],
+        "line": palette.border,
+        "ink": palette.ink,
+        "muted": palette.muted,
     }
-    for phase, colour in (("forward", theme.update), ("backward", theme.gradient)):
-        ground = theme.kinds["op"].fill
+    for phase, colour in (("forward", palette.update), ("backward", palette.gradient)):
+        ground = palette.kinds["op"].fill
         found |= {phase: colour, f"{phase}-now": _mix(ground, colour, 0.4), f"{phase}-done": _mix(ground, colour, 0.13)}
     return ";".join(f"--{key}:{colour}" for key, colour in found.items())
 
@@ -418,7 +420,10 @@ def animation(
     gradients: Mapping[int, str],
     seconds: float,
     loop: bool,
+    theme: Theme,
 ) -> Animation:
     """What `animate` makes, with its steps in words."""
-    made = animate(drawing, svg, backward=backward, values=values, gradients=gradients, seconds=seconds, loop=loop)
+    made = animate(
+        drawing, svg, backward=backward, values=values, gradients=gradients, seconds=seconds, loop=loop, theme=theme
+    )
     return Animation(made, narrate(steps(drawing, backward, values=values, gradients=gradients)))

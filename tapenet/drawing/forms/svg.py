@@ -7,7 +7,7 @@ import re
 from xml.sax.saxutils import escape
 
 from tapenet.drawing.model import Drawing, Sign, Vertex
-from tapenet.drawing.style import DARK, LIGHT
+from tapenet.drawing.style import DEFAULT, Theme
 from tapenet.drawing.text import clean
 
 #: How many boxes the description tells one by one.
@@ -23,13 +23,14 @@ SIGNS: dict[Sign, str] = {
 }
 
 
-def finished(svg: str, drawing: Drawing, title: str) -> str:
+def finished(svg: str, drawing: Drawing, title: str, theme: Theme = DEFAULT) -> str:
     """The SVG of a drawing with a description in words, colours for dark mode, and a width that shrinks to fit.
 
     Args:
         svg: as Graphviz wrote it from the drawing's DOT text.
         drawing: what it shows.
         title: its name for who cannot see it.
+        theme: its colours.
     """
     # Of its own contents, since a page may hold several pictures: a reader is to be told of the one it is at.
     name = f"tapenet-{hashlib.sha256(f'{clean(title)} {svg}'.encode()).hexdigest()[:12]}"
@@ -39,7 +40,7 @@ def finished(svg: str, drawing: Drawing, title: str) -> str:
     head = (
         f'\n<title id="{name}">{escape(clean(title))}</title>'
         f'\n<desc id="{name}-description">{escape(description(drawing))}</desc>'
-        f"\n<style>{_FITTING}{_DARK}</style>"
+        f"\n<style>{_FITTING}{_dark(theme)}</style>"
     )
     text = text[:start] + head + text[start:]
     # Graphviz repeats our names for boxes there; browsers show them to whoever points at one.
@@ -90,21 +91,17 @@ def _told(element: str, drawing: Drawing) -> str:
     return ""
 
 
-def _dark() -> str:
+def _dark(theme: Theme) -> str:
     """Rules that give each colour its dark counterpart. Scoped, since a notebook's page may hold other drawings."""
-    pairs = {LIGHT.muted: DARK.muted, LIGHT.ink: DARK.ink, LIGHT.line: DARK.line, LIGHT.skip: DARK.skip}
-    pairs |= {LIGHT.gradient: DARK.gradient, LIGHT.update: DARK.update, LIGHT.border: DARK.border}
-    for kind, box in LIGHT.kinds.items():
-        pairs |= {box.fill: DARK.kinds[kind].fill, box.border: DARK.kinds[kind].border}
-    pairs |= dict(zip(LIGHT.clusters, DARK.clusters, strict=True))
-    pairs |= {LIGHT.signs[sign]: DARK.signs[sign] for sign in LIGHT.signs}
-    rules = [f'.tapenet [fill="{a}"]{{fill:{b}}}.tapenet [stroke="{a}"]{{stroke:{b}}}' for a, b in pairs.items()]
-    rules.append(".tapenet text:not([fill]){fill:" + DARK.ink + "}")
-    rules.append(f".tapenet>.graph>polygon:first-of-type{{fill:{DARK.paper};stroke:{DARK.paper}}}")
+    dark = theme.dark
+    rules = [
+        f'.tapenet [fill="{a}"]{{fill:{b}}}.tapenet [stroke="{a}"]{{stroke:{b}}}' for a, b in theme.darkened().items()
+    ]
+    rules.append(".tapenet text:not([fill]){fill:" + dark.ink + "}")
+    rules.append(f".tapenet>.graph>polygon:first-of-type{{fill:{dark.paper};stroke:{dark.paper}}}")
     return "@media (prefers-color-scheme:dark){" + "".join(rules) + "}"
 
 
-_DARK = _dark()
 #: Wider than a notebook's column it shrinks, where it would be cut off. For screens: converters to other formats are
 #: known to take "auto" for no height at all.
 _FITTING = "@media screen{.tapenet{max-width:100%;height:auto}}"

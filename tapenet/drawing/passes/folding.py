@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from tapenet.drawing.model import Cluster, Drawing, Edge, Sign, Vertex
+from tapenet.drawing.text import clean
 
 #: What is made by what it stands for.
 _MADE = frozenset({"op", "module"})
@@ -111,7 +112,9 @@ def _box(drawing: Drawing, position: int, inside: list[int], parent: int | None)
     title = cluster.title
     details = [cluster.place]
     op = ""
-    if len(ops) == 1 and ops[0].kind == "op":  # a layer: what it does says more than its class
+    if cluster.card:
+        title = "\n".join([title, *map(clean, cluster.card)])
+    elif len(ops) == 1 and ops[0].kind == "op":  # a layer: what it does says more than its class
         op = ops[0].op
         title = f"{cluster.name}: {ops[0].title}" if cluster.name else ops[0].title
         title += f" ×{cluster.count:,}" if cluster.count > 1 else ""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tapenet.drawing.model import Combine, Drawing, Vertex
 from tapenet.drawing.passes.folding import members
 from tapenet.drawing.sources.known import Known
-from tapenet.drawing.style import LIGHT
+from tapenet.drawing.style import LIGHT, Palette
 from tapenet.profiling.profile import Profile
 from tapenet.profiling.records import Record
 from tapenet.profiling.table import seconds, size
@@ -167,25 +167,27 @@ class Scale(NamedTuple):
         low, high: these.
         kind: of what.
         trouble: whether there are others, which are not finite.
+        palette: what has the colours.
     """
 
     low: float
     high: float
     kind: Kind
     trouble: bool = False
+    palette: Palette = LIGHT
 
     def colour(self, value: float) -> str:
         """The colour of a value."""
         if not math.isfinite(value):
-            return LIGHT.signs["trouble"]
+            return self.palette.signs["trouble"]
         share = 0.0
         if self.kind.logarithmic:
             if value > 0 and self.high > self.low > 0:
                 share = math.log(value / self.low) / math.log(self.high / self.low)
         elif self.high > self.low:
             share = (value - self.low) / (self.high - self.low)
-        place = min(max(share, 0.0), 1.0) * (len(LIGHT.ramp) - 1)
-        return LIGHT.ramp[round(place)]
+        place = min(max(share, 0.0), 1.0) * (len(self.palette.ramp) - 1)
+        return self.palette.ramp[round(place)]
 
     def legend(self) -> tuple[tuple[str, str, str], ...]:
         """Colours with their values, from the least on."""
@@ -195,14 +197,16 @@ class Scale(NamedTuple):
                 value = self.low * (self.high / self.low) ** share
             else:
                 value = self.low + share * (self.high - self.low)
-            entries.append((self.colour(value), LIGHT.border, in_words(value, self.kind)))
+            entries.append((self.colour(value), self.palette.border, in_words(value, self.kind)))
         first = entries[0]
         if self.trouble:
-            entries.append((LIGHT.signs["trouble"], LIGHT.border, "not finite"))
+            entries.append((self.palette.signs["trouble"], self.palette.border, "not finite"))
         return ((first[0], first[1], f"{self.kind.label}: {first[2]}"), *entries[1:])
 
 
-def paint(drawing: Drawing, measures: Iterable[Measure], by: str) -> tuple[Drawing, Scale | None]:
+def paint(
+    drawing: Drawing, measures: Iterable[Measure], by: str, palette: Palette = LIGHT
+) -> tuple[Drawing, Scale | None]:
     """The drawing with its boxes painted by one measure, with the values of all measures in tooltips; and the scale of
     the colours."""
     measures = list(measures)
@@ -213,7 +217,7 @@ def paint(drawing: Drawing, measures: Iterable[Measure], by: str) -> tuple[Drawi
     # On a logarithmic scale 0 is as far as it goes.
     shown = [v for v in finite if v > 0 or not chosen.kind.logarithmic] or finite
     low, high = (min(shown), max(shown)) if shown else (0.0, 0.0)
-    scale = Scale(low, high, chosen.kind, len(finite) < len(known)) if known else None
+    scale = Scale(low, high, chosen.kind, len(finite) < len(known), palette) if known else None
     vertices = []
     for i, vertex in enumerate(drawing.vertices):
         told = [(m, m.of(i, vertex)) for m in measures]

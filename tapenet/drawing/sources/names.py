@@ -110,6 +110,7 @@ class _Module(Protocol):
     def named_modules(self) -> Iterable[tuple[str, object]]: ...
     def named_parameters(self) -> Iterable[tuple[str, Tensor]]: ...
     def named_buffers(self) -> Iterable[tuple[str, Tensor]]: ...
+    def card(self) -> str: ...
 
 
 class _Call(NamedTuple):
@@ -126,6 +127,18 @@ class _Call(NamedTuple):
     @property
     def title(self) -> str:
         return self.scope.title
+
+
+def _card(module: _Module) -> tuple[str, ...]:
+    """What a module says of itself, in lines."""
+    try:
+        said = module.card()
+        if not isinstance(said, str):
+            raise TypeError(f"{type(module).__name__}.card() returned {said!r}: give a text, lines apart by \\n")
+    except Exception as error:
+        error.add_note(f"raised by {type(module).__name__}.card(), which says what is in its box in a picture")
+        raise
+    return tuple(said.split("\n")) if said else ()
 
 
 class Modules:
@@ -183,7 +196,8 @@ class Modules:
             if id(module) not in self._counts:
                 self._counts[id(module)] = sum({id(p): p.size for _, p in module.named_parameters()}.values())
             count = self._counts[id(module)]
-        self.clusters.append(Cluster(name, call.title, path, parent, depth, count))
+        card = () if module is None else _card(module)
+        self.clusters.append(Cluster(name, call.title, path, parent, depth, count, card=card))
 
     def _names_in(self, outer: _Module) -> dict[int, str]:
         names = self._names.get(id(outer))

@@ -23,7 +23,7 @@ from tapenet.drawing.forms.svg import SIGNS
 from tapenet.drawing.model import Combine, Drawing
 from tapenet.drawing.passes.folding import within
 from tapenet.drawing.passes.measures import Measure
-from tapenet.drawing.style import DARK, LIGHT, Theme
+from tapenet.drawing.style import DEFAULT, Palette, Theme
 from tapenet.drawing.text import clean, escaped_in
 
 #: In the order in which they use each other.
@@ -92,6 +92,7 @@ def to_html(
     steps: Sequence[int | str] = (),
     values: Mapping[int, str] | None = None,
     gradients: Mapping[int, str] | None = None,
+    theme: Theme = DEFAULT,
 ) -> str:
     """The page of a drawing, as text: the same for the same arguments, byte for byte.
 
@@ -111,6 +112,7 @@ def to_html(
         steps: what the steps are called; else they are numbered from 1.
         values: by position of a vertex: what it gives as a short text, for the walk through the passes.
         gradients: the same of the gradients by that.
+        theme: its colours.
 
     Raises:
         ValueError: another direction, a series that combines in another way or is not there to colour by, or a position
@@ -150,7 +152,7 @@ def to_html(
         "signs": SIGNS,
         "drawing": _for_page(drawing),
     }
-    script, style = _script(), f"{_variables()}{_part('style.css')}"
+    script, style = _script(), f"{_variables(theme)}{_part('style.css')}"
     parts = {
         "policy": _policy(script, style),
         "title": escape(clean(title, 200) or "tapenet"),
@@ -228,10 +230,9 @@ def _script() -> str:
     return "\n".join(['"use strict";', "(() => {", *(_part(f"{name}.js") for name in SCRIPTS), "})();\n"])
 
 
-@cache
-def _variables() -> str:
-    """The themes as variables of CSS: light, or dark where the system or the reader asks for it."""
-    light, dark = _theme(LIGHT), _theme(DARK)
+def _variables(theme: Theme) -> str:
+    """The colours as variables of CSS: light, or dark where the system or the reader asks for it."""
+    light, dark = _palette(theme.light), _palette(theme.dark)
     return (
         f":root {{ color-scheme: light; {light} }}\n"
         f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {dark} }} }}\n"
@@ -240,7 +241,7 @@ def _variables() -> str:
     )
 
 
-def _theme(theme: Theme) -> str:
+def _palette(theme: Palette) -> str:
     names = ("paper", "ink", "muted", "line", "skip", "gradient", "update", "accent", "found", "border")
     found = {name: getattr(theme, name) for name in names}
     for kind, box in theme.kinds.items():

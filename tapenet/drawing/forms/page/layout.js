@@ -448,6 +448,7 @@ function vertexLines(vertex) {
 function clusterLines(graph, id) {
   const cluster = graph.clusterOf(id);
   const lines = [{ text: clean(clusterTitle(cluster)), small: false, bold: true }];
+  for (const line of cluster.card || []) lines.push({ text: clean(line), small: true });
   const facts = [];
   if (cluster.parameters) facts.push(plural(cluster.parameters, "parameter"));
   if (!cluster.parameters) facts.push(plural(graph.members[id], "box", "boxes"));
