@@ -6,6 +6,7 @@ from numpy.typing import DTypeLike
 from tapenet import autograd as autograd
 from tapenet import cuda as cuda
 from tapenet import data as data
+from tapenet import drawing as drawing
 from tapenet import emath as emath
 from tapenet import fft as fft
 from tapenet import files as files
@@ -92,7 +93,7 @@ from tapenet.compat.torch_functions import unbind as unbind
 from tapenet.compat.torch_functions import unsqueeze as unsqueeze
 from tapenet.compiler.compile import CompileWarning as CompileWarning
 from tapenet.compiler.compile import compile as compile
-from tapenet.drawing import draw as draw
+from tapenet.drawing.draw_call import draw as draw
 from tapenet.files.saving import load as load
 from tapenet.files.saving import save as save
 from tapenet.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d

@@ -176,7 +176,7 @@ HIDDEN: dict[str, str] = {
 
 #: What is no op.
 CORE: dict[str, str] = {
-    "tapenet": "autograd cuda data emath fft files implicit linalg metrics nn optim random testing training tree",
+    "tapenet": "autograd cuda data drawing emath fft files implicit linalg metrics nn optim random testing training tree",
     "tapenet.autodiff.control.flow": "cond fori scan while_loop",
     "tapenet.transforms.checkpoint": "checkpoint",
     "tapenet.transforms.custom": "custom_jvp custom_vjp",
@@ -202,7 +202,7 @@ CORE: dict[str, str] = {
         "set_grad_enabled sub swapdims t topk unbind unsqueeze"
     ),
     "tapenet.compiler.compile": "CompileWarning compile",
-    "tapenet.drawing": "draw",
+    "tapenet.drawing.draw_call": "draw",
     "tapenet.files.saving": "load save",
     "tapenet.nn.functional_call": "functional_call",
     "tapenet.ops.derived": "array_like derived known",
@@ -251,6 +251,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         {
             "tapenet.compat.porting": "PortingWarning porting",
             "tapenet.ops.registry": "Sample",
+            "tapenet.testing.drawings": "check_renderer check_theme",
             "tapenet.testing.gradients": "GradientMismatch check_grads",
             "tapenet.testing.ops": "check_op",
         },
@@ -409,10 +410,10 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     ),
     "tapenet.drawing": (
         {
-            "tapenet.drawing.forms.render": "RenderError Renderer add_renderer remove_renderer renderers",
+            "tapenet.drawing.draw_call": "draw",
+            "tapenet.drawing.forms.render": "RenderError Renderer add_renderer remove_renderer render renderers",
             "tapenet.drawing.picture": "Picture formats",
-            "tapenet.drawing.style": "Box Palette Theme",
-            "tapenet.drawing.themes": "themes",
+            "tapenet.drawing.style": "Box Palette Theme themes",
         },
     ),
     "tapenet.training": (

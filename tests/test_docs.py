@@ -29,7 +29,7 @@ from tests import architecture, mathematics
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 IMAGES = ROOT / "docs" / "images"
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]

@@ -17,7 +17,7 @@ from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import Picture
 from tapenet.drawing.sources.build import build
 from tapenet.drawing.sources.names import Key, result_name, variables
-from tapenet.drawing.themes import theme
+from tapenet.drawing.style import theme_of
 
 if TYPE_CHECKING:
     from tapenet.drawing.passes.measures import Measure
@@ -42,7 +42,7 @@ class Options(NamedTuple):
     def picture(self, x: object, inputs: tuple[object, ...]) -> Picture:
         """The picture of `x`, whatever that is."""
         self._check(x, inputs)
-        colours = theme(self.theme)
+        colours = theme_of(self.theme)
         found = self._found(x, inputs)
         view = self.view if self.optimizer is None else self.view._replace(updates=updates(self.optimizer))
         drawing = marked(found.drawing, found.findings)

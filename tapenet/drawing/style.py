@@ -6,6 +6,7 @@ as shades with a lighter one): colour-blind readers tell them apart, and in grey
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -138,6 +139,10 @@ DARK = Palette(
 )
 
 
+#: A colour as all formats understand it.
+_COLOUR = re.compile("#[0-9a-f]{6}")
+
+
 class Theme(NamedTuple):
     """The colours of a picture on paper and on a bright screen, and in the dark.
 
@@ -146,6 +151,32 @@ class Theme(NamedTuple):
 
     light: Palette
     dark: Palette
+
+    def check(self) -> None:
+        """Raise if a picture could not be drawn with it.
+
+        Raises:
+            ValueError: a colour that is not "#rrggbb" in small letters, a kind of box or a sign without one, or two dark
+                colours for one light.
+        """
+        for mode, palette in zip(self._fields, self, strict=True):
+            for name in ("kinds", "signs"):
+                missing = sorted(getattr(LIGHT, name).keys() - getattr(palette, name).keys())
+                if missing:
+                    raise ValueError(f"a theme: {mode}.{name} has nothing for {', '.join(missing)}")
+            for field in ("clusters", "ramp"):
+                if not getattr(palette, field):
+                    raise ValueError(f"a theme: {mode}.{field} is empty; give at least one colour")
+            others = [(name, getattr(palette, name)) for name in ("paper", "accent", "found")]
+            others += [("ramp", colour) for colour in palette.ramp]
+            for name, colour in (*palette.named(), *others):
+                if not isinstance(colour, str) or not _COLOUR.fullmatch(colour):
+                    raise ValueError(
+                        f"a theme: {mode}: {name} is {colour!r}; give a colour such as '#1f2933', in small letters"
+                    )
+        if len(self.light.clusters) != len(self.dark.clusters):
+            raise ValueError("a theme: light.clusters and dark.clusters have different lengths")
+        self.darkened()
 
     def darkened(self) -> dict[str, str]:
         """The dark counterpart of each light colour that boxes, arrows and texts have.
@@ -169,6 +200,35 @@ class Theme(NamedTuple):
 
 #: The theme of pictures where none is asked for.
 DEFAULT = Theme(LIGHT, DARK)
+
+#: Themes by name. Enter one of your own: `tn.drawing.themes["ours"] = Theme(light, dark)`.
+themes: dict[str, Theme] = {"default": DEFAULT}
+
+
+def theme_of(given: object) -> Theme:
+    """What `theme=` names or gives.
+
+    Raises:
+        ValueError: no theme has that name, or an SVG cannot tell its colours apart.
+        TypeError: it is no theme.
+
+    >>> theme_of("default") is DEFAULT
+    True
+    """
+    if isinstance(given, str):
+        found: object = themes.get(given)
+        if found is None:
+            raise ValueError(f"draw: theme={given!r}; the themes are {', '.join(themes)}")
+    else:
+        found = given
+    if isinstance(found, Palette):  # one for paper alone
+        found = Theme(found, found)
+    if not isinstance(found, Theme):
+        raise TypeError(
+            f"draw: theme= takes a name, a tn.drawing.Theme(light, dark), or a Palette for both, not {type(found).__name__}"
+        )
+    found.check()
+    return found
 
 
 def ink_on(fill: str) -> str:

@@ -2,6 +2,8 @@
 from tapenet.compat.porting import PortingWarning as PortingWarning
 from tapenet.compat.porting import porting as porting
 from tapenet.ops.registry import Sample as Sample
+from tapenet.testing.drawings import check_renderer as check_renderer
+from tapenet.testing.drawings import check_theme as check_theme
 from tapenet.testing.gradients import GradientMismatch as GradientMismatch
 from tapenet.testing.gradients import check_grads as check_grads
 from tapenet.testing.ops import check_op as check_op

