@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Collection, Container, Mapping
 from types import FunctionType
 from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
-from tapenet.ops.registry import Refused, numpy_name, stands_for, ufunc_name
 from tapenet.program import primitives
-from tapenet.program.called_ops import Called
 
 #: Names that a rule may ask for beside the op's own arguments and residuals.
 RESERVED = frozenset({"g", "out", "wanted"})
@@ -128,20 +125,6 @@ def check_residuals(name: str, names: list[str], residuals: tuple[str, ...], out
             )
 
 
-def check_numpy(name: str, functions: tuple[object, ...]) -> None:
-    """Raise a TypeError if `numpy=` of op `name` holds anything but ufuncs (NumPy's or SciPy's) and NumPy functions with
-    a dispatcher: NumPy passes no others on to tensors."""
-    for function in functions:
-        if not isinstance(function, np.ufunc) and not hasattr(function, "_implementation"):
-            words = repr(function)
-            if isinstance(function, str):
-                words += ", its name: give the function itself"
-            raise TypeError(
-                f"op {name!r}: numpy= is {words}; it takes ufuncs and NumPy's own functions, as numpy=np.sinc. No "
-                "other function asks what stands for it when it meets a tensor"
-            )
-
-
 def check_lower(name: str, lower: Function | str | None, count: int) -> None:
     """Raise a TypeError if `lower=` of op `name` names no primitive of as many inputs."""
     if lower is not None and not callable(lower) and lower not in primitives.NAMES.get(count, ()):
@@ -187,19 +170,3 @@ def asked(name: str, what: str, function: Function | None, known: Collection[str
         if n not in known:
             raise TypeError(f"op {name!r}: its {what} asks for {n!r}; it may name {words or ', '.join(known)}")
     return found
-
-
-def warn_of_another(op: Called, function: Callable[..., object]) -> None:
-    """Warn if another op stands for the NumPy function already. The same op, defined anew, is no reason to warn."""
-    other = stands_for(function)
-    if other is None or isinstance(other, Refused):
-        return
-    if (other.__module__, getattr(other, "name", "")) == (op.__module__, op.name):
-        return
-    called = ufunc_name(function) if isinstance(function, np.ufunc) else numpy_name(function)
-    warnings.warn(
-        f"op {op.name!r} takes the place of {other!r}: from now on it stands for {called} wherever that is called on "
-        "tensors, also in other ops' rules. If that is not meant, leave numpy= out and call the op by its own name",
-        UserWarning,
-        stacklevel=4,  # the line of the definition
-    )

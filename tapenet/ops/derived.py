@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import numpy as np
 
+from tapenet.ops import standing
 from tapenet.ops.recorder import installed
-from tapenet.ops.registry import Samples, numpy_functions, registry, ufunc_method
+from tapenet.ops.registry import Samples, registry, ufunc_method
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class Derived:
         self.replaces = replaces or inplace or makes
         #: Whether it makes tensors of whatever it is given.
         self.makes = makes
+        standing.check(self.name, self.numpy, makes)
         registry[f"{self.__module__}.{self.name}"] = self
-        for f in self.numpy:
-            numpy_functions[f] = self
+        standing.stand(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)

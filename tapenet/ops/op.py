@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, ove
 
 import numpy as np
 
-from tapenet.ops import definitions
+from tapenet.ops import definitions, standing
 from tapenet.ops.formula import Derived, fused
 from tapenet.ops.formula import derive as derive
 from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.recorder import installed
-from tapenet.ops.registry import Samples, is_own, numpy_functions, registry, ufunc_method
+from tapenet.ops.registry import Samples, is_own, registry, ufunc_method
 from tapenet.ops.tracebacks import hide
 from tapenet.typing import Array
 
@@ -155,7 +155,7 @@ class Op:
 
     def _check(self, names: list[str]) -> None:
         definitions.check_names(self.name, names, self.rules, self.nondiff)
-        definitions.check_numpy(self.name, self.numpy)
+        standing.check(self.name, self.numpy)
         definitions.check_lower(self.name, self.lower, len(self.inputs))
         definitions.check_residuals(self.name, names, self.residuals, self.outputs)
 
@@ -321,8 +321,8 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
             forward, on arrays, and on a compiler's symbols, which have shapes and dtypes but no values; so the forward is
             the formula alone.
         broadcasts: gradients are summed over the axes that NumPy broadcast (default: True for a ufunc).
-        numpy: the NumPy function(s) this op stands for when they are called on tensors. A warning says so if another op
-            did.
+        numpy: the function(s) this op stands for when they are called on tensors: NumPy's and SciPy's, or any that is written
+            in Python. A warning says so if another op did.
         label: text on a drawing, or a function that returns it and names what it needs among the options and
             `NAME_shape` of an input.
         formula: what it computes, as mathematics: "ln(1 + eˣ)". Shown where a drawing explains the op.
@@ -398,10 +398,7 @@ def _define(
                 "a rule is a function of g and what else it names"
             )
     made = Op(forward, name=title, rules=rules, module=module, **options)
-    for function in made.numpy:
-        if not is_own(made):  # of ours only one stands for each
-            definitions.warn_of_another(made, function)
-        numpy_functions[function] = made
+    standing.stand(made)
     return made
 
 

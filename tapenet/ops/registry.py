@@ -60,8 +60,12 @@ def stands_for(function: object) -> Callable[..., object] | None:
 
 
 def numpy_name(function: Callable[..., object]) -> str:
-    """What a NumPy function is called by those who call it: "np.linalg.inv"."""
-    return f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+    """What a function is called by those who call it: "np.linalg.inv", "scipy.linalg.expm"."""
+    space, name = function.__module__, function.__name__
+    public = space.partition("._")[0]  # SciPy's say in which file they are
+    if getattr(sys.modules.get(public), name, None) is function:
+        space = public
+    return f"{space}.{name}".replace("numpy", "np", 1)
 
 
 def ufunc_name(ufunc: np.ufunc) -> str:

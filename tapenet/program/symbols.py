@@ -237,7 +237,9 @@ class Symbol(NDArrayOperatorsMixin):
                     error if isinstance(error, CannotLower) else CannotLower(f"np.{func.__name__}: {error}")
                 ) from error
         if stands is None:
-            raise (Sized if func in _SIZED else CannotLower)(f"np.{getattr(func, '__name__', func)} is no primitive")
+            name = getattr(func, "__name__", func)
+            numpys = str(getattr(func, "__module__", "numpy")).startswith("numpy")
+            raise (Sized if func in _SIZED else CannotLower)(f"{'np.' if numpys else ''}{name} is no primitive")
         return stands(*args, **kwargs)
 
 
