@@ -251,6 +251,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         {
             "tapenet.compat.porting": "PortingWarning porting",
             "tapenet.ops.registry": "Sample",
+            "tapenet.testing.array_types": "check_array_type",
             "tapenet.testing.drawings": "check_renderer check_theme",
             "tapenet.testing.gradients": "GradientMismatch check_grads",
             "tapenet.testing.ops": "check_op",

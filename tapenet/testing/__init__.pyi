@@ -2,6 +2,7 @@
 from tapenet.compat.porting import PortingWarning as PortingWarning
 from tapenet.compat.porting import porting as porting
 from tapenet.ops.registry import Sample as Sample
+from tapenet.testing.array_types import check_array_type as check_array_type
 from tapenet.testing.drawings import check_renderer as check_renderer
 from tapenet.testing.drawings import check_theme as check_theme
 from tapenet.testing.gradients import GradientMismatch as GradientMismatch
