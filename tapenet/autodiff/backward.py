@@ -21,6 +21,7 @@ from tapenet.autodiff.observe import mutation, zero_gradients
 from tapenet.autodiff.observe.layer import PullStep
 from tapenet.autodiff.state import local
 from tapenet.ops.indexing.row_sparse import RowParts
+from tapenet.ops.op import ONCE
 from tapenet.ops.shapes.reshaping import alias
 from tapenet.ops.stack_frames import user_site
 from tapenet.program.arguments import refilled
@@ -191,6 +192,8 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
         return
     parents = {n: getattr(node, n + "_node") for n in op.differentiable}
     wanted = [n for n in op.differentiable if grads.wants(parents[n])]
+    if create_graph and op.once:
+        raise TypeError(ONCE.format(op.name))
     if create_graph and op.reference is None:
         for name in op.residuals:
             if is_inexact(np.asarray(getattr(node, name + "_saved", None)).dtype):

@@ -24,11 +24,11 @@ from tapenet.autodiff.programs import program_op
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.reach import Reach, users
 from tapenet.compiler.storage import Storage
-from tapenet.ops.functions import OpFunction, template_of
+from tapenet.ops.functions import OpFunction
 from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
-from tapenet.ops.reading import holds, read, symbols
+from tapenet.ops.reading import holds, read, symbols, template_of
 from tapenet.program.arguments import mapped, refilled
 from tapenet.program.functions import Function, expand
 from tapenet.program.ir import (

@@ -152,8 +152,8 @@ def check_vmap(name: str, vmap: Function | str | Mapping[str, object] | None, na
         )
 
 
-def asked(name: str, what: str, function: Function | None, known: Collection[str], words: str = "") -> tuple[str, ...]:
-    """What a function of the definition of op `name` asks for; nothing where there is none.
+def asked(name: str, what: str, function: Function, known: Collection[str], words: str = "") -> tuple[str, ...]:
+    """What a function of the definition of op `name` asks for.
 
     Args:
         name: the op's.
@@ -165,8 +165,35 @@ def asked(name: str, what: str, function: Function | None, known: Collection[str
     Raises:
         TypeError: it asks for something that there is not.
     """
-    found = () if function is None else argument_names(name, function, known)
+    found = argument_names(name, function, known)
     for n in found:
         if n not in known:
             raise TypeError(f"op {name!r}: its {what} asks for {n!r}; it may name {words or ', '.join(known)}")
     return found
+
+
+def moving(name: str, jvp: Function | None, names: list[str]) -> list[str]:
+    """The arguments of op `name` whose tangents its `jvp=` names, in order."""
+    found = () if jvp is None else argument_names(name, jvp, {f"{n}_dot" for n in names})
+    return [n for n in names if f"{n}_dot" in found]
+
+
+def check_dots(name: str, needs: tuple[str, ...], names: list[str], differentiable: tuple[str, ...]) -> None:
+    """Raise a TypeError if the `jvp=` of op `name` does not name the tangents of the inputs that have a gradient, or if one
+    is called like an argument."""
+    for n in differentiable:
+        if f"{n}_dot" in names:
+            raise TypeError(f"op {name!r}: rename its argument '{n}_dot': in jvp= that is the tangent of {n!r}")
+        if f"{n}_dot" not in needs:
+            raise TypeError(
+                f"op {name!r}: its jvp= does not name {n}_dot, and {n!r} has a gradient rule: forward mode would take it for a "
+                "constant"
+            )
+
+
+def check_once(name: str, once: bool, reference: object) -> None:
+    """Raise a TypeError if op `name` has derivatives of first order alone and says what those of higher order come from."""
+    if once and reference is not None:
+        raise TypeError(
+            f"op {name!r}: reference= gives derivatives of higher order, and once=True says that there are none"
+        )

@@ -17,7 +17,7 @@ from tapenet.program.symbols import FUNCTIONS, CannotLower, Symbol, array_of, bu
 from tapenet.typing import DType, Shape
 
 
-class NoDerivative(CannotLower):
+class NoDerivative(CannotLower, TypeError):
     """A program has a primitive whose derivative is not known."""
 
 
