@@ -152,13 +152,13 @@ def _call(op: Op) -> FunctionType:
 def compile_call(op: Op, name: str, lines: list[str], general: str = "_apply") -> FunctionType:
     """A function of an op and its arguments. In its lines <general> leaves the call to a general recorder; <given>
     and <arguments> are the arguments as a call has them, and as a pair."""
-    positional = [a.name for a in op.arguments if not a.keyword_only]
+    positional = [f"*{a.name}" if a.starred else a.name for a in op.arguments if not a.keyword_only]
     keyword = [a.name for a in op.arguments if a.keyword_only]
     # A required one may come under another name; what is left out in the end is found by the general recorder.
     defaults = {a.name: "_MISSING" if a.required else f"_default_{a.name}" for a in op.arguments}
-    names = [*positional, *(["*"] if keyword else []), *keyword]
+    names = [*positional, *(["*"] if keyword and not op.starred else []), *keyword]
     # an empty dict costs less than a fiftieth of a small op
-    signature = ["self", *(f"{n}={defaults[n]}" if n != "*" else n for n in names), "**_more"]
+    signature = ["self", *(f"{n}={defaults[n]}" if n[0] != "*" else n for n in names), "**_more"]
     options = ", ".join(f"'{n}': {n}" for n in keyword)
     words = {
         "<general>": f"return {general}(self, <arguments>)",
@@ -206,7 +206,7 @@ def body(op: Op) -> list[str]:
     ends = [""] if one else [f"_{i}" for i in range(op.outputs)]
     ufunc = isinstance(op.forward, np.ufunc)
     gives = [*("_out" + end for end in ends), *(f"_made_{r}" for r in op.residuals)]
-    passed = ", ".join((f"{a.name}=" if a.keyword_only else "") + _raw(op, a.name) for a in op.arguments)
+    passed = ", ".join((f"{a.name}=" if a.keyword_only else "*" * a.starred) + _raw(op, a.name) for a in op.arguments)
     returned = "_result" if one else f"self.several(({', '.join('_result' + end for end in ends)}))"
     raw = "_out" if one else f"self.several(({', '.join('_out' + end for end in ends)}))"
     lines = [*_unwrapped(op), "try:"]

@@ -18,15 +18,21 @@ Function = Callable[..., object]
 
 
 class Argument(NamedTuple):
-    """One argument of an op: its name, whether it is keyword-only, and its default (`_EMPTY` if none)."""
+    """One argument of an op: its name, whether it is keyword-only, its default (`_EMPTY` if none), and whether it is the
+    forward's `*args`: a tuple of all that a call has there."""
 
     name: str
     keyword_only: bool
     default: object
+    starred: bool = False
 
     @property
     def required(self) -> bool:
         return self.default is _EMPTY
+
+    @property
+    def written(self) -> str:
+        return "*" * self.starred + self.name
 
 
 def arguments(name: str, forward: Function) -> tuple[Argument, ...]:
@@ -43,16 +49,20 @@ def arguments(name: str, forward: Function) -> tuple[Argument, ...]:
         padded = (_EMPTY,) * (count - len(defaults)) + defaults
         kwdefaults = forward.__kwdefaults__ or {}
         found = tuple(Argument(n, False, d) for n, d in zip(names[:count], padded, strict=True))
+        if code.co_flags & inspect.CO_VARARGS:
+            found += (Argument(names[count + keyword_only], False, _EMPTY, True),)
         found += tuple(Argument(n, True, kwdefaults.get(n, _EMPTY)) for n in names[count : count + keyword_only])
-        starred = bool(code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS))
+        further = bool(code.co_flags & inspect.CO_VARKEYWORDS)
     else:
         parameters = _signature(name, forward)
-        starred = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
-        found = tuple(Argument(p.name, p.kind is p.KEYWORD_ONLY, p.default) for p in parameters)
-    if starred:
+        further = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        found = tuple(
+            Argument(p.name, p.kind is p.KEYWORD_ONLY, p.default, p.kind is p.VAR_POSITIONAL) for p in parameters
+        )
+    if further:
         raise TypeError(
-            f"op {name!r}: the forward takes *args or **kwargs; name its arguments, and give several arrays as one "
-            "sequence argument"
+            f"op {name!r}: the forward takes **kwargs; name its options, and give several arrays as a dict or a sequence in "
+            "one argument"
         )
     return found
 
