@@ -37,11 +37,9 @@ import weakref
 from types import FunctionType
 from typing import Any
 
-import numpy as np
-
 from tapenet.autodiff import gradients, node, record, state
 from tapenet.autodiff.node import Node
-from tapenet.ops import arguments, failures, signatures, torch_calls, tracebacks
+from tapenet.ops import arguments, definitions, failures, signatures, torch_calls, tracebacks
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
 from tapenet.program import generated, low
@@ -204,7 +202,7 @@ def body(op: Op) -> list[str]:
     assert op.outputs is not None
     one = op.outputs == 1
     ends = [""] if one else [f"_{i}" for i in range(op.outputs)]
-    ufunc = isinstance(op.forward, np.ufunc)
+    ufunc = definitions.is_elementwise(op.forward)
     gives = [*("_out" + end for end in ends), *(f"_made_{r}" for r in op.residuals)]
     passed = ", ".join((f"{a.name}=" if a.keyword_only else "*" * a.starred) + _raw(op, a.name) for a in op.arguments)
     returned = "_result" if one else f"self.several(({', '.join('_result' + end for end in ends)}))"
@@ -262,7 +260,7 @@ def _node_lines(op: Op, ends: list[str]) -> list[str]:
             f"_node.shape = _intern_shape(({', '.join(f'{o}.shape' for o in outs)}))",
             f"_node.dtype = _intern_shape(({', '.join(f'{o}.dtype' for o in outs)}))",
         ]
-    elif isinstance(op.forward, np.ufunc) and op.differentiable == op.inputs and len(op.inputs) == 1:
+    elif definitions.is_elementwise(op.forward) and op.differentiable == op.inputs and len(op.inputs) == 1:
         shape = [f"_node.shape = _node_{op.inputs[0]}.shape", "_node.dtype = _out.dtype"]  # the tuple its parent has
     else:
         shape = [

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeGuard
 import numpy as np
 
 from tapenet.program import primitives
+from tapenet.program.derivatives import ufunc_arguments
 
 #: Names that a rule may ask for beside the op's own arguments and residuals.
 RESERVED = frozenset({"g", "out", "wanted"})
@@ -38,7 +39,7 @@ class Argument(NamedTuple):
 def arguments(name: str, forward: Function) -> tuple[Argument, ...]:
     """The arguments of the forward of op `name`, in order."""
     if isinstance(forward, np.ufunc):
-        return tuple(Argument(n, False, _EMPTY) for n in "xyzw"[: forward.nin])
+        return tuple(Argument(n, False, _EMPTY) for n in ufunc_arguments(forward.nin))
     if _plain_function(forward):
         # Reading the code object is ten times cheaper than inspect.signature, and this runs for every op at
         # import.
@@ -65,6 +66,11 @@ def arguments(name: str, forward: Function) -> tuple[Argument, ...]:
             "one argument"
         )
     return found
+
+
+def is_elementwise(forward: Function) -> bool:
+    """Whether a forward is a ufunc that gives an array, of floats where its arguments are."""
+    return isinstance(forward, np.ufunc) and forward.signature is None and forward.types[-1][-1] in "efdgFDGO"
 
 
 def argument_names(name: str, function: Function, known: Container[str]) -> tuple[str, ...]:
