@@ -41,7 +41,7 @@ def native(function: object, signature: str | Sequence[str] | None = None, *, na
             complex64 and complex128 are taken too. Not needed where the function is declared (ctypes by `argtypes` and
             `restype`, the others by themselves), but for arrays: there `"(m,n),(n)->(m)"` names the sizes. Of several
             functions a list.
-        name: in reports and errors; by default what the function is called.
+        name: in reports and errors; by default what the function is called, "native" where it does not say.
 
     Returns:
         the ufunc, of the arguments `x`, `y`, `z`, `w`, or `x0`, `x1`, ... where there are more than four.
@@ -77,7 +77,5 @@ def native(function: object, signature: str | Sequence[str] | None = None, *, na
 
 
 def _name(function: object) -> str:
-    found = getattr(function, "__name__", None)
-    if not isinstance(found, str):
-        raise TypeError(f"tn.native: {function!r} has no name of its own: give name='...'")
-    return found
+    """What a function is called; pointers do not know."""
+    return str(getattr(function, "__name__", "native"))

@@ -315,8 +315,6 @@ def test_what_does_not_fit_is_refused(function: Any, signature: str | None, why:
 def test_functions_of_one_name_differ_in_dtypes_alone() -> None:
     with pytest.raises(TypeError, match=r"these are float64\(float64\) and float64\(float64, float64\)"):
         tn.native([double_function("sin"), double_function("hypot", 2)], name="both")
-    with pytest.raises(TypeError, match="give name="):
-        tn.native(64, "float64(float64)")
 
 
 def test_by_ctypes_pointer_types() -> None:
