@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -13,6 +13,7 @@ from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, ONCE, Op, Rule, Scatter
 from tapenet.ops.reading import plain, read, symbols, template_of
 from tapenet.ops.registry import stands_for
+from tapenet.ops.rule_calls import CalledRule, Gives, RuleCall
 from tapenet.ops.signatures import bind
 from tapenet.ops.tangents import push
 from tapenet.program.arguments import elements, mapped
@@ -267,54 +268,55 @@ class OpFunction(Function):
         return Program(inputs, [], builder.body, values[: self._count], [])
 
     def _by_rules(self, wanted: Sequence[int]) -> Program:
-        """The stated rules, read on symbols; of inputs without one the formula's derivative.
-
-        Raises:
-            NoDerivative: a rule cannot be read.
-        """
-        try:
-            with np.errstate(all="ignore"):
-                return self._rules(wanted)
-        except NoDerivative:
-            raise
-        except Exception as error:  # whatever a rule makes of a symbol
-            why = str(error) or type(error).__name__
-            raise NoDerivative(f"the gradient rule of op {self.name!r} cannot be read ({why})") from error
-
-    def _rules(self, wanted: Sequence[int]) -> Program:
-        op = self.op
+        """The stated rules, read on symbols, or called where they cannot be read; of inputs without one the formula's
+        derivative."""
         builder = _builder()
         inputs, gs = inputs_for(self.inputs), inputs_for(self.outputs)
-        known = self._known(builder, inputs, gs, {need for asked in op.needs.values() for need in asked})
-        names = sorted({self._names[i] for i in wanted})
-        stated = names if "" in self._stated else [n for n in names if n in self._stated]
-        known["wanted"] = frozenset(stated)
-        if "" in self._stated:
-            found = self._stated[""](*(known[n] for n in op.needs[""]))
-        else:
-            found = {n: self._stated[n](*(known[k] for k in op.needs[n])) for n in stated}
-        left = [i for i in wanted if self._names[i] not in stated]
-        rest = iter(inline(builder, pullback(self.program(), left), [*inputs, *gs]) if left else ())
-        places: dict[str, Iterator[object]] = {}
-        outputs: list[Value] = []
-        for i in range(len(self.inputs)):
-            name = self._names[i]
-            if name in stated and name not in places:
-                d = found[name]
-                several = not isinstance(self.template[name], Hole)
-                places[name] = iter(self._parts(name, d) if several else [d])
-            d = next(places[name]) if name in stated else None
-            if i in wanted:
-                outputs.append(next(rest) if i in left else _settled(builder, d, self.inputs[i]))
-        return Program([*inputs, *gs], [], builder.body, outputs, [])
+        known = self._known(builder, inputs, gs, {need for asked in self.op.needs.values() for need in asked})
+        joint = "" in self._stated
+        by_rule: dict[str, list[int]] = {}
+        for i in wanted:
+            if joint or self._names[i] in self._stated:
+                by_rule.setdefault("" if joint else self._names[i], []).append(i)
+        known["wanted"] = frozenset(self._names[i] for places in by_rule.values() for i in places)
+        found: dict[int, Value] = {}
+        for rule, places in by_rule.items():
+            found |= zip(places, self._by_rule(builder, rule, places, known), strict=True)
+        left = [i for i in wanted if i not in found]
+        if left:
+            found |= zip(left, inline(builder, pullback(self.program(), left), [*inputs, *gs]), strict=True)
+        return Program([*inputs, *gs], [], builder.body, [found[i] for i in wanted], [])
 
-    def _parts(self, name: str, d: object) -> list[object]:
-        """The gradients of a sequence that are those of arrays."""
-        template = self.template[name]
-        assert isinstance(template, (list, tuple))
-        if not isinstance(d, (list, tuple)):
-            raise NoDerivative(f"the gradient rule of op {self.name!r} for {name!r} gives no sequence")
-        return [each for each, part in zip(d, template, strict=True) if isinstance(part, Hole)]
+    def _by_rule(self, builder: Builder, rule: str, wanted: Sequence[int], known: Mapping[str, object]) -> list[Value]:
+        """The gradients by some inputs, by the rule of one ("": of all)."""
+        op = self.op
+        begin = len(builder.body)
+        given = {n: known[n] for n in op.needs[rule]}
+        try:
+            with np.errstate(all="ignore"):
+                found = self._stated[rule](*given.values())
+                each = [(i, found if rule else found[self._names[i]]) for i in wanted]
+                return [_settled(builder, _part(d, self._places.get(i)), self.inputs[i]) for i, d in each]
+        except Exception as error:  # whatever a rule makes of a symbol
+            del builder.body[begin:]
+            gives = tuple(Gives(self._names[i], self._places.get(i), self.inputs[i]) for i in wanted)
+            shapes = tuple(s.shape for s in self.outputs)
+            call = RuleCall(
+                op, rule, gives, shapes[0] if op.outputs == 1 else shapes, str(error) or type(error).__name__
+            )
+            held, values = template_of(plain(given))
+            return list(builder.several("apply", *values, function=CalledRule(call, held, specs(values))))
+
+    @cached_property
+    def _places(self) -> dict[int, tuple[int, int]]:
+        """Of the inputs that are in a sequence: the place there, and how many arrays there are."""
+        return {
+            part.position: (i, len(template))
+            for template in self.template.values()
+            if isinstance(template, (list, tuple)) and not isinstance(template, Hole)
+            for i, part in enumerate(template)
+            if isinstance(part, Hole)
+        }
 
     def _known(
         self, builder: Builder, inputs: Sequence[Value], gs: Sequence[Value], needs: Iterable[str]
@@ -444,6 +446,16 @@ def apply(builder: Builder, op: Op, args: tuple[object, ...], kwargs: dict[str, 
         return None
     results = [Symbol(builder, v, shared=True) for v in builder.several("apply", *values, function=function)]
     return results[0] if op.outputs == 1 else op.several(results)
+
+
+def _part(d: object, place: tuple[int, int] | None) -> object:
+    """What a rule gave for an input; of a sequence for the array at a place of so many."""
+    if place is None:
+        return d
+    i, count = place
+    if not isinstance(d, (list, tuple)) or len(d) != count:
+        raise CannotLower("it gives no gradient for each array of a sequence")
+    return d[i]
 
 
 def _settled(builder: Builder, d: object, spec: Spec) -> Value:
