@@ -211,6 +211,7 @@ from tapenet.ops.indexing.positions import diag_indices_from as diag_indices_fro
 from tapenet.ops.indexing.positions import tril_indices_from as tril_indices_from
 from tapenet.ops.indexing.positions import triu_indices_from as triu_indices_from
 from tapenet.ops.indexing.sorting import SortKind
+from tapenet.ops.native_functions import native as native
 from tapenet.ops.op import Op as Op
 from tapenet.ops.op import Scatter as Scatter
 from tapenet.ops.op import op as op

@@ -189,6 +189,7 @@ CORE: dict[str, str] = {
     "tapenet.transforms.graph_gradients": "gradients",
     "tapenet.transforms.jacobians": "hessian hvp jacfwd jacobian jacrev value_and_jacobian",
     "tapenet.transforms.vectorize": "vmap",
+    "tapenet.ops.native_functions": "native",
     "tapenet.ops.rule_results": "GradientError",
     "tapenet.autodiff.creation": "tensor",
     "tapenet.autodiff.observe.autocast": "autocast",

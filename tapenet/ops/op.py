@@ -136,7 +136,9 @@ class Op:
         self.numpy = tuple(self.numpy) if isinstance(self.numpy, (tuple, list)) else (self.numpy,)
         if self.sequences is None:
             self.sequences = frozenset(() if self.numpy or self.broadcasts else self.differentiable)
-        self.sequences = frozenset(self.sequences)
+        #: The forward's `*args`, a sequence in any case.
+        self.starred = frozenset([a.name for a in self.arguments if a.starred])
+        self.sequences = self.starred.union(self.sequences)
         if self.more is None:  # a ufunc answers its own options: by NumPy's protocol, if it meets a tensor
             self.more = next((f for f in self.numpy if isinstance(f, np.ufunc) and f.signature is None), None)
         self._check(names)
@@ -245,11 +247,22 @@ class Op:
 
     def apply(self, function: Callable[..., R], values: Mapping[str, object], **more: object) -> R:
         """What a function of the op's arguments gives for them."""
+        if self.starred:
+            args, options = self.spread(values)
+            return function(*args, **options, **more)
         return function(
             *(values[a.name] for a in self.arguments if not a.keyword_only),
             **{a.name: values[a.name] for a in self.arguments if a.keyword_only},
             **more,
         )
+
+    def spread(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """A call's arguments, by position and by keyword."""
+        args: list[Any] = []
+        for a in self.arguments:
+            if not a.keyword_only:
+                args += values[a.name] if a.starred else (values[a.name],)
+        return args, {a.name: values[a.name] for a in self.arguments if a.keyword_only}
 
     def _without_residuals(self, *args: object, **options: object) -> object:
         """What the forward gives, for a reference: a forward in plain NumPy runs on tensors too."""
@@ -257,8 +270,8 @@ class Op:
         return outs[0] if self.outputs == 1 else outs
 
     def checked(self) -> Callable[..., object]:
-        """The forward behind its check: to be given all arguments."""
-        if self.check is None:
+        """The forward behind its check: to be given all arguments, a starred one as one."""
+        if self.check is None and not self.starred:
             return self.eager
         names = [a.name for a in self.arguments]
         return lambda *args, **options: self.run(dict(zip(names, args, strict=False)) | options)
@@ -281,7 +294,7 @@ class Op:
         return Op(**{n: getattr(self, n) for n in _FIELDS} | options)
 
     def __repr__(self) -> str:
-        return f"<op {self.name}({', '.join(a.name for a in self.arguments)})>"
+        return f"<op {self.name}({', '.join(a.written for a in self.arguments)})>"
 
     def __reduce__(self) -> str:
         return self.name
@@ -357,7 +370,8 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         nondiff_outputs: positions of outputs without a derivative.
         tell_unused: an entry of `g` is None, not zeros, for an output that the loss does not use.
         sequences: inputs that may be a list or tuple of arrays, whose rule returns a tuple with a gradient for each
-            (default: all, unless the op broadcasts or stands for a NumPy function). Elsewhere a list is one array.
+            (default: all, unless the op broadcasts or stands for a NumPy function). Elsewhere a list is one array. A
+            forward's `*arrays` are one in any case.
         residuals: names of values that the forward returns after its outputs, for the rules to use. Integer
             and boolean ones count as constants; float ones need `reference` or `fuse`.
         reference: the same function in plain NumPy without residuals; derivatives of higher order come from it. Where the

@@ -34,7 +34,6 @@ class Transposed:
         self.op = op
         self.inputs = tuple(inputs)
         self.variants: dict[Hashable, Callable[..., Any]] = {}
-        self.__name__ = "transpose of jvp"
 
     def ask(self) -> None:
         """Find what it needs, once it is known what the op asks for."""
