@@ -35,7 +35,6 @@ MODULES = modules_in(ROOT)
 #: Folder -> the folders that its modules may import, beside `typing`. What is not listed may be imported by nobody.
 KNOWS: dict[str, set[str]] = {
     "typing": set(),
-    "plugins": set(),
     "names": set(),
     "llvm": {"llvm"},
     "kernels": {"llvm", "kernels"},
@@ -68,10 +67,10 @@ KNOWS: dict[str, set[str]] = {
     "compat": {"linalg", "fft", "program", "ops", "autodiff", "parameters", "nn", "optim", "transforms", "compat"},
     "interop": {"ops", "autodiff", "nn", "interop"},
     "parallel": {"ops", "autodiff", "parameters", "nn", "optim", "parallel"},
-    "testing": {"program", "ops", "autodiff", "transforms", "compiler", "nn", "drawing", "testing"},
+    "testing": {"program", "ops", "autodiff", "transforms", "compiler", "nn", "optim", "data", "drawing", "testing"},
 }  # fmt: skip
 for _known in KNOWS.values():
-    _known |= {"typing", "names", "plugins"}
+    _known |= {"typing", "names"}
 #: The public names and the command line stand above all folders.
 ROOF = {"tapenet", "tapenet.__main__"}
 

@@ -51,6 +51,7 @@ class Fetch:
         """The batch."""
         if self._rows is not None:
             batch = self._rows(task.samples)
+            _check_rows(self._dataset, batch, len(task.samples))
         else:
             numbers: Sequence[int] = range(task.before, task.before + len(task.samples))
             if not isinstance(self._dataset, Stream):
@@ -84,6 +85,17 @@ class Fetch:
             error.add_note(f"tapenet.data: this was sample {number}, for batch {task.number} of epoch {task.epoch}")
             raise
         return samples
+
+
+def _check_rows(dataset: object, batch: object, count: int) -> None:
+    """Raise ValueError unless the arrays of a batch that a data set made at once have a row for each sample."""
+    for part in batch.values() if isinstance(batch, dict) else batch if isinstance(batch, tuple) else (batch,):
+        if isinstance(part, (np.ndarray, np.generic)) and part.shape[:1] != (count,):
+            whole = dataset.dataset if isinstance(dataset, Subset) else dataset
+            raise ValueError(
+                f"{type(whole).__name__}.take(indices) was asked for {count} samples and gave an array of shape {part.shape}: "
+                f"each array of the batch has its samples along the first axis, ({count}, ...)"
+            )
 
 
 def rows_of(dataset: Samples[object] | Stream[object]) -> Callable[[NDArray[np.int64]], object] | None:

@@ -387,8 +387,15 @@ def _dataset(given: object) -> Samples[object] | Stream[object]:
         return cast("Samples[object]", given)
     if hasattr(given, "__iter__") or callable(given):
         return Stream(given)
+    title = type(given).__name__
+    if hasattr(given, "__getitem__") or hasattr(given, "__len__"):
+        has, lacks = ("__getitem__", "__len__") if hasattr(given, "__getitem__") else ("__len__", "__getitem__")
+        raise TypeError(
+            f"DataLoader() got a {title} as data set, which has {has} and no {lacks}; a data set has a length and samples by "
+            f"number: define {lacks}, or give a function that makes an iterator over samples whose number is not known"
+        )
     raise TypeError(
-        f"DataLoader() got a {type(given).__name__} as data set; give something with a length and samples by number (a "
+        f"DataLoader() got a {title} as data set; give something with a length and samples by number (a "
         "Dataset, a list, arrays), something to loop over, or a function that makes an iterator"
     )
 

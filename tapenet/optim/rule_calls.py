@@ -14,8 +14,10 @@ from tapenet.typing import Shape
 
 #: What is kept of a parameter, by name, and the numbers of an update: arrays, symbols or tensors.
 Named = dict[str, Any]
-#: (parameter, gradient, state, scalars) -> (new parameter, new state), of arrays, symbols or tensors.
-Rule = Callable[..., tuple[Any, Named]]
+#: A new parameter and its new state, of such.
+Result = tuple[Any, Named]
+#: (parameter, gradient, state, scalars) -> (new parameter, new state).
+Rule = Callable[..., Result]
 
 
 class Shaped(Protocol):
@@ -25,7 +27,7 @@ class Shaped(Protocol):
     def shape(self) -> Shape: ...
 
 
-def call_rule(rule: Rule, p: object, g: object, state: Named, s: Named) -> tuple[Any, Named]:
+def call_rule(rule: Rule, p: object, g: object, state: Named, s: Named) -> Result:
     """The new parameter and the new state, by the names of the old.
 
     Raises:

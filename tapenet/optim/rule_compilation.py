@@ -14,19 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from tapenet.optim.rule_calls import Rule, call_rule, check_rule
+from tapenet.optim.rule_calls import Named, Rule, call_rule, check_rule
 from tapenet.program import generated
 from tapenet.typing import Array
 
 #: What is kept of a parameter, by name.
 State = dict[str, Array]
 #: The scalars of an update, and what else a rule may branch on.
-Scalars = dict[str, Any]
+Scalars = Named
 #: A new parameter, and its new state.
 Updated = tuple[Array, State]
 

@@ -3,8 +3,14 @@ from tapenet.compat.porting import PortingWarning as PortingWarning
 from tapenet.compat.porting import porting as porting
 from tapenet.ops.registry import Sample as Sample
 from tapenet.testing.array_types import check_array_type as check_array_type
+from tapenet.testing.data import check_data as check_data
 from tapenet.testing.drawings import check_renderer as check_renderer
 from tapenet.testing.drawings import check_theme as check_theme
 from tapenet.testing.gradients import GradientMismatch as GradientMismatch
 from tapenet.testing.gradients import check_grads as check_grads
+from tapenet.testing.initialisers import check_initialiser as check_initialiser
+from tapenet.testing.layers import check_layer as check_layer
+from tapenet.testing.losses import check_loss as check_loss
 from tapenet.testing.ops import check_op as check_op
+from tapenet.testing.optimizers import check_optimizer as check_optimizer
+from tapenet.testing.schedules import check_schedule as check_schedule

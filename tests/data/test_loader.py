@@ -364,6 +364,16 @@ class TestResuming:
     ("arguments", "error", "message"),
     [
         ((3,), TypeError, "got a int as data set"),
+        (
+            (type("NoLength", (), {"__getitem__": lambda self, i: i})(),),
+            TypeError,
+            r"got a NoLength as data set, which has __getitem__ and no __len__.*: define __len__, or give a function",
+        ),
+        (
+            (type("NoSamples", (), {"__len__": lambda self: 1})(),),
+            TypeError,
+            r"got a NoSamples as data set, which has __len__ and no __getitem__.*: define __getitem__",
+        ),
         (([1], 0), ValueError, "batch_size of at least 1, got 0"),
         ((type("Frame", (), {"iloc": None})(),), TypeError, r"got a Frame as data set.*tn.data.table\(frame, target="),
         (([1], 0.5), TypeError, "integer batch_size, got 0.5"),
@@ -409,6 +419,35 @@ def test_an_error_names_the_sample() -> None:
         list(DataLoader(np.arange(3), 2, sampler=[0.5]))  # type: ignore[list-item]
     with pytest.raises(ValueError, match=r"sample 3 has shape \(3,\), sample 2 \(2,\)"):
         list(DataLoader([np.zeros(2), np.zeros(2), np.zeros(2), np.zeros(3)], 2))
+
+
+class Taken(Dataset[Any]):
+    """Gives a batch at once, by a function of the rows."""
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+    def take(self, indices: Any) -> Any:
+        return self.made(indices)
+
+
+def test_a_batch_that_is_taken_at_once_has_a_row_for_each_sample() -> None:
+    right: list[Any] = [lambda i: i, lambda i: (i, i), lambda i: {"a": i}, lambda i: [np.zeros(3), "one"]]
+    for made in right:
+        assert len(list(DataLoader(Taken(made), 4))) == 2
+    wrong: list[Any] = [lambda i: i[:1], lambda i: (i, i.sum()), lambda i: {"a": i[None]}]
+    for made in wrong:
+        for dataset in (Taken(made), Taken(made).subset(range(6))):
+            with pytest.raises(
+                ValueError, match=r"Taken.take\(indices\) was asked for 4 samples and gave an array of shape \("
+            ):
+                list(DataLoader(dataset, 4))
 
 
 @pytest.mark.parametrize(

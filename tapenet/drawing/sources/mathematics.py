@@ -17,7 +17,6 @@ from tapenet.drawing.sources.terms import ONE, TRUTHS, ZERO, Term, factored, nam
 from tapenet.drawing.text import clean
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import Op, flat
-from tapenet.ops.transposed import Transposed
 from tapenet.program.derivatives import FLAT, RULES, arguments
 
 #: Longer derivatives are not written: there are shorter ways to say them.
@@ -25,7 +24,7 @@ READABLE = 90
 #: All texts that are longer are cut.
 LIMIT = 200
 #: What is said of other derivatives.
-DERIVED, TRANSPOSED = "derived from the formula", "the transpose of jvp"
+DERIVED = "derived from the formula"
 #: Functions of which one element depends on several.
 _SHARED = frozenset({"sum", "mean", "var", "matmul", "transpose"})
 _G, _OUT = name("g"), name("out")
@@ -87,8 +86,7 @@ def _called(op: Op) -> dict[str, str]:
         title = "rule" if title == "<lambda>" else title
         if op.joint:
             title = "joint rule" if title == "rule" else f"joint rule {title}"
-        text = DERIVED if isinstance(rule, Derived) else TRANSPOSED if isinstance(rule, Transposed) else ""
-        found[n] = text or call(title, op.needs["" if op.joint else n])
+        found[n] = DERIVED if isinstance(rule, Derived) else call(title, op.needs["" if op.joint else n])
     return found
 
 
