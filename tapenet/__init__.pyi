@@ -24,7 +24,6 @@ from tapenet.autodiff.control.flow import fori as fori
 from tapenet.autodiff.control.flow import scan as scan
 from tapenet.autodiff.control.flow import while_loop as while_loop
 from tapenet.autodiff.creation import tensor as tensor
-from tapenet.autodiff.gradients import GradientError as GradientError
 from tapenet.autodiff.observe.anomaly import debug as debug
 from tapenet.autodiff.observe.autocast import autocast as autocast
 from tapenet.autodiff.observe.tape import CaptureError as CaptureError
@@ -212,6 +211,7 @@ from tapenet.ops.indexing.positions import diag_indices_from as diag_indices_fro
 from tapenet.ops.indexing.positions import tril_indices_from as tril_indices_from
 from tapenet.ops.indexing.positions import triu_indices_from as triu_indices_from
 from tapenet.ops.indexing.sorting import SortKind
+from tapenet.ops.native_functions import native as native
 from tapenet.ops.op import Op as Op
 from tapenet.ops.op import Scatter as Scatter
 from tapenet.ops.op import op as op
@@ -219,6 +219,7 @@ from tapenet.ops.operators import Operand as Operand
 from tapenet.ops.products.einsum import einsum_path as einsum_path
 from tapenet.ops.registry import Sample as Sample
 from tapenet.ops.registry import sample as sample
+from tapenet.ops.rule_results import GradientError as GradientError
 from tapenet.ops.shapes.filling import Order
 from tapenet.ops.shapes.padding import Widths
 from tapenet.ops.shapes.tricks import c_ as c_

@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 
 import tapenet as tn
 import tapenet.nn.functional as F
-from tapenet import nn, optim
+from tapenet import nn, optim, plugins
 from tapenet.compiler.compile import Compiled, available_backend
 from tapenet.drawing import command
 from tapenet.drawing.forms.curve import curve
@@ -41,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     demo.set_defaults(run=lambda options: run_demo(options.out, options.epochs, options.seed))
     info = commands.add_parser(
         "info",
-        help="show versions, BLAS and threads, and which renderer is in use",
-        description="Shows what a bug report needs: versions, BLAS and its threads, renderers, data folders.",
+        help="show versions, BLAS and threads, which renderer is in use, and what other packages bring",
+        description="Shows what a bug report needs: versions, BLAS and its threads, renderers, plugins, data folders.",
     )
     info.set_defaults(run=lambda options: run_info())
     _add_draw(commands)
@@ -230,6 +231,11 @@ def run_info() -> None:
     for renderer in found:
         state = "yes" if renderer.available else "no"
         rows.append((f"renderer {renderer.name}", f"{state}: {renderer.where} ({', '.join(sorted(renderer.formats))})"))
+    for plugin in plugins.plugins():
+        with warnings.catch_warnings(action="ignore"):  # it is said here
+            error = plugins.load(plugin).error
+        state = "" if error is None else f", left out: {type(error).__name__}: {error}"
+        rows.append((f"plugin {plugin.group}", f"{plugin.name}: {plugin.value} of {plugin.package}{state}"))
     rows.append(("data folder", os.environ.get("TAPENET_DATA", "$TAPENET_DATA is not set")))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:

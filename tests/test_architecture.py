@@ -35,6 +35,7 @@ MODULES = modules_in(ROOT)
 #: Folder -> the folders that its modules may import, beside `typing`. What is not listed may be imported by nobody.
 KNOWS: dict[str, set[str]] = {
     "typing": set(),
+    "plugins": set(),
     "names": set(),
     "llvm": {"llvm"},
     "kernels": {"llvm", "kernels"},
@@ -70,7 +71,7 @@ KNOWS: dict[str, set[str]] = {
     "testing": {"program", "ops", "autodiff", "transforms", "compiler", "nn", "optim", "data", "drawing", "testing"},
 }  # fmt: skip
 for _known in KNOWS.values():
-    _known |= {"typing", "names"}
+    _known |= {"typing", "names", "plugins"}
 #: The public names and the command line stand above all folders.
 ROOF = {"tapenet", "tapenet.__main__"}
 

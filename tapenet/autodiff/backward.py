@@ -7,20 +7,25 @@ run on tensors and are recorded themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
+from functools import cache, partial
 from heapq import heappop
+from importlib import import_module
 from operator import attrgetter
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.gradients import GradientError, Gradients, conj_cotangent, joint_entry
+from tapenet.autodiff.gradients import Gradients, conj_cotangent
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Output, Parents, Traced, hooked_nodes
 from tapenet.autodiff.observe import mutation, zero_gradients
 from tapenet.autodiff.observe.layer import PullStep
 from tapenet.autodiff.state import local
 from tapenet.ops.indexing.row_sparse import RowParts
+from tapenet.ops.op import ONCE
+from tapenet.ops.registry import is_own
+from tapenet.ops.rule_results import GradientError, joint_entry
 from tapenet.ops.shapes.reshaping import alias
 from tapenet.ops.stack_frames import user_site
 from tapenet.program.arguments import refilled
@@ -191,28 +196,31 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
         return
     parents = {n: getattr(node, n + "_node") for n in op.differentiable}
     wanted = [n for n in op.differentiable if grads.wants(parents[n])]
+    lost = ONCE.format(op.name) if create_graph and op.once else ""
     if create_graph and op.reference is None:
         for name in op.residuals:
             if is_inexact(np.asarray(getattr(node, name + "_saved", None)).dtype):
-                raise TypeError(
-                    f"op {op.name!r} cannot be differentiated twice: its residual {name!r} is a float, whose dependence on "
-                    "the inputs is unknown. Give tn.op reference=, the same function in plain NumPy"
-                )
+                lost = f"its residual {name!r} is a float, whose dependence on the inputs is unknown"
     known: dict[str, Any] = {"g": g if op.outputs == 1 else grads.fill(node, g), "wanted": frozenset(wanted)}
 
-    def values(names: Iterable[str]) -> Iterator[object]:
-        return (known[k] if k in known else value_of(node, k, grads.tensor) for k in names)
+    def given(rule: str) -> dict[str, object]:
+        return {k: known[k] if k in known else value_of(node, k, grads.tensor) for k in op.needs[rule]}
 
+    reference = None
+    if create_graph and op.reference is not None:
+        reference = partial(_by_reference, node, known["g"], wanted, grads.tensor)
     outer = state.rule
     if create_graph:
         state.rule = node
     try:
-        if create_graph and op.reference is not None:
-            found = _by_reference(node, known["g"], wanted, grads.tensor)
+        if not is_own(op):  # its rules may call what takes no tensors
+            found = _called_rules().gradients(node, wanted, given, reference, lost)
+        elif reference is not None:
+            found = reference()
         elif op.joint is not None:
-            found = op.joint(*values(op.needs[""]))
+            found = op.joint(*given("").values())
         else:
-            found = {n: op.rules[n](*values(op.needs[n])) for n in wanted}
+            found = {n: op.rules[n](*given(n).values()) for n in wanted}
     finally:
         state.rule = outer
     for n in wanted:
@@ -221,6 +229,12 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
         node.released = grads.site
         for slot in node.saved_slots:
             setattr(node, slot, None)
+
+
+@cache
+def _called_rules() -> ModuleType:
+    """What few programs need."""
+    return import_module("tapenet.autodiff.called_rules")
 
 
 def value_of(node: Node, name: str, tensor: type[BaseTensor]) -> Any:

@@ -37,18 +37,17 @@ import weakref
 from types import FunctionType
 from typing import Any
 
-import numpy as np
-
 from tapenet.autodiff import gradients, node, record, state
 from tapenet.autodiff.node import Node
-from tapenet.ops import arguments, failures, signatures, torch_calls, tracebacks
+from tapenet.ops import arguments, definitions, failures, rule_results, signatures, torch_calls, tracebacks
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
 from tapenet.program import generated, low
 
 #: What generated code may use, under its name with an underscore.
 _MODULES = (
-    builtins, heapq, time, torch_calls, low, node, gradients, state, arguments, failures, signatures, tracebacks, record,
+    builtins, heapq, time, torch_calls, low, node, gradients, state, arguments, failures, rule_results, signatures, tracebacks,
+    record,
 )  # fmt: skip
 _KNOWN = {f"_{name}": value for module in _MODULES for name, value in vars(module).items()}
 #: The ops that were called, and whether their calls look for low types: they do once there are any, since looking costs a
@@ -152,13 +151,13 @@ def _call(op: Op) -> FunctionType:
 def compile_call(op: Op, name: str, lines: list[str], general: str = "_apply") -> FunctionType:
     """A function of an op and its arguments. In its lines <general> leaves the call to a general recorder; <given>
     and <arguments> are the arguments as a call has them, and as a pair."""
-    positional = [a.name for a in op.arguments if not a.keyword_only]
+    positional = [f"*{a.name}" if a.starred else a.name for a in op.arguments if not a.keyword_only]
     keyword = [a.name for a in op.arguments if a.keyword_only]
     # A required one may come under another name; what is left out in the end is found by the general recorder.
     defaults = {a.name: "_MISSING" if a.required else f"_default_{a.name}" for a in op.arguments}
-    names = [*positional, *(["*"] if keyword else []), *keyword]
+    names = [*positional, *(["*"] if keyword and not op.starred else []), *keyword]
     # an empty dict costs less than a fiftieth of a small op
-    signature = ["self", *(f"{n}={defaults[n]}" if n != "*" else n for n in names), "**_more"]
+    signature = ["self", *(f"{n}={defaults[n]}" if n[0] != "*" else n for n in names), "**_more"]
     options = ", ".join(f"'{n}': {n}" for n in keyword)
     words = {
         "<general>": f"return {general}(self, <arguments>)",
@@ -204,9 +203,9 @@ def body(op: Op) -> list[str]:
     assert op.outputs is not None
     one = op.outputs == 1
     ends = [""] if one else [f"_{i}" for i in range(op.outputs)]
-    ufunc = isinstance(op.forward, np.ufunc)
+    ufunc = definitions.is_elementwise(op.forward)
     gives = [*("_out" + end for end in ends), *(f"_made_{r}" for r in op.residuals)]
-    passed = ", ".join((f"{a.name}=" if a.keyword_only else "") + _raw(op, a.name) for a in op.arguments)
+    passed = ", ".join((f"{a.name}=" if a.keyword_only else "*" * a.starred) + _raw(op, a.name) for a in op.arguments)
     returned = "_result" if one else f"self.several(({', '.join('_result' + end for end in ends)}))"
     raw = "_out" if one else f"self.several(({', '.join('_out' + end for end in ends)}))"
     lines = [*_unwrapped(op), "try:"]
@@ -262,7 +261,7 @@ def _node_lines(op: Op, ends: list[str]) -> list[str]:
             f"_node.shape = _intern_shape(({', '.join(f'{o}.shape' for o in outs)}))",
             f"_node.dtype = _intern_shape(({', '.join(f'{o}.dtype' for o in outs)}))",
         ]
-    elif isinstance(op.forward, np.ufunc) and op.differentiable == op.inputs and len(op.inputs) == 1:
+    elif definitions.is_elementwise(op.forward) and op.differentiable == op.inputs and len(op.inputs) == 1:
         shape = [f"_node.shape = _node_{op.inputs[0]}.shape", "_node.dtype = _out.dtype"]  # the tuple its parent has
     else:
         shape = [

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
 from heapq import heappush
 from typing import Any
 
@@ -18,16 +17,12 @@ from tapenet.ops.indexing import row_sparse
 from tapenet.ops.indexing.reads import Reads
 from tapenet.ops.indexing.row_sparse import RowParts
 from tapenet.ops.op import FLAT, Scatter
-from tapenet.ops.shapes.broadcast_views import broadcast_view, broadcasts_to
-from tapenet.ops.shapes.reshaping import copy, unbroadcast
+from tapenet.ops.rule_results import parts, settle
+from tapenet.ops.shapes.reshaping import copy
 from tapenet.program.low import WIDE, is_low, widened
 from tapenet.typing import Array
 
 ndarray = np.ndarray
-
-
-class GradientError(RuntimeError):
-    """A gradient rule gave something that cannot be the gradient of its input."""
 
 
 class Gradients(dict[Node, Any]):
@@ -90,12 +85,7 @@ class Gradients(dict[Node, Any]):
     def put(self, node: Node, name: str, parent: Any, d: Any) -> None:
         """Add `d`, what the rule of `node` for its input `name` returned, to the gradient of `parent`."""
         if type(parent) is Parents:
-            if not isinstance(d, (tuple, list)) or len(d) != len(parent):
-                got = f"{len(d)} gradients" if isinstance(d, (tuple, list)) else type(d).__name__
-                raise GradientError(
-                    f"{rule_words(node, name)} returned {got} for a sequence of {len(parent)} arrays; return a tuple with "
-                    "one gradient for each"
-                )
+            d = parts(node, name, d, len(parent))
             for p, each in zip(parent, d, strict=True):
                 if p is not None and each is not NO_GRADIENT and (self.only is None or p in self.only):
                     self.put(node, name, p, each)
@@ -203,54 +193,6 @@ def conj_cotangent(g: Any) -> Any:
     numbers.
     """
     return np.conj(g) if g.dtype.kind == "c" else g
-
-
-def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
-    """Bring what a rule returned to the shape and dtype of its input, or say what is wrong with it."""
-    if d is None:
-        raise GradientError(f"{rule_words(node, name)} returned None; return an array, or declare {name!r} in nondiff=")
-    if not hasattr(d, "dtype"):
-        d = np.asarray(d)
-    shape = parent.shape
-    if d.shape != shape:
-        if node.op.broadcasts and d.shape in (node.shape, *node.shape):  # of the output, or of one of several
-            d = unbroadcast(d, shape)
-        elif broadcasts_to(d.shape, shape):
-            d = (
-                broadcast_view(d, shape)
-                if type(d) is ndarray or isinstance(d, np.generic)
-                else np.broadcast_to(d, shape)
-            )
-        else:
-            hint = ""
-            if not node.op.broadcasts and d.shape in (node.shape, *node.shape):
-                hint = "; if the op broadcasts its inputs as NumPy does, define it with broadcasts=True"
-            raise GradientError(
-                f"{rule_words(node, name)} returned shape {d.shape}, but {name} has shape {shape} (the output has "
-                f"{node.shape}); a rule returns the shape of its input or one that broadcasts up to it{hint}"
-            )
-    if d.dtype != parent.dtype:
-        if d.dtype.kind == "c" and parent.dtype.kind == "f":
-            d = d.real
-        d = d.astype(parent.dtype)
-    return d
-
-
-def joint_entry(node: Node, found: Mapping[str, object], name: str) -> object:
-    """What a joint rule gave for an input."""
-    try:
-        return found[name]
-    except (KeyError, TypeError, IndexError):
-        raise GradientError(
-            f"the joint rule of op {node.name!r} gave no gradient for {name!r}, which was wanted; it returns a dict "
-            "with an entry for every wanted input"
-        ) from None
-
-
-def rule_words(node: Node, name: str) -> str:
-    """The words for a node's rule for one of its inputs, in errors."""
-    path = node.path
-    return f"the gradient rule for {name!r} of op {node.name!r}{' in ' + path if path else ''}"
 
 
 #: Two threads may reach the same leaf at once.

@@ -10,6 +10,7 @@ from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
+from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Function, Given
 from tapenet.program.ir import Constant, Program, Value, substitute
 from tapenet.program.low import is_inexact
@@ -31,7 +32,10 @@ def _pull(
     g: Sequence[Array | None], inputs: Sequence[Array], function: Function, flows: tuple[int, ...]
 ) -> tuple[object, ...]:
     """The gradients by the inputs that are flows, by the function's own program for them."""
-    pulled = pulled_function(function, flows, tuple(h is not None for h in g))
+    try:
+        pulled = pulled_function(function, flows, tuple(h is not None for h in g))
+    except NoDerivative as error:
+        raise TypeError(str(error)) from None
     given = [*inputs, *(h for h in g if h is not None)]
     if any(isinstance(a, Tensor) for a in given):
         tensors = [a if isinstance(a, Tensor) else Tensor._of(np.asarray(a)) for a in given]

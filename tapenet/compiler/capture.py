@@ -125,7 +125,7 @@ def first_call(
     for module in reach.modules:  # also those that are not called, but whose parameters may be used
         tape.depend(module, partial(_state, module))
     try:
-        recorded = _Recording(parameters, call, tape).run(fn, keep_grads)
+        recorded = _Recording(parameters, call, tape).run(fn, keep_grads, linked)
         tape = _way_back(tape)
         _check_leaks(title, recorded.nodes, reach)
         watch.leave_out([*call.arrays, *(r.tensor._data for r in recorded.program.references)])
@@ -190,8 +190,8 @@ class _Recording:
         #: The arguments as the function sees them.
         self.given = [_inner(*parts) for parts in zip(call.given, call.arrays, self.arguments, strict=True)]
 
-    def run(self, fn: Callable[..., object], keep_grads: bool) -> _Recorded:
-        """Call the function and lower what it does."""
+    def run(self, fn: Callable[..., object], keep_grads: bool, linked: bool) -> _Recorded:
+        """Call the function and lower what it does. Where it is `linked` the graph around goes on from its results."""
         call, tape = self.call, self.tape
         outs: list[Tensor] = []
         # Each node knows its line, for errors.
@@ -204,7 +204,7 @@ class _Recording:
             results, structure = taken_apart(fn(*args, **kwargs), outs)
             self._check_containers(containers)
             del args, kwargs, containers
-            if depends(outs, call):
+            if not linked and depends(outs, call):
                 raise Connected
             if tape.failure is not None:
                 raise CaptureError(

@@ -357,12 +357,16 @@ class Compiled:
     def _linked(self, key: Key, call: Call, flows: list[bool]) -> Linked | str:
         """The program for a call that is part of a graph; or in words why it has to run uncompiled."""
 
-        def array(value: object) -> object:
-            return value._data if type(value) is Tensor else value
+        def apart(value: object) -> object:
+            """An argument in no graph. One that wants a gradient still does: the function may ask for that, and for what it
+            does then no program is part of a graph."""
+            if type(value) is not Tensor:
+                return value
+            return Tensor._of(value._data).requires_grad_(call.grad and value.requires_grad)
 
         alone = self._parameters.call(
-            tuple(rebuild(a, array) for a in call.args),
-            {n: rebuild(v, array) for n, v in call.kwargs.items()},
+            tuple(rebuild(a, apart) for a in call.args),
+            {n: rebuild(v, apart) for n, v in call.kwargs.items()},
             call.grad,
         )
         key = (alone.key, *key[1:])

@@ -24,11 +24,12 @@ from tapenet.autodiff.programs import program_op
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.reach import Reach, users
 from tapenet.compiler.storage import Storage
-from tapenet.ops.functions import OpFunction, template_of
+from tapenet.ops.functions import OpFunction
 from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
-from tapenet.ops.reading import holds, read, symbols
+from tapenet.ops.reading import holds, read, symbols, template_of
+from tapenet.ops.rule_calls import RuleCall, rule_calls
 from tapenet.program.arguments import mapped, refilled
 from tapenet.program.functions import Function, expand
 from tapenet.program.ir import (
@@ -61,7 +62,7 @@ _DRAWN = "random numbers"
 class Called(NamedTuple):
     """An op that is called from the program as it stands, and why."""
 
-    op: Op
+    op: Op | RuleCall
     reason: str
 
 
@@ -282,7 +283,9 @@ class Lowering:
         args = [self.given(v) for v in inputs]
         if self.applies:
             return self.builder.several("apply", *self._stopped(node, "inputs", args), function=function)
-        return tuple(inline(self.builder, expand(function.program()), args))
+        program = expand(function.program())
+        self.called += [Called(op, op.reason) for op in rule_calls(program)]
+        return tuple(inline(self.builder, program, args))
 
     def _attached(self, node: Node, inputs: Args, outs: Args, kept: Args, rule: Rule) -> tuple[Value, ...]:
         """Values with a rule of their own."""

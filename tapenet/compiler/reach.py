@@ -105,7 +105,12 @@ class Reach:
         elif isinstance(value, Op):
             # A forward with an effect, or one that draws, is called at each replay, and may read anything.
             called = value.effect or value.random
-            for part in (*(() if called else (value.forward, value.lower)), value.joint, *value.rules.values()):
+            for part in (
+                *(() if called else (value.forward, value.lower)),
+                value.joint,
+                value.jvp,
+                *value.rules.values(),
+            ):
                 self._follow(part, words)
         elif isinstance(value, types.ModuleType):
             if users(value.__name__):

@@ -19,13 +19,15 @@ from tapenet.llvm import circular, exponential
 from tapenet.llvm.emitter import SUFFIX, Emitter, Value
 from tapenet.llvm.formulas import FUNCTIONS, call
 
-__all__ = ["ARITY", "FUNCTIONS", "call", "circular", "definition", "exponential"]
+__all__ = ["ARITY", "FUNCTIONS", "call", "circular", "declarations", "definition", "exponential"]
 
 #: How many arguments these have; the others have one.
 ARITY = {"logaddexp": 2, "power": 2, "hypot": 2, "arctan2": 2, "pow": 2}
 #: They depend on their arguments alone; what C does with `errno` does not matter.
 _PURE = "nounwind willreturn memory(none)"
 _TYPE = {suffix: type for type, suffix in SUFFIX.items()}
+#: Of functions by address (`c_functions`), by symbol.
+declarations: dict[str, str] = {}
 
 
 def _type(suffix: str) -> str:
@@ -38,6 +40,8 @@ def _type(suffix: str) -> str:
 
 def definition(symbol: str) -> tuple[str, set[str]]:
     """The text of a function `tn_NAME_TYPE`, or the declaration of one of C's for doubles, and what that needs."""
+    if symbol in declarations:
+        return declarations[symbol], set()
     if not symbol.startswith("tn_"):
         parameters = ", ".join(["double"] * ARITY.get(symbol, 1))
         return f"declare double @{symbol}({parameters}) {_PURE}\n", set()

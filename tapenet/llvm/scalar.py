@@ -215,6 +215,8 @@ _rule("right_shift", "iu", _shift("lshr"), 2)
 for _name in FUNCTIONS:
     _rule(_name, "f", lambda *a, _name=_name: call(_name, *a[:-1]), ARITY.get(_name, 1))
 
+#: Primitives that are added to the table later: by name, and by the dtypes of operands and result, what emits them.
+ADDED: dict[str, dict[tuple[DType, ...], Callable[..., Value]]] = {}
 #: The primitives that `apply` knows, for some dtypes at least.
 LOWERABLE = frozenset({*_RULES, "where", "cast"})
 
@@ -255,6 +257,8 @@ def can(name: str, dtypes_in: Sequence[DType], dtype_out: DType) -> bool:
     """Whether `apply` emits this primitive for these dtypes."""
     if not all(map(supported, (*dtypes_in, dtype_out))):
         return False
+    if name in ADDED:
+        return (*dtypes_in, dtype_out) in ADDED[name]
     if name == "cast":
         return len(dtypes_in) == 1
     if name == "where":
@@ -276,6 +280,8 @@ def apply(e: Emitter, name: str, dtypes_in: Sequence[DType], dtype_out: DType, o
     if not can(name, dtypes_in, dtype_out) or len(operands) != len(dtypes_in):
         raise TypeError(f"no native {name} for {', '.join(map(str, dtypes_in))} to {dtype_out}")
     values = [Value(e, o, llvm_type(d)) for o, d in zip(operands, dtypes_in, strict=True)]
+    if name in ADDED:
+        return ADDED[name][*dtypes_in, dtype_out](*values).name
     if name == "cast":
         return _cast(values[0], dtypes_in[0], dtype_out).name
     if name == "where":

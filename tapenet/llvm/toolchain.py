@@ -34,6 +34,8 @@ from tapenet.llvm.processor import processor
 VERSION = 1
 #: Seconds after which a compilation says what it is doing.
 PATIENCE = 1.0
+#: Functions that code may call, by what it calls them: where they are in this process.
+symbols: dict[str, int] = {}
 _lock = lock()
 
 
@@ -126,6 +128,7 @@ def build(text: str) -> Library:
     text = made.header + _ATTRIBUTES + _rolled(text)
     key = hashlib.sha256(f"{made.key}\n{text}".encode()).hexdigest()
     with _lock:
+        _say_addresses()
         code = _cached(key)
         if code is not None:
             with contextlib.suppress(RuntimeError):
@@ -134,6 +137,18 @@ def build(text: str) -> Library:
         library = Library(code)
         _keep(key, text, code)
         return library
+
+
+def _say_addresses() -> None:
+    """Tell LLVM where the functions are that code calls. Code itself, on disk too, has their names alone."""
+    import llvmlite.binding as llvm
+
+    for symbol in list(symbols)[len(_said) :]:
+        llvm.add_symbol(symbol, symbols[symbol])
+        _said.append(symbol)
+
+
+_said: list[str] = []
 
 
 def _rolled(text: str) -> str:

@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.gradients import GradientError, conj_cotangent
+from tapenet.autodiff.gradients import conj_cotangent
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module_tree import Tree
 from tapenet.ops.op import op
+from tapenet.ops.rule_results import GradientError
 from tapenet.parameters.hook_table import HookTable
 from tapenet.program.arguments import refilled
 from tapenet.program.value_keys import Same

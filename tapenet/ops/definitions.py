@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeGuard
 import numpy as np
 
 from tapenet.program import primitives
+from tapenet.program.derivatives import ufunc_arguments
 
 #: Names that a rule may ask for beside the op's own arguments and residuals.
 RESERVED = frozenset({"g", "out", "wanted"})
@@ -18,21 +19,27 @@ Function = Callable[..., object]
 
 
 class Argument(NamedTuple):
-    """One argument of an op: its name, whether it is keyword-only, and its default (`_EMPTY` if none)."""
+    """One argument of an op: its name, whether it is keyword-only, its default (`_EMPTY` if none), and whether it is the
+    forward's `*args`: a tuple of all that a call has there."""
 
     name: str
     keyword_only: bool
     default: object
+    starred: bool = False
 
     @property
     def required(self) -> bool:
         return self.default is _EMPTY
 
+    @property
+    def written(self) -> str:
+        return "*" * self.starred + self.name
+
 
 def arguments(name: str, forward: Function) -> tuple[Argument, ...]:
     """The arguments of the forward of op `name`, in order."""
     if isinstance(forward, np.ufunc):
-        return tuple(Argument(n, False, _EMPTY) for n in "xyzw"[: forward.nin])
+        return tuple(Argument(n, False, _EMPTY) for n in ufunc_arguments(forward.nin))
     if _plain_function(forward):
         # Reading the code object is ten times cheaper than inspect.signature, and this runs for every op at
         # import.
@@ -43,18 +50,27 @@ def arguments(name: str, forward: Function) -> tuple[Argument, ...]:
         padded = (_EMPTY,) * (count - len(defaults)) + defaults
         kwdefaults = forward.__kwdefaults__ or {}
         found = tuple(Argument(n, False, d) for n, d in zip(names[:count], padded, strict=True))
+        if code.co_flags & inspect.CO_VARARGS:
+            found += (Argument(names[count + keyword_only], False, _EMPTY, True),)
         found += tuple(Argument(n, True, kwdefaults.get(n, _EMPTY)) for n in names[count : count + keyword_only])
-        starred = bool(code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS))
+        further = bool(code.co_flags & inspect.CO_VARKEYWORDS)
     else:
         parameters = _signature(name, forward)
-        starred = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
-        found = tuple(Argument(p.name, p.kind is p.KEYWORD_ONLY, p.default) for p in parameters)
-    if starred:
+        further = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        found = tuple(
+            Argument(p.name, p.kind is p.KEYWORD_ONLY, p.default, p.kind is p.VAR_POSITIONAL) for p in parameters
+        )
+    if further:
         raise TypeError(
-            f"op {name!r}: the forward takes *args or **kwargs; name its arguments, and give several arrays as one "
-            "sequence argument"
+            f"op {name!r}: the forward takes **kwargs; name its options, and give several arrays as a dict or a sequence in "
+            "one argument"
         )
     return found
+
+
+def is_elementwise(forward: Function) -> bool:
+    """Whether a forward is a ufunc that gives an array, of floats where its arguments are."""
+    return isinstance(forward, np.ufunc) and forward.signature is None and forward.types[-1][-1] in "efdgFDGO"
 
 
 def argument_names(name: str, function: Function, known: Container[str]) -> tuple[str, ...]:
@@ -152,8 +168,8 @@ def check_vmap(name: str, vmap: Function | str | Mapping[str, object] | None, na
         )
 
 
-def asked(name: str, what: str, function: Function | None, known: Collection[str], words: str = "") -> tuple[str, ...]:
-    """What a function of the definition of op `name` asks for; nothing where there is none.
+def asked(name: str, what: str, function: Function, known: Collection[str], words: str = "") -> tuple[str, ...]:
+    """What a function of the definition of op `name` asks for.
 
     Args:
         name: the op's.
@@ -165,8 +181,35 @@ def asked(name: str, what: str, function: Function | None, known: Collection[str
     Raises:
         TypeError: it asks for something that there is not.
     """
-    found = () if function is None else argument_names(name, function, known)
+    found = argument_names(name, function, known)
     for n in found:
         if n not in known:
             raise TypeError(f"op {name!r}: its {what} asks for {n!r}; it may name {words or ', '.join(known)}")
     return found
+
+
+def moving(name: str, jvp: Function | None, names: list[str]) -> list[str]:
+    """The arguments of op `name` whose tangents its `jvp=` names, in order."""
+    found = () if jvp is None else argument_names(name, jvp, {f"{n}_dot" for n in names})
+    return [n for n in names if f"{n}_dot" in found]
+
+
+def check_dots(name: str, needs: tuple[str, ...], names: list[str], differentiable: tuple[str, ...]) -> None:
+    """Raise a TypeError if the `jvp=` of op `name` does not name the tangents of the inputs that have a gradient, or if one
+    is called like an argument."""
+    for n in differentiable:
+        if f"{n}_dot" in names:
+            raise TypeError(f"op {name!r}: rename its argument '{n}_dot': in jvp= that is the tangent of {n!r}")
+        if f"{n}_dot" not in needs:
+            raise TypeError(
+                f"op {name!r}: its jvp= does not name {n}_dot, and {n!r} has a gradient rule: forward mode would take it for a "
+                "constant"
+            )
+
+
+def check_once(name: str, once: bool, reference: object) -> None:
+    """Raise a TypeError if op `name` has derivatives of first order alone and says what those of higher order come from."""
+    if once and reference is not None:
+        raise TypeError(
+            f"op {name!r}: reference= gives derivatives of higher order, and once=True says that there are none"
+        )

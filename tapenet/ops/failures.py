@@ -26,7 +26,8 @@ def explain(op: Op, values: tuple[object, ...], error: Exception, where: str = "
     text = f"{call_words(op, values)} failed{where}: {error}"
     if op.hint is not None:
         try:
-            hint = op.hint(*values)
+            named = dict(zip((a.name for a in op.arguments), values, strict=True))
+            hint = op.apply(op.hint, named) if op.starred else op.hint(*values)
             text += hint and f". {hint}"
         except Exception:  # a hint made for the usual mistake may not fit this one
             text += ""

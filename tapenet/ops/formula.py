@@ -43,12 +43,23 @@ def large(values: Sequence[object]) -> bool:
 
 def key_of(values: Sequence[Any]) -> Hashable:
     """What a variant depends on: shapes and dtypes of arrays, all else itself. None where that cannot be compared."""
-    found = tuple([(v.shape, v.dtype) if hasattr(v, "dtype") else (type(v), v) for v in values])
+    found = _key_of(values)
     try:
         hash(found)
     except TypeError:
         return None
     return found
+
+
+def _key_of(values: Sequence[Any]) -> tuple[object, ...]:
+    return tuple(
+        [
+            (v.shape, v.dtype)
+            if hasattr(v, "dtype")
+            else (type(v), _key_of(v) if type(v) is tuple or type(v) is list else v)
+            for v in values
+        ]
+    )
 
 
 class Fused:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from tapenet.ops.batched_calls import LaneCall, over_lanes
 from tapenet.ops.formula import Derived
-from tapenet.ops.op import FLAT, Op, Rule, Scatter
-from tapenet.ops.reading import plain, read, symbols
+from tapenet.ops.op import FLAT, ONCE, Op, Rule, Scatter
+from tapenet.ops.reading import plain, read, symbols, template_of
 from tapenet.ops.registry import stands_for
+from tapenet.ops.rule_calls import CalledRule, Gives, RuleCall
 from tapenet.ops.signatures import bind
+from tapenet.ops.tangents import push
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.batching import CannotBatch
 from tapenet.program.called_ops import Hole, filled
 from tapenet.program.differentiating import NoDerivative, zeros
 from tapenet.program.functions import Batched, Function, Given, inputs_for, specs
-from tapenet.program.ir import Builder, Constant, Input, Program, Value, inline
+from tapenet.program.ir import Builder, Input, Program, Value, inline
 from tapenet.program.keys import key_of
 from tapenet.program.low import is_inexact
 from tapenet.program.primitives import Spec
@@ -172,9 +174,13 @@ class OpFunction(Function):
         elif not self._stated:
             pulled = pullback(self.program(), flowing)
         elif self.op.reference is not None and self._reference is not None:
-            pulled = _as_function(f"{self.name} gradient", self._by_rules(flowing), pullback(self._reference, flowing))
+            pulled = _as_function(
+                _Twofold(f"{self.name} gradient", self._by_rules(flowing), pullback(self._reference, flowing))
+            )
         else:
             pulled = self._by_rules(flowing)
+        if self.op.once and flowing:
+            pulled = _as_function(First(self.op, pulled))
         if flowing == order:
             return pulled
         builder = Builder()
@@ -186,25 +192,63 @@ class OpFunction(Function):
     def push(self, active: Sequence[int]) -> Program:
         order = sorted(active)
         flowing = self._differentiable(order)
+        if not flowing:
+            pushed = self._flat(order)
+        elif not self._stated:
+            pushed = self._with_tangents(pushforward(self.program(), flowing), flowing, order)
+        elif self.op.jvp is not None:
+            pushed = self._by_jvp(order)
+            if self.op.reference is not None and self._reference is not None:
+                others = self._with_tangents(pushforward(self._reference, flowing), flowing, order)
+                pushed = _as_function(_Twofold(f"{self.name} jvp", pushed, others))
+        else:
+            pushed = self._by_transpose(flowing, order)
+        return _as_function(First(self.op, pushed)) if self.op.once and flowing else pushed
+
+    def _with_tangents(self, pushed: Program, given: list[int], order: list[int]) -> Program:
+        """What pushes tangents of the `given` inputs, as a program that takes those of all in `order`."""
         count = len(self.inputs)
-        if flowing and not self._stated:
-            pushed = pushforward(self.program(), flowing)
-            known = dict(zip(flowing, pushed.inputs[count:], strict=True))
-            tangents = [known[i] if i in known else Input(*self.inputs[i]) for i in order]
-            return Program([*pushed.inputs[:count], *tangents], [], pushed.body, pushed.outputs, [])
+        known = dict(zip(given, pushed.inputs[count:], strict=True))
+        tangents = [known[i] if i in known else Input(*self.inputs[i]) for i in order]
+        return Program([*pushed.inputs[:count], *tangents], [], pushed.body, pushed.outputs, [])
+
+    def _flat(self, order: list[int]) -> Program:
         builder = Builder()
         inputs, tangents = inputs_for(self.inputs), inputs_for(self.inputs[i] for i in order)
         outs = builder.several("apply", *inputs, function=self)
-        if flowing:
-            pulled = self._by_rules(flowing) if self._reference is None else self.pull(flowing)
-            # The rules are linear in the gradients that they are given; their transpose is the derivative itself.
-            pushed = transposed(pulled, range(count, count + len(self.outputs)))
-            given = dict(zip(order, tangents, strict=True))
-            found = inline(builder, pushed, [*inputs, *(given[i] for i in flowing)])
-        else:
-            found = [zeros(builder, *s) for s in self.outputs]
+        found = [zeros(builder, *s) for s in self.outputs if is_inexact(s.dtype)]
+        return Program([*inputs, *tangents], [], builder.body, [*outs, *found], [])
+
+    def _by_transpose(self, flowing: list[int], order: list[int]) -> Program:
+        """By the rules: they are linear in the gradients that they are given, and their transpose is the derivative itself."""
+        builder = Builder()
+        count = len(self.inputs)
+        inputs, tangents = inputs_for(self.inputs), inputs_for(self.inputs[i] for i in order)
+        outs = builder.several("apply", *inputs, function=self)
+        pulled = self._by_rules(flowing) if self._reference is None else self.pull(flowing)
+        pushed = transposed(pulled, range(count, count + len(self.outputs)))
+        given = dict(zip(order, tangents, strict=True))
+        found = inline(builder, pushed, [*inputs, *(given[i] for i in flowing)])
         results = [t for t, s in zip(found, self.outputs, strict=True) if is_inexact(s.dtype)]
         return Program([*inputs, *tangents], [], builder.body, [*outs, *results], [])
+
+    def _by_jvp(self, order: list[int]) -> Program:
+        """By the function that the op states."""
+        op, builder = self.op, _builder()
+        inputs, tangents = inputs_for(self.inputs), inputs_for(self.inputs[i] for i in order)
+        outs = builder.several("apply", *inputs, function=self)
+        moving = dict(zip(order, tangents, strict=True))
+        dots = [moving.get(i) or zeros(builder, *s) for i, s in enumerate(self.inputs)]
+
+        def dot(leaf: object) -> object:
+            if isinstance(leaf, Hole):
+                return dots[leaf.position]
+            return leaf if leaf is None else np.zeros_like(leaf)
+
+        known = self._known(builder, inputs, outs, op.jvp_needs)
+        known |= {f"{n}_dot": mapped(dot, self.template[n], Hole) for n in op.differentiable}
+        found = push(op, builder, known, self.outputs)
+        return Program([*inputs, *tangents], [], builder.body, [*outs, *found], [])
 
     @cached_property
     def _reference(self) -> Program | None:
@@ -224,57 +268,60 @@ class OpFunction(Function):
         return Program(inputs, [], builder.body, values[: self._count], [])
 
     def _by_rules(self, wanted: Sequence[int]) -> Program:
-        """The stated rules, read on symbols; of inputs without one the formula's derivative.
-
-        Raises:
-            NoDerivative: a rule cannot be read.
-        """
-        try:
-            with np.errstate(all="ignore"):
-                return self._rules(wanted)
-        except NoDerivative:
-            raise
-        except Exception as error:  # whatever a rule makes of a symbol
-            why = str(error) or type(error).__name__
-            raise NoDerivative(f"the gradient rule of op {self.name!r} cannot be read ({why})") from error
-
-    def _rules(self, wanted: Sequence[int]) -> Program:
-        op = self.op
+        """The stated rules, read on symbols, or called where they cannot be read; of inputs without one the formula's
+        derivative."""
         builder = _builder()
         inputs, gs = inputs_for(self.inputs), inputs_for(self.outputs)
-        known = self._known(builder, inputs, gs)
-        names = sorted({self._names[i] for i in wanted})
-        stated = names if "" in self._stated else [n for n in names if n in self._stated]
-        known["wanted"] = frozenset(stated)
-        if "" in self._stated:
-            found = self._stated[""](*(known[n] for n in op.needs[""]))
-        else:
-            found = {n: self._stated[n](*(known[k] for k in op.needs[n])) for n in stated}
-        left = [i for i in wanted if self._names[i] not in stated]
-        rest = iter(inline(builder, pullback(self.program(), left), [*inputs, *gs]) if left else ())
-        places: dict[str, Iterator[object]] = {}
-        outputs: list[Value] = []
-        for i in range(len(self.inputs)):
-            name = self._names[i]
-            if name in stated and name not in places:
-                d = found[name]
-                several = not isinstance(self.template[name], Hole)
-                places[name] = iter(self._parts(name, d) if several else [d])
-            d = next(places[name]) if name in stated else None
-            if i in wanted:
-                outputs.append(next(rest) if i in left else _settled(builder, d, self.inputs[i]))
-        return Program([*inputs, *gs], [], builder.body, outputs, [])
+        known = self._known(builder, inputs, gs, {need for asked in self.op.needs.values() for need in asked})
+        joint = "" in self._stated
+        by_rule: dict[str, list[int]] = {}
+        for i in wanted:
+            if joint or self._names[i] in self._stated:
+                by_rule.setdefault("" if joint else self._names[i], []).append(i)
+        known["wanted"] = frozenset(self._names[i] for places in by_rule.values() for i in places)
+        found: dict[int, Value] = {}
+        for rule, places in by_rule.items():
+            found |= zip(places, self._by_rule(builder, rule, places, known), strict=True)
+        left = [i for i in wanted if i not in found]
+        if left:
+            found |= zip(left, inline(builder, pullback(self.program(), left), [*inputs, *gs]), strict=True)
+        return Program([*inputs, *gs], [], builder.body, [found[i] for i in wanted], [])
 
-    def _parts(self, name: str, d: object) -> list[object]:
-        """The gradients of a sequence that are those of arrays."""
-        template = self.template[name]
-        assert isinstance(template, (list, tuple))
-        if not isinstance(d, (list, tuple)):
-            raise NoDerivative(f"the gradient rule of op {self.name!r} for {name!r} gives no sequence")
-        return [each for each, part in zip(d, template, strict=True) if isinstance(part, Hole)]
+    def _by_rule(self, builder: Builder, rule: str, wanted: Sequence[int], known: Mapping[str, object]) -> list[Value]:
+        """The gradients by some inputs, by the rule of one ("": of all)."""
+        op = self.op
+        begin = len(builder.body)
+        given = {n: known[n] for n in op.needs[rule]}
+        try:
+            with np.errstate(all="ignore"):
+                found = self._stated[rule](*given.values())
+                each = [(i, found if rule else found[self._names[i]]) for i in wanted]
+                return [_settled(builder, _part(d, self._places.get(i)), self.inputs[i]) for i, d in each]
+        except Exception as error:  # whatever a rule makes of a symbol
+            del builder.body[begin:]
+            gives = tuple(Gives(self._names[i], self._places.get(i), self.inputs[i]) for i in wanted)
+            shapes = tuple(s.shape for s in self.outputs)
+            call = RuleCall(
+                op, rule, gives, shapes[0] if op.outputs == 1 else shapes, str(error) or type(error).__name__
+            )
+            held, values = template_of(plain(given))
+            return list(builder.several("apply", *values, function=CalledRule(call, held, specs(values))))
 
-    def _known(self, builder: Builder, inputs: Sequence[Value], gs: Sequence[Value]) -> dict[str, object]:
-        """What rules may ask for, by name."""
+    @cached_property
+    def _places(self) -> dict[int, tuple[int, int]]:
+        """Of the inputs that are in a sequence: the place there, and how many arrays there are."""
+        return {
+            part.position: (i, len(template))
+            for template in self.template.values()
+            if isinstance(template, (list, tuple)) and not isinstance(template, Hole)
+            for i, part in enumerate(template)
+            if isinstance(part, Hole)
+        }
+
+    def _known(
+        self, builder: Builder, inputs: Sequence[Value], gs: Sequence[Value], needs: Iterable[str]
+    ) -> dict[str, object]:
+        """What rules may ask for, by name: at least all that they need."""
         op = self.op
         args = self._arguments(inputs)
         count = op.outputs or len(self.outputs) - len(op.residuals)
@@ -285,9 +332,9 @@ class OpFunction(Function):
         known: dict[str, object] = {"g": given[0] if op.outputs == 1 else tuple(given), **args}
         for n in op.inputs:
             known |= {f"{n}_shape": _part_of("shape", args[n]), f"{n}_dtype": _part_of("dtype", args[n])}
-        needs = {need for asked in op.needs.values() for need in asked}
-        if "out" in needs or needs & set(op.residuals):
-            outs = self._outs(builder, inputs, bool(needs & set(op.residuals)))
+        residuals = not set(op.residuals).isdisjoint(needs)
+        if residuals or "out" in needs:
+            outs = self._outs(builder, inputs, residuals)
             known["out"] = outs[0] if op.outputs == 1 else tuple(outs[:count])
             known |= dict(zip(op.residuals, outs[count:], strict=False))
         return {n: symbols(builder, v) for n, v in known.items()}
@@ -348,12 +395,25 @@ class BatchedCall(Batched):
         return Program(inputs, [], builder.body, results, [])
 
 
-def _as_function(name: str, runs: Program, differentiated: Program) -> Program:
-    """A program that applies one, and has the derivatives of another that computes the same."""
+def _as_function(function: Given) -> Program:
+    """A program that applies a function."""
     builder = Builder()
-    inputs = inputs_for(specs(runs.inputs))
-    results = builder.several("apply", *inputs, function=_Twofold(name, runs, differentiated))
+    inputs = inputs_for(function.inputs)
+    results = builder.several("apply", *inputs, function=function)
     return Program(inputs, [], builder.body, results, [])
+
+
+class First(Given):
+    """A derivative of an op that has none of higher order, since it says `once=True`."""
+
+    def __init__(self, op: Op, program: Program) -> None:
+        super().__init__(op.name, program)
+
+    def pull(self, wanted: Sequence[int]) -> NoReturn:
+        raise NoDerivative(ONCE.format(self.name))
+
+    def push(self, active: Sequence[int]) -> NoReturn:
+        raise NoDerivative(ONCE.format(self.name))
 
 
 class _Twofold(Given):
@@ -388,19 +448,14 @@ def apply(builder: Builder, op: Op, args: tuple[object, ...], kwargs: dict[str, 
     return results[0] if op.outputs == 1 else op.several(results)
 
 
-def template_of(args: Mapping[str, object]) -> tuple[dict[str, object], list[Value]]:
-    """The arguments of a call with a `Hole` in place of each value that is not constant, and these values."""
-    values: list[Value] = []
-
-    def template(value: object) -> object:
-        if isinstance(value, Constant):
-            return value.array
-        if isinstance(value, Value):
-            values.append(value)
-            return Hole(len(values) - 1)
-        return value
-
-    return {n: mapped(template, v) for n, v in args.items()}, values
+def _part(d: object, place: tuple[int, int] | None) -> object:
+    """What a rule gave for an input; of a sequence for the array at a place of so many."""
+    if place is None:
+        return d
+    i, count = place
+    if not isinstance(d, (list, tuple)) or len(d) != count:
+        raise CannotLower("it gives no gradient for each array of a sequence")
+    return d[i]
 
 
 def _settled(builder: Builder, d: object, spec: Spec) -> Value:

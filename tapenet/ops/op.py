@@ -23,6 +23,7 @@ from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.recorder import installed
 from tapenet.ops.registry import Samples, is_own, registry, ufunc_method
 from tapenet.ops.tracebacks import hide
+from tapenet.ops.transposed import Transposed
 from tapenet.typing import Array
 
 Rule = Callable[..., Any]
@@ -38,6 +39,13 @@ class _Flat:
         return "0 · g"
 
 
+#: What the documentation says of an op with `once=True`.
+FIRST = "First derivatives alone: one of higher order is an error."
+#: What is said where a derivative of higher order is asked of an op that has none.
+ONCE = (
+    "op {0!r} has first derivatives alone (once=True), and one of higher order was asked for: define it without once= if its "
+    "rules are right to second order, or cut it off with tn.stop_gradient"
+)
 #: What the rule of such an input returns, in place of zeros. The driver goes no further that way.
 FLAT = _Flat()
 
@@ -59,6 +67,8 @@ class Op:
     name: str
     rules: Mapping[str, Rule] = field(default_factory=dict)
     joint: Rule | None = None
+    jvp: Rule | None = None
+    once: bool = False
     nondiff: frozenset[str] = frozenset()
     outputs: int | None = 1
     nondiff_outputs: frozenset[int] = frozenset()
@@ -92,6 +102,8 @@ class Op:
         self.__name__ = self.__qualname__ = self.name
         self.__module__ = self.module
         self.__doc__ = self.doc or getattr(self.forward, "__doc__", None)  # readers clean it up (inspect.getdoc)
+        if self.once:
+            self.__doc__ = f"{inspect.cleandoc(self.__doc__ or '')}\n\n{FIRST}".lstrip()
         if inspect.isfunction(self.forward):
             self.__wrapped__ = self.forward  # doctest, inspect.signature and editors see through to it
         if self.joint is not None and self.rules:
@@ -100,6 +112,7 @@ class Op:
         names = [a.name for a in self.arguments]
         given: object = self.nondiff
         everything = given is True
+        self._transpose(names)
         self._derive(names, everything)
         self.nondiff = frozenset([a.name for a in self.arguments if a.required] if everything else self.nondiff or ())
         # The arguments a joint rule covers: the required ones, and optional arrays, which default to None.
@@ -108,8 +121,8 @@ class Op:
             for a in self.arguments
             if self.joint and not everything and a.name not in self.nondiff and (a.required or a.default is None)
         ]
-        if isinstance(self.joint, Derived):
-            covered = self.joint.inputs
+        if isinstance(self.joint, (Derived, Transposed)):
+            covered = list(self.joint.inputs)
         if self.reference is derive or (self.reference is None and self.fuse and self.residuals):
             self.reference = self._without_residuals
         #: The inputs with a gradient; all that may be arrays; and the other arguments.
@@ -123,7 +136,9 @@ class Op:
         self.numpy = tuple(self.numpy) if isinstance(self.numpy, (tuple, list)) else (self.numpy,)
         if self.sequences is None:
             self.sequences = frozenset(() if self.numpy or self.broadcasts else self.differentiable)
-        self.sequences = frozenset(self.sequences)
+        #: The forward's `*args`, a sequence in any case.
+        self.starred = frozenset([a.name for a in self.arguments if a.starred])
+        self.sequences = self.starred.union(self.sequences)
         if self.more is None:  # a ufunc answers its own options: by NumPy's protocol, if it meets a tensor
             self.more = next((f for f in self.numpy if isinstance(f, np.ufunc) and f.signature is None), None)
         self._check(names)
@@ -132,6 +147,18 @@ class Op:
         self.node_class: Any = None
         self.full_node_class: Any = None
         registry[f"{self.module}.{self.name}"] = self
+
+    def _transpose(self, names: list[str]) -> None:
+        """Give it the rules that are the transpose of its `jvp=`: of the inputs whose tangents that names, but for those with
+        a rule."""
+        if isinstance(self.joint, Transposed):  # in a copy
+            self.joint = None
+        self.rules = {n: rule for n, rule in self.rules.items() if not isinstance(rule, Transposed)}
+        left = [] if self.joint else [n for n in definitions.moving(self.name, self.jvp, names) if n not in self.rules]
+        rules = {n: Transposed(self, [n]) for n in left} if len(left) < 2 or self.rules else {}
+        self.rules |= rules
+        if left and not rules:  # one pass for all
+            self.joint = Transposed(self, left)
 
     def _derive(self, names: list[str], everything: bool) -> None:
         """Give it the rules that are derived from its formula: all, if it states none."""
@@ -158,22 +185,37 @@ class Op:
         standing.check(self.name, self.numpy)
         definitions.check_lower(self.name, self.lower, len(self.inputs))
         definitions.check_residuals(self.name, names, self.residuals, self.outputs)
+        definitions.check_once(self.name, self.once, self.reference)
 
     def _ask(self, names: list[str]) -> None:
         """Find what its functions ask for."""
         shapes = [f"{n}_{what}" for n in self.inputs for what in ("shape", "dtype")]
-        known = {"g", "out", *names, *self.residuals, *shapes} | ({"wanted"} if self.joint else set())
-        words = f"g, out, {', '.join([*names, *self.residuals])}, and NAME_shape or NAME_dtype of an input"
-        rules = self.rules if self.joint is None else {"": self.joint}
-        #: What each rule asks for, by input name ("" for the joint rule), and what the check and the count ask for.
+        values = {"out", *names, *self.residuals, *shapes}
+        words = f"out, {', '.join([*names, *self.residuals])}, and NAME_shape or NAME_dtype of an input"
+        #: What `jvp=`, the check and the count ask for.
+        none: tuple[str, ...] = ()
+        self.jvp_needs = self.check_needs = self.count_needs = none
+        if self.jvp is not None:
+            dots = [f"{n}_dot" for n in self.differentiable]
+            known = values | set(dots)
+            self.jvp_needs = definitions.asked(self.name, "jvp=", self.jvp, known, f"{', '.join(dots)}, {words}")
+            definitions.check_dots(self.name, self.jvp_needs, names, self.differentiable)
+        #: What each rule asks for, by input name ("" for the joint rule).
         self.needs: dict[str, tuple[str, ...]] = {}
-        for n, rule in rules.items():
+        for n, rule in (self.rules if self.joint is None else {"": self.joint}).items():
+            if isinstance(rule, Transposed):
+                rule.ask()
+            if isinstance(rule, (Derived, Transposed)):
+                self.needs[n] = rule.needs
+                continue
             what = f"rule for {n!r}" if n else "joint rule"
-            own = rule.needs if isinstance(rule, Derived) else None
-            self.needs[n] = own or definitions.asked(self.name, what, rule, known, words)
-        self.check_needs = definitions.asked(self.name, "check=", self.check, names)
-        counts = () if self.multiply_adds is None else (*self.options, "out_shape", *shapes[::2])
-        self.count_needs = definitions.asked(self.name, "multiply_adds=", self.multiply_adds, counts)
+            known = values | ({"g"} if n else {"g", "wanted"})
+            self.needs[n] = definitions.asked(self.name, what, rule, known, f"g, {words}")
+        if self.check is not None:
+            self.check_needs = definitions.asked(self.name, "check=", self.check, names)
+        if self.multiply_adds is not None:
+            counts = (*self.options, "out_shape", *shapes[::2])
+            self.count_needs = definitions.asked(self.name, "multiply_adds=", self.multiply_adds, counts)
         definitions.check_vmap(self.name, self.vmap, names)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -205,11 +247,22 @@ class Op:
 
     def apply(self, function: Callable[..., R], values: Mapping[str, object], **more: object) -> R:
         """What a function of the op's arguments gives for them."""
+        if self.starred:
+            args, options = self.spread(values)
+            return function(*args, **options, **more)
         return function(
             *(values[a.name] for a in self.arguments if not a.keyword_only),
             **{a.name: values[a.name] for a in self.arguments if a.keyword_only},
             **more,
         )
+
+    def spread(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """A call's arguments, by position and by keyword."""
+        args: list[Any] = []
+        for a in self.arguments:
+            if not a.keyword_only:
+                args += values[a.name] if a.starred else (values[a.name],)
+        return args, {a.name: values[a.name] for a in self.arguments if a.keyword_only}
 
     def _without_residuals(self, *args: object, **options: object) -> object:
         """What the forward gives, for a reference: a forward in plain NumPy runs on tensors too."""
@@ -217,8 +270,8 @@ class Op:
         return outs[0] if self.outputs == 1 else outs
 
     def checked(self) -> Callable[..., object]:
-        """The forward behind its check: to be given all arguments."""
-        if self.check is None:
+        """The forward behind its check: to be given all arguments, a starred one as one."""
+        if self.check is None and not self.starred:
             return self.eager
         names = [a.name for a in self.arguments]
         return lambda *args, **options: self.run(dict(zip(names, args, strict=False)) | options)
@@ -241,7 +294,7 @@ class Op:
         return Op(**{n: getattr(self, n) for n in _FIELDS} | options)
 
     def __repr__(self) -> str:
-        return f"<op {self.name}({', '.join(a.name for a in self.arguments)})>"
+        return f"<op {self.name}({', '.join(a.written for a in self.arguments)})>"
 
     def __reduce__(self) -> str:
         return self.name
@@ -303,6 +356,13 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         doc: documentation; the function's docstring by default.
         joint: one rule for all inputs that share work. It may name `wanted`, the set of input names whose
             gradients are needed, and returns a dict from input name to gradient.
+        jvp: the derivative in a direction, of all inputs at once: a function that names what it needs as rules do, but for
+            `g`, and the tangents: NAME_dot is that of the input NAME, zeros if it has none. It returns the tangent of the
+            output (of several a tuple, None for zeros), linear in those. Forward mode uses it; and reverse mode, by its
+            transpose, for inputs without a rule. Where it cannot be read it is called, for a gradient once for each element
+            of the input.
+        once: there are first derivatives alone; one of higher order is an error. For rules that are not to be
+            differentiated.
         grads: rules by name, for inputs whose name clashes with an option of this function.
         nondiff: inputs that take tensors but have no derivative (True: all of them).
         outputs: number of results; rules of an op with several get a tuple `g`, one entry per output (zeros
@@ -310,7 +370,8 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         nondiff_outputs: positions of outputs without a derivative.
         tell_unused: an entry of `g` is None, not zeros, for an output that the loss does not use.
         sequences: inputs that may be a list or tuple of arrays, whose rule returns a tuple with a gradient for each
-            (default: all, unless the op broadcasts or stands for a NumPy function). Elsewhere a list is one array.
+            (default: all, unless the op broadcasts or stands for a NumPy function). Elsewhere a list is one array. A
+            forward's `*arrays` are one in any case.
         residuals: names of values that the forward returns after its outputs, for the rules to use. Integer
             and boolean ones count as constants; float ones need `reference` or `fuse`.
         reference: the same function in plain NumPy without residuals; derivatives of higher order come from it. Where the

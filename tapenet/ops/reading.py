@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from tapenet.ops.op import FLAT, Op, Rule
 from tapenet.ops.signatures import bind
 from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.arguments import elements, mapped
-from tapenet.program.ir import Builder, Value
+from tapenet.program.called_ops import Hole
+from tapenet.program.ir import Builder, Constant, Value
 from tapenet.program.pullback import Pair
 from tapenet.program.symbols import CannotLower, Symbol, array_of, elementwise
 
@@ -55,7 +56,8 @@ def apply(symbol: Symbol, op: Op, args: tuple[object, ...], kwargs: dict[str, ob
     bound = plain(bind(op, args, kwargs))
     values = read(op, symbol.builder, bound)
     if op.outputs == 1 and not op.residuals and not any(map(_sequence, bound.values())):
-        rules = {n: rule for n, rule in op.rules.items() if not isinstance(rule, Derived)}
+        stated = {"": op.joint} if op.joint is not None else op.rules
+        rules = {n: rule for n, rule in stated.items() if not isinstance(rule, Derived)}
         if rules or not op.differentiable:
             symbol.builder.rules[values[0]] = partial(_pull, op, rules, bound, values[0])
     results = [Symbol(symbol.builder, v, shared=True) for v in values]
@@ -75,12 +77,14 @@ def _pull(
     for n, value in args.items():
         if isinstance(value, Value):
             known |= {f"{n}_shape": value.shape, f"{n}_dtype": value.dtype}
-    for n, rule in rules.items():
-        value = args[n]
-        if isinstance(value, Value):
-            found = rule(*(known[need] for need in op.needs[n]))
+    wanted = [n for n in op.differentiable if isinstance(args[n], Value)]
+    known["wanted"] = frozenset(wanted)
+    joint = rules[""](*(known[need] for need in op.needs[""])) if "" in rules else None
+    for n in wanted:
+        if joint is not None or n in rules:
+            found = joint[n] if joint is not None else rules[n](*(known[need] for need in op.needs[n]))
             if found is not FLAT:
-                yield value, array_of(builder, found).value
+                yield cast("Value", args[n]), array_of(builder, found).value
 
 
 Symbol.__tapenet_op__ = apply  # type: ignore[attr-defined]  # here, since ops are read here
@@ -99,3 +103,18 @@ def symbols(builder: Builder, value: object) -> Any:
 def holds(value: object) -> bool:
     """Whether there is a value of the program somewhere in an argument."""
     return any(isinstance(leaf, Value) for leaf in elements(value))
+
+
+def template_of(args: Mapping[str, object]) -> tuple[dict[str, object], list[Value]]:
+    """The arguments of a call with a `Hole` in place of each value that is not constant, and these values."""
+    values: list[Value] = []
+
+    def template(value: object) -> object:
+        if isinstance(value, Constant):
+            return value.array
+        if isinstance(value, Value):
+            values.append(value)
+            return Hole(len(values) - 1)
+        return value
+
+    return {n: mapped(template, v) for n, v in args.items()}, values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tapenet.typing import Array
@@ -22,6 +22,10 @@ class Recorder:
     def values(self, tensor: object) -> Array | None:
         """The array of a tensor; None where a replay could not follow what is looked at."""
         return None
+
+    def run(self, function: Any, values: Sequence[Any]) -> Sequence[Any]:
+        """What a function of `program.functions` gives for tensors and arrays, as tensors."""
+        raise RuntimeError("no recorder is installed; import tapenet, not tapenet.ops alone")
 
     #: Calls a function that is composed of ops in place of calling it: `compose(function, args, kwargs)`. None until a
     #: low type is met.

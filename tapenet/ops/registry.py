@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
+from tapenet import plugins
 from tapenet.names import home
 
 
@@ -46,7 +47,7 @@ def everything() -> None:
 
 def stands_for(function: object) -> Callable[..., object] | None:
     """What stands for a NumPy function on tensors, or None if nothing does. The module that has its name is loaded first,
-    all others only if nothing there stands for it."""
+    all others, and the ops of other packages, only if nothing there stands for it."""
     if function not in numpy_functions:
         space = str(getattr(function, "__module__", "")).replace("numpy", "tapenet")
         module = home(
@@ -56,6 +57,8 @@ def stands_for(function: object) -> Callable[..., object] | None:
             importlib.import_module(module)
         if function not in numpy_functions:
             everything()
+        if function not in numpy_functions:
+            plugins.found("tapenet.ops")
     return numpy_functions.get(function)
 
 

@@ -7,8 +7,6 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tapenet.program.called_ops import Called
-
 
 class Missing:
     """What stands at the place of a required argument that a call leaves out."""
@@ -91,6 +89,8 @@ def bind(op: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[s
     """The op's arguments by name, defaults filled in; a TypeError in Python's own words if they do not fit."""
     bound = {}
     given = dict(kwargs)
+    if op.starred:
+        args, given = _gathered(op, args, given)
     position = 0
     for argument in op.arguments:
         name = argument.name
@@ -106,9 +106,22 @@ def bind(op: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[s
     if position < len(args):
         raise TypeError(f"{op.name}() takes {position} positional arguments, not {len(args)}: {_names(op)}")
     if given:
-        raise unexpected(op.name, next(iter(given)), [a.name for a in op.arguments])
+        raise unexpected(op.name, next(iter(given)), [a.written for a in op.arguments])
     return bound
 
 
-def _names(op: Called) -> str:
-    return ", ".join(a.name for a in op.arguments)
+def _gathered(
+    op: Any, args: tuple[object, ...], given: dict[str, object]
+) -> tuple[tuple[object, ...], dict[str, object]]:
+    """The arguments of a call with those that a forward's `*args` takes in as one."""
+    place = next(i for i, a in enumerate(op.arguments) if a.starred)
+    name = op.arguments[place].name
+    if name in given:
+        raise unexpected(op.name, name, [a.written for a in op.arguments])
+    if len(args) >= place:
+        return (*args[:place], args[place:]), given
+    return args, given | {name: ()}
+
+
+def _names(op: Any) -> str:
+    return ", ".join(a.written for a in op.arguments)

@@ -28,7 +28,7 @@ Call = Callable[[], object]
 @lru_cache(1024)
 def known_options(op: Op) -> tuple[str, ...] | None:
     """The names of the arguments of an op and of what answers further options; None where that takes any."""
-    own = [a.name for a in op.arguments]
+    own = [a.name for a in op.arguments if not a.starred]
     if isinstance(op.more, np.ufunc):
         return (*own, *OF_UFUNCS)
     more = () if op.more is None else parameters(op.more)

@@ -181,6 +181,15 @@ RULES: dict[str, dict[str, Rule]] = {
 FLAT = frozenset({"ceil", "floor", "floor_divide", "rint", "sign", "trunc"})
 
 
+#: What the arguments of elementwise primitives are called that are not x and y.
+ARGUMENTS: dict[str, tuple[str, ...]] = {"where": ("condition", "x", "y")}
+
+
 def arguments(name: str) -> tuple[str, ...]:
     """What the arguments of an elementwise primitive are called in its rules."""
-    return ("condition", "x", "y") if name == "where" else ("x", "y")
+    return ARGUMENTS.get(name, ("x", "y"))
+
+
+def ufunc_arguments(count: int) -> tuple[str, ...]:
+    """What the arguments of a ufunc are called in rules."""
+    return tuple("xyzw"[:count]) if count <= 4 else tuple(f"x{i}" for i in range(count))

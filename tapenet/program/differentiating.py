@@ -12,12 +12,12 @@ from tapenet.program.called_ops import Hole
 from tapenet.program.derivatives import FLAT, RULES, arguments, safe_mul
 from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Value
 from tapenet.program.passes.patterns import number
-from tapenet.program.primitives import Params
+from tapenet.program.primitives import ADDED, PRIMITIVES, Params
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Symbol, array_of, builder_of, elementwise
 from tapenet.typing import DType, Shape
 
 
-class NoDerivative(CannotLower):
+class NoDerivative(CannotLower, TypeError):
     """A program has a primitive whose derivative is not known."""
 
 
@@ -50,6 +50,9 @@ def is_zero(value: Value) -> bool:
 
 def unknown(instruction: Instruction) -> NoDerivative:
     """The error of a primitive without a derivative."""
+    if instruction.name in ADDED:
+        computes = PRIMITIVES[instruction.name].computes
+        return NoDerivative(f"{computes} has none: make an op of it that has rules, tn.op(f, x=lambda g, x: ...)")
     if instruction.name != "call":
         return NoDerivative(f"no derivative of {instruction.name} is known")
     name = instruction.params["op"].name

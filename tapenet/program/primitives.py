@@ -59,6 +59,8 @@ class Primitive:
 
 #: The table.
 PRIMITIVES: dict[str, Primitive] = {}
+#: The rows that are not tapenet's own.
+ADDED: set[str] = set()
 #: The parameters of loops and branches that are programs.
 BODIES = {"loop": ("body",), "while": ("test", "body"), "branch": ("true", "false")}
 
@@ -163,6 +165,15 @@ for _count, _names in NAMES.items():
         PRIMITIVES[_name] = Primitive(
             "elementwise", partial(_elementwise, _name), partial(_evaluated, _name), _args, _computes, "", RULES.get(_name, {})
         )  # fmt: skip
+
+
+def add_elementwise(name: str, run: Callable[..., Array], args: str, computes: str) -> None:
+    """Add a row of an elementwise primitive: `run` is a ufunc, whose loops say which dtypes there are."""
+    _OTHERS[name] = run, computes
+    ADDED.add(name)
+    PRIMITIVES[name] = Primitive(
+        "elementwise", partial(_elementwise, name), partial(_evaluated, name), args, computes, "", RULES.get(name, {})
+    )
 
 
 def _cast(x: Array, dtype: DType) -> Array:

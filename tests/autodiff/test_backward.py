@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.autodiff.gradients import GradientError
 from tapenet.autodiff.node import hooked_nodes
 from tapenet.ops.op import Scatter
+from tapenet.ops.rule_results import GradientError
 from tapenet.testing import check_grads
 
 

@@ -333,5 +333,7 @@ def test_without_reference_a_float_residual_is_refused_at_second_order() -> None
     x = tn.tensor([3.0], requires_grad=True)
     half(x).sum().backward()
     assert x.grad.item() == 6.0
+    slope = tn.grad(lambda x: half(x).sum())
+    assert tn.vmap(slope)(np.array([[3.0], [1.0]])).tolist() == [[6.0], [2.0]]
     with pytest.raises(TypeError, match=r"half.*slope.*reference="):
-        half(x).sum().backward(create_graph=True)
+        tn.grad(lambda x: (slope(x) + x**3).sum())(np.array([3.0]))

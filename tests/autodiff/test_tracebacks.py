@@ -10,7 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn, optim
-from tapenet.autodiff.gradients import GradientError
+from tapenet.ops.rule_results import GradientError
 from tapenet.ops.tracebacks import boundary
 
 

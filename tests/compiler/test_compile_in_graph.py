@@ -354,3 +354,23 @@ def test_a_transformed_function_with_effects_runs_uncompiled(compiled: Compile) 
         np.testing.assert_allclose(g(SAMPLES).data, 2 * SAMPLES)
     assert b.item() == 4
     assert "uncompiled, since it does more" in how(g)
+
+
+def test_a_backward_pass_that_the_function_asks_about_first_is_made_at_each_call():
+    """Inside of the program that is part of the graph, an argument that wants a gradient still does."""
+
+    def step(x):
+        y = tn.tanh(x)
+        if y.requires_grad:
+            y.backward(np.ones(3), retain_graph=True)
+        return y
+
+    compiled = tn.compile(step)
+    for i in range(3):
+        x, same = (tn.tensor(np.full(3, i / 2), requires_grad=True) for _ in range(2))
+        y, expected = compiled(x), step(same)
+        assert np.array_equal(x.grad.data, same.grad.data)
+        y.sum().backward()
+        expected.sum().backward()
+        assert np.array_equal(x.grad.data, same.grad.data)
+    assert "does more than to compute its results" in str(compiled.explain())

@@ -1,4 +1,4 @@
-"""What a definition says beside its rules: defaults of a rule's own."""
+"""What a definition says beside its rules: defaults of a rule's own, first derivatives alone."""
 
 from __future__ import annotations
 
@@ -73,3 +73,48 @@ def test_defaults_come_last_and_a_name_without_one_is_asked_for() -> None:
         tn.op(lambda x: x, name="late", x=lambda g, c: g)
     with pytest.raises(TypeError, match="'c' is keyword-only"):
         tn.op(lambda x: x, name="late", x=lambda g, *, c: g)
+
+
+# -- first derivatives alone -------------------------------------------------------------------------------------
+
+once = tn.op(lambda x: x**3, name="once", x=lambda g, x: 3 * g * x * x, once=True)
+once_derived = tn.op(lambda x: x**3, name="once_derived", once=True)
+
+
+@pytest.mark.parametrize("op", [once, once_derived])
+def test_first_derivatives_in_either_mode(op: Any) -> None:
+    x = R.normal(size=3)
+    check_grads(op, [x])
+    expected = 3 * x * x
+    np.testing.assert_allclose(tn.jvp(op, (x,), (np.ones(3),))[1].numpy(), expected)
+    step = tn.compile(tn.grad(lambda t: op(t).sum()))
+    np.testing.assert_allclose(step(tn.tensor(x)).numpy(), expected)
+
+
+@pytest.mark.parametrize("op", [once, once_derived])
+def test_a_second_derivative_is_an_error_that_says_so(op: Any) -> None:
+    x = R.normal(size=3)
+
+    def f(x: Any) -> Any:
+        return op(x).sum()
+
+    for make in (
+        lambda x: check_grads(op, [x], order=2),
+        tn.hessian(f),
+        tn.jacfwd(tn.jacfwd(f)),
+        tn.jacfwd(tn.grad(f)),
+        tn.grad(lambda x: tn.jvp(f, (x,), (x,))[1]),
+        tn.grad(lambda x: tn.grad(f)(x).sum()),
+        tn.vmap(tn.hessian(op)),
+        tn.compile(tn.hessian(f)),
+        lambda x: tn.hvp(f)(x, x),
+    ):
+        with pytest.raises(TypeError, match=rf"op '{op.name}' has first derivatives alone \(once=True\)"):
+            make(tn.tensor(x))  # type: ignore[operator]
+
+
+def test_it_is_said_in_the_documentation_and_cannot_be_meant_with_a_reference() -> None:
+    with pytest.raises(TypeError, match="reference= gives derivatives of higher order, and once=True says"):
+        tn.op(lambda x: x, name="w", x=lambda g: g, once=True, reference=lambda x: x)
+    assert (once.__doc__ or "").endswith("First derivatives alone: one of higher order is an error.")
+    assert "First" not in (tn.op(lambda x: x, name="w", doc="It.").__doc__ or "")

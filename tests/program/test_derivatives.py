@@ -15,7 +15,7 @@ from tapenet.program.derivatives import FLAT, RULES
 from tapenet.program.differentiating import DEFINITIONS, NoDerivative
 from tapenet.program.ir import Constant, Program, Value
 from tapenet.program.passes import simplify
-from tapenet.program.primitives import NAMES, PRIMITIVES, Spec, loop_dtypes
+from tapenet.program.primitives import ADDED, NAMES, PRIMITIVES, Spec, loop_dtypes
 from tests.program import differentiated
 from tests.program.differentiated import free, of_law, to_second_order
 from tests.program.native.generate import Loops, Rows
@@ -93,7 +93,10 @@ def test_every_primitive_of_floats_has_derivatives_both_ways_and_is_tried() -> N
     inexact = {name for name in elementwise if name in RULES or "f" in loop_dtypes(name, tuple(_given(name)))[-1].char}
     assert inexact <= {*RULES, *FLAT}
     others = (
-        {*PRIMITIVES} - elementwise - {"call", "stop", "argmax", "argmin", "reduce_logical_and", "reduce_logical_or"}
+        {*PRIMITIVES}
+        - ADDED
+        - elementwise
+        - {"call", "stop", "argmax", "argmin", "reduce_logical_and", "reduce_logical_or"}
     )
     assert others == {*pullback.STRUCTURE, *pullback.WHOLE, *DEFINITIONS}
     assert others == {*pushforward.LINEAR, *pushforward.OTHERS, *pushforward.WHOLE, *DEFINITIONS} - elementwise

@@ -74,12 +74,10 @@ class Replay:
                 continue
             call = node.call
             assert call is not None, "a capture keeps what each op was called with"
+            args, options = node.op.spread(call)
             self._steps.append(
                 _Step(
-                    node.op,
-                    [self._reference(call[a.name]) for a in node.op.arguments if not a.keyword_only],
-                    {a.name: self._reference(call[a.name]) for a in node.op.arguments if a.keyword_only},
-                    [],
+                    node.op, list(map(self._reference, args)), {n: self._reference(v) for n, v in options.items()}, []
                 )
             )
             self._places[node] = len(self._places)

@@ -12,12 +12,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.gradients import Gradients, rule_words
+from tapenet.autodiff.gradients import Gradients
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Output, Parents
 from tapenet.autodiff.observe.layer import CallStep, Layer, PullStep
 from tapenet.autodiff.record import Call, trace, where
 from tapenet.autodiff.state import Switch, enter, local
 from tapenet.ops.failures import call_words
+from tapenet.ops.rule_results import rule_words
 from tapenet.ops.stack_frames import composed, user_line, user_site
 from tapenet.program.arguments import elements
 from tapenet.program.low import is_inexact

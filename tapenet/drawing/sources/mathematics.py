@@ -17,6 +17,7 @@ from tapenet.drawing.sources.terms import ONE, TRUTHS, ZERO, Term, factored, nam
 from tapenet.drawing.text import clean
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import Op, flat
+from tapenet.ops.transposed import Transposed
 from tapenet.program.derivatives import FLAT, RULES, arguments
 
 #: Longer derivatives are not written: there are shorter ways to say them.
@@ -24,7 +25,7 @@ READABLE = 90
 #: All texts that are longer are cut.
 LIMIT = 200
 #: What is said of other derivatives.
-DERIVED = "derived from the formula"
+DERIVED, TRANSPOSED = "derived from the formula", "the transpose of jvp"
 #: Functions of which one element depends on several.
 _SHARED = frozenset({"sum", "mean", "var", "matmul", "transpose"})
 _G, _OUT = name("g"), name("out")
@@ -86,7 +87,8 @@ def _called(op: Op) -> dict[str, str]:
         title = "rule" if title == "<lambda>" else title
         if op.joint:
             title = "joint rule" if title == "rule" else f"joint rule {title}"
-        found[n] = DERIVED if isinstance(rule, Derived) else call(title, op.needs["" if op.joint else n])
+        text = DERIVED if isinstance(rule, Derived) else TRANSPOSED if isinstance(rule, Transposed) else ""
+        found[n] = text or call(title, op.needs["" if op.joint else n])
     return found
 
 

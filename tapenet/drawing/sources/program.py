@@ -14,7 +14,6 @@ from tapenet.drawing.model import Around, Cluster, Drawing, Edge, Explained, Flo
 from tapenet.drawing.sources import program_labels as labels
 from tapenet.drawing.sources.labels import value_of, words
 from tapenet.drawing.sources.program_names import Names
-from tapenet.ops.op import Op
 from tapenet.program.fusion import source
 from tapenet.program.groups import Groups, arranged, single, traffic
 from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Result, Value
@@ -136,7 +135,7 @@ class _End(NamedTuple):
 class _Drawer:
     """Draws a program, and the bodies of its loops and branches."""
 
-    def __init__(self, names: Names, reasons: Mapping[Op, str]) -> None:
+    def __init__(self, names: Names, reasons: Mapping[object, str]) -> None:
         self.names = names
         self.reasons = reasons
         self.drawing = Drawing([], [], [], {})

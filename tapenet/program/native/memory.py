@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from tapenet.program.c_rows import CALLS
 from tapenet.program.fusion import Entry, Kernel, source
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
@@ -324,7 +325,8 @@ def _any_order(entry: Entry) -> bool:
         return True
     if entry.kind == "product":
         return entry.results[0].ndim == 2  # one of the last two axes has to be dense
-    return entry.kind != "control"  # bodies are compiled for the order there was
+    # Bodies are compiled for the order there was, and C functions take the usual one.
+    return entry.kind != "control" and entry.name not in CALLS
 
 
 def _in_register(entry: Entry, member: Instruction) -> bool:

@@ -11,9 +11,11 @@ import numpy as np
 from tapenet.llvm.blas import find
 from tapenet.llvm.emitter import literal, llvm_type, load, store, supported
 from tapenet.llvm.loops import Access, Code, copy, fill, nest, offset
+from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides, c_strides
+from tapenet.program.native import c_calls
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import matrix, operands
 from tapenet.typing import Shape
@@ -48,6 +50,8 @@ def gathered(template: Sequence[object], ndim: int) -> Gathered | None:
 def supports(instruction: Instruction) -> bool:
     """Whether `write` (or a kernel, or `products`) has code for an instruction that is not fused."""
     name, args, results = instruction.name, instruction.args, instruction.results
+    if name in CALLS:
+        return all(v.size for v in (*args, *results))
     if any(v.size == 0 or not supported(v.dtype) for v in (*args, *results)):
         return False
     if name in ("dot", "dot_add"):
@@ -75,7 +79,9 @@ def _indexed_shape(shape: Shape, g: Gathered, index: Sequence[Value]) -> Shape:
 
 
 def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
-    """Positions of the operands that have to be copied first, since BLAS cannot read them where they are."""
+    """Positions of the operands that have to be copied first, since BLAS, or a C function, cannot read them where they are."""
+    if instruction.name in CALLS:
+        return c_calls.scattered(instruction, layouts)
     if instruction.kind != "product":
         return []
     first = len(instruction.args) - 2
@@ -371,6 +377,8 @@ def write(
         buffer: of a value that is no view.
         workspace: the buffer of as many bytes as the function of that name says.
     """
+    if instruction.name in CALLS:
+        return c_calls.write(instruction, layouts, buffer)
     writer = _Writer(instruction, layouts, buffer, workspace)
     getattr(writer, instruction.name)()
     return writer.done()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tapenet.program.c_rows import CALLS
 from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
@@ -88,7 +89,7 @@ def _heading(module: Module, entry: Entry) -> str:
         )
     if entry.kind == "control":
         return f"loop of {entry.params['length']} turns" if entry.name == "loop" else entry.name
-    return "move"
+    return "C function" if entry.name in CALLS else "move"
 
 
 def _place(module: Module, value: Value, name: Mapping[Value, str]) -> str:

@@ -1,0 +1,183 @@
+"""Gradient rules of the user's on tensors: one that cannot run on these, since it calls C or makes numbers of them, is called
+on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff import programs
+from tapenet.autodiff.backward import value_of
+from tapenet.autodiff.gradients import NO_GRADIENT
+from tapenet.autodiff.node import Node, Parents
+from tapenet.autodiff.state import local
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.formula import Derived
+from tapenet.ops.op import Rule
+from tapenet.ops.rule_calls import CalledRule, Gives, RuleCall
+from tapenet.program.arguments import elements, mapped
+from tapenet.program.called_ops import Hole
+from tapenet.program.low import WIDE, is_low
+from tapenet.program.primitives import Spec
+
+T = TypeVar("T")
+
+
+class _Unread(Exception):
+    """A rule cannot run on tensors."""
+
+
+def gradients(
+    node: Node,
+    wanted: Sequence[str],
+    given: Callable[[str], dict[str, object]],
+    reference: Callable[[], Mapping[str, object]] | None,
+    lost: str,
+) -> Mapping[str, object]:
+    """The gradients by some inputs of an op of the user's: by its reference or its rules on tensors, else by rules that are
+    called.
+
+    Args:
+        node: what is differentiated.
+        wanted: the inputs.
+        given: what a rule names ("": the joint rule).
+        reference: gives the gradients by the op's reference, where there is one and a further derivative is wanted.
+        lost: why the rules on tensors would lose a further derivative, where they would.
+    """
+    op = node.op
+    if reference is not None and not lost:
+        try:
+            return _read(reference)
+        except _Unread as error:
+            lost = f"nor can its reference be read: {error}"
+
+    def by_rule(rule: str, run: Rule) -> Any:
+        def on_tensors() -> Any:
+            return run(*given(rule).values())
+
+        if isinstance(run, Derived) and not lost:
+            return on_tensors()
+        try:
+            if lost:
+                raise _Unread(lost)
+            return _read(on_tensors)
+        except _Unread as error:
+            return _called(node, rule, [rule] if rule else wanted, given(rule), str(error))
+
+    if op.joint is None:
+        return {n: by_rule(n, op.rules[n]) for n in wanted}
+    found: Mapping[str, object] = by_rule("", op.joint)
+    return found
+
+
+def _read(run: Callable[[], T]) -> T:
+    """What a rule gives on tensors.
+
+    Raises:
+        _Unread: it cannot run on these, or makes Python numbers of them, through which no derivative flows. The tape is as it
+            was.
+    """
+    state = local.state
+    tapes = list(_tapes())
+    before = [(tape, tape.failure) for tape in tapes if tape.captures]
+    count = len(tapes[0].nodes) if tapes else 0
+    outside, state.left = state.left, {}
+    try:
+        found = run()
+        site = next(
+            (s for s in state.left or () if s.what != ".numpy()"), None
+        )  # that is said of tensors alone: it is meant
+        if site is None:
+            if outside is not None:
+                outside |= state.left or {}
+            return found
+        why = f"it takes values out of the graph at {site.file}:{site.line}"
+    except Exception as error:  # whatever a rule makes of a tensor
+        why = str(error) or type(error).__name__
+    finally:
+        state.left = outside
+    for tape, failure in before:
+        tape.failure = failure
+    if tapes:
+        del tapes[0].nodes[count:]
+    raise _Unread(why)
+
+
+def _tapes() -> Iterator[Any]:
+    """The tape that is on, and the captures around it."""
+    tape = local.state.tape
+    while tape is not None:
+        yield tape
+        tape = tape.outer if tape.captures else None
+
+
+def _called(node: Node, rule: str, wanted: Sequence[str], known: Mapping[str, object], why: str) -> Any:
+    """The gradient by an input, or those by several by name, by a rule that is called on arrays. It is recorded as one node,
+    without a derivative.
+
+    Args:
+        node: what is differentiated.
+        rule: the input whose rule it is, "" for the joint rule.
+        wanted: the inputs.
+        known: what the rule names.
+        why: why it is not read.
+    """
+    op = node.op
+    given: list[Any] = []
+
+    def hole(value: object) -> object:
+        if not isinstance(value, (np.ndarray, Tensor)):
+            return value
+        given.append(value)
+        return Hole(len(given) - 1)
+
+    template = {n: mapped(hole, known[n]) for n in op.needs[rule]}
+    gives = [each for n in wanted for each in _gives(node, n)]
+    call = RuleCall(op, rule, tuple(gives), node.shape, why)
+    wide = op.precision not in ("same", "moves")
+    if not set(op.residuals).isdisjoint(op.needs[rule]):
+        given += _behind(node, op.needs[rule])
+    inputs = [_tensor(v, wide) for v in given]
+    function = CalledRule(call, template, [Spec(t.shape, t.dtype) for t in inputs])
+    found: dict[str, Any] = {}
+    for (name, place, _), t in zip(gives, programs.run(function, inputs), strict=True):
+        if place is None:
+            found[name] = t
+        else:
+            found.setdefault(name, [NO_GRADIENT] * place[1])[place[0]] = t
+    return found[rule] if rule else found
+
+
+def _behind(node: Node, named: Sequence[str]) -> Iterator[Tensor]:
+    """What residuals were computed from, beside what a rule names: further derivatives are to come upon the call."""
+    for name in node.op.differentiable:
+        parent = getattr(node, name + "_node")
+        if parent is None or name in named:
+            continue
+        if node.call is not None:
+            yield from (t for t in elements(value_of(node, name, Tensor)) if isinstance(t, Tensor))
+            continue
+        for each in parent if type(parent) is Parents else [parent]:
+            if each is not None:  # nobody asks for the values
+                yield Tensor._of(np.broadcast_to(np.zeros((), each.dtype), each.shape), each)
+
+
+def _gives(node: Node, name: str) -> Iterator[Gives]:
+    """The arrays by which a rule is to give the gradient."""
+    parent = getattr(node, name + "_node")
+    if type(parent) is not Parents:
+        yield Gives(name, None, Spec(tuple(parent.shape), parent.dtype))
+        return
+    for i, each in enumerate(parent):
+        if each is not None:
+            yield Gives(name, (i, len(parent)), Spec(tuple(each.shape), each.dtype))
+
+
+def _tensor(value: Any, wide: bool) -> Tensor:
+    """An array or tensor as a rule is given it: rules of ops on low arrays run in float32."""
+    tensor = value if isinstance(value, Tensor) else Tensor._of(value)
+    made: Tensor = ops.astype(tensor, WIDE) if wide and is_low(tensor.dtype) else tensor
+    return made

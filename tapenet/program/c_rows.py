@@ -1,0 +1,156 @@
+"""C functions as rows of the table of primitives: of numbers, element by element; of arrays, a call for each place in the
+leading axes.
+
+What NumPy runs of them is their ufunc; native code calls the functions themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from tapenet.llvm import scalar, ufuncs
+from tapenet.llvm.c_functions import CFunction, c_function, call_of
+from tapenet.llvm.c_signatures import Part
+from tapenet.llvm.emitter import Value as Register
+from tapenet.llvm.emitter import llvm_type
+from tapenet.program import batching, primitives
+from tapenet.program.batching import Lanes
+from tapenet.program.derivatives import ARGUMENTS, ufunc_arguments
+from tapenet.program.ir import Instruction, Value
+from tapenet.program.primitives import PRIMITIVES, Params, Primitive, Spec, Typed
+from tapenet.program.symbols import FUNCTIONS, Operand, Symbol, array_of, builder_of, elementwise
+
+#: Roughly what a call costs beside an addition, where nothing is known of it.
+COST = 60.0
+#: The functions of arrays, by primitive and the dtypes of arguments and results.
+CALLS: dict[str, dict[tuple[np.dtype, ...], CFunction]] = {}
+
+
+def functions(name: str, given: Sequence[object], signatures: Sequence[str | None]) -> list[CFunction]:
+    """C functions of one name, one for each of several dtypes.
+
+    Raises:
+        TypeError: one is none, or they differ by more than dtypes.
+    """
+    if len(given) != len(signatures) or not given:
+        raise TypeError(f"tn.native {name!r}: {len(given)} functions and {len(signatures)} signatures")
+    found = [c_function(f, s, name) for f, s in zip(given, signatures, strict=True)]
+    first, *others = ((s.of_arrays, s.core, len(s.inputs)) for s in (f.signature for f in found))
+    if any(other != first for other in others):
+        words = " and ".join(str(f.signature) for f in found)
+        raise TypeError(f"tn.native {name!r}: functions of one name differ in dtypes alone; these are {words}")
+    return found
+
+
+def add(functions: Sequence[CFunction], doc: str) -> np.ufunc:
+    """Add the row of a C function, or of one for each of several dtypes.
+
+    Returns:
+        what NumPy runs.
+    """
+    signature = functions[0].signature
+    ufunc = ufuncs.ufunc(functions, doc)
+    name = _free(functions[0].name)
+    names = ufunc_arguments(ufunc.nin)
+    args = ", ".join(names)
+    computes = f"the C function {functions[0].name}({args})"
+    if signature.of_arrays:
+        CALLS[name] = {f.signature.dtypes: f for f in functions}
+        gives = f"as {signature.core} says, for each place in the leading axes"
+        PRIMITIVES[name] = Primitive("call", partial(_infer, ufunc, functions[0]), ufunc, args, computes, gives)
+        primitives.ADDED.add(name)
+        batching.RULES[name] = partial(_over_lanes, functions[0])
+        FUNCTIONS[ufunc] = partial(_called, name, ufunc)
+        return ufunc
+    primitives.add_elementwise(name, ufunc, args, computes)
+    ARGUMENTS[name] = names
+    batching.RULES[name] = batching.RULES["copy"]
+    scalar.ADDED[name] = {f.signature.dtypes: partial(_emitted, f) for f in functions}
+    scalar.COST[name] = COST
+    FUNCTIONS[ufunc] = partial(_element, name)
+    return ufunc
+
+
+def _free(title: str) -> str:
+    """A name that no primitive has yet, and that code may have."""
+    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in title)
+    found = f"c_{name}"
+    count = 2
+    while found in PRIMITIVES:
+        found, count = f"c_{name}_{count}", count + 1
+    return found
+
+
+# -- of numbers --------------------------------------------------------------------------------------------------
+
+
+def _element(name: str, *inputs: Operand) -> Symbol:
+    return elementwise(builder_of(*inputs), name, *inputs)
+
+
+def _emitted(function: CFunction, *operands: Register) -> Register:
+    e = operands[0].e
+    e.needs.add(function.symbol)
+    register = e.emit(call_of(function.symbol, function.signature, [o.name for o in operands]))
+    return Register(e, register, llvm_type(function.signature.dtypes[-1]))
+
+
+# -- of arrays ---------------------------------------------------------------------------------------------------
+
+
+def _called(name: str, ufunc: np.ufunc, *inputs: Operand) -> Symbol | tuple[Symbol, ...]:
+    builder = builder_of(*inputs)
+    arrays = [array_of(builder, x) for x in inputs]
+    wanted = ufunc.resolve_dtypes((*(a.dtype for a in arrays), *[None] * ufunc.nout))
+    values = [builder.cast(a.value, d) for a, d in zip(arrays, wanted, strict=False)]
+    made = tuple(Symbol(builder, v) for v in builder.several(name, *values))
+    return made[0] if len(made) == 1 else made
+
+
+def _leading(part: Part, value: Typed) -> tuple[int, ...]:
+    """The axes in front of those that the function takes."""
+    return value.shape[: len(value.shape) - len(part.sizes or ())]
+
+
+def lengths(function: CFunction, args: Sequence[Typed]) -> dict[str, int]:
+    """The sizes that a call has, by name.
+
+    Raises:
+        ValueError: an argument has too few axes, or two do not agree.
+    """
+    found: dict[str, int] = {}
+    for part, value in zip(function.signature.inputs, args, strict=True):
+        names = part.sizes or ()
+        if len(value.shape) < len(names):
+            raise ValueError(f"{function.name} takes {function.signature}, and is given shape {value.shape}")
+        for name, n in zip(names, value.shape[len(value.shape) - len(names) :], strict=True):
+            if found.setdefault(name, n) != n:
+                raise ValueError(
+                    f"{function.name} takes {function.signature}: the size {name} is {found[name]} and {n}"
+                )
+    return found
+
+
+def _infer(ufunc: np.ufunc, function: CFunction, args: Sequence[Spec], params: Params) -> list[Spec]:
+    dtypes = tuple(a.dtype for a in args)
+    wanted = ufunc.resolve_dtypes((*dtypes, *[None] * ufunc.nout))
+    if wanted[: len(dtypes)] != dtypes:
+        raise TypeError(f"{function.name} takes {wanted[: len(dtypes)]}, not {dtypes}")
+    sizes = lengths(function, args)
+    signature = function.signature
+    lead = np.broadcast_shapes(*(_leading(p, a) for p, a in zip(signature.inputs, args, strict=True)))
+    results = zip(signature.outputs, wanted[len(dtypes) :], strict=True)
+    return [Spec((*lead, *(sizes[n] for n in part.sizes or ())), dtype) for part, dtype in results]
+
+
+def _over_lanes(
+    function: CFunction, lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
+) -> list[tuple[Value, bool]]:
+    """the same, with axes of length 1 behind the lanes of arguments with fewer leading axes"""
+    parts = function.signature.inputs
+    lead = max(len(_leading(p, a)) for p, a in zip(parts, instruction.args, strict=True))
+    given = [lanes.aligned(a, flag, lead + len(p.sizes or ())) for a, flag, p in zip(args, flags, parts, strict=True)]
+    return [(v, True) for v in lanes.builder.several(instruction.name, *given)]

@@ -1,0 +1,62 @@
+"""The code of a C function of arrays: a call for each place in the leading axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+import numpy as np
+
+from tapenet.llvm.loops import Code, offset
+from tapenet.program.c_rows import CALLS, lengths
+from tapenet.program.ir import Instruction, Value
+from tapenet.program.layout import Layouts, alike, c_strides
+from tapenet.program.native.kernels import Function, Offset
+from tapenet.typing import Shape
+
+_BYTE = np.dtype(np.int8)
+
+
+def scattered(instruction: Instruction, layouts: Layouts) -> list[int]:
+    """Positions of the arguments whose arrays are not contiguous, each by itself."""
+    found = []
+    parts = next(iter(CALLS[instruction.name].values())).signature.inputs
+    for i, (part, arg) in enumerate(zip(parts, instruction.args, strict=True)):
+        lead = arg.ndim - len(part.sizes or ())
+        shape = arg.shape[lead:]
+        if not alike(shape, layouts[arg].strides[lead:], c_strides(shape)):
+            found.append(i)
+    return found
+
+
+def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
+    """The function of one instruction."""
+    values = (*instruction.args, *instruction.results)
+    function = CALLS[instruction.name][tuple(v.dtype for v in values)]
+    signature = function.signature
+    sizes = [f"i64 {n}" for n in lengths(function, instruction.args).values()]
+    lead = instruction.results[0].shape[: instruction.results[0].ndim - len(signature.outputs[0].sizes or ())]
+    code = Code()
+    code.needs.add(function.symbol)
+    pointers: dict[Hashable, str] = {}
+    begins = []
+    steps: list[Shape] = []
+    for part, value in zip((*signature.inputs, *signature.outputs), values, strict=True):
+        place, item = layouts[value], value.dtype.itemsize
+        at = Offset.of(buffer(place.root), place.offset * item, _BYTE)
+        begins.append(pointers.setdefault(at, f"%b{len(pointers)}"))
+        own = value.ndim - len(part.sizes or ())
+        strides = [0 if n == 1 else s * item for n, s in zip(value.shape[:own], place.strides, strict=False)]
+        steps.append((*[0] * (len(lead) - own), *strides))
+
+    def walk(axis: int, at: list[str]) -> None:
+        if axis == len(lead):
+            code.line(f"  call void @{function.symbol}({', '.join([*(f'ptr {p}' for p in at), *sizes])})")
+        else:
+            moved = [s[axis] for s in steps]
+            code.loop(
+                lead[axis],
+                lambda i: walk(axis + 1, [offset(code, p, i, s, _BYTE) for p, s in zip(at, moved, strict=True)]),
+            )
+
+    walk(0, begins)
+    return Function.of(code, pointers)
