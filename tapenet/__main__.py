@@ -1,4 +1,4 @@
-"""The command line: `python -m tapenet demo`, `info` and `draw`."""
+"""The command line: `python -m tapenet demo`, `info`, `draw` and `new`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 
 import tapenet as tn
 import tapenet.nn.functional as F
-from tapenet import nn, optim, plugins
+from tapenet import new, nn, optim, plugins
 from tapenet.compiler.compile import Compiled, available_backend
 from tapenet.drawing import command
 from tapenet.drawing.forms.curve import curve
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     info.set_defaults(run=lambda options: run_info())
     _add_draw(commands)
+    _add_new(commands)
     options = parser.parse_args(argv)
     try:
         options.run(options)
@@ -86,6 +87,27 @@ def _add_draw(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     draw.add_argument("--backward", action="store_true", help="also draw how gradients flow back")
     draw.add_argument("--title", default="", help="a line above the picture")
     draw.set_defaults(run=run_draw)
+
+
+def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    made = commands.add_parser(
+        "new",
+        help="write a package with an op, a layer or an optimizer of your own",
+        description="Writes a small package: an op, a layer, an optimizer, or one of each (package), with tests, types and the "
+        "entry points by which tapenet finds it.",
+    )
+    made.add_argument("kind", choices=new.KINDS, help="what it holds: op, layer, optimizer; package: one of each")
+    made.add_argument("name", metavar="NAME", help="what that is called, such as soft_clip or SoftClip")
+    made.add_argument("--out", type=Path, metavar="DIR", help="folder that is made (default: one of that name here)")
+    made.set_defaults(run=run_new)
+
+
+def run_new(options: argparse.Namespace) -> None:
+    """Write a package, and say what comes next."""
+    folder = new.write(options.kind, options.name, options.out, metadata.version("tapenet"))
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        print(f"wrote {path}")
+    print(f"Next: cd {folder}; pip install -e '.[test]'; python -m pytest")
 
 
 def _natural(text: str) -> int:

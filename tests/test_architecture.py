@@ -37,6 +37,7 @@ KNOWS: dict[str, set[str]] = {
     "typing": set(),
     "plugins": set(),
     "names": set(),
+    "new": set(),
     "llvm": {"llvm"},
     "kernels": {"llvm", "kernels"},
     "program": {"llvm", "kernels", "program"},

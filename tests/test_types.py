@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tapenet import new
 from tests.test_docs import ROOT, blocks
 
 CALLS = """
@@ -205,18 +206,19 @@ def readme() -> str:
 
 
 def written(folder: Path) -> list[str]:
-    """The names of the programs, which are written into a folder."""
+    """The names of the programs, which are written into a folder, and of what `python -m tapenet new` writes."""
+    new.write("package", "acme_nets", folder / "acme")
     programs = {"readme": readme(), "calls": CALLS}
     programs |= {f"mistake_{i}": START + text for i, text in enumerate(MISTAKES)}
     for name, text in programs.items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
-    return [f"{name}.py" for name in programs]
+    return [*(f"{name}.py" for name in programs), "acme/src/acme_nets", "acme/tests"]
 
 
 def mypy(folder: Path, *programs: str, plugin: str = "") -> str:
     """What `mypy --strict` says of programs."""
     pytest.importorskip("mypy")
-    settings = f"[mypy]\nmypy_path = {ROOT}\nfollow_imports = silent\nplugins = {plugin}\n"
+    settings = f"[mypy]\nmypy_path = {ROOT}:acme/src\nfollow_imports = silent\nplugins = {plugin}\n"
     (folder / "mypy.ini").write_text(settings, encoding="utf-8")
     # README goes on with other values under the same names.
     options = ["--strict", "--allow-redefinition-new", "--local-partial-types"]
@@ -244,7 +246,11 @@ def test_programs_pass_pyright_and_mistakes_do_not(tmp_path: Path) -> None:
     pytest.importorskip("pyright")
     written(tmp_path)
     # README reads after a loop what the loop made.
-    settings = {"extraPaths": [str(ROOT)], "typeCheckingMode": "standard", "reportPossiblyUnboundVariable": False}
+    settings = {
+        "extraPaths": [str(ROOT), "acme/src"],
+        "typeCheckingMode": "standard",
+        "reportPossiblyUnboundVariable": False,
+    }
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
     command = [sys.executable, "-m", "pyright", "--outputjson"]
     said = json.loads(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout)
