@@ -79,6 +79,14 @@ def test_names_in_the_templates_are_not_tapenets_own() -> None:
     assert not [part.usual for part in new.PARTS.values() if home(part.space, part.usual)]
 
 
+def test_the_page_on_packages_shows_what_is_written() -> None:
+    page = list(blocks((ROOT / "docs" / "extending" / "packages.md").read_text(encoding="utf-8")))
+    shown = next(block.text for block in page if block.info == "python")
+    files = new.package("op", "soft_bell", "0.1.0")
+    assert shown == files["src/soft_bell/ops.py"]
+    assert next(block.text for block in page if block.info == "toml") in files["pyproject.toml"]
+
+
 @pytest.mark.slow
 def test_packages_install_in_a_new_environment_and_pass_their_tests(tmp_path: Path) -> None:
     """Without network: the environment has no packages of its own but sees those that are here."""
