@@ -61,18 +61,19 @@ def stand(op: _Stands) -> None:
             _warn_of_another(op, function)
     for function in op.numpy:
         numpy_functions[function] = op  # type: ignore[assignment]  # it can be called
-        if _is_python(function):
+        if _is_silent(function) and not getattr(op, "makes", False):  # what makes arrays asks for like= alone
             make_ask(function)
 
 
-def _is_python(function: object) -> TypeGuard[FunctionType]:
+def _is_silent(function: object) -> TypeGuard[FunctionType]:
     """Whether a function asks only if it is made to."""
     return type(function) is FunctionType and not hasattr(function, "_implementation")
 
 
 def _warn_of_another(op: _Stands, function: Function) -> None:
     """Warn if another op stands for a function already. The same op, defined anew, is no reason to warn."""
-    other = numpy_functions.get(function) if _is_python(function) else stands_for(function)
+    foreign = _is_silent(function) and function.__module__.partition(".")[0] != "numpy"
+    other = numpy_functions.get(function) if foreign else stands_for(function)  # which loads all of ours
     if other is None or isinstance(other, Refused):
         return
     if (other.__module__, getattr(other, "name", "")) == (op.__module__, op.name):

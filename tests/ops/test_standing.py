@@ -6,6 +6,7 @@ import functools
 import inspect
 import math
 import pickle
+import subprocess
 import sys
 import threading
 from types import ModuleType
@@ -95,6 +96,13 @@ def test_it_is_the_op_in_rules_in_compiled_functions_and_over_lanes() -> None:
     assert tn.compile(tn.grad(loss))(x).tolist() == [6.0, 24.0]
     assert tn.grad(lambda x: tn.grad(loss)(x).sum())(x).tolist() == [12.0, 24.0]
     assert tn.vmap(lambda x: cubed(x))(np.ones((3, 2))).shape == (3, 2)
+
+
+def test_functions_of_numpy_are_left_as_they_are() -> None:
+    """Also those that are written in Python and ask where they have `like=`."""
+    program = "import tapenet as tn; from tapenet.ops import asking; tn.everything(); print(len(asking._originals))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
 
 
 def test_defining_the_op_again_changes_nothing_and_another_is_said() -> None:
