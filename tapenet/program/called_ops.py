@@ -1,7 +1,8 @@
-"""Ops that a program calls as they stand: templates of their arguments, and the function of arrays that calls one."""
+"""Ops that a program calls as they stand: templates of their arguments, the Python of a call, and what it has to give."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -62,38 +63,53 @@ class Called(Protocol):
     def checked(self) -> Callable[..., object]: ...
 
 
-def caller(
-    op: Called,
-    template: Mapping[str, object],
-    specs: Sequence[tuple[Shape, np.dtype] | None],
-    sized: bool = False,
-    line: str = "",
-) -> Callable[[Sequence[Array]], Array | tuple[Array, ...]]:
-    """The call of an op as a function of the arrays that its template has holes for.
+def is_own(owner: object) -> bool:
+    """Whether an op or derived function is one of tapenet's own."""
+    return str(owner.__module__).startswith("tapenet.")
+
+
+def expression(op: Called, template: Mapping[str, object], names: Sequence[str], space: dict[str, object]) -> str:
+    """The Python that calls an op: a loop over its arguments at each call costs more than many an op.
 
     Args:
-        op, template, specs: what is called, on what, and the shape and dtype of what it gave.
+        op, template: what is called, on what.
+        names: what the arrays are called that the template has holes for.
+        space: gets what else the text names.
+    """
+
+    def shared(thing: object) -> str:
+        name = f"g{len(space)}"
+        space[name] = thing
+        return name
+
+    def text(template: object) -> str:
+        if isinstance(template, Hole):
+            return names[template.position]
+        if not _has_holes(template):
+            return shared(template)
+        assert isinstance(template, (list, tuple))
+        parts = "".join(f"{text(t)}, " for t in template)
+        if type(template) is list:
+            return f"[{parts}]"
+        return f"({parts})" if type(template) is tuple else f"{shared(refilled)}({shared(template)}, ({parts}))"
+
+    given = (f"{a.name}={text(template[a.name])}" if a.keyword_only else text(template[a.name]) for a in op.arguments)
+    return f"{shared(op.checked())}({', '.join(given)})"
+
+
+def settling(
+    op: Called, specs: Sequence[tuple[Shape, np.dtype] | None], sized: bool = False, line: str = ""
+) -> Callable[[object], Array | tuple[Array, ...]]:
+    """A function that makes arrays of what a call of an op gave.
+
+    Args:
+        op, specs: what is called, and the shape and dtype of each of its results; None where nobody asks.
         sized: whether the values of its inputs may say how many elements it gives: then it raises `Resized` where they
             say another number.
         line: the line of the user's code, for errors.
     """
-    names = [a.name for a in op.arguments if not a.keyword_only]
-    holes = [t.position if isinstance(t := template[n], Hole) else None for n in names]
-    trees = {i: template[n] for i, n in enumerate(names) if holes[i] is None}
-    fixed = [trees.get(i) for i in range(len(names))]
-    nested = [i for i, t in trees.items() if _has_holes(t)]
-    options = {a.name: template[a.name] for a in op.arguments if a.keyword_only}
-    forward = op.checked()
 
-    def call(args: Sequence[Array]) -> Array | tuple[Array, ...]:
-        given = [t if i is None else args[i] for i, t in zip(holes, fixed, strict=True)]
-        for i in nested:
-            given[i] = filled(fixed[i], args)
-        try:
-            out = forward(*given, **{name: filled(t, args) for name, t in options.items()})
-        except Exception as error:
-            note_line(error, line, f"raised by op {op.name!r}")
-            raise
+    def settled(out: object) -> Array | tuple[Array, ...]:
         outs = tuple(map(np.asarray, out)) if isinstance(out, (tuple, list)) else (np.asarray(out),)
         for found, spec in zip(outs, specs, strict=True):
             if spec is not None and (found.shape, found.dtype) != spec:
@@ -107,4 +123,23 @@ def caller(
                 )
         return outs[0] if len(outs) == 1 else outs
 
-    return call
+    return settled
+
+
+def call(
+    op: Called, template: Mapping[str, object], specs: Sequence[tuple[Shape, np.dtype] | None], sized: bool,
+    args: Sequence[Array],
+) -> Array | tuple[Array, ...]:  # fmt: skip
+    """Call an op on arrays."""
+    given = {a.name: filled(template[a.name], args) for a in op.arguments}
+    options = {a.name: given.pop(a.name) for a in op.arguments if a.keyword_only}
+    return settling(op, specs, sized)(op.checked()(*given.values(), **options))
+
+
+def _count() -> int:
+    made = np.empty(1)
+    return sys.getrefcount(made)
+
+
+#: What `sys.getrefcount` says of an array that one local name of a function refers to, and nothing else. Pythons differ.
+ALONE = _count()

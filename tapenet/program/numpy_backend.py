@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from sys import getrefcount
 from types import MappingProxyType
 
 import numpy as np
 
 from tapenet.kernels import keep_memory
 from tapenet.program import generated
-from tapenet.program.called_ops import caller, note_line
+from tapenet.program.called_ops import ALONE, expression, note_line, settling
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Host, Instruction, Program, Reference, Result, Value
 from tapenet.program.primitives import PRIMITIVES, REDUCTIONS, function, numpy_slices, repeats, turns
+from tapenet.program.quiet import QUIET, put, reset
 from tapenet.program.runs import LONG, column_sums, ones, row_sums
 from tapenet.typing import Array, Shape
 
@@ -46,18 +48,9 @@ class Runner:
         self._bodies: dict[Instruction, tuple[Runner, ...]] = {}
         code = _Code(program, self._bodies)
         self.source = code.text()
-        run = generated.function("run", self.source, code.globals, "tapenet program")
-        quiet = np.errstate(all="ignore")(run)
-
-        def call(*arrays: Array) -> tuple[Array, ...]:
-            try:
-                results: tuple[Array, ...] = quiet(*arrays)
-            except Exception as error:
-                code.note(error, run.__code__.co_filename)
-                raise
-            return results
-
-        self.call = call
+        self.call: Callable[..., tuple[Array, ...]] = generated.function(
+            "run", self.source, code.globals, "tapenet program"
+        )
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
         if not self.refresh():
@@ -98,12 +91,15 @@ class _Code:
 
     def __init__(self, program: Program, bodies: dict[Instruction, tuple[Runner, ...]]) -> None:
         self._bodies = bodies
-        self.globals: dict[str, object] = {"asarray": np.asarray, "array": np.array, "fetch": _fetch}
+        self.globals: dict[str, object] = {
+            "asarray": np.asarray, "array": np.array, "fetch": _fetch, "ndarray": np.ndarray, "getrefcount": getrefcount,
+            "note": self._note, "put": put, "QUIET": QUIET, "reset": reset,
+        }  # fmt: skip
         self._names: dict[Value, str] = {}
         self._fortran = _orders(program)
         self._lines: list[str] = []
-        #: The line of the user's code that each statement comes from.
-        self._origins: list[str] = []
+        #: The line of the user's code that each statement comes from, and the op that it calls, if it calls one.
+        self._origins: list[tuple[str, str]] = []
         self._head = f"def run({', '.join(self._name('x', v) for v in program.inputs)}):"
         for reference in program.references:
             tensor = self._global("t", reference.tensor)
@@ -117,27 +113,30 @@ class _Code:
             names = [self._name("b", result) for result in instruction.results]
             # A tuple of results may be empty: a branch that is there for its effects alone.
             into = names[0] if len(names) == 1 else f"({''.join(f'{name}, ' for name in names)})"
-            self._line(f"{into} = {self._expression(instruction, args)}", instruction.line)
+            if instruction.name == "call":
+                self._call(instruction, into)
+            else:
+                self._line(f"{into} = {self._expression(instruction, args)}", instruction.line)
             if last:
                 self._line(f"del {', '.join(self._names[v] for v in last)}", instruction.line)
         self._finish(program)
 
     def text(self) -> str:
-        return "\n    ".join([self._head, *self._lines]) + "\n"
+        lines = "\n        ".join(["    try:", *self._lines])
+        end = ["except Exception as error: note(error); raise", "finally: reset(token)"]
+        return "\n    ".join([self._head, f"token = put(QUIET)\n{lines}", *end]) + "\n"
 
-    def note(self, error: BaseException, filename: str) -> None:
+    def _note(self, error: BaseException) -> None:
         """Say in an error which line of the user's code it comes from."""
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename != filename:
-            trace = trace.tb_next
-        if trace is not None:
-            note_line(error, self._origins[trace.tb_lineno - 2])  # the first line begins the function
+        assert error.__traceback__ is not None
+        line, op = self._origins[error.__traceback__.tb_lineno - 4]  # three lines begin the function
+        note_line(error, line, f"raised by op {op!r}" if op else "raised")
 
     # -- names -----------------------------------------------------------------------------------------------------
 
-    def _line(self, text: str, origin: str = "") -> None:
+    def _line(self, text: str, origin: str = "", op: str = "") -> None:
         self._lines.append(text)
-        self._origins.append(origin)
+        self._origins.append((origin, op))
 
     def _name(self, letter: str, value: Value) -> str:
         return self._names.setdefault(value, f"{letter}{len(self._names)}")
@@ -156,14 +155,7 @@ class _Code:
         text = statement(instruction, args, names, self.globals, self._fortran)
         if text:
             return text
-        if name == "call":
-            op = params["op"]
-            call = caller(op, params["template"], params["specs"], bool(params.get("sized")), instruction.line)
-            called = self._global("f", lambda *arrays: call(arrays))
-            names = [f"asarray({n})" if not a.ndim else n for n, a in zip(names, args, strict=True)]
-            if op.effect:  # it may keep what it is given; into a tensor it may write
-                names = [n if isinstance(a, Reference) else f"{n}.copy()" for n, a in zip(names, args, strict=True)]
-        elif name == "loop":
+        if name == "loop":
             called = self._global("f", turns(self._body(instruction, "body"), params))
         elif name == "while":
             test = self._body(instruction, "test")
@@ -175,6 +167,29 @@ class _Code:
             called = self._global("f", partial(PRIMITIVES[name].evaluate, **params))
         text = f"{called}({', '.join(names)})"
         return f"{text}[0]" if instruction.kind == "control" and len(instruction.results) == 1 else text
+
+    def _call(self, instruction: Instruction, into: str) -> None:
+        """Have an op called as it stands."""
+        params, op, specs = instruction.params, instruction.params["op"], instruction.params["specs"]
+        names = []
+        for value in instruction.args:
+            name = self._names[value]
+            if not value.ndim and isinstance(value, Result) and value.instruction.name != "call":
+                name = f"asarray({name})"  # NumPy gives a number
+            if op.effect and not isinstance(
+                value, Reference
+            ):  # it may keep what it is given; into a tensor it may write
+                name += ".copy()"
+            names.append(name)
+        text = expression(op, params["template"], names, self.globals)
+        settled = self._global("s", settling(op, specs, bool(params.get("sized")), instruction.line))
+        if len(specs) > 1 or specs[0] is None:
+            self._line(f"{into} = {settled}({text})", instruction.line, op.name)
+            return
+        shape, dtype = specs[0]
+        wanted = f"type({into}) is ndarray and {into}.dtype is {self._global('d', dtype)} and {into}.shape == {shape!r}"
+        self._line(f"{into} = {text}", instruction.line, op.name)
+        self._line(f"if not ({wanted}): {into} = {settled}({into})", instruction.line, op.name)
 
     def _body(self, instruction: Instruction, name: str) -> Callable[..., tuple[Array, ...]]:
         """The function of a body of a loop or a branch."""
@@ -189,8 +204,16 @@ class _Code:
         results: list[str] = []
         claimed: set[Value | None] = {None}
         for value in program.outputs:
+            name = self._names[value]
+            if isinstance(value, Result) and value.instruction.name == "call" and value not in claimed:
+                # It may be an argument, or what the op keeps; it is nobody else's if nothing refers to it but its name.
+                alone = f"getrefcount({name}) == {ALONE} and {name}.base is None"
+                self._line(f"if not ({alone}): {name} = array({name}, order='C')")
+                results.append(name)
+                claimed.add(value)
+                continue
             new = _new(value)
-            results.append(self._names[value] if value.ndim and new not in claimed else self._copy(value))
+            results.append(name if value.ndim and new not in claimed else self._copy(value))
             claimed.add(new)
         written = [(write.target, unspread(write.value)) for write in program.writes]
         # One write may change what another one reads.

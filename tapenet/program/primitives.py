@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tapenet.program.called_ops import Called, Hole, caller, filled
+from tapenet.program.called_ops import Called, Hole, call, filled
 from tapenet.program.derivatives import RULES, Rule, arguments, safe_mul
 from tapenet.typing import Array, DType, Shape
 
@@ -637,7 +637,7 @@ UNUSED = Spec((), np.dtype(bool))
 def _call(
     *args: Array, op: Called, template: Params, specs: Sequence[Spec | None], sized: bool = False, **flags: bool
 ) -> Results:
-    return caller(op, template, specs, sized)(args)
+    return call(op, template, specs, sized, args)
 
 
 PRIMITIVES["call"] = Primitive(

@@ -1,56 +1,136 @@
-"""Instructions that run in Python, between native segments, on views of the program's memory.
+"""Instructions that run in Python, between native segments: the lines that run them, on views of the program's memory.
 
-Views are made once where the memory stays where it is: a view costs as much as a small NumPy function.
+Views are made once where the memory stays where it is: a view costs as much as a small NumPy function. What an op of the
+user's gives brings its own memory: native code reads it there, and where it is a result of the program it is given as it is.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
-from tapenet.program.called_ops import caller
-from tapenet.program.ir import Constant, Instruction, Reference, Value
-from tapenet.program.layout import Place
-from tapenet.program.native.memory import Arena
+from tapenet.kernels import aligned
+from tapenet.program.called_ops import expression, settling
+from tapenet.program.ir import Constant, Instruction, Program, Reference, Value
+from tapenet.program.layout import Place, unusual_order
+from tapenet.program.native.memory import Arena, Slot, brings
 from tapenet.program.native.module import Module
-from tapenet.program.primitives import PRIMITIVES, Params, Results
+from tapenet.program.primitives import BODIES, PRIMITIVES, repeats, turns
 from tapenet.typing import Array, Shape
 
-#: From the arguments and results of a call of the program, a value's array.
-Read = Callable[[Sequence[Array]], Array]
+#: A body of a loop or branch as a function of arrays.
+Body = Callable[..., Sequence[Array]]
+
+
+class Line(NamedTuple):
+    """A line of the Python of a call, the user's line that it is from, and the op that it calls, if it calls one."""
+
+    text: str
+    origin: str = ""
+    op: str = ""
+
+
+def indented(lines: Sequence[Line]) -> list[Line]:
+    """Lines inside of a block."""
+    return [line._replace(text="    " + line.text) for line in lines]
 
 
 class Calls:
     """The calls of Python in one program."""
 
-    def __init__(self, module: Module, arena: Array, arrays: Mapping[Value, Array]) -> None:
+    def __init__(
+        self, module: Module, arena: Array, table: Array, arrays: Mapping[Value, Array], space: dict[str, object],
+        made: Callable[[Program], Body],
+    ) -> None:  # fmt: skip
         """Make ready.
 
         Args:
             module: the program's native form.
             arena: the memory of what it computes on the way, in bytes.
+            table: the pointers to its other memory.
             arrays: the arrays of constants, of numbers from the host, and those of references, which may change.
+            space: gets what the lines name.
+            made: makes a body of a loop or branch callable.
         """
         self._module = module
         self._arena = arena
+        self._table = table
         self._arrays = arrays
-        self._given = {v: i for i, v in enumerate((*module.program.inputs, *module.program.outputs))}
+        self._space = space
+        self._made = made
+        program = module.program
+        #: What arrays are called that differ from call to call.
+        self.names: dict[Value, str] = {v: f"x{i}" for i, v in enumerate(program.inputs)}
+        self.names |= {v: f"y{i}" for i, v in enumerate(program.outputs)}
+        self.names |= {v: f"b{i}" for i, v in enumerate(module.memory.brought) if v not in self.names}
+        #: Whether something is computed in memory that calls share.
+        self.shares = False
 
-    def function(self, instruction: Instruction) -> Callable[[Sequence[Array]], None]:
-        """What runs an instruction, given the arguments and results of a call."""
-        params = instruction.params
-        op = params.get("op")
-        if op is None:
-            evaluate: Callable[[Sequence[Array]], Results] = partial(
-                _apart, PRIMITIVES[instruction.name].evaluate, params
-            )
+    def lines(self, instruction: Instruction, takes: Mapping[Value, str]) -> list[Line]:
+        """What runs an instruction.
+
+        Args:
+            instruction: one that is not native.
+            takes: the functions that check what is brought, and put its pointer into the table.
+        """
+        brought = brings(instruction)
+        lines = self._brought(instruction, brought, takes) if brought else self._placed(instruction)
+        return [Line(text, instruction.line, op) for text, op in lines]
+
+    def _brought(
+        self, instruction: Instruction, brought: Sequence[Value], takes: Mapping[Value, str]
+    ) -> list[tuple[str, str]]:
+        """An op of the user's: its results are where it puts them."""
+        params, op = instruction.params, instruction.params["op"]
+        names = [self._name(a) for a in instruction.args]
+        if op.effect:
+            names = self._copied(instruction, names)
+        text = expression(op, params["template"], names, self._space)
+        settled = settling(op, params["specs"], bool(params.get("sized")), instruction.line)
+        into = [self.names[r] if r in brought else "_" for r in instruction.results]
+        if len(into) == 1:
+            lines = [f"{into[0]} = {text}"]
         else:
-            evaluate = caller(op, params["template"], params["specs"], bool(params.get("sized")), instruction.line)
+            lines = [f"{', '.join(into)} = {self._shared(settled)}({text})"]
+        for value in brought:
+            name = self.names[value]
+            moved = self._shared(partial(self._moved, value, settled if len(into) == 1 else np.asarray))
+            refused = f"{takes[value]}({name}) is not None" if value in takes else "True"
+            lines.append(f"if {refused}: {name} = {moved}({name})")
+        return [(line, op.name) for line in lines]
+
+    def _moved(self, value: Value, settled: Callable[[object], object], given: object) -> Array:
+        """What an op gave, as native code reads it: in new memory, whose pointer is in the table."""
+        array = settled(given)
+        made = aligned(value.shape, value.dtype, unusual_order(value.shape, self._module.layouts[value].strides))
+        made[...] = array
+        buffer = self._module.memory.buffer(value)
+        assert isinstance(buffer, Slot)
+        self._table[buffer.position] = made.__array_interface__["data"][0]
+        return made
+
+    def _placed(self, instruction: Instruction) -> list[tuple[str, str]]:
+        """What is computed where the program wants it: by an op of tapenet's own, a primitive, a loop in Python."""
+        self.shares = True
+        params, op = instruction.params, instruction.params.get("op")
+        names = [self._name(a) for a in instruction.args]
+        effect = op is not None and op.effect
+        if effect:
+            names = self._copied(instruction, names)
+        if op is not None:
+            settled = settling(op, params["specs"], bool(params.get("sized")), instruction.line)
+            text = f"{self._shared(settled)}({expression(op, params['template'], names, self._space)})"
+        else:
+            control = instruction.name in BODIES
+            evaluate = (
+                self._control(instruction) if control else partial(PRIMITIVES[instruction.name].evaluate, **params)
+            )
+            text = f"{self._shared(evaluate)}({', '.join(names)})"
         wanted = params.get("specs") or instruction.results  # None for what nobody uses
         stored = self._module.memory.stored
         kept = [
@@ -58,66 +138,80 @@ class Calls:
             for i, (result, spec) in enumerate(zip(instruction.results, wanted, strict=True))
             if spec is not None and result in stored
         ]
-        reads = [self._read(a) for a in instruction.args]
-        effect = op is not None and op.effect
-        if effect:  # it may keep what it is given; into a tensor it may write
-            for i, arg in enumerate(instruction.args):
-                if not isinstance(self._module.layouts[arg].root, Reference):
-                    reads[i] = _copied(reads[i])
-        targets = [(i, self._read(result)) for i, result in kept]
         # What an op raises in the midst must not leave marks on tensors; one with an effect may keep what it makes.
+        given = {*self._module.program.inputs, *self._module.program.outputs}
         roots = [self._module.layouts[result].root for _, result in kept]
-        own = [not effect and (r in self._given or isinstance(self._module.memory.buffer(r), Arena)) for r in roots]
+        own = [not effect and (r in given or isinstance(self._module.memory.buffer(r), Arena)) for r in roots]
+        places = "".join(f"{self._name(result)}, " for _, result in kept)
+        stored_in = self._shared(partial(_stored, [i for i, _ in kept], own))
+        return [(f"{stored_in}(({places}), lambda: {text})", "" if op is None else op.name)]
 
-        def run(given: Sequence[Array]) -> None:
-            places = [read(given) for _, read in targets]
-            operands = [read(given) for read in reads]
-            with np.errstate(all="ignore"), kernels.offering(list(itertools.compress(places, own))):
-                answer = evaluate(operands)
-            answers = answer if isinstance(answer, tuple) else (answer,)
-            moved = []
-            for (i, _), place in zip(targets, places, strict=True):
-                value = answers[i]
-                if value is not place and not _same(value, place):
-                    moved.append((place, value))
-            if len(places) > 1:  # one may lie where another is to go
-                moved = [(p, v.copy() if any(np.may_share_memory(v, q) for q in places) else v) for p, v in moved]
-            for place, value in moved:
-                place[...] = value
+    def _copied(self, instruction: Instruction, names: Sequence[str]) -> list[str]:
+        """The arguments of an op with an effect: it may keep what it is given; into a tensor it may write."""
+        kept = [isinstance(self._module.layouts[a].root, Reference) for a in instruction.args]
+        return [n if k else f"{n}.copy()" for n, k in zip(names, kept, strict=True)]
 
-        return run
+    def _control(self, instruction: Instruction) -> Callable[..., object]:
+        """A loop or branch whose bodies call Python."""
+        params = instruction.params
+        if instruction.name == "loop":
+            return turns(self._made(params["body"]), params)
+        if instruction.name == "while":
+            return repeats(self._made(params["test"]), self._made(params["body"]), params)
+        true, false = self._made(params["true"]), self._made(params["false"])
+        return lambda condition, *given: tuple((true if condition else false)(*given))
 
-    def _read(self, value: Value) -> Read:
-        """How to come by the array of a value."""
+    # -- arrays --------------------------------------------------------------------------------------------------
+
+    def _shared(self, thing: object) -> str:
+        name = f"g{len(self._space)}"
+        self._space[name] = thing
+        return name
+
+    def _name(self, value: Value) -> str:
+        """The Python that gives the array of a value."""
         place = self._module.layouts[value]
         root, shape = place.root, value.shape
-        if root in self._given:
-            position = self._given[root]
-            return lambda given: _view(given[position], place, shape)
+        if root in self.names:
+            name = self.names[root]
+            if value is root or (place == Place(root, 0, self._module.layouts[root].strides) and shape == root.shape):
+                return name
+            return f"{self._shared(partial(_view, place=place, shape=shape))}({name})"
         if isinstance(root, Constant) and root.size == 1:
-            number: Array = np.broadcast_to(root.array.reshape(()), shape)
-            return lambda given: number
+            return self._shared(np.broadcast_to(root.array.reshape(()), shape))
         base = root
         if root not in self._arrays:
             buffer = self._module.memory.buffer(root)
             if isinstance(buffer, Arena):
+                self.shares = True
                 flat = self._arena[buffer.offset : buffer.offset + root.nbytes].view(root.dtype)
-                view = _view(flat, place, shape)
-                return lambda given: view
+                return self._shared(_view(flat, place, shape))
             base = self._module.memory.owner(buffer)  # the tensor that it is written to
         held: list[Array] = []
 
-        def read(given: Sequence[Array]) -> Array:
+        def read() -> Array:
             array = self._arrays[base]
             if not held or array is not held[0]:  # a tensor may be given another array between calls
                 held[:] = array, _view(array, place, shape)
             return held[1]
 
-        return read
+        return f"{self._shared(read)}()"
 
 
-def _copied(read: Read) -> Read:
-    return lambda given: read(given).copy()
+def _stored(kept: Sequence[int], own: Sequence[bool], places: Sequence[Array], compute: Callable[[], object]) -> None:
+    """Compute something, and put what is kept of it where it belongs; places of its `own` it may be computed in."""
+    with kernels.offering([place for place, offered in zip(places, own, strict=True) if offered]):
+        answer = compute()
+    answers = answer if isinstance(answer, tuple) else (answer,)
+    moved = []
+    for i, place in zip(kept, places, strict=True):
+        value = answers[i]
+        if value is not place and not _same(value, place):
+            moved.append((place, value))
+    if len(places) > 1:  # one may lie where another is to go
+        moved = [(p, v.copy() if any(np.may_share_memory(v, q) for q in places) else v) for p, v in moved]
+    for place, value in moved:
+        place[...] = value
 
 
 def _same(a: object, b: Array) -> bool:
@@ -144,8 +238,3 @@ def _view(base: Array, place: Place, shape: Shape) -> Array:
     flat = as_strided(base, (1,), (base.itemsize,))
     at: Array = as_strided(flat, (place.offset + 1,), (base.itemsize,))[place.offset :]
     return as_strided(at, shape, steps)
-
-
-def _apart(evaluate: Callable[..., Results], params: Params, args: Sequence[Array]) -> Results:
-    """A primitive of arguments that are given in a sequence."""
-    return evaluate(*args, **params)

@@ -14,15 +14,17 @@ import sys
 import sysconfig
 from collections.abc import Callable, Sequence
 from types import NotImplementedType
+from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.program.ir import Input
-from tapenet.program.layout import ordered_strides
+from tapenet.program.called_ops import ALONE
+from tapenet.program.ir import Value
+from tapenet.program.layout import Order, ordered_strides
 from tapenet.typing import Array
 
 #: Bytes from the beginning of an array object to its fields.
-_DATA, _NDIM, _DIMENSIONS, _STRIDES, _DESCR, _FLAGS = 16, 24, 32, 40, 56, 64
+_DATA, _NDIM, _DIMENSIONS, _STRIDES, _BASE, _DESCR, _FLAGS = 16, 24, 32, 40, 48, 56, 64
 #: NumPy's flags for row-major and aligned.
 _ROWS, _ALIGNED = 0x0001, 0x0100
 _WANTED = _ROWS | _ALIGNED
@@ -50,97 +52,140 @@ def usable() -> bool:
         and [ctypes.c_int64.from_address(word(_DIMENSIONS) + 8 * i).value for i in range(2)] == [3, 5]
         and [ctypes.c_int64.from_address(word(_STRIDES) + 8 * i).value for i in range(2)] == [20, 4]
         and word(_DESCR) == id(array.dtype)
+        and word(_BASE) == 0
+        and 0 < ctypes.c_int32.from_address(at).value < ALONE + 1
         and ctypes.c_int32.from_address(at + _FLAGS).value & _WANTED == _WANTED
         and word(8) == id(np.ndarray)
     )
 
 
-def text(inputs: Sequence[Input], outputs: int, end: int, guarded: int) -> str:
-    """IR of `bind(*inputs, *outputs)`, which checks the inputs and puts all pointers into the table, and of `run`,
-    which runs the first segment.
+class Bound(NamedTuple):
+    """An array that native code is given: its specification, what its pointer is for, and where its dtype is.
+
+    Attributes:
+        value: has shape, dtype, and the order of memory.
+        place: the position of its pointer in the table.
+        dtype: the position of the address of its dtype.
+        guards: positions of pairs of bounds of memory that it may not reach into.
+        alone: whether nothing may refer to it but the local name that it is given by, nor to its memory.
+    """
+
+    value: Value
+    order: Order | None
+    place: int
+    dtype: int
+    guards: Sequence[int] = ()
+    alone: bool = False
+
+
+def text(inputs: Sequence[Bound], outputs: Sequence[int], brought: Sequence[Bound], end: int) -> str:
+    """IR of `bind(*inputs, *outputs)`, which checks the inputs and puts all pointers into the table; of `run`, which runs the
+    first segment, and `runN` for the others; and of `takeN(array)` for what is brought, which does for one array what `bind`
+    does.
 
     Args:
         inputs: the program's arguments.
-        outputs: how many results there are; theirs are new arrays that need no check.
-        end: position in the table of the addresses of `OBJECTS`, the inputs' dtypes, and pairs of bounds of memory.
-        guarded: how many such pairs there are. An argument whose memory reaches into one is refused, since the program
-            writes there.
+        outputs: positions in the table of its results that are new arrays, which need no check.
+        brought: what ops give.
+        end: position in the table of the addresses of `OBJECTS`.
     """
-    kept = "" if sys.version_info >= (3, 12) else _INCREF
-    lines = ["define ptr @bind(ptr %self, ptr %args, i64 %n) {", "entry:", *_table()]
-    names = [f"object{i}" for i in range(len(OBJECTS))]
-    lines += [line for i, name in enumerate(names) for line in _entry(name, end + i, "i64")]
-    for g in range(guarded):
-        lines += _entry(f"low{g}", end + len(OBJECTS) + len(inputs) + 2 * g, "i64")
-        lines += _entry(f"high{g}", end + len(OBJECTS) + len(inputs) + 2 * g + 1, "i64")
-    lines += [f"  %enough = icmp eq i64 %n, {len(inputs) + outputs}", "  br i1 %enough, label %a0, label %no"]
-    for i, value in enumerate(inputs):
-        lines += [
-            f"a{i}:",
-            *_argument(i),
-            f"  %type{i} = load i64, ptr %t{i}",
-            f"  %ok{i}_0 = icmp eq i64 %type{i}, %object0",
-        ]
-        # Nothing more of an object is read before its type is known.
-        lines += [f"  br i1 %ok{i}_0, label %b{i}, label %no", f"b{i}:"]
-        # Strides are compared one by one where no flag tells the order.
-        strides = () if value.order is None else ordered_strides(value.shape, value.order)
-        wanted = _ALIGNED if strides else _WANTED
-        lines += [line.replace("#", str(i)) for line in _FIELDS]
-        lines += [f"  %dense{i} = and i32 %flags{i}, {wanted}"]
-        lines += _entry(f"wanted{i}", end + len(OBJECTS) + i, "i64")
-        checks = [
-            f"icmp eq i32 %nd{i}, {value.ndim}",
-            f"icmp eq i64 %descr{i}, %wanted{i}",
-            f"icmp eq i32 %dense{i}, {wanted}",
-        ]
-        lines += [f"  %ok{i}_{k + 1} = {check}" for k, check in enumerate(checks)]
-        lines += [f"  %and{i}_1 = and i1 %ok{i}_1, %ok{i}_2", f"  %and{i}_2 = and i1 %and{i}_1, %ok{i}_3"]
-        lines += [f"  %stop{i} = add i64 %data{i}, {value.nbytes}"]
-        last = f"%and{i}_2"
-        for g in range(guarded):
-            at = f"{i}_{g}"
-            lines += [
-                f"  %below{at} = icmp ule i64 %stop{i}, %low{g}", f"  %above{at} = icmp uge i64 %data{i}, %high{g}",
-                f"  %apart{at} = or i1 %below{at}, %above{at}", f"  %free{at} = and i1 {last}, %apart{at}",
-            ]  # fmt: skip
-            last = f"%free{at}"
-        lines += [f"  br i1 {last}, label %c{i}, label %no", f"c{i}:"]
-        condition = "true"
-        for axis, length in enumerate(value.shape):
-            lines += [
-                f"  %d{i}_{axis} = getelementptr i64, ptr %dims{i}, i64 {axis}",
-                f"  %n{i}_{axis} = load i64, ptr %d{i}_{axis}",
-                f"  %e{i}_{axis} = icmp eq i64 %n{i}_{axis}, {length}",
-                f"  %f{i}_{axis} = and i1 {condition}, %e{i}_{axis}",
-            ]
-            condition = f"%f{i}_{axis}"
-        for axis, stride in enumerate(strides):
-            if value.shape[axis] == 1:
-                continue
-            lines += [
-                f"  %s{i}_{axis} = getelementptr i64, ptr %strides{i}, i64 {axis}",
-                f"  %m{i}_{axis} = load i64, ptr %s{i}_{axis}",
-                f"  %g{i}_{axis} = icmp eq i64 %m{i}_{axis}, {stride * value.dtype.itemsize}",
-                f"  %h{i}_{axis} = and i1 {condition}, %g{i}_{axis}",
-            ]
-            condition = f"%h{i}_{axis}"
-        lines += _keep(i, f"%data{i}", 2 + i)
-        lines += [f"  br i1 {condition}, label %a{i + 1}, label %no"]
-    lines += [f"a{len(inputs)}:"]
-    for j in range(outputs):
-        i = len(inputs) + j
+    lines = _binder("bind", inputs, outputs, end)
+    for i, bound in enumerate(brought):
+        lines += _binder(f"take{i}", [bound], [], end)
+    return "\n".join(lines)
+
+
+def _binder(name: str, given: Sequence[Bound], more: Sequence[int], end: int) -> list[str]:
+    """A function that checks arrays and puts their pointers into the table, and those of more arrays; it gives None, or
+    NotImplemented where one does not fit."""
+    lines = [f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{", "entry:", *_table()]
+    for i in (0, 1, 2):
+        lines += _entry(f"object{i}", end + i, "i64")
+    for g in sorted({g for bound in given for g in bound.guards}):
+        lines += [*_entry(f"low{g}", g, "i64"), *_entry(f"high{g}", g + 1, "i64")]
+    lines += [f"  %enough = icmp eq i64 %n, {len(given) + len(more)}", "  br i1 %enough, label %a0, label %no"]
+    for i, bound in enumerate(given):
+        lines += [f"a{i}:", *_checked(i, bound), f"  br i1 %fits{i}, label %a{i + 1}, label %no"]
+    lines += [f"a{len(given)}:"]
+    for i, place in enumerate(more, len(given)):
         lines += [*_argument(i), f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {_DATA}"]
-        lines += [f"  %data{i} = load i64, ptr %dp{i}", *_keep(i, f"%data{i}", 2 + i)]
-    lines += [*_answer("object1", kept), "no:", *_answer("object2", kept), "}"]
-    lines += ["define ptr @run(ptr %self, ptr %args, i64 %n) {", "entry:", *_table()]
-    lines += ["  %status = call i64 @segment0(ptr %table)", "  %fine = icmp eq i64 %status, 0"]
+        lines += [f"  %data{i} = load i64, ptr %dp{i}", *_keep(i, f"%data{i}", place)]
+    return [*lines, *_answer("object1", _KEPT), "no:", *_answer("object2", _KEPT), "}"]
+
+
+def _checked(i: int, bound: Bound) -> list[str]:
+    """Whether an array is what is wanted, as %fits; its pointer is in the table then."""
+    value = bound.value
+    lines = [*_argument(i), f"  %type{i} = load i64, ptr %t{i}", f"  %ok{i}_0 = icmp eq i64 %type{i}, %object0"]
+    # Nothing more of an object is read before its type is known.
+    lines += [f"  br i1 %ok{i}_0, label %b{i}, label %no", f"b{i}:"]
+    # Strides are compared one by one where no flag tells the order.
+    strides = () if bound.order is None else ordered_strides(value.shape, bound.order)
+    wanted = _ALIGNED if strides else _WANTED
+    lines += [line.replace("#", str(i)) for line in _FIELDS]
+    lines += [f"  %dense{i} = and i32 %flags{i}, {wanted}"]
+    lines += _entry(f"wanted{i}", bound.dtype, "i64")
+    checks = [
+        f"icmp eq i32 %nd{i}, {value.ndim}",
+        f"icmp eq i64 %descr{i}, %wanted{i}",
+        f"icmp eq i32 %dense{i}, {wanted}",
+    ]
+    lines += [f"  %stop{i} = add i64 %data{i}, {value.nbytes}"]
+    if bound.alone:
+        lines += [
+            f"  %count{i} = load i32, ptr %o{i}",
+            f"  %bp{i} = getelementptr i8, ptr %o{i}, i64 {_BASE}",
+            f"  %base{i} = load i64, ptr %bp{i}",
+        ]
+        checks += [f"icmp eq i32 %count{i}, {ALONE}", f"icmp eq i64 %base{i}, 0"]
+    for g in bound.guards:
+        at = f"{i}_{g}"
+        lines += [
+            f"  %below{at} = icmp ule i64 %stop{i}, %low{g}", f"  %above{at} = icmp uge i64 %data{i}, %high{g}",
+        ]  # fmt: skip
+        checks += [f"or i1 %below{at}, %above{at}"]
+    last = "true"
+    for k, check in enumerate(checks, 1):
+        lines += [f"  %ok{i}_{k} = {check}", f"  %and{i}_{k} = and i1 {last}, %ok{i}_{k}"]
+        last = f"%and{i}_{k}"
+    lines += [f"  br i1 {last}, label %c{i}, label %no", f"c{i}:"]
+    condition = "true"
+    for axis, length in enumerate(value.shape):
+        lines += [
+            f"  %d{i}_{axis} = getelementptr i64, ptr %dims{i}, i64 {axis}",
+            f"  %n{i}_{axis} = load i64, ptr %d{i}_{axis}",
+            f"  %e{i}_{axis} = icmp eq i64 %n{i}_{axis}, {length}",
+            f"  %f{i}_{axis} = and i1 {condition}, %e{i}_{axis}",
+        ]
+        condition = f"%f{i}_{axis}"
+    for axis, stride in enumerate(strides):
+        if value.shape[axis] == 1:
+            continue
+        lines += [
+            f"  %s{i}_{axis} = getelementptr i64, ptr %strides{i}, i64 {axis}",
+            f"  %m{i}_{axis} = load i64, ptr %s{i}_{axis}",
+            f"  %g{i}_{axis} = icmp eq i64 %m{i}_{axis}, {stride * value.dtype.itemsize}",
+            f"  %h{i}_{axis} = and i1 {condition}, %g{i}_{axis}",
+        ]
+        condition = f"%h{i}_{axis}"
+    return [*lines, *_keep(i, f"%data{i}", bound.place), f"  %fits{i} = and i1 {condition}, true"]
+
+
+def runs(segments: Sequence[str], end: int) -> str:
+    """IR of a function without arguments for each segment, named "run_" and the segment: it gives None; True where the
+    segment failed."""
+    return "\n".join([*(_run(name, end) for name in segments), "declare ptr @PyErr_Occurred()"])
+
+
+def _run(segment: str, end: int) -> str:
+    lines = [f"define ptr @run_{segment}(ptr %self, ptr %args, i64 %n) {{", "entry:", *_table()]
+    lines += [f"  %status = call i64 @{segment}(ptr %table)", "  %fine = icmp eq i64 %status, 0"]
     for i in (1, 3):
-        lines += _entry(names[i], end + i, "i64")
+        lines += _entry(f"object{i}", end + i, "i64")
     lines += [
         "  br i1 %fine, label %yes, label %no",
         "yes:",
-        *_answer("object1", kept),
+        *_answer("object1", _KEPT),
         "no:",  # a handler of an interrupt that raised has set Python's error
         "  %error = call ptr @PyErr_Occurred()",
         "  %raised = icmp ne ptr %error, null",
@@ -148,16 +193,15 @@ def text(inputs: Sequence[Input], outputs: int, end: int, guarded: int) -> str:
         "interrupted:",
         "  ret ptr null",
         "failed:",
-        *_answer("object3", kept),
+        *_answer("object3", _KEPT),
     ]
-    return "\n".join([*lines, "}", "declare ptr @PyErr_Occurred()"])
+    return "\n".join([*lines, "}"])
 
 
 def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
     """IR of `direct(*outputs, *sums, *inputs, *kept)`, which calls @rows on the memory of arrays. It gives True; None, having
     done nothing, unless the inputs are arrays of the dtypes in the table, dense in row-major order. The table holds the
     addresses of `OBJECTS`, then that of the numbers, the number of turns, three lengths, and the dtypes."""
-    more = "" if sys.version_info >= (3, 12) else _INCREF
     total = outputs + sums + inputs + kept
     lines = ["define ptr @direct(ptr %self, ptr %args, i64 %n) {", "entry:", *_table()]
     for i in range(len(OBJECTS)):
@@ -195,12 +239,14 @@ def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
     pointers = ", ".join(f"ptr %data{i}" for i in range(total))
     numbers = "ptr %numbers, i64 0, i64 %end, i64 %length, i64 %segments, i64 %rows"
     lines += [f"a{total}:", f"  call void @rows({pointers}, {numbers})"]
-    return "\n".join([*lines, *_answer("object3", more), "no:", *_answer("object1", more), "}"])
+    return "\n".join([*lines, *_answer("object3", _KEPT), "no:", *_answer("object1", _KEPT), "}"])
 
 
 _INCREF = """  %count_# = load i64, ptr %p_#
   %more_# = add i64 %count_#, 1
   store i64 %more_#, ptr %p_#"""
+#: What returning one of `OBJECTS` takes: later Pythons do not count references to None and the like.
+_KEPT = "" if sys.version_info >= (3, 12) else _INCREF
 
 _FIELDS = [
     f"  %dp# = getelementptr i8, ptr %o#, i64 {_DATA}",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from tapenet.program.c_rows import CALLS
+from tapenet.program.called_ops import is_own
 from tapenet.program.fusion import Entry, Kernel, source
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
@@ -44,7 +45,7 @@ class Memory:
 
     Attributes:
         table: the values whose pointers the table holds after the first two places (the arena; the status, a number):
-            arguments, results, references, constants, numbers from the host.
+            arguments, results, references, constants, numbers from the host, what ops of the user's give.
         stored: the values that live in memory.
         arena_bytes: the size of the arena.
         unshared_bytes: what it would be if no memory were used twice.
@@ -84,6 +85,12 @@ class Memory:
         self._slots = slots
         self._order = {instruction: i for i, instruction in enumerate(program.body)}
         self._failing = self._failures()
+        #: What the user's ops give, which brings its memory.
+        self.brought = [value for entry in entries for value in brings(entry)]
+        for value in self.brought:
+            if value not in self._buffers:
+                self._buffers[value] = Slot(2 + len(self.table))
+                self.table.append(value)
         #: What is written in place: the layout is that of its storage.
         self._fixed = {write.target for write in program.writes}
         self.stored: set[Value] = set()
@@ -285,6 +292,13 @@ class Memory:
             if held[old][1] == size and self._overwrites(entry, old, value):
                 return held.pop(old)
         return None
+
+
+def brings(entry: Entry) -> list[Value]:
+    """The results of a call of an op of the user's that are of use. tapenet's own ops compute where they are told."""
+    if isinstance(entry, Kernel) or entry.name != "call" or is_own(entry.params["op"]):
+        return []
+    return [r for r, spec in zip(entry.results, entry.params["specs"], strict=True) if spec is not None]
 
 
 def members(entry: Entry) -> list[Instruction]:

@@ -32,7 +32,7 @@ from tapenet.program.ir import (
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
 from tapenet.program.native import boxes, control, moves, parallel, products, slots
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
-from tapenet.program.native.memory import Arena, Memory, Slot
+from tapenet.program.native.memory import Arena, Memory, Slot, brings
 from tapenet.program.passes import accumulate, dead
 from tapenet.program.primitives import BODIES
 from tapenet.typing import Shape
@@ -175,9 +175,11 @@ class Module:
 
     @property
     def alone(self) -> bool:
-        """Whether BLAS's own threads would be in the way: kernels that have threads are called, and no product is large."""
+        """Whether BLAS's own threads would be in the way: kernels that have threads are called, by tapenet's own ops, and no
+        product is large."""
         work = (products.multiply_adds(e) for e in self.entries if isinstance(e, Instruction) and e.kind == "product")
-        return not self.native and max(work, default=0) < LARGE
+        called = any(isinstance(step, Call) and not brings(step.instruction) for step in self.steps)
+        return called and max(work, default=0) < LARGE
 
     def _bodies(self, entry: Instruction) -> None:
         """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""

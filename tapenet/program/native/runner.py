@@ -15,14 +15,17 @@ from tapenet.llvm.locks import reentrant_lock
 from tapenet.llvm.toolchain import Library
 from tapenet.llvm.toolchain import build as compile_text
 from tapenet.program import generated
+from tapenet.program.called_ops import note_line
 from tapenet.program.groups import Groups
 from tapenet.program.ir import Constant, Host, Program, Reference, Value
 from tapenet.program.layout import alike, copied, unusual_order
 from tapenet.program.native import entry
-from tapenet.program.native.calls import Calls
+from tapenet.program.native.calls import Calls, Line, indented
+from tapenet.program.native.memory import Slot
 from tapenet.program.native.module import Module, Segment
 from tapenet.program.native.parallel import threads
 from tapenet.program.native.report import groups, report
+from tapenet.program.quiet import QUIET, put, reset
 from tapenet.typing import Array, Shape
 
 #: Ranges of memory, at most, that are told apart when arguments are checked for sharing memory with what is written.
@@ -53,21 +56,24 @@ class Runner:
         inputs, outputs = module.program.inputs, module.program.outputs
         self._quick = entry.usable()
         self._guards = min(len(module.program.writes), GUARDS)
-        end = 2 + len(module.memory.table)
+        memory = module.memory
+        self._end = end = 2 + len(memory.table)
+        #: The results that are made ahead, by their positions: those that ops give are where these put them.
+        self._ahead = [i for i, value in enumerate(outputs) if value not in memory.brought]
+        self._bounds = end + len(entry.OBJECTS) + len(inputs) + len(memory.brought)
         text = module.text
+        self._segments = [f"segment{s.number}" for s in module.steps if isinstance(s, Segment) and s.entries]
         if self._quick:
-            text += "\n\n" + entry.text(inputs, len(outputs), end, self._guards)
+            text += f"\n\n{self._entries()}\n{entry.runs(self._segments, end)}"
         self._library: Library = compile_text(text)
-        self._arena = np.empty(module.memory.arena_bytes + 64, np.uint8)
-        extra = len(entry.OBJECTS) + len(inputs) + 2 * self._guards
-        self._table: Array = np.zeros(end + extra, np.uint64)
+        self._arena = np.empty(memory.arena_bytes + 64, np.uint8)
+        self._table: Array = np.zeros(self._bounds + 2 * self._guards, np.uint64)
         start = -self._arena.ctypes.data % 64
         self._table[0] = self._arena.ctypes.data + start
         self._memory = self._arena[start:]
-        objects: list[object] = [*entry.OBJECTS, *(value.dtype for value in inputs)]
-        self._table[end : end + len(objects)] = [id(o) for o in objects]
+        objects: list[object] = [*entry.OBJECTS, *(value.dtype for value in (*inputs, *memory.brought))]
+        self._table[end : self._bounds] = [id(o) for o in objects]
         self._kept: list[object] = [objects]
-        self._bounds = end + len(objects)
         #: The memory that the program writes.
         self._written: list[Array] = []
         #: The array behind each value that has a place in the table; those of arguments and results change by the call.
@@ -146,62 +152,113 @@ class Runner:
         inputs, outputs = module.program.inputs, module.program.outputs
         namespace: dict[str, object] = {
             "empty": np.empty, "aligned": aligned, "lock": self._lock, "index_error": partial(_index_error, module.program),
-            "lasts": [None] * len(module.program.hosts), "bind": self._bind,
+            "lasts": [None] * len(module.program.hosts), "bind": self._bind, "note": self._note, "put": put, "QUIET": QUIET,
+            "reset": reset,
             "busy": [False], "within": self._within,  # which keeps the code in memory as long as somebody has the function
         }  # fmt: skip
         names = [f"x{i}" for i in range(len(inputs))]
         results = [f"y{i}" for i in range(len(outputs))]
-        lines = []
-        for i, value in enumerate(outputs):
+        calls = Calls(module, self._memory, self._table, self._arrays, namespace, self._body)
+        steps = self._steps(calls, namespace)
+        ahead = []
+        for i in self._ahead:
+            value = outputs[i]
             namespace[f"d{i}"] = value.dtype
             order = unusual_order(value.shape, module.layouts[value].strides)
             if order is None and value.nbytes < SMALL:
-                lines.append(f"y{i} = empty({value.shape!r}, d{i})")
+                ahead.append(f"y{i} = empty({value.shape!r}, d{i})")
             else:
-                lines.append(f"y{i} = aligned({value.shape!r}, d{i}, {order})")
-        # By `with`, behind which no interrupt comes before the block. An op or a host may call the function that runs it.
-        lines += ["with lock:", f"    if busy[0]: return within({', '.join(names)})", "    busy[0] = True", "    try:"]
-        everything = ", ".join([*names, *results])
+                ahead.append(f"y{i} = aligned({value.shape!r}, d{i}, {order})")
+        everything = ", ".join([*names, *(f"y{i}" for i in self._ahead)])
         refused = f"not bind({everything})"
         if self._quick:
             namespace["quick"] = self._builtin("bind")
             refused = f"quick({everything}) is not None and {refused}"
-        indent = " " * 8
-        lines.append(f"{indent}if {refused}: return NotImplemented")
+        body = [Line(f"if {refused}: return NotImplemented"), *steps]
+        if module.alone:
+            namespace["alone"] = alone
+            body = [body[0], Line("with alone():"), *indented(body[1:])]
+        begin, end = [], []
+        shares = calls.shares or bool(self._segments or module.program.hosts)
+        if shares:  # an op or a host may call the function that runs it
+            begin += [Line(f"if busy[0]: return within({', '.join(names)})"), Line("busy[0] = True")]
+            end.append("busy[0] = False")
+        if not module.native:
+            begin.append(Line("token = put(QUIET)"))
+            end.append("reset(token)")
+        tried = [*begin, Line("try:"), *indented(body), Line("except Exception as error: note(error); raise")]
+        tried.append(Line(f"finally: {'; '.join(end) or 'pass'}"))
+        if shares:  # by `with`, behind which no interrupt comes before the block
+            tried = [Line("with lock:"), *indented(tried)]
+        inside = [*map(Line, ahead), *tried, Line(f"return ({', '.join(results)}{',' if results else ''})")]
+        whole = [Line(f"def call({', '.join(names)}):"), *indented(inside)]
+        #: The user's line, and the op that is called, by the line of the code.
+        self._origins = [(line.origin, line.op) for line in whole]
+        self.source = "\n".join(line.text for line in whole) + "\n"
+        return generated.function("call", self.source, namespace, "compiled program")
+
+    def _steps(self, calls: Calls, namespace: dict[str, object]) -> list[Line]:
+        """The Python of all that is done, in order."""
+        module = self.module
+        lines = []
         used = {module.layouts[arg].root for instruction in module.program.body for arg in instruction.args}
         for i, host in enumerate(module.program.hosts):
             namespace[f"e{i}"] = host.evaluate
             if host not in used:  # it is there for what it does: it counts a step
-                lines.append(f"{indent}e{i}()")
+                lines.append(Line(f"e{i}()"))
                 continue
             namespace[f"h{i}"] = self._arrays[host]
             lines += [
-                f"{indent}v = e{i}()",
-                f"{indent}if v.__class__ is not tuple or v != lasts[{i}]:",
-                f"{indent}    h{i}[...] = lasts[{i}] = v",
+                Line(f"v = e{i}()"),
+                Line(f"if v.__class__ is not tuple or v != lasts[{i}]:"),
+                Line(f"    h{i}[...] = lasts[{i}] = v"),
             ]
-        calls = Calls(module, self._memory, self._arrays)
-        if module.alone:
-            namespace["alone"] = alone
-            lines.append(f"{indent}with alone():")
-            indent += "    "
+        takes: dict[Value, str] = {}
+        if self._quick:
+            for i, value in enumerate(module.memory.brought):
+                takes[value] = f"take{i}"
+                namespace[f"take{i}"] = self._builtin(f"take{i}")
         for step in module.steps:
-            if isinstance(step, Segment):
+            if not isinstance(step, Segment):
+                lines += calls.lines(step.instruction, takes)
+            elif step.entries:
                 name = f"segment{step.number}"
-                if step.number == 0 and self._quick:
-                    namespace[name] = self._builtin("run")
-                    lines += [f"{indent}if {name}() is not None:", f"{indent}    index_error()"]
-                else:
-                    namespace[name] = self._foreign(name)
-                    lines += [f"{indent}if {name}():", f"{indent}    index_error()"]
-            else:
-                name = f"call{len(namespace)}"
-                namespace[name] = calls.function(step.instruction)
-                lines.append(f"{indent}{name}(({everything}{',' if everything else ''}))")
-        lines += ["    finally:", "        busy[0] = False"]
-        lines.append(f"return ({', '.join(results)}{',' if results else ''})")
-        self.source = f"def call({', '.join(names)}):\n" + "\n".join(f"    {line}" for line in lines) + "\n"
-        return generated.function("call", self.source, namespace, "compiled program")
+                namespace[name] = self._builtin(f"run_{name}") if self._quick else self._foreign(name)
+                lines += [Line(f"if {name}(){' is not None' if self._quick else ''}:"), Line("    index_error()")]
+        return lines
+
+    def _entries(self) -> str:
+        """The code that looks at arrays and puts their pointers into the table."""
+        module = self.module
+        objects = self._end + len(entry.OBJECTS)
+        dtypes = iter(range(objects, self._bounds))
+        guards = [self._bounds + 2 * g for g in range(self._guards)]
+        inputs = module.program.inputs
+        given = [entry.Bound(v, v.order, 2 + i, next(dtypes), guards) for i, v in enumerate(inputs)]
+        brought = []
+        for value in module.memory.brought:
+            order = unusual_order(value.shape, module.layouts[value].strides)
+            buffer = module.memory.buffer(value)
+            assert isinstance(buffer, Slot)
+            brought.append(entry.Bound(value, order, buffer.position, next(dtypes), alone=True))
+        return entry.text(given, [2 + len(inputs) + i for i in self._ahead], brought, self._end)
+
+    def _body(self, program: Program) -> Callable[..., tuple[Array, ...]]:
+        """A body of a loop or branch that calls Python."""
+        runner = Runner(program)
+        call = runner.call
+
+        def body(*arrays: Array) -> tuple[Array, ...]:
+            results = call(*arrays)
+            return runner(*arrays) if isinstance(results, NotImplementedType) else results
+
+        return body
+
+    def _note(self, error: BaseException) -> None:
+        """Say in an error which line of the user's code it comes from."""
+        assert error.__traceback__ is not None
+        line, op = self._origins[error.__traceback__.tb_lineno - 1]
+        note_line(error, line, f"raised by op {op!r}" if op else "raised")
 
     def _within(self, *arrays: Array) -> tuple[Array, ...] | NotImplementedType:
         """A call from within a call, on memory of its own."""
@@ -230,8 +287,9 @@ class Runner:
                 return False
             if any(np.may_share_memory(array, written) for written in self._written):
                 return False
-        for i, array in enumerate(arrays):
-            self._table[2 + i] = _address(array)
+        count = len(self.module.program.inputs)
+        for place, array in zip([*range(count), *(count + i for i in self._ahead)], arrays, strict=True):
+            self._table[2 + place] = _address(array)
         return True
 
 
