@@ -13,7 +13,6 @@ import numpy as np
 
 from tapenet import plugins
 from tapenet.names import home
-from tapenet.program.called_ops import is_own as is_own
 
 
 class Sample(NamedTuple):
@@ -79,6 +78,11 @@ def ufunc_name(ufunc: np.ufunc) -> str:
         if getattr(sys.modules.get(module), name, None) is ufunc:
             return f"{short}.{name}"
     return name
+
+
+def is_own(owner: object) -> bool:
+    """Whether an op or derived function is one of tapenet's own."""
+    return str(owner.__module__).startswith("tapenet.")
 
 
 def ufunc_method(owner: Any, name: str) -> Any:

@@ -59,13 +59,15 @@ class Called(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def module(self) -> str: ...
+    @property
     def arguments(self) -> Sequence[Argument]: ...
     def checked(self) -> Callable[..., object]: ...
 
 
-def is_own(owner: object) -> bool:
-    """Whether an op or derived function is one of tapenet's own."""
-    return str(owner.__module__).startswith("tapenet.")
+def is_users(op: Called) -> bool:
+    """Whether an op is the user's own, not one of tapenet's."""
+    return not op.module.startswith("tapenet.")
 
 
 def expression(op: Called, template: Mapping[str, object], names: Sequence[str], space: dict[str, object]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tapenet.kernels import keep_memory
 from tapenet.program import generated
-from tapenet.program.called_ops import ALONE, expression, note_line, settling
+from tapenet.program.called_ops import ALONE, expression, is_users, note_line, settling
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Host, Instruction, Program, Reference, Result, Value
 from tapenet.program.primitives import PRIMITIVES, REDUCTIONS, function, numpy_slices, repeats, turns
@@ -109,7 +109,10 @@ class _Code:
         for host in program.hosts:
             evaluate, dtype = self._global("e", host.evaluate), self._global("d", host.dtype)
             self._line(f"{self._name('h', host)} = fetch({evaluate}(), {host.shape!r}, {dtype})")
+        #: Whether NumPy's warnings are off. Where the user's ops are all there is they warn, as they do in eager.
+        self._quiet = False
         for instruction, args, last in steps(program):
+            self._quiet |= instruction.name != "call" or not is_users(instruction.params["op"])
             names = [self._name("b", result) for result in instruction.results]
             # A tuple of results may be empty: a branch that is there for its effects alone.
             into = names[0] if len(names) == 1 else f"({''.join(f'{name}, ' for name in names)})"
@@ -122,14 +125,14 @@ class _Code:
         self._finish(program)
 
     def text(self) -> str:
-        lines = "\n        ".join(["    try:", *self._lines])
-        end = ["except Exception as error: note(error); raise", "finally: reset(token)"]
-        return "\n    ".join([self._head, f"token = put(QUIET)\n{lines}", *end]) + "\n"
+        begin, end = (["    token = put(QUIET)"], ["    finally: reset(token)"]) if self._quiet else ([], [])
+        lines = [self._head, *begin, "    try:", *(f"        {line}" for line in self._lines)]
+        return "\n".join([*lines, "    except Exception as error: note(error); raise", *end]) + "\n"
 
     def _note(self, error: BaseException) -> None:
         """Say in an error which line of the user's code it comes from."""
         assert error.__traceback__ is not None
-        line, op = self._origins[error.__traceback__.tb_lineno - 4]  # three lines begin the function
+        line, op = self._origins[error.__traceback__.tb_lineno - (4 if self._quiet else 3)]  # what begins the function
         note_line(error, line, f"raised by op {op!r}" if op else "raised")
 
     # -- names -----------------------------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ class Calls:
         self.names |= {v: f"b{i}" for i, v in enumerate(module.memory.brought) if v not in self.names}
         #: Whether something is computed in memory that calls share.
         self.shares = False
+        #: Whether NumPy's warnings are to be off. The user's ops warn by themselves where they are all there is, as in eager.
+        self.quiet = False
 
     def lines(self, instruction: Instruction, takes: Mapping[Value, str]) -> list[Line]:
         """What runs an instruction.
@@ -116,7 +118,7 @@ class Calls:
 
     def _placed(self, instruction: Instruction) -> list[tuple[str, str]]:
         """What is computed where the program wants it: by an op of tapenet's own, a primitive, a loop in Python."""
-        self.shares = True
+        self.shares = self.quiet = True
         params, op = instruction.params, instruction.params.get("op")
         names = [self._name(a) for a in instruction.args]
         effect = op is not None and op.effect

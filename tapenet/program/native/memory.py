@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from tapenet.program.c_rows import CALLS
-from tapenet.program.called_ops import is_own
+from tapenet.program.called_ops import is_users
 from tapenet.program.fusion import Entry, Kernel, source
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
@@ -296,7 +296,7 @@ class Memory:
 
 def brings(entry: Entry) -> list[Value]:
     """The results of a call of an op of the user's that are of use. tapenet's own ops compute where they are told."""
-    if isinstance(entry, Kernel) or entry.name != "call" or is_own(entry.params["op"]):
+    if isinstance(entry, Kernel) or entry.name != "call" or not is_users(entry.params["op"]):
         return []
     return [r for r, spec in zip(entry.results, entry.params["specs"], strict=True) if spec is not None]
 

@@ -183,11 +183,12 @@ class Runner:
         if shares:  # an op or a host may call the function that runs it
             begin += [Line(f"if busy[0]: return within({', '.join(names)})"), Line("busy[0] = True")]
             end.append("busy[0] = False")
-        if not module.native:
+        if calls.quiet or (self._segments and not module.native):
             begin.append(Line("token = put(QUIET)"))
             end.append("reset(token)")
         tried = [*begin, Line("try:"), *indented(body), Line("except Exception as error: note(error); raise")]
-        tried.append(Line(f"finally: {'; '.join(end) or 'pass'}"))
+        if end:
+            tried.append(Line(f"finally: {'; '.join(end)}"))
         if shares:  # by `with`, behind which no interrupt comes before the block
             tried = [Line("with lock:"), *indented(tried)]
         inside = [*map(Line, ahead), *tried, Line(f"return ({', '.join(results)}{',' if results else ''})")]
