@@ -293,7 +293,9 @@ def _by_reference(node: Node, g: Array, wanted: list[str], tensor: type[BaseTens
     cuts: dict[str, object] = {}
     for n in wanted:
         # A node of its own at each input: the inner pass stops there, whatever the inputs have in common.
-        values[n] = [alias(v) for v in values[n]] if isinstance(values[n], (list, tuple)) else alias(values[n])
+        whole = values[n]
+        several = isinstance(whole, (list, tuple))
+        values[n] = [alias(v) if isinstance(v, tensor) else v for v in whole] if several else alias(whole)
         cuts[n] = values[n]
     out: Any = op.apply(op.reference, values)
     outs, gs = ((out,), (g,)) if op.outputs == 1 else (out, g)
@@ -305,6 +307,6 @@ def _by_reference(node: Node, g: Array, wanted: list[str], tensor: type[BaseTens
     found = dict(run(roots, tensor=tensor, release=False, create_graph=True, only=only))
 
     def gradient(t: Any) -> Any:
-        return found.get(t._node, np.zeros(t.shape, t.dtype))
+        return found.get(t._node, np.zeros(t.shape, t.dtype)) if isinstance(t, tensor) else None
 
     return {n: tuple(map(gradient, c)) if isinstance(c, list) else gradient(c) for n, c in cuts.items()}

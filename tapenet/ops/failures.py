@@ -76,12 +76,18 @@ def no_derivative(op: Op, name: str, rule: str) -> TypeError:
 
 
 def hidden_tensors(op: Op, name: str, value: object) -> TypeError:
-    """The error for tensors inside an argument, where no rule reaches them."""
-    return TypeError(
-        f"{op.name}: its argument {name!r} is a {type(value).__name__} with tensors in a dict or dataclass, where no gradient "
-        "rule reaches them. Give each an argument of its own, or pass them in a list, for which a rule returns a tuple with "
-        "a gradient for each"
+    """The error for tensors inside of a container, where no rule reaches them."""
+    words = (
+        f"{op.name}: its argument {name!r} is a {type(value).__name__} with tensors in a dict or dataclass, where no "
     )
+    words += "gradient rule reaches them. "
+    if not op.opens:
+        words += "Give each an argument of its own, or pass them in a list, where a sequence is taken"
+    elif name in op.differentiable:
+        words += f"Of an op that broadcasts or stands for a NumPy function, say that it may be one with sequences=({name!r},)"
+    else:
+        words += f"Give the op a rule for it, which returns the same container, or declare it with nondiff=({name!r},)"
+    return TypeError(words)
 
 
 def declined(op: Op, values: list[object]) -> TypeError:

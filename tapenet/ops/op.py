@@ -136,6 +136,8 @@ class Op:
         self.numpy = tuple(self.numpy) if isinstance(self.numpy, (tuple, list)) else (self.numpy,)
         if self.sequences is None:
             self.sequences = frozenset(() if self.numpy or self.broadcasts else self.differentiable)
+        #: Whether containers of tensors are taken apart for it (`ops.containers`).
+        self.opens = not is_own(self)
         #: The forward's `*args`, a sequence in any case.
         self.starred = frozenset([a.name for a in self.arguments if a.starred])
         self.sequences = self.starred.union(self.sequences)

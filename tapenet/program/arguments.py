@@ -1,6 +1,6 @@
 """The values in the arguments and results of ops: as they are, or in lists and tuples, as those of `concatenate` are.
 
-An op takes no other containers; those of users are in `trees`.
+Ops know no other containers: those of users are in `trees`, and taken apart before an op's call is recorded.
 """
 
 from __future__ import annotations

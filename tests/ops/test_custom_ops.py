@@ -345,13 +345,20 @@ def test_tensors_where_no_rule_reaches_them_are_refused(make: Any, read: Any) ->
     """A gradient by what lies in a dict or dataclass would come from the forward's parts, or not at all."""
     op = tn.op(lambda p, x: read(p) * x, name="deep", p=lambda g, x: make(7 * g), x=lambda g, p: g * read(p))
     option = tn.op(lambda x, p: read(p) * x, name="deep", x=lambda g, p: g * read(p))
+    wide = tn.op(lambda p, x: read(p) * x, name="wide", broadcasts=True, p=lambda g, x: make(7 * g), x=lambda g: g)
     for w in (leaf([1.0, 2.0]), tn.tensor([1.0, 2.0])):
         for x in (np.ones(2), tn.tensor([1.0, 2.0]), leaf([1.0, 2.0])):
-            for call in (lambda w=w, x=x: op(make(w), x), lambda w=w, x=x: option(x, make(w))):
-                with pytest.raises(
-                    TypeError, match=r"deep: its argument 'p' is a \w+ with tensors in a dict or dataclass"
-                ):
-                    call()
+            with pytest.raises(
+                TypeError, match=r"deep: its argument 'p' is a \w+ with tensors .* Give the op a rule for it"
+            ):
+                option(x, make(w))
+            with pytest.raises(
+                TypeError, match=r"wide: its argument 'p' .* say that it may be one with sequences=\('p',\)"
+            ):
+                wide(make(w), x)
+    w, x = leaf([1.0, 2.0]), leaf([1.0, 2.0])
+    op(make(w), x).sum().backward()  # its own rule is asked
+    assert w.grad.tolist() == [7.0, 7.0]
     x = leaf([1.0, 2.0])
     op(make(np.array([3.0, 4.0])), x).sum().backward()  # arrays may come in any form
     assert x.grad.tolist() == [3.0, 4.0]
