@@ -341,6 +341,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         LAYERS,
         {
             "tapenet.nn.inplace_functions": "batch_norm embedding embedding_bag instance_norm",
+            "tapenet.nn.loss.reduced": "reduced",
             "tapenet.ops.elementwise.elementary": "tanh",
             "tapenet.ops.layers.padding": "pad",
             "tapenet.ops.products.matmul": "linear",

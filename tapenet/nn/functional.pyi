@@ -8,6 +8,7 @@ from tapenet.nn.inplace_functions import batch_norm as batch_norm
 from tapenet.nn.inplace_functions import embedding as embedding
 from tapenet.nn.inplace_functions import embedding_bag as embedding_bag
 from tapenet.nn.inplace_functions import instance_norm as instance_norm
+from tapenet.nn.loss.reduced import reduced as reduced
 from tapenet.ops.layers.convolution.geometry import Padding
 from tapenet.ops.layers.convolution.geometry import Size
 from tapenet.typing import Axis
