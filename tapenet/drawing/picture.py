@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from tapenet import plugins
 from tapenet.drawing.forms.dot import Around, to_dot
 from tapenet.drawing.forms.render import FORMATS, RenderError, render
 from tapenet.drawing.forms.svg import SIGNS, finished
@@ -176,8 +177,8 @@ class Picture:
         """
         path = Path(path)
         suffix = path.suffix.lower()[1:]
-        if suffix not in (*FORMATS, *formats):
-            named = ", ".join(f".{name}" for name in (*FORMATS, *formats))
+        if suffix not in FORMATS and _writer(suffix) is None:
+            named = ", ".join(f".{name}" for name in (*FORMATS, *formats, *plugins.found("tapenet.formats")))
             raise ValueError(f"cannot save a picture as {str(path)!r}: the suffix must be one of {named}")
         if path.is_dir():
             raise IsADirectoryError(f"cannot save a picture as {path}: that is a folder; give a file in it")
@@ -193,8 +194,9 @@ class Picture:
         return path
 
     def _bytes(self, format: str) -> bytes:
-        if format in formats:
-            made = formats[format](self)
+        write = _writer(format)
+        if write is not None:
+            made = write(self)
             return made.encode() if isinstance(made, str) else made
         if format == "dot":
             return self.dot.encode()
@@ -296,3 +298,10 @@ formats: dict[str, Callable[[Picture], str | bytes]] = {
     "mmd": _mermaid,
     "mermaid": _mermaid,
 }
+
+
+def _writer(suffix: str) -> Callable[[Picture], str | bytes] | None:
+    """What writes files of a suffix: `formats`, else what an installed package brings; None for Graphviz's."""
+    if suffix in formats or suffix in FORMATS:
+        return formats.get(suffix)
+    return cast("Callable[[Picture], str | bytes] | None", plugins.found("tapenet.formats").get(suffix))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from tapenet import plugins
 from tapenet.drawing.model import Kind, Sign
 
 
@@ -216,9 +217,10 @@ def theme_of(given: object) -> Theme:
     True
     """
     if isinstance(given, str):
-        found: object = themes.get(given)
-        if found is None:
-            raise ValueError(f"draw: theme={given!r}; the themes are {', '.join(themes)}")
+        known: Mapping[str, object] = themes if given in themes else {**plugins.found("tapenet.themes"), **themes}
+        if given not in known:
+            raise ValueError(f"draw: theme={given!r}; the themes are {', '.join(known)}")
+        found = known[given]
     else:
         found = given
     if isinstance(found, Palette):  # one for paper alone

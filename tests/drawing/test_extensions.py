@@ -223,3 +223,30 @@ def test_a_card_that_fails_is_named():
     with pytest.raises(TypeError, match=r"Wrong.card\(\) returned \['a', 'b'\]: give a text") as raised:
         tn.draw(Wrong(2), np.ones((1, 2), np.float32))
     assert any("says what is in its box" in note for note in raised.value.__notes__)
+
+
+# -- what packages bring -----------------------------------------------------------------------------------------
+
+BROUGHT = {
+    "tapenet.themes": {"brought": OURS, "wrong": 3, "default": 3},
+    "tapenet.renderers": {"brought": Renderer("", "in a package", ("svg",), draw=through), "wrong": through},
+    "tapenet.formats": {"brought": lambda picture: "as text"},
+}
+
+
+def test_packages_bring_themes_renderers_and_formats(monkeypatch, tmp_path):
+    own = picture(theme=OURS).svg
+    monkeypatch.setattr("tapenet.plugins.found", BROUGHT.__getitem__)
+    assert picture(theme="brought").svg == own
+    assert picture(theme="default").svg == picture().svg
+    with pytest.raises(TypeError, match="not int"):
+        picture(theme="wrong")
+    with pytest.raises(ValueError, match="the themes are brought, wrong, default"):
+        picture(theme="other")
+    found = {renderer.name: renderer for renderer in renderers()}
+    assert found["brought"].available
+    assert not found["wrong"].available
+    assert "no tn.drawing.Renderer" in found["wrong"].where
+    assert picture().save(tmp_path / "net.brought").read_text() == "as text"
+    with pytest.raises(ValueError, match=r"\.brought"):
+        picture().save(tmp_path / "net.doc")

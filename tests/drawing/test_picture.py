@@ -391,4 +391,4 @@ def test_the_way_to_the_first_picture_goes_through_few_files(tmp_path: Path) -> 
     assert {name.split(".")[1] for name in loaded} <= {"autodiff", "drawing", "files"}
     assert len(loaded) <= 25, loaded
     assert "drawing/sources/build.py" in ran
-    assert len(ran) <= 25, ran
+    assert len(ran) <= 26, ran  # one of them looks whether a package brings a renderer

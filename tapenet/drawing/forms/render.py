@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+from tapenet import plugins
 from tapenet.drawing.late import use
 from tapenet.drawing.text import clean
 
@@ -263,6 +264,11 @@ def _others() -> Iterator[Renderer]:
     """All but tapenet itself, each looked for when its turn comes."""
     yield _from_environment()
     yield from reversed(list(_added.values()))
+    for name, renderer in plugins.found("tapenet.renderers").items():
+        if isinstance(renderer, Renderer):
+            yield renderer._replace(name=name)
+        else:
+            yield Renderer(name, f"its entry point gives {renderer!r}, no tn.drawing.Renderer", FORMATS)
     yield from (find() for find in (_pure, _on_path, _wasi))
 
 
