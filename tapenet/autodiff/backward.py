@@ -307,6 +307,8 @@ def _by_reference(node: Node, g: Array, wanted: list[str], tensor: type[BaseTens
     found = dict(run(roots, tensor=tensor, release=False, create_graph=True, only=only))
 
     def gradient(t: Any) -> Any:
-        return found.get(t._node, np.zeros(t.shape, t.dtype)) if isinstance(t, tensor) else None
+        if not hasattr(t, "_node"):  # a constant in a sequence
+            return None
+        return found.get(t._node, np.zeros(t.shape, t.dtype))
 
     return {n: tuple(map(gradient, c)) if isinstance(c, list) else gradient(c) for n, c in cuts.items()}

@@ -30,6 +30,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
 from tapenet.ops.reading import holds, read, symbols, template_of
 from tapenet.ops.rule_calls import RuleCall, rule_calls
+from tapenet.ops.tangents import TangentCall
 from tapenet.program.arguments import mapped, refilled
 from tapenet.program.functions import Function, expand
 from tapenet.program.ir import (
@@ -62,7 +63,7 @@ _DRAWN = "random numbers"
 class Called(NamedTuple):
     """An op that is called from the program as it stands, and why."""
 
-    op: Op | RuleCall
+    op: Op | RuleCall | TangentCall
     reason: str
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from tapenet.ops.definitions import Argument
 from tapenet.ops.op import FLAT, ONCE, Op, Scatter
 from tapenet.ops.rule_results import joint_entry, parts, settle
+from tapenet.ops.tangents import TangentCall
 from tapenet.program.arguments import mapped
 from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Function, inputs_for
@@ -144,11 +145,11 @@ class CalledRule(Function):
         )
 
 
-def rule_calls(program: Program) -> Iterator[RuleCall]:
-    """The rules that a program calls, in its loops and branches too."""
+def rule_calls(program: Program) -> Iterator[RuleCall | TangentCall]:
+    """The rules, and functions of tangents, that a program calls, in its loops and branches too."""
     for instruction in program.body:
         op = instruction.params.get("op")
-        if isinstance(op, RuleCall):
+        if isinstance(op, (RuleCall, TangentCall)):
             yield op
         for body in instruction.params.values():
             if isinstance(body, Program):

@@ -52,7 +52,8 @@ def push(op: Op, builder: Builder, known: Mapping[str, object], outputs: Outputs
             raise
         del builder.body[begin:]
         held, values = template_of(plain(given))
-        called = CalledTangents(TangentCall(op, tuple(outputs)), held, specs(values), str(error))
+        call = TangentCall(op, tuple(outputs), str(error) or type(error).__name__)
+        called = CalledTangents(call, held, specs(values))
         return list(builder.several("apply", *values, function=called))
     return [_fitted(op, builder, d, spec) for d, spec in zip(made, outputs, strict=True) if _has_tangent(spec)]
 
@@ -114,10 +115,12 @@ class TangentCall:
     Attributes:
         op: whose function it is.
         outputs: of the op.
+        reason: why it is not read.
     """
 
     op: Op
     outputs: tuple[Spec | None, ...]
+    reason: str
 
     @property
     def name(self) -> str:
@@ -149,8 +152,8 @@ class TangentCall:
 class CalledTangents(Function):
     """A `jvp=` that is called, as a function. It has no derivative: nobody knows what it computes."""
 
-    def __init__(self, call: TangentCall, template: Mapping[str, object], inputs: Sequence[Spec], reason: str) -> None:
-        self.call, self.template, self.name, self.reason = call, template, call.name, reason
+    def __init__(self, call: TangentCall, template: Mapping[str, object], inputs: Sequence[Spec]) -> None:
+        self.call, self.template, self.name = call, template, call.name
         self.inputs = tuple(inputs)
         self.outputs = tuple(s for s in call.outputs if s is not None and _has_tangent(s))
 
@@ -174,13 +177,9 @@ class CalledTangents(Function):
         raise self._unknown()
 
     def _unknown(self) -> NoDerivative:
-        return unknown(self.call.op, self.reason)
-
-
-def unknown(op: Op, reason: str) -> NoDerivative:
-    """The error of a derivative that is not known, since `jvp=` is called."""
-    return NoDerivative(
-        f"jvp= of op {op.name!r} is called as it stands ({reason}), so that its own derivative is not known. For derivatives "
-        "of higher order give tn.op reference=, the same function as the forward in NumPy functions and ops; or make what jvp= "
-        "calls an op with rules of its own"
-    )
+        name, why = self.call.op.name, self.call.reason
+        return NoDerivative(
+            f"jvp= of op {name!r} is called as it stands ({why}), so that its own derivative is not known. "
+            "For derivatives of higher order give tn.op reference=, the same function as the forward in NumPy functions and "
+            "ops; or make what jvp= calls an op with rules of its own"
+        )

@@ -14,7 +14,7 @@ from tapenet.ops.formula import MOST
 from tapenet.ops.functions import _builder as builder_of_ops
 from tapenet.ops.op import Op
 from tapenet.ops.recorder import installed
-from tapenet.ops.tangents import each, fitted, push, unknown
+from tapenet.ops.tangents import each, fitted, push
 from tapenet.ops.transposed import Transposed
 from tapenet.program.arguments import mapped
 from tapenet.program.called_ops import Hole, filled
@@ -131,7 +131,7 @@ def _program(op: Op, template: Mapping[str, Any], places: Sequence[_Leaf], kept:
     try:
         tangents = push(op, builder, known, outputs, calls=False)
     except Exception as error:  # whatever jvp= makes of a symbol
-        raise Unreadable(str(unknown(op, str(error) or type(error).__name__))) from error
+        raise Unreadable(f"its jvp= cannot be read: {str(error) or type(error).__name__}") from error
     forward = Program([*inputs, *dots], [], builder.body, tangents, [])
     try:
         pulled = transposed(forward, range(len(inputs), len(inputs) + len(dots)))

@@ -87,6 +87,11 @@ def test_first_derivatives_in_either_mode(op: Any) -> None:
     check_grads(op, [x])
     expected = 3 * x * x
     np.testing.assert_allclose(tn.jvp(op, (x,), (np.ones(3),))[1].numpy(), expected)
+    np.testing.assert_allclose(tn.vmap(tn.grad(op))(x).numpy(), expected)
+    np.testing.assert_allclose(tn.jacrev(op)(x).numpy(), np.diag(expected))
+    t = leaf(x)
+    (found,) = tn.gradients([op(t).sum()], [t], create_graph=True)
+    np.testing.assert_allclose(found.numpy(), expected)
     step = tn.compile(tn.grad(lambda t: op(t).sum()))
     np.testing.assert_allclose(step(tn.tensor(x)).numpy(), expected)
 
