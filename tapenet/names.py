@@ -426,6 +426,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.drawing.draw_call": "draw",
             "tapenet.drawing.forms.render": "RenderError Renderer add_renderer remove_renderer render renderers",
             "tapenet.drawing.picture": "Picture formats",
+            "tapenet.drawing.sources.mathematics": "formula gradient_rules",
             "tapenet.drawing.style": "Box Palette Theme themes",
         },
     ),

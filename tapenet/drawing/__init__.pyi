@@ -8,6 +8,8 @@ from tapenet.drawing.forms.render import render as render
 from tapenet.drawing.forms.render import renderers as renderers
 from tapenet.drawing.picture import Picture as Picture
 from tapenet.drawing.picture import formats as formats
+from tapenet.drawing.sources.mathematics import formula as formula
+from tapenet.drawing.sources.mathematics import gradient_rules as gradient_rules
 from tapenet.drawing.style import Box as Box
 from tapenet.drawing.style import Palette as Palette
 from tapenet.drawing.style import Theme as Theme
