@@ -34,7 +34,7 @@ class _Generalised(Protocol):
     def __wrapped__(self) -> Function: ...
 
 
-def adapted(name: str, forward: Function, options: Mapping[str, object]) -> tuple[Function, Mapping[str, object]]:
+def adapted(name: str, forward: Function, options: Mapping[str, object]) -> tuple[Function, dict[str, object]]:
     """A forward that calls a function with named arguments, and options that the op has beside those that it is given.
 
     Args:

@@ -462,7 +462,7 @@ def _define(
                 "a rule is a function of g and what else it names"
             )
     forward, known = adapted(title, forward, options)
-    made = Op(forward, name=title, rules=rules, module=module, **known, **options)
+    made = Op(forward, name=title, rules=rules, module=module, **(options | known))
     standing.stand(made)
     return made
 
