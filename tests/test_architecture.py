@@ -69,7 +69,9 @@ KNOWS: dict[str, set[str]] = {
     "compat": {"linalg", "fft", "program", "ops", "autodiff", "parameters", "nn", "optim", "transforms", "compat"},
     "interop": {"ops", "autodiff", "nn", "interop"},
     "parallel": {"ops", "autodiff", "parameters", "nn", "optim", "parallel"},
-    "testing": {"program", "ops", "autodiff", "transforms", "compiler", "nn", "optim", "data", "drawing", "testing"},
+    "testing": {
+        "llvm", "program", "ops", "autodiff", "transforms", "compiler", "nn", "optim", "data", "drawing", "testing",
+    },
 }  # fmt: skip
 for _known in KNOWS.values():
     _known |= {"typing", "names", "plugins"}

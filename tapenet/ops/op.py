@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, ove
 import numpy as np
 
 from tapenet.ops import definitions, standing
-from tapenet.ops.foreign_forwards import adapted
 from tapenet.ops.formula import Derived, fused
 from tapenet.ops.formula import derive as derive
 from tapenet.ops.indexing.adding import add_at
@@ -461,8 +460,7 @@ def _define(
                 f"op {title!r}: {key}={rule!r} is neither an option of tn.op nor a gradient rule; "
                 "a rule is a function of g and what else it names"
             )
-    forward, known = adapted(title, forward, options)
-    made = Op(forward, name=title, rules=rules, module=module, **(options | known))
+    made = Op(forward, name=title, rules=rules, module=module, **options)
     standing.stand(made)
     return made
 

@@ -101,7 +101,7 @@ def difference(found: Sequence[Array], expected: Sequence[Array], rounding: floa
 def derivative(value: Callable[[float], float], eps: float = 1e-6) -> float:
     """The derivative of a function at 0, by a central difference.
 
-    >>> round(derivative(np.exp), 6)
+    >>> round(float(derivative(np.exp)), 6)
     1.0
     """
     return (value(eps) - value(-eps)) / (2 * eps)

@@ -5,21 +5,34 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeGuard
+from dataclasses import dataclass
+from typing import TypeAlias, TypeGuard
 
 import numpy as np
 
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.trees import tree_leaves, tree_map
+from tapenet.testing import mistakes
+from tapenet.testing.mistakes import Mistake
 from tapenet.transforms.gradients import vjp
 from tapenet.typing import Array
 
 
 class GradientMismatch(AssertionError):
-    """A gradient differs from finite differences."""
+    """A gradient, or the rule that gives it, is wrong.
+
+    Attributes:
+        kind: what is probably wrong, in a word or two: "sign", "factor", "missing conjugate", "transposed", "missing sum
+            over broadcast axes", "swapped inputs", "wrong dtype", "wrong shape", "forgotten input", "None", or what else
+            the text says.
+    """
 
     __module__ = "tapenet.testing"  # by which it is known: a traceback shows it
+
+    def __init__(self, text: str, kind: str = "") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def check_grads(
@@ -57,14 +70,86 @@ def check_grads(
     Traceback (most recent call last):
     ...
     tapenet.testing.GradientMismatch: wrong: gradient of order 1 by argument 0 is wrong at element (1,) of shape (2,): \
-expected 0.8216... (finite difference), got -0.8216...; the worst of 2 wrong elements of 2. Likely cause: the sign
+expected 0.8216... (finite difference), got -0.8216...; the worst of 2 wrong elements of 2. Likely cause: the sign: put a \
+minus in front
     """
     options = kwargs or {}
-    arrays = [tree_map(_float64, a) for a in args]
     name = str(getattr(f, "name", None) or getattr(f, "__name__", "function"))
-    whats = [f"argument {i}" for i in range(len(tree_leaves(arrays)))]
+    arrays = [tree_map(in_float64, a) for a in args]
+    flat = [leaf for a in arrays for leaf in tree_leaves(a)]
+    chosen = [i for i, leaf in enumerate(flat) if is_float(leaf)]
+    if not chosen:
+        raise ValueError(
+            f"check_grads({name}): none of the arguments is an array of floats or complex numbers, there is nothing to check"
+        )
+
+    def of_parts(*parts: object) -> object:
+        given = dict(zip(chosen, parts, strict=True))
+        stream = iter(given.get(i, leaf) for i, leaf in enumerate(flat))
+        return f(*(tree_map(lambda _: next(stream), a) for a in arrays), **options)
+
+    points = [leaf for leaf in flat if is_float(leaf)]
     with zeros_are_fine():
-        _check_order(lambda *a: f(*a, **options), arrays, whats, order, 1, name, eps, rtol, atol)
+        if not _weights(of_parts, points, 1):
+            raise ValueError(
+                f"check_grads({name}): the function returned no tensor of floats or complex numbers, there is nothing to check"
+            )
+        check_orders(of_parts, points, [f"argument {i}" for i in chosen], name, order, eps=eps, rtol=rtol, atol=atol)
+
+
+#: Given a point and an order: what is likely wrong with the gradient, None where it does not know.
+Causes: TypeAlias = Callable[[int, int], Mistake | None]
+
+
+def check_orders(
+    f: Callable[..., object],
+    points: Sequence[Array],
+    whats: Sequence[str],
+    name: str,
+    order: int,
+    *,
+    eps: float = 1e-5,
+    rtol: float = 1e-6,
+    atol: float = 1e-7,
+    causes: Causes = lambda point, order: None,
+    meant: Callable[..., object] | None = None,
+) -> None:
+    """Compare the gradients of a function of arrays with finite differences.
+
+    Args:
+        f: a function of as many arrays, or tensors, as there are points; returns a tensor or a tree of them.
+        points: where to differentiate it, in float64 or complex128.
+        whats: what the points are called.
+        name: what the function is called.
+        order: the highest derivative.
+        eps, rtol, atol: as for `check_grads`.
+        causes: what it knows of the reason of a wrong gradient goes before what is guessed from its values.
+        meant: a function whose first derivatives it should have; itself by default.
+
+    Raises:
+        GradientMismatch: a gradient is wrong.
+    """
+    for level in range(1, order + 1):
+        this = _Level(f, (level == 1 and meant) or f, points, whats, name, level, eps, rtol, atol, causes)
+        this.check()
+        f, points = gradients_of(f, len(points)), [*points, *this.weights]
+        whats = [*whats, *[f"the gradient of order {level} that comes in"] * len(this.weights)]
+
+
+def gradients_of(f: Callable[..., object], count: int) -> Callable[..., list[Tensor]]:
+    """The gradients of a function of some points, by these, as a function of them and of the gradients by its results."""
+
+    def gradients(*parts: object) -> list[Tensor]:
+        _, pull = vjp(lambda *given: floats(f(*given)), *parts[:count])
+        found = pull(list(parts[count:]))
+        return list(found) if count > 1 else [found]
+
+    return gradients
+
+
+def floats(tree: object) -> list[Tensor]:
+    """The tensors in a result through which a gradient can flow."""
+    return [t for t in tree_leaves(tree) if isinstance(t, Tensor) and t.dtype.kind in "fc"]
 
 
 @contextmanager
@@ -75,7 +160,8 @@ def zeros_are_fine() -> Iterator[None]:
         yield
 
 
-def _float64(value: object) -> object:
+def in_float64(value: object) -> object:
+    """An array or tensor of floats as an array of float64, of complex numbers of complex128; all else as it is."""
     data = value.data if isinstance(value, Tensor) else value
     if isinstance(data, (np.ndarray, np.inexact)) and np.asarray(data).dtype.kind in "fc":
         return np.array(data, dtype=np.float64 if np.asarray(data).dtype.kind == "f" else np.complex128)
@@ -87,72 +173,22 @@ def is_float(value: object) -> TypeGuard[Array]:
     return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
 
 
-def _random(rng: np.random.Generator, like: Tensor) -> Array:
-    """Normal numbers of the shape of a tensor, complex if it is."""
+def random_like(rng: np.random.Generator, like: Array | Tensor) -> Array:
+    """Normal numbers of a shape, complex where it has complex numbers."""
     found = np.asarray(rng.normal(size=like.shape))
     return np.asarray(found + 1j * rng.normal(size=like.shape)) if like.dtype.kind == "c" else found
 
 
-def _check_order(
-    f: Callable[..., object], arrays: list[object], whats: list[str], order: int, level: int, name: str, eps: float,
-    rtol: float, atol: float,
-) -> None:  # fmt: skip
-    flat = [leaf for a in arrays for leaf in tree_leaves(a)]
-    chosen = [i for i, leaf in enumerate(flat) if is_float(leaf)]
-    if not chosen:
-        raise ValueError(
-            f"check_grads({name}): none of the arguments is an array of floats or complex numbers, there is nothing to check"
-        )
-
-    def rebuilt(parts: Sequence[object]) -> list[object]:
-        new = list(flat)
-        for i, part in zip(chosen, parts, strict=True):
-            new[i] = part
-        stream = iter(new)
-        return [tree_map(lambda _: next(stream), a) for a in arrays]
-
-    def g(*parts: object) -> list[Tensor]:
-        return [t for t in tree_leaves(f(*rebuilt(parts))) if isinstance(t, Tensor) and t.dtype.kind in "fc"]
-
-    points = [flat[i] for i in chosen]
+def _weights(f: Callable[..., object], points: Sequence[Array], level: int) -> list[Array]:
+    """The gradients that come in, one for each result."""
     rng = np.random.default_rng(level)
     with no_grad():
-        weights = [_random(rng, t) for t in g(*[Tensor._of(p) for p in points])]
-    if not weights:
-        raise ValueError(
-            f"check_grads({name}): the function returned no tensor of floats or complex numbers, there is nothing to check"
-        )
-
-    def gradients(*parts: object) -> list[Tensor]:
-        _, pull = vjp(g, *parts[: len(points)])
-        found = pull(list(parts[len(points) :]))
-        return list(found) if len(points) > 1 else [found]
-
-    def value(*parts: Array) -> float:
-        with no_grad():
-            outs = g(*[Tensor._of(p) for p in parts])
-        return float(sum((t.data * np.conj(w)).sum().real for t, w in zip(outs, weights, strict=True)))
-
-    by = [whats[i] for i in chosen]
-    got = [t.data for t in gradients(*points, *weights)]
-    for i, found in enumerate(got):
-        expected = _differences(value, points, i, eps)
-        what = f"{name}: gradient of order {level} by {by[i]}"
-        _compare(value, points, i, found, expected, what, eps, rtol, atol)
-    if order > 1:
-        by += [f"the gradient of order {level} that comes in"] * len(weights)
-        _check_order(gradients, [*points, *weights], by, order - 1, level + 1, name, eps, rtol, atol)
+        return [random_like(rng, t) for t in floats(f(*map(Tensor._of, points)))]
 
 
-def _shifted(value: Callable[..., float], points: list[Array], i: int, at: tuple[int, ...], step: complex) -> float:
-    moved = list(points)
-    moved[i] = points[i].copy(order="K")
-    moved[i][at] += step
-    return value(*moved)
-
-
-def _differences(value: Callable[..., float], points: list[Array], i: int, eps: float) -> Array:
-    """The derivatives by the elements of one argument; of complex ones by their real and, times i, imaginary parts."""
+def differences(value: Callable[..., float], points: Sequence[Array], i: int, eps: float = 1e-5) -> Array:
+    """The derivatives of a number by the elements of one of some arrays, by central finite differences; of complex ones by
+    their real and, times i, imaginary parts."""
     expected = np.zeros_like(points[i])
     units = (1, 1j) if expected.dtype.kind == "c" else (1,)
     for at in np.ndindex(points[i].shape):
@@ -163,57 +199,66 @@ def _differences(value: Callable[..., float], points: list[Array], i: int, eps: 
     return expected
 
 
-def _compare(
-    value: Callable[..., float], points: list[Array], i: int, got: Array, expected: Array, what: str, eps: float, rtol: float,
-    atol: float,
-) -> None:  # fmt: skip
-    if got.size == 0:
-        return
-    allowed = atol + rtol * max(1.0, float(np.abs(expected).max()))
-    error = np.abs(got - expected)
-    wrong = ~(error <= allowed)  # also true where nan
-    if not wrong.any():
-        return
-    at = tuple(int(k) for k in np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape))
-    cause = _cause(value, points, i, at, got, expected, eps)
-    raise GradientMismatch(
-        f"{what} is wrong at element {at} of shape {got.shape}: expected {expected[at]:.8g} (finite "
-        f"difference), got {got[at]:.8g}; the worst of {int(wrong.sum())} wrong elements of {got.size}. Likely cause: {cause}"
-    )
+def _shifted(value: Callable[..., float], points: Sequence[Array], i: int, at: tuple[int, ...], step: complex) -> float:
+    moved = list(points)
+    moved[i] = points[i].copy(order="K")
+    moved[i][at] += step
+    return value(*moved)
 
 
-def _cause(
-    value: Callable[..., float],
-    points: list[Array],
-    i: int,
-    at: tuple[int, ...],
-    got: Array,
-    expected: Array,
-    eps: float,
-) -> str:
-    g, e = complex(got[at]), complex(expected[at])
-    if not np.isfinite(g):
-        return "the rule divides by zero or overflows there (see tn.safe_mul for singular rules)"
-    middle = value(*points)
-    right = (_shifted(value, points, i, at, eps) - middle) / eps
-    left = (middle - _shifted(value, points, i, at, -eps)) / eps
-    if abs(right - left) > 0.1 * max(abs(right), abs(left), 1e-3):
-        return "the function has a kink or jump there; check it at another point"
+@dataclass
+class _Level:
+    """The gradients of one order: those of a function, which may be that of the order below."""
 
-    def close(a: Array | complex, b: Array | complex) -> bool:
-        return bool(np.allclose(a, b, rtol=1e-4, atol=1e-6))
+    f: Callable[..., object]
+    meant: Callable[..., object]
+    points: Sequence[Array]
+    whats: Sequence[str]
+    name: str
+    level: int
+    eps: float
+    rtol: float
+    atol: float
+    causes: Causes
 
-    if close(got, -expected):
-        return "the sign"
-    if close(got, 0 * expected):
-        return "the input's part is missing (detached, or multiplied by zero)"
-    if got.ndim >= 2 and got.shape[-1] == got.shape[-2] and close(got, np.swapaxes(expected, -1, -2)):
-        return "a missing transpose"
-    large = np.abs(expected) > 1e-3 * np.abs(expected).max()
-    if large.any():
-        ratios = got[large] / expected[large]
-        if close(ratios, ratios[0]):
-            return f"a constant factor of {ratios[0]:.4g}"
-    if close(g + e, 0):
-        return "the sign of some elements"
-    return "the rule's formula"
+    def __post_init__(self) -> None:
+        self.weights = _weights(self.f, self.points, self.level)
+
+    def check(self) -> None:
+        found = gradients_of(self.f, len(self.points))(*self.points, *self.weights)
+        for i, got in enumerate(found):
+            self._compare(i, got.data, differences(self._value, self.points, i, self.eps))
+
+    def _value(self, *parts: Array) -> float:
+        """The sum of the results, each times the gradient that comes in."""
+        with no_grad():
+            outs = floats(self.meant(*map(Tensor._of, parts)))
+        return float(sum((t.data * np.conj(w)).sum().real for t, w in zip(outs, self.weights, strict=True)))
+
+    def _compare(self, i: int, got: Array, expected: Array) -> None:
+        if got.size == 0:
+            return
+        allowed = self.atol + self.rtol * max(1.0, float(np.abs(expected).max()))
+        error = np.abs(got - expected)
+        wrong = ~(error <= allowed)  # also true where nan
+        if not wrong.any():
+            return
+        at = tuple(int(k) for k in np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape))
+        cause = self._cause(i, at, got, expected)
+        raise GradientMismatch(
+            f"{self.name}: gradient of order {self.level} by {self.whats[i]} is wrong at element {at} of shape {got.shape}: "
+            f"expected {expected[at]:.8g} (finite difference), got {got[at]:.8g}; the worst of {int(wrong.sum())} wrong "
+            f"elements of {got.size}. Likely cause: {cause.words}",
+            cause.kind,
+        )
+
+    def _cause(self, i: int, at: tuple[int, ...], got: Array, expected: Array) -> Mistake:
+        if np.isfinite(complex(got[at])) and self._is_a_kink(i, at):
+            return mistakes.KINK
+        return self.causes(i, self.level) or mistakes.of_values(got, expected) or mistakes.FORMULA
+
+    def _is_a_kink(self, i: int, at: tuple[int, ...]) -> bool:
+        middle = self._value(*self.points)
+        right = (_shifted(self._value, self.points, i, at, self.eps) - middle) / self.eps
+        left = (middle - _shifted(self._value, self.points, i, at, -self.eps)) / self.eps
+        return abs(right - left) > 0.1 * max(abs(right), abs(left), 1e-3)

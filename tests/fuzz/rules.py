@@ -227,7 +227,7 @@ def check(case: Case) -> None:
     if case.kind != "right" and not really_wrong(case):
         return
     try:
-        check_op(mutant(*case))
+        check_op(mutant(*case), skip=("jvp", "vmap", "compile", "threads", "drawing"))
     except (AssertionError, *_FAILURES):
         if case.kind == "right":
             raise
