@@ -104,7 +104,18 @@ def derivative(value: Callable[[float], float], eps: float = 1e-6) -> float:
     >>> round(float(derivative(np.exp)), 6)
     1.0
     """
-    return (value(eps) - value(-eps)) / (2 * eps)
+    return float(value(eps) - value(-eps)) / (2 * eps)
+
+
+def has_kink(value: Callable[[float], float], eps: float = 1e-6) -> bool:
+    """Whether a function has another derivative to the right of 0 than to the left.
+
+    >>> has_kink(abs), has_kink(np.exp)
+    (True, False)
+    """
+    middle = value(0.0)
+    right, left = (value(eps) - middle) / eps, (middle - value(-eps)) / eps
+    return bool(abs(right - left) > 0.01 * max(1.0, abs(right), abs(left)))
 
 
 def attempt(findings: Findings, what: str, run: Callable[[], object]) -> object:

@@ -17,7 +17,7 @@ from tapenet.compiler.compile import compile as compiled
 from tapenet.drawing import draw
 from tapenet.nn.module import Module
 from tapenet.nn.strays import plain_values
-from tapenet.program.trees import tree_leaves
+from tapenet.program.trees import tree_leaves, tree_map
 from tapenet.testing.findings import (
     Findings,
     arrays,
@@ -27,6 +27,7 @@ from tapenet.testing.findings import (
     difference,
     floats,
     has_home,
+    has_kink,
     seeded,
 )
 from tapenet.typing import Array
@@ -46,7 +47,7 @@ def check_layer(layer: Module, *inputs: object, gradients: bool = True, **kwargs
 
     Args:
         layer: the layer, with small sizes: each of its tensors is moved a few times.
-        *inputs: what it is called on. Floating-point arrays are differentiated by.
+        *inputs: what it is called on. Floating-point arrays, also those in lists, tuples and dicts, are differentiated by.
         gradients: False leaves out the comparison with finite differences, for layers that are not meant to pass it.
         **kwargs: options of the call.
 
@@ -66,7 +67,8 @@ def check_layer(layer: Module, *inputs: object, gradients: bool = True, **kwargs
     """
     findings = Findings("check_layer", type(layer))
     if not isinstance(layer, Module):
-        raise TypeError(f"check_layer checks a module, an nn.Module, not {type(layer).__name__}")
+        what = f"the class; make one: {layer.__name__}(...)" if isinstance(layer, type) else type(layer).__name__
+        raise TypeError(f"check_layer checks a module, an nn.Module, not {what}")
     _check_attributes(findings, layer)
     _check_switches(findings, layer)
     with seeded():
@@ -97,8 +99,9 @@ class _Trial:
 
     def __init__(self, findings: Findings, layer: Module, inputs: Sequence[object], kwargs: dict[str, object]) -> None:
         self.findings, self.kwargs = findings, kwargs
-        self.original = layer
-        self.inputs = [_as(value, np.float64) for value in inputs]
+        self._inputs = tuple(inputs)
+        #: What is in the inputs, which may be lists, tuples and dicts.
+        self.inputs = [_as(value, np.float64) for value in tree_leaves(self._inputs)]
         self._call(layer, self.inputs, 0)  # on arrays; a lazy layer gets its sizes
         self.layer = copy.deepcopy(layer).astype(np.float64)
 
@@ -111,10 +114,15 @@ class _Trial:
         given = [Tensor._of(np.asarray(value)) if _is_float(value) else value for value in inputs]
         return self._call(layer, given, seed)
 
+    def arranged(self, leaves: Sequence[object]) -> tuple[object, ...]:
+        """Values in the places of those in the inputs."""
+        stream = iter(leaves)
+        return tuple(tree_map(lambda _: next(stream), value) for value in self._inputs)
+
     def _call(self, layer: Module, given: Sequence[object], seed: int) -> object:
         try:
             with seeded(seed):
-                return layer(*given, **self.kwargs)
+                return layer(*self.arranged(given), **self.kwargs)
         except ValueError as error:
             if "read-only" not in str(error):
                 raise
@@ -123,10 +131,6 @@ class _Trial:
     def shifted(self) -> list[object]:
         """Inputs of the same shapes with other values."""
         return [_as(value * 0.9 + 0.01, np.float64) if _is_float(value) else value for value in self.inputs]
-
-    def title(self, layer: Module, name: str) -> str:
-        """An attribute for errors."""
-        return f"{type(layer).__name__}.{name}"
 
 
 def _is_float(value: object) -> TypeGuard[Array]:
@@ -275,7 +279,7 @@ def _step(trial: _Trial, layer: Module, inputs: Sequence[object], call: Callable
 
 def _stepping(trial: _Trial, layer: Module) -> Callable[..., object]:
     def step(*tensors: object) -> object:
-        found = layer(*tensors, **trial.kwargs)
+        found = layer(*trial.arranged(tensors), **trial.kwargs)
         _backward(floats(found))
         return [t.detach() for t in tree_leaves(found) if isinstance(t, Tensor)]
 
@@ -354,13 +358,18 @@ def _check_gradients(findings: Findings, trial: _Trial, training: bool) -> None:
     for (name, place), gradient in zip(names, seen.gradients, strict=True):
         for _ in range(2):
             direction = np.asarray(rng.normal(size=gradient.shape))
-            expected = _along(trial, training, name, place, direction)
+            moved = _along(trial, training, name, place, direction)
+            expected = derivative(moved)
             got = float((gradient * direction).sum())
             if abs(got - expected) <= 1e-5 * max(1.0, abs(expected)):
                 continue
             ratio = f" ({got / expected:.4g} times)" if expected else ""
             what = f"by {name}" if place is not None else f"by the parameter {name!r}"
             mode = "training" if training else "eval"
+            if has_kink(moved):
+                findings.fail(
+                    f"in {mode} mode its output has a kink {what} at these inputs: check it on others, random ones"
+                )
             findings.fail(
                 f"in {mode} mode the gradient {what} is wrong: along some direction {got:.6g}{ratio}, by finite differences "
                 f"{expected:.6g}; an op with a wrong rule, or a part that .data, .numpy() or no_grad cut off? check_op and "
@@ -368,8 +377,8 @@ def _check_gradients(findings: Findings, trial: _Trial, training: bool) -> None:
             )
 
 
-def _along(trial: _Trial, training: bool, name: str, place: int | None, direction: Array) -> float:
-    """The derivative of the weighted outputs along a direction in a parameter or input."""
+def _along(trial: _Trial, training: bool, name: str, place: int | None, direction: Array) -> Callable[[float], float]:
+    """The weighted outputs as a function of how far a parameter or input is moved in a direction."""
 
     def value(step: float) -> float:
         layer, inputs = trial.copy(training), list(trial.inputs)
@@ -382,7 +391,7 @@ def _along(trial: _Trial, training: bool, name: str, place: int | None, directio
             outputs = floats(trial.call(layer, inputs))
         return float(sum((t.data * w).sum().real for t, w in zip(outputs, _weights(outputs), strict=True)))
 
-    return derivative(value)
+    return value
 
 
 def _check_copies(findings: Findings, trial: _Trial) -> None:

@@ -58,6 +58,10 @@ def check_optimizer(
     Traceback (most recent call last):
     AssertionError: check_optimizer(Uphill): the loss of a quadratic rose from ...: is the sign of the update right?
     """
+    if isinstance(make, Optimizer):
+        raise TypeError(
+            f"check_optimizer takes the class, or a function make(params, **options), not one {name_of(make)}: it makes several"
+        )
     findings = Findings("check_optimizer", make)
     trial = _Trial(findings, make, shapes, options)
     _check_rule(findings, trial)

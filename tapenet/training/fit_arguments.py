@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from inspect import Signature
 
 import numpy as np
 
 from tapenet.compiler.compile import Compiled
 from tapenet.nn.module import Module
+from tapenet.ops.signatures import parameters
 from tapenet.optim.lr_scheduler import LRScheduler
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.rules.lbfgs import LBFGS
@@ -39,6 +41,15 @@ def check_loss(who: str, loss: object) -> None:
         raise TypeError(
             f"{who}: the loss is a function of output and target, such as F.mse_loss or nn.MSELoss(), not {what}"
         )
+    known = parameters(getattr(loss, "forward", loss))
+    if known is not None:
+        try:
+            Signature(known).bind(None, None)
+        except TypeError as error:
+            raise TypeError(
+                f"{who}: the loss is called with output and target, and {getattr(loss, '__name__', type(loss).__name__)} takes "
+                f"({', '.join(map(str, known))}): {error}"
+            ) from None
     if (reduction := getattr(loss, "reduction", "mean")) in ("sum", "none"):
         raise ValueError(
             f"{who} takes the mean loss of a batch, and counts it by the length of the batch; make {type(loss).__name__} with "

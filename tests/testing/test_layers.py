@@ -309,6 +309,35 @@ def test_gradients_that_are_not_meant_to_be_derivatives() -> None:
     check_layer(HalfCutOff(), X, gradients=False)
 
 
+class Shifted(Scale):
+    """Takes its inputs in a tuple and a dict."""
+
+    def forward(self, pair: Any, more: Any) -> Any:
+        return pair[0] * self.scale + pair[1] * more["by"] + more["times"]
+
+
+def test_inputs_in_tuples_and_dicts_are_differentiated_by() -> None:
+    check_layer(Shifted(), (X, X[::-1]), {"by": X**2, "times": 2})
+
+    class Wrong(Shifted):
+        def forward(self, pair: Any, more: Any) -> Any:
+            return super().forward((pair[0], _wrong(pair[1])), more)
+
+    with pytest.raises(AssertionError, match=r"the gradient by input 1 is wrong: .* \(2 times\)"):
+        check_layer(Wrong(), (X, X[::-1]), {"by": X**2, "times": 2})
+
+
+def test_a_kink_is_called_one() -> None:
+    class Rectified(Scale):
+        def forward(self, x: Any) -> Any:
+            return tn.relu(super().forward(x))
+
+    with pytest.raises(AssertionError, match=r"its output has a kink by .* at these inputs: check it on others"):
+        check_layer(Rectified(), np.zeros((2, 3)))
+
+
 def test_it_is_for_modules() -> None:
+    with pytest.raises(TypeError, match=r"not the class; make one: Scale\(...\)"):
+        check_layer(Scale, X)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"check_layer checks a module, an nn.Module, not function"):
         check_layer(lambda x: x, X)  # type: ignore[arg-type]

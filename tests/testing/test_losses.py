@@ -185,6 +185,11 @@ def test_wrong_losses_are_named(loss: Any, message: str) -> None:
         check_loss(loss, X, BITS if loss is naive_sigmoid else Y)
 
 
+def test_a_kink_is_called_one() -> None:
+    with pytest.raises(AssertionError, match=r"it has a kink at these outputs: check it on others"):
+        check_loss(lambda output, target: tn.relu(output - target).mean(), X, X)
+
+
 def test_integer_targets_of_any_dtype() -> None:
     with pytest.raises(
         AssertionError, match=r"a target of int32 fails, which one of int64 does not: TypeError: a target is int64"

@@ -232,6 +232,13 @@ def test_wrong_optimizers_are_named(kind: Any, message: str) -> None:
         check_optimizer(kind)
 
 
+def test_it_takes_what_makes_one() -> None:
+    with pytest.raises(
+        TypeError, match=r"takes the class, or a function make\(params, \*\*options\), not one Momentum"
+    ):
+        check_optimizer(Momentum())  # type: ignore[arg-type]
+
+
 def test_a_function_may_make_it_and_options_are_passed_on() -> None:
     seen: list[Any] = []
 

@@ -297,6 +297,11 @@ def test_a_lone_sample_is_no_batch() -> None:
     [
         ({"model": nn.Linear}, TypeError, r"the model is the class Linear; make one: Linear\(...\)"),
         ({"model": abs}, TypeError, r"the model is a builtin_function_or_method; give a module"),
+        (
+            {"loss": lambda output: output.mean()},
+            TypeError,
+            r"the loss is called with output and target, and <lambda> takes \(output\): too many positional arguments",
+        ),
         ({"loss": nn.CrossEntropyLoss}, TypeError, r"not the class CrossEntropyLoss; make one: CrossEntropyLoss\(\)"),
         (
             {"loss": optim.SGD(lr=0.1), "optimizer": F.mse_loss},
