@@ -201,14 +201,15 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
         for name in op.residuals:
             if is_inexact(np.asarray(getattr(node, name + "_saved", None)).dtype):
                 lost = f"its residual {name!r} is a float, whose dependence on the inputs is unknown"
-    known: dict[str, Any] = {"g": g if op.outputs == 1 else grads.fill(node, g), "wanted": frozenset(wanted)}
+    g = g if op.outputs == 1 else grads.fill(node, g)  # type: ignore[assignment]
+    known: dict[str, Any] = {op.special.g: g, op.special.wanted: frozenset(wanted)}
 
     def given(rule: str) -> dict[str, object]:
         return {k: known[k] if k in known else value_of(node, k, grads.tensor) for k in op.needs[rule]}
 
     reference = None
     if create_graph and op.reference is not None:
-        reference = partial(_by_reference, node, known["g"], wanted, grads.tensor)
+        reference = partial(_by_reference, node, g, wanted, grads.tensor)
     outer = state.rule
     if create_graph:
         state.rule = node
@@ -242,9 +243,9 @@ def value_of(node: Node, name: str, tensor: type[BaseTensor]) -> Any:
     plain values."""
     op, call, tape = node.op, node.call, local.state.tape
     trace = None if call is None else node
-    if name == "out" and op.outputs != 1:
+    if name == op.special.out and op.outputs != 1:
         made = []
-        for i, data in enumerate(node.out_saved):  # type: ignore[attr-defined]
+        for i, data in enumerate(getattr(node, name + "_saved")):
             pick = Output(node, i, data)
             if trace is not None and tape is not None:
                 tape.records(pick)
@@ -252,13 +253,13 @@ def value_of(node: Node, name: str, tensor: type[BaseTensor]) -> Any:
         return tuple(made)
     if name in op.options:
         return getattr(node, name + "_option") if call is None else _retrace(call[name], None, tensor)
-    if name != "out" and name not in op.inputs and name not in op.residuals:
+    if name != op.special.out and name not in op.inputs and name not in op.residuals:
         return getattr(node, name)  # NAME_shape, NAME_dtype
     parent = getattr(node, name + "_node", None)
     if name in op.inputs and call is not None:
         return _retrace(call[name], parent, tensor)
     saved = getattr(node, name + "_saved")
-    if name == "out":
+    if name == op.special.out:
         return tensor._of(saved, node, trace)
     if name in op.residuals:
         if call is None or tape is None:

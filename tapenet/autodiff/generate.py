@@ -83,7 +83,7 @@ def looks_for_low() -> bool:
 
 
 def _node_class(op: Op) -> type[Node]:
-    saved = [n for n in ("out", *op.inputs, *op.residuals) if _ever_saved(op, n)]
+    saved = [n for n in (op.special.out, *op.inputs, *op.residuals) if _ever_saved(op, n)]
     needed = {n for needs in op.needs.values() for n in needs}
     slots = [f"{n}_node" for n in op.differentiable]
     # A node exists because some input needs a gradient: the only one that could is never a constant.
@@ -285,17 +285,18 @@ def _save_lines(op: Op) -> list[str]:
     def stores(needs: tuple[str, ...]) -> list[str]:
         found = []
         for need in needs:
-            if need == "out":
-                found.append("_node.out_saved = _out")
+            if need == special.out:
+                found.append(f"_node.{need}_saved = _out")
             elif need in op.inputs:
                 found.append(f"_node.{need}_saved = _data_{need}")
             elif need in op.residuals:
                 found.append(f"_node.{need}_saved = _made_{need}")
-            elif need not in ("g", "wanted", *op.options):
+            elif need not in (special.g, special.wanted, *op.options):
                 name, _, what = need.rpartition("_")
                 found.append(f"_node.{need} = _{what}_of(_data_{name})")
         return found
 
+    special = op.special
     lines = [f"_node.{n}_option = {n}" for n in op.options]
     lines += [f"_node.{n}_const = _constant(_data_{n})" for n in op.inputs if n not in op.differentiable]
     if op.reference is not None:
@@ -322,8 +323,8 @@ def _pull_lines(op: Op, saved: list[str]) -> list[str]:
     """The lines that run an op's rules."""
 
     def value(need: str) -> str:
-        if need in ("g", "wanted"):
-            return need
+        if need in (op.special.g, op.special.wanted):
+            return "g" if need == op.special.g else "wanted"
         if need in saved:
             return f"self.{need}_saved"
         return f"self.{need}_option" if need in op.options else f"self.{need}"

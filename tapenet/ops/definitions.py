@@ -12,10 +12,27 @@ import numpy as np
 from tapenet.program import primitives
 from tapenet.program.derivatives import ufunc_arguments
 
-#: Names that a rule may ask for beside the op's own arguments and residuals.
-RESERVED = frozenset({"g", "out", "wanted"})
+#: What a rule may ask for beside the op's own arguments and residuals: the gradient, the output, the wanted inputs.
+RESERVED = ("g", "out", "wanted")
 _EMPTY: object = inspect.Parameter.empty
 Function = Callable[..., object]
+
+
+class Special(NamedTuple):
+    """What rules of an op call the gradient, the output and the wanted inputs."""
+
+    g: str
+    out: str
+    wanted: str
+
+
+def special(names: Collection[str]) -> Special:
+    """These names, with an underscore behind that of which an argument has it.
+
+    >>> special(["x", "g"])
+    Special(g='g_', out='out', wanted='wanted')
+    """
+    return Special(*(f"{n}_" if n in names else n for n in RESERVED))
 
 
 class Argument(NamedTuple):
@@ -123,8 +140,8 @@ def check_names(name: str, names: list[str], rules: Collection[str], nondiff: Co
     if both:
         raise TypeError(f"op {name!r}: {both} have a rule and are declared non-differentiable: drop one")
     for n in names:
-        if n in RESERVED:
-            raise TypeError(f"op {name!r}: the argument name {n!r} is reserved for rules; rename it")
+        if n.removesuffix("_") in RESERVED and n.removesuffix("_") != n and n.removesuffix("_") in names:
+            raise TypeError(f"op {name!r}: rename its argument {n!r}: beside {n[:-1]!r} rules call something so")
         if n.startswith("_") or n == "self":
             raise TypeError(f"op {name!r}: rename its argument {n!r}: a name without leading underscore, not self")
 
@@ -134,11 +151,31 @@ def check_residuals(name: str, names: list[str], residuals: tuple[str, ...], out
     if residuals and outputs is None:
         raise TypeError(f"op {name!r}: residuals need a fixed number of outputs=")
     for n in residuals:
-        if n in RESERVED or n in names or n.startswith("_") or not n.isidentifier():
+        taken = n in names or n in RESERVED or n in special(names)
+        if taken or n.startswith("_") or not n.isidentifier():
             raise TypeError(
                 f"op {name!r}: rename its residual {n!r}: a name of its own, neither an argument's nor one of "
                 f"{', '.join(sorted(RESERVED))}, without leading underscore"
             )
+
+
+def check_reserved(name: str, names: Collection[str], rules: Collection[object]) -> None:
+    """Raise a TypeError if an argument of op `name` has a name that rules, which there are, have for something else."""
+    for n in RESERVED:
+        if rules and n in names:
+            raise TypeError(
+                f"op {name!r}: the argument name {n!r} is reserved for rules: rename it, or give the rules by grads=, in which "
+                f"{n} is the argument and {n}_ what rules call so"
+            )
+
+
+def check_gradient_named(name: str, what: str, needs: tuple[str, ...], g: str) -> None:
+    """Raise a TypeError if a rule of op `name` names the argument g in place of the gradient, which is called `g` here."""
+    if g != "g" and g not in needs and "g" in needs:
+        raise TypeError(
+            f"op {name!r}: its {what} names g, which is an argument, and not the gradient. Rules that are given by grads= know "
+            f"that as {g}"
+        )
 
 
 def check_lower(name: str, lower: Function | str | None, count: int) -> None:

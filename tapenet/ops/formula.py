@@ -95,7 +95,7 @@ def fused(op: Any, function: Callable[..., object], rule: bool = False) -> Calla
     given = code.co_varnames[: code.co_argcount]
     if code.co_flags & inspect.CO_VARARGS or any(n.startswith("_") for n in given):  # names of the code below
         return function
-    arrays = [n for n in given if n in (*op.inputs, *op.residuals, "g", "out")]
+    arrays = [n for n in given if n in (*op.inputs, *op.residuals, op.special.g, op.special.out)]
     names = "".join(f"{n}, " for n in given)
     more = bool(code.co_kwonlyargcount)
     text = f"""
@@ -146,7 +146,7 @@ class Derived:
         self.inputs = inputs
         self.only = inputs[0] if len(inputs) == 1 else None
         self.wanted = frozenset(inputs)
-        self.needs = ("g", *(() if self.only else ("wanted",)), *names)
+        self.needs = (op.special.g, *(() if self.only else (op.special.wanted,)), *names)
         self.names = tuple(names)
         self.plain: dict[Hashable, Callable[..., object]] = {}
         self.kernels: dict[Hashable, Callable[..., object]] = {}
@@ -191,6 +191,7 @@ class Derived:
         if self.numbers != ():
             return self
         needs = ", ".join(self.needs)
+        g, _, wanted = self.op.special
         inputs = [n for n in self.names if n in self.op.inputs]
         fast: dict[Hashable, Callable[..., object]] = {}
         plain: dict[Hashable, Callable[..., object]] = {}
@@ -204,12 +205,12 @@ class Derived:
 
         text = f"""
 def rule({needs}):
-    if _type(g) is _ndarray:
-        _key = (g.shape, g.dtype, {"" if self.only else "wanted, "}*{_key(self.names, inputs)})
-        _cache = _fast if {_large(("g", *inputs))} and _on() else _plain
+    if _type({g}) is _ndarray:
+        _key = ({g}.shape, {g}.dtype, {"" if self.only else f"{wanted}, "}*{_key(self.names, inputs)})
+        _cache = _fast if {_large((g, *inputs))} and _on() else _plain
         try: _variant = _cache.get(_key)
         except TypeError: return _rule({needs})  # an option that cannot be compared
-        return (_variant or _make(_cache, _key, {needs}))({", ".join(("g", *self.names))})
+        return (_variant or _make(_cache, _key, {needs}))({", ".join((g, *self.names))})
     return _rule({needs})
 """
         return _written("rule", text, self.op.name, fast=fast, plain=plain, on=kernels.on, make=make, rule=self)

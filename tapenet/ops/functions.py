@@ -278,7 +278,7 @@ class OpFunction(Function):
         for i in wanted:
             if joint or self._names[i] in self._stated:
                 by_rule.setdefault("" if joint else self._names[i], []).append(i)
-        known["wanted"] = frozenset(self._names[i] for places in by_rule.values() for i in places)
+        known[self.op.special.wanted] = frozenset(self._names[i] for places in by_rule.values() for i in places)
         found: dict[int, Value] = {}
         for rule, places in by_rule.items():
             found |= zip(places, self._by_rule(builder, rule, places, known), strict=True)
@@ -329,13 +329,13 @@ class OpFunction(Function):
             None if i in op.nondiff_outputs else g if i < len(gs) else zeros(builder, (), np.dtype(float))
             for i, g in enumerate(gs[:count])
         ]
-        known: dict[str, object] = {"g": given[0] if op.outputs == 1 else tuple(given), **args}
+        known: dict[str, object] = {op.special.g: given[0] if op.outputs == 1 else tuple(given), **args}
         for n in op.inputs:
             known |= {f"{n}_shape": _part_of("shape", args[n]), f"{n}_dtype": _part_of("dtype", args[n])}
         residuals = not set(op.residuals).isdisjoint(needs)
-        if residuals or "out" in needs:
+        if residuals or op.special.out in needs:
             outs = self._outs(builder, inputs, residuals)
-            known["out"] = outs[0] if op.outputs == 1 else tuple(outs[:count])
+            known[op.special.out] = outs[0] if op.outputs == 1 else tuple(outs[:count])
             known |= dict(zip(op.residuals, outs[count:], strict=False))
         return {n: symbols(builder, v) for n, v in known.items()}
 

@@ -110,6 +110,8 @@ class Op:
             raise TypeError(f"op {self.name!r}: give either joint= or rules per input, not both")
         self.arguments = definitions.arguments(self.name, self.forward)
         names = [a.name for a in self.arguments]
+        #: What its rules call the gradient, the output and the wanted inputs.
+        self.special = definitions.special(names)
         given: object = self.nondiff
         everything = given is True
         self._transpose(names)
@@ -192,8 +194,9 @@ class Op:
     def _ask(self, names: list[str]) -> None:
         """Find what its functions ask for."""
         shapes = [f"{n}_{what}" for n in self.inputs for what in ("shape", "dtype")]
-        values = {"out", *names, *self.residuals, *shapes}
-        words = f"out, {', '.join([*names, *self.residuals])}, and NAME_shape or NAME_dtype of an input"
+        special = self.special
+        values = {special.out, *names, *self.residuals, *shapes}
+        words = f"{special.out}, {', '.join([*names, *self.residuals])}, and NAME_shape or NAME_dtype of an input"
         #: What `jvp=`, the check and the count ask for.
         none: tuple[str, ...] = ()
         self.jvp_needs = self.check_needs = self.count_needs = none
@@ -211,8 +214,9 @@ class Op:
                 self.needs[n] = rule.needs
                 continue
             what = f"rule for {n!r}" if n else "joint rule"
-            known = values | ({"g"} if n else {"g", "wanted"})
-            self.needs[n] = definitions.asked(self.name, what, rule, known, f"g, {words}")
+            known = values | ({special.g} if n else {special.g, special.wanted})
+            self.needs[n] = definitions.asked(self.name, what, rule, known, f"{special.g}, {words}")
+            definitions.check_gradient_named(self.name, what, self.needs[n], special.g)
         if self.check is not None:
             self.check_needs = definitions.asked(self.name, "check=", self.check, names)
         if self.multiply_adds is not None:
@@ -365,7 +369,8 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
             of the input.
         once: there are first derivatives alone; one of higher order is an error. For rules that are not to be
             differentiated.
-        grads: rules by name, for inputs whose name clashes with an option of this function.
+        grads: rules by name, for inputs whose name clashes with an option of this function. Then arguments may be called
+            g, out or wanted too: rules call the gradient g_, the output out_ and the wanted inputs wanted_ there.
         nondiff: inputs that take tensors but have no derivative (True: all of them).
         outputs: number of results; rules of an op with several get a tuple `g`, one entry per output (zeros
             where an output was not used, None for a non-differentiable one).
@@ -461,6 +466,9 @@ def _define(
                 "a rule is a function of g and what else it names"
             )
     made = Op(forward, name=title, rules=rules, module=module, **options)
+    if grads is None:
+        stated = [*rules, *(n for n in ("joint", "jvp") if options.get(n) is not None)]
+        definitions.check_reserved(title, [a.name for a in made.arguments], stated)
     standing.stand(made)
     return made
 

@@ -73,12 +73,12 @@ def _pull(
     op: Op, rules: Mapping[str, Rule], args: Mapping[str, object], out: Value, builder: Builder, g: Value
 ) -> Iterator[Pair]:
     """The gradients by the arguments of an op inside a formula, by the rules it states: pairs of a value and its gradient."""
-    known = {n: symbols(builder, value) for n, value in {"g": g, "out": out, **args}.items()}
+    known = {n: symbols(builder, value) for n, value in {op.special.g: g, op.special.out: out, **args}.items()}
     for n, value in args.items():
         if isinstance(value, Value):
             known |= {f"{n}_shape": value.shape, f"{n}_dtype": value.dtype}
     wanted = [n for n in op.differentiable if isinstance(args[n], Value)]
-    known["wanted"] = frozenset(wanted)
+    known[op.special.wanted] = frozenset(wanted)
     joint = rules[""](*(known[need] for need in op.needs[""])) if "" in rules else None
     for n in wanted:
         if joint is not None or n in rules:

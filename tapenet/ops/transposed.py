@@ -43,7 +43,7 @@ class Transposed:
         shapes = [f"{n}_{what}" for n in op.inputs for what in ("shape", "dtype")]
         self.shapes = frozenset(shapes) - names
         of_inputs = [n for n in shapes if n.rpartition("_")[0] in op.differentiable]
-        self.needs = ("g", *(() if len(self.inputs) == 1 else ("wanted",)))
+        self.needs = (op.special.g, *(() if len(self.inputs) == 1 else (op.special.wanted,)))
         self.needs += tuple(dict.fromkeys(n for n in (*op.jvp_needs, *of_inputs) if n not in dots))
 
     @functools.cached_property

@@ -51,7 +51,7 @@ def pull(rule: Transposed, values: Sequence[Any], key: Hashable) -> object:
         key: by which to keep what was made for arrays; None: not at all.
     """
     given = dict(zip(rule.needs, values, strict=True))
-    wanted: Collection[str] = given.pop("wanted", rule.inputs)
+    wanted: Collection[str] = given.pop(rule.op.special.wanted, rule.inputs)
     leaves: list[Any] = []
 
     def held(value: object) -> object:
@@ -126,7 +126,8 @@ def _program(op: Op, template: Mapping[str, Any], places: Sequence[_Leaf], kept:
         return by_place.get(leaf[:2]) or zeros(builder, *leaf.spec)
 
     known |= _dots(op, template, dot)
-    gs = [known["g"]] if op.outputs == 1 else list(known["g"])
+    g = known[op.special.g]
+    gs = [g] if op.outputs == 1 else list(g)
     outputs = [None if g is None else Spec(g.shape, g.dtype) for g in gs]
     try:
         tangents = push(op, builder, known, outputs, calls=False)
@@ -171,7 +172,8 @@ def _element_by_element(
 ) -> list[Array]:
     """The gradients by what `jvp=` gives for a tangent of 1 in one element, and 0 in all others."""
     known = {n: filled(t, leaves) for n, t in template.items()}
-    gs = [known["g"]] if op.outputs == 1 else list(known["g"])
+    g = known[op.special.g]
+    gs = [g] if op.outputs == 1 else list(g)
     run = op.jvp
     assert run is not None
 

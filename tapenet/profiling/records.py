@@ -243,7 +243,7 @@ def _saved(position: int, ran: _Ran, arrays: dict[int, list[_Array]]) -> Iterato
     op = ran.op
     kept = {k for n in op.differentiable if _wanted(ran, n) for k in kept_for(op, n)}
     for name in sorted(kept):
-        if name == "out":
+        if name == op.special.out:
             yield from _outputs(ran)
         elif name in op.residuals:
             yield (position, name), ran.facts["bytes", name] or 0

@@ -807,7 +807,6 @@ def test_keywords_of_modules_of_ones_own() -> None:
         (lambda: tn.op(lambda x: x, name="f", nondiff=("y",), x=lambda g: g), "nondiff= names 'y'"),
         (lambda: tn.op(lambda x: x, name="f", nondiff=("x",), x=lambda g: g), r"\['x'\] have a rule and are declared"),
         (lambda: tn.op(lambda x, **k: x, name="f", x=lambda g: g), r"takes \*\*kwargs; name its options"),
-        (lambda: tn.op(lambda g: g, name="f", grads={"g": lambda g: g}), "'g' is reserved for rules"),
         (lambda: tn.op(lambda x, out: x, name="f", x=lambda g: g), "'out' is reserved for rules"),
         (lambda: tn.op(lambda x, wanted: x, name="f", x=lambda g: g), "'wanted' is reserved for rules"),
         (lambda: tn.op(lambda x, _y: x, name="f", x=lambda g: g), "without leading underscore"),

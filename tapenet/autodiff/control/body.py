@@ -321,7 +321,7 @@ def draws(nodes: Sequence[Node], results: Sequence[object]) -> Iterator[tuple[No
             continue
         op = node.op
         specs = [(node.shape, node.dtype)] if op.outputs == 1 else zip(node.shape, node.dtype, strict=True)
-        outs = getattr(node, "out_saved", {})
+        outs = getattr(node, f"{op.special.out}_saved", {})
         for i, (shape, dtype) in enumerate(specs):
             data = used.get((node, i))
             if data is None:  # read by nothing, or by the rule

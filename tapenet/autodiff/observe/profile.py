@@ -212,11 +212,11 @@ def _made_facts(op: Op) -> list[Fact]:
 
 
 def kept_for(op: Op, name: str) -> set[str]:
-    """The arrays that a node keeps where its input `name` needs a gradient: of "out", the inputs and residuals."""
+    """The arrays that a node keeps where its input `name` needs a gradient: of the output, the inputs and residuals."""
     needs = set(op.needs["" if op.joint is not None else name])
     if op.reference is not None:
         needs.update(op.inputs)
-    return needs & {"out", *op.inputs, *op.residuals}
+    return needs & {op.special.out, *op.inputs, *op.residuals}
 
 
 def _fact(fact: Fact, inputs: Mapping[str, Any], parents: Mapping[str, Any], residuals: Mapping[str, object]) -> object:

@@ -28,7 +28,6 @@ LIMIT = 200
 DERIVED, TRANSPOSED = "derived from the formula", "the transpose of jvp"
 #: Functions of which one element depends on several.
 _SHARED = frozenset({"sum", "mean", "var", "matmul", "transpose"})
-_G, _OUT = name("g"), name("out")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -102,13 +101,13 @@ def rule_terms(op: Op) -> dict[str, Term]:
     found: dict[str, Term] = {}
     with contextlib.suppress(Unreadable, RecursionError):
         if isinstance(op.joint, Derived):
-            found = _derived(forward(op), op.differentiable)
+            found = _derived(op, op.differentiable)
         elif op.joint is not None:
             made = read(op.joint, _named(op, ""), usual(op))
             if made.head == "dict" and isinstance(made.value, tuple):
                 found = dict(zip(made.value, made.args, strict=True))
         elif derived := [n for n, rule in op.rules.items() if isinstance(rule, Derived)]:
-            found = _derived(forward(op), derived)
+            found = _derived(op, derived)
     for n, rule in op.rules.items():
         if rule is flat:
             found[n] = name("0 · g")
@@ -134,14 +133,15 @@ def _named(op: Op, n: str) -> Mapping[str, Term]:
     return {need: name(need) for need in op.needs[n]}
 
 
-def _derived(made: Term, wanted: Iterable[str]) -> dict[str, Term]:
-    """The gradients of a term by names in it."""
+def _derived(op: Op, wanted: Iterable[str]) -> dict[str, Term]:
+    """The gradients of the term that an op computes by names in it."""
+    made, g, out = forward(op), name(op.special.g), name(op.special.out)
     if any(part.head == "local" for part in parts(made)):  # what is behind that is not known
         return {}
     found: dict[str, Term] = {}
     for n in wanted:
         with contextlib.suppress(Unreadable):
-            found[n] = _pulled(made, _G, n, _OUT, True)
+            found[n] = _pulled(made, g, n, out, True)
     return found
 
 
