@@ -224,6 +224,7 @@ from tapenet.ops.shapes.filling import Order
 from tapenet.ops.shapes.padding import Widths
 from tapenet.ops.shapes.tricks import c_ as c_
 from tapenet.ops.shapes.tricks import r_ as r_
+from tapenet.ops.user_primitives import primitive as primitive
 from tapenet.profiling.profile import profile as profile
 from tapenet.training.network import Network as Network
 from tapenet.transforms.checkpoint import checkpoint as checkpoint

@@ -464,7 +464,15 @@ def _apply(
     return [(r, True) for r in lanes.builder.several("apply", *args, function=function)]
 
 
-def _call(
+def first(
+    lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
+) -> list[tuple[Value, bool]]:
+    """the same of arguments that all have lanes: it computes once for each place in the leading axes"""
+    given = lanes.spread(args, flags)
+    return [(v, True) for v in lanes.builder.several(instruction.name, *given, **instruction.params)]
+
+
+def looped(
     lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
 ) -> list[tuple[Value, bool]]:
     """a loop over lanes whose turn is the call"""
@@ -472,9 +480,13 @@ def _call(
         raise CannotBatch(f"values say how many elements {_named(instruction)} gives, which may differ between lanes")
     inputs = [Input(a.shape, a.dtype) for a in instruction.args]
     turn = Instruction(
-        "call", inputs, instruction.params, [Spec(r.shape, r.dtype) for r in instruction.results], instruction.line
+        instruction.name,
+        inputs,
+        instruction.params,
+        [Spec(r.shape, r.dtype) for r in instruction.results],
+        instruction.line,
     )
-    used = [i for i, spec in enumerate(instruction.params["specs"]) if spec is not None]
+    used = [i for i, spec in enumerate(instruction.params.get("specs", instruction.results)) if spec is not None]
     order = sorted(range(len(args)), key=lambda i: not flags[i])  # those with lanes are the slices
     body = Program([inputs[i] for i in order], [], [turn], [turn.results[i] for i in used], [])
     params = {"body": body, "carries": 0, "slices": sum(flags), "length": lanes.size, "lanes": _named(instruction)}
@@ -507,7 +519,7 @@ RULES: dict[str, Rule] = {
     "while": _while,
     "branch": _branch,
     "apply": _apply,
-    "call": _call,
+    "call": looped,
 }
 
 __all__ = ["RULES", "CannotBatch", "batch"]

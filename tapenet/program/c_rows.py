@@ -6,14 +6,14 @@ What NumPy runs of them is their ufunc; native code calls the functions themselv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 
 from tapenet.llvm import scalar, ufuncs
 from tapenet.llvm.c_functions import CFunction, c_function, call_of
-from tapenet.llvm.c_signatures import Part
+from tapenet.llvm.c_signatures import Part, Signature
 from tapenet.llvm.emitter import Value as Register
 from tapenet.llvm.emitter import llvm_type
 from tapenet.program import batching, primitives
@@ -27,6 +27,11 @@ from tapenet.program.symbols import FUNCTIONS, Operand, Symbol, array_of, builde
 COST = 60.0
 #: The functions of arrays, by primitive and the dtypes of arguments and results.
 CALLS: dict[str, dict[tuple[np.dtype, ...], CFunction]] = {}
+#: The functions behind each ufunc; and of those of numbers the name of the primitive.
+OF: dict[np.ufunc, Sequence[CFunction]] = {}
+ELEMENTS: dict[np.ufunc, str] = {}
+#: What emits the native code of an element, by the dtypes of arguments and result.
+Code = dict[tuple[np.dtype, ...], Callable[..., Register]]
 
 
 def functions(name: str, given: Sequence[object], signatures: Sequence[str | None]) -> list[CFunction]:
@@ -53,7 +58,8 @@ def add(functions: Sequence[CFunction], doc: str) -> np.ufunc:
     """
     signature = functions[0].signature
     ufunc = ufuncs.ufunc(functions, doc)
-    name = _free(functions[0].name)
+    OF[ufunc] = functions
+    name = free_name("c", functions[0].name)
     names = ufunc_arguments(ufunc.nin)
     args = ", ".join(names)
     computes = f"the C function {functions[0].name}({args})"
@@ -62,25 +68,24 @@ def add(functions: Sequence[CFunction], doc: str) -> np.ufunc:
         gives = f"as {signature.core} says, for each place in the leading axes"
         PRIMITIVES[name] = Primitive("call", partial(_infer, ufunc, functions[0]), ufunc, args, computes, gives)
         primitives.ADDED.add(name)
-        batching.RULES[name] = partial(_over_lanes, functions[0])
+        batching.RULES[name] = partial(over_lanes, [len(p.sizes or ()) for p in signature.inputs])
         FUNCTIONS[ufunc] = partial(_called, name, ufunc)
         return ufunc
     primitives.add_elementwise(name, ufunc, args, computes)
     ARGUMENTS[name] = names
     batching.RULES[name] = batching.RULES["copy"]
-    scalar.ADDED[name] = {f.signature.dtypes: partial(_emitted, f) for f in functions}
-    scalar.COST[name] = COST
+    ELEMENTS[ufunc] = name
+    scalar.ADDED[name], scalar.COST[name] = element_code(ufunc)
     FUNCTIONS[ufunc] = partial(_element, name)
     return ufunc
 
 
-def _free(title: str) -> str:
+def free_name(kind: str, title: str) -> str:
     """A name that no primitive has yet, and that code may have."""
-    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in title)
-    found = f"c_{name}"
+    found = name = f"{kind}_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in title)
     count = 2
     while found in PRIMITIVES:
-        found, count = f"c_{name}_{count}", count + 1
+        found, count = f"{name}_{count}", count + 1
     return found
 
 
@@ -89,6 +94,17 @@ def _free(title: str) -> str:
 
 def _element(name: str, *inputs: Operand) -> Symbol:
     return elementwise(builder_of(*inputs), name, *inputs)
+
+
+def element_code(ufunc: np.ufunc) -> tuple[Code, float]:
+    """What emits calls of the functions of numbers behind a ufunc, and what one costs.
+
+    Raises:
+        TypeError: there are none.
+    """
+    if ufunc not in ELEMENTS and ufunc not in OF:
+        raise TypeError(f"{ufunc!r} is none that tn.native made")
+    return {f.signature.dtypes: partial(_emitted, f) for f in OF[ufunc]}, COST
 
 
 def _emitted(function: CFunction, *operands: Register) -> Register:
@@ -110,27 +126,25 @@ def _called(name: str, ufunc: np.ufunc, *inputs: Operand) -> Symbol | tuple[Symb
     return made[0] if len(made) == 1 else made
 
 
-def _leading(part: Part, value: Typed) -> tuple[int, ...]:
+def leading(part: Part, value: Typed) -> tuple[int, ...]:
     """The axes in front of those that the function takes."""
     return value.shape[: len(value.shape) - len(part.sizes or ())]
 
 
-def lengths(function: CFunction, args: Sequence[Typed]) -> dict[str, int]:
+def lengths(name: str, signature: Signature, args: Sequence[Typed]) -> dict[str, int]:
     """The sizes that a call has, by name.
 
     Raises:
         ValueError: an argument has too few axes, or two do not agree.
     """
     found: dict[str, int] = {}
-    for part, value in zip(function.signature.inputs, args, strict=True):
+    for part, value in zip(signature.inputs, args, strict=True):
         names = part.sizes or ()
         if len(value.shape) < len(names):
-            raise ValueError(f"{function.name} takes {function.signature}, and is given shape {value.shape}")
-        for name, n in zip(names, value.shape[len(value.shape) - len(names) :], strict=True):
-            if found.setdefault(name, n) != n:
-                raise ValueError(
-                    f"{function.name} takes {function.signature}: the size {name} is {found[name]} and {n}"
-                )
+            raise ValueError(f"{name} takes {signature}, and is given shape {value.shape}")
+        for size, n in zip(names, value.shape[len(value.shape) - len(names) :], strict=True):
+            if found.setdefault(size, n) != n:
+                raise ValueError(f"{name} takes {signature}: the size {size} is {found[size]} and {n}")
     return found
 
 
@@ -139,18 +153,17 @@ def _infer(ufunc: np.ufunc, function: CFunction, args: Sequence[Spec], params: P
     wanted = ufunc.resolve_dtypes((*dtypes, *[None] * ufunc.nout))
     if wanted[: len(dtypes)] != dtypes:
         raise TypeError(f"{function.name} takes {wanted[: len(dtypes)]}, not {dtypes}")
-    sizes = lengths(function, args)
     signature = function.signature
-    lead = np.broadcast_shapes(*(_leading(p, a) for p, a in zip(signature.inputs, args, strict=True)))
+    sizes = lengths(function.name, signature, args)
+    lead = np.broadcast_shapes(*(leading(p, a) for p, a in zip(signature.inputs, args, strict=True)))
     results = zip(signature.outputs, wanted[len(dtypes) :], strict=True)
     return [Spec((*lead, *(sizes[n] for n in part.sizes or ())), dtype) for part, dtype in results]
 
 
-def _over_lanes(
-    function: CFunction, lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
+def over_lanes(
+    axes: Sequence[int], lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
 ) -> list[tuple[Value, bool]]:
     """the same, with axes of length 1 behind the lanes of arguments with fewer leading axes"""
-    parts = function.signature.inputs
-    lead = max(len(_leading(p, a)) for p, a in zip(parts, instruction.args, strict=True))
-    given = [lanes.aligned(a, flag, lead + len(p.sizes or ())) for a, flag, p in zip(args, flags, parts, strict=True)]
+    lead = max(a.ndim - n for a, n in zip(instruction.args, axes, strict=True))
+    given = [lanes.aligned(a, flag, lead + n) for a, flag, n in zip(args, flags, axes, strict=True)]
     return [(v, True) for v in lanes.builder.several(instruction.name, *given)]

@@ -13,4 +13,5 @@ from tapenet.testing.layers import check_layer as check_layer
 from tapenet.testing.losses import check_loss as check_loss
 from tapenet.testing.ops import check_op as check_op
 from tapenet.testing.optimizers import check_optimizer as check_optimizer
+from tapenet.testing.primitives import check_primitive as check_primitive
 from tapenet.testing.schedules import check_schedule as check_schedule

@@ -33,7 +33,7 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     values = (*instruction.args, *instruction.results)
     function = CALLS[instruction.name][tuple(v.dtype for v in values)]
     signature = function.signature
-    sizes = [f"i64 {n}" for n in lengths(function, instruction.args).values()]
+    sizes = [f"i64 {n}" for n in lengths(function.name, signature, instruction.args).values()]
     lead = instruction.results[0].shape[: instruction.results[0].ndim - len(signature.outputs[0].sizes or ())]
     code = Code()
     code.needs.add(function.symbol)

@@ -51,7 +51,7 @@ def supports(instruction: Instruction) -> bool:
     """Whether `write` (or a kernel, or `products`) has code for an instruction that is not fused."""
     name, args, results = instruction.name, instruction.args, instruction.results
     if name in CALLS:
-        return all(v.size for v in (*args, *results))
+        return all(v.size for v in (*args, *results)) and tuple(v.dtype for v in (*args, *results)) in CALLS[name]
     if any(v.size == 0 or not supported(v.dtype) for v in (*args, *results)):
         return False
     if name in ("dot", "dot_add"):
