@@ -12,6 +12,8 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tapenet.data.methods import check_methods
+
 Sample = TypeVar("Sample")
 Out = TypeVar("Out")
 Sample_co = TypeVar("Sample_co", covariant=True)
@@ -45,6 +47,10 @@ class Dataset(Generic[Sample]):
     >>> len(squares + squares)
     10
     """
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        check_methods(cls, {"__getitem__": ("index",), "draw": ("index", "rng"), "take": ("indices",)})
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} is a Dataset without __len__; write it")

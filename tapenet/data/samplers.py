@@ -11,6 +11,8 @@ from collections.abc import Sequence, Sized
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tapenet.data.methods import check_methods
+
 
 class Sampler:
     """The order of an epoch. Subclass it and write `order` and `__len__`.
@@ -26,6 +28,10 @@ class Sampler:
     #: Whether a sample may come several times in an epoch; if so its random generator differs each time.
     repeats = True
 
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        check_methods(cls, {"order": ("rng",)})
+
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} is a Sampler without __len__; write it")
 
@@ -39,6 +45,10 @@ class BatchSampler:
 
     #: As in `Sampler`.
     repeats = True
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        check_methods(cls, {"batches": ("rng",)})
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} is a BatchSampler without __len__; write it")

@@ -111,9 +111,10 @@ class _Trial:
         return made
 
     def params(self, dtype: str = "float64") -> list[Tensor]:
-        """New parameters, always of the same values."""
+        """New parameters, always of the same values, those of several axes in Fortran order."""
         rng = np.random.default_rng(0)
-        return [Tensor._of(np.asarray(rng.normal(size=shape), dtype)).requires_grad_() for shape in self._shapes]
+        values = [np.asarray(rng.normal(size=shape), dtype, order="F") for shape in self._shapes]
+        return [Tensor._of(value).requires_grad_() for value in values]
 
     def run(self) -> _Run:
         """New parameters and their optimizer."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.data.dataset import takes_rng
+from tapenet.data.methods import check_methods
 from tapenet.typing import Array
 
 
@@ -24,6 +25,10 @@ class Transform:
     >>> Darker()((np.full((1, 1, 2), 8), "a label"))
     (array([[[4, 4]]]), 'a label')
     """
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        check_methods(cls, {"apply": ("images", "rng")})
 
     def __call__(self, sample: object, rng: np.random.Generator | None = None) -> Any:
         if isinstance(sample, tuple):
