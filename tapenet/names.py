@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 from tapenet import plugins
@@ -486,22 +484,6 @@ def home(space: str, name: str) -> str | None:
     return found
 
 
-def _of_a_plugin(module: ModuleType, name: str) -> object:
-    """What a package brings under a name that a namespace has not.
-
-    Raises:
-        AttributeError: none does, or it cannot be loaded.
-    """
-    space, brought = module.__name__, None
-    if name[0] != "_" and "__path__" in vars(module) and importlib.util.find_spec(f"{space}.{name}") is None:
-        brought = plugins.in_namespace(space, name)
-    if brought is None or brought.error is not None:
-        error = AttributeError(f"module {space!r} has no attribute {name!r}", name=name, obj=module)
-        raise error from (brought and brought.error)
-    setattr(module, name, brought.value)
-    return brought.value
-
-
 def namespace(space: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a namespace: each name is loaded when it is first asked for. Its documentation ends in
     a list of the names."""
@@ -513,7 +495,7 @@ def namespace(space: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]
             return [] if sys._getframe(1).f_globals.get("__name__") == "pydoc" else names()
         where = home(space, name)
         if where is None:
-            return _of_a_plugin(module, name)
+            return plugins.attribute(module, name)
         if where == space:
             return importlib.import_module(f"{space}.{name}")
         found = getattr(importlib.import_module(where), name)

@@ -4,8 +4,10 @@ it is first needed."""
 from __future__ import annotations
 
 import functools
+import importlib.util
 import warnings
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 GROUPS = {
     "tapenet.ops": "tapenet",
     "tapenet.layers": "tapenet.nn",
+    "tapenet.losses": "tapenet.nn.functional",
+    "tapenet.initialisers": "tapenet.nn.init",
     "tapenet.optimizers": "tapenet.optim",
+    "tapenet.schedules": "tapenet.optim",
     "tapenet.data": "tapenet.data",
     "tapenet.metrics": "tapenet.metrics",
     "tapenet.themes": "",
@@ -52,10 +57,23 @@ def found(group: str) -> Mapping[str, object]:
     return {name: plugin.value for name, plugin in loaded.items() if plugin.error is None}
 
 
-def in_namespace(space: str, name: str) -> Loaded | None:
-    """What packages bring under one name of a namespace; None if there is nothing."""
-    brought = (p for group, at in GROUPS.items() if at == space for p in _entries(group) if p.name == name)
-    return next(map(load, brought), None)
+def attribute(module: ModuleType, name: str) -> object:
+    """What packages bring under a name that a namespace itself has not.
+
+    Raises:
+        AttributeError: none does, or it cannot be loaded.
+    """
+    space = module.__name__
+    submodule = "__path__" in vars(module) and importlib.util.find_spec(f"{space}.{name}") is not None
+    groups = [] if name.startswith("_") or submodule else [group for group, at in GROUPS.items() if at == space]
+    error = None
+    for plugin in (p for group in groups for p in _entries(group) if p.name == name):
+        loaded = load(plugin)
+        if loaded.error is None:
+            setattr(module, name, loaded.value)
+            return loaded.value
+        error = loaded.error
+    raise AttributeError(f"module {space!r} has no attribute {name!r}", name=name, obj=module) from error
 
 
 @functools.cache

@@ -26,6 +26,7 @@ softest = tn.op(lambda x: np.logaddexp(0, x), name="softest", doc="A softplus.")
 kei = tn.op(lambda x: special.kei(x), name="kei_beside", numpy=special.kei, nondiff=True)
 """
 LAYERS = """
+import numpy as np
 import tapenet as tn
 
 
@@ -35,6 +36,19 @@ class Twice(tn.nn.Module):
 
 
 Linear = Twice
+
+
+def half_loss(output, target):
+    return (output - target) ** 2 / 2
+
+
+def eights_(tensor):
+    tensor.data = np.full(tensor.shape, 8.0)
+    return tensor
+
+
+def halving(lr):
+    return lambda step: lr / 2**step
 """
 ENTRIES = """
 [tapenet.ops]
@@ -45,6 +59,15 @@ Twice = tapenet_softest.layers:Twice
 Linear = tapenet_softest.layers:Linear
 Broken = tapenet_softest.broken:Broken
 Missing = tapenet_softest.layers:Nonesuch
+
+[tapenet.losses]
+half_loss = tapenet_softest.layers:half_loss
+
+[tapenet.initialisers]
+eights_ = tapenet_softest.layers:eights_
+
+[tapenet.schedules]
+halving = tapenet_softest.layers:halving
 
 [tapenet.optimizers]
 Broken = tapenet_softest.broken:Broken
@@ -76,18 +99,23 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     plugins.forget()
     for module in [m for m in sys.modules if m.startswith("tapenet_softest")]:
         del sys.modules[module]
-    for space, name in ((tn, "softest"), (nn, "Twice")):
+    for space, name in (
+        (tn, "softest"), (nn, "Twice"), (nn.functional, "half_loss"), (nn.init, "eights_"), (optim, "halving"),
+    ):  # fmt: skip
         vars(space).pop(name, None)
 
 
 def test_each_is_loaded_when_its_name_is_first_asked_for(installed: Path) -> None:
     assert [p.name for p in plugins.plugins() if p.package == "tapenet_softest 1.2"] == [
-        "softest", "Twice", "Linear", "Broken", "Missing", "Broken", "night", "Broken",
+        "softest", "Twice", "Linear", "Broken", "Missing", "half_loss", "eights_", "Broken", "halving", "night", "Broken",
     ]  # fmt: skip
     assert not [m for m in sys.modules if m.startswith("tapenet_softest")]
     assert nn.Twice()(tn.tensor([1.0])).tolist() == [2.0]  # type: ignore[attr-defined]
     assert "tapenet_softest.ops" not in sys.modules
     assert tn.softest(tn.tensor(0.0)).item() == np.log(2)  # type: ignore[attr-defined]
+    assert nn.functional.half_loss(2.0, 0.0) == 2  # type: ignore[attr-defined]
+    assert nn.init.eights_(tn.tensor([1.0])).tolist() == [8.0]
+    assert optim.halving(1.0)(2) == 0.25  # type: ignore[attr-defined]
     assert nn.Linear(2, 3).in_features == 2  # tapenet's own names stay its own
 
 

@@ -9,13 +9,20 @@ take `rng=` (or `generator=`), a NumPy generator or an integer; without it they 
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 
+from tapenet import plugins
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.random import random_draw
 from tapenet.ops.tracebacks import boundary
 from tapenet.typing import Array
+
+
+def __getattr__(name: str) -> object:
+    return plugins.attribute(sys.modules[__name__], name)
+
 
 _GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0, "conv_transpose2d": 1.0,

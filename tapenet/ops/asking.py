@@ -3,6 +3,7 @@ it as `numpy=`."""
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import threading
@@ -23,7 +24,7 @@ _PLAIN = frozenset({np.ndarray, float, int, bool, complex, str, type(None), np.f
 
 def make_ask(function: FunctionType) -> None:
     """Have a Python function look at its arguments first. It stays the same object, under all names that it has been imported
-    as, with the same signature: only its code is another."""
+    as, with the same signature and source: only its code is another."""
     with _lock:
         if function in _originals:
             return
@@ -36,7 +37,6 @@ def make_ask(function: FunctionType) -> None:
         made.__dict__.update(function.__dict__)
         code = _Asking(function, made).code()
         _originals[function] = made
-        function.__wrapped__ = made  # type: ignore[attr-defined]  # from which its source is read
         function.__code__ = code
 
 
@@ -83,8 +83,13 @@ def outer({", ".join(free)}):
         {", ".join(free)}
     return inner
 """
+        tree = ast.parse(source)
+        for node in ast.walk(tree):  # all of it is where the function begins, so that tracebacks show that line
+            if isinstance(node, (ast.stmt, ast.expr, ast.arg, ast.keyword)):
+                node.lineno = node.end_lineno = old.co_firstlineno
+                node.col_offset = node.end_col_offset = 0
         space: dict[str, Callable[..., FunctionType]] = {}
-        exec(compile(source, __file__, "exec"), space)
+        exec(compile(tree, old.co_filename, "exec"), space)
         new = space["outer"](*free).__code__
         given = (type, _PLAIN, self.original, self.answer)
         constants = tuple(given if constant == "code" else constant for constant in new.co_consts)

@@ -73,10 +73,16 @@ def test_it_stays_what_it_was_on_everything_else() -> None:
     assert cubed.__name__ == cubed.__code__.co_name == "cubed"
     assert type(cubed(np.ones(2), 2.0, shift=1.0)) is np.ndarray
     assert cubed(2.0) == 8
+    assert not hasattr(cubed, "__wrapped__")
     assert cubed([1.0, 2.0]).tolist() == [1, 8]
     assert cubed(Foreign()).tolist() == [8, 8]
-    with pytest.raises(TypeError, match="no array: dict"):
+    with pytest.raises(TypeError, match="no array: dict") as error:
         cubed({})
+    begin = cubed.__code__.co_firstlineno
+    lines = [(entry.name, entry.lineno + 1, str(entry.path)) for entry in error.traceback]
+    assert lines[1] == ("cubed", begin, __file__)  # where it is defined
+    assert lines[-1][0] == "cubed"
+    assert begin < lines[-1][1] < begin + 5
     with pytest.raises(TypeError, match=r"cubed\(\) missing 1 required positional argument: 'x'"):
         cubed()  # type: ignore[call-arg]
 
