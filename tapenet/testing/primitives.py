@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
-from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.compile import available_backend, compile
+from tapenet.compiler.compile import compile
 from tapenet.llvm import scalar
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample
@@ -19,7 +19,7 @@ from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.primitives import PRIMITIVES
 from tapenet.program.pullback import pullback
 from tapenet.program.pushforward import pushforward
-from tapenet.program.trees import tree_leaves
+from tapenet.testing.findings import Findings, arrays, attempt, backends, difference
 from tapenet.testing.gradients import is_float, zeros_are_fine
 from tapenet.testing.ops import check_op
 from tapenet.typing import Array
@@ -29,7 +29,7 @@ SPECIAL = (0.0, -0.0, 0.5, -2.0, np.inf, -np.inf, np.nan)
 
 
 def check_primitive(
-    op: Callable[..., object], samples: Iterable[Sample] | None = None, *, order: int = 2, rtol: float = 0.0
+    op: Callable[..., object], samples: Iterable[Sample] | None = None, *, order: int | None = None, rtol: float = 0.0
 ) -> None:
     """Check everything a primitive promises: all that `check_op` checks of its op, and of the primitive itself that every
     backend gives what its NumPy code gives, in float32 and float64, and native code at zeros, infinities and nan too; that
@@ -39,7 +39,7 @@ def check_primitive(
     Args:
         op: made by `tn.primitive`.
         samples: calls to check on; its own by default.
-        order: the highest derivative to check.
+        order: the highest derivative to check, 2 by default.
         rtol: how far native code may be from NumPy's, relative to the largest number; by default 64 times the rounding of
             the dtype.
 
@@ -52,7 +52,7 @@ def check_primitive(
     >>> tn.testing.check_primitive(wrong, [tn.sample(np.array([1.0, 2.0]))])
     Traceback (most recent call last):
     ...
-    AssertionError: primitive 'centred': element 0 is -0.5 in an array and 0.0 alone: give shape=
+    AssertionError: check_primitive(centred): it is -0.5 against 0 at (0,), in an array and alone: give shape=
     """
     if not isinstance(op, Op) or not isinstance(op.lower, Lower):
         raise TypeError(f"check_primitive checks what tn.primitive makes, not {op!r}")
@@ -61,13 +61,11 @@ def check_primitive(
         samples = op.samples(np.random.default_rng(0))
     calls = [[np.asarray(a) for a in call.args] for call in samples]
     check = _Check(op, op.lower.name, rtol)
-    if check.elementwise and available_backend() == "native":
+    with zeros_are_fine(), np.errstate(all="ignore"):
         for dtypes in scalar.ADDED.get(check.name, ()):
             check.special(dtypes[:-1])
-    with zeros_are_fine(), np.errstate(all="ignore"):
         for call in calls:
-            narrow = [a.astype(np.float32) if is_float(a) else a for a in call]
-            for args in (call, narrow):
+            for args in (call, [a.astype(np.float32) if is_float(a) else a for a in call]):
                 check.compiled(args)
             if check.elementwise:
                 check.elements(call)
@@ -83,88 +81,59 @@ class _Check:
         self.op = op
         self.name = name
         self.rtol = rtol
-        self.title = f"primitive {op.name!r}"
+        self.findings = Findings("check_primitive", op)
+        self.names = [a.name for a in op.arguments]
         self.elementwise = PRIMITIVES[name].kind == "elementwise"
-        self.backends = ["numpy", *(["native"] if available_backend() == "native" else [])]
 
     def forward(self, args: Sequence[Array]) -> Array:
         return np.asarray(self.op.eager(*args))
 
-    def run(self, function: Callable[..., object], args: Sequence[Array], backend: str) -> list[Array]:
-        """What a compiled function gives at its second call, which the program answers."""
-        step = compile(function, backend=backend)
+    def compared(self, found: object, right: Array, what: str) -> None:
+        """Fail unless a result is right, but for rounding."""
+        rounding = self.rtol or (64 * float(np.finfo(right.dtype).eps) if right.dtype.kind in "fc" else 0.0)
+        differs = difference(arrays(found), [right], rounding)
+        if differs:
+            self.findings.fail(f"it is {differs}, {what}")
+
+    def run(self, args: Sequence[Array], backend: str) -> object:
+        """What it gives in a compiled function at its second call, which the program answers."""
+        step = compile(lambda *given: self.op(*given), backend=backend)
         step(*args)
         found = step(*args)
-        if backend == "native" and self.native(args):
-            (variant,) = step.variants
-            assert "calls of Python: 0" in variant.runner.report(full=False), (
-                f"{self.title}: native code is there for {_dtypes(args)}, and a program calls Python all the same"
-            )
-        return [t.data if isinstance(t, Tensor) else np.asarray(t) for t in tree_leaves(found)]
-
-    def native(self, args: Sequence[Array]) -> bool:
-        """Whether there is native code for arguments of these dtypes."""
         known = scalar.ADDED.get(self.name) or CALLS.get(self.name) or {}
-        return any(dtypes[: len(args)] == tuple(a.dtype for a in args) for dtypes in known) and all(
-            a.size for a in args
-        )
-
-    def close(self, found: Array, right: Array, what: str, of: str) -> None:
-        assert found.shape == right.shape, f"{self.title}: {what} has shape {found.shape}, {of} {right.shape}"
-        assert found.dtype == right.dtype, f"{self.title}: {what} has {found.dtype}, {of} {right.dtype}"
-        far = np.flatnonzero(~self.near(found, right).reshape(-1))
-        assert not far.size, (
-            f"{self.title}: {what} is {found.reshape(-1)[far[0]]} at element {far[0]}, {of} {right.reshape(-1)[far[0]]}"
-        )
-
-    def near(self, found: Array, right: Array) -> Array:
-        """Where two arrays agree."""
-        if right.dtype.kind not in "fc":
-            return np.asarray(found == right)
-        rtol = self.rtol or 64 * float(np.finfo(right.dtype).eps)
-        scale = float(np.abs(right[np.isfinite(right)]).max(initial=0.0)) if right.size else 0.0
-        return np.isclose(found, right, rtol, rtol * scale, equal_nan=True)
+        dtypes = tuple(a.dtype for a in args)
+        if backend == "native" and all(a.size for a in args) and any(d[: len(args)] == dtypes for d in known):
+            (variant,) = step.variants
+            if "calls of Python: 0" not in variant.runner.report(full=False):
+                self.findings.fail(f"a program calls Python, though there is native code for {_words(args)}")
+        return found
 
     # -- what is checked -----------------------------------------------------------------------------------------
 
     def special(self, dtypes: Sequence[np.dtype]) -> None:
-        """Native code against NumPy's at special numbers, in all combinations."""
-        if not all(d.kind == "f" for d in dtypes) or len(dtypes) > 4:
+        """Native code against NumPy's at special numbers, in all combinations, each by itself."""
+        if "native" not in backends() or any(d.kind != "f" for d in dtypes) or len(dtypes) > 4:
             return
         points = np.array(list(itertools.product(SPECIAL, repeat=len(dtypes)))).T
         args = [p.astype(d) for p, d in zip(points, dtypes, strict=True)]
-        with np.errstate(all="ignore"):
-            right = self.forward(args)
-            (found,) = self.run(lambda *x: self.op(*x), args, "native")
-        wrong = np.flatnonzero(~self.near_each(found, right))
-        if wrong.size:
-            i = wrong[0]
-            where = ", ".join(f"{a.name}={x[i]}" for a, x in zip(self.op.arguments, args, strict=True))
-            raise AssertionError(
-                f"{self.title}: native code gives {found[i]} at {where} ({_dtypes(args)}), NumPy {right[i]}"
-            )
-
-    def near_each(self, found: Array, right: Array) -> Array:
-        if right.dtype.kind != "f":
-            return np.asarray(found == right)
-        rtol = self.rtol or 64 * float(np.finfo(right.dtype).eps)
-        return np.isclose(found, right, rtol, rtol, equal_nan=True)
+        (found,), right = arrays(self.run(args, "native")), self.forward(args)
+        for i, (a, b) in enumerate(zip(found, right, strict=True)):
+            where = ", ".join(f"{n}={x[i]}" for n, x in zip(self.names, args, strict=True))
+            self.compared(a, np.asarray(b), f"by native code and by NumPy, at {where} ({_words(args)})")
 
     def compiled(self, args: Sequence[Array]) -> None:
         """Every backend against NumPy's code."""
         right = self.forward(args)
-        for backend in self.backends:
-            (found,) = self.run(lambda *x: self.op(*x), args, backend)
-            self.close(found, right, f"what backend {backend!r} gives for {_dtypes(args)}", "the function")
+        for backend in backends():
+            self.compared(self.run(args, backend), right, f"by backend {backend!r} and by NumPy, for {_words(args)}")
 
     def elements(self, args: Sequence[Array]) -> None:
         """Each element of the result against that of the same elements of the arguments."""
-        right = self.forward(args)
-        spread = np.broadcast_arrays(*args)
-        for i in range(min(right.size, 16)):
-            (one,) = self.forward([s.reshape(-1)[i : i + 1] for s in spread])
-            near = self.near(np.asarray(one), right.reshape(-1)[i])
-            assert near, f"{self.title}: element {i} is {right.reshape(-1)[i]} in an array and {one} alone: give shape="
+        right = self.forward(args).reshape(-1)
+        spread = [s.reshape(-1) for s in np.broadcast_arrays(*args)]
+        alone = [self.forward([s[i : i + 1] for s in spread]) for i in range(right.size)]
+        if alone:
+            self.compared(right, np.concatenate(alone), "in an array and alone: give shape=")
 
     def program(self, args: Sequence[Array]) -> Program:
         """The primitive alone, as a program."""
@@ -174,23 +143,18 @@ class _Check:
 
     def lanes(self, args: Sequence[Array]) -> None:
         """Lanes of all arguments, and of each alone, against one by one."""
-        program = self.program(args)
-        alone: list[tuple[int, ...]] = [(i,) for i in range(len(args))] if len(args) > 1 else []
-        for having in (tuple(range(len(args))), *alone):
-            flags = [i in having for i in range(len(args))]
+        every = range(len(args))
+        for having in [{*every}, *({i} for i in every if len(args) > 1)]:
+            names = ", ".join(self.names[i] for i in sorted(having))
             stacked = [np.stack([a, a * 2, a]).astype(a.dtype) if i in having else a for i, a in enumerate(args)]
-            each = [[s[k] if flag else s for s, flag in zip(stacked, flags, strict=True)] for k in range(3)]
-            batched, _ = batch(program, flags, 3, everything=True)
-            names = ", ".join(self.op.arguments[i].name for i in having)
-            try:
-                (found,) = batched.evaluate(stacked)
-            except ValueError as error:
-                raise AssertionError(f"{self.title}: over lanes of {names} it fails: {error}") from error
-            self.close(found, np.stack([self.forward(one) for one in each]), f"over lanes of {names} it", "one by one")
+            each = [[s[k] if i in having else s for i, s in enumerate(stacked)] for k in range(3)]
+            batched, _ = batch(self.program(args), [i in having for i in every], 3, everything=True)
+            found = attempt(self.findings, f"over lanes of {names}", partial(batched.evaluate, stacked))
+            self.compared(found, np.stack([self.forward(one) for one in each]), f"over lanes of {names} and one by one")
 
     def tangents(self, args: Sequence[Array]) -> None:
         """Forward mode against reverse mode: they give the same number."""
-        flowing = [i for i, a in enumerate(args) if self.op.arguments[i].name in self.op.rules and a.dtype.kind == "f"]
+        flowing = [i for i, a in enumerate(args) if self.names[i] in self.op.rules and a.dtype.kind == "f"]
         out = self.forward(args)
         if not flowing or out.dtype.kind != "f":
             return
@@ -202,11 +166,12 @@ class _Check:
         pulled = pullback(program, flowing).evaluate([*args, g])
         forth = float(np.vdot(g, tangent))
         back = sum(float(np.vdot(t, d)) for t, d in zip(tangents, pulled, strict=True))
-        assert np.isclose(forth, back, 1e-6, 1e-9), (
-            f"{self.title}: a tangent pushed forward gives {forth} along a gradient, which pulled back gives {back} along the "
-            "tangent: a rule is not linear in g, or, element by element, mixes elements"
-        )
+        if not np.isclose(forth, back, 1e-6, 1e-9):
+            self.findings.fail(
+                f"a tangent pushed forward gives {forth} along a gradient, which pulled back gives {back} along the tangent: a "
+                "rule is not linear in g, or, element by element, mixes elements"
+            )
 
 
-def _dtypes(args: Sequence[Array]) -> str:
+def _words(args: Sequence[Array]) -> str:
     return ", ".join(str(a.dtype) for a in args)

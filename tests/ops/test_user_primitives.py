@@ -288,8 +288,8 @@ def test_sums_are_not_element_by_element() -> None:
 @pytest.mark.parametrize(
     ("op", "why"),
     [
-        (lambda: make_fused(native=lambda x, y, z: x * y - z), r"native code gives .* at x=0\.0, y=0\.0, z=0\.5"),
-        (lambda: make_fused(native=lambda x, y, z: np.maximum(x * y + z, -1e30)), r"NumPy -inf"),
+        (lambda: make_fused(native=lambda x, y, z: x * y - z), r"-0\.5 against 0\.5 at \(\), by native code .* z=0\.5"),
+        (lambda: make_fused(native=lambda x, y, z: np.maximum(x * y + z, -1e30)), r"-1e\+30 against -inf"),
         (lambda: make_fused(x=lambda g, y: -g * y), "gradient of order 1"),
         (lambda: make_glue(shape=lambda x, y: (x[0] + y[0] + 1,)), "glue"),
         (lambda: make_inverse(x=lambda g, out: -out @ g @ out), "gradient of order 1"),
