@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, ove
 import numpy as np
 
 from tapenet.ops import definitions, standing
+from tapenet.ops.foreign_forwards import adapted
 from tapenet.ops.formula import Derived, fused
 from tapenet.ops.formula import derive as derive
 from tapenet.ops.indexing.adding import add_at
@@ -465,7 +466,8 @@ def _define(
                 f"op {title!r}: {key}={rule!r} is neither an option of tn.op nor a gradient rule; "
                 "a rule is a function of g and what else it names"
             )
-    made = Op(forward, name=title, rules=rules, module=module, **options)
+    forward, known = adapted(title, forward, options)
+    made = Op(forward, name=title, rules=rules, module=module, **(options | known))
     if grads is None:
         stated = [*rules, *(n for n in ("joint", "jvp") if options.get(n) is not None)]
         definitions.check_reserved(title, [a.name for a in made.arguments], stated)

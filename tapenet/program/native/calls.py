@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
-from tapenet.kernels import aligned
 from tapenet.program.called_ops import expression, settling
 from tapenet.program.ir import Constant, Instruction, Program, Reference, Value
 from tapenet.program.layout import Place, unusual_order
@@ -101,20 +100,32 @@ class Calls:
             lines = [f"{', '.join(into)} = {self._shared(settled)}({text})"]
         for value in brought:
             name = self.names[value]
-            moved = self._shared(partial(self._moved, value, settled if len(into) == 1 else np.asarray))
-            refused = f"{takes[value]}({name}) is not None" if value in takes else "True"
+            take = takes.get(value)
+            moved = self._shared(self._moving(value, settled if len(into) == 1 else np.asarray, take))
+            refused = "True" if take is None else f"{take}({name}) is not None"
             lines.append(f"if {refused}: {name} = {moved}({name})")
         return [(line, op.name) for line in lines]
 
-    def _moved(self, value: Value, settled: Callable[[object], object], given: object) -> Array:
-        """What an op gave, as native code reads it: in new memory, whose pointer is in the table."""
-        array = settled(given)
-        made = aligned(value.shape, value.dtype, unusual_order(value.shape, self._module.layouts[value].strides))
-        made[...] = array
+    def _moving(self, value: Value, settled: Callable[[object], object], take: str | None) -> Callable[[object], Array]:
+        """A function that moves what an op gave, which somebody else may have too, to where native code reads it: into new
+        memory, whose pointer is in the table then."""
+        shape, dtype = value.shape, value.dtype
+        order = unusual_order(shape, self._module.layouts[value].strides)
+        small = order is None and value.nbytes < kernels.SMALL
         buffer = self._module.memory.buffer(value)
         assert isinstance(buffer, Slot)
-        self._table[buffer.position] = made.__array_interface__["data"][0]
-        return made
+        taken: Any = (lambda array: True) if take is None else self._space[take]
+
+        def moved(given: object) -> Array:
+            array = settled(given)
+            made = np.array(array, order="C") if small else kernels.aligned(shape, dtype, order)
+            if not small:
+                made[...] = array
+            if taken(made) is not None:
+                self._table[buffer.position] = made.__array_interface__["data"][0]
+            return made
+
+        return moved
 
     def _placed(self, instruction: Instruction) -> list[tuple[str, str]]:
         """What is computed where the program wants it: by an op of tapenet's own, a primitive, a loop in Python."""

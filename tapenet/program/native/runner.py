@@ -21,7 +21,7 @@ from tapenet.program.ir import Constant, Host, Program, Reference, Value
 from tapenet.program.layout import alike, copied, unusual_order
 from tapenet.program.native import entry
 from tapenet.program.native.calls import Calls, Line, indented
-from tapenet.program.native.memory import Slot
+from tapenet.program.native.memory import Slot, members
 from tapenet.program.native.module import Module, Segment
 from tapenet.program.native.parallel import threads
 from tapenet.program.native.report import groups, report
@@ -219,14 +219,31 @@ class Runner:
             for i, value in enumerate(module.memory.brought):
                 takes[value] = f"take{i}"
                 namespace[f"take{i}"] = self._builtin(f"take{i}")
-        for step in module.steps:
+        dead = self._dead()
+        for at, step in enumerate(module.steps):
             if not isinstance(step, Segment):
                 lines += calls.lines(step.instruction, takes)
             elif step.entries:
                 name = f"segment{step.number}"
                 namespace[name] = self._builtin(f"run_{name}") if self._quick else self._foreign(name)
                 lines += [Line(f"if {name}(){' is not None' if self._quick else ''}:"), Line("    index_error()")]
+            if at in dead:
+                lines.append(Line(f"del {', '.join(calls.names[value] for value in dead[at])}"))
         return lines
+
+    def _dead(self) -> dict[int, list[Value]]:
+        """What ops gave that nobody needs after a step, by its number: its memory is free then."""
+        module = self.module
+        last: dict[Value, int] = {}
+        for at, step in enumerate(module.steps):
+            for made in step.entries if isinstance(step, Segment) else [step.instruction]:
+                for instruction in members(made):
+                    last |= {module.layouts[v].root: at for v in (*instruction.args, *instruction.results)}
+        found: dict[int, list[Value]] = {}
+        for value in module.memory.brought:
+            if value not in module.program.outputs:
+                found.setdefault(last[value], []).append(value)
+        return found
 
     def _entries(self) -> str:
         """The code that looks at arrays and puts their pointers into the table."""
