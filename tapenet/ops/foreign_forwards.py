@@ -144,6 +144,13 @@ def _generalised(function: _Generalised) -> Function:
     cores, results = (
         [tuple(filter(None, core.split(","))) for core in part[1:-1].split("),(")] for part in (inside, outside)
     )
+    known = {name for core in cores for name in core}
+    unknown = sorted({name for core in results for name in core} - known)
+    if unknown and function.is_dynamic:
+        raise TypeError(
+            f"guvectorize: {function.signature}: no argument tells the size {unknown[0]} of what it gives: add an argument of "
+            "that size to its layout"
+        )
     parameters = list(inspect.signature(function.__wrapped__).parameters.values())[: len(cores)]
 
     def made(*args: object) -> object:

@@ -112,6 +112,14 @@ def test_the_outputs_of_guvectorize_are_no_arguments(types: list[Any]) -> None:
     same_everywhere(op, np.ones((2, 3)), X)
 
 
+@pytest.mark.slow
+def test_guvectorize_of_an_unknown_size() -> None:
+    numba = pytest.importorskip("numba")
+    made = numba.guvectorize("(n)->(m)")(lambda row, out: None)
+    with pytest.raises(TypeError, match="no argument tells the size m of what it gives"):
+        tn.op(made, name="unknown", nondiff=True)
+
+
 # -- Python for each element ---------------------------------------------------------------------------------------
 
 
