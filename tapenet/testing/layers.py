@@ -102,8 +102,20 @@ class _Trial:
         self._inputs = tuple(inputs)
         #: What is in the inputs, which may be lists, tuples and dicts.
         self.inputs = [_as(value, np.float64) for value in tree_leaves(self._inputs)]
-        self._call(layer, self.inputs, 0)  # on arrays; a lazy layer gets its sizes
+        self._look(layer, [_as(value) for value in tree_leaves(self._inputs)])
         self.layer = copy.deepcopy(layer).astype(np.float64)
+
+    def _look(self, layer: Module, given: Sequence[object]) -> None:
+        """Call the layer as it was made, on arrays as they were given. A lazy layer gets its sizes."""
+        outputs = arrays(self._call(layer, given, 0))
+        narrow = all(value.dtype == np.float32 for value in given if _is_float(value))
+        if narrow and any(_is_float(value) for value in given) and any(a.dtype == np.float64 for a in outputs):
+            held = (*layer.named_parameters(), *layer.named_buffers())
+            if wide := [name for name, tensor in held if tensor.dtype == np.float64]:
+                self.findings.fail(
+                    f"on inputs of float32 it returns float64, since {' and '.join(wide)} {'is' if len(wide) == 1 else 'are'} "
+                    "float64, as NumPy makes arrays: nn.Parameter(array, dtype=np.float32), or a dtype of the layer's own"
+                )
 
     def copy(self, training: bool) -> Module:
         """A new copy of the layer, in a mode."""
@@ -137,12 +149,12 @@ def _is_float(value: object) -> TypeGuard[Array]:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-def _as(value: object, dtype: type[np.float64 | np.float32]) -> object:
-    """An array that cannot be written into, of this dtype if it holds floats."""
+def _as(value: object, dtype: type[np.float64 | np.float32] | None = None) -> object:
+    """An array that cannot be written into, of this dtype if it holds floats and one is given."""
     if isinstance(value, Tensor):
         value = value.numpy()
     if isinstance(value, np.ndarray):
-        value = value.astype(dtype) if value.dtype.kind == "f" else value.copy()
+        value = value.astype(dtype) if dtype and value.dtype.kind == "f" else value.copy()
         value.flags.writeable = False
     return value
 
@@ -343,8 +355,8 @@ def _check_float32(findings: Findings, trial: _Trial) -> None:
     for value in outputs:
         if value.dtype in (np.float64, np.complex128):
             findings.fail(
-                f"with parameters and inputs of float32 it returns {value.dtype}: does it make arrays of float64, or "
-                "multiply by NumPy's float64 numbers? Python's own numbers keep the dtype"
+                f"with parameters and inputs of float32 it returns {value.dtype}: does it make or draw arrays of "
+                "float64, or multiply by NumPy's float64 numbers? Python's own numbers keep the dtype; else .astype(x.dtype)"
             )
 
 
@@ -372,8 +384,8 @@ def _check_gradients(findings: Findings, trial: _Trial, training: bool) -> None:
                 )
             findings.fail(
                 f"in {mode} mode the gradient {what} is wrong: along some direction {got:.6g}{ratio}, by finite differences "
-                f"{expected:.6g}; an op with a wrong rule, or a part that .data, .numpy() or no_grad cut off? check_op and "
-                "check_grads find which"
+                f"{expected:.6g}; an op with a wrong rule (check_op finds it), or a part that .data, .numpy() or no_grad cut "
+                "off? Where tn.stop_gradient is meant to, give gradients=False"
             )
 
 
@@ -428,9 +440,15 @@ def _check_compiled(findings: Findings, trial: _Trial, training: bool, backend: 
             ("other buffers", list(_state(other).values()), list(_state(eager).values())),
         ):
             if wrong := difference(a, b, rounding):
-                where = "" if inputs is trial.inputs else " on other inputs than it was captured on"
+                where, why = "", ""
+                if inputs is not trial.inputs:
+                    where = " on other inputs than it was captured on"
+                    why = (
+                        ": what NumPy draws or computes of .data is a constant of the program; draw by tn.random_draw(f, rng), "
+                        "compute with tensors"
+                    )
                 findings.fail(
-                    f"in {mode} mode compiled with backend={backend!r} it gives {what}{where} than eagerly ({wrong})"
+                    f"in {mode} mode compiled with backend={backend!r} it gives {what}{where} than eagerly ({wrong}){why}"
                 )
 
 

@@ -39,7 +39,7 @@ def check_loss(
         output: of the model, an array of floats whose first axis is the batch.
         *others: what else the loss is called on, such as the target. Arrays with as many rows as `output` are samples too.
         large: what outputs are multiplied by to see whether they give a nan; None leaves it out, for losses of probabilities.
-        reductions: False leaves out that the mean is that of the batch, for losses with weights of classes or of samples.
+        reductions: False leaves out that the mean is that of the batch, for losses with weights, and those of whole batches.
         **options: given to the function, or to the class.
 
     Raises:
@@ -251,8 +251,8 @@ def _check_batch(findings: Findings, mean: Loss, total: Loss | None, inputs: Seq
         by = f", {doubled / once:.4g} times as much" if once else ""
         findings.fail(
             f"a batch with each sample twice has the loss {doubled:.6g}{by}, one with each once {once:.6g}: take the "
-            "mean over the batch, so that the learning rate does not depend on its size; a loss that is a sum has no "
-            "place for reductions=True"
+            "mean over the batch, so that the learning rate does not depend on its size; for a loss that is no mean of "
+            "samples by its nature give reductions=False"
         )
     if total is not None and not np.isclose(
         float(_value(total, twice)), 2 * float(_value(total, inputs)), 1e-10, 1e-12

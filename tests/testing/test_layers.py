@@ -182,6 +182,23 @@ class Widens(Scale):
         return super().forward(x) * np.linspace(0.5, 1.5, 3)
 
 
+class MadeWide(Scale):
+    def __init__(self) -> None:
+        self.scale = nn.Parameter(np.ones(3))
+
+
+class DrawsAside(Scale):
+    """Draws from a generator of its own, which a program does not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rng = np.random.default_rng(0)
+
+    def forward(self, x: Any) -> Any:
+        y = super().forward(x)
+        return y * self.rng.uniform(size=y.shape).astype(y.dtype) if self.training else y
+
+
 class Writes(Scale):
     def forward(self, x: Any) -> Any:
         x = x.data if isinstance(x, tn.Tensor) else x
@@ -285,6 +302,14 @@ def test_a_right_one_passes() -> None:
         ),
         (LoadsNothing, r"another one that loads its state_dict\(\) gives other results"),
         (Widens, r"with parameters and inputs of float32 it returns float64"),
+        (
+            MadeWide,
+            r"on inputs of float32 it returns float64, since scale is float64, .* nn.Parameter\(array, dtype=np.float32",
+        ),
+        (
+            DrawsAside,
+            r"compiled with .* on other inputs than it was captured on .*: what NumPy draws .* tn.random_draw",
+        ),
         (Writes, r"it writes into its input: compute a new array"),
         (ReturnsNothing, r"in training mode it returns None: return a tensor"),
         (
