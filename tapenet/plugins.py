@@ -64,8 +64,9 @@ def attribute(module: ModuleType, name: str) -> object:
         AttributeError: none does, or it cannot be loaded.
     """
     space = module.__name__
-    submodule = "__path__" in vars(module) and importlib.util.find_spec(f"{space}.{name}") is not None
-    groups = [] if name.startswith("_") or submodule else [group for group, at in GROUPS.items() if at == space]
+    groups = [group for group, at in GROUPS.items() if at == space and not name.startswith("_")]
+    if groups and "__path__" in vars(module) and importlib.util.find_spec(f"{space}.{name}") is not None:
+        groups = []  # a submodule, which Python goes on to import
     error = None
     for plugin in (p for group in groups for p in _entries(group) if p.name == name):
         loaded = load(plugin)
