@@ -97,6 +97,7 @@ def _read(run: Callable[[], T]) -> T:
         why = f"it takes values out of the graph at {site.file}:{site.line}"
     except Exception as error:  # whatever a rule makes of a tensor
         why = str(error) or type(error).__name__
+        error.__traceback__ = None  # who keeps the error must not keep frames, and the tensors in them
     finally:
         state.left = outside
     for tape, failure in before:

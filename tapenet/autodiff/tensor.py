@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -96,6 +96,13 @@ class Tensor(BaseTensor, ArrayHolder):
         if self._node is not None:
             raise leaves.array()
         return np.array(data, dtype=dtype, copy=copy)
+
+    @property
+    def _numba_type_(self) -> NoReturn:
+        # Numba asks for this first. It would compile for a Python object in vain, and keep the error with all its frames.
+        raise TypeError(
+            "a function compiled by Numba takes arrays, and is given a tensor: make an op of it, tn.op(f, x=rule)"
+        )
 
     def __float__(self) -> float:
         return float(self._number("a float()"))
