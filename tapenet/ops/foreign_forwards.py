@@ -138,19 +138,13 @@ def _numbers(found: object, args: Sequence[object]) -> object:
 
 
 def _generalised(function: _Generalised) -> Function:
-    """What `numba.guvectorize` made: its last arguments are outputs, which are made here where it has no types."""
+    """What `numba.guvectorize` made: its last arguments are outputs. Where it has no types they are made here, of the sizes
+    of the arguments: Numba takes no others."""
     call = cast(Function, function)
     inside, _, outside = function.signature.replace(" ", "").partition("->")
     cores, results = (
         [tuple(filter(None, core.split(","))) for core in part[1:-1].split("),(")] for part in (inside, outside)
     )
-    known = {name for core in cores for name in core}
-    unknown = sorted({name for core in results for name in core} - known)
-    if unknown and function.is_dynamic:
-        raise TypeError(
-            f"guvectorize: {function.signature}: no argument tells the size {unknown[0]} of what it gives: add an argument of "
-            "that size to its layout"
-        )
     parameters = list(inspect.signature(function.__wrapped__).parameters.values())[: len(cores)]
 
     def made(*args: object) -> object:

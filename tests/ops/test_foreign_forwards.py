@@ -112,14 +112,6 @@ def test_the_outputs_of_guvectorize_are_no_arguments(types: list[Any]) -> None:
     same_everywhere(op, np.ones((2, 3)), X)
 
 
-@pytest.mark.slow
-def test_guvectorize_of_an_unknown_size() -> None:
-    numba = pytest.importorskip("numba")
-    made = numba.guvectorize("(n)->(m)")(lambda row, out: None)
-    with pytest.raises(TypeError, match="no argument tells the size m of what it gives"):
-        tn.op(made, name="unknown", nondiff=True)
-
-
 # -- Python for each element ---------------------------------------------------------------------------------------
 
 
@@ -386,3 +378,27 @@ def test_what_an_op_gives_is_freed_where_nobody_needs_it(compiled: Compile) -> N
         assert tracemalloc.get_traced_memory()[1] < 4 * x.nbytes
     finally:
         tracemalloc.stop()
+
+
+@backends
+def test_threads_run_programs_with_ops_side_by_side(compiled: Compile) -> None:
+    """Where a program does more than to call ops, a thread that finds it at work gets memory of its own."""
+    both = threading.Barrier(2)
+    ready = threading.Event()
+
+    def forward(x: Any) -> Any:
+        if ready.is_set():
+            both.wait(60)
+        return x * 2
+
+    op, weight = foreign(forward), tn.tensor(np.full(3, 3.0))
+    step = compiled(lambda x: (op(x * weight) + 1) * weight)
+    step(X)
+    for value in (3.0, 5.0):
+        weight.data = np.full(3, value)  # which those that come later see too
+        ready.set()
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(step, [X, X + 1]))
+        ready.clear()
+        for k, one in enumerate(found):
+            np.testing.assert_array_equal(one.data, ((X + k) * value * 2 + 1) * value)

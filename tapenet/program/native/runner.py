@@ -191,6 +191,10 @@ class Runner:
             tried.append(Line(f"finally: {'; '.join(end)}"))
         if shares:  # by `with`, behind which no interrupt comes before the block
             tried = [Line("with lock:"), *indented(tried)]
+        changes = module.program.writes or module.program.hosts or any(i.effect for i in module.program.body)
+        if shares and not (module.native or changes):
+            # Ops may take long, and let other threads run meanwhile: these need not wait where nothing is changed.
+            tried.insert(0, begin[0])
         inside = [*map(Line, ahead), *tried, Line(f"return ({', '.join(results)}{',' if results else ''})")]
         whole = [Line(f"def call({', '.join(names)}):"), *indented(inside)]
         #: The user's line, and the op that is called, by the line of the code.
@@ -279,10 +283,15 @@ class Runner:
         note_line(error, line, f"raised by op {op!r}" if op else "raised")
 
     def _within(self, *arrays: Array) -> tuple[Array, ...] | NotImplementedType:
-        """A call from within a call, on memory of its own."""
-        if self._inner is None or not self._inner.refresh():
-            self._inner = Runner(self._program)
-        return self._inner.call(*arrays)
+        """A call while another one is running, which called it or is a thread's, on memory of its own."""
+        inner = self._inner
+        if inner is None or not (inner._stands() or inner.refresh()):
+            inner = self._inner = Runner(self._program)
+        return inner.call(*arrays)
+
+    def _stands(self) -> bool:
+        """Whether all references are where they were found last."""
+        return all(self._arrays[r] is r.tensor._data for r in self.module.program.references if r in self._arrays)
 
     def _builtin(self, name: str) -> Call:
         function, kept = entry.builtin(name, self._library.address(name), self._table)
