@@ -112,17 +112,22 @@ def test_functions_of_numpy_are_left_as_they_are() -> None:
 
 
 def test_defining_the_op_again_changes_nothing_and_another_is_said() -> None:
+    def cubed(x: Any, shift: Any = 0.0) -> Any:
+        return np.asarray(x) ** 3 + shift
+
     def define(name: str) -> Any:
         return tn.op(cubed, name=name, numpy=cubed, nondiff=("shift",), x=lambda g, x: g * 3 * x**2)
 
+    first = define("first")
     code = cubed.__code__
     with pytest.warns(
-        UserWarning, match=r"op 'again' takes the place of <op cube\(.*it stands for .*test_standing.cubed"
+        UserWarning, match=r"op 'again' takes the place of <op first\(.*it stands for .*test_standing.cubed"
     ):
         define("again")
     again = define("again")
     assert cubed.__code__ is code
     x = tn.tensor([2.0], requires_grad=True)
+    assert first is not again
     assert cubed(x).node.op is again
     assert cubed(np.ones(1)) == 1
     tn.testing.check_grads(again, [np.ones(2)], order=2)  # its forward asks too
