@@ -31,6 +31,9 @@ def check_schedule(schedule: Schedule, steps: int = 1000, *, values: Mapping[int
     Traceback (most recent call last):
     AssertionError: check_schedule(<lambda>): it raises ZeroDivisionError (float division by zero) at step 0; steps count from 0
     """
+    if isinstance(schedule, type) or not callable(schedule):
+        what = f"the class {schedule.__name__}" if isinstance(schedule, type) else f"a {type(schedule).__name__}"
+        raise TypeError(f"check_schedule takes a function of the number of steps so far, not {what}")
     findings = Findings("check_schedule", schedule)
     some = np.unique([*range(min(20, steps)), *np.linspace(0, steps, 50, dtype=int), steps - 1, steps])
     asked = [*(int(step) for step in some if step >= 0), steps + 1, 2 * steps + 1, 10 * steps + 1]

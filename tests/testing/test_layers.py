@@ -61,6 +61,19 @@ def test_own_layers_pass(name: str) -> None:
         np.testing.assert_array_equal(layer.state_dict()[key], value)
 
 
+@pytest.mark.slow
+def test_layers_that_pytorch_has_pass() -> None:
+    pytest.importorskip("torch")
+    from tests.nn.test_layers_against_torch import LAYERS
+
+    for name, (make, shape) in LAYERS.items():
+        try:
+            check_layer(make(nn), R.normal(size=shape).astype(np.float32))
+        except AssertionError as error:
+            error.add_note(name)
+            raise
+
+
 # -- wrong ones --------------------------------------------------------------------------------------------------
 
 

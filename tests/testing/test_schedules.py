@@ -86,6 +86,12 @@ def test_wrong_schedules_are_named(schedule: Any, message: str) -> None:
         check_schedule(schedule, 100)
 
 
+@pytest.mark.parametrize(("given", "what"), [(optim.lr_scheduler.StepLR, "the class StepLR"), (0.1, "a float")])
+def test_it_takes_functions(given: Any, what: str) -> None:
+    with pytest.raises(TypeError, match=f"takes a function of the number of steps so far, not {what}"):
+        check_schedule(given)
+
+
 def test_values_that_are_expected() -> None:
     check_schedule(optim.linear(0.1, 0.0, 100), 100, values={0: 0.1, 25: 0.075})
     with pytest.raises(AssertionError, match=r"it is 0.075 at step 25, and 0.08 was expected"):
