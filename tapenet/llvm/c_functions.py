@@ -147,9 +147,11 @@ def _symbol(name: str, signature: Signature, address: int) -> str:
     plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in f"{name}_{signature}")
     for i in itertools.count():
         symbol = f"c_{plain}_{i}"
-        known = toolchain.symbols.setdefault(symbol, address)
-        if known == address:
-            functions.declarations[symbol] = declaration(symbol, signature)
+        text = declaration(symbol, signature)
+        if (
+            toolchain.symbols.setdefault(symbol, address) == address
+            and functions.declarations.setdefault(symbol, text) == text
+        ):
             return symbol
     raise AssertionError
 

@@ -67,11 +67,11 @@ def add(functions: Sequence[CFunction], doc: str) -> np.ufunc:
         CALLS[name] = {f.signature.dtypes: f for f in functions}
         gives = f"as {signature.core} says, for each place in the leading axes"
         PRIMITIVES[name] = Primitive("call", partial(_infer, ufunc, functions[0]), ufunc, args, computes, gives)
-        primitives.ADDED.add(name)
+        primitives.ADDED[name] = functions[0].name
         batching.RULES[name] = partial(over_lanes, [len(p.sizes or ()) for p in signature.inputs])
         FUNCTIONS[ufunc] = partial(_called, name, ufunc)
         return ufunc
-    primitives.add_elementwise(name, ufunc, args, computes)
+    primitives.add_elementwise(name, functions[0].name, ufunc, args, computes)
     ARGUMENTS[name] = names
     batching.RULES[name] = batching.RULES["copy"]
     ELEMENTS[ufunc] = name

@@ -59,8 +59,8 @@ class Primitive:
 
 #: The table.
 PRIMITIVES: dict[str, Primitive] = {}
-#: The rows that are not tapenet's own.
-ADDED: set[str] = set()
+#: The rows that are not tapenet's own, and what whoever added them calls them.
+ADDED: dict[str, str] = {}
 #: The parameters of loops and branches that are programs.
 BODIES = {"loop": ("body",), "while": ("test", "body"), "branch": ("true", "false")}
 
@@ -167,10 +167,10 @@ for _count, _names in NAMES.items():
         )  # fmt: skip
 
 
-def add_elementwise(name: str, run: Callable[..., Array], args: str, computes: str) -> None:
+def add_elementwise(name: str, title: str, run: Callable[..., Array], args: str, computes: str) -> None:
     """Add a row of an elementwise primitive: `run` is a ufunc, whose loops say which dtypes there are."""
     _OTHERS[name] = run, computes
-    ADDED.add(name)
+    ADDED[name] = title
     PRIMITIVES[name] = Primitive(
         "elementwise", partial(_elementwise, name), partial(_evaluated, name), args, computes, "", RULES.get(name, {})
     )

@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tapenet.program.ir import Builder, Constant, Value
-from tapenet.program.primitives import ALIASES, PRIMITIVES
+from tapenet.program.primitives import ALIASES, PRIMITIVES, REDUCTIONS
 from tapenet.typing import Array, Axis, Number, Shape
 
 if TYPE_CHECKING:
@@ -294,6 +294,8 @@ def elementwise(builder: Builder, name: str, *operands: Operand) -> Symbol:
 
 def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: Sequence[Operand], dtype: DTypeLike | None) -> Symbol:
     if ufunc in FUNCTIONS:
+        if dtype is not None:
+            raise CannotLower(f"{ufunc.__name__} with dtype=")
         return FUNCTIONS[ufunc](*inputs)  # type: ignore[no-any-return]
     name = ALIASES.get(ufunc.__name__, ufunc.__name__)
     if name not in PRIMITIVES or PRIMITIVES[name].kind != "elementwise":
@@ -315,7 +317,7 @@ def reduce(
 ) -> Symbol:  # fmt: skip
     """`ufunc.reduce` on a symbol."""
     name = f"reduce_{ufunc.__name__}"
-    if name not in PRIMITIVES or out is not None or where is not True or keepdims not in (True, False):
+    if REDUCTIONS.get(name) is not ufunc or out is not None or where is not True or keepdims not in (True, False):
         raise CannotLower(f"np.{ufunc.__name__}.reduce with out= or where=, or not a known reduction")
     builder = builder_of(a)
     value = a.value

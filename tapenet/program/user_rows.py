@@ -101,7 +101,7 @@ def add_elementwise(row: Row) -> str:
     if row.rules:
         RULES[name] = {n: _plain(*pull) for n, pull in row.rules.items()}
     run: Callable[..., Array] = row.forward if isinstance(row.forward, np.ufunc) else _Elementwise(row)
-    primitives.add_elementwise(name, run, ", ".join(row.arguments), row.computes)
+    primitives.add_elementwise(name, row.title, run, ", ".join(row.arguments), row.computes)
     batching.RULES[name] = batching.RULES["copy"]
     try:
         _add_code(name, row)
@@ -184,7 +184,7 @@ def add_shaped(row: Row, shape: str | ShapeOf, first: bool) -> str:
     PRIMITIVES[name] = Primitive(
         "call", lambda given, _: [spec(tuple(given))], partial(_evaluated, row, spec), args, row.computes, gives
     )
-    primitives.ADDED.add(name)
+    primitives.ADDED[name] = row.title
     if signature is not None:
         batching.RULES[name] = partial(over_lanes, [len(p.sizes or ()) for p in signature.inputs])
     else:

@@ -268,6 +268,21 @@ def test_a_formula_with_it_has_no_derivative_of_its_own() -> None:
     np.testing.assert_allclose(formula(x.detach()), np.exp(X) + 1, rtol=1e-15)
 
 
+def test_names_of_numpy_are_not_taken_for_numpys_functions() -> None:
+    power = tn.native(double_function("pow", 2), name="add")
+    op = tn.op(lambda x: power.reduce(x) + power(x, 1.0), name="by_name", nondiff=True)
+    step = tn.compile(op, backend="numpy")
+    for _ in range(2):
+        np.testing.assert_array_equal(step(np.array([2.0, 3.0])), [10, 11])
+
+
+def test_a_dtype_that_is_asked_for_is_that_of_the_computation() -> None:
+    op = tn.op(lambda x: CBRT(x, dtype="f"), name="narrow", nondiff=True)
+    step = tn.compile(op, backend="numpy")
+    for _ in range(2):
+        np.testing.assert_array_equal(step(X), CBRT(X.astype(np.float32)))
+
+
 def test_integers_have_no_gradient() -> None:
     lround = tn.native(of_c("lround", ctypes.c_long, ctypes.c_double))
     op = tn.op(lround, name="rounded", x=lambda g: g)
@@ -463,5 +478,7 @@ def test_code_that_is_kept_on_disk_calls_the_function_of_this_process(tmp_path: 
 
 
 def test_drawings_show_it() -> None:
-    drawn = tn.draw(lambda x: SIN(x) + 1, tn.tensor(1.0)).svg
-    assert "sin" in drawn
+    assert ">sin<" in tn.draw(lambda x: SIN(x) + 1, tn.tensor(1.0)).svg
+    step = tn.compile(lambda x: SIN(x) + 1, backend="numpy")
+    step(X)
+    assert ">sin<" in tn.draw(step).svg

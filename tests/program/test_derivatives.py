@@ -27,7 +27,7 @@ FLOAT = np.dtype(np.float64)
 DOMAINS = {"arccosh": (1.3, 3.0), "log": (0.3, 3.0), "remainder": (2.2, 2.8), "fmod": (2.2, 2.8)}
 
 
-@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("name", sorted(RULES.keys() - ADDED.keys()))
 def test_elementwise_primitives(name: str) -> None:
     low, high = DOMAINS.get(name, (0.3, 0.9))
     count = next(n for n, names in NAMES.items() if name in names)
@@ -94,12 +94,13 @@ def test_every_primitive_of_floats_has_derivatives_both_ways_and_is_tried() -> N
     assert inexact <= {*RULES, *FLAT}
     others = (
         {*PRIMITIVES}
-        - ADDED
+        - {*ADDED}
         - elementwise
         - {"call", "stop", "argmax", "argmin", "reduce_logical_and", "reduce_logical_or"}
     )
-    assert others == {*pullback.STRUCTURE, *pullback.WHOLE, *DEFINITIONS}
-    assert others == {*pushforward.LINEAR, *pushforward.OTHERS, *pushforward.WHOLE, *DEFINITIONS} - elementwise
+    assert others == {*pullback.STRUCTURE, *pullback.WHOLE, *DEFINITIONS} - {*ADDED}
+    forward = {*pushforward.LINEAR, *pushforward.OTHERS, *pushforward.WHOLE, *DEFINITIONS}
+    assert others == forward - elementwise - {*ADDED}
     tried = {name.partition(" ")[0] for name in STRUCTURES}
     assert others == tried | {"apply", "loop", "while", "branch"}
 

@@ -11,7 +11,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.shapes.reshaping import axis_words
 from tapenet.program.called_ops import filled
 from tapenet.program.ir import Constant, Instruction, Value
-from tapenet.program.primitives import numpy_slices
+from tapenet.program.primitives import ADDED, numpy_slices
 
 #: Stands in a label for an array, which has an edge.
 ARRAY = "·"
@@ -59,6 +59,8 @@ def word(instruction: Instruction) -> str:
     """An instruction in one word or sign, without what it is applied to."""
     if instruction.name in _OWN:
         return _OWN[instruction.name]
+    if instruction.name in ADDED:
+        return ADDED[instruction.name]
     op = op_of(instruction)
     return op.label if op is not None and isinstance(op.label, str) else op_name(instruction)
 
