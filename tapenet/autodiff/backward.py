@@ -215,7 +215,7 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
         state.rule = node
     try:
         if not is_own(op):  # its rules may call what takes no tensors
-            found = _called_rules().gradients(node, wanted, given, reference, lost)
+            found = _called_rules().gradients(node, g, wanted, given, reference, lost)
         elif reference is not None:
             found = reference()
         elif op.joint is not None:

@@ -13,15 +13,18 @@ from tapenet.autodiff import programs
 from tapenet.autodiff.backward import value_of
 from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.node import Node, Parents
+from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.formula import Derived
+from tapenet.ops.functions import OpFunction
 from tapenet.ops.op import Rule
 from tapenet.ops.rule_calls import CalledRule, Gives, RuleCall
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.called_ops import Hole
 from tapenet.program.low import WIDE, is_low
 from tapenet.program.primitives import Spec
+from tapenet.typing import Array
 
 T = TypeVar("T")
 
@@ -32,6 +35,7 @@ class _Unread(Exception):
 
 def gradients(
     node: Node,
+    g: Any,
     wanted: Sequence[str],
     given: Callable[[str], dict[str, object]],
     reference: Callable[[], Mapping[str, object]] | None,
@@ -42,6 +46,7 @@ def gradients(
 
     Args:
         node: what is differentiated.
+        g: the gradient by its output, or those by all.
         wanted: the inputs.
         given: what a rule names ("": the joint rule).
         reference: gives the gradients by the op's reference, where there is one and a further derivative is wanted.
@@ -49,6 +54,9 @@ def gradients(
     """
     op = node.op
     if reference is not None and not lost:
+        referred = None if capturing() is None else _referred(node, g, wanted, given)
+        if referred is not None:
+            return referred
         try:
             return _read(reference)
         except _Unread as error:
@@ -127,6 +135,66 @@ def _called(node: Node, rule: str, wanted: Sequence[str], known: Mapping[str, ob
         why: why it is not read.
     """
     op = node.op
+    template, given = _template(known)
+    gives = [each for n in wanted for each in _gives(node, n)]
+    call = RuleCall(op, rule, tuple(gives), node.shape, why)
+    wide = op.precision not in ("same", "moves")
+    if not set(op.residuals).isdisjoint(op.needs[rule]):
+        given += _behind(node, op.needs[rule])
+    inputs = [_tensor(v, wide) for v in given]
+    function = CalledRule(call, template, [Spec(t.shape, t.dtype) for t in inputs])
+    found = _by_name(gives, programs.run(function, inputs))
+    return found[rule] if rule else found
+
+
+def _referred(
+    node: Node, g: Any, wanted: Sequence[str], given: Callable[[str], dict[str, object]]
+) -> Mapping[str, object] | None:
+    """The gradients by some inputs, by rules whose derivatives are those of the op's reference: for a program, which reads that
+    once. None if it cannot be read, or the rules are derived."""
+    op = node.op
+    rules: Mapping[str, Rule] = op.rules if op.joint is None else {"": op.joint}
+    if any(isinstance(rule, Derived) for rule in rules.values()):
+        return None
+    template, arguments = _template({a.name: value_of(node, a.name, Tensor) for a in op.arguments})
+    shapes = [(node.shape, node.dtype)] if op.outputs == 1 else zip(node.shape, node.dtype, strict=True)
+    outputs = [Spec(tuple(shape), dtype) for shape, dtype in shapes]
+    function = OpFunction(op, template, _specs(arguments), outputs)
+    gs = [g] if op.outputs == 1 else g
+    seeds = [np.zeros(*s) if each is None else each for each, s in zip(gs, outputs, strict=True)]
+    found: dict[str, Any] = {}
+    for rule in wanted if op.joint is None else ("",):
+        named, needs = _template(given(rule))
+        gives = {function.position(e.name, e.place): e for n in ([rule] if rule else wanted) for e in _gives(node, n)}
+        order = sorted(gives)
+        run = function.referred(rule, order, named, _specs(needs))
+        if run is None:
+            return None
+        # What a rule names says nothing of derivatives here: the arguments and gradients do.
+        ends = [Tensor._of(t._data, None, t._trace) if isinstance(t, Tensor) else t for t in needs]
+        found |= _by_name(
+            [gives[i] for i in order], programs.run(run, [_tensor(v, False) for v in (*ends, *arguments, *seeds)])
+        )
+    return found
+
+
+def _specs(values: Sequence[Array]) -> list[Spec]:
+    return [Spec(tuple(v.shape), v.dtype) for v in values]
+
+
+def _by_name(gives: Sequence[Gives], gradients: Sequence[Tensor]) -> dict[str, Any]:
+    """Gradients by the inputs that they are by; of a sequence a list."""
+    found: dict[str, Any] = {}
+    for (name, place, _), t in zip(gives, gradients, strict=True):
+        if place is None:
+            found[name] = t
+        else:
+            found.setdefault(name, [NO_GRADIENT] * place[1])[place[0]] = t
+    return found
+
+
+def _template(values: Mapping[str, object]) -> tuple[dict[str, object], list[Any]]:
+    """Values by name with a `Hole` in place of each array and tensor, and these."""
     given: list[Any] = []
 
     def hole(value: object) -> object:
@@ -135,21 +203,7 @@ def _called(node: Node, rule: str, wanted: Sequence[str], known: Mapping[str, ob
         given.append(value)
         return Hole(len(given) - 1)
 
-    template = {n: mapped(hole, known[n]) for n in op.needs[rule]}
-    gives = [each for n in wanted for each in _gives(node, n)]
-    call = RuleCall(op, rule, tuple(gives), node.shape, why)
-    wide = op.precision not in ("same", "moves")
-    if not set(op.residuals).isdisjoint(op.needs[rule]):
-        given += _behind(node, op.needs[rule])
-    inputs = [_tensor(v, wide) for v in given]
-    function = CalledRule(call, template, [Spec(t.shape, t.dtype) for t in inputs])
-    found: dict[str, Any] = {}
-    for (name, place, _), t in zip(gives, programs.run(function, inputs), strict=True):
-        if place is None:
-            found[name] = t
-        else:
-            found.setdefault(name, [NO_GRADIENT] * place[1])[place[0]] = t
-    return found[rule] if rule else found
+    return {n: mapped(hole, value) for n, value in values.items()}, given
 
 
 def _behind(node: Node, named: Sequence[str]) -> Iterator[Tensor]:

@@ -287,6 +287,28 @@ class OpFunction(Function):
             found |= zip(left, inline(builder, pullback(self.program(), left), [*inputs, *gs]), strict=True)
         return Program([*inputs, *gs], [], builder.body, [found[i] for i in wanted], [])
 
+    def referred(
+        self, rule: str, wanted: Sequence[int], named: Mapping[str, object], given: Sequence[Spec]
+    ) -> Function | None:
+        """A rule as a function of what it names, then of the op's inputs and the gradients by its outputs. By these it has the
+        derivatives that the op's reference says. None if that cannot be read.
+
+        Args:
+            rule: the input whose rule it is, "" for the joint rule.
+            wanted: the inputs by which it is to give the gradients.
+            named: what it names, with a `Hole` for each array.
+            given: shapes and dtypes of these.
+        """
+        if self._reference is None:
+            return None
+        builder = _builder()
+        values, others = inputs_for(given), inputs_for([*self.inputs, *self.outputs])
+        known = {n: symbols(builder, filled(t, values)) for n, t in named.items()}
+        runs = Program([*values, *others], [], builder.body, self._by_rule(builder, rule, wanted, known), [])
+        pulled = pullback(self._reference, wanted)
+        other = Program([*inputs_for(given), *pulled.inputs], [], pulled.body, pulled.outputs, [])
+        return _Twofold(f"{self.name} gradient", runs, other)
+
     def _by_rule(self, builder: Builder, rule: str, wanted: Sequence[int], known: Mapping[str, object]) -> list[Value]:
         """The gradients by some inputs, by the rule of one ("": of all)."""
         op = self.op
@@ -306,6 +328,10 @@ class OpFunction(Function):
             )
             held, values = template_of(plain(given))
             return list(builder.several("apply", *values, function=CalledRule(call, held, specs(values))))
+
+    def position(self, name: str, place: tuple[int, int] | None) -> int:
+        """Which of the inputs is an argument, or the array at a place in that."""
+        return next(i for i, n in enumerate(self._names) if n == name and self._places.get(i) == place)
 
     @cached_property
     def _places(self) -> dict[int, tuple[int, int]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import backward as driver
+from tapenet.autodiff.control.body import Input
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.node import Leaf, Node
 from tapenet.autodiff.observe import zero_gradients
@@ -86,9 +87,14 @@ def _by_place(
     return tuple(found), rest
 
 
+#: Where graphs begin: tensors whose gradient is wanted, and the values of a function that is being recorded.
+_SOURCES = (Leaf, Input)
+
+
 def _is_alone(roots: Iterable[Node], only: set[Node]) -> bool:
-    """Whether the roots depend on no leaves but those of `only`: on no parameters that a function closes over."""
-    return not any(type(node) is Leaf and node not in only for node in driver.between(roots, only))
+    """Whether the roots depend on nothing but `only`: on no parameters that a function closes over, nor arguments of a function
+    around it."""
+    return not any(type(node) in _SOURCES and node not in only for node in driver.between(roots, only))
 
 
 class Run:
@@ -163,7 +169,7 @@ class Run:
         roots = [leaf._node for leaf in leaves if type(leaf) is Tensor and leaf._node is not None]
         ends = {node for node in self.nodes if node is not None}
         order = driver.between(roots, ends)
-        others = self.nested or any(type(node) is Leaf and node not in ends for node in order)
+        others = self.nested or any(type(node) in _SOURCES and node not in ends for node in order)
         followed: set[Node] = set()
         if others:
             own: set[Node] = set()
@@ -171,7 +177,7 @@ class Run:
                 parents = () if node in ends else node.parents
                 if node in ends or any(p in own for p in parents):
                     own.add(node)
-                outside = (type(node) is Leaf) != (node in ends) or any(p in followed for p in parents)
+                outside = (type(node) in _SOURCES) != (node in ends) or any(p in followed for p in parents)
                 if self.outer and outside:
                     followed.add(node)
         else:  # the usual case: there is nothing else

@@ -655,3 +655,32 @@ def test_a_number_made_of_a_tensor_is_no_constant() -> None:
         for second in (tn.grad(tn.grad(f)), tn.hessian(f), tn.compile(tn.grad(tn.grad(f)))):
             with pytest.raises(TypeError, match="op 'lost' is called as it stands"):
                 second(0.7)
+
+
+@pytest.mark.parametrize("lanes", [False, True])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gradients_are_the_rules_and_their_derivatives_the_references(lanes: bool, compiled: bool) -> None:
+    """Also where transformations ask for more than one order."""
+    halved = tn.op(
+        lambda x, y: (x * y, np.array(1.0)),
+        name="halved",
+        residuals=("one",),
+        joint=lambda g, x, y, one: {"x": _array(g) * y / 2, "y": _array(g) * x / 2 * one},
+        reference=lambda x, y: x * y,
+    )
+
+    def run(f: Any, *args: np.ndarray) -> Any:
+        f = tn.vmap(f) if lanes else f
+        f = tn.compile(f) if compiled else f
+        return f(*(np.stack([a, a]) if lanes else a for a in args))
+
+    def check(found: Any, expected: np.ndarray) -> None:
+        np.testing.assert_allclose(found.numpy()[1] if lanes else found.numpy(), expected, rtol=1e-12)
+
+    y = X + 2
+    if lanes or compiled:  # else the reference gives them too
+        a, b = run(tn.grad(lambda x, y: (halved(x, y) ** 2).sum(), argnums=(0, 1)), X, y)
+        check(a, X * y * y)
+        check(b, X * X * y)
+    check(run(tn.hessian(lambda x: halved(x, x).sum()), X), 2 * np.eye(6))
+    check(run(tn.jacrev(tn.grad(lambda x, y: halved(x, y).sum()), argnums=1), X, y), np.eye(6))

@@ -134,6 +134,18 @@ def test_second_and_third_derivatives() -> None:
     close(product, diagonal * V)
 
 
+@pytest.mark.parametrize("outer", [tn.jacrev, tn.jacfwd])
+def test_a_gradient_by_one_argument_follows_the_others(outer: Any) -> None:
+    """The outer function may be by none of those that the inner one is by."""
+    slope = tn.grad(lambda x, y: (x * np.exp(y)).sum())
+    expected = np.diag(np.exp(V))
+    np.testing.assert_allclose(outer(slope, argnums=1)(X, V).numpy(), expected)
+    np.testing.assert_allclose(outer(lambda y: slope(X, y))(V).numpy(), expected)
+    np.testing.assert_allclose(tn.compile(outer(slope, argnums=1))(X, V).numpy(), expected)
+    value_and_slope = tn.value_and_grad(lambda x, y: (x * np.exp(y)).sum())
+    np.testing.assert_allclose(outer(lambda y: value_and_slope(X, y)[0])(V).numpy(), X * np.exp(V))
+
+
 def test_derivatives_go_on_through_lanes() -> None:
     lanes = np.stack([X, V])
 
