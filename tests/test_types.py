@@ -132,6 +132,21 @@ def product(x: Any, w: Any) -> Any:
     return x * w
 
 
+@tn.op(jvp=lambda x_dot: 2 * x_dot, once=True)
+def doubled(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.asarray(2 * x)
+
+
+@tn.op(arrays=lambda g, arrays, scale: tuple(scale * g for _ in arrays))
+def total(*arrays: np.ndarray[Any, Any], scale: float = 1.0) -> np.ndarray[Any, Any]:
+    return np.asarray(sum(arrays[1:], arrays[0]) * scale)
+
+
+@tn.op(x=lambda g, params: g * params["w"], params=lambda g, x: {"w": (g * x).sum()})
+def dense(x: np.ndarray[Any, Any], params: dict[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    return np.asarray(x * params["w"])
+
+
 class Logged(tn.Operand):
     def __init__(self, value: Tensor) -> None:
         self.value = value
@@ -148,6 +163,11 @@ assert_type(rms(np.ones(2)), Tensor)
 assert_type(Logged(w) + 1, Logged)
 scaled(w, limit=2.0).backward()
 cubed(w).backward()
+doubled(w).backward()
+total(w, w, scale=2.0).backward()
+total(np.ones(2), np.ones(2)).sum()
+dense(w, {"w": w}).backward()
+dense(np.ones(2), {"w": np.ones(2)}).sum()
 assert_type(cubed(np.ones(2)), np.ndarray[Any, Any])
 tn.testing.check_op(tn.exp)
 tn.testing.check_grads(scaled, [np.ones(3)], order=2)

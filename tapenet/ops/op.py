@@ -320,7 +320,9 @@ if TYPE_CHECKING:
         """An op as type checkers see it: with the arguments of its forward, and what a call returns."""
 
         @overload  # of tensors, for which the forward says arrays
-        def __call__(self, x: Operand | Sequence[Operand], /, *args: Any, **kwargs: Any) -> Any: ...
+        def __call__(
+            self, x: Operand | Sequence[Operand] | Mapping[str, Operand], /, *args: Any, **kwargs: Any
+        ) -> Any: ...
         @overload
         def __call__(self, x: object, y: Operand, /, *args: Any, **kwargs: Any) -> Any: ...
         @overload

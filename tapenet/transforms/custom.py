@@ -13,6 +13,7 @@ from tapenet.autodiff.attached import attach, gradients
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.definitions import argument_names
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
 from tapenet.program.trees import Mismatch, flatten, tree_map
@@ -146,13 +147,16 @@ class custom_vjp(_Custom[P, R]):
         self._fwd: Callable[..., object] | None = None
         self._bwd: Callable[..., object] | None = None
         self.rules = rules
+        #: What each rule asks for.
+        self.needs: dict[str, tuple[str, ...]] = {}
         known = [] if self._signature is None else list(self._signature.parameters)
         for name, rule in rules.items():
             if name not in known or not callable(rule):
                 raise TypeError(
                     f"{self.title}: {name}={rule!r}: give a function for an argument among {', '.join(known)}"
                 )
-            for need in inspect.signature(rule).parameters:
+            self.needs[name] = argument_names(self.title, rule, {"g", "out", *known})
+            for need in self.needs[name]:
                 if need not in ("g", "out", *known):
                     raise TypeError(
                         f"{self.title}: the rule of {name!r} asks for {need!r}; it may name g, out, {', '.join(known)}"
@@ -275,7 +279,7 @@ class _ByName(TracedRule):
                 if rule is None or all(p is None for p in places):
                     found.append(None)
                 else:
-                    found.append(rule(*(known[need] for need in inspect.signature(rule).parameters)))
+                    found.append(rule(*(known[need] for need in custom.needs[name])))
         return arguments.gradients(found, names, custom.title)
 
 

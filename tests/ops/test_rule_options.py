@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.drawing.sources.mathematics import gradient_rules
 from tapenet.testing import check_grads
 
 R = np.random.default_rng(0)
@@ -122,4 +123,5 @@ def test_it_is_said_in_the_documentation_and_cannot_be_meant_with_a_reference() 
     with pytest.raises(TypeError, match="reference= gives derivatives of higher order, and once=True says"):
         tn.op(lambda x: x, name="w", x=lambda g: g, once=True, reference=lambda x: x)
     assert (once.__doc__ or "").endswith("First derivatives alone: one of higher order is an error.")
+    assert gradient_rules(once) == {"x": "g · 3x² (first derivatives alone)"}
     assert "First" not in (tn.op(lambda x: x, name="w", doc="It.").__doc__ or "")

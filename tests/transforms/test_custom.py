@@ -236,3 +236,10 @@ def test_mistakes_are_told() -> None:
     fails(f, r"defjvps was given 2 rule\(s\) for 1 argument")
     far = tn.custom_vjp(lambda x: x, nondiff_argnums=(3,), x=lambda g: g)
     fails(far, "nondiff_argnums has 3, and the call has 1 argument", ValueError)
+
+
+def test_rules_by_name_have_defaults_of_their_own() -> None:
+    f = tn.custom_vjp(lambda x, y: x * y, x=lambda g, y, c=5: c * g * y, y=lambda g, x=2.0: g * x)
+    x, y = (tn.tensor(v, requires_grad=True) for v in (3.0, 4.0))
+    f(x, y).backward()
+    assert (x.grad.item(), y.grad.item()) == (20.0, 3.0)

@@ -26,6 +26,8 @@ READABLE = 90
 LIMIT = 200
 #: What is said of other derivatives.
 DERIVED, TRANSPOSED = "derived from the formula", "the transpose of jvp"
+#: What is said beside the rules of an op with `once=True`.
+FIRST = " (first derivatives alone)"
 #: Functions of which one element depends on several.
 _SHARED = frozenset({"sum", "mean", "var", "matmul", "transpose"})
 
@@ -62,7 +64,7 @@ def gradient_rules(op: Op) -> dict[str, str]:
     texts = _stated(op)
     if not texts.keys() >= set(op.differentiable):
         texts = _called(op) | _rules(op) | texts
-    return {n: clean(texts[n], LIMIT) for n in op.differentiable}
+    return {n: clean(texts[n], LIMIT) + (FIRST if op.once else "") for n in op.differentiable}
 
 
 def _stated(op: Op) -> dict[str, str]:
