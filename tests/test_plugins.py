@@ -116,7 +116,7 @@ def test_each_is_loaded_when_its_name_is_first_asked_for(installed: Path) -> Non
     assert "tapenet_softest.ops" not in sys.modules
     assert tn.softest(tn.tensor(0.0)).item() == np.log(2)  # type: ignore[attr-defined]
     assert nn.functional.half_loss(2.0, 0.0) == 2  # type: ignore[attr-defined]
-    assert nn.init.eights_(tn.tensor([1.0])).tolist() == [8.0]
+    assert nn.init.eights_(tn.tensor([1.0])).tolist() == [8.0]  # type: ignore[attr-defined]
     assert optim.halving(1.0)(2) == 0.25  # type: ignore[attr-defined]
     assert nn.Linear(2, 3).in_features == 2  # tapenet's own names stay its own
 

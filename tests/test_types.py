@@ -208,6 +208,7 @@ MISTAKES = [
     'nn.Linear(2, "3")',
     "tn.expp(1.0)",
     "nn.Linaer(2, 3)",
+    "nn.init.zeroes_(tn.tensor([1.0]))",
     "step(1)",
     "x: int = nn.Linear(2, 3)(tn.tensor([1.0]))",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +20,10 @@ from tapenet.ops.random import random_draw
 from tapenet.ops.tracebacks import boundary
 from tapenet.typing import Array
 
+if not TYPE_CHECKING:  # to which every name would be one
 
-def __getattr__(name: str) -> object:
-    return plugins.attribute(sys.modules[__name__], name)
+    def __getattr__(name: str) -> object:
+        return plugins.attribute(sys.modules[__name__], name)
 
 
 _GAINS = {
