@@ -26,7 +26,7 @@ from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.observe.profile import SPAN
 from tapenet.autodiff.state import local, no_grad
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.signatures import check_keywords
+from tapenet.ops.signatures import MISSING, check_keywords
 from tapenet.ops.tracebacks import boundary
 from tapenet.optim.groups import (
     BASE_RATE,
@@ -118,7 +118,13 @@ class Optimizer(Hooked):
         if "__init__" in vars(cls) and is_ours(cls):
             cls.__init__ = accepting(cls.__init__)  # type: ignore[method-assign]
 
-    def __init__(self, params: Parameters = None, *, lr: float | Schedule, **options: object) -> None:
+    def __init__(
+        self,
+        params: Parameters = None,
+        *positional: object,
+        lr: float | Schedule = MISSING,  # type: ignore[assignment]  # so that the error is one of ours
+        **options: object,
+    ) -> None:
         """Make an optimizer of these parameters.
 
         Args:
@@ -132,6 +138,12 @@ class Optimizer(Hooked):
             ValueError: no parameters, one given twice or without need of a gradient, an option out of range.
             TypeError: something that is no tensor, or an unknown option.
         """
+        if positional or lr is MISSING:  # type: ignore[comparison-overlap]
+            title = type(self).__name__
+            raise TypeError(
+                f"{title}: the base takes the parameters, and the options by name, lr among them: super().__init__(params, "
+                "lr=lr, momentum=momentum)" + (", not a dict of defaults as PyTorch's" if positional else "")
+            )
         self._defaults = {"lr": lr, **options}
         self._title = type(self).__name__
         self._writer = f"{self._title}.step"

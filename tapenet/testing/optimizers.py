@@ -123,6 +123,15 @@ class _Trial:
         assert isinstance(made, Optimizer)
         return _Run(params, made)
 
+    def unbound(self) -> _Run:
+        """New parameters and an optimizer that was made without, and got them later."""
+        params = self.params()
+        what = "it cannot be made without parameters, as for fit: def __init__(self, params=None, ...)"
+        made = attempt(self._findings, what, lambda: self.optimizer(None))
+        assert isinstance(made, Optimizer)
+        attempt(self._findings, "bind(params) fails", lambda: made.bind(params))
+        return _Run(params, made)
+
     def changed(self, name: str, value: object) -> _Run | None:
         """The same with another value of an option, where it takes that."""
         params = self.params()
@@ -210,7 +219,7 @@ def _check_call(
 
 
 def _check_decrease(findings: Findings, trial: _Trial, steps: int) -> None:
-    run = trial.run()
+    run = trial.unbound()
     first = float(loss(run.params).item())
     for _ in range(steps):
         attempt(findings, "a step fails", lambda: trial.step(run))

@@ -587,3 +587,19 @@ def test_what_comes_to_a_model_between_its_gradients_and_the_step_is_told_at_the
 def test_wrong_parameters(params: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         optim.SGD(params())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (({"lr": 0.1},), r"Mine: the base takes .* the options by name, lr among them: .*, not a dict of defaults"),
+        ((), r"Mine: the base takes the parameters, and the options by name, lr among them: super\(\)"),
+    ],
+)
+def test_a_class_that_gives_no_options_to_its_base(given: Any, message: str) -> None:
+    class Mine(optim.Optimizer):
+        def __init__(self, params: Any = None) -> None:
+            super().__init__(params, *given)
+
+    with pytest.raises(TypeError, match=message):
+        Mine([tn.tensor([1.0], requires_grad=True)])

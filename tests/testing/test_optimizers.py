@@ -190,6 +190,11 @@ class Hides(Normalised):
         return {n: v for n, v in super().__getstate__().items() if n != "held"}
 
 
+class NeedsParameters(Momentum):
+    def __init__(self, params: Any, **options: Any) -> None:
+        super().__init__(list(params), **options)
+
+
 class Everything(Momentum):
     """Its step goes on where there is no gradient."""
 
@@ -218,6 +223,10 @@ class Everything(Momentum):
         (Widens, r"its rule returns float64 for the parameter, of float32"),
         (Branches, r"a step compiled with backend='\w+' fails: CaptureError: .* np.where"),
         (Hides, r"a new optimizer that loads its state_dict\(\) goes on otherwise than .* among states\(\)"),
+        (
+            NeedsParameters,
+            r"it cannot be made without parameters, as for fit: def __init__\(self, params=None, ...\): TypeError",
+        ),
         (Everything, r"a step changes parameters whose .grad is None"),
         (lambda params, **o: optim.Adam(params, lr=1e3), r"the loss of a quadratic rose"),
         (lambda params, **o: "nothing", r"it made a str, and is to make a tn.optim.Optimizer"),
