@@ -19,11 +19,11 @@ bessel_j1 = primitive(numpy.vectorize(kernels.bessel.j1))
 defvjp(bessel_j0, lambda out, x: lambda g: -g * bessel_j1(x))
 defvjp(bessel_j1, lambda out, x: lambda g: g * (bessel_j0(x) - out / x))
 
-# -- elliptic_k
-elliptic_k = primitive(numpy.vectorize(kernels.cython_special.ellipk))
-elliptic_e = primitive(numpy.vectorize(kernels.cython_special.ellipe))
-defvjp(elliptic_k, lambda out, x: lambda g: g * (elliptic_e(x) / (1 - x) - out) / (2 * x))
-defvjp(elliptic_e, lambda out, x: lambda g: g * (out - elliptic_k(x)) / (2 * x))
+# -- ellip_k
+ellip_k = primitive(numpy.vectorize(kernels.cython_special.ellipk))
+ellip_e = primitive(numpy.vectorize(kernels.cython_special.ellipe))
+defvjp(ellip_k, lambda out, x: lambda g: g * (ellip_e(x) / (1 - x) - out) / (2 * x))
+defvjp(ellip_e, lambda out, x: lambda g: g * (out - ellip_k(x)) / (2 * x))
 
 # -- recurrence
 recurrence = primitive(lambda decay, x: kernels.recur(decay, x))

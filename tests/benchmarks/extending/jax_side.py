@@ -64,29 +64,29 @@ def _(primals, tangents):
     return out, (bessel_j0(x) - out / x) * x_dot
 
 
-# -- elliptic_k
+# -- ellip_k
 @custom_jvp
-def elliptic_k(x):
+def ellip_k(x):
     return of_numpy(np.vectorize(kernels.cython_special.ellipk), x, x)
 
 
 @custom_jvp
-def elliptic_e(x):
+def ellip_e(x):
     return of_numpy(np.vectorize(kernels.cython_special.ellipe), x, x)
 
 
-@elliptic_k.defjvp
+@ellip_k.defjvp
 def _(primals, tangents):
     (x,), (x_dot,) = primals, tangents
-    out = elliptic_k(x)
-    return out, (elliptic_e(x) / (1 - x) - out) / (2 * x) * x_dot
+    out = ellip_k(x)
+    return out, (ellip_e(x) / (1 - x) - out) / (2 * x) * x_dot
 
 
-@elliptic_e.defjvp
+@ellip_e.defjvp
 def _(primals, tangents):
     (x,), (x_dot,) = primals, tangents
-    out = elliptic_e(x)
-    return out, (out - elliptic_k(x)) / (2 * x) * x_dot
+    out = ellip_e(x)
+    return out, (out - ellip_k(x)) / (2 * x) * x_dot
 
 
 # -- recurrence

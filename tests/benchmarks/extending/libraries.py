@@ -232,6 +232,7 @@ class Torch(Library):
         return found
 
     def compiled(self, f: Function, how: str) -> Function:
+        self.torch.compiler.reset()  # it compiles only so many functions of the same code
         made: Function = self.torch.compile(f, backend=how, fullgraph=True)
         return made
 

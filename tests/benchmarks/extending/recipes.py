@@ -33,7 +33,7 @@ def _places() -> tuple[Array, Array]:
 RECIPES: dict[str, Recipe] = {
     "erf": Recipe("C by ctypes", lambda r: (r.normal(size=3),)),
     "bessel_j0": Recipe("C by cffi", lambda r: (r.uniform(1, 2, size=3),)),
-    "elliptic_k": Recipe("Cython", lambda r: (r.uniform(0.2, 0.8, size=3),)),
+    "ellip_k": Recipe("Cython", lambda r: (r.uniform(0.2, 0.8, size=3),)),
     "recurrence": Recipe("Numba", lambda r: (r.uniform(size=4), r.normal(size=4)), by=(0, 1)),
     "jv": Recipe("a function of SciPy", lambda r: (np.array(2.0), r.uniform(1, 3, size=3)), by=(1,)),
     "sparse_product": Recipe(

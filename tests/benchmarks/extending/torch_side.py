@@ -37,7 +37,7 @@ class Looped(Function):
     @classmethod
     def vmap(cls, info, in_dims, *args):
         lanes = [
-            cls.apply(*(a if d is None else a.select(d, i) for a, d in zip(args, in_dims, strict=True)))
+            cls.apply(*(a.select(d, i) if isinstance(d, int) else a for a, d in zip(args, in_dims, strict=True)))
             for i in range(info.batch_size)
         ]
         return torch.stack(lanes), 0
@@ -98,19 +98,19 @@ looped(bessel_j0)
 looped(bessel_j1)
 
 
-# -- elliptic_k
-@custom_op("cookbook::elliptic_k", mutates_args=())
-def elliptic_k(x: Tensor) -> Tensor:
+# -- ellip_k
+@custom_op("cookbook::ellip_k", mutates_args=())
+def ellip_k(x: Tensor) -> Tensor:
     return torch.from_numpy(np.vectorize(kernels.cython_special.ellipk)(x.numpy()).astype(x.numpy().dtype))
 
 
-@custom_op("cookbook::elliptic_e", mutates_args=())
-def elliptic_e(x: Tensor) -> Tensor:
+@custom_op("cookbook::ellip_e", mutates_args=())
+def ellip_e(x: Tensor) -> Tensor:
     return torch.from_numpy(np.vectorize(kernels.cython_special.ellipe)(x.numpy()).astype(x.numpy().dtype))
 
 
-@elliptic_k.register_fake
-@elliptic_e.register_fake
+@ellip_k.register_fake
+@ellip_e.register_fake
 def _(x):
     return torch.empty_like(x)
 
@@ -121,18 +121,18 @@ def save(ctx, inputs, output):
 
 def backward_of_k(ctx, g):
     x, out = ctx.saved_tensors
-    return g * (elliptic_e(x) / (1 - x) - out) / (2 * x)
+    return g * (ellip_e(x) / (1 - x) - out) / (2 * x)
 
 
 def backward_of_e(ctx, g):
     x, out = ctx.saved_tensors
-    return g * (out - elliptic_k(x)) / (2 * x)
+    return g * (out - ellip_k(x)) / (2 * x)
 
 
-elliptic_k.register_autograd(backward_of_k, setup_context=save)
-elliptic_e.register_autograd(backward_of_e, setup_context=save)
-looped(elliptic_k)
-looped(elliptic_e)
+ellip_k.register_autograd(backward_of_k, setup_context=save)
+ellip_e.register_autograd(backward_of_e, setup_context=save)
+looped(ellip_k)
+looped(ellip_e)
 
 
 # -- recurrence
