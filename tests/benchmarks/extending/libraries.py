@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,9 +33,11 @@ class Library:
     @cache  # noqa: B019
     def op(self, recipe: str) -> Function:
         """The op."""
-        found = dict(self._prelude)
-        exec(compile(self.source(recipe), f"<{self.name}, {recipe}>", "exec"), found)
-        made: Function = found[recipe]
+        # A module, since compilers look for what the code names there.
+        module = sys.modules[f"{self.name}_{recipe}"] = ModuleType(f"{self.name}_{recipe}")
+        vars(module).update(self._prelude | {"__name__": module.__name__})
+        exec(compile(self.source(recipe), f"<{self.name}, {recipe}>", "exec"), vars(module))
+        made: Function = getattr(module, recipe)
         return made
 
     @property
@@ -50,8 +54,7 @@ class Library:
 
     @cached_property
     def _prelude(self) -> dict[str, Any]:
-        # What it makes code of is looked up by the name of a module.
-        found: dict[str, Any] = {"__name__": __name__}
+        found: dict[str, Any] = {"__name__": f"{self.name}_side"}
         exec(compile(self._parts[0], str(self._file), "exec"), found)
         return found
 
@@ -91,6 +94,10 @@ class Library:
     def done(self, result: object) -> object:
         """The result, computed."""
         return result
+
+    def made(self, name: str, forward: Function, rule: Function, count: int) -> Function:
+        """An op of so many arguments with one rule for all; both get the library's NumPy first."""
+        raise NotImplementedError
 
     def check(self, op: Function, arguments: Sequence[object]) -> None:
         """What the library has to check a rule with; it raises where that is wrong."""
@@ -138,6 +145,19 @@ class Tapenet(Library):
         made: Function = self.tn.compile(f, backend=how)
         return made
 
+    def made(self, name: str, forward: Function, rule: Function, count: int) -> Function:
+        xp = SimpleNamespace(**vars(np), constant=self.tn.stop_gradient)
+        if count == 1:
+            return self.tn.op(
+                lambda x: forward(xp, x), name=name, joint=lambda g, x: dict(zip("x", rule(xp, g, x), strict=True)), doc="?"
+            )
+        return self.tn.op(
+            lambda x, y: forward(xp, x, y),
+            name=name,
+            joint=lambda g, x, y: dict(zip("xy", rule(xp, g, x, y), strict=True)),
+            doc="?",
+        )
+
     def check(self, op: Function, arguments: Sequence[object]) -> None:
         self.tn.testing.check_op(op, [self.tn.sample(*arguments)])
 
@@ -182,6 +202,16 @@ class Jax(Library):
 
     def done(self, result: object) -> object:
         return self.jax.block_until_ready(result)
+
+    def made(self, name: str, forward: Function, rule: Function, count: int) -> Function:
+        xp = SimpleNamespace(**vars(self.jax.numpy), constant=self.jax.lax.stop_gradient)
+
+        @self.jax.custom_vjp
+        def op(*given: Any) -> Any:
+            return forward(xp, *given)
+
+        op.defvjp(lambda *given: (forward(xp, *given), given), lambda given, g: rule(xp, g, *given))
+        return op
 
     def check(self, op: Function, arguments: Sequence[object]) -> None:
         util = importlib.import_module("jax.test_util")
@@ -239,6 +269,21 @@ class Torch(Library):
     def compiled_gradient(self, f: Function, how: str) -> Function:
         return self.gradient(self.compiled(f, how))
 
+    def made(self, name: str, forward: Function, rule: Function, count: int) -> Function:
+        xp = SimpleNamespace(**vars(self.torch), constant=self.torch.detach)
+
+        class Made(self.torch.autograd.Function):  # type: ignore[misc, name-defined]
+            @staticmethod
+            def forward(ctx: Any, *given: Any) -> Any:
+                ctx.save_for_backward(*given)
+                return forward(xp, *given)
+
+            @staticmethod
+            def backward(ctx: Any, g: Any) -> Any:
+                return rule(xp, g, *ctx.saved_tensors)
+
+        return Made.apply
+
     def check(self, op: Function, arguments: Sequence[object]) -> None:
         given = [self.array(a).requires_grad_() for a in arguments]
         self.torch.autograd.gradcheck(op, given)
@@ -272,9 +317,19 @@ class Autograd(Library):
         make = self.autograd.make_jvp
         return sum(make(f, argnum=i)(*points)(way)[1] for i, way in enumerate(tangents))
 
+    def made(self, name: str, forward: Function, rule: Function, count: int) -> Function:
+        xp = SimpleNamespace(**vars(importlib.import_module("autograd.numpy")), constant=self.autograd.tracer.getval)
+        extend = importlib.import_module("autograd.extend")
+        op: Function = extend.primitive(lambda *given: forward(xp, *given))
+        extend.defvjp_argnums(
+            op, lambda argnums, out, given, _: lambda g: tuple(rule(xp, g, *given)[i] for i in argnums)
+        )
+        return op
+
     def check(self, op: Function, arguments: Sequence[object]) -> None:
         util = importlib.import_module("autograd.test_util")
-        util.check_grads(op, modes=["rev"], order=2)(*arguments)
+        for i in range(len(arguments)):
+            util.check_grads(op, i, modes=["rev"], order=2)(*arguments)
 
 
 LIBRARIES: dict[str, Callable[[], Library]] = {"tapenet": Tapenet, "jax": Jax, "torch": Torch, "autograd": Autograd}
