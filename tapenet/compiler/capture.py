@@ -128,7 +128,7 @@ def first_call(
         recorded = _Recording(parameters, call, tape).run(fn, keep_grads, linked)
         tape = _way_back(tape)
         _check_leaks(title, recorded.nodes, reach)
-        watch.leave_out([*call.arrays, *(r.tensor._data for r in recorded.program.references)])
+        watch.leave_out([*call.arrays, *(r.tensor._data for r in recorded.program.references)], recorded.drawn.given)
         doubt = watch.check(recorded.drawn)
         if doubt is not None:
             if linked:

@@ -17,20 +17,24 @@ from tapenet.compiler.reach import Reach, users
 from tapenet.kernels.threads import KERNELS
 from tapenet.ops import random as draws
 from tapenet.ops.random import equal_states, generator
+from tapenet.program.functions import Function
 from tapenet.typing import Array
 
 
 class Drawn(NamedTuple):
-    """What the recorded ops drew random numbers from."""
+    """What the recorded ops drew random numbers from, and what else they change."""
 
     generators: list[np.random.Generator]
     #: Whether there was an op of the user's, which may draw from any generator.
     anywhere: bool
+    #: What the user's ops with an effect were given beside arrays: they change it at each run.
+    given: list[object]
 
 
 def drawn(nodes: Iterable[Node]) -> Drawn:
-    """What recorded ops drew from."""
+    """What recorded ops drew from and change."""
     found: list[np.random.Generator] = []
+    given: list[object] = []
     anywhere = False
     for node in nodes:
         call = node.call or {}
@@ -39,12 +43,19 @@ def drawn(nodes: Iterable[Node]) -> Drawn:
                 inside = drawn(body)
                 found += inside.generators
                 anywhere |= inside.anywhere
+                given += inside.given
         if node.op.random:
             anywhere |= users(node.op.__module__)
             found += [value for value in call.values() if isinstance(value, np.random.Generator)]
             if call.get("rng") is None:
                 found.append(generator())
-    return Drawn(found, anywhere)
+        function = call.get("function")
+        if isinstance(function, Function) and any(i.effect for i in function.program().body):
+            anywhere = True  # what tn.vmap made calls the user's ops
+            found.append(generator())
+        if node.op.effect and users(node.op.__module__):
+            given += [call[name] for name in node.op.options if name in call]
+    return Drawn(found, anywhere, given)
 
 
 class Watch:
@@ -70,10 +81,14 @@ class Watch:
         #: The threads that ask for the process's generator from now on.
         self._asked = draws.asked = set()
 
-    def leave_out(self, arrays: Sequence[Array]) -> None:
-        """Leave out the arrays that share memory with one of these, which the program reads where they are."""
+    def leave_out(self, arrays: Sequence[Array], given: Sequence[object]) -> None:
+        """Leave out the arrays that share memory with one of these, which the program reads where they are; and what ops
+        with an effect were given, which they change: a dict, a list, the attributes of an object."""
+        holders = {id(getattr(value, "__dict__", value)) for value in given}
 
         def kept(place: Held) -> bool:
+            if id(place.holder) in holders:
+                return False
             return not isinstance(place, Elements) or not any(np.may_share_memory(place.holder, a) for a in arrays)
 
         pairs = [(p, v) for p, v in zip(self.places, self.values, strict=True) if kept(p)]

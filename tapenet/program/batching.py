@@ -76,7 +76,7 @@ class Lanes:
             self.builder.line = instruction.line
             given = [new.get(a, a) for a in instruction.args]
             flags = [a in with_lanes for a in instruction.args]
-            if instruction.effect:
+            if instruction.effect and not (is_draw(instruction) and any(flags)):
                 raise CannotBatch(f"{_named(instruction)} has an effect beside its result, which lanes cannot share")
             if not any(flags):
                 specs = [Spec(r.shape, r.dtype) for r in instruction.results]
@@ -118,6 +118,16 @@ class Lanes:
 #: Given the lanes, an instruction, its arguments in the new program and which of them have lanes (at least one): the result,
 #: with lanes; or of each of several results that, and whether it has lanes.
 Rule = Callable[[Lanes, Instruction, Sequence[Value], Sequence[bool]], Value | list[tuple[Value, bool]]]
+
+
+def is_draw(instruction: Instruction) -> bool:
+    """Whether it is a call of an op that draws random numbers, and does nothing else beside its result."""
+    return (
+        instruction.effect
+        and instruction.name == "call"
+        and instruction.params["op"].random
+        and not instruction.params["op"].effect
+    )
 
 
 def _named(instruction: Instruction) -> str:
@@ -490,6 +500,8 @@ def looped(
     order = sorted(range(len(args)), key=lambda i: not flags[i])  # those with lanes are the slices
     body = Program([inputs[i] for i in order], [], [turn], [turn.results[i] for i in used], [])
     params = {"body": body, "carries": 0, "slices": sum(flags), "length": lanes.size, "lanes": _named(instruction)}
+    if instruction.effect:
+        params["effect"] = True
     found = dict(zip(used, lanes.builder.several("loop", *(args[i] for i in order), **params), strict=True))
     unused = Constant(np.zeros((), bool))
     return [(found[i], True) if i in found else (unused, False) for i in range(len(instruction.results))]
@@ -522,4 +534,4 @@ RULES: dict[str, Rule] = {
     "call": looped,
 }
 
-__all__ = ["RULES", "CannotBatch", "batch"]
+__all__ = ["RULES", "CannotBatch", "batch", "is_draw"]

@@ -12,7 +12,7 @@ from tapenet import ops
 from tapenet.autodiff import programs
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
-from tapenet.program.batching import batch
+from tapenet.program.batching import batch, is_draw
 from tapenet.program.trees import Mismatch, container, flatten, tree_map
 from tapenet.transforms.arguments import Arguments, Results
 from tapenet.transforms.of_compiled import follows_compiled
@@ -65,9 +65,15 @@ def vmap(
         lane = [t if axis is None else _lane(t, axis, size) for t, axis in zip(given, axes, strict=True)]
         called = functools.partial(f, **kwargs) if kwargs else f
         traced = trace("vmap", results.flat(arguments.calling(called)), lane, lanes=True)
-        if traced.draws and randomness == "error":
+        drawing = [i.params["op"].name for i in traced.function.program().body if is_draw(i)]
+        if (traced.draws or drawing) and randomness == "error":
             raise RuntimeError(
                 "tn.vmap: the function draws random numbers: say randomness='different' for others in each lane, or 'same'"
+            )
+        if drawing and randomness == "same":
+            raise RuntimeError(
+                f"tn.vmap: op {drawing[0]!r} draws random numbers when it is called, which is once for each lane: say "
+                "randomness='different', or draw outside and pass them with in_axes=None"
             )
         moved = [t if a is None else ops.moveaxis(t, a, 0) if a else t for t, a in zip(given, axes, strict=True)]
         per_lane = randomness == "different"

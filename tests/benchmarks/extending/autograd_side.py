@@ -295,8 +295,8 @@ def average(x, weights=None):
 
 defvjp(
     average,
-    lambda out, x, weights=None: lambda g: (
-        g * (np.full_like(x, 1 / len(x)) if weights is None else weights / np.sum(weights))
+    lambda out, x, weights=None: (
+        lambda g: g * (np.full_like(x, 1 / len(x)) if weights is None else weights / np.sum(weights))
     ),
     lambda out, x, weights=None: lambda g: g * (x - out) / np.sum(weights),
 )

@@ -27,4 +27,6 @@ def foreign() -> SimpleNamespace:
 
 def section(name: str) -> str:
     """The program that makes the op of that name."""
-    return next(t for t in _programs() if f"\n{name} = tn.op(" in f"\n{t}" or ("@tn.op(" in t and f"\ndef {name}(" in t))
+    return next(
+        t for t in _programs() if f"\n{name} = tn.op(" in f"\n{t}" or ("@tn.op(" in t and f"\ndef {name}(" in t)
+    )

@@ -28,6 +28,7 @@ def of_numpy(f, like, *arrays):
 
     return jax.pure_callback(call, shapes, *arrays, vmap_method="sequential")
 
+
 # -- erf
 @custom_jvp
 def erf(x):

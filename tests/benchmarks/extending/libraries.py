@@ -149,7 +149,10 @@ class Tapenet(Library):
         xp = SimpleNamespace(**vars(np), constant=self.tn.stop_gradient)
         if count == 1:
             return self.tn.op(
-                lambda x: forward(xp, x), name=name, joint=lambda g, x: dict(zip("x", rule(xp, g, x), strict=True)), doc="?"
+                lambda x: forward(xp, x),
+                name=name,
+                joint=lambda g, x: dict(zip("x", rule(xp, g, x), strict=True)),
+                doc="?",
             )
         return self.tn.op(
             lambda x, y: forward(xp, x, y),

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.typing import Array
 from tests.benchmarks.extending.libraries import Function, Library
-from tests.benchmarks.extending.recipes import RECIPES, Recipe
+from tests.benchmarks.extending.recipes import RECIPES
 from tests.benchmarks.harness import interleaved
 
 #: The highest derivative that is looked at.
@@ -120,7 +120,9 @@ def orders(call: Call) -> list[str]:
     expected: Function | None = call.meant if call.recipe.meant else None
     for order in range(1, HIGHEST + 1):
 
-        def right(f: Function = f, points: list[Array] = points, expected: Function | None = expected) -> None:
+        def right(
+            order: int = order, f: Function = f, points: list[Array] = points, expected: Function | None = expected
+        ) -> None:
             outs = [library.numpy(o) for o in f(*map(library.array, points))]
             weights = [rng.normal(size=o.shape) for o in outs]
             scalar, n = total(f, len(points), library.seed), len(points)
@@ -226,7 +228,9 @@ def times(libraries: Sequence[Library], recipe: str, works: Callable[[str, str],
                 if works(library.name, how):
                     ways[how] = library.compiled(f, how) if what == "value" else library.compiled_gradient(f, how)
             for way, made in ways.items():
-                steps[f"{library.name}, {way}"] = lambda made=made, points=points, done=library.done: done(made(*points))
+                steps[f"{library.name}, {way}"] = lambda made=made, points=points, done=library.done: done(
+                    made(*points)
+                )
         for key, time in interleaved(steps, rounds=7, seconds=0.02).items():
             found.setdefault(key, {})[what] = time
     return found

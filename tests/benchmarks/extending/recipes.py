@@ -13,15 +13,16 @@ from tapenet.typing import Array
 class Recipe(NamedTuple):
     """An op of the cookbook.
 
-    `section` is its heading there. `arguments` makes the arrays, and numbers, of a call; differentiated are those at the positions `by`. `options` are further
-    arguments, by name. `meant` is the function whose gradient the op's is meant to be, if that is not its own. `random` ops
-    give the same only after the same seed.
+    section: its heading there.
+    arguments: makes what it is called with.
+    by: the positions of the arguments that are differentiated.
+    meant: the function whose gradient the op's is meant to be, where that is not its own.
+    random: it gives the same only after the same seed.
     """
 
     section: str
     arguments: Callable[[np.random.Generator], tuple[object, ...]]
     by: tuple[int, ...] = (0,)
-    options: dict[str, object] = {}
     meant: Callable[..., Array] | None = None
     random: bool = False
 
@@ -42,7 +43,9 @@ RECIPES: dict[str, Recipe] = {
     "expm": Recipe("A matrix exponential", lambda r: (r.normal(size=(3, 3)),)),
     "lu_solve": Recipe("A saved factorisation", lambda r: (r.normal(size=(3, 3)), r.normal(size=3)), by=(0, 1)),
     "convolve": Recipe("A convolution by FFT", lambda r: (r.normal(size=5), r.normal(size=3)), by=(0, 1)),
-    "swing": Recipe("A differential equation with its adjoint", lambda r: (np.array([0.5, 1.0]), np.array(1.3), 1.0), by=(0, 1)),
+    "swing": Recipe(
+        "A differential equation with its adjoint", lambda r: (np.array([0.5, 1.0]), np.array(1.3), 1.0), by=(0, 1)
+    ),
     "population": Recipe("Another process", lambda r: (np.array(3.2), np.array(0.4)), by=(0, 1)),
     "equilibrium": Recipe("A fixed point", lambda r: (0.3 * r.normal(size=(3, 3)), r.normal(size=3)), by=(0, 1)),
     "kepler": Recipe("A root by its tangent", lambda r: (r.uniform(size=3), np.full(3, 0.3)), by=(0, 1)),

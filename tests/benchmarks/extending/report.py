@@ -59,9 +59,7 @@ def what_works(facts: Mapping[str, Mapping[str, Facts]]) -> str:
 
     totals = {f"right to order {HIGHEST}": str(HIGHEST), "compiled": "c", "batched": "b", "forward mode": "f"}
     rows += [[f"**{what}**", *count(mark)] for what, mark in totals.items()]
-    wrong = [
-        sum(cell.count("!") for cell in (works(found[n]) for found in facts.values())) for n in NAMES
-    ]
+    wrong = [sum(cell.count("!") for cell in (works(found[n]) for found in facts.values())) for n in NAMES]
     rows.append(["**wrong without an error**", *(f"**{n}**" for n in wrong)])
     return table(["what works", *NAMES.values()], rows)
 

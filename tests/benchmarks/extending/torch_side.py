@@ -31,6 +31,7 @@ def looped(op):
             return torch.stack(lanes), 0
         return tuple(map(torch.stack, zip(*lanes, strict=True))), (0,) * len(lanes[0])
 
+
 class Looped(Function):
     """A function that `vmap` calls once for each sample."""
 
@@ -197,9 +198,7 @@ def backward(ctx, g):
     return (g[rows] * x[columns]).sum(1), None, None, sparse_product(values, columns, rows, g, len(x)), None
 
 
-sparse_product.register_autograd(
-    backward, setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs[:4])
-)
+sparse_product.register_autograd(backward, setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs[:4]))
 looped(sparse_product)
 
 
@@ -307,9 +306,7 @@ def save(ctx, inputs, output):
     ctx.save_for_backward(output, k)
 
 
-swing.register_autograd(
-    lambda ctx, g: (*swing_backward(g, *ctx.saved_tensors, ctx.time), None), setup_context=save
-)
+swing.register_autograd(lambda ctx, g: (*swing_backward(g, *ctx.saved_tensors, ctx.time), None), setup_context=save)
 looped(swing)
 looped(swing_backward)
 

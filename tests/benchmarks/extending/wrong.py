@@ -95,5 +95,3 @@ def verdict(library: Library, kind: str) -> str:
         said = str(error) + "".join(getattr(error, "__notes__", []))
         return "named" if any(word in said for word in wrong.named) else "found"
     return "not noticed"
-
-
