@@ -34,7 +34,9 @@ PAGES = [
 IMAGES = ROOT / "docs" / "images"
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: What the programs of a page need beside the package.
-NEEDS = {"precision": "ml_dtypes"}
+NEEDS = {"precision": ["ml_dtypes"], "cookbook": ["numba", "cffi"]}
+#: Pages whose programs take longer than a few seconds.
+LONG = {"cookbook"}
 #: How many ops state their formula and gradients by hand, at most.
 FORMULAS, GRADIENTS = 97, 116
 
@@ -70,15 +72,17 @@ def prose(page: str) -> str:
 # -- programs ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=[pytest.mark.slow] if p.stem in LONG else []) for p in PAGES], ids=NAMES
+)
 def test_programs_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python blocks of a page run one after the other in one namespace, those with `>>>` as doctests.
 
     A block marked "python no-run" is left out: one that cannot run here, not one that fails. The pictures that they make
     and the page shows are the ones that are kept.
     """
-    if page.stem in NEEDS:
-        pytest.importorskip(NEEDS[page.stem])
+    for package in NEEDS.get(page.stem, ()):
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": f"page_{page.stem}"}
     for block in blocks(page.read_text(encoding="utf-8")):
