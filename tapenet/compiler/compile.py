@@ -28,7 +28,7 @@ from tapenet.compiler.capture import SLOT, Connected, depends, first_call
 from tapenet.compiler.connected import InGraph, Linked, fits, flows_of, gradient_of
 from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.signature import Call, Key, Parameters, rebuild
-from tapenet.compiler.variant import MISS, Variant, never
+from tapenet.compiler.variant import MISS, Variant
 from tapenet.llvm import toolchain
 from tapenet.llvm.locks import reentrant_lock
 from tapenet.ops.stack_frames import user_site
@@ -44,6 +44,8 @@ R = TypeVar("R")
 BACKENDS = {"native": "tapenet.program.native", "numpy": "tapenet.program.numpy_backend"}
 #: How many programs are tried before a call is looked at closely.
 _RECENT = 4
+#: After how many calls past it the code that is called is exchanged, which costs as much as several.
+_PAST = 8
 #: How many kinds of calls that are part of a graph are told apart, at most.
 _KINDS = 64
 #: Captures run one at a time: they look at state that threads share, and put it back when they fail.
@@ -208,33 +210,44 @@ class Compiled:
         #: What transformations made of it.
         self._transformed: dict[object, Compiled] = {}
         self._warned = self._warned_unseen = False
-        #: The code of a call that applied last, and the programs that were used last.
-        self._fast: Callable[[tuple[object, ...]], object] = never
+        #: The programs that were used last, and how many calls went past the one whose code is the object's `__call__`.
         self._recent: list[Variant] = []
+        self._past = 0
         #: Under which attribute an object keeps its own, where this is a method.
         self._slot = f"{SLOT}{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', '')}>"
 
     # -- calling -------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # The code of a program takes the place of this, in a class of the object's own: what lies in between would cost a
+        # fifth of a small op.
         try:
-            if kwargs:
-                args, kwargs = self._parameters.place(args, kwargs)
-            if not kwargs:
-                result = self._fast(args)
-                if result is not MISS:
-                    return result
-            return self._slow(args, kwargs)
+            return self.missed(args, kwargs)
         except Exception as error:
             hide(error)
             raise
 
-    def _slow(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    def _call_by(self, variant: Variant) -> None:
+        """Have the code of a program be what is called."""
+        self._past = 0
+        kind = type(self)
+        if kind is Compiled:
+            made = type("Compiled", (Compiled,), {"__module__": Compiled.__module__, "__call__": variant.fast})
+            object.__setattr__(self, "__class__", made)
+        elif not issubclass(kind, _Transformed) and kind.__call__ is not variant.fast:
+            kind.__call__ = variant.fast  # type: ignore[method-assign,assignment]
+
+    def missed(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        """A call to which the code of the program that was used last does not apply."""
+        if kwargs:
+            args, kwargs = self._parameters.place(args, kwargs)
         if not kwargs:  # where calls of two kinds take turns
             for recent in self._recent:
-                result = recent.fast(args)
+                result = MISS if recent.fast is None else recent.fast(None, *args)
                 if result is not MISS:
-                    self._fast = recent.fast
+                    self._past += 1
+                    if self._past == _PAST:
+                        self._call_by(recent)
                     return result
         profile = local.state.profile
         if profile is None:
@@ -262,7 +275,8 @@ class Compiled:
         if variant.redone is not None:
             return self._sized(key, call)
         variant.specialise(call)
-        self._fast = variant.fast
+        if variant.fast is not None:
+            self._call_by(variant)
         self._recent = [variant, *(v for v in self._recent if v is not variant)][:_RECENT]
         return variant.run(call)
 

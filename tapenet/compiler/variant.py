@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.lowering import Called
 from tapenet.compiler.places import MISSING, Held, Place
 from tapenet.compiler.signature import Call, Key, is_array
+from tapenet.ops.tracebacks import hide
 from tapenet.program import generated
 from tapenet.program.backend import Runner
 from tapenet.program.ir import Program
@@ -68,6 +69,12 @@ class Plan(NamedTuple):
     written: list[tuple[int, int]]
 
 
+class Missing(Protocol):
+    """What a program is called through."""
+
+    def missed(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object: ...
+
+
 @dataclass(eq=False)
 class Variant:
     """A program, and when and how it is run.
@@ -84,7 +91,8 @@ class Variant:
         places, values: names that the function reads, and what stood behind them.
         redone: None; or, if it raises `Resized` where values say another number of elements than when it was captured, the
             generators to put back then.
-        fast: the code of a call with positional arguments, `fast(args)`; gives `MISS` where it does not apply.
+        fast: the code of a call, `fast(self, *args, **kwargs)`: it is the `__call__` of a compiled function. Where it does
+            not apply it gives what `missed` gives for these.
     """
 
     title: str
@@ -99,7 +107,7 @@ class Variant:
     places: list[Held]
     values: list[Any]
     redone: list[np.random.Generator] | None
-    fast: Callable[[tuple[object, ...]], object] = lambda args: MISS
+    fast: Callable[..., object] | None = None
 
     def __post_init__(self) -> None:
         #: Tensors from outside, with their leaves, and the hooks on these.
@@ -180,7 +188,7 @@ class Variant:
         kinds = tuple(_kind(value, statics) for value in call.args)
         twice = len(call.leaves) != _count(kinds, Leaf)
         if call.kwargs or twice or self.key[-1] is not None:  # None: outside `autocast`, as `fast` is
-            self.fast = never
+            self.fast = None
             return
         self.fast = self._code(kinds)(self._wrote, self._epoch, self.values, statics)
 
@@ -194,6 +202,12 @@ class Variant:
 def hooks(node: Node | None) -> list[int]:
     """The hooks on the gradient of a leaf, which were recorded as they were."""
     return [] if node is None else list(hooks_of(node))
+
+
+def missed(owner: Missing | None, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    """What a call gives where the code of a program does not apply: `MISS`, or, where the code is what is called, what its
+    owner has for such calls. Arguments that were left out are `MISS`."""
+    return MISS if owner is None else owner.missed(tuple(a for a in args if a is not MISS), kwargs)
 
 
 def never(*args: object) -> object:
@@ -257,7 +271,7 @@ class _Writer:
             "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant.by,
             "copyto": np.copyto, "in_order": in_order, "local": local, "ndarray": np.ndarray, "epoch": epoch,
             "wrote_to": mutation.wrote, "Parts": Parts, "distinct": distinct,
-            "program": variant.runner.call, "taken": taken, "inputs": variant.program.inputs,
+            "program": variant.runner.call, "taken": taken, "inputs": variant.program.inputs, "hide": hide, "missed": missed,
         }  # fmt: skip
 
     def make(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Callable[..., object]]:
@@ -270,10 +284,17 @@ class _Writer:
                 self._line(f"n{i} = leaves[{i}]")
             entry = "in_order({}._data, {})"
         else:
-            head = "def fast(args):"
+            names = [f"args_{i}" for i in range(len(kinds))]
+            head = f"def fast(self, {''.join(f'{n}=MISS, ' for n in names)}/, *more, **kwargs):"
             self._check(kinds)
             entry = "{}._data"  # which the program refuses where it lies in another way
         self._body(entry)
+        if kinds is not None:
+            lines = (
+                line.replace("return MISS", f"return missed(self, ({''.join(f'{n}, ' for n in names)}*more,), kwargs)")
+                for line in self._lines
+            )
+            self._lines = ["try:", *(f"    {line}" for line in lines), "except Exception as error: hide(error); raise"]
         values = "".join(f"g{i}, " for i in range(len(self._variant.places)))
         text = ["def make(wrote, known, values, statics):"]
         if kinds is not None:
@@ -309,7 +330,10 @@ class _Writer:
         self._line(f"if not state.fast or state.grad is not {self._variant.key[1]}: return MISS")
         self._guard()
         self._arrays = self._leaves = self._statics = 0
-        self._take_apart("args", None, len(kinds), kinds)
+        left_out = f" or args_{len(kinds) - 1} is MISS" if kinds else ""
+        self._line(f"if more or kwargs{left_out}: return MISS")
+        for i, kind in enumerate(kinds):
+            self._take(f"args_{i}", kind)
 
     def _take(self, name: str, kind: Kind) -> None:
         """Check an argument, and take the arrays and leaves out of it."""
@@ -346,12 +370,9 @@ class _Writer:
                 f"{self._constant(value.dtype)}: return MISS"
             )
 
-    def _take_apart(
-        self, name: str, kind: type | None, keys: tuple[object, ...] | int, kinds: tuple[Kind, ...]
-    ) -> None:
+    def _take_apart(self, name: str, kind: type, keys: tuple[object, ...] | int, kinds: tuple[Kind, ...]) -> None:
         names = [f"{name}_{i}" for i in range(len(kinds))]
         if isinstance(keys, Parts):
-            assert kind is not None
             self._line(f"if type({name}) is not {self._constant(kind)}: return MISS")
             self._line(f"{name}_v, {name}_n, {name}_s = {self._constant(container(kind))}.apart({name})")
             self._line(
@@ -365,8 +386,7 @@ class _Writer:
             for inner, key in zip(names, keys, strict=True):
                 self._line(f"{inner} = {name}[{self._constant(key)}]")
         else:
-            other = "" if kind is None else f"type({name}) is not {self._constant(kind)} or "
-            self._line(f"if {other}len({name}) != {keys}: return MISS")
+            self._line(f"if type({name}) is not {self._constant(kind)} or len({name}) != {keys}: return MISS")
             if names:
                 self._line(f"{', '.join(names)}, = {name}")
         for inner, inside in zip(names, kinds, strict=True):

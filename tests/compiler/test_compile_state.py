@@ -748,7 +748,7 @@ def test_a_call_that_fits_does_not_look_at_state(monkeypatch: pytest.MonkeyPatch
     run = Run(lambda f: tn.compile(f, backend="numpy"))
     for _ in range(3):
         run.step(X, Y)
-    monkeypatch.setattr(type(run.step), "_slow", lambda *args: pytest.fail("the slow path"))
+    monkeypatch.setattr(type(run.step), "_general", lambda *args: pytest.fail("the slow path"))
     run.step(X, Y)
     run.step(tn.tensor(X), tn.tensor(Y))
     run.step(x=X, y=Y)

@@ -61,7 +61,8 @@ def test_dataclasses_in_and_out() -> None:
         assert out.name == "a"
         np.testing.assert_array_equal(out.place, X + i + 0.5 * X)
     assert len(step.variants) == 1
-    assert step._fast((State(X, X, "a"), Settings(0.5))) is not MISS  # without taking the call apart
+    fast: Any = step.variants[0].fast
+    assert fast(None, State(X, X, "a"), Settings(0.5)) is not MISS  # without taking the call apart
     assert step(State(X, X, "b"), Settings(0.5)).name == "b"  # what is static is part of the structure
     np.testing.assert_array_equal(step(State(X, X, "a"), Settings(2.0)).place, 3 * X)
     assert len(step.variants) == 3

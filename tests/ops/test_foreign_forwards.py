@@ -17,6 +17,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.compiler.compile import available_backend
+from tests.benchmarks.overhead import executed
 from tests.ops.c_code import double_function, library
 from tests.program.backends import Compile, backends, compiled
 
@@ -402,3 +403,31 @@ def test_threads_run_programs_with_ops_side_by_side(compiled: Compile) -> None:
         ready.clear()
         for k, one in enumerate(found):
             np.testing.assert_array_equal(one.data, ((X + k) * value * 2 + 1) * value)
+
+
+@backends
+def test_a_call_enters_two_functions_around_the_ops(compiled: Compile) -> None:
+    """Counted, since a time depends on the machine: tests/benchmarks/foreign_calls.py takes it."""
+
+    def forward(x: Any) -> Any:
+        return x + 1
+
+    op = foreign(forward)
+
+    def several(x: Any) -> Any:
+        for _ in range(4):
+            x = op(x)
+        return x
+
+    one, four = compiled(lambda x: op(x)), compiled(several)
+    x = tn.tensor(X)
+    counts = []
+    for step, calls in ((one, 1), (four, 4)):
+        for _ in range(3):
+            step(x)
+        (_, *frames), count = executed(lambda step=step: step(x))
+        assert frames[:2] == ["fast", "call" if "native" in repr(step) else "run"]
+        assert [f for f in frames if f == "forward"] == ["forward"] * calls
+        counts.append(count)
+    assert counts[0] <= 160
+    assert counts[1] - counts[0] <= 3 * 40
