@@ -232,7 +232,7 @@ def test_threads_may_call_it_while_it_is_made_to_ask() -> None:
         (fft.fft, "an object of class _Function, which never asks"),
         (3, "3, no function"),
     ],
-    ids=str,
+    ids=["C", "a method in C", "a name", "vectorize", "partial", "a class", "an op", "a method", "uarray", "a number"],
 )
 def test_what_can_never_ask_is_refused(function: Any, reason: str) -> None:
     with pytest.raises(TypeError) as error:
