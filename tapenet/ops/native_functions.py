@@ -29,7 +29,8 @@ def native(function: object, signature: str | Sequence[str] | None = None, *, na
     by `tn.op(f, x=lambda g, x: ...)`, where rules may call native functions too.
 
     The function must give the same for the same arguments and do nothing else: programs compute it once where it is called
-    twice. It may be called from several threads at once, and must not need the interpreter or raise errors.
+    twice. It must not write into its inputs, nor need the interpreter, nor raise errors; and it may be called from several
+    threads at once.
 
     Args:
         function: a function of ctypes, a pointer of cffi, what `numba.cfunc` makes, a `scipy.LowLevelCallable`, a capsule of

@@ -16,18 +16,27 @@ _REFUSED = (
 )  # fmt: skip
 
 
+#: Sizes of the last axes, "(m,n),(n)->(m)"; or a function of the arguments' shapes.
+ShapeRule = str | Callable[..., tuple[int, ...]] | None
+Native = Callable[..., object] | None
+
+
 @overload
-def primitive(forward: Callable[..., object], /, **options_and_rules: Any) -> Op: ...
+def primitive(
+    forward: Callable[..., object], /, *, shape: ShapeRule = None, native: Native = None, **options_and_rules: object
+) -> Op: ...
 @overload
-def primitive(**options_and_rules: Any) -> Callable[[Callable[..., object]], Op]: ...
+def primitive(
+    *, shape: ShapeRule = None, native: Native = None, **options_and_rules: object
+) -> Callable[[Callable[..., object]], Op]: ...
 def primitive(
     forward: Callable[..., object] | None = None,
     /,
     *,
-    shape: str | Callable[..., tuple[int, ...]] | None = None,
-    native: Callable[..., object] | None = None,
-    **options_and_rules: Any,
-) -> Any:
+    shape: ShapeRule = None,
+    native: Native = None,
+    **options_and_rules: object,
+) -> Op | Callable[[Callable[..., object]], Op]:
     """Add a primitive to those that programs are made of, and make the op that is this primitive.
 
     An op that is a formula becomes the primitives that NumPy's functions are; its native code is made from these. A primitive
@@ -69,8 +78,8 @@ def primitive(
 
 def _define(
     forward: Callable[..., object],
-    shape: str | Callable[..., tuple[int, ...]] | None,
-    native: Callable[..., object] | None,
+    shape: ShapeRule,
+    native: Native,
     options: dict[str, Any],
 ) -> Op:
     title = str(options.get("name") or getattr(forward, "__name__", "primitive"))

@@ -353,6 +353,7 @@ def test_by_cffi() -> None:
     np.testing.assert_array_equal(scale(X), 3 * X)
 
 
+@pytest.mark.slow
 def test_by_numba() -> None:
     numba = pytest.importorskip("numba")
 
@@ -406,6 +407,7 @@ def test_one_function_is_one_ufunc() -> None:
     assert tn.native(double_function("sin"), name="sine") is not SIN
 
 
+@pytest.mark.slow
 def test_what_it_calls_stays_loaded() -> None:
     numba = pytest.importorskip("numba")
     functions = [tn.native(numba.cfunc("float64(float64)")(lambda x: x + 1), name="successor") for _ in range(3)]
