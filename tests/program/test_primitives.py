@@ -28,7 +28,8 @@ INTRODUCTION = """# Primitives
 
 The common language of ops, compiler and backends. An op is a formula in plain NumPy; run on symbols, it becomes a program of
 these primitives ([the compiler](compiler.md)). Passes rewrite programs, backends run them, and the gradient of a program is
-a program again. A new op needs no new primitive.
+a program again. A new op needs no new primitive; one that has to have its own code is
+added by [`tn.primitive`](extending/primitive.md).
 
 This page is printed from the table that the code itself reads: `PRIMITIVES` in `tapenet/program/primitives.py`, with the
 derivatives of `tapenet/program/derivatives.py` and the rules of `tapenet/program/batching.py`. There, `evaluate` is the
