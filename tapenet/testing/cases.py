@@ -16,7 +16,7 @@ from tapenet.ops import random
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample
-from tapenet.program.trees import tree_leaves, tree_map
+from tapenet.program.trees import flatten, tree_map
 from tapenet.testing.gradients import floats, in_float64, is_float
 from tapenet.typing import Array
 
@@ -30,7 +30,7 @@ class Case:
         given: the arrays by which it is differentiated.
         points: these in float64 or complex128.
         others: the other arrays among the inputs.
-        whats: what each of them is called, such as "'x'", or "'arrays'[1]" for a part of a sequence.
+        whats: what each of them is called, such as "'x'", or "'arrays[1]'" for a part of a sequence.
         inputs: the argument that each of them belongs to.
     """
 
@@ -47,11 +47,12 @@ class Case:
         self._rest: list[int] = []
         at = 0
         for name, value in self.arguments().items():
-            leaves = tree_leaves(value)
+            leaves, structure = flatten(value)
+            paths = structure.paths(name)
             for i, leaf in enumerate(leaves):
                 if is_float(leaf) and self._flows(name):
                     self.given.append(leaf)
-                    self.whats.append(f"{name!r}[{i}]" if isinstance(value, (list, tuple, dict)) else repr(name))
+                    self.whats.append(repr(paths[i]))
                     self.inputs.append(name)
                     self._chosen.append(at + i)
                 elif isinstance(leaf, np.ndarray) and (name not in self.options or self._flows(name)):

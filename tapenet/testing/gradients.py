@@ -255,7 +255,8 @@ class _Level:
     def _cause(self, i: int, at: tuple[int, ...], got: Array, expected: Array) -> Mistake:
         if np.isfinite(complex(got[at])) and self._is_a_kink(i, at):
             return mistakes.KINK
-        return self.causes(i, self.level) or mistakes.of_values(got, expected) or mistakes.FORMULA
+        found = self.causes(i, self.level) or mistakes.of_values(got, expected) or mistakes.FORMULA
+        return mistakes.CONSTANT if self.level > 1 and found.kind == "forgotten input" else found
 
     def _is_a_kink(self, i: int, at: tuple[int, ...]) -> bool:
         middle = self._value(*self.points)

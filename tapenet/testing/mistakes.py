@@ -10,9 +10,9 @@ import numpy as np
 
 from tapenet.typing import Array
 
-#: Factors that are forgotten or invented, with what they are called.
+#: Factors that are forgotten or invented beside 2 and the sizes of arrays, with what they are called.
 _CONSTANTS = {
-    "2": 2.0, "3": 3.0, "4": 4.0, "π": math.pi, "2π": 2 * math.pi, "√2": math.sqrt(2), "√π": math.sqrt(math.pi),
+    "3": 3.0, "4": 4.0, "π": math.pi, "2π": 2 * math.pi, "√2": math.sqrt(2), "√π": math.sqrt(math.pi),
     "ln 2": math.log(2), "ln 10": math.log(10), "180/π": 180 / math.pi,
 }  # fmt: skip
 
@@ -26,6 +26,11 @@ class Mistake(NamedTuple):
 
 KINK = Mistake("kink", "the function has a kink or jump there; check it at another point")
 FORMULA = Mistake("formula", "the rule's formula")
+CONSTANT = Mistake(
+    "forgotten input",
+    "a forgotten input: its part is missing, as where the rule takes something for a constant (tn.stop_gradient, .numpy(), "
+    "float(), np.asarray, an op with nondiff=)",
+)
 SINGULAR = Mistake("singular", "the rule divides by zero or overflows there (see tn.safe_mul for singular rules)")
 
 
@@ -74,7 +79,7 @@ def _factor(got: Array, expected: Array, sizes: Mapping[str, float]) -> str:
         return ""
     number = f"{ratio.real:.4g}" if abs(ratio.imag) < 1e-6 * abs(ratio) else f"{ratio:.4g}"
     words = f"a constant factor of {number}"
-    for name, size in {**sizes, **_CONSTANTS}.items():
+    for name, size in {"2": 2.0, **sizes, **_CONSTANTS}.items():
         meant = f"{size:.6g}" if name == f"{size:g}" else f"{name}, {size:.6g}"
         if size > 1 and math.isclose(abs(ratio), size, rel_tol=1e-4):
             return f"{words}: divide by {meant}"

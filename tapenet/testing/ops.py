@@ -18,10 +18,10 @@ from tapenet.testing.gradients import zeros_are_fine
 _PARTS: dict[str, Callable[[Case, int], None]] = {
     "values": values.values,
     "rules": derivatives.rules,
+    "lower": values.lower,
     "gradients": derivatives.gradients,
     "broadcasting": derivatives.broadcasting,
     "dtype": values.dtype,
-    "lower": values.lower,
     "jvp": derivatives.jvp,
     "vmap": runs.vmap,
     "compile": runs.compiled,
@@ -47,10 +47,10 @@ def check_op(
       random numbers after `tn.random.seed`. Its arguments are only read.
     - "rules": each gradient rule returns an array of the shape and dtype of its input, and writes into nothing; every input
       that the result depends on has a rule, or is declared in `nondiff=`.
+    - "lower": what a compiler reads in place of the forward computes the same; so does `reference=`.
     - "gradients": those of each order up to `order` by finite differences.
     - "broadcasting": inputs that the forward broadcasts get gradients of their own shape.
     - "dtype": float32 stays float32, in values, gradients and inside rules.
-    - "lower": what a compiler reads in place of the forward computes the same; so does `reference=`.
     - "jvp": forward mode, by finite differences.
     - "vmap": lanes as one by one, also of gradients.
     - "compile": compiled on both backends as eager, with the gradients of each order. The native backend needs llvmlite.

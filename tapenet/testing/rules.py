@@ -148,8 +148,11 @@ class Rules:
         try:
             parts = self._parts(name, d)
         except (TypeError, ValueError):
-            raise self._wrong_shape(
-                f"{said} {_describe(d)} for {_describe(self.case.arguments()[name])}", name, d
+            count = len(self._inputs(name))
+            raise GradientMismatch(
+                f"{said} {_describe(d)}. Likely cause: wrong shape: of an input that holds {count} arrays a rule returns "
+                f"{'as many gradients, in the same container' if count != 1 else 'one array'}",
+                "wrong shape",
             ) from None
         for part, like in zip(parts, self._inputs(name), strict=True):
             if self._settled(name, d) is None:
@@ -321,6 +324,6 @@ def _fitted(d: Array, like: Array) -> Array:
 
 
 def _describe(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return f"{len(value)} gradients" if not isinstance(value, np.ndarray) else ""
-    return f"shape {np.shape(value)}" if hasattr(value, "shape") else type(value).__name__
+    if isinstance(value, (list, tuple, dict)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"shape {np.shape(value)}" if hasattr(value, "shape") else f"a {type(value).__name__}"

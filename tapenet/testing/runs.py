@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import BACKENDS, compile
 from tapenet.llvm import toolchain
+from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.program.trees import tree_leaves
 from tapenet.testing.cases import Case
@@ -19,10 +23,15 @@ from tapenet.testing.values import same
 from tapenet.transforms.vectorize import vmap as over_lanes
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
+
 #: What results may differ by, relative to the largest: sums in another order differ by rounding.
 _ROUNDING = 1e-9
 #: How many threads call an op at once, and how often.
 _THREADS, _ROUNDS = 4, 4
+#: After how many lines a thread goes on by itself.
+_TURNS = 200
 _LANES = 3
 
 
@@ -101,22 +110,40 @@ def threads(case: Case, order: int) -> None:
 
     def work(by: int) -> None:
         start.wait()
+        sys.settrace(_taking_turns(op))
         try:
             for _ in range(_ROUNDS):
                 same(results(by), expected[by], f"{_THREADS} threads at once against one")
         except Exception as error:  # raised again below, in the thread that asked
             failures.append(error)
+        finally:
+            sys.settrace(None)
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # so that threads take turns inside of the forward and the rules
-    try:
-        workers = [threading.Thread(target=work, args=(by,)) for by in range(_THREADS)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    finally:
-        sys.setswitchinterval(interval)
+    workers = [threading.Thread(target=work, args=(by,)) for by in range(_THREADS)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
     if failures:
         failures[0].add_note("the forward or a rule keeps arrays or other state between calls: make them anew in each")
         raise failures[0]
+
+
+def _taking_turns(op: Op | Derived) -> TraceFunction:
+    """What has a thread let others run after each line of the forward and the rules, and of what these call that is neither
+    tapenet's nor NumPy's: so that threads meet where they share something."""
+    functions = [op.forward, op.joint, *op.rules.values()] if isinstance(op, Op) else [op.function]
+    codes = {getattr(f, "__code__", None) for f in functions}
+    left = _TURNS
+
+    def trace(frame: FrameType, event: str, argument: object) -> TraceFunction | None:
+        nonlocal left
+        module = str(frame.f_globals.get("__name__"))
+        if not left or (frame.f_code not in codes and module.startswith(("tapenet.", "numpy."))):
+            return None
+        if event == "line":
+            left -= 1
+            time.sleep(1e-5)
+        return trace
+
+    return trace
