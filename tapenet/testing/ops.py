@@ -51,7 +51,7 @@ def check_op(
     - "gradients": those of each order up to `order` by finite differences.
     - "broadcasting": inputs that the forward broadcasts get gradients of their own shape.
     - "dtype": float32 stays float32, in values, gradients and inside rules.
-    - "jvp": forward mode, by finite differences.
+    - "jvp": forward mode, by finite differences; of order 1 only where `jvp=` is given.
     - "vmap": lanes as one by one, also of gradients.
     - "compile": compiled on both backends as eager, with the gradients of each order. The native backend needs llvmlite.
     - "threads": several threads that call the op and its gradient at once get what one gets.

@@ -35,8 +35,9 @@ _TURNS = 200
 _LANES = 3
 
 
-def derivatives(case: Case, order: int) -> Callable[..., list[Tensor | Array]]:
-    """The results of an op and its gradients of each order up to one, as a function of its arrays."""
+def derivatives(case: Case, order: int, seed: int = 0) -> Callable[..., list[Tensor | Array]]:
+    """The results of an op and its gradients of each order up to one, as a function of its arrays; for gradients by the
+    results that are drawn at the first call."""
     weights: list[list[Array]] = []
 
     def everything(*arrays: object) -> list[Tensor | Array]:
@@ -46,7 +47,7 @@ def derivatives(case: Case, order: int) -> Callable[..., list[Tensor | Array]]:
         found = [t for t in tree_leaves(outs) if isinstance(t, (Tensor, np.ndarray))]
         for level in range(order if points and floats(outs) else 0):
             if len(weights) == level:
-                rng = np.random.default_rng(level)
+                rng = np.random.default_rng([seed, level])
                 weights.append([random_like(rng, t) for t in floats(outs)])
             f, points = gradients_of(f, len(points)), (*points, *weights[level])
             outs = f(*points)
@@ -99,10 +100,10 @@ def threads(case: Case, order: int) -> None:
     op = case.op
     if case.random or (isinstance(op, Op) and op.effect):
         return
-    step = derivatives(case, min(order, 1))
+    steps = [derivatives(case, min(order, 1), by) for by in range(_THREADS)]
 
     def results(by: int) -> list[Array]:
-        return [np.asarray(t) for t in step(*map(Tensor._of, case.moved(by)))]
+        return [np.asarray(t) for t in steps[by](*map(Tensor._of, case.moved(by)))]
 
     expected = [results(by) for by in range(_THREADS)]
     start = threading.Barrier(_THREADS)

@@ -147,8 +147,8 @@ def dtype(case: Case, order: int) -> None:
     if op.name in ("astype", "float_power", "fromiter"):  # whose dtype is not that of their inputs, as in NumPy
         return
     assert not wide, (
-        f"float32 in, but {wide[0]} out: keep the dtype of the inputs. NumPy's numbers of 64 bits, such as np.sqrt(2), make "
-        "everything wide; math.sqrt(2) does not"
+        f"float32 in, but {wide[0]} out: end with .astype(x.dtype) where foreign code computes in 64 bits; elsewhere NumPy's "
+        "numbers of 64 bits make everything wide, as np.sqrt(2) does and math.sqrt(2) does not"
     )
     with _watched(op.name):
         for out in outs:
