@@ -274,7 +274,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         },
     ),
     "tapenet.random": (
-        {"tapenet.ops.random": "bernoulli generator get_state integers normal permutation seed set_state uniform"},
+        {"tapenet.ops.random": "bernoulli draw generator get_state integers normal permutation seed set_state uniform"},
     ),
     "tapenet.nn": (
         {

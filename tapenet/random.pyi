@@ -1,5 +1,6 @@
 # Made by `python -m tests.stubs`.
 from tapenet.ops.random import bernoulli as bernoulli
+from tapenet.ops.random import draw as draw
 from tapenet.ops.random import generator as generator
 from tapenet.ops.random import get_state as get_state
 from tapenet.ops.random import integers as integers

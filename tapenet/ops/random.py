@@ -235,6 +235,21 @@ def _native(dtype: DTypeLike) -> tuple[DType, Any]:
     return wanted, np.float32 if wanted.itemsize <= 4 else np.float64
 
 
+def draw(sample: Callable[[np.random.Generator], ArrayLike], rng: np.random.Generator | int | None = None) -> Array:
+    """What a function draws from a generator: for distributions that are not here. In a compiled function it is drawn
+    anew at every call.
+
+    Args:
+        sample: a function of a NumPy generator.
+        rng: a generator, or an integer to make one from; by default the generator that `tn.random.seed` seeds.
+
+    >>> import tapenet as tn
+    >>> tn.random.draw(lambda rng: rng.laplace(size=3), rng=0).shape
+    (3,)
+    """
+    return random_draw(sample, rng)  # type: ignore[no-any-return]
+
+
 def uniform(
     low: ArrayLike = 0.0,
     high: ArrayLike = 1.0,

@@ -444,7 +444,7 @@ def _check_compiled(findings: Findings, trial: _Trial, training: bool, backend: 
                 if inputs is not trial.inputs:
                     where = " on other inputs than it was captured on"
                     why = (
-                        ": what NumPy draws or computes of .data is a constant of the program; draw by tn.random_draw(f, rng), "
+                        ": what NumPy draws or computes of .data is a constant of the program; draw by tn.random.draw(f, rng), "
                         "compute with tensors"
                     )
                 findings.fail(

@@ -22,6 +22,7 @@ SAMPLERS: dict[str, Any] = {
     "bernoulli": lambda **k: random.bernoulli(0.3, **k),
     "integers": lambda **k: random.integers(5, **k),
     "permutation": lambda size=0, **k: random.permutation(7, **k),
+    "draw": lambda size=(), **k: random.draw(lambda rng: rng.laplace(size=size), **k),
     "dropout": lambda size=0, **k: tn.dropout(np.ones((4, 5)), 0.5, **k),
 }
 
@@ -265,3 +266,13 @@ def test_what_is_no_state_is_refused_and_changes_nothing(state: Any) -> None:
     with pytest.raises(ValueError, match=r"tn.random.set_state"):
         random.set_state(state)
     assert random.get_state() == before
+
+
+@pytest.mark.parametrize("backend", ["numpy", None])
+def test_a_compiled_function_draws_anew(backend: Any) -> None:
+    tn.random.seed(0)
+    expected = [2.0 * random.draw(lambda rng: rng.laplace(size=3)) for _ in range(3)]
+    tn.random.seed(0)
+    f = tn.compile(lambda x: x * random.draw(lambda rng: rng.laplace(size=3)), backend=backend)
+    for numbers in expected:
+        np.testing.assert_array_equal(f(tn.tensor(2.0)).data, numbers)

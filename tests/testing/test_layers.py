@@ -321,7 +321,7 @@ def test_a_right_one_passes() -> None:
         ),
         (
             DrawsAside,
-            r"compiled with .* on other inputs than it was captured on .*: what NumPy draws .* tn.random_draw",
+            r"compiled with .* on other inputs than it was captured on .*: what NumPy draws .* tn.random.draw",
         ),
         (Writes, r"it writes into its input: compute a new array"),
         (ReturnsNothing, r"in training mode it returns None: return a tensor"),
