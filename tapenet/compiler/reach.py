@@ -103,8 +103,8 @@ class Reach:
             if isinstance(value.__self__, _CONTAINERS):
                 self._follow(value.__self__, f"bound to {words}")
         elif isinstance(value, Op):
-            # A forward with an effect, or one that draws, is called at each replay, and may read anything.
-            called = value.effect or value.random
+            # A forward that is called at each replay in any case may read anything, and keep what it likes.
+            called = value.effect or value.random or value.opaque is not None
             for part in (
                 *(() if called else (value.forward, value.lower)),
                 value.joint,

@@ -330,8 +330,7 @@ class _Writer:
         self._line(f"if not state.fast or state.grad is not {self._variant.key[1]}: return MISS")
         self._guard()
         self._arrays = self._leaves = self._statics = 0
-        left_out = f" or args_{len(kinds) - 1} is MISS" if kinds else ""
-        self._line(f"if more or kwargs{left_out}: return MISS")
+        self._line("if more or kwargs: return MISS")  # what was left out is found to be of another kind
         for i, kind in enumerate(kinds):
             self._take(f"args_{i}", kind)
 
@@ -353,6 +352,8 @@ class _Writer:
             self._line(f"if type({name}) is Tensor:")
             self._line(f"    if {inside}: return MISS")
             self._line(f"    {array} = {name}._data")
+            other = f"{name} is MISS" if self._variant.runner.checks else f"type({name}) is not ndarray"
+            self._line(f"elif {other}: return MISS")
             self._line(f"else: {array} = {name}")
         elif kind is Leaf:
             others = "".join(f" or {leaf} is n{i}" for i in range(self._leaves))
@@ -366,8 +367,7 @@ class _Writer:
             self._line(f"{array} = asarray({name})")
         if not self._variant.runner.checks:
             self._line(
-                f"if type({array}) is not ndarray or {array}.shape != {value.shape!r} or {array}.dtype is not "
-                f"{self._constant(value.dtype)}: return MISS"
+                f"if {array}.shape != {value.shape!r} or {array}.dtype is not {self._constant(value.dtype)}: return MISS"
             )
 
     def _take_apart(self, name: str, kind: type, keys: tuple[object, ...] | int, kinds: tuple[Kind, ...]) -> None:

@@ -72,7 +72,7 @@ def arguments(name: str, forward: Function) -> tuple[Argument, ...]:
         found += tuple(Argument(n, True, kwdefaults.get(n, _EMPTY)) for n in names[count : count + keyword_only])
         further = bool(code.co_flags & inspect.CO_VARKEYWORDS)
     else:
-        parameters = _signature(name, forward)
+        parameters = signature_of(name, forward)
         further = any(p.kind is p.VAR_KEYWORD for p in parameters)
         found = tuple(
             Argument(p.name, p.kind is p.KEYWORD_ONLY, p.default, p.kind is p.VAR_POSITIONAL) for p in parameters
@@ -97,7 +97,7 @@ def argument_names(name: str, function: Function, known: Container[str]) -> tupl
         return tuple(function.__code__.co_varnames[: function.__code__.co_argcount])
     asked: list[str] = []
     own = ""
-    for p in _signature(name, function):
+    for p in signature_of(name, function):
         if p.kind is p.KEYWORD_ONLY and p.default is _EMPTY:
             raise TypeError(f"op {name!r}: a rule's arguments are passed by position: {p.name!r} is keyword-only")
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
@@ -118,7 +118,12 @@ def _plain_function(function: object) -> TypeGuard[FunctionType]:
     return inspect.isfunction(function) and not hasattr(function, "__wrapped__")
 
 
-def _signature(name: str, function: Function) -> list[inspect.Parameter]:
+def signature_of(name: str, function: Function) -> list[inspect.Parameter]:
+    """The parameters of a function that is given to op `name`.
+
+    Raises:
+        TypeError: it does not say.
+    """
     try:
         return list(inspect.signature(function).parameters.values())
     except ValueError:

@@ -17,6 +17,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from tapenet.ops.definitions import signature_of
 from tapenet.program.derivatives import ufunc_arguments
 from tapenet.typing import Array
 
@@ -50,7 +51,7 @@ def adapted(name: str, forward: Function, options: Mapping[str, object]) -> tupl
 def _adapted(name: str, forward: Function, options: Mapping[str, object]) -> tuple[Function, Mapping[str, object]]:
     kind = type(forward)
     if isinstance(forward, np.vectorize):
-        return _vectorized(forward, options)
+        return _vectorized(name, forward, options)
     if isinstance(forward, np.ufunc):
         if any(set(types) - set("O->") for types in forward.types):
             return forward, {}
@@ -98,12 +99,12 @@ def _by_address(name: str, function: Function) -> Function:
 # -- Python for each element ---------------------------------------------------------------------------------------
 
 
-def _vectorized(made: np.vectorize, given: Mapping[str, object]) -> tuple[Function, Mapping[str, object]]:
+def _vectorized(name: str, made: np.vectorize, given: Mapping[str, object]) -> tuple[Function, Mapping[str, object]]:
     """What `np.vectorize` made. It takes the dtype of results from the first of them, unless `otypes=` says it: where that is
     a whole number by chance all are cut off. Here all of them are looked at."""
     function = cast(Function, made.pyfunc)
     options = {**_ELEMENTS, **({} if "lower" in given else {"opaque": "calls Python for each element"})}
-    signature = inspect.signature(function)
+    signature = inspect.Signature(signature_of(name, function))
     outputs, residuals = given.get("outputs", 1), given.get("residuals", ())
     if made.otypes is not None or made.signature is not None or not isinstance(outputs, int):
         return _named(function, signature, made), options

@@ -177,6 +177,20 @@ def test_a_cffi_function_is_a_forward_as_it_is() -> None:
     same_everywhere(op, X)
 
 
+def test_a_cython_function_is_a_forward_as_it_is() -> None:
+    """Of numbers, by np.vectorize; its arguments are those that it says."""
+    special = pytest.importorskip("scipy.special")
+    gammaln = pytest.importorskip("scipy.special.cython_special").gammaln
+    op = tn.op(np.vectorize(gammaln), name="gammaln", x0=lambda g, x0: g * special.digamma(x0))
+    np.testing.assert_array_equal(op(X + 2), special.gammaln(X + 2))
+    same_everywhere(op, X + 2, order=1)
+
+
+def test_a_function_that_does_not_say_its_arguments() -> None:
+    with pytest.raises(TypeError, match=r"op 'most': .* does not say what its arguments are called: give a lambda"):
+        tn.op(np.vectorize(max), name="most", nondiff=True)
+
+
 # -- calls from programs -------------------------------------------------------------------------------------------
 
 
@@ -431,3 +445,21 @@ def test_a_call_enters_two_functions_around_the_ops(compiled: Compile) -> None:
         counts.append(count)
     assert counts[0] <= 160
     assert counts[1] - counts[0] <= 3 * 40
+
+
+@backends
+def test_what_an_opaque_forward_reads_and_keeps_is_its_own(compiled: Compile) -> None:
+    """It is called each time; nothing of that is part of the program."""
+    calls, factor = [], [2.0]
+
+    def forward(x: Any) -> Any:
+        calls.append(x.shape)
+        return x * factor[0]
+
+    op = foreign(forward)
+    step = compiled(lambda x: op(x) + 1)
+    for k in range(4):
+        factor[0] = float(k)
+        np.testing.assert_array_equal(step(X).data, X * k + 1)
+    assert len(calls) == 4
+    assert len(step.variants) == 1
