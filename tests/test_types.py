@@ -200,6 +200,78 @@ np.asarray(w).flags
 (a + a).flags
 """
 
+#: What users define beside ops, and the checks of it.
+DEFINED = """
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import Tensor, nn, optim
+from tapenet.typing import Array
+
+class Centred(nn.Module):
+    def __init__(self, size: int, rng: np.random.Generator | int | None = None) -> None:
+        self.scale = nn.init.normal_(nn.Parameter(np.empty(size, np.float32)), 1.0, 0.1, rng)
+        self.mean = nn.Buffer(np.zeros(size, np.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = (x - self.mean) * self.scale
+        if self.training:
+            self.mean.data = self.mean + 0.1 * (x.mean(axis=0) - self.mean)
+        return y
+
+def charbonnier(output: Tensor, target: Tensor, eps: float = 1e-3, reduction: str = "mean") -> Tensor:
+    return F.reduced(tn.sqrt((output - target) ** 2 + eps**2), reduction)
+
+class SignSGD(optim.Optimizer):
+    def __init__(self, params: Any = None, lr: float | optim.Schedule = 1e-3, momentum: float = 0.9) -> None:
+        super().__init__(params, lr=lr, momentum=momentum)
+
+    def states(self, options: dict[str, Any]) -> dict[str, float]:
+        return {"mean": 0.0}
+
+    @staticmethod
+    def rule(p: Array, g: Array, state: dict[str, Array], s: dict[str, Any]) -> tuple[Array, dict[str, Array]]:
+        return p - s["lr"] * np.sign(g), {"mean": state["mean"]}
+
+def trapezoid(lr: float, steps: int) -> optim.Schedule:
+    def schedule(step: int) -> float:
+        return lr * min(1.0, max(steps - step, 0) / 10)
+
+    return schedule
+
+def laplace_(tensor: Tensor, gain: float = 1.0, rng: np.random.Generator | int | None = None) -> Tensor:
+    tensor.data = tn.random.draw(lambda r: r.laplace(0, gain, tensor.shape), rng)
+    return tensor
+
+class Chirps(tn.data.Dataset[tuple[Array, float]]):
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> tuple[Array, float]:
+        return np.sin(np.arange(4.0) * index), float(index)
+
+def walks(rng: np.random.Generator) -> Iterator[Array]:
+    while True:
+        yield rng.normal(size=16).cumsum()
+
+x = np.random.default_rng(0).normal(size=(5, 3))
+tn.testing.check_layer(Centred(3), x)
+tn.testing.check_loss(charbonnier, x, x + 1)
+tn.testing.check_loss(nn.MSELoss, x, x + 1)
+tn.testing.check_loss(nn.MSELoss(), x, x + 1)
+tn.testing.check_loss(tn.mse_loss, x, x + 1)
+tn.testing.check_optimizer(SignSGD, lr=0.01)
+tn.testing.check_schedule(trapezoid(0.1, 100), 100, values={0: 0.1})
+tn.testing.check_initialiser(laplace_, [(48, 32)])
+tn.testing.check_initialiser(partial(laplace_, gain=2.0))
+tn.testing.check_data(Chirps())
+tn.testing.check_data(walks)
+"""
+
 #: Each has one mistake, which is found.
 MISTAKES = [
     "tn.exp(tn.tensor([1.0]), axes=0)",
@@ -229,7 +301,7 @@ def readme() -> str:
 def written(folder: Path) -> list[str]:
     """The names of the programs, which are written into a folder, and of what `python -m tapenet new` writes."""
     new.write("package", "acme_nets", folder / "acme")
-    programs = {"readme": readme(), "calls": CALLS}
+    programs = {"readme": readme(), "calls": CALLS, "defined": DEFINED}
     programs |= {f"mistake_{i}": START + text for i, text in enumerate(MISTAKES)}
     for name, text in programs.items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
