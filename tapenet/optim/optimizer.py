@@ -41,8 +41,7 @@ from tapenet.optim.groups import (
 )
 from tapenet.optim.hooks import Hooked, inside
 from tapenet.optim.parameters import arranged
-from tapenet.optim.rule_calls import Rule, call_rule, check_numbers, check_shapes
-from tapenet.optim.rule_compilation import Scalars, State, Updated
+from tapenet.optim.rule_calls import Rule, Scalars, State, Updated, call_rule, check_numbers, check_shapes
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import Clock, Segment, Slot, Storage, segments
 from tapenet.optim.torch_import import is_torchs, translated

@@ -9,14 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from tapenet.ops.signatures import parameters
-from tapenet.typing import Shape
+from tapenet.typing import Array, Shape
 
-#: What is kept of a parameter, by name, and the numbers of an update: arrays, symbols or tensors.
-Named = dict[str, Any]
-#: A new parameter and its new state, of such.
-Result = tuple[Any, Named]
-#: (parameter, gradient, state, scalars) -> (new parameter, new state).
-Rule = Callable[..., Result]
+#: What is kept of a parameter, by name.
+State = dict[str, Array]
+#: The numbers of an update, and what else a rule may branch on.
+Scalars = dict[str, Any]
+#: A new parameter, and its new state.
+Updated = tuple[Array, State]
+#: (parameter, gradient, state, scalars) -> (new parameter, new state), of arrays; or of symbols or tensors.
+Rule = Callable[..., Updated]
 
 
 class Shaped(Protocol):
@@ -26,7 +28,7 @@ class Shaped(Protocol):
     def shape(self) -> Shape: ...
 
 
-def call_rule(rule: Rule, p: object, g: object, state: Named, s: Named) -> Result:
+def call_rule(rule: Rule, p: object, g: object, state: Mapping[str, object], s: Mapping[str, object]) -> Updated:
     """The new parameter and the new state, by the names of the old.
 
     Raises:
@@ -55,7 +57,7 @@ def call_rule(rule: Rule, p: object, g: object, state: Named, s: Named) -> Resul
     return found[0], found[1]
 
 
-def check_shapes(rule: Rule, p: Shaped, state: Mapping[str, Shaped], new: object, kept: Named) -> None:
+def check_shapes(rule: Rule, p: Shaped, state: Mapping[str, Shaped], new: object, kept: Mapping[str, object]) -> None:
     """Raise ValueError where a rule returned another shape, which writing it in place would spread in silence."""
     for name, value, place in (("the parameter", new, p), *((name, kept[name], state[name]) for name in state)):
         shape = getattr(value, "shape", ())  # np.shape takes three times as long

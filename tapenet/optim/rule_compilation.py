@@ -14,21 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, cast
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from tapenet.optim.rule_calls import Named, Rule, call_rule, check_rule
+from tapenet.optim.rule_calls import Rule, call_rule, check_rule
 from tapenet.program import generated
-from tapenet.typing import Array
-
-#: What is kept of a parameter, by name.
-State = dict[str, Array]
-#: The scalars of an update, and what else a rule may branch on.
-Scalars = Named
-#: A new parameter, and its new state.
-Updated = tuple[Array, State]
 
 
 class Program(NamedTuple):
@@ -135,7 +127,7 @@ def program(rule: Rule, states: tuple[str, ...], scalars: tuple[str, ...]) -> Pr
     g, p = Symbol(reading), Symbol(reading)
     old = {name: Symbol(reading) for name in states}
     numbers = {name: Symbol(reading, scalar=True) for name in scalars}
-    new_p, new = call_rule(rule, p, g, old, numbers)
+    new_p, new = cast("tuple[Symbol, dict[str, Symbol]]", call_rule(rule, p, g, old, numbers))
     for name, value in {"the parameter": new_p, **new}.items():
         if not isinstance(value, Symbol) or value.scalar:
             reading.refuse(f"returned a number for {name}, which is an array (0 * p is an array of zeros)")
@@ -144,7 +136,7 @@ def program(rule: Rule, states: tuple[str, ...], scalars: tuple[str, ...]) -> Pr
     homes = {"p": new_p, **{f"a{i}": new[name] for i, name in enumerate(states)}}
     for home, value in homes.items():
         if places.get(value, home) != home:  # an argument handed on: its copy is a result like others
-            homes[home] = np.positive(value)
+            homes[home] = cast("Symbol", np.positive(value))
     temporaries = _place(calls, places, homes)
     names = dict(places) | {numbers[name]: f"s{i}" for i, name in enumerate(scalars)}
     namespace: dict[str, object] = {"copyto": np.copyto}
@@ -152,10 +144,10 @@ def program(rule: Rule, states: tuple[str, ...], scalars: tuple[str, ...]) -> Pr
     for i, (ufunc, operands, result) in enumerate(calls):
         namespace[ufunc.__name__] = ufunc
         arguments = []
-        for k, value in enumerate(operands):
-            if not isinstance(value, Symbol):
-                namespace[f"c{i}_{k}"] = value
-            arguments.append(names[value] if isinstance(value, Symbol) else f"c{i}_{k}")
+        for k, operand in enumerate(operands):
+            if not isinstance(operand, Symbol):
+                namespace[f"c{i}_{k}"] = operand
+            arguments.append(names[operand] if isinstance(operand, Symbol) else f"c{i}_{k}")
         lines.append(f"    {ufunc.__name__}({', '.join(arguments)}, out={names[result]})")
     lines += [f"    copyto({home}, {names[v]})" for home, v in homes.items() if names[v] != home]
     arguments = ["g", "p", *(f"a{i}" for i in range(len(states))), *(f"t{i}" for i in range(temporaries))]

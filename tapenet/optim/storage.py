@@ -29,8 +29,8 @@ from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.tensor import Tensor
 from tapenet.kernels import aligned
 from tapenet.ops.indexing.row_sparse import LARGE, RowSparse
-from tapenet.optim.rule_calls import Rule
-from tapenet.optim.rule_compilation import Program, Scalars, State, program
+from tapenet.optim.rule_calls import Rule, Scalars, State
+from tapenet.optim.rule_compilation import Program, program
 from tapenet.typing import Array, DType
 
 #: Bytes of one array in a block. Adam works on five at once. Measured on 670,000 float32 parameters with 2 MB

@@ -15,8 +15,7 @@ import numpy as np
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, ParamGroup
 from tapenet.optim.optimizer import WITHOUT_RULE, Optimizer
-from tapenet.optim.rule_calls import call_rule, check_rule, check_shapes
-from tapenet.optim.rule_compilation import Scalars, State, Updated
+from tapenet.optim.rule_calls import Scalars, State, Updated, call_rule, check_rule, check_shapes
 from tapenet.optim.storage import BLOCK, Run, Slot, Storage, memory_order
 from tapenet.typing import Array, Shape
 

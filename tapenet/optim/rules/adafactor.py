@@ -9,7 +9,7 @@ import numpy as np
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import takes_options
-from tapenet.optim.rule_compilation import Scalars, State, Updated
+from tapenet.optim.rule_calls import Scalars, State, Updated
 from tapenet.optim.rules.rule_parts import decoupled, shrunk, sum_of_squares
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import memory_order, shaped

@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import Optimizer, takes_options
-from tapenet.optim.rule_compilation import Scalars, State, Updated
+from tapenet.optim.rule_calls import Scalars, State, Updated
 from tapenet.optim.rules.rule_parts import common, gradient
 from tapenet.optim.schedules import Schedule
 from tapenet.parameters.named import Parameters

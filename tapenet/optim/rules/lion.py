@@ -6,7 +6,7 @@ import numpy as np
 
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, takes_options
-from tapenet.optim.rule_compilation import Scalars, State, Updated
+from tapenet.optim.rule_calls import Scalars, State, Updated
 from tapenet.optim.rules.rule_parts import (
     decoupled,
     gradient,

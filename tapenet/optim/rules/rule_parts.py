@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tapenet.optim.groups import Group
-from tapenet.optim.rule_compilation import Scalars, State
+from tapenet.optim.rule_calls import Scalars, State
 from tapenet.program.runs import dot
 from tapenet.typing import Array
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, takes_options
-from tapenet.optim.rule_compilation import Scalars, State, Updated
+from tapenet.optim.rule_calls import Scalars, State, Updated
 from tapenet.optim.rules.rule_parts import common, gradient
 from tapenet.optim.schedules import Schedule
 from tapenet.parameters.named import Parameters
