@@ -18,7 +18,7 @@ from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Function, inputs_for
 from tapenet.program.ir import Builder, Program
 from tapenet.program.primitives import Spec
-from tapenet.program.quiet import QUIET, put, reset
+from tapenet.program.quiet import QUIET, get, put
 from tapenet.program.value_keys import Same, distinct
 from tapenet.typing import Array, Shape
 
@@ -83,22 +83,24 @@ class RuleCall:
         shape, dtype = spec
 
         def one(*values: object) -> Array:
-            token = put(QUIET)
+            before = get()
             try:
+                put(QUIET)
                 d = rule(*values)
                 if type(d) is np.ndarray and d.shape == shape and d.dtype == dtype:  # as most give it
                     return d
                 return self._gradient(d, name, None, spec)
             finally:
-                reset(token)
+                put(before)
 
         def several(*values: object) -> Array | tuple[Array, ...]:
-            token = put(QUIET)
+            before = get()
             try:
+                put(QUIET)
                 found = rule(*values)
                 gradients = tuple(self._gradient(found, *each) for each in gives)
             finally:
-                reset(token)
+                put(before)
             return gradients[0] if len(gradients) == 1 else gradients
 
         return one if self.rule and place is None else several

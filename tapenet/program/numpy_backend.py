@@ -19,7 +19,7 @@ from tapenet.program.called_ops import ALONE, expression, is_users, note_line, s
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Host, Instruction, Program, Reference, Result, Value
 from tapenet.program.primitives import PRIMITIVES, REDUCTIONS, function, numpy_slices, repeats, turns
-from tapenet.program.quiet import QUIET, put, reset
+from tapenet.program.quiet import QUIET, get, put
 from tapenet.program.runs import LONG, column_sums, ones, row_sums
 from tapenet.typing import Array, Shape
 
@@ -93,7 +93,7 @@ class _Code:
         self._bodies = bodies
         self.globals: dict[str, object] = {
             "asarray": np.asarray, "array": np.array, "fetch": _fetch, "ndarray": np.ndarray, "getrefcount": getrefcount,
-            "note": self._note, "put": put, "QUIET": QUIET, "reset": reset,
+            "note": self._note, "get": get, "put": put, "QUIET": QUIET,
         }  # fmt: skip
         self._names: dict[Value, str] = {}
         self._fortran = _orders(program)
@@ -125,14 +125,17 @@ class _Code:
         self._finish(program)
 
     def text(self) -> str:
-        begin, end = (["    token = put(QUIET)"], ["    finally: reset(token)"]) if self._quiet else ([], [])
-        lines = [self._head, *begin, "    try:", *(f"        {line}" for line in self._lines)]
+        lines = [self._head, "    try:", *(f"        {line}" for line in self._lines)]
+        end = []
+        if self._quiet:
+            lines[1:2] = ["    before = get()", "    try:", "        put(QUIET)"]
+            end.append("    finally: put(before)")
         return "\n".join([*lines, "    except Exception as error: note(error); raise", *end]) + "\n"
 
     def _note(self, error: BaseException) -> None:
         """Say in an error which line of the user's code it comes from."""
         assert error.__traceback__ is not None
-        line, op = self._origins[error.__traceback__.tb_lineno - (4 if self._quiet else 3)]  # what begins the function
+        line, op = self._origins[error.__traceback__.tb_lineno - (5 if self._quiet else 3)]  # what begins the function
         note_line(error, line, f"raised by op {op!r}" if op else "raised")
 
     # -- names -----------------------------------------------------------------------------------------------------

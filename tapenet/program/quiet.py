@@ -19,5 +19,6 @@ def _inside() -> Context:
 _before, _now = copy_context(), _inside()
 ((_variable, QUIET),) = [(v, value) for v, value in _now.items() if _before.get(v) is not value]
 assert isinstance(_variable, ContextVar)
-#: `token = put(QUIET)` turns warnings off, `reset(token)` puts back what was there.
-put, reset = _variable.set, _variable.reset
+#: What is there is `before = get()`; `put(QUIET)` turns warnings off, `put(before)` puts it back. No token is taken of the
+#: variable, which an interrupt could lose: behind `before`, all can be in one `try`.
+get, put = _variable.get, _variable.set

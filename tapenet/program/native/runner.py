@@ -25,7 +25,7 @@ from tapenet.program.native.memory import Slot, members
 from tapenet.program.native.module import Module, Segment
 from tapenet.program.native.parallel import threads
 from tapenet.program.native.report import groups, report
-from tapenet.program.quiet import QUIET, put, reset
+from tapenet.program.quiet import QUIET, get, put
 from tapenet.typing import Array, Shape
 
 #: Ranges of memory, at most, that are told apart when arguments are checked for sharing memory with what is written.
@@ -152,8 +152,8 @@ class Runner:
         inputs, outputs = module.program.inputs, module.program.outputs
         namespace: dict[str, object] = {
             "empty": np.empty, "aligned": aligned, "lock": self._lock, "index_error": partial(_index_error, module.program),
-            "lasts": [None] * len(module.program.hosts), "bind": self._bind, "note": self._note, "put": put, "QUIET": QUIET,
-            "reset": reset,
+            "lasts": [None] * len(module.program.hosts), "bind": self._bind, "note": self._note,
+            "get": get, "put": put, "QUIET": QUIET,
             "busy": [False], "within": self._within,  # which keeps the code in memory as long as somebody has the function
         }  # fmt: skip
         names = [f"x{i}" for i in range(len(inputs))]
@@ -180,12 +180,14 @@ class Runner:
             body = [body[0], Line("with alone():"), *indented(body[1:])]
         begin, end = [], []
         shares = calls.shares or bool(self._segments or module.program.hosts)
-        if shares:  # an op or a host may call the function that runs it
-            begin += [Line(f"if busy[0]: return within({', '.join(names)})"), Line("busy[0] = True")]
-            end.append("busy[0] = False")
+        elsewhere = Line(f"if busy[0]: return within({', '.join(names)})")  # an op or a host may call what runs it
         if calls.quiet or (self._segments and not module.native):
-            begin.append(Line("token = put(QUIET)"))
-            end.append("reset(token)")
+            begin.append(Line("before = get()"))
+            body.insert(0, Line("put(QUIET)"))
+            end.append("put(before)")
+        if shares:  # no interrupt comes between the last of these lines and the next
+            begin = [elsewhere, *begin, Line("busy[0] = True")]
+            end.insert(0, "busy[0] = False")
         tried = [*begin, Line("try:"), *indented(body), Line("except Exception as error: note(error); raise")]
         if end:
             tried.append(Line(f"finally: {'; '.join(end)}"))
@@ -194,7 +196,7 @@ class Runner:
         changes = module.program.writes or module.program.hosts or any(i.effect for i in module.program.body)
         if shares and not (module.native or changes):
             # Ops may take long, and let other threads run meanwhile: these need not wait where nothing is changed.
-            tried.insert(0, begin[0])
+            tried.insert(0, elsewhere)
         inside = [*map(Line, ahead), *tried, Line(f"return ({', '.join(results)}{',' if results else ''})")]
         whole = [Line(f"def call({', '.join(names)}):"), *indented(inside)]
         #: The user's line, and the op that is called, by the line of the code.
