@@ -28,8 +28,7 @@ from tapenet.ops.registry import is_own
 from tapenet.ops.rule_results import GradientError, joint_entry
 from tapenet.ops.shapes.reshaping import alias
 from tapenet.ops.stack_frames import user_site
-from tapenet.program.arguments import refilled
-from tapenet.program.low import is_inexact
+from tapenet.program.arguments import elements, refilled
 from tapenet.typing import Array
 
 _by_number = attrgetter("number")
@@ -199,8 +198,8 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
     lost = ONCE.format(op.name) if create_graph and op.once else ""
     if create_graph and op.reference is None:
         for name in op.residuals:
-            if is_inexact(np.asarray(getattr(node, name + "_saved", None)).dtype):
-                lost = f"its residual {name!r} is a float, whose dependence on the inputs is unknown"
+            if any(map(_follows, elements(getattr(node, name + "_saved", None)))):
+                lost = f"its residual {name!r} is no integer, and how it depends on the inputs is unknown"
     g = g if op.outputs == 1 else grads.fill(node, g)  # type: ignore[assignment]
     known: dict[str, Any] = {op.special.g: g, op.special.wanted: frozenset(wanted)}
 
@@ -216,6 +215,8 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
     try:
         if not is_own(op):  # its rules may call what takes no tensors
             found = _called_rules().gradients(node, g, wanted, given, reference, lost)
+        elif lost:
+            raise TypeError(f"op {op.name!r} has no second derivative: {lost}")
         elif reference is not None:
             found = reference()
         elif op.joint is not None:
@@ -230,6 +231,13 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
         node.released = grads.site
         for slot in node.saved_slots:
             setattr(node, slot, None)
+
+
+def _follows(residual: object) -> bool:
+    """Whether a residual may change with the inputs as they change a little."""
+    if residual is None or isinstance(residual, int):
+        return False
+    return not hasattr(residual, "dtype") or residual.dtype.kind not in "biu"
 
 
 @cache
@@ -263,7 +271,7 @@ def value_of(node: Node, name: str, tensor: type[BaseTensor]) -> Any:
         return tensor._of(saved, node, trace)
     if name in op.residuals:
         if call is None or tape is None:
-            return np.asarray(saved)
+            return saved
         pick = Output(node, (op.outputs or 0) + op.residuals.index(name), np.asarray(saved))
         tape.records(pick)
         return tensor._of(np.asarray(saved), None, pick)

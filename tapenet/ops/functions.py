@@ -136,7 +136,7 @@ class OpFunction(Function):
     # -- its derivatives -----------------------------------------------------------------------------------------
 
     @cached_property
-    def _stated(self) -> dict[str, Rule]:
+    def stated(self) -> dict[str, Rule]:
         """The rules that the op states, by input; "" for one of all."""
         op = self.op
         rules: Mapping[str, Rule] = op.rules if op.joint is None else {"": op.joint}
@@ -171,7 +171,7 @@ class OpFunction(Function):
         flowing = self._differentiable(order)
         if not flowing:
             pulled = Program([*inputs_for(self.inputs), *inputs_for(self.outputs)], [], [], [], [])
-        elif not self._stated:
+        elif not self.stated:
             pulled = pullback(self.program(), flowing)
         elif self.op.reference is not None and self._reference is not None:
             pulled = _as_function(
@@ -194,7 +194,7 @@ class OpFunction(Function):
         flowing = self._differentiable(order)
         if not flowing:
             pushed = self._flat(order)
-        elif not self._stated:
+        elif not self.stated:
             pushed = self._with_tangents(pushforward(self.program(), flowing), flowing, order)
         elif self.op.jvp is not None:
             pushed = self._by_jvp(order)
@@ -273,10 +273,10 @@ class OpFunction(Function):
         builder = _builder()
         inputs, gs = inputs_for(self.inputs), inputs_for(self.outputs)
         known = self._known(builder, inputs, gs, {need for asked in self.op.needs.values() for need in asked})
-        joint = "" in self._stated
+        joint = "" in self.stated
         by_rule: dict[str, list[int]] = {}
         for i in wanted:
-            if joint or self._names[i] in self._stated:
+            if joint or self._names[i] in self.stated:
                 by_rule.setdefault("" if joint else self._names[i], []).append(i)
         known[self.op.special.wanted] = frozenset(self._names[i] for places in by_rule.values() for i in places)
         found: dict[int, Value] = {}
@@ -316,7 +316,7 @@ class OpFunction(Function):
         given = {n: known[n] for n in op.needs[rule]}
         try:
             with np.errstate(all="ignore"):
-                found = self._stated[rule](*given.values())
+                found = self.stated[rule](*given.values())
                 each = [(i, found if rule else found[self._names[i]]) for i in wanted]
                 return [_settled(builder, _part(d, self._places.get(i)), self.inputs[i]) for i, d in each]
         except Exception as error:  # whatever a rule makes of a symbol
@@ -468,7 +468,7 @@ def apply(builder: Builder, op: Op, args: tuple[object, ...], kwargs: dict[str, 
     cannot be read. None for any other."""
     held, values = template_of(plain(bind(op, args, kwargs)))
     function = OpFunction(op, held, specs(values))
-    if function._whole is not None and not function._stated and op.differentiable:
+    if function._whole is not None and not function.stated and op.differentiable:
         return None
     results = [Symbol(builder, v, shared=True) for v in builder.several("apply", *values, function=function)]
     return results[0] if op.outputs == 1 else op.several(results)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from tapenet.ops.definitions import Argument
-from tapenet.ops.op import FLAT, ONCE, Op, Scatter
+from tapenet.ops.op import FLAT, ONCE, Op, Rule, Scatter
 from tapenet.ops.rule_results import joint_entry, parts, settle
 from tapenet.ops.tangents import TangentCall
 from tapenet.program.arguments import mapped
@@ -78,7 +78,10 @@ class RuleCall:
 
     def checked(self) -> Callable[..., object]:
         """The rule, as eager passes run it, without NumPy's warnings."""
-        rule, gives = self.op.eager_rules[self.rule], self.gives
+        op, gives = self.op, self.gives
+        rule = op.eager_rules[self.rule]
+        if not set(op.residuals).isdisjoint(op.needs[self.rule]):
+            rule = _of_objects(rule)
         name, place, spec = gives[0]
         shape, dtype = spec
 
@@ -162,6 +165,17 @@ class CalledRule(Function):
             f"higher order, and forward mode, give tn.op {given}, the same function as the forward in NumPy functions and ops; "
             "or make what the rule calls an op with rules of its own"
         )
+
+
+def _of_objects(rule: Rule) -> Rule:
+    """A rule that gets residuals which are no arrays as the forward made them: programs keep them as arrays of objects."""
+    return lambda *values: rule(*map(_as_made, values))
+
+
+def _as_made(value: Any) -> Any:
+    while type(value) is np.ndarray and value.dtype.kind == "O" and not value.ndim:
+        value = value.item()
+    return value
 
 
 def rule_calls(program: Program) -> Iterator[RuleCall | TangentCall]:

@@ -5,7 +5,7 @@ A variant is made for shapes, dtypes and options once, and then called again and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -13,14 +13,17 @@ import numpy as np
 from tapenet.ops.derived import is_tensor, made
 from tapenet.ops.elementwise import special
 from tapenet.ops.formula import Fused, outside
+from tapenet.ops.functions import OpFunction
 from tapenet.ops.indexing.items import index_add
 from tapenet.ops.op import Op
-from tapenet.ops.reading import read, symbols
+from tapenet.ops.reading import read, symbols, template_of
+from tapenet.ops.recorder import installed
 from tapenet.ops.registry import is_own
 from tapenet.program import generated, split_rows
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.called_ops import filled
-from tapenet.program.ir import Builder, Input, Program
+from tapenet.program.functions import Given, specs
+from tapenet.program.ir import Builder, Constant, Input, Program, Value, substitute
 from tapenet.program.numpy_code import function
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import numpy_slices
@@ -141,16 +144,21 @@ def pull(
         given[name] = make(value)
         places[name] = list(range(begin, len(make.inputs)))
     several = isinstance(g, (list, tuple))
+    used = [i for i, h in enumerate(g if several else (g,)) if h is not None]
+    order = [i for name in names if name in wanted for i in places[name]]
+    run: Any = None
+    applied = False
+    program = Program([], [], [], [], [])
     try:
         outs = read(op, builder, given)[: len(g) if several else 1]
-        used = [i for i, h in enumerate(g if several else (g,)) if h is not None]
         forward = Program(make.inputs, [], builder.body, [outs[i] for i in used], [])
-        order = [i for name in names if name in wanted for i in places[name]]
         program = simplify(pullback(forward, order, builder.rules))
     except Exception as error:
-        raise _unreadable(op, wanted, error) from error
-    run: Any = None
-    if fast:
+        try:
+            run, applied = _applied(op, given, order, used), True
+        except Exception:  # nor does it make anything of functions
+            raise _unreadable(op, wanted, error) from error
+    if fast and not applied:
         try:
             run = split_rows.kernel(program)
         except NotByRows:
@@ -158,7 +166,7 @@ def pull(
     shapes = [
         (n, isinstance(v, (list, tuple)), len(places[n])) for n, v in zip(names, values, strict=True) if n in wanted
     ]
-    simple = None if several else _positions(values)
+    simple = None if several or applied else _positions(values)
     others = None if arrays else _ON_TENSORS
     if simple is not None:
 
@@ -187,6 +195,42 @@ def pull(
         return gradients[shapes[0][0]] if single else gradients
 
     return pulled
+
+
+def _applied(
+    op: Op, given: Mapping[str, object], order: Sequence[int], used: Sequence[int]
+) -> Callable[..., Sequence[Array]]:
+    """What gives the gradients where a formula calls ops that cannot be read, by the rules of these.
+
+    Args:
+        op, given: a call, with inputs of a program in the place of arrays.
+        order: the inputs whose gradients are wanted.
+        used: the outputs by which there is a gradient.
+
+    Raises:
+        CannotLower, or whatever else the formula raises on symbols.
+    """
+    template, values = template_of(given)
+    function = OpFunction(op, template, specs(values))
+    called = [i.params["function"] for i in function.program().body if i.name == "apply"]
+    if not all(f.stated for f in called) or all(is_own(f.op) for f in called):
+        raise CannotLower("it calls no op of the user's with rules, or one without beside")
+    pulled = function.pull(order)
+    nothing: dict[Value, Value] = {
+        v: Constant(np.broadcast_to(np.zeros((), v.dtype), v.shape))
+        for i, v in enumerate(pulled.inputs[len(values) :])
+        if i not in used
+    }
+    changed = substitute(pulled, nothing)
+    inputs = [v for v in pulled.inputs if v not in nothing]
+    whole = Given(f"{op.name} gradient", Program(inputs, [], changed.body, changed.outputs, []))
+
+    def run(*arrays: Array) -> Sequence[Array]:
+        if any(is_tensor(type(a)) for a in arrays):
+            return installed.recorder.run(whole, arrays)
+        return whole.evaluate(arrays)
+
+    return run
 
 
 def _assigned(base: Array, index: Index, value: Array) -> Array:

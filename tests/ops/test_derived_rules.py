@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -167,3 +168,28 @@ def test_several_results() -> None:
     z = x.data
     np.testing.assert_allclose(x.grad.data, np.cos(z) * z * z + np.sin(z) * 2 * z)
     check_grads(lambda x: f(x)[0] * f(x)[1], [R.normal(size=3)], order=2)
+
+
+def test_a_formula_may_call_ops_that_cannot_be_read() -> None:
+    """Its gradient goes by their rules, of which one may be called."""
+    sine = tn.op(lambda x: np.array([*map(math.sin, x)]), name="listed_sine", x=lambda g, x: g * cosine(x))
+    cosine = tn.op(
+        lambda x: np.array([*map(math.cos, x)]), name="listed_cosine", x=lambda g, x: -g * [*map(math.sin, x)]
+    )
+    wave = tn.op(lambda x, y: 2 * sine(x) * tn.sigmoid(y) * (1 + np.exp(-y)) * y, name="wave")
+    both = tn.op(lambda x: (sine(x), x * sine(2 * x)), name="both", outputs=2)
+    x, y = np.array([0.3, -1.0]), np.array([2.0, 0.5])
+    check_grads(wave, [x, y], order=2)
+    check_grads(lambda x: both(x)[1], [x], order=2)
+    gradient = tn.grad(lambda x, y: wave(x, y).sum(), argnums=(0, 1))
+    for run in (lambda f: f, tn.compile):
+        by_x, by_y = run(gradient)(x, y)
+        np.testing.assert_allclose(by_x.numpy(), 2 * np.cos(x) * y)
+        np.testing.assert_allclose(by_y.numpy(), 2 * np.sin(x))
+    lanes = tn.vmap(gradient)(np.stack([x, y]), np.stack([y, x]))
+    np.testing.assert_allclose(lanes[0].numpy(), 2 * np.cos([x, y]) * [y, x])
+    with pytest.raises(TypeError, match="gradient rule for 'x' of op 'listed_cosine' is called as it stands"):
+        tn.jacrev(tn.jacrev(tn.grad(lambda x: wave(x, y).sum())))(x)
+    blind = tn.op(lambda x: np.array([*map(math.sin, x)]), name="blind", nondiff=True)
+    with pytest.raises(TypeError, match="its formula cannot be read"):
+        tn.grad(lambda x: tn.op(lambda x: x * blind(x), name="lost")(x).sum())(x)

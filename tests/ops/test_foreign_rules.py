@@ -684,3 +684,46 @@ def test_gradients_are_the_rules_and_their_derivatives_the_references(lanes: boo
         check(b, X * X * y)
     check(run(tn.hessian(lambda x: halved(x, x).sum()), X), 2 * np.eye(6))
     check(run(tn.jacrev(tn.grad(lambda x, y: halved(x, y).sum()), argnums=1), X, y), np.eye(6))
+
+
+class _Solver:
+    """What a forward may keep for its rule, as a factor in memory of C."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x = x.copy()
+
+
+def test_a_residual_that_is_no_array() -> None:
+    op = tn.op(
+        lambda x: (np.sin(_array(x)), _Solver(x)),
+        name="solved",
+        residuals=("solver",),
+        x=lambda g, solver: g * np.cos(solver.x),
+    )
+    gradient = tn.grad(_loss(op))
+    for backend in ("numpy", "native"):
+        step = tn.compile(gradient, backend=backend)
+        for k in range(3):
+            np.testing.assert_allclose(step(X + k).numpy(), _first(X + k), rtol=1e-12)
+    np.testing.assert_allclose(
+        tn.vmap(gradient)(np.stack([X, X + 1])).numpy(), _first(np.stack([X, X + 1])), rtol=1e-12
+    )
+    with pytest.raises(TypeError, match="rule for 'x' of op 'solved' is called as it stands"):
+        tn.hessian(_loss(op))(X)
+
+
+def test_an_object_that_a_rule_keeps_is_no_constant() -> None:
+    """A further derivative would be lost through the object, which nobody looks into."""
+    op = tn.op(
+        lambda x: (np.sin(x), _Solver(x)),
+        name="solved",
+        residuals=("solver",),
+        x=lambda g, solver: _cosine_of(g, solver),
+    )
+    for second in (lambda f: tn.jacrev(tn.grad(f)), tn.hessian, lambda f: tn.compile(tn.jacrev(tn.grad(f)))):
+        with pytest.raises(TypeError, match="op 'solved'"):
+            second(lambda x: (op(x) + x**3).sum())(X)
+
+
+def _cosine_of(g: Any, solver: Any) -> Any:
+    return g * np.cos((solver.item() if isinstance(solver, (np.ndarray, tn.Tensor)) else solver).x)
