@@ -24,6 +24,8 @@ def rules(case: Case, order: int) -> None:
     _nothing_forgotten(op, case)
     if flows(case):
         Rules(op, case).check()
+        if op.jvp is not None and not case.random:
+            _check_direction(case, "jvp=")
 
 
 def flows(case: Case) -> bool:
@@ -115,9 +117,12 @@ def jvp(case: Case, order: int) -> None:
     op = case.op
     if not flows(case) or (isinstance(op, Op) and op.effect) or case.random:
         return
-    stated = isinstance(op, Op) and op.jvp is not None
-    if order < 2 and not stated:
-        return  # without it forward mode is made of the rules, which need not have derivatives then
+    if order > 1:  # without jvp= forward mode is made of the rules, which need derivatives for that
+        _check_direction(case, "tn.jvp")
+
+
+def _check_direction(case: Case, title: str) -> None:
+    """Raise a GradientMismatch if the derivative along a random direction is wrong."""
     rng = np.random.default_rng(1)
     tangents = [random_like(rng, p) for p in case.points]
     _, pushed = push_forward(case.floats, tuple(case.points), tuple(tangents))
@@ -135,7 +140,7 @@ def jvp(case: Case, order: int) -> None:
             cause = of_values(t.data, expected) or FORMULA
             at = int(np.argmax(np.abs(t.data - expected)))
             raise GradientMismatch(
-                f"{op.name}: {'jvp=' if stated else 'tn.jvp'} gives a wrong derivative along a direction: expected "
+                f"{case.op.name}: {title} gives a wrong derivative along a direction: expected "
                 f"{expected.flat[at]:.8g} (finite difference), got {t.data.flat[at]:.8g} at element {at} of shape {t.shape}. "
                 f"Likely cause: {cause.words}",
                 cause.kind,

@@ -46,12 +46,12 @@ def check_op(
     - "values": the same value each time, from arrays, tensors and the NumPy function it stands for; of an op that draws
       random numbers after `tn.random.seed`. Its arguments are only read.
     - "rules": each gradient rule returns an array of the shape and dtype of its input, and writes into nothing; every input
-      that the result depends on has a rule, or is declared in `nondiff=`.
+      that the result depends on has a rule, or is declared in `nondiff=`. `jvp=` is held to finite differences.
     - "lower": what a compiler reads in place of the forward computes the same; so does `reference=`.
     - "gradients": those of each order up to `order` by finite differences.
     - "broadcasting": inputs that the forward broadcasts get gradients of their own shape.
     - "dtype": float32 stays float32, in values, gradients and inside rules.
-    - "jvp": forward mode, by finite differences; of order 1 only where `jvp=` is given.
+    - "jvp": forward mode, by finite differences.
     - "vmap": lanes as one by one, also of gradients.
     - "compile": compiled on both backends as eager, with the gradients of each order. The native backend needs llvmlite.
     - "threads": several threads that call the op and its gradient at once get what one gets.

@@ -16,6 +16,7 @@ from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, Op, Scatter
 from tapenet.ops.shapes.broadcast_views import broadcasts_to
 from tapenet.ops.shapes.reshaping import unbroadcast
+from tapenet.ops.transposed import Transposed
 from tapenet.program.trees import tree_leaves, tree_map
 from tapenet.testing import mistakes
 from tapenet.testing.cases import Case
@@ -62,9 +63,9 @@ class Rules:
         return made if dtype.kind in "fc" else np.zeros(shape, dtype)
 
     def _stated(self, name: str) -> Any:
-        """The rule by an input, if the op states it."""
+        """The rule by an input, if the op states it: not one that is derived from its forward or `jvp=`."""
         rule = self.op.rules.get(name) if self.op.joint is None else self.op.joint
-        return None if isinstance(rule, Derived) else rule
+        return None if isinstance(rule, (Derived, Transposed)) else rule
 
     # -- runs --------------------------------------------------------------------------------------------------------
 

@@ -140,7 +140,8 @@ def dtype(case: Case, order: int) -> None:
     if (isinstance(op, Op) and op.effect) or (not any(map(is_float, tree_leaves(case.args))) and not case.given):
         return
     others = [Tensor._of(_narrow(a)) for a in case.others]
-    args, options = case.filled([Tensor._of(_narrow(p)).requires_grad_() for p in case.given], others)
+    leaves = [Tensor._of(_narrow(p)).requires_grad_() for p in case.given]
+    args, options = case.filled(leaves, others)
     case.seed()
     outs = floats(op.returning(*args, **options))
     wide = [t.dtype for t in outs if t.dtype not in _NARROW]
@@ -153,7 +154,11 @@ def dtype(case: Case, order: int) -> None:
     with _watched(op.name):
         for out in outs:
             if out.requires_grad:
-                out.backward(np.ones(out.shape, out.dtype), retain_graph=True)
+                out.backward(np.ones(out.shape, out.dtype), retain_graph=True, create_graph=order > 1)
+        if order > 1:
+            for leaf in leaves:
+                if leaf.grad is not None and leaf.grad.requires_grad:
+                    leaf.grad.backward(np.ones(leaf.shape, leaf.dtype), retain_graph=True)
 
 
 def _narrow(leaf: Array) -> Array:
@@ -206,9 +211,14 @@ def lower(case: Case, order: int) -> None:
         found_by = op.apply(op.reference, bound)
         after = [np.asarray(v.data if isinstance(v, Tensor) else v) for v in tree_leaves(found_by)]
         assert len(before) == len(after), f"reference= gives {len(after)} results, the forward {len(before)}"
+        words = (
+            "reference= gives another result than the forward, from which derivatives of higher order would be wrong"
+        )
         for x, y in zip(after, before, strict=True):
-            words = "reference= gives another result than the forward, from which derivatives of higher order would be wrong"
-            assert x.shape == y.shape, f"{words}: shape {x.shape} against {y.shape}"
+            if x.shape != y.shape:
+                raise GradientMismatch(f"{words}: shape {x.shape} against {y.shape}", "wrong shape")
+            if x.dtype != y.dtype:
+                raise GradientMismatch(f"{words}: dtype {x.dtype} against {y.dtype}", "wrong dtype")
             if not mistakes.close(x, y):
                 cause = mistakes.of_values(x, y) or mistakes.FORMULA
                 raise GradientMismatch(f"{words}. Likely cause: {cause.words}", cause.kind)

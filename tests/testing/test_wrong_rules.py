@@ -428,3 +428,47 @@ def test_a_kind_is_named(kind: str) -> None:
     for title in ("softclip", "times", "weighted", "product", "blend"):
         for wrong in cases(kind, title)[:1]:
             assert wrong.kind() == kind
+
+
+# -- at second order ---------------------------------------------------------------------------------------------
+
+
+def second_order_kind(**options: Any) -> str:
+    """What `check_op` says of an op whose first derivatives are right."""
+    op = tn.op(lambda x: (np.sin(x), np.cos(x)), name="op", doc="An op.", residuals=("c",), **options)
+    with pytest.raises(GradientMismatch) as caught:
+        check_op(op, [tn.sample(real(3, 3))])
+    return caught.value.kind
+
+
+WRONG_FUNCTIONS: dict[str, Any] = {
+    "sign": lambda x: -np.sin(x),
+    "factor": lambda x: 3 * np.sin(x),
+    "transposed": lambda x: np.sin(x).T,
+    "wrong shape": lambda x: np.sin(x)[None],
+    "wrong dtype": lambda x: np.sin(x).astype(np.float32),
+    "forgotten input": lambda x: 0 * x,
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_FUNCTIONS)
+def test_a_wrong_reference_is_named(kind: str) -> None:
+    assert second_order_kind(x=lambda g, c: g * c, reference=WRONG_FUNCTIONS[kind]) == kind
+
+
+WRONG_SLOPES: dict[str, Any] = {
+    "sign": lambda g, x: g * np.sin(x),
+    "factor": lambda g, x: -2 * g * np.sin(x),
+    "transposed": lambda g, x: -(g * np.sin(x)).T,
+    "wrong dtype": lambda g, x: -g * np.sin(x) * np.float64(1),
+    "forgotten input": lambda g, x: 0 * g,
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_SLOPES)
+def test_a_wrong_rule_of_what_a_rule_calls_is_named(kind: str) -> None:
+    slope = tn.op(lambda x: np.cos(x), name="slope", x=WRONG_SLOPES[kind])
+    op = tn.op(lambda x: np.sin(x), name="op", doc="An op.", x=lambda g, x: g * slope(x))
+    with pytest.raises(GradientMismatch) as caught:
+        check_op(op, [tn.sample(real(3, 3))])
+    assert caught.value.kind == kind
