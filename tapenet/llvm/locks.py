@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any
+from operator import methodcaller
 
-_made: weakref.WeakSet[Any] = weakref.WeakSet()
+_made: weakref.WeakSet[threading.Lock | threading.RLock] = weakref.WeakSet()
+_reinitialise = methodcaller("_at_fork_reinit")
+_is_owned = methodcaller("_is_owned")
 
 
 def lock() -> threading.Lock:
@@ -29,8 +31,8 @@ def reentrant_lock() -> threading.RLock:
 
 def _free() -> None:
     for made in list(_made):
-        if not (hasattr(made, "_is_owned") and made._is_owned()):  # then by the thread that forked
-            made._at_fork_reinit()
+        if not (hasattr(made, "_is_owned") and _is_owned(made)):  # then by the thread that forked
+            _reinitialise(made)
 
 
 if hasattr(os, "register_at_fork"):

@@ -22,9 +22,9 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 from tapenet.llvm.blas import find
 from tapenet.llvm.locks import lock
@@ -39,14 +39,22 @@ symbols: dict[str, int] = {}
 _lock = lock()
 
 
+class Machine(Protocol):
+    """What LLVM makes code with."""
+
+    @property
+    def target_data(self) -> object: ...
+    def emit_object(self, module: object) -> bytes: ...
+
+
 class Target(NamedTuple):
     """What code is made for."""
 
-    machine: Any
+    machine: Machine
     header: str
     key: str
     #: Makes another machine of the same kind.
-    another: Any
+    another: Callable[[], Machine]
 
 
 @functools.cache
@@ -59,8 +67,10 @@ def target() -> Target:
     llvm.initialize_native_asmprinter()
     cpu, features, _ = processor()
 
-    def another() -> Any:
-        return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic")
+    def another() -> Machine:
+        triple = llvm.Target.from_default_triple()
+        made: Machine = triple.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic")
+        return made
 
     machine = another()
     header = f'target triple = "{llvm.get_process_triple()}"\ntarget datalayout = "{machine.target_data}"\n'

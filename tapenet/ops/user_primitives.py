@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, overload
+from collections.abc import Callable, Mapping
+from typing import cast, overload
 
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import Op, op
@@ -80,7 +80,7 @@ def _define(
     forward: Callable[..., object],
     shape: ShapeRule,
     native: Native,
-    options: dict[str, Any],
+    options: Mapping[str, object],
 ) -> Op:
     title = str(options.get("name") or getattr(forward, "__name__", "primitive"))
     for name in _REFUSED:
@@ -93,8 +93,8 @@ def _define(
             "says how lanes are taken"
         )
     lower = Lower()
-    define: Callable[[Callable[..., object]], Op] = op(lower=lower, broadcasts=not callable(shape), **options)
-    made = define(forward)
+    define = cast("Callable[..., Callable[[object], Op]]", op)
+    made = define(lower=lower, broadcasts=not callable(shape), **options)(forward)
     names = tuple(a.name for a in made.arguments)
     stated = {n: rule for n, rule in made.rules.items() if not isinstance(rule, Derived)}
     left = [n for n in names if n not in stated and n not in made.nondiff]
