@@ -117,6 +117,11 @@ def checkpoint(f: Callable[..., object] | None = None, policy: Policy = None) ->
 def _keeps(policy: Policy) -> Keeps | None:
     if policy is None:
         return None
+    if hasattr(policy, "shape"):
+        raise TypeError(
+            "tn.checkpoint(f, x): in second place is the policy; tn.checkpoint(f) gives a function, which is called with "
+            "arrays: tn.checkpoint(f)(x)"
+        )
     if policy == "products":
         return lambda op: op.multiply_adds is not None
     if callable(policy):

@@ -378,3 +378,9 @@ def test_a_barrier_costs_no_copy_and_keeps_the_order() -> None:
     members = [[m.name for m in getattr(e, "members", [e])] for e in module.entries]
     assert members == [["exp", "reduce_add"], ["exp", "multiply"]]
     np.testing.assert_allclose(build(waiting())(X[0])[1], np.exp(X[0]) ** 2)
+
+
+@pytest.mark.parametrize("x", [np.ones(2), tn.tensor([1.0, 2.0])], ids=["array", "tensor"])
+def test_arrays_belong_to_the_function_that_it_gives(x: Any) -> None:
+    with pytest.raises(TypeError, match=r"in second place is the policy; .*: tn.checkpoint\(f\)\(x\)"):
+        tn.checkpoint(np.tanh, x)
