@@ -104,7 +104,7 @@ def _read(run: Callable[[], T]) -> T:
             return found
         why = f"it takes values out of the graph at {site.file}:{site.line}"
     except Exception as error:  # whatever a rule makes of a tensor
-        why = str(error) or type(error).__name__
+        why = str(error).partition(". ")[0] or type(error).__name__  # without what to write: it is not needed
         error.__traceback__ = None  # who keeps the error must not keep frames, and the tensors in them
     finally:
         state.left = outside

@@ -356,8 +356,9 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
     exactly that is saved. A parameter with a default that is none of these is the rule's own. It returns the gradient by
     its input, or anything that broadcasts up to it. Rules
     are plain NumPy without in-place operators, `out=` or `asarray`; for derivatives of higher order the same
-    rule runs on tensors. Once there is a rule, a tensor that needs a gradient, given to an argument without one, is
-    an error unless the argument is declared in `nondiff`.
+    rule runs on tensors. One that calls other code, or branches on values, is called as it stands by compiled programs, and
+    for derivatives of higher order there must be `reference`. Once there is a rule, a tensor that needs a gradient, given
+    to an argument without one, is an error unless the argument is declared in `nondiff`.
 
     Args:
         forward: the computation on arrays. A NumPy ufunc's inputs are called `x` and `y`.
