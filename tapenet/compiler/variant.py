@@ -22,7 +22,7 @@ from tapenet.compiler.places import MISSING, Held, Place
 from tapenet.compiler.signature import Call, Key, is_array
 from tapenet.ops.tracebacks import hide
 from tapenet.program import generated
-from tapenet.program.backend import Runner
+from tapenet.program.backend import Inline, Runner
 from tapenet.program.ir import Program
 from tapenet.program.layout import in_order, taken
 from tapenet.program.passes import Step
@@ -277,6 +277,8 @@ class _Writer:
     def make(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Callable[..., object]]:
         """The code for arguments of these kinds, or for None that of a function of arrays and leaves; as a function of
         what may change: what notes its writes, epoch, what is behind the names, static values."""
+        #: The line of the text that the first of the lines will be.
+        self._first = 3 if kinds is None else 6
         if kinds is None:
             head = "def run(arrays, leaves):"
             self._line(f"{''.join(f'a{i}, ' for i in range(self._count)) or '()'} = arrays")
@@ -422,6 +424,21 @@ class _Writer:
             order = self._variant.program.inputs[self._count + i].order
             arguments.append(entry.format(f"e{i}", order))
         outputs = [f"o{i}" for i in range(len(self._variant.program.outputs))]
+        inline = self._variant.runner.inline
+        if inline is not None:
+            self._inline(inline, arguments, outputs)
+        else:
+            self._call(arguments, outputs)
+        for target, output in plan.grads:
+            self._line(f"{self._leaf(target)}.grad = {'None' if output is None else self._tensor(output)}")
+        for position, output in plan.written:
+            self._line(f"copyto(a{position}, o{output}); wrote_to(a{position}, by)")
+        if self._variant.program.writes:
+            self._line("wrote()")
+        self._line(f"return {self._expression(plan.structure, iter(plan.results))}")
+
+    def _call(self, arguments: Sequence[str], outputs: Sequence[str]) -> None:
+        """Call the program."""
         self._line(f"outputs = program({', '.join(arguments)})")
         if self._variant.runner.checks and arguments:
             self._line("if outputs is NotImplemented:")
@@ -431,13 +448,17 @@ class _Writer:
             self._line("    if outputs is NotImplemented: return MISS")
         if outputs:
             self._line(f"{', '.join(outputs)}, = outputs")
-        for target, output in plan.grads:
-            self._line(f"{self._leaf(target)}.grad = {'None' if output is None else self._tensor(output)}")
-        for position, output in plan.written:
-            self._line(f"copyto(a{position}, o{output}); wrote_to(a{position}, by)")
-        if self._variant.program.writes:
-            self._line("wrote()")
-        self._line(f"return {self._expression(plan.structure, iter(plan.results))}")
+
+    def _inline(self, inline: Inline, arguments: Sequence[str], outputs: Sequence[str]) -> None:
+        """Do what the program does."""
+        self._names |= {**inline.space, "note": inline.note}
+        for name, argument in zip(inline.inputs, arguments, strict=True):
+            self._line(f"{name} = {argument}")
+        first = self._first + len(self._lines) + 1
+        self._lines += ["try:", *(f"    {line}" for line in inline.lines or ["pass"])]
+        self._line(f"except Exception as error: note(error, error.__traceback__.tb_lineno - {first}); raise")
+        for name, result in zip(outputs, inline.outputs, strict=True):
+            self._line(f"{name} = {result}")
 
     def _tensor(self, output: int) -> str:
         self._line(f"t{output} = Tensor(); t{output}._data = o{output}; t{output}._node = None")

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import NotImplementedType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tapenet.program.groups import Groups
 from tapenet.typing import Array
+
+
+class Inline(NamedTuple):
+    """The Python of a program, to be a part of what calls it: a call in between costs a tenth of a small op.
+
+    Attributes:
+        inputs, outputs: what its arguments and results are called there.
+        lines: the statements.
+        space: what else they name, by names that begin with a capital letter or are words.
+        note: tells in an error of the statement at a position which line of the user's code it comes from.
+    """
+
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    lines: Sequence[str]
+    space: Mapping[str, object]
+    note: Callable[[BaseException, int], None]
 
 
 class Runner(Protocol):
@@ -16,6 +33,10 @@ class Runner(Protocol):
     @property
     def call(self) -> Callable[..., tuple[Array, ...] | NotImplementedType]:
         """Gives a tuple of new arrays, after what the program writes has been written."""
+
+    @property
+    def inline(self) -> Inline | None:
+        """The same as text, where that is short and all there is."""
 
     @property
     def checks(self) -> bool:

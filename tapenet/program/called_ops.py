@@ -80,7 +80,7 @@ def expression(op: Called, template: Mapping[str, object], names: Sequence[str],
     """
 
     def shared(thing: object) -> str:
-        name = f"g{len(space)}"
+        name = f"G{len(space)}"
         space[name] = thing
         return name
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from tapenet.kernels import keep_memory
 from tapenet.program import generated
+from tapenet.program.backend import Inline
 from tapenet.program.called_ops import ALONE, expression, is_users, note_line, settling
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Host, Instruction, Program, Reference, Result, Value
@@ -48,6 +49,7 @@ class Runner:
         self._bodies: dict[Instruction, tuple[Runner, ...]] = {}
         code = _Code(program, self._bodies)
         self.source = code.text()
+        self.inline = code.inline()
         self.call: Callable[..., tuple[Array, ...]] = generated.function(
             "run", self.source, code.globals, "tapenet program"
         )
@@ -100,14 +102,17 @@ class _Code:
         self._lines: list[str] = []
         #: The line of the user's code that each statement comes from, and the op that it calls, if it calls one.
         self._origins: list[tuple[str, str]] = []
-        self._head = f"def run({', '.join(self._name('x', v) for v in program.inputs)}):"
+        self._inputs = [self._name("x", v) for v in program.inputs]
+        self._head = f"def run({', '.join(self._inputs)}):"
+        #: What the results are called.
+        self.outputs: list[str] = []
         for reference in program.references:
-            tensor = self._global("t", reference.tensor)
+            tensor = self._global("T", reference.tensor)
             self._line(f"{self._name('p', reference)} = {tensor}._data")
         for constant in program.constants:
-            self._names[constant] = self._global("c", constant.array)
+            self._names[constant] = self._global("C", constant.array)
         for host in program.hosts:
-            evaluate, dtype = self._global("e", host.evaluate), self._global("d", host.dtype)
+            evaluate, dtype = self._global("E", host.evaluate), self._global("D", host.dtype)
             self._line(f"{self._name('h', host)} = fetch({evaluate}(), {host.shape!r}, {dtype})")
         #: Whether NumPy's warnings are off. Where the user's ops are all there is they warn, as they do in eager.
         self._quiet = False
@@ -125,18 +130,29 @@ class _Code:
         self._finish(program)
 
     def text(self) -> str:
-        lines = [self._head, "    try:", *(f"        {line}" for line in self._lines)]
+        returned = f"return ({''.join(f'{name}, ' for name in self.outputs)})"
+        lines = [self._head, "    try:", *(f"        {line}" for line in (*self._lines, returned))]
         end = []
         if self._quiet:
             lines[1:2] = ["    before = get()", "    try:", "        put(QUIET)"]
             end.append("    finally: put(before)")
         return "\n".join([*lines, "    except Exception as error: note(error); raise", *end]) + "\n"
 
+    def inline(self) -> Inline | None:
+        """The statements, where all that they do is to call ops of the user's."""
+        if self._quiet:
+            return None
+        return Inline(self._inputs, self.outputs, self._lines, self.globals, self._note_at)
+
     def _note(self, error: BaseException) -> None:
-        """Say in an error which line of the user's code it comes from."""
         assert error.__traceback__ is not None
-        line, op = self._origins[error.__traceback__.tb_lineno - (5 if self._quiet else 3)]  # what begins the function
-        note_line(error, line, f"raised by op {op!r}" if op else "raised")
+        self._note_at(error, error.__traceback__.tb_lineno - (5 if self._quiet else 3))  # what begins the function
+
+    def _note_at(self, error: BaseException, position: int) -> None:
+        """Say in an error of a statement which line of the user's code it comes from."""
+        if position < len(self._origins):  # else it is raised by the interpreter, at the end
+            line, op = self._origins[position]
+            note_line(error, line, f"raised by op {op!r}" if op else "raised")
 
     # -- names -----------------------------------------------------------------------------------------------------
 
@@ -162,15 +178,15 @@ class _Code:
         if text:
             return text
         if name == "loop":
-            called = self._global("f", turns(self._body(instruction, "body"), params))
+            called = self._global("F", turns(self._body(instruction, "body"), params))
         elif name == "while":
             test = self._body(instruction, "test")
-            called = self._global("f", repeats(test, self._body(instruction, "body"), params))
+            called = self._global("F", repeats(test, self._body(instruction, "body"), params))
         elif name == "branch":
             true, false = self._body(instruction, "true"), self._body(instruction, "false")
-            called = self._global("f", lambda condition, *given: (true if condition else false)(*given))
+            called = self._global("F", lambda condition, *given: (true if condition else false)(*given))
         else:
-            called = self._global("f", partial(PRIMITIVES[name].evaluate, **params))
+            called = self._global("F", partial(PRIMITIVES[name].evaluate, **params))
         text = f"{called}({', '.join(names)})"
         return f"{text}[0]" if instruction.kind == "control" and len(instruction.results) == 1 else text
 
@@ -188,12 +204,12 @@ class _Code:
                 name += ".copy()"
             names.append(name)
         text = expression(op, params["template"], names, self.globals)
-        settled = self._global("s", settling(op, specs, bool(params.get("sized")), instruction.line))
+        settled = self._global("S", settling(op, specs, bool(params.get("sized")), instruction.line))
         if len(specs) > 1 or specs[0] is None:
             self._line(f"{into} = {settled}({text})", instruction.line, op.name)
             return
         shape, dtype = specs[0]
-        wanted = f"type({into}) is ndarray and {into}.dtype is {self._global('d', dtype)} and {into}.shape == {shape!r}"
+        wanted = f"type({into}) is ndarray and {into}.dtype is {self._global('D', dtype)} and {into}.shape == {shape!r}"
         self._line(f"{into} = {text}", instruction.line, op.name)
         self._line(f"if not ({wanted}): {into} = {settled}({into})", instruction.line, op.name)
 
@@ -228,10 +244,10 @@ class _Code:
         ]
         for (target, _), source in zip(written, sources, strict=True):
             self._line(f"{self._names[target]}[...] = {source}")
-        self._line(f"return ({''.join(f'{name}, ' for name in results)})")
+        self.outputs = results
 
     def _copy(self, value: Value) -> str:
-        name = f"o{len(self._lines)}"
+        name = f"r{len(self._lines)}"
         self._line(f"{name} = array({self._names[value]}, order='C')")
         return name
 

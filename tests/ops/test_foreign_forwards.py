@@ -420,7 +420,7 @@ def test_threads_run_programs_with_ops_side_by_side(compiled: Compile) -> None:
 
 
 @backends
-def test_a_call_enters_two_functions_around_the_ops(compiled: Compile) -> None:
+def test_a_call_enters_one_or_two_functions_around_the_ops(compiled: Compile) -> None:
     """Counted, since a time depends on the machine: tests/benchmarks/foreign_calls.py takes it."""
 
     def forward(x: Any) -> Any:
@@ -440,8 +440,8 @@ def test_a_call_enters_two_functions_around_the_ops(compiled: Compile) -> None:
         for _ in range(3):
             step(x)
         (_, *frames), count = executed(lambda step=step: step(x))
-        assert frames[:2] == ["fast", "call" if "native" in repr(step) else "run"]
-        assert [f for f in frames if f == "forward"] == ["forward"] * calls
+        native = "native" in repr(step)
+        assert frames == ["fast", *["call"] * native, *["forward"] * calls]
         counts.append(count)
     assert counts[0] <= 160
     assert counts[1] - counts[0] <= 3 * 40

@@ -48,6 +48,7 @@ class Runner:
     """
 
     checks = True
+    inline = None
 
     def __init__(self, program: Program) -> None:
         self._program = program
