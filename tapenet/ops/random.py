@@ -10,6 +10,7 @@ anew from the same generator at every replay.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,15 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
         f"rng={rng!r} is a {type(rng).__name__}: give a NumPy generator (np.random.default_rng(...)), an integer, or "
         "None for the one that tn.random.seed seeds"
     )
+
+
+def places_of_generators() -> tuple[object, ...]:
+    """Where the process's generator and NumPy's global one are, to see whether either was drawn from."""
+    numpys: object = None
+    if "numpy.random" in sys.modules:
+        state = np.random.get_state(legacy=False)["state"]
+        numpys = state["key"].tobytes(), state["pos"]
+    return numpys, None if _default is None else str(_default.bit_generator.state)
 
 
 def get_state() -> StateDict:

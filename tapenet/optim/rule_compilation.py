@@ -19,6 +19,7 @@ from typing import NamedTuple, NoReturn, cast
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from tapenet.ops.random import places_of_generators
 from tapenet.optim.rule_calls import Rule, call_rule, check_rule
 from tapenet.program import generated
 
@@ -49,7 +50,7 @@ class Reading:
         """Raise for what no elementwise rule can do."""
         raise TypeError(
             f"{self.title} {what}: the rule of an Optimizer is made of operators and elementwise ufuncs (np.sqrt, np.maximum, "
-            "...), since it runs on blocks of many parameters at once. For norms, sums, shapes and the like derive from "
+            "...), since it runs on blocks of many parameters at once. For norms, sums, shapes, draws and the like derive from "
             "tn.optim.WholeOptimizer, whose rule is given one whole parameter at a time"
         )
 
@@ -127,7 +128,10 @@ def program(rule: Rule, states: tuple[str, ...], scalars: tuple[str, ...]) -> Pr
     g, p = Symbol(reading), Symbol(reading)
     old = {name: Symbol(reading) for name in states}
     numbers = {name: Symbol(reading, scalar=True) for name in scalars}
+    before = places_of_generators()
     new_p, new = cast("tuple[Symbol, dict[str, Symbol]]", call_rule(rule, p, g, old, numbers))
+    if places_of_generators() != before:
+        reading.refuse("draws random numbers, which would be the same at every step")
     for name, value in {"the parameter": new_p, **new}.items():
         if not isinstance(value, Symbol) or value.scalar:
             reading.refuse(f"returned a number for {name}, which is an array (0 * p is an array of zeros)")

@@ -123,4 +123,6 @@ def attempt(findings: Findings, what: str, run: Callable[[], object]) -> object:
     try:
         return run()
     except Exception as error:
+        if isinstance(error, AssertionError) and str(error).startswith(findings.title):
+            raise  # it says already what is wrong
         findings.fail(f"{what}: {type(error).__name__}: {error}", error)

@@ -112,6 +112,11 @@ def test_adam_needs_one_temporary() -> None:
         (lambda p, g, st, s: (p - math.sqrt(s["lr"]) * g, {}), r"a Python number of a number .* scalars\(\)"),
         (lambda p, g, st, s: (p if s["lr"] else g, {}), r"branches on a number of the update: .* scalars\(\)"),
         (lambda p, g, st, s: (p if g > 0 else g, {}), r"branches on a value"),
+        (
+            lambda p, g, st, s: (p - np.random.normal() * g, {}),
+            r"draws random numbers, which .*WholeOptimizer, whose rule",
+        ),
+        (lambda p, g, st, s: (p - float(tn.random.normal()) * g, {}), r"draws random numbers"),
         (lambda p, g, st, s: (0.0, {}), r"returned a number for the parameter"),
         (lambda p, g, st, s: p - g, r"returned one value alone: .* WholeOptimizer returns two .*: return new_p, \{\}"),
         (lambda p, g, st, s: None, r"returned None: .* returns two things"),

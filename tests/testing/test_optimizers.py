@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tapenet as tn
 from tapenet import optim
 from tapenet.names import homes
 from tapenet.testing import check_optimizer
@@ -86,7 +87,15 @@ class Normalised(optim.WholeOptimizer):
         return p - s["lr"] * g / np.maximum(np.sqrt(np.sum(g * g)), 1e-8), {}
 
 
-@pytest.mark.parametrize("kind", [Momentum, Normalised])
+class Langevin(Normalised):
+    """A right one that is random."""
+
+    @staticmethod
+    def rule(p: Any, g: Any, state: Any, s: Any) -> Any:
+        return p - s["lr"] * (g + 0.1 * tn.random.normal(size=p.shape).astype(p.dtype)), {}
+
+
+@pytest.mark.parametrize("kind", [Momentum, Normalised, Langevin])
 def test_right_ones_pass(kind: Any) -> None:
     check_optimizer(kind)
 
