@@ -5,11 +5,11 @@ From here on ops take tensors: `ops.recorder` is given the recorder.
 
 import importlib
 from collections.abc import Sequence
-from typing import Any
 
 from tapenet.autodiff import creation, generate
 from tapenet.autodiff.observe import low_types as low_types
 from tapenet.ops.recorder import Recorder, installed
+from tapenet.typing import Array
 
 
 class _Recorder(Recorder):
@@ -17,9 +17,9 @@ class _Recorder(Recorder):
     tensor = staticmethod(creation.around)
     values = staticmethod(creation.values)
 
-    def run(self, function: Any, values: Sequence[Any]) -> Sequence[Any]:
+    def run(self, function: object, values: Sequence[object]) -> Sequence[Array]:
         programs = importlib.import_module("tapenet.autodiff.programs")
-        found: Sequence[Any] = programs.run(function, [creation.asarray(v) for v in values])
+        found: Sequence[Array] = programs.run(function, [creation.asarray(v) for v in values])
         return found
 
 

@@ -4,16 +4,15 @@ on arrays."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from tapenet import ops
 from tapenet.autodiff import programs
 from tapenet.autodiff.backward import value_of
 from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.node import Node, Parents
-from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.capture import Capture, capturing
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.formula import Derived
@@ -27,6 +26,9 @@ from tapenet.program.primitives import Spec
 from tapenet.typing import Array
 
 T = TypeVar("T")
+#: What a rule is given under a name, and the gradient by the output, or those by all of several; None for one without.
+Value: TypeAlias = Array | Tensor
+Gradient: TypeAlias = Value | Sequence[Value | None]
 
 
 class _Unread(Exception):
@@ -35,7 +37,7 @@ class _Unread(Exception):
 
 def gradients(
     node: Node,
-    g: Any,
+    g: Gradient,
     wanted: Sequence[str],
     given: Callable[[str], dict[str, object]],
     reference: Callable[[], Mapping[str, object]] | None,
@@ -62,8 +64,8 @@ def gradients(
         except _Unread as error:
             lost = f"nor can its reference be read: {error}"
 
-    def by_rule(rule: str, run: Rule) -> Any:
-        def on_tensors() -> Any:
+    def by_rule(rule: str, run: Rule) -> object:
+        def on_tensors() -> object:
             return run(*given(rule).values())
 
         if isinstance(run, Derived) and not lost:
@@ -77,8 +79,7 @@ def gradients(
 
     if op.joint is None:
         return {n: by_rule(n, op.rules[n]) for n in wanted}
-    found: Mapping[str, object] = by_rule("", op.joint)
-    return found
+    return cast("Mapping[str, object]", by_rule("", op.joint))
 
 
 def _read(run: Callable[[], T]) -> T:
@@ -89,41 +90,34 @@ def _read(run: Callable[[], T]) -> T:
             was.
     """
     state = local.state
-    tapes = list(_tapes())
-    before = [(tape, tape.failure) for tape in tapes if tape.captures]
-    count = len(tapes[0].nodes) if tapes else 0
+    nodes: list[Node] = [] if state.tape is None else state.tape.nodes
+    count = len(nodes)
+    before: list[tuple[Capture, str | None]] = []
+    capture = capturing()
+    while capture is not None:
+        before.append((capture, capture.failure))
+        capture = capture.outer
     outside, state.left = state.left, {}
     try:
         found = run()
-        site = next(
-            (s for s in state.left or () if s.what != ".numpy()"), None
-        )  # that is said of tensors alone: it is meant
-        if site is None:
+        lost = [s for s in state.left or () if s.what != ".numpy()"]  # that is said of tensors alone: it is meant
+        if not lost:
             if outside is not None:
                 outside |= state.left or {}
             return found
-        why = f"it takes values out of the graph at {site.file}:{site.line}"
+        why = f"it takes values out of the graph at {lost[0].file}:{lost[0].line}"
     except Exception as error:  # whatever a rule makes of a tensor
         why = str(error).partition(". ")[0] or type(error).__name__  # without what to write: it is not needed
         error.__traceback__ = None  # who keeps the error must not keep frames, and the tensors in them
     finally:
         state.left = outside
-    for tape, failure in before:
-        tape.failure = failure
-    if tapes:
-        del tapes[0].nodes[count:]
+    for capture, failure in before:
+        capture.failure = failure
+    del nodes[count:]
     raise _Unread(why)
 
 
-def _tapes() -> Iterator[Any]:
-    """The tape that is on, and the captures around it."""
-    tape = local.state.tape
-    while tape is not None:
-        yield tape
-        tape = tape.outer if tape.captures else None
-
-
-def _called(node: Node, rule: str, wanted: Sequence[str], known: Mapping[str, object], why: str) -> Any:
+def _called(node: Node, rule: str, wanted: Sequence[str], known: Mapping[str, object], why: str) -> object:
     """The gradient by an input, or those by several by name, by a rule that is called on arrays. It is recorded as one node,
     without a derivative.
 
@@ -148,7 +142,7 @@ def _called(node: Node, rule: str, wanted: Sequence[str], known: Mapping[str, ob
 
 
 def _referred(
-    node: Node, g: Any, wanted: Sequence[str], given: Callable[[str], dict[str, object]]
+    node: Node, g: Gradient, wanted: Sequence[str], given: Callable[[str], dict[str, object]]
 ) -> Mapping[str, object] | None:
     """The gradients by some inputs, by rules whose derivatives are those of the op's reference: for a program, which reads that
     once. None if it cannot be read, or the rules are derived."""
@@ -160,9 +154,9 @@ def _referred(
     shapes = [(node.shape, node.dtype)] if op.outputs == 1 else zip(node.shape, node.dtype, strict=True)
     outputs = [Spec(tuple(shape), dtype) for shape, dtype in shapes]
     function = OpFunction(op, template, _specs(arguments), outputs)
-    gs = [g] if op.outputs == 1 else g
+    gs = cast("Sequence[Value | None]", (g,) if op.outputs == 1 else g)
     seeds = [np.zeros(*s) if each is None else each for each, s in zip(gs, outputs, strict=True)]
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for rule in wanted if op.joint is None else ("",):
         named, needs = _template(given(rule))
         gives = {function.position(e.name, e.place): e for n in ([rule] if rule else wanted) for e in _gives(node, n)}
@@ -178,24 +172,26 @@ def _referred(
     return found
 
 
-def _specs(values: Sequence[Array]) -> list[Spec]:
+def _specs(values: Sequence[Value]) -> list[Spec]:
     return [Spec(tuple(v.shape), v.dtype) for v in values]
 
 
-def _by_name(gives: Sequence[Gives], gradients: Sequence[Tensor]) -> dict[str, Any]:
+def _by_name(gives: Sequence[Gives], gradients: Sequence[Tensor]) -> dict[str, object]:
     """Gradients by the inputs that they are by; of a sequence a list."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
+    lists: dict[str, list[object]] = {}
     for (name, place, _), t in zip(gives, gradients, strict=True):
         if place is None:
             found[name] = t
         else:
-            found.setdefault(name, [NO_GRADIENT] * place[1])[place[0]] = t
-    return found
+            i, count = place
+            lists.setdefault(name, [NO_GRADIENT] * count)[i] = t
+    return found | lists
 
 
-def _template(values: Mapping[str, object]) -> tuple[dict[str, object], list[Any]]:
+def _template(values: Mapping[str, object]) -> tuple[dict[str, object], list[Value]]:
     """Values by name with a `Hole` in place of each array and tensor, and these."""
-    given: list[Any] = []
+    given: list[Value] = []
 
     def hole(value: object) -> object:
         if not isinstance(value, (np.ndarray, Tensor)):
@@ -231,8 +227,7 @@ def _gives(node: Node, name: str) -> Iterator[Gives]:
             yield Gives(name, (i, len(parent)), Spec(tuple(each.shape), each.dtype))
 
 
-def _tensor(value: Any, wide: bool) -> Tensor:
+def _tensor(value: Value, wide: bool) -> Tensor:
     """An array or tensor as a rule is given it: rules of ops on low arrays run in float32."""
     tensor = value if isinstance(value, Tensor) else Tensor._of(value)
-    made: Tensor = ops.astype(tensor, WIDE) if wide and is_low(tensor.dtype) else tensor
-    return made
+    return tensor.astype(WIDE) if wide and is_low(tensor.dtype) else tensor

@@ -23,7 +23,7 @@ class Recorder:
         """The array of a tensor; None where a replay could not follow what is looked at."""
         return None
 
-    def run(self, function: Any, values: Sequence[Any]) -> Sequence[Any]:
+    def run(self, function: object, values: Sequence[object]) -> Sequence[Array]:
         """What a function of `program.functions` gives for tensors and arrays, as tensors."""
         raise RuntimeError("no recorder is installed; import tapenet, not tapenet.ops alone")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, cast
 
 import numpy as np
 
@@ -108,8 +108,8 @@ class RuleCall:
 
         return one if self.rule and place is None else several
 
-    def _gradient(self, found: Any, name: str, place: tuple[int, int] | None, spec: Spec) -> Array:
-        d = found if self.rule else joint_entry(self, found, name)
+    def _gradient(self, found: object, name: str, place: tuple[int, int] | None, spec: Spec) -> Array:
+        d = found if self.rule else joint_entry(self, cast("Mapping[str, object]", found), name)
         if place is not None:
             i, count = place
             d = parts(self, name, d, count)[i]
@@ -121,7 +121,7 @@ class RuleCall:
             return dense
         return np.asarray(settle(self, name, spec, d))
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return None if name in _OF_THE_FORWARD else getattr(self.op, name)
 
 
@@ -172,7 +172,7 @@ def _of_objects(rule: Rule) -> Rule:
     return lambda *values: rule(*map(_as_made, values))
 
 
-def _as_made(value: Any) -> Any:
+def _as_made(value: object) -> object:
     while type(value) is np.ndarray and value.dtype.kind == "O" and not value.ndim:
         value = value.item()
     return value

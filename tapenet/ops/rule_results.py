@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from tapenet.ops.op import Op
 from tapenet.ops.shapes.broadcast_views import broadcast_view, broadcasts_to
 from tapenet.ops.shapes.reshaping import unbroadcast
-from tapenet.typing import DType, Shape
+from tapenet.typing import Array, DType, Shape
 
 
 class GradientError(RuntimeError):
@@ -25,7 +25,7 @@ class Recorded(Protocol):
     @property
     def path(self) -> str: ...
     @property
-    def shape(self) -> Any: ...
+    def shape(self) -> tuple[object, ...]: ...
 
 
 class Input(Protocol):
@@ -37,12 +37,11 @@ class Input(Protocol):
     def dtype(self) -> DType: ...
 
 
-def settle(node: Recorded, name: str, parent: Input, d: Any) -> Any:
+def settle(node: Recorded, name: str, parent: Input, gradient: object) -> Array:
     """Bring what a rule returned to the shape and dtype of its input, or say what is wrong with it."""
-    if d is None:
+    if gradient is None:
         raise GradientError(f"{rule_words(node, name)} returned None; return an array, or declare {name!r} in nondiff=")
-    if not hasattr(d, "dtype"):
-        d = np.asarray(d)
+    d = cast("Array", gradient) if hasattr(gradient, "dtype") else np.asarray(gradient)
     shape = parent.shape
     if d.shape != shape:
         if node.op.broadcasts and d.shape in (node.shape, *node.shape):  # of the output, or of one of several
@@ -68,7 +67,7 @@ def settle(node: Recorded, name: str, parent: Input, d: Any) -> Any:
     return d
 
 
-def parts(node: Recorded, name: str, d: object, count: int) -> Sequence[Any]:
+def parts(node: Recorded, name: str, d: object, count: int) -> Sequence[object]:
     """The gradients that a rule gave for a sequence of so many arrays."""
     if not isinstance(d, (tuple, list)) or len(d) != count:
         got = f"{len(d)} gradients" if isinstance(d, (tuple, list)) else type(d).__name__
