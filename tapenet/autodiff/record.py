@@ -19,7 +19,6 @@ from tapenet.ops import containers, failures
 from tapenet.ops.arguments import PLAIN, as_array, split, wrap
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import Op
-from tapenet.ops.recorder import installed
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import bind
 from tapenet.program.arguments import mapped, refilled
@@ -54,9 +53,6 @@ class Call:
     def __init__(self, op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         self.op, self.args, self.kwargs = op, args, kwargs
         self.bound: dict[str, Any] = bind(op, args, kwargs)
-        if op.opens:
-            self._open(op)
-            op = self.op
         for name, value in self.bound.items():
             if type(value) in (list, tuple) and name in op.differentiable and _unwrap(value, False)[2]:
                 self.bound[name] = _stacked(value) if name in op.sequences else array_like(value)
@@ -70,15 +66,6 @@ class Call:
         self.node: Node | None = None
         self.picks: list[Output] = []
         self.outputs: list[Tensor] = []
-
-    def _open(self, op: Op) -> None:
-        """Have containers of tensors be sequences."""
-        self.op, self.bound = containers.opened(op, self.bound)
-        if self.op is not op:
-            args, self.kwargs = self.op.spread(self.bound)
-            self.args = tuple(args)
-            if self.op.node_class is None:
-                installed.recorder.prepare(self.op)
 
     def unwrap(self) -> None:
         """Take arrays and nodes out of tensors.
@@ -135,6 +122,9 @@ lower: Callable[[Call], object] | None = None
 
 def apply(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
     """Run `op`, with the layers that are on around it."""
+    if op.opens and (opened := containers.opened(op, args, kwargs)) is not None:
+        variant, given, options = opened
+        return variant(*given, **options)
     layers = local.state.layers
     quick = layers[0].quick(op) if len(layers) == 1 else None
     return layered(op, args, kwargs) if quick is None else quick(op, *args, **kwargs)

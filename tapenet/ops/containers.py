@@ -16,6 +16,7 @@ from tapenet.ops.derived import is_tensor
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, Op, derive
 from tapenet.ops.registry import registry
+from tapenet.ops.signatures import bind
 from tapenet.ops.transposed import Transposed
 from tapenet.program.trees import Structure, container, flatten
 
@@ -27,18 +28,22 @@ _variants: weakref.WeakKeyDictionary[Op, dict[Structures, Op]] = weakref.WeakKey
 MOST = 64
 
 
-def opened(op: Op, bound: Mapping[str, object]) -> tuple[Op, dict[str, object]]:
-    """The variant of an op for a call, and its arguments, in which containers of tensors are sequences; the op itself and the
-    arguments as they are, if there are none."""
+def opened(
+    op: Op, args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[Op, list[object], dict[str, object]] | None:
+    """The variant of an op for a call, and its arguments, in which containers of tensors are sequences. None if there are no
+    containers."""
+    if not (op.starred or any(_is_nested(value, True) for value in (*args, *kwargs.values()))):
+        return None
     structures: list[tuple[str, Structure]] = []
-    values = dict(bound)
-    for name, value in bound.items():
+    values = bind(op, args, kwargs)
+    for name, value in values.items():
         if (name in op.sequences or name in op.nondiff) and _is_nested(value, not op.numpy):
             leaves, structure = flatten(value, stands=False)
             if any(is_tensor(type(leaf)) or hasattr(type(leaf), "__tapenet_op__") for leaf in leaves):
                 structures.append((name, structure))
                 values[name] = tuple(leaves)
-    return (_variant(op, tuple(structures)), values) if structures else (op, values)
+    return (_variant(op, tuple(structures)), *op.spread(values)) if structures else None
 
 
 def _is_nested(value: object, lists: bool) -> bool:
