@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -64,7 +64,7 @@ class OpFunction(Function):
     def _whole(self) -> Program | None:
         """Outputs and residuals by the formula, None where that cannot be read."""
         op = self.op
-        builder = _builder()
+        builder = builder_of_ops()
         inputs = inputs_for(self.inputs)
         try:
             if op.effect or op.random:
@@ -234,7 +234,7 @@ class OpFunction(Function):
 
     def _by_jvp(self, order: list[int]) -> Program:
         """By the function that the op states."""
-        op, builder = self.op, _builder()
+        op, builder = self.op, builder_of_ops()
         inputs, tangents = inputs_for(self.inputs), inputs_for(self.inputs[i] for i in order)
         outs = builder.several("apply", *inputs, function=self)
         moving = dict(zip(order, tangents, strict=True))
@@ -256,7 +256,7 @@ class OpFunction(Function):
         op = self.op
         if op.reference is None:
             return None
-        builder = _builder()
+        builder = builder_of_ops()
         inputs = inputs_for(self.inputs)
         given = {n: symbols(builder, v) for n, v in self._arguments(inputs).items()}
         try:
@@ -270,7 +270,7 @@ class OpFunction(Function):
     def _by_rules(self, wanted: Sequence[int]) -> Program:
         """The stated rules, read on symbols, or called where they cannot be read; of inputs without one the formula's
         derivative."""
-        builder = _builder()
+        builder = builder_of_ops()
         inputs, gs = inputs_for(self.inputs), inputs_for(self.outputs)
         known = self._known(builder, inputs, gs, {need for asked in self.op.needs.values() for need in asked})
         joint = "" in self.stated
@@ -301,7 +301,7 @@ class OpFunction(Function):
         """
         if self._reference is None:
             return None
-        builder = _builder()
+        builder = builder_of_ops()
         values, others = inputs_for(given), inputs_for([*self.inputs, *self.outputs])
         known = {n: symbols(builder, filled(t, values)) for n, t in named.items()}
         runs = Program([*values, *others], [], builder.body, self._by_rule(builder, rule, wanted, known), [])
@@ -391,7 +391,7 @@ class BatchedCall(Batched):
     def _by_rule(self) -> Program | None:
         """The op's rule read on symbols, or called where it cannot be read; None where it has none for these lanes."""
         op, size = self.call.op, self.size
-        builder = _builder()
+        builder = builder_of_ops()
         inputs = inputs_for(self.inputs)
         names = frozenset(n for n, flag in zip(self.call._names, self.batched, strict=True) if flag)
         values = [  # of a sequence all have lanes
@@ -456,18 +456,25 @@ class _Twofold(Given):
         return pushforward(self._other, active)
 
 
-def _builder() -> Builder:
-    """A builder for code that may apply ops."""
+def builder_of_ops(calls: bool = True) -> Builder:
+    """A builder for code that may apply ops; whether also such as can only be called, and by NumPy's names for them."""
     builder = Builder()
-    builder.applies, builder.stands_for = apply, stands_for
+    if calls:
+        builder.applies, builder.stands_for = apply, stands_for
+    else:
+        builder.applies = partial(apply, calls=False)
     return builder
 
 
-def apply(builder: Builder, op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object | None:
+def apply(
+    builder: Builder, op: Op, args: tuple[object, ...], kwargs: dict[str, object], calls: bool = True
+) -> object | None:
     """An op called on symbols inside of a formula or rule, as a function that is applied: one that states rules, or
     cannot be read. None for any other."""
     held, values = template_of(plain(bind(op, args, kwargs)))
     function = OpFunction(op, held, specs(values))
+    if function.reason and not calls:
+        raise CannotLower(f"calls {op.name}: {function.reason}")
     if function._whole is not None and not function.stated and op.differentiable:
         return None
     results = [Symbol(builder, v, shared=True) for v in builder.several("apply", *values, function=function)]

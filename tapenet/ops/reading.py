@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from functools import partial
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from tapenet.ops.formula import Derived
-from tapenet.ops.op import FLAT, Op, Rule
+from tapenet.ops.op import Op
 from tapenet.ops.signatures import bind
 from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Builder, Constant, Value
-from tapenet.program.pullback import Pair
 from tapenet.program.symbols import CannotLower, Symbol, array_of, elementwise
 
 
@@ -55,36 +52,9 @@ def apply(symbol: Symbol, op: Op, args: tuple[object, ...], kwargs: dict[str, ob
             return applied
     bound = plain(bind(op, args, kwargs))
     values = read(op, symbol.builder, bound)
-    if op.outputs == 1 and not op.residuals and not any(map(_sequence, bound.values())):
-        stated = {"": op.joint} if op.joint is not None else op.rules
-        rules = {n: rule for n, rule in stated.items() if not isinstance(rule, Derived)}
-        if rules or not op.differentiable:
-            symbol.builder.rules[values[0]] = partial(_pull, op, rules, bound, values[0])
     results = [Symbol(symbol.builder, v, shared=True) for v in values]
     outs = results[: len(results) - len(op.residuals)]
     return outs[0] if op.outputs == 1 else op.several(outs)
-
-
-def _sequence(value: object) -> bool:
-    return isinstance(value, (list, tuple)) and holds(value)
-
-
-def _pull(
-    op: Op, rules: Mapping[str, Rule], args: Mapping[str, object], out: Value, builder: Builder, g: Value
-) -> Iterator[Pair]:
-    """The gradients by the arguments of an op inside a formula, by the rules it states: pairs of a value and its gradient."""
-    known = {n: symbols(builder, value) for n, value in {op.special.g: g, op.special.out: out, **args}.items()}
-    for n, value in args.items():
-        if isinstance(value, Value):
-            known |= {f"{n}_shape": value.shape, f"{n}_dtype": value.dtype}
-    wanted = [n for n in op.differentiable if isinstance(args[n], Value)]
-    known[op.special.wanted] = frozenset(wanted)
-    joint = rules[""](*(known[need] for need in op.needs[""])) if "" in rules else None
-    for n in wanted:
-        if joint is not None or n in rules:
-            found = joint[n] if joint is not None else rules[n](*(known[need] for need in op.needs[n]))
-            if found is not FLAT:
-                yield cast("Value", args[n]), array_of(builder, found).value
 
 
 Symbol.__tapenet_op__ = apply  # type: ignore[attr-defined]  # here, since ops are read here

@@ -11,7 +11,7 @@ import numpy as np
 
 from tapenet.ops.derived import is_tensor
 from tapenet.ops.formula import MOST
-from tapenet.ops.functions import _builder as builder_of_ops
+from tapenet.ops.functions import builder_of_ops
 from tapenet.ops.op import Op
 from tapenet.ops.recorder import installed
 from tapenet.ops.tangents import each, fitted, push

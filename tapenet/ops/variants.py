@@ -13,16 +13,17 @@ import numpy as np
 from tapenet.ops.derived import is_tensor, made
 from tapenet.ops.elementwise import special
 from tapenet.ops.formula import Fused, outside
-from tapenet.ops.functions import OpFunction
+from tapenet.ops.functions import OpFunction, builder_of_ops
 from tapenet.ops.indexing.items import index_add
 from tapenet.ops.op import Op
 from tapenet.ops.reading import read, symbols, template_of
 from tapenet.ops.recorder import installed
 from tapenet.ops.registry import is_own
+from tapenet.ops.rule_calls import rule_calls
 from tapenet.program import generated, split_rows
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.called_ops import filled
-from tapenet.program.functions import Given, specs
+from tapenet.program.functions import Given, expand, specs
 from tapenet.program.ir import Builder, Constant, Input, Program, Value, substitute
 from tapenet.program.numpy_code import function
 from tapenet.program.passes import simplify
@@ -136,7 +137,7 @@ def pull(
         TypeError: the formula cannot be read, or has no derivative; it says what to write.
     """
     make = _Arguments()
-    builder = Builder()
+    builder = builder_of_ops(calls=False)
     given: dict[str, object] = {}
     places: dict[str, list[int]] = {}
     for name, value in zip(names, values, strict=True):
@@ -152,7 +153,9 @@ def pull(
     try:
         outs = read(op, builder, given)[: len(g) if several else 1]
         forward = Program(make.inputs, [], builder.body, [outs[i] for i in used], [])
-        program = simplify(pullback(forward, order, builder.rules))
+        program = simplify(expand(pullback(forward, order)))
+        for called in rule_calls(program):
+            raise CannotLower(f"the rule of {called.op.name} in it is called: {called.reason}")
     except Exception as error:
         try:
             run, applied = _applied(op, given, order, used), True

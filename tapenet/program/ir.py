@@ -257,9 +257,6 @@ class Builder:
     def __init__(self) -> None:
         self.body: list[Instruction] = []
         self.line = ""
-        #: What pulls gradients back through a value in one go, where the code that it comes from says so: given a builder and
-        #: the gradient by the value, pairs of another value and the gradient by that.
-        self.rules: dict[Value, Callable[[Builder, Value], Iterable[tuple[Value, Value]]]] = {}
         #: What an op called inside of a formula or rule becomes, if it is to be a function of its own: given the builder, the
         #: op and its arguments, what the op gives; None for an op that is to be read as a part of the formula.
         self.applies: Callable[..., object] | None = None

@@ -7,7 +7,7 @@ in terms of primitives. Axes that were broadcast are summed over here, so that n
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,22 +44,18 @@ from tapenet.program.passes import simplify
 from tapenet.program.passes.loops import read_at
 from tapenet.program.passes.patterns import number
 
-#: A value and the gradient by it; and what gives such pairs for the gradient by a value that is made of theirs.
-Pair = tuple[Value, Value]
-Stated = Callable[[Builder, Value], Iterable[Pair]]
 #: What turns are counted in.
 COUNT = np.dtype(np.int64)
 #: The gradient by a value; None if it is zeros.
 Gradient = Value | None
 
 
-def pullback(program: Program, wanted: Collection[int], stated: Mapping[Value, Stated] = {}) -> Program:
+def pullback(program: Program, wanted: Collection[int]) -> Program:
     """The program that pulls gradients back.
 
     Args:
         program: any program without references, hosts and writes; each output is a float, or has no derivative.
         wanted: positions of the inputs whose gradients are given.
-        stated: what pulls gradients back through some values in one go (`Builder.rules`).
 
     Returns:
         a program of the same inputs, and of the gradients by the outputs after them; it gives a gradient for each of the
@@ -72,7 +68,7 @@ def pullback(program: Program, wanted: Collection[int], stated: Mapping[Value, S
         if instruction.effect:
             name = f"op {instruction.params['op'].name!r}" if instruction.name == "call" else f"a {instruction.name}"
             raise NoDerivative(f"{name} has an effect, which what pulls gradients back would repeat")
-    work = _Pullback(program, wanted, range(len(program.outputs)), stated)
+    work = _Pullback(program, wanted, range(len(program.outputs)))
     results = [work.full(program.inputs[i]) for i in sorted(wanted)]
     return Program([*program.inputs, *work.given], [], work.builder.body, results, [])
 
@@ -85,11 +81,8 @@ class _Pullback:
         given: the gradients by the outputs that are `seeded`.
     """
 
-    def __init__(
-        self, program: Program, wanted: Collection[int], seeded: Iterable[int], stated: Mapping[Value, Stated] = {}
-    ) -> None:
+    def __init__(self, program: Program, wanted: Collection[int], seeded: Iterable[int]) -> None:
         self.builder = Builder()
-        self.stated = stated
         #: Of a `while` what each carry is when a turn begins, stacked, and the number of turns.
         self.entered: dict[Instruction, Sequence[Value]] = {}
         self.grads: dict[Value, Value] = {}
@@ -155,11 +148,7 @@ class _Pullback:
         (out, *more), g = instruction.results, gs[0]
         if more or g is None:
             raise unknown(instruction)
-        if out in self.stated:
-            with np.errstate(all="ignore"):
-                for arg, d in self.stated[out](builder, g):
-                    self.add(arg, fitted(builder, d, arg))
-        elif name in STRUCTURE:
+        if name in STRUCTURE:
             for position, arg in enumerate(instruction.args):
                 if arg in self.active:
                     self.add(arg, fitted(builder, STRUCTURE[name](builder, position, g, out, instruction), arg))

@@ -102,6 +102,27 @@ def test_an_op_without_rules_has_all_orders() -> None:
     assert y.node.name == "softplus" if hasattr(y, "node") else True
 
 
+def test_rules_that_ops_inside_of_a_formula_state() -> None:
+    """Also of ops that give what they are given, of sequences, of several outputs, and joint ones."""
+    reversal = tn.op(lambda x: x, name="reversal", x=lambda g: -g)
+    total = tn.op(lambda *xs: sum(xs), name="total", xs=lambda g, xs: tuple(7 * g for _ in xs))
+    twice = tn.op(lambda x: (x, 2 * x), name="twice", outputs=2, x=lambda g: 7 * g[0] + 5 * g[1])
+    both = tn.op(lambda x, y: x + y, name="both", joint=lambda g: {"x": 7 * g, "y": 5 * g})
+    kept = tn.op(lambda x: (x * x, x), name="kept", residuals=("k",), x=lambda g, k: 3 * g * k)
+    for inner, expected in (
+        (reversal, -1),
+        (lambda x: reversal(2 * x) + 2 * x, 0),
+        (lambda x: total(x, 2.0, x), 14),
+        (lambda x: twice(x)[0] + twice(x)[1], 12),
+        (lambda x: both(x, x), 12),
+        (lambda x: kept(x * 2), 12),
+    ):
+        outer = tn.op(lambda x, inner=inner: inner(x) * 1.0, name="outer")
+        assert tn.grad(outer)(1.0).item() == expected
+        assert tn.jvp(outer, (1.0,), (1.0,))[1].item() == expected
+        assert tn.vmap(tn.grad(outer))(np.ones(2)).tolist() == [expected] * 2
+
+
 def test_inputs_without_a_derivative_and_options() -> None:
     f = tn.op(
         lambda x, mask, base=2.0: np.where(mask, np.log(x) / np.log(base), 0.0), name="masked_log", nondiff=("mask",)
