@@ -7,7 +7,6 @@ import inspect
 import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -87,7 +86,7 @@ class Case:
 
     def filled(
         self, parts: Sequence[object], others: Sequence[object] | None = None
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
         """The arguments with other values in the place of `given`, and of `others`."""
         chosen = dict(zip(self._chosen, parts, strict=True))
         if others is not None:
@@ -112,12 +111,12 @@ class Case:
         if self.random:
             random.seed(0)
 
-    def __call__(self, *parts: object) -> Any:
+    def __call__(self, *parts: object) -> object:
         args, options = self.filled(parts)
         self.seed()
         return self.op.returning(*args, **options)
 
-    def meant(self, *parts: object) -> Any:
+    def meant(self, *parts: object) -> object:
         """What has the gradient that the op should have: the op itself, if nothing else is said."""
         if self._meant is None:
             return self(*parts)

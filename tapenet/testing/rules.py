@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from tapenet.testing.gradients import GradientMismatch, differences, random_like
 from tapenet.testing.mistakes import Mistake, close
 from tapenet.testing.trials import Given, Trial, not_summed, places, trials
 from tapenet.testing.writes import changed, guarded
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array, DType, Shape
 
 
 class Rules:
@@ -37,32 +36,34 @@ class Rules:
     def __init__(self, op: Op, case: Case) -> None:
         self.op = op
         self.case = case
-        leaves: list[Any] = [Tensor._of(p).requires_grad_() for p in case.points]
-        node: Any = next((t._node for t in case.floats(*leaves) if t._node is not None), None)
-        if type(node) is Output:
+        leaves = [Tensor._of(p).requires_grad_() for p in case.points]
+        node = next((t._node for t in case.floats(*leaves) if t._node is not None), None)
+        if isinstance(node, Output):
             node = node.source_node
         # Not so where other ops answer a call with rare options, or this one on other arrays.
         known = node is not None and node.op is op and {*node.parents} <= {leaf._node for leaf in leaves}
         self.names = [n for n in dict.fromkeys(case.inputs) if known and self._stated(n) is not None]
-        if not self.names:
+        if node is None or not self.names:
             return
         several = node.shape if op.outputs != 1 else (node.shape,)
         dtypes = node.dtype if op.outputs != 1 else (node.dtype,)
         rng = np.random.default_rng(0)
         gs = [self._g(rng, i, s, d) for i, (s, d) in enumerate(zip(several, dtypes, strict=True))]
         self.shapes: list[Shape] = [tuple(s) for s in several]
-        needs = {need for name in self.names for need in self._needs(name)} - {"g", "wanted"}
+        needs = {need for name in self.names for need in self._needs(name)}
+        needs -= {op.special.g, op.special.wanted}
         self.known: dict[str, object] = {n: tree_map(_raw, value_of(node, n, Tensor)) for n in needs}
-        self.known |= {"g": gs[0] if op.outputs == 1 else tuple(gs), "wanted": frozenset(self.names)}
+        self.known[op.special.g] = gs[0] if op.outputs == 1 else tuple(gs)
+        self.known[op.special.wanted] = frozenset(self.names)
         self.gs = gs
 
-    def _g(self, rng: np.random.Generator, i: int, shape: Shape, dtype: np.dtype[Any]) -> Array | None:
+    def _g(self, rng: np.random.Generator, i: int, shape: Shape, dtype: DType) -> Array | None:
         if i in self.op.nondiff_outputs:
             return None
         made = random_like(rng, np.empty(shape, dtype))
         return made if dtype.kind in "fc" else np.zeros(shape, dtype)
 
-    def _stated(self, name: str) -> Any:
+    def _stated(self, name: str) -> Callable[..., object] | None:
         """The rule by an input, if the op states it: not one that is derived from its forward or `jvp=`."""
         rule = self.op.rules.get(name) if self.op.joint is None else self.op.joint
         return None if isinstance(rule, (Derived, Transposed)) else rule
@@ -72,16 +73,16 @@ class Rules:
     def _needs(self, name: str) -> tuple[str, ...]:
         return self.op.needs["" if self.op.joint is not None else name]
 
-    def _run(self, name: str, given: Mapping[str, object]) -> Any:
+    def _run(self, name: str, given: Mapping[str, object]) -> object:
         """What the rule returns, with some values in the place of those that it would get."""
         known = {**self.known, **given}
         with np.errstate(all="ignore"):
-            found = self._stated(name)(*(known[k] for k in self._needs(name)))
-        if self.op.joint is None or found is None:
-            return found
-        return found[name]
+            if self.op.joint is None:
+                return self.op.rules[name](*(known[k] for k in self._needs(name)))
+            found = self.op.joint(*(known[k] for k in self._needs(name)))
+        return found if found is None else found[name]
 
-    def _parts(self, name: str, d: Any) -> list[Array]:
+    def _parts(self, name: str, d: object) -> list[Array]:
         """What a rule returned, as an array for each array of the input.
 
         Raises:
@@ -97,7 +98,7 @@ class Rules:
     def _inputs(self, name: str) -> list[Array]:
         return [p for p, of in zip(self.case.points, self.case.inputs, strict=True) if of == name]
 
-    def _settled(self, name: str, d: Any) -> list[Array] | None:
+    def _settled(self, name: str, d: object) -> list[Array] | None:
         """A rule's result in the shapes and dtypes of the input, as the driver brings it there; None if it does not fit."""
         found = []
         for part, like in zip(self._parts(name, d), self._inputs(name), strict=True):
@@ -168,10 +169,10 @@ class Rules:
     def _written(self, name: str, given: Mapping[str, object]) -> None:
         for k, value in given.items():
             if changed(value, self.known[k]):
-                what = {"g": "g, the gradient that it is given"}.get(k, f"{k!r}, an array that the call has saved")
+                what = "the gradient that it is given" if k == self.op.special.g else "an array that the call has saved"
                 raise AssertionError(
-                    f"{self.op.name}: the gradient rule for {name!r} writes into {what}: others read it, and their gradients "
-                    f"are wrong then. Write a = a * b in place of a *= b and out=, or begin with {k} = {k}.copy()"
+                    f"{self.op.name}: the gradient rule for {name!r} writes into {k!r}, {what}: others read it, and their "
+                    f"gradients are wrong then. Write a = a * b in place of a *= b and out=, or begin with {k} = {k}.copy()"
                 )
 
     def _failed(self, name: str, error: Exception) -> Exception:
@@ -198,14 +199,14 @@ class Rules:
             f"{self.op.name}: the gradient rule for {name!r} failed: {error}. Likely cause: {found.words}", found.kind
         )
 
-    def _wrong_shape(self, text: str, name: str, d: Any) -> GradientMismatch:
+    def _wrong_shape(self, text: str, name: str, d: object) -> GradientMismatch:
         found = self._of_shape(name, d)
         return GradientMismatch(
             f"{text} (the output has {self.shapes[0] if len(self.shapes) == 1 else self.shapes}). Likely cause: {found.words}",
             found.kind,
         )
 
-    def _of_shape(self, name: str, d: Any) -> Mistake:
+    def _of_shape(self, name: str, d: object) -> Mistake:
         """Why the gradient by an input has another shape."""
         found = self._by_trial(name)
         if found is not None:
@@ -235,7 +236,7 @@ class Rules:
         if not np.isfinite(got).all():
             return mistakes.SINGULAR
         if got.any() and self._ignores_g(name, d):
-            return Mistake("forgotten g", "a forgotten g: a rule returns the derivative times g")
+            return Mistake("forgotten g", f"a forgotten g: a rule returns the derivative times {self.op.special.g}")
         if any(p.dtype.kind in "iub" and (p.ndim or p.any()) for p in self._parts(name, d)):
             return Mistake(
                 "wrong dtype", "wrong dtype: integers or booleans, which cut off digits; compute in the dtype of g"
@@ -253,8 +254,9 @@ class Rules:
         exchanged = self._first(name, places(self._given(name))) if found.kind == "sign" else None
         return found if exchanged is None else found._replace(words=f"{found.words}. Or {exchanged.words}")
 
-    def _ignores_g(self, name: str, d: Any) -> bool:
-        twice = self._run(name, {"g": tree_map(lambda g: g * 2, self.known["g"])})
+    def _ignores_g(self, name: str, d: object) -> bool:
+        g = self.op.special.g
+        twice = self._run(name, {g: tree_map(lambda part: part * 2, self.known[g])})
         return all(map(close, self._parts(name, twice), self._parts(name, d)))
 
     def _exchanged(self, name: str, found: list[Array]) -> Mistake | None:
@@ -280,12 +282,13 @@ class Rules:
         return self._first(name, trials(self._given(name)))
 
     def _given(self, name: str) -> Given:
+        g = self.op.special.g
         arguments = self.case.arguments()
         known = {n: self.known[n] for n in self._needs(name) if _holds_arrays(self.known.get(n))}
         others = {n: arguments[n] for n in self.op.inputs if n in arguments} | {
             n: v for n, v in known.items() if n != "g"
         }
-        return Given(name, known, others, self._inputs(name), self.shapes)
+        return Given(name, g, known, others, self._inputs(name), self.shapes)
 
     def _first(self, name: str, tried: Iterable[Trial]) -> Mistake | None:
         """The first of some mistakes without which the rule is right."""
@@ -309,7 +312,7 @@ def _raw(value: object) -> object:
     return value.data if isinstance(value, Tensor) else value
 
 
-def _dense(d: Any, like: Array) -> Array:
+def _dense(d: object, like: Array) -> Array:
     if d is FLAT or type(d) is object:
         return np.zeros_like(like)
     if isinstance(d, Scatter):

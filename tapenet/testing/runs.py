@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-9
 #: How many threads call an op at once, and how often.
 _THREADS, _ROUNDS = 4, 4
-#: After how many lines a thread goes on by itself.
-_TURNS = 200
+#: How many seconds they may take.
+_PATIENCE = 60.0
+#: How many lines they run in step.
+_LINES = 200
 _LANES = 3
 
 
@@ -106,12 +108,11 @@ def threads(case: Case, order: int) -> None:
         return [np.asarray(t) for t in steps[by](*map(Tensor._of, case.moved(by)))]
 
     expected = [results(by) for by in range(_THREADS)]
-    start = threading.Barrier(_THREADS)
+    meeting = threading.Barrier(_THREADS)
     failures: list[Exception] = []
 
     def work(by: int) -> None:
-        start.wait()
-        sys.settrace(_taking_turns(op))
+        sys.settrace(_in_step(op, meeting))
         try:
             for _ in range(_ROUNDS):
                 same(results(by), expected[by], f"{_THREADS} threads at once against one")
@@ -119,23 +120,28 @@ def threads(case: Case, order: int) -> None:
             failures.append(error)
         finally:
             sys.settrace(None)
+            meeting.abort()  # nobody waits for this one any more
 
-    workers = [threading.Thread(target=work, args=(by,)) for by in range(_THREADS)]
+    workers = [threading.Thread(target=work, args=(by,), daemon=True) for by in range(_THREADS)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join()
+        worker.join(_PATIENCE)
+    assert not any(worker.is_alive() for worker in workers), (
+        f"{_THREADS} threads at once: a call waits for ever, or takes more than {_PATIENCE:g} seconds. What one process or "
+        "file answers needs a lock around each question with its answer"
+    )
     if failures:
         failures[0].add_note("the forward or a rule keeps arrays or other state between calls: make them anew in each")
         raise failures[0]
 
 
-def _taking_turns(op: Op | Derived) -> TraceFunction:
-    """What has a thread let others run after each line of the forward and the rules, and of what these call that is neither
-    tapenet's nor NumPy's: so that threads meet where they share something."""
+def _in_step(op: Op | Derived, meeting: threading.Barrier) -> TraceFunction:
+    """What has a thread wait for the others before each line of the forward and the rules, and of what these call that is
+    neither tapenet's nor NumPy's: so that one writes to what they share before another has read it."""
     functions = [op.forward, op.joint, *op.rules.values()] if isinstance(op, Op) else [op.function]
     codes = {getattr(f, "__code__", None) for f in functions}
-    left = _TURNS
+    left = _LINES
 
     def trace(frame: FrameType, event: str, argument: object) -> TraceFunction | None:
         nonlocal left
@@ -144,7 +150,8 @@ def _taking_turns(op: Op | Derived) -> TraceFunction:
             return None
         if event == "line":
             left -= 1
-            time.sleep(1e-5)
+            with suppress(threading.BrokenBarrierError):  # they went different ways: then each goes on by itself
+                meeting.wait(1.0)
         return trace
 
     return trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class Given(NamedTuple):
 
     Attributes:
         name: the input's.
+        g: what the gradient is called that it is given.
         known: the values that the rule asks for and that are arrays, by name.
         others: further arrays that it could ask for.
         inputs: the arrays of the input.
@@ -36,8 +37,9 @@ class Given(NamedTuple):
     """
 
     name: str
-    known: Mapping[str, Any]
-    others: Mapping[str, Any]
+    g: str
+    known: Mapping[str, object]
+    others: Mapping[str, object]
     inputs: Sequence[Array]
     shapes: Sequence[Shape]
 
@@ -78,7 +80,7 @@ def _summed(shape: Shape, target: Shape, d: Array) -> Array:
 
 def places(given: Given) -> Iterator[Trial]:
     """Inputs, or what was saved, in each other's place."""
-    arrays = [n for n in given.known if n != "g"]
+    arrays = [n for n in given.known if n != given.g]
     for a, b in itertools.combinations(arrays, 2):
         words = f"swapped inputs: it is right with {a} and {b} in each other's place"
         yield Trial(Mistake("swapped inputs", words), {a: given.known[b], b: given.known[a]})
@@ -107,13 +109,13 @@ def _conjugated(given: Given, names: tuple[str, ...]) -> Trial:
 
 def _outputs(given: Given) -> Iterator[Trial]:
     """The gradients by two outputs in each other's place."""
-    gs = given.known.get("g")
+    gs = given.known.get(given.g)
     if isinstance(gs, tuple):
         for i, j in itertools.combinations(range(len(gs)), 2):
             moved = list(gs)
             moved[i], moved[j] = moved[j], moved[i]
-            words = f"swapped outputs: it is right with g[{i}] and g[{j}] in each other's place"
-            yield Trial(Mistake("swapped outputs", words), {"g": tuple(moved)})
+            words = f"swapped outputs: it is right with {given.g}[{i}] and {given.g}[{j}] in each other's place"
+            yield Trial(Mistake("swapped outputs", words), {given.g: tuple(moved)})
 
 
 def _shapes(given: Given) -> Iterator[Trial]:
@@ -127,16 +129,19 @@ def _shapes(given: Given) -> Iterator[Trial]:
         yield Trial(Mistake("wrong shape", words), _changed(given, (n,), change), _same if n else change)
 
 
-def _changed(given: Given, names: Iterable[str], change: Callable[[Any], Any]) -> dict[str, object]:
-    return {n: tree_map(change, given.known[n]) for n in names if n}
+def _changed(given: Given, names: Iterable[str], change: Callable[[Array], Array]) -> dict[str, object]:
+    def changed(leaf: object) -> object:
+        return change(leaf) if isinstance(leaf, np.ndarray) else leaf
+
+    return {n: tree_map(changed, given.known[n]) for n in names if n}
 
 
-def _transposed(value: Any) -> Any:
-    return np.swapaxes(value, -1, -2) if isinstance(value, np.ndarray) and value.ndim > 1 else value
+def _transposed(d: Array) -> Array:
+    return np.swapaxes(d, -1, -2) if d.ndim > 1 else d
 
 
-def _expanded(value: Any, axis: int) -> Any:
-    return np.expand_dims(value, axis) if axis <= np.ndim(value) else value
+def _expanded(d: Array, axis: int) -> Array:
+    return np.expand_dims(d, axis) if axis <= d.ndim else d
 
 
 def _same(d: Array) -> Array:

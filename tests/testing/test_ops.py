@@ -208,7 +208,12 @@ def test_writes_are_named(write: Any) -> None:
         return {"x": g * y, "y": g * x}
 
     named("the forward writes into its argument 'x', which", lambda x: (2 * x, write(x))[0], ONE, x=lambda g: 2 * g)
-    named("the gradient rule for 'x' writes into g, the", lambda x: 2 * x, ONE, x=lambda g: (2 * g, write(g))[0])
+    named(
+        "the gradient rule for 'x' writes into 'g', the gradient",
+        lambda x: 2 * x,
+        ONE,
+        x=lambda g: (2 * g, write(g))[0],
+    )
     named("writes into 'x', an array that the call has saved", lambda x: x * x, ONE, x=lambda g, x: 2 * g * write(x))
     named("for 'x' writes into 'out'", lambda x: np.exp(x), ONE, x=lambda g, out: g * write(out))
     named("for 'x' writes into 'y'", lambda x, y: x * y, TWO, joint=joint, broadcasts=True)
