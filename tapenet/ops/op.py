@@ -280,8 +280,17 @@ class Op:
         """The forward behind its check: to be given all arguments, a starred one as one."""
         if self.check is None and not self.starred:
             return self.eager
-        names = [a.name for a in self.arguments]
-        return lambda *args, **options: self.run(dict(zip(names, args, strict=False)) | options)
+        names = [a.name for a in self.arguments if not a.keyword_only]
+        check, eager = self.check, self.eager
+        if check is None or self.starred or not set(self.check_needs) <= set(names):
+            return lambda *args, **options: self.run(dict(zip(names, args, strict=True)) | options)
+        places = [names.index(n) for n in self.check_needs]
+
+        def call(*args: object, **options: object) -> object:
+            check(*[args[i] for i in places])
+            return eager(*args, **options)
+
+        return call
 
     @property
     def returning(self) -> Callable[..., object]:

@@ -323,6 +323,25 @@ def test_an_error_tells_the_op_and_the_line(compiled: Compile) -> None:
 
 
 @backends
+def test_the_check_of_an_op_runs_before_each_call(compiled: Compile) -> None:
+    def positive(x: Any, n: int, *, least: float = 0.0) -> None:
+        if x.shape != (3,):
+            raise ValueError(f"three, not {x.shape}")
+
+    def values(x: Any, least: float) -> None:
+        if (x < least).any():
+            raise ValueError("too small")
+
+    for check, given in ((positive, {}), (values, {"least": -2.0})):
+        op = foreign(lambda x, n=2, *, least=0.0: x * n, check=check)
+        step = compiled(lambda x, op=op, given=given: op(x, 3, **given))
+        for _ in range(2):
+            np.testing.assert_array_equal(step(X).data, X * 3)
+    with pytest.raises(ValueError, match="too small"):
+        step(X - 5)
+
+
+@backends
 def test_an_op_warns_where_it_is_all_there_is(compiled: Compile) -> None:
     op = foreign(np.log)
     alone, beside = compiled(lambda x: op(x)), compiled(lambda x: op(x) + 1)
