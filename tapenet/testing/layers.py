@@ -459,4 +459,4 @@ def _check_shown(findings: Findings, trial: _Trial) -> None:
         findings.fail(f"its repr() does not begin with the name of its class: {str(text)[:60]!r}")
     outputs = floats(trial.call(layer, trial.inputs))
     if outputs and outputs[0].node is not None:
-        attempt(findings, "it cannot be drawn", lambda: draw(outputs[0]).svg)
+        attempt(findings, "it cannot be drawn", lambda: draw(outputs[0]).dot)
