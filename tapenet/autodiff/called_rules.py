@@ -13,12 +13,14 @@ from tapenet.autodiff.backward import value_of
 from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.node import Node, Parents
 from tapenet.autodiff.observe.capture import Capture, capturing
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.called_functions import CalledFunction
 from tapenet.ops.formula import Derived
 from tapenet.ops.functions import OpFunction
 from tapenet.ops.op import Rule
-from tapenet.ops.rule_calls import CalledRule, Gives, RuleCall
+from tapenet.ops.rule_calls import Gives, RuleCall
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.called_ops import Hole
 from tapenet.program.low import WIDE, is_low
@@ -107,7 +109,9 @@ def _read(run: Callable[[], T]) -> T:
             return found
         why = f"it takes values out of the graph at {lost[0].file}:{lost[0].line}"
     except Exception as error:  # whatever a rule makes of a tensor
-        why = str(error).partition(". ")[0] or type(error).__name__  # without what to write: it is not needed
+        why = str(error) or type(error).__name__
+        if isinstance(error, CaptureError):
+            why = why.partition(". ")[0]  # what to write in place of it is another thing in a rule
         error.__traceback__ = None  # who keeps the error must not keep frames, and the tensors in them
     finally:
         state.left = outside
@@ -131,12 +135,12 @@ def _called(node: Node, rule: str, wanted: Sequence[str], known: Mapping[str, ob
     op = node.op
     template, given = _template(known)
     gives = [each for n in wanted for each in _gives(node, n)]
-    call = RuleCall(op, rule, tuple(gives), node.shape, why)
+    call = RuleCall(op, why, rule, tuple(gives), node.shape)
     wide = op.precision not in ("same", "moves")
     if not set(op.residuals).isdisjoint(op.needs[rule]):
         given += _behind(node, op.needs[rule])
     inputs = [_tensor(v, wide) for v in given]
-    function = CalledRule(call, template, [Spec(t.shape, t.dtype) for t in inputs])
+    function = CalledFunction(call, template, [Spec(t.shape, t.dtype) for t in inputs])
     found = _by_name(gives, programs.run(function, inputs))
     return found[rule] if rule else found
 

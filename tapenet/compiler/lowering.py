@@ -24,13 +24,12 @@ from tapenet.autodiff.programs import program_op
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.reach import Reach, users
 from tapenet.compiler.storage import Storage
+from tapenet.ops.called_functions import StatedCall, stated_calls
 from tapenet.ops.functions import OpFunction
 from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
 from tapenet.ops.reading import holds, read, symbols, template_of
-from tapenet.ops.rule_calls import RuleCall, rule_calls
-from tapenet.ops.tangents import TangentCall
 from tapenet.program.arguments import mapped, refilled
 from tapenet.program.functions import Function, expand
 from tapenet.program.ir import (
@@ -63,7 +62,7 @@ _DRAWN = "random numbers"
 class Called(NamedTuple):
     """An op that is called from the program as it stands, and why."""
 
-    op: Op | RuleCall | TangentCall
+    op: Op | StatedCall
     reason: str
 
 
@@ -285,7 +284,7 @@ class Lowering:
         if self.applies:
             return self.builder.several("apply", *self._stopped(node, "inputs", args), function=function)
         program = expand(function.program())
-        self.called += [Called(op, op.reason) for op in rule_calls(program)]
+        self.called += [Called(op, op.reason) for op in stated_calls(program)]
         return tuple(inline(self.builder, program, args))
 
     def _attached(self, node: Node, inputs: Args, outs: Args, kept: Args, rule: Rule) -> tuple[Value, ...]:

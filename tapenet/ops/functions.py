@@ -9,11 +9,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tapenet.ops.batched_calls import LaneCall, over_lanes
+from tapenet.ops.called_functions import CalledFunction
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, ONCE, Op, Rule, Scatter
 from tapenet.ops.reading import plain, read, symbols, template_of
 from tapenet.ops.registry import stands_for
-from tapenet.ops.rule_calls import CalledRule, Gives, RuleCall
+from tapenet.ops.rule_calls import Gives, RuleCall
 from tapenet.ops.signatures import bind
 from tapenet.ops.tangents import push
 from tapenet.program.arguments import elements, mapped
@@ -323,11 +324,10 @@ class OpFunction(Function):
             del builder.body[begin:]
             gives = tuple(Gives(self._names[i], self._places.get(i), self.inputs[i]) for i in wanted)
             shapes = tuple(s.shape for s in self.outputs)
-            call = RuleCall(
-                op, rule, gives, shapes[0] if op.outputs == 1 else shapes, str(error) or type(error).__name__
-            )
+            why = str(error) or type(error).__name__
+            call = RuleCall(op, why, rule, gives, shapes[0] if op.outputs == 1 else shapes)
             held, values = template_of(plain(given))
-            return list(builder.several("apply", *values, function=CalledRule(call, held, specs(values))))
+            return list(builder.several("apply", *values, function=CalledFunction(call, held, specs(values))))
 
     def position(self, name: str, place: tuple[int, int] | None) -> int:
         """Which of the inputs is an argument, or the array at a place in that."""

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from tapenet.ops.definitions import Argument
+from tapenet.ops.called_functions import CalledFunction, StatedCall
 from tapenet.ops.op import Op
 from tapenet.ops.reading import plain, symbols, template_of
-from tapenet.program.arguments import mapped
-from tapenet.program.differentiating import NoDerivative, zeros
-from tapenet.program.functions import Function, inputs_for, specs
-from tapenet.program.ir import Builder, Program, Value
+from tapenet.program.differentiating import zeros
+from tapenet.program.functions import specs
+from tapenet.program.ir import Builder, Value
 from tapenet.program.low import is_inexact
 from tapenet.program.primitives import Spec
 from tapenet.program.symbols import Symbol, array_of
-from tapenet.program.value_keys import Same, distinct
 from tapenet.typing import Array, Shape
 
 #: Shape and dtype of each output; None for one whose tangent is not asked for.
@@ -52,8 +49,8 @@ def push(op: Op, builder: Builder, known: Mapping[str, object], outputs: Outputs
             raise
         del builder.body[begin:]
         held, values = template_of(plain(given))
-        call = TangentCall(op, tuple(outputs), str(error) or type(error).__name__)
-        called = CalledTangents(call, held, specs(values))
+        call = TangentCall(op, str(error) or type(error).__name__, tuple(outputs))
+        called = CalledFunction(call, held, specs(values))
         return list(builder.several("apply", *values, function=called))
     return [_fitted(op, builder, d, spec) for d, spec in zip(made, outputs, strict=True) if _has_tangent(spec)]
 
@@ -109,77 +106,42 @@ def fitted(op: Op, d: Any, spec: Spec) -> Array:
 
 
 @dataclass(frozen=True)
-class TangentCall:
-    """`jvp=` as a program calls an op: on what it names; it gives the tangents of the outputs that are inexact.
+class TangentCall(StatedCall):
+    """`jvp=`; it gives the tangents of the outputs that are inexact.
 
     Attributes:
-        op: whose function it is.
         outputs: of the op.
-        reason: why it is not read.
     """
 
-    op: Op
     outputs: tuple[Spec | None, ...]
-    reason: str
 
     @property
     def name(self) -> str:
         return f"{self.op.name} jvp"
 
-    @cached_property
-    def arguments(self) -> tuple[Argument, ...]:
-        """What the function names."""
-        return tuple(Argument(n, False, None) for n in self.op.jvp_needs)
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.op.jvp_needs
 
-    def checked(self) -> Callable[..., object]:
-        """The function, as eager passes run it."""
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        return tuple(s for s in self.outputs if s is not None and _has_tangent(s))
+
+    def function(self) -> Callable[..., object]:
         op = self.op
         assert op.jvp is not None
         run = op.jvp
 
-        def call(*values: object) -> tuple[Array, ...]:
-            with np.errstate(all="ignore"):
-                found = each(op, run(*values), len(self.outputs))
-            pairs = zip(found, self.outputs, strict=True)
-            return tuple(fitted(op, d, spec) for d, spec in pairs if spec is not None and _has_tangent(spec))
+        def call(*values: object) -> Array | tuple[Array, ...]:
+            pairs = zip(each(op, run(*values), len(self.outputs)), self.outputs, strict=True)
+            found = tuple(fitted(op, d, spec) for d, spec in pairs if spec is not None and _has_tangent(spec))
+            return found[0] if len(found) == 1 else found
 
         return call
 
-    def __getattr__(self, name: str) -> Any:
-        return None if name in ("label", "memory", "vmap", "doc", "formula") else getattr(self.op, name)
-
-
-class CalledTangents(Function):
-    """A `jvp=` that is called, as a function. It has no derivative: nobody knows what it computes."""
-
-    def __init__(self, call: TangentCall, template: Mapping[str, object], inputs: Sequence[Spec]) -> None:
-        self.call, self.template, self.name = call, template, call.name
-        self.inputs = tuple(inputs)
-        self.outputs = tuple(s for s in call.outputs if s is not None and _has_tangent(s))
-
-    def key(self) -> Hashable:
-        def content(value: object) -> object:
-            return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
-
-        template = {n: mapped(content, t) for n, t in self.template.items()}
-        return Same(self.call.op), distinct(template), self.inputs, self.outputs
-
-    def program(self) -> Program:
-        builder = Builder()
-        inputs = inputs_for(self.inputs)
-        results = builder.several("call", *inputs, op=self.call, template=self.template, specs=self.outputs)
-        return Program(inputs, [], builder.body, results, [])
-
-    def pull(self, wanted: Sequence[int]) -> NoReturn:
-        raise self._unknown()
-
-    def push(self, active: Sequence[int]) -> NoReturn:
-        raise self._unknown()
-
-    def _unknown(self) -> NoDerivative:
-        name, why = self.call.op.name, self.call.reason
-        return NoDerivative(
-            f"jvp= of op {name!r} is called as it stands ({why}), so that its own derivative is not known. "
+    def unknown(self) -> str:
+        return (
+            f"jvp= of op {self.op.name!r} is called as it stands ({self.reason}), so that its own derivative is not known. "
             "For derivatives of higher order give tn.op reference=, the same function as the forward in NumPy functions and "
             "ops; or make what jvp= calls an op with rules of its own"
         )

@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from tapenet.ops.called_functions import stated_calls
 from tapenet.ops.derived import is_tensor, made
 from tapenet.ops.elementwise import special
 from tapenet.ops.formula import Fused, outside
@@ -19,7 +20,6 @@ from tapenet.ops.op import Op
 from tapenet.ops.reading import read, symbols, template_of
 from tapenet.ops.recorder import installed
 from tapenet.ops.registry import is_own
-from tapenet.ops.rule_calls import rule_calls
 from tapenet.program import generated, split_rows
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.called_ops import filled
@@ -154,7 +154,7 @@ def pull(
         outs = read(op, builder, given)[: len(g) if several else 1]
         forward = Program(make.inputs, [], builder.body, [outs[i] for i in used], [])
         program = simplify(expand(pullback(forward, order)))
-        for called in rule_calls(program):
+        for called in stated_calls(program):
             raise CannotLower(f"the rule of {called.op.name} in it is called: {called.reason}")
     except Exception as error:
         try:
