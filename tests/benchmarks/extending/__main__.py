@@ -28,7 +28,10 @@ def main(arguments: list[str]) -> None:
 
     chosen = [a for a in arguments if not a.startswith("-")] or list(RECIPES)
     libraries = [make() for make in LIBRARIES.values()]
-    found = {recipe: {each.name: facts(each, recipe) for each in libraries} for recipe in chosen}
+    found = {}
+    for recipe in chosen:
+        print(recipe, file=sys.stderr)
+        found[recipe] = {each.name: facts(each, recipe) for each in libraries}
     tables = {
         "lines": report.lines({r: {each.name: lines(each.source(r)) for each in libraries} for r in chosen}),
         "works": report.what_works(found),

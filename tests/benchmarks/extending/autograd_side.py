@@ -305,7 +305,7 @@ defvjp(
 # -- watch
 @primitive
 def watch(x, seen):
-    seen["largest"] = max(seen["largest"], float(numpy.abs(x).max()))
+    seen.append(float(numpy.abs(x).max()))
     return x
 
 

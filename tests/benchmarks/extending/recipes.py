@@ -61,7 +61,7 @@ RECIPES: dict[str, Recipe] = {
     "jacobi": Recipe("Several outputs", lambda r: (r.normal(size=3), np.full(3, 0.4))),
     "block_diag": Recipe("Any number of arrays", lambda r: (r.normal(size=(2, 2)), r.normal(size=(1, 3))), by=(0, 1)),
     "average": Recipe("An optional input", lambda r: (r.normal(size=3), r.uniform(size=3)), by=(0, 1)),
-    "watch": Recipe("An op that keeps a record", lambda r: (r.normal(size=3), {"largest": 0.0})),
+    "watch": Recipe("An op that keeps a record", lambda r: (r.normal(size=3), [])),
     "waiting_time": Recipe("Random numbers", lambda r: (r.uniform(1, 2, size=3),), random=True),
     "log1mexp": Recipe("Exact in float32", lambda r: (-r.uniform(0.1, 3, size=4),)),
 }

@@ -650,7 +650,7 @@ def average(x, weights=None):
 class Watch(Looped):
     @staticmethod
     def forward(x, seen):
-        seen["largest"] = max(seen["largest"], float(x.abs().max()))
+        seen.append(float(x.abs().max()))
         return x.view_as(x)
 
     @staticmethod
