@@ -37,8 +37,6 @@ def test_a_program_is_counted_without_what_explains_it() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_lines_are_counted_anew(name: str) -> None:
-    if name != "tapenet":
-        pytest.importorskip(name)
     library = LIBRARIES[name]()
     table = cells("lines")
     counts = {recipe: lines(library.source(recipe)) for recipe in RECIPES}

@@ -169,11 +169,11 @@ defjvp(
 # -- plan
 @primitive
 def plan(cost, strength):
-    (n, m), g, last = cost.shape, 0 * cost[0], np.inf
-    while np.abs(g - last).max() > 1e-14:
-        f = -strength * special.logsumexp((g - cost) / strength, 1, keepdims=True) - strength * np.log(n)
-        g, last = -strength * special.logsumexp((f - cost) / strength, 0) - strength * np.log(m), g
-    return np.exp((f + g - cost) / strength)
+    kernel, v, last = np.exp(-cost / strength), np.ones_like(cost[0]), np.inf
+    while np.abs(v - last).max() > 2e-14 * v.max():
+        u = 1 / (len(cost) * (kernel @ v))
+        v, last = 1 / (len(v) * (kernel.T @ u)), v
+    return u[:, None] * kernel * v
 
 
 def backward(out, strength, g):

@@ -283,16 +283,16 @@ def _(primals, tangents):
 # -- plan
 @partial(custom_vjp, nondiff_argnums=(1,))
 def plan(cost, strength):
-    n, m = cost.shape
+    kernel = jnp.exp(-cost / strength)
 
     def step(state):
-        _, g, _ = state
-        f = -strength * jax.nn.logsumexp((g - cost) / strength, 1, keepdims=True) - strength * np.log(n)
-        return f, -strength * jax.nn.logsumexp((f - cost) / strength, 0) - strength * np.log(m), g
+        _, v, _ = state
+        u = 1 / (len(cost) * (kernel @ v))
+        return u, 1 / (len(v) * (kernel.T @ u)), v
 
-    start = cost[:, :1], 0 * cost[0], cost[0] + np.inf
-    f, g, _ = lax.while_loop(lambda state: jnp.abs(state[1] - state[2]).max() > 1e-14, step, start)
-    return jnp.exp((f + g - cost) / strength)
+    start = cost[:, 0], jnp.ones_like(cost[0]), cost[0] + np.inf
+    u, v, _ = lax.while_loop(lambda s: jnp.abs(s[1] - s[2]).max() > 2e-14 * s[1].max(), step, start)
+    return u[:, None] * kernel * v
 
 
 def _(cost, strength):

@@ -109,8 +109,9 @@ class Tapenet(Library):
     checker = "tn.testing.check_op"
     compilers = ("numpy", "native")
 
-    def __init__(self) -> None:
-        self.tn = importlib.import_module("tapenet")
+    @cached_property
+    def tn(self) -> Any:
+        return importlib.import_module("tapenet")
 
     def source(self, recipe: str) -> str:
         return cookbook.section(recipe)
@@ -170,9 +171,11 @@ class Jax(Library):
     checker = "jax.test_util.check_grads"
     compilers = ("jit",)
 
-    def __init__(self) -> None:
-        self.jax = importlib.import_module("jax")
-        self.jax.config.update("jax_enable_x64", True)
+    @cached_property
+    def jax(self) -> Any:
+        jax = importlib.import_module("jax")
+        jax.config.update("jax_enable_x64", True)
+        return jax
 
     def op(self, recipe: str) -> Function:
         op = super().op(recipe)
@@ -226,8 +229,9 @@ class Torch(Library):
     checker = "torch.autograd.gradcheck"
     compilers = ("aot_eager",)
 
-    def __init__(self) -> None:
-        self.torch = importlib.import_module("torch")
+    @cached_property
+    def torch(self) -> Any:
+        return importlib.import_module("torch")
 
     def array(self, value: object) -> Any:
         return self.torch.tensor(value)
@@ -297,8 +301,9 @@ class Autograd(Library):
     name = "autograd"
     checker = "autograd.test_util.check_grads"
 
-    def __init__(self) -> None:
-        self.autograd = importlib.import_module("autograd")
+    @cached_property
+    def autograd(self) -> Any:
+        return importlib.import_module("autograd")
 
     def array(self, value: object) -> Any:
         return np.array(value)

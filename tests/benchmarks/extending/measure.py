@@ -35,7 +35,7 @@ def lines(source: str) -> int:
     """How many lines a program has, without comments, docstrings and empty ones."""
     left_out = {0}
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
             left_out.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
     return sum(
         bool(line.strip()) and not line.lstrip().startswith("#") and n not in left_out

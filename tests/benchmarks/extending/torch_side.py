@@ -397,11 +397,11 @@ kepler = Kepler.apply
 class Plan(Looped):
     @staticmethod
     def forward(cost, strength):
-        (n, m), g, last = cost.shape, 0 * cost[0], torch.full_like(cost[0], math.inf)
-        while (g - last).abs().max() > 1e-14:
-            f = -strength * torch.logsumexp((g - cost) / strength, 1, keepdim=True) - strength * math.log(n)
-            g, last = -strength * torch.logsumexp((f - cost) / strength, 0) - strength * math.log(m), g
-        return torch.exp((f + g - cost) / strength)
+        kernel, v, last = torch.exp(-cost / strength), torch.ones_like(cost[0]), math.inf
+        while (v - last).abs().max() > 2e-14 * v.max():
+            u = 1 / (len(cost) * (kernel @ v))
+            v, last = 1 / (len(v) * (kernel.T @ u)), v
+        return u[:, None] * kernel * v
 
     @staticmethod
     def setup_context(ctx, inputs, output):
