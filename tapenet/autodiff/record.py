@@ -89,7 +89,10 @@ class Call:
             elif not is_tensor and _hides_tensors(data):
                 raise failures.hidden_tensors(op, name, data)
             if name in op.differentiable and isinstance(data, (list, tuple)) and not is_tensor:
-                data = as_array(op, name, data)
+                if name in op.starred:
+                    data = tuple(as_array(op, name, v) if isinstance(v, (list, tuple)) else v for v in data)
+                else:
+                    data = as_array(op, name, data)
             self.raw[name] = data
 
     def make_node(self) -> Node:

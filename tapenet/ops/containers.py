@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from tapenet.ops.definitions import argument_names
-from tapenet.ops.derived import is_tensor
+from tapenet.ops.derived import holds_tensors, is_tensor
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, Op, derive
 from tapenet.ops.registry import registry
@@ -22,6 +22,9 @@ from tapenet.program.trees import Structure, container, flatten
 
 #: By input, what its container is without the leaves.
 Structures = tuple[tuple[str, Structure], ...]
+#: A function of the definition of an op; what one returns, or is given.
+Function: TypeAlias = Any
+Given: TypeAlias = Any
 #: The variants that were made of each op.
 _variants: weakref.WeakKeyDictionary[Op, dict[Structures, Op]] = weakref.WeakKeyDictionary()
 #: Variants of one op, at most, before all are made anew.
@@ -47,11 +50,13 @@ def opened(
 
 
 def _is_nested(value: object, lists: bool) -> bool:
-    """Whether a value is a container other than a flat sequence. A list in one may be an array, as NumPy's functions take
-    it: then `lists` is false."""
+    """Whether a value is a container other than a flat sequence. A list in one is an array if it has no tensors, and where
+    NumPy's functions take it so: then `lists` is false."""
     kind = type(value)
     if isinstance(value, (list, tuple)) and (kind is list or kind is tuple):
-        return any((lists and type(part) in (list, tuple)) or _is_nested(part, lists) for part in value)
+        return any(
+            (lists and type(part) in (list, tuple) and holds_tensors(part)) or _is_nested(part, lists) for part in value
+        )
     return value is not None and container(kind) is not None
 
 
@@ -69,15 +74,15 @@ def _made(op: Op, structures: Mapping[str, Structure]) -> Op:
     """The op for containers of such structures."""
     places = tuple(a.name for a in op.arguments if not a.keyword_only)
 
-    def like(function: Any) -> Any:
+    def like(function: Function) -> Function:
         """A function of the op's arguments."""
         return _given(function, _Whole(structures, places, bool(op.starred))) if callable(function) else function
 
-    def asking(function: Any, names: tuple[str, ...]) -> Any:
+    def asking(function: Function, names: tuple[str, ...]) -> Function:
         """One that names what it is given."""
         return function if function is None else _given(function, _Whole(structures, names, False))
 
-    def rule(n: str, function: Any) -> Any:
+    def rule(n: str, function: Function) -> Function:
         if function is None or isinstance(function, (Derived, Transposed)):  # which the variant makes anew
             return function
         return _taken(asking(function, op.needs[n]), _Leaves(op.name, n, structures))
@@ -140,17 +145,17 @@ class _Whole:
         self.structures = {n + end: structure for n, structure in structures.items() for end in ends}
 
     def __call__(
-        self, args: Sequence[Any], options: Mapping[str, object]
+        self, args: Sequence[Given], options: Mapping[str, object]
     ) -> tuple[Sequence[object], Mapping[str, object]]:
         if self.starred:
             count = len(self.names) - 1
             args = (*args[:count], args[count:])
-        values: list[Any] = [self._whole(n, value) for n, value in zip(self.names, args, strict=True)]
+        values: list[Given] = [self._whole(n, value) for n, value in zip(self.names, args, strict=True)]
         if self.starred:
             values[-1:] = values[-1]
         return values, {n: self._whole(n, value) for n, value in options.items()}
 
-    def _whole(self, name: str, value: Any) -> object:
+    def _whole(self, name: str, value: Given) -> object:
         structure = self.structures.get(name)
         return value if structure is None or value is None else structure.build(list(value))
 
@@ -165,7 +170,7 @@ class _Leaves:
     def __init__(self, name: str, input: str, structures: Mapping[str, Structure]) -> None:
         self.name, self.input, self.structures = name, input, structures
 
-    def __call__(self, found: Any) -> object:
+    def __call__(self, found: object) -> object:
         if self.input:
             structure = self.structures.get(self.input)
             return found if structure is None else tuple(self._leaves(structure, found, self.input))
@@ -174,7 +179,7 @@ class _Leaves:
         taken = ((n, found[n], self.structures.get(n)) for n in found)
         return {n: d if structure is None else tuple(self._leaves(structure, d, n)) for n, d, structure in taken}
 
-    def _leaves(self, structure: Structure, found: Any, where: str) -> list[object]:
+    def _leaves(self, structure: Structure, found: object, where: str) -> list[object]:
         """The gradients in the order of the leaves: None where there is none.
 
         Raises:

@@ -263,12 +263,13 @@ class Op:
             **more,
         )
 
-    def spread(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    def spread(self, values: Mapping[str, object]) -> tuple[list[object], dict[str, object]]:
         """A call's arguments, by position and by keyword."""
-        args: list[Any] = []
+        args: list[object] = []
         for a in self.arguments:
             if not a.keyword_only:
-                args += values[a.name] if a.starred else (values[a.name],)
+                value = values[a.name]
+                args += value if a.starred and isinstance(value, (list, tuple)) else (value,)
         return args, {a.name: values[a.name] for a in self.arguments if a.keyword_only}
 
     def _without_residuals(self, *args: object, **options: object) -> object:

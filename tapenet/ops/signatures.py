@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from tapenet.ops.definitions import Argument
 
 
 class Missing:
@@ -90,7 +92,7 @@ def bind(op: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[s
     bound = {}
     given = dict(kwargs)
     if op.starred:
-        args, given = _gathered(op, args, given)
+        args, given = _gathered(op.name, op.arguments, args, given)
     position = 0
     for argument in op.arguments:
         name = argument.name
@@ -102,26 +104,26 @@ def bind(op: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[s
         else:
             bound[name] = given.pop(name, MISSING if argument.required else argument.default)
         if bound[name] is MISSING:
-            raise TypeError(f"{op.name}() is missing the argument {name!r}; its arguments are {_names(op)}")
+            raise TypeError(f"{op.name}() is missing the argument {name!r}; its arguments are {_names(op.arguments)}")
     if position < len(args):
-        raise TypeError(f"{op.name}() takes {position} positional arguments, not {len(args)}: {_names(op)}")
+        raise TypeError(f"{op.name}() takes {position} positional arguments, not {len(args)}: {_names(op.arguments)}")
     if given:
         raise unexpected(op.name, next(iter(given)), [a.written for a in op.arguments])
     return bound
 
 
 def _gathered(
-    op: Any, args: tuple[object, ...], given: dict[str, object]
+    function: str, arguments: Sequence[Argument], args: tuple[object, ...], given: dict[str, object]
 ) -> tuple[tuple[object, ...], dict[str, object]]:
     """The arguments of a call with those that a forward's `*args` takes in as one."""
-    place = next(i for i, a in enumerate(op.arguments) if a.starred)
-    name = op.arguments[place].name
+    place = next(i for i, a in enumerate(arguments) if a.starred)
+    name = arguments[place].name
     if name in given:
-        raise unexpected(op.name, name, [a.written for a in op.arguments])
+        raise unexpected(function, name, [a.written for a in arguments])
     if len(args) >= place:
         return (*args[:place], args[place:]), given
     return args, given | {name: ()}
 
 
-def _names(op: Any) -> str:
-    return ", ".join(a.written for a in op.arguments)
+def _names(arguments: Sequence[Argument]) -> str:
+    return ", ".join(a.written for a in arguments)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -59,7 +58,7 @@ def _has_tangent(spec: Spec | None) -> bool:
     return spec is not None and is_inexact(spec.dtype)
 
 
-def each(op: Op, found: Any, count: int) -> list[Any]:
+def each(op: Op, found: object, count: int) -> list[object]:
     """What `jvp=` gave, for each output.
 
     Raises:
@@ -94,7 +93,7 @@ def _fitted(op: Op, builder: Builder, d: Symbol | None, spec: Spec | None) -> Va
     return builder.broadcast(builder.cast(d.value, spec.dtype), spec.shape)
 
 
-def fitted(op: Op, d: Any, spec: Spec) -> Array:
+def fitted(op: Op, d: object, spec: Spec) -> Array:
     """What `jvp=` gave for arrays, in the shape and dtype of the output."""
     if d is None:
         return np.zeros(*spec)

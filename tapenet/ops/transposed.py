@@ -33,7 +33,7 @@ class Transposed:
     def __init__(self, op: Any, inputs: Sequence[str]) -> None:
         self.op = op
         self.inputs = tuple(inputs)
-        self.variants: dict[Hashable, Callable[..., Any]] = {}
+        self.variants: dict[Hashable, Callable[..., object]] = {}
 
     def ask(self) -> None:
         """Find what it needs, once it is known what the op asks for."""
@@ -55,9 +55,9 @@ class Transposed:
         numbers = self.numbers
         if numbers is None:
             return _programs().pull(self, values, None)
-        key: Any = tuple([(v.shape, v.dtype) if type(v) is np.ndarray else (type(v), v) for v in values])
+        key: Hashable = tuple([(v.shape, v.dtype) if type(v) is np.ndarray else (type(v), v) for v in values])
         if numbers:
-            key = (*key, *(read() for read in numbers))
+            key = (key, *(read() for read in numbers))
         try:
             run = self.variants.get(key)
         except TypeError:  # a sequence, or an option that cannot be compared

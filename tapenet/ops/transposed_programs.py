@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -29,6 +29,11 @@ from tapenet.program.symbols import Symbol, array_of
 from tapenet.program.transposing import transposed
 from tapenet.typing import Array
 
+#: What a rule is given: an array, a tensor or a symbol, or what is plain. By name, with holes for arrays. And what runs it.
+Held: TypeAlias = Any
+Template = Mapping[str, Held]
+Run = Callable[..., Sequence[object]]
+
 
 class Unreadable(NoDerivative):
     """`jvp=` takes arrays alone."""
@@ -42,7 +47,7 @@ class _Leaf(NamedTuple):
     spec: Spec
 
 
-def pull(rule: Transposed, values: Sequence[Any], key: Hashable) -> object:
+def pull(rule: Transposed, values: Sequence[Held], key: Hashable) -> object:
     """The gradient by the input of a rule, or by the wanted ones of several in a dict.
 
     Args:
@@ -52,7 +57,7 @@ def pull(rule: Transposed, values: Sequence[Any], key: Hashable) -> object:
     """
     given = dict(zip(rule.needs, values, strict=True))
     wanted: Collection[str] = given.pop(rule.op.special.wanted, rule.inputs)
-    leaves: list[Any] = []
+    leaves: list[Held] = []
 
     def held(value: object) -> object:
         if hasattr(value, "dtype") and hasattr(value, "shape"):
@@ -66,7 +71,7 @@ def pull(rule: Transposed, values: Sequence[Any], key: Hashable) -> object:
     single = len(rule.inputs) == 1
     symbol = next((v for v in leaves if isinstance(v, Symbol)), None)
     make = functools.partial(_program, rule.op, template, moving, [Spec(tuple(v.shape), v.dtype) for v in leaves])
-    found: Sequence[Any]
+    found: Sequence[object]
     if symbol is not None:
         builder = symbol.builder
         made = make()
@@ -81,7 +86,7 @@ def pull(rule: Transposed, values: Sequence[Any], key: Hashable) -> object:
         if key is not None and len(rule.variants) < MOST and len(at) == len(leaves) and moving == places:
             names = [p.name for p in places]
 
-            def again(*values: Any) -> object:
+            def again(*values: Held) -> object:
                 gradients = run(*[values[i] for i in at])
                 return gradients[0] if single else dict(zip(names, gradients, strict=True))
 
@@ -90,26 +95,28 @@ def pull(rule: Transposed, values: Sequence[Any], key: Hashable) -> object:
     return _by_name(places, found, single)
 
 
-def _by_name(places: Sequence[_Leaf], found: Iterable[Any], single: bool) -> Any:
+def _by_name(places: Sequence[_Leaf], found: Iterable[object], single: bool) -> object:
     rest = iter(found)
-    by_name: dict[str, Any] = {}
+    by_name: dict[str, object] = {}
+    parts: dict[str, list[object]] = {}
     for leaf in places:
         gradient = next(rest) if is_inexact(leaf.spec.dtype) else np.zeros(*leaf.spec)
         if leaf.place is None:
             by_name[leaf.name] = gradient
         else:
-            by_name.setdefault(leaf.name, []).append(gradient)
+            parts.setdefault(leaf.name, []).append(gradient)
+    by_name |= parts
     return next(iter(by_name.values())) if single else by_name
 
 
-def _leaves(name: str, template: Mapping[str, Any]) -> list[_Leaf]:
+def _leaves(name: str, template: Template) -> list[_Leaf]:
     shape, dtype = template[f"{name}_shape"], template[f"{name}_dtype"]
     if not isinstance(dtype, tuple):
         return [_Leaf(name, None, Spec(tuple(shape), dtype))]
     return [_Leaf(name, i, Spec(tuple(s), d)) for i, (s, d) in enumerate(zip(shape, dtype, strict=True))]
 
 
-def _program(op: Op, template: Mapping[str, Any], places: Sequence[_Leaf], kept: Sequence[Spec]) -> Program:
+def _program(op: Op, template: Template, places: Sequence[_Leaf], kept: Sequence[Spec]) -> Program:
     """The gradients by some arrays as a program of what the rule is given.
 
     Raises:
@@ -143,7 +150,7 @@ def _program(op: Op, template: Mapping[str, Any], places: Sequence[_Leaf], kept:
     return Program(inputs, [], rest.body, found, [])
 
 
-def _dots(op: Op, template: Mapping[str, Any], dot: Callable[[_Leaf], object]) -> dict[str, object]:
+def _dots(op: Op, template: Template, dot: Callable[[_Leaf], object]) -> dict[str, object]:
     """The tangents by name."""
     found: dict[str, object] = {}
     for n in op.differentiable:
@@ -155,21 +162,17 @@ def _dots(op: Op, template: Mapping[str, Any], dot: Callable[[_Leaf], object]) -
     return found
 
 
-def _on_arrays(
-    op: Op, template: Mapping[str, Any], places: Sequence[_Leaf], make: Callable[[], Program]
-) -> Callable[..., Sequence[Any]]:
+def _on_arrays(op: Op, template: Template, places: Sequence[_Leaf], make: Callable[[], Program]) -> Run:
     """What gives the gradients for arrays."""
     try:
         program = make()
     except Unreadable:
         return lambda *leaves: _element_by_element(op, template, places, leaves)
-    run: Callable[..., Sequence[Any]] = function(simplify(expand(program)))  # type: ignore[assignment]
+    run: Run = function(simplify(expand(program)))  # type: ignore[assignment]
     return run
 
 
-def _element_by_element(
-    op: Op, template: Mapping[str, Any], places: Sequence[_Leaf], leaves: Sequence[Array]
-) -> list[Array]:
+def _element_by_element(op: Op, template: Template, places: Sequence[_Leaf], leaves: Sequence[Array]) -> list[Array]:
     """The gradients by what `jvp=` gives for a tangent of 1 in one element, and 0 in all others."""
     known = {n: filled(t, leaves) for n, t in template.items()}
     g = known[op.special.g]

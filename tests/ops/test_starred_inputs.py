@@ -42,6 +42,9 @@ def test_what_a_call_looks_like() -> None:
     assert_allclose(energy(x, x, scale=3.0), 6 * x * x)
     assert_allclose(energy(tn.tensor(x), x).numpy(), 2 * x * x)
     assert energy() == 0
+    assert energy(1.0, 2.0) == 5
+    assert_allclose(energy([1.0, 2.0], [3.0]), [10.0, 13.0])
+    assert_allclose(energy(tn.tensor([1.0, 2.0]), [3.0]).numpy(), [10.0, 13.0])
     t = tn.tensor(x, requires_grad=True)
     y = energy(t, x, t)
     assert y.node.inputs["arrays"][0] is t.node
