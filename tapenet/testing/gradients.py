@@ -260,6 +260,12 @@ class _Level:
 
     def _is_a_kink(self, i: int, at: tuple[int, ...]) -> bool:
         middle = self._value(*self.points)
-        right = (_shifted(self._value, self.points, i, at, self.eps) - middle) / self.eps
-        left = (middle - _shifted(self._value, self.points, i, at, -self.eps)) / self.eps
-        return abs(right - left) > 0.1 * max(abs(right), abs(left), 1e-3)
+
+        def slopes(step: float) -> tuple[float, float]:
+            right, left = (_shifted(self._value, self.points, i, at, s) for s in (step, -step))
+            return (right - middle) / step, (middle - left) / step
+
+        right, left = slopes(self.eps)
+        if abs(right - left) > 0.1 * max(abs(right), abs(left), 1e-3):
+            return True
+        return abs(slopes(self.eps / 8)[0]) > 4 * abs(right) > 1e-3  # at a jump it grows as steps get shorter

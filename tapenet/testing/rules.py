@@ -80,7 +80,15 @@ class Rules:
             if self.op.joint is None:
                 return self.op.rules[name](*(known[k] for k in self._needs(name)))
             found = self.op.joint(*(known[k] for k in self._needs(name)))
-        return found if found is None else found[name]
+        if found is None:
+            return None
+        if not isinstance(found, Mapping):
+            raise GradientMismatch(
+                f"{self.op.name}: the joint rule returned {_describe(found)}. Likely cause: wrong shape: it returns a "
+                "dict, with an entry for every input in `wanted`",
+                "wrong shape",
+            )
+        return found[name]
 
     def _parts(self, name: str, d: object) -> list[Array]:
         """What a rule returned, as an array for each array of the input.
@@ -138,7 +146,7 @@ class Rules:
         try:
             d = self._run(name, given)
         except Exception as error:
-            raise self._failed(name, error) from error
+            raise self._failed(name, error) from None
         self._written(name, given)
         said = f"{self.op.name}: the gradient rule for {name!r} returned"
         if d is None:
@@ -177,6 +185,8 @@ class Rules:
 
     def _failed(self, name: str, error: Exception) -> Exception:
         """What a rule raised, as an error that says why."""
+        if isinstance(error, GradientMismatch):
+            return error
         if "read-only" in str(error):
             given = {k: guarded(self.known[k], writeable=True) for k in self._needs(name)}
             self._run(name, given)
@@ -270,9 +280,8 @@ class Rules:
                 return Mistake(
                     "swapped inputs", f"swapped inputs: it is the gradient by {other!r}. Exchange the rules of the two"
                 )
-        if len(found) > 1 and any(
-            all(map(close, order, expected[name])) for order in itertools.permutations(found) if len(found) < 6
-        ):
+        orders = itertools.permutations(found) if 1 < len(found) < 6 else ()
+        if any(all(map(close, order, expected[name])) for order in orders):
             return Mistake(
                 "swapped inputs", f"swapped inputs: the gradients of the parts of {name!r} are in another order"
             )
@@ -285,9 +294,8 @@ class Rules:
         g = self.op.special.g
         arguments = self.case.arguments()
         known = {n: self.known[n] for n in self._needs(name) if _holds_arrays(self.known.get(n))}
-        others = {n: arguments[n] for n in self.op.inputs if n in arguments} | {
-            n: v for n, v in known.items() if n != "g"
-        }
+        others = {n: arguments[n] for n in self.op.inputs if n in arguments}
+        others |= {n: v for n, v in known.items() if n != g}
         return Given(name, g, known, others, self._inputs(name), self.shapes)
 
     def _first(self, name: str, tried: Iterable[Trial]) -> Mistake | None:

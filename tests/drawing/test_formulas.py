@@ -230,3 +230,8 @@ def test_what_hides_in_a_local_name_has_no_part_of_a_derivative_left_out() -> No
     op = tn.op(_scaled, name="scaled", x=derive, nondiff=("kinds",))
     assert formula(op) in ("x · scale", "scaled(x, kinds)")
     assert gradient_rules(op) == {"x": "derived from the formula"}
+
+
+def test_a_division_by_zero_is_written_as_it_is() -> None:
+    op = tn.op(lambda x: np.log(x), name="f", x=lambda g, x: g / (x - x))
+    assert gradient_rules(op) == {"x": "g/0"}

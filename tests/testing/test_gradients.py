@@ -93,6 +93,8 @@ def test_a_kink_is_told_from_a_mistake() -> None:
         check_grads(lambda x: np.where(x > 0, x, 0), [np.array([0.0, 1.0])])
     with pytest.raises(GradientMismatch, match="kink or jump"):
         check_grads(lambda x: np.where(x >= 0, 1.0, 0.0) + x, [np.array([0.0])])
+    with pytest.raises(GradientMismatch, match=r"order 2 .* kink or jump"):
+        check_grads(np.abs, [np.array([0.0, 1.0])], order=2)
 
 
 def test_the_argument_is_named() -> None:

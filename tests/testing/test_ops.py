@@ -253,6 +253,17 @@ def test_inputs_that_broadcast_need_a_sum() -> None:
     check_op(tn.op(lambda x, y: x * y, name="f", doc="F.", check=equal, **right), [TWO], skip=("compile",))
 
 
+def test_joint_rules_give_a_dict() -> None:
+    for rule, message in (
+        (lambda g, x, y: (g * y, g * x), "the joint rule returned a tuple of 2.* it returns a dict"),
+        (lambda g, x, y: {"x": g * y}, "the joint rule gave no gradient for 'y'.* a forgotten input"),
+        (lambda g, x, y: {"x": g * y, "y": None}, "the gradient rule for 'y' returned None"),
+        (lambda g, x, y: None, "the gradient rule for 'x' returned None"),
+        (lambda g, x, y: {"x": g * x, "y": g * y}, "swapped inputs: it is the gradient by 'y'"),
+    ):
+        named(message, lambda x, y: x * y, TWO, joint=rule, broadcasts=True)
+
+
 def test_parts_of_a_sequence_and_a_dict_are_named() -> None:
     pair = tn.sample([*TWO.args])
     named(

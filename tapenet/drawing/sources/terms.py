@@ -228,6 +228,8 @@ def _divide(a: Term, b: Term) -> Term:
     if a.head == "exp" and b == Term("sum", (a,)) and _largest(a.args[0]):
         e = Term("exp", a.args[0].args[:1])
         return Term("divide", (e, Term("sum", (e,))))
+    if b == ZERO:  # infinite, or nothing: it stays as it is written
+        return Term("divide", (a, b))
     if a.head == "negative":
         return _negative(_divide(a.args[0], b))
     if b.head == "negative":
