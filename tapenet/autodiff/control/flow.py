@@ -26,6 +26,8 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.operators import Operand
 from tapenet.ops.stack_frames import user_line
 from tapenet.ops.tracebacks import boundary
+from tapenet.program import symbol_loops
+from tapenet.program.symbols import Symbol
 from tapenet.program.trees import Mismatch, Structure, flatten, placed
 
 R = TypeVar("R")
@@ -92,7 +94,12 @@ def cond(pred: object, true_fn: Callable[..., R], false_fn: Callable[..., R], *o
 
         return run
 
-    values = branch(pred, flat(true_fn, "true_fn", "false_fn"), flat(false_fn, "false_fn", "true_fn"), given)
+    functions = flat(true_fn, "true_fn", "false_fn"), flat(false_fn, "false_fn", "true_fn")
+    builder = symbol_loops.builder_of([pred])
+    if builder is not None:  # in a formula that is read
+        values = symbol_loops.branch(builder, pred, *functions, given)
+    else:
+        values = branch(pred, *functions, given)
     chosen: R = returned[0][0].build(values)
     return chosen
 
@@ -173,7 +180,11 @@ def scan(
             raise ValueError(f"tn.scan: f must return the same structure in every iteration, and {error}") from None
         return after, [_by_value(_leaf(v, "y", "tn.scan"), views=True) for v in ys]
 
-    last, ys = loop(step, first, slices, count, reverse)
+    builder = symbol_loops.builder_of([*first, *slices])
+    if builder is not None and count:  # in a formula that is read
+        last, ys = symbol_loops.loop(builder, step, first, slices, count, reverse)
+    else:
+        last, ys = loop(step, first, slices, count, reverse)
     assert of_ys is not None
     return form.build(last), of_ys.build(ys)
 
@@ -205,7 +216,8 @@ def fori(lower: int, upper: int, body: Callable[[Any, Any], R], init: object) ->
         )
     numbers = range(operator.index(lower), operator.index(upper))
     first, form = _first(init, "tn.fori")
-    captured = capturing() is not None
+    builder = symbol_loops.builder_of(first)
+    captured = capturing() is not None or builder is not None
     counter = iter(numbers)
 
     def step(carry: list[Tensor], x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -217,7 +229,12 @@ def fori(lower: int, upper: int, body: Callable[[Any, Any], R], init: object) ->
         counts = np.arange(numbers.start, numbers.stop)
         counts.flags.writeable = False  # the same at every replay
         xs.append(Tensor._of(counts))
-    last: R = form.build(loop(step, first, xs, len(numbers))[0] if numbers else first)
+    carry = first
+    if builder is not None and numbers:  # in a formula that is read
+        carry = symbol_loops.loop(builder, step, first, xs, len(numbers), False)[0]
+    elif numbers:
+        carry = loop(step, first, xs, len(numbers))[0]
+    last: R = form.build(carry)
     return last
 
 
@@ -287,7 +304,12 @@ def while_loop(
     def step(carry: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         return _carry(form, first, body(form.build(carry)), "tn.while_loop", "body"), []
 
-    last: R = form.build(repeat(test, step, first, most, recompute)[0])
+    builder = symbol_loops.builder_of(first)
+    if builder is not None:  # in a formula that is read
+        carry = symbol_loops.repeat(builder, test, lambda carry: step(carry)[0], first, most)
+    else:
+        carry = repeat(test, step, first, most, recompute)[0]
+    last: R = form.build(carry)
     return last
 
 
@@ -312,7 +334,7 @@ def _truth(value: object) -> Tensor:
 
 def _leaf(value: object, path: str, who: str) -> Any:
     """A leaf as a tensor; an array of another library as it is."""
-    if type(value) is Tensor or (isinstance(value, Operand) and capturing() is None):
+    if type(value) is Tensor or isinstance(value, Symbol) or (isinstance(value, Operand) and capturing() is None):
         return value
     try:
         return asarray(value)
