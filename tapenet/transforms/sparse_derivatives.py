@@ -17,6 +17,7 @@ from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import BACKENDS, available_backend
+from tapenet.ops.called_functions import stated_calls
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.backend import Runner
 from tapenet.program.batching import batch
@@ -125,6 +126,9 @@ class SparseDerivative:
         plan = self._kept(key, work)
         if symmetric and (plan is None or key in self._recorded):
             function = work.gradient()
+            if not work.recorded and any(stated_calls(expand(function.program()))):
+                # A rule is called as it stands. On tensors it may look at values, and has the derivative of what it took.
+                function = work.recorded_gradient(False)
             if work.recorded:
                 self._recorded.add(key)
                 key = key_of(function)
