@@ -466,6 +466,11 @@ def _holder(tensor: Tensor, reach: Reach) -> str:
             return f"a {type(holder).__name__}"
         if type(holder) is CellType:
             return "a closure variable"
+        attributes = getattr(holder, "__dict__", None)  # from Python 3.13 on an object may hold its attributes itself
+        if type(attributes) is dict:
+            for key, value in attributes.items():
+                if value is tensor:
+                    return f"{_named(holder)}, as {key!r}"
     return "some object"
 
 
@@ -473,5 +478,10 @@ def _owner(attributes: dict[str, object]) -> str:
     """Whose attributes a dict holds, in words."""
     for owner in gc.get_referrers(attributes):
         if getattr(owner, "__dict__", None) is attributes:
-            return f"the module {owner.__name__}" if isinstance(owner, ModuleType) else f"a {type(owner).__name__}"
+            return _named(owner)
     return "a dict"
+
+
+def _named(owner: object) -> str:
+    """An object in words."""
+    return f"the module {owner.__name__}" if isinstance(owner, ModuleType) else f"a {type(owner).__name__}"
