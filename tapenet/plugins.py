@@ -4,7 +4,6 @@ it is first needed."""
 from __future__ import annotations
 
 import functools
-import importlib.util
 import warnings
 from collections.abc import Mapping
 from types import ModuleType
@@ -65,8 +64,11 @@ def attribute(module: ModuleType, name: str) -> object:
     """
     space = module.__name__
     groups = [group for group, at in GROUPS.items() if at == space and not name.startswith("_")]
-    if groups and "__path__" in vars(module) and importlib.util.find_spec(f"{space}.{name}") is not None:
-        groups = []  # a submodule, which Python goes on to import
+    if groups and "__path__" in vars(module):
+        from importlib.util import find_spec
+
+        if find_spec(f"{space}.{name}") is not None:
+            groups = []  # a submodule, which Python goes on to import
     error = None
     for plugin in (p for group in groups for p in _entries(group) if p.name == name):
         loaded = load(plugin)

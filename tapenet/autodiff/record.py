@@ -7,6 +7,9 @@ that answer `__tapenet_op__`, ops with a number of outputs that varies, and ever
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ from tapenet.autodiff.node import SHAPES, Node, Output, Parents, Traced, constan
 from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops import containers, failures
+from tapenet.ops import failures
 from tapenet.ops.arguments import PLAIN, as_array, split, wrap
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import Op
@@ -123,9 +126,15 @@ class Call:
 lower: Callable[[Call], object] | None = None
 
 
+@cache
+def _containers() -> ModuleType:
+    """What few programs need: what takes containers of tensors apart."""
+    return import_module("tapenet.ops.containers")
+
+
 def apply(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
     """Run `op`, with the layers that are on around it."""
-    if op.opens and (opened := containers.opened(op, args, kwargs)) is not None:
+    if op.opens and (opened := _containers().opened(op, args, kwargs)) is not None:
         variant, given, options = opened
         return variant(*given, **options)
     layers = local.state.layers

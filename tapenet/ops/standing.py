@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Protocol, TypeGuard
 
 import numpy as np
 
-from tapenet.ops.asking import make_ask
 from tapenet.ops.registry import Refused, is_own, numpy_functions, numpy_name, stands_for, ufunc_name
 
 Function = Callable[..., object]
@@ -62,7 +62,7 @@ def stand(op: _Stands) -> None:
     for function in op.numpy:
         numpy_functions[function] = op  # type: ignore[assignment]  # it can be called
         if _is_silent(function) and not getattr(op, "makes", False):  # what makes arrays asks for like= alone
-            make_ask(function)
+            import_module("tapenet.ops.asking").make_ask(function)  # which few programs need
 
 
 def _is_silent(function: object) -> TypeGuard[FunctionType]:
