@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -74,15 +75,28 @@ def wrong_rules(verdicts: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def times(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """µs of the value and of the gradient of each op: the better of eager and compiled."""
+    """µs of the value and of the gradient of each op: the better of eager and compiled; and what they are beside tapenet's, in
+    the geometric mean."""
     rows = []
+    logarithms: dict[tuple[str, str], list[float]] = {}
     for recipe, ways in found.items():
         cells = [linked(recipe)]
         for name in NAMES:
             own = [way for key, way in ways.items() if key.startswith(f"{name}, ")]
-            cells.append(" / ".join(_µs(min(way[what] for way in own)) for what in ("value", "gradient")))
+            best = {what: min(way[what] for way in own) for what in ("value", "gradient")}
+            for what, time in best.items():
+                logarithms.setdefault((name, what), []).append(math.log(time))
+            cells.append(" / ".join(map(_µs, best.values())))
         rows.append(cells)
-    return table(["µs, value / gradient", *NAMES.values()], rows)
+    means = {key: math.exp(sum(each) / len(each)) for key, each in logarithms.items()}
+    beside = [
+        " / ".join(f"{means[name, what] / means['tapenet', what]:.1f}" for what in ("value", "gradient"))
+        for name in NAMES
+    ]
+    return table(
+        ["µs, value / gradient", *NAMES.values()],
+        [*rows, ["**times tapenet's, in the mean**", *(f"**{each}**" for each in beside)]],
+    )
 
 
 def _µs(value: float) -> str:
