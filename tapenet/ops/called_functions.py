@@ -95,7 +95,7 @@ class CalledFunction(Function):
         self.inputs, self.outputs = tuple(inputs), call.specs
 
     def key(self) -> Hashable:
-        template = {n: mapped(_content, t) for n, t in self.template.items()}
+        template = {n: mapped(content, t) for n, t in self.template.items()}
         return replace(self.call, reason=""), distinct(template), self.inputs
 
     def program(self) -> Program:
@@ -122,6 +122,6 @@ def stated_calls(program: Program) -> Iterator[StatedCall]:
                 yield from stated_calls(body)
 
 
-def _content(value: object) -> object:
+def content(value: object) -> object:
     """An array that is always the same by what is in it, anything else as it is."""
     return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tapenet.ops.batched_calls import LaneCall, over_lanes
-from tapenet.ops.called_functions import CalledFunction
+from tapenet.ops.called_functions import CalledFunction, content
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, ONCE, Op, Rule, Scatter
 from tapenet.ops.reading import plain, read, symbols, template_of
@@ -524,7 +524,5 @@ def _nothing(spec: Spec) -> Array:
 
 
 def _content(value: object) -> object:
-    """An array that is always the same by what is in it, a function by what it computes, anything else as it is."""
-    if isinstance(value, np.ndarray):
-        return value.shape, value.dtype, value.tobytes()
-    return key_of(value) if isinstance(value, Function) else value
+    """A function by what it computes, anything else as `content` says."""
+    return key_of(value) if isinstance(value, Function) else content(value)

@@ -262,6 +262,8 @@ class Builder:
         self.applies: Callable[..., object] | None = None
         #: What stands for a function of NumPy's that is no primitive, where there is something: an op, to be applied.
         self.stands_for: Callable[[object], Callable[..., object] | None] = lambda function: None
+        #: Inside of a loop or branch that is read: weak references to the symbols that were changed in place there.
+        self.changed: list[Callable[[], object]] | None = None
 
     def emit(self, name: str, *args: Value, **params: object) -> Value:
         """Append one instruction that has one result, and return that.

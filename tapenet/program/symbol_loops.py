@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.program.ir import Builder, Constant, Input, Program, Value, substitute
 from tapenet.program.primitives import Spec
-from tapenet.program.symbols import Symbol, array_of
+from tapenet.program.symbols import CannotLower, Symbol, array_of
 
 #: Symbols, for a function that is written for tensors.
 Symbols: TypeAlias = list[Any]
@@ -80,14 +80,20 @@ def _symbols(builder: Builder, values: Iterable[Value]) -> Symbols:
 
 
 def _program(builder: Builder, function: Function, specs: Iterable[Spec]) -> Program:
-    """A function of symbols, read by itself. It may use values from outside."""
+    """A function of symbols, read by itself. It may use values from outside.
+
+    Raises:
+        CannotLower: it changes one of these in place.
+    """
     inputs = [Input(*spec) for spec in specs]
-    around, builder.body = builder.body, []
+    around, builder.body, outside, builder.changed = builder.body, [], builder.changed, []
     try:
         outputs = _values(builder, function(_symbols(builder, inputs)))
+        if any(symbol() is not None for symbol in builder.changed):  # its own are gone with the function
+            raise CannotLower("a loop or branch changes in place what is made outside of it: carry it, and return it")
         return Program(inputs, [], builder.body, outputs, [])
     finally:
-        builder.body = around
+        builder.body, builder.changed = around, outside
 
 
 def _closed(*programs: Program) -> tuple[list[Program], list[Value]]:

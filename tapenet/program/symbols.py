@@ -173,6 +173,8 @@ class Symbol(NDArrayOperatorsMixin):
         """Take another value, as an operation in place does."""
         if other.shape != self.shape:
             raise ValueError(f"output of shape {self.shape} for {other.shape}")
+        if self.builder.changed is not None:
+            self.builder.changed.append(weakref.ref(self))
         whole = self.whole
         if self._seen() or (whole is not None and (self.index is None or whole.whole is not None or whole._seen(self))):
             raise CannotLower("writes in place to memory that may be seen elsewhere")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.typing import Array
 from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
@@ -164,3 +165,35 @@ def test_a_loop_that_cannot_be_read_is_called() -> None:
     step = tn.compile(op)
     assert step(np.array([1, 2])).data.tolist() == [7, 8]
     assert "a carry keeps its structure, shapes and dtypes" in str(step.explain())
+
+
+def test_what_a_loop_changes_in_place() -> None:
+    """Arrays of its own as it likes; of what is made outside of it the op is called as it stands, and explain() says why."""
+
+    def forward(x: Array) -> Array:
+        return 3 * (x + 1) + x
+
+    def own(x: Array) -> Array:
+        def body(i: object, total: Array) -> Array:
+            y = x * 1.0
+            y += 1.0
+            return total + y
+
+        return tn.fori(0, 3, body, np.zeros_like(x)) + x
+
+    def outer(x: Array) -> Array:
+        total = x * 1.0
+
+        def body(i: object, count: Array) -> Array:
+            nonlocal total
+            total += x + 1.0
+            return count + 1
+
+        tn.fori(0, 3, body, np.zeros_like(x))
+        return total
+
+    x = np.array([1.0, -2.0])
+    for lower, read in ((own, True), (outer, False)):
+        step = tn.compile(tn.op(forward, name="changing", nondiff=True, lower=lower))
+        assert np.allclose(step(x).data, forward(x), rtol=1e-14)
+        assert ("changes in place what is made outside" in str(step.explain())) is not read
