@@ -1,0 +1,1 @@
+"""NumPy programs as they are: in-place code, loops and branches, recorded."""
