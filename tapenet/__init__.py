@@ -10,5 +10,7 @@ from tapenet import drawing as drawing
 from tapenet.names import namespace as _namespace
 
 __version__ = "0.1.0"
+#: The version of the array API standard that `tapenet` conforms to.
+__array_api_version__ = "2025.12"
 
 __getattr__, __dir__ = _namespace(__name__)

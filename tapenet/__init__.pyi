@@ -1,6 +1,14 @@
 # Made by `python -m tests.stubs`.
 from collections.abc import Callable
 from collections.abc import Sequence
+from numpy import broadcast_shapes as broadcast_shapes
+from numpy import can_cast as can_cast
+from numpy import e as e
+from numpy import inf as inf
+from numpy import nan as nan
+from numpy import newaxis as newaxis
+from numpy import pi as pi
+from numpy import result_type as result_type
 from numpy.typing import ArrayLike
 from numpy.typing import DTypeLike
 from tapenet import autograd as autograd
@@ -23,6 +31,7 @@ from tapenet.autodiff.control.flow import cond as cond
 from tapenet.autodiff.control.flow import fori as fori
 from tapenet.autodiff.control.flow import scan as scan
 from tapenet.autodiff.control.flow import while_loop as while_loop
+from tapenet.autodiff.creation import from_dlpack as from_dlpack
 from tapenet.autodiff.creation import tensor as tensor
 from tapenet.autodiff.observe.anomaly import debug as debug
 from tapenet.autodiff.observe.autocast import autocast as autocast
@@ -47,6 +56,9 @@ from tapenet.compat.torch_dtypes import int64 as int64
 from tapenet.compat.torch_dtypes import int8 as int8
 from tapenet.compat.torch_dtypes import long as long
 from tapenet.compat.torch_dtypes import short as short
+from tapenet.compat.torch_dtypes import uint16 as uint16
+from tapenet.compat.torch_dtypes import uint32 as uint32
+from tapenet.compat.torch_dtypes import uint64 as uint64
 from tapenet.compat.torch_dtypes import uint8 as uint8
 from tapenet.compat.torch_functions import addmm as addmm
 from tapenet.compat.torch_functions import baddbmm as baddbmm
@@ -206,6 +218,9 @@ from tapenet.nn.functional_call import functional_call as functional_call
 from tapenet.ops.derived import array_like as array_like
 from tapenet.ops.derived import derived as derived
 from tapenet.ops.derived import known as known
+from tapenet.ops.dtypes import finfo as finfo
+from tapenet.ops.dtypes import iinfo as iinfo
+from tapenet.ops.dtypes import isdtype as isdtype
 from tapenet.ops.formula import derive as derive
 from tapenet.ops.indexing.positions import diag_indices_from as diag_indices_from
 from tapenet.ops.indexing.positions import tril_indices_from as tril_indices_from

@@ -164,6 +164,7 @@ HIDDEN: dict[str, str] = {
     "tapenet.ops.layers.recurrent.layers": "recurrent_grad",
     "tapenet.ops.layers.resampling.axis": "resample",
     "tapenet.ops.layers.resampling.reading": "grid_formula grid_read grid_read_gradients",
+    "tapenet.ops.namespace_info": "__array_namespace_info__",
     "tapenet.ops.products.contractions": "contract",
     "tapenet.ops.random": "random_draw",
     "tapenet.ops.registry": "everything stands_for",
@@ -190,14 +191,16 @@ CORE: dict[str, str] = {
     "tapenet.ops.native_functions": "native",
     "tapenet.ops.rule_results": "GradientError",
     "tapenet.ops.user_primitives": "primitive",
-    "tapenet.autodiff.creation": "tensor",
+    "numpy": "broadcast_shapes can_cast e inf nan newaxis pi result_type",
+    "tapenet.autodiff.creation": "from_dlpack tensor",
     "tapenet.autodiff.observe.autocast": "autocast",
     "tapenet.autodiff.observe.anomaly": "debug",
     "tapenet.autodiff.state": "enable_grad is_grad_enabled no_grad",
     "tapenet.autodiff.observe.tape": "CaptureError Tape tape",
     "tapenet.autodiff.tensor": "Tensor backward",
     "tapenet.compat.torch_dtypes": (
-        "complex128 complex64 double float16 float32 float64 half int16 int32 int64 int8 long short uint8"
+        "complex128 complex64 double float16 float32 float64 half int16 int32 int64 int8 long short uint16 uint32 uint64 "
+        "uint8"
     ),
     "tapenet.compat.torch_functions": (
         "addmm baddbmm bernoulli bmm cat chunk clamp device div flatten from_numpy gather index_select "
@@ -210,6 +213,7 @@ CORE: dict[str, str] = {
     "tapenet.files.saving": "load save",
     "tapenet.nn.functional_call": "functional_call",
     "tapenet.ops.derived": "array_like derived known",
+    "tapenet.ops.dtypes": "finfo iinfo isdtype",
     "tapenet.ops.elementwise.elementary": "safe_mul",
     "tapenet.ops.formula": "derive",
     "tapenet.ops.op": "Op Scatter op",

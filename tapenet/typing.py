@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # numpy.typing takes a while to load
 
     from numpy.typing import ArrayLike as ArrayLike
     from numpy.typing import DTypeLike as DTypeLike
+    from typing_extensions import CapsuleType as CapsuleType
 
 #: A NumPy array of any shape and dtype. In the formula of an op: whatever stands for one, a symbol or a tensor too.
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -31,7 +32,12 @@ DType: TypeAlias = np.dtype[Any]
 StateDict: TypeAlias = dict[str, Any]
 
 if TYPE_CHECKING:
-    from typing import Literal, TypedDict
+    from typing import Literal, Protocol, TypedDict
+
+    class SupportsDLPack(Protocol):
+        """An array or tensor of any library that gives its memory to others by the DLPack protocol."""
+
+        def __dlpack__(self, *, stream: None = None) -> CapsuleType: ...
 
     #: What `casting=` takes, as in NumPy.
     Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]

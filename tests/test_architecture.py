@@ -277,7 +277,7 @@ def test_public_names_are_there_and_documented() -> None:
     bare = []
     for name in tapenet.__all__:
         value = getattr(tapenet, name)
-        if not (inspect.getdoc(value) or "").strip():
+        if value is not None and not (inspect.getdoc(value) or "").strip():  # but for tn.newaxis
             bare.append(name)
     assert not bare
 

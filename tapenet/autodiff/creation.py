@@ -10,12 +10,15 @@ from tapenet import ops
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import array_like, holds_tensors
+from tapenet.ops.shapes.creation import check_device
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import dtype_of, is_low, meet
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
+
+    from tapenet.typing import SupportsDLPack
 
 
 @boundary
@@ -51,6 +54,29 @@ def asarray(data: object) -> Tensor:
     """A tensor around the given array without copying it, or the given tensor itself: `tn.asarray` of what holds no lists
     of tensors."""
     return data if isinstance(data, Tensor) else Tensor._of(_array(data, None, copy=False))
+
+
+@boundary
+def from_dlpack(x: SupportsDLPack, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
+    """A tensor around the memory of an array or tensor of another library, by the DLPack protocol: PyTorch's, JAX's and
+    others' on the CPU.
+
+    Args:
+        x: anything with `__dlpack__`.
+        device: "cpu", if anything: data elsewhere is then copied, if its library can do that.
+        copy: True copies in any case; False raises where a copy is needed.
+
+    Raises:
+        BufferError: its memory is not the CPU's, NumPy does not have its dtype, or it needs a gradient there.
+        ValueError: another device; a copy is needed but `copy=False`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> a = np.zeros(2)
+    >>> tn.from_dlpack(a).numpy().ctypes.data == a.ctypes.data
+    True
+    """
+    check_device("from_dlpack", device)
+    return around(np.from_dlpack(x, device=None if device is None else "cpu", copy=copy), shared=True)
 
 
 def around(array: Array, shared: bool = False) -> Tensor:

@@ -6,8 +6,9 @@ takes part in `a + b`, `np.f(a)` and method calls as a tensor does.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from tapenet.typing import Axis, DType, Shape
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from tapenet.typing import Array, ArrayLike, Casting, DTypeLike
+    from tapenet.typing import Array, ArrayLike, CapsuleType, Casting, DTypeLike
 
     #: What operators take beside the tensor itself, and what `out=` takes.
     Other: TypeAlias = "ArrayLike | Operand"
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 
 S = TypeVar("S")
+#: The versions of the array API standard, all of which the newest includes. None is any.
+VERSIONS = (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
 _TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 
 
@@ -387,7 +390,19 @@ class Operand:
         """Set elements by their place in the flattened tensor."""
         methods.put(self, indices, values, mode)
 
-    # -- NumPy's protocols -------------------------------------------------------------------------------------
+    # -- the array API standard's, and NumPy's protocols ------------------------------------------------------------
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        """`tapenet`, the namespace of the array API standard whose functions take this.
+
+        Raises:
+            ValueError: a version of the standard that is not there.
+        """
+        if api_version not in VERSIONS:
+            raise ValueError(
+                f"api_version={api_version!r} of the array API standard is not there: it is one of {VERSIONS[1:]}"
+            )
+        return sys.modules["tapenet"]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> object:
         try:
@@ -453,6 +468,8 @@ class ArrayHolder(Augmented):
 
     if TYPE_CHECKING:
 
+        @property
+        def requires_grad(self) -> bool: ...
         def _value(self, what: str, hint: str = "") -> Array: ...  # the array, to be given away by `what`
 
     def item(self, *place: Any) -> Any:
@@ -508,6 +525,41 @@ class ArrayHolder(Augmented):
     def device(self) -> str:
         """Where the values are: always "cpu", as NumPy's arrays say it."""
         return self._data.device
+
+    def to_device(self, device: str, /, *, stream: None = None) -> Self:
+        """This, as it is on the one device that there is, "cpu".
+
+        Raises:
+            ValueError: another device, or a stream, which the CPU has not.
+        """
+        if device != "cpu" or stream is not None:
+            raise ValueError(f"to_device: {device=}, {stream=}: NumPy's only device is 'cpu', and it has no streams")
+        return self
+
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> CapsuleType:
+        """The memory, for `from_dlpack` of other libraries, which share it unless they ask for a copy.
+
+        Raises:
+            BufferError: a gradient flows to this, which the other library would not know of; it lies on another device than
+                `dl_device`; the dtype is not of the protocol; or it is read-only, and `max_version` is below 1.0.
+        """
+        if self.requires_grad:
+            raise BufferError(
+                "a tensor that needs a gradient is not given to another library in silence: give it t.detach()"
+            )
+        data = self._value("DLPack")
+        return data.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """The device of DLPack: the CPU."""
+        return self._data.__dlpack_device__()
 
     def __len__(self) -> int:
         if not self._data.ndim:
