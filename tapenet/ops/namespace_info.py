@@ -8,7 +8,10 @@ from tapenet.ops.shapes.creation import check_device
 from tapenet.typing import DType
 
 #: The dtypes that the standard names.
-_DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128".split()
+_DTYPES = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "complex64",
+    "complex128",
+)  # fmt: skip
 
 
 class NamespaceInfo:
