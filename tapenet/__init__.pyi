@@ -232,6 +232,7 @@ from tapenet.ops.op import Scatter as Scatter
 from tapenet.ops.op import op as op
 from tapenet.ops.operators import Operand as Operand
 from tapenet.ops.products.einsum import einsum_path as einsum_path
+from tapenet.ops.reductions.histograms import Range
 from tapenet.ops.registry import Sample as Sample
 from tapenet.ops.registry import sample as sample
 from tapenet.ops.rule_results import GradientError as GradientError
@@ -697,6 +698,18 @@ def gru_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih:
 
 def heaviside(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The step from 0 to 1 at x = 0, where it is y; at the step the gradient by x is 0 too, element by element."""
+
+def histogram(a: ArrayLike, bins: ArrayLike | str = 10, range: Range | None = None, density: bool | None = None, weights: ArrayLike | None = None) -> tuple[Tensor, Tensor]:
+    """How many values fall into each bin, or the sum of their weights, by which it has derivatives."""
+
+def histogram2d(x: ArrayLike, y: ArrayLike, bins: ArrayLike | Sequence[ArrayLike] = 10, range: Sequence[Range] | None = None, density: bool | None = None, weights: ArrayLike | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """How many points of a plane fall into each cell of a grid, or the sum of their weights, by which it has derivatives."""
+
+def histogram_bin_edges(a: ArrayLike, bins: ArrayLike | str = 10, range: Range | None = None, weights: ArrayLike | None = None) -> Tensor:
+    """The edges of the bins that `histogram` uses with the same arguments: bins of equal width are from the least value to the largest, by which the edges have derivatives."""
+
+def histogramdd(sample: ArrayLike | Sequence[ArrayLike], bins: ArrayLike | Sequence[ArrayLike] = 10, range: Sequence[Range] | None = None, density: bool | None = None, weights: ArrayLike | None = None) -> tuple[Tensor, Tensor]:
+    """How many points fall into each cell of a grid, or the sum of their weights, by which it has derivatives."""
 
 def hsplit(ary: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Tensor]:
     """`split` along the second axis, or the only one."""

@@ -66,6 +66,7 @@ OPS: dict[str, str] = {
     "tapenet.ops.products.einsum": "einsum einsum_path",
     "tapenet.ops.products.vectors": "cross inner kron matvec outer vdot vecdot vecmat",
     "tapenet.ops.reductions.extremes": "amax amin max min ptp",
+    "tapenet.ops.reductions.histograms": "histogram histogram2d histogram_bin_edges histogramdd",
     "tapenet.ops.reductions.moments": "mean std var",
     "tapenet.ops.reductions.products": "prod",
     "tapenet.ops.reductions.sums": "logsumexp sum",

@@ -302,14 +302,3 @@ def test_bincount() -> None:
     assert t.grad.tolist() == [0.0]
     with pytest.raises(ValueError, match="x holds whole numbers from 0"):
         np.bincount(tn.tensor([-1, 2]))
-
-
-@pytest.mark.parametrize("name", ["histogram", "histogram_bin_edges", "histogram2d", "histogramdd"])
-def test_histograms_are_refused_with_what_to_do_instead(name: str) -> None:
-    x = leaf(np.random.default_rng(0).normal(size=8))
-    args = {"histogram2d": (x, x), "histogramdd": (tn.tensor(np.ones((3, 2))),)}.get(name, (x,))
-    with pytest.raises(TypeError, match=rf"np\.{name} is not supported on tensors: .*tensor\.numpy\(\).*smooth bumps"):
-        getattr(np, name)(*args)
-    # The fix works.
-    centres = np.linspace(-2, 2, 5)
-    check_grads(lambda t: tn.exp(-(((t[:, None] - centres) / 0.5) ** 2)).sum(axis=0), [x.numpy()])

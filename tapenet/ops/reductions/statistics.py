@@ -16,7 +16,7 @@ from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate, holds, real, warn_of_none
 from tapenet.ops.reductions.sums import count
-from tapenet.ops.registry import refuse, sample
+from tapenet.ops.registry import sample
 from tapenet.typing import Array, Axis, DType
 
 if TYPE_CHECKING:
@@ -353,12 +353,3 @@ def bincount(x: Array, weights: Array | None = None, minlength: int = 0) -> Arra
     if isinstance(weights, np.ndarray) and weights.dtype.kind == "f":
         return sums.astype(weights.dtype, copy=False)
     return sums
-
-
-_BINS = (
-    "which bin an element falls into is a step. For the values alone use tensor.numpy(); for counts with a gradient sum "
-    "smooth bumps, as in tn.exp(-((x[:, None] - centres) / width) ** 2).sum(axis=0); where the bins are known and only "
-    "weights need a gradient, np.bincount(np.digitize(x, edges) - 1, weights)"
-)
-for _function in (np.histogram, np.histogram2d, np.histogramdd, np.histogram_bin_edges):
-    refuse(_function, _BINS)
