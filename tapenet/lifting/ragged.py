@@ -1,0 +1,730 @@
+"""Parts of arrays whose lengths change from turn to turn of a loop that is recorded once: `a[:i]`, `a[i + 1:]`, `A[k:, k]`.
+
+Such a part is held in a frame, an array of one shape for all turns, of which a window counts. What lies beyond it never has an
+influence, whatever it is: it is replaced where numbers are taken together, and wherever a gradient could be made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import EllipsisType
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
+from tapenet.lifting.index import Index, Unknown, Whole, ends, is_int
+from tapenet.ops.linalg.norms import vector_norm
+from tapenet.ops.operators import Operand
+from tapenet.program.low import is_inexact
+
+if TYPE_CHECKING:
+    from tapenet.ops.op import Op
+    from tapenet.typing import Axis, DType, DTypeLike, Shape
+
+#: What an op on parts takes.
+Given: TypeAlias = "Ragged | Tensor | np.ndarray | np.generic | bool | int | float | complex"
+_APART = "the lengths of parts that are put together change from turn to turn in another way"
+#: What is at all places beyond the window, if it is one number and known.
+Fill: TypeAlias = "bool | int | float | complex | np.generic | None"
+
+
+class Window(NamedTuple):
+    """The places of a frame's axis that count: from `start` to `stop` of so many."""
+
+    start: Whole
+    stop: Whole
+    length: int
+
+    @property
+    def extent(self) -> Whole:
+        """How many count."""
+        return self.stop - self.start
+
+    def mask(self) -> Tensor:
+        """Which places count."""
+        places = counting(self.length)
+        within: list[Tensor] = []
+        if not same(self.start, 0):
+            within.append(ops.greater_equal(places, self.start))
+        if not same(self.stop, self.length):
+            within.append(ops.less(places, self.stop))
+        return within[0] if len(within) == 1 else ops.logical_and(*within)
+
+    def flipped(self) -> Window:
+        """The window of the flipped frame."""
+        return Window(self.length - self.stop, self.length - self.start, self.length)
+
+    def at_front(self) -> Window:
+        """A window of the same extent that starts where its frame does."""
+        return Window(0, self.extent, ends(self.extent)[1])
+
+
+def same(a: Whole, b: Whole) -> bool:
+    """Whether two whole numbers are equal in every turn."""
+    difference = a - b
+    return isinstance(difference, int) and difference == 0
+
+
+def agree(a: Window, b: Window) -> bool:
+    """Whether two windows are one."""
+    return a.length == b.length and same(a.start, b.start) and same(a.stop, b.stop)
+
+
+def counting(n: int) -> Tensor:
+    """0, 1, ... n - 1, the same at every replay."""
+    numbers = np.arange(n)
+    numbers.flags.writeable = False
+    return Tensor._of(numbers)
+
+
+class Ragged(Operand):
+    """A part of changing lengths.
+
+    Attributes:
+        windows: what counts of each axis of the frame; None where all of it does.
+        beyond: what is known to be at all other places.
+        write: puts another frame in the place of this one, in the array that this is a view of; None if it is a value.
+    """
+
+    __slots__ = ("_dtype", "_read", "beyond", "frame_shape", "windows", "write")
+
+    def __init__(
+        self,
+        frame: Tensor,
+        windows: Sequence[Window | None],
+        fill: Fill = None,
+        read: Callable[[], Tensor] | None = None,
+        write: Callable[[Tensor], None] | None = None,
+    ) -> None:
+        self.frame_shape = frame.shape
+        self._dtype = frame.dtype
+        self.windows = tuple(windows)
+        self.beyond = fill
+        self._read = read or (lambda: frame)
+        self.write = write
+
+    # -- what it is ----------------------------------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> Tensor:
+        """The values, as they are now."""
+        return self._read()
+
+    @property
+    def dtype(self) -> DType:
+        """That of the values."""
+        return self._dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.windows)
+
+    @property
+    def shape(self) -> tuple[Whole, ...]:  # type: ignore[override]
+        """The lengths of the axes."""
+        return tuple(n if w is None else w.extent for n, w in zip(self.frame_shape, self.windows, strict=True))
+
+    @property
+    def size(self) -> Whole:
+        """The number of elements."""
+        total: Whole = 1
+        for n in self.shape:
+            total = total * n
+        return total
+
+    @property
+    def T(self) -> Ragged:
+        """The axes in reverse order."""
+        return _transposed(self, None)
+
+    def __len__(self) -> int:
+        n = self.shape[0]
+        return n if isinstance(n, int) else n.__index__()
+
+    def __bool__(self) -> bool:
+        raise Unknown("the truth of a part whose length changes from turn to turn is needed")
+
+    def __iter__(self) -> object:
+        raise Unknown("a part whose length changes from turn to turn is iterated over")
+
+    def __repr__(self) -> str:
+        return f"<{self.dtype} part of shape {self.shape}>"
+
+    def mask(self) -> Tensor:
+        """Which elements of the frame count, of a shape that broadcasts with it."""
+        return _mask(self.windows)
+
+    def filled(self, fill: Fill) -> Tensor:
+        """The frame with this number beyond."""
+        if self.beyond is not None and type(self.beyond) is type(fill) and self.beyond == fill:
+            return self.frame
+        frame = self.frame
+        return _chosen(self.mask(), frame, np.asarray(fill, self.dtype)[()])
+
+    def moved(self, axis: int, window: Window) -> Ragged:
+        """The same with another window of that axis, of the same extent."""
+        old = self.windows[axis]
+        assert old is not None
+        if agree(old, window):
+            return self
+        places = ops.add(counting(window.length), old.start - window.start)
+        frame = ops.take(self.frame, ops.clip(places, 0, old.length - 1), axis)
+        return Ragged(frame, (*self.windows[:axis], window, *self.windows[axis + 1 :]))
+
+    # -- parts of it ---------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: object) -> Ragged | Tensor:  # type: ignore[override]
+        part, windows = self._part(index)
+        frame = self.frame[part]
+        if not any(windows):
+            return frame
+        if self.write is None:
+            return Ragged(frame, windows, self.beyond)
+
+        def write(new: Tensor) -> None:
+            assert self.write is not None
+            self.write(ops.setitem(self.frame, new, part))
+
+        return Ragged(frame, windows, self.beyond, lambda: self.frame[part], write)
+
+    def __setitem__(self, index: object, value: Given) -> None:  # type: ignore[override]
+        if self.write is None:
+            raise Unknown("an element of a value whose length changes from turn to turn is assigned to")
+        part, windows = self._part(index)
+        frame = self.frame
+        self.write(ops.setitem(frame, merged(frame[part], windows, value), part))
+
+    def _part(self, index: object) -> tuple[tuple[object, ...], list[Window | None]]:
+        """The index of the frame for one of what counts; and the windows of what it selects."""
+        parts = list(index) if isinstance(index, tuple) else [index]
+        taken = sum(p is not None and not isinstance(p, EllipsisType) for p in parts)
+        if not any(isinstance(p, EllipsisType) for p in parts):
+            parts.append(Ellipsis)
+        at = next(k for k, p in enumerate(parts) if isinstance(p, EllipsisType))
+        parts[at : at + 1] = [slice(None)] * (self.ndim - taken)
+        places = iter(zip(self.frame_shape, self.windows, strict=True))
+        found: list[object] = []
+        windows: list[Window | None] = []
+        for part in parts:
+            if part is None:
+                found.append(None)
+                windows.append(None)
+                continue
+            length, window = next(places)
+            if isinstance(part, slice):
+                step = 1 if part.step is None else part.step
+                if part == slice(None):
+                    found.append(part)
+                    windows.append(window)
+                elif part.start is None and part.stop is None and is_int(step) and step == -1:
+                    found.append(part)
+                    windows.append(window and window.flipped())
+                elif window is None and all(p is None or is_int(p) for p in (part.start, part.stop, step)):
+                    found.append(part)
+                    windows.append(None)
+                elif is_int(step) and step == 1:
+                    whole = window or Window(0, length, length)
+                    low, high = (within(p, whole.extent, d) for p, d in ((part.start, 0), (part.stop, whole.extent)))
+                    high = later(low, high)
+                    found.append(slice(None))
+                    windows.append(Window(whole.start + low, whole.start + high, length))
+                else:
+                    raise Unknown("a part whose length changes from turn to turn is taken apart in steps")
+            elif is_int(part) or isinstance(part, Index):
+                place: Whole = part if isinstance(part, Index) else int(part)
+                if window is not None:
+                    from_end = place < 0
+                    if not isinstance(from_end, bool):
+                        raise Unknown("an index counts from the end in some turns")
+                    place = (window.stop if from_end else window.start) + place
+                found.append(place.tensor if isinstance(place, Index) else place)
+            elif window is None and not isinstance(part, Ragged):
+                raise Unknown("a part whose length changes from turn to turn is indexed by an array")
+            else:
+                raise Unknown("a part whose length changes from turn to turn is indexed by an array")
+        return tuple(found), windows
+
+    # -- ops -----------------------------------------------------------------------------------------------------------
+
+    def __tapenet_op__(self, op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        rule = _RULES.get(op.name)
+        if rule is not None:
+            return rule(op, *args, **kwargs)
+        if op.broadcasts:
+            return elementwise(op, args, kwargs)
+        raise _cannot(op.name)
+
+
+def _augment(name: str) -> Callable[[Ragged, Given], Ragged]:
+    def augmented(self: Ragged, other: Given) -> Ragged:
+        if self.write is None:  # nobody else has it
+            result: Ragged = getattr(ops, name)(self, other)
+            return result
+        self[...] = getattr(ops, name)(self, other)
+        return self
+
+    return augmented
+
+
+for _sign, _name in {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide", "mod": "remainder",
+    "pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "left_shift",
+    "rshift": "right_shift",
+}.items():  # fmt: skip
+    setattr(Ragged, f"__i{_sign}__", _augment(_name))
+
+
+def _cannot(name: str) -> Unknown:
+    return Unknown(f"{name} is not recorded for a part whose length changes from turn to turn")
+
+
+def _mask(windows: Sequence[Window | None]) -> Tensor:
+    total: Tensor | None = None
+    for axis, window in enumerate(windows):
+        if window is not None:
+            mask = window.mask()
+            behind = len(windows) - axis - 1
+            if behind:
+                mask = ops.reshape(mask, (window.length, *(1,) * behind))
+            total = mask if total is None else ops.logical_and(total, mask)
+    assert total is not None
+    return total
+
+
+def _chosen(mask: Tensor, value: object, other: object) -> Tensor:
+    chosen: Tensor = ops.where(mask, value, other)
+    return chosen
+
+
+def within(place: Whole | None, n: Whole, missing: Whole) -> Whole:
+    """An end of a slice as Python counts it: from the end if it is negative, and not beyond."""
+    if place is None:
+        return missing
+    place = place if isinstance(place, Index) else int(place)
+    if known(place < 0):
+        place = n + place
+        return 0 if known(place < 0) else place
+    return n if known(place > n) else place
+
+
+def later(start: Whole, stop: Whole) -> Whole:
+    """The end of a slice, which is empty where it would end before it starts."""
+    return start if known(stop < start) else stop
+
+
+def known(answer: object) -> bool:
+    """An answer that is the same in every turn."""
+    if not isinstance(answer, (bool, np.bool_)):
+        raise Unknown("where a slice begins or ends depends on the turn in a way that is not followed")
+    return bool(answer)
+
+
+# -- elementwise -------------------------------------------------------------------------------------------------------
+
+
+def shape_of(value: object) -> Shape:
+    """The shape of an operand's values; of a part that of its frame."""
+    if isinstance(value, Ragged):
+        return value.frame_shape
+    found: Shape = value.shape if hasattr(value, "shape") else np.shape(value)  # type: ignore[call-overload]
+    return found
+
+
+def _ndim(value: object) -> int:
+    return len(shape_of(value))
+
+
+def _window(value: object, axis: int) -> Window | None:
+    """What counts of an axis from the end."""
+    return value.windows[axis] if isinstance(value, Ragged) and -axis <= value.ndim else None
+
+
+def common(operands: Sequence[object]) -> tuple[list[object], list[Window | None]]:
+    """Operands that broadcast, with windows at the same places; and these."""
+    ndim = max(map(_ndim, operands))
+    given = list(operands)
+    windows: list[Window | None] = []
+    for axis in range(-ndim, 0):
+        found = [w for v in given if (w := _window(v, axis)) is not None]
+        windows.append(None)
+        if not found:
+            continue
+        first = found[0]
+        others = {shape_of(v)[axis] for v in given if -axis <= _ndim(v) and _window(v, axis) is None}
+        if others - {1} or not all(same(w.extent, first.extent) for w in found):
+            raise Unknown(_APART)
+        target = first if all(agree(w, first) for w in found) else first.at_front()
+        windows[-1] = target
+        for k, value in enumerate(given):
+            if isinstance(value, Ragged) and _window(value, axis) is not None:
+                given[k] = value.moved(value.ndim + axis, target)
+    return given, windows
+
+
+#: The operand that must not be 0, of ops that divide.
+_DIVIDES = {"divide": 1, "floor_divide": 1, "remainder": 1, "fmod": 1, "divmod": 1, "reciprocal": 0, "log": 0}
+
+
+def elementwise(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    """Each element by itself. What lies beyond is kept from becoming a gradient of what is broadcast."""
+    if any(isinstance(v, Ragged) for v in kwargs.values()) or kwargs.get("out") is not None:
+        raise _cannot(op.name)
+    given, windows = common(args)
+    mask: list[Tensor] = []
+
+    def masked(value: Tensor, fill: Fill) -> Tensor:
+        if not mask:
+            mask.append(_mask(windows))
+        return _chosen(mask[0], value, np.asarray(fill, value.dtype)[()])
+
+    values: list[object] = []
+    fills: list[Fill] = []
+    for k, value in enumerate(given):
+        neutral = 1 if _DIVIDES.get(op.name) == k else 0
+        fill: Fill = None
+        if isinstance(value, Ragged):
+            fill, frame = value.beyond, value.frame
+            if (fill is None and is_inexact(value.dtype)) or (neutral and not fill):
+                fill = neutral
+                frame = value.filled(fill) if value.ndim == len(windows) else masked(frame, fill)
+            value = frame
+        elif isinstance(value, Tensor):
+            if value._node is not None:
+                value, fill = masked(value, neutral), neutral
+        elif isinstance(value, (bool, int, float, complex, np.generic)):
+            fill = value
+        values.append(value)
+        fills.append(fill)
+    result = op(*values, **kwargs)
+    fill = _filled(op, values, fills) if op.outputs == 1 else None
+    if isinstance(result, Tensor):
+        return Ragged(result, windows, fill)
+    return type(result)(Ragged(r, windows) for r in result)
+
+
+def _filled(op: Op, values: Sequence[object], fills: Sequence[Fill]) -> Fill:
+    """What an op makes of what lies beyond, if that is known."""
+    numbers: list[object] = []
+    for value, fill in zip(values, fills, strict=True):
+        if fill is None and value is not None:
+            return None
+        numbers.append(np.asarray(fill, value.dtype)[()] if isinstance(value, Tensor) else fill)
+    with np.errstate(all="ignore"):
+        found = np.asarray(op.forward(*numbers))
+    return found.item() if not found.ndim else None
+
+
+def merged(old: Tensor, windows: Sequence[Window | None], value: Given) -> Tensor:
+    """What is to be written over `old`: the value where the windows say so, else what was there."""
+    if not any(windows):
+        if isinstance(value, Ragged):
+            raise Unknown("a part whose length changes from turn to turn is written to one whose length does not")
+        return value  # type: ignore[return-value]
+    if isinstance(value, (list, tuple)):
+        value = ops.asarray(value)
+    if isinstance(value, Ragged):
+        if value.ndim > len(windows):
+            raise Unknown("what is written has more axes than the part that it is written to")
+        for axis in range(-value.ndim, 0):
+            source, target = value.windows[axis], windows[axis]
+            if source is None:
+                _check_single(value.frame_shape[axis], target)
+            elif target is None or not same(source.extent, target.extent):
+                raise Unknown(
+                    "the length of what is written changes from turn to turn in another way than the part it goes to"
+                )
+            else:
+                value = value.moved(value.ndim + axis, target)
+        value = value.frame
+    else:
+        shape = shape_of(value)
+        for axis in range(-min(len(shape), len(windows)), 0):
+            _check_single(shape[axis], windows[axis])
+    if isinstance(value, Tensor) and value.dtype != old.dtype:
+        value = ops.astype(value, old.dtype)
+    elif not isinstance(value, Tensor):
+        value = np.asarray(value).astype(old.dtype)
+    return _chosen(_mask(windows), value, old)
+
+
+def _check_single(n: int, target: Window | None) -> None:
+    if target is not None and n != 1:
+        raise Unknown("what is written has one length, and the part that it is written to changes from turn to turn")
+
+
+# -- reductions --------------------------------------------------------------------------------------------------------
+
+
+def _zero(dtype: DType) -> Fill:
+    zero: Fill = dtype.type(0).item()
+    return zero
+
+
+def _lowest(dtype: DType) -> Fill:
+    if dtype.kind == "b":
+        return False
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
+def _highest(dtype: DType) -> Fill:
+    if dtype.kind == "b":
+        return True
+    return np.inf if dtype.kind == "f" else np.iinfo(dtype).max
+
+
+_NEUTRAL: dict[str, Callable[[DType], Fill]] = {
+    "sum": _zero,
+    "prod": lambda dtype: dtype.type(1).item(),
+    "max": _lowest,
+    "min": _highest,
+    "any": _zero,
+    "all": lambda dtype: dtype.type(1).item(),
+}
+
+
+def _rest(a: Ragged, axes: tuple[int, ...], keepdims: bool) -> list[Window | None]:
+    if keepdims:
+        return [None if k in axes else w for k, w in enumerate(a.windows)]
+    return [w for k, w in enumerate(a.windows) if k not in axes]
+
+
+def _result(frame: Tensor, windows: Sequence[Window | None]) -> Ragged | Tensor:
+    return Ragged(frame, windows) if any(windows) else frame
+
+
+def _axes(a: Ragged, axis: Axis) -> tuple[int, ...]:
+    return tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
+
+
+def _count(a: Ragged, axes: tuple[int, ...]) -> Whole:
+    total: Whole = 1
+    for axis in axes:
+        total = total * a.shape[axis]
+    return total
+
+
+def _check_some(a: Ragged, axes: tuple[int, ...], name: str) -> None:
+    """NumPy raises for the largest of none: then turns with none are looked at by themselves."""
+    for axis in axes:
+        if a.windows[axis] is not None and known(a.shape[axis] < 1):
+            raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
+
+
+def _reduced(op: Op, a: Ragged, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False) -> object:
+    axes = _axes(a, axis)
+    if op.name in ("max", "min"):
+        if a.dtype.kind == "c":
+            raise _cannot(op.name)
+        _check_some(a, axes, op.name)
+    value = a.filled(_NEUTRAL[op.name](a.dtype))
+    options = {} if dtype is None else {"dtype": dtype}
+    return _result(op(value, axes, keepdims=keepdims, **options), _rest(a, axes, keepdims))
+
+
+def _mean(op: Op, a: Ragged, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False) -> object:
+    axes = _axes(a, axis)
+    if dtype is None and a.dtype.kind in "iub":
+        dtype = np.dtype(np.float64)
+    total = ops.sum(a, axes, dtype, keepdims=keepdims)
+    return ops.divide(total, _number(_count(a, axes), total.dtype))
+
+
+def _number(n: Whole, dtype: DType) -> object:
+    """How many elements there are, to divide by."""
+    if isinstance(n, (int, float)):
+        return n
+    return ops.astype(
+        n.tensor if isinstance(n, Index) else n, np.finfo(dtype).dtype if is_inexact(dtype) else np.float64
+    )
+
+
+def _var(
+    op: Op, a: Ragged, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: float = 0, keepdims: bool = False
+) -> object:
+    axes = _axes(a, axis)
+    if dtype is not None:
+        a = ops.astype(a, dtype)
+    apart = ops.subtract(a, ops.mean(a, axes, keepdims=True))
+    n = _count(a, axes)
+    n = n - int(ddof) if int(ddof) == ddof else ops.subtract(n, ddof)
+    if op.name == "std":  # a norm, whose derivative is 0 where it is 0
+        return ops.divide(vector_norm(apart, axis=axes, keepdims=keepdims), ops.sqrt(_number(n, a.dtype)))
+    squares = ops.multiply(apart, apart) if a.dtype.kind != "c" else ops.real(ops.multiply(apart, ops.conj(apart)))
+    return ops.divide(ops.sum(squares, axes, keepdims=keepdims), _number(n, a.dtype))
+
+
+def _place(op: Op, a: Ragged, axis: int | None = None, *, keepdims: bool = False) -> object:
+    """Where the largest or smallest is."""
+    if (axis is None and a.ndim > 1) or a.dtype.kind == "c":
+        raise _cannot(op.name)
+    at = normalize_axis_index(axis or 0, a.ndim)
+    _check_some(a, (at,), op.name)
+    a = _front(a, at)
+    value = a.filled((_lowest if op.name == "argmax" else _highest)(a.dtype))
+    return _result(op(value, at, keepdims=keepdims), _rest(a, (at,), keepdims))
+
+
+def _front(a: Ragged, axis: int) -> Ragged:
+    """The same with a window along that axis which starts where the frame does."""
+    window = a.windows[axis]
+    return a if window is None or same(window.start, 0) else a.moved(axis, window.at_front())
+
+
+def _running(op: Op, a: Ragged, axis: int | None = None, dtype: DTypeLike | None = None) -> object:
+    if axis is None and a.ndim > 1:
+        raise _cannot(op.name)
+    value = a.filled(_NEUTRAL["sum" if op.name == "cumsum" else "prod"](a.dtype))
+    return Ragged(op(value, axis or 0, dtype), a.windows)
+
+
+def _sorted(op: Op, a: Ragged, axis: int | None = -1, *args: object, **kwargs: object) -> object:
+    if axis is None or a.dtype.kind == "c":
+        raise _cannot(op.name)
+    at = normalize_axis_index(axis, a.ndim)
+    a = _front(a, at)
+    return Ragged(op(a.filled(_highest(a.dtype)), at, *args, **kwargs), a.windows)
+
+
+# -- products ----------------------------------------------------------------------------------------------------------
+
+
+def _matmul(op: Op, x: Given, y: Given) -> object:
+    """A product of vectors and matrices. One with a vector is a sum of products, which takes no copies of what counts."""
+    if not 0 < _ndim(x) <= 2 or not 0 < _ndim(y) <= 2:
+        raise _cannot(op.name)
+    if _ndim(y) == 1:
+        return ops.sum(ops.multiply(x, y), -1)
+    if _ndim(x) == 1:
+        return ops.sum(ops.multiply(x[:, None], y), 0)  # type: ignore[index]
+    x, y = _paired(x, -1, y, -2)
+    frames = (v.filled(_zero(v.dtype)) if isinstance(v, Ragged) else v for v in (x, y))
+    return _result(op(*frames), [_window(x, -2), _window(y, -1)])
+
+
+def _paired(x: Given, k: int, y: Given, j: int) -> tuple[Given, Given]:
+    """Two operands with windows at the same places of an axis of each."""
+    a, b = _window(x, k), _window(y, j)
+    if isinstance(x, Ragged) and isinstance(y, Ragged) and a is not None and b is not None and same(a.extent, b.extent):
+        target = a if agree(a, b) else a.at_front()
+        return x.moved(x.ndim + k, target), y.moved(y.ndim + j, target)
+    if a is not None or b is not None:
+        raise Unknown(_APART)
+    return x, y
+
+
+def _vecdot(op: Op, x: Given, y: Given) -> object:
+    return ops.sum(ops.multiply(ops.conj(x) if x.dtype.kind == "c" else x, y), -1)  # type: ignore[union-attr]
+
+
+def _matvec(op: Op, x: Given, y: Given) -> object:
+    return ops.matmul(x, y)
+
+
+def _contract(op: Op, x: Given, y: Given, subscripts: str) -> object:
+    """One step of `einsum`, as a sum of products."""
+    given, out = subscripts.split("->")
+    first, second = given.split(",")
+    labels = out + "".join(sorted(set(first + second) - set(out)))
+    spread: list[object] = []
+    for value, own in ((x, first), (y, second)):
+        order = [own.index(n) for n in labels if n in own]
+        turned = ops.transpose(value, order) if order != sorted(order) else value
+        spread.append(ops.getitem(turned, tuple(slice(None) if n in own else None for n in labels)))
+    product = ops.multiply(*spread)
+    summed = tuple(range(len(out), len(labels)))
+    return ops.sum(product, summed) if summed else product
+
+
+def _norm(op: Op, x: Ragged, *, axis: Axis = None, keepdims: bool = False, ord: float | None = 2) -> object:
+    axes = _axes(x, axis)
+    if ord is not None and not (isinstance(ord, (int, float)) and ord > 0):
+        raise _cannot("linalg.norm")
+    return _result(op(x.filled(_zero(x.dtype)), axis=axes, keepdims=keepdims, ord=ord), _rest(x, axes, keepdims))
+
+
+# -- other shapes ------------------------------------------------------------------------------------------------------
+
+
+def _view(
+    a: Ragged, change: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor], windows: Sequence[Window | None]
+) -> Ragged:
+    """Another view of the same array."""
+    write = a.write
+    if write is None:
+        return Ragged(change(a.frame), windows, a.beyond)
+    return Ragged(change(a.frame), windows, a.beyond, lambda: change(a.frame), lambda new: write(back(new)))
+
+
+def _transposed(a: Ragged, axes: Sequence[int] | None) -> Ragged:
+    order = normalize_axis_tuple(range(a.ndim)[::-1] if axes is None else axes, a.ndim)
+    return _view(
+        a,
+        lambda t: ops.transpose(t, order),
+        lambda t: ops.transpose(t, tuple(np.argsort(order).tolist())),
+        [a.windows[k] for k in order],
+    )
+
+
+def _swapped(op: Op, a: Ragged, axis1: int, axis2: int) -> Ragged:
+    order = list(range(a.ndim))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return _transposed(a, order)
+
+
+def _flipped(op: Op, m: Ragged, axis: Axis = None) -> Ragged:
+    axes = _axes(m, axis)
+    windows = [w.flipped() if w is not None and k in axes else w for k, w in enumerate(m.windows)]
+    return _view(m, lambda t: op(t, axes), lambda t: op(t, axes), windows)
+
+
+def _expanded(op: Op, a: Ragged, axis: int) -> Ragged:
+    at = normalize_axis_index(axis, a.ndim + 1)
+    windows = [*a.windows[:at], None, *a.windows[at:]]
+    return _view(a, lambda t: op(t, at), lambda t: ops.squeeze(t, at), windows)
+
+
+def _reshaped(op: Op, a: Ragged, shape: int | Sequence[int], order: str = "C") -> Ragged:
+    """A vector with further axes of length one."""
+    wanted = shape if isinstance(shape, (tuple, list)) else (shape,)
+    long = [k for k, n in enumerate(wanted) if not (is_int(n) and n == 1)]
+    if a.ndim != 1 or len(long) != 1 or not (_is_rest(wanted[long[0]]) or same(wanted[long[0]], a.shape[0])):
+        raise _cannot("reshape")
+    at, (n,) = long[0], a.frame_shape
+    whole = tuple(n if k == at else 1 for k in range(len(wanted)))
+    windows = [a.windows[0] if k == at else None for k in range(len(wanted))]
+    return _view(a, lambda t: op(t, whole), lambda t: op(t, (n,)), windows)
+
+
+def _is_rest(n: object) -> bool:
+    return is_int(n) and n == -1
+
+
+def _each(op: Op, a: Ragged, *args: object, **kwargs: object) -> Ragged:
+    """An op that does something with each element by itself."""
+    value = a.filled(0) if is_inexact(a.dtype) and a.beyond is None else a.frame
+    return Ragged(op(value, *args, **kwargs), a.windows)
+
+
+def _alike(op: Op, a: Ragged, *args: object, **kwargs: object) -> Ragged:
+    """Another of the same shape."""
+    if kwargs.get("shape") is not None or any(isinstance(v, Ragged) for v in args):
+        raise _cannot(op.name)
+    return Ragged(op(Tensor._of(np.zeros(a.frame_shape, a.dtype)), *args, **kwargs), a.windows)
+
+
+#: How ops are done that do not take each element by itself. All others are not recorded.
+_RULES: dict[str, Callable[..., object]] = {
+    **dict.fromkeys(_NEUTRAL, _reduced),
+    "mean": _mean, "var": _var, "std": _var, "argmax": _place, "argmin": _place,
+    "cumsum": _running, "cumprod": _running, "sort": _sorted,
+    "matmul": _matmul, "vecdot": _vecdot, "matvec": _matvec, "contract": _contract, "vector_norm": _norm,
+    "transpose": lambda op, a, axes=None: _transposed(a, axes), "swapaxes": _swapped, "flip": _flipped,
+    "expand_dims": _expanded, "reshape": _reshaped,
+    **dict.fromkeys(("copy", "astype", "real", "imag", "round", "nan_to_num"), _each),
+    **dict.fromkeys(("zeros_like", "ones_like", "full_like", "empty_like"), _alike),
+    "getitem": lambda op, a, index: a[index],
+}  # fmt: skip

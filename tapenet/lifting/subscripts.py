@@ -1,0 +1,296 @@
+"""Subscripts in code that is recorded from its source: indices of loops, and slices that begin or end at them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from types import EllipsisType
+from typing import NamedTuple
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
+from tapenet.lifting.index import Index, Unknown, Whole, ends, is_int
+from tapenet.lifting.ragged import Ragged, Window, counting, known, later, merged, shape_of, within
+from tapenet.typing import Shape
+
+
+class _Place(NamedTuple):
+    """What an index names.
+
+    Attributes:
+        parts: it, of integers, slices and arrays.
+        order: how the axes of what it selects are to be put in the order of the parts of the index; None if they are.
+        windows: what counts of them.
+    """
+
+    parts: tuple[object, ...]
+    order: tuple[int, ...] | None
+    windows: list[Window | None]
+
+    def read(self, a: Tensor) -> Tensor:
+        found = a[self.parts]
+        return found if self.order is None else ops.transpose(found, self.order)
+
+    def write(self, a: Tensor, value: object) -> None:
+        if self.order is not None:
+            shape = shape_of(value)
+            if shape:
+                value = ops.reshape(value, (*(1,) * (len(self.order) - len(shape)), *shape))
+                value = ops.transpose(value, tuple(np.argsort(self.order).tolist()))
+        a[self.parts] = value
+
+
+def getitem(a: object, index: object) -> object:
+    """`a[index]`."""
+    if not _is_moving(index) or not isinstance(a, (Tensor, np.ndarray)):
+        return a[index]  # type: ignore[index]
+    if not isinstance(a, Tensor):
+        a = Tensor._of(a)
+    base = a
+    place = _place(base.shape, index)
+    found = place.read(base)
+    if not any(place.windows):
+        return found
+
+    def write(new: Tensor) -> None:
+        place.write(base, new)
+
+    return Ragged(found, place.windows, None, lambda: place.read(base), write)
+
+
+def setitem(*, value: object, a: object, index: object) -> None:
+    """`a[index] = value`."""
+    if not isinstance(a, Tensor) or not _is_moving(index):
+        if isinstance(value, Ragged) and isinstance(a, Tensor):
+            raise Unknown("a part whose length changes from turn to turn is written to one whose length does not")
+        a[index] = value  # type: ignore[index]
+        return
+    place = _place(a.shape, index)
+    if any(place.windows):
+        value = merged(place.read(a), place.windows, value)  # type: ignore[arg-type]
+    elif isinstance(value, Ragged):
+        raise Unknown("a part whose length changes from turn to turn is written to one whose length does not")
+    place.write(a, value)
+
+
+_OPERATORS: dict[str, tuple[Callable[[object, object], object], Callable[[object, object], object]]] = {
+    "+=": (operator.add, operator.iadd),
+    "-=": (operator.sub, operator.isub),
+    "*=": (operator.mul, operator.imul),
+    "/=": (operator.truediv, operator.itruediv),
+    "//=": (operator.floordiv, operator.ifloordiv),
+    "%=": (operator.mod, operator.imod),
+    "**=": (operator.pow, operator.ipow),
+    "@=": (operator.matmul, operator.imatmul),
+    "&=": (operator.and_, operator.iand),
+    "|=": (operator.or_, operator.ior),
+    "^=": (operator.xor, operator.ixor),
+    "<<=": (operator.lshift, operator.ilshift),
+    ">>=": (operator.rshift, operator.irshift),
+}
+
+
+def augmented(a: object, index: object, sign: str, value: Callable[[], object]) -> None:
+    """`a[index] += value` and its kin."""
+    plain, in_place = _OPERATORS[sign]
+    if not isinstance(a, (Tensor, Ragged)):
+        old = getitem(a, index)
+        a[index] = in_place(old, value())  # type: ignore[index]
+        return
+    old = getitem(a, index)
+    new = plain(old, value())
+    if isinstance(old, (Tensor, Ragged)) and isinstance(new, (Tensor, Ragged)):
+        _check_cast(old, new, sign)
+    setitem(value=new, a=a, index=index)
+
+
+def _check_cast(old: Tensor | Ragged, new: Tensor | Ragged, sign: str) -> None:
+    """Raise where an array cannot hold what is computed in place; a number is assigned like any other."""
+    if old.ndim and not np.can_cast(new.dtype, old.dtype, "same_kind"):
+        raise TypeError(
+            f"`{sign}` makes {new.dtype} of {old.dtype}, which the array cannot hold: make it of dtype {new.dtype}"
+        )
+
+
+def delitem(a: object, index: object) -> None:
+    """`del a[index]`."""
+    del a[index]  # type: ignore[attr-defined]
+
+
+# -- what an index names -----------------------------------------------------------------------------------------------
+
+
+def _is_moving(index: object) -> bool:
+    """Whether an index is another one in each turn."""
+    if isinstance(index, tuple):
+        return any(map(_is_moving, index))
+    if isinstance(index, slice):
+        return any(isinstance(p, (Index, Tensor)) for p in (index.start, index.stop, index.step))
+    return isinstance(index, (Index, Ragged))
+
+
+def _place(shape: Shape, index: object) -> _Place:
+    parts = list(index) if isinstance(index, tuple) else [index]
+    taken = sum(_axes(p) for p in parts)
+    if not any(isinstance(p, EllipsisType) for p in parts):
+        parts.append(Ellipsis)
+    at = next(k for k, p in enumerate(parts) if isinstance(p, EllipsisType))
+    if taken > len(shape):
+        raise IndexError(f"too many indices for array: array is {len(shape)}-dimensional, but {taken} were indexed")
+    parts[at : at + 1] = [slice(None)] * (len(shape) - taken)
+    return _Reading(shape, parts).place()
+
+
+def _axes(part: object) -> int:
+    """How many axes of the array a part of an index takes."""
+    if part is None or isinstance(part, EllipsisType):
+        return 0
+    return part.ndim if _is_mask(part) else 1  # type: ignore[attr-defined]
+
+
+class _Reading:
+    """The work of reading one index."""
+
+    def __init__(self, shape: Shape, parts: list[object]) -> None:
+        self.parts = parts
+        self.lengths = iter(shape)
+        self.index: list[object] = []
+        self.windows: list[Window | None] = []
+        #: Which parts are arrays of places, made of slices.
+        self.spread: list[int] = []
+        self.advanced: list[int] = []
+
+    def place(self) -> _Place:
+        arrays = [p for p in self.parts if _is_array(p)]
+        for part in self.parts:
+            if part is None:
+                self.index.append(None)
+                self.windows.append(None)
+            elif _is_array(part):
+                self._array(part)
+            else:
+                length = next(self.lengths)
+                if isinstance(part, slice):
+                    self._slice(part, length)
+                else:
+                    self._number(part, length)
+        if arrays and self.spread:
+            raise Unknown("an index holds an array beside a slice that begins at the index of a loop")
+        order = None
+        if self.spread:
+            order = self._order()
+            count = len(self.spread)
+            for k, at in enumerate(self.spread):  # each along an axis of its own
+                behind = count - k - 1
+                if behind:
+                    self.index[at] = ops.reshape(self.index[at], (-1, *(1,) * behind))
+        return _Place(tuple(self.index), order, self.windows)
+
+    def _array(self, part: object) -> None:
+        """An array of places, or a mask."""
+        for _ in range(_axes(part)):
+            next(self.lengths)
+        self.advanced.append(len(self.index))
+        if isinstance(part, Ragged):
+            if part.ndim != 1 or part.dtype.kind not in "iu" or sum(map(_is_array, self.parts)) > 1:
+                raise Unknown("an index of changing length is a mask, or has several axes")
+            self.index.append(part.filled(0))
+            self.windows.append(part.windows[0])
+        else:
+            self.index.append(part)
+            if any(isinstance(p, slice) and _is_moving(p) for p in self.parts):
+                raise Unknown("an index holds an array beside a slice that changes from turn to turn")
+
+    def _number(self, part: object, length: int) -> None:
+        if isinstance(part, Index):
+            if part.low >= length or part.high < -length:
+                raise IndexError(f"index {part.low} is out of bounds for axis with size {length}")
+            if part.high < 0:
+                part = part + length
+            if isinstance(part, Index):
+                self.advanced.append(len(self.index))
+                part = _fitting(part.tensor, length)
+        elif isinstance(part, Tensor):
+            self.advanced.append(len(self.index))
+        self.index.append(part)
+
+    def _slice(self, part: slice, length: int) -> None:
+        if not _is_moving(part):
+            self.index.append(part)
+            self.windows.append(None)
+            return
+        step = 1 if part.step is None else part.step
+        if not is_int(step):
+            raise Unknown("the step of a slice changes from turn to turn")
+        if any(isinstance(p, Tensor) for p in (part.start, part.stop)):
+            raise Unknown("a slice begins or ends at a value that is computed")
+        if step > 0:
+            start = within(part.start, length, 0)
+            stop = later(start, within(part.stop, length, length))
+        else:  # the same forwards
+            start = 0 if part.stop is None else _behind(part.stop, length)
+            stop = later(start, length if part.start is None else _behind(part.start, length))
+        extent = stop - start
+        if isinstance(extent, int):
+            self._moved(start if step > 0 else stop - 1, -(-extent // abs(step)), step, length)
+        elif abs(step) == 1:
+            low, high = ends(start)[0], ends(stop)[1]
+            window = Window(start - low, stop - low, high - low)
+            self.index.append(slice(low, high) if step > 0 else slice(high - 1, low - 1 if low else None, -1))
+            self.windows.append(window if step > 0 else window.flipped())
+        else:
+            raise Unknown("a slice with a step has another length in each turn")
+
+    def _moved(self, first: Whole, count: int, step: int, length: int) -> None:
+        """So many places, that begin elsewhere in each turn."""
+        self.windows.append(None)
+        if isinstance(first, int) or not count:
+            last = 0 if not count else first + step * (count - 1)
+            first = 0 if not count else first
+            assert isinstance(first, int)
+            assert isinstance(last, int)
+            end = last + (1 if step > 0 else -1)
+            self.index.append(slice(first, first + 0 if not count else (None if end < 0 else end), step))
+            return
+        places = counting(count)
+        self.spread.append(len(self.index))
+        self.advanced.append(len(self.index))
+        self.index.append(_fitting(ops.add(ops.multiply(places, step) if step != 1 else places, first), length))
+
+    def _order(self) -> tuple[int, ...] | None:
+        """How axes that NumPy puts elsewhere, or next to each other, come back to where the parts are."""
+        first, last = self.advanced[0], self.advanced[-1]
+        together = last - first + 1 == len(self.advanced)
+        dims = [k for k, p in enumerate(self.index) if k in self.spread or p is None or isinstance(p, slice)]
+        plain = [k for k in dims if k not in self.spread]
+        before = [k for k in plain if k < first] if together else []
+        laid = [*before, *self.spread, *(k for k in plain if k not in before)]
+        order = tuple(laid.index(k) for k in dims)
+        return None if order == tuple(range(len(order))) else order
+
+
+def _behind(place: Whole, length: int) -> Whole:
+    """The end of what a slice backwards begins at, counted forwards."""
+    place = place if isinstance(place, Index) else int(place)
+    if known(place < 0):
+        place = place + length
+    if known(place < -1):
+        return 0
+    return length if known(place >= length) else place + 1
+
+
+def _fitting(places: Tensor, length: int) -> Tensor:
+    """Places as they are used while a loop is recorded, where their values may be of no turn that there is."""
+    return Tensor._of(np.clip(places._data, -length, length - 1), None, places._trace)
+
+
+def _is_mask(part: object) -> bool:
+    return isinstance(part, (np.ndarray, Tensor, Ragged)) and part.dtype.kind == "b"
+
+
+def _is_array(part: object) -> bool:
+    if isinstance(part, (list, Ragged)):
+        return True
+    return isinstance(part, (np.ndarray, Tensor)) and (part.ndim > 0 or _is_mask(part))
