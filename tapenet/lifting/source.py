@@ -1,0 +1,92 @@
+"""Finds the source of a function and makes the converted function of it."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+from copy import deepcopy
+from types import CellType, CodeType, FunctionType
+
+from tapenet.lifting.conversion import LIFT, converted
+from tapenet.lifting.exits import Unsupported
+
+
+def from_source(function: FunctionType, namespace: dict[str, object], lift: object) -> FunctionType | None:
+    """The function converted (`conversion.py`), or None where its source is not at hand or cannot be converted.
+
+    Args:
+        function: what to convert; its defaults and closure are shared.
+        namespace: the globals of the new function.
+        lift: what the converted code calls.
+    """
+    original = function.__code__
+    linecache.lazycache(original.co_filename, function.__globals__)
+    code = _code(original, original.co_filename, original.co_qualname)
+    if code is None:
+        return None
+    cells = dict(zip(original.co_freevars, function.__closure__ or (), strict=True))
+    cells[LIFT] = CellType(lift)
+    closure = tuple(cells[name] for name in code.co_freevars)
+    made = FunctionType(code, namespace, function.__name__, function.__defaults__, closure)
+    functools.update_wrapper(made, function)
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+@functools.lru_cache(maxsize=1024)
+def _code(original: CodeType, file: str, name: str) -> CodeType | None:
+    """The converted code of a function, by its code, which is equal for functions of any files and classes."""
+    found = _definition(original)
+    if found is None:
+        return None
+    around = name.split(".")[:-1]
+    try:
+        node = converted(found, around[-1] if around and around[-1] != "<locals>" else None)
+    except Unsupported:
+        return None
+    names = {*original.co_freevars, LIFT}
+    inner = ast.copy_location(ast.Expr(node), node) if isinstance(node, ast.Lambda) else node
+    parameters = ast.arguments([], [ast.arg(name) for name in sorted(names)], None, [], [], None, [])
+    outer = ast.FunctionDef("outer", parameters, [inner], [])
+    if original.co_name not in names and isinstance(node, ast.FunctionDef):
+        outer.body.insert(0, ast.Global([original.co_name]))
+    outer.type_params = []  # type: ignore[attr-defined]  # from Python 3.12 on
+    ast.copy_location(outer, node)
+    module = compile(ast.fix_missing_locations(ast.Module([outer], [])), file, "exec")
+    return _codes(_codes(module)[0])[0].replace(co_qualname=name)
+
+
+def _codes(code: CodeType) -> list[CodeType]:
+    return [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+
+
+def _definition(code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
+    """The syntax tree of a function, found by where its code begins; a copy."""
+    try:
+        tree = _parsed("".join(linecache.getlines(code.co_filename)))
+    except SyntaxError:
+        return None  # the file has been changed
+    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.Lambda)))
+    found = [node for node in functions if _is_of(node, code)]
+    if len(found) > 1:  # lambdas of one line
+        columns = {(line, column) for line, _, column, _ in code.co_positions() if line is not None and column}
+        lambdas = (node for node in found if isinstance(node, ast.Lambda))
+        found = [node for node in lambdas if (node.body.lineno, node.body.col_offset) in columns]
+    return deepcopy(found[0]) if len(found) == 1 else None
+
+
+def _is_of(node: ast.FunctionDef | ast.Lambda, code: CodeType) -> bool:
+    if isinstance(node, ast.Lambda):
+        same = code.co_name == "<lambda>" and node.lineno == code.co_firstlineno
+    else:
+        first = node.decorator_list[0] if node.decorator_list else node
+        same = node.name == code.co_name and first.lineno == code.co_firstlineno
+    arguments = node.args
+    names = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return same and len(names) == code.co_argcount + code.co_kwonlyargcount
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
