@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 import numpy as np
 
 from tapenet import ops
+from tapenet.ops.indexing.flat import Flat
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import dtype_of
@@ -373,6 +374,15 @@ class Operand:
         return _given("choose", methods.choose(self, choices, mode=mode), out)
 
     # -- in place ----------------------------------------------------------------------------------------------
+
+    @property
+    def flat(self) -> Flat:
+        """The elements in one row, to be read and written: `t.flat[::2] = 0`, `t.flat = values`."""
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, value: Other) -> None:
+        Flat(self).fill_from(value)
 
     def sort(self, axis: int = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None) -> None:
         """Sort in place, as `t[...] = np.sort(t)` does it."""

@@ -168,8 +168,10 @@ def _edges(name: str, a: Array, bins: ArrayLike | str, range: Range) -> Array:
         )
     if not (is_tensor(type(low)) or is_tensor(type(high))):
         return edges_of_bins(a, count, (low, high))
-    width = np.where(np.equal(low, high), 0.5, 0.0).astype(float_dtype(low, high))
-    return np.linspace(low - width, high + width, count + 1, dtype=float_dtype(low, high, a))
+    if None in ends or ends[0] == ends[1]:
+        width = np.where(np.equal(low, high), 0.5, 0.0).astype(float_dtype(low, high))
+        low, high = low - width, high + width
+    return np.linspace(low, high, count + 1, dtype=float_dtype(low, high, a))
 
 
 @derived(
