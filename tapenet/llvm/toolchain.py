@@ -187,11 +187,13 @@ def compile_(text: str) -> bytes:
         return code
 
 
-#: Kernels are called, not copied into their callers: the time to compile stays linear in the size of the program.
+#: Kernels are called, not copied into their callers: the time to compile stays linear in the size of the program. Short ones
+#: that a loop calls in each turn become part of it (#2).
 #: Those that do little more than move memory (#1) are kept to vectors of 32 bytes, in which stores to the second level
 #: cache are quicker; what computes much gains by longer ones (#0).
 _ATTRIBUTES = """attributes #0 = { noinline nounwind "prefer-vector-width"="512" }
 attributes #1 = { noinline nounwind "prefer-vector-width"="256" }
+attributes #2 = { alwaysinline nounwind "prefer-vector-width"="256" }
 """
 
 

@@ -333,12 +333,16 @@ def _selected(template: Sequence[object], arrays: Sequence[Value], shape: Shape)
 
 def _put(lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]) -> Value:
     """at the `index` of all lanes; an x without lanes is repeated"""
+    return _placed_at(lanes, instruction, args, flags)
+
+
+def _placed_at(lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]) -> Value:
     template = instruction.params["template"]
     selected = _selected(template, instruction.args[2:], instruction.args[0].shape)
     found = _indexed(lanes, template, args[2:], flags[2:], True, len(selected))
     (x,) = lanes.spread(args[:1], flags[:1])
     value = _placed(lanes, args[1], flags[1], selected, found.order)
-    return lanes.builder.emit("put", x, value, *found.arrays, template=found.template)
+    return lanes.builder.emit(instruction.name, x, value, *found.arrays, template=found.template)
 
 
 def _scatter_add(lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]) -> Value:
@@ -349,6 +353,11 @@ def _scatter_add(lanes: Lanes, instruction: Instruction, args: Sequence[Value], 
     values = _placed(lanes, args[0], flags[0], selected, found.order)
     shape = (lanes.size, *shape)
     return lanes.builder.emit("scatter_add", values, *found.arrays, template=found.template, shape=shape)
+
+
+def _add_at(lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]) -> Value:
+    """at the `index` of all lanes; an x without lanes is repeated"""
+    return _placed_at(lanes, instruction, args, flags)
 
 
 def _add_rows(lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]) -> Value:
@@ -526,6 +535,7 @@ RULES: dict[str, Rule] = {
     "index": _index,
     "put": _put,
     "scatter_add": _scatter_add,
+    "add_at": _add_at,
     "add_rows": _add_rows,
     "loop": _loop,
     "while": _while,

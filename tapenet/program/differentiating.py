@@ -147,6 +147,11 @@ def _dot_add(builder: Builder, args: Sequence[Value], params: Params) -> Value:
     return builder.emit("add", c, builder.emit("dot", a, b, **params))
 
 
+def _add_at(builder: Builder, args: Sequence[Value], params: Params) -> Value:
+    x, values, *index = args
+    return builder.emit("add", x, builder.emit("scatter_add", values, *index, shape=x.shape, **params))
+
+
 def _add_rows(builder: Builder, args: Sequence[Value], params: Params) -> Value:
     x, values, index = args
     return builder.emit("add", x, builder.emit("scatter_add", values, index, template=(Hole(0),), shape=x.shape))
@@ -177,6 +182,7 @@ def _part(builder: Builder, x: Value, axis: int, begin: int, end: int) -> Value:
 
 
 DEFINITIONS: dict[str, Callable[[Builder, Sequence[Value], Params], Value]] = {
+    "add_at": _add_at,
     "add_rows": _add_rows,
     "dot_add": _dot_add,
     "reduce_multiply": _reduce_multiply,

@@ -16,7 +16,8 @@ boxes, in each of which every element comes from one part (`joined`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from tapenet.program import joined
 from tapenet.program.ir import Instruction, Program, Result, Value
@@ -105,6 +106,13 @@ def source(value: Value) -> Instruction | None:
     return None
 
 
+def shown(value: Value) -> Value:
+    """What a value is, or shows as a view."""
+    while isinstance(value, Result) and value.instruction.kind == "view":
+        value = value.instruction.args[0]
+    return value
+
+
 def _behind(value: Value) -> Value:
     """What a value shows, through views."""
     maker = source(value)
@@ -113,6 +121,8 @@ def _behind(value: Value) -> Value:
 
 #: A kernel, or an instruction that is run by itself.
 Entry = Kernel | Instruction
+#: By array, what is to write to it in place: to be read before.
+Writers = Mapping[Value, Sequence[Instruction]]
 #: How much code an instruction is.
 Weight = Callable[[Instruction], float]
 
@@ -120,8 +130,11 @@ Weight = Callable[[Instruction], float]
 class Fusion:
     """The work of fusing one program."""
 
-    def __init__(self, program: Program, layouts: Layouts, fusible: set[Instruction], weight: Weight) -> None:
+    def __init__(
+        self, program: Program, layouts: Layouts, fusible: set[Instruction], weight: Weight, writers: Writers
+    ) -> None:
         self.program = program
+        self.writers = writers
         self.layouts = layouts
         self.fusible = fusible
         self.weight = weight
@@ -171,7 +184,8 @@ class Fusion:
             if instruction in self.fusible and users:
                 earliest = max(place[u] for u in users)
                 kernel = entries[earliest]
-                if isinstance(kernel, Kernel) and self._pull(kernel, instruction):
+                late = any(place.get(w, -1) > earliest for a in instruction.args for w in self._writers(a))
+                if isinstance(kernel, Kernel) and not late and self._pull(kernel, instruction):
                     place[instruction] = earliest
                     continue
             entry: Entry = instruction
@@ -185,6 +199,10 @@ class Fusion:
             if isinstance(entry, Kernel):
                 entry.members.reverse()  # they were found latest first
         return entries
+
+    def _writers(self, value: Value) -> Sequence[Instruction]:
+        """What writes to the memory that a value shows."""
+        return self.writers.get(shown(value), ()) if self.writers else ()
 
     def _pull(self, kernel: Kernel, instruction: Instruction) -> bool:
         """Let a kernel compute an instruction that some of its members use, if it fits."""
@@ -460,7 +478,11 @@ def aligned(shape: Shape, strides: Strides, domain: Shape) -> Strides | None:
 
 
 def fuse(
-    program: Program, layouts: Layouts, fusible: set[Instruction], weight: Weight = lambda instruction: 1.0
+    program: Program,
+    layouts: Layouts,
+    fusible: set[Instruction],
+    weight: Weight = lambda instruction: 1.0,
+    writers: Writers = MappingProxyType({}),
 ) -> list[Entry]:
     """Group a program's instructions into kernels; views disappear.
 
@@ -469,8 +491,9 @@ def fuse(
         layouts: where its values lie.
         fusible: the elementwise instructions and reductions that a kernel can contain.
         weight: how much code an instruction is, beside an addition.
+        writers: what is to write to an array in place; none is put off beyond that which reads the array before it.
     """
-    return Fusion(program, layouts, fusible, weight).run()
+    return Fusion(program, layouts, fusible, weight, writers).run()
 
 
 __all__ = ["Entry", "Kernel", "aligned", "fuse", "source"]

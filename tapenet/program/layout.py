@@ -152,7 +152,7 @@ class Layouts:
             return self._places[value]
         if isinstance(value, Result) and value.instruction.params.get("row_major"):
             return Place(value, 0, c_strides(value.shape))
-        if isinstance(value, Result) and value.instruction.name in ("dot_add", "add_rows"):
+        if isinstance(value, Result) and value.instruction.name in ("dot_add", "add_at", "add_rows"):
             strides = self[value.instruction.args[0]].strides  # so that it may be added in place
             return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
         if isinstance(value, Result) and value.instruction.name in ("loop", "while"):

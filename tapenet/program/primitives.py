@@ -391,6 +391,12 @@ def _put(x: Array, value: Array, *index: Array, template: object) -> Array:
     return out
 
 
+def _add_at(x: Array, values: Array, *index: Array, template: object) -> Array:
+    out = np.array(x, order="K")
+    np.add.at(out, filled(template, index), values)
+    return out
+
+
 def _added_rows(args: Sequence[Spec], params: Params) -> list[Spec]:
     x, values, index = args
     if values != Spec((*index.shape, *x.shape[1:]), x.dtype) or len(index.shape) != 1:
@@ -427,6 +433,10 @@ PRIMITIVES["put"] = Primitive(
 PRIMITIVES["scatter_add"] = Primitive(
     "movement", lambda args, p: [Spec(p["shape"], args[0].dtype)], _scatter_add,
     "values, *index", "zeros with `values` added at [template]; repeated positions accumulate", "`shape`, the dtype of values",
+)  # fmt: skip
+PRIMITIVES["add_at"] = Primitive(
+    "movement", lambda args, p: [args[0]], _add_at,
+    "x, values, *index", "a copy of x with `values` added at x[template]; repeated positions accumulate", "as x",
 )  # fmt: skip
 PRIMITIVES["add_rows"] = Primitive(
     "movement", _added_rows, _add_rows,

@@ -456,6 +456,12 @@ def _scatter_add(frame: _Frame, instruction: Instruction) -> Found:
     return [_added(frame, frame.of(values), index, params["template"], params["shape"])]
 
 
+def _add_at(frame: _Frame, instruction: Instruction) -> Found:
+    x, values, *index = instruction.args
+    more = _added(frame, frame.of(values), index, instruction.params["template"], x.shape)
+    return [frame.sets.both(frame.of(x), more)]
+
+
 def _add_rows(frame: _Frame, instruction: Instruction) -> Found:
     x, values, index = instruction.args
     places = np.arange(x.size).reshape(x.shape)
@@ -637,6 +643,7 @@ _HANDLERS: dict[str, Callable[[_Frame, Instruction], Found]] = {
     "index": _index,
     "put": _put,
     "scatter_add": _scatter_add,
+    "add_at": _add_at,
     "add_rows": _add_rows,
     "dot": _dot,
     "dot_add": _dot,

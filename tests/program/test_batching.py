@@ -140,6 +140,7 @@ CASES: dict[str, list[tuple[Sequence[Given], dict[str, Any]]]] = {
             ((3,), [places(4), places(5)], (Hole(0), Hole(1))),
         )
     ],
+    "add_at": [([f8(4, 2), f8(3, 2), places(4, 3)], {"template": (Hole(0), WHOLE)})],
     "add_rows": [([f8(4, 2), f8(3, 2), places(4, 3)], {})],
 }  # fmt: skip
 

@@ -69,6 +69,7 @@ STRUCTURES: dict[str, tuple[Made, tuple[tuple[int, ...], ...]]] = {
     "put": (lambda b, x, y: b.emit("put", x, y, Constant(I2), template=(Hole(0),)), ((4, 3), (2, 3))),
     "put twice": (lambda b, x, y: b.emit("put", x, y, Constant(I2 * 0), template=(Hole(0),)), ((4, 3), (2, 3))),
     "scatter_add": (lambda b, x: b.emit("scatter_add", x, Constant(I2 * 0), template=(Hole(0),), shape=(3, 3)), ((2, 3),)),
+    "add_at": (lambda b, x, y: b.emit("add_at", x, y, Constant(I2 * 0), template=(Hole(0),)), ((4, 3), (2, 3))),
     "add_rows": (lambda b, x, y: b.emit("add_rows", x, y, Constant(I2)), ((4, 3), (2, 3))),
 }  # fmt: skip
 

@@ -154,6 +154,8 @@ class Draw:
             shape = (3, *a.shape[1:])
             return self.build.emit("scatter_add", taken, index, template=(Hole(0),), shape=shape)
         rows = self.build.elementwise("remainder", index, a.shape[0])
+        if self.rng.random() < 0.5:
+            return self.build.emit("add_at", a, taken, rows, template=(Hole(0),))
         return self.build.emit("add_rows", a, taken, rows)
 
     def sum(self) -> Value:

@@ -1,7 +1,8 @@
 """The code of loops and branches: native functions that call the native function of a body.
 
 A body is a program of its own with a table of its own, on the stack; its arena is a part of the arena outside. What is
-carried lives in the loop's results from the first turn to the last, and the body changes it there.
+carried lives in the loop's results from the first turn to the last, and the body changes it there. What is small lives on the
+stack meanwhile: as bodies become part of their loops, LLVM keeps it in registers.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.llvm.emitter import load
+from tapenet.llvm.emitter import load, store
 from tapenet.llvm.loops import Access, Code, copy, offset
 from tapenet.program.ir import Constant, Instruction, Program, Value, Write
 from tapenet.program.layout import Layouts
 from tapenet.program.native import interrupts
 from tapenet.program.native.kernels import Function
+from tapenet.program.native.memory import SMALL
 from tapenet.program.native.moves import STATUS
 from tapenet.program.primitives import too_long
 from tapenet.typing import Shape
@@ -97,18 +99,31 @@ class _Writer:
     def put(self, table: str, position: int, pointer: str) -> None:
         self.code.line(f"  store ptr {pointer}, ptr {offset(self.code, table, position, 1, _POINTER)}")
 
-    def carry(self, tables: Sequence[tuple[str, Body]]) -> None:
-        """Copy what is carried at first to the results, and give the tables what is carried from there."""
+    def carry(self, tables: Sequence[tuple[str, Body]]) -> list[tuple[Value, Access, Access]]:
+        """Copy what is carried at first to where it lives, and give the tables what is carried from there.
+
+        Returns:
+            what lives on the stack: where, and where it belongs at the end.
+        """
+        small = []
         for i in range(self.instruction.params["carries"]):
             arg, result = self.instruction.args[i], self.instruction.results[i]
-            source, target = self.pointer(arg), self.pointer(result)
-            if source != target:
-                one, two = self.layouts[arg], self.layouts[result]
-                copy(
-                    self.code, arg.shape, Access(source, one.strides, arg.dtype), Access(target, two.strides, arg.dtype)
-                )
+            begins = Access(self.pointer(arg), self.layouts[arg].strides, arg.dtype)
+            ends = lives = Access(self.pointer(result), self.layouts[result].strides, arg.dtype)
+            if arg.nbytes <= SMALL:
+                lives = Access(f"%carry{i}", ends.strides, arg.dtype)
+                self.code.cells.append(f"  %carry{i} = alloca [{arg.nbytes} x i8], align 16")
+                small.append((arg, lives, ends))
+            if begins.pointer != lives.pointer:
+                copy(self.code, arg.shape, begins, lives)
             for table, body in tables:
-                self.put(table, body.place(body.inputs[i]), target)
+                self.put(table, body.place(body.inputs[i]), lives.pointer)
+        return small
+
+    def end(self, small: Sequence[tuple[Value, Access, Access]]) -> None:
+        """Give what was carried on the stack."""
+        for value, lives, ends in small:
+            copy(self.code, value.shape, lives, ends)
 
     def stacked(self, body: Body) -> list[Moving]:
         """The results of a loop that have a row for each turn."""
@@ -145,9 +160,15 @@ def loop(
     params = instruction.params
     carries, slices, length = params["carries"], params["slices"], params["length"]
     table = writer.table(body, workspace, "table")
-    writer.carry([(table, body)])
+    small = writer.carry([(table, body)])
     moving: list[Moving] = []
+    counters: list[tuple[str, int, int, np.dtype]] = []  # where, the first one, the step
     for i, arg in enumerate(instruction.args[carries:], carries):
+        steps = _steps(arg) if i < carries + slices else None
+        if steps is not None:
+            counters.append((code.cell(arg.dtype), *steps, arg.dtype))
+            writer.put(table, body.place(body.inputs[i]), counters[-1][0])
+            continue
         pointer = writer.pointer(arg)
         if i < carries + slices:
             moving.append(Moving(body.place(body.inputs[i]), pointer, layouts[arg].strides[0], arg.dtype))
@@ -161,8 +182,11 @@ def loop(
     def turn(index: str) -> None:
         done = index
         if params.get("reverse"):
-            index = code.emit(f"sub i64 {length - 1}, {index}")
+            index = code.emit(f"sub nsw i64 {length - 1}, {index}")
         writer.move(table, moving, index)
+        for place, first, step, dtype in counters:
+            number = code.emit(f"add nsw i64 {code.emit(f'mul nsw i64 {index}, {step}')}, {first}")
+            store(code, number, place, dtype)
         failed = writer.run(body, table)
         following, stop = code.label(), code.label()
         code.line(f"  br i1 {failed}, label %{stop}, label %{following}")
@@ -173,7 +197,16 @@ def loop(
             _ask(code, done, often, writer.parameter(STATUS))
 
     code.loop(length, turn)
+    writer.end(small)
     return writer.done()
+
+
+def _steps(value: Value) -> tuple[int, int] | None:
+    """The first of numbers that are equally far apart, and how far: no turn has to read them."""
+    if not isinstance(value, Constant) or value.dtype != _POINTER or value.ndim != 1 or not value.size:
+        return None
+    first, step = int(value.array[0]), int(value.array[1] - value.array[0]) if value.size > 1 else 0
+    return (first, step) if np.array_equal(value.array, first + step * np.arange(value.size)) else None
 
 
 def repeat(
@@ -185,7 +218,7 @@ def repeat(
     code = writer.code
     carries, length = instruction.params["carries"], instruction.params.get("length")
     tables = [(writer.table(each, workspace, name), each) for each, name in ((test, "test"), (body, "table"))]
-    writer.carry(tables)
+    small = writer.carry(tables)
     for i, arg in enumerate(instruction.args[carries:], carries):
         pointer = writer.pointer(arg)
         for table, each in tables:
@@ -216,6 +249,7 @@ def repeat(
     code.begin(stop)
     code.line("  ret void")
     code.begin(end)
+    writer.end(small)
     return writer.done()
 
 

@@ -19,11 +19,14 @@ from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, alike
 from tapenet.program.native import interrupts
 from tapenet.program.native.kernels import crosses, fusible
+from tapenet.program.native.reading_order import bases
 from tapenet.program.primitives import Spec
 from tapenet.typing import Shape
 
 #: Bytes that a place in the arena is a multiple of: a cache line.
 ALIGNMENT = 64
+#: Bytes of what lies on the stack in the body of a loop, at most.
+SMALL = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,14 @@ class Arena:
     """A buffer inside the arena, by its first byte."""
 
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A buffer of its own on the stack, which LLVM keeps in registers: of what a turn of a loop computes one by one."""
+
+    number: int
+    bytes: int
 
 
 class Memory:
@@ -59,6 +70,8 @@ class Memory:
         constants: list[Value],
         workspaces: Mapping[Entry, Value],
         slots: Mapping[Value, Value] = {},
+        body: bool = False,
+        cells: bool = False,
     ) -> None:
         """Plan.
 
@@ -69,7 +82,11 @@ class Memory:
             constants: the arrays among the constants, those of loops' bodies too.
             workspaces: memory that an entry needs for itself, as a value that lives as long as the entry runs.
             slots: values that are computed into parts of others (`slots`).
+            body: whether it is the body of a loop: what it writes is carried, and nobody sees it where it fails.
+            cells: whether what is small lies on the stack.
         """
+        self._body = body
+        self._cells = cells
         self.program = program
         self.entries = entries
         self.layouts = layouts
@@ -177,9 +194,9 @@ class Memory:
         assert maker is not None
         whole = not _may_fail(entry) or entry.name in ("call", "add_rows")
         if _may_fail(entry) and entry.name == "loop":
-            whole = interrupts.turns(entry) is None  # an interrupt is to change nothing
+            whole = interrupts.turns(entry) is None and not _fails_within(entry)  # it is to change nothing
         whole = whole and not _is_sized(entry)
-        if self._failing[at] < self._order[maker] or not whole:
+        if not self._body and (self._failing[at] < self._order[maker] or not whole):
             return False  # it would be there, or a part of it, when an instruction before it or its own fails
         if last.get(target, -1) > at or not self._overwrites(entry, target, value):
             return False
@@ -264,6 +281,9 @@ class Memory:
             leaving = [old for old in dying[at] if defined[old] != at]
             for value in born[at]:
                 size = -(-max(value.nbytes, 1) // ALIGNMENT) * ALIGNMENT
+                if self._cells and value.nbytes <= SMALL:
+                    self._buffers[value] = Cell(len(self._buffers), max(value.nbytes, 1))
+                    continue
                 self.unshared_bytes += size
                 place = self._inherit(entry, value, leaving, held, size)
                 if place is None:
@@ -311,21 +331,22 @@ def _continued(entry: Entry, value: Value) -> Value | None:
     loop carries."""
     if isinstance(entry, Kernel) or value not in entry.results:
         return None
-    carries = entry.params.get("carries", entry.name in _ONTO)
     position = entry.results.index(value)
-    return entry.args[position] if position < carries else None
-
-
-#: What adds to its first argument, or writes to a part of it.
-_ONTO = ("dot_add", "update", "put", "add_rows")
+    goes_on = bases(entry)
+    return goes_on[position] if position < len(goes_on) else None
 
 
 def _may_fail(entry: Entry) -> TypeGuard[Instruction]:
-    """Whether an entry may find an index out of bounds, or raise what an op raises. By then a loop has written all of
-    its turns before, a call and `add_rows` nothing, and the others a part."""
+    """Whether an entry may find an index out of bounds, or raise what an op raises. By then a call and `add_rows`
+    have written nothing, and the others a part."""
     if isinstance(entry, Kernel):
         return False
-    return entry.name in ("take", "index", "put", "scatter_add", "add_rows") or entry.kind in ("control", "call")
+    return entry.name in ("take", "index", "put", "scatter_add", "add_at", "add_rows") or entry.kind in ("control", "call")
+
+
+def _fails_within(loop: Instruction) -> bool:
+    """Whether a turn of a loop may fail."""
+    return any(map(_may_fail, loop.params["body"].body))
 
 
 def _is_sized(entry: Entry) -> bool:

@@ -30,9 +30,9 @@ from tapenet.program.ir import (
     substitute,
 )
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
-from tapenet.program.native import boxes, control, moves, parallel, products, slots
+from tapenet.program.native import boxes, control, moves, parallel, products, reading_order, slots
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
-from tapenet.program.native.memory import Arena, Memory, Slot, brings
+from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings
 from tapenet.program.passes import accumulate, dead
 from tapenet.program.primitives import BODIES
 from tapenet.typing import Shape
@@ -45,6 +45,8 @@ LEAST, MOST, OFTEN = 1024, 16384, 16
 LARGE = 8_000_000
 #: Entries that one function calls, at most.
 PART = 100
+#: Lines of a function that becomes part of the loop that calls it, at most.
+SHORT = 400
 
 
 class Call(NamedTuple):
@@ -67,14 +69,18 @@ class Functions:
         self.by_name: dict[str, Function] = {}
         self.bodies: list[str] = []
         self._names: dict[str, str] = {}
+        self._inlined: set[str] = set()
         self._count = 0
 
-    def name(self, function: Function) -> str:
-        """The name of a function; one that was written before keeps its name."""
+    def name(self, function: Function, inlined: bool = False) -> str:
+        """The name of a function; one that was written before keeps its name. One that a turn of a loop calls is part of
+        that, unless it is long."""
         found = self._names.get(function.text)
         if found is None:
             found = self._names[function.text] = f"k{len(self._names)}"
             self.by_name[found] = function
+        if inlined and function.text.count("\n") <= SHORT:
+            self._inlined.add(found)
         return found
 
     def define(self, text: str) -> None:
@@ -100,7 +106,7 @@ class Functions:
             parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(function.buffers)))
             parameters += f", {function.more}" if function.more else ""
             body = function.text.replace("INT ", f"{integer} ")
-            attributes = "#1" if function.light else "#0"
+            attributes = "#2" if name in self._inlined else "#1" if function.light else "#0"
             texts.append(f"define internal void @{name}({parameters}) {attributes} {{\nentry:\n{body}\n}}")
         return "\n\n".join([*texts, *self.bodies])
 
@@ -136,8 +142,10 @@ class Module:
         self.functions = functions or Functions()
         self.layouts = Layouts(strides)
         # What a loop's turn computes becomes a row of what all of them do.
-        self.program = _prepared(program, self.layouts, row_major=functions is not None)
-        self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)}, weight)
+        body = functions is not None
+        self.program = _prepared(program, self.layouts, body)
+        writers = reading_order.overwriting(self.program) if body else {}
+        self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)}, weight, writers)
         self.memory: Memory
         self.bodies: dict[Instruction, list[Module]] = {}
         for entry in self.entries:
@@ -157,7 +165,8 @@ class Module:
                 spaces[entry] = room
         workspaces = {entry: Value((room,), np.dtype(np.uint8)) for entry, room in spaces.items()}
         parts = slots.find(self.program, self.entries, self.layouts)
-        self.memory = Memory(self.program, self.entries, self.layouts, list(constants), workspaces, parts)
+        cells = body and len(self.entries) <= PART  # else they would belong to several functions
+        self.memory = Memory(self.program, self.entries, self.layouts, list(constants), workspaces, parts, body, cells)
         # A barrier has told the others where they run.
         self.entries = [e for e in self.entries if isinstance(e, Kernel) or e.kind != "view"]
         self.steps = list(self._segments())
@@ -241,6 +250,9 @@ class Module:
             if buffer not in pointers:
                 if isinstance(buffer, Offset):
                     pointers[buffer] = loops.offset(code, pointer(buffer.buffer), buffer.elements, 1, buffer.dtype)
+                elif isinstance(buffer, Cell):
+                    pointers[buffer] = f"%cell{buffer.number}"
+                    code.cells.append(f"  {pointers[buffer]} = alloca [{buffer.bytes} x i8], align 16")
                 elif isinstance(buffer, Arena):
                     pointers[buffer] = loops.offset(code, base, buffer.offset, 1, np.dtype(np.int8))
                 elif buffer == moves.STATUS:
@@ -256,7 +268,7 @@ class Module:
             if not function.buffers:  # all parts are where they are to be
                 self.written[entry] = "nothing to do", function
                 continue
-            name = self.functions.name(function)
+            name = self.functions.name(function, inlined=self.prefix != "segment")
             self.written[entry] = name, function
             arguments = ", ".join(f"ptr {pointer(b)}" for b in function.buffers)
             code.line(f"  call void @{name}({arguments})")
@@ -266,7 +278,7 @@ class Module:
         tail = ""
         if moves.STATUS in pointers:  # an index out of bounds: nothing more is run
             tail = "\nfailed:\n  %s = getelementptr i64, ptr %table, i64 1\n  store i64 0, ptr %s\n  ret i64 1"
-        body = "\n".join(code.lines)
+        body = "\n".join([*code.cells, *code.lines])
         return f"entry:\n{body}{tail}"
 
     def _function(self, entry: Entry) -> Function:
@@ -322,9 +334,10 @@ def _aligned(program: Program) -> Program:
     return Program(made.inputs, made.hosts, [*builder.body, *made.body], made.outputs, made.writes)
 
 
-def _prepared(program: Program, layouts: Layouts, row_major: bool) -> Program:
+def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
     """The program with copies where memory demands them: views are free, BLAS gets operands it can read, each output
-    and each write has a value of its own, and outputs are row-major where they have to be."""
+    and each write has a value of its own. Of a loop's body outputs are row-major, and what reads an array runs before what
+    writes to it."""
 
     def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         for arg in args:
@@ -351,6 +364,7 @@ def _prepared(program: Program, layouts: Layouts, row_major: bool) -> Program:
             return value
         return builder.emit("copy", value, **({"row_major": True} if rows else {}))
 
-    outputs = [own(v, row_major) for v in program.outputs]
+    outputs = [own(v, body) for v in program.outputs]
     writes = [write._replace(value=own(write.value, False)) for write in program.writes]
-    return Program(program.inputs, program.hosts, builder.body, outputs, writes)
+    made = Program(program.inputs, program.hosts, builder.body, outputs, writes)
+    return reading_order.run(made) if body else made

@@ -13,8 +13,9 @@ from tapenet.llvm.emitter import literal, llvm_type, load, store, supported
 from tapenet.llvm.loops import Access, Code, copy, fill, nest, offset
 from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import Hole
+from tapenet.program.fusion import aligned
 from tapenet.program.ir import Instruction, Value
-from tapenet.program.layout import Layouts, Strides, c_strides
+from tapenet.program.layout import Layouts, c_strides
 from tapenet.program.native import c_calls
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import matrix, operands
@@ -27,24 +28,50 @@ _INTEGER = np.dtype(np.int64)
 _LINE = 64
 
 
-class Gathered(NamedTuple):
-    """An index of adjacent arrays with whole axes around: how many axes are before it, and how many arrays it has."""
+class Located(NamedTuple):
+    """What an index selects of an array.
 
+    Attributes:
+        holes: by axis, the number of the array that says where along it; None for a slice, or a place that is known.
+        starts, steps: by axis, of a slice, or of a place that is known.
+        kept: the axes of slices, with how many places each selects.
+        before: how many of them are before the axes of the index arrays in what is selected.
+    """
+
+    holes: tuple[int | None, ...]
+    starts: tuple[int, ...]
+    steps: tuple[int, ...]
+    kept: dict[int, int]
     before: int
-    arrays: int
+
+    def shape(self, common: Shape) -> Shape:
+        """That of what is selected, by index arrays of a common shape."""
+        lengths = tuple(self.kept.values())
+        return (*lengths[: self.before], *common, *lengths[self.before :])
 
 
-def gathered(template: Sequence[object], ndim: int) -> Gathered | None:
-    """An index template in that form, or None if it has another."""
-    holes = {i: t.position for i, t in enumerate(template) if isinstance(t, Hole)}
-    first = next(iter(holes), 0)
-    if not holes or len(template) > ndim or [*holes] != list(range(first, first + len(holes))):
+def located(template: Sequence[object], shape: Shape) -> Located | None:
+    """An index template of holes, slices and numbers, on an array of this shape; None if there is something else in it."""
+    if len(template) > len(shape):
         return None
-    if any(not isinstance(t, Hole) and t != slice(None) for t in template):
-        return None
-    if [*holes.values()] != list(range(len(holes))):
-        return None
-    return Gathered(first, len(holes))
+    holes: list[int | None] = []
+    starts, steps, kept, places = [], [], {}, []
+    for axis, (n, t) in enumerate(zip(shape, (*template, *[slice(None)] * (len(shape) - len(template))), strict=True)):
+        start, step = 0, 1
+        if isinstance(t, slice):
+            start, stop, step = t.indices(n)
+            kept[axis] = len(range(start, stop, step))
+        elif isinstance(t, (Hole, int, np.integer)) and not isinstance(t, bool):
+            places.append(axis)
+            start = 0 if isinstance(t, Hole) else t % n
+        else:
+            return None
+        holes.append(t.position if isinstance(t, Hole) else None)
+        starts.append(start)
+        steps.append(step)
+    together = places and places[-1] - places[0] == len(places) - 1
+    before = sum(axis < places[0] for axis in kept) if together else 0
+    return Located(tuple(holes), tuple(starts), tuple(steps), kept, before)
 
 
 def supports(instruction: Instruction) -> bool:
@@ -60,22 +87,13 @@ def supports(instruction: Instruction) -> bool:
         return True
     if name in ("argmax", "argmin"):
         return args[0].dtype.char in "fd" or args[0].dtype.kind in "iu"
-    if name == "index":
-        return gathered(instruction.params["template"], args[0].ndim) is not None
-    if name == "put":
-        found = gathered(instruction.params["template"], args[0].ndim)
-        return found is not None and args[1].shape == _indexed_shape(args[0].shape, found, args[2:])
-    if name == "scatter_add":
-        shape = instruction.params["shape"]
-        found = gathered(instruction.params["template"], len(shape))
-        if results[0].dtype.kind == "b":
+    if name in ("index", "put", "scatter_add", "add_at"):
+        if name in ("scatter_add", "add_at") and results[0].dtype.kind == "b":
             return False  # an addition of truth values is another instruction
-        return found is not None and args[0].shape == _indexed_shape(shape, found, args[1:])
+        shape = args[0].shape if name == "index" else results[0].shape
+        found = located(instruction.params["template"], shape)
+        return found is not None and all(found.kept.values())
     return False
-
-
-def _indexed_shape(shape: Shape, g: Gathered, index: Sequence[Value]) -> Shape:
-    return (*shape[: g.before], *np.broadcast_shapes(*(i.shape for i in index)), *shape[g.before + g.arrays :])
 
 
 def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
@@ -182,60 +200,60 @@ class _Writer:
         return self.buffer(self.layouts[base].root) == self.buffer(self.result)
 
     def take(self) -> None:
-        self._gather(self.args[0].shape, Gathered(self.instruction.params["axis"], 1), self.args[1:], "read")
+        template = (*(slice(None),) * self.instruction.params["axis"], Hole(0))
+        self._gather(self.args[0].shape, template, self.args[1:], "read")
 
     def index(self) -> None:
-        g = gathered(self.instruction.params["template"], self.args[0].ndim)
-        assert g is not None
-        self._gather(self.args[0].shape, g, self.args[1:], "read")
+        self._gather(self.args[0].shape, self.instruction.params["template"], self.args[1:], "read")
 
     def put(self) -> None:
-        g = gathered(self.instruction.params["template"], self.args[0].ndim)
-        assert g is not None
         self._continued(self.args[0])
-        self._gather(self.args[0].shape, g, self.args[2:], "write")
+        self._gather(self.result.shape, self.instruction.params["template"], self.args[2:], "write")
+
+    def add_at(self) -> None:
+        self._continued(self.args[0])
+        self._gather(self.result.shape, self.instruction.params["template"], self.args[2:], "add")
 
     def scatter_add(self) -> None:
-        shape = self.instruction.params["shape"]
-        g = gathered(self.instruction.params["template"], len(shape))
-        assert g is not None
         out = self.access(self.result)
         fill(self.code, out.pointer, self.result.size, literal(0, out.dtype), out.dtype)
-        self._gather(shape, g, self.args[1:], "add")
+        self._gather(self.result.shape, self.instruction.params["template"], self.args[1:], "add")
 
-    def _gather(self, shape: Shape, g: Gathered, index: Sequence[Value], what: str) -> None:
+    def _gather(self, shape: Shape, template: Sequence[object], index: Sequence[Value], what: str) -> None:
         """For each place that the index arrays name: read it, write it, or add to it."""
+        where = located(template, shape)
+        assert where is not None
         indexed = self.args[0] if what == "read" else self.result  # what the index leads into
-        other = self.result if what == "read" else self.args[1 if what == "write" else 0]
+        other = self.result if what == "read" else self.args[len(self.args) - len(index) - 1]
         into, values = self.access(indexed), self.access(other)
         common = np.broadcast_shapes(*(i.shape for i in index))
         arrays = [self.access(i) for i in index]
-        lead = [len(common) - i.ndim for i in index]
-        steps: list[Strides] = [
-            (0,) * k + tuple(0 if n == 1 else s for n, s in zip(i.shape, a.strides, strict=True))
-            for i, a, k in zip(index, arrays, lead, strict=True)
-        ]
+        steps = [aligned(i.shape, a.strides, common) or () for i, a in zip(index, arrays, strict=True)]
         status = self.parameter(STATUS)
-        first, last = g.before, g.before + g.arrays
-        middle = values.strides[first : first + len(common)]
-        rest = [*range(first), *range(last, len(shape))]
-        rest_values = [*range(first), *range(first + len(common), len(values.strides))]
+        spread = aligned(other.shape, values.strides, where.shape(common))
+        assert spread is not None, (other.shape, where.shape(common))
+        first, last = where.before, where.before + len(common)
+        first_element = sum(start * s for start, s in zip(where.starts, into.strides, strict=True))
+        begin = offset(self.code, into.pointer, first_element, 1, into.dtype)
 
         def at(position: list[str]) -> None:
-            target = into.pointer
-            for j, array in enumerate(arrays):
+            target = begin
+            for axis, hole in enumerate(where.holes):
+                if hole is None:
+                    continue
+                array = arrays[hole]
                 pointer = array.pointer
-                for i, stride in zip(position, steps[j], strict=True):
+                for i, stride in zip(position, steps[hole], strict=True):
                     pointer = offset(self.code, pointer, i, stride, array.dtype)
-                where = self._bounded(load(self.code, pointer, array.dtype), array.dtype, shape[first + j], status)
-                target = offset(self.code, target, where, into.strides[first + j], into.dtype)
+                place = self._bounded(load(self.code, pointer, array.dtype), array.dtype, shape[axis], status)
+                target = offset(self.code, target, place, into.strides[axis], into.dtype)
             value = values.pointer
-            for i, stride in zip(position, middle, strict=True):
+            for i, stride in zip(position, spread[first:last], strict=True):
                 value = offset(self.code, value, i, stride, values.dtype)
-            one = Access(target, [into.strides[k] for k in rest], into.dtype)
-            two = Access(value, [values.strides[k] for k in rest_values], values.dtype)
+            one = Access(target, [into.strides[k] * where.steps[k] for k in where.kept], into.dtype)
+            two = Access(value, [*spread[:first], *spread[last:]], values.dtype)
             source, goal = (one, two) if what == "read" else (two, one)
-            self.copy([shape[k] for k in rest], source, goal, add=what == "add")
+            self.copy([*where.kept.values()], source, goal, add=what == "add")
 
         def walk(position: list[str], lengths: Shape) -> None:
             if not lengths:

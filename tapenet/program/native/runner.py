@@ -371,7 +371,7 @@ _LINES = 5
 def _indexing(program: Program) -> Iterator[str]:
     """The lines of the user's code of all that indexes, also in bodies."""
     for instruction in program.body:
-        if instruction.name in ("take", "index", "put", "scatter_add", "add_rows"):
+        if instruction.name in ("take", "index", "put", "scatter_add", "add_at", "add_rows"):
             yield instruction.line
         for value in instruction.params.values():
             if isinstance(value, Program):

@@ -1,5 +1,6 @@
 """A matrix product that is added to an array of its size becomes one operation: BLAS adds into the result. So do rows
-that are scattered over zeros and added to a table.
+that are scattered over zeros and added to a table, and what is scattered to one place: the gradient of an element that a turn
+of a loop reads touches no other.
 
 For the update of a weight, w - lr * (xᵀ @ g), the gradient is then never in memory: w + xᵀ @ (-lr * g), where the
 factor is applied to the smaller operand; that of a table that was read at some rows touches no others. Not among the
@@ -8,6 +9,7 @@ passes that simplify, since only a backend with BLAS at hand, and which writes i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tapenet.program.called_ops import Hole
@@ -36,13 +38,31 @@ class Rows(NamedTuple):
     factor: Value | None
 
 
+class Place(NamedTuple):
+    """Values added at one place along the axes that are indexed."""
+
+    values: Value
+    index: Sequence[Value]
+    template: object
+
+
 def run(program: Program) -> Program:
     """Rewrite sums and differences of an array and a product, or of a table and rows."""
     uses = program.uses()
+    # What is zeros but for what is added at single places, with that.
+    places: dict[Value, list[Place]] = {}
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         for old, new in zip(instruction.args, args, strict=True):
             uses.setdefault(new, uses[old])
+        if instruction.name == "scatter_add" and all(i.size == 1 for i in args[1:]):
+            made = builder.emit("scatter_add", *args, **instruction.params)
+            places[made] = [Place(args[0], args[1:], instruction.params["template"])]
+            return made
+        if instruction.name == "add" and args[0].shape == args[1].shape:
+            at = [k for k in (0, 1) if args[k] in places and uses[args[k]] == 1]
+            if at:
+                return _placed(builder, args[1 - at[-1]], args[at[-1]], places)
         if instruction.name not in ("add", "subtract") or instruction.results[0].size < SMALLEST:
             return None
         (result,) = instruction.results
@@ -57,8 +77,20 @@ def run(program: Program) -> Program:
             return _accumulated(builder, args[i], found, minus)
         return None
 
+    if not any(i.name in ("add", "subtract") for i in program.body):
+        return program
     changed = rewrite(program, change)
     return program if changed.body == program.body else dead.run(changed)
+
+
+def _placed(builder: Builder, base: Value, value: Value, places: dict[Value, list[Place]]) -> Value:
+    """A base with what is added at single places, one after the other."""
+    known = places.get(base)
+    for place in places[value]:
+        base = builder.emit("add_at", base, place.values, *place.index, template=place.template)
+    if known is not None:
+        places[base] = [*known, *places[value]]
+    return base
 
 
 def _product(value: Value, uses: dict[Value, int]) -> Product | None:

@@ -436,7 +436,7 @@ def test_only_long_loops_ask_for_signals() -> None:
 
 
 def test_an_index_out_of_bounds_ends_a_loop() -> None:
-    """As in eager mode what it has written in the turns before stays, and nothing that comes behind is written."""
+    """Nothing is written: neither by the turns before nor by what comes behind."""
     p, q = (Reference(tn.asarray(array(3))) for _ in range(2))
     b = Build()
     x, i = b.input(3), b.input(4, dtype=np.int64)
@@ -452,12 +452,11 @@ def test_an_index_out_of_bounds_ends_a_loop() -> None:
     assert called(runner) == []
     before, unchanged = (r.tensor._data.copy() for r in (p, q))
     given = array(3)
-    for turn, wrong in enumerate(([3, 0, 0, 0], [0, -4, 0, 0], [0, 0, 3, 3], [0, 0, 0, 3])):
+    for wrong in ([3, 0, 0, 0], [0, -4, 0, 0], [0, 0, 3, 3], [0, 0, 0, 3]):
         with pytest.raises(IndexError, match="out of bounds"):
             runner.call(given, np.array(wrong))
-        np.testing.assert_array_equal(p.tensor._data, before + turn * given[0])
+        np.testing.assert_array_equal(p.tensor._data, before)
         np.testing.assert_array_equal(q.tensor._data, unchanged)
-        p.tensor._data[:] = before
     assert_native(program, array(3), np.array([0, 2, 1, -1]))
 
 

@@ -11,7 +11,6 @@ import pytest
 import tapenet as tn
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Reference, Value, Write
-from tapenet.program.native.moves import Gathered, gathered
 
 pytest.importorskip("llvmlite")
 
@@ -176,30 +175,46 @@ def test_many_small_rows_are_not_lost_beside_a_large_one() -> None:
     np.testing.assert_array_equal(table.tensor._data[::2], 1)
 
 
-def test_which_indices_are_native() -> None:
-    assert gathered((ALL, Hole(0), Hole(1)), 4) == Gathered(1, 2)
-    assert gathered((Hole(0),), 1) == Gathered(0, 1)
-    for template in [
-        (Hole(0), ALL, Hole(1)),
-        (Hole(1), Hole(0)),
-        (slice(1, 3), Hole(0)),
-        (None, Hole(0)),
-        (ALL,),
-        (2,),
-    ]:
-        assert gathered(template, 3) is None
-    assert gathered((Hole(0), Hole(1)), 1) is None
+TEMPLATES = [
+    (Hole(0),),
+    (ALL, Hole(0), Hole(1)),
+    (Hole(0), ALL, Hole(1)),
+    (Hole(1), Hole(0)),
+    (slice(1, 3), Hole(0)),
+    (slice(None, None, -2), Hole(0), slice(1, -1)),
+    (2, Hole(0)),
+    (Hole(0), ALL, -1),
+    (1, ALL, Hole(0)),
+]
 
 
-@pytest.mark.parametrize("template", [(Hole(0), ALL, Hole(1)), (slice(1, 3), Hole(0)), (Ellipsis, Hole(0), None)])
-def test_other_indices_are_run_by_python(template: Any) -> None:
+@pytest.mark.parametrize("shapes", [((), ()), ((2,), (2,)), ((3, 1), (2,))])
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_indices_are_native(template: Any, shapes: tuple[tuple[int, ...], ...]) -> None:
+    """Read, written, and added at: also one number for all, and into a copy that is read afterwards."""
     b = Build()
-    x = b.input(3, 4, 5)
-    index = [b.input(2, dtype=np.int64) for t in template if isinstance(t, Hole)]
+    x = b.input(4, 4, 5)
+    index = [b.input(*s, dtype=np.int64) for s, _ in zip(shapes, [t for t in template if isinstance(t, Hole)])]
+    found = b.emit("index", x, *index, template=template)
+    number = b.emit("slice", b.reshape(x, (80,)), slices=((7, 8, 1),))
+    outs = [
+        found,
+        b.emit("put", x, b.emit("negative", found), *index, template=template),
+        b.emit("put", b.emit("negative", x), number, *index, template=template),
+        b.emit("add_at", b.emit("negative", x), found, *index, template=template),
+        b.emit("scatter_add", found, *index, template=template, shape=(4, 4, 5)),
+    ]
+    native(b, *outs, inputs=[array(4, 4, 5), *(R.integers(-4, 4, i.shape) for i in index)])
+
+
+def test_other_indices_are_run_by_python() -> None:
+    b = Build()
+    x, i = b.input(3, 4, 5), b.input(2, dtype=np.int64)
+    template = (Ellipsis, Hole(0), None)
     y = b.emit("negative", x)
-    found = b.emit("index", y, *index, template=template)
-    program = b.program(b.emit("negative", found), b.emit("put", y, found, *index, template=template))
-    runner = assert_native(program, array(3, 4, 5), *(R.integers(0, 3, 2) for _ in index))
+    found = b.emit("index", y, i, template=template)
+    program = b.program(b.emit("negative", found), b.emit("put", y, found, i, template=template))
+    runner = assert_native(program, array(3, 4, 5), R.integers(0, 3, 2))
     assert called(runner) == ["index", "put"]
 
 
