@@ -27,6 +27,8 @@ from tapenet.typing import Shape
 ALIGNMENT = 64
 #: Bytes of what lies on the stack in the body of a loop, at most.
 SMALL = 64
+#: What may find an index out of bounds.
+INDEXING = ("take", "index", "put", "scatter_add", "add_at", "add_rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +343,7 @@ def _may_fail(entry: Entry) -> TypeGuard[Instruction]:
     have written nothing, and the others a part."""
     if isinstance(entry, Kernel):
         return False
-    return entry.name in ("take", "index", "put", "scatter_add", "add_at", "add_rows") or entry.kind in ("control", "call")
+    return entry.name in INDEXING or entry.kind in ("control", "call")
 
 
 def _fails_within(loop: Instruction) -> bool:

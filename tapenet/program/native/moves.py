@@ -63,7 +63,7 @@ def located(template: Sequence[object], shape: Shape) -> Located | None:
             kept[axis] = len(range(start, stop, step))
         elif isinstance(t, (Hole, int, np.integer)) and not isinstance(t, bool):
             places.append(axis)
-            start = 0 if isinstance(t, Hole) else t % n
+            start = 0 if isinstance(t, Hole) else int(t) % n
         else:
             return None
         holes.append(t.position if isinstance(t, Hole) else None)

@@ -21,7 +21,7 @@ from tapenet.program.ir import Constant, Host, Program, Reference, Value
 from tapenet.program.layout import alike, copied, unusual_order
 from tapenet.program.native import entry
 from tapenet.program.native.calls import Calls, Line, indented
-from tapenet.program.native.memory import Slot, members
+from tapenet.program.native.memory import INDEXING, Slot, members
 from tapenet.program.native.module import Module, Segment
 from tapenet.program.native.parallel import threads
 from tapenet.program.native.report import groups, report
@@ -371,7 +371,7 @@ _LINES = 5
 def _indexing(program: Program) -> Iterator[str]:
     """The lines of the user's code of all that indexes, also in bodies."""
     for instruction in program.body:
-        if instruction.name in ("take", "index", "put", "scatter_add", "add_at", "add_rows"):
+        if instruction.name in INDEXING:
             yield instruction.line
         for value in instruction.params.values():
             if isinstance(value, Program):

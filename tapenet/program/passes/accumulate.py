@@ -42,7 +42,7 @@ class Place(NamedTuple):
     """Values added at one place along the axes that are indexed."""
 
     values: Value
-    index: Sequence[Value]
+    where: Sequence[Value]
     template: object
 
 
@@ -87,7 +87,7 @@ def _placed(builder: Builder, base: Value, value: Value, places: dict[Value, lis
     """A base with what is added at single places, one after the other."""
     known = places.get(base)
     for place in places[value]:
-        base = builder.emit("add_at", base, place.values, *place.index, template=place.template)
+        base = builder.emit("add_at", base, place.values, *place.where, template=place.template)
     if known is not None:
         places[base] = [*known, *places[value]]
     return base
