@@ -107,6 +107,7 @@ from tapenet.compiler.compile import compile as compile
 from tapenet.drawing.draw_call import draw as draw
 from tapenet.files.saving import load as load
 from tapenet.files.saving import save as save
+from tapenet.lifting.lift import lift as lift
 from tapenet.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
 from tapenet.nn.functional import adaptive_avg_pool2d as adaptive_avg_pool2d
 from tapenet.nn.functional import adaptive_avg_pool3d as adaptive_avg_pool3d

@@ -212,6 +212,7 @@ CORE: dict[str, str] = {
     "tapenet.compiler.compile": "CompileWarning compile",
     "tapenet.drawing.draw_call": "draw",
     "tapenet.files.saving": "load save",
+    "tapenet.lifting.lift": "lift",
     "tapenet.nn.functional_call": "functional_call",
     "tapenet.ops.derived": "array_like derived known",
     "tapenet.ops.dtypes": "finfo iinfo isdtype",

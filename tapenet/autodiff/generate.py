@@ -37,7 +37,7 @@ import weakref
 from types import FunctionType
 from typing import Any
 
-from tapenet.autodiff import gradients, node, record, state
+from tapenet.autodiff import aliasing, gradients, node, record, state
 from tapenet.autodiff.node import Node
 from tapenet.ops import arguments, definitions, failures, rule_results, signatures, torch_calls, tracebacks
 from tapenet.ops.op import Op
@@ -46,8 +46,8 @@ from tapenet.program import generated, low
 
 #: What generated code may use, under its name with an underscore.
 _MODULES = (
-    builtins, heapq, time, torch_calls, low, node, gradients, state, arguments, failures, rule_results, signatures, tracebacks,
-    record,
+    aliasing, builtins, heapq, time, torch_calls, low, node, gradients, state, arguments, failures, rule_results, signatures,
+    tracebacks, record,
 )  # fmt: skip
 _KNOWN = {f"_{name}": value for module in _MODULES for name, value in vars(module).items()}
 #: The ops that were called, and whether their calls look for low types: they do once there are any, since looking costs a
@@ -143,6 +143,9 @@ def _call(op: Op) -> FunctionType:
     """An op's call, left to the general recorder where an argument is not plain or a layer is on."""
     lines = ["if _more: return _with_options(self, <given>**_more)", "_state = _local.state"]
     lines += ["<general>"] if op.outputs is None else ["if not _state.fast: <general>", *body(op)]
+    if is_own(op) and op.name in aliasing.VIEWS:
+        shared = "return _result if _state.lifted is None else _viewed(self, <arguments>, _result)"
+        lines = [line.replace("return _result", shared) for line in lines]
     made = compile_call(op, "__call__", lines)
     made.__qualname__ = op.name  # what Python calls it where the arguments do not fit
     return made

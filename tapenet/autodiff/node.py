@@ -84,7 +84,7 @@ class Scope:
 class BaseTensor:
     """What a tensor holds. `Tensor`, the one type made of it, has all that can be done with it."""
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_kind", "_node", "_rows", "_trace")
+    __slots__ = ("__weakref__", "_alias", "_data", "_grad", "_kind", "_node", "_rows", "_trace")
 
     _data: Array
     #: The node that made it, where a gradient flows; and on a tape that records everything.
@@ -97,6 +97,8 @@ class BaseTensor:
     #: "parameter" or "buffer": marks of `nn`, not types, so that ops meet one exact type. A word may stand before them:
     #: "passing" of what is in no state dict, "lazy" of what has no shape yet.
     _kind: str | None
+    #: How it shares memory with others, while a lifted function runs.
+    _alias: Any
 
     @classmethod
     def _of(cls, data: Array, node: Node | None = None, trace: Node | None = None) -> Self:

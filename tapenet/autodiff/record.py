@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff.aliasing import viewed
 from tapenet.autodiff.node import SHAPES, Node, Output, Parents, Traced, constant, intern_shape, next_number
 from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.state import local
@@ -139,7 +140,8 @@ def apply(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object
         return variant(*given, **options)
     layers = local.state.layers
     quick = layers[0].quick(op) if len(layers) == 1 else None
-    return layered(op, args, kwargs) if quick is None else quick(op, *args, **kwargs)
+    result = layered(op, args, kwargs) if quick is None else quick(op, *args, **kwargs)
+    return result if local.state.lifted is None else viewed(op, args, kwargs, result)
 
 
 def layered(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:

@@ -25,8 +25,8 @@ class State(blocks.Switches):
     """A thread's switches. `fast` says that no layer is on: then an op's generated call runs, else the general recorder."""
 
     __slots__ = (
-        "autocast", "debug", "ended", "fast", "grad", "layers", "left", "nan", "porting", "profile", "rule", "scope", "tape",
-        "view",
+        "autocast", "debug", "ended", "fast", "grad", "layers", "left", "lifted", "nan", "porting", "profile", "rule", "scope",
+        "tape", "view",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -47,6 +47,8 @@ class State(blocks.Switches):
         self.nan: str | None = None
         #: The low type that products take inside `tn.autocast`; else None.
         self.autocast: DType | None = None
+        #: While a lifted function runs: what its views share (`aliasing.Lifted`).
+        self.lifted: Any = None
         #: Inside `tn.testing.porting`: what it found, as texts.
         self.porting: list[str] | None = None
         #: The node whose gradient rule is being recorded, for derivatives of higher order.

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff import aliasing
 from tapenet.autodiff.backward import run
 from tapenet.autodiff.gradients import accumulate_grad, conj_cotangent
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, add_hook, hooks_of, next_number, remove_hook
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike, DTypeLike
 
 #: The slots that are mostly not set.
-_RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
+_RARE = frozenset({"_alias", "_trace", "_grad", "_kind", "_rows"})
+
+#: The slots that are unset while a view is stale.
+_SHARED = frozenset({"_data", "_node", "_trace"})
 
 
 class Tensor(BaseTensor, ArrayHolder):
@@ -62,8 +66,11 @@ class Tensor(BaseTensor, ArrayHolder):
 
     def __getattr__(self, name: str) -> Any:
         # Rare slots are left unset by the recorder: reading one that is unset ends up here.
-        if name in _RARE:
+        if name in _RARE and (name != "_trace" or self._alias is None or not self._alias.stale):
             return None
+        if name in _SHARED and self._alias is not None:
+            aliasing.refresh(self)
+            return getattr(self, name)
         if name == "_data" and self._rows is not None:
             self._data, self._rows = self._rows.dense(), None
             return self._data
@@ -193,6 +200,9 @@ class Tensor(BaseTensor, ArrayHolder):
 
     def _become(self, new: Tensor, by: str) -> None:
         """Let the handle stand for what another one does."""
+        if local.state.lifted is not None and self._alias is not None:
+            self._write_shared(self._alias.path, new, by)
+            return
         if new._node is None and self._node is not None and not local.state.grad:
             warn_once(
                 "left",
@@ -204,6 +214,17 @@ class Tensor(BaseTensor, ArrayHolder):
         self._trace = None if local.state.tape is None else new._trace
         if id(self) in referred:  # by a compiled program, which has the old array
             bump()
+
+    def _write_shared(self, path: Sequence[aliasing.Step], value: object, by: str) -> None:
+        """Write a value to where steps lead from the array that this tensor is a view of."""
+        memory = self._alias.memory
+        whole: Tensor = memory.whole
+        stored = whole._writes_storage(by, "write to a copy: t = t.copy()")
+        new: BaseTensor = aliasing.written(self, path, value, by)
+        if stored:
+            whole._write(new, by)
+            new = whole
+        memory.become(new)
 
     def _rebind(self, data: Array) -> None:
         """Let the tensor stand for another array."""
@@ -480,6 +501,11 @@ class Tensor(BaseTensor, ArrayHolder):
         On a leaf that needs a gradient it is an error, except under `tn.no_grad()`, where it writes in place, as it
         does for parameters and buffers.
         """
+        if local.state.lifted is not None and self._alias is not None:
+            path = aliasing.places(self, index)
+            if not aliasing.is_at(value, self._alias.memory, path):
+                self._write_shared(path, value, "item assignment")
+            return
         if not self._writes_storage("item assignment", "assign to a copy: t = t.copy(); t[i] = v"):
             self._become(ops.setitem(self.__copy__(), value, index), "item assignment")
             return
@@ -502,9 +528,13 @@ class Tensor(BaseTensor, ArrayHolder):
             ValueError: the result has another shape than this tensor.
             TypeError: its dtype is of a kind that this tensor cannot hold.
         """
+        lifted = local.state.lifted
+        if lifted is not None and self._alias is None and not self._data.ndim and self._kind is None:
+            return op(self, other)  # type: ignore[return-value]  # one of NumPy's numbers, which never change
         node = self._node
-        inside = node is not None and type(node) is not Leaf and local.state.tape is None  # of a graph, as most are
-        storage = not inside and self._writes_storage(by, hint)
+        # Most are inside of a graph.
+        inside = lifted is None and node is not None and type(node) is not Leaf and local.state.tape is None
+        storage = not inside and aliasing.root(self)._writes_storage(by, hint)
         new = op(self, other)
         if not isinstance(new, Tensor):
             raise TypeError(f"{by} with {type(other).__name__} gives {type(new).__name__}: {hint or _anew(by)}")

@@ -1,0 +1,348 @@
+"""Views that alias as NumPy's do, while a lifted function runs in a thread.
+
+A tensor of which a view was taken belongs to a `Memory`, which has the value of the whole array. A view keeps the steps that
+lead from there to it. A write through any of them makes a new whole value, by one item assignment; the others become stale,
+which costs nothing: their slots are unset, and read anew from the whole value when somebody asks (`Tensor.__getattr__`).
+All of it is made of ordinary ops, so that it is recorded, differentiated and compiled as they are.
+"""
+
+from __future__ import annotations
+
+import operator
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.node import BaseTensor
+from tapenet.autodiff.state import local
+
+if TYPE_CHECKING:
+    from tapenet.typing import Shape
+
+T = TypeVar("T", bound=BaseTensor)
+
+#: The ops that give a view where NumPy does, and whether that can be written to.
+VIEWS = {
+    "getitem": True, "reshape": True, "transpose": True, "swapaxes": True, "moveaxis": True, "expand_dims": True,
+    "squeeze": True, "flip": True, "real": True, "imag": True, "laid_out": True, "alias": True, "diagonal": False,
+    "broadcast_to": False, "sliding_window_view": False, "real_if_close": False,
+}  # fmt: skip
+
+
+class Lifted:
+    """A run of a lifted function in a thread: the memories whose views alias in it, and what stands in it for a function that
+    is called."""
+
+    def __init__(self, replaced: Callable[[object], object] = lambda function: function) -> None:
+        self.replaced = replaced
+        self.memories: weakref.WeakSet[Memory] = weakref.WeakSet()
+
+    def settle(self) -> None:
+        """Read all views that are stale anew: before the body of a loop is recorded, since it would count as its work."""
+        for memory in self.memories:
+            for view in memory.living():
+                view._data  # noqa: B018
+
+    def end(self) -> None:
+        """Make all views tensors of their own."""
+        self.settle()
+        for memory in self.memories:
+            for view in memory.living():
+                del view._alias
+
+
+class Step(NamedTuple):
+    """One step from an array to a view of it: an op, and what it is given beside the array."""
+
+    op: Callable[..., BaseTensor]
+    name: str
+    args: tuple[object, ...]
+    kwargs: dict[str, object]
+    #: Of the array that it is taken of.
+    shape: Shape
+
+    def view(self, whole: BaseTensor) -> BaseTensor:
+        """The view of an array."""
+        return self.op(whole, *self.args, **self.kwargs)
+
+    def written(self, whole: BaseTensor, part: object) -> BaseTensor:
+        """An array where the view is `part`, which is broadcast to it."""
+        if self.name == "getitem":
+            return cast("BaseTensor", ops.setitem(whole, part, self.args[0]))
+        if self.name in ("real", "imag") and whole._data.dtype.kind == "c":
+            real, imag = (part, ops.imag(whole)) if self.name == "real" else (ops.real(whole), part)
+            return cast("BaseTensor", ops.astype(ops.add(real, ops.multiply(1j, imag)), whole._data.dtype))
+        # What only moves elements says where they are.
+        places = np.asarray(self.op(np.arange(whole._data.size).reshape(whole._data.shape), *self.args, **self.kwargs))
+        part = ops.broadcast_to(part, places.shape)
+        order = np.ravel(places)
+        if np.array_equal(order, np.arange(whole._data.size)):
+            return cast("BaseTensor", ops.reshape(part, whole._data.shape))
+        if self.name in ("transpose", "swapaxes", "moveaxis"):
+            axes = np.argsort([-stride for stride in places.strides], kind="stable")
+            if np.array_equal(np.transpose(places, axes).ravel(), np.arange(whole._data.size)):
+                return cast("BaseTensor", ops.transpose(part, axes.tolist()))
+        flat = ops.setitem(ops.reshape(whole, -1), ops.reshape(part, -1), order)
+        return cast("BaseTensor", ops.reshape(flat, whole._data.shape))
+
+
+class Memory:
+    """What tensors that are views of one array share.
+
+    Attributes:
+        whole: the array's value now, a handle of nobody else's.
+    """
+
+    __slots__ = ("__weakref__", "_pruned", "_views", "whole")
+
+    def __init__(self, owner: BaseTensor, writable: bool = True) -> None:
+        self.whole = owner._of(owner._data, owner._node, owner._trace)
+        self.whole._kind = owner._kind
+        self._views: list[weakref.ref[BaseTensor]] = []
+        self._pruned = 32
+        self.add(owner, (), writable)
+
+    def add(self, view: BaseTensor, path: tuple[Step, ...], writable: bool = True) -> None:
+        """Take in a tensor that these steps lead to."""
+        view._alias = Alias(self, path, writable)
+        self._views.append(weakref.ref(view))
+        if len(self._views) > self._pruned:
+            self._views = [ref for ref in self._views if ref() is not None]
+            self._pruned = 2 * len(self._views) + 32
+
+    def living(self) -> list[BaseTensor]:
+        """The tensors that share it."""
+        return [view for ref in self._views if (view := ref()) is not None]
+
+    def become(self, whole: BaseTensor) -> None:
+        """Let the array have another value: every view of it is another from now on."""
+        _same(self.whole, whole)
+        self._views = [ref for ref in self._views if ref() is not None]
+        for view in self.living():
+            alias = view._alias
+            if not alias.path:
+                _same(view, whole)
+            elif not alias.stale:
+                alias.stale = True
+                del view._data, view._node
+                view._trace = None
+
+    def value(self, path: Sequence[Step]) -> BaseTensor:
+        """What steps lead to."""
+        value = self.whole
+        for step in path:
+            value = step.view(value)
+        return value
+
+
+class Alias:
+    """How a tensor is a view: of what, by which steps."""
+
+    __slots__ = ("memory", "path", "stale", "writable")
+
+    def __init__(self, memory: Memory, path: tuple[Step, ...], writable: bool) -> None:
+        self.memory = memory
+        self.path = path
+        self.writable = writable
+        self.stale = False
+
+
+def _same(handle: BaseTensor, new: BaseTensor) -> None:
+    """Let a handle stand for what another one does."""
+    handle._data, handle._node, handle._trace = new._data, new._node, new._trace
+
+
+def refresh(view: BaseTensor) -> None:
+    """Read a stale view anew."""
+    alias = view._alias
+    with _unseen():
+        _same(view, alias.memory.value(alias.path))
+    alias.stale = False
+
+
+class _unseen:
+    """While views are read and written here, no views are noted; and gradients flow, whoever asks."""
+
+    __slots__ = ("before",)
+
+    def __enter__(self) -> None:
+        state = local.state
+        self.before = state.lifted, state.grad
+        state.lifted, state.grad = None, True
+
+    def __exit__(self, *exc: object) -> None:
+        local.state.lifted, local.state.grad = self.before
+
+
+# -- noting views ------------------------------------------------------------------------------------------------
+
+
+def viewed(
+    op: Callable[..., BaseTensor], args: tuple[object, ...], kwargs: dict[str, object], result: object
+) -> object:
+    """Note that what an op gave is a view of what it was given, if NumPy's is."""
+    name = getattr(op, "name", "")
+    lifted = local.state.lifted
+    if lifted is None or name not in VIEWS or not args:
+        return result
+    source, *others = args
+    if not (isinstance(source, BaseTensor) and isinstance(result, BaseTensor)):
+        return result
+    if name == "getitem":
+        index = basic(others[0])
+        if index is None or (not result._data.ndim and Ellipsis not in index):
+            return result
+        others = [index]
+    elif not np.may_share_memory(result._data, source._data) and result._data.size:
+        return result
+    if source._alias is None:
+        lifted.memories.add(Memory(source))
+    alias = source._alias
+    step = Step(op, name, tuple(others), kwargs, source._data.shape)
+    alias.memory.add(result, _longer(alias.path, step), VIEWS[name] and alias.writable)
+    return result
+
+
+def basic(index: object) -> tuple[object, ...] | None:
+    """A basic index as a tuple; None for one that gives a copy."""
+    parts = index if isinstance(index, tuple) else (index,)
+    found: list[object] = []
+    for part in parts:
+        if isinstance(part, BaseTensor):
+            if part._data.ndim or part._data.dtype.kind not in "iu":
+                return None
+            tape = local.state.tape
+            found.append(int(part._data) if tape is None or not tape.captures else part)
+        elif part is None or part is Ellipsis or isinstance(part, slice):
+            found.append(part)
+        elif isinstance(part, (bool, np.bool_)) or not hasattr(part, "__index__") or np.ndim(part):
+            return None
+        else:
+            found.append(operator.index(part))
+    return tuple(found)
+
+
+def _longer(path: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
+    """A path and one more step; two basic indices after each other are one."""
+    if path and step.name == path[-1].name == "getitem":
+        one = composed(path[-1].args[0], step.args[0], path[-1].shape)
+        if one is not None:
+            return (*path[:-1], path[-1]._replace(args=(one,)))
+    return (*path, step)
+
+
+def composed(first: object, second: object, shape: Shape) -> tuple[object, ...] | None:
+    """The index that does what two basic ones do, one after the other, to an array of a shape; None where there is none, or an
+    index is not known yet."""
+    inner = _whole(first, len(shape))
+    if inner is None or None in inner:
+        return None
+    found = [range(n)[cast("slice", part)] for n, part in zip(shape, inner, strict=True)]
+    given = _whole(second, sum(isinstance(part, range) for part in found))
+    if given is None:
+        return None
+    made: list[object] = []
+    rest = iter(given)
+    for part in found:
+        if isinstance(part, range):
+            while (outer_part := next(rest)) is None:
+                made.append(None)
+            part = part[outer_part]  # type: ignore[call-overload]
+        made.append(_slice(part) if isinstance(part, range) else part)
+    return (*made, *rest)  # what is left are new axes
+
+
+def _whole(index: object, ndim: int) -> tuple[object, ...] | None:
+    """A basic index with a part for each axis; None where a part is not known yet."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    missing = ndim - sum(part is not None and part is not Ellipsis for part in parts)
+    if any(part is Ellipsis for part in parts):
+        at = next(i for i, part in enumerate(parts) if part is Ellipsis)
+        parts[at : at + 1] = [slice(None)] * missing
+    else:
+        parts += [slice(None)] * missing
+    known = (part is None or isinstance(part, int) or (isinstance(part, slice) and _is_known(part)) for part in parts)
+    return tuple(parts) if all(known) else None
+
+
+def _is_known(part: slice) -> bool:
+    return all(end is None or isinstance(end, int) for end in (part.start, part.stop, part.step))
+
+
+def _slice(part: range) -> slice:
+    stop: int | None = part.stop
+    if not len(part):
+        return slice(0, 0)
+    return slice(part.start, None if part.stop < 0 else stop, part.step)
+
+
+# -- writing -----------------------------------------------------------------------------------------------------
+
+
+def root(handle: T) -> T:
+    """What has the value of a tensor: itself, or the whole array that it is a view of."""
+    alias = handle._alias
+    found: T = handle if alias is None else alias.memory.whole
+    return found
+
+
+def become(root: BaseTensor, new: BaseTensor) -> None:
+    """Let what `root` gives have another value, without recording that."""
+    for memory in () if local.state.lifted is None else local.state.lifted.memories:
+        if memory.whole is root:
+            memory.become(new)
+            return
+    _same(root, new)
+
+
+def places(view: BaseTensor, index: object) -> tuple[Step, ...]:
+    """The steps that lead to a part of a view."""
+    part = basic(index)
+    shape = view._data.shape
+    step = Step(
+        cast("Callable[..., BaseTensor]", ops.getitem), "getitem", (index if part is None else part,), {}, shape
+    )
+    path: tuple[Step, ...] = view._alias.path
+    return (*path, step) if part is None else _longer(path, step)
+
+
+def is_at(value: object, memory: Memory, path: tuple[Step, ...]) -> bool:
+    """Whether a value is that view of a memory which a path of one basic index leads to: `a[i] += x` ends in writing it to
+    where it is."""
+    alias = value._alias if isinstance(value, BaseTensor) else None
+    if alias is None or alias.memory is not memory or len(path) != 1 or len(alias.path) != 1:
+        return False
+    one, other = ((step.name, step.args[0] if step.args else None) for step in (*path, *alias.path))
+    if (
+        one[0] != other[0]
+        or not isinstance(one[1], tuple)
+        or not isinstance(other[1], tuple)
+        or len(one[1]) != len(other[1])
+    ):
+        return False
+    pairs = zip(one[1], other[1], strict=True)
+    same = (a is b or (isinstance(a, (int, slice)) and type(a) is type(b) and a == b) for a, b in pairs)
+    return one[0] == "getitem" and all(same)
+
+
+def written(view: BaseTensor, path: Sequence[Step], value: object, by: str) -> BaseTensor:
+    """The whole value of a view's memory, with a value where steps lead to.
+
+    Raises:
+        ValueError: NumPy's view is read-only.
+    """
+    alias = view._alias
+    if not alias.writable:
+        raise ValueError(f"{by} to a view that is read-only, as NumPy's is: write to a copy, or to the array itself")
+    with _unseen():
+        return _put(alias.memory.whole, path, value)
+
+
+def _put(whole: BaseTensor, path: Sequence[Step], value: object) -> BaseTensor:
+    if not path:
+        return cast("BaseTensor", value)
+    first, *rest = path
+    return first.written(whole, _put(first.view(whole), rest, value) if rest else value)

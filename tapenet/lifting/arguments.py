@@ -1,0 +1,223 @@
+"""What a lifted function is given, and what is written to it.
+
+Inside there are tensors: handles of the run's own, so that threads do not see each other. At the end the arrays and tensors of
+the caller get what was written to theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import cast
+
+import numpy as np
+
+from tapenet.autodiff.aliasing import Lifted, Memory
+from tapenet.autodiff.node import BaseTensor
+from tapenet.autodiff.observe import mutation
+from tapenet.autodiff.state import local
+from tapenet.autodiff.tensor import Tensor
+from tapenet.program.low import is_low
+from tapenet.typing import Array
+
+
+class _Opened:
+    """The arguments of a run, opened."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        #: By the `id` of what stands inside for an array or tensor: what was given.
+        self._origins: dict[int, Array | Tensor] = {}
+        #: Lists and dicts with arrays: those given, those inside, and what was in them.
+        self._containers: list[tuple[object, object, object]] = []
+
+    # -- in --------------------------------------------------------------------------------------------------------
+
+    def inside(self, value: object) -> object:
+        """What stands inside for an argument, or for what a name outside holds."""
+        kind = type(value)
+        if kind is np.ndarray or kind is Tensor:
+            return self._handle(cast("Array | Tensor", value))
+        if kind is tuple or kind is list:
+            parts = [self.inside(part) for part in cast("list[object]", value)]
+            if all(a is b for a, b in zip(parts, cast("list[object]", value), strict=True)):
+                return value
+            return tuple(parts) if kind is tuple else self._container(value, parts, list(parts))
+        if kind is dict:
+            entries = {name: self.inside(part) for name, part in cast("dict[object, object]", value).items()}
+            if all(entries[name] is part for name, part in cast("dict[object, object]", value).items()):
+                return value
+            return self._container(value, entries, dict(entries))
+        return value
+
+    def _container(self, outside: object, inside: object, before: object) -> object:
+        self._containers.append((outside, inside, before))
+        return inside
+
+    def _handle(self, given: Array | Tensor) -> object:
+        raise NotImplementedError
+
+    # -- out -------------------------------------------------------------------------------------------------------
+
+    def outside(self, value: object) -> object:
+        """A result, or part of one: arrays and NumPy's numbers as tensors, and the caller's own tensors for theirs."""
+        kind = type(value)
+        if kind is Tensor:
+            origin = self._origins.get(id(value))
+            return origin if isinstance(origin, Tensor) else value
+        if kind is np.ndarray or isinstance(value, np.generic):
+            if isinstance(self._origins.get(id(value)), Tensor):
+                return self._origins[id(value)]
+            array = np.asarray(value)
+            return Tensor._of(array) if array.dtype.kind in "biufc" or is_low(array.dtype) else value
+        if kind is list or kind is tuple:
+            own = next((given for given, inside, _ in self._containers if inside is value), None)
+            parts = [self.outside(part) for part in cast("list[object]", value)]
+            return own if own is not None else parts if kind is list else tuple(parts)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return kind(*map(self.outside, value))
+        if kind is dict:
+            own = next((given for given, inside, _ in self._containers if inside is value), None)
+            entries = {name: self.outside(part) for name, part in cast("dict[object, object]", value).items()}
+            return entries if own is None else own
+        return value
+
+    def write_back(self, result: object) -> None:
+        """Give the caller's lists and dicts what was written to theirs."""
+        for outside, inside, before in self._containers:
+            _refill(outside, inside, before, self.outside)
+
+
+class Arguments(_Opened):
+    """Those of a run that is recorded: arrays and tensors as tensors of its own."""
+
+    def __init__(self, title: str, lifted: Lifted) -> None:
+        super().__init__(title)
+        self._lifted = lifted
+        #: By the `id` of what was given: it, and its handle inside.
+        self._opened: dict[int, tuple[Array | Tensor, Tensor]] = {}
+
+    def _handle(self, given: Array | Tensor) -> object:
+        found = self._opened.get(id(given))
+        if found is not None:
+            return found[1]
+        writable = True
+        if isinstance(given, Tensor):
+            if given._kind is not None or given._alias is not None:
+                return given  # a parameter or buffer is written where it is
+            handle = given.__copy__()
+            handle._trace = given._trace
+        else:
+            if given.dtype.kind not in "biufc" and not is_low(given.dtype):
+                return given
+            handle = Tensor._of(given)
+            writable = given.flags.writeable
+            if not given.ndim or not writable:
+                self._lifted.memories.add(Memory(handle, writable))
+        self._opened[id(given)] = given, handle
+        self._origins[id(handle)] = given
+        return handle
+
+    def write_back(self, result: object) -> None:
+        """Give the arrays and tensors of the caller what was written to theirs.
+
+        Raises:
+            ValueError: two arrays that share memory, of which one was written.
+            TypeError: a value that needs a gradient was written into a plain array, and no gradient comes out otherwise.
+        """
+        written = [(given, handle) for given, handle in self._opened.values() if _is_written(given, handle)]
+        arrays = [given for given, _ in self._opened.values() if isinstance(given, np.ndarray)]
+        changed = {id(given) for given, _ in written}
+        for a, b in combinations(arrays, 2):
+            if (id(a) in changed or id(b) in changed) and mutation.share(a, b, 10_000):
+                raise ValueError(
+                    f"{self.title}: arrays of shapes {a.shape} and {b.shape} that it is given share memory, and one of them is "
+                    "written to: that cannot be followed. Give one array, and take its parts inside"
+                )
+        lost = [given for given, handle in written if isinstance(given, np.ndarray) and handle._node is not None]
+        if lost and not any(_flows(value) for value in (result, [h for g, h in written if isinstance(g, Tensor)])):
+            raise TypeError(
+                f"{self.title} writes values that need a gradient into a plain array of shape {lost[0].shape}, and returns "
+                "none: the gradient would be lost. Give a tensor for the array (tn.tensor(a)), or return what was computed"
+            )
+        for given, handle in written:
+            if isinstance(given, Tensor):
+                given._become(handle, f"a write in {self.title}")
+            else:
+                if local.state.tape is not None:
+                    local.state.tape.rebinds(Tensor._of(given), f"a write in {self.title}", _GIVE)
+                np.copyto(given, handle._data)
+                mutation.wrote(given, f"a write in {self.title}")
+        super().write_back(result)
+
+
+class PlainArguments(_Opened):
+    """Those of a run of the function itself: tensors as arrays."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        #: By the `id` of the tensors given: these, and the copies that stand for them.
+        self._copies: dict[int, tuple[Tensor, Array]] = {}
+
+    def _handle(self, given: Array | Tensor) -> object:
+        if isinstance(given, np.ndarray):
+            return given
+        if id(given) not in self._copies:
+            # A copy, which is compared at the end: nodes may have saved the array, and other handles may share it.
+            self._copies[id(given)] = given, given._data.copy(order="K")
+        copy = self._copies[id(given)][1]
+        self._origins[id(copy)] = given
+        return copy
+
+    def write_back(self, result: object) -> None:
+        """Give the caller's tensors what was written to their copies."""
+        for given, copy in self._copies.values():
+            if not _equal(given._data, copy):
+                if given._kind is None:
+                    given._become(Tensor._of(copy), f"a write in {self.title}")
+                else:
+                    given._write(copy, f"a write in {self.title}")
+        super().write_back(result)
+
+
+_GIVE = "Give the array as an argument of the compiled function"
+
+
+def _is_written(given: Array | Tensor, handle: Tensor) -> bool:
+    if isinstance(given, Tensor):
+        return handle._data is not given._data or handle._node is not given._node
+    return handle._data is not given
+
+
+def _equal(a: Array, b: Array) -> bool:
+    """Whether two arrays are the same, bit for bit."""
+    if a.dtype.kind == "c":
+        return _equal(a.real, b.real) and _equal(a.imag, b.imag)
+    whole = f"u{a.itemsize}"
+    return np.array_equal(a.view(whole), b.view(whole)) if a.itemsize <= 8 else np.array_equal(a, b)
+
+
+def _flows(value: object) -> bool:
+    """Whether a gradient comes out of a result."""
+    if isinstance(value, BaseTensor):
+        return value._node is not None
+    if isinstance(value, (list, tuple)):
+        return any(map(_flows, value))
+    return isinstance(value, dict) and any(map(_flows, value.values()))
+
+
+def _refill(outside: object, inside: object, before: object, back: Callable[[object], object]) -> None:
+    """Let the caller's list or dict hold what the one inside does, where that was changed."""
+    if isinstance(inside, list):
+        kept = cast("list[object]", outside)
+        old = cast("list[object]", before)
+        if len(inside) != len(old) or any(a is not b for a, b in zip(inside, old, strict=True)):
+            parts = dict(zip(map(id, old), kept, strict=True))
+            kept[:] = [parts[id(part)] if id(part) in parts else back(part) for part in inside]
+    else:
+        names, entries, earlier = (cast("dict[object, object]", d) for d in (outside, inside, before))
+        for name in [name for name in names if name not in entries]:
+            del names[name]
+        for name, part in entries.items():
+            if name not in earlier or part is not earlier[name]:
+                names[name] = back(part)

@@ -1,0 +1,250 @@
+"""What names mean inside a lifted function: copies of functions, and of NumPy with functions that make tensors.
+
+A copy of a function is the same code with other globals, which hold the names that its code uses. Nothing outside is changed.
+"""
+
+from __future__ import annotations
+
+import builtins
+import cmath
+import functools
+import math
+from collections.abc import Callable, Iterator
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import cast
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.node import BaseTensor
+from tapenet.ops.derived import Derived
+from tapenet.ops.registry import stands_for
+
+#: What stands inside a lifted function for a function or type: those of `math` and Python for numbers, for example.
+STANDS: dict[object, object] = {}
+#: Modules of which a stand-in is made, whatever lifted function names them.
+_OPENED = frozenset({math, cmath})
+_UNSEEN = object()
+
+
+class _Array(type):
+    """The type of what stands for `np.ndarray`: tensors are its instances."""
+
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, (np.ndarray, BaseTensor))
+
+    def __call__(cls, shape: object, dtype: object = float, *args: object, **kwargs: object) -> object:
+        if args or kwargs:
+            raise TypeError("np.ndarray of a buffer has no place in a lifted function: make the array by np.array")
+        return ops.zeros(shape, dtype)
+
+
+class ndarray(metaclass=_Array):
+    """Stands for `np.ndarray`."""
+
+
+STANDS[np.ndarray] = ndarray
+
+
+@functools.cache
+def _creation(function: Callable[..., object]) -> Callable[..., object] | None:
+    """What makes tensors in place of a function of NumPy's that makes arrays, or None for one that does not."""
+    if str(getattr(function, "__module__", "")).partition(".")[0] != "numpy":
+        return None
+    stands = stands_for(function)
+    return stands if isinstance(stands, Derived) and stands.makes else None
+
+
+class Module:
+    """Stands for a module: what is asked of it is what lifted functions see."""
+
+    def __init__(self, module: ModuleType, copies: Copies) -> None:
+        self.__dict__["_module"] = module, copies
+
+    def __getattr__(self, name: str) -> object:
+        module, copies = self.__dict__["_module"]
+        found = copies.replaced(getattr(module, name))
+        if is_numpy(module) or module in _OPENED:
+            self.__dict__[name] = found  # these never change
+        return found
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self.__dict__["_module"][0], name, value)
+
+
+def is_numpy(module: ModuleType) -> bool:
+    """Whether a module is NumPy or a part of it."""
+    return module.__name__.partition(".")[0] == "numpy"
+
+
+class _Name:
+    """A name in the globals of a copy, and in those of the function."""
+
+    seen: object
+    given: object
+
+    def __init__(self, names: dict[str, object], copy: dict[str, object], name: str) -> None:
+        self.names, self.copy, self.name = names, copy, name
+        #: What the name stood for, and what the copy was given for it.
+        self.seen = self.given = _UNSEEN
+
+    def original(self) -> object:
+        """What it stands for now."""
+        return self.names.get(self.name, vars(builtins).get(self.name, _UNSEEN))
+
+    def current(self) -> object:
+        """What it stands for in the copy."""
+        return self.copy.get(self.name, _UNSEEN)
+
+    def give(self, value: object) -> None:
+        """Let it stand for a value in the copy."""
+        self.given = value
+        if value is _UNSEEN:
+            self.copy.pop(self.name, None)
+        else:
+            self.copy[self.name] = value
+
+    def change(self, value: object) -> None:
+        """Let it stand for a value outside, as the copy assigned to it."""
+        self.names[self.name] = self.seen = value
+
+
+class _Cell(_Name):
+    """A variable of an enclosing function: its cell in a copy, and that of the function."""
+
+    def __init__(self, cell: CellType, inside: CellType) -> None:
+        self.cell, self.inside = cell, inside
+        self.seen = self.given = _UNSEEN
+
+    def original(self) -> object:
+        """What it holds now."""
+        return content(self.cell)
+
+    def current(self) -> object:
+        """What it holds in the copy."""
+        return content(self.inside)
+
+    def give(self, value: object) -> None:
+        """Let it hold a value in the copy."""
+        self.given = value
+        if value is not _UNSEEN:
+            self.inside.cell_contents = value
+
+    def change(self, value: object) -> None:
+        """Let it hold a value outside."""
+        self.cell.cell_contents = self.seen = value
+
+
+def content(cell: CellType) -> object:
+    """What a variable of an enclosing function holds."""
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return _UNSEEN
+
+
+class Copies:
+    """The copies of functions that a lifted one calls, of one kind and in one thread.
+
+    Args:
+        modules: the names of the modules whose functions are copied.
+        code: gives the code of a copy.
+        emitted: what that finds under the name `_lift`.
+    """
+
+    def __init__(
+        self, modules: frozenset[str], code: Callable[[FunctionType], CodeType], emitted: ModuleType | None = None
+    ) -> None:
+        self.modules = modules
+        self._code = code
+        self._emitted = emitted
+        self._functions: dict[FunctionType, FunctionType] = {}
+        self._modules: dict[ModuleType, Module] = {}
+        #: The globals of copies, by the `id` of those they stand for, which the names below keep.
+        self._spaces: dict[int, dict[str, object]] = {}
+        self._names: dict[tuple[int, str], _Name] = {}
+        self._wrap: Callable[[object], object] | None = None
+
+    def replaced(self, value: object) -> object:
+        """What stands for a value that a name or an attribute of a module gives."""
+        kind = type(value)
+        if isinstance(value, (np.ndarray, BaseTensor)):
+            return value if self._wrap is None else self._wrap(value)
+        if kind is ModuleType:
+            module = cast("ModuleType", value)
+            if is_numpy(module) or module in _OPENED or module.__name__ in self.modules:
+                if module not in self._modules:
+                    self._modules[module] = Module(module, self)
+                return self._modules[module]
+        elif callable(value):
+            try:
+                if value in STANDS:
+                    return STANDS[value]
+                if kind is FunctionType and self._is_ours(getattr(value, "__wrapped__", value)):
+                    return self.copied(cast("FunctionType", value))
+                return _creation(value) or value
+            except TypeError:  # it has no hash
+                return value
+        return value
+
+    def _is_ours(self, function: object) -> bool:
+        return getattr(function, "__globals__", {}).get("__name__", "None") in self.modules
+
+    def copied(self, function: FunctionType) -> FunctionType:
+        """The copy of a function. Of a function that a decorator of another module made only its variables are others."""
+        made = self._functions.get(function)
+        if made is not None:
+            return made
+        code, names = function.__code__, function.__globals__
+        if self._is_ours(function):
+            code = self._code(function)
+            names = self._spaces.setdefault(
+                id(names), {"__builtins__": builtins, "__name__": names.get("__name__"), "_lift": self._emitted}
+            )
+        cells = {name: CellType() for name in function.__code__.co_freevars}
+        made = FunctionType(code, names, function.__name__, None, tuple(cells[name] for name in code.co_freevars))
+        self._functions[function] = made  # before what it calls: that may call it
+        functools.update_wrapper(made, function)
+        for name in names_in(code) if self._is_ours(function) else ():
+            self._name((id(names), name), _Name(function.__globals__, names, name))
+        for name, cell in zip(cells, function.__closure__ or (), strict=True):
+            self._name((id(cells[name]), ""), _Cell(cell, cells[name]))
+        defaults = function.__defaults__
+        made.__defaults__ = None if defaults is None else tuple(map(self.replaced, defaults))
+        options = function.__kwdefaults__ or {}
+        made.__kwdefaults__ = {name: self.replaced(value) for name, value in options.items()}
+        return made
+
+    def _name(self, key: tuple[int, str], name: _Name) -> None:
+        if key not in self._names and key[1] not in ("_lift", "__name__"):
+            self._names[key] = name
+            self._see(name)
+
+    def _see(self, name: _Name) -> None:
+        value = name.original()
+        if value is not name.seen or isinstance(value, (np.ndarray, BaseTensor)):
+            name.seen = value
+            name.give(self.replaced(value))
+
+    def begin(self, wrap: Callable[[object], object]) -> None:
+        """See what names stand for now; of arrays among it `wrap` gives what stands for them."""
+        self._wrap = wrap
+        for name in list(self._names.values()):
+            self._see(name)
+
+    def end(self, back: Callable[[object], object]) -> None:
+        """Give the names that the run assigned to their values outside, which `back` makes."""
+        self._wrap = None
+        for name in self._names.values():
+            now = name.current()
+            if now is not name.given and now is not _UNSEEN:
+                name.give(now)
+                name.change(back(now))
+
+
+def names_in(code: CodeType) -> Iterator[str]:
+    """The names that code uses, and the code of the functions in it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from names_in(constant)

@@ -1,0 +1,142 @@
+"""`tn.lift`: NumPy programs as they are, in place, differentiated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+
+HELD = np.zeros(2)
+
+
+def heat(u, turns):
+    out = np.zeros_like(u)
+    for _ in range(turns):
+        out[1:-1] = u[1:-1] + 0.1 * (u[2:] - 2 * u[1:-1] + u[:-2])
+        u[:] = out
+    return u.sum()
+
+
+def test_a_program_runs_as_it_is_where_no_gradient_is_wanted() -> None:
+    given, expected = np.arange(5.0), np.arange(5.0)
+    result = tn.lift(heat)(given, 2)
+    assert isinstance(result, tn.Tensor)
+    assert result.item() == heat(expected, 2)
+    assert np.array_equal(given, expected)
+
+
+def test_it_is_differentiated() -> None:
+    u = np.linspace(0, 1, 6)
+    tn.testing.check_grads(lambda t: tn.lift(heat)(t * 1, 3), (u,))
+
+
+def test_a_tensor_that_is_given_becomes_what_was_written() -> None:
+    expected = np.arange(5.0)
+    heat(expected, 2)
+    t = tn.tensor(np.arange(5.0))
+    tn.lift(heat)(t, 2)
+    assert np.array_equal(t.numpy(), expected)
+    x = tn.tensor(np.arange(5.0), requires_grad=True)
+    y = x * 1
+    total = tn.lift(heat)(y, 2)
+    assert np.array_equal(y.detach().numpy(), expected)
+    y.sum().backward(retain_graph=True)
+    first, x.grad = x.grad, None
+    total.backward()
+    assert np.array_equal(first, x.grad)
+
+
+def test_an_array_that_is_given_holds_what_was_written() -> None:
+    def fill(a, x):
+        a[1:] = x * x
+        return a.sum()
+
+    x, a = tn.tensor([1.0, 2.0], requires_grad=True), np.zeros(3)
+    tn.lift(fill)(a, x).backward()
+    assert np.array_equal(a, [0, 1, 4])
+    assert np.array_equal(x.grad, [2, 4])
+
+
+def test_a_gradient_that_would_be_lost_is_an_error_and_nothing_is_written() -> None:
+    def fill(a, x):
+        a[:] = x
+
+    a = np.zeros(2)
+    with pytest.raises(TypeError, match=r"fill writes values that need a gradient into a plain array of shape \(2,\)"):
+        tn.lift(fill)(a, tn.tensor([1.0, 2.0], requires_grad=True))
+    assert not a.any()
+
+
+def test_a_leaf_that_is_written_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match=r"leaf that needs a gradient.*t = t.copy\(\)"):
+        tn.lift(heat)(tn.tensor(np.arange(5.0), requires_grad=True), 1)
+
+
+def views(x):
+    a = np.zeros((3, 3))
+    row = a[1]
+    row += x
+    a.T[...] = a.T * 2
+    flat = a.reshape(-1)
+    part = flat[2:5][::-1]
+    part[0] = 7
+    a[2] += 1
+    return a, row, flat, part, np.diagonal(a)
+
+
+def test_views_alias_and_are_views_of_nothing_afterwards() -> None:
+    x = tn.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    found, expected = tn.lift(views)(x), views(np.array([1.0, 2.0, 3.0]))
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one.detach(), other)
+    found[0].sum().backward()
+    assert np.array_equal(x.grad, [2, 0, 2])
+    found[0][1] = 0
+    assert np.array_equal(found[1].detach(), expected[1])
+
+
+def test_numbers_are_no_views() -> None:
+    def best(x):
+        a = np.zeros(2)
+        a[0] = x
+        s = a[0]
+        kept = s
+        s += 1
+        a[0] += 5
+        return kept, s, a
+
+    kept, s, a = tn.lift(best)(tn.tensor(2.0, requires_grad=True))
+    assert (kept.item(), s.item(), a[0].item()) == (2, 3, 7)
+
+
+def test_names_outside_are_written_as_the_program_does() -> None:
+    count = 0
+    kept = np.zeros(2)
+
+    def step(x):
+        nonlocal count
+        count += 1
+        kept[0] += x.sum()
+        HELD[:] += x
+        return HELD * kept[0]
+
+    HELD[:] = 0
+    step = tn.lift(step)
+    x = tn.tensor([1.0, 2.0], requires_grad=True)
+    step(x)
+    assert np.array_equal(step(x).detach(), [12.0, 24.0])
+    assert count == 2
+    assert np.array_equal(kept, [6, 0])
+    assert np.array_equal(HELD, [2, 4])
+
+
+def test_arrays_that_share_memory_are_refused_where_one_is_written() -> None:
+    def shift(a, b, x):
+        a[:] = b * x
+        return a.sum()
+
+    whole, x = np.arange(4.0), tn.tensor(2.0, requires_grad=True)
+    with pytest.raises(ValueError, match=r"shift: arrays of shapes \(3,\) and \(3,\).*share memory"):
+        tn.lift(shift)(whole[1:], whole[:-1], x)
+    assert np.array_equal(whole, np.arange(4))
