@@ -55,7 +55,6 @@ KNOWS: dict[str, set[str]] = {
     "tree": {"program", "ops", "autodiff"},
     "cuda": set(),
     "mypy_plugin": set(),
-    "lifting": {"program", "ops", "autodiff", "lifting"},
     "nn": {"program", "ops", "autodiff", "parameters", "profiling", "nn"},
     "optim": {"kernels", "program", "ops", "autodiff", "parameters", "optim"},
     "files": {"program", "ops", "autodiff", "files"},
