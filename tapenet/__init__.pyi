@@ -349,7 +349,7 @@ def argmin(a: ArrayLike, axis: int | None = None, *, keepdims: bool = False, out
 def argpartition(a: ArrayLike, kth: ArrayLike, axis: int | None = -1, kind: Literal['introselect'] = 'introselect', order: None = None) -> Tensor:
     """The indices that bring each of the elements `kth` to where it would stand if `a` were sorted, smaller ones before it and larger ones behind. Returns a tensor without gradient."""
 
-def argsort(a: ArrayLike, axis: int | None = -1, kind: SortKind | None = None, order: str | None = None, *, stable: bool | None = None) -> Tensor:
+def argsort(a: ArrayLike, axis: int | None = -1, kind: SortKind | None = None, order: str | None = None, *, stable: bool | None = None, descending: bool = False) -> Tensor:
     """The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient."""
 
 def argwhere(a: ArrayLike) -> Tensor:
@@ -680,7 +680,7 @@ def gcd(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The greatest common divisor of x and y, element by element. Returns a tensor without gradient."""
 
 def geomspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None, axis: int = 0) -> Tensor:
-    """`num` numbers at equal ratios from `start` to `stop`."""
+    """`num` numbers at equal ratios from `start` to `stop`, as a tensor."""
 
 def gradient(f: ArrayLike, *varargs: ArrayLike, axis: Axis = None, edge_order: int = 1) -> Any:
     """The derivative of a sampled function along its axes: central differences of second order inside, one-sided ones of order `edge_order` at the edges."""
@@ -816,15 +816,15 @@ def lexsort(keys: ArrayLike, axis: int = -1) -> Tensor:
 
 @overload
 def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, retstep: Literal[False] = False, dtype: DTypeLike | None = None, axis: int = 0, *, device: Any = None) -> Tensor:
-    """`num` numbers at equal steps from `start` to `stop`."""
+    """`num` numbers at equal steps from `start` to `stop`, as a tensor."""
 
 @overload
 def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, *, retstep: Literal[True], dtype: DTypeLike | None = None, axis: int = 0, device: Any = None) -> tuple[Tensor, Tensor]:
-    """`num` numbers at equal steps from `start` to `stop`."""
+    """`num` numbers at equal steps from `start` to `stop`, as a tensor."""
 
 @overload
 def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: DTypeLike | None = None, axis: int = 0, *, device: Any = None) -> Any:
-    """`num` numbers at equal steps from `start` to `stop`."""
+    """`num` numbers at equal steps from `start` to `stop`, as a tensor."""
 
 def log(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The natural logarithm, element by element."""
@@ -860,7 +860,7 @@ def logical_xor(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> 
     """Either x or y, element by element. Returns a tensor without gradient."""
 
 def logspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, base: ArrayLike = 10.0, dtype: DTypeLike | None = None, axis: int = 0) -> Tensor:
-    """`num` numbers at equal ratios from `base` to the power of `start` to `base` to the power of `stop`."""
+    """`num` numbers at equal ratios from `base` to the power of `start` to `base` to the power of `stop`, as a tensor."""
 
 def logsumexp(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True) -> Tensor:
     """The logarithm of the sum of exponentials over `axis`, without overflow; -inf of no elements. The gradient of a row of -inf alone is 0."""
@@ -871,13 +871,13 @@ def lstm(x: ArrayLike, h0: ArrayLike, c0: ArrayLike, w_ih: ArrayLike, w_hh: Arra
 def lstm_cell(x: ArrayLike, h: ArrayLike, c: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None) -> tuple[Tensor, Tensor]:
     """One turn of `lstm`."""
 
-def matmul(x: ArrayLike, y: ArrayLike, **options: Any) -> Tensor:
+def matmul(x: ArrayLike, y: ArrayLike, *, axes: Sequence[int | tuple[int, ...]] | None = None, axis: int | None = None, keepdims: bool | None = None, **options: Any) -> Tensor:
     """The matrix product x @ y, with vectors and broadcast batches as `np.matmul`."""
 
 def matrix_transpose(x: ArrayLike) -> Tensor:
     """The last two axes exchanged: the transpose of each matrix of a stack."""
 
-def matvec(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
+def matvec(x1: ArrayLike, x2: ArrayLike, *, axes: Sequence[int | tuple[int, ...]] | None = None, axis: int | None = None, keepdims: bool | None = None, **options: Any) -> Tensor:
     """The products of a stack of matrices with a stack of vectors (columns); the axes beside these broadcast."""
 
 def max(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -1179,7 +1179,7 @@ def sinh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def sliding_window_view(x: ArrayLike, window_shape: int | Sequence[int], axis: Axis = None, *, subok: bool = False) -> Tensor:
     """All windows of a shape that fit into an array, as a view; `np.lib.stride_tricks.sliding_window_view`."""
 
-def sort(a: ArrayLike, axis: int | None = -1, kind: SortKind | None = None, order: str | None = None, *, stable: bool | None = None) -> Tensor:
+def sort(a: ArrayLike, axis: int | None = -1, kind: SortKind | None = None, order: str | None = None, *, stable: bool | None = None, descending: bool = False) -> Tensor:
     """The elements in rising order along an axis (None: all elements in one)."""
 
 def sort_complex(a: ArrayLike) -> Tensor:
@@ -1346,10 +1346,10 @@ def var(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof
 def vdot(a: ArrayLike, b: ArrayLike) -> Tensor:
     """The inner product of two arrays of any shape as long vectors: Σ conj(a) · b."""
 
-def vecdot(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
+def vecdot(x1: ArrayLike, x2: ArrayLike, *, axes: Sequence[int | tuple[int, ...]] | None = None, axis: int | None = None, keepdims: bool | None = None, **options: Any) -> Tensor:
     """The dot products of two stacks of vectors: Σ conj(x1) · x2 over one axis; the other axes broadcast."""
 
-def vecmat(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
+def vecmat(x1: ArrayLike, x2: ArrayLike, *, axes: Sequence[int | tuple[int, ...]] | None = None, axis: int | None = None, keepdims: bool | None = None, **options: Any) -> Tensor:
     """The products of a stack of vectors (rows, conjugated if complex) with a stack of matrices; the axes beside these broadcast."""
 
 def vsplit(ary: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Tensor]:

@@ -1,7 +1,4 @@
-"""Discrete Fourier transforms of tensors, as `np.fft`: every function is that of the same name there.
-
-`fftfreq` and `rfftfreq` take no arrays: they are NumPy's own.
-"""
+"""Discrete Fourier transforms of tensors, as `np.fft`: every function is that of the same name there."""
 
 from tapenet.names import namespace as _namespace
 

@@ -1,8 +1,7 @@
 # Made by `python -m tests.stubs`.
 from collections.abc import Sequence
-from numpy.fft import fftfreq as fftfreq
-from numpy.fft import rfftfreq as rfftfreq
 from numpy.typing import ArrayLike
+from numpy.typing import DTypeLike
 from tapenet.autodiff.tensor import Tensor as Tensor
 from tapenet.ops.fft.transforms import Norm
 from tapenet.typing import Axis
@@ -14,6 +13,9 @@ def fft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: 
 
 def fft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`fftn` over the last two axes, or two others."""
+
+def fftfreq(n: int, d: ArrayLike = 1.0, device: object | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+    """The frequencies of the coefficients that `fft` gives, as a tensor: 0 and the positive ones, then the negative ones."""
 
 def fftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform along several axes."""
@@ -53,6 +55,9 @@ def rfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: Norm | None =
 
 def rfft2(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] = ..., norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """`rfftn` over the last two axes, or two others."""
+
+def rfftfreq(n: int, d: ArrayLike = 1.0, device: object | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+    """The frequencies of the coefficients that `rfft` gives, as a tensor; the arguments are those of `fftfreq`."""
 
 def rfftn(a: ArrayLike, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The discrete Fourier transform of real numbers along several axes: along the last of them the first half, of which the rest is the mirror."""

@@ -52,7 +52,7 @@ def inv(a: ArrayLike) -> Tensor:
 def lstsq(a: ArrayLike, b: ArrayLike, rcond: ArrayLike | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The x that makes |b - a @ x| smallest, and the smallest such x where there are several."""
 
-def matmul(x: ArrayLike, y: ArrayLike, **options: Any) -> Tensor:
+def matmul(x: ArrayLike, y: ArrayLike, *, axes: Sequence[int | tuple[int, ...]] | None = None, axis: int | None = None, keepdims: bool | None = None, **options: Any) -> Tensor:
     """The matrix product x @ y, with vectors and broadcast batches as `np.matmul`."""
 
 def matrix_norm(x: ArrayLike, *, keepdims: bool = False, ord: Order = 'fro') -> Tensor:
@@ -124,7 +124,7 @@ def tensorsolve(a: ArrayLike, b: ArrayLike, axes: Sequence[int] | None = None) -
 def trace(x: ArrayLike, *, offset: int = 0, dtype: DTypeLike | None = None) -> Tensor:
     """The sums of the diagonals of a stack of matrices."""
 
-def vecdot(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
+def vecdot(x1: ArrayLike, x2: ArrayLike, *, axes: Sequence[int | tuple[int, ...]] | None = None, axis: int | None = None, keepdims: bool | None = None, **options: Any) -> Tensor:
     """The dot products of two stacks of vectors: Σ conj(x1) · x2 over one axis; the other axes broadcast."""
 
 def vector_norm(x: ArrayLike, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Tensor:

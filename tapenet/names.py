@@ -246,7 +246,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     ),
     "tapenet.fft": (
         {
-            "numpy.fft": "fftfreq rfftfreq",
+            "tapenet.ops.fft.frequencies": "fftfreq rfftfreq",
             "tapenet.ops.fft.axes": "fft2 fftn ifft2 ifftn irfft2 irfftn rfft2 rfftn",
             "tapenet.ops.fft.transforms": "fft fftshift hfft ifft ifftshift ihfft irfft rfft",
         },

@@ -18,7 +18,7 @@ import inspect
 import itertools
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,7 +28,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.names import NAMES, homes
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
-from tapenet.ops.protocol import SPECIAL
+from tapenet.ops.signatures import further
 from tapenet.ops.torch_names import DONE, EVERYWHERE, our_name
 from tapenet.program.trees import tree_map
 
@@ -173,39 +173,19 @@ def _parameters(function: Function, formula: Any) -> Iterator[inspect.Parameter]
         own = [inspect.Parameter(a.name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for a in function.arguments]  # type: ignore[union-attr]
     else:
         own = list(inspect.signature(formula).parameters.values())
-    further = list(_further(function, {p.name for p in own}))
+    options = further(function, [p.name for p in own])
     for p in own:
         if p.kind is p.VAR_KEYWORD:
-            further = [p.replace(annotation="Any")]
+            options = [p]
         else:
             yield p.replace(annotation=_annotation(p, p.name in inputs))
-    yield from further
-
-
-def _further(function: Function, own: set[str]) -> Iterator[inspect.Parameter]:
-    """The options that a call may have beside those of the formula."""
-    more = function.more if isinstance(function, Op) else None
-    if isinstance(more, np.ufunc):
-        yield inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD, annotation="Unpack[UfuncOptions]")
-        return
-    others = [f for f in function.numpy if not isinstance(f, np.ufunc)][:1]
-    known = {name: p for f in others for name, p in _signature(f).items() if name in SPECIAL}
-    known = ({} if more is None else _signature(more)) | known
-    if starred := [p for p in known.values() if p.kind is p.VAR_KEYWORD]:
-        yield starred[0].replace(annotation="Any")
-        return
-    for name, p in known.items():
-        if name not in own and p.kind is not p.VAR_POSITIONAL:
-            usual = False if _FLAG.fullmatch(name) else None
-            p = p.replace(kind=p.KEYWORD_ONLY, default=usual if p.default is _EMPTY else p.default)
+    of_ufunc = isinstance(getattr(function, "more", None), np.ufunc)
+    for p in options:
+        if p.kind is p.VAR_KEYWORD:
+            yield p.replace(annotation="Unpack[UfuncOptions]" if of_ufunc else "Any")
+        else:
+            p = p.replace(default=False) if p.default is None and _FLAG.fullmatch(p.name) else p
             yield p.replace(annotation=_annotation(p, False))
-
-
-def _signature(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    try:
-        return dict(inspect.signature(function).parameters)
-    except ValueError:
-        return {}
 
 
 def _annotation(p: inspect.Parameter, is_input: bool) -> str:

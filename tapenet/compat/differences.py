@@ -218,7 +218,7 @@ DIFFERENCES = (
         "tn.full((2,), 0.5)", "tn.full((2,), 0.5, dtype=np.float32)",
     ),
     Difference(
-        "arange linspace logspace", "", _of_numbers(5), "makes float32", "makes float64, an array",
+        "arange linspace logspace", "", _of_numbers(5), "makes float32", "makes float64",
         "tn.linspace(0.0, 1.0, 3)", "tn.linspace(0.0, 1.0, 3, dtype=np.float32)",
     ),
     Difference(

@@ -20,7 +20,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.reductions import counting, cumulative, extremes, folds, products, sums
 from tapenet.ops.reductions.masking import chosen, number
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
-from tapenet.ops.signatures import by_name, parameters, position
+from tapenet.ops.signatures import NEUTRAL, SPECIAL, by_name, parameters, position
 from tapenet.program.low import is_float, is_inexact, is_low
 from tapenet.typing import Array, Axis, DType
 
@@ -99,7 +99,7 @@ def further(stands: Op | Derived, args: tuple[object, ...], options: dict[str, A
     func = next((f for f in stands.numpy if not isinstance(f, np.ufunc)), None)
     if func is None or not asked <= _names(func):
         return NotImplemented
-    taken = {name for name in asked if name == "out" or options[name] in _NEUTRAL[name]}
+    taken = {name for name in asked if name == "out" or options[name] in NEUTRAL[name]}
     if not taken:
         return NotImplemented
     result = stands(*args, **{name: value for name, value in options.items() if name not in taken})
@@ -107,16 +107,6 @@ def further(stands: Op | Derived, args: tuple[object, ...], options: dict[str, A
     return result if out is None else write(numpy_name(func), result, out, options.get("casting", "same_kind"))
 
 
-#: Options of NumPy's functions that a tensor has no use for, with the values that may be passed all the same.
-_NEUTRAL: dict[str, tuple[object, ...]] = {
-    "subok": (True, False),
-    "like": (None,),
-    "device": (None, "cpu"),
-    "order": (None, "K", "C", "A", "F"),
-    "overwrite_input": (True, False),
-}
-#: Names of options that `further` answers.
-SPECIAL = frozenset({"out", *_NEUTRAL})
 #: The functions that take `out` as their second argument. All others take it as their third or a later one.
 OUT_SECOND = frozenset({np.fix, np.isposinf, np.isneginf})
 

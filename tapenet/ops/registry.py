@@ -13,6 +13,7 @@ import numpy as np
 
 from tapenet import plugins
 from tapenet.names import home
+from tapenet.ops.signatures import signature
 
 
 class Sample(NamedTuple):
@@ -86,11 +87,13 @@ def is_own(owner: object) -> bool:
 
 
 def ufunc_method(owner: Any, name: str) -> Any:
-    """`reduce` or another method of the ufunc that an op or derived function stands for.
+    """`reduce` or another method of the ufunc that an op or derived function stands for; or its `__signature__`.
 
     Raises:
         AttributeError: it stands for none, or the name is no method's.
     """
+    if name == "__signature__" and "__wrapped__" in owner.__dict__:
+        return signature(owner, owner.__wrapped__)
     if name in ("reduce", "accumulate", "outer", "reduceat", "at"):
         for function in owner.numpy:
             if isinstance(function, np.ufunc):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from tapenet.ops.definitions import Argument
 
@@ -17,6 +19,16 @@ class Missing:
 MISSING = Missing()
 #: The options that all of NumPy's ufuncs take.
 OF_UFUNCS = ("out", "where", "casting", "order", "dtype", "subok", "signature")
+#: Options of NumPy's functions that a tensor has no use for, with the values that may be passed all the same.
+NEUTRAL: dict[str, tuple[object, ...]] = {
+    "subok": (True, False),
+    "like": (None,),
+    "device": (None, "cpu"),
+    "order": (None, "K", "C", "A", "F"),
+    "overwrite_input": (True, False),
+}
+#: Names of options that `protocol.further` answers.
+SPECIAL = frozenset({"out", *NEUTRAL})
 
 
 @functools.lru_cache(1024)
@@ -30,6 +42,43 @@ def parameters(function: Callable[..., object]) -> tuple[inspect.Parameter, ...]
         return tuple(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
+
+
+def further(function: Any, own: Collection[str]) -> list[inspect.Parameter]:
+    """The options that an op or derived function answers beside its `own` arguments: those of `more=`, and of `SPECIAL` those
+    that the NumPy function has for which it stands. `**options` where it does not say which.
+
+    >>> import tapenet as tn
+    >>> [str(p) for p in further(tn.astype, ["a", "dtype"])]
+    ['copy: bool = True', 'device: object = None']
+    """
+    more = getattr(function, "more", None)
+    if isinstance(more, np.ufunc):
+        return [inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)]
+    of_numpy = [f for f in function.numpy if not isinstance(f, np.ufunc)][:1]
+    found = {p.name: p for p in (more and parameters(more)) or ()}
+    found |= {p.name: p for f in of_numpy for p in parameters(f) or () if p.name in SPECIAL}
+    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
+    options = [p for p in found.values() if p.name not in own and p.kind not in skipped]
+    named = [
+        p.replace(kind=p.KEYWORD_ONLY, default=None if p.default is p.empty else p.default)
+        for p in options
+        if p.kind is not p.VAR_KEYWORD
+    ]
+    return named + [p for p in options if p.kind is p.VAR_KEYWORD]
+
+
+def signature(function: Any, formula: Callable[..., object]) -> inspect.Signature:
+    """What `inspect.signature` and `help` say of an op or derived function: the arguments of its formula, and further options.
+
+    Raises:
+        AttributeError: the formula does not say what its arguments are.
+    """
+    own = parameters(formula)
+    if own is None:
+        raise AttributeError(f"{function.name} has no signature")
+    options = further(function, [p.name for p in own])
+    return inspect.Signature(sorted((*own, *options), key=lambda p: p.kind))
 
 
 def unexpected(name: str, keyword: str, known: Iterable[str]) -> TypeError:

@@ -68,7 +68,10 @@ class Option(NamedTuple):
     advice: str = ""
 
 
-_MAKING = "arange asarray empty empty_like eye full full_like linspace logspace ones ones_like tensor zeros zeros_like"
+_MAKING = (
+    "arange asarray empty empty_like eye fftfreq full full_like linspace logspace ones ones_like rfftfreq tensor zeros "
+    "zeros_like"
+)
 _LOSSES = (
     "binary_cross_entropy binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy hinge_embedding_loss kl_div "
     "l1_loss margin_ranking_loss mse_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss nll_loss "
@@ -85,10 +88,6 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "as_tuple": (Option("nonzero", (True,), "write tn.argwhere(x) for what as_tuple=False gives"),),
     "atol": (Option("matrix_rank pinv", (None,), "give rtol="),),
     "axis0": (Option("swapaxes", (), "give both axes by position"),),
-    "descending": (
-        Option("argsort", (False,), "write tn.argsort(-x)"),
-        Option("sort", (False,), "write tn.flip(tn.sort(x, axis), axis)"),
-    ),
     "device": (Option(_MAKING, (None, "cpu"), "everything is computed on the CPU: leave it out"),),
     "dim": (
         Option("index_add scatter_add", (), "its arguments are others here, see its help"),
@@ -141,9 +140,9 @@ DONE: dict[str, frozenset[str]] = {
     option: frozenset(functions.split())
     for option, functions in {
         "dtype": "log_softmax matrix_norm norm softmax softmin vector_norm",
-        "out": "angle arange cholesky column_stack cond cross det diag dstack eig eigh eigvals eigvalsh empty erf eye full "
-        "hstack i0 index_add inner inv kron linspace logcumsumexp logspace logsumexp matmul matrix_norm matrix_power "
-        "matrix_rank nan_to_num nonzero norm normalize ones pinv qr searchsorted sigmoid sign sinc slogdet solve sort "
+        "out": "angle arange cholesky column_stack cond cross det diag dstack eig eigh eigvals eigvalsh empty erf eye fftfreq "
+        "full hstack i0 index_add inner inv kron linspace logcumsumexp logspace logsumexp matmul matrix_norm matrix_power "
+        "matrix_rank nan_to_num nonzero norm normalize ones pinv qr rfftfreq searchsorted sigmoid sign sinc slogdet solve sort "
         "svd svdvals tensordot tensorinv tensorsolve tril triu vdot vecdot vector_norm vstack where zeros",
         "requires_grad": _MAKING,
         "inplace": " ".join(_IN_PLACE),

@@ -25,9 +25,6 @@ UNNAMED = {"atleast_1d", "atleast_2d", "atleast_3d", "meshgrid", "unique"}
 #: Names that functions here do not know, by the reason.
 UNKNOWN = {
     "by position alone, in PyTorch too": {"einsum equation"},
-    "they make arrays": {
-        f"{name} {n}" for name in ("fftfreq", "rfftfreq") for n in ("dtype", "layout", "out", "requires_grad")
-    },
     "the axis is the last": {"vecdot dim"},
     "of functions that NumPy has not: where results lie, which changes nothing": {
         f"{name} {option}"
@@ -60,7 +57,6 @@ UNKNOWN_OF_METHODS = {
     "PyTorch's gives a sorted copy, NumPy's works in place": {"sort dim", "sort descending"},
     "another meaning: two axes, not an order of all": {"transpose dim0", "transpose dim1"},
     "axis1 would be the second axis there and the first one here": {"swapaxes axis0"},
-    "written as tn.argsort(-x)": {"argsort descending"},
     "leaves asked for by name: tn.grad": {"backward inputs"},
     "t.numpy() leaves the graph as it is": {"numpy force"},
 }
@@ -70,7 +66,7 @@ UNWARNED = {
     "rand rand_like randn randn_like randint randperm bernoulli multinomial",
     "warned of as the function that they stand for": "div mul rsqrt sub",
     "a context, in PyTorch too": "inference_mode set_grad_enabled",
-    "float64 arrays": "fft.fftfreq fft.rfftfreq",
+    "float64": "fft.fftfreq fft.rfftfreq",
     "singular values are always there": "linalg.lstsq",
     "loud: a condition alone is an error, nonzero does that": "where",
     "loud: it takes whole numbers alone": "ldexp",

@@ -323,7 +323,7 @@ def test_frequencies_of_a_tensor() -> None:
     for f in (np.fft.fftfreq, np.fft.rfftfreq, tn.fft.fftfreq):
         for n in (1, 4, 5):
             x = tn.tensor(0.3)
-            np.testing.assert_allclose(f(n, d=x).data, f(n, d=0.3), rtol=1e-15)
+            np.testing.assert_allclose(f(n, d=x).data, np.asarray(f(n, d=0.3)), rtol=1e-15)
             check_grads(lambda d, f=f, n=n: f(n, d) ** 2, [np.array(0.3)], order=2)
     assert np.fft.fftfreq(4, leaf(np.float32(0.3)).astype(np.float32)).requires_grad
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -18,8 +19,29 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
+def _reversed(
+    a: ArrayLike, axis: int | None, kind: SortKind, order: str | None, stable: bool | None, by: Callable[..., Array]
+) -> tuple[Array, int]:
+    """What `sort` or `argsort` gives for an array that is reversed before it, so that equal elements keep their order when
+    the result is reversed too; and the axis."""
+    a = array_like(a)
+    a, axis = (np.reshape(a, -1), 0) if axis is None else (a, axis)
+    return by(np.flip(a, axis), axis, kind, order, stable=stable), axis
+
+
+def _argsort_more(
+    a: ArrayLike, axis: int | None = -1, kind: SortKind = None, order: str | None = None, *, stable: bool | None = None,
+    descending: bool = False,
+) -> Array:  # fmt: skip
+    if not descending:
+        return argsort(a, axis, kind, order, stable=stable)
+    found, axis = _reversed(a, axis, kind, order, stable, argsort)
+    return np.flip(found.shape[axis] - 1 - found, axis)
+
+
 @op(
     numpy=np.argsort,
+    more=_argsort_more,
     nondiff=("a",),
     vmap="axis",
     samples=lambda r: [
@@ -39,6 +61,7 @@ def argsort(
         kind: "quicksort", "mergesort", "heapsort" or "stable".
         order: None, as the elements have no fields.
         stable: whether equal elements keep their order.
+        descending: in falling order; NaN comes first then (by keyword).
 
     >>> import tapenet as tn
     >>> tn.argsort(tn.tensor([3.0, 1.0, 2.0])).tolist()
@@ -97,8 +120,18 @@ def _restored(g: Array, shape: tuple[int, ...], order: Array, axis: int | None) 
     return made.reshape(shape)
 
 
+def _sort_more(
+    a: ArrayLike, axis: int | None = -1, kind: SortKind = None, order: str | None = None, *, stable: bool | None = None,
+    descending: bool = False,
+) -> Array:  # fmt: skip
+    if not descending:
+        return sort(a, axis, kind, order, stable=stable)
+    return np.flip(*_reversed(a, axis, kind, order, stable, sort))
+
+
 @op(
     numpy=np.sort,
+    more=_sort_more,
     a=_sort_a,
     vmap="axis",
     samples=lambda r: [
@@ -116,6 +149,8 @@ def sort(
 
     The gradient goes back to where each element came from. Equal elements keep their order, whatever `kind` and
     `stable` are, so each has its own gradient.
+
+    Options: `descending=True` sorts in falling order; NaN comes first then.
 
     Raises:
         ValueError: there is no such axis.

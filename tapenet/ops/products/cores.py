@@ -24,7 +24,7 @@ def with_options(ufunc: np.ufunc) -> Callable[..., Array]:
 
     def call(
         *inputs: Array,
-        axes: int | Sequence[int] | None = None,
+        axes: Sequence[int | tuple[int, ...]] | None = None,
         axis: int | None = None,
         keepdims: bool | None = None,
         **options: object,
@@ -54,8 +54,9 @@ def _to_end(a: Array, axes: Axes) -> Array:
 
 
 def _places(
-    ufunc: np.ufunc, ndims: Sequence[int], axes: int | Sequence[int] | None, axis: int | None, keepdims: bool | None
-) -> list[Axes]:
+    ufunc: np.ufunc, ndims: Sequence[int], axes: Sequence[int | tuple[int, ...]] | None, axis: int | None,
+    keepdims: bool | None,
+) -> list[Axes]:  # fmt: skip
     """The axes of the vectors or matrices in each argument and in the result.
 
     Raises:

@@ -30,6 +30,11 @@ def float_dtype(*values: ArrayLike) -> DType:
     return np.result_type(0.0, *(v if type(v) in _PLAIN else array_like(v).dtype for v in values))
 
 
+def as_made(found: Array) -> Array:
+    """What was made of numbers or arrays as a tensor; what was made of tensors is one."""
+    return found if is_tensor(type(found)) else made(found)
+
+
 # -- steps of a given length -------------------------------------------------------------------------------------
 
 
@@ -116,8 +121,7 @@ def arange(
     if any(shapes):
         raise TypeError(f"arange: start, stop and step have shapes {shapes}: they are numbers, without axes")
     dtype = None if dtype is None else dtype_of(dtype)
-    found = stepped(start, stop, step, dtype)
-    return found if is_tensor(type(found)) else made(found)
+    return as_made(stepped(start, stop, step, dtype))
 
 
 # -- a given number of steps -------------------------------------------------------------------------------------
@@ -163,6 +167,7 @@ def spaced(start: Array, stop: Array, num: int, endpoint: bool, dtype: DType, ax
 
 @derived(
     numpy=np.linspace,
+    makes=True,
     samples=lambda r: [
         sample(r.normal(size=()), r.normal(size=()), 4),
         sample(r.normal(size=2), r.normal(size=2), 3, False),
@@ -184,7 +189,7 @@ def linspace(
     dtype: DTypeLike | None = None,
     axis: int = 0,
 ) -> Array | tuple[Array, object]:
-    """`num` numbers at equal steps from `start` to `stop`.
+    """`num` numbers at equal steps from `start` to `stop`, as a tensor.
 
     Args:
         start: the first number, or an array of them.
@@ -208,15 +213,15 @@ def linspace(
     num = operator.index(num)
     if num < 0:
         raise ValueError(f"linspace: num={num}; give 0 or more")
-    made = spaced(start, stop, num, endpoint, dtype, axis)
+    found = as_made(spaced(start, stop, num, endpoint, dtype, axis))
     if not retstep:
-        return made
+        return found
     steps = num - 1 if endpoint else num
     if steps <= 0:
-        return made, math.nan
+        return found, math.nan
     inner = float_dtype(start, stop)
     start, stop = (np.astype(array_like(v), inner, copy=False) for v in (start, stop))
-    return made, (stop - start) / steps
+    return found, as_made((stop - start) / steps)
 
 
 def _with_axes(value: Any, ndim: int) -> Any:
@@ -229,6 +234,7 @@ def _with_axes(value: Any, ndim: int) -> Any:
 
 @derived(
     numpy=np.logspace,
+    makes=True,
     samples=lambda r: [
         sample(r.normal(size=()), r.normal(size=()), 3),
         sample(r.normal(size=2), r.normal(size=(2, 1)), 2, False, base=2.0),
@@ -248,7 +254,8 @@ def logspace(
     dtype: DTypeLike | None = None,
     axis: int = 0,
 ) -> Array:
-    """`num` numbers at equal ratios from `base` to the power of `start` to `base` to the power of `stop`.
+    """`num` numbers at equal ratios from `base` to the power of `start` to `base` to the power of `stop`, as a
+    tensor.
 
     Args:
         start: the first exponent, or an array of them.
@@ -274,8 +281,8 @@ def logspace(
         base = np.expand_dims(base, axis)
     exponents = linspace(start, stop, num, endpoint, axis=axis)
     assert not isinstance(exponents, tuple)
-    made = np.power(base, exponents)
-    return made if dtype is None else np.astype(made, dtype, copy=False)
+    found = np.power(base, exponents)
+    return found if dtype is None else np.astype(found, dtype, copy=False)
 
 
 def _geometric_start(
@@ -319,6 +326,7 @@ def geometric(start: Array, stop: Array, num: int, endpoint: bool, dtype: DType,
 
 @derived(
     numpy=np.geomspace,
+    makes=True,
     samples=lambda r: [
         sample(r.uniform(1, 2, size=()), r.uniform(1, 2, size=()), 3),
         sample(-r.uniform(1, 2, size=2), -r.uniform(1, 2, size=(2, 1)), 2, False),
@@ -337,7 +345,7 @@ def geomspace(
     dtype: DTypeLike | None = None,
     axis: int = 0,
 ) -> Array:
-    """`num` numbers at equal ratios from `start` to `stop`.
+    """`num` numbers at equal ratios from `start` to `stop`, as a tensor.
 
     Args:
         start: the first number, or an array of them; not 0.
@@ -356,10 +364,10 @@ def geomspace(
     Tensor([1., 2., 4.])
     """
     if dtype is None:
-        return geometric(start, stop, num, endpoint, None, axis)
+        return as_made(geometric(start, stop, num, endpoint, None, axis))
     # Cast last: the rules need the numbers before the cast.
-    made = geometric(start, stop, num, endpoint, np.result_type(float_dtype(start, stop), dtype), axis)
-    return np.astype(made, dtype, copy=False)
+    found = as_made(geometric(start, stop, num, endpoint, np.result_type(float_dtype(start, stop), dtype), axis))
+    return np.astype(found, dtype, copy=False)
 
 
 # -- windows -----------------------------------------------------------------------------------------------------
