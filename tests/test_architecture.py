@@ -61,7 +61,7 @@ KNOWS: dict[str, set[str]] = {
     "data": {"files", "data"},
     "metrics": {"drawing", "metrics"},
     "drawing": {"program", "ops", "autodiff", "parameters", "compiler", "profiling", "files", "drawing"},
-    "compiler": {"llvm", "kernels", "program", "ops", "autodiff", "lifting", "compiler"},
+    "compiler": {"llvm", "kernels", "program", "ops", "autodiff", "compiler"},
     "profiling": {"program", "ops", "autodiff", "profiling"},
     "training": {
         "program", "ops", "autodiff", "parameters", "compiler", "nn", "optim", "files", "data", "metrics", "drawing",

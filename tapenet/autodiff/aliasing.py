@@ -193,7 +193,7 @@ def viewed(
         return result
     if name == "getitem":
         index = basic(others[0])
-        if index is None or (not result._data.ndim and Ellipsis not in index):
+        if index is None or (not result._data.ndim and not any(part is Ellipsis for part in index)):
             return result
         others = [index]
     elif not np.may_share_memory(result._data, source._data) and result._data.size:
@@ -238,7 +238,7 @@ def composed(first: object, second: object, shape: Shape) -> tuple[object, ...] 
     """The index that does what two basic ones do, one after the other, to an array of a shape; None where there is none, or an
     index is not known yet."""
     inner = _whole(first, len(shape))
-    if inner is None or None in inner:
+    if inner is None or any(part is None for part in inner):
         return None
     found = [range(n)[cast("slice", part)] for n, part in zip(shape, inner, strict=True)]
     given = _whole(second, sum(isinstance(part, range) for part in found))

@@ -95,6 +95,7 @@ def first_call(
     build: Callable[[Program], Runner],
     tell_unseen: Callable[[str], None],
     linked: bool = False,
+    sketches: bool = False,
 ) -> tuple[object, Variant | str]:
     """Run a function on the arguments of a call, and make a program of what it does.
 
@@ -115,6 +116,7 @@ def first_call(
     watch = Watch(title, reach)
     switches = local.state.now()
     tape = Capture()
+    tape.sketches = sketches
 
     def undo() -> None:
         local.state.again(switches)
@@ -131,9 +133,9 @@ def first_call(
         watch.leave_out([*call.arrays, *(r.tensor._data for r in recorded.program.references)], recorded.drawn.given)
         doubt = watch.check(recorded.drawn)
         if doubt is not None:
-            if linked:
+            if linked or sketches:
                 undo()
-            return recorded.result, f"{doubt}. It may have been another thread"
+            return MISS if sketches else recorded.result, f"{doubt}. It may have been another thread"
         steps: list[Step] = []
         program = simplify(check(recorded.program), steps)
         variant = Variant(
@@ -145,7 +147,9 @@ def first_call(
             tell_unseen(array)  # it raises where warnings are errors
         if take_back or linked:
             if not holds and not linked:
-                return recorded.result, _changes(title, dependencies)
+                if sketches:
+                    undo()
+                return MISS if sketches else recorded.result, _changes(title, dependencies)
             undo()
             return MISS, variant
     except BaseException:

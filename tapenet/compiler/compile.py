@@ -69,6 +69,7 @@ def compile(
     max_variants: int = 8,
     keep_grads: bool = False,
     from_first: bool = False,
+    lift: bool = False,
 ) -> TypedCompiled[P, R]: ...
 
 
@@ -80,6 +81,7 @@ def compile(
     max_variants: int = 8,
     keep_grads: bool = False,
     from_first: bool = False,
+    lift: bool = False,
 ) -> Callable[[Callable[P, R]], TypedCompiled[P, R]]: ...
 
 
@@ -91,6 +93,7 @@ def compile(
     max_variants: int = 8,
     keep_grads: bool = False,
     from_first: bool = False,
+    lift: bool = False,
 ) -> object:
     """Make a function run as one program. The first call with arguments of a kind is captured: it runs as ever and is
     recorded, with backward passes and optimizer steps. Further calls run the program made of that.
@@ -135,6 +138,8 @@ def compile(
         keep_grads: leave all gradients after a call as in eager.
         from_first: what the captured call did is put back, and its program run in its place. So a run is bit for bit the
             same whether its programs were made at its beginning or, when it was resumed, in its middle.
+        lift: the function is a NumPy program, as `tn.lift` takes it: what it writes to its arguments is there after each
+            call, loops and branches are part of the program. Its first call is as with `from_first`.
 
     Raises:
         ImportError: backend="native" and llvmlite is not installed, or makes no code that runs.
@@ -159,9 +164,10 @@ def compile(
     """
     if fn is None:
         return partial(
-            compile, backend=backend, max_variants=max_variants, keep_grads=keep_grads, from_first=from_first
+            compile, backend=backend, max_variants=max_variants, keep_grads=keep_grads, from_first=from_first, lift=lift
         )
-    return Compiled(fn, backend, max_variants, keep_grads, from_first)
+    kind = importlib.import_module("tapenet.lifting.compiled").CompiledLift if lift else Compiled
+    return kind(fn, backend, max_variants, keep_grads, from_first)
 
 
 class Compiled:
@@ -213,6 +219,8 @@ class Compiled:
         #: The programs that were used last, and how many calls went past the one whose code is the object's `__call__`.
         self._recent: list[Variant] = []
         self._past = 0
+        #: Whether a capture's values are looked at by nobody.
+        self._sketches = False
         #: Under which attribute an object keeps its own, where this is a method.
         self._slot = f"{SLOT}{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', '')}>"
 
@@ -310,7 +318,7 @@ class Compiled:
         try:
             result, variant = first_call(
                 self.__wrapped__, self._parameters, key, call, self._keep_grads, self._from_first, self._build,
-                self._warn_unseen,
+                self._warn_unseen, sketches=self._sketches,
             )  # fmt: skip
         except Connected:
             self._inline.add(key)
@@ -321,6 +329,8 @@ class Compiled:
             raise
         if isinstance(variant, str):
             self._doubt = variant
+            if result is MISS:
+                return self._eager(call)
         else:
             self._variants.setdefault(key, []).append(variant)
             if result is MISS:
@@ -337,12 +347,17 @@ class Compiled:
 
     def transformed(self, key: object, make: Callable[[Callable[..., object]], Callable[..., object]]) -> Compiled:
         """A function made of the plain one, compiled as this one is; the same one for the same key."""
+        return self._of_plain(key, make, self.__wrapped__)
+
+    def _of_plain(
+        self, key: object, make: Callable[[Callable[..., object]], Callable[..., object]], plain: Callable[..., object]
+    ) -> Compiled:
         try:
             found = self._transformed.get(key)
         except TypeError:  # a list among the options
-            return _Transformed(make(self.__wrapped__), self._backend, self._max_variants, False, False)
+            return _Transformed(make(plain), self._backend, self._max_variants, False, False)
         if found is None:
-            found = _Transformed(make(self.__wrapped__), self._backend, self._max_variants, False, False)
+            found = _Transformed(make(plain), self._backend, self._max_variants, False, False)
             self._transformed[key] = found
         return found
 

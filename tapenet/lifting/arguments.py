@@ -6,7 +6,7 @@ the caller get what was written to theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import cast
 
@@ -118,37 +118,62 @@ class Arguments(_Opened):
         self._origins[id(handle)] = given
         return handle
 
-    def write_back(self, result: object) -> None:
-        """Give the arrays and tensors of the caller what was written to theirs.
+    def written(self) -> list[tuple[Array | Tensor, Tensor]]:
+        """The arrays and tensors that were written, with what they are now."""
+        return [(given, handle) for given, handle in self._opened.values() if _is_written(given, handle)]
 
-        Raises:
-            ValueError: two arrays that share memory, of which one was written.
-            TypeError: a value that needs a gradient was written into a plain array, and no gradient comes out otherwise.
-        """
-        written = [(given, handle) for given, handle in self._opened.values() if _is_written(given, handle)]
-        arrays = [given for given, _ in self._opened.values() if isinstance(given, np.ndarray)]
-        changed = {id(given) for given, _ in written}
-        for a, b in combinations(arrays, 2):
-            if (id(a) in changed or id(b) in changed) and mutation.share(a, b, 10_000):
-                raise ValueError(
-                    f"{self.title}: arrays of shapes {a.shape} and {b.shape} that it is given share memory, and one of them is "
-                    "written to: that cannot be followed. Give one array, and take its parts inside"
-                )
-        lost = [given for given, handle in written if isinstance(given, np.ndarray) and handle._node is not None]
-        if lost and not any(_flows(value) for value in (result, [h for g, h in written if isinstance(g, Tensor)])):
-            raise TypeError(
-                f"{self.title} writes values that need a gradient into a plain array of shape {lost[0].shape}, and returns "
-                "none: the gradient would be lost. Give a tensor for the array (tn.tensor(a)), or return what was computed"
-            )
-        for given, handle in written:
-            if isinstance(given, Tensor):
-                given._become(handle, f"a write in {self.title}")
-            else:
-                if local.state.tape is not None:
-                    local.state.tape.rebinds(Tensor._of(given), f"a write in {self.title}", _GIVE)
-                np.copyto(given, handle._data)
-                mutation.wrote(given, f"a write in {self.title}")
+    def write_back(self, result: object) -> None:
+        """Give the arrays and tensors of the caller what was written to theirs, or raise as `give_back` does."""
+        give_back(self.title, [given for given, _ in self._opened.values()], self.written(), result)
         super().write_back(result)
+
+
+def give_back(
+    title: str, given: Sequence[object], written: Sequence[tuple[Array | Tensor, Tensor]], result: object
+) -> None:
+    """Give arrays and tensors what a function wrote to them.
+
+    Args:
+        title: the function's name, for errors.
+        given: all that it was given.
+        written: those of it that were written, with what they are now.
+        result: what it returns.
+
+    Raises:
+        ValueError: two arrays that share memory, of which one was written.
+        TypeError: a value that needs a gradient was written into a plain array, and no gradient comes out otherwise.
+    """
+    changed = {id(one) for one, _ in written}
+    for a, b in combinations([one for one in given if isinstance(one, (np.ndarray, Tensor))], 2):
+        if (id(a) in changed or id(b) in changed) and _share(a, b):
+            raise ValueError(
+                f"{title}: arrays of shapes {a.shape} and {b.shape} that it is given share memory, and one of them is written "
+                "to: that cannot be followed. Give one array, and take its parts inside"
+            )
+    lost = [one for one, new in written if isinstance(one, np.ndarray) and new._node is not None]
+    if lost and not _flows((result, [new for one, new in written if isinstance(one, Tensor)])):
+        raise TypeError(
+            f"{title} writes values that need a gradient into a plain array of shape {lost[0].shape}, and returns none: the "
+            "gradient would be lost. Give a tensor for the array (tn.tensor(a)), or return what was computed"
+        )
+    by, tape = f"a write in {title}", local.state.tape
+    for one, new in written:
+        if isinstance(one, Tensor):
+            if tape is not None and one._kind is None:
+                tape.rebinds(one, by, "")
+            (one._become if one._kind is None else one._write)(new, by)
+        else:
+            if tape is not None:
+                tape.rebinds(Tensor._of(one), by, "")
+            np.copyto(one, new._data)
+            mutation.wrote(one, by)
+
+
+def _share(a: Array | Tensor, b: Array | Tensor) -> bool:
+    """Whether two arguments are one array, as far as NumPy's programs go."""
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return a is b
+    return mutation.share(a, b, 10_000)
 
 
 class PlainArguments(_Opened):
@@ -171,16 +196,9 @@ class PlainArguments(_Opened):
 
     def write_back(self, result: object) -> None:
         """Give the caller's tensors what was written to their copies."""
-        for given, copy in self._copies.values():
-            if not _equal(given._data, copy):
-                if given._kind is None:
-                    given._become(Tensor._of(copy), f"a write in {self.title}")
-                else:
-                    given._write(copy, f"a write in {self.title}")
+        changed = [(t, Tensor._of(copy)) for t, copy in self._copies.values() if not _equal(t._data, copy)]
+        give_back(self.title, (), changed, result)
         super().write_back(result)
-
-
-_GIVE = "Give the array as an argument of the compiled function"
 
 
 def _is_written(given: Array | Tensor, handle: Tensor) -> bool:

@@ -18,6 +18,8 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting.arguments import Arguments, PlainArguments
 from tapenet.lifting.namespace import Copies, content, names_in
 from tapenet.ops.tracebacks import boundary, hide
+from tapenet.program.trees import flatten
+from tapenet.typing import Array
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -103,15 +105,28 @@ class Lift:
                 return self._copies(traces).copied(self._function)(*args, **kwargs)
             if not state.layers and not (state.grad and self._may_need(args, kwargs)):
                 return self._run_plain(args, kwargs)
-            return self._run(args, kwargs, traces)
+            return self._run(args, kwargs, traces)[0]
         except Exception as error:
             hide(error)
             raise
 
     # -- the ways to run -------------------------------------------------------------------------------------------
 
-    def _run(self, args: tuple[object, ...], kwargs: dict[str, object], traces: bool) -> object:
-        """Run a copy of the function on tensors."""
+    def returning(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[object, dict[int, Tensor]]:
+        """The result of a call that writes to no argument; and, by place among the leaves, what those are that it would."""
+        state = local.state
+        if state.lifted is not None or getattr(_plain, "running", None):
+            return self(*args, **kwargs), {}
+        result, written = self._run(
+            (*self._given, *args), kwargs, state.tape is not None and state.tape.captures, False
+        )
+        places = {id(one): new for one, new in written}
+        return result, {i: places[id(leaf)] for i, leaf in enumerate(flatten((args, kwargs))[0]) if id(leaf) in places}
+
+    def _run(
+        self, args: tuple[object, ...], kwargs: dict[str, object], traces: bool, gives: bool = True
+    ) -> tuple[object, list[tuple[Array | Tensor, Tensor]]]:
+        """Run a copy of the function on tensors, and give its arguments what it wrote to them, or those too."""
         copies = self._copies(traces)
         lifted = Lifted(copies.replaced)
         arguments = Arguments(self._title, lifted)
@@ -125,8 +140,10 @@ class Lift:
             finally:
                 copies.end(arguments.outside)
                 lifted.end()
-        arguments.write_back(result)
-        return result
+        written = arguments.written()
+        if gives:
+            arguments.write_back(result)
+        return result, written
 
     def _copies(self, traces: bool) -> Copies:
         """The copies of this thread."""

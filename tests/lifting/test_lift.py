@@ -140,3 +140,34 @@ def test_arrays_that_share_memory_are_refused_where_one_is_written() -> None:
     with pytest.raises(ValueError, match=r"shift: arrays of shapes \(3,\) and \(3,\).*share memory"):
         tn.lift(shift)(whole[1:], whole[:-1], x)
     assert np.array_equal(whole, np.arange(4))
+
+
+def test_compiled_it_writes_to_what_it_is_given_too() -> None:
+    compiled = tn.compile(heat, lift=True, backend="numpy")
+    expected = np.arange(5.0)
+    total = heat(expected, 2)
+    for _ in range(2):
+        array, tensor = np.arange(5.0), tn.tensor(np.arange(5.0))
+        assert compiled(array, 2).item() == pytest.approx(total)
+        compiled(tensor, turns=2)
+        assert np.allclose(array, expected, rtol=1e-15)
+        assert np.allclose(tensor, expected, rtol=1e-15)
+    assert len(compiled.variants) == 1
+    assert np.allclose(tn.grad(compiled)(np.arange(5.0), 2), tn.grad(tn.lift(heat))(np.arange(5.0), 2))
+    x = tn.tensor(np.arange(5.0), requires_grad=True)
+    for _ in range(2):  # the second call is one node
+        y = x * 1
+        compiled(y, 2).backward()
+        assert np.array_equal(y.detach(), array)
+    assert np.allclose(x.grad, 2 * tn.grad(tn.lift(heat))(np.arange(5.0), 2))
+
+
+def test_compiled_arguments_that_are_one_are_refused_where_it_is_written() -> None:
+    @tn.compile(lift=True, backend="numpy")
+    def double(a, b):
+        a[:] = b * 2
+
+    a = np.ones(2)
+    with pytest.raises(ValueError, match="share memory"):
+        double(a, a)
+    assert np.array_equal(a, [1, 1])

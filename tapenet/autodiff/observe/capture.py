@@ -35,6 +35,7 @@ class Capture(Tape):
             what these told. `epoch` says when to ask again.
         outer: the capture inside which this one was entered, if any; it learns all that this one does.
         failure: what happened that a replay could not repeat, the first of it.
+        sketches: whether nobody looks at its values, since the program runs next: of a loop one turn is enough then.
     """
 
     captures = True
@@ -45,6 +46,7 @@ class Capture(Tape):
         self.dependencies: list[tuple[object, Callable[[], object], object]] = []
         self.outer: Capture | None = None
         self.failure: str | None = None
+        self.sketches = False
         #: How to put back what the step changed, by what that is, in order of change.
         self._undo: dict[Hashable, Callable[[], None]] = {}
         self._owners: set[int] = set()

@@ -1,0 +1,55 @@
+"""`tn.compile(f, lift=True)`: a lifted function as a program, which gives the caller's arguments what it writes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from types import MethodType
+from typing import Any
+
+from tapenet.compiler.compile import Compiled
+from tapenet.lifting.arguments import give_back
+from tapenet.lifting.lift import Lift
+from tapenet.ops.tracebacks import hide
+from tapenet.program.trees import flatten
+
+
+class CompiledLift(Compiled):
+    """A compiled function whose program gives its result and, by their place among the arguments, the arrays that it wrote."""
+
+    def __init__(
+        self, fn: Callable[..., object], backend: str | None, max_variants: int, keep_grads: bool, from_first: bool
+    ) -> None:
+        lifted = fn if isinstance(fn, Lift) else Lift(fn, (), False)
+
+        def returning(*args: object, **kwargs: object) -> object:
+            return lifted.returning(args, kwargs)
+
+        # What a capture computes nobody sees: its program runs next. So the turns of loops need not be computed there.
+        super().__init__(update_wrapper(returning, lifted), backend, max_variants, keep_grads, True)
+        self._lifted = lifted
+        self._sketches = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            args, kwargs = self._parameters.place(args, kwargs)
+        try:
+            found: Any = self.missed(args, kwargs)
+            result, written = found
+            if written:
+                given = flatten((args, kwargs))[0]
+                give_back(self._title, given, [(given[place], new) for place, new in written.items()], result)
+            return result
+        except Exception as error:
+            hide(error)
+            raise
+
+    def _call_by(self, variant: object) -> None:
+        """Its programs give more than its result: they are not called in its place."""
+
+    def transformed(self, key: object, make: Callable[[Callable[..., object]], Callable[..., object]]) -> Compiled:
+        """A function made of the lifted one, compiled as this one is."""
+        return self._of_plain(key, make, self._lifted)
+
+    def __get__(self, instance: object, owner: type | None = None) -> object:
+        return self if instance is None else MethodType(self, instance)
