@@ -23,7 +23,7 @@ class Derived:
 
     def __init__(
         self, function: Callable[..., object], *, numpy: object, samples: Samples | None, nondiff: bool, inplace: bool,
-        replaces: bool, makes: bool,
+        replaces: bool | None, makes: bool,
     ) -> None:  # fmt: skip
         self.function = self.__wrapped__ = function
         self.name = self.__name__ = self.__qualname__ = function.__name__
@@ -35,7 +35,7 @@ class Derived:
         #: Whether it changes its first argument and returns nothing.
         self.inplace = inplace
         #: Whether it only moves numbers and computes none: then low types need not be widened for it.
-        self.replaces = replaces or inplace or makes
+        self.replaces = inplace or makes if replaces is None else replaces
         #: Whether it makes tensors of whatever it is given.
         self.makes = makes
         standing.check(self.name, self.numpy, makes)
@@ -68,11 +68,11 @@ def derived(function: Callable[..., R], /) -> Callable[..., R]: ...
 @overload
 def derived(
     *, numpy: object = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False,
-    replaces: bool = False, makes: bool = False,
+    replaces: bool | None = None, makes: bool = False,
 ) -> Callable[[Callable[..., R]], Callable[..., R]]: ...  # fmt: skip
 def derived(
     function: Callable[..., object] | None = None, /, *, numpy: object = (), samples: Samples | None = None,
-    nondiff: bool = False, inplace: bool = False, replaces: bool = False, makes: bool = False,
+    nondiff: bool = False, inplace: bool = False, replaces: bool | None = None, makes: bool = False,
 ) -> object:  # fmt: skip
     """Make a function of ops and NumPy functions stand beside ops: it may stand for a NumPy function, and `tn.testing.check_op`
     checks it. It is recorded as its parts, so every derivative follows from theirs.
@@ -87,7 +87,7 @@ def derived(
         nondiff: it has no derivative.
         inplace: it changes its first argument by item assignment, and returns nothing.
         replaces: it puts numbers in the place of others and computes none, so that float16 and bfloat16 need not be
-            widened for it. What works in place does so anyway.
+            widened for it. By default what works in place or makes tensors does so.
         makes: it makes tensors (by `tn.tensor`) of whatever it is given, as NumPy makes arrays. It stands for NumPy's function
             where that is called with a tensor as `like=`.
 

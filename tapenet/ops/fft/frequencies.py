@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _SAMPLES: Samples = lambda r: [
     sample(4, r.uniform(1, 2, size=())),
     sample(5, 0.5),
-    sample(3, d=r.uniform(1, 2, size=()), dtype=np.float64, device="cpu"),
+    sample(3, d=r.uniform(1, 2, size=()), device="cpu"),
 ]
 
 
-@derived(makes=True, samples=_SAMPLES)
+@derived(makes=True, replaces=False, samples=_SAMPLES)
 def fftfreq(n: int, d: ArrayLike = 1.0, device: object = None, *, dtype: DTypeLike | None = None) -> Array:
     """The frequencies of the coefficients that `fft` gives, as a tensor: 0 and the positive ones, then the negative ones.
 
@@ -41,7 +41,7 @@ def fftfreq(n: int, d: ArrayLike = 1.0, device: object = None, *, dtype: DTypeLi
     return _per_time(np.fft.fftfreq(n), n, d, dtype)
 
 
-@derived(makes=True, samples=_SAMPLES)
+@derived(makes=True, replaces=False, samples=_SAMPLES)
 def rfftfreq(n: int, d: ArrayLike = 1.0, device: object = None, *, dtype: DTypeLike | None = None) -> Array:
     """The frequencies of the coefficients that `rfft` gives, as a tensor; the arguments are those of `fftfreq`.
 

@@ -168,6 +168,7 @@ def spaced(start: Array, stop: Array, num: int, endpoint: bool, dtype: DType, ax
 @derived(
     numpy=np.linspace,
     makes=True,
+    replaces=False,
     samples=lambda r: [
         sample(r.normal(size=()), r.normal(size=()), 4),
         sample(r.normal(size=2), r.normal(size=2), 3, False),
@@ -235,6 +236,7 @@ def _with_axes(value: Any, ndim: int) -> Any:
 @derived(
     numpy=np.logspace,
     makes=True,
+    replaces=False,
     samples=lambda r: [
         sample(r.normal(size=()), r.normal(size=()), 3),
         sample(r.normal(size=2), r.normal(size=(2, 1)), 2, False, base=2.0),
@@ -327,6 +329,7 @@ def geometric(start: Array, stop: Array, num: int, endpoint: bool, dtype: DType,
 @derived(
     numpy=np.geomspace,
     makes=True,
+    replaces=False,
     samples=lambda r: [
         sample(r.uniform(1, 2, size=()), r.uniform(1, 2, size=()), 3),
         sample(-r.uniform(1, 2, size=2), -r.uniform(1, 2, size=(2, 1)), 2, False),
