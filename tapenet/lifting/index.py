@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeGuard
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.operators import Operand
 from tapenet.program.arguments import mapped
@@ -78,7 +79,7 @@ class Index(Operand):
         self.constant = constant
         self.terms = terms
         self._bounds: tuple[int, int] | None = None
-        self._tensor: Tensor | None = None
+        self._tensor: tuple[object, Tensor] | None = None
 
     # -- what is known of it -------------------------------------------------------------------------------------------
 
@@ -100,14 +101,15 @@ class Index(Operand):
     @property
     def tensor(self) -> Tensor:
         """The number in this turn: 0-d, int64."""
-        if self._tensor is None:
+        tape = local.state.tape
+        if self._tensor is None or self._tensor[0] is not tape:  # what one body computes is not there in another
             total: Tensor | None = None
             for loop, factor in self.terms.items():
                 part = loop.counter if factor == 1 else loop.counter * factor
                 total = part if total is None else total + part
             assert total is not None
-            self._tensor = total + self.constant if self.constant else total
-        return self._tensor
+            self._tensor = tape, total + self.constant if self.constant else total
+        return self._tensor[1]
 
     shape: Shape = ()
     ndim = 0

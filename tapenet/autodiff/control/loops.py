@@ -29,7 +29,7 @@ from tapenet.autodiff.control.recording import (
 )
 from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.node import Leaf
-from tapenet.autodiff.observe.capture import Capture, capturing
+from tapenet.autodiff.observe.capture import Capture, capturing, sketching
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
@@ -203,10 +203,14 @@ def _scan(
 ) -> tuple[Array, ...]:
     carry, xs, closed = inputs[:carries], inputs[carries : carries + slices], inputs[carries + slices :]
     columns: list[Array] = []
+    sketch = sketching()  # nobody looks at the values
     for i in range(length)[:: -1 if reverse else 1]:
         results = body([*carry, *(x[i, ...] for x in xs), *closed, *states])
         # The storage of a state changes in the next iteration; a carry is a value.
         carry = [v.copy() if any(np.may_share_memory(v, s) for s in states) else v for v in results[:carries]]
+        if sketch:
+            columns = [np.broadcast_to(y, (length, *y.shape)) for y in results[carries:]]
+            break
         columns = columns or [np.empty((length, *y.shape), y.dtype) for y in results[carries:]]
         for column, y in zip(columns, results[carries:], strict=True):
             column[i] = y

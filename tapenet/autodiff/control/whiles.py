@@ -29,7 +29,7 @@ from tapenet.autodiff.control.recording import (
     undone_on_error,
 )
 from tapenet.autodiff.gradients import NO_GRADIENT
-from tapenet.autodiff.observe.capture import Capture, capturing
+from tapenet.autodiff.observe.capture import Capture, capturing, sketching
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local, no_grad
 from tapenet.autodiff.tensor import Tensor
@@ -168,7 +168,12 @@ def _while(
     inputs: Arrays, states: Arrays, test: Body, body: Body, carries: int, most: int | None, recompute: bool
 ) -> tuple[Array, ...]:
     carry, closed = list(inputs[:carries]), inputs[carries:]
-    columns = [np.zeros((most or 0, *t.data.shape), t.data.dtype) for t in body.results[carries:]]
+    sketch = sketching()  # nobody looks at the values
+    empty = [(most or 0, *t.data.shape) for t in body.results[carries:]]
+    columns = [
+        np.broadcast_to(np.zeros((), t.data.dtype), shape) if sketch else np.zeros(shape, t.data.dtype)
+        for t, shape in zip(body.results[carries:], empty, strict=True)
+    ]
     done = 0
     while test([*carry, *closed, *states])[0]:
         if done == most:
@@ -176,6 +181,8 @@ def _while(
         results = body([*carry, *closed, *states])
         # The storage of a state changes in the next turn; a carry is a value.
         carry = [v.copy() if any(np.may_share_memory(v, s) for s in states) else v for v in results[:carries]]
+        if sketch:
+            break
         for column, y in zip(columns, results[carries:], strict=True):
             column[done] = y
         done += 1

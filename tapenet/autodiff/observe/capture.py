@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -18,6 +18,13 @@ from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.random import Saved
 from tapenet.ops.stack_frames import user_line
+
+
+class Writing(Protocol):
+    """Notes what is written in place."""
+
+    def note(self, root: object) -> None:
+        """It is about to be written."""
 
 
 class Capture(Tape):
@@ -36,6 +43,7 @@ class Capture(Tape):
         outer: the capture inside which this one was entered, if any; it learns all that this one does.
         failure: what happened that a replay could not repeat, the first of it.
         sketches: whether nobody looks at its values, since the program runs next: of a loop one turn is enough then.
+        writing: notes what is written in place, while a loop or branch of a lifted function is recorded.
     """
 
     captures = True
@@ -47,6 +55,7 @@ class Capture(Tape):
         self.outer: Capture | None = None
         self.failure: str | None = None
         self.sketches = False
+        self.writing: Writing | None = None
         #: How to put back what the step changed, by what that is, in order of change.
         self._undo: dict[Hashable, Callable[[], None]] = {}
         self._owners: set[int] = set()
@@ -55,6 +64,8 @@ class Capture(Tape):
 
     def __enter__(self) -> Self:
         self.outer = capturing()
+        if self.outer is not None:
+            self.sketches = self.outer.sketches
         return super().__enter__()
 
     def __exit__(self, *exc: object) -> None:
@@ -126,7 +137,15 @@ class Capture(Tape):
         tensor._trace = written._trace
         return True
 
+    def notes_write(self, root: object) -> None:
+        """Note that an array is about to be written in place: the tensor, or what its views share."""
+        if self.writing is not None:
+            self.writing.note(root)
+
     def rebinds(self, tensor: BaseTensor, by: str, hint: str) -> None:
+        if local.state.lifted is not None:
+            self.notes_write(tensor)
+            return
         if tensor._trace is not None or type(tensor._node) is Leaf:
             return
         what, hint = "tensor", "Change a copy: t = t.copy(). What is to last from call to call belongs in an nn.Buffer"
@@ -324,3 +343,9 @@ def capturing() -> Capture | None:
     """The capture that is running in this thread, or None."""
     tape = local.state.tape
     return tape if isinstance(tape, Capture) else None
+
+
+def sketching() -> bool:
+    """Whether a capture runs in this thread at whose values nobody looks."""
+    capture = capturing()
+    return capture is not None and capture.sketches

@@ -1,0 +1,688 @@
+"""`for`, `while` and `if` of a lifted function while it is captured.
+
+A body is recorded once for all turns: what it changes is carried, and the number of the turn is an `Index`, which answers what
+is the same in each turn. Where some turns are different, they are cut off and recorded for themselves; where a body needs to
+know the number, or changes objects of Python's, its turns are recorded one after the other.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.control.body import Body
+from tapenet.autodiff.control.loops import branch, loop
+from tapenet.autodiff.control.recording import needs
+from tapenet.autodiff.control.whiles import repeat
+from tapenet.autodiff.node import Node, Traced
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.state import local
+from tapenet.autodiff.tensor import Tensor
+from tapenet.lifting import watching
+from tapenet.lifting.carried import Form, Unlike, built, form_of, joined, leaves, same
+from tapenet.lifting.index import Index, Loop, Split, Unknown, Whole, ends, whole
+from tapenet.lifting.number import Number, is_number, tensor_of
+from tapenet.lifting.turns import Turns, turns_of
+from tapenet.lifting.variables import State
+from tapenet.lifting.watching import Root
+from tapenet.program.arguments import elements
+
+#: So many turns, or fewer, are recorded one after the other.
+FEW = 3
+#: More turns are never recorded one after the other.
+MOST = 5000
+#: How many turns of a `while` a derivative goes back over at most; it keeps the values of about 2 * sqrt(MOST_BACK) turns.
+MOST_BACK = 1 << 16
+
+Stop = Callable[[], object]
+T = TypeVar("T")
+
+
+class Variables(Protocol):
+    """Variables, as `State` has them."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    def get(self) -> tuple[object, ...]: ...
+    def set(self, values: Sequence[object]) -> None: ...
+
+
+class _Again(Exception):
+    """What was assumed of a body turned out wrong, and is put right."""
+
+
+class _Unrolled(Exception):
+    """A body that cannot be recorded for all turns."""
+
+
+class _Varying:
+    """What a body changes: assumed at first, then found.
+
+    Attributes:
+        names: the forms of the variables that it changes, by position.
+        roots: the arrays that it writes in place.
+        pure: whether it computes with numbers of Python's alone, which are known.
+        most: how many turns there may be, where a derivative is needed and there is no bound.
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[int, Form] = {}
+        self.roots: list[Root] = []
+        self.pure = False
+        self.most: int | None = None
+
+    def values(self, values: tuple[object, ...]) -> list[Tensor]:
+        """What is carried, as tensors."""
+        found = [t for k, form in self.names.items() for t in leaves(form, values[k])]
+        return [*found, *map(watching.value_of, self.roots)]
+
+    def put(self, values: tuple[object, ...], tensors: list[Tensor]) -> tuple[object, ...]:
+        """Put tensors in the place of what is carried: gives the variables."""
+        given = iter(tensors)
+        found = list(values)
+        for k, form in self.names.items():
+            found[k] = built(form, given)
+        for root in self.roots:
+            watching.set_value(root, next(given))
+        return tuple(found)
+
+    def learn(
+        self,
+        names: tuple[str, ...],
+        before: tuple[object, ...],
+        after: tuple[object, ...],
+        roots: list[Root],
+        turns: bool = True,
+    ) -> None:
+        """Compare with what a body did; of `turns` each begins with what the one before left.
+
+        Raises:
+            _Again: it was another thing.
+            _Unrolled: a variable is of another kind in each turn.
+        """
+        found: dict[int, Form] = {}
+        for k, (name, old, new) in enumerate(zip(names, before, after, strict=True)):
+            if same(old, new) and k not in self.names:
+                continue
+            try:
+                known = self.names.get(k)
+                if known is None:
+                    known = form_of(old) if turns else form_of(new)
+                found[k] = joined(known, form_of(new))
+            except Unlike as error:
+                raise _Unrolled(f"{name!r} changes: {error}") from None
+        here = {id(root) for root in self.roots}
+        more = [root for root in roots if id(root) not in here]
+        if found != self.names or more:
+            self.names = found
+            self.roots = [*self.roots, *more]
+            raise _Again
+
+
+def _settled(record: Callable[[], T]) -> T:
+    """Record until what is assumed of a body is what it does.
+
+    Raises:
+        _Unrolled: that goes on and on.
+    """
+    for _ in range(12):
+        try:
+            return record()
+        except _Again:
+            continue
+    raise _Unrolled("the kinds of its variables change from turn to turn")
+
+
+# -- for ---------------------------------------------------------------------------------------------------------
+
+
+def for_(
+    iterable: object, body: Callable[[object], object], state: State, stop: Stop | None = None, line: int | None = None
+) -> None:
+    """`for target in iterable: body(target)`, until `stop()`."""
+    capture = capturing()
+    try:
+        turns = None if capture is None else turns_of(iterable)
+    except Unknown as error:
+        raise _error(line, f"the turns of this loop are not known: {error}") from None
+    if capture is None or turns is None:
+        for target in iterable:  # type: ignore[attr-defined]
+            body(target)
+            if stop is not None and _stops(stop(), line):
+                return
+        return
+    _For(turns, body, state, stop, line).run()
+
+
+def _stops(answer: object, line: int | None) -> bool:
+    """Whether a loop whose turns run one after the other ends here."""
+    if isinstance(answer, (Tensor, Number, Index)):
+        raise _error(
+            line, "whether this loop is left depends on values, and its turns are recorded one after the other"
+        )
+    return bool(answer)
+
+
+def _error(line: int | None, what: str) -> CaptureError:
+    place = "" if line is None else f"line {line}: "
+    return CaptureError(f"tn.lift: {place}{what}")
+
+
+class _For:
+    """One loop, on its way to be recorded."""
+
+    def __init__(
+        self, turns: Turns, body: Callable[[object], object], state: State, stop: Stop | None, line: int | None
+    ) -> None:
+        self.turns, self.body, self.state, self.stop, self.line = turns, body, state, stop, line
+        self.cuts = 0
+        #: Whether the loop was left, in the end as a truth of the program's.
+        self.left: object = False
+
+    def run(self) -> None:
+        count = self.turns.number
+        if isinstance(count, Number):
+            self._symbolic(0, count)
+        else:
+            self._part(0, count)
+
+    def _part(self, first: Whole, count: Whole, peeled: bool = False) -> None:
+        """Record some turns: `count` from number `first` on."""
+        if self.left is True:
+            return
+        if ends(count)[1] <= 0:
+            return
+        if isinstance(count, int) and count <= FEW:
+            self._unrolled(first, count)
+            return
+        try:
+            self._symbolic(first, count)
+        except Split as split:
+            if split.loop is not self._loop:
+                raise
+            self.cuts += 1
+            if self.cuts > 16:
+                self._fall_back(first, count, "its turns differ in too many ways")
+                return
+            done: Whole = 0
+            for at in (*split.at, count):
+                end = _between(at, done, count)
+                self._part(first + done, end - done)
+                done = end
+        except _Unrolled as error:
+            if peeled or not isinstance(count, int):
+                self._fall_back(first, count, str(error))
+            else:  # the first turn often finds what the others do not: None, say
+                self._unrolled(first, 1)
+                self._part(first + 1, count - 1, peeled=True)
+        except Unknown as error:
+            self._fall_back(first, count, str(error))
+
+    def _fall_back(self, first: Whole, count: Whole, why: str) -> None:
+        """Record the turns one after the other."""
+        if not isinstance(count, int):
+            raise Unknown(f"in a loop inside of it, {why}") from None
+        if count > MOST:
+            raise _error(
+                self.line,
+                f"the {count} turns of this loop would have to be recorded one after the other, since {why}",
+            ) from None
+        if count > 50:
+            warnings.warn(
+                f"tn.lift: line {self.line}: the {count} turns of this loop are recorded one after the other, since {why}: "
+                "compiling takes time in proportion",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        self._unrolled(first, count)
+
+    def _unrolled(self, first: Whole, count: int) -> None:
+        for k in range(count):
+            if self.left is not False:
+                self._guarded(first + k)
+            else:
+                self._turn(first + k)
+            if self.left is True:
+                return
+
+    def _turn(self, number: Whole) -> None:
+        self.body(self.turns.item(number))
+        if self.stop is not None:
+            self.left = _truth(self.stop())
+
+    def _guarded(self, number: Whole) -> None:
+        """A turn of a loop that may have been left."""
+        left = self.left
+        answer: list[object] = [left]
+
+        def turn() -> None:
+            self._turn(number)
+            answer[0], self.left = self.left, left
+
+        reader = _With(self.state, lambda: (answer[0],), lambda values: answer.__setitem__(0, values[0]))
+        if_(_not(left), turn, lambda: None, reader, line=self.line)
+        self.left = answer[0]
+
+    def _symbolic(self, first: Whole, count: Whole | Number) -> None:
+        """Record all turns as one.
+
+        Raises:
+            Split, Unknown, _Unrolled: they are not all the same. Nothing is recorded, and all is as it was.
+        """
+        varying = _Varying()
+        left = self.left
+        with _undone():
+            _settled(lambda: self._record(varying, first, count, left))
+
+    def _record(self, varying: _Varying, first: Whole, count: Whole | Number, left: object) -> None:
+        names, before = self.state.names, self.state.get()
+        bound = 1 << 40 if isinstance(count, Number) else ends(count)[1]
+        counted = isinstance(count, int) and self.stop is None and left is False
+        after: list[tuple[object, ...]] = []
+        stops: list[object] = []
+        loops: list[Loop] = []
+        moves: list[dict[int, int]] = []
+
+        def turn(counter: Tensor, tensors: list[Tensor]) -> list[Tensor]:
+            turns = bound if isinstance(count, Number) else count
+            self._loop = current = Loop(counter, turns, splits=not isinstance(count, Number))
+            loops.append(current)
+            with _recorded(self.state, before, varying, tensors, self.body) as writes:
+                given = self.state.get()
+                self.body(self.turns.item(first + current.index()))
+                values = self.state.get()
+                stops.append(False if self.stop is None else _truth(self.stop()))
+                results = _results(varying, names, given, values, writes)
+                after.append(values)
+                moves[:] = [_moves(varying, before, given, values)]
+                if moves[0] and not counted:
+                    raise _Unrolled("it exchanges arrays")
+                self._ask(varying, results, before, isinstance(count, Number))
+                return results
+
+        if isinstance(count, int) and counted:
+            counts = np.arange(count)
+            counts.flags.writeable = False  # the same at each replay
+            outs, _ = loop(
+                lambda carry, xs: (turn(xs[0], carry), []), varying.values(before), [Tensor._of(counts)], count
+            )
+        else:
+            limit = tensor_of(count)
+            going = ops.logical_not(tensor_of(left)) if left is not False else tensor_of(True)
+
+            def test(carry: list[Tensor]) -> Tensor:
+                more: Tensor = ops.logical_and(ops.less(carry[0], limit), carry[1])
+                return more
+
+            def step(carry: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+                results = turn(carry[0], carry[2:])
+                on = ops.logical_not(tensor_of(stops[-1]))
+                return [ops.add(carry[0], 1), ops.astype(on, bool), *results], []
+
+            most = varying.most if isinstance(count, Number) else bound
+            start = [tensor_of(0), going, *varying.values(before)]
+            outs, _ = repeat(test, step, start, most, recompute=isinstance(count, Number) and most is not None)
+            if self.stop is not None:
+                self.left = Number(ops.logical_not(outs[1]), bool)
+            outs = outs[2:]
+        _settle(self.state, varying, before, outs)
+        if moves[-1]:
+            assert isinstance(count, int)
+            _exchange(self.state, before, moves[-1], count)
+        if self.stop is None and isinstance(count, int):
+            self._last(varying, after[-1], loops[-1], count)
+
+    def _ask(self, varying: _Varying, results: list[Tensor], before: tuple[object, ...], unbounded: bool) -> None:
+        if unbounded and varying.most is None and _differentiated(varying, results, before):
+            varying.most = MOST_BACK
+            raise _Again
+
+    def _last(self, varying: _Varying, after: tuple[object, ...], loop: Loop, count: int) -> None:
+        """Give variables that are the number of the turn, or that and a constant, the number of the last turn."""
+        values = list(self.state.get())
+        for k in varying.names:
+            value = after[k]
+            if isinstance(value, Index) and loop in value.terms:
+                rest = {inner: n for inner, n in value.terms.items() if inner is not loop}
+                values[k] = whole(value.constant + value.terms[loop] * (count - 1), rest)
+        self.state.set(values)
+
+
+def _moves(
+    varying: _Varying,
+    before: tuple[object, ...],
+    given: tuple[object, ...],
+    after: tuple[object, ...],
+) -> dict[int, int]:
+    """Which variables end a turn with the array that another one had at its begin, where they exchange arrays that were there
+    before the loop and that it writes.
+
+    Raises:
+        _Unrolled: such an array is written in the first turn alone.
+    """
+    tensors = [k for k in varying.names if type(before[k]) is Tensor]
+    moves = {k: j for k in tensors for j in tensors if after[k] is given[j]}
+    if set(moves) == set(moves.values()):
+        tensors = [k for k in tensors if k not in moves]
+    else:
+        moves = {}
+    written = {id(root) for root in varying.roots}
+    for k in tensors:
+        old = before[k]
+        assert isinstance(old, Tensor)
+        if id(watching.root_of(old)) in written or id(old) in written:
+            raise _Unrolled("a variable stands for another array from the second turn on")
+    return moves
+
+
+def _exchange(state: State, before: tuple[object, ...], moves: dict[int, int], count: int) -> None:
+    """Give variables that exchange arrays at each turn those that they have in the end."""
+    values = list(state.get())
+    for k in moves:
+        last = k
+        for _ in range(count % math.factorial(len(moves)) if len(moves) < 8 else count):
+            last = moves[last]
+        handle, value = before[last], values[k]
+        assert isinstance(handle, Tensor)
+        assert isinstance(value, Tensor)
+        watching.set_value(watching.root_of(handle), value)
+        values[k] = handle
+    state.set(values)
+
+
+def _between(at: Whole, low: Whole, high: Whole) -> Whole:
+    """A number of turns, limited."""
+    if at is high:
+        return high
+    if not at > low:  # may raise a Split of a loop around
+        return low
+    return at if at < high else high
+
+
+# -- while -------------------------------------------------------------------------------------------------------
+
+
+def while_(
+    test: Callable[[], object],
+    body: Callable[[], object],
+    state: State,
+    stop: Stop | None = None,
+    line: int | None = None,
+) -> None:
+    """`while test(): body()`, until `stop()`."""
+    turns = 0
+    tried = capturing() is None
+    while True:
+        answer = _truth(test())
+        if not answer if isinstance(answer, bool) else False:
+            return
+        if not tried or not isinstance(answer, bool):
+            tried = True
+            try:
+                if _while(test, body, state, stop):
+                    return
+            except (Unknown, _Unrolled) as error:
+                if not isinstance(answer, bool):
+                    raise _error(line, f"this loop cannot be recorded, since {error}") from None
+        body()
+        if stop is not None and _stops(_truth(stop()), line):
+            return
+        turns += 1
+        if turns > MOST and capturing() is not None and not tried:
+            raise _error(line, f"this loop has more than {MOST} turns, which are recorded one after the other")
+
+
+def _while(test: Callable[[], object], body: Callable[[], object], state: State, stop: Stop | None) -> bool:
+    """Record a loop; gives whether it was: one that computes with known numbers alone is not.
+
+    Raises:
+        Unknown, _Unrolled: it cannot be. All is as it was.
+    """
+    varying = _Varying()
+    before = state.get()
+
+    def record() -> bool:
+        if not varying.pure:
+            _record_while(varying, test, body, state, stop, before)
+        return not varying.pure
+
+    with _undone():
+        return _settled(record)
+
+
+def _record_while(
+    varying: _Varying,
+    test: Callable[[], object],
+    body: Callable[[], object],
+    state: State,
+    stop: Stop | None,
+    before: tuple[object, ...],
+) -> None:
+    asked: list[object] = []
+
+    def tested(carry: list[Tensor]) -> Tensor:
+        with _recorded(state, before, varying, carry[1:], test):
+            answer = _truth(test())
+        asked.append(answer)
+        return (
+            ops.logical_and(tensor_of(answer), carry[0]) if not isinstance(answer, bool) or answer else tensor_of(False)
+        )
+
+    def step(carry: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        with _recorded(state, before, varying, carry[1:], body) as writes:
+            given = state.get()
+            body()
+            left = False if stop is None else _truth(stop())
+            results = _results(varying, state.names, given, state.get(), writes)
+            if asked[-1] is True and left is False:
+                raise _Unrolled("its condition is the same at each turn")
+            if _pure(varying, before) and asked[-1] is not True:
+                varying.pure = True
+                raise _Again
+            if varying.most is None and _differentiated(varying, results, before):
+                varying.most = MOST_BACK
+                raise _Again
+        return [ops.logical_not(tensor_of(left)), *results], []
+
+    start = [tensor_of(True), *varying.values(before)]
+    outs, _ = repeat(tested, step, start, varying.most, recompute=varying.most is not None)
+    _settle(state, varying, before, outs[1:])
+
+
+def _pure(varying: _Varying, before: tuple[object, ...]) -> bool:
+    """Whether a body computes with known numbers of Python's alone."""
+    if varying.roots or any(isinstance(before[k], (Number, Index)) or not is_number(before[k]) for k in varying.names):
+        return False
+    capture = capturing()
+    assert isinstance(capture, Body)
+    return not any(_outside(node, capture) for node in capture.nodes)
+
+
+def _outside(node: Node, capture: Body) -> bool:
+    """Whether an op reads a value from outside that may be another at the next run."""
+    return any(
+        isinstance(value, Traced)
+        and (value.data.flags.writeable if value.node is None else value.node.number < capture.number)
+        for value in elements(list((node.call or {}).values()), Traced)
+    )
+
+
+def _differentiated(varying: _Varying, results: list[Tensor], before: tuple[object, ...]) -> bool:
+    """Whether a gradient may flow through what a loop carries, from outside."""
+    if not local.state.grad:
+        return False
+    if any(map(needs, varying.values(before))):
+        return True
+    capture = capturing()
+    assert isinstance(capture, Body)
+    stack = [t._node for t in results if t._node is not None]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        if node.number < capture.number:
+            return True
+        new = [parent for parent in node.parents if parent not in seen]
+        seen.update(new)
+        stack += new
+    return False
+
+
+# -- if ----------------------------------------------------------------------------------------------------------
+
+
+def if_(
+    test: object, true: Callable[[], object], false: Callable[[], object], state: Variables, line: int | None = None
+) -> None:
+    """`if test: true() else: false()`."""
+    answer = _truth(test)
+    if isinstance(answer, bool):
+        (true if answer else false)()
+        return
+    pred = tensor_of(answer)
+    varying = _Varying()
+    before = state.get()
+
+    def sides() -> list[Tensor]:
+        return branch(
+            pred, lambda _: _side(varying, true, state, before), lambda _: _side(varying, false, state, before), []
+        )
+
+    with _undone():
+        try:
+            outs = _settled(sides)
+        except _Unrolled as error:
+            raise _error(line, f"the two sides of this branch on a value leave different things: {error}") from None
+    _settle(state, varying, before, outs)
+
+
+def _side(varying: _Varying, side: Callable[[], object], state: Variables, before: tuple[object, ...]) -> list[Tensor]:
+    with _recorded(state, before, None, [], side) as writes:
+        side()
+        after = state.get()
+        roots = [root for root, _ in writes.found.values()]
+        # What the other side leaves alone keeps its value, of the form that it has here.
+        varying.learn(state.names, before, after, roots, turns=False)
+        return _finals(varying, after)
+
+
+# -- recording ---------------------------------------------------------------------------------------------------
+
+
+def _truth(value: object) -> bool | Tensor:
+    """What a condition says: True or False where that is known."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Index):
+        return _truth(value != 0)
+    if isinstance(value, Number):
+        return value.tensor if value.kind is bool else ops.not_equal(value.tensor, 0)
+    if type(value) is Tensor and capturing() is not None and value._trace is not None:
+        if value.size != 1:
+            raise ValueError(
+                "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()"
+            )
+        flat = value if value.shape == () else ops.reshape(value, ())
+        return flat if flat.dtype == bool else ops.not_equal(flat, 0)
+    return bool(value)
+
+
+def _not(value: object) -> object:
+    return not value if isinstance(value, bool) else Number(ops.logical_not(tensor_of(value)), bool)
+
+
+@contextmanager
+def _recorded(
+    state: Variables, before: tuple[object, ...], varying: _Varying | None, tensors: list[Tensor], body: object
+) -> Iterator[watching.Writes]:
+    """Run one turn or side with what is carried in its place; all is as it was after it.
+
+    Raises:
+        _Unrolled: it changed objects of Python's.
+    """
+    capture = capturing()
+    assert isinstance(capture, Body)
+    roots = [] if varying is None else varying.roots
+    saved = [(root, watching.value_of(root)) for root in roots]
+    kept = watching.contents([*watching.reached(body), *before])
+    writes = watching.Writes(capture)
+    capture.writing = writes
+    changed: object | None = None
+    try:
+        with watching.views_put_back():
+            if varying is not None:
+                state.set(varying.put(before, tensors))
+            yield writes
+    finally:
+        capture.writing = None
+        for root, value in [*saved, *writes.found.values()]:
+            watching.set_value(root, value)
+        state.set(before)
+        changed = watching.put_back(kept)
+    if changed is not None:
+        raise _Unrolled(f"it changes a {type(changed).__name__}")
+
+
+def _results(
+    varying: _Varying,
+    names: tuple[str, ...],
+    given: tuple[object, ...],
+    after: tuple[object, ...],
+    writes: watching.Writes,
+) -> list[Tensor]:
+    varying.learn(names, given, after, [root for root, _ in writes.found.values()])
+    return _finals(varying, after)
+
+
+def _finals(varying: _Varying, after: tuple[object, ...]) -> list[Tensor]:
+    """What is carried after a turn."""
+    return [Tensor._of(t._data, t._node, t._trace) for t in varying.values(after)]
+
+
+def _settle(state: Variables, varying: _Varying, before: tuple[object, ...], outs: list[Tensor]) -> None:
+    """Give variables and arrays what a recorded loop or branch leaves."""
+    capture = capturing()
+    assert capture is not None
+    for root in varying.roots:
+        capture.notes_write(root)
+    state.set(varying.put(before, outs))
+
+
+@contextmanager
+def _undone() -> Iterator[None]:
+    """Errors inside that are answered leave no mark on the captures around."""
+    marks = []
+    capture = capturing()
+    while capture is not None:
+        marks.append((capture, capture.failure))
+        capture = capture.outer
+    try:
+        yield
+    except (Split, Unknown, _Unrolled):
+        for each, failure in marks:
+            each.failure = failure
+        raise
+
+
+class _With:
+    """Variables, and more of them."""
+
+    def __init__(
+        self, state: State, get: Callable[[], tuple[object, ...]], put: Callable[[tuple[object, ...]], object]
+    ) -> None:
+        self.state, self._get, self._put = state, get, put
+        self.names = (*state.names, "whether it was left")
+
+    def get(self) -> tuple[object, ...]:
+        return (*self.state.get(), *self._get())
+
+    def set(self, values: Sequence[object]) -> None:
+        count = len(self.state.names)
+        self.state.set(values[:count])
+        self._put(tuple(values[count:]))

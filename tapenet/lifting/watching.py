@@ -1,0 +1,164 @@
+"""What a recorded body changes outside of itself: arrays that it writes in place, and Python's own objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FunctionType, ModuleType
+from typing import NamedTuple, TypeAlias
+
+from tapenet.autodiff.aliasing import Memory
+from tapenet.autodiff.control.body import Body
+from tapenet.autodiff.node import Node
+from tapenet.autodiff.state import local
+from tapenet.autodiff.tensor import Tensor
+from tapenet.typing import Array
+
+#: An array that is written in place: what its views share, or the one tensor that stands for it.
+Root: TypeAlias = Memory | Tensor
+
+
+class Content(NamedTuple):
+    """What a tensor stands for at some time."""
+
+    data: Array
+    node: Node | None
+    trace: Node | None
+
+
+def root_of(tensor: Tensor) -> Root:
+    """What is written where a tensor is written in place."""
+    alias = tensor._alias
+    return tensor if alias is None else alias.memory
+
+
+def value_of(root: Root) -> Tensor:
+    """What an array is now, behind a handle of its own."""
+    whole = root.whole if isinstance(root, Memory) else root
+    return Tensor._of(whole._data, whole._node, whole._trace)
+
+
+def set_value(root: Root, value: Tensor) -> None:
+    """Let an array, with all its views, be another from now on. Nobody is told."""
+    if type(root) is Tensor and root._alias is not None:
+        root = root._alias.memory
+    if isinstance(root, Memory):
+        root.become(value)
+    else:
+        root._data, root._node, root._trace = value._data, value._node, value._trace
+
+
+class Writes:
+    """Notes the arrays from outside that a body writes, each with what it was.
+
+    Attributes:
+        found: the arrays, in order.
+    """
+
+    def __init__(self, capture: Body) -> None:
+        self.capture = capture
+        self.found: dict[int, tuple[Root, Tensor]] = {}
+
+    def note(self, root: object) -> None:
+        """It is about to be written."""
+        if not isinstance(root, Memory):
+            assert isinstance(root, Tensor)
+            root = root_of(root)
+        if id(root) in self.found or self.capture.has_made(root):
+            return
+        before = value_of(root)
+        if before._trace is None or before._trace.number < self.capture.number:
+            self.found[id(root)] = root, before
+
+
+# -- objects of Python's ---------------------------------------------------------------------------------------------
+
+
+class _Kept(NamedTuple):
+    """A container, and what was in it."""
+
+    container: object
+    content: object
+
+
+def contents(roots: Iterable[object]) -> list[_Kept]:
+    """What the lists, dicts, sets and objects hold that a body can reach through its variables."""
+    found: dict[int, _Kept] = {}
+    stack = [(value, 0) for value in roots]
+    while stack:
+        value, depth = stack.pop()
+        if id(value) in found or depth > 4 or len(found) > 1000:
+            continue
+        inner: list[object] = []
+        if isinstance(value, (list, set)):
+            found[id(value)] = _Kept(value, type(value)(value))
+            inner = list(value)
+        elif isinstance(value, dict):
+            found[id(value)] = _Kept(value, dict(value))
+            inner = list(value.values())
+        elif isinstance(value, tuple):
+            inner = list(value)
+        elif isinstance(value, FunctionType):
+            inner = list(_cells(value))
+        elif not isinstance(value, (ModuleType, type)) and type(getattr(value, "__dict__", None)) is dict:
+            found[id(value)] = _Kept(value.__dict__, dict(value.__dict__))
+            inner = list(value.__dict__.values())
+        stack += [(each, depth + 1) for each in inner]
+    return list(found.values())
+
+
+def reached(body: object) -> list[object]:
+    """What a closure refers to."""
+    return list(_cells(body)) if isinstance(body, FunctionType) else []
+
+
+def _cells(function: FunctionType) -> Iterator[object]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # a variable without a value
+            continue
+
+
+def put_back(kept: Iterable[_Kept]) -> object | None:
+    """Put back what was changed; gives one of the containers that were, or None."""
+    changed: object | None = None
+    for container, content in kept:
+        if isinstance(container, list):
+            assert isinstance(content, list)
+            if len(container) != len(content) or any(a is not b for a, b in zip(container, content, strict=True)):
+                container[:] = content
+                changed = container
+        elif isinstance(container, set):
+            assert isinstance(content, set)
+            if container != content:
+                container.clear()
+                container |= content
+                changed = container
+        elif isinstance(container, dict):
+            assert isinstance(content, dict)
+            if list(container) != list(content) or any(container[k] is not v for k, v in content.items()):
+                container.clear()
+                container.update(content)
+                changed = container
+    return changed
+
+
+@contextmanager
+def views_put_back() -> Iterator[None]:
+    """Views that the block takes of arrays are tensors of their own after it: they are of one turn."""
+    lifted = local.state.lifted
+    if lifted is None:
+        yield
+        return
+    lifted.settle()
+    known = {id(ref): ref for memory in lifted.memories for ref in memory._views}
+    try:
+        yield
+    finally:
+        for memory in list(lifted.memories):
+            for ref in memory._views:
+                view = ref()
+                if view is not None and id(ref) not in known and view._alias is not None and view._alias.path:
+                    view._alias = None
+            memory._views = [ref for ref in memory._views if (v := ref()) is not None and v._alias is not None]
