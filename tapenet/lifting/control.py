@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff import aliasing
 from tapenet.autodiff.control.body import Body
 from tapenet.autodiff.control.loops import branch, loop
 from tapenet.autodiff.control.recording import needs
@@ -31,7 +32,6 @@ from tapenet.lifting.index import Index, Loop, Split, Unknown, Whole, ends, whol
 from tapenet.lifting.number import Number, is_number, tensor_of
 from tapenet.lifting.turns import Turns, turns_of
 from tapenet.lifting.variables import State
-from tapenet.lifting.watching import Root
 from tapenet.program.arguments import elements
 
 #: So many turns, or fewer, are recorded one after the other.
@@ -74,7 +74,7 @@ class _Varying:
 
     def __init__(self) -> None:
         self.names: dict[int, Form] = {}
-        self.roots: list[Root] = []
+        self.roots: list[Tensor] = []
         self.pure = False
         self.most: int | None = None
 
@@ -98,7 +98,7 @@ class _Varying:
         names: tuple[str, ...],
         before: tuple[object, ...],
         after: tuple[object, ...],
-        roots: list[Root],
+        roots: list[Tensor],
         turns: bool = True,
     ) -> None:
         """Compare with what a body did; of `turns` each begins with what the one before left.
@@ -377,7 +377,7 @@ def _moves(
     for k in tensors:
         old = before[k]
         assert isinstance(old, Tensor)
-        if id(watching.root_of(old)) in written or id(old) in written:
+        if id(aliasing.root(old)) in written or id(old) in written:
             raise _Unrolled("a variable stands for another array from the second turn on")
     return moves
 
@@ -392,7 +392,7 @@ def _exchange(state: State, before: tuple[object, ...], moves: dict[int, int], c
         handle, value = before[last], values[k]
         assert isinstance(handle, Tensor)
         assert isinstance(value, Tensor)
-        watching.set_value(watching.root_of(handle), value)
+        watching.set_value(handle, value)
         values[k] = handle
     state.set(values)
 

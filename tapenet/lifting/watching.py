@@ -5,47 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FunctionType, ModuleType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from tapenet.autodiff.aliasing import Memory
+from tapenet.autodiff import aliasing
 from tapenet.autodiff.control.body import Body
-from tapenet.autodiff.node import Node
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.typing import Array
 
-#: An array that is written in place: what its views share, or the one tensor that stands for it.
-Root: TypeAlias = Memory | Tensor
-
-
-class Content(NamedTuple):
-    """What a tensor stands for at some time."""
-
-    data: Array
-    node: Node | None
-    trace: Node | None
-
-
-def root_of(tensor: Tensor) -> Root:
-    """What is written where a tensor is written in place."""
-    alias = tensor._alias
-    return tensor if alias is None else alias.memory
-
-
-def value_of(root: Root) -> Tensor:
+def value_of(root: Tensor) -> Tensor:
     """What an array is now, behind a handle of its own."""
-    whole = root.whole if isinstance(root, Memory) else root
+    whole = aliasing.root(root)
     return Tensor._of(whole._data, whole._node, whole._trace)
 
 
-def set_value(root: Root, value: Tensor) -> None:
+def set_value(root: Tensor, value: Tensor) -> None:
     """Let an array, with all its views, be another from now on. Nobody is told."""
-    if type(root) is Tensor and root._alias is not None:
-        root = root._alias.memory
-    if isinstance(root, Memory):
-        root.become(value)
-    else:
-        root._data, root._node, root._trace = value._data, value._node, value._trace
+    aliasing.become(aliasing.root(root), value)
 
 
 class Writes:
@@ -57,13 +32,11 @@ class Writes:
 
     def __init__(self, capture: Body) -> None:
         self.capture = capture
-        self.found: dict[int, tuple[Root, Tensor]] = {}
+        self.found: dict[int, tuple[Tensor, Tensor]] = {}
 
     def note(self, root: object) -> None:
         """It is about to be written."""
-        if not isinstance(root, Memory):
-            assert isinstance(root, Tensor)
-            root = root_of(root)
+        assert isinstance(root, Tensor)
         if id(root) in self.found or self.capture.has_made(root):
             return
         before = value_of(root)
