@@ -68,8 +68,6 @@ def form_of(value: object) -> Form:
         return Value(value.shape, value.dtype)
     if isinstance(value, Number):
         return Value((), DTYPES[value.kind], value.kind)
-    if isinstance(value, Index):
-        return Value((), DTYPES[int], int)
     if type(value) in DTYPES:
         return Value((), DTYPES[type(value)], type(value))
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufc":

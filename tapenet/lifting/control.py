@@ -28,8 +28,8 @@ from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting import watching
 from tapenet.lifting.carried import Form, Unlike, built, form_of, joined, leaves, same
-from tapenet.lifting.index import Index, Loop, Split, Unknown, Whole, ends, whole
-from tapenet.lifting.number import Number, is_number, tensor_of
+from tapenet.lifting.index import Index, Loop, Split, Whole, ends, whole
+from tapenet.lifting.number import Number, Unknown, is_number, tensor_of
 from tapenet.lifting.turns import Turns, turns_of
 from tapenet.lifting.variables import State
 from tapenet.program.arguments import elements
@@ -163,7 +163,7 @@ def for_(
 
 def _stops(answer: object, line: int | None) -> bool:
     """Whether a loop whose turns run one after the other ends here."""
-    if isinstance(answer, (Tensor, Number, Index)):
+    if isinstance(answer, (Tensor, Number)):
         raise _error(
             line, "whether this loop is left depends on values, and its turns are recorded one after the other"
         )
@@ -188,10 +188,10 @@ class _For:
 
     def run(self) -> None:
         count = self.turns.number
-        if isinstance(count, Number):
-            self._symbolic(0, count)
-        else:
+        if isinstance(count, (int, Index)):
             self._part(0, count)
+        else:
+            self._symbolic(0, count)
 
     def _part(self, first: Whole, count: Whole, peeled: bool = False) -> None:
         """Record some turns: `count` from number `first` on."""
@@ -283,7 +283,9 @@ class _For:
 
     def _record(self, varying: _Varying, first: Whole, count: Whole | Number, left: object) -> None:
         names, before = self.state.names, self.state.get()
-        bound = 1 << 40 if isinstance(count, Number) else ends(count)[1]
+        #: How many turns there may be; of an open loop only the program knows.
+        known = count if isinstance(count, (int, Index)) else None
+        bound = 1 << 40 if known is None else ends(known)[1]
         counted = isinstance(count, int) and self.stop is None and left is False
         after: list[tuple[object, ...]] = []
         stops: list[object] = []
@@ -291,8 +293,7 @@ class _For:
         moves: list[dict[int, int]] = []
 
         def turn(counter: Tensor, tensors: list[Tensor]) -> list[Tensor]:
-            turns = bound if isinstance(count, Number) else count
-            self._loop = current = Loop(counter, turns, splits=not isinstance(count, Number))
+            self._loop = current = Loop(counter, bound if known is None else known, splits=known is not None)
             loops.append(current)
             with _recorded(self.state, before, varying, tensors, self.body) as writes:
                 given = self.state.get()
@@ -304,7 +305,7 @@ class _For:
                 moves[:] = [_moves(varying, before, given, values)]
                 if moves[0] and not counted:
                     raise _Unrolled("it exchanges arrays")
-                self._ask(varying, results, before, isinstance(count, Number))
+                self._ask(varying, results, before, known is None)
                 return results
 
         if isinstance(count, int) and counted:
@@ -326,9 +327,9 @@ class _For:
                 on = ops.logical_not(tensor_of(stops[-1]))
                 return [ops.add(carry[0], 1), ops.astype(on, bool), *results], []
 
-            most = varying.most if isinstance(count, Number) else bound
+            most = varying.most if known is None else bound
             start = [tensor_of(0), going, *varying.values(before)]
-            outs, _ = repeat(test, step, start, most, recompute=isinstance(count, Number) and most is not None)
+            outs, _ = repeat(test, step, start, most, recompute=known is None and most is not None)
             if self.stop is not None:
                 self.left = Number(ops.logical_not(outs[1]), bool)
             outs = outs[2:]
@@ -498,7 +499,7 @@ def _record_while(
 
 def _pure(varying: _Varying, before: tuple[object, ...]) -> bool:
     """Whether a body computes with known numbers of Python's alone."""
-    if varying.roots or any(isinstance(before[k], (Number, Index)) or not is_number(before[k]) for k in varying.names):
+    if varying.roots or any(isinstance(before[k], Number) or not is_number(before[k]) for k in varying.names):
         return False
     capture = capturing()
     assert isinstance(capture, Body)

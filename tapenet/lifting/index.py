@@ -8,25 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeGuard
+from typing import NoReturn, TypeAlias, TypeGuard
 
 import numpy as np
 
-from tapenet import ops
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.operators import Operand
-from tapenet.program.arguments import mapped
-
-if TYPE_CHECKING:
-    from tapenet.ops.op import Op
-    from tapenet.typing import Shape
+from tapenet.lifting.number import Number, Unknown
 
 _depths = itertools.count()
-
-
-class Unknown(Exception):
-    """Something needs the number itself, which is another one in each turn."""
 
 
 class Split(Exception):
@@ -64,7 +54,7 @@ class Loop:
         return start + whole(0, {self: step})
 
 
-class Index(Operand):
+class Index(Number):
     """A constant, and so many times each counter. Sums, differences and whole multiples are indices too; what else is computed
     with it is a tensor, in which it counts as Python's number does.
 
@@ -73,11 +63,12 @@ class Index(Operand):
         terms: what each counter is multiplied by; none is 0.
     """
 
-    __slots__ = ("_bounds", "_tensor", "constant", "terms")
+    __slots__ = ("_bounds", "constant", "terms")
 
     def __init__(self, constant: int, terms: Mapping[Loop, int]) -> None:
         self.constant = constant
         self.terms = terms
+        self.kind = int
         self._bounds: tuple[int, int] | None = None
         self._tensor: tuple[object, Tensor] | None = None
 
@@ -110,11 +101,6 @@ class Index(Operand):
             assert total is not None
             self._tensor = tape, total + self.constant if self.constant else total
         return self._tensor[1]
-
-    shape: Shape = ()
-    ndim = 0
-    size = 1
-    dtype = np.dtype(np.int64)
 
     # -- arithmetic ----------------------------------------------------------------------------------------------------
 
@@ -194,7 +180,7 @@ class Index(Operand):
         if other is None or isinstance(other, str):
             return name == "not_equal"
         if not isinstance(other, Index) and not is_int(other):
-            return getattr(ops, name)(self, other)
+            return getattr(Number, _SPECIAL[name])(self, other)
         difference: Whole = self - other
         if isinstance(difference, int):
             return _ANSWERS[name](difference, difference)
@@ -203,56 +189,21 @@ class Index(Operand):
             return answer
         loop = max(difference.terms, key=lambda loop: loop.depth)
         if not loop.splits:
-            return getattr(ops, name)(self.tensor, other.tensor if isinstance(other, Index) else other)
+            return getattr(Number, _SPECIAL[name])(self, other)
         raise Split(loop, _change(difference, loop, name))
 
     def __bool__(self) -> bool:
         answer = self != 0
-        if isinstance(answer, bool):
-            return answer
-        self._unknown()
-
-    def __index__(self) -> int:
-        self._unknown()
-
-    __int__ = __index__
-
-    def __float__(self) -> float:
-        self._unknown()
-
-    def __hash__(self) -> int:
-        self._unknown()
+        return answer if isinstance(answer, bool) else super().__bool__()
 
     def __iter__(self) -> Iterator[NoReturn]:
         raise TypeError("'int' object is not iterable")
 
-    def _unknown(self) -> NoReturn:
-        raise Unknown(f"the number of a loop's turn is needed, which is from {self.low} to {self.high}")
+    def _unknown(self, what: str) -> NoReturn:
+        raise Unknown(f"{what} is made of the number of a turn, which is from {self.low} to {self.high}")
 
     def __repr__(self) -> str:
         return f"<index from {self.low} to {self.high}>"
-
-    # -- ops -----------------------------------------------------------------------------------------------------------
-
-    def __tapenet_op__(self, op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        """An op on the number, as a tensor. It takes the dtype of the arrays beside it, as Python's numbers do."""
-        found: list[np.dtype] = []
-
-        def seen(value: object) -> object:
-            if not isinstance(value, Index) and isinstance(getattr(value, "dtype", None), np.dtype):
-                found.append(value.dtype)  # type: ignore[attr-defined]
-            return value
-
-        mapped(seen, (args, tuple(kwargs.values())))
-        beside = [dtype for dtype in found if dtype.kind != "b"] if op.broadcasts else []
-        dtype = np.result_type(*beside) if beside else None
-
-        def number(value: object) -> object:
-            if not isinstance(value, Index):
-                return value
-            return value.tensor if dtype is None or dtype == np.int64 else ops.astype(value.tensor, dtype)
-
-        return op(*mapped(number, args), **{name: mapped(number, value) for name, value in kwargs.items()})
 
 
 #: A whole number, or one of which the range is known.
@@ -312,6 +263,14 @@ def _same(low: bool, high: bool) -> bool | None:
     return low if low == high else None
 
 
+_SPECIAL = {
+    "less": "__lt__",
+    "less_equal": "__le__",
+    "greater": "__gt__",
+    "greater_equal": "__ge__",
+    "equal": "__eq__",
+    "not_equal": "__ne__",
+}
 _ANSWERS: dict[str, Callable[[int, int], bool | None]] = {
     "less": lambda low, high: _same(low < 0, high < 0),
     "less_equal": lambda low, high: _same(low <= 0, high <= 0),

@@ -13,7 +13,6 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.lifting.index import Index, Unknown
 from tapenet.ops.operators import Operand
 from tapenet.program.arguments import mapped
 
@@ -33,13 +32,17 @@ _KINDS = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
 Plain: TypeAlias = bool | int | float | complex
 
 
+class Unknown(Exception):
+    """Something needs the number itself, which only the program knows, or which is another one in each turn."""
+
+
 def _dtype_beside(values: object, op: Op) -> DType | None:
     """What arrays that stand beside numbers in a call make of them; None without any."""
     found: list[DType] = []
 
     def seen(value: object) -> object:
         dtype = getattr(value, "dtype", None)
-        if not isinstance(value, (Number, Index)) and isinstance(dtype, np.dtype):
+        if not isinstance(value, Number) and isinstance(dtype, np.dtype):
             found.append(dtype)
         return value
 
@@ -53,10 +56,9 @@ class Number(Operand):
 
     Attributes:
         kind: bool, int, float or complex.
-        tensor: the value: 0-d, of the dtype that holds numbers of this kind.
     """
 
-    __slots__ = ("kind", "tensor")
+    __slots__ = ("_tensor", "kind")
 
     shape: Shape = ()
     ndim = 0
@@ -65,11 +67,17 @@ class Number(Operand):
     def __init__(self, tensor: Tensor, kind: type | None = None) -> None:
         self.kind = kind or _KINDS[tensor.dtype.kind]
         wanted = DTYPES[self.kind]
-        self.tensor = tensor if tensor.dtype == wanted else ops.astype(tensor, wanted)
+        self._tensor: object = tensor if tensor.dtype == wanted else ops.astype(tensor, wanted)
+
+    @property
+    def tensor(self) -> Tensor:
+        """The value: 0-d, of the dtype that holds numbers of this kind."""
+        assert isinstance(self._tensor, Tensor)
+        return self._tensor
 
     @property
     def dtype(self) -> DType:
-        return self.tensor.dtype
+        return DTYPES[self.kind]
 
     def __bool__(self) -> bool:
         self._unknown("a decision of Python's")
@@ -99,10 +107,9 @@ class Number(Operand):
         beside = _dtype_beside((args, tuple(kwargs.values())), op)
 
         def tensor(value: object) -> object:
-            if not isinstance(value, (Number, Index)):
+            if not isinstance(value, Number):
                 return value
-            kind = value.kind if isinstance(value, Number) else int
-            dtype = DTYPES[kind] if beside is None else np.result_type(beside, kind())
+            dtype = DTYPES[value.kind] if beside is None else np.result_type(beside, value.kind())
             return value.tensor if value.dtype == dtype else ops.astype(value.tensor, dtype)
 
         return op(*mapped(tensor, args), **{name: mapped(tensor, value) for name, value in kwargs.items()})
@@ -110,14 +117,14 @@ class Number(Operand):
 
 def is_number(value: object) -> bool:
     """Whether a value is a number of Python's, known or not."""
-    return isinstance(value, (Number, Index)) or type(value) in DTYPES
+    return isinstance(value, Number) or type(value) in DTYPES
 
 
 def tensor_of(value: object) -> Tensor:
     """A number, or a truth that is a tensor, as a tensor."""
     if type(value) is Tensor:
         return value
-    if isinstance(value, (Number, Index)):
+    if isinstance(value, Number):
         return value.tensor
     data = np.array(value, DTYPES[type(value)])
     data.flags.writeable = False

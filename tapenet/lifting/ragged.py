@@ -15,7 +15,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.lifting.index import Index, Unknown, Whole, ends, is_int
+from tapenet.lifting.index import Index, Whole, ends, is_int
+from tapenet.lifting.number import Unknown
 from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.operators import Operand
 from tapenet.program.low import is_inexact

@@ -11,7 +11,8 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.lifting.index import Index, Unknown, Whole, ends, is_int
+from tapenet.lifting.index import Index, Whole, ends, is_int
+from tapenet.lifting.number import Unknown
 from tapenet.lifting.ragged import Ragged, Window, counting, known, later, merged, shape_of, within
 from tapenet.typing import Shape
 

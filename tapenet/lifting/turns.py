@@ -14,8 +14,8 @@ import numpy as np
 
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
-from tapenet.lifting.index import Index, Unknown, Whole
-from tapenet.lifting.number import Number
+from tapenet.lifting.index import Index, Whole
+from tapenet.lifting.number import Number, Unknown
 from tapenet.typing import Array
 
 
@@ -51,8 +51,6 @@ class Range:
         count = length if by == 1 else (length + (by - 1)) // by
         if isinstance(count, int):
             count = max(count, 0)
-        if isinstance(start, Number):
-            return Turns(count, lambda turn: start + turn * step)
         return Turns(count, lambda turn: start + turn * step)
 
     def plain(self) -> range | None:
@@ -80,7 +78,7 @@ def range_(*bounds: object) -> range | Range:
 
 def _bound(value: object) -> Whole | Number:
     """A bound of a range: a whole number, known or not."""
-    if isinstance(value, (Index, Number)):
+    if isinstance(value, Number):
         return value
     if type(value) is Tensor and value.dtype.kind in "iu" and not value.shape:
         known = constant(value)
@@ -142,7 +140,7 @@ class Reversed:
 
     def turns(self) -> Turns | None:
         inner = turns_of(self.sequence)
-        if inner is None or isinstance(inner.number, Number):
+        if inner is None or not isinstance(inner.number, (int, Index)):
             return None
         last = inner.number - 1
         return Turns(inner.number, lambda turn: inner.item(last - turn))

@@ -12,6 +12,7 @@ from tapenet.autodiff.control.body import Body
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 
+
 def value_of(root: Tensor) -> Tensor:
     """What an array is now, behind a handle of its own."""
     whole = aliasing.root(root)
