@@ -255,7 +255,7 @@ class _For:
     def _turn(self, number: Whole) -> None:
         self.body(self.turns.item(number))
         if self.stop is not None:
-            self.left = _truth(self.stop())
+            self.left = truth(self.stop())
 
     def _guarded(self, number: Whole) -> None:
         """A turn of a loop that may have been left."""
@@ -299,7 +299,7 @@ class _For:
                 given = self.state.get()
                 self.body(self.turns.item(first + current.index()))
                 values = self.state.get()
-                stops.append(False if self.stop is None else _truth(self.stop()))
+                stops.append(False if self.stop is None else truth(self.stop()))
                 results = _results(varying, names, given, values, writes)
                 after.append(values)
                 moves[:] = [_moves(varying, before, given, values)]
@@ -421,7 +421,7 @@ def while_(
     turns = 0
     tried = capturing() is None
     while True:
-        answer = _truth(test())
+        answer = truth(test())
         if not answer if isinstance(answer, bool) else False:
             return
         if not tried or not isinstance(answer, bool):
@@ -433,7 +433,7 @@ def while_(
                 if not isinstance(answer, bool):
                     raise _error(line, f"this loop cannot be recorded, since {error}") from None
         body()
-        if stop is not None and _stops(_truth(stop()), line):
+        if stop is not None and _stops(truth(stop()), line):
             return
         turns += 1
         if turns > MOST and capturing() is not None and not tried:
@@ -470,7 +470,7 @@ def _record_while(
 
     def tested(carry: list[Tensor]) -> Tensor:
         with _recorded(state, before, varying, carry[1:], test):
-            answer = _truth(test())
+            answer = truth(test())
         asked.append(answer)
         return (
             ops.logical_and(tensor_of(answer), carry[0]) if not isinstance(answer, bool) or answer else tensor_of(False)
@@ -480,7 +480,7 @@ def _record_while(
         with _recorded(state, before, varying, carry[1:], body) as writes:
             given = state.get()
             body()
-            left = False if stop is None else _truth(stop())
+            left = False if stop is None else truth(stop())
             results = _results(varying, state.names, given, state.get(), writes)
             if asked[-1] is True and left is False:
                 raise _Unrolled("its condition is the same at each turn")
@@ -542,7 +542,7 @@ def if_(
     test: object, true: Callable[[], object], false: Callable[[], object], state: Variables, line: int | None = None
 ) -> None:
     """`if test: true() else: false()`."""
-    answer = _truth(test)
+    answer = truth(test)
     if isinstance(answer, bool):
         (true if answer else false)()
         return
@@ -576,12 +576,12 @@ def _side(varying: _Varying, side: Callable[[], object], state: Variables, befor
 # -- recording ---------------------------------------------------------------------------------------------------
 
 
-def _truth(value: object) -> bool | Tensor:
+def truth(value: object) -> bool | Tensor:
     """What a condition says: True or False where that is known."""
     if isinstance(value, bool):
         return value
     if isinstance(value, Index):
-        return _truth(value != 0)
+        return truth(value != 0)
     if isinstance(value, Number):
         return value.tensor if value.kind is bool else ops.not_equal(value.tensor, 0)
     if type(value) is Tensor and capturing() is not None and value._trace is not None:
