@@ -18,6 +18,7 @@ from tapenet.program.passes import (
     products,
     reductions,
     reshapes,
+    residuals,
     same_loops,
     views,
 )
@@ -38,6 +39,7 @@ PASSES = {
     "duplicates": duplicates.run,
     "same_loops": same_loops.run,
     "invariants": invariants.run,
+    "residuals": residuals.run,
     "loops": loops.run,
     "dead": dead.run,
 }

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.program.ir import Program, Reference, Value, Write
+from tapenet.program.called_ops import Hole
+from tapenet.program.ir import Constant, Program, Reference, Value, Write
 from tapenet.program.passes import simplify
 
 pytest.importorskip("llvmlite")
 
 from tests.program.native.generate import Loops
 from tests.program.native.running import assert_native, called, compiled, entered, entries  # noqa: F401  (a fixture)
-from tests.program.passes.programs import Build, constant
+from tests.program.passes.programs import Build, constant, in_place, with_gradient
 
 R = np.random.default_rng(0)
 
@@ -458,6 +459,30 @@ def test_an_index_out_of_bounds_ends_a_loop() -> None:
         np.testing.assert_array_equal(p.tensor._data, before)
         np.testing.assert_array_equal(q.tensor._data, unchanged)
     assert_native(program, array(3), np.array([0, 2, 1, -1]))
+
+
+def test_loops_that_write_in_place() -> None:
+    """What is read and written at an index, with gradients: no turn copies what it carries."""
+    for seed in range(8):
+        program = simplify(with_gradient(in_place(np.random.default_rng(seed))))
+        given = [np.random.default_rng(seed).normal(size=v.shape) for v in program.inputs]
+        assert called(assert_native(program, *given, rtol=1e-9)) == []
+
+
+def test_what_is_carried_is_written_where_it_is() -> None:
+    """Also where the program says first that it is written, and then reads what was there."""
+    body = Build()
+    x, i = body.input(1000, dtype=np.float64), body.input(dtype=np.int64)
+    new = body.emit("put", x, constant(0.0, np.float64), i, template=(Hole(0),))
+    read = body.emit("index", x, i, template=(Hole(0),))
+    b = Build()
+    start, numbers = b.input(1000, dtype=np.float64), Constant(np.arange(1000))
+    turn = body.program(new, body.emit("square", read))
+    runner = assert_native(
+        b.program(*b.several("loop", start, numbers, body=turn, carries=1, slices=1, length=1000)), R.normal(size=1000)
+    )
+    ((module,),) = runner.module.bodies.values()
+    assert module.memory.arena_bytes == 0  # no copy of the array
 
 
 # -- on any program ----------------------------------------------------------------------------------------------

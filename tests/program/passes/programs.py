@@ -10,8 +10,9 @@ import numpy as np
 import tapenet as tn
 from tapenet.ops.op import Op
 from tapenet.program.called_ops import Hole
-from tapenet.program.ir import Builder, Constant, Host, Input, Program, Reference, Value, Write, check
+from tapenet.program.ir import Builder, Constant, Host, Input, Program, Reference, Value, Write, check, inline
 from tapenet.program.primitives import Spec
+from tapenet.program.pullback import pullback
 from tests.program.evaluate import assert_equal, evaluate
 
 Pass = Callable[[Program], Program]
@@ -257,3 +258,42 @@ class Random:
         if kind == "back":  # to the shape of an earlier value
             shapes = [v.shape for v in self.values if v.size == n]
         return build.emit("reshape", x, shape=self.choice(shapes))
+
+
+def in_place(rng: np.random.Generator) -> Program:
+    """A loop whose turns read elements of two arrays, write others, and now and then compute with all of one."""
+    body = Build()
+    arrays: list[Value] = [body.input(9, dtype=FLOAT64), body.input(9, dtype=FLOAT64)]
+    i, closed = body.input(dtype=np.int64), body.input(9, dtype=FLOAT64)
+    numbers: list[Value] = [body.emit("index", closed, i, template=(Hole(0),))]
+    for _ in range(8):
+        k = int(rng.integers(2))
+        at = body.elementwise("add", i, int(rng.integers(4)))
+        one, other = (numbers[int(rng.integers(len(numbers)))] for _ in range(2))
+        match rng.integers(5):
+            case 0:
+                arrays[k] = body.emit("put", arrays[k], one, at, template=(Hole(0),))
+            case 1 if rng.random() < 0.3:
+                arrays[k] = body.elementwise("multiply", arrays[k], one)
+            case 2:
+                numbers.append(body.emit("tanh", body.emit("multiply", one, other)))
+            case 3:
+                numbers.append(body.emit("subtract", one, other))
+            case _:
+                numbers.append(body.emit("index", arrays[k], at, template=(Hole(0),)))
+    turn = body.program(*arrays, numbers[-1])
+    b = Build()
+    given = [b.input(9, dtype=FLOAT64), b.input(9, dtype=FLOAT64), Constant(np.arange(6)), b.input(9, dtype=FLOAT64)]
+    more = {"reverse": True} if rng.random() < 0.3 else {}
+    return b.program(*b.several("loop", *given, body=turn, carries=2, slices=1, length=6, **more))
+
+
+def with_gradient(program: Program) -> Program:
+    """What a program gives, and the gradients by its inputs from those by that."""
+    builder = Builder()
+    outs = inline(builder, program, program.inputs)
+    wanted = [i for i, v in enumerate(program.inputs) if v.dtype.kind == "f"]
+    pulled = pullback(program, wanted)
+    extra = pulled.inputs[len(program.inputs) :]
+    made = inline(builder, pulled, [*program.inputs, *extra])
+    return Program([*program.inputs, *extra], [], builder.body, [*outs, *made], [])
