@@ -26,7 +26,7 @@ def off_diagonal(a):
 
 
 def jacobi_eigenvalues(a, tolerance):
-    a = a.copy()
+    a = 0.5 * (a + a.T)
     n = len(a)
     while off_diagonal(a) > tolerance:
         for p in range(n - 1):

@@ -26,7 +26,7 @@ PROGRAM, BY = lorenz, (0, 1, 2, 3)
 
 
 def inputs(large=False):
-    return np.array([1.0, 2.0, 20.0]), 10.0, 28.0, 8 / 3, 0.01, 2000 if large else 4
+    return np.array([1.0, 2.0, 20.0]), 10.0, 28.0, 8 / 3, 0.002 if large else 0.01, 2000 if large else 4
 
 
 def check():
