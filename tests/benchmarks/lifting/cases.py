@@ -57,23 +57,33 @@ def weights(shape: tuple[int, ...]) -> np.ndarray:
     return 1 + 0.5 * np.cos(1.7 * np.arange(int(np.prod(shape)))).reshape(shape)
 
 
-def total(found: Sequence[Any], np: Any = np) -> Any:
+def copies(arguments: Sequence[Any]) -> list[Any]:
+    """The same arguments, of which arrays may be written to."""
+    return [part.copy() if isinstance(part, np.ndarray) else part for part in arguments]
+
+
+def kind(part: Any) -> str:
+    """The kind of a result's dtype: "f", "c", "i", "b"."""
+    return str(np.dtype(part.dtype if hasattr(part, "dtype") else type(part)).kind)
+
+
+def total(found: Sequence[Any]) -> Any:
     """One number of all results that are not whole numbers."""
     whole: Any = 0.0
     for part in found:
-        if np.asarray(part).dtype.kind == "c":
+        if kind(part) == "c":
             whole = whole + (weights(part.shape) * part.real).sum() - (weights(part.shape) * part.imag).sum()
-        elif np.asarray(part).dtype.kind == "f":
+        elif kind(part) == "f":
             whole = whole + (weights(np.shape(part)) * part).sum()
     return whole
 
 
-def loss(case: Case, function: Callable[..., Any], np: Any = np) -> Callable[..., Any]:
+def loss(case: Case, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of all arguments that gives one number. What it is given stays as it is: the program gets copies to write."""
 
     def run(*given: Any) -> Any:
         arguments = [part + 0 if i in case.written else part for i, part in enumerate(given)]
-        return total(results(case, arguments, function(*arguments)), np)
+        return total(results(case, arguments, function(*arguments)))
 
     return run
 
@@ -95,8 +105,12 @@ def slopes(case: Case, arguments: list[Any]) -> tuple[list[Any], float, float]:
     for i in case.by:
         part = arguments[i]
         way = r.normal(size=part.shape) + (1j * r.normal(size=part.shape) if part.dtype.kind == "c" else 0)
+        if part.any():
+            way = np.where(part == 0, 0, way)  # zeros may stand for what is not there
         along.append(way * max(np.abs(part).max(initial=0), 1e-3))
     run = loss(case, case.function)
+    outs = results(case, arguments, case.function(*copies(arguments)))
+    step = 3e-3 if any(np.asarray(part).dtype == np.float32 for part in outs) else 1e-6
 
     def at(h: float) -> float:
         moved = list(arguments)
@@ -104,7 +118,7 @@ def slopes(case: Case, arguments: list[Any]) -> tuple[list[Any], float, float]:
             moved[i] = moved[i] + h * way
         return float(run(*moved))
 
-    fine, coarse = ((at(h) - at(-h)) / (2 * h) for h in (3e-7, 1e-6))
+    fine, coarse = ((at(h) - at(-h)) / (2 * h) for h in (0.3 * step, step))
     return along, fine, 4 * abs(fine - coarse)
 
 
@@ -164,22 +178,30 @@ def npbench(name: str, large: bool) -> Case:
         found = dict(parameters)
         if info.get("init"):
             start = getattr(module(path.with_suffix(".py")), info["init"]["func_name"])
-            made = start(*(found[k] for k in info["init"]["input_args"]))
+            given = start(*(found[k] for k in info["init"]["input_args"]))
             keys = info["init"]["output_args"]
-            found |= zip(keys, made if len(keys) > 1 else (made,), strict=True)
+            found |= zip(keys, given if len(keys) > 1 else (given,), strict=True)
         return found
 
     names = info["input_args"]
-    first = [values()[k] for k in names]
+    made = values()
+    first = [made[k] for k in names]
     by = tuple(i for i, v in enumerate(first) if isinstance(v, np.ndarray) and v.dtype.kind in "fc" and v.size)
+    function = getattr(module(path.with_name(path.name + "_numpy.py")), info["func_name"])
+    # What NPBench calls output leaves out some of what is written.
+    after = copies(first)
+    with np.errstate(all="ignore"):
+        function(*after)
+    written = {i for i, v in enumerate(first) if isinstance(v, np.ndarray) and not np.array_equal(v, after[i])}
+    written |= {names.index(k) for k in info["output_args"]}
     beside = path.with_name(path.name + "_jax.py")
     static = tuple(i for i, v in enumerate(first) if isinstance(v, int))
     return Case(
         name,
-        getattr(module(path.with_name(path.name + "_numpy.py")), info["func_name"]),
-        lambda: [values()[k] for k in names],
+        function,
+        lambda: copies(first),
         by or tuple(i for i, v in enumerate(first) if isinstance(v, float)),
-        tuple(names.index(k) for k in info["output_args"]),
+        tuple(sorted(written)),
         (lambda: getattr(module(beside), info["func_name"])) if beside.exists() else None,
         static,
     )
