@@ -32,7 +32,13 @@ def run(name: str, what: str, seconds: float) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.benchmarks.lifting.measure", name, what]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=seconds, env=os.environ | threads, check=False
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=seconds,
+            env=os.environ | threads,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return {"name": name, "errors": {"all": f"more than {seconds:.0f} s"}}

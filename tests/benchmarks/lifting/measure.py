@@ -1,6 +1,6 @@
 """One program, measured: what it does and how long it takes, as plain NumPy, lifted and compiled, and by JAX.
 
-    python -m tests.benchmarks.lifting.measure NAME    prints a line of JSON
+python -m tests.benchmarks.lifting.measure NAME    prints a line of JSON
 """
 
 from __future__ import annotations
