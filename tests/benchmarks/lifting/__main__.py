@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.lifting.cases import npbench_names
+from tests.benchmarks.lifting.measure import CHECKS
 from tests.lifting.programs import NAMES
 
 ROOT = Path(__file__).parents[3]
@@ -59,7 +60,6 @@ def cells(found: dict[str, Any], what: str) -> Iterator[str]:
         yield f"{found[key]:.3g}" if key in found else "-"
 
 
-CHECKS = ("runs", "differentiates", "compiles numpy", "compiles native", "gradient numpy", "gradient native")
 TIMES = (
     "numpy", "compiled", "jax", "gradient", "jax gradient", "compile s", "jax compile s", "gradient compile s",
     "jax gradient compile s",

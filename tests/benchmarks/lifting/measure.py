@@ -19,6 +19,9 @@ from tests.benchmarks.lifting.cases import Case, along_gradient, case, copies, d
 
 Result = dict[str, Any]
 
+#: What is asked of each program.
+CHECKS = ("runs", "differentiates", "compiles numpy", "compiles native", "gradient numpy", "gradient native")
+
 
 def best(step: Callable[[list[Any]], Any], arguments: Callable[[], list[Any]], seconds: float = 0.5) -> float:
     """The least time of a call in milliseconds. Arguments are copied outside of it."""
@@ -143,7 +146,7 @@ def by_jax(large: Case, make: Callable[[], Any], expected: list[Any], found: Res
 
     def values() -> None:
         run = make()
-        step = lambda a: jax.block_until_ready(run(*a))  # noqa: E731
+        step = lambda a: jax.block_until_ready(run(*a))
         _, first = timed(lambda: step(given))
         found["jax"] = best(step, lambda: given)
         found["jax compile s"] = first - 1e-3 * found["jax"]
