@@ -43,6 +43,7 @@ from tapenet.ops import arguments, definitions, failures, rule_results, signatur
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
 from tapenet.program import generated, low
+from tapenet.typing import Array
 
 #: What generated code may use, under its name with an underscore.
 _MODULES = (
@@ -83,7 +84,7 @@ def looks_for_low() -> bool:
 
 
 def _node_class(op: Op) -> type[Node]:
-    saved = [n for n in (op.special.out, *op.inputs, *op.residuals) if _ever_saved(op, n)]
+    saved = _saved(op)
     needed = {n for needs in op.needs.values() for n in needs}
     slots = [f"{n}_node" for n in op.differentiable]
     # A node exists because some input needs a gradient: the only one that could is never a constant.
@@ -101,14 +102,24 @@ def _node_class(op: Op) -> type[Node]:
             "input_names": op.inputs,
             "option_names": op.options,
             "saved_slots": tuple(f"{n}_saved" for n in saved),
-            "pull": _compile(op, "pull", _pull_lines(op, saved)),
+            "pull": _first_pull,
             "save": classmethod(_save),
         },
     )
 
 
-def _ever_saved(op: Op, name: str) -> bool:
-    return any(name in needs for needs in op.needs.values()) or (op.reference is not None and name in op.inputs)
+def _saved(op: Op) -> list[str]:
+    """What a node of an op may save."""
+    needed = {n for needs in op.needs.values() for n in needs}
+    needed |= set(op.inputs if op.reference is not None else ())
+    return [n for n in (op.special.out, *op.inputs, *op.residuals) if n in needed]
+
+
+def _first_pull(node: Node, g: Array, grads: gradients.Gradients) -> None:
+    """Run an op's rules for the first time: their code is made now, as many nodes are never asked for a gradient."""
+    op = node.op
+    op.node_class.pull = _compile(op, "pull", _pull_lines(op, _saved(op)))
+    op.node_class.pull(node, g, grads)
 
 
 def _save(kind: Any, node: Node, *values: object) -> None:

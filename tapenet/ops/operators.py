@@ -423,7 +423,7 @@ class Operand:
                 return ops.protocol.call(ufunc, inputs, **kwargs) if kwargs else function(*inputs)
             for given in ("array", "indices"):  # by name: NumPy has them among the inputs as well
                 kwargs.pop(given, None)
-            return ops.protocol.METHODS[method](ufunc, *inputs, **kwargs)
+            return ops.ufunc_methods.METHODS[method](ufunc, *inputs, **kwargs)
         except Exception as error:
             hide(error)
             raise
