@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.node import BaseTensor, Leaf, Node, Parents
+from tapenet.autodiff.node import BaseTensor, Leaf, Node, Parents, hooked_nodes
 from tapenet.autodiff.state import enable_grad, local
 from tapenet.ops.indexing import row_sparse
+from tapenet.ops.indexing.items import Cleared
 from tapenet.ops.indexing.reads import Reads
 from tapenet.ops.indexing.row_sparse import RowParts
 from tapenet.ops.op import FLAT, Scatter
@@ -104,6 +105,13 @@ class Gradients(dict[Node, Any]):
             dense = np.zeros(parent.shape, WIDE)  # many numbers may be added
             Scatter(d.index, widened(d.g)).add_to(dense)
             d = dense
+        elif type(d) is Cleared:
+            index, d = d.index, d.g
+            if node not in self.owned or node in hooked_nodes:
+                d = np.copy(d, "K")
+            d[index] = 0
+            if parent not in self:
+                self.owned.add(parent)
         d = settle(node, name, parent, d)
         self.add(parent, self.as_tensor(d) if self.on_tensors else d)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -22,7 +23,7 @@ from tapenet.autodiff.observe import leaves, mutation, zero_gradients
 from tapenet.autodiff.observe.epoch import bump, referred
 from tapenet.autodiff.state import local
 from tapenet.ops.hook_handle import Handle
-from tapenet.ops.indexing.items import raw_index
+from tapenet.ops.indexing.items import Given, raw_index
 from tapenet.ops.operators import ArrayHolder
 from tapenet.ops.pickling import Packed, packed, unpacked
 from tapenet.ops.stack_frames import assigns_item, calculates_with_it, warn_once
@@ -507,7 +508,15 @@ class Tensor(BaseTensor, ArrayHolder):
                 self._write_shared(path, value, "item assignment")
             return
         if not self._writes_storage("item assignment", "assign to a copy: t = t.copy(); t[i] = v"):
-            self._become(ops.setitem(self.__copy__(), value, index), "item assignment")
+            if _holders(self) != _ALONE or not self._data.flags.owndata or not local.state.fast:
+                before = self.__copy__()
+            else:
+                before = Tensor._of(self._data.view(Given), self._node)
+                if self._node is None and type(value) in _PLAIN and type(index) in _PLAIN:
+                    with suppress(Exception):  # the op says what is wrong
+                        self._data[raw_index(index)] = value  # nothing is recorded
+                        return
+            self._become(ops.setitem(before, value, index), "item assignment")
             return
         tape = local.state.tape
         if tape is not None and tape.captures:
@@ -557,6 +566,19 @@ class Tensor(BaseTensor, ArrayHolder):
         else:
             self._become(new, by)
         return self
+
+
+def _holders(t: Tensor) -> int:
+    """How many references there are to the array of a tensor, beside one in a local variable."""
+    data = t._data
+    return sys.getrefcount(data)
+
+
+#: How many there are to one that is held by its tensor alone. Then nobody can see a write: no node has saved the array or a
+#: view of it, and none was given to the user.
+_ALONE = _holders(Tensor._of(np.zeros(())))
+#: Values and indices that are no tensors, and hold none.
+_PLAIN = frozenset({bool, int, float, complex, slice, np.ndarray, np.float64, np.float32, np.int64, np.bool_})
 
 
 def _anew(by: str) -> str:

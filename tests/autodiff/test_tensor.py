@@ -924,3 +924,64 @@ def test_what_is_made_first_is_a_tensor() -> None:
     """In a program that has made no tensor yet."""
     code = "import tapenet as tn; assert type(tn.zeros(3)) is tn.Tensor"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestWritesInPlace:
+    """`t[i] = v` writes into the array where nobody else could see it, so that n writes cost n parts, not n wholes."""
+
+    def test_an_array_that_the_tensor_holds_alone_is_kept(self) -> None:
+        for t in (tn.zeros(4), tn.tensor(np.ones(4), requires_grad=True) * 2):
+            before = id(t._data)
+            t[1] = 5.0
+            t[2:] = tn.tensor([1.0, 2.0], requires_grad=True)
+            assert id(t._data) == before
+            assert t.numpy()[1:].tolist() == [5.0, 1.0, 2.0]
+
+    def test_who_has_the_array_keeps_the_old_values(self) -> None:
+        x = tn.tensor(np.ones(4), requires_grad=True)
+        y = np.exp(x)  # whose rule saves the result
+        y[0] = 0.0
+        y.sum().backward()
+        assert x.grad is not None
+        assert x.grad.numpy() == pytest.approx([0.0, np.e, np.e, np.e])
+        t = tn.zeros(4)
+        given, view, handle = t.numpy(), t[1:], t.detach()
+        t[...] = 1.0
+        assert not given.any()
+        assert not view.numpy().any()
+        assert not handle.numpy().any()
+
+    def test_the_gradient_of_many_writes_is_cleared_in_place(self) -> None:
+        n = 200
+        x = tn.tensor(np.full(n, 0.5), requires_grad=True)
+        grids = [tn.zeros((40, n)) for _ in range(2)]
+        for grid in grids:  # the second with fancy indices
+            grid[0] = x
+        for i in range(39):
+            grids[0][i + 1] = np.sin(grids[0][i])
+            grids[1][[i + 1]] = np.sin(grids[1][[i]])
+            grids[1][i + 1, 3] = grids[1][i, 2]  # written twice
+        found = []
+        for grid in grids:
+            x.grad = None
+            (grid * grid).sum().backward(retain_graph=True)
+            assert x.grad is not None
+            found.append(x.grad.numpy().copy())
+        u = np.full(n, 0.5)
+        rows, slope = [u], np.zeros(n)
+        for _ in range(39):
+            rows.append(np.sin(rows[-1]))
+        for i in reversed(range(40)):
+            slope = slope * np.cos(rows[i]) + 2 * rows[i]
+        assert found[0] == pytest.approx(slope)
+        assert np.delete(found[1], [2, 3]) == pytest.approx(np.delete(slope, [2, 3]))
+
+    def test_a_gradient_that_is_kept_is_not_cleared(self) -> None:
+        x = tn.tensor(np.ones(3), requires_grad=True)
+        y = x * 2
+        y[0] = x[1]
+        y[1] = x[2]
+        y.retain_grad()
+        (y[0] * y[1] + y[2]).backward()
+        assert y.grad is not None
+        assert y.grad.numpy().tolist() == [1.0, 1.0, 1.0]

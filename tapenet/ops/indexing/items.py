@@ -6,12 +6,12 @@ Rules are stated: they give sparse gradients, and derived ones take 1.2 to 1.8 t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.ops.indexing.adding import add_at, zeros_for
+from tapenet.ops.indexing.adding import add_at, basic_index, zeros_for
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
@@ -19,6 +19,26 @@ from tapenet.typing import Array, Index, Shape
 
 if TYPE_CHECKING:
     from tapenet.typing import DTypeLike
+
+
+class Given(np.ndarray):
+    """A view of an array that nobody else holds: `setitem` writes into it, and gives it back as its result."""
+
+    def whole(self) -> Array:
+        """That array."""
+        assert self.base is not None
+        return self.base
+
+
+class Cleared:
+    """A gradient `g`, but zeros at an index. What an earlier write gets of `setitem`: a backward pass clears in place what it
+    owns, so that many writes to an array cost as much as the parts that were written."""
+
+    __slots__ = ("g", "index")
+
+    def __init__(self, g: Array, index: Index) -> None:
+        self.g = g
+        self.index = index
 
 
 def _show(index: object) -> str:
@@ -167,16 +187,24 @@ def _may_repeat(shape: tuple[int, ...], index: Index, count: int) -> bool:
     return bool(np.count_nonzero(named) < count)
 
 
-def _setitem_a(g: Array, index: Index) -> Array:
-    return setitem(g, 0, index)
+def _setitem_rule(
+    g: Array, a_shape: Shape, value_shape: Shape, index: Index, wanted: Collection[str]
+) -> dict[str, Array | Cleared]:
+    found: dict[str, Array | Cleared] = {}
+    plain = type(g) is np.ndarray
+    if "value" in wanted:
+        read = _setitem_value(g, a_shape, index, value_shape)
+        found["value"] = np.copy(read) if plain and basic_index(index) else read  # no view of what is cleared now
+    if "a" in wanted:
+        found["a"] = Cleared(g, index) if plain else setitem(g, 0, index)
+    return found
 
 
 @op(
     precision="moves",
     sequences=(),
     nondiff=("index",),
-    a=_setitem_a,
-    value=_setitem_value,
+    joint=_setitem_rule,
     label="[ ]=",
     gradients="value: g[index], 0 where overwritten",
     samples=lambda r: [
@@ -203,7 +231,10 @@ def setitem(a: Array, value: Array, index: Index) -> Array:
     >>> tn.setitem(tn.tensor([1.0, 2.0]), 5.0, 0)
     Tensor([5., 2.])
     """
-    out = np.empty_like(a) if index is Ellipsis else np.copy(a, "K")
+    if isinstance(a, Given):
+        out = a.whole()
+    else:
+        out = np.empty_like(a) if index is Ellipsis else np.copy(a, "K")
     out[index] = value
     return out
 
