@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Callable, Sequence
+from sys import getrefcount
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -18,6 +19,8 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.state import local
+from tapenet.ops.indexing.items import Given
+from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from tapenet.typing import Shape
@@ -125,10 +128,8 @@ class Memory:
             alias = view._alias
             if not alias.path:
                 _same(view, whole)
-            elif not alias.stale:
-                alias.stale = True
-                del view._data, view._node
-                view._trace = None
+            else:
+                alias.leave(view)
 
     def value(self, path: Sequence[Step]) -> BaseTensor:
         """What steps lead to."""
@@ -149,6 +150,13 @@ class Alias:
         self.writable = writable
         self.stale = False
 
+    def leave(self, view: BaseTensor) -> None:
+        """Make its view stale: it is read anew when somebody asks."""
+        if not self.stale:
+            self.stale = True
+            del view._data, view._node
+            view._trace = None
+
 
 def _same(handle: BaseTensor, new: BaseTensor) -> None:
     """Let a handle stand for what another one does."""
@@ -158,8 +166,11 @@ def _same(handle: BaseTensor, new: BaseTensor) -> None:
 def refresh(view: BaseTensor) -> None:
     """Read a stale view anew."""
     alias = view._alias
+    memory = alias.memory
     with _unseen():
-        _same(view, alias.memory.value(alias.path))
+        _same(view, memory.value(alias.path))
+    if local.state.fast:
+        _part(view, memory.whole._data)
     alias.stale = False
 
 
@@ -202,8 +213,15 @@ def viewed(
         lifted.memories.add(Memory(source))
     alias = source._alias
     step = Step(op, name, tuple(others), kwargs, source._data.shape)
+    _part(result, source._data)
     alias.memory.add(result, _longer(alias.path, step), VIEWS[name] and alias.writable)
     return result
+
+
+def _part(view: BaseTensor, whole: Array) -> None:
+    """Copy a small part of an array: whoever saves a view holds the whole, which is copied then at the next write."""
+    if 2 * view._data.size < whole.size:
+        view._data = view._data.copy()
 
 
 def basic(index: object) -> tuple[object, ...] | None:
@@ -338,7 +356,34 @@ def written(view: BaseTensor, path: Sequence[Step], value: object, by: str) -> B
     if not alias.writable:
         raise ValueError(f"{by} to a view that is read-only, as NumPy's is: write to a copy, or to the array itself")
     with _unseen():
-        return _put(alias.memory.whole, path, value)
+        return _put(_lent(alias.memory, path, value), path, value)
+
+
+def _lent(memory: Memory, path: Sequence[Step], value: object) -> BaseTensor:
+    """The array of a memory, which a write may change in place if only its own tensors hold it; else its value as it is."""
+    whole, owners = memory.whole, 1
+    if len(path) != 1 or path[0].name != "getitem" or not local.state.fast:
+        return whole
+    for view in memory.living():
+        if not view._alias.path:
+            owners += 1
+        elif view is not value:
+            view._alias.leave(view)
+    return whole._of(whole._data.view(Given), whole._node) if is_alone(whole, owners) else whole
+
+
+def is_alone(tensor: BaseTensor, owners: int = 1) -> bool:
+    """Whether the array of a tensor is held by it alone, or by so many tensors: then nobody else can see a write, as no node
+    has saved the array or a view of it, and none was given to the user."""
+    return _references(tensor) == _ALONE + owners and tensor._data.flags.owndata
+
+
+def _references(tensor: BaseTensor) -> int:
+    return getrefcount(tensor._data)
+
+
+#: How many references there are to an array that no tensor holds, but for those of asking.
+_ALONE = _references(BaseTensor._of(np.zeros(()))) - 1
 
 
 def _put(whole: BaseTensor, path: Sequence[Step], value: object) -> BaseTensor:

@@ -508,7 +508,7 @@ class Tensor(BaseTensor, ArrayHolder):
                 self._write_shared(path, value, "item assignment")
             return
         if not self._writes_storage("item assignment", "assign to a copy: t = t.copy(); t[i] = v"):
-            if _holders(self) != _ALONE or not self._data.flags.owndata or not local.state.fast:
+            if not local.state.fast or not aliasing.is_alone(self):
                 before = self.__copy__()
             else:
                 before = Tensor._of(self._data.view(Given), self._node)
@@ -568,15 +568,6 @@ class Tensor(BaseTensor, ArrayHolder):
         return self
 
 
-def _holders(t: Tensor) -> int:
-    """How many references there are to the array of a tensor, beside one in a local variable."""
-    data = t._data
-    return sys.getrefcount(data)
-
-
-#: How many there are to one that is held by its tensor alone. Then nobody can see a write: no node has saved the array or a
-#: view of it, and none was given to the user.
-_ALONE = _holders(Tensor._of(np.zeros(())))
 #: Values and indices that are no tensors, and hold none.
 _PLAIN = frozenset({bool, int, float, complex, slice, np.ndarray, np.float64, np.float32, np.int64, np.bool_})
 

@@ -40,6 +40,9 @@ class Cleared:
         self.g = g
         self.index = index
 
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        return setitem(self.g, 0, self.index)
+
 
 def _show(index: object) -> str:
     def one(i: object) -> str:
