@@ -35,6 +35,10 @@ VIEWS = {
 }  # fmt: skip
 
 
+#: Indices that name one element, or a part along the other axes.
+_NUMBERS = frozenset({int, np.int64})
+
+
 class Lifted:
     """A run of a lifted function in a thread: the memories whose views alias in it, and what stands in it for a function that
     is called."""
@@ -203,6 +207,8 @@ def viewed(
     if not (isinstance(source, BaseTensor) and isinstance(result, BaseTensor)):
         return result
     if name == "getitem":
+        if not result._data.ndim and type(others[0]) in _NUMBERS:
+            return result  # an element, as most are
         index = basic(others[0])
         if index is None or (not result._data.ndim and not any(part is Ellipsis for part in index)):
             return result
