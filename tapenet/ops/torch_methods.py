@@ -106,7 +106,6 @@ _INSTEAD = {
     "to": "t.astype(dtype); there is one device, the CPU",
     "cpu": "t as it is: there is one device, the CPU",
     "cuda": "t as it is: there is one device, the CPU",
-    "to_device": "t as it is: there is one device, the CPU",
     "is_cuda": "t.device",
     "is_floating_point": "t.dtype.kind",
     "is_complex": "np.iscomplexobj(t)",

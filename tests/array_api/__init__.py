@@ -1,0 +1,1 @@
+"""The array API standard: that `tapenet` is a namespace of it."""
