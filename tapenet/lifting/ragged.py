@@ -382,20 +382,26 @@ def elementwise(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> 
             mask.append(_mask(windows))
         return _chosen(mask[0], value, np.asarray(fill, value.dtype)[()])
 
+    def covers(value: Ragged) -> bool:
+        own = (None,) * (len(windows) - value.ndim) + value.windows
+        return all(w is None or v is not None for v, w in zip(own, windows, strict=True))
+
     values: list[object] = []
     fills: list[Fill] = []
     for k, value in enumerate(given):
         neutral = 1 if _DIVIDES.get(op.name) == k else 0
         fill: Fill = None
-        if isinstance(value, Ragged):
+        if isinstance(value, Ragged) and covers(value):
             fill, frame = value.beyond, value.frame
             if (fill is None and is_inexact(value.dtype)) or (neutral and not fill):
                 fill = neutral
-                frame = value.filled(fill) if value.ndim == len(windows) else masked(frame, fill)
+                frame = value.filled(fill)
             value = frame
-        elif isinstance(value, Tensor):
-            if value._node is not None:
-                value, fill = masked(value, neutral), neutral
+        elif isinstance(value, (Ragged, Tensor)):  # what is broadcast would take part beyond too
+            frame = value.frame if isinstance(value, Ragged) else value
+            if frame._node is not None or isinstance(value, Ragged):
+                frame, fill = masked(frame, neutral), neutral
+            value = frame
         elif isinstance(value, (bool, int, float, complex, np.generic)):
             fill = value
         values.append(value)
@@ -587,7 +593,8 @@ def _sorted(op: Op, a: Ragged, axis: int | None = -1, *args: object, **kwargs: o
         raise _cannot(op.name)
     at = normalize_axis_index(axis, a.ndim)
     a = _front(a, at)
-    return Ragged(op(a.filled(_highest(a.dtype)), at, *args, **kwargs), a.windows)
+    last = np.nan if a.dtype.kind == "f" else _highest(a.dtype)  # as NumPy has it
+    return Ragged(op(a.filled(last), at, *args, **kwargs), a.windows)
 
 
 # -- products ----------------------------------------------------------------------------------------------------------
