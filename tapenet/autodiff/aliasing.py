@@ -215,13 +215,23 @@ def viewed(
         others = [index]
     elif not np.may_share_memory(result._data, source._data) and result._data.size:
         return result
+    _note(lifted, source, result, Step(op, name, tuple(others), kwargs, source._data.shape))
+    return result
+
+
+def note(source: BaseTensor, result: BaseTensor, index: tuple[object, ...]) -> None:
+    """Note that a part is a view though its index holds arrays: these stand for slices that begin at the index of a loop."""
+    if local.state.lifted is not None:
+        getitem = cast("Callable[..., BaseTensor]", ops.getitem)
+        _note(local.state.lifted, source, result, Step(getitem, "getitem", (index,), {}, source._data.shape))
+
+
+def _note(lifted: Lifted, source: BaseTensor, result: BaseTensor, step: Step) -> None:
     if source._alias is None:
         lifted.memories.add(Memory(source))
     alias = source._alias
-    step = Step(op, name, tuple(others), kwargs, source._data.shape)
     _part(result, source._data)
-    alias.memory.add(result, _longer(alias.path, step), VIEWS[name] and alias.writable)
-    return result
+    alias.memory.add(result, _longer(alias.path, step), VIEWS[step.name] and alias.writable)
 
 
 def _part(view: BaseTensor, whole: Array) -> None:

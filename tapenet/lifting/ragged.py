@@ -14,9 +14,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet import ops
+from tapenet.autodiff.node import Traced
 from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting.index import Index, Whole, ends, is_int
-from tapenet.lifting.number import Unknown
+from tapenet.lifting.number import Number, Unknown
 from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.operators import Operand
 from tapenet.program.low import is_inexact
@@ -33,19 +34,24 @@ Fill: TypeAlias = "bool | int | float | complex | np.generic | None"
 
 
 class Window(NamedTuple):
-    """The places of a frame's axis that count: from `start` to `stop` of so many."""
+    """The places of a frame's axis that count: from `start` to `stop` of so many; or those where a mask says so."""
 
     start: Whole
     stop: Whole
     length: int
+    chosen: Tensor | None = None
 
     @property
     def extent(self) -> Whole:
         """How many count."""
-        return self.stop - self.start
+        if self.chosen is None:
+            return self.stop - self.start
+        return Number(ops.count_nonzero(self.chosen))  # type: ignore[return-value]
 
     def mask(self) -> Tensor:
         """Which places count."""
+        if self.chosen is not None:
+            return self.chosen
         places = counting(self.length)
         within: list[Tensor] = []
         if not same(self.start, 0):
@@ -56,11 +62,18 @@ class Window(NamedTuple):
 
     def flipped(self) -> Window:
         """The window of the flipped frame."""
-        return Window(self.length - self.stop, self.length - self.start, self.length)
+        chosen = None if self.chosen is None else ops.flip(self.chosen, 0)
+        return Window(self.length - self.stop, self.length - self.start, self.length, chosen)
 
     def at_front(self) -> Window:
         """A window of the same extent that starts where its frame does."""
+        self.unmasked()
         return Window(0, self.extent, ends(self.extent)[1])
+
+    def unmasked(self) -> None:
+        """Raise if a mask says what counts."""
+        if self.chosen is not None:
+            raise Unknown("what a mask chooses is used in a way that depends on how many there are")
 
 
 def same(a: Whole, b: Whole) -> bool:
@@ -69,9 +82,41 @@ def same(a: Whole, b: Whole) -> bool:
     return isinstance(difference, int) and difference == 0
 
 
+def as_long(a: Window, b: Window) -> bool:
+    """Whether as many count of two windows in every turn."""
+    return agree(a, b) or (a.chosen is None and b.chosen is None and same(a.extent, b.extent))
+
+
 def agree(a: Window, b: Window) -> bool:
     """Whether two windows are one."""
+    if a.chosen is not None or b.chosen is not None:
+        return a.chosen is not None and b.chosen is not None and alike(a.chosen, b.chosen)
     return a.length == b.length and same(a.start, b.start) and same(a.stop, b.stop)
+
+
+def alike(a: object, b: object, depth: int = 16) -> bool:
+    """Whether two values are computed in the same way from the same ones."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a is b or alike(Traced(a, a._trace, a._data), Traced(b, b._trace, b._data), depth)
+    if isinstance(a, Traced) and isinstance(b, Traced):
+        one, other = a.node, b.node
+        if one is None or other is None or one is other:
+            return one is other and (one is not None or a.data is b.data or _constant(a.data, b.data))
+        if not depth or one.call is None or other.call is None or one.op is not other.op or one.op.random:
+            return False
+        return all(alike(v, other.call[name], depth - 1) for name, v in one.call.items())
+    if isinstance(a, (tuple, list)) and type(a) is type(b):
+        return len(a) == len(b) and all(alike(v, w, depth) for v, w in zip(a, b, strict=True))
+    if isinstance(a, slice) and isinstance(b, slice):
+        return alike((a.start, a.stop, a.step), (b.start, b.stop, b.step), depth)
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a is b or _constant(a, b)
+    return a is b or (type(a) is type(b) and isinstance(a, (bool, int, float, complex, str, np.generic)) and a == b)
+
+
+def _constant(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are equal, and stay so."""
+    return not (a.flags.writeable or b.flags.writeable) and a.dtype == b.dtype and np.array_equal(a, b)
 
 
 def counting(n: int) -> Tensor:
@@ -229,6 +274,7 @@ class Ragged(Operand):
                     windows.append(None)
                 elif is_int(step) and step == 1:
                     whole = window or Window(0, length, length)
+                    whole.unmasked()
                     low, high = (within(p, whole.extent, d) for p, d in ((part.start, 0), (part.stop, whole.extent)))
                     high = later(low, high)
                     found.append(slice(None))
@@ -238,6 +284,7 @@ class Ragged(Operand):
             elif is_int(part) or isinstance(part, Index):
                 place: Whole = part if isinstance(part, Index) else int(part)
                 if window is not None:
+                    window.unmasked()
                     from_end = place < 0
                     if not isinstance(from_end, bool):
                         raise Unknown("an index counts from the end in some turns")
@@ -356,7 +403,7 @@ def common(operands: Sequence[object]) -> tuple[list[object], list[Window | None
             continue
         first = found[0]
         others = {shape_of(v)[axis] for v in given if -axis <= _ndim(v) and _window(v, axis) is None}
-        if others - {1} or not all(same(w.extent, first.extent) for w in found):
+        if others - {1} or not all(as_long(w, first) for w in found):
             raise Unknown(_APART)
         target = first if all(agree(w, first) for w in found) else first.at_front()
         windows[-1] = target
@@ -386,6 +433,7 @@ def elementwise(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> 
         own = (None,) * (len(windows) - value.ndim) + value.windows
         return all(w is None or v is not None for v, w in zip(own, windows, strict=True))
 
+    dtype = np.result_type(*(v.dtype for v in given if isinstance(v, (Ragged, Tensor, np.ndarray, np.generic))))
     values: list[object] = []
     fills: list[Fill] = []
     for k, value in enumerate(given):
@@ -404,6 +452,8 @@ def elementwise(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> 
             value = frame
         elif isinstance(value, (bool, int, float, complex, np.generic)):
             fill = value
+        elif isinstance(value, Number) and is_inexact(value.dtype):
+            value, fill = masked(ops.multiply(ops.ones((), dtype), value), neutral), neutral
         values.append(value)
         fills.append(fill)
     result = op(*values, **kwargs)
@@ -440,7 +490,7 @@ def merged(old: Tensor, windows: Sequence[Window | None], value: Given) -> Tenso
             source, target = value.windows[axis], windows[axis]
             if source is None:
                 _check_single(value.frame_shape[axis], target)
-            elif target is None or not same(source.extent, target.extent):
+            elif target is None or not as_long(source, target):
                 raise Unknown(
                     "the length of what is written changes from turn to turn in another way than the part it goes to"
                 )
@@ -451,9 +501,9 @@ def merged(old: Tensor, windows: Sequence[Window | None], value: Given) -> Tenso
         shape = shape_of(value)
         for axis in range(-min(len(shape), len(windows)), 0):
             _check_single(shape[axis], windows[axis])
-    if isinstance(value, Tensor) and value.dtype != old.dtype:
-        value = ops.astype(value, old.dtype)
-    elif not isinstance(value, Tensor):
+    if isinstance(value, Operand):
+        value = ops.astype(value.tensor if isinstance(value, Number) else value, old.dtype)
+    else:
         value = np.asarray(value).astype(old.dtype)
     return _chosen(_mask(windows), value, old)
 
@@ -517,7 +567,10 @@ def _count(a: Ragged, axes: tuple[int, ...]) -> Whole:
 def _check_some(a: Ragged, axes: tuple[int, ...], name: str) -> None:
     """NumPy raises for the largest of none: then turns with none are looked at by themselves."""
     for axis in axes:
-        if a.windows[axis] is not None and known(a.shape[axis] < 1):
+        window = a.windows[axis]
+        if window is not None:
+            window.unmasked()
+        if window is not None and known(a.shape[axis] < 1):
             raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
 
 
@@ -545,7 +598,7 @@ def _number(n: Whole, dtype: DType) -> object:
     if isinstance(n, (int, float)):
         return n
     return ops.astype(
-        n.tensor if isinstance(n, Index) else n, np.finfo(dtype).dtype if is_inexact(dtype) else np.float64
+        n.tensor if isinstance(n, Number) else n, np.finfo(dtype).dtype if is_inexact(dtype) else np.float64
     )
 
 
@@ -578,6 +631,8 @@ def _place(op: Op, a: Ragged, axis: int | None = None, *, keepdims: bool = False
 def _front(a: Ragged, axis: int) -> Ragged:
     """The same with a window along that axis which starts where the frame does."""
     window = a.windows[axis]
+    if window is not None:
+        window.unmasked()
     return a if window is None or same(window.start, 0) else a.moved(axis, window.at_front())
 
 
@@ -616,7 +671,7 @@ def _matmul(op: Op, x: Given, y: Given) -> object:
 def _paired(x: Given, k: int, y: Given, j: int) -> tuple[Given, Given]:
     """Two operands with windows at the same places of an axis of each."""
     a, b = _window(x, k), _window(y, j)
-    if isinstance(x, Ragged) and isinstance(y, Ragged) and a is not None and b is not None and same(a.extent, b.extent):
+    if isinstance(x, Ragged) and isinstance(y, Ragged) and a is not None and b is not None and as_long(a, b):
         target = a if agree(a, b) else a.at_front()
         return x.moved(x.ndim + k, target), y.moved(y.ndim + j, target)
     if a is not None or b is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import weakref
 from collections.abc import Callable
 from types import EllipsisType
 from typing import NamedTuple
@@ -10,10 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.aliasing import note
+from tapenet.autodiff.control.body import Body
+from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
-from tapenet.lifting.index import Index, Whole, ends, is_int
-from tapenet.lifting.number import Unknown
-from tapenet.lifting.ragged import Ragged, Window, counting, known, later, merged, shape_of, within
+from tapenet.lifting.index import Index, Loop, Whole, ends, is_int
+from tapenet.lifting.number import Number, Unknown
+from tapenet.lifting.ragged import Ragged, Window, alike, counting, known, merged, shape_of, within
 from tapenet.typing import Shape
 
 
@@ -24,14 +28,18 @@ class _Place(NamedTuple):
         parts: it, of integers, slices and arrays.
         order: how the axes of what it selects are to be put in the order of the parts of the index; None if they are.
         windows: what counts of them.
+        spread: whether an array of places stands for a slice, of which NumPy gives a view.
     """
 
     parts: tuple[object, ...]
     order: tuple[int, ...] | None
     windows: list[Window | None]
+    spread: bool
 
     def read(self, a: Tensor) -> Tensor:
         found = a[self.parts]
+        if self.spread:
+            note(a, found, self.parts)
         return found if self.order is None else ops.transpose(found, self.order)
 
     def write(self, a: Tensor, value: object) -> None:
@@ -45,24 +53,25 @@ class _Place(NamedTuple):
 
 def getitem(a: object, index: object) -> object:
     """`a[index]`."""
+    if isinstance(a, Tensor) and _chooses(index):
+        return _Chosen(a, index).part()
     if not _is_moving(index) or not isinstance(a, (Tensor, np.ndarray)):
         return a[index]  # type: ignore[index]
-    if not isinstance(a, Tensor):
-        a = Tensor._of(a)
-    base = a
+    base = a if isinstance(a, Tensor) else Tensor._of(a)
     place = _place(base.shape, index)
     found = place.read(base)
     if not any(place.windows):
         return found
-
-    def write(new: Tensor) -> None:
-        place.write(base, new)
-
-    return Ragged(found, place.windows, None, lambda: place.read(base), write)
+    if any(map(_is_array, index if isinstance(index, tuple) else (index,))):  # a copy
+        return Ragged(found, place.windows)
+    return Ragged(found, place.windows, None, lambda: place.read(base), lambda new: place.write(base, new))
 
 
 def setitem(*, value: object, a: object, index: object) -> None:
     """`a[index] = value`."""
+    if isinstance(a, Tensor) and _chooses(index) and (isinstance(value, Ragged) or not shape_of(value)):
+        _Chosen(a, index).write(value)
+        return
     if not isinstance(a, Tensor) or not _is_moving(index):
         if isinstance(value, Ragged) and isinstance(a, Tensor):
             raise Unknown("a part whose length changes from turn to turn is written to one whose length does not")
@@ -120,6 +129,41 @@ def delitem(a: object, index: object) -> None:
     del a[index]  # type: ignore[attr-defined]
 
 
+# -- masks -------------------------------------------------------------------------------------------------------------
+
+
+def _chooses(index: object) -> bool:
+    """Whether an index is a mask that is computed in a loop or branch, so that only the program knows how many it chooses."""
+    return (
+        isinstance(index, Tensor)
+        and index.dtype.kind == "b"
+        and index._trace is not None
+        and isinstance(capturing(), Body)
+    )
+
+
+class _Chosen:
+    """What a mask over the first axes of an array chooses."""
+
+    def __init__(self, a: Tensor, mask: object) -> None:
+        assert isinstance(mask, Tensor)
+        if mask.shape != a.shape[: mask.ndim]:
+            raise IndexError(f"a mask of shape {mask.shape} for an array of shape {a.shape}")
+        self.a = a
+        self.mask = mask
+        self.rest = a.shape[mask.ndim :]
+
+    def part(self) -> Ragged:
+        chosen = ops.reshape(self.mask, -1)
+        frame = ops.reshape(ops.copy(self.a), (chosen.shape[0], *self.rest))
+        return Ragged(frame, [Window(0, 0, chosen.shape[0], chosen), *(None,) * len(self.rest)])
+
+    def write(self, value: object) -> None:
+        part = self.part()
+        new = merged(part.frame, part.windows, value)  # type: ignore[arg-type]
+        self.a[...] = ops.reshape(new, self.a.shape)
+
+
 # -- what an index names -----------------------------------------------------------------------------------------------
 
 
@@ -128,8 +172,8 @@ def _is_moving(index: object) -> bool:
     if isinstance(index, tuple):
         return any(map(_is_moving, index))
     if isinstance(index, slice):
-        return any(isinstance(p, (Index, Tensor)) for p in (index.start, index.stop, index.step))
-    return isinstance(index, (Index, Ragged))
+        return any(isinstance(p, (Number, Tensor)) for p in (index.start, index.stop, index.step))
+    return isinstance(index, (Number, Ragged))
 
 
 def _place(shape: Shape, index: object) -> _Place:
@@ -187,7 +231,7 @@ class _Reading:
                 behind = count - k - 1
                 if behind:
                     self.index[at] = ops.reshape(self.index[at], (-1, *(1,) * behind))
-        return _Place(tuple(self.index), order, self.windows)
+        return _Place(tuple(self.index), order, self.windows, bool(self.spread))
 
     def _array(self, part: object) -> None:
         """An array of places, or a mask."""
@@ -213,8 +257,9 @@ class _Reading:
             if isinstance(part, Index):
                 self.advanced.append(len(self.index))
                 part = _fitting(part.tensor, length)
-        elif isinstance(part, Tensor):
+        elif isinstance(part, (Number, Tensor)):
             self.advanced.append(len(self.index))
+            part = part.tensor if isinstance(part, Number) else part
         self.index.append(part)
 
     def _slice(self, part: slice, length: int) -> None:
@@ -225,14 +270,13 @@ class _Reading:
         step = 1 if part.step is None else part.step
         if not is_int(step):
             raise Unknown("the step of a slice changes from turn to turn")
-        if any(isinstance(p, Tensor) for p in (part.start, part.stop)):
-            raise Unknown("a slice begins or ends at a value that is computed")
+        part = slice(_whole(part.start, length), _whole(part.stop, length), step)
         if step > 0:
             start = within(part.start, length, 0)
-            stop = later(start, within(part.stop, length, length))
+            stop = _after(start, within(part.stop, length, length), length)
         else:  # the same forwards
             start = 0 if part.stop is None else _behind(part.stop, length)
-            stop = later(start, length if part.start is None else _behind(part.start, length))
+            stop = _after(start, length if part.start is None else _behind(part.start, length), length)
         extent = stop - start
         if isinstance(extent, int):
             self._moved(start if step > 0 else stop - 1, -(-extent // abs(step)), step, length)
@@ -270,6 +314,37 @@ class _Reading:
         laid = [*before, *self.spread, *(k for k in plain if k not in before)]
         order = tuple(laid.index(k) for k in dims)
         return None if order == tuple(range(len(order))) else order
+
+
+def _after(start: Whole, stop: Whole, length: int) -> Whole:
+    """The end of a slice, which is empty where it would end before it starts."""
+    answer: object = stop < start
+    if isinstance(answer, bool):
+        return start if answer else stop
+    last = _whole(ops.maximum(*(p.tensor if isinstance(p, Index) else p for p in (start, stop))), length)
+    assert last is not None
+    return last
+
+
+def _whole(place: object, length: int) -> Whole | None:
+    """What a slice begins or ends at. Of a number that the program computes nothing is known but that it is put within the
+    array, as Python does; the same number is the same each time."""
+    if isinstance(place, Index) or not isinstance(place, (Number, Tensor)):
+        return place  # type: ignore[return-value]
+    value = place if isinstance(place, Tensor) else place.tensor
+    if value.ndim or value.dtype.kind not in "iu":
+        raise TypeError("slice indices must be integers or None or have an __index__ method")
+    places = ops.clip(ops.where(ops.less(value, 0), ops.add(value, length), value), 0, length)
+    for other in _numbers:
+        if other.turns == length + 1 and alike(other.counter, places):
+            return other.index()
+    loop = Loop(places, length + 1, splits=False)
+    _numbers.add(loop)
+    return loop.index()
+
+
+#: The numbers that slices begin or end at which are still about.
+_numbers: weakref.WeakSet[Loop] = weakref.WeakSet()
 
 
 def _behind(place: Whole, length: int) -> Whole:
