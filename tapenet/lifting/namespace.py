@@ -149,7 +149,7 @@ class Copies:
     Args:
         modules: the names of the modules whose functions are copied.
         code: gives the code of a copy.
-        emitted: what that finds under the name `_lift`.
+        emitted: what that finds as its further free variable.
     """
 
     def __init__(
@@ -199,10 +199,11 @@ class Copies:
         if self._is_ours(function):
             code = self._code(function)
             names = self._spaces.setdefault(
-                id(names), {"__builtins__": builtins, "__name__": names.get("__name__"), "_lift": self._emitted}
+                id(names), {"__builtins__": builtins, "__name__": names.get("__name__")}
             )
         cells = {name: CellType() for name in function.__code__.co_freevars}
-        made = FunctionType(code, names, function.__name__, None, tuple(cells[name] for name in code.co_freevars))
+        closure = tuple(cells[name] if name in cells else CellType(self._emitted) for name in code.co_freevars)
+        made = FunctionType(code, names, function.__name__, None, closure)
         self._functions[function] = made  # before what it calls: that may call it
         functools.update_wrapper(made, function)
         for name in names_in(code) if self._is_ours(function) else ():
@@ -216,7 +217,7 @@ class Copies:
         return made
 
     def _name(self, key: tuple[int, str], name: _Name) -> None:
-        if key not in self._names and key[1] not in ("_lift", "__name__"):
+        if key not in self._names and key[1] != "__name__":
             self._names[key] = name
             self._see(name)
 

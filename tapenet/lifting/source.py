@@ -20,18 +20,23 @@ def from_source(function: FunctionType, namespace: dict[str, object], lift: obje
         namespace: the globals of the new function.
         lift: what the converted code calls.
     """
-    original = function.__code__
-    linecache.lazycache(original.co_filename, function.__globals__)
-    code = _code(original, original.co_filename, original.co_qualname)
+    code = code_from_source(function)
     if code is None:
         return None
-    cells = dict(zip(original.co_freevars, function.__closure__ or (), strict=True))
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     cells[LIFT] = CellType(lift)
     closure = tuple(cells[name] for name in code.co_freevars)
     made = FunctionType(code, namespace, function.__name__, function.__defaults__, closure)
     functools.update_wrapper(made, function)
     made.__kwdefaults__ = function.__kwdefaults__
     return made
+
+
+def code_from_source(function: FunctionType) -> CodeType | None:
+    """The code of a function converted, with one free variable more for what it calls; None as in `from_source`."""
+    original = function.__code__
+    linecache.lazycache(original.co_filename, function.__globals__)
+    return _code(original, original.co_filename, original.co_qualname)
 
 
 @functools.lru_cache(maxsize=1024)
