@@ -122,7 +122,8 @@ class Memory:
 
     def living(self) -> list[BaseTensor]:
         """The tensors that share it."""
-        return [view for ref in self._views if (view := ref()) is not None]
+        found = (ref() for ref in self._views)
+        return [view for view in found if view is not None and view._alias is not None and view._alias.memory is self]
 
     def become(self, whole: BaseTensor) -> None:
         """Let the array have another value: every view of it is another from now on."""
@@ -157,9 +158,9 @@ class Alias:
     def leave(self, view: BaseTensor) -> None:
         """Make its view stale: it is read anew when somebody asks."""
         if not self.stale:
+            view._trace = None  # it may be unset
+            del view._data, view._node, view._trace
             self.stale = True
-            del view._data, view._node
-            view._trace = None
 
 
 def _same(handle: BaseTensor, new: BaseTensor) -> None:
@@ -240,6 +241,14 @@ def _part(view: BaseTensor, whole: Array) -> None:
         view._data = view._data.copy()
 
 
+def separate(result: object) -> None:
+    """Let what an op gave share memory with nothing, as NumPy's copies do. Nothing is copied: what is written elsewhere does
+    not change its value."""
+    if isinstance(result, BaseTensor) and result._alias is not None:
+        result._data  # noqa: B018  # that of a stale view is read now
+        result._alias = None
+
+
 def basic(index: object) -> tuple[object, ...] | None:
     """A basic index as a tuple; None for one that gives a copy."""
     parts = index if isinstance(index, tuple) else (index,)
@@ -249,7 +258,7 @@ def basic(index: object) -> tuple[object, ...] | None:
             if part._data.ndim or part._data.dtype.kind not in "iu":
                 return None
             tape = local.state.tape
-            found.append(int(part._data) if tape is None or not tape.captures else part)
+            found.append(int(part._data) if tape is None or not tape.captures or tape.is_constant(part) else part)
         elif part is None or part is Ellipsis or isinstance(part, slice):
             found.append(part)
         elif isinstance(part, (bool, np.bool_)) or not hasattr(part, "__index__") or np.ndim(part):

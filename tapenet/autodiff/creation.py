@@ -85,6 +85,7 @@ def around(array: Array, shared: bool = False) -> Tensor:
     if not shared and _captures():
         array.flags.writeable = False  # a constant, of which every replay makes a new copy
         made = ops.copy(made)
+        local.state.tape.constants.add(made._trace)
     return made
 
 

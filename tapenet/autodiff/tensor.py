@@ -75,6 +75,8 @@ class Tensor(BaseTensor, ArrayHolder):
         if name == "_data" and self._rows is not None:
             self._data, self._rows = self._rows.dense(), None
             return self._data
+        if name == "view" and local.state.lifted is not None:
+            return self._view
         hint = instead(name)
         if hasattr(np.ndarray, name):
             words = f": it belongs to arrays, write t.numpy().{name}" + (hint and f"; or {hint}")
@@ -83,6 +85,21 @@ class Tensor(BaseTensor, ArrayHolder):
         else:
             words = "; functions are in tn.* and np.*"
         raise AttributeError(f"a Tensor has no attribute {name!r}{words}", name=name, obj=self)
+
+    def _view(self, dtype: DTypeLike | None = None) -> Tensor:
+        """`a.view()` inside a lifted function."""
+        if dtype is not None and np.dtype(dtype) != self.dtype:
+            raise TypeError(
+                f"a view of {self.dtype} as {np.dtype(dtype)} reads bytes, which cannot be followed: write t.astype(dtype) for "
+                "the values in another dtype, t.real and t.imag for the parts of complex numbers"
+            )
+        return self[...]
+
+    def flatten(self, order: str = "C") -> Tensor:
+        """All elements in one axis; inside a lifted function a copy, as NumPy's is."""
+        made = super().flatten(order)
+        aliasing.separate(made)
+        return made
 
     # -- reading it ----------------------------------------------------------------------------------------------
 

@@ -16,9 +16,11 @@ from typing import cast
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff import aliasing
 from tapenet.autodiff.node import BaseTensor
-from tapenet.ops.derived import Derived
+from tapenet.ops.derived import Derived, made
 from tapenet.ops.registry import stands_for
+from tapenet.typing import Array
 
 #: What stands inside a lifted function for a function or type: those of `math` and Python for numbers, for example.
 STANDS: dict[object, object] = {}
@@ -48,11 +50,41 @@ STANDS[np.ndarray] = ndarray
 
 @functools.cache
 def _creation(function: Callable[..., object]) -> Callable[..., object] | None:
-    """What makes tensors in place of a function of NumPy's that makes arrays, or None for one that does not."""
-    if str(getattr(function, "__module__", "")).partition(".")[0] != "numpy":
+    """What makes tensors in place of a function of NumPy's: that itself, with tensors for the arrays that it returns; of what
+    makes arrays of whatever it is given the function that makes tensors. None for what is none of NumPy's, and for ufuncs."""
+    if isinstance(function, (type, np.ufunc)) or not _is_of_numpy(function):
         return None
     stands = stands_for(function)
-    return stands if isinstance(stands, Derived) and stands.makes else None
+    if isinstance(stands, Derived) and stands.makes:
+        return stands
+
+    @functools.wraps(function)
+    def making(*args: object, **kwargs: object) -> object:
+        result = function(*args, **kwargs)
+        if function in _COPIES:
+            aliasing.separate(result)
+        return _tensors(result)
+
+    return making
+
+
+#: Functions that give a copy, for which an op gives a view.
+_COPIES = frozenset({np.resize})
+
+
+def _is_of_numpy(function: object) -> bool:
+    return str(getattr(function, "__module__", "")).partition(".")[0] == "numpy"
+
+
+def _tensors(value: object) -> object:
+    """A result with tensors for arrays of numbers."""
+    kind = type(value)
+    if kind is np.ndarray:
+        array = cast("Array", value)
+        return made(array, shared=array.base is not None) if array.dtype.kind in "biufc" else array
+    if kind is list or kind is tuple:
+        return cast("type", kind)(map(_tensors, cast("list[object]", value)))
+    return value
 
 
 class Module:
@@ -192,29 +224,27 @@ class Copies:
 
     def copied(self, function: FunctionType) -> FunctionType:
         """The copy of a function. Of a function that a decorator of another module made only its variables are others."""
-        made = self._functions.get(function)
-        if made is not None:
-            return made
+        copy = self._functions.get(function)
+        if copy is not None:
+            return copy
         code, names = function.__code__, function.__globals__
         if self._is_ours(function):
             code = self._code(function)
-            names = self._spaces.setdefault(
-                id(names), {"__builtins__": builtins, "__name__": names.get("__name__")}
-            )
+            names = self._spaces.setdefault(id(names), {"__builtins__": builtins, "__name__": names.get("__name__")})
         cells = {name: CellType() for name in function.__code__.co_freevars}
         closure = tuple(cells[name] if name in cells else CellType(self._emitted) for name in code.co_freevars)
-        made = FunctionType(code, names, function.__name__, None, closure)
-        self._functions[function] = made  # before what it calls: that may call it
-        functools.update_wrapper(made, function)
+        copy = FunctionType(code, names, function.__name__, None, closure)
+        self._functions[function] = copy  # before what it calls: that may call it
+        functools.update_wrapper(copy, function)
         for name in names_in(code) if self._is_ours(function) else ():
             self._name((id(names), name), _Name(function.__globals__, names, name))
         for name, cell in zip(cells, function.__closure__ or (), strict=True):
             self._name((id(cells[name]), ""), _Cell(cell, cells[name]))
         defaults = function.__defaults__
-        made.__defaults__ = None if defaults is None else tuple(map(self.replaced, defaults))
+        copy.__defaults__ = None if defaults is None else tuple(map(self.replaced, defaults))
         options = function.__kwdefaults__ or {}
-        made.__kwdefaults__ = {name: self.replaced(value) for name, value in options.items()}
-        return made
+        copy.__kwdefaults__ = {name: self.replaced(value) for name, value in options.items()}
+        return copy
 
     def _name(self, key: tuple[int, str], name: _Name) -> None:
         if key not in self._names and key[1] != "__name__":

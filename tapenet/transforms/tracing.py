@@ -56,6 +56,8 @@ class _Recording(Body):
         self.lanes = lanes
 
     def reads(self, tensor: BaseTensor, what: str, hint: str) -> None:
+        if self.is_constant(tensor):
+            return
         if self.lanes and self._inside(tensor):
             raise CaptureError(
                 f"{user_line()} asks for {what} of a tensor inside of tn.{self.name}, which has another value in each lane. "

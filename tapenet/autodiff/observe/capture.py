@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.node import BaseTensor, Leaf
+from tapenet.autodiff.node import BaseTensor, Leaf, Node, Traced
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.observe.tape import CaptureError, Tape
@@ -18,6 +18,7 @@ from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.random import Saved
 from tapenet.ops.stack_frames import user_line
+from tapenet.program.arguments import elements
 
 
 class Writing(Protocol):
@@ -42,6 +43,7 @@ class Capture(Tape):
             what these told. `epoch` says when to ask again.
         outer: the capture inside which this one was entered, if any; it learns all that this one does.
         failure: what happened that a replay could not repeat, the first of it.
+        constants: the nodes whose values are the same at each replay, since they depend on constants alone.
         sketches: whether nobody looks at its values, since the program runs next: of a loop one turn is enough then.
         writing: notes what is written in place, while a loop or branch of a lifted function is recorded.
     """
@@ -54,6 +56,7 @@ class Capture(Tape):
         self.dependencies: list[tuple[object, Callable[[], object], object]] = []
         self.outer: Capture | None = None
         self.failure: str | None = None
+        self.constants: set[Node | None] = set()
         self.sketches = False
         self.writing: Writing | None = None
         #: How to put back what the step changed, by what that is, in order of change.
@@ -83,9 +86,30 @@ class Capture(Tape):
             result = traced(call)
             for saved in drawn:
                 saved.drew()
+            self._note_constant(call)
             return result
 
         return captured
+
+    def _note_constant(self, call: Call) -> None:
+        """Note that the results of a call depend on constants alone, if they do."""
+        node = call.node
+        if node is None or call.op.random or call.op.effect or not node.call:
+            return
+        given = [part for value in node.call.values() for part in elements(value, Traced)]
+        if all(
+            part.node in self.constants if isinstance(part, Traced) else not isinstance(part, Tape) for part in given
+        ):
+            self.constants.update((node, *call.picks))
+
+    def is_constant(self, tensor: BaseTensor) -> bool:
+        """Whether the value of a tensor is the same at each replay."""
+        capture: Capture | None = self
+        while capture is not None:
+            if tensor._trace in capture.constants:
+                return True
+            capture = capture.outer
+        return False
 
     def _draws(self, call: Call) -> list[Saved]:
         """Have the generators that an op is about to draw from put back if the capture fails: of a random one the process's
@@ -103,6 +127,8 @@ class Capture(Tape):
         return found
 
     def reads(self, tensor: BaseTensor, what: str, hint: str) -> None:
+        if self.is_constant(tensor):
+            return
         raise self.unreadable(tensor, what, hint)
 
     def unreadable(self, tensor: BaseTensor, what: str, hint: str = "") -> CaptureError:
