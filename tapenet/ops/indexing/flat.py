@@ -44,7 +44,7 @@ class Flat:
             if len(index) != 1:
                 raise IndexError(f"t.flat takes one index, not {len(index)}: it has one axis")
             (index,) = index
-        at = np.arange(len(self))[index]  # type: ignore[index]
+        at: Array = np.arange(len(self))[index]  # type: ignore[call-overload]
         return np.unravel_index(at, self.base.shape or (1,))
 
     def __getitem__(self, index: object) -> Any:
@@ -60,7 +60,7 @@ class Flat:
         elif values.size:
             self.base[...] = values.reshape(-1)[-1]
 
-    def fill_from(self, values: ArrayLike) -> None:
+    def fill_from(self, values: object) -> None:
         """Write values to all elements, from the first value on again where there are too few: `t.flat = values`."""
         row = np.reshape(array_like(values), -1)
         self.base[...] = np.reshape(np.resize(row, len(self)), self.base.shape)
