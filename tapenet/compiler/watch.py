@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections.abc import Iterable, Sequence
 from threading import get_ident
@@ -25,7 +26,7 @@ class Drawn(NamedTuple):
     """What the recorded ops drew random numbers from, and what else they change."""
 
     generators: list[np.random.Generator]
-    #: Whether there was an op of the user's, which may draw from any generator.
+    #: Whether there was an op that may draw from any generator: one of the user's, or one that draws from NumPy's old ones.
     anywhere: bool
     #: What the user's ops with an effect were given beside arrays: they change it at each run.
     given: list[object]
@@ -45,9 +46,10 @@ def drawn(nodes: Iterable[Node]) -> Drawn:
                 anywhere |= inside.anywhere
                 given += inside.given
         if node.op.random:
-            anywhere |= users(node.op.__module__)
+            old = sys.modules.get("numpy.random") and any(isinstance(v, np.random.RandomState) for v in call.values())
+            anywhere |= users(node.op.__module__) or bool(old)
             found += [value for value in call.values() if isinstance(value, np.random.Generator)]
-            if call.get("rng") is None:
+            if call.get("rng", call.get("source")) is None:
                 found.append(generator())
         function = call.get("function")
         if isinstance(function, Function) and any(i.effect for i in function.program().body):

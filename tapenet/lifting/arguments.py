@@ -17,6 +17,8 @@ from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.lifting.namespace import OBJECTS
+from tapenet.lifting.records import is_structured, of_values, opened
 from tapenet.program.low import is_low
 from tapenet.typing import Array
 
@@ -65,6 +67,8 @@ class _Opened:
         if kind is Tensor:
             origin = self._origins.get(id(value))
             return origin if isinstance(origin, Tensor) else value
+        if is_structured(value):
+            return of_values(cast("Array", value))
         if kind is np.ndarray or isinstance(value, np.generic):
             if isinstance(self._origins.get(id(value)), Tensor):
                 return self._origins[id(value)]
@@ -97,10 +101,18 @@ class Arguments(_Opened):
         #: By the `id` of what was given: it, and its handle inside.
         self._opened: dict[int, tuple[Array | Tensor, Tensor]] = {}
 
+    def inside(self, value: object) -> object:
+        """What stands inside for an argument, or for what a name outside holds."""
+        if type(value) in OBJECTS:
+            return self._lifted.replaced(value)
+        return super().inside(value)
+
     def _handle(self, given: Array | Tensor) -> object:
         found = self._opened.get(id(given))
         if found is not None:
             return found[1]
+        if is_structured(given):
+            return opened(cast("Array", given), self._handle)
         writable = True
         if isinstance(given, Tensor):
             if given._kind is not None or given._alias is not None:

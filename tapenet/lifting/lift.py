@@ -15,6 +15,7 @@ from tapenet.autodiff.aliasing import Lifted
 from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.state import local, switched
 from tapenet.autodiff.tensor import Tensor
+from tapenet.lifting import draws, iterators, vectorized  # noqa: F401  # they enter what stands for NumPy's
 from tapenet.lifting.arguments import Arguments, PlainArguments
 from tapenet.lifting.namespace import Copies, content, names_in
 from tapenet.ops.tracebacks import boundary, hide

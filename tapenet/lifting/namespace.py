@@ -11,7 +11,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from types import CellType, CodeType, FunctionType, ModuleType
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from tapenet.typing import Array
 
 #: What stands inside a lifted function for a function or type: those of `math` and Python for numbers, for example.
 STANDS: dict[object, object] = {}
+#: What stands for an object, by its type: made by a function of the copies and the object.
+OBJECTS: dict[type, Callable[[Copies, Any], object]] = {}
 #: Modules of which a stand-in is made, whatever lifted function names them.
 _OPENED = frozenset({math, cmath})
 _UNSEEN = object()
@@ -200,6 +202,8 @@ class Copies:
     def replaced(self, value: object) -> object:
         """What stands for a value that a name or an attribute of a module gives."""
         kind = type(value)
+        if kind in OBJECTS:
+            return OBJECTS[kind](self, value)
         if isinstance(value, (np.ndarray, BaseTensor)):
             return value if self._wrap is None else self._wrap(value)
         if kind is ModuleType:
@@ -209,6 +213,9 @@ class Copies:
                     self._modules[module] = Module(module, self)
                 return self._modules[module]
         elif callable(value):
+            owner = getattr(value, "__self__", None)
+            if type(owner) in OBJECTS:  # a method
+                return getattr(self.replaced(owner), getattr(value, "__name__", ""))
             try:
                 if value in STANDS:
                     return STANDS[value]

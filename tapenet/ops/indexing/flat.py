@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -31,9 +31,9 @@ class Flat:
 
     __slots__ = ("base",)
 
-    def __init__(self, base: Any) -> None:
+    def __init__(self, base: object) -> None:
         #: The tensor whose elements these are.
-        self.base = base
+        self.base = cast("Array", base)
 
     def __len__(self) -> int:
         return math.prod(self.base.shape)
@@ -47,7 +47,7 @@ class Flat:
         at: Array = np.arange(len(self))[index]  # type: ignore[call-overload]
         return np.unravel_index(at, self.base.shape or (1,))
 
-    def __getitem__(self, index: object) -> Any:
+    def __getitem__(self, index: object) -> Array:
         places = self._places(index)
         return self.base[places] if self.base.shape else np.reshape(self.base, 1)[places]
 
@@ -65,10 +65,10 @@ class Flat:
         row = np.reshape(array_like(values), -1)
         self.base[...] = np.reshape(np.resize(row, len(self)), self.base.shape)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Array]:
         return (self.base[place] for place in np.ndindex(self.base.shape))
 
-    def copy(self) -> Any:
+    def copy(self) -> Array:
         """The elements, as a tensor with one axis."""
         return np.copy(np.reshape(self.base, -1))
 
