@@ -67,7 +67,8 @@ def from_dlpack(x: SupportsDLPack, /, *, device: str | None = None, copy: bool |
         copy: True copies in any case; False raises where a copy is needed.
 
     Raises:
-        BufferError: its memory is not the CPU's, NumPy does not have its dtype, or it needs a gradient there.
+        BufferError: its memory is not the CPU's, or it needs a gradient there.
+        RuntimeError: NumPy does not have its dtype.
         ValueError: another device; a copy is needed but `copy=False`.
 
     >>> import numpy as np, tapenet as tn
