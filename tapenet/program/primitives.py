@@ -76,8 +76,9 @@ NAMES: dict[int, tuple[str, ...]] = {
     ),
     2: (
         "add", "arctan2", "bitwise_and", "bitwise_or", "bitwise_xor", "copysign", "divide", "equal", "floor_divide", "fmax",
-        "fmin", "fmod", "greater", "greater_equal", "hypot", "less", "less_equal", "logaddexp", "logical_and", "logical_or",
-        "logical_xor", "maximum", "minimum", "multiply", "not_equal", "power", "remainder", "subtract", "safe_mul",
+        "fmin", "fmod", "greater", "greater_equal", "hypot", "left_shift", "less", "less_equal", "logaddexp", "logical_and",
+        "logical_or", "logical_xor", "maximum", "minimum", "multiply", "not_equal", "power", "remainder", "right_shift",
+        "subtract", "safe_mul",
     ),
     3: ("where",),
 }  # fmt: skip

@@ -172,7 +172,7 @@ def test_elementwise_primitives(count: int, name: str) -> None:
     if name in ("erf", "erfc"):
         pytest.importorskip("scipy")
     rng = np.random.default_rng(0)
-    kind = bool if name.startswith(("logical", "bitwise", "invert")) else np.float64
+    kind = bool if name.startswith(("logical", "bitwise", "invert", "left", "right")) else np.float64
     dtypes = primitives.loop_dtypes(name, (np.dtype(kind),) * count)[:count]
     for shapes in itertools.permutations([(2, 1, 1), (3,), (), (2, 3)], count):
         build = Build()

@@ -108,7 +108,7 @@ def test_every_primitive_of_floats_has_derivatives_both_ways_and_is_tried() -> N
 
 def _given(name: str) -> list[Any]:
     count = next(n for n, names in NAMES.items() if name in names)
-    dtype: Any = bool if name.startswith(("bitwise", "invert")) else np.float64
+    dtype: Any = bool if name.startswith(("bitwise", "invert", "left", "right")) else np.float64
     return [np.dtype(bool) if name == "where" and i == 0 else np.dtype(dtype) for i in range(count)]
 
 

@@ -149,7 +149,7 @@ def test_what_is_evaluated_is_what_is_inferred(count: int, name: str) -> None:
     """Shape and dtype of an elementwise primitive, of two shapes that broadcast."""
     if name in ("erf", "erfc"):
         pytest.importorskip("scipy")
-    kind = bool if name.startswith(("logical", "bitwise", "invert")) else np.float32
+    kind = bool if name.startswith(("logical", "bitwise", "invert", "left", "right")) else np.float32
     dtypes = loop_dtypes(name, (np.dtype(kind),) * count)[:count]
     arrays = [np.ones(shape, dtype) for shape, dtype in zip([(2, 1), (3,), (2, 3)], dtypes, strict=False)]
     row = PRIMITIVES[name]
