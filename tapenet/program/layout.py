@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeGuard
 import numpy as np
 
 from tapenet.kernels import aligned
+from tapenet.program.in_place import bases
 from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Reference, Result, Value, rewrite
 from tapenet.typing import Array
 
@@ -152,16 +153,12 @@ class Layouts:
             return self._places[value]
         if isinstance(value, Result) and value.instruction.params.get("row_major"):
             return Place(value, 0, c_strides(value.shape))
-        if isinstance(value, Result) and value.instruction.name in ("dot_add", "add_at", "add_rows"):
-            strides = self[value.instruction.args[0]].strides  # so that it may be added in place
-            return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
-        if isinstance(value, Result) and value.instruction.name in ("loop", "while"):
-            position = value.instruction.results.index(value)
-            if position < value.instruction.params["carries"]:  # so that it may be carried in place
-                strides = self[value.instruction.args[position]].strides
-                if 0 not in strides:
-                    return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
         if isinstance(value, Result):
+            base = bases(value.instruction).get(value)
+            if base is not None and value.instruction.name not in ("update", "put"):  # so that it may be there in place
+                strides = self[base].strides
+                if 0 not in strides or value.instruction.kind != "control":
+                    return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
             return Place(value, 0, ordered_strides(value.shape, result_order(value, self._order_of)))
         return Place(value, 0, c_strides(value.shape))
 

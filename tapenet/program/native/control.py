@@ -14,11 +14,11 @@ import numpy as np
 
 from tapenet.llvm.emitter import load, store
 from tapenet.llvm.loops import Access, Code, copy, offset
+from tapenet.program.in_place import SMALL, changed
 from tapenet.program.ir import Constant, Instruction, Program, Value, Write
 from tapenet.program.layout import Layouts
 from tapenet.program.native import interrupts
 from tapenet.program.native.kernels import Function
-from tapenet.program.native.memory import SMALL
 from tapenet.program.native.moves import STATUS
 from tapenet.program.primitives import too_long
 from tapenet.typing import Shape
@@ -39,18 +39,23 @@ class Body(NamedTuple):
         return 2 + self.table.index(value)
 
 
-def program_of(body: Program, carries: int) -> Program:
-    """A body as the native form wants it: what is carried is written where it came from."""
-    writes = [Write(target, value) for target, value in zip(body.inputs, body.outputs[:carries], strict=False)]  # type: ignore[arg-type]
-    return Program(body.inputs, [], body.body, body.outputs[carries:], writes)
+def program_of(instruction: Instruction, name: str) -> Program:
+    """A body as the native form wants it: what is carried, or changed by a branch, is written where it came from."""
+    body: Program = instruction.params[name]
+    carries = instruction.params.get("carries", 0) if name == "body" else 0
+    places = changed(instruction) if instruction.name == "branch" else {i: i for i in range(carries)}
+    pairs = [(body.inputs[j], body.outputs[k]) for k, j in places.items()]
+    writes = [Write(target, v) for target, v in pairs if v is not target or instruction.name != "branch"]  # type: ignore[arg-type]
+    return Program(body.inputs, [], body.body, [v for k, v in enumerate(body.outputs) if k not in places], writes)
 
 
 def strides(instruction: Instruction, layouts: Layouts, body: Program) -> dict[Value, Shape]:
     """How the inputs of a body lie in memory."""
     found: dict[Value, Shape] = {}
     if instruction.name == "branch":
-        for value, arg in zip(body.inputs, instruction.args[1:], strict=True):
-            found[value] = layouts[arg].strides
+        lives = {j: instruction.results[k] for k, j in changed(instruction).items()}
+        for j, (value, arg) in enumerate(zip(body.inputs, instruction.args[1:], strict=True)):
+            found[value] = layouts[lives.get(j, arg)].strides
         return found
     carries, slices = instruction.params["carries"], instruction.params.get("slices", 0)
     for i, (value, arg) in enumerate(zip(body.inputs, instruction.args, strict=True)):
@@ -295,8 +300,15 @@ def branch(
     code = writer.code
     condition = load(code, writer.pointer(instruction.args[0]), np.dtype(bool))
     writer.parameter(STATUS)
+    places = changed(instruction)
     pointers = [writer.pointer(arg) for arg in instruction.args[1:]]
-    results = [writer.pointer(result) for result in instruction.results]
+    for k, j in places.items():
+        arg, result = instruction.args[1 + j], instruction.results[k]
+        ends = Access(writer.pointer(result), layouts[result].strides, result.dtype)
+        if pointers[j] != ends.pointer:
+            copy(code, arg.shape, Access(pointers[j], layouts[arg].strides, arg.dtype), ends)
+        pointers[j] = ends.pointer
+    results = [writer.pointer(result) for k, result in enumerate(instruction.results) if k not in places]
     tables = [writer.table(body, workspace, name) for body, name in ((true, "yes"), (false, "no"))]
     labels = [code.label(), code.label()]
     code.line(f"  br i1 {condition}, label %{labels[0]}, label %{labels[1]}")

@@ -14,19 +14,17 @@ from typing import TypeGuard
 from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import is_users
 from tapenet.program.fusion import Entry, Kernel, source
+from tapenet.program.in_place import SMALL, bases
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, alike
 from tapenet.program.native import interrupts
 from tapenet.program.native.kernels import crosses, fusible
-from tapenet.program.native.reading_order import bases
 from tapenet.program.primitives import Spec
 from tapenet.typing import Shape
 
 #: Bytes that a place in the arena is a multiple of: a cache line.
 ALIGNMENT = 64
-#: Bytes of what lies on the stack in the body of a loop, at most.
-SMALL = 64
 #: What may find an index out of bounds.
 INDEXING = ("take", "index", "put", "scatter_add", "add_at", "add_rows")
 
@@ -333,9 +331,7 @@ def _continued(entry: Entry, value: Value) -> Value | None:
     loop carries."""
     if isinstance(entry, Kernel) or value not in entry.results:
         return None
-    position = entry.results.index(value)
-    goes_on = bases(entry)
-    return goes_on[position] if position < len(goes_on) else None
+    return bases(entry).get(value)
 
 
 def _may_fail(entry: Entry) -> TypeGuard[Instruction]:

@@ -197,8 +197,7 @@ class Module:
             or entry.params.get("length") == 0
         ):
             return
-        carried = {"body": entry.params.get("carries", 0)}
-        programs = [control.program_of(entry.params[name], carried.get(name, 0)) for name in BODIES[entry.name]]
+        programs = [control.program_of(entry, name) for name in BODIES[entry.name]]
         modules = [Module(p, 1, self.functions, control.strides(entry, self.layouts, p)) for p in programs]
         if all(m.native for m in modules):
             self.bodies[entry] = modules

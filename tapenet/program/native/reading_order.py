@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from tapenet.program.fusion import shown
+from tapenet.program.in_place import bases
 from tapenet.program.ir import Instruction, Program, Result, Value
-
-#: What adds to its first argument, or writes to a part of it.
-ONTO = ("dot_add", "update", "put", "add_at", "add_rows")
-
-
-def bases(instruction: Instruction) -> tuple[Value, ...]:
-    """The arguments that the results of an instruction go on from: what a product is added to, what is written to in part,
-    what a loop carries."""
-    return instruction.args[: int(instruction.params.get("carries", instruction.name in ONTO))]
 
 
 def overwriting(program: Program) -> dict[Value, list[Instruction]]:
     """By array what would write to it."""
     found: dict[Value, list[Instruction]] = {}
     for instruction in program.body:
-        for base in bases(instruction):
+        for base in bases(instruction).values():
             found.setdefault(shown(base), []).append(instruction)
     return found
 

@@ -485,6 +485,29 @@ def test_what_is_carried_is_written_where_it_is() -> None:
     assert module.memory.arena_bytes == 0  # no copy of the array
 
 
+def test_what_a_branch_changes_is_written_where_it_is() -> None:
+    """One side writes an element, the other another one and gives a second array back as it is."""
+    b = Build()
+    shapes: list[tuple[tuple[int, ...], Any]] = [((500,), np.float64), ((500,), np.float64), ((), np.int64)]
+    sides = {}
+    for name in ("true", "false"):
+        side = Build()
+        x, y, i = (side.input(*s, dtype=d) for s, d in shapes)
+        read = side.emit("index", y, i, template=(Hole(0),))
+        new = side.emit("put", x, read, i, template=(Hole(0),))
+        other = side.emit("put", y, read, side.elementwise("add", i, 1), template=(Hole(0),))
+        sides[name] = side.program(new, other if name == "true" else y)
+    turn = Build()
+    x, y, i = (turn.input(*s, dtype=d) for s, d in shapes)
+    even = turn.elementwise("equal", turn.elementwise("remainder", i, 2), 0)
+    body = turn.program(*turn.several("branch", even, x, y, i, **sides))
+    start = [b.input(500, dtype=np.float64), b.input(500, dtype=np.float64), Constant(np.arange(400))]
+    program = b.program(*b.several("loop", *start, body=body, carries=2, slices=1, length=400))
+    runner = assert_native(program, R.normal(size=500), R.normal(size=500))
+    ((module,),) = runner.module.bodies.values()
+    assert module.memory.arena_bytes == 0  # no copies
+
+
 # -- on any program ----------------------------------------------------------------------------------------------
 
 
