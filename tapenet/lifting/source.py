@@ -6,37 +6,20 @@ import ast
 import functools
 import linecache
 from copy import deepcopy
-from types import CellType, CodeType, FunctionType
+from types import CodeType, FunctionType
 
 from tapenet.lifting.conversion import LIFT, converted
 from tapenet.lifting.exits import Unsupported
 
 
-def from_source(function: FunctionType, namespace: dict[str, object], lift: object) -> FunctionType | None:
-    """The function converted (`conversion.py`), or None where its source is not at hand or cannot be converted.
+def converted_code(function: FunctionType) -> CodeType:
+    """The code of a function, converted (`conversion.py`); its own where its source is not at hand, or cannot be converted.
 
-    Args:
-        function: what to convert; its defaults and closure are shared.
-        namespace: the globals of the new function.
-        lift: what the converted code calls.
+    It has the free variables of the function, or some of them, and one more for what it calls, `_lift`.
     """
-    code = code_from_source(function)
-    if code is None:
-        return None
-    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    cells[LIFT] = CellType(lift)
-    closure = tuple(cells[name] for name in code.co_freevars)
-    made = FunctionType(code, namespace, function.__name__, function.__defaults__, closure)
-    functools.update_wrapper(made, function)
-    made.__kwdefaults__ = function.__kwdefaults__
-    return made
-
-
-def code_from_source(function: FunctionType) -> CodeType | None:
-    """The code of a function converted, with one free variable more for what it calls; None as in `from_source`."""
     original = function.__code__
     linecache.lazycache(original.co_filename, function.__globals__)
-    return _code(original, original.co_filename, original.co_qualname)
+    return _code(original, original.co_filename, original.co_qualname) or original
 
 
 @functools.lru_cache(maxsize=1024)
@@ -50,12 +33,12 @@ def _code(original: CodeType, file: str, name: str) -> CodeType | None:
         node = converted(found, around[-1] if around and around[-1] != "<locals>" else None)
     except Unsupported:
         return None
-    names = {*original.co_freevars, LIFT}
+    names = (*original.co_freevars, LIFT)
     inner = ast.copy_location(ast.Expr(node), node) if isinstance(node, ast.Lambda) else node
-    parameters = ast.arguments([], [ast.arg(name) for name in sorted(names)], None, [], [], None, [])
+    parameters = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
     outer = ast.FunctionDef("outer", parameters, [inner], [])
-    if original.co_name not in names and isinstance(node, ast.FunctionDef):
-        outer.body.insert(0, ast.Global([original.co_name]))
+    if isinstance(node, ast.FunctionDef) and node.name not in names:  # it is no variable of its own
+        outer.body.insert(0, ast.Global([node.name]))
     outer.type_params = []  # type: ignore[attr-defined]  # from Python 3.12 on
     ast.copy_location(outer, node)
     module = compile(ast.fix_missing_locations(ast.Module([outer], [])), file, "exec")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable
-from types import FunctionType
+from types import CellType, FunctionType
 from typing import Any
 
 import pytest
 
-from tapenet.lifting.source import from_source
+from tapenet.lifting.source import converted_code
 from tapenet.lifting.variables import UNBOUND, State
 from tests.lifting.plain import Plain, Trials
 from tests.lifting.random_programs import Programs
@@ -30,6 +30,19 @@ def defined(text: str, name: str = "f") -> FunctionType:
     return found
 
 
+def converted(function: FunctionType, lift: Plain) -> FunctionType:
+    """The converted function. It shares the globals of the function."""
+    code = converted_code(function)
+    assert code is not function.__code__
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    cells["_lift"] = CellType(lift)
+    closure = tuple(cells[name] for name in code.co_freevars)
+    made = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__doc__ = function.__doc__
+    return made
+
+
 def outcome(function: Callable[..., object], *args: object) -> object:
     """What a function returns, or what it raises."""
     try:
@@ -43,8 +56,7 @@ def same(function: FunctionType, *args: Any, trials: bool = True) -> object:
     """What a function returns, once it is seen that the converted one does so too."""
     expected = outcome(function, *args)
     for lift in [Plain(), *([Trials()] if trials else [])]:
-        made = from_source(function, function.__globals__, lift)
-        assert made is not None
+        made = converted(function, lift)
         found = outcome(made, *args)
         assert found == expected, (found, expected)
     return expected
@@ -112,13 +124,12 @@ class Sub(Base):
 f = Sub.get
 """
     ).__globals__
-    made = from_source(namespace["f"], namespace, Plain())
-    assert made is not None
+    made = converted(namespace["f"], Plain())
     for function in (namespace["f"], made):
         owner = namespace["Sub"]()
         owner.x = 1
         assert (function(owner), function(owner, 2, scale=1), owner.k) == (8, 10, 3)
-    assert made.__qualname__ == "Sub.get"
+    assert made.__code__.co_qualname == "Sub.get"
 
 
 def test_closures_defaults_and_globals_are_shared() -> None:
@@ -140,8 +151,7 @@ def outer(n):
 f = outer(10)
 """
     )
-    made = from_source(function, function.__globals__, Plain())
-    assert made is not None
+    made = converted(function, Plain())
     assert function(3)() == (3,)
     assert made(4)() == (2, 6)
     assert function.__globals__["count"] == 60
@@ -160,16 +170,16 @@ def test_what_is_left_alone() -> None:
         "x = 1\ndef f():\n  global x\n  return (x := 3)",
         "def f():\n  try:\n    pass\n  finally:\n    return 1",
     ):
-        assert from_source(defined(text), {}, Plain()) is None
+        function = defined(text)
+        assert converted_code(function) is function.__code__
     namespace: dict[str, Any] = {}
     exec("def f(): return 1", namespace)
-    assert from_source(namespace["f"], {}, Plain()) is None, "it has no source"
+    assert converted_code(namespace["f"]) is namespace["f"].__code__, "it has no source"
 
 
 def test_errors_show_the_users_line() -> None:
     function = defined("def f(x):\n  for i in range(3):\n    if i == 1:\n      x.nothing\n  return x")
-    made = from_source(function, function.__globals__, Plain())
-    assert made is not None
+    made = converted(function, Plain())
     with pytest.raises(AttributeError, match="nothing") as raised:
         made(1)
     last = raised.traceback[-1]
@@ -198,8 +208,7 @@ def f(xs):
     return s + last
 """
     )
-    made = from_source(function, function.__globals__, Recorder())
-    assert made is not None
+    made = converted(function, Recorder())
     assert made([1, 2]) == 12
     (state,) = found
     assert (state.names, state.after) == (("k", "last", "s"), {"last", "s"})
