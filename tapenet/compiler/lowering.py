@@ -21,6 +21,7 @@ from tapenet.autodiff.node import Node, Output, Traced
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.programs import program_op
+from tapenet.autodiff.telling import tell
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.reach import Reach, users
 from tapenet.compiler.storage import Storage
@@ -221,20 +222,28 @@ class Lowering:
         for value, evaluate in zip(turns, turn_by_turn([h.evaluate for h in hosts], length, reverse), strict=True):
             value.evaluate = evaluate
         self.hosts += turns
-        effect = any(i.effect for i in program.body)
-        self.effects = self.effects or effect
         params: dict[str, object] = {
             "body": program,
             "carries": len(carried) + len(held),
             "slices": len(xs) + len(turns),
             "length": length,
         }
-        flags = (("reverse", reverse), ("effect", effect), ("sized", sized))
+        flags = (("reverse", reverse), ("sized", sized))
         params |= {name: True for name, flag in flags if flag}
+        self._note_effects(params, program)
         outs = self.builder.several("loop", *carried, *held, *xs, *turns, *closed, **params)
         after = outs[carries : carries + len(held)]
         self._written(states, after)
         return (*outs[:carries], *outs[carries + len(held) :], *after)
+
+    def _note_effects(self, params: dict[str, object], *programs: Program) -> None:
+        """Say of a loop or branch whether its bodies have effects, and whether one of them tells the user something."""
+        inside = [i for program in programs for i in program.body if i.effect]
+        if inside:
+            params["effect"] = True
+            self.effects = self.effects or not all(i.tells for i in inside)
+        if any(i.tells for i in inside):
+            params["tells"] = True
 
     def _while(
         self, inputs: Args, states: Args, test: Body, body: Body, carries: int, most: int | None, recompute: bool
@@ -250,8 +259,7 @@ class Lowering:
         }
         if most is not None:
             params["length"] = most
-        if any(i.effect for i in program.body):
-            self.effects = params["effect"] = True
+        self._note_effects(params, program)
         if any(i.params.get("sized") for p in (program, tested) for i in p.body):
             self._check_sized("while_loop", self.counted or not _ASSIGNS.issuperset(body.effects))
             params["sized"] = True
@@ -265,11 +273,8 @@ class Lowering:
         condition = self.builder.reshape(self.builder.cast(self.given(pred), np.dtype(bool)), ())
         given, held = [self.given(v) for v in inputs], [self.given(v) for v in states]
         programs = [self._body(body, states, 0, 0, ahead=False)[0] for body in (true, false)]
-        effect = any(i.effect for p in programs for i in p.body)
-        self.effects = self.effects or effect
         params: dict[str, object] = {"true": programs[0], "false": programs[1]}
-        if effect:
-            params["effect"] = True
+        self._note_effects(params, *programs)
         if any(i.params.get("sized") for p in programs for i in p.body):
             self._check_sized("cond", self.counted)
             params["sized"] = True
@@ -374,7 +379,7 @@ class Lowering:
         """Lower one call of an op to primitives, or to a call."""
         body = self.builder.body
         begin, hosts = len(body), len(self.hosts)
-        if self.applies and not (op.effect or op.random):
+        if self.applies and not (op.effect or op.random or op is tell):
             return self._apply(op, args, specs)
         try:
             if op.effect:
@@ -466,7 +471,9 @@ class Lowering:
         params: dict[str, object] = {"op": op, "template": held, "specs": specs}
         if sized:
             params["sized"] = True
-        if op.effect or op.random:
+        if op is tell:
+            params["effect"] = params["tells"] = True
+        elif op.effect or op.random:
             params["effect"] = True
             self.effects = True
         instruction = Instruction("call", values, params, infer("call", values, params), self.builder.line)

@@ -76,9 +76,10 @@ class Lanes:
             self.builder.line = instruction.line
             given = [new.get(a, a) for a in instruction.args]
             flags = [a in with_lanes for a in instruction.args]
-            if instruction.effect and not (is_draw(instruction) and any(flags)):
+            tells = instruction.tells and instruction.name == "call"  # it is told of all lanes at once
+            if instruction.effect and not tells and not (is_draw(instruction) and any(flags)):
                 raise CannotBatch(f"{_named(instruction)} has an effect beside its result, which lanes cannot share")
-            if not any(flags):
+            if tells or not any(flags):
                 specs = [Spec(r.shape, r.dtype) for r in instruction.results]
                 kept = Instruction(instruction.name, given, instruction.params, specs, instruction.line)
                 self.builder.body.append(kept)

@@ -138,6 +138,11 @@ class Instruction:
         return bool(self.params.get("effect"))
 
     @property
+    def tells(self) -> bool:
+        """Whether it tells the user something, or something in it does, which is no part of a derivative."""
+        return bool(self.params.get("tells"))
+
+    @property
     def stays(self) -> bool:
         """Whether it must run at each call: it has an effect, or values say how many elements it gives, and the program
         holds for that number, which the function may have read without any of them."""

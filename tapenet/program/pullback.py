@@ -64,6 +64,7 @@ def pullback(program: Program, wanted: Collection[int]) -> Program:
     Raises:
         NoDerivative: a primitive on the way has none.
     """
+    program = _silent(program)
     for instruction in program.body:
         if instruction.effect:
             name = f"op {instruction.params['op'].name!r}" if instruction.name == "call" else f"a {instruction.name}"
@@ -71,6 +72,23 @@ def pullback(program: Program, wanted: Collection[int]) -> Program:
     work = _Pullback(program, wanted, range(len(program.outputs)))
     results = [work.full(program.inputs[i]) for i in sorted(wanted)]
     return Program([*program.inputs, *work.given], [], work.builder.body, results, [])
+
+
+def _silent(program: Program) -> Program:
+    """A program that tells the user nothing: what runs forward has told it."""
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        if not instruction.tells:
+            return None
+        if instruction.name == "call":
+            return tuple(Constant(np.zeros(r.shape, r.dtype)) for r in instruction.results)
+        params = {name: _silent(v) if isinstance(v, Program) else v for name, v in instruction.params.items()}
+        del params["tells"], params["effect"]
+        if any(i.effect for v in params.values() if isinstance(v, Program) for i in v.body):
+            params["effect"] = True
+        return tuple(builder.several(instruction.name, *args, **params))
+
+    return rewrite(program, change)
 
 
 class _Pullback:

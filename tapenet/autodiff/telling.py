@@ -1,0 +1,83 @@
+"""What a program says while it runs: what it prints, and the checks that raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import Op
+from tapenet.typing import Array
+
+
+def _tell(values: Sequence[Array], act: Callable[..., object]) -> Array:
+    capture = capturing()
+    while capture is not None:
+        if capture.sketches:  # the values mean nothing, and the program made of it will run
+            return np.asarray(True)
+        capture = capture.outer
+    act(*values)
+    return np.asarray(True)
+
+
+#: Calls a function with the values of tensors, whenever the program comes there. What it says is no part of a derivative: it
+#: is said once, and not by what pulls gradients back.
+tell = Op(
+    _tell, name="tell", nondiff=frozenset({"values"}), sequences=frozenset({"values"}), rules={},
+    opaque="it tells the user of values", module=__name__,
+)  # fmt: skip
+
+
+def debug_print(text: str, *values: object, **named: object) -> None:
+    """Print values whenever a program comes here, compiled or not: `print(text.format(*values, **named))`.
+
+    In a compiled function the text is printed at each run, with the values of that run; in a loop of the program turn by
+    turn, by Python. What pulls gradients back prints nothing. Under `tn.vmap` values have an axis of lanes in front.
+
+    Args:
+        text: as for `str.format`.
+        *values, **named: what stands in it; tensors are printed as NumPy's arrays.
+
+    >>> import tapenet as tn
+    >>> @tn.compile
+    ... def f(x):
+    ...     tn.debug_print("x = {:.2f}, its square {square}", x, square=x * x)
+    ...     return x + 1
+    >>> _ = f(tn.tensor(2.0))
+    x = 2.00, its square 4.0
+    >>> _ = f(tn.tensor(3.0))
+    x = 3.00, its square 9.0
+    """
+    say([*values, *named.values()], lambda *v: print(_formatted(text, v, list(named))))
+
+
+def _formatted(text: str, values: Sequence[object], names: Sequence[str]) -> str:
+    count = len(values) - len(names)
+    return text.format(*values[:count], **dict(zip(names, values[count:], strict=True)))
+
+
+def say(values: Sequence[object], act: Callable[..., object]) -> None:
+    """Call `act` with these values, tensors among them as arrays or numbers, now and whenever a program that is being recorded
+    comes here."""
+    places = [k for k, value in enumerate(values) if type(value) is Tensor]
+
+    def filled(*arrays: Array) -> None:
+        found = list(values)
+        for k, array in zip(places, arrays, strict=True):
+            found[k] = plain(array)
+        act(*found)
+
+    tensors = [value for value in values if type(value) is Tensor]
+    if capturing() is None:
+        filled(*(t._data for t in tensors))
+    else:
+        tell(tensors, filled)
+
+
+def plain(array: Array) -> object:
+    """An array, or the number of one without axes, which says less about itself."""
+    return array if array.ndim else array.item()
+
+
