@@ -198,6 +198,7 @@ CORE: dict[str, str] = {
     "tapenet.autodiff.observe.anomaly": "debug",
     "tapenet.autodiff.state": "enable_grad is_grad_enabled no_grad",
     "tapenet.autodiff.observe.tape": "CaptureError Tape tape",
+    "tapenet.autodiff.telling": "debug_print",
     "tapenet.autodiff.tensor": "Tensor backward",
     "tapenet.compat.torch_dtypes": (
         "complex128 complex64 double float16 float32 float64 half int16 int32 int64 int8 long short uint16 uint32 uint64 "

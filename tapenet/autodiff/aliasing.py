@@ -45,6 +45,9 @@ class Lifted:
 
     def __init__(self, replaced: Callable[[object], object] = lambda function: function) -> None:
         self.replaced = replaced
+        #: The tape that is on as it begins, and what the bodies of loops that are recorded on it check.
+        self.tape = local.state.tape
+        self.checks: dict[object, object] = {}
         self.memories: weakref.WeakSet[Memory] = weakref.WeakSet()
 
     def settle(self) -> None:

@@ -50,7 +50,8 @@ def debug_print(text: str, *values: object, **named: object) -> None:
     >>> _ = f(tn.tensor(3.0))
     x = 3.00, its square 9.0
     """
-    say([*values, *named.values()], lambda *v: print(_formatted(text, v, list(named))))
+    names = list(named)
+    say([*values, *named.values()], lambda *v: print(_formatted(text, v, names)))
 
 
 def _formatted(text: str, values: Sequence[object], names: Sequence[str]) -> str:
@@ -66,7 +67,7 @@ def say(values: Sequence[object], act: Callable[..., object]) -> None:
     def filled(*arrays: Array) -> None:
         found = list(values)
         for k, array in zip(places, arrays, strict=True):
-            found[k] = plain(array)
+            found[k] = array[()]
         act(*found)
 
     tensors = [value for value in values if type(value) is Tensor]
@@ -74,10 +75,3 @@ def say(values: Sequence[object], act: Callable[..., object]) -> None:
         filled(*(t._data for t in tensors))
     else:
         tell(tensors, filled)
-
-
-def plain(array: Array) -> object:
-    """An array, or the number of one without axes, which says less about itself."""
-    return array if array.ndim else array.item()
-
-

@@ -129,6 +129,21 @@ class Tensor(BaseTensor, ArrayHolder):
             "a function compiled by Numba takes arrays, and is given a tensor: make an op of it, tn.op(f, x=rule)"
         )
 
+    # Inside a lifted function texts are those of NumPy's arrays.
+
+    def __repr__(self) -> str:
+        return repr(self._data[()]) if self._is_lifted() else super().__repr__()
+
+    def __str__(self) -> str:
+        return str(self._data[()]) if self._is_lifted() else super().__str__()
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data[()], spec) if self._is_lifted() else super().__format__(spec)
+
+    def _is_lifted(self) -> bool:
+        state = local.state
+        return state.lifted is not None and not (state.tape is not None and state.tape.captures)
+
     def __float__(self) -> float:
         return float(self._number("a float()"))
 

@@ -18,6 +18,7 @@ from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting.namespace import OBJECTS
+from tapenet.lifting.number import Number
 from tapenet.lifting.records import is_structured, of_values, opened
 from tapenet.program.low import is_low
 from tapenet.typing import Array
@@ -69,6 +70,8 @@ class _Opened:
             return origin if isinstance(origin, Tensor) else value
         if is_structured(value):
             return of_values(cast("Array", value))
+        if isinstance(value, Number):
+            return value.tensor
         if kind is np.ndarray or isinstance(value, np.generic):
             if isinstance(self._origins.get(id(value)), Tensor):
                 return self._origins[id(value)]

@@ -582,7 +582,7 @@ def truth(value: object) -> bool | Tensor:
         return value
     if isinstance(value, Index):
         return truth(value != 0)
-    if isinstance(value, Number):
+    if isinstance(value, Number) and capturing() is not None:
         return value.tensor if value.kind is bool else ops.not_equal(value.tensor, 0)
     if type(value) is Tensor and capturing() is not None and value._trace is not None:
         if value.size != 1:

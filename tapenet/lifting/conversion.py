@@ -127,6 +127,13 @@ class _Expressions(ast.NodeTransformer):
         name = "and_" if isinstance(node.op, ast.And) else "or_"
         return ast.copy_location(_lift(name, first, *map(_later, others)), node)
 
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        left = node.left
+        if isinstance(node.op, ast.Mod) and isinstance(left, ast.Constant) and isinstance(left.value, str):
+            return ast.copy_location(_lift("percent", left, node.right), node)
+        return node
+
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
         return ast.copy_location(_lift("not_", node.operand), node) if isinstance(node.op, ast.Not) else node

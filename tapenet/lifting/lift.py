@@ -15,9 +15,11 @@ from tapenet.autodiff.aliasing import Lifted
 from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.state import local, switched
 from tapenet.autodiff.tensor import Tensor
-from tapenet.lifting import draws, iterators, vectorized  # noqa: F401  # they enter what stands for NumPy's
+from tapenet.lifting import draws, emitted, iterators, vectorized  # noqa: F401  # they enter what stands for NumPy's
 from tapenet.lifting.arguments import Arguments, PlainArguments
 from tapenet.lifting.namespace import Copies, content, names_in
+from tapenet.lifting.saying import look_at_checks
+from tapenet.lifting.source import converted_code
 from tapenet.ops.tracebacks import boundary, hide
 from tapenet.program.trees import flatten
 from tapenet.typing import Array
@@ -71,8 +73,6 @@ def lift(
     return Lift(f, modules, checkpoint)
 
 
-#: What code made of source calls by the name `_lift`.
-EMITTED: ModuleType | None = None
 #: What a thread runs as it is: then lifted functions that it calls do too.
 _plain = threading.local()
 
@@ -138,6 +138,7 @@ class Lift:
                 inside = [arguments.inside(value) for value in args]
                 options = {name: arguments.inside(value) for name, value in kwargs.items()}
                 result = arguments.outside(function(*inside, **options))
+                look_at_checks(lifted)
             finally:
                 copies.end(arguments.outside)
                 lifted.end()
@@ -151,7 +152,7 @@ class Lift:
         name = "traced" if traces else "recorded"
         found: Copies | None = getattr(self._threads, name, None)
         if found is None:
-            found = Copies(self._modules, _converted if traces else _code, EMITTED)
+            found = Copies(self._modules, converted_code if traces else _code, emitted)
             setattr(self._threads, name, found)
         return found
 
@@ -202,11 +203,6 @@ def _kind(f: object) -> str:
 
 
 def _code(function: FunctionType) -> CodeType:
-    return function.__code__
-
-
-def _converted(function: FunctionType) -> CodeType:
-    """The code of a copy that can be recorded as a whole."""
     return function.__code__
 
 

@@ -18,12 +18,13 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff import aliasing
 from tapenet.autodiff.node import BaseTensor
+from tapenet.lifting.stand_ins import STAND_INS
 from tapenet.ops.derived import Derived, made
 from tapenet.ops.registry import stands_for
 from tapenet.typing import Array
 
-#: What stands inside a lifted function for a function or type: those of `math` and Python for numbers, for example.
-STANDS: dict[object, object] = {}
+#: What stands inside a lifted function for a function or type.
+STANDS: dict[object, object] = dict(STAND_INS)
 #: What stands for an object, by its type: made by a function of the copies and the object.
 OBJECTS: dict[type, Callable[[Copies, Any], object]] = {}
 #: Modules of which a stand-in is made, whatever lifted function names them.
@@ -220,7 +221,9 @@ class Copies:
                 if value in STANDS:
                     return STANDS[value]
                 if kind is FunctionType and self._is_ours(getattr(value, "__wrapped__", value)):
-                    return self.copied(cast("FunctionType", value))
+                    function = cast("FunctionType", value)
+                    made_here = any(function.__globals__ is space for space in self._spaces.values())
+                    return function if made_here else self.copied(function)
                 return _creation(value) or value
             except TypeError:  # it has no hash
                 return value

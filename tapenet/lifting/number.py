@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.operators import Operand
 from tapenet.program.arguments import mapped
@@ -80,21 +81,28 @@ class Number(Operand):
         return DTYPES[self.kind]
 
     def __bool__(self) -> bool:
-        self._unknown("a decision of Python's")
+        return bool(self._value("a decision of Python's"))
 
     def __index__(self) -> int:
-        self._unknown("an integer of Python's")
+        return operator.index(self._value("an integer of Python's"))  # type: ignore[arg-type]
 
-    __int__ = __index__
+    def __int__(self) -> int:
+        return int(self._value("an integer of Python's"))  # type: ignore[call-overload, no-any-return]
 
     def __float__(self) -> float:
-        self._unknown("a float of Python's")
+        return float(self._value("a float of Python's"))  # type: ignore[arg-type]
 
     def __complex__(self) -> complex:
-        self._unknown("a complex number of Python's")
+        return complex(self._value("a complex number of Python's"))  # type: ignore[call-overload, no-any-return]
 
     def __hash__(self) -> int:
-        self._unknown("a hash")
+        return hash(self._value("a hash"))
+
+    def _value(self, what: str) -> object:
+        """The number itself, where no program is being recorded."""
+        if capturing() is None:
+            return self.tensor._data.item()
+        self._unknown(what)
 
     def _unknown(self, what: str) -> NoReturn:
         raise Unknown(f"{what} is made of a {self.kind.__name__} that only the program knows")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 from types import CodeType
 
 from tapenet import ops
@@ -18,7 +19,7 @@ from tapenet.lifting.variables import State
 
 Later = Callable[[], object]
 
-_SIGNS: dict[str, Callable[[object, object], object]] = {
+_SIGNS = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
     "is": operator.is_, "is not": operator.is_not,
 }  # fmt: skip
@@ -48,7 +49,7 @@ def and_(value: object, *others: Later) -> object:
     for k, other in enumerate(others):
         answer = truth(value)
         if not isinstance(answer, bool):
-            rest = lambda: _answer(and_(other(), *others[k + 1 :]))  # noqa: B023
+            rest = partial(_rest, and_, others[k:])
             if all(map(_reads_no_items, others[k:])):
                 return Number(ops.logical_and(answer, tensor_of(rest())), bool)
             return choose(answer, rest, lambda: False)
@@ -63,7 +64,7 @@ def or_(value: object, *others: Later) -> object:
     for k, other in enumerate(others):
         answer = truth(value)
         if not isinstance(answer, bool):
-            rest = lambda: _answer(or_(other(), *others[k + 1 :]))  # noqa: B023
+            rest = partial(_rest, or_, others[k:])
             if all(map(_reads_no_items, others[k:])):
                 return Number(ops.logical_or(answer, tensor_of(rest())), bool)
             return choose(answer, lambda: True, rest)
@@ -86,9 +87,9 @@ def _reads_no_items(question: Later) -> bool:
 _READING = frozenset({"getitem", "call"})
 
 
-def _answer(value: object) -> object:
-    """What a condition says, as a truth of Python's or of the program."""
-    answer = truth(value)
+def _rest(question: Callable[..., object], others: tuple[Later, ...]) -> object:
+    """What the rest of a question says, as a truth of Python's or of the program."""
+    answer = truth(question(others[0](), *others[1:]))
     return answer if isinstance(answer, bool) else Number(answer, bool)
 
 
@@ -106,7 +107,7 @@ def compare(left: object, *others: tuple[str, Later]) -> object:
         found = contains(left, value)
         result = found if sign == "in" else not_(found)
     else:
-        result = _SIGNS[sign](left, value)
+        result = _SIGNS[sign](left, value)  # type: ignore[arg-type]
     return and_(result, lambda: compare(value, *rest)) if rest else result
 
 

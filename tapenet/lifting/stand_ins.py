@@ -20,9 +20,11 @@ from tapenet import ops
 from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
+from tapenet.lifting.control import truth
 from tapenet.lifting.index import Index
 from tapenet.lifting.number import DTYPES, Number
 from tapenet.lifting.questions import and_, choose, not_, or_
+from tapenet.lifting.saying import print_, text_of
 from tapenet.lifting.turns import Enumerate, Reversed, Zip, constant, range_
 
 Plain: TypeAlias = bool | int | float | complex
@@ -75,7 +77,7 @@ def _as_int(value: object, *base: object) -> object:
         return value
     if isinstance(value, Number) and value.kind is int:
         return value
-    return int(_value(value)) if capturing() is None else _whole(ops.trunc, value)  # type: ignore[call-overload, no-any-return]
+    return int(_value(value)) if capturing() is None else _whole(ops.trunc, value)  # type: ignore[call-overload]
 
 
 def _as_float(value: object) -> object:
@@ -85,9 +87,9 @@ def _as_float(value: object) -> object:
     return Number(ops.astype(found, np.float64), float)
 
 
-def _as_complex(real: object, imaginary: object = 0) -> object:
+def _as_complex(real: object, imaginary: object = None) -> object:
     found = ops.astype(_tensor(real), np.complex128)
-    return Number(found if imaginary is 0 else ops.add(found, ops.multiply(1j, _tensor(imaginary))), complex)  # noqa: F632
+    return Number(found if imaginary is None else ops.add(found, ops.multiply(1j, _tensor(imaginary))), complex)
 
 
 # -- types of numbers --------------------------------------------------------------------------------------------
@@ -100,6 +102,8 @@ class _Type(type):
     make: Callable[..., object] | None
 
     def __call__(cls, *args: object, **kwargs: object) -> object:
+        if cls.original is str and len(args) == 1:
+            return text_of(str, args[0])
         if cls.make is None or not any(map(is_number, args)):
             given = cls._arrays(args)
             return cls.original(*args, **kwargs) if given is None else given
@@ -157,9 +161,9 @@ def length(value: object) -> object:
 def rounded(value: object, ndigits: int | None = None) -> object:
     """`round(value, ndigits)`."""
     if not (is_number(value) or isinstance(value, BaseTensor)):
-        return round(value, ndigits)  # type: ignore[call-overload, no-any-return]
+        return round(value, ndigits)  # type: ignore[call-overload]
     if ndigits is None:
-        return round(_value(value)) if capturing() is None else _whole(ops.rint, value)  # type: ignore[call-overload, no-any-return]
+        return round(_value(value)) if capturing() is None else _whole(ops.rint, value)  # type: ignore[call-overload]
     found = ops.round(_tensor(value), ndigits)
     return found if type(value) is Tensor else Number(found, value.kind if isinstance(value, Number) else int)
 
@@ -168,7 +172,7 @@ def _extreme(original: Callable[..., object], better: Callable[[object, object],
     reduce = ops.min if original is min else ops.max
 
     def extreme(*args: object, **options: object) -> object:
-        if len(args) == 1 and isinstance(args[0], BaseTensor) and args[0].ndim == 1 and not options:
+        if len(args) == 1 and isinstance(args[0], Tensor) and args[0].ndim == 1 and not options:
             return reduce(args[0])
         values = list(args) if len(args) > 1 else list(args[0])  # type: ignore[call-overload]
         if options or not any(map(is_number, values)) or not values:
@@ -184,28 +188,42 @@ def _extreme(original: Callable[..., object], better: Callable[[object, object],
 
 def total(values: Iterable[object], /, start: object = 0) -> object:
     """`sum(values, start)`."""
-    if isinstance(values, BaseTensor) and values.ndim:
+    if isinstance(values, Tensor) and values.ndim:
         found: object = ops.sum(values, axis=0)
-        return found if start is 0 else start + found  # type: ignore[operator]  # noqa: F632
+        return found if type(start) is int and start == 0 else start + found  # type: ignore[operator]
     return sum(values, start)  # type: ignore[call-overload]
 
 
 def every(values: Iterable[object], /) -> object:
     """`all(values)`."""
-    return ops.all(values) if _is_row(values) else and_(True, *map(_later, values))
+    if _is_row(values):
+        return ops.all(values)
+    found: object = True
+    for value in values:
+        answer = truth(value)
+        if answer is False:
+            return False
+        if answer is not True:
+            found = and_(found, lambda: Number(answer, bool))  # noqa: B023
+    return found
 
 
 def some(values: Iterable[object], /) -> object:
     """`any(values)`."""
-    return ops.any(values) if _is_row(values) else or_(False, *map(_later, values))
+    if _is_row(values):
+        return ops.any(values)
+    found: object = False
+    for value in values:
+        answer = truth(value)
+        if answer is True:
+            return True
+        if answer is not False:
+            found = or_(found, lambda: Number(answer, bool))  # noqa: B023
+    return found
 
 
 def _is_row(values: object) -> bool:
-    return isinstance(values, BaseTensor) and values.ndim == 1
-
-
-def _later(value: object) -> Callable[[], object]:
-    return lambda: value
+    return isinstance(values, Tensor) and values.ndim == 1
 
 
 def quotient(x: object, y: object) -> object:
@@ -244,8 +262,8 @@ def _of_math(original: Callable[..., object], op: Callable[..., Tensor] | None, 
 
 
 def _log(x: Tensor, base: Tensor | None = None) -> Tensor:
-    found: Tensor = ops.log(x)
-    return found if base is None else found / ops.log(base)
+    found: Tensor = ops.log(x) if base is None else ops.divide(ops.log(x), ops.log(base))
+    return found
 
 
 def _integral(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -253,7 +271,7 @@ def _integral(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _hypot(*sides: Tensor) -> Tensor:
-    found = ops.absolute(sides[0])
+    found: Tensor = ops.absolute(sides[0])
     for side in sides[1:]:
         found = ops.hypot(found, side)
     return found
@@ -316,7 +334,8 @@ STAND_INS: dict[object, Callable[..., object]] = {
         kind: _type(kind, partial(lambda kind, x: ops.astype(_tensor(x), kind), kind))
         for kind in {np.dtype(code).type for code in "?bBhHiIlLqQefdFD"}
     },
-    **{kind: _type(kind, None) for kind in _KINDS},
+    **{kind: _type(kind, None) for kind in (*_KINDS, str)},
+    builtins.repr: partial(text_of, repr),
     **{getattr(math, name): _of_math(getattr(math, name), *of) for name, of in _MATH.items() if hasattr(math, name)},
     **{getattr(math, name): _of_math(getattr(math, name), None, float) for name in _MISSING},
     **{getattr(cmath, name): _of_math(getattr(cmath, name), *of) for name, of in _CMATH.items()},
@@ -331,6 +350,7 @@ STAND_INS: dict[object, Callable[..., object]] = {
     builtins.all: every,
     builtins.any: some,
     builtins.divmod: quotient,
+    builtins.print: print_,
     builtins.range: range_,
     builtins.enumerate: Enumerate,
     builtins.zip: Zip,

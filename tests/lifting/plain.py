@@ -106,6 +106,9 @@ class Plain:
         if not test:
             raise AssertionError(*([] if message() is None else [message()]))
 
+    def percent(self, form: str, values: object) -> str:
+        return form % values
+
     def text(self, *pieces: str | tuple[object, int, str]) -> str:
         found = []
         for piece in pieces:

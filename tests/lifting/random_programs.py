@@ -42,6 +42,7 @@ class Programs:
                 f"sum([k + {x} for k in range(3) if k != {y}])",
                 f"(lambda k: k - {x})({y})",
                 f"len(f'{{{self.name()}}} {{{self.name()}!r:>3}}')",
+                f"len('%s %r' % ({self.name()}, {x}))",
             ]
         )
 
