@@ -41,6 +41,7 @@ from tapenet.autodiff.observe.tape import tape as tape
 from tapenet.autodiff.state import enable_grad as enable_grad
 from tapenet.autodiff.state import is_grad_enabled as is_grad_enabled
 from tapenet.autodiff.state import no_grad as no_grad
+from tapenet.autodiff.telling import debug_print as debug_print
 from tapenet.autodiff.tensor import Tensor as Tensor
 from tapenet.autodiff.tensor import backward as backward
 from tapenet.compat.torch_dtypes import complex128 as complex128

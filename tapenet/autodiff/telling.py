@@ -13,6 +13,10 @@ from tapenet.typing import Array
 
 
 def _tell(values: Sequence[Array], act: Callable[..., object]) -> Array:
+    """`act(*values)` whenever the program comes there.
+
+    What it says is no part of a derivative: it is said once, and not by what pulls gradients back.
+    """
     capture = capturing()
     while capture is not None:
         if capture.sketches:  # the values mean nothing, and the program made of it will run
@@ -22,8 +26,6 @@ def _tell(values: Sequence[Array], act: Callable[..., object]) -> Array:
     return np.asarray(True)
 
 
-#: Calls a function with the values of tensors, whenever the program comes there. What it says is no part of a derivative: it
-#: is said once, and not by what pulls gradients back.
 tell = Op(
     _tell, name="tell", nondiff=frozenset({"values"}), sequences=frozenset({"values"}), rules={},
     opaque="it tells the user of values", module=__name__,

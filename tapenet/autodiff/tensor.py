@@ -129,21 +129,6 @@ class Tensor(BaseTensor, ArrayHolder):
             "a function compiled by Numba takes arrays, and is given a tensor: make an op of it, tn.op(f, x=rule)"
         )
 
-    # Inside a lifted function texts are those of NumPy's arrays.
-
-    def __repr__(self) -> str:
-        return repr(self._data[()]) if self._is_lifted() else super().__repr__()
-
-    def __str__(self) -> str:
-        return str(self._data[()]) if self._is_lifted() else super().__str__()
-
-    def __format__(self, spec: str) -> str:
-        return format(self._data[()], spec) if self._is_lifted() else super().__format__(spec)
-
-    def _is_lifted(self) -> bool:
-        state = local.state
-        return state.lifted is not None and not (state.tape is not None and state.tape.captures)
-
     def __float__(self) -> float:
         return float(self._number("a float()"))
 
@@ -169,6 +154,8 @@ class Tensor(BaseTensor, ArrayHolder):
         tape = local.state.tape
         if tape is not None and tape.captures and self._trace is not None:
             return f"<captured Tensor {self.dtype} {self.shape}>"
+        if self._is_lifted():
+            return repr(self._data[()])
         text = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=200)
         extra = "" if self.dtype == np.float64 or self.dtype.kind in "b" else f", dtype={self.dtype}"
         if type(self._node) is Leaf:
@@ -176,6 +163,17 @@ class Tensor(BaseTensor, ArrayHolder):
         elif self._node is not None:
             extra += f", op={self._node.name}"
         return f"Tensor({text}{extra})"
+
+    def __str__(self) -> str:
+        return str(self._data[()]) if self._is_lifted() else super().__str__()
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data[()], spec) if self._is_lifted() else super().__format__(spec)
+
+    def _is_lifted(self) -> bool:
+        """Whether a lifted function runs, where texts are those of NumPy's arrays."""
+        state = local.state
+        return state.lifted is not None and not (state.tape is not None and state.tape.captures)
 
     def _unsupported(self, name: str) -> Exception:
         tape = local.state.tape

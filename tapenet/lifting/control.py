@@ -467,11 +467,15 @@ def _record_while(
     before: tuple[object, ...],
 ) -> None:
     asked: list[object] = []
+    known: list[bool] = []
 
     def tested(carry: list[Tensor]) -> Tensor:
         with _recorded(state, before, varying, carry[1:], test):
             answer = truth(test())
+        capture = capturing()
+        assert isinstance(capture, Body)
         asked.append(answer)
+        known.append(not any(_outside(node, capture) for node in capture.nodes))
         return (
             ops.logical_and(tensor_of(answer), carry[0]) if not isinstance(answer, bool) or answer else tensor_of(False)
         )
@@ -484,7 +488,7 @@ def _record_while(
             results = _results(varying, state.names, given, state.get(), writes)
             if asked[-1] is True and left is False:
                 raise _Unrolled("its condition is the same at each turn")
-            if _pure(varying, before) and asked[-1] is not True:
+            if known[-1] and _pure(varying, before) and asked[-1] is not True:
                 varying.pure = True
                 raise _Again
             if varying.most is None and _differentiated(varying, results, before):

@@ -6,6 +6,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import ParamSpec, TypeVar, cast, overload
 
@@ -131,7 +132,8 @@ class Lift:
         copies = self._copies(traces)
         lifted = Lifted(copies.replaced)
         arguments = Arguments(self._title, lifted)
-        with switched(lifted=lifted):
+        # While a program is recorded values mean little, and sides of branches run that a call would not take.
+        with switched(lifted=lifted), np.errstate(all="ignore") if traces else nullcontext():
             copies.begin(arguments.inside)
             try:
                 function = copies.copied(self._function)

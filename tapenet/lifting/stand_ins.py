@@ -144,9 +144,10 @@ class _Type(type):
 
 def _type(original: type, make: Callable[..., object] | None) -> type:
     content: dict[str, object] = {"original": original, "make": make, "__doc__": original.__doc__}
-    if not issubclass(original, np.generic) or original in np.sctypeDict.values():
-        content["dtype"] = np.dtype(original)  # so that NumPy takes it for a dtype
-    return _Type(original.__name__, (), content)
+    # NumPy is to take it for a dtype, by its bases or by this attribute.
+    if issubclass(original, np.generic) and original is not np.bool_:
+        return _Type(original.__name__, (original,), content)
+    return _Type(original.__name__, (), {**content, "dtype": np.dtype(original)})
 
 
 # -- Python's functions ------------------------------------------------------------------------------------------
