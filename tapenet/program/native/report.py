@@ -8,7 +8,7 @@ from tapenet.program.c_rows import CALLS
 from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
-from tapenet.program.native.memory import Arena, members
+from tapenet.program.native.memory import Arena, Cell, members
 from tapenet.program.native.module import Call, Module
 from tapenet.program.native.parallel import parts
 from tapenet.program.text import names, statement
@@ -97,6 +97,8 @@ def _place(module: Module, value: Value, name: Mapping[Value, str]) -> str:
     if value not in module.memory.stored:
         return "register"
     buffer = module.memory.buffer(value)
+    if isinstance(buffer, Cell):
+        return "stack"
     if isinstance(buffer, Arena):
         return f"scratch {buffer.offset:,}"
     owner = module.memory.owner(buffer)

@@ -6,7 +6,7 @@ smaller of it, the first loop reads or computes this, and keeps it instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tapenet.program.ir import (
@@ -26,7 +26,7 @@ from tapenet.program.passes import dead
 
 def run(program: Program) -> Program:
     """Let loops keep of their turns what is smallest of that from which later loops compute what they need."""
-    if sum(i.name == "loop" for i in program.body) < 2:
+    if sum(i.name in _LOOPS for i in program.body) < 2:
         return program
     for first, second in _pairs(program):
         found = _Pair(program, first, second)
@@ -35,14 +35,17 @@ def run(program: Program) -> Program:
     return program
 
 
+_LOOPS = ("loop", "while")
+
+
 def _pairs(program: Program) -> Iterator[tuple[Instruction, Instruction]]:
-    """Loops, with each that has slices of their results and of which neither has effects."""
+    """Loops, with each that reads rows of their results, and of which neither has effects."""
     for second in program.body:
-        if second.name == "loop" and not second.stays:
+        if second.name in _LOOPS and not second.stays:
             carries = second.params["carries"]
-            sliced = second.args[carries : carries + second.params["slices"]]
-            makers = dict.fromkeys(a.instruction for a in sliced if isinstance(a, Result))
-            yield from ((first, second) for first in makers if first.name == "loop" and not first.stays)
+            read = second.args[carries : carries + second.params["slices"] if second.name == "loop" else None]
+            makers = dict.fromkeys(a.instruction for a in read if isinstance(a, Result))
+            yield from ((first, second) for first in makers if first.name == second.name and not first.stays)
 
 
 class _Cut(NamedTuple):
@@ -64,30 +67,29 @@ class _Pair:
         self.first = first
         self.second = second
         self.body: Program = second.params["body"]
-        carries, slices = second.params["carries"], second.params["slices"]
-        own: Program = first.params["body"]
         order: dict[Value, int] = {r: at for at, i in enumerate(program.body) for r in i.results}
         begin = order[first.results[0]]
-        #: What a turn of the first loop can know: what it is there, or what it is a slice of, or the same in each turn.
-        self.inner: dict[Value, Value] = {}
-        self.sliced: dict[Value, Value] = {}
-        self.whole: dict[Value, Value] = {}
-        columns = []
-        for i, (arg, v) in enumerate(zip(second.args, self.body.inputs, strict=True)):
-            if i < carries:
-                continue
-            if arg in first.results and i < carries + slices:
-                place = first.results.index(arg)
-                if place >= first.params["carries"]:
-                    self.inner[v] = own.outputs[place]
-                    columns.append(v)
-            elif order.get(arg, -1) < begin:
-                (self.sliced if i < carries + slices else self.whole)[v] = arg
-        self.early = self._early({*self.inner, *self.sliced, *self.whole})
         self.users: dict[Value, list[Instruction]] = {}
         for instruction in self.body.body:
             for arg in dict.fromkeys(instruction.args):
                 self.users.setdefault(arg, []).append(instruction)
+        #: What a turn of the first loop can know: what it is there, or what it is a slice of, or the same in each turn.
+        self.inner: dict[Value, Value] = {}
+        self.sliced: dict[Value, Value] = {}
+        self.whole: dict[Value, Value] = {}
+        #: The number of the row that a turn of a `while` reads.
+        self.at: Value | None = None
+        carries, slices = second.params["carries"], second.params.get("slices", 0)
+        for i, (arg, v) in enumerate(zip(second.args, self.body.inputs, strict=True)):
+            if i < carries:
+                continue
+            place = first.results.index(arg) if arg in first.results else -1
+            if place >= first.params["carries"]:
+                for row in [v] if i < carries + slices else self._rows(v) if second.name == "while" else []:
+                    self.inner[row] = first.params["body"].outputs[place]
+            elif order.get(arg, -1) < begin:
+                (self.sliced if i < carries + slices else self.whole)[v] = arg
+        self.early = self._early({*self.inner, *self.sliced, *self.whole})
         self._cuts: dict[Value, _Cut] = {}
         # From the end, so that none is found by a long recursion.
         for instruction in reversed(self.body.body):
@@ -95,8 +97,20 @@ class _Pair:
                 for result in instruction.results:
                     self._cut(result)
         self.kept: dict[Value, None] = {}
-        for v in columns:
+        for v in self.inner:
             self.kept |= dict.fromkeys(sorted(self._cut(v).values - {v}, key=self._order))
+
+    def _rows(self, column: Value) -> list[Value]:
+        """What a turn of a `while` reads of a column, if that is the row of one number."""
+        found: list[Value] = []
+        for user in self.users.get(column, []):
+            if user.name != "take" or user.params["axis"] or user.args[1].shape or self.at not in (None, user.args[1]):
+                return []
+            self.at = user.args[1]
+            found += user.results
+        test: Program = self.second.params["test"]
+        tested = test.inputs[self.body.inputs.index(column)]
+        return [] if any(tested in i.args for i in test.body) else found
 
     def _early(self, known: set[Value]) -> dict[Instruction, None]:
         """What the first loop could compute."""
@@ -145,16 +159,16 @@ class _Pair:
         """The first loop, which gives what is kept too."""
         params = self.first.params
         own: Program = params["body"]
-        carries, end = params["carries"], params["carries"] + params["slices"]
-        slices = [*zip(self.first.args[carries:end], own.inputs[carries:end], strict=True)]
-        whole = [*zip(self.first.args[end:], own.inputs[end:], strict=True)]
+        carries, slices = params["carries"], params.get("slices", 0)
+        pairs = [*zip(self.first.args, own.inputs, strict=True)]
+        carried, sliced, whole = pairs[:carries], pairs[carries : carries + slices], pairs[carries + slices :]
         known = dict(self.inner)
-        for pairs, values in ((slices, self.sliced), (whole, self.whole)):
-            before = dict(pairs)
+        for given, values in ((sliced, self.sliced), (whole, self.whole)):
+            before = dict(given)
             for v, arg in values.items():
                 if arg not in before:
                     before[arg] = Input(v.shape, v.dtype)
-                    pairs.append((arg, before[arg]))
+                    given.append((arg, before[arg]))
                 known[v] = before[arg]
         turn = Builder()
         turn.body = list(own.body)
@@ -165,10 +179,14 @@ class _Pair:
                 turn.line = instruction.line
                 made = turn.several(instruction.name, *args, **instruction.params)
                 known.update(zip(instruction.results, made, strict=True))
-        inputs = [*own.inputs[:carries], *(v for _, v in (*slices, *whole))]
-        body = dead.run(Program(inputs, [], turn.body, [*own.outputs, *(known[v] for v in self.kept)], []))
-        args = [*self.first.args[:carries], *(arg for arg, _ in (*slices, *whole))]
-        return builder.several("loop", *args, **{**params, "body": body, "slices": len(slices)})
+        every = [*carried, *sliced, *whole]
+        outputs = [*own.outputs, *(known[v] for v in self.kept)]
+        new = {**params, "body": dead.run(Program([v for _, v in every], [], turn.body, outputs, []))}
+        if self.first.name == "loop":
+            new["slices"] = len(sliced)
+        else:
+            new["test"] = _wider(params["test"], [v for _, v in whole[len(pairs) - carries :]])
+        return builder.several(self.first.name, *(arg for arg, _ in every), **new)
 
     def _needed(self) -> set[Instruction]:
         """What computes the values that are kept."""
@@ -184,13 +202,33 @@ class _Pair:
     def _second(self, builder: Builder, args: tuple[Value, ...], columns: tuple[Value, ...]) -> tuple[Value, ...]:
         """The second loop, which is given what is kept."""
         params = self.second.params
-        end = params["carries"] + params["slices"]
-        rows = {v: Input(v.shape, v.dtype) for v in self.kept}
-        inputs = [*self.body.inputs[:end], *rows.values(), *self.body.inputs[end:]]
-        body = substitute(self.body, dict(rows))
-        body = dead.run(Program(inputs, [], body.body, body.outputs, []))
-        new = {**params, "body": body, "slices": params["slices"] + len(rows)}
-        return builder.several("loop", *args[:end], *columns, *args[end:], **new)
+        body: Sequence[Instruction] = self.body.body
+        rows: dict[Value, Value]
+        if self.second.name == "loop":
+            end = params["carries"] + params["slices"]
+            inputs = [Input(v.shape, v.dtype) for v in self.kept]
+            rows = dict(zip(self.kept, inputs, strict=True))
+        else:
+            end = len(args)
+            inputs = [Input(v.shape, v.dtype) for v in columns]
+            assert self.at is not None
+            reading = Builder()
+            rows = {v: reading.emit("take", i, self.at, axis=0) for v, i in zip(self.kept, inputs, strict=True)}
+            known = self._order(self.at) + 1
+            body = [*body[:known], *reading.body, *body[known:]]
+        given = [*self.body.inputs[:end], *inputs, *self.body.inputs[end:]]
+        made = dead.run(substitute(Program(given, [], body, self.body.outputs, []), rows))
+        new = {**params, "body": made}
+        if self.second.name == "loop":
+            new["slices"] = params["slices"] + len(rows)
+        else:
+            new["test"] = _wider(params["test"], inputs)
+        return builder.several(self.second.name, *args[:end], *columns, *args[end:], **new)
+
+
+def _wider(test: Program, like: Sequence[Value]) -> Program:
+    """A test that is given more, which it does not look at."""
+    return Program([*test.inputs, *(Input(v.shape, v.dtype) for v in like)], [], test.body, test.outputs, [])
 
 
 __all__ = ["run"]

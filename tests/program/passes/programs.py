@@ -260,8 +260,9 @@ class Random:
         return build.emit("reshape", x, shape=self.choice(shapes))
 
 
-def in_place(rng: np.random.Generator) -> Program:
-    """A loop whose turns read elements of two arrays, write others, and now and then compute with all of one."""
+def in_place(rng: np.random.Generator, counts: bool = False) -> Program:
+    """A loop whose turns read elements of two arrays, write others, and now and then compute with all of one; or a `while`
+    that counts its turns."""
     body = Build()
     arrays: list[Value] = [body.input(9, dtype=FLOAT64), body.input(9, dtype=FLOAT64)]
     i, closed = body.input(dtype=np.int64), body.input(9, dtype=FLOAT64)
@@ -281,8 +282,22 @@ def in_place(rng: np.random.Generator) -> Program:
                 numbers.append(body.emit("subtract", one, other))
             case _:
                 numbers.append(body.emit("index", arrays[k], at, template=(Hole(0),)))
-    turn = body.program(*arrays, numbers[-1])
     b = Build()
+    if counts:
+        inputs = [*body.inputs[:2], i, closed]
+        turn = Program(inputs, [], body.body, [*arrays, body.elementwise("add", i, 1), numbers[-1]], [])
+        test = Build()
+        tested = [test.input(*v.shape, dtype=v.dtype) for v in inputs]
+        goes_on = test.program(test.elementwise("less", tested[2], 5))
+        starts = [
+            b.input(9, dtype=FLOAT64),
+            b.input(9, dtype=FLOAT64),
+            constant(0, np.int64),
+            b.input(9, dtype=FLOAT64),
+        ]
+        *carried, column = b.several("while", *starts, test=goes_on, body=check(turn), carries=3, length=7)
+        return b.program(*carried, b.emit("slice", column, slices=((0, 5, 1),)))
+    turn = body.program(*arrays, numbers[-1])
     given = [b.input(9, dtype=FLOAT64), b.input(9, dtype=FLOAT64), Constant(np.arange(6)), b.input(9, dtype=FLOAT64)]
     more = {"reverse": True} if rng.random() < 0.3 else {}
     return b.program(*b.several("loop", *given, body=turn, carries=2, slices=1, length=6, **more))

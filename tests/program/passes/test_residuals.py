@@ -72,7 +72,7 @@ def test_random_programs() -> None:
     changed = 0
     for seed in range(16):
         rng = np.random.default_rng(seed)
-        both = with_gradient(in_place(rng))
+        both = with_gradient(in_place(rng, counts=seed % 2 == 1))
         less = assert_same(residuals.run, both, seed)
         changed += less is not both
         assert_same(simplify, both, seed, rtol=1e-9)
