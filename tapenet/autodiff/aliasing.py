@@ -61,7 +61,7 @@ class Lifted:
         self.settle()
         for memory in self.memories:
             for view in memory.living():
-                del view._alias
+                view._alias = None
 
 
 class Step(NamedTuple):
@@ -219,8 +219,36 @@ def viewed(
         others = [index]
     elif not np.may_share_memory(result._data, source._data) and result._data.size:
         return result
-    _note(lifted, source, result, Step(op, name, tuple(others), kwargs, source._data.shape))
+    step = Step(op, name, tuple(others), kwargs, source._data.shape)
+    if name not in ("reshape", "laid_out") or _stays(source, step):
+        _note(lifted, source, result, step)
     return result
+
+
+def _stays(source: BaseTensor, step: Step) -> bool:
+    """Whether NumPy gives a view where that depends on how the elements lie in memory: of a part that was copied, as they do in
+    the whole."""
+    alias = source._alias
+    if alias is None or not alias.path or np.may_share_memory(source._data, alias.memory.whole._data):
+        return True
+    whole, view = _layout(alias.memory, (*alias.path, step))
+    return np.may_share_memory(whole, view)
+
+
+def _layout(memory: Memory, path: Sequence[Step]) -> tuple[Array, Array]:
+    """An array that lies in memory as that of `memory` does, and where steps lead to in it."""
+    whole = view = np.empty_like(memory.whole._data)
+    for step in path:
+        found = step.op(view, *step.args, **step.kwargs)
+        view = found._data if isinstance(found, BaseTensor) else found
+    return whole, view
+
+
+def ravelled(result: object) -> None:
+    """Let what `ravel` gave share memory with nothing, unless it is one run of elements: else NumPy copies."""
+    alias = result._alias if isinstance(result, BaseTensor) else None
+    if alias is not None and not _layout(alias.memory, alias.path)[1].flags.c_contiguous:
+        separate(result)
 
 
 def note(source: BaseTensor, result: BaseTensor, index: tuple[object, ...]) -> None:
@@ -250,6 +278,19 @@ def separate(result: object) -> None:
     if isinstance(result, BaseTensor) and result._alias is not None:
         result._data  # noqa: B018  # that of a stale view is read now
         result._alias = None
+
+
+def let_write(result: object) -> None:
+    """Let a view be written to that is made of one which cannot: the diagonal that `np.einsum` gives."""
+    if isinstance(result, BaseTensor) and result._alias is not None:
+        result._alias.writable = True
+
+
+def take(handle: BaseTensor, view: BaseTensor) -> None:
+    """Let a handle be what a view of it is, as `a.shape = shape` does it."""
+    _same(handle, view)
+    if view._alias is not None:
+        view._alias.memory.add(handle, view._alias.path, view._alias.writable)
 
 
 def basic(index: object) -> tuple[object, ...] | None:
@@ -403,7 +444,8 @@ def _lent(memory: Memory, path: Sequence[Step], value: object) -> BaseTensor:
 def is_alone(tensor: BaseTensor, owners: int = 1) -> bool:
     """Whether the array of a tensor is held by it alone, or by so many tensors: then nobody else can see a write, as no node
     has saved the array or a view of it, and none was given to the user."""
-    return _references(tensor) == _ALONE + owners and tensor._data.flags.owndata
+    flags = tensor._data.flags
+    return _references(tensor) == _ALONE + owners and flags.owndata and flags.writeable
 
 
 def _references(tensor: BaseTensor) -> int:

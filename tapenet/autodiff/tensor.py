@@ -30,7 +30,7 @@ from tapenet.ops.stack_frames import assigns_item, calculates_with_it, warn_once
 from tapenet.ops.torch_methods import instead
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import is_inexact
-from tapenet.typing import Array, DType
+from tapenet.typing import Array, DType, Shape
 
 if TYPE_CHECKING:
     from tapenet.ops.op import Op
@@ -94,6 +94,55 @@ class Tensor(BaseTensor, ArrayHolder):
                 "the values in another dtype, t.real and t.imag for the parts of complex numbers"
             )
         return self[...]
+
+    @property
+    def real(self) -> Tensor:
+        """The real part; of real numbers the tensor itself. `t.real = v` is `t.real[...] = v`, inside a lifted function."""
+        return super().real
+
+    @real.setter
+    def real(self, value: object) -> None:
+        self._lifted_only("real")[...] = value
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part; of real numbers zeros. It is set as the real part is."""
+        return super().imag
+
+    @imag.setter
+    def imag(self, value: object) -> None:
+        self._lifted_only("imag")[...] = value
+
+    def _lifted_only(self, part: str) -> Tensor:
+        """A part that is about to be set.
+
+        Raises:
+            AttributeError: it shares no memory with this tensor, so that nothing would be set.
+        """
+        if local.state.lifted is None or (part == "imag" and self.dtype.kind != "c"):
+            raise AttributeError(
+                f"t.{part} is not set: compute with tn.real(t) and tn.imag(t), as in t = v + 1j * t.imag"
+            )
+        found: Tensor = getattr(self, part)
+        return found
+
+    @property
+    def shape(self) -> Shape:
+        """Lengths of the axes. Inside a lifted function it may be set."""
+        shape: Shape = self._data.shape
+        return shape
+
+    @shape.setter
+    def shape(self, shape: int | Sequence[int]) -> None:
+        if local.state.lifted is None:
+            raise AttributeError("a tensor keeps its shape: write t = t.reshape(shape)")
+        aliasing.take(self, self.reshape(shape))
+
+    def ravel(self, order: str = "C") -> Tensor:
+        """All elements in one axis."""
+        made = super().ravel(order)
+        aliasing.ravelled(made)
+        return made
 
     def flatten(self, order: str = "C") -> Tensor:
         """All elements in one axis; inside a lifted function a copy, as NumPy's is."""

@@ -17,7 +17,7 @@ from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.lifting.namespace import OBJECTS
+from tapenet.lifting.namespace import OBJECTS, Copies
 from tapenet.lifting.number import Number
 from tapenet.lifting.records import is_structured, of_values, opened
 from tapenet.program.low import is_low
@@ -98,17 +98,15 @@ class _Opened:
 class Arguments(_Opened):
     """Those of a run that is recorded: arrays and tensors as tensors of its own."""
 
-    def __init__(self, title: str, lifted: Lifted) -> None:
+    def __init__(self, title: str, lifted: Lifted, copies: Copies) -> None:
         super().__init__(title)
         self._lifted = lifted
+        self._copies = copies
+        #: By the `id` of an object of the user's: it, and what stands for it inside. And that by its own `id`.
+        self._objects: dict[int, tuple[object, object]] = {}
+        self._within: dict[int, tuple[object, dict[str, object]]] = {}
         #: By the `id` of what was given: it, and its handle inside.
         self._opened: dict[int, tuple[Array | Tensor, Tensor]] = {}
-
-    def inside(self, value: object) -> object:
-        """What stands inside for an argument, or for what a name outside holds."""
-        if type(value) in OBJECTS:
-            return self._lifted.replaced(value)
-        return super().inside(value)
 
     def _handle(self, given: Array | Tensor) -> object:
         found = self._opened.get(id(given))
@@ -133,6 +131,37 @@ class Arguments(_Opened):
         self._origins[id(handle)] = given
         return handle
 
+    def _object(self, given: object) -> object:
+        """An object with the same attributes, of a class with copies of its methods."""
+        if id(given) in self._objects:
+            return self._objects[id(given)][1]
+        made: object = object.__new__(self._copies.lifted(type(given)))
+        self._objects[id(given)] = given, made
+        entries = {name: self.inside(value) for name, value in vars(given).items()}
+        vars(made).update(entries)
+        self._within[id(made)] = given, entries
+        return made
+
+    def inside(self, value: object) -> object:
+        """What stands inside for an argument, or for what a name outside holds."""
+        if type(value) in OBJECTS:
+            return self._copies.replaced(value)
+        if hasattr(value, "__dict__") and self._copies.is_lifted(type(value)):
+            return self._object(value)
+        return super().inside(value)
+
+    def outside(self, value: object) -> object:
+        """A result, or part of one, or what a name outside is to hold."""
+        kind = self._copies.classes.get(type(value))
+        if kind is None:
+            return super().outside(value)
+        if id(value) in self._within:
+            return self._within[id(value)][0]
+        value.__class__ = kind  # a new object
+        for name, part in list(vars(value).items()):
+            vars(value)[name] = self.outside(part)
+        return value
+
     def written(self) -> list[tuple[Array | Tensor, Tensor]]:
         """The arrays and tensors that were written, with what they are now."""
         return [(given, handle) for given, handle in self._opened.values() if _is_written(given, handle)]
@@ -140,6 +169,8 @@ class Arguments(_Opened):
     def write_back(self, result: object) -> None:
         """Give the arrays and tensors of the caller what was written to theirs, or raise as `give_back` does."""
         give_back(self.title, [given for given, _ in self._opened.values()], self.written(), result)
+        for given, made in self._objects.values():
+            _refill(vars(given), vars(made), self._within[id(made)][1], self.outside)
         super().write_back(result)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import update_wrapper
 from types import MethodType
-from typing import Any
+from typing import cast
 
+from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled
 from tapenet.lifting.arguments import give_back
 from tapenet.lifting.lift import Lift
-from tapenet.ops.tracebacks import hide
 from tapenet.program.trees import flatten
 
 
@@ -30,19 +30,15 @@ class CompiledLift(Compiled):
         self._lifted = lifted
         self._sketches = True
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def missed(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        """A call."""
         if kwargs:
             args, kwargs = self._parameters.place(args, kwargs)
-        try:
-            found: Any = self.missed(args, kwargs)
-            result, written = found
-            if written:
-                given = flatten((args, kwargs))[0]
-                give_back(self._title, given, [(given[place], new) for place, new in written.items()], result)
-            return result
-        except Exception as error:
-            hide(error)
-            raise
+        result, written = cast("tuple[object, dict[int, Tensor]]", super().missed(args, kwargs))
+        if written:
+            given = flatten((args, kwargs))[0]
+            give_back(self._title, given, [(given[place], new) for place, new in written.items()], result)
+        return result
 
     def _call_by(self, variant: object) -> None:
         """Its programs give more than its result: they are not called in its place."""

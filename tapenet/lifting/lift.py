@@ -131,7 +131,7 @@ class Lift:
         """Run a copy of the function on tensors, and give its arguments what it wrote to them, or those too."""
         copies = self._copies(traces)
         lifted = Lifted(copies.replaced)
-        arguments = Arguments(self._title, lifted)
+        arguments = Arguments(self._title, lifted, copies)
         # While a program is recorded values mean little, and sides of branches run that a call would not take.
         with switched(lifted=lifted), np.errstate(all="ignore") if traces else nullcontext():
             copies.begin(arguments.inside)

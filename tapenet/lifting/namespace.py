@@ -9,9 +9,10 @@ import builtins
 import cmath
 import functools
 import math
+from abc import ABC
 from collections.abc import Callable, Iterator
-from types import CellType, CodeType, FunctionType, ModuleType
-from typing import Any, cast
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+from typing import Any, Generic, Protocol, cast
 
 import numpy as np
 
@@ -30,6 +31,15 @@ OBJECTS: dict[type, Callable[[Copies, Any], object]] = {}
 #: Modules of which a stand-in is made, whatever lifted function names them.
 _OPENED = frozenset({math, cmath})
 _UNSEEN = object()
+
+
+#: Types of what is the same in each run.
+_FIXED = (
+    int, float, complex, str, bytes, type(None), FunctionType, BuiltinFunctionType, ModuleType, type, np.ufunc, np.generic,
+    np.dtype,
+)  # fmt: skip
+#: From which a lifted class may be derived.
+_BASES = frozenset({object, Generic, Protocol, ABC})
 
 
 class _Array(type):
@@ -66,6 +76,10 @@ def _creation(function: Callable[..., object]) -> Callable[..., object] | None:
         result = function(*args, **kwargs)
         if function in _COPIES:
             aliasing.separate(result)
+        elif function is np.ravel:
+            aliasing.ravelled(result)
+        elif function is np.einsum:
+            aliasing.let_write(result)
         return _tensors(result)
 
     return making
@@ -195,6 +209,9 @@ class Copies:
         self._emitted = emitted
         self._functions: dict[FunctionType, FunctionType] = {}
         self._modules: dict[ModuleType, Module] = {}
+        #: Classes with copies of their methods, and what they are copies of.
+        self._classes: dict[type, type] = {}
+        self.classes: dict[type, type] = {}
         #: The globals of copies, by the `id` of those they stand for, which the names below keep.
         self._spaces: dict[int, dict[str, object]] = {}
         self._names: dict[tuple[int, str], _Name] = {}
@@ -205,8 +222,10 @@ class Copies:
         kind = type(value)
         if kind in OBJECTS:
             return OBJECTS[kind](self, value)
-        if isinstance(value, (np.ndarray, BaseTensor)):
+        if not isinstance(value, _FIXED) and not callable(value):
             return value if self._wrap is None else self._wrap(value)
+        if kind is type and self.is_lifted(cast("type", value)):
+            return self.lifted(cast("type", value))
         if kind is ModuleType:
             module = cast("ModuleType", value)
             if is_numpy(module) or module in _OPENED or module.__name__ in self.modules:
@@ -229,6 +248,35 @@ class Copies:
                 return value
         return value
 
+    def is_lifted(self, kind: type) -> bool:
+        """Whether methods of a class are copied: one of the user's, which is derived from no other's."""
+        return kind.__module__ in self.modules and all(
+            base.__module__ in self.modules or base in _BASES for base in kind.__mro__
+        )
+
+    def lifted(self, kind: type) -> type:
+        """A class with copies of a class's methods, derived from it and from those of its bases: so `super()` finds theirs."""
+        made = self._classes.get(kind)
+        if made is None:
+            bases = (kind, *(self.lifted(base) for base in kind.__bases__ if base not in _BASES))
+            made = type(kind.__name__, bases, {"__module__": kind.__module__, "__qualname__": kind.__qualname__})
+            self._classes[kind], self.classes[made] = made, kind
+            for name, member in vars(kind).items():
+                copy = self._member(member)
+                if copy is not member:
+                    setattr(made, name, copy)
+        return made
+
+    def _member(self, member: object) -> object:
+        """The copy of what stands in a class."""
+        if isinstance(member, FunctionType) and self._is_ours(member):
+            return self.copied(member)
+        if isinstance(member, (staticmethod, classmethod)):
+            return type(member)(self._member(member.__func__))  # type: ignore[arg-type]
+        if isinstance(member, property):
+            return property(*(self._member(f) for f in (member.fget, member.fset, member.fdel)))  # type: ignore[arg-type]
+        return member
+
     def _is_ours(self, function: object) -> bool:
         return getattr(function, "__globals__", {}).get("__name__", "None") in self.modules
 
@@ -240,7 +288,8 @@ class Copies:
         code, names = function.__code__, function.__globals__
         if self._is_ours(function):
             code = self._code(function)
-            names = self._spaces.setdefault(id(names), {"__builtins__": builtins, "__name__": names.get("__name__")})
+            own = {"__builtins__": builtins, "__name__": names.get("__name__"), "_lift": self._emitted}
+            names = self._spaces.setdefault(id(names), own)
         cells = {name: CellType() for name in function.__code__.co_freevars}
         closure = tuple(cells[name] if name in cells else CellType(self._emitted) for name in code.co_freevars)
         copy = FunctionType(code, names, function.__name__, None, closure)
@@ -249,7 +298,10 @@ class Copies:
         for name in names_in(code) if self._is_ours(function) else ():
             self._name((id(names), name), _Name(function.__globals__, names, name))
         for name, cell in zip(cells, function.__closure__ or (), strict=True):
-            self._name((id(cells[name]), ""), _Cell(cell, cells[name]))
+            if name == "__class__":  # of `super()`
+                cells[name].cell_contents = content(cell)
+            else:
+                self._name((id(cells[name]), ""), _Cell(cell, cells[name]))
         defaults = function.__defaults__
         copy.__defaults__ = None if defaults is None else tuple(map(self.replaced, defaults))
         options = function.__kwdefaults__ or {}
@@ -257,13 +309,13 @@ class Copies:
         return copy
 
     def _name(self, key: tuple[int, str], name: _Name) -> None:
-        if key not in self._names and key[1] != "__name__":
+        if key not in self._names and key[1] not in ("__name__", "_lift"):
             self._names[key] = name
             self._see(name)
 
     def _see(self, name: _Name) -> None:
         value = name.original()
-        if value is not name.seen or isinstance(value, (np.ndarray, BaseTensor)):
+        if value is not name.seen or not isinstance(value, _FIXED):
             name.seen = value
             name.give(self.replaced(value))
 

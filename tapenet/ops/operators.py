@@ -6,6 +6,7 @@ takes part in `a + b`, `np.f(a)` and method calls as a tensor does.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType, ModuleType
@@ -423,7 +424,7 @@ class Operand:
                 return ops.protocol.call(ufunc, inputs, **kwargs) if kwargs else function(*inputs)
             for given in ("array", "indices"):  # by name: NumPy has them among the inputs as well
                 kwargs.pop(given, None)
-            return ops.ufunc_methods.METHODS[method](ufunc, *inputs, **kwargs)
+            return importlib.import_module("tapenet.ops.ufunc_methods").METHODS[method](ufunc, *inputs, **kwargs)
         except Exception as error:
             hide(error)
             raise

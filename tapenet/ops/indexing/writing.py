@@ -31,7 +31,8 @@ def _places(flat: Array, shape: tuple[int, ...]) -> tuple[Array, ...]:
 def _fitting(name: str, values: ArrayLike, dtype: DType) -> Array:
     """Values as an array; of what is no number nor a list of them the dtype must fit, as in NumPy."""
     found = array_like(values)
-    if isinstance(values, (bool, int, float, complex, np.generic, list, tuple)):
+    number = not isinstance(values, np.ndarray) and not found.shape
+    if number or isinstance(values, (list, tuple)):
         fits = found.dtype.kind != "c" or dtype.kind == "c"
     else:
         fits = np.can_cast(found.dtype, dtype)
