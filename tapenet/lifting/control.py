@@ -7,17 +7,17 @@ know the number, or changes objects of Python's, its turns are recorded one afte
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import aliasing
-from tapenet.autodiff.control.body import Body
+from tapenet.autodiff.control.body import Body, bodies
 from tapenet.autodiff.control.loops import branch, loop
 from tapenet.autodiff.control.recording import needs
 from tapenet.autodiff.control.whiles import repeat
@@ -60,6 +60,10 @@ class _Again(Exception):
 
 class _Unrolled(Exception):
     """A body that cannot be recorded for all turns."""
+
+
+class _Idle(Exception):
+    """A body that changes nothing."""
 
 
 class _Varying:
@@ -278,7 +282,7 @@ class _For:
         """
         varying = _Varying()
         left = self.left
-        with _undone():
+        with _undone(), contextlib.suppress(_Idle):
             _settled(lambda: self._record(varying, first, count, left))
 
     def _record(self, varying: _Varying, first: Whole, count: Whole | Number, left: object) -> None:
@@ -305,6 +309,8 @@ class _For:
                 moves[:] = [_moves(varying, before, given, values)]
                 if moves[0] and not counted:
                     raise _Unrolled("it exchanges arrays")
+                if not results and self.stop is None and not _acts():
+                    raise _Idle
                 self._ask(varying, results, before, known is None)
                 return results
 
@@ -510,6 +516,18 @@ def _pure(varying: _Varying, before: tuple[object, ...]) -> bool:
     return not any(_outside(node, capture) for node in capture.nodes)
 
 
+def _acts() -> bool:
+    """Whether the body that is being recorded does something beside computing values."""
+    capture = capturing()
+    assert isinstance(capture, Body)
+    return any(
+        any(body.effects or body.random for body in inner)
+        if (inner := bodies(node))
+        else node.op.effect or node.op.random
+        for node in capture.nodes
+    )
+
+
 def _outside(node: Node, capture: Body) -> bool:
     """Whether an op reads a value from outside that may be another at the next run."""
     return any(
@@ -602,7 +620,7 @@ def _not(value: object) -> object:
     return not value if isinstance(value, bool) else Number(ops.logical_not(tensor_of(value)), bool)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _recorded(
     state: Variables, before: tuple[object, ...], varying: _Varying | None, tensors: list[Tensor], body: object
 ) -> Iterator[watching.Writes]:
@@ -659,7 +677,7 @@ def _settle(state: Variables, varying: _Varying, before: tuple[object, ...], out
     state.set(varying.put(before, outs))
 
 
-@contextmanager
+@contextlib.contextmanager
 def _undone() -> Iterator[None]:
     """Errors inside that are answered leave no mark on the captures around."""
     marks = []

@@ -25,7 +25,7 @@ def run(program: Program) -> Program:
     for i, instruction in enumerate(program.body):
         order.update(dict.fromkeys(instruction.results, i))
         params = instruction.params
-        if instruction.name == "loop" and not instruction.stays:
+        if instruction.name == "loop" and instruction.results and not instruction.stays:
             begin = tuple(map(id, instruction.args[: params["carries"]] or instruction.args))
             key = params["carries"], begin, params["length"], bool(params.get("reverse"))
             groups.setdefault(key, []).append(instruction)
