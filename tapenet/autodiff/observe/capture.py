@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -19,6 +19,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.random import Saved
 from tapenet.ops.stack_frames import user_line
 from tapenet.program.arguments import elements
+from tapenet.typing import Array, Shape
 
 
 class Writing(Protocol):
@@ -82,6 +83,8 @@ class Capture(Tape):
         traced = super().call(step)
 
         def captured(call: Call) -> object:
+            if self.sketches and call.op.name in _PARTS:
+                _stay_inside(call)
             drawn = self._draws(call)
             result = traced(call)
             for saved in drawn:
@@ -375,3 +378,40 @@ def sketching() -> bool:
     """Whether a capture runs in this thread at whose values nobody looks."""
     capture = capturing()
     return capture is not None and capture.sketches
+
+
+#: The ops that read or write parts of an array.
+_PARTS = frozenset({"getitem", "setitem", "index_add", "scatter_add", "scatter_sum"})
+
+
+def _stay_inside(call: Call) -> None:
+    """Have an op that reads or writes parts of an array find what it is asked for, whatever values an index has that is not
+    that of a run: of a loop whose turns are none in the turn that is recorded of a loop around, say."""
+    forward = call.forward
+
+    def inside(raw: Mapping[str, Any]) -> list[Array]:
+        shape: Shape = raw["shape"] if "shape" in raw else raw["a"].shape
+        if "index" in raw:
+            return forward({**raw, "index": _inside(raw["index"], shape)})
+        return forward({**raw, "indices": [_inside(index, shape) for index in raw["indices"]]})
+
+    call.forward = inside
+
+
+def _inside(index: object, shape: Shape) -> object:
+    """An index whose arrays of integers name places that there are."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if not any(isinstance(part, np.ndarray) and part.dtype.kind in "iu" for part in parts):
+        return index
+    taken = [part.ndim if isinstance(part, np.ndarray) and part.dtype == bool else part is not None for part in parts]
+    found: list[object] = []
+    axis = 0
+    for part, axes in zip(parts, taken, strict=True):
+        if part is Ellipsis:
+            axis = len(shape) - sum(taken[len(found) + 1 :])
+        else:
+            if isinstance(part, np.ndarray) and part.dtype.kind in "iu" and shape[axis]:
+                part = np.clip(part, -shape[axis], shape[axis] - 1)
+            axis += axes
+        found.append(part)
+    return tuple(found)
