@@ -200,16 +200,12 @@ class Ragged(Operand):
     def __repr__(self) -> str:
         return f"<{self.dtype} part of shape {self.shape}>"
 
-    def mask(self) -> Tensor:
-        """Which elements of the frame count, of a shape that broadcasts with it."""
-        return _mask(self.windows)
-
-    def filled(self, fill: Fill) -> Tensor:
-        """The frame with this number beyond."""
-        if self.beyond is not None and type(self.beyond) is type(fill) and self.beyond == fill:
+    def filled(self, fill: Fill, axes: Sequence[int] | None = None) -> Tensor:
+        """The frame with this number beyond; or beyond the windows of some axes alone."""
+        windows = [w if axes is None or k in axes else None for k, w in enumerate(self.windows)]
+        if not any(windows) or (self.beyond is not None and self.beyond == fill):
             return self.frame
-        frame = self.frame
-        return _chosen(self.mask(), frame, np.asarray(fill, self.dtype)[()])
+        return _chosen(_mask(windows), self.frame, _as(fill, self.dtype))
 
     def moved(self, axis: int, window: Window) -> Ragged:
         """The same with another window of that axis, of the same extent."""
@@ -413,6 +409,8 @@ def common(operands: Sequence[object]) -> tuple[list[object], list[Window | None
     return given, windows
 
 
+#: Ops by which what lies beyond, where there is no gradient, gets none and gives none to what is broadcast.
+_LINEAR = frozenset({"add", "subtract", "negative", "positive", "where", "minimum", "maximum", "fmin", "fmax", "conj"})
 #: The operand that must not be 0, of ops that divide.
 _DIVIDES = {"divide": 1, "floor_divide": 1, "remainder": 1, "fmod": 1, "divmod": 1, "reciprocal": 0, "log": 0}
 
@@ -422,38 +420,35 @@ def elementwise(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> 
     if any(isinstance(v, Ragged) for v in kwargs.values()) or kwargs.get("out") is not None:
         raise _cannot(op.name)
     given, windows = common(args)
-    mask: list[Tensor] = []
-
-    def masked(value: Tensor, fill: Fill) -> Tensor:
-        if not mask:
-            mask.append(_mask(windows))
-        return _chosen(mask[0], value, np.asarray(fill, value.dtype)[()])
-
-    def covers(value: Ragged) -> bool:
-        own = (None,) * (len(windows) - value.ndim) + value.windows
-        return all(w is None or v is not None for v, w in zip(own, windows, strict=True))
-
     dtype = np.result_type(*(v.dtype for v in given if isinstance(v, (Ragged, Tensor, np.ndarray, np.generic))))
     values: list[object] = []
     fills: list[Fill] = []
     for k, value in enumerate(given):
         neutral = 1 if _DIVIDES.get(op.name) == k else 0
+        # In a product each factor meets what the other has beyond; what it has there itself is enough.
+        alone = op.name == "multiply" or (op.name == "divide" and k == 0)
         fill: Fill = None
-        if isinstance(value, Ragged) and covers(value):
-            fill, frame = value.beyond, value.frame
-            if (fill is None and is_inexact(value.dtype)) or (neutral and not fill):
-                fill = neutral
-                frame = value.filled(fill)
-            value = frame
-        elif isinstance(value, (Ragged, Tensor)):  # what is broadcast would take part beyond too
-            frame = value.frame if isinstance(value, Ragged) else value
-            if frame._node is not None or isinstance(value, Ragged):
-                frame, fill = masked(frame, neutral), neutral
-            value = frame
+        if isinstance(value, Ragged):
+            covers = all(w is None or v is not None for v, w in zip(value.windows[::-1], windows[::-1], strict=False))
+            covers &= not any(windows[: len(windows) - value.ndim])
+            fill = value.beyond
+            if op.name in _LINEAR or not (is_inexact(value.dtype) or neutral):
+                value = value.frame
+            elif covers or alone:
+                if fill is None or (neutral and not fill):
+                    fill = neutral
+                value = value.filled(fill)
+            else:
+                value, fill = _chosen(_mask(windows), value.frame, _as(neutral, value.dtype)), neutral
+            if not covers:
+                fill = None
         elif isinstance(value, (bool, int, float, complex, np.generic)):
             fill = value
-        elif isinstance(value, Number) and is_inexact(value.dtype):
-            value, fill = masked(ops.multiply(ops.ones((), dtype), value), neutral), neutral
+        elif isinstance(value, (Tensor, Number)) and is_inexact(value.dtype) and op.name not in _LINEAR and not alone:
+            if isinstance(value, Number):
+                value = ops.multiply(ops.ones((), dtype), value)
+            if value._node is not None:
+                value, fill = _chosen(_mask(windows), value, _as(neutral, value.dtype)), neutral
         values.append(value)
         fills.append(fill)
     result = op(*values, **kwargs)
@@ -461,6 +456,10 @@ def elementwise(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> 
     if isinstance(result, Tensor):
         return Ragged(result, windows, fill)
     return type(result)(Ragged(r, windows) for r in result)
+
+
+def _as(fill: Fill, dtype: DType) -> object:
+    return np.asarray(fill, dtype)[()]
 
 
 def _filled(op: Op, values: Sequence[object], fills: Sequence[Fill]) -> Fill:
@@ -580,7 +579,7 @@ def _reduced(op: Op, a: Ragged, axis: Axis = None, dtype: DTypeLike | None = Non
         if a.dtype.kind == "c":
             raise _cannot(op.name)
         _check_some(a, axes, op.name)
-    value = a.filled(_NEUTRAL[op.name](a.dtype))
+    value = a.filled(_NEUTRAL[op.name](a.dtype), axes)
     options = {} if dtype is None else {"dtype": dtype}
     return _result(op(value, axes, keepdims=keepdims, **options), _rest(a, axes, keepdims))
 
