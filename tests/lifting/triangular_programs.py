@@ -31,11 +31,12 @@ class Programs:
         self._random = Random(seed)
 
     def function(self) -> str:
-        """The text of a function `f(a, b, M)` of two vectors of length n and a matrix, which it changes, and returns copies of."""
+        """The text of a function `f(a, b, M)` of two vectors of length n and a matrix. It changes them, and returns copies."""
         loop = self._random.choice(["range(1, n - 1)", "range(1, n - 1)", "range(n - 2, 0, -1)"])
         lines = [self.statement() for _ in range(self._random.randint(1, 3))]
         head = "    n = a.shape[0]\n    for i in " + loop + ":\n"
-        return "def f(a, b, M):\n" + head + "".join(f"        {line}\n" for line in lines) + "    return a.copy(), b.copy(), M.copy()\n"
+        body = "".join(f"        {line}\n" for line in lines)
+        return f"def f(a, b, M):\n{head}{body}    return a.copy(), b.copy(), M.copy()\n"
 
     def _pick(self, *texts: str) -> str:
         return self._random.choice(texts)
