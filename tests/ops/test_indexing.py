@@ -388,3 +388,17 @@ def test_adding_at_an_index_is_one_op_in_two_passes() -> None:
     whole[...] = np.arange(6).reshape(2, 3)
     assert whole.data.flags.f_contiguous
     assert whole.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_a_write_at_a_list_of_computed_indices_is_differentiated_when_captured() -> None:
+    def swapped(a: Any, i: Any) -> Any:
+        a = a * 1.0
+        a[[0, i]] = a[[i, 0]] * np.array([2.0, 3.0])
+        return (a * np.arange(4.0)).sum()
+
+    a, i = np.arange(1.0, 5.0), np.int64(2)
+    expected = tn.grad(swapped)(a, i).numpy()
+    np.testing.assert_array_equal(expected, [6, 1, 0, 3])
+    run = tn.compile(tn.grad(swapped), backend="numpy")
+    for _ in range(2):
+        np.testing.assert_array_equal(run(a, i).numpy(), expected)

@@ -183,7 +183,8 @@ def _may_repeat(shape: tuple[int, ...], index: Index, count: int) -> bool:
     parts: Any = index if isinstance(index, tuple) else (index,)
     if not any(isinstance(i, list) or (hasattr(i, "dtype") and i.ndim and i.dtype != bool) for i in parts):
         return False
-    if any(hasattr(i, "dtype") and not isinstance(i, (np.ndarray, np.generic)) for i in parts):  # a tensor or a symbol
+    numbers = [n for i in parts for n in (i if isinstance(i, list) else [i])]
+    if any(hasattr(n, "dtype") and not isinstance(n, (np.ndarray, np.generic)) for n in numbers):  # a tensor or a symbol
         return True
     named = np.zeros(shape, bool)
     named[index] = True
