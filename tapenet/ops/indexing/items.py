@@ -184,7 +184,9 @@ def _may_repeat(shape: tuple[int, ...], index: Index, count: int) -> bool:
     if not any(isinstance(i, list) or (hasattr(i, "dtype") and i.ndim and i.dtype != bool) for i in parts):
         return False
     numbers = [n for i in parts for n in (i if isinstance(i, list) else [i])]
-    if any(hasattr(n, "dtype") and not isinstance(n, (np.ndarray, np.generic)) for n in numbers):  # a tensor or a symbol
+    if any(
+        hasattr(n, "dtype") and not isinstance(n, (np.ndarray, np.generic)) for n in numbers
+    ):  # a tensor or a symbol
         return True
     named = np.zeros(shape, bool)
     named[index] = True

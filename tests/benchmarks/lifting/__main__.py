@@ -2,10 +2,11 @@
 
 The thirty of `tests/lifting/programs`; with `TAPENET_NPBENCH`, a checkout of NPBench, its 54 too (size S). Each program is
 measured in a process of its own, on one thread. "check" takes small sizes and compares values and gradients; "measure"
-takes large ones and times:
+takes large ones and times NumPy and compiled programs, "jax" those of JAX. With --json numbers are added to those in a file:
 
     python -m tests.benchmarks.lifting check [NAME ...]
-    python -m tests.benchmarks.lifting measure [NAME ...] [--json FILE] [--seconds LIMIT]
+    python -m tests.benchmarks.lifting jax [NAME ...] --json FILE
+    python -m tests.benchmarks.lifting measure [NAME ...] --json FILE [--seconds LIMIT]
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def mean(found: list[dict[str, Any]], above: str, below: str) -> str:
 def main() -> None:
     """Run them all."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.lifting")
-    parser.add_argument("what", choices=["check", "measure"])
+    parser.add_argument("what", choices=["check", "measure", "jax"])
     parser.add_argument("names", nargs="*", help="heat, npbench:lu, ... (all)")
     parser.add_argument("--json", type=Path, help="a file to write all numbers to")
     parser.add_argument("--seconds", type=float, default=120, help="the most that one program may take")
@@ -86,9 +87,12 @@ def main() -> None:
     names = options.names or [*NAMES, *(f"npbench:{name}" for name in npbench_names())]
     head = CHECKS if options.what == "check" else TIMES
     print(" | ".join(["program", *head]))
+    before: dict[str, dict[str, Any]] = {}
+    if options.json and options.json.exists():
+        before = {f["name"]: f for f in json.loads(options.json.read_text(encoding="utf-8"))}
     found = []
     for name in names:
-        found.append(run(name, options.what, options.seconds))
+        found.append(before.pop(name, {}) | run(name, options.what, options.seconds))
         print(" | ".join(cells(found[-1], options.what)), flush=True)
         for key, error in found[-1].get("errors", {}).items():
             print(f"    {key}: {error.splitlines()[0][:300] if error else error}", flush=True)
@@ -102,7 +106,7 @@ def main() -> None:
         ):  # fmt: skip
             print(mean(found, above, below))
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps([*found, *before.values()], indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
