@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.names import NAMES, homes
+from tapenet.names import HIDDEN, NAMES, homes
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.signatures import further
@@ -36,6 +36,8 @@ from tapenet.program.trees import tree_map
 SPACES = [space for space in NAMES if space != "tapenet.ops"]
 
 Function: TypeAlias = Op | Derived
+#: The modules whose hidden names users write.
+_HIDDEN_TOO = ("tapenet.compat.torch_dtypes", "tapenet.ops.namespace_info")
 #: Flags that ask for more results, or fewer.
 _FLAG = re.compile("return_.*|returned|retstep|compute_uv|full|cov")
 _EMPTY: Any = inspect.Parameter.empty
@@ -75,9 +77,15 @@ def stub(space: str) -> str:
     text = "\n\n".join(made.definitions)
     own = {*_names(text)} - {*homes(space)} | ({"Tensor"} if re.search(r"\bTensor\b", text) else set())
     needed = {_KNOWN[name] for name in own & _KNOWN.keys()} | {made.found[name] for name in own & made.found.keys()}
+    if space == "tapenet":  # and what no list shows, since it would hide Python's own
+        needed |= {f"from {home} import {n} as {n}" for home in _HIDDEN_TOO for n in HIDDEN[home].split()} | {
+            "import builtins"
+        }
+        text = re.sub("(?m)^def .*", lambda line: re.sub(r"(?<!\.)\b(bool|float|int)\b", r"builtins.\1", line[0]), text)
     lines = ["# Made by `python -m tests.stubs`.", *sorted(needed | made.imports), ""]
     if space == "tapenet":
-        lines.append("__version__: str\n")
+        listed = ", ".join(f'"{name}"' for name in sorted(homes(space)))
+        lines.append(f"__version__: str\n__array_api_version__: str\n__all__ = [{listed}]\n")
     return "\n".join([*lines, text]).rstrip("\n") + "\n"
 
 

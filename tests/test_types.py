@@ -49,6 +49,13 @@ assert_type(F.relu(F.log_softmax(w, dim=-1, dtype=np.float32), inplace=True), Te
 assert_type(F.max_pool2d(input=w, kernel_size=2, return_indices=True), tuple[Tensor, Tensor])
 assert_type(tn.fft.rfft(w), Tensor)
 
+# The array API standard.
+assert_type(tn.astype(tn.linspace(0, 1, 3), tn.bool), Tensor)
+assert_type(tn.from_dlpack(np.from_dlpack(w)), Tensor)
+assert_type(tn.sort(w, descending=True), Tensor)
+assert_type(tn.finfo(tn.float32).eps, float)
+assert_type(tn.__array_namespace_info__().devices(), tuple[str, ...])
+
 # Modules: a call returns what forward does.
 net = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
 assert_type(nn.Linear(2, 3)(w), Tensor)
