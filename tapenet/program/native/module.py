@@ -73,14 +73,15 @@ class Functions:
         self._count = 0
 
     def name(self, function: Function, inlined: bool = False) -> str:
-        """The name of a function; one that was written before keeps its name. One that a turn of a loop calls is part of
-        that, unless it is long."""
+        """The name of a function; one that was written before keeps its name. One that a turn of a loop calls becomes part of
+        that if it is short, and has no loops in loops: LLVM's time would grow faster than the code."""
         found = self._names.get(function.text)
         if found is None:
             found = self._names[function.text] = f"k{len(self._names)}"
             self.by_name[found] = function
-        if inlined and function.text.count("\n") <= SHORT:
-            self._inlined.add(found)
+        if inlined and ("@body" in function.text or function.text.count("= phi i64") < 2):
+            if function.text.count("\n") <= SHORT:
+                self._inlined.add(found)
         return found
 
     def define(self, text: str) -> None:
