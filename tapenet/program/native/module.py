@@ -79,9 +79,9 @@ class Functions:
         if found is None:
             found = self._names[function.text] = f"k{len(self._names)}"
             self.by_name[found] = function
-        if inlined and ("@body" in function.text or function.text.count("= phi i64") < 2):
-            if function.text.count("\n") <= SHORT:
-                self._inlined.add(found)
+        short = function.text.count("\n") <= SHORT
+        if inlined and short and ("@body" in function.text or function.text.count("= phi i64") < 2):
+            self._inlined.add(found)
         return found
 
     def define(self, text: str) -> None:
