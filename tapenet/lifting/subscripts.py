@@ -29,20 +29,26 @@ class _Place(NamedTuple):
         order: how the axes of what it selects are to be put in the order of the parts of the index; None if they are.
         windows: what counts of them.
         spread: whether an array of places stands for a slice, of which NumPy gives a view.
+        added: the index that puts in new axes afterwards, if there are any.
     """
 
     parts: tuple[object, ...]
     order: tuple[int, ...] | None
     windows: list[Window | None]
     spread: bool
+    added: tuple[slice | None, ...] | None
 
     def read(self, a: Tensor) -> Tensor:
         found = a[self.parts]
         if self.spread:
             note(a, found, self.parts)
-        return found if self.order is None else ops.transpose(found, self.order)
+        if self.order is not None:
+            found = ops.transpose(found, self.order)
+        return found if self.added is None else found[self.added]
 
     def write(self, a: Tensor, value: object) -> None:
+        if self.added is not None and (count := len(shape_of(value))):
+            value = ops.getitem(value, tuple(0 if p is None else p for p in self.added[-count:]))
         if self.order is not None:
             shape = shape_of(value)
             if shape:
@@ -211,7 +217,8 @@ class _Reading:
         arrays = [p for p in self.parts if _is_array(p)]
         for part in self.parts:
             if part is None:
-                self.index.append(None)
+                if arrays:
+                    self.index.append(None)
                 self.windows.append(None)
             elif _is_array(part):
                 self._array(part)
@@ -231,7 +238,11 @@ class _Reading:
                 behind = count - k - 1
                 if behind:
                     self.index[at] = ops.reshape(self.index[at], (-1, *(1,) * behind))
-        return _Place(tuple(self.index), order, self.windows, bool(self.spread))
+        added: list[slice | None] = [
+            None if p is None else slice(None) for p in self.parts if p is None or isinstance(p, slice)
+        ]
+        new = not arrays and None in added
+        return _Place(tuple(self.index), order, self.windows, bool(self.spread), tuple(added) if new else None)
 
     def _array(self, part: object) -> None:
         """An array of places, or a mask."""
@@ -308,7 +319,7 @@ class _Reading:
         """How axes that NumPy puts elsewhere, or next to each other, come back to where the parts are."""
         first, last = self.advanced[0], self.advanced[-1]
         together = last - first + 1 == len(self.advanced)
-        dims = [k for k, p in enumerate(self.index) if k in self.spread or p is None or isinstance(p, slice)]
+        dims = [k for k, p in enumerate(self.index) if k in self.spread or isinstance(p, slice)]
         plain = [k for k in dims if k not in self.spread]
         before = [k for k in plain if k < first] if together else []
         laid = [*before, *self.spread, *(k for k in plain if k not in before)]

@@ -251,3 +251,49 @@ def test_what_cannot_be_followed_says_so(part: Callable[[tn.Tensor, Index], obje
 def test_an_index_that_never_fits_is_an_error() -> None:
     with pytest.raises(IndexError, match="index 6 is out of bounds for axis with size 6"):
         getitem(tn.tensor(np.arange(6.0)), loop_index(6))
+
+
+# -- windows -----------------------------------------------------------------------------------------------------------
+
+
+def convolution(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    n = weights.shape[0]
+    rows, columns = image.shape[1] - n + 1, image.shape[2] - n + 1
+    found = np.empty((image.shape[0], rows, columns, weights.shape[3]))
+    for i in range(rows):
+        for j in range(columns):
+            part = image[:, i : i + n, j : j + n, :, np.newaxis]
+            found[:, i, j, :] = np.sum(part * weights[np.newaxis, :, :, :], axis=(1, 2, 3))
+    return found
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+def test_windows_slide(backend: str) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    r = np.random.default_rng(4)
+    image, weights = r.normal(size=(2, 7, 6, 3)), r.normal(size=(3, 3, 3, 4))
+    f = tn.lift(convolution)
+    compiled = tn.compile(f, backend=backend)
+    for scale in (1, 2):
+        expected = convolution(scale * image, weights)
+        np.testing.assert_allclose(compiled(scale * image, weights).numpy(), expected, 1e-12, 1e-12)
+    loss = tn.grad(lambda image, weights: (f(image, weights) ** 2).sum(), (0, 1))
+    given = tn.tensor(image), tn.tensor(weights)
+    for a, b in zip(tn.compile(loss, backend=backend)(*given), loss(*given), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-10, 1e-10)
+
+
+def blurred(a: np.ndarray, turns: int) -> np.ndarray:
+    for i in range(turns):
+        block = a[i : i + 3, None, i : i + 2]  # a view
+        block[:, 0] *= 0.5
+        block[1, :, ::-1] += a[None, i + 1, i : i + 2]
+        a[i, i : i + 3] = a[i + 2, i : i + 3] + a[i : i + 3, i + 1]
+    return a.copy()
+
+
+def test_windows_are_views() -> None:
+    a = np.random.default_rng(5).normal(size=(7, 7))
+    compiled = tn.compile(lambda a: tn.lift(blurred)(a.copy(), 4), backend="numpy")
+    np.testing.assert_allclose(compiled(tn.tensor(a)).numpy(), blurred(a.copy(), 4), 1e-12)
