@@ -309,10 +309,12 @@ class _For:
                 moves[:] = [_moves(varying, before, given, values)]
                 if moves[0] and not counted:
                     raise _Unrolled("it exchanges arrays")
-                if not results and self.stop is None and not _acts():
-                    raise _Idle
-                self._ask(varying, results, before, known is None)
-                return results
+                idle = not results and self.stop is None and not _acts()
+                if not idle:
+                    self._ask(varying, results, before, known is None)
+            if idle:  # said here, where what it changed of Python's is known
+                raise _Idle
+            return results
 
         if isinstance(count, int) and counted:
             counts = np.arange(count)

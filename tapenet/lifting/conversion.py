@@ -53,6 +53,27 @@ def converted(node: ast.FunctionDef | ast.Lambda, own_class: str | None = None) 
     return ast.fix_missing_locations(node)
 
 
+def with_calls(
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, own_class: str | None, outer: frozenset[str]
+) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda:
+    """A function as it is, but for calls of what a name among its globals does not say: methods, and functions that it is
+    given; and texts made by `%`. It changes the tree given.
+
+    Args:
+        node: its syntax tree.
+        own_class: the class whose method it is.
+        outer: names from outside whose methods are called, that are no modules.
+    """
+    if own_class is not None:
+        node = _Method(own_class, node.args).visit(node)
+    inside = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)}
+    inside.update(part.arg for part in ast.walk(node) if isinstance(part, ast.arg))
+    if not isinstance(node, ast.Lambda):
+        node.decorator_list = []
+    made: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda = _Calls(inside | outer).visit(node)
+    return ast.fix_missing_locations(made)
+
+
 def _is_generator(node: ast.AST) -> bool:
     body = node.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
     found = (isinstance(part, (ast.Yield, ast.YieldFrom)) for statement in body for part in parts(statement))
@@ -118,14 +139,8 @@ def _line(node: ast.stmt) -> ast.Constant:
     return ast.Constant(node.lineno)
 
 
-class _Expressions(ast.NodeTransformer):
-    """Converts expressions: what they ask of values, read by index, and call."""
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        self.generic_visit(node)
-        first, *others = node.values
-        name = "and_" if isinstance(node.op, ast.And) else "or_"
-        return ast.copy_location(_lift(name, first, *map(_later, others)), node)
+class _Texts(ast.NodeTransformer):
+    """Converts `"..." % values`."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
@@ -133,6 +148,35 @@ class _Expressions(ast.NodeTransformer):
         if isinstance(node.op, ast.Mod) and isinstance(left, ast.Constant) and isinstance(left.value, str):
             return ast.copy_location(_lift("percent", left, node.right), node)
         return node
+
+
+class _Calls(_Texts):
+    """Converts calls of methods and of functions that are variables."""
+
+    def __init__(self, names: frozenset[str] | set[str]) -> None:
+        self._names = names
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        root = node.func
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        self.generic_visit(node)
+        if root.id in self._names if isinstance(root, ast.Name) else root is not node.func:
+            node.func = ast.copy_location(_lift("call", node.func), node.func)
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return node
+
+
+class _Expressions(_Texts):
+    """Converts expressions: what they ask of values, read by index, and call."""
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        self.generic_visit(node)
+        first, *others = node.values
+        name = "and_" if isinstance(node.op, ast.And) else "or_"
+        return ast.copy_location(_lift(name, first, *map(_later, others)), node)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)

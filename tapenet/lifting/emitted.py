@@ -24,12 +24,14 @@ def call(function: object) -> object:
     lifted: Lifted | None = local.state.lifted
     if lifted is None:
         return function
-    if isinstance(function, FunctionType):
-        return lifted.replaced(function)
-    if isinstance(function, MethodType):
-        copied = call(function.__func__)
-        return function if copied is function.__func__ else MethodType(copied, function.__self__)  # type: ignore[arg-type]
-    if isinstance(getattr(function, "__self__", None), str) and getattr(function, "__name__", "") == "format":
+    if type(function) is MethodType:
+        method = function.__func__
+        if type(method) is FunctionType and not method.__module__.startswith("tapenet."):
+            copied = lifted.replaced(method)
+            if copied is not method:
+                return MethodType(copied, function.__self__)  # type: ignore[arg-type]
+        return function
+    if type(getattr(function, "__self__", None)) is str and getattr(function, "__name__", "") == "format":
         return formatting(function)  # type: ignore[arg-type]
     return lifted.replaced(function)
 

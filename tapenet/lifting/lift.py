@@ -7,7 +7,7 @@ import inspect
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import ParamSpec, TypeVar, cast, overload
 
 import numpy as np
@@ -20,7 +20,7 @@ from tapenet.lifting import draws, emitted, iterators, vectorized  # noqa: F401 
 from tapenet.lifting.arguments import Arguments, PlainArguments
 from tapenet.lifting.namespace import Copies, content, names_in
 from tapenet.lifting.saying import look_at_checks
-from tapenet.lifting.source import converted_code
+from tapenet.lifting.source import code_with_calls, converted_code
 from tapenet.ops.tracebacks import boundary, hide
 from tapenet.program.trees import flatten
 from tapenet.typing import Array
@@ -154,7 +154,7 @@ class Lift:
         name = "traced" if traces else "recorded"
         found: Copies | None = getattr(self._threads, name, None)
         if found is None:
-            found = Copies(self._modules, converted_code if traces else _code, emitted)
+            found = Copies(self._modules, converted_code if traces else code_with_calls, emitted)
             setattr(self._threads, name, found)
         return found
 
@@ -202,10 +202,6 @@ def _function(f: object) -> tuple[FunctionType, tuple[object, ...]]:
 
 def _kind(f: object) -> str:
     return f"{type(f).__name__} {getattr(f, '__name__', '')}".strip()
-
-
-def _code(function: FunctionType) -> CodeType:
-    return function.__code__
 
 
 def _is_plain(value: object, seen: set[int], depth: int = 0) -> bool:

@@ -96,48 +96,75 @@ class Liveness:
         self.kept: dict[int, set[str]] = {}
         self.read_after: dict[int, set[str]] = {}
         self._elsewhere = bound_elsewhere
-        self._before(body, set(always), always)
+        #: By the `id` of a statement: what it reads that it has not bound, and what it surely binds.
+        self._effects: dict[int, tuple[set[str], set[str]]] = {}
+        self._mark(body, set(always))
 
-    def _before(self, block: Sequence[ast.stmt], after: set[str], always: set[str]) -> set[str]:
-        """The names that are live before a block, given those behind it. `always` are live everywhere in it."""
-        live = after | always
-        for statement in reversed(block):
-            live = self._one(statement, live, always) | always
-        return live
+    def _of(self, s: ast.stmt) -> tuple[set[str], set[str]]:
+        """What a statement reads that it has not bound, and what it surely binds."""
+        if id(s) not in self._effects:
+            self._effects[id(s)] = self._found(s)
+        return self._effects[id(s)]
 
-    def _one(self, s: ast.stmt, live: set[str], always: set[str]) -> set[str]:
+    def _found(self, s: ast.stmt) -> tuple[set[str], set[str]]:
         if isinstance(s, ast.If):
-            inside = self._before(s.body, live, always) | self._before(s.orelse, live, always)
-            self._keep(s, [*s.body, *s.orelse], live | inside, live)
-            return _read([s.test]) | inside
-        if isinstance(s, LOOPS):
-            return self._loop(s, live, always)
+            (reads, binds), (others, also) = self._of_block(s.body), self._of_block(s.orelse)
+            return _read([s.test]) | reads | others, binds & also
+        if isinstance(s, ast.While):
+            return _read([s.test]) | self._of_block(s.body)[0], set()
+        if isinstance(s, ast.For):
+            return _read([s.iter, s.target]) | (self._of_block(s.body)[0] - bound([s.target])), set()
         if isinstance(s, (ast.With, ast.AsyncWith)):
-            inner = self._before(s.body, live, always)
-            return (inner - bound(i.optional_vars for i in s.items if i.optional_vars)) | _read(s.items)
-        if isinstance(s, ast.Match) or (blocks(s) and not isinstance(s, SCOPES)):
-            # It may be left anywhere, and go on in any of its blocks.
-            live = live | _read([s])
-            for block in blocks(s):
-                self._before(block, live, always | live)
-            return live
-        return (live - _surely_bound(s)) | _read([s])
+            return _read(s.items) | (self._of_block(s.body)[0] - _bound_by_with(s)), set()
+        if _may_be_left(s):
+            return _read([s]), set()
+        return _read([s]), _surely_bound(s)
 
-    def _loop(self, s: ast.For | ast.While, live: set[str], always: set[str]) -> set[str]:
-        targets = bound([s.target]) if isinstance(s, ast.For) else set()
-        read = _read([s.target]) if isinstance(s, ast.For) else _read([s.test])
-        turn = live | read | set(getattr(s, "stop", ()))
-        while True:
-            before = turn | (self._before(s.body, turn, always) - targets)
-            if before == turn:
-                break
-            turn = before
-        self._keep(s, [*s.body, s.target if isinstance(s, ast.For) else s.test], turn, live)
-        return turn | _read([s.iter]) if isinstance(s, ast.For) else turn
+    def _of_block(self, block: Sequence[ast.stmt]) -> tuple[set[str], set[str]]:
+        reads: set[str] = set()
+        binds: set[str] = set()
+        for s in reversed(block):
+            read, surely = self._of(s)
+            reads = read | (reads - surely)
+            binds |= surely
+        return reads, binds
+
+    def _mark(self, block: Sequence[ast.stmt], always: set[str], after: set[str] | None = None) -> None:
+        """Find what is kept in a block, given what is read behind it; `always` are read anywhere."""
+        live = always | (after or set())
+        for s in reversed(block):
+            if isinstance(s, ast.If):
+                inside = self._of_block(s.body)[0] | self._of_block(s.orelse)[0]
+                self._keep(s, [*s.body, *s.orelse], live | inside, live)
+                self._mark(s.body, always, live)
+                self._mark(s.orelse, always, live)
+            elif isinstance(s, LOOPS):
+                reads = self._of_block(s.body)[0]
+                asked = s.test if isinstance(s, ast.While) else s.target
+                targets = set() if isinstance(s, ast.While) else bound([asked])
+                turn = live | _read([asked]) | (reads - targets) | set(getattr(s, "stop", ()))
+                self._keep(s, [*s.body, asked], turn, live)
+                self._mark(s.body, always, turn)
+            elif isinstance(s, (ast.With, ast.AsyncWith)):
+                self._mark(s.body, always, live)
+            elif _may_be_left(s):
+                for inner in blocks(s):
+                    self._mark(inner, always | live | _read([s]))
+            read, surely = self._of(s)
+            live = read | (live - surely) | always
 
     def _keep(self, s: ast.stmt, inside: list[ast.AST], live: set[str], after: set[str]) -> None:
         self.kept[id(s)] = (bound(inside) | self._elsewhere) & live
         self.read_after[id(s)] = self.kept[id(s)] & after
+
+
+def _bound_by_with(s: ast.With | ast.AsyncWith) -> set[str]:
+    return bound(item.optional_vars for item in s.items if item.optional_vars is not None)
+
+
+def _may_be_left(s: ast.stmt) -> bool:
+    """Whether a statement is left anywhere, and goes on in any of its blocks."""
+    return isinstance(s, ast.Match) or (bool(blocks(s)) and not isinstance(s, SCOPES))
 
 
 def _surely_bound(s: ast.stmt) -> set[str]:

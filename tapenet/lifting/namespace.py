@@ -224,6 +224,8 @@ class Copies:
             return OBJECTS[kind](self, value)
         if not isinstance(value, _FIXED) and not callable(value):
             return value if self._wrap is None else self._wrap(value)
+        if isinstance(value, type) and value in self.classes:
+            return value
         if kind is type and self.is_lifted(cast("type", value)):
             return self.lifted(cast("type", value))
         if kind is ModuleType:
@@ -236,6 +238,8 @@ class Copies:
             owner = getattr(value, "__self__", None)
             if type(owner) in OBJECTS:  # a method
                 return getattr(self.replaced(owner), getattr(value, "__name__", ""))
+            if owner is not None and not isinstance(owner, ModuleType):
+                return value  # a method of anything else, of which nothing is to be kept
             try:
                 if value in STANDS:
                     return STANDS[value]

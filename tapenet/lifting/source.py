@@ -6,9 +6,9 @@ import ast
 import functools
 import linecache
 from copy import deepcopy
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 
-from tapenet.lifting.conversion import LIFT, converted
+from tapenet.lifting.conversion import LIFT, converted, with_calls
 from tapenet.lifting.exits import Unsupported
 
 
@@ -17,31 +17,47 @@ def converted_code(function: FunctionType) -> CodeType:
 
     It has the free variables of the function, or some of them, and one more for what it calls, `_lift`.
     """
-    original = function.__code__
-    linecache.lazycache(original.co_filename, function.__globals__)
-    return _code(original, original.co_filename, original.co_qualname) or original
+    return _code(*_key(function), None) or function.__code__
+
+
+def code_with_calls(function: FunctionType) -> CodeType:
+    """The code of a function as it is, but for calls (`conversion.with_calls`); its own where its source is not at hand.
+
+    Its free variables are as those of `converted_code`.
+    """
+    names, outside = function.__code__.co_names, function.__globals__
+    objects = frozenset(name for name in names if not isinstance(outside.get(name), ModuleType))
+    return _code(*_key(function), objects.union(function.__code__.co_freevars)) or function.__code__
+
+
+def _key(function: FunctionType) -> tuple[CodeType, str, str]:
+    """What says which source is a function's: its code, which is equal for functions of other files and classes, and these."""
+    code = function.__code__
+    linecache.lazycache(code.co_filename, function.__globals__)
+    return code, code.co_filename, code.co_qualname
 
 
 @functools.lru_cache(maxsize=1024)
-def _code(original: CodeType, file: str, name: str) -> CodeType | None:
-    """The converted code of a function, by its code, which is equal for functions of any files and classes."""
+def _code(original: CodeType, file: str, name: str, outer: frozenset[str] | None) -> CodeType | None:
+    """The converted code of a function; where `outer` is given that with other calls alone."""
     found = _definition(original)
     if found is None:
         return None
     around = name.split(".")[:-1]
+    own_class = around[-1] if around and around[-1] != "<locals>" else None
     try:
-        node = converted(found, around[-1] if around and around[-1] != "<locals>" else None)
+        node = converted(found, own_class) if outer is None else with_calls(found, own_class, outer)
     except Unsupported:
         return None
     names = (*original.co_freevars, LIFT)
     inner = ast.copy_location(ast.Expr(node), node) if isinstance(node, ast.Lambda) else node
     parameters = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
-    outer = ast.FunctionDef("outer", parameters, [inner], [])
-    if isinstance(node, ast.FunctionDef) and node.name not in names:  # it is no variable of its own
-        outer.body.insert(0, ast.Global([node.name]))
-    outer.type_params = []  # type: ignore[attr-defined]  # from Python 3.12 on
-    ast.copy_location(outer, node)
-    module = compile(ast.fix_missing_locations(ast.Module([outer], [])), file, "exec")
+    outside = ast.FunctionDef("outside", parameters, [inner], [])
+    if not isinstance(node, ast.Lambda) and node.name not in names:  # it is no variable of its own
+        outside.body.insert(0, ast.Global([node.name]))
+    outside.type_params = []  # type: ignore[attr-defined]  # from Python 3.12 on
+    ast.copy_location(outside, node)
+    module = compile(ast.fix_missing_locations(ast.Module([outside], [])), file, "exec")
     return _codes(_codes(module)[0])[0].replace(co_qualname=name)
 
 

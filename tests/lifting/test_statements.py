@@ -1,0 +1,193 @@
+"""Python's statements in lifted functions: exits, branches on values, functions and methods that are called, lists."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tests.lifting.ways import agrees
+
+X = np.array([2.5, 1.0, 4.0, -1.0, 5.0])
+
+
+@dataclasses.dataclass
+class Spring:
+    """Has methods that make arrays."""
+
+    stiffness: float
+    rest: float = 0.5
+
+    def force(self, x: Any) -> Any:
+        out = np.zeros(len(x))
+        for i in range(len(x)):
+            out[i] = self._one(x[i])
+        return out
+
+    def _one(self, x: Any) -> Any:
+        return self.stiffness * x if x > self.rest else -(x**2)
+
+
+def methods(x: Any) -> Any:
+    return Spring(2.0).force(x).sum()
+
+
+def newton(f: Callable[[Any], Any], x: Any, eps: float = 1e-6) -> Any:
+    """Is given a function."""
+    for _ in range(3):
+        x = x - f(x) / ((f(x + eps) - f(x - eps)) / (2 * eps))
+    return x
+
+
+def given_functions(x: Any) -> Any:
+    def f(y: Any) -> Any:
+        both = np.zeros(2)
+        both[0] = y * y
+        both[1] = -x[0]
+        return both.sum()
+
+    return newton(f, x[4])
+
+
+def sums(x: Any) -> Any:
+    return sum(x[i] * x[i + 1] for i in range(len(x) - 1)) + max(x[i] for i in range(len(x)))
+
+
+def lists(x: Any) -> Any:
+    history = []
+    for i in range(5):
+        history.append(math.sin(x[i]) * 2)  # noqa: PERF401
+    table = {"last": history[-1], "n": len(history)}
+    table["last"] = table["last"] * table["n"]
+    return np.array(history).sum() + table["last"] + np.array([v if v > 2 else 0.0 for v in x]).sum()
+
+
+def returns(x: Any) -> Any:
+    for i in range(len(x)):
+        if x[i] > 3:
+            return i * x[i]
+    return -1.0 * x[0]
+
+
+def exits(x: Any) -> Any:
+    n = 0.0
+    for v in x:
+        if 0 < v <= 2:
+            continue
+        if v < 0:
+            break
+        n += v
+    else:
+        n = 100.0
+    while True:
+        n = n * 0.5
+        if n < 1:
+            break
+    return n * x.sum()
+
+
+def nested(x: Any) -> Any:
+    def side(y: Any) -> Any:
+        if y > 0:
+            return y * 2
+        return -y
+
+    total = 0.0
+    for i in range(len(x)):
+        total += side(x[i])
+    return total
+
+
+def sorting(x: Any) -> Any:
+    x = x.copy()
+    for i in range(1, len(x)):
+        key = x[i]
+        j = i - 1
+        while j >= 0 and x[j] > key:
+            x[j + 1] = x[j]
+            j -= 1
+        x[j + 1] = key
+    for i in range(len(x)):
+        for j in range(len(x) - 1 - i):
+            if x[j] < x[j + 1]:
+                x[j], x[j + 1] = x[j + 1], x[j]
+    return x[1] * x[2] + x[0]
+
+
+def recursive(x: Any, n: int = 3) -> Any:
+    if n == 0:
+        return x.sum()
+    return recursive(np.sin(x), n - 1)
+
+
+def tried(x: Any) -> Any:
+    try:
+        y = x["a"]
+    except (TypeError, IndexError):
+        y = x
+    for i in range(5):
+        try:
+            y = y + i
+        finally:
+            y = y * 0.5
+    with np.errstate(all="ignore"):
+        return y.sum()
+
+
+def bisection(x: Any) -> Any:
+    low, high = 0.0, 10.0
+    while high - low > 1e-9:
+        middle = 0.5 * (low + high)
+        if middle**3 - 20.0 < 0:
+            low = middle
+        else:
+            high = middle
+    return low * x.sum()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [methods, given_functions, sums, lists, returns, exits, nested, sorting, recursive, tried, bisection],
+    ids=lambda f: f.__name__,
+)
+def test_statements(f: Callable[[Any], Any]) -> None:
+    agrees(f, X)
+
+
+@pytest.mark.parametrize("f", [returns, exits, nested, sorting], ids=lambda f: f.__name__)
+def test_programs_decide_at_each_run(f: Callable[[Any], Any]) -> None:
+    """One program, whatever the values are."""
+    program = tn.compile(f, lift=True, backend="numpy")
+    for x in (X, X[::-1].copy(), np.abs(X), np.ones(5), -X):
+        np.testing.assert_allclose(program(x).item(), f(x), rtol=1e-14)
+    assert len(program.variants) == 1
+
+
+def test_functions_given_and_methods_of_objects_given_are_lifted() -> None:
+    """Recorded and traced, also where they come from outside of the function."""
+    spring = Spring(3.0)
+
+    def f(x: Any, of: Callable[[Any], Any]) -> Any:
+        return of(x).sum() + spring.force(x).sum()
+
+    expected = np.where(X > 0.5, 6.0, -4.0 * X)
+    assert np.allclose(tn.grad(tn.lift(f))(X, Spring(3.0).force).numpy(), expected)
+    assert np.allclose(
+        tn.grad(tn.compile(lambda x: f(x, Spring(3.0).force), lift=True, backend="numpy"))(X).numpy(), expected
+    )
+
+
+def test_sides_that_cannot_be_one_program_name_the_line() -> None:
+    def f(x: Any) -> Any:
+        if x[0] > 0:
+            return "text"
+        return x
+
+    line = f.__code__.co_firstlineno + 1
+    with pytest.raises(tn.CaptureError, match=f"line {line}"):
+        tn.compile(f, lift=True, backend="numpy")(X)
