@@ -8,6 +8,7 @@ All of it is made of ordinary ops, so that it is recorded, differentiated and co
 
 from __future__ import annotations
 
+import gc
 import operator
 import weakref
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from tapenet import ops
 from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.state import local
 from tapenet.ops.indexing.items import Given
+from tapenet.ops.stack_frames import warn_once
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -125,8 +127,8 @@ class Memory:
 
     def living(self) -> list[BaseTensor]:
         """The tensors that share it."""
-        found = (ref() for ref in self._views)
-        return [view for view in found if view is not None and view._alias is not None and view._alias.memory is self]
+        found = [view for ref in self._views if (view := ref()) is not None]
+        return [view for view in found if (alias := view._alias) is not None and alias.memory is self]
 
     def become(self, whole: BaseTensor) -> None:
         """Let the array have another value: every view of it is another from now on."""
@@ -168,7 +170,9 @@ class Alias:
 
 def _same(handle: BaseTensor, new: BaseTensor) -> None:
     """Let a handle stand for what another one does."""
-    handle._data, handle._node, handle._trace = new._data, new._node, new._trace
+    handle._data, handle._node = new._data, new._node
+    # To ask for what is unset takes longer than all the rest.
+    handle._trace = None if local.state.tape is None else new._trace
 
 
 def refresh(view: BaseTensor) -> None:
@@ -211,7 +215,7 @@ def viewed(
     if not (isinstance(source, BaseTensor) and isinstance(result, BaseTensor)):
         return result
     if name == "getitem":
-        if not result._data.ndim and type(others[0]) in _NUMBERS:
+        if not result._data.ndim and (type(others[0]) in _NUMBERS or _is_element(others[0])):
             return result  # an element, as most are
         index = basic(others[0])
         if index is None or (not result._data.ndim and not any(part is Ellipsis for part in index)):
@@ -223,6 +227,11 @@ def viewed(
     if name not in ("reshape", "laid_out") or _stays(source, step):
         _note(lifted, source, result, step)
     return result
+
+
+def _is_element(index: object) -> bool:
+    """Whether an index is made of integers alone."""
+    return type(index) is tuple and all(type(part) in _NUMBERS for part in index)
 
 
 def _stays(source: BaseTensor, step: Step) -> bool:
@@ -298,12 +307,14 @@ def basic(index: object) -> tuple[object, ...] | None:
     parts = index if isinstance(index, tuple) else (index,)
     found: list[object] = []
     for part in parts:
-        if isinstance(part, BaseTensor):
+        if type(part) is int or type(part) is slice:  # as most are
+            found.append(part)
+        elif isinstance(part, BaseTensor):
             if part._data.ndim or part._data.dtype.kind not in "iu":
                 return None
             tape = local.state.tape
             found.append(int(part._data) if tape is None or not tape.captures or tape.is_constant(part) else part)
-        elif part is None or part is Ellipsis or isinstance(part, slice):
+        elif part is None or part is Ellipsis:
             found.append(part)
         elif isinstance(part, (bool, np.bool_)) or not hasattr(part, "__index__") or np.ndim(part):
             return None
@@ -444,8 +455,36 @@ def _lent(memory: Memory, path: Sequence[Step], value: object) -> BaseTensor:
 def is_alone(tensor: BaseTensor, owners: int = 1) -> bool:
     """Whether the array of a tensor is held by it alone, or by so many tensors: then nobody else can see a write, as no node
     has saved the array or a view of it, and none was given to the user."""
+    if _references(tensor) != _ALONE + owners:
+        return False
     flags = tensor._data.flags
-    return _references(tensor) == _ALONE + owners and flags.owndata and flags.writeable
+    return flags.owndata and flags.writeable
+
+
+#: How often tensors are still looked for that share memory: it takes as long as some ops do.
+_looks = 50
+
+
+def warn_of_views(tensor: BaseTensor, value: object) -> None:
+    """Warn once where a tensor is assigned to outside of lifted code, and NumPy would change another that is there too: a view
+    of it, or what it is a view of. Young ones alone are found."""
+    global _looks
+    data = tensor._data
+    if not _looks or local.state.lifted is not None:
+        return
+    _looks -= 1
+    for other in gc.get_objects(0):
+        if isinstance(other, BaseTensor) and other is not tensor and other is not value:
+            array = getattr(other, "_data", None)
+            if array is not None and array is not data and (array.base is data or data.base is array):
+                _looks = 0
+                warn_once(
+                    "views",
+                    f"item assignment to a tensor of shape {data.shape} changes this tensor alone: another one of shape "
+                    f"{array.shape}, which is a view of it or of which it is a view, keeps its values. NumPy's would change "
+                    "too: so they do in a function for tn.lift. Otherwise take a .copy(), or assign to the whole tensor",
+                )
+                return
 
 
 def _references(tensor: BaseTensor) -> int:

@@ -588,6 +588,8 @@ class Tensor(BaseTensor, ArrayHolder):
             return
         if not self._writes_storage("item assignment", "assign to a copy: t = t.copy(); t[i] = v"):
             if not local.state.fast or not aliasing.is_alone(self):
+                if local.state.fast:
+                    aliasing.warn_of_views(self, value)
                 before = self.__copy__()
             else:
                 before = Tensor._of(self._data.view(Given), self._node)

@@ -27,8 +27,9 @@ from tapenet.typing import Array
 class _Opened:
     """The arguments of a run, opened."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, gives: bool = True) -> None:
         self.title = title
+        self.gives = gives
         #: By the `id` of what stands inside for an array or tensor: what was given.
         self._origins: dict[int, Array | Tensor] = {}
         #: Lists and dicts with arrays: those given, those inside, and what was in them.
@@ -67,7 +68,10 @@ class _Opened:
         kind = type(value)
         if kind is Tensor:
             origin = self._origins.get(id(value))
-            return origin if isinstance(origin, Tensor) else value
+            if not isinstance(origin, Tensor):
+                return value
+            # Where what was written is returned beside, not given back, the caller's own is as before.
+            return origin if self.gives or not _is_written(origin, cast("Tensor", value)) else value
         if is_structured(value):
             return of_values(cast("Array", value))
         if isinstance(value, Number):
@@ -98,8 +102,8 @@ class _Opened:
 class Arguments(_Opened):
     """Those of a run that is recorded: arrays and tensors as tensors of its own."""
 
-    def __init__(self, title: str, lifted: Lifted, copies: Copies) -> None:
-        super().__init__(title)
+    def __init__(self, title: str, lifted: Lifted, copies: Copies, gives: bool) -> None:
+        super().__init__(title, gives)
         self._lifted = lifted
         self._copies = copies
         #: By the `id` of an object of the user's: it, and what stands for it inside. And that by its own `id`.

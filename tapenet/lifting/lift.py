@@ -131,7 +131,7 @@ class Lift:
         """Run a copy of the function on tensors, and give its arguments what it wrote to them, or those too."""
         copies = self._copies(traces)
         lifted = Lifted(copies.replaced)
-        arguments = Arguments(self._title, lifted, copies)
+        arguments = Arguments(self._title, lifted, copies, gives)
         # While a program is recorded values mean little, and sides of branches run that a call would not take.
         with switched(lifted=lifted), np.errstate(all="ignore") if traces else nullcontext():
             copies.begin(arguments.inside)
@@ -188,7 +188,7 @@ def _function(f: object) -> tuple[FunctionType, tuple[object, ...]]:
         found, given = vars(type(found)).get("__call__"), (found,)
     if not isinstance(found, FunctionType):
         raise TypeError(f"tn.lift takes a function or method written in Python, not {_kind(f)}")
-    if found.__module__.partition(".")[0] == "tapenet":
+    if str(found.__globals__.get("__name__")).partition(".")[0] == "tapenet":
         raise TypeError(
             f"tn.lift takes a NumPy program, not {_kind(f)}, which tapenet made: lift the function it is made of"
         )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
+from types import ModuleType
+
 import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.autodiff import aliasing
 
 HELD = np.zeros(2)
 
@@ -92,7 +97,9 @@ def test_views_alias_and_are_views_of_nothing_afterwards() -> None:
         assert np.array_equal(one.detach(), other)
     found[0].sum().backward()
     assert np.array_equal(x.grad, [2, 0, 2])
-    found[0][1] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that they would be in NumPy
+        found[0][1] = 0
     assert np.array_equal(found[1].detach(), expected[1])
 
 
@@ -171,3 +178,164 @@ def test_compiled_arguments_that_are_one_are_refused_where_it_is_written() -> No
     with pytest.raises(ValueError, match="share memory"):
         double(a, a)
     assert np.array_equal(a, [1, 1])
+
+
+def test_outside_of_it_a_write_beside_a_view_warns_once() -> None:
+    def write():
+        a = tn.zeros(3)
+        part = a[1:]
+        a[0] = 1.0  # this line
+        return part
+
+    def lost():
+        a = tn.zeros((2, 2))
+        a[1][0] = 1.0
+        return a
+
+    for wrong in (write, lost):
+        aliasing._looks = 5
+        with pytest.warns(
+            RuntimeWarning, match="which is a view of it or of which it is a view, keeps its values.*tn.lift"
+        ):
+            wrong()
+        wrong()
+    aliasing._looks = 5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        a = tn.zeros(4)
+        a[1:] = a[:-1] + 1
+        a[1:] += a[:-1]
+        a[0], a[1] = a[1].copy(), a[0].copy()
+    aliasing._looks = 50
+
+
+def test_threads_do_not_see_each_other() -> None:
+    step = tn.lift(lambda x: held(x))
+    start = threading.Barrier(4)
+    found: dict[int, float] = {}
+
+    def run(k: int) -> None:
+        x = tn.tensor(float(k), requires_grad=True)
+        start.wait()
+        for _ in range(20):
+            result = step(x)
+            x.grad = None
+            result.backward()
+        found[k] = x.grad.item()
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {k: 4.0 * k for k in range(4)}
+    assert np is held.__globals__["np"]
+    assert isinstance(np.zeros(2), np.ndarray)
+
+
+def held(x):
+    a = np.zeros((2, 2))
+    a[:] = x
+    row = a[0]
+    row *= row
+    return row.sum()
+
+
+def test_functions_that_are_called_are_lifted_in_turn() -> None:
+    def power(a, n):
+        if n == 0:
+            return np.ones_like(a)
+        out = np.zeros_like(a)
+        out[:] = power(a, n - 1) * a
+        return out
+
+    def apply(f, a):
+        return f(a)
+
+    x = tn.tensor([1.0, 2.0], requires_grad=True)
+    tn.lift(lambda a: apply(lambda b: power(b, 3), a))(x).sum().backward()
+    assert np.array_equal(x.grad, [3, 12])
+
+
+def test_modules_that_are_named_are_lifted_too() -> None:
+    module = ModuleType("kernels_of_a_test")
+    exec("import numpy as np\ndef fill(x):\n    a = np.zeros(2)\n    a[:] = x\n    return a\n", vars(module))
+    x = tn.tensor(2.0, requires_grad=True)
+
+    def program(x):
+        return module.fill(x).sum()
+
+    with pytest.raises(TypeError, match="not turned into an ndarray in silence"):
+        tn.lift(program)(x)
+    tn.lift(program, modules=(module,))(x).backward()
+    assert x.grad.item() == 2
+
+
+class Field:
+    def __init__(self, n):
+        self.u = np.zeros(n)
+
+    def add(self, x):
+        self.u[1:] += x
+
+
+class Wave(Field):
+    def __init__(self, n, c):
+        super().__init__(n)
+        self.c, self.log = c, []
+
+    def add(self, x):
+        super().add(x * self.c)
+        self.log.append(self.total)
+
+    @property
+    def total(self):
+        return np.sum(self.u)
+
+    def run(self, x, turns):
+        other = Wave(3, self.c)
+        for _ in range(turns):
+            self.add(x)
+            other.add(x)
+        return self.total * other.total, other
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_objects_and_their_methods(grad: bool) -> None:
+    wave, plain = Wave(3, 2.0), Wave(3, 2.0)
+    expected, _ = plain.run(1.5, 2)
+    x = tn.tensor(1.5, requires_grad=grad)
+    result, other = tn.lift(wave.run)(x, 2)
+    assert result.item() == expected
+    assert type(wave) is type(other) is Wave
+    assert np.array_equal(tn.asarray(wave.u).detach(), plain.u)
+    assert [float(v.detach()) if grad else float(v) for v in wave.log] == plain.log
+    if grad:
+        result.backward()
+        assert x.grad.item() == 2 * expected / 1.5
+
+
+def test_what_depends_on_constants_alone_is_known_in_a_program() -> None:
+    def program(x):
+        places = np.arange(3)[::-1]
+        found = x * 1
+        for i in places:
+            if places[i] > 0:
+                found[int(i)] = found[places[i]] * 2
+        return found
+
+    expected = program(np.arange(1.0, 4.0))
+    compiled = tn.compile(lambda x: tn.lift(program)(x), backend="numpy")
+    assert np.array_equal(compiled(np.arange(1.0, 4.0)), expected)
+    compiled = tn.compile(program, lift=True, backend="numpy")
+    assert np.array_equal(compiled(np.arange(1.0, 4.0)), expected)
+
+
+def test_a_function_that_is_none_of_pythons_is_refused() -> None:
+    def turns():
+        yield 1
+
+    for wrong, message in ((np.sin, "a function or method written in Python"), (turns, "does not run when it is called"),
+                           (tn.grad(heat), "lift the function it is made of")):  # fmt: skip
+        with pytest.raises(TypeError, match=message):
+            tn.lift(wrong)
