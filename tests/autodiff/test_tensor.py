@@ -397,6 +397,7 @@ def test_a_gradient_inside_the_graph_that_is_not_kept_is_warned_of_once() -> Non
 # -- item assignment ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:item assignment to a tensor")  # of which a view is there, as NumPy means it
 def test_assignment_makes_a_new_array_and_earlier_handles_keep_the_old_values() -> None:
     t = tn.tensor([1.0, 2.0, 3.0])
     view, detached, copied, array = t[:2], t.detach(), copy.copy(t), t.data
