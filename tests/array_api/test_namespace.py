@@ -21,7 +21,7 @@ M = np.array([[3.0, 0.4, -0.2], [0.4, 2.0, 0.5], [-0.2, 0.5, 4.0]])
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_every_function_with_a_derivative_has_its_gradient(name: str) -> None:
-    check_grads(lambda x, y, m: DIFFERENTIABLE[name](x.__array_namespace__(), x, y, m), [X, Y, M])
+    check_grads(lambda x, y, m: DIFFERENTIABLE[name](x.__array_namespace__(), x, y, m), [X, Y, M], order=2)
     x, y, m = (tn.tensor(a, requires_grad=True) for a in (X, Y, M))
     found = tree_leaves(DIFFERENTIABLE[name](tn, x, y, m))
     assert all(isinstance(t, Tensor) for t in found)
@@ -84,19 +84,32 @@ def test_what_a_namespace_is_asked() -> None:
         x.to_device("cuda")
 
 
-def test_the_namespace_of_tensors_inside_transformations() -> None:
-    """Of values that are batched or traced too, so that generic code can be transformed."""
+def generic(x: Any) -> Any:
+    """A program of the standard, of a vector of whatever library."""
+    xp = x.__array_namespace__()
+    assert xp.isdtype(x.dtype, "real floating")
+    ends = xp.zeros(x.shape, dtype=x.dtype, device=x.device)
+    ends[0] = x[-1]
+    falling = xp.take(x, xp.argsort(-x))
+    between = xp.linspace(x[0], x[-1], 3 * x.ndim)
+    chosen = xp.where(x > 0, xp.asarray(x, copy=True).to_device(x.device) ** 2, ends)
+    return xp.sum(chosen * falling) / x.size + xp.linalg.vector_norm(x) + xp.sum(between)
 
-    def norm(x: Any) -> Any:
-        xp = x.__array_namespace__()
-        return xp.sqrt(xp.sum(xp.square(x)))
 
-    np.testing.assert_allclose(tn.vmap(norm)(tn.tensor(X)).numpy(), np.linalg.norm(X, axis=1))
-    np.testing.assert_allclose(tn.jacobian(norm)(tn.tensor(Y)).numpy(), Y / np.linalg.norm(Y))
-    compiled = tn.compile(norm)
-    np.testing.assert_allclose(
-        [compiled(tn.tensor(Y)).item(), compiled(tn.tensor(2 * Y)).item()], [1.0, 2.0] * norm(tn.tensor(Y)).numpy()
-    )
+def test_generic_programs_inside_transformations() -> None:
+    """What is batched, traced or captured has the namespace, and the attributes, too."""
+    rows = np.array([[1.0, 2.5, -0.7], [3.0, -1.2, 0.4]])
+    plain = [float(generic(row)) for row in rows]
+    np.testing.assert_allclose(tn.vmap(generic)(rows).data, plain, rtol=1e-12)
+    check_grads(generic, [rows[0]], order=2)
+    gradients = [tn.grad(generic)(row).data for row in rows]
+    np.testing.assert_allclose(tn.vmap(tn.grad(generic))(rows).data, gradients, rtol=1e-12)
+    value, slope = tn.jvp(generic, (rows[1],), (np.ones(3),))
+    np.testing.assert_allclose([value.item(), slope.item()], [plain[1], gradients[1].sum()], rtol=1e-12)
+    compiled, compiled_gradient = tn.compile(generic), tn.compile(tn.grad(generic))
+    for row, expected, gradient in [*zip(rows, plain, gradients, strict=True)] * 2:
+        np.testing.assert_allclose(compiled(tn.tensor(row)).item(), expected, rtol=1e-12)
+        np.testing.assert_allclose(compiled_gradient(tn.tensor(row)).data, gradient, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
