@@ -173,26 +173,29 @@ class _Expressions(_Texts):
     """Converts expressions: what they ask of values, read by index, and call."""
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        binds = _binds(node.values[1:])
         self.generic_visit(node)
         first, *others = node.values
         name = "and_" if isinstance(node.op, ast.And) else "or_"
-        return ast.copy_location(_lift(name, first, *map(_later, others)), node)
+        return ast.copy_location(_lift(name, first, *map(_later, others), **binds), node)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
         return ast.copy_location(_lift("not_", node.operand), node) if isinstance(node.op, ast.Not) else node
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        binds = _binds([node.body, node.orelse])
         self.generic_visit(node)
-        return ast.copy_location(_lift("choose", node.test, _later(node.body), _later(node.orelse)), node)
+        return ast.copy_location(_lift("choose", node.test, _later(node.body), _later(node.orelse), **binds), node)
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        binds = _binds(node.comparators[1:])
         self.generic_visit(node)
         if len(node.ops) == 1 and not isinstance(node.ops[0], (ast.In, ast.NotIn)):
             return node
         signs = [ast.Constant(_COMPARISONS[type(op)]) for op in node.ops]
         others = [_tuple([sign, _later(other)]) for sign, other in zip(signs, node.comparators, strict=True)]
-        return ast.copy_location(_lift("compare", node.left, *others), node)
+        return ast.copy_location(_lift("compare", node.left, *others, **binds), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
@@ -226,6 +229,12 @@ class _Expressions(_Texts):
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         return node  # annotations stay
+
+
+def _binds(expressions: Sequence[ast.expr]) -> dict[str, ast.expr]:
+    """The variables that expressions bind which may not be evaluated, as an argument."""
+    names = bound(expressions)
+    return {"binds": ast.Constant(", ".join(sorted(names)))} if names else {}
 
 
 def _index(node: ast.expr) -> ast.expr:

@@ -54,6 +54,10 @@ def without_exits(body: list[ast.stmt]) -> list[ast.stmt]:
     return _only_read([_set(RETURNED, False, body[0]), *_Exits(0, keeps_return=False).block(body), end])
 
 
+class _End(ast.Break):
+    """A `break` where the question of a loop says no: its `else` runs."""
+
+
 class _Exits:
     """What takes the exits out of the blocks of one loop, or of the function where `depth` is 0."""
 
@@ -61,6 +65,7 @@ class _Exits:
         self.depth = depth
         self.keeps_return = keeps_return
         self.broken = f"has broken {depth}"
+        self.ended = f"has ended {depth}"
         self.continued = f"has continued {depth}"
 
     def block(self, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
@@ -71,8 +76,7 @@ class _Exits:
             if isinstance(statement, ast.Return):
                 return [*out, *([statement] if self.keeps_return else self._returned(statement))]
             if isinstance(statement, (ast.Break, ast.Continue)):
-                flag = self.broken if isinstance(statement, ast.Break) else self.continued
-                return [*out, _set(flag, True, statement)]
+                return [*out, _set(self._flag(statement), True, statement)]
             flags = self._flags(statement)
             if isinstance(statement, LOOPS):
                 return [*out, *self._loop(statement, rest)]
@@ -103,14 +107,21 @@ class _Exits:
             found.add(RETURNED)
         for s in _of_this_loop(statement):
             if isinstance(s, (ast.Break, ast.Continue)):
-                found.add(self.broken if isinstance(s, ast.Break) else self.continued)
+                found.add(self._flag(s))
         return sorted(found)
+
+    def _flag(self, statement: ast.Break | ast.Continue) -> str:
+        if isinstance(statement, _End):
+            return self.ended
+        return self.broken if isinstance(statement, ast.Break) else self.continued
 
     def _loop(self, loop: ast.For | ast.While, rest: list[ast.stmt]) -> list[ast.stmt]:
         """A loop and what follows it."""
+        if isinstance(loop, ast.While) and any(isinstance(part, ast.NamedExpr) for part in ast.walk(loop.test)):
+            _ask_inside(loop)
         inner = _Exits(self.depth + 1, keeps_return=False)
         flags = {flag for s in loop.body for flag in inner._flags(s)}
-        stop = [flag for flag in (inner.broken, RETURNED) if flag in flags]
+        stop = [flag for flag in (inner.ended, inner.broken, RETURNED) if flag in flags]
         after = loop.orelse
         if after and inner.broken in flags:
             after = [_unless([inner.broken], after)]
@@ -120,7 +131,8 @@ class _Exits:
         loop.body = [_set(inner.continued, False, loop), *inner.block(loop.body)]
         loop.orelse = []
         loop.stop = stop  # type: ignore[union-attr]  # read by the pass that follows
-        return [_set(inner.broken, False, loop), loop, *self.block(after)]
+        begin = [_set(flag, False, loop) for flag in (inner.ended, inner.broken)]
+        return [*begin, loop, *self.block(after)]
 
     def _inside(self, statement: ast.stmt) -> None:
         """Take the exits out of the blocks inside of a statement."""
@@ -132,6 +144,13 @@ class _Exits:
                 statement.orelse = [_unless(flags, statement.orelse)]
         for block in blocks(statement):
             block[:] = self.block(block)
+
+
+def _ask_inside(loop: ast.While) -> None:
+    """Put the question of a loop, which binds a variable, into its body: a question only asks."""
+    leave = ast.If(ast.UnaryOp(ast.Not(), loop.test), [ast.copy_location(_End(), loop.test)], [])
+    loop.body.insert(0, ast.copy_location(leave, loop.test))
+    loop.test = ast.copy_location(ast.Constant(True), loop.test)
 
 
 def blocks(statement: ast.AST) -> list[list[ast.stmt]]:

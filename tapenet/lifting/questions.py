@@ -13,9 +13,11 @@ from types import CodeType
 
 from tapenet import ops
 from tapenet.autodiff.node import BaseTensor
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.lifting.control import if_, truth
 from tapenet.lifting.number import Number, tensor_of
 from tapenet.lifting.variables import State
+from tapenet.ops.stack_frames import user_line
 
 Later = Callable[[], object]
 
@@ -25,11 +27,12 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def choose(test: object, chosen: Later, other: Later) -> object:
-    """`chosen() if test else other()`."""
+def choose(test: object, chosen: Later, other: Later, binds: str = "") -> object:
+    """`chosen() if test else other()`; `binds` names variables that these bind."""
     answer = truth(test)
     if isinstance(answer, bool):
         return chosen() if answer else other()
+    _check_binds(binds)
     value: object = None
 
     def first() -> None:
@@ -44,11 +47,21 @@ def choose(test: object, chosen: Later, other: Later) -> object:
     return value
 
 
-def and_(value: object, *others: Later) -> object:
+def _check_binds(binds: str) -> None:
+    """Raise if a part of a question that only a run of the program decides on binds variables."""
+    if binds:
+        raise CaptureError(
+            f"{user_line()}: whether {binds} is assigned (:=) depends on values that only the program knows. Assign it in a "
+            "statement of its own"
+        )
+
+
+def and_(value: object, *others: Later, binds: str = "") -> object:
     """`value and ...`."""
     for k, other in enumerate(others):
         answer = truth(value)
         if not isinstance(answer, bool):
+            _check_binds(binds)
             rest = partial(_rest, and_, others[k:])
             if all(map(_reads_no_items, others[k:])):
                 return Number(ops.logical_and(answer, tensor_of(rest())), bool)
@@ -59,11 +72,12 @@ def and_(value: object, *others: Later) -> object:
     return value
 
 
-def or_(value: object, *others: Later) -> object:
+def or_(value: object, *others: Later, binds: str = "") -> object:
     """`value or ...`."""
     for k, other in enumerate(others):
         answer = truth(value)
         if not isinstance(answer, bool):
+            _check_binds(binds)
             rest = partial(_rest, or_, others[k:])
             if all(map(_reads_no_items, others[k:])):
                 return Number(ops.logical_or(answer, tensor_of(rest())), bool)
@@ -99,7 +113,7 @@ def not_(value: object) -> object:
     return not answer if isinstance(answer, bool) else Number(ops.logical_not(answer), bool)
 
 
-def compare(left: object, *others: tuple[str, Later]) -> object:
+def compare(left: object, *others: tuple[str, Later], binds: str = "") -> object:
     """`left < ... <= ...`, or `left in ...`."""
     (sign, right), *rest = others
     value = right()
@@ -108,7 +122,7 @@ def compare(left: object, *others: tuple[str, Later]) -> object:
         result = found if sign == "in" else not_(found)
     else:
         result = _SIGNS[sign](left, value)  # type: ignore[arg-type]
-    return and_(result, lambda: compare(value, *rest)) if rest else result
+    return and_(result, lambda: compare(value, *rest, binds=binds), binds=binds) if rest else result
 
 
 def contains(value: object, container: object) -> object:

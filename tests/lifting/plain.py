@@ -55,24 +55,24 @@ class Plain:
         self.skip(other, state)
         self.run(chosen, state)
 
-    def and_(self, value: object, *others: Closure) -> object:
+    def and_(self, value: object, *others: Closure, binds: str = "") -> object:
         for other in others:
             if not value:
                 break
             value = other()
         return value
 
-    def or_(self, value: object, *others: Closure) -> object:
+    def or_(self, value: object, *others: Closure, binds: str = "") -> object:
         for other in others:
             if value:
                 break
             value = other()
         return value
 
-    def choose(self, test: object, chosen: Closure, other: Closure) -> object:
+    def choose(self, test: object, chosen: Closure, other: Closure, binds: str = "") -> object:
         return chosen() if test else other()
 
-    def compare(self, left: object, *others: tuple[str, Closure]) -> object:
+    def compare(self, left: object, *others: tuple[str, Closure], binds: str = "") -> object:
         result: object = True
         for sign, right in others:
             value = right()

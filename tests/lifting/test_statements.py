@@ -182,6 +182,27 @@ def test_functions_given_and_methods_of_objects_given_are_lifted() -> None:
     )
 
 
+def test_assignments_in_expressions() -> None:
+    """What a condition binds is bound behind the loop too; where only a run knows whether it is, an error says so."""
+
+    def f(x: Any) -> Any:
+        total, i = 0.0, 0
+        while (v := x[i]) > -0.5:
+            total += v
+            i += 1
+        else:
+            total *= 2
+        return total * v
+
+    agrees(f, X)
+
+    def g(x: Any) -> Any:
+        return y if x[0] > 0 and (y := x[1]) > 0 else x[2]
+
+    with pytest.raises(tn.CaptureError, match=r"test_statements.py:\d+: whether y is assigned"):
+        tn.compile(g, lift=True, backend="numpy")(X)
+
+
 def test_sides_that_cannot_be_one_program_name_the_line() -> None:
     def f(x: Any) -> Any:
         if x[0] > 0:
