@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from types import CodeType, FunctionType
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -34,8 +37,8 @@ from tapenet.lifting.turns import Turns, turns_of
 from tapenet.lifting.variables import State
 from tapenet.program.arguments import elements
 
-#: So many turns, or fewer, are recorded one after the other.
-FEW = 3
+#: So many turns, or fewer, are recorded one after the other, where that makes at most so many copies of a body.
+FEW, COPIES = 3, 4
 #: More turns are never recorded one after the other.
 MOST = 5000
 #: How many turns of a `while` a derivative goes back over at most; it keeps the values of about 2 * sqrt(MOST_BACK) turns.
@@ -43,6 +46,15 @@ MOST_BACK = 1 << 16
 
 Stop = Callable[[], object]
 T = TypeVar("T")
+
+
+class _Copies(threading.local):
+    """How many copies are made of a body that is being recorded in this thread, since loops around it are short."""
+
+    number = 1
+
+
+_copies = _Copies()
 
 
 class Variables(Protocol):
@@ -66,6 +78,10 @@ class _Idle(Exception):
     """A body that changes nothing."""
 
 
+#: The variables whose arrays bodies write, by their code.
+_WRITTEN: weakref.WeakKeyDictionary[CodeType, frozenset[str]] = weakref.WeakKeyDictionary()
+
+
 class _Varying:
     """What a body changes: assumed at first, then found.
 
@@ -76,11 +92,32 @@ class _Varying:
         most: how many turns there may be, where a derivative is needed and there is no bound.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *bodies: object) -> None:
+        self.bodies = [body for body in bodies if isinstance(body, FunctionType)]
         self.names: dict[int, Form] = {}
-        self.roots: list[Tensor] = []
+        self.roots: list[Tensor] = list({id(root): root for root in self._expected()}.values())
         self.pure = False
         self.most: int | None = None
+        #: What stands for the arrays that were expected to be written, by their `id`.
+        self._expecting: dict[int, Tensor | None] = {id(root): None for root in self.roots}
+
+    def _expected(self) -> Iterator[Tensor]:
+        """The arrays that the same code wrote when it was last recorded: bodies inside of others are recorded often."""
+        for body in self.bodies:
+            for name, value in watching.variables(body):
+                if name in _WRITTEN.get(body.__code__, ()) and type(value) is Tensor:
+                    yield aliasing.root(value)
+
+    def remember(self) -> None:
+        """Note which arrays were written."""
+        written = {id(aliasing.root(root)) for root in self.roots}
+        for body in self.bodies:
+            named = [
+                name
+                for name, value in watching.variables(body)
+                if type(value) is Tensor and id(aliasing.root(value)) in written
+            ]
+            _WRITTEN[body.__code__] = frozenset(named)
 
     def values(self, values: tuple[object, ...]) -> list[Tensor]:
         """What is carried, as tensors."""
@@ -94,7 +131,10 @@ class _Varying:
         for k, form in self.names.items():
             found[k] = built(form, given)
         for root in self.roots:
-            watching.set_value(root, next(given))
+            value = next(given)
+            watching.set_value(root, value)
+            if id(root) in self._expecting:
+                self._expecting[id(root)] = value
         return tuple(found)
 
     def learn(
@@ -124,9 +164,14 @@ class _Varying:
                 raise _Unrolled(f"{name!r} changes: {error}") from None
         here = {id(root) for root in self.roots}
         more = [root for root in roots if id(root) not in here]
-        if found != self.names or more:
+        idle = {
+            id(root)
+            for root in self.roots
+            if (value := self._expecting.get(id(root))) is not None and watching.value_of(root)._trace is value._trace
+        }
+        if found != self.names or more or idle:
             self.names = found
-            self.roots = [*self.roots, *more]
+            self.roots = [*(root for root in self.roots if id(root) not in idle), *more]
             raise _Again
 
 
@@ -203,8 +248,13 @@ class _For:
             return
         if ends(count)[1] <= 0:
             return
-        if isinstance(count, int) and count <= FEW:
-            self._unrolled(first, count)
+        if isinstance(count, int) and (count == 1 or (count <= FEW and count * _copies.number <= COPIES)):
+            before = _copies.number
+            _copies.number *= count
+            try:
+                self._unrolled(first, count)
+            finally:
+                _copies.number = before
             return
         try:
             self._symbolic(first, count)
@@ -280,7 +330,7 @@ class _For:
         Raises:
             Split, Unknown, _Unrolled: they are not all the same. Nothing is recorded, and all is as it was.
         """
-        varying = _Varying()
+        varying = _Varying(self.body)
         left = self.left
         with _undone(), contextlib.suppress(_Idle):
             _settled(lambda: self._record(varying, first, count, left))
@@ -342,6 +392,7 @@ class _For:
                 self.left = Number(ops.logical_not(outs[1]), bool)
             outs = outs[2:]
         _settle(self.state, varying, before, outs)
+        varying.remember()
         if moves[-1]:
             assert isinstance(count, int)
             _exchange(self.state, before, moves[-1], count)
@@ -454,7 +505,7 @@ def _while(test: Callable[[], object], body: Callable[[], object], state: State,
     Raises:
         Unknown, _Unrolled: it cannot be. All is as it was.
     """
-    varying = _Varying()
+    varying = _Varying(body)
     before = state.get()
 
     def record() -> bool:
@@ -571,7 +622,7 @@ def if_(
         (true if answer else false)()
         return
     pred = tensor_of(answer)
-    varying = _Varying()
+    varying = _Varying(true, false)
     before = state.get()
 
     def sides() -> list[Tensor]:
@@ -585,6 +636,7 @@ def if_(
         except _Unrolled as error:
             raise _error(line, f"the two sides of this branch on a value leave different things: {error}") from None
     _settle(state, varying, before, outs)
+    varying.remember()
 
 
 def _side(varying: _Varying, side: Callable[[], object], state: Variables, before: tuple[object, ...]) -> list[Tensor]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import NamedTuple
 
@@ -73,7 +73,7 @@ def contents(roots: Iterable[object]) -> list[_Kept]:
         elif isinstance(value, tuple):
             inner = list(value)
         elif isinstance(value, FunctionType):
-            inner = list(_cells(value))
+            inner = reached(value)
         elif not isinstance(value, (ModuleType, type)) and type(getattr(value, "__dict__", None)) is dict:
             found[id(value)] = _Kept(value.__dict__, dict(value.__dict__))
             inner = list(value.__dict__.values())
@@ -83,15 +83,14 @@ def contents(roots: Iterable[object]) -> list[_Kept]:
 
 def reached(body: object) -> list[object]:
     """What a closure refers to."""
-    return list(_cells(body)) if isinstance(body, FunctionType) else []
+    return [value for _, value in variables(body)] if isinstance(body, FunctionType) else []
 
 
-def _cells(function: FunctionType) -> Iterator[object]:
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # a variable without a value
-            continue
+def variables(function: FunctionType) -> Iterator[tuple[str, object]]:
+    """The variables of enclosing functions that a closure refers to, those with a value."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):
+            yield name, cell.cell_contents
 
 
 def put_back(kept: Iterable[_Kept]) -> object | None:
@@ -118,7 +117,7 @@ def put_back(kept: Iterable[_Kept]) -> object | None:
     return changed
 
 
-@contextmanager
+@contextlib.contextmanager
 def views_put_back() -> Iterator[None]:
     """Views that the block takes of arrays are tensors of their own after it: they are of one turn."""
     lifted = local.state.lifted
