@@ -99,7 +99,8 @@ def first_call(
 ) -> tuple[object, Variant | str]:
     """Run a function on the arguments of a call, and make a program of what it does.
 
-    With `take_back` what the call did is put back where its program can be run next; with `linked` in any case.
+    With `take_back` what the call did is put back where its program can be run next; with `linked` in any case, and where
+    it was but a sketch of a run (`Capture.sketches`).
 
     Returns:
         its result, and the program, ready to run; no program, but the reason in words, where something that the function
@@ -128,14 +129,15 @@ def first_call(
         tape.depend(module, partial(_state, module))
     try:
         recorded = _Recording(parameters, call, tape).run(fn, keep_grads, linked)
+        sketched = tape.sketches
         tape = _way_back(tape)
         _check_leaks(title, recorded.nodes, reach)
         watch.leave_out([*call.arrays, *(r.tensor._data for r in recorded.program.references)], recorded.drawn.given)
         doubt = watch.check(recorded.drawn)
         if doubt is not None:
-            if linked or sketches:
+            if linked or sketched:
                 undo()
-            return MISS if sketches else recorded.result, f"{doubt}. It may have been another thread"
+            return MISS if sketched else recorded.result, f"{doubt}. It may have been another thread"
         steps: list[Step] = []
         program = simplify(check(recorded.program), steps)
         variant = Variant(
@@ -145,11 +147,11 @@ def first_call(
         holds = variant.holds()
         for array in watch.unseen[:1]:
             tell_unseen(array)  # it raises where warnings are errors
-        if take_back or linked:
+        if take_back or linked or sketched:
             if not holds and not linked:
-                if sketches:
+                if sketched:
                     undo()
-                return MISS if sketches else recorded.result, _changes(title, dependencies)
+                return MISS if sketched else recorded.result, _changes(title, dependencies)
             undo()
             return MISS, variant
     except BaseException:

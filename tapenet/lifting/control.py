@@ -25,7 +25,7 @@ from tapenet.autodiff.control.loops import branch, loop
 from tapenet.autodiff.control.recording import needs
 from tapenet.autodiff.control.whiles import repeat
 from tapenet.autodiff.node import Node, Traced
-from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.capture import capturing, sketch
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
@@ -332,6 +332,7 @@ class _For:
         """
         varying = _Varying(self.body)
         left = self.left
+        sketch()
         with _undone(), contextlib.suppress(_Idle):
             _settled(lambda: self._record(varying, first, count, left))
 
@@ -513,6 +514,7 @@ def _while(test: Callable[[], object], body: Callable[[], object], state: State,
             _record_while(varying, test, body, state, stop, before)
         return not varying.pure
 
+    sketch()
     with _undone():
         return _settled(record)
 

@@ -83,8 +83,8 @@ class Capture(Tape):
         traced = super().call(step)
 
         def captured(call: Call) -> object:
-            if self.sketches and call.op.name in _PARTS:
-                _stay_inside(call)
+            if self.sketches:
+                _of_any_values(call)
             drawn = self._draws(call)
             result = traced(call)
             for saved in drawn:
@@ -374,6 +374,14 @@ def capturing() -> Capture | None:
     return tape if isinstance(tape, Capture) else None
 
 
+def sketch() -> None:
+    """From now on nobody looks at the values of what is captured: its program runs next."""
+    capture = capturing()
+    while capture is not None:
+        capture.sketches = True
+        capture = capture.outer
+
+
 def sketching() -> bool:
     """Whether a capture runs in this thread at whose values nobody looks."""
     capture = capturing()
@@ -384,18 +392,39 @@ def sketching() -> bool:
 _PARTS = frozenset({"getitem", "setitem", "index_add", "scatter_add", "scatter_sum"})
 
 
-def _stay_inside(call: Call) -> None:
-    """Have an op that reads or writes parts of an array find what it is asked for, whatever values an index has that is not
-    that of a run: of a loop whose turns are none in the turn that is recorded of a loop around, say."""
+def _of_any_values(call: Call) -> None:
+    """Have an op give something of the right shape and dtype, whatever values it is given, which are not those of a run: of a
+    loop only one turn was made, and maybe one that there is not."""
     forward = call.forward
 
-    def inside(raw: Mapping[str, Any]) -> list[Array]:
-        shape: Shape = raw["shape"] if "shape" in raw else raw["a"].shape
-        if "index" in raw:
-            return forward({**raw, "index": _inside(raw["index"], shape)})
-        return forward({**raw, "indices": [_inside(index, shape) for index in raw["indices"]]})
+    def given(raw: Mapping[str, Any]) -> list[Array]:
+        if call.op.name in _PARTS:
+            raw = _in_place(raw)
+        try:
+            return forward(raw)
+        except (ArithmeticError, ValueError):
+            try:  # there may be no inverse of such values, and no decomposition
+                return forward({name: _regular(value) for name, value in raw.items()})
+            except Exception:
+                pass
+            raise
 
-    call.forward = inside
+    call.forward = given
+
+
+def _regular(value: object) -> object:
+    """An array as one that has an inverse."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fc" and value.ndim > 1:
+        return np.zeros_like(value) + np.eye(*value.shape[-2:], dtype=value.dtype)
+    return value
+
+
+def _in_place(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What such an op is given, with indices that name places that there are."""
+    shape: Shape = raw["shape"] if "shape" in raw else raw["a"].shape
+    if "index" in raw:
+        return {**raw, "index": _inside(raw["index"], shape)}
+    return {**raw, "indices": [_inside(index, shape) for index in raw["indices"]]}
 
 
 def _inside(index: object, shape: Shape) -> object:
