@@ -14,7 +14,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from tapenet.lifting import watching
 from tapenet.lifting.carried import Form, Unlike, built, form_of, joined, leaves, same
 from tapenet.lifting.index import Index, Loop, Split, Whole, ends, whole
 from tapenet.lifting.number import Number, Unknown, is_number, tensor_of
+from tapenet.lifting.places import Places, Variables
 from tapenet.lifting.turns import Turns, turns_of
 from tapenet.lifting.variables import State
 from tapenet.program.arguments import elements
@@ -57,21 +58,24 @@ class _Copies(threading.local):
 _copies = _Copies()
 
 
-class Variables(Protocol):
-    """Variables, as `State` has them."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-    def get(self) -> tuple[object, ...]: ...
-    def set(self, values: Sequence[object]) -> None: ...
-
-
 class _Again(Exception):
     """What was assumed of a body turned out wrong, and is put right."""
 
 
 class _Unrolled(Exception):
     """A body that cannot be recorded for all turns."""
+
+
+class _Changed(Exception):
+    """A body changed containers.
+
+    Attributes:
+        changes: these.
+    """
+
+    def __init__(self, changes: list[watching.Change]) -> None:
+        super().__init__(f"it changes a {type(changes[0].container).__name__}")
+        self.changes = changes
 
 
 class _Idle(Exception):
@@ -175,17 +179,25 @@ class _Varying:
             raise _Again
 
 
-def _settled(record: Callable[[], T]) -> T:
+def _settled(record: Callable[[], T], places: Places, grows: bool = False) -> T:
     """Record until what is assumed of a body is what it does.
 
+    Args:
+        record: records.
+        places: what it changes; what it changes beside is taken in.
+        grows: whether lists may grow.
+
     Raises:
-        _Unrolled: that goes on and on.
+        _Unrolled: that goes on and on, or something is changed that cannot be carried.
     """
     for _ in range(12):
         try:
             return record()
         except _Again:
             continue
+        except _Changed as changed:
+            if not all(places.take_in(change, grows) for change in changed.changes):
+                raise _Unrolled(str(changed)) from None
     raise _Unrolled("the kinds of its variables change from turn to turn")
 
 
@@ -331,13 +343,15 @@ class _For:
             Split, Unknown, _Unrolled: they are not all the same. Nothing is recorded, and all is as it was.
         """
         varying = _Varying(self.body)
+        places = Places(self.state)
         left = self.left
         sketch()
+        grows = isinstance(count, int) and self.stop is None and left is False
         with _undone(), contextlib.suppress(_Idle):
-            _settled(lambda: self._record(varying, first, count, left))
+            _settled(lambda: self._record(varying, places, first, count, left), places, grows)
 
-    def _record(self, varying: _Varying, first: Whole, count: Whole | Number, left: object) -> None:
-        names, before = self.state.names, self.state.get()
+    def _record(self, varying: _Varying, places: Places, first: Whole, count: Whole | Number, left: object) -> None:
+        names, before = places.names, places.get()
         #: How many turns there may be; of an open loop only the program knows.
         known = count if isinstance(count, (int, Index)) else None
         bound = 1 << 40 if known is None else ends(known)[1]
@@ -346,33 +360,43 @@ class _For:
         stops: list[object] = []
         loops: list[Loop] = []
         moves: list[dict[int, int]] = []
+        #: What a turn adds to lists.
+        grown: dict[int, list[object]] = {}
 
         def turn(counter: Tensor, tensors: list[Tensor]) -> list[Tensor]:
             self._loop = current = Loop(counter, bound if known is None else known, splits=known is not None)
             loops.append(current)
-            with _recorded(self.state, before, varying, tensors, self.body) as writes:
-                given = self.state.get()
+            with _recorded(places, before, varying, tensors, self.body) as writes:
+                given = places.get()
+                lengths = {k: len(each) for k, each in places.lists.items()}
                 self.body(self.turns.item(first + current.index()))
-                values = self.state.get()
+                values = places.get()
+                grown.clear()
+                for k, each in places.lists.items():
+                    grown[k] = each[lengths[k] :]
+                    del each[lengths[k] :]
                 stops.append(False if self.stop is None else truth(self.stop()))
                 results = _results(varying, names, given, values, writes)
                 after.append(values)
                 moves[:] = [_moves(varying, before, given, values)]
                 if moves[0] and not counted:
                     raise _Unrolled("it exchanges arrays")
-                idle = not results and self.stop is None and not _acts()
-                if not idle:
-                    self._ask(varying, results, before, known is None)
-            if idle:  # said here, where what it changed of Python's is known
-                raise _Idle
-            return results
+                if not results and not grown and self.stop is None and not _acts():
+                    raise _Idle
+                self._ask(varying, results, before, known is None)
+                return results
 
         if isinstance(count, int) and counted:
             counts = np.arange(count)
             counts.flags.writeable = False  # the same at each replay
-            outs, _ = loop(
-                lambda carry, xs: (turn(xs[0], carry), []), varying.values(before), [Tensor._of(counts)], count
-            )
+            forms: dict[int, Form] = {}
+
+            def counted_turn(carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+                results = turn(xs[0], carry)
+                forms.update((k, form_of(items)) for k, items in grown.items())
+                return results, [t for k, form in forms.items() for t in leaves(form, grown[k])]
+
+            outs, columns = loop(counted_turn, varying.values(before), [Tensor._of(counts)], count)
         else:
             limit = tensor_of(count)
             going = ops.logical_not(tensor_of(left)) if left is not False else tensor_of(True)
@@ -392,28 +416,36 @@ class _For:
             if self.stop is not None:
                 self.left = Number(ops.logical_not(outs[1]), bool)
             outs = outs[2:]
-        _settle(self.state, varying, before, outs)
+        _settle(places, varying, before, outs)
         varying.remember()
+        if grown:
+            for turn_number in range(count if isinstance(count, int) else 0):
+                row = iter([column[turn_number] for column in columns])
+                for k, form in forms.items():
+                    items = built(form, row)
+                    assert isinstance(items, list)
+                    places.lists[k] += items
         if moves[-1]:
             assert isinstance(count, int)
-            _exchange(self.state, before, moves[-1], count)
+            _exchange(places, before, moves[-1], count)
         if self.stop is None and isinstance(count, int):
-            self._last(varying, after[-1], loops[-1], count)
+            _last(places, varying, after[-1], loops[-1], count)
 
     def _ask(self, varying: _Varying, results: list[Tensor], before: tuple[object, ...], unbounded: bool) -> None:
         if unbounded and varying.most is None and _differentiated(varying, results, before):
             varying.most = MOST_BACK
             raise _Again
 
-    def _last(self, varying: _Varying, after: tuple[object, ...], loop: Loop, count: int) -> None:
-        """Give variables that are the number of the turn, or that and a constant, the number of the last turn."""
-        values = list(self.state.get())
-        for k in varying.names:
-            value = after[k]
-            if isinstance(value, Index) and loop in value.terms:
-                rest = {inner: n for inner, n in value.terms.items() if inner is not loop}
-                values[k] = whole(value.constant + value.terms[loop] * (count - 1), rest)
-        self.state.set(values)
+
+def _last(state: Variables, varying: _Varying, after: tuple[object, ...], loop: Loop, count: int) -> None:
+    """Give variables that are the number of the turn, or that and a constant, the number of the last turn."""
+    values = list(state.get())
+    for k in varying.names:
+        value = after[k]
+        if isinstance(value, Index) and loop in value.terms:
+            rest = {inner: n for inner, n in value.terms.items() if inner is not loop}
+            values[k] = whole(value.constant + value.terms[loop] * (count - 1), rest)
+    state.set(values)
 
 
 def _moves(
@@ -443,7 +475,7 @@ def _moves(
     return moves
 
 
-def _exchange(state: State, before: tuple[object, ...], moves: dict[int, int], count: int) -> None:
+def _exchange(state: Variables, before: tuple[object, ...], moves: dict[int, int], count: int) -> None:
     """Give variables that exchange arrays at each turn those that they have in the end."""
     values = list(state.get())
     for k in moves:
@@ -507,23 +539,23 @@ def _while(test: Callable[[], object], body: Callable[[], object], state: State,
         Unknown, _Unrolled: it cannot be. All is as it was.
     """
     varying = _Varying(body)
-    before = state.get()
+    places = Places(state)
 
     def record() -> bool:
         if not varying.pure:
-            _record_while(varying, test, body, state, stop, before)
+            _record_while(varying, test, body, places, stop, places.get())
         return not varying.pure
 
     sketch()
     with _undone():
-        return _settled(record)
+        return _settled(record, places)
 
 
 def _record_while(
     varying: _Varying,
     test: Callable[[], object],
     body: Callable[[], object],
-    state: State,
+    state: Places,
     stop: Stop | None,
     before: tuple[object, ...],
 ) -> None:
@@ -625,19 +657,20 @@ def if_(
         return
     pred = tensor_of(answer)
     varying = _Varying(true, false)
-    before = state.get()
+    places = Places(state)
 
     def sides() -> list[Tensor]:
+        before = places.get()
         return branch(
-            pred, lambda _: _side(varying, true, state, before), lambda _: _side(varying, false, state, before), []
+            pred, lambda _: _side(varying, true, places, before), lambda _: _side(varying, false, places, before), []
         )
 
     with _undone():
         try:
-            outs = _settled(sides)
+            outs = _settled(sides, places)
         except _Unrolled as error:
             raise _error(line, f"the two sides of this branch on a value leave different things: {error}") from None
-    _settle(state, varying, before, outs)
+    _settle(places, varying, places.get(), outs)
     varying.remember()
 
 
@@ -692,20 +725,28 @@ def _recorded(
     kept = watching.contents([*watching.reached(body), *before])
     writes = watching.Writes(capture)
     capture.writing = writes
-    changed: object | None = None
+
+    def put_back() -> list[watching.Change]:
+        capture.writing = None
+        for root, value in [*saved, *writes.found.values()]:
+            watching.set_value(root, value)
+        state.set(before)
+        return watching.put_back(kept)
+
     try:
         with watching.views_put_back():
             if varying is not None:
                 state.set(varying.put(before, tensors))
             yield writes
-    finally:
-        capture.writing = None
-        for root, value in [*saved, *writes.found.values()]:
-            watching.set_value(root, value)
-        state.set(before)
-        changed = watching.put_back(kept)
-    if changed is not None:
-        raise _Unrolled(f"it changes a {type(changed).__name__}")
+    except (_Again, _Idle, _Unrolled):
+        if changes := put_back():  # what it changed comes first
+            raise _Changed(changes) from None
+        raise
+    except BaseException:
+        put_back()
+        raise
+    if changes := put_back():
+        raise _Changed(changes)
 
 
 def _results(

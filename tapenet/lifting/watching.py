@@ -93,28 +93,36 @@ def variables(function: FunctionType) -> Iterator[tuple[str, object]]:
             yield name, cell.cell_contents
 
 
-def put_back(kept: Iterable[_Kept]) -> object | None:
-    """Put back what was changed; gives one of the containers that were, or None."""
-    changed: object | None = None
+class Change(NamedTuple):
+    """A container that was changed: what was in it, and what is."""
+
+    container: object
+    before: object
+    after: object
+
+
+def put_back(kept: Iterable[_Kept]) -> list[Change]:
+    """Put back what was changed; gives that."""
+    changes: list[Change] = []
     for container, content in kept:
-        if isinstance(container, list):
-            assert isinstance(content, list)
+        if isinstance(container, list) and isinstance(content, list):
             if len(container) != len(content) or any(a is not b for a, b in zip(container, content, strict=True)):
+                changes.append(Change(container, content, list(container)))
                 container[:] = content
-                changed = container
-        elif isinstance(container, set):
-            assert isinstance(content, set)
+        elif isinstance(container, set) and isinstance(content, set):
             if container != content:
+                changes.append(Change(container, content, set(container)))
                 container.clear()
                 container |= content
-                changed = container
-        elif isinstance(container, dict):
-            assert isinstance(content, dict)
-            if list(container) != list(content) or any(container[k] is not v for k, v in content.items()):
-                container.clear()
-                container.update(content)
-                changed = container
-    return changed
+        elif (
+            isinstance(container, dict)
+            and isinstance(content, dict)
+            and (list(container) != list(content) or any(container[k] is not v for k, v in content.items()))
+        ):
+            changes.append(Change(container, content, dict(container)))
+            container.clear()
+            container.update(content)
+    return changes
 
 
 @contextlib.contextmanager
