@@ -534,6 +534,8 @@ def test_the_error_names_the_line_and_the_fix() -> None:
             np.frompyfunc(abs, 1, 1)(y)
         with pytest.raises(CaptureError, match=here(1) + r"asks for an ndarray \(np.asarray\)"):
             np.testing.assert_array_equal(np.ones(1), y)
+        with pytest.raises(CaptureError, match=here(1) + r"asks for an ndarray .*: tn\.asarray\(array\)\[index\]"):
+            np.ones(3)[tn.astype(y, int)]
 
 
 def test_assigning_to_an_array_says_why_numpy_refuses() -> None:
