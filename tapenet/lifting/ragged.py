@@ -259,7 +259,7 @@ class Ragged(Operand):
             length, window = next(places)
             if isinstance(part, slice):
                 step = 1 if part.step is None else part.step
-                if part == slice(None):
+                if part.start is part.stop is part.step is None:
                     found.append(part)
                     windows.append(window)
                 elif part.start is None and part.stop is None and is_int(step) and step == -1:
