@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.autodiff.control.body import Body
 from tapenet.lifting.index import Index, Loop, Split
 from tapenet.lifting.number import Unknown
 from tapenet.lifting.subscripts import getitem, setitem
@@ -297,3 +298,19 @@ def test_windows_are_views() -> None:
     a = np.random.default_rng(5).normal(size=(7, 7))
     compiled = tn.compile(lambda a: tn.lift(blurred)(a.copy(), 4), backend="numpy")
     np.testing.assert_allclose(compiled(tn.tensor(a)).numpy(), blurred(a.copy(), 4), 1e-12)
+
+
+def test_the_turns_of_loops_are_not_computed_while_their_gradient_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program runs in place of what is captured, whoever lifts the function."""
+    turns = []
+    run = Body.__call__
+    monkeypatch.setattr(Body, "__call__", lambda self, values: [turns.append(1), run(self, values)][1])
+    r = np.random.default_rng(6)
+    given = tn.tensor(np.tril(r.normal(size=(40, 40))) + 9 * np.eye(40)), tn.tensor(r.normal(size=40))
+    gradient = tn.compile(tn.grad(lambda L, b: (tn.lift(triangular_solve)(L, b) ** 2).sum(), (0, 1)), backend="numpy")
+    found = gradient(*given)
+    assert len(turns) < 10
+    monkeypatch.undo()
+    expected = tn.grad(lambda L, b: (tn.lift(triangular_solve)(L, b) ** 2).sum(), (0, 1))(*given)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-9, 1e-12)
