@@ -24,6 +24,7 @@ from tapenet import metrics as metrics
 from tapenet import nn as nn
 from tapenet import optim as optim
 from tapenet import random as random
+from tapenet import special as special
 from tapenet import testing as testing
 from tapenet import training as training
 from tapenet import tree as tree

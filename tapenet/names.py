@@ -180,7 +180,9 @@ HIDDEN: dict[str, str] = {
 
 #: What is no op.
 CORE: dict[str, str] = {
-    "tapenet": "autograd cuda data drawing emath fft files implicit linalg metrics nn optim random testing training tree",
+    "tapenet": (
+        "autograd cuda data drawing emath fft files implicit linalg metrics nn optim random special testing training tree"
+    ),
     "tapenet.autodiff.control.flow": "cond fori scan while_loop",
     "tapenet.transforms.checkpoint": "checkpoint",
     "tapenet.transforms.custom": "custom_jvp custom_vjp",
@@ -250,6 +252,19 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.ops.fft.frequencies": "fftfreq rfftfreq",
             "tapenet.ops.fft.axes": "fft2 fftn ifft2 ifftn irfft2 irfftn rfft2 rfftn",
             "tapenet.ops.fft.transforms": "fft fftshift hfft ifft ifftshift ihfft irfft rfft",
+        },
+    ),
+    "tapenet.special": (
+        {
+            "tapenet.ops.elementwise.floating": "sinc",
+            "tapenet.special_functions": (
+                "beta betainc betaincc betaincinv betaln binom boxcox boxcox1p cbrt chdtr chdtrc chdtri cosdg "
+                "cosm1 cotdg dawsn digamma ellipe ellipk ellipkm1 entr erf erfc erfcinv erfcx erfi erfinv exp1 "
+                "exp10 exp2 expi expit expn exprel fdtr fdtrc fdtri gamma gammainc gammaincc gammainccinv "
+                "gammaincinv gammaln gammasgn huber i0 i0e i1 i1e inv_boxcox inv_boxcox1p j0 j1 k0 k0e k1 k1e "
+                "kl_div log_expit log_ndtr loggamma logit multigammaln ndtr ndtri poch polygamma pseudo_huber "
+                "psi rel_entr rgamma sindg spence stdtr stdtrit tandg xlog1py xlogy y0 y1 zeta"
+            ),
         },
     ),
     "tapenet.implicit": (

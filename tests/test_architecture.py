@@ -44,6 +44,8 @@ KNOWS: dict[str, set[str]] = {
     "ops": {"kernels", "program", "ops"},
     "emath": set(),
     "linalg": set(),
+    "special": set(),
+    "special_functions": {"ops"},
     "fft": set(),
     "implicit": set(),
     "random": set(),

@@ -437,7 +437,6 @@ class Operand:
                 "the whole tensor, or define an op for it with tn.op"
             )
         own = name.rpartition(".")[2]
-        own = {"expit": "sigmoid", "log_expit": "logsigmoid"}.get(own, own)  # what SciPy calls otherwise
         known = f"tn.{own}, " if hasattr(ops, own) else ""
         return TypeError(
             f"{name} is not supported on tensors: use {known}tensor.numpy() for the values alone, or define an op for it with "

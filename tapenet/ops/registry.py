@@ -58,6 +58,8 @@ def stands_for(function: object) -> Callable[..., object] | None:
             importlib.import_module(module)
         if function not in numpy_functions:
             everything()
+        if function not in numpy_functions and "scipy.special" in sys.modules:
+            importlib.import_module("tapenet.special_functions")
         if function not in numpy_functions:
             plugins.found("tapenet.ops")
     return numpy_functions.get(function)

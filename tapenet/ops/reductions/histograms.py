@@ -106,7 +106,6 @@ def bin_sums(
     sequences=("edges",),
     opaque="which cell a point falls into depends on values",
     weights=lambda g, points, edges: _at(g, cell_places(points, edges)),
-    gradients="weights: g at the cell of each, 0 where it is in none",
     samples=lambda r: [
         sample(r.normal(size=(4, 2)), [np.array([-1.0, 0, 1]), np.array([-2.0, 2])], r.normal(size=4)),
     ],
