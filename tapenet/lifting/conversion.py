@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 
 from tapenet.lifting.exits import Unsupported, any_of, without_exits
 from tapenet.lifting.names import Liveness, bound, captured, parts
@@ -204,6 +205,9 @@ class _Expressions(_Texts):
         return ast.copy_location(_lift("getitem", node.value, _index(node.slice)), node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        folded = _folded(node)
+        if folded is not None:
+            return ast.copy_location(self.generic_visit(folded), node)
         self.generic_visit(node)
         if not (isinstance(node.func, ast.Name) and node.func.id == "super"):
             node.func = ast.copy_location(_lift("call", node.func), node.func)
@@ -229,6 +233,28 @@ class _Expressions(_Texts):
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         return node  # annotations stay
+
+
+def _folded(node: ast.Call) -> ast.Call | None:
+    """`sum(x for target in iterable if test)` and the like, as a loop: what is folded, then what each turn gives and asks."""
+    inner = node.args[0] if node.args else None
+    known = isinstance(node.func, ast.Name) and node.func.id in ("sum", "all", "any", "max", "min")
+    if not known or len(node.args) > 1 or node.keywords or not isinstance(inner, (ast.GeneratorExp, ast.ListComp)):
+        return None
+    (turns, *others) = inner.generators
+    names = turns.target.elts if isinstance(turns.target, ast.Tuple) else [turns.target]
+    if (
+        others
+        or turns.is_async
+        or not all(isinstance(name, ast.Name) for name in names)
+        or bound([inner.elt, *turns.ifs])
+    ):
+        return None
+    tests = ast.BoolOp(ast.And(), turns.ifs) if len(turns.ifs) > 1 else next(iter(turns.ifs), ast.Constant(True))
+    given = _parameters(*(name.id for name in names if isinstance(name, ast.Name)))
+    spread = ast.Constant(isinstance(turns.target, ast.Tuple))
+    steps = [ast.Lambda(given, inner.elt), ast.Lambda(deepcopy(given), tests)]
+    return _lift("folded", node.func, turns.iter, spread, *steps, line=ast.Constant(node.lineno))
 
 
 def _binds(expressions: Sequence[ast.expr]) -> dict[str, ast.expr]:

@@ -8,14 +8,15 @@ from types import FunctionType, MethodType
 from tapenet.autodiff.aliasing import Lifted
 from tapenet.autodiff.state import local
 from tapenet.lifting.control import for_, if_, while_
+from tapenet.lifting.folding import folded
 from tapenet.lifting.questions import and_, bind, choose, compare, not_, or_
 from tapenet.lifting.saying import assert_, formatting, percent, raise_if, text
 from tapenet.lifting.subscripts import augmented, getitem, setitem
 from tapenet.lifting.variables import State
 
 __all__ = [
-    "State", "and_", "assert_", "augmented", "bind", "call", "choose", "compare", "for_", "getitem", "if_", "not_", "or_",
-    "percent", "raise_if", "set_attribute", "setitem", "slice", "text", "while_",
+    "State", "and_", "assert_", "augmented", "bind", "call", "choose", "compare", "folded", "for_", "getitem", "if_", "not_",
+    "or_", "percent", "raise_if", "set_attribute", "setitem", "slice", "text", "while_",
 ]  # fmt: skip
 
 

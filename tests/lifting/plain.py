@@ -95,6 +95,12 @@ class Plain:
         State(reader).set((value,))
         return value
 
+    def folded(
+        self, function: Closure, iterable: Iterable[Any], spread: bool, item: Closure, test: Closure, line: int
+    ) -> object:
+        turns = (turn if spread else (turn,) for turn in iterable)
+        return function(item(*turn) for turn in turns if test(*turn))
+
     def call(self, function: Any) -> Any:
         return function
 

@@ -13,7 +13,7 @@ import pytest
 import tapenet as tn
 from tests.lifting.ways import agrees
 
-X = np.array([2.5, 1.0, 4.0, -1.0, 5.0])
+X = np.array([2.5, 1.0, 4.0, -0.75, 5.0])
 
 
 @dataclasses.dataclass
@@ -56,6 +56,15 @@ def given_functions(x: Any) -> Any:
 
 def sums(x: Any) -> Any:
     return sum(x[i] * x[i + 1] for i in range(len(x) - 1)) + max(x[i] for i in range(len(x)))
+
+
+def folds(x: Any) -> Any:
+    n = len(x)
+    pairs = sum(sum(x[i] * x[j] for j in range(i)) for i in range(n)) + sum(
+        a * b for a, b in zip(x, x[::-1], strict=True)
+    )
+    some = sum([v**3 for v in x if v > 0 if v < 4.5]) + min(v * v for v in x)
+    return pairs * (2 if any(v > 4.5 for v in x) else 3) + some * (1 if all(x[i] > 0 for i in range(n)) else 5)
 
 
 def lists(x: Any) -> Any:
@@ -152,20 +161,30 @@ def bisection(x: Any) -> Any:
 
 @pytest.mark.parametrize(
     "f",
-    [methods, given_functions, sums, lists, returns, exits, nested, sorting, recursive, tried, bisection],
+    [methods, given_functions, sums, folds, lists, returns, exits, nested, sorting, recursive, tried, bisection],
     ids=lambda f: f.__name__,
 )
 def test_statements(f: Callable[[Any], Any]) -> None:
     agrees(f, X)
 
 
-@pytest.mark.parametrize("f", [returns, exits, nested, sorting], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("f", [folds, returns, exits, nested, sorting], ids=lambda f: f.__name__)
 def test_programs_decide_at_each_run(f: Callable[[Any], Any]) -> None:
     """One program, whatever the values are."""
     program = tn.compile(f, lift=True, backend="numpy")
     for x in (X, X[::-1].copy(), np.abs(X), np.ones(5), -X):
         np.testing.assert_allclose(program(x).item(), f(x), rtol=1e-14)
     assert len(program.variants) == 1
+
+
+def test_sums_over_many_turns_are_loops() -> None:
+    def f(x: Any) -> Any:
+        return sum(x[i] * math.sin(x[i - 1]) for i in range(len(x)))
+
+    program = tn.compile(f, lift=True, backend="numpy")
+    x = np.linspace(0, 1, 1000)
+    np.testing.assert_allclose(program(x).item(), f(x), rtol=1e-12)
+    assert len(program.variants[0].program.body) < 30
 
 
 def test_functions_given_and_methods_of_objects_given_are_lifted() -> None:
