@@ -252,9 +252,9 @@ class PlainArguments(_Opened):
 
 
 def _is_written(given: Array | Tensor, handle: Tensor) -> bool:
-    if isinstance(given, Tensor):
-        return handle._data is not given._data or handle._node is not given._node
-    return handle._data is not given
+    if isinstance(given, Tensor):  # a branch that was not taken now may write it in a later run: `_trace` tells
+        return any(getattr(handle, slot) is not getattr(given, slot) for slot in ("_data", "_node", "_trace"))
+    return handle._data is not given or handle._trace is not None
 
 
 def _equal(a: Array, b: Array) -> bool:

@@ -269,6 +269,20 @@ def test_branches_on_values() -> None:
     agrees(branches, X / 4)
 
 
+def test_an_argument_that_only_the_other_side_writes() -> None:
+    def f(x: Any) -> None:
+        if x[0] > 0:
+            x[1] = x[0]
+
+    step = tn.compile(f, lift=True, backend="numpy")
+    given = np.array([-1.0, 5.0])
+    step(given)
+    assert given.tolist() == [-1.0, 5.0]
+    given = np.array([2.0, 5.0])
+    step(given)
+    assert given.tolist() == [2.0, 2.0]
+
+
 def test_sides_that_leave_different_things_are_an_error_with_the_line() -> None:
     def f(x: Any) -> Any:
         y = x
