@@ -84,7 +84,9 @@ def _read(builder: Builder, x: Value, slices: Slices, uses: Mapping[Value, int])
     wanted = [range(*s) for s in slices]
     if not all(wanted):
         return None
+    alone = True  # whether nobody else needs any of it
     while True:
+        alone = alone and uses.get(x) == 1
         if update := made_by(x, "update"):
             base, value = update.args
             there = [range(*s) for s in update.params["slices"]]
@@ -110,7 +112,7 @@ def _read(builder: Builder, x: Value, slices: Slices, uses: Mapping[Value, int])
                     part = range(max(wanted[axis][0], p.first) - p.first, min(wanted[axis][-1] + 1, p.end) - p.first)
                     values.append(_slice(builder, p.value, [*wanted[:axis], part, *wanted[axis + 1 :]]))
                 return builder.emit("concatenate", *values, axis=axis)
-        elif isinstance(x, Result) and x.instruction.kind == "elementwise" and uses.get(x) == 1:
+        elif isinstance(x, Result) and x.instruction.kind == "elementwise" and alone:
             return _of_elements(builder, x.instruction, wanted)
         break
     return None if x is begin else _slice(builder, x, wanted)
