@@ -238,7 +238,8 @@ def at(ufunc: np.ufunc, a: Array, indices: ArrayLike, *b: ArrayLike) -> None:
         raise ValueError(
             f"{name}: a ufunc of one or two numbers with one result takes the tensor, indices and, of two, the other one"
         )
-    index = raw_index(indices)
+    adds = ufunc in (np.add, np.subtract)  # these take indices that are not known yet, while a step is captured
+    index = _placeholder(indices) if adds else raw_index(indices)
     shape = np.broadcast_to(False, a.shape)[index].shape
     values = [array_like(v) for v in b]
     for v in values:
@@ -250,13 +251,22 @@ def at(ufunc: np.ufunc, a: Array, indices: ArrayLike, *b: ArrayLike) -> None:
     if not low and not np.can_cast(loop[-1], a.dtype, "same_kind"):
         raise TypeError(f"{name}: a tensor of {a.dtype} cannot hold results of {loop[-1]}: cast it with .astype")
     values = [np.broadcast_to(v, shape) for v in values]
-    if ufunc in (np.add, np.subtract):
-        a[...] = index_add(a, values[0] if ufunc is np.add else -values[0], index)
+    if adds:
+        a[...] = index_add(a, values[0] if ufunc is np.add else -values[0], indices)
         return
     places = np.arange(a.size).reshape(a.shape)[index].reshape(-1)
     flat = np.reshape(np.copy(a), (-1,))  # a tensor of its own, which is assigned to
     _combine(ufunc, flat, places, [np.reshape(v, (-1,)) for v in values], len(set(loop)) == 1)
     a[...] = np.reshape(flat, a.shape)
+
+
+def _placeholder(index: Any) -> Any:
+    """An index of the same shape, in which zeros stand for integers of tensors."""
+    if isinstance(index, tuple):
+        return tuple(map(_placeholder, index))
+    if hasattr(index, "_node") and index.dtype.kind in "iu":
+        return np.zeros(index.shape, np.intp)
+    return raw_index(index)
 
 
 def _combine(ufunc: np.ufunc, flat: Array, places: Array, values: list[Array], one_dtype: bool) -> None:

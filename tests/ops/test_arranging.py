@@ -245,3 +245,12 @@ def test_second_order_and_zero_cotangents() -> None:
 def test_mistakes(call: Any, message: str) -> None:
     with pytest.raises((ValueError, TypeError, IndexError), match=message):
         call(leaf(np.ones((2, 3))))
+
+
+def test_a_roll_by_computed_places_is_differentiated_when_captured() -> None:
+    def moved(x: Any, by: Any) -> Any:
+        return (np.roll(x, by, axis=(0, 1)) * np.arange(6.0).reshape(2, 3)).sum()
+
+    run = tn.compile(tn.grad(moved), backend="numpy")
+    for _ in range(2):
+        np.testing.assert_array_equal(run(np.ones((2, 3)), np.array([1, 1])).numpy(), [[4, 5, 3], [1, 2, 0]])

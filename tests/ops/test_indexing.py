@@ -402,3 +402,16 @@ def test_a_write_at_a_list_of_computed_indices_is_differentiated_when_captured()
     run = tn.compile(tn.grad(swapped), backend="numpy")
     for _ in range(2):
         np.testing.assert_array_equal(run(a, i).numpy(), expected)
+
+
+def test_add_at_takes_indices_that_are_computed_when_captured() -> None:
+    def spread(x: Any, i: Any) -> Any:
+        a = tn.zeros(3)
+        np.add.at(a, i % 3, x)
+        np.subtract.at(a, (i + 1) % 3, 2 * x)
+        return a
+
+    x, i = np.array([1.0, 2.0, 4.0]), np.array([0, 3, 2])
+    run = tn.compile(spread, backend="numpy")
+    for _ in range(2):
+        np.testing.assert_array_equal(run(x, i).numpy(), [3 - 8, -6, 4])

@@ -6,7 +6,7 @@ sparse: of many diagonals of one matrix each adds its own elements alone, where 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -19,11 +19,17 @@ from tapenet.ops.shapes.reshaping import flip, reshape
 from tapenet.typing import Array, Axis, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tapenet.typing import ArrayLike, DTypeLike
 
 
-def _opposite(shift: Any) -> int | tuple[int, ...]:
-    return tuple(-int(s) for s in shift) if np.ndim(shift) else -int(shift)
+def _opposite(shift: Array | Sequence[int] | int) -> Array | Sequence[int] | int:
+    if isinstance(shift, int):
+        return -shift
+    if isinstance(shift, (tuple, list)):
+        return [-s for s in shift]
+    return -cast("Array", shift).astype(np.int64)
 
 
 @op(

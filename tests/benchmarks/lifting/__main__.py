@@ -94,6 +94,8 @@ def main() -> None:
     for name in names:
         found.append(before.pop(name, {}) | run(name, options.what, options.seconds))
         print(" | ".join(cells(found[-1], options.what)), flush=True)
+        if options.json:
+            options.json.write_text(json.dumps([*found, *before.values()], indent=1) + "\n", encoding="utf-8")
         for key, error in found[-1].get("errors", {}).items():
             print(f"    {key}: {error.splitlines()[0][:300] if error else error}", flush=True)
     if options.what == "check":
@@ -105,8 +107,6 @@ def main() -> None:
             ("gradient compile s", "jax gradient compile s"),
         ):  # fmt: skip
             print(mean(found, above, below))
-    if options.json:
-        options.json.write_text(json.dumps([*found, *before.values()], indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
