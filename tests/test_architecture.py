@@ -53,7 +53,7 @@ KNOWS: dict[str, set[str]] = {
     "parameters": {"program", "ops", "autodiff", "parameters"},
     "transforms": {"program", "ops", "autodiff", "compiler", "transforms"},
     "autograd": {"autodiff", "transforms"},
-    "lifting": {"program", "ops", "autodiff", "compiler", "transforms", "lifting"},
+    "lifting": {"special_functions", "program", "ops", "autodiff", "compiler", "transforms", "lifting"},
     "tree": {"program", "ops", "autodiff"},
     "cuda": set(),
     "mypy_plugin": set(),

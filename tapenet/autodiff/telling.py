@@ -18,11 +18,8 @@ def _tell(values: Sequence[Array], act: Callable[..., object]) -> Array:
     What it says is no part of a derivative: it is said once, and not by what pulls gradients back.
     """
     capture = capturing()
-    while capture is not None:
-        if capture.sketches:  # the values mean nothing, and the program made of it will run
-            return np.asarray(True)
-        capture = capture.outer
-    act(*values)
+    if capture is None or not (capture.runs_next or capture.sketches):
+        act(*values)
     return np.asarray(True)
 
 

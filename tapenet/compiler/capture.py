@@ -118,6 +118,7 @@ def first_call(
     switches = local.state.now()
     tape = Capture()
     tape.sketches = sketches
+    tape.runs_next = take_back or linked
 
     def undo() -> None:
         local.state.again(switches)

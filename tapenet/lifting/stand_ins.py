@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tapenet import ops
+from tapenet import ops, special_functions
 from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
@@ -291,11 +291,13 @@ _MATH: dict[str, tuple[Callable[..., Tensor], type]] = {
     **{name: (_integral(getattr(ops, name)), int) for name in ("ceil", "floor", "trunc")},
     "log": (_log, float),
     "hypot": (_hypot, float),
-    "erfc": (lambda x: 1 - ops.erf(x), float),
+    "erfc": (lambda x: special_functions.erfc(x), float),
+    "gamma": (lambda x: special_functions.gamma(x), float),
+    "lgamma": (lambda x: special_functions.gammaln(x), float),
     "remainder": (lambda x, y: x - y * ops.rint(x / y), float),
 }  # fmt: skip
 #: Those that have no op; the others of `math` are of whole numbers, or of several.
-_MISSING = ("gamma", "lgamma", "frexp", "ldexp", "modf", "nextafter", "ulp", "dist", "prod", "isclose")
+_MISSING = ("frexp", "ldexp", "modf", "nextafter", "ulp", "dist", "prod", "isclose")
 _CMATH: dict[str, tuple[Callable[..., Tensor], type]] = {
     **{
         name: (getattr(ops, name), complex)

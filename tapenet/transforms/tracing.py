@@ -54,6 +54,7 @@ class _Recording(Body):
         super().__init__()
         self.name = name
         self.lanes = lanes
+        self.runs_next = True
 
     def reads(self, tensor: BaseTensor, what: str, hint: str) -> None:
         if self.is_constant(tensor):

@@ -45,6 +45,7 @@ class Capture(Tape):
         outer: the capture inside which this one was entered, if any; it learns all that this one does.
         failure: what happened that a replay could not repeat, the first of it.
         constants: the nodes whose values are the same at each replay, since they depend on constants alone.
+        runs_next: whether its program runs next, which then tells the user what there is to tell.
         sketches: whether nobody looks at its values, since the program runs next: of a loop one turn is enough then.
         writing: notes what is written in place, while a loop or branch of a lifted function is recorded.
     """
@@ -58,7 +59,7 @@ class Capture(Tape):
         self.outer: Capture | None = None
         self.failure: str | None = None
         self.constants: set[Node | None] = set()
-        self.sketches = False
+        self.runs_next = self.sketches = False
         self.writing: Writing | None = None
         #: How to put back what the step changed, by what that is, in order of change.
         self._undo: dict[Hashable, Callable[[], None]] = {}
@@ -70,6 +71,7 @@ class Capture(Tape):
         self.outer = capturing()
         if self.outer is not None:
             self.sketches = self.outer.sketches
+            self.runs_next |= self.outer.runs_next
         return super().__enter__()
 
     def __exit__(self, *exc: object) -> None:
