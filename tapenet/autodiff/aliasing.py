@@ -45,8 +45,12 @@ class Lifted:
     """A run of a lifted function in a thread: the memories whose views alias in it, and what stands in it for a function that
     is called."""
 
-    def __init__(self, replaced: Callable[[object], object] = lambda function: function) -> None:
+    def __init__(
+        self, replaced: Callable[[object], object] = lambda function: function, recompute: bool = False
+    ) -> None:
         self.replaced = replaced
+        #: Whether the derivatives of its loops run turns again, in place of keeping what they need of each.
+        self.recompute = recompute
         #: The tape that is on as it begins, and what the bodies of loops that are recorded on it check.
         self.tape = local.state.tape
         self.checks: dict[object, object] = {}

@@ -355,7 +355,8 @@ class _For:
         #: How many turns there may be; of an open loop only the program knows.
         known = count if isinstance(count, (int, Index)) else None
         bound = 1 << 40 if known is None else ends(known)[1]
-        counted = isinstance(count, int) and self.stop is None and left is False
+        recompute = local.state.lifted is not None and local.state.lifted.recompute and not places.lists
+        counted = isinstance(count, int) and self.stop is None and left is False and not recompute
         after: list[tuple[object, ...]] = []
         stops: list[object] = []
         loops: list[Loop] = []
@@ -379,7 +380,7 @@ class _For:
                 results = _results(varying, names, given, values, writes)
                 after.append(values)
                 moves[:] = [_moves(varying, before, given, values)]
-                if moves[0] and not counted:
+                if moves[0] and (self.stop is not None or left is not False or not isinstance(count, int)):
                     raise _Unrolled("it exchanges arrays")
                 if not results and not grown and self.stop is None and not _acts():
                     raise _Idle
@@ -412,7 +413,7 @@ class _For:
 
             most = varying.most if known is None else bound
             start = [tensor_of(0), going, *varying.values(before)]
-            outs, _ = repeat(test, step, start, most, recompute=known is None and most is not None)
+            outs, _ = repeat(test, step, start, most, recompute=(known is None or recompute) and most is not None)
             if self.stop is not None:
                 self.left = Number(ops.logical_not(outs[1]), bool)
             outs = outs[2:]

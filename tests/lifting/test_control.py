@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -333,6 +334,31 @@ def test_values_of_a_recorded_loop_are_not_those_of_a_run() -> None:
         return np.linalg.solve(a, x[:4])  # singular after the first turn
 
     agrees(f, X)
+
+
+def largest(program: Program) -> int:
+    """How many elements the largest value has that is computed."""
+    inner = (v for i in program.body for v in i.params.values() if isinstance(v, Program))
+    return max([0, *(math.prod(r.shape) for i in program.body for r in i.results), *map(largest, inner)])
+
+
+def test_loops_of_checkpoints_keep_what_few_turns_began_with() -> None:
+    def f(x: Any) -> Any:
+        log = []
+        for i in range(400):
+            x = np.sin(x) + 0.1 * x * i
+            if i > 390:
+                log.append(x[0])
+        return x.sum() + sum(log)
+
+    def gradient(checkpoint: bool) -> Any:
+        lifted = tn.lift(f, checkpoint=checkpoint)
+        return tn.compile(tn.grad(lambda x: lifted(x)), backend="numpy")
+
+    few, all_turns = gradient(True), gradient(False)
+    np.testing.assert_allclose(few(X / 9).numpy(), all_turns(X / 9).numpy(), rtol=1e-12)
+    assert largest(all_turns.variants[0].program) > 390 * len(X)
+    assert largest(few.variants[0].program) <= 20 * len(X)
 
 
 def test_natively() -> None:

@@ -144,7 +144,7 @@ class Capture(Tape):
                 "Return the tensor from the captured function and read it there, or compute with np.where in place of a "
                 "Python branch"
             )
-            if what.startswith("an ndarray") and tensor.dtype.kind in "biu":
+            if what.startswith("an ndarray") and tensor._data.dtype.kind in "biu":
                 usual += "; an array that it is to index has to be a tensor: tn.asarray(array)[index]"
         else:
             whose = "a tensor from outside while a step is being captured; a replay would go on with it as it is now"
