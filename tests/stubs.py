@@ -84,8 +84,8 @@ def stub(space: str) -> str:
         text = re.sub("(?m)^def .*", lambda line: re.sub(r"(?<!\.)\b(bool|float|int)\b", r"builtins.\1", line[0]), text)
     lines = ["# Made by `python -m tests.stubs`.", *sorted(needed | made.imports), ""]
     if space == "tapenet":
-        listed = ", ".join(f'"{name}"' for name in sorted(homes(space)))
-        lines.append(f"__version__: str\n__array_api_version__: str\n__all__ = [{listed}]\n")
+        listed = [f'    "{name}",' for name in sorted(homes(space))]  # line by line, so that branches merge
+        lines += ["__version__: str", "__array_api_version__: str", "__all__ = [", *listed, "]", ""]
     return "\n".join([*lines, text]).rstrip("\n") + "\n"
 
 

@@ -97,7 +97,7 @@ def isdtype(dtype: DTypeLike, kind: DTypeLike | tuple[DTypeLike, ...]) -> bool:
     asked = dtype_of(dtype)
     if is_low(asked):  # to NumPy bfloat16 is none of its own
         kinds = kind if isinstance(kind, tuple) else (kind,)
-        return any(k == asked if isinstance(k, np.dtype) else np.isdtype(np.dtype(np.float16), k) for k in kinds)
+        return any(np.isdtype(np.dtype(np.float16), k) if isinstance(k, str) else dtype_of(k) == asked for k in kinds)
     return np.isdtype(asked, kind)
 
 
