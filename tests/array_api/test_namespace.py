@@ -127,6 +127,13 @@ def test_kinds_of_dtypes(dtype: Any, kind: Any, expected: bool) -> None:
     assert tn.isdtype(dtype, kind) is expected
 
 
+def test_dtypes_are_numpys_types() -> None:
+    for name, dtype in tn.__array_namespace_info__().dtypes().items():
+        assert getattr(tn, name) == dtype == tn.zeros(1, getattr(tn, name)).dtype
+        assert getattr(tn, name) is getattr(np, name)
+        assert getattr(tn, name) != None  # noqa: E711  # as np.dtype(np.float64) is not
+
+
 def test_limits_of_dtypes() -> None:
     for dtype in (np.float16, np.float32, np.complex64, np.float64):
         ours, numpys = tn.finfo(tn.zeros(1, dtype)), np.finfo(dtype)
