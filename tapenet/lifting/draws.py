@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting.namespace import OBJECTS, STANDS
@@ -160,10 +161,20 @@ def _values(name: str, value: object) -> object:
     return value.numpy() if value.ndim else value.item()
 
 
+def _refuse_bits(seed: object) -> None:
+    """Refuse a generator that a program would not begin anew."""
+    if _traces() and isinstance(seed, (np.random.BitGenerator, np.random.SeedSequence, Stream)):
+        raise CaptureError(
+            f"a random generator is made of a {type(seed).__name__} in a function that is being captured: a program would go "
+            "on with its numbers where the function begins anew. Make it by np.random.default_rng(seed), or outside"
+        )
+
+
 class Generator(Stream):
     """Stands for `np.random.Generator`."""
 
     def __init__(self, bit_generator: np.random.BitGenerator) -> None:
+        _refuse_bits(bit_generator)
         super().__init__(np.random.Generator(bit_generator))
 
 
@@ -171,6 +182,7 @@ class RandomState(Stream):
     """Stands for `np.random.RandomState`."""
 
     def __init__(self, seed: object = None) -> None:
+        _refuse_bits(seed)
         super().__init__(np.random.RandomState(cast("int", _values("RandomState", seed))))
         if seed is not None:
             self._restart()
@@ -182,9 +194,14 @@ class RandomState(Stream):
 
 def default_rng(seed: object = None) -> Generator:
     """Stands for `np.random.default_rng`."""
+    if isinstance(seed, Generator):
+        return seed
+    if isinstance(seed, np.random.Generator):
+        return cast("Generator", stands_for(seed))
+    _refuse_bits(seed)
     made = np.random.default_rng(cast("int", _values("default_rng", seed)))
     stands = cast("Generator", stands_for(made))
-    if seed is not None and not isinstance(seed, np.random.Generator):
+    if seed is not None:
         state = made.bit_generator.state
         stands._begun(lambda: setattr(made.bit_generator, "state", state))
     return stands

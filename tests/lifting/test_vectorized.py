@@ -73,7 +73,7 @@ def branching(a: Any) -> Any:
 
 
 def test_branches() -> None:
-    agrees(branching, A, compiled=False)
+    agrees(branching, A)
 
 
 def test_the_first_result_says_the_dtype() -> None:
