@@ -339,3 +339,16 @@ def test_a_function_that_is_none_of_pythons_is_refused() -> None:
                            (tn.grad(heat), "lift the function it is made of")):  # fmt: skip
         with pytest.raises(TypeError, match=message):
             tn.lift(wrong)
+
+
+def test_adding_at_places_that_are_computed_is_compiled() -> None:
+    def deposit(x):
+        left = np.floor(x).astype(int)
+        density = np.zeros(4)
+        np.add.at(density, left % 4, x - left)
+        np.subtract.at(density, (left + 1) % 4, 1.0)
+        return density
+
+    compiled = tn.compile(deposit, lift=True, backend="numpy")
+    for x in (np.array([0.25, 1.5, 1.75]), np.array([3.5, 2.25, 0.5])):
+        assert np.array_equal(compiled(x), deposit(x))
