@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet import ops
+from tapenet.autodiff.control.whiles import repeat
 from tapenet.autodiff.node import Traced
 from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting.index import Index, Whole, ends, is_int
@@ -31,6 +32,11 @@ Given: TypeAlias = "Ragged | Tensor | np.ndarray | np.generic | bool | int | flo
 _APART = "the lengths of parts that are put together change from turn to turn in another way"
 #: What is at all places beyond the window, if it is one number and known.
 Fill: TypeAlias = "bool | int | float | complex | np.generic | None"
+
+
+#: What of a vector there is from a place of its frame on, as far as `PIECE` places go.
+Piece: TypeAlias = "Callable[[Tensor], Ragged]"
+PIECE = 16
 
 
 class Window(NamedTuple):
@@ -133,9 +139,10 @@ class Ragged(Operand):
         windows: what counts of each axis of the frame; None where all of it does.
         beyond: what is known to be at all other places.
         write: puts another frame in the place of this one, in the array that this is a view of; None if it is a value.
+        pieces: of a vector that begins and ends at computed places, what gives the pieces of it as it is now.
     """
 
-    __slots__ = ("_dtype", "_read", "beyond", "frame_shape", "windows", "write")
+    __slots__ = ("_dtype", "_read", "beyond", "frame_shape", "pieces", "windows", "write")
 
     def __init__(
         self,
@@ -144,6 +151,7 @@ class Ragged(Operand):
         fill: Fill = None,
         read: Callable[[], Tensor] | None = None,
         write: Callable[[Tensor], None] | None = None,
+        pieces: Callable[[], Piece] | None = None,
     ) -> None:
         self.frame_shape = frame.shape
         self._dtype = frame.dtype
@@ -151,6 +159,7 @@ class Ragged(Operand):
         self.beyond = fill
         self._read = read or (lambda: frame)
         self.write = write
+        self.pieces = pieces
 
     # -- what it is ----------------------------------------------------------------------------------------------------
 
@@ -454,8 +463,27 @@ def elementwise(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> 
     result = op(*values, **kwargs)
     fill = _filled(op, values, fills) if op.outputs == 1 else None
     if isinstance(result, Tensor):
-        return Ragged(result, windows, fill)
+        return Ragged(result, windows, fill, pieces=_in_pieces(op, args, kwargs))
     return type(result)(Ragged(r, windows) for r in result)
+
+
+def _in_pieces(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> Callable[[], Piece] | None:
+    """The pieces of a result, where there are those of all parts that it is made of."""
+    if any(_ndim(v) and not (isinstance(v, Ragged) and v.pieces is not None) for v in args):
+        return None
+    given = [v.pieces() if isinstance(v, Ragged) and v.pieces is not None else held(v) for v in args]
+
+    def piece(begin: Tensor) -> Ragged:
+        found = elementwise(op, tuple(v(begin) if callable(v) else v for v in given), kwargs)
+        assert isinstance(found, Ragged)
+        return found
+
+    return lambda: piece
+
+
+def held(value: object) -> object:
+    """A value as it is now, whatever becomes of a tensor's handle."""
+    return Tensor._of(value._data, value._node, value._trace) if isinstance(value, Tensor) else value
 
 
 def _as(fill: Fill, dtype: DType) -> object:
@@ -581,7 +609,23 @@ def _reduced(op: Op, a: Ragged, axis: Axis = None, dtype: DTypeLike | None = Non
         _check_some(a, axes, op.name)
     value = a.filled(_NEUTRAL[op.name](a.dtype), axes)
     options = {} if dtype is None else {"dtype": dtype}
-    return _result(op(value, axes, keepdims=keepdims, **options), _rest(a, axes, keepdims))
+    found = op(value, axes, keepdims=keepdims, **options)
+    if op.name == "sum" and a.pieces is not None and not keepdims:
+        return _sum_of_pieces(a, a.pieces(), found.dtype)
+    return _result(found, _rest(a, axes, keepdims))
+
+
+def _sum_of_pieces(a: Ragged, piece: Piece, dtype: DType) -> Tensor:
+    """A sum over a few of many elements: it takes as long as there are elements to sum."""
+    (window,) = a.windows
+    assert window is not None
+    begin, end = (p.tensor if isinstance(p, Index) else counting(p + 1)[p] for p in (window.start, window.stop))
+
+    def step(carry: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        return [carry[0] + PIECE, carry[1] + ops.sum(piece(carry[0]), dtype=dtype)], []
+
+    start = [begin, Tensor._of(np.zeros((), dtype))]
+    return repeat(lambda carry: ops.less(carry[0], end), step, start, -(-window.length // PIECE))[0][1]
 
 
 def _mean(op: Op, a: Ragged, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False) -> object:

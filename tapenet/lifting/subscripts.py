@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import weakref
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting.index import Index, Loop, Whole, ends, is_int
 from tapenet.lifting.number import Number, Unknown
-from tapenet.lifting.ragged import Ragged, Window, alike, counting, known, merged, shape_of, within
+from tapenet.lifting.ragged import PIECE, Piece, Ragged, Window, alike, counting, held, known, merged, shape_of, within
 from tapenet.typing import Shape
 
 
@@ -68,9 +69,50 @@ def getitem(a: object, index: object) -> object:
     found = place.read(base)
     if not any(place.windows):
         return found
+    if isinstance(index, Ragged) and index.pieces is not None:
+        return Ragged(found, place.windows, pieces=functools.partial(_chosen_pieces, base, index.pieces))
     if any(map(_is_array, index if isinstance(index, tuple) else (index,))):  # a copy
         return Ragged(found, place.windows)
-    return Ragged(found, place.windows, None, lambda: place.read(base), lambda new: place.write(base, new))
+    pieces = functools.partial(_pieces, base, place) if _is_computed(place) else None
+    return Ragged(found, place.windows, None, lambda: place.read(base), lambda new: place.write(base, new), pieces)
+
+
+def _is_computed(place: _Place) -> bool:
+    """Whether a slice of a vector begins or ends at a place of which nothing is known before the program runs."""
+    if len(place.parts) != 1 or place.windows[0] is None or place.parts[0].step not in (None, 1):  # type: ignore[attr-defined]
+        return False
+    edges = [p for p in place.windows[0][:2] if isinstance(p, Index)]
+    return any(not loop.splits for edge in edges for loop in edge.terms)
+
+
+def _chosen_pieces(base: Tensor, places: Callable[[], Piece]) -> Piece:
+    """What gives the pieces of `base[places]`."""
+    source, given = held(base), places()
+
+    def piece(begin: Tensor) -> Ragged:
+        found = getitem(source, given(begin))
+        assert isinstance(found, Ragged)
+        return found
+
+    return piece
+
+
+def _pieces(base: Tensor, place: _Place) -> Piece:
+    """What gives the pieces of a slice."""
+    (part,), (window,) = place.parts, place.windows
+    assert window is not None
+    assert isinstance(part, slice)
+    source = held(base)
+    stop = window.stop.tensor if isinstance(window.stop, Index) else window.stop
+
+    def piece(begin: Tensor) -> Ragged:
+        places = ops.add(counting(PIECE), begin)
+        frame = ops.take(source, ops.clip(ops.add(places, part.start or 0), 0, base.shape[0] - 1))
+        end = _whole(ops.subtract(stop, begin), PIECE)
+        assert end is not None
+        return Ragged(frame, [Window(0, end, PIECE)])
+
+    return piece
 
 
 def setitem(*, value: object, a: object, index: object) -> None:

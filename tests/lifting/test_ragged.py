@@ -136,17 +136,39 @@ def sparse_product(row: np.ndarray, column: np.ndarray, values: np.ndarray, x: n
     return y
 
 
-def test_slices_end_where_values_say() -> None:
+@pytest.mark.parametrize("shape", [(5, 4), (4, 40)])
+def test_slices_end_where_values_say(shape: tuple[int, int]) -> None:
     r = np.random.default_rng(1)
-    dense = r.normal(size=(5, 4)) * (r.random((5, 4)) < 0.5)
+    dense = r.normal(size=shape) * (r.random(shape) < np.linspace(0.3, 1, shape[0])[:, None])
     row = np.concatenate([[0], np.cumsum((dense != 0).sum(axis=1))])
-    column, values, x = np.nonzero(dense)[1], dense[dense != 0], r.normal(size=4)
+    column, values, x = np.nonzero(dense)[1], dense[dense != 0], r.normal(size=shape[1])
     f = tn.lift(sparse_product)
     np.testing.assert_allclose(tn.compile(f)(row, column, values, x).numpy(), dense @ x)
     gradient = tn.compile(tn.grad(lambda v, x: (f(row, column, v, x) ** 2).sum(), (0, 1)))
     of_values, of_x = gradient(tn.tensor(values), tn.tensor(x))
     np.testing.assert_allclose(of_x.numpy(), 2 * dense.T @ dense @ x)
     np.testing.assert_allclose(of_values.numpy(), np.outer(2 * dense @ x, x)[dense != 0])
+
+
+def running_means(a: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    found = np.zeros((ends.size - 1, 3))
+    for i in range(ends.size - 1):
+        part = a[ends[i] : ends[i + 1]]
+        before = np.sin(part) * part[::-1]
+        twice = 2 * part
+        part *= 0.5
+        a[ends[i]] += i
+        found[i] = twice.sum(), part.sum(), before.sum() + np.sqrt(part**2 + 1).mean()
+    return found
+
+
+def test_values_stay_and_views_change_where_slices_end_at_values() -> None:
+    a, ends = np.random.default_rng(7).normal(size=60), np.array([0, 3, 40, 41, 58])
+    f = tn.lift(running_means)
+    compiled = tn.compile(lambda a: f(a.copy(), ends), backend="numpy")
+    np.testing.assert_allclose(compiled(tn.tensor(a)).numpy(), running_means(a.copy(), ends), 1e-12)
+    traced = tn.compile(lambda a, ends: f(a.copy(), ends), backend="numpy")
+    np.testing.assert_allclose(traced(tn.tensor(a), tn.tensor(ends)).numpy(), running_means(a.copy(), ends), 1e-12)
 
 
 def rings(data: np.ndarray, radius: np.ndarray, n: int) -> np.ndarray:
