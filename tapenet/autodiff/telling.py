@@ -62,9 +62,10 @@ def say(values: Sequence[object], act: Callable[..., object]) -> None:
     """Call `act` with these values, tensors among them as arrays or numbers, now and whenever a program that is being recorded
     comes here."""
     places = [k for k, value in enumerate(values) if type(value) is Tensor]
+    others = [None if type(value) is Tensor else value for value in values]  # a program is not to keep tensors
 
     def filled(*arrays: Array) -> None:
-        found = list(values)
+        found = list(others)
         for k, array in zip(places, arrays, strict=True):
             found[k] = array[()]
         act(*found)

@@ -108,7 +108,10 @@ class Number(Operand):
         raise Unknown(f"{what} is made of a {self.kind.__name__} that only the program knows")
 
     def __repr__(self) -> str:
-        return f"<{self.kind.__name__} of a program>"
+        return f"<{self.kind.__name__} of a program>" if capturing() is not None else repr(self._value("a text"))
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value("a text"), spec)
 
     def __tapenet_op__(self, op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         """An op on the number, as a tensor: of the dtype that the arrays beside it make of it."""

@@ -137,6 +137,11 @@ def formatting(method: Callable[..., str]) -> Callable[..., str]:
     return lambda *args, **named: text_of(lambda args, named: method(*args, **named), args, named)
 
 
+def debug_print_(text: str, *values: object, **named: object) -> None:
+    """`tn.debug_print`, with numbers of Python's."""
+    print_(formatting(text.format)(*values, **named))
+
+
 def print_(*values: object, **options: object) -> None:
     """`print(...)`, with arrays as NumPy prints them: now, and whenever a program that is being recorded comes here."""
     _say(lambda *values: builtins.print(*values, **options), values)  # type: ignore[call-overload]

@@ -19,12 +19,13 @@ import numpy as np
 from tapenet import ops, special_functions
 from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.telling import debug_print
 from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting.control import truth
 from tapenet.lifting.index import Index
 from tapenet.lifting.number import DTYPES, Number
 from tapenet.lifting.questions import and_, choose, not_, or_
-from tapenet.lifting.saying import print_, text_of
+from tapenet.lifting.saying import debug_print_, print_, text_of
 from tapenet.lifting.turns import Enumerate, Reversed, Zip, constant, range_
 
 Plain: TypeAlias = bool | int | float | complex
@@ -354,6 +355,7 @@ STAND_INS: dict[object, Callable[..., object]] = {
     builtins.any: some,
     builtins.divmod: quotient,
     builtins.print: print_,
+    debug_print: debug_print_,
     builtins.range: range_,
     builtins.enumerate: Enumerate,
     builtins.zip: Zip,

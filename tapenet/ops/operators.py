@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 #: The versions of the array API standard, all of which the newest includes. None is any.
 VERSIONS = (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
-_TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
+_TO_PRINT = (
+    "tn.debug_print('{}', t) prints it at each run; or return it from the captured function and print it there. repr(t) can be "
+    "printed: it shows shape and dtype"
+)
 
 
 class _Method(Protocol):

@@ -51,5 +51,5 @@ def test_random_numbers_of_a_compiled_function_are_others_at_each_call() -> None
 
 
 def test_printing_a_value_in_a_compiled_function_raises() -> None:
-    with pytest.raises(tn.CaptureError, match="Return it from the captured function and print it there"):
+    with pytest.raises(tn.CaptureError, match="return it from the captured function and print it there"):
         tn.compile(lambda x: (print(x), x * 2)[1])(tn.tensor([1.0, 2.0]))

@@ -171,6 +171,9 @@ def told(x: Any) -> Any:
     print("x", x, y.shape, sep="|")
     print(f"{y[0]:.2f} {y[1]!r} {y.sum():>6}", "%.1f %s" % (float(y[0]), "a"), "{0} {b:.1e}".format(y[1], b=y[0]))  # noqa: UP031, UP032
     print(str(y) + "", repr(y), end="!\n")
+    norm = math.sqrt(y.sum())
+    print(f"{norm:.3f}", norm, "%.2e" % norm)  # noqa: UP031
+    tn.debug_print("{:.1f} {n}", norm, n=y)
     return y.sum()
 
 
