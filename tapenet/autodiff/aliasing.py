@@ -54,6 +54,8 @@ class Lifted:
         #: The tape that is on as it begins, and what the bodies of loops that are recorded on it check.
         self.tape = local.state.tape
         self.checks: dict[object, object] = {}
+        #: What it was given, from a higher layer.
+        self.arguments: object = None
         self.memories: weakref.WeakSet[Memory] = weakref.WeakSet()
 
     def settle(self) -> None:

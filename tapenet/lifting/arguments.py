@@ -12,7 +12,7 @@ from typing import cast
 
 import numpy as np
 
-from tapenet.autodiff.aliasing import Lifted, Memory
+from tapenet.autodiff.aliasing import Lifted, Memory, is_alone
 from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.state import local
@@ -238,8 +238,9 @@ class PlainArguments(_Opened):
         if isinstance(given, np.ndarray):
             return given
         if id(given) not in self._copies:
-            # A copy, which is compared at the end: nodes may have saved the array, and other handles may share it.
-            self._copies[id(given)] = given, given._data.copy(order="K")
+            # Unless the array is the tensor's alone a copy, which is compared at the end: nodes may have saved the array.
+            alone = given._kind is None and is_alone(given)
+            self._copies[id(given)] = given, given._data if alone else given._data.copy(order="K")
         copy = self._copies[id(given)][1]
         self._origins[id(copy)] = given
         return copy
@@ -259,6 +260,8 @@ def _is_written(given: Array | Tensor, handle: Tensor) -> bool:
 
 def _equal(a: Array, b: Array) -> bool:
     """Whether two arrays are the same, bit for bit."""
+    if a is b:
+        return True
     if a.dtype.kind == "c":
         return _equal(a.real, b.real) and _equal(a.imag, b.imag)
     whole = f"u{a.itemsize}"

@@ -45,8 +45,10 @@ def lift(
     - Inside `f`, and in the functions of its module and of `modules` that it calls, functions that make arrays (`np.zeros`)
       make tensors. Nothing is changed outside of the function, and threads do not see each other.
     - Views share memory as NumPy's do: `b = a[1:]; b[0] = 1` changes `a`. A number (`a[0]` of one axis) is none.
-    - What `f` writes to its arguments is there after the call: in arrays, and behind the handles of tensors. If it raises,
-      nothing is written.
+    - What `f` writes to its arguments is there after the call: in arrays, and behind the handles of tensors. If it raises
+      while it is recorded, nothing is written.
+    - Lists, dicts and objects that are given, or that names stand for, hold afterwards what they would in the plain program,
+      with tensors for arrays. Methods of the objects' own classes are lifted too.
     - Arrays and NumPy numbers that it returns are tensors.
 
     Where no gradient is wanted and nothing is recorded, `f` itself runs on arrays, as quickly as ever.
@@ -105,7 +107,7 @@ class Lift:
         traces = state.tape is not None and state.tape.captures
         try:
             if state.lifted is not None:
-                return self._copies(traces).copied(self._function)(*args, **kwargs)
+                return self._run_within(self._copies(traces), state.lifted.arguments, args, kwargs)
             if not state.layers and not (state.grad and self._may_need(args, kwargs)):
                 return self._run_plain(args, kwargs)
             return self._run(args, kwargs, traces)[0]
@@ -132,7 +134,7 @@ class Lift:
         """Run a copy of the function on tensors, and give its arguments what it wrote to them, or those too."""
         copies = self._copies(traces)
         lifted = Lifted(copies.replaced, self.checkpoint)
-        arguments = Arguments(self._title, lifted, copies, gives)
+        arguments = lifted.arguments = Arguments(self._title, lifted, copies, gives)
         # While a program is recorded values mean little, and sides of branches run that a call would not take.
         with switched(lifted=lifted), np.errstate(all="ignore") if traces else nullcontext():
             copies.begin(arguments.inside)
@@ -149,6 +151,18 @@ class Lift:
         if gives:
             arguments.write_back(result)
         return result, written
+
+    def _run_within(
+        self, copies: Copies, arguments: Arguments, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> object:
+        """Run a copy of the function in the run of another one that calls it, whose arguments its names stand for too."""
+        if copies.runs:
+            return copies.copied(self._function)(*args, **kwargs)
+        copies.begin(arguments.inside)
+        try:
+            return copies.copied(self._function)(*map(arguments.inside, args), **kwargs)
+        finally:
+            copies.end(arguments.outside)
 
     def _copies(self, traces: bool) -> Copies:
         """The copies of this thread."""

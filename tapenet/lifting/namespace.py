@@ -323,6 +323,11 @@ class Copies:
             name.seen = value
             name.give(self.replaced(value))
 
+    @property
+    def runs(self) -> bool:
+        """Whether a run of them is going on."""
+        return self._wrap is not None
+
     def begin(self, wrap: Callable[[object], object]) -> None:
         """See what names stand for now; of arrays among it `wrap` gives what stands for them."""
         self._wrap = wrap

@@ -257,6 +257,37 @@ def test_functions_that_are_called_are_lifted_in_turn() -> None:
     assert np.array_equal(x.grad, [3, 12])
 
 
+@tn.lift
+def added(x):
+    HELD[0] += x
+    return HELD * 1
+
+
+def test_a_lifted_function_is_called_by_another() -> None:
+    def twice(x):
+        first = added(x)
+        return (first + added(x)).sum()
+
+    HELD[:] = 0
+    x = tn.tensor(2.0, requires_grad=True)
+    for turn in range(2):
+        x.grad = None
+        result = tn.lift(twice)(x)
+        result.backward()
+        assert (result.item(), x.grad.item()) == ((6, 3), (14, 3))[turn]
+        assert HELD[0] == 4 * (turn + 1)
+
+
+def test_without_gradients_a_tensor_that_nobody_shares_is_written_in_place() -> None:
+    t = tn.tensor(np.arange(5.0))
+    shared = t.detach()
+    tn.lift(heat)(t, 1)
+    assert np.array_equal(shared, np.arange(5.0))
+    memory = id(t._data)
+    tn.lift(heat)(t, 1)
+    assert id(t._data) == memory
+
+
 def test_modules_that_are_named_are_lifted_too() -> None:
     module = ModuleType("kernels_of_a_test")
     exec("import numpy as np\ndef fill(x):\n    a = np.zeros(2)\n    a[:] = x\n    return a\n", vars(module))
