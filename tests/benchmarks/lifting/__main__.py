@@ -92,7 +92,7 @@ def main() -> None:
         before = {f["name"]: f for f in json.loads(options.json.read_text(encoding="utf-8"))}
     found = []
     for name in names:
-        found.append(before.pop(name, {}) | run(name, options.what, options.seconds))
+        found.append(before.pop(name, {}) | {"errors": {}} | run(name, options.what, options.seconds))
         print(" | ".join(cells(found[-1], options.what)), flush=True)
         if options.json:
             options.json.write_text(json.dumps([*found, *before.values()], indent=1) + "\n", encoding="utf-8")
