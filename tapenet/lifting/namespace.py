@@ -12,7 +12,7 @@ import math
 from abc import ABC
 from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
-from typing import Any, Generic, Protocol, cast
+from typing import Generic, Protocol, cast
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from tapenet.typing import Array
 #: What stands inside a lifted function for a function or type.
 STANDS: dict[object, object] = dict(STAND_INS)
 #: What stands for an object, by its type: made by a function of the copies and the object.
-OBJECTS: dict[type, Callable[[Copies, Any], object]] = {}
+OBJECTS: dict[type, Callable[..., object]] = {}
 #: Modules of which a stand-in is made, whatever lifted function names them.
 _OPENED = frozenset({math, cmath})
 _UNSEEN = object()
