@@ -19,6 +19,7 @@ from tapenet.autodiff.node import Traced
 from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting.index import Index, Whole, ends, is_int
 from tapenet.lifting.number import Number, Unknown
+from tapenet.ops.derived import array_like
 from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.operators import Operand
 from tapenet.program.low import is_inexact
@@ -509,7 +510,7 @@ def merged(old: Tensor, windows: Sequence[Window | None], value: Given) -> Tenso
             raise Unknown("a part whose length changes from turn to turn is written to one whose length does not")
         return value  # type: ignore[return-value]
     if isinstance(value, (list, tuple)):
-        value = ops.asarray(value)
+        value = array_like(value)
     if isinstance(value, Ragged):
         if value.ndim > len(windows):
             raise Unknown("what is written has more axes than the part that it is written to")
@@ -666,9 +667,11 @@ def _place(op: Op, a: Ragged, axis: int | None = None, *, keepdims: bool = False
         raise _cannot(op.name)
     at = normalize_axis_index(axis or 0, a.ndim)
     _check_some(a, (at,), op.name)
-    a = _front(a, at)
-    value = a.filled((_lowest if op.name == "argmax" else _highest)(a.dtype))
-    return _result(op(value, at, keepdims=keepdims), _rest(a, (at,), keepdims))
+    found = op(a.filled((_lowest if op.name == "argmax" else _highest)(a.dtype)), at, keepdims=keepdims)
+    window = a.windows[at]
+    if window is not None and not same(window.start, 0):  # where all are the lowest, one in front of them was found
+        found = ops.maximum(ops.subtract(found, window.start), 0)
+    return _result(found, _rest(a, (at,), keepdims))
 
 
 def _front(a: Ragged, axis: int) -> Ragged:

@@ -60,6 +60,7 @@ class _Place(NamedTuple):
 
 def getitem(a: object, index: object) -> object:
     """`a[index]`."""
+    index = _joined(index)
     if isinstance(a, Tensor) and _chooses(index):
         return _Chosen(a, index).part()
     if not _is_moving(index) or not isinstance(a, (Tensor, np.ndarray)):
@@ -117,6 +118,7 @@ def _pieces(base: Tensor, place: _Place) -> Piece:
 
 def setitem(*, value: object, a: object, index: object) -> None:
     """`a[index] = value`."""
+    index = _joined(index)
     if isinstance(a, Tensor) and _chooses(index) and (isinstance(value, Ragged) or not shape_of(value)):
         _Chosen(a, index).write(value)
         return
@@ -213,6 +215,17 @@ class _Chosen:
 
 
 # -- what an index names -----------------------------------------------------------------------------------------------
+
+
+def _joined(index: object) -> object:
+    """An index with an array for each list that holds numbers of the program, as in `a[[k, p]]`."""
+    if isinstance(index, tuple):
+        return tuple(map(_joined, index))
+    if type(index) is not list or not any(isinstance(v, (Number, Tensor)) for v in index):
+        return index
+    return ops.stack(
+        [v.tensor if isinstance(v, Number) else v if isinstance(v, Tensor) else np.asarray(v) for v in index]
+    )
 
 
 def _is_moving(index: object) -> bool:

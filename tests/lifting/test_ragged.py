@@ -73,17 +73,17 @@ def check_gradients(seed: int, folder: Path, backend: str) -> None:
         np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-8, 1e-10)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_programs_have_the_values_of_numpy(seed: int, tmp_path: Path) -> None:
     check_values(seed, tmp_path, "numpy")
 
 
-@pytest.mark.parametrize(("seed", "beyond"), [(s, v) for s in range(100, 104) for v in (np.nan, np.inf)])
+@pytest.mark.parametrize(("seed", "beyond"), [(s, v) for s in range(100, 102) for v in (np.nan, np.inf)])
 def test_what_lies_beyond_has_no_influence(seed: int, beyond: float, tmp_path: Path) -> None:
     check_values(seed, tmp_path, "numpy", beyond)
 
 
-@pytest.mark.parametrize("seed", range(200, 206))
+@pytest.mark.parametrize("seed", range(200, 204))
 def test_gradients_of_programs_are_those_of_the_recorded_ones(seed: int, tmp_path: Path) -> None:
     check_gradients(seed, tmp_path, "numpy")
 
@@ -336,3 +336,47 @@ def test_the_turns_of_loops_are_not_computed_while_their_gradient_is_captured(mo
     expected = tn.grad(lambda L, b: (tn.lift(triangular_solve)(L, b) ** 2).sum(), (0, 1))(*given)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-9, 1e-12)
+
+
+# -- lists of indices, and values that are lists -------------------------------------------------------------------------
+
+
+def eliminated(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    a = a.copy()
+    n = len(a)
+    rows = np.arange(n)
+    for k in range(n - 1):
+        p = k + np.argmax(np.abs(a[k:, k]))
+        if p != k:
+            a[[k, p]] = a[[p, k]]
+            rows[[k, p]] = rows[[p, k]]
+        a[k + 1 :, k] /= a[k, k]
+        a[k + 1 :, k + 1 :] -= np.outer(a[k + 1 :, k], a[k, k + 1 :])
+        a[k, [0, k]] = a[k, [0, k]] + [0.0, 0.0]
+    return a, rows
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+def test_rows_are_exchanged(backend: str) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    a = np.random.default_rng(8).normal(size=(12, 12))
+    for found, expected in zip(tn.compile(eliminated, lift=True, backend=backend)(a), eliminated(a), strict=True):
+        np.testing.assert_allclose(found.numpy(), expected, 1e-12)
+    loss = tn.grad(lambda a: np.log(np.abs(np.diag(tn.lift(eliminated)(a)[0]))).sum())
+    gradient = tn.compile(loss, backend=backend)(tn.tensor(a))
+    np.testing.assert_allclose(gradient.numpy(), np.linalg.inv(a).T, 1e-9)
+
+
+def largest(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    found = np.zeros(len(a) - 1, dtype=int), np.zeros(len(a) - 1, dtype=int)
+    for i in range(1, len(a)):
+        found[0][i - 1] = np.argmax(a[i:])
+        found[1][i - 1] = np.argmin(a[:i])
+    return found
+
+
+def test_the_place_of_the_largest_is_counted_from_where_the_part_begins() -> None:
+    for a in (np.array([3.0, 1.0, -np.inf, 2.0, 2.0, -np.inf, -np.inf]), np.array([2, 7, 1, 7, 0], np.uint8)):
+        for found, expected in zip(tn.compile(largest, lift=True, backend="numpy")(a), largest(a), strict=True):
+            np.testing.assert_array_equal(found.numpy(), expected)
