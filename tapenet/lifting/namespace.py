@@ -58,7 +58,18 @@ class ndarray(metaclass=_Array):
     """Stands for `np.ndarray`."""
 
 
+def as_strided(x: object, *args: object, **kwargs: object) -> object:
+    """Stands for NumPy's function of this name: a tensor's elements lie in memory as they happen to."""
+    if isinstance(x, BaseTensor):
+        raise TypeError(
+            "np.lib.stride_tricks.as_strided of a tensor cannot be followed: write np.lib.stride_tricks.sliding_window_view "
+            "for windows, or index the array"
+        )
+    return np.lib.stride_tricks.as_strided(x, *args, **kwargs)  # type: ignore[call-overload]
+
+
 STANDS[np.ndarray] = ndarray
+STANDS[np.lib.stride_tricks.as_strided] = as_strided
 
 
 @functools.cache

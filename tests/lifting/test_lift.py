@@ -138,6 +138,18 @@ def test_names_outside_are_written_as_the_program_does() -> None:
     assert np.array_equal(HELD, [2, 4])
 
 
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (lambda a: a.view(np.float32), "reads bytes, which cannot be followed"),
+        (lambda a: np.lib.stride_tricks.as_strided(a, (2,), (16,)), "as_strided of a tensor cannot be followed"),
+    ],
+)
+def test_views_that_cannot_be_followed_are_refused(view, message) -> None:
+    with pytest.raises(TypeError, match=message):
+        tn.lift(lambda x: view(np.zeros(4) + x))(tn.tensor(1.0, requires_grad=True))
+
+
 def test_arrays_that_share_memory_are_refused_where_one_is_written() -> None:
     def shift(a, b, x):
         a[:] = b * x
