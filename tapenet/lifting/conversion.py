@@ -187,7 +187,9 @@ class _Expressions(_Texts):
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         binds = _binds([node.body, node.orelse])
         self.generic_visit(node)
-        return ast.copy_location(_lift("choose", node.test, _later(node.body), _later(node.orelse), **binds), node)
+        line = ast.Constant(node.lineno)
+        sides = _later(node.body), _later(node.orelse)
+        return ast.copy_location(_lift("choose", node.test, *sides, **binds, line=line), node)
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         binds = _binds(node.comparators[1:])

@@ -49,7 +49,7 @@ def lift(
       while it is recorded, nothing is written.
     - Lists, dicts and objects that are given, or that names stand for, hold afterwards what they would in the plain program,
       with tensors for arrays. Methods of the objects' own classes are lifted too.
-    - Arrays and NumPy numbers that it returns are tensors.
+    - Arrays, NumPy numbers and floats that it returns are tensors.
 
     Where no gradient is wanted and nothing is recorded, `f` itself runs on arrays, as quickly as ever.
 
@@ -142,7 +142,7 @@ class Lift:
                 function = copies.copied(self._function)
                 inside = [arguments.inside(value) for value in args]
                 options = {name: arguments.inside(value) for name, value in kwargs.items()}
-                result = arguments.outside(function(*inside, **options))
+                result = arguments.outside(_numbers(function(*inside, **options)))
                 look_at_checks(lifted)
             finally:
                 copies.end(arguments.outside)
@@ -182,11 +182,20 @@ class Lift:
         finally:
             _plain.running = False
         opened.write_back(result)
-        return opened.outside(result)
+        return opened.outside(_numbers(result))
 
     def _may_need(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bool:
         """Whether a gradient may be wanted of what the function computes."""
         return _holds_gradient(args) or _holds_gradient(kwargs) or not _is_plain(self._function, set())
+
+
+def _numbers(result: object) -> object:
+    """A result whose floats are NumPy's, so that it is a tensor whether gradients flow or not."""
+    if type(result) is tuple:
+        return tuple(map(_numbers, result))
+    if type(result) is float:
+        return np.float64(result)
+    return np.complex128(result) if type(result) is complex else result
 
 
 def _function(f: object) -> tuple[FunctionType, tuple[object, ...]]:

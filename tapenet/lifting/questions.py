@@ -27,7 +27,7 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def choose(test: object, chosen: Later, other: Later, binds: str = "") -> object:
+def choose(test: object, chosen: Later, other: Later, binds: str = "", line: int | None = None) -> object:
     """`chosen() if test else other()`; `binds` names variables that these bind."""
     answer = truth(test)
     if isinstance(answer, bool):
@@ -43,7 +43,7 @@ def choose(test: object, chosen: Later, other: Later, binds: str = "") -> object
         nonlocal value
         value = other()
 
-    if_(answer, first, second, State(lambda: value, ("value",)))
+    if_(answer, first, second, State(lambda: value, ("value",)), line=line)
     return value
 
 

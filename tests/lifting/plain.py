@@ -69,7 +69,7 @@ class Plain:
             value = other()
         return value
 
-    def choose(self, test: object, chosen: Closure, other: Closure, binds: str = "") -> object:
+    def choose(self, test: object, chosen: Closure, other: Closure, binds: str = "", line: int = 0) -> object:
         return chosen() if test else other()
 
     def compare(self, left: object, *others: tuple[str, Closure], binds: str = "") -> object:

@@ -228,6 +228,26 @@ def test_sides_that_cannot_be_one_program_name_the_line() -> None:
             return "text"
         return x
 
-    line = f.__code__.co_firstlineno + 1
-    with pytest.raises(tn.CaptureError, match=f"line {line}"):
-        tn.compile(f, lift=True, backend="numpy")(X)
+    def g(x: Any) -> Any:
+        chosen = np.sin if x[0] > 0 else np.cos
+        return chosen(x)
+
+    for function in (f, g):
+        line = function.__code__.co_firstlineno + 1
+        with pytest.raises(tn.CaptureError, match=f"line {line}"):
+            tn.compile(function, lift=True, backend="numpy")(X)
+    assert tn.elementwise_grad(tn.lift(g))(X).numpy().tolist() == np.cos(X).tolist()
+
+
+def test_floats_that_are_returned_are_tensors() -> None:
+    """Whether gradients flow or not."""
+
+    def f(x: Any) -> Any:
+        if x[0] < 0:
+            return 0.0, 1
+        return math.sin(x[0]), len(x)
+
+    for function in (tn.lift(f), tn.compile(f, lift=True, backend="numpy")):
+        value, n = function(X)
+        assert isinstance(value, tn.Tensor)
+        assert (value.item(), n) == (math.sin(2.5), 5)
