@@ -21,6 +21,7 @@ from tapenet.program.passes import (
     residuals,
     same_loops,
     views,
+    written,
 )
 from tapenet.program.primitives import BODIES
 
@@ -30,6 +31,7 @@ PASSES = {
     "folding": folding.run,
     "views": views.run,
     "joins": joins.run,
+    "written": written.run,
     "powers": powers.run,
     "identities": identities.run,
     "conditions": conditions.run,
