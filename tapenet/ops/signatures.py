@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,7 +44,14 @@ def parameters(function: Callable[..., object]) -> tuple[inspect.Parameter, ...]
         return None
 
 
-def further(function: Any, own: Collection[str]) -> list[inspect.Parameter]:
+class _Stands(Protocol):
+    """An op or derived function."""
+
+    name: str
+    numpy: tuple[Callable[..., object], ...]
+
+
+def further(function: _Stands, own: Collection[str]) -> list[inspect.Parameter]:
     """The options that an op or derived function answers beside its `own` arguments: those of `more=`, and of `SPECIAL` those
     that the NumPy function has for which it stands. `**options` where it does not say which.
 
@@ -68,7 +75,7 @@ def further(function: Any, own: Collection[str]) -> list[inspect.Parameter]:
     return named + [p for p in options if p.kind is p.VAR_KEYWORD]
 
 
-def signature(function: Any, formula: Callable[..., object]) -> inspect.Signature:
+def signature(function: _Stands, formula: Callable[..., object]) -> inspect.Signature:
     """What `inspect.signature` and `help` say of an op or derived function: the arguments of its formula, and further options.
 
     Raises:
