@@ -147,6 +147,7 @@ class Lift:
             finally:
                 copies.end(arguments.outside)
                 lifted.end()
+                lifted.arguments = None  # which know it
         written = arguments.written()
         if gives:
             arguments.write_back(result)

@@ -317,11 +317,14 @@ class Copies:
                 cells[name].cell_contents = content(cell)
             else:
                 self._name((id(cells[name]), ""), _Cell(cell, cells[name]))
-        defaults = function.__defaults__
-        copy.__defaults__ = None if defaults is None else tuple(map(self.replaced, defaults))
-        options = function.__kwdefaults__ or {}
-        copy.__kwdefaults__ = {name: self.replaced(value) for name, value in options.items()}
+        self._give_defaults(function, copy)
         return copy
+
+    def _give_defaults(self, function: FunctionType, copy: FunctionType) -> None:
+        if function.__defaults__:
+            copy.__defaults__ = tuple(map(self.replaced, function.__defaults__))
+        if function.__kwdefaults__:
+            copy.__kwdefaults__ = {name: self.replaced(value) for name, value in function.__kwdefaults__.items()}
 
     def _name(self, key: tuple[int, str], name: _Name) -> None:
         if key not in self._names and key[1] not in ("__name__", "_lift"):
@@ -344,15 +347,21 @@ class Copies:
         self._wrap = wrap
         for name in list(self._names.values()):
             self._see(name)
+        for function, copy in list(self._functions.items()):
+            self._give_defaults(function, copy)
 
     def end(self, back: Callable[[object], object]) -> None:
-        """Give the names that the run assigned to their values outside, which `back` makes."""
+        """Give the names that the run assigned to their values outside, which `back` makes. No tensor of the run is kept."""
         self._wrap = None
         for name in self._names.values():
             now = name.current()
             if now is not name.given and now is not _UNSEEN:
                 name.give(now)
                 name.change(back(now))
+            if not isinstance(name.seen, _FIXED):
+                name.give(name.seen)
+        for function, copy in self._functions.items():
+            self._give_defaults(function, copy)
 
 
 def names_in(code: CodeType) -> Iterator[str]:

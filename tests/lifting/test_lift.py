@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+import weakref
 from types import ModuleType
 
 import numpy as np
@@ -267,6 +268,30 @@ def test_functions_that_are_called_are_lifted_in_turn() -> None:
     x = tn.tensor([1.0, 2.0], requires_grad=True)
     tn.lift(lambda a: apply(lambda b: power(b, 3), a))(x).sum().backward()
     assert np.array_equal(x.grad, [3, 12])
+
+
+def test_nothing_of_a_run_is_kept() -> None:
+    default = np.zeros(1)
+
+    def count(x, kept=default, *, more=[np.zeros(1)]):  # noqa: B006, B008
+        kept += x
+        more[0][:] = kept * HELD[0]
+        return kept * more[0]
+
+    HELD[:] = 1
+    lifted = tn.lift(count)
+    x = tn.tensor([2.0], requires_grad=True)
+    for turn in (1, 2, 3):
+        y = x * 1
+        node = weakref.ref(y.node)
+        x.grad = None
+        result = lifted(y)[0]
+        result.backward()
+        assert result.item() == (2 * turn) ** 2
+        assert x.grad.item() == 2 * (2 * turn)
+        del y, result
+        assert node() is None
+    assert default.item() == 6
 
 
 @tn.lift
