@@ -157,7 +157,7 @@ def test_what_the_native_backend_made() -> None:
     assert any(line.endswith(": loop of 7 turns") for line in lines)
     assert "  body:" in lines
     assert any(re.match(r"    k\d+: kernel over \(3, 5\)$", line) for line in lines)
-    assert any(re.match(r"      %\d+ = tanh %\d+ : float32\[3,5\] -> scratch", line) for line in lines)
+    assert any(re.match(r"      %\d+ = tanh %\d+ : float32\[3,5\] -> stack", line) for line in lines)
     assert any(re.match(r"k\d+: kernel over rows \(7, 3\) of \(6,\), loops: \d$", line) for line in lines)
     assert "called from Python" in lines
     assert sum(line.endswith("-> result") for line in lines) == 2
