@@ -139,7 +139,7 @@ class Ragged(Operand):
     Attributes:
         windows: what counts of each axis of the frame; None where all of it does.
         beyond: what is known to be at all other places.
-        write: puts another frame in the place of this one, in the array that this is a view of; None if it is a value.
+        write: puts another frame in the place of this one: in the array that this is a view of, else here.
         pieces: of a vector that begins and ends at computed places, what gives the pieces of it as it is now.
     """
 
@@ -159,7 +159,7 @@ class Ragged(Operand):
         self.windows = tuple(windows)
         self.beyond = fill
         self._read = read or (lambda: frame)
-        self.write = write
+        self.write = write or self._store
         self.pieces = pieces
 
     # -- what it is ----------------------------------------------------------------------------------------------------
@@ -173,6 +173,10 @@ class Ragged(Operand):
     def dtype(self) -> DType:
         """That of the values."""
         return self._dtype
+
+    def _store(self, frame: Tensor) -> None:
+        self._read = lambda: frame
+        self.beyond = self.pieces = None
 
     @property
     def ndim(self) -> int:
@@ -234,18 +238,13 @@ class Ragged(Operand):
         frame = self.frame[part]
         if not any(windows):
             return frame
-        if self.write is None:
-            return Ragged(frame, windows, self.beyond)
 
         def write(new: Tensor) -> None:
-            assert self.write is not None
             self.write(ops.setitem(self.frame, new, part))
 
-        return Ragged(frame, windows, self.beyond, lambda: self.frame[part], write)
+        return Ragged(frame, windows, None, lambda: self.frame[part], write)
 
     def __setitem__(self, index: object, value: Given) -> None:  # type: ignore[override]
-        if self.write is None:
-            raise Unknown("an element of a value whose length changes from turn to turn is assigned to")
         part, windows = self._part(index)
         frame = self.frame
         self.write(ops.setitem(frame, merged(frame[part], windows, value), part))
@@ -291,13 +290,11 @@ class Ragged(Operand):
                 place: Whole = part if isinstance(part, Index) else int(part)
                 if window is not None:
                     window.unmasked()
-                    from_end = place < 0
-                    if not isinstance(from_end, bool):
-                        raise Unknown("an index counts from the end in some turns")
+                    extent, from_end = window.extent, known(place < 0)
+                    if not known(-place <= extent if from_end else place < extent):
+                        raise IndexError(f"index {place} is out of bounds for axis with size {extent}")
                     place = (window.stop if from_end else window.start) + place
                 found.append(place.tensor if isinstance(place, Index) else place)
-            elif window is None and not isinstance(part, Ragged):
-                raise Unknown("a part whose length changes from turn to turn is indexed by an array")
             else:
                 raise Unknown("a part whose length changes from turn to turn is indexed by an array")
         return tuple(found), windows
@@ -315,10 +312,10 @@ class Ragged(Operand):
 
 def _augment(name: str) -> Callable[[Ragged, Given], Ragged]:
     def augmented(self: Ragged, other: Given) -> Ragged:
-        if self.write is None:  # nobody else has it
-            result: Ragged = getattr(ops, name)(self, other)
-            return result
-        self[...] = getattr(ops, name)(self, other)
+        result: Ragged = getattr(ops, name)(self, other)
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"{name} in place makes {result.dtype} of {self.dtype}, which the array cannot hold")
+        self[...] = result
         return self
 
     return augmented
@@ -762,10 +759,7 @@ def _view(
     a: Ragged, change: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor], windows: Sequence[Window | None]
 ) -> Ragged:
     """Another view of the same array."""
-    write = a.write
-    if write is None:
-        return Ragged(change(a.frame), windows, a.beyond)
-    return Ragged(change(a.frame), windows, a.beyond, lambda: change(a.frame), lambda new: write(back(new)))
+    return Ragged(change(a.frame), windows, None, lambda: change(a.frame), lambda new: a.write(back(new)))
 
 
 def _transposed(a: Ragged, axes: Sequence[int] | None) -> Ragged:

@@ -380,3 +380,46 @@ def test_the_place_of_the_largest_is_counted_from_where_the_part_begins() -> Non
     for a in (np.array([3.0, 1.0, -np.inf, 2.0, 2.0, -np.inf, -np.inf]), np.array([2, 7, 1, 7, 0], np.uint8)):
         for found, expected in zip(tn.compile(largest, lift=True, backend="numpy")(a), largest(a), strict=True):
             np.testing.assert_array_equal(found.numpy(), expected)
+
+
+def values_and_views(a: np.ndarray) -> np.ndarray:
+    found = np.zeros((len(a), 4))
+    for i in range(1, len(a)):
+        value = 2 * a[:i]
+        other, part = value, value[::-1][:1]
+        value += 1
+        part *= 3
+        other[0] -= 1
+        found[i] = value.sum(), other[-1], part[0], a.sum()
+    return found
+
+
+def test_values_of_changing_length_are_written_in_place() -> None:
+    a = np.random.default_rng(9).normal(size=6)
+    found = tn.compile(values_and_views, lift=True, backend="numpy")(a)
+    np.testing.assert_allclose(found.numpy(), values_and_views(a), 1e-12)
+
+
+def firsts(a: np.ndarray, begin: int) -> np.ndarray:
+    found = np.zeros(len(a))
+    for i in range(begin, len(a)):
+        found[i] = a[:i][0]
+    return found
+
+
+def test_an_element_that_is_not_there_is_an_error() -> None:
+    a = np.arange(9.0)
+    np.testing.assert_array_equal(tn.compile(tn.lift(lambda a: firsts(a, 1)))(a).numpy(), firsts(a, 1))
+    with pytest.raises(IndexError, match="index 0 is out of bounds for axis"):
+        tn.compile(tn.lift(lambda a: firsts(a, 0)))(a)
+
+
+def in_integers(a: np.ndarray) -> None:
+    for i in range(1, len(a)):
+        part = a[:i]
+        part += 0.5
+
+
+def test_what_an_array_of_integers_cannot_hold_is_an_error() -> None:
+    with pytest.raises(TypeError, match="which the array cannot hold"):
+        tn.compile(in_integers, lift=True)(np.arange(12))
