@@ -67,12 +67,39 @@ def with_calls(
     """
     if own_class is not None:
         node = _Method(own_class, node.args).visit(node)
-    inside = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)}
-    inside.update(part.arg for part in ast.walk(node) if isinstance(part, ast.arg))
     if not isinstance(node, ast.Lambda):
         node.decorator_list = []
-    made: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda = _Calls(inside | outer).visit(node)
+    made: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda = _Calls(_variables(node, outer)).visit(node)
     return ast.fix_missing_locations(made)
+
+
+def has_calls(node: ast.AST, outer: frozenset[str]) -> bool:
+    """Whether `with_calls` changes anything."""
+    names = _variables(node, outer)
+    return any(
+        _is_text(part) if isinstance(part, ast.BinOp) else isinstance(part, ast.Call) and _is_variable(part.func, names)
+        for part in ast.walk(node)
+    )
+
+
+def _variables(node: ast.AST, outer: frozenset[str]) -> frozenset[str]:
+    """The variables of a function and of those inside of it, and some others."""
+    names = (part for part in ast.walk(node) if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load))
+    return outer.union((name.id for name in names), (part.arg for part in ast.walk(node) if isinstance(part, ast.arg)))
+
+
+def _is_variable(function: ast.expr, names: frozenset[str]) -> bool:
+    """Whether what is called is one of these variables, or an attribute of one or of what is computed."""
+    root = function
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    return root.id in names if isinstance(root, ast.Name) else root is not function
+
+
+def _is_text(node: ast.BinOp) -> bool:
+    """Whether it is `"..." % values`."""
+    left = node.left
+    return isinstance(node.op, ast.Mod) and isinstance(left, ast.Constant) and isinstance(left.value, str)
 
 
 def _is_generator(node: ast.AST) -> bool:
@@ -145,24 +172,19 @@ class _Texts(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
-        left = node.left
-        if isinstance(node.op, ast.Mod) and isinstance(left, ast.Constant) and isinstance(left.value, str):
-            return ast.copy_location(_lift("percent", left, node.right), node)
-        return node
+        return ast.copy_location(_lift("percent", node.left, node.right), node) if _is_text(node) else node
 
 
 class _Calls(_Texts):
     """Converts calls of methods and of functions that are variables."""
 
-    def __init__(self, names: frozenset[str] | set[str]) -> None:
+    def __init__(self, names: frozenset[str]) -> None:
         self._names = names
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        root = node.func
-        while isinstance(root, ast.Attribute):
-            root = root.value
+        called = _is_variable(node.func, self._names)
         self.generic_visit(node)
-        if root.id in self._names if isinstance(root, ast.Name) else root is not node.func:
+        if called:
             node.func = ast.copy_location(_lift("call", node.func), node.func)
         return node
 

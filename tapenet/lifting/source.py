@@ -8,7 +8,7 @@ import linecache
 from copy import deepcopy
 from types import CodeType, FunctionType, ModuleType
 
-from tapenet.lifting.conversion import LIFT, converted, with_calls
+from tapenet.lifting.conversion import LIFT, converted, has_calls, with_calls
 from tapenet.lifting.exits import Unsupported
 
 
@@ -41,8 +41,9 @@ def _key(function: FunctionType) -> tuple[CodeType, str, str]:
 def _code(original: CodeType, file: str, name: str, outer: frozenset[str] | None) -> CodeType | None:
     """The converted code of a function; where `outer` is given that with other calls alone."""
     found = _definition(original)
-    if found is None:
+    if found is None or not (outer is None or has_calls(found, outer)):
         return None
+    found = deepcopy(found)
     around = name.split(".")[:-1]
     own_class = around[-1] if around and around[-1] != "<locals>" else None
     try:
@@ -66,7 +67,7 @@ def _codes(code: CodeType) -> list[CodeType]:
 
 
 def _definition(code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
-    """The syntax tree of a function, found by where its code begins; a copy."""
+    """The syntax tree of a function, found by where its code begins."""
     try:
         tree = _parsed("".join(linecache.getlines(code.co_filename)))
     except SyntaxError:
@@ -77,7 +78,7 @@ def _definition(code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
         columns = {(line, column) for line, _, column, _ in code.co_positions() if line is not None and column}
         lambdas = (node for node in found if isinstance(node, ast.Lambda))
         found = [node for node in lambdas if (node.body.lineno, node.body.col_offset) in columns]
-    return deepcopy(found[0]) if len(found) == 1 else None
+    return found[0] if len(found) == 1 else None
 
 
 def _is_of(node: ast.FunctionDef | ast.Lambda, code: CodeType) -> bool:
