@@ -90,6 +90,8 @@ class Lift:
         self.__wrapped__ = f
         self.checkpoint = checkpoint
         self._function = function
+        #: What runs on arrays; of what Numba compiled that itself.
+        self._plain: Callable[..., object] = f if hasattr(f, "py_func") else function
         #: What the function is given first: the object of a method.
         self._given = given
         self._modules = frozenset({str(function.__globals__.get("__name__")), *(m.__name__ for m in modules)})
@@ -103,7 +105,7 @@ class Lift:
         args = (*self._given, *args)
         state = local.state
         if getattr(_plain, "running", None):
-            return self._function(*args, **kwargs)
+            return self._plain(*args, **kwargs)
         traces = state.tape is not None and state.tape.captures
         try:
             if state.lifted is not None:
@@ -179,7 +181,7 @@ class Lift:
         opened = PlainArguments(self._title)
         _plain.running = True
         try:
-            result = self._function(*map(opened.inside, args), **{n: opened.inside(v) for n, v in kwargs.items()})
+            result = self._plain(*map(opened.inside, args), **{n: opened.inside(v) for n, v in kwargs.items()})
         finally:
             _plain.running = False
         opened.write_back(result)
@@ -206,7 +208,7 @@ def _function(f: object) -> tuple[FunctionType, tuple[object, ...]]:
         TypeError: there is none, or it does not run when it is called.
     """
     given: tuple[object, ...] = ()
-    found = f
+    found = getattr(f, "py_func", f)  # what Numba compiled
     if isinstance(f, MethodType):
         found, given = f.__func__, (f.__self__,)
     elif not isinstance(found, (FunctionType, type)):

@@ -254,7 +254,8 @@ class Copies:
             try:
                 if value in STANDS:
                     return STANDS[value]
-                if kind is FunctionType and self._is_ours(getattr(value, "__wrapped__", value)):
+                value = getattr(value, "py_func", value)  # what Numba compiled
+                if type(value) is FunctionType and self._is_ours(getattr(value, "__wrapped__", value)):
                     function = cast("FunctionType", value)
                     made_here = any(function.__globals__ is space for space in self._spaces.values())
                     return function if made_here else self.copied(function)

@@ -222,6 +222,43 @@ def test_assignments_in_expressions() -> None:
         tn.compile(g, lift=True, backend="numpy")(X)
 
 
+class Compiled:
+    """As what Numba makes of a function."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.py_func = function
+        self.calls = 0
+
+    def __call__(self, *args: Any) -> Any:
+        self.calls += 1
+        assert not any(isinstance(a, tn.Tensor) for a in args)
+        return self.py_func(*args)
+
+
+@Compiled
+def smoothed(x: Any) -> Any:
+    out = np.zeros_like(x)
+    for i in range(1, len(x) - 1):
+        out[i] = x[i - 1] + x[i + 1]
+    return out
+
+
+@Compiled
+def twice(x: Any) -> Any:
+    return smoothed(smoothed(x)).sum()
+
+
+def test_what_numba_compiled_is_lifted() -> None:
+    """Its Python is; on arrays it runs itself."""
+    lifted: Any = tn.lift(twice)
+    assert lifted(X).item() == twice.py_func(X)
+    calls = twice.calls, smoothed.calls
+    gradient = [float(np.sum(smoothed.py_func(smoothed.py_func(row)))) for row in np.eye(5)]
+    assert tn.grad(lifted)(X).numpy().tolist() == gradient
+    assert tn.grad(tn.compile(lifted, lift=True, backend="numpy"))(X).numpy().tolist() == gradient
+    assert (twice.calls, smoothed.calls) == calls
+
+
 def test_sides_that_cannot_be_one_program_name_the_line() -> None:
     def f(x: Any) -> Any:
         if x[0] > 0:
