@@ -526,7 +526,7 @@ def test_the_error_names_the_line_and_the_fix() -> None:
         y = x * 2
         with pytest.raises(CaptureError, match=here(1) + r"asks for a bool\(\), .* captured; .*np.where"):
             assert y
-        with pytest.raises(CaptureError, match=here(1) + r"asks for its text \(by print.*Return it from the captured"):
+        with pytest.raises(CaptureError, match=here(1) + r"asks for its text \(by print.*return it from the captured"):
             print(y)
         with pytest.raises(CaptureError, match=here(1) + r"asks for \.item\(\), .* from outside .*to its \.data"):
             x.item()
