@@ -3,6 +3,8 @@ functions, whose elements are views."""
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, cast
@@ -11,11 +13,43 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.lifting.index import Whole
 from tapenet.lifting.namespace import STANDS
+from tapenet.lifting.subscripts import getitem
+from tapenet.lifting.turns import Turns
 from tapenet.ops.derived import holds_tensors
 
 if TYPE_CHECKING:
     from tapenet.typing import DTypeLike, Shape
+
+
+class ndindex:
+    """Stands for `np.ndindex`: the indices of an array of a shape."""
+
+    def __init__(self, *shape: object) -> None:
+        given = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        self._shape = tuple(map(operator.index, cast("tuple[int, ...]", given)))
+        self._plain = np.ndindex(self._shape)
+
+    def turns(self) -> Turns:
+        """The turns of a loop over them."""
+        return Turns(math.prod(self._shape), self._index)
+
+    def _index(self, turn: Whole) -> tuple[object, ...]:
+        """The index at a turn."""
+        found: list[object] = []
+        behind = math.prod(self._shape)
+        for axis, n in enumerate(self._shape):
+            behind //= n
+            place = turn // behind if behind > 1 else turn
+            found.append(place if axis == 0 else place % n)
+        return tuple(found)
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        return self._plain
+
+    def __next__(self) -> tuple[int, ...]:
+        return next(self._plain)
 
 
 class ndenumerate:
@@ -26,6 +60,17 @@ class ndenumerate:
 
     def __init__(self, arr: Tensor) -> None:
         self._pairs = ((index, arr[index]) for index in np.ndindex(arr.shape))
+        self._array = arr
+
+    def turns(self) -> Turns:
+        """The turns of a loop over them."""
+        places = ndindex(self._array.shape).turns()
+
+        def pair(turn: Whole) -> tuple[object, object]:
+            index = places.item(turn)
+            return index, getitem(self._array, index)
+
+        return Turns(places.number, pair)
 
     def __iter__(self) -> Iterator[tuple[tuple[int, ...], Tensor]]:
         return self
@@ -195,5 +240,6 @@ def _each(op_flags: Sequence[object] | None, count: int) -> list[set[str]]:
     return [set(cast("Sequence[str]", flags)) for flags in op_flags]
 
 
+STANDS[np.ndindex] = ndindex
 STANDS[np.ndenumerate] = ndenumerate
 STANDS[np.nditer] = nditer

@@ -153,8 +153,9 @@ def turns_of(iterable: object) -> Turns | None:
     """The turns of a loop over something; None where it must be asked for one item after the other."""
     if isinstance(iterable, range):
         return _steps(len(iterable), iterable.start, iterable.step)
-    if isinstance(iterable, (Range, Enumerate, Zip, Reversed)):
-        return iterable.turns()
+    if hasattr(iterable, "turns"):  # one of those here, or of NumPy's iterators
+        found: Turns | None = iterable.turns()
+        return found
     array = iterable
     if type(iterable) is Tensor and iterable.shape:
         known = constant(iterable)

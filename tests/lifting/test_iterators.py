@@ -119,3 +119,12 @@ def test_mistakes() -> None:
 
     with pytest.raises(ValueError, match="give flags="):
         asks(t)
+
+
+@pytest.mark.parametrize("f", [enumerated, indexed])
+def test_many_indices_are_one_loop_of_the_program(f: Callable[..., Any]) -> None:
+    a = np.random.default_rng(1).normal(size=(20, 30))
+    step = tn.compile(f, lift=True, backend="numpy")
+    for _ in range(2):
+        np.testing.assert_allclose(step(a).numpy(), f(a), rtol=1e-12)
+    assert str(step.explain()).count("\n") < 60
