@@ -57,6 +57,9 @@ class Lifted:
         #: What it was given, from a higher layer.
         self.arguments: object = None
         self.memories: weakref.WeakSet[Memory] = weakref.WeakSet()
+        #: Tensors that stand for arrays of the caller's; and those that may, or may not, as a branch or loop decides.
+        self.callers: list[weakref.ref[BaseTensor]] = []
+        self.either: list[weakref.ref[BaseTensor]] = []
 
     def settle(self) -> None:
         """Read all views that are stale anew: before the body of a loop is recorded, since it would count as its work."""
@@ -204,6 +207,12 @@ class _unseen:
 
     def __exit__(self, *exc: object) -> None:
         local.state.lifted, local.state.grad = self.before
+
+
+def is_among(tensor: BaseTensor, refs: list[weakref.ref[BaseTensor]]) -> bool:
+    """Whether a tensor shares memory with one of these."""
+    whole = root(tensor)
+    return any((other := ref()) is not None and root(other) is whole for ref in refs)
 
 
 # -- noting views ------------------------------------------------------------------------------------------------

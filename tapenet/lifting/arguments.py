@@ -6,6 +6,7 @@ the caller get what was written to theirs.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import cast
@@ -132,6 +133,7 @@ class Arguments(_Opened):
             if not given.ndim or not writable:
                 self._lifted.memories.add(Memory(handle, writable))
         self._opened[id(given)] = given, handle
+        self._lifted.callers.append(weakref.ref(handle))
         self._origins[id(handle)] = given
         return handle
 

@@ -102,6 +102,8 @@ class _Varying:
         self.roots: list[Tensor] = list({id(root): root for root in self._expected()}.values())
         self.pure = False
         self.most: int | None = None
+        #: The variables that stand for an array of the caller's or for a new one, as is decided when the program runs.
+        self.either: set[int] = set()
         #: What stands for the arrays that were expected to be written, by their `id`.
         self._expecting: dict[int, Tensor | None] = {id(root): None for root in self.roots}
 
@@ -133,7 +135,10 @@ class _Varying:
         given = iter(tensors)
         found = list(values)
         for k, form in self.names.items():
-            found[k] = built(form, given)
+            found[k] = made = built(form, given)
+            if type(made) is Tensor and made.ndim and (k in self.either or _is_callers(values[k])):
+                lifted = local.state.lifted
+                (lifted.either if k in self.either else lifted.callers).append(weakref.ref(made))
         for root in self.roots:
             value = next(given)
             watching.set_value(root, value)
@@ -173,10 +178,24 @@ class _Varying:
             for root in self.roots
             if (value := self._expecting.get(id(root))) is not None and watching.value_of(root)._trace is value._trace
         }
-        if found != self.names or more or idle:
+        torn = {k for k in found if turns and _is_either(after[k])}
+        if found != self.names or more or idle or not torn <= self.either:
+            self.either |= torn
             self.names = found
             self.roots = [*(root for root in self.roots if id(root) not in idle), *more]
             raise _Again
+
+
+def _is_callers(value: object) -> bool:
+    """Whether a variable stands for an array of the caller's, or may."""
+    lifted = local.state.lifted
+    return type(value) is Tensor and lifted is not None and aliasing.is_among(value, lifted.callers + lifted.either)
+
+
+def _is_either(value: object) -> bool:
+    """Whether a variable stands for an array of the caller's or a new one, as is decided when the program runs."""
+    lifted = local.state.lifted
+    return type(value) is Tensor and lifted is not None and aliasing.is_among(value, lifted.either)
 
 
 def _settled(record: Callable[[], T], places: Places, grows: bool = False) -> T:
@@ -380,6 +399,12 @@ class _For:
                 results = _results(varying, names, given, values, writes)
                 after.append(values)
                 moves[:] = [_moves(varying, before, given, values)]
+                callers = {k for k in varying.names if not counted and k not in moves[0] and _is_callers(before[k])}
+                if not callers <= varying.either and not (
+                    isinstance(count, int) and self.stop is None and left is False
+                ):
+                    varying.either |= callers  # there may be no turn
+                    raise _Again
                 if moves[0] and (self.stop is not None or left is not False or not isinstance(count, int)):
                     raise _Unrolled("it exchanges arrays")
                 if not results and not grown and self.stop is None and not _acts():
@@ -585,6 +610,10 @@ def _record_while(
             if known[-1] and _pure(varying, before) and asked[-1] is not True:
                 varying.pure = True
                 raise _Again
+            callers = {k for k in varying.names if _is_callers(before[k])}
+            if not callers <= varying.either:  # there may be no turn
+                varying.either |= callers
+                raise _Again
             if varying.most is None and _differentiated(varying, results, before):
                 varying.most = MOST_BACK
                 raise _Again
@@ -682,6 +711,9 @@ def _side(varying: _Varying, side: Callable[[], object], state: Variables, befor
         roots = [root for root, _ in writes.found.values()]
         # What the other side leaves alone keeps its value, of the form that it has here.
         varying.learn(state.names, before, after, roots, turns=False)
+        varying.either |= {
+            k for k in varying.names if _is_either(after[k]) or (after[k] is before[k] and _is_callers(before[k]))
+        }
         return _finals(varying, after)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.aliasing import is_among
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Traced
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.observe.layer import CallStep
@@ -176,7 +177,13 @@ class Capture(Tape):
             self.writing.note(root)
 
     def rebinds(self, tensor: BaseTensor, by: str, hint: str) -> None:
-        if local.state.lifted is not None:
+        lifted = local.state.lifted
+        if lifted is not None:
+            if lifted.either and is_among(tensor, lifted.either):
+                raise CaptureError(
+                    f"{user_line()} writes by {by} to an array that is the caller's, or a new one, as a branch or loop before "
+                    "decides when the program runs. Take a copy first, a = a.copy(), or write to it in each branch"
+                )
             self.notes_write(tensor)
             return
         if tensor._trace is not None or type(tensor._node) is Leaf:
