@@ -104,6 +104,8 @@ class _Varying:
         self.most: int | None = None
         #: The variables that stand for an array of the caller's or for a new one, as is decided when the program runs.
         self.either: set[int] = set()
+        #: What such a variable may share memory with.
+        self.sharing: list[Tensor] = []
         #: What stands for the arrays that were expected to be written, by their `id`.
         self._expecting: dict[int, Tensor | None] = {id(root): None for root in self.roots}
 
@@ -146,6 +148,27 @@ class _Varying:
                 self._expecting[id(root)] = value
         return tuple(found)
 
+    def _shared(self, names: tuple[str, ...], found: dict[int, Form], after: tuple[object, ...]) -> dict[int, Tensor]:
+        """Variables that were given an array that other variables stand for too, with these: to write to one is to write to
+        the other."""
+        own = {names[k] for k in found}
+        arrays = [(k, value) for k in found if type(value := after[k]) is Tensor and value.ndim]
+        if not arrays:
+            return {}
+        others = {
+            id(aliasing.root(value)): value
+            for body in self.bodies
+            for name, value in watching.variables(body)
+            if name not in own and type(value) is Tensor
+        }
+        shared: dict[int, Tensor] = {}
+        for k, value in arrays:
+            whole = id(aliasing.root(value))
+            if whole in others:
+                shared[k] = others[whole]
+            others[whole] = value
+        return shared
+
     def learn(
         self,
         names: tuple[str, ...],
@@ -178,6 +201,11 @@ class _Varying:
             for root in self.roots
             if (value := self._expecting.get(id(root))) is not None and watching.value_of(root)._trace is value._trace
         }
+        shared = self._shared(names, found, after)
+        if turns and shared:
+            raise _Unrolled(f"{names[min(shared)]!r} stands for an array that another variable stands for too")
+        self.either |= set(shared)
+        self.sharing += [other for other in shared.values() if all(other is not each for each in self.sharing)]
         torn = {k for k in found if turns and _is_either(after[k])}
         if found != self.names or more or idle or not torn <= self.either:
             self.either |= torn
@@ -759,8 +787,13 @@ def _recorded(
     writes = watching.Writes(capture)
     capture.writing = writes
 
+    lifted = local.state.lifted
+    marks = (0, 0) if lifted is None else (len(lifted.callers), len(lifted.either))
+
     def put_back() -> list[watching.Change]:
         capture.writing = None
+        if lifted is not None:
+            del lifted.callers[marks[0] :], lifted.either[marks[1] :]
         for root, value in [*saved, *writes.found.values()]:
             watching.set_value(root, value)
         state.set(before)
@@ -805,6 +838,8 @@ def _settle(state: Variables, varying: _Varying, before: tuple[object, ...], out
     for root in varying.roots:
         capture.notes_write(root)
     state.set(varying.put(before, outs))
+    if local.state.lifted is not None:
+        local.state.lifted.either += map(weakref.ref, varying.sharing)
 
 
 @contextlib.contextmanager

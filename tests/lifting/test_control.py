@@ -249,6 +249,53 @@ def test_a_loop_that_leaves_nothing_and_one_of_no_turns() -> None:
     agrees(f, X, 5)
 
 
+def aliased(x: Any) -> Any:
+    last = np.zeros_like(x)
+    for i in range(4):
+        last = x  # from the first turn on
+        x[i] += 1
+    last[0] = 7.0
+    return x * 2
+
+
+def test_variables_that_stand_for_one_array_after_a_loop() -> None:
+    given, expected = X.copy(), X.copy()
+    same(tn.compile(aliased, lift=True, backend="numpy")(given), aliased(expected))
+    np.testing.assert_array_equal(given, expected)
+
+
+def test_a_write_to_what_may_be_the_callers_array_is_an_error() -> None:
+    def own(x: Any) -> Any:
+        if x.sum() > 1:
+            x = x * 2
+        x[0] = 0.0
+        return x
+
+    def another(x: Any) -> Any:
+        y, best = x * 2, x * 3
+        if x.sum() > 1:
+            best = y
+        y[0] = 0.0
+        return best
+
+    def turns(x: Any) -> Any:
+        while x.sum() > 1:
+            x = x * 0.5
+        x[0] = 0.0
+        return x
+
+    for f in (own, another, turns):
+        with pytest.raises(
+            CaptureError, match=r"writes by item assignment to an array that is the caller's or another"
+        ):
+            compiled(f, X)
+
+    def copied(x: Any) -> Any:
+        return own(x.copy())
+
+    same(compiled(copied, X), copied(X))
+
+
 # -- branches ------------------------------------------------------------------------------------------------------
 
 

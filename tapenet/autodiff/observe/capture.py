@@ -181,8 +181,8 @@ class Capture(Tape):
         if lifted is not None:
             if lifted.either and is_among(tensor, lifted.either):
                 raise CaptureError(
-                    f"{user_line()} writes by {by} to an array that is the caller's, or a new one, as a branch or loop before "
-                    "decides when the program runs. Take a copy first, a = a.copy(), or write to it in each branch"
+                    f"{user_line()} writes by {by} to an array that is the caller's or another variable's too, or is not, as a "
+                    "branch or loop before decides when the program runs. Take a copy first, a = a.copy()"
                 )
             self.notes_write(tensor)
             return
