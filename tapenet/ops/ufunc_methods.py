@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tapenet.ops.derived import Derived, array_like
+from tapenet.ops.derived import Derived, array_like, is_tensor
 from tapenet.ops.indexing.items import index_add, raw_index
 from tapenet.ops.op import Op
 from tapenet.ops.protocol import UNSET, call, refuse_array, repeats_to, write
@@ -260,12 +260,13 @@ def at(ufunc: np.ufunc, a: Array, indices: ArrayLike, *b: ArrayLike) -> None:
     a[...] = np.reshape(flat, a.shape)
 
 
-def _placeholder(index: Any) -> Any:
+def _placeholder(index: ArrayLike) -> object:
     """An index of the same shape, in which zeros stand for integers of tensors."""
     if isinstance(index, tuple):
         return tuple(map(_placeholder, index))
-    if hasattr(index, "_node") and index.dtype.kind in "iu":
-        return np.zeros(index.shape, np.intp)
+    if is_tensor(type(index)):
+        found = array_like(index)
+        return np.zeros(found.shape, np.intp) if found.dtype.kind in "iu" else raw_index(index)
     return raw_index(index)
 
 

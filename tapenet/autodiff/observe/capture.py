@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 
@@ -408,7 +408,7 @@ def _of_any_values(call: Call) -> None:
     loop only one turn was made, and maybe one that there is not."""
     forward = call.forward
 
-    def given(raw: Mapping[str, Any]) -> list[Array]:
+    def given(raw: Mapping[str, object]) -> list[Array]:
         if call.op.name in _PARTS:
             raw = _in_place(raw)
         try:
@@ -430,12 +430,12 @@ def _regular(value: object) -> object:
     return value
 
 
-def _in_place(raw: Mapping[str, Any]) -> dict[str, Any]:
+def _in_place(raw: Mapping[str, object]) -> dict[str, object]:
     """What such an op is given, with indices that name places that there are."""
-    shape: Shape = raw["shape"] if "shape" in raw else raw["a"].shape
+    shape = cast("Shape", raw["shape"] if "shape" in raw else np.shape(cast("Array", raw["a"])))
     if "index" in raw:
         return {**raw, "index": _inside(raw["index"], shape)}
-    return {**raw, "indices": [_inside(index, shape) for index in raw["indices"]]}
+    return {**raw, "indices": [_inside(index, shape) for index in cast("list[object]", raw["indices"])]}
 
 
 def _inside(index: object, shape: Shape) -> object:
