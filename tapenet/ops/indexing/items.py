@@ -212,7 +212,7 @@ def _setitem_rule(
     nondiff=("index",),
     joint=_setitem_rule,
     label="[ ]=",
-    gradients="value: g[index], 0 where overwritten",
+    gradients="a: g, but 0 at index; value: g[index], 0 where overwritten",
     samples=lambda r: [
         sample(r.normal(size=(4, 3)), r.normal(size=3), 1),
         sample(r.normal(size=(4, 3)), r.normal(size=(4, 1)), (slice(None), slice(1, 3))),
