@@ -254,9 +254,8 @@ class Copies:
             try:
                 if value in STANDS:
                     return STANDS[value]
-                value = getattr(value, "py_func", value)  # what Numba compiled
-                if type(value) is FunctionType and self._is_ours(getattr(value, "__wrapped__", value)):
-                    function = cast("FunctionType", value)
+                function = getattr(value, "py_func", value)  # what Numba compiled
+                if isinstance(function, FunctionType) and self._is_ours(getattr(function, "__wrapped__", function)):
                     made_here = any(function.__globals__ is space for space in self._spaces.values())
                     return function if made_here else self.copied(function)
                 return _creation(value) or value
