@@ -19,21 +19,23 @@ class Where(NamedTuple):
 
 def run(program: Program) -> Program:
     """Look for reads and writes at one place, by single numbers."""
-    return rewrite(program, _changed) if any(i.name == "put" for i in program.body) else program
+    if not any(i.name == "put" for i in program.body):
+        return program
+    uses = program.uses()
 
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        write = made_by(args[0], "put") if instruction.name in ("index", "take", "put") else None
+        if write is None or _where(instruction, args) != _where(write, write.args):
+            return None
+        base, value, *_ = write.args
+        (result,) = instruction.results
+        if instruction.name == "put":  # where others read what it writes over, it is there in any case
+            alone = uses[instruction.args[0]] == 1
+            return builder.emit("put", base, *args[1:], **instruction.params) if alone else None
+        fits = value.dtype == result.dtype and value.ndim <= result.ndim
+        return builder.broadcast(value, result.shape) if fits else None
 
-def _changed(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-    if instruction.name not in ("index", "take", "put"):
-        return None
-    write = made_by(args[0], "put")
-    (result,) = instruction.results
-    if write is None or _where(instruction, args) != _where(write, write.args):
-        return None
-    base, value, *_ = write.args
-    if instruction.name == "put":
-        return builder.emit("put", base, *args[1:], **instruction.params)
-    fits = value.dtype == result.dtype and value.ndim <= result.ndim
-    return builder.broadcast(value, result.shape) if fits else None
+    return rewrite(program, change)
 
 
 def _where(instruction: Instruction, args: Sequence[Value]) -> Where | Instruction:

@@ -31,6 +31,7 @@ def test_what_is_written_over_is_not_written() -> None:
     program = b.program(b.emit("put", first, other, i, template=(Hole(0), ALL)))
     changed = assert_same(written.run, program)
     assert changed.body[-1].args[0] is x
+    assert_kept(written.run, b.program(program.outputs[0], b.emit("reduce_add", first, axes=(0, 1))))
 
 
 @pytest.mark.parametrize(
