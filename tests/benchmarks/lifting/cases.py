@@ -21,7 +21,7 @@ from tests.lifting import programs
 #: Parameters for small tests where the rule (no integer above 7) gives what a program does not take.
 SMALL: dict[str, dict[str, float]] = {
     "azimint_hist": {"N": 40, "npt": 4}, "azimint_naive": {"N": 40, "npt": 4}, "conv2d_bias": {"C_out": 3},
-    "crc16": {"N": 4}, "lenet": {"H": 16, "W": 16, "N": 2}, "scattering_self_energies": {},
+    "crc16": {"N": 4}, "lenet": {"H": 16, "W": 16, "N": 2}, "scattering_self_energies": {"NE": 2, "NA": 2, "Nw": 1, "Nqz": 1},
     "spmv": {"M": 8, "N": 8, "nnz": 20}, "stockham_fft": {"R": 2, "K": 3}, "vadv": {"I": 3, "J": 3, "K": 5},
     "nbody": {"N": 4, "tEnd": 0.2}, "channel_flow": {"ny": 7, "nx": 7, "nu": 10.0},
     "cavity_flow": {"ny": 11, "nx": 11, "nt": 4}, "softmax": {"N": 2, "H": 2, "SM": 5},
