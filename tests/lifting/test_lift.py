@@ -12,6 +12,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.autodiff import aliasing
+from tests.lifting.ways import agrees
 
 HELD = np.zeros(2)
 
@@ -420,3 +421,16 @@ def test_adding_at_places_that_are_computed_is_compiled() -> None:
     compiled = tn.compile(deposit, lift=True, backend="numpy")
     for x in (np.array([0.25, 1.5, 1.75]), np.array([3.5, 2.25, 0.5])):
         assert np.array_equal(compiled(x), deposit(x))
+
+
+def test_what_trim_zeros_and_its_kin_leave_are_views() -> None:
+    def trimmed(a: np.ndarray) -> np.ndarray:
+        a = a * 1.0
+        part = np.trim_zeros(a)
+        part[0] = 7.0
+        first, second = np.unstack(a.reshape(2, 3))
+        first[1] = second[0]
+        return part * a.sum()
+
+    # How many zeros there are is asked of values: no program, and no finite differences.
+    agrees(trimmed, np.array([0.0, 0.0, 1.0, 2.0, 3.0, 0.0]), compiled=False, gradients=False)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapenet.ops.batched_calls import from_the_end
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import array_like, derived, known
 from tapenet.ops.indexing.selecting import along, taken
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
@@ -370,7 +370,7 @@ def trim_zeros(filt: Array, trim: str = "fb", axis: Axis = None) -> Array:
         axis: an axis, or several, to trim along; None for all.
 
     Returns:
-        the part that is left. The zeros cut off have gradient 0.
+        the part that is left, a view. The zeros cut off have gradient 0.
 
     >>> import tapenet as tn
     >>> tn.trim_zeros(tn.tensor([0.0, 1.0, 0.0, 2.0, 0.0]))
@@ -380,16 +380,14 @@ def trim_zeros(filt: Array, trim: str = "fb", axis: Axis = None) -> Array:
     if trim.lower() not in ("f", "b", "fb", "bf"):
         raise ValueError(f"trim_zeros: trim={trim!r} is none of 'f', 'b' and 'fb'")
     axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim, "axis")
-    nonzero = np.not_equal(filt, 0)
+    values = known(filt)
+    nonzero = np.not_equal(filt if values is None else values, 0)
+    index = [slice(None)] * filt.ndim
     for k in axes:
-        length = filt.shape[k]
-        if length:
-            found = np.any(nonzero, axis=tuple(i for i in range(filt.ndim) if i != k))
-            place = np.arange(length)
-            kept = np.ones(length, bool)
-            if "f" in trim.lower():
-                kept = kept & (place >= np.min(np.where(found, place, length)))
-            if "b" in trim.lower():
-                kept = kept & (place <= np.max(np.where(found, place, -1)))
-            filt = np.compress(kept, filt, k)
-    return filt
+        places = np.flatnonzero(np.any(nonzero, axis=tuple(i for i in range(filt.ndim) if i != k)))
+        if places.shape[0]:
+            first = int(places[0]) if "f" in trim.lower() else 0
+            index[k] = slice(first, int(places[-1]) + 1 if "b" in trim.lower() else None)
+        else:
+            index[k] = slice(0, 0)
+    return filt[tuple(index)]
