@@ -531,6 +531,8 @@ def _moves(
 
 def _exchange(state: Variables, before: tuple[object, ...], moves: dict[int, int], count: int) -> None:
     """Give variables that exchange arrays at each turn those that they have in the end."""
+    capture = capturing()
+    assert capture is not None
     values = list(state.get())
     for k in moves:
         last = k
@@ -539,6 +541,7 @@ def _exchange(state: Variables, before: tuple[object, ...], moves: dict[int, int
         handle, value = before[last], values[k]
         assert isinstance(handle, Tensor)
         assert isinstance(value, Tensor)
+        capture.notes_write(aliasing.root(handle))
         watching.set_value(handle, value)
         values[k] = handle
     state.set(values)

@@ -182,6 +182,20 @@ def test_arrays_that_are_exchanged_are_those_of_the_names_in_the_end(turns: int)
     np.testing.assert_allclose(given, expected, rtol=1e-14)  # which of them the caller's is
 
 
+def swapped_within(u: Any) -> Any:
+    new = u * 0.5
+    for _ in range(6):
+        for j in range(5):
+            u, new = new, u
+            u[:3] += 0.1 * j
+        u, new = new.copy(), u.copy()
+    return u, new
+
+
+def test_arrays_that_an_inner_loop_exchanges() -> None:
+    agrees(swapped_within, X)
+
+
 def first_turn(u: Any) -> Any:
     for _ in range(5):
         u[0] += 1  # of the caller's array in the first turn alone
