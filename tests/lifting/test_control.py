@@ -183,7 +183,7 @@ def test_arrays_that_are_exchanged_are_those_of_the_names_in_the_end(turns: int)
 
 
 def swapped_within(u: Any) -> Any:
-    new = u * 0.5
+    u, new = u * 2, u * 0.5
     for _ in range(6):
         for j in range(5):
             u, new = new, u
