@@ -40,6 +40,9 @@ from tapenet.program.arguments import elements
 
 #: So many turns, or fewer, are recorded one after the other, where that makes at most so many copies of a body.
 FEW, COPIES = 3, 4
+#: The same where turns look up numbers in arrays that are there before, so that each has its own constants, and a body is of at
+#: most so many ops.
+FEW_OF_TABLES, OPS = 10, 40
 #: More turns are never recorded one after the other.
 MOST = 5000
 #: How many turns of a `while` a derivative goes back over at most; it keeps the values of about 2 * sqrt(MOST_BACK) turns.
@@ -76,6 +79,10 @@ class _Changed(Exception):
     def __init__(self, changes: list[watching.Change]) -> None:
         super().__init__(f"it changes a {type(changes[0].container).__name__}")
         self.changes = changes
+
+
+class _OfTables(_Unrolled):
+    """A short loop whose turns look up numbers in arrays that are there before."""
 
 
 class _Idle(Exception):
@@ -308,12 +315,7 @@ class _For:
         if ends(count)[1] <= 0:
             return
         if isinstance(count, int) and (count == 1 or (count <= FEW and count * _copies.number <= COPIES)):
-            before = _copies.number
-            _copies.number *= count
-            try:
-                self._unrolled(first, count)
-            finally:
-                _copies.number = before
+            self._few(first, count)
             return
         try:
             self._symbolic(first, count)
@@ -329,6 +331,9 @@ class _For:
                 end = _between(at, done, count)
                 self._part(first + done, end - done)
                 done = end
+        except _OfTables:
+            assert isinstance(count, int)
+            self._few(first, count)
         except _Unrolled as error:
             if peeled or not isinstance(count, int):
                 self._fall_back(first, count, str(error))
@@ -355,6 +360,15 @@ class _For:
                 stacklevel=2,
             )
         self._unrolled(first, count)
+
+    def _few(self, first: Whole, count: int) -> None:
+        """Record a few turns one after the other."""
+        before = _copies.number
+        _copies.number *= count
+        try:
+            self._unrolled(first, count)
+        finally:
+            _copies.number = before
 
     def _unrolled(self, first: Whole, count: int) -> None:
         for k in range(count):
@@ -438,6 +452,8 @@ class _For:
                 if not results and not grown and self.stop is None and not _acts():
                     raise _Idle
                 self._ask(varying, results, before, known is None)
+                if counted and current.looks_up and isinstance(first, int) and _is_short(count):
+                    raise _OfTables
                 return results
 
         if isinstance(count, int) and counted:
@@ -489,6 +505,14 @@ class _For:
         if unbounded and varying.most is None and _differentiated(varying, results, before):
             varying.most = MOST_BACK
             raise _Again
+
+
+def _is_short(count: object) -> bool:
+    """Whether a loop of so many turns, with the body that is being recorded, may be recorded turn by turn."""
+    capture = capturing()
+    assert isinstance(capture, Body)
+    few = isinstance(count, int) and count * _copies.number <= FEW_OF_TABLES
+    return few and len(capture.nodes) <= OPS and not any(map(bodies, capture.nodes))
 
 
 def _last(state: Variables, varying: _Varying, after: tuple[object, ...], loop: Loop, count: int) -> None:

@@ -41,12 +41,14 @@ class Loop:
         counter: the number of the turn, from 0: 0-d, int64.
         turns: how many there are. It may depend on the loops around; a turn is recorded as one of at least one.
         splits: whether a comparison that changes its answer raises `Split`; else it gives a tensor.
+        looks_up: whether its turns read an array that is there before, each at a place that only the turn decides.
     """
 
     def __init__(self, counter: Tensor, turns: Whole, splits: bool = True) -> None:
         self.counter = counter
         self.turns = turns
         self.splits = splits
+        self.looks_up = False
         self.depth = next(_depths)
 
     def index(self, start: Whole = 0, step: int = 1) -> Whole:

@@ -66,6 +66,7 @@ def getitem(a: object, index: object) -> object:
     if not _is_moving(index) or not isinstance(a, (Tensor, np.ndarray)):
         return a[index]  # type: ignore[index]
     base = a if isinstance(a, Tensor) else Tensor._of(a)
+    _note_table(base, index)
     place = _place(base.shape, index)
     found = place.read(base)
     if not any(place.windows):
@@ -76,6 +77,17 @@ def getitem(a: object, index: object) -> object:
         return Ragged(found, place.windows)
     pieces = functools.partial(_pieces, base, place) if _is_computed(place) else None
     return Ragged(found, place.windows, None, lambda: place.read(base), lambda new: place.write(base, new), pieces)
+
+
+def _note_table(a: Tensor, index: object) -> None:
+    """Note that a loop looks up numbers, if an array that is there before is read at a place that its turn alone decides."""
+    capture = capturing()
+    if a._trace is not None and (capture is None or not capture.is_constant(a)):
+        return
+    parts = index if isinstance(index, tuple) else (index,)
+    loops = {loop for part in parts if isinstance(part, Index) for loop in part.terms}
+    if len(loops) == 1:
+        loops.pop().looks_up = True
 
 
 def _is_computed(place: _Place) -> bool:

@@ -64,6 +64,46 @@ def test_code_does_not_grow_with_the_number_of_turns() -> None:
     assert instructions(sweep, np.ones(12), 5) == instructions(sweep, np.ones(50), 400)
 
 
+STEPS, WEIGHTS = np.array([0, 1, -1, 2]), np.array([0.4, 0.3, 0.2, 0.1])
+
+
+def weighted(x: Any, turns: int) -> Any:
+    total = np.zeros_like(x)
+    for _ in range(turns):
+        for i in range(4):
+            total += WEIGHTS[i] * np.roll(x, STEPS[i])
+    return total
+
+
+def looked_up(x: Any, table: Any, turns: int) -> Any:
+    total = 0 * x
+    for i in range(turns):
+        total = table[i] * total + x
+    return total
+
+
+def test_short_loops_that_look_up_constants_are_unrolled() -> None:
+    def loops(f: Callable[..., Any], *args: Any) -> int:
+        step = tn.compile(f, lift=True, backend="numpy")
+        step(*args)
+        return sum(isinstance(v, Program) for i in step.variants[0].program.body for v in i.params.values())
+
+    constant = np.linspace(0.5, 1.5, 11)
+
+    def of_constants(x: Any, turns: int) -> Any:
+        return looked_up(x, constant, turns)
+
+    agrees(weighted, X, 5)
+    agrees(of_constants, X, 10)
+    agrees(looked_up, X, constant, 10)
+    assert loops(of_constants, X, 10) == 0
+    assert loops(of_constants, X, 11) == 1  # too many
+    assert loops(looked_up, X, constant, 10) == 1  # an argument, which each call gives anew
+    before, constant[3] = compiled(of_constants, X, 10), 7.0
+    assert not np.allclose(compiled(of_constants, X, 10), before)
+    same(compiled(of_constants, X, 10), of_constants(X, 10))
+
+
 def test_nested_loops_and_ranges_that_depend_on_the_turn() -> None:
     agrees(solve, np.tril(np.linspace(0.1, 0.9, 25).reshape(5, 5)) + np.eye(5), X[:5])
     agrees(sweep, X, 4)
