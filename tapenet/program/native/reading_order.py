@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from tapenet.program.fusion import shown
 from tapenet.program.in_place import bases
-from tapenet.program.ir import Instruction, Program, Result, Value
+from tapenet.program.ir import Constant, Instruction, Program, Result, Value
 
 
 def overwriting(program: Program) -> dict[Value, list[Instruction]]:
-    """By array what would write to it."""
+    """By array what would write to it.
+
+    Constants are left out, since what writes to one writes to a copy: derivatives begin many arrays with the same zeros.
+    """
     found: dict[Value, list[Instruction]] = {}
     for instruction in program.body:
-        for base in bases(instruction).values():
-            found.setdefault(shown(base), []).append(instruction)
+        for base in map(shown, bases(instruction).values()):
+            if not isinstance(base, Constant):
+                found.setdefault(base, []).append(instruction)
     return found
 
 
