@@ -79,24 +79,30 @@ def expression(op: Called, template: Mapping[str, object], names: Sequence[str],
         space: gets what else the text names.
     """
 
-    def shared(thing: object) -> str:
-        name = f"G{len(space)}"
-        space[name] = thing
-        return name
+    written = [(a, filled_text(template[a.name], names, space)) for a in op.arguments]
+    given = (f"{a.name}={t}" if a.keyword_only else t for a, t in written)
+    return f"{_shared(op.checked(), space)}({', '.join(given)})"
 
-    def text(template: object) -> str:
-        if isinstance(template, Hole):
-            return names[template.position]
-        if not _has_holes(template):
-            return shared(template)
-        assert isinstance(template, (list, tuple))
-        parts = "".join(f"{text(t)}, " for t in template)
-        if type(template) is list:
-            return f"[{parts}]"
-        return f"({parts})" if type(template) is tuple else f"{shared(refilled)}({shared(template)}, ({parts}))"
 
-    given = (f"{a.name}={text(template[a.name])}" if a.keyword_only else text(template[a.name]) for a in op.arguments)
-    return f"{shared(op.checked())}({', '.join(given)})"
+def filled_text(template: object, names: Sequence[str], space: dict[str, object]) -> str:
+    """The Python of a template whose holes are filled with what `names` name; `space` gets what else the text names."""
+    if isinstance(template, Hole):
+        return names[template.position]
+    if not _has_holes(template):
+        return _shared(template, space)
+    assert isinstance(template, (list, tuple))
+    parts = "".join(f"{filled_text(t, names, space)}, " for t in template)
+    if type(template) is list:
+        return f"[{parts}]"
+    if type(template) is tuple:
+        return f"({parts})"
+    return f"{_shared(refilled, space)}({_shared(template, space)}, ({parts}))"
+
+
+def _shared(thing: object, space: dict[str, object]) -> str:
+    name = f"G{len(space)}"
+    space[name] = thing
+    return name
 
 
 def settling(

@@ -16,10 +16,10 @@ import numpy as np
 from tapenet.kernels import keep_memory
 from tapenet.program import generated
 from tapenet.program.backend import Inline
-from tapenet.program.called_ops import ALONE, expression, is_users, note_line, settling
+from tapenet.program.called_ops import ALONE, expression, filled_text, is_users, note_line, settling
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Host, Instruction, Program, Reference, Result, Value
-from tapenet.program.primitives import PRIMITIVES, REDUCTIONS, function, numpy_slices, repeats, turns
+from tapenet.program.primitives import PRIMITIVES, REDUCTIONS, function, numpy_slices, put_at, repeats, turns
 from tapenet.program.quiet import QUIET, get, put
 from tapenet.program.runs import LONG, column_sums, ones, row_sums
 from tapenet.typing import Array, Shape
@@ -292,6 +292,11 @@ def statement(
             return f"{shared('broadcast_to', np.broadcast_to)}({first}, {result.shape!r})"
         case "concatenate":
             return f"{shared('concatenate', np.concatenate)}(({', '.join(names)},), {params['axis']})"
+        case "index":
+            return f"{first}[{filled_text(params['template'], names[1:], space)}]"
+        case "put":
+            index = filled_text(params["template"], names[2:], space)
+            return f"{shared('put_at', put_at)}({first}, {names[1]}, {index})"
         case "take":
             return f"{first}.take({names[1]}, {params['axis']})"
         case "dot" if arg.ndim == 2:

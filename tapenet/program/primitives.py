@@ -386,10 +386,15 @@ def _scatter_add(values: Array, *index: Array, template: object, shape: Shape) -
     return out
 
 
-def _put(x: Array, value: Array, *index: Array, template: object) -> Array:
+def put_at(x: Array, value: Array, index: object) -> Array:
+    """A copy of an array with values at an index."""
     out = np.array(x, order="K")
-    out[filled(template, index)] = value
+    out[index] = value  # type: ignore[call-overload]  # what the template of an index gives
     return out
+
+
+def _put(x: Array, value: Array, *index: Array, template: object) -> Array:
+    return put_at(x, value, filled(template, index))
 
 
 def _add_at(x: Array, values: Array, *index: Array, template: object) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 from tapenet.llvm import loops
 from tapenet.llvm.blas import find
 from tapenet.llvm.emitter import supported
-from tapenet.llvm.scalar import definitions
+from tapenet.llvm.scalar import COST, definitions
 from tapenet.program.fusion import Entry, Kernel, fuse
 from tapenet.program.ir import (
     Answer,
@@ -32,7 +32,7 @@ from tapenet.program.ir import (
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
 from tapenet.program.native import boxes, control, moves, parallel, products, reading_order, slots
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
-from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings
+from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
 from tapenet.program.passes import accumulate, dead
 from tapenet.program.primitives import BODIES
 from tapenet.typing import Shape
@@ -313,6 +313,23 @@ def _go_on_if_zero(code: loops.Code, status: str) -> None:
     following = code.label()
     code.line(f"  br i1 {fine}, label %{following}, label %failed")
     code.begin(following)
+
+
+def mostly_called(module: Module) -> bool:
+    """Whether most of what a module computes is computed by what it calls from Python, by the numbers of elements."""
+    called = native = 0.0
+    for step in module.steps:
+        if isinstance(step, Call):
+            called += sum(result.size for result in step.instruction.results)
+            continue
+        for entry in step.entries:
+            if isinstance(entry, Instruction) and entry.kind in ("product", "control"):
+                return False
+            for member in members(entry):
+                read = () if member.kind == "movement" else member.args
+                elements = max((value.size for value in (*read, *member.results)), default=0)
+                native += elements * float(COST.get(member.name, 1))
+    return called >= native
 
 
 def _aligned(program: Program) -> Program:

@@ -9,12 +9,12 @@ from types import NotImplementedType
 
 import numpy as np
 
-from tapenet.kernels import SMALL, aligned
+from tapenet.kernels import SMALL, aligned, keep_memory
 from tapenet.llvm.blas import alone
 from tapenet.llvm.locks import reentrant_lock
 from tapenet.llvm.toolchain import Library
 from tapenet.llvm.toolchain import build as compile_text
-from tapenet.program import generated
+from tapenet.program import generated, numpy_backend
 from tapenet.program.called_ops import note_line
 from tapenet.program.groups import Groups
 from tapenet.program.ir import Constant, Host, Program, Reference, Value
@@ -22,7 +22,7 @@ from tapenet.program.layout import alike, copied, unusual_order
 from tapenet.program.native import entry
 from tapenet.program.native.calls import Calls, Line, indented
 from tapenet.program.native.memory import INDEXING, Slot, members
-from tapenet.program.native.module import Module, Segment
+from tapenet.program.native.module import Module, Segment, mostly_called
 from tapenet.program.native.parallel import threads
 from tapenet.program.native.report import groups, report
 from tapenet.program.quiet import QUIET, get, put
@@ -87,6 +87,8 @@ class Runner:
         #: One call at a time, since all use the same memory; a call from within a call gets a runner of its own.
         self._lock = reentrant_lock()
         self._inner: Runner | None = None
+        #: Whether NumPy runs the bodies of the loops and branches that call Python.
+        self._numpy_bodies = True
         if not self.refresh():
             raise ValueError(
                 "a tensor's memory is not aligned to its elements (is it a field of a structured array?), which compiled code "
@@ -269,8 +271,12 @@ class Runner:
         return entry.text(given, [2 + len(inputs) + i for i in self._ahead], brought, self._end)
 
     def _body(self, program: Program) -> Callable[..., tuple[Array, ...]]:
-        """A body of a loop or branch that calls Python."""
+        """A body of a loop or branch that calls Python. Where that computes most of it, plain NumPy runs the rest too: what a
+        segment costs beside its kernels is paid at each turn."""
         runner = Runner(program)
+        if runner._numpy_bodies and mostly_called(runner.module):
+            return numpy_backend.build(program).call
+        self._numpy_bodies = False
         call = runner.call
 
         def body(*arrays: Array) -> tuple[Array, ...]:
@@ -325,6 +331,7 @@ class Runner:
 
 def build(program: Program) -> Runner:
     """Compile a program."""
+    keep_memory()  # its results are made anew at each call
     return Runner(program)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.program import numpy_backend
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Constant, Program, Reference, Value, Write
 from tapenet.program.passes import simplify
@@ -221,6 +222,29 @@ def test_a_loop_whose_body_calls_python_is_run_there() -> None:
     outs = loop(b, lambda b, c, x: [b.call(double, b.emit("add", c, x)), x], [b.input(3)], [b.input(4, 3)], 4)
     y = b.emit("negative", outs[0])
     assert called(assert_native(b.program(y, outs[1]), array(3), array(4, 3))) == ["loop"]
+
+
+@pytest.mark.parametrize(("native", "by_numpy"), [(1, True), (2000, False)])
+def test_a_body_that_calls_most_of_what_it_computes_is_run_by_numpy(
+    native: int, by_numpy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Program] = []
+    build = numpy_backend.build
+    monkeypatch.setattr(numpy_backend, "build", lambda program: built.append(program) or build(program))
+
+    def steps(z: Any, c: Any, x: Any) -> Any:
+        for i in range(8):
+            z[i] = z[i - 1] ** 2 + c  # complex numbers are not native
+            x = 2 * x + i
+        return z, x
+
+    compiled = tn.compile(steps, lift=True, backend="native")
+    start, c, x = np.full((8, 3), 0.1j), np.array([0.25, -1, 0.5j]), R.normal(size=native)
+    expected = steps(start.copy(), c, x)
+    for _ in range(2):
+        for found, known in zip(compiled(start.copy(), c, x), expected, strict=True):
+            np.testing.assert_array_equal(found, known)
+    assert bool(built) is by_numpy
 
 
 # -- as long as a test is true -----------------------------------------------------------------------------------
