@@ -33,7 +33,7 @@ from tapenet.program.layout import Layouts, alike, c_strides, materialise
 from tapenet.program.native import boxes, control, moves, parallel, products, reading_order, slots
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
 from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
-from tapenet.program.passes import accumulate, dead
+from tapenet.program.passes import accumulate, dead, pairs
 from tapenet.program.primitives import BODIES
 from tapenet.typing import Shape
 
@@ -366,7 +366,7 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
             return None
         return builder.several(instruction.name, *args, **instruction.params)
 
-    program = rewrite(materialise(_aligned(accumulate.run(dead.run(program))), layouts), dense)
+    program = rewrite(materialise(_aligned(accumulate.run(dead.run(pairs.run(program)))), layouts), dense)
     for instruction in program.body:
         for result in instruction.results:
             layouts[result]  # in order here too
