@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import ChainMap, Counter
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by, number
+from tapenet.program.primitives import REDUCTIONS
 
 
 def run(program: Program) -> Program:
     """Simplify `where`, `logical_not` and `cast`."""
 
     uses = program.uses()
+    #: How many choices by a condition take a value, by value, condition and side.
+    asked = Counter(
+        (v, i.args[0], side) for i in program.body if i.name == "where" for side, v in enumerate(i.args[1:])
+    )
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
         for old, new in zip(instruction.args, args, strict=True):
@@ -22,7 +28,11 @@ def run(program: Program) -> Program:
         found = rule and rule(builder, *args, **instruction.params)
         if found is None and instruction.name == "where":
             condition, *branches = args
-            decided = [_decided(builder, v, condition, i, uses) for i, v in enumerate(branches)]
+            decided = []
+            for i, v in enumerate(branches):
+                old = instruction.args[1 + i]
+                shared = uses[old] > 1 and uses[old] == asked[old, instruction.args[0], i]  # by equal choices alone
+                decided.append(_decided(builder, v, condition, i, ChainMap({v: 1}, uses) if shared else uses))
             if decided != branches:
                 found = builder.emit("where", condition, *decided)
         return found and builder.broadcast(found, instruction.results[0].shape)
@@ -37,11 +47,17 @@ _FAR = 6
 def _decided(
     builder: Builder, value: Value, condition: Value, i: int, uses: Mapping[Value, int], far: int = _FAR
 ) -> Value:
-    """A value where a condition holds (`i` is 0) or does not: a choice by the same condition behind it has been made. What
-    others use too is not computed anew for that."""
-    if not isinstance(value, Result) or value.instruction.kind != "elementwise" or value.shape != condition.shape:
+    """A value where a condition holds (`i` is 0) or does not: a choice by the same condition behind it has been made, also
+    where it was repeated along further axes and these are summed over. What others use too is not computed anew for that."""
+    lead = value.ndim - condition.ndim
+    if not isinstance(value, Result) or lead < 0 or value.shape[lead:] != condition.shape:
         return value
     name, args = value.instruction.name, value.instruction.args
+    if name in REDUCTIONS:
+        if any(axis >= args[0].ndim - condition.ndim for axis in value.instruction.params["axes"]):
+            return value
+    elif value.instruction.kind != "elementwise":
+        return value
     if name == "where" and args[0] is condition:
         return _decided(builder, args[1 + i], condition, i, uses, far - 1)
     if not far or uses.get(value) != 1:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tapenet.program.ir import Builder, Constant, Instruction, Program, Value, rewrite
+from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by
 from tapenet.program.primitives import REDUCTIONS
 from tapenet.typing import Shape
@@ -37,6 +37,9 @@ def run(program: Program) -> Program:
             return _transposed(builder, name, inner, axes)
         if inner := made_by(x, "broadcast"):
             return _repeated(builder, name, inner.args[0], x, axes)
+        if name == "reduce_add" and (inner := made_by(x, "multiply")) and uses.get(x, 1) == 1:
+            first, second = inner.args
+            return _weighed(builder, first, second, x.shape, axes)
         return None
 
     return rewrite(program, change)
@@ -60,6 +63,29 @@ def _transposed(builder: Builder, name: str, inner: Instruction, axes: Axes) -> 
     left = [i for i in range(len(order)) if i not in gone]
     made = _reduce(builder, name, inner.args[0], tuple(sorted(gone)))
     return builder.transpose(made, tuple(left.index(i) for i in order if i not in gone))
+
+
+def _weighed(builder: Builder, a: Value, b: Value, shape: Shape, axes: Axes) -> Value | None:
+    """Rows or columns of a matrix, each times a number, and summed up: a product with a vector. Of a matrix that is computed
+    element by element nothing has to be in memory as long as it is a sum."""
+    if len(shape) != 2 or len(axes) != 1 or math.prod(shape) < _LARGE:
+        return None
+    axis, n = axes[0], shape[axes[0]]
+    vector, matrix = (a, b) if b.shape == shape else (b, a)
+    column = vector.ndim == 2 and vector.shape[axis] == n and vector.size == n
+    if matrix.shape != shape or not (column or (axis == 1 and vector.shape == (n,))):
+        return None
+    if matrix.dtype.kind != "f" or vector.dtype != matrix.dtype:
+        return None
+    if isinstance(matrix, Result) and matrix.instruction.kind == "elementwise":
+        return None
+    if axis == 0:
+        return builder.reshape(builder.emit("dot", builder.reshape(vector, (1, n)), matrix), (shape[1],))
+    return builder.reshape(builder.emit("dot", matrix, builder.reshape(vector, (n, 1))), (shape[0],))
+
+
+#: From how many elements on a matrix is worth a product.
+_LARGE = 256
 
 
 def _repeated(builder: Builder, name: str, source: Value, x: Value, axes: Axes) -> Value | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tapenet.program.passes import conditions
+from tapenet.program.passes import conditions, simplify
 from tests.program.passes.programs import Build, assert_kept, assert_property, assert_same, constant, names
 
 
@@ -41,6 +41,27 @@ def test_a_negated_number_is_no_negated_condition() -> None:
     b = Build()
     x = b.input(20)
     assert_kept(conditions.run, b.program(b.emit("where", b.emit("logical_not", x), x, b.input(20))))
+
+
+def test_a_choice_that_is_made_again_behind_a_sum() -> None:
+    """As of a row times what counts of a matrix: columns that do not count are not looked at. Those that others use, and sums
+    along the axis of the condition, stay."""
+    for more in range(3):  # another choice alike in the second, another reader of the product in the third
+        b = Build()
+        x, weights, mask = b.input(4, 3), b.input(4, 1), b.input(3, dtype=bool)
+        product = b.emit("multiply", weights, b.emit("where", mask, x, constant(0)))
+        total = b.emit("reduce_add", product, axes=(0,))
+        choices = [b.emit("where", mask, total, b.input(3)) for _ in range(2 if more == 1 else 1)]
+        program = b.program(*choices, *([product] if more == 2 else []))
+        if more == 2:
+            assert_kept(conditions.run, program)
+        else:
+            changed = simplify(assert_same(conditions.run, program))
+            assert names(changed) == ["multiply", "reduce_add", *["where"] * len(choices)]
+    b = Build()
+    x, mask = b.input(3, 3), b.input(3, dtype=bool)
+    total = b.emit("reduce_add", b.emit("where", mask, x, constant(0)), axes=(1,))
+    assert_kept(conditions.run, b.program(b.emit("where", mask, total, b.input(3))))
 
 
 @pytest.mark.parametrize("dtype", [bool, np.float32])

@@ -146,6 +146,26 @@ def test_axes_that_were_not_repeated_are_reduced_as_they_are() -> None:
     assert_kept(reductions.run, b.program(b.emit("reduce_add", repeated, axes=(1,))))
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("swapped", [True, False])
+def test_a_weighed_sum_of_rows_is_a_product(axis: int, swapped: bool) -> None:
+    b = Build()
+    matrix, weights = b.input(20, 30), b.input(*((20, 1) if axis == 0 else (30,)))
+    pair = (weights, matrix) if swapped else (matrix, weights)
+    changed = assert_same(
+        reductions.run, b.program(b.emit("reduce_add", b.emit("multiply", *pair), axes=(axis,))), rtol=1e-5
+    )
+    assert "dot" in names(changed)
+
+
+def test_what_is_computed_element_by_element_is_summed_as_it_is() -> None:
+    b = Build()
+    values = b.emit("multiply", b.emit("exp", b.input(20, 30)), b.input(30))
+    assert_kept(reductions.run, b.program(b.emit("reduce_add", values, axes=(1,))))
+    small = b.emit("multiply", b.input(4, 3), b.input(3))
+    assert_kept(reductions.run, b.program(b.emit("reduce_add", small, axes=(1,))))
+
+
 def test_argmax_stays() -> None:
     b = Build()
     assert_kept(reductions.run, b.program(b.emit("argmax", b.input(1, 3), axis=0)))

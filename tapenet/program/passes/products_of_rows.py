@@ -1,0 +1,101 @@
+"""What a loop multiplies by one matrix at each turn, and knows before it begins, is one product of matrices before the loop."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tapenet.program.ir import Answer, Builder, Constant, Input, Instruction, Program, Value, rewrite
+from tapenet.program.passes.patterns import made_by
+
+#: From how many elements on a matrix is worth it, and how often as large as it all products may be.
+_LARGE, _MOST = 256, 4
+
+
+def run(program: Program) -> Program:
+    """Multiply the rows that loops take of an array, turn by turn, by a matrix at once."""
+    if not any(i.name == "loop" for i in program.body):
+        return program
+    return rewrite(program, _changed)
+
+
+class _Row(NamedTuple):
+    """A product of a row that a turn takes of an array: its place in the body, the array, along which axis, and at which
+    slice; the matrix, what part of it, and whether its columns are what is multiplied."""
+
+    product: Instruction
+    source: int
+    axis: int
+    number: int
+    matrix: int
+    part: dict[str, object] | None
+    columns: bool
+
+
+def _changed(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+    if instruction.name != "loop":
+        return None
+    params = instruction.params
+    body: Program = params["body"]
+    first = params["carries"] + params["slices"]
+    rows = [row for step in body.body if step.name == "dot" and (row := _row(step, body, params["carries"], first))]
+    rows = [
+        row for row in rows if args[row.matrix].size * _MOST >= args[row.number].shape[0] * row.product.results[0].size
+    ]
+    if not rows:
+        return None
+    made = {row.product: _all(builder, args, row) for row in rows}
+    inner = {product: Input(value.shape[1:], value.dtype) for product, value in made.items()}
+
+    def change(step: Instruction, given: tuple[Value, ...], within: Builder) -> Answer:
+        return within.reshape(inner[step], step.results[0].shape) if step in inner else None
+
+    changed = rewrite(body, change)
+    inputs = [*body.inputs[:first], *inner.values(), *body.inputs[first:]]
+    new = dict(params, slices=params["slices"] + len(inner))
+    new["body"] = Program(inputs, [], changed.body, changed.outputs, [])
+    return builder.several("loop", *args[:first], *made.values(), *args[first:], **new)
+
+
+def _row(product: Instruction, body: Program, carries: int, first: int) -> _Row | None:
+    """How a product of a body is that of a row with a matrix which is the same at each turn."""
+    places: dict[Value, int] = {value: i for i, value in enumerate(body.inputs)}
+    flags = [product.params.get(name, False) for name in ("ta", "tb")]
+    for side in (0, 1):
+        vector, matrix = product.args[side], product.args[1 - side]
+        if vector.ndim != 2 or vector.shape[side != flags[side]] != 1 or matrix.size < _LARGE:
+            continue
+        while (reshape := made_by(vector, "reshape")) is not None:
+            (vector,) = reshape.args
+        taken = made_by(vector, "take")
+        if taken is None or vector.ndim != 1:
+            continue
+        source, number = taken.args
+        part = made_by(matrix, "slice")
+        if part is not None:
+            (matrix,) = part.args
+        found = [places.get(value, -1) for value in (source, number, matrix)]
+        if found[0] >= first and carries <= found[1] < first and found[2] >= first and number.ndim == 0:
+            columns = flags[1] if side == 0 else not flags[0]
+            return _Row(
+                product,
+                found[0],
+                taken.params["axis"],
+                found[1],
+                found[2],
+                None if part is None else dict(part.params),
+                columns,
+            )
+    return None
+
+
+def _all(builder: Builder, args: tuple[Value, ...], row: _Row) -> Value:
+    """The products of all turns, one in each row."""
+    source, numbers, matrix = args[row.source], args[row.number], args[row.matrix]
+    if row.part is not None:
+        matrix = builder.emit("slice", matrix, **row.part)
+    known = isinstance(numbers, Constant) and np.array_equal(numbers.array, np.arange(source.shape[row.axis]))
+    rows: Value = source if known else builder.emit("take", source, numbers, axis=row.axis)
+    flags = {"ta": True} if row.axis == 1 else {}
+    return builder.emit("dot", rows, matrix, **flags, **({"tb": True} if row.columns else {}))

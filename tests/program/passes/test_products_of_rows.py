@@ -1,0 +1,56 @@
+"""Rows that a loop multiplies by one matrix at each turn are multiplied at once, before it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tapenet.program.ir import Program
+from tapenet.program.passes import products_of_rows
+from tests.program.passes.programs import Build, assert_kept, assert_same, constant
+
+
+def turns(axis: int, left: bool, turned: bool, known: bool, changing: bool = False, part: bool = False) -> Program:
+    """A loop that adds up products of rows of a matrix with another one, or with a part of it, which is carried if
+    `changing`."""
+    numbers = 6 if known else 4
+    rows = (6, 20) if axis == 0 else (20, 6)
+    factor = (20, 15) if left != turned else (15, 20)
+    whole = (factor[0], factor[1] + 2) if part else factor
+    body = Build()
+    total, number = body.input(15), body.input(dtype=np.int64)
+    source, given_matrix = body.input(*rows), body.input(*whole)
+    matrix = body.emit("slice", given_matrix, slices=((0, whole[0], 1), (2, whole[1], 1))) if part else given_matrix
+    row = body.emit("take", source, number, axis=axis)
+    if left:
+        product = body.emit("dot", body.reshape(row, (1, 20)), matrix, **({"tb": True} if turned else {}))
+    else:
+        product = body.emit("dot", matrix, body.reshape(row, (20, 1)), **({"ta": True} if turned else {}))
+    after = body.emit("add", total, body.reshape(product, (15,)))
+    program = body.program(after, *([body.emit("add", matrix, constant(1))] if changing else []))
+    b = Build()
+    given = [b.input(15), *([b.input(*whole)] if changing else [])]
+    counts = constant(np.arange(numbers) if known else [3, 0, 5, 5], np.int64)
+    others = [b.input(*rows), *([] if changing else [b.input(*whole)])]
+    if changing:  # the matrix is carried
+        inputs = [total, given_matrix, number, source]
+        program = Program(inputs, [], program.body, program.outputs, [])
+    results = b.several("loop", *given, counts, *others, body=program, carries=len(given), slices=1, length=numbers)
+    return b.program(*results)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("turned", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+def test_rows_are_multiplied_at_once(axis: int, left: bool, turned: bool, known: bool) -> None:
+    assert_same(products_of_rows.run, turns(axis, left, turned, known, part=True), rtol=1e-5)
+    changed = assert_same(products_of_rows.run, turns(axis, left, turned, known), rtol=1e-5)
+    (loop,) = (i for i in changed.body if i.name == "loop")
+    assert [i.name for i in changed.body if i.name in ("take", "dot")] == (["dot"] if known else ["take", "dot"])
+    assert not any(i.name == "dot" for i in loop.params["body"].body)
+    assert loop.params["slices"] == 2
+
+
+def test_a_matrix_that_changes_is_multiplied_turn_by_turn() -> None:
+    assert_kept(products_of_rows.run, turns(0, True, False, True, changing=True))
