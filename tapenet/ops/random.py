@@ -85,8 +85,10 @@ def places_of_generators() -> tuple[object, ...]:
     """Where the process's generator and NumPy's global one are, to see whether either was drawn from."""
     numpys: object = None
     if "numpy.random" in sys.modules:
-        state = np.random.get_state(legacy=False)["state"]
-        numpys = state["key"].tobytes(), state["pos"]
+        whole = np.random.get_state(legacy=False)
+        state = whole["state"]
+        # Of two normal numbers that are drawn at once the second is kept.
+        numpys = state["key"].tobytes(), state["pos"], whole["has_gauss"], whole["gauss"]
     return numpys, None if _default is None else str(_default.bit_generator.state)
 
 

@@ -56,8 +56,8 @@ def further(function: _Stands, own: Collection[str]) -> list[inspect.Parameter]:
     that the NumPy function has for which it stands. `**options` where it does not say which.
 
     >>> import tapenet as tn
-    >>> [str(p) for p in further(tn.astype, ["a", "dtype"])]
-    ['copy: bool = True', 'device: object = None']
+    >>> [p.name for p in further(tn.astype, ["a", "dtype"])]
+    ['copy', 'device']
     """
     more = getattr(function, "more", None)
     if isinstance(more, np.ufunc):

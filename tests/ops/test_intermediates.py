@@ -42,6 +42,7 @@ WIDER = {
     "interp": "NumPy has no other",
     "interp_points": "as interp",
     "bincount": "NumPy has no other",
+    "histogram2d": "NumPy has no other",
     "geomspace": "counts in float64 what it then cuts to integers, as NumPy does",
 }
 

@@ -306,9 +306,9 @@ def test_the_last_batch_does_not_compile_anew(monkeypatch: pytest.MonkeyPatch) -
     module = importlib.import_module("tapenet.compiler.compile")
     real = module.first_call
 
-    def counted(*args: Any) -> Any:
+    def counted(*args: Any, **kwargs: Any) -> Any:
         captured.append(args)
-        return real(*args)
+        return real(*args, **kwargs)
 
     monkeypatch.setattr(module, "first_call", counted)
     net = nn.Linear(6, 3)

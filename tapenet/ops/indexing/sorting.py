@@ -382,14 +382,15 @@ def trim_zeros(filt: Array, trim: str = "fb", axis: Axis = None) -> Array:
     axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim, "axis")
     values = known(filt)
     nonzero = np.not_equal(filt if values is None else values, 0)
-    index = [slice(None)] * filt.ndim
     for k in axes:
-        found = np.any(nonzero, axis=tuple(i for i in range(filt.ndim) if i != k))
-        place, length = np.arange(filt.shape[k]), filt.shape[k]
-        first = np.min(np.where(found, place, length), initial=length) if "f" in trim.lower() else 0
-        last = np.max(np.where(found, place, -1), initial=-1) if "b" in trim.lower() else length - 1
-        if values is None:  # in a program, where other values come
-            filt = np.compress((place >= first) & (place <= last), filt, k)
-        else:
-            index[k] = slice(int(first), max(int(last) + 1, 0))
-    return filt[tuple(index)] if values is not None else filt
+        length = filt.shape[k]
+        if length:
+            found = np.any(nonzero, axis=tuple(i for i in range(filt.ndim) if i != k))
+            place = np.arange(length)
+            first = np.min(np.where(found, place, length)) if "f" in trim.lower() else 0
+            last = np.max(np.where(found, place, -1)) if "b" in trim.lower() else length - 1
+            if values is None:  # in a program, where other values come
+                filt = np.compress((place >= first) & (place <= last), filt, k)
+            else:
+                filt = filt[(slice(None),) * k + (slice(int(first), int(last) + 1),)]
+    return filt

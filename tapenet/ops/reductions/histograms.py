@@ -42,6 +42,7 @@ def _at(g: Array, place: Array) -> Array:
 
 
 @op(
+    label="bins",
     nondiff=("a", "bins"),
     opaque="which bin a value falls into depends on values",
     samples=lambda r: [sample(r.normal(size=4), 3), sample(r.normal(size=4), np.array([-1.0, 0, 1]))],
@@ -58,6 +59,7 @@ def bin_places(a: Array, bins: Array, range: tuple[float, float] | None = None) 
 
 
 @op(
+    label="cells",
     nondiff=("points", "edges"),
     sequences=("edges",),
     opaque="which cell a point falls into depends on values",
@@ -126,6 +128,7 @@ def cell_sums(points: Array, edges: Sequence[Array], weights: Array | None = Non
 
 
 @op(
+    label="edges",
     nondiff=("a", "bins"),
     opaque="how many bins there are may depend on values",
     samples=lambda r: [sample(r.normal(size=9), "auto"), sample(r.normal(size=3), 2, (-1.0, 2.0))],
