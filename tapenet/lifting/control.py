@@ -158,7 +158,10 @@ class _Varying:
     def _shared(self, names: tuple[str, ...], found: dict[int, Form], after: tuple[object, ...]) -> dict[int, Tensor]:
         """Variables that were given an array that other variables stand for too, with these: to write to one is to write to
         the other."""
-        own = {names[k] for k in found}
+        # What a body assigns and nobody reads after a turn is no other variable.
+        own = {names[k] for k in found}.union(*(watching.assigned(body) for body in self.bodies)).difference(
+            name for k, name in enumerate(names) if k not in found
+        )
         arrays = [(k, value) for k in found if type(value := after[k]) is Tensor and value.ndim]
         if not arrays:
             return {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dis
 from collections.abc import Iterable, Iterator
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import NamedTuple
 
 from tapenet.autodiff import aliasing
@@ -91,6 +92,25 @@ def variables(function: FunctionType) -> Iterator[tuple[str, object]]:
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         with contextlib.suppress(ValueError):
             yield name, cell.cell_contents
+
+
+def assigned(function: FunctionType) -> set[str]:
+    """The variables of enclosing functions that a closure, or a function inside of it, assigns to.
+
+    >>> def outer():
+    ...     a = b = 0
+    ...     def inner():
+    ...         nonlocal a
+    ...         a = b
+    ...     return inner
+    >>> assigned(outer())
+    {'a'}
+    """
+    pending, found = [function.__code__], set()
+    for code in pending:  # grows while it is walked over
+        found |= {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_DEREF"}
+        pending += [value for value in code.co_consts if isinstance(value, CodeType)]
+    return found & set(function.__code__.co_freevars)
 
 
 class Change(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from numpy.typing import ArrayLike
 
@@ -36,7 +36,9 @@ class OpSettings(SettingsLayer):
         if "{axes}" in cls._op_name and not hasattr(cls, "axes"):
             return  # the base of layers over one, two and three axes
         cls._op = getattr(ops, cls._op_name.format(axes=getattr(cls, "axes", "")))
-        formula: Callable[..., object] = getattr(cls._op, "function", None) or getattr(cls._op, "forward", cls._op)
+        formula = cast(
+            "Callable[..., object]", getattr(cls._op, "function", None) or getattr(cls._op, "forward", cls._op)
+        )
         names = {name: _NAMES.get(name, name) for name in inspect.signature(formula).parameters}
         cls._passed = {name: own for name, own in names.items() if own in cls._settings or own == "training"}
 

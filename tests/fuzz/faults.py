@@ -42,7 +42,7 @@ except ImportError:
     set_nomemory = None
 starves = set_nomemory is not None and hasattr(os, "fork")
 
-FEW = 45
+FEW = 25
 MANY = 150
 
 # -- programs ----------------------------------------------------------------------------------------------------

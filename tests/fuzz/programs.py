@@ -24,7 +24,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.registry import registry
 from tests.fuzz import compared
 
-FEW = 80
+FEW = 50
 MANY = 300
 
 #: Elements of a value at most.
