@@ -40,6 +40,9 @@ UNKNOWN = {
         }.items()
         for name in names.split()
     },
+    "NumPy's function, whose results are others": {
+        f"{name} {option}" for name in ("histogram", "histogramdd") for option in ("out", "weight")
+    },
     "of functions that NumPy has not: integers, or made like another": {
         "rand_like requires_grad", "randint requires_grad", "randn_like requires_grad", "randperm dtype",
         "randperm requires_grad", "from_numpy ndarray",

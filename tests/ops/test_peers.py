@@ -342,6 +342,7 @@ REFUSED = (
         "takes weights before density, and no rules",
         lambda c: len(c.args) > 4 or "auto" in options(c),
     ),
+    Otherwise("histogram_bin_edges", "has no rules", lambda c: any(isinstance(v, str) for v in options(c))),
     Otherwise("insert", "takes no mask", lambda c: getattr(c.args[1], "dtype", None) == np.bool),
     Otherwise("matvec vecmat", "have no axes=", has_option("axes")),
     Otherwise("median nanmedian", "overwrite nothing", has_option("overwrite_input")),

@@ -42,10 +42,10 @@ TORCHS = {p.title: p for p in PAIRS if all(p.ours is not NAMED[name] for name in
 UNLIKE = words("""
 all allclose any arange argmax argmin argsort argwhere asarray bitwise_and bitwise_left_shift bitwise_not bitwise_or
 bitwise_right_shift bitwise_xor count_nonzero empty equal eye from_numpy full gcd greater greater_equal index_add
-inference_mode is_floating_point is_tensor isclose isfinite isin isinf isnan isneginf isposinf isreal lcm less less_equal
-linspace logical_and logical_not logical_or logical_xor logspace manual_seed median nanmedian nonzero not_equal numel ones
-scatter_add searchsorted select signbit tensor transpose unravel_index zeros F.multi_head_attention_forward F.one_hot
-fft.fftfreq fft.rfftfreq linalg.lstsq linalg.matrix_rank
+inference_mode is_floating_point is_tensor isclose isfinite isin isinf isnan isneginf isposinf isreal lcm less
+less_equal histogram histogramdd linspace logical_and logical_not logical_or logical_xor logspace manual_seed median
+nanmedian nonzero not_equal numel ones scatter_add searchsorted select signbit tensor transpose unravel_index zeros
+F.multi_head_attention_forward F.one_hot fft.fftfreq fft.rfftfreq linalg.lstsq linalg.matrix_rank
 """)
 #: Further functions that are not compared, by the reason.
 LEFT_OUT = {

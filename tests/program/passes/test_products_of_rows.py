@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -18,8 +20,9 @@ def turns(axis: int, left: bool, turned: bool, known: bool, changing: bool = Fal
     factor = (20, 15) if left != turned else (15, 20)
     whole = (factor[0], factor[1] + 2) if part else factor
     body = Build()
-    total, number = body.input(15), body.input(dtype=np.int64)
-    source, given_matrix = body.input(*rows), body.input(*whole)
+    inside = partial(body.input, dtype=np.float64)
+    total, number = inside(15), body.input(dtype=np.int64)
+    source, given_matrix = inside(*rows), inside(*whole)
     matrix = body.emit("slice", given_matrix, slices=((0, whole[0], 1), (2, whole[1], 1))) if part else given_matrix
     row = body.emit("take", source, number, axis=axis)
     if left:
@@ -27,11 +30,12 @@ def turns(axis: int, left: bool, turned: bool, known: bool, changing: bool = Fal
     else:
         product = body.emit("dot", matrix, body.reshape(row, (20, 1)), **({"ta": True} if turned else {}))
     after = body.emit("add", total, body.reshape(product, (15,)))
-    program = body.program(after, *([body.emit("add", matrix, constant(1))] if changing else []))
+    program = body.program(after, *([body.emit("add", matrix, constant(1, np.float64))] if changing else []))
     b = Build()
-    given = [b.input(15), *([b.input(*whole)] if changing else [])]
+    outside = partial(b.input, dtype=np.float64)
+    given = [outside(15), *([outside(*whole)] if changing else [])]
     counts = constant(np.arange(numbers) if known else [3, 0, 5, 5], np.int64)
-    others = [b.input(*rows), *([] if changing else [b.input(*whole)])]
+    others = [outside(*rows), *([] if changing else [outside(*whole)])]
     if changing:  # the matrix is carried
         inputs = [total, given_matrix, number, source]
         program = Program(inputs, [], program.body, program.outputs, [])
@@ -44,8 +48,8 @@ def turns(axis: int, left: bool, turned: bool, known: bool, changing: bool = Fal
 @pytest.mark.parametrize("turned", [True, False])
 @pytest.mark.parametrize("known", [True, False])
 def test_rows_are_multiplied_at_once(axis: int, left: bool, turned: bool, known: bool) -> None:
-    assert_same(products_of_rows.run, turns(axis, left, turned, known, part=True), rtol=1e-5)
-    changed = assert_same(products_of_rows.run, turns(axis, left, turned, known), rtol=1e-5)
+    assert_same(products_of_rows.run, turns(axis, left, turned, known, part=True), rtol=1e-11)
+    changed = assert_same(products_of_rows.run, turns(axis, left, turned, known), rtol=1e-11)
     (loop,) = (i for i in changed.body if i.name == "loop")
     assert [i.name for i in changed.body if i.name in ("take", "dot")] == (["dot"] if known else ["take", "dot"])
     assert not any(i.name == "dot" for i in loop.params["body"].body)

@@ -150,10 +150,10 @@ def test_axes_that_were_not_repeated_are_reduced_as_they_are() -> None:
 @pytest.mark.parametrize("swapped", [True, False])
 def test_a_weighed_sum_of_rows_is_a_product(axis: int, swapped: bool) -> None:
     b = Build()
-    matrix, weights = b.input(20, 30), b.input(*((20, 1) if axis == 0 else (30,)))
+    matrix, weights = (b.input(*n, dtype=np.float64) for n in ((20, 30), (20, 1) if axis == 0 else (30,)))
     pair = (weights, matrix) if swapped else (matrix, weights)
     changed = assert_same(
-        reductions.run, b.program(b.emit("reduce_add", b.emit("multiply", *pair), axes=(axis,))), rtol=1e-5
+        reductions.run, b.program(b.emit("reduce_add", b.emit("multiply", *pair), axes=(axis,))), rtol=1e-11
     )
     assert "dot" in names(changed)
 
