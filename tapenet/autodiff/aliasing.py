@@ -8,7 +8,6 @@ All of it is made of ordinary ops, so that it is recorded, differentiated and co
 
 from __future__ import annotations
 
-import gc
 import operator
 import weakref
 from collections.abc import Callable, Sequence
@@ -488,6 +487,8 @@ def warn_of_views(tensor: BaseTensor, value: object) -> None:
     if not _looks or local.state.lifted is not None:
         return
     _looks -= 1
+    import gc
+
     for other in gc.get_objects(0):
         if isinstance(other, BaseTensor) and other is not tensor and other is not value:
             array = getattr(other, "_data", None)

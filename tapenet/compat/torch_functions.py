@@ -20,7 +20,7 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.state import Switch, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import random
-from tapenet.ops.shapes.creation import check_device
+from tapenet.ops.arguments import check_device
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import dtype_of, is_float
 from tapenet.typing import Axis, DType, Number

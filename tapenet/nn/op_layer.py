@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from numpy.typing import ArrayLike
 
@@ -12,6 +12,7 @@ from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.settings_layer import SettingsLayer
+from tapenet.ops.op import Op
 
 #: Arguments of ops that layers call as PyTorch does.
 _NAMES = {"axis": "dim", "keepdims": "keepdim"}
@@ -36,10 +37,12 @@ class OpSettings(SettingsLayer):
         if "{axes}" in cls._op_name and not hasattr(cls, "axes"):
             return  # the base of layers over one, two and three axes
         cls._op = getattr(ops, cls._op_name.format(axes=getattr(cls, "axes", "")))
-        formula = cast(
-            "Callable[..., object]", getattr(cls._op, "function", None) or getattr(cls._op, "forward", cls._op)
-        )
-        names = {name: _NAMES.get(name, name) for name in inspect.signature(formula).parameters}
+        # Without the further options that its signature has; a ufunc has none before NumPy 2.4.
+        if isinstance(cls._op, Op):
+            known = [a.name for a in cls._op.arguments]
+        else:
+            known = list(inspect.signature(getattr(cls._op, "function", cls._op)).parameters)
+        names = {name: _NAMES.get(name, name) for name in known}
         cls._passed = {name: own for name, own in names.items() if own in cls._settings or own == "training"}
 
     def _given(self) -> dict[str, object]:

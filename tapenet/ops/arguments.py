@@ -90,3 +90,9 @@ def wrap(op: Op, value: object) -> Array:
 def subset(names: tuple[str, ...], *flags: bool) -> frozenset[str]:
     """The names whose flag is set: one set, which is hashed once, however often it is asked for."""
     return frozenset(compress(names, flags))
+
+
+def check_device(name: str, device: object) -> None:
+    """Raise ValueError if an option `device=` asks for another than NumPy's."""
+    if device not in (None, "cpu"):
+        raise ValueError(f"{name}: device={device!r} is not there; NumPy's only one is 'cpu'")

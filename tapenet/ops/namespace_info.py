@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tapenet.ops.shapes.creation import check_device
+from tapenet.ops.arguments import check_device
 from tapenet.typing import DType
 
 #: The dtypes that the standard names.

@@ -93,7 +93,7 @@ def test_devices_and_versions() -> None:
     t = tn.tensor([1.0])
     assert t.__dlpack_device__() == (1, 0)  # the CPU
     assert t.__dlpack__(max_version=(1, 0), dl_device=(1, 0), copy=True) is not None
-    with pytest.raises(BufferError):
+    with pytest.raises((BufferError, ValueError)):  # a ValueError before NumPy 2.4
         t.__dlpack__(dl_device=(2, 0))
     with pytest.raises(ValueError, match="from_dlpack: device='cuda'"):
         tn.from_dlpack(t, device="cuda")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tapenet.ops.arguments import check_device
 from tapenet.ops.derived import derived
 from tapenet.ops.registry import Samples, sample
-from tapenet.ops.shapes.creation import check_device
 from tapenet.ops.shapes.ranges import as_made, float_dtype
 from tapenet.program.low import dtype_of
 from tapenet.typing import Array

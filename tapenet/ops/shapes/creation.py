@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from tapenet.ops.arguments import check_device
 from tapenet.ops.derived import array_like, derived, holds_tensors, made
 from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
@@ -38,12 +39,6 @@ def laid_out(a: Array, order: Literal["C", "F"]) -> Array:
     (8, 16)
     """
     return a.astype(a.dtype, order=order, copy=False)
-
-
-def check_device(name: str, device: object) -> None:
-    """Raise ValueError if an option `device=` asks for another than NumPy's."""
-    if device not in (None, "cpu"):
-        raise ValueError(f"{name}: device={device!r} is not there; NumPy's only one is 'cpu'")
 
 
 def as_tensor(value: ArrayLike, dtype: DTypeLike | None, copy: bool | None) -> Array:

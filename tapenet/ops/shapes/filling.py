@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from tapenet.ops.arguments import check_device
 from tapenet.ops.derived import derived, holds_tensors, made
 from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
-from tapenet.ops.shapes.creation import as_tensor, check_device
+from tapenet.ops.shapes.creation import as_tensor
 from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.program.low import dtype_of
 from tapenet.typing import Array, Shape

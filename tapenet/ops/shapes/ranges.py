@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapenet.ops.arguments import check_device
 from tapenet.ops.derived import array_like, derived, is_tensor, made
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.creation import check_device
 from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.program.low import dtype_of
 from tapenet.typing import Array, DType, Shape
