@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 
 from tapenet import ops
-from tapenet.ops.indexing.flat import Flat
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import dtype_of
@@ -24,6 +24,7 @@ from tapenet.typing import Axis, DType, Shape
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from tapenet.ops.indexing.flat import Flat
     from tapenet.typing import Array, ArrayLike, CapsuleType, Casting, DTypeLike
 
     #: What operators take beside the tensor itself, and what `out=` takes.
@@ -382,11 +383,12 @@ class Operand:
     @property
     def flat(self) -> Flat:
         """The elements in one row, to be read and written: `t.flat[::2] = 0`, `t.flat = values`."""
-        return Flat(self)
+        found: Flat = import_module("tapenet.ops.indexing.flat").Flat(self)  # which few programs need
+        return found
 
     @flat.setter
     def flat(self, value: Other) -> None:
-        Flat(self).fill_from(value)
+        self.flat.fill_from(value)
 
     def sort(self, axis: int = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None) -> None:
         """Sort in place, as `t[...] = np.sort(t)` does it."""
