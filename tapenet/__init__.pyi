@@ -23,7 +23,9 @@ from tapenet import linalg as linalg
 from tapenet import metrics as metrics
 from tapenet import nn as nn
 from tapenet import optim as optim
+from tapenet import optimize as optimize
 from tapenet import random as random
+from tapenet import scipy as scipy
 from tapenet import special as special
 from tapenet import testing as testing
 from tapenet import training as training
@@ -691,6 +693,7 @@ __all__ = [
     "ones_like",
     "op",
     "optim",
+    "optimize",
     "outer",
     "packbits",
     "pad",
@@ -773,6 +776,7 @@ __all__ = [
     "scaled_dot_product_attention",
     "scan",
     "scatter_add",
+    "scipy",
     "searchsorted",
     "select",
     "selu",

@@ -181,7 +181,8 @@ HIDDEN: dict[str, str] = {
 #: What is no op.
 CORE: dict[str, str] = {
     "tapenet": (
-        "autograd cuda data drawing emath fft files implicit linalg metrics nn optim random special testing training tree"
+        "autograd cuda data drawing emath fft files implicit linalg metrics nn optim optimize random scipy special testing "
+        "training tree"
     ),
     "tapenet.autodiff.control.flow": "cond fori scan while_loop",
     "tapenet.transforms.checkpoint": "checkpoint",
@@ -257,16 +258,38 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     "tapenet.special": (
         {
             "tapenet.ops.elementwise.floating": "sinc",
-            "tapenet.special_functions": (
-                "beta betainc betaincc betaincinv betaln binom boxcox boxcox1p cbrt chdtr chdtrc chdtri cosdg "
-                "cosm1 cotdg dawsn digamma ellipe ellipk ellipkm1 entr erf erfc erfcinv erfcx erfi erfinv exp1 "
-                "exp10 exp2 expi expit expn exprel fdtr fdtrc fdtri gamma gammainc gammaincc gammainccinv "
-                "gammaincinv gammaln gammasgn huber i0 i0e i1 i1e inv_boxcox inv_boxcox1p j0 j1 k0 k0e k1 k1e "
-                "kl_div log_expit log_ndtr loggamma logit multigammaln ndtr ndtri poch polygamma pseudo_huber "
-                "psi rel_entr rgamma sindg spence stdtr stdtrit tandg xlog1py xlogy y0 y1 zeta"
+            "tapenet.special.bessel": "i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e y0 y1",
+            "tapenet.special.distributions": "chdtr chdtrc chdtri fdtr fdtrc fdtri stdtr stdtrit",
+            "tapenet.special.elliptic": "ellipe ellipk ellipkm1",
+            "tapenet.special.error_functions": "dawsn erf erfc erfcinv erfcx erfi erfinv log_ndtr ndtr ndtri",
+            "tapenet.special.exponentials": (
+                "boxcox boxcox1p cbrt cosdg cosm1 cotdg entr exp10 exp2 expit exprel huber inv_boxcox inv_boxcox1p "
+                "kl_div log_expit logit pseudo_huber rel_entr sindg tandg xlog1py xlogy"
             ),
+            "tapenet.special.gamma_functions": (
+                "beta betainc betaincc betaincinv betaln binom digamma gamma gammainc gammaincc gammainccinv gammaincinv "
+                "gammaln gammasgn loggamma multigammaln poch polygamma psi rgamma zeta"
+            ),
+            "tapenet.special.integrals": "exp1 expi expn spence",
         },
     ),
+    "tapenet.optimize": ({},),
+    "tapenet.scipy": (
+        {
+            "tapenet.scipy": "fft integrate interpolate linalg ndimage optimize signal sparse spatial special stats",
+        },
+    ),
+    "tapenet.scipy.fft": ({},),
+    "tapenet.scipy.integrate": ({},),
+    "tapenet.scipy.interpolate": ({},),
+    "tapenet.scipy.linalg": ({},),
+    "tapenet.scipy.ndimage": ({},),
+    "tapenet.scipy.signal": ({},),
+    "tapenet.scipy.sparse": ({"tapenet.scipy.sparse": "linalg"},),
+    "tapenet.scipy.sparse.linalg": ({},),
+    "tapenet.scipy.spatial": ({"tapenet.scipy.spatial": "distance"},),
+    "tapenet.scipy.spatial.distance": ({},),
+    "tapenet.scipy.stats": ({},),
     "tapenet.implicit": (
         {
             "tapenet.transforms.implicit.linear": "linear_solve",
@@ -486,6 +509,9 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         },
     ),
 }
+# The same namespaces under SciPy's names.
+NAMES["tapenet.scipy.special"] = NAMES["tapenet.special"]
+NAMES["tapenet.scipy.optimize"] = NAMES["tapenet.optimize"]
 
 
 @functools.cache

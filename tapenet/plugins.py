@@ -76,7 +76,20 @@ def attribute(module: ModuleType, name: str) -> object:
             setattr(module, name, loaded.value)
             return loaded.value
         error = loaded.error
-    raise AttributeError(f"module {space!r} has no attribute {name!r}", name=name, obj=module) from error
+    raise AttributeError(
+        f"module {space!r} has no attribute {name!r}{_of_arrays(space, name)}", name=name, obj=module
+    ) from error
+
+
+def _of_arrays(space: str, name: str) -> str:
+    """What to write for a function of SciPy's that takes no tensors."""
+    theirs = space.removeprefix("tapenet.")
+    if not theirs.startswith("scipy") or name.startswith("_"):
+        return ""
+    from importlib import import_module
+
+    found = getattr(import_module(theirs), name, None)
+    return "" if found is None else f": {theirs}.{name} takes arrays alone, give it t.detach().numpy()"
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tapenet import ops, special_functions
+from tapenet import ops, special
 from tapenet.autodiff.node import BaseTensor
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.telling import debug_print
@@ -292,9 +292,9 @@ _MATH: dict[str, tuple[Callable[..., Tensor], type]] = {
     **{name: (_integral(getattr(ops, name)), int) for name in ("ceil", "floor", "trunc")},
     "log": (_log, float),
     "hypot": (_hypot, float),
-    "erfc": (lambda x: special_functions.erfc(x), float),
-    "gamma": (lambda x: special_functions.gamma(x), float),
-    "lgamma": (lambda x: special_functions.gammaln(x), float),
+    "erfc": (lambda x: special.erfc(x), float),
+    "gamma": (lambda x: special.gamma(x), float),
+    "lgamma": (lambda x: special.gammaln(x), float),
     "remainder": (lambda x, y: x - y * ops.rint(x / y), float),
 }  # fmt: skip
 #: Those that have no op; the others of `math` are of whole numbers, or of several.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tapenet.names import NAMES, homes
 from tapenet.ops.registry import refuse
 
 _function: Callable[..., object]
@@ -38,16 +39,26 @@ INSTEAD_OF = {
     "coefficients from the highest power down",
     "numpy.testing": "np.testing compares arrays; give it t.numpy()",
     "numpy.ma": "np.ma holds arrays; keep the mask beside the tensor, for np.where(mask, other, t) or where=",
-    "scipy.": "scipy computes with arrays; use what tn, np.linalg and np.fft have of it, or define an op "
+    "scipy.": "scipy computes with arrays; use what tn.scipy, np.linalg and np.fft have of it, or define an op "
     "that stands for the function: tn.op(..., numpy=f)",
 }
 
 
-def instead(module: str, name: str) -> str:
+def instead(calls: Sequence[tuple[str, str]]) -> str:
     """What to write in place of a function of NumPy or SciPy that makes an array of a tensor; "" if nothing is known.
 
-    >>> instead("numpy.testing._private.utils", "assert_allclose")
+    Args:
+        calls: module and qualified name of that function, and of those that it called.
+
+    >>> instead([("numpy.testing._private.utils", "assert_allclose")])
     'np.testing compares arrays; give it t.numpy()'
+    >>> instead([("scipy.special._basic", "polygamma")])
+    'tn.scipy.special.polygamma is the same on tensors'
     """
+    for module, name in calls:
+        space, name = module.partition("._")[0], name.removesuffix(".__init__")
+        if space.startswith("scipy.") and f"tapenet.{space}" in NAMES and name in homes(f"tapenet.{space}"):
+            return f"tn.{space}.{name} is the same on tensors"
+    module, name = calls[0] if calls else ("", "")
     package = (hint for start, hint in INSTEAD_OF.items() if module.startswith(start))
     return next(package, "") or INSTEAD.get(name, "")

@@ -56,10 +56,10 @@ def stands_for(function: object) -> Callable[..., object] | None:
         )
         if module is not None and module.startswith("tapenet.ops."):
             importlib.import_module(module)
+        if function not in numpy_functions and (module := home("tapenet.special", getattr(function, "__name__", ""))):
+            importlib.import_module(module)
         if function not in numpy_functions:
             everything()
-        if function not in numpy_functions and "scipy.special" in sys.modules:
-            importlib.import_module("tapenet.special_functions")
         if function not in numpy_functions:
             plugins.found("tapenet.ops")
     return numpy_functions.get(function)

@@ -71,15 +71,15 @@ def composed() -> bool:
     return False
 
 
-def library_caller() -> tuple[str, str]:
-    """Module and qualified name of the function of NumPy or SciPy, written in Python, that the user called and that calls
-    back into this package; empty where there is none."""
+def library_callers() -> list[tuple[str, str]]:
+    """Module and qualified name of the functions of NumPy or SciPy, written in Python, between the user's code and this
+    package: first what the user called."""
     frame: FrameType | None = sys._getframe(1)
-    found = ("", "")
+    found: list[tuple[str, str]] = []
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module.startswith(_OF_ARRAYS):
-            found = module, frame.f_code.co_qualname
+            found.insert(0, (module, frame.f_code.co_qualname))
         elif is_users(frame):
             break
         frame = frame.f_back

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tapenet.autodiff.node import Node
 from tapenet.autodiff.state import Site, local
 from tapenet.ops import refused
-from tapenet.ops.stack_frames import library_caller, user_site, warn_once
+from tapenet.ops.stack_frames import library_callers, user_site, warn_once
 
 
 def number(node: Node) -> None:
@@ -42,7 +42,7 @@ def warn_of_number(site: tuple[str, int]) -> None:
 
 def array() -> TypeError:
     """The error for a tensor that would become an array, with what to write in place of the function that asks."""
-    hint = refused.instead(*library_caller())
+    hint = refused.instead(library_callers())
     return TypeError(
         "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
         "tn.array or tn.stack([...]) to join tensors and stay in it (np.f(..., like=t) is tn.f)"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet import special_functions
 from tapenet.names import homes
 from tapenet.ops.op import Op
+from tapenet.special import definition
 from tapenet.testing import check_grads
 
 U = np.random.default_rng(0).uniform(0.15, 0.85, 6)
@@ -26,7 +26,7 @@ ORDERS["expn"] = [3]
 def test_values_and_derivatives(name: str) -> None:
     op, orders = OPS[name], ORDERS[name]
     given = [U + 0.1 * i for i in range(len(op.inputs) - len(orders))]
-    theirs = special_functions.scipys(name)
+    theirs = definition.scipys(name)
     leaves = [tn.tensor(a, requires_grad=True) for a in given]
     for f in (op, theirs if isinstance(theirs, np.ufunc) else op):  # SciPy's ask what stands for them
         found = f(*orders, *leaves)

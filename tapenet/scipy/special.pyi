@@ -1,8 +1,8 @@
 # Made by `python -m tests.stubs`.
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
-from tapenet.special_functions import multigammaln as multigammaln
-from tapenet.special_functions import polygamma as polygamma
+from tapenet.special.gamma_functions import multigammaln as multigammaln
+from tapenet.special.gamma_functions import polygamma as polygamma
 from tapenet.typing import UfuncOptions
 from typing import Unpack
 

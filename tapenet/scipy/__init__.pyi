@@ -1,0 +1,12 @@
+# Made by `python -m tests.stubs`.
+from tapenet.scipy import fft as fft
+from tapenet.scipy import integrate as integrate
+from tapenet.scipy import interpolate as interpolate
+from tapenet.scipy import linalg as linalg
+from tapenet.scipy import ndimage as ndimage
+from tapenet.scipy import optimize as optimize
+from tapenet.scipy import signal as signal
+from tapenet.scipy import sparse as sparse
+from tapenet.scipy import spatial as spatial
+from tapenet.scipy import special as special
+from tapenet.scipy import stats as stats

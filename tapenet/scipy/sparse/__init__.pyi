@@ -1,0 +1,2 @@
+# Made by `python -m tests.stubs`.
+from tapenet.scipy.sparse import linalg as linalg

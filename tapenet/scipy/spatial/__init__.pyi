@@ -1,0 +1,2 @@
+# Made by `python -m tests.stubs`.
+from tapenet.scipy.spatial import distance as distance

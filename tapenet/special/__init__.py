@@ -1,0 +1,5 @@
+"""SciPy's special functions on tensors, as `scipy.special`: every function is that of the same name there."""
+
+from tapenet.names import namespace as _namespace
+
+__getattr__, __dir__ = _namespace(__name__)

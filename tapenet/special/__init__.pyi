@@ -1,0 +1,247 @@
+# Made by `python -m tests.stubs`.
+from numpy.typing import ArrayLike
+from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.special.gamma_functions import multigammaln as multigammaln
+from tapenet.special.gamma_functions import polygamma as polygamma
+from tapenet.typing import UfuncOptions
+from typing import Unpack
+
+def beta(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.beta`, element by element. Its derivative: out (psi(x) - psi(x + y)); the same by y."""
+
+def betainc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.betainc`, element by element. Its derivative: by z: the density of Beta(x, y)."""
+
+def betaincc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.betaincc`, element by element. Its derivative: by z: -the density of Beta(x, y)."""
+
+def betaincinv(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.betaincinv`, element by element. Its derivative: by z: 1 / that of betainc."""
+
+def betaln(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.betaln`, element by element. Its derivative: psi(x) - psi(x + y); the same by y."""
+
+def binom(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.binom`, element by element. Its derivative: out (psi(x + 1) - psi(x - y + 1)); out (psi(x - y + 1) - psi(y + 1))."""
+
+def boxcox(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.boxcox`, element by element. Its derivative: x^(y - 1); that of (x^y - 1)/y."""
+
+def boxcox1p(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.boxcox1p`, element by element. Its derivative: (1 + x)^(y - 1); that of ((1 + x)^y - 1)/y."""
+
+def cbrt(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.cbrt`, element by element. Its derivative: 1 / (3 out²)."""
+
+def chdtr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.chdtr`, element by element. Its derivative: by y: the density of χ²(x)."""
+
+def chdtrc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.chdtrc`, element by element. Its derivative: by y: -the density of χ²(x)."""
+
+def chdtri(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.chdtri`, element by element. Its derivative: by y: 1 / that of chdtrc."""
+
+def cosdg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.cosdg`, element by element. Its derivative: -π/180 sin(x°)."""
+
+def cosm1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.cosm1`, element by element. Its derivative: -sin x."""
+
+def cotdg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.cotdg`, element by element. Its derivative: -π/180 (1 + out²)."""
+
+def dawsn(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.dawsn`, element by element. Its derivative: 1 - 2x out."""
+
+def digamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.psi`, element by element. Its derivative: polygamma(1, x)."""
+
+def ellipe(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ellipe`, element by element. Its derivative: (out - ellipk(x)) / (2x)."""
+
+def ellipk(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ellipk`, element by element. Its derivative: (ellipe(x) / (1 - x) - out) / (2x)."""
+
+def ellipkm1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ellipkm1`, element by element. Its derivative: -(ellipe(1 - x) / x - out) / (2 (1 - x))."""
+
+def entr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.entr`, element by element. Its derivative: -ln x - 1."""
+
+def erf(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.erf`, element by element. Its derivative: 2/√π exp(-x²)."""
+
+def erfc(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.erfc`, element by element. Its derivative: -2/√π exp(-x²)."""
+
+def erfcinv(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.erfcinv`, element by element. Its derivative: -√π/2 exp(out²)."""
+
+def erfcx(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.erfcx`, element by element. Its derivative: 2x out - 2/√π."""
+
+def erfi(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.erfi`, element by element. Its derivative: 2/√π exp(x²)."""
+
+def erfinv(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.erfinv`, element by element. Its derivative: √π/2 exp(out²)."""
+
+def exp1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.exp1`, element by element. Its derivative: -exp(-x)/x."""
+
+def exp10(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.exp10`, element by element. Its derivative: ln 10 · out."""
+
+def exp2(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.exp2`, element by element. Its derivative: ln 2 · out."""
+
+def expi(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.expi`, element by element. Its derivative: exp(x)/x."""
+
+def expit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.expit`, element by element. Its derivative: out (1 - out)."""
+
+def expn(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.expn`, element by element. Its derivative: by y: -expn(x - 1, y)."""
+
+def exprel(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.exprel`, element by element. Its derivative: (exp(x) - out) / x."""
+
+def fdtr(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.fdtr`, element by element. Its derivative: by z: the density of F(x, y)."""
+
+def fdtrc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.fdtrc`, element by element. Its derivative: by z: -the density of F(x, y)."""
+
+def fdtri(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.fdtri`, element by element. Its derivative: by z: 1 / that of fdtr."""
+
+def gamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gamma`, element by element. Its derivative: out psi(x)."""
+
+def gammainc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gammainc`, element by element. Its derivative: by y: y^(x - 1) exp(-y) / Γ(x)."""
+
+def gammaincc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gammaincc`, element by element. Its derivative: by y: -y^(x - 1) exp(-y) / Γ(x)."""
+
+def gammainccinv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gammainccinv`, element by element. Its derivative: by y: 1 / that of gammaincc."""
+
+def gammaincinv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gammaincinv`, element by element. Its derivative: by y: 1 / that of gammainc."""
+
+def gammaln(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gammaln`, element by element. Its derivative: psi(x)."""
+
+def gammasgn(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gammasgn`, element by element. Its derivative: 0."""
+
+def huber(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.huber`, element by element. Its derivative: by the limit x: |y| - x beyond it, else 0; y within the limit, else x sign y."""
+
+def i0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.i0`, element by element. Its derivative: i1(x)."""
+
+def i0e(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.i0e`, element by element. Its derivative: i1e(x) - sign(x) out."""
+
+def i1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.i1`, element by element. Its derivative: i0(x) - out/x."""
+
+def i1e(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.i1e`, element by element. Its derivative: i0e(x) - (sign(x) + 1/x) out."""
+
+def inv_boxcox(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.inv_boxcox`, element by element. Its derivative: out / (1 + x y); that of (1 + x y)^(1/y)."""
+
+def inv_boxcox1p(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.inv_boxcox1p`, element by element. Its derivative: (1 + out) / (1 + x y); that of (1 + x y)^(1/y)."""
+
+def j0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.j0`, element by element. Its derivative: -j1(x)."""
+
+def j1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.j1`, element by element. Its derivative: j0(x) - out/x."""
+
+def k0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.k0`, element by element. Its derivative: -k1(x)."""
+
+def k0e(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.k0e`, element by element. Its derivative: out - k1e(x)."""
+
+def k1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.k1`, element by element. Its derivative: -k0(x) - out/x."""
+
+def k1e(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.k1e`, element by element. Its derivative: out - k0e(x) - out/x."""
+
+def kl_div(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.kl_div`, element by element. Its derivative: ln(x/y); 1 - x/y."""
+
+def log_expit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.log_expit`, element by element. Its derivative: expit(-x)."""
+
+def log_ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.log_ndtr`, element by element. Its derivative: exp(-x²/2 - out) / √(2π)."""
+
+def loggamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.loggamma`, element by element. Its derivative: psi(x)."""
+
+def logit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.logit`, element by element. Its derivative: 1 / (x (1 - x))."""
+
+def ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ndtr`, element by element. Its derivative: exp(-x²/2) / √(2π)."""
+
+def ndtri(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ndtri`, element by element. Its derivative: √(2π) exp(out²/2)."""
+
+def poch(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.poch`, element by element. Its derivative: out (psi(x + y) - psi(x)); out psi(x + y)."""
+
+def pseudo_huber(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.pseudo_huber`, element by element. Its derivative: with s = √(1 + (y/x)²): 2x (s - 1) - y²/(x s); y/s."""
+
+def psi(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.psi`, element by element. Its derivative: polygamma(1, x)."""
+
+def rel_entr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.rel_entr`, element by element. Its derivative: ln(x/y) + 1; -x/y."""
+
+def rgamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.rgamma`, element by element. Its derivative: -out psi(x)."""
+
+def sinc(x: ArrayLike) -> Tensor:
+    """sin(πx) / (πx), and 1 at x = 0, element by element."""
+
+def sindg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.sindg`, element by element. Its derivative: π/180 cos(x°)."""
+
+def spence(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.spence`, element by element. Its derivative: ln x / (1 - x)."""
+
+def stdtr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.stdtr`, element by element. Its derivative: by y: the density of t(x)."""
+
+def stdtrit(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.stdtrit`, element by element. Its derivative: by y: 1 / that of stdtr."""
+
+def tandg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.tandg`, element by element. Its derivative: π/180 (1 + out²)."""
+
+def xlog1py(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.xlog1py`, element by element. Its derivative: ln(1 + y); x/(1 + y)."""
+
+def xlogy(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.xlogy`, element by element. Its derivative: ln y; x/y."""
+
+def y0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.y0`, element by element. Its derivative: -y1(x)."""
+
+def y1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.y1`, element by element. Its derivative: y0(x) - out/x."""
+
+def zeta(x: ArrayLike, q: ArrayLike) -> Tensor:
+    """`scipy.special.zeta`, Hurwitz's, element by element. Its derivative: by q: -x zeta(x + 1, q)."""
