@@ -261,6 +261,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.special.bessel": "i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e y0 y1",
             "tapenet.special.distributions": "chdtr chdtrc chdtri fdtr fdtrc fdtri stdtr stdtrit",
             "tapenet.special.elliptic": "ellipe ellipk ellipkm1",
+            "tapenet.special.exponential_sums": "log_softmax logsumexp softmax",
             "tapenet.special.error_functions": "dawsn erf erfc erfcinv erfcx erfi erfinv log_ndtr ndtr ndtri",
             "tapenet.special.exponentials": (
                 "boxcox boxcox1p cbrt cosdg cosm1 cotdg entr exp10 exp2 expit exprel huber inv_boxcox inv_boxcox1p "

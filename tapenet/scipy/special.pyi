@@ -1,8 +1,10 @@
 # Made by `python -m tests.stubs`.
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.special.exponential_sums import logsumexp as logsumexp
 from tapenet.special.gamma_functions import multigammaln as multigammaln
 from tapenet.special.gamma_functions import polygamma as polygamma
+from tapenet.typing import Axis
 from tapenet.typing import UfuncOptions
 from typing import Unpack
 
@@ -186,6 +188,9 @@ def log_expit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def log_ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.log_ndtr`, element by element. Its derivative: exp(-x²/2 - out) / √(2π)."""
 
+def log_softmax(x: ArrayLike, axis: Axis = None) -> Tensor:
+    """`scipy.special.log_softmax`: the logarithm of `softmax`, without overflow."""
+
 def loggamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.loggamma`, element by element. Its derivative: psi(x)."""
 
@@ -218,6 +223,9 @@ def sinc(x: ArrayLike) -> Tensor:
 
 def sindg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.sindg`, element by element. Its derivative: π/180 cos(x°)."""
+
+def softmax(x: ArrayLike, axis: Axis = None) -> Tensor:
+    """`scipy.special.softmax`: exponentials by their sum over `axis`, all axes if None."""
 
 def spence(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.spence`, element by element. Its derivative: ln x / (1 - x)."""

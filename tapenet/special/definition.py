@@ -26,35 +26,49 @@ def scipys(name: str) -> np.ufunc:
     return cast("np.ufunc", getattr(found, "__wrapped__", found))
 
 
-def none(name: str, argument: str) -> Rule:
-    """The rule by an argument that has no derivative in closed form."""
+#: Why there is no derivative by a whole number.
+WHOLE = "a whole number"
+#: How each function's derivative by each argument is computed, by name: "formula", "series", "quadrature", "interpolation"; or,
+#: behind "none: ", why there is none. What is not here is a formula.
+HOW: dict[str, dict[str, str]] = {}
+
+
+def none(name: str, argument: str, why: str = "an order or a number of degrees of freedom") -> Rule:
+    """The rule by an argument that has no derivative."""
+    HOW.setdefault(name, {})[argument] = f"none: {why}"
 
     def rule(g: Array) -> NoReturn:
         raise TypeError(
-            f"tn.special.{name} has no derivative by its argument {argument}, an order or a number of degrees of freedom: "
-            "give it as a number, or detached"
+            f"tn.special.{name} has no derivative by its argument {argument}, {why}: give it as a number, or detached"
         )
 
     return rule
 
 
-def special(name: str, formula: str, *, fixed: str = "", **rules: Rule) -> Op:
+def special(
+    name: str, formula: str, *, fixed: str = "", whole: str = "", how: dict[str, str] | None = None, **rules: Rule
+) -> Op:
     """The op of a function of SciPy's.
 
     Args:
         name: SciPy's name.
         formula: the derivatives, in words for the documentation.
         fixed: the arguments by which there is none.
+        whole: those that are whole numbers: no derivative is missing there.
+        how: how the derivatives are computed that are no formula: as in `HOW`.
         **rules: those by the others.
     """
     ufunc = scipys(name)
+    HOW.setdefault(name, {}).update(how or {})
     found: Op = op(
         ufunc,
         name=name,
         numpy=(ufunc,),
+        outputs=ufunc.nout,
         doc=f"`scipy.special.{name}`, element by element. Its derivative: {formula}.",
         **rules,
         **{argument: none(name, argument) for argument in fixed},
+        **{argument: none(name, argument, WHOLE) for argument in whole},
     )
     found.module = found.__module__ = sys._getframe(1).f_globals["__name__"]
     return found

@@ -1,0 +1,55 @@
+"""`tn.special.logsumexp`, `softmax` and `log_softmax` against SciPy's and finite differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+
+import tapenet as tn
+from tapenet.testing import check_grads
+
+A = np.random.default_rng(0).normal(size=(2, 3, 4))
+B = np.random.default_rng(1).normal(size=(3, 4))
+
+
+@pytest.mark.parametrize("options", [{}, {"axis": 1}, {"axis": (0, -1)}, {"axis": -1, "keepdims": True}])
+def test_logsumexp(options: Any) -> None:
+    for b in (None, B, 2.0):
+        for return_sign in (False, True):
+            weight = np.abs(b) if b is not None and not return_sign else b
+
+            def first(a: Any, b: Any = None, s: bool = return_sign) -> Any:
+                out = tn.special.logsumexp(a, b=b, return_sign=s, **options)
+                return out[0] if s else out
+
+            got = first(tn.tensor(A, requires_grad=True), weight)
+            expected = scipy.special.logsumexp(A, b=weight, return_sign=return_sign, **options)
+            np.testing.assert_array_equal(got.numpy(), expected[0] if return_sign else expected)
+            check_grads(first, [A] if b is None else [A, np.asarray(weight)], order=1)
+            np.testing.assert_allclose(tn.compile(first)(A, weight).numpy(), got.numpy(), rtol=1e-13)
+    check_grads(lambda a, b: tn.special.logsumexp(a, b=b, **options), [A, np.abs(B)], order=2)
+    check_grads(lambda a: tn.special.logsumexp(a * (1 + 0.5j), **options), [A], order=2)
+
+
+def test_logsumexp_of_nothing() -> None:
+    """exp(-inf) adds nothing to a sum, and a sum of these alone has gradient 0."""
+    a = np.array([[-np.inf, 1.0], [-np.inf, -np.inf]])
+    np.testing.assert_array_equal(tn.special.logsumexp(tn.tensor(a), axis=1).numpy(), [1.0, -np.inf])
+    got = tn.grad(lambda x: tn.special.logsumexp(x, axis=1).sum())(a)
+    np.testing.assert_array_equal(got.numpy(), [[0.0, 1.0], [0.0, 0.0]])
+    with pytest.raises(TypeError, match="leave it out"):
+        tn.special.logsumexp(tn.tensor(a + 1j), return_sign=True)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("axis", [None, 1, (0, 2)])
+def test_softmax(name: str, axis: Any) -> None:
+    mine, theirs = getattr(tn.special, name), getattr(scipy.special, name)
+    np.testing.assert_array_equal(mine(tn.tensor(A), axis).numpy(), theirs(A, axis))
+    assert mine(tn.tensor(A.astype(np.float32)), axis).dtype == np.float32
+    check_grads(lambda x: mine(x, axis=axis), [A], order=2)
+    np.testing.assert_allclose(tn.compile(mine)(A).numpy(), theirs(A), rtol=1e-13)
+    np.testing.assert_allclose(tn.vmap(mine)(A).numpy(), np.stack([theirs(a) for a in A]), rtol=1e-13)

@@ -1,0 +1,87 @@
+"""The table of docs/scipy/special.md, made from the ops: how each function of `scipy.special` has its derivatives.
+
+python -m tests.special_table
+
+writes it.
+"""
+
+from __future__ import annotations
+
+import collections
+import re
+from pathlib import Path
+
+import numpy as np
+import scipy.special
+
+import tapenet as tn
+from tapenet.ops.op import Op
+from tapenet.special.definition import HOW, WHOLE, scipys
+
+PAGE = Path(__file__).parent.parent / "docs" / "scipy" / "special.md"
+#: The functions of NumPy's that SciPy names too, which are ops as they are.
+NUMPYS = {"exp2", "expm1", "log1p", "round"}
+
+
+def ufuncs() -> list[str]:
+    """The names of SciPy's ufuncs."""
+    return [
+        name
+        for name, found in vars(scipy.special).items()
+        if not name.startswith("_") and isinstance(getattr(found, "__wrapped__", found), np.ufunc)
+    ]
+
+
+def signature(name: str) -> list[str]:
+    """What SciPy calls the arguments."""
+    ufunc = scipys(name)
+    names = re.search(rf"{ufunc.__name__}\(([^)]*)", ufunc.__doc__ or "")
+    found = names[1].split(", ") if names else []
+    return found[: ufunc.nin] if len(found) >= ufunc.nin else list("xyzw"[: ufunc.nin])
+
+
+def how(name: str) -> dict[str, str] | None:
+    """How the derivative by each argument, under SciPy's name, is computed; None of a function that is no op."""
+    if name in NUMPYS:
+        return {"x": "formula"}
+    op = getattr(tn.special, name, None)
+    if not isinstance(op, Op):
+        return None
+    said = HOW.get(op.name, {})
+    return {theirs: said.get(ours, "formula") for theirs, ours in zip(signature(name), op.inputs, strict=True)}
+
+
+def table() -> str:
+    """The table, and how many there are of each kind."""
+    rows, counts = [], collections.Counter[str]()
+    names = sorted(ufuncs())
+    for name in names:
+        found = how(name)
+        if found is None:
+            counts["without"] += 1
+            rows.append(f"| `{name}` | not there |")
+            continue
+        missing = [why for why in found.values() if why.startswith("none") and why != f"none: {WHOLE}"]
+        counts["whole"] += not missing
+        counts.update(set(found.values()) & {"formula", "series", "quadrature", "interpolation"})
+        by = collections.defaultdict(list)
+        for argument, text in found.items():
+            by[text].append(f"`{argument}`")
+        cell = "; ".join(f"{', '.join(arguments)}: {text}" for text, arguments in by.items())
+        rows.append(f"| `{name}` | {cell} |")
+    kinds = ", ".join(f"by {kind} in {counts[kind]}" for kind in ("formula", "series", "quadrature", "interpolation"))
+    return (
+        f"Of the {len(names)} ufuncs of SciPy {counts['whole']} have derivatives by every argument that is no whole number: "
+        f"{kinds}. {counts['without']} are not there.\n\n| function | derivative |\n|---|---|\n" + "\n".join(rows)
+    )
+
+
+def with_table(page: str) -> str:
+    """The page with the table as the ops have it."""
+    return re.sub(
+        r"(<!-- ufuncs -->\n).*?(<!-- /ufuncs -->)", lambda m: f"{m[1]}{table()}\n{m[2]}", page, flags=re.DOTALL
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
