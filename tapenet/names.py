@@ -283,7 +283,17 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     "tapenet.scipy.fft": ({},),
     "tapenet.scipy.integrate": ({},),
     "tapenet.scipy.interpolate": ({},),
-    "tapenet.scipy.linalg": ({},),
+    "tapenet.scipy.linalg": (
+        {
+            "tapenet.scipy.linalg.matrix_equations": (
+                "solve_continuous_are solve_continuous_lyapunov solve_discrete_are solve_discrete_lyapunov solve_lyapunov "
+                "solve_sylvester"
+            ),
+            "tapenet.scipy.linalg.matrix_functions": (
+                "coshm cosm expm expm_frechet fractional_matrix_power khatri_rao logm signm sinhm sinm sqrtm tanhm tanm"
+            ),
+        },
+    ),
     "tapenet.scipy.ndimage": ({},),
     "tapenet.scipy.signal": ({},),
     "tapenet.scipy.sparse": ({"tapenet.scipy.sparse": "linalg"},),

@@ -1,0 +1,309 @@
+"""Functions of matrices: exponential, logarithm, roots, trigonometric functions.
+
+The derivative of f at A in the direction E is the upper right block of f at [[A, E], [0, A]]: Mathias 1996, A chain rule for
+matrix functions. So f is its own derivative, of every order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.state import local
+from tapenet.ops.derived import array_like
+from tapenet.ops.linalg.degenerate import provided
+from tapenet.ops.linalg.matrices import transposed
+from tapenet.ops.op import Op, op
+from tapenet.scipy.linalg.definition import LEADING, scipys
+from tapenet.scipy.linalg.matrix_equations import solve_sylvester
+from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
+
+def _pair(a: Array, e: Array) -> Array:
+    """[[a, e], [0, a]]."""
+    above, below = np.concatenate([a, e], axis=-1), np.concatenate([np.zeros_like(a), a], axis=-1)
+    made: Array = np.concatenate([above, below], axis=-2)
+    return made
+
+
+def _in_direction(f: Op, a: Array, e: Array, *options: object) -> Array:
+    """The derivative of a function of matrices at `a` in the direction `e`, in which it is linear."""
+    size = ops.stop_gradient(np.max(np.abs(e), axis=(-2, -1), keepdims=True, initial=0))
+    size = np.where(size == 0, 1, size)  # a large e would cost accuracy
+    n = a.shape[-1]
+    return cast("Array", size * f(_pair(a, e / size), *options)[..., :n, n:])
+
+
+def _square(name: str, a: Array) -> None:
+    """SciPy's own checks are of single matrices, and some take what is not square for a number."""
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise ValueError(f"{name}: A must hold square matrices (..., n, n), not {a.shape}")
+
+
+def _estimating(f: Callable[..., Array], *args: object) -> Array:
+    """f(*args) for functions that estimate norms by numbers from `np.random`, which is left as it was while somebody watches
+    it: a step that is captured may not draw from it, and these numbers change no result but for rounding."""
+    if local.state.fast:
+        return f(*args)
+    before = np.random.get_state()
+    try:
+        return f(*args)
+    finally:
+        np.random.set_state(before)
+
+
+def _function(name: str, of: str) -> Op:
+    made: Op = op(
+        lambda A: _estimating(getattr(scipys(), name), A) if name == "logm" else getattr(scipys(), name)(A),
+        name=name,
+        check=lambda A: _square(name, A),
+        A=lambda g, A: _in_direction(made, transposed(A), g),
+        vmap=LEADING,
+        formula=of,
+        gradients="A: the upper right block of the same function of [[Aᵀ, g], [0, Aᵀ]]",
+        doc=f"""`scipy.linalg.{name}`: {of} of square matrices (..., n, n).
+
+        Raises:
+            ValueError: the matrices are not square.
+
+        >>> import numpy as np, tapenet as tn
+        >>> tn.scipy.linalg.{name}(tn.tensor(np.eye(2))).shape
+        (2, 2)
+        """,
+    )
+    made.module = made.__module__ = __name__
+    return made
+
+
+cosm = _function("cosm", "the cosine")
+sinm = _function("sinm", "the sine")
+tanm = _function("tanm", "the tangent")
+coshm = _function("coshm", "the hyperbolic cosine")
+sinhm = _function("sinhm", "the hyperbolic sine")
+tanhm = _function("tanhm", "the hyperbolic tangent")
+logm = _function("logm", "the principal logarithm")
+
+
+# -- the exponential ---------------------------------------------------------------------------------------------
+
+
+def _expm_rule(g: Array, A: Array) -> Array:
+    if A.ndim < 2:  # of one number SciPy makes a matrix
+        return cast("Array", np.reshape(g * np.exp(A), A.shape))
+    return expm_direction(transposed(A), g)
+
+
+@op(
+    check=lambda A: None if A.size == 1 else _square("expm", A),
+    A=_expm_rule,
+    vmap="leading",
+    formula="the exponential of a matrix",
+    gradients="A: the derivative of the exponential at Aᵀ in the direction g",
+)
+def expm(A: Array) -> Array:
+    """The exponential of square matrices (..., n, n), as `scipy.linalg.expm`.
+
+    Raises:
+        ValueError: the matrices are not square.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.expm(tn.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    Tensor([[1., 1.],
+            [0., 1.]])
+    """
+    return cast("Array", scipys().expm(A))
+
+
+def _direction_rule_a(g: Array, A: Array, E: Array, method: str | None) -> Array:
+    n = A.shape[-1]
+    size = ops.stop_gradient(np.max(np.abs(E), axis=(-2, -1), keepdims=True, initial=0))
+    size = np.where(size == 0, 1, size)
+    zero = np.zeros_like(g)
+    corner = np.concatenate([np.concatenate([zero, size * g], -1), np.concatenate([zero, zero], -1)], -2)
+    made = expm_direction(transposed(_pair(A, E / size)), corner, method)
+    return cast("Array", made[..., :n, :n] + made[..., n:, n:])
+
+
+def _direction_rule_e(g: Array, A: Array, method: str | None) -> Array:
+    return expm_direction(transposed(A), g, method)
+
+
+@op(
+    A=_direction_rule_a,
+    E=_direction_rule_e,
+    broadcasts=True,
+    vmap=LEADING,
+    formula="the derivative of the exponential at A in the direction E",
+    gradients="A: a block of the derivative at [[A, E], [0, A]]ᵀ; E: the derivative at Aᵀ in the direction g",
+)
+def expm_direction(A: Array, E: Array, method: str | None = None) -> Array:
+    """What `expm_frechet` gives without the exponential.
+
+    >>> import numpy as np
+    >>> from tapenet.scipy.linalg.matrix_functions import expm_direction
+    >>> expm_direction(np.zeros((1, 1)), np.ones((1, 1)))
+    array([[1.]])
+    """
+    return cast("Array", scipys().expm_frechet(A, E, method, compute_expm=False))
+
+
+@op(
+    outputs=2,
+    A=lambda g, A, E, method: _direction_rule_e(g[0], A, method) + _direction_rule_a(g[1], A, E, method),
+    E=lambda g, A, method: _direction_rule_e(g[1], A, method),
+    broadcasts=True,
+    vmap=LEADING,
+    formula="the exponential of A, and its derivative in the direction E",
+    gradients="A: those of both; E: the derivative at Aᵀ in the direction g",
+)
+def _expm_and_direction(A: Array, E: Array, method: str | None = None) -> tuple[Array, ...]:
+    """What `expm_frechet` gives."""
+    return tuple(scipys().expm_frechet(A, E, method))
+
+
+def expm_frechet(
+    A: Array, E: Array, method: str | None = None, compute_expm: bool = True, check_finite: bool = True
+) -> Array | tuple[Array, ...]:
+    """The exponential of `A` and its derivative in the direction `E`, as `scipy.linalg.expm_frechet`.
+
+    Args:
+        A, E: (..., n, n).
+        method: "SPS" or "blockEnlarge".
+        compute_expm: whether the exponential is returned too, before the derivative.
+        check_finite: not looked at: infinite and nan are always an error.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.scipy.linalg.expm_frechet(tn.tensor(np.zeros((2, 2))), np.eye(2), compute_expm=False)
+    Tensor([[1., 0.],
+            [0., 1.]])
+    """
+    return _expm_and_direction(A, E, method) if compute_expm else expm_direction(A, E, method)
+
+
+# -- roots and powers --------------------------------------------------------------------------------------------
+
+_SINGULAR = (
+    "sqrtm: two eigenvalues of the root have the sum 0, as those of a singular matrix: there it has no derivative. Add a small "
+    "multiple of the identity"
+)
+
+
+def _sqrtm_rule(g: Array, out: Array) -> Array:
+    w = np.linalg.eigvals(out)
+    least = np.min(np.abs(w[..., None, :] + w[..., :, None]), axis=(-2, -1), initial=np.inf)
+    most = np.max(np.abs(w), axis=-1, initial=0)
+    root = provided(out, np.where(least > w.shape[-1] * float(np.finfo(out.dtype).eps) * most, 0, 1), 0.0, _SINGULAR)
+    return solve_sylvester(transposed(root), transposed(root), g)
+
+
+@op(
+    A=_sqrtm_rule,
+    check=lambda A: _square("sqrtm", A),
+    vmap=LEADING,
+    formula="the principal square root of a matrix",
+    gradients="A: the Y of outᵀ @ Y + Y @ outᵀ = g",
+)
+def sqrtm(A: Array) -> Array:
+    """The principal square root of square matrices (..., n, n), as `scipy.linalg.sqrtm`.
+
+    It is complex where a real matrix has negative eigenvalues.
+
+    Raises:
+        ValueError: the matrices are not square.
+        LinAlgError: in backward: the matrix is singular.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.sqrtm(tn.tensor([[4.0, 0.0], [0.0, 9.0]]))
+    Tensor([[2., 0.],
+            [0., 3.]])
+    """
+    return cast("Array", scipys().sqrtm(A))
+
+
+def _power_rule_a(g: Array, A: Array, t: Array) -> Array:
+    return _in_direction(fractional_matrix_power, transposed(A), g, t)
+
+
+def _power_rule_t(g: Array, out: Array, A: Array) -> Array:
+    return cast("Array", np.sum(g * np.matmul(logm(A), out)))
+
+
+@op(
+    check=lambda A: _square("fractional_matrix_power", A),
+    A=_power_rule_a,
+    t=_power_rule_t,
+    formula="Aᵗ",
+    gradients="A: the upper right block of the power of [[Aᵀ, g], [0, Aᵀ]]; t: Σ g · (ln(A) @ out)",
+)
+def fractional_matrix_power(A: Array, t: Array) -> Array:
+    """A power of square matrices (..., n, n), as `scipy.linalg.fractional_matrix_power`.
+
+    Args:
+        A: the matrices.
+        t: the exponent, one real number for all.
+
+    Raises:
+        ValueError: the matrices are not square.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.fractional_matrix_power(tn.tensor([[4.0, 0.0], [0.0, 9.0]]), 0.5)
+    Tensor([[2., 0.],
+            [0., 3.]])
+    """
+    return _estimating(scipys().fractional_matrix_power, A, float(t))
+
+
+def _signm_rule(g: Array, out: Array, A: Array) -> Array:
+    """Higham 2008, Functions of Matrices, theorem 5.3: with N = S A the derivative L has N L + L N = E - S E S."""
+    n, s = transposed(np.matmul(out, A)), transposed(out)
+    y = solve_sylvester(n, n, g)
+    made: Array = y - np.matmul(s, np.matmul(y, s))
+    return made
+
+
+@op(
+    check=lambda A: _square("signm", A),
+    A=_signm_rule,
+    vmap=LEADING,
+    formula="the sign of a matrix",
+    gradients="A: Y − outᵀ @ Y @ outᵀ, with the Y of (out A)ᵀ @ Y + Y @ (out A)ᵀ = g",
+)
+def signm(A: Array) -> Array:
+    """The sign of square matrices (..., n, n), as `scipy.linalg.signm`: 1 and -1 in place of eigenvalues by the signs of their
+    real parts. On the imaginary axis it has no derivative.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.signm(tn.tensor([[4.0, 0.0], [0.0, -9.0]]))
+    Tensor([[ 1.,  0.],
+            [ 0., -1.]])
+    """
+    return cast("Array", scipys().signm(A))
+
+
+def khatri_rao(a: ArrayLike, b: ArrayLike) -> Array:
+    """The product of Kronecker of each column of `a` and of `b`, as `scipy.linalg.khatri_rao`.
+
+    Args:
+        a: (..., n, k).
+        b: (..., m, k).
+
+    Returns:
+        (..., n m, k).
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.khatri_rao(tn.tensor([[1.0], [2.0]]), tn.tensor([[3.0], [4.0]])).tolist()
+    [[3.0], [4.0], [6.0], [8.0]]
+    """
+    a, b = array_like(a), array_like(b)
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-1]:
+        raise ValueError(
+            f"khatri_rao: a and b must be matrices with as many columns, not of shapes {a.shape} and {b.shape}"
+        )
+    made = a[..., :, None, :] * b[..., None, :, :]
+    return cast("Array", np.reshape(made, (*made.shape[:-3], -1, made.shape[-1])))
