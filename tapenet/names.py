@@ -280,7 +280,17 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy": "fft integrate interpolate linalg ndimage optimize signal sparse spatial special stats",
         },
     ),
-    "tapenet.scipy.fft": ({},),
+    "tapenet.scipy.fft": (
+        {
+            "tapenet.ops.fft.transforms": "fftshift ifftshift",
+            "tapenet.ops.fft.frequencies": "fftfreq rfftfreq",
+            "tapenet.scipy.fft.cosines": "dct dctn dst dstn idct idctn idst idstn",
+            "tapenet.scipy.fft.fourier": (
+                "fft fft2 fftn hfft hfft2 hfftn ifft ifft2 ifftn ihfft ihfft2 ihfftn irfft irfft2 irfftn rfft rfft2 rfftn"
+            ),
+            "tapenet.scipy.fft.hankel": "fht fhtoffset ifht",
+        },
+    ),
     "tapenet.scipy.integrate": ({},),
     "tapenet.scipy.interpolate": ({},),
     "tapenet.scipy.linalg": (

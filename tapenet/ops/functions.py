@@ -10,6 +10,7 @@ import numpy as np
 
 from tapenet.ops.batched_calls import LaneCall, over_lanes
 from tapenet.ops.called_functions import CalledFunction, content
+from tapenet.ops.elementwise.complex import real
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, ONCE, Op, Rule, Scatter
 from tapenet.ops.reading import plain, read, symbols, template_of
@@ -498,6 +499,8 @@ def _settled(builder: Builder, d: object, spec: Spec) -> Value:
     if type(d) is Scatter:
         nothing = Symbol(builder, zeros(builder, *spec), shared=True)
         d = FUNCTIONS[np.add.at](nothing, d.index, d.g)
+    if isinstance(d, Symbol) and d.dtype.kind == "c" != spec[1].kind:  # of a real input only the real part counts
+        d = real(d)
     value = array_of(builder, d).value
     return fitted(builder, value, Input(*spec))
 

@@ -138,10 +138,18 @@ def call(
     op: Called, template: Mapping[str, object], specs: Sequence[tuple[Shape, np.dtype] | None], sized: bool,
     args: Sequence[Array],
 ) -> Array | tuple[Array, ...]:  # fmt: skip
-    """Call an op on arrays."""
+    """Call an op on arrays; or on tensors, where a derivative that was made of a formula is differentiated again."""
     given = {a.name: filled(template[a.name], args) for a in op.arguments}
     options = {a.name: given.pop(a.name) for a in op.arguments if a.keyword_only}
+    if callable(op) and any(_records(type(a)) for a in args):  # it goes on by its rules
+        recorded: Array = op(*given.values(), **options)
+        return recorded
     return settling(op, specs, sized)(op.checked()(*given.values(), **options))
+
+
+def _records(kind: type) -> bool:
+    """Whether calls on values of a type are recorded."""
+    return hasattr(kind, "__array_function__") and not issubclass(kind, np.ndarray)
 
 
 def _count() -> int:
