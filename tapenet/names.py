@@ -295,6 +295,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     "tapenet.scipy.interpolate": ({},),
     "tapenet.scipy.linalg": (
         {
+            "tapenet.scipy.linalg.elimination": "ldl lu lu_factor lu_solve",
             "tapenet.scipy.linalg.matrix_equations": (
                 "solve_continuous_are solve_continuous_lyapunov solve_discrete_are solve_discrete_lyapunov solve_lyapunov "
                 "solve_sylvester"
@@ -302,6 +303,8 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.linalg.matrix_functions": (
                 "coshm cosm expm expm_frechet fractional_matrix_power khatri_rao logm signm sinhm sinm sqrtm tanhm tanm"
             ),
+            "tapenet.scipy.linalg.positive": "cho_factor cho_solve cholesky",
+            "tapenet.scipy.linalg.systems": "det inv solve solve_triangular",
         },
     ),
     "tapenet.scipy.ndimage": ({},),

@@ -1,8 +1,15 @@
 # Made by `python -m tests.stubs`.
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.scipy.linalg.elimination import lu as lu
+from tapenet.scipy.linalg.elimination import lu_solve as lu_solve
 from tapenet.scipy.linalg.matrix_functions import expm_frechet as expm_frechet
 from tapenet.scipy.linalg.matrix_functions import khatri_rao as khatri_rao
+from tapenet.scipy.linalg.positive import cho_factor as cho_factor
+from tapenet.scipy.linalg.positive import cho_solve as cho_solve
+
+def cholesky(a: ArrayLike, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Tensor:
+    """Cholesky's factor of positive definite matrices, as `scipy.linalg.cholesky`."""
 
 def coshm(A: ArrayLike) -> Tensor:
     """`scipy.linalg.coshm`: the hyperbolic cosine of square matrices (..., n, n)."""
@@ -10,14 +17,26 @@ def coshm(A: ArrayLike) -> Tensor:
 def cosm(A: ArrayLike) -> Tensor:
     """`scipy.linalg.cosm`: the cosine of square matrices (..., n, n)."""
 
+def det(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Tensor:
+    """The determinant of square matrices (..., n, n), as `scipy.linalg.det`. The gradient is right for singular ones too."""
+
 def expm(A: ArrayLike) -> Tensor:
     """The exponential of square matrices (..., n, n), as `scipy.linalg.expm`."""
 
 def fractional_matrix_power(A: ArrayLike, t: ArrayLike) -> Tensor:
     """A power of square matrices (..., n, n), as `scipy.linalg.fractional_matrix_power`."""
 
+def inv(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True, *, assume_a: str | None = None, lower: bool = False) -> Tensor:
+    """The inverse of square matrices (..., n, n), as `scipy.linalg.inv`."""
+
+def ldl(A: ArrayLike, lower: bool = True, hermitian: bool = True, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Tensor, ...]:
+    """The factors L and D of symmetric or Hermitian matrices L @ D @ Lᴴ, as `scipy.linalg.ldl`."""
+
 def logm(A: ArrayLike) -> Tensor:
     """`scipy.linalg.logm`: the principal logarithm of square matrices (..., n, n)."""
+
+def lu_factor(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Tensor, ...]:
+    """L (its diagonal of ones left out) and U in one array, and the pivots, as `scipy.linalg.lu_factor`."""
 
 def signm(A: ArrayLike) -> Tensor:
     """The sign of square matrices (..., n, n), as `scipy.linalg.signm`: 1 and -1 in place of eigenvalues by the signs of their real parts. On the imaginary axis it has no derivative."""
@@ -27,6 +46,9 @@ def sinhm(A: ArrayLike) -> Tensor:
 
 def sinm(A: ArrayLike) -> Tensor:
     """`scipy.linalg.sinm`: the sine of square matrices (..., n, n)."""
+
+def solve(a: ArrayLike, b: ArrayLike, lower: bool = False, overwrite_a: bool = False, overwrite_b: bool = False, check_finite: bool = True, assume_a: ArrayLike | None = None, transposed: bool = False) -> Tensor:
+    """The solution x of a @ x = b, as `scipy.linalg.solve`."""
 
 def solve_continuous_are(a: ArrayLike, b: ArrayLike, q: ArrayLike, r: ArrayLike, e: ArrayLike | None = None, s: ArrayLike | None = None, balanced: bool = True) -> Tensor:
     """The solution of the continuous-time algebraic Riccati equation, as `scipy.linalg.solve_continuous_are`."""
@@ -45,6 +67,9 @@ def solve_lyapunov(a: ArrayLike, q: ArrayLike) -> Tensor:
 
 def solve_sylvester(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> Tensor:
     """The X of a @ X + X @ b = q, as `scipy.linalg.solve_sylvester`."""
+
+def solve_triangular(a: ArrayLike, b: ArrayLike, trans: int | str = 0, lower: bool = False, unit_diagonal: bool = False, overwrite_b: bool = False, check_finite: bool = True) -> Tensor:
+    """The solution x of a @ x = b for a triangular matrix, as `scipy.linalg.solve_triangular`."""
 
 def sqrtm(A: ArrayLike) -> Tensor:
     """The principal square root of square matrices (..., n, n), as `scipy.linalg.sqrtm`."""

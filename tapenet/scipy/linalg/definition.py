@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from types import ModuleType
 
@@ -34,33 +35,35 @@ def _version() -> tuple[int, ...]:
 LEADING = "leading" if _version() >= (1, 17) else None
 
 
-def over_columns(solve: Callable[[], Callable[..., Array]], *names: str) -> Callable[..., object] | None:
+class OverColumns:
     """The rule for lanes of an op that solves systems, whose right side `b` may be a vector.
 
     A vector is a column there: beside a stack of matrices SciPy takes vectors with lanes for one matrix.
-
-    Args:
-        solve: gives the op.
-        names: its arguments: first the arrays, and last of these `b`, then the options.
     """
-    if LEADING is None:
-        return None
-    arrays = names[: names.index("b") + 1]
 
-    def rule(batched: frozenset[str], *args: Array) -> object:
-        known = dict(zip(names, args, strict=True))
+    def __init__(self, module: str, op: str, *names: str, vectors: tuple[str, ...] = ()) -> None:
+        """Args:
+        module, op: where the op is, and its name there.
+        names: its arguments: first the arrays, of which `b` is the last, then the options.
+        vectors: which of the other arrays are vectors.
+        """
+        self.module, self.op, self.names = module, op, names
+        self.axes = {n: 1 if n in vectors else 2 for n in names[: names.index("b") + 1]}
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        self.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in ("batched", *names)])
+
+    def __call__(self, batched: frozenset[str], *args: Array) -> object:
+        if LEADING is None:
+            return NotImplemented
+        known = dict(zip(self.names, args, strict=True))
         vector = np.ndim(known["b"]) - ("b" in batched) == 1
         if vector:
             known["b"] = known["b"][..., None]
-        most = max(np.ndim(known[n]) - (n in batched) for n in arrays)
-        for n in batched & set(arrays):
-            known[n] = aligned(known[n], most)
-        found = solve()(*known.values())
+        most = max(np.ndim(known[n]) - (n in batched) - own for n, own in self.axes.items())
+        for n in batched & self.axes.keys():
+            known[n] = aligned(known[n], most + self.axes[n])
+        found = getattr(sys.modules[self.module], self.op)(*known.values())
         return found[..., 0] if vector else found
-
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    rule.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in ("batched", *names)])  # type: ignore[attr-defined]
-    return rule
 
 
 def column(x: Array, vector: bool) -> Array:
@@ -68,11 +71,37 @@ def column(x: Array, vector: bool) -> Array:
     return x[..., None] if vector else x
 
 
+def back_through(solve: Callable[[Array], Array], g: Array, vector: bool) -> Array:
+    """What `solve` gives for a right side `g`, which is a vector, or a stack of vectors, if `vector`."""
+    return solve(g[..., None])[..., 0] if vector and g.ndim > 1 else solve(g)
+
+
 def outer(back: Array, out: Array, vector: bool) -> Array:
     """The gradient by the matrix A of the solution `out` of A @ x = b, from `back`, that by b."""
     back, out = column(back, vector), column(out, vector)
     made: Array = -np.matmul(back, transposed(out))
     return made
+
+
+def transposed_system(
+    solve: Callable[[Array, int], Array], g: Array, out: Array, trans: int, vector: bool
+) -> tuple[Array, Array]:
+    """The gradients by the right side and by the matrix A of a system, from that by its solution `out`.
+
+    Args:
+        solve: gives the solution for a right side and `trans`.
+        g: the gradient by `out`.
+        trans: 0 if the system is A @ x = b, 1 for Aᵀ @ x = b, 2 for Aᴴ @ x = b.
+        vector: whether b is a vector.
+    """
+    if trans == 0:
+        back = back_through(lambda x: solve(x, 1), g, vector)
+        return back, outer(back, out, vector)
+    if trans == 1:
+        back = back_through(lambda x: solve(x, 0), g, vector)
+        return back, outer(out, back, vector)
+    back = np.conj(back_through(lambda x: solve(x, 0), np.conj(g), vector))
+    return back, np.conj(outer(out, back, vector))
 
 
 def of_hermitian(g: Array, lower: bool, conjugated: bool = True) -> Array:

@@ -35,7 +35,7 @@ class Case(NamedTuple):
 
 def leaves(out: Any) -> list[np.ndarray[Any, Any]]:
     """The arrays of a result."""
-    if isinstance(out, tuple):
+    if isinstance(out, (tuple, list)):  # of stacks SciPy gives lists
         return [leaf for part in out for leaf in leaves(part)]
     return [out.numpy() if isinstance(out, tn.Tensor) else np.asarray(out)]
 
@@ -60,7 +60,7 @@ def _loss(case: Case) -> Callable[..., Any]:
 
     def loss(*args: Any) -> Any:
         out = case.seen(case.ours(*args))
-        parts = out if isinstance(out, tuple) else (out,)
+        parts = out if isinstance(out, (tuple, list)) else (out,)
         return sum((abs(p * w) ** 2).sum() for p, w in zip(parts, weights(parts), strict=True))
 
     def weights(parts: Sequence[Any]) -> list[Any]:
