@@ -260,7 +260,9 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.ops.elementwise.floating": "sinc",
             "tapenet.special.bessel": "i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e y0 y1",
             "tapenet.special.distributions": "chdtr chdtrc chdtri fdtr fdtrc fdtri stdtr stdtrit",
-            "tapenet.special.elliptic": "ellipe ellipk ellipkm1",
+            "tapenet.special.elliptic": (
+                "agm ellipe ellipeinc ellipj ellipk ellipkinc ellipkm1 elliprc elliprd elliprf elliprg elliprj"
+            ),
             "tapenet.special.exponential_sums": "log_softmax logsumexp softmax",
             "tapenet.special.error_functions": "dawsn erf erfc erfcinv erfcx erfi erfinv log_ndtr ndtr ndtri",
             "tapenet.special.exponentials": (
@@ -271,7 +273,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "beta betainc betaincc betaincinv betaln binom digamma gamma gammainc gammaincc gammainccinv gammaincinv "
                 "gammaln gammasgn loggamma multigammaln poch polygamma psi rgamma zeta"
             ),
-            "tapenet.special.integrals": "exp1 expi expn spence",
+            "tapenet.special.integrals": "exp1 expi expn fresnel modfresnelm modfresnelp shichi sici spence",
         },
     ),
     "tapenet.optimize": ({},),

@@ -8,6 +8,9 @@ from tapenet.typing import Axis
 from tapenet.typing import UfuncOptions
 from typing import Unpack
 
+def agm(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.agm`, element by element. Its derivative: by x: 2x out² R_D(0, y², x²) / 3π; the same by y."""
+
 def beta(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.beta`, element by element. Its derivative: out (psi(x) - psi(x + y)); the same by y."""
 
@@ -60,13 +63,37 @@ def digamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.psi`, element by element. Its derivative: polygamma(1, x)."""
 
 def ellipe(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.ellipe`, element by element. Its derivative: (out - ellipk(x)) / (2x)."""
+    """`scipy.special.ellipe`, element by element. Its derivative: -R_D(0, 1 - x, 1) / 6."""
+
+def ellipeinc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ellipeinc`, element by element. Its derivative: with s = sin x: √(1 - y s²); for |x| ≤ π/2 -s³ R_D(1 - s², 1 - y s², 1) / 6."""
+
+def ellipj(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.ellipj`, element by element. Its derivative: by x: cn dn, -sn dn, -y sn cn, dn; by y: the amplitude's is -dn times that of ellipkinc."""
 
 def ellipk(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.ellipk`, element by element. Its derivative: (ellipe(x) / (1 - x) - out) / (2x)."""
+    """`scipy.special.ellipk`, element by element. Its derivative: R_D(0, 1, 1 - x) / 6."""
+
+def ellipkinc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ellipkinc`, element by element. Its derivative: with s = sin x: 1 / √(1 - y s²); for |x| ≤ π/2 s³ R_D(1 - s², 1, 1 - y s²) / 6."""
 
 def ellipkm1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.ellipkm1`, element by element. Its derivative: -(ellipe(1 - x) / x - out) / (2 (1 - x))."""
+    """`scipy.special.ellipkm1`, element by element. Its derivative: -R_D(0, 1, x) / 6."""
+
+def elliprc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.elliprc`, element by element. Its derivative: integrals over t of 1 / ((t + x)^(3/2) (t + y)) and of 1 / ((t + x)^(1/2) (t + y)²)."""
+
+def elliprd(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.elliprd`, element by element. Its derivative: by x: -3/4 the integral over t of 1 / ((t + x)^(3/2) (t + y)^(1/2) (t + z)^(3/2))."""
+
+def elliprf(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.elliprf`, element by element. Its derivative: -R_D / 6, the argument last."""
+
+def elliprg(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.elliprg`, element by element. Its derivative: by x: (R_F - x R_D(y, z, x)/3) / 4."""
+
+def elliprj(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.elliprj`, element by element. Its derivative: by x: -3/4 the integral over t of 1 / ((t + x)^(3/2) (t + y)^(1/2) (t + z)^(1/2) (t + p))."""
 
 def entr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.entr`, element by element. Its derivative: -ln x - 1."""
@@ -118,6 +145,9 @@ def fdtrc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptio
 
 def fdtri(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.fdtri`, element by element. Its derivative: by z: 1 / that of fdtr."""
+
+def fresnel(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.fresnel`, element by element. Its derivative: of S: sin(π/2 x²); of C: cos(π/2 x²)."""
 
 def gamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.gamma`, element by element. Its derivative: out psi(x)."""
@@ -197,6 +227,12 @@ def loggamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def logit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.logit`, element by element. Its derivative: 1 / (x (1 - x))."""
 
+def modfresnelm(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.modfresnelm`, element by element. Its derivative: of F: -exp(-i x²); of K: 2i x K - exp(i π/4)/√π."""
+
+def modfresnelp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.modfresnelp`, element by element. Its derivative: of F: -exp(i x²); of K: -2i x K - exp(-i π/4)/√π."""
+
 def ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.ndtr`, element by element. Its derivative: exp(-x²/2) / √(2π)."""
 
@@ -217,6 +253,12 @@ def rel_entr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Ten
 
 def rgamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.rgamma`, element by element. Its derivative: -out psi(x)."""
+
+def shichi(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.shichi`, element by element. Its derivative: of Shi: sinh x / x; of Chi: cosh x / x."""
+
+def sici(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.sici`, element by element. Its derivative: of Si: sin x / x; of Ci: cos x / x."""
 
 def sinc(x: ArrayLike) -> Tensor:
     """sin(πx) / (πx), and 1 at x = 0, element by element."""

@@ -32,12 +32,16 @@ def _slope(f: Function, i: int) -> Function:
     return slope
 
 
-class Compared:
-    """The references of one output of a function as arrays, and the function."""
+def _real(row: cases.Row) -> bool:
+    return not any(isinstance(x, complex) for x in row.point)
 
-    def __init__(self, name: str, output: int) -> None:
+
+class Compared:
+    """The references of one output of a function as arrays, and the function: of points in the reals, or of others."""
+
+    def __init__(self, name: str, output: int, real: bool) -> None:
         references = cases.read(name)
-        rows = [row for row in references.rows if row.output == output]
+        rows = [row for row in references.rows if row.output == output and _real(row) == real]
         self.allowed = references.first, references.second
         self.args = [np.array(column) for column in zip(*(row.point for row in rows), strict=True)]
         self.by = references.by
@@ -73,7 +77,8 @@ class Compared:
 
 @functools.cache
 def _outputs(name: str) -> list[Compared]:
-    return [Compared(name, output) for output in sorted({row.output for row in cases.read(name).rows})]
+    kinds = {(row.output, _real(row)) for row in cases.read(name).rows}
+    return [Compared(name, *kind) for kind in sorted(kinds)]
 
 
 @pytest.mark.parametrize("name", NAMES)
