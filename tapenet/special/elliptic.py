@@ -47,7 +47,8 @@ def _symmetric(args: Sequence[Array], powers: Sequence[float]) -> Array:
 
 def _negative(x: Array) -> Array:
     """Where an integral is a principal value."""
-    return (np.imag(x) == 0) & (np.real(x) < 0)
+    found: Array = np.logical_and(np.imag(x) == 0, np.real(x) < 0)
+    return found
 
 
 def _rc_x(out: Array, x: Array, y: Array) -> Array:
@@ -83,7 +84,8 @@ def _rj_p(out: Array, x: Array, y: Array, z: Array, p: Array) -> Array:
 
 def _rg_x(x: Array, y: Array, z: Array) -> Array:
     """The derivative of `elliprg` by x."""
-    return (elliprf(x, y, z) - x * elliprd(y, z, x) / 3) / 4
+    found: Array = (elliprf(x, y, z) - x * elliprd(y, z, x) / 3) / 4
+    return found
 
 
 elliprc: Op = special(
@@ -122,7 +124,8 @@ ellipkm1 = special("ellipkm1", "-R_D(0, 1, x) / 6", x=lambda g, x: -g / 6 * elli
 
 def _turns(phi: Array) -> Array:
     """How many half turns lie between an angle and the same one within a quarter turn."""
-    return np.round(ops.stop_gradient(phi) / math.pi)
+    found: Array = np.round(ops.stop_gradient(phi) / math.pi)
+    return found
 
 
 def _kinc_m(phi: Array, m: Array) -> Array:
@@ -130,7 +133,8 @@ def _kinc_m(phi: Array, m: Array) -> Array:
     n = _turns(phi)
     s, c = np.sin(phi - n * math.pi), np.cos(phi - n * math.pi)
     whole = elliprd(0.0, 1.0, np.where(n == 0, 1, 1 - m))
-    return (s**3 * elliprd(c * c, 1.0, 1 - m * s * s) + np.where(n == 0, 0, 2 * n * whole)) / 6
+    found: Array = (s**3 * elliprd(c * c, 1.0, 1 - m * s * s) + np.where(n == 0, 0, 2 * n * whole)) / 6
+    return found
 
 
 def _einc_m(phi: Array, m: Array) -> Array:
@@ -138,7 +142,8 @@ def _einc_m(phi: Array, m: Array) -> Array:
     n = _turns(phi)
     s, c = np.sin(phi - n * math.pi), np.cos(phi - n * math.pi)
     whole = elliprd(0.0, np.where(n == 0, 1, 1 - m), 1.0)
-    return -(s**3 * elliprd(c * c, 1 - m * s * s, 1.0) + np.where(n == 0, 0, 2 * n * whole)) / 6
+    found: Array = -(s**3 * elliprd(c * c, 1 - m * s * s, 1.0) + np.where(n == 0, 0, 2 * n * whole)) / 6
+    return found
 
 
 ellipkinc = special(
@@ -156,7 +161,8 @@ def _ellipj_m(g: tuple[Array, ...], out: tuple[Array, ...], m: Array) -> Array:
     sn, cn, dn, ph = out
     by_m = -dn * _kinc_m(ph, m)
     along = g[0] * cn - g[1] * sn - g[2] * m * sn * cn / dn + g[3]
-    return along * by_m - g[2] * sn * sn / (2 * dn)
+    found: Array = along * by_m - g[2] * sn * sn / (2 * dn)
+    return found
 
 
 ellipj = special(
