@@ -293,7 +293,9 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.fft.hankel": "fht fhtoffset ifht",
         },
     ),
-    "tapenet.scipy.integrate": ({},),
+    "tapenet.scipy.integrate": (
+        {"tapenet.scipy.integrate.initial_values": "solve_ivp", "tapenet.scipy.integrate.odepack": "odeint"},
+    ),
     "tapenet.scipy.interpolate": ({},),
     "tapenet.scipy.linalg": (
         {

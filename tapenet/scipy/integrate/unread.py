@@ -1,0 +1,80 @@
+"""Functions that cannot be read, such as those that branch on values: called as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tapenet.autodiff.node import next_number
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.state import local, no_grad
+from tapenet.autodiff.tensor import Tensor
+from tapenet.scipy.integrate.right_side import Read, read
+from tapenet.scipy.integrate.states import Function, State
+from tapenet.transforms.checkpoint import Watch
+from tapenet.typing import Array
+
+
+def read_or_plain(
+    name: str, call: Function, start: Tensor, state: State, times: Sequence[Tensor | None]
+) -> Read | None:
+    """The right side, compiled; None if it cannot be, and need not be.
+
+    Raises:
+        CaptureError: it cannot be read, and derivatives are wanted; says why.
+    """
+    try:
+        return read(name, call, start._data, state.vector._data)
+    except (CaptureError, TypeError) as error:
+        if capturing() is not None:
+            raise
+        if local.state.grad:
+            wanted = any(t is not None and t._node is not None for t in (*times, state.vector))
+            watch = Watch(None, next_number())
+            with watch.around():
+                call(Tensor._of(start._data), Tensor._of(state.vector._data))
+            if wanted or watch.closed:
+                raise CaptureError(f"{name}: derivatives are wanted, for which fun must be readable: {error}") from None
+        return None
+
+
+def _numbers(value: object) -> Array:
+    """What a function of the user's gave, as an array."""
+    if isinstance(value, (list, tuple)):
+        return np.asarray([_numbers(v) for v in value])
+    return value._data if isinstance(value, Tensor) else np.asarray(value)
+
+
+def plain(f: Callable[..., object], args: Sequence[object]) -> Callable[..., Array]:
+    """A function as SciPy calls it."""
+
+    def call(*given: object) -> Array:
+        with no_grad():
+            return _numbers(f(*given, *args))
+
+    return call
+
+
+def plain_event(event: Callable[..., object], args: Sequence[object]) -> Callable[..., object]:
+    """An event as SciPy calls it."""
+    made = plain(event, args)
+    return marked(lambda t, y: float(made(t, y).ravel()[0]), event)
+
+
+def plain_jacobian(options: dict[str, object], args: Sequence[object]) -> None:
+    """Put the Jacobian among some options into a form that SciPy can call."""
+    jac = options.get("jac")
+    if callable(jac):
+        options["jac"] = plain(jac, args)
+    elif isinstance(jac, Tensor):
+        options["jac"] = jac._data
+
+
+def marked(made: Callable[..., object], event: object) -> Callable[..., object]:
+    """An event with the attributes of another."""
+    for attribute in ("terminal", "direction"):
+        if hasattr(event, attribute):
+            setattr(made, attribute, getattr(event, attribute))
+    return made
