@@ -313,8 +313,24 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     ),
     "tapenet.scipy.ndimage": ({},),
     "tapenet.scipy.signal": ({},),
-    "tapenet.scipy.sparse": ({"tapenet.scipy.sparse": "linalg"},),
-    "tapenet.scipy.sparse.linalg": ({},),
+    "tapenet.scipy.sparse": (
+        {
+            "tapenet.scipy.sparse": "linalg",
+            "tapenet.scipy.sparse.arrays": "coo_array csc_array csr_array",
+            "tapenet.scipy.sparse.construction": (
+                "block_array block_diag diags_array eye_array find hstack issparse kron kronsum random_array tril triu vstack"
+            ),
+        },
+    ),
+    "tapenet.scipy.sparse.linalg": (
+        {
+            "tapenet.scipy.sparse.linalg.eigenvalues": "eigsh svds",
+            "tapenet.scipy.sparse.linalg.functions": "expm_multiply matrix_power norm",
+            "tapenet.scipy.sparse.linalg.least_squares": "lsmr lsqr",
+            "tapenet.scipy.sparse.linalg.factorization": "factorized inv splu spsolve spsolve_triangular",
+            "tapenet.scipy.sparse.linalg.iteration": "bicgstab cg cgs gcrotmk gmres lgmres minres tfqmr",
+        },
+    ),
     "tapenet.scipy.spatial": ({"tapenet.scipy.spatial": "distance"},),
     "tapenet.scipy.spatial.distance": ({},),
     "tapenet.scipy.stats": ({},),

@@ -20,7 +20,7 @@ from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import failures
-from tapenet.ops.arguments import PLAIN, as_array, split, wrap
+from tapenet.ops.arguments import PLAIN, answers, as_array, split, wrap
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
@@ -298,7 +298,7 @@ def _foreign(op: Op, bound: dict[str, object]) -> list[Any]:
         value = bound[name]
         for v in value if isinstance(value, (list, tuple)) else (value,):
             kind = type(v)
-            if kind is not Tensor and kind not in found and hasattr(kind, "__tapenet_op__"):
+            if kind is not Tensor and kind not in found and answers(kind):
                 found[kind] = v
     return list(found.values())
 

@@ -166,6 +166,8 @@ class Tensor(BaseTensor, ArrayHolder):
         return self._value(".numpy()")
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        if leaves.left_to_tensors(sys._getframe(1)):
+            return np.empty((), object)
         data = self._value("an ndarray (np.asarray)")
         if self._node is not None:
             raise leaves.array()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import compress
 from types import FunctionType
 from typing import Any
@@ -37,6 +38,13 @@ def _is_list(value: object) -> bool:
     return type(value) is list and (
         PLAIN.issuperset(map(type, value)) or all(type(v) in PLAIN or _is_list(v) for v in value)
     )
+
+
+def answers(kind: type) -> bool:
+    """Whether a type answers `__tapenet_op__`. SciPy's sparse arrays do, by what is loaded when the first one is met."""
+    if str(kind.__module__).startswith("scipy.sparse"):
+        import_module("tapenet.scipy.sparse.operands")
+    return hasattr(kind, "__tapenet_op__")
 
 
 def is_static(value: object) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import FrameType
+
 from tapenet.autodiff.node import Node
 from tapenet.autodiff.state import Site, local
 from tapenet.ops import refused
@@ -38,6 +40,13 @@ def warn_of_number(site: tuple[str, int]) -> None:
         "number is all you want write t.item()",
         site,
     )
+
+
+def left_to_tensors(frame: FrameType) -> bool:
+    """Whether a frame is SciPy's operator of a sparse array and something else, which is asked for an array. If it has none the
+    operator is left to it."""
+    code = frame.f_code.co_name
+    return code in ("_matmul_dispatch", "_divide") and frame.f_globals.get("__name__", "").startswith("scipy.sparse.")
 
 
 def array() -> TypeError:
