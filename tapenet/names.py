@@ -299,6 +299,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     "tapenet.scipy.interpolate": ({},),
     "tapenet.scipy.linalg": (
         {
+            "tapenet.scipy.linalg.banded": "cho_solve_banded cholesky_banded solve_banded solveh_banded",
             "tapenet.scipy.linalg.elimination": "ldl lu lu_factor lu_solve",
             "tapenet.scipy.linalg.matrix_equations": (
                 "solve_continuous_are solve_continuous_lyapunov solve_discrete_are solve_discrete_lyapunov solve_lyapunov "
@@ -307,8 +308,13 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.linalg.matrix_functions": (
                 "coshm cosm expm expm_frechet fractional_matrix_power khatri_rao logm signm sinhm sinm sqrtm tanhm tanm"
             ),
+            "tapenet.scipy.linalg.patterned": (
+                "block_diag cdf2rdf circulant companion convolution_matrix diagsvd fiedler fiedler_companion hankel leslie "
+                "toeplitz"
+            ),
             "tapenet.scipy.linalg.positive": "cho_factor cho_solve cholesky",
             "tapenet.scipy.linalg.systems": "det inv solve solve_triangular",
+            "tapenet.scipy.linalg.toeplitz_systems": "matmul_toeplitz solve_circulant solve_toeplitz",
         },
     ),
     "tapenet.scipy.ndimage": ({},),

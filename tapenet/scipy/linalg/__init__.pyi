@@ -1,15 +1,36 @@
 # Made by `python -m tests.stubs`.
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.scipy.linalg.banded import cho_solve_banded as cho_solve_banded
+from tapenet.scipy.linalg.banded import solve_banded as solve_banded
 from tapenet.scipy.linalg.elimination import lu as lu
 from tapenet.scipy.linalg.elimination import lu_solve as lu_solve
 from tapenet.scipy.linalg.matrix_functions import expm_frechet as expm_frechet
 from tapenet.scipy.linalg.matrix_functions import khatri_rao as khatri_rao
+from tapenet.scipy.linalg.patterned import block_diag as block_diag
+from tapenet.scipy.linalg.patterned import circulant as circulant
+from tapenet.scipy.linalg.patterned import companion as companion
+from tapenet.scipy.linalg.patterned import convolution_matrix as convolution_matrix
+from tapenet.scipy.linalg.patterned import diagsvd as diagsvd
+from tapenet.scipy.linalg.patterned import fiedler as fiedler
+from tapenet.scipy.linalg.patterned import fiedler_companion as fiedler_companion
+from tapenet.scipy.linalg.patterned import hankel as hankel
+from tapenet.scipy.linalg.patterned import leslie as leslie
+from tapenet.scipy.linalg.patterned import toeplitz as toeplitz
 from tapenet.scipy.linalg.positive import cho_factor as cho_factor
 from tapenet.scipy.linalg.positive import cho_solve as cho_solve
+from tapenet.scipy.linalg.toeplitz_systems import matmul_toeplitz as matmul_toeplitz
+from tapenet.scipy.linalg.toeplitz_systems import solve_circulant as solve_circulant
+from tapenet.scipy.linalg.toeplitz_systems import solve_toeplitz as solve_toeplitz
+
+def cdf2rdf(w: ArrayLike, v: ArrayLike) -> tuple[Tensor, ...]:
+    """The real block diagonal form of complex eigenvalues and vectors of real matrices, as `scipy.linalg.cdf2rdf`."""
 
 def cholesky(a: ArrayLike, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Tensor:
     """Cholesky's factor of positive definite matrices, as `scipy.linalg.cholesky`."""
+
+def cholesky_banded(ab: ArrayLike, overwrite_ab: bool = False, lower: bool = False, check_finite: bool = True) -> Tensor:
+    """Cholesky's factor of a positive definite matrix that is a band, as `scipy.linalg.cholesky_banded`."""
 
 def coshm(A: ArrayLike) -> Tensor:
     """`scipy.linalg.coshm`: the hyperbolic cosine of square matrices (..., n, n)."""
@@ -70,6 +91,9 @@ def solve_sylvester(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> Tensor:
 
 def solve_triangular(a: ArrayLike, b: ArrayLike, trans: int | str = 0, lower: bool = False, unit_diagonal: bool = False, overwrite_b: bool = False, check_finite: bool = True) -> Tensor:
     """The solution x of a @ x = b for a triangular matrix, as `scipy.linalg.solve_triangular`."""
+
+def solveh_banded(ab: ArrayLike, b: ArrayLike, overwrite_ab: bool = False, overwrite_b: bool = False, lower: bool = False, check_finite: bool = True) -> Tensor:
+    """The solution x of a @ x = b for a positive definite matrix that is a band, as `scipy.linalg.solveh_banded`."""
 
 def sqrtm(A: ArrayLike) -> Tensor:
     """The principal square root of square matrices (..., n, n), as `scipy.linalg.sqrtm`."""

@@ -9,12 +9,17 @@ import inspect
 import sys
 from collections.abc import Callable
 from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from tapenet.ops.batched_calls import aligned
 from tapenet.ops.linalg.matrices import in_triangle, transposed
+from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import Shape
 
 
 @functools.cache
@@ -33,6 +38,25 @@ def _version() -> tuple[int, ...]:
 
 #: How functions are computed over lanes: SciPy takes stacks of matrices, since 1.17 in all of them.
 LEADING = "leading" if _version() >= (1, 17) else None
+
+
+Gradients = Callable[..., dict[str, Array]]
+
+
+def over_stacks(rule: Gradients, *names: str) -> Gradients:
+    """A joint rule that may give the gradients by these inputs for each place of a stack, though an input has fewer: they are
+    summed over the axes along which it was repeated."""
+    asked = [*inspect.signature(rule).parameters.values()]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+    @functools.wraps(rule)
+    def summed(*args: Array) -> dict[str, Array]:
+        found = rule(*args[: len(asked)])
+        shapes = dict(zip(names, args[len(asked) :], strict=True))
+        return {n: unbroadcast(g, cast("Shape", shapes[n])) for n, g in found.items()}
+
+    summed.__signature__ = inspect.Signature([*asked, *(inspect.Parameter(f"{n}_shape", kind) for n in names)])  # type: ignore[attr-defined]
+    return summed
 
 
 class OverColumns:

@@ -9,7 +9,15 @@ import numpy as np
 from tapenet.ops.derived import array_like
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import op
-from tapenet.scipy.linalg.definition import LEADING, OverColumns, of_hermitian, scipys, transposed_system, triangle
+from tapenet.scipy.linalg.definition import (
+    LEADING,
+    OverColumns,
+    of_hermitian,
+    over_stacks,
+    scipys,
+    transposed_system,
+    triangle,
+)
 from tapenet.scipy.linalg.systems import solve_triangular
 from tapenet.typing import Array
 
@@ -58,6 +66,7 @@ def _lu_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
 @op(
     outputs=3,
     nondiff_outputs=(0,),
+    sequences=(),
     a=_lu_rule,
     vmap="leading",
     formula="p, L, U with a = L[p] @ U",
@@ -147,6 +156,7 @@ def _lu_factor_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
 @op(
     outputs=2,
     nondiff_outputs=(1,),
+    sequences=(),
     a=_lu_factor_rule,
     vmap=LEADING,
     formula="L − 1 + U and the pivots, as LAPACK has them",
@@ -179,7 +189,7 @@ def _lu_solve_rule(g: Array, out: Array, lu: Array, piv: Array, b: Array, trans:
 
 @op(
     name="lu_solve",
-    joint=_lu_solve_rule,
+    joint=over_stacks(_lu_solve_rule, "lu", "b"),
     nondiff=("piv",),
     broadcasts=True,
     vmap=OverColumns(__name__, "_lu_solve", "lu", "piv", "b", "trans", "check_finite", vectors=("piv",)),
@@ -239,6 +249,7 @@ def _ldl_rule(g: tuple[Array, ...], out: tuple[Array, ...], lower: bool, hermiti
 @op(
     outputs=3,
     nondiff_outputs=(2,),
+    sequences=(),
     A=_ldl_rule,
     vmap=LEADING,
     formula="L, D and an order of rows, with A = L @ D @ Lᴴ",

@@ -11,7 +11,7 @@ import numpy as np
 
 from tapenet.ops.linalg.matrices import adjoint, transposed
 from tapenet.ops.op import op
-from tapenet.scipy.linalg.definition import LEADING, scipys
+from tapenet.scipy.linalg.definition import LEADING, over_stacks, scipys
 from tapenet.typing import Array
 
 
@@ -22,7 +22,7 @@ def _sylvester_rule(g: Array, out: Array, a: Array, b: Array) -> dict[str, Array
 
 
 @op(
-    joint=_sylvester_rule,
+    joint=over_stacks(_sylvester_rule, "a", "b", "q"),
     broadcasts=True,
     vmap=LEADING,
     formula="the X of a @ X + X @ b = q",
@@ -55,7 +55,7 @@ def _continuous_rule(g: Array, out: Array, a: Array) -> dict[str, Array]:
 
 
 @op(
-    joint=_continuous_rule,
+    joint=over_stacks(_continuous_rule, "a", "q"),
     broadcasts=True,
     vmap=LEADING,
     formula="the X of a @ X + X @ aᴴ = q",
@@ -84,7 +84,7 @@ def _discrete_rule(g: Array, out: Array, a: Array, method: str | None) -> dict[s
 
 
 @op(
-    joint=_discrete_rule,
+    joint=over_stacks(_discrete_rule, "a", "q"),
     broadcasts=True,
     vmap=LEADING,
     formula="the X of a @ X @ aᴴ − X + q = 0",
@@ -150,7 +150,7 @@ def _care_rule(
 
 
 @op(
-    joint=_care_rule,
+    joint=over_stacks(_care_rule, "a", "b", "q", "r", "e", "s"),
     broadcasts=True,
     vmap=LEADING,
     formula="the X of aᴴXe + eᴴXa − (eᴴXb + s) r⁻¹ (bᴴXe + sᴴ) + q = 0",
@@ -197,7 +197,7 @@ def _dare_rule(
 
 
 @op(
-    joint=_dare_rule,
+    joint=over_stacks(_dare_rule, "a", "b", "q", "r", "e", "s"),
     broadcasts=True,
     vmap=LEADING,
     formula="the X of aᴴXa − eᴴXe − (aᴴXb + s) (r + bᴴXb)⁻¹ (bᴴXa + sᴴ) + q = 0",

@@ -101,6 +101,7 @@ def _expm_rule(g: Array, A: Array) -> Array:
 
 @op(
     check=lambda A: None if A.size == 1 else _square("expm", A),
+    sequences=(),
     A=_expm_rule,
     vmap="leading",
     formula="the exponential of a matrix",
@@ -135,6 +136,7 @@ def _direction_rule_e(g: Array, A: Array, method: str | None) -> Array:
 
 
 @op(
+    sequences=(),
     A=_direction_rule_a,
     E=_direction_rule_e,
     broadcasts=True,
@@ -155,6 +157,7 @@ def expm_direction(A: Array, E: Array, method: str | None = None) -> Array:
 
 @op(
     outputs=2,
+    sequences=(),
     A=lambda g, A, E, method: _direction_rule_e(g[0], A, method) + _direction_rule_a(g[1], A, E, method),
     E=lambda g, A, method: _direction_rule_e(g[1], A, method),
     broadcasts=True,
@@ -203,6 +206,7 @@ def _sqrtm_rule(g: Array, out: Array) -> Array:
 
 
 @op(
+    sequences=(),
     A=_sqrtm_rule,
     check=lambda A: _square("sqrtm", A),
     vmap=LEADING,
@@ -236,6 +240,7 @@ def _power_rule_t(g: Array, out: Array, A: Array) -> Array:
 
 @op(
     check=lambda A: _square("fractional_matrix_power", A),
+    sequences=(),
     A=_power_rule_a,
     t=_power_rule_t,
     formula="Aᵗ",
@@ -269,6 +274,7 @@ def _signm_rule(g: Array, out: Array, A: Array) -> Array:
 
 @op(
     check=lambda A: _square("signm", A),
+    sequences=(),
     A=_signm_rule,
     vmap=LEADING,
     formula="the sign of a matrix",

@@ -9,7 +9,7 @@ import numpy as np
 from tapenet.ops.linalg import factorizations
 from tapenet.ops.linalg.matrices import adjoint
 from tapenet.ops.op import op
-from tapenet.scipy.linalg.definition import LEADING, OverColumns, back_through, outer, scipys, triangle
+from tapenet.scipy.linalg.definition import LEADING, OverColumns, back_through, outer, over_stacks, scipys, triangle
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def _rule(g: Array, out: Array, lower: bool) -> Array:
 
 
 @op(
+    sequences=(),
     a=_rule,
     vmap=LEADING,
     formula="the upper triangular U with a = Uᴴ @ U, or the lower L with a = L @ Lᴴ",
@@ -58,6 +59,7 @@ def _factor_rule(g: Array, out: Array, lower: bool) -> Array:
 
 @op(
     name="cho_factor",
+    sequences=(),
     a=_factor_rule,
     vmap=LEADING,
     formula="the factor of cholesky, with what was in the other triangle of a",
@@ -98,7 +100,7 @@ def _cho_solve_rule(g: Array, out: Array, c: Array, b: Array, lower: bool) -> di
 
 @op(
     name="cho_solve",
-    joint=_cho_solve_rule,
+    joint=over_stacks(_cho_solve_rule, "c", "b"),
     broadcasts=True,
     vmap=OverColumns(__name__, "_cho_solve", "c", "b", "lower", "check_finite"),
     formula="(L @ Lᴴ)⁻¹ @ b, or (Uᴴ @ U)⁻¹ @ b",

@@ -14,6 +14,7 @@ from tapenet.scipy.linalg.definition import (
     back_through,
     of_hermitian,
     outer,
+    over_stacks,
     scipys,
     transposed_system,
     triangle,
@@ -56,7 +57,7 @@ def _solve_rule(
 
 
 @op(
-    joint=_solve_rule,
+    joint=over_stacks(_solve_rule, "a", "b"),
     broadcasts=True,
     vmap=OverColumns(
         __name__, "solve", "a", "b", "lower", "overwrite_a", "overwrite_b", "check_finite", "assume_a", "transposed"
@@ -110,7 +111,7 @@ def _triangular_rule(
 
 
 @op(
-    joint=_triangular_rule,
+    joint=over_stacks(_triangular_rule, "a", "b"),
     broadcasts=True,
     vmap=OverColumns(
         __name__, "solve_triangular", "a", "b", "trans", "lower", "unit_diagonal", "overwrite_b", "check_finite"
@@ -153,6 +154,7 @@ def _inv_rule(g: Array, out: Array, assume_a: str | None, lower: bool) -> Array:
 
 
 @op(
+    sequences=(),
     a=_inv_rule,
     vmap=LEADING,
     formula="a⁻¹",
@@ -181,6 +183,7 @@ def inv(
 
 
 @op(
+    sequences=(),
     a=determinants.det.rules["a"],
     vmap="leading",
     formula="the determinant",

@@ -61,11 +61,51 @@ def from_cholesky(c: Any, lower: bool, b: Any) -> Case:
     return Case(lambda c, b: T.cho_solve((c, lower), b), lambda c, b: scipy.linalg.cho_solve((c, lower), b), (c, b))
 
 
+BAND, HBAND = R.normal(size=(4, 5)), R.normal(size=(3, 5)) + 0j
+BAND[2] += 6
+CBAND = BAND + 1j * R.normal(size=(4, 5))
+HBAND[1:] += 1j * R.normal(size=(2, 5))
+HBAND[0] = 8
+V5, M5 = R.normal(size=5), R.normal(size=(5, 2)) + 1j * R.normal(size=(5, 2))
+C5, R5 = R.normal(size=5) + 1j * R.normal(size=5), R.normal(size=5)
+C5[0] = 6
+
+
+def banded(sizes: Any, ab: Any, b: Any) -> Case:
+    return Case(
+        lambda ab, b: T.solve_banded(sizes, ab, b), lambda ab, b: scipy.linalg.solve_banded(sizes, ab, b), (ab, b)
+    )
+
+
+def banded_factor(ab: Any, lower: bool, b: Any) -> Case:
+    return Case(
+        lambda c, b: T.cho_solve_banded((c, lower), b),
+        lambda c, b: scipy.linalg.cho_solve_banded((c, lower), b),
+        (ab, b),
+    )
+
+
+def clean(lower: bool) -> Any:
+    """Without what is outside of the matrix, which the factor keeps, and with a real diagonal."""
+    places = np.arange(5) < 5 - np.arange(3)[:, None]
+    inside = places if lower else places[::-1, ::-1]
+    return lambda ab: np.where(inside, ab, 0)
+
+
+def ends(name: str, c: Any, r: Any, b: Any) -> Case:
+    def of(f: Any) -> Any:
+        return lambda c, r, b: f((c, r), b)
+
+    return Case(of(getattr(T, name)), of(getattr(scipy.linalg, name)), (c, r, b))
+
+
 CASES = {
     "solve": case("solve", A, V),
     "solve complex": case("solve", C, M),
     "solve with a real matrix": case("solve", A, M),
     "solve a stack": case("solve", STACK, V),
+    "solve for a stack": case("solve", A, np.stack([M, M + 1])),
+    "solve_triangular for a stack": case("solve_triangular", C, np.stack([M, M + 1])),
     "solve transposed": case("solve", A, V, transposed=True),
     "solve one": case("solve", np.array([[2.0]]), np.array([[3.0], [4.0]]), lanes=False),
     **{f"solve {how} {low}": case("solve", P, V, assume_a=how, lower=low) for how in ("sym", "pos") for low in (0, 1)},
@@ -105,6 +145,30 @@ CASES = {
     **{f"lu_solve {trans}": solved("lu_factor", "lu_solve", C, M, trans) for trans in range(3)},
     "lu_solve a stack": solved("lu_factor", "lu_solve", STACK, V),
     "lu_solve from factors": from_factors(C, V, 2),
+    **{f"solve_banded {a.dtype}": banded((1, 2), a, b) for a, b in ((BAND, V5), (CBAND, M5))},
+    "solve_banded a stack": banded((1, 2), np.stack([BAND, CBAND.real]), V5),
+    **{
+        f"solveh_banded {low} {b.ndim}": case("solveh_banded", a, b, lower=low)
+        for low, a in ((False, HBAND[::-1]), (True, HBAND))
+        for b in (V5, M5)
+    },
+    **{
+        f"cholesky_banded {low}": case("cholesky_banded", a, lower=low, given=clean(low))
+        for low, a in ((False, HBAND[::-1]), (True, np.stack([HBAND, HBAND + 1])))
+    },
+    **{
+        f"cho_solve_banded {low} {b.ndim}": banded_factor(a, low, b)
+        for low, a in ((False, HBAND[::-1]), (True, HBAND))
+        for b in (V5, M5)
+    },
+    "solve_toeplitz": case("solve_toeplitz", C5, V5),
+    "solve_toeplitz general": ends("solve_toeplitz", C5, R5, M5),
+    "solve_toeplitz a stack": ends("solve_toeplitz", np.stack([C5.real, C5.real + 1]), R5, V5),
+    "matmul_toeplitz": case("matmul_toeplitz", C5, M5),
+    "matmul_toeplitz wide": ends("matmul_toeplitz", C5[:3], R5, V5),
+    "matmul_toeplitz tall": ends("matmul_toeplitz", C5.real, R5[:2], np.stack([M5, M5 + 1])[:, :2]),
+    "solve_circulant": case("solve_circulant", C5.real, M5),
+    "solve_circulant axes": case("solve_circulant", np.stack([C5.real, C5.real + 1]), M5.T.real, baxis=1, outaxis=-1),
     "ldl": case("ldl", P),
     "ldl with a block": case("ldl", INDEFINITE),
     "ldl upper": case("ldl", INDEFINITE, lower=False),

@@ -1,0 +1,271 @@
+"""Matrices that are made of the elements of vectors or of other matrices.
+
+Which element stands where is what SciPy's function makes of their numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from tapenet.ops.derived import array_like
+from tapenet.ops.op import op
+from tapenet.ops.reductions.masking import conjugate
+from tapenet.scipy.linalg.definition import scipys
+from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
+
+@functools.lru_cache(maxsize=64)
+def _places(name: str, lengths: tuple[int, ...], *options: object) -> Array:
+    """Where each element of a matrix comes from: 0 for a zero, else the number of the element, counted from 1."""
+    ends = np.cumsum(lengths)
+    given = [np.arange(end - n, end) + 1 for n, end in zip(lengths, ends, strict=True)]
+    return np.asarray(getattr(scipys(), name)(*given, *options)).astype(np.intp)
+
+
+def _joined(*vectors: Array) -> Array:
+    """Vectors behind each other; the axes before the last broadcast."""
+    shape = np.broadcast_shapes(*(x.shape[:-1] for x in vectors))
+    same = [x if x.shape[:-1] == shape else np.broadcast_to(x, (*shape, x.shape[-1])) for x in vectors]
+    return cast("Array", np.concatenate(same, axis=-1))
+
+
+def _filled(name: str, vectors: tuple[Array, ...], *options: object) -> Array:
+    places = _places(name, tuple(x.shape[-1] for x in vectors), *options)
+    return _joined(np.zeros(1, np.result_type(*(x.dtype for x in vectors))), *vectors)[..., places]
+
+
+def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Array:
+    """Matrices with constant diagonals, as `scipy.linalg.toeplitz`.
+
+    Args:
+        c: the first column, (..., m).
+        r: the first row, (..., n), whose first element is not read; by default the conjugate of `c`.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.toeplitz(tn.tensor([1.0, 2.0]), [1.0, 3.0, 4.0])
+    Tensor([[1., 3., 4.],
+            [2., 1., 3.]])
+    """
+    c = np.atleast_1d(array_like(c))
+    return _filled("toeplitz", (c, conjugate(c) if r is None else np.atleast_1d(array_like(r))))
+
+
+def hankel(c: ArrayLike, r: ArrayLike | None = None) -> Array:
+    """Matrices with constant diagonals from the lower left to the upper right, as `scipy.linalg.hankel`.
+
+    Args:
+        c: the first column, (..., m). Other than in SciPy before 1.19, axes before the last are those of a stack.
+        r: the last row, (..., n), whose first element is not read; zeros by default.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.hankel(tn.tensor([1.0, 2.0]), [2.0, 3.0])
+    Tensor([[1., 2.],
+            [2., 3.]])
+    """
+    c = np.atleast_1d(array_like(c))
+    return _filled("hankel", (c, np.zeros_like(c) if r is None else np.atleast_1d(array_like(r))))
+
+
+def circulant(c: ArrayLike) -> Array:
+    """Circulant matrices, as `scipy.linalg.circulant`.
+
+    Args:
+        c: the first column, (..., n).
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.circulant(tn.tensor([1.0, 2.0, 3.0]))
+    Tensor([[1., 3., 2.],
+            [2., 1., 3.],
+            [3., 2., 1.]])
+    """
+    return _filled("circulant", (np.atleast_1d(array_like(c)),))
+
+
+def leslie(f: ArrayLike, s: ArrayLike) -> Array:
+    """The matrix of a population's growth, as `scipy.linalg.leslie`.
+
+    Args:
+        f: how many children each age has, (..., n).
+        s: which part of each age survives, (..., n - 1).
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.leslie(tn.tensor([0.1, 2.0]), [0.5])
+    Tensor([[0.1, 2. ],
+            [0.5, 0. ]])
+    """
+    return _filled("leslie", (np.atleast_1d(array_like(f)), np.atleast_1d(array_like(s))))
+
+
+def convolution_matrix(a: ArrayLike, n: int, mode: str = "full") -> Array:
+    """The matrix whose product with a vector of `n` elements is its convolution with `a`, as `scipy.linalg.convolution_matrix`.
+
+    Args:
+        a: (..., m).
+        n: how many columns there are.
+        mode: "full", "same" or "valid", as of `np.convolve`.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.convolution_matrix(tn.tensor([1.0, 2.0]), 2)
+    Tensor([[1., 0.],
+            [2., 1.],
+            [0., 2.]])
+    """
+    return _filled("convolution_matrix", (array_like(a),), n, mode)
+
+
+def diagsvd(s: ArrayLike, M: int, N: int) -> Array:
+    """The matrix Σ of a singular value decomposition, as `scipy.linalg.diagsvd`.
+
+    Args:
+        s: the singular values, (..., min(M, N)).
+        M, N: rows and columns.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.diagsvd(tn.tensor([3.0]), 1, 2)
+    Tensor([[3., 0.]])
+    """
+    return _filled("diagsvd", (array_like(s),), M, N)
+
+
+# -- of polynomials ----------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=64)
+def _companion_places(name: str, n: int) -> Array:
+    """0 for a zero, 1 for a one, k + 1 for minus the coefficient k."""
+    return np.asarray(getattr(scipys(), name)(-np.arange(1.0, n + 1) * np.sign(np.arange(n) - 0.5))).astype(np.intp)
+
+
+def _of_polynomial(name: str, a: ArrayLike) -> Array:
+    a = np.atleast_1d(array_like(a))
+    places = _companion_places(name, a.shape[-1])
+    minus = -a[..., 1:] / (1.0 * a[..., :1])
+    return _joined(np.arange(2).astype(minus.dtype), minus)[..., places]
+
+
+def companion(a: ArrayLike) -> Array:
+    """The matrix whose characteristic polynomial is given, as `scipy.linalg.companion`.
+
+    Args:
+        a: the coefficients, (..., n), the first of which is not 0.
+
+    Returns:
+        (..., n - 1, n - 1).
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.companion(tn.tensor([1.0, -10.0, 31.0]))
+    Tensor([[ 10., -31.],
+            [  1.,   0.]])
+    """
+    return _of_polynomial("companion", a)
+
+
+def fiedler_companion(a: ArrayLike) -> Array:
+    """A matrix of five diagonals whose characteristic polynomial is given, as `scipy.linalg.fiedler_companion`.
+
+    Args:
+        a: the coefficients, (..., n), the first of which is not 0.
+
+    Returns:
+        (..., n - 1, n - 1).
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.fiedler_companion(tn.tensor([1.0, -16.0, 86.0, -176.0]))
+    Tensor([[ 16., -86.,   1.],
+            [  1.,   0.,   0.],
+            [  0., 176.,   0.]])
+    """
+    return _of_polynomial("fiedler_companion", a)
+
+
+# -- others ------------------------------------------------------------------------------------------------------
+
+
+def fiedler(a: ArrayLike) -> Array:
+    """The matrix of abs(a[i] - a[j]), as `scipy.linalg.fiedler`.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.fiedler(tn.tensor([1.0, 4.0]))
+    Tensor([[0., 3.],
+            [3., 0.]])
+    """
+    a = np.atleast_1d(array_like(a))
+    return cast("Array", np.abs(a[..., :, None] - a[..., None, :]))
+
+
+def block_diag(*arrs: ArrayLike) -> Array:
+    """The matrix with these along its diagonal, as `scipy.linalg.block_diag`.
+
+    Args:
+        arrs: matrices (..., m, n); vectors are rows. Axes before the last two broadcast.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.block_diag(tn.tensor([[1.0, 2.0]]), [[3.0]])
+    Tensor([[1., 2., 0.],
+            [0., 0., 3.]])
+    """
+    found: list[Array] = [np.atleast_2d(array_like(a)) for a in (arrs or ([],))]
+    shape = np.broadcast_shapes(*(a.shape[:-2] for a in found))
+    dtype = np.result_type(*(a.dtype for a in found))
+    columns, rows, left = sum(a.shape[-1] for a in found), [], 0
+    for a in found:
+        a = np.broadcast_to(a, (*shape, *a.shape[-2:])) if a.shape[:-2] != shape else a
+        m, n = a.shape[-2:]
+        rows.append(
+            np.concatenate(
+                [np.zeros((*shape, m, left), dtype), a, np.zeros((*shape, m, columns - left - n), dtype)], axis=-1
+            )
+        )
+        left += n
+    return cast("Array", np.concatenate(rows, axis=-2))
+
+
+def _partners(w: Array) -> tuple[Array, Array]:
+    """Of complex eigenvalues, in conjugate pairs: which is whose, as a matrix of 0 and 1, and which is the first of two."""
+    paired = w.imag != 0
+    count = np.cumsum(paired, axis=-1)
+    first = paired & (count % 2 == 1)
+    second = paired & ~first
+    meet = first[..., :, None] & second[..., None, :] & (count[..., :, None] + 1 == count[..., None, :])
+    return meet | np.swapaxes(meet, -1, -2), first
+
+
+def _real_form_rule(g: tuple[Array, ...], w: Array) -> dict[str, Array]:
+    partner, first = _partners(w)
+    unit = np.eye(w.shape[-1], dtype=bool)
+    by_real, by_imag = (np.sum(np.where(where, g[0], 0), axis=-1) for where in (unit, partner))
+    left, paired = first[..., None, :], np.any(partner, axis=-1)[..., None, :]
+    # v @ u with the columns (v[j], v[k]) @ [[i, 1], [-i, 1]] / 2 for each pair j, k
+    turned = np.where(paired, np.where(left, 0.5j * np.where(unit, 1, -1), 0.5), 1) * (unit | partner)
+    return {"w": by_real - 1j * by_imag, "v": np.matmul(g[1], np.swapaxes(turned, -1, -2))}
+
+
+@op(
+    outputs=2,
+    joint=_real_form_rule,
+    vmap="leading",
+    formula="real blocks of two rows for pairs of conjugate eigenvalues, and the vectors that go with them",
+    gradients="w: g₀ where it stands; v: g₁ @ uᵀ with the u of v @ u",
+)
+def cdf2rdf(w: Array, v: Array) -> tuple[Array, ...]:
+    """The real block diagonal form of complex eigenvalues and vectors of real matrices, as `scipy.linalg.cdf2rdf`.
+
+    Args:
+        w: the eigenvalues, (..., n), in conjugate pairs.
+        v: the eigenvectors, (..., n, n).
+
+    Returns:
+        the block diagonal matrix, and the vectors that go with it, both real.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.scipy.linalg.cdf2rdf(tn.tensor([1 + 2j, 1 - 2j]), np.eye(2))[0]
+    Tensor([[ 1.,  2.],
+            [-2.,  1.]])
+    """
+    return tuple(scipys().cdf2rdf(w, v))
