@@ -276,7 +276,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.special.integrals": "exp1 expi expn fresnel modfresnelm modfresnelp shichi sici spence",
         },
     ),
-    "tapenet.optimize": ({},),
+    "tapenet.optimize": ({"tapenet.optimize.minimization": "minimize"},),
     "tapenet.scipy": (
         {
             "tapenet.scipy": "fft integrate interpolate linalg ndimage optimize signal sparse spatial special stats",

@@ -71,6 +71,16 @@ class Problem:
         """What the solver finds. It is run inside of an op, on numbers."""
         raise NotImplementedError
 
+    def solution(self, xs: list[Tensor], inputs: list[Tensor], kept: list[Tensor]) -> list[Tensor]:
+        """The unknowns that the solver finds, which must solve the equation."""
+        found = outcome(self.call(xs, inputs, kept), self.name, vector([t._data for t in xs]))
+        made = parts(found, specs_of(xs))
+        _check(self, made, xs, inputs, kept)
+        return made
+
+    def differentiable(self) -> None:
+        """Raise if what was found has no derivative."""
+
     @staticmethod
     def start(xs: Sequence[Tensor]) -> Array:
         """Where the solver begins, as a vector of double precision."""
@@ -186,10 +196,7 @@ def precision(xs: Sequence[Tensor]) -> float:
 def _solve(xs: Sequence[Array], inputs: Sequence[Array], kept: Sequence[Array], problem: Problem) -> tuple[Array, ...]:
     with in_numbers():
         given = [[Tensor._of(np.asarray(a)) for a in part] for part in (xs, inputs, kept)]
-        found = outcome(problem.call(*given), problem.name, vector([t._data for t in given[0]]))
-        made = parts(found, specs_of(given[0]))
-        _check(problem, made, *given)
-        return tuple(t._data for t in made)
+        return tuple(t._data for t in problem.solution(*given))
 
 
 def _check(problem: Problem, found: list[Tensor], xs: list[Tensor], *further: list[Tensor]) -> None:
@@ -257,6 +264,7 @@ class _Implicit(TracedRule):
         self, inputs: list[Tensor], kept: list[Tensor], outs: list[Tensor], gs: list[Tensor | None]
     ) -> list[Tensor | None]:
         """The gradients by what the equation depends on."""
+        self.problem.differentiable()
         full = [zeros(t) if g is None else g for g, t in zip(gs, outs, strict=True)]
         us = solved(_Jacobian(self.problem, self.values, len(outs)), full, [*outs, *inputs], kept)
         ends = [end(t) for t in inputs]
@@ -265,10 +273,22 @@ class _Implicit(TracedRule):
         return gradients([t._node for t in ends], made, [ops.negative(u) for u in us], release=False)
 
 
-def _found(problem: Problem, read: Reading, xs: list[Tensor], structure: Structure) -> object:
+def solution(problem: Problem, read: Reading, xs: list[Tensor], values: Sequence[Spec]) -> list[Tensor]:
+    """What solves a problem, with its derivatives by all that the equation depends on.
+
+    Args:
+        problem: what is to be solved.
+        read: its equation, read.
+        xs: where to begin.
+        values: shapes and dtypes of what F gives.
+    """
     found = solver_op([t.detach() for t in xs], [t.detach() for t in read.inputs], list(read.kept), problem=problem)
+    return attach(_Implicit(problem, values), read.inputs, list(found), list(read.kept))
+
+
+def _found(problem: Problem, read: Reading, xs: list[Tensor], structure: Structure) -> object:
     values = specs_of(xs) if isinstance(problem, _Minimum) else specs_of(read.found)
-    return structure.build(attach(_Implicit(problem, values), read.inputs, list(found), list(read.kept)))
+    return structure.build(solution(problem, read, xs, values))
 
 
 def _unknowns(x0: object, name: str) -> tuple[list[Tensor], Structure]:

@@ -1,0 +1,269 @@
+"""Minima of functions of nested parameters, by SciPy's solvers with exact derivatives."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.tracebacks import boundary
+from tapenet.optimize.functions import Bound, vector
+from tapenet.optimize.problems import Asked, Found, Result, Task, find
+from tapenet.optimize.unknowns import limits, unknowns
+from tapenet.program.primitives import Spec
+from tapenet.program.trees import Structure, flatten
+from tapenet.transforms.implicit.linear import parts, specs_of
+from tapenet.typing import Array
+
+#: The methods that take no gradient, those that take products with the Hessian, and those that take the Hessian.
+_VALUES = frozenset({"nelder-mead", "powell", "cobyla", "cobyqa"})
+_PRODUCTS = frozenset({"newton-cg", "trust-ncg", "trust-krylov", "trust-constr"})
+_HESSIANS = frozenset({"dogleg", "trust-exact"})
+
+#: How differences are to be taken, where a user asks for them; None for exact derivatives.
+Differences = str | None
+
+
+@boundary
+def minimize(
+    fun: Callable[..., object],
+    x0: object,
+    args: object = (),
+    method: str | Callable[..., Result] | None = None,
+    jac: Differences = None,
+    hess: object = None,
+    hessp: None = None,
+    bounds: object = None,
+    constraints: object = (),
+    tol: float | None = None,
+    callback: Callable[..., object] | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Result:
+    """`scipy.optimize.minimize` of a function of nested parameters, with its gradient, Hessian or products with that, as the
+    method takes them: exact and compiled.
+
+    The result is differentiable by all that the problem depends on: `args`, tensors that the functions close over, and bounds.
+
+    Args:
+        fun: a function of the unknowns and of `args` that gives one number.
+        x0: where to begin: a vector as in SciPy, or a nested structure of arrays of floats of any shapes.
+        args: further arguments of `fun`.
+        method: SciPy's name of a method, or one of your own.
+        jac: None for the exact gradient. "2-point", "3-point" or "cs" ask SciPy for differences.
+        hess: None for exact second derivatives. One of the words above, or an update strategy such as `scipy.optimize.BFGS()`.
+        hessp: not needed.
+        bounds: as in SciPy. In nested unknowns such bounds, or a pair (low, high), in the place of each leaf.
+        constraints: SciPy's: dicts, `NonlinearConstraint`, `LinearConstraint` (of all unknowns as one vector). Their functions
+            take the unknowns as `fun` does; their derivatives are exact, a `jac` or `hess` in them is not used.
+        tol, options: as in SciPy.
+        callback: as in SciPy; it gets the unknowns as `fun` does.
+
+    Returns:
+        SciPy's result. `x` is a tensor, or structured as `x0`; `fun` a tensor; `jac` is structured as `x`. What else it has is
+        about the vector of all unknowns. In a compiled step it has `x` and `fun` alone.
+
+    Raises:
+        TypeError: x0 holds no real numbers; a derivative is given.
+        ValueError: `fun` gives no single number.
+        RuntimeError: a derivative is asked for of what a solver found that did not converge; in a compiled step, it did not.
+
+    >>> import numpy as np, tapenet as tn
+    >>> def misfit(p, data):
+    ...     return ((p["level"] + p["slope"] * np.arange(3) - data) ** 2).sum() + p["slope"] ** 2
+    >>> start, data = {"level": 0.0, "slope": 0.0}, np.array([1.0, 2.0, 4.0])
+    >>> found = tn.optimize.minimize(misfit, start, args=(data,))
+    >>> found.success, {name: round(v.item(), 4) for name, v in found.x.items()}
+    (True, {'level': 1.3333, 'slope': 1.0})
+    >>> tn.grad(lambda data: tn.optimize.minimize(misfit, start, args=(data,)).x["slope"])(data).numpy().round(4)
+    array([-0.3333,  0.    ,  0.3333])
+    """
+    name = "tn.optimize.minimize"
+    _no_derivative(name, jac, hess, hessp)
+    xs, structure = unknowns(name, x0)
+    limited = None if bounds is None else limits(name, bounds, xs, structure)
+    stated = [_constraint(name, c) for c in _several(constraints)]
+    forms, nested = [c.form for c in stated], _callback(callback, specs_of(xs), structure)
+    settings: dict[str, object] = {"method": method, "tol": tol, "options": None if options is None else dict(options)}
+    task = Task(
+        name,
+        [(fun, args if isinstance(args, tuple) else (args,)), *((c.f, c.args) for c in stated)],
+        xs,
+        structure,
+        lambda asked: _minimized(asked, settings, forms, jac, hess, nested),
+        limited,
+        [c.sides for c in stated],
+        lambda out: out.reshape(()),
+    )
+    return result(find(task), task)
+
+
+def result(found: Found, task: Task) -> Result:
+    """SciPy's result, with tensors."""
+    x = task.structure.build(found.xs)
+    made: Result = import_module("scipy.optimize").OptimizeResult(found.result or {})
+    made.x = x
+    if found.in_graph:
+        (f, args), *_ = task.functions
+        out = vector(f(x, *args))
+        made.fun = out if task.cost is None else task.cost(out)
+    else:
+        made.fun = asarray(made.fun)
+    gradient = made.get("jac")
+    if task.cost is not None and isinstance(gradient, np.ndarray) and gradient.size == sum(t.size for t in task.xs):
+        made.jac = task.structure.build(parts(gradient, specs_of(task.xs)))
+    return made
+
+
+def _no_derivative(name: str, jac: object, hess: object = None, hessp: object = None) -> None:
+    """Raise if a user gives a derivative."""
+    if jac is True:
+        raise TypeError(
+            f"{name}: jac=True says that the function gives its gradient too; give the function alone, which is differentiated"
+        )
+    if callable(jac) or hessp is not None or (callable(hess) and not hasattr(hess, "initialize")):
+        which = "jac" if callable(jac) else "hess" if hessp is None else "hessp"
+        raise TypeError(
+            f"{name}: {which}= is not needed, since the function is differentiated. One with derivatives of its own is made by "
+            "tn.custom_vjp"
+        )
+
+
+def _minimized(
+    asked: Asked,
+    settings: Mapping[str, object],
+    forms: Sequence[_Form],
+    jac: Differences,
+    hess: object,
+    callback: Callable[..., object] | None,
+) -> Result:
+    optimize = import_module("scipy.optimize")
+    f, *rest = asked.functions
+    given = dict(settings)
+    kind = given["method"]
+    if kind is None:
+        kind = "SLSQP" if forms else "BFGS" if asked.bounds is None else "L-BFGS-B"
+    kind = kind.lower() if isinstance(kind, str) else ""
+    if kind in _VALUES or jac is not None:
+        given["jac"] = jac
+    else:
+        given["jac"] = True
+    if hess is not None:
+        given["hess"] = hess
+    elif kind in _HESSIANS:
+        given["hess"] = f.hessian
+    elif kind in _PRODUCTS or not kind:
+        given["hessp"] = f.product
+    if asked.bounds is not None:
+        given["bounds"] = optimize.Bounds(*asked.bounds)
+    if forms:
+        given["constraints"] = [
+            form.made(g, kind, sides) for form, g, sides in zip(forms, rest, asked.sides, strict=True)
+        ]
+    if callback is not None:
+        given["callback"] = callback
+    found: Result = optimize.minimize(f.value_and_grad if given["jac"] is True else f.value, asked.start, **given)
+    return found
+
+
+def _callback(
+    callback: Callable[..., object] | None, specs: Sequence[Spec], structure: Structure
+) -> Callable[..., object] | None:
+    """A callback that gets the unknowns as the function does."""
+    if callback is None:
+        return None
+    user = callback
+
+    def nested(v: Array) -> object:
+        return structure.build(parts(np.array(v), specs))
+
+    if set(inspect.signature(callback).parameters) == {"intermediate_result"}:
+
+        def with_result(*, intermediate_result: Result) -> object:
+            made: Result = import_module("scipy.optimize").OptimizeResult(intermediate_result)
+            made.x = nested(made.x)
+            return user(intermediate_result=made)
+
+        return with_result
+    return lambda v, *more: user(nested(v), *more)
+
+
+# -- constraints -------------------------------------------------------------------------------------------------
+
+
+class _Form(Protocol):
+    """How SciPy is given a constraint."""
+
+    def made(self, g: Bound, kind: str, sides: tuple[Array, Array]) -> object:
+        """A constraint of SciPy's, for a method."""
+        ...
+
+
+class _Nonlinear(NamedTuple):
+    feasible: object
+
+    def made(self, g: Bound, kind: str, sides: tuple[Array, Array]) -> object:
+        make = import_module("scipy.optimize").NonlinearConstraint
+        if kind in _VALUES:
+            return make(g.values, *sides, keep_feasible=self.feasible)
+        jac = g.sparse_jacobian if kind == "trust-constr" else g.jacobian
+        return make(g.values, *sides, jac, g.weighted_hessian, self.feasible)
+
+
+class _Linear(NamedTuple):
+    stated: object
+
+    def made(self, g: Bound, kind: str, sides: tuple[Array, Array]) -> object:
+        return self.stated
+
+
+class _Constraint(NamedTuple):
+    """A constraint.
+
+    Attributes:
+        f, args: its function, with further arguments.
+        sides: between which its values are.
+        form: how SciPy is given it.
+    """
+
+    f: Callable[..., object]
+    args: tuple[object, ...]
+    sides: tuple[Tensor, Tensor]
+    form: _Form
+
+
+def _several(constraints: object) -> list[object]:
+    return list(constraints) if isinstance(constraints, (list, tuple)) else [constraints]
+
+
+def _constraint(name: str, stated: object) -> _Constraint:
+    """A constraint of a user's.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    if isinstance(stated, Mapping):
+        kind = str(stated.get("type", "")).lower()
+        if kind not in ("eq", "ineq") or not callable(stated.get("fun")):
+            raise ValueError(f"{name}: a constraint that is a dict has a type, 'eq' or 'ineq', and a function, fun")
+        sides = asarray(0.0), asarray(0.0 if kind == "eq" else np.inf)
+        return _Constraint(stated["fun"], tuple(stated.get("args", ())), sides, _Nonlinear(False))
+    if hasattr(stated, "A") and hasattr(stated, "lb") and hasattr(stated, "ub"):
+        matrix = stated.A.toarray() if hasattr(stated.A, "toarray") else np.asarray(stated.A)
+
+        def product(x: object) -> Tensor:
+            found: Tensor = ops.matmul(matrix, ops.concatenate([asarray(t).reshape(-1) for t in flatten(x)[0]]))
+            return found
+
+        return _Constraint(product, (), (asarray(stated.lb), asarray(stated.ub)), _Linear(stated))
+    if hasattr(stated, "fun") and hasattr(stated, "lb") and hasattr(stated, "ub"):
+        form = _Nonlinear(getattr(stated, "keep_feasible", False))
+        return _Constraint(stated.fun, (), (asarray(stated.lb), asarray(stated.ub)), form)
+    raise TypeError(
+        f"{name}: {type(stated).__name__} is no constraint: give a dict, scipy.optimize.NonlinearConstraint or LinearConstraint"
+    )
