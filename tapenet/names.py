@@ -276,7 +276,13 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.special.integrals": "exp1 expi expn fresnel modfresnelm modfresnelp shichi sici spence",
         },
     ),
-    "tapenet.optimize": ({"tapenet.optimize.minimization": "minimize"},),
+    "tapenet.optimize": (
+        {
+            "tapenet.optimize.equations": "root root_scalar",
+            "tapenet.optimize.minimization": "minimize minimize_scalar",
+            "tapenet.optimize.residuals": "curve_fit least_squares",
+        },
+    ),
     "tapenet.scipy": (
         {
             "tapenet.scipy": "fft integrate interpolate linalg ndimage optimize signal sparse spatial special stats",

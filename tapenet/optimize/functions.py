@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -14,11 +14,16 @@ from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled
 from tapenet.program.primitives import Spec
+from tapenet.program.trees import flatten
 from tapenet.transforms.gradients import grad, value_and_grad, vjp
 from tapenet.transforms.jacobians import hessian, jacobian, value_and_jacobian
 from tapenet.transforms.sparse_derivatives import SparseDerivative
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+T = TypeVar("T")
 #: A function of the leaves of the unknowns, and of what else it depends on, that gives one tensor.
 Core = Callable[..., Tensor]
 
@@ -135,20 +140,21 @@ class Functions:
     def jacobian(self, v: Array, *rest: object) -> Array:
         return self._program("jacobian", lambda: value_and_jacobian(self._of_vector), self._rows)(v, *rest)[1]
 
-    def sparse_jacobian(self, v: Array, *rest: object) -> object:
+    def sparse_jacobian(self, v: Array, *rest: object) -> Array | csr_array:
         """The Jacobian: a sparse matrix where most of it is 0."""
         if self._full:
             return self.jacobian(v, *rest)
         if self._sparse is None:
             self._sparse = jacobian(self._of_vector, sparse=True)
         try:
-            found = self._sparse(v, *rest)
+            found: csr_array = self._sparse(v, *rest)
         except (CaptureError, ValueError, TypeError):  # nothing in it is 0, or it cannot be read
             self._full = True
             return self.jacobian(v, *rest)
         if found.nnz > SPARSE * found.shape[0] * found.shape[1]:
             self._full = True
-            return found.toarray()
+            full: Array = found.toarray()
+            return full
         return found
 
     def weighted_hessian(self, v: Array, w: Array, *rest: object) -> Array:
@@ -180,7 +186,7 @@ class Bound(NamedTuple):
     def jacobian(self, v: Array) -> Array:
         return self.functions.jacobian(v, *self.rest)
 
-    def sparse_jacobian(self, v: Array) -> object:
+    def sparse_jacobian(self, v: Array) -> Array | csr_array:
         return self.functions.sparse_jacobian(v, *self.rest)
 
     def weighted_hessian(self, v: Array, w: Array) -> Array:
@@ -192,28 +198,33 @@ class _Kept:
 
     def __init__(self, owner: Callable[..., object]) -> None:
         self.owner = weakref.ref(owner)
-        self.by_key: dict[Hashable, Functions] = {}
+        self.by_key: dict[Hashable, object] = {}
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         return object, ()
 
 
-def kept(f: Callable[..., object], key: Hashable, make: Callable[[str | None], Functions]) -> Functions:
-    """The functions that were made for a function of the user's before, or new ones; `make` gets the backend."""
-    backend = f._backend if isinstance(f, Compiled) else None
+def kept(f: Callable[..., object], key: Hashable, make: Callable[[], T]) -> T:
+    """What was made of a user's function before, or what `make` makes now."""
     plain = f.__wrapped__ if isinstance(f, Compiled) else f
     space = getattr(plain, "__dict__", None)
     if not isinstance(space, dict):
-        return make(backend)
+        return make()
     found = space.get("_tapenet_optimize")
     if not isinstance(found, _Kept) or found.owner() is not plain:
         found = space["_tapenet_optimize"] = _Kept(plain)
-    functions = found.by_key.get((key, backend))
-    if functions is None:
-        functions = found.by_key[key, backend] = make(backend)
-    return functions
+    if key not in found.by_key:
+        found.by_key[key] = make()
+    return cast("T", found.by_key[key])
+
+
+def backend_of(f: Callable[..., object]) -> str | None:
+    """The backend of a compiled function of the user's; None for the best there is."""
+    return f._backend if isinstance(f, Compiled) else None
 
 
 def vector(out: object) -> Tensor:
     """All values of a result as one vector."""
-    return asarray(out).reshape(-1)
+    leaves = [asarray(t).reshape(-1) for t in flatten(out)[0]]
+    found: Tensor = leaves[0] if len(leaves) == 1 else ops.concatenate(leaves)
+    return found

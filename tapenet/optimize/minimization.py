@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import NamedTuple, Protocol
@@ -13,11 +12,11 @@ from tapenet import ops
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
-from tapenet.optimize.functions import Bound, vector
-from tapenet.optimize.problems import Asked, Found, Result, Task, find
+from tapenet.optimize.functions import Bound
+from tapenet.optimize.problems import Asked, Result, Task, find
+from tapenet.optimize.results import callback_of, no_derivative, result, tupled
 from tapenet.optimize.unknowns import limits, unknowns
-from tapenet.program.primitives import Spec
-from tapenet.program.trees import Structure, flatten
+from tapenet.program.trees import flatten
 from tapenet.transforms.implicit.linear import parts, specs_of
 from tapenet.typing import Array
 
@@ -81,18 +80,18 @@ def minimize(
     >>> found.success, {name: round(v.item(), 4) for name, v in found.x.items()}
     (True, {'level': 1.3333, 'slope': 1.0})
     >>> tn.grad(lambda data: tn.optimize.minimize(misfit, start, args=(data,)).x["slope"])(data).numpy().round(4)
-    array([-0.3333,  0.    ,  0.3333])
+    array([-0.3333, -0.    ,  0.3333])
     """
     name = "tn.optimize.minimize"
-    _no_derivative(name, jac, hess, hessp)
+    no_derivative(name, jac, hess, hessp)
     xs, structure = unknowns(name, x0)
-    limited = None if bounds is None else limits(name, bounds, xs, structure)
+    limited = None if bounds is None else limits(name, bounds, xs, structure, by_element=True)
     stated = [_constraint(name, c) for c in _several(constraints)]
-    forms, nested = [c.form for c in stated], _callback(callback, specs_of(xs), structure)
+    forms, nested = [c.form for c in stated], callback_of(callback, specs_of(xs), structure)
     settings: dict[str, object] = {"method": method, "tol": tol, "options": None if options is None else dict(options)}
     task = Task(
         name,
-        [(fun, args if isinstance(args, tuple) else (args,)), *((c.f, c.args) for c in stated)],
+        [(fun, tupled(args)), *((c.f, c.args) for c in stated)],
         xs,
         structure,
         lambda asked: _minimized(asked, settings, forms, jac, hess, nested),
@@ -100,38 +99,10 @@ def minimize(
         [c.sides for c in stated],
         lambda out: out.reshape(()),
     )
-    return result(find(task), task)
-
-
-def result(found: Found, task: Task) -> Result:
-    """SciPy's result, with tensors."""
-    x = task.structure.build(found.xs)
-    made: Result = import_module("scipy.optimize").OptimizeResult(found.result or {})
-    made.x = x
-    if found.in_graph:
-        (f, args), *_ = task.functions
-        out = vector(f(x, *args))
-        made.fun = out if task.cost is None else task.cost(out)
-    else:
-        made.fun = asarray(made.fun)
-    gradient = made.get("jac")
-    if task.cost is not None and isinstance(gradient, np.ndarray) and gradient.size == sum(t.size for t in task.xs):
-        made.jac = task.structure.build(parts(gradient, specs_of(task.xs)))
-    return made
-
-
-def _no_derivative(name: str, jac: object, hess: object = None, hessp: object = None) -> None:
-    """Raise if a user gives a derivative."""
-    if jac is True:
-        raise TypeError(
-            f"{name}: jac=True says that the function gives its gradient too; give the function alone, which is differentiated"
-        )
-    if callable(jac) or hessp is not None or (callable(hess) and not hasattr(hess, "initialize")):
-        which = "jac" if callable(jac) else "hess" if hessp is None else "hessp"
-        raise TypeError(
-            f"{name}: {which}= is not needed, since the function is differentiated. One with derivatives of its own is made by "
-            "tn.custom_vjp"
-        )
+    found = result(find(task), task)
+    if isinstance(found.get("jac"), np.ndarray):
+        found.jac = structure.build(parts(found.jac, specs_of(xs)))
+    return found
 
 
 def _minimized(
@@ -171,28 +142,6 @@ def _minimized(
     return found
 
 
-def _callback(
-    callback: Callable[..., object] | None, specs: Sequence[Spec], structure: Structure
-) -> Callable[..., object] | None:
-    """A callback that gets the unknowns as the function does."""
-    if callback is None:
-        return None
-    user = callback
-
-    def nested(v: Array) -> object:
-        return structure.build(parts(np.array(v), specs))
-
-    if set(inspect.signature(callback).parameters) == {"intermediate_result"}:
-
-        def with_result(*, intermediate_result: Result) -> object:
-            made: Result = import_module("scipy.optimize").OptimizeResult(intermediate_result)
-            made.x = nested(made.x)
-            return user(intermediate_result=made)
-
-        return with_result
-    return lambda v, *more: user(nested(v), *more)
-
-
 # -- constraints -------------------------------------------------------------------------------------------------
 
 
@@ -209,10 +158,10 @@ class _Nonlinear(NamedTuple):
 
     def made(self, g: Bound, kind: str, sides: tuple[Array, Array]) -> object:
         make = import_module("scipy.optimize").NonlinearConstraint
-        if kind in _VALUES:
-            return make(g.values, *sides, keep_feasible=self.feasible)
-        jac = g.sparse_jacobian if kind == "trust-constr" else g.jacobian
-        return make(g.values, *sides, jac, g.weighted_hessian, self.feasible)
+        if kind == "trust-constr":
+            return make(g.values, *sides, g.sparse_jacobian, g.weighted_hessian, self.feasible)
+        derivative = {} if kind in _VALUES else {"jac": g.jacobian}
+        return make(g.values, *sides, keep_feasible=self.feasible, **derivative)
 
 
 class _Linear(NamedTuple):
@@ -267,3 +216,53 @@ def _constraint(name: str, stated: object) -> _Constraint:
     raise TypeError(
         f"{name}: {type(stated).__name__} is no constraint: give a dict, scipy.optimize.NonlinearConstraint or LinearConstraint"
     )
+
+
+# -- functions of a number ---------------------------------------------------------------------------------------
+
+
+@boundary
+def minimize_scalar(
+    fun: Callable[..., object],
+    bracket: Sequence[float] | None = None,
+    bounds: Sequence[object] | None = None,
+    args: object = (),
+    method: str | None = None,
+    tol: float | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Result:
+    """`scipy.optimize.minimize_scalar`: a minimum of a function of one number, differentiable by `args`, by tensors that the
+    function closes over, and by bounds.
+
+    Args:
+        fun: a function of a number and of `args` that gives a number.
+        bracket, bounds, args, method, tol, options: as in SciPy.
+
+    Returns:
+        SciPy's result; `x` and `fun` are tensors.
+
+    Raises:
+        ValueError: as of SciPy's.
+        RuntimeError: a derivative is asked for of what a solver found that did not converge.
+
+    >>> import numpy as np, tapenet as tn
+    >>> def lowest(a):
+    ...     return tn.optimize.minimize_scalar(lambda x: np.cosh(x - a**2), options={"xtol": 1e-9}).x
+    >>> round(lowest(1.5).item(), 6), round(tn.grad(lowest)(1.5).item(), 6)
+    (2.25, 3.0)
+    """
+    name = "tn.optimize.minimize_scalar"
+    start, structure = [asarray(0.0)], flatten(0.0)[1]
+    limited = None if bounds is None else limits(name, tuple(bounds), start, structure, by_element=False)
+    given = {"bracket": bracket, "method": method, "tol": tol, "options": options}
+
+    def solve(asked: Asked) -> Result:
+        f = asked.functions[0]
+        ends = None if asked.bounds is None else [float(side[0]) for side in asked.bounds]
+        scalar = import_module("scipy.optimize").minimize_scalar(lambda x: f.value(np.array([x])), bounds=ends, **given)
+        scalar.x = np.array([scalar.x])
+        made: Result = scalar
+        return made
+
+    task = Task(name, [(fun, tupled(args))], start, structure, solve, limited, (), lambda out: out.reshape(()))
+    return result(find(task), task)

@@ -20,7 +20,7 @@ from tapenet.autodiff.attached import gradients
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.optimize.functions import Bound, Functions, kept, vector
+from tapenet.optimize.functions import Bound, Functions, backend_of, kept, vector
 from tapenet.optimize.unknowns import Limits, between, flat
 from tapenet.program.primitives import Spec
 from tapenet.program.trees import Structure, replaced
@@ -125,10 +125,12 @@ def _asked(task: Task) -> Asked:
 
 
 def _functions(f: Callable[..., object], structure: Structure, specs: Sequence[Spec]) -> Functions:
-    def make(backend: str | None) -> Functions:
+    backend = backend_of(f)
+
+    def make() -> Functions:
         return Functions(lambda xs, *args: vector(f(structure.build(xs), *args)), specs, backend, f)
 
-    return kept(f, (structure, *specs), make)
+    return kept(f, (structure, *specs, backend), make)
 
 
 def _number(value: object) -> object:

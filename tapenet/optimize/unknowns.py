@@ -12,7 +12,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.elementwise.elementary import where
 from tapenet.program.trees import Structure, flatten
 from tapenet.transforms.whole_calls import is_array
-from tapenet.typing import Array
+from tapenet.typing import Array, Shape
 
 #: The lower and the upper bound of each leaf of the unknowns.
 Limits = tuple[list[Tensor], list[Tensor]]
@@ -46,18 +46,19 @@ def unknowns(name: str, x0: object) -> tuple[list[Tensor], Structure]:
     return xs, structure
 
 
-def limits(name: str, bounds: object, xs: Sequence[Tensor], structure: Structure) -> Limits:
+def limits(name: str, bounds: object, xs: Sequence[Tensor], structure: Structure, *, by_element: bool) -> Limits:
     """The bounds of the unknowns, leaf by leaf, broadcast to their shapes.
 
     Args:
-        bounds: SciPy's `Bounds`, a sequence of (low, high) for the elements, or a pair of arrays; in nested unknowns one of
-            these in the place of each leaf, or None for none.
+        bounds: SciPy's `Bounds`, or a pair (low, high) of numbers or arrays; in nested unknowns one of these in the place of
+            each leaf, or None for none.
+        by_element: there may also be a pair for each element, which is what two pairs are for two elements.
 
     Raises:
         ValueError: their number is another than that of the unknowns, or a lower one is above the upper one.
     """
     found = [
-        _pair(name, one, t.shape, path)
+        _pair(name, one, t.shape, path, by_element)
         for t, one, path in zip(xs, _placed(name, bounds, structure), structure.paths("x0"), strict=True)
     ]
     return [low for low, _ in found], [high for _, high in found]
@@ -86,7 +87,7 @@ def _placed(name: str, bounds: object, structure: Structure) -> list[object]:
     return [b for part, inner in zip(parts, structure.parts, strict=True) for b in _placed(name, part, inner)]
 
 
-def _pair(name: str, bounds: object, shape: tuple[int, ...], path: str) -> tuple[Tensor, Tensor]:
+def _pair(name: str, bounds: object, shape: Shape, path: str, by_element: bool) -> tuple[Tensor, Tensor]:
     low: object
     high: object
     if bounds is None:
@@ -95,13 +96,12 @@ def _pair(name: str, bounds: object, shape: tuple[int, ...], path: str) -> tuple
         low, high = bounds.lb, bounds.ub
     else:
         rows = list(bounds)  # type: ignore[call-overload]
-        pairs = all(isinstance(row, (list, tuple)) and len(row) == 2 for row in rows)
-        single = len(rows) == 2 and not all(isinstance(row, (list, tuple)) for row in rows)
-        if single:
+        pairs = by_element and len(rows) == int(np.prod(shape)) and all(np.shape(row) == (2,) for row in rows)
+        if pairs and (len(rows) != 1 or len(shape)):
+            low = _joined([-np.inf if row[0] is None else row[0] for row in rows], shape)
+            high = _joined([np.inf if row[1] is None else row[1] for row in rows], shape)
+        elif len(rows) == 2:
             low, high = rows
-        elif pairs and len(rows) == int(np.prod(shape)):
-            low, high = ([-np.inf if b is None else b for b, _ in rows], [np.inf if b is None else b for _, b in rows])
-            low, high = (_joined(side, shape) for side in (low, high))
         else:
             raise ValueError(
                 f"{name}: the bounds of {path} are {len(rows)}, and it has shape {shape}: give a pair (low, high), of numbers "
@@ -116,7 +116,7 @@ def _pair(name: str, bounds: object, shape: tuple[int, ...], path: str) -> tuple
     return lows, highs
 
 
-def _joined(numbers: Sequence[object], shape: tuple[int, ...]) -> Tensor:
+def _joined(numbers: Sequence[object], shape: Shape) -> Tensor:
     if any(isinstance(b, Tensor) for b in numbers):
         found: Tensor = ops.stack([asarray(b) for b in numbers]).reshape(shape)
         return found

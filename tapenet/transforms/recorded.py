@@ -194,7 +194,7 @@ class _Reading:
             parents = [None] * len(value) if parent is None else parent
             parts = [self.reference(v, p) for v, p in zip(value, parents, strict=True)]
             if any(type(p) in (_Inside, _Outside, _Sequence) for p in parts):
-                return _Sequence(value, parts)
+                return _Sequence(refilled(value, parts), parts)  # which holds no tensor
         return value
 
     def _enter(self, value: Traced, parent: Node | None) -> _Outside:

@@ -262,3 +262,12 @@ def test_mistakes_are_told() -> None:
         implicit.linear_solve(lambda x: x, np.arange(3))
     with pytest.raises(ValueError, match=r"solve gave shape \(1,\) for a right side of shape \(3,\)"):
         implicit.linear_solve(lambda x: x, B, solve=lambda multiply, b: b[:1])
+
+
+def test_an_equation_of_parts_that_are_joined_is_compiled() -> None:
+    def solved(a: Any) -> Any:
+        return tn.implicit.root(lambda x, a: np.stack([x[0] ** 2 + x[1] - a, x[0] - x[1]]), np.ones(2), a)[0]
+
+    run = tn.compile(solved)
+    for a in (2.0, 6.0):
+        np.testing.assert_allclose(run(np.float64(a)).numpy(), (np.sqrt(1 + 4 * a) - 1) / 2, rtol=1e-9)

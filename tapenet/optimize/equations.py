@@ -1,0 +1,171 @@
+"""Roots of functions of nested unknowns, by SciPy's solvers with exact Jacobians."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+
+import numpy as np
+
+from tapenet.autodiff.creation import asarray
+from tapenet.ops.tracebacks import boundary
+from tapenet.optimize.problems import Asked, Result, Task, find
+from tapenet.optimize.results import callback_of, no_derivative, result, tupled
+from tapenet.optimize.unknowns import unknowns
+from tapenet.program.trees import flatten
+from tapenet.transforms.implicit.linear import specs_of
+
+#: The methods of `root` that take a Jacobian.
+_JACOBIANS = frozenset({"hybr", "lm"})
+#: The derivatives that methods of `root_scalar` take.
+_ORDERS = {"newton": 1, "halley": 2}
+
+
+@boundary
+def root(
+    fun: Callable[..., object],
+    x0: object,
+    args: object = (),
+    method: str = "hybr",
+    jac: bool | None = None,
+    tol: float | None = None,
+    callback: Callable[..., object] | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Result:
+    """`scipy.optimize.root` of a function of nested unknowns, with its Jacobian where the method takes one, exact and compiled.
+
+    The result is differentiable by `args` and by tensors that the function closes over.
+
+    Args:
+        fun: a function of the unknowns and of `args` that gives as many values as there are unknowns, nested in any way.
+        x0: where to begin: a vector, or a nested structure of arrays of floats.
+        args: further arguments of `fun`.
+        method: SciPy's name of a method. "hybr" and "lm" take a Jacobian.
+        jac: None for the exact Jacobian, False for differences.
+        tol, options: as in SciPy.
+        callback: as in SciPy; it gets the unknowns as `fun` does, and the values.
+
+    Returns:
+        SciPy's result; `x` is a tensor, or structured as `x0`, and `fun` the vector of all values.
+
+    Raises:
+        TypeError: x0 holds no real numbers; a Jacobian is given.
+        ValueError: `fun` gives another number of values than there are unknowns.
+        RuntimeError: a derivative is asked for of what a solver found that did not converge.
+
+    >>> import numpy as np, tapenet as tn
+    >>> def equations(x, a):
+    ...     return x["u"] ** 2 + x["v"] - a, x["u"] - x["v"]
+    >>> found = tn.optimize.root(equations, {"u": 1.0, "v": 1.0}, args=(2.0,))
+    >>> {name: round(v.item(), 6) for name, v in found.x.items()}
+    {'u': 1.0, 'v': 1.0}
+    >>> slope = tn.grad(lambda a: tn.optimize.root(equations, {"u": 1.0, "v": 1.0}, args=(a,)).x["u"])(2.0)
+    >>> round(slope.item(), 6)
+    0.333333
+    """
+    name = "tn.optimize.root"
+    no_derivative(name, jac)
+    xs, structure = unknowns(name, x0)
+    nested = callback_of(callback, specs_of(xs), structure)
+    exact = jac is not False and method.lower() in _JACOBIANS
+    count = sum(t.size for t in xs)
+
+    def solve(asked: Asked) -> Result:
+        f = asked.functions[0]
+        found = f.values(asked.start).size
+        if found != count and method.lower() != "lm":
+            raise ValueError(
+                f"{name}: fun gives {found} value(s) for {count} unknown(s): there must be as many of both"
+            )
+        given = {"callback": nested} if nested is not None else {}
+        made: Result = import_module("scipy.optimize").root(
+            f.values,
+            asked.start,
+            method=method,
+            jac=f.jacobian if exact else None,
+            tol=tol,
+            options=None if options is None else dict(options),
+            **given,
+        )
+        return made
+
+    task = Task(name, [(fun, tupled(args))], xs, structure, solve)
+    return result(find(task), task, vector_as="fun")
+
+
+@boundary
+def root_scalar(
+    f: Callable[..., object],
+    args: object = (),
+    method: str | None = None,
+    bracket: Sequence[object] | None = None,
+    fprime: None = None,
+    fprime2: None = None,
+    x0: float | None = None,
+    x1: float | None = None,
+    xtol: float | None = None,
+    rtol: float | None = None,
+    maxiter: int | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Result:
+    """`scipy.optimize.root_scalar`: a root of a function of one number. "newton" and "halley" get exact derivatives. With
+    `x0` alone the method is "newton".
+
+    Args:
+        f: a function of a number and of `args` that gives a number.
+        fprime, fprime2: not needed.
+        args, method, bracket, x0, x1, xtol, rtol, maxiter, options: as in SciPy.
+
+    Returns:
+        SciPy's result; `root` is a tensor, differentiable by `args` and by tensors that the function closes over.
+
+    Raises:
+        TypeError: a derivative is given.
+        ValueError: as of SciPy's.
+        RuntimeError: a derivative is asked for of what a solver found that did not converge.
+
+    >>> import numpy as np, tapenet as tn
+    >>> def kepler(e, eccentricity):
+    ...     return e - eccentricity * np.sin(e) - 1.0
+    >>> tn.optimize.root_scalar(kepler, args=(0.3,), bracket=[0, 3]).root
+    Tensor(1.28809131)
+    >>> tn.grad(lambda e: tn.optimize.root_scalar(kepler, args=(e,), x0=1.0).root)(0.3)
+    Tensor(1.04800831)
+    """
+    name = "tn.optimize.root_scalar"
+    no_derivative(name, fprime, fprime2)
+    if method is None:
+        method = "brentq" if bracket is not None else "newton" if x1 is None else "secant"
+    ends = None if bracket is None else [float(asarray(b).detach()) for b in bracket]
+    start = x0 if x0 is not None else 0.0 if ends is None else ends[0]
+    xs = [asarray(float(asarray(start).detach()))]
+    structure = flatten(0.0)[1]
+    given = {"x0": x0, "x1": x1, "xtol": xtol, "rtol": rtol, "maxiter": maxiter, "options": options}
+    settings: dict[str, object] = {key: value for key, value in given.items() if value is not None}
+    if x0 is not None:
+        settings["x0"] = float(xs[0])
+    orders = _ORDERS.get(method.lower(), 0)
+
+    def solve(asked: Asked) -> Result:
+        function = asked.functions[0]
+
+        derivatives: dict[str, object] = {}
+        if orders > 0:
+            derivatives["fprime"] = lambda x: float(function.value_and_grad(np.array([x]))[1][0])
+        if orders > 1:
+            derivatives["fprime2"] = lambda x: float(function.hessian(np.array([x]))[0, 0])
+        optimize = import_module("scipy.optimize")
+        all_of_them = settings | derivatives
+        scalar = optimize.root_scalar(
+            lambda x: function.value(np.array([x])), method=method, bracket=ends, **all_of_them
+        )
+        made: Result = optimize.OptimizeResult(
+            x=np.array([scalar.root]), success=scalar.converged, message=scalar.flag, scalar=scalar
+        )
+        return made
+
+    task = Task(name, [(f, tupled(args))], xs, structure, solve)
+    found = find(task)
+    made: Result = import_module("scipy.optimize").OptimizeResult() if found.result is None else found.result.scalar
+    made.root = found.xs[0]
+    return made
