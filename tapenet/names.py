@@ -258,7 +258,12 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     "tapenet.special": (
         {
             "tapenet.ops.elementwise.floating": "sinc",
-            "tapenet.special.bessel": "i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e y0 y1",
+            "tapenet.special.airy_functions": "airy airye itairy",
+            "tapenet.special.bessel": (
+                "hankel1 hankel1e hankel2 hankel2e i0 i0e i1 i1e iv ive j0 j1 jn jv jve k0 k0e k1 k1e kn kv kve "
+                "spherical_in spherical_jn spherical_kn spherical_yn y0 y1 yn yv yve"
+            ),
+            "tapenet.special.bessel_integrals": "it2i0k0 it2j0y0 iti0k0 itj0y0",
             "tapenet.special.distributions": "chdtr chdtrc chdtri fdtr fdtrc fdtri stdtr stdtrit",
             "tapenet.special.elliptic": (
                 "agm ellipe ellipeinc ellipj ellipk ellipkinc ellipkm1 elliprc elliprd elliprf elliprg elliprj"
@@ -274,6 +279,8 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "gammaln gammasgn loggamma multigammaln poch polygamma psi rgamma zeta"
             ),
             "tapenet.special.integrals": "exp1 expi expn fresnel modfresnelm modfresnelp shichi sici spence",
+            "tapenet.special.kelvin_functions": "bei beip ber berp kei keip kelvin ker kerp",
+            "tapenet.special.struve_functions": "it2struve0 itmodstruve0 itstruve0 modstruve struve",
         },
     ),
     "tapenet.optimize": (

@@ -11,6 +11,24 @@ from typing import Unpack
 def agm(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.agm`, element by element. Its derivative: by x: 2x out² R_D(0, y², x²) / 3π; the same by y."""
 
+def airy(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.airy`, element by element. Its derivative: of Ai, Ai', Bi and Bi': Ai', x Ai, Bi' and x Bi."""
+
+def airye(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.airye`, element by element. Its derivative: those of airy, and of what scales them: √x out, of Bi and Bi' less |Re √x| out."""
+
+def bei(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.bei`, element by element. Its derivative: beip(x)."""
+
+def beip(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.beip`, element by element. Its derivative: ber(x) - out/x."""
+
+def ber(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ber`, element by element. Its derivative: berp(x)."""
+
+def berp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.berp`, element by element. Its derivative: -bei(x) - out/x."""
+
 def beta(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.beta`, element by element. Its derivative: out (psi(x) - psi(x + y)); the same by y."""
 
@@ -170,6 +188,18 @@ def gammaln(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def gammasgn(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.gammasgn`, element by element. Its derivative: 0."""
 
+def hankel1(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.hankel1`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 hankel1(x - 1, y) + -0.5 hankel1(x + 1, y)."""
+
+def hankel1e(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.hankel1e`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 hankel1e(x - 1, y) + -0.5 hankel1e(x + 1, y) - i out."""
+
+def hankel2(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.hankel2`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 hankel2(x - 1, y) + -0.5 hankel2(x + 1, y)."""
+
+def hankel2e(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.hankel2e`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 hankel2e(x - 1, y) + -0.5 hankel2e(x + 1, y) + i out."""
+
 def huber(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.huber`, element by element. Its derivative: by the limit x: |y| - x beyond it, else 0; y within the limit, else x sign y."""
 
@@ -191,11 +221,50 @@ def inv_boxcox(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> T
 def inv_boxcox1p(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.inv_boxcox1p`, element by element. Its derivative: (1 + out) / (1 + x y); that of (1 + x y)^(1/y)."""
 
+def it2i0k0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.it2i0k0`, element by element. Its derivative: (i0(x) - 1)/x, -k0(x)/x."""
+
+def it2j0y0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.it2j0y0`, element by element. Its derivative: (1 - j0(x))/x, -y0(x)/x."""
+
+def it2struve0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.it2struve0`, element by element. Its derivative: -struve(0, x)/x."""
+
+def itairy(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.itairy`, element by element. Its derivative: Ai(x), Bi(x), Ai(-x), Bi(-x)."""
+
+def iti0k0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.iti0k0`, element by element. Its derivative: i0(x), k0(x)."""
+
+def itj0y0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.itj0y0`, element by element. Its derivative: j0(x), y0(x)."""
+
+def itmodstruve0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.itmodstruve0`, element by element. Its derivative: modstruve(0, x)."""
+
+def itstruve0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.itstruve0`, element by element. Its derivative: struve(0, x)."""
+
+def iv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.iv`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 iv(x - 1, y) + 0.5 iv(x + 1, y)."""
+
+def ive(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ive`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 ive(x - 1, y) + 0.5 ive(x + 1, y); less that of |Re y| out."""
+
 def j0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.j0`, element by element. Its derivative: -j1(x)."""
 
 def j1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.j1`, element by element. Its derivative: j0(x) - out/x."""
+
+def jn(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.jv`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 jv(x - 1, y) + -0.5 jv(x + 1, y)."""
+
+def jv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.jv`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 jv(x - 1, y) + -0.5 jv(x + 1, y)."""
+
+def jve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.jve`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 jve(x - 1, y) + -0.5 jve(x + 1, y); less that of |Im y| out."""
 
 def k0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.k0`, element by element. Its derivative: -k1(x)."""
@@ -209,8 +278,32 @@ def k1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def k1e(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.k1e`, element by element. Its derivative: out - k0e(x) - out/x."""
 
+def kei(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.kei`, element by element. Its derivative: keip(x)."""
+
+def keip(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.keip`, element by element. Its derivative: ker(x) - out/x."""
+
+def kelvin(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.kelvin`, element by element. Its derivative: of Be, Ke, Be' and Ke': Be', Ke', i Be - Be'/x and i Ke - Ke'/x."""
+
+def ker(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ker`, element by element. Its derivative: kerp(x)."""
+
+def kerp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.kerp`, element by element. Its derivative: -kei(x) - out/x."""
+
 def kl_div(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.kl_div`, element by element. Its derivative: ln(x/y); 1 - x/y."""
+
+def kn(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.kn`, element by element. Its derivative: by y: -(kn(x - 1, y) + kn(x + 1, y)) / 2."""
+
+def kv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.kv`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: -0.5 kv(x - 1, y) + -0.5 kv(x + 1, y)."""
+
+def kve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.kve`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: -0.5 kve(x - 1, y) + -0.5 kve(x + 1, y) + out."""
 
 def log_expit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.log_expit`, element by element. Its derivative: expit(-x)."""
@@ -232,6 +325,9 @@ def modfresnelm(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, 
 
 def modfresnelp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
     """`scipy.special.modfresnelp`, element by element. Its derivative: of F: -exp(i x²); of K: -2i x K - exp(-i π/4)/√π."""
+
+def modstruve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.modstruve`, element by element. Its derivative: by y: modstruve(x - 1, y) - x out/y."""
 
 def ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.ndtr`, element by element. Its derivative: exp(-x²/2) / √(2π)."""
@@ -272,11 +368,26 @@ def softmax(x: ArrayLike, axis: Axis = None) -> Tensor:
 def spence(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.spence`, element by element. Its derivative: ln x / (1 - x)."""
 
+def spherical_in(n: ArrayLike, z: ArrayLike, derivative: bool = False) -> Tensor:
+    """`scipy.special.spherical_in`, element by element; with `derivative` its derivative by z. That is by z: (n f(n - 1, z) + (n + 1) f(n + 1, z)) / (2n + 1)."""
+
+def spherical_jn(n: ArrayLike, z: ArrayLike, derivative: bool = False) -> Tensor:
+    """`scipy.special.spherical_jn`, element by element; with `derivative` its derivative by z. That is by z: (n f(n - 1, z) - (n + 1) f(n + 1, z)) / (2n + 1)."""
+
+def spherical_kn(n: ArrayLike, z: ArrayLike, derivative: bool = False) -> Tensor:
+    """`scipy.special.spherical_kn`, element by element; with `derivative` its derivative by z. That is by z: -(n f(n - 1, z) + (n + 1) f(n + 1, z)) / (2n + 1)."""
+
+def spherical_yn(n: ArrayLike, z: ArrayLike, derivative: bool = False) -> Tensor:
+    """`scipy.special.spherical_yn`, element by element; with `derivative` its derivative by z. That is by z: (n f(n - 1, z) - (n + 1) f(n + 1, z)) / (2n + 1)."""
+
 def stdtr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.stdtr`, element by element. Its derivative: by y: the density of t(x)."""
 
 def stdtrit(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.stdtrit`, element by element. Its derivative: by y: 1 / that of stdtr."""
+
+def struve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.struve`, element by element. Its derivative: by y: struve(x - 1, y) - x out/y."""
 
 def tandg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.tandg`, element by element. Its derivative: π/180 (1 + out²)."""
@@ -292,6 +403,15 @@ def y0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 
 def y1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.y1`, element by element. Its derivative: y0(x) - out/x."""
+
+def yn(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.yn`, element by element. Its derivative: by y: (yn(x - 1, y) - yn(x + 1, y)) / 2."""
+
+def yv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.yv`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 yv(x - 1, y) + -0.5 yv(x + 1, y)."""
+
+def yve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.yve`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 yve(x - 1, y) + -0.5 yve(x + 1, y); less that of |Im y| out."""
 
 def zeta(x: ArrayLike, q: ArrayLike) -> Tensor:
     """`scipy.special.zeta`, Hurwitz's, element by element. Its derivative: by q: -x zeta(x + 1, q)."""

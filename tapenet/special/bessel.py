@@ -1,14 +1,19 @@
-"""Bessel functions.
+"""Bessel functions and modified Bessel functions, in their argument and their order, and spherical Bessel functions.
 
 Reference: NIST Digital Library of Mathematical Functions, chapter 10.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 import numpy as np
 
-from tapenet.ops.op import Op
-from tapenet.special.definition import over, special
+from tapenet.ops.op import Op, op
+from tapenet.special import bessel_orders
+from tapenet.special.definition import over, scipys, special
+from tapenet.typing import Array
 
 i0: Op = special("i0", "i1(x)", x=lambda g, x: g * i1(x))
 i1: Op = special("i1", "i0(x) - out/x", x=lambda g, out, x: g * (i0(x) - over(out, x, 0.5)))
@@ -24,3 +29,106 @@ j0 = special("j0", "-j1(x)", x=lambda g, x: -g * j1(x))
 j1: Op = special("j1", "j0(x) - out/x", x=lambda g, out, x: g * (j0(x) - over(out, x, 0.5)))
 y0 = special("y0", "-y1(x)", x=lambda g, x: -g * y1(x))
 y1: Op = special("y1", "y0(x) - out/x", x=lambda g, out, x: g * (y0(x) - out / x))
+
+#: The derivative of a factor that scales a function: of the gradient, the scaled function and its argument.
+Scale = Callable[[Array, Array, Array], Array]
+
+
+def bessel(name: str, lower: float, upper: float, scale: Scale | None = None, words: str = "") -> Op:
+    """The op of a Bessel function F of order x, where F'(y) = lower F of order x - 1 + upper F of order x + 1.
+
+    That holds for all derivatives by the order too, as neither factor depends on it.
+
+    Args:
+        name: SciPy's name.
+        lower, upper: the factors.
+        scale: what the factor by which SciPy scales F adds.
+        words: the same in words.
+    """
+
+    def by_argument(g: Array, out: Array, f: Callable[[Array], Array], x: Array, y: Array) -> Array:
+        found = g * (lower * f(x - 1) + upper * f(x + 1))
+        return found if scale is None else found + scale(g, out, y)
+
+    @op(
+        name=f"{name}_by_order",
+        doc=f"The n-th derivative of `scipy.special.{name}` by its order.",
+        broadcasts=True,
+        vmap="leading",
+        x=lambda g, x, y, n: g * by_order(x, y, n + 1),
+        y=lambda g, out, x, y, n: by_argument(g, out, lambda order: by_order(order, y, n), x, y),
+    )
+    def by_order(x: Array, y: Array, n: int = 1) -> Array:
+        return bessel_orders.slope(name, x, y, n)
+
+    found: Op = special(
+        name,
+        f"by x: of the polynomial through values at orders around x; by y: {lower} {name}(x - 1, y) + {upper} {name}(x + 1, y)"
+        + words,
+        how={"x": "interpolation"},
+        x=lambda g, x, y: g * by_order(x, y),
+        y=lambda g, out, x, y: by_argument(g, out, lambda order: found(order, y), x, y),
+    )
+    return found
+
+
+def _by_imaginary_part(g: Array, out: Array, y: Array) -> Array:
+    """That of exp(-|Im y|)."""
+    return 1j * np.sign(np.imag(y)) * np.real(g * out) if y.dtype.kind == "c" else cast("Array", 0)
+
+
+def _by_real_part(g: Array, out: Array, y: Array) -> Array:
+    """That of exp(-|Re y|)."""
+    found: Array = -np.sign(np.real(y)) * np.real(g * out)
+    return found
+
+
+jv = jn = bessel("jv", 0.5, -0.5)
+jve = bessel("jve", 0.5, -0.5, _by_imaginary_part, "; less that of |Im y| out")
+yv = bessel("yv", 0.5, -0.5)
+yve = bessel("yve", 0.5, -0.5, _by_imaginary_part, "; less that of |Im y| out")
+hankel1 = bessel("hankel1", 0.5, -0.5)
+hankel1e = bessel("hankel1e", 0.5, -0.5, lambda g, out, y: -1j * g * out, " - i out")
+hankel2 = bessel("hankel2", 0.5, -0.5)
+hankel2e = bessel("hankel2e", 0.5, -0.5, lambda g, out, y: 1j * g * out, " + i out")
+iv = bessel("iv", 0.5, 0.5)
+ive = bessel("ive", 0.5, 0.5, _by_real_part, "; less that of |Re y| out")
+kv = bessel("kv", -0.5, -0.5)
+kve = bessel("kve", -0.5, -0.5, lambda g, out, y: g * out, " + out")
+yn: Op = special(
+    "yn", "by y: (yn(x - 1, y) - yn(x + 1, y)) / 2", whole="x",
+    y=lambda g, x, y: g * (yn(x - 1, y) - yn(x + 1, y)) / 2,
+)  # fmt: skip
+kn: Op = special(
+    "kn", "by y: -(kn(x - 1, y) + kn(x + 1, y)) / 2", whole="x",
+    y=lambda g, x, y: -g * (kn(x - 1, y) + kn(x + 1, y)) / 2,
+)  # fmt: skip
+
+
+def _spherical(name: str, lower: float, upper: float, words: str) -> Op:
+    """The op of a spherical Bessel function f, where (2n + 1) f' = lower n f of n - 1 + upper (n + 1) f of n + 1."""
+    theirs = scipys(name)
+
+    @op(
+        name=name,
+        numpy=(theirs,),
+        nondiff=("n",),
+        broadcasts=True,
+        vmap="leading",
+        doc=f"`scipy.special.{name}`, element by element; with `derivative` its derivative by z. That is by z: {words}.",
+        z=lambda g, n, z, derivative: g * (
+            lower * n / (2 * n + 1) * found(np.maximum(n - 1, 0), z, derivative)
+            + upper * (n + 1) / (2 * n + 1) * found(n + 1, z, derivative)
+        ),
+    )  # fmt: skip
+    def found(n: Array, z: Array, derivative: bool = False) -> Array:
+        return cast("Array", theirs(n, z, derivative))
+
+    found.module = found.__module__ = __name__
+    return found
+
+
+spherical_jn = _spherical("spherical_jn", 1, -1, "(n f(n - 1, z) - (n + 1) f(n + 1, z)) / (2n + 1)")
+spherical_yn = _spherical("spherical_yn", 1, -1, "(n f(n - 1, z) - (n + 1) f(n + 1, z)) / (2n + 1)")
+spherical_in = _spherical("spherical_in", 1, 1, "(n f(n - 1, z) + (n + 1) f(n + 1, z)) / (2n + 1)")
+spherical_kn = _spherical("spherical_kn", -1, -1, "-(n f(n - 1, z) + (n + 1) f(n + 1, z)) / (2n + 1)")

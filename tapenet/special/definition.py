@@ -74,6 +74,6 @@ def special(
     return found
 
 
-def over(numerator: Array, x: Array, limit: float) -> Array:
+def over(numerator: Array, x: Array, limit: complex) -> Array:
     """numerator / x, and its limit where x = 0."""
     return np.where(x == 0, limit, numerator / np.where(x == 0, 1, x)).astype(numerator.dtype)

@@ -23,7 +23,7 @@ from tapenet.special.definition import HOW
 
 REFERENCES = Path(__file__).parent / "references"
 #: The modules with cases.
-AREAS = ["exact_kin"]
+AREAS = ["exact_bessel", "exact_kin"]
 
 
 class Case(NamedTuple):
