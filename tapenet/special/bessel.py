@@ -12,6 +12,7 @@ import numpy as np
 
 from tapenet.ops.op import Op, op
 from tapenet.special import bessel_orders
+from tapenet.special.bessel_orders import OF_I, OF_J, OF_K, Recurrence
 from tapenet.special.definition import over, scipys, special
 from tapenet.typing import Array
 
@@ -34,42 +35,38 @@ y1: Op = special("y1", "y0(x) - out/x", x=lambda g, out, x: g * (y0(x) - out / x
 Scale = Callable[[Array, Array, Array], Array]
 
 
-def bessel(name: str, lower: float, upper: float, scale: Scale | None = None, words: str = "") -> Op:
-    """The op of a Bessel function F of order x, where F'(y) = lower F of order x - 1 + upper F of order x + 1.
-
-    That holds for all derivatives by the order too, as neither factor depends on it.
+def bessel(name: str, recurrence: Recurrence, scale: Scale | None = None, words: str = "") -> Op:
+    """The op of a Bessel function and that of its derivatives.
 
     Args:
         name: SciPy's name.
-        lower, upper: the factors.
-        scale: what the factor by which SciPy scales F adds.
+        recurrence: that of the derivative by the argument, which holds for all derivatives by the order too.
+        scale: what the factor by which SciPy scales the function adds.
         words: the same in words.
     """
 
-    def by_argument(g: Array, out: Array, f: Callable[[Array], Array], x: Array, y: Array) -> Array:
-        found = g * (lower * f(x - 1) + upper * f(x + 1))
-        return found if scale is None else found + scale(g, out, y)
+    def by_argument(g: Array, out: Array, slope: Array, y: Array) -> Array:
+        return g * slope if scale is None else g * slope + scale(g, out, y)
 
     @op(
-        name=f"{name}_by_order",
-        doc=f"The n-th derivative of `scipy.special.{name}` by its order.",
+        name=f"{name}_derivative",
+        doc=f"The n-th derivative of `scipy.special.{name}` by its order, after m steps of the recurrence.",
         broadcasts=True,
         vmap="leading",
-        x=lambda g, x, y, n: g * by_order(x, y, n + 1),
-        y=lambda g, out, x, y, n: by_argument(g, out, lambda order: by_order(order, y, n), x, y),
+        x=lambda g, x, y, n, m: g * slope(x, y, n + 1, m),
+        y=lambda g, out, x, y, n, m: by_argument(g, out, slope(x, y, n, m + 1), y),
     )
-    def by_order(x: Array, y: Array, n: int = 1) -> Array:
-        return bessel_orders.slope(name, x, y, n)
+    def slope(x: Array, y: Array, n: int = 0, m: int = 0) -> Array:
+        return bessel_orders.derivative(name, x, y, recurrence, n, m)
 
-    found: Op = special(
+    return special(
         name,
-        f"by x: of the polynomial through values at orders around x; by y: {lower} {name}(x - 1, y) + {upper} {name}(x + 1, y)"
-        + words,
+        "by x: of the polynomial through values at orders around x; "
+        f"by y: {recurrence.lower} {name}(x - 1, y) + {recurrence.upper} {name}(x + 1, y){words}",
         how={"x": "interpolation"},
-        x=lambda g, x, y: g * by_order(x, y),
-        y=lambda g, out, x, y: by_argument(g, out, lambda order: found(order, y), x, y),
+        x=lambda g, x, y: g * slope(x, y, 1, 0),
+        y=lambda g, out, x, y: by_argument(g, out, slope(x, y, 0, 1), y),
     )
-    return found
 
 
 def _by_imaginary_part(g: Array, out: Array, y: Array) -> Array:
@@ -83,18 +80,18 @@ def _by_real_part(g: Array, out: Array, y: Array) -> Array:
     return found
 
 
-jv = jn = bessel("jv", 0.5, -0.5)
-jve = bessel("jve", 0.5, -0.5, _by_imaginary_part, "; less that of |Im y| out")
-yv = bessel("yv", 0.5, -0.5)
-yve = bessel("yve", 0.5, -0.5, _by_imaginary_part, "; less that of |Im y| out")
-hankel1 = bessel("hankel1", 0.5, -0.5)
-hankel1e = bessel("hankel1e", 0.5, -0.5, lambda g, out, y: -1j * g * out, " - i out")
-hankel2 = bessel("hankel2", 0.5, -0.5)
-hankel2e = bessel("hankel2e", 0.5, -0.5, lambda g, out, y: 1j * g * out, " + i out")
-iv = bessel("iv", 0.5, 0.5)
-ive = bessel("ive", 0.5, 0.5, _by_real_part, "; less that of |Re y| out")
-kv = bessel("kv", -0.5, -0.5)
-kve = bessel("kve", -0.5, -0.5, lambda g, out, y: g * out, " + out")
+jv = jn = bessel("jv", OF_J)
+jve = bessel("jve", OF_J, _by_imaginary_part, "; less that of |Im y| out")
+yv = bessel("yv", OF_J)
+yve = bessel("yve", OF_J, _by_imaginary_part, "; less that of |Im y| out")
+hankel1 = bessel("hankel1", OF_J)
+hankel1e = bessel("hankel1e", OF_J, lambda g, out, y: -1j * g * out, " - i out")
+hankel2 = bessel("hankel2", OF_J)
+hankel2e = bessel("hankel2e", OF_J, lambda g, out, y: 1j * g * out, " + i out")
+iv = bessel("iv", OF_I)
+ive = bessel("ive", OF_I, _by_real_part, "; less that of |Re y| out")
+kv = bessel("kv", OF_K)
+kve = bessel("kve", OF_K, lambda g, out, y: g * out, " + out")
 yn: Op = special(
     "yn", "by y: (yn(x - 1, y) - yn(x + 1, y)) / 2", whole="x",
     y=lambda g, x, y: g * (yn(x - 1, y) - yn(x + 1, y)) / 2,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -119,11 +120,39 @@ def _i(f: Function, k: Function, n: int, v: Array, z: Array) -> Array:
     return np.where(near, even - odd, _modified(f, n, v, z, True))
 
 
-def slope(name: str, v: Array, z: Array, n: int) -> Array:
-    """The n-th derivative by the order v of a Bessel function at z, n from 1 on."""
-    f = scipys(name)
+class Recurrence(NamedTuple):
+    """What the derivative of a Bessel function by its argument is made of.
+
+    Attributes:
+        lower, upper: the factors of the functions of the orders below and above.
+    """
+
+    lower: float
+    upper: float
+
+    def times(self, f: Function, m: int) -> Function:
+        """The recurrence done m times."""
+        factors = [math.comb(m, i) * self.lower ** (m - i) * self.upper**i for i in range(m + 1)]
+        return lambda v, z: sum(
+            (c * f(v + (2 * i - m), z) for i, c in enumerate(factors) if i), factors[0] * f(v - m, z)
+        )
+
+
+#: Those of J, Y and the Hankel functions, of I, and of K.
+OF_J, OF_I, OF_K = Recurrence(0.5, -0.5), Recurrence(0.5, 0.5), Recurrence(-0.5, -0.5)
+
+
+def derivative(name: str, v: Array, z: Array, recurrence: Recurrence, n: int, m: int) -> Array:
+    """The n-th derivative by the order v of a Bessel function at z, with the recurrence done m times.
+
+    The values of which the polynomial is made are those after the recurrence: it would take digits from what is nearly even.
+    """
+    theirs = scipys(name)
+    f = recurrence.times(theirs, m)
+    if n == 0:
+        return f(v, z)
     v, z = np.asarray(v), np.asarray(z)
-    dtype = f(np.zeros((), v.dtype), np.ones((), z.dtype)).dtype
+    dtype = theirs(np.zeros((), v.dtype), np.ones((), z.dtype)).dtype
     kind = name.rstrip("12e")[0]
     v, z = np.broadcast_arrays(v.astype(float), z.astype(complex if z.dtype.kind == "c" else float))
     at = np.where(z == 0, 1, z)
@@ -132,13 +161,14 @@ def slope(name: str, v: Array, z: Array, n: int) -> Array:
     elif kind == "i":
         scaled = name == "ive"
 
-        def k(v: Array, z: Array) -> Array:
+        def beside(v: Array, z: Array) -> Array:
+            """K, scaled as I is."""
             found: Array = scipys("kve")(v, z) * np.exp(-z - np.abs(np.real(z))) if scaled else scipys("kv")(v, z)
             return found
 
-        found = _i(f, k, n, v, at)
+        found = _i(f, OF_K.times(beside, m), n, v, at)
     else:
         found = _unmodified(f, n, v, at, kind == "j")
     # Where z is 0, powers of z with a positive exponent are 0.
-    found = np.where(z == 0, np.where((v > 0) & (kind in "ij"), 0, np.nan), found)
+    found = np.where(z == 0, np.where((v > m) & (kind in "ij"), 0, np.nan), found)
     return found.astype(dtype)
