@@ -13,7 +13,7 @@ import numpy as np
 from tapenet.ops.op import Op, op
 from tapenet.special import bessel_orders
 from tapenet.special.bessel_orders import OF_I, OF_J, OF_K, Recurrence
-from tapenet.special.definition import over, scipys, special
+from tapenet.special.definition import HOW, WHOLE, over, scipys, special
 from tapenet.typing import Array
 
 i0: Op = special("i0", "i1(x)", x=lambda g, x: g * i1(x))
@@ -122,6 +122,7 @@ def _spherical(name: str, lower: float, upper: float, words: str) -> Op:
         return cast("Array", theirs(n, z, derivative))
 
     found.module = found.__module__ = __name__
+    HOW[name] = {"n": f"none: {WHOLE}"}
     return found
 
 
