@@ -274,9 +274,12 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "boxcox boxcox1p cbrt cosdg cosm1 cotdg entr exp10 exp2 expit exprel huber inv_boxcox inv_boxcox1p "
                 "kl_div log_expit logit pseudo_huber rel_entr sindg tandg xlog1py xlogy"
             ),
+            "tapenet.special.zeta_functions": "digamma polygamma psi zeta",
             "tapenet.special.gamma_functions": (
-                "beta betainc betaincc betaincinv betaln binom digamma gamma gammainc gammaincc gammainccinv gammaincinv "
-                "gammaln gammasgn loggamma multigammaln poch polygamma psi rgamma zeta"
+                "beta betaln binom gamma gammaln gammasgn loggamma multigammaln poch rgamma"
+            ),
+            "tapenet.special.incomplete": (
+                "betainc betaincc betainccinv betaincinv btdtria btdtrib gammainc gammaincc gammainccinv gammaincinv"
             ),
             "tapenet.special.integrals": "exp1 expi expn fresnel modfresnelm modfresnelp shichi sici spence",
             "tapenet.special.kelvin_functions": "bei beip ber berp kei keip kelvin ker kerp",

@@ -3,7 +3,7 @@ from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
 from tapenet.special.exponential_sums import logsumexp as logsumexp
 from tapenet.special.gamma_functions import multigammaln as multigammaln
-from tapenet.special.gamma_functions import polygamma as polygamma
+from tapenet.special.zeta_functions import polygamma as polygamma
 from tapenet.typing import Axis
 from tapenet.typing import UfuncOptions
 from typing import Unpack
@@ -33,13 +33,16 @@ def beta(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.beta`, element by element. Its derivative: out (psi(x) - psi(x + y)); the same by y."""
 
 def betainc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.betainc`, element by element. Its derivative: by z: the density of Beta(x, y)."""
+    """`scipy.special.betainc`, element by element. Its derivative: by the limit of the integral the density, by shapes the integral of its derivative by them."""
 
 def betaincc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.betaincc`, element by element. Its derivative: by z: -the density of Beta(x, y)."""
+    """`scipy.special.betaincc`, element by element. Its derivative: less by the limit of the integral the density, by shapes the integral of its derivative by them."""
+
+def betainccinv(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.betainccinv`, element by element. Its derivative: that of an implicit function, by those of F(a, b, x) = 1 - p."""
 
 def betaincinv(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.betaincinv`, element by element. Its derivative: by z: 1 / that of betainc."""
+    """`scipy.special.betaincinv`, element by element. Its derivative: that of an implicit function, by those of F(a, b, x) = p."""
 
 def betaln(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.betaln`, element by element. Its derivative: psi(x) - psi(x + y); the same by y."""
@@ -52,6 +55,12 @@ def boxcox(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tenso
 
 def boxcox1p(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.boxcox1p`, element by element. Its derivative: (1 + x)^(y - 1); that of ((1 + x)^y - 1)/y."""
+
+def btdtria(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.btdtria`, element by element. Its derivative: that of an implicit function, by those of F(a, b, x) = p."""
+
+def btdtrib(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.btdtrib`, element by element. Its derivative: that of an implicit function, by those of F(a, b, x) = p."""
 
 def cbrt(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.cbrt`, element by element. Its derivative: 1 / (3 out²)."""
@@ -171,16 +180,16 @@ def gamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.gamma`, element by element. Its derivative: out psi(x)."""
 
 def gammainc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.gammainc`, element by element. Its derivative: by y: y^(x - 1) exp(-y) / Γ(x)."""
+    """`scipy.special.gammainc`, element by element. Its derivative: by the limit of the integral the density, by shapes the integral of its derivative by them."""
 
 def gammaincc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.gammaincc`, element by element. Its derivative: by y: -y^(x - 1) exp(-y) / Γ(x)."""
+    """`scipy.special.gammaincc`, element by element. Its derivative: less by the limit of the integral the density, by shapes the integral of its derivative by them."""
 
 def gammainccinv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.gammainccinv`, element by element. Its derivative: by y: 1 / that of gammaincc."""
+    """`scipy.special.gammainccinv`, element by element. Its derivative: that of an implicit function, by those of F(a, x) = 1 - p."""
 
 def gammaincinv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.gammaincinv`, element by element. Its derivative: by y: 1 / that of gammainc."""
+    """`scipy.special.gammaincinv`, element by element. Its derivative: that of an implicit function, by those of F(a, x) = p."""
 
 def gammaln(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.gammaln`, element by element. Its derivative: psi(x)."""

@@ -77,3 +77,11 @@ def special(
 def over(numerator: Array, x: Array, limit: complex) -> Array:
     """numerator / x, and its limit where x = 0."""
     return np.where(x == 0, limit, numerator / np.where(x == 0, 1, x)).astype(numerator.dtype)
+
+
+def on_flat(f: Callable[..., Array], *arrays: Array) -> Array:
+    """`f` on the elements of these arrays, broadcast, in one dimension and float64; nan where one is nan."""
+    shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
+    flat = [np.broadcast_to(a, shape).ravel().astype(float) for a in arrays]
+    with np.errstate(all="ignore"):
+        return np.asarray(f(*flat)).reshape(shape).astype(np.result_type(*arrays, np.float16))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tapenet.special.definition import special
-from tapenet.special.gamma_functions import betaln, gamma_density
+from tapenet.special.gamma_distribution import gamma_density
+from tapenet.special.gamma_functions import betaln
 from tapenet.typing import Array
 
 

@@ -10,6 +10,7 @@ first and second order in mpmath, so that tests need no mpmath and no time. A sl
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from tapenet.special.definition import HOW
 
 REFERENCES = Path(__file__).parent / "references"
 #: The modules with cases.
-AREAS = ["exact_bessel", "exact_kin"]
+AREAS = ["exact_bessel", "exact_gamma", "exact_kin"]
 
 
 class Case(NamedTuple):
@@ -45,8 +46,9 @@ class Case(NamedTuple):
     where: Callable[..., bool] = lambda *point: True
 
     def arguments(self) -> list[tuple[complex, ...]]:
-        """The points: combinations of the values of each argument."""
-        found = [point for point in itertools.product(*self.points) if self.where(*point)]
+        """The points: combinations of the values of each argument, or those that are listed."""
+        listed = isinstance(self.points[0], tuple)
+        found = [tuple(p) for p in (self.points if listed else itertools.product(*self.points)) if self.where(*p)]
         if len(found) > self.most:
             chosen = np.random.default_rng(len(found)).permutation(len(found))[: self.most]
             found = [found[i] for i in sorted(chosen)]
@@ -91,7 +93,9 @@ def compute(case: Case, point: tuple[complex, ...], by: Sequence[int]) -> list[R
     """The values and derivatives at a point, by mpmath."""
     from mpmath import mp
 
-    with mp.workdps(30):
+    # mpmath's differences have a step of so many digits, which has to be small beside the arguments.
+    small = max(0, *(-math.floor(math.log10(abs(x))) for x in point if x))
+    with mp.workdps(30 + small):
         numbers = [mp.mpmathify(x) for x in point]
         found = case.exact(*numbers)
         rows = []

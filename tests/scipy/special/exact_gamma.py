@@ -1,0 +1,68 @@
+"""The incomplete gamma and beta functions, and their inverses (`cases.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import scipy.special
+from mpmath import mp
+
+from tests.scipy.special.cases import Case
+
+
+def solution(f: Callable[[Any], Any], start: float) -> Any:
+    """Where f is 0, near `start`."""
+    x, step = mp.mpf(start), mp.mpf(1)
+    with mp.extraprec(20):
+        while abs(step) > abs(x) * mp.eps * 2**16:
+            h = x * mp.mpf(2) ** (-mp.prec // 3)
+            below, at, above = f(x - h), f(x), f(x + h)
+            step = at * 2 * h / (above - below)
+            x -= step
+    return x
+
+
+def inverse(
+    f: Callable[..., Any], solved: int, scipys: Callable[..., Any], given: int | None = None
+) -> Callable[..., Any]:
+    """The function that finds argument number `solved` of f; p stands at its place, or at the place `given`."""
+
+    def found(*args: Any) -> Any:
+        left = list(args)
+        p = left.pop(solved if given is None else given)
+        return solution(lambda x: f(*left[:solved], x, *left[solved:]) - p, float(scipys(*map(float, args))))
+
+    return found
+
+
+def gammainc(a: Any, x: Any) -> Any:
+    return mp.gammainc(a, 0, x, regularized=True)
+
+
+def gammaincc(a: Any, x: Any) -> Any:
+    return mp.gammainc(a, x, mp.inf, regularized=True)
+
+
+def betainc(a: Any, b: Any, x: Any) -> Any:
+    return mp.betainc(a, b, 0, x, regularized=True)
+
+
+def betaincc(a: Any, b: Any, x: Any) -> Any:
+    return mp.betainc(b, a, 0, 1 - x, regularized=True)
+
+
+SHAPES = [1e-6, 0.3, 2.5, 40.0, 1e4]
+GAMMA = [(a, a * u) for a in SHAPES for u in (1e-30, 0.02, 0.8, 1.0, 1.3, 20.0)]
+BETA = [(a, b, x) for a in SHAPES for b in SHAPES for x in (1e-20, 0.02, 0.4, 0.8, 0.999)]
+FIRST, SECOND = scipy.special.gammainc, scipy.special.betainc
+QUANTILES = [1e-8, 0.2, 0.7, 0.999]
+
+CASES = {
+    "gammainc": Case(gammainc, GAMMA, where=lambda a, x: 1e-250 < FIRST(a, x) < 1 - 1e-9),
+    "gammaincc": Case(gammaincc, GAMMA, where=lambda a, x: FIRST(a, x) > 1e-9),
+    "betainc": Case(betainc, BETA, 24, where=lambda a, b, x: 1e-250 < SECOND(a, b, x) < 1 - 1e-9),
+    "betaincc": Case(betaincc, BETA, 24, where=lambda a, b, x: 1e-9 < SECOND(a, b, x) < 1),
+    "gammaincinv": Case(inverse(gammainc, 1, scipy.special.gammaincinv), [[0.3, 2.5, 40.0, 1e4], QUANTILES]),
+    "gammainccinv": Case(inverse(gammaincc, 1, scipy.special.gammainccinv), [[0.3, 2.5, 40.0, 1e4], QUANTILES]),
+}
