@@ -316,6 +316,9 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     "tapenet.scipy.linalg": (
         {
             "tapenet.scipy.linalg.banded": "cho_solve_banded cholesky_banded solve_banded solveh_banded",
+            "tapenet.scipy.linalg.eigenvalues": (
+                "eig eig_banded eigh eigh_tridiagonal eigvals eigvals_banded eigvalsh eigvalsh_tridiagonal"
+            ),
             "tapenet.scipy.linalg.elimination": "ldl lu lu_factor lu_solve",
             "tapenet.scipy.linalg.matrix_equations": (
                 "solve_continuous_are solve_continuous_lyapunov solve_discrete_are solve_discrete_lyapunov solve_lyapunov "
@@ -324,11 +327,16 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.linalg.matrix_functions": (
                 "coshm cosm expm expm_frechet fractional_matrix_power khatri_rao logm signm sinhm sinm sqrtm tanhm tanm"
             ),
+            "tapenet.scipy.linalg.orthogonal_factors": (
+                "null_space orth orthogonal_procrustes polar qr rq subspace_angles svd svdvals"
+            ),
             "tapenet.scipy.linalg.patterned": (
                 "block_diag cdf2rdf circulant companion convolution_matrix diagsvd fiedler fiedler_companion hankel leslie "
                 "toeplitz"
             ),
             "tapenet.scipy.linalg.positive": "cho_factor cho_solve cholesky",
+            "tapenet.scipy.linalg.pseudoinverses": "lstsq pinv pinvh",
+            "tapenet.scipy.linalg.schur_form": "hessenberg rsf2csf schur",
             "tapenet.scipy.linalg.systems": "det inv solve solve_triangular",
             "tapenet.scipy.linalg.toeplitz_systems": "matmul_toeplitz solve_circulant solve_toeplitz",
         },

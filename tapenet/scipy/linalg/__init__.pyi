@@ -1,12 +1,25 @@
 # Made by `python -m tests.stubs`.
+from collections.abc import Sequence
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
 from tapenet.scipy.linalg.banded import cho_solve_banded as cho_solve_banded
 from tapenet.scipy.linalg.banded import solve_banded as solve_banded
+from tapenet.scipy.linalg.eigenvalues import eig as eig
+from tapenet.scipy.linalg.eigenvalues import eig_banded as eig_banded
+from tapenet.scipy.linalg.eigenvalues import eigh as eigh
+from tapenet.scipy.linalg.eigenvalues import eigh_tridiagonal as eigh_tridiagonal
+from tapenet.scipy.linalg.eigenvalues import eigvals as eigvals
+from tapenet.scipy.linalg.eigenvalues import eigvalsh as eigvalsh
 from tapenet.scipy.linalg.elimination import lu as lu
 from tapenet.scipy.linalg.elimination import lu_solve as lu_solve
 from tapenet.scipy.linalg.matrix_functions import expm_frechet as expm_frechet
 from tapenet.scipy.linalg.matrix_functions import khatri_rao as khatri_rao
+from tapenet.scipy.linalg.orthogonal_factors import null_space as null_space
+from tapenet.scipy.linalg.orthogonal_factors import orth as orth
+from tapenet.scipy.linalg.orthogonal_factors import qr as qr
+from tapenet.scipy.linalg.orthogonal_factors import rq as rq
+from tapenet.scipy.linalg.orthogonal_factors import subspace_angles as subspace_angles
+from tapenet.scipy.linalg.orthogonal_factors import svd as svd
 from tapenet.scipy.linalg.patterned import block_diag as block_diag
 from tapenet.scipy.linalg.patterned import circulant as circulant
 from tapenet.scipy.linalg.patterned import companion as companion
@@ -19,6 +32,11 @@ from tapenet.scipy.linalg.patterned import leslie as leslie
 from tapenet.scipy.linalg.patterned import toeplitz as toeplitz
 from tapenet.scipy.linalg.positive import cho_factor as cho_factor
 from tapenet.scipy.linalg.positive import cho_solve as cho_solve
+from tapenet.scipy.linalg.pseudoinverses import lstsq as lstsq
+from tapenet.scipy.linalg.pseudoinverses import pinv as pinv
+from tapenet.scipy.linalg.pseudoinverses import pinvh as pinvh
+from tapenet.scipy.linalg.schur_form import hessenberg as hessenberg
+from tapenet.scipy.linalg.schur_form import schur as schur
 from tapenet.scipy.linalg.toeplitz_systems import matmul_toeplitz as matmul_toeplitz
 from tapenet.scipy.linalg.toeplitz_systems import solve_circulant as solve_circulant
 from tapenet.scipy.linalg.toeplitz_systems import solve_toeplitz as solve_toeplitz
@@ -41,6 +59,12 @@ def cosm(A: ArrayLike) -> Tensor:
 def det(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Tensor:
     """The determinant of square matrices (..., n, n), as `scipy.linalg.det`. The gradient is right for singular ones too."""
 
+def eigvals_banded(a_band: ArrayLike, lower: bool = False, overwrite_a_band: bool = False, select: str = 'a', select_range: Sequence[float] | None = None, check_finite: bool = True) -> Tensor:
+    """The eigenvalues of Hermitian matrices that are bands, as `scipy.linalg.eigvals_banded`."""
+
+def eigvalsh_tridiagonal(d: ArrayLike, e: ArrayLike, select: str = 'a', select_range: ArrayLike | None = None, check_finite: bool = True, tol: float = 0.0, lapack_driver: str = 'auto') -> Tensor:
+    """The eigenvalues of symmetric matrices of three diagonals, as `scipy.linalg.eigvalsh_tridiagonal`."""
+
 def expm(A: ArrayLike) -> Tensor:
     """The exponential of square matrices (..., n, n), as `scipy.linalg.expm`."""
 
@@ -58,6 +82,15 @@ def logm(A: ArrayLike) -> Tensor:
 
 def lu_factor(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Tensor, ...]:
     """L (its diagonal of ones left out) and U in one array, and the pivots, as `scipy.linalg.lu_factor`."""
+
+def orthogonal_procrustes(A: ArrayLike, B: ArrayLike, check_finite: bool = True) -> tuple[Tensor, ...]:
+    """The orthogonal matrix that brings A closest to B, as `scipy.linalg.orthogonal_procrustes`."""
+
+def polar(a: ArrayLike, side: str = 'right') -> tuple[Tensor, ...]:
+    """The polar form of matrices, as `scipy.linalg.polar`."""
+
+def rsf2csf(T: ArrayLike, Z: ArrayLike, check_finite: bool = True) -> tuple[Tensor, ...]:
+    """The complex Schur form from the real one, as `scipy.linalg.rsf2csf`."""
 
 def signm(A: ArrayLike) -> Tensor:
     """The sign of square matrices (..., n, n), as `scipy.linalg.signm`: 1 and -1 in place of eigenvalues by the signs of their real parts. On the imaginary axis it has no derivative."""
@@ -97,6 +130,9 @@ def solveh_banded(ab: ArrayLike, b: ArrayLike, overwrite_ab: bool = False, overw
 
 def sqrtm(A: ArrayLike) -> Tensor:
     """The principal square root of square matrices (..., n, n), as `scipy.linalg.sqrtm`."""
+
+def svdvals(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Tensor:
+    """The singular values of matrices (..., m, n), as `scipy.linalg.svdvals`; at kinks as of `tn.linalg.svdvals`."""
 
 def tanhm(A: ArrayLike) -> Tensor:
     """`scipy.linalg.tanhm`: the hyperbolic tangent of square matrices (..., n, n)."""

@@ -48,7 +48,7 @@ def _products(left: Array, right: Array, shifts: Sequence[int]) -> Array:
 def _times(ab: Array, x: Array, shifts: Sequence[int]) -> Array:
     """A @ x."""
     parts = [shifted(ab[..., k, :, None] * x, -s, -2) for k, s in enumerate(shifts)]
-    return cast("Array", sum(parts[1:], parts[0]))
+    return sum(parts[1:], parts[0])
 
 
 def _turned_times(ab: Array, x: Array, shifts: Sequence[int]) -> Array:

@@ -210,7 +210,8 @@ def block_diag(*arrs: ArrayLike) -> Array:
     Tensor([[1., 2., 0.],
             [0., 0., 3.]])
     """
-    found: list[Array] = [np.atleast_2d(array_like(a)) for a in (arrs or ([],))]
+    given: tuple[ArrayLike, ...] = arrs or ([],)
+    found: list[Array] = [np.atleast_2d(array_like(x)) for x in given]
     shape = np.broadcast_shapes(*(a.shape[:-2] for a in found))
     dtype = np.result_type(*(a.dtype for a in found))
     columns, rows, left = sum(a.shape[-1] for a in found), [], 0
