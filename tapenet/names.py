@@ -310,7 +310,15 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         },
     ),
     "tapenet.scipy.integrate": (
-        {"tapenet.scipy.integrate.initial_values": "solve_ivp", "tapenet.scipy.integrate.odepack": "odeint"},
+        {
+            "tapenet.scipy.integrate.initial_values": "solve_ivp",
+            "tapenet.scipy.integrate.odepack": "odeint",
+            "tapenet.scipy.integrate.nested_quadrature": "dblquad nquad tplquad",
+            "tapenet.scipy.integrate.quadrature": "quad quad_vec",
+            "tapenet.scipy.integrate.sampled": (
+                "cumulative_simpson cumulative_trapezoid fixed_quad newton_cotes romb simpson trapezoid"
+            ),
+        },
     ),
     "tapenet.scipy.interpolate": ({},),
     "tapenet.scipy.linalg": (

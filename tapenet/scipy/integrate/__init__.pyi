@@ -1,3 +1,15 @@
 # Made by `python -m tests.stubs`.
 from tapenet.scipy.integrate.initial_values import solve_ivp as solve_ivp
+from tapenet.scipy.integrate.nested_quadrature import dblquad as dblquad
+from tapenet.scipy.integrate.nested_quadrature import nquad as nquad
+from tapenet.scipy.integrate.nested_quadrature import tplquad as tplquad
 from tapenet.scipy.integrate.odepack import odeint as odeint
+from tapenet.scipy.integrate.quadrature import quad as quad
+from tapenet.scipy.integrate.quadrature import quad_vec as quad_vec
+from tapenet.scipy.integrate.sampled import cumulative_simpson as cumulative_simpson
+from tapenet.scipy.integrate.sampled import cumulative_trapezoid as cumulative_trapezoid
+from tapenet.scipy.integrate.sampled import fixed_quad as fixed_quad
+from tapenet.scipy.integrate.sampled import newton_cotes as newton_cotes
+from tapenet.scipy.integrate.sampled import romb as romb
+from tapenet.scipy.integrate.sampled import simpson as simpson
+from tapenet.scipy.integrate.sampled import trapezoid as trapezoid

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from threading import Lock
 from types import NotImplementedType
 from typing import NamedTuple
 
@@ -18,19 +16,21 @@ from tapenet.autodiff import programs
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import BACKENDS, available_backend
+from tapenet.program import numpy_backend
 from tapenet.program.backend import Runner
-from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Function, Given
 from tapenet.program.ir import Program
 from tapenet.program.keys import program_key
 from tapenet.program.low import is_inexact
+from tapenet.scipy.integrate.kept import Kept
+from tapenet.scipy.integrate.tangents import tangent
 from tapenet.transforms.tracing import trace
 from tapenet.typing import Array
 
-#: How many right sides are kept, by what they compute, with what was compiled of them.
-KEPT = 64
-_kept: OrderedDict[Hashable, RightSide] = OrderedDict()
-_lock = Lock()
+#: What was compiled of right sides.
+_kept: Kept[Hashable, RightSide] = Kept()
+#: From which call on a function runs as machine code: that takes a tenth of a second to make.
+WARM = 2000
 
 
 class Read(NamedTuple):
@@ -87,15 +87,7 @@ class RightSide:
     def _jacobian(self) -> Callable[..., tuple[Array, ...]]:
         """The transpose of ∂f/∂y, compiled."""
         f = self.function
-        try:
-            columns: Function = Given("Jacobian", f.push([1])).batch([*[False] * len(f.inputs), True], self.size)
-        except NoDerivative:  # of complex numbers there are gradients alone
-            columns = self._rows([1])
-        return compiled(columns)
-
-    def _rows(self, wanted: Sequence[int]) -> Function:
-        """The Jacobians by some arguments, of the arguments and a unit matrix."""
-        return self.pulled(wanted).batch([*[False] * len(self.function.inputs), True], self.size)
+        return compiled(tangent(f, [1]).batch([*[False] * len(f.inputs), True], self.size))
 
     def jacobian(self, others: Sequence[Array]) -> Callable[[float, Array], Array]:
         """∂f/∂y for given parameters; of an equation of tangents one of its blocks."""
@@ -104,12 +96,7 @@ class RightSide:
             inner, n = self.root.jacobian([*others[:behind], *others[self.count :]]), self.block
             return lambda t, y: inner(t, y[:n])
         run, seeds = self._jacobian, np.eye(self.size)
-
-        def jacobian(t: float, y: Array) -> Array:
-            found = run(np.asarray(t, np.float64), y, *others, seeds)
-            return found[1].T if len(found) == 2 else found[0]
-
-        return jacobian
+        return lambda t, y: run(np.asarray(t, np.float64), y, *others, seeds)[0].T
 
     def pulled(self, wanted: Sequence[int]) -> Function:
         """What pulls gradients by f back to some of its arguments: a function of these and of a gradient by f."""
@@ -138,33 +125,17 @@ class RightSide:
 
     def _tangent(self, lanes: int | None) -> RightSide:
         f, n, count = self.function, self.size, self.count
-        head = () if lanes is None else (lanes,)
-        try:
-            pushed: Function | None = Given("tangent", f.push(range(1, 2 + count)))
-            if pushed is not None and lanes is not None:
-                pushed = pushed.batch([*[False] * len(f.inputs), *[True] * (1 + count)], lanes)
-        except NoDerivative:  # of complex numbers there are gradients alone
-            pushed, rows = None, self._rows(range(1, 2 + count))
-
-        unit = np.eye(n)
-        unit.flags.writeable = False  # a constant of programs
-
-        def moved(given: list[Tensor], dots: list[Tensor]) -> Tensor:
-            if pushed is not None:
-                return programs.run(pushed, [*given, *dots])[1]
-            found = programs.run(rows, [*given, Tensor._of(unit)])
-            parts = [
-                ops.reshape(d, (-1, m[0].size)) @ ops.reshape(m, (n, -1)).T for m, d in zip(found, dots, strict=True)
-            ]
-            total: Tensor = functools.reduce(ops.add, parts)
-            return total
+        pushed, head = tangent(f, range(1, 2 + count)), () if lanes is None else (lanes,)
+        if lanes is not None:
+            pushed = pushed.batch([*[False] * len(f.inputs), *[True] * (1 + count)], lanes)
 
         def run(values: list[Tensor]) -> list[Tensor]:
             t, z, *rest = values
             params, dots, fixed = rest[:count], rest[count : 2 * count], rest[2 * count :]
             given = [t, z[:n], *params, *fixed]
             value = programs.run(f, given)[0]
-            return [ops.concatenate([value, ops.ravel(moved(given, [z[n:].reshape((*head, n)), *dots]))])]
+            moved = programs.run(pushed, [*given, z[n:].reshape((*head, n)), *dots])[0]
+            return [ops.concatenate([value, ops.ravel(moved)])]
 
         t, y, *others = self._examples
         params, fixed = others[:count], others[count:]
@@ -175,11 +146,17 @@ class RightSide:
 
 
 def compiled(function: Function) -> Callable[..., tuple[Array, ...]]:
-    """A function of arrays, compiled."""
-    runner: Runner = importlib.import_module(BACKENDS[available_backend()]).build(function.expanded)
-    quick = runner.call
+    """A function of arrays, compiled: by NumPy's functions first, and to machine code if it is called often."""
+    program = function.expanded
+    quick = numpy_backend.build(program).call
+    calls = 0
 
     def run(*arrays: Array) -> tuple[Array, ...]:
+        nonlocal quick, calls
+        calls += 1
+        if calls == WARM:
+            runner: Runner = importlib.import_module(BACKENDS[available_backend()]).build(program)
+            quick = runner.call
         found = quick(*arrays)
         if isinstance(found, NotImplementedType):  # arrays in another memory order
             found = quick(*(np.require(a, requirements=["C", "A"]) for a in arrays))
@@ -215,15 +192,11 @@ def read(name: str, f: Callable[..., object], t: Array, y: Array) -> Read:
         *(v for v, flag in zip(program.inputs[2:], flows, strict=True) if not flag),
     ]
     program = Program(inputs, [], program.body, program.outputs, [])
-    key = len(params), program_key(program)
-    with _lock:
-        side = _kept.get(key)
-        if side is None:
-            examples = [t, y, *(p._data for p in params), *(p._data for p in fixed)]
-            side = _kept[key] = RightSide(Given(name, program), examples, len(params))
-            if len(_kept) > KEPT:
-                _kept.popitem(last=False)
-        _kept.move_to_end(key)
+
+    def made() -> RightSide:
+        return RightSide(Given(name, program), [t, y, *(p._data for p in (*params, *fixed))], len(params))
+
+    side = _kept.get((len(params), program_key(program)), made)
     return Read(side, params, fixed)
 
 
