@@ -281,6 +281,13 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.special.incomplete": (
                 "betainc betaincc betainccinv betaincinv btdtria btdtrib gammainc gammaincc gammainccinv gammaincinv"
             ),
+            "tapenet.special.hypergeometric": "hyp1f1 hyp2f1 hyperu",
+            "tapenet.special.orthogonal_polynomials": (
+                "eval_chebyc eval_chebys eval_chebyt eval_chebyu eval_gegenbauer eval_genlaguerre eval_hermite "
+                "eval_hermitenorm eval_jacobi eval_laguerre eval_legendre eval_sh_chebyt eval_sh_chebyu eval_sh_jacobi "
+                "eval_sh_legendre"
+            ),
+            "tapenet.special.parabolic_cylinder": "pbdv pbvv pbwa",
             "tapenet.special.integrals": "exp1 expi expn fresnel modfresnelm modfresnelp shichi sici spence",
             "tapenet.special.kelvin_functions": "bei beip ber berp kei keip kelvin ker kerp",
             "tapenet.special.struve_functions": "it2struve0 itmodstruve0 itstruve0 modstruve struve",

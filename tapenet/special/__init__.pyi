@@ -143,6 +143,51 @@ def erfi(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def erfinv(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.erfinv`, element by element. Its derivative: √π/2 exp(out²)."""
 
+def eval_chebyc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_chebyc`, element by element. Its derivative: by y: x eval_chebys(x - 1, y)."""
+
+def eval_chebys(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_chebys`, element by element. Its derivative: by y: eval_gegenbauer(x - 1, 2, y/2)."""
+
+def eval_chebyt(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_chebyt`, element by element. Its derivative: by y: x eval_chebyu(x - 1, y)."""
+
+def eval_chebyu(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_chebyu`, element by element. Its derivative: by y: 2 eval_gegenbauer(x - 1, 2, y)."""
+
+def eval_gegenbauer(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_gegenbauer`, element by element. Its derivative: by z: 2y eval_gegenbauer(x - 1, y + 1, z)."""
+
+def eval_genlaguerre(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_genlaguerre`, element by element. Its derivative: by z: -eval_genlaguerre(x - 1, y + 1, z)."""
+
+def eval_hermite(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_hermite`, element by element. Its derivative: by y: 2x eval_hermite(x - 1, y)."""
+
+def eval_hermitenorm(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_hermitenorm`, element by element. Its derivative: by y: x eval_hermitenorm(x - 1, y)."""
+
+def eval_jacobi(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_jacobi`, element by element. Its derivative: by w: (x + y + z + 1)/2 eval_jacobi(x - 1, y + 1, z + 1, w)."""
+
+def eval_laguerre(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_laguerre`, element by element. Its derivative: by y: -eval_genlaguerre(x - 1, 1, y)."""
+
+def eval_legendre(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_legendre`, element by element. Its derivative: by y: eval_gegenbauer(x - 1, 3/2, y)."""
+
+def eval_sh_chebyt(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_sh_chebyt`, element by element. Its derivative: by y: 2x eval_sh_chebyu(x - 1, y)."""
+
+def eval_sh_chebyu(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_sh_chebyu`, element by element. Its derivative: by y: 4 eval_gegenbauer(x - 1, 2, 2y - 1)."""
+
+def eval_sh_jacobi(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_sh_jacobi`, element by element. Its derivative: by w: (x + y) eval_jacobi(x - 1, y - z + 1, z, 2w - 1) / binom(2x + y - 1, x)."""
+
+def eval_sh_legendre(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.eval_sh_legendre`, element by element. Its derivative: by y: 2 eval_gegenbauer(x - 1, 3/2, 2y - 1)."""
+
 def exp1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.exp1`, element by element. Its derivative: -exp(-x)/x."""
 
@@ -211,6 +256,15 @@ def hankel2e(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Ten
 
 def huber(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.huber`, element by element. Its derivative: by the limit x: |y| - x beyond it, else 0; y within the limit, else x sign y."""
+
+def hyp1f1(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.hyp1f1`, element by element. Its derivative: by z: x/y hyp1f1(x + 1, y + 1, z)."""
+
+def hyp2f1(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.hyp2f1`, element by element. Its derivative: by w: x y/z hyp2f1(x + 1, y + 1, z + 1, w)."""
+
+def hyperu(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.hyperu`, element by element. Its derivative: by z: -x hyperu(x + 1, y + 1, z)."""
 
 def i0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.i0`, element by element. Its derivative: i1(x)."""
@@ -343,6 +397,15 @@ def ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 
 def ndtri(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.ndtri`, element by element. Its derivative: √(2π) exp(out²/2)."""
+
+def pbdv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.pbdv`, element by element. Its derivative: by y: of D its derivative, of that (y²/4 - x - 1/2) D."""
+
+def pbvv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.pbvv`, element by element. Its derivative: by y: of V its derivative, of that (y²/4 - x - 1/2) V."""
+
+def pbwa(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.pbwa`, element by element. Its derivative: by y: of W its derivative, of that (x - y²/4) W."""
 
 def poch(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.poch`, element by element. Its derivative: out (psi(x + y) - psi(x)); out psi(x + y)."""

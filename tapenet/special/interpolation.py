@@ -9,11 +9,11 @@ order follow, and derivatives by other arguments are by their own rules.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tapenet import ops
-from tapenet.ops.op import Op
 from tapenet.typing import Array
 
 _HALF = 7
@@ -27,11 +27,17 @@ NODES = np.array([*_POINTS, *(-p for p in _POINTS)])
 WEIGHTS = np.array([*_WEIGHTS, *(-w for w in _WEIGHTS)])
 
 
-def slope(function: Op, args: tuple[Array, ...], i: int, width: Array | float, output: int | None = None) -> Array:
-    """The derivative of an elementwise op by its argument i, at `args`.
+def slope(
+    function: Callable[..., Array],
+    args: Sequence[Array | float],
+    i: int,
+    width: Array | float,
+    output: int | None = None,
+) -> Array:
+    """The derivative of an elementwise function by its argument i, at `args`.
 
     Args:
-        function: an op that works element by element.
+        function: an op that works element by element, or a function of ops that does.
         args: its arguments.
         i: which one.
         width: how far from it values are taken, to both sides; no singularity may be there, nor as close in the complex plane.

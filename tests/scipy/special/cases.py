@@ -24,7 +24,7 @@ from tapenet.special.definition import HOW
 
 REFERENCES = Path(__file__).parent / "references"
 #: The modules with cases.
-AREAS = ["exact_bessel", "exact_gamma", "exact_kin"]
+AREAS = sorted(path.stem for path in Path(__file__).parent.glob("exact_*.py"))
 
 
 class Case(NamedTuple):
@@ -53,6 +53,14 @@ class Case(NamedTuple):
             chosen = np.random.default_rng(len(found)).permutation(len(found))[: self.most]
             found = [found[i] for i in sorted(chosen)]
         return found
+
+
+def columns(points: Sequence[tuple[complex, ...]]) -> list[np.ndarray[Any, Any]]:
+    """The arguments of all points, an array each; whole numbers, of which some functions take no others, as such."""
+    return [
+        np.array(column, int if all(isinstance(x, int) for x in column) else None)
+        for column in zip(*points, strict=True)
+    ]
 
 
 def cases() -> dict[str, Case]:
@@ -108,8 +116,10 @@ def compute(case: Case, point: tuple[complex, ...], by: Sequence[int]) -> list[R
             def slope(*orders: int, f: Callable[..., Any] = f) -> Any:
                 return mp.diff(f, tuple(numbers), tuple(orders.count(i) for i in range(len(numbers))))
 
-            first, second = [slope(i) for i in by], [slope(i, j) for i, j in pairs(by)]
-            rows.append(Row(point, output, f(*numbers), tuple(first), tuple(second)))
+            value = f(*numbers)
+            least = 1e-25 * (1 + abs(value))  # what stands for 0 in differences
+            slopes = [tuple(mp.chop(slope(*k), least) for k in orders) for orders in ([(i,) for i in by], pairs(by))]
+            rows.append(Row(point, output, value, *slopes))
         return rows
 
 
@@ -148,13 +158,13 @@ def read(name: str) -> References:
     """The references of a function."""
 
     def number(text: str) -> complex:
-        return complex(text) if "j" in text else float(text)
+        return complex(text) if "j" in text else float(text) if set(text) - set("-0123456789") else int(text)
 
     allowed, heads, *lines = (line.split() for line in (REFERENCES / f"{name}.txt").read_text("utf-8").splitlines())
     by = [int(head[1:]) for head in heads[3:] if head.count("d") == 1]
     rows = []
     for point, output, value, *slopes in lines:
-        numbers = tuple(map(number, slopes))
+        numbers = tuple(float(n) if isinstance(n := number(s), int) else n for s in slopes)
         rows.append(
             Row(
                 tuple(map(number, point.split(","))), int(output), number(value), numbers[: len(by)], numbers[len(by) :]

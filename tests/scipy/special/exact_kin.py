@@ -29,6 +29,18 @@ def _ellipj(u: Any, m: Any) -> tuple[Any, ...]:
     return sn, cn, dn, mp.asin(sn) * (-1) ** int(whole) + whole * mp.pi
 
 
+def _pbdv(v: Any, x: Any) -> tuple[Any, Any]:
+    """D and its derivative."""
+    d = mp.pcfd(v, x)
+    return d, x / 2 * d - mp.pcfd(v + 1, x)
+
+
+def _pbvv(v: Any, x: Any) -> tuple[Any, Any]:
+    """V of order v, V(-v - 1/2, x), and its derivative."""
+    value = mp.pcfv(-v - mp.mpf(1) / 2, x)
+    return value, mp.pcfv(-v + mp.mpf(1) / 2, x) - x / 2 * value
+
+
 #: Parameters of elliptic integrals, amplitudes, and arguments of symmetric ones.
 M = [-30.0, -0.3, 1e-8, 0.3, 0.9, 0.999, 1 - 1e-9]
 PHI = [-4.5, 1e-3, 0.3, 1.5, 12.25]
@@ -56,4 +68,32 @@ CASES = {
     "elliprf": Case(mp.elliprf, R),
     "elliprg": Case(mp.elliprg, R),
     "elliprj": Case(mp.elliprj, [[1e-3, 1.7], [0.3, 1.7], [1.7, 80.0], [-2.5, -0.3, 0.01, 1.7, 1.7001, 40.0]], most=24),
+    "hyp1f1": Case(
+        mp.hyp1f1,
+        [[-2.5, 0.3, 1.7, 12.25], [-1.3, 0.3, 1.7, 12.25], [-80.0, -12.25, -0.3, 1e-6, 1.7, 33.5, 2 - 3j]],
+        most=32,
+    ),
+    "hyp2f1": Case(
+        mp.hyp2f1,
+        [
+            [-2.4, 0.3, 1.7],
+            [0.45, 4.25],
+            [-1.3, 0.3, 1.9, 6.35],
+            [-30.0, -0.3, 1e-6, 0.65, 0.95, 0.999, 0.3 + 0.4j, -2 + 3j],
+        ],
+        most=32,
+    ),
+    # Below a = 1/2 derivatives are of SciPy's values, which lose digits for large x.
+    "hyperu": Case(
+        mp.hyperu,
+        [[-1.3, 0.3, 1.7, 6.4], [-1.3, 0.3, 1.7, 4.25], [1e-3, 0.3, 1.7, 33.5]],
+        most=24,
+        where=lambda a, b, x: a > 0 or x < 10,
+    ),
+    "pbdv": Case(_pbdv, [[-2.5, -0.3, 0.3, 1.7, 12.25], [-4.5, 0.3, 1.7, 6.25]]),
+    "pbvv": Case(_pbvv, [[-2.5, -0.3, 0.3, 1.7, 6.25], [-3.5, 0.3, 1.7, 6.25]]),
+    # SciPy has it for |a| and |x| below 5, with fewer digits toward these.
+    "pbwa": Case(
+        lambda a, x: (mp.pcfw(a, x), mp.diff(lambda t: mp.pcfw(a, t), x)), [[-3.5, -0.3, 0.3, 1.7], [-3.5, 0.3, 1.7]]
+    ),
 }

@@ -43,7 +43,7 @@ class Compared:
         references = cases.read(name)
         rows = [row for row in references.rows if row.output == output and _real(row) == real]
         self.allowed = references.first, references.second
-        self.args = [np.array(column) for column in zip(*(row.point for row in rows), strict=True)]
+        self.args = cases.columns([row.point for row in rows])
         self.by = references.by
         self.first = dict(zip(self.by, np.array([row.first for row in rows]).T, strict=True))
         self.second = dict(zip(cases.pairs(self.by), np.array([row.second for row in rows]).T, strict=True))
@@ -55,6 +55,7 @@ class Compared:
 
         self.f = f
         value = np.array([row.value for row in rows])
+        self.scale = 1 + np.abs(value)
         with np.errstate(all="ignore"):
             error = np.abs(f(*map(tn.tensor, self.args)).numpy() - value) / np.abs(value)
         #: SciPy's own error: ten times it is allowed, as derivatives are made of values.
@@ -64,6 +65,7 @@ class Compared:
         """That derivatives are those of mpmath's: to a relative error, and to what rounding the arguments does."""
         got = got.numpy()
         error = np.abs(got - expected)
+        rounding = np.maximum(rounding, np.where(expected == 0, 0.01 * allowed * self.scale, 0))
         bad = ~(error <= np.maximum(allowed, self.own) * np.abs(expected) + rounding)
         if bad.any():
             with np.errstate(all="ignore"):
