@@ -356,8 +356,19 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.linalg.toeplitz_systems": "matmul_toeplitz solve_circulant solve_toeplitz",
         },
     ),
-    "tapenet.scipy.ndimage": ({},),
-    "tapenet.scipy.signal": ({},),
+    "tapenet.scipy.ndimage": (
+        {
+            "tapenet.scipy.ndimage.correlation": "convolve convolve1d correlate correlate1d",
+        },
+    ),
+    "tapenet.scipy.signal": (
+        {
+            "tapenet.scipy.signal.convolution": "convolve convolve2d correlate correlate2d fftconvolve oaconvolve",
+            "tapenet.scipy.signal.analytic_signals": "envelope hilbert hilbert2",
+            "tapenet.scipy.signal.resampling": "decimate resample resample_poly upfirdn",
+            "tapenet.scipy.signal.filtering": "filtfilt lfilter lfilter_zi sosfilt sosfilt_zi sosfiltfilt",
+        },
+    ),
     "tapenet.scipy.sparse": (
         {
             "tapenet.scipy.sparse": "linalg",

@@ -1,0 +1,289 @@
+"""Gaussian filters, and the derivatives of images that they give."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapenet.ops.derived import array_like, known
+from tapenet.scipy.ndimage.borders import axes_of, for_each, output_dtype
+from tapenet.scipy.ndimage.correlation import correlate1d
+from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.autodiff.tensor import Tensor
+    from tapenet.typing import ArrayLike, DTypeLike
+
+Width = "float | Tensor"
+#: Along each axis of an image: the axis, and how its derivative is made.
+Step = Callable[[Array, int, str], Array]
+
+
+def _radius(name: str, sigma: ArrayLike, truncate: float, radius: int | None) -> int:
+    """How far a filter reaches.
+
+    Raises:
+        ValueError: a width that a compiled program computes, and no radius; or a negative one.
+    """
+    if radius is None:
+        width = known(sigma)
+        if width is None:
+            raise ValueError(
+                f"{name}: how far the filter reaches depends on sigma=, which is computed in a compiled program: give radius="
+            )
+        radius = int(truncate * float(width) + 0.5)
+    if radius < 0 or radius != int(radius):
+        raise ValueError("Radius must be a nonnegative integer.")
+    return int(radius)
+
+
+def _kernel(sigma: ArrayLike, order: int, radius: int) -> Array:
+    """A normal density at whole numbers, of sum 1, or its derivative of an order: q(x) times the density."""
+    if order < 0:
+        raise ValueError("order must be non-negative")
+    x = np.arange(-radius, radius + 1)
+    variance = sigma * sigma  # type: ignore[operator]
+    density = np.exp(-0.5 / variance * x**2)
+    density = density / np.sum(density)
+    q: list[Array | float] = [1.0]  # q' - x q / variance, again and again
+    for _ in range(order):
+        slope = [k * c for k, c in enumerate(q)][1:]
+        lowered = [c / -variance for c in q]
+        q = [a + b for a, b in itertools.zip_longest([0.0, *lowered], slope, fillvalue=0.0)]
+    if not order:
+        return density  # type: ignore[no-any-return]
+    powers = x[:, np.newaxis] ** np.arange(order + 1)
+    found: Array = sum(powers[:, k] * c for k, c in enumerate(q)) * density  # type: ignore[assignment]
+    return found
+
+
+def _weights(sigma: ArrayLike, order: int, radius: int) -> Array:
+    """The weights of a correlation with it."""
+    return np.flip(_kernel(sigma, order, radius))
+
+
+_cached = functools.lru_cache(256)(_weights)
+
+
+def gaussian_filter1d(
+    input: ArrayLike, sigma: ArrayLike, axis: int = -1, order: int = 0, output: DTypeLike = None, mode: str = "reflect",
+    cval: float = 0.0, truncate: float = 4.0, *, radius: int | None = None,
+) -> Tensor:  # fmt: skip
+    """An image smoothed along an axis by a normal density, or a derivative of it.
+
+    Args:
+        input: an array.
+        sigma: the standard deviation, by which there are gradients too.
+        axis: along which.
+        order: of the derivative; 0 to smooth.
+        output, mode, cval: as for `correlate1d`.
+        truncate: how far the filter reaches, in standard deviations.
+        radius: how far it reaches, in numbers: gradients by sigma hold for a fixed reach.
+
+    Raises:
+        ValueError: a negative order or radius; or no radius for a sigma that a compiled program computes.
+
+    >>> import tapenet as tn
+    >>> sigma = tn.tensor(1.0, requires_grad=True)
+    >>> y = tn.scipy.ndimage.gaussian_filter1d([0.0, 0.0, 1.0, 0.0, 0.0], sigma, mode="constant")
+    >>> y[2].backward()
+    >>> y.detach().round(3), sigma.grad.round(3)
+    (Tensor([0.054, 0.242, 0.399, 0.242, 0.054]), Tensor(-0.398))
+    """
+    reach = _radius("gaussian_filter1d", sigma, truncate, radius)
+    weights = (_cached if type(sigma) is float else _weights)(sigma, order, reach)  # type: ignore[arg-type]
+    return correlate1d(input, weights, axis, output, mode, cval)
+
+
+def gaussian_filter(
+    input: ArrayLike, sigma: ArrayLike, order: int | Sequence[int] = 0, output: DTypeLike = None,
+    mode: str | Sequence[str] = "reflect", cval: float = 0.0, truncate: float = 4.0, *,
+    radius: int | Sequence[int] | None = None, axes: int | Sequence[int] | None = None,
+) -> Tensor:  # fmt: skip
+    """An image smoothed by a normal density.
+
+    Args:
+        input: an array.
+        sigma: the standard deviation, or one for each axis. There are gradients by it too.
+        order: of a derivative; one for each axis, or one for all.
+        output, mode, cval, truncate, radius: as for `gaussian_filter1d`; one for each axis, or one for all.
+        axes: along which, by default all.
+
+    Raises:
+        ValueError: as for `gaussian_filter1d`.
+        RuntimeError: another number of options than axes.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.scipy.ndimage.gaussian_filter(tn.tensor(np.eye(3)), 0.5).round(3)[0]
+    Tensor([0.737, 0.202, 0.035])
+    """
+    input = array_like(input)
+    along = axes_of(axes, input.ndim)
+    sigmas = _widths(sigma, len(along))
+    dtype = output_dtype("gaussian_filter", output)
+    options = [for_each(option, len(along)) for option in (order, mode, radius)]
+    found: Array = input
+    for axis, width, order_, mode_, radius_ in zip(along, sigmas, *options, strict=True):
+        value = known(width)
+        if value is None or float(value) > 1e-15:
+            found = gaussian_filter1d(  # type: ignore[assignment]
+                found, width, axis, order_, dtype, mode_, cval, truncate, radius=radius_
+            )
+    return _as_output(found, dtype)  # type: ignore[return-value]
+
+
+def _as_output(x: Array, dtype: str | None) -> Array:
+    return x if dtype is None or x.dtype == dtype else np.astype(x, dtype)  # type: ignore[arg-type]
+
+
+def _widths(sigma: ArrayLike, count: int) -> list[ArrayLike]:
+    """A standard deviation for each axis."""
+    if getattr(sigma, "ndim", 0) == 1:
+        if len(sigma) != count:  # type: ignore[arg-type]
+            raise RuntimeError(f"sequence argument must have length equal to input rank: {count}, not {len(sigma)}")  # type: ignore[arg-type]
+        return [sigma[i] for i in range(count)]  # type: ignore[index]
+    return for_each(sigma, count)  # type: ignore[arg-type]
+
+
+def _summed(
+    input: ArrayLike, output: DTypeLike, mode: str | Sequence[str], axes: int | Sequence[int] | None, name: str, step: Step,
+    squared: bool = False,
+) -> Array:  # fmt: skip
+    """The sum over axes of what a step gives along each, or the root of the sum of squares."""
+    input = array_like(input)
+    dtype = output_dtype(name, output)
+    along = axes_of(axes, input.ndim)
+    if not along:
+        return _as_output(input, dtype)
+    parts = [step(input, axis, each) for axis, each in zip(along, for_each(mode, len(along)), strict=True)]
+    if squared:
+        return np.sqrt(functools.reduce(np.add, [part * part for part in parts]))  # type: ignore[no-any-return]
+    return functools.reduce(np.add, parts)
+
+
+def laplace(
+    input: ArrayLike, output: DTypeLike = None, mode: str | Sequence[str] = "reflect", cval: float = 0.0, *,
+    axes: int | Sequence[int] | None = None,
+) -> Tensor:  # fmt: skip
+    """The sum of the second differences of an image.
+
+    Args:
+        input, output, mode, cval, axes: as for `gaussian_filter`.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.ndimage.laplace(tn.tensor([0.0, 1.0, 4.0, 9.0]))
+    Tensor([ 1.,  2.,  2., -5.])
+    """
+
+    def second(x: Array, axis: int, mode: str) -> Array:
+        return correlate1d(x, [1, -2, 1], axis, output, mode, cval)  # type: ignore[return-value]
+
+    return _summed(input, output, mode, axes, "laplace", second)  # type: ignore[return-value]
+
+
+def gaussian_laplace(
+    input: ArrayLike, sigma: ArrayLike, output: DTypeLike = None, mode: str | Sequence[str] = "reflect", cval: float = 0.0, *,
+    axes: int | Sequence[int] | None = None, truncate: float = 4.0, radius: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The sum of the second derivatives of a smoothed image.
+
+    Args:
+        input, sigma, output, mode, cval, axes, truncate, radius: as for `gaussian_filter`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.scipy.ndimage.gaussian_laplace(tn.tensor(np.eye(3)), 1.0).shape
+    (3, 3)
+    """
+    return _derived(input, sigma, output, mode, cval, axes, truncate, radius, 2, "gaussian_laplace")  # type: ignore[return-value]
+
+
+def gaussian_gradient_magnitude(
+    input: ArrayLike, sigma: ArrayLike, output: DTypeLike = None, mode: str | Sequence[str] = "reflect", cval: float = 0.0, *,
+    axes: int | Sequence[int] | None = None, truncate: float = 4.0, radius: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The length of the gradient of a smoothed image. It has no derivative where that is 0.
+
+    Args:
+        input, sigma, output, mode, cval, axes, truncate, radius: as for `gaussian_filter`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.scipy.ndimage.gaussian_gradient_magnitude(tn.tensor(np.eye(3)), 1.0).shape
+    (3, 3)
+    """
+    return _derived(input, sigma, output, mode, cval, axes, truncate, radius, 1, "gaussian_gradient_magnitude")  # type: ignore[return-value]
+
+
+def _derived(
+    input: ArrayLike, sigma: ArrayLike, output: DTypeLike, mode: str | Sequence[str], cval: float,
+    axes: int | Sequence[int] | None, truncate: float, radius: int | None, order: int, name: str,
+) -> Array:  # fmt: skip
+    """The derivatives of a smoothed image of an order, along one axis each, put together."""
+    input = array_like(input)
+    along = axes_of(axes, input.ndim)
+    widths: list[ArrayLike] = [0.0] * input.ndim
+    for axis, width in zip(along, _widths(sigma, len(along)), strict=True):
+        widths[axis] = width
+
+    def derivative(x: Array, axis: int, mode: str) -> Array:
+        orders = [order if i == axis else 0 for i in range(x.ndim)]
+        given = widths if order == 2 else list(_widths(sigma, x.ndim))
+        return gaussian_filter(  # type: ignore[return-value]
+            x,
+            given,
+            orders,
+            output,
+            mode,
+            cval,
+            truncate,
+            radius=radius,  # type: ignore[arg-type]
+        )
+
+    return _summed(input, output, mode, axes, name, derivative, squared=order == 1)
+
+
+def _edges(
+    input: ArrayLike, axis: int, output: DTypeLike, mode: str | Sequence[str], cval: float, across: Sequence[int], name: str
+) -> Array:  # fmt: skip
+    """Differences along one axis, smoothed along the others."""
+    found = array_like(input)
+    dtype = output_dtype(name, output)
+    axis %= found.ndim
+    modes = for_each(mode, found.ndim)
+    for i in [axis, *(i for i in range(found.ndim) if i != axis)]:
+        found = correlate1d(found, [-1, 0, 1] if i == axis else across, i, dtype, modes[i], cval)  # type: ignore[assignment]
+    return found
+
+
+def prewitt(
+    input: ArrayLike, axis: int = -1, output: DTypeLike = None, mode: str | Sequence[str] = "reflect", cval: float = 0.0
+) -> Tensor:
+    """Prewitt's filter: differences along an axis, and sums of three along the others.
+
+    Args:
+        input, output, mode, cval: as for `gaussian_filter`.
+        axis: along which the differences are.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.scipy.ndimage.prewitt(tn.tensor(np.eye(3)))[0]
+    Tensor([-1., -2., -1.])
+    """
+    return _edges(input, axis, output, mode, cval, (1, 1, 1), "prewitt")  # type: ignore[return-value]
+
+
+def sobel(
+    input: ArrayLike, axis: int = -1, output: DTypeLike = None, mode: str | Sequence[str] = "reflect", cval: float = 0.0
+) -> Tensor:
+    """Sobel's filter: differences along an axis, and sums with weights 1, 2, 1 along the others.
+
+    Args:
+        input, output, mode, cval, axis: as for `prewitt`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.scipy.ndimage.sobel(tn.tensor(np.eye(3)))[0]
+    Tensor([-2., -3., -1.])
+    """
+    return _edges(input, axis, output, mode, cval, (1, 2, 1), "sobel")  # type: ignore[return-value]
