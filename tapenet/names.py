@@ -359,6 +359,11 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     "tapenet.scipy.ndimage": (
         {
             "tapenet.scipy.ndimage.correlation": "convolve convolve1d correlate correlate1d",
+            "tapenet.scipy.ndimage.gaussians": (
+                "gaussian_filter gaussian_filter1d gaussian_gradient_magnitude gaussian_laplace laplace prewitt sobel"
+            ),
+            "tapenet.scipy.ndimage.sampling": "affine_transform geometric_transform map_coordinates rotate shift zoom",
+            "tapenet.scipy.ndimage.spline_filters": "spline_filter spline_filter1d",
         },
     ),
     "tapenet.scipy.signal": (
@@ -366,6 +371,9 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.signal.convolution": "convolve convolve2d correlate correlate2d fftconvolve oaconvolve",
             "tapenet.scipy.signal.analytic_signals": "envelope hilbert hilbert2",
             "tapenet.scipy.signal.resampling": "decimate resample resample_poly upfirdn",
+            "tapenet.scipy.signal.chirp_transforms": "czt zoom_fft",
+            "tapenet.scipy.signal.smoothing": "detrend savgol_filter wiener",
+            "tapenet.scipy.signal.spectra": "coherence csd istft periodogram spectrogram stft welch",
             "tapenet.scipy.signal.filtering": "filtfilt lfilter lfilter_zi sosfilt sosfilt_zi sosfiltfilt",
         },
     ),

@@ -50,8 +50,8 @@ def _steps(n: int) -> Array:
     "fft.fht", "a", "dln", "mu", "offset", "bias",
     gradients="a: the transposed transform of g; all others: that of the coefficients",
     samples=lambda r: [
-        sample(r.normal(size=5), 0.3, np.array(1.5)),
         sample(r.normal(size=(2, 6)), *map(np.array, (0.2, 0.5, 0.1, 0.2))),
+        sample(r.normal(size=5), 0.3, np.array(1.5)),
     ],
 )  # fmt: skip
 def fht(a: Array, dln: Number, mu: Number, offset: Number = 0.0, bias: Number = 0.0) -> Array:
@@ -82,8 +82,8 @@ def fht(a: Array, dln: Number, mu: Number, offset: Number = 0.0, bias: Number = 
     "fft.ifht", "A", "dln", "mu", "offset", "bias",
     gradients="A: the transposed transform of g; all others: that of the coefficients",
     samples=lambda r: [
-        sample(r.normal(size=5), 0.3, np.array(1.5)),
         sample(r.normal(size=(2, 6)), *map(np.array, (0.7, 0.5, 0.4, 0.2))),
+        sample(r.normal(size=5), 0.3, np.array(1.5)),
     ],
 )  # fmt: skip
 def ifht(A: Array, dln: Number, mu: Number, offset: Number = 0.0, bias: Number = 0.0) -> Array:
@@ -102,7 +102,9 @@ def ifht(A: Array, dln: Number, mu: Number, offset: Number = 0.0, bias: Number =
 @followed(
     "fft.fhtoffset", "dln", "mu", "initial", "bias",
     gradients="that of the low-ringing condition",
-    samples=lambda r: [sample(0.1, np.array(2.0)), sample(*map(np.array, (0.2, 1.5, 0.3, 0.1))),
+    samples=lambda r: [
+        sample(*map(np.array, (0.2, 1.5, 0.3, 0.1))),
+        sample(0.1, np.array(2.0)),
     ],
 )  # fmt: skip
 def fhtoffset(dln: Number, mu: Number, initial: Number = 0.0, bias: Number = 0.0) -> Array:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
 from tapenet.ops.indexing.items import scatter_add
 from tapenet.typing import Array
-
-T = TypeVar("T")
 
 #: SciPy's modes by NumPy's names.
 MODES = {
@@ -32,14 +30,14 @@ def output_dtype(name: str, output: object) -> str | None:
     return np.dtype(output).str  # type: ignore[call-overload,no-any-return]
 
 
-def for_each(value: T | Sequence[T], count: int) -> list[T]:
+def for_each(value: object, count: int) -> list[Any]:
     """One value for each axis, or one for all.
 
     Raises:
         RuntimeError: another number of them.
     """
     if isinstance(value, str) or not isinstance(value, (list, tuple, np.ndarray)):
-        return [value] * count  # type: ignore[list-item]
+        return [value] * count
     if len(value) != count:
         raise RuntimeError(f"sequence argument must have length equal to input rank: {count}, not {len(value)}")
     return list(value)

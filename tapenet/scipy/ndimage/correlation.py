@@ -66,9 +66,8 @@ def _lines_of_lanes(
     origin: int,
     dtype: DTypeLike,
 ) -> Array:
-    if batched != {"input"}:
-        return NotImplemented  # type: ignore[return-value]
-    found: Array = along_axis(input, weights, axis, mode, cval, origin, dtype)
+    ours = batched == {"input"}
+    found: Array = along_axis(input, weights, axis, mode, cval, origin, dtype) if ours else NotImplemented
     return found
 
 
@@ -88,7 +87,7 @@ def _lines_of_lanes(
 )
 def along_axis(
     input: Array, weights: Array, axis: int = -1, mode: str = "reflect", cval: complex = 0.0, origin: int = 0,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
 ) -> Array:  # fmt: skip
     """`correlate1d` along an axis counted from the end."""
     found: Array = _correlate1d(input, weights, axis, dtype, mode, cval, origin)  # type: ignore[assignment]
@@ -96,7 +95,7 @@ def along_axis(
 
 
 def correlate1d(
-    input: ArrayLike, weights: ArrayLike, axis: int = -1, output: DTypeLike = None, mode: str = "reflect",
+    input: ArrayLike, weights: ArrayLike, axis: int = -1, output: DTypeLike | None = None, mode: str = "reflect",
     cval: complex = 0.0, origin: int = 0,
 ) -> Tensor:  # fmt: skip
     """The correlation of an image with weights along an axis, with as many numbers as the image has.
@@ -120,14 +119,14 @@ def correlate1d(
     """
     input = array_like(input)
     dtype = output_dtype("correlate1d", output)
-    found: Tensor = along_axis(
+    found: Array = along_axis(
         input, array_like(weights), axis if axis < 0 else axis - input.ndim, mode, cval, origin, dtype
     )
-    return found
+    return found  # type: ignore[return-value]
 
 
 def convolve1d(
-    input: ArrayLike, weights: ArrayLike, axis: int = -1, output: DTypeLike = None, mode: str = "reflect",
+    input: ArrayLike, weights: ArrayLike, axis: int = -1, output: DTypeLike | None = None, mode: str = "reflect",
     cval: complex = 0.0, origin: int = 0,
 ) -> Tensor:  # fmt: skip
     """The convolution of an image with weights along an axis; the arguments are those of `correlate1d`.
@@ -173,7 +172,7 @@ _IMAGES: Samples = lambda r: [
     samples=_IMAGES,
 )
 def along_all(
-    input: Array, weights: Array, mode: str, cval: complex, origin: Sequence[int], dtype: DTypeLike = None
+    input: Array, weights: Array, mode: str, cval: complex, origin: Sequence[int], dtype: DTypeLike | None = None
 ) -> Array:
     """`correlate` along all axes."""
     found: Array = _correlate(input, weights, dtype, mode, cval, origin)  # type: ignore[assignment]
@@ -181,7 +180,7 @@ def along_all(
 
 
 def correlate(
-    input: ArrayLike, weights: ArrayLike, output: DTypeLike = None, mode: str = "reflect", cval: complex = 0.0,
+    input: ArrayLike, weights: ArrayLike, output: DTypeLike | None = None, mode: str = "reflect", cval: complex = 0.0,
     origin: int | Sequence[int] = 0, *, axes: int | Sequence[int] | None = None,
 ) -> Tensor:  # fmt: skip
     """The correlation of an image with weights, with as many numbers as the image has.
@@ -209,12 +208,12 @@ def correlate(
     weights = np.transpose(weights, np.argsort(np.argsort(along)).tolist()) if along != sorted(along) else weights
     whole = weights.reshape([lengths.get(i, 1) for i in range(input.ndim)])
     dtype = output_dtype("correlate", output)
-    found: Tensor = along_all(input, whole, mode, cval, tuple(moved.get(i, 0) for i in range(input.ndim)), dtype)
-    return found
+    found: Array = along_all(input, whole, mode, cval, tuple(moved.get(i, 0) for i in range(input.ndim)), dtype)
+    return found  # type: ignore[return-value]
 
 
 def convolve(
-    input: ArrayLike, weights: ArrayLike, output: DTypeLike = None, mode: str = "reflect", cval: complex = 0.0,
+    input: ArrayLike, weights: ArrayLike, output: DTypeLike | None = None, mode: str = "reflect", cval: complex = 0.0,
     origin: int | Sequence[int] = 0, *, axes: int | Sequence[int] | None = None,
 ) -> Tensor:  # fmt: skip
     """The convolution of an image with weights; the arguments are those of `correlate`.

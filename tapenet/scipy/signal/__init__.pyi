@@ -1,1 +1,97 @@
 # Made by `python -m tests.stubs`.
+from collections.abc import Sequence
+from numpy.typing import ArrayLike
+from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.scipy.signal.convolution import Axes
+from tapenet.scipy.signal.convolution import Method
+from tapenet.scipy.signal.convolution import Mode
+from tapenet.scipy.signal.extension import Extension
+from tapenet.scipy.signal.filtering import lfilter as lfilter
+from tapenet.scipy.signal.filtering import sosfilt as sosfilt
+from tapenet.scipy.signal.filtering import sosfiltfilt as sosfiltfilt
+from tapenet.scipy.signal.resampling import resample as resample
+from tapenet.scipy.signal.spectra import Detrend
+from tapenet.scipy.signal.spectra import Scaling
+from tapenet.scipy.signal.spectra import Window
+from typing import Literal
+
+def coherence(x: ArrayLike, y: ArrayLike, fs: float = 1.0, window: Window = 'hann_periodic', nperseg: int | None = None, noverlap: int | None = None, nfft: int | None = None, detrend: Detrend = 'constant', axis: int = -1) -> tuple[Tensor, Tensor]:
+    """The square of the cross spectrum of two signals by the product of their spectra; the arguments are those of `csd`."""
+
+def convolve(in1: ArrayLike, in2: ArrayLike, mode: Mode = 'full', method: Method = 'auto') -> Tensor:
+    """The convolution of two arrays with as many axes."""
+
+def convolve2d(in1: ArrayLike, in2: ArrayLike, mode: Mode = 'full', boundary: str = 'fill', fillvalue: complex = 0) -> Tensor:
+    """The convolution of two images."""
+
+def correlate(in1: ArrayLike, in2: ArrayLike, mode: Mode = 'full', method: Method = 'auto') -> Tensor:
+    """The cross-correlation Σ in1[l] conj(in2[l - k]) of two arrays with as many axes; the arguments are those of `convolve`."""
+
+def correlate2d(in1: ArrayLike, in2: ArrayLike, mode: Mode = 'full', boundary: str = 'fill', fillvalue: complex = 0) -> Tensor:
+    """The cross-correlation of two images; the arguments are those of `convolve2d`."""
+
+def csd(x: ArrayLike, y: ArrayLike, fs: float = 1.0, window: Window = 'hann_periodic', nperseg: int | None = None, noverlap: int | None = None, nfft: int | None = None, detrend: Detrend = 'constant', return_onesided: bool = True, scaling: Scaling = 'density', axis: int = -1, average: str = 'mean') -> tuple[Tensor, Tensor]:
+    """The cross spectrum of two signals, on average over segments."""
+
+def czt(x: ArrayLike, m: int | None = None, w: complex | None = None, a: complex = ..., *, axis: int = -1) -> Tensor:
+    """The z-transform of signals at the m points a w⁻ᵏ."""
+
+def decimate(x: ArrayLike, q: int, n: int | None = None, ftype: Literal['iir', 'fir'] = 'iir', axis: int = -1, zero_phase: bool = True) -> Tensor:
+    """Each q-th sample of signals, behind a filter against the frequencies that these cannot hold."""
+
+def detrend(data: ArrayLike, axis: int = -1, type: Literal['linear', 'constant'] = 'linear', bp: int | Sequence[int] = 0, overwrite_data: bool = False) -> Tensor:
+    """Signals without the line that fits them best, or without their mean."""
+
+def envelope(z: ArrayLike, bp_in: tuple[int | None, int | None] = ..., *, n_out: int | None = None, squared: bool = False, residual: Literal['lowpass', 'all'] | None = 'lowpass', axis: int = -1) -> Tensor:
+    """The envelope of a signal within a band of its frequencies, and what is left of it."""
+
+def fftconvolve(in1: ArrayLike, in2: ArrayLike, mode: Mode = 'full', axes: Axes | None = None) -> Tensor:
+    """The convolution of two arrays along some axes by Fourier transforms. The others broadcast."""
+
+def filtfilt(b: ArrayLike, a: ArrayLike, x: ArrayLike, axis: int = -1, padtype: Extension = 'odd', padlen: int | None = None, method: Literal['pad', 'gust'] = 'pad', irlen: int | None = None) -> Tensor:
+    """Filter signals forward and backward, which leaves their phases as they are."""
+
+def hilbert(x: ArrayLike, N: int | None = None, axis: int = -1) -> Tensor:
+    """The analytic signal of a real one, whose imaginary part is its Hilbert transform."""
+
+def hilbert2(x: ArrayLike, N: int | tuple[int, int] | None = None, axes: tuple[int, int] = ...) -> Tensor:
+    """The analytic signal of a real image."""
+
+def istft(Zxx: ArrayLike, fs: float = 1.0, window: Window = 'hann_periodic', nperseg: int | None = None, noverlap: int | None = None, nfft: int | None = None, input_onesided: bool = True, boundary: bool = True, time_axis: int = -1, freq_axis: int = -2, scaling: Scaling = 'spectrum') -> tuple[Tensor, Tensor]:
+    """Signals from the transforms of their segments: the inverse of `stft`, whose arguments it has."""
+
+def lfilter_zi(b: ArrayLike, a: ArrayLike) -> Tensor:
+    """The states of a filter whose input is 1 and always was: its answer to a step has settled."""
+
+def oaconvolve(in1: ArrayLike, in2: ArrayLike, mode: Mode = 'full', axes: Axes | None = None) -> Tensor:
+    """The convolution of two arrays along some axes by Fourier transforms of blocks, whose results overlap and are added. The others broadcast."""
+
+def periodogram(x: ArrayLike, fs: float = 1.0, window: Window | None = 'boxcar', nfft: int | None = None, detrend: Detrend = 'constant', return_onesided: bool = True, scaling: Scaling = 'density', axis: int = -1) -> tuple[Tensor, Tensor]:
+    """The power spectrum of signals, each as one segment; the arguments are those of `welch`."""
+
+def resample_poly(x: ArrayLike, up: int, down: int, axis: int = 0, window: str | tuple[str | float, ...] | ArrayLike = ..., padtype: str = 'constant', cval: float | None = None) -> Tensor:
+    """Signals at up/down of their rate, by a filter."""
+
+def savgol_filter(x: ArrayLike, window_length: int, polyorder: int, deriv: int = 0, delta: float = 1.0, axis: int = -1, mode: str = 'interp', cval: float = 0.0) -> Tensor:
+    """Signals smoothed by polynomials that fit the samples around each one best (Savitzky and Golay), or their derivatives."""
+
+def sosfilt_zi(sos: ArrayLike) -> Tensor:
+    """The states of a cascade whose input is 1 and always was, of shape (sections, 2)."""
+
+def spectrogram(x: ArrayLike, fs: float = 1.0, window: Window = ..., nperseg: int | None = None, noverlap: int | None = None, nfft: int | None = None, detrend: Detrend = 'constant', return_onesided: bool = True, scaling: Scaling = 'density', axis: int = -1, mode: Literal['psd', 'complex', 'magnitude', 'angle', 'phase'] = 'psd') -> tuple[Tensor, Tensor, Tensor]:
+    """The power spectra of segments of signals."""
+
+def stft(x: ArrayLike, fs: float = 1.0, window: Window = 'hann_periodic', nperseg: int | None = 256, noverlap: int | None = None, nfft: int | None = None, detrend: Detrend = False, return_onesided: bool = True, boundary: Extension = 'zeros', padded: bool = True, axis: int = -1, scaling: Scaling = 'spectrum') -> tuple[Tensor, Tensor, Tensor]:
+    """The Fourier transforms of segments of signals."""
+
+def upfirdn(h: ArrayLike, x: ArrayLike, up: int = 1, down: int = 1, axis: int = -1, mode: str = 'constant', cval: float = 0) -> Tensor:
+    """Put zeros between samples, convolve with a filter, and keep each sample in so many."""
+
+def welch(x: ArrayLike, fs: float = 1.0, window: Window = 'hann_periodic', nperseg: int | None = None, noverlap: int | None = None, nfft: int | None = None, detrend: Detrend = 'constant', return_onesided: bool = True, scaling: Scaling = 'density', axis: int = -1, average: str = 'mean') -> tuple[Tensor, Tensor]:
+    """The power spectrum of signals, on average over segments."""
+
+def wiener(im: ArrayLike, mysize: int | Sequence[int] | None = None, noise: float | None = None) -> Tensor:
+    """An image without noise, by its local means and variances (Wiener's filter)."""
+
+def zoom_fft(x: ArrayLike, fn: float | Sequence[float], m: int | None = None, *, fs: float = 2, endpoint: bool = False, axis: int = -1) -> Tensor:
+    """The Fourier transform of signals at m frequencies from fn[0] to fn[1]."""

@@ -128,7 +128,7 @@ def envelope(
     else:
         band = part(spectrum, slice(start, stop if stop != 0 else None), -1)
     base = ifft(band, m) * (m / n)
-    found = real(base) ** 2 + imag(base) ** 2 if squared else np.hypot(real(base), imag(base))
+    found: Array = real(base) ** 2 + imag(base) ** 2 if squared else np.hypot(real(base), imag(base))
     found = np.moveaxis(found, -1, axis)
     if residual is None:
         return found
@@ -143,4 +143,5 @@ def envelope(
         if m != n and (least := min(n, m)) % 2 == 0:
             half[least // 2] = 2 if m < n else 0.5
         rest = (m / n) * irfft(ops.multiply(rest, along(half, -1, z.ndim, z.dtype)), m)
-    return np.stack([found, np.moveaxis(rest, -1, axis)])
+    both: Array = np.stack([found, np.moveaxis(rest, -1, axis)])
+    return both

@@ -44,7 +44,7 @@ def _convolved_back(
     if not other.ndim:
         return of_dtype(in1_dtype, g * other)
     shapes = (in1_shape, other.shape) if first else (other.shape, in1_shape)
-    whole = _in_full(g, *shapes, mode, range(g.ndim))
+    whole = _in_full(g, shapes[0], shapes[1], mode, range(g.ndim))
     return of_dtype(in1_dtype, convolve(whole, np.flip(other), "valid", method))
 
 
@@ -131,7 +131,7 @@ def _by_fourier(name: str, words: str) -> Op:
     def back(g: Array, shape: Shape, other: Array, dtype: DType, mode: str, axes: Axes, first: bool) -> Array:
         along = [i % g.ndim for i in _axes(axes, g.ndim)]
         shapes = (shape, other.shape) if first else (other.shape, shape)
-        whole = _in_full(g, *shapes, mode, along)
+        whole = _in_full(g, shapes[0], shapes[1], mode, along)
         if not along:
             return of_dtype(dtype, summed_to(whole * other, shape))
         found = made(whole, np.flip(other, tuple(along)), "valid", tuple(i - g.ndim for i in along))

@@ -97,7 +97,7 @@ def _on_gradients(
 
 
 def _lanes(batched: frozenset[str], b: Array, a: Array, x: Array, axis: int) -> Array:
-    found: Array = lfilter_only(b, a, x, axis) if batched == {"x"} else NotImplemented  # type: ignore[assignment]
+    found: Array = lfilter_only(b, a, x, axis) if batched == {"x"} else NotImplemented
     return found
 
 
@@ -167,12 +167,8 @@ def lfilter(
     (Tensor([1.  , 0.5 , 0.25]), Tensor([-2.75, -2.  ]))
     """
     b, a = (np.atleast_1d(array_like(c)) for c in (b, a))
-    found: Tensor | tuple[Tensor, Tensor]
-    if zi is None:
-        found = lfilter_only(b, a, x, _from_end(axis, x))
-    else:
-        found = lfilter_on(b, a, x, zi, _from_end(axis, x))
-    return found
+    axis = _from_end(axis, x)
+    return lfilter_only(b, a, x, axis) if zi is None else lfilter_on(b, a, x, zi, axis)  # type: ignore[return-value]
 
 
 @followed(
@@ -195,8 +191,8 @@ def lfilter_zi(b: Array, a: Array) -> Array:
     b, a = _long(b, n) / a[0], _long(a, n) / a[0]
     rest = b[1:] - a[1:] * b[0]
     first = np.sum(rest) / np.sum(a)
-    behind = np.cumsum(a) * first  # the state before the last one, and so on
-    return behind[:-1] - np.concatenate([np.zeros(1, rest.dtype), np.cumsum(rest)[:-1]])
+    found: Array = np.cumsum(a)[:-1] * first - np.concatenate([np.zeros(1, rest.dtype), np.cumsum(rest)[:-1]])
+    return found
 
 
 @followed(

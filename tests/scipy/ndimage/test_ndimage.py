@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-import tapenet as tn
-from tapenet.scipy.ndimage import correlation
-from tests.scipy.followed import check_values, ops
+from tapenet.scipy.ndimage import correlation, spline_filters
+from tests.scipy.followed import check_promises, check_values, ops
 
 OPS = ops("ndimage")
-PARTS = {"along_axis": correlation.along_axis, "along_all": correlation.along_all}
+PARTS = {op.name: op for op in (correlation.along_axis, correlation.along_all, spline_filters.filtered_along)}
 
 
 @pytest.mark.parametrize("name", OPS)
@@ -20,4 +19,4 @@ def test_values_are_scipys(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*OPS, *PARTS])
 def test_promises(name: str) -> None:
-    tn.testing.check_op(OPS.get(name) or PARTS[name])
+    check_promises(OPS.get(name) or PARTS[name])

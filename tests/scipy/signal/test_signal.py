@@ -10,7 +10,7 @@ import pytest
 import tapenet as tn
 from tapenet.scipy import signal
 from tapenet.scipy.signal import filtering, resampling
-from tests.scipy.followed import check_values, ops
+from tests.scipy.followed import check_promises, check_values, ops
 
 OPS = ops("signal")
 #: What public functions of more than one op are made of.
@@ -28,7 +28,7 @@ def test_values_are_scipys(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*OPS, *PARTS])
 def test_promises(name: str) -> None:
-    tn.testing.check_op(OPS.get(name) or PARTS[name])
+    check_promises(OPS.get(name) or PARTS[name])
 
 
 SECTIONS = np.array([[1.0, 0.5, 0.2, -0.3, 0.2], [0.7, 0.1, 0.4, 0.4, 0.1]])  # without a0, which is 1
@@ -38,6 +38,7 @@ def _cascade(c: tn.Tensor) -> tn.Tensor:
     return np.concatenate([c[:, :3], np.ones((2, 1)), c[:, 3:]], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "f",
     [
