@@ -396,7 +396,15 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         },
     ),
     "tapenet.scipy.spatial": ({"tapenet.scipy.spatial": "distance"},),
-    "tapenet.scipy.spatial.distance": ({},),
+    "tapenet.scipy.spatial.distance": (
+        {
+            "tapenet.scipy.spatial.distance.all_pairs": "cdist pdist squareform",
+            "tapenet.scipy.spatial.distance.two_vectors": (
+                "braycurtis canberra chebyshev cityblock correlation cosine dice directed_hausdorff euclidean hamming jaccard "
+                "jensenshannon mahalanobis minkowski rogerstanimoto russellrao seuclidean sokalsneath sqeuclidean yule"
+            ),
+        },
+    ),
     "tapenet.scipy.stats": ({},),
     "tapenet.implicit": (
         {
