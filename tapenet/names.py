@@ -295,9 +295,11 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     ),
     "tapenet.optimize": (
         {
-            "tapenet.optimize.equations": "root root_scalar",
+            "tapenet.optimize.equations": "brentq newton root root_scalar",
+            "tapenet.optimize.linear_fits": "lsq_linear nnls",
             "tapenet.optimize.minimization": "minimize minimize_scalar",
             "tapenet.optimize.residuals": "curve_fit least_squares",
+            "tapenet.optimize.searching": "basinhopping differential_evolution direct dual_annealing shgo",
         },
     ),
     "tapenet.scipy": (

@@ -1,7 +1,16 @@
 # Made by `python -m tests.stubs`.
+from tapenet.optimize.equations import brentq as brentq
+from tapenet.optimize.equations import newton as newton
 from tapenet.optimize.equations import root as root
 from tapenet.optimize.equations import root_scalar as root_scalar
+from tapenet.optimize.linear_fits import lsq_linear as lsq_linear
+from tapenet.optimize.linear_fits import nnls as nnls
 from tapenet.optimize.minimization import minimize as minimize
 from tapenet.optimize.minimization import minimize_scalar as minimize_scalar
 from tapenet.optimize.residuals import curve_fit as curve_fit
 from tapenet.optimize.residuals import least_squares as least_squares
+from tapenet.optimize.searching import basinhopping as basinhopping
+from tapenet.optimize.searching import differential_evolution as differential_evolution
+from tapenet.optimize.searching import direct as direct
+from tapenet.optimize.searching import dual_annealing as dual_annealing
+from tapenet.optimize.searching import shgo as shgo

@@ -8,12 +8,15 @@ from importlib import import_module
 import numpy as np
 
 from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
+from tapenet.optimize.functions import kept
 from tapenet.optimize.problems import Asked, Result, Task, find
 from tapenet.optimize.results import callback_of, no_derivative, result, tupled
 from tapenet.optimize.unknowns import unknowns
 from tapenet.program.trees import flatten
 from tapenet.transforms.implicit.linear import specs_of
+from tapenet.typing import Array
 
 #: The methods of `root` that take a Jacobian.
 _JACOBIANS = frozenset({"hybr", "lm"})
@@ -169,3 +172,106 @@ def root_scalar(
     made: Result = import_module("scipy.optimize").OptimizeResult() if found.result is None else found.result.scalar
     made.root = found.xs[0]
     return made
+
+
+def _bracketed(
+    method: str, f: Callable[..., object], a: object, b: object, args: object, full_output: bool, **given: object
+) -> Tensor | tuple[Tensor, Result]:
+    settings = {key: value for key, value in given.items() if value is not None and key != "disp"}
+    found = root_scalar(f, args, method, (a, b), **settings)  # type: ignore[arg-type]
+    if given["disp"] and not found.get("converged", True):
+        raise RuntimeError(f"tn.optimize.{method}: failed to converge after {found.iterations} iterations")
+    return (found.root, found) if full_output else found.root
+
+
+@boundary
+def brentq(
+    f: Callable[..., object],
+    a: object,
+    b: object,
+    args: object = (),
+    xtol: float | None = None,
+    rtol: float | None = None,
+    maxiter: int | None = None,
+    full_output: bool = False,
+    disp: bool = True,
+) -> Tensor | tuple[Tensor, Result]:
+    """`scipy.optimize.brentq`: a root of a function of one number between `a` and `b`, where it changes its sign. It is
+    differentiable by `args` and by tensors that the function closes over. See `root_scalar`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.grad(lambda k: tn.optimize.brentq(lambda x: np.cos(x) - k * x, 0, 2))(1.0)
+    Tensor(-0.44161079)
+    """
+    return _bracketed("brentq", f, a, b, args, full_output, xtol=xtol, rtol=rtol, maxiter=maxiter, disp=disp)
+
+
+@boundary
+def newton(
+    func: Callable[..., object],
+    x0: object,
+    fprime: None = None,
+    args: object = (),
+    tol: float = 1.48e-8,
+    maxiter: int = 50,
+    fprime2: bool = False,
+    x1: None = None,
+    rtol: float = 0.0,
+) -> Tensor:
+    """`scipy.optimize.newton`: roots by Newton's method with exact derivatives, for all elements of an array at once.
+
+    Args:
+        func: a function that works element by element: of numbers and of `args`, whose arrays broadcast with them.
+        x0: where to begin: a number, or an array of any shape.
+        fprime, x1: not needed.
+        args, tol, maxiter, rtol: as in SciPy.
+        fprime2: with True second derivatives are used too (Halley's method).
+
+    Returns:
+        the roots, in the shape of `x0`, differentiable by `args` and by tensors that the function closes over.
+
+    Raises:
+        RuntimeError: it did not converge.
+        TypeError: a derivative is given.
+
+    >>> import numpy as np, tapenet as tn
+    >>> def kepler(e, eccentricity, anomaly):
+    ...     return e - eccentricity * np.sin(e) - anomaly
+    >>> anomalies = np.array([0.5, 1.0, 2.0])
+    >>> tn.optimize.newton(kepler, anomalies, args=(0.3, anomalies))
+    Tensor([0.69125029, 1.28809131, 2.2360315 ])
+    """
+    name = "tn.optimize.newton"
+    no_derivative(name, fprime, None if fprime2 in (False, True) else fprime2)
+    if x1 is not None:
+        raise TypeError(f"{name}: x1= is of the secant method; derivatives are exact here: leave it out")
+    begin = asarray(x0)
+    xs, structure = unknowns(name, begin)
+    shape = begin.shape
+
+    def flat(x: Tensor, *args: object) -> Tensor:
+        return asarray(func(x.reshape(shape), *args))
+
+    def solve(asked: Asked) -> Result:
+        f = asked.functions[0]
+        if f.values(asked.start).size != asked.start.size:
+            raise ValueError(f"{name}: func gives other shapes than x0 has, {shape}: it works element by element")
+        second = {"fprime2": f.second_derivative} if fprime2 else {}
+        optimize = import_module("scipy.optimize")
+        x = optimize.newton(f.values, asked.start, fprime=f.derivative, tol=tol, maxiter=maxiter, rtol=rtol, **second)
+        made: Result = optimize.OptimizeResult(x=np.asarray(x, np.float64))
+        return made
+
+    flat.__wrapped__ = func  # type: ignore[attr-defined]
+    f = kept(func, ("newton", shape), lambda: flat)
+    task = Task(name, [(f, tupled(args))], xs, structure, solve, linear=_by_element)
+    return find(task).xs[0].reshape(shape)
+
+
+def _by_element(multiply: Callable[[Array], Array], b: Array) -> Array:
+    """Solves a linear system whose matrix is diagonal."""
+    diagonal = multiply(np.ones_like(b))
+    if not diagonal.all():
+        raise ValueError("tn.optimize.newton: at a root the derivative by the unknown is 0, so that the root has none")
+    found: Array = b / diagonal
+    return found

@@ -15,7 +15,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled
 from tapenet.program.primitives import Spec
 from tapenet.program.trees import flatten
-from tapenet.transforms.gradients import grad, value_and_grad, vjp
+from tapenet.transforms.gradients import elementwise_grad, grad, value_and_grad, vjp
 from tapenet.transforms.jacobians import hessian, jacobian, value_and_jacobian
 from tapenet.transforms.sparse_derivatives import SparseDerivative
 from tapenet.typing import Array
@@ -132,6 +132,13 @@ class Functions:
     def hessian(self, v: Array, *rest: object) -> Array:
         return self._program("hessian", lambda: hessian(self._number), self._columns)(v, *rest)[0]
 
+    def derivative(self, v: Array, *rest: object) -> Array:
+        """Of a function that works element by element: the derivative of each."""
+        return self._program("derivative", lambda: elementwise_grad(self._of_vector))(v, *rest)[0]
+
+    def second_derivative(self, v: Array, *rest: object) -> Array:
+        return self._program("second", lambda: elementwise_grad(elementwise_grad(self._of_vector)))(v, *rest)[0]
+
     # -- several -----------------------------------------------------------------------------------------------------
 
     def values(self, v: Array, *rest: object) -> Array:
@@ -179,6 +186,12 @@ class Bound(NamedTuple):
 
     def hessian(self, v: Array) -> Array:
         return self.functions.hessian(v, *self.rest)
+
+    def derivative(self, v: Array) -> Array:
+        return self.functions.derivative(v, *self.rest)
+
+    def second_derivative(self, v: Array) -> Array:
+        return self.functions.second_derivative(v, *self.rest)
 
     def values(self, v: Array) -> Array:
         return self.functions.values(v, *self.rest)

@@ -105,6 +105,24 @@ def minimize(
     return found
 
 
+class _Both:
+    """A function that solvers ask for its value, and then for its gradient at the same place: both are computed at once."""
+
+    def __init__(self, f: Bound) -> None:
+        self._f = f
+        self._at = b""
+
+    def value(self, v: Array) -> float:
+        value, self._gradient = self._f.value_and_grad(v)
+        self._at = v.tobytes()
+        return value
+
+    def gradient(self, v: Array) -> Array:
+        if v.tobytes() != self._at:
+            self.value(v)
+        return self._gradient
+
+
 def _minimized(
     asked: Asked,
     settings: Mapping[str, object],
@@ -120,10 +138,9 @@ def _minimized(
     if kind is None:
         kind = "SLSQP" if forms else "BFGS" if asked.bounds is None else "L-BFGS-B"
     kind = kind.lower() if isinstance(kind, str) else ""
-    if kind in _VALUES or jac is not None:
-        given["jac"] = jac
-    else:
-        given["jac"] = True
+    exact = jac is None and kind not in _VALUES
+    both = _Both(f)
+    given["jac"] = both.gradient if exact else jac
     if hess is not None:
         given["hess"] = hess
     elif kind in _HESSIANS:
@@ -138,7 +155,7 @@ def _minimized(
         ]
     if callback is not None:
         given["callback"] = callback
-    found: Result = optimize.minimize(f.value_and_grad if given["jac"] is True else f.value, asked.start, **given)
+    found: Result = optimize.minimize(both.value if exact else f.value, asked.start, **given)
     return found
 
 

@@ -25,7 +25,7 @@ from tapenet.optimize.unknowns import Limits, between, flat
 from tapenet.program.primitives import Spec
 from tapenet.program.trees import Structure, replaced
 from tapenet.transforms.implicit.equations import Reading, read
-from tapenet.transforms.implicit.linear import How, filled, in_numbers, parts, specs_of
+from tapenet.transforms.implicit.linear import How, Solve, filled, in_numbers, parts, specs_of
 from tapenet.transforms.implicit.roots import Problem, solution
 from tapenet.transforms.recorded import end
 from tapenet.typing import Array
@@ -69,6 +69,7 @@ class Task(NamedTuple):
         bounds: of the unknowns.
         sides: of the constraints.
         cost: makes the number that is minimised of what the first function gives; None for a root.
+        linear: solves the linear systems of derivatives, where more is known of them.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Task(NamedTuple):
     bounds: Limits | None = None
     sides: Sequence[tuple[Tensor, Tensor]] = ()
     cost: Callable[[Tensor], Tensor] | None = None
+    linear: Solve | None = None
 
 
 class Found(NamedTuple):
@@ -156,7 +158,7 @@ class _Solved(Problem):
             asked: gives the problem in numbers; None where these are known at each run alone.
         """
         plain = task.bounds is None and len(task.functions) == 1 and task.cost is not None
-        super().__init__(task.name, reading.equation, How(task.name, None, plain, plain), task.solve, {})
+        super().__init__(task.name, reading.equation, How(task.name, task.linear, plain, plain), task.solve, {})
         self.result: Result | None = None
         self._solve, self._cost, self._bounded = task.solve, task.cost, task.bounds is not None
         self._count, self._functions = len(task.xs), len(task.functions)
@@ -212,7 +214,7 @@ class _Solved(Problem):
         found = parts(result.x, specs_of(xs[: self._count]))
         if len(asked.functions) > 1:
             found += [Tensor._of(m) for m in _multipliers(asked, np.asarray(result.x, np.float64))]
-        if not result.get("success", True):
+        if not result.get("success", True) and (inputs or self._asked is None):  # there may be derivatives
             self._examine(found, xs, inputs, kept, str(result.get("message", "")))
         return found
 
