@@ -231,7 +231,8 @@ def newton(
         the roots, in the shape of `x0`, differentiable by `args` and by tensors that the function closes over.
 
     Raises:
-        RuntimeError: it did not converge.
+        RuntimeError: it did not converge. As in SciPy, where some elements of an array did it is a warning; a derivative is
+            then an error.
         TypeError: a derivative is given.
 
     >>> import numpy as np, tapenet as tn
@@ -258,8 +259,11 @@ def newton(
             raise ValueError(f"{name}: func gives other shapes than x0 has, {shape}: it works element by element")
         second = {"fprime2": f.second_derivative} if fprime2 else {}
         optimize = import_module("scipy.optimize")
-        x = optimize.newton(f.values, asked.start, fprime=f.derivative, tol=tol, maxiter=maxiter, rtol=rtol, **second)
-        made: Result = optimize.OptimizeResult(x=np.asarray(x, np.float64))
+        x, *told = optimize.newton(
+            f.values, asked.start, fprime=f.derivative, tol=tol, maxiter=maxiter, rtol=rtol, full_output=True, **second
+        )
+        done = np.all(told[0]) if x.size > 1 else told[0].converged
+        made: Result = optimize.OptimizeResult(x=x, success=bool(done), message=f"more than {maxiter} iterations")
         return made
 
     flat.__wrapped__ = func  # type: ignore[attr-defined]
