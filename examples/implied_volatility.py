@@ -1,5 +1,4 @@
-"""An implied-volatility surface: prices of options, the volatilities that they imply, a surface without arbitrage, and the local
-volatility behind it.
+"""An implied-volatility surface: volatilities that prices of options imply, fitted without arbitrage; the local one behind it.
 
 Newton's method inverts Black's formula for all quotes at once. Seven parameters of a surface (Gatheral and Jacquier,
 Arbitrage-free SVI volatility surfaces, 2014, eq. 4.1) are fitted to that, with bounds and a constraint. The local volatility of
