@@ -264,7 +264,10 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "spherical_in spherical_jn spherical_kn spherical_yn y0 y1 yn yv yve"
             ),
             "tapenet.special.bessel_integrals": "it2i0k0 it2j0y0 iti0k0 itj0y0",
-            "tapenet.special.distributions": "chdtr chdtrc chdtri fdtr fdtrc fdtri stdtr stdtrit",
+            "tapenet.special.distributions": (
+                "bdtr bdtrc bdtri bdtrik bdtrin chdtr chdtrc chdtri chdtriv fdtr fdtrc fdtri fdtridfd gdtr gdtrc gdtria gdtrib "
+                "gdtrix nbdtr nbdtrc nbdtri nbdtrik nbdtrin nrdtrimn nrdtrisd pdtr pdtrc pdtri pdtrik stdtr stdtridf stdtrit"
+            ),
             "tapenet.special.elliptic": (
                 "agm ellipe ellipeinc ellipj ellipk ellipkinc ellipkm1 elliprc elliprd elliprf elliprg elliprj"
             ),

@@ -17,6 +17,21 @@ def airy(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
 def airye(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
     """`scipy.special.airye`, element by element. Its derivative: those of airy, and of what scales them: √x out, of Bi and Bi' less |Re √x| out."""
 
+def bdtr(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.bdtr`, element by element. Its derivative: by p a density, as it is an incomplete beta function."""
+
+def bdtrc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.bdtrc`, element by element. Its derivative: by p a density, as it is an incomplete beta function."""
+
+def bdtri(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.bdtri`, element by element. Its derivative: that of an implicit function, where F(k, n, p) is value."""
+
+def bdtrik(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.bdtrik`, element by element. Its derivative: that of an implicit function, where F(k, n, p) is value."""
+
+def bdtrin(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.bdtrin`, element by element. Its derivative: that of an implicit function, where F(k, n, p) is value."""
+
 def bei(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.bei`, element by element. Its derivative: beip(x)."""
 
@@ -39,10 +54,10 @@ def betaincc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOp
     """`scipy.special.betaincc`, element by element. Its derivative: less by the limit of the integral the density, by shapes the integral of its derivative by them."""
 
 def betainccinv(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.betainccinv`, element by element. Its derivative: that of an implicit function, by those of F(a, b, x) = 1 - p."""
+    """`scipy.special.betainccinv`, element by element. Its derivative: that of an implicit function, where F(a, b, x) is 1 - value."""
 
 def betaincinv(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.betaincinv`, element by element. Its derivative: that of an implicit function, by those of F(a, b, x) = p."""
+    """`scipy.special.betaincinv`, element by element. Its derivative: that of an implicit function, where F(a, b, x) is value."""
 
 def betaln(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.betaln`, element by element. Its derivative: psi(x) - psi(x + y); the same by y."""
@@ -57,22 +72,25 @@ def boxcox1p(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Ten
     """`scipy.special.boxcox1p`, element by element. Its derivative: (1 + x)^(y - 1); that of ((1 + x)^y - 1)/y."""
 
 def btdtria(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.btdtria`, element by element. Its derivative: that of an implicit function, by those of F(a, b, x) = p."""
+    """`scipy.special.btdtria`, element by element. Its derivative: that of an implicit function, where F(a, b, x) is value."""
 
 def btdtrib(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.btdtrib`, element by element. Its derivative: that of an implicit function, by those of F(a, b, x) = p."""
+    """`scipy.special.btdtrib`, element by element. Its derivative: that of an implicit function, where F(a, b, x) is value."""
 
 def cbrt(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.cbrt`, element by element. Its derivative: 1 / (3 out²)."""
 
 def chdtr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.chdtr`, element by element. Its derivative: by y: the density of χ²(x)."""
+    """`scipy.special.chdtr`, element by element. Its derivative: by the quantile the density, by the parameters the integral of its derivative by them."""
 
 def chdtrc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.chdtrc`, element by element. Its derivative: by y: -the density of χ²(x)."""
+    """`scipy.special.chdtrc`, element by element. Its derivative: less by the quantile the density, by the parameters the integral of its derivative by them."""
 
 def chdtri(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.chdtri`, element by element. Its derivative: by y: 1 / that of chdtrc."""
+    """`scipy.special.chdtri`, element by element. Its derivative: that of an implicit function, where F(v, x) is 1 - value."""
+
+def chdtriv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.chdtriv`, element by element. Its derivative: that of an implicit function, where F(v, x) is value."""
 
 def cosdg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.cosdg`, element by element. Its derivative: -π/180 sin(x°)."""
@@ -210,13 +228,16 @@ def exprel(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.exprel`, element by element. Its derivative: (exp(x) - out) / x."""
 
 def fdtr(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.fdtr`, element by element. Its derivative: by z: the density of F(x, y)."""
+    """`scipy.special.fdtr`, element by element. Its derivative: by the quantile the density, by the parameters the integral of its derivative by them."""
 
 def fdtrc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.fdtrc`, element by element. Its derivative: by z: -the density of F(x, y)."""
+    """`scipy.special.fdtrc`, element by element. Its derivative: less by the quantile the density, by the parameters the integral of its derivative by them."""
 
 def fdtri(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.fdtri`, element by element. Its derivative: by z: 1 / that of fdtr."""
+    """`scipy.special.fdtri`, element by element. Its derivative: that of an implicit function, where F(n, d, x) is value."""
+
+def fdtridfd(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.fdtridfd`, element by element. Its derivative: that of an implicit function, where F(n, d, x) is value."""
 
 def fresnel(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
     """`scipy.special.fresnel`, element by element. Its derivative: of S: sin(π/2 x²); of C: cos(π/2 x²)."""
@@ -231,16 +252,31 @@ def gammaincc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Te
     """`scipy.special.gammaincc`, element by element. Its derivative: less by the limit of the integral the density, by shapes the integral of its derivative by them."""
 
 def gammainccinv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.gammainccinv`, element by element. Its derivative: that of an implicit function, by those of F(a, x) = 1 - p."""
+    """`scipy.special.gammainccinv`, element by element. Its derivative: that of an implicit function, where F(a, x) is 1 - value."""
 
 def gammaincinv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.gammaincinv`, element by element. Its derivative: that of an implicit function, by those of F(a, x) = p."""
+    """`scipy.special.gammaincinv`, element by element. Its derivative: that of an implicit function, where F(a, x) is value."""
 
 def gammaln(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.gammaln`, element by element. Its derivative: psi(x)."""
 
 def gammasgn(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.gammasgn`, element by element. Its derivative: 0."""
+
+def gdtr(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gdtr`, element by element. Its derivative: by the quantile the density, by the parameters the integral of its derivative by them."""
+
+def gdtrc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gdtrc`, element by element. Its derivative: less by the quantile the density, by the parameters the integral of its derivative by them."""
+
+def gdtria(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gdtria`, element by element. Its derivative: that of an implicit function, where F(a, b, x) is value."""
+
+def gdtrib(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gdtrib`, element by element. Its derivative: that of an implicit function, where F(a, b, x) is value."""
+
+def gdtrix(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.gdtrix`, element by element. Its derivative: that of an implicit function, where F(a, b, x) is value."""
 
 def hankel1(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.hankel1`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 hankel1(x - 1, y) + -0.5 hankel1(x + 1, y)."""
@@ -392,11 +428,32 @@ def modfresnelp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, 
 def modstruve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.modstruve`, element by element. Its derivative: by y: modstruve(x - 1, y) - x out/y."""
 
+def nbdtr(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nbdtr`, element by element. Its derivative: by p a density, as it is an incomplete beta function."""
+
+def nbdtrc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nbdtrc`, element by element. Its derivative: by p a density, as it is an incomplete beta function."""
+
+def nbdtri(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nbdtri`, element by element. Its derivative: that of an implicit function, where F(k, n, p) is value."""
+
+def nbdtrik(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nbdtrik`, element by element. Its derivative: that of an implicit function, where F(k, n, p) is value."""
+
+def nbdtrin(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nbdtrin`, element by element. Its derivative: that of an implicit function, where F(k, n, p) is value."""
+
 def ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.ndtr`, element by element. Its derivative: exp(-x²/2) / √(2π)."""
 
 def ndtri(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.ndtri`, element by element. Its derivative: √(2π) exp(out²/2)."""
+
+def nrdtrimn(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nrdtrimn`, element by element. Its derivative: of z - y ndtri(x)."""
+
+def nrdtrisd(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nrdtrisd`, element by element. Its derivative: of (z - x) / ndtri(y)."""
 
 def pbdv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
     """`scipy.special.pbdv`, element by element. Its derivative: by y: of D its derivative, of that (y²/4 - x - 1/2) D."""
@@ -406,6 +463,18 @@ def pbvv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[T
 
 def pbwa(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
     """`scipy.special.pbwa`, element by element. Its derivative: by y: of W its derivative, of that (x - y²/4) W."""
+
+def pdtr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.pdtr`, element by element. Its derivative: by y less the probability of x."""
+
+def pdtrc(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.pdtrc`, element by element. Its derivative: by y the probability of x."""
+
+def pdtri(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.pdtri`, element by element. Its derivative: that of an implicit function, where F(k, m) is value."""
+
+def pdtrik(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.pdtrik`, element by element. Its derivative: that of an implicit function, where F(k, m) is value."""
 
 def poch(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.poch`, element by element. Its derivative: out (psi(x + y) - psi(x)); out psi(x + y)."""
@@ -453,10 +522,13 @@ def spherical_yn(n: ArrayLike, z: ArrayLike, derivative: bool = False) -> Tensor
     """`scipy.special.spherical_yn`, element by element; with `derivative` its derivative by z. That is by z: (n f(n - 1, z) - (n + 1) f(n + 1, z)) / (2n + 1)."""
 
 def stdtr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.stdtr`, element by element. Its derivative: by y: the density of t(x)."""
+    """`scipy.special.stdtr`, element by element. Its derivative: by the quantile the density, by the parameters the integral of its derivative by them."""
+
+def stdtridf(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.stdtridf`, element by element. Its derivative: that of an implicit function, where F(v, t) is value."""
 
 def stdtrit(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.stdtrit`, element by element. Its derivative: by y: 1 / that of stdtr."""
+    """`scipy.special.stdtrit`, element by element. Its derivative: that of an implicit function, where F(v, t) is value."""
 
 def struve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.struve`, element by element. Its derivative: by y: struve(x - 1, y) - x out/y."""

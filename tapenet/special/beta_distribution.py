@@ -60,7 +60,8 @@ def _over_logit(a: Array, b: Array, x: Array, y: Array) -> Array:
     s = a + b
     excess = b * x - a * y  # of x s over a, and of b over y s
     power = a * _log_ratio_less(excess, a, x, s) + b * _log_ratio_less(-excess, b, y, s)
-    return cast("Array", np.sqrt(a / s * b / (2 * math.pi)) * np.exp(power + scale))
+    found = np.sqrt(a / s * b / (2 * math.pi)) * np.exp(power + scale)
+    return np.where((a == 0) | (b == 0), 0, found)  # all of it is at an end
 
 
 def _log_ratio_less(excess: Array, a: Array, x: Array, s: Array) -> Array:
@@ -182,8 +183,7 @@ def _below(a: Array, b: Array, x: Array, y: Array, i: int, j: int, where: Array)
         )
 
         def of(d: Array, left: Array) -> Array:
-            rise = np.where(d > -1, -np.log1p(y * np.expm1(-np.maximum(d, -1))), d - left)
-            return _polynomial(a, b, by_a + rise, by_b - left, i, j)
+            return _polynomial(a, b, by_a + rise(x, y, d), by_b - left, i, j)
 
         return of
 
@@ -231,12 +231,29 @@ def integral_below(
 
 
 def _fall(a: Array, b: Array, x: Array, y: Array, d: Array) -> Array:
-    """By how much the logarithm of the density of ln(x / y) falls over d < 0."""
-    e = np.expm1(d)
-    direct = (a + b) * _log_denominator(x, y, d) - a * d
-    return cast(
-        "Array", np.where(d > -0.5, (b * x - a * y) * e + a * expm1_less(d) + (a + b) * log1p_less(x * e), direct)
+    """By how much the logarithm of the density of ln(x / y) falls over d < 0: (a + b) ln(y + x exp(d)) - a d.
+
+    The terms cancel for large shapes; how they are taken together depends on which of x and y is small.
+    """
+    near = d > -0.5
+    e, f = np.expm1(d), np.expm1(np.where(near, -d, 0))
+    excess = b * x - a * y
+    small_x = np.where(
+        near,
+        excess * e + a * expm1_less(d) + (a + b) * log1p_less(x * e),
+        (a + b) * _log_denominator(x, y, d) - a * d,
     )
+    small_y = np.where(
+        near,
+        -excess * f + b * expm1_less(np.where(near, -d, 0)) + (a + b) * log1p_less(y * f),
+        b * d - (a + b) * rise(x, y, d),
+    )
+    return cast("Array", np.where(y < x, small_y, small_x))
+
+
+def rise(x: Array, y: Array, d: Array) -> Array:
+    """ln t - ln x, where d = ln(t / (1 - t)) - ln(x / y) < 0."""
+    return np.where(d > -40, -np.log1p(y * np.expm1(-np.maximum(d, -40))), d - _log_denominator(x, y, d))
 
 
 def _log_denominator(x: Array, y: Array, d: Array) -> Array:

@@ -13,6 +13,8 @@ from tapenet.typing import Array
 #: The coefficients of ln x - psi(x) - 1/(2x) by powers of 1/x², and those of ln Γ(x) less Stirling's formula, times x.
 _DIGAMMA = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
+#: Those of 1/x - polygamma(1, x) + 1/(2x²), times x³.
+_TRIGAMMA = tuple(-2 * (k + 1) * c for k, c in enumerate(_DIGAMMA))
 #: From here on these series have all digits.
 _LARGE = 10.0
 
@@ -80,3 +82,21 @@ def polygamma_difference(n: int, a: Array, b: Array) -> Array:
         large = np.log1p(b / a) + log_less_digamma(a) - log_less_digamma(a + b)
         direct = np.where(a < _LARGE, polygamma(0, a + b) - polygamma(0, a), large)
     return np.where(near, series, direct)
+
+
+def log_less_digamma_difference(n: int, a: Array, b: Array) -> Array:
+    """The n-th derivative of ln a - psi(a), less that at a + b, for b of 0 or more."""
+    c, large = a + b, np.maximum(a, _LARGE)
+    far = large + b
+    if n == 0:
+        direct = polygamma_difference(0, a, b) - np.log1p(b / a)
+        first = b / (2 * large * far)
+        rest = [polynomial(_DIGAMMA, x**-2.0) / x / x for x in (large, far)]
+    elif n == 1:
+        direct = b / (a * c) + polygamma_difference(1, a, b)
+        first = -b * (large + far) / (2 * (large * far) ** 2)
+        rest = [polynomial(_TRIGAMMA, x**-2.0) / x**3 for x in (large, far)]
+    else:
+        powers = (-1) ** (n - 1) * math.factorial(n - 1) * (a ** -float(n) - c ** -float(n))
+        return cast("Array", powers + polygamma_difference(n, a, b))
+    return np.where(a < _LARGE, direct, first + rest[0] - rest[1])

@@ -24,12 +24,12 @@ _FROM_0 = "by the limit of the integral the density, by shapes the integral of i
 
 gammainc = GAMMA.function("gammainc", _FROM_0)
 gammaincc = GAMMA.function("gammaincc", f"less {_FROM_0}", -1)
-gammaincinv = GAMMA.inverse("gammaincinv", "a p")
-gammainccinv = GAMMA.inverse("gammainccinv", "a p", -1)
+gammaincinv = GAMMA.inverse("gammaincinv", "a value")
+gammainccinv = GAMMA.inverse("gammainccinv", "a value", -1)
 betainc = BETA.function("betainc", _FROM_0)
 betaincc = BETA.function("betaincc", f"less {_FROM_0}", -1)
 # Where x is near 1, it is the other function that knows 1 - x.
-betaincinv: Op = BETA.inverse("betaincinv", "a b p", beside=lambda a, b, p: (betainccinv(b, a, p),))
-betainccinv: Op = BETA.inverse("betainccinv", "a b p", -1, beside=lambda a, b, p: (betaincinv(b, a, p),))
-btdtria = BETA.inverse("btdtria", "p b x")
-btdtrib = BETA.inverse("btdtrib", "a p x")
+betaincinv: Op = BETA.inverse("betaincinv", "a b value", beside=lambda a, b, p: (betainccinv(b, a, p),))
+betainccinv: Op = BETA.inverse("betainccinv", "a b value", -1, beside=lambda a, b, p: (betaincinv(b, a, p),))
+btdtria = BETA.inverse("btdtria", "value b x")
+btdtrib = BETA.inverse("btdtrib", "a value x")

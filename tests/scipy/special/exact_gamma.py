@@ -52,6 +52,14 @@ def betaincc(a: Any, b: Any, x: Any) -> Any:
     return mp.betainc(b, a, 0, 1 - x, regularized=True)
 
 
+def fdtr(n: Any, d: Any, x: Any) -> Any:
+    return betainc(n / 2, d / 2, n * x / (d + n * x))
+
+
+def stdtr(v: Any, t: Any) -> Any:
+    return betainc(v / 2, mp.mpf(1) / 2, v / (v + t * t)) / 2
+
+
 SHAPES = [1e-6, 0.3, 2.5, 40.0, 1e4]
 GAMMA = [(a, a * u) for a in SHAPES for u in (1e-30, 0.02, 0.8, 1.0, 1.3, 20.0)]
 BETA = [(a, b, x) for a in SHAPES for b in SHAPES for x in (1e-20, 0.02, 0.4, 0.8, 0.999)]
@@ -65,4 +73,8 @@ CASES = {
     "betaincc": Case(betaincc, BETA, 24, where=lambda a, b, x: 1e-9 < SECOND(a, b, x) < 1),
     "gammaincinv": Case(inverse(gammainc, 1, scipy.special.gammaincinv), [[0.3, 2.5, 40.0, 1e4], QUANTILES]),
     "gammainccinv": Case(inverse(gammaincc, 1, scipy.special.gammainccinv), [[0.3, 2.5, 40.0, 1e4], QUANTILES]),
+    "fdtr": Case(
+        fdtr, [[0.01, 3.0, 200.0], [0.4, 30.0], [1e-6, 0.8, 1.7]], 12, where=lambda n, d, x: x > 1e-3 or n < 100
+    ),
+    "stdtr": Case(stdtr, [[0.3, 4.0, 120.0, 1e5], [-0.4, -1.6, -7.0]]),
 }

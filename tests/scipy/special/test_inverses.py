@@ -22,6 +22,13 @@ INVERSES: dict[str, tuple[list[np.ndarray], str]] = {
     "betainccinv": ([SMALL, LARGE, P], "betaincc"),
     "btdtria": ([P, LARGE, INSIDE], "betainc"),
     "btdtrib": ([SMALL, P, INSIDE], "betainc"),
+    "chdtri": ([LARGE, P], "chdtrc"),
+    "chdtriv": ([P, LARGE], "chdtr"),
+    "fdtri": ([SMALL, LARGE, P], "fdtr"),
+    "gdtria": ([P, SMALL, LARGE], "gdtr"),
+    "gdtrib": ([SMALL, P, LARGE], "gdtr"),
+    "gdtrix": ([LARGE, SMALL, P], "gdtr"),
+    "stdtrit": ([LARGE, P], "stdtr"),
 }
 
 

@@ -22,6 +22,21 @@ OPS = {
 #: Those with arguments that have no derivative, which are numbers.
 ORDERS = {name: [1.5] * (len(op.inputs) - len(cases.continuous(name))) for name, op in OPS.items()}
 ORDERS["expn"] = [3]
+_K, _N = np.array([0.0, 2.0, 5.0]), np.array([4, 7, 8])
+_P, _Q = np.array([0.2, 0.5, 0.9]), np.array([0.4, 0.5, 0.6])
+#: Arguments of those whose domain is another than (0, 1); those that are whole numbers, in front, have no derivative.
+GIVEN: dict[str, list[Any]] = {
+    **{key: [_K, _N, _P] for key in ["bdtr", "bdtrc", "bdtri"]},
+    **{key: [_K.astype(int), _N, _P] for key in ["nbdtr", "nbdtrc", "nbdtri"]},
+    **{key: [_P, _N + 0.0, _Q] for key in ["bdtrik", "nbdtrik"]},
+    **{key: [_K + 1.0, _P, _Q] for key in ["bdtrin", "nbdtrin"]},
+    "pdtri": [_K.astype(int), _P],
+    "pdtrik": [_P, np.array([3.0, 4.0, 5.0])],
+    "fdtri": [_N + 0.0, _N + 1.5, _P],
+    "fdtridfd": [np.array([2.0, 3.0, 4.0]), np.array([0.6, 0.7, 0.8]), np.array([2.0, 2.5, 2.0])],
+    "stdtridf": [np.array([0.9, 0.8, 0.05]), np.array([1.5, 1.0, -2.0])],
+}
+ORDERS |= {name: given[: len(ORDERS[name])] for name, given in GIVEN.items()}
 #: Those that are compared with finite differences, since they are not with mpmath.
 OTHERS = {name for name in OPS if not (cases.REFERENCES / f"{OPS[name].name}.txt").exists()}
 
@@ -29,6 +44,8 @@ OTHERS = {name for name in OPS if not (cases.REFERENCES / f"{OPS[name].name}.txt
 def _arguments(name: str) -> list[Any]:
     """Arguments of a function: those that its derivatives are compared at, or some in (0, 1)."""
     op, orders = OPS[name], ORDERS[name]
+    if name in GIVEN:
+        return GIVEN[name]
     if name in OTHERS:
         return [*orders, *(U + 0.1 * i for i in range(len(op.inputs) - len(orders)))]
     points = [row.point for row in cases.read(op.name).rows if not any(isinstance(x, complex) for x in row.point)]
