@@ -379,6 +379,10 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.signal.chirp_transforms": "czt zoom_fft",
             "tapenet.scipy.signal.smoothing": "detrend savgol_filter wiener",
             "tapenet.scipy.signal.spectra": "coherence csd istft periodogram spectrogram stft welch",
+            "tapenet.scipy.signal.design": (
+                "bessel bilinear_zpk butter cheby1 cheby2 ellip firwin iirfilter lp2bp_zpk lp2bs_zpk lp2hp_zpk lp2lp_zpk zpk2tf"
+            ),
+            "tapenet.scipy.signal.responses": "freqs freqz freqz_sos freqz_zpk group_delay sosfreqz",
             "tapenet.scipy.signal.filtering": "filtfilt lfilter lfilter_zi sosfilt sosfilt_zi sosfiltfilt",
         },
     ),

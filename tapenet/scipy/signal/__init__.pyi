@@ -5,11 +5,25 @@ from tapenet.autodiff.tensor import Tensor as Tensor
 from tapenet.scipy.signal.convolution import Axes
 from tapenet.scipy.signal.convolution import Method
 from tapenet.scipy.signal.convolution import Mode
+from tapenet.scipy.signal.design import bessel as bessel
+from tapenet.scipy.signal.design import bilinear_zpk as bilinear_zpk
+from tapenet.scipy.signal.design import butter as butter
+from tapenet.scipy.signal.design import cheby1 as cheby1
+from tapenet.scipy.signal.design import cheby2 as cheby2
+from tapenet.scipy.signal.design import ellip as ellip
+from tapenet.scipy.signal.design import iirfilter as iirfilter
+from tapenet.scipy.signal.design import lp2bp_zpk as lp2bp_zpk
+from tapenet.scipy.signal.design import lp2bs_zpk as lp2bs_zpk
+from tapenet.scipy.signal.design import lp2hp_zpk as lp2hp_zpk
+from tapenet.scipy.signal.design import lp2lp_zpk as lp2lp_zpk
+from tapenet.scipy.signal.design import zpk2tf as zpk2tf
 from tapenet.scipy.signal.extension import Extension
 from tapenet.scipy.signal.filtering import lfilter as lfilter
 from tapenet.scipy.signal.filtering import sosfilt as sosfilt
 from tapenet.scipy.signal.filtering import sosfiltfilt as sosfiltfilt
 from tapenet.scipy.signal.resampling import resample as resample
+from tapenet.scipy.signal.responses import freqz_zpk as freqz_zpk
+from tapenet.scipy.signal.responses import group_delay as group_delay
 from tapenet.scipy.signal.spectra import Detrend
 from tapenet.scipy.signal.spectra import Scaling
 from tapenet.scipy.signal.spectra import Window
@@ -51,6 +65,18 @@ def fftconvolve(in1: ArrayLike, in2: ArrayLike, mode: Mode = 'full', axes: Axes 
 def filtfilt(b: ArrayLike, a: ArrayLike, x: ArrayLike, axis: int = -1, padtype: Extension = 'odd', padlen: int | None = None, method: Literal['pad', 'gust'] = 'pad', irlen: int | None = None) -> Tensor:
     """Filter signals forward and backward, which leaves their phases as they are."""
 
+def firwin(numtaps: int, cutoff: ArrayLike, *, width: float | None = None, window: str | tuple[str | float, ...] = 'hamming', pass_zero: bool | str = True, scale: bool = True, fs: float | None = None) -> Tensor:
+    """A filter without recursion, by a window. There are gradients by its edges."""
+
+def freqs(b: ArrayLike, a: ArrayLike, worN: ArrayLike, plot: None = None) -> tuple[Tensor, Tensor]:
+    """The response of an analog filter at angular frequencies `worN`."""
+
+def freqz(b: ArrayLike, a: ArrayLike = 1, worN: ArrayLike = 512, whole: bool = False, plot: None = None, fs: float = 6.283185307179586, include_nyquist: bool = False) -> tuple[Tensor, Tensor]:
+    """The response of a digital filter at frequencies."""
+
+def freqz_sos(sos: ArrayLike, worN: ArrayLike = 512, whole: bool = False, fs: float = 6.283185307179586) -> tuple[Tensor, Tensor]:
+    """The response of a cascade of sections of second order; the arguments are those of `freqz`."""
+
 def hilbert(x: ArrayLike, N: int | None = None, axis: int = -1) -> Tensor:
     """The analytic signal of a real one, whose imaginary part is its Hilbert transform."""
 
@@ -77,6 +103,9 @@ def savgol_filter(x: ArrayLike, window_length: int, polyorder: int, deriv: int =
 
 def sosfilt_zi(sos: ArrayLike) -> Tensor:
     """The states of a cascade whose input is 1 and always was, of shape (sections, 2)."""
+
+def sosfreqz(sos: ArrayLike, worN: ArrayLike = 512, whole: bool = False, fs: float = 6.283185307179586) -> tuple[Tensor, Tensor]:
+    """The response of a cascade of sections of second order; the arguments are those of `freqz`."""
 
 def spectrogram(x: ArrayLike, fs: float = 1.0, window: Window = ..., nperseg: int | None = None, noverlap: int | None = None, nfft: int | None = None, detrend: Detrend = 'constant', return_onesided: bool = True, scaling: Scaling = 'density', axis: int = -1, mode: Literal['psd', 'complex', 'magnitude', 'angle', 'phase'] = 'psd') -> tuple[Tensor, Tensor, Tensor]:
     """The power spectra of segments of signals."""
