@@ -13,23 +13,12 @@ from tapenet.scipy.linalg.eigenvalues import eigvalsh as eigvalsh
 from tapenet.scipy.linalg.elimination import lu as lu
 from tapenet.scipy.linalg.elimination import lu_solve as lu_solve
 from tapenet.scipy.linalg.matrix_functions import expm_frechet as expm_frechet
-from tapenet.scipy.linalg.matrix_functions import khatri_rao as khatri_rao
 from tapenet.scipy.linalg.orthogonal_factors import null_space as null_space
 from tapenet.scipy.linalg.orthogonal_factors import orth as orth
 from tapenet.scipy.linalg.orthogonal_factors import qr as qr
 from tapenet.scipy.linalg.orthogonal_factors import rq as rq
-from tapenet.scipy.linalg.orthogonal_factors import subspace_angles as subspace_angles
 from tapenet.scipy.linalg.orthogonal_factors import svd as svd
 from tapenet.scipy.linalg.patterned import block_diag as block_diag
-from tapenet.scipy.linalg.patterned import circulant as circulant
-from tapenet.scipy.linalg.patterned import companion as companion
-from tapenet.scipy.linalg.patterned import convolution_matrix as convolution_matrix
-from tapenet.scipy.linalg.patterned import diagsvd as diagsvd
-from tapenet.scipy.linalg.patterned import fiedler as fiedler
-from tapenet.scipy.linalg.patterned import fiedler_companion as fiedler_companion
-from tapenet.scipy.linalg.patterned import hankel as hankel
-from tapenet.scipy.linalg.patterned import leslie as leslie
-from tapenet.scipy.linalg.patterned import toeplitz as toeplitz
 from tapenet.scipy.linalg.positive import cho_factor as cho_factor
 from tapenet.scipy.linalg.positive import cho_solve as cho_solve
 from tapenet.scipy.linalg.pseudoinverses import lstsq as lstsq
@@ -38,7 +27,6 @@ from tapenet.scipy.linalg.pseudoinverses import pinvh as pinvh
 from tapenet.scipy.linalg.schur_form import hessenberg as hessenberg
 from tapenet.scipy.linalg.schur_form import schur as schur
 from tapenet.scipy.linalg.toeplitz_systems import matmul_toeplitz as matmul_toeplitz
-from tapenet.scipy.linalg.toeplitz_systems import solve_circulant as solve_circulant
 from tapenet.scipy.linalg.toeplitz_systems import solve_toeplitz as solve_toeplitz
 
 def cdf2rdf(w: ArrayLike, v: ArrayLike) -> tuple[Tensor, ...]:
@@ -50,6 +38,15 @@ def cholesky(a: ArrayLike, lower: bool = False, overwrite_a: bool = False, check
 def cholesky_banded(ab: ArrayLike, overwrite_ab: bool = False, lower: bool = False, check_finite: bool = True) -> Tensor:
     """Cholesky's factor of a positive definite matrix that is a band, as `scipy.linalg.cholesky_banded`."""
 
+def circulant(c: ArrayLike) -> Tensor:
+    """Circulant matrices, as `scipy.linalg.circulant`."""
+
+def companion(a: ArrayLike) -> Tensor:
+    """The matrix whose characteristic polynomial is given, as `scipy.linalg.companion`."""
+
+def convolution_matrix(a: ArrayLike, n: int, mode: str = 'full') -> Tensor:
+    """The matrix whose product with a vector of `n` elements is its convolution with `a`, as `scipy.linalg.convolution_matrix`."""
+
 def coshm(A: ArrayLike) -> Tensor:
     """`scipy.linalg.coshm`: the hyperbolic cosine of square matrices (..., n, n)."""
 
@@ -58,6 +55,9 @@ def cosm(A: ArrayLike) -> Tensor:
 
 def det(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Tensor:
     """The determinant of square matrices (..., n, n), as `scipy.linalg.det`. The gradient is right for singular ones too."""
+
+def diagsvd(s: ArrayLike, M: int, N: int) -> Tensor:
+    """The matrix Σ of a singular value decomposition, as `scipy.linalg.diagsvd`."""
 
 def eigvals_banded(a_band: ArrayLike, lower: bool = False, overwrite_a_band: bool = False, select: str = 'a', select_range: Sequence[float] | None = None, check_finite: bool = True) -> Tensor:
     """The eigenvalues of Hermitian matrices that are bands, as `scipy.linalg.eigvals_banded`."""
@@ -68,14 +68,29 @@ def eigvalsh_tridiagonal(d: ArrayLike, e: ArrayLike, select: str = 'a', select_r
 def expm(A: ArrayLike) -> Tensor:
     """The exponential of square matrices (..., n, n), as `scipy.linalg.expm`."""
 
+def fiedler(a: ArrayLike) -> Tensor:
+    """The matrix of abs(a[i] - a[j]), as `scipy.linalg.fiedler`."""
+
+def fiedler_companion(a: ArrayLike) -> Tensor:
+    """A matrix of five diagonals whose characteristic polynomial is given, as `scipy.linalg.fiedler_companion`."""
+
 def fractional_matrix_power(A: ArrayLike, t: ArrayLike) -> Tensor:
     """A power of square matrices (..., n, n), as `scipy.linalg.fractional_matrix_power`."""
+
+def hankel(c: ArrayLike, r: ArrayLike | None = None) -> Tensor:
+    """A matrix with constant diagonals from the lower left to the upper right, as `scipy.linalg.hankel`."""
 
 def inv(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True, *, assume_a: str | None = None, lower: bool = False) -> Tensor:
     """The inverse of square matrices (..., n, n), as `scipy.linalg.inv`."""
 
+def khatri_rao(a: ArrayLike, b: ArrayLike) -> Tensor:
+    """The product of Kronecker of each column of `a` and of `b`, as `scipy.linalg.khatri_rao`."""
+
 def ldl(A: ArrayLike, lower: bool = True, hermitian: bool = True, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Tensor, ...]:
     """The factors L and D of symmetric or Hermitian matrices L @ D @ Lᴴ, as `scipy.linalg.ldl`."""
+
+def leslie(f: ArrayLike, s: ArrayLike) -> Tensor:
+    """The matrix of a population's growth, as `scipy.linalg.leslie`."""
 
 def logm(A: ArrayLike) -> Tensor:
     """`scipy.linalg.logm`: the principal logarithm of square matrices (..., n, n)."""
@@ -104,6 +119,9 @@ def sinm(A: ArrayLike) -> Tensor:
 def solve(a: ArrayLike, b: ArrayLike, lower: bool = False, overwrite_a: bool = False, overwrite_b: bool = False, check_finite: bool = True, assume_a: ArrayLike | None = None, transposed: bool = False) -> Tensor:
     """The solution x of a @ x = b, as `scipy.linalg.solve`."""
 
+def solve_circulant(c: ArrayLike, b: ArrayLike, singular: str = 'raise', tol: ArrayLike | None = None, caxis: int = -1, baxis: int = 0, outaxis: int = 0) -> Tensor:
+    """The solution x of C @ x = b for a circulant matrix C, by Fourier transforms, as `scipy.linalg.solve_circulant`."""
+
 def solve_continuous_are(a: ArrayLike, b: ArrayLike, q: ArrayLike, r: ArrayLike, e: ArrayLike | None = None, s: ArrayLike | None = None, balanced: bool = True) -> Tensor:
     """The solution of the continuous-time algebraic Riccati equation, as `scipy.linalg.solve_continuous_are`."""
 
@@ -131,6 +149,9 @@ def solveh_banded(ab: ArrayLike, b: ArrayLike, overwrite_ab: bool = False, overw
 def sqrtm(A: ArrayLike) -> Tensor:
     """The principal square root of square matrices (..., n, n), as `scipy.linalg.sqrtm`."""
 
+def subspace_angles(A: ArrayLike, B: ArrayLike) -> Tensor:
+    """The angles between what the columns of two matrices span, from the largest, as `scipy.linalg.subspace_angles`."""
+
 def svdvals(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Tensor:
     """The singular values of matrices (..., m, n), as `scipy.linalg.svdvals`; at kinks as of `tn.linalg.svdvals`."""
 
@@ -139,3 +160,6 @@ def tanhm(A: ArrayLike) -> Tensor:
 
 def tanm(A: ArrayLike) -> Tensor:
     """`scipy.linalg.tanm`: the tangent of square matrices (..., n, n)."""
+
+def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Tensor:
+    """Matrices with constant diagonals, as `scipy.linalg.toeplitz`."""

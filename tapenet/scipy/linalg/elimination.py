@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from tapenet.ops.derived import array_like
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import op
 from tapenet.scipy.linalg.definition import (
@@ -83,6 +82,40 @@ def lu_with_indices(a: Array, check_finite: bool = True) -> tuple[Array, ...]:
     return tuple(scipys().lu(a, check_finite=check_finite, p_indices=True))
 
 
+def _permuted_rule(g: tuple[Array, ...], a: Array) -> Array:
+    order, lower, upper = lu_with_indices(a)
+    return rows(_lu_gradient(rows(g[0], np.argsort(order, axis=-1)), g[1], lower, upper), order)
+
+
+@op(
+    name="lu_permuted",
+    outputs=2,
+    sequences=(),
+    a=_permuted_rule,
+    vmap="leading",
+    formula="P @ L and U with a = P @ L @ U",
+    gradients="a: as of lu",
+)
+def _lu_permuted(a: Array, check_finite: bool) -> tuple[Array, ...]:
+    """What `lu` gives with `permute_l=True`."""
+    return tuple(scipys().lu(a, True, check_finite=check_finite))
+
+
+@op(
+    name="lu",
+    outputs=3,
+    nondiff_outputs=(0,),
+    sequences=(),
+    a=lambda g, out: np.matmul(out[0], _lu_gradient(g[1], g[2], out[1], out[2])),
+    vmap="leading",
+    formula="P, L, U with a = P @ L @ U",
+    gradients="a: P @ L⁻ᵀ @ (tril(Lᵀ @ gL, −1) + triu(gU @ Uᵀ)) @ U⁻ᵀ",
+)
+def _lu_with_matrix(a: Array, check_finite: bool) -> tuple[Array, ...]:
+    """What `lu` gives by itself."""
+    return tuple(scipys().lu(a, check_finite=check_finite))
+
+
 def lu(
     a: ArrayLike, permute_l: bool = False, overwrite_a: bool = False, check_finite: bool = True, p_indices: bool = False
 ) -> tuple[Array, ...]:
@@ -104,14 +137,9 @@ def lu(
     Tensor([[1., 0.],
             [0., 2.]])
     """
-    a = array_like(a)
-    p, lower, upper = lu_with_indices(a, check_finite)
     if permute_l:
-        return rows(lower, p), upper
-    if p_indices:
-        return p, lower, upper
-    chosen = p[..., :, None] == np.arange(a.shape[-2])
-    return chosen.astype(np.float32 if upper.dtype.char in "fF" else np.float64), lower, upper
+        return tuple(_lu_permuted(a, check_finite))
+    return tuple(lu_with_indices(a, check_finite) if p_indices else _lu_with_matrix(a, check_finite))
 
 
 # -- packed ------------------------------------------------------------------------------------------------------

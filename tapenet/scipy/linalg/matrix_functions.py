@@ -13,16 +13,16 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.state import local
-from tapenet.ops.derived import array_like
 from tapenet.ops.linalg.degenerate import provided
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import Op, op
+from tapenet.scipy.followed import followed
 from tapenet.scipy.linalg.definition import LEADING, scipys
 from tapenet.scipy.linalg.matrix_equations import solve_sylvester
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
+    pass
 
 
 def _pair(a: Array, e: Array) -> Array:
@@ -292,7 +292,8 @@ def signm(A: Array) -> Array:
     return cast("Array", scipys().signm(A))
 
 
-def khatri_rao(a: ArrayLike, b: ArrayLike) -> Array:
+@followed("linalg.khatri_rao", "a", "b", broadcasts=True)
+def khatri_rao(a: Array, b: Array) -> Array:
     """The product of Kronecker of each column of `a` and of `b`, as `scipy.linalg.khatri_rao`.
 
     Args:
@@ -306,10 +307,5 @@ def khatri_rao(a: ArrayLike, b: ArrayLike) -> Array:
     >>> tn.scipy.linalg.khatri_rao(tn.tensor([[1.0], [2.0]]), tn.tensor([[3.0], [4.0]])).tolist()
     [[3.0], [4.0], [6.0], [8.0]]
     """
-    a, b = array_like(a), array_like(b)
-    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-1]:
-        raise ValueError(
-            f"khatri_rao: a and b must be matrices with as many columns, not of shapes {a.shape} and {b.shape}"
-        )
     made = a[..., :, None, :] * b[..., None, :, :]
     return cast("Array", np.reshape(made, (*made.shape[:-3], -1, made.shape[-1])))

@@ -11,6 +11,7 @@ from tapenet.ops.linalg import decompositions, factorizations
 from tapenet.ops.linalg.degenerate import provided
 from tapenet.ops.linalg.matrices import adjoint, transposed
 from tapenet.ops.op import op
+from tapenet.scipy.followed import followed
 from tapenet.scipy.linalg.definition import LEADING, over_stacks, scipys
 from tapenet.scipy.linalg.matrix_equations import solve_sylvester
 from tapenet.typing import Array
@@ -336,18 +337,20 @@ def svd(
 def _of_rank(name: str, basis: Array, s: Array, longest: int, rcond: float | None) -> tuple[Array, int]:
     """A basis, and how many singular values are not 0. Where these are not known yet it must be all of them."""
     rcond = float(np.finfo(s.dtype).eps) * longest if rcond is None else rcond
-    small = s <= rcond * np.max(s, axis=-1, initial=0.0, keepdims=True)
-    values = known(small)
+    values = known(s)
     if values is None:
+        small = s <= rcond * np.max(s, axis=-1, initial=0.0, keepdims=True)
         message = (
             f"{name}: the matrix has not full rank. Inside of tn.compile and tn.vmap it must have, as the shape of the "
             "result may not depend on values there"
         )
         return provided(basis, np.where(small, 1, 0), 0.0, message), s.shape[-1]
-    counts = np.unique(np.sum(~values, axis=-1))
-    if counts.size != 1:
-        raise ValueError(f"{name}: the matrices of the stack have different ranks, from {counts[0]} to {counts[-1]}")
-    return basis, int(counts[0])
+    counts = np.sum(values > rcond * np.max(values, axis=-1, initial=0.0, keepdims=True), axis=-1)
+    if counts.ndim and counts.min() != counts.max():
+        raise ValueError(
+            f"{name}: the matrices of the stack have different ranks, from {counts.min()} to {counts.max()}"
+        )
+    return basis, int(counts.flat[0]) if counts.ndim else int(counts)
 
 
 def orth(A: ArrayLike, rcond: float | None = None) -> Array:
@@ -394,8 +397,11 @@ def null_space(
     return adjoint(vh[..., rank:, :])
 
 
-def subspace_angles(A: ArrayLike, B: ArrayLike) -> Array:
+@followed("linalg.subspace_angles", "A", "B", broadcasts=True)
+def subspace_angles(A: Array, B: Array) -> Array:
     """The angles between what the columns of two matrices span, from the largest, as `scipy.linalg.subspace_angles`.
+
+    There are gradients where the columns of both are linearly independent.
 
     Args:
         A: (..., m, k).

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from tapenet import ops
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
+from tapenet.scipy.followed import followed
 from tapenet.scipy.linalg.definition import scipys
 from tapenet.typing import Array
 
@@ -28,19 +30,27 @@ def _places(name: str, lengths: tuple[int, ...], *options: object) -> Array:
     return np.asarray(getattr(scipys(), name)(*given, *options)).astype(np.intp)
 
 
+def _line(x: Array) -> Array:
+    """A number as a vector."""
+    return x if x.ndim else x[None]
+
+
 def _joined(*vectors: Array) -> Array:
     """Vectors behind each other; the axes before the last broadcast."""
     shape = np.broadcast_shapes(*(x.shape[:-1] for x in vectors))
-    same = [x if x.shape[:-1] == shape else np.broadcast_to(x, (*shape, x.shape[-1])) for x in vectors]
+    dtype = np.result_type(*(x.dtype for x in vectors))
+    same = [x if x.dtype == dtype else ops.multiply(x, np.ones((), dtype)) for x in vectors]
+    same = [x if x.shape[:-1] == shape else np.broadcast_to(x, (*shape, x.shape[-1])) for x in same]
     return cast("Array", np.concatenate(same, axis=-1))
 
 
 def _filled(name: str, vectors: tuple[Array, ...], *options: object) -> Array:
     places = _places(name, tuple(x.shape[-1] for x in vectors), *options)
-    return _joined(np.zeros(1, np.result_type(*(x.dtype for x in vectors))), *vectors)[..., places]
+    return _joined(np.zeros(1, vectors[0].dtype), *vectors)[..., places]
 
 
-def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Array:
+@followed("linalg.toeplitz", "c", "r", broadcasts=True)
+def toeplitz(c: Array, r: Array | None = None) -> Array:
     """Matrices with constant diagonals, as `scipy.linalg.toeplitz`.
 
     Args:
@@ -52,27 +62,33 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Array:
     Tensor([[1., 3., 4.],
             [2., 1., 3.]])
     """
-    c = np.atleast_1d(array_like(c))
-    return _filled("toeplitz", (c, conjugate(c) if r is None else np.atleast_1d(array_like(r))))
+    c = _line(c)
+    return _filled("toeplitz", (c, conjugate(c) if r is None else _line(r)))
 
 
-def hankel(c: ArrayLike, r: ArrayLike | None = None) -> Array:
-    """Matrices with constant diagonals from the lower left to the upper right, as `scipy.linalg.hankel`.
+def _one_axis(c: Array, r: Array | None) -> None:
+    if c.ndim > 1 or (r is not None and r.ndim > 1):
+        raise ValueError("hankel: c and r must be vectors; write .ravel() for what SciPy before 1.19 made of others")
+
+
+@followed("linalg.hankel", "c", "r", broadcasts=True, check=_one_axis)
+def hankel(c: Array, r: Array | None = None) -> Array:
+    """A matrix with constant diagonals from the lower left to the upper right, as `scipy.linalg.hankel`.
 
     Args:
-        c: the first column, (..., m). Other than in SciPy before 1.19, axes before the last are those of a stack.
-        r: the last row, (..., n), whose first element is not read; zeros by default.
+        c: the first column, (m,).
+        r: the last row, (n,), whose first element is not read; zeros by default.
 
     >>> import tapenet as tn
     >>> tn.scipy.linalg.hankel(tn.tensor([1.0, 2.0]), [2.0, 3.0])
     Tensor([[1., 2.],
             [2., 3.]])
     """
-    c = np.atleast_1d(array_like(c))
-    return _filled("hankel", (c, np.zeros_like(c) if r is None else np.atleast_1d(array_like(r))))
+    return _filled("hankel", (c, np.zeros_like(c) if r is None else r))
 
 
-def circulant(c: ArrayLike) -> Array:
+@followed("linalg.circulant", "c", broadcasts=True)
+def circulant(c: Array) -> Array:
     """Circulant matrices, as `scipy.linalg.circulant`.
 
     Args:
@@ -84,10 +100,11 @@ def circulant(c: ArrayLike) -> Array:
             [2., 1., 3.],
             [3., 2., 1.]])
     """
-    return _filled("circulant", (np.atleast_1d(array_like(c)),))
+    return _filled("circulant", (_line(c),))
 
 
-def leslie(f: ArrayLike, s: ArrayLike) -> Array:
+@followed("linalg.leslie", "f", "s", broadcasts=True)
+def leslie(f: Array, s: Array) -> Array:
     """The matrix of a population's growth, as `scipy.linalg.leslie`.
 
     Args:
@@ -99,10 +116,11 @@ def leslie(f: ArrayLike, s: ArrayLike) -> Array:
     Tensor([[0.1, 2. ],
             [0.5, 0. ]])
     """
-    return _filled("leslie", (np.atleast_1d(array_like(f)), np.atleast_1d(array_like(s))))
+    return _filled("leslie", (_line(f), _line(s)))
 
 
-def convolution_matrix(a: ArrayLike, n: int, mode: str = "full") -> Array:
+@followed("linalg.convolution_matrix", "a", broadcasts=True)
+def convolution_matrix(a: Array, n: int, mode: str = "full") -> Array:
     """The matrix whose product with a vector of `n` elements is its convolution with `a`, as `scipy.linalg.convolution_matrix`.
 
     Args:
@@ -116,10 +134,11 @@ def convolution_matrix(a: ArrayLike, n: int, mode: str = "full") -> Array:
             [2., 1.],
             [0., 2.]])
     """
-    return _filled("convolution_matrix", (array_like(a),), n, mode)
+    return _filled("convolution_matrix", (a,), n, mode)
 
 
-def diagsvd(s: ArrayLike, M: int, N: int) -> Array:
+@followed("linalg.diagsvd", "s", broadcasts=True)
+def diagsvd(s: Array, M: int, N: int) -> Array:
     """The matrix Σ of a singular value decomposition, as `scipy.linalg.diagsvd`.
 
     Args:
@@ -130,7 +149,7 @@ def diagsvd(s: ArrayLike, M: int, N: int) -> Array:
     >>> tn.scipy.linalg.diagsvd(tn.tensor([3.0]), 1, 2)
     Tensor([[3., 0.]])
     """
-    return _filled("diagsvd", (array_like(s),), M, N)
+    return _filled("diagsvd", (s,), M, N)
 
 
 # -- of polynomials ----------------------------------------------------------------------------------------------
@@ -142,14 +161,15 @@ def _companion_places(name: str, n: int) -> Array:
     return np.asarray(getattr(scipys(), name)(-np.arange(1.0, n + 1) * np.sign(np.arange(n) - 0.5))).astype(np.intp)
 
 
-def _of_polynomial(name: str, a: ArrayLike) -> Array:
-    a = np.atleast_1d(array_like(a))
+def _of_polynomial(name: str, a: Array) -> Array:
+    a = _line(a)
     places = _companion_places(name, a.shape[-1])
     minus = -a[..., 1:] / (1.0 * a[..., :1])
     return _joined(np.arange(2).astype(minus.dtype), minus)[..., places]
 
 
-def companion(a: ArrayLike) -> Array:
+@followed("linalg.companion", "a", broadcasts=True)
+def companion(a: Array) -> Array:
     """The matrix whose characteristic polynomial is given, as `scipy.linalg.companion`.
 
     Args:
@@ -166,7 +186,8 @@ def companion(a: ArrayLike) -> Array:
     return _of_polynomial("companion", a)
 
 
-def fiedler_companion(a: ArrayLike) -> Array:
+@followed("linalg.fiedler_companion", "a", broadcasts=True)
+def fiedler_companion(a: Array) -> Array:
     """A matrix of five diagonals whose characteristic polynomial is given, as `scipy.linalg.fiedler_companion`.
 
     Args:
@@ -187,7 +208,8 @@ def fiedler_companion(a: ArrayLike) -> Array:
 # -- others ------------------------------------------------------------------------------------------------------
 
 
-def fiedler(a: ArrayLike) -> Array:
+@followed("linalg.fiedler", "a", broadcasts=True)
+def fiedler(a: Array) -> Array:
     """The matrix of abs(a[i] - a[j]), as `scipy.linalg.fiedler`.
 
     >>> import tapenet as tn
@@ -195,7 +217,7 @@ def fiedler(a: ArrayLike) -> Array:
     Tensor([[0., 3.],
             [3., 0.]])
     """
-    a = np.atleast_1d(array_like(a))
+    a = _line(a)
     return cast("Array", np.abs(a[..., :, None] - a[..., None, :]))
 
 

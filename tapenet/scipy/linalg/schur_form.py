@@ -250,6 +250,24 @@ def _hessenberg(a: Array, check_finite: bool) -> tuple[Array, ...]:
     return h, q.astype(h.dtype, copy=False)
 
 
+def _only_h_rule(g: Array, a: Array) -> Array:
+    h, q = _hessenberg(a, True)
+    return _hessenberg_rule((g, 0 * q), (h, q))
+
+
+@op(
+    name="hessenberg_form",
+    sequences=(),
+    a=_only_h_rule,
+    vmap=LEADING,
+    formula="the H of a = Q @ H @ Qᴴ",
+    gradients="a: as of hessenberg with Q",
+)
+def _only_h(a: Array, check_finite: bool) -> Array:
+    """What `hessenberg` gives without Q."""
+    return cast("Array", scipys().hessenberg(a, check_finite=check_finite))
+
+
 def hessenberg(
     a: ArrayLike, calc_q: bool = False, overwrite_a: bool = False, check_finite: bool = True
 ) -> Array | tuple[Array, ...]:
@@ -268,5 +286,4 @@ def hessenberg(
            [5., 1., 0.],
            [0., 0., 1.]])
     """
-    h, q = _hessenberg(a, check_finite)
-    return (h, q) if calc_q else h
+    return tuple(_hessenberg(a, check_finite)) if calc_q else _only_h(a, check_finite)

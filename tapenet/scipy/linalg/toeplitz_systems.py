@@ -10,6 +10,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.fft import transforms
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
+from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.scipy.linalg.definition import OverColumns, back_through, column, over_stacks, scipys
 from tapenet.typing import Array
 
@@ -131,8 +132,34 @@ def solve_toeplitz(c_or_cr: ArrayLike | tuple[ArrayLike, ArrayLike], b: ArrayLik
     return _solve_toeplitz(*_ends(c_or_cr), b, check_finite)
 
 
+def _circulant_rule(
+    g: Array, out: Array, c: Array, b: Array, tol: float | None, caxis: int, baxis: int, outaxis: int
+) -> dict[str, Array]:
+    """x is the inverse transform of that of b over that of c, which are the eigenvalues."""
+    values = transforms.fft(np.moveaxis(c, caxis, -1), axis=-1)
+    size = np.abs(values)
+    if tol is None:
+        tol = np.max(size, axis=-1, keepdims=True) * (values.shape[-1] * float(np.finfo(np.float64).eps))
+    null = size <= tol
+    back = transforms.ifft(np.moveaxis(g, outaxis, -1), axis=-1) / np.where(null, 1, values)
+    back = np.where(null, 0, back)
+    by_c = -transforms.fft(back * transforms.fft(np.moveaxis(out, outaxis, -1), axis=-1), axis=-1)
+    by_b = transforms.fft(back, axis=-1)
+    found = {"c": unbroadcast(by_c, np.moveaxis(c, caxis, -1).shape)}
+    found["b"] = np.moveaxis(unbroadcast(by_b, np.moveaxis(b, baxis, -1).shape), -1, baxis)
+    found["c"] = np.moveaxis(found["c"], -1, caxis)
+    return {n: x if given.dtype.kind == "c" else x.real for (n, x), given in zip(found.items(), (c, b), strict=True)}
+
+
+@op(
+    joint=_circulant_rule,
+    broadcasts=True,
+    nondiff=("tol",),
+    formula="circulant(c)⁻¹ @ b",
+    gradients="b: circulant(c)⁻ᵀ @ g, by Fourier transforms; c: sums along the diagonals of −(by b) @ outᵀ",
+)
 def solve_circulant(
-    c: ArrayLike, b: ArrayLike, singular: str = "raise", tol: float | None = None, caxis: int = -1, baxis: int = 0,
+    c: Array, b: Array, singular: str = "raise", tol: float | None = None, caxis: int = -1, baxis: int = 0,
     outaxis: int = 0,
 ) -> Array:  # fmt: skip
     """The solution x of C @ x = b for a circulant matrix C, by Fourier transforms, as `scipy.linalg.solve_circulant`.
@@ -152,38 +179,4 @@ def solve_circulant(
     >>> tn.scipy.linalg.solve_circulant(tn.tensor([2.0, 0.0, 1.0]), tn.tensor([3.0, 3.0, 3.0])).numpy().round(9)
     array([1., 1., 1.])
     """
-    c, b = np.atleast_1d(array_like(c)), np.atleast_1d(array_like(b))
-    if c.shape[caxis] != b.shape[baxis]:
-        raise ValueError(f"solve_circulant: c of shape {c.shape} and b of shape {b.shape} have other lengths")
-    values = transforms.fft(np.moveaxis(c, caxis, -1), axis=-1)
-    values, kept = regular_values(values, singular, tol)
-    quotient = transforms.fft(np.moveaxis(b, baxis, -1), axis=-1) / values * kept
-    x = transforms.ifft(quotient, axis=-1)
-    if c.dtype.kind != "c" and b.dtype.kind != "c":
-        x = x.real
-    return x if outaxis == -1 else np.moveaxis(x, -1, outaxis)
-
-
-@op(
-    outputs=2,
-    nondiff_outputs=(1,),
-    sequences=(),
-    values=lambda g, out: np.where(out[1], g[0], 0),
-    formula="the values, 1 in place of those that count as 0, and which are others",
-    gradients="values: g, 0 where they were replaced",
-)
-def regular_values(values: Array, singular: str, tol: float | None) -> tuple[Array, ...]:
-    """The eigenvalues of circulant matrices for `solve_circulant`.
-
-    >>> import numpy as np
-    >>> from tapenet.scipy.linalg.toeplitz_systems import regular_values
-    >>> regular_values(np.array([1.0, 0.0]), "lstsq", None)[0]
-    array([1., 1.])
-    """
-    size = np.abs(values)
-    if tol is None:
-        tol = size.max(axis=-1, keepdims=True) * values.shape[-1] * np.finfo(np.float64).eps
-    small = size <= tol
-    if singular == "raise" and small.any():
-        raise np.linalg.LinAlgError("near singular circulant matrix.")
-    return np.where(small, np.ones((), values.dtype), values), ~small
+    return cast("Array", scipys().solve_circulant(c, b, singular, tol, caxis, baxis, outaxis))

@@ -36,14 +36,16 @@ def _metric(name: str) -> str:
 
 
 def _distances(
-    kind: str, points: tuple[Array, ...], metric: str, options: dict[str, ArrayLike | float | None]
+    kind: str, points: tuple[ArrayLike, ...], metric: str, options: dict[str, ArrayLike | float | None]
 ) -> Array:
     name = _metric(metric)
+    if not options and name not in ("seuclidean", "mahalanobis", "minkowski"):
+        return cast("Array", distance_op(kind, name)(*points))
     arrays = {n: options.pop(n) for n in ("w", "V", "VI") if n in options}
     parameter = next((n for n, value in arrays.items() if value is not None), None)
     weight = None if parameter is None else arrays[parameter]
     if weight is None and name in ("seuclidean", "mahalanobis"):  # SciPy takes them from the points
-        x = np.concatenate(points, axis=0) if len(points) > 1 else points[0]
+        x: Array = np.concatenate([array_like(p) for p in points], axis=0)
         if name == "seuclidean":
             parameter, weight = "V", np.var(x, axis=0, ddof=1)
         else:
@@ -87,11 +89,9 @@ def cdist(
     Tensor([[5., 1.]])
     """
     _no_out("cdist", out)
-    a, b = array_like(XA), array_like(XB)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(f"cdist: XA and XB must be matrices with as many columns, not {a.shape} and {b.shape}")
     if isinstance(metric, str):
-        return _distances("cdist", (a, b), metric, kwargs)
+        return _distances("cdist", (XA, XB), metric, kwargs)
+    a, b = array_like(XA), array_like(XB)
     found = [cast("Array", metric(x, y, **kwargs)) for x, y in itertools.product(a, b)]
     return cast("Array", np.reshape(np.stack(found), (a.shape[0], b.shape[0])))
 
@@ -111,12 +111,10 @@ def pdist(X: ArrayLike, metric: Metric = "euclidean", *, out: None = None, **kwa
     array([5.   , 1.   , 4.243])
     """
     _no_out("pdist", out)
-    x = array_like(X)
-    if x.ndim != 2:
-        raise ValueError(f"pdist: X must be a matrix, not of shape {x.shape}")
     if isinstance(metric, str):
-        return _distances("pdist", (x,), metric, kwargs)
-    return cast("Array", np.stack([cast("Array", metric(a, b, **kwargs)) for a, b in itertools.combinations(x, 2)]))
+        return _distances("pdist", (X,), metric, kwargs)
+    pairs = itertools.combinations(array_like(X), 2)
+    return cast("Array", np.stack([cast("Array", metric(a, b, **kwargs)) for a, b in pairs]))
 
 
 def squareform(X: ArrayLike, force: str = "no", checks: bool = True) -> Array:

@@ -41,18 +41,18 @@ def _rules(kind: str, metric: str) -> dict[str, Callable[..., object]]:
         return {}
     if kind == "cdist":
         return {
-            "u": lambda g, out, u, v: _pulled(_quotient(g, out, metric), u, v),
-            "v": lambda g, out, u, v: _pulled(transposed(_quotient(g, out, metric)), v, u),
+            "XA": lambda g, out, XA, XB: _pulled(_quotient(g, out, metric), XA, XB),
+            "XB": lambda g, out, XA, XB: _pulled(transposed(_quotient(g, out, metric)), XB, XA),
         }
 
-    def rule(g: Array, out: Array, u: Array) -> Array:
-        first, second = np.triu_indices(u.shape[0], 1)
-        place = np.zeros((u.shape[0], u.shape[0]), int)
+    def rule(g: Array, out: Array, X: Array) -> Array:
+        first, second = np.triu_indices(X.shape[0], 1)
+        place = np.zeros((X.shape[0], X.shape[0]), int)
         place[first, second] = place[second, first] = np.arange(1, len(first) + 1)
         flat = _quotient(g, out, metric)
-        return _pulled(np.concatenate([np.zeros(1, flat.dtype), flat])[place], u, u)
+        return _pulled(np.concatenate([np.zeros(1, flat.dtype), flat])[place], X, X)
 
-    return {"u": rule}
+    return {"X": rule}
 
 
 @functools.cache
@@ -87,7 +87,7 @@ def distance_op(kind: str, metric: str, parameter: str | None = None, options: O
         return formula(*found, **more)
 
     forward, lower = _named(theirs, kind, parameter), _named(ours, kind, parameter)
-    inputs = ["u"] if kind == "pdist" else ["u", "v"]
+    inputs = {"pair": ["u", "v"], "cdist": ["XA", "XB"], "pdist": ["X"]}[kind]
     rules = dict.fromkeys([*inputs, *(["weight"] if parameter else [])], derive)
     return cast(
         "Op",
@@ -107,8 +107,12 @@ def _named(function: Callable[..., Array], kind: str, parameter: str | None) -> 
     """The function with the op's arguments by name."""
     if kind == "pdist":
         if parameter is None:
-            return lambda u: function(u)
-        return lambda u, weight: function(u, **{parameter: weight})
+            return lambda X: function(X)
+        return lambda X, weight: function(X, **{parameter: weight})
+    if kind == "cdist":
+        if parameter is None:
+            return lambda XA, XB: function(XA, XB)
+        return lambda XA, XB, weight: function(XA, XB, **{parameter: weight})
     if parameter is None:
         return lambda u, v: function(u, v)
     return lambda u, v, weight: function(u, v, **{parameter: weight})
