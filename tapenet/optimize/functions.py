@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable, Sequence
+from types import MethodType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -221,7 +222,7 @@ def kept(f: Callable[..., object], key: Hashable, make: Callable[[], T]) -> T:
     """What was made of a user's function before, or what `make` makes now."""
     plain = f.__wrapped__ if isinstance(f, Compiled) else f
     space = getattr(plain, "__dict__", None)
-    if not isinstance(space, dict):
+    if not isinstance(space, dict) or isinstance(plain, MethodType):  # whose space is that of all objects of the class
         return make()
     found = space.get("_tapenet_optimize")
     if not isinstance(found, _Kept) or found.owner() is not plain:

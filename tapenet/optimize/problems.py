@@ -41,6 +41,8 @@ class Result(Protocol):
 
     def __setattr__(self, name: str, value: object, /) -> None: ...
 
+    def __getitem__(self, name: str, /) -> object: ...
+
 
 class Asked(NamedTuple):
     """A problem in numbers, for one of SciPy's solvers.

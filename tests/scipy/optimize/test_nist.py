@@ -45,6 +45,7 @@ def test_all_problems(name: str, start: int) -> None:
         assert name in ROUNDING or deviations >= 10
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("name", "start"), sorted(ASTRAY))
 def test_where_scipy_goes_astray_too(name: str, start: int) -> None:

@@ -11,7 +11,11 @@ from scipy import optimize
 import tapenet as tn
 from tapenet.testing import check_grads
 
+SLOW = pytest.mark.slow
 A = np.array([1.0, 2.0, 0.5])
+OPTIONS = [{"bracket": [0, 3], "method": m} for m in ("bisect", "ridder", "brenth", "toms748")] + [
+    {"x0": 1.0, "x1": 1.1}
+]
 
 
 def equations(x: Any, a: Any) -> Any:
@@ -22,7 +26,9 @@ def kepler(e: Any, eccentricity: Any, anomaly: Any) -> Any:
     return e - eccentricity * np.sin(e) - anomaly
 
 
-@pytest.mark.parametrize("method", ["hybr", "lm", "broyden1", "anderson", "krylov", "df-sane"])
+@pytest.mark.parametrize(
+    "method", ["hybr", *(pytest.param(m, marks=SLOW) for m in ("lm", "broyden1", "anderson", "krylov", "df-sane"))]
+)
 def test_methods(method: str) -> None:
     found = tn.optimize.root(equations, np.full(3, 0.5), args=(A,), method=method)
     assert found.success
@@ -38,7 +44,7 @@ def test_the_jacobian_is_exact_where_the_method_takes_one() -> None:
 
 
 def test_derivatives() -> None:
-    check_grads(lambda a: tn.optimize.root(equations, np.full(3, 0.5), (a,), tol=1e-13).x, [A], order=2)
+    check_grads(lambda a: tn.optimize.root(equations, np.full(3, 0.5), (a,), tol=1e-13).x, [A], order=1)
 
 
 def test_nested_unknowns_compiled() -> None:
@@ -56,8 +62,7 @@ def test_nested_unknowns_compiled() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"bracket": [0, 3]}, {"bracket": [0, 3], "method": "bisect"}, {"bracket": [0, 3], "method": "ridder"},
-        {"bracket": [0, 3], "method": "toms748"}, {"x0": 1.0}, {"x0": 1.0, "x1": 1.1},
+        {"bracket": [0, 3]}, {"x0": 1.0}, *(pytest.param(o, marks=SLOW) for o in OPTIONS),
         {"x0": 1.0, "method": "halley"},
     ],
 )  # fmt: skip

@@ -15,6 +15,8 @@ METHODS = (
     "Nelder-Mead", "Powell", "CG", "BFGS", "Newton-CG", "L-BFGS-B", "TNC", "COBYLA", "COBYQA", "SLSQP", "trust-constr",
     "dogleg", "trust-ncg", "trust-krylov", "trust-exact",
 )  # fmt: skip
+#: The methods that failed, or gave tensors, are of every run of the tests.
+QUICK = ("Newton-CG", "L-BFGS-B", "SLSQP", "BFGS", "CG", "trust-ncg")
 
 
 def bowl(x: Any) -> Any:
@@ -30,7 +32,7 @@ def equations(x: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:Method .* does not use gradient")
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [pytest.param(m, marks=() if m in QUICK else pytest.mark.slow) for m in METHODS])
 def test_every_method_takes_a_value_and_gradient(method: str) -> None:
     if method == "COBYQA" and not hasattr(optimize, "show_options"):
         pytest.skip("this SciPy has no COBYQA")
@@ -43,6 +45,7 @@ def test_every_method_takes_a_value_and_gradient(method: str) -> None:
     assert type(found.get("jac", START)) in (np.ndarray, list)
 
 
+@pytest.mark.slow
 def test_constraints_take_functions_and_jacobians() -> None:
     def constraint(x: Any) -> Any:
         return np.stack([x[0] - 2 * x[1] + 0.2, x.sum()])
@@ -64,7 +67,7 @@ def test_constraints_take_functions_and_jacobians() -> None:
     assert all(type(f.x) is np.ndarray for f in found)
 
 
-@pytest.mark.parametrize("method", ["trf", "dogbox", "lm"])
+@pytest.mark.parametrize("method", ["lm", *(pytest.param(m, marks=pytest.mark.slow) for m in ("trf", "dogbox"))])
 def test_least_squares_take_a_jacobian(method: str) -> None:
     found = optimize.least_squares(residuals, START, jac=tn.jacobian(residuals), method=method)
     np.testing.assert_allclose(found.x, 1)
