@@ -323,6 +323,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     ),
     "tapenet.scipy.integrate": (
         {
+            "tapenet.scipy.integrate.boundary_values": "solve_bvp",
             "tapenet.scipy.integrate.initial_values": "solve_ivp",
             "tapenet.scipy.integrate.odepack": "odeint",
             "tapenet.scipy.integrate.nested_quadrature": "dblquad nquad tplquad",

@@ -1,4 +1,5 @@
 # Made by `python -m tests.stubs`.
+from tapenet.scipy.integrate.boundary_values import solve_bvp as solve_bvp
 from tapenet.scipy.integrate.initial_values import solve_ivp as solve_ivp
 from tapenet.scipy.integrate.nested_quadrature import dblquad as dblquad
 from tapenet.scipy.integrate.nested_quadrature import nquad as nquad

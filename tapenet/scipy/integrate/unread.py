@@ -9,11 +9,13 @@ import numpy as np
 from tapenet.autodiff.node import next_number
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError
-from tapenet.autodiff.state import local, no_grad
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.program.trees import flatten
 from tapenet.scipy.integrate.right_side import Read, read
-from tapenet.scipy.integrate.states import Function, State
+from tapenet.scipy.integrate.states import Function, State, value_of
 from tapenet.transforms.checkpoint import Watch
+from tapenet.transforms.implicit.linear import in_numbers
 from tapenet.typing import Array
 
 
@@ -40,19 +42,30 @@ def read_or_plain(
         return None
 
 
-def _numbers(value: object) -> Array:
+def numbers(value: object) -> Array:
     """What a function of the user's gave, as an array."""
     if isinstance(value, (list, tuple)):
-        return np.asarray([_numbers(v) for v in value])
+        return np.asarray([numbers(v) for v in value])
     return value._data if isinstance(value, Tensor) else np.asarray(value)
 
 
 def plain(f: Callable[..., object], args: Sequence[object]) -> Callable[..., Array]:
-    """A function as SciPy calls it."""
+    """A function as SciPy calls it.
+
+    Raises:
+        CaptureError: when it is called, while a step is captured that has another value of what it depends on in each run.
+    """
+    unknown = capturing() is not None
 
     def call(*given: object) -> Array:
-        with no_grad():
-            return _numbers(f(*given, *args))
+        nonlocal unknown
+        if unknown:
+            for leaf in flatten(f(*given, *args))[0]:
+                if isinstance(leaf, Tensor):
+                    value_of(leaf)
+            unknown = False
+        with in_numbers():
+            return numbers(f(*given, *args))
 
     return call
 
