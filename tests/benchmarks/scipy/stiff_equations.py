@@ -8,6 +8,8 @@ Needs diffrax (pip install diffrax), which is no extra of tapenet. Run pinned, o
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 import tapenet as tn
@@ -48,23 +50,19 @@ def main() -> None:
 
     exact = tn.grad(lambda k: ours(k, 1e-12))(RATES).numpy() * RATES
     for rtol in (1e-4, 1e-6, 1e-8):
-        mine = tn.value_and_grad(lambda k: ours(k, rtol))
-        candidates = {"tapenet": lambda: mine(RATES)}
+        candidates = {"tapenet": partial(tn.value_and_grad(partial(ours, rtol=rtol)), RATES)}
         for name, adjoint, solver, transform in [
             ("Kvaerno5, checkpoints", diffrax.RecursiveCheckpointAdjoint(), diffrax.Kvaerno5(), jax.grad),
             ("Kvaerno3, checkpoints", diffrax.RecursiveCheckpointAdjoint(), diffrax.Kvaerno3(), jax.grad),
             ("Kvaerno5, forward", diffrax.ForwardMode(), diffrax.Kvaerno5(), jax.jacfwd),
         ]:
-
-            def f(k, adjoint=adjoint, solver=solver):
-                return theirs(k, rtol, adjoint, solver)
-
+            f = partial(theirs, rtol=rtol, adjoint=adjoint, solver=solver)
             compiled = jax.jit(lambda k, f=f, transform=transform: (f(k), transform(f)(k)))
             candidates[name] = lambda compiled=compiled: jax.block_until_ready(compiled(RATES))
         for name, step in candidates.items():
             off = np.abs(np.asarray(step()[1]) * RATES - exact).max() / np.abs(exact).max()
             print(f"  {name}: off by {off / rtol:.2f} of rtol")
-        report(f"rtol {rtol:g}", interleaved(candidates, rounds=5, seconds=0.2), {n: 1.0 for n in candidates})
+        report(f"rtol {rtol:g}", interleaved(candidates, rounds=5, seconds=0.2), dict.fromkeys(candidates, 1.0))
 
 
 if __name__ == "__main__":
