@@ -263,7 +263,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "hankel1 hankel1e hankel2 hankel2e i0 i0e i1 i1e iv ive j0 j1 jn jv jve k0 k0e k1 k1e kn kv kve "
                 "spherical_in spherical_jn spherical_kn spherical_yn y0 y1 yn yv yve"
             ),
-            "tapenet.special.bessel_integrals": "it2i0k0 it2j0y0 iti0k0 itj0y0",
+            "tapenet.special.bessel_integrals": "besselpoly it2i0k0 it2j0y0 iti0k0 itj0y0",
             "tapenet.special.distributions": (
                 "bdtr bdtrc bdtri bdtrik bdtrin chdtr chdtrc chdtri chdtriv fdtr fdtrc fdtri fdtridfd gdtr gdtrc gdtria gdtrib "
                 "gdtrix nbdtr nbdtrc nbdtri nbdtrik nbdtrin nrdtrimn nrdtrisd pdtr pdtrc pdtri pdtrik stdtr stdtridf stdtrit"
@@ -291,9 +291,11 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "eval_sh_legendre"
             ),
             "tapenet.special.parabolic_cylinder": "pbdv pbvv pbwa",
+            "tapenet.special.hypergeometric_limits": "hyp0f1",
             "tapenet.special.integrals": "exp1 expi expn fresnel modfresnelm modfresnelp shichi sici spence",
             "tapenet.special.kelvin_functions": "bei beip ber berp kei keip kelvin ker kerp",
             "tapenet.special.struve_functions": "it2struve0 itmodstruve0 itstruve0 modstruve struve",
+            "tapenet.special.wright_functions": "log_wright_bessel wright_bessel",
         },
     ),
     "tapenet.optimize": (

@@ -44,6 +44,9 @@ def ber(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def berp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.berp`, element by element. Its derivative: -bei(x) - out/x."""
 
+def besselpoly(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.besselpoly`, element by element. Its derivative: by x: z out/x - 2 besselpoly(x, y + 1, z + 1); by y and z: of each term of the series."""
+
 def beta(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.beta`, element by element. Its derivative: out (psi(x) - psi(x + y)); the same by y."""
 
@@ -293,6 +296,9 @@ def hankel2e(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Ten
 def huber(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.huber`, element by element. Its derivative: by the limit x: |y| - x beyond it, else 0; y within the limit, else x sign y."""
 
+def hyp0f1(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.hyp0f1`, element by element. Its derivative: by x: of the series, or of the polynomial through values at parameters around x; by y: hyp0f1(x + 1, y) / x."""
+
 def hyp1f1(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.hyp1f1`, element by element. Its derivative: by z: x/y hyp1f1(x + 1, y + 1, z)."""
 
@@ -413,6 +419,9 @@ def log_ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def log_softmax(x: ArrayLike, axis: Axis = None) -> Tensor:
     """`scipy.special.log_softmax`: the logarithm of `softmax`, without overflow."""
 
+def log_wright_bessel(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.log_wright_bessel`, element by element. Its derivative: those of wright_bessel by wright_bessel."""
+
 def loggamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.loggamma`, element by element. Its derivative: psi(x)."""
 
@@ -426,7 +435,7 @@ def modfresnelp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, 
     """`scipy.special.modfresnelp`, element by element. Its derivative: of F: -exp(i x²); of K: -2i x K - exp(-i π/4)/√π."""
 
 def modstruve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.modstruve`, element by element. Its derivative: by y: modstruve(x - 1, y) - x out/y."""
+    """`scipy.special.modstruve`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: modstruve(x - 1, y) - x out/y."""
 
 def nbdtr(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.nbdtr`, element by element. Its derivative: by p a density, as it is an incomplete beta function."""
@@ -531,10 +540,13 @@ def stdtrit(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tens
     """`scipy.special.stdtrit`, element by element. Its derivative: that of an implicit function, where F(v, t) is value."""
 
 def struve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.struve`, element by element. Its derivative: by y: struve(x - 1, y) - x out/y."""
+    """`scipy.special.struve`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: struve(x - 1, y) - x out/y."""
 
 def tandg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.tandg`, element by element. Its derivative: π/180 (1 + out²)."""
+
+def wright_bessel(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.wright_bessel`, element by element. Its derivative: by x: x times that by b of wright_bessel(x, x + y, z); by y: of the integral; by z: wright_bessel(x, x + y, z)."""
 
 def xlog1py(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.xlog1py`, element by element. Its derivative: ln(1 + y); x/(1 + y)."""

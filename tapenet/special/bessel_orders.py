@@ -71,38 +71,38 @@ def around_zero(f: Callable[[Array], Array], n: int, v: Array, width: Array) -> 
     return found
 
 
-def _log_growth(v: Array, z: Array, sign: float) -> Array:
+def log_growth(v: Array, z: Array, sign: float) -> Array:
     """By how much ln|f| changes with |v|, in f that grow with it: by the saddle of its integral."""
     order = np.abs(v)
     found: Array = np.log(np.abs((order + np.sqrt((order * order + sign * z * z).astype(complex))) / z))
     return found
 
 
-def _narrow(z: Array) -> Array:
+def narrow(z: Array) -> Array:
     """How far orders around a small one reach."""
     found: Array = np.minimum(1, 2 / (1 + np.maximum(np.log(2 / np.abs(z)), 0)))
     return found
 
 
-def _wide(z: Array) -> Array:
+def wide(z: Array) -> Array:
     """How much farther they reach in modified functions, where exp(z) leaves nothing of exp(-z), which turns with the order."""
     found: Array = np.where(np.real(z) > 18, np.sqrt(np.abs(z)), 1)
     return found
 
 
 def _unmodified(f: Function, n: int, v: Array, z: Array, falls: bool) -> Array:
-    growth = _log_growth(v, z, -1) * (-1 if falls else np.sign(v))
-    return around(lambda v: f(v, z[..., None]), n, v, np.where(np.abs(v) < 2, _narrow(z), 1), growth)
+    growth = log_growth(v, z, -1) * (-1 if falls else np.sign(v))
+    return around(lambda v: f(v, z[..., None]), n, v, np.where(np.abs(v) < 2, narrow(z), 1), growth)
 
 
 def _modified(f: Function, n: int, v: Array, z: Array, falls: bool) -> Array:
-    wide = np.maximum(1, _wide(z) / 2)
-    growth = _log_growth(v, z, 1) * (-1 if falls else np.sign(v))
-    return around(lambda v: f(v, z[..., None]), n, v, np.where(np.abs(v) < 2, _narrow(z) * wide, wide), growth)
+    far = np.maximum(1, wide(z) / 2)
+    growth = log_growth(v, z, 1) * (-1 if falls else np.sign(v))
+    return around(lambda v: f(v, z[..., None]), n, v, np.where(np.abs(v) < 2, narrow(z) * far, far), growth)
 
 
 def _k(f: Function, n: int, v: Array, z: Array) -> Array:
-    width = 2 * _narrow(z) * _wide(z)
+    width = 2 * narrow(z) * wide(z)
     near = np.abs(v) <= width / 2
     even = around_zero(lambda v: f(v, z[..., None]), n, np.where(near, v, 0), width)
     return np.where(near, even, _modified(f, n, v, z, False))
@@ -110,7 +110,7 @@ def _k(f: Function, n: int, v: Array, z: Array) -> Array:
 
 def _i(f: Function, k: Function, n: int, v: Array, z: Array) -> Array:
     """I is an even function less sin(π v)/π K: the latter is small where the real part of z is positive."""
-    width = 2 * _narrow(z) * _wide(z)
+    width = 2 * narrow(z) * wide(z)
     near = (np.abs(v) <= width / 2) & (np.real(z) > 0)
     at = np.where(near, v, 0)
     w = z[..., None]

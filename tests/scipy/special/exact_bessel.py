@@ -55,6 +55,20 @@ def power_series(power: int, factor: float, above: list[float], below: list[floa
     return lambda x: factor * x**power * mp.hyper(above, below, sign * x * x / 4)
 
 
+def wright(a: Any, b: Any, x: Any) -> Any:
+    return mp.nsum(lambda k: x**k * mp.rgamma(a * k + b) / mp.factorial(k), [0, 250], method="direct")
+
+
+def told(a: float, b: float, x: float) -> bool:
+    """Whether mpmath's differences tell the derivatives by x: they are 1e-40 of those by b at a = 15, b = 20."""
+    return a < 15 or b < 20
+
+
+def struve_slope(v: float, x: float) -> bool:
+    """Whether the derivative of L by the order is no smaller beside it than mpmath's differences can tell."""
+    return finite(v, x) and (v != 0 or x < 30)
+
+
 POSITIVE = [1e-6, 0.01, 0.5, 2.3, 7.0, 19.5, 40.0]
 SIGNED = [-12.0, -3.5, -0.25, *POSITIVE]
 WHOLE = [0, 1, 2, 7]
@@ -104,4 +118,30 @@ CASES = {
     "itstruve0": Case(lambda x: power_series(2, 1 / mp.pi, [1, 1], [1.5, 1.5, 2], -1)(x), [SIGNED]),
     "it2struve0": Case(lambda x: mp.pi / 2 - power_series(1, 2 / mp.pi, [1, 0.5], [1.5, 1.5, 1.5], -1)(x), [POSITIVE]),
     "itmodstruve0": Case(lambda x: power_series(2, 1 / mp.pi, [1, 1], [1.5, 1.5, 2], 1)(x), [SIGNED]),
+    "struve": Case(mp.struveh, [ORDERS[1:], REAL], most=40, where=lambda v, x: finite(v, x) and x != 300),
+    "modstruve": Case(mp.struvel, [ORDERS[1:], REAL], most=40, where=struve_slope),
+    "hyp0f1": Case(
+        mp.hyp0f1,
+        [
+            [-20.3, -3.5, -0.5, 0.01, 0.5, 1, 1.7, 10, 50.5],
+            [1e-8, 0.1, 3.0, -3.0, 20, -20.0, 150, -3e3, 1 + 2j, 50 - 70j],
+        ],
+        most=40,
+    ),
+    "wright_bessel": Case(
+        wright, [[0.0, 0.3, 1.0, 2.5, 15.0], [1e-3, 0.5, 3.0, 20.0], [1e-6, 0.7, 5.0, 40.0]], most=24, where=told
+    ),
+    "log_wright_bessel": Case(
+        lambda a, b, x: mp.log(wright(a, b, x)),
+        [[0.3, 1.0, 2.5, 15.0], [1e-3, 0.5, 3.0, 20.0], [1e-6, 0.7, 5.0, 40.0]],
+        most=24,
+        where=told,
+    ),
+    "besselpoly": Case(
+        lambda a, b, v: (
+            a**v * mp.rgamma(v + 1) / (b + v + 1) * mp.hyper([(b + v + 1) / 2], [(b + v + 3) / 2, v + 1], -a * a)
+        ),
+        [[1e-3, 0.4, 2.0, 6.0], [-0.5, 0.0, 2.5], [-0.3, 0.0, 1.0, 10.5]],
+        most=24,
+    ),
 }
