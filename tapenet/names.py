@@ -367,26 +367,39 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     "tapenet.scipy.ndimage": (
         {
             "tapenet.scipy.ndimage.correlation": "convolve convolve1d correlate correlate1d",
+            "tapenet.scipy.ndimage.fourier_filters": "fourier_gaussian fourier_shift",
             "tapenet.scipy.ndimage.gaussians": (
                 "gaussian_filter gaussian_filter1d gaussian_gradient_magnitude gaussian_laplace laplace prewitt sobel"
+            ),
+            "tapenet.scipy.ndimage.measurements": "mean standard_deviation sum sum_labels variance",
+            "tapenet.scipy.ndimage.windows": (
+                "grey_closing grey_dilation grey_erosion grey_opening maximum_filter median_filter minimum_filter "
+                "percentile_filter rank_filter uniform_filter uniform_filter1d"
             ),
             "tapenet.scipy.ndimage.sampling": "affine_transform geometric_transform map_coordinates rotate shift zoom",
             "tapenet.scipy.ndimage.spline_filters": "spline_filter spline_filter1d",
         },
     ),
+    "tapenet.scipy.signal.windows": (
+        {"tapenet.scipy.signal.windows.shapes": "exponential gaussian general_gaussian general_hamming kaiser tukey"},
+    ),
     "tapenet.scipy.signal": (
         {
+            "tapenet.scipy.signal": "windows",
+            "tapenet.scipy.signal.separable": "sepfir2d",
             "tapenet.scipy.signal.convolution": "convolve convolve2d correlate correlate2d fftconvolve oaconvolve",
             "tapenet.scipy.signal.analytic_signals": "envelope hilbert hilbert2",
             "tapenet.scipy.signal.resampling": "decimate resample resample_poly upfirdn",
             "tapenet.scipy.signal.chirp_transforms": "czt zoom_fft",
-            "tapenet.scipy.signal.smoothing": "detrend savgol_filter wiener",
+            "tapenet.scipy.signal.smoothing": "detrend medfilt savgol_filter wiener",
             "tapenet.scipy.signal.spectra": "coherence csd istft periodogram spectrogram stft welch",
             "tapenet.scipy.signal.design": (
                 "bessel bilinear_zpk butter cheby1 cheby2 ellip firwin iirfilter lp2bp_zpk lp2bs_zpk lp2hp_zpk lp2lp_zpk zpk2tf"
             ),
             "tapenet.scipy.signal.responses": "freqs freqz freqz_sos freqz_zpk group_delay sosfreqz",
-            "tapenet.scipy.signal.filtering": "filtfilt lfilter lfilter_zi sosfilt sosfilt_zi sosfiltfilt",
+            "tapenet.scipy.signal.filtering": (
+                "deconvolve filtfilt lfilter lfilter_zi lfiltic sosfilt sosfilt_zi sosfiltfilt"
+            ),
         },
     ),
     "tapenet.scipy.sparse": (

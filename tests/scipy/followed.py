@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 import tapenet as tn
@@ -13,7 +15,7 @@ from tapenet.scipy.followed import scipys
 
 def ops(space: str) -> dict[str, Op]:
     """The ops of a namespace with SciPy's name, such as "fft"."""
-    module = getattr(tn.scipy, space)
+    module = functools.reduce(getattr, space.split("."), tn.scipy)
     found = {name: getattr(module, name) for name in homes(f"tapenet.scipy.{space}")}
     return {name: value for name, value in found.items() if isinstance(value, Op)}
 
@@ -34,7 +36,7 @@ def check_values(space: str, op: Op) -> None:
 
 
 def _narrow(value: object) -> object:
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
+    if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "fc":  # parameters stay
         return value.astype(np.complex64 if value.dtype.kind == "c" else np.float32)
     return value
 

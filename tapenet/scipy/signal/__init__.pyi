@@ -2,6 +2,7 @@
 from collections.abc import Sequence
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.scipy.signal import windows as windows
 from tapenet.scipy.signal.convolution import Axes
 from tapenet.scipy.signal.convolution import Method
 from tapenet.scipy.signal.convolution import Mode
@@ -18,6 +19,7 @@ from tapenet.scipy.signal.design import lp2hp_zpk as lp2hp_zpk
 from tapenet.scipy.signal.design import lp2lp_zpk as lp2lp_zpk
 from tapenet.scipy.signal.design import zpk2tf as zpk2tf
 from tapenet.scipy.signal.extension import Extension
+from tapenet.scipy.signal.filtering import deconvolve as deconvolve
 from tapenet.scipy.signal.filtering import lfilter as lfilter
 from tapenet.scipy.signal.filtering import sosfilt as sosfilt
 from tapenet.scipy.signal.filtering import sosfiltfilt as sosfiltfilt
@@ -89,6 +91,12 @@ def istft(Zxx: ArrayLike, fs: float = 1.0, window: Window = 'hann_periodic', npe
 def lfilter_zi(b: ArrayLike, a: ArrayLike) -> Tensor:
     """The states of a filter whose input is 1 and always was: its answer to a step has settled."""
 
+def lfiltic(b: ArrayLike, a: ArrayLike, y: ArrayLike, x: ArrayLike | None = None) -> Tensor:
+    """The states of a filter that had given `y` of `x`, both the last one first."""
+
+def medfilt(volume: ArrayLike, kernel_size: int | Sequence[int] | None = None) -> Tensor:
+    """The median of what is around each place, zeros beyond the ends."""
+
 def oaconvolve(in1: ArrayLike, in2: ArrayLike, mode: Mode = 'full', axes: Axes | None = None) -> Tensor:
     """The convolution of two arrays along some axes by Fourier transforms of blocks, whose results overlap and are added. The others broadcast."""
 
@@ -100,6 +108,9 @@ def resample_poly(x: ArrayLike, up: int, down: int, axis: int = 0, window: str |
 
 def savgol_filter(x: ArrayLike, window_length: int, polyorder: int, deriv: int = 0, delta: float = 1.0, axis: int = -1, mode: str = 'interp', cval: float = 0.0) -> Tensor:
     """Signals smoothed by polynomials that fit the samples around each one best (Savitzky and Golay), or their derivatives."""
+
+def sepfir2d(input: ArrayLike, hrow: ArrayLike, hcol: ArrayLike) -> Tensor:
+    """An image convolved with a filter along its rows and one along its columns; it goes on as its mirror image."""
 
 def sosfilt_zi(sos: ArrayLike) -> Tensor:
     """The states of a cascade whose input is 1 and always was, of shape (sections, 2)."""

@@ -54,7 +54,7 @@ def lp2hp_zpk(z: ArrayLike, p: ArrayLike, k: ArrayLike, wo: ArrayLike = 1.0) -> 
     Tensor([-2.])
     """
     z, p = array_like(z), array_like(p)
-    return _with(wo / z, 0.0, len(p) - len(z)), wo / p, k * _ratio(-z, -p)
+    return _with(wo / z, 0.0, len(p) - len(z)), wo / p, k * _ratio(-z, -p)  # type: ignore[return-value]
 
 
 def _both_sides(roots: Array, wo: ArrayLike) -> Array:
@@ -69,8 +69,8 @@ def lp2bp_zpk(z: ArrayLike, p: ArrayLike, k: ArrayLike, wo: ArrayLike = 1.0, bw:
     """A band-pass filter around `wo`, `bw` wide, of an analog low-pass filter with its edge at 1: zeros, poles and gain.
 
     >>> import tapenet as tn
-    >>> tn.scipy.signal.lp2bp_zpk([], [-1.0], 1.0, tn.tensor(2.0))[2]
-    Tensor(1.)
+    >>> tn.scipy.signal.lp2bp_zpk([], [-1.0], 1.0, 1.0, tn.tensor(2.0))[2]
+    Tensor(2.)
     """
     z, p = array_like(z), array_like(p)
     degree = len(p) - len(z)
@@ -95,13 +95,13 @@ def bilinear_zpk(z: ArrayLike, p: ArrayLike, k: ArrayLike, fs: float) -> Roots:
     """A digital filter of an analog one, by the bilinear transform: zeros, poles and gain.
 
     >>> import tapenet as tn
-    >>> tn.scipy.signal.bilinear_zpk([], tn.tensor([-1.0]), 1.0, 1.0)[0]
-    Tensor([-1.])
+    >>> tn.scipy.signal.bilinear_zpk([], tn.tensor([-1.0]), 1.0, 1.0)[1].round(6)
+    Tensor([0.333333])
     """
     z, p = array_like(z), array_like(p)
     twice = 2.0 * fs
     zeros = _with((twice + z) / (twice - z), -1.0, len(p) - len(z))
-    return zeros, (twice + p) / (twice - p), k * _ratio(twice - z, twice - p)
+    return zeros, (twice + p) / (twice - p), k * _ratio(twice - z, twice - p)  # type: ignore[return-value]
 
 
 def _expanded(roots: Array) -> Array:
@@ -117,8 +117,8 @@ def zpk2tf(z: ArrayLike, p: ArrayLike, k: ArrayLike) -> tuple[Array, Array]:
     """The coefficients of a filter from its zeros, poles and gain. Complex roots come in conjugate pairs.
 
     >>> import tapenet as tn
-    >>> tn.scipy.signal.zpk2tf([1.0], tn.tensor([0.5]), 2.0)
-    (Tensor([ 2., -2.]), Tensor([ 1. , -0.5]))
+    >>> tn.scipy.signal.zpk2tf([1.0], [0.5], tn.tensor(2.0))[0]
+    Tensor([ 2., -2.])
     """
     z, p = array_like(z), array_like(p)
     return ops.multiply(k, _expanded(z)), ops.multiply(1.0, _expanded(p))

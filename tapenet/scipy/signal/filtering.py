@@ -14,7 +14,7 @@ from tapenet.ops.fft.transforms import of_dtype
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.scipy.followed import followed, scipys
-from tapenet.scipy.signal.convolution import lag_products, summed_to
+from tapenet.scipy.signal.convolution import convolve, lag_products, summed_to
 from tapenet.scipy.signal.extension import Extension, extended, part
 from tapenet.typing import Array, DType, Shape
 
@@ -193,6 +193,31 @@ def lfilter_zi(b: Array, a: Array) -> Array:
     first = np.sum(rest) / np.sum(a)
     found: Array = np.cumsum(a)[:-1] * first - np.concatenate([np.zeros(1, rest.dtype), np.cumsum(rest)[:-1]])
     return found
+
+
+@followed(
+    "signal.lfiltic", "b", "a", "y", "x",
+    samples=lambda r: [
+        sample(np.array([1.0, 0.5, 0.3]), np.array([2.0, -0.3]), r.normal(size=1), r.normal(size=2)),
+        sample(np.array([1.0]), np.array([1.0, -0.3, 0.2]), r.normal(size=2)),
+    ],
+)  # fmt: skip
+def lfiltic(b: Array, a: Array, y: Array, x: Array | None = None) -> Array:
+    """The states of a filter that had given `y` of `x`, both the last one first.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.signal.lfiltic([1.0], [1.0, -0.5], tn.tensor([2.0]))
+    Tensor([1.])
+    """
+    order = max(len(a), len(b)) - 1
+    ahead = np.arange(order)[:, np.newaxis] + np.arange(order) + 1
+
+    def mixed(c: Array, past: Array) -> Array:
+        past = _long(past[: len(c) - 1], order)
+        return np.where(ahead < len(c), _long(c, order + 1)[np.minimum(ahead, order)], 0) @ past
+
+    found: Array = -mixed(a, y) / a[0]
+    return found if x is None else found + mixed(b, x) / a[0]
 
 
 @followed(
@@ -380,3 +405,28 @@ def sosfiltfilt(
         padlen = 3 * (2 * len(sos) + 1 - int(min(zeros)))
     found: Tensor = sosfiltfilt_by(sos, x, axis, padtype, padlen)
     return found
+
+
+def deconvolve(signal: ArrayLike, divisor: ArrayLike) -> tuple[Tensor, Tensor]:
+    """The quotient and the rest of a signal by another one: signal = convolve(divisor, quotient) + rest.
+
+    Args:
+        signal, divisor: arrays with one axis; the divisor begins with another number than 0.
+
+    Raises:
+        ValueError: arrays with other axes, or without numbers.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.signal.deconvolve(tn.tensor([1.0, 12.0, 20.0]), [1.0, 10.0])
+    (Tensor([1., 2.]), Tensor([0., 0., 0.]))
+    """
+    num, den = np.atleast_1d(array_like(signal)), np.atleast_1d(array_like(divisor))
+    for name, value in (("signal", num), ("divisor", den)):
+        if value.ndim != 1 or not value.size:
+            raise ValueError(f"Parameter {name} must be non-empty 1d array, but its shape is {value.shape}!")
+    if len(den) > len(num):
+        return num[:0], num  # type: ignore[return-value]
+    unit = np.zeros(len(num) - len(den) + 1)
+    unit[0] = 1
+    quotient = lfilter(num, den, unit)
+    return quotient, num - convolve(den, quotient)

@@ -13,6 +13,7 @@ import numpy as np
 from tapenet.ops.registry import sample
 from tapenet.scipy.followed import followed, scipys
 from tapenet.scipy.ndimage.correlation import along_axis
+from tapenet.scipy.ndimage.windows import median_filter
 from tapenet.scipy.signal.broadcasting import along
 from tapenet.scipy.signal.convolution import correlate
 from tapenet.scipy.signal.extension import part
@@ -156,3 +157,26 @@ def wiener(im: Array, mysize: int | Sequence[int] | None = None, noise: float | 
     level = np.mean(variance) if noise is None else noise
     low = variance < level
     return np.where(low, mean, mean + (im - mean) * (1 - level / np.where(low, 1, variance)))
+
+
+@followed(
+    "signal.medfilt", "volume", gradients="volume: g, where the median was",
+    samples=lambda r: [sample(r.normal(size=6)), sample(r.normal(size=(4, 5)), [1, 3])],
+)  # fmt: skip
+def medfilt(volume: Array, kernel_size: int | Sequence[int] | None = None) -> Array:
+    """The median of what is around each place, zeros beyond the ends.
+
+    Args:
+        volume: an array of real numbers.
+        kernel_size: how many numbers along the axes, or along all; odd, by default 3.
+
+    Raises:
+        ValueError: an even number.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.signal.medfilt(tn.tensor([1.0, 5.0, 2.0]))
+    Tensor([1., 2., 2.])
+    """
+    size = 3 if kernel_size is None else kernel_size
+    found: Array = median_filter(volume, size, mode="constant")
+    return found

@@ -14,7 +14,7 @@ from tapenet.scipy import signal
 from tapenet.scipy.signal import filtering, resampling
 from tests.scipy.followed import check_promises, check_values, ops
 
-OPS = ops("signal")
+OPS = ops("signal") | {f"windows.{name}": op for name, op in ops("signal.windows").items()}
 #: What public functions of more than one op are made of.
 PARTS = {
     op.name: op
@@ -24,7 +24,7 @@ PARTS = {
 
 @pytest.mark.parametrize("name", OPS)
 def test_values_are_scipys(name: str) -> None:
-    check_values("signal", OPS[name])
+    check_values("signal.windows" if name.startswith("windows.") else "signal", OPS[name])
 
 
 @pytest.mark.slow

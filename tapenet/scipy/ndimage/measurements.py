@@ -1,0 +1,85 @@
+"""Sums, means and spreads of the parts of an image that labels name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tapenet.ops.indexing.items import scatter_add
+from tapenet.ops.op import Op
+from tapenet.ops.registry import Samples, sample
+from tapenet.scipy.followed import followed
+from tapenet.typing import Array
+
+Labels = Array | Sequence[int] | None
+Index = int | Sequence[int] | Array | None
+
+_LABELS = [[1, 1, 0], [2, 2, 2], [0, 3, 3]]
+_SAMPLES: Samples = lambda r: [
+    sample(r.normal(size=(3, 3)), _LABELS, [1, 2, 3]),
+    sample(r.normal(size=(3, 3))),
+    sample(r.normal(size=(3, 3)), _LABELS),
+    sample(r.normal(size=(3, 3)), _LABELS, [3, 1]),
+    sample(r.normal(size=(3, 3)), _LABELS, 2),
+]
+
+
+def _groups(input: Array, labels: Labels, index: Index) -> tuple[Array, Array, Array]:
+    """Which group each number is in, the last one for none; how many numbers each has; and which group each result is of."""
+    if labels is None:
+        return np.zeros(input.shape, int), np.array([np.prod(input.shape)]), np.zeros((), int)
+    marks = np.broadcast_to(np.asarray(labels), input.shape)
+    if index is None:
+        places = np.where(marks > 0, 0, 1)
+        return places, np.bincount(places.ravel(), minlength=2)[:1], np.zeros((), int)
+    wanted = np.asarray(index)
+    values, back = np.unique(wanted.ravel(), return_inverse=True)
+    at = np.searchsorted(values, marks)
+    places = np.where(values[np.minimum(at, len(values) - 1)] == marks, at, len(values))
+    counts = np.bincount(places.ravel(), minlength=len(values) + 1)
+    return places, counts[: len(values)], back.reshape(wanted.shape)
+
+
+def _total(x: Array, places: Array, count: int) -> Array:
+    found: Array = scatter_add(x.reshape(-1), (places.ravel(),), (count + 1,))[:count]
+    return found
+
+
+def _measure(name: str, words: str, result: str, what: str) -> Op:
+    def measure(input: Array, labels: Labels = None, index: Index = None) -> Array:
+        places, counts, back = _groups(input, labels, index)
+        count = len(counts)
+        found = _total(input, places, count)
+        if what != "sum":
+            found = found / counts
+        if what in ("variance", "deviation"):
+            mean = np.concatenate([found, np.zeros(1, found.dtype)])[places]
+            centred = np.where(places < count, input - mean, 0)
+            found = _total(centred * centred, places, count) / counts
+        if what == "deviation":
+            found = np.sqrt(found)
+        return found[back]
+
+    measure.__name__ = name
+    doc = f"""{words} of the numbers of an image, or of its parts.
+
+    Args:
+        input: an array of real numbers.
+        labels: integers that broadcast to its shape: the part that each number is in.
+        index: the labels of the parts; by default all with labels above 0 together.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.ndimage.{name}(tn.tensor([1.0, 2.0, 6.0, 8.0]), [0, 0, 1, 1], [0, 1])
+    {result}
+    """
+    return followed(
+        f"ndimage.{name}", "input", doc=doc, samples=_SAMPLES, gradients="that of the sums, part by part"
+    )(measure)  # fmt: skip
+
+
+sum = _measure("sum", "The sum", "Tensor([ 3., 14.])", "sum")
+sum_labels = _measure("sum_labels", "The sum", "Tensor([ 3., 14.])", "sum")
+mean = _measure("mean", "The mean", "Tensor([1.5, 7. ])", "mean")
+variance = _measure("variance", "The variance", "Tensor([0.25, 1.  ])", "variance")
+standard_deviation = _measure("standard_deviation", "The standard deviation", "Tensor([0.5, 1. ])", "deviation")
