@@ -430,7 +430,29 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             ),
         },
     ),
-    "tapenet.scipy.stats": ({},),
+    "tapenet.scipy.stats": (
+        {
+            "tapenet.scipy.stats.continuous": (
+                "alpha anglit arcsine argus beta betaprime bradford burr burr12 cauchy chi chi2 cosine crystalball "
+                "dgamma dpareto_lognorm dweibull erlang expon exponnorm exponpow exponweib f fatiguelife fisk "
+                "foldcauchy foldnorm gamma gausshyper genexpon genextreme gengamma genhalflogistic genhyperbolic "
+                "geninvgauss genlogistic gennorm genpareto gibrat gompertz gumbel_l gumbel_r halfcauchy halfgennorm "
+                "halflogistic halfnorm hypsecant invgamma invgauss invweibull irwinhall jf_skew_t johnsonsb johnsonsu "
+                "kappa3 kappa4 ksone kstwo kstwobign landau laplace laplace_asymmetric levy levy_l levy_stable "
+                "loggamma logistic loglaplace lognorm loguniform lomax maxwell mielke moyal nakagami ncf nct ncx2 "
+                "norm norminvgauss pareto pearson3 powerlaw powerlognorm powernorm rayleigh rdist recipinvgauss "
+                "reciprocal rel_breitwigner rice semicircular skewcauchy skewnorm studentized_range t trapezoid "
+                "triang truncexpon truncnorm truncpareto truncweibull_min tukeylambda uniform vonmises vonmises_line "
+                "wald weibull_max weibull_min wrapcauchy"
+            ),
+            "tapenet.scipy.stats.discrete": (
+                "bernoulli betabinom betanbinom binom boltzmann dlaplace geom hypergeom logser nbinom "
+                "nchypergeom_fisher nchypergeom_wallenius nhypergeom planck poisson randint skellam yulesimon zipf "
+                "zipfian"
+            ),
+            "tapenet.scipy.stats.poisson_binomial": "poisson_binom",
+        },
+    ),
     "tapenet.implicit": (
         {
             "tapenet.transforms.implicit.linear": "linear_solve",
