@@ -217,9 +217,9 @@ def _applied(
     function = OpFunction(op, template, specs(values))
     called = [i.params["function"] for i in function.program().body if i.name == "apply"]
     ours = op.lower is None and all(
-        is_own(f.op) for f in called
+        is_own(f.op) and not f.reason for f in called
     )  # what else than foreign code is in the way of reading?
-    if not called or ours or not all(f.stated for f in called):
+    if not called or ours or any(f.op.differentiable and not f.stated for f in called):
         raise CannotLower("it calls no op with foreign code and rules, or one without beside")
     pulled = function.pull(order)
     nothing: dict[Value, Value] = {

@@ -408,6 +408,8 @@ def _areas(x: Array, c: Array, d: Array) -> Array:
 trapezoid = Continuous(
     "trapezoid", lambda x, c, d: np.log(_slopes(x, c, d)) + _log2 - np.log(d - c + 1), 0, 1,
     valid=lambda c, d: (c >= 0) & (c <= 1) & (d >= 0) & (d <= 1) & (d >= c), cdf=_areas,
+    raw=lambda k, c, d: 2 * (sum(d**i for i in range(k + 2)) - c ** (k + 1)) / ((k + 1) * (k + 2) * (1 + d - c)),
+    entropy=lambda c, d: (1 - d + c) / (1 + d - c) / 2 + np.log((1 + d - c) / 2),
 )  # fmt: skip
 triang = Continuous(
     "triang", lambda x, c: np.log(_slopes(x, c, c)) + _log2, 0, 1, valid=lambda c: (c >= 0) & (c <= 1),

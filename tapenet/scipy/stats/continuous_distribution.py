@@ -24,13 +24,13 @@ from tapenet.scipy.stats.distribution import (
     Distribution,
     Formula,
     Gradients,
-    SciPys,
     by_formula,
     element_wise,
     named,
     widened,
 )
 from tapenet.scipy.stats.frozen import FrozenContinuous
+from tapenet.scipy.stats.moments import by_moments
 from tapenet.scipy.stats.quadrature import tail
 from tapenet.typing import Array
 
@@ -52,6 +52,8 @@ class Continuous(Distribution):
         split: a point inside of the support at which the density is not smooth, if there is one: a formula of the shapes.
         names: SciPy's names of the shapes, where they are not those of the formula's arguments.
         period: of a density that has no ends: that of its mass around 0.
+        raw: the k-th moment about 0, a formula of k and the shapes (default: an integral).
+        entropy: the entropy, a formula of the shapes (default: an integral).
     """
 
     defaults: Mapping[str, float] = {"loc": 0.0, "scale": 1.0}
@@ -68,6 +70,8 @@ class Continuous(Distribution):
         split: End | None = None,
         names: str | None = None,
         period: float = math.inf,
+        raw: Formula | None = None,
+        entropy: Formula | None = None,
         **closed: Formula,
     ) -> None:
         code = log_density.__code__
@@ -78,6 +82,8 @@ class Continuous(Distribution):
         self._valid = valid
         self._split = split
         self._half = period / 2
+        self._raw = raw
+        self._entropy = entropy
         self._closed = next(iter(closed.items()), None)
 
     def __call__(self, *args: object, **kwds: object) -> FrozenContinuous:
@@ -188,37 +194,29 @@ class Continuous(Distribution):
 
         return formula
 
-    @functools.cached_property
-    def _integrals(self) -> dict[str, Op]:
-        """Formulas of the moments and the entropy, of a split point, the sizes of both sides, and the shapes."""
-        powers = [self._expectation(f"moment {k}", functools.partial(_power, k)) for k in range(1, 5)]
-
-        def mean(point: Array, *rest: Array) -> Array:
-            return point + powers[0](point, *rest)
-
-        def var(*given: Array) -> Array:
-            m, s = (power(*given) for power in powers[:2])
-            return cast("Array", s - m * m)
-
-        def skewness(*given: Array) -> Array:
-            m, s, t = (power(*given) for power in powers[:3])
-            return cast("Array", (t - 3 * m * s + 2 * m**3) / (s - m * m) ** 1.5)
-
-        def kurtosis(*given: Array) -> Array:
-            m, s, t, f = (power(*given) for power in powers)
-            return cast("Array", (f - 4 * m * t + 6 * m * m * s - 3 * m**4) / (s - m * m) ** 2 - 3)
-
-        entropy = self._expectation("entropy", lambda t, log: -log)
-        found: dict[str, Formula] = {
-            "mean": mean,
-            "var": var,
-            "skewness": skewness,
-            "kurtosis": kurtosis,
-            "entropy": entropy,
-        }
+    def _integral(self, name: str, formula: Formula) -> Op:
+        """The op of a formula of a split point, the sizes of both sides, and the shapes."""
         arguments = ("point", "below", "above", *self.shapes)
-        fixed = {"point", "below", "above", *self.integers}
-        return {n: element_wise(f"{self.name} {n} formula", arguments, f, fixed) for n, f in found.items()}
+        return element_wise(f"{self.name} {name}", arguments, formula, {"point", "below", "above", *self.integers})
+
+    @functools.cached_property
+    def _powers(self) -> list[Op]:
+        """The first four moments about one point."""
+
+        def power(k: int) -> Formula:
+            raw = self._raw
+            if raw is None:
+                return self._expectation(f"moment {k}", functools.partial(_power, k))
+            return lambda point, below, above, *shapes: raw(k, *shapes)
+
+        return [self._integral(f"moment {k}", power(k)) for k in range(1, 5)]
+
+    @functools.cached_property
+    def _entropy_integral(self) -> Op:
+        closed = self._entropy
+        if closed is None:
+            return self._integral("entropy", self._expectation("entropy", lambda t, log: -log))
+        return self._integral("entropy", lambda point, below, above, *shapes: closed(*shapes))
 
     # -- ops -------------------------------------------------------------------------------------------------
 
@@ -245,12 +243,14 @@ class Continuous(Distribution):
             *shapes, loc, scale = parameters
             y = (x - loc) / scale
             log = self.log_density(y + sum(0.0 * s for s in shapes), *shapes) - np.log(scale)
-            found: Array = np.where(self._allowed(shapes, scale), log if method == "logpdf" else np.exp(log), math.nan)
+            found: Array = np.where(
+                self._allowed(*widened([scale, *shapes], y)), log if method == "logpdf" else np.exp(log), math.nan
+            )
             return found
 
         return formula
 
-    def _allowed(self, shapes: Sequence[Array], scale: Array) -> Array:
+    def _allowed(self, scale: Array, *shapes: Array) -> Array:
         parts = [scale > 0, *([s > 0 for s in shapes] if self._valid is None else [self._valid(*shapes)])]
         found: Array = functools.reduce(np.logical_and, parts)
         return found
@@ -258,10 +258,7 @@ class Continuous(Distribution):
     def _ruled(self, method: str, variable: str | None, rule: Callable[..., Gradients]) -> Op:
         arguments = self.parameters if variable is None else (variable, *self.parameters)
         joint = named(f"{self.name}.{method} rule", ("g", "wanted", "out", *arguments), rule)
-        forward = {}
-        if method in _MOMENTS:
-            forward = {"values": functools.partial(_stats, self.scipys, _MOMENTS[method])}
-        return self.op(method, arguments, joint=joint, opaque="it is SciPy's", **forward)
+        return self.op(method, arguments, self.moment_values(method), joint=joint, opaque="it is SciPy's")
 
     def _tail_rule(self, method: str) -> Callable[..., Gradients]:
         sign = 1.0 if method.endswith("cdf") else -1.0
@@ -309,15 +306,20 @@ class Continuous(Distribution):
         def rule(g: Array, wanted: Collection[str], out: Array, *parameters: Array) -> Gradients:
             self.refuse(wanted, method)
             *shapes, loc, scale = parameters
+            g = np.where(np.isfinite(out), g, math.nan)
             found: Gradients = {}
             if any(n in wanted for n in self.shapes):
                 shapes = widened(shapes, out)
                 weight = g * scale**degree
                 if method == "std":
                     weight = weight * scale / (2 * out)
-                found = by_formula(self._integrals[of], weight, wanted, *self._split_at(shapes), *shapes)
+                values = (*self._split_at(shapes), *shapes)
+                if method == "entropy":
+                    found = by_formula(self._entropy_integral, weight, wanted, *values)
+                else:
+                    found = by_moments(of, self._powers, weight, wanted, *values)
             if "loc" in wanted:
-                found["loc"] = g if method == "mean" else np.zeros_like(g)
+                found["loc"] = g if method == "mean" else 0 * g
             if "scale" in wanted and method == "entropy":
                 found["scale"] = g / scale
             elif "scale" in wanted:
@@ -344,13 +346,6 @@ class Continuous(Distribution):
             x: the data.
         """
         return -self.logpdf(x, *theta).sum()
-
-
-_MOMENTS = {"skewness": "s", "kurtosis": "k"}
-
-
-def _stats(scipys: SciPys, moments: str, *parameters: object) -> Array:
-    return scipys.stats(*parameters, moments=moments)
 
 
 def _power(k: int, t: Array, log: Array) -> Array:

@@ -6,12 +6,13 @@ All of them are NumPy's functions and ops, so that they are differentiated by ev
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import NoReturn, cast
 
 import numpy as np
 
 from tapenet import ops, special
 from tapenet.ops.op import op
+from tapenet.special.definition import scipys
 from tapenet.typing import Array
 
 LOG_ROOT = 0.5 * math.log(2 * math.pi)
@@ -50,7 +51,7 @@ def log1p_ratio(w: Array) -> Array:
     """log(1 + w) / w, smooth at w = 0."""
     small = np.abs(w) < 0.05
     near, far = np.where(small, w, 0.0), np.where(small, 1.0, w)
-    series = 0.0 * near
+    series: Array | float = 0.0
     for k in range(16, 0, -1):
         series = (-1.0) ** (k - 1) / k + near * series
     found: Array = np.where(small, series, np.log1p(far) / far)
@@ -158,13 +159,10 @@ def studentized_range(q: Array, k: Array, df: Array, distribution: bool) -> Arra
     scale = (np.exp(_log_scale(s, u, df[..., None])) * weights)[..., None]
     q, k, s = q[..., None, None], k[..., None, None], s[..., None]
     low = z - q * s
-    between = special.ndtr(z) - special.ndtr(low)
-    between = np.where(between > 1e-290, between, 1e-290)
-    if distribution:
-        log, factor = normal(z) + (k - 1) * np.log(between), k
-    else:
-        log, factor = normal(z) + normal(low) + (k - 2) * np.log(between), k * (k - 1) * s
-    return cast("Array", (scale * factor * np.exp(log)).sum((-2, -1)) * (z[1] - z[0]))
+    between = np.maximum(special.ndtr(z) - special.ndtr(low), 1e-290)
+    mass = np.exp(normal(z) + (k - 2) * np.log(between)) * k
+    mass = mass * (between if distribution else (k - 1) * s * np.exp(normal(low)))
+    return cast("Array", (scale * mass).sum((-2, -1)) * (z[1] - z[0]))
 
 
 def stable(x: Array, alpha: Array, beta: Array, distribution: bool) -> Array:
@@ -214,10 +212,8 @@ def smirnov(x: Array, n: Array) -> Array:
     rest = 1 - x - j / n
     some = (rest > 0) & (j <= n)
     rest, first = np.where(some, rest, 1.0), x + j / n
-    log = -special.betaln(np.where(some, n - j, 1.0) + 1, j + 1) - np.log(n + 1)
-    terms = np.exp(log + (j - 1) * np.log(first) + (n - j) * np.log(rest)) * (
-        x * ((n - j) / rest - (j - 1) / first) - 1
-    )
+    log = (j - 1) * np.log(first) + (n - j) * np.log(rest) - special.betaln(np.where(some, n - j, 1.0) + 1, j + 1)
+    terms = np.exp(np.where(some, log, 0.0) - np.log(n + 1)) * (x * ((n - j) / rest - (j - 1) / first) - 1)
     return cast("Array", np.where(some, terms, 0.0).sum(-1))
 
 
@@ -233,7 +229,7 @@ def irwin_hall(x: Array, n: Array) -> Array:
 
 def von_mises(x: Array, kappa: Array) -> Array:
     """The distribution function of von Mises' distribution, which grows by 1 with each turn."""
-    turns = ops.stop_gradient(np.round(x / (2 * math.pi)))
+    turns = ops.stop_gradient(np.floor(x / (2 * math.pi) + 0.5))
     x = x - 2 * math.pi * turns
     most = ops.stop_gradient(np.minimum(math.pi, 14 / np.sqrt(kappa + 1e-300)))
     x = np.clip(x, -most, most)[..., None]
@@ -243,32 +239,16 @@ def von_mises(x: Array, kappa: Array) -> Array:
     return cast("Array", 0.5 + turns + (density * x * weights).sum(-1))
 
 
-def _no_slope(g: Array) -> Array:
+def _no_slope(g: Array) -> NoReturn:
     raise TypeError("tn.scipy.stats.kstwo: the density has no derivative: detach what it depends on")
 
 
-@op(nondiff=("n",), x=_no_slope, broadcasts=True, vmap="leading", opaque="it is SciPy's")
+@op(nondiff=("n",), x=_no_slope, broadcasts=True, vmap="leading")
 def two_sided(x: Array, n: Array) -> Array:
     """The logarithm of the density of the Kolmogorov-Smirnov statistic of n values, without a derivative."""
     from scipy.stats import kstwo
 
-    found: Array = kstwo.logpdf(x, n)
-    return found
-
-
-@op(
-    x=lambda g, out, lam: g / _tukey_slope(out, lam),
-    lam=lambda g, out, lam: -g * _tukey_by_lambda(out, lam) / _tukey_slope(out, lam),
-    broadcasts=True,
-    vmap="leading",
-    opaque="it is SciPy's",
-)
-def tukey(x: Array, lam: Array) -> Array:
-    """The distribution function of Tukey's lambda distribution, whose quantile is (p^lam - (1-p)^lam) / lam."""
-    from scipy.special import tklmbda
-
-    found: Array = tklmbda(x, lam)
-    return found
+    return cast("Array", kstwo.logpdf(x, n))
 
 
 def _tukey_slope(p: Array, lam: Array) -> Array:
@@ -282,3 +262,85 @@ def _tukey_by_lambda(p: Array, lam: Array) -> Array:
     a, b = p**safe, (1 - p) ** safe
     exact = (a * first - b * second) / safe - (a - b) / safe**2
     return cast("Array", np.where(none, (first**2 - second**2) / 2 + lam * (first**3 - second**3) / 3, exact))
+
+
+#: The distribution function of Tukey's lambda distribution of x with lambda y, whose quantile is (p^y - (1-p)^y) / y.
+tukey = op(
+    scipys("tklmbda"), name="tukey_lambda", numpy=(scipys("tklmbda"),), x=lambda g, out, y: g / _tukey_slope(out, y),
+    y=lambda g, out, y: -g * _tukey_by_lambda(out, y) / _tukey_slope(out, y), doc="`scipy.special.tklmbda`.",
+)  # fmt: skip
+
+
+def power_sum(a: Array, first: Array, last: Array) -> Array:
+    """The sum of j^-a over the whole numbers from `first` to `last`, which may be infinite where a > 1.
+
+    Terms are added up to a number from which the sum is an integral with the corrections of Euler and Maclaurin.
+    """
+    begin, end = first + _EXPLICIT, np.where(last < math.inf, last, 1.0) + 1 + _EXPLICIT
+    i = np.arange(float(_EXPLICIT))
+    head = ((first[..., None] + i) ** -a[..., None]).sum(-1)
+    beyond = ((end[..., None] - 1 - i) ** -a[..., None]).sum(-1)
+    log = np.log(end / begin)
+    w = (1 - a) * log
+    small = np.abs(w) < 1e-3
+    safe = np.where(small, 1.0, w)
+    ratio = np.where(small, 1 + w / 2 * (1 + w / 3 * (1 + w / 4 * (1 + w / 5))), np.expm1(safe) / safe)
+    between = np.exp((1 - a) * np.log(begin)) * log * ratio - beyond - _corrections(a, end)
+    least = np.where(a > 1, a - 1, 1.0)
+    rest = np.where(last < math.inf, between, np.exp((1 - a) * np.log(begin)) / least)
+    return cast("Array", head + _corrections(a, begin) + rest)
+
+
+_EXPLICIT = 16
+#: Bernoulli's numbers B_2, B_4 ..., over (2k)!.
+_BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000)
+
+
+def _corrections(a: Array, n: Array) -> Array:
+    term = n**-a
+    found, factor = term / 2, a * term / n
+    for k, number in enumerate(_BERNOULLI):
+        found = found + number * factor
+        factor = factor * (a + 2 * k + 1) * (a + 2 * k + 2) / (n * n)
+    return cast("Array", found)
+
+
+def skellam(k: Array, mu1: Array, mu2: Array) -> Array:
+    """The logarithm of the probability that two Poisson variables differ by k."""
+    least = np.maximum(-k, 0.0)
+    j = np.maximum(_terms((np.sqrt(k * k + 4 * ops.stop_gradient(mu1 * mu2)) - k) / 2), least[..., None])
+    j = least[..., None] + np.arange(161.0) + np.maximum(j[..., :1] - least[..., None], 0.0)
+    k, mu1, mu2 = k[..., None], mu1[..., None], mu2[..., None]
+    logs = times_log(k + j, mu1) + times_log(j, mu2) - special.gammaln(k + j + 1) - special.gammaln(j + 1)
+    return log_sum(logs - mu1 - mu2)
+
+
+def log_binomial(n: Array, k: Array) -> Array:
+    """The logarithm of the number of ways to choose k of n."""
+    return cast("Array", special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
+
+
+def fisher(x: Array, M: Array, n: Array, N: Array, odds: Array) -> Array:
+    """The logarithm of the probability of Fisher's noncentral hypergeometric distribution, of up to 1,024 values."""
+
+    def weight(x: Array, M: Array, n: Array, N: Array, odds: Array) -> Array:
+        return cast("Array", log_binomial(n, x) + log_binomial(M - n, N - x) + x * np.log(odds))
+
+    low, high = np.maximum(0.0, N - (M - n)), np.minimum(N, n)
+    every = low[..., None] + np.arange(1025.0)
+    some = every <= high[..., None]
+    every = np.where(some, every, low[..., None])
+    logs = weight(every, *(v[..., None] for v in (M, n, N, odds)))
+    return weight(x, M, n, N, odds) - log_sum(np.where(some, logs, -math.inf))
+
+
+def wallenius(x: Array, M: Array, n: Array, N: Array, odds: Array) -> Array:
+    """The logarithm of the probability of Wallenius' noncentral hypergeometric distribution, an integral."""
+    left = odds * (n - x) + (M - n) - (N - x)
+    rate = 1 / np.where(left > 0, left, 1e-3)
+    log_t = -np.log1p(1 / _E)
+    log_rest = -np.log1p(_E)
+    first = np.log(-np.expm1((odds * rate)[..., None] * log_t))
+    second = np.log(-np.expm1(rate[..., None] * log_t))
+    terms = x[..., None] * first + (N - x)[..., None] * second + log_t + log_rest + _E_WEIGHTS
+    return log_binomial(n, x) + log_binomial(M - n, N - x) + log_sum(terms)

@@ -169,6 +169,11 @@ class Distribution:
         forward = named(title, arguments, values or getattr(self.scipys, method))
         return Op(forward, name=title, **(known | options))  # type: ignore[arg-type]
 
+    def moment_values(self, method: str) -> Callable[..., object] | None:
+        """What gives the values of a moment that is no method of SciPy's."""
+        letter = {"skewness": "s", "kurtosis": "k"}.get(method)
+        return functools.partial(self.scipys.stats, moments=letter) if letter else None
+
     def refuse(self, wanted: Collection[str], method: str) -> None:
         """Raise for parameters without a derivative."""
         for name in sorted(self.integers.intersection(wanted)):

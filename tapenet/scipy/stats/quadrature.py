@@ -12,7 +12,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.typing import Array
 
-_STEP = 0.07
+_STEP = 0.045
 _AT = np.arange(-3.7, 5.6, _STEP)
 #: The nodes, as distances in a scale of which they cover the orders of magnitude from 1e-12 to 1e90, and the derivative of the
 #: logarithm of that distance, times the step.
@@ -57,7 +57,7 @@ def tail(
     weight = _WEIGHTS * far / (1 + ratio) ** 2
     known = ops.stop_gradient(log_density(t, *shapes_) - base)
     keep = (known > _LEAST) & (known < -_LEAST) & (t != y) & (t != end)
-    t = np.where(keep, t, y)
+    t = np.where(keep, t, t[..., len(NODES) // 2 : len(NODES) // 2 + 1])
     log = log_density(t, *shapes_)
     value = np.exp(np.where(keep, log - base, 0.0)) * weight
     if factor is not None:
