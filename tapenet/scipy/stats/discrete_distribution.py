@@ -30,7 +30,7 @@ from tapenet.scipy.stats.sums import summed
 from tapenet.typing import Array
 
 #: Values beyond which there is less than this probability are left out of sums without an end.
-_LEFT_OUT = 1e-17
+_LEFT_OUT = 1e-15
 #: The most terms of a sum without an end.
 _MOST = 200_000
 
@@ -117,7 +117,8 @@ class Discrete(Distribution):
         if not callable(self._ends[0]) and self._ends[0] == -math.inf:
             low = self._method("ppf")(_LEFT_OUT + 0.0 * shapes[0], *shapes, 0.0)
         if not callable(self._ends[1]) and self._ends[1] == math.inf:
-            high = np.minimum(self._method("isf")(_LEFT_OUT + 0.0 * shapes[0], *shapes, 0.0), low + _MOST)
+            last = self._method("isf")(_LEFT_OUT + 0.0 * shapes[0], *shapes, 0.0)
+            high = np.where(last < low + _MOST, last, low + _MOST)
         return low, high
 
     @functools.cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zlib
 
 import numpy as np
@@ -53,10 +54,11 @@ def hold(name: str, method: str) -> None:
             *arguments(name, method)[:1] if method not in PLAIN else ()))  # fmt: skip
     known = DERIVATIVES[name][method]
     assert set(known) == set(found), (method, set(known) ^ set(found))
-    scale = 1e-3 * float(np.max(np.abs(value)))
+    scale = 1e-3 * float(np.max(np.abs(value), where=np.isfinite(value), initial=0)) + 1e-9
     for parameter, expected in known.items():
+        some = np.isfinite(expected)  # differences across an infinite value say nothing
         error = np.abs(found[parameter] - expected) / (np.abs(expected) + scale)
-        assert np.all(error < LOOSE.get(name, 1e-6)), (method, parameter, found[parameter], expected, error)
+        assert np.all(error[some] < LOOSE.get(name, 1e-6)), (method, parameter, found[parameter], expected, error)
 
 
 def test_every_distribution_is_there() -> None:
@@ -74,14 +76,25 @@ def test_derivatives(name: str) -> None:
         hold(name, method)
 
 
+def tried(name: str) -> list[str]:
+    """The methods of a distribution that are tried."""
+    methods = [m for m in (MASS if discrete(name) else METHODS) if m not in LONG.get(name, ())]
+    return [m for m in methods if name != "kstwo" or m not in ("logpdf", "pdf")]  # its density has no derivative
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHAPES)
-def test_all_derivatives(name: str) -> None:
-    methods = [m for m in (MASS if discrete(name) else METHODS) if m not in LONG.get(name, ())]
-    if name == "kstwo":  # whose density has no derivative
-        methods = [m for m in methods if m not in ("logpdf", "pdf")]
-    others = [m for i, m in enumerate(methods) if m in ("logpdf", "logpmf", "cdf", "ppf", "entropy")]
-    rest = [m for m in methods if m not in others]
-    drawn = rest[zlib.crc32(name.encode()) % len(rest)] if rest else None  # the others share rules with these
-    for method in [*others, *([drawn] if drawn else [])]:
-        hold(name, method)
+def test_a_method_of_each_distribution(name: str) -> None:
+    """A method of each; `python -m tests.scipy.stats.test_derivatives` tries all of them, which takes minutes."""
+    methods = tried(name)
+    hold(name, methods[zlib.crc32(name.encode()) % len(methods)])
+
+
+if __name__ == "__main__":
+    for given in sys.argv[1:] or SHAPES:
+        print(given, flush=True)
+        for each in tried(given):
+            try:
+                hold(given, each)
+            except AssertionError as error:
+                print("   ", error)
