@@ -348,7 +348,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "solve_sylvester"
             ),
             "tapenet.scipy.linalg.matrix_functions": (
-                "coshm cosm expm expm_frechet fractional_matrix_power khatri_rao logm signm sinhm sinm sqrtm tanhm tanm"
+                "coshm cosm expm expm_frechet fractional_matrix_power funm khatri_rao logm signm sinhm sinm sqrtm tanhm tanm"
             ),
             "tapenet.scipy.linalg.orthogonal_factors": (
                 "null_space orth orthogonal_procrustes polar qr rq subspace_angles svd svdvals"

@@ -13,6 +13,7 @@ from tapenet.scipy.linalg.eigenvalues import eigvalsh as eigvalsh
 from tapenet.scipy.linalg.elimination import lu as lu
 from tapenet.scipy.linalg.elimination import lu_solve as lu_solve
 from tapenet.scipy.linalg.matrix_functions import expm_frechet as expm_frechet
+from tapenet.scipy.linalg.matrix_functions import funm as funm
 from tapenet.scipy.linalg.orthogonal_factors import null_space as null_space
 from tapenet.scipy.linalg.orthogonal_factors import orth as orth
 from tapenet.scipy.linalg.orthogonal_factors import qr as qr

@@ -13,6 +13,8 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.state import local
+from tapenet.ops.derived import array_like, known
+from tapenet.ops.linalg import eigen
 from tapenet.ops.linalg.degenerate import provided
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import Op, op
@@ -20,6 +22,9 @@ from tapenet.scipy.followed import followed
 from tapenet.scipy.linalg.definition import LEADING, scipys
 from tapenet.scipy.linalg.matrix_equations import solve_sylvester
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 if TYPE_CHECKING:
     pass
@@ -309,3 +314,60 @@ def khatri_rao(a: Array, b: Array) -> Array:
     """
     made = a[..., :, None, :] * b[..., None, :, :]
     return cast("Array", np.reshape(made, (*made.shape[:-3], -1, made.shape[-1])))
+
+
+# -- any function ------------------------------------------------------------------------------------------------
+
+
+@op(nondiff=("A",), check=lambda A: _square("funm", A), sequences=(), vmap=LEADING, formula="f(A)")
+def _funm_value(A: Array, func: Callable[[Array], Array]) -> Array:
+    """What `funm` gives, without a derivative."""
+
+    def of_array(x: Array) -> Array:
+        found = func(x)
+        return found if type(found) is np.ndarray else cast("Array", known(found))
+
+    return cast("Array", scipys().funm(A, of_array))
+
+
+@op(
+    name="funm",
+    label="f(A)",
+    nondiff=("value",),
+    by_eigenvalues=lambda g: g,
+    formula="the value that SciPy finds",
+    gradients="by_eigenvalues: g",
+)
+def _valued(by_eigenvalues: Array, value: Array) -> Array:
+    """`value`, with the derivatives of the other argument."""
+    return value
+
+
+def funm(A: ArrayLike, func: Callable[[Array], Array], disp: bool = True) -> Array:
+    """A function of square matrices, as `scipy.linalg.funm`. Derivatives are those of V f(Λ) V⁻¹ with the eigenvalues Λ and
+    vectors V, and exist where no two eigenvalues are equal.
+
+    Args:
+        A: (..., n, n).
+        func: the function of the eigenvalues, an array of complex numbers. NumPy's functions and operators have derivatives,
+            also by tensors that they use.
+        disp: whether SciPy prints how exact the result is; False, to get that as a number, is not there.
+
+    Raises:
+        ValueError: the matrices are not square.
+        LinAlgError: in backward: two eigenvalues are equal.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.scipy.linalg.funm(tn.tensor([[1.0, 0.0], [0.0, 3.0]]), lambda x: x * x)
+    Tensor([[1., 0.],
+            [0., 9.]])
+    """
+    if not disp:
+        raise NotImplementedError("funm: disp=False is not there; give scipy.linalg.funm the array, A.detach().numpy()")
+    A = array_like(A)
+    value = _funm_value(A, func)
+    w, v = eigen.eig(A)
+    formula = np.matmul(v * func(w)[..., None, :], np.linalg.inv(v))
+    if value.dtype.kind != "c" and formula.dtype.kind == "c":
+        formula = formula.real
+    return value if type(formula) is np.ndarray else cast("Array", _valued(formula, value))

@@ -162,3 +162,62 @@ def test_second_derivatives(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_way_to_run(name: str) -> None:
     runs_in_every_way(CASES[name])
+
+
+# -- where there is no derivative --------------------------------------------------------------------------------
+
+
+def gradient(f: Any, a: Any) -> Any:
+    return tn.grad(f)(np.asarray(a)).numpy()
+
+
+@pytest.mark.parametrize(
+    ("f", "a", "message"),
+    [
+        (lambda a: T.schur(a)[1][0, 0], np.diag([1.0, 1.0]), "two eigenvalues are equal"),
+        (lambda a: T.schur(a)[1][0, 1], np.array([[0.0, 1.0], [-1.0, 0.0]]), "a rotation times a number"),
+        (lambda a: T.schur(a, "complex")[1][0, 1].real, C, "the phases of the columns of Z"),
+        (lambda a: T.eigh(a)[1][0, 1], np.eye(2), "equal but for rounding"),
+        (lambda a: T.eigh(a)[1].sum().real, H, "the phases of complex vectors"),
+        (lambda a: T.eig(a)[1][0, 0].real, np.array([[1.0, 1.0], [0.0, 1.0]]), "defective"),
+        (lambda a: T.svd(a)[0][0, 1], np.eye(2), "equal but for rounding"),
+        (lambda a: T.qr(a)[1][0, 0], np.ones((2, 2)), "linearly dependent"),
+        (lambda a: T.qr(a)[0][1, 2], np.eye(3, 1), "columns of Q beyond"),
+        (lambda a: T.polar(a)[0][0, 0], np.diag([1.0, 0.0]), "[Ss]ingular"),
+        (lambda a: T.lu(a)[1][1, 0], np.ones((2, 2)), "singular"),
+    ],
+)
+def test_what_the_matrix_does_not_determine(f: Any, a: Any, message: str) -> None:
+    with pytest.raises(np.linalg.LinAlgError, match=message):
+        gradient(f, a)
+
+
+def test_what_it_determines_all_the_same() -> None:
+    """Functions that are the same for every choice of the vectors."""
+    turn = np.array([[0.0, 2.0], [-2.0, 0.0]])
+    np.testing.assert_allclose(gradient(lambda a: (T.schur(a)[0] ** 2).sum(), turn), 2 * turn, atol=1e-12)
+    equal = np.diag([3.0, 3.0, 1.0])
+    np.testing.assert_allclose(gradient(lambda a: T.eigh(a)[0].sum(), equal), np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(gradient(lambda a: T.svdvals(a).sum(), equal), np.eye(3), atol=1e-12)
+    rank_one = np.outer([1.0, 2.0], [3.0, 4.0])
+    along = gradient(lambda a: T.pinv(a).sum(), rank_one)
+    step = 1e-6 * np.outer([1.0, 1.0], [3.0, 4.0])  # keeps the rank
+    change = np.linalg.pinv(rank_one + step, 1e-9).sum() - np.linalg.pinv(rank_one - step, 1e-9).sum()
+    np.testing.assert_allclose(2 * (along * step).sum(), change, rtol=1e-6)
+
+
+def test_ranks_in_compiled_functions_must_be_full() -> None:
+    tall = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    assert T.orth(tn.tensor(tall)).shape == (3, 1)
+    assert T.null_space(tn.tensor(tall)).shape == (2, 1)
+    with pytest.raises(np.linalg.LinAlgError, match="orth: the matrix has not full rank"):
+        tn.compile(T.orth)(tall)
+
+
+def test_options_that_are_not_followed() -> None:
+    with pytest.raises(NotImplementedError, match="homogeneous_eigvals=True is not there"):
+        T.eig(tn.tensor(A), homogeneous_eigvals=True)
+    with pytest.raises(ValueError, match="mode must be one of"):
+        T.qr(tn.tensor(A), mode="reduced")
+    with pytest.raises(ValueError, match=r"eigvals\(a: float64 \(2, 4\).*expected square matrix"):
+        T.eigvals(tn.tensor(WIDE))
