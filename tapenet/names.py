@@ -272,11 +272,14 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "agm ellipe ellipeinc ellipj ellipk ellipkinc ellipkm1 elliprc elliprd elliprf elliprg elliprj"
             ),
             "tapenet.special.exponential_sums": "log_softmax logsumexp softmax",
-            "tapenet.special.error_functions": "dawsn erf erfc erfcinv erfcx erfi erfinv log_ndtr ndtr ndtri",
+            "tapenet.special.error_functions": (
+                "dawsn erf erfc erfcinv erfcx erfi erfinv log_ndtr ndtr ndtri ndtri_exp owens_t voigt_profile wofz"
+            ),
             "tapenet.special.exponentials": (
                 "boxcox boxcox1p cbrt cosdg cosm1 cotdg entr exp10 exp2 expit exprel huber inv_boxcox inv_boxcox1p "
-                "kl_div log_expit logit pseudo_huber rel_entr sindg tandg xlog1py xlogy"
+                "kl_div log_expit logit powm1 pseudo_huber radian rel_entr sindg tandg xlog1py xlogy"
             ),
+            "tapenet.special.statistics_of_tests": "kolmogi kolmogorov smirnov smirnovi tklmbda",
             "tapenet.special.zeta_functions": "digamma polygamma psi zeta",
             "tapenet.special.gamma_functions": (
                 "beta betaln binom gamma gammaln gammasgn loggamma multigammaln poch rgamma"

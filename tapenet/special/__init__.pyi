@@ -404,6 +404,12 @@ def kl_div(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tenso
 def kn(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.kn`, element by element. Its derivative: by y: -(kn(x - 1, y) + kn(x + 1, y)) / 2."""
 
+def kolmogi(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.kolmogi`, element by element. Its derivative: 1 / that of kolmogorov."""
+
+def kolmogorov(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.kolmogorov`, element by element. Its derivative: that of 2 Σ (-1)^(k - 1) exp(-2 k² x²)."""
+
 def kv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.kv`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: -0.5 kv(x - 1, y) + -0.5 kv(x + 1, y)."""
 
@@ -414,7 +420,7 @@ def log_expit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.log_expit`, element by element. Its derivative: expit(-x)."""
 
 def log_ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.log_ndtr`, element by element. Its derivative: exp(-x²/2 - out) / √(2π)."""
+    """`scipy.special.log_ndtr`, element by element. Its derivative: √(2/π) / erfcx(-x/√2)."""
 
 def log_softmax(x: ArrayLike, axis: Axis = None) -> Tensor:
     """`scipy.special.log_softmax`: the logarithm of `softmax`, without overflow."""
@@ -458,11 +464,17 @@ def ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def ndtri(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.ndtri`, element by element. Its derivative: √(2π) exp(out²/2)."""
 
+def ndtri_exp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ndtri_exp`, element by element. Its derivative: √(π/2) erfcx(-out/√2)."""
+
 def nrdtrimn(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.nrdtrimn`, element by element. Its derivative: of z - y ndtri(x)."""
 
 def nrdtrisd(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.nrdtrisd`, element by element. Its derivative: of (z - x) / ndtri(y)."""
+
+def owens_t(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.owens_t`, element by element. Its derivative: -exp(-x²/2) erf(x y/√2) / √(8π); exp(-x² (1 + y²)/2) / (2π (1 + y²))."""
 
 def pbdv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
     """`scipy.special.pbdv`, element by element. Its derivative: by y: of D its derivative, of that (y²/4 - x - 1/2) D."""
@@ -488,11 +500,17 @@ def pdtrik(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tenso
 def poch(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.poch`, element by element. Its derivative: out (psi(x + y) - psi(x)); out psi(x + y)."""
 
+def powm1(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.powm1`, element by element. Its derivative: y x^(y - 1); x^y ln x."""
+
 def pseudo_huber(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.pseudo_huber`, element by element. Its derivative: with s = √(1 + (y/x)²): 2x (s - 1) - y²/(x s); y/s."""
 
 def psi(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.psi`, element by element. Its derivative: polygamma(1, x)."""
+
+def radian(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.radian`, element by element. Its derivative: π/180; π/180/60; π/180/3600."""
 
 def rel_entr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.rel_entr`, element by element. Its derivative: ln(x/y) + 1; -x/y."""
@@ -511,6 +529,12 @@ def sinc(x: ArrayLike) -> Tensor:
 
 def sindg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.sindg`, element by element. Its derivative: π/180 cos(x°)."""
+
+def smirnov(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.smirnov`, element by element. Its derivative: by y, of the sum that it is."""
+
+def smirnovi(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.smirnovi`, element by element. Its derivative: 1 / that of smirnov."""
 
 def softmax(x: ArrayLike, axis: Axis = None) -> Tensor:
     """`scipy.special.softmax`: exponentials by their sum over `axis`, all axes if None."""
@@ -544,6 +568,15 @@ def struve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tenso
 
 def tandg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.tandg`, element by element. Its derivative: π/180 (1 + out²)."""
+
+def tklmbda(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.tklmbda`, element by element. Its derivative: 1 / (p^(y - 1) + (1 - p)^(y - 1)) with p = out; that of an implicit function."""
+
+def voigt_profile(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.voigt_profile`, element by element. Its derivative: with V = wofz((x + i z) / (y √2)) / (y √(2π)), the real parts of V', y V'' and i V'."""
+
+def wofz(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.wofz`, element by element. Its derivative: -2x out + 2i/√π."""
 
 def wright_bessel(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.wright_bessel`, element by element. Its derivative: by x: x times that by b of wright_bessel(x, x + y, z); by y: of the integral; by z: wright_bessel(x, x + y, z)."""

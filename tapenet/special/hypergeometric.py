@@ -12,8 +12,9 @@ import numpy as np
 from tapenet import ops
 from tapenet.ops.op import Op
 from tapenet.special.definition import special
-from tapenet.special.gamma_functions import psi, rgamma
+from tapenet.special.gamma_functions import rgamma
 from tapenet.special.interpolation import slope
+from tapenet.special.zeta_functions import psi
 from tapenet.typing import Array
 
 #: How many summands of the series are taken, and up to which argument.

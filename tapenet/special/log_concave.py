@@ -15,7 +15,7 @@ _FALL = 42.0
 
 
 @functools.cache
-def _nodes() -> tuple[Array, Array]:
+def nodes() -> tuple[Array, Array]:
     """Those of Gauss and Legendre on [0, 1], and their weights."""
     x, w = np.polynomial.legendre.leggauss(32)
     return (x + 1) / 2, w / 2
@@ -47,7 +47,7 @@ def integral(f: Callable[[Array], Array], start: Array, end: Array, cuts: Array)
         end: where it ends.
         cuts: rows of places, rising, between which `f` varies on one scale.
     """
-    at, weight = _nodes()
+    at, weight = nodes()
     edges = [start, *np.clip(cuts, start, end), end]
     total = np.zeros_like(start)
     for low, high in itertools.pairwise(edges):

@@ -14,8 +14,9 @@ import numpy as np
 
 from tapenet.ops.op import Op
 from tapenet.special.definition import special
-from tapenet.special.gamma_functions import binom, psi
+from tapenet.special.gamma_functions import binom
 from tapenet.special.hypergeometric import hyp2f1, slope_1f1, slope_2f1
+from tapenet.special.zeta_functions import psi
 from tapenet.typing import Array
 
 #: A function of the degree.

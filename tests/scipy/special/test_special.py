@@ -34,6 +34,10 @@ GIVEN: dict[str, list[Any]] = {
     "pdtrik": [_P, np.array([3.0, 4.0, 5.0])],
     "fdtri": [_N + 0.0, _N + 1.5, _P],
     "fdtridfd": [np.array([2.0, 3.0, 4.0]), np.array([0.6, 0.7, 0.8]), np.array([2.0, 2.5, 2.0])],
+    "ndtri_exp": [np.array([-30.0, -0.5, -0.01])],
+    "smirnov": [np.array([3, 20, 100]), np.array([0.31, 0.12, 0.05])],
+    "smirnovi": [np.array([3, 20, 100]), np.array([0.31, 0.12, 0.9])],
+    "wofz": [np.array([1 + 0.2j, 10 + 1j, -3 - 1j])],
     "stdtridf": [np.array([0.9, 0.8, 0.05]), np.array([1.5, 1.0, -2.0])],
 }
 ORDERS |= {name: given[: len(ORDERS[name])] for name, given in GIVEN.items()}
@@ -78,7 +82,10 @@ def test_values(name: str) -> None:
             assert isinstance(got, tn.Tensor)
             assert got.requires_grad
             np.testing.assert_array_equal(got.numpy(), value)
-    narrow = [a if np.asarray(a).dtype == int else np.float32(a) for a in arguments]
+    narrow = [
+        np.asarray(a).astype({"i": int, "f": np.float32, "c": np.complex64}[np.asarray(a).dtype.kind])
+        for a in arguments
+    ]
     found, expected = op(*map(tn.tensor, narrow)), theirs(*narrow)
     assert (found[0] if several else found).dtype == (expected[0] if several else expected).dtype
     assert f"scipy.special.{op.name}" in str(op.__doc__)
