@@ -288,6 +288,9 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "betainc betaincc betainccinv betaincinv btdtria btdtrib gammainc gammaincc gammainccinv gammaincinv"
             ),
             "tapenet.special.hypergeometric": "hyp1f1 hyp2f1 hyperu",
+            "tapenet.special.mathieu": (
+                "mathieu_a mathieu_b mathieu_cem mathieu_modcem1 mathieu_modcem2 mathieu_modsem1 mathieu_modsem2 mathieu_sem"
+            ),
             "tapenet.special.orthogonal_polynomials": (
                 "eval_chebyc eval_chebys eval_chebyt eval_chebyu eval_gegenbauer eval_genlaguerre eval_hermite "
                 "eval_hermitenorm eval_jacobi eval_laguerre eval_legendre eval_sh_chebyt eval_sh_chebyu eval_sh_jacobi "
@@ -295,6 +298,13 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             ),
             "tapenet.special.parabolic_cylinder": "pbdv pbvv pbwa",
             "tapenet.special.hypergeometric_limits": "hyp0f1",
+            "tapenet.special.spheroidal": (
+                "obl_ang1 obl_ang1_cv obl_cv obl_rad1 obl_rad1_cv obl_rad2 obl_rad2_cv pro_ang1 pro_ang1_cv pro_cv pro_rad1 "
+                "pro_rad1_cv pro_rad2 pro_rad2_cv"
+            ),
+            "tapenet.special.counting": "comb perm",
+            "tapenet.special.dirichlet": "diric",
+            "tapenet.special.lambert": "lambertw wrightomega",
             "tapenet.special.integrals": "exp1 expi expn fresnel modfresnelm modfresnelp shichi sici spence",
             "tapenet.special.kelvin_functions": "bei beip ber berp kei keip kelvin ker kerp",
             "tapenet.special.struve_functions": "it2struve0 itmodstruve0 itstruve0 modstruve struve",

@@ -35,8 +35,9 @@ def ufuncs() -> list[str]:
 def signature(name: str) -> list[str]:
     """What SciPy calls the arguments."""
     ufunc = scipys(name)
-    names = re.search(rf"{ufunc.__name__}\(([^)]*)", ufunc.__doc__ or "")
-    found = names[1].split(", ") if names else []
+    lines = re.findall(rf"{ufunc.__name__}\(([^)]*)", ufunc.__doc__ or "")
+    named = [line for line in lines if not line.startswith("x1")]  # NumPy's line, if there is one, has x1, x2, ...
+    found = named[0].split(", ") if named else []
     return found[: ufunc.nin] if len(found) >= ufunc.nin else list("xyzw"[: ufunc.nin])
 
 
@@ -71,8 +72,8 @@ def table() -> str:
         rows.append(f"| `{name}` | {cell} |")
     kinds = ", ".join(f"by {kind} in {counts[kind]}" for kind in ("formula", "series", "quadrature", "interpolation"))
     return (
-        f"Of the {len(names)} ufuncs of SciPy {counts['whole']} have derivatives by every argument that is no whole number: "
-        f"{kinds}. {counts['without']} are not there.\n\n| function | derivative |\n|---|---|\n" + "\n".join(rows)
+        f"Of the {len(names)} ufuncs of SciPy {counts['whole']} have derivatives by every argument that is no whole number,\n"
+        f"{kinds}.\n{counts['without']} are not there.\n\n| function | derivative |\n|---|---|\n" + "\n".join(rows)
     )
 
 

@@ -1,6 +1,8 @@
 # Made by `python -m tests.stubs`.
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.special.counting import comb as comb
+from tapenet.special.counting import perm as perm
 from tapenet.special.exponential_sums import logsumexp as logsumexp
 from tapenet.special.gamma_functions import multigammaln as multigammaln
 from tapenet.special.zeta_functions import polygamma as polygamma
@@ -109,6 +111,9 @@ def dawsn(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 
 def digamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.psi`, element by element. Its derivative: polygamma(1, x)."""
+
+def diric(x: ArrayLike, n: int) -> Tensor:
+    """`scipy.special.diric`: sin(n x / 2) / (n sin(x / 2)), element by element."""
 
 def ellipe(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.ellipe`, element by element. Its derivative: -R_D(0, 1 - x, 1) / 6."""
@@ -416,6 +421,9 @@ def kv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def kve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.kve`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: -0.5 kve(x - 1, y) + -0.5 kve(x + 1, y) + out."""
 
+def lambertw(z: ArrayLike, k: int = 0, tol: float = 1e-08) -> Tensor:
+    """`scipy.special.lambertw`: the w of w exp(w) = z on the branch k, complex, element by element."""
+
 def log_expit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.log_expit`, element by element. Its derivative: expit(-x)."""
 
@@ -433,6 +441,30 @@ def loggamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 
 def logit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.logit`, element by element. Its derivative: 1 / (x (1 - x))."""
+
+def mathieu_a(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.mathieu_a`, element by element. Its derivative: by y: by interpolation."""
+
+def mathieu_b(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.mathieu_b`, element by element. Its derivative: by y: by interpolation."""
+
+def mathieu_cem(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.mathieu_cem`, element by element. Its derivative: by z, in radians: of the function its derivative, of that (2y cos 2z - a) times the function."""
+
+def mathieu_modcem1(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.mathieu_modcem1`, element by element. Its derivative: by z: of the function its derivative, of that (a - 2y cosh 2z) times the function."""
+
+def mathieu_modcem2(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.mathieu_modcem2`, element by element. Its derivative: by z: of the function its derivative, of that (a - 2y cosh 2z) times the function."""
+
+def mathieu_modsem1(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.mathieu_modsem1`, element by element. Its derivative: by z: of the function its derivative, of that (a - 2y cosh 2z) times the function."""
+
+def mathieu_modsem2(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.mathieu_modsem2`, element by element. Its derivative: by z: of the function its derivative, of that (a - 2y cosh 2z) times the function."""
+
+def mathieu_sem(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.mathieu_sem`, element by element. Its derivative: by z, in radians: of the function its derivative, of that (2y cos 2z - a) times the function."""
 
 def modfresnelm(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
     """`scipy.special.modfresnelm`, element by element. Its derivative: of F: -exp(-i x²); of K: 2i x K - exp(i π/4)/√π."""
@@ -473,6 +505,27 @@ def nrdtrimn(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOp
 def nrdtrisd(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.nrdtrisd`, element by element. Its derivative: of (z - x) / ndtri(y)."""
 
+def obl_ang1(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.obl_ang1`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
+def obl_ang1_cv(x0: ArrayLike, x1: ArrayLike, x2: ArrayLike, x3: ArrayLike, x4: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.obl_ang1_cv`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
+def obl_cv(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.obl_cv`, element by element. Its derivative: by z: by interpolation."""
+
+def obl_rad1(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.obl_rad1`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
+def obl_rad1_cv(x0: ArrayLike, x1: ArrayLike, x2: ArrayLike, x3: ArrayLike, x4: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.obl_rad1_cv`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
+def obl_rad2(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.obl_rad2`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
+def obl_rad2_cv(x0: ArrayLike, x1: ArrayLike, x2: ArrayLike, x3: ArrayLike, x4: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.obl_rad2_cv`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
 def owens_t(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.owens_t`, element by element. Its derivative: -exp(-x²/2) erf(x y/√2) / √(8π); exp(-x² (1 + y²)/2) / (2π (1 + y²))."""
 
@@ -502,6 +555,27 @@ def poch(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 
 def powm1(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.powm1`, element by element. Its derivative: y x^(y - 1); x^y ln x."""
+
+def pro_ang1(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.pro_ang1`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
+def pro_ang1_cv(x0: ArrayLike, x1: ArrayLike, x2: ArrayLike, x3: ArrayLike, x4: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.pro_ang1_cv`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
+def pro_cv(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.pro_cv`, element by element. Its derivative: by z: by interpolation."""
+
+def pro_rad1(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.pro_rad1`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
+def pro_rad1_cv(x0: ArrayLike, x1: ArrayLike, x2: ArrayLike, x3: ArrayLike, x4: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.pro_rad1_cv`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
+def pro_rad2(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.pro_rad2`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
+
+def pro_rad2_cv(x0: ArrayLike, x1: ArrayLike, x2: ArrayLike, x3: ArrayLike, x4: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
+    """`scipy.special.pro_rad2_cv`, element by element. Its derivative: by the last: of the function its derivative, of that the second one by the differential equation."""
 
 def pseudo_huber(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.pseudo_huber`, element by element. Its derivative: with s = √(1 + (y/x)²): 2x (s - 1) - y²/(x s); y/s."""
@@ -580,6 +654,9 @@ def wofz(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 
 def wright_bessel(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.wright_bessel`, element by element. Its derivative: by x: x times that by b of wright_bessel(x, x + y, z); by y: of the integral; by z: wright_bessel(x, x + y, z)."""
+
+def wrightomega(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.wrightomega`, element by element. Its derivative: out / (1 + out)."""
 
 def xlog1py(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.xlog1py`, element by element. Its derivative: ln(1 + y); x/(1 + y)."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn, cast
 
 import numpy as np
@@ -46,7 +46,13 @@ def none(name: str, argument: str, why: str = "an order or a number of degrees o
 
 
 def special(
-    name: str, formula: str, *, fixed: str = "", whole: str = "", how: dict[str, str] | None = None, **rules: Rule
+    name: str,
+    formula: str,
+    *,
+    fixed: str = "",
+    whole: Iterable[str] = "",
+    how: dict[str, str] | None = None,
+    **rules: Rule,
 ) -> Op:
     """The op of a function of SciPy's.
 

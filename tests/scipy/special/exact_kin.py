@@ -96,4 +96,9 @@ CASES = {
     "pbwa": Case(
         lambda a, x: (mp.pcfw(a, x), mp.diff(lambda t: mp.pcfw(a, t), x)), [[-3.5, -0.3, 0.3, 1.7], [-3.5, 0.3, 1.7]]
     ),
+    "lambertw": Case(mp.lambertw, [[-0.3, 1e-8, 0.3, 1.7, 1e6, -2.5 + 0.5j, 1j], [-1, 0, 2]], most=21),
+    "wrightomega": Case(
+        lambda x: mp.lambertw(mp.exp(x), mp.ceil((mp.im(x) - mp.pi) / (2 * mp.pi))),
+        [[-200.0, -12.25, -0.3, 1.0, 33.5, 1e6, 0.5 + 2j, -4 + 1j, 3 - 5j]],
+    ),
 }

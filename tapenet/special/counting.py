@@ -1,0 +1,52 @@
+"""Numbers of combinations and permutations, of numbers that need not be whole."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tapenet.ops.derived import array_like
+from tapenet.ops.op import Op
+from tapenet.special.gamma_functions import binom, poch
+from tapenet.typing import Array
+
+
+def _approximate(name: str, exact: bool) -> None:
+    if exact:
+        raise TypeError(f"tn.special.{name} has derivatives for floats, not exact integers: leave exact=True out")
+
+
+def _chosen(f: Op, first: Array, N: Array, k: Array) -> Array:
+    """f(first, k) where there is anything to choose, and 0 elsewhere."""
+    some = np.logical_and(np.logical_and(k <= N, N >= 0), k >= 0)
+    return np.where(some, f(np.where(some, first, 1), np.where(some, k, 0)), 0.0)
+
+
+def comb(N: Array, k: Array, *, exact: bool = False, repetition: bool = False) -> Array:
+    """`scipy.special.comb`: how often k of N things can be chosen, element by element.
+
+    Args:
+        N, k: arrays; the result is 0 where k > N, or one of them is below 0.
+        exact: is refused; SciPy's own function computes with Python's integers.
+        repetition: a thing may be chosen more than once.
+
+    >>> import tapenet as tn
+    >>> tn.special.comb(tn.tensor([5.0]), 2)
+    Tensor([10.])
+    """
+    _approximate("comb", exact)
+    N, k = array_like(N), array_like(k)
+    if repetition:
+        return comb(N + k - 1, k)
+    return _chosen(binom, N, N, k)
+
+
+def perm(N: Array, k: Array, exact: bool = False) -> Array:
+    """`scipy.special.perm`: in how many orders k of N things can be taken, element by element.
+
+    >>> import tapenet as tn
+    >>> tn.special.perm(tn.tensor([5.0]), 2)
+    Tensor([20.])
+    """
+    _approximate("perm", exact)
+    N, k = array_like(N), array_like(k)
+    return _chosen(poch, N - k + 1, N, k)
