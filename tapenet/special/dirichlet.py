@@ -16,7 +16,6 @@ from tapenet.typing import Array
 @op(
     vmap="leading",
     x=lambda g, x, n: -g * np.sin(x / 2) / n * eval_gegenbauer(n - 2, 2.0, np.cos(x / 2)),
-    gradients="x: -g sin(x/2) C(n - 2; 2; cos(x/2)) / n, Gegenbauer's polynomial",
 )
 def diric(x: Array, n: int) -> Array:
     """`scipy.special.diric`: sin(n x / 2) / (n sin(x / 2)), element by element.

@@ -42,6 +42,9 @@ def _symmetric(args: Sequence[Array], powers: Sequence[float]) -> Array:
     for x, p in zip(args, powers, strict=True):
         terms = terms * (t + ops.expand_dims(x, -1)) ** -p
     total: Array = step * np.sum(terms, axis=-1)
+    for x, p in zip(args, powers, strict=True):
+        if p > 1:  # at 0 there is none
+            total = np.where(x == 0, math.inf, total)
     return total
 
 
@@ -83,8 +86,8 @@ def _rj_p(out: Array, x: Array, y: Array, z: Array, p: Array) -> Array:
 
 
 def _rg_x(x: Array, y: Array, z: Array) -> Array:
-    """The derivative of `elliprg` by x."""
-    found: Array = (elliprf(x, y, z) - x * elliprd(y, z, x) / 3) / 4
+    """The derivative of `elliprg` by x. At x = 0, where R_D is infinite, x R_D is 0."""
+    found: Array = (elliprf(x, y, z) - x * elliprd(y, z, np.where(x == 0, 1, x)) / 3) / 4
     return found
 
 

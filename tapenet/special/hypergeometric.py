@@ -50,7 +50,7 @@ def _from_poles(b: Array) -> Array:
 
 def _smooth(z: Array) -> Array:
     """How far from an exponent of z a polynomial follows the power."""
-    return np.minimum(0.5, 2 / (1 + np.abs(np.log(np.abs(z)))))
+    return np.minimum(0.5, 2 / (1 + np.abs(np.log(np.maximum(np.abs(z), 1e-30)))))
 
 
 def _f1_width(z: Array) -> Array:

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op
 from tapenet.special.definition import special
 from tapenet.typing import Array
@@ -49,10 +50,12 @@ expn: Op = special("expn", "by y: -expn(x - 1, y)", whole="x", y=lambda g, x, y:
 spence = special("spence", "ln x / (1 - x)", x=lambda g, x: g * _log_over(x))
 sici = special(
     "sici", "of Si: sin x / x; of Ci: cos x / x",
-    x=lambda g, x: g[0] * np.sinc(x / math.pi) + g[1] * np.cos(x) / x,
+    x=lambda g, x: g[0] * np.sinc(x / math.pi) + safe_mul(g[1], np.cos(x) / x),
 )  # fmt: skip
 shichi = special(
-    "shichi", "of Shi: sinh x / x; of Chi: cosh x / x", x=lambda g, x: g[0] * _sinh_over(x) + g[1] * np.cosh(x) / x
+    "shichi",
+    "of Shi: sinh x / x; of Chi: cosh x / x",
+    x=lambda g, x: g[0] * _sinh_over(x) + safe_mul(g[1], np.cosh(x) / x),
 )
 fresnel = special(
     "fresnel", "of S: sin(π/2 x²); of C: cos(π/2 x²)",

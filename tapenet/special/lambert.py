@@ -14,7 +14,7 @@ from tapenet.special.definition import scipys, special
 from tapenet.typing import Array
 
 
-@op(vmap="leading", z=lambda g, out: g * np.exp(-out) / (1 + out), gradients="z: g exp(-out) / (1 + out)")
+@op(vmap="leading", z=lambda g, out: g * np.exp(-out) / (1 + out))
 def lambertw(z: Array, k: int = 0, tol: float = 1e-8) -> Array:
     """`scipy.special.lambertw`: the w of w exp(w) = z on the branch k, complex, element by element.
 

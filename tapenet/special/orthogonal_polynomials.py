@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op
 from tapenet.special.definition import special
 from tapenet.special.gamma_functions import binom
@@ -19,8 +20,6 @@ from tapenet.special.hypergeometric import hyp2f1, slope_1f1, slope_2f1
 from tapenet.special.zeta_functions import psi
 from tapenet.typing import Array
 
-#: A function of the degree.
-Formula = Callable[[Array], Array]
 #: The parameters a, b and c of the hypergeometric function F(a, b; c; z).
 Parameters = tuple[Array, Array, Array | float]
 
@@ -30,21 +29,23 @@ def _by_degree(parameters: Parameters, z: Array) -> Array:
     return slope_2f1(1, *parameters, z) - slope_2f1(0, *parameters, z)
 
 
-def _by_argument(parameters: Parameters, z: Array) -> Array:
-    """The derivative of F by z."""
+def _by_argument(scale: Array | float, parameters: Parameters, z: Array) -> Array:
+    """The derivative of F by z, times a scale. Of degree 0 it is 0, also where the factor at a is not finite."""
     a, b, c = parameters
-    found: Array = a * b / c * hyp2f1(a + 1, b + 1, c + 1, z)
+    found: Array = safe_mul(a, scale * b / c * hyp2f1(a + 1, b + 1, c + 1, z))
     return found
 
 
-def _low(n: Array, x: Array, hypergeometric: Formula, polynomial: Formula) -> Array:
+def _low(
+    n: Array, x: Array, hypergeometric: Callable[[Array, Array], Array], polynomial: Callable[[Array], Array]
+) -> Array:
     """The derivative by the argument: of a degree n below 1, and where x is complex, that of F, since not all of SciPy's
     polynomials have degrees below 0; else a polynomial, which is exact for high degrees too.
     """
     if np.iscomplexobj(x):
-        return hypergeometric(n)
+        return hypergeometric(n, x)
     low = n < 1
-    return np.where(low, hypergeometric(np.where(low, n, 0.5)), polynomial(np.where(low, 1, n)))
+    return np.where(low, hypergeometric(np.where(low, n, 0.5), np.where(low, x, 0.5)), polynomial(np.where(low, 1, n)))
 
 
 def _legendre(n: Array) -> Parameters:
@@ -122,7 +123,7 @@ eval_jacobi: Op = special(
     y=lambda g, out, x, y, z, w: g * _jacobi_by(1, out, x, y, z, w),
     z=lambda g, out, x, y, z, w: g * _jacobi_by(2, out, x, y, z, w),
     w=lambda g, x, y, z, w: g * _low(
-        x, w, lambda n: -binom(n + y, n) / 2 * _by_argument(_jacobi(n, y, z), (1 - w) / 2),
+        x, w, lambda n, v: _by_argument(-binom(n + y, n) / 2, _jacobi(n, y, z), (1 - v) / 2),
         lambda n: (n + y + z + 1) / 2 * eval_jacobi(n - 1, y + 1, z + 1, w),
     ),
 )  # fmt: skip
@@ -133,7 +134,7 @@ eval_sh_jacobi: Op = special(
     y=lambda g, out, x, y, z, w: g * _sh_jacobi_by(1, out, x, y, z, w),
     z=lambda g, out, x, y, z, w: g * _sh_jacobi_by(2, out, x, y, z, w),
     w=lambda g, x, y, z, w: g / binom(2 * x + y - 1, x) * _low(
-        x, w, lambda n: -binom(n + y - z, n) * _by_argument(_jacobi(n, y - z, z - 1), 1 - w),
+        x, w, lambda n, v: _by_argument(-binom(n + y - z, n), _jacobi(n, y - z, z - 1), 1 - v),
         lambda n: (n + y) * eval_jacobi(n - 1, y - z + 1, z, 2 * w - 1),
     ),
 )  # fmt: skip
@@ -148,7 +149,7 @@ eval_gegenbauer: Op = special(
         )
     ),
     z=lambda g, x, y, z: g * _low(
-        x, z, lambda n: -binom(n + 2 * y - 1, n) / 2 * _by_argument(_gegenbauer(n, y), (1 - z) / 2),
+        x, z, lambda n, v: _by_argument(-binom(n + 2 * y - 1, n) / 2, _gegenbauer(n, y), (1 - v) / 2),
         lambda n: 2 * y * eval_gegenbauer(n - 1, y + 1, z),
     ),
 )  # fmt: skip
@@ -169,43 +170,43 @@ eval_laguerre: Op = _of_degree(
 eval_legendre: Op = _of_degree(
     "eval_legendre", "eval_gegenbauer(x - 1, 3/2, y)", lambda x, y: _by_degree(_legendre(x), (1 - y) / 2),
     lambda x, y: _low(
-        x, y, lambda n: -0.5 * _by_argument(_legendre(n), (1 - y) / 2), lambda n: eval_gegenbauer(n - 1, 1.5, y)
+        x, y, lambda n, v: _by_argument(-0.5, _legendre(n), (1 - v) / 2), lambda n: eval_gegenbauer(n - 1, 1.5, y)
     ),
 )  # fmt: skip
 eval_sh_legendre: Op = _of_degree(
     "eval_sh_legendre", "2 eval_gegenbauer(x - 1, 3/2, 2y - 1)", lambda x, y: _by_degree(_legendre(x), 1 - y),
     lambda x, y: _low(
-        x, y, lambda n: -1 * _by_argument(_legendre(n), 1 - y), lambda n: 2 * eval_gegenbauer(n - 1, 1.5, 2 * y - 1)
+        x, y, lambda n, v: _by_argument(-1, _legendre(n), 1 - v), lambda n: 2 * eval_gegenbauer(n - 1, 1.5, 2 * y - 1)
     ),
 )  # fmt: skip
 eval_chebyt: Op = _of_degree(
     "eval_chebyt", "x eval_chebyu(x - 1, y)", lambda x, y: _chebyt_n(x, y),
-    lambda x, y: x * eval_chebyu(x - 1, y),
+    lambda x, y: safe_mul(x, eval_chebyu(x - 1, y)),
 )  # fmt: skip
 eval_chebyu: Op = _of_degree(
     "eval_chebyu", "2 eval_gegenbauer(x - 1, 2, y)", lambda x, y: _chebyu_n(x, y),
     lambda x, y: _low(
-        x, y, lambda n: -(n + 1) / 2 * _by_argument(_chebyu(n), (1 - y) / 2), lambda n: 2 * eval_gegenbauer(n - 1, 2.0, y)
+        x, y, lambda n, v: _by_argument(-(n + 1) / 2, _chebyu(n), (1 - v) / 2), lambda n: 2 * eval_gegenbauer(n - 1, 2.0, y)
     ),
 )  # fmt: skip
 eval_chebyc: Op = _of_degree(
     "eval_chebyc", "x eval_chebys(x - 1, y)", lambda x, y: 2 * _chebyt_n(x, y / 2),
-    lambda x, y: x * eval_chebys(x - 1, y),
+    lambda x, y: safe_mul(x, eval_chebys(x - 1, y)),
 )  # fmt: skip
 eval_chebys: Op = _of_degree(
     "eval_chebys", "eval_gegenbauer(x - 1, 2, y/2)", lambda x, y: _chebyu_n(x, y / 2),
     lambda x, y: _low(
-        x, y, lambda n: -(n + 1) / 4 * _by_argument(_chebyu(n), (2 - y) / 4), lambda n: eval_gegenbauer(n - 1, 2.0, y / 2)
+        x, y, lambda n, v: _by_argument(-(n + 1) / 4, _chebyu(n), (2 - v) / 4), lambda n: eval_gegenbauer(n - 1, 2.0, y / 2)
     ),
 )  # fmt: skip
 eval_sh_chebyt: Op = _of_degree(
     "eval_sh_chebyt", "2x eval_sh_chebyu(x - 1, y)", lambda x, y: _chebyt_n(x, 2 * y - 1),
-    lambda x, y: 2 * x * eval_sh_chebyu(x - 1, y),
+    lambda x, y: safe_mul(x, 2 * eval_sh_chebyu(x - 1, y)),
 )  # fmt: skip
 eval_sh_chebyu: Op = _of_degree(
     "eval_sh_chebyu", "4 eval_gegenbauer(x - 1, 2, 2y - 1)", lambda x, y: _chebyu_n(x, 2 * y - 1),
     lambda x, y: _low(
-        x, y, lambda n: -(n + 1) * _by_argument(_chebyu(n), 1 - y), lambda n: 4 * eval_gegenbauer(n - 1, 2.0, 2 * y - 1)
+        x, y, lambda n, v: _by_argument(-(n + 1), _chebyu(n), 1 - v), lambda n: 4 * eval_gegenbauer(n - 1, 2.0, 2 * y - 1)
     ),
 )  # fmt: skip
 eval_hermite: Op = special(

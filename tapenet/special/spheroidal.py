@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tapenet import ops
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op
 from tapenet.special.definition import special
 from tapenet.special.interpolation import slope
@@ -41,11 +42,12 @@ def _by_c(f: Op, g: tuple[Array, Array], args: tuple[Array, ...]) -> Array:
     """The rule by c of a pair of functions. Angular ones are even in c, as is the value; radial ones have a pole at 0."""
     width = np.minimum(_WIDTH, ops.stop_gradient(args[2]) / 5) if "rad" in f.name else _WIDTH
 
-    def at(m: Array, n: Array, c: Array, x: Array) -> tuple[Array, Array]:
-        found: tuple[Array, Array] = f(m, n, np.abs(c), x)
+    def at(m: Array, n: Array, c: Array, x: Array) -> Array:
+        found: Array = f(m, n, np.abs(c), x)
         return found
 
-    return g[0] * slope(lambda *a: at(*a)[0], args, 2, width) + g[1] * slope(lambda *a: at(*a)[1], args, 2, width)
+    by_c: Array = g[0] * slope(at, args, 2, width, 0) + g[1] * slope(at, args, 2, width, 1)
+    return by_c
 
 
 def _pair(name: str, value: Op, curvature: Curvature) -> tuple[Op, Op]:
@@ -54,13 +56,15 @@ def _pair(name: str, value: Op, curvature: Curvature) -> tuple[Op, Op]:
     plain: Op = special(
         name, text, whole="xy", how={"z": "interpolation"},
         z=lambda g, x, y, z, w: _by_c(plain, g, (x, y, z, w)),
-        w=lambda g, out, x, y, z, w: g[0] * out[1] + g[1] * curvature(x, z, w, value(x, y, z), *out),
+        w=lambda g, out, x, y, z, w: g[0] * out[1] + safe_mul(g[1], curvature(x, z, w, value(x, y, z), *out)),
     )  # fmt: skip
     given = special(
         f"{name}_cv", text, whole=("x0", "x1"), how={"x2": "interpolation"},
         x2=lambda g, x0, x1, x2, x4: _by_c(plain, g, (x0, x1, x2, x4)),
         x3=lambda g: 0 * g[0],
-        x4=lambda g, out, x0, x1, x2, x4: g[0] * out[1] + g[1] * curvature(x0, x2, x4, value(x0, x1, x2), *out),
+        x4=lambda g, out, x0, x1, x2, x4: (
+            g[0] * out[1] + safe_mul(g[1], curvature(x0, x2, x4, value(x0, x1, x2), *out))
+        ),
     )  # fmt: skip
     return plain, given
 
