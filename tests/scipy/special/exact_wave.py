@@ -70,23 +70,37 @@ def _ce(kind: str, m: Any, q: Any, x: Any) -> tuple[Any, Any]:
     return sum(c * f(n * z) for n, c in terms), sum(c * n * slope(n * z) for n, c in terms)
 
 
+@functools.cache
+def _second(z: Any, dps: int) -> list[Any]:
+    """Bessel functions of the second kind, of the orders 0, 1, ...: by the recurrence, which is stable upwards."""
+    found = [mp.bessely(0, z), mp.bessely(1, z)]
+    while len(found) < _SIZE:
+        found.append(2 * (len(found) - 1) / z * found[-1] - found[-2])
+    return found
+
+
+def _bessel(j: int, n: int, z: Any) -> tuple[Any, Any]:
+    """A Bessel function of kind j, and its derivative."""
+    if j == 1:
+        return mp.besselj(n, z), mp.besselj(n, z, 1)
+    y = _second(z, mp.dps)
+    return y[n], n / z * y[n] - y[n + 1]
+
+
 def _modified(kind: str, j: int, m: Any, q: Any, z: Any) -> tuple[Any, Any]:
     """The modified functions of the kinds 1 and 2, and the derivative."""
     _, vector, first = _mathieu(kind, m, q)
     h = mp.sqrt(q)
-    second = mp.besselj if j == 1 else mp.bessely
     down, up = h * mp.exp(-z), h * mp.exp(z)
     sign = 1 if kind == "a" else -1
 
     def product(r: int) -> tuple[Any, Any]:
-        a, b = r, r + first
-        first_pair = mp.besselj(a, down) * second(b, up)
-        other_pair = mp.besselj(b, down) * second(a, up)
-        slopes = [
-            -down * mp.besselj(p, down, 1) * second(s, up) + mp.besselj(p, down) * up * second(s, up, 1)
-            for p, s in ((a, b), (b, a))
-        ]
-        return first_pair + sign * other_pair, slopes[0] + sign * slopes[1]
+        value = slope = mp.mpf(0)
+        for weight, p, s in ((1, r, r + first), (sign, r + first, r)):
+            (f, df), (g, dg) = _bessel(1, p, down), _bessel(j, s, up)
+            value += weight * f * g
+            slope += weight * (up * f * dg - down * df * g)
+        return value, slope
 
     scale = (-1) ** ((int(m) - first) // 2) / vector[0] / (2 if first == 0 else 1)
     terms = [[scale * (-1) ** r * vector[r] * f for f in product(r)] for r in range(_SIZE - 4)]

