@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,6 +17,10 @@ from tapenet.scipy.integrate.right_side import read
 from tapenet.scipy.integrate.states import Function, State, floats, number, value_of
 from tapenet.scipy.integrate.trajectory import Plan, Sensitivity
 from tapenet.scipy.integrate.unread import marked, plain, plain_event, plain_jacobian, read_or_plain
+from tapenet.scipy.integrate.values import TensorsFound, data, library, only_values
+
+#: Methods of SciPy's in Python that solve with the Jacobian: they get the exact one in any case.
+EXACT = ("Radau", "BDF")
 
 
 @boundary
@@ -37,10 +40,11 @@ def solve_ivp(
 ) -> OdeResult:
     """The solution of y' = fun(t, y), y(t0) = y0, by `scipy.integrate.solve_ivp`, with derivatives of every order.
 
-    The right side is run once, and compiled; implicit methods get its exact Jacobian. Derivatives are by all that the
-    solution depends on: `y0`, both ends of `t_span`, `t_eval`, `args`, and what `fun` and the events close over, such as
-    parameters of modules. They are solutions of equations of their own, by LSODA, to a fiftieth of the tolerances: they
-    do not hang on the steps that were taken.
+    Where nothing but values is wanted, and `fun` computes with arrays alone, it is SciPy's as it is. Else, and for Radau and
+    BDF, the right side is run once on tensors, and compiled; implicit methods get its exact Jacobian. Derivatives are by all
+    that the solution depends on: `y0`, both ends of `t_span`, `t_eval`, `args`, and what `fun` and the events close over, such
+    as parameters of modules. They are solutions of equations of their own, by LSODA, to a fiftieth of the tolerances: they do
+    not hang on the steps that were taken.
 
     Args:
         fun: fun(t, y, *args) gives y' as an array, or a list of numbers. It computes without branches on values; one that does
@@ -71,12 +75,24 @@ def solve_ivp(
     >>> f"{end(0.5).item():.6f} {tn.grad(end)(0.5).item():.6f} {tn.grad(tn.grad(end))(0.5).item():.6f}"
     '0.367879 -0.735759 1.471518'
     """
-    integrate = importlib.import_module("scipy.integrate")
-
     name = "solve_ivp"
     if sensitivity not in ("auto", "forward", "adjoint"):
         raise ValueError(f'{name}: sensitivity={sensitivity!r}; give "auto", "forward" or "adjoint"')
     arguments = _arguments(args)
+    if method not in EXACT and capturing() is None:
+        try:
+            span, begin, points = data(t_span), data(y0), data(t_eval)
+            at = float(span[0]), np.asarray(begin)  # type: ignore[index]
+            if not vectorized and at[1].ndim == 1:
+                only_values(*(f(*at, *arguments) for f in (fun, *([] if events is None else _listed(events)))))
+                given = {n: data(v) for n, v in options.items()}
+                return as_tensors(
+                    library().solve_ivp(
+                        fun, span, begin, method, points, dense_output, events, vectorized, args, **given
+                    )
+                )
+        except TensorsFound:
+            pass
     start, stop = (number(t, f"{name}: t_span") for t in t_span)
     state = State(y0, name)
     times = None if t_eval is None else floats(t_eval)
@@ -86,7 +102,7 @@ def solve_ivp(
         given = {**options, "vectorized": vectorized}
         listed = None if events is None else [plain_event(e, arguments) for e in _listed(events)]
         plain_jacobian(given, arguments)
-        made = integrate.solve_ivp(
+        made = library().solve_ivp(
             plain(fun, arguments), (start.item(), stop.item()), state.given._data, method,
             None if times is None else times._data, dense_output, listed, **given,
         )  # fmt: skip

@@ -8,7 +8,8 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
-from tapenet.scipy.integrate.quadrature import Found, TensorsFound, bare, library, numbers_of, quad, wanted
+from tapenet.scipy.integrate.quadrature import Found, bare, numbers_of, quad
+from tapenet.scipy.integrate.values import TensorsFound, library, wanted
 
 
 @boundary

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Literal, overload
 
@@ -15,6 +14,7 @@ from tapenet.scipy.integrate.problems import Problem
 from tapenet.scipy.integrate.states import State, floats, value_of
 from tapenet.scipy.integrate.trajectory import Plan, Sensitivity
 from tapenet.scipy.integrate.unread import plain, read_or_plain
+from tapenet.scipy.integrate.values import TensorsFound, data, library, only_values
 from tapenet.typing import Array
 
 
@@ -50,8 +50,9 @@ def odeint(
 ) -> Tensor | tuple[Tensor, dict[str, object]]:
     """The solution of y' = func(y, t), y(t[0]) = y0 at times t, by `scipy.integrate.odeint`, with derivatives of every order.
 
-    The right side is run once, and compiled; LSODA gets its exact Jacobian, and runs without the interpreter but for the call
-    of the compiled functions: this is the fastest way to a solution at given times. Derivatives are those of `solve_ivp`.
+    Where nothing but values is wanted, and `func` computes with arrays alone, it is SciPy's as it is. Else the right side is
+    run once on tensors, and compiled; LSODA gets its exact Jacobian, and runs without the interpreter but for the calls of
+    these: this is the fastest way to a solution at given times. Derivatives are those of `solve_ivp`.
 
     Args:
         func: func(y, t, *args), or with `tfirst` func(t, y, *args), gives y'.
@@ -78,10 +79,18 @@ def odeint(
     >>> np.round(decay(0.5).numpy(), 6), np.round(tn.jacobian(decay)(0.5).numpy(), 6)
     (array([1.      , 0.606531, 0.367879]), array([ 0.      , -0.606531, -0.735759]))
     """
-    integrate = importlib.import_module("scipy.integrate")
-
     name = "odeint"
     arguments = (*args,) if isinstance(args, (tuple, list)) else (args,)
+    if Dfun is None and capturing() is None:
+        try:
+            begin, points = np.asarray(data(y0)), np.asarray(data(t))
+            at = (points.flat[0], np.atleast_1d(begin)) if points.size else ()
+            only_values(func(*(at if tfirst else at[::-1]), *arguments) if at else None)
+            given = {n: data(v) for n, v in options.items()}
+            made = library().odeint(func, begin, points, arguments, full_output=full_output, tfirst=tfirst, **given)
+            return (Tensor._of(made[0]), made[1]) if full_output else Tensor._of(made)
+        except TensorsFound:
+            pass
     times = floats(t)
     if times.ndim != 1 or not times.size:
         raise ValueError(f"{name}: t has shape {times.shape}, and must hold at least the time of y0")
@@ -95,7 +104,7 @@ def odeint(
     if Dfun is not None:
         own |= {"Dfun": plain(Dfun if tfirst else lambda t, y, *a: Dfun(y, t, *a), arguments), "col_deriv": col_deriv}
     if found is None:
-        made = integrate.odeint(
+        made = library().odeint(
             plain(first, ()), state.vector._data, times._data, tfirst=True, full_output=full_output, **own
         )
         return (Tensor._of(made[0]), made[1]) if full_output else Tensor._of(made)
@@ -107,7 +116,7 @@ def odeint(
         if exact:
             jacobian = side.jacobian(others)
             more = {"Dfun": lambda t, y: jacobian(t, y).T, "col_deriv": True}
-        found = integrate.odeint(side.bound(others), y, ts, tfirst=True, full_output=full, **own, **more)
+        found = library().odeint(side.bound(others), y, ts, tfirst=True, full_output=full, **own, **more)
         return found if full else (found, {})
 
     def solve(ts: Array, t0: Array, y: Array, others: list[Array]) -> Array:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import ModuleType
 from typing import TypeAlias
 
 import numpy as np
@@ -21,16 +18,13 @@ from tapenet.ops.tracebacks import boundary
 from tapenet.scipy.integrate.integral import Plan, integral
 from tapenet.scipy.integrate.integrand import read
 from tapenet.scipy.integrate.states import floats, number
+from tapenet.scipy.integrate.values import TensorsFound, library, wanted
 from tapenet.typing import Array
 
 #: Up to so many gradients have an integral each, by QUADPACK, which extrapolates where the integrand is singular.
 FEW = 16
 #: What `quad` gives: the integral, its error, and with `full_output` more.
 Found: TypeAlias = tuple[Tensor, float] | tuple[Tensor, float, dict[str, object]]
-
-
-class TensorsFound(Exception):
-    """An integrand gave a tensor."""
 
 
 def numbers_of(f: Callable[..., object]) -> Callable[..., object]:
@@ -49,20 +43,9 @@ def _number(t: Tensor) -> object:
     return t._data if t._data.ndim == 0 else t._data.reshape(-1)[0] if t._data.size == 1 else t._data
 
 
-def wanted(value: object) -> bool:
-    """Whether it is a tensor that a gradient flows to, or one that is captured."""
-    return type(value) is Tensor and (value._trace is not None or (value._node is not None and local.state.grad))
-
-
 def bare(value: object) -> object:
     """A tensor that nothing but its value is wanted of, as that."""
     return value._data.item() if type(value) is Tensor and value._data.size == 1 and not wanted(value) else value
-
-
-@functools.cache
-def library() -> ModuleType:
-    """SciPy's functions."""
-    return importlib.import_module("scipy.integrate")
 
 
 @boundary

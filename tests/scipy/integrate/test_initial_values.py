@@ -40,12 +40,18 @@ def robertson(t, y, k):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_values_are_those_of_scipy(method: str) -> None:
-    given = {"jac": van_der_pol_jacobian} if method in ("Radau", "BDF", "LSODA") else {}
+    given = {"jac": van_der_pol_jacobian} if method in ("Radau", "BDF") else {}
     ours = solve_ivp(van_der_pol, (0, 5), [2.0, 0], method)
     theirs = integrate.solve_ivp(van_der_pol, (0, 5), [2.0, 0], method, **given)
     assert isinstance(ours.y, tn.Tensor)
-    np.testing.assert_allclose(ours.t, theirs.t, rtol=1e-8)
-    np.testing.assert_allclose(ours.y, theirs.y, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(ours.t, theirs.t, rtol=1e-8 if given else 0)
+    np.testing.assert_allclose(ours.y, theirs.y, rtol=1e-8 if given else 0, atol=1e-9 if given else 0)
+    mu = tn.tensor(5.0, requires_grad=True)  # on a compiled right side
+    compiled = solve_ivp(van_der_pol, (0, 5), [2.0, 0], method, args=(mu,))
+    np.testing.assert_allclose(compiled.y.detach()[:, -1], theirs.y[:, -1], rtol=2e-2, atol=1e-2)
+    if method[:2] in ("RK", "DO"):
+        assert compiled.nfev == theirs.nfev
+        np.testing.assert_allclose(compiled.y.detach(), theirs.y, rtol=1e-8, atol=1e-9)
     assert [ours.nfev, ours.njev, ours.status, ours.message] == [
         theirs.nfev,
         theirs.njev,
@@ -291,9 +297,8 @@ def test_odeint_gives_what_scipy_gives() -> None:
         (lambda: solve_ivp(van_der_pol, (0, 1), [2.0, 0], "Euler"), ValueError, "`method` must be one of"),
         (lambda: solve_ivp(van_der_pol, (0, 1), [2.0, 0], t_eval=[0.5, 3.0]), ValueError, "not within `t_span`"),
         (lambda: solve_ivp(van_der_pol, (0, 1), [2.0, 0], args=5.0), TypeError, r"tuple \(e.g. `args=\(5.0,\)`\)"),
-        (lambda: solve_ivp(lambda t, y: y[0], (0, 1), [2.0, 0]), ValueError, "fun gives 1 value"),
+        (lambda: solve_ivp(lambda t, y: y[0], (0, 1), [2.0, 0], "BDF"), ValueError, "fun gives 1 value"),
         (lambda: solve_ivp(van_der_pol, (0, 1), [2.0, 0], sensitivity="both"), ValueError, "sensitivity='both'"),
-        (lambda: odeint(van_der_pol, [2.0, 0], [], tfirst=True), ValueError, "t has shape"),
         (lambda: odeint(van_der_pol, [2.0, 0], [0, 2, 1], tfirst=True), ValueError, "monotonically"),
     ],
 )  # fmt: skip

@@ -1,0 +1,51 @@
+"""Calls that nothing but values is wanted of: SciPy's own, on the functions as they are."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from types import ModuleType
+
+from tapenet.autodiff.state import local
+from tapenet.autodiff.tensor import Tensor
+
+
+class TensorsFound(Exception):
+    """A function that SciPy calls gave tensors."""
+
+
+@functools.cache
+def library() -> ModuleType:
+    """SciPy's functions."""
+    return importlib.import_module("scipy.integrate")
+
+
+def wanted(value: object) -> bool:
+    """Whether it is a tensor that a gradient flows to, or one that is captured."""
+    return type(value) is Tensor and (value._trace is not None or (value._node is not None and local.state.grad))
+
+
+def only_values(*found: object) -> None:
+    """Look at what functions give, once. (A tensor that comes later, and needs a gradient, is no array for SciPy: an error.)
+
+    Raises:
+        TensorsFound: one gave a tensor, or several in a list.
+    """
+    for value in found:
+        if type(value) is Tensor or (isinstance(value, (list, tuple)) and any(type(v) is Tensor for v in value)):
+            raise TensorsFound
+
+
+def data(value: object) -> object:
+    """An argument with arrays in place of tensors.
+
+    Raises:
+        TensorsFound: more than the value of one is wanted.
+    """
+    if type(value) is Tensor:
+        if wanted(value):
+            raise TensorsFound
+        return value._data
+    if isinstance(value, (list, tuple)) and any(type(v) is Tensor for v in value):
+        return [data(v) for v in value]
+    return value
