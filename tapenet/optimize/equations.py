@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from typing import Literal, overload
 
 import numpy as np
 
@@ -174,36 +175,40 @@ def root_scalar(
     return made
 
 
-def _bracketed(
-    method: str, f: Callable[..., object], a: object, b: object, args: object, full_output: bool, **given: object
-) -> Tensor | tuple[Tensor, Result]:
-    settings = {key: value for key, value in given.items() if value is not None and key != "disp"}
-    found = root_scalar(f, args, method, (a, b), **settings)  # type: ignore[arg-type]
-    if given["disp"] and not found.get("converged", True):
-        raise RuntimeError(f"tn.optimize.{method}: failed to converge after {found.iterations} iterations")
-    return (found.root, found) if full_output else found.root
+@overload
+def brentq(
+    f: Callable[..., object], a: object, b: object, args: object = (), xtol: float | None = None,
+    rtol: float | None = None, maxiter: int | None = None, full_output: Literal[False] = False, disp: bool = True,
+) -> Tensor: ...  # fmt: skip
+
+
+@overload
+def brentq(
+    f: Callable[..., object], a: object, b: object, args: object = (), xtol: float | None = None,
+    rtol: float | None = None, maxiter: int | None = None, *, full_output: Literal[True], disp: bool = True,
+) -> tuple[Tensor, Result]: ...  # fmt: skip
 
 
 @boundary
 def brentq(
-    f: Callable[..., object],
-    a: object,
-    b: object,
-    args: object = (),
-    xtol: float | None = None,
-    rtol: float | None = None,
-    maxiter: int | None = None,
-    full_output: bool = False,
-    disp: bool = True,
-) -> Tensor | tuple[Tensor, Result]:
+    f: Callable[..., object], a: object, b: object, args: object = (), xtol: float | None = None,
+    rtol: float | None = None, maxiter: int | None = None, full_output: bool = False, disp: bool = True,
+) -> Tensor | tuple[Tensor, Result]:  # fmt: skip
     """`scipy.optimize.brentq`: a root of a function of one number between `a` and `b`, where it changes its sign. It is
     differentiable by `args` and by tensors that the function closes over. See `root_scalar`.
+
+    Raises:
+        RuntimeError: it did not converge, unless `disp` is False.
+        ValueError: the function has the same sign at both ends.
 
     >>> import numpy as np, tapenet as tn
     >>> tn.grad(lambda k: tn.optimize.brentq(lambda x: np.cos(x) - k * x, 0, 2))(1.0)
     Tensor(-0.44161079)
     """
-    return _bracketed("brentq", f, a, b, args, full_output, xtol=xtol, rtol=rtol, maxiter=maxiter, disp=disp)
+    found = root_scalar(f, args, "brentq", (a, b), xtol=xtol, rtol=rtol, maxiter=maxiter)
+    if disp and not found.get("converged", True):
+        raise RuntimeError(f"tn.optimize.brentq: failed to converge after {found.iterations} iterations")
+    return (found.root, found) if full_output else found.root
 
 
 @boundary

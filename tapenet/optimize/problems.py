@@ -116,7 +116,7 @@ def find(task: Task) -> Found:
     values = reading.found[: len(task.functions)]
     xs = [*task.xs, *(Tensor._of(np.zeros(g.shape)) for g in values[1:])]
     found = solution(problem, reading, xs, specs_of(values) if task.cost is None else specs_of(xs))
-    return Found(found[: len(task.xs)], problem.result)
+    return Found(found[: len(task.xs)], None if capturing() else problem.result)
 
 
 def _asked(task: Task) -> Asked:

@@ -164,6 +164,14 @@ def test_compiled_it_solves_anew_at_each_call() -> None:
     assert found[1].numpy() == 0
 
 
+def test_a_compiled_step_tells_nothing_of_the_run_that_was_captured() -> None:
+    def step(a: Any) -> Any:
+        found = tn.optimize.minimize(lambda x: ((x - a) ** 2).sum(), [0.0])
+        return found.x, sorted(found)
+
+    assert tn.compile(step)(np.float64(1.0))[1] == ["fun", "x"]
+
+
 def test_the_value_has_a_derivative_too() -> None:
     """By the theorem of the envelope it is that of the function alone."""
     t = tn.tensor([1.0, 2.0], requires_grad=True)
