@@ -51,7 +51,7 @@ class _Program:
         except CaptureError:
             self._run = self._otherwise
             found = self._run(*args)
-        return tuple(t._data for t in (found if isinstance(found, tuple) else (found,)))
+        return tuple([t._data for t in found]) if isinstance(found, tuple) else (found._data,)  # type: ignore[attr-defined]
 
 
 class Functions:
@@ -145,8 +145,12 @@ class Functions:
     def values(self, v: Array, *rest: object) -> Array:
         return self._program("values", lambda: self._of_vector)(v, *rest)[0].astype(np.float64, copy=False)
 
+    def values_and_jacobian(self, v: Array, *rest: object) -> tuple[Array, Array]:
+        values, matrix = self._program("jacobian", lambda: value_and_jacobian(self._of_vector), self._rows)(v, *rest)
+        return values, matrix
+
     def jacobian(self, v: Array, *rest: object) -> Array:
-        return self._program("jacobian", lambda: value_and_jacobian(self._of_vector), self._rows)(v, *rest)[1]
+        return self.values_and_jacobian(v, *rest)[1]
 
     def sparse_jacobian(self, v: Array, *rest: object) -> Array | csr_array:
         """The Jacobian: a sparse matrix where most of it is 0."""
@@ -196,6 +200,9 @@ class Bound(NamedTuple):
 
     def values(self, v: Array) -> Array:
         return self.functions.values(v, *self.rest)
+
+    def values_and_jacobian(self, v: Array) -> tuple[Array, Array]:
+        return self.functions.values_and_jacobian(v, *self.rest)
 
     def jacobian(self, v: Array) -> Array:
         return self.functions.jacobian(v, *self.rest)

@@ -57,11 +57,17 @@ def weights_of(loss: str | Callable[..., object], scale: float) -> Callable[[Arr
     if loss == "linear":
         return None
 
-    def weights(r: Array) -> Array:
-        z = (r / scale) ** 2
-        return np.asarray(loss(asarray(z))[1] if callable(loss) else elementwise_grad(LOSSES[loss])(z))  # type: ignore[index]
+    return lambda r: _derivatives(loss, asarray((r / scale) ** 2))[0].numpy()
 
-    return weights
+
+def _derivatives(loss: str | Callable[..., object], z: Tensor) -> tuple[Tensor, Tensor]:
+    """The first two derivatives of a loss."""
+    if callable(loss):
+        rho = loss(z)
+        return asarray(rho[1]), asarray(rho[2])  # type: ignore[index]
+    first: Callable[[Tensor], Tensor] = elementwise_grad(LOSSES[loss])
+    second: Callable[[Tensor], Tensor] = elementwise_grad(first)
+    return first(z), second(z)
 
 
 @boundary
@@ -254,8 +260,9 @@ def curve_fit(
         )
         popt, pcov, *told = found
         x = sharpened(r, popt, asked.bounds, weight)
-        if x is not popt and np.isfinite(pcov).all():
-            pcov = _covariance_of(asarray(r.jacobian(x)), asarray(r.values(x)), absolute_sigma)._data
+        if np.isfinite(pcov).all():
+            values, matrix = r.values_and_jacobian(x)
+            pcov = _covariance_of(asarray(matrix), asarray(values), absolute_sigma, *loss)._data
         made: Result = optimize.OptimizeResult(x=x, success=True, pcov=pcov, told=told)
         return made
 
@@ -266,7 +273,7 @@ def curve_fit(
     if found.result is not None and not found.in_graph:
         pcov = asarray(found.result.pcov)
     else:
-        pcov = _covariance(residuals, args, found.xs, structure, absolute_sigma)
+        pcov = _covariance(residuals, args, found.xs, structure, absolute_sigma, loss)
     if not full_output:
         return popt, pcov
     if found.result is None:
@@ -370,6 +377,7 @@ def _covariance(
     found: Sequence[Tensor],
     structure: Structure,
     absolute_sigma: bool,
+    loss: tuple[Any, Any],
 ) -> Tensor:
     """The covariance matrix, differentiable."""
     specs = specs_of(found)
@@ -383,14 +391,22 @@ def _covariance(
             begin += size
         return residuals(structure.build(leaves), *args).reshape(-1)
 
-    return _covariance_of(jacobian(of_vector)(v), of_vector(v), absolute_sigma)
+    return _covariance_of(jacobian(of_vector)(v), of_vector(v), absolute_sigma, *loss)
 
 
-def _covariance_of(j: Tensor, r: Tensor, absolute_sigma: bool) -> Tensor:
-    """(Jᵀ J)⁻¹, by the factor R of J; unless deviations are absolute, times the variance of the residuals."""
+def _covariance_of(
+    j: Tensor, r: Tensor, absolute_sigma: bool, loss: str | Callable[..., object], scale: float
+) -> Tensor:
+    """(Jᵀ J)⁻¹, by the factor R of J; unless deviations are absolute, times the variance of the residuals. With a loss J is
+    scaled as SciPy does, by the root of ρ' + 2 z ρ''."""
+    if loss != "linear":
+        z = (r / scale) ** 2
+        first, second = _derivatives(loss, z)
+        weights = ops.maximum(first + 2 * z * second, float(np.finfo(np.float64).eps))
+        j = j * ops.sqrt(weights)[:, None]
     inverse = np.linalg.inv(np.linalg.qr(j, mode="r"))
     made = asarray(inverse @ inverse.T)
     if absolute_sigma:
         return made
     count, size = j.shape[1], r.size
-    return made * ((r * r).sum() / (size - count) if size > count else np.inf)
+    return made * (2 * cost_of(loss, scale)(r) / (size - count) if size > count else np.inf)

@@ -40,7 +40,8 @@ def sharpened(
     for _ in range(STEPS):
         if bounds is not None and not ((at >= bounds[0]) & (at <= bounds[1])).all():
             break
-        r, j = f.values(at), f.jacobian(at)[:, free]
+        r, j = f.values_and_jacobian(at)
+        j = j if bounds is None else j[:, free]
         if weights is not None:
             root = np.sqrt(np.maximum(weights(r), 0))
             r, j = root * r, root[:, None] * j
@@ -57,7 +58,7 @@ def sharpened(
         if off < least:
             best, least, part = at, off, 1.0
             step[free] = np.linalg.solve(triangle, inside) / scale
-        elif part > 0.05:
+        elif part > 0.05 and least > 1e-6 * float(np.linalg.norm(r)):  # too far, rather than all that rounding lets be
             part /= 2
         else:
             break

@@ -81,12 +81,15 @@ def test_parameters_and_arguments_by_name() -> None:
     "sigma", [None, pytest.param(0.1 + 0.02 * T, marks=SLOW), pytest.param(np.diag(0.1 + 0.02 * T) + 0.01, marks=SLOW)]
 )
 def test_a_curve_and_its_covariance_are_scipys(sigma: Any) -> None:
-    for options in ({}, {"absolute_sigma": True}, {"bounds": ([0.0, 0.0], [3.0, 3.0])}):
+    robust = {"method": "trf", "loss": "cauchy", "f_scale": 0.3}
+    for options in ({}, {"absolute_sigma": True}, {"bounds": ([0.0, 0.0], [3.0, 3.0])}, robust):
         settings: Any = {"sigma": sigma, "xtol": 1e-14, "ftol": 1e-14, **options}
         expected = optimize.curve_fit(decay, T, Y, **settings)
         found = tn.optimize.curve_fit(decay, T, Y, **settings)
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_allclose(a.numpy(), b, rtol=2e-5)
+        y = tn.tensor(Y, requires_grad=True)  # then the covariance is computed once more
+        np.testing.assert_allclose(tn.optimize.curve_fit(decay, T, y, **settings)[1].detach(), found[1], rtol=1e-9)
 
 
 def test_derivatives_of_the_covariance_by_hand() -> None:
