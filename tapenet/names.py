@@ -279,6 +279,10 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "boxcox boxcox1p cbrt cosdg cosm1 cotdg entr exp10 exp2 expit exprel huber inv_boxcox inv_boxcox1p "
                 "kl_div log_expit logit powm1 pseudo_huber radian rel_entr sindg tandg xlog1py xlogy"
             ),
+            "tapenet.special.noncentral": (
+                "chndtr chndtridf chndtrinc chndtrix ncfdtr ncfdtri ncfdtridfd ncfdtridfn ncfdtrinc nctdtr nctdtridf nctdtrinc "
+                "nctdtrit"
+            ),
             "tapenet.special.statistics_of_tests": "kolmogi kolmogorov smirnov smirnovi tklmbda",
             "tapenet.special.zeta_functions": "digamma polygamma psi zeta",
             "tapenet.special.gamma_functions": (

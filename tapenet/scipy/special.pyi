@@ -97,6 +97,18 @@ def chdtri(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tenso
 def chdtriv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.chdtriv`, element by element. Its derivative: that of an implicit function, where F(v, x) is value."""
 
+def chndtr(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.chndtr`, element by element. Its derivative: sums of those of central distributions."""
+
+def chndtridf(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.chndtridf`, element by element. Its derivative: that of an implicit function, where F(x, v, c) is value."""
+
+def chndtrinc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.chndtrinc`, element by element. Its derivative: that of an implicit function, where F(x, v, c) is value."""
+
+def chndtrix(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.chndtrix`, element by element. Its derivative: that of an implicit function, where F(x, v, c) is value."""
+
 def cosdg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.cosdg`, element by element. Its derivative: -π/180 sin(x°)."""
 
@@ -489,6 +501,33 @@ def nbdtrik(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOpt
 
 def nbdtrin(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.nbdtrin`, element by element. Its derivative: that of an implicit function, where F(k, n, p) is value."""
+
+def ncfdtr(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ncfdtr`, element by element. Its derivative: sums of those of central distributions."""
+
+def ncfdtri(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ncfdtri`, element by element. Its derivative: that of an implicit function, where F(n, d, c, f) is value."""
+
+def ncfdtridfd(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ncfdtridfd`, element by element. Its derivative: that of an implicit function, where F(n, d, c, f) is value."""
+
+def ncfdtridfn(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ncfdtridfn`, element by element. Its derivative: that of an implicit function, where F(n, d, c, f) is value."""
+
+def ncfdtrinc(x: ArrayLike, y: ArrayLike, z: ArrayLike, w: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.ncfdtrinc`, element by element. Its derivative: that of an implicit function, where F(n, d, c, f) is value."""
+
+def nctdtr(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nctdtr`, element by element. Its derivative: of the polynomial through values nearby."""
+
+def nctdtridf(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nctdtridf`, element by element. Its derivative: that of an implicit function, where F(v, c, t) is value."""
+
+def nctdtrinc(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nctdtrinc`, element by element. Its derivative: that of an implicit function, where F(v, c, t) is value."""
+
+def nctdtrit(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.nctdtrit`, element by element. Its derivative: that of an implicit function, where F(v, c, t) is value."""
 
 def ndtr(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.ndtr`, element by element. Its derivative: exp(-x²/2) / √(2π)."""

@@ -60,6 +60,29 @@ def stdtr(v: Any, t: Any) -> Any:
     return betainc(v / 2, mp.mpf(1) / 2, v / (v + t * t)) / 2
 
 
+def mixed(mean: Any, term: Callable[[int], Any]) -> Any:
+    """The sum over j of its probability in Poisson's distribution times a term."""
+    return mp.fsum(mp.exp(-mean) * mean**j / mp.factorial(j) * term(j) for j in range(70))
+
+
+def chndtr(x: Any, v: Any, c: Any) -> Any:
+    return mixed(c / 2, lambda j: gammainc(v / 2 + j, x / 2))
+
+
+def ncfdtr(n: Any, d: Any, c: Any, x: Any) -> Any:
+    return mixed(c / 2, lambda j: betainc(n / 2 + j, d / 2, n * x / (d + n * x)))
+
+
+def nctdtr(v: Any, c: Any, t: Any) -> Any:
+    x, half = t * t / (v + t * t), mp.mpf(1) / 2
+
+    def term(j: int) -> Any:
+        odd = c / mp.sqrt(2) * mp.factorial(j) / mp.gamma(j + half + 1) * betainc(j + 1, v / 2, x)
+        return betainc(j + half, v / 2, x) + odd
+
+    return mp.ncdf(-c) + mixed(c * c / 2, term) / 2
+
+
 SHAPES = [1e-6, 0.3, 2.5, 40.0, 1e4]
 GAMMA = [(a, a * u) for a in SHAPES for u in (1e-30, 0.02, 0.8, 1.0, 1.3, 20.0)]
 BETA = [(a, b, x) for a in SHAPES for b in SHAPES for x in (1e-20, 0.02, 0.4, 0.8, 0.999)]
@@ -77,4 +100,7 @@ CASES = {
         fdtr, [[0.01, 3.0, 200.0], [0.4, 30.0], [1e-6, 0.8, 1.7]], 12, where=lambda n, d, x: x > 1e-3 or n < 100
     ),
     "stdtr": Case(stdtr, [[0.3, 4.0, 120.0, 1e5], [-0.4, -1.6, -7.0]]),
+    "chndtr": Case(chndtr, [[0.01, 3.0, 40.0], [0.3, 8.0], [1e-3, 12.0]], 8),
+    "ncfdtr": Case(ncfdtr, [[0.7, 9.0], [2.0, 50.0], [0.5, 6.0], [0.3, 1.9]], 5),
+    "nctdtr": Case(nctdtr, [[0.7, 12.0], [0.2, 2.5], [0.3, 4.0]], 6),
 }

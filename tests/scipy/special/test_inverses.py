@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import tapenet as tn
 
 P = np.array([1e-6, 0.03, 0.4, 0.9, 0.999])
+MIDDLE = np.array([0.4, 0.45, 0.5, 0.42, 0.38])
 SMALL = np.array([0.2, 0.7, 1.5, 0.4, 3.0])
 LARGE = np.array([3.0, 40.0, 200.0, 1.5, 12.0])
 INSIDE = np.array([0.1, 0.35, 0.6, 0.8, 0.02])
+#: Of the noncentral F distribution; others have no solution there.
+OF_F = scipy.special.ncfdtr(SMALL + 1, SMALL + 3, SMALL, SMALL)
 
 #: Of each inverse its arguments, p among them, and the function that gives p back: with what is found in the place of p.
 INVERSES: dict[str, tuple[list[np.ndarray], str]] = {
@@ -29,13 +33,22 @@ INVERSES: dict[str, tuple[list[np.ndarray], str]] = {
     "gdtrib": ([SMALL, P, LARGE], "gdtr"),
     "gdtrix": ([LARGE, SMALL, P], "gdtr"),
     "stdtrit": ([LARGE, P], "stdtr"),
+    "chndtrix": ([MIDDLE, SMALL, SMALL], "chndtr"),
+    "chndtridf": ([SMALL + 3, MIDDLE, SMALL], "chndtr"),
+    "chndtrinc": ([SMALL + 3, SMALL, MIDDLE], "chndtr"),
+    "ncfdtri": ([SMALL, SMALL + 1, SMALL, MIDDLE], "ncfdtr"),
+    "ncfdtridfn": ([OF_F, SMALL + 3, SMALL, SMALL], "ncfdtr"),
+    "ncfdtridfd": ([SMALL + 1, OF_F, SMALL, SMALL], "ncfdtr"),
+    "ncfdtrinc": ([SMALL + 1, SMALL + 3, OF_F, SMALL], "ncfdtr"),
+    "nctdtrit": ([SMALL, SMALL, MIDDLE], "nctdtr"),
+    "nctdtrinc": ([SMALL, MIDDLE, SMALL], "nctdtr"),
 }
 
 
 def _round_trip(name: str) -> tuple[Any, list[np.ndarray], int]:
     """p -> inverse -> p, as a function of the arguments; these; and which is p."""
     args, back = INVERSES[name]
-    at = next(i for i, a in enumerate(args) if a is P)
+    at = next(i for i, a in enumerate(args) if a is P or a is MIDDLE or a is OF_F)
 
     def f(*given: Any) -> Any:
         found = getattr(tn.special, name)(*given)
@@ -49,7 +62,7 @@ def test_the_function_of_its_inverse_is_p(name: str) -> None:
     f, args, at = _round_trip(name)
     slopes = tn.grad(lambda *given: f(*given).sum(), tuple(range(len(args))))(*args)
     for i, (slope, arg) in enumerate(zip(slopes, args, strict=True)):
-        np.testing.assert_allclose(slope.numpy() * arg, P if i == at else 0, rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(slope.numpy() * arg, arg if i == at else 0, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.slow

@@ -36,6 +36,15 @@ GIVEN: dict[str, list[Any]] = {
     "pdtrik": [_P, np.array([3.0, 4.0, 5.0])],
     "fdtri": [_N + 0.0, _N + 1.5, _P],
     "fdtridfd": [np.array([2.0, 3.0, 4.0]), np.array([0.6, 0.7, 0.8]), np.array([2.0, 2.5, 2.0])],
+    "chndtrinc": [np.array([3.0, 5.0]), np.array([2.0, 3.0]), np.array([0.3, 0.5])],
+    "chndtridf": [np.array([3.0, 5.0]), np.array([0.3, 0.6]), np.array([1.5, 2.0])],
+    "ncfdtri": [np.array([3.0]), np.array([2.0]), np.array([0.3]), np.array([0.4])],
+    "ncfdtridfn": [np.array([0.4]), np.array([2.0]), np.array([0.3]), np.array([0.7])],
+    "ncfdtridfd": [np.array([3.0]), np.array([0.4]), np.array([0.3]), np.array([0.7])],
+    "ncfdtrinc": [np.array([3.0]), np.array([5.0]), np.array([0.4]), np.array([0.9])],
+    "nctdtridf": [np.array([0.6]), np.array([0.5]), np.array([0.9])],
+    "nctdtrit": [np.array([3.0]), np.array([0.5]), np.array([0.7])],
+    "nctdtrinc": [np.array([3.0]), np.array([0.5]), np.array([0.9])],
     "ndtri_exp": [np.array([-30.0, -0.5, -0.01])],
     "smirnov": [np.array([3, 20, 100]), np.array([0.31, 0.12, 0.05])],
     "smirnovi": [np.array([3, 20, 100]), np.array([0.31, 0.12, 0.9])],
@@ -52,7 +61,7 @@ def _arguments(name: str) -> list[Any]:
     op, orders = OPS[name], ORDERS[name]
     if name in GIVEN:
         return GIVEN[name]
-    if name in OTHERS:
+    if not (cases.REFERENCES / f"{OPS[name].name}.txt").exists():
         return [*orders, *(U + 0.1 * i for i in range(len(op.inputs) - len(orders)))]
     if len(op.inputs) == 5:  # with a characteristic value, as the function without it
         *parameters, x = _arguments(name.removesuffix("_cv"))
