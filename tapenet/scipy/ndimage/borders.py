@@ -49,6 +49,11 @@ def axes_of(axes: int | Sequence[int] | None, ndim: int) -> list[int]:
     return [axis % ndim for axis in given]
 
 
+def by_axis(value: object, along: Sequence[int], ndim: int) -> dict[int, Any]:
+    """The option of each axis for a whole window: as in SciPy, in the order of `axes=` only where that leaves some out."""
+    return dict(zip(along if len(along) < ndim else range(ndim), for_each(value, len(along)), strict=True))
+
+
 def bordered(x: Array, axis: int, before: int, after: int, mode: str, cval: complex = 0.0) -> Array:
     """An image with its surroundings along an axis."""
     around = [(0, 0)] * x.ndim

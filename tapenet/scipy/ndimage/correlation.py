@@ -13,7 +13,7 @@ from tapenet.ops.fft.transforms import complex_normal, of_dtype
 from tapenet.ops.op import op
 from tapenet.ops.registry import Samples, sample
 from tapenet.scipy.followed import scipys
-from tapenet.scipy.ndimage.borders import axes_of, bordered, for_each, output_dtype, unbordered
+from tapenet.scipy.ndimage.borders import axes_of, bordered, by_axis, for_each, output_dtype, unbordered
 from tapenet.scipy.signal.convolution import convolve as convolved
 from tapenet.scipy.signal.convolution import lag_products
 from tapenet.typing import Array, DType
@@ -203,9 +203,8 @@ def correlate(
     along = axes_of(axes, input.ndim)
     if weights.ndim != len(along):
         raise RuntimeError(f"correlate: weights.ndim ({weights.ndim}) must match len(axes) ({len(along)})")
-    moved = dict(zip(along, for_each(origin, len(along)), strict=True))
-    lengths = dict(zip(along, weights.shape, strict=True))
-    weights = np.transpose(weights, np.argsort(np.argsort(along)).tolist()) if along != sorted(along) else weights
+    moved = by_axis(origin, along, input.ndim)
+    lengths = dict(zip(sorted(along), weights.shape, strict=True))  # as in SciPy: the weights' axes keep their order
     whole = weights.reshape([lengths.get(i, 1) for i in range(input.ndim)])
     dtype = output_dtype("correlate", output)
     found: Array = along_all(input, whole, mode, cval, tuple(moved.get(i, 0) for i in range(input.ndim)), dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -49,15 +48,15 @@ def _kernel(sigma: float | Array, order: int, radius: int) -> Array:
     variance = sigma * sigma
     density: Array = np.exp(-0.5 / variance * x**2)
     density = density / np.sum(density)
-    q: list[Array] = [np.ones(())]  # q' - x q / variance, again and again
-    for _ in range(order):
-        slope = [k * c for k, c in enumerate(q)][1:]
-        lowered = [c / -variance for c in q]
-        q = [a + b for a, b in itertools.zip_longest([np.zeros(()), *lowered], slope, fillvalue=np.zeros(()))]
     if not order:
         return density
-    powers = x[:, np.newaxis] ** np.arange(order + 1)
-    found: Array = sum(powers[:, k] * c for k, c in enumerate(q)) * density
+    # q' - x q / variance, again and again, as a matrix on the coefficients of q
+    powers = np.arange(order + 1)
+    step = np.diag(powers[1:].astype(float), 1) + np.diag(np.ones(order), -1) / -variance
+    q: Array = np.eye(order + 1)[0]
+    for _ in range(order):
+        q = step @ q
+    found: Array = (x[:, np.newaxis] ** powers) @ q * density
     return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tapenet.ops.registry import Samples, sample
 from tapenet.scipy.followed import followed
-from tapenet.scipy.ndimage.borders import axes_of, bordered, for_each
+from tapenet.scipy.ndimage.borders import axes_of, bordered, by_axis, for_each
 from tapenet.scipy.ndimage.correlation import along_axis
 from tapenet.typing import Array
 
@@ -97,18 +97,27 @@ def _around(
     """The image moved so that each number of a window is at its place, once for each number."""
     along = axes_of(axes, x.ndim)
     kept = np.ones(for_each(size, len(along)), bool) if footprint is None else np.asarray(footprint, bool)
+    places = along if footprint is None else sorted(along)  # as in SciPy: a footprint's axes keep their order
+    options = [
+        dict(zip(along, for_each(v, len(along)), strict=True)) if footprint is None else by_axis(v, along, x.ndim)
+        for v in (mode, origin)
+    ]
     shape = x.shape
-    for axis, n, each, moved in zip(
-        along, kept.shape, for_each(mode, len(along)), for_each(origin, len(along)), strict=True
-    ):
-        before = n // 2 + moved
-        x = bordered(x, axis, before, n - 1 - before, each, cval)
+    for axis, n in zip(places, kept.shape, strict=True):
+        before = n // 2 + options[1][axis]
+        x = bordered(x, axis, before, n - 1 - before, options[0][axis], cval)
     found = []
     for offsets in itertools.product(*map(range, kept.shape)):
         if kept[offsets]:
-            at = dict(zip(along, offsets, strict=True))
+            at = dict(zip(places, offsets, strict=True))
             found.append(x[tuple(slice(at.get(i, 0), at.get(i, 0) + n) for i, n in enumerate(shape))])
     return found
+
+
+def _footprint(x: Array, size: Sizes, footprint: Array | None, axes: Each | None) -> Array:
+    """The window of a rank filter, which SciPy makes a footprint in any case."""
+    count = len(axes_of(axes, x.ndim))
+    return np.ones(for_each(size, count), bool) if footprint is None else np.asarray(footprint, bool)
 
 
 def _ranked(parts: list[Array], rank: int) -> Array:
@@ -182,7 +191,7 @@ def median_filter(
     input: Array, size: Sizes = None, footprint: Array | None = None, output: DTypeLike | None = None, mode: Modes = "reflect",
     cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
-    parts = _around(input, size, footprint, mode, cval, origin, axes)
+    parts = _around(input, None, _footprint(input, size, footprint, axes), mode, cval, origin, axes)
     return _cast(_ranked(parts, len(parts) // 2), output)
 
 
@@ -198,7 +207,8 @@ def rank_filter(
     input: Array, rank: int, size: Sizes = None, footprint: Array | None = None, output: DTypeLike | None = None,
     mode: Modes = "reflect", cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
-    return _cast(_ranked(_around(input, size, footprint, mode, cval, origin, axes), rank), output)
+    parts = _around(input, None, _footprint(input, size, footprint, axes), mode, cval, origin, axes)
+    return _cast(_ranked(parts, rank), output)
 
 
 @followed(
@@ -213,7 +223,7 @@ def percentile_filter(
     input: Array, percentile: float, size: Sizes = None, footprint: Array | None = None, output: DTypeLike | None = None,
     mode: Modes = "reflect", cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
-    parts = _around(input, size, footprint, mode, cval, origin, axes)
+    parts = _around(input, None, _footprint(input, size, footprint, axes), mode, cval, origin, axes)
     part = percentile + 100 if percentile < 0 else percentile
     rank = len(parts) - 1 if part == 100 else int(float(len(parts)) * part / 100.0)
     return _cast(_ranked(parts, rank), output)
@@ -224,12 +234,14 @@ def _morphed(
     axes: Each | None, up: bool,
 ) -> Array:  # fmt: skip
     """Dilated, `up`, or eroded by a window and what is added to its numbers."""
-    count = len(axes_of(axes, x.ndim))
-    if footprint is not None:
-        kept = np.asarray(footprint, bool)
-    else:
-        kept = np.ones(structure.shape if structure is not None else for_each(size, count), bool)
-    origins = for_each(origin, count)
+    along = axes_of(axes, x.ndim)
+    origins = for_each(origin, len(along))
+    if footprint is None and structure is None:
+        sizes = for_each(size, len(along))
+        if up:
+            origins = [-o - (n % 2 == 0) for o, n in zip(origins, sizes, strict=True)]
+        return _ranked(_around(x, sizes, None, mode, cval, origins, axes), -1 if up else 0)
+    kept = np.full(structure.shape, True) if footprint is None else np.asarray(footprint, bool)  # type: ignore[union-attr]
     heights = (
         None if structure is None else [structure[i] for i in itertools.product(*map(range, kept.shape)) if kept[i]]
     )

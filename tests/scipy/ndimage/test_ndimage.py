@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import scipy.ndimage
 
+import tapenet as tn
+from tapenet.scipy import ndimage
 from tapenet.scipy.ndimage import correlation, spline_filters
 from tests.scipy.followed import check_promises, check_values, ops
 
@@ -20,3 +24,60 @@ def test_values_are_scipys(name: str) -> None:
 @pytest.mark.parametrize("name", [*OPS, *PARTS])
 def test_promises(name: str) -> None:
     check_promises(OPS.get(name) or PARTS[name])
+
+
+X = np.random.default_rng(2).normal(size=(4, 5))
+#: Calls of functions that are made of the ops above, behind the image.
+CALLS: list[tuple[str, tuple[object, ...], dict[str, object]]] = [
+    ("convolve", (np.array([[1.0, 2.0], [0.5, -1.0]]),), {"mode": "wrap", "origin": (-1, 0)}),
+    ("convolve", (np.array([1.0, 2.0, 0.5]),), {"axes": 0}),
+    ("convolve1d", (np.array([1.0, 2.0]), 0), {"mode": "mirror"}),
+    ("correlate", (np.ones((2, 3)),), {"mode": "constant", "cval": 0.5, "output": np.float32}),
+    ("correlate", (np.array([[1.0, 2.0]]),), {"axes": (1, 0)}),
+    ("median_filter", ((2, 3),), {"axes": (1, 0), "origin": (0, 1)}),
+    ("maximum_filter", ((2, 3),), {"axes": (1, 0), "origin": (0, -1)}),
+    ("grey_dilation", ((2, 3),), {"axes": (1, 0)}),
+    ("grey_erosion", (), {"structure": [[1.0, 0.5, 0.2]], "axes": (1, 0)}),
+    ("correlate1d", (np.array([1.0, 2.0, 0.5]), 1), {"origin": 1}),
+    ("gaussian_filter1d", (0.8, 0), {"order": 3}),
+    ("gaussian_filter", ((0.9, 0.0), (1, 0)), {"mode": ("wrap", "nearest"), "output": np.float32}),
+    ("gaussian_filter", (1.1,), {"axes": (0,), "radius": 2}),
+    ("laplace", (), {"mode": "wrap"}),
+    ("gaussian_laplace", ((1.0, 2.0),), {}),
+    ("gaussian_gradient_magnitude", ((1.0, 2.0),), {}),
+    ("prewitt", (), {}),
+    ("sobel", (0,), {"mode": "mirror"}),
+    ("spline_filter", (), {"order": 4, "mode": "reflect"}),
+    ("spline_filter1d", (2, 0), {"output": np.float32}),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "options"), CALLS)
+def test_functions_made_of_ops(name: str, args: tuple[object, ...], options: dict[str, object]) -> None:
+    ours, theirs = getattr(ndimage, name), getattr(scipy.ndimage, name)
+    found = ours(tn.tensor(X), *args, **options)
+    assert isinstance(found, tn.Tensor)
+    np.testing.assert_array_equal(found.numpy(), theirs(X, *args, **options), strict=True)
+    if "output" not in options:  # differences of numbers of 32 bits are none
+        tn.testing.check_grads(lambda x: ours(x, *args, **options), [X])
+        np.testing.assert_allclose(tn.compile(lambda x: ours(x, *args, **options))(X), found, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_gradients_by_sigma(order: int) -> None:
+    tn.testing.check_grads(
+        lambda x, s: ndimage.gaussian_filter(x, s, order, radius=2), [X, np.array([1.2, 0.9])], order=2
+    )
+
+
+def test_a_sigma_that_a_program_computes_needs_a_radius() -> None:
+    loss = lambda s, **more: (ndimage.gaussian_filter(X, s, **more) ** 2).sum()
+    slope = tn.grad(lambda s: loss(s, radius=3))
+    np.testing.assert_allclose(tn.compile(slope)(np.array(1.2)), slope(np.array(1.2)), rtol=1e-12)
+    with pytest.raises(ValueError, match="give radius="):
+        tn.compile(loss)(np.array(1.2))
+
+
+def test_images_are_not_written() -> None:
+    with pytest.raises(TypeError, match="output= is a dtype on tensors"):
+        ndimage.correlate1d(tn.tensor(X), [1, 2], output=np.zeros((4, 5)))

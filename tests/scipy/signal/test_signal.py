@@ -98,3 +98,39 @@ def test_the_delay_of_groups() -> None:
         signal.group_delay((tn.tensor(b), a), 5)[1], scipy.signal.group_delay((b, a), 5)[1], rtol=1e-12
     )
     tn.testing.check_grads(lambda b, a: signal.group_delay((b, a), 5)[1], [b, a])
+
+
+def test_lfilter_goes_on_from_states() -> None:
+    b, a, x = np.array([1.0, 0.5]), np.array([2.0, -0.3, 0.2]), np.cos(np.arange(7.0))
+    whole = signal.lfilter(b, a, tn.tensor(x))
+    first, state = signal.lfilter(b, a, x[:3], zi=tn.tensor(np.zeros(2)))
+    rest, last = signal.lfilter(b, a, x[3:], zi=state)
+    np.testing.assert_allclose(np.concatenate([first, rest]), whole, rtol=1e-14)
+    expected = scipy.signal.lfilter(b, a, x, zi=np.zeros(2))
+    np.testing.assert_array_equal(whole.numpy(), scipy.signal.lfilter(b, a, x))
+    np.testing.assert_allclose(last, expected[1], rtol=1e-14)
+
+
+def test_resampled_times_and_quotients() -> None:
+    x, t = np.cos(np.arange(6.0)), np.arange(6.0) / 2
+    found, times = signal.resample(tn.tensor(x), 4, t)
+    expected, theirs = scipy.signal.resample(x, 4, t)
+    np.testing.assert_array_equal(found.numpy(), expected)
+    np.testing.assert_array_equal(times, theirs)
+    divisor = np.array([2.0, 0.5, 1.0])
+    for ours, value in zip(signal.deconvolve(tn.tensor(x), divisor), scipy.signal.deconvolve(x, divisor), strict=True):
+        np.testing.assert_allclose(ours, value, rtol=1e-13, atol=1e-14)
+    tn.testing.check_grads(lambda x, d: signal.deconvolve(x, d)[0], [x, divisor])
+
+
+def test_the_error_of_scipys_own_name_says_which_function_to_take() -> None:
+    with pytest.raises(TypeError, match=r"tn\.scipy\.signal\.lfilter"):
+        scipy.signal.lfilter([1.0], [1.0, -0.5], tn.tensor([1.0, 2.0], requires_grad=True))
+
+
+def test_gust_has_values_alone() -> None:
+    x = np.cos(np.arange(20.0))
+    found = signal.filtfilt([0.5, 0.5], [1.0], tn.tensor(x), method="gust")
+    np.testing.assert_array_equal(found.numpy(), scipy.signal.filtfilt([0.5, 0.5], [1.0], x, method="gust"))
+    with pytest.raises(TypeError, match="method='pad'"):
+        tn.grad(lambda t: signal.filtfilt([0.5, 0.5], [1.0], t, method="gust").sum())(x)
