@@ -15,8 +15,9 @@ MIDDLE = np.array([0.4, 0.45, 0.5, 0.42, 0.38])
 SMALL = np.array([0.2, 0.7, 1.5, 0.4, 3.0])
 LARGE = np.array([3.0, 40.0, 200.0, 1.5, 12.0])
 INSIDE = np.array([0.1, 0.35, 0.6, 0.8, 0.02])
-#: Of the noncentral F distribution; others have no solution there.
-OF_F = scipy.special.ncfdtr(SMALL + 1, SMALL + 3, SMALL, SMALL)
+#: Degrees of freedom for which SciPy's inverses of the noncentral F distribution find the solution.
+FEW = np.array([1.7, 2.5, 1.4])
+OF_F = scipy.special.ncfdtr(FEW, FEW + 2, FEW - 1, FEW + 3)
 
 #: Of each inverse its arguments, p among them, and the function that gives p back: with what is found in the place of p.
 INVERSES: dict[str, tuple[list[np.ndarray], str]] = {
@@ -36,10 +37,10 @@ INVERSES: dict[str, tuple[list[np.ndarray], str]] = {
     "chndtrix": ([MIDDLE, SMALL, SMALL], "chndtr"),
     "chndtridf": ([SMALL + 3, MIDDLE, SMALL], "chndtr"),
     "chndtrinc": ([SMALL + 3, SMALL, MIDDLE], "chndtr"),
-    "ncfdtri": ([SMALL, SMALL + 1, SMALL, MIDDLE], "ncfdtr"),
-    "ncfdtridfn": ([OF_F, SMALL + 3, SMALL, SMALL], "ncfdtr"),
-    "ncfdtridfd": ([SMALL + 1, OF_F, SMALL, SMALL], "ncfdtr"),
-    "ncfdtrinc": ([SMALL + 1, SMALL + 3, OF_F, SMALL], "ncfdtr"),
+    "ncfdtri": ([FEW, FEW + 2, FEW - 1, OF_F], "ncfdtr"),
+    "ncfdtridfn": ([OF_F, FEW + 2, FEW - 1, FEW + 3], "ncfdtr"),
+    "ncfdtridfd": ([FEW, OF_F, FEW - 1, FEW + 3], "ncfdtr"),
+    "ncfdtrinc": ([FEW, FEW + 2, OF_F, FEW + 3], "ncfdtr"),
     "nctdtrit": ([SMALL, SMALL, MIDDLE], "nctdtr"),
     "nctdtrinc": ([SMALL, MIDDLE, SMALL], "nctdtr"),
 }
