@@ -23,13 +23,17 @@ def _one_or_all(found: list[Array]) -> Array | tuple[Array, ...]:
     return found[0] if len(found) == 1 else tuple(found)
 
 
+#: What may lie between a caller and a function of NumPy's.
+_AROUND = ("tapenet.", "numpy.")
+
+
 def _settled(found: list[Array]) -> Array | tuple[Array, ...]:
     """The result of `atleast_1d` or `atleast_2d`. SciPy's optimizers call these alone on what a user's function returned, and
     hand it to code in C, which takes nothing but arrays: they get arrays. A tensor that needs a gradient refuses."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("tapenet", "numpy"):
+    frame = sys._getframe(2).f_back
+    while frame and frame.f_globals.get("__name__", "").startswith(_AROUND):
         frame = frame.f_back
-    if frame.f_globals.get("__name__", "").startswith("scipy.optimize."):
+    if frame and frame.f_globals.get("__name__", "").startswith("scipy.optimize."):
         found = [np.asarray(a) for a in found]
     return _one_or_all(found)
 

@@ -94,3 +94,9 @@ def test_what_belongs_to_a_graph_is_refused() -> None:
 def test_elsewhere_the_functions_of_numpy_give_tensors() -> None:
     assert type(np.atleast_1d(tn.tensor(1.0))) is tn.Tensor
     assert type(np.atleast_2d(tn.tensor([1.0]))) is tn.Tensor
+
+
+def test_code_without_a_name_gets_tensors_too() -> None:
+    space: dict[str, Any] = {"np": np, "t": tn.tensor(1.0)}
+    exec("found = np.atleast_1d(t)", space)
+    assert type(space["found"]) is tn.Tensor
