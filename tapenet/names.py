@@ -276,8 +276,8 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "dawsn erf erfc erfcinv erfcx erfi erfinv log_ndtr ndtr ndtri ndtri_exp owens_t voigt_profile wofz"
             ),
             "tapenet.special.exponentials": (
-                "boxcox boxcox1p cbrt cosdg cosm1 cotdg entr exp10 exp2 expit exprel huber inv_boxcox inv_boxcox1p "
-                "kl_div log_expit logit powm1 pseudo_huber radian rel_entr sindg tandg xlog1py xlogy"
+                "boxcox boxcox1p cbrt cosdg cosm1 cotdg entr exp10 exp2 expit expm1 exprel huber inv_boxcox "
+                "inv_boxcox1p kl_div log1p log_expit logit powm1 pseudo_huber radian rel_entr round sindg tandg xlog1py xlogy"
             ),
             "tapenet.special.noncentral": (
                 "chndtr chndtridf chndtrinc chndtrix ncfdtr ncfdtri ncfdtridfd ncfdtridfn ncfdtrinc nctdtr nctdtridf nctdtrinc "

@@ -19,8 +19,6 @@ from tapenet.ops.op import Op
 from tapenet.special.definition import HOW, WHOLE, scipys
 
 PAGE = Path(__file__).parent.parent / "docs" / "scipy" / "special.md"
-#: The functions of NumPy's that SciPy names too, which are ops as they are.
-NUMPYS = {"exp2", "expm1", "log1p", "round"}
 
 
 def ufuncs() -> list[str]:
@@ -43,8 +41,6 @@ def signature(name: str) -> list[str]:
 
 def how(name: str) -> dict[str, str] | None:
     """How the derivative by each argument, under SciPy's name, is computed; None of a function that is no op."""
-    if name in NUMPYS:
-        return {"x": "formula"}
     op = getattr(tn.special, name, None)
     if not isinstance(op, Op):
         return None

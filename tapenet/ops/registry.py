@@ -51,12 +51,12 @@ def stands_for(function: object) -> Callable[..., object] | None:
     all others, and the ops of other packages, only if nothing there stands for it."""
     if function not in numpy_functions:
         space = str(getattr(function, "__module__", "")).replace("numpy", "tapenet")
-        module = home(
-            space if space in ("tapenet.linalg", "tapenet.fft") else "tapenet", getattr(function, "__name__", "")
-        )
+        name = getattr(function, "__name__", "")
+        module = home(space if space in ("tapenet.linalg", "tapenet.fft") else "tapenet", name)
         if module is not None and module.startswith("tapenet.ops."):
             importlib.import_module(module)
-        if function not in numpy_functions and (module := home("tapenet.special", getattr(function, "__name__", ""))):
+        # What some functions of SciPy's call has their name with an underscore: `_lambertw`.
+        if function not in numpy_functions and (module := home("tapenet.special", name.removeprefix("_"))):
             importlib.import_module(module)
         if function not in numpy_functions:
             everything()

@@ -5,6 +5,7 @@ from tapenet.special.counting import comb as comb
 from tapenet.special.counting import perm as perm
 from tapenet.special.exponential_sums import logsumexp as logsumexp
 from tapenet.special.gamma_functions import multigammaln as multigammaln
+from tapenet.special.lambert import lambertw as lambertw
 from tapenet.special.zeta_functions import polygamma as polygamma
 from tapenet.typing import Axis
 from tapenet.typing import UfuncOptions
@@ -241,6 +242,9 @@ def expi(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def expit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.expit`, element by element. Its derivative: out (1 - out)."""
 
+def expm1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.expm1`, element by element. Its derivative: exp(x)."""
+
 def expn(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.expn`, element by element. Its derivative: by y: -expn(x - 1, y)."""
 
@@ -433,8 +437,8 @@ def kv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def kve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.kve`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: -0.5 kve(x - 1, y) + -0.5 kve(x + 1, y) + out."""
 
-def lambertw(z: ArrayLike, k: int = 0, tol: float = 1e-08) -> Tensor:
-    """`scipy.special.lambertw`: the w of w exp(w) = z on the branch k, complex, element by element."""
+def log1p(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.log1p`, element by element. Its derivative: 1 / (1 + x)."""
 
 def log_expit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.log_expit`, element by element. Its derivative: expit(-x)."""
@@ -630,6 +634,9 @@ def rel_entr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Ten
 
 def rgamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.rgamma`, element by element. Its derivative: -out psi(x)."""
+
+def round(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.round`, element by element. Its derivative: 0."""
 
 def shichi(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, ...]:
     """`scipy.special.shichi`, element by element. Its derivative: of Shi: sinh x / x; of Chi: cosh x / x."""

@@ -96,6 +96,8 @@ CASES = {
     "pbwa": Case(
         lambda a, x: (mp.pcfw(a, x), mp.diff(lambda t: mp.pcfw(a, t), x)), [[-3.5, -0.3, 0.3, 1.7], [-3.5, 0.3, 1.7]]
     ),
+    "expm1": Case(mp.expm1, [[-30.0, -0.3, 1e-8, 1.7, 33.5, 2 - 3j]]),
+    "log1p": Case(mp.log1p, [[-0.999, -0.3, 1e-8, 1.7, 33.5, 2 - 3j]]),
     "lambertw": Case(mp.lambertw, [[-0.3, 1e-8, 0.3, 1.7, 1e6, -2.5 + 0.5j, 1j], [-1, 0, 2]], most=21),
     "wrightomega": Case(
         lambda x: mp.lambertw(mp.exp(x), mp.ceil((mp.im(x) - mp.pi) / (2 * mp.pi))),
