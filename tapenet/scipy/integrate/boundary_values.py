@@ -14,6 +14,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.scipy.integrate.states import floats
 from tapenet.scipy.integrate.unread import numbers, plain
+from tapenet.scipy.integrate.values import TensorsFound, only_values
 from tapenet.transforms.implicit.roots import root
 from tapenet.typing import Array
 
@@ -34,7 +35,7 @@ class BVPResult(dict[str, object]):
         status, message, success: how it ended.
     """
 
-    sol: Spline
+    sol: Callable[..., Tensor]
     p: Tensor | None
     x: Tensor
     y: Tensor
@@ -128,13 +129,18 @@ def solve_bvp(
     """
     mesh = asarray(x)
     singular = None if S is None else floats(S)
-    jacobians = [
-        None if j is None else (lambda *a, j=j: tuple(map(numbers, _several(j(*a))))) for j in (fun_jac, bc_jac)
-    ]
+    jacobians = [None if j is None else (lambda *a, j=j: _numbers(j(*a))) for j in (fun_jac, bc_jac)]
     found = importlib.import_module("scipy.integrate").solve_bvp(
         plain(fun, ()), plain(bc, ()), mesh._data, asarray(y)._data, None if p is None else asarray(p)._data,
         None if singular is None else singular._data, *jacobians, tol, max_nodes, verbose, bc_tol,
     )  # fmt: skip
+    try:
+        ends = found.y[:, 0], found.y[:, -1]
+        given_p = () if found.p is None else (found.p,)
+        only_values(fun(found.x, found.y, *given_p), bc(*ends, *given_p), S)
+        return _values(found)
+    except TensorsFound:
+        pass
     nodes, count = found.x, found.y.shape[0]
     h, begin = np.diff(nodes), nodes[0]
 
@@ -172,8 +178,18 @@ def solve_bvp(
     return result
 
 
-def _several(found: object) -> tuple[object, ...]:
-    return found if isinstance(found, tuple) else (found,)
+def _values(found: BVPResult) -> BVPResult:
+    """What SciPy found, as tensors."""
+    result, sol = BVPResult(found), found.sol
+    for name in ("x", "y", "yp", "p"):
+        result[name] = None if found[name] is None else asarray(found[name])
+    result["sol"] = lambda x, nu=0: asarray(sol(floats(x)._data, nu))
+    return result
+
+
+def _numbers(found: object) -> object:
+    """Jacobians as SciPy takes them: one, or several in a tuple."""
+    return tuple(map(numbers, found)) if isinstance(found, tuple) else numbers(found)
 
 
 def _dense(multiply: Callable[[Array], Array], b: Array) -> Array:

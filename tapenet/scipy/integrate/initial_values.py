@@ -153,7 +153,7 @@ def _arguments(args: Sequence[object] | None) -> tuple[object, ...]:
         return (*args,)
     except TypeError:
         raise TypeError(
-            f"solve_ivp: supplied 'args' cannot be unpacked. Please supply `args` as a tuple (e.g. `args=({args},)`)"
+            f"Supplied 'args' cannot be unpacked. Please supply `args` as a tuple (e.g. `args=({args},)`)"
         ) from None
 
 

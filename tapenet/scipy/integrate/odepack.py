@@ -83,8 +83,9 @@ def odeint(
     arguments = (*args,) if isinstance(args, (tuple, list)) else (args,)
     if Dfun is None and capturing() is None:
         try:
-            begin, points = np.asarray(data(y0)), np.asarray(data(t))
-            at = (points.flat[0], np.atleast_1d(begin)) if points.size else ()
+            begin, points = data(y0), data(t)
+            first = np.asarray(points).ravel()[:1]
+            at = (first[0], np.atleast_1d(np.asarray(begin))) if first.size else ()
             only_values(func(*(at if tfirst else at[::-1]), *arguments) if at else None)
             given = {n: data(v) for n, v in options.items()}
             made = library().odeint(func, begin, points, arguments, full_output=full_output, tfirst=tfirst, **given)
@@ -97,15 +98,15 @@ def odeint(
     state = State(y0 if np.ndim(y0) else [y0], name)  # type: ignore[arg-type]
     if state.complex:
         raise TypeError(f"{name}: y0 is complex, which LSODA does not take: use solve_ivp with method 'BDF'")
-    first = (lambda t, y: func(t, y, *arguments)) if tfirst else (lambda t, y: func(y, t, *arguments))
+    right = (lambda t, y: func(t, y, *arguments)) if tfirst else (lambda t, y: func(y, t, *arguments))
     start = times[0]
-    found = read_or_plain(name, state.real(first, False), start, state, [times])
+    found = read_or_plain(name, state.real(right, False), start, state, [times])
     own = {n: o._data if isinstance(o, Tensor) else o for n, o in options.items()}
     if Dfun is not None:
         own |= {"Dfun": plain(Dfun if tfirst else lambda t, y, *a: Dfun(y, t, *a), arguments), "col_deriv": col_deriv}
     if found is None:
         made = library().odeint(
-            plain(first, ()), state.vector._data, times._data, tfirst=True, full_output=full_output, **own
+            plain(right, ()), state.vector._data, times._data, tfirst=True, full_output=full_output, **own
         )
         return (Tensor._of(made[0]), made[1]) if full_output else Tensor._of(made)
     side, params, fixed = found

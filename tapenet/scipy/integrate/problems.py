@@ -173,7 +173,7 @@ class Dense:
         times = floats(t)
         known = np.asarray(self._sol(times._data))
         problem = self._problem
-        found = problem.at(ops.reshape(times, (-1,)), problem.vectors(known.reshape(known.shape[0], -1)))
+        found = problem.at(ops.reshape(times, (-1,)), problem.vectors(known.reshape(known.shape[0], times.size)))
         made: Tensor = problem.state.shown(found)
         return made[:, 0] if times.ndim == 0 else made
 

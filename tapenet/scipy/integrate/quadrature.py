@@ -27,8 +27,25 @@ FEW = 16
 Found: TypeAlias = tuple[Tensor, float] | tuple[Tensor, float, dict[str, object]]
 
 
-def numbers_of(f: Callable[..., object]) -> Callable[..., object]:
+class _NumbersOf:
     """An integrand that ends SciPy's work at once where it gives a tensor that more is wanted of than its value."""
+
+    __slots__ = ("f",)
+
+    def __init__(self, f: Callable[..., object]) -> None:
+        self.f = f
+
+    def __call__(self, *args: object) -> object:
+        """Its value."""
+        found = self.f(*args)
+        return found if type(found) is not Tensor else _number(found)
+
+
+def numbers_of(f: Callable[..., object]) -> Callable[..., object]:
+    """An integrand that ends SciPy's work at once where it gives a tensor that more is wanted of than its value. What is no
+    function of Python's is left as it is: SciPy calls C functions without Python."""
+    if not callable(f) or hasattr(f, "argtypes"):
+        return f
 
     def call(*args: object) -> object:
         found = f(*args)
@@ -318,6 +335,7 @@ def quad_vec(
     >>> np.round(moments(2.0).numpy(), 6), np.round(tn.jacobian(moments)(2.0).numpy(), 6)
     (array([0.5 , 0.25, 0.25]), array([-0.25 , -0.25 , -0.375]))
     """
+    args = args if isinstance(args, tuple) else (args,)
     name, vec = "quad_vec", library().quad_vec
     options = {
         "epsabs": epsabs, "epsrel": epsrel, "norm": norm, "cache_size": cache_size, "limit": limit, "points": points,
@@ -326,9 +344,8 @@ def quad_vec(
     a, b = bare(a), bare(b)
     if type(a) is not Tensor and type(b) is not Tensor:
         try:
-            value, *more = vec(
-                numbers_of(lambda x: f(x, *args)), a, b, workers=workers, full_output=full_output, **options
-            )
+            more_args = {"args": args} if args else {}  # which older SciPys do not know
+            value, *more = vec(_NumbersOf(f), a, b, workers=workers, full_output=full_output, **options, **more_args)
             return (Tensor._of(np.asarray(value)), *more)
         except TensorsFound:
             pass

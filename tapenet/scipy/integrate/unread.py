@@ -16,7 +16,6 @@ from tapenet.scipy.integrate.right_side import Read, read
 from tapenet.scipy.integrate.states import Function, State, value_of
 from tapenet.transforms.checkpoint import Watch
 from tapenet.transforms.implicit.linear import in_numbers
-from tapenet.typing import Array
 
 
 def read_or_plain(
@@ -42,14 +41,14 @@ def read_or_plain(
         return None
 
 
-def numbers(value: object) -> Array:
-    """What a function of the user's gave, as an array."""
-    if isinstance(value, (list, tuple)):
+def numbers(value: object) -> object:
+    """What a function of the user's gave, with arrays in place of tensors."""
+    if isinstance(value, (list, tuple)) and any(isinstance(leaf, Tensor) for leaf in flatten(value)[0]):
         return np.asarray([numbers(v) for v in value])
-    return value._data if isinstance(value, Tensor) else np.asarray(value)
+    return value._data if isinstance(value, Tensor) else value
 
 
-def plain(f: Callable[..., object], args: Sequence[object]) -> Callable[..., Array]:
+def plain(f: Callable[..., object], args: Sequence[object]) -> Callable[..., object]:
     """A function as SciPy calls it.
 
     Raises:
@@ -57,7 +56,7 @@ def plain(f: Callable[..., object], args: Sequence[object]) -> Callable[..., Arr
     """
     unknown = capturing() is not None
 
-    def call(*given: object) -> Array:
+    def call(*given: object) -> object:
         nonlocal unknown
         if unknown:
             for leaf in flatten(f(*given, *args))[0]:
@@ -73,7 +72,7 @@ def plain(f: Callable[..., object], args: Sequence[object]) -> Callable[..., Arr
 def plain_event(event: Callable[..., object], args: Sequence[object]) -> Callable[..., object]:
     """An event as SciPy calls it."""
     made = plain(event, args)
-    return marked(lambda t, y: float(made(t, y).ravel()[0]), event)
+    return marked(lambda t, y: float(np.asarray(made(t, y)).ravel()[0]), event)
 
 
 def plain_jacobian(options: dict[str, object], args: Sequence[object]) -> None:

@@ -65,7 +65,9 @@ def test_a_singular_end_gives_what_scipy_gives() -> None:
     def solve(library, end):
         return library.solve_bvp(fun, lambda a, b: np.stack([a[1], b[0] - end]), NODES, guess, S=S, tol=1e-6)
 
-    theirs, ours = solve(integrate, 0.75**0.5), solve(tn.scipy.integrate, 0.75**0.5)
+    theirs, plain = solve(integrate, 0.75**0.5), solve(tn.scipy.integrate, 0.75**0.5)
+    np.testing.assert_array_equal(plain.sol([0.1, 0.3], 1), theirs.sol([0.1, 0.3], 1))
+    ours = solve(tn.scipy.integrate, tn.tensor(0.75**0.5))
     assert list(ours) == list(theirs)
     np.testing.assert_array_equal(ours.x, theirs.x)
     np.testing.assert_array_equal(ours.y, theirs.y)
@@ -83,6 +85,6 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match="`x` must be strictly increasing"):
         solve_bvp(lambda x, y: y, lambda a, b: a, [0, 0, 1], np.zeros((1, 3)))
     with pytest.raises(ValueError, match="nu=4"):
-        solve_bvp(lambda x, y: -y, lambda a, b: a - 1, NODES, np.ones((1, 5))).sol(0.5, 4)
+        solve_bvp(lambda x, y: -y, lambda a, b: a - tn.tensor(1.0), NODES, np.ones((1, 5))).sol(0.5, 4)
     with pytest.raises(CaptureError):
         tn.compile(middle)(tn.tensor(2.0))

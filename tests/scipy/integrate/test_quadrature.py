@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import math
 from collections.abc import Callable
 
@@ -80,6 +81,9 @@ def test_values_are_those_of_scipy() -> None:
         assert (value.item(), error) == integrate.quad(*args, **options)
     value, error, told = quad(math.exp, 0, 1, full_output=1)
     assert told["neval"] == integrate.quad(math.exp, 0, 1, full_output=1)[2]["neval"]
+    sine = ctypes.CDLL(ctypes.util.find_library("m")).sin
+    sine.argtypes, sine.restype = (ctypes.c_double,), ctypes.c_double
+    assert quad(sine, 0, 1)[0].item() == integrate.quad(sine, 0, 1)[0]
     assert quad(math.exp, tn.tensor(0.0), tn.tensor(1.0))[0].item() == value.item()
     k = tn.tensor(2.0, requires_grad=True)
     value, error, told = quad(lambda x: np.exp(-k * x), 0, 1, full_output=1)
