@@ -309,6 +309,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.special.counting": "comb perm",
             "tapenet.special.dirichlet": "diric",
             "tapenet.special.lambert": "lambertw wrightomega",
+            "tapenet.special.legendre_functions": "lpmv sph_harm_y sph_legendre_p",
             "tapenet.special.integrals": "exp1 expi expn fresnel modfresnelm modfresnelp shichi sici spence",
             "tapenet.special.kelvin_functions": "bei beip ber berp kei keip kelvin ker kerp",
             "tapenet.special.struve_functions": "it2struve0 itmodstruve0 itstruve0 modstruve struve",

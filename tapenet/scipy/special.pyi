@@ -6,6 +6,8 @@ from tapenet.special.counting import perm as perm
 from tapenet.special.exponential_sums import logsumexp as logsumexp
 from tapenet.special.gamma_functions import multigammaln as multigammaln
 from tapenet.special.lambert import lambertw as lambertw
+from tapenet.special.legendre_functions import sph_harm_y as sph_harm_y
+from tapenet.special.legendre_functions import sph_legendre_p as sph_legendre_p
 from tapenet.special.zeta_functions import polygamma as polygamma
 from tapenet.typing import Axis
 from tapenet.typing import UfuncOptions
@@ -457,6 +459,9 @@ def loggamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 
 def logit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.logit`, element by element. Its derivative: 1 / (x (1 - x))."""
+
+def lpmv(x: ArrayLike, y: ArrayLike, z: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.lpmv`, element by element. Its derivative: by y: of the polynomial through values at degrees around y, or of the series at 1; by z: -(x z out + √(1 - z²) lpmv(x + 1, y, z)) / (1 - z²)."""
 
 def mathieu_a(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.mathieu_a`, element by element. Its derivative: by y: by interpolation."""
