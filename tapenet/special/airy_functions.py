@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op
 from tapenet.special.definition import special
 from tapenet.typing import Array
@@ -28,8 +27,10 @@ def _scaled(g: Four, out: Four, x: Array) -> Array:
         shrinks = np.sign(np.real(x * root)) * root * np.real(g[2] * out[2] + g[3] * out[3])
         found: Array = first + g[2] * out[3] + g[3] * x * out[2] - shrinks
         return found
-    root = np.sqrt(np.maximum(x, 0))  # below 0, Ai is nan and Bi is as it is
-    first = safe_mul(g[0], out[1] + root * out[0]) + safe_mul(g[1], x * out[0] + root * out[1])
+    there = x >= 0  # below, Ai is nan and Bi is as it is
+    root = np.where(there, np.sqrt(np.where(there, x, 1)), 0)
+    ai, slope = np.where(there, out[0], 0), np.where(there, out[1], 0)
+    first = g[0] * (slope + root * ai) + g[1] * (x * ai + root * slope)
     found = first + g[2] * (out[3] - root * out[2]) + g[3] * (x * out[2] - root * out[3])
     return found
 
