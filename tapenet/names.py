@@ -500,7 +500,21 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         },
     ),
     "tapenet.random": (
-        {"tapenet.ops.random": "bernoulli draw generator get_state integers normal permutation seed set_state uniform"},
+        {
+            "tapenet.ops.random": "bernoulli draw generator get_state integers seed set_state",
+            "tapenet.random.continuous": (
+                "beta cauchy chisquare exponential f gamma gumbel half_cauchy half_normal inverse_gamma laplace logistic "
+                "lognormal noncentral_chisquare normal pareto power rayleigh standard_gamma standard_t triangular uniform "
+                "vonmises wald weibull"
+            ),
+            "tapenet.random.discrete": "binomial geometric hypergeometric logseries negative_binomial poisson zipf",
+            "tapenet.random.distribution": "Distribution",
+            "tapenet.random.multivariate": (
+                "categorical dirichlet multinomial multivariate_hypergeometric multivariate_normal multivariate_t wishart"
+            ),
+            "tapenet.random.orders": "choice permutation spawn",
+            "tapenet.random.truncation": "truncated truncated_normal",
+        },
     ),
     "tapenet.nn": (
         {

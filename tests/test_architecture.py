@@ -47,7 +47,7 @@ KNOWS: dict[str, set[str]] = {
     "special": {"ops", "special"},
     "fft": set(),
     "implicit": set(),
-    "random": {"ops", "autodiff", "special", "scipy", "random"},
+    "random": {"program", "ops", "autodiff", "special", "scipy", "random"},
     "autodiff": {"program", "ops", "autodiff"},
     "parameters": {"program", "ops", "autodiff", "parameters"},
     "transforms": {"program", "ops", "autodiff", "compiler", "transforms"},

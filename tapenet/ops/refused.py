@@ -39,6 +39,7 @@ INSTEAD_OF = {
     "coefficients from the highest power down",
     "numpy.testing": "np.testing compares arrays; give it t.numpy()",
     "numpy.ma": "np.ma holds arrays; keep the mask beside the tensor, for np.where(mask, other, t) or where=",
+    "scipy.stats._": "tn.scipy.stats has the same distributions for tensors",
     "scipy.": "scipy computes with arrays; use what tn.scipy, np.linalg and np.fft have of it, or define an op "
     "that stands for the function: tn.op(..., numpy=f)",
 }
