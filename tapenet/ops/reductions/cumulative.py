@@ -186,7 +186,9 @@ def _cumulative(
     function: Callable[..., Array], name: str, x: Array, axis: int | None, dtype: DTypeLike | None, first: int | None
 ) -> Array:
     """What `cumulative_sum` and `cumulative_prod` share; `first` is what to begin with, or None."""
-    x = np.atleast_1d(array_like(x))
+    x = array_like(x)
+    if not x.shape:
+        x = np.reshape(x, (1,))
     if axis is None:
         if len(x.shape) != 1:
             raise ValueError(f"{name}: x has shape {x.shape}: give axis=, which may be left out of one axis only")
