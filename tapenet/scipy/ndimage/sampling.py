@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _FAR = 12
 
 
-def _spline_weights(u: Array, order: int) -> list[Array]:
+def spline_weights(u: Array, order: int) -> list[Array]:
     """The values of the splines of an order that are not 0 between two knots, at u of the way (de Boor)."""
     weights: list[Array] = [np.ones_like(u)]
     for d in range(1, order + 1):
@@ -94,7 +94,7 @@ def _sampled(
             outside = beyond if outside is None else outside | beyond
         taps = _inside(taps, n + 2 * far, mode)
         index.append(taps.reshape(_spread(axis, count, order, c.ndim, taps.shape[1:])))
-        weights.append(np.stack(_spline_weights(c - knot if order % 2 else c - knot + 0.5, order)))
+        weights.append(np.stack(spline_weights(c - knot if order % 2 else c - knot + 0.5, order)))
     found: Array = coefficients[(..., *index)]  # type: ignore[arg-type]
     if outside is not None:
         found = np.where(outside, cval, found)
