@@ -306,7 +306,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "obl_ang1 obl_ang1_cv obl_cv obl_rad1 obl_rad1_cv obl_rad2 obl_rad2_cv pro_ang1 pro_ang1_cv pro_cv pro_rad1 "
                 "pro_rad1_cv pro_rad2 pro_rad2_cv"
             ),
-            "tapenet.special.counting": "comb perm",
+            "tapenet.special.counting": "comb factorial perm",
             "tapenet.special.dirichlet": "diric",
             "tapenet.special.lambert": "lambertw wrightomega",
             "tapenet.special.legendre_functions": "lpmv sph_harm_y sph_legendre_p",

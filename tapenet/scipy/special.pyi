@@ -2,6 +2,7 @@
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
 from tapenet.special.counting import comb as comb
+from tapenet.special.counting import factorial as factorial
 from tapenet.special.counting import perm as perm
 from tapenet.special.exponential_sums import logsumexp as logsumexp
 from tapenet.special.gamma_functions import multigammaln as multigammaln

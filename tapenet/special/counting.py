@@ -1,12 +1,16 @@
-"""Numbers of combinations and permutations, of numbers that need not be whole."""
+"""Factorials, and numbers of combinations and permutations, of numbers that need not be whole."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import numpy as np
 
 from tapenet.ops.derived import array_like
-from tapenet.ops.op import Op
+from tapenet.ops.op import Op, op
+from tapenet.special.definition import scipys
 from tapenet.special.gamma_functions import binom, poch
+from tapenet.special.zeta_functions import psi
 from tapenet.typing import Array
 
 
@@ -50,3 +54,23 @@ def perm(N: Array, k: Array, exact: bool = False) -> Array:
     _approximate("perm", exact)
     N, k = array_like(N), array_like(k)
     return _chosen(poch, N - k + 1, N, k)
+
+
+@op(
+    vmap="leading",
+    n=lambda g, out, n: g * np.where(n < 0, 0, out * psi(np.where(n < 0, 1, n + 1))),
+    doc="Γ(n + 1), and 0 below n = 0.",
+)
+def _factorial(n: Array) -> Array:
+    return cast("Array", scipys("factorial")(n))
+
+
+def factorial(n: Array, exact: bool = False) -> Array:
+    """`scipy.special.factorial`: Γ(n + 1), and 0 below n = 0, element by element.
+
+    >>> import tapenet as tn
+    >>> tn.special.factorial(tn.tensor([3.0, 0.5]))
+    Tensor([6.        , 0.88622693])
+    """
+    _approximate("factorial", exact)
+    return _factorial(n)

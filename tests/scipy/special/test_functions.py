@@ -31,6 +31,20 @@ def test_numbers_of_choices(name: str) -> None:
         mine(5, 2, exact=True)
 
 
+def test_factorial() -> None:
+    n = np.array([3.0, 0.5, -1.5, 0.0, 7.25])
+    np.testing.assert_array_equal(tn.special.factorial(tn.tensor(n)).numpy(), scipy.special.factorial(n))
+    check_grads(tn.special.factorial, [n[n != 0]], order=2)  # below 0 it is 0
+
+
+@pytest.mark.parametrize("name", ["jvp", "yvp", "ivp", "kvp"])
+def test_scipys_functions_of_its_ufuncs_take_tensors(name: str) -> None:
+    theirs = getattr(scipy.special, name)
+    z = np.array([0.7, 2.5])
+    np.testing.assert_array_equal(theirs(1.5, tn.tensor(z), 2).numpy(), theirs(1.5, z, 2))
+    check_grads(lambda z: theirs(1.5, z, 2), [z], order=1)
+
+
 def test_combinations_with_repetition() -> None:
     got = tn.special.comb(tn.tensor([5.0, 3.5]), 2.0, repetition=True)
     np.testing.assert_array_equal(got.numpy(), scipy.special.comb([5.0, 3.5], 2.0, repetition=True))
