@@ -241,7 +241,7 @@ def curve_fit(
     loss: tuple[Any, Any] = (kwargs.get("loss", "linear"), kwargs.get("f_scale", 1.0))
     cost, weight = cost_of(*loss), weights_of(*loss)
     given = {"method": method, "absolute_sigma": absolute_sigma, "check_finite": False, **kwargs}
-    size = y.size
+    size, minpack = y.size, method == "lm" or (method is None and limited is None)  # which takes differences by itself
 
     def solve(asked: Asked) -> Result:
         r = asked.functions[0]
@@ -254,7 +254,7 @@ def curve_fit(
             0.0,
             np.zeros(size),
             asked.start,
-            jac=(lambda x, *p: r.jacobian(np.array(p))) if jac is None else jac,
+            jac=(lambda x, *p: r.jacobian(np.array(p))) if jac is None else None if minpack else jac,
             full_output=True,
             **settings,
         )

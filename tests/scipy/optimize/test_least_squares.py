@@ -120,6 +120,16 @@ def test_derivatives_of_two_orders() -> None:
     check_grads(lambda y: tn.optimize.least_squares(residuals, [2.0, 1.0], args=(y,)).x, [Y], order=2)
 
 
+@pytest.mark.parametrize("method", ["lm", "trf"])
+def test_differences_where_they_are_asked_for(method: Any) -> None:
+    expected = tn.optimize.curve_fit(decay, T, Y)[0]
+    found = tn.optimize.curve_fit(decay, T, Y, method=method, jac="2-point", full_output=True)
+    np.testing.assert_allclose(found[0].numpy(), expected.numpy(), rtol=1e-9)
+    assert found[2]["nfev"] > 6 or method == "trf"
+    fit = tn.optimize.least_squares(residuals, [2.0, 1.0], args=(Y,), jac="3-point", method=method)
+    np.testing.assert_allclose(fit.x.numpy(), expected.numpy(), rtol=1e-9)
+
+
 def test_missing_values() -> None:
     y = Y.copy()
     y[3] = np.nan
