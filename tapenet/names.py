@@ -378,7 +378,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.linalg.positive": "cho_factor cho_solve cholesky",
             "tapenet.scipy.linalg.pseudoinverses": "lstsq pinv pinvh",
             "tapenet.scipy.linalg.schur_form": "hessenberg rsf2csf schur",
-            "tapenet.scipy.linalg.systems": "det inv solve solve_triangular",
+            "tapenet.scipy.linalg.systems": "det inv norm solve solve_triangular",
             "tapenet.scipy.linalg.toeplitz_systems": "matmul_toeplitz solve_circulant solve_toeplitz",
         },
     ),

@@ -99,6 +99,9 @@ def logm(A: ArrayLike) -> Tensor:
 def lu_factor(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Tensor, ...]:
     """L (its diagonal of ones left out) and U in one array, and the pivots, as `scipy.linalg.lu_factor`."""
 
+def norm(a: ArrayLike, ord: float | str | None = None, axis: int | tuple[int, int] | None = None, keepdims: bool = False, check_finite: bool = True) -> Tensor:
+    """The norm of vectors or matrices, as `scipy.linalg.norm`; at kinks as of `tn.linalg.norm`."""
+
 def orthogonal_procrustes(A: ArrayLike, B: ArrayLike, check_finite: bool = True) -> tuple[Tensor, ...]:
     """The orthogonal matrix that brings A closest to B, as `scipy.linalg.orthogonal_procrustes`."""
 

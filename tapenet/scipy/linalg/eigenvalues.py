@@ -111,6 +111,7 @@ def _options(by_index: object, by_value: object, driver: str | None, check_finit
 
 
 @op(
+    name="eigh",
     outputs=2,
     tell_unused=True,
     broadcasts=True,
@@ -230,6 +231,7 @@ def _tridiagonal_rule(g: Pair, out: Pair, d: Array, e: Array, phases: bool) -> d
 
 
 @op(
+    name="eigh_tridiagonal",
     outputs=2,
     tell_unused=True,
     broadcasts=True,
@@ -318,6 +320,7 @@ def _banded_rule(g: Pair, out: Pair, a_band: Array, lower: bool, phases: bool) -
 
 
 @op(
+    name="eig_banded",
     outputs=2,
     tell_unused=True,
     sequences=(),
@@ -456,7 +459,7 @@ def _eig_both_rule(g: Pair, out: Pair, a: Array, b: Array | None) -> dict[str, A
 
 
 @op(
-    name="eig_both",
+    name="eig",
     outputs=3,
     tell_unused=True,
     broadcasts=True,

@@ -63,6 +63,7 @@ def _lu_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
 
 
 @op(
+    name="lu",
     outputs=3,
     nondiff_outputs=(0,),
     sequences=(),
@@ -88,7 +89,7 @@ def _permuted_rule(g: tuple[Array, ...], a: Array) -> Array:
 
 
 @op(
-    name="lu_permuted",
+    name="lu",
     outputs=2,
     sequences=(),
     a=_permuted_rule,

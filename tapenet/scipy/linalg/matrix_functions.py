@@ -141,6 +141,7 @@ def _direction_rule_e(g: Array, A: Array, method: str | None) -> Array:
 
 
 @op(
+    name="expm_frechet",
     sequences=(),
     A=_direction_rule_a,
     E=_direction_rule_e,
@@ -161,6 +162,7 @@ def expm_direction(A: Array, E: Array, method: str | None = None) -> Array:
 
 
 @op(
+    name="expm_frechet",
     outputs=2,
     sequences=(),
     A=lambda g, A, E, method: _direction_rule_e(g[0], A, method) + _direction_rule_a(g[1], A, E, method),
@@ -319,7 +321,7 @@ def khatri_rao(a: Array, b: Array) -> Array:
 # -- any function ------------------------------------------------------------------------------------------------
 
 
-@op(nondiff=("A",), check=lambda A: _square("funm", A), sequences=(), vmap=LEADING, formula="f(A)")
+@op(name="funm", nondiff=("A",), check=lambda A: _square("funm", A), sequences=(), vmap=LEADING, formula="f(A)")
 def _funm_value(A: Array, func: Callable[[Array], Array]) -> Array:
     """What `funm` gives, without a derivative."""
 

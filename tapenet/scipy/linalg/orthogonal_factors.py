@@ -27,6 +27,7 @@ def _qr_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
 
 
 @op(
+    name="qr",
     outputs=2,
     sequences=(),
     a=_qr_rule,
@@ -51,6 +52,7 @@ def _columns_back(g: Array, order: Array) -> Array:
 
 
 @op(
+    name="qr",
     outputs=3,
     sequences=(),
     nondiff_outputs=(2,),
@@ -71,6 +73,7 @@ def qr_pivoted(a: Array, mode: str = "full", check_finite: bool = True) -> tuple
 
 
 @op(
+    name="qr",
     outputs=None,
     sequences=(),
     nondiff=("a",),
@@ -132,6 +135,7 @@ def _rq_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
 
 
 @op(
+    name="rq",
     outputs=2,
     sequences=(),
     a=_rq_rule,
@@ -277,6 +281,7 @@ def orthogonal_procrustes(A: Array, B: Array, check_finite: bool = True) -> tupl
 
 
 @op(
+    name="svd",
     outputs=3,
     tell_unused=True,
     sequences=(),

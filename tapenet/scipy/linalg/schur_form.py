@@ -136,6 +136,7 @@ def _schur_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
 
 
 @op(
+    name="schur",
     outputs=3,
     nondiff_outputs=(2,),
     sequences=(),
@@ -237,6 +238,7 @@ def _hessenberg_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
 
 
 @op(
+    name="hessenberg",
     outputs=2,
     sequences=(),
     a=_hessenberg_rule,
@@ -256,7 +258,7 @@ def _only_h_rule(g: Array, a: Array) -> Array:
 
 
 @op(
-    name="hessenberg_form",
+    name="hessenberg",
     sequences=(),
     a=_only_h_rule,
     vmap=LEADING,

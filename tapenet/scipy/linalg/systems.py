@@ -1,4 +1,4 @@
-"""Linear systems whose matrix is given as it is, inverses and determinants."""
+"""Linear systems whose matrix is given as it is, inverses, determinants and norms."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import cast
 
 import numpy as np
 
-from tapenet.ops.linalg import determinants, matrices
+from tapenet.ops.linalg import determinants, matrices, norms
 from tapenet.ops.op import op
+from tapenet.scipy.followed import followed
 from tapenet.scipy.linalg.definition import (
     LEADING,
     OverColumns,
@@ -197,3 +198,24 @@ def det(a: Array, overwrite_a: bool = False, check_finite: bool = True) -> Array
     8.0
     """
     return np.asarray(scipys().det(a, check_finite=check_finite))
+
+
+@followed("linalg.norm", "a", sequences=())
+def norm(
+    a: Array, ord: float | str | None = None, axis: int | tuple[int, int] | None = None, keepdims: bool = False,
+    check_finite: bool = True,
+) -> Array:  # fmt: skip
+    """The norm of vectors or matrices, as `scipy.linalg.norm`; at kinks as of `tn.linalg.norm`.
+
+    Args:
+        a: an array; with `axis` of any shape, else a vector or a matrix.
+        ord: which norm, as of `np.linalg.norm`.
+        axis: one axis of vectors, or two of matrices.
+        keepdims: whether these axes are kept, with length 1.
+        check_finite: whether infinite and nan are an error.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.norm(tn.tensor([3.0, 4.0]))
+    Tensor(5.)
+    """
+    return norms.norm(a, ord, axis, keepdims)

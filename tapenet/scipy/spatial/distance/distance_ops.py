@@ -93,7 +93,8 @@ def distance_op(kind: str, metric: str, parameter: str | None = None, options: O
         "Op",
         op(
             forward,
-            name=f"{kind}_{metric}",
+            name=metric if kind == "pair" else kind,
+            label=metric if kind == "pair" else f"{kind} {metric}",
             lower=lower,
             fuse=False,
             broadcasts=True,
