@@ -134,7 +134,7 @@ def sph_harm_y(n: Array, m: Array, theta: Array, phi: Array, *, diff_n: int = 0)
 
     >>> import tapenet as tn
     >>> tn.special.sph_harm_y(1, 0, tn.tensor(0.0), 0.0)
-    Tensor(0.48860251+0.j)
+    Tensor(0.48860251+0.j, dtype=complex128)
     """
     _plain("sph_harm_y", diff_n)
     return cast("Array", _harmonics(n, m, theta, phi))
