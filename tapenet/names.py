@@ -284,7 +284,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "nctdtrit"
             ),
             "tapenet.special.statistics_of_tests": "kolmogi kolmogorov smirnov smirnovi tklmbda",
-            "tapenet.special.zeta_functions": "digamma polygamma psi zeta",
+            "tapenet.special.zeta_functions": "digamma polygamma psi zeta zetac",
             "tapenet.special.gamma_functions": (
                 "beta betaln binom gamma gammaln gammasgn loggamma multigammaln poch rgamma"
             ),

@@ -10,6 +10,7 @@ from tapenet.special.lambert import lambertw as lambertw
 from tapenet.special.legendre_functions import sph_harm_y as sph_harm_y
 from tapenet.special.legendre_functions import sph_legendre_p as sph_legendre_p
 from tapenet.special.zeta_functions import polygamma as polygamma
+from tapenet.special.zeta_functions import zeta as zeta
 from tapenet.typing import Axis
 from tapenet.typing import UfuncOptions
 from typing import Unpack
@@ -639,7 +640,7 @@ def rel_entr(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Ten
     """`scipy.special.rel_entr`, element by element. Its derivative: ln(x/y) + 1; -x/y."""
 
 def rgamma(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.rgamma`, element by element. Its derivative: -out psi(x)."""
+    """`scipy.special.rgamma`, element by element. Its derivative: -out psi(x), and its limit at poles of Γ."""
 
 def round(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.round`, element by element. Its derivative: 0."""
@@ -731,5 +732,5 @@ def yv(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def yve(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.yve`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 yve(x - 1, y) + -0.5 yve(x + 1, y); less that of |Im y| out."""
 
-def zeta(x: ArrayLike, q: ArrayLike) -> Tensor:
-    """`scipy.special.zeta`, Hurwitz's, element by element. Its derivative: by q: -x zeta(x + 1, q)."""
+def zetac(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """`scipy.special.zetac`, element by element. Its derivative: of the series, and of the reflection formula for x < 0."""

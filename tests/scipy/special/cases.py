@@ -102,7 +102,7 @@ def compute(case: Case, point: tuple[complex, ...], by: Sequence[int]) -> list[R
     from mpmath import mp
 
     # mpmath's differences have a step of so many digits, which has to be small beside the arguments.
-    small = max(0, *(-math.floor(math.log10(abs(x))) for x in point if x))
+    small = max([0, *(-math.floor(math.log10(abs(x))) for x in point if x)])
     with mp.workdps(30 + small):
         numbers = [mp.mpmathify(x) for x in point]
         found = case.exact(*numbers)
@@ -117,7 +117,7 @@ def compute(case: Case, point: tuple[complex, ...], by: Sequence[int]) -> list[R
                 return mp.diff(f, tuple(numbers), tuple(orders.count(i) for i in range(len(numbers))))
 
             value = f(*numbers)
-            least = 1e-25 * (1 + abs(value))  # what stands for 0 in differences
+            least = 1e-25 * (abs(value) or 1)  # what stands for 0 in differences
             slopes = [tuple(mp.chop(slope(*k), least) for k in orders) for orders in ([(i,) for i in by], pairs(by))]
             rows.append(Row(point, output, value, *slopes))
         return rows

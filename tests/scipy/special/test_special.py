@@ -32,6 +32,7 @@ GIVEN: dict[str, list[Any]] = {
     **{key: [_K.astype(int), _N, _P] for key in ["nbdtr", "nbdtrc", "nbdtri"]},
     **{key: [_P, _N + 0.0, _Q] for key in ["bdtrik", "nbdtrik"]},
     **{key: [_K + 1.0, _P, _Q] for key in ["bdtrin", "nbdtrin"]},
+    "btdtria": [_P, np.array([1.5, 0.4, 3.0]), _Q],
     "pdtri": [_K.astype(int), _P],
     "pdtrik": [_P, np.array([3.0, 4.0, 5.0])],
     "fdtri": [_N + 0.0, _N + 1.5, _P],
