@@ -300,6 +300,8 @@ def _solve(
     side, others = plan.side, [*params, *fixed]
     if plan.known is not None:
         return plan.known
+    if (ts == t0).all():  # also where a compiler asks for the shape, with numbers that it made up
+        return np.repeat(y0[None], ts.size, 0)
     if side.inner is None:
         return plan.solve(ts, t0, y0, others)
     return solution(plan, side, ts, t0, y0, others, scales(side, y0, params))
@@ -352,6 +354,62 @@ def _push_forward(
     return moved + _at_times(plan.side.function, ts, out, others)[0] * ts_dot[:, None] if plan.moving else moved
 
 
+def _solve_lanes(
+    ts: Array, t0: Array, y0: Array, params: Sequence[Array], fixed: Sequence[Array], plan: Plan = _NO_PLAN
+) -> Array:
+    """Lanes of an equation of tangents: tangents along several directions of one solution are solved for at once."""
+    inner = plan.side.inner
+    assert inner is not None
+    n, count = inner.size, inner.count
+    base = [y0[:, :n], *params[:count]]
+    if any((b != b[:1]).any() for b in base):
+        return np.stack([_solve(ts, t0, y0[i], [p[i] for p in params], fixed, plan) for i in range(len(y0))])
+    start, *at = (b[0] for b in base)
+    scale = [scales(plan.side, y0[i], [p[i] for p in params])[n:] for i in range(len(y0))]
+    scale = [scales(inner, start, at), *scale]
+    others = [*at, *params[count:], *fixed]
+    z0 = np.concatenate([start, y0[:, n:].ravel()])
+    zs = solution(plan, inner.tangent(len(y0)), ts, t0, z0, others, np.concatenate(scale))
+    ys = np.broadcast_to(zs[:, :n], (len(y0), *zs[:, :n].shape))
+    moved = np.moveaxis(zs[:, n:].reshape(len(ts), len(y0), n), 1, 0)
+    return np.concatenate([ys, moved], axis=2)
+
+
+_lanes_op = op(
+    _solve_lanes,
+    name="solve_ivp_lanes",
+    nondiff=True,
+    opaque="a solver runs until it is done",
+    doc="""Solutions of an equation of tangents for several tangents; lanes of `solve_ivp` call it.
+
+    Args:
+        ts, t0, y0, params, fixed, plan: as for the solution; y0 and params have lanes in front.
+
+    Returns:
+        the solutions, with lanes in front.
+    """,
+)
+
+
+def _lanes(
+    batched: frozenset[str],
+    lanes: int,
+    ts: Array,
+    t0: Array,
+    y0: Array,
+    params: Sequence[Array],
+    fixed: Sequence[Array],
+    plan: Plan,
+) -> object:
+    if plan.side.inner is None or not batched <= {"y0", "params"}:
+        return NotImplemented
+    if "y0" not in batched:
+        y0 = np.broadcast_to(y0, (lanes, *y0.shape))
+    if "params" not in batched:
+        params = [np.broadcast_to(p, (lanes, *p.shape)) for p in params]
+    return _lanes_op(ts, t0, y0, list(params), list(fixed), plan=plan)
+
+
 trajectory = op(
     _solve,
     name="solve_ivp",
@@ -359,6 +417,7 @@ trajectory = op(
     sequences=("params", "fixed"),
     joint=_pull_back,
     jvp=_push_forward,
+    vmap=_lanes,
     opaque="a solver runs until it is done",
     precision="same",
     label=lambda plan: plan.name,
@@ -387,6 +446,8 @@ def _pull_numbers(
     fixed: Sequence[Array],
     plan: Plan = _NO_PLAN,
 ) -> tuple[Array, ...]:
+    if (ts == t0).all():
+        return weights.sum(0), *map(np.zeros_like, params)
     kind = plan.sensitivity
     if kind == "auto":
         columns = sum(p.size for p in params) + y0.size

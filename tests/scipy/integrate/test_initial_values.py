@@ -311,3 +311,24 @@ def test_a_complex_parameter_is_refused() -> None:
     k = tn.tensor(1j, requires_grad=True)
     with pytest.raises(TypeError, match="real and its imaginary part"):
         solve_ivp(lambda t, y: k * y, (0, 1), [1 + 0j])
+
+
+def test_a_jacobian_solves_for_all_tangents_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tapenet.scipy.integrate import trajectory
+
+    solved, lsoda = [], trajectory.lsoda
+    monkeypatch.setattr(
+        trajectory, "lsoda", lambda *args, **kwargs: (solved.append(args[4].size), lsoda(*args, **kwargs))[1]
+    )
+
+    def ends(k):
+        return odeint(robertson, [1.0, 0, 0], [0, 0.4, 40.0], (k,), tfirst=True, rtol=1e-7, atol=1e-10)
+
+    rates = np.array([0.04, 3e7, 1e4])
+    found = tn.jacobian(ends)(rates)
+    assert solved == [3 * 4]
+    np.testing.assert_allclose(found * rates, tn.jacrev(ends)(rates) * rates, rtol=1e-6, atol=1e-8)
+    for i in range(3):
+        np.testing.assert_allclose(found[..., i], tn.jvp(ends, (rates,), (np.eye(3)[i],))[1], rtol=1e-5, atol=1e-12)
+    several = tn.vmap(lambda k: tn.jvp(ends, (k,), (k,))[1])(np.stack([rates, 2 * rates]))
+    np.testing.assert_allclose(several[1], tn.jvp(ends, (2 * rates,), (2 * rates,))[1], rtol=1e-10)
