@@ -105,6 +105,8 @@ def _generalised_rule(g: Pair, out: Pair, a: Array, b: Array, lower: bool, type:
 
 def _options(by_index: object, by_value: object, driver: str | None, check_finite: bool) -> dict[str, object]:
     """Those of SciPy's `eigh`, which takes lists and no arrays."""
+    if by_index is None and by_value is None:
+        return {"driver": driver, "check_finite": check_finite}
     ends = {"subset_by_index": by_index, "subset_by_value": by_value}
     given = {n: None if x is None else np.asarray(x).tolist() for n, x in ends.items()}
     return {**given, "driver": driver, "check_finite": check_finite}
@@ -134,7 +136,7 @@ def eigh_pairs(
     array([1., 2.])
     """
     options = _options(by_index, by_value, driver, check_finite)
-    return tuple(scipys().eigh(a, b, lower=lower, type=type, **options))
+    return cast("tuple[Array, ...]", scipys().eigh(a, b, lower=lower, type=type, **options))
 
 
 def _values_rule(g: Array, out: Array, a: Array, b: Array | None, lower: bool, type: int) -> dict[str, Array]:
@@ -210,7 +212,7 @@ def eigh(
     """
     if eigvals_only:
         return _eigvalsh(a, b, lower, type, subset_by_index, subset_by_value, driver, check_finite)
-    return tuple(eigh_pairs(a, b, lower, type, True, subset_by_index, subset_by_value, driver, check_finite))
+    return eigh_pairs(a, b, lower, type, True, subset_by_index, subset_by_value, driver, check_finite)
 
 
 # -- three diagonals, and bands ----------------------------------------------------------------------------------

@@ -30,10 +30,23 @@ def _pinv_gradient(g: Array, out: Array, a: Array, hermitian: bool = False) -> A
     formula="the pseudoinverse, and the rank",
     gradients="a: as of tn.linalg.pinv",
 )
-def _pinv(a: Array, atol: float | None, rtol: float | None, check_finite: bool) -> tuple[Array, ...]:
+def _pinv_and_rank(a: Array, atol: float | None, rtol: float | None, check_finite: bool) -> tuple[Array, ...]:
     """What `pinv` gives with `return_rank=True`."""
     made, rank = scipys().pinv(a, atol=atol, rtol=rtol, return_rank=True, check_finite=check_finite)
     return made, np.asarray(rank)
+
+
+@op(
+    name="pinv",
+    sequences=(),
+    a=_pinv_gradient,
+    vmap=LEADING,
+    formula="the pseudoinverse",
+    gradients="a: as of tn.linalg.pinv",
+)
+def _pinv(a: Array, atol: float | None, rtol: float | None, check_finite: bool) -> Array:
+    """What `pinv` gives."""
+    return cast("Array", scipys().pinv(a, atol=atol, rtol=rtol, check_finite=check_finite))
 
 
 def pinv(
@@ -54,8 +67,7 @@ def pinv(
     Tensor([[0.5, 0. ],
             [0. , 0. ]])
     """
-    made, rank = _pinv(a, atol, rtol, check_finite)
-    return (made, rank) if return_rank else made
+    return _pinv_and_rank(a, atol, rtol, check_finite) if return_rank else _pinv(a, atol, rtol, check_finite)
 
 
 def _pinvh_rule(g: tuple[Array, ...], out: tuple[Array, ...], a: Array, lower: bool) -> Array:
@@ -112,7 +124,7 @@ def _lstsq_rule(
     found = {"a": np.zeros_like(a), "b": np.zeros_like(b)}
     if by_x is not None:
         by_x = column(by_x, vector)
-        inverse = _pinv(a, None, cond, True)[0]
+        inverse = _pinv(a, None, cond, True)
         found["b"] = np.matmul(transposed(inverse), by_x)
         found["a"] = _pinv_gradient(np.matmul(by_x, transposed(b)), inverse, a)
     if by_residuals is not None and out[1].shape[-1:] != (0,):

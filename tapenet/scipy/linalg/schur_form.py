@@ -145,10 +145,24 @@ def _schur_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
     formula="T, Z with a = Z @ T @ Zᴴ, and how many eigenvalues were sorted to the front",
     gradients="a: conj(Z) @ (gT + X) @ Zᵀ, with the X of a Sylvester equation below the diagonal",
 )
-def _schur(a: Array, output: str, sort: object, check_finite: bool) -> tuple[Array, ...]:
+def _sorted_schur(a: Array, output: str, sort: object, check_finite: bool) -> tuple[Array, ...]:
+    """What `schur` gives with `sort`."""
+    t, z, count = scipys().schur(a, output, sort=sort, check_finite=check_finite)
+    return t, z, np.asarray(count)
+
+
+@op(
+    name="schur",
+    outputs=2,
+    sequences=(),
+    a=_schur_rule,
+    vmap=LEADING,
+    formula="T, Z with a = Z @ T @ Zᴴ",
+    gradients="a: conj(Z) @ (gT + X) @ Zᵀ, with the X of a Sylvester equation below the diagonal",
+)
+def _schur(a: Array, output: str, check_finite: bool) -> tuple[Array, ...]:
     """What `schur` gives."""
-    made = scipys().schur(a, output, sort=sort, check_finite=check_finite)
-    return (*made, np.zeros(np.shape(a)[:-2], int)) if sort is None else (*made[:2], np.asarray(made[2]))
+    return cast("tuple[Array, ...]", scipys().schur(a, output, check_finite=check_finite))
 
 
 def schur(
@@ -173,8 +187,7 @@ def schur(
     Tensor([[2., 1.],
             [0., 3.]])
     """
-    t, z, count = _schur(a, output, sort, check_finite)
-    return (t, z) if sort is None else (t, z, count)
+    return _schur(a, output, check_finite) if sort is None else _sorted_schur(a, output, sort, check_finite)
 
 
 def _complex_form_rule(g: tuple[Array, ...], out: tuple[Array, ...], Z: Array) -> dict[str, Array]:
