@@ -41,7 +41,10 @@ KINDS: dict[str, tuple[Callable[..., object], list[float]]] = {
 FIRST = {"alg", "alg's limit"}  # logarithms and powers at both ends: of second order they are exact to six digits
 
 
-@pytest.mark.parametrize("kind", KINDS)
+SLOW = {"from below", "backwards", "a point", "complex", "alg's limit"}
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow) if k in SLOW else k for k in KINDS])
 def test_derivatives(kind: str) -> None:
     f, at = KINDS[kind]
     tn.testing.check_grads(f, [np.array(v) for v in at], order=1 if kind in FIRST else 2)

@@ -45,7 +45,7 @@ def test_what_sums_begin_with() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("n", [4, 5])
+@pytest.mark.parametrize("n", [4, pytest.param(5, marks=pytest.mark.slow)])
 def test_derivatives_by_samples_and_places(rule: str, n: int) -> None:
     y, x, _ = samples(n)
     tn.testing.check_grads(lambda y, x: getattr(ours, rule)(y, x=x), [y, x], order=2)
