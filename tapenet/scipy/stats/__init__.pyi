@@ -129,4 +129,13 @@ from tapenet.scipy.stats.discrete import skellam as skellam
 from tapenet.scipy.stats.discrete import yulesimon as yulesimon
 from tapenet.scipy.stats.discrete import zipf as zipf
 from tapenet.scipy.stats.discrete import zipfian as zipfian
+from tapenet.scipy.stats.multivariate import dirichlet as dirichlet
+from tapenet.scipy.stats.multivariate import dirichlet_multinomial as dirichlet_multinomial
+from tapenet.scipy.stats.multivariate import invwishart as invwishart
+from tapenet.scipy.stats.multivariate import matrix_normal as matrix_normal
+from tapenet.scipy.stats.multivariate import multinomial as multinomial
+from tapenet.scipy.stats.multivariate import multivariate_normal as multivariate_normal
+from tapenet.scipy.stats.multivariate import multivariate_t as multivariate_t
+from tapenet.scipy.stats.multivariate import normal_inverse_gamma as normal_inverse_gamma
+from tapenet.scipy.stats.multivariate import wishart as wishart
 from tapenet.scipy.stats.poisson_binomial import poisson_binom as poisson_binom

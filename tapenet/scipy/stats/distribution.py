@@ -97,9 +97,7 @@ class Distribution:
     @functools.cached_property
     def scipys(self) -> SciPys:
         """SciPy's distribution."""
-        import scipy.stats
-
-        return cast("SciPys", getattr(scipy.stats, self.name))
+        return scipys(self.name)
 
     def __repr__(self) -> str:
         return f"<distribution tn.scipy.stats.{self.name}({', '.join(self.parameters)})>"
@@ -112,19 +110,7 @@ class Distribution:
         Raises:
             TypeError: one is missing, or is none of this distribution's.
         """
-        title = f"tn.scipy.stats.{self.name}.{method}"
-        if len(args) > len(self.parameters):
-            raise TypeError(f"{title} takes the parameters {', '.join(self.parameters)}, and was given {len(args)}")
-        given = dict(zip(self.parameters, args, strict=False))
-        for name, value in kwds.items():
-            if name not in self.parameters or name in given:
-                what = "is given twice" if name in given else f"is none of {', '.join(self.parameters)}"
-                raise TypeError(f"{title}: the parameter {name} {what}")
-            given[name] = value
-        missing = [n for n in self.shapes if n not in given]
-        if missing:
-            raise TypeError(f"{title}: the shape parameter {missing[0]} is missing")
-        return [given[n] if n in given else self.defaults[n] for n in self.parameters]
+        return bound(f"{self.name}.{method}", self.parameters, self.defaults, args, kwds)
 
     def call(
         self, method: str, first: tuple[object, ...], args: Sequence[object], kwds: Mapping[str, object]
@@ -141,7 +127,7 @@ class Distribution:
         values: Sequence[object] = (*first, *args)
         for v in values:
             if type(v) is not float and (type(v) is not Tensor or v._data.dtype is not _FLOAT):
-                values = [_wide(v) for v in values]
+                values = [wide(v) for v in values]
                 break
         out = found(*values)
         return out if type(out) is Tensor else asarray(out)
@@ -248,13 +234,47 @@ class Distribution:
         return found[0] if len(found) == 1 else found
 
 
-def _wide(value: object) -> object:
+def wide(value: object) -> object:
     """A value as SciPy computes with it: tensors in float64."""
     if type(value) is Tensor:
         return value if value.dtype == np.float64 else value.astype(np.float64)
     if type(value) is float or type(value) is int:
         return value
     return np.asarray(value) if isinstance(value, (list, tuple)) and not _holds(value) else value
+
+
+def bound(
+    title: str,
+    parameters: Sequence[str],
+    defaults: Mapping[str, object],
+    args: Sequence[object],
+    kwds: Mapping[str, object],
+) -> list[object]:
+    """Parameters in order.
+
+    Raises:
+        TypeError: one is missing, or is none of the distribution's.
+    """
+    title = f"tn.scipy.stats.{title}"
+    if len(args) > len(parameters):
+        raise TypeError(f"{title} takes the parameters {', '.join(parameters)}, and was given {len(args)}")
+    given = dict(zip(parameters, args, strict=False))
+    for name, value in kwds.items():
+        if name not in parameters or name in given:
+            what = "is given twice" if name in given else f"is none of {', '.join(parameters)}"
+            raise TypeError(f"{title}: the parameter {name} {what}")
+        given[name] = value
+    for name in parameters:
+        if name not in given and name not in defaults:
+            raise TypeError(f"{title}: the parameter {name} is missing")
+    return [given[n] if n in given else defaults[n] for n in parameters]
+
+
+def scipys(name: str) -> SciPys:
+    """SciPy's distribution of this name."""
+    import scipy.stats
+
+    return cast("SciPys", getattr(scipy.stats, name))
 
 
 def _holds(value: Sequence[object]) -> bool:
