@@ -29,6 +29,7 @@ from tapenet.scipy.stats.distribution import (
     named,
     widened,
 )
+from tapenet.scipy.stats.fitting import fit
 from tapenet.scipy.stats.frozen import FrozenContinuous
 from tapenet.scipy.stats.moments import by_moments
 from tapenet.scipy.stats.quadrature import tail
@@ -337,6 +338,28 @@ class Continuous(Distribution):
     def logpdf(self, x: object, *args: object, **kwds: object) -> Tensor:
         """The logarithm of the density."""
         return self.call("logpdf", (x,), args, kwds)
+
+    def fit(self, data: object, *args: object, **kwds: object) -> tuple[Tensor, ...]:
+        """The parameters at which data are most likely: shapes, loc and scale.
+
+        SciPy's fit is the start; from there the gradient of the likelihood is brought to 0. The result has derivatives by the
+        data.
+
+        Args:
+            data: values, of any shape.
+            *args, **kwds: as SciPy's: where to begin, and what is held (`floc=0`, `f0=1`, `fscale=2`). Of another `method` than
+                "MLE" the values are SciPy's, without a derivative.
+
+        Raises:
+            TypeError: the data need a gradient, and the gradient of the likelihood is not 0 at the maximum: it is at an end of
+                what is allowed, such as the loc of `expon`.
+
+        >>> import tapenet as tn
+        >>> loc, scale = tn.scipy.stats.norm.fit(tn.tensor([1.0, 2.0, 6.0]))
+        >>> f"{loc.item():.6f} {scale.item():.6f}"
+        '3.000000 2.160247'
+        """
+        return fit(self.name, self.parameters, self.logpdf, self.scipys.fit, data, args, kwds)
 
     def nnlf(self, theta: Sequence[object], x: object) -> Tensor:
         """The negative logarithm of the likelihood of data.

@@ -38,6 +38,10 @@ class SciPys(Protocol):
         """Moments."""
         ...
 
+    def fit(self, data: object, *args: object, **kwds: object) -> Sequence[float]:
+        """The parameters at which data are most likely."""
+        ...
+
 
 def named(name: str, arguments: Sequence[str], function: Callable[..., object]) -> Callable[..., object]:
     """A function of arguments with these names, as forwards and rules of ops are."""
@@ -173,7 +177,7 @@ class Distribution:
 
     def support(self, *args: object, **kwds: object) -> tuple[Tensor, Tensor]:
         """The ends of the support, without derivatives."""
-        low, high = self.scipys.support(*[_plain(v) for v in self.bind("support", args, kwds)])
+        low, high = self.scipys.support(*[plain(v) for v in self.bind("support", args, kwds)])
         return asarray(low), asarray(high)
 
     def interval(self, confidence: object, *args: object, **kwds: object) -> tuple[Tensor, Tensor]:
@@ -281,7 +285,7 @@ def _holds(value: Sequence[object]) -> bool:
     return any(isinstance(v, Tensor) or (isinstance(v, (list, tuple)) and _holds(v)) for v in value)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """The values of an argument."""
     return value.detach().numpy() if isinstance(value, Tensor) else value
 

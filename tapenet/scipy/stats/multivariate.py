@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from tapenet import ops, special
+from tapenet import special
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op, derive

@@ -30,7 +30,9 @@ def _symmetric(a: tn.Tensor) -> tn.Tensor:
     return (a + a.T) / 2 if a.ndim == 2 and a.shape[0] == a.shape[1] else a
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [n if n == "multivariate_normal" else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
 def test_density(name: str) -> None:
     ours, theirs = getattr(stats, name), getattr(scipy.stats, name)
     variables, parameters = CASES[name]
@@ -54,6 +56,7 @@ def test_density(name: str) -> None:
         tn.testing.check_grads(f, [np.asarray(args[i]) for i in floats], order=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dirichlet", "multivariate_normal", "multivariate_t", "wishart"])
 def test_entropy(name: str) -> None:
     ours, parameters = getattr(stats, name), CASES[name][1]

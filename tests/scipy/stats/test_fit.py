@@ -1,0 +1,40 @@
+"""Fits: the likelihood is greatest, what is held stays, and the result is differentiated by the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import tapenet as tn
+from tapenet.scipy import stats
+
+_DATA = np.random.default_rng(0).gamma(3.0, 2.0, 40)
+
+
+def test_a_fit_is_scipys_and_more_exact() -> None:
+    a, loc, scale = stats.gamma.fit(_DATA, floc=0)
+    assert loc.item() == 0
+    np.testing.assert_allclose([a.item(), 0, scale.item()], scipy.stats.gamma.fit(_DATA, floc=0), rtol=1e-6)
+    at = tn.grad(lambda a, s: stats.gamma.logpdf(_DATA, a, 0.0, s).mean(), argnums=(0, 1))(a, scale)
+    assert max(abs(g.item()) for g in at) < 1e-10
+
+
+def test_a_fit_is_differentiated_by_the_data() -> None:
+    found = tn.grad(lambda x: stats.norm.fit(x)[1])(_DATA)
+    np.testing.assert_allclose(found, (_DATA - _DATA.mean()) / (len(_DATA) * _DATA.std()), rtol=1e-8)
+    tn.testing.check_grads(lambda x: tn.stack(stats.gamma.fit(x, floc=0)[::2]), [_DATA[:10]], eps=1e-5, rtol=1e-4)
+
+
+def test_a_maximum_at_an_end_has_no_derivative() -> None:
+    np.testing.assert_allclose([v.item() for v in stats.uniform.fit(_DATA)], scipy.stats.uniform.fit(_DATA))
+    with pytest.raises(TypeError, match="hold a parameter that is at an end"):
+        stats.uniform.fit(tn.tensor(_DATA, requires_grad=True))
+
+
+def test_standard_errors_by_the_hessian() -> None:
+    """Those of a normal distribution are known."""
+    loc, scale = stats.norm.fit(_DATA)
+    information = tn.hessian(lambda theta: stats.norm.nnlf([theta[0], theta[1]], _DATA))(tn.stack([loc, scale]))
+    errors = np.sqrt(np.diagonal(np.linalg.inv(information.numpy())))
+    np.testing.assert_allclose(errors, scale.item() / np.sqrt([len(_DATA), 2 * len(_DATA)]), rtol=1e-9)
