@@ -443,10 +443,10 @@ truncweibull_min = Continuous(
 )  # fmt: skip
 tukeylambda = Continuous(
     "tukeylambda",
-    lambda x, lam: -np.logaddexp((lam - 1) * np.log(d.tukey(x, lam)), (lam - 1) * np.log(d.tukey(-x, lam))),
+    lambda x, lam: -np.logaddexp((lam - 1) * np.log(special.tklmbda(x, lam)), (lam - 1) * np.log(special.tklmbda(-x, lam))),
     lambda lam: np.where(lam > 0, -1 / np.where(lam > 0, lam, 1.0), -_inf),
     lambda lam: np.where(lam > 0, 1 / np.where(lam > 0, lam, 1.0), _inf),
-    valid=lambda lam: np.isfinite(lam), cdf=lambda x, lam: d.tukey(x, lam),
+    valid=lambda lam: np.isfinite(lam), cdf=lambda x, lam: special.tklmbda(x, lam),
 )  # fmt: skip
 uniform = Continuous("uniform", lambda x: 0 * x, 0, 1)
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from tapenet import ops, special
 from tapenet.ops.op import op
-from tapenet.special.definition import scipys
 from tapenet.typing import Array
 
 LOG_ROOT = 0.5 * math.log(2 * math.pi)
@@ -249,26 +248,6 @@ def two_sided(x: Array, n: Array) -> Array:
     from scipy.stats import kstwo
 
     return cast("Array", kstwo.logpdf(x, n))
-
-
-def _tukey_slope(p: Array, lam: Array) -> Array:
-    return cast("Array", p ** (lam - 1) + (1 - p) ** (lam - 1))
-
-
-def _tukey_by_lambda(p: Array, lam: Array) -> Array:
-    first, second = np.log(p), np.log1p(-p)
-    none = np.abs(lam) < 1e-6
-    safe = np.where(none, 1.0, lam)
-    a, b = p**safe, (1 - p) ** safe
-    exact = (a * first - b * second) / safe - (a - b) / safe**2
-    return cast("Array", np.where(none, (first**2 - second**2) / 2 + lam * (first**3 - second**3) / 3, exact))
-
-
-#: The distribution function of Tukey's lambda distribution of x with lambda y, whose quantile is (p^y - (1-p)^y) / y.
-tukey = op(
-    scipys("tklmbda"), name="tukey_lambda", numpy=(scipys("tklmbda"),), x=lambda g, out, y: g / _tukey_slope(out, y),
-    y=lambda g, out, y: -g * _tukey_by_lambda(out, y) / _tukey_slope(out, y), doc="`scipy.special.tklmbda`.",
-)  # fmt: skip
 
 
 def power_sum(a: Array, first: Array, last: Array) -> Array:
