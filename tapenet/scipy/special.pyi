@@ -340,7 +340,7 @@ def i0e(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.i0e`, element by element. Its derivative: i1e(x) - sign(x) out."""
 
 def i1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.i1`, element by element. Its derivative: i0(x) - out/x."""
+    """`scipy.special.i1`, element by element. Its derivative: (i0(x) + iv(2, x)) / 2."""
 
 def i1e(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.i1e`, element by element. Its derivative: i0e(x) - (sign(x) + 1/x) out."""
@@ -385,7 +385,7 @@ def j0(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.j0`, element by element. Its derivative: -j1(x)."""
 
 def j1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """`scipy.special.j1`, element by element. Its derivative: j0(x) - out/x."""
+    """`scipy.special.j1`, element by element. Its derivative: (j0(x) - jv(2, x)) / 2."""
 
 def jn(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """`scipy.special.jv`, element by element. Its derivative: by x: of the polynomial through values at orders around x; by y: 0.5 jv(x - 1, y) + -0.5 jv(x + 1, y)."""

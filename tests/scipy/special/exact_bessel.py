@@ -145,3 +145,8 @@ CASES = {
         most=24,
     ),
 }
+for order in (0, 1):
+    for letter, exact in {"j": mp.besselj, "y": mp.bessely, "i": mp.besseli, "k": mp.besselk}.items():
+        CASES[f"{letter}{order}"] = Case(lambda x, f=exact, v=order: f(v, x), [SIGNED if letter in "ij" else POSITIVE])
+    CASES[f"i{order}e"] = Case(lambda x, v=order: mp.besseli(v, x) * mp.exp(-abs(x)), [SIGNED])
+    CASES[f"k{order}e"] = Case(lambda x, v=order: mp.besselk(v, x) * mp.exp(x), [POSITIVE])
