@@ -170,7 +170,7 @@ def _either_side(a: Array, b: Array, x: Array, y: Array, i: int, j: int) -> Arra
         )
         below = by_a + b / a / (a + b) < 0 if i else by_b + a / b / (a + b) > 0
     found = np.where(below, _below(a, b, x, y, i, j, below), -_below(b, a, y, x, j, i, ~below))
-    return np.where(np.isnan(a + b + x + y), np.nan, found)
+    return np.where((a >= 0) & (b >= 0) & (x >= 0) & (y >= 0), found, np.nan)
 
 
 def _below(a: Array, b: Array, x: Array, y: Array, i: int, j: int, where: Array) -> Array:

@@ -66,7 +66,7 @@ def _density_over_x(density: Array, a: Array, x: Array) -> Array:
 def _over_log(a: Array, x: Array) -> Array:
     """The density of ln x: x^a exp(-x) / Γ(a)."""
     found: Array = np.exp(a * log_ratio_less(x, a) - log_gamma_less_stirling(a)) * np.sqrt(a / (2 * math.pi))
-    return found
+    return np.where((a == 0) | (x == np.inf), 0, found)
 
 
 def _polynomial(a: Array, log_less_psi: Array, n: int) -> Array:
