@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 import tapenet.ops
 from tapenet.llvm.processor import processors
 from tapenet.ops import stack_frames as sites
-from tapenet.ops.registry import numpy_functions
+from tapenet.ops.registry import is_own, numpy_functions
 from tests.checkouts import is_unnamed
 
 # Everywhere the same cases, on slow machines too. `python -m tests.fuzz` looks for others.
@@ -103,11 +103,13 @@ def no_garbage() -> None:
 
 @pytest.fixture(autouse=True)
 def _numpy_functions_restored() -> Iterator[None]:
-    """An op that a test defines may stand for a NumPy function; afterwards none does that did not before."""
+    """An op that a test defines may stand for a NumPy function; afterwards none does that did not before. Those of the package
+    that were loaded meanwhile stay: they are not loaded again."""
     before = dict(numpy_functions)
     yield
+    loaded = {function: op for function, op in numpy_functions.items() if function not in before and is_own(op)}
     numpy_functions.clear()
-    numpy_functions.update(before)
+    numpy_functions.update(before | loaded)
 
 
 @pytest.fixture(autouse=True)
