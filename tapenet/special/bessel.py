@@ -80,7 +80,8 @@ def _by_real_part(g: Array, out: Array, y: Array) -> Array:
     return found
 
 
-jv = jn = bessel("jv", OF_J)
+jv: Op = bessel("jv", OF_J)
+jn = jv
 jve = bessel("jve", OF_J, _by_imaginary_part, "; less that of |Im y| out")
 yv = bessel("yv", OF_J)
 yve = bessel("yve", OF_J, _by_imaginary_part, "; less that of |Im y| out")
@@ -88,7 +89,7 @@ hankel1 = bessel("hankel1", OF_J)
 hankel1e = bessel("hankel1e", OF_J, lambda g, out, y: -1j * g * out, " - i out")
 hankel2 = bessel("hankel2", OF_J)
 hankel2e = bessel("hankel2e", OF_J, lambda g, out, y: 1j * g * out, " + i out")
-iv = bessel("iv", OF_I)
+iv: Op = bessel("iv", OF_I)
 ive = bessel("ive", OF_I, _by_real_part, "; less that of |Re y| out")
 kv = bessel("kv", OF_K)
 kve = bessel("kve", OF_K, lambda g, out, y: g * out, " + out")
