@@ -411,6 +411,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.signal.chirp_transforms": "czt zoom_fft",
             "tapenet.scipy.signal.smoothing": "detrend medfilt savgol_filter wiener",
             "tapenet.scipy.signal.spline_curves": "cspline1d cspline1d_eval qspline1d qspline1d_eval symiirorder1",
+            "tapenet.scipy.signal.spline_images": "cspline2d qspline2d spline_filter symiirorder2",
             "tapenet.scipy.signal.spectra": "coherence csd istft periodogram spectrogram stft welch",
             "tapenet.scipy.signal.design": (
                 "bessel bilinear_zpk butter cheby1 cheby2 ellip firwin iirfilter lp2bp_zpk lp2bs_zpk lp2hp_zpk lp2lp_zpk zpk2tf"

@@ -55,6 +55,9 @@ def cspline1d(signal: ArrayLike, lamb: float = 0.0) -> Tensor:
 def cspline1d_eval(cj: ArrayLike, newx: ArrayLike, dx: float = 1.0, x0: float = 0) -> Tensor:
     """A cubic spline at places, from its coefficients."""
 
+def cspline2d(signal: ArrayLike, lamb: float = 0.0, precision: float = -1.0) -> Tensor:
+    """The coefficients of a cubic spline through an image, or near it."""
+
 def czt(x: ArrayLike, m: int | None = None, w: complex | None = None, a: complex = ..., *, axis: int = -1) -> Tensor:
     """The z-transform of signals at the m points a w⁻ᵏ."""
 
@@ -115,6 +118,9 @@ def qspline1d(signal: ArrayLike, lamb: float = 0.0) -> Tensor:
 def qspline1d_eval(cj: ArrayLike, newx: ArrayLike, dx: float = 1.0, x0: float = 0) -> Tensor:
     """A quadratic spline at places, from its coefficients; the arguments are those of `cspline1d_eval`."""
 
+def qspline2d(signal: ArrayLike, lamb: float = 0.0, precision: float = -1.0) -> Tensor:
+    """The coefficients of a quadratic spline through an image; the arguments are those of `cspline2d`, `lamb` is 0."""
+
 def resample_poly(x: ArrayLike, up: int, down: int, axis: int = 0, window: str | tuple[str | float, ...] | ArrayLike = ..., padtype: str = 'constant', cval: float | None = None) -> Tensor:
     """Signals at up/down of their rate, by a filter."""
 
@@ -133,11 +139,17 @@ def sosfreqz(sos: ArrayLike, worN: ArrayLike = 512, whole: bool = False, fs: flo
 def spectrogram(x: ArrayLike, fs: float = 1.0, window: Window = ..., nperseg: int | None = None, noverlap: int | None = None, nfft: int | None = None, detrend: Detrend = 'constant', return_onesided: bool = True, scaling: Scaling = 'density', axis: int = -1, mode: Literal['psd', 'complex', 'magnitude', 'angle', 'phase'] = 'psd') -> tuple[Tensor, Tensor, Tensor]:
     """The power spectra of segments of signals."""
 
+def spline_filter(Iin: ArrayLike, lmbda: float = 5.0) -> Tensor:
+    """An image smoothed by a cubic spline."""
+
 def stft(x: ArrayLike, fs: float = 1.0, window: Window = 'hann_periodic', nperseg: int | None = 256, noverlap: int | None = None, nfft: int | None = None, detrend: Detrend = False, return_onesided: bool = True, boundary: Extension = 'zeros', padded: bool = True, axis: int = -1, scaling: Scaling = 'spectrum') -> tuple[Tensor, Tensor, Tensor]:
     """The Fourier transforms of segments of signals."""
 
 def symiirorder1(signal: ArrayLike, c0: float, z1: float, precision: float = -1.0) -> Tensor:
     """A recursion forward and one backward, c0 / ((1 - z1/z) (1 - z1 z)), of signals that go on as their mirror image."""
+
+def symiirorder2(input: ArrayLike, r: float, omega: float, precision: float = -1.0) -> Tensor:
+    """A recursion of second order forward and one backward, of signals that go on as their mirror image."""
 
 def upfirdn(h: ArrayLike, x: ArrayLike, up: int = 1, down: int = 1, axis: int = -1, mode: str = 'constant', cval: float = 0) -> Tensor:
     """Put zeros between samples, convolve with a filter, and keep each sample in so many."""

@@ -15,12 +15,12 @@ from tapenet.typing import Array
 
 def _recursive(x: Array, first: Array, ratio: float, gain: float) -> Array:
     """y_0 = first, y_k = gain x_k + ratio y_{k-1}, along the last axis."""
-    b, a = np.array([gain]), np.array([1.0, -ratio])
+    b, a = np.array([gain], first.dtype), np.array([1.0, -ratio], first.dtype)
     rest, _ = lfilter_on(b, a, x[..., 1:], first * ratio)
     return np.concatenate([first, rest], -1)
 
 
-def _both_ways(x: Array, first: Array, ratio: float, gain: float) -> Array:
+def both_ways(x: Array, first: Array, ratio: float, gain: float) -> Array:
     """A recursion forward from `first`, then one backward, as if signals went on as their mirror image."""
     forward = _recursive(x, first, ratio, 1.0)
     last = forward[..., -1:] * (gain / (1 - ratio))
@@ -32,7 +32,7 @@ def _exact(signal: Array, ratio: float, gain: float) -> Array:
     first = signal[:1] + ratio * np.sum(powers * signal, keepdims=True)
     if len(signal) == 1:
         return first * (ratio / (ratio - 1))
-    return _both_ways(signal, first, ratio, -ratio) * gain
+    return both_ways(signal, first, ratio, -ratio) * gain
 
 
 def _smooth(signal: Array, lamb: float) -> Array:
@@ -164,7 +164,7 @@ def qspline1d_eval(cj: Array, newx: Array, dx: float = 1.0, x0: float = 0) -> Ar
     return _evaluated(cj, newx, dx, x0, 2)
 
 
-def _terms(ratio: float, precision: float, n: int) -> Array:
+def terms(ratio: float, precision: float, n: int) -> Array:
     """The weights of the sum that a recursion begins with: powers, up to the first within the precision."""
     powers = ratio ** np.arange(1.0, n + 1)
     weights = np.where(np.arange(n) <= np.sum(np.abs(powers) > precision), powers, 0.0)
@@ -194,5 +194,5 @@ def symiirorder1(signal: Array, c0: float, z1: float, precision: float = -1.0) -
     """
     narrow = signal.dtype in (np.float32, np.complex64)
     exact = precision if 0 < precision < 1 else 1e-6 if narrow else 1e-11
-    weights = _terms(z1, exact, signal.shape[-1]).astype(np.float32 if narrow else np.float64)
-    return _both_ways(signal, np.sum(signal * weights, -1, keepdims=True), z1, c0)
+    weights = terms(z1, exact, signal.shape[-1]).astype(np.float32 if narrow else np.float64)
+    return both_ways(signal, np.sum(signal * weights, -1, keepdims=True), z1, c0)

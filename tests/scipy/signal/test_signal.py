@@ -15,6 +15,8 @@ from tapenet.scipy.signal import filtering, resampling
 from tests.scipy.followed import check_promises, check_values, ops
 
 OPS = ops("signal") | {f"windows.{name}": op for name, op in ops("signal.windows").items()}
+#: Those that take images which are too large for a difference by each number. For float32 SciPy sums less exactly.
+LARGE = ("cspline2d", "qspline2d", "spline_filter", "symiirorder2")
 #: What public functions of more than one op are made of.
 PARTS = {
     op.name: op
@@ -28,7 +30,9 @@ def test_values_are_scipys(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*OPS, *PARTS} - {"freqz_sos", "sosfreqz"}))  # a0 is 1: see test_cascades
+@pytest.mark.parametrize(
+    "name", sorted({*OPS, *PARTS} - {"freqz_sos", "sosfreqz", *LARGE})
+)  # a0 is 1: see test_cascades
 def test_promises(name: str) -> None:
     check_promises(OPS.get(name) or PARTS[name])
 
@@ -134,3 +138,26 @@ def test_gust_has_values_alone() -> None:
     np.testing.assert_array_equal(found.numpy(), scipy.signal.filtfilt([0.5, 0.5], [1.0], x, method="gust"))
     with pytest.raises(TypeError, match="method='pad'"):
         tn.grad(lambda t: signal.filtfilt([0.5, 0.5], [1.0], t, method="gust").sum())(x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_splines_of_images(name: str) -> None:
+    op = OPS[name]
+    r = np.random.default_rng(3)
+    assert op.samples is not None
+    for each in op.samples(r):
+        image, *options = each.args
+        directions = r.normal(size=(2, *image.shape))
+
+        def f(
+            c: tn.Tensor, image: np.ndarray = image, d: np.ndarray = directions, options: list[object] = options
+        ) -> tn.Tensor:
+            return (op(image + c[0] * d[0] + c[1] * d[1], *options) ** 2).mean()
+
+        tn.testing.check_grads(f, [np.array([0.3, -0.2])])
+        slope = tn.grad(f)
+        np.testing.assert_allclose(tn.compile(slope)(np.ones(2)), slope(np.ones(2)), rtol=1e-10)
+        narrow = tn.tensor(image.astype(np.float32), requires_grad=True)
+        op(narrow, *options).sum().backward()
+        assert narrow.grad.dtype == np.float32
