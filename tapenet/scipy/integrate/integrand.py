@@ -10,13 +10,14 @@ import numpy as np
 
 from tapenet.autodiff import programs
 from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.functions import Function, Given
 from tapenet.program.ir import Program
 from tapenet.program.keys import program_key
 from tapenet.program.low import is_inexact
 from tapenet.scipy.integrate.kept import Kept
-from tapenet.scipy.integrate.right_side import compiled
+from tapenet.scipy.integrate.right_side import compiled, in_order
 from tapenet.scipy.integrate.tangents import tangent
 from tapenet.transforms.tracing import trace
 from tapenet.typing import Array
@@ -42,7 +43,7 @@ class Integrand:
 
     def bound(self, others: Sequence[Array]) -> Callable[[float], Array]:
         """It for given parameters."""
-        run = self.run
+        run, others = self.run, in_order(others)
         return lambda x: run(np.asarray(x, np.float64), *others)[0]
 
     @cached_property
@@ -65,8 +66,8 @@ class Integrand:
 
     def gradients(self, others: Sequence[Array], weight: Array) -> Callable[[float], Array]:
         """The gradients by the parameters behind each other, for given parameters and a gradient by f."""
-        run = self._pulled
-        return lambda x: np.concatenate([np.ravel(d) for d in run(np.asarray(x, np.float64), *others, weight)])
+        run, others = self._pulled, in_order([*others, weight])
+        return lambda x: np.concatenate([np.ravel(d) for d in run(np.asarray(x, np.float64), *others)])
 
 
 class Read(NamedTuple):
@@ -93,7 +94,11 @@ def read(name: str, f: Callable[..., object], x: float) -> Read:
         TypeError: it gives no array.
     """
     traced = trace(name, lambda values: [_float(f(*values))], [Tensor._of(np.asarray(x, np.float64))], lanes=True)
-    closed = traced.further()
+    if traced.draws:
+        raise CaptureError(
+            f"{name}: the function draws random numbers: draw them outside, and close over what was drawn"
+        )
+    closed = traced.closed
     flows = [t._node is not None and is_inexact(t.dtype) for t in closed]
     order = sorted(range(len(closed)), key=lambda i: not flows[i])
     program = traced.function.program()

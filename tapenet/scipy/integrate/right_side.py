@@ -14,6 +14,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff import programs
 from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import BACKENDS, available_backend
 from tapenet.program import numpy_backend
@@ -80,7 +81,7 @@ class RightSide:
 
     def bound(self, others: Sequence[Array]) -> Callable[[float, Array], Array]:
         """It for given parameters, as SciPy calls it."""
-        run = self.run
+        run, others = self.run, in_order(others)
         return lambda t, y: run(np.asarray(t, np.float64), y, *others)[0]
 
     @cached_property
@@ -95,7 +96,7 @@ class RightSide:
             behind = self.root.count
             inner, n = self.root.jacobian([*others[:behind], *others[self.count :]]), self.block
             return lambda t, y: inner(t, y[:n])
-        run, seeds = self._jacobian, np.eye(self.size)
+        run, seeds, others = self._jacobian, np.eye(self.size), in_order(others)
         return lambda t, y: run(np.asarray(t, np.float64), y, *others, seeds)[0].T
 
     def pulled(self, wanted: Sequence[int]) -> Function:
@@ -108,7 +109,7 @@ class RightSide:
 
     def adjoint(self, others: Sequence[Array]) -> Callable[[float, Array, Array], list[Array]]:
         """Gradients by y and the parameters, of gradients by f."""
-        run = self._pulled
+        run, others = self._pulled, in_order(others)
         return lambda t, y, g: [np.ravel(d) for d in run(np.asarray(t, np.float64), y, *others, g)]
 
     # -- tangents ----------------------------------------------------------------------------------------------------
@@ -145,6 +146,11 @@ class RightSide:
         return RightSide(traced.function, examples, 2 * count, self)
 
 
+def in_order(arrays: Sequence[Array]) -> list[Array]:
+    """Arrays in the memory order that programs take without a copy."""
+    return [np.require(a, requirements=["C", "A"]) for a in arrays]
+
+
 def compiled(function: Function) -> Callable[..., tuple[Array, ...]]:
     """A function of arrays, compiled: by NumPy's functions first, and to machine code if it is called often."""
     program = function.expanded
@@ -159,7 +165,7 @@ def compiled(function: Function) -> Callable[..., tuple[Array, ...]]:
             quick = runner.call
         found = quick(*arrays)
         if isinstance(found, NotImplementedType):  # arrays in another memory order
-            found = quick(*(np.require(a, requirements=["C", "A"]) for a in arrays))
+            found = quick(*in_order(arrays))
         assert not isinstance(found, NotImplementedType)
         return found
 
@@ -181,7 +187,11 @@ def read(name: str, f: Callable[..., object], t: Array, y: Array) -> Read:
         TypeError, ValueError: what it returns does not fit.
     """
     traced = trace(name, lambda values: [_vector(f(*values))], [Tensor._of(t), Tensor._of(y)], lanes=True)
-    closed = traced.further()
+    if traced.draws:
+        raise CaptureError(
+            f"{name}: the function draws random numbers: draw them outside, and close over what was drawn"
+        )
+    closed = traced.closed
     flows = [t._node is not None and is_inexact(t.dtype) for t in closed]
     params = [t for t, flag in zip(closed, flows, strict=True) if flag]
     fixed = [t for t, flag in zip(closed, flows, strict=True) if not flag]
