@@ -15,6 +15,8 @@ from tapenet.special.definition import special
 from tapenet.typing import Array
 
 _NODES = 240
+#: How many elements are computed at once.
+_BLOCK = 4096
 
 
 def _saddle(a: Array, b: Array, x: Array) -> Array:
@@ -32,7 +34,16 @@ def _integral(a: Array, b: Array, x: Array, n: int, scale: Array) -> Array:
 
     By the trapezoidal rule on the parabola w = m (1 + i p)² through the saddle, where the integrand falls as exp(-m p²).
     """
-    a, b, x, scale = (np.asarray(number, float)[..., None] for number in np.broadcast_arrays(a, b, x, scale))
+    a, b, x, scale = (np.asarray(number, float) for number in np.broadcast_arrays(a, b, x, scale))
+    found = np.empty(a.size)
+    for block in range(0, a.size, _BLOCK):  # that memory stays small
+        part = slice(block, block + _BLOCK)
+        found[part] = _sum(*(number.ravel()[part, None] for number in (a, b, x, scale)), n)
+    return found.reshape(a.shape)
+
+
+def _sum(a: Array, b: Array, x: Array, scale: Array, n: int) -> Array:
+    """The sum over the nodes, which are in a last axis."""
     m = _saddle(a, b, x)
     step = 6.5 / np.sqrt(m) / _NODES
     p = step * np.arange(_NODES + 1)
