@@ -176,14 +176,15 @@ def _either_side(a: Array, b: Array, x: Array, y: Array, i: int, j: int) -> Arra
 def _below(a: Array, b: Array, x: Array, y: Array, i: int, j: int, where: Array) -> Array:
     """The integral of the derivative from 0 to x."""
 
-    def polynomial(a: Array, b: Array, x: Array, y: Array) -> Callable[[Array, Array], Array]:
+    def polynomial(a: Array, b: Array, x: Array, y: Array) -> Callable[[Array, Array, Array], Array]:
         by_a, by_b = (
             _log_of(x, y) + polygamma_difference(0, a + 1, b),
             _log_of(y, x) + polygamma_difference(0, b + 1, a),
         )
 
-        def of(d: Array, left: Array) -> Array:
-            return _polynomial(a, b, by_a + rise(x, y, d), by_b - left, i, j)
+        def of(d: Array, left: Array, some: Array) -> Array:
+            moved = by_a[some] + rise(x[some], y[some], d)
+            return _polynomial(a[some], b[some], moved, by_b[some] - left, i, j)
 
         return of
 
@@ -195,15 +196,16 @@ def integral_below(
     b: Array,
     x: Array,
     y: Array,
-    factor: Callable[[Array, Array, Array, Array], Callable[[Array, Array], Array]],
+    factor: Callable[[Array, Array, Array, Array], Callable[[Array, Array, Array], Array]],
     where: Array,
 ) -> Array:
     """The integral from 0 to x of the density times a factor.
 
     Args:
         a, b, x, y: of one dimension.
-        factor: takes these with a further axis, of length 1, and gives a function of d = ln(t / (1 - t)) - ln(x / y) and of
-            ln(y + x exp(d)): ln t is ln x + d less the latter, and ln(1 - t) is ln y less it.
+        factor: takes these with a further axis, of length 1, and gives a function of d = ln(t / (1 - t)) - ln(x / y), of
+            ln(y + x exp(d)), and of the numbers of the places that these belong to. ln t is ln x + d less the second, and
+            ln(1 - t) is ln y less it.
         where: where it is wanted; it is 0 elsewhere.
     """
     density = _over_logit(a, b, x, y)
@@ -223,8 +225,9 @@ def integral_below(
         a_, b_, x_, y_ = (c[:, None] for c in (a, b, x, y))
         of = factor(a_, b_, x_, y_)
 
-        def f(d: Array) -> Array:
-            return np.exp(-_fall(a_, b_, x_, y_, d)) * of(d, _log_denominator(x_, y_, d))
+        def f(d: Array, some: Array) -> Array:
+            a, b, x, y = a_[some], b_[some], x_[some], y_[some]
+            return np.exp(-_fall(a, b, x, y, d)) * of(d, _log_denominator(x, y, d), some)
 
         found[at] = density[at] * integral(f, -length, np.zeros_like(x), cuts - _log_of(x, y) + _log_of(y, x))
     return found

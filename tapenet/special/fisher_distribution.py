@@ -153,13 +153,15 @@ def _either_side(n: Array, d: Array, x: Array, i: int, j: int) -> Array:
 def _below(a: Array, b: Array, x: Array, y: Array, i: int, j: int, where: Array) -> Array:
     """The integral from 0."""
 
-    def factor(a: Array, b: Array, x: Array, y: Array) -> Callable[[Array, Array], Array]:
+    def factor(a: Array, b: Array, x: Array, y: Array) -> Callable[[Array, Array, Array], Array]:
         excess = (b * x - a * y) / a
         top, bottom = np.log(x) + np.log((a + b) / a), np.log(y) + np.log((a + b) / b)
 
-        def of(d: Array, left: Array) -> Array:
-            e = (excess + b / a * x * np.expm1(d)) * np.exp(-left)
-            return np.broadcast_to(_polynomial(a, b, e, top + d - left, bottom - left, i, j), d.shape)
+        def of(d: Array, left: Array, some: Array) -> Array:
+            a_, b_ = a[some], b[some]
+            e = (excess[some] + b_ / a_ * x[some] * np.expm1(d)) * np.exp(-left)
+            found = _polynomial(a_, b_, e, top[some] + d - left, bottom[some] - left, i, j)
+            return np.broadcast_to(found, d.shape)
 
         return of
 

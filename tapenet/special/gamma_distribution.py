@@ -111,8 +111,9 @@ def _integral(a: Array, x: Array, n: int) -> Array:
     length = reach(fall, np.where(below, (x + 43) / a, np.log1p((5 * x + 50) / x)))
     start, end = np.where(below, -length, 0), np.where(below, 0, length)
 
-    def f(d: Array) -> Array:
-        return np.exp(-_fall(a[:, None], x[:, None], d)) * _polynomial(a[:, None], log_less_psi[:, None] + d, n)
+    def f(d: Array, some: Array) -> Array:
+        a_, x_, log = a[some, None], x[some, None], log_less_psi[some, None]
+        return np.exp(-_fall(a_, x_, d)) * _polynomial(a_, log + d, n)
 
     density = _over_log(a, x)
     return np.where(density == 0, 0, -sign * density * integral(f, start, end, _CUTS - np.log(x)))

@@ -38,11 +38,11 @@ def reach(fall: Callable[[Array], tuple[Array, Array]], start: Array) -> Array:
     return u
 
 
-def integral(f: Callable[[Array], Array], start: Array, end: Array, cuts: Array) -> Array:
+def integral(f: Callable[[Array, Array], Array], start: Array, end: Array, cuts: Array) -> Array:
     """The integral of `f` from `start` to `end`, place by place.
 
     Args:
-        f: takes arguments along a further, last axis.
+        f: takes arguments along a further, last axis, and the numbers of the places that these belong to.
         start: where it begins.
         end: where it ends.
         cuts: rows of places, rising, between which `f` varies on one scale.
@@ -51,6 +51,8 @@ def integral(f: Callable[[Array], Array], start: Array, end: Array, cuts: Array)
     edges = [start, *np.clip(cuts, start, end), end]
     total = np.zeros_like(start)
     for low, high in itertools.pairwise(edges):
-        if np.any(high > low):
-            total += f(low[:, None] + (high - low)[:, None] * at) @ weight * (high - low)
+        some = np.flatnonzero(high > low)
+        if some.size:
+            below, length = low[some], (high - low)[some]
+            total[some] += f(below[:, None] + length[:, None] * at, some) @ weight * length
     return total
