@@ -279,7 +279,8 @@ def test_every_example_is_there() -> None:
     helper = {"pictures"}
     others = {  # each compiles what it needs itself, and asserts a figure of its own
         "bundle_adjustment", "gradient_noise", "hessian_spectrum", "minimal_surface", "optimal_control", "physics_informed",
-        "reaction_diffusion", "filter_design", "lift_beam", "lift_slingshot", "lift_smile", "lift_smoother",
+        "reaction_diffusion", "filter_design", "kinetics", "lifetimes", "implied_volatility", "neural_ode",
+        "lift_beam", "lift_slingshot", "lift_smile", "lift_smoother",
         "lift_tsunami", "lift_waveform",
     }  # fmt: skip
     assert {example for example, _ in TASKS.values()} | others == {p.stem for p in EXAMPLES.glob("*.py")} - helper
