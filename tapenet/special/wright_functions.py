@@ -35,11 +35,13 @@ def _integral(a: Array, b: Array, x: Array, n: int, scale: Array) -> Array:
     By the trapezoidal rule on the parabola w = m (1 + i p)² through the saddle, where the integrand falls as exp(-m p²).
     """
     a, b, x, scale = (np.asarray(number, float) for number in np.broadcast_arrays(a, b, x, scale))
-    found = np.empty(a.size)
-    for block in range(0, a.size, _BLOCK):  # that memory stays small
+    shape = a.shape
+    a, b, x, scale = (number.ravel()[:, None] for number in (a, b, x, scale))
+    found = np.empty(shape)
+    for block in range(0, found.size, _BLOCK):  # that memory stays small
         part = slice(block, block + _BLOCK)
-        found[part] = _sum(*(number.ravel()[part, None] for number in (a, b, x, scale)), n)
-    return found.reshape(a.shape)
+        found.flat[part] = _sum(a[part], b[part], x[part], scale[part], n)
+    return found
 
 
 def _sum(a: Array, b: Array, x: Array, scale: Array, n: int) -> Array:
@@ -61,9 +63,11 @@ def by_order(a: Array, b: Array, x: Array, n: int, scale: Array) -> Array:
     Where b is less than 1 the integral may be much smaller than what is integrated. There it is
     b W(a, b + 1, x) + a x W(a, a + b + 1, x).
     """
-    small = b < 1
+    small = np.asarray(b < 1)
     up = np.where(small, b + 1, b)
     found = _integral(a, up, x, n, scale)
+    if not small.any():
+        return found
     below = _integral(a, up, x, n - 1, scale) if n else 0
     return np.where(small, b * found + n * below + a * x * _integral(a, a + b + 1, x, n, scale), found)
 
