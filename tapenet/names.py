@@ -369,7 +369,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
                 "coshm cosm expm expm_frechet fractional_matrix_power funm khatri_rao logm signm sinhm sinm sqrtm tanhm tanm"
             ),
             "tapenet.scipy.linalg.orthogonal_factors": (
-                "null_space orth orthogonal_procrustes polar qr rq subspace_angles svd svdvals"
+                "null_space orth orthogonal_procrustes polar qr qr_multiply rq subspace_angles svd svdvals"
             ),
             "tapenet.scipy.linalg.patterned": (
                 "block_diag cdf2rdf circulant companion convolution_matrix diagsvd fiedler fiedler_companion hankel leslie "
@@ -377,7 +377,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             ),
             "tapenet.scipy.linalg.positive": "cho_factor cho_solve cholesky",
             "tapenet.scipy.linalg.pseudoinverses": "lstsq pinv pinvh",
-            "tapenet.scipy.linalg.schur_form": "hessenberg rsf2csf schur",
+            "tapenet.scipy.linalg.schur_form": "hessenberg matrix_balance rsf2csf schur",
             "tapenet.scipy.linalg.systems": "det inv norm solve solve_triangular",
             "tapenet.scipy.linalg.toeplitz_systems": "matmul_toeplitz solve_circulant solve_toeplitz",
         },

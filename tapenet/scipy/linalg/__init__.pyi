@@ -17,6 +17,7 @@ from tapenet.scipy.linalg.matrix_functions import funm as funm
 from tapenet.scipy.linalg.orthogonal_factors import null_space as null_space
 from tapenet.scipy.linalg.orthogonal_factors import orth as orth
 from tapenet.scipy.linalg.orthogonal_factors import qr as qr
+from tapenet.scipy.linalg.orthogonal_factors import qr_multiply as qr_multiply
 from tapenet.scipy.linalg.orthogonal_factors import rq as rq
 from tapenet.scipy.linalg.orthogonal_factors import svd as svd
 from tapenet.scipy.linalg.patterned import block_diag as block_diag
@@ -26,6 +27,7 @@ from tapenet.scipy.linalg.pseudoinverses import lstsq as lstsq
 from tapenet.scipy.linalg.pseudoinverses import pinv as pinv
 from tapenet.scipy.linalg.pseudoinverses import pinvh as pinvh
 from tapenet.scipy.linalg.schur_form import hessenberg as hessenberg
+from tapenet.scipy.linalg.schur_form import matrix_balance as matrix_balance
 from tapenet.scipy.linalg.schur_form import schur as schur
 from tapenet.scipy.linalg.toeplitz_systems import matmul_toeplitz as matmul_toeplitz
 from tapenet.scipy.linalg.toeplitz_systems import solve_toeplitz as solve_toeplitz

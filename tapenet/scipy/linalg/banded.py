@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from tapenet.ops.derived import known
 from tapenet.ops.linalg import factorizations
 from tapenet.ops.op import op
 from tapenet.scipy.linalg.definition import LEADING, OverColumns, back_through, column, over_stacks, scipys
+from tapenet.transforms.gradients import vjp
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -171,10 +173,73 @@ def diagonals(a: Array, rows: int, lower: bool) -> Array:
     return _gathered(found)
 
 
-def _cholesky_rule(g: Array, out: Array, lower: bool) -> Array:
+def _by_full_matrices(back: Array, factor: Array, lower: bool) -> Array:
+    """What `cholesky_back` gives, by the full matrices."""
     rule = factorizations.cholesky.rules["a"]
-    made = rule(full_triangle(g, lower), full_triangle(out, lower), not lower)
-    return diagonals(cast("Array", made), out.shape[-2], lower)
+    made = rule(full_triangle(back, lower), full_triangle(factor, lower), not lower)
+    return diagonals(cast("Array", made), factor.shape[-2], lower)
+
+
+def _other_triangle(ab: Array) -> Array:
+    """The lower diagonals of the adjoint, from the upper ones, or the inverse: each row is moved to where it begins."""
+    rows = ab.shape[-2]
+    upper = [np.roll(ab[..., rows - 1 - k, :], -k, axis=-1) for k in range(rows)]
+    return cast("Array", np.conj(np.stack(upper, axis=-2)))
+
+
+def _own_triangle(ab: Array) -> Array:
+    rows = ab.shape[-2]
+    lower = [np.roll(ab[..., rows - 1 - k, :], rows - 1 - k, axis=-1) for k in range(rows)]
+    return cast("Array", np.conj(np.stack(lower, axis=-2)))
+
+
+def _back_rule(g: Array, back: Array, factor: Array, lower: bool) -> dict[str, Array]:
+    _, pull = vjp(lambda b, f: _by_full_matrices(b, f, lower), back, factor)
+    found = dict(zip(("back", "factor"), pull(np.conj(g)), strict=True))  # conjugate gradients are what users see
+    if type(g) is type(back) is type(factor) is np.ndarray:
+        return {n: np.conj(known(x)) for n, x in found.items()}
+    return {n: np.conj(x) for n, x in found.items()}
+
+
+@op(
+    joint=_back_rule,
+    broadcasts=True,
+    vmap="leading",
+    formula="the diagonals of the gradient of cholesky",
+    gradients="back, factor: by the full matrices",
+)
+def cholesky_back(back: Array, factor: Array, lower: bool = True) -> Array:
+    """The gradient of `cholesky_banded` from that by its result, column by column from the last, in the memory of the
+    diagonals: Smith 1995, Differentiation of the Cholesky algorithm.
+
+    >>> import numpy as np
+    >>> from tapenet.scipy.linalg.banded import cholesky_back
+    >>> cholesky_back(np.array([[1.0]]), np.array([[2.0]]))
+    array([[0.25]])
+    """
+    if not lower:
+        return _own_triangle(cholesky_back(_other_triangle(back), _other_triangle(factor)))
+    made = np.conj(np.broadcast_to(back, factor.shape)).astype(np.result_type(back, factor))
+    rows, n = factor.shape[-2:]
+    place = np.arange(rows)
+    for k in range(n - 1, -1, -1):
+        here = min(rows, n - k)  # elements of the column that are in the matrix
+        made[..., here:, k] = 0
+        column, pivot = factor[..., 1:here, k], factor[..., 0, k].real
+        below = made[..., 1:here, k]
+        if here > 1:
+            i, j = place[: here - 1, None], place[: here - 1]
+            block = np.where(i >= j, made[..., abs(i - j), k + 1 + j], 0)
+            below = below - (block @ column[..., None])[..., 0]
+            below = (below - (np.conj(np.swapaxes(block, -1, -2)) @ column[..., None])[..., 0]) / pivot[..., None]
+            made[..., 1:here, k] = below
+        own = made[..., 0, k].real - np.sum(np.conj(column) * below, axis=-1).real
+        made[..., 0, k] = own / (2 * pivot)
+    return cast("Array", np.conj(made))
+
+
+def _cholesky_rule(g: Array, out: Array, lower: bool) -> Array:
+    return cholesky_back(g, out, lower)
 
 
 @op(
@@ -187,7 +252,7 @@ def _cholesky_rule(g: Array, out: Array, lower: bool) -> Array:
 def cholesky_banded(ab: Array, overwrite_ab: bool = False, lower: bool = False, check_finite: bool = True) -> Array:
     """Cholesky's factor of a positive definite matrix that is a band, as `scipy.linalg.cholesky_banded`.
 
-    The gradient takes the memory of the full matrix.
+    The gradient takes the memory of the diagonals; derivatives of higher order that of the full matrix.
 
     Args:
         ab: (..., u + 1, n), the diagonals of one triangle, as of `solveh_banded`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 
@@ -449,7 +449,7 @@ def _eig_rule(g: Pair, out: Pair, a: Array, b: Array | None, left: bool) -> dict
 )
 def _eig(a: Array, b: Array | None, left: bool, check_finite: bool) -> tuple[Array, ...]:
     """The eigenvalues, and the vectors of one side, that `eig` gives."""
-    return tuple(scipys().eig(a, b, left, not left, check_finite=check_finite))
+    return cast("tuple[Array, ...]", scipys().eig(a, b, left, not left, check_finite=check_finite))
 
 
 def _eig_both_rule(g: Pair, out: Pair, a: Array, b: Array | None) -> dict[str, Array]:
@@ -496,11 +496,10 @@ def _eigvals(a: Array, b: Array | None, check_finite: bool) -> Array:
     return cast("Array", scipys().eigvals(a, b, check_finite=check_finite))
 
 
-def _no_pairs(name: str, homogeneous_eigvals: bool) -> None:
-    if homogeneous_eigvals:
-        raise NotImplementedError(
-            f"{name}: homogeneous_eigvals=True is not there: of the two numbers of a pair only the quotient has a derivative"
-        )
+def _no_pairs(name: str) -> NoReturn:
+    raise NotImplementedError(
+        f"{name}: homogeneous_eigvals=True is not there: of the two numbers of a pair only the quotient has a derivative"
+    )
 
 
 def eigvals(
@@ -516,7 +515,8 @@ def eigvals(
     >>> tn.scipy.linalg.eigvals(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).real
     Tensor([2., 1.])
     """
-    _no_pairs("eigvals", homogeneous_eigvals)
+    if homogeneous_eigvals:
+        _no_pairs("eigvals")
     return _eigvals(a, b, check_finite)
 
 
@@ -543,9 +543,10 @@ def eig(
     >>> w.real
     Tensor([2., 1.])
     """
-    _no_pairs("eig", homogeneous_eigvals)
+    if homogeneous_eigvals:
+        _no_pairs("eig")
     if left and right:
-        return tuple(_eig_both(a, b, check_finite))
+        return _eig_both(a, b, check_finite)
     if left or right:
-        return tuple(_eig(a, b, left, check_finite))
+        return _eig(a, b, left, check_finite)
     return _eigvals(a, b, check_finite)

@@ -430,3 +430,73 @@ def subspace_angles(A: Array, B: Array) -> Array:
     sines = np.where(small, np.clip(svdvals(rest), -1, 1), 0)
     large = np.where(small, 0, np.clip(np.flip(cosines, -1), -1, 1))
     return cast("Array", np.where(small, np.arcsin(sines), np.arccos(large)))
+
+
+# -- products with Q ---------------------------------------------------------------------------------------------
+
+
+def _multiplied_rule(
+    g: tuple[Array, ...], out: tuple[Array, ...], a: Array, c: Array, mode: str, conjugate: bool
+) -> dict[str, Array]:
+    made = qr_pivoted(a, "economic") if len(out) == 3 else qr_pair(a, "economic")
+    q = np.conj(made[0]) if conjugate else made[0]
+    one = c.ndim == 1
+    if mode == "left":
+        by_out, c = (x[..., None] if one else x for x in (g[0], c))
+        by_q, by_c = np.matmul(by_out, transposed(c)), np.matmul(transposed(q), by_out)
+        by_c = by_c[..., 0] if one else by_c
+    else:
+        by_out, c = (x[..., None, :] if one else x for x in (g[0], c))
+        by_q, by_c = np.matmul(transposed(c), by_out), np.matmul(by_out, transposed(q))
+        by_c = by_c[..., 0, :] if one else by_c
+    by_a = _qr_rule((np.conj(by_q) if conjugate else by_q, g[1]), (made[0], made[1]))
+    return {"a": by_a if len(out) == 2 else _columns_back(by_a, out[2]), "c": by_c}
+
+
+@op(
+    name="qr_multiply",
+    outputs=2,
+    broadcasts=True,
+    joint=over_stacks(_multiplied_rule, "a", "c"),
+    formula="Q @ c or c @ Q, and R, with a = Q @ R",
+    gradients="a: as of qr; c: Qᵀ @ g or g @ Qᵀ",
+)
+def _multiplied(a: Array, c: Array, mode: str, conjugate: bool) -> tuple[Array, ...]:
+    """What `qr_multiply` gives without pivoting."""
+    return tuple(scipys().qr_multiply(a, c, mode, False, conjugate))
+
+
+@op(
+    name="qr_multiply",
+    outputs=3,
+    nondiff_outputs=(2,),
+    broadcasts=True,
+    joint=over_stacks(_multiplied_rule, "a", "c"),
+    formula="Q @ c or c @ Q, R and an order of columns, with a[:, order] = Q @ R",
+    gradients="a: as of qr; c: Qᵀ @ g or g @ Qᵀ",
+)
+def _multiplied_pivoted(a: Array, c: Array, mode: str, conjugate: bool) -> tuple[Array, ...]:
+    """What `qr_multiply` gives with pivoting."""
+    return tuple(scipys().qr_multiply(a, c, mode, True, conjugate))
+
+
+def qr_multiply(
+    a: ArrayLike, c: ArrayLike, mode: str = "right", pivoting: bool = False, conjugate: bool = False,
+    overwrite_a: bool = False, overwrite_c: bool = False,
+) -> tuple[Array, ...]:  # fmt: skip
+    """The Q of a QR factorisation times a matrix, and R, as `scipy.linalg.qr_multiply`.
+
+    Args:
+        a: (..., m, n).
+        c: what Q (..., m, k), with k = min(m, n), is multiplied with: a vector or matrices.
+        mode: "left" for Q @ c, "right" for c @ Q.
+        pivoting: whether columns are exchanged, as of `qr`; then their order comes last.
+        conjugate: whether the conjugate of Q is taken.
+        overwrite_a, overwrite_c: not looked at: nothing is overwritten.
+
+    >>> import numpy as np, tapenet as tn
+    >>> product, R = tn.scipy.linalg.qr_multiply(tn.tensor([[3.0], [4.0]]), tn.tensor([1.0, 0.0]))
+    >>> np.abs(product).numpy().round(9)
+    array([0.6])
+    """
+    return (_multiplied_pivoted if pivoting else _multiplied)(a, c, mode, conjugate)

@@ -302,3 +302,44 @@ def hessenberg(
            [0., 0., 1.]])
     """
     return tuple(_hessenberg(a, check_finite)) if calc_q else _only_h(a, check_finite)
+
+
+# -- balance -----------------------------------------------------------------------------------------------------
+
+
+@op(
+    name="matrix_balance",
+    outputs=2,
+    nondiff_outputs=(1,),
+    sequences=(),
+    A=lambda g, out: np.matmul(np.matmul(transposed(np.linalg.inv(out[1])), g[0]), transposed(out[1])),
+    vmap=LEADING,
+    formula="T⁻¹ @ A @ T and T, a permutation of a diagonal of powers of 2",
+    gradients="A: T⁻ᵀ @ g @ Tᵀ",
+)
+def _balanced(A: Array, permute: bool, scale: bool) -> tuple[Array, ...]:
+    """What `matrix_balance` gives."""
+    return tuple(scipys().matrix_balance(A, permute, scale))
+
+
+def matrix_balance(
+    A: ArrayLike, permute: bool = True, scale: bool = True, separate: bool = False, overwrite_a: bool = False
+) -> tuple[Array, ...]:
+    """The matrix T⁻¹ @ A @ T whose rows and columns have about the same lengths, and T, as `scipy.linalg.matrix_balance`.
+
+    T is made of powers of 2, and constant but for jumps: it has no gradient.
+
+    Args:
+        A: (..., n, n).
+        permute, scale: whether rows are exchanged, and scaled.
+        separate: not there: it gives T as scale and order.
+        overwrite_a: not looked at: nothing is overwritten.
+
+    >>> import tapenet as tn
+    >>> tn.scipy.linalg.matrix_balance(tn.tensor([[1.0, 64.0], [1.0, 1.0]]))[0]
+    Tensor([[1., 8.],
+            [8., 1.]])
+    """
+    if separate:
+        raise NotImplementedError("matrix_balance: separate=True is not there: T is scale and order in one matrix")
+    return _balanced(A, permute, scale)

@@ -196,3 +196,15 @@ def test_second_derivatives(name: str) -> None:
 @pytest.mark.parametrize("name", one_each(CASES))
 def test_every_way_to_run(name: str) -> None:
     runs_in_every_way(CASES[name])
+
+
+def test_the_gradient_of_a_band_is_that_of_the_full_matrix() -> None:
+    n = 50
+    ab = np.zeros((3, n))
+    ab[0], ab[1:] = 4, 0.5
+    full = tn.grad(lambda a: np.log(np.diagonal(T.cholesky(a, lower=True))).sum())(
+        np.diag(ab[0]) + np.diag(ab[1, 1:], -1) + np.diag(ab[2, 2:], -2)
+    ).numpy()
+    band = tn.grad(lambda a: np.log(T.cholesky_banded(a, lower=True)[0]).sum())(ab).numpy()
+    for k in range(3):
+        np.testing.assert_allclose(band[k, : n - k], np.diagonal(full, -k), rtol=1e-12)
