@@ -27,7 +27,7 @@ from tapenet.special.cancellation import (
 from tapenet.special.definition import on_flat
 from tapenet.special.log_concave import integral, reach
 from tapenet.special.partial_derivatives import of_exponential
-from tapenet.special.zeta_functions import polygamma
+from tapenet.special.zeta_functions import polygamma, psi_gain
 from tapenet.typing import Array
 
 
@@ -70,19 +70,6 @@ def _log_ratio_less(excess: Array, a: Array, x: Array, s: Array) -> Array:
     return np.where(close, log1p_less(np.where(close, excess / a, 0)), np.log(x) + np.log(s) - np.log(a) - excess / a)
 
 
-@op(
-    a=lambda g, a, b, n: _next_difference(g, a, b, n),
-    b=lambda g, a, b, n: g * polygamma(n + 1, a + b + 1),
-    broadcasts=True, vmap="leading", doc="polygamma(n, a + b + 1) - polygamma(n, a + 1).",
-)  # fmt: skip
-def _polygamma_difference(a: Array, b: Array, n: int = 0) -> Array:
-    return on_flat(lambda a, b: polygamma_difference(n, a + 1, b), a, b)
-
-
-def _next_difference(g: Array, a: Array, b: Array, n: int) -> Array:
-    return cast("Array", g * _polygamma_difference(a, b, n + 1))
-
-
 def _ratio(a: Array, b: Array, i: int, j: int) -> Array | float:
     """The derivative of a b / (a + b), i times by a and j times by b, over a b / (a + b)."""
     if i < 0 or j < 0:
@@ -117,7 +104,7 @@ def _polynomial(a: Array, b: Array, by_a: Array, by_b: Array, i: int, j: int) ->
             return by_a if k else by_b
         if k and m:
             return polygamma(k + m - 1, a + b + 1)
-        return _polygamma_difference(a, b, k - 1) if k else _polygamma_difference(b, a, m - 1)
+        return psi_gain(a + 1, b, k - 1) if k else psi_gain(b + 1, a, m - 1)
 
     return cast(
         "Array",
@@ -130,7 +117,7 @@ def _polynomial(a: Array, b: Array, by_a: Array, by_b: Array, i: int, j: int) ->
 
 
 def _relative(a: Array, b: Array, x: Array, y: Array, i: int, j: int) -> Array:
-    return _polynomial(a, b, _log(x, y) + _polygamma_difference(a, b), _log(y, x) + _polygamma_difference(b, a), i, j)
+    return _polynomial(a, b, _log(x, y) + psi_gain(a + 1, b), _log(y, x) + psi_gain(b + 1, a), i, j)
 
 
 @op(

@@ -44,15 +44,27 @@ huber = special(
 pseudo_huber = special(
     "pseudo_huber", "with s = √(1 + (y/x)²): 2x (s - 1) - y²/(x s); y/s",
     x=lambda g, x, y: g * _pseudo_huber_by_limit(x, y),
-    y=lambda g, x, y: g * y / np.sqrt(1 + (y / x) ** 2),
+    y=lambda g, x, y: g * x * _share(y, x),
 )  # fmt: skip
 
 
 def _pseudo_huber_by_limit(x: Array, y: Array) -> Array:
-    """2x (s - 1) - y²/(x s), without the difference, which is small where y is."""
-    r = y / x
-    s = np.sqrt(1 + r * r)
-    return cast("Array", x * r**4 / (s * (s + 1) ** 2))
+    """2x (s - 1) - y²/(x s), without a difference that may cancel."""
+    part = _share(y, x) ** 2 / (1 + _share(x, y))
+    return cast("Array", np.hypot(x, y) * part * part)
+
+
+@op(
+    x=lambda g, x, y: g * _share(y, x) ** 2 / np.hypot(x, y),
+    y=lambda g, x, y: -g * _share(x, y) * _share(y, x) / np.hypot(x, y),
+    broadcasts=True, vmap="leading", doc="x / √(x² + y²).",
+)  # fmt: skip
+def _share_of(x: Array, y: Array) -> Array:
+    return cast("Array", x / np.hypot(x, y))
+
+
+def _share(x: Array, y: Array) -> Array:
+    return _share_of(x, y)
 
 
 def _by_power(log: Array, lam: Array) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.ops.op import Op
 from tapenet.special.definition import special
-from tapenet.special.zeta_functions import psi
+from tapenet.special.zeta_functions import psi, psi_difference
 from tapenet.typing import Array
 
 gamma = special("gamma", "out psi(x)", x=lambda g, out, x: g * out * psi(x))
@@ -50,7 +50,7 @@ def _beta_slope(out: Array, x: Array, y: Array) -> Array:
     at = _pole(x + y)
     x_, y_ = np.where(at, x, 1), np.where(at, y, 1)
     limit = gamma(x_) * gamma(y_) * (psi(x_) * rgamma(x_ + y_) + _rgamma_slope(x_ + y_))
-    return cast("Array", np.where(at, limit, out * (psi(np.where(at, 1, x)) - psi(np.where(at, 1, x + y)))))
+    return cast("Array", np.where(at, limit, -out * psi_difference(np.where(at, 1, x), np.where(at, 1, y))))
 
 
 beta = special(
@@ -59,7 +59,7 @@ beta = special(
 )  # fmt: skip
 betaln = special(
     "betaln", "psi(x) - psi(x + y); the same by y",
-    x=lambda g, x, y: g * (psi(x) - psi(x + y)), y=lambda g, x, y: g * (psi(y) - psi(x + y)),
+    x=lambda g, x, y: -g * psi_difference(x, y), y=lambda g, x, y: -g * psi_difference(y, x),
 )  # fmt: skip
 binom = special(
     "binom", "out (psi(x + 1) - psi(x - y + 1)); out (psi(x - y + 1) - psi(y + 1))",
@@ -71,7 +71,7 @@ def _binom_by_n(out: Array, n: Array, k: Array) -> Array:
     at = _pole(n - k + 1) & ~_pole(n + 1)
     n_, k_ = np.where(at, n, 1), np.where(at, k, 1)
     limit = gamma(n_ + 1) * rgamma(k_ + 1) * (psi(n_ + 1) * rgamma(n_ - k_ + 1) + _rgamma_slope(n_ - k_ + 1))
-    return cast("Array", np.where(at, limit, out * (psi(np.where(at, 1, n) + 1) - psi(np.where(at, 0, n - k) + 1))))
+    return cast("Array", np.where(at, limit, out * psi_difference(np.where(at, 1, n - k + 1), np.where(at, 1, k))))
 
 
 def _binom_by_k(out: Array, n: Array, k: Array) -> Array:
@@ -95,8 +95,9 @@ def _poch_by_start(out: Array, x: Array, m: Array) -> Array:
     x_, end_ = np.where(alone, x, 1), np.where(alone, x + m, 1)
     limit = gamma(end_) * (psi(end_) * rgamma(x_) + _rgamma_slope(x_))
     # Where both are infinite, the difference is that of the reflected ones.
-    first, last = np.where(both, 1 - x - m, np.where(alone, 1, x + m)), np.where(both, 1 - x, np.where(alone, 1, x))
-    return cast("Array", np.where(alone, limit, out * (psi(first) - psi(last))))
+    first = np.where(both, 1 - x, np.where(alone, 1, x))
+    gain = psi_difference(first, np.where(both, -m, np.where(alone, 1, m)))
+    return cast("Array", np.where(alone, limit, out * gain))
 
 
 def multigammaln(a: Array, d: int) -> Array:

@@ -11,7 +11,8 @@ from typing import cast
 import numpy as np
 
 from tapenet.ops.op import Op, op
-from tapenet.special.definition import scipys, special
+from tapenet.special.cancellation import polygamma_difference
+from tapenet.special.definition import on_flat, scipys, special
 from tapenet.typing import Array
 
 #: Bernoulli's numbers B(2m) over (2m)!.
@@ -107,3 +108,30 @@ def polygamma(n: int, x: Array) -> Array:
 
 psi: Op = special("psi", "polygamma(1, x)", x=lambda g, x: g * zeta_by_order(2.0, x, 0))
 digamma = psi
+
+
+@op(
+    a=lambda g, a, b, n: g * _next_gain(a, b, n), b=lambda g, a, b, n: g * polygamma(n + 1, a + b),
+    broadcasts=True, vmap="leading", doc="polygamma(n, a + b) - polygamma(n, a), for positive a and b of 0 or more.",
+)  # fmt: skip
+def psi_gain(a: Array, b: Array, n: int = 0) -> Array:
+    return on_flat(lambda a, b: polygamma_difference(n, a, b), a, b)
+
+
+def _next_gain(a: Array, b: Array, n: int) -> Array:
+    return psi_gain(a, b, n + 1)
+
+
+def psi_difference(x: Array, y: Array) -> Array:
+    """psi(x + y) - psi(x), also where y is small beside x."""
+    up, down = (x > 0) & (y >= 0), (x + y > 0) & (y < 0) & (x > 0)
+    either = up | down
+    return np.where(
+        up,
+        psi_gain(np.where(up, x, 1), np.where(up, y, 0)),
+        np.where(
+            down,
+            -psi_gain(np.where(down, x + y, 1), np.where(down, -y, 0)),
+            psi(np.where(either, 1, x + y)) - psi(np.where(either, 1, x)),
+        ),
+    )
