@@ -137,5 +137,6 @@ from tapenet.scipy.stats.multivariate import multinomial as multinomial
 from tapenet.scipy.stats.multivariate import multivariate_normal as multivariate_normal
 from tapenet.scipy.stats.multivariate import multivariate_t as multivariate_t
 from tapenet.scipy.stats.multivariate import normal_inverse_gamma as normal_inverse_gamma
+from tapenet.scipy.stats.multivariate import vonmises_fisher as vonmises_fisher
 from tapenet.scipy.stats.multivariate import wishart as wishart
 from tapenet.scipy.stats.poisson_binomial import poisson_binom as poisson_binom

@@ -17,9 +17,11 @@ from typing import cast
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op, derive
+from tapenet.ops.random import generator
 from tapenet.scipy.stats.distribution import (
     Distribution,
     Formula,
@@ -27,10 +29,12 @@ from tapenet.scipy.stats.distribution import (
     by_formula,
     element_wise,
     named,
+    plain,
+    wide,
     widened,
 )
 from tapenet.scipy.stats.fitting import fit
-from tapenet.scipy.stats.frozen import FrozenContinuous
+from tapenet.scipy.stats.frozen import Frozen
 from tapenet.scipy.stats.moments import by_moments
 from tapenet.scipy.stats.quadrature import tail
 from tapenet.typing import Array
@@ -339,6 +343,34 @@ class Continuous(Distribution):
         """The logarithm of the density."""
         return self.call("logpdf", (x,), args, kwds)
 
+    def rvs(
+        self, *args: object, size: int | Sequence[int] | None = None, random_state: object = None, **kwds: object
+    ) -> Tensor:
+        """Random values, differentiable by the parameters: each moves as the quantile that it is.
+
+        Args:
+            *args, **kwds: the parameters.
+            size: the shape (default: that of the parameters).
+            random_state: NumPy's generator or a seed (default: the generator that `tn.random.seed` seeds).
+
+        >>> import tapenet as tn
+        >>> scale = tn.tensor(2.0, requires_grad=True)
+        >>> x = tn.scipy.stats.gamma.rvs(3.0, scale=scale, size=5, random_state=0)
+        >>> x.sum().backward()
+        >>> bool(abs(scale.grad - x.sum() / 2) < 1e-9)
+        True
+        """
+        given = [wide(v) for v in self.bind("rvs", args, kwds)]
+        state = generator() if random_state is None else random_state
+        drawn = self.scipys.rvs(*map(plain, given), size=size, random_state=state)
+        if "rvs" not in self._ops:
+            arguments = ("q", *self.parameters)
+            joint = named(f"{self.name}.rvs rule", ("g", "wanted", "out", *arguments), self._quantile_rule(1.0))
+            self._ops["rvs"] = self.op(
+                "rvs", arguments, _first, joint=joint, nondiff=frozenset({"q"}), opaque="the values are drawn"
+            )
+        return asarray(self._ops["rvs"](asarray(drawn), *given))
+
     def fit(self, data: object, *args: object, **kwds: object) -> tuple[Tensor, ...]:
         """The parameters at which data are most likely: shapes, loc and scale.
 
@@ -371,6 +403,28 @@ class Continuous(Distribution):
         return -self.logpdf(x, *theta).sum()
 
 
+class FrozenContinuous(Frozen):
+    """A continuous distribution with given parameters."""
+
+    dist: Continuous
+
+    def pdf(self, x: object) -> Tensor:
+        """The density."""
+        return self.dist.call("pdf", (x,), self.args, {})
+
+    def logpdf(self, x: object) -> Tensor:
+        """The logarithm of the density."""
+        return self.dist.call("logpdf", (x,), self.args, {})
+
+    def rvs(self, size: int | Sequence[int] | None = None, random_state: object = None) -> Tensor:
+        """Random values, differentiable by the parameters."""
+        return self.dist.rvs(*self.args, size=size, random_state=random_state)
+
+
 def _power(k: int, t: Array, log: Array) -> Array:
     found: Array = t**k
     return found
+
+
+def _first(q: Array, *parameters: Array) -> Array:
+    return q

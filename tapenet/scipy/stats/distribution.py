@@ -38,6 +38,10 @@ class SciPys(Protocol):
         """Moments."""
         ...
 
+    def rvs(self, *args: object, size: object, random_state: object) -> Array:
+        """Random values."""
+        ...
+
     def fit(self, data: object, *args: object, **kwds: object) -> Sequence[float]:
         """The parameters at which data are most likely."""
         ...

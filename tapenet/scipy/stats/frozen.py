@@ -84,18 +84,6 @@ class Frozen:
         return self.dist.support(*self.args)
 
 
-class FrozenContinuous(Frozen):
-    """A continuous distribution with given parameters."""
-
-    def pdf(self, x: object) -> Tensor:
-        """The density."""
-        return self.dist.call("pdf", (x,), self.args, {})
-
-    def logpdf(self, x: object) -> Tensor:
-        """The logarithm of the density."""
-        return self.dist.call("logpdf", (x,), self.args, {})
-
-
 class FrozenDiscrete(Frozen):
     """A discrete distribution with given parameters."""
 

@@ -412,3 +412,12 @@ normal_inverse_gamma = Multivariate(
     ),
     "x s2", defaults={"mu": 0.0, "lmbda": 1.0, "a": 1.0, "b": 1.0},
 )  # fmt: skip
+
+
+def _von_mises_fisher(x: Array, mu: Array, kappa: Array) -> Array:
+    order = mu.shape[0] / 2 - 1
+    norm = order * np.log(kappa) - (order + 1) * math.log(2 * math.pi) - np.log(special.ive(order + 0 * kappa, kappa))
+    return cast("Array", norm - kappa + kappa * (x * mu).sum(-1))
+
+
+vonmises_fisher = Multivariate("vonmises_fisher", "mu kappa", _von_mises_fisher, defaults={"kappa": 1.0})

@@ -6,18 +6,35 @@ Reference: H. Takahasi and M. Mori, "Double exponential formulas for numerical i
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.typing import Array
 
-_STEP = 0.045
-_AT = np.arange(-3.7, 5.6, _STEP)
-#: The nodes, as distances in a scale of which they cover the orders of magnitude from 1e-12 to 1e90, and the derivative of the
-#: logarithm of that distance, times the step.
-NODES = np.exp(np.pi / 2 * np.sinh(_AT))
-_WEIGHTS = np.pi / 2 * np.cosh(_AT) * _STEP
+
+class Rule(NamedTuple):
+    """A rule of quadrature.
+
+    Attributes:
+        nodes: distances in a scale of which they cover the orders of magnitude from 1e-13 to 1e90.
+        weights: derivatives of the logarithm of the distance, times the step.
+        middle: the node next to 1.
+    """
+
+    nodes: Array
+    weights: Array
+    middle: int
+
+
+def _rule(step: float) -> Rule:
+    at = np.arange(-3.7, 5.6, step)
+    return Rule(np.exp(np.pi / 2 * np.sinh(at)), np.pi / 2 * np.cosh(at) * step, int(np.abs(at).argmin()))
+
+
+#: For tails, whose densities decrease, and for the whole of a distribution, with a hump and a factor.
+_TAIL, _WHOLE = _rule(0.07), _rule(0.045)
 #: Logarithms of densities below this count as densities of 0: derivatives there may overflow.
 _LEAST = -600.0
 
@@ -51,13 +68,14 @@ def tail(
     sign = np.where(upper, 1.0, -1.0)
     end = np.where(finite, end, y + sign)
     length = np.where(end == y, 1.0, sign * (end - y))
-    far = size * NODES
+    rule = _TAIL if factor is None else _WHOLE
+    far = size * rule.nodes
     ratio = np.where(finite, far / length, 0.0)
     t = np.where(finite, end - sign * length / (1 + ratio), y + sign * far)
-    weight = _WEIGHTS * far / (1 + ratio) ** 2
+    weight = rule.weights * far / (1 + ratio) ** 2
     known = ops.stop_gradient(log_density(t, *shapes_) - base)
     keep = (known > _LEAST) & (known < -_LEAST) & (t != y) & (t != end)
-    t = np.where(keep, t, t[..., len(NODES) // 2 : len(NODES) // 2 + 1])
+    t = np.where(keep, t, t[..., rule.middle : rule.middle + 1])
     log = log_density(t, *shapes_)
     value = np.exp(np.where(keep, log - base, 0.0)) * weight
     if factor is not None:

@@ -19,7 +19,7 @@ FILE = Path(__file__).with_name("derivatives.json")
 LOC, SCALE = 0.3, 1.7
 #: The shape parameters that each distribution is tried with.
 SHAPES: dict[str, tuple[float, ...]] = {
-    "alpha": (3.57,), "anglit": (), "arcsine": (), "argus": (1.3,), "beta": (2.31, 0.63), "betaprime": (5, 6),
+    "alpha": (3.57,), "anglit": (), "arcsine": (), "argus": (1.3,), "beta": (2.31, 1.63), "betaprime": (5, 6),
     "bradford": (0.3,), "burr": (10.5, 4.3), "burr12": (10, 4), "cauchy": (), "chi": (3.3,), "chi2": (5.5,), "cosine": (),
     "crystalball": (2.0, 4.5), "dgamma": (1.6,), "dpareto_lognorm": (0.3, 0.4, 4.5, 2.0), "dweibull": (2.07,),
     "erlang": (4.0,), "expon": (), "exponnorm": (1.5,), "exponpow": (2.7,), "exponweib": (2.89, 1.95), "f": (29, 18),

@@ -17,7 +17,8 @@ from tests import stats_table
 from tests.scipy.stats.points import FILE, LONG, MASS, METHODS, PLAIN, SHAPES, Q, arguments, discrete
 
 DERIVATIVES = json.loads(FILE.read_text())
-#: Where SciPy's own values are integrals or roots that are not exact to more: the error of their differences.
+#: The error of the differences, where SciPy's own values are integrals or roots that are not exact to more, or the density is
+#: made of pieces.
 LOOSE = {
     "levy_stable": 1e-5,
     "studentized_range": 1e-5,

@@ -38,3 +38,16 @@ def test_standard_errors_by_the_hessian() -> None:
     information = tn.hessian(lambda theta: stats.norm.nnlf([theta[0], theta[1]], _DATA))(tn.stack([loc, scale]))
     errors = np.sqrt(np.diagonal(np.linalg.inv(information.numpy())))
     np.testing.assert_allclose(errors, scale.item() / np.sqrt([len(_DATA), 2 * len(_DATA)]), rtol=1e-9)
+
+
+def test_random_values_move_with_the_parameters() -> None:
+    a = tn.tensor(2.5, requires_grad=True)
+    x = stats.gamma(a).rvs(size=3, random_state=1)
+    np.testing.assert_array_equal(x.detach(), scipy.stats.gamma.rvs(2.5, size=3, random_state=1))
+    x.sum().backward()
+    moved = tn.grad(lambda a: stats.gamma.ppf(scipy.stats.gamma.cdf(x.detach().numpy(), 2.5), a).sum())(2.5)
+    np.testing.assert_allclose(a.grad, moved, rtol=1e-9)
+    tn.random.seed(0)
+    first = stats.norm.rvs(size=4).numpy()
+    tn.random.seed(0)
+    np.testing.assert_array_equal(stats.norm.rvs(size=4), first)

@@ -56,6 +56,14 @@ def test_density(name: str) -> None:
         tn.testing.check_grads(f, [np.asarray(args[i]) for i in floats], order=2)
 
 
+def test_von_mises_fisher() -> None:
+    mu, x = np.array([0.6, 0.8, 0.0]), np.array([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]])
+    expected = scipy.stats.vonmises_fisher.logpdf(x, mu, 3.0)
+    np.testing.assert_array_equal(stats.vonmises_fisher.logpdf(x, mu, 3.0), expected)
+    tn.testing.check_grads(lambda kappa: stats.vonmises_fisher.logpdf(x, mu, kappa), [np.array(3.0)], order=2)
+    np.testing.assert_allclose(tn.grad(lambda x: stats.vonmises_fisher.logpdf(x, mu, 3.0).sum())(x), [3 * mu, 3 * mu])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["dirichlet", "multivariate_normal", "multivariate_t", "wishart"])
 def test_entropy(name: str) -> None:
