@@ -52,7 +52,7 @@ KNOWS: dict[str, set[str]] = {
     "parameters": {"program", "ops", "autodiff", "parameters"},
     "transforms": {"program", "ops", "autodiff", "compiler", "transforms"},
     "optimize": {"program", "ops", "autodiff", "compiler", "transforms", "tree", "optimize"},
-    "scipy": {"program", "ops", "autodiff", "compiler", "transforms", "tree", "special", "optimize", "scipy"},
+    "scipy": {"program", "ops", "autodiff", "compiler", "transforms", "lifting", "tree", "special", "optimize", "scipy"},
     "autograd": {"autodiff", "transforms"},
     "lifting": {"special", "program", "ops", "autodiff", "compiler", "transforms", "lifting"},
     "tree": {"program", "ops", "autodiff"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,7 +138,7 @@ def solve_bvp(
     try:
         ends = found.y[:, 0], found.y[:, -1]
         given_p = () if found.p is None else (found.p,)
-        only_values(fun(found.x, found.y, *given_p), bc(*ends, *given_p), S)
+        only_values(partial(fun, found.x, found.y, *given_p), partial(bc, *ends, *given_p), lambda: S)
         return _values(found)
     except TensorsFound:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from tapenet.scipy.integrate.problems import Problem, Solver, as_tensors
 from tapenet.scipy.integrate.right_side import read
 from tapenet.scipy.integrate.states import Function, State, floats, number, value_of
 from tapenet.scipy.integrate.trajectory import Plan, Sensitivity
-from tapenet.scipy.integrate.unread import marked, plain, plain_event, plain_jacobian, read_or_plain
+from tapenet.scipy.integrate.unread import marked, plain, plain_event, plain_jacobian, read_or_plain, reading
 from tapenet.scipy.integrate.values import TensorsFound, data, library, only_values
 
 #: Methods of SciPy's in Python that solve with the Jacobian: they get the exact one in any case.
@@ -47,8 +48,8 @@ def solve_ivp(
     not hang on the steps that were taken.
 
     Args:
-        fun: fun(t, y, *args) gives y' as an array, or a list of numbers. It computes without branches on values; one that does
-            not is called as it stands, and has no derivatives.
+        fun: fun(t, y, *args) gives y' as an array, or a list of numbers. One that cannot be read on tensors, even lifted
+            (`tn.lift`), is called as it stands, and has no derivatives.
         t_span: the two ends.
         y0: where it begins, shape (n,); complex too.
         method: "RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA", or a class of SciPy's kind.
@@ -67,7 +68,7 @@ def solve_ivp(
     Raises:
         ValueError, TypeError: SciPy's; `fun` gives another number of values than y has; a derivative is wanted by a complex
             parameter.
-        CaptureError: a derivative is wanted, and `fun` branches on values.
+        CaptureError: a derivative is wanted, and `fun` cannot be read.
 
     >>> import numpy as np, tapenet as tn
     >>> def end(rate):
@@ -84,7 +85,7 @@ def solve_ivp(
             span, begin, points = data(t_span), data(y0), data(t_eval)
             at = float(span[0]), np.asarray(begin)  # type: ignore[index]
             if not vectorized and at[1].ndim == 1:
-                only_values(*(f(*at, *arguments) for f in (fun, *([] if events is None else _listed(events)))))
+                only_values(*(partial(f, *at, *arguments) for f in (fun, *([] if events is None else _listed(events)))))
                 given = {n: data(v) for n, v in options.items()}
                 return as_tensors(
                     library().solve_ivp(
@@ -96,8 +97,11 @@ def solve_ivp(
     start, stop = (number(t, f"{name}: t_span") for t in t_span)
     state = State(y0, name)
     times = None if t_eval is None else floats(t_eval)
-    call = state.real(lambda t, y: fun(t, y, *arguments), vectorized)
-    found = read_or_plain(name, call, start, state, [start, stop, times])
+
+    def wrap(f: Callable[..., object]) -> Function:
+        return state.real(lambda t, y: f(t, y, *arguments), vectorized)
+
+    found = read_or_plain(name, fun, wrap, start, state, [start, stop, times])
     if found is None:
         given = {**options, "vectorized": vectorized}
         listed = None if events is None else [plain_event(e, arguments) for e in _listed(events)]
@@ -161,10 +165,14 @@ def _event(
     name: str, event: Callable[..., object], args: Sequence[object], start: Tensor, state: State
 ) -> Callable[..., object]:
     """An event in numbers, compiled where it can be."""
-    bound = _bound(event, args)
+
+    def wrap(f: Callable[..., object]) -> Function:
+        bound = _bound(f, args)
+        return lambda t, v: bound(t, state.joined(v))
+
     try:
-        side, params, fixed = read(name, lambda t, v: bound(t, state.joined(v)), start._data, state.vector._data)
-    except (CaptureError, TypeError):
+        side, params, fixed = reading(lambda call: read(name, call, start._data, state.vector._data), wrap, event)
+    except Exception:  # whatever it makes of tensors
         return plain_event(event, args)
     run = side.bound([t._data for t in (*params, *fixed)])
     return marked(lambda t, y: float(run(t, np.ascontiguousarray(state.numbers(y)))[0]), event)

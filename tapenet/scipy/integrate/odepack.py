@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, overload
 
 import numpy as np
@@ -11,7 +12,7 @@ from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.scipy.integrate.problems import Problem
-from tapenet.scipy.integrate.states import State, floats, value_of
+from tapenet.scipy.integrate.states import Function, State, floats, value_of
 from tapenet.scipy.integrate.trajectory import Plan, Sensitivity
 from tapenet.scipy.integrate.unread import plain, read_or_plain
 from tapenet.scipy.integrate.values import TensorsFound, data, library, only_values
@@ -70,7 +71,7 @@ def odeint(
 
     Raises:
         ValueError, TypeError: SciPy's.
-        CaptureError: a derivative is wanted, and `func` branches on values.
+        CaptureError: a derivative is wanted, and `func` cannot be read.
 
     >>> import numpy as np, tapenet as tn
     >>> times = np.array([0.0, 1.0, 2.0])
@@ -86,7 +87,7 @@ def odeint(
             begin, points = data(y0), data(t)
             first = np.asarray(points).ravel()[:1]
             at = (first[0], np.atleast_1d(np.asarray(begin))) if first.size else ()
-            only_values(func(*(at if tfirst else at[::-1]), *arguments) if at else None)
+            only_values(*([partial(func, *(at if tfirst else at[::-1]), *arguments)] if at else []))
             given = {n: data(v) for n, v in options.items()}
             made = library().odeint(func, begin, points, arguments, full_output=full_output, tfirst=tfirst, **given)
             return (Tensor._of(made[0]), made[1]) if full_output else Tensor._of(made)
@@ -98,15 +99,18 @@ def odeint(
     state = State(y0 if np.ndim(y0) else [y0], name)  # type: ignore[arg-type]
     if state.complex:
         raise TypeError(f"{name}: y0 is complex, which LSODA does not take: use solve_ivp with method 'BDF'")
-    right = (lambda t, y: func(t, y, *arguments)) if tfirst else (lambda t, y: func(y, t, *arguments))
+
+    def ordered(f: Callable[..., object]) -> Function:
+        return (lambda t, y: f(t, y, *arguments)) if tfirst else (lambda t, y: f(y, t, *arguments))
+
     start = times[0]
-    found = read_or_plain(name, state.real(right, False), start, state, [times])
+    found = read_or_plain(name, func, lambda f: state.real(ordered(f), False), start, state, [times])
     own = {n: o._data if isinstance(o, Tensor) else o for n, o in options.items()}
     if Dfun is not None:
         own |= {"Dfun": plain(Dfun if tfirst else lambda t, y, *a: Dfun(y, t, *a), arguments), "col_deriv": col_deriv}
     if found is None:
         made = library().odeint(
-            plain(right, ()), state.vector._data, times._data, tfirst=True, full_output=full_output, **own
+            plain(ordered(func), ()), state.vector._data, times._data, tfirst=True, full_output=full_output, **own
         )
         return (Tensor._of(made[0]), made[1]) if full_output else Tensor._of(made)
     side, params, fixed = found

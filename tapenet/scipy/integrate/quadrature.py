@@ -18,6 +18,7 @@ from tapenet.ops.tracebacks import boundary
 from tapenet.scipy.integrate.integral import Plan, integral
 from tapenet.scipy.integrate.integrand import read
 from tapenet.scipy.integrate.states import floats, number
+from tapenet.scipy.integrate.unread import reading
 from tapenet.scipy.integrate.values import TensorsFound, library, wanted
 from tapenet.typing import Array
 
@@ -89,8 +90,8 @@ def quad(
     are integrals of the integrand's derivatives, to the same tolerances; by a limit the integrand there.
 
     Args:
-        func: func(x, *args) gives a number; complex ones with `complex_func`. For derivatives it computes with NumPy's
-            functions, not those of `math`, and without branches on values.
+        func: func(x, *args) gives a number; complex ones with `complex_func`. For derivatives it is read on tensors, lifted
+            (`tn.lift`) where need be: it may branch, and compute by `math`.
         a, b: the limits, which may be infinite.
         args: further arguments.
         full_output: not 0 to get SciPy's dict of how it went; not within `tn.compile`.
@@ -147,19 +148,24 @@ def quad(
         ]  # fmt: skip
         both = parts[0][0] + 1j * parts[1][0], parts[0][1] + 1j * parts[1][1]
         return (*both, {"real": parts[0][2:], "imag": parts[1][2:]}) if full_output else both  # type: ignore[return-value]
-    return _quad(
-        "quad", lambda x: func(x, *args), number(a, "quad: a"), number(b, "quad: b"), wvar, full_output, options
-    )
+    return _quad("quad", func, args, number(a, "quad: a"), number(b, "quad: b"), wvar, full_output, options)
 
 
 def _quad(
-    name: str, f: Callable[[Tensor], object], a: Tensor, b: Tensor, wvar: object, full: int, options: dict[str, object]
+    name: str,
+    f: Callable[..., object],
+    args: tuple[object, ...],
+    a: Tensor,
+    b: Tensor,
+    wvar: object,
+    full: int,
+    options: dict[str, object],
 ) -> Found:
     """An integral of what gives tensors."""
     scipy_quad = library().quad
 
-    def scalar(x: Tensor) -> Tensor:
-        return _scalar(f(x), name)
+    def wrap(f: Callable[..., object]) -> Callable[[Tensor], Tensor]:
+        return lambda x: _scalar(f(x, *args), name)
 
     variables = [] if wvar is None else [floats(v) for v in (wvar if isinstance(wvar, (tuple, list)) else [wvar])]
     numbers = [v._data.item() for v in variables]
@@ -168,11 +174,11 @@ def _quad(
     grows = local.state.grad or capturing() is not None
     limits = tuple(grows and t._node is not None and bool(np.isfinite(e)) for t, e in zip((a, b), ends, strict=True))
     try:
-        integrand, params, fixed = read(name, scalar, _inside(*ends))
-    except (CaptureError, TypeError) as error:
+        integrand, params, fixed = reading(lambda call: read(name, call, _inside(*ends)), wrap, f)
+    except Exception as error:
         if capturing() is not None or any(limits):
             raise CaptureError(f"{name}: derivatives are wanted, for which func must be readable: {error}") from None
-        return _uncompiled(name, scalar, ends, full, given, error)
+        return _uncompiled(name, wrap(f), ends, full, given, error)
     _real(name, params)
 
     def one(g: Callable[[float], object], low: float, high: float) -> Array:
@@ -199,7 +205,7 @@ def _quad(
     )
     known = np.asarray(value)
     if moves and options["weight"] is not None:
-        return (_weighted(name, f, a, b, variables, options, known), off, *more)
+        return (_weighted(name, lambda x: f(x, *args), a, b, variables, options, known), off, *more)
     made = integral(a, b, params, fixed, plan=plan if capturing() is not None else plan.knowing(known))
     return (made, off, *more)
 
@@ -236,7 +242,7 @@ def _weighted(
         return value * np.log(high) if weight in ("alg-logb", "alg-log") else value
 
     plain = {**options, "weight": None, "wopts": None, "points": None}
-    found = _quad(name, product, asarray(0.0), asarray(1.0), None, 0, plain)[0]
+    found = _quad(name, product, (), asarray(0.0), asarray(1.0), None, 0, plain)[0]
     shifted: Tensor = found + (known - found.detach())
     return shifted
 
@@ -355,7 +361,9 @@ def quad_vec(
     limits = tuple(
         grows and t._node is not None and bool(np.isfinite(e)) for t, e in zip((low, high), ends, strict=True)
     )
-    integrand, params, fixed = read(name, lambda x: f(x, *args), _inside(*ends))
+    integrand, params, fixed = reading(
+        lambda call: read(name, call, _inside(*ends)), lambda g: lambda x: g(x, *args), f
+    )
     _real(name, params)
 
     def rule(g: Callable[[float], Array], low: float, high: float) -> Array:

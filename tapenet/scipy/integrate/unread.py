@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import FunctionType, MethodType
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,15 +14,47 @@ from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.lifting.lift import lift
 from tapenet.program.trees import flatten
 from tapenet.scipy.integrate.right_side import Read, read
 from tapenet.scipy.integrate.states import Function, State, value_of
 from tapenet.transforms.checkpoint import Watch
 from tapenet.transforms.implicit.linear import in_numbers
 
+F = TypeVar("F")
+R = TypeVar("R")
+
+
+def reading(read: Callable[[F], R], wrap: Callable[[Callable[..., object]], F], f: Callable[..., object]) -> R:
+    """What reading a function gives: as it is, or lifted, if it makes arrays of tensors or branches on values.
+
+    Args:
+        read: reads.
+        wrap: makes of the user's function what is read.
+        f: the user's function.
+
+    Raises:
+        CaptureError, or whatever else the function makes of tensors: it cannot be read, either way.
+    """
+    try:
+        return read(wrap(f))
+    except Exception:
+        if not isinstance(f, (FunctionType, MethodType)):
+            raise
+        try:
+            return read(wrap(lift(f)))
+        except Exception:  # whatever a lifted function makes of it: the first error says more
+            pass
+        raise
+
 
 def read_or_plain(
-    name: str, call: Function, start: Tensor, state: State, times: Sequence[Tensor | None]
+    name: str,
+    f: Callable[..., object],
+    wrap: Callable[[Callable[..., object]], Function],
+    start: Tensor,
+    state: State,
+    times: Sequence[Tensor | None],
 ) -> Read | None:
     """The right side, compiled; None if it cannot be, and need not be.
 
@@ -27,15 +62,15 @@ def read_or_plain(
         CaptureError: it cannot be read, and derivatives are wanted; says why.
     """
     try:
-        return read(name, call, start._data, state.vector._data)
-    except (CaptureError, TypeError) as error:
+        return reading(lambda call: read(name, call, start._data, state.vector._data), wrap, f)
+    except Exception as error:
         if capturing() is not None:
             raise
         if local.state.grad:
             wanted = any(t is not None and t._node is not None for t in (*times, state.vector))
             watch = Watch(None, next_number())
-            with watch.around():
-                call(Tensor._of(start._data), Tensor._of(state.vector._data))
+            with watch.around(), suppress(Exception):
+                wrap(f)(Tensor._of(start._data), Tensor._of(state.vector._data))
             if wanted or watch.closed:
                 raise CaptureError(f"{name}: derivatives are wanted, for which fun must be readable: {error}") from None
         return None

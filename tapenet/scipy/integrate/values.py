@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 
 from tapenet.autodiff.state import local
@@ -25,13 +26,17 @@ def wanted(value: object) -> bool:
     return type(value) is Tensor and (value._trace is not None or (value._node is not None and local.state.grad))
 
 
-def only_values(*found: object) -> None:
+def only_values(*calls: Callable[[], object]) -> None:
     """Look at what functions give, once. (A tensor that comes later, and needs a gradient, is no array for SciPy: an error.)
 
     Raises:
-        TensorsFound: one gave a tensor, or several in a list.
+        TensorsFound: one gives a tensor, or several in a list, or makes an array of tensors.
     """
-    for value in found:
+    for call in calls:
+        try:
+            value = call()
+        except (TypeError, ValueError):  # also what SciPy will raise again
+            raise TensorsFound from None
         if type(value) is Tensor or (isinstance(value, (list, tuple)) and any(type(v) is Tensor for v in value)):
             raise TensorsFound
 
