@@ -353,7 +353,17 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             ),
         },
     ),
-    "tapenet.scipy.interpolate": ({},),
+    "tapenet.scipy.interpolate": (
+        {
+            "tapenet.scipy.interpolate.cubic": "Akima1DInterpolator CubicHermiteSpline CubicSpline PchipInterpolator",
+            "tapenet.scipy.interpolate.bsplines": "BSpline",
+            "tapenet.scipy.interpolate.fitted_splines": "make_interp_spline make_lsq_spline",
+            "tapenet.scipy.interpolate.grids": "RegularGridInterpolator interpn",
+            "tapenet.scipy.interpolate.one_axis": "interp1d",
+            "tapenet.scipy.interpolate.piecewise": "PPoly",
+            "tapenet.scipy.interpolate.scattered": "LinearNDInterpolator RBFInterpolator",
+        },
+    ),
     "tapenet.scipy.linalg": (
         {
             "tapenet.scipy.linalg.banded": "cho_solve_banded cholesky_banded solve_banded solveh_banded",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NoReturn
@@ -116,7 +117,7 @@ class OpFunction(Function):
     def _tried(self) -> tuple[Spec, ...]:
         """Shapes and dtypes of outputs and residuals as a call gives them."""
         result, failure = None, None
-        for example in (_example, _nothing):
+        for example in (_example, _irregular, _nothing):
             given = self._arguments([example(s) for s in self.inputs])
             try:
                 with np.errstate(all="ignore"):
@@ -520,6 +521,13 @@ def _example(spec: Spec) -> Array:
     if len(shape) >= 2 and shape[-1] == shape[-2]:
         return np.broadcast_to(np.diag(np.arange(1, shape[-1] + 1)).astype(dtype), shape).copy()
     return np.ones(shape, dtype)
+
+
+def _irregular(spec: Spec) -> Array:
+    """Numbers between 1 and 2 without a pattern: what is solved with them is not singular. Of integers those from 0 on."""
+    count = np.arange(1, math.prod(spec.shape) + 1)
+    values = 1 + np.modf(count * 0.618034)[0] if is_inexact(spec.dtype) else count - 1
+    return values.astype(spec.dtype).reshape(spec.shape)
 
 
 def _nothing(spec: Spec) -> Array:

@@ -1,1 +1,14 @@
 # Made by `python -m tests.stubs`.
+from tapenet.scipy.interpolate.bsplines import BSpline as BSpline
+from tapenet.scipy.interpolate.cubic import Akima1DInterpolator as Akima1DInterpolator
+from tapenet.scipy.interpolate.cubic import CubicHermiteSpline as CubicHermiteSpline
+from tapenet.scipy.interpolate.cubic import CubicSpline as CubicSpline
+from tapenet.scipy.interpolate.cubic import PchipInterpolator as PchipInterpolator
+from tapenet.scipy.interpolate.fitted_splines import make_interp_spline as make_interp_spline
+from tapenet.scipy.interpolate.fitted_splines import make_lsq_spline as make_lsq_spline
+from tapenet.scipy.interpolate.grids import RegularGridInterpolator as RegularGridInterpolator
+from tapenet.scipy.interpolate.grids import interpn as interpn
+from tapenet.scipy.interpolate.one_axis import interp1d as interp1d
+from tapenet.scipy.interpolate.piecewise import PPoly as PPoly
+from tapenet.scipy.interpolate.scattered import LinearNDInterpolator as LinearNDInterpolator
+from tapenet.scipy.interpolate.scattered import RBFInterpolator as RBFInterpolator

@@ -1,0 +1,232 @@
+"""Interpolants: SciPy's values; derivatives by values, points, knots and places; compiled, in lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.interpolate as si
+
+import tapenet as tn
+from tapenet.testing import check_grads
+
+OURS = tn.scipy.interpolate
+R = np.random.default_rng(0)
+X, Y, MANY = np.sort(R.uniform(0, 5, 7)), R.normal(size=7), R.normal(size=(3, 7))
+AT = R.uniform(X[0] + 0.05, X[-1] - 0.05, 5)
+FAR = AT + 6.5
+T = np.array([0.0, 0.1, 0.2, 0.3, 2, 3, 4.7, 4.8, 4.9, 5.0])
+C = R.normal(size=6)
+P1, P2 = np.sort(R.uniform(0, 5, 7)), np.sort(R.uniform(0, 5, 8))
+GRID, VECTORS = R.normal(size=(7, 8)), R.normal(size=(7, 8, 2))
+XI = np.stack([R.uniform(P1[0] + 0.1, P1[-1] - 0.1, 4), R.uniform(P2[0] + 0.1, P2[-1] - 0.1, 4)], 1)
+OUT = XI + np.array([[9.0, 0], [0, 0], [0, 0], [0, 0]])
+POINTS, D, Q = R.uniform(0, 3, (12, 2)), R.normal(size=12), R.uniform(0.5, 2.5, (4, 2))
+LSQ_X, LSQ_Y, W = np.linspace(0.05, 4.9, 20), R.normal(size=20), R.uniform(0.5, 2, 20)
+
+
+def closed(space: Any, y: Any) -> Any:
+    """Values whose ends agree."""
+    np_ = tn if space is OURS else np
+    return np_.concatenate([y[..., :-1], y[..., :1]], -1)
+
+
+def plain(value: Any) -> Any:
+    """A number for SciPy, a tensor as it is."""
+    return value if isinstance(value, tn.Tensor) else float(value)
+
+
+#: A function of a namespace, SciPy's or ours, and of arrays.
+CALLS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
+    **{
+        f"CubicSpline {name}": (lambda s, x, y, n, bc=bc: s.CubicSpline(x, y, bc_type=bc)(n), [X, Y, AT])
+        for name, bc in {
+            "not-a-knot": "not-a-knot", "clamped": "clamped", "natural": "natural", "by values": ((1, 0.3), (2, -0.5)),
+            "mixed": ("natural", "not-a-knot"),
+        }.items()
+    },
+    **{f"CubicSpline of {n}": (lambda s, x, y, at: s.CubicSpline(x, y)(at), [X[:n], Y[:n], AT]) for n in (2, 3, 4)},
+    "CubicSpline periodic": (lambda s, x, y, n: s.CubicSpline(x, closed(s, y), bc_type="periodic")(n), [X, Y, FAR]),
+    "CubicSpline periodic of 3": (
+        lambda s, x, y, n: s.CubicSpline(x, closed(s, y), bc_type="periodic")(n), [X[:3], Y[:3], FAR]
+    ),
+    "CubicSpline along an axis": (lambda s, x, y, n: s.CubicSpline(x, y, axis=1)(n), [X, MANY, AT]),
+    "CubicSpline periodic along an axis": (
+        lambda s, x, y, n: s.CubicSpline(x, closed(s, y), axis=1, bc_type="periodic")(n), [X, MANY, FAR]
+    ),
+    "CubicSpline by conditions": (lambda s, v: s.CubicSpline(X, Y, bc_type=((1, v), (2, v)))(AT), [np.array(0.4)]),
+    "CubicSpline without extrapolation": (lambda s, x, y: s.CubicSpline(x, y, extrapolate=False)(AT), [X, Y]),
+    "derivative at places": (lambda s, x, y, n: s.CubicSpline(x, y)(n, 1), [X, Y, AT]),
+    "derivative": (lambda s, x, y, n: s.CubicSpline(x, y).derivative(2)(n), [X, Y, AT]),
+    "antiderivative": (lambda s, x, y, n: s.CubicSpline(x, y).antiderivative()(n), [X, Y, AT]),
+    "integral": (lambda s, x, y, b: s.CubicSpline(x, y).integrate(1.0, b), [X, Y, np.array(4.0)]),
+    "integral around periods": (
+        lambda s, y: s.CubicSpline(X, closed(s, y), bc_type="periodic").integrate(1.0, 14.0), [Y]
+    ),
+    "PchipInterpolator": (lambda s, x, y, n: s.PchipInterpolator(x, y)(n), [X, Y, AT]),
+    "PchipInterpolator along an axis": (lambda s, x, y, n: s.PchipInterpolator(x, y, axis=1)(n), [X, MANY, AT]),
+    "Akima1DInterpolator": (lambda s, x, y, n: s.Akima1DInterpolator(x, y)(n), [X, Y, AT]),
+    "Akima1DInterpolator, modified": (lambda s, x, y, n: s.Akima1DInterpolator(x, y, method="makima")(n), [X, Y, AT]),
+    "CubicHermiteSpline": (lambda s, x, y, d, n: s.CubicHermiteSpline(x, y, d)(n), [X, Y, Y[::-1].copy(), AT]),
+    **{
+        f"make_interp_spline {k}": (lambda s, x, y, n, k=k: s.make_interp_spline(x, y, k)(n), [X, Y, AT])
+        for k in (0, 1, 2, 3, 5)
+    },
+    **{
+        f"make_interp_spline {k} periodic": (
+            lambda s, x, y, n, k=k: s.make_interp_spline(x, closed(s, y), k, bc_type="periodic")(n), [X, Y, FAR]
+        )
+        for k in (2, 3, 5)
+    },
+    **{
+        f"make_interp_spline {bc}": (lambda s, x, y, n, bc=bc: s.make_interp_spline(x, y, bc_type=bc)(n), [X, Y, AT])
+        for bc in ("natural", "clamped")
+    },
+    "make_interp_spline along an axis": (lambda s, x, y, n: s.make_interp_spline(x, y, axis=1)(n), [X, MANY, AT]),
+    "make_interp_spline by conditions": (
+        lambda s, v: s.make_interp_spline(X, Y, 5, bc_type=([(1, v), (2, 0.0)], [(1, 0.0), (2, 2 * v)]))(AT),
+        [np.array(0.3)],
+    ),
+    "make_lsq_spline": (
+        lambda s, y, w: s.make_lsq_spline(LSQ_X, y, np.r_[0.0, 0, 0, 0, 1.5, 3, 5, 5, 5, 5], 3, w)(AT), [LSQ_Y, W]
+    ),
+    **{f"BSpline {nu}": (lambda s, t, c, n, nu=nu: s.BSpline(t, c, 3)(n, nu), [T, C, AT]) for nu in range(4)},
+    "BSpline.derivative": (lambda s, t, c, n: s.BSpline(t, c, 3).derivative(2)(n), [T, C, AT]),
+    "BSpline.antiderivative": (lambda s, t, c, n: s.BSpline(t, c, 3).antiderivative()(n), [T, C, AT]),
+    "BSpline.integrate": (lambda s, t, c: s.BSpline(t, c, 3).integrate(0.7, 4.0), [T, C]),
+    **{
+        f"RegularGridInterpolator {m}": (
+            lambda s, v, x, a, b, m=m: s.RegularGridInterpolator((a, b), v, method=m)(x), [GRID, XI, P1, P2]
+        )
+        for m in ("linear", "nearest", "slinear", "cubic", "quintic", "pchip")
+    },
+    "RegularGridInterpolator of vectors": (
+        lambda s, v, x: s.RegularGridInterpolator((P1, P2), v)(x), [VECTORS, XI]
+    ),
+    "RegularGridInterpolator, filled": (
+        lambda s, v, x: s.RegularGridInterpolator((P1, P2), v, bounds_error=False, fill_value=3.0)(x), [GRID, OUT]
+    ),
+    "RegularGridInterpolator, extrapolated": (
+        lambda s, v, x: s.RegularGridInterpolator((P1, P2), v, bounds_error=False, fill_value=None)(x), [GRID, OUT]
+    ),
+    "interpn": (lambda s, v, x: s.interpn((P1, P2), v, (x[:, 0], x[:, 1])), [GRID, XI]),
+    **{
+        f"RBFInterpolator {k}": (
+            lambda s, x, y, d, e, s2, k=k: s.RBFInterpolator(y, d, kernel=k, epsilon=plain(e), smoothing=plain(s2))(x),
+            [Q, POINTS, D, np.array(1.3), np.array(0.1)],
+        )
+        for k in ("linear", "thin_plate_spline", "cubic", "quintic", "multiquadric", "inverse_multiquadric",
+                  "inverse_quadratic", "gaussian")
+    },
+    "RBFInterpolator of neighbours": (
+        lambda s, x, y, d: s.RBFInterpolator(y, d, neighbors=6)(x), [Q, POINTS, np.stack([D, D**2], 1)]
+    ),
+    "LinearNDInterpolator": (
+        lambda s, x, y, d: s.LinearNDInterpolator(y, d)(x), [np.clip(Q, 1.2, 1.8), POINTS, D]
+    ),
+    **{
+        f"interp1d {k}": (lambda s, x, y, n, k=k: s.interp1d(x, y, kind=k)(n), [X, Y, AT])
+        for k in ("linear", "nearest", "nearest-up", "zero", "slinear", "quadratic", "cubic", "previous", "next", 2)
+    },
+    "interp1d, extrapolated": (
+        lambda s, x, y, n: s.interp1d(x, y, axis=1, fill_value="extrapolate")(n), [X, MANY, AT + 2]
+    ),
+    "interp1d, filled": (
+        lambda s, y, n: s.interp1d(X, y, bounds_error=False, fill_value=(1.0, 2.0))(n), [Y, AT + 2]
+    ),
+}  # fmt: skip
+#: SciPy solves for these by iteration, to a few digits.
+ITERATED = ("RegularGridInterpolator cubic", "RegularGridInterpolator quintic")
+#: Steps, that only a value of the grid has a derivative by.
+STEPS = ("interp1d nearest", "interp1d nearest-up", "interp1d zero", "interp1d previous", "interp1d next")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_values_and_gradients(name: str) -> None:
+    call, arrays = CALLS[name]
+    found = call(OURS, *map(tn.tensor, arrays))
+    rtol, atol = (1e-2, 1e-2) if name in ITERATED else (1e-13, 1e-14)
+    np.testing.assert_allclose(found.numpy(), call(si, *arrays), rtol=rtol, atol=atol)
+    check_grads(lambda *given: call(OURS, *given), arrays, order=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_second_derivatives(name: str) -> None:
+    call, arrays = CALLS[name]
+    check_grads(lambda *given: call(OURS, *given), arrays, order=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+@pytest.mark.parametrize("name", sorted({*CALLS} - {*STEPS}))
+def test_compiled_and_in_lanes(name: str, backend: str) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    call, arrays = CALLS[name]
+
+    def loss(*given: Any) -> Any:
+        out = call(OURS, *given)
+        return (out * np.arange(1.0, out.size + 1).reshape(out.shape)).sum()
+
+    gradient = tn.value_and_grad(loss, argnums=tuple(range(len(arrays))))
+    (value, slopes), (found, compiled) = gradient(*arrays), tn.compile(gradient, backend=backend)(*arrays)
+    np.testing.assert_allclose(found.numpy(), value.numpy(), rtol=1e-9)
+    for one, other in zip(compiled, slopes, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-7, atol=1e-9)
+    if backend == "numpy":
+        lanes = tn.vmap(lambda first: call(OURS, first, *arrays[1:]))(np.stack([arrays[0]] * 2))
+        np.testing.assert_allclose(
+            lanes[1].numpy(), call(OURS, *map(tn.tensor, arrays)).numpy(), rtol=1e-12, atol=1e-13
+        )
+
+
+def test_splines_reproduce_polynomials_in_all_places() -> None:
+    """Independent of SciPy: of a cubic, its spline is the cubic, and moving points along it changes nothing."""
+
+    def cubic(x: Any) -> Any:
+        return x**3 - 2 * x
+
+    places = np.linspace(0.3, 4.0, 6)
+    for make in (OURS.CubicSpline, OURS.make_interp_spline):
+        np.testing.assert_allclose(make(X, cubic(X))(places).numpy(), cubic(places), rtol=1e-12)
+        slope = tn.grad(lambda x, make=make: make(x, cubic(x))(places).sum())(X)
+        np.testing.assert_allclose(slope.numpy(), 0, atol=1e-10)
+
+
+def test_grids_by_splines_are_exact_where_scipys_are_iterated() -> None:
+    a, b = np.linspace(0, 1, 6), np.linspace(0, 2, 7)
+    values = a[:, None] ** 3 - a[:, None] * b**2
+    found = OURS.RegularGridInterpolator((a, b), values, method="cubic")(np.array([[0.37, 1.21]]))
+    np.testing.assert_allclose(found.numpy(), 0.37**3 - 0.37 * 1.21**2, rtol=1e-12)
+
+
+ERRORS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: OURS.CubicSpline(X[::-1], Y), "must be strictly increasing"),
+    (lambda: OURS.CubicSpline(X, Y[:3]), "length of `y`"),
+    (lambda: OURS.make_interp_spline(X, Y[:3]), "Shapes of x"),
+    (lambda: OURS.make_interp_spline(X, Y, bc_type="natrual"), "'natrual': it is not-a-knot, clamped"),
+    (lambda: OURS.BSpline(T[:5], C, 3), "5 knots are too few for degree 3: there have to be at least 8"),
+    (lambda: OURS.RegularGridInterpolator((P1, P2), GRID)([9.0, 9.0]), "out of bounds"),
+    (lambda: OURS.RegularGridInterpolator((P1, P1), GRID), r"points of shape \(7,\) along axis 1"),
+    (lambda: OURS.RBFInterpolator(POINTS, D, kernel="gaussian"), "kernel gaussian needs epsilon="),
+    (lambda: OURS.RBFInterpolator(POINTS, D[:5]), "one value a point"),
+    (lambda: OURS.interp1d(X, Y)(9.0), "9.0 in x is above the points"),
+    (lambda: OURS.PPoly(np.zeros((2, 3)), X), r"c has shape \(2, 3\) and x \(7,\)"),
+]
+
+
+@pytest.mark.parametrize("k", range(len(ERRORS)))
+def test_bad_input(k: int) -> None:
+    call, words = ERRORS[k]
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_places_outside_are_seen_in_compiled_functions() -> None:
+    f = tn.compile(OURS.interp1d(X, Y), backend="numpy")
+    f(AT[0])
+    with pytest.raises(ValueError, match="is above the points"):
+        f(9.0)
