@@ -43,8 +43,11 @@ def _correlated(u: Array, v: Array, count: int) -> Array:
         v = np.concatenate([v, np.zeros((*v.shape[:-2], -short, v.shape[-1]), v.dtype)], axis=-2)
     v = np.swapaxes(v[..., : u.shape[-2], :], -1, -2)
     corner = np.concatenate([v[..., :1], np.zeros((*v.shape[:-1], count - 1), v.dtype)], axis=-1)
-    columns = np.swapaxes(u, -1, -2)[..., None]
-    return cast("Array", np.sum(_product(corner, v, columns)[..., 0], axis=-2))
+
+    def product(k: int) -> Array:
+        return back_through(lambda x: _product(corner[..., k, :], v[..., k, :], x), u[..., k], True)
+
+    return sum((product(k) for k in range(1, u.shape[-1])), product(0))
 
 
 def _by_ends(left: Array, right: Array, c: Array, r: Array, vector: bool) -> dict[str, Array]:
