@@ -119,7 +119,9 @@ class Problem:
         if events is not None:
             happened = self._events(made, events)
             found["t_events"] = [ts for ts, _ in happened]
-            found["y_events"] = [ops.transpose(self.state.shown(ys)) if ts.size else ys for ts, ys in happened]
+            found["y_events"] = [
+                ops.transpose(self.state.shown(ys)) if ts.size else asarray(np.zeros(0)) for ts, ys in happened
+            ]
             if made.status == 1:  # the last of all that happened
                 last = max((ts[-1] for ts, _ in happened if ts.size), key=lambda t: abs(float(t._data) - start))
         t = asarray(np.asarray(made.t))

@@ -152,14 +152,16 @@ def test_several_events_of_which_none_ends_it() -> None:
     def never(t, y, w):
         return y[0] + 5
 
-    def times(w):
+    def solved(w):
         return solve_ivp(lambda t, y, w: [w * y[1], -w * y[0]], (0, 4), [1.0, 0.0], "DOP853", args=(w,),
-                         events=[crossing, never], rtol=1e-10, atol=1e-12).t_events  # fmt: skip
+                         events=[crossing, never], rtol=1e-10, atol=1e-12)  # fmt: skip
 
-    found = times(tn.tensor(2.0, requires_grad=True))
-    np.testing.assert_allclose(found[0].detach(), np.pi / 4 * np.array([1, 3, 5]), rtol=1e-9)
-    assert found[1].shape == (0,)
-    np.testing.assert_allclose(tn.jacobian(lambda w: times(w)[0])(2.0), -np.pi / 8 * np.array([1, 3, 5]), rtol=1e-8)
+    found = solved(tn.tensor(2.0, requires_grad=True))
+    np.testing.assert_allclose(found.t_events[0].detach(), np.pi / 4 * np.array([1, 3, 5]), rtol=1e-9)
+    assert (found.t_events[1].shape, found.y_events[0].shape, found.y_events[1].shape) == ((0,), (3, 2), (0,))
+    np.testing.assert_allclose(
+        tn.jacobian(lambda w: solved(w).t_events[0])(2.0), -np.pi / 8 * np.array([1, 3, 5]), rtol=1e-8
+    )
 
 
 def test_a_dense_solution_has_derivatives_by_time_and_parameters() -> None:
