@@ -127,6 +127,7 @@ def quad(
         or type(b) is Tensor
         or type(wvar) is Tensor
         or (type(wvar) is tuple and any(map(wanted, wvar)))
+        or (complex_func and a > b)  # type: ignore[operator]  # of these SciPy loses the sign
     ):
         try:
             value, error, *more = library().quad(
@@ -323,7 +324,8 @@ def quad_vec(
     Args:
         f: f(x, *args) gives an array of floats.
         a, b: the limits, which may be infinite.
-        epsabs, epsrel, norm, cache_size, limit, workers, points, quadrature: as SciPy's.
+        epsabs, epsrel, norm, cache_size, limit, workers, points, quadrature: as SciPy's; workers serve where nothing but
+            values is wanted.
         full_output: give SciPy's account too; not within `tn.compile`.
         args: further arguments.
 
@@ -367,20 +369,15 @@ def quad_vec(
     _real(name, params)
 
     def rule(g: Callable[[float], Array], low: float, high: float) -> Array:
-        return np.asarray(vec(g, low, high, workers=workers, **options)[0])
+        return np.asarray(vec(g, low, high, **options)[0])
 
     plan = Plan(name, integrand, rule, rule, (limits[0], limits[1]))
     if capturing() is not None and any(t._trace is not None for t in (low, high, *params, *fixed)):
         if full_output:
             raise CaptureError(f"{name}: in a compiled function there is no full_output")
         return integral(low, high, params, fixed, plan=plan), float("nan")
-    value, *more = vec(
-        integrand.bound([t._data for t in (*params, *fixed)]),
-        *ends,
-        workers=workers,
-        full_output=full_output,
-        **options,
-    )
+    others = [t._data for t in (*params, *fixed)]
+    value, *more = vec(integrand.bound(others), *ends, full_output=full_output, **options)
     if capturing() is None:
         plan = plan.knowing(np.asarray(value))
     return (integral(low, high, params, fixed, plan=plan), *more)

@@ -98,6 +98,13 @@ def test_values_are_those_of_scipy() -> None:
     np.testing.assert_array_equal(value, integrate.quad_vec(lambda x: np.exp(-x * np.arange(3)), 0, 1)[0])
 
 
+def test_complex_functions_change_sign_with_the_limits() -> None:
+    """SciPy's do not."""
+    there, back = (quad(lambda x: np.exp(1j * x), a, b, complex_func=True) for a, b in ((0, 1), (1, 0)))
+    assert there[0].item() == -back[0].item()
+    assert back[1] == pytest.approx(there[1])
+
+
 def test_parameters_of_a_module() -> None:
     """Of many parameters the gradients are one integral, of a vector."""
     tn.random.seed(0)
