@@ -109,7 +109,7 @@ class Continuous(Distribution):
         middle = np.where(
             bounded & ended, (first + last) / 2, np.where(bounded, first + 1, np.where(ended, last - 1, 0.0))
         )
-        inside = (y >= low) & (y <= high)
+        inside = (y >= low) & (y <= high) & np.isfinite(y)
         return inside, np.where(inside, y, ops.stop_gradient(middle))
 
     def _guarded(self, formula: Formula, outside: float) -> Formula:
@@ -247,7 +247,7 @@ class Continuous(Distribution):
         def formula(x: Array, *parameters: Array) -> Array:
             *shapes, loc, scale = parameters
             y = (x - loc) / scale
-            log = self.log_density(y + sum(0.0 * s for s in shapes), *shapes) - np.log(scale)
+            log = self.log_density(y + sum(np.zeros_like(s) for s in shapes), *shapes) - np.log(scale)
             found: Array = np.where(
                 self._allowed(*widened([scale, *shapes], y)), log if method == "logpdf" else np.exp(log), math.nan
             )
@@ -269,7 +269,6 @@ class Continuous(Distribution):
         sign = 1.0 if method.endswith("cdf") else -1.0
 
         def rule(g: Array, wanted: Collection[str], out: Array, x: Array, *parameters: Array) -> Gradients:
-            self.refuse(wanted, method)
             *shapes, loc, scale = parameters
             y = (x - loc) / scale + np.zeros_like(out)
             base = out if method.startswith("log") else np.zeros_like(out)
@@ -289,7 +288,6 @@ class Continuous(Distribution):
 
     def _quantile_rule(self, sign: float) -> Callable[..., Gradients]:
         def rule(g: Array, wanted: Collection[str], out: Array, q: Array, *parameters: Array) -> Gradients:
-            self.refuse(wanted, "ppf" if sign > 0 else "isf")
             *shapes, loc, scale = parameters
             y = (out - loc) / scale
             log = self.log_density(y, *shapes)
@@ -309,7 +307,6 @@ class Continuous(Distribution):
         of = "var" if method == "std" else method
 
         def rule(g: Array, wanted: Collection[str], out: Array, *parameters: Array) -> Gradients:
-            self.refuse(wanted, method)
             *shapes, loc, scale = parameters
             g = np.where(np.isfinite(out), g, math.nan)
             found: Gradients = {}

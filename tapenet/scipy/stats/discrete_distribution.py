@@ -77,7 +77,7 @@ class Discrete(Distribution):
     # -- formulas, with loc=0 --------------------------------------------------------------------------------
 
     def _support(self, k: Array, shapes: Sequence[Array]) -> tuple[Array, Array]:
-        zero = 0.0 * k
+        zero = np.zeros_like(k)
         low, high = (cast("Array", end(*shapes)) if callable(end) else end for end in self._ends)
         return low + zero, high + zero
 
@@ -115,9 +115,9 @@ class Discrete(Distribution):
         """The values that sums over the whole support go over."""
         low, high = self._support(np.zeros_like(shapes[0]), shapes)
         if not callable(self._ends[0]) and self._ends[0] == -math.inf:
-            low = self._method("ppf")(_LEFT_OUT + 0.0 * shapes[0], *shapes, 0.0)
+            low = self._method("ppf")(np.full_like(shapes[0], _LEFT_OUT), *shapes, 0.0)
         if not callable(self._ends[1]) and self._ends[1] == math.inf:
-            last = self._method("isf")(_LEFT_OUT + 0.0 * shapes[0], *shapes, 0.0)
+            last = self._method("isf")(np.full_like(shapes[0], _LEFT_OUT), *shapes, 0.0)
             high = np.where(last < low + _MOST, last, low + _MOST)
         return low, high
 
@@ -165,7 +165,7 @@ class Discrete(Distribution):
     def _lowered(self, method: str) -> Formula:
         def formula(k: Array, *parameters: Array) -> Array:
             *shapes, loc = parameters
-            y = k - loc + sum(0.0 * s for s in shapes)
+            y = k - loc + sum(np.zeros_like(s) for s in shapes)
             shapes = widened(shapes, y)
             log = self._guarded(y, *shapes)
             found = log if method == "logpmf" else np.exp(log)
@@ -190,7 +190,7 @@ class Discrete(Distribution):
         def rule(g: Array, wanted: Collection[str], out: Array, k: Array, *parameters: Array) -> Gradients:
             *shapes, loc = parameters
             shapes = widened(shapes, out)
-            k = np.floor(k - loc + 0.0 * g)
+            k = np.floor(k - loc + np.zeros_like(g))
             low, high = self._support(k, shapes)
             inside = (k >= low) & (k < high)
             g = np.where(inside, sign * g, 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -137,8 +137,19 @@ class Distribution:
             if type(v) is not float and (type(v) is not Tensor or v._data.dtype is not _FLOAT):
                 values = [wide(v) for v in values]
                 break
+        if self.integers:
+            self._check_whole(method, values)
         out = found(*values)
         return out if type(out) is Tensor else asarray(out)
+
+    def _check_whole(self, method: str, values: Sequence[object]) -> None:
+        """Raise where a gradient is wanted by a parameter that is a whole number."""
+        for name, value in zip(self.parameters, values[-len(self.parameters) :], strict=True):
+            if name in self.integers and type(value) is Tensor and value.requires_grad:
+                raise TypeError(
+                    f"tn.scipy.stats.{self.name}.{method} has no derivative by {name}, which is a whole number: give it as a "
+                    "number, or detached"
+                )
 
     def make(self, method: str) -> Op:
         """The op of a method."""
@@ -167,17 +178,6 @@ class Distribution:
         """What gives the values of a moment that is no method of SciPy's."""
         letter = {"skewness": "s", "kurtosis": "k"}.get(method)
         return functools.partial(self.scipys.stats, moments=letter) if letter else None
-
-    def refuse(self, wanted: Collection[str], method: str) -> None:
-        """Raise for parameters without a derivative."""
-        for name in sorted(self.integers.intersection(wanted)):
-            self._no_derivative(method, name)
-
-    def _no_derivative(self, method: str, name: str) -> NoReturn:
-        raise TypeError(
-            f"tn.scipy.stats.{self.name}.{method} has no derivative by {name}, which is a whole number: give it as a number, "
-            "or detached"
-        )
 
     def support(self, *args: object, **kwds: object) -> tuple[Tensor, Tensor]:
         """The ends of the support, without derivatives."""

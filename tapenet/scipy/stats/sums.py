@@ -30,7 +30,7 @@ def summed(name: str, term: Op, shapes: Sequence[str], fixed: Collection[str]) -
     @functools.cache
     def slope(shape: str) -> Op:
         def formula(j: Array, *values: Array) -> Array:
-            j = j + sum(0.0 * v for v in values)
+            j = j + sum(np.zeros_like(v) for v in values)
             return by_formula(term, np.ones_like(j), {shape}, j, *widened(values, j))[shape]
 
         derivative = element_wise(f"{term.name} by {shape}", ("j", *shapes), formula, {"j", *fixed})
