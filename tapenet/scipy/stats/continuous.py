@@ -208,7 +208,7 @@ invgauss = Continuous("invgauss", lambda x, mu: -d.LOG_ROOT - 1.5 * np.log(x) - 
 invweibull = Continuous(
     "invweibull", lambda x, c: np.log(c) - (c + 1) * np.log(x) - x**-c, 0, logcdf=lambda x, c: -(x**-c)
 )
-irwinhall = Continuous("irwinhall", lambda x, n: np.log(d.irwin_hall(x, n)), 0, lambda n: n, integers="n")
+irwinhall = Continuous("irwinhall", lambda x, n: np.log(d.irwin_hall(x, n)), 0, lambda n: n, integers="n", limited=True)
 
 
 def _skew_t(x: Array, a: Array, b: Array) -> Array:
@@ -255,10 +255,10 @@ kappa4 = Continuous(
     lambda h, k: np.where(k > 0, 1 / np.where(k > 0, k, 1.0), _inf), valid=lambda h, k: (h == h) & (k == k),
     logcdf=lambda x, h, k: _kappa4(x, h, k)[1],
 )  # fmt: skip
-ksone = Continuous("ksone", lambda x, n: np.log(d.smirnov(x, n)), 0, 1, integers="n")
+ksone = Continuous("ksone", lambda x, n: np.log(d.smirnov(x, n)), 0, 1, integers="n", limited=True)
 kstwo = Continuous("kstwo", lambda x, n: d.two_sided(x, n), lambda n: 0.5 / n, 1, integers="n")
 kstwobign = Continuous("kstwobign", lambda x: np.log(d.kolmogorov(x)), 0)
-landau = Continuous("landau", lambda x: np.log(d.landau(x)))
+landau = Continuous("landau", lambda x: np.log(d.landau(x)), limited=True)
 laplace = Continuous("laplace", lambda x: -np.abs(x) - _log2, split=0.0)
 laplace_asymmetric = Continuous(
     "laplace_asymmetric", lambda x, kappa: x * np.where(x >= 0, -kappa, 1 / kappa) - np.log(kappa + 1 / kappa), split=0.0,
@@ -272,7 +272,7 @@ levy_l = Continuous("levy_l", lambda x: -d.LOG_ROOT - 1.5 * np.log(-x) + 1 / (2 
 levy_stable = Continuous(
     "levy_stable", lambda x, alpha, beta: np.log(d.stable(x, alpha, beta, False)),
     valid=lambda alpha, beta: (alpha > 0) & (alpha <= 2) & (np.abs(beta) <= 1),
-    cdf=lambda x, alpha, beta: d.stable(x, alpha, beta, True),
+    cdf=lambda x, alpha, beta: d.stable(x, alpha, beta, True), limited=True,
 )  # fmt: skip
 loggamma = Continuous("loggamma", lambda x, c: c * x - np.exp(x) - special.gammaln(c))
 logistic = Continuous("logistic", lambda x: -_softplus(x) - _softplus(-x))
@@ -305,12 +305,14 @@ nakagami = Continuous(
 )  # fmt: skip
 ncf = Continuous(
     "ncf", lambda x, dfn, dfd, nc: d.noncentral_f(x, dfn, dfd, nc), 0,
-    valid=lambda dfn, dfd, nc: (dfn > 0) & (dfd > 0) & (nc >= 0),
+    valid=lambda dfn, dfd, nc: (dfn > 0) & (dfd > 0) & (nc >= 0), limited=True,
 )  # fmt: skip
-nct = Continuous("nct", lambda x, df, nc: d.noncentral_t(x, df, nc), valid=lambda df, nc: (df > 0) & (nc == nc))
+nct = Continuous(
+    "nct", lambda x, df, nc: d.noncentral_t(x, df, nc), valid=lambda df, nc: (df > 0) & (nc == nc), limited=True
+)
 ncx2 = Continuous(
     "ncx2", lambda x, df, nc: d.noncentral_chi_square(x, df, nc), 0,
-    valid=lambda df, nc: (df > 0) & np.isfinite(df) & (nc >= 0),
+    valid=lambda df, nc: (df > 0) & np.isfinite(df) & (nc >= 0), limited=True,
 )  # fmt: skip
 norm = Continuous("norm", lambda x: d.normal(x))
 norminvgauss = Continuous(
@@ -384,7 +386,7 @@ skewnorm = Continuous(
 )
 studentized_range = Continuous(
     "studentized_range", lambda x, k, df: np.log(d.studentized_range(x, k, df, False)), 0,
-    valid=lambda k, df: (k > 1) & (df > 0), cdf=lambda x, k, df: d.studentized_range(x, k, df, True),
+    valid=lambda k, df: (k > 1) & (df > 0), cdf=lambda x, k, df: d.studentized_range(x, k, df, True), limited=True,
 )  # fmt: skip
 t = Continuous(
     "t", lambda x, df: -(df + 1) / 2 * np.log1p(x * x / df) - special.betaln(df / 2, 0.5 + 0 * df) - np.log(df) / 2

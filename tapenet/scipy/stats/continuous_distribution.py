@@ -59,6 +59,7 @@ class Continuous(Distribution):
         period: of a density that has no ends: that of its mass around 0.
         raw: the k-th moment about 0, a formula of k and the shapes (default: an integral).
         entropy: the entropy, a formula of the shapes (default: an integral).
+        limited: the formula of the density is exact in some range alone: compiled programs call SciPy for values too.
     """
 
     defaults: Mapping[str, float] = {"loc": 0.0, "scale": 1.0}
@@ -77,6 +78,7 @@ class Continuous(Distribution):
         period: float = math.inf,
         raw: Formula | None = None,
         entropy: Formula | None = None,
+        limited: bool = False,
         **closed: Formula,
     ) -> None:
         code = log_density.__code__
@@ -89,6 +91,7 @@ class Continuous(Distribution):
         self._half = period / 2
         self._raw = raw
         self._entropy = entropy
+        self._limited = limited
         self._closed = next(iter(closed.items()), None)
 
     def __call__(self, *args: object, **kwds: object) -> FrozenContinuous:
@@ -232,6 +235,8 @@ class Continuous(Distribution):
 
     def make(self, method: str) -> Op:
         """The op of a method."""
+        if method in ("logpdf", "pdf") and self._limited:
+            return self._ruled(method, "x", self.formula_rule(method, "x", self._lowered(method), self.integers))
         if method in ("logpdf", "pdf"):
             rules = {n: derive for n in ("x", *self.parameters) if n not in self.integers}
             return self.op(

@@ -84,7 +84,7 @@ nbinom = Discrete(
 nchypergeom_fisher, nchypergeom_wallenius = (
     Discrete(
         name, formula, lambda M, n, N, odds: np.maximum(N - (M - n), 0.0), lambda M, n, N, odds: np.minimum(n, N),
-        integers="M n N", valid=lambda M, n, N, odds: (n >= 0) & (N >= 0) & (n <= M) & (N <= M) & (odds > 0),
+        integers="M n N", valid=lambda M, n, N, odds: (n >= 0) & (N >= 0) & (n <= M) & (N <= M) & (odds > 0), limited=True,
     )
     for name, formula in (("nchypergeom_fisher", d.fisher), ("nchypergeom_wallenius", d.wallenius))
 )  # fmt: skip
@@ -102,7 +102,7 @@ randint = Discrete(
     "randint", lambda k, low, high: -np.log(high - low) + 0 * k, lambda low, high: low, lambda low, high: high - 1,
     integers="low high", valid=lambda low, high: high > low,
 )  # fmt: skip
-skellam = Discrete("skellam", lambda k, mu1, mu2: d.skellam(k, mu1, mu2), -math.inf)
+skellam = Discrete("skellam", lambda k, mu1, mu2: d.skellam(k, mu1, mu2), -math.inf, limited=True)
 yulesimon = Discrete(
     "yulesimon", lambda k, alpha: np.log(alpha) + special.betaln(k, alpha + 1), 1,
     logsf=lambda k, alpha: np.log(k) + special.betaln(k, alpha + 1),

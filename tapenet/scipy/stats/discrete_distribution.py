@@ -47,6 +47,7 @@ class Discrete(Distribution):
         valid: where the shapes are allowed (default: where they are positive).
         integers: shapes that are whole numbers.
         raw: the k-th moment about 0, a formula of k and the shapes (default: a sum).
+        limited: the formula is exact in some range alone: compiled programs call SciPy for values too.
     """
 
     defaults: Mapping[str, float] = {"loc": 0.0}
@@ -61,6 +62,7 @@ class Discrete(Distribution):
         valid: Callable[..., Array] | None = None,
         integers: str = "",
         raw: Formula | None = None,
+        limited: bool = False,
         **closed: Formula,
     ) -> None:
         code = log_mass.__code__
@@ -69,6 +71,7 @@ class Discrete(Distribution):
         self._ends = (low, high)
         self._valid = valid
         self._raw = raw
+        self._limited = limited
         self._closed = next(iter(closed.items()), None)
 
     def __call__(self, *args: object, **kwds: object) -> FrozenDiscrete:
@@ -155,6 +158,8 @@ class Discrete(Distribution):
         free = [n for n in self.shapes if n not in fixed]
         if method in ("ppf", "isf"):
             return self.op(method, ("q", *self.parameters), nondiff=True, opaque="it is SciPy's")
+        if method in ("logpmf", "pmf") and self._limited:
+            return self._ruled(method, arguments, self.formula_rule(method, "k", self._lowered(method), fixed), fixed)
         if method in ("logpmf", "pmf"):
             rules = dict.fromkeys(free, derive)
             return self.op(method, arguments, lower=self._lowered(method), nondiff=fixed if free else True, rules=rules)

@@ -142,6 +142,17 @@ class Distribution:
         out = found(*values)
         return out if type(out) is Tensor else asarray(out)
 
+    def formula_rule(
+        self, method: str, variable: str, formula: Formula, fixed: Collection[str]
+    ) -> Callable[..., Gradients]:
+        """The rule of a method that is the derivative of a formula."""
+        op = element_wise(f"{self.name}.{method} formula", (variable, *self.parameters), formula, fixed)
+
+        def rule(g: Array, wanted: Collection[str], out: Array, *values: Array) -> Gradients:
+            return by_formula(op, g, wanted, *widened(values, out))
+
+        return rule
+
     def _check_whole(self, method: str, values: Sequence[object]) -> None:
         """Raise where a gradient is wanted by a parameter that is a whole number."""
         for name, value in zip(self.parameters, values[-len(self.parameters) :], strict=True):
