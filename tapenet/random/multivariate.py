@@ -184,8 +184,8 @@ def categorical(p: Value, size: Size = None, rng: Rng = None) -> object:
 
 
 def _log_categorical(x: object, p: object) -> Array:
-    weights = array_like(p)
-    places = ops.broadcast_arrays(array_like(x), weights[..., 0])[0]
+    weights = ops.asarray(p)
+    places = ops.broadcast_arrays(ops.asarray(x), weights[..., 0])[0]
     whole = ops.broadcast_to(weights, (*places.shape, weights.shape[-1]))
     picked = ops.take_along_axis(whole, places[..., None], -1)[..., 0]
     found: Array = ops.log(picked) - ops.log(ops.sum(whole, -1))

@@ -280,6 +280,7 @@ def test_every_example_is_there() -> None:
     others = {  # each compiles what it needs itself, and asserts a figure of its own
         "bundle_adjustment", "gradient_noise", "hessian_spectrum", "minimal_surface", "optimal_control", "physics_informed",
         "reaction_diffusion", "filter_design", "kinetics", "lifetimes", "implied_volatility", "neural_ode",
+        "nuts", "sparse_inverse", "variational",
         "lift_beam", "lift_slingshot", "lift_smile", "lift_smoother",
         "lift_tsunami", "lift_waveform",
     }  # fmt: skip

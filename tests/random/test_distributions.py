@@ -337,3 +337,35 @@ def test_truncated_by_quantiles() -> None:
         [np.array(2.0), np.array(1.0)],
         order=1,
     )
+
+
+def test_log_prob_of_vectors() -> None:
+    x = R.multivariate_normal(*MULTIVARIATE["multivariate_normal"], size=3, rng=0)
+    laws = {
+        "multivariate_normal": (x, scipy.stats.multivariate_normal.logpdf),
+        "multivariate_t": (x, scipy.stats.multivariate_t.logpdf),
+    }
+    for name, (at, theirs) in laws.items():
+        found = getattr(R, name).log_prob(at, *MULTIVARIATE[name])
+        np.testing.assert_allclose(found.numpy(), theirs(at, *MULTIVARIATE[name]), rtol=1e-10)
+    at = R.dirichlet(*MULTIVARIATE["dirichlet"], size=3, rng=0)
+    np.testing.assert_allclose(
+        R.dirichlet.log_prob(at, *MULTIVARIATE["dirichlet"]).numpy(),
+        scipy.stats.dirichlet.logpdf(at.T, *MULTIVARIATE["dirichlet"]),
+        rtol=1e-10,
+    )
+    at = R.wishart(*MULTIVARIATE["wishart"], size=3, rng=0)
+    np.testing.assert_allclose(
+        R.wishart.log_prob(at, *MULTIVARIATE["wishart"]).numpy(),
+        scipy.stats.wishart.logpdf(np.moveaxis(at, 0, -1), *MULTIVARIATE["wishart"]),
+        rtol=1e-10,
+    )
+    np.testing.assert_allclose(
+        R.categorical.log_prob([0, 1, 1], [1.0, 3.0]).numpy(), np.log([0.25, 0.75, 0.75]), rtol=1e-14
+    )
+    counts = R.multinomial(6, [0.2, 0.8], size=3, rng=0)
+    np.testing.assert_allclose(
+        R.multinomial.log_prob(counts, 6, [0.2, 0.8]).numpy(), scipy.stats.multinomial.logpmf(counts, 6, [0.2, 0.8])
+    )
+    with pytest.raises(TypeError, match=r"log_prob takes x, shape, scale"):
+        R.gamma.log_prob(1.0)
