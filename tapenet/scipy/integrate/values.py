@@ -7,6 +7,8 @@ import importlib
 from collections.abc import Callable
 from types import ModuleType
 
+import numpy as np
+
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 
@@ -54,3 +56,12 @@ def data(value: object) -> object:
     if isinstance(value, (list, tuple)) and any(type(v) is Tensor for v in value):
         return [data(v) for v in value]
     return value
+
+
+def scipys(name: str, *args: object, **options: object) -> Tensor | None:
+    """What SciPy's function of a name gives; None where more than the value of an argument is wanted."""
+    try:
+        given = {n: data(v) for n, v in options.items()}
+        return Tensor._of(np.asarray(getattr(library(), name)(*map(data, args), **given)))
+    except TensorsFound:
+        return None
