@@ -123,6 +123,8 @@ class Arguments(_Opened):
         if isinstance(given, Tensor):
             if given._kind is not None or given._alias is not None:
                 return given  # a parameter or buffer is written where it is
+            for layer in local.state.layers:
+                layer.opens(given)
             handle = given.__copy__()
             handle._trace = given._trace
         else:

@@ -178,12 +178,16 @@ class Watch(Layer):
         rngs: list[np.random.Generator | None] = [None] if call.op.random else []
         for value in call.bound.values():
             for t in elements(value):
-                if type(t) is Tensor and t._node is not None and t._node.number < self.begin:
-                    self.closed.setdefault(t._node, t)
+                if type(t) is Tensor:
+                    self.opens(t)
                 elif isinstance(t, np.random.Generator):
                     rngs.append(t)
         for rng in rngs:
             self.generators.setdefault(id(rng), Saved(rng))
+
+    def opens(self, tensor: Tensor) -> None:
+        if tensor._node is not None and tensor._node.number < self.begin:
+            self.closed.setdefault(tensor._node, tensor)
 
     def writes(self, tensor: Tensor, value: object, by: str) -> bool:
         self.written.setdefault(id(tensor), (tensor, tensor._data.copy()))

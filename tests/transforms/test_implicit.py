@@ -271,3 +271,15 @@ def test_an_equation_of_parts_that_are_joined_is_compiled() -> None:
     run = tn.compile(solved)
     for a in (2.0, 6.0):
         np.testing.assert_allclose(run(np.float64(a)).numpy(), (np.sqrt(1 + 4 * a) - 1) / 2, rtol=1e-9)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_a_lifted_function_closes_over_gets_gradients(compiled: bool) -> None:
+    """The handle that stands for a tensor inside of it is another one at each run."""
+
+    def found(k: Any) -> Any:
+        return tn.implicit.root(tn.lift(lambda x: x * x - k), np.array([1.5])).sum()
+
+    gradient = tn.compile(tn.grad(found)) if compiled else tn.grad(found)
+    np.testing.assert_allclose(gradient(2.0).numpy(), 0.5 / np.sqrt(2), rtol=1e-9)
+    np.testing.assert_allclose(tn.grad(tn.grad(found))(2.0).numpy(), -0.25 * 2**-1.5, rtol=1e-8)

@@ -59,6 +59,9 @@ class Layer:
     def detaches(self, made: Any, tensor: Any) -> None:
         """Called where `made` shares the array of a tensor, outside the graph."""
 
+    def opens(self, tensor: Any) -> None:
+        """Called before another handle comes to stand for a tensor inside of a lifted function."""
+
     def requires_grad(self, tensor: BaseTensor) -> None:
         """Called before a tensor begins or ceases to need a gradient."""
 
