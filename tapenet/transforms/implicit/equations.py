@@ -58,7 +58,8 @@ def read(f: Callable[..., object], structure: Structure, xs: Sequence[Tensor], a
     with enable_grad():
         found = tensors(f(structure.build(ends), *args))
     recording = Recording(None, capture, first, found)
-    unknown = [next((i for i, t in enumerate(ends) if t is entered), None) for entered in recording.inputs]
+    # By node: in a lifted function another handle stands for an unknown.
+    unknown = [next((i for i, t in enumerate(ends) if t._node is entered._node), None) for entered in recording.inputs]
     inputs = [t for t, i in zip(recording.inputs, unknown, strict=True) if i is None]
     kept = recording.others
     recording.release()
