@@ -482,8 +482,8 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             ),
             "tapenet.scipy.stats.poisson_binomial": "poisson_binom",
             "tapenet.scipy.stats.multivariate": (
-                "dirichlet dirichlet_multinomial invwishart matrix_normal multinomial multivariate_normal multivariate_t "
-                "normal_inverse_gamma vonmises_fisher wishart"
+                "dirichlet dirichlet_multinomial invwishart matrix_normal multinomial multivariate_hypergeom "
+                "multivariate_normal multivariate_t normal_inverse_gamma vonmises_fisher wishart"
             ),
         },
     ),

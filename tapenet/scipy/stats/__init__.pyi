@@ -134,6 +134,7 @@ from tapenet.scipy.stats.multivariate import dirichlet_multinomial as dirichlet_
 from tapenet.scipy.stats.multivariate import invwishart as invwishart
 from tapenet.scipy.stats.multivariate import matrix_normal as matrix_normal
 from tapenet.scipy.stats.multivariate import multinomial as multinomial
+from tapenet.scipy.stats.multivariate import multivariate_hypergeom as multivariate_hypergeom
 from tapenet.scipy.stats.multivariate import multivariate_normal as multivariate_normal
 from tapenet.scipy.stats.multivariate import multivariate_t as multivariate_t
 from tapenet.scipy.stats.multivariate import normal_inverse_gamma as normal_inverse_gamma

@@ -179,7 +179,7 @@ class Distribution:
         """
         title = f"{self.name}.{method}"
         known: dict[str, object] = {
-            "broadcasts": True, "vmap": "leading", "module": __name__,
+            "broadcasts": True, "vmap": "leading", "fuse": False, "module": __name__,
             "doc": f"`scipy.stats.{title}`, element by element.",
         }  # fmt: skip
         forward = named(title, arguments, values or getattr(self.scipys, method))

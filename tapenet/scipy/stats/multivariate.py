@@ -13,6 +13,7 @@ from tapenet import special
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op, derive
+from tapenet.scipy.stats.densities import log_binomial
 from tapenet.scipy.stats.distribution import bound, named, scipys, wide
 from tapenet.typing import Array
 
@@ -86,7 +87,11 @@ class Multivariate:
                 f"tn.scipy.stats.{self.name} has {', '.join(self._formulas)}, and no {method}: call SciPy's with arrays"
             )
         given = bound(f"{self.name}.{method}", self.parameters, self.defaults, args, kwds)
-        values = [wide(v) for v in (*first, *given)]
+        names = (*(self.variables if first else ()), *self.parameters)
+        values = [
+            v if n in self._fixed and isinstance(v, Tensor) else wide(v)
+            for n, v in zip(names, (*first, *given), strict=True)
+        ]
         if self._prepare is not None:
             count = len(first)
             values = [*values[:count], *self._prepare(values[:count], *values[count:])]
@@ -421,3 +426,9 @@ def _von_mises_fisher(x: Array, mu: Array, kappa: Array) -> Array:
 
 
 vonmises_fisher = Multivariate("vonmises_fisher", "mu kappa", _von_mises_fisher, defaults={"kappa": 1.0})
+
+
+multivariate_hypergeom = Multivariate(
+    "multivariate_hypergeom", "m n", lambda x, m, n: log_binomial(m, x).sum(-1) - log_binomial(m.sum(-1), n), discrete=True,
+    fixed="m n",
+)  # fmt: skip

@@ -136,6 +136,13 @@ def test_wrong_calls() -> None:
             distribution.cdf(1.0, tn.tensor(3.0, requires_grad=True), *((0.5,) if distribution is stats.binom else ()))
 
 
+def test_values_of_many_elements_are_scipys_too() -> None:
+    x = np.linspace(-3, 3, 5001)
+    for method in ("pdf", "logpdf", "cdf"):
+        expected = getattr(scipy.stats.laplace, method)(x, 0.1, 1.3)
+        np.testing.assert_array_equal(getattr(stats.laplace, method)(tn.tensor(x), 0.1, 1.3), expected)
+
+
 def test_infinite_arguments() -> None:
     slope = tn.grad(lambda a: stats.gamma.logcdf(np.array([-1.0, 2.0, np.inf]), a).sum())(2.0)
     np.testing.assert_allclose(slope, tn.grad(lambda a: stats.gamma.logcdf(2.0, a))(2.0), rtol=1e-12)

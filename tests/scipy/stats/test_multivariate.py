@@ -56,6 +56,14 @@ def test_density(name: str) -> None:
         tn.testing.check_grads(f, [np.asarray(args[i]) for i in floats], order=2)
 
 
+def test_multivariate_hypergeom() -> None:
+    found = tn.compile(lambda x: stats.multivariate_hypergeom.logpmf(x, [10, 8, 7], 6))(
+        np.array([[3, 2, 1], [2, 2, 2]])
+    )
+    expected = scipy.stats.multivariate_hypergeom.logpmf([[3, 2, 1], [2, 2, 2]], [10, 8, 7], 6)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
 def test_von_mises_fisher() -> None:
     mu, x = np.array([0.6, 0.8, 0.0]), np.array([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]])
     expected = scipy.stats.vonmises_fisher.logpdf(x, mu, 3.0)
