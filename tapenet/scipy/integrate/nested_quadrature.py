@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, overload
 
 import numpy as np
 
@@ -10,6 +11,20 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.scipy.integrate.quadrature import Found, bare, numbers_of, quad
 from tapenet.scipy.integrate.values import TensorsFound, library, wanted
+
+
+@overload
+def nquad(
+    func: Callable[..., object], ranges: Sequence[object], args: object = None, opts: object = None,
+    full_output: Literal[False] = False,
+) -> tuple[Tensor, float]: ...  # fmt: skip
+
+
+@overload
+def nquad(
+    func: Callable[..., object], ranges: Sequence[object], args: object = None, opts: object = None,
+    full_output: Literal[True] = ...,
+) -> tuple[Tensor, float, dict[str, object]]: ...  # fmt: skip
 
 
 @boundary
@@ -64,7 +79,8 @@ def nquad(
         def f(x: object) -> object:
             return inner(depth - 1, (x, *outer))[0] if depth else func(x, *outer, *more)
 
-        return quad(f, low, high, **options)  # type: ignore[arg-type]
+        found: Found = quad(f, low, high, **options)  # type: ignore[call-overload]
+        return found
 
     return inner(len(given) - 1, ())
 
@@ -89,7 +105,7 @@ def dblquad(
     args: tuple[object, ...] = (),
     epsabs: float = 1.49e-8,
     epsrel: float = 1.49e-8,
-) -> Found:
+) -> tuple[Tensor, float]:
     """The integral of func(y, x) for x from a to b and y from gfun(x) to hfun(x), by `scipy.integrate.dblquad`, with
     derivatives as of `nquad`.
 
@@ -112,8 +128,7 @@ def dblquad(
     """
     low, high = _functions(gfun, hfun)
     options = {"epsabs": epsabs, "epsrel": epsrel}
-    found: Found = nquad(func, [lambda x, *_: (low(x), high(x)), (a, b)], args, [options, options])
-    return found
+    return nquad(func, [lambda x, *_: (low(x), high(x)), (a, b)], args, [options, options])
 
 
 @boundary
@@ -128,7 +143,7 @@ def tplquad(
     args: tuple[object, ...] = (),
     epsabs: float = 1.49e-8,
     epsrel: float = 1.49e-8,
-) -> Found:
+) -> tuple[Tensor, float]:
     """The integral of func(z, y, x) for x from a to b, y from gfun(x) to hfun(x) and z from qfun(x, y) to rfun(x, y), by
     `scipy.integrate.tplquad`, with derivatives as of `nquad`.
 
@@ -155,8 +170,7 @@ def tplquad(
     below, above = _functions(qfun, rfun)
     options = {"epsabs": epsabs, "epsrel": epsrel}
     ranges = [lambda y, x, *_: (below(x, y), above(x, y)), lambda x, *_: (low(x), high(x)), (a, b)]
-    found: Found = nquad(func, ranges, args, [options] * 3)
-    return found
+    return nquad(func, ranges, args, [options] * 3)
 
 
 def _functions(*limits: object) -> tuple[Callable[..., object], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import BuiltinFunctionType
-from typing import TypeAlias
+from typing import Literal, TypeAlias, overload
 
 import numpy as np
 
@@ -77,6 +77,24 @@ def _number(t: Tensor) -> object:
 def bare(value: object) -> object:
     """A tensor that nothing but its value is wanted of, as that."""
     return value._data.item() if type(value) is Tensor and value._data.size == 1 and not wanted(value) else value
+
+
+@overload
+def quad(
+    func: Callable[..., object], a: object, b: object, args: object = (), full_output: Literal[0, False] = 0,
+    epsabs: float = 1.49e-8, epsrel: float = 1.49e-8, limit: int = 50, points: Sequence[float] | None = None,
+    weight: str | None = None, wvar: object = None, wopts: object = None, maxp1: int = 50, limlst: int = 50,
+    complex_func: bool = False,
+) -> tuple[Tensor, float]: ...  # fmt: skip
+
+
+@overload
+def quad(
+    func: Callable[..., object], a: object, b: object, args: object = (), full_output: Literal[1, True] = ...,
+    epsabs: float = 1.49e-8, epsrel: float = 1.49e-8, limit: int = 50, points: Sequence[float] | None = None,
+    weight: str | None = None, wvar: object = None, wopts: object = None, maxp1: int = 50, limlst: int = 50,
+    complex_func: bool = False,
+) -> tuple[Tensor, float, dict[str, object]]: ...  # fmt: skip
 
 
 @boundary
@@ -156,12 +174,14 @@ def quad(
     }  # fmt: skip
     if complex_func:
         parts = [
-            quad(lambda x, part=part: part(asarray(func(x, *args))), a, b, (), full_output, epsabs, epsrel, limit, points,
-                 weight, wvar, wopts, maxp1, limlst)
+            quad(  # type: ignore[call-overload]
+                lambda x, part=part: part(asarray(func(x, *args))), a, b, (), full_output, epsabs, epsrel, limit, points,
+                weight, wvar, wopts, maxp1, limlst,
+            )
             for part in (ops.real, ops.imag)
         ]  # fmt: skip
         both = parts[0][0] + 1j * parts[1][0], parts[0][1] + 1j * parts[1][1]
-        return (*both, {"real": parts[0][2:], "imag": parts[1][2:]}) if full_output else both  # type: ignore[return-value]
+        return (*both, {"real": parts[0][2:], "imag": parts[1][2:]}) if full_output else both
     return _quad("quad", func, args, number(a, "quad: a"), number(b, "quad: b"), wvar, full_output, options)
 
 
@@ -315,6 +335,22 @@ def _scalar(value: object, name: str) -> Tensor:
     return made if made.ndim == 0 else ops.reshape(made, ())
 
 
+@overload
+def quad_vec(
+    f: Callable[..., object], a: object, b: object, epsabs: float = 1e-200, epsrel: float = 1e-8, norm: str = "2",
+    cache_size: float = 100e6, limit: float = 10000, workers: object = 1, points: Sequence[float] | None = None,
+    quadrature: str | None = None, full_output: Literal[False] = False, *, args: object = (),
+) -> tuple[Tensor, float]: ...  # fmt: skip
+
+
+@overload
+def quad_vec(
+    f: Callable[..., object], a: object, b: object, epsabs: float = 1e-200, epsrel: float = 1e-8, norm: str = "2",
+    cache_size: float = 100e6, limit: float = 10000, workers: object = 1, points: Sequence[float] | None = None,
+    quadrature: str | None = None, full_output: Literal[True] = ..., *, args: object = (),
+) -> tuple[Tensor, float, object]: ...  # fmt: skip
+
+
 @boundary
 def quad_vec(
     f: Callable[..., object],
@@ -330,7 +366,7 @@ def quad_vec(
     quadrature: str | None = None,
     full_output: bool = False,
     *,
-    args: tuple[object, ...] = (),
+    args: object = (),
 ) -> tuple[Tensor, float] | tuple[Tensor, float, object]:
     """The integral of a function that gives an array, by `scipy.integrate.quad_vec`, with derivatives as of `quad`.
 
