@@ -47,8 +47,9 @@ def _in_direction(f: Op, a: Array, e: Array, *options: object) -> Array:
 
 def _square(name: str, a: Array) -> None:
     """SciPy's own checks are of single matrices, and some take what is not square for a number."""
-    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
-        raise ValueError(f"{name}: A must hold square matrices (..., n, n), not {a.shape}")
+    shape = np.shape(a)
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ValueError(f"{name}: A must hold square matrices (..., n, n), not {shape}")
 
 
 def _estimating(f: Callable[..., Array], *args: object) -> Array:
@@ -105,7 +106,7 @@ def _expm_rule(g: Array, A: Array) -> Array:
 
 
 @op(
-    check=lambda A: None if A.size == 1 else _square("expm", A),
+    check=lambda A: None if np.size(A) == 1 else _square("expm", A),
     sequences=(),
     A=_expm_rule,
     vmap="leading",

@@ -322,9 +322,30 @@ def _balanced(A: Array, permute: bool, scale: bool) -> tuple[Array, ...]:
     return tuple(scipys().matrix_balance(A, permute, scale))
 
 
+def _parts_rule(g: tuple[Array, ...], A: Array, permute: bool, scale: bool) -> Array:
+    turn = _balanced(A, permute, scale)[1]
+    return cast("Array", np.matmul(np.matmul(transposed(np.linalg.inv(turn)), g[0]), transposed(turn)))
+
+
+@op(
+    name="matrix_balance",
+    outputs=3,
+    nondiff_outputs=(1, 2),
+    sequences=(),
+    A=_parts_rule,
+    vmap=LEADING,
+    formula="T⁻¹ @ A @ T, the scale and the order in T",
+    gradients="A: T⁻ᵀ @ g @ Tᵀ",
+)
+def _balanced_in_parts(A: Array, permute: bool, scale: bool) -> tuple[Array, ...]:
+    """What `matrix_balance` gives with `separate=True`."""
+    balanced, (scales, order) = scipys().matrix_balance(A, permute, scale, True)
+    return balanced, scales, order
+
+
 def matrix_balance(
     A: ArrayLike, permute: bool = True, scale: bool = True, separate: bool = False, overwrite_a: bool = False
-) -> tuple[Array, ...]:
+) -> tuple[Array | tuple[Array, Array], ...]:
     """The matrix T⁻¹ @ A @ T whose rows and columns have about the same lengths, and T, as `scipy.linalg.matrix_balance`.
 
     T is made of powers of 2, and constant but for jumps: it has no gradient.
@@ -332,7 +353,7 @@ def matrix_balance(
     Args:
         A: (..., n, n).
         permute, scale: whether rows are exchanged, and scaled.
-        separate: not there: it gives T as scale and order.
+        separate: whether T is given as a tuple of the scale and the order of its rows.
         overwrite_a: not looked at: nothing is overwritten.
 
     >>> import tapenet as tn
@@ -340,6 +361,7 @@ def matrix_balance(
     Tensor([[1., 8.],
             [8., 1.]])
     """
-    if separate:
-        raise NotImplementedError("matrix_balance: separate=True is not there: T is scale and order in one matrix")
-    return _balanced(A, permute, scale)
+    if not separate:
+        return _balanced(A, permute, scale)
+    balanced, scales, order = _balanced_in_parts(A, permute, scale)
+    return balanced, (scales, order)

@@ -80,6 +80,9 @@ CASES = {
     "qr_multiply conjugate": case("qr_multiply", CTALL, C[0, 0] + R.normal(size=(2, 3)), mode="left", conjugate=True),
     "qr_multiply pivoting": case("qr_multiply", A, R.normal(size=3), pivoting=True),
     "matrix_balance": case("matrix_balance", A * np.array([1.0, 64.0, 512.0]), seen=lambda out: out[0]),
+    "matrix_balance in parts": case(
+        "matrix_balance", A * np.array([1.0, 64.0, 512.0]), seen=lambda out: out[0], separate=True
+    ),
     "rq": case("rq", C),
     "rq wide": case("rq", WIDE, mode="economic"),
     "rq full": case("rq", WIDE, seen=lambda o: (o[0], o[1][2:])),

@@ -110,6 +110,13 @@ def test_functions_with_parameters_and_complex_values() -> None:
         T.funm(A, np.exp, disp=False)
 
 
+def test_the_exponential_of_numbers() -> None:
+    """SciPy makes matrices of them."""
+    np.testing.assert_array_equal(T.expm(1), [[np.e]])
+    for number in (np.array(0.5), np.array([0.5])):
+        has_derivatives(case("expm", number), order=2)
+
+
 @pytest.mark.parametrize("name", ["expm", "cosm", "logm", "sqrtm", "signm", "tanhm"])
 def test_matrices_that_are_not_square(name: str) -> None:
     for shape in ((2, 3), (3,)):

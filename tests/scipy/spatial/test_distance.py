@@ -121,6 +121,7 @@ def test_functions_short_names_and_bad_input() -> None:
     )
     check_grads(lambda a: T.pdist(a, metric), [A], order=2)
     np.testing.assert_array_equal(T.cdist(A, B, "cb"), T.cdist(A, B, "cityblock"))
+    np.testing.assert_array_equal(T.cdist(A, B, "test_cosine"), T.cdist(A, B, "cosine"))
     with pytest.raises(ValueError, match="Unknown Distance Metric: nearest; it is one of braycurtis"):
         T.cdist(A, B, "nearest")
     with pytest.raises(

@@ -27,7 +27,7 @@ def _metric(name: str) -> str:
     """SciPy's name of a metric, for one of its short forms."""
     import scipy.spatial.distance
 
-    found = vars(scipy.spatial.distance)["_METRIC_ALIAS"].get(name.lower())
+    found = vars(scipy.spatial.distance)["_METRIC_ALIAS"].get(name.lower().removeprefix("test_"))
     if found is None or found.canonical_name not in FORMULAS:
         raise ValueError(
             f"Unknown Distance Metric: {name}; it is one of {', '.join(FORMULAS)}, or a function of two vectors"
