@@ -1,4 +1,4 @@
-"""Implicit differentiation: derivatives of what a solver finds, by the equation that it solves. Any solver will do."""
+"""Implicit differentiation: derivatives of what a solver finds, by the equation that it solves. The solver is free."""
 
 from tapenet.names import namespace as _namespace
 

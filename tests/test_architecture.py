@@ -214,6 +214,10 @@ def test_importing_loads_nothing_heavy() -> None:
     )
     new = json.loads(_fresh(code))
     assert "tapenet.autodiff.generate" in new
+    late = tuple(
+        f"tapenet.{name}" for name in ("scipy", "special", "optimize", "random")
+    )  # loaded at the first use of a name
+    assert not [m for m in new if m.startswith(late)]
     heavy = [
         m for m in new if any(m == h or m.startswith(h + ".") for h in {*HEAVY, "urllib", "http", "ssl", "logging"})
     ]

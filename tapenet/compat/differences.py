@@ -9,15 +9,17 @@ from __future__ import annotations
 import dis
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+
+from tapenet.typing import Array
 
 
 class Use(NamedTuple):
     """A call as a user writes it, of a function or a method, with its result and the user's frame."""
 
-    args: tuple[Any, ...]
+    args: tuple[object, ...]
     kwargs: dict[str, object]
     result: object
     frame: FrameType
@@ -94,7 +96,7 @@ def _wider(use: Use) -> bool:
     given = (*use.args, *use.kwargs.values())
     parts = [part for a in given for part in (a if isinstance(a, (tuple, list)) else [a])]
     arrays = [a for a in parts if getattr(a, "ndim", 0)]
-    return bool(arrays) and not any(str(a.dtype) in _WIDE for a in arrays)
+    return bool(arrays) and not any(str(getattr(a, "dtype", "")) in _WIDE for a in arrays)
 
 
 def _of_numbers(place: int) -> Callable[[Use], bool]:
@@ -112,14 +114,14 @@ def _of_numbers(place: int) -> Callable[[Use], bool]:
 
 
 def _in_order(use: Use) -> bool:
-    axes = use.args[1:]
-    return (
-        len(axes) == 2 and all(isinstance(a, int) for a in axes) and use.args[0].ndim == 2 and axes[0] % 2 < axes[1] % 2
-    )
+    match use.args:
+        case (array, int(first), int(second)):
+            return cast("Array", array).ndim == 2 and first % 2 < second % 2
+    return False
 
 
 def _crossed(use: Use) -> bool:
-    shape = use.args[0].shape
+    shape = cast("Array", use.args[0]).shape
     return not use.given(5, "dim") and "axis" not in use.kwargs and 3 in shape[:-1]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -128,7 +128,7 @@ def instance_norm(
             raise ValueError("instance_norm: without running statistics give use_input_stats=True")
         return _evaluated(input, running_mean, running_var, weight, bias, eps)
     _movable("instance_norm", input, running_mean=running_mean, running_var=running_var)
-    given: Any = input, weight, bias, eps  # arrays to the formula
+    given = cast("tuple[Array, Array, Array, float]", (input, weight, bias, eps))  # arrays to the formula
     out: Tensor
     out, mean, var = instance_norm_statistics(*given)
     count = math.prod(input.shape[2:])

@@ -89,7 +89,7 @@ class Functions:
     def _number(self, v: Tensor, *rest: object) -> Tensor:
         found = self._of_vector(v, *rest)
         if found.size != 1:
-            raise ValueError(f"the function gives shape {found.shape}, and what is minimised is a single number")
+            raise ValueError(f"the function must give a single number, which is minimised, not shape {found.shape}")
         return found.reshape(())
 
     def _product(self, v: Tensor, d: Tensor, *rest: object) -> Tensor:

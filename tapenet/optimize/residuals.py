@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -37,6 +37,8 @@ LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 #: SciPy's word for exact Jacobians is none; these ask for differences.
 Differences = Literal["2-point", "3-point", "cs"]
+#: A loss, and the scale of the residuals that it takes.
+Loss = tuple[str | Callable[..., object], float]
 
 
 def cost_of(loss: str | Callable[..., object], scale: float) -> Callable[[Tensor], Tensor]:
@@ -238,7 +240,7 @@ def curve_fit(
         limited = None
     x, y, deviations = _data(name, xdata, ydata, sigma, check_finite, nan_policy)
     residuals = _residuals(f, structure, None if deviations is None else deviations.ndim)
-    loss: tuple[Any, Any] = (kwargs.get("loss", "linear"), kwargs.get("f_scale", 1.0))
+    loss = cast("Loss", (kwargs.get("loss", "linear"), kwargs.get("f_scale", 1.0)))
     cost, weight = cost_of(*loss), weights_of(*loss)
     given = {"method": method, "absolute_sigma": absolute_sigma, "check_finite": False, **kwargs}
     size, minpack = y.size, method == "lm" or (method is None and limited is None)  # which takes differences by itself
@@ -377,7 +379,7 @@ def _covariance(
     found: Sequence[Tensor],
     structure: Structure,
     absolute_sigma: bool,
-    loss: tuple[Any, Any],
+    loss: Loss,
 ) -> Tensor:
     """The covariance matrix, differentiable."""
     specs = specs_of(found)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -32,26 +31,30 @@ def ones(n: int, dtype: np.dtype) -> Array:
     return made
 
 
-def dot(a: Array, b: Array) -> Any:
+def dot(a: Array, b: Array) -> Array:
     """Σ a b of two real vectors. Of symbols it is a plain product: the compiler's backends see to long ones themselves."""
     return row_dots(a, b) if a.size >= LONG and type(a) is np.ndarray else a.dot(b)
 
 
-def row_dots(a: Array, b: Array) -> Any:
+def row_dots(a: Array, b: Array) -> Array:
     """Σ a b along the last axis of two real arrays of one shape."""
     n = a.shape[-1]
+    found: Array
     if n < LONG:
-        return np.vecdot(a, b)
+        found = np.vecdot(a, b)
+        return found
     whole = n - n % RUN
     runs = (*a.shape[:-1], -1, RUN)
     parts = np.vecdot(a[..., :whole].reshape(runs), b[..., :whole].reshape(runs))
     sums = np.add.reduce(parts, -1, dtype=np.float64)
-    return (sums + np.vecdot(a[..., whole:], b[..., whole:])).astype(a.dtype)
+    found = (sums + np.vecdot(a[..., whole:], b[..., whole:])).astype(a.dtype)
+    return found
 
 
-def row_sums(x: Array) -> Any:
+def row_sums(x: Array) -> Array:
     """The sums of the rows of a matrix."""
-    return x.dot(ones(x.shape[1], x.dtype)) if x.shape[1] < LONG else np.add.reduce(x, 1)
+    found: Array = x.dot(ones(x.shape[1], x.dtype)) if x.shape[1] < LONG else np.add.reduce(x, 1)
+    return found
 
 
 def column_sums(x: Array) -> Array:

@@ -12,7 +12,7 @@ from tapenet.ops.op import Op, derive, op
 
 
 def scipys(name: str) -> Callable[..., object]:
-    """A function of SciPy's by its name, such as "fft.dct"; those that only wrap it for other kinds of arrays left out.
+    """A function of SciPy's by its name, such as "fft.dct".
 
     >>> scipys("signal.lfilter").__name__
     'lfilter'
@@ -22,7 +22,9 @@ def scipys(name: str) -> Callable[..., object]:
     return found
 
 
-def followed(theirs: str | Callable[..., object], *by: str, **options: object) -> Callable[[Callable[..., object]], Op]:
+def followed(
+    theirs: str | Callable[..., object], *by: str, name: str | None = None, **options: object
+) -> Callable[[Callable[..., object]], Op]:
     """A decorator that makes a formula the op of a function of SciPy's.
 
     The formula has the signature and, as its docstring, the documentation of the op. It is read on symbols, so it does not
@@ -31,6 +33,7 @@ def followed(theirs: str | Callable[..., object], *by: str, **options: object) -
     Args:
         theirs: what gives the values: SciPy's function, by name, or one with the same arguments.
         *by: the inputs by which there are derivatives.
+        name: what errors name. By default the formula's name; where that is a part of a public function, give the function's.
         **options: those of `tn.op`, rules too.
     """
     function = scipys(theirs) if isinstance(theirs, str) else theirs
@@ -40,8 +43,10 @@ def followed(theirs: str | Callable[..., object], *by: str, **options: object) -
         def forward(*args: object, **kwargs: object) -> object:
             return function(*args, **kwargs)
 
-        settings: dict[str, object] = {"fuse": False, **dict.fromkeys(by, derive), **options}  # values are never fused
-        made: Op = op(forward, name=formula.__name__, lower=formula, **settings)
+        settings: dict[str, object] = {**dict.fromkeys(by, derive), **options}
+        made: Op = op(
+            forward, name=name or formula.__name__, lower=formula, fuse=False, **settings
+        )  # values are never fused
         made.module = made.__module__ = formula.__module__
         return made
 

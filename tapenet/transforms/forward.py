@@ -190,7 +190,7 @@ class _Forward:
             return self.flat(full)
 
         outs, pull = vjp(again, *(self.leaves[i] for i in active))
-        # Any gradients will do but zeros, for which rules may leave something out.
+        # No zeros: for those, rules may leave something out.
         draw = np.random.default_rng(0).normal
         seeds = [Tensor._of(draw(size=t.shape).astype(t.dtype)) for t in outs if is_inexact(t.dtype)]
 

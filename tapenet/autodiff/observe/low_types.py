@@ -10,7 +10,7 @@ None of it is there before the first low array is met (`program.low.meet`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from tapenet.ops.signatures import by_name
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, rounded, when_first_met, widened
 from tapenet.typing import Array, DType
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 _WIDER = {np.dtype(np.float64), np.dtype(np.complex128)}
 #: Options by which numbers are put in the place of others, or between them, and take the dtype of these.
@@ -143,8 +146,7 @@ def _widely(function: Callable[..., object], args: tuple[object, ...], kwargs: d
     args, kwargs = by_name(function, "dtype", args, kwargs)
     given = (*args, *(value for name, value in kwargs.items() if name not in _PLACED))
     dtypes = {t.dtype for t in elements(given) if isinstance(t, Tensor)}
-    asked: Any = kwargs.get("dtype")
-    asked = None if asked is None else dtype_of(asked)
+    asked = None if kwargs.get("dtype") is None else dtype_of(cast("DTypeLike", kwargs["dtype"]))
     if not any(map(is_low, dtypes)) and (asked is None or not is_low(asked)):
         return function(*args, **kwargs)
     # Where wider types have a say, the result shows it.

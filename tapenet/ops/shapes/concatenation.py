@@ -9,7 +9,7 @@ import itertools
 import math
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,9 +27,11 @@ def _one_array(shape: Shape | tuple[Shape, ...]) -> bool:
     return isinstance(shape[0], int)
 
 
-def _concatenate_arrays(g: Array, arrays_shape: Any, axis: int | None) -> Array | tuple[Array, ...]:
+def _concatenate_arrays(
+    g: Array, arrays_shape: Shape | tuple[Shape, ...], axis: int | None
+) -> Array | tuple[Array, ...]:
     one = _one_array(arrays_shape)
-    shapes = (arrays_shape[1:],) * arrays_shape[0] if one else arrays_shape
+    shapes: tuple[Shape, ...] = (arrays_shape[1:],) * arrays_shape[0] if one else arrays_shape  # type: ignore[assignment,operator]
     lengths = [math.prod(s) if axis is None else s[axis] for s in shapes]
     ends = list(itertools.accumulate(lengths))
     lead = (slice(None),) * (0 if axis is None else axis % len(shapes[0]))

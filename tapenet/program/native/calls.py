@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -114,7 +114,7 @@ class Calls:
         small = order is None and value.nbytes < kernels.SMALL
         buffer = self._module.memory.buffer(value)
         assert isinstance(buffer, Slot)
-        taken: Any = (lambda array: True) if take is None else self._space[take]
+        taken = (lambda array: True) if take is None else cast("Callable[[Array], object]", self._space[take])
 
         def moved(given: object) -> Array:
             array = settled(given)

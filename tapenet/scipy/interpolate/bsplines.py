@@ -47,7 +47,7 @@ def _scipys(x: Array, t: Array, c: Array, k: int, nu: int, extrapolate: Extrapol
     return np.asarray(spline(x, nu))
 
 
-@followed(_scipys, "x", "t", "c")
+@followed(_scipys, "x", "t", "c", name="BSpline")
 def spline_values(x: Array, t: Array, c: Array, k: int, nu: int = 0, extrapolate: Extrapolate = True) -> Array:
     """Values of a B-spline, or of its derivative of order `nu`: Σ c[j] B[j](x)."""
     n = t.shape[0] - k - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Literal, cast
 
 import numpy as np
@@ -12,7 +12,7 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 from tapenet.scipy.followed import followed
-from tapenet.scipy.interpolate.piecewise import Extrapolate, PPoly
+from tapenet.scipy.interpolate.piecewise import Extrapolate, PPoly, coefficients
 from tapenet.scipy.linalg import solve_banded
 from tapenet.typing import Array
 
@@ -33,21 +33,12 @@ def from_slopes(x: Array, y: Array, slopes: Array) -> Array:
     return np.stack([bend / h, (chord - slopes[:-1]) / h - bend, slopes[:-1], y[:-1]])
 
 
-def _of_class(name: str) -> Callable[..., Array]:
-    def coefficients(x: Array, y: Array, *rest: object, **options: object) -> Array:
-        from scipy import interpolate
-
-        return np.asarray(getattr(interpolate, name)(x, y, *rest, **options).c)
-
-    return coefficients
-
-
 def _of_cubic_spline(x: Array, y: Array, start: Array, end: Array, conditions: tuple[Condition, Condition]) -> Array:
     kinds = [(k, v) if isinstance(k, int) else k for k, v in zip(conditions, (start, end), strict=True)]
-    return _of_class("CubicSpline")(x, y, bc_type=kinds[0] if conditions[0] == "periodic" else tuple(kinds))
+    return coefficients("CubicSpline", x, y, bc_type=kinds[0] if conditions[0] == "periodic" else tuple(kinds))
 
 
-@followed(_of_cubic_spline, "x", "y", "start", "end")
+@followed(_of_cubic_spline, "x", "y", "start", "end", name="CubicSpline")
 def spline_coefficients(
     x: Array, y: Array, start: Array, end: Array, conditions: tuple[Condition, Condition] = ("not-a-knot", "not-a-knot")
 ) -> Array:
@@ -129,7 +120,7 @@ def _periodic_slopes(h: Array, hs: Array, chord: Array) -> Array:
     return np.concatenate([inner, last[None], inner[:1]])
 
 
-@followed(_of_class("PchipInterpolator"), "x", "y")
+@followed(partial(coefficients, "PchipInterpolator"), "x", "y", name="PchipInterpolator")
 def pchip_coefficients(x: Array, y: Array) -> Array:
     """The coefficients of the monotone cubics of Fritsch and Butland, SIAM J. Sci. Stat. Comput. 5 (1984): slopes are weighted
     harmonic means of those of the chords, or 0 where these differ in sign."""
@@ -156,10 +147,10 @@ def _pchip_end(h0: Array, h1: Array, chord0: Array, chord1: Array) -> Array:
 
 
 def _scipys_akima(x: Array, y: Array, method: str) -> Array:
-    return _of_class("Akima1DInterpolator")(x, y, method=method)
+    return coefficients("Akima1DInterpolator", x, y, method=method)
 
 
-@followed(_scipys_akima, "x", "y")
+@followed(_scipys_akima, "x", "y", name="Akima1DInterpolator")
 def akima_coefficients(x: Array, y: Array, method: str = "akima") -> Array:
     """The coefficients of Akima's cubics, J. ACM 17 (1970): a slope is the mean of the chords beside it, weighted by how much
     the chords on the other side change."""
@@ -181,7 +172,7 @@ def akima_coefficients(x: Array, y: Array, method: str = "akima") -> Array:
     return from_slopes(x, y, np.where(level, plain, mean))
 
 
-@followed(_of_class("CubicHermiteSpline"), "x", "y", "dydx")
+@followed(partial(coefficients, "CubicHermiteSpline"), "x", "y", "dydx", name="CubicHermiteSpline")
 def hermite_coefficients(x: Array, y: Array, dydx: Array) -> Array:
     """The coefficients of the cubics with given values and slopes."""
     return from_slopes(x, y, dydx)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -13,31 +13,21 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.indexing.items import scatter_add
 from tapenet.scipy.followed import followed
 from tapenet.scipy.interpolate.bsplines import BSpline, basis, slopes_of
-from tapenet.scipy.interpolate.piecewise import Extrapolate, piece
+from tapenet.scipy.interpolate.piecewise import Extrapolate, coefficients, piece
 from tapenet.scipy.linalg import solve_banded
 from tapenet.typing import Array
 
 Orders = tuple[int, ...]
 
 
-class _Spline(Protocol):
-    c: Array
-
-
-def _scipys(name: str) -> Callable[..., _Spline]:
-    from scipy import interpolate
-
-    return cast("Callable[..., _Spline]", getattr(interpolate, name))
-
-
 def _scipys_coefficients(
     x: Array, y: Array, t: Array, left: Array, right: Array, k: int, orders: tuple[Orders, Orders]
 ) -> Array:
     ends = [list(zip(o, v, strict=True)) or None for o, v in zip(orders, (left, right), strict=True)]
-    return np.asarray(_scipys("make_interp_spline")(x, y, k, t, tuple(ends)).c)
+    return coefficients("make_interp_spline", x, y, k, t, tuple(ends))
 
 
-@followed(_scipys_coefficients, "x", "y", "t", "left", "right")
+@followed(_scipys_coefficients, "x", "y", "t", "left", "right", name="make_interp_spline")
 def interpolating(
     x: Array, y: Array, t: Array, left: Array, right: Array, k: int, orders: tuple[Orders, Orders]
 ) -> Array:
@@ -80,10 +70,10 @@ def _end_row(x: Array, t: Array, k: int, order: int, side: int) -> Array:
 
 
 def _scipys_periodic(x: Array, y: Array, t: Array, k: int) -> Array:
-    return np.asarray(_scipys("make_interp_spline")(x, y, k, bc_type="periodic").c)
+    return coefficients("make_interp_spline", x, y, k, bc_type="periodic")
 
 
-@followed(_scipys_periodic, "x", "y", "t")
+@followed(_scipys_periodic, "x", "y", "t", name="make_interp_spline")
 def periodic(x: Array, y: Array, t: Array, k: int) -> Array:
     """The coefficients of the periodic B-spline with these values: a system for one of each pair that agree."""
     m = x.shape[0] - 1
@@ -192,10 +182,10 @@ def _stacked(values: Sequence[object], shape: tuple[int, ...]) -> object:
 
 
 def _scipys_fit(x: Array, y: Array, t: Array, w: Array, k: int) -> Array:
-    return np.asarray(_scipys("make_lsq_spline")(x, y, t, k, w).c)
+    return coefficients("make_lsq_spline", x, y, t, k, w)
 
 
-@followed(_scipys_fit, "x", "y", "t", "w")
+@followed(_scipys_fit, "x", "y", "t", "w", name="make_lsq_spline")
 def fitting(x: Array, y: Array, t: Array, w: Array, k: int) -> Array:
     """The coefficients of the B-spline with the least Σ w² (y - s(x))², by the normal equations, which are banded."""
     n = t.shape[0] - k - 1

@@ -50,7 +50,7 @@ def _scipys(
     return make(tuple(_cut(grids, sizes)), values, method, bounds_error, fill_value)(xi)
 
 
-@followed(_scipys, "xi", "values", "grids")
+@followed(_scipys, "xi", "values", "grids", name="RegularGridInterpolator")
 def grid_values(
     xi: Array,
     values: Array,

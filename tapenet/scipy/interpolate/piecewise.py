@@ -11,10 +11,15 @@ from tapenet import ops
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
-from tapenet.scipy.followed import followed
+from tapenet.scipy.followed import followed, scipys
 from tapenet.typing import Array
 
 Extrapolate = bool | Literal["periodic"]
+
+
+def coefficients(name: str, *args: object, **options: object) -> Array:
+    """Those of a spline of SciPy's, by the name of what makes it."""
+    return np.asarray(scipys(f"interpolate.{name}")(*args, **options).c)  # type: ignore[attr-defined]
 
 
 def _scipys(x: Array, c: Array, breaks: Array, nu: int, extrapolate: Extrapolate) -> Array:
@@ -32,7 +37,7 @@ def piece(x: Array, breaks: Array, first: int, last: int) -> Array:
     return np.clip(np.searchsorted(breaks, x, side="right") - 1, first, last)
 
 
-@followed(_scipys, "x", "c", "breaks")
+@followed(_scipys, "x", "c", "breaks", name="PPoly")
 def piecewise_values(x: Array, c: Array, breaks: Array, nu: int = 0, extrapolate: Extrapolate = True) -> Array:
     """Values of a piecewise polynomial, or of its derivative of order `nu`: in the piece i that holds x they are
     Σ c[k, i] (x - breaks[i])^(K - 1 - k)."""

@@ -99,7 +99,7 @@ def _scipys(
     return make(y, d, count, several, kernel, float(epsilon), degree)(x)
 
 
-@followed(_scipys, "x", "y", "d", "smoothing", "epsilon")
+@followed(_scipys, "x", "y", "d", "smoothing", "epsilon", name="RBFInterpolator")
 def radial_values(
     x: Array,
     y: Array,
@@ -217,7 +217,7 @@ def _scipys_linear(x: Array, points: Array, values: Array, fill_value: float) ->
     return np.asarray(LinearNDInterpolator(points, values, fill_value)(x))
 
 
-@followed(_scipys_linear, "x", "points", "values")
+@followed(_scipys_linear, "x", "points", "values", name="LinearNDInterpolator")
 def triangulated_values(x: Array, points: Array, values: Array, fill_value: float = np.nan) -> Array:
     """The linear function on the simplex that holds each place."""
     at, inside = corners(x, points)

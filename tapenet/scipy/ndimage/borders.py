@@ -43,6 +43,15 @@ def for_each(value: object, count: int) -> list[Any]:
     return list(value)
 
 
+def numbers_for_each(value: object, count: int) -> list[Array]:
+    """The same of what may be a vector with gradients."""
+    if getattr(value, "ndim", 0) != 1:
+        return for_each(value, count)
+    if len(value) != count:  # type: ignore[arg-type]
+        raise RuntimeError(f"sequence argument must have length equal to input rank: {count}, not {len(value)}")  # type: ignore[arg-type]
+    return [value[i] for i in range(count)]  # type: ignore[index]
+
+
 def axes_of(axes: int | Sequence[int] | None, ndim: int) -> list[int]:
     """Axes as numbers from 0 on."""
     given = range(ndim) if axes is None else [axes] if isinstance(axes, int) else axes

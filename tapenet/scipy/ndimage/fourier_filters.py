@@ -11,7 +11,7 @@ from tapenet import ops
 from tapenet.ops.fft.transforms import complex_normal
 from tapenet.ops.registry import sample
 from tapenet.scipy.followed import followed
-from tapenet.scipy.ndimage.borders import for_each
+from tapenet.scipy.ndimage.borders import numbers_for_each
 from tapenet.typing import Array
 
 Each = float | Sequence[float] | Array
@@ -24,10 +24,6 @@ def _frequencies(input: Array, n: int, axis: int) -> list[Array]:
         k = np.arange(length) / n if n > 0 and i == axis % input.ndim else np.fft.fftfreq(length)
         found.append(k.reshape([-1 if j == i else 1 for j in range(input.ndim)]))
     return found
-
-
-def _each(value: object, count: int) -> list[Array]:
-    return [value[i] for i in range(count)] if getattr(value, "ndim", 0) == 1 else for_each(value, count)  # type: ignore[index]
 
 
 @followed(
@@ -51,7 +47,7 @@ def fourier_gaussian(input: Array, sigma: Each, n: int = -1, axis: int = -1, out
     >>> tn.scipy.ndimage.fourier_gaussian(tn.tensor(np.ones(4)), 0.5).round(3)
     Tensor([1.   , 0.735, 0.291, 0.735])
     """
-    for f, width in zip(_frequencies(input, n, axis), _each(sigma, input.ndim), strict=True):
+    for f, width in zip(_frequencies(input, n, axis), numbers_for_each(sigma, input.ndim), strict=True):
         input = ops.multiply(input, np.exp(-2 * math.pi**2 * (width * f) ** 2))
     return input
 
@@ -75,7 +71,7 @@ def fourier_shift(input: Array, shift: Each, n: int = -1, axis: int = -1, output
     Tensor([ 1., -1.,  1., -1.])
     """
     angle: Array | float = 0.0
-    for f, far in zip(_frequencies(input, n, axis), _each(shift, input.ndim), strict=True):
+    for f, far in zip(_frequencies(input, n, axis), numbers_for_each(shift, input.ndim), strict=True):
         angle = angle + f * far
     found: Array = ops.multiply(input, ops.exp(ops.multiply(-2j * math.pi, angle)))
     return found

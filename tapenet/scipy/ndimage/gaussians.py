@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.ops.derived import array_like, known
-from tapenet.scipy.ndimage.borders import axes_of, for_each, output_dtype
+from tapenet.scipy.ndimage.borders import axes_of, for_each, numbers_for_each, output_dtype
 from tapenet.scipy.ndimage.correlation import correlate1d
 from tapenet.typing import Array
 
@@ -122,7 +122,7 @@ def gaussian_filter(
     """
     input = array_like(input)
     along = axes_of(axes, input.ndim)
-    sigmas = _widths(sigma, len(along))
+    sigmas = numbers_for_each(sigma, len(along))
     dtype = output_dtype("gaussian_filter", output)
     options = [for_each(option, len(along)) for option in (order, mode, radius)]
     found: Array = input
@@ -137,15 +137,6 @@ def gaussian_filter(
 
 def _as_output(x: Array, dtype: str | None) -> Array:
     return x if dtype is None or x.dtype == dtype else np.astype(x, dtype)
-
-
-def _widths(sigma: ArrayLike, count: int) -> list[ArrayLike]:
-    """A standard deviation for each axis."""
-    if getattr(sigma, "ndim", 0) == 1:
-        if len(sigma) != count:  # type: ignore[arg-type]
-            raise RuntimeError(f"sequence argument must have length equal to input rank: {count}, not {len(sigma)}")  # type: ignore[arg-type]
-        return [sigma[i] for i in range(count)]  # type: ignore[index]
-    return for_each(sigma, count)
 
 
 def _summed(
@@ -224,12 +215,12 @@ def _derived(
     input = array_like(input)
     along = axes_of(axes, input.ndim)
     widths: list[ArrayLike] = [0.0] * input.ndim
-    for axis, width in zip(along, _widths(sigma, len(along)), strict=True):
+    for axis, width in zip(along, numbers_for_each(sigma, len(along)), strict=True):
         widths[axis] = width
 
     def derivative(x: Array, axis: int, mode: str) -> Array:
         orders = [order if i == axis else 0 for i in range(x.ndim)]
-        given = widths if order == 2 else list(_widths(sigma, x.ndim))
+        given = widths if order == 2 else list(numbers_for_each(sigma, x.ndim))
         return gaussian_filter(  # type: ignore[return-value]
             x,
             given,  # type: ignore[arg-type]

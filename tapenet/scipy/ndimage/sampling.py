@@ -15,7 +15,7 @@ from tapenet import ops
 from tapenet.ops.derived import array_like
 from tapenet.ops.registry import sample
 from tapenet.scipy.followed import followed
-from tapenet.scipy.ndimage.borders import bordered, for_each
+from tapenet.scipy.ndimage.borders import bordered, for_each, numbers_for_each
 from tapenet.scipy.ndimage.spline_filters import filtered_along
 from tapenet.special.exponentials import cosdg, sindg
 from tapenet.typing import Array
@@ -165,18 +165,13 @@ def map_coordinates(
     return _sampled(input, [coordinates[i] for i in range(input.ndim)], order, mode, cval, prefilter, output)
 
 
-def _each(value: object, count: int) -> list[Array]:
-    """A number for each axis, given together or one for all."""
-    return [value[i] for i in range(count)] if getattr(value, "ndim", 0) == 1 else for_each(value, count)  # type: ignore[index]
-
-
 def _affine(
     x: Array, matrix: Array, offset: Array | Sequence[float] | float, shape: Sequence[int], order: int, mode: str,
     cval: float, prefilter: bool, output: DTypeLike | None, ndim: int,
 ) -> Array:  # fmt: skip
     """The last axes of an image under an affine map of coordinates."""
     grid = _grid(shape)
-    starts = _each(offset, ndim)
+    starts = numbers_for_each(offset, ndim)
     if matrix.ndim == 1:
         coordinates = [matrix[i] * grid[i] + starts[i] for i in range(ndim)]
     else:
@@ -246,7 +241,9 @@ def shift(
     >>> tn.scipy.ndimage.shift(tn.tensor([0.0, 1.0, 4.0]), 0.5, order=1)
     Tensor([0. , 0.5, 2.5])
     """
-    coordinates = _together([c - d for c, d in zip(_grid(input.shape), _each(shift, input.ndim), strict=True)])
+    coordinates = _together(
+        [c - d for c, d in zip(_grid(input.shape), numbers_for_each(shift, input.ndim), strict=True)]
+    )
     return _sampled(input, coordinates, order, mode, cval, prefilter, output)
 
 

@@ -102,6 +102,7 @@ def _lanes(batched: frozenset[str], b: Array, a: Array, x: Array, axis: int) -> 
 
 
 @op(
+    name="lfilter",
     joint=_only_gradients,
     gradients="x: the filter over the reversed g; b, a: its products with x and y, lag by lag",
     vmap=_lanes,
@@ -118,6 +119,7 @@ def lfilter_only(b: Array, a: Array, x: Array, axis: int = -1) -> Array:
 
 
 @op(
+    name="lfilter",
     joint=_on_gradients,
     outputs=2,
     gradients="x: the filter over the reversed g; b, a: its products with x and y, lag by lag; zi: its last values",
@@ -246,7 +248,7 @@ def _sections(r: np.random.Generator) -> Array:
 
 
 @followed(
-    lambda sos, x, axis: _sosfilt(_writable(sos), x, axis), "sos", "x",
+    lambda sos, x, axis: _sosfilt(_writable(sos), x, axis), "sos", "x", name="sosfilt",
     samples=lambda r: [sample(_sections(r), r.normal(size=6)), sample(_sections(r), r.normal(size=(5, 2)), -2)],
 )  # fmt: skip
 def sosfilt_only(sos: Array, x: Array, axis: int = -1) -> Array:
@@ -257,7 +259,7 @@ def sosfilt_only(sos: Array, x: Array, axis: int = -1) -> Array:
 
 
 @followed(
-    lambda sos, x, zi, axis: _sosfilt(_writable(sos), x, axis, zi), "sos", "x", "zi", outputs=2,
+    lambda sos, x, zi, axis: _sosfilt(_writable(sos), x, axis, zi), "sos", "x", "zi", name="sosfilt", outputs=2,
     samples=lambda r: [
         sample(_sections(r), r.normal(size=6), r.normal(size=(2, 2))),
         sample(_sections(r), r.normal(size=(5, 2)), r.normal(size=(2, 2, 2)), -2),
@@ -360,7 +362,7 @@ def filtfilt(
 
 
 @followed(
-    lambda sos, x, *options: _sosfiltfilt(_writable(sos), x, *options), "sos", "x",
+    lambda sos, x, *options: _sosfiltfilt(_writable(sos), x, *options), "sos", "x", name="sosfiltfilt",
     samples=lambda r: [
         sample(_sections(r), r.normal(size=17), -1, "odd", 15),
         sample(_sections(r), r.normal(size=(6, 2)), 0, "constant", 3),

@@ -77,6 +77,7 @@ def _resampled(x: Array, num: int, axis: int, window: Window, domain: str) -> Ar
 
 @followed(
     lambda x, num, axis, window, domain: scipys("signal.resample")(x, num, None, axis, window, domain), "x",
+    name="resample",
     gradients="x: the transposed resampling of g",
     samples=lambda r: [
         sample(r.normal(size=(6, 2)), 4),

@@ -12,6 +12,7 @@ from tapenet import ops
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.low import dtype_of
+from tapenet.scipy.followed import scipys
 from tapenet.scipy.sparse.arrays import SparseArray, is_sparse, ours
 from tapenet.scipy.sparse.structure import Format, Scipys, Structure
 
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def _scipys(name: str) -> Callable[..., Scipys]:
-    import scipy.sparse
-
-    return cast("Callable[..., Scipys]", getattr(scipy.sparse, name))
+    return cast("Callable[..., Scipys]", scipys(f"sparse.{name}"))
 
 
 def _joined(parts: Sequence[SparseArray], join: Callable[[list[Scipys]], Scipys], format: Format | None) -> SparseArray:

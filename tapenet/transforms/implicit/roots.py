@@ -319,8 +319,8 @@ def root(
 ) -> Any:
     """The x with residual(x, *params) = 0, and its derivatives by the parameters, in both modes and of every order.
 
-    Any solver will do, since none is differentiated. The function is a call and no decorator around a solver: so the equation,
-    which the derivatives are those of, is in one place with its parameters, and a solver is used as it is.
+    The solver is free, since it is not differentiated. The function is a call and no decorator around a solver: so the
+    equation, which the derivatives are those of, is in one place with its parameters, and a solver is used as it is.
 
     Args:
         residual: a function of the unknowns and the parameters, which gives as many values as there are unknowns.

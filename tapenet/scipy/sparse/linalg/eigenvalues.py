@@ -11,16 +11,13 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
+from tapenet.scipy.followed import scipys
 from tapenet.scipy.sparse.arrays import SparseArray, is_sparse, ours
 from tapenet.scipy.sparse.linalg.factorization import solution
 from tapenet.scipy.sparse.structure import Structure
 from tapenet.typing import Array
 
-
-def _scipys(name: str) -> Callable[..., tuple[Array, ...]]:
-    from scipy.sparse import linalg
-
-    return cast("Callable[..., tuple[Array, ...]]", getattr(linalg, name))
+_Method = Callable[..., tuple[Array, ...]]
 
 
 class _Pairs:
@@ -118,7 +115,7 @@ def eigsh(
     def find(data: Array) -> tuple[Array, Array]:
         start = np.random.default_rng(0 if rng is None else rng).uniform(-1, 1, n)
         given = options | ({"v0": start.astype(data.dtype)} if v0 is None else {})
-        w, v = _scipys("eigsh")(structure.filled(data).asformat("csc"), k, **given)
+        w, v = cast("_Method", scipys("sparse.linalg.eigsh"))(structure.filled(data).asformat("csc"), k, **given)
         order = np.argsort(w)
         return w[order], _signed(v[:, order])
 
@@ -168,7 +165,7 @@ def svds(
     def find(data: Array) -> tuple[Array, Array]:
         start = np.random.default_rng(0 if rng is None else rng).uniform(-1, 1, min(m, n))
         given = options | ({"v0": start.astype(data.dtype)} if v0 is None else {})
-        u, s, vt = _scipys("svds")(structure.filled(data[: structure.size]), k, **given)
+        u, s, vt = cast("_Method", scipys("sparse.linalg.svds"))(structure.filled(data[: structure.size]), k, **given)
         order = np.argsort(s)
         both = np.concatenate([u[:, order], vt.T[:, order]]) / np.sqrt(2).astype(u.dtype)
         return s[order], _signed(both)
