@@ -360,6 +360,8 @@ def _solve_lanes(
     """Lanes of an equation of tangents: tangents along several directions of one solution are solved for at once."""
     inner = plan.side.inner
     assert inner is not None
+    if (ts == t0).all():
+        return np.repeat(y0[:, None], ts.size, 1)
     n, count = inner.size, inner.count
     base = [y0[:, :n], *params[:count]]
     if any((b != b[:1]).any() for b in base):

@@ -353,6 +353,9 @@ def test_a_jacobian_solves_for_all_tangents_at_once(monkeypatch: pytest.MonkeyPa
 
     rates = np.array([0.04, 3e7, 1e4])
     found = tn.jacobian(ends)(rates)
+    assert solved == [3 * 4]  # and none to learn a shape
+    solved.clear()
+    tn.jacfwd(lambda y0: odeint(robertson, y0, [0, 0.4], (rates,), tfirst=True))(np.array([1.0, 0, 0]))
     assert solved == [3 * 4]
     np.testing.assert_allclose(found * rates, tn.jacrev(ends)(rates) * rates, rtol=1e-6, atol=1e-8)
     for i in range(3):
