@@ -83,6 +83,10 @@ def test_what_the_points_give_themselves() -> None:
         ours, theirs = f(getattr(T, name)), f(getattr(scipy.spatial.distance, name))
         for metric in ("seuclidean", "mahalanobis"):
             np.testing.assert_allclose(ours(tn.tensor(B), A, metric).numpy(), theirs(B, A, metric), rtol=1e-12)
+            narrow = B.astype(np.float32), A.astype(np.float32)
+            np.testing.assert_allclose(
+                ours(tn.tensor(narrow[0]), narrow[1], metric).numpy(), theirs(*narrow, metric), rtol=1e-12
+            )
             check_grads(lambda b, ours=ours, metric=metric: ours(b, A, metric), [B], order=2, rtol=1e-5, atol=1e-5)
 
 

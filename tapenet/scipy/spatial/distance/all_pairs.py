@@ -45,7 +45,7 @@ def _distances(
     parameter = next((n for n, value in arrays.items() if value is not None), None)
     weight = None if parameter is None else arrays[parameter]
     if weight is None and name in ("seuclidean", "mahalanobis"):  # SciPy takes them from the points
-        x: Array = np.concatenate([array_like(p) for p in points], axis=0)
+        x: Array = np.concatenate([array_like(p) for p in points], axis=0).astype(np.float64)
         if name == "seuclidean":
             parameter, weight = "V", np.var(x, axis=0, ddof=1)
         else:
