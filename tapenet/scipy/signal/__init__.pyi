@@ -24,6 +24,7 @@ from tapenet.scipy.signal.filtering import lfilter as lfilter
 from tapenet.scipy.signal.filtering import sosfilt as sosfilt
 from tapenet.scipy.signal.filtering import sosfiltfilt as sosfiltfilt
 from tapenet.scipy.signal.resampling import resample as resample
+from tapenet.scipy.signal.responses import freqs as freqs
 from tapenet.scipy.signal.responses import freqz_zpk as freqz_zpk
 from tapenet.scipy.signal.responses import group_delay as group_delay
 from tapenet.scipy.signal.spectra import Detrend
@@ -78,9 +79,6 @@ def filtfilt(b: ArrayLike, a: ArrayLike, x: ArrayLike, axis: int = -1, padtype: 
 
 def firwin(numtaps: int, cutoff: ArrayLike, *, width: float | None = None, window: str | tuple[str | float, ...] = 'hamming', pass_zero: bool | str = True, scale: bool = True, fs: float | None = None) -> Tensor:
     """A filter without recursion, by a window. There are gradients by its edges."""
-
-def freqs(b: ArrayLike, a: ArrayLike, worN: ArrayLike, plot: None = None) -> tuple[Tensor, Tensor]:
-    """The response of an analog filter at angular frequencies `worN`."""
 
 def freqz(b: ArrayLike, a: ArrayLike = 1, worN: ArrayLike = 512, whole: bool = False, plot: None = None, fs: float = 6.283185307179586, include_nyquist: bool = False) -> tuple[Tensor, Tensor]:
     """The response of a digital filter at frequencies."""

@@ -91,6 +91,12 @@ def lp2bs_zpk(z: ArrayLike, p: ArrayLike, k: ArrayLike, wo: ArrayLike = 1.0, bw:
     return zeros, _both_sides((bw / 2) / p, wo), k * _ratio(-z, -p)  # type: ignore[operator,return-value]
 
 
+def check_rate(fs: float) -> None:
+    """Raises ValueError for what is no rate of samples."""
+    if fs is None or np.size(fs) != 1:
+        raise ValueError(f"Sampling frequency fs cannot be none, it must be a single scalar, not {fs!r}")
+
+
 def bilinear_zpk(z: ArrayLike, p: ArrayLike, k: ArrayLike, fs: float) -> Roots:
     """A digital filter of an analog one, by the bilinear transform: zeros, poles and gain.
 
@@ -99,29 +105,38 @@ def bilinear_zpk(z: ArrayLike, p: ArrayLike, k: ArrayLike, fs: float) -> Roots:
     Tensor([0.333333])
     """
     z, p = array_like(z), array_like(p)
+    check_rate(fs)
     twice = 2.0 * fs
     zeros = _with((twice + z) / (twice - z), -1.0, len(p) - len(z))
     return zeros, (twice + p) / (twice - p), k * _ratio(twice - z, twice - p)  # type: ignore[return-value]
 
 
 def _expanded(roots: Array) -> Array:
-    """The coefficients of Π (x - root), which is real."""
+    """The coefficients of Π (x - root): complex only where roots are known that are no conjugate pairs."""
     found: Array = np.ones(1, np.complex128)
     nothing = np.zeros(1, np.complex128)
     for i in range(len(roots)):
         found = np.concatenate([found, nothing]) - roots[i] * np.concatenate([nothing, found])
-    return np.real(found)
+    values = known(roots)
+    if values is None or np.allclose(np.sort_complex(values), np.sort_complex(np.conj(values)), rtol=1e-10, atol=1e-10):
+        return np.real(found)
+    return found
 
 
 def zpk2tf(z: ArrayLike, p: ArrayLike, k: ArrayLike) -> tuple[Array, Array]:
-    """The coefficients of a filter from its zeros, poles and gain. Complex roots come in conjugate pairs.
+    """The coefficients of a filter from its zeros, poles and gain. In compiled programs complex roots come in conjugate pairs.
+
+    Zeros of two axes are those of several filters with the same poles: one row each.
 
     >>> import tapenet as tn
     >>> tn.scipy.signal.zpk2tf([1.0], [0.5], tn.tensor(2.0))[0]
     Tensor([ 2., -2.])
     """
-    z, p = array_like(z), array_like(p)
-    return ops.multiply(k, _expanded(z)), ops.multiply(1.0, _expanded(p))
+    z, p, k = np.atleast_1d(array_like(z)), np.atleast_1d(array_like(p)), np.atleast_1d(array_like(k))
+    if z.ndim == 1:
+        return ops.multiply(k, _expanded(z)), ops.multiply(1.0, _expanded(p))
+    rows = [ops.multiply(k[i if len(k) > 1 else 0], _expanded(z[i])) for i in range(len(z))]
+    return np.stack(rows), ops.multiply(1.0, _expanded(p))
 
 
 def _matched(quadratic: Array, roots: Array, left: list[int]) -> list[int]:
@@ -207,19 +222,20 @@ def iirfilter(
     >>> b.detach().round(9), edge.grad.round(6)
     (Tensor([0.5, 0.5]), Tensor(1.570796))
     """
+    Wn = array_like(Wn)
     value = known(Wn)
     if value is not None:  # what is wrong with arguments SciPy knows
         scipys("signal.iirfilter")(
             N, np.asarray(value), rp, rs, btype=btype, analog=analog, ftype=ftype, output="zpk", fs=fs
         )
-    Wn = array_like(Wn)
     if fs is not None:
         Wn = 2 * Wn / fs
     kind = ftype.lower()
     made = scipys(f"signal.{_PROTOTYPES[kind]}")
     given = {"cheb1ap": (rp,), "cheb2ap": (rs,), "ellipap": (rp, rs)}.get(_PROTOTYPES[kind], ())
     norm = {"norm": kind.partition("_")[2] or "phase"} if kind.startswith("bessel") else {}
-    roots: Roots = made(N, *given, **norm)  # type: ignore[assignment]
+    lowpass: Roots = made(N, *given, **norm)  # type: ignore[assignment]
+    roots = np.atleast_1d(lowpass[0]), np.atleast_1d(lowpass[1]), lowpass[2]
     warped = Wn if analog else 4.0 * np.tan(math.pi * Wn / 2.0)
     band = _BANDS[btype.lower()]
     if band in ("low", "high"):

@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet import ops
-from tapenet.ops.derived import array_like
+from tapenet.ops.derived import array_like, known
 from tapenet.ops.registry import sample
-from tapenet.scipy.followed import followed
+from tapenet.scipy.followed import followed, scipys
+from tapenet.scipy.signal.design import check_rate
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tapenet.autodiff.tensor import Tensor
     from tapenet.typing import ArrayLike
 
 Frequencies = int | Array | None
 
 
+def _count(worN: Frequencies, usual: int) -> int | None:
+    """How many frequencies are asked for, where not which."""
+    if worN is None:
+        return usual
+    number = isinstance(worN, (int, np.integer)) or (
+        isinstance(worN, np.ndarray) and worN.ndim == 0 and worN.dtype.kind in "iu"
+    )
+    return int(worN) if number else None
+
+
 def _angles(worN: Frequencies, whole: bool, fs: float, include_nyquist: bool = False) -> Array:
     """The frequencies, as angles from one sample to the next."""
-    if worN is None or isinstance(worN, (int, np.integer)):
-        n = 512 if worN is None else int(worN)
+    check_rate(fs)
+    n = _count(worN, 512)
+    if n is not None:
         return np.linspace(0, 2 * math.pi if whole else math.pi, n, endpoint=include_nyquist and not whole)
-    return (worN if getattr(worN, "ndim", 0) else np.atleast_1d(worN)) * (2 * math.pi / fs)
+    points: Array = array_like(worN)
+    w: Array = (points if points.ndim else np.atleast_1d(points)) * (2 * math.pi / fs)
+    return w
 
 
 def _polynomial(c: Array, w: Array) -> Array:
@@ -100,24 +117,58 @@ def freqz_sos(sos: Array, worN: Frequencies = 512, whole: bool = False, fs: floa
 sosfreqz = freqz_sos
 
 
+def _analog_response(b: Array, a: Array, w: Array) -> Array:
+    found: tuple[Array, Array] = scipys("signal.freqs")(b, a, w)  # type: ignore[assignment]
+    return found[1]
+
+
 @followed(
-    "signal.freqs", "b", "a", "worN", outputs=2, gradients="those of polynomials in i w",
+    _analog_response, "b", "a", "w", gradients="those of polynomials in i w",
     samples=lambda r: [sample(r.normal(size=2), np.array([1.0, 0.4, 0.7]), _POINTS)],
 )  # fmt: skip
-def freqs(b: Array, a: Array, worN: Array, plot: None = None) -> tuple[Array, Array]:
-    """The response of an analog filter at angular frequencies `worN`.
+def analog_response(b: Array, a: Array, w: Array) -> Array:
+    """The ratio of the polynomials with coefficients b and a, the highest first, at i w."""
+    top, bottom = (
+        ops.matmul(ops.multiply(1j ** np.arange(len(c)), w[:, np.newaxis] ** np.arange(len(c))), np.flip(c))
+        for c in (b, a)
+    )
+    found: Array = ops.divide(top, bottom)
+    return found
+
+
+def freqs(
+    b: ArrayLike, a: ArrayLike, worN: Frequencies = 200, plot: Callable[[Array, Array], object] | None = None
+) -> tuple[Array, Array]:
+    """The response of an analog filter.
+
+    Args:
+        b, a: the coefficients, the highest power first.
+        worN: the angular frequencies, or how many: then they are chosen around the roots of b and a.
+        plot: is called with the frequencies and the response.
+
+    Raises:
+        ValueError: a number of frequencies where a compiled program computes coefficients.
 
     >>> import tapenet as tn
     >>> w, h = tn.scipy.signal.freqs([1.0], tn.tensor([1.0, 1.0]), [0.0, 1.0])
     >>> abs(h).round(3)
     Tensor([1.   , 0.707])
     """
-    w = worN if getattr(worN, "ndim", 0) else np.atleast_1d(worN)
-    top, bottom = (
-        ops.matmul(ops.multiply(1j ** np.arange(len(c)), w[:, np.newaxis] ** np.arange(len(c))), np.flip(c))
-        for c in (b, a)
-    )
-    return w, ops.divide(top, bottom)
+    b, a = np.atleast_1d(array_like(b)), np.atleast_1d(array_like(a))
+    n = _count(worN, 200)
+    if n is None:
+        w = np.atleast_1d(array_like(worN))
+    else:
+        values = known(b), known(a)
+        if any(v is None for v in values):
+            raise ValueError(
+                f"freqs: {n} frequencies are chosen by coefficients that a compiled program computes; pass them"
+            )
+        w = scipys("signal.findfreqs")(*values, n)  # type: ignore[assignment]
+    h = analog_response(b, a, w)
+    if plot is not None:
+        plot(w, h)
+    return w, h
 
 
 def freqz_zpk(
@@ -147,7 +198,10 @@ def group_delay(
         w, whole, fs: as `worN`, `whole` and `fs` of `freqz`.
 
     Returns:
-        the frequencies and the delays. Where the response is 0 there is none: a delay is inf or nan there.
+        the frequencies and the delays. Where the filter has a zero or a pole there is none, and 0 takes its place.
+
+    Warns:
+        UserWarning: a frequency with a zero or a pole at most 10 eps away.
 
     >>> import tapenet as tn
     >>> tn.scipy.signal.group_delay((tn.tensor([0.0, 0.0, 1.0]), [1.0]), w=[0.5])[1].round(9)
@@ -155,7 +209,15 @@ def group_delay(
     """
     angles = _angles(w, whole, fs)
     parts = []
+    singular = np.zeros(angles.shape, bool)
     for c in system:
         c = np.atleast_1d(array_like(c))
-        parts.append(np.real(_polynomial(c * np.arange(len(c)), angles) / _polynomial(c, angles)))
-    return angles * (fs / (2 * math.pi)), parts[0] - parts[1]  # type: ignore[return-value]
+        below = _polynomial(c, angles)
+        values = known(below)
+        if values is not None:
+            near = abs(values) < 10 * np.finfo(float).eps
+            if near.any():
+                warnings.warn(f"group_delay: a zero or pole at the frequencies {known(angles)[near]}", stacklevel=2)
+            singular = singular | (values == 0)
+        parts.append(np.real(_polynomial(c * np.arange(len(c)), angles) / np.where(singular, 1.0, below)))
+    return angles * (fs / (2 * math.pi)), np.where(singular, 0.0, parts[0] - parts[1])  # type: ignore[return-value]

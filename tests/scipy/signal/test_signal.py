@@ -161,3 +161,27 @@ def test_splines_of_images(name: str) -> None:
         narrow = tn.tensor(image.astype(np.float32), requires_grad=True)
         op(narrow, *options).sum().backward()
         assert narrow.grad.dtype == np.float32
+
+
+def test_filters_are_those_of_scipy_beyond_single_real_ones() -> None:
+    roots = np.array([0.3 + 0.2j, 0.5 - 0.1j])
+    for zeros in (roots, np.array([[1.0, 2.0], [3.0, 4.0]])):
+        found = signal.zpk2tf(tn.tensor(zeros), [0.5], 2)[0]
+        np.testing.assert_allclose(np.asarray(found), scipy.signal.zpk2tf(zeros, [0.5], 2)[0])
+    with pytest.raises(ValueError, match="Wn"):
+        signal.iirfilter(1, [0.5, 1.5], btype="band")
+    with pytest.raises(ValueError, match="fs"):
+        signal.bilinear_zpk([], [-1.0], 1.0, np.array([1.0, 2.0]))  # type: ignore[arg-type]
+
+
+def test_frequencies_of_analog_filters_are_chosen_as_scipy_does() -> None:
+    for found, expected in zip(
+        signal.freqs([1.0], tn.tensor([1.0, 1.0]), 5), scipy.signal.freqs([1.0], [1.0, 1.0], 5), strict=True
+    ):
+        np.testing.assert_array_equal(np.asarray(found), expected)
+
+
+def test_a_delay_at_a_zero_is_0() -> None:
+    with pytest.warns(UserWarning, match="a zero or pole at the frequencies"):
+        delay = signal.group_delay((tn.tensor([1.0, -1.0]), [1.0]), [0.0, 1.0])[1]
+    np.testing.assert_allclose(delay.numpy(), [0.0, 0.5])

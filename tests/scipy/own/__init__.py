@@ -1,0 +1,1 @@
+"""SciPy's own tests of values, run on tensors."""

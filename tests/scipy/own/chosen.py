@@ -1,0 +1,56 @@
+"""The tests of SciPy's that run on tensors, and those that cannot pass there."""
+
+#: For each module the files of its tests, and which tests of them, as pytest's -k says it.
+CHOSEN: dict[str, tuple[list[str], str]] = {
+    "special": (
+        [
+            "test_logsumexp.py", "test_orthogonal_eval.py", "test_sph_harm.py", "test_lambertw.py", "test_gammainc.py",
+            "test_ndtr.py", "test_logit.py", "test_zeta.py", "test_sici.py", "test_boxcox.py", "test_kolmogorov.py",
+            "test_bdtr.py", "test_pcf.py", "test_owens_t.py", "test_powm1.py", "test_spence.py", "test_wrightomega.py",
+            "test_erfinv.py", "test_digamma.py", "test_loggamma.py", "test_faddeeva.py", "test_trig.py", "test_hyp2f1.py",
+        ],
+        "",
+    ),
+    "linalg": (
+        [
+            "test_matfuncs.py", "test_decomp_polar.py", "test_decomp_cholesky.py", "test_decomp_ldl.py", "test_decomp_lu.py",
+            "test_matmul_toeplitz.py", "test_solve_toeplitz.py", "test_solvers.py", "test_special_matrices.py",
+        ],
+        "not fuzz",
+    ),
+    "fft": (["test_basic.py", "test_real_transforms.py", "test_fftlog.py"], "not multiprocess"),
+    "signal": (
+        ["test_filter_design.py", "test_czt.py", "test_savitzky_golay.py", "test_spectral.py", "test_splines.py"],
+        "",
+    ),
+    "integrate": (["test_quadpack.py", "test_quadrature.py", "test_integrate.py", "test__quad_vec.py"], ""),
+    "spatial": (["test_distance.py"], ""),
+}  # fmt: skip
+
+#: Parts of the names of tests that pass with SciPy and not on tensors, and why.
+EXCEPTIONS: dict[str, dict[str, str]] = {
+    "special": {
+        "test_logsumexp_complex_sign": "the sign of a complex number has no derivative, and is refused",
+        "test_gh21610": "the sign of a complex number has no derivative, and is refused",
+    },
+    "linalg": {
+        "test_disp_dep": "an argument that SciPy is about to drop",
+        "test_blocksize_dep": "an argument that SciPy is about to drop",
+        "TestPascal::test_big": "whole numbers of any size are no tensors",
+        "TestExpM::test_single_elt": "a Python int is no matrix",
+    },
+    "integrate": {
+        "test_masked": "masked arrays are no tensors",
+        "TestCumulativeSimpson::test_simpson_exceptions": "what is wrong with points is not looked for",
+        "TestCumulativeSimpson::test_special_cases": "points at the same place",
+        "TestOdeint::test_odeint": "the test's function computes with arrays alone",
+    },
+    "spatial": {
+        "extra_args": "names of metrics for tests",
+        "calling_conventions": "names of metrics for tests",
+        "_out": "results are made anew",
+        "random": "names of metrics for tests",
+        "nonC": "names of metrics for tests",
+        "test_cosine_output_dtype": "a number is a tensor without axes",
+    },
+}
