@@ -318,10 +318,14 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     ),
     "tapenet.optimize": (
         {
-            "tapenet.optimize.equations": "brentq newton root root_scalar",
+            "tapenet.optimize.bracketing": "bisect brenth brentq ridder toms748",
+            "tapenet.optimize.equations": "newton newton_krylov root root_scalar",
+            "tapenet.optimize.fixed_points": "fixed_point",
             "tapenet.optimize.linear_fits": "lsq_linear nnls",
             "tapenet.optimize.minimization": "minimize minimize_scalar",
+            "tapenet.optimize.minpack": "fsolve leastsq",
             "tapenet.optimize.residuals": "curve_fit least_squares",
+            "tapenet.optimize.rosenbrock": "rosen rosen_der rosen_hess rosen_hess_prod",
             "tapenet.optimize.searching": "basinhopping differential_evolution direct dual_annealing shgo",
         },
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Literal, overload
+from typing import Literal
 
 import numpy as np
 
@@ -175,42 +175,6 @@ def root_scalar(
     return made
 
 
-@overload
-def brentq(
-    f: Callable[..., object], a: object, b: object, args: object = (), xtol: float | None = None,
-    rtol: float | None = None, maxiter: int | None = None, full_output: Literal[False] = False, disp: bool = True,
-) -> Tensor: ...  # fmt: skip
-
-
-@overload
-def brentq(
-    f: Callable[..., object], a: object, b: object, args: object = (), xtol: float | None = None,
-    rtol: float | None = None, maxiter: int | None = None, *, full_output: Literal[True], disp: bool = True,
-) -> tuple[Tensor, Result]: ...  # fmt: skip
-
-
-@boundary
-def brentq(
-    f: Callable[..., object], a: object, b: object, args: object = (), xtol: float | None = None,
-    rtol: float | None = None, maxiter: int | None = None, full_output: bool = False, disp: bool = True,
-) -> Tensor | tuple[Tensor, Result]:  # fmt: skip
-    """`scipy.optimize.brentq`: a root of a function of one number between `a` and `b`, where it changes its sign. It is
-    differentiable by `args` and by tensors that the function closes over. See `root_scalar`.
-
-    Raises:
-        RuntimeError: it did not converge, unless `disp` is False.
-        ValueError: the function has the same sign at both ends.
-
-    >>> import numpy as np, tapenet as tn
-    >>> tn.grad(lambda k: tn.optimize.brentq(lambda x: np.cos(x) - k * x, 0, 2))(1.0)
-    Tensor(-0.44161079)
-    """
-    found = root_scalar(f, args, "brentq", (a, b), xtol=xtol, rtol=rtol, maxiter=maxiter)
-    if disp and not found.get("converged", True):
-        raise RuntimeError(f"tn.optimize.brentq: failed to converge after {found.iterations} iterations")
-    return (found.root, found) if full_output else found.root
-
-
 @boundary
 def newton(
     func: Callable[..., object],
@@ -284,3 +248,38 @@ def _by_element(multiply: Callable[[Array], Array], b: Array) -> Array:
         raise ValueError("tn.optimize.newton: at a root the derivative by the unknown is 0, so that the root has none")
     found: Array = b / diagonal
     return found
+
+
+@boundary
+def newton_krylov(
+    F: Callable[..., object], xin: object, iter: int | None = None, rdiff: float | None = None, method: str = "lgmres",
+    inner_maxiter: int = 20, inner_M: object = None, outer_k: int = 10, verbose: bool = False,
+    maxiter: int | None = None, f_tol: float | None = None, f_rtol: float | None = None, x_tol: float | None = None,
+    x_rtol: float | None = None, tol_norm: Callable[..., object] | None = None,
+    line_search: Literal["armijo", "wolfe"] | None = "armijo", callback: Callable[..., object] | None = None,
+    **kw: object,
+) -> object:  # fmt: skip
+    """`scipy.optimize.newton_krylov`: a root of a function of nested unknowns, by Newton's method that solves its systems by
+    iteration; the arguments are SciPy's. See `root`.
+
+    Returns:
+        the unknowns, structured as `xin`, differentiable by tensors that the function closes over.
+
+    Raises:
+        scipy.optimize.NoConvergence: it did not converge.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.optimize.newton_krylov(lambda x: x**3 + x - np.array([2.0, 10.0]), np.ones(2), f_tol=1e-10).round(6)
+    Tensor([1., 2.])
+    """
+    inner = {
+        "rdiff": rdiff, "method": method, "inner_maxiter": inner_maxiter, "inner_M": inner_M, "outer_k": outer_k, **kw,
+    }  # fmt: skip
+    options = {
+        "nit": iter, "disp": verbose, "maxiter": maxiter, "fatol": f_tol, "ftol": f_rtol, "xatol": x_tol, "xtol": x_rtol,
+        "tol_norm": tol_norm, "line_search": line_search, "jac_options": inner,
+    }  # fmt: skip
+    found = root(F, xin, method="krylov", callback=callback, options=options)
+    if not found.get("success", True):
+        raise import_module("scipy.optimize").NoConvergence(found.x)
+    return found.x

@@ -264,7 +264,7 @@ def curve_fit(
         x = sharpened(r, popt, asked.bounds, weight)
         if np.isfinite(pcov).all():
             values, matrix = r.values_and_jacobian(x)
-            pcov = _covariance_of(asarray(matrix), asarray(values), absolute_sigma, *loss)._data
+            pcov = covariance_of(asarray(matrix), asarray(values), absolute_sigma, *loss)._data
         made: Result = optimize.OptimizeResult(x=x, success=True, pcov=pcov, told=told)
         return made
 
@@ -275,7 +275,7 @@ def curve_fit(
     if found.result is not None and not found.in_graph:
         pcov = asarray(found.result.pcov)
     else:
-        pcov = _covariance(residuals, args, found.xs, structure, absolute_sigma, loss)
+        pcov = covariance(residuals, args, found.xs, structure, absolute_sigma, loss)
     if not full_output:
         return popt, pcov
     if found.result is None:
@@ -373,7 +373,7 @@ def _residuals(f: Callable[..., object], structure: Structure, weights: int | No
     return kept(f, ("curve", structure, weights), lambda: residuals)
 
 
-def _covariance(
+def covariance(
     residuals: Callable[..., Tensor],
     args: tuple[object, ...],
     found: Sequence[Tensor],
@@ -393,10 +393,10 @@ def _covariance(
             begin += size
         return residuals(structure.build(leaves), *args).reshape(-1)
 
-    return _covariance_of(jacobian(of_vector)(v), of_vector(v), absolute_sigma, *loss)
+    return covariance_of(jacobian(of_vector)(v), of_vector(v), absolute_sigma, *loss)
 
 
-def _covariance_of(
+def covariance_of(
     j: Tensor, r: Tensor, absolute_sigma: bool, loss: str | Callable[..., object], scale: float
 ) -> Tensor:
     """(Jᵀ J)⁻¹, by the factor R of J; unless deviations are absolute, times the variance of the residuals. With a loss J is
