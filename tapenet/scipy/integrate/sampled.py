@@ -137,22 +137,22 @@ def simpson(y: ArrayLike, x: ArrayLike | None = None, *, dx: ArrayLike = 1.0, ax
         return found
     even = n % 2 == 0
     whole = n - 1 if even else n
-    step = ops.broadcast_to(step, (*step.shape[:-1], n - 1) if step.ndim else (n - 1,))
-    first, second = step[..., 0 : whole - 1 : 2], step[..., 1:whole:2]
     a, b, c = samples[..., 0 : whole - 2 : 2], samples[..., 1:whole:2], samples[..., 2:whole:2]
+    ends = samples[..., -1], samples[..., -2], samples[..., -3]
+    if x is None:  # equal steps, which may be 0
+        total: Tensor = (step / 3.0 * (a + 4.0 * b + c)).sum(-1)
+        last = step / 12.0 * (5.0 * samples[..., -1:] + 8.0 * samples[..., -2:-1] - samples[..., -3:-2])
+        return total + last.sum(-1) if even else total
+    step = ops.broadcast_to(step, (*step.shape[:-1], n - 1))
+    first, second = step[..., 0 : whole - 1 : 2], step[..., 1:whole:2]
     both, ratio = first + second, _quotient(first, second)
-    parabolas = (
-        both
-        / 6.0
-        * (a * (2.0 - _quotient(1.0, ratio)) + b * (both * _quotient(both, first * second)) + c * (2.0 - ratio))
-    )
-    total: Tensor = parabolas.sum(-1)
+    sides = a * (2.0 - _quotient(1.0, ratio)) + c * (2.0 - ratio)
+    total = (both / 6.0 * (sides + b * (both * _quotient(both, first * second)))).sum(-1)
     if even:
         h0, h1 = step[..., -2], step[..., -1]
-        last = _quotient(2.0 * h1**2 + 3.0 * h0 * h1, 6.0 * (h1 + h0))
-        middle = _quotient(h1**2 + 3.0 * h0 * h1, 6.0 * h0)
-        before = _quotient(h1**3, 6.0 * h0 * (h0 + h1))
-        total = total + last * samples[..., -1] + middle * samples[..., -2] - before * samples[..., -3]
+        total = total + _quotient(2.0 * h1**2 + 3.0 * h0 * h1, 6.0 * (h1 + h0)) * ends[0]
+        total = total + _quotient(h1**2 + 3.0 * h0 * h1, 6.0 * h0) * ends[1]
+        total = total - _quotient(h1**3, 6.0 * h0 * (h0 + h1)) * ends[2]
     return total
 
 
@@ -186,17 +186,20 @@ def cumulative_simpson(
         return value
     samples = _last(y, axis, name)
     step = _steps(samples, x, dx, axis, name)
-    if x is not None and step._trace is None and (step._data <= 0).any():  # in a compiled function nobody knows yet
-        raise ValueError("Input x must be strictly increasing.")
     n = samples.shape[-1]
     start = None if initial is None else asarray(initial)
     if start is not None and start.ndim:
         start = ops.moveaxis(start, axis, -1)
     if n < 3:
         return _begun(ops.cumsum(step * (samples[..., 1:] + samples[..., :-1]) / 2.0, axis=-1), start, axis)
-    step = ops.broadcast_to(step, (*samples.shape[:-1], n - 1))
-    ahead = _parabola(samples[..., :-2], samples[..., 1:-1], samples[..., 2:], step[..., :-1], step[..., 1:])
-    behind = _parabola(samples[..., 2:], samples[..., 1:-1], samples[..., :-2], step[..., 1:], step[..., :-1])
+    before, middle, after = samples[..., :-2], samples[..., 1:-1], samples[..., 2:]
+    if x is None:  # equal steps, which may be 0
+        ahead = step / 12.0 * (5.0 * before + 8.0 * middle - after)
+        behind = step / 12.0 * (5.0 * after + 8.0 * middle - before)
+    else:
+        step = ops.broadcast_to(step, (*samples.shape[:-1], n - 1))
+        ahead = _parabola(before, middle, after, step[..., :-1], step[..., 1:])
+        behind = _parabola(after, middle, before, step[..., 1:], step[..., :-1])
     # Of intervals 0, 2, 4 ... the parabola with the sample after, of 1, 3, 5 ... that with the one before, and so of the last.
     pairs = ops.reshape(ops.stack([ahead, behind], axis=-1), (*ahead.shape[:-1], -1))
     places = [2 * i if i % 2 == 0 and i < n - 2 else 2 * (i - 1) + 1 for i in range(n - 1)]

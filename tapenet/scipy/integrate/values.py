@@ -59,9 +59,15 @@ def data(value: object) -> object:
 
 
 def scipys(name: str, *args: object, **options: object) -> Tensor | None:
-    """What SciPy's function of a name gives; None where more than the value of an argument is wanted."""
-    try:
-        given = {n: data(v) for n, v in options.items()}
-        return Tensor._of(np.asarray(getattr(library(), name)(*map(data, args), **given)))
-    except TensorsFound:
+    """What SciPy's function of a name gives; None where more than the value of an argument is wanted: SciPy has had its say on
+    the arguments then, but for values that are being captured."""
+    more = any(map(wanted, (*args, *options.values())))
+    if more and any(type(v) is Tensor and v._trace is not None for v in (*args, *options.values())):
         return None
+    try:
+        bare = [v._data if type(v) is Tensor else data(v) for v in args]
+        given = {n: v._data if type(v) is Tensor else data(v) for n, v in options.items()}
+    except TensorsFound:  # in a list
+        return None
+    found = Tensor._of(np.asarray(getattr(library(), name)(*bare, **given)))
+    return None if more else found

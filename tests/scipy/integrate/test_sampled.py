@@ -62,6 +62,15 @@ def test_derivatives_by_samples_and_places(rule: str, n: int) -> None:
     np.testing.assert_allclose(compiled(y), tn.grad(lambda y: (getattr(ours, rule)(y, x=x) ** 2).sum())(y), rtol=1e-13)
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("n", [4, 5])
+def test_steps_of_no_length(rule: str, n: int) -> None:
+    y = samples(n)[0]
+    f = lambda y, dx: getattr(ours, rule)(y, dx=dx)
+    np.testing.assert_array_equal(f(grows(y), 0.0).detach(), getattr(integrate, rule)(y, dx=0.0))
+    tn.testing.check_grads(f, [y, np.array(0.0)])
+
+
 def test_samples_at_one_place_have_finite_derivatives() -> None:
     y, x = np.array([1.0, 2.0, 4.0, 3.0]), np.array([0.0, 1.0, 1.0, 2.0])
     np.testing.assert_allclose(ours.simpson(grows(y), x).detach(), integrate.simpson(y, x=x), rtol=1e-13)
@@ -92,8 +101,8 @@ def test_romberg_and_gauss_and_newton_cotes() -> None:
     ("call", "words"),
     [
         (lambda: ours.simpson(grows(np.ones((2, 3))), np.ones(4)), "length of x along axis"),
-        (lambda: ours.trapezoid(grows(np.ones((2, 3))), np.ones((1, 2, 3))), "shape of x must be 1-D"),
-        (lambda: ours.simpson(grows(np.ones(3)), axis=2), r"`axis=2` is not valid for `y` with `y.ndim=1`"),
+        (lambda: ours.simpson(grows(np.ones((2, 3))), np.ones((1, 2, 3))), "shape of x must be 1-D"),
+        (lambda: ours.cumulative_simpson(grows(np.ones(3)), axis=2), r"`axis=2` is not valid for `y` with `y.ndim=1`"),
         (lambda: ours.cumulative_simpson(grows(np.ones(3)), x=np.array([0.0, 1.0, 1.0])), "strictly increasing"),
         (lambda: ours.cumulative_simpson(np.ones(3), x=np.array([0.0, 1.0, 1.0])), "strictly increasing"),
         (lambda: ours.cumulative_trapezoid(grows(np.ones(3)), initial=1), "`initial` must be"),
