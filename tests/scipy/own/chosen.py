@@ -24,6 +24,7 @@ CHOSEN: dict[str, tuple[list[str], str]] = {
         "",
     ),
     "integrate": (["test_quadpack.py", "test_quadrature.py", "test_integrate.py", "test__quad_vec.py"], ""),
+    "ndimage": (["test_splines.py", "test_interpolation.py"], ""),
     "spatial": (["test_distance.py"], ""),
 }  # fmt: skip
 
@@ -37,7 +38,6 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "test_disp_dep": "an argument that SciPy is about to drop",
         "test_blocksize_dep": "an argument that SciPy is about to drop",
         "TestPascal::test_big": "whole numbers of any size are no tensors",
-        "TestExpM::test_single_elt": "a Python int is no matrix",
     },
     "integrate": {
         "test_masked": "masked arrays are no tensors",

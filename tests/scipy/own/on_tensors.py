@@ -89,7 +89,7 @@ class OnTensors:
             return self.called(args, kwargs)
 
     def called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        out = {"out": kwargs.pop("out")} if "out" in kwargs else {}
+        out = {name: kwargs.pop(name) for name in ("out", "output") if name in kwargs}
         try:
             return arrays(self.ours(*tensors(args), **tensors(kwargs), **out))
         except Exception as error:
