@@ -89,7 +89,9 @@ class Functions:
     def _number(self, v: Tensor, *rest: object) -> Tensor:
         found = self._of_vector(v, *rest)
         if found.size != 1:
-            raise ValueError(f"the function must give a single number, which is minimised, not shape {found.shape}")
+            raise ValueError(
+                f"the function gives shape {found.shape}, and must give a single number, which is minimised"
+            )
         return found.reshape(())
 
     def _product(self, v: Tensor, d: Tensor, *rest: object) -> Tensor:

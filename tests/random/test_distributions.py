@@ -199,6 +199,8 @@ COMPILED = ["normal", "gamma", "standard_t", "vonmises", "dirichlet", "truncated
 @pytest.mark.parametrize("backend", ["native", "numpy"])
 @pytest.mark.parametrize("name", COMPILED)
 def test_compiled(name: str, backend: str) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
     parameters = MULTIVARIATE.get(name) or CONTINUOUS[name][0]
     gradient = tn.value_and_grad(lambda p, *rest: (getattr(R, name)(p, *rest, size=3) ** 2).sum())
     compiled = tn.compile(gradient, backend=backend)
