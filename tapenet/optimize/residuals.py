@@ -272,7 +272,7 @@ def curve_fit(
     task = Task(name, [(residuals, args)], xs, structure, solve, limited, (), cost)
     found = find(task)
     popt = structure.build(found.xs)
-    if found.result is not None and not found.in_graph:
+    if found.result is not None and not (found.in_graph and np.isfinite(found.result.pcov).all()):
         pcov = asarray(found.result.pcov)
     else:
         pcov = covariance(residuals, args, found.xs, structure, absolute_sigma, loss)

@@ -171,3 +171,10 @@ def test_programs_are_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_errors(call: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
         call()
+
+
+def test_a_covariance_that_data_do_not_determine_is_infinite() -> None:
+    y = tn.tensor(np.arange(1.0, 7.0), requires_grad=True)
+    with pytest.warns(optimize.OptimizeWarning):
+        pcov = tn.optimize.curve_fit(lambda x, a, b: a * x, np.arange(1.0, 7.0), y)[1]
+    assert np.isinf(pcov.numpy()).all()
