@@ -40,12 +40,6 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "test_blocksize_dep": "an argument that SciPy is about to drop",
         "TestPascal::test_big": "whole numbers of any size are no tensors",
     },
-    "integrate": {
-        "test_masked": "masked arrays are no tensors",
-        "TestCumulativeSimpson::test_simpson_exceptions": "what is wrong with points is not looked for",
-        "TestCumulativeSimpson::test_special_cases": "points at the same place",
-        "TestOdeint::test_odeint": "the test's function computes with arrays alone",
-    },
     "optimize": {
         "TestRootHybr::test_pressure_network_with_gradient": "jac= is refused: functions are differentiated",
         "test_nan_policy": "an error in other words",
@@ -60,8 +54,6 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "extra_args": "names of metrics for tests",
         "calling_conventions": "names of metrics for tests",
         "_out": "results are made anew",
-        "random": "names of metrics for tests",
-        "nonC": "names of metrics for tests",
         "test_cosine_output_dtype": "a number is a tensor without axes",
     },
 }
