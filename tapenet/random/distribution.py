@@ -185,12 +185,8 @@ class Distribution(Generic[P]):
             x: where.
             *args, **kwargs: the parameters, as they are given to draw.
         """
-        defaults = {
-            n: p.default for n, p in self._signature.parameters.items() if p.default is not inspect.Parameter.empty
-        }
-        given = {n: v for n, v in defaults.items() if n in self.parameters} | dict(
-            zip(self.parameters, args, strict=False)
-        )
+        given = {n: v for n, v in self._defaults.items() if n in self.parameters}
+        given |= dict(zip(self.parameters, args, strict=False))
         unknown = set(kwargs) - set(self.parameters)
         missing = [n for n in self.parameters if n not in given and n not in kwargs]
         if unknown or missing or len(args) > len(self.parameters):

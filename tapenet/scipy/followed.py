@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tapenet.ops.op import Op, derive, op
 
 
+@functools.cache
 def scipys(name: str) -> Callable[..., object]:
     """A function of SciPy's by its name, such as "fft.dct".
 

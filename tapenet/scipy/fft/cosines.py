@@ -15,8 +15,8 @@ import numpy as np
 from tapenet.ops.fft.transforms import fitted, of_dtype, swapped
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
-from tapenet.scipy.fft.fourier import reading
-from tapenet.scipy.followed import followed, scipys
+from tapenet.scipy.fft.fourier import LENGTH, LENGTHS, made
+from tapenet.scipy.followed import scipys
 from tapenet.typing import Array, DType
 
 Kind = Literal["dct", "dst"]
@@ -122,12 +122,7 @@ def _along_one(kind: Kind, inverse: bool) -> Op:
     ) -> Array:  # fmt: skip
         return _composed(kind, inverse, x, type, [(n, axis)], norm, orthogonalize)
 
-    transform.__name__ = name
-    lengths = "n: the length of the transform: x is cut to it, or filled up with zeros.\n        axis: the axis."
-    return followed(
-        reading(name), "x", doc=_documentation(name, lengths, "an axis"), samples=samples,
-        gradients="x: the transposed transform of g",
-    )(transform)  # fmt: skip
+    return made(name, transform, _documentation(name, LENGTH, "an axis"), samples)
 
 
 def _along_several(kind: Kind, inverse: bool) -> Op:
@@ -149,14 +144,7 @@ def _along_several(kind: Kind, inverse: bool) -> Op:
         lengths = [(n, axis) for n, axis in zip(sizes or [-1] * len(along), along, strict=True)]
         return _composed(kind, inverse, x, type, lengths, norm, orthogonalize)
 
-    transform.__name__ = name
-    lengths = (
-        "s: the lengths of the transforms: x is cut to them, or filled up with zeros.\n        axes: all by default."
-    )
-    return followed(
-        reading(name), "x", doc=_documentation(name, lengths, "several axes"), samples=samples,
-        gradients="x: the transposed transform of g",
-    )(transform)  # fmt: skip
+    return made(name, transform, _documentation(name, LENGTHS + " All of them by default.", "several axes"), samples)
 
 
 dct, idct, dst, idst = (_along_one(kind, inverse) for kind in ("dct", "dst") for inverse in (False, True))

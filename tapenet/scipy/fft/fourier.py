@@ -18,14 +18,16 @@ from tapenet.typing import Array
 Transform = Callable[..., Array]
 
 
-def reading(name: str) -> Callable[..., object]:
-    """A transform of SciPy's that leaves its input as it is: `overwrite_x` permits what a tensor never does."""
+def made(name: str, formula: Transform, doc: str, samples: Samples) -> Op:
+    """The op of a transform of SciPy's. `overwrite_x` permits what a tensor never does: the input stays as it is."""
     theirs = scipys(f"fft.{name}")
 
     def transform(x: Array, *args: object, overwrite_x: bool = False, **options: object) -> object:
         return theirs(x, *args, **options)
 
-    return transform
+    return followed(
+        transform, "x", name=name, doc=doc, samples=samples, gradients="x: the transposed transform of g"
+    )(formula)  # fmt: skip
 
 
 def _mirrored(real: Transform) -> Transform:
@@ -70,8 +72,8 @@ _WORDS = """
     >>> tn.scipy.fft.{name}(tn.tensor({array})).shape
     {shape}
     """
-_LENGTH = "n: the length of the transform: x is cut to it, or filled up with zeros.\n        axis: the axis."
-_LENGTHS = "s: the lengths of the transforms: x is cut to them, or filled up with zeros.\n        axes: the axes."
+LENGTH = "n: the length of the transform: x is cut to it, or filled up with zeros.\n        axis: the axis."
+LENGTHS = "s: the lengths of the transforms: x is cut to them, or filled up with zeros.\n        axes: the axes."
 _SHAPES = {"r": "(2, 2)", "ih": "(2, 2)", "ir": "(2, 4)", "h": "(2, 4)"}
 
 
@@ -97,11 +99,7 @@ def _along_one(name: str) -> Op:
     ) -> Array:  # fmt: skip
         return formula(x, n, axis, norm)
 
-    transform.__name__ = name
-    doc = words + " along an axis." + _documentation(name, _LENGTH)
-    return followed(reading(name), "x", doc=doc, samples=samples, gradients="x: the transposed transform of g")(
-        transform
-    )
+    return made(name, transform, words + " along an axis." + _documentation(name, LENGTH), samples)
 
 
 def _documentation(name: str, lengths: str) -> str:
@@ -129,10 +127,8 @@ def _along_two(name: str) -> Op:
     ) -> Array:  # fmt: skip
         return _lengths_and_axes(formula, x, s, axes, norm)
 
-    transform.__name__ = f"{name}2"
-    doc = words + " along two axes." + _documentation(f"{name}2", _LENGTHS)
-    found = followed(reading(f"{name}2"), "x", doc=doc, samples=samples, gradients="x: the transposed transform of g")
-    return found(transform)
+    name += "2"
+    return made(name, transform, words + " along two axes." + _documentation(name, LENGTHS), samples)
 
 
 def _along_several(name: str) -> Op:
@@ -151,10 +147,9 @@ def _along_several(name: str) -> Op:
     ) -> Array:  # fmt: skip
         return _lengths_and_axes(formula, x, s, axes, norm)
 
-    transform.__name__ = f"{name}n"
-    doc = words + " along several axes." + _documentation(f"{name}n", _LENGTHS + " All of them by default.")
-    found = followed(reading(f"{name}n"), "x", doc=doc, samples=samples, gradients="x: the transposed transform of g")
-    return found(transform)
+    name += "n"
+    doc = words + " along several axes." + _documentation(name, LENGTHS + " All of them by default.")
+    return made(name, transform, doc, samples)
 
 
 fft, ifft, rfft, irfft, hfft, ihfft = map(_along_one, _ALL)

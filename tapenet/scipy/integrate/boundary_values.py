@@ -13,6 +13,7 @@ from tapenet import ops
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
+from tapenet.scipy.integrate.ode_result import Result
 from tapenet.scipy.integrate.states import floats
 from tapenet.scipy.integrate.unread import numbers, plain
 from tapenet.scipy.integrate.values import TensorsFound, only_values
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-class BVPResult(dict[str, object]):
-    """What `solve_bvp` gives: a dict whose items are attributes too, as of SciPy's.
+class BVPResult(Result):
+    """What `solve_bvp` gives.
 
     Attributes:
         sol: the solution as a function of x, a cubic between two nodes each.
@@ -46,11 +47,6 @@ class BVPResult(dict[str, object]):
     status: int
     message: str
     success: bool
-
-    def __getattr__(self, name: str) -> object:
-        if name not in self:
-            raise AttributeError(name)
-        return self[name]
 
 
 class Spline:

@@ -13,11 +13,10 @@ from typing import cast
 
 import numpy as np
 
-from tapenet.autodiff.programs import program_op
 from tapenet.ops.op import op
 from tapenet.program.functions import Function
-from tapenet.program.low import is_inexact
 from tapenet.scipy.integrate.integrand import Integrand
+from tapenet.scipy.integrate.right_side import applied
 from tapenet.typing import Array
 
 #: Integrates a function, of some shape, from one limit to another.
@@ -57,16 +56,9 @@ class Plan:
 _NO_PLAN = cast("Plan", ...)
 
 
-def _at(function: Function, arguments: Sequence[Array]) -> tuple[Array, ...]:
-    """A function as an op."""
-    flows = tuple(i for i, spec in enumerate(function.inputs) if is_inexact(spec.dtype))
-    found: tuple[Array, ...] = program_op(list(arguments), function=function, flows=flows)
-    return found
-
-
 def _ends(plan: Plan, function: Function, a: Array, b: Array, *others: Array) -> list[tuple[Array, ...] | None]:
     """A function at each of the limits by which derivatives are wanted."""
-    return [_at(function, [x, *others]) if wanted else None for x, wanted in zip((a, b), plan.limits, strict=True)]
+    return [applied(function, [x, *others]) if wanted else None for x, wanted in zip((a, b), plan.limits, strict=True)]
 
 
 def _integrate(a: Array, b: Array, params: Sequence[Array], fixed: Sequence[Array], plan: Plan = _NO_PLAN) -> Array:

@@ -7,8 +7,21 @@ from collections.abc import Callable
 from tapenet.autodiff.tensor import Tensor
 
 
-class OdeResult(dict[str, object]):
-    """What `solve_ivp` gives: a dict whose items are attributes too, as of SciPy's.
+class Result(dict[str, object]):
+    """A dict whose items are attributes too, as of SciPy's."""
+
+    def __getattr__(self, name: str) -> object:
+        if name not in self:
+            raise AttributeError(name)
+        return self[name]
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{name:>{width}}: {value!r}" for name, value in self.items())
+
+
+class OdeResult(Result):
+    """What `solve_ivp` gives.
 
     Attributes:
         t: the times, shape (m,).
@@ -34,12 +47,3 @@ class OdeResult(dict[str, object]):
     status: int
     message: str
     success: bool
-
-    def __getattr__(self, name: str) -> object:
-        if name not in self:
-            raise AttributeError(name)
-        return self[name]
-
-    def __repr__(self) -> str:
-        width = max(map(len, self), default=0)
-        return "\n".join(f"{name:>{width}}: {value!r}" for name, value in self.items())

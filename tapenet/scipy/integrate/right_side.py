@@ -151,6 +151,13 @@ def in_order(arrays: Sequence[Array]) -> list[Array]:
     return [np.require(a, requirements=["C", "A"]) for a in arrays]
 
 
+def applied(function: Function, arguments: Sequence[Array]) -> tuple[Array, ...]:
+    """A function of arrays or tensors, as an op."""
+    flows = tuple(i for i, spec in enumerate(function.inputs) if is_inexact(spec.dtype))
+    found: tuple[Array, ...] = programs.program_op(list(arguments), function=function, flows=flows)
+    return found
+
+
 def compiled(function: Function) -> Callable[..., tuple[Array, ...]]:
     """A function of arrays, compiled: by NumPy's functions first, and to machine code if it is called often."""
     program = function.expanded

@@ -14,7 +14,7 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
-from tapenet.scipy.integrate.values import scipys
+from tapenet.scipy.integrate.values import value_by_scipy
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0, axi
     >>> tn.scipy.integrate.trapezoid([1.0, 4.0, 9.0], x=[1.0, 2.0, 3.0])
     Tensor(9.)
     """
-    if (value := scipys("trapezoid", y, x, dx, axis)) is not None:
+    if (value := value_by_scipy("trapezoid", y, x, dx, axis)) is not None:
         return value
     samples = _last(y, axis, "trapezoid")
     step = _steps(samples, x, dx, axis, "trapezoid")
@@ -88,7 +88,7 @@ def cumulative_trapezoid(
     >>> tn.scipy.integrate.cumulative_trapezoid([1.0, 4.0, 9.0], initial=0)
     Tensor([0. , 2.5, 9. ])
     """
-    if (value := scipys("cumulative_trapezoid", y, x, dx, axis, initial)) is not None:
+    if (value := value_by_scipy("cumulative_trapezoid", y, x, dx, axis, initial)) is not None:
         return value
     samples = _last(y, axis, "cumulative_trapezoid")
     if not samples.shape[-1]:
@@ -127,7 +127,7 @@ def simpson(y: ArrayLike, x: ArrayLike | None = None, *, dx: ArrayLike = 1.0, ax
     >>> tn.grad(lambda a: tn.scipy.integrate.simpson(a * x**2, x))(2.0)
     Tensor(9.)
     """
-    if (value := scipys("simpson", y, x, dx=dx, axis=axis)) is not None:
+    if (value := value_by_scipy("simpson", y, x, dx=dx, axis=axis)) is not None:
         return value
     samples = _last(y, axis, "simpson")
     step = _steps(samples, x, dx, axis, "simpson")
@@ -182,7 +182,7 @@ def cumulative_simpson(
     Tensor([0.        , 0.33333333, 2.66666667, 9.        ])
     """
     name = "cumulative_simpson"
-    if (value := scipys(name, y, x=x, dx=dx, axis=axis, initial=initial)) is not None:
+    if (value := value_by_scipy(name, y, x=x, dx=dx, axis=axis, initial=initial)) is not None:
         return value
     samples = _last(y, axis, name)
     step = _steps(samples, x, dx, axis, name)
@@ -231,7 +231,7 @@ def romb(y: ArrayLike, dx: ArrayLike = 1.0, axis: int = -1, show: bool | Sequenc
     >>> tn.scipy.integrate.romb(np.linspace(0, 1, 5) ** 4, dx=0.25)
     Tensor(0.2)
     """
-    if (value := scipys("romb", y, dx, axis, show)) is not None:
+    if (value := value_by_scipy("romb", y, dx, axis, show)) is not None:
         return value
     samples = _last(y, axis, "romb")
     count = samples.shape[-1] - 1

@@ -18,11 +18,9 @@ from typing import Literal, cast
 
 import numpy as np
 
-from tapenet.autodiff.programs import program_op
 from tapenet.ops.op import op
 from tapenet.program.functions import Function
-from tapenet.program.low import is_inexact
-from tapenet.scipy.integrate.right_side import RightSide, band
+from tapenet.scipy.integrate.right_side import RightSide, applied, band
 from tapenet.typing import Array
 
 #: How derivatives are computed.
@@ -281,17 +279,10 @@ _NO_PLAN = cast("Plan", ...)
 # -- ops -------------------------------------------------------------------------------------------------------------
 
 
-def _apply(function: Function, arguments: Sequence[Array]) -> tuple[Array, ...]:
-    """A function of arrays or tensors, as an op."""
-    flows = tuple(i for i, spec in enumerate(function.inputs) if is_inexact(spec.dtype))
-    found: tuple[Array, ...] = program_op(list(arguments), function=function, flows=flows)
-    return found
-
-
 def _at_times(function: Function, ts: Array, ys: Array, others: Sequence[Array], *more: Array) -> tuple[Array, ...]:
     """A function of time, of y, of other arguments that are the same at each time, and more."""
     lanes = [True, True, *[False] * len(others), *[True] * len(more)]
-    return _apply(function.batch(lanes, ts.shape[0]), [ts, ys, *others, *more])
+    return applied(function.batch(lanes, ts.shape[0]), [ts, ys, *others, *more])
 
 
 def _solve(
@@ -327,7 +318,7 @@ def _pull_back(
         by_y, *by_params = pull_back_op(g, ts, t0, y0, list(params), list(fixed), plan=plan)
         found["y0"], found["params"] = by_y, tuple(by_params)
         if "t0" in wanted and plan.moving:
-            found["t0"] = -(by_y * _apply(plan.side.function, [t0, y0, *others])[0]).sum()
+            found["t0"] = -(by_y * applied(plan.side.function, [t0, y0, *others])[0]).sum()
     return found
 
 
@@ -347,7 +338,7 @@ def _push_forward(
     """The tangent: that of the equation, and what f moves the times by."""
     others = [*params, *fixed]
     if plan.moving:
-        y0_dot = y0_dot - _apply(plan.side.function, [t0, y0, *others])[0] * t0_dot
+        y0_dot = y0_dot - applied(plan.side.function, [t0, y0, *others])[0] * t0_dot
     double = [*params, *params_dot]
     zs = trajectory(ts, t0, np.concatenate([y0, y0_dot]), double, list(fixed), plan=plan.tangent)
     moved: Array = zs[:, plan.side.size :]
@@ -509,7 +500,7 @@ def _second_push(
     count, n, others = len(params), plan.side.size, [*params, *fixed]
     moved = pull_back_op(weights_dot, ts, t0, y0, list(params), list(fixed), plan=plan)
     if plan.moving:
-        y0_dot = y0_dot - _apply(plan.side.function, [t0, y0, *others])[0] * t0_dot
+        y0_dot = y0_dot - applied(plan.side.function, [t0, y0, *others])[0] * t0_dot
     z0, ws = _along(weights, y0, y0_dot)
     back = plan.side.pulled(range(1, 2 + count))
     if plan.moving:  # φ also changes by Σ w f ṫ
@@ -519,7 +510,7 @@ def _second_push(
     by_z, *by_double = pull_back_op(ws, ts, t0, z0, [*params, *params_dot], list(fixed), plan=plan.tangent)
     found = [by_z[:n], *by_double[:count]]
     if plan.moving:  # and s begins with -f ṫ0
-        start = _apply(back, [t0, y0, *others, by_z[n:] * -t0_dot])
+        start = applied(back, [t0, y0, *others, by_z[n:] * -t0_dot])
         found = [a + b for a, b in zip(found, start, strict=True)]
         found[1:] = [a + b.sum(0) for a, b in zip(found[1:], of_params, strict=True)]
     return tuple(a + b for a, b in zip(moved, found, strict=True))

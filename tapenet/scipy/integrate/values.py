@@ -58,7 +58,7 @@ def data(value: object) -> object:
     return value
 
 
-def scipys(name: str, *args: object, **options: object) -> Tensor | None:
+def value_by_scipy(name: str, *args: object, **options: object) -> Tensor | None:
     """What SciPy's function of a name gives; None where more than the value of an argument is wanted: SciPy has had its say on
     the arguments then, but for values that are being captured."""
     more = any(map(wanted, (*args, *options.values())))
