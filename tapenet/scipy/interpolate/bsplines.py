@@ -84,7 +84,7 @@ class BSpline:
     >>> c = tn.tensor([0.0, 1.0, 0.0, 0.0], requires_grad=True)
     >>> spline = tn.scipy.interpolate.BSpline(np.array([0.0, 0, 0, 1, 2, 2, 2]), c, 2)
     >>> spline(0.5)
-    Tensor(0.625, op=spline_values)
+    Tensor(0.625, op=BSpline)
     """
 
     def __init__(self, t: object, c: object, k: int, extrapolate: Extrapolate = True, axis: int = 0) -> None:
