@@ -361,11 +361,17 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         {
             "tapenet.scipy.interpolate.cubic": "Akima1DInterpolator CubicHermiteSpline CubicSpline PchipInterpolator",
             "tapenet.scipy.interpolate.bsplines": "BSpline",
+            "tapenet.scipy.interpolate.fitpack": (
+                "InterpolatedUnivariateSpline RectBivariateSpline UnivariateSpline splantider splder splev splint splrep"
+            ),
             "tapenet.scipy.interpolate.fitted_splines": "make_interp_spline make_lsq_spline",
             "tapenet.scipy.interpolate.grids": "RegularGridInterpolator interpn",
+            "tapenet.scipy.interpolate.nearest": "NearestNDInterpolator griddata",
             "tapenet.scipy.interpolate.one_axis": "interp1d",
             "tapenet.scipy.interpolate.piecewise": "PPoly",
+            "tapenet.scipy.interpolate.polynomials": "BarycentricInterpolator KroghInterpolator",
             "tapenet.scipy.interpolate.scattered": "LinearNDInterpolator RBFInterpolator",
+            "tapenet.scipy.interpolate.smoothing_splines": "make_smoothing_spline",
         },
     ),
     "tapenet.scipy.linalg": (

@@ -130,6 +130,56 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
         f"interp1d {k}": (lambda s, x, y, n, k=k: s.interp1d(x, y, kind=k)(n), [X, Y, AT])
         for k in ("linear", "nearest", "nearest-up", "zero", "slinear", "quadratic", "cubic", "previous", "next", 2)
     },
+    **{
+        f"splev {k}, {der}, {ext}": (
+            lambda s, x, y, n, k=k, der=der, ext=ext: s.splev(n, s.splrep(x, y, k=k, s=0), der, ext), [X, Y, at]
+        )
+        for k, der, ext, at in ((1, 0, 0, FAR), (2, 1, 0, AT), (3, 0, 1, FAR), (4, 0, 3, FAR), (5, 2, 0, AT), (3, 3, 0, AT))
+    },
+    "splrep with knots": (
+        lambda s, y, w: s.splev(AT, s.splrep(LSQ_X, y, w, t=np.array([1.5, 3.0]))), [LSQ_Y, W]
+    ),
+    "splint": (lambda s, x, y, b: s.splint(-3.0, b, s.splrep(x, y, s=0)), [X, Y, np.array(3.1)]),
+    "splder": (lambda s, x, y: s.splev(AT, s.splder(s.splrep(x, y, s=0), 2)), [X, Y]),
+    "splantider": (lambda s, x, y: s.splev(AT, s.splantider(s.splrep(x, y, s=0))), [X, Y]),
+    "UnivariateSpline": (lambda s, x, y, n: s.UnivariateSpline(x, y, s=0, ext="const")(n), [X, Y, FAR]),
+    "UnivariateSpline.derivatives": (lambda s, x, y: s.UnivariateSpline(x, y, s=0).derivatives(2.1), [X, Y]),
+    "UnivariateSpline.get_knots": (lambda s, x, y: s.UnivariateSpline(x, y, s=0, k=2).get_knots(), [X, Y]),
+    "InterpolatedUnivariateSpline": (
+        lambda s, x, y, n: s.InterpolatedUnivariateSpline(x, y, k=4).antiderivative().derivative(2)(n), [X, Y, AT]
+    ),
+    "InterpolatedUnivariateSpline.integral": (
+        lambda s, x, y: s.InterpolatedUnivariateSpline(x, y).integral(0.5, 4.0), [X, Y]
+    ),
+    "RectBivariateSpline": (
+        lambda s, z, a, b, x: s.RectBivariateSpline(a, b, z, kx=2)(x[:3], 0.5 * x, dx=1), [GRID, P1, P2, np.sort(AT)]
+    ),
+    "RectBivariateSpline at places": (
+        lambda s, z, x: s.RectBivariateSpline(P1, P2, z, ky=4).ev(x[:, 0], x[:, 1], dy=1), [GRID, XI]
+    ),
+    "RectBivariateSpline outside": (lambda s, z: s.RectBivariateSpline(P1, P2, z).ev([-1.0, 9.0], [1.0, 9.0]), [GRID]),
+    "RectBivariateSpline.integral": (lambda s, z: s.RectBivariateSpline(P1, P2, z).integral(1.0, 3, 0.7, 9), [GRID]),
+    "make_smoothing_spline": (
+        lambda s, x, y, w, lam: s.make_smoothing_spline(x, y, w, plain(lam))(AT), [LSQ_X, LSQ_Y, W, np.array(0.3)]
+    ),
+    "make_smoothing_spline along an axis": (
+        lambda s, y: s.make_smoothing_spline(X, y, lam=0.1, axis=1)(AT), [MANY]
+    ),
+    "BarycentricInterpolator": (lambda s, x, y, n: s.BarycentricInterpolator(x, y, axis=1)(n), [X, MANY, AT]),
+    "BarycentricInterpolator at its points": (lambda s, y, n: s.BarycentricInterpolator(X, y)(n), [Y, X]),
+    "BarycentricInterpolator.derivative": (
+        lambda s, x, y, n: s.BarycentricInterpolator(x, y, axis=1).derivative(n, 2), [X, MANY, AT]
+    ),
+    "KroghInterpolator": (lambda s, x, y, n: s.KroghInterpolator(x, y, axis=1)(n), [X, MANY, AT]),
+    "KroghInterpolator of derivatives": (
+        lambda s, y, n: s.KroghInterpolator([0.0, 0.0, 0.0, 1.0, 2.0, 2.0, 5.0], y).derivatives(n, 3), [Y, AT]
+    ),
+    "NearestNDInterpolator": (lambda s, y: s.NearestNDInterpolator(POINTS, y, rescale=True)(Q), [np.stack([D, D**2], 1)]),
+    "griddata nearest": (lambda s, d: s.griddata(POINTS, d, (Q[:, 0], Q[:, 1]), "nearest"), [D]),
+    "griddata linear": (
+        lambda s, x, d: s.griddata(POINTS, d, x, rescale=True), [np.clip(Q, 1.2, 1.8), D]
+    ),
+    "griddata of one axis": (lambda s, y, n: s.griddata(X[::-1], y[::-1], n, "cubic"), [Y, AT]),
     "interp1d, extrapolated": (
         lambda s, x, y, n: s.interp1d(x, y, axis=1, fill_value="extrapolate")(n), [X, MANY, AT + 2]
     ),
@@ -140,7 +190,15 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
 #: SciPy solves for these by iteration, to a few digits.
 ITERATED = ("RegularGridInterpolator cubic", "RegularGridInterpolator quintic")
 #: Steps, that only a value of the grid has a derivative by.
-STEPS = ("interp1d nearest", "interp1d nearest-up", "interp1d zero", "interp1d previous", "interp1d next")
+STEPS = (
+    "NearestNDInterpolator",
+    "griddata nearest",
+    "interp1d nearest",
+    "interp1d nearest-up",
+    "interp1d zero",
+    "interp1d previous",
+    "interp1d next",
+)
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -214,6 +272,8 @@ ERRORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: OURS.RBFInterpolator(POINTS, D, kernel="gaussian"), "kernel gaussian needs epsilon="),
     (lambda: OURS.RBFInterpolator(POINTS, D[:5]), "one value a point"),
     (lambda: OURS.interp1d(X, Y)(9.0), "9.0 in x is above the points"),
+    (lambda: OURS.splev(9.0, OURS.splrep(X, Y), ext=2), "with ext=2 places are between"),
+    (lambda: OURS.BarycentricInterpolator([0.0, 0.0], [1.0, 2.0]), "two of the points are the same"),
     (lambda: OURS.PPoly(np.zeros((2, 3)), X), r"c has shape \(2, 3\) and x \(7,\)"),
 ]
 
@@ -223,6 +283,16 @@ def test_bad_input(k: int) -> None:
     call, words = ERRORS[k]
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_smoothing_that_is_searched_for_has_no_derivative() -> None:
+    spline = OURS.make_smoothing_spline(LSQ_X, tn.tensor(LSQ_Y))
+    np.testing.assert_array_equal(spline(AT).numpy(), si.make_smoothing_spline(LSQ_X, LSQ_Y)(AT))
+    with pytest.raises(NotImplementedError, match="give lam= for derivatives"):
+        tn.grad(lambda y: OURS.make_smoothing_spline(LSQ_X, y)(1.0))(LSQ_Y)
+    for made in (lambda: OURS.splrep(X, Y, s=1.0), lambda: OURS.UnivariateSpline(X, Y)):
+        with pytest.raises(NotImplementedError, match=r"make_smoothing_spline\(x, y, w, lam\)"):
+            made()
 
 
 def test_places_outside_are_seen_in_compiled_functions() -> None:
