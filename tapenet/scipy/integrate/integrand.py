@@ -10,14 +10,13 @@ import numpy as np
 
 from tapenet.autodiff import programs
 from tapenet.autodiff.creation import asarray
-from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.functions import Function, Given
 from tapenet.program.ir import Program
 from tapenet.program.keys import program_key
 from tapenet.program.low import is_inexact
 from tapenet.scipy.integrate.kept import Kept
-from tapenet.scipy.integrate.right_side import compiled, in_order
+from tapenet.scipy.integrate.right_side import compiled, in_order, parted
 from tapenet.scipy.integrate.tangents import tangent
 from tapenet.transforms.tracing import trace
 from tapenet.typing import Array
@@ -94,19 +93,10 @@ def read(name: str, f: Callable[..., object], x: float) -> Read:
         TypeError: it gives no array.
     """
     traced = trace(name, lambda values: [_float(f(*values))], [Tensor._of(np.asarray(x, np.float64))], lanes=True)
-    if traced.draws:
-        raise CaptureError(
-            f"{name}: the function draws random numbers: draw them outside, and close over what was drawn"
-        )
-    closed = traced.closed
-    flows = [t._node is not None and is_inexact(t.dtype) for t in closed]
-    order = sorted(range(len(closed)), key=lambda i: not flows[i])
-    program = traced.function.program()
-    program = Program(
-        [program.inputs[0], *(program.inputs[1 + i] for i in order)], [], program.body, program.outputs, []
-    )
-    integrand = _kept.get((sum(flows), program_key(program)), lambda: Integrand(Given(name, program), sum(flows)))
-    return Read(integrand, [closed[i] for i in order if flows[i]], [closed[i] for i in order if not flows[i]])
+    program, params, fixed = parted(name, traced)
+    count = len(params)
+    integrand = _kept.get((count, program_key(program)), lambda: Integrand(Given(name, program), count))
+    return Read(integrand, params, fixed)
 
 
 def _float(value: object) -> Tensor:

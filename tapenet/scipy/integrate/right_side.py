@@ -25,7 +25,7 @@ from tapenet.program.keys import program_key
 from tapenet.program.low import is_inexact
 from tapenet.scipy.integrate.kept import Kept
 from tapenet.scipy.integrate.tangents import tangent
-from tapenet.transforms.tracing import trace
+from tapenet.transforms.tracing import Traced, trace
 from tapenet.typing import Array
 
 #: What was compiled of right sides.
@@ -179,6 +179,26 @@ def compiled(function: Function) -> Callable[..., tuple[Array, ...]]:
     return run
 
 
+def parted(name: str, traced: Traced) -> tuple[Program, list[Tensor], list[Tensor]]:
+    """What was read of a function: a program of its arguments, of the tensors from outside that gradients flow to, and of the
+    other tensors from outside; and both kinds of tensors.
+
+    Raises:
+        CaptureError: it draws random numbers.
+    """
+    if traced.draws:
+        raise CaptureError(
+            f"{name}: the function draws random numbers: draw them outside, and close over what was drawn"
+        )
+    closed, whole = traced.closed, traced.function.program()
+    flows = [t._node is not None and is_inexact(t.dtype) for t in closed]
+    order = sorted(range(len(closed)), key=lambda i: not flows[i])
+    own = len(whole.inputs) - len(closed)
+    inputs = [*whole.inputs[:own], *(whole.inputs[own + i] for i in order)]
+    program = Program(inputs, [], whole.body, whole.outputs, [])
+    return program, [closed[i] for i in order if flows[i]], [closed[i] for i in order if not flows[i]]
+
+
 def read(name: str, f: Callable[..., object], t: Array, y: Array) -> Read:
     """A function of time and state, that gives as many numbers as the state has, as one of all that it is computed from.
 
@@ -194,21 +214,7 @@ def read(name: str, f: Callable[..., object], t: Array, y: Array) -> Read:
         TypeError, ValueError: what it returns does not fit.
     """
     traced = trace(name, lambda values: [_vector(f(*values))], [Tensor._of(t), Tensor._of(y)], lanes=True)
-    if traced.draws:
-        raise CaptureError(
-            f"{name}: the function draws random numbers: draw them outside, and close over what was drawn"
-        )
-    closed = traced.closed
-    flows = [t._node is not None and is_inexact(t.dtype) for t in closed]
-    params = [t for t, flag in zip(closed, flows, strict=True) if flag]
-    fixed = [t for t, flag in zip(closed, flows, strict=True) if not flag]
-    program = traced.function.program()
-    inputs = [
-        *program.inputs[:2],
-        *(v for v, flag in zip(program.inputs[2:], flows, strict=True) if flag),
-        *(v for v, flag in zip(program.inputs[2:], flows, strict=True) if not flag),
-    ]
-    program = Program(inputs, [], program.body, program.outputs, [])
+    program, params, fixed = parted(name, traced)
 
     def made() -> RightSide:
         return RightSide(Given(name, program), [t, y, *(p._data for p in (*params, *fixed))], len(params))

@@ -13,7 +13,7 @@ import numpy as np
 from tapenet.ops.derived import known
 from tapenet.ops.linalg import factorizations
 from tapenet.ops.op import op
-from tapenet.scipy.linalg.definition import LEADING, OverColumns, back_through, column, over_stacks, scipys
+from tapenet.scipy.linalg.definition import LEADING, OverColumns, back_through, column, library, over_stacks
 from tapenet.transforms.gradients import vjp
 from tapenet.typing import Array
 
@@ -80,7 +80,7 @@ def _banded_rule(g: Array, out: Array, ab: Array, b: Array, lower: int, upper: i
 )
 def _solve_banded(ab: Array, b: Array, lower: int, upper: int, check_finite: bool = True) -> Array:
     """What `solve_banded` gives."""
-    return cast("Array", scipys().solve_banded((lower, upper), ab, b, check_finite=check_finite))
+    return cast("Array", library().solve_banded((lower, upper), ab, b, check_finite=check_finite))
 
 
 def solve_banded(
@@ -149,7 +149,7 @@ def solveh_banded(
     >>> tn.scipy.linalg.solveh_banded(ab, tn.tensor([3.0, 5.0])).numpy().round(9)
     array([1., 1.])
     """
-    return cast("Array", scipys().solveh_banded(ab, b, lower=lower, check_finite=check_finite))
+    return cast("Array", library().solveh_banded(ab, b, lower=lower, check_finite=check_finite))
 
 
 def full_triangle(ab: Array, lower: bool) -> Array:
@@ -268,7 +268,7 @@ def cholesky_banded(ab: Array, overwrite_ab: bool = False, lower: bool = False, 
     Tensor([[2., 1.],
             [1., 0.]])
     """
-    return cast("Array", scipys().cholesky_banded(ab, lower=lower, check_finite=check_finite))
+    return cast("Array", library().cholesky_banded(ab, lower=lower, check_finite=check_finite))
 
 
 def _cho_rule(g: Array, out: Array, cb: Array, b: Array, lower: bool) -> dict[str, Array]:
@@ -297,7 +297,7 @@ def _cho_rule(g: Array, out: Array, cb: Array, b: Array, lower: bool) -> dict[st
 )
 def _cho_solve_banded(cb: Array, b: Array, lower: bool, check_finite: bool = True) -> Array:
     """What `cho_solve_banded` gives."""
-    return cast("Array", scipys().cho_solve_banded((cb, lower), b, check_finite=check_finite))
+    return cast("Array", library().cho_solve_banded((cb, lower), b, check_finite=check_finite))
 
 
 def cho_solve_banded(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def scipys() -> ModuleType:
+def library() -> ModuleType:
     """The module `scipy.linalg`."""
     import scipy.linalg
 

@@ -12,7 +12,7 @@ from tapenet.ops.linalg.matrices import adjoint, transposed
 from tapenet.ops.op import op
 from tapenet.scipy.linalg import positive
 from tapenet.scipy.linalg.banded import diagonals
-from tapenet.scipy.linalg.definition import LEADING, of_hermitian, over_stacks, scipys, transposed_system, triangle
+from tapenet.scipy.linalg.definition import LEADING, library, of_hermitian, over_stacks, transposed_system, triangle
 from tapenet.scipy.linalg.systems import solve_triangular
 from tapenet.typing import Array
 
@@ -136,7 +136,7 @@ def eigh_pairs(
     array([1., 2.])
     """
     options = _options(by_index, by_value, driver, check_finite)
-    return cast("tuple[Array, ...]", scipys().eigh(a, b, lower=lower, type=type, **options))
+    return cast("tuple[Array, ...]", library().eigh(a, b, lower=lower, type=type, **options))
 
 
 def _values_rule(g: Array, out: Array, a: Array, b: Array | None, lower: bool, type: int) -> dict[str, Array]:
@@ -160,7 +160,7 @@ def _eigvalsh(
 ) -> Array:  # fmt: skip
     """What `eigvalsh` gives."""
     options = _options(by_index, by_value, driver, check_finite)
-    return cast("Array", scipys().eigh(a, b, lower=lower, eigvals_only=True, type=type, **options))
+    return cast("Array", library().eigh(a, b, lower=lower, eigvals_only=True, type=type, **options))
 
 
 def eigvalsh(
@@ -253,7 +253,7 @@ def tridiagonal_pairs(
     >>> tridiagonal_pairs(np.array([2.0, 1.0]), np.zeros(1))[0]
     array([1., 2.])
     """
-    return tuple(scipys().eigh_tridiagonal(d, e, False, select, select_range, check_finite, tol, lapack_driver))
+    return tuple(library().eigh_tridiagonal(d, e, False, select, select_range, check_finite, tol, lapack_driver))
 
 
 def _tridiagonal_values_rule(g: Array, out: Array, d: Array, e: Array) -> dict[str, Array]:
@@ -283,7 +283,7 @@ def eigvalsh_tridiagonal(
     Tensor([1., 2.])
     """
     options = (select, select_range, check_finite, tol, lapack_driver)
-    return cast("Array", scipys().eigvalsh_tridiagonal(d, e, *options))
+    return cast("Array", library().eigvalsh_tridiagonal(d, e, *options))
 
 
 def eigh_tridiagonal(
@@ -343,7 +343,7 @@ def banded_pairs(
     array([1., 2.])
     """
     options = {"select": select, "select_range": select_range, "max_ev": max_ev, "check_finite": check_finite}
-    return tuple(scipys().eig_banded(a_band, lower, **options))
+    return tuple(library().eig_banded(a_band, lower, **options))
 
 
 def _banded_values_rule(g: Array, out: Array, a_band: Array, lower: bool) -> Array:
@@ -373,7 +373,7 @@ def eigvals_banded(
     Tensor([1., 2.])
     """
     options = {"select": select, "select_range": select_range, "check_finite": check_finite}
-    return cast("Array", scipys().eigvals_banded(a_band, lower, **options))
+    return cast("Array", library().eigvals_banded(a_band, lower, **options))
 
 
 def eig_banded(
@@ -449,7 +449,7 @@ def _eig_rule(g: Pair, out: Pair, a: Array, b: Array | None, left: bool) -> dict
 )
 def _eig(a: Array, b: Array | None, left: bool, check_finite: bool) -> tuple[Array, ...]:
     """The eigenvalues, and the vectors of one side, that `eig` gives."""
-    return cast("tuple[Array, ...]", scipys().eig(a, b, left, not left, check_finite=check_finite))
+    return cast("tuple[Array, ...]", library().eig(a, b, left, not left, check_finite=check_finite))
 
 
 def _eig_both_rule(g: Pair, out: Pair, a: Array, b: Array | None) -> dict[str, Array]:
@@ -472,7 +472,7 @@ def _eig_both_rule(g: Pair, out: Pair, a: Array, b: Array | None) -> dict[str, A
 )
 def _eig_both(a: Array, b: Array | None, check_finite: bool) -> tuple[Array, ...]:
     """What `eig` gives with `left=True`."""
-    return tuple(scipys().eig(a, b, True, True, check_finite=check_finite))
+    return tuple(library().eig(a, b, True, True, check_finite=check_finite))
 
 
 def _eigvals_rule(g: Array, out: Array, a: Array, b: Array | None) -> dict[str, Array]:
@@ -493,7 +493,7 @@ def _eigvals_rule(g: Array, out: Array, a: Array, b: Array | None) -> dict[str, 
 )
 def _eigvals(a: Array, b: Array | None, check_finite: bool) -> Array:
     """What `eigvals` gives."""
-    return cast("Array", scipys().eigvals(a, b, check_finite=check_finite))
+    return cast("Array", library().eigvals(a, b, check_finite=check_finite))
 
 
 def _no_pairs(name: str) -> NoReturn:

@@ -11,9 +11,9 @@ from tapenet.ops.op import op
 from tapenet.scipy.linalg.definition import (
     LEADING,
     OverColumns,
+    library,
     of_hermitian,
     over_stacks,
-    scipys,
     transposed_system,
     triangle,
 )
@@ -80,7 +80,7 @@ def lu_with_indices(a: Array, check_finite: bool = True) -> tuple[Array, ...]:
     >>> lu_with_indices(np.array([[0.0, 1.0], [1.0, 0.0]]))[0].tolist()
     [1, 0]
     """
-    return tuple(scipys().lu(a, check_finite=check_finite, p_indices=True))
+    return tuple(library().lu(a, check_finite=check_finite, p_indices=True))
 
 
 def _permuted_rule(g: tuple[Array, ...], a: Array) -> Array:
@@ -99,7 +99,7 @@ def _permuted_rule(g: tuple[Array, ...], a: Array) -> Array:
 )
 def _lu_permuted(a: Array, check_finite: bool) -> tuple[Array, ...]:
     """What `lu` gives with `permute_l=True`."""
-    return tuple(scipys().lu(a, True, check_finite=check_finite))
+    return tuple(library().lu(a, True, check_finite=check_finite))
 
 
 @op(
@@ -114,7 +114,7 @@ def _lu_permuted(a: Array, check_finite: bool) -> tuple[Array, ...]:
 )
 def _lu_with_matrix(a: Array, check_finite: bool) -> tuple[Array, ...]:
     """What `lu` gives by itself."""
-    return tuple(scipys().lu(a, check_finite=check_finite))
+    return tuple(library().lu(a, check_finite=check_finite))
 
 
 def lu(
@@ -205,7 +205,7 @@ def lu_factor(a: Array, overwrite_a: bool = False, check_finite: bool = True) ->
     Tensor([[2. , 0. ],
             [0.5, 4. ]])
     """
-    return tuple(scipys().lu_factor(a, check_finite=check_finite))
+    return tuple(library().lu_factor(a, check_finite=check_finite))
 
 
 def _lu_solve_rule(g: Array, out: Array, lu: Array, piv: Array, b: Array, trans: int) -> dict[str, Array]:
@@ -227,7 +227,7 @@ def _lu_solve_rule(g: Array, out: Array, lu: Array, piv: Array, b: Array, trans:
 )
 def _lu_solve(lu: Array, piv: Array, b: Array, trans: int = 0, check_finite: bool = True) -> Array:
     """What `lu_solve` gives."""
-    return cast("Array", scipys().lu_solve((lu, piv), b, trans, check_finite=check_finite))
+    return cast("Array", library().lu_solve((lu, piv), b, trans, check_finite=check_finite))
 
 
 def lu_solve(
@@ -308,4 +308,4 @@ def ldl(
     Tensor([[2. , 0. ],
             [0. , 2.5]])
     """
-    return tuple(scipys().ldl(A, lower, hermitian, check_finite=check_finite))
+    return tuple(library().ldl(A, lower, hermitian, check_finite=check_finite))

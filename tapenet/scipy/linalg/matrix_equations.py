@@ -11,7 +11,7 @@ import numpy as np
 
 from tapenet.ops.linalg.matrices import adjoint, transposed
 from tapenet.ops.op import op
-from tapenet.scipy.linalg.definition import LEADING, over_stacks, scipys
+from tapenet.scipy.linalg.definition import LEADING, library, over_stacks
 from tapenet.typing import Array
 
 
@@ -45,7 +45,7 @@ def solve_sylvester(a: Array, b: Array, q: Array) -> Array:
     """
     if np.iscomplexobj(a) != np.iscomplexobj(b):  # SciPy 1.17 then takes 2 x 2 blocks of the real one for triangles
         a, b = (x.astype(np.result_type(a, b), copy=False) for x in (a, b))
-    return cast("Array", scipys().solve_sylvester(a, b, q))
+    return cast("Array", library().solve_sylvester(a, b, q))
 
 
 def _continuous_rule(g: Array, out: Array, a: Array) -> dict[str, Array]:
@@ -71,7 +71,7 @@ def solve_continuous_lyapunov(a: Array, q: Array) -> Array:
     >>> tn.scipy.linalg.solve_continuous_lyapunov(tn.tensor([[2.0]]), tn.tensor([[8.0]]))
     Tensor([[2.]])
     """
-    return cast("Array", scipys().solve_continuous_lyapunov(a, q))
+    return cast("Array", library().solve_continuous_lyapunov(a, q))
 
 
 solve_lyapunov = solve_continuous_lyapunov
@@ -101,7 +101,7 @@ def solve_discrete_lyapunov(a: Array, q: Array, method: str | None = None) -> Ar
     >>> tn.scipy.linalg.solve_discrete_lyapunov(tn.tensor([[0.5]]), tn.tensor([[3.0]]))
     Tensor([[4.]])
     """
-    return cast("Array", scipys().solve_discrete_lyapunov(a, q, method))
+    return cast("Array", library().solve_discrete_lyapunov(a, q, method))
 
 
 # -- Riccati's equations -----------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def solve_continuous_are(
     >>> tn.scipy.linalg.solve_continuous_are(0 * one, one, one, one).numpy().round(9)
     array([[1.]])
     """
-    return cast("Array", scipys().solve_continuous_are(a, b, q, r, e, s, balanced))
+    return cast("Array", library().solve_continuous_are(a, b, q, r, e, s, balanced))
 
 
 def _dare_rule(
@@ -227,4 +227,4 @@ def solve_discrete_are(
     >>> tn.scipy.linalg.solve_discrete_are(0 * one, one, one, one).numpy().round(9)
     array([[1.]])
     """
-    return cast("Array", scipys().solve_discrete_are(a, b, q, r, e, s, balanced))
+    return cast("Array", library().solve_discrete_are(a, b, q, r, e, s, balanced))

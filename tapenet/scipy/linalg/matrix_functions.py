@@ -19,7 +19,7 @@ from tapenet.ops.linalg.degenerate import provided
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import Op, op
 from tapenet.scipy.followed import followed
-from tapenet.scipy.linalg.definition import LEADING, scipys
+from tapenet.scipy.linalg.definition import LEADING, library
 from tapenet.scipy.linalg.matrix_equations import solve_sylvester
 from tapenet.typing import Array
 
@@ -66,7 +66,7 @@ def _estimating(f: Callable[..., Array], *args: object) -> Array:
 
 def _function(name: str, of: str) -> Op:
     made: Op = op(
-        lambda A: _estimating(getattr(scipys(), name), A) if name == "logm" else getattr(scipys(), name)(A),
+        lambda A: _estimating(getattr(library(), name), A) if name == "logm" else getattr(library(), name)(A),
         name=name,
         check=lambda A: _square(name, A),
         A=lambda g, A: _in_direction(made, transposed(A), g),
@@ -124,7 +124,7 @@ def expm(A: Array) -> Array:
     Tensor([[1., 1.],
             [0., 1.]])
     """
-    return cast("Array", scipys().expm(A))
+    return cast("Array", library().expm(A))
 
 
 def _direction_rule_a(g: Array, A: Array, E: Array, method: str | None) -> Array:
@@ -159,7 +159,7 @@ def expm_direction(A: Array, E: Array, method: str | None = None) -> Array:
     >>> expm_direction(np.zeros((1, 1)), np.ones((1, 1)))
     array([[1.]])
     """
-    return cast("Array", scipys().expm_frechet(A, E, method, compute_expm=False))
+    return cast("Array", library().expm_frechet(A, E, method, compute_expm=False))
 
 
 @op(
@@ -175,7 +175,7 @@ def expm_direction(A: Array, E: Array, method: str | None = None) -> Array:
 )
 def _expm_and_direction(A: Array, E: Array, method: str | None = None) -> tuple[Array, ...]:
     """What `expm_frechet` gives."""
-    return tuple(scipys().expm_frechet(A, E, method))
+    return tuple(library().expm_frechet(A, E, method))
 
 
 def expm_frechet(
@@ -235,7 +235,7 @@ def sqrtm(A: Array) -> Array:
     Tensor([[2., 0.],
             [0., 3.]])
     """
-    return cast("Array", scipys().sqrtm(A))
+    return cast("Array", library().sqrtm(A))
 
 
 def _power_rule_a(g: Array, A: Array, t: Array) -> Array:
@@ -269,7 +269,7 @@ def fractional_matrix_power(A: Array, t: Array) -> Array:
     Tensor([[2., 0.],
             [0., 3.]])
     """
-    return _estimating(scipys().fractional_matrix_power, A, float(t))
+    return _estimating(library().fractional_matrix_power, A, float(t))
 
 
 def _signm_rule(g: Array, out: Array, A: Array) -> Array:
@@ -297,7 +297,7 @@ def signm(A: Array) -> Array:
     Tensor([[ 1.,  0.],
             [ 0., -1.]])
     """
-    return cast("Array", scipys().signm(A))
+    return cast("Array", library().signm(A))
 
 
 @followed("linalg.khatri_rao", "a", "b", broadcasts=True)
@@ -330,7 +330,7 @@ def _funm_value(A: Array, func: Callable[[Array], Array]) -> Array:
         found = func(x)
         return found if type(found) is np.ndarray else cast("Array", known(found))
 
-    return cast("Array", scipys().funm(A, of_array))
+    return cast("Array", library().funm(A, of_array))
 
 
 @op(

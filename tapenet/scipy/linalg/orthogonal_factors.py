@@ -12,7 +12,7 @@ from tapenet.ops.linalg.degenerate import provided
 from tapenet.ops.linalg.matrices import adjoint, transposed
 from tapenet.ops.op import op
 from tapenet.scipy.followed import followed
-from tapenet.scipy.linalg.definition import LEADING, over_stacks, scipys
+from tapenet.scipy.linalg.definition import LEADING, library, over_stacks
 from tapenet.scipy.linalg.matrix_equations import solve_sylvester
 from tapenet.typing import Array
 
@@ -43,7 +43,7 @@ def qr_pair(a: Array, mode: str = "full", check_finite: bool = True) -> tuple[Ar
     >>> abs(qr_pair(np.array([[3.0], [4.0]]), "economic")[1])
     array([[5.]])
     """
-    return tuple(scipys().qr(a, mode=mode, check_finite=check_finite))
+    return tuple(library().qr(a, mode=mode, check_finite=check_finite))
 
 
 def _columns_back(g: Array, order: Array) -> Array:
@@ -69,7 +69,7 @@ def qr_pivoted(a: Array, mode: str = "full", check_finite: bool = True) -> tuple
     >>> qr_pivoted(np.array([[1.0, 2.0]]))[2].tolist()
     [1, 0]
     """
-    return tuple(scipys().qr(a, mode=mode, pivoting=True, check_finite=check_finite))
+    return tuple(library().qr(a, mode=mode, pivoting=True, check_finite=check_finite))
 
 
 @op(
@@ -82,7 +82,7 @@ def qr_pivoted(a: Array, mode: str = "full", check_finite: bool = True) -> tuple
 )
 def _qr_raw(a: Array, pivoting: bool, check_finite: bool) -> tuple[Array, ...]:
     """The Householder vectors and their factors that `qr` gives in the mode "raw", without gradient."""
-    return tuple(scipys().qr(a, mode="raw", pivoting=pivoting, check_finite=check_finite)[0])
+    return tuple(library().qr(a, mode="raw", pivoting=pivoting, check_finite=check_finite)[0])
 
 
 def qr(
@@ -151,7 +151,7 @@ def rq_pair(a: Array, mode: str = "full", check_finite: bool = True) -> tuple[Ar
     >>> abs(rq_pair(np.array([[3.0, 4.0]]), "economic")[0])
     array([[5.]])
     """
-    return tuple(scipys().rq(a, mode=mode, check_finite=check_finite))
+    return tuple(library().rq(a, mode=mode, check_finite=check_finite))
 
 
 def rq(
@@ -233,7 +233,7 @@ def polar(a: Array, side: str = "right") -> tuple[Array, ...]:
     Tensor([[2., 0.],
             [0., 2.]])
     """
-    return tuple(scipys().polar(a, side))
+    return tuple(library().polar(a, side))
 
 
 def _procrustes_rule(g: tuple[Array, ...], out: tuple[Array, ...], A: Array, B: Array) -> dict[str, Array]:
@@ -273,7 +273,7 @@ def orthogonal_procrustes(A: Array, B: Array, check_finite: bool = True) -> tupl
     >>> R.item(), scale.item()
     (-1.0, 6.0)
     """
-    r, scale = scipys().orthogonal_procrustes(A, B, check_finite)
+    r, scale = library().orthogonal_procrustes(A, B, check_finite)
     return r, np.asarray(scale)
 
 
@@ -292,7 +292,7 @@ def orthogonal_procrustes(A: Array, B: Array, check_finite: bool = True) -> tupl
 )
 def _svd(a: Array, full_matrices: bool, check_finite: bool, lapack_driver: str) -> tuple[Array, ...]:
     """The three factors that `svd` gives."""
-    return tuple(scipys().svd(a, full_matrices, True, False, check_finite, lapack_driver))
+    return tuple(library().svd(a, full_matrices, True, False, check_finite, lapack_driver))
 
 
 @op(
@@ -309,7 +309,7 @@ def svdvals(a: Array, overwrite_a: bool = False, check_finite: bool = True) -> A
     >>> tn.scipy.linalg.svdvals(tn.tensor([[0.0, 2.0], [1.0, 0.0]]))
     Tensor([2., 1.])
     """
-    return cast("Array", scipys().svdvals(a, check_finite=check_finite))
+    return cast("Array", library().svdvals(a, check_finite=check_finite))
 
 
 def svd(
@@ -463,7 +463,7 @@ def _multiplied_rule(
 )
 def _multiplied(a: Array, c: Array, mode: str, conjugate: bool) -> tuple[Array, ...]:
     """What `qr_multiply` gives without pivoting."""
-    return tuple(scipys().qr_multiply(a, c, mode, False, conjugate))
+    return tuple(library().qr_multiply(a, c, mode, False, conjugate))
 
 
 @op(
@@ -477,7 +477,7 @@ def _multiplied(a: Array, c: Array, mode: str, conjugate: bool) -> tuple[Array, 
 )
 def _multiplied_pivoted(a: Array, c: Array, mode: str, conjugate: bool) -> tuple[Array, ...]:
     """What `qr_multiply` gives with pivoting."""
-    return tuple(scipys().qr_multiply(a, c, mode, True, conjugate))
+    return tuple(library().qr_multiply(a, c, mode, True, conjugate))
 
 
 def qr_multiply(

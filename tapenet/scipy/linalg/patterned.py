@@ -15,7 +15,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.scipy.followed import followed
-from tapenet.scipy.linalg.definition import scipys
+from tapenet.scipy.linalg.definition import library
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _places(name: str, lengths: tuple[int, ...], *options: object) -> Array:
     """Where each element of a matrix comes from: 0 for a zero, else the number of the element, counted from 1."""
     ends = np.cumsum(lengths)
     given = [np.arange(end - n, end) + 1 for n, end in zip(lengths, ends, strict=True)]
-    return np.asarray(getattr(scipys(), name)(*given, *options)).astype(np.intp)
+    return np.asarray(getattr(library(), name)(*given, *options)).astype(np.intp)
 
 
 def _line(x: Array) -> Array:
@@ -158,7 +158,7 @@ def diagsvd(s: Array, M: int, N: int) -> Array:
 @functools.lru_cache(maxsize=64)
 def _companion_places(name: str, n: int) -> Array:
     """0 for a zero, 1 for a one, k + 1 for minus the coefficient k."""
-    return np.asarray(getattr(scipys(), name)(-np.arange(1.0, n + 1) * np.sign(np.arange(n) - 0.5))).astype(np.intp)
+    return np.asarray(getattr(library(), name)(-np.arange(1.0, n + 1) * np.sign(np.arange(n) - 0.5))).astype(np.intp)
 
 
 def _of_polynomial(name: str, a: Array) -> Array:
@@ -291,4 +291,4 @@ def cdf2rdf(w: Array, v: Array) -> tuple[Array, ...]:
     Tensor([[ 1.,  2.],
             [-2.,  1.]])
     """
-    return tuple(scipys().cdf2rdf(w, v))
+    return tuple(library().cdf2rdf(w, v))

@@ -9,7 +9,7 @@ import numpy as np
 from tapenet.ops.linalg import factorizations
 from tapenet.ops.linalg.matrices import adjoint
 from tapenet.ops.op import op
-from tapenet.scipy.linalg.definition import LEADING, OverColumns, back_through, outer, over_stacks, scipys, triangle
+from tapenet.scipy.linalg.definition import LEADING, OverColumns, back_through, library, outer, over_stacks, triangle
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def cholesky(a: Array, lower: bool = False, overwrite_a: bool = False, check_fin
     Tensor([[2., 1.],
             [0., 1.]])
     """
-    return cast("Array", scipys().cholesky(a, lower, check_finite=check_finite))
+    return cast("Array", library().cholesky(a, lower, check_finite=check_finite))
 
 
 def _factor_rule(g: Array, out: Array, lower: bool) -> Array:
@@ -67,7 +67,7 @@ def _factor_rule(g: Array, out: Array, lower: bool) -> Array:
 )
 def _factor(a: Array, lower: bool, check_finite: bool) -> Array:
     """The array that `cho_factor` gives."""
-    return cast("Array", scipys().cho_factor(a, lower, check_finite=check_finite)[0])
+    return cast("Array", library().cho_factor(a, lower, check_finite=check_finite)[0])
 
 
 def cho_factor(
@@ -108,7 +108,7 @@ def _cho_solve_rule(g: Array, out: Array, c: Array, b: Array, lower: bool) -> di
 )
 def _cho_solve(c: Array, b: Array, lower: bool, check_finite: bool = True) -> Array:
     """What `cho_solve` gives."""
-    return cast("Array", scipys().cho_solve((c, lower), b, check_finite=check_finite))
+    return cast("Array", library().cho_solve((c, lower), b, check_finite=check_finite))
 
 
 def cho_solve(

@@ -9,7 +9,7 @@ import numpy as np
 from tapenet.ops.linalg import decompositions, least_squares
 from tapenet.ops.linalg.matrices import adjoint, transposed
 from tapenet.ops.op import op
-from tapenet.scipy.linalg.definition import LEADING, column, over_stacks, scipys
+from tapenet.scipy.linalg.definition import LEADING, column, library, over_stacks
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _pinv_gradient(g: Array, out: Array, a: Array, hermitian: bool = False) -> A
 )
 def _pinv_and_rank(a: Array, atol: float | None, rtol: float | None, check_finite: bool) -> tuple[Array, ...]:
     """What `pinv` gives with `return_rank=True`."""
-    made, rank = scipys().pinv(a, atol=atol, rtol=rtol, return_rank=True, check_finite=check_finite)
+    made, rank = library().pinv(a, atol=atol, rtol=rtol, return_rank=True, check_finite=check_finite)
     return made, np.asarray(rank)
 
 
@@ -46,7 +46,7 @@ def _pinv_and_rank(a: Array, atol: float | None, rtol: float | None, check_finit
 )
 def _pinv(a: Array, atol: float | None, rtol: float | None, check_finite: bool) -> Array:
     """What `pinv` gives."""
-    return cast("Array", scipys().pinv(a, atol=atol, rtol=rtol, check_finite=check_finite))
+    return cast("Array", library().pinv(a, atol=atol, rtol=rtol, check_finite=check_finite))
 
 
 def pinv(
@@ -88,7 +88,7 @@ def _pinvh_rule(g: tuple[Array, ...], out: tuple[Array, ...], a: Array, lower: b
 )
 def _pinvh(a: Array, atol: float | None, rtol: float | None, lower: bool, check_finite: bool) -> tuple[Array, ...]:
     """What `pinvh` gives with `return_rank=True`."""
-    made, rank = scipys().pinvh(a, atol=atol, rtol=rtol, lower=lower, return_rank=True, check_finite=check_finite)
+    made, rank = library().pinvh(a, atol=atol, rtol=rtol, lower=lower, return_rank=True, check_finite=check_finite)
     return made, np.asarray(rank)
 
 
@@ -151,7 +151,7 @@ def _lstsq_rule(
 )
 def _lstsq(a: Array, b: Array, cond: float | None, check_finite: bool, lapack_driver: str | None) -> tuple[Array, ...]:
     """What `lstsq` gives, without singular values where the driver finds none."""
-    x, residuals, rank, s = scipys().lstsq(a, b, cond, check_finite=check_finite, lapack_driver=lapack_driver)
+    x, residuals, rank, s = library().lstsq(a, b, cond, check_finite=check_finite, lapack_driver=lapack_driver)
     return x, np.asarray(residuals), np.asarray(rank), np.empty(0) if s is None else s
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tapenet.ops.linalg.degenerate import gap_quotient, provided
 from tapenet.ops.linalg.matrices import adjoint, on_diagonal, transposed
 from tapenet.ops.op import op
-from tapenet.scipy.linalg.definition import LEADING, over_stacks, scipys
+from tapenet.scipy.linalg.definition import LEADING, library, over_stacks
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def below_solve(t: Array, m: Array, turned: bool = False) -> Array:
     shape = np.broadcast_shapes(t.shape, m.shape)
     every, right = np.broadcast_to(t, shape).astype(dtype, copy=False), np.broadcast_to(m, shape)
     made = np.zeros(shape, dtype)
-    (solve,) = scipys().get_lapack_funcs(("trsyl",), (made,))
+    (solve,) = library().get_lapack_funcs(("trsyl",), (made,))
     for at in np.ndindex(shape[:-2]):
         _solve_below(solve, every[at], right[at], made[at], turned)
     return made
@@ -147,7 +147,7 @@ def _schur_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
 )
 def _sorted_schur(a: Array, output: str, sort: object, check_finite: bool) -> tuple[Array, ...]:
     """What `schur` gives with `sort`."""
-    t, z, count = scipys().schur(a, output, sort=sort, check_finite=check_finite)
+    t, z, count = library().schur(a, output, sort=sort, check_finite=check_finite)
     return t, z, np.asarray(count)
 
 
@@ -162,7 +162,7 @@ def _sorted_schur(a: Array, output: str, sort: object, check_finite: bool) -> tu
 )
 def _schur(a: Array, output: str, check_finite: bool) -> tuple[Array, ...]:
     """What `schur` gives."""
-    return cast("tuple[Array, ...]", scipys().schur(a, output, check_finite=check_finite))
+    return cast("tuple[Array, ...]", library().schur(a, output, check_finite=check_finite))
 
 
 def schur(
@@ -216,7 +216,7 @@ def rsf2csf(T: Array, Z: Array, check_finite: bool = True) -> tuple[Array, ...]:
     >>> np.abs(np.diagonal(T)).numpy().round(9)
     array([1., 1.])
     """
-    return tuple(scipys().rsf2csf(T, Z, check_finite))
+    return tuple(library().rsf2csf(T, Z, check_finite))
 
 
 # -- Hessenberg's form -------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def _hessenberg_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
 )
 def _hessenberg(a: Array, check_finite: bool) -> tuple[Array, ...]:
     """What `hessenberg` gives."""
-    h, q = scipys().hessenberg(a, True, check_finite=check_finite)
+    h, q = library().hessenberg(a, True, check_finite=check_finite)
     return h, q.astype(h.dtype, copy=False)
 
 
@@ -280,7 +280,7 @@ def _only_h_rule(g: Array, a: Array) -> Array:
 )
 def _only_h(a: Array, check_finite: bool) -> Array:
     """What `hessenberg` gives without Q."""
-    return cast("Array", scipys().hessenberg(a, check_finite=check_finite))
+    return cast("Array", library().hessenberg(a, check_finite=check_finite))
 
 
 def hessenberg(
@@ -319,7 +319,7 @@ def hessenberg(
 )
 def _balanced(A: Array, permute: bool, scale: bool) -> tuple[Array, ...]:
     """What `matrix_balance` gives."""
-    return tuple(scipys().matrix_balance(A, permute, scale))
+    return tuple(library().matrix_balance(A, permute, scale))
 
 
 def _parts_rule(g: tuple[Array, ...], A: Array, permute: bool, scale: bool) -> Array:
@@ -339,7 +339,7 @@ def _parts_rule(g: tuple[Array, ...], A: Array, permute: bool, scale: bool) -> A
 )
 def _balanced_in_parts(A: Array, permute: bool, scale: bool) -> tuple[Array, ...]:
     """What `matrix_balance` gives with `separate=True`."""
-    balanced, (scales, order) = scipys().matrix_balance(A, permute, scale, True)
+    balanced, (scales, order) = library().matrix_balance(A, permute, scale, True)
     return balanced, scales, order
 
 

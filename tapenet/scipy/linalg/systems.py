@@ -13,10 +13,10 @@ from tapenet.scipy.linalg.definition import (
     LEADING,
     OverColumns,
     back_through,
+    library,
     of_hermitian,
     outer,
     over_stacks,
-    scipys,
     transposed_system,
     triangle,
 )
@@ -93,7 +93,7 @@ def solve(
     Tensor([0.5, 0.5])
     """
     options = {} if assume_a is None else {"assume_a": assume_a}
-    return cast("Array", scipys().solve(a, b, lower, check_finite=check_finite, transposed=transposed, **options))
+    return cast("Array", library().solve(a, b, lower, check_finite=check_finite, transposed=transposed, **options))
 
 
 # -- triangles ---------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def solve_triangular(
     >>> tn.scipy.linalg.solve_triangular(tn.tensor([[2.0, 1.0], [0.0, 4.0]]), tn.tensor([3.0, 4.0]))
     Tensor([1., 1.])
     """
-    return cast("Array", scipys().solve_triangular(a, b, trans, lower, unit_diagonal, False, check_finite))
+    return cast("Array", library().solve_triangular(a, b, trans, lower, unit_diagonal, False, check_finite))
 
 
 # -- inverses and determinants -----------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def inv(
     [[0.5, 0.0], [0.0, 0.25]]
     """
     options = {} if assume_a is None else {"assume_a": assume_a, "lower": lower}
-    return cast("Array", scipys().inv(a, check_finite=check_finite, **options))
+    return cast("Array", library().inv(a, check_finite=check_finite, **options))
 
 
 @op(
@@ -197,7 +197,7 @@ def det(a: Array, overwrite_a: bool = False, check_finite: bool = True) -> Array
     >>> tn.scipy.linalg.det(tn.tensor([[2.0, 0.0], [0.0, 4.0]])).item()
     8.0
     """
-    return np.asarray(scipys().det(a, check_finite=check_finite))
+    return np.asarray(library().det(a, check_finite=check_finite))
 
 
 @followed("linalg.norm", "a", sequences=())

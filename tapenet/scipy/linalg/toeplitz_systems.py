@@ -11,7 +11,7 @@ from tapenet.ops.fft import transforms
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.shapes.reshaping import unbroadcast
-from tapenet.scipy.linalg.definition import OverColumns, back_through, column, over_stacks, scipys
+from tapenet.scipy.linalg.definition import OverColumns, back_through, column, library, over_stacks
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _product_rule(g: Array, c: Array, r: Array, b: Array) -> dict[str, Array]:
 )
 def _product(c: Array, r: Array, b: Array, check_finite: bool = False, workers: int | None = None) -> Array:
     """What `matmul_toeplitz` gives."""
-    return cast("Array", scipys().matmul_toeplitz((c, r), b, check_finite, workers))
+    return cast("Array", library().matmul_toeplitz((c, r), b, check_finite, workers))
 
 
 def matmul_toeplitz(
@@ -114,7 +114,7 @@ def _solve_rule(g: Array, out: Array, c: Array, r: Array, b: Array) -> dict[str,
 )
 def _solve_toeplitz(c: Array, r: Array, b: Array, check_finite: bool = True) -> Array:
     """What `solve_toeplitz` gives."""
-    return cast("Array", scipys().solve_toeplitz((c, r), b, check_finite))
+    return cast("Array", library().solve_toeplitz((c, r), b, check_finite))
 
 
 def solve_toeplitz(c_or_cr: ArrayLike | tuple[ArrayLike, ArrayLike], b: ArrayLike, check_finite: bool = True) -> Array:
@@ -182,4 +182,4 @@ def solve_circulant(
     >>> tn.scipy.linalg.solve_circulant(tn.tensor([2.0, 0.0, 1.0]), tn.tensor([3.0, 3.0, 3.0])).numpy().round(9)
     array([1., 1., 1.])
     """
-    return cast("Array", scipys().solve_circulant(c, b, singular, tol, caxis, baxis, outaxis))
+    return cast("Array", library().solve_circulant(c, b, singular, tol, caxis, baxis, outaxis))

@@ -159,8 +159,10 @@ def test_errors() -> None:
         L.splu(np.eye(2))
     with pytest.raises(ValueError, match=r"not square but of shape \(8, 4\)"):
         L.spsolve(made(TALL, tn.tensor(TALL.data)), B8)
-    with pytest.raises(ValueError, match=r"rhs has shape \(8,\), the matrix \(6, 6\)"):
+    with pytest.raises(ValueError, match=r"solve: the right side has shape \(8,\), the matrix \(6, 6\)"):
         L.splu(matrix).solve(B8)
+    with pytest.raises(ValueError, match="spsolve: the right side has shape"):
+        L.spsolve(matrix, B8)
     with pytest.raises(np.linalg.LinAlgError, match="not lower triangular"):
         L.spsolve_triangular(matrix.T, B)
     with pytest.raises(RuntimeError, match="singular"):

@@ -112,8 +112,9 @@ class Factorization:
         shape, nnz: of the matrix.
     """
 
-    def __init__(self, matrix: SparseArray, options: tuple[tuple[str, object], ...]) -> None:
-        self._matrix, self._options = matrix, options
+    def __init__(self, matrix: SparseArray, options: tuple[tuple[str, object], ...], name: str = "solve") -> None:
+        """`name` is what errors of `solve` name."""
+        self._matrix, self._options, self._name = matrix, options, name
         self.shape, self.nnz = matrix.shape, matrix.nnz
 
     def solve(self, rhs: object, trans: Literal["N", "T", "H"] = "N") -> Tensor:
@@ -123,10 +124,10 @@ class Factorization:
             rhs: a vector, or a matrix whose columns are solved for.
         """
         if trans not in ("N", "T", "H"):
-            raise ValueError(f"solve: trans is 'N', 'T' or 'H', not {trans!r}")
+            raise ValueError(f"{self._name}: trans is 'N', 'T' or 'H', not {trans!r}")
         b = asarray(rhs)
         if b.ndim not in (1, 2) or b.shape[0] != self.shape[0]:
-            raise ValueError(f"solve: rhs has shape {b.shape}, the matrix {self.shape}")
+            raise ValueError(f"{self._name}: the right side has shape {b.shape}, the matrix {self.shape}")
         conjugate = trans == "H"
         given = b.conj() if conjugate else b
         structure = self._matrix.structure
@@ -211,7 +212,7 @@ def spsolve(A: object, b: object, permc_spec: str | None = None, use_umfpack: bo
     >>> values.grad
     Tensor([-0.5 , -1.  , -0.25])
     """
-    solve = splu(A, permc_spec or "COLAMD").solve
+    solve = Factorization(_square(A, "spsolve"), (("permc_spec", permc_spec or "COLAMD"),), "spsolve").solve
     if is_sparse(b):
         return _all_stored(solve(ours(b).toarray())).asformat(ours(b).format)
     given = asarray(b)
@@ -257,7 +258,7 @@ def spsolve_triangular(
     elif np.count_nonzero(rows == columns) < matrix.shape[0]:
         raise np.linalg.LinAlgError("spsolve_triangular: the matrix is singular: a value of its diagonal is not stored")
     natural = (("diag_pivot_thresh", 0.0), ("permc_spec", "NATURAL"))  # factors are the matrix itself
-    return Factorization(matrix, natural).solve(b)
+    return Factorization(matrix, natural, "spsolve_triangular").solve(b)
 
 
 def inv(A: object) -> SparseArray:
@@ -268,8 +269,8 @@ def inv(A: object) -> SparseArray:
     Tensor([[0.5 , 0.  ],
             [0.  , 0.25]])
     """
-    n = _square(A, "inv").shape[0]
-    return _all_stored(splu(A).solve(np.eye(n))).asformat(ours(A).format)
+    matrix = _square(A, "inv")
+    return _all_stored(Factorization(matrix, ()).solve(np.eye(matrix.shape[0]))).asformat(ours(A).format)
 
 
 def _all_stored(dense: Tensor) -> SparseArray:
