@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.ops.indexing.items import scatter_add
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
 #: SciPy's modes by NumPy's names.
 MODES = {
@@ -28,6 +31,11 @@ def output_dtype(name: str, output: object) -> str | None:
     if hasattr(output, "shape") and not isinstance(output, (type, np.dtype)):
         raise TypeError(f"{name}: output= is a dtype on tensors, and no array to write into: take what is returned")
     return np.dtype(output).str  # type: ignore[call-overload,no-any-return]
+
+
+def as_output(x: Array, output: DTypeLike | None) -> Array:
+    """A result in the dtype that was asked for."""
+    return x if output is None or x.dtype == output else np.astype(x, output)
 
 
 def for_each(value: object, count: int) -> list[Any]:

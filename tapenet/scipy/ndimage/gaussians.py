@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.ops.derived import array_like, known
-from tapenet.scipy.ndimage.borders import axes_of, for_each, numbers_for_each, output_dtype
+from tapenet.scipy.ndimage.borders import as_output, axes_of, for_each, numbers_for_each, output_dtype
 from tapenet.scipy.ndimage.correlation import correlate1d
 from tapenet.typing import Array
 
@@ -132,11 +132,7 @@ def gaussian_filter(
             found = gaussian_filter1d(  # type: ignore[assignment]
                 found, width, axis, order_, dtype, mode_, cval, truncate, radius=radius_
             )
-    return _as_output(found, dtype)  # type: ignore[return-value]
-
-
-def _as_output(x: Array, dtype: str | None) -> Array:
-    return x if dtype is None or x.dtype == dtype else np.astype(x, dtype)
+    return as_output(found, dtype)  # type: ignore[return-value]
 
 
 def _summed(
@@ -148,7 +144,7 @@ def _summed(
     dtype = output_dtype(name, output)
     along = axes_of(axes, input.ndim)
     if not along:
-        return _as_output(input, dtype)
+        return as_output(input, dtype)
     parts = [step(input, axis, each) for axis, each in zip(along, for_each(mode, len(along)), strict=True)]
     if squared:
         return np.sqrt(functools.reduce(np.add, [part * part for part in parts]))  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ import numpy as np
 
 from tapenet.ops.registry import Samples, sample
 from tapenet.scipy.followed import followed
-from tapenet.scipy.ndimage.borders import axes_of, bordered, by_axis, for_each
+from tapenet.scipy.ndimage.borders import as_output, axes_of, bordered, by_axis, for_each
 from tapenet.scipy.ndimage.correlation import along_axis
 from tapenet.typing import Array
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 Sizes = int | Sequence[int] | None
 Each = int | Sequence[int]
 Modes = str | Sequence[str]
-
-
-def _cast(x: Array, output: DTypeLike | None) -> Array:
-    return x if output is None else np.astype(x, output)
 
 
 def _uniform(x: Array, size: int, axis: int, mode: str, cval: float, origin: int) -> Array:
@@ -59,7 +55,7 @@ def uniform_filter1d(
     >>> tn.scipy.ndimage.uniform_filter1d(tn.tensor([0.0, 3.0, 6.0]), 3)
     Tensor([1., 3., 5.])
     """
-    return _cast(_uniform(input, size, axis % input.ndim, mode, cval, origin), output)
+    return as_output(_uniform(input, size, axis % input.ndim, mode, cval, origin), output)
 
 
 @followed(
@@ -88,7 +84,7 @@ def uniform_filter(
     for axis, n, each, moved in zip(along, *options, strict=True):
         if n > 1:
             input = _uniform(input, int(n), axis, each, cval, moved)
-    return _cast(input, output)
+    return as_output(input, output)
 
 
 def _around(
@@ -165,7 +161,7 @@ def maximum_filter(
     input: Array, size: Sizes = None, footprint: Array | None = None, output: DTypeLike | None = None, mode: Modes = "reflect",
     cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
-    return _cast(_ranked(_around(input, size, footprint, mode, cval, origin, axes), -1), output)
+    return as_output(_ranked(_around(input, size, footprint, mode, cval, origin, axes), -1), output)
 
 
 @followed(
@@ -178,7 +174,7 @@ def minimum_filter(
     input: Array, size: Sizes = None, footprint: Array | None = None, output: DTypeLike | None = None, mode: Modes = "reflect",
     cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
-    return _cast(_ranked(_around(input, size, footprint, mode, cval, origin, axes), 0), output)
+    return as_output(_ranked(_around(input, size, footprint, mode, cval, origin, axes), 0), output)
 
 
 @followed(
@@ -192,7 +188,7 @@ def median_filter(
     cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
     parts = _around(input, None, _footprint(input, size, footprint, axes), mode, cval, origin, axes)
-    return _cast(_ranked(parts, len(parts) // 2), output)
+    return as_output(_ranked(parts, len(parts) // 2), output)
 
 
 @followed(
@@ -208,7 +204,7 @@ def rank_filter(
     mode: Modes = "reflect", cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
     parts = _around(input, None, _footprint(input, size, footprint, axes), mode, cval, origin, axes)
-    return _cast(_ranked(parts, rank), output)
+    return as_output(_ranked(parts, rank), output)
 
 
 @followed(
@@ -226,7 +222,7 @@ def percentile_filter(
     parts = _around(input, None, _footprint(input, size, footprint, axes), mode, cval, origin, axes)
     part = percentile + 100 if percentile < 0 else percentile
     rank = len(parts) - 1 if part == 100 else int(float(len(parts)) * part / 100.0)
-    return _cast(_ranked(parts, rank), output)
+    return as_output(_ranked(parts, rank), output)
 
 
 def _morphed(
@@ -285,7 +281,7 @@ def grey_dilation(
     input: Array, size: Sizes = None, footprint: Array | None = None, structure: Array | None = None,
     output: DTypeLike | None = None, mode: Modes = "reflect", cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
-    return _cast(_morphed(input, size, footprint, _structure(structure), mode, cval, origin, axes, True), output)
+    return as_output(_morphed(input, size, footprint, _structure(structure), mode, cval, origin, axes, True), output)
 
 
 @followed(
@@ -297,7 +293,7 @@ def grey_erosion(
     input: Array, size: Sizes = None, footprint: Array | None = None, structure: Array | None = None,
     output: DTypeLike | None = None, mode: Modes = "reflect", cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
-    return _cast(_morphed(input, size, footprint, _structure(structure), mode, cval, origin, axes, False), output)
+    return as_output(_morphed(input, size, footprint, _structure(structure), mode, cval, origin, axes, False), output)
 
 
 def _both(
@@ -319,7 +315,7 @@ def grey_opening(
     input: Array, size: Sizes = None, footprint: Array | None = None, structure: Array | None = None,
     output: DTypeLike | None = None, mode: Modes = "reflect", cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
-    return _cast(_both(False, input, size, footprint, structure, mode, cval, origin, axes), output)
+    return as_output(_both(False, input, size, footprint, structure, mode, cval, origin, axes), output)
 
 
 @followed(
@@ -331,4 +327,4 @@ def grey_closing(
     input: Array, size: Sizes = None, footprint: Array | None = None, structure: Array | None = None,
     output: DTypeLike | None = None, mode: Modes = "reflect", cval: float = 0.0, origin: Each = 0, *, axes: Each | None = None,
 ) -> Array:  # fmt: skip
-    return _cast(_both(True, input, size, footprint, structure, mode, cval, origin, axes), output)
+    return as_output(_both(True, input, size, footprint, structure, mode, cval, origin, axes), output)

@@ -13,6 +13,7 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op, derive
 from tapenet.program import generated
+from tapenet.scipy import followed
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -291,9 +292,7 @@ def bound(
 
 def scipys(name: str) -> SciPys:
     """SciPy's distribution of this name."""
-    import scipy.stats
-
-    return cast("SciPys", getattr(scipy.stats, name))
+    return cast("SciPys", followed.scipys(f"stats.{name}"))
 
 
 def _holds(value: Sequence[object]) -> bool:

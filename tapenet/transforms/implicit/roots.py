@@ -63,6 +63,9 @@ class Problem:
         self.solver = solver
         self.options = options
 
+    def __repr__(self) -> str:
+        return self.name  # in errors of the op that runs it: the function that was called
+
     def values(self, xs: Sequence[Tensor], inputs: Sequence[Tensor], kept: Sequence[Tensor]) -> list[Tensor]:
         """F at x."""
         return self.equation(xs, inputs, kept)
