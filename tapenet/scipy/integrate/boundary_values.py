@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from tapenet.ops.tracebacks import boundary
 from tapenet.scipy.integrate.ode_result import Result
 from tapenet.scipy.integrate.states import floats
 from tapenet.scipy.integrate.unread import numbers, plain
-from tapenet.scipy.integrate.values import TensorsFound, only_values
+from tapenet.scipy.integrate.values import TensorsFound, library, only_values
 from tapenet.transforms.implicit.roots import root
 from tapenet.typing import Array
 
@@ -127,7 +126,7 @@ def solve_bvp(
     mesh = asarray(x)
     singular = None if S is None else floats(S)
     jacobians = [None if j is None else (lambda *a, j=j: _numbers(j(*a))) for j in (fun_jac, bc_jac)]
-    found = importlib.import_module("scipy.integrate").solve_bvp(
+    found = library().solve_bvp(
         plain(fun, ()), plain(bc, ()), mesh._data, asarray(y)._data, None if p is None else asarray(p)._data,
         None if singular is None else singular._data, *jacobians, tol, max_nodes, verbose, bc_tol,
     )  # fmt: skip

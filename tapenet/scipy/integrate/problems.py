@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -17,6 +16,7 @@ from tapenet.scipy.integrate.ode_result import OdeResult
 from tapenet.scipy.integrate.right_side import RightSide
 from tapenet.scipy.integrate.states import Function, State, floats
 from tapenet.scipy.integrate.trajectory import Plan, trajectory
+from tapenet.scipy.integrate.values import library
 from tapenet.transforms.implicit.roots import root
 from tapenet.typing import Array
 
@@ -46,7 +46,7 @@ class Solver:
         events: object,
     ) -> OdeResult:
         """What SciPy's `solve_ivp` gives, which is structured alike."""
-        integrate = importlib.import_module("scipy.integrate")
+        integrate = library()
 
         state, f = self.state, self.side.bound(others)
         options = dict(self.options)

@@ -14,7 +14,7 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
-from tapenet.scipy.integrate.values import value_by_scipy
+from tapenet.scipy.integrate.values import library, value_by_scipy
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -313,9 +313,7 @@ def newton_cotes(rn: object, equal: int = 0) -> tuple[Tensor, float]:
     (Tensor([0.33333333, 1.33333333, 0.33333333]), -0.011111111111111112)
     """
     points = asarray(rn)
-    weights, error = importlib.import_module("scipy.integrate").newton_cotes(
-        int(points.item()) if points.ndim == 0 else points._data, equal
-    )
+    weights, error = library().newton_cotes(int(points.item()) if points.ndim == 0 else points._data, equal)
     if equal or points.ndim == 0 or points._node is None:
         return Tensor._of(weights), float(error)
     n = points.size - 1

@@ -9,7 +9,6 @@ documentation for CVODES; Özyurt and Barton, SIAM J. Sci. Comput. 26 (2005), on
 
 from __future__ import annotations
 
-import importlib
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ import numpy as np
 from tapenet.ops.op import op
 from tapenet.program.functions import Function
 from tapenet.scipy.integrate.right_side import RightSide, applied, band
+from tapenet.scipy.integrate.values import library
 from tapenet.typing import Array
 
 #: How derivatives are computed.
@@ -122,7 +122,7 @@ def lsoda(
     Raises:
         RuntimeError: the solver gave up.
     """
-    integrate = importlib.import_module("scipy.integrate")
+    integrate = library()
 
     banded = Banded(jacobian, block, y0.size, reach)
     found, told = integrate.odeint(
@@ -245,7 +245,7 @@ def _adjoint(
 
 def _dense(plan: Plan, times: list[float], y0: Array, others: list[Array], scale: Array) -> Callable[[float], Array]:
     """The solution as a function of time."""
-    integrate = importlib.import_module("scipy.integrate")
+    integrate = library()
 
     if len(times) == 1:
         return lambda t: y0
