@@ -10,7 +10,7 @@ from tapenet import ops
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.scipy.followed import followed
-from tapenet.scipy.interpolate.piecewise import Extrapolate, piece
+from tapenet.scipy.interpolate.piecewise import Extrapolate, checked, piece
 from tapenet.typing import Array
 
 
@@ -80,6 +80,13 @@ class BSpline:
         extrapolate: whether the first and last piece hold beyond the ends (else nan), or "periodic".
         axis: the axis of the coefficients.
 
+    Attributes:
+        t, k, extrapolate, axis: as given.
+        c: the coefficients, their axis moved to the front.
+
+    Raises:
+        ValueError: SciPy's, for knots that are not in order, and too few of them or of coefficients.
+
     >>> import numpy as np, tapenet as tn
     >>> c = tn.tensor([0.0, 1.0, 0.0, 0.0], requires_grad=True)
     >>> spline = tn.scipy.interpolate.BSpline(np.array([0.0, 0, 0, 1, 2, 2, 2]), c, 2)
@@ -91,21 +98,8 @@ class BSpline:
         knots, coefficients = asarray(t), asarray(c)
         axis %= max(coefficients.ndim, 1)
         moved = cast("Tensor", ops.moveaxis(coefficients, axis, 0))
-        n = knots.size - k - 1
-        if knots.ndim != 1 or k < 0 or n < k + 1:
-            raise ValueError(
-                f"BSpline: {knots.size} knots are too few for degree {k}: there have to be at least {2 * k + 2}"
-            )
-        if moved.shape[0] < n:
-            raise ValueError(
-                f"BSpline: {moved.shape[0]} coefficients for {knots.size} knots and degree {k}: {n} are needed"
-            )
-        self.t, self._c, self.k, self.extrapolate, self.axis = knots, moved, k, extrapolate, axis
-
-    @property
-    def c(self) -> Tensor:
-        """The coefficients."""
-        return cast("Tensor", ops.moveaxis(self._c, 0, self.axis))
+        checked("BSpline", knots, moved, k)
+        self.t, self.c, self.k, self.extrapolate, self.axis = knots, moved, k, extrapolate, axis
 
     @property
     def tck(self) -> tuple[Tensor, Tensor, int]:
@@ -116,7 +110,7 @@ class BSpline:
     def of(t: Tensor, c: Tensor, k: int, extrapolate: Extrapolate, axis: int) -> BSpline:
         """A B-spline whose coefficients are along the first axis, and come along `axis` in values."""
         made = object.__new__(BSpline)
-        made.t, made._c, made.k, made.extrapolate, made.axis = t, c, k, extrapolate, axis
+        made.t, made.c, made.k, made.extrapolate, made.axis = t, c, k, extrapolate, axis
         return made
 
     def _like(self, t: Tensor, c: Tensor, k: int, extrapolate: Extrapolate | None = None) -> BSpline:
@@ -126,7 +120,7 @@ class BSpline:
         """Values at `x`, of any shape, or of the derivative of order `nu`."""
         at = asarray(x)
         beyond = self.extrapolate if extrapolate is None else extrapolate
-        found = cast("Tensor", spline_values(at, self.t, self._c, self.k, nu, beyond))
+        found = cast("Tensor", spline_values(at, self.t, self.c, self.k, nu, beyond))
         if not self.axis:
             return found
         places = tuple(range(at.ndim))
@@ -134,7 +128,7 @@ class BSpline:
 
     def derivative(self, nu: int = 1) -> BSpline:
         """The derivative of order `nu`, a B-spline of a lower degree."""
-        t, c = self.t, self._c[: self.t.size - self.k - 1]
+        t, c = self.t, self.c[: self.t.size - self.k - 1]
         for d in range(nu):
             if self.k - d == 0:
                 raise ValueError(f"BSpline: the derivative of order {nu} of degree {self.k} is 0")
@@ -149,9 +143,9 @@ class BSpline:
         return made
 
     def _integrated(self) -> BSpline:
-        n, rest = self.t.size - self.k - 1, (1,) * (self._c.ndim - 1)
+        n, rest = self.t.size - self.k - 1, (1,) * (self.c.ndim - 1)
         widths = ops.reshape((self.t[self.k + 1 :] - self.t[:n]) / (self.k + 1), (-1, *rest))
-        sums = ops.cumsum(self._c[:n] * widths, 0)
+        sums = ops.cumsum(self.c[:n] * widths, 0)
         c = ops.concatenate([0 * sums[:1], sums])
         t = ops.concatenate([self.t[:1], self.t, self.t[-1:]])
         return self._like(t, c, self.k + 1, False if self.extrapolate == "periodic" else None)

@@ -290,7 +290,7 @@ class RectBivariateSpline:
         values = asarray(z)
         first = make_interp_spline(x, values, kx)
         both = make_interp_spline(y, first.c, ky, axis=1)
-        self.coefficients, self._axes = both.c, ((first.t, kx), (both.t, ky))
+        self.coefficients, self._axes = both.c.T, ((first.t, kx), (both.t, ky))
 
     def _weights(self, places: tuple[object, object], orders: tuple[int, int]) -> list[Tensor]:
         """The values of all B-splines of each axis at places, which beyond the ends are those at the ends."""

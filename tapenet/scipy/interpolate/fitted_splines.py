@@ -13,7 +13,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.indexing.items import scatter_add
 from tapenet.scipy.followed import followed
 from tapenet.scipy.interpolate.bsplines import BSpline, basis, slopes_of
-from tapenet.scipy.interpolate.piecewise import Extrapolate, coefficients, piece
+from tapenet.scipy.interpolate.piecewise import Extrapolate, checked, coefficients, piece
 from tapenet.scipy.linalg import solve_banded
 from tapenet.typing import Array
 
@@ -112,14 +112,20 @@ def _conditions(bc_type: object) -> list[list[tuple[int, object]]]:
     named: dict[object, list[tuple[int, object]]] = {
         None: [], "not-a-knot": [], "clamped": [(1, 0.0)], "natural": [(2, 0.0)],
     }  # fmt: skip
+    wrong = ValueError(
+        "make_interp_spline: bc_type is None, not-a-knot, clamped, natural, periodic, or a pair of such, or of lists of "
+        f"(order, value), not {bc_type!r}"
+    )
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise wrong
     found = []
-    for one in cast("tuple[object, object]", pair):
-        if isinstance(one, str) and one not in named:
-            raise ValueError(
-                f"make_interp_spline: bc_type has {one!r}: it is not-a-knot, clamped, natural, periodic, or lists of "
-                "(order, value)"
-            )
-        found.append(named[one] if one is None or isinstance(one, str) else list(cast("list[tuple[int, object]]", one)))
+    for one in pair:
+        if one is None or (isinstance(one, str) and one in named):
+            found.append(named[one])
+        elif isinstance(one, (list, tuple)) and all(isinstance(each, (list, tuple)) and len(each) == 2 for each in one):
+            found.append(list(one))
+        else:
+            raise wrong
     return found
 
 
@@ -160,6 +166,7 @@ def make_interp_spline(
         knots = asarray(_periodic_knots(cast("Array", points), k))
         c = periodic(points, moved, knots, k)
     elif k == 0 and t is None:
+        checked("make_interp_spline", points, moved, 0)
         knots, c = asarray(ops.concatenate([points, points[-1:]])), moved
     else:
         ends = _conditions(bc_type)
@@ -181,12 +188,12 @@ def _stacked(values: Sequence[object], shape: tuple[int, ...]) -> object:
     return ops.stack([ops.broadcast_to(asarray(v), shape) for v in values])
 
 
-def _scipys_fit(x: Array, y: Array, t: Array, w: Array, k: int) -> Array:
+def _scipys_fit(x: Array, y: Array, t: Array, w: Array, k: int, method: str) -> Array:
     return coefficients("make_lsq_spline", x, y, t, k, w)
 
 
 @followed(_scipys_fit, "x", "y", "t", "w", name="make_lsq_spline")
-def fitting(x: Array, y: Array, t: Array, w: Array, k: int) -> Array:
+def fitting(x: Array, y: Array, t: Array, w: Array, k: int, method: str = "qr") -> Array:
     """The coefficients of the B-spline with the least Σ w² (y - s(x))², by the normal equations, which are banded."""
     n = t.shape[0] - k - 1
     i = piece(x, t, k, n - 1)
@@ -202,7 +209,15 @@ def fitting(x: Array, y: Array, t: Array, w: Array, k: int) -> Array:
 
 
 def make_lsq_spline(
-    x: object, y: object, t: object, k: int = 3, w: object = None, axis: int = 0, check_finite: bool = True
+    x: object,
+    y: object,
+    t: object,
+    k: int = 3,
+    w: object = None,
+    axis: int = 0,
+    check_finite: bool = True,
+    *,
+    method: str = "qr",
 ) -> BSpline:
     """The B-spline with these knots that fits points best, as `scipy.interpolate.make_lsq_spline`.
 
@@ -214,6 +229,7 @@ def make_lsq_spline(
         w: weights of the points; by default 1.
         axis: the axis of `y` that belongs to `x`.
         check_finite: of no effect.
+        method: how SciPy finds the values, "qr" or "norm-eq".
 
     >>> import numpy as np, tapenet as tn
     >>> x = np.linspace(0, 1, 9)
@@ -225,4 +241,4 @@ def make_lsq_spline(
     axis %= values.ndim
     moved = cast("Tensor", ops.moveaxis(values, axis, 0))
     weights = np.ones(points.size) if w is None else asarray(w)
-    return BSpline.of(knots, cast("Tensor", fitting(points, moved, knots, weights, k)), k, True, axis)
+    return BSpline.of(knots, cast("Tensor", fitting(points, moved, knots, weights, k, method)), k, True, axis)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.scipy.followed import followed
 from tapenet.scipy.interpolate.bsplines import basis
@@ -144,6 +145,15 @@ def _by_pchip(x: Sequence[Array], values: Array, points: Sequence[Array]) -> Arr
     return found
 
 
+def checked_grid(grid: Sequence[Tensor], values: Tensor, fill_value: complex | None) -> None:
+    """Raise what SciPy's class raises for these arguments."""
+    if capturing() is None and all(type(a) is Tensor for a in (*grid, values)):
+        from scipy.interpolate import RegularGridInterpolator
+
+        make = cast("Callable[..., object]", RegularGridInterpolator)
+        make([p._data for p in grid], values._data, "linear", False, fill_value)
+
+
 class RegularGridInterpolator:
     """Interpolation on a grid, as `scipy.interpolate.RegularGridInterpolator`, differentiable in the values, in the points of
     the grid, and in the places where it is evaluated.
@@ -161,7 +171,7 @@ class RegularGridInterpolator:
     >>> import numpy as np, tapenet as tn
     >>> heights = tn.tensor([[0.0, 1.0], [2.0, 5.0]], requires_grad=True)
     >>> at = tn.scipy.interpolate.RegularGridInterpolator(([0.0, 1.0], [0.0, 1.0]), heights)
-    >>> at([0.5, 0.5]).backward()
+    >>> at([[0.5, 0.5]]).sum().backward()
     >>> heights.grad
     Tensor([[0.25, 0.25],
             [0.25, 0.25]])
@@ -177,15 +187,8 @@ class RegularGridInterpolator:
     ) -> None:
         self.grid = tuple(asarray(p) for p in points)
         self.values = asarray(values)
-        if len(self.grid) > self.values.ndim:
-            raise ValueError(
-                f"RegularGridInterpolator: {len(self.grid)} axes of points, and values of shape {self.values.shape}"
-            )
-        for d, p in enumerate(self.grid):
-            if p.shape != self.values.shape[d : d + 1]:
-                raise ValueError(
-                    f"RegularGridInterpolator: points of shape {p.shape} along axis {d} of values of shape {self.values.shape}"
-                )
+        if len(self.grid) == 1 or all(p.ndim == 1 for p in self.grid):
+            checked_grid(self.grid, self.values, fill_value)
         self.method, self.bounds_error, self.fill_value = method, bounds_error, fill_value
 
     def __call__(self, xi: object, method: Method | None = None) -> Tensor:
@@ -199,7 +202,9 @@ class RegularGridInterpolator:
             places = cast("Tensor", ops.stack(ops.broadcast_arrays(*(asarray(x) for x in xi)), -1))
         else:
             places = asarray(xi)
-            if len(self.grid) == 1 and (not places.ndim or places.shape[-1] != 1):
+            if places.ndim < 2:  # one place, or many of one coordinate
+                places = places.reshape(-1, len(self.grid)) if places.size % len(self.grid) == 0 else places
+            if len(self.grid) == 1 and places.shape[-1] != 1:
                 places = places[..., None]
         if places.shape[-1:] != (len(self.grid),):
             raise ValueError(
@@ -226,6 +231,6 @@ def interpn(
 
     >>> import tapenet as tn
     >>> tn.scipy.interpolate.interpn(([0.0, 1.0], [0.0, 1.0]), [[0.0, 1.0], [2.0, 5.0]], [0.5, 1.0])
-    Tensor(3.)
+    Tensor([3.])
     """
     return RegularGridInterpolator(points, values, method, bounds_error, fill_value)(xi)

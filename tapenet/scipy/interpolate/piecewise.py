@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
 from tapenet.scipy.followed import followed, scipys
@@ -29,6 +30,14 @@ def _scipys(x: Array, c: Array, breaks: Array, nu: int, extrapolate: Extrapolate
     return np.asarray(
         PPoly.construct_fast(c.astype(wide, copy=False), breaks.astype(float, copy=False), extrapolate)(x, nu)
     )
+
+
+def checked(name: str, *args: object) -> None:
+    """Raise what SciPy's class raises for these arguments. While a program is recorded there are no values to look at."""
+    if capturing() is None and all(type(a) is Tensor for a in args if hasattr(a, "dtype")):
+        from scipy import interpolate
+
+        getattr(interpolate, name)(*(a._data if isinstance(a, Tensor) else a for a in args))
 
 
 @op(nondiff=("x", "breaks"))

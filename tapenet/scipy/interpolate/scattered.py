@@ -176,9 +176,9 @@ class RBFInterpolator:
         degree: int | None = None,
     ) -> None:
         if kernel not in _KERNELS:
-            raise ValueError(f"RBFInterpolator: kernel is one of {', '.join(_KERNELS)}, not {kernel!r}")
+            raise ValueError(f"RBFInterpolator: `kernel` must be one of {', '.join(_KERNELS)}, not {kernel!r}")
         if epsilon is None and kernel not in ("linear", "thin_plate_spline", "cubic", "quintic"):
-            raise ValueError(f"RBFInterpolator: kernel {kernel} needs epsilon=")
+            raise ValueError(f"RBFInterpolator: `epsilon` must be specified for the kernel {kernel}")
         self.y, self.d = asarray(y), asarray(d)
         if self.y.ndim != 2 or self.d.shape[:1] != self.y.shape[:1]:
             raise ValueError(

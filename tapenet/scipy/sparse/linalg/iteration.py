@@ -32,6 +32,8 @@ def _iterated(
 
     method = cast("_Method", getattr(linalg, name))
     right = asarray(b)
+    if right.dtype.kind not in "fc":
+        right = right.astype(np.float64)
     shape = right.shape
     if shape not in ((right.size,), (right.size, 1)):
         raise ValueError(f"{name}: b has shape {shape}; it takes a vector")
