@@ -424,6 +424,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     "tapenet.scipy.signal": (
         {
             "tapenet.scipy.signal": "windows",
+            "tapenet.scipy.signal.chosen_windows": "get_window",
             "tapenet.scipy.signal.separable": "sepfir2d",
             "tapenet.scipy.signal.convolution": "convolve convolve2d correlate correlate2d fftconvolve oaconvolve",
             "tapenet.scipy.signal.analytic_signals": "envelope hilbert hilbert2",
@@ -436,6 +437,12 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.signal.design": (
                 "bessel bilinear_zpk butter cheby1 cheby2 ellip firwin iirfilter lp2bp_zpk lp2bs_zpk lp2hp_zpk lp2lp_zpk zpk2tf"
             ),
+            "tapenet.scipy.signal.peaks": "find_peaks peak_prominences peak_widths",
+            "tapenet.scipy.signal.resonators": "iirnotch iirpeak",
+            "tapenet.scipy.signal.systems": ("bode dimpulse dlsim dstep freqresp impulse lsim ss2tf step tf2ss zpk2ss"),
+            "tapenet.scipy.signal.forms": "sos2tf sos2zpk ss2zpk tf2sos tf2zpk zpk2sos",
+            "tapenet.scipy.signal.substitutions": "bilinear lp2bp lp2bs lp2hp lp2lp",
+            "tapenet.scipy.signal.waveforms": "chirp gausspulse sawtooth square",
             "tapenet.scipy.signal.responses": "freqs freqz freqz_sos freqz_zpk group_delay sosfreqz",
             "tapenet.scipy.signal.filtering": (
                 "deconvolve filtfilt lfilter lfilter_zi lfiltic sosfilt sosfilt_zi sosfiltfilt"

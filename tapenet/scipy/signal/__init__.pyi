@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
 from tapenet.scipy.signal import windows as windows
+from tapenet.scipy.signal.chosen_windows import get_window as get_window
 from tapenet.scipy.signal.convolution import Axes
 from tapenet.scipy.signal.convolution import Method
 from tapenet.scipy.signal.convolution import Mode
@@ -23,13 +24,43 @@ from tapenet.scipy.signal.filtering import deconvolve as deconvolve
 from tapenet.scipy.signal.filtering import lfilter as lfilter
 from tapenet.scipy.signal.filtering import sosfilt as sosfilt
 from tapenet.scipy.signal.filtering import sosfiltfilt as sosfiltfilt
+from tapenet.scipy.signal.forms import sos2tf as sos2tf
+from tapenet.scipy.signal.forms import sos2zpk as sos2zpk
+from tapenet.scipy.signal.forms import ss2zpk as ss2zpk
+from tapenet.scipy.signal.forms import tf2sos as tf2sos
+from tapenet.scipy.signal.forms import tf2zpk as tf2zpk
+from tapenet.scipy.signal.forms import zpk2sos as zpk2sos
+from tapenet.scipy.signal.peaks import find_peaks as find_peaks
+from tapenet.scipy.signal.peaks import peak_prominences as peak_prominences
+from tapenet.scipy.signal.peaks import peak_widths as peak_widths
 from tapenet.scipy.signal.resampling import resample as resample
+from tapenet.scipy.signal.resonators import iirnotch as iirnotch
+from tapenet.scipy.signal.resonators import iirpeak as iirpeak
 from tapenet.scipy.signal.responses import freqs as freqs
 from tapenet.scipy.signal.responses import freqz_zpk as freqz_zpk
 from tapenet.scipy.signal.responses import group_delay as group_delay
 from tapenet.scipy.signal.spectra import Detrend
 from tapenet.scipy.signal.spectra import Scaling
 from tapenet.scipy.signal.spectra import Window
+from tapenet.scipy.signal.substitutions import bilinear as bilinear
+from tapenet.scipy.signal.substitutions import lp2bp as lp2bp
+from tapenet.scipy.signal.substitutions import lp2bs as lp2bs
+from tapenet.scipy.signal.substitutions import lp2hp as lp2hp
+from tapenet.scipy.signal.substitutions import lp2lp as lp2lp
+from tapenet.scipy.signal.systems import bode as bode
+from tapenet.scipy.signal.systems import dimpulse as dimpulse
+from tapenet.scipy.signal.systems import dlsim as dlsim
+from tapenet.scipy.signal.systems import dstep as dstep
+from tapenet.scipy.signal.systems import freqresp as freqresp
+from tapenet.scipy.signal.systems import impulse as impulse
+from tapenet.scipy.signal.systems import lsim as lsim
+from tapenet.scipy.signal.systems import step as step
+from tapenet.scipy.signal.systems import tf2ss as tf2ss
+from tapenet.scipy.signal.systems import zpk2ss as zpk2ss
+from tapenet.scipy.signal.waveforms import chirp as chirp
+from tapenet.scipy.signal.waveforms import gausspulse as gausspulse
+from tapenet.scipy.signal.waveforms import sawtooth as sawtooth
+from tapenet.scipy.signal.waveforms import square as square
 from typing import Literal
 
 def coherence(x: ArrayLike, y: ArrayLike, fs: float = 1.0, window: Window = 'hann_periodic', nperseg: int | None = None, noverlap: int | None = None, nfft: int | None = None, detrend: Detrend = 'constant', axis: int = -1) -> tuple[Tensor, Tensor]:
@@ -139,6 +170,9 @@ def spectrogram(x: ArrayLike, fs: float = 1.0, window: Window = ..., nperseg: in
 
 def spline_filter(Iin: ArrayLike, lmbda: float = 5.0) -> Tensor:
     """An image smoothed by a cubic spline."""
+
+def ss2tf(A: ArrayLike, B: ArrayLike, C: ArrayLike, D: ArrayLike, input: int = 0) -> tuple[Tensor, Tensor]:
+    """The coefficients of a system that is given by its matrices, from one of its inputs to all outputs."""
 
 def stft(x: ArrayLike, fs: float = 1.0, window: Window = 'hann_periodic', nperseg: int | None = 256, noverlap: int | None = None, nfft: int | None = None, detrend: Detrend = False, return_onesided: bool = True, boundary: Extension = 'zeros', padded: bool = True, axis: int = -1, scaling: Scaling = 'spectrum') -> tuple[Tensor, Tensor, Tensor]:
     """The Fourier transforms of segments of signals."""

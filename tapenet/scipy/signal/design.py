@@ -149,7 +149,7 @@ def _matched(quadratic: Array, roots: Array, left: list[int]) -> list[int]:
     return found
 
 
-def _sections(z: Array, p: Array, k: Array, analog: bool) -> Array:
+def sections(z: Array, p: Array, k: ArrayLike, analog: bool, pairing: str | None = None) -> Array:
     """The sections of second order that SciPy pairs zeros and poles to.
 
     Raises:
@@ -164,7 +164,7 @@ def _sections(z: Array, p: Array, k: Array, analog: bool) -> Array:
             "sections of second order are put together by the values of zeros and poles, which are computed in a compiled "
             "program: take output='zpk' or 'ba' there"
         )
-    paired: Array = scipys("signal.zpk2sos")(zeros, poles, gain, analog=analog)  # type: ignore[assignment]
+    paired: Array = scipys("signal.zpk2sos")(zeros, poles, gain, pairing, analog=analog)  # type: ignore[assignment]
     left = [list(range(len(zeros))), list(range(len(poles)))]
     rows = []
     for i, row in enumerate(paired):
@@ -181,7 +181,7 @@ def _given(z: Array, p: Array, k: Array, output: Output, analog: bool) -> Array 
         return z, p, k
     if output == "ba":
         return zpk2tf(z, p, k)
-    return _sections(z, p, k, analog)
+    return sections(z, p, k, analog)
 
 
 _PROTOTYPES = {
