@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Callable
 
 from tapenet.ops.op import Op, derive, op
+from tapenet.special.definition import placed
 
 
 @functools.cache
@@ -48,7 +49,6 @@ def followed(
         made: Op = op(
             forward, name=name or formula.__name__, lower=formula, fuse=False, **settings
         )  # values are never fused
-        made.module = made.__module__ = formula.__module__
-        return made
+        return placed(made, formula.__module__)
 
     return define

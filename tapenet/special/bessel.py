@@ -122,7 +122,6 @@ def _spherical(name: str, lower: float, upper: float, words: str) -> Op:
     def found(n: Array, z: Array, derivative: bool = False) -> Array:
         return cast("Array", theirs(n, z, derivative))
 
-    found.module = found.__module__ = __name__
     HOW[name] = {"n": f"none: {WHOLE}"}
     return found
 

@@ -12,6 +12,7 @@ from typing import NoReturn, cast
 import numpy as np
 
 from tapenet.ops.op import Op, op
+from tapenet.ops.registry import registry
 from tapenet.typing import Array
 
 Rule = Callable[..., object]
@@ -66,7 +67,7 @@ def special(
     """
     ufunc = scipys(name)
     HOW.setdefault(name, {}).update(how or {})
-    found: Op = op(
+    made: Op = op(
         ufunc,
         name=name,
         numpy=(ufunc,),
@@ -76,8 +77,14 @@ def special(
         **{argument: none(name, argument) for argument in fixed},
         **{argument: none(name, argument, WHOLE) for argument in whole},
     )
-    found.module = found.__module__ = sys._getframe(1).f_globals["__name__"]
-    return found
+    return placed(made, sys._getframe(1).f_globals["__name__"])
+
+
+def placed(op: Op, module: str) -> Op:
+    """An op that is defined in a module by a function of another one."""
+    op.module = op.__module__ = module
+    registry[f"{module}.{op.name}"] = op
+    return op
 
 
 def over(numerator: Array, x: Array, limit: complex) -> Array:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.linalg
+import scipy.cluster.vq
+import scipy.spatial
 import scipy.special
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -331,8 +333,10 @@ MAKE_ARRAYS: dict[str, tuple[Callable[[tn.Tensor], Any], str]] = {
     "a polynomial": (lambda t: np.polynomial.Legendre(t[0]), "the highest power down"),
     "masked arrays": (lambda t: np.ma.masked_where(A > 1, t), "where="),
     "comparisons of tests": (lambda t: np.testing.assert_allclose(t, A), "np.testing compares arrays"),
-    "scipy": (scipy.special.logsumexp, "scipy computes with arrays"),
-    "a function of scipy by one of NumPy": (scipy.linalg.norm, "scipy computes with arrays"),
+    "scipy": (scipy.cluster.vq.whiten, "scipy computes with arrays"),
+    "a function of scipy by one of NumPy": (lambda t: scipy.spatial.procrustes(t, t), "scipy computes with arrays"),
+    "what tn.scipy has": (scipy.special.logsumexp, "tn.scipy.special.logsumexp is the same on tensors"),
+    "a method of a distribution": (scipy.stats.norm.logpdf, "tn.scipy.stats has the same distributions"),
 }
 
 

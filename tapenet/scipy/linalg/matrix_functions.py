@@ -83,7 +83,6 @@ def _function(name: str, of: str) -> Op:
         (2, 2)
         """,
     )
-    made.module = made.__module__ = __name__
     return made
 
 

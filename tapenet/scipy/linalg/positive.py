@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -53,8 +54,15 @@ def cholesky(a: Array, lower: bool = False, overwrite_a: bool = False, check_fin
     return cast("Array", library().cholesky(a, lower, check_finite=check_finite))
 
 
+@functools.cache
+def _keeps_the_rest() -> bool:
+    """Whether the other triangle of a factor is that of the matrix, as before SciPy 1.18; since then it is 0."""
+    return bool(library().cho_factor(np.array([[1.0, 0.5], [0.5, 1.0]]))[0][1, 0])
+
+
 def _factor_rule(g: Array, out: Array, lower: bool) -> Array:
-    return _rule(g, out, lower) + triangle(g, not lower, False)
+    found = _rule(g, out, lower)
+    return found + triangle(g, not lower, False) if _keeps_the_rest() else found
 
 
 @op(
@@ -62,7 +70,7 @@ def _factor_rule(g: Array, out: Array, lower: bool) -> Array:
     sequences=(),
     a=_factor_rule,
     vmap=LEADING,
-    formula="the factor of cholesky, with what was in the other triangle of a",
+    formula="the factor of cholesky; what is in the other triangle means nothing",
     gradients="a: as of cholesky",
 )
 def _factor(a: Array, lower: bool, check_finite: bool) -> Array:

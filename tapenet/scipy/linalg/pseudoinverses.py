@@ -128,7 +128,7 @@ def _lstsq_rule(
         found["b"] = np.matmul(transposed(inverse), by_x)
         found["a"] = _pinv_gradient(np.matmul(by_x, transposed(b)), inverse, a)
     if by_residuals is not None and out[1].shape[-1:] != (0,):
-        by_residuals = by_residuals[..., None] if vector else by_residuals
+        by_residuals = np.real(by_residuals[..., None] if vector else by_residuals)  # SciPy 1.18 gives complex numbers
         by_rest = 2 * np.conj(b - np.matmul(a, x)) * by_residuals[..., None, :]
         found["b"] = found["b"] + by_rest
         found["a"] = found["a"] - np.matmul(by_rest, transposed(x))

@@ -174,7 +174,6 @@ def _by_fourier(name: str, words: str) -> Op:
             sample(complex_normal(r, (4,)), r.normal(size=2), "valid"),
         ],
     )
-    made.module = made.__module__ = __name__
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -143,8 +144,9 @@ def test_functions_with_whole_numbers() -> None:
 
 def test_the_table_of_the_page_is_that_of_the_ops() -> None:
     page = special_table.PAGE.read_text(encoding="utf-8")
-    if len(special_table.ufuncs()) == 232:  # those of another version of SciPy's may differ
-        assert special_table.with_table(page) == page, "python -m tests.special_table"
+    if len(special_table.ufuncs()) == 232:  # another version of SciPy may have others, and calls arguments otherwise
+        made, there = (re.sub(r"`\w+`(?=[:,])", "``", text) for text in (special_table.with_table(page), page))
+        assert made == there, "python -m tests.special_table"
 
 
 def test_an_order_has_no_derivative() -> None:
