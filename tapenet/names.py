@@ -405,11 +405,13 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     "tapenet.scipy.ndimage": (
         {
             "tapenet.scipy.ndimage.correlation": "convolve convolve1d correlate correlate1d",
+            "tapenet.scipy.ndimage.extremes": "center_of_mass extrema maximum median minimum",
             "tapenet.scipy.ndimage.fourier_filters": "fourier_gaussian fourier_shift",
             "tapenet.scipy.ndimage.gaussians": (
                 "gaussian_filter gaussian_filter1d gaussian_gradient_magnitude gaussian_laplace laplace prewitt sobel"
             ),
             "tapenet.scipy.ndimage.measurements": "mean standard_deviation sum sum_labels variance",
+            "tapenet.scipy.ndimage.morphology": "black_tophat morphological_gradient morphological_laplace white_tophat",
             "tapenet.scipy.ndimage.windows": (
                 "grey_closing grey_dilation grey_erosion grey_opening maximum_filter median_filter minimum_filter "
                 "percentile_filter rank_filter uniform_filter uniform_filter1d"

@@ -9,6 +9,11 @@ from tapenet.scipy.ndimage.correlation import convolve as convolve
 from tapenet.scipy.ndimage.correlation import convolve1d as convolve1d
 from tapenet.scipy.ndimage.correlation import correlate as correlate
 from tapenet.scipy.ndimage.correlation import correlate1d as correlate1d
+from tapenet.scipy.ndimage.extremes import center_of_mass as center_of_mass
+from tapenet.scipy.ndimage.extremes import extrema as extrema
+from tapenet.scipy.ndimage.extremes import maximum as maximum
+from tapenet.scipy.ndimage.extremes import median as median
+from tapenet.scipy.ndimage.extremes import minimum as minimum
 from tapenet.scipy.ndimage.gaussians import gaussian_filter as gaussian_filter
 from tapenet.scipy.ndimage.gaussians import gaussian_filter1d as gaussian_filter1d
 from tapenet.scipy.ndimage.gaussians import gaussian_gradient_magnitude as gaussian_gradient_magnitude
@@ -18,6 +23,10 @@ from tapenet.scipy.ndimage.gaussians import prewitt as prewitt
 from tapenet.scipy.ndimage.gaussians import sobel as sobel
 from tapenet.scipy.ndimage.measurements import Index
 from tapenet.scipy.ndimage.measurements import Labels
+from tapenet.scipy.ndimage.morphology import black_tophat as black_tophat
+from tapenet.scipy.ndimage.morphology import morphological_gradient as morphological_gradient
+from tapenet.scipy.ndimage.morphology import morphological_laplace as morphological_laplace
+from tapenet.scipy.ndimage.morphology import white_tophat as white_tophat
 from tapenet.scipy.ndimage.spline_filters import spline_filter as spline_filter
 from tapenet.scipy.ndimage.spline_filters import spline_filter1d as spline_filter1d
 from tapenet.scipy.ndimage.windows import Each
