@@ -458,6 +458,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.sparse.construction": (
                 "block_array block_diag diags_array eye_array find hstack issparse kron kronsum random_array tril triu vstack"
             ),
+            "tapenet.scipy.sparse.older_names": "bmat diags eye identity spdiags",
         },
     ),
     "tapenet.scipy.sparse.linalg": (

@@ -16,3 +16,8 @@ from tapenet.scipy.sparse.construction import random_array as random_array
 from tapenet.scipy.sparse.construction import tril as tril
 from tapenet.scipy.sparse.construction import triu as triu
 from tapenet.scipy.sparse.construction import vstack as vstack
+from tapenet.scipy.sparse.older_names import bmat as bmat
+from tapenet.scipy.sparse.older_names import diags as diags
+from tapenet.scipy.sparse.older_names import eye as eye
+from tapenet.scipy.sparse.older_names import identity as identity
+from tapenet.scipy.sparse.older_names import spdiags as spdiags

@@ -173,6 +173,11 @@ MADE: dict[str, Callable[[Any, Any], Any]] = {
     "tril": lambda s, a: s.tril(a, 1),
     "triu": lambda s, a: s.triu(a, -1),
     "diags_array": lambda s, a: s.diags_array([a.data[:4], a.data[:3], -1.0], offsets=[0, 1, -1], shape=(4, 4)),
+    "diags": lambda s, a: s.diags([a.data[:4], a.data[:3]], [0, -1], format="csc"),
+    "diags, one": lambda s, a: s.diags(a.data[:4]),
+    "spdiags": lambda s, a: s.spdiags(a.data.reshape(2, 4), [2, -1], 5, 3),
+    "spdiags, wide": lambda s, a: s.spdiags(a.data[:6].reshape(2, 3), [1, -3], 4, 6),
+    "bmat": lambda s, a: s.bmat([[a, s.eye(5, 2, -1)], [None, s.identity(2)]]),
 }
 
 
