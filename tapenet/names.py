@@ -259,6 +259,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         {
             "tapenet.ops.elementwise.floating": "sinc",
             "tapenet.special.airy_functions": "airy airye itairy",
+            "tapenet.special.bessel_derivatives": "h1vp h2vp ivp jvp kvp yvp",
             "tapenet.special.bessel": (
                 "hankel1 hankel1e hankel2 hankel2e i0 i0e i1 i1e iv ive j0 j1 jn jv jve k0 k0e k1 k1e kn kv kve "
                 "spherical_in spherical_jn spherical_kn spherical_yn y0 y1 yn yv yve"

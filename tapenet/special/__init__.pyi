@@ -1,6 +1,12 @@
 # Made by `python -m tests.stubs`.
 from numpy.typing import ArrayLike
 from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.special.bessel_derivatives import h1vp as h1vp
+from tapenet.special.bessel_derivatives import h2vp as h2vp
+from tapenet.special.bessel_derivatives import ivp as ivp
+from tapenet.special.bessel_derivatives import jvp as jvp
+from tapenet.special.bessel_derivatives import kvp as kvp
+from tapenet.special.bessel_derivatives import yvp as yvp
 from tapenet.special.counting import comb as comb
 from tapenet.special.counting import factorial as factorial
 from tapenet.special.counting import perm as perm
