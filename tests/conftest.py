@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,7 +108,13 @@ def _numpy_functions_restored() -> Iterator[None]:
     that were loaded meanwhile stay: they are not loaded again."""
     before = dict(numpy_functions)
     yield
-    loaded = {function: op for function, op in numpy_functions.items() if function not in before and is_own(op)}
+    loaded = {
+        function: op
+        for function, op in numpy_functions.items()
+        if function not in before
+        and is_own(op)
+        and any(op is each for each in vars(sys.modules[op.__module__]).values())
+    }
     numpy_functions.clear()
     numpy_functions.update(before | loaded)
 

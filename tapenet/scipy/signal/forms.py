@@ -37,7 +37,7 @@ def tf2zpk(b: ArrayLike, a: ArrayLike) -> Roots:
     """The zeros, poles and gain of a filter from its coefficients. There are gradients where roots differ.
 
     >>> import tapenet as tn
-    >>> [part.round(6) for part in tn.scipy.signal.tf2zpk([2.0, -2.0], tn.tensor([1.0, -0.5]))]
+    >>> [part.real.round(6) for part in tn.scipy.signal.tf2zpk([2.0, -2.0], tn.tensor([1.0, -0.5]))]
     [array([1.]), Tensor([0.5]), Tensor(2.)]
     """
     parts, leads = [], []
@@ -52,7 +52,8 @@ def ss2zpk(A: ArrayLike, B: ArrayLike, C: ArrayLike, D: ArrayLike, input: int = 
     """The zeros, poles and gain of a system of one output from its matrices. There are gradients where roots differ.
 
     >>> import tapenet as tn
-    >>> tn.scipy.signal.ss2zpk(tn.tensor([[-2.0]]), [[1.0]], [[3.0]], [[0.0]])[1:]
+    >>> _, poles, gain = tn.scipy.signal.ss2zpk(tn.tensor([[-2.0]]), [[1.0]], [[3.0]], [[0.0]])
+    >>> poles.real, gain
     (Tensor([-2.]), Tensor(3.))
     """
     num, den = ss2tf(*(np.atleast_2d(array_like(m)) for m in (A, B, C, D)), input)
