@@ -124,8 +124,6 @@ def center_of_mass(
     (Tensor(0.75), Tensor(1.))
     """
     x = array_like(input)
-    if isinstance(labels, np.ndarray):
-        labels = labels.tolist()  # the formula of sums looks at them, which it cannot at an input of its op
     if isinstance(index, np.ndarray):
         index = index.tolist()
     mass = sum_labels(x, labels, index)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tapenet.ops.derived import array_like
 from tapenet.ops.indexing.items import scatter_add
-from tapenet.ops.op import Op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
 from tapenet.scipy.followed import followed
 from tapenet.typing import Array
@@ -25,31 +26,37 @@ _SAMPLES: Samples = lambda r: [
 ]
 
 
+@op(nondiff=("marks", "wanted"), outputs=3, nondiff_outputs=(0, 1, 2))
+def _grouped(marks: Array, wanted: Array) -> tuple[Array, Array, Array]:
+    """What `_groups` gives for labels and an index."""
+    values = np.sort(wanted.ravel())
+    at = np.searchsorted(values, marks)
+    places = np.where(values[np.minimum(at, len(values) - 1)] == marks, at, len(values))
+    counts = np.bincount(places.ravel(), minlength=len(values) + 1)
+    return places, counts[: len(values)], np.searchsorted(values, wanted)
+
+
 def _groups(input: Array, labels: Labels, index: Index) -> tuple[Array, Array, Array]:
     """Which group each number is in, the last one for none; how many numbers each has; and which group each result is of."""
     if labels is None:
         return np.zeros(input.shape, int), np.array([np.prod(input.shape)]), np.zeros((), int)
-    marks = np.broadcast_to(np.asarray(labels), input.shape)
+    marks = np.broadcast_to(array_like(labels), input.shape)
     if index is None:
-        places = np.where(marks > 0, 0, 1)
-        return places, np.bincount(places.ravel(), minlength=2)[:1], np.zeros((), int)
-    wanted = np.asarray(index)
-    values, back = np.unique(wanted.ravel(), return_inverse=True)
-    at = np.searchsorted(values, marks)
-    places = np.where(values[np.minimum(at, len(values) - 1)] == marks, at, len(values))
-    counts = np.bincount(places.ravel(), minlength=len(values) + 1)
-    return places, counts[: len(values)], back.reshape(wanted.shape)
+        inside = marks > 0
+        return np.where(inside, 0, 1), np.reshape(np.sum(inside), (1,)), np.zeros((), int)
+    found: tuple[Array, Array, Array] = _grouped(marks, array_like(index))
+    return found
 
 
 def _total(x: Array, places: Array, count: int) -> Array:
-    found: Array = scatter_add(x.reshape(-1), (places.ravel(),), (count + 1,))[:count]
+    found: Array = scatter_add(x.reshape(-1), (np.reshape(places, (-1,)),), (count + 1,))[:count]
     return found
 
 
 def _measure(name: str, words: str, result: str, what: str) -> Op:
     def measure(input: Array, labels: Labels = None, index: Index = None) -> Array:
         places, counts, back = _groups(input, labels, index)
-        count = len(counts)
+        count = counts.shape[0]
         found = _total(input, places, count)
         if what != "sum":
             found = found / counts

@@ -81,3 +81,16 @@ def test_a_sigma_that_a_program_computes_needs_a_radius() -> None:
 def test_images_are_not_written() -> None:
     with pytest.raises(TypeError, match="output= is a dtype on tensors"):
         ndimage.correlate1d(tn.tensor(X), [1, 2], output=np.zeros((4, 5)))
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "variance", "standard_deviation"])
+def test_labels_may_be_arrays(name: str) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    labels = np.arange(24).reshape(4, 6) // 7
+    ours, theirs = getattr(tn.scipy.ndimage, name), getattr(scipy.ndimage, name)
+    for index in (np.array([2, 0, 2]), 1, None):
+        np.testing.assert_array_equal(ours(tn.tensor(x), labels, index).numpy(), theirs(x, labels, index))
+        tn.testing.check_grads(lambda x, index=index: ours(x, labels, index), [x], order=2)
+    for marks in (labels, labels[::-1].copy()):  # each has its own
+        gradient = tn.grad(lambda x, marks=marks: (ours(x, marks, np.array([2, 0])) ** 2).sum())
+        np.testing.assert_allclose(tn.compile(gradient, backend="numpy")(x).numpy(), gradient(x).numpy(), rtol=1e-12)
