@@ -20,6 +20,13 @@ from tapenet.optimize.sharpening import sharpened
 from tapenet.optimize.unknowns import unknowns
 
 
+def _flat(x0: object) -> object:
+    """Where to begin: an array, or nested lists, as one vector, which is what SciPy's functions of these names work on."""
+    if isinstance(x0, (Tensor, np.ndarray)):
+        return x0.reshape(-1)
+    return np.ravel(x0) if isinstance(x0, list) and x0 and isinstance(x0[0], list) else x0
+
+
 @boundary
 def fsolve(
     func: Callable[..., object], x0: object, args: object = (), fprime: None = None, full_output: bool = False,
@@ -50,7 +57,7 @@ def fsolve(
     name = "tn.optimize.fsolve"
     no_derivative(name, fprime)
     options = {"xtol": xtol, "maxfev": maxfev, "factor": factor, "diag": diag}
-    found = root(func, x0, args, options=options)
+    found = root(func, _flat(x0), args, options=options)
     if found.get("status") is None:  # in a compiled step, where what does not converge is an error
         if full_output:
             raise TypeError(f"{name}: full_output=True tells of a run of the solver, which a compiled step makes later")
@@ -98,7 +105,7 @@ def leastsq(
     """
     name = "tn.optimize.leastsq"
     no_derivative(name, Dfun)
-    xs, structure = unknowns(name, x0)
+    xs, structure = unknowns(name, _flat(x0))
 
     def residuals(x: object, *args: object) -> Tensor:
         return vector(func(x, *args))

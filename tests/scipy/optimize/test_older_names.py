@@ -54,6 +54,9 @@ def test_leastsq() -> None:
     np.testing.assert_allclose(cov.numpy(), expected[1], rtol=1e-4)
     np.testing.assert_allclose(told["fvec"].numpy(), residuals(x.numpy(), DATA), atol=1e-14)
     assert ier in (1, 2, 3, 4)
+    for start in ([[1.0, 1.0]], np.ones((1, 2))):  # taken as a vector
+        np.testing.assert_allclose(tn.optimize.leastsq(residuals, start, DATA)[0].numpy(), expected[0], rtol=1e-6)
+    np.testing.assert_allclose(tn.optimize.fsolve(lambda x: x**2 - 4, [[1.0, 3.0]]).numpy(), [2, 2])
     check_grads(lambda y: tn.optimize.leastsq(residuals, [1.0, 1.0], y)[0], [DATA], order=1)
     check_grads(lambda y: tn.optimize.leastsq(residuals, [1.0, 1.0], y, full_output=True)[1], [DATA], order=1)
 
