@@ -57,6 +57,9 @@ def uniform(
     return low + (high - low) * source.draw(lambda rng, size: rng.random(size, source.native))
 
 
+uniform.ordered("low", "high")
+
+
 @distribution(lambda s, x, scale: s.expon.logpdf(x, scale=scale), scale=NOT_NEGATIVE)
 def exponential(scale: Value = 1.0, size: Size = None, dtype: DTypeLike | None = None, rng: Rng = None) -> object:
     """Numbers from the exponential distribution with mean `scale`.
@@ -360,6 +363,9 @@ def triangular(
     """
     source = drawn_from(rng)
     return _triangle(source.draw(lambda rng, size: rng.random(size)), *map(source.spread, (left, mode, right)))
+
+
+triangular.ordered("left", "mode", "right")
 
 
 def _turned(angle: Array) -> Array:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from importlib import import_module
@@ -159,6 +160,7 @@ class Distribution(Generic[P]):
         self.__doc__ = f"{what}{told}\n{examples}"
         self._function, self._limits, self._log_prob = function, limits, log_prob
         self._event, self._differentiable = event, differentiable
+        self._ordered: tuple[str, ...] = ()
         self._signature = inspect.signature(function)
         self._names, self._known = tuple(parameters), frozenset(parameters)
         self._defaults = {n: p.default for n, p in parameters.items() if p.default is not p.empty}
@@ -218,6 +220,23 @@ class Distribution(Generic[P]):
             if not np.all(fits):
                 wrong = np.asarray(value)[~np.asarray(fits)].flat[0] if np.ndim(value) else value
                 raise ValueError(f"tn.random.{self.__name__}: {name} is {limit.words}, not {wrong}")
+        if self._ordered:
+            self._in_order(given)
+
+    def ordered(self, *names: str) -> Distribution[P]:
+        """The same, whose parameters of these names have to be in ascending order."""
+        self._ordered = names
+        return self
+
+    def _in_order(self, given: dict[str, object]) -> None:
+        values = [v._data if type(v) is Tensor else v for v in (given[name] for name in self._ordered)]
+        if capturing() is not None or not all(
+            isinstance(v, (np.ndarray, np.generic, int, float, list)) for v in values
+        ):
+            return
+        for (low, first), (high, last) in itertools.pairwise(zip(self._ordered, values, strict=True)):
+            if np.any(np.greater(cast("Array", first), cast("Array", last))):
+                raise ValueError(f"tn.random.{self.__name__}: {low} is at most {high}, not {first} and {last}")
 
     def _shape(self, size: int | Sequence[int] | None, parameters: list[object]) -> tuple[int, ...]:
         shapes = [() if type(p) in (float, int) else np.shape(cast("Array", p)) for p in parameters]
@@ -243,7 +262,9 @@ class Distribution(Generic[P]):
                 raise TypeError(f"tn.random.{self.__name__}: dtype={wanted}; these are drawn as floats")
             return wanted
         kinds = [
-            dtype_of(v.dtype) for v in given.values() if isinstance(v, (Tensor, np.ndarray)) and v.dtype.kind == "f"
+            dtype_of(v.dtype)
+            for v in given.values()
+            if isinstance(v, (Tensor, np.ndarray, np.generic)) and v.dtype.kind == "f"
         ]
         return np.result_type(*kinds) if kinds else np.dtype(np.float64)
 

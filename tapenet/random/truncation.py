@@ -48,6 +48,9 @@ def truncated_normal(
     return loc + scale * np.where(mirrored, -z, z)
 
 
+truncated_normal.ordered("low", "high")
+
+
 def _log_normal(s: Law, x: Array, loc: Array, scale: Array, low: Array, high: Array) -> object:
     a, b = (ops.divide(ops.subtract(end, loc), scale) for end in (low, high))
     return s.truncnorm.logpdf(x, a, b, loc, scale)

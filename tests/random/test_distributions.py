@@ -258,6 +258,9 @@ BAD = [
     (lambda: R.binomial(2.5, 0.5), "n is a whole number of 0 or more, not 2.5"),
     (lambda: R.noncentral_chisquare(0.5, 1.0), "df is greater than 1, not 0.5"),
     (lambda: R.beta([1.0, 2.0], 1.0, size=3), r"size=3 does not fit parameters of shape \(2,\)"),
+    (lambda: R.uniform(2.0, 1.0), "low is at most high, not 2.0 and 1.0"),
+    (lambda: R.triangular(0.0, tn.tensor([3.0]), 2.0), "mode is at most right"),
+    (lambda: R.truncated_normal(0.0, 1.0, 2.0, -2.0), "low is at most high"),
     (lambda: R.dirichlet([1.0, 0.0]), "alpha is positive, not 0.0"),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self, TypeVar, cast
 
 import numpy as np
 
@@ -152,6 +152,14 @@ class SparseArray:
 
     def __bool__(self) -> bool:
         raise ValueError("the truth value of a sparse array is not defined; ask for A.nnz or A.toarray().any()")
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise TypeError(
+            "sparse arrays are compared as dense ones, A.toarray() == B.toarray(), or as SciPy's, by A.numpy()"
+        )
+
+    __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__
+    __hash__ = object.__hash__
 
     # -- what else it can be ---------------------------------------------------------------------------------------
 

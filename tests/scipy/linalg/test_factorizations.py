@@ -143,7 +143,7 @@ CASES = {
     "schur complex": case("schur", C, output="complex", seen=values_and_sizes),
     "schur with blocks": case("schur", TURN),
     "schur sorted": case("schur", TURN, sort="lhp"),
-    "schur of a stack": case("schur", np.stack([TURN, TURN + 1])),
+    "schur of a stack": case("schur", np.stack([TURN, TURN + 1]), seen=sizes),  # vectors of either sign
     "rsf2csf": Case(
         lambda a: T.rsf2csf(*T.schur(a)), lambda a: scipy.linalg.rsf2csf(*scipy.linalg.schur(a)), [TURN],
         values_and_sizes, tolerance=1e-5,

@@ -218,5 +218,7 @@ def test_errors_say_what_to_write() -> None:
         A.asformat("bsr")
     with pytest.raises(ValueError, match=r"sparse arrays of shapes \(5, 4\) and \(4, 5\)"):
         A + A.T
+    with pytest.raises(TypeError, match="are compared as dense ones"):
+        A == A.copy()  # noqa: B015, SIM300
     with pytest.raises(AttributeError, match="use row and col"):
         A.tocoo().indices  # noqa: B018
