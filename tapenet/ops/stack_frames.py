@@ -5,7 +5,7 @@ from __future__ import annotations
 import opcode
 import sys
 import warnings
-from types import FrameType
+from types import FrameType, FunctionType
 
 #: Packages whose lines are not the user's: this one, and NumPy and SciPy, which call back into it.
 _NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.", "scipy.")
@@ -80,10 +80,18 @@ def library_callers() -> list[tuple[str, str]]:
         module = frame.f_globals.get("__name__", "")
         if module.startswith(_OF_ARRAYS):
             found.insert(0, (module, frame.f_code.co_qualname))
+            found[:0] = _decorated(frame)
         elif is_users(frame):
             break
         frame = frame.f_back
     return found
+
+
+def _decorated(frame: FrameType) -> list[tuple[str, str]]:
+    """Of a wrapper that a decorator put around a function: module and qualified name of that function."""
+    names = frame.f_code.co_freevars
+    around = [value for name in names if isinstance(value := frame.f_locals.get(name), FunctionType)]
+    return [(f.__module__, f.__qualname__) for f in around if f.__module__.startswith(_OF_ARRAYS)]
 
 
 # -- what the code that asks does with the answer ----------------------------------------------------------------

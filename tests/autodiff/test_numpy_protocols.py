@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.cluster.vq
+import scipy.linalg
 import scipy.spatial
 import scipy.special
 import scipy.stats
@@ -336,6 +337,7 @@ MAKE_ARRAYS: dict[str, tuple[Callable[[tn.Tensor], Any], str]] = {
     "scipy": (scipy.cluster.vq.whiten, "scipy computes with arrays"),
     "a function of scipy by one of NumPy": (lambda t: scipy.spatial.procrustes(t, t), "scipy computes with arrays"),
     "what tn.scipy has": (scipy.special.logsumexp, "tn.scipy.special.logsumexp is the same on tensors"),
+    "what SciPy decorates": (lambda t: scipy.linalg.eigh(t @ t.T), "tn.scipy.linalg.eigh is the same on tensors"),
     "a method of a distribution": (scipy.stats.norm.logpdf, "tn.scipy.stats has the same distributions"),
 }
 
