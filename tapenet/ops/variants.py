@@ -5,15 +5,16 @@ A variant is made for shapes, dtypes and options once, and then called again and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
 
-from tapenet.ops.called_functions import stated_calls
+from tapenet.ops.called_functions import content, stated_calls
 from tapenet.ops.derived import is_tensor, made
 from tapenet.ops.elementwise import special
-from tapenet.ops.formula import Fused, outside
+from tapenet.ops.formula import MOST, Fused, outside
 from tapenet.ops.functions import OpFunction, builder_of_ops
 from tapenet.ops.indexing.items import index_add
 from tapenet.ops.op import Op
@@ -31,6 +32,7 @@ from tapenet.program.primitives import numpy_slices
 from tapenet.program.pullback import NoDerivative, pullback
 from tapenet.program.row_programs import NotByRows
 from tapenet.program.symbols import CannotLower, array_of
+from tapenet.program.value_keys import distinct
 from tapenet.typing import Array, Index, Shape
 
 
@@ -123,6 +125,9 @@ def pull(
 ) -> Callable[..., object]:
     """The gradients of an op by its formula, for such values: a function of `g` and the values that gives a dict by name.
 
+    It is for all values with these shapes and dtypes. Arrays among the options whose elements the formula asks for, such as
+    the window of a filter, are constants of it: then it is made anew for each content of them.
+
     Args:
         op: the op.
         names: of the values.
@@ -136,9 +141,53 @@ def pull(
     Raises:
         TypeError: the formula cannot be read, or has no derivative; it says what to write.
     """
+    held = [i for i, name in enumerate(names) if name in op.options and arrays_of([values[i]])]
+    try:
+        return _pulled(op, names, wanted, g, values, fast, single, arrays, None if held else {})
+    except TypeError:
+        if not held:
+            raise
+    free = [i for i in range(len(names)) if i not in held]
+    variants: dict[Hashable, Callable[..., object]] = {}
+
+    def pulled(g: Array | Sequence[Array | None], *values: object) -> object:
+        constants = {names[i]: mapped(functools.partial(_as_known, op, names[i]), values[i]) for i in held}
+        others = [values[i] for i in free]
+        key = distinct([mapped(content, value) for value in constants.values()])
+        variant = variants.get(key)
+        if variant is None:
+            variant = _pulled(op, [names[i] for i in free], wanted, g, others, fast, single, arrays, constants)
+            if len(variants) < MOST:
+                variants[key] = variant
+        return variant(g, *others)
+
+    return pulled
+
+
+def _as_known(op: Op, name: str, value: object) -> object:
+    try:
+        return np.asarray(value) if is_tensor(type(value)) else value
+    except Exception as error:  # it is computed in a compiled program, or has lanes
+        error.add_note(f"the gradient of {op.name} depends on what is in {name}=: give that as an array that is known")
+        raise
+
+
+def _pulled(
+    op: Op,
+    names: Sequence[str],
+    wanted: Collection[str],
+    g: Array | Sequence[Array | None],
+    values: Sequence[object],
+    fast: bool,
+    single: bool,
+    arrays: bool,
+    constants: Mapping[str, object] | None,
+) -> Callable[..., object]:
+    """What `pull` gives, for these `constants` among the arguments beside the values. None: some of the values should be such
+    if the formula cannot be read else."""
     make = _Arguments()
     builder = builder_of_ops(calls=False)
-    given: dict[str, object] = {}
+    given = dict(constants or {})
     places: dict[str, list[int]] = {}
     for name, value in zip(names, values, strict=True):
         begin = len(make.inputs)
@@ -157,6 +206,8 @@ def pull(
         for called in stated_calls(program):
             raise CannotLower(f"the rule of {called.op.name} in it is called: {called.reason}")
     except Exception as error:
+        if constants is None:
+            raise _unreadable(op, wanted, error) from error
         try:
             run, applied = _applied(op, given, order, used), True
         except Exception:  # nor does it make anything of functions
@@ -239,14 +290,21 @@ def _applied(
     return run
 
 
-def _assigned(base: Array, index: Index, value: Array) -> Array:
-    """A copy of an array or tensor with a value at an index."""
-    out = made(np.array(base)) if is_tensor(type(value)) and not is_tensor(type(base)) else np.copy(base)
-    out[index] = value
+def _beside(base: Array, *others: Array) -> Array:
+    """An array as a tensor where an index or a value that goes with it is one: NumPy's functions do not ask these."""
+    there = not is_tensor(type(base)) and any(is_tensor(type(v)) for v in others)
+    return made(base, shared=True) if there else base
+
+
+def _assigned(base: Array, index: Index, *others: Array) -> Array:
+    """A copy of an array or tensor with the first of the others, a value, at an index with the rest."""
+    out = np.copy(_beside(base, *others))
+    out[index] = others[0]
     return out
 
 
 def _scatter_add(values: Array, *index: Array, template: object, shape: Shape) -> Array:
+    values = _beside(values, *index)
     zeros = np.zeros(shape, values.dtype)
     if not is_tensor(type(values)):
         np.add.at(zeros, filled(template, index), values)
@@ -257,8 +315,10 @@ def _scatter_add(values: Array, *index: Array, template: object, shape: Shape) -
 #: What arrays and tensors compute alike, where the primitive's own function knows arrays alone.
 _ON_TENSORS: dict[str, Callable[..., object]] = {
     "erf": special.erf,
+    "take": lambda x, i, axis: np.take(_beside(x, i), i, axis),
+    "index": lambda x, *index, template: _beside(x, *index)[filled(template, index)],
     "update": lambda base, value, slices: _assigned(base, numpy_slices(slices), value),
-    "put": lambda a, value, *index, template: _assigned(a, filled(template, index), value),
+    "put": lambda a, value, *index, template: _assigned(a, filled(template, index), value, *index),
     "scatter_add": _scatter_add,
 }
 

@@ -217,3 +217,37 @@ def test_a_formula_may_call_ops_that_cannot_be_read() -> None:
     unknown = tn.op(lambda x: np.array([*map(math.sin, x)]), name="unknown")
     with pytest.raises(TypeError, match="its formula cannot be read"):
         tn.grad(lambda x: tn.op(lambda x: x * unknown(x), name="lost")(x).sum())(x)
+
+
+def test_arrays_among_options_whose_elements_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    @tn.op(name="chosen_sum")
+    def chosen_sum(x: Any, kept: Any = None, weights: Any = None) -> Any:
+        places = [i for i in range(len(kept)) if kept[i]]  # a branch on values
+        return np.stack([x[i] * weights[i] for i in places]).sum()
+
+    def gradient(*kept: int) -> list[float]:
+        x = tn.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        chosen_sum(x, np.array(kept), np.array([1.0, 10.0, 100.0])).backward()
+        found: list[float] = x.grad.tolist()
+        return found
+
+    for _ in range(2):  # each content has its own variant
+        assert gradient(1, 0, 1) == [1.0, 0.0, 100.0]
+        assert gradient(0, 1, 1) == [0.0, 10.0, 100.0]
+    with monkeypatch.context() as patched:
+        patched.setattr(variants, "_pulled", None)
+        assert gradient(1, 0, 1) == [1.0, 0.0, 100.0]  # by what was made before
+    with pytest.raises(RuntimeError) as caught:
+        tn.compile(tn.grad(lambda x, kept: chosen_sum(x, kept, np.ones(3))))(np.ones(3), np.ones(3, int))
+    assert any("kept=" in note for note in caught.value.__notes__)
+
+
+def test_formulas_that_read_an_array_at_an_index_that_a_program_computes() -> None:
+    @tn.op(name="by_table", nondiff=("table", "i"))
+    def by_table(x: Any, table: Any, i: Any) -> Any:
+        return x * table[i] * np.take(table, i)
+
+    x, i, table = np.array([0.5, 1.5]), np.array([2, 1]), np.array([1.0, 4.0, 9.0])
+    for gradient in (tn.compile(tn.grad(lambda x, i: by_table(x, table, i).sum())),
+                     tn.vmap(tn.grad(lambda x, i: by_table(x, table, i)))):  # fmt: skip
+        np.testing.assert_allclose(gradient(x, i), [81.0, 16.0])

@@ -91,6 +91,49 @@ def test_labels_may_be_arrays(name: str) -> None:
     for index in (np.array([2, 0, 2]), 1, None):
         np.testing.assert_array_equal(ours(tn.tensor(x), labels, index).numpy(), theirs(x, labels, index))
         tn.testing.check_grads(lambda x, index=index: ours(x, labels, index), [x], order=2)
-    for marks in (labels, labels[::-1].copy()):  # each has its own
-        gradient = tn.grad(lambda x, marks=marks: (ours(x, marks, np.array([2, 0])) ** 2).sum())
-        np.testing.assert_allclose(tn.compile(gradient, backend="numpy")(x).numpy(), gradient(x).numpy(), rtol=1e-12)
+    gradient = tn.grad(lambda x, marks: (ours(x, marks, np.array([2, 0])) ** 2).sum())
+    compiled = tn.compile(gradient)
+    both = labels, labels[::-1].copy()
+    for marks in both:  # each has its own
+        fixed = tn.compile(
+            tn.grad(lambda x, marks=marks: (ours(x, marks, np.array([2, 0])) ** 2).sum()), backend="numpy"
+        )
+        for found in (fixed(x), compiled(x, marks)):
+            np.testing.assert_allclose(found.numpy(), gradient(x, marks).numpy(), rtol=1e-12)
+    lanes = tn.vmap(gradient, in_axes=(None, 0))(x, np.stack(both))
+    np.testing.assert_allclose(lanes.numpy(), [gradient(x, marks).numpy() for marks in both], rtol=1e-12)
+
+
+FOOTPRINT, STRUCTURE = np.array([[0, 1, 0], [1, 1, 1]]), np.array([[0.0, 0.1, 0.3], [0.1, 0.2, 0.3]])
+WINDOWS: list[tuple[str, tuple[object, ...], dict[str, object]]] = [
+    ("maximum_filter", (), {"footprint": FOOTPRINT, "mode": "mirror", "origin": -1}),
+    ("minimum_filter", (), {"footprint": FOOTPRINT > 0, "mode": "wrap"}),
+    ("median_filter", (), {"footprint": FOOTPRINT}),
+    ("rank_filter", (np.int64(1),), {"footprint": FOOTPRINT}),
+    ("percentile_filter", (np.float64(30),), {"size": np.array([2, 3])}),
+    ("grey_dilation", (), {"structure": STRUCTURE}),
+    ("grey_erosion", (), {"footprint": FOOTPRINT, "structure": STRUCTURE, "mode": "nearest"}),
+    ("grey_opening", (), {"structure": STRUCTURE}),
+    ("grey_closing", (), {"footprint": FOOTPRINT}),
+    ("uniform_filter", (np.array([3, 2]),), {}),
+    ("zoom", (np.array([1.5, 0.7]),), {"order": 1}),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "options"), WINDOWS)
+def test_windows_may_be_arrays(name: str, args: tuple[object, ...], options: dict[str, object]) -> None:
+    ours, theirs = getattr(ndimage, name), getattr(scipy.ndimage, name)
+    f = lambda x: ours(x, *args, **options)
+    np.testing.assert_array_equal(f(tn.tensor(X)).numpy(), theirs(X, *args, **options), strict=True)
+    tn.testing.check_grads(f, [X], order=2)
+    gradient = tn.grad(lambda x: (f(x) ** 2).sum())
+    np.testing.assert_allclose(tn.compile(gradient)(X).numpy(), gradient(X).numpy(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(tn.vmap(gradient)(X[np.newaxis]).numpy()[0], gradient(X).numpy(), rtol=1e-12, atol=1e-14)
+
+
+def test_each_window_has_its_own_gradient() -> None:
+    for window in (FOOTPRINT, FOOTPRINT[::-1].copy(), FOOTPRINT):
+        x = tn.tensor(X, requires_grad=True)
+        ndimage.maximum_filter(x, footprint=window).sum().backward()
+        listed = tn.grad(lambda x, window=window: ndimage.maximum_filter(x, footprint=window.tolist()).sum())(X)
+        np.testing.assert_array_equal(x.grad.numpy(), listed.numpy())
