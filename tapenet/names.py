@@ -440,6 +440,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.scipy.signal.design": (
                 "bessel bilinear_zpk butter cheby1 cheby2 ellip firwin iirfilter lp2bp_zpk lp2bs_zpk lp2hp_zpk lp2lp_zpk zpk2tf"
             ),
+            "tapenet.scipy.signal.normalization": "normalize",
             "tapenet.scipy.signal.peaks": "find_peaks peak_prominences peak_widths",
             "tapenet.scipy.signal.resonators": "iirnotch iirpeak",
             "tapenet.scipy.signal.systems": ("bode dimpulse dlsim dstep freqresp impulse lsim ss2tf step tf2ss zpk2ss"),

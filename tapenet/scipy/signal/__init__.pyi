@@ -30,12 +30,11 @@ from tapenet.scipy.signal.forms import ss2zpk as ss2zpk
 from tapenet.scipy.signal.forms import tf2sos as tf2sos
 from tapenet.scipy.signal.forms import tf2zpk as tf2zpk
 from tapenet.scipy.signal.forms import zpk2sos as zpk2sos
+from tapenet.scipy.signal.normalization import normalize as normalize
 from tapenet.scipy.signal.peaks import find_peaks as find_peaks
 from tapenet.scipy.signal.peaks import peak_prominences as peak_prominences
 from tapenet.scipy.signal.peaks import peak_widths as peak_widths
 from tapenet.scipy.signal.resampling import resample as resample
-from tapenet.scipy.signal.resonators import iirnotch as iirnotch
-from tapenet.scipy.signal.resonators import iirpeak as iirpeak
 from tapenet.scipy.signal.responses import freqs as freqs
 from tapenet.scipy.signal.responses import freqz_zpk as freqz_zpk
 from tapenet.scipy.signal.responses import group_delay as group_delay
@@ -122,6 +121,12 @@ def hilbert(x: ArrayLike, N: int | None = None, axis: int = -1) -> Tensor:
 
 def hilbert2(x: ArrayLike, N: int | tuple[int, int] | None = None, axes: tuple[int, int] = ...) -> Tensor:
     """The analytic signal of a real image."""
+
+def iirnotch(w0: ArrayLike, Q: ArrayLike, fs: ArrayLike = 2.0) -> tuple[Tensor, Tensor]:
+    """The coefficients of a filter that stops the frequency `w0`. There are gradients by all arguments."""
+
+def iirpeak(w0: ArrayLike, Q: ArrayLike, fs: ArrayLike = 2.0) -> tuple[Tensor, Tensor]:
+    """The coefficients of a filter that passes the frequency `w0` alone; the arguments are those of `iirnotch`."""
 
 def istft(Zxx: ArrayLike, fs: float = 1.0, window: Window = 'hann_periodic', nperseg: int | None = None, noverlap: int | None = None, nfft: int | None = None, input_onesided: bool = True, boundary: bool = True, time_axis: int = -1, freq_axis: int = -2, scaling: Scaling = 'spectrum') -> tuple[Tensor, Tensor]:
     """Signals from the transforms of their segments: the inverse of `stft`, whose arguments it has."""

@@ -14,6 +14,8 @@ from tapenet.scipy.followed import followed, scipys
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tapenet.typing import ArrayLike
 
 Roots = tuple[Array, Array, Array]
@@ -91,7 +93,7 @@ def lp2bs_zpk(z: ArrayLike, p: ArrayLike, k: ArrayLike, wo: ArrayLike = 1.0, bw:
     return zeros, _both_sides((bw / 2) / p, wo), k * _ratio(-z, -p)  # type: ignore[operator,return-value]
 
 
-def check_rate(fs: float) -> None:
+def check_rate(fs: ArrayLike | None) -> None:
     """Raises ValueError for what is no rate of samples."""
     if fs is None or np.size(fs) != 1:
         raise ValueError(f"Sampling frequency fs cannot be none, it must be a single scalar, not {fs!r}")
@@ -111,12 +113,18 @@ def bilinear_zpk(z: ArrayLike, p: ArrayLike, k: ArrayLike, fs: float) -> Roots:
     return zeros, (twice + p) / (twice - p), k * _ratio(twice - z, twice - p)  # type: ignore[return-value]
 
 
-def _expanded(roots: Array) -> Array:
-    """The coefficients of Π (x - root): complex only where roots are known that are no conjugate pairs."""
+def _product(roots: Sequence[Array | float]) -> Array:
+    """The coefficients of Π (x - root), complex."""
     found: Array = np.ones(1, np.complex128)
     nothing = np.zeros(1, np.complex128)
-    for i in range(len(roots)):
-        found = np.concatenate([found, nothing]) - roots[i] * np.concatenate([nothing, found])
+    for root in roots:
+        found = np.concatenate([found, nothing]) - root * np.concatenate([nothing, found])
+    return found
+
+
+def _expanded(roots: Array) -> Array:
+    """The coefficients of Π (x - root): complex only where roots are known that are no conjugate pairs."""
+    found = _product([roots[i] for i in range(len(roots))])
     values = known(roots)
     if values is None or np.allclose(np.sort_complex(values), np.sort_complex(np.conj(values)), rtol=1e-10, atol=1e-10):
         return np.real(found)
@@ -139,41 +147,60 @@ def zpk2tf(z: ArrayLike, p: ArrayLike, k: ArrayLike) -> tuple[Array, Array]:
     return np.stack(rows), ops.multiply(1.0, _expanded(p))
 
 
-def _matched(quadratic: Array, roots: Array, left: list[int]) -> list[int]:
-    """Which of the roots that are left are those of a quadratic polynomial."""
-    found = []
-    for root in np.roots(quadratic):
-        nearest = min(left, key=lambda i: abs(roots[i] - root))
-        left.remove(nearest)
-        found.append(nearest)
+#: For each half of each section, numerators and denominators in turn, the roots in it by number; None is 0.
+Pairs = tuple[tuple[int | None, ...], ...]
+
+
+def _pairs(sections: Array, z: Array, p: Array) -> Pairs:
+    """Which roots SciPy's sections are made of, by what is nearest."""
+    left: list[list[int | None]] = []
+    for roots, halves in ((z, sections[:, :3]), (p, sections[:, 3:])):
+        count = sum(len(np.roots(half)) for half in halves)
+        left.append([*range(len(roots)), *[None] * (count - len(roots))])
+    found: list[tuple[int | None, ...]] = []
+    for half in sections.reshape(-1, 3):
+        roots, rest = (p, left[1]) if len(found) % 2 else (z, left[0])
+        taken = []
+        for root in np.roots(half):
+            taken.append(min(rest, key=lambda i: abs((0.0 if i is None else roots[i]) - root)))
+            rest.remove(taken[-1])
+        found.append(tuple(taken))
+    return tuple(found)
+
+
+def _paired(z: Array, p: Array, k: Array, pairing: str | None, analog: bool, pairs: Pairs) -> Array:
+    found: Array = scipys("signal.zpk2sos")(z, p, k, pairing, analog=analog)  # type: ignore[assignment]
     return found
 
 
-def sections(z: Array, p: Array, k: ArrayLike, analog: bool, pairing: str | None = None) -> Array:
+@followed(_paired, "z", "p", "k", name="zpk2sos", gradients="those of k times Π (x - root) in each section")
+def _sections(z: Array, p: Array, k: Array, pairing: str | None, analog: bool, pairs: Pairs) -> Array:
+    """Sections of second order, made of these pairs of roots."""
+    halves = []
+    for i, pair in enumerate(pairs):
+        roots = p if i % 2 else z
+        half = np.real(_product([0.0 if j is None else roots[j] for j in pair]))
+        half = np.concatenate([np.zeros(2 - len(pair)), half])
+        halves.append(ops.multiply(half, np.real(k)) if i == 0 else half)
+    return np.reshape(np.stack(halves), (-1, 6))
+
+
+def sections(z: Array, p: Array, k: Array, analog: bool, pairing: str | None = None) -> Array:
     """The sections of second order that SciPy pairs zeros and poles to.
 
     Raises:
-        ValueError: roots that a compiled program computes: which belong together depends on their values.
+        ValueError: what SciPy refuses; or roots that a compiled program computes: which belong together depends on their
+            values.
     """
-    if not analog:  # digital ones have two of each, at 0 where there are no others
-        count = max(len(z), len(p)) + max(len(z), len(p)) % 2
-        z, p = _with(z, 0.0, count - len(z)), _with(p, 0.0, count - len(p))
     zeros, poles, gain = (known(v) for v in (z, p, k))
     if zeros is None or poles is None or gain is None:
         raise ValueError(
             "sections of second order are put together by the values of zeros and poles, which are computed in a compiled "
             "program: take output='zpk' or 'ba' there"
         )
-    paired: Array = scipys("signal.zpk2sos")(zeros, poles, gain, pairing, analog=analog)  # type: ignore[assignment]
-    left = [list(range(len(zeros))), list(range(len(poles)))]
-    rows = []
-    for i, row in enumerate(paired):
-        halves = []
-        for part, roots, values, rest in ((row[:3], z, zeros, left[0]), (row[3:], p, poles, left[1])):
-            half = _expanded(roots[np.array(_matched(part, values, rest), int)])
-            halves.append(np.concatenate([np.zeros(3 - len(half)), half]))
-        rows.append(np.concatenate([halves[0] * k if i == 0 else halves[0], halves[1]]))
-    return np.stack(rows)
+    made = _paired(zeros, poles, np.ones(()), pairing, analog, ())  # a gain of 0 would hide the zeros
+    found: Array = _sections(z, p, k, pairing, analog, _pairs(made, zeros, poles))
+    return found
 
 
 def _given(z: Array, p: Array, k: Array, output: Output, analog: bool) -> Array | tuple[Array, Array] | Roots:

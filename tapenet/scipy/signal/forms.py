@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapenet.ops.derived import array_like, known
+from tapenet.ops.derived import array_like
 from tapenet.scipy.signal.design import Roots, sections
+from tapenet.scipy.signal.normalization import normalize
 from tapenet.scipy.signal.systems import ss2tf
 from tapenet.typing import Array
 
@@ -15,37 +16,17 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 
-def _roots(c: Array) -> Array:
-    """The roots of a polynomial, the eigenvalues of its companion matrix."""
-    n = c.shape[0] - 1
-    if n < 1:
-        return np.zeros(0)
-    matrix = np.concatenate([-c[np.newaxis, 1:] / c[0], np.eye(n - 1, n)])
-    found: Array = np.linalg.eigvals(matrix)
-    return found
-
-
-def _stripped(c: Array) -> Array:
-    """Coefficients without what is 0 at their beginning, where values are known."""
-    values = known(c)
-    there = np.flatnonzero(values) if values is not None else np.zeros(1, int)
-    found: Array = c[there[0] if there.size else -1 :]
-    return found
-
-
 def tf2zpk(b: ArrayLike, a: ArrayLike) -> Roots:
-    """The zeros, poles and gain of a filter from its coefficients. There are gradients where roots differ.
+    """The zeros, poles and gain of a filter from its coefficients, which `normalize` reads. There are gradients where roots
+    differ.
 
     >>> import tapenet as tn
     >>> [part.real.round(6) for part in tn.scipy.signal.tf2zpk([2.0, -2.0], tn.tensor([1.0, -0.5]))]
     [array([1.]), Tensor([0.5]), Tensor(2.)]
     """
-    parts, leads = [], []
-    for c in (b, a):
-        stripped = _stripped(np.atleast_1d(array_like(c)))
-        parts.append(_roots(stripped))
-        leads.append(stripped[0])
-    return parts[0], parts[1], leads[0] / leads[1]
+    b, a = normalize(b, a)
+    k = b[0]
+    return np.roots(b / k), np.roots(a), k
 
 
 def ss2zpk(A: ArrayLike, B: ArrayLike, C: ArrayLike, D: ArrayLike, input: int = 0) -> Roots:
@@ -64,13 +45,14 @@ def zpk2sos(z: ArrayLike, p: ArrayLike, k: ArrayLike, pairing: str | None = None
     """Sections of second order of a filter that is given by its zeros, poles and gain. SciPy says which roots belong together.
 
     Raises:
-        ValueError: roots that a compiled program computes: which belong together depends on their values.
+        ValueError: what SciPy refuses; or roots that a compiled program computes: which belong together depends on their
+            values.
 
     >>> import tapenet as tn
     >>> tn.scipy.signal.zpk2sos([1.0], [0.5], tn.tensor(2.0))
     Tensor([[ 2. , -2. ,  0. ,  1. , -0.5,  0. ]])
     """
-    return sections(np.atleast_1d(array_like(z)), np.atleast_1d(array_like(p)), k, analog, pairing)
+    return sections(array_like(z), array_like(p), array_like(k), analog, pairing)
 
 
 def tf2sos(b: ArrayLike, a: ArrayLike, pairing: str | None = None, *, analog: bool = False) -> Array:

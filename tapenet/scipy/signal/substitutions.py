@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.ops.derived import array_like, known
+from tapenet.scipy.signal.design import check_rate
+from tapenet.scipy.signal.normalization import normalize
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -25,13 +27,12 @@ def _put(b: ArrayLike, a: ArrayLike, top: Array, bottom: Array) -> Coefficients:
         for _ in range(n + 1 - c.shape[0]):
             power = np.convolve(power, bottom)
         found = c[0] * power
-        for k in range(
-            1, c.shape[0]
-        ):  # Horner's scheme, in which a step multiplies what is lower by one more of `bottom`
+        # Horner's scheme, in which a step multiplies what is lower by one more of `bottom`
+        for k in range(1, c.shape[0]):
             power = np.convolve(power, bottom)
             found = _sum(np.convolve(found, top), c[k] * power)
         made.append(found)
-    return _normal(*made)
+    return normalize(*made)
 
 
 def _sum(a: Array, b: Array) -> Array:
@@ -42,24 +43,25 @@ def _sum(a: Array, b: Array) -> Array:
     return total
 
 
-def _normal(b: Array, a: Array) -> Coefficients:
-    """With a denominator that begins with 1; what is 0 at the beginning of either is left out where values are known."""
-    parts = []
-    for c in (b, a):
-        values = known(c)
-        there = np.flatnonzero(values) if values is not None else np.zeros(1, int)
-        parts.append(c[there[0] if there.size else -1 :])
-    return parts[0] / parts[1][0], parts[1] / parts[1][0]
-
-
 def bilinear(b: ArrayLike, a: ArrayLike, fs: ArrayLike = 1.0) -> Coefficients:
     """A digital filter of an analog one, by s = 2 fs (z - 1) / (z + 1). There are gradients by coefficients and rate.
+
+    Raises:
+        ValueError: coefficients with several axes, or what is no rate.
 
     >>> import tapenet as tn
     >>> tn.scipy.signal.bilinear([1.0], tn.tensor([1.0, 1.0]))[1].round(6)
     Tensor([ 1.      , -0.333333])
     """
-    return _put(b, a, 2 * array_like(fs) * np.array([1.0, -1.0]), np.array([1.0, 1.0]))
+    check_rate(fs)
+    parts = [np.atleast_1d(array_like(c)) for c in (b, a)]
+    for i, c in enumerate(parts):
+        if c.ndim != 1:
+            raise ValueError(f"bilinear: Parameter {'ba'[i]} is not a 1d array since it has shape {c.shape}")
+        values = known(c)
+        if values is not None:
+            parts[i] = c[c.shape[0] - len(np.trim_zeros(np.asarray(values), "f")) :]
+    return _put(parts[0], parts[1], 2 * array_like(fs) * np.array([1.0, -1.0]), np.array([1.0, 1.0]))
 
 
 def lp2lp(b: ArrayLike, a: ArrayLike, wo: ArrayLike = 1.0) -> Coefficients:

@@ -13,6 +13,7 @@ from tapenet.ops.registry import sample
 from tapenet.scipy.followed import followed, scipys
 from tapenet.scipy.linalg import expm
 from tapenet.scipy.signal.design import zpk2tf
+from tapenet.scipy.signal.normalization import normalize
 from tapenet.scipy.signal.responses import freqs
 from tapenet.typing import Array
 
@@ -59,13 +60,12 @@ def tf2ss(num: ArrayLike, den: ArrayLike) -> States:
     Tensor([[-3., -2.],
             [ 1.,  0.]])
     """
-    top, a = np.atleast_2d(array_like(num)), np.atleast_1d(array_like(den))
-    k = a.shape[0]
+    top, a = normalize(num, den)
+    top, k = np.atleast_2d(top), a.shape[0]
     if top.shape[1] > k:
         raise ValueError(
             f"tf2ss: improper transfer function: {top.shape[1]} coefficients in the numerator, {k} in the denominator"
         )
-    top, a = top / a[0], a / a[0]
     if top.shape[1] < k:
         top = np.concatenate([np.zeros((top.shape[0], k - top.shape[1])), top], 1)
     D = top[:, :1]

@@ -89,6 +89,9 @@ class OnTensors:
             return self.called(args, kwargs)
 
     def called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        kwargs = {
+            name: value for name, value in kwargs.items() if name not in ("xp", "device")
+        }  # tensors are of one kind
         out = {name: kwargs.pop(name) for name in ("out", "output") if name in kwargs}
         try:
             return arrays(self.ours(*tensors(args), **tensors(kwargs), **out))

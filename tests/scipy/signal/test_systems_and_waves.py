@@ -41,7 +41,7 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "sawtooth": (lambda s, t, w: s.sawtooth(4 * t, w), [T, np.array(0.3)]),
     "square": (lambda s, t: s.square(4 * t, 0.3) + t, [T]),
     "gausspulse": (lambda s, t, f: s.gausspulse(t - 1, f, retquad=True, retenv=True), [T, np.array(1.2)]),
-    "iirnotch": (lambda s, w, q: s.iirnotch(w, q, 3.0), [np.array(0.4), np.array(5.0)]),
+    "iirnotch": (lambda s, w, q, f: s.iirnotch(w, q, f), [np.array(0.4), np.array(5.0), np.array(3.0)]),
     "iirpeak": (lambda s, w, q: s.iirpeak(w, q), [np.array(0.4), np.array(5.0)]),
     "tf2ss": (lambda s, b, a: s.tf2ss(b, a), [B, 2 * A]),
     "zpk2ss": (lambda s, p, k: s.zpk2ss([], p, k), [np.array([-1.0, -2.0]), np.array(2.0)]),
@@ -51,6 +51,14 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "sos2tf": (lambda s, c: s.sos2tf(c), [SECTIONS]),
     "sos2zpk": (lambda s, c: abs(s.sos2zpk(c)[2]), [SECTIONS]),
     "tf2sos": (lambda s, b, a: s.tf2sos(b, a), [B, A]),
+    **{
+        f"zpk2sos {pairing}": (
+            lambda s, z, p, k, pairing=pairing: s.zpk2sos(z, p, k, pairing, analog=pairing is None),
+            [np.array([0.1, 0.9]), np.array([0.2, -0.5, 0.7]), np.array(2.0)],
+        )
+        for pairing in ("nearest", "keep_odd", "minimal", None)
+    },
+    "zpk2sos without gain": (lambda s, z, k: s.zpk2sos(z, [], k), [np.array([0.1, 0.9, 0.3]), np.array(0.0)]),
     "bilinear": (lambda s, b, a, f: s.bilinear(b, a, f), [B, A, np.array(2.0)]),
     "lp2lp": (lambda s, b, a, w: s.lp2lp(b, a, w), [B, A, np.array(2.0)]),
     "lp2hp": (lambda s, b, a, w: s.lp2hp(b, a, w), [B, A, np.array(2.0)]),
@@ -78,7 +86,7 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "peak_widths": (lambda s, x: s.peak_widths(x, scipy.signal.find_peaks(NOISE)[0], 0.8), [NOISE]),
 }  # fmt: skip
 #: Where values, which are numbers of samples, say how much there is.
-PLACED = ("find_peaks", "peak_prominences", "peak_widths", "tf2sos")
+PLACED = (*(name for name in CALLS if "zpk2sos" in name), "find_peaks", "peak_prominences", "peak_widths", "tf2sos")
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -128,13 +136,39 @@ def test_roots_are_scipys() -> None:
         np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-10)
 
 
+def test_zeros_in_front_of_coefficients_are_left_out_as_scipy_does() -> None:
+    b, a = np.array([0.0, 2.0, 1.0]), np.array([0.0, 0.0, 2.0, 1.0, 0.5])
+    for name in ("normalize", "tf2zpk", "tf2ss", "lp2lp"):
+        found = []
+        for module, given in ((signal, tn.tensor(b)), (scipy.signal, b)):
+            with pytest.warns(scipy.signal.BadCoefficients):
+                found.append(getattr(module, name)(given, a))
+        for ours, theirs in zip(*found, strict=True):
+            np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-14)
+    for ours, theirs in zip(signal.bilinear(tn.tensor(b), a), scipy.signal.bilinear(b, a), strict=True):
+        np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-13)
+
+
+def test_sections_are_scipys_to_the_bit_where_roots_come_in_pairs() -> None:
+    z, p, k = scipy.signal.ellip(5, 1, 40, [0.2, 0.5], "band", output="zpk")
+    for pairing in ("nearest", "keep_odd", "minimal"):
+        found = signal.zpk2sos(tn.tensor(z), p, k, pairing)
+        np.testing.assert_array_equal(found.numpy(), scipy.signal.zpk2sos(z, p, k, pairing))
+
+
 def test_what_is_refused() -> None:
     for call, words in (
         (lambda: signal.tf2ss([1.0, 2.0, 3.0], [1.0, 2.0]), "improper transfer function"),
         (lambda: signal.lsim((B, A), U[:, 0], T**2), "not equally spaced"),
         (lambda: signal.lsim((B, A), U, T), "for 7 times and 1 inputs"),
         (lambda: signal.chirp(T, 1.0, 1.0, 2.0, "cubic"), "'logarithmic' or 'hyperbolic', not 'cubic'"),
-        (lambda: signal.iirnotch(1.5, 2.0), "0 < w0 < 1.0"),
+        (lambda: signal.iirnotch(1.5, 2.0), "0 < w0 < 1"),
+        (lambda: signal.iirpeak(0.5, 2.0, None), "Sampling frequency"),
+        (lambda: signal.bilinear(B, A, np.ones(2)), "Sampling frequency"),
+        (lambda: signal.bilinear(B, np.ones((2, 2))), "a is not a 1d array"),
+        (lambda: signal.zpk2sos([1.0], [0.5], 1j), "k must be real"),
+        (lambda: signal.zpk2sos([1.0], [], tn.tensor(1.0), analog=True), "must have len"),
+        (lambda: signal.tf2zpk(B, [0.0, 0.0]), "Denominator"),
         (lambda: tn.compile(lambda x: signal.find_peaks(x)[0])(NOISE), "depends on the values of x"),
     ):
         with pytest.raises(ValueError, match=words):
