@@ -13,6 +13,7 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
 from tapenet.scipy.followed import followed
+from tapenet.scipy.interpolate.piecewise import checked
 from tapenet.typing import Array
 
 Kernel = Literal[
@@ -175,25 +176,23 @@ class RBFInterpolator:
         epsilon: object = None,
         degree: int | None = None,
     ) -> None:
-        if kernel not in _KERNELS:
-            raise ValueError(f"RBFInterpolator: `kernel` must be one of {', '.join(_KERNELS)}, not {kernel!r}")
-        if epsilon is None and kernel not in ("linear", "thin_plate_spline", "cubic", "quintic"):
-            raise ValueError(f"RBFInterpolator: `epsilon` must be specified for the kernel {kernel}")
         self.y, self.d = asarray(y), asarray(d)
-        if self.y.ndim != 2 or self.d.shape[:1] != self.y.shape[:1]:
-            raise ValueError(
-                f"RBFInterpolator: points of shape {self.y.shape} and values of shape {self.d.shape}: one value a point"
-            )
         self.smoothing = asarray(smoothing)
         self.epsilon = asarray(1.0 if epsilon is None else epsilon)
+        count = (
+            len(self.y) if neighbors is None and self.y.ndim else neighbors
+        )  # with some given SciPy solves nothing yet
+        smooth = self.smoothing if self.smoothing.ndim else 0.0
+        checked("RBFInterpolator", self.y, self.d, count, smooth, kernel, None if epsilon is None else 1.0, degree)
         self.neighbors, self.kernel, self.degree = neighbors, kernel, degree
 
     def __call__(self, x: object) -> Tensor:
         """Values at places, of shape (places, coordinates)."""
         at = asarray(x)
         if at.ndim != 2 or at.shape[1] != self.y.shape[1]:
+            what = f"Expected the second axis of `x` to have length {self.y.shape[1]}"
             raise ValueError(
-                f"RBFInterpolator: places have shape {at.shape}, the points {self.y.shape}: write x as a matrix"
+                f"RBFInterpolator: x has shape {at.shape}: {what if at.ndim == 2 else '`x` must be a 2-dimensional array.'}"
             )
         found = radial_values(
             at, self.y, self.d, self.smoothing, self.epsilon, self.kernel, self.degree, self.neighbors

@@ -240,14 +240,17 @@ def random_array(
     dtype: DTypeLike | None = None,
     rng: np.random.Generator | int | None = None,
     data_sampler: Callable[..., ArrayLike] | None = None,
+    **random_state: object,
 ) -> SparseArray:
-    """A sparse array with random values at random places, as `scipy.sparse.random_array`.
+    """A sparse array with random values at random places, as `scipy.sparse.random_array`. `random_state=`, for generators as
+    NumPy had them before, may stand in place of `rng=`.
 
     >>> import tapenet as tn
     >>> tn.scipy.sparse.random_array((10, 10), density=0.1, rng=0).nnz
     10
     """
+    given = {**random_state} if rng is None else {"rng": rng, **random_state}  # SciPy tells what has no such name
     made = _scipys("random_array")(
-        shape, density=density, format=format, dtype=dtype, rng=rng, data_sampler=data_sampler
+        shape, density=density, format=format, dtype=dtype, data_sampler=data_sampler, **given
     )
     return ours(made)

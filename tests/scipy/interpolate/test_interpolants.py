@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.interpolate as si
+from scipy.sparse.linalg import spsolve
 
 import tapenet as tn
 from tapenet.testing import check_grads
@@ -111,6 +112,23 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "RegularGridInterpolator, extrapolated": (
         lambda s, v, x: s.RegularGridInterpolator((P1, P2), v, bounds_error=False, fill_value=None)(x), [GRID, OUT]
     ),
+    **{
+        f"RegularGridInterpolator {m}, derivatives {nu}": (
+            lambda s, v, x, a, b, m=m, nu=nu: s.RegularGridInterpolator((a, b), v, m, solver=spsolve)(x, nu=nu),
+            [GRID, XI, P1, P2],
+        )
+        for m, nu in (("slinear", (1, 0)), ("cubic", (0, 0)), ("cubic", (2, 1)), ("quintic", (0, 3)), ("slinear", (0, 2)))
+    },
+    **{
+        f"RegularGridInterpolator {m}, one point": (
+            lambda s, v, x, m=m: s.RegularGridInterpolator((P1, P2[:1]), v, m, fill_value=None, bounds_error=False)(x),
+            [GRID[:, :1], XI],
+        )
+        for m in ("linear", "nearest")
+    },
+    "RegularGridInterpolator, descending": (
+        lambda s, v, x, a: s.RegularGridInterpolator((a[::-1], P2), v[::-1], "pchip")(x), [GRID, XI, P1]
+    ),
     "interpn": (lambda s, v, x: s.interpn((P1, P2), v, (x[:, 0], x[:, 1])), [GRID, XI]),
     **{
         f"RBFInterpolator {k}": (
@@ -193,6 +211,8 @@ ITERATED = ("RegularGridInterpolator cubic", "RegularGridInterpolator quintic")
 STEPS = (
     "NearestNDInterpolator",
     "griddata nearest",
+    "RegularGridInterpolator nearest, one point",
+    "RegularGridInterpolator slinear, derivatives (0, 2)",
     "interp1d nearest",
     "interp1d nearest-up",
     "interp1d zero",
@@ -205,7 +225,7 @@ STEPS = (
 def test_values_and_gradients(name: str) -> None:
     call, arrays = CALLS[name]
     found = call(OURS, *map(tn.tensor, arrays))
-    rtol, atol = (1e-2, 1e-2) if name in ITERATED else (1e-13, 1e-14)
+    rtol, atol = (1e-2, 1e-2) if name in ITERATED else (1e-9, 1e-9) if "derivatives" in name else (1e-13, 1e-14)
     np.testing.assert_allclose(found.numpy(), call(si, *arrays), rtol=rtol, atol=atol)
     check_grads(lambda *given: call(OURS, *given), arrays, order=1)
 
@@ -261,6 +281,29 @@ def test_grids_by_splines_are_exact_where_scipys_are_iterated() -> None:
     np.testing.assert_allclose(found.numpy(), 0.37**3 - 0.37 * 1.21**2, rtol=1e-12)
 
 
+def test_values_outside_of_grids_and_no_numbers() -> None:
+    """What is given as a value outside has a derivative; what is no number stays so, in compiled functions too."""
+    places = np.array([[P1[3], P2[3]], [9.0, P2[0]], [np.nan, P2[0]], [np.nan, 9.0]])
+    for method in ("linear", "nearest", "slinear", "cubic", "pchip"):
+
+        def at(fill: Any, method: Any = method) -> Any:
+            return OURS.RegularGridInterpolator((P1, P2), GRID, method, False, fill)(places)
+
+        for run in (at, tn.compile(at, backend="numpy")):
+            found = run(tn.tensor(7.0)).numpy()
+            np.testing.assert_allclose(found, [GRID[3, 3], 7.0, np.nan, np.nan])
+        assert tn.grad(lambda fill, at=at: at(fill)[:2].sum())(7.0).item() == 1
+
+
+def test_descending_points_that_are_not_known_yet() -> None:
+    def at(p: Any, v: Any) -> Any:
+        return OURS.RegularGridInterpolator((p, P2), v)(XI)
+
+    expected = si.RegularGridInterpolator((P1, P2), GRID)(XI)
+    for p, v in ((P1[::-1], GRID[::-1]), (P1, GRID)):
+        np.testing.assert_allclose(tn.compile(at, backend="numpy")(tn.tensor(p.copy()), v.copy()).numpy(), expected)
+
+
 ERRORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: OURS.CubicSpline(X[::-1], Y), "must be strictly increasing"),
     (lambda: OURS.CubicSpline(X, Y[:3]), "length of `y`"),
@@ -269,8 +312,18 @@ ERRORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: OURS.BSpline(T[:5], C, 3), "Need at least 8 knots for degree 3"),
     (lambda: OURS.RegularGridInterpolator((P1, P2), GRID)([9.0, 9.0]), "out of bounds"),
     (lambda: OURS.RegularGridInterpolator((P1, P1), GRID), "There are 7 points and 8 values in dimension 1"),
-    (lambda: OURS.RBFInterpolator(POINTS, D, kernel="gaussian"), "`epsilon` must be specified for the kernel gaussian"),
-    (lambda: OURS.RBFInterpolator(POINTS, D[:5]), "one value a point"),
+    (lambda: OURS.RegularGridInterpolator((P1, P2), GRID, "cubc"), "Method 'cubc' is not defined"),
+    (lambda: OURS.RegularGridInterpolator((P1, P2), GRID)(XI, "cubc"), "'cubc' is none of linear, nearest"),
+    (lambda: OURS.RegularGridInterpolator((P1, P2[:2]), GRID[:, :2], "cubic"), "2 points in dimension 1.* at least 4"),
+    (lambda: OURS.RegularGridInterpolator((P1, P2), GRID)(XI, nu=(1, 0)), "nu= goes with slinear, cubic and quintic"),
+    (lambda: OURS.RegularGridInterpolator((P1, P2), GRID, "slinear")(XI, nu=(1,)), "an order .* for each of 2 axes"),
+    (lambda: OURS.RegularGridInterpolator((P1, P2), GRID, solver=spsolve), "does not accept the 'solver' argument"),
+    (lambda: OURS.interpn((P1, P2), GRID + 0j, XI, "splinef2d"), "takes real values on two axes"),
+    (lambda: OURS.RBFInterpolator(POINTS, D, kernel="gaussian"), "`epsilon` must be specified if `kernel`"),
+    (lambda: OURS.RBFInterpolator(POINTS, D[:5]), "Expected the first axis of `d` to have length 12"),
+    (lambda: OURS.RBFInterpolator(POINTS, D, smoothing=D[:5]), "Expected `smoothing` to be a scalar or have shape"),
+    (lambda: OURS.RBFInterpolator(POINTS[:5], D[:5], degree=2), "At least 6 data points are required"),
+    (lambda: OURS.RBFInterpolator(POINTS, D)(Q[0]), "`x` must be a 2-dimensional array"),
     (lambda: OURS.interp1d(X, Y)(9.0), "9.0 in x is above the points"),
     (lambda: OURS.splev(9.0, OURS.splrep(X, Y), ext=2), "with ext=2 places are between"),
     (lambda: OURS.BarycentricInterpolator([0.0, 0.0], [1.0, 2.0]), "two of the points are the same"),

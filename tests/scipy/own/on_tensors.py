@@ -47,6 +47,8 @@ def tensors(value: Any) -> Any:
     """The argument with every array of real or complex floating-point numbers as a tensor that needs gradients."""
     if type(value) is np.ndarray and value.dtype.kind in "fc" and value.dtype in (np.float64, np.complex128):
         return tn.tensor(value, requires_grad=True)
+    if isinstance(value, OnTensors) and value.theirs is None:
+        return value.ours
     if type(value) in (tuple, list):
         return type(value)(map(tensors, value))
     if type(value) is dict:
@@ -111,11 +113,20 @@ class OnTensors:
             return getattr(self.ours if self.theirs is None else self.theirs, name)
         return OnTensors(mine, their) if callable(mine) else arrays(mine)
 
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (self.theirs,)
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return isinstance(instance.ours if isinstance(instance, OnTensors) else instance, (self.ours, self.theirs))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OnTensors, (self.ours, self.theirs)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("ours", "theirs", "__name__", "__doc__", "__signature__"):
             object.__setattr__(self, name, value)
         else:
-            setattr(self.theirs, name, value)
+            setattr(self.ours if self.theirs is None else self.theirs, name, value)
 
 
 class StandIn(types.ModuleType):

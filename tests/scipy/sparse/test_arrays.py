@@ -222,3 +222,16 @@ def test_errors_say_what_to_write() -> None:
         A == A.copy()  # noqa: B015, SIM300
     with pytest.raises(AttributeError, match="use row and col"):
         A.tocoo().indices  # noqa: B018
+
+
+def test_random_arrays_by_either_generator() -> None:
+    for given in ({"rng": 3}, {"random_state": 3}, {"random_state": np.random.RandomState(3)}):
+        theirs = dict(given)
+        if isinstance(given.get("random_state"), np.random.RandomState):
+            theirs["random_state"] = np.random.RandomState(3)
+        expected = scipy.sparse.random_array((5, 6), density=0.3, **theirs)
+        np.testing.assert_array_equal(
+            tn.scipy.sparse.random_array((5, 6), density=0.3, **given).toarray().numpy(), expected.toarray()
+        )
+    with pytest.raises(TypeError, match="seed"):
+        tn.scipy.sparse.random_array((5, 6), seed=3)
