@@ -96,10 +96,11 @@ def solve_ivp(
             pass
     start, stop = (number(t, f"{name}: t_span") for t in t_span)
     state = State(y0, name)
+    space = state.space
     times = None if t_eval is None else floats(t_eval)
 
     def wrap(f: Callable[..., object]) -> Function:
-        return state.real(lambda t, y: f(t, y, *arguments), vectorized)
+        return space.real(lambda t, y: f(t, y, *arguments), vectorized)
 
     found = read_or_plain(name, fun, wrap, start, state, [start, stop, times])
     if found is None:
@@ -114,7 +115,7 @@ def solve_ivp(
     side, params, fixed = found
     moving = any(t is not None and t._node is not None for t in (start, stop, times)) or events is not None
     plain_jacobian(options, arguments)
-    solver = Solver(side, state, method, options)
+    solver = Solver(side, space, method, options)
     plan = Plan(
         name, side, lambda ts, t0, y, others: solver.at(ts, t0, y, others), solver.rtol, solver.atol,
         sensitivity, moving, max_step=solver.max_step,

@@ -14,7 +14,7 @@ from tapenet.autodiff.state import local, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.scipy.integrate.ode_result import OdeResult
 from tapenet.scipy.integrate.right_side import RightSide
-from tapenet.scipy.integrate.states import Function, State, floats
+from tapenet.scipy.integrate.states import Function, Space, State, floats
 from tapenet.scipy.integrate.trajectory import Plan, trajectory
 from tapenet.scipy.integrate.values import library
 from tapenet.transforms.implicit.roots import root
@@ -27,8 +27,8 @@ IMPLICIT = ("Radau", "BDF", "LSODA")
 class Solver:
     """SciPy's solver on a compiled right side."""
 
-    def __init__(self, side: RightSide, state: State, method: object, options: dict[str, object]) -> None:
-        self.side, self.state, self.method = side, state, method
+    def __init__(self, side: RightSide, space: Space, method: object, options: dict[str, object]) -> None:
+        self.side, self.space, self.method = side, space, method
         self.options = {n: o._data if isinstance(o, Tensor) else o for n, o in options.items()}
         self.rtol = float(np.min(np.asarray(self.options.get("rtol", 1e-3))))
         self.atol = np.atleast_1d(np.asarray(self.options.get("atol", 1e-6), np.float64))
@@ -48,7 +48,7 @@ class Solver:
         """What SciPy's `solve_ivp` gives, which is structured alike."""
         integrate = library()
 
-        state, f = self.state, self.side.bound(others)
+        state, f = self.space, self.side.bound(others)
         options = dict(self.options)
         own = options.keys() & {"jac", "jac_sparsity", "lband", "uband"}
         if self.method in IMPLICIT and not own and not state.complex:
@@ -70,7 +70,7 @@ class Solver:
         if not found.success:
             raise RuntimeError(f"solve_ivp: the solver failed: {found.message}")
         y: Array = np.asarray(found.y)
-        if self.state.complex:
+        if self.space.complex:
             y = np.concatenate([y.real, y.imag])
         return np.ascontiguousarray(y[:, where].T)
 

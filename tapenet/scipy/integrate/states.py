@@ -15,26 +15,16 @@ from tapenet.typing import Array
 Function = Callable[[Tensor, Tensor], object]
 
 
-class State:
-    """The state as SciPy has it, and as a vector of real numbers, which derivatives are those of.
+class Space:
+    """What states are: so many numbers, real or complex. A program may keep it, since it holds no values.
 
     Attributes:
-        given: as it was given.
-        vector: the same in real numbers: of complex ones the real parts, then the imaginary ones.
+        size: how many numbers.
+        complex: whether they are complex.
     """
 
-    def __init__(self, y0: object, name: str) -> None:
-        if isinstance(y0, (list, tuple)) and any(isinstance(v, Tensor) for v in y0):
-            y0 = ops.stack([ops.reshape(asarray(v), ()) for v in y0])
-        self.given = asarray(y0)
-        if self.given.ndim != 1:
-            raise ValueError(f"{name}: `y0` must be 1-dimensional, and has shape {self.given.shape}")
-        self.complex = self.given.dtype.kind == "c"
-        if self.complex:
-            self.vector = ops.concatenate([ops.real(self.given), ops.imag(self.given)])
-        else:
-            self.vector = floats(self.given)
-        self.size = self.given.size
+    def __init__(self, size: int, complex: bool) -> None:
+        self.size, self.complex = size, complex
 
     def joined(self, v: Tensor, axis: int = 0) -> Tensor:
         """The state that a vector of real numbers stands for."""
@@ -71,6 +61,32 @@ class State:
     def of(self, v: Array) -> Array:
         """The state of a vector of real numbers, or of several in columns."""
         return v[: self.size] + 1j * v[self.size :] if self.complex else v
+
+
+class State(Space):
+    """The state as SciPy has it, and as a vector of real numbers, which derivatives are those of.
+
+    Attributes:
+        given: as it was given.
+        vector: the same in real numbers: of complex ones the real parts, then the imaginary ones.
+    """
+
+    def __init__(self, y0: object, name: str) -> None:
+        if isinstance(y0, (list, tuple)) and any(isinstance(v, Tensor) for v in y0):
+            y0 = ops.stack([ops.reshape(asarray(v), ()) for v in y0])
+        self.given = asarray(y0)
+        if self.given.ndim != 1:
+            raise ValueError(f"{name}: `y0` must be 1-dimensional, and has shape {self.given.shape}")
+        super().__init__(self.given.size, self.given.dtype.kind == "c")
+        if self.complex:
+            self.vector = ops.concatenate([ops.real(self.given), ops.imag(self.given)])
+        else:
+            self.vector = floats(self.given)
+
+    @property
+    def space(self) -> Space:
+        """The space alone."""
+        return Space(self.size, self.complex)
 
 
 def floats(value: object) -> Tensor:

@@ -362,3 +362,23 @@ def test_a_jacobian_solves_for_all_tangents_at_once(monkeypatch: pytest.MonkeyPa
         np.testing.assert_allclose(found[..., i], tn.jvp(ends, (rates,), (np.eye(3)[i],))[1], rtol=1e-5, atol=1e-12)
     several = tn.vmap(lambda k: tn.jvp(ends, (k,), (k,))[1])(np.stack([rates, 2 * rates]))
     np.testing.assert_allclose(several[1], tn.jvp(ends, (2 * rates,), (2 * rates,))[1], rtol=1e-10)
+
+
+@pytest.mark.parametrize("method", ["RK45", "Radau"])
+def test_compiled_from_a_state_that_is_computed(method: str) -> None:
+    """The program keeps nothing of the state but its size."""
+
+    def end(p: Any) -> Any:
+        made = tn.scipy.integrate.solve_ivp(
+            lambda t, y, a: np.stack([y[1], -a * y[0]]),
+            (0, 2.0),
+            p[:2] ** 2,
+            method,
+            t_eval=np.array([0.5, 2.0]),
+            args=(p[2],),
+        )
+        return made.y.sum()
+
+    for point in ([1.0, 0.5, 1.2], [0.7, 1.5, 0.9]):
+        compiled = tn.compile(tn.grad(end), backend="numpy")(np.array(point))
+        np.testing.assert_allclose(compiled.numpy(), tn.grad(end)(np.array(point)).numpy(), rtol=1e-12)
