@@ -74,6 +74,23 @@ def _number(t: Tensor) -> object:
     return t._data if t._data.ndim == 0 else t._data.reshape(-1)[0] if t._data.size == 1 else t._data
 
 
+def breaks(name: str, points: Sequence[object] | None) -> Array | None:
+    """The points where an integrand is not smooth.
+
+    Raises:
+        TypeError: a derivative by one is wanted.
+    """
+    if points is None:
+        return None
+    given = [points, *(points if isinstance(points, (list, tuple)) else ())]
+    if any(wanted(p) for p in given):
+        raise TypeError(
+            f"{name}: there is no derivative by points: give them detached where the integrand is continuous there (it is 0); "
+            "where it jumps, add the integrals between the points"
+        )
+    return np.asarray([p._data if type(p) is Tensor else p for p in points])
+
+
 def bare(value: object) -> object:
     """A tensor that nothing but its value is wanted of, as that."""
     return value._data.item() if type(value) is Tensor and value._data.size == 1 and not wanted(value) else value
@@ -126,9 +143,8 @@ def quad(
         a, b: the limits, which may be infinite.
         args: further arguments.
         full_output: not 0 to get SciPy's dict of how it went; not within `tn.compile`.
-        epsabs, epsrel, limit, points, weight, wvar, wopts, maxp1, limlst: as SciPy's. With a weight derivatives by limits
-            and by `wvar` are those of the product, integrated without it; there are none by a pole (weight "cauchy"), and
-            none over an infinite range.
+        epsabs, epsrel, limit, points, weight, wvar, wopts, maxp1, limlst: as SciPy's. With a weight there are derivatives by
+            limits and by `wvar` too. There are none by `points`.
         complex_func: `func` gives complex numbers.
 
     Returns:
@@ -151,6 +167,7 @@ def quad(
         a = bare(a)
     if type(b) is Tensor:
         b = bare(b)
+    broken = breaks("quad", points)
     if wvar is not None:
         wvar = tuple(map(bare, wvar)) if isinstance(wvar, (tuple, list)) else bare(wvar)
     if not (
@@ -162,14 +179,14 @@ def quad(
     ):
         try:
             value, error, *more = library().quad(
-                numbers_of(func, not args), a, b, args, full_output, epsabs, epsrel, limit, points, weight, wvar, wopts, maxp1,
+                numbers_of(func, not args), a, b, args, full_output, epsabs, epsrel, limit, broken, weight, wvar, wopts, maxp1,
                 limlst, complex_func,
             )  # fmt: skip
             return (Tensor._of(np.asarray(value)), error, *more)
         except TensorsFound:
             pass
     options = {
-        "epsabs": epsabs, "epsrel": epsrel, "limit": limit, "points": None if points is None else np.asarray(points),
+        "epsabs": epsabs, "epsrel": epsrel, "limit": limit, "points": broken,
         "weight": weight, "wopts": wopts, "maxp1": maxp1, "limlst": limlst,
     }  # fmt: skip
     if complex_func:
@@ -253,32 +270,102 @@ def _weighted(
     options: dict[str, object],
     known: Array,
 ) -> Tensor:
-    """An integral with a weight that moves: its value is there, and its derivatives are those without the weight, as a product.
+    """An integral with a weight that moves: its value is there, and its derivatives are those of integrals between constant
+    limits, without the weight or with one that does not move.
 
     Raises:
-        TypeError: there is none.
+        TypeError: there are none.
     """
-    weight = options["weight"]
-    if weight == "cauchy" or not (np.isfinite(a._data) and np.isfinite(b._data)):
-        raise TypeError(
-            f"{name}: with weight={weight!r} there are no derivatives by limits or wvar"
-            + ("" if weight == "cauchy" else " over an infinite range")
+    if a._data > b._data:
+        turned: Tensor = -_weighted(name, f, b, a, variables, options, -known)
+        return turned
+    weight = str(options["weight"])
+
+    def whole(g: Callable[[Tensor], Tensor], end: float, **changed: object) -> Tensor:
+        """From 0 to an end."""
+        plain = {**options, "weight": None, "wopts": None, "points": None, **changed}
+        wvar = 1.0 if plain["weight"] is not None else None
+        found: Tensor = _quad(name, g, (), asarray(0.0), asarray(end), wvar, 0, plain)[0]
+        return found
+
+    def at(x: Tensor) -> Tensor:
+        return _scalar(f(x), name)
+
+    if weight == "cauchy":
+        found = _principal_value(at, a, b, variables[0], partial(whole, end=1.0))
+    elif weight in ("cos", "sin") and np.isfinite(a._data) and np.isfinite(b._data):
+        found = whole(
+            lambda u: at(a + (b - a) * u) * getattr(np, weight)(variables[0] * (a + (b - a) * u)) * (b - a), 1.0
         )
-
-    def product(u: Tensor) -> Tensor:
-        x = a + (b - a) * u
-        value = _scalar(f(x), name) * (b - a)
-        if weight in ("cos", "sin"):
-            return value * getattr(np, str(weight))(variables[0] * x)  # type: ignore[no-any-return]
-        low, high = (b - a) * u, (b - a) * (1 - u)
-        value = value * low ** variables[0] * high ** variables[1]
-        value = value * np.log(low) if weight in ("alg-loga", "alg-log") else value
-        return value * np.log(high) if weight in ("alg-logb", "alg-log") else value
-
-    plain = {**options, "weight": None, "wopts": None, "points": None}
-    found = _quad(name, product, (), asarray(0.0), asarray(1.0), None, 0, plain)[0]
+    elif weight in ("cos", "sin"):
+        found = _endless_wave(name, at, a, b, variables[0], weight, partial(whole, end=np.inf))
+    else:
+        found = _algebraic(at, a, b, variables, weight, partial(whole, end=0.5))
     shifted: Tensor = found + (known - found.detach())
     return shifted
+
+
+def _principal_value(
+    f: Callable[[Tensor], Tensor],
+    a: Tensor,
+    b: Tensor,
+    pole: Tensor,
+    whole: Callable[[Callable[[Tensor], Tensor]], Tensor],
+) -> Tensor:
+    """The principal value of ∫ f(x) / (x - pole) dx: around the pole both sides are taken together, at ±r s."""
+
+    def regular(low: Tensor, high: Tensor) -> Tensor:
+        def g(u: Tensor) -> Tensor:
+            x = low + (high - low) * u
+            return f(x) * (high - low) / (x - pole)
+
+        return whole(g)
+
+    if not a._data < pole._data < b._data:
+        return regular(a, b)
+    left = bool(pole._data - a._data < b._data - pole._data)  # where the nearer end is
+    r = pole - a if left else b - pole
+    around = whole(lambda s: (f(pole + r * s) - f(pole - r * s)) / s)
+    found: Tensor = around + (regular(pole + r, b) if left else regular(a, pole - r))
+    return found
+
+
+def _endless_wave(
+    name: str, f: Callable[[Tensor], Tensor], a: Tensor, b: Tensor, w: Tensor, weight: str,
+    whole: Callable[..., Tensor],
+) -> Tensor:  # fmt: skip
+    """∫ f(x) cos(w x) dx, or that with the sine, from a finite end e to infinity: with x = e ± v / |w| the wave does not
+    move."""
+    if not w._data:
+        raise TypeError(f"{name}: with weight={weight!r} over an infinite range there are no derivatives at wvar=0")
+    side, end = (1.0, a) if np.isfinite(a._data) else (-1.0, b)
+    cosine, sine = (whole(lambda v: f(end + side * v / abs(w)) / abs(w), weight=kind) for kind in ("cos", "sin"))
+    sine = sine * (side * np.sign(w._data))
+    c, s = np.cos(w * end), np.sin(w * end)
+    found: Tensor = c * cosine - s * sine if weight == "cos" else s * cosine + c * sine
+    return found
+
+
+def _algebraic(
+    f: Callable[[Tensor], Tensor], a: Tensor, b: Tensor, powers: list[Tensor], weight: str,
+    whole: Callable[[Callable[[Tensor], Tensor]], Tensor],
+) -> Tensor:  # fmt: skip
+    """∫ f(x) (x - a)^α (b - x)^β dx, with logarithms of either: half of it from each end, near which numbers are dense."""
+    width = b - a
+
+    def from_end(end: Tensor, sign: float, here: Tensor, there: Tensor, near: bool, far: bool) -> Tensor:
+        def g(u: Tensor) -> Tensor:
+            value = f(end + sign * width * u) * u**here * (1 - u) ** there
+            value = value * (np.log(width) + np.log(u)) if near else value
+            return value * (np.log(width) + np.log1p(-u)) if far else value
+
+        return whole(g)
+
+    of_a, of_b = weight in ("alg-loga", "alg-log"), weight in ("alg-logb", "alg-log")
+    alpha, beta = powers
+    halves = from_end(a, 1.0, alpha, beta, of_a, of_b) + from_end(b, -1.0, beta, alpha, of_b, of_a)
+    found: Tensor = width ** (alpha + beta + 1) * halves
+    return found
 
 
 def _uncompiled(
@@ -395,7 +482,8 @@ def quad_vec(
     args = args if isinstance(args, tuple) else (args,)
     name, vec = "quad_vec", library().quad_vec
     options = {
-        "epsabs": epsabs, "epsrel": epsrel, "norm": norm, "cache_size": cache_size, "limit": limit, "points": points,
+        "epsabs": epsabs, "epsrel": epsrel, "norm": norm, "cache_size": cache_size, "limit": limit,
+        "points": breaks(name, points),
         "quadrature": quadrature,
     }  # fmt: skip
     a, b = bare(a), bare(b)

@@ -12,6 +12,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.derived import known
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
 from tapenet.scipy.integrate.values import library, value_by_scipy
@@ -283,7 +284,7 @@ def fixed_quad(
     Tensor(8.)
     """
     low, high = asarray(a), asarray(b)
-    if not (np.isfinite(low.detach()).all() and np.isfinite(high.detach()).all()):
+    if not all(np.isfinite(end).all() for end in map(known, (low, high)) if end is not None):
         raise ValueError("Gaussian quadrature is only available for finite limits.")
     points, weights = importlib.import_module("scipy.special").roots_legendre(n)
     y = (high - low) * (np.real(points) + 1.0) / 2.0 + low

@@ -368,7 +368,7 @@ def test_a_jacobian_solves_for_all_tangents_at_once(monkeypatch: pytest.MonkeyPa
 def test_compiled_from_a_state_that_is_computed(method: str) -> None:
     """The program keeps nothing of the state but its size."""
 
-    def end(p: Any) -> Any:
+    def end(p: tn.Tensor) -> tn.Tensor:
         made = tn.scipy.integrate.solve_ivp(
             lambda t, y, a: np.stack([y[1], -a * y[0]]),
             (0, 2.0),

@@ -35,19 +35,33 @@ KINDS: dict[str, tuple[Callable[..., object], list[float]]] = {
     "alg": (lambda k, a, b: quad(lambda x: np.exp(-k * x), 0, 3, weight="alg", wvar=(a, b))[0], [0.7, -0.3, 0.2]),
     "alg's limit": (lambda b: quad(lambda x: np.exp(-x), 0, b, weight="alg-loga", wvar=(0.3, 0.2))[0], [2.0]),
     "cauchy": (lambda k: quad(lambda x: np.exp(-k * x), 0, 3, weight="cauchy", wvar=1.0)[0], [0.7]),
+    "cos to infinity, all": (
+        lambda k, a, w: quad(lambda x: np.exp(-k * x), a, np.inf, weight="cos", wvar=w)[0],
+        [0.7, 0.1, -2.0],
+    ),
+    "sin from below, all": (
+        lambda k, b, w: quad(lambda x: np.exp(k * x), -np.inf, b, weight="sin", wvar=w)[0],
+        [0.7, 0.1, 2.0],
+    ),
+    "cauchy, all": (
+        lambda k, a, b, c: quad(lambda x: np.exp(-k * x), a, b, weight="cauchy", wvar=c)[0],
+        [0.7, 0.1, 3.0, 1.0],
+    ),
+    "cauchy, backwards": (
+        lambda a, b, c: quad(lambda x: np.exp(-x), a, b, weight="cauchy", wvar=c)[0],
+        [3.0, 0.1, 2.0],
+    ),
+    "cauchy, no pole inside": (lambda b, c: quad(np.exp, 0, b, weight="cauchy", wvar=c)[0], [2.0, 3.0]),
     "complex": (lambda k, b: quad(lambda x: np.exp(1j * k * x), 0, b, complex_func=True)[0].imag, [0.7, 2.0]),
     "a vector": (lambda k, b: ours.quad_vec(lambda x: np.exp(-k * x * np.arange(1, 4)), 0, b)[0], [0.7, 2.0]),
 }
-FIRST = {"alg", "alg's limit"}  # logarithms and powers at both ends: of second order they are exact to six digits
-
-
-SLOW = {"from below", "backwards", "a point", "complex", "alg's limit"}
+SLOW = {"from below", "backwards", "a point", "complex", "alg", "alg's limit", "cauchy, backwards"}
 
 
 @pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow) if k in SLOW else k for k in KINDS])
 def test_derivatives(kind: str) -> None:
     f, at = KINDS[kind]
-    tn.testing.check_grads(f, [np.array(v) for v in at], order=1 if kind in FIRST else 2)
+    tn.testing.check_grads(f, [np.array(v) for v in at], order=2)
 
 
 def test_derivatives_in_closed_form() -> None:
@@ -161,7 +175,18 @@ def test_errors() -> None:
         quad(lambda x: 1j * k * x, 0, 1)
     with pytest.raises(ValueError, match=r"array of shape \(2,\), not a number"):
         quad(lambda x: k * x * np.ones(2), 0, 1)
-    with pytest.raises(TypeError, match="no derivatives by limits or wvar"):
-        quad(lambda x: x, 0, 2, weight="cauchy", wvar=k)
+    with pytest.raises(TypeError, match="no derivatives at wvar=0"):
+        quad(lambda x: np.exp(-x), k, np.inf, weight="sin", wvar=0.0)
+    for rule in (quad, ours.quad_vec):
+        with pytest.raises(TypeError, match="no derivative by points: give them detached"):
+            rule(lambda x: abs(x - k), 0, 2, points=[k])
+    assert quad(lambda x: abs(x - k), 0, 2, points=[k.detach()])[0].item() == pytest.approx(1.0)
     with pytest.raises(TypeError, match="real and its imaginary part"):
         quad(lambda x: (x * k * imaginary).real, 0, 1)
+
+
+def test_rules_of_fixed_points_are_compiled() -> None:
+    def f(a: object, b: object) -> object:
+        return ours.fixed_quad(lambda x: x**3, a, b)[0]
+
+    np.testing.assert_allclose(tn.compile(f, backend="numpy")(tn.tensor(1.0), tn.tensor(2.0)).numpy(), 3.75, rtol=1e-14)
