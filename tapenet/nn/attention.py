@@ -54,9 +54,7 @@ class MultiheadAttention(Module):
         Raises:
             ValueError: the heads do not divide the width; shapes that do not fit.
 
-        >>> from dataclasses import KW_ONLY
-
-    import numpy as np
+        >>> import numpy as np
         >>> from tapenet import nn
         >>> layer = nn.MultiheadAttention(8, 2, batch_first=True)
         >>> x = np.zeros((3, 5, 8))
@@ -187,9 +185,7 @@ class RotaryPositionalEmbeddings(SettingsLayer):
         Raises:
             ValueError: an odd dim, shapes that do not fit, or a sequence longer than max_seq_len.
 
-        >>> from dataclasses import KW_ONLY
-
-    import numpy as np
+        >>> import numpy as np
         >>> from tapenet import nn
         >>> nn.RotaryPositionalEmbeddings(4)(np.ones((1, 2, 3, 4))).shape
         (1, 2, 3, 4)
@@ -241,9 +237,7 @@ class SinusoidalPositionalEncoding(SettingsLayer):
         Raises:
             ValueError: an input of another width.
 
-        >>> from dataclasses import KW_ONLY
-
-    import numpy as np
+        >>> import numpy as np
         >>> from tapenet import nn
         >>> nn.SinusoidalPositionalEncoding(2, dropout=0.0)(np.zeros((2, 2))).round(2)
         array([[0.  , 1.  ],
