@@ -23,44 +23,44 @@ from tapenet.ops.random import generator
 
 class MultiheadAttention(Module):
     """Attention with several heads: query, key and value are projected and cut into heads, each of which attends by itself;
-        the results are put side by side and projected. See `tn.multi_head_attention_forward`.
+    the results are put side by side and projected. See `tn.multi_head_attention_forward`.
 
-        Shapes: query (L, batch, embed_dim), key (S, batch, kdim) and value (S, batch, vdim) give (L, batch, embed_dim); with
-        `batch_first` the batch is the first axis; without a batch it is left out of all.
+    Shapes: query (L, batch, embed_dim), key (S, batch, kdim) and value (S, batch, vdim) give (L, batch, embed_dim); with
+    `batch_first` the batch is the first axis; without a batch it is left out of all.
 
-        Args:
-            embed_dim: width of query and result.
-            num_heads: how many heads; they divide embed_dim.
-            dropout: probability with which each weight is dropped in training.
-            bias: projections have biases.
-            add_bias_kv: one more key and its value are learned.
-            add_zero_attn: a key and a value of zeros are added.
-            kdim, vdim: widths of key and value; embed_dim by default.
-            batch_first: the batch is the first axis.
-            dtype: of the parameters.
-            rng: a generator, or an integer to make one from, for initial values and dropout.
+    Args:
+        embed_dim: width of query and result.
+        num_heads: how many heads; they divide embed_dim.
+        dropout: probability with which each weight is dropped in training.
+        bias: projections have biases.
+        add_bias_kv: one more key and its value are learned.
+        add_zero_attn: a key and a value of zeros are added.
+        kdim, vdim: widths of key and value; embed_dim by default.
+        batch_first: the batch is the first axis.
+        dtype: of the parameters.
+        rng: a generator, or an integer to make one from, for initial values and dropout.
 
-        Attributes:
-            in_proj_weight: (3 embed_dim, embed_dim), at first by Glorot's uniform rule, or None where the widths differ; then
-                there are q_proj_weight, k_proj_weight and v_proj_weight.
-            in_proj_bias: (3 embed_dim,), at first 0, or None.
-            bias_k, bias_v: (1, 1, embed_dim), or None.
-            out_proj: the last projection, a Linear whose bias is at first 0.
+    Attributes:
+        in_proj_weight: (3 embed_dim, embed_dim), at first by Glorot's uniform rule, or None where the widths differ; then
+            there are q_proj_weight, k_proj_weight and v_proj_weight.
+        in_proj_bias: (3 embed_dim,), at first 0, or None.
+        bias_k, bias_v: (1, 1, embed_dim), or None.
+        out_proj: the last projection, a Linear whose bias is at first 0.
 
-        `forward` takes query, key, value and the options key_padding_mask, need_weights=True, attn_mask,
-        average_attn_weights=True and is_causal=False, and returns the result and the weights (None if they are not needed:
-        then it is faster, and takes no memory for them).
+    `forward` takes query, key, value and the options key_padding_mask, need_weights=True, attn_mask,
+    average_attn_weights=True and is_causal=False, and returns the result and the weights (None if they are not needed:
+    then it is faster, and takes no memory for them).
 
-        Raises:
-            ValueError: the heads do not divide the width; shapes that do not fit.
+    Raises:
+        ValueError: the heads do not divide the width; shapes that do not fit.
 
-        >>> import numpy as np
-        >>> from tapenet import nn
-        >>> layer = nn.MultiheadAttention(8, 2, batch_first=True)
-        >>> x = np.zeros((3, 5, 8))
-        >>> out, weights = layer(x, x, x, is_causal=True)
-        >>> out.shape, weights.shape
-        ((3, 5, 8), (3, 5, 5))
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> layer = nn.MultiheadAttention(8, 2, batch_first=True)
+    >>> x = np.zeros((3, 5, 8))
+    >>> out, weights = layer(x, x, x, is_causal=True)
+    >>> out.shape, weights.shape
+    ((3, 5, 8), (3, 5, 5))
     """
 
     in_proj_weight: Tensor | None
@@ -169,26 +169,26 @@ class MultiheadAttention(Module):
 
 class RotaryPositionalEmbeddings(SettingsLayer):
     """Queries or keys whose pairs of elements are turned by angles that grow with the position; see
-        `tn.rotary_embedding`. Arguments and shapes are torchtune's.
+    `tn.rotary_embedding`. Arguments and shapes are torchtune's.
 
-        Shapes: (batch, length, heads, dim); the output has the same shape. For (batch, heads, length, dim) give axis=-2.
+    Shapes: (batch, length, heads, dim); the output has the same shape. For (batch, heads, length, dim) give axis=-2.
 
-        Args:
-            dim: length of the vectors of a head, an even number.
-            max_seq_len: positions run up to this minus one.
-            base: of the angles.
-            interleaved: pairs are neighbours; False: the first half of the vector goes with the second.
-            axis: that of the positions.
+    Args:
+        dim: length of the vectors of a head, an even number.
+        max_seq_len: positions run up to this minus one.
+        base: of the angles.
+        interleaved: pairs are neighbours; False: the first half of the vector goes with the second.
+        axis: that of the positions.
 
-        `forward` takes x and `input_pos=`, the positions as (length,) or (batch, length), by default 0 to length - 1.
+    `forward` takes x and `input_pos=`, the positions as (length,) or (batch, length), by default 0 to length - 1.
 
-        Raises:
-            ValueError: an odd dim, shapes that do not fit, or a sequence longer than max_seq_len.
+    Raises:
+        ValueError: an odd dim, shapes that do not fit, or a sequence longer than max_seq_len.
 
-        >>> import numpy as np
-        >>> from tapenet import nn
-        >>> nn.RotaryPositionalEmbeddings(4)(np.ones((1, 2, 3, 4))).shape
-        (1, 2, 3, 4)
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.RotaryPositionalEmbeddings(4)(np.ones((1, 2, 3, 4))).shape
+    (1, 2, 3, 4)
     """
 
     dim: int
@@ -224,24 +224,24 @@ class RotaryPositionalEmbeddings(SettingsLayer):
 class SinusoidalPositionalEncoding(SettingsLayer):
     """The input plus a vector of sines and cosines for each position, then dropout; see `tn.sinusoidal_positions`.
 
-        Shapes: (batch, length, d_model), or with `batch_first=False` (length, batch, d_model); the output has the same shape.
+    Shapes: (batch, length, d_model), or with `batch_first=False` (length, batch, d_model); the output has the same shape.
 
-        Args:
-            d_model: length of the vectors.
-            dropout: probability of dropping an element of the sum in training.
-            batch_first: the positions are in the next to last axis; False: in the first.
-            rng: a generator, or an integer to make one from, for dropout.
+    Args:
+        d_model: length of the vectors.
+        dropout: probability of dropping an element of the sum in training.
+        batch_first: the positions are in the next to last axis; False: in the first.
+        rng: a generator, or an integer to make one from, for dropout.
 
-        `forward` takes x and `offset=0`, the first position.
+    `forward` takes x and `offset=0`, the first position.
 
-        Raises:
-            ValueError: an input of another width.
+    Raises:
+        ValueError: an input of another width.
 
-        >>> import numpy as np
-        >>> from tapenet import nn
-        >>> nn.SinusoidalPositionalEncoding(2, dropout=0.0)(np.zeros((2, 2))).round(2)
-        array([[0.  , 1.  ],
-               [0.84, 0.54]])
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.SinusoidalPositionalEncoding(2, dropout=0.0)(np.zeros((2, 2))).round(2)
+    array([[0.  , 1.  ],
+           [0.84, 0.54]])
     """
 
     d_model: int
