@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import NoReturn
 
 import numpy as np
@@ -22,7 +24,10 @@ _ANEW = (
 
 
 def explain(op: Op, values: tuple[object, ...], error: Exception, where: str = "") -> NoReturn:
-    """Raise a failed forward's error anew, with the op, its inputs, the module and a hint."""
+    """Raise a failed forward's error anew, with the op, its inputs, the module and a hint; one that names the public function
+    that failed (`named`) as it is."""
+    if _says_who(error):
+        raise error
     text = f"{call_words(op, values)} failed{where}: {error}"
     if op.hint is not None:
         try:
@@ -42,6 +47,21 @@ def explain(op: Op, values: tuple[object, ...], error: Exception, where: str = "
         raise anew from error
     finally:
         del anew, error  # the traceback holds this frame, which must not hold the error
+
+
+def _says_who(error: Exception) -> bool:
+    return str(error).startswith("tn.")
+
+
+@contextlib.contextmanager
+def named(name: str) -> Iterator[None]:
+    """A block in which SciPy runs for a public function, whose errors begin with the name of that."""
+    try:
+        yield
+    except Exception as error:
+        if _says_who(error) or type(error) not in (*_ANEW, RuntimeError):
+            raise
+        raise type(error)(f"{name}: {error}").with_traceback(error.__traceback__) from None
 
 
 def call_words(op: Op, values: tuple[object, ...]) -> str:

@@ -7,7 +7,7 @@ from typing import Literal, Protocol, cast, overload
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
-from tapenet.optimize.equations import root_scalar
+from tapenet.optimize.equations import scalar_root
 from tapenet.optimize.problems import Result
 
 
@@ -31,7 +31,8 @@ def _found(
     method: str, f: Callable[..., object], a: object, b: object, args: object, xtol: float | None, rtol: float | None,
     maxiter: int | None, full_output: bool, disp: bool, options: Mapping[str, object] | None = None,
 ) -> Tensor | tuple[Tensor, Result]:  # fmt: skip
-    found = root_scalar(f, args, method, (a, b), xtol=xtol, rtol=rtol, maxiter=maxiter, options=options)
+    given = {"xtol": xtol, "rtol": rtol, "maxiter": maxiter, "options": options}
+    found = scalar_root(f"tn.optimize.{method}", f, args, method, (a, b), given)
     if disp and not found.get("converged", True):
         raise RuntimeError(f"tn.optimize.{method}: failed to converge after {found.iterations} iterations")
     return (found.root, found) if full_output else found.root

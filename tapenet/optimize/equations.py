@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
-from tapenet.optimize.functions import kept
+from tapenet.optimize.functions import around
 from tapenet.optimize.problems import Asked, Result, Task, find
-from tapenet.optimize.results import callback_of, no_derivative, result, tupled
+from tapenet.optimize.results import Given, callback_of, result, tupled, value_of
 from tapenet.optimize.unknowns import unknowns
 from tapenet.program.trees import flatten
 from tapenet.transforms.implicit.linear import specs_of
@@ -31,7 +31,7 @@ def root(
     x0: object,
     args: object = (),
     method: str = "hybr",
-    jac: bool | None = None,
+    jac: Given | bool | None = None,
     tol: float | None = None,
     callback: Callable[..., object] | None = None,
     options: Mapping[str, object] | None = None,
@@ -45,7 +45,8 @@ def root(
         x0: where to begin: a vector, or a nested structure of arrays of floats.
         args: further arguments of `fun`.
         method: SciPy's name of a method. "hybr" and "lm" take a Jacobian.
-        jac: None for the exact Jacobian, False for differences.
+        jac: None for the exact Jacobian, which is also used where a function is given; False for differences. With True `fun`
+            gives its values and its Jacobian, as in SciPy; the values are taken.
         tol, options: as in SciPy.
         callback: as in SciPy; it gets the unknowns as `fun` does, and the values.
 
@@ -53,7 +54,7 @@ def root(
         SciPy's result; `x` is a tensor, or structured as `x0`, and `fun` the vector of all values.
 
     Raises:
-        TypeError: x0 holds no real numbers; a Jacobian is given.
+        TypeError: x0 holds no real numbers.
         ValueError: `fun` gives another number of values than there are unknowns.
         RuntimeError: a derivative is asked for of what a solver found that did not converge.
 
@@ -67,8 +68,21 @@ def root(
     >>> round(slope.item(), 6)
     0.333333
     """
-    name = "tn.optimize.root"
-    no_derivative(name, jac)
+    return rooted("tn.optimize.root", fun, x0, args, method, jac, tol, callback, options)
+
+
+def rooted(
+    name: str,
+    fun: Callable[..., object],
+    x0: object,
+    args: object = (),
+    method: str = "hybr",
+    jac: Given | bool | None = None,
+    tol: float | None = None,
+    callback: Callable[..., object] | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Result:
+    """`root`, for the public function of this name."""
     xs, structure = unknowns(name, x0)
     nested = callback_of(callback, specs_of(xs), structure)
     exact = jac is not False and method.lower() in _JACOBIANS
@@ -93,7 +107,7 @@ def root(
         )
         return made
 
-    task = Task(name, [(fun, tupled(args))], xs, structure, solve)
+    task = Task(name, [(value_of(fun, jac), tupled(args))], xs, structure, solve)
     return result(find(task), task, vector_as="fun")
 
 
@@ -103,8 +117,8 @@ def root_scalar(
     args: object = (),
     method: str | None = None,
     bracket: Sequence[object] | None = None,
-    fprime: None = None,
-    fprime2: None = None,
+    fprime: Callable[..., object] | bool | None = None,
+    fprime2: Callable[..., object] | bool | None = None,
     x0: float | None = None,
     x1: float | None = None,
     xtol: float | None = None,
@@ -117,14 +131,14 @@ def root_scalar(
 
     Args:
         f: a function of a number and of `args` that gives a number.
-        fprime, fprime2: not needed.
+        fprime, fprime2: not needed, since derivatives are exact. With True `f` gives them beside its value, as in SciPy; the
+            value is taken.
         args, method, bracket, x0, x1, xtol, rtol, maxiter, options: as in SciPy.
 
     Returns:
         SciPy's result; `root` is a tensor, differentiable by `args` and by tensors that the function closes over.
 
     Raises:
-        TypeError: a derivative is given.
         ValueError: as of SciPy's.
         RuntimeError: a derivative is asked for of what a solver found that did not converge.
 
@@ -136,15 +150,35 @@ def root_scalar(
     >>> tn.grad(lambda e: tn.optimize.root_scalar(kepler, args=(e,), x0=1.0).root)(0.3)
     Tensor(1.04800831)
     """
-    name = "tn.optimize.root_scalar"
-    no_derivative(name, fprime, fprime2)
+    given = {"x0": x0, "x1": x1, "xtol": xtol, "rtol": rtol, "maxiter": maxiter, "options": options}
+    if method is None and bracket is None and fprime:
+        method = "halley" if fprime2 else "newton"
+    function = value_of(f, fprime is True or fprime2 is True)
+    return scalar_root("tn.optimize.root_scalar", function, args, method, bracket, given)
+
+
+def scalar_root(
+    name: str,
+    f: Callable[..., object],
+    args: object,
+    method: str | None,
+    bracket: Sequence[object] | None,
+    given: Mapping[str, object],
+) -> Result:
+    """`root_scalar`, for the public function of this name.
+
+    Args:
+        given: SciPy's other arguments; those that are None are left out.
+    """
+    x0, x1 = given.get("x0"), given.get("x1")
+    if method is None and bracket is None and x0 is None:
+        raise ValueError(f"{name}: unable to select a solver, as neither bracket nor x0, where to begin, is given")
     if method is None:
         method = "brentq" if bracket is not None else "newton" if x1 is None else "secant"
     ends = None if bracket is None else [float(asarray(b).detach()) for b in bracket]
     start = x0 if x0 is not None else 0.0 if ends is None else ends[0]
     xs = [asarray(float(asarray(start).detach()))]
     structure = flatten(0.0)[1]
-    given = {"x0": x0, "x1": x1, "xtol": xtol, "rtol": rtol, "maxiter": maxiter, "options": options}
     settings: dict[str, object] = {key: value for key, value in given.items() if value is not None}
     if x0 is not None:
         settings["x0"] = float(xs[0])
@@ -175,26 +209,47 @@ def root_scalar(
     return made
 
 
+@overload
+def newton(
+    func: Callable[..., object], x0: object, fprime: Callable[..., object] | None = None, args: object = (),
+    tol: float = 1.48e-8, maxiter: int = 50, fprime2: Callable[..., object] | bool | None = None, x1: None = None,
+    rtol: float = 0.0, full_output: Literal[False] = False, disp: bool = True,
+) -> Tensor: ...  # fmt: skip
+
+
+@overload
+def newton(
+    func: Callable[..., object], x0: object, fprime: Callable[..., object] | None = None, args: object = (),
+    tol: float = 1.48e-8, maxiter: int = 50, fprime2: Callable[..., object] | bool | None = None, x1: None = None,
+    rtol: float = 0.0, *, full_output: Literal[True], disp: bool = True,
+) -> tuple[object, ...]: ...  # fmt: skip
+
+
 @boundary
 def newton(
     func: Callable[..., object],
     x0: object,
-    fprime: None = None,
+    fprime: Callable[..., object] | None = None,
     args: object = (),
     tol: float = 1.48e-8,
     maxiter: int = 50,
-    fprime2: bool = False,
+    fprime2: Callable[..., object] | bool | None = None,
     x1: None = None,
     rtol: float = 0.0,
-) -> Tensor:
+    full_output: bool = False,
+    disp: bool = True,
+) -> Tensor | tuple[object, ...]:
     """`scipy.optimize.newton`: roots by Newton's method with exact derivatives, for all elements of an array at once.
 
     Args:
         func: a function that works element by element: of numbers and of `args`, whose arrays broadcast with them.
         x0: where to begin: a number, or an array of any shape.
-        fprime, x1: not needed.
-        args, tol, maxiter, rtol: as in SciPy.
-        fprime2: with True second derivatives are used too (Halley's method).
+        fprime: not needed, since it is exact.
+        args, tol, maxiter, rtol, disp: as in SciPy.
+        fprime2: with True or a function second derivatives are used too, which are exact (Halley's method).
+        x1: not taken: it is of the secant method.
+        full_output: whether to return what SciPy does beside the roots: of one number its `RootResults`; of an array where the
+            method converged, and where the derivative was 0.
 
     Returns:
         the roots, in the shape of `x0`, differentiable by `args` and by tensors that the function closes over.
@@ -202,7 +257,7 @@ def newton(
     Raises:
         RuntimeError: it did not converge. As in SciPy, where some elements of an array did it is a warning; a derivative is
             then an error.
-        TypeError: a derivative is given.
+        TypeError: x1 is given.
 
     >>> import numpy as np, tapenet as tn
     >>> def kepler(e, eccentricity, anomaly):
@@ -212,7 +267,6 @@ def newton(
     Tensor([0.69125029, 1.28809131, 2.2360315 ])
     """
     name = "tn.optimize.newton"
-    no_derivative(name, fprime, None if fprime2 in (False, True) else fprime2)
     if x1 is not None:
         raise TypeError(f"{name}: x1= is of the secant method; derivatives are exact here: leave it out")
     begin = asarray(x0)
@@ -229,16 +283,26 @@ def newton(
         second = {"fprime2": f.second_derivative} if fprime2 else {}
         optimize = import_module("scipy.optimize")
         x, *told = optimize.newton(
-            f.values, asked.start, fprime=f.derivative, tol=tol, maxiter=maxiter, rtol=rtol, full_output=True, **second
-        )
+            f.values, asked.start, fprime=f.derivative, tol=tol, maxiter=maxiter, rtol=rtol, full_output=True, disp=disp,
+            **second,
+        )  # fmt: skip
         done = np.all(told[0]) if x.size > 1 else told[0].converged
-        made: Result = optimize.OptimizeResult(x=x, success=bool(done), message=f"more than {maxiter} iterations")
+        message = f"more than {maxiter} iterations"
+        made: Result = optimize.OptimizeResult(x=x, success=bool(done), message=message, told=told)
         return made
 
-    flat.__wrapped__ = func  # type: ignore[attr-defined]
-    f = kept(func, ("newton", shape), lambda: flat)
-    task = Task(name, [(f, tupled(args))], xs, structure, solve, linear=_by_element)
-    return find(task).xs[0].reshape(shape)
+    f = around(func, ("newton", shape), flat)
+    found = find(Task(name, [(f, tupled(args))], xs, structure, solve, linear=_by_element))
+    roots: Tensor = found.xs[0].reshape(shape)
+    if not full_output:
+        return roots
+    if found.result is None:
+        raise TypeError(f"{name}: full_output=True tells of a run of the solver, which a compiled step makes later")
+    if roots.size > 1:
+        return roots, *(np.reshape(t, shape) for t in found.result.told)
+    (told,) = found.result.told
+    told.root = roots
+    return roots, told
 
 
 def _by_element(multiply: Callable[[Array], Array], b: Array) -> Array:
@@ -279,7 +343,7 @@ def newton_krylov(
         "nit": iter, "disp": verbose, "maxiter": maxiter, "fatol": f_tol, "ftol": f_rtol, "xatol": x_tol, "xtol": x_rtol,
         "tol_norm": tol_norm, "line_search": line_search, "jac_options": inner,
     }  # fmt: skip
-    found = root(F, xin, method="krylov", callback=callback, options=options)
+    found = rooted("tn.optimize.newton_krylov", F, xin, method="krylov", callback=callback, options=options)
     if not found.get("success", True):
         raise import_module("scipy.optimize").NoConvergence(found.x)
     return found.x

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from tapenet.ops.tracebacks import boundary
-from tapenet.optimize.functions import kept, vector
+from tapenet.optimize.functions import around, vector
 from tapenet.optimize.problems import Asked, Result, Task, find
 from tapenet.optimize.results import tupled
 from tapenet.optimize.unknowns import unknowns
@@ -62,7 +62,6 @@ def fixed_point(
         made: Result = optimize.OptimizeResult(x=x, success=True)
         return made
 
-    off.__wrapped__ = func  # type: ignore[attr-defined]
-    f = kept(func, ("fixed point",), lambda: off)
+    f = around(func, ("fixed point",), off)
     found = find(Task(name, [(f, tupled(args))], xs, structure, solve)).xs
     return found[0].reshape(()) if number else structure.build(found)

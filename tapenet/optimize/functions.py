@@ -51,7 +51,7 @@ class _Program:
         except CaptureError:
             self._run = self._otherwise
             found = self._run(*args)
-        return tuple([t._data for t in found]) if isinstance(found, tuple) else (found._data,)  # type: ignore[attr-defined]
+        return tuple([t._data for t in found]) if isinstance(found, tuple) else (cast("Tensor", found)._data,)
 
 
 class Functions:
@@ -241,6 +241,13 @@ def kept(f: Callable[..., object], key: Hashable, make: Callable[[], T]) -> T:
     return cast("T", found.by_key[key])
 
 
+def around(f: Callable[..., object], key: Hashable, made: Callable[..., T]) -> Callable[..., T]:
+    """A function that is made of a user's, or the one that was before, so that its programs are found again. By `__wrapped__`
+    these find the globals that they are made for."""
+    vars(made)["__wrapped__"] = f
+    return kept(f, key, lambda: made)
+
+
 def backend_of(f: Callable[..., object]) -> str | None:
     """The backend of a compiled function of the user's; None for the best there is."""
     return f._backend if isinstance(f, Compiled) else None
@@ -249,5 +256,7 @@ def backend_of(f: Callable[..., object]) -> str | None:
 def vector(out: object) -> Tensor:
     """All values of a result as one vector."""
     leaves = [asarray(t).reshape(-1) for t in flatten(out)[0]]
+    if not leaves:
+        raise TypeError(f"a function that is to be minimised or solved gives {out!r}: it must return numbers")
     found: Tensor = leaves[0] if len(leaves) == 1 else ops.concatenate(leaves)
     return found

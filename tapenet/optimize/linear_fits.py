@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Literal
 
 import numpy as np
 
@@ -23,7 +24,10 @@ def _off(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _stated(name: str, a: object, b: object) -> tuple[Tensor, Tensor]:
-    matrix, right = (asarray(v).astype(np.float64) for v in (a, b))
+    full = a.toarray() if hasattr(a, "toarray") else a
+    if hasattr(full, "matvec"):
+        raise TypeError(f"{name}: A is a {type(a).__name__}, and must be a matrix: its derivatives are by its entries")
+    matrix, right = (asarray(v).astype(np.float64) for v in (full, b))
     if matrix.ndim != 2 or right.shape != matrix.shape[:1]:
         raise ValueError(
             f"{name}: A has shape {matrix.shape} and b {right.shape}; give a matrix (m, n) and a vector (m,)"
@@ -32,14 +36,18 @@ def _stated(name: str, a: object, b: object) -> tuple[Tensor, Tensor]:
 
 
 @boundary
-def lsq_linear(A: object, b: object, bounds: object = (-np.inf, np.inf), **options: object) -> Result:
+def lsq_linear(
+    A: object, b: object, bounds: object = (-np.inf, np.inf), method: Literal["trf", "bvls"] = "trf", tol: float = 1e-10,
+    lsq_solver: Literal["exact", "lsmr"] | None = None, lsmr_tol: float | Literal["auto"] | None = None,
+    max_iter: int | None = None, verbose: int = 0, *, lsmr_maxiter: int | None = None,
+) -> Result:  # fmt: skip
     """`scipy.optimize.lsq_linear`: the x between bounds with the least |A x - b|². It is differentiable by `A`, `b` and
     `bounds`.
 
     Args:
-        A, b: a matrix (m, n) and a vector (m,).
+        A, b: a matrix (m, n), full or sparse, and a vector (m,). A sparse matrix is made full.
         bounds: a pair (low, high) of numbers or vectors, or `scipy.optimize.Bounds`.
-        **options: SciPy's: method, tol, lsq_solver, max_iter, verbose ...
+        method, tol, lsq_solver, lsmr_tol, max_iter, verbose, lsmr_maxiter: as in SciPy.
 
     Returns:
         SciPy's result; `x`, `fun` (A x - b) and `cost` are tensors.
@@ -60,7 +68,16 @@ def lsq_linear(A: object, b: object, bounds: object = (-np.inf, np.inf), **optio
     def solve(asked: Asked) -> Result:
         f = asked.functions[0]
         found: Result = import_module("scipy.optimize").lsq_linear(
-            f.jacobian(asked.start), -f.values(asked.start), asked.bounds, **options
+            f.jacobian(asked.start),
+            -f.values(asked.start),
+            asked.bounds,
+            method,
+            tol,
+            lsq_solver,
+            lsmr_tol,
+            max_iter,
+            verbose,
+            lsmr_maxiter=lsmr_maxiter,
         )
         return found
 
@@ -74,7 +91,7 @@ def nnls(A: object, b: object, **options: object) -> tuple[Tensor, Tensor]:
     """`scipy.optimize.nnls`: the x ≥ 0 with the least |A x - b|, and that. Both are differentiable by `A` and `b`.
 
     Args:
-        A, b: a matrix (m, n) and a vector (m,).
+        A, b: a matrix (m, n), and a vector (m,) or a column (m, 1).
         **options: SciPy's: maxiter.
 
     Raises:
@@ -87,7 +104,8 @@ def nnls(A: object, b: object, **options: object) -> tuple[Tensor, Tensor]:
     (Tensor([1.5, 0. ]), 1.224745)
     """
     name = "tn.optimize.nnls"
-    matrix, right = _stated(name, A, b)
+    vector = asarray(b)
+    matrix, right = _stated(name, A, vector[:, 0] if vector.ndim == 2 and vector.shape[1] == 1 else vector)
     start, structure = [asarray(np.zeros(matrix.shape[1]))], flatten(0.0)[1]
 
     def solve(asked: Asked) -> Result:

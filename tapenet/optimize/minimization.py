@@ -14,7 +14,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
 from tapenet.optimize.functions import Bound
 from tapenet.optimize.problems import Asked, Result, Task, find
-from tapenet.optimize.results import callback_of, no_derivative, result, tupled
+from tapenet.optimize.results import Given, callback_of, differences, result, tupled, value_of
 from tapenet.optimize.unknowns import limits, unknowns
 from tapenet.program.trees import flatten
 from tapenet.transforms.implicit.linear import parts, specs_of
@@ -25,9 +25,6 @@ _VALUES = frozenset({"nelder-mead", "powell", "cobyla", "cobyqa"})
 _PRODUCTS = frozenset({"newton-cg", "trust-ncg", "trust-krylov", "trust-constr"})
 _HESSIANS = frozenset({"dogleg", "trust-exact"})
 
-#: How differences are to be taken, where a user asks for them; None for exact derivatives.
-Differences = str | None
-
 
 @boundary
 def minimize(
@@ -35,9 +32,9 @@ def minimize(
     x0: object,
     args: object = (),
     method: str | Callable[..., Result] | None = None,
-    jac: Differences = None,
+    jac: Given | bool | None = None,
     hess: object = None,
-    hessp: None = None,
+    hessp: Callable[..., object] | None = None,
     bounds: object = None,
     constraints: object = (),
     tol: float | None = None,
@@ -54,9 +51,11 @@ def minimize(
         x0: where to begin: a vector as in SciPy, or a nested structure of arrays of floats of any shapes.
         args: further arguments of `fun`.
         method: SciPy's name of a method, or one of your own.
-        jac: None for the exact gradient. "2-point", "3-point" or "cs" ask SciPy for differences.
-        hess: None for exact second derivatives. One of the words above, or an update strategy such as `scipy.optimize.BFGS()`.
-        hessp: not needed.
+        jac: None for the exact gradient, which is also used where a function is given. With True `fun` gives its value and its
+            gradient, as in SciPy; the value is taken. "2-point", "3-point" or "cs" ask SciPy for differences.
+        hess: None for exact second derivatives, which are also used where a function is given. One of the words above, or an
+            update strategy such as `scipy.optimize.BFGS()`.
+        hessp: not needed, since it is exact.
         bounds: as in SciPy. In nested unknowns such bounds, or a pair (low, high), in the place of each leaf.
         constraints: SciPy's: dicts, `NonlinearConstraint`, `LinearConstraint` (of all unknowns as one vector). Their functions
             take the unknowns as `fun` does; their derivatives are exact, a `jac` or `hess` in them is not used.
@@ -68,7 +67,7 @@ def minimize(
         about the vector of all unknowns. In a compiled step it has `x` and `fun` alone.
 
     Raises:
-        TypeError: x0 holds no real numbers; a derivative is given.
+        TypeError: x0 holds no real numbers.
         ValueError: `fun` gives no single number.
         RuntimeError: a derivative is asked for of what a solver found that did not converge; in a compiled step, it did not.
 
@@ -83,7 +82,7 @@ def minimize(
     array([-0.3333, -0.    ,  0.3333])
     """
     name = "tn.optimize.minimize"
-    no_derivative(name, jac, hess, hessp)
+    words, strategy = differences(jac), None if callable(hess) and not hasattr(hess, "initialize") else hess
     xs, structure = unknowns(name, x0)
     limited = None if bounds is None else limits(name, bounds, xs, structure, by_element=True)
     stated = [_constraint(name, c) for c in _several(constraints)]
@@ -91,10 +90,10 @@ def minimize(
     settings: dict[str, object] = {"method": method, "tol": tol, "options": None if options is None else dict(options)}
     task = Task(
         name,
-        [(fun, tupled(args)), *((c.f, c.args) for c in stated)],
+        [(value_of(fun, jac), tupled(args)), *((c.f, c.args) for c in stated)],
         xs,
         structure,
-        lambda asked: _minimized(asked, settings, forms, jac, hess, nested),
+        lambda asked: _minimized(asked, settings, forms, words, strategy, nested),
         limited,
         [c.sides for c in stated],
         lambda out: out.reshape(()),
@@ -127,7 +126,7 @@ def _minimized(
     asked: Asked,
     settings: Mapping[str, object],
     forms: Sequence[_Form],
-    jac: Differences,
+    jac: str | None,
     hess: object,
     callback: Callable[..., object] | None,
 ) -> Result:

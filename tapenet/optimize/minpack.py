@@ -11,11 +11,11 @@ import numpy as np
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
-from tapenet.optimize.equations import root
+from tapenet.optimize.equations import rooted
 from tapenet.optimize.functions import vector
 from tapenet.optimize.problems import Asked, Result, Task, find
 from tapenet.optimize.residuals import cost_of, covariance
-from tapenet.optimize.results import no_derivative, tupled
+from tapenet.optimize.results import tupled
 from tapenet.optimize.sharpening import sharpened
 from tapenet.optimize.unknowns import unknowns
 
@@ -29,7 +29,8 @@ def _flat(x0: object) -> object:
 
 @boundary
 def fsolve(
-    func: Callable[..., object], x0: object, args: object = (), fprime: None = None, full_output: bool = False,
+    func: Callable[..., object], x0: object, args: object = (), fprime: Callable[..., object] | None = None,
+    full_output: bool = False,
     col_deriv: bool = False, xtol: float = 1.49012e-08, maxfev: int = 0, band: tuple[int, int] | None = None,
     epsfcn: float | None = None, factor: float = 100, diag: object = None,
 ) -> object:  # fmt: skip
@@ -38,7 +39,7 @@ def fsolve(
     Args:
         func: a function of the unknowns and of `args` that gives as many values as there are unknowns.
         x0, args: as in `root`.
-        fprime: not needed.
+        fprime: not needed: the exact Jacobian is used, also where one is given.
         full_output: whether to return infodict, ier and mesg too.
         xtol, maxfev, factor, diag: as in SciPy.
         col_deriv, band, epsfcn: of no effect: they are of given Jacobians, and of differences.
@@ -47,7 +48,7 @@ def fsolve(
         the unknowns, structured as `x0`, differentiable by `args` and by tensors that the function closes over.
 
     Raises:
-        TypeError: x0 holds no real numbers; a Jacobian is given.
+        TypeError: x0 holds no real numbers.
         RuntimeError: a derivative is asked for of what did not converge. The value alone comes with a warning, as in SciPy.
 
     >>> import tapenet as tn
@@ -55,9 +56,8 @@ def fsolve(
     Tensor(0.25)
     """
     name = "tn.optimize.fsolve"
-    no_derivative(name, fprime)
     options = {"xtol": xtol, "maxfev": maxfev, "factor": factor, "diag": diag}
-    found = root(func, _flat(x0), args, options=options)
+    found = rooted(name, func, _flat(x0), args, options=options)
     if found.get("status") is None:  # in a compiled step, where what does not converge is an error
         if full_output:
             raise TypeError(f"{name}: full_output=True tells of a run of the solver, which a compiled step makes later")
@@ -74,7 +74,8 @@ def fsolve(
 
 @boundary
 def leastsq(
-    func: Callable[..., object], x0: object, args: object = (), Dfun: None = None, full_output: bool = False,
+    func: Callable[..., object], x0: object, args: object = (), Dfun: Callable[..., object] | None = None,
+    full_output: bool = False,
     col_deriv: bool = False, ftol: float = 1.49012e-08, xtol: float = 1.49012e-08, gtol: float = 0.0, maxfev: int = 0,
     epsfcn: float | None = None, factor: float = 100, diag: object = None,
 ) -> tuple[object, ...]:  # fmt: skip
@@ -84,7 +85,7 @@ def leastsq(
     Args:
         func: a function of the parameters and of `args` that gives the residuals.
         x0, args: as in `least_squares`.
-        Dfun: not needed.
+        Dfun: not needed: the exact Jacobian is used, also where one is given.
         full_output: whether to return cov_x, infodict and mesg too.
         ftol, xtol, gtol, maxfev, factor, diag: as in SciPy.
         col_deriv, epsfcn: of no effect: they are of given Jacobians, and of differences.
@@ -94,7 +95,7 @@ def leastsq(
         infodict, mesg and ier. Parameters and matrix are differentiable by `args` and by tensors that the function closes over.
 
     Raises:
-        TypeError: x0 holds no real numbers; a Jacobian is given.
+        TypeError: x0 holds no real numbers.
         RuntimeError: a derivative is asked for of what did not converge. The value alone comes with a warning, as in SciPy.
 
     >>> import numpy as np, tapenet as tn
@@ -104,7 +105,6 @@ def leastsq(
     Tensor([3. , 0.5])
     """
     name = "tn.optimize.leastsq"
-    no_derivative(name, Dfun)
     xs, structure = unknowns(name, _flat(x0))
 
     def residuals(x: object, *args: object) -> Tensor:

@@ -20,6 +20,7 @@ from tapenet.autodiff.attached import gradients
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.failures import named
 from tapenet.optimize.functions import Bound, Functions, backend_of, kept, vector
 from tapenet.optimize.unknowns import Limits, between, flat
 from tapenet.program.primitives import Spec
@@ -101,7 +102,7 @@ class Found(NamedTuple):
 def find(task: Task) -> Found:
     """Solve a problem."""
     if not local.state.grad and capturing() is None:
-        with in_numbers():
+        with in_numbers(), named(task.name):
             result = task.solve(_asked(task))
         return Found(parts(result.x, specs_of(task.xs)), result)
 

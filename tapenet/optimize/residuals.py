@@ -16,9 +16,9 @@ from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.elementwise.elementary import where
 from tapenet.ops.tracebacks import boundary
-from tapenet.optimize.functions import kept
+from tapenet.optimize.functions import around
 from tapenet.optimize.problems import Asked, Result, Task, find
-from tapenet.optimize.results import callback_of, no_derivative, result, tupled
+from tapenet.optimize.results import Given, callback_of, differences, result, tupled
 from tapenet.optimize.sharpening import sharpened
 from tapenet.optimize.unknowns import flat, limits, unknowns
 from tapenet.program.trees import Structure, flatten
@@ -35,26 +35,26 @@ LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
     "cauchy": ops.log1p,
     "arctan": ops.arctan,
 }
-#: SciPy's word for exact Jacobians is none; these ask for differences.
-Differences = Literal["2-point", "3-point", "cs"]
+#: The name of a loss, or a function that gives it and its first two derivatives.
+LossKind = str | Callable[..., Sequence[object]]
 #: A loss, and the scale of the residuals that it takes.
-Loss = tuple[str | Callable[..., object], float]
+Loss = tuple[LossKind, float]
 
 
-def cost_of(loss: str | Callable[..., object], scale: float) -> Callable[[Tensor], Tensor]:
+def cost_of(loss: LossKind, scale: float) -> Callable[[Tensor], Tensor]:
     """Half the sum of the squared residuals, each counted by a loss."""
 
     def cost(r: Tensor) -> Tensor:
         if loss == "linear":
             return 0.5 * (r * r).sum()
         z = (r / scale) ** 2
-        rho = asarray(loss(z)[0]) if callable(loss) else LOSSES[loss](z)  # type: ignore[index]
+        rho = asarray(loss(z)[0]) if callable(loss) else LOSSES[loss](z)
         return 0.5 * scale**2 * rho.sum()
 
     return cost
 
 
-def weights_of(loss: str | Callable[..., object], scale: float) -> Callable[[Array], Array] | None:
+def weights_of(loss: LossKind, scale: float) -> Callable[[Array], Array] | None:
     """What residuals count by a loss, beside their squares; None if as much as these."""
     if loss == "linear":
         return None
@@ -62,11 +62,11 @@ def weights_of(loss: str | Callable[..., object], scale: float) -> Callable[[Arr
     return lambda r: _derivatives(loss, asarray((r / scale) ** 2))[0].numpy()
 
 
-def _derivatives(loss: str | Callable[..., object], z: Tensor) -> tuple[Tensor, Tensor]:
+def _derivatives(loss: LossKind, z: Tensor) -> tuple[Tensor, Tensor]:
     """The first two derivatives of a loss."""
     if callable(loss):
         rho = loss(z)
-        return asarray(rho[1]), asarray(rho[2])  # type: ignore[index]
+        return asarray(rho[1]), asarray(rho[2])
     first: Callable[[Tensor], Tensor] = elementwise_grad(LOSSES[loss])
     second: Callable[[Tensor], Tensor] = elementwise_grad(first)
     return first(z), second(z)
@@ -76,14 +76,14 @@ def _derivatives(loss: str | Callable[..., object], z: Tensor) -> tuple[Tensor, 
 def least_squares(
     fun: Callable[..., object],
     x0: object,
-    jac: Differences | None = None,
+    jac: Given | None = None,
     bounds: object = None,
     method: Literal["trf", "dogbox", "lm"] = "trf",
     ftol: float | None = 1e-8,
     xtol: float | None = 1e-8,
     gtol: float | None = 1e-8,
     x_scale: object = None,
-    loss: str | Callable[..., object] = "linear",
+    loss: LossKind = "linear",
     f_scale: float = 1.0,
     diff_step: object = None,
     tr_solver: Literal["exact", "lsmr"] | None = None,
@@ -105,7 +105,8 @@ def least_squares(
     Args:
         fun: a function of the parameters, `args` and `kwargs` that gives the residuals, nested in any way.
         x0: where to begin: a vector, or a nested structure of arrays of floats.
-        jac: None for the exact Jacobian; "2-point", "3-point" or "cs" ask SciPy for differences.
+        jac: None for the exact Jacobian, which is also used where a function is given; "2-point", "3-point" or "cs" ask SciPy
+            for differences.
         bounds: a pair (low, high) of numbers or arrays, or `scipy.optimize.Bounds`; in nested parameters one of these in the
             place of each leaf.
         x_scale: as in SciPy: "jac", numbers, or such structured as `x0`.
@@ -118,7 +119,7 @@ def least_squares(
         SciPy's result; `x` is a tensor, or structured as `x0`, `fun` the vector of all residuals, `cost` a tensor.
 
     Raises:
-        TypeError: x0 holds no real numbers; a Jacobian is given.
+        TypeError: x0 holds no real numbers.
         RuntimeError: a derivative is asked for of what a solver found that did not converge.
 
     >>> import numpy as np, tapenet as tn
@@ -131,7 +132,6 @@ def least_squares(
     {'scale': 3.0, 'rate': 0.5}
     """
     name = "tn.optimize.least_squares"
-    no_derivative(name, jac)
     xs, structure = unknowns(name, x0)
     limited = None if bounds is None else limits(name, bounds, xs, structure, by_element=False)
     if isinstance(loss, str) and loss not in LOSSES:
@@ -154,7 +154,7 @@ def least_squares(
         if asked.bounds is not None:
             given["bounds"] = asked.bounds
         matrix = f.sparse_jacobian if sparse else f.jacobian
-        given["jac"] = matrix if jac is None else jac
+        given["jac"] = differences(jac) or matrix
         found: Result = import_module("scipy.optimize").least_squares(f.values, asked.start, **given)
         x = sharpened(f, found.x, asked.bounds, weight) if found.success else found.x
         if x is not found.x:
@@ -193,7 +193,7 @@ def curve_fit(
     check_finite: bool | None = None,
     bounds: object = None,
     method: Literal["lm", "trf", "dogbox"] | None = None,
-    jac: Differences | None = None,
+    jac: Given | None = None,
     *,
     full_output: bool = False,
     nan_policy: Literal["raise", "omit"] | None = None,
@@ -211,7 +211,8 @@ def curve_fit(
         p0: where to begin. None for numbers that SciPy would choose, one for each further argument of `f`.
         sigma: standard deviations of `ydata`, or their covariance matrix.
         bounds: a pair (low, high) of numbers or arrays; in nested parameters such a pair in the place of each leaf.
-        jac: None for the exact Jacobian; "2-point", "3-point" or "cs" ask SciPy for differences (which "lm" takes by itself).
+        jac: None for the exact Jacobian, which is also used where a function is given; "2-point", "3-point" or "cs" ask SciPy
+            for differences (which "lm" takes by itself).
         absolute_sigma, check_finite, method, full_output, nan_policy, **kwargs: as in SciPy.
 
     Returns:
@@ -233,7 +234,6 @@ def curve_fit(
     1.305
     """
     name = "tn.optimize.curve_fit"
-    no_derivative(name, jac)
     xs, structure = unknowns(name, _beginning(name, f, bounds) if p0 is None else p0)
     limited = None if bounds is None else limits(name, bounds, xs, structure, by_element=False)
     if limited is not None and not any(np.isfinite(t._data).any() for side in limited for t in side):
@@ -243,6 +243,7 @@ def curve_fit(
     loss = cast("Loss", (kwargs.get("loss", "linear"), kwargs.get("f_scale", 1.0)))
     cost, weight = cost_of(*loss), weights_of(*loss)
     given = {"method": method, "absolute_sigma": absolute_sigma, "check_finite": False, **kwargs}
+    words = differences(jac)
     size, minpack = y.size, method == "lm" or (method is None and limited is None)  # which takes differences by itself
 
     def solve(asked: Asked) -> Result:
@@ -256,7 +257,7 @@ def curve_fit(
             0.0,
             np.zeros(size),
             asked.start,
-            jac=(lambda x, *p: r.jacobian(np.array(p))) if jac is None else None if minpack else jac,
+            jac=(lambda x, *p: r.jacobian(np.array(p))) if words is None else None if minpack else words,
             full_output=True,
             **settings,
         )
@@ -321,6 +322,11 @@ def _data(
         )
     if deviations is not None and deviations.size == 1:
         deviations = deviations.reshape(())
+    if capturing() is None and deviations is not None and deviations.ndim == 2:
+        try:
+            np.linalg.cholesky(deviations._data)
+        except np.linalg.LinAlgError:
+            raise ValueError(f"{name}: sigma must be positive definite") from None
     if nan_policy not in (None, "raise", "omit"):
         raise ValueError(f"{name}: nan_policy={nan_policy!r}; give None, 'raise' or 'omit'")
     if capturing() is not None:  # values are known later
@@ -341,7 +347,9 @@ def _data(
         raise ValueError(f"{name}: The input contains nan values")
     if deviations is not None and deviations.ndim:
         deviations = deviations[~missing] if deviations.ndim == 1 else deviations[~missing][:, ~missing]
-    return x[..., ~missing] if "xdata" in arrays else x, y[~missing], deviations  # type: ignore[index]
+    if isinstance(x, (Tensor, np.ndarray)):
+        x = x[..., ~missing]
+    return x, y[~missing], deviations
 
 
 def _residuals(f: Callable[..., object], structure: Structure, weights: int | None) -> Callable[..., Tensor]:
@@ -356,7 +364,7 @@ def _residuals(f: Callable[..., object], structure: Structure, weights: int | No
 
     def curve(p: object, x: object) -> object:
         if structure.kind is None:
-            return f(x, *p)  # type: ignore[misc]
+            return f(x, *cast("Tensor", p))
         if isinstance(p, dict):
             return f(x, **p)
         return f(x, *p) if isinstance(p, (list, tuple)) else f(x, p)
@@ -369,8 +377,7 @@ def _residuals(f: Callable[..., object], structure: Structure, weights: int | No
             return asarray(np.linalg.solve(np.linalg.cholesky(sigma), off))
         return off / sigma
 
-    residuals.__wrapped__ = f  # type: ignore[attr-defined]
-    return kept(f, ("curve", structure, weights), lambda: residuals)
+    return around(f, ("curve", structure, weights), residuals)
 
 
 def covariance(
@@ -396,9 +403,7 @@ def covariance(
     return covariance_of(jacobian(of_vector)(v), of_vector(v), absolute_sigma, *loss)
 
 
-def covariance_of(
-    j: Tensor, r: Tensor, absolute_sigma: bool, loss: str | Callable[..., object], scale: float
-) -> Tensor:
+def covariance_of(j: Tensor, r: Tensor, absolute_sigma: bool, loss: LossKind, scale: float) -> Tensor:
     """(Jᵀ J)⁻¹, by the factor R of J; unless deviations are absolute, times the variance of the residuals. With a loss J is
     scaled as SciPy does, by the root of ρ' + 2 z ρ''."""
     if loss != "linear":

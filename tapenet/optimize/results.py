@@ -1,15 +1,16 @@
-"""What all of the solvers take and give: further arguments, derivatives that are not needed, callbacks, results."""
+"""What all of the solvers take and give: further arguments, derivatives that users give, callbacks, results."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import cast
 
 import numpy as np
 
 from tapenet.autodiff.creation import asarray
-from tapenet.optimize.functions import vector
+from tapenet.optimize.functions import around, vector
 from tapenet.optimize.problems import Found, Result, Task
 from tapenet.program.primitives import Spec
 from tapenet.program.trees import Structure
@@ -46,18 +47,26 @@ def result(found: Found, task: Task, *, number: str = "fun", vector_as: str = ""
     return made
 
 
-def no_derivative(name: str, jac: object, hess: object = None, hessp: object = None) -> None:
-    """Raise if a user gives a derivative."""
-    if jac is True:
-        raise TypeError(
-            f"{name}: jac=True says that the function gives its gradient too; give the function alone, which is differentiated"
-        )
-    if callable(jac) or hessp is not None or (callable(hess) and not hasattr(hess, "initialize")):
-        which = "jac" if callable(jac) else "hess" if hessp is None else "hessp"
-        raise TypeError(
-            f"{name}: {which}= is not needed, since the function is differentiated. One with derivatives of its own is made by "
-            "tn.custom_vjp"
-        )
+#: A derivative that a user gives to a solver: a function, or a word that asks for differences.
+Given = str | Callable[..., object]
+
+
+def differences(jac: object) -> str | None:
+    """The word for differences, where a user asks for these; None for the exact derivative. That takes the place of one that is
+    given as a function, as programs written for SciPy have it.
+    """
+    return jac if isinstance(jac, str) else None
+
+
+def value_of(fun: Callable[..., object], jac: object) -> Callable[..., object]:
+    """A user's function, which with `jac=True` gives its value and its derivative: the function of the value alone."""
+    if jac is not True:
+        return fun
+
+    def value(*args: object) -> object:
+        return cast("tuple[object, ...]", fun(*args))[0]
+
+    return around(fun, ("value",), value)
 
 
 def callback_of(

@@ -10,21 +10,21 @@ import numpy as np
 from tapenet.ops.tracebacks import boundary
 from tapenet.optimize.problems import Asked, Result, Task, find
 from tapenet.optimize.results import result, tupled
-from tapenet.optimize.unknowns import limits, unknowns
+from tapenet.optimize.unknowns import limits, listed, unknowns
 from tapenet.typing import Array
 
 
-def _low(bounds: object) -> object:
+def _low(name: str, bounds: object) -> object:
     """Unknowns with these bounds: a vector, or such nested."""
     if isinstance(bounds, Mapping):
-        return {name: _within(pair) for name, pair in bounds.items()}
+        return {part: _within(name, pair) for part, pair in bounds.items()}
     if hasattr(bounds, "lb"):
         return np.array(bounds.lb, np.float64)
-    return np.zeros(len(list(bounds)))  # type: ignore[call-overload]
+    return np.zeros(len(listed(name, bounds)))
 
 
-def _within(pair: object) -> Array:
-    sides = [pair.lb, pair.ub] if hasattr(pair, "lb") and hasattr(pair, "ub") else list(pair)  # type: ignore[call-overload]
+def _within(name: str, pair: object) -> Array:
+    sides = [pair.lb, pair.ub] if hasattr(pair, "lb") and hasattr(pair, "ub") else listed(name, pair)
     return np.zeros(np.broadcast_shapes(*map(np.shape, sides)))
 
 
@@ -38,7 +38,7 @@ def _searched(
     x0: object = None,
 ) -> Result:
     name = f"tn.optimize.{method}"
-    xs, structure = unknowns(name, _low(bounds) if x0 is None else x0)
+    xs, structure = unknowns(name, _low(name, bounds) if x0 is None else x0)
     limited = None if bounds is None else limits(name, bounds, xs, structure, by_element=True)
 
     def solve(asked: Asked) -> Result:

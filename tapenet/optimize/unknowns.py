@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def _pair(name: str, bounds: object, shape: Shape, path: str, by_element: bool) 
     elif hasattr(bounds, "lb") and hasattr(bounds, "ub"):
         low, high = bounds.lb, bounds.ub
     else:
-        rows = list(bounds)  # type: ignore[call-overload]
+        rows = listed(name, bounds)
         pairs = by_element and len(rows) == int(np.prod(shape)) and all(np.shape(row) == (2,) for row in rows)
         if pairs and (len(rows) != 1 or len(shape)):
             low = _joined([-np.inf if row[0] is None else row[0] for row in rows], shape)
@@ -107,13 +107,25 @@ def _pair(name: str, bounds: object, shape: Shape, path: str, by_element: bool) 
                 f"{name}: the bounds of {path} are {len(rows)}, and it has shape {shape}: give a pair (low, high), of numbers "
                 "or arrays of its shape, or such a pair for each of its elements"
             )
-    lows, highs = (
-        ops.broadcast_to(asarray(side if side is not None else none).astype(np.float64), shape)
-        for side, none in ((low, -np.inf), (high, np.inf))
-    )
+    sides = [asarray(-np.inf if low is None else low), asarray(np.inf if high is None else high)]
+    for side in sides:
+        if side.ndim > len(shape) or any(a not in (1, b) for a, b in zip(side.shape[::-1], shape[::-1], strict=False)):
+            raise ValueError(f"{name}: the bounds of {path} have shape {side.shape}, and it has shape {shape}")
+    lows, highs = (ops.broadcast_to(side.astype(np.float64), shape) for side in sides)
     if (lows._data > highs._data).any():
         raise ValueError(f"{name}: a lower bound of {path} is above its upper bound")
     return lows, highs
+
+
+def listed(name: str, bounds: object) -> list[Array]:
+    """Bounds as a list.
+
+    Raises:
+        TypeError: they are none.
+    """
+    if not isinstance(bounds, Iterable):
+        raise TypeError(f"{name}: bounds is {type(bounds).__name__}: give pairs (low, high), or scipy.optimize.Bounds")
+    return list(bounds)
 
 
 def _joined(numbers: Sequence[object], shape: Shape) -> Tensor:

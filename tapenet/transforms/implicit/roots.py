@@ -16,6 +16,7 @@ from tapenet.autodiff.attached import attach, gradients
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.state import enable_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.failures import named
 from tapenet.ops.op import op
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
@@ -62,9 +63,6 @@ class Problem:
         self.how = how
         self.solver = solver
         self.options = options
-
-    def __repr__(self) -> str:
-        return self.name  # in errors of the op that runs it: the function that was called
 
     def values(self, xs: Sequence[Tensor], inputs: Sequence[Tensor], kept: Sequence[Tensor]) -> list[Tensor]:
         """F at x."""
@@ -197,7 +195,7 @@ def precision(xs: Sequence[Tensor]) -> float:
 
 
 def _solve(xs: Sequence[Array], inputs: Sequence[Array], kept: Sequence[Array], problem: Problem) -> tuple[Array, ...]:
-    with in_numbers():
+    with in_numbers(), named(problem.name):
         given = [[Tensor._of(np.asarray(a)) for a in part] for part in (xs, inputs, kept)]
         return tuple(t._data for t in problem.solution(*given))
 

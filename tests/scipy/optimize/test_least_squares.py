@@ -162,7 +162,23 @@ def test_programs_are_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda: tn.optimize.curve_fit(decay, T, Y[:0]), ValueError, "ydata must not be empty"),
         (lambda: tn.optimize.curve_fit(lambda x: x, T, Y), ValueError, "give p0"),
         (lambda: tn.optimize.curve_fit(decay, T, Y, sigma=Y[:3]), ValueError, r"sigma has shape \(3,\)"),
-        (lambda: tn.optimize.curve_fit(decay, T, Y, jac=np.sin), TypeError, "jac= is not needed"),
+        (
+            lambda: tn.optimize.curve_fit(decay, T, Y, sigma=-np.eye(T.size)),
+            ValueError,
+            "sigma must be positive definite",
+        ),
+        (
+            lambda: tn.optimize.curve_fit(decay, T, Y, p0=[3.0, 1.0], bounds=(0, 1)),
+            ValueError,
+            r"^tn\.optimize\.curve_fit: I",
+        ),
+        (lambda: tn.optimize.least_squares(residuals, [1.0, 1.0], args=(Y,), bounds=3), TypeError, "bounds is int"),
+        (
+            lambda: tn.optimize.least_squares(residuals, [1.0, 1.0], args=(Y,), bounds=([0] * 3, 9)),
+            ValueError,
+            r"have shape \(3,\)",
+        ),
+        (lambda: tn.optimize.least_squares(lambda x: None, [1.0, 1.0]), TypeError, "gives None"),
         (lambda: tn.optimize.curve_fit(decay, T[:1], Y[:1]), TypeError, "must not exceed"),
         (lambda: tn.optimize.least_squares(residuals, [1.0, 1.0], args=(Y,), loss="l3"), ValueError, "loss='l3'"),
         (lambda: tn.optimize.least_squares(residuals, [1.0, 1.0], args=(Y,), method="x"), ValueError, "method"),
@@ -178,3 +194,12 @@ def test_a_covariance_that_data_do_not_determine_is_infinite() -> None:
     with pytest.warns(optimize.OptimizeWarning):
         pcov = tn.optimize.curve_fit(lambda x, a, b: a * x, np.arange(1.0, 7.0), y)[1]
     assert np.isinf(pcov.numpy()).all()
+
+
+def test_a_jacobian_that_programs_for_scipy_give() -> None:
+    """It is taken, and the exact one is used."""
+    expected = tn.optimize.least_squares(residuals, [1.0, 1.0], args=(Y,)).x.numpy()
+    for jac in (tn.jacobian(residuals), np.sin):
+        found = tn.optimize.least_squares(residuals, [1.0, 1.0], jac=jac, args=(Y,))
+        np.testing.assert_allclose(found.x.numpy(), expected, rtol=1e-10)
+        np.testing.assert_allclose(tn.optimize.curve_fit(decay, T, Y, jac=jac)[0].numpy(), expected, rtol=1e-8)

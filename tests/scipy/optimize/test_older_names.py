@@ -35,6 +35,22 @@ def test_fsolve() -> None:
         tn.optimize.fsolve(lambda x: x**2 + 1, [1.0])
 
 
+def test_a_given_jacobian_is_taken() -> None:
+    """And the exact one is used, as programs written for SciPy go on to work."""
+    expected = optimize.fsolve(equations, np.full(3, 0.5), (A,))
+    for jac in (tn.jacobian(equations), lambda x, a: np.eye(3)):
+        np.testing.assert_allclose(
+            tn.optimize.fsolve(equations, np.full(3, 0.5), (A,), jac).numpy(), expected, rtol=1e-9
+        )
+    expected = optimize.leastsq(residuals, [1.0, 1.0], DATA)[0]
+    found, _ = tn.optimize.leastsq(residuals, [1.0, 1.0], DATA, Dfun=tn.jacobian(residuals), col_deriv=False)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+    with pytest.raises(TypeError, match=r"^tn\.optimize\.leastsq: Improper input"):
+        tn.optimize.leastsq(lambda x: x[:1], [1.0, 1.0])
+    with pytest.raises(ValueError, match=r"^tn\.optimize\.fsolve: fun gives 1"):
+        tn.optimize.fsolve(lambda x: x[:1], [1.0, 1.0])
+
+
 def test_newton_krylov() -> None:
     def solved(a: Any) -> Any:
         return tn.optimize.newton_krylov(lambda x: equations(x, a), np.full(3, 0.5), f_tol=1e-12)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, sparse
 
 import tapenet as tn
 from tapenet.testing import check_grads
@@ -52,6 +52,11 @@ def test_linear_least_squares() -> None:
     np.testing.assert_allclose(found.x.numpy(), expected.x, rtol=1e-10)
     np.testing.assert_allclose(found.cost.numpy(), expected.cost, rtol=1e-10)
     check_grads(lambda b: tn.optimize.lsq_linear(A, b, bounds, tol=1e-14, method="bvls").x, [B], order=1)
+    np.testing.assert_allclose(
+        tn.optimize.lsq_linear(sparse.csr_array(A), B, bounds, tol=1e-14).x.numpy(), expected.x, rtol=1e-10
+    )
+    with pytest.raises(TypeError, match=r"A is a .*LinearOperator, and must be a matrix"):
+        tn.optimize.lsq_linear(sparse.linalg.aslinearoperator(A), B)
     with pytest.raises(ValueError, match=r"A has shape \(8, 4\) and b \(4,\)"):
         tn.optimize.lsq_linear(A, B[:4])
 
@@ -60,6 +65,13 @@ def test_nonnegative_least_squares() -> None:
     (x, rest), expected = tn.optimize.nnls(A, B), optimize.nnls(A, B)
     np.testing.assert_allclose(x.numpy(), expected[0], rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(rest.numpy(), expected[1], rtol=1e-12)
+    np.testing.assert_allclose(
+        tn.optimize.nnls(A, B[:, None])[0].numpy(), x.numpy(), rtol=1e-12, atol=1e-15
+    )  # a column is a vector, as in SciPy
+    with pytest.raises(ValueError, match=r"^tn\.optimize\.nnls: A has shape"):
+        tn.optimize.nnls(A, np.ones((B.size, 2)))
+    with pytest.raises(ValueError, match=r"^tn\.optimize\.nnls: array must not contain"):
+        tn.optimize.nnls(A * np.nan, B)
     check_grads(lambda a: tn.optimize.nnls(a, B)[0], [A], order=1)
     run = tn.compile(lambda b: tn.optimize.nnls(A, b)[0], backend="numpy")
     run(B + 1)

@@ -93,11 +93,51 @@ def test_newtons_method_gets_exact_derivatives() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match="2 value"):
         tn.optimize.root(lambda x: x[:2], np.ones(3))
-    with pytest.raises(TypeError, match="jac= is not needed"):
-        tn.optimize.root(equations, np.ones(3), args=(A,), jac=np.sin)
+    with pytest.raises(ValueError, match=r"^tn\.optimize\.root_scalar: unable to select a solver"):
+        tn.optimize.root_scalar(kepler, args=(0.3, 1.0))
     with pytest.raises(ValueError, match="different signs"):
         tn.optimize.root_scalar(kepler, args=(0.3, 1.0), bracket=[2, 3])
     failed = tn.optimize.root(lambda x, a: x**2 + a, np.ones(1), args=(A[:1],))
     assert not failed.success
     with pytest.raises(RuntimeError, match="did not converge"):
         tn.grad(lambda a: tn.optimize.root(lambda x, a: x**2 + a, np.ones(1), args=(a,)).x.sum())(A[:1])
+
+
+def test_derivatives_that_programs_for_scipy_give() -> None:
+    """They are taken, and the exact ones are used."""
+    exact = tn.jacobian(equations)
+    expected = optimize.root(lambda x: equations(x, A), np.ones(3)).x
+    for fun, jac in ((equations, exact), (equations, np.zeros_like), (lambda x, a: (equations(x, a), None), True)):
+        found = tn.optimize.root(fun, np.ones(3), args=(A,), jac=jac)
+        np.testing.assert_allclose(found.x.numpy(), expected, rtol=1e-8)
+    check_grads(lambda a: tn.optimize.root(equations, np.ones(3), args=(a,), jac=exact, tol=1e-13).x, [A], order=1)
+    given = {"fprime": lambda e, k, m: 1 - k * np.cos(e), "fprime2": lambda e, k, m: k * np.sin(e)}
+    scipys = optimize.root_scalar(kepler, args=(0.9, 0.1), x0=1.0, **given)
+    found = tn.optimize.root_scalar(kepler, args=(0.9, 0.1), x0=1.0, **given)
+    assert abs(found.iterations - scipys.iterations) <= 1  # where one is 0 to the bit, the other may not be
+    assert found.method == scipys.method == "halley"
+    np.testing.assert_allclose(found.root.numpy(), scipys.root, rtol=1e-12)
+
+
+def test_newton_tells_of_its_run() -> None:
+    root, told = tn.optimize.newton(lambda x: x**2 - 2, 1.0, fprime=lambda x: 2 * x, full_output=True)
+    expected = optimize.newton(lambda x: x**2 - 2, 1.0, fprime=lambda x: 2 * x, full_output=True)[1]
+    assert told.root is root
+    assert told.converged
+    assert abs(told.iterations - expected.iterations) <= 1
+    roots, converged, flat = tn.optimize.newton(lambda x: x**2 - A, np.ones(3), full_output=True)
+    np.testing.assert_allclose(roots.numpy(), np.sqrt(A), rtol=1e-12)
+    assert converged.all()
+    assert not flat.any()
+    _, told = tn.optimize.newton(lambda x: x**2 - 2, 100.0, maxiter=2, full_output=True, disp=False)
+    assert not told.converged
+    with pytest.raises(RuntimeError, match=r"^tn\.optimize\.newton: Failed to converge"):
+        tn.optimize.newton(lambda x: x**2 - 2, 100.0, maxiter=2)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("method", ["bisect", "brentq", "brenth", "ridder", "toms748"])
+def test_errors_of_searches_name_them(method: str, recorded: bool) -> None:
+    mode = tn.enable_grad() if recorded else tn.no_grad()
+    with pytest.raises(ValueError, match=rf"^tn\.optimize\.{method}: f\(a\)"), mode:
+        getattr(tn.optimize, method)(lambda x: x**2 + 1, 0.0, 1.0)
