@@ -422,7 +422,11 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         },
     ),
     "tapenet.scipy.signal.windows": (
-        {"tapenet.scipy.signal.windows.shapes": "exponential gaussian general_gaussian general_hamming kaiser tukey"},
+        {
+            "tapenet.scipy.signal.windows.shapes": (
+                "exponential gaussian general_cosine general_gaussian general_hamming kaiser tukey"
+            )
+        },
     ),
     "tapenet.scipy.signal": (
         {

@@ -38,6 +38,7 @@ from tapenet.scipy.signal.resampling import resample as resample
 from tapenet.scipy.signal.responses import freqs as freqs
 from tapenet.scipy.signal.responses import freqz_zpk as freqz_zpk
 from tapenet.scipy.signal.responses import group_delay as group_delay
+from tapenet.scipy.signal.separable import sepfir2d as sepfir2d
 from tapenet.scipy.signal.spectra import Detrend
 from tapenet.scipy.signal.spectra import Scaling
 from tapenet.scipy.signal.spectra import Window
@@ -160,9 +161,6 @@ def resample_poly(x: ArrayLike, up: int, down: int, axis: int = 0, window: str |
 
 def savgol_filter(x: ArrayLike, window_length: int, polyorder: int, deriv: int = 0, delta: float = 1.0, axis: int = -1, mode: str = 'interp', cval: float = 0.0) -> Tensor:
     """Signals smoothed by polynomials that fit the samples around each one best (Savitzky and Golay), or their derivatives."""
-
-def sepfir2d(input: ArrayLike, hrow: ArrayLike, hcol: ArrayLike) -> Tensor:
-    """An image convolved with a filter along its rows and one along its columns; it goes on as its mirror image."""
 
 def sosfilt_zi(sos: ArrayLike) -> Tensor:
     """The states of a cascade whose input is 1 and always was, of shape (sections, 2)."""

@@ -11,8 +11,9 @@ from tapenet.scipy.signal import windows
 _WITH_PARAMETERS = {
     "exponential": "exponential", "poisson": "exponential", "gaussian": "gaussian", "gauss": "gaussian", "gss": "gaussian",
     "general gaussian": "general_gaussian", "general_gaussian": "general_gaussian", "general gauss": "general_gaussian",
-    "general_gauss": "general_gaussian", "ggs": "general_gaussian", "general hamming": "general_hamming",
-    "general_hamming": "general_hamming", "kaiser": "kaiser", "ksr": "kaiser", "tukey": "tukey", "tuk": "tukey",
+    "general_gauss": "general_gaussian", "ggs": "general_gaussian", "general cosine": "general_cosine",
+    "general_cosine": "general_cosine", "general hamming": "general_hamming", "general_hamming": "general_hamming",
+    "kaiser": "kaiser", "ksr": "kaiser", "tukey": "tukey", "tuk": "tukey",
 }  # fmt: skip
 
 

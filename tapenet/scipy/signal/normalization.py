@@ -32,7 +32,7 @@ def normalize(b: ArrayLike, a: ArrayLike) -> tuple[Array, Array]:
     >>> tn.scipy.signal.normalize([2.0, 4.0], tn.tensor([0.0, 2.0, 1.0]))
     (Tensor([1., 2.]), Tensor([1. , 0.5]))
     """
-    top, bottom = (np.atleast_1d(array_like(c)) for c in (b, a))
+    top, bottom = _aligned(b), np.atleast_1d(array_like(a))
     values = known(top), known(bottom)
     if all(v is not None for v in values):
         shown = scipys("signal.normalize")(*values)
@@ -40,3 +40,13 @@ def normalize(b: ArrayLike, a: ArrayLike) -> tuple[Array, Array]:
     if top.ndim == 2 and top.shape[0] == 1:
         top = top[0]
     return top / bottom[0], bottom / bottom[0]
+
+
+def _aligned(b: ArrayLike) -> Array:
+    """Numerators as an array; zeros are put in front of shorter ones."""
+    if isinstance(b, (list, tuple)) or (isinstance(b, np.ndarray) and b.dtype == object):
+        rows = [np.atleast_1d(array_like(row)) for row in b]
+        n = max((row.shape[-1] for row in rows), default=0)
+        if any(row.shape[-1] != n for row in rows):
+            return np.stack([np.concatenate([np.zeros(n - row.shape[-1]), row]) for row in rows])
+    return np.atleast_1d(array_like(b))

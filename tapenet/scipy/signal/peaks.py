@@ -29,6 +29,17 @@ def _values(name: str, x: Array) -> Array:
     return np.asarray(found)
 
 
+def _samples(peaks: ArrayLike) -> Array:
+    """The samples of peaks, which SciPy has checked."""
+    return np.asarray(known(array_like(peaks))).astype(np.intp)
+
+
+def _wide(x: ArrayLike) -> Array:
+    """A signal in the type that SciPy computes with."""
+    found: Array = array_like(x).astype(np.float64)
+    return found
+
+
 def _told(name: str, *args: object) -> Sequence[Array]:
     """What a function of SciPy's finds."""
     return cast("Sequence[Array]", scipys(f"signal.{name}")(*args))
@@ -62,9 +73,9 @@ def peak_prominences(x: ArrayLike, peaks: ArrayLike, wlen: float | None = None) 
     >>> tn.scipy.signal.peak_prominences(tn.tensor([0.0, 3.0, 1.0, 2.0, 0.0]), [1, 3])[0]
     Tensor([3., 1.])
     """
-    x = array_like(x)
-    _, left, right = _told("peak_prominences", _values("peak_prominences", x), peaks, wlen)
-    return _prominences(x, np.asarray(peaks, np.intp), left, right), left, right
+    x = _wide(x)
+    _, left, right = _told("peak_prominences", _values("peak_prominences", x), known(array_like(peaks)), wlen)
+    return _prominences(x, _samples(peaks), left, right), left, right
 
 
 def peak_widths(
@@ -85,11 +96,16 @@ def peak_widths(
     >>> tn.scipy.signal.peak_widths(tn.tensor([0.0, 3.0, 1.0, 2.0, 0.0]), [1])[0]
     Tensor([1.25])
     """
-    x = array_like(x)
-    values, at = _values("peak_widths", x), np.asarray(peaks, np.intp)
-    prominences, left, right = peak_prominences(x, at, wlen) if prominence_data is None else prominence_data
-    told = (np.asarray(known(prominences)), left, right)
-    _, _, first, last = _told("peak_widths", values, at, rel_height, told)
+    x = _wide(x)
+    values = _values("peak_widths", x)
+    given = None if prominence_data is None else tuple(known(part) for part in prominence_data)
+    _, _, first, last = _told("peak_widths", values, known(array_like(peaks)), rel_height, given, wlen)
+    at = _samples(peaks)
+    if prominence_data is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of peaks that have no prominence
+            prominence_data = peak_prominences(x, at, wlen)
+    prominences = prominence_data[0]
     height = x[at] - prominences * rel_height
     start, end = (_crossings(x, values, height, found, at, side) for found, side in ((first, -1), (last, 1)))
     return end - start, height, start, end
@@ -115,7 +131,7 @@ def find_peaks(
     >>> peaks, x.grad
     (array([1, 3]), Tensor([ 0.,  1., -1.,  1., -1.]))
     """
-    x = array_like(x)
+    x = _wide(x)
     peaks, properties = _told(
         "find_peaks",
         _values("find_peaks", x),

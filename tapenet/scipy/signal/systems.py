@@ -11,6 +11,7 @@ import numpy as np
 from tapenet.ops.derived import array_like, known
 from tapenet.ops.registry import sample
 from tapenet.scipy.followed import followed, scipys
+from tapenet.scipy.interpolate import make_interp_spline
 from tapenet.scipy.linalg import expm
 from tapenet.scipy.signal.design import zpk2tf
 from tapenet.scipy.signal.normalization import normalize
@@ -26,23 +27,30 @@ States = tuple[Array, Array, Array, Array]
 class _Object(Protocol):
     """A system of SciPy's."""
 
-    def to_ss(self) -> _Object: ...
-
     @property
-    def A(self) -> Array: ...
-
-    @property
-    def B(self) -> Array: ...
-
-    @property
-    def C(self) -> Array: ...
-
-    @property
-    def D(self) -> Array: ...
+    def dt(self) -> float | None: ...
 
 
 #: (b, a), (zeros, poles, gain), (A, B, C, D), or an object of SciPy's.
 System = Sequence["ArrayLike"] | _Object
+
+#: What SciPy's classes of systems are made of.
+_PARTS = {"TransferFunction": ("num", "den"), "ZerosPolesGain": ("zeros", "poles", "gain"), "StateSpace": tuple("ABCD")}
+
+
+def _form(name: str, system: System, discrete: bool = False) -> tuple[ArrayLike, ...]:
+    """A system as a tuple; of a discrete one its step of time is the last part."""
+    if isinstance(system, (tuple, list)):
+        return _form(name, system[0]) if len(system) == 1 else tuple(system)  # type: ignore[arg-type]
+    for kind, parts in _PARTS.items():
+        if isinstance(system, scipys(f"signal.{kind}")):  # type: ignore[arg-type]
+            if (system.dt is None) == discrete:  # type: ignore[union-attr]
+                raise AttributeError(
+                    f"{name} can only be used with {'discrete' if discrete else 'continuous'}-time systems"
+                )
+            found = tuple(getattr(system, part) for part in parts)
+            return (*found, system.dt) if discrete else found  # type: ignore[union-attr,arg-type]
+    raise TypeError(f"{name}: a system is a tuple of its parts or a system of SciPy's, not {type(system).__name__}")
 
 
 def tf2ss(num: ArrayLike, den: ArrayLike) -> States:
@@ -115,11 +123,8 @@ def zpk2ss(z: ArrayLike, p: ArrayLike, k: ArrayLike) -> States:
     return tf2ss(*zpk2tf(z, p, k))
 
 
-def _matrices(system: System) -> States:
+def _matrices(system: Sequence[ArrayLike]) -> States:
     """The matrices of a system in any form."""
-    if not isinstance(system, (tuple, list)):
-        found: _Object = system.to_ss()  # type: ignore[union-attr]
-        return found.A, found.B, found.C, found.D
     if len(system) == 4:
         A, B, C, D = (np.atleast_2d(array_like(m)) for m in system)
         return A, B, C, D
@@ -163,14 +168,14 @@ def lsim(
     >>> tn.scipy.signal.lsim(([1.0], tn.tensor([1.0, 1.0])), np.ones(3), t)[1].round(6)
     Tensor([0.      , 0.632121, 0.864665])
     """
-    A, B, C, D = _matrices(system)
+    A, B, C, D = _matrices(_form("lsim", system))
     T = np.atleast_1d(array_like(T))
     n, inputs, steps = A.shape[0], B.shape[1], T.shape[0]
     times = known(T)
     if T.ndim != 1 or (times is not None and times[0] < 0):
         raise ValueError(f"lsim: T has shape {T.shape}: it is a vector of times from 0 on")
     if steps > 1 and times is not None and not np.allclose(np.diff(times), times[1] - times[0]):
-        raise ValueError("lsim: times are not equally spaced")
+        raise ValueError("lsim: Time steps are not equally spaced.")
     start = np.zeros(n) if X0 is None else array_like(X0)
     start = np.reshape(start, n) @ expm(np.transpose(A) * T[0])
     plain = U is None or (isinstance(U, (int, float)) and U == 0)
@@ -193,18 +198,21 @@ def lsim(
     return T, np.squeeze(out), np.squeeze(states)
 
 
-def _times(A: Array, T: ArrayLike | None, N: int | None) -> ArrayLike:
+def _times(name: str, A: Array, T: ArrayLike | None, N: int | None) -> ArrayLike:
     """SciPy's choice of times where there are none: seven of the longest time of decay."""
     if T is not None:
         return T
-    rates = np.abs(np.real(np.linalg.eigvals(_values(A))))
+    rates = np.abs(np.real(np.linalg.eigvals(_values(name, A))))
     return np.linspace(0.0, 7 / (np.min(rates) or 1.0), 100 if N is None else N)
 
 
-def _values(A: Array) -> Array:
-    found = known(A)
+def _values(name: str, value: ArrayLike) -> Array:
+    found = known(array_like(value))
     if found is None:
-        raise ValueError("the times are chosen by the system, which is computed in a compiled program: give T=")
+        raise ValueError(
+            f"{name}: how many times there are, or where, depends on what is computed in a compiled program: give the times, "
+            "and steps of time as numbers"
+        )
     return np.asarray(found)
 
 
@@ -218,8 +226,8 @@ def step(
     >>> tn.scipy.signal.step(([1.0], tn.tensor([1.0, 1.0])), T=np.array([0.0, 1.0]))[1].round(6)
     Tensor([0.      , 0.632121])
     """
-    A, B, C, D = _matrices(system)
-    at = array_like(_times(A, T, N))
+    A, B, C, D = _matrices(_form("step", system))
+    at = array_like(_times("step", A, T, N))
     return lsim((A, B, C, D), np.ones((at.shape[0], B.shape[1])), at, X0, interp=False)[:2]
 
 
@@ -232,11 +240,11 @@ def impulse(
     >>> tn.scipy.signal.impulse(([1.0], tn.tensor([1.0, 1.0])), T=np.array([0.0, 1.0]))[1].round(6)
     Tensor([1.      , 0.367879])
     """
-    A, B, C, D = _matrices(system)
+    A, B, C, D = _matrices(_form("impulse", system))
     if B.shape[1] != 1:
         raise ValueError(f"impulse: the system has {B.shape[1]} inputs: give the matrices of one of them")
     start = B[:, 0] if X0 is None else B[:, 0] + array_like(X0)
-    return lsim((A, B, C, D), None, _times(A, T, N), start, interp=False)[:2]
+    return lsim((A, B, C, D), None, _times("impulse", A, T, N), start, interp=False)[:2]
 
 
 def dlsim(system: System, u: ArrayLike, t: ArrayLike | None = None, x0: ArrayLike | None = None) -> tuple[Array, ...]:
@@ -245,54 +253,54 @@ def dlsim(system: System, u: ArrayLike, t: ArrayLike | None = None, x0: ArrayLik
     Args:
         system: (b, a, dt), (zeros, poles, gain, dt), (A, B, C, D, dt), or a `scipy.signal.dlti`.
         u: the input, with a column for each where there are several.
-        t: None: there is an input for each step of the system.
+        t: the times of the inputs, between which these go linearly; by default there is one for each step of the system.
         x0: the state at the beginning; by default 0.
 
     Returns:
         the times and the output, a column for each; of a system that is given by its matrices the states too.
 
     Raises:
-        NotImplementedError: times are given.
+        AttributeError: a system of SciPy's that is continuous.
+        ValueError: inputs that do not fit, or times that a compiled program computes: how many steps there are depends on
+            the last.
 
     >>> import numpy as np, tapenet as tn
     >>> tn.scipy.signal.dlsim(([1.0], tn.tensor([1.0, -0.5]), 1.0), np.ones(4))[1].ravel()
     Tensor([0.  , 1.  , 1.5 , 1.75])
     """
-    if t is not None:
-        raise NotImplementedError("dlsim: t= is not followed: give an input for each step, as np.interp does")
-    (A, B, C, D), dt = _discrete(system)
+    parts = _form("dlsim", system, discrete=True)
+    A, B, C, D = _matrices(parts[:-1])
+    dt = float(_values("dlsim", parts[-1]))
     u = np.atleast_1d(array_like(u))
     u = u[:, np.newaxis] if u.ndim == 1 else u
     if u.shape[1] != B.shape[1]:
         raise ValueError(f"dlsim: u has shape {u.shape}, and the system {B.shape[1]} inputs: give a column for each")
-    n = A.shape[0]
-    start = np.zeros(n) if x0 is None else np.reshape(array_like(x0), n)
+    if t is None:
+        times = np.linspace(0.0, (u.shape[0] - 1) * dt, u.shape[0])
+    else:
+        t = array_like(t)
+        last = t[-1]
+        times = np.linspace(0.0, last, math.floor(_values("dlsim", last) / dt) + 1)
+        u = array_like(make_interp_spline(t, u, k=1)(times))
+    start = np.zeros(A.shape[0]) if x0 is None else np.zeros(A.shape[0]) + np.ravel(array_like(x0))
     states = _followed(np.transpose(A), start, u[:-1] @ np.transpose(B))
     out = states @ np.transpose(C) + u @ np.transpose(D)
-    times = np.linspace(0.0, (u.shape[0] - 1) * dt, u.shape[0])
-    return (times, out, states) if not isinstance(system, (tuple, list)) or len(system) == 5 else (times, out)
-
-
-def _discrete(system: System) -> tuple[States, float]:
-    """The matrices of a discrete system, and its step of time."""
-    if isinstance(system, (tuple, list)):
-        return _matrices(system[:-1]), system[-1]
-    return _matrices(system), system.dt  # type: ignore[union-attr]
+    return (times, out, states) if len(parts) == 5 else (times, out)
 
 
 def _answers(
     name: str, system: System, x0: ArrayLike | None, t: ArrayLike | None, n: int | None, first: bool
 ) -> tuple[Array, tuple[Array, ...]]:
-    """What a discrete system answers to each of its inputs, 1 at the first step alone or at all."""
-    if t is not None:
-        raise NotImplementedError(f"{name}: t= is not followed: give n, how many steps")
+    """What a discrete system answers to each of its inputs, 1 at the first time alone or at all."""
+    *parts, dt = _form(name, system, discrete=True)
+    matrices = _matrices(parts)
     count = 100 if n is None else n
-    matrices, dt = _discrete(system)
+    at = np.linspace(0, count * _values(name, dt), count, endpoint=False) if t is None else array_like(t)
     inputs, outs = matrices[1].shape[1], []
     for i in range(inputs):
-        u = np.zeros((count, inputs))
+        u = np.zeros((at.shape[0], inputs))
         u[: 1 if first else None, i] = 1.0
-        times, out, _ = dlsim((*matrices, dt), u, None, x0)
+        times, out, _ = dlsim((*matrices, dt), u, at, x0)
         outs.append(out)
     return times, tuple(outs)
 
@@ -300,8 +308,8 @@ def _answers(
 def dstep(
     system: System, x0: ArrayLike | None = None, t: ArrayLike | None = None, n: int | None = None
 ) -> tuple[Array, tuple[Array, ...]]:
-    """What a discrete system answers to a step of each input from 0 to 1, over `n` steps, 100 by default; the others are as for
-    `dlsim`.
+    """What a discrete system answers to a step of each input from 0 to 1, over `n` steps, 100 by default, or at times `t`; the
+    others are as for `dlsim`.
 
     >>> import tapenet as tn
     >>> tn.scipy.signal.dstep(([1.0], tn.tensor([1.0, -0.5]), 1.0), n=4)[1][0].ravel()
@@ -333,18 +341,18 @@ def freqresp(system: System, w: ArrayLike | None = None, n: int = 10000) -> tupl
     >>> abs(tn.scipy.signal.freqresp(([1.0], tn.tensor([1.0, 1.0])), [0.0, 1.0])[1]).round(3)
     Tensor([1.   , 0.707])
     """
-    b, a = _coefficients(system)
+    b, a = _coefficients(_form("freqresp", system))
     if w is None:
-        shown = tuple(_values(c) for c in (b, a))
+        shown = tuple(_values("freqresp", c) for c in (b, a))
         w = scipys("signal.freqresp")(shown, None, n)[0]  # type: ignore[index]
     found: tuple[Array, Array] = freqs(b, a, array_like(w))
     return found
 
 
-def _coefficients(system: System) -> tuple[Array, Array]:
-    if isinstance(system, (tuple, list)) and len(system) == 2:
+def _coefficients(system: Sequence[ArrayLike]) -> tuple[Array, Array]:
+    if len(system) == 2:
         return np.atleast_1d(array_like(system[0])), np.atleast_1d(array_like(system[1]))
-    if isinstance(system, (tuple, list)) and len(system) == 3:
+    if len(system) == 3:
         b, a = zpk2tf(*system)
         return b, a
     A, B, C, D = _matrices(system)

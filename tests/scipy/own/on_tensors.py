@@ -94,18 +94,25 @@ class OnTensors:
         kwargs = {
             name: value for name, value in kwargs.items() if name not in ("xp", "device")
         }  # tensors are of one kind
-        out = {name: kwargs.pop(name) for name in ("out", "output") if name in kwargs}
         try:
-            return arrays(self.ours(*tensors(args), **tensors(kwargs), **out))
+            return self.said(args, kwargs)
         except Exception as error:
-            name, failed, said = str(error).partition(") failed: ")
-            if failed:  # the arguments' kinds are said before what SciPy says
-                raise type(error)(said) from error
-            if "needs a gradient" not in name:
+            if "needs a gradient" not in str(error):
                 raise
             REFUSED.add(self.__name__)
         with tn.no_grad():
-            return arrays(self.ours(*tensors(args), **tensors(kwargs), **out))
+            return self.said(args, kwargs)
+
+    def said(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result; of an error what SciPy says, before which we say the kinds of the arguments."""
+        given = {name: value if name in ("out", "output") else tensors(value) for name, value in kwargs.items()}
+        try:
+            return arrays(self.ours(*tensors(args), **given))
+        except Exception as error:
+            _, failed, said = str(error).partition(") failed: ")
+            if failed:
+                raise type(error)(said) from error
+            raise
 
     def __getattr__(self, name: str) -> Any:
         mine, their = getattr(self.ours, name, None), getattr(self.theirs, name, None)

@@ -11,7 +11,7 @@ import scipy.signal
 
 import tapenet as tn
 from tapenet.scipy import signal
-from tapenet.scipy.signal import filtering, resampling
+from tapenet.scipy.signal import filtering, resampling, separable
 from tests.scipy.followed import check_promises, check_values, ops
 
 OPS = ops("signal") | {f"windows.{name}": op for name, op in ops("signal.windows").items()}
@@ -20,7 +20,7 @@ LARGE = ("cspline2d", "qspline2d", "spline_filter", "symiirorder2")
 #: What public functions of more than one op are made of.
 PARTS = {
     op.name: op
-    for op in (resampling.resampled, filtering.lfilter_only, filtering.lfilter_on)
+    for op in (resampling.resampled, filtering.lfilter_only, filtering.lfilter_on, separable.separable)
 }  # fmt: skip
 
 
@@ -185,3 +185,27 @@ def test_a_delay_at_a_zero_is_0() -> None:
     with pytest.warns(UserWarning, match="a zero or pole at the frequencies"):
         delay = signal.group_delay((tn.tensor([1.0, -1.0]), [1.0]), [0.0, 1.0])[1]
     np.testing.assert_allclose(delay.numpy(), [0.0, 0.5])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.complex64, np.float64, np.int32])
+def test_lists_are_filters_of_the_precision_of_the_image(kind: type) -> None:
+    image, filters = np.arange(20).reshape(4, 5).astype(kind), ([0.25, 0.5, 0.25], (1.0, 0.3, -1.0))
+    found = signal.sepfir2d(tn.tensor(image), *filters)
+    np.testing.assert_array_equal(found.numpy(), scipy.signal.sepfir2d(image, *filters), strict=True)
+
+
+def test_windows_of_one_sample_and_of_no_width_are_constant() -> None:
+    for name in ("gaussian", "kaiser", "general_hamming", "tukey", "exponential", "general_cosine"):
+        window = getattr(signal.windows, name)
+        options = {"center": None} if name == "exponential" else {}
+        by = {"exponential": "tau", "general_cosine": "a", "gaussian": "std", "kaiser": "beta"}.get(name, "alpha")
+        given = np.array([0.5, 0.5] if by == "a" else 0.6)
+        for sym in (True, False):
+            slope = tn.grad(lambda v, w=window, o=options, by=by, sym=sym: w(1, sym=sym, **o, **{by: v}).sum())(given)
+            assert not slope.numpy().any()
+    for alpha, expected in ((-0.5, 0.0), (0.0, 0.0), (1.5, 0.0)):
+        assert tn.grad(lambda v: signal.windows.tukey(5, v)[1])(alpha).item() == expected
+        np.testing.assert_array_equal(
+            tn.compile(lambda v: signal.windows.tukey(5, v), backend="numpy")(np.array(alpha)).numpy().round(12),
+            scipy.signal.windows.tukey(5, alpha).round(12),
+        )

@@ -75,6 +75,8 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "freqresp": (lambda s, *m: s.freqresp(m, T), ONE),
     "bode": (lambda s, b, a: s.bode((b, a), T), [B, A]),
     "dlsim": (lambda s, u, x, *m: s.dlsim((*m, 0.5), u, x0=x), [U, np.array([0.3, 1.0]), *M]),
+    "dlsim at times": (lambda s, u, b, a: s.dlsim((b, a, 0.3), u, np.linspace(0.2, 2.0, 7)), [U[:, 0], B, A]),
+    "dstep at times": (lambda s, b, a: s.dstep((b, a, 0.5), t=[0.0, 0.7, 1.4]), [B, A]),
     "dstep": (lambda s, b, a: s.dstep((b, a, 0.5), n=6), [B, A]),
     "dimpulse": (lambda s, *m: s.dimpulse((*m, 0.5), n=6), M),
     **{
@@ -136,6 +138,40 @@ def test_roots_are_scipys() -> None:
         np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:Badly conditioned")  # SciPy's numerators of matrices begin with 0
+def test_systems_of_scipys() -> None:
+    for made, kinds in (
+        (scipy.signal.lti, ("lsim", "step", "impulse", "freqresp")),
+        (scipy.signal.dlti, ("dlsim", "dstep")),
+    ):
+        discrete = made is scipy.signal.dlti
+        system = made(B, A)
+        for form in (system, system.to_zpk(), system.to_ss()):
+            for name in kinds:
+                given = {"lsim": (U[:, 0], T - T[0]), "freqresp": (T,), "dlsim": (U[:, 0],)}.get(name, ())
+                found, expected = (getattr(m, name)(form, *given) for m in (signal, scipy.signal))
+                for ours, theirs in zip(parts(found), parts(expected), strict=True):
+                    np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-9, atol=1e-12)
+        for name in ("lsim", "step", "impulse", "freqresp", "bode") if discrete else ("dlsim", "dstep", "dimpulse"):
+            with pytest.raises(AttributeError, match="can only be used with"):
+                getattr(signal, name)(system, *([U[:, 0]] * (2 if name == "lsim" else name == "dlsim")))
+
+
+def test_peaks_of_whole_numbers_and_float32() -> None:
+    x = np.array([0, 3, 1, 2, 0, 1, 0])
+    for kind in (np.int64, np.float32):
+        for name in ("peak_prominences", "peak_widths"):
+            found, expected = (
+                getattr(m, name)(v, [1, 3]) for m, v in ((signal, tn.tensor(x.astype(kind))), (scipy.signal, x))
+            )
+            for ours, theirs in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(np.asarray(ours), theirs, strict=True)
+    with pytest.warns(match="width of 0"):
+        signal.peak_widths(x, [1], rel_height=0)
+    with pytest.raises(TypeError, match="cannot safely cast"):
+        signal.peak_widths(x, [1.5])
+
+
 def test_zeros_in_front_of_coefficients_are_left_out_as_scipy_does() -> None:
     b, a = np.array([0.0, 2.0, 1.0]), np.array([0.0, 0.0, 2.0, 1.0, 0.5])
     for name in ("normalize", "tf2zpk", "tf2ss", "lp2lp"):
@@ -159,7 +195,7 @@ def test_sections_are_scipys_to_the_bit_where_roots_come_in_pairs() -> None:
 def test_what_is_refused() -> None:
     for call, words in (
         (lambda: signal.tf2ss([1.0, 2.0, 3.0], [1.0, 2.0]), "improper transfer function"),
-        (lambda: signal.lsim((B, A), U[:, 0], T**2), "not equally spaced"),
+        (lambda: signal.lsim((B, A), U[:, 0], T**2), "Time steps are not equally spaced"),
         (lambda: signal.lsim((B, A), U, T), "for 7 times and 1 inputs"),
         (lambda: signal.chirp(T, 1.0, 1.0, 2.0, "cubic"), "'logarithmic' or 'hyperbolic', not 'cubic'"),
         (lambda: signal.iirnotch(1.5, 2.0), "0 < w0 < 1"),

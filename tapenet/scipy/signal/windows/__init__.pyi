@@ -8,6 +8,9 @@ def exponential(M: int, center: float | None = None, tau: ArrayLike = 1.0, sym: 
 def gaussian(M: int, std: ArrayLike, sym: bool = True) -> Tensor:
     """The window exp(-n²/(2 std²)), n counted from the middle."""
 
+def general_cosine(M: int, a: ArrayLike, sym: bool = True) -> Tensor:
+    """The window Σ a[k] cos(2πkn/N), n counted from the middle."""
+
 def general_gaussian(M: int, p: ArrayLike, sig: ArrayLike, sym: bool = True) -> Tensor:
     """The window exp(-|n/sig|²ᵖ / 2), n counted from the middle."""
 

@@ -44,7 +44,7 @@ def _window(
 
 def _steps(M: int, sym: bool) -> tuple[Array, int]:
     """The samples' places, counted from the middle, and how many there are with the one that a periodic window leaves out."""
-    n = M if sym else M + 1
+    n = M if sym or M < 2 else M + 1  # a window of one sample is 1
     return (np.arange(n) - (n - 1) / 2)[:M], n
 
 
@@ -75,7 +75,7 @@ def general_gaussian(M: int, p: Number, sig: Number, sym: bool = True) -> Array:
 )  # fmt: skip
 def kaiser(M: int, beta: Number, sym: bool = True) -> Array:
     n, count = _steps(M, sym)
-    found: Array = i0(beta * np.sqrt(np.maximum(1 - (n / ((count - 1) / 2)) ** 2, 0))) / i0(beta)
+    found: Array = i0(beta * np.sqrt(np.maximum(1 - (n / (max(count - 1, 1) / 2)) ** 2, 0))) / i0(beta)
     return found
 
 
@@ -87,8 +87,10 @@ def kaiser(M: int, beta: Number, sym: bool = True) -> Array:
 def tukey(M: int, alpha: Number = 0.5, sym: bool = True) -> Array:
     n, count = _steps(M, sym)
     x = (count - 1) / 2 - np.abs(n)  # from the nearer end
-    ramp = 2 * x / ((count - 1) * alpha)
-    return np.where(ramp < 1, 0.5 * (1 + np.cos(math.pi * (ramp - 1))), 1.0)
+    wide = np.minimum(alpha, 1.0)
+    flat = (wide <= 0) | (2 * x >= (count - 1) * wide)  # the one sample of a window of one too
+    ramp = 2 * x / (max(count - 1, 1) * np.where(wide > 0, wide, 1.0))
+    return np.where(flat, 1.0, 0.5 * (1 + np.cos(math.pi * (ramp - 1))))
 
 
 @_window(
@@ -97,7 +99,20 @@ def tukey(M: int, alpha: Number = 0.5, sym: bool = True) -> Array:
 )  # fmt: skip
 def general_hamming(M: int, alpha: Number, sym: bool = True) -> Array:
     n, count = _steps(M, sym)
-    found: Array = alpha + (1 - alpha) * np.cos(2 * math.pi * n / (count - 1))
+    found: Array = alpha + (1 - alpha) * np.cos(2 * math.pi * n / max(count - 1, 1))
+    return found
+
+
+@_window(
+    "general_cosine", "a", words="The window Σ a[k] cos(2πkn/N), n counted from the middle.",
+    example="general_cosine(3, tn.tensor([0.5, 0.5])).round(3)\n    Tensor([0., 1., 0.])",
+    given=[np.array([0.5, 0.3, 0.2])],
+)  # fmt: skip
+def general_cosine(M: int, a: Array, sym: bool = True) -> Array:
+    n, count = _steps(M, sym)
+    if M < 2:
+        return np.ones(M) + 0 * np.sum(a)  # type: ignore[no-any-return]
+    found: Array = np.cos(np.outer(2 * math.pi * n / (count - 1), np.arange(len(a)))) @ a
     return found
 
 
@@ -121,6 +136,6 @@ def exponential(M: int, center: float | None = None, tau: Number = 1.0, sym: boo
     >>> tn.scipy.signal.windows.exponential(3, tau=tn.tensor(1.0)).round(3)
     Tensor([0.368, 1.   , 0.368])
     """
-    n = M if sym else M + 1
-    middle = (n - 1) / 2 if center is None else center
+    n = M if sym or M < 2 else M + 1
+    middle = (n - 1) / 2 if center is None or M < 2 else center
     return np.exp(-np.abs(np.arange(M) - middle) / tau)  # type: ignore[no-any-return]
