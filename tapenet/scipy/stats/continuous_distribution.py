@@ -386,7 +386,7 @@ class Continuous(Distribution):
 
         Raises:
             TypeError: the data need a gradient, and the gradient of the likelihood is not 0 at the maximum: it is at an end of
-                what is allowed, such as the loc of `expon`.
+                what is allowed, such as the scale of `pareto`, or at a kink.
 
         >>> import tapenet as tn
         >>> loc, scale = tn.scipy.stats.norm.fit(tn.tensor([1.0, 2.0, 6.0]))

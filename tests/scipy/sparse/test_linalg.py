@@ -171,3 +171,19 @@ def test_errors() -> None:
         L.cg(matrix, C)
     with pytest.raises(ValueError, match="give bound="):
         tn.compile(lambda d: L.expm_multiply(made(A, d), B))(A.data)
+
+
+@pytest.mark.parametrize("name", ["bicgstab", "cgs", "gmres", "lgmres", "gcrotmk", "tfqmr"])
+def test_preconditioners_change_no_solution(name: str) -> None:
+    """SciPy's tfqmr gives another solution with a preconditioner. One of SciPy's arrays serves in compiled functions too."""
+    start = A.tocsc()
+    near = scipy.sparse.diags_array(1 / A.diagonal())
+
+    def solved(data: Any) -> Any:
+        matrix = S.csc_array((data, start.indices, start.indptr), shape=A.shape)
+        return getattr(L, name)(matrix, np.arange(6.0), rtol=1e-13, M=near)[0]
+
+    expected = scipy.sparse.linalg.spsolve(start, np.arange(6.0))
+    np.testing.assert_allclose(solved(tn.tensor(start.data)).numpy(), expected, rtol=1e-9)
+    np.testing.assert_allclose(tn.compile(solved, backend="numpy")(tn.tensor(start.data)).numpy(), expected, rtol=1e-9)
+    check_grads(solved, [start.data], order=1)

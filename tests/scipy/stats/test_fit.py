@@ -26,10 +26,31 @@ def test_a_fit_is_differentiated_by_the_data() -> None:
     tn.testing.check_grads(lambda x: tn.stack(stats.gamma.fit(x, floc=0)[::2]), [_DATA[:10]], eps=1e-5, rtol=1e-4)
 
 
-def test_a_maximum_at_an_end_has_no_derivative() -> None:
-    np.testing.assert_allclose([v.item() for v in stats.uniform.fit(_DATA)], scipy.stats.uniform.fit(_DATA))
+def test_a_maximum_at_an_end_or_a_kink_has_no_derivative() -> None:
+    data = tn.tensor(_DATA, requires_grad=True)
+    np.testing.assert_allclose(
+        [v.item() for v in stats.pareto.fit(_DATA, floc=0)], scipy.stats.pareto.fit(_DATA, floc=0)
+    )
     with pytest.raises(TypeError, match="hold a parameter that is at an end"):
-        stats.uniform.fit(tn.tensor(_DATA, requires_grad=True))
+        stats.pareto.fit(data, floc=0)
+    with pytest.raises(TypeError, match="or the likelihood has a kink there"):
+        stats.gennorm.fit(data, f0=1.0)
+    with pytest.raises(TypeError, match="only of method='MLE'"):
+        stats.gamma.fit(data, floc=0, method="MM")
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("expon", {}), ("expon", {"floc": 0.0}), ("expon", {"fscale": 2.0}), ("uniform", {}), ("uniform", {"floc": -1.0}),
+        ("uniform", {"fscale": 100.0}), ("laplace", {}), ("laplace", {"floc": 1.0}), ("laplace", {"fscale": 2.0}),
+    ],
+)  # fmt: skip
+def test_maxima_that_are_known(name: str, held: dict[str, float]) -> None:
+    ours, theirs = getattr(stats, name), getattr(scipy.stats, name)
+    for data in (_DATA, _DATA[:-1]):
+        np.testing.assert_allclose(tn.stack(ours.fit(tn.tensor(data), **held)).numpy(), theirs.fit(data, **held))
+        tn.testing.check_grads(lambda x: tn.stack(ours.fit(x, **held)), [data], order=1)
 
 
 def test_standard_errors_by_the_hessian() -> None:

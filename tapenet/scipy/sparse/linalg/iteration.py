@@ -12,7 +12,7 @@ import numpy as np
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
-from tapenet.scipy.sparse.arrays import is_sparse, ours
+from tapenet.scipy.sparse.arrays import SparseArray, is_sparse, ours
 from tapenet.transforms.implicit.linear import linear_solve
 from tapenet.typing import Array
 
@@ -43,11 +43,15 @@ def _iterated(
 
     def solve(product: Callable[[Array], Array], vector: Array) -> Array:
         n = vector.size
-        operator = linalg.LinearOperator((n, n), matvec=product, dtype=vector.dtype)
-        given = {} if ended or start is None else {"x0": start}
-        x, info = method(
-            operator, vector, **given, **({} if preconditioner is None else {"M": preconditioner}), **options
-        )
+        times = product
+        given: dict[str, object] = {} if ended or start is None else {"x0": start}
+        if preconditioner is not None and name == "tfqmr":  # SciPy's tfqmr solves another system then: scipy 1.17, 1.18
+            left: Callable[[Array], Array] = linalg.aslinearoperator(cast("Array", preconditioner)).matvec
+            times, vector = lambda v: left(product(v)), left(vector)
+        elif preconditioner is not None:
+            given["M"] = preconditioner
+        operator = linalg.LinearOperator((n, n), matvec=times, dtype=vector.dtype)
+        x, info = method(operator, vector, **given, **options)
         ended.append(info)
         if info and (captured or len(ended) > 1):
             raise RuntimeError(
@@ -84,9 +88,7 @@ def _product(A: Matrix, name: str, size: int) -> Callable[[Tensor], Tensor]:
 
 def _numbers(M: object) -> object:
     """A preconditioner in numbers: it changes how a solution is found, not which one."""
-    if M is None or not (is_sparse(M) or isinstance(M, Tensor)):
-        return M
-    return ours(M).detach().numpy() if is_sparse(M) else cast("Tensor", M).detach().numpy()
+    return M.detach().numpy() if isinstance(M, (SparseArray, Tensor)) else M
 
 
 class Solver(Protocol):
