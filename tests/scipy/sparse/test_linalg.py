@@ -187,3 +187,11 @@ def test_preconditioners_change_no_solution(name: str) -> None:
     np.testing.assert_allclose(solved(tn.tensor(start.data)).numpy(), expected, rtol=1e-9)
     np.testing.assert_allclose(tn.compile(solved, backend="numpy")(tn.tensor(start.data)).numpy(), expected, rtol=1e-9)
     check_grads(solved, [start.data], order=1)
+
+
+@pytest.mark.parametrize("name", ["bicgstab", "gmres", "lgmres"])
+def test_complex_matrices_with_real_right_sides(name: str) -> None:
+    matrix = A * (1 + 0.5j)
+    found, info = getattr(L, name)(S.csr_array(matrix), B, rtol=1e-12)
+    assert info == 0
+    np.testing.assert_allclose(found.numpy(), scipy.sparse.linalg.spsolve(matrix.tocsc(), B.astype(complex)), rtol=1e-9)

@@ -34,6 +34,8 @@ def _iterated(
     right = asarray(b)
     if right.dtype.kind not in "fc":
         right = right.astype(np.float64)
+    if right.dtype.kind == "f" and getattr(A, "dtype", right.dtype).kind == "c":
+        right = right.astype(np.complex128)
     shape = right.shape
     if shape not in ((right.size,), (right.size, 1)):
         raise ValueError(f"{name}: b has shape {shape}; it takes a vector")
