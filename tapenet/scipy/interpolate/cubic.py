@@ -224,13 +224,24 @@ class CubicSpline(_Cubic):
         extrapolate: Extrapolate | None = None,
     ) -> None:
         pair = (bc_type, bc_type) if isinstance(bc_type, str) else tuple(cast("tuple[object, object]", bc_type))
+        if len(pair) != 2 or ("periodic" in pair and bc_type != "periodic"):
+            raise ValueError(
+                f"CubicSpline: bc_type={bc_type!r}: `bc_type` must contain 2 elements to specify start and end conditions, and "
+                "'periodic' holds for both ends"
+            )
+        rest = _moved(y, axis)[0].shape[1:]
         kinds: list[Condition] = []
         values: list[object] = []
         for one in pair:
-            named = {"clamped": (1, 0.0), "natural": (2, 0.0)}.get(one, one) if isinstance(one, str) else one
-            kind, value = named if isinstance(named, tuple) else (named, 0.0)
+            named = (
+                {"clamped": (1, np.zeros(rest)), "natural": (2, np.zeros(rest))}.get(one)
+                if isinstance(one, str)
+                else one
+            )
+            kind, value = named if isinstance(named, tuple) else (one, 0.0)
             kinds.append(cast("Condition", kind))
-            values.append(ops.asarray(value, dtype=float) if not isinstance(value, Tensor) else value)
+            given = asarray(value)
+            values.append(given if given.dtype.kind in "fc" else given.astype(np.float64))
         if extrapolate is None and bc_type == "periodic":
             extrapolate = "periodic"
         self._set(spline_coefficients, x, y, axis, extrapolate, *values, tuple(kinds))

@@ -54,6 +54,12 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
         lambda s, x, y, n: s.CubicSpline(x, closed(s, y), bc_type="periodic")(n), [X[:3], Y[:3], FAR]
     ),
     "CubicSpline along an axis": (lambda s, x, y, n: s.CubicSpline(x, y, axis=1)(n), [X, MANY, AT]),
+    **{
+        f"CubicSpline of vectors, {bc}": (
+            lambda s, x, y, n, bc=bc: s.CubicSpline(x, y, axis=1, bc_type=bc)(n), [X, MANY, AT]
+        )
+        for bc in ("clamped", "natural", ("not-a-knot", "natural"))
+    },
     "CubicSpline periodic along an axis": (
         lambda s, x, y, n: s.CubicSpline(x, closed(s, y), axis=1, bc_type="periodic")(n), [X, MANY, FAR]
     ),
@@ -304,7 +310,15 @@ def test_descending_points_that_are_not_known_yet() -> None:
         np.testing.assert_allclose(tn.compile(at, backend="numpy")(tn.tensor(p.copy()), v.copy()).numpy(), expected)
 
 
+def test_complex_splines() -> None:
+    for bc in ("not-a-knot", "natural", ((1, 0.5 + 2j), (2, 1j))):
+        ours, theirs = (s.CubicSpline(X, Y + 2j * Y**2, bc_type=bc) for s in (OURS, si))
+        np.testing.assert_allclose(ours(AT).numpy(), theirs(AT), rtol=1e-13)
+
+
 ERRORS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: OURS.CubicSpline(X, Y, bc_type=("natural", "periodic")), "'periodic' holds for both ends"),
+    (lambda: OURS.CubicSpline(X, Y, bc_type=("natural",)), "must contain 2 elements"),
     (lambda: OURS.CubicSpline(X[::-1], Y), "must be strictly increasing"),
     (lambda: OURS.CubicSpline(X, Y[:3]), "length of `y`"),
     (lambda: OURS.make_interp_spline(X, Y[:3]), "Shapes of x"),
