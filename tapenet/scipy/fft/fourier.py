@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -21,9 +22,11 @@ Transform = Callable[..., Array]
 def made(name: str, formula: Transform, doc: str, samples: Samples) -> Op:
     """The op of a transform of SciPy's. `overwrite_x` permits what a tensor never does: the input stays as it is."""
     theirs = scipys(f"fft.{name}")
+    names = [*inspect.signature(formula).parameters][1:]
 
-    def transform(x: Array, *args: object, overwrite_x: bool = False, **options: object) -> object:
-        return theirs(x, *args, **options)
+    def transform(x: Array, *args: object, **options: object) -> object:
+        given = dict(zip(names, args, strict=False)) | options
+        return theirs(x, **given | {"overwrite_x": False})
 
     return followed(
         transform, "x", name=name, doc=doc, samples=samples, gradients="x: the transposed transform of g"
