@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.indexing.items import scatter_add
-from tapenet.typing import Array
+from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
     from tapenet.typing import DTypeLike
@@ -20,17 +22,16 @@ MODES = {
 }  # fmt: skip
 
 
-def output_dtype(name: str, output: object) -> str | None:
-    """The dtype of a result by `output=`, as a text, which calls of ops pass on quickest; None for that of the input.
+def output_dtype(name: str, output: DTypeLike | None) -> str | DType | None:
+    """The dtype of a result by `output=`; a text as it is, since SciPy promotes other ones to complex numbers; None for that of
+    the input.
 
     Raises:
         TypeError: an array, to write into.
     """
-    if output is None:
-        return None
     if hasattr(output, "shape") and not isinstance(output, (type, np.dtype)):
         raise TypeError(f"{name}: output= is a dtype on tensors, and no array to write into: take what is returned")
-    return np.dtype(output).str  # type: ignore[call-overload,no-any-return]
+    return output if output is None or isinstance(output, str) else np.dtype(output)
 
 
 def as_output(x: Array, output: DTypeLike | None) -> Array:
@@ -60,10 +61,31 @@ def numbers_for_each(value: object, count: int) -> list[Array]:
     return [value[i] for i in range(count)]  # type: ignore[index]
 
 
+def axis_of(axis: int, ndim: int) -> int:
+    """An axis as a number from 0 on.
+
+    Raises:
+        AxisError: there is no such axis.
+    """
+    return normalize_axis_index(axis, ndim)
+
+
 def axes_of(axes: int | Sequence[int] | None, ndim: int) -> list[int]:
-    """Axes as numbers from 0 on."""
-    given = range(ndim) if axes is None else [axes] if isinstance(axes, int) else axes
-    return [axis % ndim for axis in given]
+    """Axes as numbers from 0 on.
+
+    Raises:
+        ValueError: there is no such axis, or one is named twice.
+        TypeError: an axis that is no integer.
+    """
+    given = range(ndim) if axes is None else [axes] if np.isscalar(axes) else axes
+    found = []
+    for axis in map(operator.index, given):  # type: ignore[arg-type]
+        if not -ndim <= axis < ndim:
+            raise ValueError(f"specified axis: {axis} is out of range")
+        found.append(axis % ndim)
+    if len(set(found)) != len(found):
+        raise ValueError("axes must be unique")
+    return found
 
 
 def by_axis(value: object, along: Sequence[int], ndim: int) -> dict[int, Any]:

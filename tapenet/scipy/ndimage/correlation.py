@@ -13,7 +13,7 @@ from tapenet.ops.fft.transforms import complex_normal, of_dtype
 from tapenet.ops.op import op
 from tapenet.ops.registry import Samples, sample
 from tapenet.scipy.followed import scipys
-from tapenet.scipy.ndimage.borders import axes_of, bordered, by_axis, for_each, output_dtype, unbordered
+from tapenet.scipy.ndimage.borders import axes_of, axis_of, bordered, by_axis, for_each, output_dtype, unbordered
 from tapenet.scipy.signal.convolution import convolve as convolved
 from tapenet.scipy.signal.convolution import lag_products
 from tapenet.typing import Array, DType
@@ -119,9 +119,8 @@ def correlate1d(
     """
     input = array_like(input)
     dtype = output_dtype("correlate1d", output)
-    found: Array = along_axis(
-        input, array_like(weights), axis if axis < 0 else axis - input.ndim, mode, cval, origin, dtype
-    )
+    from_end = axis_of(axis, input.ndim) - input.ndim
+    found: Array = along_axis(input, array_like(weights), from_end, mode, cval, origin, dtype)
     return found  # type: ignore[return-value]
 
 

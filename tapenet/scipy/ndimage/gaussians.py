@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.ops.derived import array_like, known
-from tapenet.scipy.ndimage.borders import as_output, axes_of, for_each, numbers_for_each, output_dtype
+from tapenet.scipy.ndimage.borders import as_output, axes_of, axis_of, for_each, numbers_for_each, output_dtype
 from tapenet.scipy.ndimage.correlation import correlate1d
+from tapenet.scipy.ndimage.measurements import root
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _summed(
         return as_output(input, dtype)
     parts = [step(input, axis, each) for axis, each in zip(along, for_each(mode, len(along)), strict=True)]
     if squared:
-        return np.sqrt(functools.reduce(np.add, [part * part for part in parts]))  # type: ignore[no-any-return]
+        return as_output(root(functools.reduce(np.add, [part * part for part in parts])), parts[0].dtype)
     return functools.reduce(np.add, parts)
 
 
@@ -191,7 +192,7 @@ def gaussian_gradient_magnitude(
     input: ArrayLike, sigma: ArrayLike, output: DTypeLike | None = None, mode: str | Sequence[str] = "reflect",
     cval: float = 0.0, *, axes: int | Sequence[int] | None = None, truncate: float = 4.0, radius: int | None = None,
 ) -> Tensor:  # fmt: skip
-    """The length of the gradient of a smoothed image. It has no derivative where that is 0.
+    """The length of the gradient of a smoothed image. Where that is 0 its gradient is 0.
 
     Args:
         input, sigma, output, mode, cval, axes, truncate, radius: as for `gaussian_filter`.
@@ -238,7 +239,7 @@ def _edges(
     """Differences along one axis, smoothed along the others."""
     found = array_like(input)
     dtype = output_dtype(name, output)
-    axis %= found.ndim
+    axis = axis_of(axis, found.ndim)
     modes = for_each(mode, found.ndim)
     for i in [axis, *(i for i in range(found.ndim) if i != axis)]:
         found = correlate1d(found, [-1, 0, 1] if i == axis else across, i, dtype, modes[i], cval)  # type: ignore[assignment]

@@ -53,6 +53,12 @@ def _total(x: Array, places: Array, count: int) -> Array:
     return found
 
 
+def root(squares: Array) -> Array:
+    """The square root of what is 0 only where it does not change, or at a kink: with gradient 0 there, as of NumPy's `std`."""
+    zero = squares == 0
+    return np.where(zero, 0, np.sqrt(np.where(zero, 1, squares)))
+
+
 def _measure(name: str, words: str, result: str, what: str) -> Op:
     def measure(input: Array, labels: Labels = None, index: Index = None) -> Array:
         places, counts, back = _groups(input, labels, index)
@@ -65,7 +71,7 @@ def _measure(name: str, words: str, result: str, what: str) -> Op:
             centred = np.where(places < count, input - mean, 0)
             found = _total(centred * centred, places, count) / counts
         if what == "deviation":
-            found = np.sqrt(found)
+            found = root(found)
         return found[back]
 
     measure.__name__ = name

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tapenet.ops.derived import array_like
 from tapenet.scipy.ndimage.borders import as_output
 from tapenet.scipy.ndimage.windows import grey_closing, grey_dilation, grey_erosion, grey_opening
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor
     from tapenet.scipy.ndimage.windows import Each, Modes, Sizes
     from tapenet.typing import Array, ArrayLike, DTypeLike
+
+
+def _taken_off(more: Array, less: Array, output: DTypeLike | None) -> Tensor:
+    """The difference of two images; of two of booleans, where one is true."""
+    if more.dtype == less.dtype == np.bool_:
+        return np.logical_xor(more, less)  # type: ignore[return-value]
+    return as_output(more - less, output)  # type: ignore[return-value]
 
 
 def white_tophat(
@@ -28,8 +37,7 @@ def white_tophat(
     Tensor([0., 3., 0., 1.])
     """
     x = array_like(input)
-    opened = grey_opening(x, size, footprint, structure, output, mode, cval, origin, axes=axes)
-    return as_output(x - opened, output)  # type: ignore[return-value]
+    return _taken_off(x, grey_opening(x, size, footprint, structure, output, mode, cval, origin, axes=axes), output)
 
 
 def black_tophat(
@@ -43,8 +51,7 @@ def black_tophat(
     Tensor([4., 0., 1., 0.])
     """
     x = array_like(input)
-    closed = grey_closing(x, size, footprint, structure, output, mode, cval, origin, axes=axes)
-    return as_output(closed - x, output)  # type: ignore[return-value]
+    return _taken_off(grey_closing(x, size, footprint, structure, output, mode, cval, origin, axes=axes), x, output)
 
 
 def morphological_gradient(

@@ -84,7 +84,9 @@ def _sampled(
             known = within if known is None else known & within
         elif mode == "wrap" and n > 1:
             c = np.where((c < 0) | (c > n - 1), c - (n - 1) * np.floor(c / (n - 1)), c)
-        c = np.clip(c + far, 0, n + 2 * far - 1) if mode == "nearest" else c + far
+        c = c + far
+        if mode == "nearest":  # further out all numbers around are the same
+            c = np.clip(c, -order - 1, n + 2 * far + order)
         knot = np.floor(c if order % 2 else c + 0.5)
         steps = np.arange(order + 1).reshape((order + 1,) + (1,) * c.ndim)
         taps = np.astype(knot, np.int64) - order // 2 + steps

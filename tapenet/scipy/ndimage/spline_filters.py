@@ -12,7 +12,7 @@ from tapenet.ops.fft.transforms import complex_normal, of_dtype
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.scipy.followed import scipys
-from tapenet.scipy.ndimage.borders import output_dtype
+from tapenet.scipy.ndimage.borders import axis_of, output_dtype
 from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
@@ -101,15 +101,14 @@ def spline_filter1d(
     Tensor([1., 1., 1.])
     """
     input = array_like(input)
-    found: Array = filtered_along(
-        input, order, axis if axis < 0 else axis - input.ndim, mode, _kind("spline_filter1d", output, input)
-    )
+    from_end = axis_of(axis, input.ndim) - input.ndim
+    found: Array = filtered_along(input, order, from_end, mode, _kind("spline_filter1d", output, input))
     return found  # type: ignore[return-value]
 
 
-def _kind(name: str, output: DTypeLike | None, input: Array) -> str | None:
+def _kind(name: str, output: DTypeLike | None, input: Array) -> str | DType | None:
     dtype = output_dtype(name, output)
-    return np.result_type(dtype, np.complex64).str if dtype and input.dtype.kind == "c" else dtype
+    return np.result_type(dtype, np.complex64) if dtype is not None and input.dtype.kind == "c" else dtype
 
 
 def spline_filter(input: ArrayLike, order: int = 3, output: DTypeLike = np.float64, mode: str = "mirror") -> Tensor:

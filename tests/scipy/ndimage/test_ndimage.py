@@ -137,3 +137,18 @@ def test_each_window_has_its_own_gradient() -> None:
         ndimage.maximum_filter(x, footprint=window).sum().backward()
         listed = tn.grad(lambda x, window=window: ndimage.maximum_filter(x, footprint=window.tolist()).sum())(X)
         np.testing.assert_array_equal(x.grad.numpy(), listed.numpy())
+
+
+@pytest.mark.parametrize("order", range(6))
+def test_coefficients_beyond_the_nearest(order: int) -> None:
+    at = np.array([[-7.3, -0.4, 0.3, 2.4, 3.3, 9.2], [1.3, 5.7, -2.2, 1.6, 4.3, 2.2]])
+    tn.testing.check_grads(
+        lambda x, at: ndimage.map_coordinates(x, at, order=order, mode="nearest", prefilter=False), [X, at], order=2
+    )
+
+
+def test_dtypes_of_complex_images_are_promoted() -> None:
+    for f in (ndimage.correlate1d, ndimage.convolve, ndimage.gaussian_filter1d):
+        with pytest.warns(UserWarning, match="promoting specified output dtype to complex"):
+            found = f(tn.tensor(X[0] + 1j), 1.0 if f is ndimage.gaussian_filter1d else [1.0, 2.0], output=np.float32)
+        assert found.dtype == np.complex64

@@ -29,7 +29,7 @@ CHOSEN: dict[str, tuple[list[str], str]] = {
         "",
     ),
     "integrate": (["test_quadpack.py", "test_quadrature.py", "test_integrate.py", "test__quad_vec.py"], ""),
-    "ndimage": (["test_splines.py", "test_interpolation.py"], ""),
+    "ndimage": (["test_splines.py", "test_interpolation.py", "test_measurements.py", "test_fourier.py"], ""),
     "optimize": (["test_minpack.py", "test_nnls.py"], "CurveFit or NNLS or RootHybr"),
     "spatial": (["test_distance.py"], ""),
 }  # fmt: skip

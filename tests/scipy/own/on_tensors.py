@@ -91,6 +91,14 @@ class OnTensors:
             return self.called(args, kwargs)
 
     def called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        names = list(getattr(self, "__signature__", inspect.Signature()).parameters)
+        if "output" in names[: len(args)]:
+            place = names.index("output")
+            args, kwargs = args[:place], kwargs | dict(zip(names[place:], args[place:], strict=False))
+        written = kwargs.get("output")
+        if isinstance(written, np.ndarray):  # tensors are not written into: a result is made anew in its dtype
+            written[...] = self.called(args, kwargs | {"output": written.dtype})
+            return written
         kwargs = {
             name: value for name, value in kwargs.items() if name not in ("xp", "device")
         }  # tensors are of one kind
