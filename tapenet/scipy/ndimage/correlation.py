@@ -203,10 +203,11 @@ def correlate(
     if weights.ndim != len(along):
         raise RuntimeError(f"correlate: weights.ndim ({weights.ndim}) must match len(axes) ({len(along)})")
     moved = by_axis(origin, along, input.ndim)
-    lengths = dict(zip(sorted(along), weights.shape, strict=True))  # as in SciPy: the weights' axes keep their order
-    whole = weights.reshape([lengths.get(i, 1) for i in range(input.ndim)])
+    if weights.ndim < input.ndim:
+        lengths = dict(zip(sorted(along), weights.shape, strict=True))  # as in SciPy: the weights' axes keep their order
+        weights = weights.reshape([lengths.get(i, 1) for i in range(input.ndim)])
     dtype = output_dtype("correlate", output)
-    found: Array = along_all(input, whole, mode, cval, tuple(moved.get(i, 0) for i in range(input.ndim)), dtype)
+    found: Array = along_all(input, weights, mode, cval, tuple(moved.get(i, 0) for i in range(input.ndim)), dtype)
     return found  # type: ignore[return-value]
 
 
