@@ -204,7 +204,9 @@ def correlate(
         raise RuntimeError(f"correlate: weights.ndim ({weights.ndim}) must match len(axes) ({len(along)})")
     moved = by_axis(origin, along, input.ndim)
     if weights.ndim < input.ndim:
-        lengths = dict(zip(sorted(along), weights.shape, strict=True))  # as in SciPy: the weights' axes keep their order
+        lengths = dict(
+            zip(sorted(along), weights.shape, strict=True)
+        )  # as in SciPy: the weights' axes keep their order
         weights = weights.reshape([lengths.get(i, 1) for i in range(input.ndim)])
     dtype = output_dtype("correlate", output)
     found: Array = along_all(input, weights, mode, cval, tuple(moved.get(i, 0) for i in range(input.ndim)), dtype)
