@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet import ops
 from tapenet.autodiff.creation import asarray
@@ -96,7 +97,7 @@ class BSpline:
 
     def __init__(self, t: object, c: object, k: int, extrapolate: Extrapolate = True, axis: int = 0) -> None:
         knots, coefficients = asarray(t), asarray(c)
-        axis %= max(coefficients.ndim, 1)
+        axis = normalize_axis_index(axis, coefficients.ndim)
         moved = cast("Tensor", ops.moveaxis(coefficients, axis, 0))
         checked("BSpline", knots, moved, k)
         self.t, self.c, self.k, self.extrapolate, self.axis = knots, moved, k, extrapolate, axis

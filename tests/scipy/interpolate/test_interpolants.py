@@ -323,6 +323,7 @@ ERRORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: OURS.CubicSpline(X, Y[:3]), "length of `y`"),
     (lambda: OURS.make_interp_spline(X, Y[:3]), "Shapes of x"),
     (lambda: OURS.make_interp_spline(X, Y, bc_type="natrual"), "a pair of such.* not 'natrual'"),
+    (lambda: OURS.BSpline(T, C, 3, axis=1), "axis 1 is out of bounds"),
     (lambda: OURS.BSpline(T[:5], C, 3), "Need at least 8 knots for degree 3"),
     (lambda: OURS.RegularGridInterpolator((P1, P2), GRID)([9.0, 9.0]), "out of bounds"),
     (lambda: OURS.RegularGridInterpolator((P1, P1), GRID), "There are 7 points and 8 values in dimension 1"),
