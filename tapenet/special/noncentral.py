@@ -31,10 +31,13 @@ def _mixture(term: Callable[..., Array], mean: Array, largest: Array, *args: Arr
         largest: about where the summands are largest.
         *args: for each sum those of the term.
     """
+    largest = np.maximum(largest, 0)  # below for a mean below 0, of which all is nan or 0
     reach = 12 * np.sqrt(largest + 1) + 30
+    # Summands change over some √largest numbers: of many each h-th is taken, which is the trapezoidal rule, exact for such.
+    steps = np.where(np.isfinite(largest), np.maximum(np.floor(np.sqrt(largest) / 32), 1), 1)
     ranges = [
-        np.arange(max(0, math.floor(c - r)), math.ceil(c + r)) if np.isfinite(c) else np.zeros(1)
-        for c, r in zip(largest, reach, strict=True)
+        _numbers(c - r, c + r, h) if np.isfinite(c) else np.zeros(1)
+        for c, r, h in zip(largest, reach, steps, strict=True)
     ]
     which = np.repeat(np.arange(len(ranges)), [len(r) for r in ranges])
     found = np.zeros(len(ranges))
@@ -47,7 +50,13 @@ def _mixture(term: Callable[..., Array], mean: Array, largest: Array, *args: Arr
             weight = gamma_density(j[some] + 1, mean[k])
             summand = np.where(weight == 0, 0, weight * term(j[some], *(a[k] for a in args)))
             found += np.bincount(k, summand, len(ranges))
-    return found
+    return found * steps
+
+
+def _numbers(low: float, high: float, step: float) -> Array:
+    """Whole numbers from `low` to `high`, 0 or above."""
+    first = max(0.0, float(np.floor(low)))
+    return first + step * np.arange(math.ceil((high - first) / step))
 
 
 @op(

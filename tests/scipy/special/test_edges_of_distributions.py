@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import tapenet as tn
 
@@ -46,3 +47,26 @@ def test_shapes_in_compiled_programs(backend: Any) -> None:
     np.testing.assert_allclose(lanes.numpy(), expected[0].numpy(), rtol=1e-13)
     _, along = tn.jvp(lambda a: tn.special.gammainc(a, x), (a,), (np.ones(2),))
     np.testing.assert_allclose(along.numpy(), tn.grad(lambda a: tn.special.gammainc(a, x).sum())(a).numpy())
+
+
+@pytest.mark.parametrize("noncentrality", [50.0, 4e3, 1e6, 1e9])
+def test_far_from_central(noncentrality: float) -> None:
+    """A mixture of many terms is a sum over some of them: the density is that by a Bessel function."""
+    degrees, x = 3.0, noncentrality + np.sqrt(noncentrality)
+    z = np.sqrt(noncentrality * x)
+    density = (
+        0.5 * np.exp(-((np.sqrt(x) - np.sqrt(noncentrality)) ** 2) / 2) * (x / noncentrality) ** (degrees / 4 - 0.5)
+    )
+    expected = density * scipy.special.ive(degrees / 2 - 1, z)
+    found = tn.grad(tn.special.chndtr)(x, degrees, noncentrality)
+    np.testing.assert_allclose(found.item(), expected, rtol=1e-13 * max(noncentrality, 1e3) ** 0.5)
+    by_degrees = tn.grad(tn.special.chndtr, 1)(x, degrees, noncentrality).item()
+    assert abs(by_degrees / expected + 1) < 0.05  # about what a mean that moves by 1 makes
+
+
+def test_without_end() -> None:
+    for x, noncentrality in ((1e300, 1.0), (1.0, 1e300), (1e300, 1e300), (3.0, -20.0), (np.inf, 1.0)):
+        slopes = tn.grad(lambda *a: tn.special.chndtr(*a).sum(), (0, 1, 2))(
+            np.array([x, 3.0]), np.array([8.0, 8.0]), np.array([noncentrality, 0.5])
+        )
+        np.testing.assert_allclose(slopes[0].numpy()[1], tn.grad(tn.special.chndtr)(3.0, 8.0, 0.5).item(), rtol=1e-13)
