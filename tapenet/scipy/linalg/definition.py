@@ -15,11 +15,18 @@ import numpy as np
 
 from tapenet.ops.batched_calls import aligned
 from tapenet.ops.linalg.matrices import in_triangle, transposed
+from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from tapenet.typing import Shape
+
+
+def magnitude(x: Array) -> Array:
+    """The absolute value. Of complex numbers it is the norm of each, since programs know no conjugates, of which the derivative
+    of an absolute value is made."""
+    return cast("Array", vector_norm(x[..., None], axis=-1) if x.dtype.kind == "c" else np.abs(x))
 
 
 @functools.cache

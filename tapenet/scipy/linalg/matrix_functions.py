@@ -49,7 +49,7 @@ def _square(name: str, a: Array) -> None:
     """SciPy's own checks are of single matrices, and some take what is not square for a number."""
     shape = np.shape(a)
     if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ValueError(f"{name}: A must hold square matrices (..., n, n), not {shape}")
+        raise np.linalg.LinAlgError(f"{name}: A must hold square matrices (..., n, n), not {shape}")
 
 
 def _estimating(f: Callable[..., Array], *args: object) -> Array:

@@ -15,7 +15,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.scipy.followed import followed
-from tapenet.scipy.linalg.definition import library
+from tapenet.scipy.linalg.definition import library, magnitude
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def fiedler(a: Array) -> Array:
             [3., 0.]])
     """
     a = _line(a)
-    return cast("Array", np.abs(a[..., :, None] - a[..., None, :]))
+    return magnitude(a[..., :, None] - a[..., None, :])
 
 
 def block_diag(*arrs: ArrayLike) -> Array:

@@ -51,6 +51,7 @@ CASES = {
     "companion": case("companion", STACK),
     **{f"fiedler_companion {n}": case("fiedler_companion", W[:n]) for n in range(2, 7)},
     "fiedler": case("fiedler", STACK),
+    "fiedler, complex": case("fiedler", STACK + 1j * STACK[::-1] ** 2),
     "block_diag": case("block_diag", STACK, V, W.reshape(3, 2)),
     "block_diag of a stack": case("block_diag", STACK.reshape(2, 2, 2), W.reshape(3, 2)),
     "cdf2rdf": real_form(PAIRS, R.normal(size=(5, 5)) + 1j * R.normal(size=(5, 5))),

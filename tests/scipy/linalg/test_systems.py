@@ -129,6 +129,7 @@ CASES = {
     "det": case("det", C),
     "det of a stack": case("det", STACK),
     **{f"norm {k}": case("norm", A, ord=k) for k in (None, "fro", "nuc", 1, np.inf, 2, -2)},
+    **{f"norm {k}, complex": case("norm", A + 1j * A.T, ord=k) for k in ("fro", "nuc", 1, -1, np.inf, -np.inf, 2)},
     "norm of a vector": case("norm", M[:, 0]),
     "norm along an axis": case("norm", STACK, ord=3, axis=1, keepdims=True),
     "cholesky": case("cholesky", H),
