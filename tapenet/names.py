@@ -543,13 +543,13 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
     ),
     "tapenet.random": (
         {
-            "tapenet.ops.random": "bernoulli draw generator get_state integers seed set_state",
+            "tapenet.ops.random": "draw generator get_state integers seed set_state",
             "tapenet.random.continuous": (
                 "beta cauchy chisquare exponential f gamma gumbel half_cauchy half_normal inverse_gamma laplace logistic "
                 "lognormal noncentral_chisquare normal pareto power rayleigh standard_gamma standard_t triangular uniform "
                 "vonmises wald weibull"
             ),
-            "tapenet.random.discrete": "binomial geometric hypergeometric logseries negative_binomial poisson zipf",
+            "tapenet.random.discrete": "bernoulli binomial geometric hypergeometric logseries negative_binomial poisson zipf",
             "tapenet.random.distribution": "Distribution",
             "tapenet.random.multivariate": (
                 "categorical dirichlet multinomial multivariate_hypergeometric multivariate_normal multivariate_t wishart"

@@ -329,22 +329,6 @@ def integers(
     return random_draw(lambda rng: rng.integers(low, high, size, dtype), rng)  # type: ignore[no-any-return]
 
 
-def bernoulli(
-    p: float = 0.5, size: Shape = (), dtype: DTypeLike = np.bool_, rng: np.random.Generator | int | None = None
-) -> Array:
-    """True (or 1, in another dtype) with probability `p`, else False.
-
-    Raises:
-        ValueError: `p` is not between 0 and 1.
-
-    >>> import tapenet as tn
-    >>> tn.random.bernoulli(1.0, 3)
-    array([ True,  True,  True])
-    """
-    probability(p)
-    return random_draw(lambda rng: chances(rng, size, p).astype(dtype, copy=False), rng)  # type: ignore[no-any-return]
-
-
 def permutation(n: int, rng: np.random.Generator | int | None = None) -> NDArray[np.int64]:
     """The numbers 0 to n - 1 in random order.
 

@@ -123,7 +123,7 @@ _INSTEAD = {
     "untyped_storage": "t.data",
     "data_ptr": "t.numpy().ctypes.data",
     "multinomial": "np.random.default_rng().choice(t.size, p=t.numpy())",
-    "bernoulli": "tn.random.bernoulli(t.numpy(), t.shape)",
+    "bernoulli": "tn.random.bernoulli(t)",
     "histc": "np.histogram(t.numpy())",
 }
 #: Of those that change a tensor in place; of others it is what is written for the name without the underscore.

@@ -1,5 +1,4 @@
 # Made by `python -m tests.stubs`.
-from tapenet.ops.random import bernoulli as bernoulli
 from tapenet.ops.random import draw as draw
 from tapenet.ops.random import generator as generator
 from tapenet.ops.random import get_state as get_state
@@ -31,6 +30,7 @@ from tapenet.random.continuous import uniform as uniform
 from tapenet.random.continuous import vonmises as vonmises
 from tapenet.random.continuous import wald as wald
 from tapenet.random.continuous import weibull as weibull
+from tapenet.random.discrete import bernoulli as bernoulli
 from tapenet.random.discrete import binomial as binomial
 from tapenet.random.discrete import geometric as geometric
 from tapenet.random.discrete import hypergeometric as hypergeometric

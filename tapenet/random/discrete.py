@@ -7,13 +7,14 @@ Names, parameters and what they mean are those of `np.random.Generator`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import op
-from tapenet.ops.random import generator
+from tapenet.ops.random import chances, generator
 from tapenet.random.distribution import (
     ABOVE_ONE,
     BELOW_ONE,
@@ -31,6 +32,9 @@ from tapenet.random.distribution import (
 )
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
+
 
 @op(random=True, nondiff=("parameters",), sequences=("parameters",), label="random draw")
 def drawn(
@@ -47,6 +51,23 @@ def _draw(rng: object, sample: Callable[..., object], *parameters: object) -> Ar
     source: Source = drawn_from(rng)
     found: Array = drawn([ops.stop_gradient(array_like(p)) for p in parameters], sample, source.size, source.rng())
     return found
+
+
+def _truths(rng: np.random.Generator, p: Array, size: tuple[int, ...]) -> Array:
+    return rng.random(size) < p if p.ndim else chances(rng, size, float(p))
+
+
+@distribution(lambda s, x, p: s.bernoulli.logpmf(x, p), differentiable=False, p=PROBABILITY)
+def bernoulli(p: Value = 0.5, size: Size = None, dtype: DTypeLike = np.bool_, rng: Rng = None) -> object:
+    """True (or 1, in another dtype) with probability `p`, else False.
+
+    >>> import tapenet as tn
+    >>> tn.random.bernoulli(1.0, 3)
+    array([ True,  True,  True])
+    >>> tn.random.bernoulli.log_prob([0, 1], 0.25).round(4)
+    Tensor([-0.2877, -1.3863])
+    """
+    return np.astype(_draw(rng, _truths, p), drawn_from(rng).dtype)
 
 
 @distribution(lambda s, x, n, p: s.binom.logpmf(x, n, p), differentiable=False, n=COUNT, p=PROBABILITY)

@@ -38,6 +38,7 @@ _MORE = """
         ValueError: a parameter is out of its range. It is named.
 """
 _DTYPE = "dtype: of floats; by default that of the parameters.\n        "
+_ANY_DTYPE = "dtype: that of the result.\n        "
 _BY = "Draws have derivatives by those that are tensors."
 _NOT_BY = "Draws have no derivatives by them; `log_prob` has."
 
@@ -155,7 +156,7 @@ class Distribution(Generic[P]):
         told = _MORE.format(
             names=", ".join(self.parameters),
             by=_BY if differentiable else _NOT_BY,
-            dtype=_DTYPE if "dtype" in parameters else "",
+            dtype="" if "dtype" not in parameters else _DTYPE if differentiable else _ANY_DTYPE,
         )
         self.__doc__ = f"{what}{told}\n{examples}"
         self._function, self._limits, self._log_prob = function, limits, log_prob
@@ -258,7 +259,7 @@ class Distribution(Generic[P]):
     def _dtype(self, dtype: DTypeLike | None, given: dict[str, object]) -> DType:
         if dtype is not None:
             wanted = dtype_of(dtype)
-            if wanted.kind != "f":
+            if wanted.kind != "f" and self._differentiable:
                 raise TypeError(f"tn.random.{self.__name__}: dtype={wanted}; these are drawn as floats")
             return wanted
         kinds = [

@@ -307,7 +307,7 @@ SAMPLERS: dict[str, Callable[..., Any]] = {
     "uniform": lambda **k: random.uniform(-1, 2, (2, 3), np.float32, **k),
     "normal": lambda **k: random.normal(1, 2, 4, **k),
     "integers": lambda **k: random.integers(3, 9, (2, 2), np.int32, **k),
-    "bernoulli": lambda **k: random.bernoulli(0.3, (3,), np.float32, **k),
+    "bernoulli": lambda **k: tn.random.bernoulli(0.3, (3,), np.float32, **k),
     "permutation": lambda **k: random.permutation(5, **k),
     "random_draw": lambda **k: tn.random_draw(lambda rng: rng.gamma(2.0, size=3), **k),
     "dropout": lambda **k: tn.dropout(np.ones((3, 4), np.float32), 0.5, **k),

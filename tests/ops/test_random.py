@@ -19,7 +19,7 @@ from tests.replay import Replay
 SAMPLERS: dict[str, Any] = {
     "uniform": random.uniform,
     "normal": random.normal,
-    "bernoulli": lambda **k: random.bernoulli(0.3, **k),
+    "bernoulli": lambda **k: tn.random.bernoulli(0.3, **k),
     "integers": lambda **k: random.integers(5, **k),
     "permutation": lambda size=0, **k: random.permutation(7, **k),
     "draw": lambda size=(), **k: random.draw(lambda rng: rng.laplace(size=size), **k),
@@ -77,11 +77,11 @@ def test_dtypes_ranges_and_moments(dtype: Any) -> None:
 def test_discrete_samplers() -> None:
     assert set(random.integers(2, 5, 100, rng=0)) == {2, 3, 4}
     assert random.integers(3, size=(2, 2), dtype=np.int8).dtype == np.int8
-    b = random.bernoulli(0.25, (10_000,), rng=0)
+    b = tn.random.bernoulli(0.25, (10_000,), rng=0)
     assert b.dtype == np.bool_
     np.testing.assert_allclose(b.mean(), 0.25, atol=0.02)
-    assert random.bernoulli(0.5, 3, np.float32).dtype == np.float32
-    assert not random.bernoulli(0.0, 100).any()
+    assert tn.random.bernoulli(0.5, 3, np.float32).dtype == np.float32
+    assert not tn.random.bernoulli(0.0, 100).any()
     assert sorted(random.permutation(9, rng=0)) == list(range(9))
 
 
@@ -95,7 +95,11 @@ def test_numpy_random_is_not_imported_with_the_package() -> None:
     [
         (lambda: random.generator("seed"), TypeError, r"rng='seed' is a str: give a NumPy generator"),
         (lambda: random.generator(True), TypeError, "rng=True is a bool"),
-        (lambda: random.bernoulli(1.5), ValueError, "p=1.5 is no probability: give a number from 0 to 1"),
+        (
+            lambda: tn.random.bernoulli(1.5),
+            ValueError,
+            r"^tn\.random\.bernoulli: p is a probability, from 0 to 1, not 1.5",
+        ),
         (lambda: random.uniform(dtype=np.int32), TypeError, "dtype=int32: .*use tn.random.integers"),
         (lambda: tn.dropout(tn.tensor([1.0]), -0.1), ValueError, "dropout.*p=-0.1 is no probability"),
         (lambda: tn.dropout(tn.tensor([1.0]), float("nan")), ValueError, "p=nan is no probability"),
@@ -221,10 +225,10 @@ def test_the_state_can_be_taken_and_put_back(monkeypatch: pytest.MonkeyPatch, ki
     monkeypatch.setattr(random, "_default", np.random.Generator(getattr(np.random, kind)(5)))
     random.uniform(size=3)
     state = random.get_state()
-    first = [random.normal(size=7), random.bernoulli(0.3, 5), random.permutation(9)]
+    first = [random.normal(size=7), tn.random.bernoulli(0.3, 5), random.permutation(9)]
     random.seed(1)  # a PCG64
     random.set_state(state)
-    again = [random.normal(size=7), random.bernoulli(0.3, 5), random.permutation(9)]
+    again = [random.normal(size=7), tn.random.bernoulli(0.3, 5), random.permutation(9)]
     assert all(map(np.array_equal, first, again))
     random.set_state(state)  # which was not changed by drawing
     np.testing.assert_array_equal(random.normal(size=7), first[0])

@@ -48,6 +48,7 @@ CONTINUOUS: dict[str, tuple[tuple[float, ...], Callable[..., Any]]] = {
     ),
 }
 DISCRETE: dict[str, tuple[tuple[float, ...], Callable[..., Any]]] = {
+    "bernoulli": ((0.3,), scipy.stats.bernoulli),
     "binomial": ((10, 0.3), scipy.stats.binom),
     "geometric": ((0.3,), scipy.stats.geom),
     "hypergeometric": ((5, 7, 4), lambda good, bad, n: scipy.stats.hypergeom(good + bad, good, n)),
@@ -374,3 +375,16 @@ def test_log_prob_of_vectors() -> None:
     )
     with pytest.raises(TypeError, match=r"log_prob takes x, shape, scale"):
         R.gamma.log_prob(1.0)
+
+
+def test_bernoulli_of_many_probabilities() -> None:
+    p = np.array([0.0, 0.3, 1.0])
+    drawn = R.bernoulli(tn.tensor(p), size=(4000, 3), rng=0)
+    assert drawn.dtype == bool
+    np.testing.assert_allclose(drawn.numpy().mean(0), p, atol=0.03)
+    assert R.bernoulli(p, rng=0).shape == (3,)
+    assert R.bernoulli(p, dtype=np.float32, rng=0).dtype == np.float32
+    with pytest.raises(ValueError, match=r"tn\.random\.bernoulli: p is a probability, from 0 to 1, not 1\.5"):
+        R.bernoulli([0.2, 1.5])
+    run = tn.compile(lambda p: R.bernoulli(p, size=(100, 3)) * p)
+    assert (run(p).numpy() != run(p).numpy()).any()
