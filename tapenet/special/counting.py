@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 
 from tapenet.ops.derived import array_like
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import Op, derive, op
 from tapenet.special.definition import scipys
 from tapenet.special.gamma_functions import binom, poch
 from tapenet.special.zeta_functions import psi
@@ -25,6 +25,27 @@ def _chosen(f: Op, first: Array, N: Array, k: Array) -> Array:
     return np.where(some, f(np.where(some, first, 1), np.where(some, k, 0)), 0.0)
 
 
+@op(
+    lower=lambda N, k: _chosen(binom, N, N, k),
+    N=derive,
+    k=derive,
+    fuse=False,
+    broadcasts=True,
+    name="comb",
+    doc="N over k.",
+)
+def _comb(N: Array, k: Array) -> Array:
+    return np.asarray(scipys("comb")(N, k))
+
+
+@op(
+    lower=lambda N, k: _chosen(poch, N - k + 1, N, k), N=derive, k=derive, fuse=False, broadcasts=True, name="perm",
+    doc="The number of permutations.",
+)  # fmt: skip
+def _perm(N: Array, k: Array) -> Array:
+    return np.asarray(scipys("perm")(N, k))
+
+
 def comb(N: Array, k: Array, *, exact: bool = False, repetition: bool = False) -> Array:
     """`scipy.special.comb`: how often k of N things can be chosen, element by element.
 
@@ -39,9 +60,7 @@ def comb(N: Array, k: Array, *, exact: bool = False, repetition: bool = False) -
     """
     _approximate("comb", exact)
     N, k = array_like(N), array_like(k)
-    if repetition:
-        return comb(N + k - 1, k)
-    return _chosen(binom, N, N, k)
+    return _comb(N + k - 1, k) if repetition else _comb(N, k)
 
 
 def perm(N: Array, k: Array, exact: bool = False) -> Array:
@@ -52,8 +71,7 @@ def perm(N: Array, k: Array, exact: bool = False) -> Array:
     Tensor([20.])
     """
     _approximate("perm", exact)
-    N, k = array_like(N), array_like(k)
-    return _chosen(poch, N - k + 1, N, k)
+    return _perm(array_like(N), array_like(k))
 
 
 @op(

@@ -5,6 +5,7 @@ References: NIST Digital Library of Mathematical Functions, chapters 5 and 25.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import cast
 
@@ -53,9 +54,10 @@ def _derivative(x: Array, q: Array, n: int) -> Array:
     broadcasts=True, vmap="leading", doc="The n-th derivative by x of Hurwitz's zeta function.",
 )  # fmt: skip
 def zeta_by_order(x: Array, q: Array, n: int) -> Array:
+    if n == 0:
+        with contextlib.suppress(TypeError):  # which takes no complex numbers
+            return cast("Array", scipys("zeta")(x, q))
     kind = np.result_type(x, q, np.float16)
-    if n == 0 and kind.kind == "f":
-        return cast("Array", scipys("zeta")(x, q))
     with np.errstate(all="ignore"):
         wide = np.result_type(kind, float)
         return np.asarray(_derivative(np.asarray(x, wide), np.asarray(q, wide), n)).astype(kind)
