@@ -35,6 +35,8 @@ def sharpened(
     if x.size > FEW:
         return x
     free = np.ones(x.size, bool) if bounds is None else (x > bounds[0]) & (x < bounds[1])
+    if not free.any():
+        return x
     best, least, at = x, np.inf, x
     step, part = np.zeros(x.size), 1.0
     for _ in range(STEPS):

@@ -96,7 +96,7 @@ def _pair(name: str, bounds: object, shape: Shape, path: str, by_element: bool) 
         low, high = bounds.lb, bounds.ub
     else:
         rows = listed(name, bounds)
-        pairs = by_element and len(rows) == int(np.prod(shape)) and all(np.shape(row) == (2,) for row in rows)
+        pairs = by_element and len(rows) == int(np.prod(shape)) and all(_is_pair(row) for row in rows)
         if pairs and (len(rows) != 1 or len(shape)):
             low = _joined([-np.inf if row[0] is None else row[0] for row in rows], shape)
             high = _joined([np.inf if row[1] is None else row[1] for row in rows], shape)
@@ -115,6 +115,13 @@ def _pair(name: str, bounds: object, shape: Shape, path: str, by_element: bool) 
     if (lows._data > highs._data).any():
         raise ValueError(f"{name}: a lower bound of {path} is above its upper bound")
     return lows, highs
+
+
+def _is_pair(row: object) -> bool:
+    """Whether these are the two bounds of an element: numbers or None."""
+    if isinstance(row, (list, tuple)):
+        return len(row) == 2 and not any(isinstance(side, (list, tuple)) or getattr(side, "ndim", 0) for side in row)
+    return getattr(row, "shape", None) == (2,)
 
 
 def listed(name: str, bounds: object) -> list[Array]:

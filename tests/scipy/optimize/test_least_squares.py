@@ -203,3 +203,12 @@ def test_a_jacobian_that_programs_for_scipy_give() -> None:
         found = tn.optimize.least_squares(residuals, [1.0, 1.0], jac=jac, args=(Y,))
         np.testing.assert_allclose(found.x.numpy(), expected, rtol=1e-10)
         np.testing.assert_allclose(tn.optimize.curve_fit(decay, T, Y, jac=jac)[0].numpy(), expected, rtol=1e-8)
+
+
+def test_every_parameter_on_a_bound() -> None:
+    bounds = ([0.0, 2.0], [1.0, 3.0])
+    for method in ("trf", "dogbox"):
+        found = tn.optimize.least_squares(residuals, [0.5, 2.5], args=(Y,), bounds=bounds, method=method)
+        np.testing.assert_allclose(found.x.numpy(), [1.0, 2.0], rtol=1e-6)
+    popt, _ = tn.optimize.curve_fit(decay, T, Y, bounds=bounds, method="dogbox")
+    np.testing.assert_allclose(popt.numpy(), [1.0, 2.0], rtol=1e-6)

@@ -268,3 +268,12 @@ def test_derivatives_that_programs_for_scipy_give() -> None:
     both = tn.optimize.minimize(tn.value_and_grad(valley), START, jac=True, method="trust-exact")
     np.testing.assert_allclose(both.x.numpy(), expected, rtol=1e-12)
     assert both.nfev == found.nfev
+
+
+def test_bounds_of_single_elements_that_are_tensors() -> None:
+    def lowest(high: Any) -> Any:
+        bounds = [(0, high), (None, None), (-high, None)]
+        return tn.optimize.minimize(lambda x: ((x - 2) ** 2).sum(), np.zeros(3), bounds=bounds, method="L-BFGS-B").x
+
+    np.testing.assert_allclose(tn.jacobian(lowest)(np.array(0.1)).numpy(), [1, 0, 0], atol=1e-8)
+    np.testing.assert_allclose(tn.vmap(lowest)(np.array([0.1, 0.2])).numpy()[:, 0], [0.1, 0.2])
