@@ -114,7 +114,6 @@ def envelope(
     n = z.shape[-1]
     m = n if n_out is None else n_out
     start, stop = (-(n // 2) if bp_in[0] is None else bp_in[0]), ((n + 1) // 2 if bp_in[1] is None else bp_in[1])
-    k = np.fft.ifftshift(np.arange(-(n // 2), (n + 1) // 2))
     weights = np.ones(n)
     if z.dtype.kind != "c":  # the coefficients of rfft
         weights[n // 2 + 1 :] = 0
@@ -125,19 +124,29 @@ def envelope(
     spectrum = ops.multiply(fft(z), along(weights, -1, z.ndim, z.dtype))
     if start <= 0 < stop:
         band = fftshift(spectrum, -1)[..., start + n // 2 : stop + n // 2]
+    elif stop == 0:  # SciPy's slice is empty
+        band = 0 * spectrum[..., :1]
     else:
-        band = part(spectrum, slice(start, stop if stop != 0 else None), -1)
+        band = part(spectrum, slice(start, stop), -1)
     base = ifft(band, m) * (m / n)
     found: Array = real(base) ** 2 + imag(base) ** 2 if squared else np.hypot(real(base), imag(base))
     found = np.moveaxis(found, -1, axis)
     if residual is None:
         return found
-    left = ((k < start) | (k >= stop)).astype(float)
+    left = np.ones(n)  # what SciPy leaves, with its slices: of a band that begins or ends at 0 it is not all beyond
+    if start <= 0 < stop:
+        left[:stop] = left[start:] = 0
+    else:
+        left[start:stop] = 0
     if residual == "lowpass":
-        left *= (k < stop) if stop > 0 else (k >= start) & (k < 0)
+        if stop > 0:
+            left[stop : (n + 1) // 2] = 0
+        else:
+            left[start:] = left[: (n + 1) // 2] = 0
     rest = ops.multiply(spectrum, along(left, -1, z.ndim, z.dtype))
     if z.dtype.kind == "c":
         rest = ifft(resampled_spectrum(rest, m) * (m / n), m)
+        found = ops.multiply(found, np.ones((), z.dtype))  # both parts are complex
     else:
         half = np.ones(n)
         if m != n and (least := min(n, m)) % 2 == 0:

@@ -209,3 +209,11 @@ def test_windows_of_one_sample_and_of_no_width_are_constant() -> None:
             tn.compile(lambda v: signal.windows.tukey(5, v), backend="numpy")(np.array(alpha)).numpy().round(12),
             scipy.signal.windows.tukey(5, alpha).round(12),
         )
+
+
+@pytest.mark.parametrize("band", [(0, 2), (-2, 0), (-2, -1), (-3, 2), (1, 3)])
+@pytest.mark.parametrize("residual", ["lowpass", "all"])
+def test_envelopes_of_bands_around_and_below_0(band: tuple[int, int], residual: Literal["lowpass", "all"]) -> None:
+    x = np.random.default_rng(5).normal(size=6)
+    for given in (x, x + 1j * x[::-1] ** 2):
+        tn.testing.check_grads(lambda t: signal.envelope(t, band, squared=True, residual=residual), [given])
