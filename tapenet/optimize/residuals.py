@@ -328,7 +328,10 @@ def _data(
         except np.linalg.LinAlgError:
             raise ValueError(f"{name}: sigma must be positive definite") from None
     if nan_policy not in (None, "raise", "omit"):
-        raise ValueError(f"{name}: nan_policy={nan_policy!r}; give None, 'raise' or 'omit'")
+        raise ValueError(
+            f"{name}: `nan_policy={nan_policy!r}` is not supported by this function. "
+            "nan_policy must be one of {None, 'raise', 'omit'}"
+        )
     if capturing() is not None:  # values are known later
         return x, y, deviations
     known = x._data if isinstance(x, Tensor) else x
