@@ -22,7 +22,7 @@ def tf2zpk(b: ArrayLike, a: ArrayLike) -> Roots:
 
     >>> import tapenet as tn
     >>> [part.real.round(6) for part in tn.scipy.signal.tf2zpk([2.0, -2.0], tn.tensor([1.0, -0.5]))]
-    [array([1.]), Tensor([0.5]), Tensor(2.)]
+    [Tensor([1.]), Tensor([0.5]), Tensor(2.)]
     """
     b, a = normalize(b, a)
     k = b[0]
@@ -33,9 +33,8 @@ def ss2zpk(A: ArrayLike, B: ArrayLike, C: ArrayLike, D: ArrayLike, input: int = 
     """The zeros, poles and gain of a system of one output from its matrices. There are gradients where roots differ.
 
     >>> import tapenet as tn
-    >>> _, poles, gain = tn.scipy.signal.ss2zpk(tn.tensor([[-2.0]]), [[1.0]], [[3.0]], [[0.0]])
-    >>> poles.real, gain
-    (Tensor([-2.]), Tensor(3.))
+    >>> [part.real for part in tn.scipy.signal.ss2zpk(tn.tensor([[-2.0]]), [[1.0]], [[3.0]], [[1.0]])]
+    [Tensor([-5.]), Tensor([-2.]), Tensor(1.)]
     """
     num, den = ss2tf(*(np.atleast_2d(array_like(m)) for m in (A, B, C, D)), input)
     return tf2zpk(num[0], den)
