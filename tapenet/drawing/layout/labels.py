@@ -1,0 +1,164 @@
+"""Where texts stand on arrows: clear of boxes, of arrows and of each other."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tapenet.drawing.layout.boxes import HEADING, LABEL
+from tapenet.drawing.layout.placed import Box, Label
+from tapenet.drawing.layout.routes import Point
+from tapenet.drawing.metrics import room
+from tapenet.drawing.model import Drawing
+
+#: From an arrow to its text, and what a text takes up above and below its base line.
+_CLEAR, _ABOVE, _BELOW = 5.0, 8.0, 2.5
+#: What is near is found by squares of this size.
+_SQUARE = 64.0
+
+Rectangle = tuple[float, float, float, float]
+
+
+class Labels:
+    """The texts of a picture."""
+
+    def __init__(
+        self,
+        boxes: list[Box],
+        clusters: list[Box],
+        ways: list[list[Point]],
+        upright: bool,
+        width: float,
+        height: float,
+    ) -> None:
+        """
+        Args:
+            boxes, clusters: what stands in the picture.
+            ways: the arrows.
+            upright: whether they go up or down.
+            width, height: the size of the picture.
+        """
+        self.ways = ways
+        self.upright = upright
+        self.size = width, height
+        self.areas: dict[tuple[int, int], list[Rectangle]] = {}
+        self.lines: dict[tuple[int, int], list[tuple[Point, Point]]] = {}
+        for box in boxes:
+            self._fill((box.x, box.y, box.x + box.width, box.y + box.height))
+        for box in clusters:
+            for x in (box.x, box.x + box.width):
+                self._draw((x, box.y), (x, box.y + box.height))
+            for y in (box.y, box.y + box.height):
+                self._draw((box.x, y), (box.x + box.width, y))
+            for line in box.lines:
+                self._fill((box.x, box.y, box.x + 8 + room(line.text, line.size, line.bold), box.y + 2 * HEADING))
+        for points in ways:
+            for a, b in pairwise(points):
+                self._draw(a, b)
+
+    def write(self, texts: list[str], arrays: list[int | None], drawing: Drawing) -> list[Label | None]:
+        """The labels of arrows: once for each array that leaves a box, where there is room for it.
+
+        Args:
+            texts: what they say, "" for nothing.
+            arrays: what they carry.
+            drawing: whose arrows they are.
+        """
+        found: list[Label | None] = [None] * len(texts)
+        several: dict[tuple[str, int | None, bool], list[int]] = {}
+        for i, text in enumerate(texts):
+            if text and self.ways[i]:
+                carry = drawing.edges[i].flow == "carry"
+                several.setdefault((text, i if carry else arrays[i], carry), []).append(i)
+        for (text, _, _), edges in several.items():
+            edges.sort(key=lambda i: (drawing.edges[i].skip, _turns(self.ways[i])))
+            width = room(text, LABEL)
+            for i in edges:
+                place = self._place(self.ways[i], width)
+                if place is not None:
+                    x, y = place
+                    self._fill((x, y - _ABOVE, x + width, y + _BELOW))
+                    found[i] = Label(text, round(x, 2), round(y, 2), round(width, 2), LABEL)
+                    break
+        return found
+
+    def _place(self, points: list[Point], width: float) -> Point | None:
+        """The left end of the base line of a text at an arrow, near where that begins."""
+        for a, b in pairwise(points):
+            for x, y in self._spots(a, b, width):
+                if self._free((x - 2, y - _ABOVE, x + width + 2, y + _BELOW)):
+                    return x, y
+        return None
+
+    def _spots(self, a: Point, b: Point, width: float) -> list[Point]:
+        """Places beside a piece of an arrow, the best first."""
+        spots = []
+        if abs(b[1] - a[1]) > abs(b[0] - a[0]):
+            down = 1 if b[1] > a[1] else -1
+            length = abs(b[1] - a[1])
+            reach = 14.0
+            while reach <= max(14.0, length):
+                t = min(1.0, reach / length)
+                x, y = a[0] + t * (b[0] - a[0]), a[1] + (reach if down > 0 else -reach + _ABOVE + _BELOW - 2)
+                spots += [(left, y) for left in (x - _CLEAR - width, x + _CLEAR, x + _CLEAR + 7)]
+                reach += 12.0
+        else:
+            length = abs(b[0] - a[0])
+            reach = 6.0
+            while reach + width <= max(length, 6.0 + width):
+                x = a[0] + reach if b[0] > a[0] else a[0] - reach - width
+                t = min(1.0, (reach + width / 2) / length) if length else 0.0
+                y = a[1] + t * (b[1] - a[1])
+                spots += [(x, base) for base in (y - _CLEAR, y + _CLEAR + _ABOVE - 1, y + _CLEAR + _ABOVE + 7)]
+                reach += 12.0
+        return spots
+
+    def _free(self, area: Rectangle) -> bool:
+        left, top, right, bottom = area
+        if left < 0 or top < 0 or right > self.size[0] or bottom > self.size[1]:
+            return False
+        for square in _squares(area):
+            for a, b, c, d in self.areas.get(square, ()):
+                if left < c and a < right and top < d and b < bottom:
+                    return False
+            for start, end in self.lines.get(square, ()):
+                if meets(area, start, end):
+                    return False
+        return True
+
+    def _fill(self, area: Rectangle) -> None:
+        for square in _squares(area):
+            self.areas.setdefault(square, []).append(area)
+
+    def _draw(self, a: Point, b: Point) -> None:
+        area = min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1])
+        for square in _squares(area):
+            self.lines.setdefault(square, []).append((a, b))
+
+
+def _squares(area: Rectangle) -> list[tuple[int, int]]:
+    left, top, right, bottom = (int(n // _SQUARE) for n in area)
+    return [(x, y) for x in range(left, right + 1) for y in range(top, bottom + 1)]
+
+
+def _turns(points: list[Point]) -> float:
+    """How little of a way is straight at its beginning."""
+    return len(points)
+
+
+def meets(area: Rectangle, a: Point, b: Point) -> bool:
+    """Whether a line touches an area.
+
+    >>> meets((0, 0, 2, 2), (1, -1), (1, 3)), meets((0, 0, 2, 2), (3, 0), (3, 2))
+    (True, False)
+    """
+    left, top, right, bottom = area
+    (x, y), (p, q) = a, b
+    start, end = 0.0, 1.0
+    for at, delta, low, high in ((x, p - x, left, right), (y, q - y, top, bottom)):
+        if delta == 0:
+            if at < low or at > high:
+                return False
+            continue
+        t, u = (low - at) / delta, (high - at) / delta
+        start, end = max(start, min(t, u)), min(end, max(t, u))
+    return start <= end

@@ -1,0 +1,156 @@
+"""A drawing laid out: every cluster on its own, from the inside out, as a box in the one around it."""
+
+from __future__ import annotations
+
+from tapenet.drawing.layout.boxes import LABEL, box_size, cluster_lines, edge_texts, vertex_lines
+from tapenet.drawing.layout.group import Spot
+from tapenet.drawing.layout.labels import Labels
+from tapenet.drawing.layout.lanes import Piece
+from tapenet.drawing.layout.level import HEAD, PAD, Frame, Level, pieces
+from tapenet.drawing.layout.placed import Box, Line, Placed, Way
+from tapenet.drawing.layout.routes import Point, beside, joined
+from tapenet.drawing.layout.tree import Tree
+from tapenet.drawing.layout.wires import WITHIN, Wiring
+from tapenet.drawing.metrics import room
+from tapenet.drawing.model import Drawing
+
+#: Around the picture.
+_MARGIN = 10.0
+
+
+def place(drawing: Drawing, direction: str = "TB") -> Placed:
+    """Lay out a drawing: the same places for the same drawing.
+
+    Args:
+        drawing: what to lay out. Every cluster is open.
+        direction: where arrows point: "TB" (down), "LR" (right), "BT" or "RL".
+
+    >>> from tapenet.drawing.model import Vertex
+    >>> placed = place(Drawing([Vertex("op", "tanh")], [], []))
+    >>> placed.boxes[0].x, placed.boxes[0].y
+    (10.0, 10.0)
+    """
+    return _Layout(drawing, direction).placed()
+
+
+class _Layout:
+    """One layout. Everything is across and along until `shown` says where that is in the picture."""
+
+    def __init__(self, drawing: Drawing, direction: str) -> None:
+        self.drawing = drawing
+        self.direction = direction
+        self.upright = direction in ("TB", "BT")
+        self.tree = tree = Tree(drawing)
+        self.wiring = wiring = Wiring(drawing, tree)
+        self.lines = [vertex_lines(vertex) for vertex in drawing.vertices]
+        self.titles = [cluster_lines(cluster) for cluster in drawing.clusters]
+        self.texts = edge_texts(drawing)
+        sizes = {}
+        for i, vertex in enumerate(drawing.vertices):
+            width, height = box_size(vertex, self.lines[i])
+            sizes[i] = (width, height) if self.upright else (height, width)
+        widths: dict[int, float] = {}
+        for text, wire in zip(self.texts, wiring.of, strict=True):
+            if text and wire is not None and wire.edge.flow == "value":
+                widths[wire.array] = max(widths.get(wire.array, 0.0), room(text, LABEL))
+        jobs = pieces(tree, wiring)
+        self.levels: dict[int, Level] = {}
+        for cluster in sorted(tree.inside, key=lambda i: -tree.depth[i]):
+            self.levels[cluster] = Level(
+                jobs[cluster], tree, wiring, self.levels, sizes, widths, self._frame(cluster), self.upright
+            )
+        self.spots: dict[int, Spot] = {}
+        root = self.levels[tree.root]
+        self.corners = {tree.root: (0.0, 0.0)}
+        self.breadth, self.length = root.across, root.along
+        self._stand()
+        self._join()
+
+    def _frame(self, cluster: int) -> Frame:
+        if cluster == self.tree.root:
+            return Frame(_MARGIN, _MARGIN, _MARGIN, _MARGIN, 0.0, True, True)
+        lines = self.titles[cluster - self.tree.count]
+        head = HEAD if lines else PAD
+        title = max((room(line.text, line.size, line.bold) for line in lines), default=0.0) + 16
+        if self.direction == "TB":
+            return Frame(PAD, PAD, head, PAD / 2, title, True, True)
+        if self.direction == "BT":
+            return Frame(PAD, PAD, PAD / 2, head, title, True, False)
+        return Frame(PAD, head, PAD, PAD, title, False, True)
+
+    def _stand(self) -> None:
+        """Where everything is in the whole."""
+        for cluster in sorted(self.tree.inside, key=lambda i: self.tree.depth[i]):
+            x, y = self.corners[cluster]
+            for i, spot in self.levels[cluster].spots.items():
+                self.spots[i] = spot._replace(x=spot.x + x, y=spot.y + y)
+                if i >= self.tree.count:
+                    self.corners[i] = self.spots[i].x, self.spots[i].y
+
+    def _join(self) -> None:
+        """The ways of all wires, from piece to piece."""
+        for wire in self.wiring.wires:
+            points: list[Point] = []
+            if wire.is_local:
+                points = self._moved(wire.steps[0].cluster, self.levels[wire.steps[0].cluster].local[wire])
+            for k, (cluster, start, end) in enumerate(wire.steps):
+                if wire.is_local:
+                    break
+                level = self.levels[cluster]
+                if wire.sides[k] == WITHIN:
+                    piece = level.ways[wire.array, start, end]
+                else:
+                    piece = level.detours[Piece(wire.array, start, end, wire.sides[k], wire.fork(k))]
+                    if wire.fork(k):  # it begins on the line that brings the same array elsewhere
+                        points = []
+                points += self._moved(cluster, piece)
+            wire.points = joined(points)
+
+    def _moved(self, cluster: int, points: list[Point]) -> list[Point]:
+        x, y = self.corners[cluster]
+        return [(a + x, b + y) for a, b in points]
+
+    # -- the picture ----------------------------------------------------------------------------------------------
+
+    def placed(self) -> Placed:
+        width, height = (self.breadth, self.length) if self.upright else (self.length, self.breadth)
+        boxes = [self._box(i, lines) for i, lines in enumerate(self.lines)]
+        clusters = [self._box(i, lines) for i, lines in enumerate(self.titles, self.tree.count)]
+        ways = [self._way(i) for i in range(len(self.drawing.edges))]
+        arrays = [None if wire is None else wire.array for wire in self.wiring.of]
+        labels = Labels(boxes, clusters, ways, self.upright, width, height)
+        written = labels.write(self.texts, arrays, self.drawing)
+        return Placed(
+            self.drawing,
+            width,
+            height,
+            boxes,
+            clusters,
+            [Way(tuple(points), label) for points, label in zip(ways, written, strict=True)],
+        )
+
+    def _way(self, i: int) -> list[Point]:
+        wire = self.wiring.of[i]
+        if wire is not None:
+            return [self._shown(point) for point in wire.points]
+        edge = self.drawing.edges[i]
+        along = self.wiring.shadowed(edge) if edge.flow == "gradient" else None
+        if along is None:
+            return []
+        off = along.off or (7.0 if self.upright else -7.0)
+        return [self._shown(point) for point in reversed(beside(along.points, off))]
+
+    def _shown(self, point: Point) -> Point:
+        """Where a point is in the picture."""
+        across, along = point
+        if self.direction in ("BT", "RL"):
+            along = self.length - along
+        x, y = (across, along) if self.upright else (along, self.breadth - across)
+        return round(x, 2), round(y, 2)
+
+    def _box(self, i: int, lines: tuple[Line, ...]) -> Box:
+        spot = self.spots[i]
+        a = self._shown((spot.x, spot.y))
+        b = self._shown((spot.x + spot.across, spot.y + spot.along))
+        x, y = min(a[0], b[0]), min(a[1], b[1])
+        return Box(x, y, round(abs(b[0] - a[0]), 2), round(abs(b[1] - a[1]), 2), lines)

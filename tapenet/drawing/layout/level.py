@@ -1,0 +1,252 @@
+"""The layout of one cluster: what is directly in it, with clusters in it as boxes that are laid out already."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tapenet.drawing.layout.coordinates import LABEL_ROOM, Spread
+from tapenet.drawing.layout.group import Group, Spot
+from tapenet.drawing.layout.lanes import Lanes, Piece
+from tapenet.drawing.layout.layers import IN, ITEM, LEAF, OUT, Link, Net
+from tapenet.drawing.layout.order import order
+from tapenet.drawing.layout.tree import BORDER, LEAVES, Tree
+from tapenet.drawing.layout.wires import LEFT, RIGHT, WITHIN, Wire, Wiring
+
+#: Room within the border of a cluster, and on the side of its title.
+PAD, HEAD = 12.0, 24.0
+
+
+class Frame(NamedTuple):
+    """The border of a cluster: room within it across and along, before and after what is in it.
+
+    Attributes:
+        low, high: across.
+        begin, end: along.
+        title: how long the title is, and whether it stands across, and then where arrays come in rather than out.
+    """
+
+    low: float
+    high: float
+    begin: float
+    end: float
+    title: float
+    across: bool
+    first: bool
+
+
+class Job(NamedTuple):
+    """What there is to lay out in one cluster.
+
+    Attributes:
+        cluster: its id.
+        pieces: arrows through its layers, each with a wire that goes there.
+        lanes: arrows beside them.
+    """
+
+    cluster: int
+    pieces: dict[tuple[int, int, int], Wire]
+    lanes: dict[Piece, Wire]
+
+
+class Level:
+    """A cluster laid out. All is measured from its corner, across and along.
+
+    Attributes:
+        across, along: its size.
+        spots: where everything in it stands, by id.
+        ports: where arrays come in and go out, from its middle, by array and role.
+        doors: where arrays go through its sides, by array and side.
+        ways: the ways through its layers, by array and ends.
+        detours: the ways beside them.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        tree: Tree,
+        wiring: Wiring,
+        levels: dict[int, Level],
+        sizes: dict[int, tuple[float, float]],
+        texts: dict[int, float],
+        frame: Frame,
+        upright: bool,
+    ) -> None:
+        """
+        Args:
+            job: what to lay out.
+            tree, wiring: of the drawing.
+            levels: the clusters in it, by id.
+            sizes: of boxes, across and along.
+            texts: how wide the text of an array is.
+            frame: its border.
+            upright: whether text stands across the way of arrows rather than along it.
+        """
+        self.job = job
+        self.tree = tree
+        self.wiring = wiring
+        self.levels = levels
+        self.texts = texts
+        self.upright = upright
+        self.groups: dict[int, Group] = {}
+        self.slots: dict[int, int] = {}
+        self.ports_of: dict[tuple[int, int], int] = {}
+        self.net = Net()
+        self._items(sizes)
+        self._links()
+        beside = any(wire.shadow for wire in job.pieces.values())
+        self.net.build((3.0, 10.0 if beside else 3.0))
+        order(self.net)
+        incoming = {array: i for (array, role), i in self.ports_of.items() if role == IN}
+        lanes = Lanes(self.net, self.slots, job.lanes, incoming, wiring.hosts)
+        taken = {(self.slots[i], 1) for i in wiring.beside if i in self.slots}
+        for piece in job.lanes:
+            taken.update((self.slots[i], piece.side) for i in (piece.start, piece.end) if i != BORDER)
+        spread = Spread(self.net, lanes.counts, beside, taken)
+        self._stand(spread)
+        doors = {
+            (cluster, array, side): door
+            for cluster in self.slots
+            if cluster in levels
+            for (array, side), door in levels[cluster].doors.items()
+        }
+        lanes.run(spread, self.spots, doors)
+        self._frame(spread, lanes, frame)
+
+    def _items(self, sizes: dict[int, tuple[float, float]]) -> None:
+        vertices, net = self.wiring.drawing.vertices, self.net
+        local: dict[int, list[Wire]] = {}
+        for wire in self.wiring.local.get(self.job.cluster, ()):
+            local.setdefault(self.wiring.hosts.get(wire.edge.tail, wire.edge.tail), []).append(wire)
+        for i in self.tree.inside[self.job.cluster]:
+            if i in self.wiring.hosts:
+                continue
+            if i >= self.tree.count:
+                level = self.levels[i]
+                half = level.across / 2
+                self.slots[i] = net.add(
+                    ITEM, self.tree.age[i], (half, half), level.along, fixed=True, aside=self._aside(i)
+                )
+                continue
+            vertex = vertices[i]
+            stiff = vertex.kind == "op" and len(vertex.title) == 1
+            beside = self.wiring.beside.get(i, [])
+            group = self.groups[i] = Group(i, beside, local.get(i, []), sizes, stiff)
+            leaf = vertex.kind in LEAVES and i not in self.tree.written
+            age = self.tree.age[i] - (self.tree.count if leaf else 0)
+            aside = 2 if vertex.kind == "parameter" else self._aside(i)
+            self.slots[i] = net.add(LEAF if leaf else ITEM, age, (group.left, group.right), group.along, aside=aside)
+            for other in beside:
+                self.slots[other] = self.slots[i]
+
+    def _aside(self, i: int) -> int:
+        """On which side something rather stands: on that of its lanes."""
+        sides = {piece.side for piece in self.job.lanes if i in (piece.start, piece.end)}
+        return 0 if LEFT in sides else 2 if RIGHT in sides else 1
+
+    def _links(self) -> None:
+        net, count = self.net, self.tree.count
+        for (array, start, end), wire in self.job.pieces.items():
+            text = self.texts.get(array, 0.0) if start != BORDER and start < count else 0.0
+            ends = []
+            for place, role in ((start, IN), (end, OUT)):
+                if place != BORDER:
+                    ends.append(self.slots[place])
+                    continue
+                if (array, role) not in self.ports_of:
+                    side = 2 if self.wiring.drawing.vertices[wire.edge.tail].kind == "parameter" else 1
+                    age = (-2 if role == IN else 2) * count + len(self.ports_of)
+                    self.ports_of[array, role] = net.add(role, age, (3.0, 3.0), 0.0, fixed=True, aside=side)
+                ends.append(self.ports_of[array, role])
+            link = Link(ends[0], ends[1], array, 0.0)
+            if text:
+                link.label = LABEL_ROOM if self.upright else text + 12
+                if self.upright:
+                    net.left[ends[0]] = max(net.left[ends[0]], text + 10)
+            for place, role, name in ((start, OUT, "start_at"), (end, IN, "end_at")):
+                if place >= count:
+                    setattr(link, name, self.levels[place].ports.get((array, role), 0.0))
+            net.links.append(link)
+
+    def _stand(self, spread: Spread) -> None:
+        """The places of boxes and clusters, before there is a frame."""
+        self.spots: dict[int, Spot] = {}
+        for i, slot in self.slots.items():
+            x, y = spread.middle[slot], spread.start[slot]
+            if i in self.levels:
+                level = self.levels[i]
+                self.spots[i] = Spot(x - level.across / 2, y, level.across, level.along)
+            elif i in self.groups:
+                for j, spot in self.groups[i].spots.items():
+                    self.spots[j] = spot._replace(x=spot.x + x, y=spot.y + y)
+
+    def _frame(self, spread: Spread, lanes: Lanes, frame: Frame) -> None:
+        net = self.net
+        low = min([x - net.left[i] for i, x in enumerate(spread.middle)], default=0.0)
+        high = max([x + net.right[i] for i, x in enumerate(spread.middle)], default=0.0)
+        low, high = min(low, lanes.low), max(high, lanes.high)
+        rows = lanes.counts[-1] * 9.0
+        length = spread.length + rows
+        breadth = frame.low + high - low + frame.high
+        shift, down = frame.low - low, frame.begin + rows
+        self.along = frame.begin + length + frame.end
+        if frame.across:
+            least = frame.title + 8
+            role = IN if frame.first else OUT
+            ports = [spread.middle[i] + shift for (_, r), i in self.ports_of.items() if r == role]
+            aside = max(0.0, least - min(ports, default=least))
+            breadth += aside
+            shift += aside
+            if breadth < least:
+                shift += (least - breadth) / 2
+                breadth = least
+        elif self.along < frame.title + 8:
+            down += (frame.title + 8 - self.along) / 2
+            self.along = frame.title + 8
+        self.across = breadth
+        border = {LEFT: -shift, RIGHT: breadth - shift}
+        begins, ends = -down, self.along - down
+
+        def moved(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+            return [(x + shift, y + down) for x, y in points]
+
+        self.ways = {}
+        for (key, _), link in zip(self.job.pieces.items(), net.links, strict=True):
+            _, start, end = key
+            out = begins if start == BORDER else self._end(start)
+            back = ends if end == BORDER else self._begin(end)
+            self.ways[key] = moved(spread.way(link, out, back))
+        self.detours = {piece: moved(lanes.way(piece, border)) for piece in self.job.lanes}
+        self.local = {}
+        for host, group in self.groups.items():
+            x, y = spread.middle[self.slots[host]], spread.start[self.slots[host]]
+            for wire, points in group.ways.items():
+                self.local[wire] = moved([(x + a, y + b) for a, b in points])
+        self.doors = {}
+        for lane in lanes.lanes:
+            if (lane.start == BORDER and not lane.fork) or any(piece.end == BORDER for piece in lane.pieces):
+                self.doors[lane.array, lane.side] = lanes.door(lane) + down
+        self.ports = {}
+        for (array, role), i in self.ports_of.items():
+            self.ports[array, role] = spread.middle[i] + shift - breadth / 2
+        self.spots = {i: spot._replace(x=spot.x + shift, y=spot.y + down) for i, spot in self.spots.items()}
+
+    def _end(self, i: int) -> float:
+        return self.spots[i].y + self.spots[i].along
+
+    def _begin(self, i: int) -> float:
+        return self.spots[i].y
+
+
+def pieces(tree: Tree, wiring: Wiring) -> dict[int, Job]:
+    """What goes through each cluster, by its id."""
+    jobs = {cluster: Job(cluster, {}, {}) for cluster in tree.inside}
+    for wire in wiring.wires:
+        if wire.is_local:
+            continue
+        for k, step in enumerate(wire.steps):
+            job = jobs[step.cluster]
+            if wire.sides[k] == WITHIN:
+                job.pieces.setdefault((wire.array, step.start, step.end), wire)
+            else:
+                job.lanes.setdefault(Piece(wire.array, step.start, step.end, wire.sides[k], wire.fork(k)), wire)
+    return jobs
