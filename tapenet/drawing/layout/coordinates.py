@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from tapenet.drawing.layout.layers import BEND, IN, LEAF, OUT, SPINE, Link, Net
+from tapenet.drawing.layout.layers import BEND, CHAIN, IN, LEAF, OUT, SPINE, Link, Net
 
 #: Between boxes, beside bends, between layers, and beside the border of a cluster.
 GAP, BEND_GAP, LAYER_GAP = 22.0, 12.0, 24.0
@@ -269,7 +269,9 @@ def _across(net: Net) -> list[float]:
         for r in range(depth) if downward else reversed(range(depth)):
             _place(net, net.layers[r], apart[r], x, net.up if downward else net.down)
     _pin(net, apart, x)
-    _straighten(net, apart, x)
+    room = _Room(net, apart, x)
+    _align(net, x, room)
+    _straighten(net, x, room)
     return x
 
 
@@ -327,20 +329,45 @@ def _pin(net: Net, apart: list[list[float]], x: list[float]) -> None:
             x[layer[k]] = min(x[layer[k]], x[layer[k + 1]] - gaps[k + 1])
 
 
-def _straighten(net: Net, apart: list[list[float]], x: list[float]) -> None:
-    """Let each long arrow go straight on from where it begins, for as many layers as the boxes beside it leave room."""
-    place = {i: k for layer in net.layers for k, i in enumerate(layer)}
-    spine = {i for i in range(len(net.role)) if any(weight == SPINE for _, weight, _, _ in net.up[i])}
+class _Room:
+    """How far an item or bend can move between its neighbours, or not at all on the main chain."""
 
-    def room(i: int) -> tuple[float, float]:
-        r, k = net.layer[i], place[i]
-        layer = net.layers[r]
-        low = x[layer[k - 1]] + apart[r][k] if k else float("-inf")
-        high = x[layer[k + 1]] - apart[r][k + 1] if k + 1 < len(layer) else float("inf")
+    def __init__(self, net: Net, apart: list[list[float]], x: list[float]) -> None:
+        self.net = net
+        self.apart = apart
+        self.x = x
+        self.place = {i: k for layer in net.layers for k, i in enumerate(layer)}
+        self.spine = set()
+        for i, segments in enumerate(net.up):
+            for other, weight, _, _ in segments:
+                if weight == SPINE:
+                    self.spine.update((i, other))
+
+    def __call__(self, i: int) -> tuple[float, float]:
+        if i in self.spine:
+            return self.x[i], self.x[i]
+        r, k = self.net.layer[i], self.place[i]
+        layer, apart = self.net.layers[r], self.apart[r]
+        low = self.x[layer[k - 1]] + apart[k] if k else float("-inf")
+        high = self.x[layer[k + 1]] - apart[k + 1] if k + 1 < len(layer) else float("inf")
         return low, high
 
+
+def _align(net: Net, x: list[float], room: _Room) -> None:
+    """Put what is on a chain exactly below what it follows on, where there is room."""
+    for layer in net.layers:
+        for i in layer:
+            for other, weight, at, other_at in net.up[i]:
+                low, high = room(i)
+                wish = x[other] + other_at - at
+                if weight >= CHAIN and low <= wish <= high:
+                    x[i] = wish
+
+
+def _straighten(net: Net, x: list[float], room: _Room) -> None:
+    """Let each long arrow go straight on from where it begins, for as many layers as the boxes beside it leave room."""
     for bends in net.cables:
-        if bends[0] in spine:
+        if bends[0] in room.spine:
             continue
         (above, _, _, at), *_ = net.up[bends[0]]
         wish = x[above] + at

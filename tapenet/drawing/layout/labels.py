@@ -99,7 +99,9 @@ class Labels:
             while reach <= max(14.0, length):
                 t = min(1.0, reach / length)
                 x, y = a[0] + t * (b[0] - a[0]), a[1] + (reach if down > 0 else -reach + _ABOVE + _BELOW - 2)
-                spots += [(left, y) for left in (x - _CLEAR - width, x + _CLEAR, x + _CLEAR + 7)]
+                spots += [
+                    (left, y) for left in (x - _CLEAR - width, x + _CLEAR, x - _CLEAR - 7 - width, x + _CLEAR + 7)
+                ]
                 reach += 12.0
         else:
             length = abs(b[0] - a[0])
@@ -108,7 +110,9 @@ class Labels:
                 x = a[0] + reach if b[0] > a[0] else a[0] - reach - width
                 t = min(1.0, (reach + width / 2) / length) if length else 0.0
                 y = a[1] + t * (b[1] - a[1])
-                spots += [(x, base) for base in (y - _CLEAR, y + _CLEAR + _ABOVE - 1, y + _CLEAR + _ABOVE + 7)]
+                spots += [
+                    (x, base) for base in (y - _CLEAR, y - _CLEAR - 7, y + _CLEAR + _ABOVE - 1, y + _CLEAR + _ABOVE + 7)
+                ]
                 reach += 12.0
         return spots
 

@@ -14,8 +14,8 @@ from tapenet.drawing.layout.wires import LEFT, Wire
 _CLEAR, _APART, _SHADED = 14.0, 10.0, 16.0
 #: How far apart lanes meet a box.
 _MEET, _MEET_SHADED = 9.0, 15.0
-#: How far from the side of a box a lane turns that cannot go on straight, and the room for the text of one.
-_STUB, _TEXT = 8.0, 34.0
+#: How far from the side of a box a lane turns that cannot go on straight.
+_STUB = 8.0
 
 
 class Piece(NamedTuple):
@@ -49,6 +49,11 @@ class Lane:
         self.to_there: dict[int, list[tuple[float, float]]] = {}
         self.reach = (0.0, 0.0)
 
+    @property
+    def has_door(self) -> bool:
+        """Whether it goes through the side of the cluster."""
+        return (self.start == BORDER and not self.fork) or any(piece.end == BORDER for piece in self.pieces)
+
 
 class End(NamedTuple):
     """One end of a lane at a box: which way the lane goes from there, and how far."""
@@ -68,10 +73,17 @@ class Lanes:
         pieces: the pieces, each with a wire that goes there.
         ports: the items where arrays come in.
         hosts: of what stands beside a box, that box.
+        text: the room that the text on a lane needs.
     """
 
     def __init__(
-        self, net: Net, slots: dict[int, int], pieces: dict[Piece, Wire], ports: dict[int, int], hosts: dict[int, int]
+        self,
+        net: Net,
+        slots: dict[int, int],
+        pieces: dict[Piece, Wire],
+        ports: dict[int, int],
+        hosts: dict[int, int],
+        text: float,
     ) -> None:
         self.net = net
         self.slots = slots
@@ -87,7 +99,7 @@ class Lanes:
             lane.pieces.append(piece)
             lane.shadow = lane.shadow or wire.shadow
             if wire.edge.flow == "carry" and BORDER not in (piece.start, piece.end):
-                lane.text = _TEXT
+                lane.text = text
         self.lanes = list(found.values())
         self.rows: dict[tuple[int, int, bool], tuple[int, int]] = {}
         depth = len(net.layers)

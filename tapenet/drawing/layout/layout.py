@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tapenet.drawing.layout.boxes import LABEL, box_size, cluster_lines, edge_texts, vertex_lines
+from tapenet.drawing.layout.boxes import LABEL, box_size, cluster_lines, edge_texts, is_round, vertex_lines
 from tapenet.drawing.layout.group import Spot
 from tapenet.drawing.layout.labels import Labels
 from tapenet.drawing.layout.lanes import Piece
 from tapenet.drawing.layout.level import HEAD, PAD, Frame, Level, pieces
 from tapenet.drawing.layout.placed import Box, Line, Placed, Way
-from tapenet.drawing.layout.routes import Point, beside, joined
+from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, to_circle
 from tapenet.drawing.layout.tree import Tree
 from tapenet.drawing.layout.wires import WITHIN, Wiring
 from tapenet.drawing.metrics import room
@@ -46,9 +46,11 @@ class _Layout:
         self.titles = [cluster_lines(cluster) for cluster in drawing.clusters]
         self.texts = edge_texts(drawing)
         sizes = {}
+        least = wiring.room()
         for i, vertex in enumerate(drawing.vertices):
             width, height = box_size(vertex, self.lines[i])
-            sizes[i] = (width, height) if self.upright else (height, width)
+            across, along = (width, height) if self.upright else (height, width)
+            sizes[i] = (across if is_round(vertex) else max(across, least.get(i, 0.0)), along)
         widths: dict[int, float] = {}
         for text, wire in zip(self.texts, wiring.of, strict=True):
             if text and wire is not None and wire.edge.flow == "value":
@@ -65,6 +67,7 @@ class _Layout:
         self.breadth, self.length = root.across, root.along
         self._stand()
         self._join()
+        choose_sides(wiring.wires, 1 if self.upright else -1)
 
     def _frame(self, cluster: int) -> Frame:
         if cluster == self.tree.root:
@@ -76,7 +79,7 @@ class _Layout:
             return Frame(PAD, PAD, head, PAD / 2, title, True, True)
         if self.direction == "BT":
             return Frame(PAD, PAD, PAD / 2, head, title, True, False)
-        return Frame(PAD, head, PAD, PAD, title, False, True)
+        return Frame(PAD, head, PAD, PAD, title, False, self.direction == "LR")
 
     def _stand(self) -> None:
         """Where everything is in the whole."""
@@ -91,6 +94,7 @@ class _Layout:
         """The ways of all wires, from piece to piece."""
         for wire in self.wiring.wires:
             points: list[Point] = []
+            begin = 0
             if wire.is_local:
                 points = self._moved(wire.steps[0].cluster, self.levels[wire.steps[0].cluster].local[wire])
             for k, (cluster, start, end) in enumerate(wire.steps):
@@ -102,9 +106,10 @@ class _Layout:
                 else:
                     piece = level.detours[Piece(wire.array, start, end, wire.sides[k], wire.fork(k))]
                     if wire.fork(k):  # it begins on the line that brings the same array elsewhere
-                        points = []
+                        begin = len(points)
                 points += self._moved(cluster, piece)
-            wire.points = joined(points)
+            wire.points = joined(points[begin:])
+            wire.whole = joined(points)
 
     def _moved(self, cluster: int, points: list[Point]) -> list[Point]:
         x, y = self.corners[cluster]
@@ -131,14 +136,20 @@ class _Layout:
 
     def _way(self, i: int) -> list[Point]:
         wire = self.wiring.of[i]
-        if wire is not None:
-            return [self._shown(point) for point in wire.points]
         edge = self.drawing.edges[i]
-        along = self.wiring.shadowed(edge) if edge.flow == "gradient" else None
-        if along is None:
-            return []
-        off = along.off or (7.0 if self.upright else -7.0)
-        return [self._shown(point) for point in reversed(beside(along.points, off))]
+        if wire is not None:
+            points = list(wire.points)
+        else:
+            along = self.wiring.shadowed(edge) if edge.flow == "gradient" else None
+            if along is None:
+                return []
+            points = beside(along.whole, along.off)[::-1]
+        for end, vertex in ((0, edge.tail), (-1, edge.head)):
+            if is_round(self.drawing.vertices[vertex]):
+                spot = self.spots[vertex]
+                middle = spot.x + spot.across / 2, spot.middle
+                points[end] = to_circle(points[end], points[1 if end == 0 else -2], middle, spot.across / 2)
+        return [self._shown(point) for point in points]
 
     def _shown(self, point: Point) -> Point:
         """Where a point is in the picture."""

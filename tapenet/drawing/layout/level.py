@@ -14,6 +14,8 @@ from tapenet.drawing.layout.wires import LEFT, RIGHT, WITHIN, Wire, Wiring
 
 #: Room within the border of a cluster, and on the side of its title.
 PAD, HEAD = 12.0, 24.0
+#: Room beside a lane for its text, across it and along it.
+NEXT = 34.0, 14.0
 
 
 class Frame(NamedTuple):
@@ -22,7 +24,9 @@ class Frame(NamedTuple):
     Attributes:
         low, high: across.
         begin, end: along.
-        title: how long the title is, and whether it stands across, and then where arrays come in rather than out.
+        title: how long the title is.
+        across: whether it stands across.
+        first: whether it is where arrays come in, and else where they go out.
     """
 
     low: float
@@ -97,7 +101,7 @@ class Level:
         self.net.build((3.0, 10.0 if beside else 3.0))
         order(self.net)
         incoming = {array: i for (array, role), i in self.ports_of.items() if role == IN}
-        lanes = Lanes(self.net, self.slots, job.lanes, incoming, wiring.hosts)
+        lanes = Lanes(self.net, self.slots, job.lanes, incoming, wiring.hosts, NEXT[0 if upright else 1])
         taken = {(self.slots[i], 1) for i in wiring.beside if i in self.slots}
         for piece in job.lanes:
             taken.update((self.slots[i], piece.side) for i in (piece.start, piece.end) if i != BORDER)
@@ -199,9 +203,17 @@ class Level:
             if breadth < least:
                 shift += (least - breadth) / 2
                 breadth = least
-        elif self.along < frame.title + 8:
-            down += (frame.title + 8 - self.along) / 2
-            self.along = frame.title + 8
+        else:
+            passing = [lanes.door(lane) for lane in lanes.lanes if lane.side == RIGHT and lane.has_door]
+            if frame.first:
+                aside = max(0.0, frame.title + 8 - down - min(passing, default=length + frame.title))
+                down += aside
+            else:
+                aside = max(0.0, frame.title + 8 + down + max(passing, default=-length - frame.title) - self.along)
+            self.along += aside
+            if self.along < frame.title + 8:
+                down += (frame.title + 8 - self.along) / 2
+                self.along = frame.title + 8
         self.across = breadth
         border = {LEFT: -shift, RIGHT: breadth - shift}
         begins, ends = -down, self.along - down
@@ -223,7 +235,7 @@ class Level:
                 self.local[wire] = moved([(x + a, y + b) for a, b in points])
         self.doors = {}
         for lane in lanes.lanes:
-            if (lane.start == BORDER and not lane.fork) or any(piece.end == BORDER for piece in lane.pieces):
+            if lane.has_door:
                 self.doors[lane.array, lane.side] = lanes.door(lane) + down
         self.ports = {}
         for (array, role), i in self.ports_of.items():

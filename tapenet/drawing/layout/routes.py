@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from math import copysign
+
+from tapenet.drawing.layout.wires import Wire
+
+#: How far a gradient is from the value that it belongs to.
+_BESIDE = 7.0
 
 Point = tuple[float, float]
 
@@ -29,6 +36,38 @@ def _straight(a: Point, b: Point, c: Point) -> bool:
     return abs(ax * cy - ay * cx) < 1e-3 * (abs(ax) + abs(ay)) * (abs(cx) + abs(cy)) and ax * cx + ay * cy > 0
 
 
+def choose_sides(wires: Iterable[Wire], usual: int) -> None:
+    """Choose on which side of each way its gradient runs, so that those of one array do not cross it where it branches.
+
+    Args:
+        wires: with their ways.
+        usual: the side of the others: 1 is the right of a way down, -1 its left.
+    """
+    turns: dict[int, set[int]] = {}
+    for wire in wires:
+        if wire.shadow and not wire.off:
+            turns.setdefault(wire.array, set()).add(_turn(wire.whole))
+    for wire in wires:
+        if wire.shadow and not wire.off:
+            turn = _turn(wire.whole)
+            found = turns[wire.array]
+            if len(found) == 1:
+                turn = usual
+            elif not turn:
+                turn = -usual if usual in found and -usual not in found else usual
+            wire.off = _BESIDE * turn
+
+
+def _turn(points: Sequence[Point]) -> int:
+    """To which side a way that leaves downwards turns first: 1 to the right in the picture, -1 to the left, 0 to none."""
+    if len(points) < 2 or points[0][0] != points[1][0]:
+        return 0
+    for a, b in pairwise(points):
+        if a[0] != b[0]:
+            return 1 if b[0] > a[0] else -1
+    return 0
+
+
 def beside(points: Sequence[Point], off: float) -> list[Point]:
     """A way along another one, to its left if `off` is positive (that of a way down is the right in the picture). Pieces
     that are no level lines are moved across alone, so that ends stay where they are along.
@@ -46,3 +85,19 @@ def beside(points: Sequence[Point], off: float) -> list[Point]:
                 across = off if b[1] > a[1] else -off
         moved.append((float(x + across), float(y + along)))
     return moved
+
+
+def to_circle(end: Point, before: Point, middle: Point, radius: float) -> Point:
+    """The end of a way at a circle, given where it would be at the square around it, and the point before that.
+
+    >>> to_circle((3, 5), (3, 9), (0, 0), 5), to_circle((9, 0), (12, 0), (0, 0), 5)
+    ((3, 4.0), (9, 0))
+    """
+    x, y = end[0] - middle[0], end[1] - middle[1]
+    if max(abs(x), abs(y)) > radius + 0.1:  # it ends elsewhere
+        return end
+    if end[0] == before[0] and abs(x) < radius:
+        return end[0], middle[1] + copysign((radius**2 - x**2) ** 0.5, before[1] - middle[1])
+    if end[1] == before[1] and abs(y) < radius:
+        return middle[0] + copysign((radius**2 - y**2) ** 0.5, before[0] - middle[0]), end[1]
+    return end

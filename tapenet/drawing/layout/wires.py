@@ -23,8 +23,8 @@ class Wire:
         back: whether it goes against the layers.
         shadow: whether a gradient runs beside it.
         is_local: whether both ends are of one group.
-        points: its way, once it is known.
-        off: to which side of its way that gradient runs, and how far.
+        points, whole: its way, once it is known, and with the part that it shares with others of its array.
+        off: to which side of its way that gradient runs, and how far: to its left if positive.
     """
 
     def __init__(self, edge: Edge, array: int, steps: list[Step], top: int) -> None:
@@ -37,6 +37,7 @@ class Wire:
         self.shadow = False
         self.is_local = False
         self.points: list[tuple[float, float]] = []
+        self.whole: list[tuple[float, float]] = []
         self.off = 0.0
 
     def send(self, side: int) -> None:
@@ -76,6 +77,24 @@ class Wiring:
         """The wire beside which a gradient runs: that of the value which it is the gradient of."""
         return self._ways.get((edge.head, edge.tail))
 
+    def room(self) -> dict[int, float]:
+        """By vertex, how far across a box must be so that its arrows stand side by side."""
+        arrows: dict[tuple[int, bool], set[int]] = {}
+        shaded = set()
+        for n, wire in enumerate(self.wires):
+            if wire.is_local:
+                continue
+            for vertex, leaves, k in ((wire.edge.tail, True, 0), (wire.edge.head, False, -1)):
+                if wire.sides[k] == WITHIN:
+                    arrows.setdefault((vertex, leaves), set()).add(wire.array if leaves else n)
+                    if wire.shadow:
+                        shaded.add(vertex)
+        found: dict[int, float] = {}
+        for (vertex, _), several in arrows.items():
+            if len(several) > 1:
+                found[vertex] = max(found.get(vertex, 0.0), 10.0 + len(several) * (15 if vertex in shaded else 10))
+        return found
+
     def _collect(self) -> None:
         arrays: dict[tuple[object, ...], int] = {}
         same: dict[tuple[object, ...], Wire] = {}
@@ -103,11 +122,11 @@ class Wiring:
         """What only an op takes stands beside it, but for the input that its layer comes below."""
         vertices = self.drawing.vertices
         comes: dict[int, list[Edge]] = {}
-        uses: dict[int, int] = {}
+        uses: dict[int, list[int]] = {}
         for wire in self.wires:
             if wire.edge.flow == "value":
                 comes.setdefault(wire.edge.head, []).append(wire.edge)
-                uses[wire.edge.tail] = uses.get(wire.edge.tail, 0) + 1
+                uses.setdefault(wire.edge.tail, []).append(wire.edge.head)
         for head, edges in comes.items():
             if vertices[head].kind in LEAVES:
                 continue
@@ -118,7 +137,8 @@ class Wiring:
                 if edge is main or kind not in LEAVES or edge.tail in self.hosts or not few:
                     continue
                 near = vertices[edge.tail].cluster == vertices[head].cluster
-                if near and (kind == "parameter" or uses[edge.tail] == 1):
+                several = uses[edge.tail]
+                if near and (len(several) == 1 or (kind == "parameter" and head == min(several))):
                     self._put(edge.tail, head)
 
     def _put(self, leaf: int, host: int) -> None:
