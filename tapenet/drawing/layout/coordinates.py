@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from tapenet.drawing.layout.layers import BEND, CHAIN, IN, LEAF, OUT, SPINE, Link, Net
+from tapenet.drawing.layout.wires import MEET, MEET_SHADED
 
 #: Between boxes, beside bends, between layers, and beside the border of a cluster.
 GAP, BEND_GAP, LAYER_GAP = 22.0, 12.0, 24.0
@@ -39,7 +40,7 @@ class Spread:
         self.net = net
         self.row = 16.0 if shadows else 10.0
         self.middle = _across(net)
-        self._attach(15.0 if shadows else 10.0)
+        self._attach(MEET_SHADED if shadows else MEET)
         self._sideways(taken)
         self._turn()
         self._along(rows)
@@ -337,7 +338,7 @@ class _Room:
         self.apart = apart
         self.x = x
         self.place = {i: k for layer in net.layers for k, i in enumerate(layer)}
-        self.spine = set()
+        self.spine: set[int] = set()
         for i, segments in enumerate(net.up):
             for other, weight, _, _ in segments:
                 if weight == SPINE:

@@ -60,12 +60,13 @@ class Group:
         place = {i: k for k, i in enumerate(beside)}
         arrows = [(place[w.edge.head if w.edge.tail == host else w.edge.tail], w) for w in wires if host in _ends(w)]
         arrows.sort(key=lambda found: found[0])
-        apart = _SHADED if any(w.shadow for _, w in arrows) else _APART
-        room = apart * (len(arrows) - 1) + 8
+        shaded = any(w.shadow for _, w in arrows)
+        apart = _SHADED if shaded else _APART
+        spare = 8.0 + shaded * _SHADED
         if stiff:
-            apart = min(apart, (along - 8) / max(1, len(arrows) - 1))
+            apart = min(apart, max(4.0, along - spare) / max(1, len(arrows) - 1))
         else:
-            along = max(along, room)
+            along = max(along, apart * (len(arrows) - 1) + spare)
         column = sum(sizes[i][1] for i in beside) + _GAP * (len(beside) - 1)
         self.along = max(along, column)
         middle = self.along / 2
@@ -78,7 +79,7 @@ class Group:
         meets = [middle + (k - (len(arrows) - 1) / 2) * apart for k in range(len(arrows))]
         above: list[int] = []
         below: list[int] = []
-        margin = 12.0 if apart == _SHADED else 5.0
+        margin = 12.0 if shaded else 5.0
         for k, (n, _) in enumerate(arrows):
             top, end = tops[beside[n]], tops[beside[n]] + sizes[beside[n]][1]
             if end - margin < meets[k]:

@@ -8,12 +8,10 @@ from tapenet.drawing.layout.coordinates import ROW, Spread
 from tapenet.drawing.layout.group import Spot
 from tapenet.drawing.layout.layers import IN, Net
 from tapenet.drawing.layout.tree import BORDER
-from tapenet.drawing.layout.wires import LEFT, Wire
+from tapenet.drawing.layout.wires import LEFT, MEET, MEET_SHADED, Wire
 
 #: From the boxes to the first lane, and from lane to lane without and with gradients beside them.
 _CLEAR, _APART, _SHADED = 14.0, 10.0, 16.0
-#: How far apart lanes meet a box.
-_MEET, _MEET_SHADED = 9.0, 15.0
 #: How far from the side of a box a lane turns that cannot go on straight.
 _STUB = 8.0
 
@@ -179,10 +177,13 @@ class Lanes:
         for (place, _), several in ends.items():
             spot = self.spots[place]
             several.sort(key=lambda end: (end.down, -end.span if end.down else end.span))
-            shadow = any(self.lanes[end.lane].shadow for end in several)
-            apart = min(_MEET_SHADED if shadow else _MEET, (spot.along - 8) / max(1, len(several) - 1))
-            for k, end in enumerate(several):
-                found[end.lane, place, end.starts] = spot.middle + (k - (len(several) - 1) / 2) * apart
+            shaded = len(several) > 1 and any(self.lanes[end.lane].shadow for end in several)
+            # Beside each is its gradient: below those from above, above the others.
+            at = [k * MEET_SHADED + end.down * shaded * MEET_SHADED / 2 for k, end in enumerate(several)]
+            room = len(several) * MEET_SHADED - MEET_SHADED / 2 if shaded else (len(several) - 1) * MEET_SHADED
+            scale = min(1.0 if shaded else MEET / MEET_SHADED, (spot.along - 3) / max(room, 1))
+            for y, end in zip(at, several, strict=True):
+                found[end.lane, place, end.starts] = spot.middle + (y - room / 2) * scale
         return found
 
     def _span(self, place: int, other: int) -> float:
@@ -228,16 +229,16 @@ class Lanes:
                 for r in range(len(net.layers))
                 if spread.top[r] - 1 <= end and spread.top[r] + spread.size[r] + 1 >= begin
             ]
-            ends = [points[-1][0] for points in (lane.from_here, *lane.to_there.values()) if points]
-            x = (min if left else max)(passed + ends) + lane.side * _CLEAR
+            passed += [points[-1][0] for points in (lane.from_here, *lane.to_there.values()) if points]
+            x = (min if left else max)(passed) + lane.side * _CLEAR
             for other in chosen:
                 if other.side == lane.side and other.reach[0] < end + 3 and begin < other.reach[1] + 3:
                     apart = (_SHADED if lane.shadow or other.shadow else _APART) + other.text
                     x = (min if left else max)(x, other.x + lane.side * apart)
             lane.x = x
             chosen.append(lane)
-        self.low = min([lane.x - lane.text for lane in chosen if lane.side == LEFT], default=0.0)
-        self.high = max([lane.x + lane.text for lane in chosen if lane.side != LEFT], default=0.0)
+        ends = [lane.x + lane.side * (lane.text + 8 * lane.shadow) for lane in chosen]
+        self.low, self.high = min(ends, default=0.0), max(ends, default=0.0)
         self.chosen = chosen
 
     def way(self, piece: Piece, border: dict[int, float]) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from tapenet.drawing.layout.labels import Labels
 from tapenet.drawing.layout.lanes import Piece
 from tapenet.drawing.layout.level import HEAD, PAD, Frame, Level, pieces
 from tapenet.drawing.layout.placed import Box, Line, Placed, Way
-from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, to_circle
+from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, touch
 from tapenet.drawing.layout.tree import Tree
 from tapenet.drawing.layout.wires import WITHIN, Wiring
 from tapenet.drawing.metrics import room
@@ -50,7 +50,9 @@ class _Layout:
         for i, vertex in enumerate(drawing.vertices):
             width, height = box_size(vertex, self.lines[i])
             across, along = (width, height) if self.upright else (height, width)
-            sizes[i] = (across if is_round(vertex) else max(across, least.get(i, 0.0)), along)
+            if i in least and not is_round(vertex):
+                across, along = max(across, least[i][0]), max(along, least[i][1])
+            sizes[i] = across, along
         widths: dict[int, float] = {}
         for text, wire in zip(self.texts, wiring.of, strict=True):
             if text and wire is not None and wire.edge.flow == "value":
@@ -144,11 +146,9 @@ class _Layout:
             if along is None:
                 return []
             points = beside(along.whole, along.off)[::-1]
-        for end, vertex in ((0, edge.tail), (-1, edge.head)):
-            if is_round(self.drawing.vertices[vertex]):
-                spot = self.spots[vertex]
-                middle = spot.x + spot.across / 2, spot.middle
-                points[end] = to_circle(points[end], points[1 if end == 0 else -2], middle, spot.across / 2)
+        for vertex in (edge.head, edge.tail):
+            points.reverse()
+            touch(points, self.spots[vertex], is_round(self.drawing.vertices[vertex]))
         return [self._shown(point) for point in points]
 
     def _shown(self, point: Point) -> Point:

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import copysign
 
+from tapenet.drawing.layout.group import Spot
 from tapenet.drawing.layout.wires import Wire
 
 #: How far a gradient is from the value that it belongs to.
 _BESIDE = 7.0
+#: How far from its box a gradient may begin, before it is put right.
+_FAR = 12.0
 
 Point = tuple[float, float]
 
@@ -87,17 +90,27 @@ def beside(points: Sequence[Point], off: float) -> list[Point]:
     return moved
 
 
-def to_circle(end: Point, before: Point, middle: Point, radius: float) -> Point:
-    """The end of a way at a circle, given where it would be at the square around it, and the point before that.
+def touch(points: list[Point], spot: Spot, is_round: bool) -> None:
+    """Let a way begin at its box, where it runs beside an arrow at a corner of that, and at the circle in it.
 
-    >>> to_circle((3, 5), (3, 9), (0, 0), 5), to_circle((9, 0), (12, 0), (0, 0), 5)
-    ((3, 4.0), (9, 0))
+    Args:
+        points: the way, which is changed.
+        spot: where the box is.
+        is_round: whether it is a circle.
+
+    >>> way = [(3.0, 5.0), (3.0, 9.0)]
+    >>> touch(way, Spot(-5.0, -5.0, 10.0, 10.0), True)
+    >>> way
+    [(3.0, 4.0), (3.0, 9.0)]
     """
-    x, y = end[0] - middle[0], end[1] - middle[1]
-    if max(abs(x), abs(y)) > radius + 0.1:  # it ends elsewhere
-        return end
-    if end[0] == before[0] and abs(x) < radius:
-        return end[0], middle[1] + copysign((radius**2 - x**2) ** 0.5, before[1] - middle[1])
-    if end[1] == before[1] and abs(y) < radius:
-        return middle[0] + copysign((radius**2 - y**2) ** 0.5, before[0] - middle[0]), end[1]
-    return end
+    radius, reach = spot.along / 2, spot.across / 2
+    (x, y), (p, q) = ((a - spot.x - reach, b - spot.middle) for a, b in points[:2])
+    if abs(x) > reach + _FAR or abs(y) > radius + _FAR:  # it begins elsewhere
+        return
+    if x == p:
+        x = p = min(max(x, 2 - reach), reach - 2)
+        y = copysign((radius**2 - x**2) ** 0.5 if is_round else radius, q)
+    elif y == q:
+        y = q = min(max(y, 2 - radius), radius - 2)
+        x = copysign((reach**2 - y**2) ** 0.5 if is_round else reach, p)
+    points[:2] = [(a + spot.x + reach, b + spot.middle) for a, b in ((x, y), (p, q))]

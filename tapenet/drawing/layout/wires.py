@@ -8,6 +8,8 @@ from tapenet.drawing.model import Drawing, Edge
 
 #: Where a way goes: with the layers, or in a lane on one side of them.
 LEFT, WITHIN, RIGHT = -1, 0, 1
+#: How far apart arrows meet a box, without and with gradients beside them.
+MEET, MEET_SHADED = 10.0, 14.0
 #: More boxes than these in one column look lost.
 _BESIDE = 8
 
@@ -41,8 +43,9 @@ class Wire:
         self.off = 0.0
 
     def send(self, side: int) -> None:
-        """Let it go on one side all the way."""
+        """Let it go on one side all the way. A gradient of it then runs further out."""
         self.sides = [side] * len(self.steps)
+        self.off = 7.0 * (-side if self.back else side)
 
     def fork(self, k: int) -> bool:
         """Whether it leaves the layers for a lane right where it comes into the cluster of this step."""
@@ -77,22 +80,27 @@ class Wiring:
         """The wire beside which a gradient runs: that of the value which it is the gradient of."""
         return self._ways.get((edge.head, edge.tail))
 
-    def room(self) -> dict[int, float]:
-        """By vertex, how far across a box must be so that its arrows stand side by side."""
-        arrows: dict[tuple[int, bool], set[int]] = {}
+    def room(self) -> dict[int, tuple[float, float]]:
+        """By vertex, how large a box must be across and along so that arrows meet it side by side."""
+        ends: dict[tuple[int, int, bool], set[int]] = {}
         shaded = set()
         for n, wire in enumerate(self.wires):
             if wire.is_local:
                 continue
-            for vertex, leaves, k in ((wire.edge.tail, True, 0), (wire.edge.head, False, -1)):
-                if wire.sides[k] == WITHIN:
-                    arrows.setdefault((vertex, leaves), set()).add(wire.array if leaves else n)
-                    if wire.shadow:
-                        shaded.add(vertex)
-        found: dict[int, float] = {}
-        for (vertex, _), several in arrows.items():
+            for vertex, leaves, side in (
+                (wire.edge.tail, True, wire.sides[0]),
+                (wire.edge.head, False, wire.sides[-1]),
+            ):
+                kind = vertex, side, leaves and side == WITHIN  # lanes meet the same side both ways
+                ends.setdefault(kind, set()).add(wire.array if leaves else -1 - n)
+                if wire.shadow:
+                    shaded.add(vertex)
+        found: dict[int, tuple[float, float]] = {}
+        for (vertex, side, _), several in ends.items():
             if len(several) > 1:
-                found[vertex] = max(found.get(vertex, 0.0), 10.0 + len(several) * (15 if vertex in shaded else 10))
+                across, along = found.get(vertex, (0.0, 0.0))
+                room = 10.0 + len(several) * (MEET_SHADED if vertex in shaded else MEET)
+                found[vertex] = (max(across, room), along) if side == WITHIN else (across, max(along, room))
         return found
 
     def _collect(self) -> None:
@@ -185,6 +193,8 @@ class Wiring:
                 side = LEFT
             wire.sides[k] = side
         wire.sides[: wire.top] = [wire.sides[wire.top]] * wire.top
+        if wire.sides[wire.top] != WITHIN:
+            wire.send(wire.sides[wire.top])
 
     def _turn_back(self) -> None:
         """What goes against the order of the layers, as a module that is called twice makes it, goes around them."""
