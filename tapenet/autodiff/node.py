@@ -10,6 +10,7 @@ import itertools
 import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+from weakref import getweakrefs
 
 import numpy as np
 
@@ -111,25 +112,40 @@ class BaseTensor:
         return made
 
 
-# -- shapes and constants, of which one is kept for all that are equal -------------------------------------------
+# -- shapes and constants, of which one is kept for all that are equal, or of one array --------------------------
 
 
-class Constant(NamedTuple):
-    """Stands for an array that entered an op without needing a gradient: its shape and dtype alone."""
+class Constant(weakref.ref["Array"]):
+    """Stands for an array that entered an op without needing a gradient: its shape and dtype, by which it is compared.
+
+    It refers to the array weakly. Nodes have the same one for the same array, so two uses of one can be told from uses of
+    two, even when the array is gone.
+    """
+
+    # A reference with two slots: one object for the collector.
+    __slots__ = ("dtype", "shape")
 
     shape: Shape
     dtype: DType
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Constant and self.shape == other.shape and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"Constant({self.shape}, {self.dtype})"
 
 
 #: A node keeps the shape of its output. Shapes repeat, so one tuple per distinct shape is kept: less memory, and one
 #: object less for the collector to walk at each of its passes.
 SHAPES: dict[Any, Any] = {}
-_CONSTANTS: dict[tuple[Shape, DType], Constant] = {}
 _INTERN_LIMIT = 4096
 
 
 def intern_shape(shape: T) -> T:
-    """The one tuple kept for this shape (or these shapes, dtypes, constants). Forgets all when there are too many
+    """The one tuple kept for this shape (or these shapes, dtypes). Forgets all when there are too many
     to be worth keeping."""
     if len(SHAPES) >= _INTERN_LIMIT:
         SHAPES.clear()
@@ -138,22 +154,23 @@ def intern_shape(shape: T) -> T:
 
 
 def constant(value: object) -> object:
-    """What a node remembers of an argument without gradient: plain values as they are, an array's shape and
-    dtype."""
+    """What a node remembers of an argument without gradient: plain values as they are, arrays as `Constant`."""
     if type(value) is not np.ndarray:
-        if isinstance(value, (list, tuple)):
-            parts = tuple([constant(v) for v in value])
-            kinds = set(map(type, parts))
-            if Constant in kinds:
-                return intern_shape(parts) if len(kinds) == 1 else parts
-        return value
-    key = (value.shape, value.dtype)
-    found = _CONSTANTS.get(key)
-    if found is None:
-        if len(_CONSTANTS) >= _INTERN_LIMIT:
-            _CONSTANTS.clear()
-        found = _CONSTANTS[key] = Constant(intern_shape(value.shape), value.dtype)
-    return found
+        parts = tuple([constant(v) for v in value]) if isinstance(value, (list, tuple)) else ()
+        return parts if Constant in map(type, parts) else value
+    shape = value.shape
+    for found in getweakrefs(value):
+        if type(found) is Constant and found.shape == shape:  # shapes can be set
+            return found
+    made = Constant(value)
+    made.shape = SHAPES.get(shape) or intern_shape(shape)
+    made.dtype = value.dtype
+    return made
+
+
+def described(shape: Shape, dtype: DType) -> object:
+    """What a node would remember of an array of this kind."""
+    return constant(np.broadcast_to(np.empty((), dtype), shape))
 
 
 #: What is given the gradient, a tensor, and may return another.

@@ -262,7 +262,7 @@ def sequence(value: object) -> tuple[type | None, Sequence[object] | None, Paren
     if missing == len(nodes):
         return Tensor, type(value)(data), None
     parents = Parents(nodes)
-    parents.constants = constant(data) if missing else ()
+    parents.constants = _constants(data, nodes) if missing else ()
     return Tensor, type(value)(data), parents
 
 
@@ -277,9 +277,14 @@ def _unwrap(value: object, grad: bool) -> tuple[Any, Any, bool]:
             nodes = Parents(p[1] for p in parts)
             if all(n is None for n in nodes):
                 return refilled(value, data), None, True
-            nodes.constants = constant(data)
+            nodes.constants = _constants(data, nodes)
             return refilled(value, data), nodes, True
     return value, None, False
+
+
+def _constants(data: Sequence[object], nodes: Sequence[Node | None]) -> tuple[object, ...]:
+    """What stands at each position that has no node."""
+    return tuple([constant(d) if n is None else None for d, n in zip(data, nodes, strict=True)])
 
 
 def trace(value: object) -> object:

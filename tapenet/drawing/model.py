@@ -90,6 +90,9 @@ class Edge(NamedTuple):
         arrays: how many go this way, if they are drawn as one.
         skip: whether it goes around what its head's other argument comes through, as a residual connection does.
         sign: what is to be seen at a glance.
+        broken: whether the way back is cut here by the user: the value is detached, taken under `no_grad`, or of a frozen
+            parameter. A gradient would flow along it else.
+        stretched: the shape that the head stretches it to by broadcasting; None where it does not.
     """
 
     tail: int
@@ -102,6 +105,8 @@ class Edge(NamedTuple):
     arrays: int = 1
     skip: bool = False
     sign: Sign = ""
+    broken: bool = False
+    stretched: tuple[int, ...] | None = None
 
 
 class Cluster(NamedTuple):
@@ -120,6 +125,8 @@ class Cluster(NamedTuple):
         parallel: whether these stand side by side, none using what another gives.
         sign: what is to be seen at a glance.
         fill: a colour of its own, "#rrggbb", where it was painted; else "".
+        variable: what the code that draws calls an outermost module.
+        each: how many numbers each of those learns that it stands for.
     """
 
     name: str
@@ -134,13 +141,27 @@ class Cluster(NamedTuple):
     fill: str = ""
     parallel: bool = False
     card: tuple[str, ...] = ()
+    variable: str = ""
+    each: int = 0
+
+    @property
+    def called(self) -> str:
+        """Its name, or that of the variable that holds it."""
+        return self.name or self.variable
 
     @property
     def title(self) -> str:
-        text = f"{self.name}: {self.type}" if self.name and self.type else self.name or self.type
+        """Name and class; of what stands for several how many, and how many numbers each of them learns."""
+        text = f"{self.called}: {self.type}" if self.called and self.type else self.called or self.type
         if self.count == 1:
             return text
-        return f"{text} ×{self.count:,}{' in parallel' if self.parallel else ''}".strip()
+        text = f"{text} ×{self.count:,}{' in parallel' if self.parallel else ''}".strip()
+        if not self.each:
+            return text
+        if self.parameters == self.each:
+            return f"{text} · {self.each:,} shared"
+        total = "" if self.parameters == self.count * self.each else f", {self.parameters:,} in all"
+        return f"{text} · {self.each:,} each{total}"
 
     @property
     def place(self) -> str:

@@ -263,7 +263,7 @@ def _bytes(shape: Shape, dtype: np.dtype) -> int:
 
 def _constant_bytes(value: object) -> int:
     if isinstance(value, Constant):
-        return _bytes(*value)
+        return _bytes(value.shape, value.dtype)
     return sum(map(_constant_bytes, value)) if isinstance(value, tuple) else 0
 
 

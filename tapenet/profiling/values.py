@@ -25,6 +25,7 @@ class Stats(NamedTuple):
         zeros: which part of the elements is 0, from 0 to 1.
         nans, infs: how many elements are nan, or infinite.
         norm: the square root of the sum of squares.
+        masked: how many of the infinite ones are -inf, as masks write it.
     """
 
     mean: float
@@ -34,6 +35,7 @@ class Stats(NamedTuple):
     nans: int
     infs: int
     norm: float
+    masked: int = 0
 
     @property
     def finite(self) -> bool:
@@ -51,15 +53,16 @@ def stats(arrays: Iterable[Array]) -> Stats:
     zeros = (size - int(np.count_nonzero(flat))) / size if size else 0.0
     nans = int(np.count_nonzero(np.isnan(flat)))
     infs = int(np.count_nonzero(np.isinf(flat)))
+    masked = int(np.count_nonzero(flat == -np.inf)) if infs else 0
     if nans or infs:
         flat = flat[np.isfinite(flat)]
     if not flat.size:
-        return Stats(0.0, 0.0, 0.0, zeros, nans, infs, 0.0)
+        return Stats(0.0, 0.0, 0.0, zeros, nans, infs, 0.0, masked)
     values = flat.astype(np.float64)
     absmax = float(np.max(np.abs(values)))
     # The squares of very large numbers are infinite.
     norm = absmax * math.sqrt(float(np.sum((values / absmax) ** 2))) if absmax else 0.0
-    return Stats(float(np.mean(values)), float(np.std(values)), absmax, zeros, nans, infs, norm)
+    return Stats(float(np.mean(values)), float(np.std(values)), absmax, zeros, nans, infs, norm, masked)
 
 
 class Seen:

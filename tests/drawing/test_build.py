@@ -13,6 +13,7 @@ from tapenet import nn
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.drawing.model import Drawing, Value
 from tapenet.drawing.sources.build import build, label
+from tapenet.ops.products.vectors import cross_product
 from tapenet.ops.registry import registry
 from tests.drawing.graphs import CNN, GRAPHS, Tied, array, leaf, split_sign
 
@@ -63,11 +64,133 @@ def test_a_small_graph_whole() -> None:
     assert drawing.clusters == []
 
 
-def test_a_leaf_is_drawn_once_and_an_array_at_each_use() -> None:
+def test_a_leaf_and_an_array_are_drawn_once() -> None:
     x, a = leaf(3), array(3)
     drawing = build((x * a + x) * a)
-    assert titles(drawing) == ["tensor", "input", "×", "+", "input", "×", "output"]
-    assert ways(drawing)[:4] == ["tensor -> ×", "input -> ×", "× -> +", "tensor -> +"]
+    assert titles(drawing) == ["tensor", "input", "×", "+", "×", "output"]
+    assert ways(drawing)[:6] == ["tensor -> ×", "input -> ×", "× -> +", "tensor -> +", "+ -> ×", "input -> ×"]
+    # Views of the same memory are one; equal arrays, and others of the same size, are not.
+    assert titles(build(x * a[:] + a), "input") == ["input"]
+    assert titles(build(x * a + a.copy() + a[::-1]), "input") == ["input"] * 3
+
+
+@pytest.mark.parametrize("after", ["call", "backward", "death"])
+def test_one_array_is_one_box(after: str) -> None:
+    a, w = array(3, 3, dtype=np.float64), leaf(3, 3, dtype=np.float64)
+    z = a @ w @ a + a
+    if after == "backward":
+        z.sum().backward()
+    if after == "death":
+        del a
+    assert titles(build(z), "input") == ["input"]
+    # Of two that stood in the same memory one after the other, none is the other.
+    y = w
+    for _ in range(4):
+        y = y + np.ones((3, 3))
+    assert titles(build(y), "input") == ["input"] * 4
+
+
+def test_an_array_that_two_modules_use_is_around_both() -> None:
+    class Mask(nn.Module):
+        def forward(self, x: Any, mask: Any) -> Any:
+            return np.where(mask, x, 0.0)
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            self.a, self.b, self.fc = Mask(), Mask(), nn.Linear(3, 3)
+
+        def forward(self, x: Any) -> Any:
+            mask = np.array([True, False, True])
+            return self.b(self.a(self.fc(x), mask), mask)
+
+    two = Two()
+    drawing = build(two(leaf(2, 3)))
+    assert [box for box, v in zip(boxes(drawing), drawing.vertices, strict=True) if v.kind == "input"] == [
+        "Two / condition"
+    ]
+
+
+def test_arrays_that_a_module_holds_have_its_names() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            self.scale = np.array([1.0, 2.0])
+            self.fc = nn.Linear(2, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.fc(x) * self.scale
+
+    scaled = Scaled()
+    drawing = build(scaled(array(3, 2)))
+    assert "Scaled / scale" in boxes(drawing)
+
+
+def test_variables_name_arrays_tensors_and_modules() -> None:
+    G, D = nn.Sequential(nn.Linear(2, 4), nn.ReLU()), nn.Linear(4, 1)
+    z = array(5, 2)
+    assert tn.draw(G, z).drawing.clusters[0].title == "G: Sequential"
+    loss = D(G(z)).sum()
+    drawing = tn.draw(loss, depth=1).drawing
+    assert [c.title for c in drawing.clusters] == ["G: Sequential", "D: Linear"]
+    assert [v.title for v in drawing.vertices if v.kind in ("input", "output")] == ["z", "loss"]
+    folded = tn.draw(loss, depth=0).drawing
+    assert [v.title.partition("\n")[0] for v in folded.vertices if v.kind == "module"] == [
+        "G: Sequential",
+        "D: linear 1",
+    ]
+    nets = {"critic": D}
+    del D
+    assert tn.draw(nets["critic"], array(5, 4)).drawing.clusters[0].title == "nets['critic']: Linear"
+
+
+# -- what is cut off -----------------------------------------------------------------------------------------
+
+
+def broken(drawing: Drawing) -> list[str]:
+    return [way for way, edge in zip(ways(drawing), drawing.edges, strict=True) if edge.broken]
+
+
+def test_detached_values_frozen_parameters_and_no_grad_are_broken_edges() -> None:
+    def cut(x: Any, w: Any) -> Any:
+        h = np.tanh(x * w)
+        with tn.no_grad():
+            scale = np.abs(w)
+        return h * h.detach() + scale
+
+    x = array(3)
+    assert broken(tn.draw(cut, x, x + 1).source) == ["w -> absolute", "tanh -> ×"]
+
+    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    for parameter in net[2].parameters():
+        parameter.requires_grad_(False)
+    assert broken(tn.draw(net, x).source) == ["weight -> linear 1", "bias -> linear 1"]
+    assert broken(build(net(x).sum())) == ["weight -> linear 1", "bias -> linear 1"]
+    # What has no derivative, and what asks for none, is not cut off.
+    assert broken(tn.draw(lambda x: np.where(x > 0, x, x.argmax()), x).source) == []
+
+
+def test_a_detached_tensor_is_the_one_that_it_was() -> None:
+    x = leaf(3)
+    h = np.exp(x)
+    y = h * h.detach()
+    drawing = tn.draw(y).source
+    assert ways(drawing) == ["x -> exp", "exp -> ×", "exp -> ×", "× -> y"]
+    assert broken(drawing) == ["exp -> ×"]
+    fake = np.exp(x)
+    loss = (fake.detach() * leaf(3)).sum()
+    drawing = tn.draw(loss).source
+    assert titles(drawing, "input") == ["fake"]
+    assert broken(drawing) == ["fake -> ×"]
+
+
+def test_broadcast_arguments_are_marked() -> None:
+    x, b, c = leaf(4, 3), leaf(3), leaf(4, 1)
+    t = tn.tensor(2.0, requires_grad=True)
+    y = np.where((x + b) * c > 0, x, b) * t
+    found = {way: e.stretched for way, e in zip(ways(build(y)), build(y).edges, strict=True) if e.stretched}
+    assert found == {"tensor -> where": (4, 3)}
+    drawing = build((x + b) * c)
+    assert [e.stretched for e in drawing.edges] == [None, (4, 3), None, (4, 3), None]
+    assert not any(e.stretched for e in build(leaf(4, 1) @ leaf(1, 4)).edges)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +312,9 @@ show = tn.op(lambda x, limit, mode="a": x, name="show", x=lambda g: g)
         (lambda x: x + 1e-12, "+ 1e-12"),
         (lambda x: x * (1 + 2j), "× 1+2j"),
         (lambda x: x + x, "+"),
-        (lambda x: tn.safe_mul(x, x), "·"),
-        (lambda x: tn.safe_mul(x, 2), "· 2"),
+        (lambda x: tn.safe_mul(x, x), "×"),
+        (lambda x: tn.safe_mul(x, 2), "× 2"),
+        (lambda x: cross_product(x[:, :3], x[:, 1:]), "cross"),
         (lambda x: tn.maximum(0, x), "max(0, ·)"),
         (lambda x: tn.clip(x, 0, 1), "clip(·, 0, 1)"),
         (lambda x: tn.clip(x, 0), "clip(·, 0)"),
@@ -219,7 +343,22 @@ show = tn.op(lambda x, limit, mode="a": x, name="show", x=lambda g: g)
         (lambda x: tn.leaky_relu(x, 0.2), "leaky relu 0.2"),
         (lambda x: tn.dropout(x, 0.25), "dropout 0.25"),
         (lambda x: tn.dropout(x, 0.25, training=False), "dropout off"),
-        (lambda x: show(x, 3), "show"),
+        (lambda x: tn.conv2d(x[None, None], leaf(2, 1, 2, 2)), "conv 2×2, 2"),
+        (
+            lambda x: tn.conv2d(x[None, None], leaf(2, 1, 2, 2), None, (2, 1), ((1, 1), (0, 1)), 2),
+            "conv 2×2, 2, stride 2×1, padding 1×(0, 1), dilation 2",
+        ),
+        (lambda x: tn.conv1d(x, leaf(3, 1, 2), groups=3), "conv 2, 3, 3 groups"),
+        (lambda x: tn.conv1d(x, leaf(2, 3, 3), padding="same"), "conv 3, 2, padding same"),
+        (lambda x: tn.conv1d(x, leaf(2, 3, 3), padding="valid"), "conv 3, 2"),
+        (lambda x: tn.conv_transpose1d(x, leaf(3, 5, 4), None, 2, 1), "transposed conv 4, 5, ×2, padding 1"),
+        (lambda x: tn.max_pool2d(x[None], 3, 2, 1), "max pool 3×3, stride 2, padding 1"),
+        (lambda x: tn.max_pool2d(x[None], 2, 2), "max pool 2×2"),
+        (lambda x: tn.max_pool1d(x, 2, 1, 0, 2), "max pool 2, stride 1, dilation 2"),
+        (lambda x: tn.avg_pool2d(x[None], (3, 2), 1), "mean pool 3×2, stride 1"),
+        (lambda x: tn.unfold(x[None], 2, stride=2), "unfold 2×2, stride 2"),
+        (lambda x: show(x, 3), "show, limit=3, mode=a"),
+        (lambda x: show(x, 2.0), "show, limit=2.0, mode=a"),
     ],
 )
 def test_plain_values_stand_in_the_label(f: Any, text: str) -> None:
@@ -436,7 +575,12 @@ def test_a_tensor_changed_after_its_use_is_drawn_as_it_was() -> None:
 def test_tensors_given_as_options_have_edges() -> None:
     with tn.Tape() as tape:
         show(leaf(2), np.exp(tn.tensor(array(3))))
-    assert ways(build(tape)) == ["input -> exp", "tensor -> show", "exp -> show", "show -> output"]
+    assert ways(build(tape)) == [
+        "input -> exp",
+        "tensor -> show, mode=a",
+        "exp -> show, mode=a",
+        "show, mode=a -> output",
+    ]
 
 
 def test_the_unused_results_of_an_op_on_a_tape() -> None:

@@ -149,14 +149,14 @@ def test_kernel_size() -> None:
     assert found.changed == [
         "Net: 4,266 → 4,330 parameters",
         "conv1: Conv2d: weight 4×1×3×3 → 4×1×5×5",
-        "conv1: Conv2d: conv 3×3, 4 → conv 5×5, 4",
+        "conv1: Conv2d: conv 3×3, 4, padding 1 → conv 5×5, 4, padding 2",
     ]
     assert not found.added + found.removed
     assert not found.arrays
     changed = [v for v in found.drawing.vertices if v.sign]
     assert [(v.sign, v.title, v.details[0]) for v in changed] == [
         ("changed", "weight", "was 4×1×3×3 f32"),
-        ("changed", "conv 5×5, 4", "was conv 3×3, 4"),
+        ("changed", "conv 5×5, 4, padding 2", "was conv 3×3, 4, padding 1"),
     ]
     assert {found.drawing.clusters[c].path for c in changed_clusters(found.drawing)} == {"", "conv1"}
 
@@ -177,10 +177,10 @@ def test_reshaped_parameter() -> None:
         "Net: 4,266 → 8,482 parameters",
         "conv2: Conv2d: weight 8×4×3×3 → 16×4×3×3",
         "conv2: Conv2d: bias 8 → 16",
-        "conv2: Conv2d: conv 3×3, 8 → conv 3×3, 16",
+        "conv2: Conv2d: conv 3×3, 8, padding 1 → conv 3×3, 16, padding 1",
         "fc: Linear: weight 10×392 → 10×784",
     ]
-    assert str(found.arrays[0]) == "conv2: Conv2d: conv 3×3, 16 2×8×7×7 → 2×16×7×7"
+    assert str(found.arrays[0]) == "conv2: Conv2d: conv 3×3, 16, padding 1 2×8×7×7 → 2×16×7×7"
     assert {found.drawing.clusters[c].path for c in changed_clusters(found.drawing)} == {"", "conv2", "fc"}
 
 

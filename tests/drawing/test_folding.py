@@ -260,7 +260,7 @@ def test_a_flat_graph_in_runs() -> None:
     sound(pen.drawing, drawing)
     boxes = [v for v in drawing.vertices if v.kind == "module"]
     assert (len(boxes), len(drawing.vertices)) == (30, 32)  # what goes in and what comes out stay
-    assert {v.title for v in boxes} == {"67 ops", "57 ops"}
+    assert {v.title for v in boxes} == {"matmul ×67", "matmul ×57"}
     assert sum(v.parameters for v in boxes) == 2000 * 6
 
 

@@ -138,7 +138,7 @@ def test_a_run_that_updates_its_parameters_gets_gradients_as_before() -> None:
     boxes = [v for v in drawing.vertices if v.kind == "module"]
     assert (len(boxes), len(drawing.vertices)) == (10, 12)
     assert any("updated by SGD" in line for line in boxes[0].details)
-    assert gradients(drawing)[:2] == [("10 ops", "x"), ("10 ops", "10 ops")]
+    assert gradients(drawing)[:2] == [("matmul ×10", "x"), ("matmul ×10", "matmul ×10")]
 
 
 def test_gradients_go_through_the_turns_of_a_loop() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import time
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,11 @@ def test_folded_modules_and_repeats_have_the_sum_of_what_is_in_them() -> None:
 # -- colours -----------------------------------------------------------------------------------------------------------
 
 
+def _one(*values: float | None, name: str = "time") -> tuple[Drawing, list[Measure]]:
+    plain, measure = drawing(*values, name=name)
+    return plain._replace(vertices=[v._replace(title=f"a{i}") for i, v in enumerate(plain.vertices)]), [measure]
+
+
 def painted(*values: float | None, name: str = "time") -> list[str]:
     plain, measure = drawing(*values, name=name)
     return [v.fill for v in paint(plain, [measure], name)[0].vertices]
@@ -117,7 +124,11 @@ def test_legends_give_the_values_of_colours() -> None:
         "2 ms",
         "3 ms",
     ]
-    assert [entry[2] for entry in Scale(0.01, 100.0, size).legend()] == ["norm of the gradient: 0.01", "1", "100"]
+    assert [entry[2] for entry in Scale(0.01, 100.0, size).legend()] == [
+        "norm of the gradient (log scale): 0.01",
+        "1",
+        "100",
+    ]
     assert [entry[2] for entry in Scale(2.0, 2.0, size).legend()] == ["norm of the gradient: 2"]
     assert [entry[0] for entry in Scale(0.01, 100.0, size).legend()] == [LIGHT.ramp[0], LIGHT.ramp[4], LIGHT.ramp[8]]
 
@@ -214,7 +225,54 @@ def test_nan_in_a_gradient_is_painted_as_trouble() -> None:
         loss = np.sqrt(w).sum()
         loss.backward()
     picture = tn.draw(loss, color_by="grad_norm", profile=prof)
-    assert {v.title: v.fill for v in picture.drawing.vertices}["w"] == TROUBLE
+    assert {v.title: v.fill for v in picture.drawing.vertices}["w\nnorm inf"] == TROUBLE
+
+
+def test_boxes_say_what_was_measured() -> None:
+    lines = [v.title.split("\n")[-1] for v in paint(*_one(0.003, 0.006, 0.00001), "time")[0].vertices]
+    assert lines == ["3 ms · 33 %", "6 ms · 67 %", "10 µs · < 1 %"]
+    assert [v.title for v in paint(*_one(0.5, 2000.0, name="activation"), "activation")[0].vertices] == [
+        "a0\nspread 0.5",
+        "a1\nspread 2,000",
+    ]
+    picture = tn.draw(net(), array(5, 3), color_by="memory")
+    told = "".join(v.title for v in picture.drawing.vertices if v.kind == "op")
+    assert re.search(r"B · \d+ %", told)
+    blocks = nn.Sequential(*(nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(12)))
+    (block,) = [
+        v for v in tn.draw(blocks, array(5, 3), color_by="time", depth=1).drawing.vertices if v.kind == "module"
+    ]
+    assert block.title.endswith(" in all · 100 %")
+
+
+def test_time_is_that_of_a_warm_call() -> None:
+    """What an op does at its first call alone is no cost of it."""
+    calls: list[int] = []
+
+    def forward(x: Any) -> Any:
+        if not calls:
+            time.sleep(0.05)
+        calls.append(1)
+        return x + 1
+
+    slow = tn.op(forward, name="slow", x=lambda g: g)
+    picture = tn.draw(lambda x: slow(x), array(3), color_by="time")
+    (measure,) = [m for m in picture.measures if m.name == "time"]
+    assert all(value is not None and value < 0.05 for (value,) in measure.values.values())
+
+
+def test_masks_are_healthy_and_nothing_else_is_called_nan() -> None:
+    mask = np.where(np.tri(4, dtype=bool), 0.0, -np.inf)
+    picture = tn.draw(lambda x: tn.softmax(x + mask), array(4, 4), color_by="activation", backward=True)
+    titles = [v.title for v in picture.drawing.vertices]
+    assert not any("nan" in title or "inf" in title for title in titles)
+    assert not any(v.sign for v in picture.drawing.vertices)
+    assert TROUBLE not in {v.fill for v in picture.drawing.vertices}
+    with np.errstate(all="ignore"):
+        picture = tn.draw(lambda x: np.log(x) * 2, np.array([0.5, -1.0]), color_by="activation")
+        assert [v.title for v in picture.drawing.vertices if v.fill] == ["log\nspread nan", "× 2\nspread nan"]
+        picture = tn.draw(lambda x: np.exp(x) - 1, np.array([1.0, 1e9]), color_by="activation")
+    assert [v.title for v in picture.drawing.vertices if v.fill] == ["exp\nspread inf", "− 1\nspread inf"]
 
 
 @pytest.mark.parametrize(

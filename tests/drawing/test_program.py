@@ -461,6 +461,6 @@ def test_calls_and_kernels_are_called_as_people_write_them(compiled: Compile) ->
     layer = nn.Conv2d(4, 4, 3, stride=2)  # one of less work is no call
     f = compiled(lambda x: np.tanh(layer(x)))
     f(np.ones((1, 4, 9, 9), np.float32))
-    assert "conv 3×3, 4, /2" in titles(of_compiled(f, "optimized"), "op")
+    assert "conv 3×3, 4, stride 2" in titles(of_compiled(f, "optimized"), "op")
     shown = " ".join(c.title for c in of_compiled(f, "fused").clusters)
     assert "(1 ops)" not in shown

@@ -78,6 +78,25 @@ def test_an_infinity_that_was_written_is_meant() -> None:
     assert set(signs(tn.draw(shifted, np.ones(2)))) == {"−"}
 
 
+@pytest.mark.parametrize(
+    "masked",
+    [
+        lambda x, mask: x + np.where(mask, 0, -np.inf),
+        lambda x, mask: np.where(mask, x, np.full((2, 2), -np.inf)),
+        lambda x, mask: np.where(mask, x, np.float32(-np.inf)),
+        lambda x, mask: tn.setitem(x, -np.inf, ~mask),
+        lambda x, mask: x + tn.triu(tn.full((2, 2), -np.inf), 1),
+    ],
+)
+def test_a_written_mask_is_healthy(masked: Any) -> None:
+    mask = np.tri(2, dtype=bool)
+    assert signs(tn.draw(lambda x: tn.softmax(masked(x, mask)), np.ones((2, 2)))) == {}
+    # What a parameter holds, or what is computed, is no mask.
+    found = signs(tn.draw(lambda x: x + np.log(mask.astype(float) * x), np.ones((2, 2))))
+    assert set(found) == {"log"}
+    assert set(signs(tn.draw(lambda x: x + np.array([np.inf, 0.0]), np.ones(2)))) == {"input"}
+
+
 def test_integers_hold_no_nan() -> None:
     assert signs(tn.draw(lambda i: i * 2, np.arange(3))) == {}
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff import generate
-from tapenet.autodiff.node import Constant, Node, Parents, Traced, constant
+from tapenet.autodiff.node import Constant, Node, Parents, Traced, constant, described
 from tapenet.autodiff.observe.layer import CallStep, Layer, PullStep
 from tapenet.autodiff.record import Call
 from tapenet.autodiff.state import local
@@ -164,7 +164,7 @@ def _as_constant(value: object) -> object:
     if isinstance(value, list):
         return tuple(map(_as_constant, value))
     if isinstance(value, Node):
-        return Constant(value.shape, value.dtype)
+        return described(value.shape, value.dtype)
     return constant(value.data) if isinstance(value, Traced) else value
 
 

@@ -23,10 +23,12 @@ def to_data(drawing: Drawing) -> dict[str, object]:
       folded from), `fill` ("#rrggbb") and `sign` ("trouble", "dead", "added", "removed", "changed").
     - `edges`: a list; each has `tail` and `head` (positions of vertices), `value` ([shape, dtype]), `result` (which of
       several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value),
-      `differentiable`, `arrays` (how many are drawn as one), `skip` and `sign`.
+      `differentiable`, `arrays` (how many are drawn as one), `skip`, `sign`, `broken` (a gradient would flow
+      back, had the user not cut it off) and `stretched` (the shape that broadcasting gives it).
     - `clusters`: a list, a parent before its children; each has `name`, `type`, `path`, `parent` (a position), `depth`,
       `parameters`, `around` ("repeat", "kernel" or "transform"; left out for a module), `count`, `parallel` (no repetition uses
-      what another gives), `card` (lines that a folded module shows), `sign` and `fill`.
+      what another gives), `card` (lines that a folded module shows), `sign`, `fill`, `variable` (what the code that
+      draws calls an outermost module) and `each` (how many numbers each repetition learns).
     - `ops`: by name of an op, its `formula` and `gradients` (by input).
 
     >>> import tapenet as tn

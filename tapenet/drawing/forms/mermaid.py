@@ -81,10 +81,11 @@ def _edge(drawing: Drawing, edge: Edge, several: bool) -> str:
     arrow = "-.->" if edge.skip else _ARROWS[edge.flow]
     if edge.flow == "carry":
         arrow += f"|{_text(['next'])}|"
-    # Else it stands in the box at one of the ends.
-    elif edge.flow == "value" and drawing.vertices[edge.tail].value is drawing.vertices[edge.head].value is None:
-        result = f"[{edge.result}] " if several and edge.result is not None else ""
-        arrow += f"|{_text([f'{result}{edge.value}'])}|"
+    elif edge.flow == "value":
+        fit = [] if edge.stretched is None else [f"→ {'×'.join(map(str, edge.stretched))}"]
+        if drawing.vertices[edge.tail].value is drawing.vertices[edge.head].value is None:
+            fit = [*[f"[{edge.result}]"] * (several and edge.result is not None), str(edge.value), *fit]
+        arrow += f"|{_text([' '.join(fit)])}|" if fit else ""
     return f"n{edge.tail} {arrow} n{edge.head}"
 
 
@@ -117,6 +118,9 @@ def _styles(drawing: Drawing, palette: Palette) -> Iterator[str]:
             coloured.setdefault(colour, []).append(i)
     for colour, edges in coloured.items():
         yield f"linkStyle {','.join(map(str, edges))} stroke:{colour}"
+    broken = [i for i, edge in enumerate(drawing.edges) if edge.broken]
+    if broken:
+        yield f"linkStyle {','.join(map(str, broken))} stroke-dasharray:7 5"
 
 
 def _sign(thing: Vertex | Cluster, palette: Palette) -> list[str]:

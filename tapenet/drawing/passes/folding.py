@@ -14,6 +14,8 @@ _MADE = frozenset({"op", "module"})
 _SIGNS: tuple[Sign, ...] = ("trouble", "dead", "removed", "added", "changed")
 #: How many reasons a box that stands for several gives for its sign.
 _REASONS = 3
+#: How many kinds of ops the name of a run tells.
+_HELD = 4
 
 
 def members(position: int, vertex: Vertex) -> tuple[int, ...]:
@@ -116,7 +118,7 @@ def _box(drawing: Drawing, position: int, inside: list[int], parent: int | None)
         title = "\n".join([title, *map(clean, cluster.card)])
     elif len(ops) == 1 and ops[0].kind == "op":  # a layer: what it does says more than its class
         op = ops[0].op
-        title = f"{cluster.name}: {ops[0].title}" if cluster.name else ops[0].title
+        title = f"{cluster.called}: {ops[0].title}" if cluster.called else ops[0].title
         title += f" ×{cluster.count:,}" if cluster.count > 1 else ""
         details += ops[0].details
     else:
@@ -285,20 +287,34 @@ def in_runs(drawing: Drawing, budget: int) -> Drawing:
     for position, inside in run.items():
         learned[inside] += drawing.vertices[position].parameters
     vertices = [v._replace(cluster=run[i]) if i in run else v for i, v in enumerate(drawing.vertices)]
-    titles: dict[int, list[str]] = {}
+    held: dict[int, list[Vertex]] = {}
     for position in ops:
-        titles.setdefault(run[position], []).append(drawing.vertices[position].title)
+        held.setdefault(run[position], []).append(drawing.vertices[position])
     for i in range(outer, len(clusters)):
-        clusters[i] = clusters[i]._replace(name=_run_name(titles[i]), parameters=learned[i])
+        clusters[i] = clusters[i]._replace(name=_run_name(held[i]), parameters=learned[i])
     return fold(drawing._replace(vertices=vertices, clusters=clusters), range(outer, len(clusters)))
 
 
-def _run_name(titles: list[str]) -> str:
-    """The name of a run of ops: their number, and the names of the first and last if they are modules."""
-    if len(titles) == 1:  # an op alone is called what it is
+def _run_name(ops: list[Vertex]) -> str:
+    """The name of a run of ops: what is in it and how often, after the names of the first and last if they are modules."""
+    if len(ops) == 1:  # an op alone is called what it is
         return ""
-    ends = [title.partition(": ")[0] for title in (titles[0], titles[-1]) if ": " in title]
-    return f"{'–'.join(ends)}: {len(titles):,} ops" if len(ends) == 2 else f"{len(titles):,} ops"
+    titles = [op.title for op in ops]
+    ends = [title.partition(": ")[0] for title in (titles[0], titles[-1]) if ": " in title.partition("\n")[0]]
+    held: Counter[str] = Counter()
+    for op in ops:
+        for i, line in enumerate(op.title.split("\n")):
+            held[_stem(line.partition(": ")[2] or line, op.op if i == 0 else "")] += max(op.count, 1)
+    shown = [word if n == 1 else f"{word} ×{n:,}" for word, n in held.most_common(_HELD)]
+    text = ", ".join([*shown, *["…"] * (len(held) > _HELD)])
+    return f"{'–'.join(ends)}: {text}" if len(ends) == 2 else text
+
+
+def _stem(line: str, op: str) -> str:
+    """A label without the numbers in it, in which ops of one kind differ: "×" of "× 0.5", "conv" of "conv 3×3, 8"."""
+    word = line.partition("(")[0].split(",")[0]
+    kept = [part for part in word.split() if not any(c.isdigit() for c in part)]
+    return " ".join(kept) or op or line
 
 
 def _beside(drawing: Drawing, run: dict[int, int], most: int) -> dict[int, int]:

@@ -24,19 +24,21 @@ class Kind(NamedTuple):
         unit: of the values.
         combine: how several values become that of the box around them.
         logarithmic: whether equal steps of colour are equal ratios.
+        short: what stands before a value in a box; "" if the unit says enough.
     """
 
     label: str
     unit: str
     combine: Combine
     logarithmic: bool
+    short: str = ""
 
 
 KINDS: dict[str, Kind] = {
     "time": Kind("time, forward and backward", "s", "sum", False),
     "memory": Kind("saved for the backward pass", "B", "sum", False),
-    "grad_norm": Kind("norm of the gradient", "", "norm", True),
-    "activation": Kind("spread of the values", "", "max", True),
+    "grad_norm": Kind("norm of the gradient", "", "norm", True, "norm"),
+    "activation": Kind("spread of the values", "", "max", True, "spread"),
 }
 
 
@@ -133,11 +135,16 @@ def _learned(source: Drawing) -> frozenset[int]:
 
 def _norm(gradient: Stats | None) -> float | None:
     """Of all elements: the statistics leave nan and infinity out."""
-    return None if gradient is None else gradient.norm if gradient.finite else math.nan
+    if gradient is None or gradient.finite:
+        return None if gradient is None else gradient.norm
+    return math.nan if gradient.nans else math.inf
 
 
 def _deviation(values: Stats | None) -> float | None:
-    return None if values is None else values.std if values.finite else math.nan
+    """Of all elements but -inf, by which masks leave some out."""
+    if values is None or (values.infs == values.masked and not values.nans):
+        return None if values is None else values.std
+    return math.nan if values.nans else math.inf
 
 
 _READ: dict[str, Callable[[Record], float | None]] = {
@@ -199,16 +206,19 @@ class Scale(NamedTuple):
                 value = self.low + share * (self.high - self.low)
             entries.append((self.colour(value), self.palette.border, in_words(value, self.kind)))
         first = entries[0]
+        label = self.kind.label
+        if self.kind.logarithmic and self.high > self.low > 0:
+            label += " (log scale)"
         if self.trouble:
             entries.append((self.palette.signs["trouble"], self.palette.border, "not finite"))
-        return ((first[0], first[1], f"{self.kind.label}: {first[2]}"), *entries[1:])
+        return ((first[0], first[1], f"{label}: {first[2]}"), *entries[1:])
 
 
 def paint(
     drawing: Drawing, measures: Iterable[Measure], by: str, palette: Palette = LIGHT
 ) -> tuple[Drawing, Scale | None]:
-    """The drawing with its boxes painted by one measure, with the values of all measures in tooltips; and the scale of
-    the colours."""
+    """The drawing with its boxes painted by one measure, whose value is written in them, with the values of all measures in
+    tooltips; and the scale of the colours."""
     measures = list(measures)
     chosen = next(measure for measure in measures if measure.name == by)
     values = {i: chosen.of(i, v) for i, v in enumerate(drawing.vertices) if v.kind in _PAINTED}
@@ -218,14 +228,28 @@ def paint(
     shown = [v for v in finite if v > 0 or not chosen.kind.logarithmic] or finite
     low, high = (min(shown), max(shown)) if shown else (0.0, 0.0)
     scale = Scale(low, high, chosen.kind, len(finite) < len(known), palette) if known else None
+    total = math.fsum(finite) if chosen.kind.combine == "sum" else 0.0
     vertices = []
     for i, vertex in enumerate(drawing.vertices):
         told = [(m, m.of(i, vertex)) for m in measures]
         words = tuple(f"{m.name} {in_words(value, m.kind)}" for m, value in told if value is not None)
         value = values.get(i)
-        fill = vertex.fill if value is None or scale is None else scale.colour(value)
-        vertices.append(vertex._replace(fill=fill, details=(*vertex.details, *words)))
+        fill, title = vertex.fill, vertex.title
+        if value is not None and scale is not None:
+            fill = scale.colour(value)
+            title = f"{title}\n{_line(value, total, chosen.kind, vertex.count)}"
+        vertices.append(vertex._replace(title=title, fill=fill, details=(*vertex.details, *words)))
     return drawing._replace(vertices=vertices), scale
+
+
+def _line(value: float, total: float, kind: Kind, count: int) -> str:
+    """A value as it stands in a box, which may stand for several, with its share of the total."""
+    words = " ".join(filter(None, (kind.short, in_words(value, kind))))
+    if kind.combine != "sum" or not total > 0:
+        return words
+    share = 100 * value / total
+    words += " in all" if count > 1 else ""
+    return f"{words} · {'< 1' if 0 < share < 1 else f'{share:.0f}'} %"
 
 
 _PAINTED = frozenset({"op", "module", "parameter"})

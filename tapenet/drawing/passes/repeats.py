@@ -224,14 +224,21 @@ class _Repeats:
 
     def _learned(self, cluster: int, shared: set[int]) -> int:
         """How many numbers the modules learn that a cluster stands for, each module and each parameter counted once."""
-        modules = self._modules(cluster)
+        each = self.drawing.clusters[cluster].parameters
         once = sum(self.vertices[leaf].parameters for leaf in shared if self._within(leaf, cluster))
-        return modules * self.drawing.clusters[cluster].parameters - (modules - 1) * once
+        if once == each:
+            return each
+        nameless = not self._called(cluster)
+        modules = len(self.names.get(cluster, ())) + 1 if nameless else self._modules(cluster)
+        return modules * each - (modules - 1) * once
 
     def _modules(self, cluster: int) -> int:
-        """How many modules these are calls of: some may be called again and again."""
-        calls = [cluster, *self.names.get(cluster, ())]
-        return len({(self.drawing.clusters[c].path, self.drawing.clusters[c].name) for c in calls})
+        """How many modules these are calls of, by their names: some may be called again and again."""
+        return len({self._called(c) for c in (cluster, *self.names.get(cluster, ()))})
+
+    def _called(self, cluster: int) -> str:
+        found = self.drawing.clusters[cluster]
+        return found.path or found.called
 
     def _within(self, vertex: int, cluster: int) -> bool:
         at = self.vertices[vertex].cluster
@@ -367,7 +374,9 @@ class _Repeats:
         return cluster._replace(
             name=_range(cluster.name, last.name),
             path=_range(cluster.path, last.path),
+            variable=_range(cluster.variable, last.variable),
             count=self.counts[position],
+            each=cluster.parameters if self.counts[position] > 1 else 0,
             parameters=self.learned.get(position, cluster.parameters),
             parallel=position in self.group_of and self.group_of[position] not in self.linked,
         )

@@ -35,7 +35,9 @@ def born(drawing: Drawing, known: Known) -> dict[int, Finding]:
         meant = _WRITTEN.findall("".join(vertex.details[:1])) if vertex.kind == "op" else ()
         came = [known.values[e.tail] for e in sources.get(position, ()) if e.tail in known.values]
         what = anomaly.born(came, [value])
-        if what is not None and what.lstrip("-").split()[0] not in meant:
+        if what is None or what.lstrip("-").split()[0] in meant:
+            continue
+        if not (vertex.kind in ("input", "constant") and what.startswith("-inf")):  # else it is a mask
             where = "comes in here" if vertex.kind in ("input", "parameter", "constant") else "born here"
             found[position] = Finding("trouble", f"{where}: {what}")
     return found

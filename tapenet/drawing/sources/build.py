@@ -21,8 +21,9 @@ from tapenet.drawing.sources.labels import (
     short_dtype,
     value_of,
 )
-from tapenet.drawing.sources.names import Key, Modules, Name
+from tapenet.drawing.sources.names import Key, Modules, Name, key_of
 from tapenet.drawing.text import clean
+from tapenet.typing import Array, DType
 
 #: The vertex that a value comes from, and which of its results it is.
 _End = tuple[int, int | None]
@@ -42,14 +43,13 @@ def build(
     """The drawing of the graph behind a tensor, several in a tuple, list or dict, or of the nodes of a tape.
 
     A tensor's graph is everything it was computed from, so far as that was recorded; it is all there after
-    `backward()` too. Tensors that need a gradient, and all tensors and arrays on a `tn.Tape()`, are drawn once. Another
-    array is drawn anew at each use, as only its shape is recorded and two uses may be of two arrays.
+    `backward()` too. Each tensor and array is drawn once.
 
     Args:
         x: what to draw.
-        names: what the user calls things: by node, or by the `id` of an array.
+        names: what the user calls things.
         outputs: what to call a result.
-        places: is filled with where things are in the drawing: by node, and by `id` of an array.
+        places: is filled with where things are in the drawing.
         unused: also draw the parameters that nothing here uses, of all modules that something was computed in.
 
     Raises:
@@ -178,6 +178,23 @@ def _origin(user: Node, value: object) -> object:
     return value
 
 
+def _array(value: Traced | Constant) -> Array | Constant:
+    return value.data if isinstance(value, Traced) else value
+
+
+def _has_gradient(dtype: DType | tuple[DType, ...]) -> bool:
+    """Whether what has this dtype, or what has several, one of these, can have a gradient. Of kind "V" are low floats."""
+    return any(d.kind in "fcV" for d in (dtype if isinstance(dtype, tuple) else (dtype,)))
+
+
+def _stretched(node: Node, spec: Value) -> tuple[int, ...] | None:
+    """The shape of the result, if an op repeats an array to fit it."""
+    op = node.op
+    broadcasts = (op.broadcasts or op.name == "where") and getattr(op.forward, "signature", None) is None
+    shape = tuple(node.shape) if broadcasts and op.outputs == 1 else spec.shape
+    return shape if spec.shape not in ((), shape) else None
+
+
 def made(node: Node) -> tuple[Node, int | None]:
     """The op (or leaf) that made a value, and which of its results it is (None: its only one)."""
     return (node.source_node, node.index) if isinstance(node, Output) else (node, None)
@@ -202,10 +219,12 @@ class _Builder:
     """Makes the drawing of ops given in order of creation."""
 
     def __init__(self, ops: list[Node], names: Mapping[Key, Name], places: dict[Key, int]) -> None:
-        self.modules = Modules(ops)
+        self.modules = Modules(ops, names)
         self.names = names
         self.drawing = Drawing([], [], self.modules.clusters, {})
-        self.vertices = places  # of nodes, and of arrays by id
+        self.vertices = places
+        #: What is in the cluster of its first user alone because that uses it.
+        self.aside: set[int] = set()
         #: Where the results of a transformed function come from.
         self.results: dict[tuple[Node, int], _End] = {}
         for node in ops:
@@ -267,24 +286,64 @@ class _Builder:
         )
         self.vertices[node] = head
         for (argument, value), (tail, result) in zip(incoming, tails, strict=True):
-            flows = argument in differentiated
-            self.drawing.edges.append(Edge(tail, head, value_of(value), result, argument, differentiable=flows))
+            flows, spec = argument in differentiated, value_of(value)
+            self.drawing.edges.append(
+                Edge(
+                    tail,
+                    head,
+                    spec,
+                    result,
+                    argument,
+                    differentiable=flows,
+                    broken=not flows and self._cut(node, argument, value, tail),
+                    stretched=_stretched(node, spec),
+                )
+            )
+
+    def _cut(self, user: Node, argument: str, value: Node | Traced | Constant, tail: int) -> bool:
+        """Whether a gradient would flow along an edge, had the user not cut it off."""
+        takes = argument.partition("[")[0] in user.op.differentiable and _has_gradient(user.dtype)
+        if not takes or not _has_gradient((value.data if isinstance(value, Traced) else value).dtype):
+            return False
+        if isinstance(value, Node):
+            return type(value) is Leaf or bool(_differentiated(made(value)[0]))
+        return self.drawing.vertices[tail].kind == "parameter" or self._node_of(key_of(_array(value))) is not None
+
+    def _node_of(self, key: Key) -> Node | None:
+        """What made an array that was used without it: it was detached."""
+        found = self.modules.held.get(key) or self.names.get(key)
+        return None if found is None else found.node
 
     def _tail(self, user: Node, argument: str, value: Node | Traced | Constant) -> _End:
         """The vertex that an argument comes from, and which of its results it is."""
-        if isinstance(value, Constant):  # known by its shape alone: no two are known to be the same
-            return self._add(self._leaf(user, argument, value, None)), None
-        if isinstance(value, Node):
-            source, result = made(value)
+        key: Key = value if isinstance(value, Node) else key_of(_array(value))
+        node = value if isinstance(value, Node) else self._node_of(key)
+        if node is not None and node.number < user.number:
+            source, result = made(node)
             if (source, result or 0) in self.results:
                 return self.results[source, result or 0]
             if source in self.vertices:
                 return self.vertices[source], result
+            if type(node) is Leaf:
+                key = node
         # A leaf, or from outside the tape.
-        key: Key = id(value.data) if isinstance(value, Traced) else value
-        if key not in self.vertices:
-            self.vertices[key] = self._add(self._leaf(user, argument, value, key))
-        return self.vertices[key], None
+        found = self.vertices.get(key)
+        if found is None:
+            found = self.vertices[key] = self._add(self._leaf(user, argument, value, key))
+        elif found in self.aside:
+            vertex = self.drawing.vertices[found]
+            around = self._around_both(vertex.cluster, self.modules.around[user])
+            self.drawing.vertices[found] = vertex._replace(cluster=around)
+        return found, None
+
+    def _around_both(self, one: int | None, other: int | None) -> int | None:
+        """The innermost cluster around two, or those in one."""
+        while one != other:
+            if one is not None and (other is None or one > other):  # a parent comes before its children
+                one = self.drawing.clusters[one].parent
+            elif other is not None:
+                other = self.drawing.clusters[other].parent
+        return one
 
     def _leaf(self, user: Node, argument: str, value: Node | Traced | Constant, key: Key) -> Vertex:
         """The vertex of an array that no op of this drawing made, under the best name there is."""
@@ -310,6 +369,8 @@ class _Builder:
         if len(name) > 1 and name not in _PLAIN_NAMES:
             title = name
         cluster = self.modules.around[user] if title == name and self._aside(user, name) else None
+        if cluster is not None:
+            self.aside.add(len(self.drawing.vertices))
         learned = count if kind == "parameter" else 0
         return Vertex(kind, title, spec, learned, (str(spec),), cluster, number=number)
 

@@ -27,7 +27,7 @@ class Run(NamedTuple):
     Attributes:
         results: the tensors that it returned, one or several by name.
         names: what the arguments are called.
-        values: all arrays that occurred, by node or by `id`.
+        values: all arrays that occurred.
         gradients: the gradients of the sum of the results, by node.
         profile: how long each op took, if that was asked for.
     """

@@ -11,7 +11,7 @@ import numpy as np
 from tapenet.autodiff import backward as driver
 from tapenet.autodiff.node import Node, Traced, add_hook, remove_hook
 from tapenet.autodiff.tensor import Tensor
-from tapenet.drawing.sources.names import Key
+from tapenet.drawing.sources.names import Key, key_of
 from tapenet.typing import Array
 
 #: Of our hooks, among those that a function itself may have set.
@@ -31,15 +31,15 @@ class Known(NamedTuple):
 
 
 def values_on(nodes: Iterable[Node], results: Iterable[Tensor] = ()) -> dict[Key, Array]:
-    """The arguments and results of a tape's nodes: by the node that made them, else by their `id`."""
+    """The arguments and results of a tape's nodes: by the node that made them, else by which they are."""
     found: dict[Key, Array] = {}
     for value in _given(nodes):
         if type(value) is Traced:
             node = value.node if value.node is not None else value.tensor.node
-            found[id(value.data) if node is None else node] = value.data
-            found.setdefault(id(value.data), value.data)
+            found[key_of(value.data) if node is None else node] = value.data
+            found.setdefault(key_of(value.data), value.data)
         elif type(value) is np.ndarray:
-            found[id(value)] = value
+            found[key_of(value)] = value
     for tensor in results:
         if tensor.node is not None:
             found[tensor.node] = tensor.numpy()
@@ -62,7 +62,7 @@ def gradients_on(nodes: Iterable[Node], results: Iterable[Tensor]) -> dict[Key, 
 
 
 def placed(places: Mapping[Key, int], values: Mapping[Key, Array], gradients: Mapping[Key, Array]) -> Known:
-    """Arrays by position in a drawing, from arrays by node or `id` and where these are."""
+    """Arrays by position in a drawing, from arrays by key and where these are."""
     return Known(
         {place: values[key] for key, place in places.items() if key in values},
         {place: gradients[key] for key, place in places.items() if key in gradients},

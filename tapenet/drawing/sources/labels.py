@@ -18,6 +18,10 @@ from tapenet.typing import Shape
 _UNKNOWN = "·"
 #: How many elements of a list or tuple a label shows.
 _SHOWN = 6
+#: How many options of an op of somebody's own.
+_OPTIONS = 3
+#: What has an edge.
+_ARRAYS = (Node, Traced, Constant, np.ndarray)
 
 
 def label(node: Node, inputs: dict[str, object] | None = None) -> str:
@@ -52,7 +56,22 @@ def label(node: Node, inputs: dict[str, object] | None = None) -> str:
     numbers = [v for value in values for v in (value if holds_arrays(value) else [value])]
     if any(isinstance(v, (int, float, complex, np.number, np.bool)) for v in numbers):
         text += f"({', '.join(written)})"
+    if op.label is None and not op.module.startswith("tapenet."):
+        return ", ".join([text, *_settings(op, node.options)])
     return text + _along(op, node.options)
+
+
+def _settings(op: Op, options: dict[str, object]) -> list[str]:
+    """The options of an op that somebody defined and gave no label: nobody else knows them."""
+    given = [(a.name, options[a.name]) for a in op.arguments if a.name in options]
+    shown = [f"{name}={_exactly(value)}" for name, value in given if not isinstance(value, _ARRAYS)]
+    return [*shown[:_OPTIONS], *["…"] * (len(shown) > _OPTIONS)]
+
+
+def _exactly(value: object) -> str:
+    """A plain value in short, a float as one."""
+    text = words(value)
+    return f"{text}.0" if isinstance(value, float) and text.lstrip("-").isdigit() else text
 
 
 def _along(op: Op, options: dict[str, object]) -> str:
@@ -148,7 +167,7 @@ def words(value: object) -> str:
     """A plain value in short, the same in every process; a dot for an array, which has an edge."""
     if is_number(value):
         value = value.data[()]
-    if isinstance(value, (Node, Traced, Constant, np.ndarray)):
+    if isinstance(value, _ARRAYS):
         return _UNKNOWN
     if isinstance(value, (bool, np.bool)):
         return str(bool(value))

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 
-from tapenet.autodiff.node import Node, Scope
+from tapenet.autodiff.node import Constant, Node, Scope
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.model import Cluster, Kind
 from tapenet.ops.stack_frames import user_frame
+from tapenet.typing import Array
 
 #: How many frames outwards, how many names in each, and how many elements of a list are looked at.
 _FRAMES, _NAMES, _ELEMENTS = 8, 1000, 100
 
 
-#: A tensor by its node, an array by its `id`; None for what cannot be told from others.
-Key: TypeAlias = Node | int | None
+#: A tensor by its node, an array by where it is (`key_of`), a module by its `id`.
+Key: TypeAlias = Node | int | tuple[object, ...]
 
 
 class Name(NamedTuple):
-    """What the user calls a tensor or array, and whether it is an input rather than something learned."""
+    """What the user calls a tensor or array, whether it is an input rather than something learned, and what made it, so
+    far as a gradient flows back to that."""
 
     text: str
     input: bool = False
+    node: Node | None = None
+
+
+def key_of(array: Array | Constant) -> Key:
+    """Which array it is: by its place in memory and how it lies there, so that two views of the same are one. One that is
+    gone is known by the reference to it."""
+    found = array() if isinstance(array, Constant) else array
+    if found is None:
+        return id(array)
+    return found.__array_interface__["data"][0], found.shape, found.strides, found.dtype
 
 
 def variables() -> dict[Key, Name]:
-    """The tensors and arrays that the user's code has names for, by node and by `id` of the array. The innermost frame
+    """The tensors, arrays and modules that the user's code has names for. The innermost frame
     comes first: a function's own names, then those of its caller, then those of its module."""
     found: dict[Key, Name] = {}
     scopes: list[Mapping[str, object]] = []
@@ -57,19 +69,30 @@ def result_name(x: object) -> str:
 
 
 def note_all(names: dict[Key, Name], name: str, value: object) -> None:
-    """Enter names for what a variable holds: a tensor or an array, or several in a list, tuple or dict."""
+    """Enter names for what a variable holds: a tensor, an array or a module, or several in a list, tuple or dict."""
     for text, thing in _named(name, value):
         note(names, text, thing)
 
 
 def note(names: dict[Key, Name], text: str, thing: object, *, input: bool = False) -> None:
-    """Enter a name for a tensor, by its node and its array, or an array, unless it has one."""
+    """Enter a name for a tensor, by its node and its array, for an array or a module, unless it has one."""
     if type(thing) is Tensor:
         if thing.node is not None:
             names.setdefault(thing.node, Name(text, input))
-        names.setdefault(id(thing._data), Name(text, input))
+        names.setdefault(key_of(thing._data), Name(text, input, thing.node))
     elif isinstance(thing, np.ndarray):
-        names.setdefault(id(thing), Name(text, input))
+        names.setdefault(key_of(thing), Name(text, input))
+    elif _is_module(thing) and text not in _OWN:
+        for path, module in thing.named_modules():
+            names.setdefault(id(module), Name(f"{text}.{path}" if path else text, input))
+
+
+#: What a method calls its object, which says nothing.
+_OWN = ("self", "cls")
+
+
+def _is_module(thing: object) -> TypeGuard[_Module]:
+    return hasattr(type(thing), "named_modules")
 
 
 def _written(name: str) -> bool:
@@ -84,7 +107,7 @@ def _outermost(frame: FrameType) -> bool:
 
 
 def _named(name: str, value: object) -> Iterator[tuple[str, object]]:
-    if type(value) is Tensor or isinstance(value, np.ndarray):
+    if type(value) is Tensor or isinstance(value, np.ndarray) or _is_module(value):
         yield name, value
     elif isinstance(value, (list, tuple)) and type(value) in (list, tuple):
         yield from ((f"{name}[{i}]", v) for i, v in enumerate(value[:_ELEMENTS]))
@@ -102,6 +125,7 @@ class Held(NamedTuple):
     title: str
     path: str
     cluster: int
+    node: Node | None = None
 
 
 class _Module(Protocol):
@@ -148,7 +172,8 @@ class Modules:
     that clusters are as free of circles as ops are. Modules are known weakly: one that is gone has no names.
     """
 
-    def __init__(self, ops: list[Node]) -> None:
+    def __init__(self, ops: list[Node], names: Mapping[Key, Name]) -> None:
+        self._variables = names
         self.clusters: list[Cluster] = []
         self.around: dict[Node, int | None] = {}
         self.held: dict[Key, Held] = {}
@@ -183,9 +208,11 @@ class Modules:
     def _enter(self, call: _Call, outer: _Module | None, parent: int | None) -> None:
         """Add the cluster of a call."""
         module = call.module
-        name = path = ""
+        name = path = variable = ""
         depth = 0
-        if parent is not None:
+        if parent is None:
+            variable = self._variables[id(module)].text if id(module) in self._variables else ""
+        else:
             if module is not None and outer is not None:
                 name = self._names_in(outer).get(id(module), "")
             path = ".".join(part for part in (self.clusters[parent].path, name) if part)
@@ -197,7 +224,7 @@ class Modules:
                 self._counts[id(module)] = sum({id(p): p.size for _, p in module.named_parameters()}.values())
             count = self._counts[id(module)]
         card = () if module is None else _card(module)
-        self.clusters.append(Cluster(name, call.title, path, parent, depth, count, card=card))
+        self.clusters.append(Cluster(name, call.title, path, parent, depth, count, card=card, variable=variable))
 
     def _names_in(self, outer: _Module) -> dict[int, str]:
         names = self._names.get(id(outer))
@@ -210,8 +237,9 @@ class Modules:
     def _hold(self, outermost: _Module) -> None:
         """Note the names of what an outermost module holds, by leaf and by array."""
         modules = dict(outermost.named_modules())
-        held: list[tuple[Kind, str, Tensor]] = [("parameter", *item) for item in outermost.named_parameters()]
+        held: list[tuple[Kind, str, Tensor | Array]] = [("parameter", *item) for item in outermost.named_parameters()]
         held += [("input", *item) for item in outermost.named_buffers()]
+        held += [("input", *item) for path, module in modules.items() for item in _arrays(path, module)]
         for kind, path, tensor in held:
             # In the innermost module on its path that was called: a module may use a parameter of another.
             prefix = path.rpartition(".")[0]
@@ -219,12 +247,22 @@ class Modules:
                 prefix = prefix.rpartition(".")[0]
             module = modules[prefix] if prefix else outermost
             title = path[len(prefix) + 1 :] if prefix else path
-            found = Held(kind, title, path, self._first[id(module)])
-            keys: list[Key] = [key for key in (tensor.node, id(tensor.numpy())) if key is not None]
+            node = tensor.node if isinstance(tensor, Tensor) else None
+            found = Held(kind, title, path, self._first[id(module)], node)
+            keys: list[Key] = [key_of(tensor if isinstance(tensor, np.ndarray) else tensor.numpy())]
+            if node is not None:
+                keys.insert(0, node)
             for key in keys:
                 self.held.setdefault(key, found)
-            if kind == "parameter":
+            if kind == "parameter" and isinstance(tensor, Tensor):
                 self.parameters.append((keys, tensor))
+
+
+def _arrays(path: str, module: object) -> Iterator[tuple[str, Array]]:
+    """The plain arrays that a module has as attributes, such as masks, by path."""
+    for name, value in vars(module).items():
+        if type(value) is np.ndarray and value.ndim:
+            yield f"{path}.{name}" if path else name, value
 
 
 def _chain(scope: Scope) -> list[_Call]:

@@ -25,7 +25,7 @@ safe_mul: TypedOp[[Array, Array | complex], Array] = op(
     name="safe_mul",
     broadcasts=True,
     lower="safe_mul",
-    label="·",
+    label="×",
     formula="a · d, but 0 where a = 0 or d = 0",
     grads={"a": lambda g, d: safe_mul(g, d), "d": lambda g, a: safe_mul(g, a)},
     doc="""The product a * d, but 0 wherever a factor is 0, also where the other is infinite or nan.

@@ -219,7 +219,7 @@ def _cross_b(g: Array, a: Array) -> Array:
 
 
 @op(
-    label="×",
+    label="cross",
     broadcasts=True,
     a=lambda g, b: _cross_b(b, g),
     b=_cross_b,

@@ -77,7 +77,8 @@ class Series(NamedTuple):
         count = max((len(values) for values in measure.values.values()), default=0)
         values = {i: [measure.of(i, v, step) for step in range(count)] for i, v in enumerate(drawing.vertices)}
         known = {i: steps for i, steps in values.items() if set(steps) - {None}}
-        return cls(measure.name, known, *measure.kind)
+        kind = measure.kind
+        return cls(measure.name, known, kind.label, kind.unit, kind.combine, kind.logarithmic)
 
 
 def to_html(

@@ -205,6 +205,9 @@ function buildLegend({ graph, data }) {
     }
   }
   if (graph.edges.some((edge) => edge.skip)) entries.push(make("span", {}, make("i", { class: "stroke skip" }), "skip"));
+  if (graph.edges.some((edge) => edge.broken)) {
+    entries.push(make("span", {}, make("i", { class: "stroke broken" }), "no gradient goes back"));
+  }
   const marked = new Set([...graph.vertices, ...graph.clusters, ...graph.edges].map((one) => one.sign));
   for (const [sign, name] of Object.entries(data.signs)) {
     if (marked.has(sign)) entries.push(make("span", {}, make("i", { class: `swatch ${sign}` }), name));

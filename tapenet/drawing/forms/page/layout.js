@@ -117,8 +117,9 @@ class Layout {
     const edges = [];
     for (const piece of pieces.values()) {
       const { from, to, edge: { array, first } } = piece;
-      const labelled = graph.vertices[first.tail].value === undefined && graph.vertices[first.head].value === undefined;
-      const width = labelled ? measure(valueText(first.value), LABEL) : 0;
+      const text = this.labelText({ first, way: FLOWS.value, arrays: 1 });
+      const labelled = text !== "";
+      const width = labelled ? measure(text, LABEL) : 0;
       edges.push({
         from: from < 0 ? port("in", array, first.tail) : slot[from], to: to < 0 ? port("out", array, first.tail) : slot[to],
         key: array, piece: piece.key, skip: Boolean(first.skip), tail: first.tail, main: false,
@@ -323,8 +324,10 @@ class Layout {
   labelText({ first, way, arrays }) {
     const { vertices } = this.graph;
     if (way === FLOWS.carry) return "next";
-    if (way !== FLOWS.value || vertices[first.tail].value || vertices[first.head].value) return "";
-    return arrays > 1 ? `${thousands(arrays)} arrays` : valueText(first.value);
+    if (way !== FLOWS.value) return "";
+    const fit = first.stretched ? `→ ${first.stretched.join("×")}` : "";
+    if (vertices[first.tail].value || vertices[first.head].value) return fit;
+    return arrays > 1 ? `${thousands(arrays)} arrays` : `${valueText(first.value)} ${fit}`.trim();
   }
 
   labelAt({ points, bow }, text) {

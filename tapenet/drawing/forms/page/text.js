@@ -59,8 +59,9 @@ function valueText(value) {
 }
 
 function clusterTitle(cluster) {
-  if (cluster.name && cluster.type) return `${cluster.name}: ${cluster.type}`;
-  return cluster.name || cluster.type || { repeat: "repeated", kernel: "kernel" }[cluster.around] || "module";
+  const name = cluster.name || cluster.variable;
+  if (name && cluster.type) return `${name}: ${cluster.type}`;
+  return name || cluster.type || { repeat: "repeated", kernel: "kernel" }[cluster.around] || "module";
 }
 
 // The units that are written with a prefix, each with its size, from the largest on.

@@ -145,7 +145,7 @@ class View {
   addEdge(edge) {
     const way = ["value", "gradient", "update", "carry"][edge.way];
     const path = draw("path", {
-      class: `edge ${way}${edge.first.skip ? " skip" : ""}${edge.first.sign ? ` ${edge.first.sign}` : ""}`,
+      class: `edge ${way}${edge.first.skip ? " skip" : ""}${edge.first.broken ? " broken" : ""}${edge.first.sign ? ` ${edge.first.sign}` : ""}`,
       d: curve(edge, this.app.layout.sideways),
     });
     path.edge = edge;

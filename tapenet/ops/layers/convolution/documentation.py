@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tapenet.ops.layers.convolution.geometry import AXES, Size
+from collections.abc import Sequence
+
+from tapenet.ops.layers.convolution.geometry import AXES, Padding, Size
 from tapenet.typing import Shape
 
 #: The letters of a place in the result and of one in the kernel, by axis.
@@ -42,10 +44,60 @@ def sources(axes: int) -> str:
     return ", ".join(f"{i}·stride + {a}·dilation" for i, a in zip(_PLACES[:axes], _OFFSETS[:axes], strict=True))
 
 
-def label(name: str, kernel: Shape, outs: int, stride: Size, groups: int) -> str:
-    """Kernel and channels, as papers write them, and what is not as usual."""
-    strides = {stride} if isinstance(stride, int) else set(stride)
-    parts = [f"{name} {'×'.join(map(str, kernel))}, {outs}"]
-    parts += [f", /{max(strides)}"] if strides != {1} else []
-    parts += [f", {groups} groups"] if groups != 1 else []
-    return "".join(parts)
+def label(
+    name: str,
+    kernel: Shape,
+    outs: int,
+    stride: Size,
+    padding: Padding,
+    dilation: Size,
+    groups: int,
+    *,
+    up: bool = False,
+) -> str:
+    """Kernel and channels, as papers write them, and what is not as usual.
+
+    Args:
+        name: of the layer.
+        kernel, outs, stride, padding, dilation, groups: its options.
+        up: whether the stride makes the result larger.
+
+    >>> label("conv", (3, 3), 64, (2, 2), 1, 1, 1)
+    'conv 3×3, 64, stride 2, padding 1'
+    >>> label("transposed conv", (4, 4), 8, 2, 1, 1, 2, up=True)
+    'transposed conv 4×4, 8, ×2, padding 1, 2 groups'
+    """
+    step = "×" if up else "stride "
+    parts = [f"{name} {'×'.join(map(str, kernel))}", str(outs), *settings(stride, padding, dilation, step=step)]
+    return ", ".join([*parts, f"{groups} groups"] if groups != 1 else parts)
+
+
+def settings(
+    stride: Size, padding: Padding, dilation: Size, *, usual: Sequence[int] = (1,), step: str = "stride "
+) -> list[str]:
+    """What of the options of windows is not as usual, in words.
+
+    Args:
+        stride, padding, dilation: the options.
+        usual: the stride that goes without saying.
+        step: what stands before the stride.
+
+    >>> settings((2, 1), ((0, 1), (0, 1)), 1)
+    ['stride 2×1', 'padding (0, 1)']
+    """
+    found = [(step, by(stride), by(usual)), ("padding ", _padding(padding), "0"), ("dilation ", by(dilation), "1")]
+    return [name + words for name, words, left_out in found if words != left_out]
+
+
+def by(size: Size | Sequence[int]) -> str:
+    """A size in short: 2×1, or 2 for 2×2."""
+    sizes = [size] if isinstance(size, int) else list(size)
+    return str(sizes[0]) if len(set(sizes)) == 1 else "×".join(map(str, sizes))
+
+
+def _padding(padding: Padding) -> str:
+    if isinstance(padding, (str, int)):
+        return "0" if padding == "valid" else str(padding)
+    sides = [p if isinstance(p, int) else tuple(p) for p in padding]
+    words = [str(p if isinstance(p, int) or len(set(p)) > 1 else p[0]) for p in sides]
+    return words[0] if len(set(words)) == 1 else "×".join(words)

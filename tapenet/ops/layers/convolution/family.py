@@ -40,8 +40,8 @@ def _family(axes: int, samples: Samples) -> tuple[Op, Op, Op]:
         name=name,
         memory=batch_last(axes),
         multiply_adds=lambda weight_shape, out_shape: math.prod(out_shape) * math.prod(weight_shape[1:]),
-        label=lambda weight_shape, stride, groups: documentation.label(
-            "conv", weight_shape[2:], weight_shape[0], stride, groups
+        label=lambda weight_shape, stride, padding, dilation, groups: documentation.label(
+            "conv", weight_shape[2:], weight_shape[0], stride, padding, dilation, groups
         ),
         x=lambda g, weight, x_shape, stride, padding, dilation, groups: by_input(
             g, weight, x_shape, stride, padding, dilation, groups

@@ -157,8 +157,8 @@ def _transposed(axes: int, members: tuple[Op, Op, Op], samples: Samples) -> Op:
         name=name,
         multiply_adds=lambda x_shape, weight_shape: math.prod(x_shape) * math.prod(weight_shape[1:]),
         memory=family.batch_last(axes),
-        label=lambda weight_shape, stride, groups: documentation.label(
-            "transposed conv", weight_shape[2:], weight_shape[1] * groups, stride, groups
+        label=lambda weight_shape, stride, padding, dilation, groups: documentation.label(
+            "transposed conv", weight_shape[2:], weight_shape[1] * groups, stride, padding, dilation, groups, up=True
         ),
         x=by_x,
         weight=by_kernels,

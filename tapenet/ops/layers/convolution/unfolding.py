@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from tapenet.ops.layers.convolution import documentation
 from tapenet.ops.layers.convolution.geometry import Index, Ints, Padding, Plan, Size, plan, spread_size
 from tapenet.ops.layers.convolution.lowered import bordered
 from tapenet.ops.op import op
@@ -40,12 +41,17 @@ def _folding(
     return p, (*batch, rows // cells, *p.kernel, *p.out)
 
 
+def _label(name: str, kernel_size: Size, stride: Size, padding: Padding, dilation: Size) -> str:
+    kernel = "×".join(map(str, spread_size(kernel_size, 2, "kernel_size", 1)))
+    return ", ".join([f"{name} {kernel}", *documentation.settings(stride, padding, dilation)])
+
+
 def _unfold_x(g: Array, x_shape: Shape, kernel_size: Size, dilation: Size, padding: Padding, stride: Size) -> Array:
     return fold(g, x_shape[-2:], kernel_size, dilation, padding, stride)
 
 
 @op(
-    label="unfold",
+    label=lambda kernel_size, dilation, padding, stride: _label("unfold", kernel_size, stride, padding, dilation),
     x=_unfold_x,
     formula="the windows of x as columns",
     samples=lambda r: [
@@ -87,7 +93,7 @@ def unfold(x: Array, kernel_size: Size, dilation: Size = 1, padding: Padding = 0
 
 
 @op(
-    label="fold",
+    label=lambda kernel_size, dilation, padding, stride: _label("fold", kernel_size, stride, padding, dilation),
     x=lambda g, kernel_size, dilation, padding, stride: unfold(g, kernel_size, dilation, padding, stride),
     formula="the columns of x added up at their places",
     samples=lambda r: [

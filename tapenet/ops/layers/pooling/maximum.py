@@ -18,9 +18,9 @@ from tapenet.ops.layers.pooling.windows import (
     NAMES,
     Windows,
     bordered,
+    label,
     put,
     spread,
-    times,
     unbordered,
     windows_of,
 )
@@ -155,7 +155,9 @@ def _max_pool_op(axes: int) -> Op:
         name=f"max_pool{axes}d",
         memory="alike",
         more=more,
-        label=lambda kernel_size, **_: f"max pool {times(kernel_size, axes)}",
+        label=lambda kernel_size, stride, padding, dilation: label(
+            "max pool", axes, kernel_size, stride, padding, dilation
+        ),
         residuals=("where",),
         x=lambda g, where, x_shape, kernel_size, stride, padding, dilation, ceil_mode: max_pool_grad(
             g, where, x_shape, spread(kernel_size, axes), stride, padding, dilation, ceil_mode
@@ -223,7 +225,9 @@ max_pool_with_indices: Op = op(
     opaque="places are counted in integers of several kinds",
     vmap="leading",
     memory="alike",
-    label=lambda kernel_size, **_: f"max pool {times(kernel_size, len(kernel_size))}",
+    label=lambda kernel_size, stride, padding, dilation: label(
+        "max pool", len(kernel_size), kernel_size, stride, padding, dilation
+    ),
     residuals=("where",),
     x=lambda g, where, x_shape, kernel_size, stride, padding, dilation, ceil_mode: max_pool_grad(
         g[0], where, x_shape, kernel_size, stride, padding, dilation, ceil_mode

@@ -17,10 +17,10 @@ from tapenet.ops.layers.pooling.windows import (
     NAMES,
     Windows,
     bordered,
+    label,
     named,
     put,
     spread,
-    times,
     unbordered,
     windows_of,
 )
@@ -119,7 +119,7 @@ def _avg_pool_op(axes: int) -> Op:
     made: Op = op(
         forward,
         name=f"avg_pool{axes}d",
-        label=lambda kernel_size, **_: f"mean pool {times(kernel_size, axes)}",
+        label=lambda kernel_size, stride, padding: label("mean pool", axes, kernel_size, stride, padding),
         x=lambda g, x_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (
             avg_pool_grad(
                 g, x_shape, spread(kernel_size, axes), stride, padding, ceil_mode, count_include_pad, divisor_override

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from tapenet.ops.derived import derived
+from tapenet.ops.layers.convolution.documentation import settings
 from tapenet.ops.layers.convolution.geometry import Index, Ints, Record, Size, spread_size
 from tapenet.ops.registry import Samples
 from tapenet.typing import Array, Number, Shape
@@ -154,9 +155,11 @@ def spread(size: T | tuple[T, ...] | list[T], axes: int) -> tuple[T, ...]:
     return (*size,) if isinstance(size, (list, tuple)) else (size,) * axes
 
 
-def times(size: Size, axes: int) -> str:
-    """A window's size as drawings show it, such as 2×2."""
-    return "×".join(map(str, spread(size, axes)))
+def label(name: str, axes: int, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size = 1) -> str:
+    """What a drawing says of a pooling: the window, and what is not as usual."""
+    kernel = spread(kernel_size, axes)
+    steps = kernel if stride is None or stride == () else spread(stride, axes)
+    return ", ".join([f"{name} {'×'.join(map(str, kernel))}", *settings(steps, padding, dilation, usual=kernel)])
 
 
 def by(lengths: Ints) -> str:
