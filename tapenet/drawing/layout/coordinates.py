@@ -24,7 +24,7 @@ class Spread:
     Attributes:
         middle: by item or bend, across.
         start: by item, along.
-        top, size: by layer, where it begins along, and how long it is.
+        top, size, ends: by layer, where it begins along, how long it is, and where it ends.
         length: along, of all.
         rows: by layer, where the last row in the gap after it is, for arrows that go to a lane.
     """
@@ -74,6 +74,7 @@ class Spread:
             if r + 1 < depth:
                 at += gap
         self.length = at
+        self.ends = [top + size for top, size in zip(self.top, self.size, strict=True)]
         self.start = []
         for i in range(net.items):
             r = net.layer[i]
@@ -195,7 +196,7 @@ class Spread:
         for bend in link.bends:
             self._cross(points, (r, upper, link.array), x[bend])
             r, upper = r + 1, bend
-            points.append((x[bend], self.top[r] + self.size[r]))
+            _go(points, x[bend], self.ends[r])
         if link.sideways:
             middle = self.start[link.end] + net.along[link.end] / 2
             side = x[link.end] + link.sideways * net.half[link.end]
@@ -209,8 +210,16 @@ class Spread:
         before = points[-1][0]
         if abs(before - across) > 0.01:
             y = self.turn[name[0]] + self.row * self.turn_of[name]
-            points += [(before, y), (across, y)]
-        points.append((across, self.top[name[0] + 1]))
+            _go(points, before, y)
+            points.append((across, y))
+        _go(points, across, self.top[name[0] + 1])
+
+
+def _go(points: list[tuple[float, float]], across: float, along: float) -> None:
+    """Go on to a point; what leads straight on has no point between."""
+    if len(points) > 1 and points[-2][0] == points[-1][0] == across:
+        points.pop()
+    points.append((across, along))
 
 
 def _rows(bundles: list[list[float]]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from tapenet.drawing.layout.boxes import HEADING, LABEL
@@ -70,7 +71,7 @@ class Labels:
                 carry = drawing.edges[i].flow == "carry"
                 several.setdefault((text, i if carry else arrays[i], carry), []).append(i)
         for (text, _, _), edges in several.items():
-            edges.sort(key=lambda i: (drawing.edges[i].skip, _turns(self.ways[i])))
+            edges.sort(key=lambda i: (drawing.edges[i].skip, len(self.ways[i])))  # rather on a straight one
             width = room(text, LABEL)
             for i in edges:
                 place = self._place(self.ways[i], width)
@@ -89,32 +90,22 @@ class Labels:
                     return x, y
         return None
 
-    def _spots(self, a: Point, b: Point, width: float) -> list[Point]:
+    def _spots(self, a: Point, b: Point, width: float) -> Iterator[Point]:
         """Places beside a piece of an arrow, the best first."""
-        spots = []
-        if abs(b[1] - a[1]) > abs(b[0] - a[0]):
-            down = 1 if b[1] > a[1] else -1
-            length = abs(b[1] - a[1])
-            reach = 14.0
-            while reach <= max(14.0, length):
-                t = min(1.0, reach / length)
-                x, y = a[0] + t * (b[0] - a[0]), a[1] + (reach if down > 0 else -reach + _ABOVE + _BELOW - 2)
-                spots += [
-                    (left, y) for left in (x - _CLEAR - width, x + _CLEAR, x - _CLEAR - 7 - width, x + _CLEAR + 7)
-                ]
-                reach += 12.0
-        else:
-            length = abs(b[0] - a[0])
-            reach = 6.0
-            while reach + width <= max(length, 6.0 + width):
-                x = a[0] + reach if b[0] > a[0] else a[0] - reach - width
-                t = min(1.0, (reach + width / 2) / length) if length else 0.0
-                y = a[1] + t * (b[1] - a[1])
-                spots += [
-                    (x, base) for base in (y - _CLEAR, y - _CLEAR - 7, y + _CLEAR + _ABOVE - 1, y + _CLEAR + _ABOVE + 7)
-                ]
-                reach += 12.0
-        return spots
+        (x, y), (dx, dy) = a, (b[0] - a[0], b[1] - a[1])
+        length = max(abs(dx), abs(dy))
+        if abs(dy) > abs(dx):
+            for reach in range(14, max(15, int(length) + 1), 12):
+                middle = x + min(1.0, reach / length) * dx
+                base = y + reach if dy > 0 else y - reach + _ABOVE + _BELOW - 2
+                for left in (-_CLEAR - width, _CLEAR, -_CLEAR - 7 - width, _CLEAR + 7):
+                    yield middle + left, base
+        elif length:
+            for reach in range(6, max(7, int(length - width) + 1), 12):
+                left = x + reach if dx > 0 else x - reach - width
+                middle = y + min(1.0, (reach + width / 2) / length) * dy
+                for base in (-_CLEAR, -_CLEAR - 7, _CLEAR + _ABOVE - 1, _CLEAR + _ABOVE + 7):
+                    yield left, middle + base
 
     def _free(self, area: Rectangle) -> bool:
         left, top, right, bottom = area
@@ -142,11 +133,6 @@ class Labels:
 def _squares(area: Rectangle) -> list[tuple[int, int]]:
     left, top, right, bottom = (int(n // _SQUARE) for n in area)
     return [(x, y) for x in range(left, right + 1) for y in range(top, bottom + 1)]
-
-
-def _turns(points: list[Point]) -> float:
-    """How little of a way is straight at its beginning."""
-    return len(points)
 
 
 def meets(area: Rectangle, a: Point, b: Point) -> bool:

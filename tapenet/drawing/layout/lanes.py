@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from tapenet.drawing.layout.coordinates import ROW, Spread
 from tapenet.drawing.layout.group import Spot
 from tapenet.drawing.layout.layers import IN, Net
 from tapenet.drawing.layout.tree import BORDER
-from tapenet.drawing.layout.wires import LEFT, MEET, MEET_SHADED, Wire
+from tapenet.drawing.layout.wires import LEFT, MEET, MEET_SHADED, RIGHT, Wire
 
 #: From the boxes to the first lane, and from lane to lane without and with gradients beside them.
 _CLEAR, _APART, _SHADED = 14.0, 10.0, 16.0
 #: How far from the side of a box a lane turns that cannot go on straight.
 _STUB = 8.0
+_EVERYWHERE = 1e9
 
 
 class Piece(NamedTuple):
@@ -34,7 +36,15 @@ class Piece(NamedTuple):
 
 
 class Lane:
-    """The pieces that bring one array from one place."""
+    """The pieces that bring one array from one place.
+
+    Attributes:
+        shadow: whether a gradient runs beside it.
+        text: the room for the text at its outer side.
+        out: how far out it runs.
+        from_here, to_there: the ways from its ends to where nothing stands between them and the lane.
+        begin, end: along, where it begins and ends.
+    """
 
     def __init__(self, piece: Piece, wire: Wire) -> None:
         self.array, self.start, _, self.side, self.fork = piece
@@ -42,10 +52,37 @@ class Lane:
         self.back = wire.back
         self.shadow = False
         self.text = 0.0
-        self.x = 0.0
+        self.out = 0.0
         self.from_here: list[tuple[float, float]] = []
         self.to_there: dict[int, list[tuple[float, float]]] = {}
-        self.reach = (0.0, 0.0)
+        self.begin = self.end = 0.0
+
+    @property
+    def x(self) -> float:
+        """Across, where it runs."""
+        return self.side * self.out
+
+    @property
+    def outermost(self) -> float:
+        """How far out it reaches with what is beside it."""
+        return self.out + self.text + 8 * self.shadow
+
+    def pass_by(self, others: list[Lane]) -> None:
+        """Move out until it is around those that lie within it, and on none of the others."""
+        pending = True
+        while pending:
+            pending = False
+            for other in others:
+                apart = _SHADED if self.shadow or other.shadow else _APART
+                within = self.begin <= other.begin and other.end <= self.end
+                if self.out < other.out + other.text + apart and (within or self.out + self.text + apart > other.out):
+                    self.out = other.out + other.text + apart
+                    pending = True
+
+    @property
+    def turns(self) -> bool:
+        """Whether it runs along the layers, and not just to the side of the cluster."""
+        return len(self.pieces) > 1 or BORDER not in (self.start, self.pieces[0].end) or self.fork
 
     @property
     def has_door(self) -> bool:
@@ -89,12 +126,14 @@ class Lanes:
         self.hosts = hosts
         self._columns = set(hosts.values())
         found: dict[tuple[object, ...], Lane] = {}
+        self.of: dict[Piece, Lane] = {}
         for piece, wire in pieces.items():
             key = piece.array, piece.start, piece.side, piece.fork
             lane = found.get(key)
             if lane is None:
                 lane = found[key] = Lane(piece, wire)
             lane.pieces.append(piece)
+            self.of[piece] = lane
             lane.shadow = lane.shadow or wire.shadow
             if wire.edge.flow == "carry" and BORDER not in (piece.start, piece.end):
                 lane.text = text
@@ -188,7 +227,7 @@ class Lanes:
 
     def _span(self, place: int, other: int) -> float:
         if other == BORDER:
-            return 1e9
+            return _EVERYWHERE
         return abs(self.spots[place].middle - self.spots[other].middle)
 
     def _leave(
@@ -208,38 +247,29 @@ class Lanes:
         return [(x, spot.y + spot.along if row > spot.y else spot.y), (x, row)]
 
     def _choose(self) -> None:
-        """Lanes from the shortest to the longest, each as near as it can be."""
+        """Choose where lanes run, from the shortest to the longest, each as near as it can be."""
         spread, net = self.spread, self.net
-        low = [min((spread.middle[i] - net.left[i] for i in layer), default=0.0) for layer in net.layers]
-        high = [max((spread.middle[i] + net.right[i] for i in layer), default=0.0) for layer in net.layers]
+        reach: dict[int, list[float]] = {}
+        for side, sizes in ((LEFT, net.left), (RIGHT, net.right)):
+            reach[side] = [
+                max((side * spread.middle[i] + sizes[i] for i in layer), default=-_EVERYWHERE) for layer in net.layers
+            ]
         waiting = []
         for lane in self.lanes:
-            ys = [lane.from_here[-1][1]] if lane.from_here else []
-            ys += [points[-1][1] for points in lane.to_there.values()]
-            lane.reach = min(ys), max(ys)
-            if len(lane.pieces) > 1 or BORDER not in (lane.start, lane.pieces[0].end) or lane.fork:
+            points = [points[-1] for points in (lane.from_here, *lane.to_there.values()) if points]
+            lane.begin, lane.end = min(y for _, y in points), max(y for _, y in points)
+            if lane.turns:
                 waiting.append(lane)
-        waiting.sort(key=lambda lane: (lane.reach[1] - lane.reach[0], lane.reach[0], lane.array))
-        chosen: list[Lane] = []
+                first = bisect_left(spread.ends, lane.begin - 1)
+                last = bisect_right(spread.top, lane.end + 1)
+                lane.out = max(reach[lane.side][first:last] + [lane.side * x for x, _ in points]) + _CLEAR
+        waiting.sort(key=lambda lane: (lane.end - lane.begin, lane.begin, lane.array))
+        chosen: dict[int, list[Lane]] = {LEFT: [], RIGHT: []}
         for lane in waiting:
-            begin, end = lane.reach
-            left = lane.side == LEFT
-            passed = [
-                low[r] if left else high[r]
-                for r in range(len(net.layers))
-                if spread.top[r] - 1 <= end and spread.top[r] + spread.size[r] + 1 >= begin
-            ]
-            passed += [points[-1][0] for points in (lane.from_here, *lane.to_there.values()) if points]
-            x = (min if left else max)(passed) + lane.side * _CLEAR
-            for other in chosen:
-                if other.side == lane.side and other.reach[0] < end + 3 and begin < other.reach[1] + 3:
-                    apart = (_SHADED if lane.shadow or other.shadow else _APART) + other.text
-                    x = (min if left else max)(x, other.x + lane.side * apart)
-            lane.x = x
-            chosen.append(lane)
-        ends = [lane.x + lane.side * (lane.text + 8 * lane.shadow) for lane in chosen]
-        self.low, self.high = min(ends, default=0.0), max(ends, default=0.0)
-        self.chosen = chosen
+            lane.pass_by([k for k in chosen[lane.side] if k.begin < lane.end + 3 and lane.begin < k.end + 3])
+            chosen[lane.side].append(lane)
+        self.low = min([-lane.outermost for lane in chosen[LEFT]], default=0.0)
+        self.high = max([lane.outermost for lane in chosen[RIGHT]], default=0.0)
 
     def way(self, piece: Piece, border: dict[int, float]) -> list[tuple[float, float]]:
         """The way of a piece.
@@ -248,7 +278,7 @@ class Lanes:
             piece: which.
             border: across, where the sides of the cluster are.
         """
-        lane = next(k for k in self.lanes if piece in k.pieces)
+        lane = self.of[piece]
         here = list(lane.from_here)
         if piece.end == BORDER:
             return [*here, (border[lane.side], here[-1][1])]
@@ -256,7 +286,7 @@ class Lanes:
         if not here:
             y = self.door(lane)
             here = [(border[lane.side], y)]
-            if lane not in self.chosen:
+            if not lane.turns:
                 return [*here, *there]
         return [*here, (lane.x, here[-1][1]), (lane.x, there[0][1]), *there]
 

@@ -110,8 +110,8 @@ class _Layout:
                     if wire.fork(k):  # it begins on the line that brings the same array elsewhere
                         begin = len(points)
                 points += self._moved(cluster, piece)
-            wire.points = joined(points[begin:])
             wire.whole = joined(points)
+            wire.points = joined(points[begin:]) if begin else wire.whole
 
     def _moved(self, cluster: int, points: list[Point]) -> list[Point]:
         x, y = self.corners[cluster]
