@@ -364,14 +364,15 @@ class _Room:
 
 
 def _align(net: Net, x: list[float], room: _Room) -> None:
-    """Put what is on a chain exactly below what it follows on, where there is room."""
-    for layer in net.layers:
-        for i in layer:
-            for other, weight, at, other_at in net.up[i]:
-                low, high = room(i)
-                wish = x[other] + other_at - at
-                if weight >= CHAIN and low <= wish <= high:
-                    x[i] = wish
+    """Put what is on a chain exactly below what it follows on, or else above what follows, where there is room."""
+    for layers, near in ((net.layers, net.up), (net.layers[::-1], net.down), (net.layers, net.up)):
+        for layer in layers:
+            for i in layer:
+                for other, weight, at, other_at in near[i]:
+                    low, high = room(i)
+                    wish = x[other] + other_at - at
+                    if weight >= CHAIN and low <= wish <= high:
+                        x[i] = wish
 
 
 def _straighten(net: Net, x: list[float], room: _Room) -> None:

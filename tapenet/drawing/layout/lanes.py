@@ -13,8 +13,6 @@ from tapenet.drawing.layout.wires import LEFT, MEET, MEET_SHADED, RIGHT, Wire
 
 #: From the boxes to the first lane, and from lane to lane without and with gradients beside them.
 _CLEAR, _APART, _SHADED = 14.0, 10.0, 16.0
-#: How far from the side of a box a lane turns that cannot go on straight.
-_STUB = 8.0
 _EVERYWHERE = 1e9
 
 
@@ -145,15 +143,41 @@ class Lanes:
         boxes = [[i for i in layer if net.role[i] < IN] for layer in net.layers]
         self._first = {layer[0] for layer in boxes if layer}
         self._last = {layer[-1] for layer in boxes if layer}
+        #: The items that lanes meet, with the side of them.
+        self.taken: set[tuple[int, int]] = set()
+        self._stubs: dict[tuple[int, int, bool], float] = {}
+        self._moved: set[Lane] = set()
         for n, lane in enumerate(self.lanes):
-            if lane.start == BORDER:
-                if lane.fork:
-                    self._row(n, BORDER, True, net.layer[ports[lane.array]])
-            elif not self._free(lane.start, lane.side):
-                self._row(n, lane.start, True, self._gap(lane.start, not lane.back))
-            for piece in lane.pieces:
-                if piece.end != BORDER and not self._free(piece.end, lane.side):
-                    self._row(n, piece.end, False, self._gap(piece.end, lane.back))
+            ends = [(lane.start, True), *((piece.end, False) for piece in lane.pieces)]
+            self._change_side(lane, [place for place, _ in ends if place != BORDER])
+            if lane.fork:
+                self._row(n, BORDER, True, net.layer[ports[lane.array]])
+            for place, starts in ends:
+                if place == BORDER:
+                    continue
+                if self._free(place, lane.side):
+                    self.taken.add((slots[place], lane.side))
+                    continue
+                self._row(n, place, starts, self._gap(place, starts != lane.back))
+                if place in hosts or net.fixed[slots[place]]:
+                    self._stubs[n, place, starts] = self._stub(slots[place], lane)
+
+    def _change_side(self, lane: Lane, ends: list[int]) -> None:
+        """Let a lane run on the right if it can go straight there, and not on the left."""
+        inside = lane.side == LEFT and not lane.has_door and not any(self.net.fixed[self.slots[i]] for i in ends)
+        if inside and not all(self._free(i, LEFT) for i in ends) and all(self._free(i, RIGHT) for i in ends):
+            lane.side = RIGHT
+            self._moved.add(lane)
+
+    def is_moved(self, piece: Piece) -> bool:
+        """Whether it goes on the other side than it was to go."""
+        return self.of[piece] in self._moved
+
+    def _stub(self, slot: int, lane: Lane) -> float:
+        """From the middle of an item, how far beside it a lane turns that cannot go straight on: there is made room for it."""
+        sizes = self.net.left if lane.side == LEFT else self.net.right
+        sizes[slot] += _SHADED if lane.shadow else _APART
+        return sizes[slot] - 2
 
     def _free(self, i: int, side: int) -> bool:
         """Whether nothing stands between a box and the lanes."""
@@ -240,8 +264,8 @@ class Lanes:
         if (n, place, starts) not in self.rows:
             return [(x, meets[n, place, starts])]
         row = self._row_at(n, place, starts)
-        if place in self.hosts or self.net.fixed[self.slots[place]]:
-            out = x + lane.side * _STUB
+        if (n, place, starts) in self._stubs:
+            out = self.spread.middle[self.slots[place]] + lane.side * self._stubs[n, place, starts]
             return [(x, meets[n, place, starts]), (out, meets[n, place, starts]), (out, row)]
         x -= lane.side * min(spot.across / 2 - 2, 7.0 + 6 * self.rows[n, place, starts][1])
         return [(x, spot.y + spot.along if row > spot.y else spot.y), (x, row)]

@@ -106,7 +106,10 @@ class _Layout:
                 if wire.sides[k] == WITHIN:
                     piece = level.ways[wire.array, start, end]
                 else:
-                    piece = level.detours[Piece(wire.array, start, end, wire.sides[k], wire.fork(k))]
+                    name = Piece(wire.array, start, end, wire.sides[k], wire.fork(k))
+                    piece = level.detours[name]
+                    if name in level.moved:
+                        wire.off = -wire.off
                     if wire.fork(k):  # it begins on the line that brings the same array elsewhere
                         begin = len(points)
                 points += self._moved(cluster, piece)

@@ -62,6 +62,8 @@ class Level:
         doors: where arrays go through its sides, by array and side.
         ways: the ways through its layers, by array and ends.
         detours: the ways beside them.
+        moved: those that go on the other side than they were to go.
+        local: the ways between boxes that stand beside each other.
     """
 
     def __init__(
@@ -103,9 +105,7 @@ class Level:
         incoming = {array: i for (array, role), i in self.ports_of.items() if role == IN}
         lanes = Lanes(self.net, self.slots, job.lanes, incoming, wiring.hosts, NEXT[0 if upright else 1])
         taken = {(self.slots[i], 1) for i in wiring.beside if i in self.slots}
-        for piece in job.lanes:
-            taken.update((self.slots[i], piece.side) for i in (piece.start, piece.end) if i != BORDER)
-        spread = Spread(self.net, lanes.counts, beside, taken)
+        spread = Spread(self.net, lanes.counts, beside, taken | lanes.taken)
         self._stand(spread)
         doors = {
             (cluster, array, side): door
@@ -228,6 +228,7 @@ class Level:
             back = ends if end == BORDER else self._begin(end)
             self.ways[key] = moved(spread.way(link, out, back))
         self.detours = {piece: moved(lanes.way(piece, border)) for piece in self.job.lanes}
+        self.moved = {piece for piece in self.job.lanes if lanes.is_moved(piece)}
         self.local = {}
         for host, group in self.groups.items():
             x, y = spread.middle[self.slots[host]], spread.start[self.slots[host]]

@@ -24,9 +24,13 @@ def joined(points: Sequence[Point]) -> list[Point]:
     [(0, 0), (0, 2), (3, 2)]
     """
     found: list[Point] = []
-    for point in points:
-        if found and abs(point[0] - found[-1][0]) + abs(point[1] - found[-1][1]) < 0.01:
-            continue
+    for x, y in points:
+        point = x, y
+        if found:  # what was added up differently is the same all the same
+            before = found[-1]
+            point = (before[0] if abs(x - before[0]) < 0.01 else x, before[1] if abs(y - before[1]) < 0.01 else y)
+            if point == before:
+                continue
         if len(found) > 1 and _straight(found[-2], found[-1], point):
             found.pop()
         found.append(point)
