@@ -213,10 +213,14 @@ def run_draw(options: argparse.Namespace) -> None:
             title=options.title,
             **chosen,
         )
-        print(f"saved {picture.save(options.out)}")
     except Exception as error:
         text = command.described(error) + (hint if isinstance(error, TypeError) else "")
         raise command.CommandError(f"{options.object}: {text}") from error
+    try:
+        print(f"saved {picture.save(options.out)}")
+    except Exception as error:  # of the file alone
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise command.CommandError(" ".join(text.split())) from error
 
 
 def _made(found: object) -> object:

@@ -238,7 +238,13 @@ def test_draw_options(models: Path) -> None:
         (["models:number"], "int"),
         (["models:loss", "--input", "2"], "takes no arguments"),
         (["models:loss", "-o", "net.gif"], "the suffix must be one of .svg"),
-        (["models:loss", "-o", "nowhere/net.svg"], "make the folder nowhere first"),
+        (
+            ["models:loss", "-o", "nowhere/net.svg"],
+            "tapenet draw: cannot save a picture as nowhere/net.svg: make the folder",
+        ),
+        (["models:loss", "-o", "n" * 300 + ".svg"], "the name is too long"),
+        (["models.py:broken", "--input", "2"], "(models.py:"),
+        (["models:np", "--input", "2"], "give a tensor, a tuple, list or dict of tensors, a tape"),
     ],
 )
 def test_draw_says_in_one_line_what_failed(

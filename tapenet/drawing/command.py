@@ -18,7 +18,7 @@ from tapenet.typing import Array
 _SPREAD = 0.1
 #: What a module that is given as a file is called: its own name may be taken.
 _FILE = "__drawn__"
-_NOT_USERS = ("importlib", "numpy.")
+_NOT_USERS = ("importlib", "numpy.", "contextlib")
 _PACKAGE = str(Path(__file__).parents[1])
 
 
@@ -87,11 +87,17 @@ def described(error: BaseException) -> str:
         if not file.startswith((_PACKAGE, "<")) and not trace.tb_frame.f_globals.get("__name__", "").startswith(
             _NOT_USERS
         ):
-            place = f" ({file}:{trace.tb_lineno})"
+            place = f" ({_as_given(file)}:{trace.tb_lineno})"
         trace = trace.tb_next
     if isinstance(error, SyntaxError):  # which says where itself
         place = ""
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+def _as_given(file: str) -> str:
+    """The path of a file from here, where it is below."""
+    here = os.path.join(os.getcwd(), "")
+    return file.removeprefix(here)
 
 
 class Spec(NamedTuple):

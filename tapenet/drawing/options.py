@@ -141,13 +141,13 @@ class Options(NamedTuple):
         if compiled and (inputs or self.color_by is not None or self.profile is not None):
             raise (TypeError if inputs else ValueError)(_COMPILED)
         takes_none = compiled or isinstance(x, _RECORDED)
-        if inputs and (takes_none or not callable(x)):
+        if not takes_none and not callable(x):
+            build(x)  # says what can be drawn
+        if inputs and takes_none:
             raise TypeError(
                 f"draw: a {type(x).__name__} takes no arguments here; {len(inputs)} given. Options such as depth= are "
                 "given by name, several tensors as a tuple"
             )
-        if not takes_none and not callable(x):
-            build(x)  # says what can be drawn
 
 
 class _Found(NamedTuple):

@@ -180,7 +180,7 @@ class Picture:
         if suffix not in FORMATS and _writer(suffix) is None:
             named = ", ".join(f".{name}" for name in (*FORMATS, *formats, *plugins.found("tapenet.formats")))
             raise ValueError(f"cannot save a picture as {str(path)!r}: the suffix must be one of {named}")
-        if path.is_dir():
+        if os.path.isdir(path):  # Path's own raises where a name is too long
             raise IsADirectoryError(f"cannot save a picture as {path}: that is a folder; give a file in it")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"cannot save a picture as {path}: make the folder {path.parent} first")

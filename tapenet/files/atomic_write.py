@@ -51,9 +51,11 @@ def atomic(path: str | os.PathLike[str], who: str = "files.atomic") -> Iterator[
         temporary, file = _begin(target)
     except OSError as error:
         raise _explained(error, who, path) from None
+    written = False
     try:
         with file:
             yield file
+            written = True
             file.flush()
             if mode is not None and hasattr(os, "fchmod"):
                 os.fchmod(file.fileno(), mode)
@@ -66,7 +68,8 @@ def atomic(path: str | os.PathLike[str], who: str = "files.atomic") -> Iterator[
         with contextlib.suppress(OSError):
             temporary.unlink()
         # What else the block raises, such as an error of a network, is its own.
-        if isinstance(error, OSError) and (error.errno in _OF_DISKS or error.filename == os.fspath(temporary)):
+        own = isinstance(error, OSError) and (written or error.filename == os.fspath(temporary))
+        if isinstance(error, OSError) and (own or error.errno in _OF_DISKS):
             raise _explained(error, who, path) from None
         raise
     _sync_folder(target.parent)
@@ -74,9 +77,9 @@ def atomic(path: str | os.PathLike[str], who: str = "files.atomic") -> Iterator[
 
 def write_whole(path: str | os.PathLike[str], data: bytes, who: str) -> None:
     """Write a file at once by `atomic`. A pipe or device is written to directly."""
-    there = Path(path)
-    if there.exists() and not (there.is_file() or there.is_dir()):
-        there.write_bytes(data)
+    # Path's own methods raise where a name is too long.
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        Path(path).write_bytes(data)
         return
     with atomic(path, who) as file:
         file.write(data)

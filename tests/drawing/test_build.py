@@ -110,6 +110,23 @@ def test_an_array_that_two_modules_use_is_around_both() -> None:
     ]
 
 
+def test_a_view_has_the_name_of_its_whole() -> None:
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            self.fc = nn.Linear(4, 1)
+
+        def forward(self, x: Any) -> Any:
+            return self.fc(x.reshape(len(x), -1))
+
+    flat, real, w = Flat(), array(3, 2, 2), leaf(3, 2, 2)
+    fake = np.tanh(w)
+    loss = flat(real).sum() - flat(fake.detach()).sum()
+    drawing = tn.draw(loss).source
+    assert titles(drawing, "input") == ["real (view)", "fake (view)"]
+    assert broken(drawing) == ["fake (view) -> linear 1"]
+    assert titles(tn.draw((w[0] @ real[0]).sum()).source, "input") == ["input"]  # a part
+
+
 def test_arrays_that_a_module_holds_have_its_names() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:

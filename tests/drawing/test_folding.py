@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from tapenet.drawing.passes.repeats import fold_repeats
 from tapenet.drawing.sources.build import build
 from tests.drawing import models
 from tests.drawing.drawings import A, Pen, drawings, sound
-from tests.drawing.graphs import GRAPHS
+from tests.drawing.graphs import GRAPHS, leaf
 
 B = Value((4,), "f64")
 MAKE = [*GRAPHS.values(), models.lenet, models.resnet50, models.gpt, models.unet]
@@ -248,6 +249,21 @@ def test_runs_of_ops_are_sound(source: Drawing, budget: int) -> None:
     drawing = in_runs(source, budget)
     sound(source, drawing)
     assert drawing == in_runs(source, budget)
+
+
+def test_runs_say_what_they_hold() -> None:
+    y: Any = leaf(3)
+    for i in range(400):
+        y = y * (1 + i) if i % 2 else np.tanh(y)
+    source = build(y)
+    boxes = [v.title for v in in_runs(source, 10).vertices if v.kind == "module"]
+    assert set(boxes) == {"tanh ×40, × ×40"}
+    words = [np.sin, np.cos, np.exp, np.square, np.tanh, lambda y: y[1:]]
+    y = leaf(900)
+    for i in range(600):
+        y = words[i % 6](y)
+    (first, *_) = [v.title for v in in_runs(build(y), 10).vertices if v.kind == "module"]
+    assert first == "sin ×20, cos ×20, exp ×20, square ×20, …"
 
 
 def test_a_flat_graph_in_runs() -> None:

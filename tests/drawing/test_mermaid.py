@@ -105,6 +105,24 @@ def test_boxes_and_edges_in_words() -> None:
     assert lines.count("end") == len(KINDS.clusters)
 
 
+def test_broken_and_stretched_edges() -> None:
+    row = Value((3,), "f32")
+    drawing = Drawing(
+        [Vertex("input", "x", A), Vertex("parameter", "b", row), Vertex("op", "tanh"), Vertex("op", "+")],
+        [
+            Edge(0, 2, A, broken=True),
+            Edge(2, 3, A),
+            Edge(1, 3, row, stretched=(2, 3)),
+            Edge(2, 3, row, stretched=(2, 3)),
+        ],
+        [],
+    )
+    text = to_mermaid(drawing)
+    assert "linkStyle 0 stroke-dasharray:7 5" in text
+    assert 'n1 -->|"→ 2×3"| n3' in text
+    assert 'n2 -->|"3 f32 → 2×3"| n3' in text
+
+
 def shown(label: str) -> str:
     """What Mermaid shows of a label."""
     return re.sub(r"#(\d+);", lambda found: chr(int(found[1])), label)

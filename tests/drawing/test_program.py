@@ -457,6 +457,13 @@ def test_importing_loads_neither_the_compiler_nor_llvmlite() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_calls_of_ops_of_ones_own_show_their_options(compiled: Compile) -> None:
+    clipped = tn.op(lambda x, limit=1.0: np.clip(x, -limit, limit), name="soft_clip", x=lambda g: g, opaque="by hand")
+    f = compiled(lambda x: clipped(x, 2.0).sum())
+    f(np.ones(3))
+    assert "soft_clip, limit=2.0" in titles(of_compiled(f), "op")
+
+
 def test_calls_and_kernels_are_called_as_people_write_them(compiled: Compile) -> None:
     layer = nn.Conv2d(4, 4, 3, stride=2)  # one of less work is no call
     f = compiled(lambda x: np.tanh(layer(x)))

@@ -159,7 +159,7 @@ def bundle(drawing: Drawing) -> Drawing:
             edges.append(edge)
         elif way not in first:
             first[way] = len(edges)
-            edges.append(edge._replace(result=None, argument="", arrays=ways[way]))
+            edges.append(edge._replace(result=None, argument="", arrays=ways[way], stretched=None))
         elif edge.differentiable:
-            edges[first[way]] = edges[first[way]]._replace(differentiable=True)
+            edges[first[way]] = edges[first[way]]._replace(differentiable=True, broken=False)
     return drawing._replace(edges=edges)

@@ -158,7 +158,7 @@ def joined(edges: Iterable[Edge], new: list[int], boxes: Collection[int]) -> lis
             same = (edge.tail, edge.result, head, edge.flow, "" if to_box else edge.argument)
             if same in found:
                 if edge.differentiable:
-                    kept[found[same]] = kept[found[same]]._replace(differentiable=True)
+                    kept[found[same]] = kept[found[same]]._replace(differentiable=True, broken=False)
                 continue
             found[same] = len(kept)
         kept.append(
@@ -167,6 +167,7 @@ def joined(edges: Iterable[Edge], new: list[int], boxes: Collection[int]) -> lis
                 head=head,
                 result=None if from_box else edge.result,
                 argument="" if to_box else edge.argument,
+                stretched=None if to_box else edge.stretched,
             )
         )
     return kept

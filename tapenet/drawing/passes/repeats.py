@@ -291,7 +291,7 @@ class _Repeats:
             if (edge.tail, edge.head) == (first.tail, first.head):
                 edges.append(made)
             elif edge.differentiable:
-                edges[place] = edges[place]._replace(differentiable=True)
+                edges[place] = edges[place]._replace(differentiable=True, broken=False)
         return edges
 
     def _goes_on(self, edge: Edge) -> int | None:

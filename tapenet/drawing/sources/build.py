@@ -21,7 +21,7 @@ from tapenet.drawing.sources.labels import (
     short_dtype,
     value_of,
 )
-from tapenet.drawing.sources.names import Key, Modules, Name, key_of
+from tapenet.drawing.sources.names import Key, Modules, Name, key_of, key_of_whole
 from tapenet.drawing.text import clean
 from tapenet.typing import Array, DType
 
@@ -307,11 +307,21 @@ class _Builder:
             return False
         if isinstance(value, Node):
             return type(value) is Leaf or bool(_differentiated(made(value)[0]))
-        return self.drawing.vertices[tail].kind == "parameter" or self._node_of(key_of(_array(value))) is not None
+        array = _array(value)
+        whole = self._name_of(key_of_whole(array))
+        made_it = self._node_of(key_of(array)) or (None if whole is None else whole.node)
+        return made_it is not None or self.drawing.vertices[tail].kind == "parameter"
+
+    def _name_of(self, key: Key | None) -> Name | None:
+        """What a module or the user calls an array."""
+        if key is None:
+            return None
+        held = self.modules.held.get(key)
+        return self.names.get(key) if held is None else Name(held.path, node=held.node)
 
     def _node_of(self, key: Key) -> Node | None:
         """What made an array that was used without it: it was detached."""
-        found = self.modules.held.get(key) or self.names.get(key)
+        found = self._name_of(key)
         return None if found is None else found.node
 
     def _tail(self, user: Node, argument: str, value: Node | Traced | Constant) -> _End:
@@ -365,6 +375,10 @@ class _Builder:
             kind = "input" if own.input else kind
             learned = count if kind == "parameter" else 0
             return Vertex(kind, own.text, spec, learned, (str(spec),), number=number)
+        whole = None if isinstance(value, Node) else self._name_of(key_of_whole(_array(value)))
+        if whole is not None:
+            learned = count if kind == "parameter" else 0
+            return Vertex(kind, f"{whole.text} (view)", spec, learned, (str(spec),), number=number)
         name = argument.partition("[")[0]
         if len(name) > 1 and name not in _PLAIN_NAMES:
             title = name

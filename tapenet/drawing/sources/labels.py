@@ -57,11 +57,11 @@ def label(node: Node, inputs: dict[str, object] | None = None) -> str:
     if any(isinstance(v, (int, float, complex, np.number, np.bool)) for v in numbers):
         text += f"({', '.join(written)})"
     if op.label is None and not op.module.startswith("tapenet."):
-        return ", ".join([text, *_settings(op, node.options)])
+        return ", ".join([text, *settings(op, node.options)])
     return text + _along(op, node.options)
 
 
-def _settings(op: Op, options: dict[str, object]) -> list[str]:
+def settings(op: Op, options: dict[str, object]) -> list[str]:
     """The options of an op that somebody defined and gave no label: nobody else knows them."""
     given = [(a.name, options[a.name]) for a in op.arguments if a.name in options]
     shown = [f"{name}={_exactly(value)}" for name, value in given if not isinstance(value, _ARRAYS)]

@@ -40,6 +40,13 @@ def key_of(array: Array | Constant) -> Key:
     return found.__array_interface__["data"][0], found.shape, found.strides, found.dtype
 
 
+def key_of_whole(array: Array | Constant) -> Key | None:
+    """The array that one is a view of all of, such as a transposed or reshaped one; None if it is none, or gone."""
+    found = array() if isinstance(array, Constant) else array
+    base = None if found is None else found.base
+    return key_of(base) if found is not None and type(base) is np.ndarray and base.size == found.size else None
+
+
 def variables() -> dict[Key, Name]:
     """The tensors, arrays and modules that the user's code has names for. The innermost frame
     comes first: a function's own names, then those of its caller, then those of its module."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from tapenet import ops
-from tapenet.drawing.sources.labels import called, short_dtype, words
+from tapenet.drawing.sources.labels import called, settings, short_dtype, words
 from tapenet.ops.functions import OpFunction
 from tapenet.ops.op import Op
+from tapenet.ops.registry import is_own
 from tapenet.ops.shapes.reshaping import axis_words
 from tapenet.program.called_ops import filled
 from tapenet.program.ir import Constant, Instruction, Value
@@ -82,6 +83,9 @@ def title(instruction: Instruction, written: Callable[[Value], str]) -> str:
         given = {name: filled(t, instruction.args) for name, t in template.items()}
         return called(op, op.label, {n: given[n] for n in op.options}, {n: given[n] for n in op.inputs})
     text = word(instruction)
+    if instruction.name == "call" and op is not None and op.label is None and not is_own(op):
+        template = instruction.params["template"]
+        return ", ".join([text, *settings(op, {n: filled(template[n], instruction.args) for n in op.options})])
     if instruction.name == "apply":
         return _applied(instruction, text)
     if instruction.kind == "reduction":
