@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 
-from tapenet.drawing.layout.boxes import LABEL, edge_texts, is_round
+from tapenet.drawing.layout.boxes import LABEL, edge_texts, head_height, is_round
 from tapenet.drawing.layout.placed import Box, Label, Placed
 from tapenet.drawing.metrics import room
 
@@ -100,8 +100,8 @@ def _area(box: Box) -> Area:
 
 
 def _title(box: Box) -> Area:
-    line = box.lines[0]
-    return box.x + 6, box.y + 4, box.x + 8 + room(line.text, line.size, line.bold), box.y + 6 + line.size
+    wide = max(room(line.text, line.size, line.bold) for line in box.lines)
+    return box.x + 6, box.y + 4, box.x + 8 + wide, box.y + head_height(box.lines) - 5
 
 
 def _text(label: Label) -> Area:

@@ -224,6 +224,16 @@ def test_any_drawing_is_laid_out(drawing: Drawing, repeats: bool, backward: bool
     assert [flaw for flaw in flaws(placed) if "overlap" in flaw or "wrong side" in flaw or "leaves" in flaw] == []
 
 
+def test_a_long_title_is_wrapped_and_arrows_pass_beside_it() -> None:
+    vertices = [Vertex("input", "x", A), Vertex("op", "tanh", cluster=0), Vertex("output", "y", A)]
+    cluster = Cluster("encoder", "Encoder", parameters=85_054_464, count=12, each=7_087_873)
+    drawing = Drawing(vertices, [Edge(0, 1, A), Edge(1, 2, A)], [cluster])
+    for direction in DIRECTIONS:
+        placed = place(drawing, direction)
+        assert [*flaws(placed)] == []
+        assert [line.bold for line in placed.clusters[0].lines] == [True, False]
+
+
 def test_texts_are_measured_in_the_widest_of_the_fonts() -> None:
     assert room("", 12) == 0
     assert room("W", 10) > room("i", 10)

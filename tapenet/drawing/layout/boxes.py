@@ -14,6 +14,8 @@ _LETTERS = 64
 #: Room beside the text of a box, on both sides together, and above and below it.
 _BESIDE, _ABOVE = 18.0, 9.0
 _LEADING = {TITLE: 15.0, SMALL: 13.0}
+#: How wide a line of a cluster's title is at most, if it can be divided.
+_WIDE = 220.0
 _NARROWEST, _ROUND = 28.0, 24.0
 
 
@@ -60,9 +62,25 @@ def is_round(vertex: Vertex) -> bool:
 
 
 def cluster_lines(cluster: Cluster) -> tuple[Line, ...]:
-    """The title of a cluster."""
-    text = clean(cluster.title, _LETTERS)
-    return (Line(text, HEADING, True),) if text else ()
+    """The title of a cluster, in more than one line where it is long: arrows pass beside it.
+
+    >>> [line.text for line in cluster_lines(Cluster("blocks", "Block", count=12, each=7_087_872, parameters=85_054_464))]
+    ['blocks: Block ×12 · 7,087,872 each']
+    """
+    lines: list[Line] = []
+    for part in cluster.title.split(" · "):
+        whole = f"{lines[-1].text} · {part}" if lines else part
+        size, bold = (HEADING, True) if len(lines) < 2 else (SMALL, False)
+        if lines and room(whole, size, bold) < _WIDE:
+            lines[-1] = Line(whole, *lines[-1][1:])
+        elif part:
+            lines.append(Line(clean(part, _LETTERS), *((SMALL, False) if lines else (HEADING, True))))
+    return tuple(lines)
+
+
+def head_height(lines: tuple[Line, ...]) -> float:
+    """How high the title of a cluster is, with room above and below it."""
+    return 4 + HEADING + 9 + _LEADING[SMALL] * (len(lines) - 1) if lines else 0.0
 
 
 def edge_texts(drawing: Drawing) -> list[str]:
@@ -77,9 +95,12 @@ def edge_texts(drawing: Drawing) -> list[str]:
 def _edge_text(drawing: Drawing, edge: Edge, several: bool) -> str:
     if edge.flow == "carry":
         return "next"
-    tail, head = drawing.vertices[edge.tail], drawing.vertices[edge.head]
-    if edge.flow != "value" or tail.value is not None or head.value is not None:  # it stands in one of the boxes
+    if edge.flow != "value":
         return ""
-    if edge.arrays > 1:
-        return f"{edge.arrays:,} arrays"
-    return f"[{edge.result}] {edge.value}" if several and edge.result is not None else str(edge.value)
+    tail, head = drawing.vertices[edge.tail], drawing.vertices[edge.head]
+    words = [] if edge.stretched is None else [f"→ {'×'.join(map(str, edge.stretched))}"]
+    if tail.value is None and head.value is None:  # else it stands in one of the boxes
+        if edge.arrays > 1:
+            return f"{edge.arrays:,} arrays"
+        words.insert(0, f"[{edge.result}] {edge.value}" if several and edge.result is not None else str(edge.value))
+    return " ".join(words)

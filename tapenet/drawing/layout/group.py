@@ -46,6 +46,7 @@ class Group:
         wires: list[Wire],
         sizes: dict[int, tuple[float, float]],
         stiff: bool,
+        text: float,
     ) -> None:
         """
         Args:
@@ -54,6 +55,7 @@ class Group:
             wires: the arrows between all these.
             sizes: across and along, by vertex.
             stiff: whether the box is to keep its size.
+            text: how much longer arrows are to be for the texts on them.
         """
         across, along = sizes[host]
         self.ways: dict[Wire, list[tuple[float, float]]] = {}
@@ -88,7 +90,7 @@ class Group:
                 below.insert(0, k)
         edge = across / 2
         turns = max(len(above), len(below))
-        start = edge + (_OUT + (turns - 1) * apart + _IN if turns else _STRAIGHT)
+        start = edge + text + (_OUT + (turns - 1) * apart + _IN if turns else _STRAIGHT)
         for i in beside:
             self.spots[i] = Spot(start, tops[i], *sizes[i])
         for k, (n, wire) in enumerate(arrows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from tapenet.drawing.layout.boxes import HEADING, LABEL
+from tapenet.drawing.layout.boxes import LABEL, head_height
 from tapenet.drawing.layout.placed import Box, Label
 from tapenet.drawing.layout.routes import Point
 from tapenet.drawing.metrics import room
@@ -50,8 +50,8 @@ class Labels:
                 self._draw((x, box.y), (x, box.y + box.height))
             for y in (box.y, box.y + box.height):
                 self._draw((box.x, y), (box.x + box.width, y))
-            for line in box.lines:
-                self._fill((box.x, box.y, box.x + 8 + room(line.text, line.size, line.bold), box.y + 2 * HEADING))
+            wide = max((room(line.text, line.size, line.bold) for line in box.lines), default=0.0)
+            self._fill((box.x, box.y, box.x + 8 + wide, box.y + head_height(box.lines)))
         for points in ways:
             for a, b in pairwise(points):
                 self._draw(a, b)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tapenet.drawing.layout.boxes import LABEL, box_size, cluster_lines, edge_texts, is_round, vertex_lines
+from tapenet.drawing.layout.boxes import LABEL, box_size, cluster_lines, edge_texts, head_height, is_round, vertex_lines
 from tapenet.drawing.layout.group import Spot
 from tapenet.drawing.layout.labels import Labels
 from tapenet.drawing.layout.lanes import Piece
-from tapenet.drawing.layout.level import HEAD, PAD, Frame, Level, pieces
+from tapenet.drawing.layout.level import PAD, Frame, Level, pieces
 from tapenet.drawing.layout.placed import Box, Line, Placed, Way
 from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, touch
 from tapenet.drawing.layout.tree import Tree
@@ -75,7 +75,7 @@ class _Layout:
         if cluster == self.tree.root:
             return Frame(_MARGIN, _MARGIN, _MARGIN, _MARGIN, 0.0, True, True)
         lines = self.titles[cluster - self.tree.count]
-        head = HEAD if lines else PAD
+        head = max(PAD, head_height(lines))
         title = max((room(line.text, line.size, line.bold) for line in lines), default=0.0) + 16
         if self.direction == "TB":
             return Frame(PAD, PAD, head, PAD / 2, title, True, True)

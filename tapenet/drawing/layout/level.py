@@ -12,8 +12,8 @@ from tapenet.drawing.layout.order import order
 from tapenet.drawing.layout.tree import BORDER, LEAVES, Tree
 from tapenet.drawing.layout.wires import LEFT, RIGHT, WITHIN, Wire, Wiring
 
-#: Room within the border of a cluster, and on the side of its title.
-PAD, HEAD = 12.0, 24.0
+#: Room within the border of a cluster.
+PAD = 12.0
 #: Room beside a lane for its text, across it and along it.
 NEXT = 34.0, 14.0
 
@@ -134,7 +134,9 @@ class Level:
             vertex = vertices[i]
             stiff = vertex.kind == "op" and len(vertex.title) == 1
             beside = self.wiring.beside.get(i, [])
-            group = self.groups[i] = Group(i, beside, local.get(i, []), sizes, stiff)
+            wires = local.get(i, [])
+            text = max((self.texts.get(wire.array, 0.0) for wire in wires), default=0.0)
+            group = self.groups[i] = Group(i, beside, wires, sizes, stiff, text if self.upright or not text else 10.0)
             leaf = vertex.kind in LEAVES and i not in self.tree.written
             age = self.tree.age[i] - (self.tree.count if leaf else 0)
             aside = 2 if vertex.kind == "parameter" else self._aside(i)
