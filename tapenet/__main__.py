@@ -21,8 +21,8 @@ from tapenet import new, nn, optim, plugins
 from tapenet.compiler.compile import Compiled, available_backend
 from tapenet.drawing import command
 from tapenet.drawing.forms.curve import curve
-from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.forms.render import renderers
+from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.llvm.processor import processor
 
 
@@ -242,7 +242,7 @@ def run_info() -> None:
         ("tapenet", metadata.version("tapenet")),
         ("python", f"{platform.python_version()} on {platform.platform()}"),
     ]
-    for package in ("numpy", "scipy", "graphviz", "graphviz-pure", "tqdm", "llvmlite", "torch"):
+    for package in ("numpy", "scipy", "graphviz-pure", "tqdm", "llvmlite", "torch"):
         try:
             rows.append((package, metadata.version(package)))
         except metadata.PackageNotFoundError:
@@ -256,7 +256,7 @@ def run_info() -> None:
     found = renderers()
     for renderer in found:
         state = "yes" if renderer.available else "no"
-        rows.append((f"renderer {renderer.name}", f"{state}: {renderer.where} ({', '.join(sorted(renderer.formats))})"))
+        rows.append((f"renderer {renderer.name}", f"{state}: {renderer.where}"))
     for plugin in plugins.plugins():
         with warnings.catch_warnings(action="ignore"):  # it is said here
             error = plugins.load(plugin).error

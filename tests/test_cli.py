@@ -189,7 +189,7 @@ def test_draw_takes_many_things(models: Path, name: str, inputs: list[str], word
 @pytest.mark.parametrize(
     ("suffix", "start"),
     [
-        ("svg", b"<?xml"), ("html", b"<!"), ("png", b"\x89PNG"), ("pdf", b"%PDF-"), ("dot", b"digraph"),
+        ("svg", b"<svg "), ("html", b"<!"), ("png", b"\x89PNG"), ("pdf", b"%PDF-"), ("dot", b"digraph"),
         ("mmd", b"flowchart LR"), ("json", b"{"),
     ],
 )  # fmt: skip
@@ -210,8 +210,8 @@ def test_draw_options(models: Path) -> None:
         assert main([*net, *options]) == 0
         text[options[:1]] = (models / "net.dot").read_text(encoding="utf-8")
     assert text["--depth",].count("\n") < text[()].count("\n")
-    assert "#d55e00" in text["--backward",]
-    assert "#d55e00" not in text[()]
+    assert "#b24700" in text["--backward",]
+    assert "#b24700" not in text[()]
     assert 'A \\"title\\"' in text["--title",]
     assert text["--budget",] != text[()]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapenet.autodiff.node import Leaf, Node
-from tapenet.drawing.forms.dot import DIRECTIONS
+from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes.diff import Difference, diff
 from tapenet.drawing.passes.view import View

@@ -13,7 +13,6 @@ from pathlib import Path
 from tapenet.autodiff.node import Leaf, Node
 from tapenet.autodiff.observe.anomaly import Anomaly
 from tapenet.autodiff.observe.tape import Nodes
-from tapenet.drawing.forms.render import RenderError
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes.neighbourhood import neighbourhood
 from tapenet.drawing.picture import Picture
@@ -33,18 +32,14 @@ _numbers = itertools.count(1)
 def illustrate(anomaly: Anomaly) -> str | None:
     """Draw the ops around an anomaly. Returns the path of the file, or None after `MOST` files.
 
-    It is SVG, or DOT where no renderer works. No file is ever overwritten.
+    It is SVG. No file is ever overwritten.
     """
     with _lock:
         number = next(_numbers)
     if number > MOST:
         return None
     picture = Picture(scene(anomaly), title=clean(f"{anomaly.node.name}: {anomaly.reason}", 100))
-    try:
-        suffix, text = "svg", picture.svg
-    except RenderError:
-        suffix, text = "dot", picture.dot
-    return str(_write(number, anomaly.node.name, suffix, text))
+    return str(_write(number, anomaly.node.name, picture.svg))
 
 
 def scene(anomaly: Anomaly) -> Drawing:
@@ -111,15 +106,15 @@ def _around(node: Node, users: dict[Node, list[Node]]) -> list[Node]:
     return sorted(kept, key=lambda n: n.number)
 
 
-def _write(first: int, name: str, suffix: str, text: str) -> Path:
+def _write(first: int, name: str, svg: str) -> Path:
     """Write a file that was not there before."""
     word = re.sub(r"[^A-Za-z0-9_]+", "-", name)[:40].strip("-") or "op"
     folder = _folder()
     for number in itertools.count(first):
-        path = folder / f"tapenet-debug-{number}-{word}.{suffix}"
+        path = folder / f"tapenet-debug-{number}-{word}.svg"
         try:
             with open(path, "x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+                file.write(svg)
             return path
         except FileExistsError:
             continue

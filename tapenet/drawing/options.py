@@ -9,8 +9,8 @@ import numpy as np
 
 from tapenet.autodiff.observe.tape import Nodes, Tape
 from tapenet.autodiff.tensor import Tensor
-from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.late import is_a, use
+from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.drawing.model import Drawing, Numbers
 from tapenet.drawing.passes.gradients import Finding, from_results, marked, unused
 from tapenet.drawing.passes.view import View

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tapenet import plugins
-from tapenet.drawing.forms.dot import Around, to_dot
-from tapenet.drawing.forms.render import FORMATS, RenderError, render
-from tapenet.drawing.forms.svg import SIGNS, finished
+from tapenet.drawing.forms.legend import Around, explained
+from tapenet.drawing.forms.svg import to_svg
 from tapenet.drawing.late import use
+from tapenet.drawing.layout import place
+from tapenet.drawing.layout.placed import Placed
 from tapenet.drawing.model import Drawing, Numbers
 from tapenet.drawing.passes.folding import members
 from tapenet.drawing.passes.view import View
@@ -24,24 +25,6 @@ from tapenet.files.atomic_write import write_whole
 if TYPE_CHECKING:
     from tapenet.drawing.forms.animate import Animation
     from tapenet.drawing.passes.measures import Measure, Scale
-
-#: Pixels to the inch of a PNG: enough for print at the size of the SVG.
-_DPI = 192
-#: Seconds for a layout before less is drawn, and how many boxes are tried then.
-_PATIENCE = 15.0
-_COARSER = (200, 60, 20, 6)
-#: What kinds of boxes are called in a legend.
-_KINDS = {
-    "op": "operation",
-    "module": "module",
-    "parameter": "learned",
-    "input": "given",
-    "constant": "number",
-    "output": "result",
-    "update": "optimizer's step",
-}
-#: How the borders of signs are drawn, where they are no plain lines.
-_LINES = {"dead": ("dotted",), "removed": ("dashed",)}
 
 
 class Picture:
@@ -93,66 +76,35 @@ class Picture:
     @cached_property
     def drawing(self) -> Drawing:
         """The drawing that is shown, as plain data."""
-        return self._drawn()
-
-    def _drawn(self, budget: int | None = None) -> Drawing:
-        drawing = self.unfolded if self.view is None else self.view.of(self.unfolded, budget)
+        drawing = self.unfolded if self.view is None else self.view.of(self.unfolded)
         if self.color_by:
             drawing, self._scale = use("passes.measures").paint(drawing, self.measures, self.color_by, self.theme.light)
         return drawing
 
     @cached_property
+    def placed(self) -> Placed:
+        """The drawing that is shown, laid out."""
+        return place(self.drawing, self.direction)
+
+    @cached_property
     def dot(self) -> str:
         """The picture in the language of Graphviz; the same text for the same graph."""
-        return self._dot()
-
-    def _dot(self, dpi: int | None = None) -> str:
-        around = Around(self.title, self.caption, self._legend())
-        return to_dot(self.drawing, self.direction, dpi, around, self.theme.light)
-
-    def _legend(self) -> tuple[tuple[str, ...], ...]:
-        drawing, palette = self.drawing, self.theme.light
-        painted: tuple[tuple[str, ...], ...] = () if self._scale is None else self._scale.legend()
-        if not self.legend:
-            return painted
-        found = {thing.sign for things in (drawing.vertices, drawing.clusters, drawing.edges) for thing in things}
-        painted += tuple(
-            (palette.paper, palette.signs[sign], words, *_LINES.get(sign, ()))
-            for sign, words in SIGNS.items()
-            if sign in found
-        )
-        kinds = {vertex.kind for vertex in drawing.vertices}
-        boxes = [(*palette.kinds[kind], words) for kind, words in _KINDS.items() if kind in kinds]
-        flows = {edge.flow for edge in drawing.edges}
-        lines = [("gradient", palette.gradient, "gradient"), ("update", palette.update, "new value")]
-        return (*painted, *boxes, *((colour, colour, words) for flow, colour, words in lines if flow in flows))
+        text: str = use("forms.dot").to_dot(self.drawing, self.direction, self.title, self.theme.light)
+        return text
 
     @cached_property
     def svg(self) -> str:
-        """The picture as SVG, in light or dark mode as the reader's system is set.
+        """The picture as SVG, in light or dark mode as the reader's system is set."""
+        return to_svg(self.placed, self.around, self.theme)
 
-        Raises:
-            RenderError: no renderer could draw it.
-        """
-        return finished(
-            self._rendered("svg").decode(), self.drawing, self.title or "Graph of a computation", self.theme
-        )
-
-    def _rendered(self, format: str) -> bytes:
-        """The picture laid out; with fewer boxes where the layout of all takes too long."""
-        dpi = _DPI if format == "png" else None
-        budgets = () if self.view is None else _COARSER
-        for budget in budgets:
-            try:
-                return render(self._dot(dpi), format, timeout=_PATIENCE, insist=False)
-            except RenderError as error:
-                if not error.limited:
-                    raise
-            coarser = self._drawn(budget)
-            if len(coarser.vertices) < len(self.drawing.vertices):
-                self.drawing = coarser
-                self.__dict__.pop("dot", None)
-        return render(self._dot(dpi), format)
+    @cached_property
+    def around(self) -> Around:
+        """What stands above and below it."""
+        drawing, palette = self.drawing, self.theme.light  # of the drawing, which finds the scale
+        entries = [] if self._scale is None else self._scale.legend()
+        if self.legend:
+            entries += explained(drawing, palette)
+        return Around(self.title, self.caption, entries)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file, whole or not at all.
@@ -167,7 +119,7 @@ class Picture:
         Raises:
             ValueError: another suffix.
             OSError: the file cannot be written there.
-            RenderError: no renderer could draw it; the DOT text is then written beside it.
+            RenderError: a PNG, and no renderer is there that could draw it.
 
         >>> import os, tempfile, tapenet as tn
         >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
@@ -177,32 +129,17 @@ class Picture:
         """
         path = Path(path)
         suffix = path.suffix.lower()[1:]
-        if suffix not in FORMATS and _writer(suffix) is None:
-            named = ", ".join(f".{name}" for name in (*FORMATS, *formats, *plugins.found("tapenet.formats")))
+        write = _writer(suffix)
+        if write is None:
+            named = ", ".join(f".{name}" for name in (*formats, *plugins.found("tapenet.formats")))
             raise ValueError(f"cannot save a picture as {str(path)!r}: the suffix must be one of {named}")
         if os.path.isdir(path):  # Path's own raises where a name is too long
             raise IsADirectoryError(f"cannot save a picture as {path}: that is a folder; give a file in it")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"cannot save a picture as {path}: make the folder {path.parent} first")
-        try:
-            data = self._bytes(suffix)
-        except RenderError as error:
-            beside = path.with_suffix(".dot")
-            write_whole(beside, self.dot.encode(), "save")
-            raise RenderError(f"{error}\nThe graph itself is in {beside}.", error.tries) from None
-        write_whole(path, data, "save")
+        made = write(self)
+        write_whole(path, made.encode() if isinstance(made, str) else made, "save")
         return path
-
-    def _bytes(self, format: str) -> bytes:
-        write = _writer(format)
-        if write is not None:
-            made = write(self)
-            return made.encode() if isinstance(made, str) else made
-        if format == "dot":
-            return self.dot.encode()
-        if format == "svg":
-            return self.svg.encode()
-        return self._rendered(format)
 
     def animate(self, *, backward: bool | None = None, seconds: float | None = None, loop: bool = True) -> Animation:
         """The computation step by step, as an SVG that moves: forward op by op, then backward, with the formula, the
@@ -216,16 +153,14 @@ class Picture:
 
         Raises:
             ValueError: more than 200 steps.
-            RenderError: no renderer could draw it.
         """
         if backward is None:
             backward = self.view is not None and self.view.backward
-        svg = self._rendered("svg").decode()
         values, gradients = self._texts(self.drawing), self._texts(self.drawing, gradients=True)
         if seconds is None:
             seconds = 3.0 if values else 2.0
         made: Animation = use("forms.animate").animation(
-            self.drawing, svg, backward, values, gradients, seconds, loop, self.theme
+            self.placed, backward, values, gradients, seconds, loop, self.theme
         )
         return made
 
@@ -290,9 +225,31 @@ def _mermaid(picture: Picture) -> str:
     return text
 
 
+def _svg(picture: Picture) -> str:
+    return picture.svg
+
+
+def _pdf(picture: Picture) -> bytes:
+    made: bytes = use("forms.pdf").to_pdf(picture.svg)
+    return made
+
+
+def _png(picture: Picture) -> bytes:
+    made: bytes = use("forms.render").render(picture.svg)
+    return made
+
+
+def _dot(picture: Picture) -> str:
+    return picture.dot
+
+
 #: Formats of files by suffix, each a function that writes a picture. Enter one of your own:
 #: `tn.drawing.formats["txt"] = lambda picture: picture.dot`. What it draws is `picture.drawing`, plain data.
 formats: dict[str, Callable[[Picture], str | bytes]] = {
+    "svg": _svg,
+    "png": _png,
+    "pdf": _pdf,
+    "dot": _dot,
     "html": _html,
     "json": _json,
     "mmd": _mermaid,
@@ -301,7 +258,7 @@ formats: dict[str, Callable[[Picture], str | bytes]] = {
 
 
 def _writer(suffix: str) -> Callable[[Picture], str | bytes] | None:
-    """What writes files of a suffix: `formats`, else what an installed package brings; None for Graphviz's."""
-    if suffix in formats or suffix in FORMATS:
-        return formats.get(suffix)
-    return cast("Callable[[Picture], str | bytes] | None", plugins.found("tapenet.formats").get(suffix))
+    """What writes files of a suffix: `formats`, else what an installed package brings."""
+    return formats.get(suffix) or cast(
+        "Callable[[Picture], str | bytes] | None", plugins.found("tapenet.formats").get(suffix)
+    )

@@ -1,7 +1,8 @@
 """Colours of pictures and pages, in light and in dark: the one place that has them.
 
 Blue, orange, purple, vermilion and green are of the palette of Okabe and Ito, as tints with a darker border (in dark:
-as shades with a lighter one): colour-blind readers tell them apart, and in grey print borders and titles do.
+as shades with a lighter one): colour-blind readers tell them apart, and in grey print borders and titles do. Arrows and
+borders stand out from paper by a contrast of 4.5, as text does.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tapenet import plugins
-from tapenet.drawing.model import Kind, Sign
+from tapenet.drawing.model import Edge, Flow, Kind, Sign
 
 
 class Box(NamedTuple):
@@ -19,6 +20,46 @@ class Box(NamedTuple):
 
     fill: str
     border: str
+
+
+class Stroke(NamedTuple):
+    """How a line is drawn: how thick, in points, and in which dashes and gaps; "" for none."""
+
+    width: float
+    dashes: str = ""
+
+
+class Entry(NamedTuple):
+    """A sample in a legend and what it means: of a box, or where it has no fill, of a line."""
+
+    words: str
+    colour: str
+    stroke: Stroke
+    fill: str = ""
+
+
+#: The borders of boxes; those of others are plain.
+BORDERS: Mapping[Kind, Stroke] = {"constant": Stroke(1.1, "3 2.5"), "output": Stroke(1.6), "module": Stroke(1.6)}
+PLAIN = Stroke(1.1)
+#: The borders of what has a sign.
+SIGNED: Mapping[Sign, Stroke] = {
+    "trouble": Stroke(2.6),
+    "dead": Stroke(2, "1.5 2.5"),
+    "added": Stroke(2.6),
+    "removed": Stroke(2.6, "6 3"),
+    "changed": Stroke(2.6),
+}
+#: Arrows, by what they carry.
+FLOWS: Mapping[Flow, Stroke] = {
+    "value": Stroke(1.1),
+    "gradient": Stroke(1.1, "4 3"),
+    "update": Stroke(1.4),
+    "carry": Stroke(1.1, "2 3"),
+}
+#: The arrow of a value that goes around something.
+SKIP = Stroke(2.2)
+#: The dashes of a value along which the user lets no gradient come back.
+BROKEN = "7 5"
 
 
 class Palette(NamedTuple):
@@ -56,6 +97,20 @@ class Palette(NamedTuple):
     signs: Mapping[Sign, str]
     ramp: tuple[str, ...]
 
+    def arrow(self, edge: Edge) -> tuple[str, Stroke]:
+        """The colour of an arrow, and how it is drawn."""
+        stroke = SKIP if edge.skip else FLOWS[edge.flow]
+        if edge.broken:
+            stroke = stroke._replace(dashes=BROKEN)
+        if edge.sign:
+            return self.signs[edge.sign], stroke._replace(width=2)
+        colours = {"value": self.line, "gradient": self.gradient, "update": self.update, "carry": self.skip}
+        return self.skip if edge.skip else colours[edge.flow], stroke
+
+    def cluster(self, depth: int) -> str:
+        """The fill of a cluster with that many around it."""
+        return self.clusters[depth % len(self.clusters)]
+
     def named(self) -> Iterator[tuple[str, str]]:
         """The colours of boxes, arrows and texts with what they are of. Not those of the paper, which an SVG knows by its
         place, of the page alone, and of measured values, which are the same in light and dark."""
@@ -81,29 +136,29 @@ LIGHT = Palette(
     paper="#ffffff",
     ink="#1f2933",
     muted="#52606d",
-    line="#7b8794",
-    skip="#52606d",
-    gradient="#d55e00",
-    update="#009e73",
-    accent="#0072b2",
+    line="#5f6c79",
+    skip="#3e4c59",
+    gradient="#b24700",
+    update="#007a59",
+    accent="#006fae",
     found="#e69f00",
     kinds={
-        "op": Box("#ffffff", "#7b8794"),
-        "parameter": Box("#dbeaf7", "#0072b2"),
-        "input": Box("#fdecc8", "#b86e00"),
-        "constant": Box("#ffffff", "#7b8794"),
+        "op": Box("#ffffff", "#5f6c79"),
+        "parameter": Box("#dbeaf7", "#006fae"),
+        "input": Box("#fdecc8", "#9a5b00"),
+        "constant": Box("#ffffff", "#5f6c79"),
         "output": Box("#f6e1ee", "#a8447e"),
         "module": Box("#e4e7eb", "#52606d"),
         "update": Box("#d6f1e7", "#007a59"),
     },
     clusters=("#f5f7fa", "#e9edf2"),
-    border="#c3cad3",
+    border="#6a7682",
     signs={
         "trouble": "#c1272d",
-        "dead": "#7b8794",
-        "added": "#009e73",
-        "removed": "#d55e00",
-        "changed": "#b86e00",
+        "dead": "#5f6c79",
+        "added": "#007a59",
+        "removed": "#b24700",
+        "changed": "#9a5b00",
     },
     ramp=_PALE_TO_DARK,
 )
@@ -113,7 +168,7 @@ DARK = Palette(
     ink="#e8ecf0",
     muted="#a5b1bd",
     line="#8794a1",
-    skip="#a5b1bd",
+    skip="#c0cad4",
     gradient="#ff8c42",
     update="#2fc49a",
     accent="#56b4e9",
@@ -128,7 +183,7 @@ DARK = Palette(
         "update": Box("#0f4335", "#2fc49a"),
     },
     clusters=("#1b2128", "#232b34"),
-    border="#46515d",
+    border="#7f8b98",
     signs={
         "trouble": "#ff6b6b",
         "dead": "#8794a1",
@@ -185,7 +240,7 @@ class Theme(NamedTuple):
         Raises:
             ValueError: one light colour has two dark ones, so that an SVG cannot tell which.
 
-        >>> DEFAULT.darkened()["#7b8794"]
+        >>> DEFAULT.darkened()["#5f6c79"]
         '#8794a1'
         """
         found: dict[str, tuple[str, str]] = {}

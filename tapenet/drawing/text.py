@@ -5,7 +5,6 @@ op names) and may hold anything. The result is literal: no backslash escape, ent
 """
 
 import re
-from collections.abc import Iterable
 
 LIMIT = 80
 
@@ -56,85 +55,32 @@ def clean(text: str, limit: int = LIMIT) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def quote(text: str, limit: int = LIMIT) -> str:
-    """The cleaned text as a DOT string: a label that shows exactly that text, whatever it holds.
+def dot_string(text: str) -> str:
+    """The text as a string of the language DOT, in which a backslash and a quote behind each other cannot be written.
 
-    Not for tooltips (see `tooltip`), nor for node names: two long texts may be cut to the same one.
+    >>> print(dot_string('say "x"'))
+    "say \\"x\\""
+    """
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def label(*lines: str, limit: int = LIMIT) -> str:
+    """A label in DOT that shows each of the texts, cleaned, on a line of its own, whatever they hold; ``limit`` is of each.
+
+    Not for node names: two long texts may be cut to the same one.
 
     Raises:
         ValueError: ``limit`` is below 1.
 
     Example:
-        >>> print(quote('<b>5" & \\\\N</b>'))
-        "<b>5\\" &amp; \\\\N</b>"
+        >>> print(label('<b>5" & 6</b>', "float32"))
+        "<b>5\\" &amp; 6</b>\\nfloat32"
     """
-    return joined_label([text], limit)
-
-
-def joined_label(lines: Iterable[str], limit: int = LIMIT) -> str:
-    """A DOT string that shows each text of ``lines`` on a line of its own, centred; ``limit`` holds for each.
-
-    Raises:
-        ValueError: ``limit`` is below 1.
-
-    Example:
-        >>> print(joined_label(["conv 3x3", "float32 (8, 26, 26)"]))
-        "conv 3x3\\nfloat32 (8, 26, 26)"
-    """
-    return _string(r"\n".join(_escape(clean(line, limit)) for line in lines))
-
-
-def roomy_label(text: str, limit: int = LIMIT) -> str:
-    """An HTML-like label of Graphviz: the text at the left of a box about twice as wide.
-
-    Example:
-        >>> print(roomy_label("a & b"))
-        <<TABLE BORDER="0" CELLPADDING="0" WIDTH="65"><TR><TD ALIGN="LEFT">a &amp; b</TD></TR></TABLE>>
-    """
-    shown = clean(text, limit)
-    width = 11 * len(shown) + 10  # letters are about half as wide as high, in points
-    return (
-        f'<<TABLE BORDER="0" CELLPADDING="0" WIDTH="{width}"><TR><TD ALIGN="LEFT">{_markup(shown)}</TD></TR></TABLE>>'
-        if shown
-        else '""'
-    )
-
-
-def caption_label(caption: str, legend: Iterable[tuple[str, ...]] = (), limit: int = 1000) -> str:
-    """An HTML-like label of Graphviz: a legend of coloured boxes, and a caption in lines of about 90 characters.
-
-    Args:
-        caption: the text; cleaned and escaped.
-        legend: fill, border and meaning of each entry, and "dotted" or "dashed" if the border is.
-        limit: how long the caption may be.
-
-    Returns:
-        the label, "" if there is nothing in it.
-
-    Example:
-        >>> print(caption_label("a < b"))
-        <<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2"><TR><TD ALIGN="LEFT" BALIGN="LEFT">a &lt; b</TD></TR></TABLE>>
-    """
-    import textwrap
-
-    rows = []
-    entries = [
-        f'<TD {_line(*style)} BGCOLOR="{fill}" COLOR="{border}" WIDTH="14" HEIGHT="10" FIXEDSIZE="TRUE"></TD>'
-        f'<TD ALIGN="LEFT">{_markup(clean(meaning))}</TD>'
-        for fill, border, meaning, *style in legend
-    ]
-    if entries:
-        row = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4"><TR>{"".join(entries)}</TR></TABLE>'
-        rows.append(f'<TR><TD ALIGN="LEFT">{row}</TD></TR>')
-    lines = textwrap.wrap(clean(caption, limit), 90)
-    if lines:
-        text = "<BR/>".join(map(_markup, lines))
-        rows.append(f'<TR><TD ALIGN="LEFT" BALIGN="LEFT">{text}</TD></TR>')
-    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2">{"".join(rows)}</TABLE>>' if rows else ""
+    return dot_string(r"\n".join(_literal(clean(line, limit)) for line in lines))
 
 
 def tooltip(text: str, limit: int = LIMIT) -> str:
-    """The cleaned text as a DOT string for a tooltip, of which Graphviz undoes the escapes twice.
+    """The cleaned text as a tooltip in DOT, of which Graphviz undoes the escapes twice.
 
     Raises:
         ValueError: ``limit`` is below 1.
@@ -143,30 +89,9 @@ def tooltip(text: str, limit: int = LIMIT) -> str:
         >>> print(tooltip("mean & spread"))
         "mean &amp; spread"
     """
-    return _string(_escape(clean(text, limit)).replace("\\", "\\\\"))
+    return dot_string(_literal(clean(text, limit)).replace("\\", "\\\\"))
 
 
-def _line(style: str = "") -> str:
-    return f'BORDER="2" STYLE="{style}"' if style else 'BORDER="1"'
-
-
-def _markup(text: str) -> str:
-    """Text in an HTML-like label, in which Graphviz undoes its own escapes too."""
-    from html import escape
-
-    return escape(text).replace("\\", "\\\\")
-
-
-def _escape(text: str) -> str:
-    from graphviz import escape  # type: ignore[import-untyped]
-
-    # graphviz.escape leaves entities alone, and Graphviz would show `&lt;` as `<`.
-    escaped: str = escape(text.replace("&", "&amp;"))
-    return escaped
-
-
-def _string(escaped: str) -> str:
-    from graphviz import nohtml, quoting
-
-    string: str = quoting.quote(nohtml(escaped))
-    return string
+def _literal(text: str) -> str:
+    """The text with what Graphviz would undo: escapes, and entities, of which it would show `&lt;` as `<`."""
+    return text.replace("&", "&amp;").replace("\\", "\\\\")

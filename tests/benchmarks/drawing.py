@@ -4,14 +4,13 @@ pip install -e '.[bench]'
 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m tests.benchmarks.drawing --out pictures
 
 Timed is drawing, from what the model computed to the text of an SVG; torchview runs the model itself, so that is in
-its time. All three are laid out by the same Graphviz, the one that tapenet finds. Every drawing is made in a process
-of its own with a limit on time.
+its time. Those of the peers are laid out by the Graphviz that tapenet finds. Every drawing is made in a process of its
+own with a limit on time.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import re
@@ -22,10 +21,11 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.drawing.graphviz import run_graphviz
 from tests.drawing.models import MODELS
 
 #: Seconds that a drawing may take.
@@ -59,7 +59,6 @@ def pytorchviz(model: str) -> Callable[[str], bytes]:
         warnings.simplefilter("ignore")  # it imports distutils
         from torchviz import make_dot
 
-    from tapenet.drawing.forms import render
     from tests.benchmarks.torch_models import PEERS
 
     peer = PEERS[model]()
@@ -69,7 +68,7 @@ def pytorchviz(model: str) -> Callable[[str], bytes]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dot = make_dot(losses, params=dict(peer.model.named_parameters()))
-        return render.render(dot.source, format, timeout=LIMIT)
+        return run_graphviz(dot.source, format, LIMIT)
 
     return picture
 
@@ -78,14 +77,13 @@ def torchview(model: str) -> Callable[[str], bytes]:
     """The same by torchview, which runs the module and draws what it called, with boxes around modules."""
     from torchview import draw_graph
 
-    from tapenet.drawing.forms import render
     from tests.benchmarks.torch_models import PEERS
 
     peer = PEERS[model]()
 
     def picture(format: str) -> bytes:
         graph = draw_graph(peer.model, input_data=peer.inputs, expand_nested=True, device="cpu")
-        return render.render(graph.visual_graph.source, format, timeout=LIMIT)
+        return run_graphviz(graph.visual_graph.source, format, LIMIT)
 
     return picture
 
@@ -96,58 +94,25 @@ TOOLS = {f.__name__: f for f in (tapenet, pytorchviz, torchview)}
 # One drawing, in its own process
 
 
-@contextlib.contextmanager
-def renderer_timed() -> Iterator[list[float]]:
-    """The seconds of every call of the renderer, wherever it was imported to."""
-    from tapenet.drawing.forms import render as module
-
-    plain, seconds = module.render, []
-
-    def timed(*args: Any, **kwargs: Any) -> bytes:
-        start = time.perf_counter()
-        try:
-            return plain(*args, **kwargs)
-        finally:
-            seconds.append(time.perf_counter() - start)
-
-    holders = [m for name, m in sys.modules.items() if name.startswith("tapenet.") and vars(m).get("render") is plain]
-    for holder in holders:
-        holder.render = timed  # type: ignore[attr-defined]
-    try:
-        yield seconds
-    finally:
-        for holder in holders:
-            holder.render = plain  # type: ignore[attr-defined]
-
-
 def measure(picture: Callable[[str], bytes], rounds: int = 5) -> dict[str, Any]:
     """Medians over some rounds, or the one round that takes long; boxes and bytes of the SVG."""
-    totals, layouts = [], []
-    with renderer_timed() as seconds:
-        while len(totals) < rounds:
-            seconds.clear()
-            start = time.perf_counter()
-            svg = picture("svg")
-            totals.append(time.perf_counter() - start)
-            layouts.append(sum(seconds))
-            if totals[-1] > 3:
-                totals, layouts = totals[-1:], layouts[-1:]
-                break
-    total, layout = statistics.median(totals), statistics.median(layouts)
+    totals: list[float] = []
+    while len(totals) < rounds:
+        start = time.perf_counter()
+        svg = picture("svg")
+        totals.append(time.perf_counter() - start)
+        if totals[-1] > 3:
+            totals = totals[-1:]
+            break
     boxes = len(re.findall(rb'class="node\b', svg))
-    return {"seconds": total, "renderer": layout, "own_share": 1 - layout / total, "boxes": boxes, "bytes": len(svg)}
+    return {"seconds": statistics.median(totals), "boxes": boxes, "bytes": len(svg)}
 
 
 def reason(error: BaseException) -> str:
     """An error in one short line."""
-    from tapenet.drawing.forms.render import RenderError
-
     cause = error.__cause__ or error
-    if isinstance(cause, RenderError):
-        lines = [outcome for _, outcome in cause.tries if " failed: " in outcome]
-        if any("stopped after" in line for line in lines):
-            return f"> {LIMIT} s"
-        return "; ".join(line.rpartition("/")[2] for line in lines)[:200]
+    if isinstance(cause, subprocess.TimeoutExpired):
+        return f"> {LIMIT} s"
     return f"{type(cause).__name__}: {cause}".splitlines()[0][:200]
 
 
@@ -191,7 +156,7 @@ def cell(found: dict[str, Any]) -> str:
         return found["fails"] if found["fails"].startswith("> ") else f"fails: {found['fails']}"
     seconds = found["seconds"]
     took = f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
-    return f"{took} ({found['own_share']:.2f} own), {found['boxes']:,} boxes, {found['bytes'] / 1000:,.0f} KB"
+    return f"{took}, {found['boxes']:,} boxes, {found['bytes'] / 1000:,.0f} KB"
 
 
 def table(results: dict[str, dict[str, Any]], tools: list[str]) -> str:

@@ -208,13 +208,6 @@ def test_any_name_of_an_op_makes_a_file_name(name: str, folder: Path) -> None:
     assert re.fullmatch(r"tapenet-debug-1-[A-Za-z0-9_-]{1,40}\.svg", path.name)
 
 
-def test_without_a_renderer_the_graph_is_written_as_dot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tapenet.drawing.forms.render._all", lambda: ())
-    path = named(error(lambda: tn.log(leaf(0.0))))
-    assert path.suffix == ".dot"
-    assert path.read_text(encoding="utf-8").startswith("digraph")
-
-
 def test_in_threads(folder: Path) -> None:
     paths = []
 

@@ -106,7 +106,7 @@ def test_what_is_not_finite_has_the_colour_of_trouble() -> None:
     plain, measure = drawing(1.0, math.nan, name="activation")
     scale = paint(plain, [measure], "activation")[1]
     assert scale is not None
-    assert scale.legend()[-1][::2] == (TROUBLE, "not finite")
+    assert (scale.legend()[-1].fill, scale.legend()[-1].words) == (TROUBLE, "not finite")
 
 
 def test_zero_and_constant_values_are_no_error() -> None:
@@ -119,18 +119,18 @@ def test_zero_and_constant_values_are_no_error() -> None:
 
 def test_legends_give_the_values_of_colours() -> None:
     time, size = KINDS["time"], KINDS["grad_norm"]
-    assert [entry[2] for entry in Scale(1e-3, 3e-3, time).legend()] == [
+    assert [entry.words for entry in Scale(1e-3, 3e-3, time).legend()] == [
         "time, forward and backward: 1 ms",
         "2 ms",
         "3 ms",
     ]
-    assert [entry[2] for entry in Scale(0.01, 100.0, size).legend()] == [
+    assert [entry.words for entry in Scale(0.01, 100.0, size).legend()] == [
         "norm of the gradient (log scale): 0.01",
         "1",
         "100",
     ]
-    assert [entry[2] for entry in Scale(2.0, 2.0, size).legend()] == ["norm of the gradient: 2"]
-    assert [entry[0] for entry in Scale(0.01, 100.0, size).legend()] == [LIGHT.ramp[0], LIGHT.ramp[4], LIGHT.ramp[8]]
+    assert [entry.words for entry in Scale(2.0, 2.0, size).legend()] == ["norm of the gradient: 2"]
+    assert [entry.fill for entry in Scale(0.01, 100.0, size).legend()] == [LIGHT.ramp[0], LIGHT.ramp[4], LIGHT.ramp[8]]
 
 
 @pytest.mark.parametrize(

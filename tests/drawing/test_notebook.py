@@ -35,7 +35,7 @@ def test_pictures_fit_into_the_column(driver: Any, tmp_path: Path) -> None:
     found = driver.execute_script(
         """return [...document.querySelectorAll(".output")].map((output) => {
           const column = output.getBoundingClientRect();
-          const shapes = [...output.querySelectorAll("polygon, path, text")].map((e) => e.getBoundingClientRect());
+          const shapes = [...output.querySelectorAll("polygon, path, rect, text")].map((e) => e.getBoundingClientRect());
           const svg = output.querySelector("svg").getBoundingClientRect();
           return [svg.width, svg.height, Math.max(...shapes.map((r) => r.right)) - column.right,
                   Math.max(...shapes.map((r) => r.bottom)) - column.bottom, shapes.length];

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tapenet.drawing.forms.render import render
-from tapenet.drawing.text import LIMIT, clean, joined_label, quote, tooltip
+from tapenet.drawing.text import LIMIT, clean, label, tooltip
+from tests.drawing.graphviz import run_graphviz
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -66,7 +66,7 @@ NASTY = [
 
 
 def draw(dot: str) -> ET.Element:
-    return ET.fromstring(render(dot))
+    return ET.fromstring(run_graphviz(dot))
 
 
 def shown(picture: ET.Element) -> list[str]:
@@ -109,7 +109,7 @@ def test_clean_bounds_the_length() -> None:
     assert clean("\0" * 100 + "x" * 80) == r"\x00" * 19 + r"\x0…"
 
 
-@pytest.mark.parametrize("function", [lambda: clean("x", 0), lambda: quote("x", -1), lambda: tooltip("x", 0)])
+@pytest.mark.parametrize("function", [lambda: clean("x", 0), lambda: label("x", limit=-1), lambda: tooltip("x", 0)])
 def test_a_limit_below_one_is_an_error(function: object) -> None:
     assert callable(function)
     with pytest.raises(ValueError, match="1 or more"):
@@ -128,7 +128,7 @@ def test_clean_is_idempotent_printable_and_bounded(text: str, limit: int) -> Non
 @pytest.mark.parametrize("text", NASTY)
 def test_a_label_shows_its_text(text: str) -> None:
     assert clean(text) == text
-    picture = draw(f"digraph {{ n [label={quote(text)} tooltip={tooltip(text)}] }}")
+    picture = draw(f"digraph {{ n [label={label(text)} tooltip={tooltip(text)}] }}")
     assert shown(picture) == [text]
     assert tooltips(picture) == [text]
 
@@ -136,14 +136,14 @@ def test_a_label_shows_its_text(text: str) -> None:
 @pytest.mark.parametrize("text", ["x" * 10_000, '"' * 10_000, "\\" * 9_999, "<" * 10_000, "&" * 10_000])
 @pytest.mark.parametrize("limit", [LIMIT, 1_000])
 def test_long_text_is_cut(text: str, limit: int) -> None:
-    picture = draw(f"digraph {{ n [label={quote(text, limit)}] }}")
+    picture = draw(f"digraph {{ n [label={label(text, limit=limit)}] }}")
     assert shown(picture) == [clean(text, limit)]
 
 
 def test_lines_are_joined_in_one_label() -> None:
-    label = joined_label(["conv 3x3, 8", "", "\\n <i> & co", "float32 (8, 26, 26)"])
-    assert label == r'"conv 3x3, 8\n\n\\n <i> &amp; co\nfloat32 (8, 26, 26)"'
-    picture = draw(f"digraph {{ n [label={label}] }}")
+    joined = label("conv 3x3, 8", "", "\\n <i> & co", "float32 (8, 26, 26)")
+    assert joined == r'"conv 3x3, 8\n\n\\n <i> &amp; co\nfloat32 (8, 26, 26)"'
+    picture = draw(f"digraph {{ n [label={joined}] }}")
     texts = list(picture.iter(f"{SVG}text"))
     assert [text for text in shown(picture) if text] == ["conv 3x3, 8", "\\n <i> & co", "float32 (8, 26, 26)"]
     assert {text.get("text-anchor") for text in texts} == {"middle"}
@@ -159,7 +159,7 @@ def test_tooltips_of_nodes_edges_and_clusters_show_their_text() -> None:
 
 
 def test_the_limit_holds_for_each_line() -> None:
-    assert joined_label(["abcdef", "ab"], limit=3) == r'"ab…\nab"'
+    assert label("abcdef", "ab", limit=3) == r'"ab…\nab"'
 
 
 @settings(max_examples=300, deadline=None)
@@ -167,7 +167,7 @@ def test_the_limit_holds_for_each_line() -> None:
 @example(["</text><script>alert(1)</script>", "\\", '"', "]]>"])
 @example(["\\" * 79 + '"'])
 def test_any_label_gives_a_sound_picture(lines: list[str]) -> None:
-    picture = draw(f"digraph {{ n [shape=box label={joined_label(lines)} tooltip={tooltip(lines[0])}]; m [label=m] }}")
+    picture = draw(f"digraph {{ n [shape=box label={label(*lines)} tooltip={tooltip(lines[0])}]; m [label=m] }}")
     cleaned = [clean(line) for line in lines]
     if any(cleaned):  # an empty label is not drawn at all
         drawn = [text.replace("\xa0", " ") for text in [*cleaned, "m"] if text]

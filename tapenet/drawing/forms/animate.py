@@ -1,6 +1,6 @@
 """An animated picture: the computation step by step, forward and then backward.
 
-What Graphviz laid out stays as it is. Beside it comes a card for each step, which says what is done there, and a style
+The picture stays as it is. Beside it comes a card for each step, which says what is done there, and a style
 that lets boxes, arrows and cards come and go. There is no script: it runs wherever an SVG does, as an image too.
 """
 
@@ -11,23 +11,19 @@ import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from html import escape
-from typing import TYPE_CHECKING, NamedTuple
 
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.cards import LINES, NUMBERS, PAD, Card, card, whole
 from tapenet.drawing.forms.lecture import Step, narrate, steps
-from tapenet.drawing.forms.svg import finished
+from tapenet.drawing.forms.svg import to_svg
+from tapenet.drawing.layout.placed import Box, Placed
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.style import DEFAULT, Palette, Theme
+from tapenet.drawing.style import DEFAULT, LIGHT, Palette, Theme
 from tapenet.drawing.text import clean
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
 
 #: More steps than this nobody follows.
 LIMIT = 200
 
-_SHAPES = ("path", "polygon", "ellipse")
 _PALE = 0.25
 #: Of a step: how long things take to come and go.
 _FADE = 0.2
@@ -36,8 +32,7 @@ _DASHES, _RUN = "6 4", 50
 
 
 def animate(
-    drawing: Drawing,
-    svg: str,
+    placed: Placed,
     *,
     backward: bool = False,
     values: Mapping[int, str] | None = None,
@@ -55,106 +50,41 @@ def animate(
     graph, still; all steps are in the text for screen readers.
 
     Args:
-        drawing: what is shown.
-        svg: what `render` made of the `to_dot` of it.
+        placed: what is shown, laid out.
         backward: show the backward pass too.
         values: by position of a vertex: its numbers, in short, in one line or a few.
         gradients: the same for the gradients.
         seconds: how long each step stands.
         loop: begin again at the end; otherwise the graph then stays.
-        theme: its colours, those of the SVG.
+        theme: its colours.
 
     Raises:
-        ValueError: more than 200 steps; `seconds` that is no time; or an SVG of another drawing.
+        ValueError: more than 200 steps, or `seconds` that is no time.
 
     >>> import tapenet as tn
     >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
     >>> picture = tn.draw((x * x).sum())
-    >>> from tapenet.drawing.forms.render import render
-    >>> "1 / 2 forward" in animate(picture.drawing, render(picture.dot).decode())
+    >>> "1 / 2 forward" in animate(picture.placed)
     True
     """
     if not (math.isfinite(seconds) and seconds > 0):
         raise ValueError(f"animate: seconds={seconds!r}; give how long a step stands, such as 1.5")
+    drawing = placed.drawing
     lecture = steps(drawing, backward, values=values, gradients=gradients)
     if len(lecture) > LIMIT:
         raise ValueError(
             f"animate: {len(lecture)} steps are more than anybody follows (at most {LIMIT}); draw fewer boxes with "
             "depth=, or save the page (.html), which one walks through oneself"
         )
-    layout = _read(svg)
-    for step in lecture:
-        if step.vertex not in layout.boxes:
-            raise ValueError(
-                f"animate: the SVG has no box n{step.vertex}; give what render() made of this very drawing's to_dot()"
-            )
+    still = to_svg(placed, theme=theme, name="Graph of a computation, step by step")
     # What tells this picture from others in the same page, the same for the same picture.
-    name = "tn" + sha256(repr((svg, lecture, seconds, loop)).encode("utf-8", "replace")).hexdigest()[:8]
+    name = "tn" + sha256(repr((still, lecture, seconds, loop)).encode("utf-8", "replace")).hexdigest()[:8]
     cards = [whole(lecture), *(card(i, lecture) for i in range(len(lecture)))]
-    place = _Place(layout, cards, lecture)
+    place = _Place(still, placed.boxes, cards, lecture)
     clock = _Clock(name, lecture, seconds, loop)
-    style = "\n".join([*_style(name, theme), *_motion(drawing, lecture, layout, clock)])
+    style = "\n".join([*_style(name, theme), *_motion(drawing, lecture, clock)])
     drawn = "\n".join(place.draw(i, card) for i, card in enumerate(cards))
-    still = finished(svg, drawing, "Graph of a computation, step by step", theme)
-    return place.frame(still, name, style, _description(lecture), drawn)
-
-
-# -- what Graphviz laid out -----------------------------------------------------------------------------------
-
-
-class _Layout(NamedTuple):
-    """Where things are in an SVG of Graphviz.
-
-    Attributes:
-        width: of the picture, in points.
-        height: likewise.
-        boxes: by vertex: the id of its group.
-        middles: by vertex: how far to the right and how far down its middle is.
-        pieces: by edge: the ids of the groups it is drawn as.
-    """
-
-    width: float
-    height: float
-    boxes: dict[int, str]
-    middles: dict[int, tuple[float, float]]
-    pieces: dict[int, list[str]]
-
-
-def _read(svg: str) -> _Layout:
-    from xml.etree import ElementTree
-
-    space = "{http://www.w3.org/2000/svg}"
-    root = ElementTree.fromstring(svg)
-    _, _, width, height = (float(number) for number in root.get("viewBox", "0 0 0 0").split())
-    layout = _Layout(width, height, {}, {}, {})
-    scale, right, down = 1.0, 0.0, 0.0
-    for group in root.iter(f"{space}g"):
-        at, what = group.get("id", ""), group.get("class", "")
-        title = (group.findtext(f"{space}title") or "").strip()
-        if what == "graph":
-            moved = re.search(r"scale\(([\d.]+).*translate\(([\d.-]+) ([\d.-]+)\)", group.get("transform", ""))
-            if moved:
-                scale, right, down = (float(number) for number in moved.groups())
-        elif what == "node" and (found := re.fullmatch(r"n(\d+)", title)):
-            layout.boxes[int(found[1])] = at
-            x, y = _middle(group)
-            layout.middles[int(found[1])] = scale * (right + x), scale * (down + y)
-        # An edge has an id of its own, or leads from its gate, which is a node and a bit of it.
-        elif found := re.match(r"e(\d+)$", at) or re.match(r"g(\d+)\b", title):
-            layout.pieces.setdefault(int(found[1]), []).append(at)
-    return layout
-
-
-def _middle(group: Element) -> tuple[float, float]:
-    """The middle of the first shape of a group."""
-    for shape in group.iter():
-        if shape.get("cx"):
-            return float(shape.get("cx", 0)), float(shape.get("cy", 0))
-        numbers = [float(n) for n in re.findall(r"-?\d+\.?\d*", shape.get("d") or shape.get("points") or "")]
-        if numbers:
-            across, down = numbers[::2], numbers[1::2]
-            return (min(across) + max(across)) / 2, (min(down) + max(down)) / 2
-    return 0.0, 0.0
+    return place.frame(name, style, _description(lecture), drawn)
 
 
 # -- motion ---------------------------------------------------------------------------------------------------
@@ -185,9 +115,9 @@ class _Clock:
         text = "".join(f"{self.percent(step)}{{{declarations}}}" for step, declarations in frames)
         self.rules.setdefault((text, "step-end" if steady else "linear"), []).append(what)
 
-    def paint(self, group: str, frames: list[tuple[float, str]], shapes: tuple[str, ...] = _SHAPES) -> None:
-        """Add keyframes for the shapes of a group, but not for its texts."""
-        for shape in shapes if frames else ():
+    def paint(self, group: str, shape: str, frames: list[tuple[float, str]]) -> None:
+        """Add keyframes for a shape of a group."""
+        if frames:
             self.move(f"#{group} {shape}", frames, steady=True)
 
     def light(self, what: str, first: int | None, second: int | None) -> None:
@@ -216,23 +146,22 @@ class _Clock:
             yield f"{scoped}{{animation:{self.name}k{i} {length} {timing} {self.again}}}"
 
 
-def _motion(drawing: Drawing, lecture: list[Step], layout: _Layout, clock: _Clock) -> Iterator[str]:
+def _motion(drawing: Drawing, lecture: list[Step], clock: _Clock) -> Iterator[str]:
     """The rules of motion, for readers whose system does not ask for less motion."""
     if not lecture:
         return
-    _move_boxes(drawing, layout, clock)
-    _move_edges(drawing, layout, clock)
+    _move_boxes(drawing, clock)
+    _move_edges(drawing, clock)
     clock.move(".c0", [(-1, "opacity:1"), (0, "opacity:0"), (clock.count, "opacity:1")], steady=True)
     for i in range(clock.count):
         frames = [(-1.0, "opacity:0"), (float(i), "opacity:1"), (i + 1.0, "opacity:0")]
         clock.move(f".c{i + 1}", frames, steady=True)
     yield "@media (prefers-reduced-motion:no-preference){"
-    yield f".{clock.name} .edge path{{fill:none!important}}"  # what lights an arrow's head would fill its curve
     yield from clock.css()
     yield "}"
 
 
-def _move_boxes(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
+def _move_boxes(drawing: Drawing, clock: _Clock) -> None:
     first, second = dict(clock.forward), dict(clock.backward)
     for edge in drawing.edges:
         kind = drawing.vertices[edge.head].kind
@@ -246,10 +175,8 @@ def _move_boxes(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
         # What is no op, and is used several times, is lit by the first of them on the way back.
         if user in clock.backward and source not in clock.backward and (edge.differentiable or edge.flow == "gradient"):
             second[source] = min(second.get(source, clock.count), clock.backward[user])
-    for i, box in layout.boxes.items():
-        if i >= len(drawing.vertices):
-            continue
-        clock.light(f"#{box}", first.get(i), second.get(i))
+    for i, vertex in enumerate(drawing.vertices):
+        clock.light(f"#n{i}", first.get(i), second.get(i))
         frames: list[tuple[float, str]] = []
         works = i in clock.forward
         for phase, at in (("forward", clock.forward.get(i)), ("backward", second.get(i))):
@@ -257,12 +184,12 @@ def _move_boxes(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
                 continue
             for when, state, width in ((at, "now", 3), (at + 1, "done", 1.5)):
                 # The fill of others says what they are, and that of a painted one what was measured.
-                fill = f"fill:var(--{phase}-{state});" if works and not drawing.vertices[i].fill else ""
+                fill = f"fill:var(--{phase}-{state});" if works and not vertex.fill else ""
                 frames.append((when, f"{fill}stroke:var(--{phase});stroke-width:{width if works else 3:g}"))
-        clock.paint(box, frames)
+        clock.paint(f"n{i}", "rect", frames)
 
 
-def _move_edges(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
+def _move_edges(drawing: Drawing, clock: _Clock) -> None:
     drawn = any(edge.flow == "gradient" for edge in drawing.edges)  # else gradients go back along the values
     for i, edge in enumerate(drawing.edges):
         first = second = None
@@ -277,17 +204,17 @@ def _move_edges(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
         for phase, at, ahead in (("forward", first, True), ("backward", second, edge.flow == "gradient")):
             if at is None:
                 continue
-            now, done = (f"fill:var(--{phase});stroke:var(--{phase});stroke-width:{width}" for width in (2.6, 1.4))
-            heads += [(at, now), (at + 1, done)]
+            now, done = (f"stroke:var(--{phase});stroke-width:{width}" for width in (2.6, 1.4))
+            heads += [(at, f"fill:var(--{phase})")]
             # Dashes run the way that the numbers go.
             for when, offset, timing in ((at, 0, "linear"), (at + 0.99, -_RUN if ahead else _RUN, "step-end")):
                 dashes = f"stroke-dasharray:{_DASHES};stroke-dashoffset:{offset};animation-timing-function:{timing}"
                 lines.append((when, f"{now};{dashes}"))
-            lines.append((at + 1, f"{done};stroke-dasharray:{'5 2' if edge.flow in ('gradient', 'carry') else 'none'}"))
-        for piece in layout.pieces.get(i, ()):
-            clock.light(f"#{piece}", first, second)
-            clock.paint(piece, heads, ("polygon", "ellipse"))
-            clock.paint(piece, lines, ("path",))
+            lines.append((at + 1, f"{done};stroke-dasharray:{LIGHT.arrow(edge)[1].dashes or 'none'}"))
+        for piece in (f"#e{i}", f"#e{i}-label"):
+            clock.light(piece, first, second)
+        clock.paint(f"e{i}", "polygon", heads)
+        clock.paint(f"e{i}", "path", lines)
 
 
 def _style(name: str, theme: Theme) -> Iterator[str]:
@@ -336,29 +263,33 @@ def _mix(one: str, other: str, share: float) -> str:
 class _Place:
     """Where the cards go: beside a tall graph, below any other, and there as near to their boxes as they can."""
 
-    def __init__(self, layout: _Layout, cards: list[Card], lecture: list[Step]) -> None:
-        self.layout = layout
+    def __init__(self, still: str, boxes: list[Box], cards: list[Card], lecture: list[Step]) -> None:
+        self.still = still
+        self.left, self.top, self.across, self.down = map(float, re.findall(r'viewBox="(.*?)"', still)[0].split())
         self.card_width = max(card.width for card in cards)
         tallest = max(card.height for card in cards)
-        self.beside = layout.height > max(layout.width, tallest)
-        self.middles = [(layout.width / 2, 0.0), *(layout.middles[step.vertex] for step in lecture)]
+        self.beside = self.down > max(self.across, tallest)
+        stages = [boxes[step.vertex] for step in lecture]
+        self.middles = [(self.left + self.across / 2, self.top)]
+        self.middles += [(box.x + box.width / 2, box.y + box.height / 2) for box in stages]
         if self.beside:
-            self.left = 0.0
-            self.width = layout.width + self.card_width + PAD
-            self.height = max(layout.height, tallest + 2 * PAD)
+            self.begin = self.left
+            self.width = self.across + self.card_width + PAD
+            self.height = max(self.down, tallest + 2 * PAD)
         else:
-            self.width = max(layout.width, self.card_width + 2 * PAD)
-            self.height = layout.height + tallest + PAD
-            self.left = (layout.width - self.width) / 2
+            self.width = max(self.across, self.card_width + 2 * PAD)
+            self.height = self.down + tallest + PAD
+            self.begin = self.left - (self.width - self.across) / 2
 
     def draw(self, i: int, card: Card) -> str:
-        x, y = self.layout.width, self.layout.height
+        x, y = self.left + self.across, self.top + self.down
         across, down = self.middles[i]
         if self.beside:
-            y = min(max(down - card.height / 2, PAD), self.height - card.height - PAD)
+            lowest = self.top + self.height - card.height - PAD
+            y = min(max(down - card.height / 2, self.top + PAD), lowest)
         else:
             room = self.width - self.card_width - PAD
-            x = self.left + min(max(across - self.left - self.card_width / 2, PAD), room)
+            x = self.begin + min(max(across - self.begin - self.card_width / 2, PAD), room)
         kind = f"card c{i} {card.phase}".strip()
         lines = [f'<g class="{kind}" transform="translate({x:.1f} {y:.1f})">']
         lines.append(f'<rect width="{self.card_width:.1f}" height="{card.height:.1f}" rx="6"/>')
@@ -370,23 +301,23 @@ class _Place:
         ]
         return "\n".join([*lines, "</g>"])
 
-    def frame(self, svg: str, name: str, style: str, told: str, drawn: str) -> str:
-        """The finished SVG of the graph with room for the cards, and all that makes it move."""
+    def frame(self, name: str, style: str, told: str, drawn: str) -> str:
+        """The picture with room for the cards, and all that makes it move."""
+        svg = self.still
         for attribute, text in (
-            ("width", f"{self.width:.0f}pt"),
-            ("height", f"{self.height:.0f}pt"),
-            ("viewBox", f"{self.left:.2f} 0.00 {self.width:.2f} {self.height:.2f}"),
+            ("width", f"{self.width:.1f}pt"),
+            ("height", f"{self.height:.1f}pt"),
+            ("viewBox", f"{self.begin:.1f} {self.top:.1f} {self.width:.1f} {self.height:.1f}"),
         ):
             svg = re.sub(rf'(<svg\b[^>]*\s{attribute}=)"[^"]*"', rf'\g<1>"{text}"', svg, count=1)
         svg = svg.replace('class="tapenet"', f'class="tapenet {name}"', 1)
-        before, graph, after = svg.partition('<g id="graph0"')
+        before, paper, graph = svg.partition('<rect class="paper"')
         before = re.sub(r"(<desc\b[^>]*>)[^<]*", lambda found: found[1] + escape(told, quote=False), before, count=1)
-        # Beyond the edges too, as whole points seldom have just the shape of the view.
-        x, width, height = self.left - PAD, self.width + 2 * PAD, self.height + 2 * PAD
-        page = f'<rect class="page" x="{x:.2f}" y="{-PAD:g}" width="{width:.2f}" height="{height:.2f}"/>'
-        after, end, rest = after.rpartition("</svg>")
+        place = f'x="{self.begin:.1f}" y="{self.top:.1f}" width="{self.width:.1f}" height="{self.height:.1f}"'
+        page = f'<rect class="page" {place}/>'
+        graph, end, _ = graph.rpartition("</svg>")
         cards = f'<g aria-hidden="true">\n{drawn}\n</g>\n'
-        return f"{before}<style>\n{style}\n</style>\n{page}\n{graph}{after}{cards}{end}{rest}"
+        return f"{before}<style>\n{style}\n</style>\n{page}\n{paper}{graph}{cards}{end}\n"
 
 
 def _description(lecture: list[Step]) -> str:
@@ -413,8 +344,7 @@ class Animation(Chart):
 
 
 def animation(
-    drawing: Drawing,
-    svg: str,
+    placed: Placed,
     backward: bool,
     values: Mapping[int, str],
     gradients: Mapping[int, str],
@@ -424,6 +354,12 @@ def animation(
 ) -> Animation:
     """What `animate` makes, with its steps in words."""
     made = animate(
-        drawing, svg, backward=backward, values=values, gradients=gradients, seconds=seconds, loop=loop, theme=theme
+        placed,
+        backward=backward,
+        values=values,
+        gradients=gradients,
+        seconds=seconds,
+        loop=loop,
+        theme=theme,
     )
-    return Animation(made, narrate(steps(drawing, backward, values=values, gradients=gradients)))
+    return Animation(made, narrate(steps(placed.drawing, backward, values=values, gradients=gradients)))

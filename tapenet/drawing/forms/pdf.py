@@ -1,151 +1,88 @@
-"""A PDF of what Graphviz draws as SVG: vectors and text, with the fonts in it. Needs no other package.
-
-Graphviz uses little of SVG: groups with one transform, polygons, polylines, ellipses, paths of lines and curves,
-and lines of text. What is not among that is refused, so that nothing is drawn wrong or left out in silence.
-"""
+"""A PDF of an SVG that tapenet wrote: vectors and text, with the fonts in it. Needs no other package."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING
 
-from tapenet.drawing.forms import font
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+from tapenet.drawing.forms import font, shapes
 
 #: Readers of PDF take no page that is larger, in units of 1/72 inch; beyond it the unit itself grows.
 _LARGEST = 14_400
-#: How far a control point is from the end of a quarter of a circle of radius 1.
-_ROUND = 0.5523
-#: The colours that Graphviz and SVG name without a number, so far as drawings use them.
-_COLOURS = {"black": "#000000", "white": "#ffffff", "gray": "#c0c0c0", "lightgrey": "#d3d3d3", "red": "#ff0000"}
-_COLOURS |= {"green": "#008000", "blue": "#0000ff"}
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_SIZE = re.compile(r"([\d.]+)(pt|px|)")
+_OPERATORS = {"M": "m", "L": "l", "C": "c", "Z": "h"}
 
 
-def to_pdf(svg: bytes) -> bytes:
-    """The PDF of an SVG that Graphviz wrote, one page of the same size; the same bytes for the same picture.
+def to_pdf(svg: str) -> bytes:
+    """The PDF of an SVG, one page of the same size; the same bytes for the same picture.
 
-    Tooltips and links are left out. A character that none of the fonts has is a box, and copied right all the same.
+    Tooltips are left out. A character that none of the fonts has is a box, and copied right all the same.
 
     Raises:
-        ValueError: it holds something that Graphviz is not known to write.
+        ValueError: it holds something that tapenet does not write.
 
-    >>> to_pdf(b'<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt" viewBox="0 0 9 9"/>')[:8]
+    >>> to_pdf('<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt" viewBox="0 0 9 9"/>')[:8]
     b'%PDF-1.7'
     """
-    from xml.etree import ElementTree
-
-    root = ElementTree.fromstring(svg)
-    left, top, across, down = _numbers(root.get("viewBox", ""), 4)
-    width, height = (_size(root, name) for name in ("width", "height"))
-    unit = max(1, -(-max(width, height) // _LARGEST))
-    x, y = width / unit / across, height / unit / down
+    scene = shapes.read(svg)
+    unit = max(1, -(-max(scene.width, scene.height) // _LARGEST))
+    width, height = scene.width / unit, scene.height / unit
+    x, y = width / scene.across, height / scene.down
     page = _Page()
-    page.draw(root, (x, 0, 0, -y, -left * x, height / unit + top * y))
-    return _file(page, width / unit, height / unit, unit)
-
-
-def _size(root: Element, name: str) -> float:
-    found = _SIZE.fullmatch(root.get(name, ""))
-    if found is None:
-        raise ValueError(f"no {name} in points: {root.get(name)!r}")
-    return float(found[1]) * (0.75 if found[2] == "px" else 1)
+    page.operators += ["q", f"{_words(x, 0, 0, -y, -scene.left * x, height + scene.top * y)} cm", "4 M"]
+    for thing in scene.things:
+        if isinstance(thing, shapes.Text):
+            page.text(thing)
+        else:
+            page.shape(thing)
+    page.operators.append("Q")
+    return _file(page, width, height, unit)
 
 
 # -- what is on the page -------------------------------------------------------------------------------------------
 
 
 class _Page:
-    """Writes the operators that draw a page, and notes which glyphs and opacities they use."""
+    """Writes the operators that draw a page, and notes which glyphs they use."""
 
     def __init__(self) -> None:
         self.operators: list[str] = []
         self.used: dict[str, dict[int, str]] = {name: {} for name in font.NAMES}
-        self.opacities: dict[tuple[float, float], str] = {}
         #: What is set, by operator: not said again.
         self.state: dict[str, str] = {}
 
-    def draw(self, root: Element, matrix: tuple[float, ...]) -> None:
-        """Everything in `root`, with its coordinates moved by `matrix`."""
-        self.operators += ["q", f"{_words(*matrix)} cm", "4 M"]
-        pending: list[Element | None] = [*reversed(root)]  # None: the end of a group with a transform
-        while pending:
-            element = pending.pop()
-            if element is None:
-                self.operators.append("Q")
-                self.state.clear()
-                continue
-            tag = element.tag.rpartition("}")[2]
-            if tag in ("g", "a"):
-                moves = [*_moves(element.get("transform", ""))]
-                if moves:
-                    self.operators += ["q", *moves]
-                    pending.append(None)
-                pending += reversed(element)
-            elif tag == "text":
-                self.text(element)
-            elif tag != "title":
-                self.shape(tag, element)
-        self.operators.append("Q")
+    def shape(self, shape: shapes.Shape) -> None:
+        if shape.fill:
+            self.set("rg", _colour(shape.fill))
+        if shape.stroke:
+            self.set("RG", _colour(shape.stroke))
+            self.set("w", _words(shape.width))
+            self.set("d", f"[{_words(*shape.dashes)}] 0")
+        if shape.fill or shape.stroke:
+            self.operators += [f"{_words(*numbers)} {_OPERATORS[name]}".strip() for name, numbers in shape.outline]
+            self.operators.append("B" if shape.fill and shape.stroke else "f" if shape.fill else "S")
 
-    def shape(self, tag: str, element: Element) -> None:
-        fill, stroke = (
-            _colour(element.get(name, default)) for name, default in (("fill", "black"), ("stroke", "none"))
-        )
-        opacities = [float(element.get(f"{name}-opacity", "1")) for name in ("fill", "stroke")]
-        self.opacity(opacities[0], opacities[1])
-        if fill:
-            self.set("rg", fill)
-        thickness = float(element.get("stroke-width", "1"))
-        if thickness == 0:  # a PDF would have the thinnest line there is
-            stroke = ""
-        if stroke:
-            self.set("RG", stroke)
-            self.set("w", _words(thickness))
-            dashes = element.get("stroke-dasharray", "none")
-            self.set("d", f"[{'' if dashes == 'none' else _words(*_numbers(dashes))}] 0")
-        if fill or stroke:
-            self.operators += _outline(tag, element)
-            self.operators.append({(True, True): "B", (True, False): "f", (False, True): "S"}[bool(fill), bool(stroke)])
-
-    def text(self, element: Element) -> None:
-        if len(element):
-            raise ValueError(f"a text in pieces: {''.join(element.itertext())!r}")
-        runs = [*_runs(element.text or "")]
-        size = float(element.get("font-size", "14"))
-        x, y = (float(element.get(name, "0")) for name in "xy")
-        length = sum(face.widths[glyph] for face, glyphs, _ in runs for glyph in glyphs) * size / 1000
-        x -= length * {"start": 0, "middle": 0.5, "end": 1}[element.get("text-anchor", "start")]
-        colour = _colour(element.get("fill", "black"))
-        if not colour or not runs:
+    def text(self, text: shapes.Text) -> None:
+        runs = [*_runs(text.text)]
+        if not text.colour or not runs:
             return
-        self.opacity(float(element.get("fill-opacity", "1")), 1)
+        natural = sum(face.widths[glyph] for face, glyphs, _ in runs for glyph in glyphs) * text.size / 1000
+        length = text.length or natural
+        x = text.x - length * {"start": 0, "middle": 0.5, "end": 1}[text.anchor]
+        colour = _colour(text.colour)
         self.set("rg", colour)
-        lean = 0.2 if element.get("font-style") == "italic" else 0
-        bold = element.get("font-weight") in ("bold", "700")
-        if bold:  # a line around each letter
-            self.operators.append(f"q {colour} RG {_words(size / 30)} w [] 0 d 2 Tr")
-        self.operators.append(f"BT {_words(1, 0, lean, -1, x, y)} Tm")
+        if text.bold:  # a line around each letter
+            self.operators.append(f"q {colour} RG {_words(text.size / 30)} w [] 0 d 2 Tr")
+        self.operators.append(f"BT {_words(length / natural if natural else 1, 0, 0, -1, x, text.y)} Tm")
         for face, glyphs, characters in runs:
             if all(glyphs):
                 self.used[face.name].update(zip(glyphs, characters, strict=True))
-            shown = f"/{face.name} {_words(size)} Tf <{''.join(f'{glyph:04X}' for glyph in glyphs)}> Tj"
+            shown = f"/{face.name} {_words(text.size)} Tf <{''.join(f'{glyph:04X}' for glyph in glyphs)}> Tj"
             self.operators.append(
                 shown if all(glyphs) else f"/Span <</ActualText <FEFF{_hex(characters)}>>> BDC {shown} EMC"
             )
-        self.operators.append("ET Q" if bold else "ET")
-
-    def opacity(self, fill: float, stroke: float) -> None:
-        if (fill, stroke) != (1, 1) or "gs" in self.state:
-            name = self.opacities.setdefault((fill, stroke), f"O{len(self.opacities)}")
-            self.set("gs", f"/{name}")
+        self.operators.append("ET Q" if text.bold else "ET")
 
     def set(self, operator: str, value: str) -> None:
         if self.state.get(operator) != value:
@@ -166,74 +103,9 @@ def _runs(text: str) -> Iterator[tuple[font.Font, list[int], str]]:
         yield chosen, [chosen.glyphs.get(ord(c), 0) for c in piece] if found is not None else [0] * len(piece), piece
 
 
-def _outline(tag: str, element: Element) -> Iterator[str]:
-    """The operators of a path."""
-    if tag in ("polygon", "polyline"):
-        yield from _path("L", _numbers(element.get("points", "")), True)
-        if tag == "polygon":
-            yield "h"
-    elif tag == "path":
-        for command, numbers in re.findall(r"([A-Za-z])([^A-Za-z]*)", element.get("d", "")):
-            yield from _path(command, _numbers(numbers), command == "M")
-    elif tag == "ellipse":
-        x, y, a, b = (float(element.get(name, "0")) for name in ("cx", "cy", "rx", "ry"))
-        u, v = a * _ROUND, b * _ROUND
-        yield f"{_words(x + a, y)} m"
-        yield f"{_words(x + a, y + v, x + u, y + b, x, y + b)} c"
-        yield f"{_words(x - u, y + b, x - a, y + v, x - a, y)} c"
-        yield f"{_words(x - a, y - v, x - u, y - b, x, y - b)} c"
-        yield f"{_words(x + u, y - b, x + a, y - v, x + a, y)} c"
-        yield "h"
-    else:
-        raise ValueError(f"an element <{tag}>")
-
-
-def _path(command: str, numbers: list[float], begins: bool) -> Iterator[str]:
-    """A piece of a path. A piece that moves begins at its first point; lines lead to the others."""
-    if command in "Zz":
-        yield "h"
-        return
-    if command not in ("M", "L", "C"):
-        raise ValueError(f"a path with the command {command}")
-    step = 6 if command == "C" else 2
-    if len(numbers) % step or not numbers:
-        raise ValueError(f"a path with {len(numbers)} numbers after {command}")
-    for i in range(0, len(numbers), step):
-        operator = "m" if begins and i == 0 else "c" if command == "C" else "l"
-        yield f"{_words(*numbers[i : i + step])} {operator}"
-
-
-def _moves(transform: str) -> Iterator[str]:
-    """The operators of a transform."""
-    for name, text in re.findall(r"(\w+)\(([^)]*)\)", transform):
-        numbers = _numbers(text)
-        if name == "translate" and len(numbers) == 2:
-            yield f"1 0 0 1 {_words(*numbers)} cm"
-        elif name == "scale" and 1 <= len(numbers) <= 2:
-            yield f"{_words(numbers[0], 0, 0, numbers[-1], 0, 0)} cm"
-        elif name == "rotate" and numbers[1:] in ([], [*numbers[1:3]]) and numbers[0] % 90 == 0:
-            cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[int(numbers[0]) % 360]
-            x, y = numbers[1:] or (0, 0)
-            yield f"{_words(cosine, sine, -sine, cosine, x - cosine * x + sine * y, y - sine * x - cosine * y)} cm"
-        else:
-            raise ValueError(f"the transform {name}({text})")
-
-
-def _colour(name: str) -> str:
-    """Red, green and blue from 0 to 1; "" for none."""
-    if name in ("none", "transparent"):
-        return ""
-    code = _COLOURS.get(name, name)
-    if not re.fullmatch("#[0-9a-fA-F]{6}", code):
-        raise ValueError(f"the colour {name!r}; write it as #rrggbb")
+def _colour(code: str) -> str:
+    """Red, green and blue from 0 to 1."""
     return _words(*(int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)))
-
-
-def _numbers(text: str, count: int | None = None) -> list[float]:
-    numbers = [float(number) for number in _NUMBER.findall(text)]
-    if count is not None and len(numbers) != count:
-        raise ValueError(f"{count} numbers expected: {text!r}")
-    return numbers
 
 
 def _words(*numbers: float) -> str:
@@ -259,10 +131,9 @@ def _file(page: _Page, width: float, height: float, unit: float) -> bytes:
     faces = [
         f"/{name} {_font(font.load(name), used, add)}" for name, used in page.used.items() if used or name == "text"
     ]
-    shades = [f"/{name}<</ca {_words(a)}/CA {_words(b)}>>" for (a, b), name in page.opacities.items()]
     objects[2] = (
         f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 {_words(width, height)}]/UserUnit {_words(unit)}/Contents {content}"
-        f"/Resources<</Font<<{''.join(faces)}>>/ExtGState<<{''.join(shades)}>>>>>>"
+        f"/Resources<</Font<<{''.join(faces)}>>>>>>"
     ).encode()
     info = add("<</Producer(tapenet)>>")
     out = bytearray(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")

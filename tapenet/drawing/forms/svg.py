@@ -1,94 +1,311 @@
-"""Makes Graphviz's SVG readable everywhere: by screen readers, in dark mode, and in the column of a notebook."""
+"""A drawing that was laid out, as SVG: readable everywhere, by screen readers, in the dark, and in a notebook's column.
+
+Colours are attributes, which groups hand on to what is in them; rules give each its counterpart in the dark. There are
+few kinds of elements and attributes, so that `shapes` can read it for formats that are made of it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import re
-from xml.sax.saxutils import escape
+from collections.abc import Iterable, Iterator
+from html import escape
 
-from tapenet.drawing.model import Drawing, Sign, Vertex
-from tapenet.drawing.style import DEFAULT, Theme
-from tapenet.drawing.text import clean
+from tapenet.drawing.forms import legend
+from tapenet.drawing.forms.arrows import arrow, short
+from tapenet.drawing.forms.described import description, words
+from tapenet.drawing.forms.font import width
+from tapenet.drawing.forms.legend import Around
+from tapenet.drawing.layout.placed import MARGIN, Box, Placed
+from tapenet.drawing.metrics import room
+from tapenet.drawing.model import Edge
+from tapenet.drawing.style import BORDERS, DEFAULT, FLOWS, PLAIN, SIGNED, Entry, Stroke, Theme, ink_on
+from tapenet.drawing.text import clean, escaped
 
-#: How many boxes the description tells one by one.
-_TOLD = 60
+FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
+#: What stands around a narrow picture may be this wide.
+_ROOM = 360.0
+_TOOLTIP = 400
 
-#: What signs are called.
-SIGNS: dict[Sign, str] = {
-    "trouble": "not finite",
-    "dead": "no gradient",
-    "added": "added",
-    "removed": "removed",
-    "changed": "changed",
-}
+#: Wider than a notebook's column it shrinks, where it would be cut off. For screens: converters to other formats are
+#: known to take "auto" for no height at all.
+_FITTING = "@media screen{.tapenet{max-width:100%;height:auto}}"
 
 
-def finished(svg: str, drawing: Drawing, title: str, theme: Theme = DEFAULT) -> str:
-    """The SVG of a drawing with a description in words, colours for dark mode, and a width that shrinks to fit.
+def to_svg(
+    placed: Placed,
+    around: Around | None = None,
+    theme: Theme = DEFAULT,
+    name: str = "Graph of a computation",
+) -> str:
+    """The SVG of a drawing: the same for the same drawing, byte for byte.
+
+    Boxes are groups with the ids n0, n1, ..., by position of the vertex, arrows e0, e1, ..., what stands beside these
+    e0-label, and clusters cluster_0, ...
 
     Args:
-        svg: as Graphviz wrote it from the drawing's DOT text.
-        drawing: what it shows.
-        title: its name for who cannot see it.
+        placed: the drawing with its layout.
+        around: title, caption and legend.
         theme: its colours.
+        name: what it is called for who cannot see it, where it has no title.
     """
-    # Of its own contents, since a page may hold several pictures: a reader is to be told of the one it is at.
-    name = f"tapenet-{hashlib.sha256(f'{clean(title)} {svg}'.encode()).hexdigest()[:12]}"
-    root = f'<svg class="tapenet" role="img" aria-labelledby="{name} {name}-description" '
-    text = svg.replace("<svg ", root, 1)
-    start = text.index(">", text.index("<svg ")) + 1
-    head = (
-        f'\n<title id="{name}">{escape(clean(title))}</title>'
-        f'\n<desc id="{name}-description">{escape(description(drawing))}</desc>'
-        f"\n<style>{_FITTING}{_dark(theme)}</style>"
-    )
-    text = text[:start] + head + text[start:]
-    # Graphviz repeats our names for boxes there; browsers show them to whoever points at one.
-    return re.sub(r"<title>(n|g|e|cluster_)?[^<]*</title>", lambda m: _told(m.group(0), drawing), text)
+    return _Writer(placed, around or Around(), theme).whole(name)
 
 
-def description(drawing: Drawing) -> str:
-    """A drawing in words, box by box in order, as a screen reader would tell it."""
-    vertices = drawing.vertices
-    comes_from = drawing.by("head")
-    told = []
-    for position, vertex in enumerate(vertices):
-        if vertex.kind in ("op", "module", "output") or vertex.sign:
-            sources = ", ".join(
-                _words(vertices[t]) for t in dict.fromkeys(e.tail for e in comes_from.get(position, ()))
+def attributes(**given: object) -> str:
+    """Attributes of an element, those that are neither None nor "": lengths short, "_" in names for "-"."""
+    parts = []
+    for key, value in given.items():
+        if value is not None and value != "":
+            text = short(value) if isinstance(value, (int, float)) else escape(str(value))
+            parts.append(f' {key.replace("_", "-")}="{text}"')
+    return "".join(parts)
+
+
+class _Writer:
+    """Writes one picture."""
+
+    def __init__(self, placed: Placed, around: Around, theme: Theme) -> None:
+        self.placed = placed
+        self.around = around
+        self.theme = theme
+        self.palette = theme.light
+
+    def whole(self, name: str) -> str:
+        placed, palette = self.placed, self.palette
+        most = max(placed.width - 2 * MARGIN, _ROOM)
+        title, high = legend.above(self.around.title, most)
+        pieces, low = legend.below(self.around, most)
+        # As wide as the widest of what stands around it, and that in its middle.
+        ends = [piece.x + room(piece.text, legend.SMALL) for piece in pieces]
+        ends += [room(line, legend.TITLE, bold=True) for line in title]
+        left = min(0.0, (placed.width - max(ends, default=0) - 2 * MARGIN) / 2)
+        view = (left, -high, placed.width - 2 * left, placed.height + high + low)
+        x, y, across, down = map(short, view)
+        body = [
+            f'<rect class="paper" x="{x}" y="{y}" width="{across}" height="{down}" fill="{palette.paper}"/>',
+            *self.title(title, high),
+            *self.below(pieces, left + MARGIN),
+            *self.clusters(),
+            *self.ways(),
+            *self.labels(),
+            *self.names(),
+            *self.boxes(),
+        ]
+        inside = "\n".join(body)
+        said = clean(self.around.title or name)
+        # Of its own contents, since a page may hold several pictures: a reader is to be told of the one it is at.
+        own = f"tapenet-{hashlib.sha256(f'{said} {inside}'.encode('utf-8', 'replace')).hexdigest()[:12]}"
+        return (
+            f'<svg class="tapenet" role="img" aria-labelledby="{own} {own}-description" width="{across}pt" '
+            f'height="{down}pt" viewBox="{x} {y} {across} {down}" xmlns="http://www.w3.org/2000/svg" '
+            f'xml:space="preserve" font-family="{FONT}">\n<title id="{own}">{_text(said)}</title>\n'
+            f'<desc id="{own}-description">{_text(description(placed.drawing))}</desc>\n'
+            f"<style>{_FITTING}{_dark(self.theme)}</style>\n{inside}\n</svg>\n"
+        )
+
+    # -- around it -------------------------------------------------------------------------------------------------
+
+    def title(self, lines: list[str], high: float) -> Iterator[str]:
+        if not lines:
+            return
+        yield f"<g{attributes(font_size=legend.TITLE, font_weight='bold', text_anchor='middle', fill=self.palette.ink)}>"
+        for i, line in enumerate(lines):
+            yield _written(
+                line, self.placed.width / 2, -high + (i + 0.75) * legend.TITLE * legend.LEADING, legend.TITLE, True
             )
-            told.append((f"{_words(vertex)} of {sources}" if sources else _words(vertex)) + _sign(vertex))
-    counts = f"{_number(len(vertices), 'box', 'boxes')} and {_number(len(drawing.edges), 'arrow', 'arrows')}. "
-    more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
-    return counts + "; ".join(told[:_TOLD]) + more + "."
+        yield "</g>"
+
+    def below(self, pieces: list[legend.Piece], left: float) -> Iterator[str]:
+        if not pieces:
+            return
+        top = self.placed.height
+        yield f'<g class="tapenet-legend"{attributes(font_size=legend.SMALL, fill=self.palette.muted)}>'
+        for piece in pieces:
+            if piece.entry is not None:
+                yield _sample(piece.entry, left + piece.x, top + piece.y - 0.35 * legend.SMALL)
+            yield _written(piece.text, left + piece.x, top + piece.y, legend.SMALL)
+        yield "</g>"
+
+    # -- clusters --------------------------------------------------------------------------------------------------
+
+    def clusters(self) -> Iterator[str]:
+        if not self.placed.clusters:
+            return
+        palette = self.palette
+        yield f'<g class="tapenet-clusters"{attributes(stroke=palette.border, stroke_width="0.8")}>'
+        for i, (cluster, box) in enumerate(zip(self.placed.drawing.clusters, self.placed.clusters, strict=True)):
+            dashes = "5 3" if cluster.around in ("repeat", "kernel") else ""
+            signed = {}
+            if cluster.sign:
+                signed = {"stroke": palette.signs[cluster.sign], "stroke_width": "2"}
+                dashes = SIGNED[cluster.sign].dashes or dashes
+            frame = attributes(
+                x=box.x, y=box.y, width=box.width, height=box.height, rx=8, fill=self.ground(i), **signed,
+                stroke_dasharray=dashes,
+            )  # fmt: skip
+            told = [cluster.title, cluster.place if cluster.place != cluster.title else ""]
+            told.append(f"{cluster.parameters:,} parameter{'s' * (cluster.parameters != 1)}" * bool(cluster.parameters))
+            yield f'<g id="cluster_{i}" class="cluster">{_tooltip(told)}<rect{frame}/></g>'
+        yield "</g>"
+
+    def ground(self, cluster: int | None) -> str:
+        """What is below the things in a cluster, or in none."""
+        if cluster is None:
+            return self.palette.paper
+        found = self.placed.drawing.clusters[cluster]
+        return found.fill or self.palette.cluster(found.depth)
+
+    def names(self) -> Iterator[str]:
+        """The names of the clusters, over the arrows that could not but cross them."""
+        named = [(i, box) for i, box in enumerate(self.placed.clusters) if box.lines]
+        if not named:
+            return
+        size = named[0][1].lines[0].size
+        yield f'<g class="tapenet-names"{attributes(font_size=size, fill=self.palette.muted)}>'
+        for i, box in named:
+            x, y = box.x + 9, box.y + 5 + 0.9 * box.lines[0].size
+            for line in box.lines:
+                given = {
+                    "font_size": line.size if line.size != size else "",
+                    "font_weight": "bold" if line.bold else "",
+                }
+                yield self.behind(x, y, width(line.text, line.size, line.bold), line.size, self.ground(i))
+                yield _written(line.text, x, y, line.size, line.bold, **given)
+                y += 1.3 * line.size
+        yield "</g>"
+
+    def behind(self, x: float, y: float, long: float, size: float, fill: str) -> str:
+        """The ground that text keeps clear of lines."""
+        paper = ' class="paper"' if fill == self.palette.paper else ""
+        given = attributes(x=x - 2, y=y - 0.8 * size, width=long + 4, height=1.05 * size, fill=fill)
+        return f"<rect{paper}{given}/>"
+
+    # -- arrows ----------------------------------------------------------------------------------------------------
+
+    def ways(self) -> Iterator[str]:
+        palette, drawing = self.palette, self.placed.drawing
+        usual = FLOWS["value"].width
+        yield f'<g class="tapenet-edges"{attributes(fill="none", stroke=palette.line, stroke_width=str(usual))}>'
+        for i, (edge, way) in enumerate(zip(drawing.edges, self.placed.ways, strict=True)):
+            if not way.points:
+                continue
+            colour, stroke = palette.arrow(edge)
+            line, tip = arrow(way.points, stroke.width)
+            other = attributes(
+                stroke=colour if colour != palette.line else "",
+                stroke_width=str(stroke.width) if stroke.width != usual else "",
+            )
+            dashes = attributes(stroke_dasharray=stroke.dashes)
+            head = f"<polygon{attributes(fill=colour, stroke='none', points=tip)}/>" if tip else ""
+            yield f'<g id="e{i}" class="edge"{other}>{self.told(edge)}<path{dashes} d="{line}"/>{head}</g>'
+        yield "</g>"
+
+    def told(self, edge: Edge) -> str:
+        """The tooltip of an arrow: what goes from where to where."""
+        vertices = self.placed.drawing.vertices
+        tail, head = (clean(vertices[v].title.replace("\n", ", ")) for v in (edge.tail, edge.head))
+        what = f"{edge.arrays:,} arrays" if edge.arrays > 1 else str(edge.value)
+        if edge.result is not None and edge.arrays == 1:
+            what = f"[{edge.result}] {what}"
+        way = f"{tail} → {head}"
+        return _tooltip((what, f"{way}: {edge.argument}" if edge.argument else way))
+
+    def labels(self) -> Iterator[str]:
+        labels = [(i, way.label) for i, way in enumerate(self.placed.ways) if way.label is not None and way.label.text]
+        if not labels:
+            return
+        size = labels[0][1].size
+        yield f'<g class="tapenet-labels"{attributes(font_size=size, fill=self.palette.muted)}>'
+        for i, label in labels:
+            long = min(label.width, width(label.text, label.size))
+            behind = self.behind(label.x, label.y, long, label.size, self.ground(self.innermost(label.x, label.y)))
+            said = _written(
+                label.text, label.x, label.y, label.size, font_size=label.size if label.size != size else ""
+            )
+            yield f'<g id="e{i}-label" class="edge">{behind}{said}</g>'
+        yield "</g>"
+
+    def innermost(self, x: float, y: float) -> int | None:
+        """The innermost cluster at a place; a parent comes before its children."""
+        found = None
+        for i, box in enumerate(self.placed.clusters):
+            if box.x <= x <= box.x + box.width and box.y <= y <= box.y + box.height:
+                found = i
+        return found
+
+    # -- boxes -----------------------------------------------------------------------------------------------------
+
+    def boxes(self) -> Iterator[str]:
+        usual = next((line.size for box in self.placed.boxes for line in box.lines), 0)
+        yield f'<g class="tapenet-nodes"{attributes(text_anchor="middle", font_size=usual or "", fill=self.palette.ink)}>'
+        for i, box in enumerate(self.placed.boxes):
+            vertex = self.placed.drawing.vertices[i]
+            told = _tooltip((words(vertex), *self.details(i)))
+            shown = "".join(self.lines(i, box, usual))
+            yield f'<g id="n{i}" class="node">{told}{self.frame(i, box)}{shown}</g>'
+        yield "</g>"
+
+    def details(self, i: int) -> Iterable[str]:
+        vertex = self.placed.drawing.vertices[i]
+        yield from vertex.details
+        if vertex.parameters:
+            yield f"{vertex.parameters:,} parameter{'s' * (vertex.parameters != 1)}"
+
+    def frame(self, i: int, box: Box) -> str:
+        vertex, palette = self.placed.drawing.vertices[i], self.palette
+        fill, border = palette.kinds[vertex.kind]
+        stroke = BORDERS.get(vertex.kind, PLAIN)
+        if vertex.sign:
+            border, stroke = palette.signs[vertex.sign], SIGNED[vertex.sign]
+        # A sign of one character, as people write it: in a circle.
+        round_ = min(box.width, box.height) / 2 if vertex.kind == "op" and len(vertex.title) == 1 else 5
+        place = attributes(x=box.x, y=box.y, width=box.width, height=box.height, rx=round_)
+        return f"<rect{place}{attributes(fill=vertex.fill or fill, stroke=border, **_drawn(stroke))}/>"
+
+    def lines(self, i: int, box: Box, usual: float) -> Iterator[str]:
+        """The lines of text in the middle of a box."""
+        vertex, palette = self.placed.drawing.vertices[i], self.palette
+        largest = max((line.size for line in box.lines), default=0)
+        y = box.y + (box.height - sum(1.25 * line.size for line in box.lines)) / 2
+        for line in box.lines:
+            colour = ink_on(vertex.fill) if vertex.fill else palette.muted if line.size < largest else ""
+            weight = "bold" if line.bold else ""
+            middle = y + 0.625 * line.size
+            y += 1.25 * line.size
+            yield _written(line.text, box.x + box.width / 2, middle + 0.36 * line.size, line.size, line.bold,
+                           font_size=line.size if line.size != usual else "", font_weight=weight, fill=colour)  # fmt: skip
 
 
-def _words(vertex: Vertex) -> str:
-    title = clean(vertex.title.replace("\n", ", "))
-    return title if vertex.value is None else f"{title} ({vertex.value})"
+def _drawn(stroke: Stroke) -> dict[str, str]:
+    """The attributes of a border; a plain one needs none."""
+    return {"stroke_width": str(stroke.width) if stroke.width != 1 else "", "stroke_dasharray": stroke.dashes}
 
 
-def _sign(vertex: Vertex) -> str:
-    """The sign of a box in words, with its reason."""
-    if not vertex.sign:
-        return ""
-    word = SIGNS[vertex.sign]
-    reason = next(iter(vertex.details), "") if vertex.sign in ("trouble", "dead") and vertex.kind != "module" else ""
-    return f" ({clean(reason or word)})"
+def _sample(entry: Entry, right: float, middle: float) -> str:
+    """The sample of a legend that ends a little before its words."""
+    left, stroke = right - legend.SAMPLE - 5, entry.stroke
+    if entry.fill:
+        place = attributes(x=left, y=middle - 5, width=legend.SAMPLE, height=10, rx=3)
+        return f"<rect{place}{attributes(fill=entry.fill, stroke=entry.colour, **_drawn(stroke))}/>"
+    line = f"M{short(left)} {short(middle)}H{short(left + legend.SAMPLE)}"
+    return f"<path{attributes(fill='none', stroke=entry.colour, **_drawn(stroke), d=line)}/>"
 
 
-def _number(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
+def _written(text: str, x: float, y: float, size: float, bold: bool = False, **given: object) -> str:
+    """A line of text that is as wide in every font as it is in Helvetica."""
+    long = width(text, size, bold)
+    fitted = attributes(textLength=long, lengthAdjust="spacingAndGlyphs") if len(text) > 1 else ""
+    return f"<text{attributes(x=x, y=y, **given)}{fitted}>{_text(text)}</text>"
 
 
-def _told(element: str, drawing: Drawing) -> str:
-    """The title of one of Graphviz's groups: words in place of its id."""
-    name = element[len("<title>") : -len("</title>")]
-    if name[:1] == "n" and name[1:].isdigit():
-        return f"<title>{escape(_words(drawing.vertices[int(name[1:])]))}</title>"
-    if name.startswith("cluster_") and name[8:].isdigit():
-        return f"<title>{escape(clean(drawing.clusters[int(name[8:])].title))}</title>"
-    return ""
+def _text(text: str) -> str:
+    return escape(escaped(text), quote=False)
+
+
+def _tooltip(lines: Iterable[str]) -> str:
+    """What browsers show to whoever points at a group, and screen readers tell."""
+    told = "\n".join(clean(line, _TOOLTIP) for line in lines if line)
+    return f"<title>{_text(told[:_TOOLTIP])}</title>"
 
 
 def _dark(theme: Theme) -> str:
@@ -97,11 +314,5 @@ def _dark(theme: Theme) -> str:
     rules = [
         f'.tapenet [fill="{a}"]{{fill:{b}}}.tapenet [stroke="{a}"]{{stroke:{b}}}' for a, b in theme.darkened().items()
     ]
-    rules.append(".tapenet text:not([fill]){fill:" + dark.ink + "}")
-    rules.append(f".tapenet>.graph>polygon:first-of-type{{fill:{dark.paper};stroke:{dark.paper}}}")
+    rules.append(f".tapenet .paper{{fill:{dark.paper}}}")
     return "@media (prefers-color-scheme:dark){" + "".join(rules) + "}"
-
-
-#: Wider than a notebook's column it shrinks, where it would be cut off. For screens: converters to other formats are
-#: known to take "auto" for no height at all.
-_FITTING = "@media screen{.tapenet{max-width:100%;height:auto}}"

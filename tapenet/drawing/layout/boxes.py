@@ -10,7 +10,7 @@ from tapenet.drawing.text import clean
 #: Sizes of type, in points: names of boxes, what is said besides, on arrows, and above clusters.
 TITLE, SMALL, LABEL, HEADING = 12.0, 10.0, 9.5, 11.0
 #: How many letters a line has at most.
-_LETTERS = 64
+LETTERS = 64
 #: Room beside the text of a box, on both sides together, and above and below it.
 _BESIDE, _ABOVE = 18.0, 9.0
 _LEADING = {TITLE: 15.0, SMALL: 13.0}
@@ -26,7 +26,7 @@ def vertex_lines(vertex: Vertex) -> tuple[Line, ...]:
     >>> [line.text for line in vertex_lines(Vertex("parameter", "weight", Value((3, 2), "f32"), 6))]
     ['weight', '3×2 f32 · 6']
     """
-    lines = [Line(clean(text, _LETTERS), TITLE, False) for text in vertex.title.split("\n")]
+    lines = [Line(clean(text, LETTERS), TITLE, False) for text in vertex.title.split("\n")]
     small = []
     if vertex.value is not None:
         # The length of a vector is its number of parameters.
@@ -38,7 +38,7 @@ def vertex_lines(vertex: Vertex) -> tuple[Line, ...]:
         small += [detail for detail in vertex.details[:1] if detail.startswith("was ")]
     if vertex.kind == "module":
         lines[0] = lines[0]._replace(bold=True)
-    return (*lines, *(Line(clean(text, _LETTERS), SMALL, False) for text in small))
+    return (*lines, *(Line(clean(text, LETTERS), SMALL, False) for text in small))
 
 
 def box_size(vertex: Vertex, lines: tuple[Line, ...]) -> tuple[float, float]:
@@ -74,7 +74,7 @@ def cluster_lines(cluster: Cluster) -> tuple[Line, ...]:
         if lines and room(whole, size, bold) < _WIDE:
             lines[-1] = Line(whole, *lines[-1][1:])
         elif part:
-            lines.append(Line(clean(part, _LETTERS), *((SMALL, False) if lines else (HEADING, True))))
+            lines.append(Line(clean(part, LETTERS), *((SMALL, False) if lines else (HEADING, True))))
     return tuple(lines)
 
 

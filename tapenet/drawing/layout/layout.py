@@ -7,15 +7,12 @@ from tapenet.drawing.layout.group import Spot
 from tapenet.drawing.layout.labels import Labels
 from tapenet.drawing.layout.lanes import Piece
 from tapenet.drawing.layout.level import PAD, Frame, Level, pieces
-from tapenet.drawing.layout.placed import Box, Line, Placed, Way
+from tapenet.drawing.layout.placed import MARGIN, Box, Line, Placed, Way
 from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, touch
 from tapenet.drawing.layout.tree import Tree
 from tapenet.drawing.layout.wires import WITHIN, Wiring
 from tapenet.drawing.metrics import room
 from tapenet.drawing.model import Drawing
-
-#: Around the picture.
-_MARGIN = 10.0
 
 
 def place(drawing: Drawing, direction: str = "TB") -> Placed:
@@ -73,7 +70,7 @@ class _Layout:
 
     def _frame(self, cluster: int) -> Frame:
         if cluster == self.tree.root:
-            return Frame(_MARGIN, _MARGIN, _MARGIN, _MARGIN, 0.0, True, True)
+            return Frame(MARGIN, MARGIN, MARGIN, MARGIN, 0.0, True, True)
         lines = self.titles[cluster - self.tree.count]
         head = max(PAD, head_height(lines))
         title = max((room(line.text, line.size, line.bold) for line in lines), default=0.0) + 16

@@ -9,6 +9,11 @@ from typing import NamedTuple
 
 from tapenet.drawing.model import Drawing
 
+#: Where arrows point: down, right, up or left.
+DIRECTIONS = ("TB", "LR", "BT", "RL")
+#: What is left free around the whole.
+MARGIN = 10.0
+
 
 class Line(NamedTuple):
     """A line of text in a box: what it says and how large its letters are."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tapenet.drawing.model import Combine, Drawing, Vertex
 from tapenet.drawing.passes.folding import members
 from tapenet.drawing.sources.known import Known
-from tapenet.drawing.style import LIGHT, Palette
+from tapenet.drawing.style import LIGHT, PLAIN, Entry, Palette
 from tapenet.profiling.profile import Profile
 from tapenet.profiling.records import Record
 from tapenet.profiling.table import seconds, size
@@ -196,7 +196,7 @@ class Scale(NamedTuple):
         place = min(max(share, 0.0), 1.0) * (len(self.palette.ramp) - 1)
         return self.palette.ramp[round(place)]
 
-    def legend(self) -> tuple[tuple[str, str, str], ...]:
+    def legend(self) -> list[Entry]:
         """Colours with their values, from the least on."""
         entries = []
         for share in (0.0, 0.5, 1.0) if self.high > self.low else (0.0,):
@@ -204,14 +204,17 @@ class Scale(NamedTuple):
                 value = self.low * (self.high / self.low) ** share
             else:
                 value = self.low + share * (self.high - self.low)
-            entries.append((self.colour(value), self.palette.border, in_words(value, self.kind)))
-        first = entries[0]
+            entries.append(self._entry(in_words(value, self.kind), self.colour(value)))
         label = self.kind.label
         if self.kind.logarithmic and self.high > self.low > 0:
             label += " (log scale)"
+        entries[0] = entries[0]._replace(words=f"{label}: {entries[0].words}")
         if self.trouble:
-            entries.append((self.palette.signs["trouble"], self.palette.border, "not finite"))
-        return ((first[0], first[1], f"{label}: {first[2]}"), *entries[1:])
+            entries.append(self._entry("not finite", self.palette.signs["trouble"]))
+        return entries
+
+    def _entry(self, words: str, fill: str) -> Entry:
+        return Entry(words, self.palette.border, PLAIN, fill)
 
 
 def paint(

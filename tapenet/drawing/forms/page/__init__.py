@@ -18,8 +18,8 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from tapenet.drawing.forms.data import to_data
-from tapenet.drawing.forms.dot import DIRECTIONS
-from tapenet.drawing.forms.svg import SIGNS
+from tapenet.drawing.forms.described import SIGNS
+from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.drawing.model import Combine, Drawing
 from tapenet.drawing.passes.folding import within
 from tapenet.drawing.passes.measures import Measure

@@ -1,0 +1,51 @@
+"""A drawing in words, for who cannot see it."""
+
+from __future__ import annotations
+
+from tapenet.drawing.model import Drawing, Sign, Vertex
+from tapenet.drawing.text import clean
+
+#: How many boxes the description tells one by one.
+_TOLD = 60
+
+#: What signs are called.
+SIGNS: dict[Sign, str] = {
+    "trouble": "not finite",
+    "dead": "no gradient",
+    "added": "added",
+    "removed": "removed",
+    "changed": "changed",
+}
+
+
+def description(drawing: Drawing) -> str:
+    """A drawing in words, box by box in order, as a screen reader would tell it."""
+    vertices = drawing.vertices
+    comes_from = drawing.by("head")
+    told = []
+    for position, vertex in enumerate(vertices):
+        if vertex.kind in ("op", "module", "output") or vertex.sign:
+            sources = ", ".join(words(vertices[t]) for t in dict.fromkeys(e.tail for e in comes_from.get(position, ())))
+            told.append((f"{words(vertex)} of {sources}" if sources else words(vertex)) + _sign(vertex))
+    counts = f"{_number(len(vertices), 'box', 'boxes')} and {_number(len(drawing.edges), 'arrow', 'arrows')}. "
+    more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    return counts + "; ".join(told[:_TOLD]) + more + "."
+
+
+def words(vertex: Vertex) -> str:
+    """A box in one line."""
+    title = clean(vertex.title.replace("\n", ", "))
+    return title if vertex.value is None else f"{title} ({vertex.value})"
+
+
+def _sign(vertex: Vertex) -> str:
+    """The sign of a box in words, with its reason."""
+    if not vertex.sign:
+        return ""
+    word = SIGNS[vertex.sign]
+    reason = next(iter(vertex.details), "") if vertex.sign in ("trouble", "dead") and vertex.kind != "module" else ""
+    return f" ({clean(reason or word)})"
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
