@@ -137,6 +137,9 @@ class Constant(weakref.ref["Array"]):
     def __repr__(self) -> str:
         return f"Constant({self.shape}, {self.dtype})"
 
+    def __deepcopy__(self, memo: object) -> Constant:
+        return self  # as other references
+
 
 #: A node keeps the shape of its output. Shapes repeat, so one tuple per distinct shape is kept: less memory, and one
 #: object less for the collector to walk at each of its passes.

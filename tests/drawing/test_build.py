@@ -154,6 +154,11 @@ def test_variables_name_arrays_tensors_and_modules() -> None:
         "G: Sequential",
         "D: linear 1",
     ]
+    body = nn.Sequential(nn.Sequential(nn.Linear(4, 2)))
+    head = body[0]
+    assert tn.draw(head, array(5, 4)).source.clusters[0].title == "head: Sequential"
+    del head
+    assert tn.draw(body[0], array(5, 4)).source.clusters[0].title == "body.0: Sequential"
     nets = {"critic": D}
     del D
     assert tn.draw(nets["critic"], array(5, 4)).drawing.clusters[0].title == "nets['critic']: Linear"

@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import tapenet as tn
 from tapenet.drawing.forms.page import Series, to_html
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 from tapenet.drawing.style import DARK, LIGHT
@@ -441,6 +443,19 @@ def test_only_what_a_fold_touches_is_laid_out_again(show: Any) -> None:
     before = page.js(inside)
     page.click('[data-id="26"].head .grip')
     assert page.js(inside) == before
+    assert_orderly(page, drawing)
+
+
+def test_cut_off_gradients_and_broadcasts_are_shown(show: Any) -> None:
+    def cut(x: Any, b: Any) -> Any:
+        h = np.tanh(x + b)
+        return np.exp(h.detach()) * np.sin(h)
+
+    drawing = tn.draw(cut, np.ones((2, 3)), np.ones(3), compact=False).drawing
+    page = show(drawing)
+    assert len(page.all(".edge.broken")) == 1
+    assert "→ 2×3" in page.js("return [...document.querySelectorAll('text.shape')].map((t) => t.textContent)")
+    assert "no gradient goes back" in page.text("#legend")
     assert_orderly(page, drawing)
 
 

@@ -90,8 +90,11 @@ def note(names: dict[Key, Name], text: str, thing: object, *, input: bool = Fals
     elif isinstance(thing, np.ndarray):
         names.setdefault(key_of(thing), Name(text, input))
     elif _is_module(thing) and text not in _OWN:
-        for path, module in thing.named_modules():
-            names.setdefault(id(module), Name(f"{text}.{path}" if path else text, input))
+        known = names.get(id(thing))
+        if known is None or "." in known.text:  # a name of its own says more than that in another module
+            for path, module in thing.named_modules():
+                names.setdefault(id(module), Name(f"{text}.{path}"))
+            names[id(thing)] = Name(text)
 
 
 #: What a method calls its object, which says nothing.

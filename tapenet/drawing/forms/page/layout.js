@@ -330,11 +330,12 @@ class Layout {
     return arrays > 1 ? `${thousands(arrays)} arrays` : `${valueText(first.value)} ${fit}`.trim();
   }
 
-  labelAt({ points, bow }, text) {
+  labelAt({ points, bow, first }, text) {
     const [x, y] = points;
+    const leaf = this.graph.vertices[first.tail].value !== undefined; // stands to the right of what uses it
     if (bow && this.sideways) return { text, x: (x + points[2]) / 2, y: bow + 20, start: true };
     if (bow) return { text, x: bow + 11, y: (y + points[3]) / 2 + 3, start: true };
-    return this.sideways ? { text, x: x + 6, y: y - 5, start: true } : { text, x: x - 6, y: y + 14, start: false };
+    return this.sideways ? { text, x: x + 6, y: y - 5, start: true } : { text, x: x + (leaf ? 6 : -6), y: y + 14, start: leaf };
   }
 
   // A way back, to the side of the way there.
