@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tapenet.drawing.layout.wires import Wire
+from tapenet.drawing.layout.wires import OFF, Wire
 
 #: Between the boxes of a column, and between arrows side by side.
 _GAP, _APART, _SHADED = 8.0, 8.0, 14.0
@@ -96,8 +96,8 @@ class Group:
         for k, (n, wire) in enumerate(arrows):
             spot = self.spots[beside[n]]
             points = [(start, meets[k])]
-            wire.off = 7.0
-            for turned, off in ((above, -7.0), (below, 7.0)):
+            wire.off = OFF
+            for turned, off in ((above, -OFF), (below, OFF)):
                 if k in turned:
                     turn = edge + _OUT + turned.index(k) * apart
                     points = [(start, spot.middle), (turn, spot.middle), (turn, meets[k])]

@@ -8,6 +8,7 @@ from itertools import pairwise
 from tapenet.drawing.layout.boxes import LABEL, head_height
 from tapenet.drawing.layout.placed import Box, Label
 from tapenet.drawing.layout.routes import Point
+from tapenet.drawing.layout.wires import OFF
 from tapenet.drawing.metrics import room
 from tapenet.drawing.model import Drawing
 
@@ -98,13 +99,13 @@ class Labels:
             for reach in range(14, max(15, int(length) + 1), 12):
                 middle = x + min(1.0, reach / length) * dx
                 base = y + reach if dy > 0 else y - reach + _ABOVE + _BELOW - 2
-                for left in (-_CLEAR - width, _CLEAR, -_CLEAR - 7 - width, _CLEAR + 7):
+                for left in (-_CLEAR - width, _CLEAR, -_CLEAR - OFF - width, _CLEAR + OFF):
                     yield middle + left, base
         elif length:
             for reach in range(6, max(7, int(length - width) + 1), 12):
                 left = x + reach if dx > 0 else x - reach - width
                 middle = y + min(1.0, (reach + width / 2) / length) * dy
-                for base in (-_CLEAR, -_CLEAR - 7, _CLEAR + _ABOVE - 1, _CLEAR + _ABOVE + 7):
+                for base in (-_CLEAR, -_CLEAR - OFF, _CLEAR + _ABOVE - 1, _CLEAR + _ABOVE + OFF):
                     yield left, middle + base
 
     def _free(self, area: Rectangle) -> bool:

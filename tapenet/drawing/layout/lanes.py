@@ -147,6 +147,8 @@ class Lanes:
         self.taken: set[tuple[int, int]] = set()
         self._stubs: dict[tuple[int, int, bool], float] = {}
         self._moved: set[Lane] = set()
+        #: By side, how far out lanes reach.
+        self.outermost: dict[int, float] = {}
         for n, lane in enumerate(self.lanes):
             ends = [(lane.start, True), *((piece.end, False) for piece in lane.pieces)]
             self._change_side(lane, [place for place, _ in ends if place != BORDER])
@@ -292,8 +294,9 @@ class Lanes:
         for lane in waiting:
             lane.pass_by([k for k in chosen[lane.side] if k.begin < lane.end + 3 and lane.begin < k.end + 3])
             chosen[lane.side].append(lane)
-        self.low = min([-lane.outermost for lane in chosen[LEFT]], default=0.0)
-        self.high = max([lane.outermost for lane in chosen[RIGHT]], default=0.0)
+        self.outermost = {
+            side: max([k.outermost for k in lanes], default=-_EVERYWHERE) for side, lanes in chosen.items()
+        }
 
     def way(self, piece: Piece, border: dict[int, float]) -> list[tuple[float, float]]:
         """The way of a piece.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tapenet.drawing.layout.coordinates import LABEL_ROOM, Spread
+from tapenet.drawing.layout.boxes import is_round
+from tapenet.drawing.layout.coordinates import LABEL_ROOM, ROW, Spread
 from tapenet.drawing.layout.group import Group, Spot
 from tapenet.drawing.layout.lanes import Lanes, Piece
 from tapenet.drawing.layout.layers import IN, ITEM, LEAF, OUT, Link, Net
@@ -114,7 +115,7 @@ class Level:
             for (array, side), door in levels[cluster].doors.items()
         }
         lanes.run(spread, self.spots, doors)
-        self._frame(spread, lanes, frame)
+        self._finish(spread, lanes, *self._fit(spread, lanes, frame))
 
     def _items(self, sizes: dict[int, tuple[float, float]]) -> None:
         vertices, net = self.wiring.drawing.vertices, self.net
@@ -132,11 +133,12 @@ class Level:
                 )
                 continue
             vertex = vertices[i]
-            stiff = vertex.kind == "op" and len(vertex.title) == 1
             beside = self.wiring.beside.get(i, [])
             wires = local.get(i, [])
             text = max((self.texts.get(wire.array, 0.0) for wire in wires), default=0.0)
-            group = self.groups[i] = Group(i, beside, wires, sizes, stiff, text if self.upright or not text else 10.0)
+            group = self.groups[i] = Group(
+                i, beside, wires, sizes, is_round(vertex), text if self.upright or not text else 10.0
+            )
             leaf = vertex.kind in LEAVES and i not in self.tree.written
             age = self.tree.age[i] - (self.tree.count if leaf else 0)
             aside = 2 if vertex.kind == "parameter" else self._aside(i)
@@ -185,49 +187,50 @@ class Level:
                 for j, spot in self.groups[i].spots.items():
                     self.spots[j] = spot._replace(x=spot.x + x, y=spot.y + y)
 
-    def _frame(self, spread: Spread, lanes: Lanes, frame: Frame) -> None:
+    def _fit(self, spread: Spread, lanes: Lanes, frame: Frame) -> tuple[float, float]:
+        """Find the size of the cluster, so that arrows pass beside its title; how far everything moves across and along."""
         net = self.net
         low = min([x - net.left[i] for i, x in enumerate(spread.middle)], default=0.0)
         high = max([x + net.right[i] for i, x in enumerate(spread.middle)], default=0.0)
-        low, high = min(low, lanes.low), max(high, lanes.high)
-        rows = lanes.counts[-1] * 9.0
-        length = spread.length + rows
-        breadth = frame.low + high - low + frame.high
+        low, high = min(low, -lanes.outermost[LEFT]), max(high, lanes.outermost[RIGHT])
+        rows = lanes.counts[-1] * ROW
         shift, down = frame.low - low, frame.begin + rows
-        self.along = frame.begin + length + frame.end
+        self.across = frame.low + high - low + frame.high
+        self.along = down + spread.length + frame.end
+        least = frame.title + 8
         if frame.across:
-            least = frame.title + 8
             role = IN if frame.first else OUT
             ports = [spread.middle[i] + shift for (_, r), i in self.ports_of.items() if r == role]
             aside = max(0.0, least - min(ports, default=least))
-            breadth += aside
+            self.across += aside
             shift += aside
-            if breadth < least:
-                shift += (least - breadth) / 2
-                breadth = least
+            spare = max(0.0, least - self.across) / 2
+            self.across += 2 * spare
+            return shift + spare, down
+        doors = [lanes.door(lane) + down for lane in lanes.lanes if lane.side == RIGHT and lane.has_door]
+        if frame.first:
+            aside = max(0.0, least - min(doors, default=least))
+            down += aside
         else:
-            passing = [lanes.door(lane) for lane in lanes.lanes if lane.side == RIGHT and lane.has_door]
-            if frame.first:
-                aside = max(0.0, frame.title + 8 - down - min(passing, default=length + frame.title))
-                down += aside
-            else:
-                aside = max(0.0, frame.title + 8 + down + max(passing, default=-length - frame.title) - self.along)
-            self.along += aside
-            if self.along < frame.title + 8:
-                down += (frame.title + 8 - self.along) / 2
-                self.along = frame.title + 8
-        self.across = breadth
-        border = {LEFT: -shift, RIGHT: breadth - shift}
+            aside = max(0.0, least - self.along + max(doors, default=self.along - least))
+        self.along += aside
+        spare = max(0.0, least - self.along) / 2
+        self.along += 2 * spare
+        return shift, down + spare
+
+    def _finish(self, spread: Spread, lanes: Lanes, shift: float, down: float) -> None:
+        """Give what others ask of this cluster, measured from its corner."""
+        border = {LEFT: -shift, RIGHT: self.across - shift}
         begins, ends = -down, self.along - down
 
         def moved(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
             return [(x + shift, y + down) for x, y in points]
 
         self.ways = {}
-        for (key, _), link in zip(self.job.pieces.items(), net.links, strict=True):
+        for (key, _), link in zip(self.job.pieces.items(), self.net.links, strict=True):
             _, start, end = key
-            out = begins if start == BORDER else self._end(start)
-            back = ends if end == BORDER else self._begin(end)
+            out = begins if start == BORDER else self.spots[start].y + self.spots[start].along
+            back = ends if end == BORDER else self.spots[end].y
             self.ways[key] = moved(spread.way(link, out, back))
         self.detours = {piece: moved(lanes.way(piece, border)) for piece in self.job.lanes}
         self.moved = {piece for piece in self.job.lanes if lanes.is_moved(piece)}
@@ -236,20 +239,9 @@ class Level:
             x, y = spread.middle[self.slots[host]], spread.start[self.slots[host]]
             for wire, points in group.ways.items():
                 self.local[wire] = moved([(x + a, y + b) for a, b in points])
-        self.doors = {}
-        for lane in lanes.lanes:
-            if lane.has_door:
-                self.doors[lane.array, lane.side] = lanes.door(lane) + down
-        self.ports = {}
-        for (array, role), i in self.ports_of.items():
-            self.ports[array, role] = spread.middle[i] + shift - breadth / 2
+        self.doors = {(k.array, k.side): lanes.door(k) + down for k in lanes.lanes if k.has_door}
+        self.ports = {key: spread.middle[i] + shift - self.across / 2 for key, i in self.ports_of.items()}
         self.spots = {i: spot._replace(x=spot.x + shift, y=spot.y + down) for i, spot in self.spots.items()}
-
-    def _end(self, i: int) -> float:
-        return self.spots[i].y + self.spots[i].along
-
-    def _begin(self, i: int) -> float:
-        return self.spots[i].y
 
 
 def pieces(tree: Tree, wiring: Wiring) -> dict[int, Job]:

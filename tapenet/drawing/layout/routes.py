@@ -7,10 +7,8 @@ from itertools import pairwise
 from math import copysign
 
 from tapenet.drawing.layout.group import Spot
-from tapenet.drawing.layout.wires import Wire
+from tapenet.drawing.layout.wires import OFF, Wire
 
-#: How far a gradient is from the value that it belongs to.
-_BESIDE = 7.0
 #: How far from its box a gradient may begin, before it is put right.
 _FAR = 12.0
 
@@ -62,7 +60,7 @@ def choose_sides(wires: Iterable[Wire], usual: int) -> None:
                 turn = usual
             elif not turn:
                 turn = -usual if usual in found and -usual not in found else usual
-            wire.off = _BESIDE * turn
+            wire.off = OFF * turn
 
 
 def _turn(points: Sequence[Point]) -> int:

@@ -10,6 +10,8 @@ from tapenet.drawing.model import Drawing, Edge
 LEFT, WITHIN, RIGHT = -1, 0, 1
 #: How far apart arrows meet a box, without and with gradients beside them.
 MEET, MEET_SHADED = 10.0, 14.0
+#: How far a gradient is from the value that it belongs to.
+OFF = 7.0
 #: More boxes than these in one column look lost.
 _BESIDE = 8
 
@@ -45,7 +47,7 @@ class Wire:
     def send(self, side: int) -> None:
         """Let it go on one side all the way. A gradient of it then runs further out."""
         self.sides = [side] * len(self.steps)
-        self.off = 7.0 * (-side if self.back else side)
+        self.off = OFF * (-side if self.back else side)
 
     def fork(self, k: int) -> bool:
         """Whether it leaves the layers for a lane right where it comes into the cluster of this step."""
