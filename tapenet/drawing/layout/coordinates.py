@@ -65,7 +65,7 @@ class Spread:
             self.top.append(at)
             at += self.size[r]
             arrive = 0.0 if r + 1 < depth and bare[r + 1] else ARRIVE
-            self.turn.append(at + leave[r] + (4 if self.turns[r] else 0))
+            self.turn.append(at + leave[r] + self.row - 5)
             gap = leave[r] + self.row * self.turns[r] + arrive
             if not (bare[r] or (r + 1 < depth and bare[r + 1])):
                 gap = max(gap, LAYER_GAP)
