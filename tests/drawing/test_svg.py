@@ -275,7 +275,7 @@ def test_an_arrow_without_points_is_not_drawn() -> None:
 
 def test_labels_have_a_ground_of_what_is_below_them() -> None:
     drawing = Drawing(
-        [Vertex("op", "a"), Vertex("op", "b")],
+        [Vertex("op", "a", cluster=1), Vertex("op", "b", cluster=1)],
         [Edge(0, 1, A)],
         [Cluster("c", "Net"), Cluster("d", "B", parent=0, depth=1)],
     )

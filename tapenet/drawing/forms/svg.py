@@ -84,7 +84,7 @@ class _Writer:
         body = [
             f'<rect class="paper" x="{x}" y="{y}" width="{across}" height="{down}" fill="{palette.paper}"/>',
             *self.title(title, high),
-            *self.below(pieces, left + MARGIN),
+            *self.explanation(pieces, left + MARGIN),
             *self.clusters(),
             *self.ways(),
             *self.labels(),
@@ -111,11 +111,15 @@ class _Writer:
         yield f"<g{attributes(font_size=legend.TITLE, font_weight='bold', text_anchor='middle', fill=self.palette.ink)}>"
         for i, line in enumerate(lines):
             yield _written(
-                line, self.placed.width / 2, -high + (i + 0.75) * legend.TITLE * legend.LEADING, legend.TITLE, True
+                line,
+                self.placed.width / 2,
+                MARGIN - high + (i + 0.75) * legend.TITLE * legend.LEADING,
+                legend.TITLE,
+                True,
             )
         yield "</g>"
 
-    def below(self, pieces: list[legend.Piece], left: float) -> Iterator[str]:
+    def explanation(self, pieces: list[legend.Piece], left: float) -> Iterator[str]:
         if not pieces:
             return
         top = self.placed.height
@@ -148,10 +152,8 @@ class _Writer:
             yield f'<g id="cluster_{i}" class="cluster">{_tooltip(told)}<rect{frame}/></g>'
         yield "</g>"
 
-    def ground(self, cluster: int | None) -> str:
-        """What is below the things in a cluster, or in none."""
-        if cluster is None:
-            return self.palette.paper
+    def ground(self, cluster: int) -> str:
+        """What is below the things in a cluster."""
         found = self.placed.drawing.clusters[cluster]
         return found.fill or self.palette.cluster(found.depth)
 
@@ -218,20 +220,23 @@ class _Writer:
         yield f'<g class="tapenet-labels"{attributes(font_size=size, fill=self.palette.muted)}>'
         for i, label in labels:
             long = min(label.width, width(label.text, label.size))
-            behind = self.behind(label.x, label.y, long, label.size, self.ground(self.innermost(label.x, label.y)))
+            below = self.below(self.placed.drawing.edges[i], label.x, label.y)
+            behind = self.behind(label.x, label.y, long, label.size, below)
             said = _written(
                 label.text, label.x, label.y, label.size, font_size=label.size if label.size != size else ""
             )
             yield f'<g id="e{i}-label" class="edge">{behind}{said}</g>'
         yield "</g>"
 
-    def innermost(self, x: float, y: float) -> int | None:
-        """The innermost cluster at a place; a parent comes before its children."""
-        found = None
-        for i, box in enumerate(self.placed.clusters):
+    def below(self, edge: Edge, x: float, y: float) -> str:
+        """The colour that is below a place beside an arrow: that of the innermost cluster around both."""
+        drawing = self.placed.drawing
+        around = drawing.enclosing(drawing.vertices[end].cluster for end in (edge.tail, edge.head))
+        for i in sorted(around, reverse=True):  # a parent comes before its children
+            box = self.placed.clusters[i]
             if box.x <= x <= box.x + box.width and box.y <= y <= box.y + box.height:
-                found = i
-        return found
+                return self.ground(i)
+        return self.palette.paper
 
     # -- boxes -----------------------------------------------------------------------------------------------------
 
