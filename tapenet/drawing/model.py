@@ -7,7 +7,7 @@ it out. A drawing holds nothing of the tape, and is the same for the same graph 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from tapenet.drawing.late import use
@@ -107,6 +107,22 @@ class Edge(NamedTuple):
     sign: Sign = ""
     broken: bool = False
     stretched: tuple[int, ...] | None = None
+
+    def told(self, vertices: Sequence[Vertex]) -> tuple[str, ...]:
+        """What a tooltip says of it: the array, its way, and what becomes of it.
+
+        >>> edge = Edge(0, 1, Value((3,), "f32"), None, "y", broken=True, stretched=(2, 3))
+        >>> " | ".join(edge.told([Vertex("input", "b"), Vertex("op", "+")]))
+        '3 f32 | b → +: y | stretched to 2×3 | no gradient goes back'
+        """
+        what = f"{self.arrays:,} arrays" if self.arrays > 1 else str(self.value)
+        if self.result is not None and self.arrays == 1:
+            what = f"[{self.result}] {what}"
+        way = " → ".join(vertices[end].title.replace("\n", ", ") for end in (self.tail, self.head))
+        found = [what, f"{way}: {self.argument}" if self.argument else way]
+        if self.stretched is not None:
+            found.append(f"stretched to {'×'.join(map(str, self.stretched))}")
+        return (*found, "no gradient goes back") if self.broken else tuple(found)
 
 
 class Cluster(NamedTuple):

@@ -88,8 +88,7 @@ class _Writer:
         what = f"{edge.arrays:,} arrays" if edge.arrays > 1 else str(edge.value)
         if edge.result is not None and edge.arrays == 1 and self.results.get(edge.tail, 0) > 1:
             what = f"[{edge.result}] {what}"
-        way = " → ".join(vertex.title.replace("\n", ", ") for vertex in (tail, head))
-        texts = {"tooltip": _tooltip((what, f"{way}: {edge.argument}" if edge.argument else way))}
+        texts = {"tooltip": _tooltip(edge.told(self.drawing.vertices))}
         if tail.value is None and head.value is None and edge.flow == "value":  # else it stands in one of the boxes
             texts["label"] = label(f" {what}")
         elif edge.flow == "carry":

@@ -199,18 +199,9 @@ class _Writer:
             )
             dashes = attributes(stroke_dasharray=stroke.dashes)
             head = f"<polygon{attributes(fill=colour, stroke='none', points=tip)}/>" if tip else ""
-            yield f'<g id="e{i}" class="edge"{other}>{self.told(edge)}<path{dashes} d="{line}"/>{head}</g>'
+            told = _tooltip(map(clean, edge.told(self.placed.drawing.vertices)))
+            yield f'<g id="e{i}" class="edge"{other}>{told}<path{dashes} d="{line}"/>{head}</g>'
         yield "</g>"
-
-    def told(self, edge: Edge) -> str:
-        """The tooltip of an arrow: what goes from where to where."""
-        vertices = self.placed.drawing.vertices
-        tail, head = (clean(vertices[v].title.replace("\n", ", ")) for v in (edge.tail, edge.head))
-        what = f"{edge.arrays:,} arrays" if edge.arrays > 1 else str(edge.value)
-        if edge.result is not None and edge.arrays == 1:
-            what = f"[{edge.result}] {what}"
-        way = f"{tail} → {head}"
-        return _tooltip((what, f"{way}: {edge.argument}" if edge.argument else way))
 
     def labels(self) -> Iterator[str]:
         labels = [(i, way.label) for i, way in enumerate(self.placed.ways) if way.label is not None and way.label.text]

@@ -318,6 +318,9 @@ class App {
     const { vertices } = this.graph;
     const [tail, head] = [first.tail, first.head].map((i) => clean(vertices[i].title, 60));
     const what = edge.arrays > 1 ? `${thousands(edge.arrays)} arrays, the first ${valueText(first.value)}` : valueText(first.value);
-    return `${way}${what}\n${tail} → ${head}${first.argument ? `: ${clean(first.argument, 40)}` : ""}`;
+    const notes = [
+      first.stretched ? `\nstretched to ${first.stretched.join("×")}` : "", first.broken ? "\nno gradient goes back" : "",
+    ];
+    return `${way}${what}\n${tail} → ${head}${first.argument ? `: ${clean(first.argument, 40)}` : ""}${notes.join("")}`;
   }
 }
