@@ -30,12 +30,18 @@ class Stroke(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A sample in a legend and what it means: of a box, or where it has no fill, of a line."""
+    """A sample in a legend and what it means.
+
+    Attributes:
+        words: what it means.
+        colour, stroke: of the line, or of the border.
+        fills: of a box, or of a strip of several colours; none: it is of a line.
+    """
 
     words: str
     colour: str
     stroke: Stroke
-    fill: str = ""
+    fills: tuple[str, ...] = ()
 
 
 #: The borders of boxes; those of others are plain.

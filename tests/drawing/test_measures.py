@@ -106,7 +106,7 @@ def test_what_is_not_finite_has_the_colour_of_trouble() -> None:
     plain, measure = drawing(1.0, math.nan, name="activation")
     scale = paint(plain, [measure], "activation")[1]
     assert scale is not None
-    assert (scale.legend()[-1].fill, scale.legend()[-1].words) == (TROUBLE, "not finite")
+    assert (scale.legend()[-1].fills, scale.legend()[-1].words) == ((TROUBLE,), "not finite")
 
 
 def test_zero_and_constant_values_are_no_error() -> None:
@@ -119,18 +119,12 @@ def test_zero_and_constant_values_are_no_error() -> None:
 
 def test_legends_give_the_values_of_colours() -> None:
     time, size = KINDS["time"], KINDS["grad_norm"]
-    assert [entry.words for entry in Scale(1e-3, 3e-3, time).legend()] == [
-        "time, forward and backward: 1 ms",
-        "2 ms",
-        "3 ms",
-    ]
-    assert [entry.words for entry in Scale(0.01, 100.0, size).legend()] == [
-        "norm of the gradient (log scale): 0.01",
-        "1",
-        "100",
-    ]
-    assert [entry.words for entry in Scale(2.0, 2.0, size).legend()] == ["norm of the gradient: 2"]
-    assert [entry.fill for entry in Scale(0.01, 100.0, size).legend()] == [LIGHT.ramp[0], LIGHT.ramp[4], LIGHT.ramp[8]]
+    for scale, words, fills in (
+        (Scale(1e-3, 3e-3, time), "time, forward and backward: 1 ms to 3 ms", LIGHT.ramp),
+        (Scale(0.01, 100.0, size), "norm of the gradient: 0.01 to 100 (log scale)", LIGHT.ramp),
+        (Scale(2.0, 2.0, size), "norm of the gradient: 2", LIGHT.ramp[:1]),
+    ):
+        assert [(entry.words, entry.fills) for entry in scale.legend()] == [(words, fills)]
 
 
 @pytest.mark.parametrize(

@@ -312,13 +312,28 @@ def test_texts_are_as_wide_in_every_font() -> None:
 
 
 def test_a_legend_shows_lines_as_lines() -> None:
-    entries = [Entry("a box", "#000000", Stroke(1.1, "3 2"), "#ffffff"), Entry("a line", "#b24700", Stroke(2, "4 3"))]
+    entries = [
+        Entry("a box", "#000000", Stroke(1.1, "3 2"), ("#ffffff",)),
+        Entry("a line", "#b24700", Stroke(2, "4 3")),
+    ]
     svg = to_svg(placed(Drawing([Vertex("op", "a")], [], [])), Around("", "", entries))
     legend = next(element for element in parsed(svg).iter(f"{SVG}g") if element.get("class") == "tapenet-legend")
     box, first, line, second = legend
     assert (box.tag, box.get("fill"), box.get("stroke-dasharray")) == (f"{SVG}rect", "#ffffff", "3 2")
     assert (line.tag, line.get("stroke"), line.get("stroke-dasharray")) == (f"{SVG}path", "#b24700", "4 3")
     assert (first.text, second.text) == ("a box", "a line")
+
+
+def test_a_legend_shows_a_scale_as_a_strip() -> None:
+    fills = ("#000000", "#0000ff", "#ffffff")
+    entries = [Entry("1 to 3", "#123456", Stroke(1.1), fills), Entry("next", "#b24700", Stroke(2))]
+    svg = to_svg(placed(Drawing([Vertex("op", "a")], [], [])), Around("", "", entries))
+    legend = next(element for element in parsed(svg).iter(f"{SVG}g") if element.get("class") == "tapenet-legend")
+    *strip, border, first, line, _ = legend
+    assert [box.get("fill") for box in strip] == [*fills]
+    assert (border.get("fill"), border.get("stroke")) == ("none", "#123456")
+    ends = [float(box.get("x", "")) + float(box.get("width", "")) for box in (*strip, border)]
+    assert ends[-1] == ends[-2] < float(first.get("x", "")) < float(str(line.get("d"))[1:].split()[0])
 
 
 def test_the_legend_tells_what_is_there() -> None:

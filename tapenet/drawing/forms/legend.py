@@ -14,8 +14,8 @@ from tapenet.drawing.text import clean
 
 #: Sizes of letters, and how far lines are from each other.
 TITLE, SMALL, LEADING = 14.0, 10.0, 1.35
-#: Of the sample of a colour or line.
-SAMPLE, _AFTER, _BETWEEN = 18.0, 5.0, 16.0
+#: How long samples are, and each colour of a strip; how far words are from their sample, and the next one from these.
+_SAMPLE, _COLOUR, _AFTER, _BETWEEN = 18.0, 8.0, 5.0, 16.0
 #: What kinds of boxes are called in a legend.
 _KINDS = {
     "op": "operation",
@@ -39,12 +39,13 @@ class Around(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A line of text around a picture: its left end and base line, and the sample before it, if it has one."""
+    """A line of text around a picture: its left end and base line, and the sample before it with its left end and length,
+    if there is one."""
 
     x: float
     y: float
     text: str
-    entry: Entry | None = None
+    sample: tuple[Entry, float, float] | None = None
 
 
 def explained(drawing: Drawing, palette: Palette) -> Iterator[Entry]:
@@ -52,12 +53,12 @@ def explained(drawing: Drawing, palette: Palette) -> Iterator[Entry]:
     signs = {thing.sign for things in (drawing.vertices, drawing.clusters, drawing.edges) for thing in things}
     for sign, words in SIGNS.items():
         if sign in signs:
-            yield Entry(words, palette.signs[sign], SIGNED[sign], palette.paper)
+            yield Entry(words, palette.signs[sign], SIGNED[sign], (palette.paper,))
     kinds = {vertex.kind for vertex in drawing.vertices}
     for kind, words in _KINDS.items():
         if kind in kinds:
             fill, border = palette.kinds[kind]
-            yield Entry(words, border, BORDERS.get(kind, PLAIN), fill)
+            yield Entry(words, border, BORDERS.get(kind, PLAIN), (fill,))
     if any(edge.skip for edge in drawing.edges):
         yield Entry("skip connection", palette.skip, SKIP)
     if any(edge.broken for edge in drawing.edges):
@@ -106,10 +107,11 @@ def below(around: Around, most: float) -> tuple[list[Piece], float]:
     step = SMALL * LEADING + 3
     for entry in around.legend:
         words = clean(entry.words)
-        long = SAMPLE + _AFTER + room(words, SMALL)
+        sample = max(_SAMPLE, _COLOUR * len(entry.fills))
+        long = sample + _AFTER + room(words, SMALL)
         if across and across + long > most:
             across, down = 0.0, down + step
-        pieces.append(Piece(across + SAMPLE + _AFTER, down + SMALL, words, entry))
+        pieces.append(Piece(across + sample + _AFTER, down + SMALL, words, (entry, across, sample)))
         across += long + _BETWEEN
     if pieces:
         down += step

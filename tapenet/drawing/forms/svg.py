@@ -125,8 +125,9 @@ class _Writer:
         top = self.placed.height
         yield f'<g class="tapenet-legend"{attributes(font_size=legend.SMALL, fill=self.palette.muted)}>'
         for piece in pieces:
-            if piece.entry is not None:
-                yield _sample(piece.entry, left + piece.x, top + piece.y - 0.35 * legend.SMALL)
+            if piece.sample is not None:
+                entry, start, long = piece.sample
+                yield _sample(entry, left + start, top + piece.y - 0.35 * legend.SMALL, long)
             yield _written(piece.text, left + piece.x, top + piece.y, legend.SMALL)
         yield "</g>"
 
@@ -277,14 +278,21 @@ def _drawn(stroke: Stroke) -> dict[str, str]:
     return {"stroke_width": str(stroke.width) if stroke.width != 1 else "", "stroke_dasharray": stroke.dashes}
 
 
-def _sample(entry: Entry, right: float, middle: float) -> str:
-    """The sample of a legend that ends a little before its words."""
-    left, stroke = right - legend.SAMPLE - 5, entry.stroke
-    if entry.fill:
-        place = attributes(x=left, y=middle - 5, width=legend.SAMPLE, height=10, rx=3)
-        return f"<rect{place}{attributes(fill=entry.fill, stroke=entry.colour, **_drawn(stroke))}/>"
-    line = f"M{short(left)} {short(middle)}H{short(left + legend.SAMPLE)}"
-    return f"<path{attributes(fill='none', stroke=entry.colour, **_drawn(stroke), d=line)}/>"
+def _sample(entry: Entry, left: float, middle: float, long: float) -> str:
+    """The sample of a legend: a line, a box, or a strip of colours."""
+    if not entry.fills:
+        line = f"M{short(left)} {short(middle)}H{short(left + long)}"
+        return f"<path{attributes(fill='none', stroke=entry.colour, **_drawn(entry.stroke), d=line)}/>"
+    each = long / len(entry.fills)
+    strip = [
+        f"<rect{attributes(x=left + each * i, y=middle - 5, width=each, height=10, fill=fill)}/>"
+        for i, fill in enumerate(entry.fills)
+    ]
+    place = attributes(x=left, y=middle - 5, width=long, height=10)
+    if len(strip) == 1:
+        strip, place = [], f"{place}{attributes(rx=3)}"
+    fill = "none" if strip else entry.fills[0]
+    return f"{''.join(strip)}<rect{place}{attributes(fill=fill, stroke=entry.colour, **_drawn(entry.stroke))}/>"
 
 
 def _written(text: str, x: float, y: float, size: float, bold: bool = False, **given: object) -> str:

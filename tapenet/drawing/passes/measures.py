@@ -197,24 +197,18 @@ class Scale(NamedTuple):
         return self.palette.ramp[round(place)]
 
     def legend(self) -> list[Entry]:
-        """Colours with their values, from the least on."""
-        entries = []
-        for share in (0.0, 0.5, 1.0) if self.high > self.low else (0.0,):
+        """The colours from the least value to the greatest, and that of others."""
+        words = f"{self.kind.label}: {in_words(self.low, self.kind)}"
+        fills: tuple[str, ...] = (self.colour(self.low),)
+        if self.high > self.low:
+            words += f" to {in_words(self.high, self.kind)}"
+            fills = self.palette.ramp
             if self.kind.logarithmic and self.low > 0:
-                value = self.low * (self.high / self.low) ** share
-            else:
-                value = self.low + share * (self.high - self.low)
-            entries.append(self._entry(in_words(value, self.kind), self.colour(value)))
-        label = self.kind.label
-        if self.kind.logarithmic and self.high > self.low > 0:
-            label += " (log scale)"
-        entries[0] = entries[0]._replace(words=f"{label}: {entries[0].words}")
+                words += " (log scale)"
+        entries = [Entry(words, self.palette.border, PLAIN, fills)]
         if self.trouble:
-            entries.append(self._entry("not finite", self.palette.signs["trouble"]))
+            entries.append(Entry("not finite", self.palette.border, PLAIN, (self.palette.signs["trouble"],)))
         return entries
-
-    def _entry(self, words: str, fill: str) -> Entry:
-        return Entry(words, self.palette.border, PLAIN, fill)
 
 
 def paint(
