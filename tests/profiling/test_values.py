@@ -27,7 +27,7 @@ def test_statistics_are_numpys() -> None:
 
 def test_what_is_not_finite_is_counted_and_left_out() -> None:
     found = stats([np.array([1.0, nan, -3.0, inf, 0.0, -inf])])
-    assert found == Stats(-2 / 3, pytest.approx(np.std([1, -3, 0])), 3.0, 1 / 6, 1, 2, pytest.approx(10**0.5))
+    assert found == Stats(-2 / 3, pytest.approx(np.std([1, -3, 0])), 3.0, 1 / 6, 1, 2, pytest.approx(10**0.5), 1)
     assert not found.finite
     assert stats([np.array([nan])]) == Stats(0.0, 0.0, 0.0, 0.0, 1, 0, 0.0)
 
