@@ -160,16 +160,16 @@ def test_draw_as_a_user_calls_it(models: Path) -> None:
     done = run("draw", "models:Net", "--input", "2,1,28,28", "-o", "net.svg", cwd=models)
     assert (done.returncode, done.stdout, done.stderr) == (0, "saved net.svg\n", "")
     shown = drawn(models / "net.svg")
-    assert {"conv: Conv2d", "2×1×28×28 f32", "x", "weight"} <= set(shown)
+    assert {"conv · Conv2d", "2×1×28×28 f32", "x", "3×3"} <= set(shown)
 
 
 @pytest.mark.parametrize(
     ("name", "inputs", "words"),
     [
-        ("models.py:Net", ["2,1,28,28"], ["conv: Conv2d"]),
-        ("models:Inside.net", ["2,1,28,28"], ["conv: Conv2d"]),
-        ("models:make", ["4,5"], ["0: Linear", "4×5 f32"]),
-        ("models:Words", ["int64:2,7", "()"], ["words", "2×7 i64", "table: Embedding"]),
+        ("models.py:Net", ["2,1,28,28"], ["conv · Conv2d"]),
+        ("models:Inside.net", ["2,1,28,28"], ["conv · Conv2d"]),
+        ("models:make", ["4,5"], ["0 · Linear", "4×5 f32"]),
+        ("models:Words", ["int64:2,7", "()"], ["words", "2×7 i64", "table · Embedding"]),
         ("models:product", ["float64:2,3", "float64:3,4"], ["left", "2×3 f64", "exp", "@"]),
         ("models:loss", [], ["sum"]),
         ("models:step", ["float64:2,3", "float64:3,4"], ["left", "2×3 f64", "exp", "@"]),

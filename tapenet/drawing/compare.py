@@ -20,7 +20,7 @@ class Comparison(Picture):
     """
 
     def __init__(self, difference: Difference, direction: str, title: str, legend: bool) -> None:
-        view = View(changes=True)
+        view = View(changes=True, parameters=True)
         caption = str(difference).partition("\n")[0]
         super().__init__(difference.drawing, direction, view=view, title=title, caption=caption, legend=legend)
         self.difference = difference

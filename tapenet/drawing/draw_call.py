@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tapenet.drawing.compare import Comparison
+    from tapenet.drawing.model import Shapes
     from tapenet.drawing.picture import Picture
     from tapenet.drawing.style import Palette, Theme
     from tapenet.profiling.profile import Profile
@@ -41,6 +42,9 @@ class _Draw:
         profile: a `tn.profile()` of the computation, for `color_by`; for a module or function one is made.
         budget: about how many boxes to draw: modules are folded to come near it. None: no folding (above 1,000 boxes
             there is some all the same).
+        parameters: draw parameters as boxes. Else they are lines in the box of the op that uses them, and a layer is one
+            box.
+        shapes: where to write the shapes of arrays: on the "edge", in the "box" that makes them, or None.
         compact: draw activations and reshapes in the box of what they are applied to.
         repeats: draw what is repeated once, with a count.
         stage: of a compiled function: "captured", "optimized" or "fused".
@@ -72,6 +76,8 @@ class _Draw:
         color_by: str | None = None,
         profile: Profile | None = None,
         budget: int | None = _READABLE,
+        parameters: bool = False,
+        shapes: Shapes = "edge",
         compact: bool = True,
         repeats: bool = True,
         stage: str | None = None,
@@ -84,7 +90,8 @@ class _Draw:
         from tapenet.drawing.options import Options
         from tapenet.drawing.passes.view import View
 
-        view = View(depth, budget, compact, repeats, backward or optimizer is not None)
+        backward = backward or optimizer is not None
+        view = View(depth, budget, compact, repeats, backward, parameters=parameters, shapes=shapes)
         options = Options(view, direction, title, caption, legend, optimizer, color_by, profile, stage, theme)
         return options.picture(x, inputs)
 

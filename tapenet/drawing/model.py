@@ -24,6 +24,8 @@ Flow: TypeAlias = Literal["value", "gradient", "update", "carry"]
 Around: TypeAlias = Literal["module", "repeat", "kernel", "transform"]
 #: How the numbers of a box come from those of what is in it: "norm" is the root of the sum of squares.
 Combine: TypeAlias = Literal["sum", "norm", "max"]
+#: Where the shapes of arrays are written: at the arrows, in the boxes that make them, or nowhere.
+Shapes: TypeAlias = Literal["edge", "box"] | None
 #: What is to be seen at a glance: trouble (nan, infinity, no gradient), or what a comparison found.
 Sign: TypeAlias = Literal["", "trouble", "dead", "added", "removed", "changed"]
 
@@ -48,6 +50,8 @@ class Vertex(NamedTuple):
     Attributes:
         kind: what it is.
         title: its main text; a line break separates what was folded into one box.
+        card: further lines, below the title: settings and sizes of a layer, the parameters in the box.
+        training: what training does to the parameters in it: their gradients, or an optimizer's step.
         value: what it holds; None for ops and modules, whose results are on their edges.
         parameters: how many numbers it learns (parameters and modules).
         details: further words, for a tooltip.
@@ -74,6 +78,34 @@ class Vertex(NamedTuple):
     members: tuple[int, ...] = ()
     fill: str = ""
     sign: Sign = ""
+    card: tuple[str, ...] = ()
+    training: str = ""
+
+    @property
+    def round(self) -> bool:
+        """Whether it is an op's sign of one character alone: drawn in a circle, as people write it."""
+        return self.kind == "op" and self.lines == (self.title,) and len(self.title) == 1
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All lines of text in the box, the name first.
+
+        >>> Vertex("module", "fc · Linear", parameters=6, card=("2 → 2 · 6",), training="SGD lr 0.1").lines
+        ('fc · Linear', '2 → 2 · 6', 'SGD lr 0.1')
+        """
+        found = self.title.split("\n")
+        if self.value is not None:
+            # The length of a vector is its number of parameters.
+            counted = self.parameters and len(self.value.shape) > 1
+            found.append(f"{self.value} · {self.parameters:,}" if counted else str(self.value))
+        found += self.card
+        if self.value is None and self.parameters and self.kind == "module" and not told(self.parameters, self.card):
+            found.append(counted_parameters(self.parameters))
+        if self.sign == "changed":
+            found += [detail for detail in self.details[:1] if detail.startswith("was ")]
+        if self.training:
+            found.append(self.training)
+        return tuple(found)
 
 
 class Edge(NamedTuple):
@@ -137,7 +169,10 @@ class Cluster(NamedTuple):
         parameters: how many numbers the module learns.
         around: what it is around.
         count: how many equal ones it stands for.
-        card: what the module says of itself where it is drawn as one box: lines.
+        card: what is said of it where it is drawn as one box: lines.
+        training: what training does to the parameters in it, said there too.
+        totals: what all of an outermost module takes, beside its title.
+        layer: whether it is always drawn as one box: an op with its parameters.
         parallel: whether these stand side by side, none using what another gives.
         sign: what is to be seen at a glance.
         fill: a colour of its own, "#rrggbb", where it was painted; else "".
@@ -159,6 +194,14 @@ class Cluster(NamedTuple):
     card: tuple[str, ...] = ()
     variable: str = ""
     each: int = 0
+    training: str = ""
+    totals: str = ""
+    layer: bool = False
+
+    @property
+    def heading(self) -> str:
+        """What stands at the top of it where it is open."""
+        return f"{self.title} · {self.totals}" if self.totals else self.title
 
     @property
     def called(self) -> str:
@@ -168,7 +211,7 @@ class Cluster(NamedTuple):
     @property
     def title(self) -> str:
         """Name and class; of what stands for several how many, and how many numbers each of them learns."""
-        text = f"{self.called}: {self.type}" if self.called and self.type else self.called or self.type
+        text = f"{self.called} · {self.type}" if self.called and self.type else self.called or self.type
         if self.count == 1:
             return text
         text = f"{text} ×{self.count:,}{' in parallel' if self.parallel else ''}".strip()
@@ -180,9 +223,25 @@ class Cluster(NamedTuple):
         return f"{text} · {self.each:,} each{total}"
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """All lines of text in its box where it is drawn as one."""
+        return Vertex("module", self.title, None, self.parameters, card=self.card, training=self.training).lines
+
+    @property
     def place(self) -> str:
         """Path and class, for a tooltip."""
         return f"{self.path}: {self.type}" if self.path and self.type else self.path or self.type
+
+
+def counted_parameters(parameters: int) -> str:
+    """A number of parameters in words."""
+    return f"{parameters:,} parameter{'s' if parameters != 1 else ''}"
+
+
+def told(parameters: int, lines: Iterable[str]) -> bool:
+    """Whether lines of a box say its number of parameters, as layers do after their sizes: "3 → 64 · 4,864"."""
+    number, words = f"· {parameters:,} ", counted_parameters(parameters)
+    return any(number in f"{line} " or line.startswith(words) for line in lines)
 
 
 class Explained:
@@ -218,12 +277,35 @@ class Drawing(NamedTuple):
 
     Attributes:
         ops: of each op that occurs, by name: what it computes.
+        shapes: where the shapes of arrays are written.
     """
 
     vertices: list[Vertex]
     edges: list[Edge]
     clusters: list[Cluster]
     ops: dict[str, Explained] = {}  # noqa: RUF012  # never changed in place
+    shapes: Shapes = "edge"
+
+    def labels(self) -> list[str]:
+        """What is written at each edge, "" for nothing. A value that a box holds is said there."""
+        results: dict[int, set[int | None]] = {}
+        for edge in self.edges:
+            if edge.flow == "value":
+                results.setdefault(edge.tail, set()).add(edge.result)
+        found = []
+        for edge in self.edges:
+            parts = ["next"] if edge.flow == "carry" else []
+            if edge.flow == "value" and self.vertices[edge.tail].value is self.vertices[edge.head].value is None:
+                if edge.arrays > 1:
+                    parts.append(f"{edge.arrays:,} arrays")
+                elif edge.result is not None and len(results[edge.tail]) > 1:
+                    parts.append(f"[{edge.result}]")
+                if self.shapes == "edge" and edge.arrays == 1:
+                    parts.append(str(edge.value))
+            if edge.flow == "value" and self.shapes == "edge" and edge.stretched is not None:
+                parts.append(f"→ {'×'.join(map(str, edge.stretched))}")
+            found.append(" ".join(parts))
+        return found
 
     def by(self, end: Literal["tail", "head"], flow: Flow = "value") -> dict[int, list[Edge]]:
         """The edges of a flow by the vertex at one of their ends."""

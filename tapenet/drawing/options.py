@@ -45,6 +45,8 @@ class Options(NamedTuple):
         colours = theme_of(self.theme)
         found = self._found(x, inputs)
         view = self.view if self.optimizer is None else self.view._replace(updates=updates(self.optimizer))
+        if _is_compiled(x):  # in a program parameters are read and written like other arrays
+            view = view._replace(parameters=True)
         drawing = marked(found.drawing, found.findings)
         return Picture(
             drawing if isinstance(x, Nodes) else from_results(drawing),  # of a tape any op may be the start
@@ -131,6 +133,10 @@ class Options(NamedTuple):
                 raise TypeError(f"draw: {name}={text!r}; give a text, not {type(text).__name__}")
         if self.direction not in DIRECTIONS:
             raise ValueError(f"draw: direction={self.direction!r}; the directions are {', '.join(DIRECTIONS)}")
+        if self.view.shapes not in ("edge", "box", None):
+            raise ValueError(
+                f"draw: shapes={self.view.shapes!r}; shapes are written at the 'edge', in the 'box', or None"
+            )
         if self.color_by is not None and self.color_by not in (kinds := use("passes.measures").KINDS):
             raise ValueError(f"draw: color_by={self.color_by!r}; boxes are painted by {', '.join(kinds)}")
         compiled = _is_compiled(x)

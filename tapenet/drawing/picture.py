@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -156,12 +157,24 @@ class Picture:
         """
         if backward is None:
             backward = self.view is not None and self.view.backward
+        if self.view is not None and not self.view.parameters:  # each with its numbers
+            return self._with(self.view._replace(parameters=True)).animate(
+                backward=backward, seconds=seconds, loop=loop
+            )
         values, gradients = self._texts(self.drawing), self._texts(self.drawing, gradients=True)
         if seconds is None:
             seconds = 3.0 if values else 2.0
         made: Animation = use("forms.animate").animation(
             self.placed, backward, values, gradients, seconds, loop, self.theme
         )
+        return made
+
+    def _with(self, view: View) -> Picture:
+        """The picture with another view."""
+        made = copy(self)
+        made.view = view
+        for name in ("unfolded", "drawing", "dot", "svg"):
+            made.__dict__.pop(name, None)
         return made
 
     def _texts(self, drawing: Drawing, *, gradients: bool = False) -> dict[int, str]:

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import cards, init
 from tapenet.nn import functional as F
-from tapenet.nn import init
 from tapenet.nn.layer_arguments import probability, whole
 from tapenet.nn.layer_inputs import asarray, cast
 from tapenet.nn.linear import Linear
@@ -165,6 +165,9 @@ class MultiheadAttention(Module):
     def extra_repr(self) -> str:
         usual = {"dropout": 0.0, "kdim": self.embed_dim, "vdim": self.embed_dim, "batch_first": False}
         return f"{self.embed_dim}, num_heads={self.num_heads}" + settings(self, usual)
+
+    def card(self) -> str:
+        return cards.lines(self, f"{self.embed_dim} wide", {"dropout": 0.0}, f"{self.num_heads} heads")
 
 
 class RotaryPositionalEmbeddings(SettingsLayer):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import cards
 from tapenet.nn.inplace_functions import batch_norm, instance_norm
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import asarray, cast, here
@@ -81,6 +82,9 @@ class _Running(SpatialLayer, Affine):
         usual = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
         names = ("eps", "momentum", "affine", "track_running_stats")
         return f"{self.num_features}" + self._settings(**{name: usual[name] for name in names})
+
+    def card(self) -> str:
+        return cards.lines(self, f"{self.num_features} channels", {"eps": 1e-5, "momentum": 0.1})
 
 
 # -- over the batch ----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import cards
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import cast, here
 from tapenet.nn.linear import default_init
@@ -84,6 +85,13 @@ class _Layer(SpatialLayer):
         text += settings(self, {"stride": ones, "padding": 0, "dilation": ones, "groups": 1, **usual})
         return text + ("" if self.bias is not None else ", bias=False")
 
+    def _card(self, **usual: object) -> str:
+        """The kernel, of those named and the others what is not as usual, and the channels."""
+        ones = (1,) * self.axes
+        usual = {"stride": ones, "padding": 0, "dilation": ones, "groups": 1, **usual}
+        kernel = "×".join(map(str, self.kernel_size)) if self.axes > 1 else f"kernel {self.kernel_size[0]}"
+        return cards.lines(self, f"{self.in_channels} → {self.out_channels}", usual, kernel)
+
 
 class _Conv(_Layer):
     """Cross-correlation of {things} with learned kernels, plus a bias per output channel.
@@ -120,6 +128,9 @@ class _Conv(_Layer):
 
     def extra_repr(self) -> str:
         return self._settings(padding_mode="zeros")
+
+    def card(self) -> str:
+        return self._card(padding_mode="zeros")
 
 
 class _ConvTranspose(_Layer):
@@ -209,6 +220,9 @@ class _ConvTranspose(_Layer):
 
     def extra_repr(self) -> str:
         return self._settings(output_padding=(0,) * self.axes)
+
+    def card(self) -> str:
+        return self._card(output_padding=(0,) * self.axes)
 
 
 class Conv1d(_Conv, axes=1):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn import init
+from tapenet.nn import cards, init
 from tapenet.nn.inplace_functions import embedding, embedding_bag
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.module import Module
@@ -75,6 +75,9 @@ class _Table(Module):
     def extra_repr(self) -> str:
         usual = {"padding_idx": None, "max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False, "sparse": False}
         return f"{self.num_embeddings}, {self.embedding_dim}" + settings(self, usual)
+
+    def card(self) -> str:
+        return cards.lines(self, f"{self.num_embeddings} → {self.embedding_dim}", {})
 
 
 class Embedding(_Table):

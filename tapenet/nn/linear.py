@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import cards, init
 from tapenet.nn import functional as F
-from tapenet.nn import init
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import cast
 from tapenet.nn.module import Module
@@ -67,6 +67,9 @@ class Linear(Module):
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")
 
+    def card(self) -> str:
+        return cards.lines(self, f"{self.in_features} → {self.out_features}", {})
+
 
 class Bilinear(Module):
     """x1ᵀ · weight · x2 + bias, over the last axes of two inputs; see `tn.bilinear`.
@@ -122,6 +125,9 @@ class Bilinear(Module):
     def extra_repr(self) -> str:
         text = f"{self.in1_features}, {self.in2_features}, {self.out_features}"
         return text + ("" if self.bias is not None else ", bias=False")
+
+    def card(self) -> str:
+        return cards.lines(self, f"{self.in1_features}, {self.in2_features} → {self.out_features}", {})
 
 
 def default_init(weight: Tensor, bias: Tensor | None, rng: np.random.Generator | int | None) -> None:

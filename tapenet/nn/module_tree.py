@@ -111,15 +111,15 @@ class Tree:
 
     def card(self) -> str:
         """What the box of this layer says in a picture, below its name, where it is drawn as one box: lines, apart by
-        line breaks. The number of parameters is said anyway.
+        line breaks. The number of parameters is said below them, unless a line ends in it, as "3 → 64 · 4,864" does.
 
         >>> from tapenet import nn
         >>> class Scaled(nn.Linear):
         ...     def card(self):
         ...         return f"{self.in_features} → {self.out_features}, scaled"
         >>> import numpy as np, tapenet as tn
-        >>> tn.draw(Scaled(2, 3), np.ones((1, 2)), depth=0).drawing.vertices[1].title
-        'Scaled\\n2 → 3, scaled'
+        >>> tn.draw(Scaled(2, 3), np.ones((1, 2))).drawing.vertices[1].lines
+        ('Scaled', '2 → 3, scaled', '9 parameters')
         """
         return ""
 

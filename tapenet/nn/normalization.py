@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import cards
 from tapenet.nn import functional as F
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import asarray, cast, here
@@ -102,6 +103,10 @@ class GroupNorm(Affine):
     def extra_repr(self) -> str:
         return f"{self.num_groups}, {self.num_channels}" + self._settings(eps=1e-5, affine=True)
 
+    def card(self) -> str:
+        groups = f"{self.num_groups} group{'s' if self.num_groups != 1 else ''}"
+        return cards.lines(self, f"{self.num_channels} channels", {"eps": 1e-5}, groups)
+
 
 # -- of the last axes --------------------------------------------------------------------------------------------
 
@@ -160,6 +165,9 @@ class LayerNorm(Affine):
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}" + self._settings(eps=1e-5, elementwise_affine=True)
 
+    def card(self) -> str:
+        return cards.lines(self, f"over {'×'.join(map(str, self.normalized_shape))}", {"eps": 1e-5})
+
 
 class RMSNorm(Affine):
     """The last axes of each sample divided by their root mean square, then scaled element by element; see
@@ -203,6 +211,9 @@ class RMSNorm(Affine):
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}" + settings(self, {"eps": None, "elementwise_affine": True})
+
+    def card(self) -> str:
+        return cards.lines(self, f"over {'×'.join(map(str, self.normalized_shape))}", {"eps": None})
 
 
 # -- by the neighbours -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn import linear
+from tapenet.nn import cards, linear
 from tapenet.nn.layer_inputs import cast
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Buffer
@@ -75,6 +75,9 @@ class Linear(Module):
     def extra_repr(self) -> str:
         bias = "" if self.bias is not None else ", bias=False"
         return f"{self.in_features}, {self.out_features}{bias}, int8"
+
+    def card(self) -> str:
+        return cards.lines(self, f"{self.in_features} → {self.out_features}", {}, "8 bits")
 
 
 @overload

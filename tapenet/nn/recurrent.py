@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import cards, init
 from tapenet.nn import functional as F
-from tapenet.nn import init
 from tapenet.nn.layer_arguments import probability, whole
 from tapenet.nn.layer_inputs import asarray, cast, here
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
@@ -191,6 +191,12 @@ class _Recurrent(SharedDocstring):
                  "bidirectional": False, "proj_size": 0}  # fmt: skip
         changed = {n: getattr(self, n) for n in usual if getattr(self, n, usual[n]) != usual[n]}
         return ", ".join([text, *(f"{n}={value!r}" for n, value in changed.items())])
+
+    def card(self) -> str:
+        first = f"{self.num_layers} layers" if self.num_layers > 1 else ""
+        usual: dict[str, object] = {"bidirectional": False, "proj_size": 0, "dropout": 0.0}
+        outs = (self.proj_size or self.hidden_size) * (1 + self.bidirectional)
+        return cards.lines(self, f"{self.input_size} → {outs}", usual, first)
 
 
 def _each(states: States, f: Callable[[Tensor], Tensor]) -> States:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import cards
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import asarray, cast, here
 from tapenet.nn.parameter import FLOAT
@@ -100,6 +101,9 @@ class _Cell(SharedDocstring):
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+    def card(self) -> str:
+        return cards.lines(self, f"{self.input_size} → {self.hidden_size}", {})
 
 
 class RNNCell(

@@ -20,7 +20,7 @@ from tapenet.ops import random
 from tapenet.ops.hook_handle import Handle
 from tapenet.ops.stack_frames import user_line
 from tapenet.profiling.profile import profile
-from tapenet.profiling.table import size as in_bytes
+from tapenet.profiling.quantities import size as in_bytes
 from tapenet.program.low import is_float
 from tapenet.typing import Array, Shape
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tapenet.profiling.quantities import many, seconds, size
 from tapenet.profiling.records import Record, Step
 from tapenet.profiling.rows import ModuleRow, OpRow, by_module, by_op, dearest
 
@@ -99,30 +100,4 @@ def _born(record: Record) -> list[str]:
 
 
 def _adds(forward: int | None, backward: int | None) -> str:
-    return "" if forward is None else _scaled(forward + (backward or 0), ("", " k", " M", " G", " T"))
-
-
-# -- numbers -----------------------------------------------------------------------------------------------------
-
-
-def seconds(value: float) -> str:
-    """A time with three digits and its unit."""
-    if value >= 1:
-        return f"{value:.3g} s" if value < 1000 else f"{value:.0f} s"
-    for factor, unit in ((1e3, "ms"), (1e6, "µs")):
-        if value * factor >= 0.9995:
-            return f"{value * factor:.3g} {unit}"
-    return f"{value * 1e6:.2g} µs"
-
-
-def size(count: int) -> str:
-    """Bytes with three digits and their unit."""
-    return _scaled(count, (" B", " kB", " MB", " GB", " TB"))
-
-
-def _scaled(value: float, units: Sequence[str]) -> str:
-    for unit in units[:-1]:
-        if value < 999.5:
-            return f"{value:.3g}{unit}"
-        value /= 1000
-    return f"{value:.4g}{units[-1]}"
+    return "" if forward is None else many(forward + (backward or 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 
-from tapenet.drawing.layout.boxes import LABEL, edge_texts, head_height, is_round
+from tapenet.drawing.layout.boxes import LABEL, head_height
 from tapenet.drawing.layout.placed import Box, Label, Placed
 from tapenet.drawing.metrics import room
 
@@ -51,7 +51,7 @@ def unlabelled(placed: Placed) -> list[int]:
     """The edges whose array has a label nowhere."""
     edges = placed.drawing.edges
     written = {(edges[i].tail, edges[i].result) for i, way in enumerate(placed.ways) if way.label is not None}
-    texts = edge_texts(placed.drawing)
+    texts = placed.drawing.labels()
     return [i for i, text in enumerate(texts) if text and (edges[i].tail, edges[i].result) not in written]
 
 
@@ -80,7 +80,7 @@ def _ways(placed: Placed, boxes: list[Area], titles: list[Area], labels: dict[in
             yield f"edge {i} leaves the picture"
         for a, b in pairwise(way.points):
             for j, area in enumerate(boxes):
-                own = j in (edge.tail, edge.head) and is_round(vertices[j])
+                own = j in (edge.tail, edge.head) and vertices[j].round
                 if not own and _meets(area, a, b):
                     yield f"edge {i} goes through the box {vertices[j].title!r}"
             if any(_meets(area, a, b) for area in titles):

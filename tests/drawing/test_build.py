@@ -144,15 +144,15 @@ def test_arrays_that_a_module_holds_have_its_names() -> None:
 def test_variables_name_arrays_tensors_and_modules() -> None:
     G, D = nn.Sequential(nn.Linear(2, 4), nn.ReLU()), nn.Linear(4, 1)
     z = array(5, 2)
-    assert tn.draw(G, z).drawing.clusters[0].title == "G: Sequential"
+    assert tn.draw(G, z).drawing.clusters[0].title == "G · Sequential"
     loss = D(G(z)).sum()
     drawing = tn.draw(loss, depth=1).drawing
-    assert [c.title for c in drawing.clusters] == ["G: Sequential", "D: Linear"]
+    assert [c.title for c in drawing.clusters] == ["G · Sequential"]
     assert [v.title for v in drawing.vertices if v.kind in ("input", "output")] == ["z", "loss"]
     folded = tn.draw(loss, depth=0).drawing
     assert [v.title.partition("\n")[0] for v in folded.vertices if v.kind == "module"] == [
-        "G: Sequential",
-        "D: linear 1",
+        "G · Sequential",
+        "D · Linear",
     ]
     body = nn.Sequential(nn.Sequential(nn.Linear(4, 2)))
     head = body[0]
@@ -161,7 +161,7 @@ def test_variables_name_arrays_tensors_and_modules() -> None:
     assert tn.draw(body[0], array(5, 4)).source.clusters[0].title == "body.0: Sequential"
     nets = {"critic": D}
     del D
-    assert tn.draw(nets["critic"], array(5, 4)).drawing.clusters[0].title == "nets['critic']: Linear"
+    assert tn.draw(nets["critic"], array(5, 4)).source.clusters[0].title == "nets['critic'] · Linear"
 
 
 # -- what is cut off -----------------------------------------------------------------------------------------
@@ -438,15 +438,15 @@ def test_modules_nest_and_parameters_stand_in_them() -> None:
     drawing = build(net(array(2, 1, 28, 28)))
     assert boxes(drawing) == [
         "input",
-        "CNN / features: Sequential / 0: Conv2d / weight",
-        "CNN / features: Sequential / 0: Conv2d / bias",
-        "CNN / features: Sequential / 0: Conv2d / conv 3×3, 4",
-        "CNN / features: Sequential / 1: Tanh / tanh",
-        "CNN / features: Sequential / 2: MaxPool2d / max pool 2×2",
-        "CNN / features: Sequential / 3: Flatten / reshape",
-        "CNN / fc: Linear / weight",
-        "CNN / fc: Linear / bias",
-        "CNN / fc: Linear / linear 10",
+        "CNN / features · Sequential / 0 · Conv2d / weight",
+        "CNN / features · Sequential / 0 · Conv2d / bias",
+        "CNN / features · Sequential / 0 · Conv2d / conv 3×3, 4",
+        "CNN / features · Sequential / 1 · Tanh / tanh",
+        "CNN / features · Sequential / 2 · MaxPool2d / max pool 2×2",
+        "CNN / features · Sequential / 3 · Flatten / reshape",
+        "CNN / fc · Linear / weight",
+        "CNN / fc · Linear / bias",
+        "CNN / fc · Linear / linear 10",
         "output",
     ]
     assert [(c.path, c.depth, c.parameters) for c in drawing.clusters] == [
@@ -472,18 +472,18 @@ def test_a_module_called_again_is_another_box_and_its_parameters_are_drawn_once(
     drawing = build(net(array(2, 4)))
     assert boxes(drawing) == [
         "input",
-        "Tied / encode: Linear / weight",
-        "Tied / encode: Linear / linear 3",
-        "Tied / mix: Linear / weight",
-        "Tied / mix: Linear / bias",
-        "Tied / mix: Linear / linear 3",
+        "Tied / encode · Linear / weight",
+        "Tied / encode · Linear / linear 3",
+        "Tied / mix · Linear / weight",
+        "Tied / mix · Linear / bias",
+        "Tied / mix · Linear / linear 3",
         "Tied / × 0.5",
         "Tied / tanh",
-        "Tied / mix: Linear / linear 3",
+        "Tied / mix · Linear / linear 3",
         "Tied / @",
         "output",
     ]
-    assert [c.title for c in drawing.clusters] == ["Tied", "encode: Linear", "mix: Linear", "mix: Linear"]
+    assert [c.title for c in drawing.clusters] == ["Tied", "encode · Linear", "mix · Linear", "mix · Linear"]
     assert ways(drawing).count("weight -> linear 3") == 3
     assert ways(drawing).count("weight -> @") == 1
 

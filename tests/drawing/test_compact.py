@@ -66,9 +66,9 @@ def test_an_activation_joins_what_it_is_applied_to() -> None:
 
 def test_several_in_a_row_and_shapes_that_the_next_edge_says() -> None:
     x, w = leaf(2, 3), leaf(3, 4)
-    assert compacted(np.tanh((x @ w).reshape(4, 2).T).sum()) == ["@\nᵀ\ntanh", "sum"]
+    assert compacted(np.tanh((x @ w).reshape(4, 2).T).sum()) == ["@\nreshape\nᵀ\ntanh", "sum"]
     drawing = compact(build((x @ w).reshape(8).sum()))
-    assert boxes(drawing) == ["@", "sum"]
+    assert boxes(drawing) == ["@\nreshape", "sum"]
     assert [str(e.value) for e in drawing.edges if drawing.vertices[e.head].title == "sum"] == ["8 f32"]
 
 
@@ -89,7 +89,7 @@ def test_not_into_another_module() -> None:
     net = nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.Tanh(), nn.Tanh()))
     drawing = unbox(build(net(array(2, 3))))
     assert boxes(compact(drawing)) == ["linear 3", "tanh\ntanh"]
-    assert boxes(compact(fold(drawing, {1}))) == ["0: linear 3", "tanh\ntanh"]
+    assert boxes(compact(fold(drawing, {1}))) == ["0 · Linear", "tanh\ntanh"]
 
 
 def test_what_goes_on_to_the_next_repetition_stays_a_box() -> None:
@@ -119,7 +119,7 @@ def test_what_follows_a_repeated_box_is_not_said_to_be_repeated() -> None:
         x = pen.op("matmul", pen.op("add", x))
         pen.leave()
     pen.output(pen.op("tanh", x))
-    assert boxes(compact(fold(fold_repeats(pen.drawing), {0}))) == ["0–8: Block ×9", "tanh"]
+    assert boxes(compact(fold(fold_repeats(pen.drawing), {0}))) == ["0–8 · Block ×9", "tanh"]
 
 
 # -- skips -----------------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_a_unet_has_one_skip_for_each_level() -> None:
     drawing = build(models.unet())
     drawing = mark_skips(compact(fold(drawing, at_depth(drawing, 1))))
     found = [drawing.vertices[e.tail].title for e in drawing.edges if e.skip]
-    assert found == [f"down{level}: DoubleConv" for level in (3, 2, 1)]
+    assert found == [f"down{level} · DoubleConv" for level in (3, 2, 1)]
 
 
 def test_resnet_has_a_skip_where_shapes_are_kept() -> None:

@@ -63,8 +63,8 @@ def test_models_as_pictures() -> None:
 def test_modules_in_which_nothing_changed_are_folded() -> None:
     comparison = tn.draw.diff(tn.draw(mlp(nn.Linear(8, 8)), X), tn.draw(mlp(nn.Linear(8, 8, bias=False)), X))
     folded = {v.title for v in comparison.drawing.vertices if v.kind == "module"}
-    assert any(title.startswith("0: ") for title in folded)
-    assert any(title.startswith("2: ") for title in folded)
+    assert any(title.startswith("0 · ") for title in folded)
+    assert any(title.startswith("2 · ") for title in folded)
     assert not any(v.title.startswith("1") and v.kind == "module" for v in comparison.drawing.vertices)
     removed = [v for v in comparison.drawing.vertices if v.sign == "removed"]
     assert [v.title for v in removed] == ["bias"]

@@ -87,16 +87,16 @@ def line(dot: str, start: str) -> str:
 
 
 def test_boxes_and_edges_in_words() -> None:
-    dot = draw(GRAPHS["cnn"](), compact=False).dot
+    dot = draw(GRAPHS["cnn"](), compact=False, parameters=True).dot
     assert r'label="weight\n10×676 f32 · 6,760"' in dot
     assert r'label="bias\n10 f32"' in dot
     assert r'label="input\n8×1×28×28 f32"' in dot
     assert r'label="output\nscalar f32"' in dot
-    assert 'label="features: Sequential"' in dot
+    assert 'label="features · Sequential"' in dot
     assert 'label=" 8×4×26×26 f32"' in dot
     assert 'tooltip="fc.weight | 10×676 f32 | 6,760 parameters"' in dot
     assert 'tooltip="linear(x 8×676 f32, weight 10×676 f32, bias 10 f32) | in fc: Linear"' in dot
-    assert r'label="features: Sequential\n40 parameters"' in draw(GRAPHS["cnn"](), depth=1).dot
+    assert r'label="features · Sequential\n1 conv, 1 pool · 40"' in draw(GRAPHS["cnn"](), depth=1).dot
 
 
 def test_results_are_numbered_where_several_are_used() -> None:

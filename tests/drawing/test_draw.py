@@ -392,6 +392,7 @@ def test_numbers_of_numpy_will_do_as_options() -> None:
 
 def test_an_optimizer_is_drawn_with_the_gradients_that_it_uses() -> None:
     net = Net()
-    picture = tn.draw(net, array(5, 3), optimizer=optim.SGD(net.parameters(), lr=0.1, momentum=0.9))
+    optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    picture = tn.draw(net, array(5, 3), optimizer=optimizer, parameters=True)
     assert "update" in {v.kind for v in picture.drawing.vertices}
     assert {"gradient", "update"} <= {e.flow for e in picture.drawing.edges}

@@ -206,8 +206,8 @@ def test_a_module_says_what_its_box_holds(tmp_path):
     net = nn.Sequential(Block(2), nn.Linear(2, 2))
     x = np.ones((1, 2), np.float32)
     folded = tn.draw(net, x, depth=1)
-    title = next(v.title for v in folded.drawing.vertices if v.kind == "module")
-    assert title == "0: Block\na → tanh → b\n<residual>"
+    lines = next(v.lines for v in folded.drawing.vertices if v.kind == "module")
+    assert lines == ("0 · Block", "a → tanh → b", "<residual>", "12 parameters")
     for text in ("a → tanh → b", "&lt;residual&gt;"):
         assert text in folded.svg
     assert "card" in folded.save(tmp_path / "net.html").read_text()

@@ -64,17 +64,17 @@ def test_folding_the_inner_module() -> None:
         ("input", "x", None),
         ("parameter", "W", 0),
         ("op", "@", 0),
-        ("module", "inner: Inner", 0),
+        ("module", "inner · Inner", 0),
         ("op", "sum", None),
         ("output", "output", None),
     ]
     assert ways(folded) == [
         ("x", "@", A, None, "x"),
         ("W", "@", B, None, "y"),
-        ("x", "inner: Inner", A, None, ""),
-        ("@", "inner: Inner", A, None, ""),
-        ("inner: Inner", "sum", A, None, "x"),
-        ("inner: Inner", "sum", B, None, "y"),
+        ("x", "inner · Inner", A, None, ""),
+        ("@", "inner · Inner", A, None, ""),
+        ("inner · Inner", "sum", A, None, "x"),
+        ("inner · Inner", "sum", B, None, "y"),
         ("sum", "output", A, None, ""),
     ]
 
@@ -174,7 +174,7 @@ def test_a_weight_used_before_its_module_ran_stays_outside_of_the_box() -> None:
         ("input", "x"),
         ("parameter", "w"),
         ("op", "matmul"),
-        ("module", "fc: Linear"),
+        ("module", "fc · Linear"),
         ("output", "output"),
     ]
 

@@ -61,13 +61,16 @@ def test_no_gradient_flows_where_an_op_without_a_derivative_ends_the_way() -> No
         def forward(self, x: Any) -> Any:
             return self.out(x) * (self.gate(x) > 0)
 
-    picture = tn.draw(Gated(), array(4, 3), backward=True, repeats=False)
+    picture = tn.draw(Gated(), array(4, 3), backward=True, repeats=False, parameters=True)
     assert sorted(gradients(picture.drawing)) == [
         ("linear 2", "bias"), ("linear 2", "weight"), ("output", "×"), ("×", "linear 2"),
     ]  # fmt: skip
     with tn.Tape() as tape:  # here the gradient may begin at any op
         Gated()(array(4, 3))
-    assert gradients(tn.draw(tape, backward=True, repeats=False).drawing).count(("linear 2", "weight")) == 2
+    assert (
+        gradients(tn.draw(tape, backward=True, repeats=False, parameters=True).drawing).count(("linear 2", "weight"))
+        == 2
+    )
 
 
 @settings(max_examples=300)
@@ -137,7 +140,6 @@ def test_a_run_that_updates_its_parameters_gets_gradients_as_before() -> None:
     check(drawing)
     boxes = [v for v in drawing.vertices if v.kind == "module"]
     assert (len(boxes), len(drawing.vertices)) == (10, 12)
-    assert any("updated by SGD" in line for line in boxes[0].details)
     assert gradients(drawing)[:2] == [("matmul ×10", "x"), ("matmul ×10", "matmul ×10")]
 
 

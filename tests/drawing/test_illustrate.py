@@ -79,7 +79,7 @@ def test_a_wrong_shape_in_a_module(folder: Path) -> None:
     path = named(error(lambda: net(images)))
     assert path == folder / "tapenet-debug-1-linear.svg"
     shown = texts(path)
-    assert "first: Linear" in shown
+    assert "first · Linear" in shown
     assert {"weight", "bias", "2×9 f32"} <= set(shown)
     assert any("not aligned" in text for text in shown)
     assert f"{Path(__file__).name}:" in path.read_text(encoding="utf-8")  # lines of user code, in tooltips

@@ -91,12 +91,13 @@ def twice() -> Any:
     return kept(Twice)(images(2, 4)).sum()
 
 
-def drawn(name: str, kind: str) -> Drawing:
+def drawn(name: str, kind: str, **options: Any) -> Drawing:
     x = {**MODELS, "resnet": resnet, "dense": dense, "twice": twice}[name]()
     if kind == "update":
         module: Any = TRAINED[name]
-        return tn.draw(x, optimizer=optim.SGD(kept(module).parameters(), lr=0.1, momentum=0.9)).drawing
-    return tn.draw(x, **KINDS[kind]).drawing
+        optimizer = optim.SGD(kept(module).parameters(), lr=0.1, momentum=0.9)
+        return tn.draw(x, optimizer=optimizer, parameters=True).drawing
+    return tn.draw(x, **KINDS[kind], **options).drawing
 
 
 CASES = [
@@ -170,7 +171,7 @@ def test_skip_connections_have_straight_lanes_the_longer_the_further_out() -> No
 
 
 def test_parameters_stand_beside_their_op() -> None:
-    placed = place(drawn("lenet", "forward"))
+    placed = place(drawn("lenet", "backward", parameters=True))
     edges = [e for e in placed.drawing.edges if placed.drawing.vertices[e.tail].kind == "parameter"]
     for edge in edges:
         parameter, op = placed.boxes[edge.tail], placed.boxes[edge.head]
@@ -180,7 +181,7 @@ def test_parameters_stand_beside_their_op() -> None:
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_gradients_run_seven_points_beside_their_values(direction: str) -> None:
-    placed = place(drawn("lenet", "backward"), direction)
+    placed = place(drawn("lenet", "backward", parameters=True), direction)
     ways = {(e.tail, e.head, e.flow): way.points for e, way in zip(placed.drawing.edges, placed.ways, strict=True)}
     found = 0
     for (tail, head, flow), points in ways.items():

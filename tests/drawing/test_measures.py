@@ -164,7 +164,7 @@ def net() -> Any:
 @pytest.mark.parametrize("function", [False, True])
 def test_modules_and_functions_are_measured(name: str, function: bool) -> None:
     made = net()
-    picture = tn.draw((lambda x: made(x)) if function else made, array(5, 3), color_by=name)
+    picture = tn.draw((lambda x: made(x)) if function else made, array(5, 3), color_by=name, parameters=True)
     filled = [v for v in picture.drawing.vertices if v.fill]
     assert {v.title.partition("\n")[0] for v in filled if v.kind == "op"} == {"linear 8", "relu", "linear 2"}
     assert all(any(detail.startswith(f"{name} ") for detail in v.details) for v in filled)
@@ -230,7 +230,7 @@ def test_boxes_say_what_was_measured() -> None:
         "a1\nspread 2,000",
     ]
     picture = tn.draw(net(), array(5, 3), color_by="memory")
-    told = "".join(v.title for v in picture.drawing.vertices if v.kind == "op")
+    told = "".join(v.title for v in picture.drawing.vertices if v.kind == "module")
     assert re.search(r"B · \d+ %", told)
     blocks = nn.Sequential(*(nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(12)))
     (block,) = [

@@ -38,7 +38,7 @@ KINDS = Drawing(
         Vertex("op", "tanh", cluster=1, sign="trouble"),
         Vertex("constant", "c", Value((), "f32")),
         Vertex("op", "+", cluster=0),
-        Vertex("module", "encoder: GPT ×12", None, 4_096),
+        Vertex("module", "encoder · GPT ×12", None, 4_096),
         Vertex("update", "Adam", fill="#fde725", sign="changed"),
         Vertex("output", "loss", Value((), "f32")),
     ],
@@ -90,8 +90,8 @@ def test_boxes_and_edges_in_words() -> None:
     for line in (
         'n0[/"x<br>2×3 f32"/]:::input',
         'n2(("#64;")):::op',
-        'n6[["encoder#58; GPT ×12<br>4,096 parameters"]]:::module',
-        'subgraph c1["layers#58; Linear ×12"]',
+        'n6[["encoder · GPT ×12<br>4,096 parameters"]]:::module',
+        'subgraph c1["layers · Linear ×12"]',
         "n0 --> n2",  # what it carries stands in its box
         'n2 -->|"2×3 f32"| n3',
         'n2 -.->|"2×3 f32"| n5',

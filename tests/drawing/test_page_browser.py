@@ -197,7 +197,7 @@ def test_folding_by_mouse(show: Any) -> None:
     after = page.one(f'[data-id="{FIRST_ID}"] .frame').rect
     assert abs(before["x"] - after["x"]) < 40  # it stays where it was
     assert abs(before["y"] - after["y"]) < 40
-    assert page.text(f'#stage [data-id="{FIRST_ID}"]') == "first: Linear272 parameters"
+    assert page.text(f'#stage [data-id="{FIRST_ID}"]') == "first · Linear272 parameters"
     page.click(f'[data-id="{FIRST_ID}"] .grip')
     assert page.ids(".box") == set(range(12))
     page.click(f'[data-id="{FIRST_ID}"].head .grip')
@@ -254,7 +254,7 @@ def test_the_panel_tells_of_an_op(show: Any) -> None:
         "16×16 f32", "[[1, 2],\n [3, 4]]", "Net › first",
     ):  # fmt: skip
         assert words in told
-    assert "@, op, 8×16 f32, in first: Linear" in page.text("#spoken")
+    assert "@, op, 8×16 f32, in first · Linear" in page.text("#spoken")
     page.js("[...document.querySelectorAll('#panel .link')].find((link) => link.textContent === 'x').click()")
     assert page.ids(".box.selected") == {0}
     assert "8×16 f32" in page.text("#panel")
@@ -264,7 +264,7 @@ def test_the_panel_tells_of_a_module(show: Any) -> None:
     page = show(two_layers(), open=[NET])
     page.click(f'.box[data-id="{FIRST_ID}"] .title')
     told = page.text("#panel")
-    for words in ("first: Linear", "272", "ops3", "takesx1 x 8×16 f32", "gives@ 8×16 f32"):
+    for words in ("first · Linear", "272", "ops3", "takesx1 x 8×16 f32", "gives@ 8×16 f32"):
         assert words in told
     page.js("[...document.querySelectorAll('#panel button')].find((b) => b.textContent === 'open').click()")
     assert FIRST_ID in page.ids(".cluster")
@@ -342,7 +342,7 @@ def test_boxes_have_roles_and_words_for_those_who_do_not_see(show: Any) -> None:
         assert element.get_attribute("role") == "button"
         assert element.get_attribute("aria-label")
     label = page.one(f'[data-id="{FIRST_ID}"].box').get_attribute("aria-label")
-    assert label == "first: Linear, module, 272 parameters, folded"
+    assert label == "first · Linear, module, 272 parameters, folded"
     unnamed = page.js(
         """return [...document.querySelectorAll("button, input, select")]
         .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim())).length"""

@@ -258,7 +258,7 @@ def test_what_changed_says_what_it_was_and_what_is_added_stands_as_one(show: Any
     edges = [e._replace(sign="added") if e.head == 7 else e for e in drawing.edges]
     page = show(drawing._replace(vertices=vertices, clusters=clusters, edges=edges))
     assert [section.text for section in page.all("#panel section")] == [
-        "ADDED\nsecond: Linear",
+        "ADDED\nsecond · Linear",
         "CHANGED\n@, in first – was @ of 8",
     ]
     arrow = page.one("#stage .edge.added").get_attribute("marker-end")

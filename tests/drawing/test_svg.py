@@ -73,6 +73,7 @@ def _everything(made: Any) -> Picture:
         array(5, 3),
         np.array(-1.0),
         optimizer=optim.SGD(made.parameters(), lr=0.1),
+        parameters=True,
         title="All of it",
         caption="And more.",
         legend=True,
@@ -300,7 +301,7 @@ def test_clusters_are_told_apart_by_depth_and_say_what_they_are() -> None:
     assert [frame.get("stroke-dasharray") for frame in frames] == [None, "5 3", None]
     assert frames[2].get("stroke") == LIGHT.signs["added"]
     names = next(element for element in root.iter(f"{SVG}g") if element.get("class") == "tapenet-names")
-    assert [text.text for text in names.iter(f"{SVG}text")] == ["Net", "a: B ×3", "b: C"]
+    assert [text.text for text in names.iter(f"{SVG}text")] == ["Net", "a · B ×3", "b · C"]
 
 
 def test_texts_are_as_wide_in_every_font() -> None:

@@ -73,7 +73,7 @@ def test_a_model_of_many_layers_side_by_side_is_no_single_box(count: int, boxes:
     sound(source, drawing)
     assert len(drawing.vertices) == boxes
     titles = [v.title for v in drawing.vertices if v.kind == "module"]
-    assert titles[:2] == (["0: linear 5", "1: linear 8"] if count == 100 else ["0–9: linear ×10", "10–19: linear ×10"])
+    assert titles[:2] == (["0 · Linear", "1 · Linear"] if count == 100 else ["0–9 · Linear ×10", "10–19 · Linear ×10"])
     assert len(seen(View(budget=5, repeats=False), source).vertices) == 3
 
 

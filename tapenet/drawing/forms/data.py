@@ -16,19 +16,24 @@ def to_data(drawing: Drawing) -> dict[str, object]:
     What is empty, None, 0 or false is left out, and so is a `count` of 1; a reader takes the default. The fields:
 
     - `schema`: "tapenet.drawing/1".
+    - `shapes`: where shapes are written: "box", or null for nowhere; left out for at the edges.
     - `vertices`: a list; a vertex is known by its position in it. Each has `kind` ("op", "parameter", "input", "constant",
       "output", "module", "update"), `title` (a line break separates what was folded into one box), `value`
       ([shape, dtype]), `parameters`, `details` (lines of text), `cluster` (a position), `op`, `number` (which of the
       recorded it was, from 1), `line` ("file:line"), `count`, `members` (positions in the drawing that this one was
-      folded from), `fill` ("#rrggbb") and `sign` ("trouble", "dead", "added", "removed", "changed").
+      folded from), `fill` ("#rrggbb"), `sign` ("trouble", "dead", "added", "removed", "changed"),
+      `card` (further lines: settings and sizes of a layer, parameters in the box) and `training` (what training does to
+      these: a line).
     - `edges`: a list; each has `tail` and `head` (positions of vertices), `value` ([shape, dtype]), `result` (which of
       several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value),
       `differentiable`, `arrays` (how many are drawn as one), `skip`, `sign`, `broken` (a gradient would flow
       back, had the user not cut it off) and `stretched` (the shape that broadcasting gives it).
     - `clusters`: a list, a parent before its children; each has `name`, `type`, `path`, `parent` (a position), `depth`,
-      `parameters`, `around` ("repeat", "kernel" or "transform"; left out for a module), `count`, `parallel` (no repetition uses
-      what another gives), `card` (lines that a folded module shows), `sign`, `fill`, `variable` (what the code that
-      draws calls an outermost module) and `each` (how many numbers each repetition learns).
+      `parameters`, `around` ("repeat", "kernel" or "transform"; left out for a module), `count`, `parallel` (no repetition
+      uses what another gives), `card` (lines that a folded module shows), `training` (another one: what training does to
+      what it learns), `totals` (what all of an outermost module takes, in words), `layer` (it is always drawn as one box),
+      `sign`, `fill`, `variable` (what the code that draws calls an outermost module) and `each` (how many numbers each
+      repetition learns).
     - `ops`: by name of an op, its `formula` and `gradients` (by input).
 
     >>> import tapenet as tn
@@ -42,6 +47,7 @@ def to_data(drawing: Drawing) -> dict[str, object]:
     count = {0: 0} | {number: i for i, number in enumerate(numbers, 1)}
     return {
         "schema": SCHEMA,
+        **({} if drawing.shapes == "edge" else {"shapes": drawing.shapes}),
         "vertices": [_vertex(v._replace(number=count[v.number])) for v in drawing.vertices],
         "edges": [_edge(e) for e in drawing.edges],
         "clusters": [_cluster(c) for c in drawing.clusters],

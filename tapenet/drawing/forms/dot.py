@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from tapenet.drawing.model import Drawing, Edge
+from tapenet.drawing.model import Drawing, Edge, counted_parameters
 from tapenet.drawing.style import BORDERS, LIGHT, SIGNED, Palette, Stroke, ink_on
 from tapenet.drawing.text import label, tooltip
 
@@ -49,8 +49,7 @@ class _Writer:
         self.palette = palette
         #: The side of a cluster that is above in the picture: Graphviz turns it around with the direction.
         self.above = "b" if direction == "BT" else "t"
-        #: How many of the results of a vertex are used.
-        self.results = {tail: len({e.result for e in edges}) for tail, edges in drawing.by("tail").items()}
+        self.labels = drawing.labels()
 
     def lines(self) -> Iterator[str]:
         colours = self.palette
@@ -79,20 +78,13 @@ class _Writer:
             yield from (f"{indent}  n{i} {self.vertex(i)}" for i in inside)
 
     def edge(self, i: int, edge: Edge) -> str:
-        vertices = self.drawing.vertices
-        tail, head = vertices[edge.tail], vertices[edge.head]
         colour, stroke = self.palette.arrow(edge)
         plain = {"id": f"e{i}", "color": colour} | _drawn(stroke)
         if edge.flow in ("gradient", "carry"):
             plain["constraint"] = "false"
-        what = f"{edge.arrays:,} arrays" if edge.arrays > 1 else str(edge.value)
-        if edge.result is not None and edge.arrays == 1 and self.results.get(edge.tail, 0) > 1:
-            what = f"[{edge.result}] {what}"
         texts = {"tooltip": _tooltip(edge.told(self.drawing.vertices))}
-        if tail.value is None and head.value is None and edge.flow == "value":  # else it stands in one of the boxes
-            texts["label"] = label(f" {what}")
-        elif edge.flow == "carry":
-            texts["label"] = label(" next ")
+        if self.labels[i]:
+            texts["label"] = label(f" {self.labels[i]}")
         return _attributes(plain, **texts)
 
     def cluster(self, position: int) -> str:
@@ -108,35 +100,28 @@ class _Writer:
             "fontcolor": palette.muted,
             "fillcolor": cluster.fill or palette.cluster(cluster.depth),
         }
-        details = (cluster.place, _count(cluster.parameters)) if cluster.parameters else (cluster.place,)
-        return _attributes(plain, label=label(cluster.title), tooltip=_tooltip(details))
+        details = [cluster.place, *_count(cluster.parameters)]
+        return _attributes(plain, label=label(cluster.heading), tooltip=_tooltip(details))
 
     def vertex(self, position: int) -> str:
         vertex, palette = self.drawing.vertices[position], self.palette
-        lines = vertex.title.split("\n")
-        if vertex.value is not None:
-            # The length of a vector is its number of parameters.
-            counted = f" · {vertex.parameters:,}" if vertex.parameters and len(vertex.value.shape) > 1 else ""
-            lines.append(f"{vertex.value}{counted}")
-        elif vertex.parameters:
-            lines.append(_count(vertex.parameters))
-        details = [*vertex.details, *([_count(vertex.parameters)] if vertex.parameters else [])]
+        details = [*vertex.details, *_count(vertex.parameters)]
         fill, border = palette.kinds[vertex.kind]
         stroke = BORDERS.get(vertex.kind)
         plain = {"id": f"n{position}", "fillcolor": vertex.fill or fill, "color": border}
         if vertex.fill:
             plain["fontcolor"] = ink_on(vertex.fill)
-        if vertex.kind == "op" and len(vertex.title) == 1:
+        if vertex.round:
             plain |= _CIRCLE
         if vertex.sign:
             plain["color"], stroke = palette.signs[vertex.sign], SIGNED[vertex.sign]
         if stroke is not None:
             plain |= {key: "rounded,filled," * (key == "style") + value for key, value in _drawn(stroke).items()}
-        return _attributes(plain, label=label(*lines), tooltip=_tooltip(details))
+        return _attributes(plain, label=label(*vertex.lines), tooltip=_tooltip(details))
 
 
-def _count(parameters: int) -> str:
-    return f"{parameters:,} parameter{'s' if parameters != 1 else ''}"
+def _count(parameters: int) -> list[str]:
+    return [counted_parameters(parameters)] if parameters else []
 
 
 def _drawn(stroke: Stroke) -> dict[str, str]:

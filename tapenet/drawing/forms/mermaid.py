@@ -49,8 +49,7 @@ def to_mermaid(drawing: Drawing, direction: str = "TB", palette: Palette = LIGHT
 def _lines(drawing: Drawing, direction: str, palette: Palette) -> Iterator[str]:
     yield f"flowchart {direction}"
     yield from _boxes(drawing)
-    several = {tail for tail, edges in drawing.by("tail").items() if len({edge.result for edge in edges}) > 1}
-    yield from (f"  {_edge(drawing, edge, edge.tail in several)}" for edge in drawing.edges)
+    yield from (f"  {_edge(edge, label)}" for edge, label in zip(drawing.edges, drawing.labels(), strict=True))
     yield from (f"  {line}" for line in _styles(drawing, palette))
 
 
@@ -62,30 +61,20 @@ def _boxes(drawing: Drawing) -> Iterator[str]:
             yield f"{indent}end"
             continue
         if at is not None:
-            yield f"{indent}subgraph c{at}[{_text([drawing.clusters[at].title])}]"
+            yield f"{indent}subgraph c{at}[{_text([drawing.clusters[at].heading])}]"
             indent += "  "
         yield from (f"{indent}{_vertex(i, drawing.vertices[i])}" for i in inside)
 
 
 def _vertex(position: int, vertex: Vertex) -> str:
-    lines = vertex.title.split("\n")
-    if vertex.value is not None:
-        lines.append(str(vertex.value))
-    elif vertex.parameters:
-        lines.append(f"{vertex.parameters:,} parameter{'s' if vertex.parameters != 1 else ''}")
-    start, end = _CIRCLE if vertex.kind == "op" and len(vertex.title) == 1 else _SHAPES[vertex.kind]
-    return f"n{position}{start}{_text(lines)}{end}:::{vertex.kind}"
+    start, end = _CIRCLE if vertex.round else _SHAPES[vertex.kind]
+    return f"n{position}{start}{_text(vertex.lines)}{end}:::{vertex.kind}"
 
 
-def _edge(drawing: Drawing, edge: Edge, several: bool) -> str:
+def _edge(edge: Edge, label: str) -> str:
     arrow = "-.->" if edge.skip else _ARROWS[edge.flow]
-    if edge.flow == "carry":
-        arrow += f"|{_text(['next'])}|"
-    elif edge.flow == "value":
-        fit = [] if edge.stretched is None else [f"→ {'×'.join(map(str, edge.stretched))}"]
-        if drawing.vertices[edge.tail].value is drawing.vertices[edge.head].value is None:
-            fit = [*[f"[{edge.result}]"] * (several and edge.result is not None), str(edge.value), *fit]
-        arrow += f"|{_text([' '.join(fit)])}|" if fit else ""
+    if label:
+        arrow += f"|{_text([label])}|"
     return f"n{edge.tail} {arrow} n{edge.head}"
 
 

@@ -17,7 +17,7 @@ from tapenet.drawing.forms.font import width
 from tapenet.drawing.forms.legend import Around
 from tapenet.drawing.layout.placed import MARGIN, Box, Placed
 from tapenet.drawing.metrics import room
-from tapenet.drawing.model import Edge
+from tapenet.drawing.model import Edge, counted_parameters
 from tapenet.drawing.style import BORDERS, DEFAULT, FLOWS, PLAIN, SIGNED, Entry, Stroke, Theme, ink_on
 from tapenet.drawing.text import clean, escaped
 
@@ -148,8 +148,8 @@ class _Writer:
                 x=box.x, y=box.y, width=box.width, height=box.height, rx=8, fill=self.ground(i), **signed,
                 stroke_dasharray=dashes,
             )  # fmt: skip
-            told = [cluster.title, cluster.place if cluster.place != cluster.title else ""]
-            told.append(f"{cluster.parameters:,} parameter{'s' * (cluster.parameters != 1)}" * bool(cluster.parameters))
+            told = [cluster.title, cluster.path if cluster.path != cluster.name else ""]
+            told.append(counted_parameters(cluster.parameters) if cluster.parameters else "")
             yield f'<g id="cluster_{i}" class="cluster">{_tooltip(told)}<rect{frame}/></g>'
         yield "</g>"
 
@@ -246,7 +246,7 @@ class _Writer:
         vertex = self.placed.drawing.vertices[i]
         yield from vertex.details
         if vertex.parameters:
-            yield f"{vertex.parameters:,} parameter{'s' * (vertex.parameters != 1)}"
+            yield counted_parameters(vertex.parameters)
 
     def frame(self, i: int, box: Box) -> str:
         vertex, palette = self.placed.drawing.vertices[i], self.palette
@@ -255,7 +255,7 @@ class _Writer:
         if vertex.sign:
             border, stroke = palette.signs[vertex.sign], SIGNED[vertex.sign]
         # A sign of one character, as people write it: in a circle.
-        round_ = min(box.width, box.height) / 2 if vertex.kind == "op" and len(vertex.title) == 1 else 5
+        round_ = min(box.width, box.height) / 2 if vertex.round else 5
         place = attributes(x=box.x, y=box.y, width=box.width, height=box.height, rx=round_)
         return f"<rect{place}{attributes(fill=vertex.fill or fill, stroke=border, **_drawn(stroke))}/>"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapenet.drawing.layout.boxes import LABEL, box_size, cluster_lines, edge_texts, head_height, is_round, vertex_lines
+from tapenet.drawing.layout.boxes import LABEL, box_size, cluster_lines, head_height, vertex_lines
 from tapenet.drawing.layout.group import Spot
 from tapenet.drawing.layout.labels import Labels
 from tapenet.drawing.layout.lanes import Piece
@@ -41,13 +41,13 @@ class _Layout:
         self.wiring = wiring = Wiring(drawing, tree)
         self.lines = [vertex_lines(vertex) for vertex in drawing.vertices]
         self.titles = [cluster_lines(cluster) for cluster in drawing.clusters]
-        self.texts = edge_texts(drawing)
+        self.texts = drawing.labels()
         sizes = {}
         least = wiring.room()
         for i, vertex in enumerate(drawing.vertices):
             width, height = box_size(vertex, self.lines[i])
             across, along = (width, height) if self.upright else (height, width)
-            if i in least and not is_round(vertex):
+            if i in least and not vertex.round:
                 across, along = max(across, least[i][0]), max(along, least[i][1])
             sizes[i] = across, along
         widths: dict[int, float] = {}
@@ -148,7 +148,7 @@ class _Layout:
             points = beside(along.whole, along.off)[::-1]
         for vertex in (edge.head, edge.tail):
             points.reverse()
-            touch(points, self.spots[vertex], is_round(self.drawing.vertices[vertex]))
+            touch(points, self.spots[vertex], self.drawing.vertices[vertex].round)
         return [self._shown(point) for point in points]
 
     def _shown(self, point: Point) -> Point:

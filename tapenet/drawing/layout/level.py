@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tapenet.drawing.layout.boxes import is_round
 from tapenet.drawing.layout.coordinates import LABEL_ROOM, ROW, Spread
 from tapenet.drawing.layout.group import Group, Spot
 from tapenet.drawing.layout.lanes import Lanes, Piece
@@ -137,7 +136,7 @@ class Level:
             wires = local.get(i, [])
             text = max((self.texts.get(wire.array, 0.0) for wire in wires), default=0.0)
             group = self.groups[i] = Group(
-                i, beside, wires, sizes, is_round(vertex), text if self.upright or not text else 10.0
+                i, beside, wires, sizes, vertex.round, text if self.upright or not text else 10.0
             )
             leaf = vertex.kind in LEAVES and i not in self.tree.written
             age = self.tree.age[i] - (self.tree.count if leaf else 0)

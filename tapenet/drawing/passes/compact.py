@@ -30,7 +30,6 @@ ACTIVATIONS = frozenset(
 #: Ops that only look at the same numbers in another way: the shape on the next edge says it.
 SHAPING = frozenset(
     {
-        "reshape",
         "squeeze",
         "expand_dims",
         "astype",
@@ -41,7 +40,7 @@ SHAPING = frozenset(
     }
 )
 #: The same, where a word helps.
-MOVING = frozenset({"transpose", "swapaxes"})
+MOVING = frozenset({"reshape", "transpose", "swapaxes"})
 #: Ops in which two ways come together.
 _MERGING = frozenset({"add", "concatenate", "stack"})
 #: More ways than this that come together are a collection, of the states of a loop say, not a way around.
@@ -49,7 +48,7 @@ _WAYS = 3
 #: How many arrows from one box to another are drawn one by one.
 _SIDE_BY_SIDE = 3
 #: How far back another way is looked for.
-_FAR = 400
+FAR = 400
 #: What is learned or given, and what a result is called.
 _ENDS = frozenset({"parameter", "input", "constant", "output", "update"})
 
@@ -58,7 +57,7 @@ def compact(drawing: Drawing) -> Drawing:
     """The drawing with activations and shape ops in the box of what they are applied to.
 
     Only where nothing else uses what they are applied to, and both are in the same cluster. The box has a line for
-    an activation or a transposition; the others show in the shape on the next edge, and in the tooltip.
+    an activation, a transposition or a reshape; the others show in the shape on the next edge, and in the tooltip.
     """
     into, lines = _hosts(drawing)
     if not into:
@@ -76,8 +75,11 @@ def compact(drawing: Drawing) -> Drawing:
         joined = [drawing.vertices[g] for g in guests.get(position, ())]
         if joined:
             extra = [line for g in guests[position] for line in lines[g]]
+            if vertex.card:
+                vertex = vertex._replace(card=(*vertex.card, *extra))
+            else:
+                vertex = vertex._replace(title="\n".join([vertex.title, *extra]))
             vertex = vertex._replace(
-                title="\n".join([vertex.title, *extra]),
                 details=(*vertex.details, *(f"then {v.details[0] if v.details else v.title}" for v in joined)),
                 sign=worst([vertex.sign, *(v.sign for v in joined)]),
             )
@@ -136,7 +138,7 @@ def _leads(source: int, ends: list[int], made_by: dict[int, list[int]]) -> bool:
     """Whether one of these is computed from the source. Vertices come after what they use."""
     seen = set(ends)
     pending = list(ends)
-    while pending and len(seen) < _FAR:
+    while pending and len(seen) < FAR:
         for tail in made_by.get(pending.pop(), ()):
             if tail == source:
                 return True

@@ -243,7 +243,7 @@ class _Merge:
             more = old.parameters != cluster.parameters
             sign = "changed" if other or more else ""
             if other:
-                was = old.type if old.name == cluster.name else old.title
+                was = old.type if old.name == cluster.name else _called(old)
                 self._note("changed", 1, b, f"was {was}")
             if more and cluster.parent is None:
                 self._note("changed", 1, b, f"{old.parameters:,} → {cluster.parameters:,} parameters")
@@ -368,6 +368,11 @@ def _changed(old: Vertex, new: Vertex) -> tuple[str, str] | None:
     before = ", ".join(word for word in one if word not in two) or "default"
     after = ", ".join(word for word in two if word not in one) or "default"
     return before, f"{new.title}: {before} → {after}"
+
+
+def _called(cluster: Cluster) -> str:
+    """Name and class of a module, as in `Cluster.place`."""
+    return f"{cluster.name}: {cluster.type}" if cluster.name and cluster.type else cluster.name or cluster.type
 
 
 def _arrow(old: Value, new: Value) -> str:

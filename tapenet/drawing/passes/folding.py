@@ -6,12 +6,18 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from tapenet.drawing.model import Cluster, Drawing, Edge, Sign, Vertex
-from tapenet.drawing.text import clean
 
 #: What is made by what it stands for.
 _MADE = frozenset({"op", "module"})
 #: What is told of a box that stands for several, if one of them has it: the worst first.
 _SIGNS: tuple[Sign, ...] = ("trouble", "dead", "removed", "added", "changed")
+#: Ops of a layer besides its own: they bring arrays into another form.
+_MINOR = frozenset(
+    {
+        *("reshape", "squeeze", "expand_dims", "astype", "broadcast_to", "copy", "alias", "moveaxis", "transpose"),
+        *("swapaxes", "getitem", "flip", "concatenate", "stack", "pad", "pad_copies", "dropout"),
+    }
+)
 #: How many reasons a box that stands for several gives for its sign.
 _REASONS = 3
 #: How many kinds of ops the name of a run tells.
@@ -112,22 +118,21 @@ def _box(drawing: Drawing, position: int, inside: list[int], parent: int | None)
     vertices = [drawing.vertices[i] for i in inside]
     ops = [v for v in vertices if v.kind in _MADE]
     title = cluster.title
+    card, training = cluster.card, cluster.training
     details = [cluster.place]
     op = ""
-    if cluster.card:
-        title = "\n".join([title, *map(clean, cluster.card)])
-    elif len(ops) == 1 and ops[0].kind == "op":  # a layer: what it does says more than its class
+    if len(ops) == 1 and ops[0].kind == "op":  # a layer
         op = ops[0].op
-        title = f"{cluster.called}: {ops[0].title}" if cluster.called else ops[0].title
-        title += f" ×{cluster.count:,}" if cluster.count > 1 else ""
         details += ops[0].details
+        if not card:  # what it does says more than its class
+            title = f"{cluster.called} · {ops[0].title}" if cluster.called else ops[0].title
+            title += f" ×{cluster.count:,}" if cluster.count > 1 else ""
+            card, training = ops[0].card, training or ops[0].training
     else:
         listed = Counter(line for v in ops for line in v.title.split("\n"))
         details.append(", ".join(f"{n} × {t}" if n > 1 else t for t, n in listed.most_common(8)))
     wrong = [v for v in vertices if v.sign in ("trouble", "dead") and v.kind != "module"]
     details += [": ".join((v.title.replace("\n", " "), *v.details[:1])) for v in wrong[:_REASONS]]
-    updates = dict.fromkeys(v.title.replace("\n", " ") for v in vertices if v.kind == "update")
-    details += [f"updated by {title}" for title in updates]
     return Vertex(
         "module",
         title,
@@ -141,6 +146,8 @@ def _box(drawing: Drawing, position: int, inside: list[int], parent: int | None)
         members=tuple(m for i, v in zip(inside, vertices, strict=True) for m in members(i, v)),
         fill=cluster.fill,
         sign=worst([cluster.sign, *(v.sign for v in vertices)]),
+        card=card,
+        training=training,
     )
 
 
@@ -213,10 +220,32 @@ def without(drawing: Drawing, dropped: Collection[int]) -> Drawing:
 # -- a budget of boxes ----------------------------------------------------------------------------------------------
 
 
-def within(drawing: Drawing, budget: int) -> set[int]:
+def layers_of(drawing: Drawing) -> set[int]:
+    """The modules that are drawn as one box: one op with its parameters, or several and a card of their own, of one kind
+    as those of a recurrent network are, and no module in them."""
+    nested = {cluster.parent for cluster in drawing.clusters}
+    main: dict[int, list[str]] = {}
+    for vertex in drawing.vertices:
+        if vertex.kind == "op" and vertex.cluster is not None and vertex.op not in _MINOR:
+            main.setdefault(vertex.cluster, []).append(vertex.op)
+    found = set()
+    for i, cluster in enumerate(drawing.clusters):
+        ops = main.get(i, [])
+        one = len(ops) == 1 or (cluster.card and len(set(ops)) == 1)
+        if one and cluster.around == "module" and cluster.parameters and i not in nested:
+            found.add(i)
+    return found
+
+
+def within(drawing: Drawing, budget: int, shut: Collection[int] = ()) -> set[int]:
     """The clusters to fold so that about `budget` boxes are drawn: from outside in, modules are opened as long as
     what is in them fits. Modules of one class at one depth are opened together or not at all, and layers, of one op
     each, and kernels only if everything else is open and all of them fit, so that like is drawn alike.
+
+    Args:
+        drawing: the whole.
+        budget: how many boxes.
+        shut: clusters that stay folded.
     """
     own = [0] * len(drawing.clusters)  # vertices directly inside
     ops = [0] * len(drawing.clusters)
@@ -237,6 +266,8 @@ def within(drawing: Drawing, budget: int) -> set[int]:
     def reach(positions: Iterable[int]) -> None:
         for position in positions:
             cluster = drawing.clusters[position]
+            if position in shut:
+                continue
             if cluster.around == "kernel" or (ops[position] == 1 and position not in children):
                 layers.append(position)
             else:
@@ -253,7 +284,7 @@ def within(drawing: Drawing, budget: int) -> set[int]:
             total += cost(group)
             opened.update(group)
             reach(child for p in group for child in children.get(p, ()))
-    all_open = len(opened) + len(layers) == len(drawing.clusters)
+    all_open = len(opened) + len(layers) + len(shut) == len(drawing.clusters)
     if all_open and total + cost(layers) <= budget:
         opened.update(layers)
     return set(range(len(drawing.clusters))) - opened
@@ -301,14 +332,14 @@ def _run_name(ops: list[Vertex]) -> str:
     if len(ops) == 1:  # an op alone is called what it is
         return ""
     titles = [op.title for op in ops]
-    ends = [title.partition(": ")[0] for title in (titles[0], titles[-1]) if ": " in title.partition("\n")[0]]
+    ends = [title.partition(" · ")[0] for title in (titles[0], titles[-1]) if " · " in title.partition("\n")[0]]
     held: Counter[str] = Counter()
     for op in ops:
         for i, line in enumerate(op.title.split("\n")):
-            held[_stem(line.partition(": ")[2] or line, op.op if i == 0 else "")] += max(op.count, 1)
+            held[_stem(line.split(" · ")[:2][-1], op.op if i == 0 else "")] += max(op.count, 1)
     shown = [word if n == 1 else f"{word} ×{n:,}" for word, n in held.most_common(_HELD)]
     text = ", ".join([*shown, *["…"] * (len(held) > _HELD)])
-    return f"{'–'.join(ends)}: {text}" if len(ends) == 2 else text
+    return f"{'–'.join(ends)} · {text}" if len(ends) == 2 else text
 
 
 def _stem(line: str, op: str) -> str:

@@ -11,8 +11,8 @@ from tapenet.drawing.passes.folding import members
 from tapenet.drawing.sources.known import Known
 from tapenet.drawing.style import LIGHT, PLAIN, Entry, Palette
 from tapenet.profiling.profile import Profile
+from tapenet.profiling.quantities import seconds, size
 from tapenet.profiling.records import Record
-from tapenet.profiling.table import seconds, size
 from tapenet.profiling.values import Stats, stats
 
 

@@ -31,6 +31,7 @@ def neighbourhood(drawing: Drawing, positions: Iterable[int], limit: int = 12) -
             after.setdefault(edge.tail, set()).add(edge.head)
     used = drawing.enclosing(drawing.vertices[position].cluster for position in kept)
     drawing = without(drawing, set(range(len(drawing.clusters))) - used)
+    clusters = [cluster._replace(totals="") for cluster in drawing.clusters]  # of the whole
     vertices: list[Vertex] = []
     place: dict[int, int] = {}
     stubs: dict[tuple[int, bool], int] = {}
@@ -51,7 +52,7 @@ def neighbourhood(drawing: Drawing, positions: Iterable[int], limit: int = 12) -
             edges.append(edge._replace(tail=stub, head=place[edge.head], result=None))
         elif edge.tail in kept and (stub := stubs.pop((edge.tail, False), None)) is not None:
             edges.append(edge._replace(tail=place[edge.tail], head=stub, argument=""))
-    return Drawing(vertices, edges, drawing.clusters, drawing.ops)
+    return Drawing(vertices, edges, clusters, drawing.ops)
 
 
 def _nearest(drawing: Drawing, positions: Iterable[int], limit: int) -> set[int]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tapenet.drawing.model import Drawing
+from tapenet.drawing.model import Drawing, Shapes
+from tapenet.drawing.passes.cards import with_cards, with_shapes
 from tapenet.drawing.passes.compact import bundle, compact, mark_skips
-from tapenet.drawing.passes.folding import at_depth, fold, in_runs, unbox, within
+from tapenet.drawing.passes.folding import at_depth, fold, in_runs, layers_of, unbox, within
 from tapenet.drawing.passes.gradients import with_gradients, with_updates
 from tapenet.drawing.passes.repeats import fold_repeats
 
@@ -37,6 +38,9 @@ class View(NamedTuple):
         backward: whether the gradients' way back is drawn.
         updates: what is done to parameters, by the numbers of their nodes.
         changes: whether to open those modules alone in which something is added, removed or changed.
+        parameters: whether parameters have boxes of their own. Else they are in those of the ops that use them, and a
+            layer is one box.
+        shapes: where the shapes of arrays are written.
     """
 
     depth: int | None = None
@@ -46,11 +50,20 @@ class View(NamedTuple):
     backward: bool = False
     updates: Mapping[int, str] = _NOTHING
     changes: bool = False
+    parameters: bool = False
+    shapes: Shapes = "edge"
 
     def unfolded(self, drawing: Drawing) -> Drawing:
         """All of a drawing that this view can show, with every module open."""
         shown = unbox(fold_repeats(drawing) if self.repeats else drawing)
-        return with_updates(shown, self.updates, drawing) if self.updates else shown
+        if self.updates:
+            shown = with_updates(shown, self.updates, drawing)
+        layers = set() if self.parameters else layers_of(shown)
+        return with_cards(shown, layers, inside=not self.parameters, backward=self.backward)
+
+    def _shaped(self, drawing: Drawing) -> Drawing:
+        """The drawing with shapes where they belong."""
+        return (with_shapes(drawing) if self.shapes == "box" else drawing)._replace(shapes=self.shapes)
 
     def of(self, drawing: Drawing, budget: int | None = None) -> Drawing:
         """The drawing that is shown.
@@ -67,12 +80,12 @@ class View(NamedTuple):
             drawing = compact(drawing)
         if len(drawing.vertices) > most:
             drawing = in_runs(drawing, most if self.budget is None else min(most, self.budget))
-        drawing = mark_skips(bundle(drawing))
+        drawing = self._shaped(mark_skips(bundle(drawing)))
         return with_gradients(drawing) if self.backward else drawing
 
     def to_explore(self, drawing: Drawing) -> Drawing:
         """The part of a drawing that a page can open: all of it, or of a very large one as much as a page can hold."""
-        drawing = mark_skips(drawing)
+        drawing = self._shaped(mark_skips(drawing))
         if self.backward:
             drawing = with_gradients(drawing)
         if len(drawing.vertices) > PAGE:
@@ -81,15 +94,16 @@ class View(NamedTuple):
 
     def closed(self, drawing: Drawing, budget: int | None = None) -> set[int]:
         """The clusters to fold."""
+        shut = {i for i, cluster in enumerate(drawing.clusters) if cluster.layer}
         if budget is not None:
-            return within(drawing, budget)
+            return within(drawing, budget, shut)
         if self.changes:
             whole = {i for i, c in enumerate(drawing.clusters) if c.sign in ("added", "removed")}
             return set(range(len(drawing.clusters))) - changed_clusters(drawing) | whole
         if self.depth is not None:
-            closed = at_depth(drawing, self.depth)
-            return closed if len(fold(drawing, closed).vertices) <= MOST else within(drawing, BUDGET)
-        closed = within(drawing, MOST if self.budget is None else self.budget)
+            closed = at_depth(drawing, self.depth) | shut
+            return closed if len(fold(drawing, closed).vertices) <= MOST else within(drawing, BUDGET, shut)
+        closed = within(drawing, MOST if self.budget is None else self.budget, shut)
         outermost = [i for i, cluster in enumerate(drawing.clusters) if cluster.parent is None]
         if len(closed) == len(drawing.clusters) > 1 == len(outermost) and (self.budget or MOST) >= FEW:
             # Too many layers side by side: one box would say nothing, and runs of them say something.

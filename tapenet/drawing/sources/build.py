@@ -22,6 +22,7 @@ from tapenet.drawing.sources.labels import (
     value_of,
 )
 from tapenet.drawing.sources.names import Key, Modules, Name, key_of, key_of_whole
+from tapenet.drawing.sources.work import multiply_adds
 from tapenet.drawing.text import clean
 from tapenet.typing import Array, DType
 
@@ -227,8 +228,11 @@ class _Builder:
         self.aside: set[int] = set()
         #: Where the results of a transformed function come from.
         self.results: dict[tuple[Node, int], _End] = {}
+        self.multiply_adds: dict[int, int] = {}  # by outermost cluster
         for node in ops:
             self._op(node)
+        for cluster, count in self.multiply_adds.items():
+            self.modules.total(cluster, count)
 
     def output(self, title: str, node: Node) -> None:
         """Add a result that is asked for."""
@@ -266,6 +270,10 @@ class _Builder:
         tails = [self._tail(node, argument, value) for argument, value in incoming]
         differentiated = _differentiated(node)
         cluster = self.modules.around[node]
+        outermost = self.modules.outermost[node]
+        if outermost is not None:
+            count = multiply_adds(node, inputs)
+            self.multiply_adds[outermost] = self.multiply_adds.get(outermost, 0) + count
         if "function" in node.option_names and is_a(node.options["function"], "program.functions", "Function"):
             flows = any(isinstance(value, Node) for _, value in incoming)
             ends = use("sources.transformed").draw(self.drawing, node, cluster, tails, flows)

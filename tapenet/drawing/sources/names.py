@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.autodiff.node import Constant, Node, Scope
 from tapenet.autodiff.tensor import Tensor
-from tapenet.drawing.model import Cluster, Kind
+from tapenet.drawing.model import Cluster, Kind, counted_parameters
 from tapenet.ops.stack_frames import user_frame
 from tapenet.typing import Array
 
@@ -186,12 +186,14 @@ class Modules:
         self._variables = names
         self.clusters: list[Cluster] = []
         self.around: dict[Node, int | None] = {}
+        self.outermost: dict[Node, int | None] = {}
         self.held: dict[Key, Held] = {}
         #: Of each parameter: the keys by which it is in `held`, and itself.
         self.parameters: list[tuple[list[Key], Tensor]] = []
         self._first: dict[int, int] = {}  # by id of a module: its first cluster
         self._names: dict[int, dict[int, str]] = {}  # by id of a module: the names of those in it, by id
-        self._counts: dict[int, int] = {}
+        self._counts: dict[int, tuple[int, int]] = {}  # by id of a module: how much it learns, in numbers and bytes
+        self._bytes: list[int] = []  # by cluster
         outermost: dict[int, _Module] = {}
         chains: dict[Scope, list[_Call]] = {}
         running: list[_Call] = []
@@ -212,6 +214,7 @@ class Modules:
                 inside.append(len(self.clusters) - 1)
             running = chain
             self.around[node] = inside[-1] if inside else None
+            self.outermost[node] = inside[0] if inside else None
         for module in outermost.values():
             self._hold(module)
 
@@ -227,14 +230,29 @@ class Modules:
                 name = self._names_in(outer).get(id(module), "")
             path = ".".join(part for part in (self.clusters[parent].path, name) if part)
             depth = self.clusters[parent].depth + 1
-        count = 0
+        count = in_bytes = 0
         if module is not None:
             self._first.setdefault(id(module), len(self.clusters))
             if id(module) not in self._counts:
-                self._counts[id(module)] = sum({id(p): p.size for _, p in module.named_parameters()}.values())
-            count = self._counts[id(module)]
+                own = {id(p): p for _, p in module.named_parameters()}.values()
+                self._counts[id(module)] = sum(p.size for p in own), sum(p.nbytes for p in own)
+            count, in_bytes = self._counts[id(module)]
+        self._bytes.append(in_bytes)
         card = () if module is None else _card(module)
         self.clusters.append(Cluster(name, call.title, path, parent, depth, count, card=card, variable=variable))
+
+    def total(self, cluster: int, multiply_adds: int) -> None:
+        """Say of an outermost module what all of it takes."""
+        from tapenet.profiling.quantities import (
+            many,
+            size,
+        )  # here, as a graph without modules needs nothing of profiles
+
+        learns = self.clusters[cluster].parameters
+        if learns:
+            work = f"{many(multiply_adds)} multiply-adds" if multiply_adds else ""
+            parts = [counted_parameters(learns), work, size(self._bytes[cluster])]
+            self.clusters[cluster] = self.clusters[cluster]._replace(totals=" · ".join(filter(None, parts)))
 
     def _names_in(self, outer: _Module) -> dict[int, str]:
         names = self._names.get(id(outer))

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tapenet.drawing.forms.data import to_data
 from tapenet.drawing.forms.described import SIGNS
@@ -195,7 +195,12 @@ def _for_page(drawing: Drawing) -> dict[str, object]:
     are not written #rrggbb, since the page computes with colours."""
     vertices = [v._replace(members=(), fill=_colour(v.fill)) for v in drawing.vertices]
     clusters = [c._replace(fill=_colour(c.fill)) for c in drawing.clusters]
-    return to_data(drawing._replace(vertices=vertices, clusters=clusters))
+    data = to_data(drawing._replace(vertices=vertices, clusters=clusters))
+    lines = {"vertices": [v.lines for v in vertices], "clusters": [c.lines for c in clusters]}
+    for name, texts in lines.items():
+        for written, text in zip(cast("list[dict[str, object]]", data[name]), texts, strict=True):
+            written["lines"] = text
+    return data
 
 
 def _colour(fill: str) -> str:

@@ -7,7 +7,7 @@ const FLOWS = { value: 0, gradient: 1, update: 2, carry: 3 };
 const LEAVES = new Set(["parameter", "input", "constant", "update"]);
 
 function makeGraph(data) {
-  const { vertices, clusters, edges, ops = {} } = data;
+  const { vertices, clusters, edges, ops = {}, shapes = "edge" } = data;
   const count = vertices.length;
   const root = count + clusters.length;
   const parent = new Int32Array(root + 1).fill(root);
@@ -59,7 +59,7 @@ function makeGraph(data) {
     outgoing[edge.tail].push(i);
   });
   return {
-    vertices, clusters, ops, edges: flat, count, root, parent, level, first, members, inside, incoming, outgoing,
+    vertices, clusters, ops, shapes, edges: flat, count, root, parent, level, first, members, inside, incoming, outgoing,
     isCluster: (id) => id >= count,
     isLeaf: (id) => id < count && LEAVES.has(vertices[id].kind) && !written.has(id),
     clusterOf: (id) => clusters[id - count],

@@ -325,9 +325,10 @@ class Layout {
     const { vertices } = this.graph;
     if (way === FLOWS.carry) return "next";
     if (way !== FLOWS.value) return "";
-    const fit = first.stretched ? `→ ${first.stretched.join("×")}` : "";
+    const { shapes } = this.graph;
+    const fit = first.stretched && shapes === "edge" ? `→ ${first.stretched.join("×")}` : "";
     if (vertices[first.tail].value || vertices[first.head].value) return fit;
-    return arrays > 1 ? `${thousands(arrays)} arrays` : `${valueText(first.value)} ${fit}`.trim();
+    return arrays > 1 ? `${thousands(arrays)} arrays` : shapes === "edge" ? `${valueText(first.value)} ${fit}`.trim() : "";
   }
 
   labelAt({ points, bow, first }, text) {
@@ -439,12 +440,7 @@ function vertexLines(vertex) {
   const titles = vertex.title.split("\n");
   const lines = titles.slice(0, MOST_LINES).map((text) => ({ text: clean(text) || "·", small: false }));
   if (titles.length > MOST_LINES) lines.push({ text: `… and ${titles.length - MOST_LINES} more`, small: true });
-  if (vertex.value) {
-    const count = vertex.parameters && vertex.value[0].length > 1 ? ` · ${thousands(vertex.parameters)}` : "";
-    lines.push({ text: valueText(vertex.value) + count, small: true });
-  } else if (vertex.parameters) {
-    lines.push({ text: plural(vertex.parameters, "parameter"), small: true });
-  }
+  for (const text of vertex.lines.slice(titles.length)) lines.push({ text: clean(text), small: true });
   if (vertex.kind === "module") lines[0].bold = true;
   return lines;
 }
@@ -452,15 +448,12 @@ function vertexLines(vertex) {
 function clusterLines(graph, id) {
   const cluster = graph.clusterOf(id);
   const lines = [{ text: clean(clusterTitle(cluster)), small: false, bold: true }];
-  for (const line of cluster.card || []) lines.push({ text: clean(line), small: true });
-  const facts = [];
-  if (cluster.parameters) facts.push(plural(cluster.parameters, "parameter"));
-  if (!cluster.parameters) facts.push(plural(graph.members[id], "box", "boxes"));
-  lines.push({ text: facts.join(" · "), small: true });
+  for (const line of cluster.lines.slice(1)) lines.push({ text: clean(line), small: true });
+  if (lines.length === 1) lines.push({ text: plural(graph.members[id], "box", "boxes"), small: true });
   return lines;
 }
 
 function headWidth(graph, id) {
   const count = badge(graph, id);
-  return measure(clean(clusterTitle(graph.clusterOf(id))), SMALL + 1, 600) + 40 + (count ? measure(count, SMALL, 600) + 16 : 0);
+  return measure(clean(clusterHeading(graph.clusterOf(id)), 120), SMALL + 1, 600) + 40 + (count ? measure(count, SMALL, 600) + 16 : 0);
 }

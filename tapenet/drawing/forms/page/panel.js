@@ -269,7 +269,8 @@ function totals({ vertices }) {
   const counts = new Map();
   const optimizers = new Set();
   let learned = 0;
-  for (const { kind, title, value, count = 1, parameters = 0 } of vertices) {
+  for (const { kind, title, value, count = 1, parameters = 0, training = "gradient" } of vertices) {
+    if (!training.startsWith("gradient")) optimizers.add(training.split(" ")[0]);
     if (kind === "update" && !value) optimizers.add(title.split("\n")[0]);
     else if (kind !== "parameter" || parameters) counts.set(kind, (counts.get(kind) || 0) + (kind === "module" ? 1 : count));
     learned += kind === "parameter" ? count * parameters : parameters;

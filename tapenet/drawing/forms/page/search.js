@@ -37,7 +37,7 @@ class Search {
         const path = around.path && !around.around ? `${around.path}.${vertex.title}` : "";
         const given = graph.outgoing[id].map((i) => graph.edges[i]).filter((edge) => edge.way === FLOWS.value);
         const values = [vertex.value, ...given.map((edge) => edge.value)].map(valueText);
-        words.push([...new Set([vertex.title, vertex.op, vertex.line, path, ...values, ...(vertex.details || [])])]
+        words.push([...new Set([vertex.title, vertex.op, vertex.line, path, ...values, ...(vertex.card || []), ...(vertex.details || [])])]
           .filter(Boolean).join("\n").toLowerCase());
       }
     }

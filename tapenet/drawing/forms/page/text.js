@@ -60,9 +60,12 @@ function valueText(value) {
 
 function clusterTitle(cluster) {
   const name = cluster.name || cluster.variable;
-  if (name && cluster.type) return `${name}: ${cluster.type}`;
+  if (name && cluster.type) return `${name} · ${cluster.type}`;
   return name || cluster.type || { repeat: "repeated", kernel: "kernel" }[cluster.around] || "module";
 }
+
+// What stands at the top of an open cluster.
+const clusterHeading = (cluster) => clusterTitle(cluster) + (cluster.totals ? ` · ${cluster.totals}` : "");
 
 // The units that are written with a prefix, each with its size, from the largest on.
 const PREFIXED = {

@@ -95,7 +95,7 @@ class View {
     });
     if (cluster.around !== undefined) rect.classList.add(cluster.around);
     if (cluster.fill) rect.style.setProperty("fill", cluster.fill);
-    const title = clean(clusterTitle(cluster));
+    const title = clean(clusterHeading(cluster), 120);
     const head = draw("g", {
       class: `head depth${graph.level[id] % 2 ? 0 : 1}`, transform: at, "data-id": id, "data-fold": true, role: "button", tabindex: -1, "aria-expanded": "true",
       "aria-label": `${title}, module, open`,
