@@ -14,8 +14,6 @@ LETTERS = 64
 #: Room beside the text of a box, on both sides together, and above and below it.
 _BESIDE, _ABOVE = 18.0, 9.0
 _LEADING = {TITLE: 15.0, SMALL: 13.0}
-#: How wide a line of a cluster's title is at most, if it can be divided.
-_WIDE = 220.0
 _NARROWEST, _ROUND = 28.0, 24.0
 
 
@@ -44,20 +42,25 @@ def box_size(vertex: Vertex, lines: tuple[Line, ...]) -> tuple[float, float]:
     return float(-(-width // 1)), height
 
 
-def cluster_lines(cluster: Cluster) -> tuple[Line, ...]:
-    """The title of a cluster, in more than one line where it is long: arrows pass beside it.
+def cluster_lines(cluster: Cluster, width: float) -> tuple[Line, ...]:
+    """The title of a cluster in lines no wider than this, or than the longest of its parts: arrows pass beside it.
 
-    >>> [line.text for line in cluster_lines(Cluster("blocks", "Block", count=12, each=7_087_872, parameters=85_054_464))]
-    ['blocks · Block ×12 · 7,087,872 each']
+    >>> repeated = Cluster("blocks", "Block", count=12, each=7_087_872, parameters=85_054_464)
+    >>> [line.text for line in cluster_lines(repeated, 100)]
+    ['blocks · Block ×12', '7,087,872 each']
     """
+    parts = [clean(part, LETTERS) for part in cluster.heading.split(" · ") if part]
+    if cluster.called and cluster.type:  # name and class stay together
+        parts[:2] = [" · ".join(parts[:2])]
     lines: list[Line] = []
-    for part in cluster.heading.split(" · "):
+    most = max([width, *(room(part, HEADING, i == 0) for i, part in enumerate(parts))])
+    for part in parts:
         whole = f"{lines[-1].text} · {part}" if lines else part
-        size, bold = (HEADING, True) if len(lines) < 2 else (SMALL, False)
-        if lines and room(whole, size, bold) < _WIDE:
-            lines[-1] = Line(whole, *lines[-1][1:])
-        elif part:
-            lines.append(Line(clean(part, LETTERS), *((SMALL, False) if lines else (HEADING, True))))
+        style = (HEADING, True) if len(lines) < 2 else (SMALL, False)
+        if lines and room(whole, *style) <= most:
+            lines[-1] = Line(whole, *style)
+        else:
+            lines.append(Line(part, *((SMALL, False) if lines else (HEADING, True))))
     return tuple(lines)
 
 

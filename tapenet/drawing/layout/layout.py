@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tapenet.drawing.layout.boxes import LABEL, box_size, cluster_lines, head_height, vertex_lines
+from tapenet.drawing.layout.boxes import LABEL, box_size, vertex_lines
 from tapenet.drawing.layout.group import Spot
 from tapenet.drawing.layout.labels import Labels
 from tapenet.drawing.layout.lanes import Piece
-from tapenet.drawing.layout.level import PAD, Frame, Level, pieces
-from tapenet.drawing.layout.placed import MARGIN, Box, Line, Placed, Way
+from tapenet.drawing.layout.level import Level, pieces
+from tapenet.drawing.layout.placed import Box, Line, Placed, Way
 from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, touch
 from tapenet.drawing.layout.tree import Tree
 from tapenet.drawing.layout.wires import WITHIN, Wiring
@@ -40,7 +40,6 @@ class _Layout:
         self.tree = tree = Tree(drawing)
         self.wiring = wiring = Wiring(drawing, tree)
         self.lines = [vertex_lines(vertex) for vertex in drawing.vertices]
-        self.titles = [cluster_lines(cluster) for cluster in drawing.clusters]
         self.texts = drawing.labels()
         sizes = {}
         least = wiring.room()
@@ -57,9 +56,7 @@ class _Layout:
         jobs = pieces(tree, wiring)
         self.levels: dict[int, Level] = {}
         for cluster in sorted(tree.inside, key=lambda i: -tree.depth[i]):
-            self.levels[cluster] = Level(
-                jobs[cluster], tree, wiring, self.levels, sizes, widths, self._frame(cluster), self.upright
-            )
+            self.levels[cluster] = Level(jobs[cluster], tree, wiring, self.levels, sizes, widths, direction)
         self.spots: dict[int, Spot] = {}
         root = self.levels[tree.root]
         self.corners = {tree.root: (0.0, 0.0)}
@@ -67,18 +64,6 @@ class _Layout:
         self._stand()
         self._join()
         choose_sides(wiring.wires, 1 if self.upright else -1)
-
-    def _frame(self, cluster: int) -> Frame:
-        if cluster == self.tree.root:
-            return Frame(MARGIN, MARGIN, MARGIN, MARGIN, 0.0, True, True)
-        lines = self.titles[cluster - self.tree.count]
-        head = max(PAD, head_height(lines))
-        title = max((room(line.text, line.size, line.bold) for line in lines), default=0.0) + 16
-        if self.direction == "TB":
-            return Frame(PAD, PAD, head, PAD / 2, title, True, True)
-        if self.direction == "BT":
-            return Frame(PAD, PAD, PAD / 2, head, title, True, False)
-        return Frame(PAD, head, PAD, PAD, title, False, self.direction == "LR")
 
     def _stand(self) -> None:
         """Where everything is in the whole."""
@@ -122,7 +107,7 @@ class _Layout:
     def placed(self) -> Placed:
         width, height = (self.breadth, self.length) if self.upright else (self.length, self.breadth)
         boxes = [self._box(i, lines) for i, lines in enumerate(self.lines)]
-        clusters = [self._box(i, lines) for i, lines in enumerate(self.titles, self.tree.count)]
+        clusters = [self._box(i, self.levels[i].title) for i in range(self.tree.count, self.tree.root)]
         ways = [self._way(i) for i in range(len(self.drawing.edges))]
         arrays = [None if wire is None else wire.array for wire in self.wiring.of]
         labels = Labels(boxes, clusters, ways, self.upright, width, height)

@@ -4,38 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tapenet.drawing.layout.boxes import cluster_lines, head_height
 from tapenet.drawing.layout.coordinates import LABEL_ROOM, ROW, Spread
 from tapenet.drawing.layout.group import Group, Spot
 from tapenet.drawing.layout.lanes import Lanes, Piece
 from tapenet.drawing.layout.layers import IN, ITEM, LEAF, OUT, Link, Net
 from tapenet.drawing.layout.order import order
+from tapenet.drawing.layout.placed import MARGIN, Line
 from tapenet.drawing.layout.tree import BORDER, LEAVES, Tree
 from tapenet.drawing.layout.wires import LEFT, RIGHT, WITHIN, Wire, Wiring
+from tapenet.drawing.metrics import room
 
-#: Room within the border of a cluster.
-PAD = 12.0
+#: Room within the border of a cluster, and beside the text of its title.
+PAD, _ASIDE = 12.0, 24.0
 #: Room beside a lane for its text, across it and along it.
 NEXT = 34.0, 14.0
-
-
-class Frame(NamedTuple):
-    """The border of a cluster: room within it across and along, before and after what is in it.
-
-    Attributes:
-        low, high: across.
-        begin, end: along.
-        title: how long the title is.
-        across: whether it stands across.
-        first: whether it is where arrays come in, and else where they go out.
-    """
-
-    low: float
-    high: float
-    begin: float
-    end: float
-    title: float
-    across: bool
-    first: bool
 
 
 class Job(NamedTuple):
@@ -57,6 +40,7 @@ class Level:
 
     Attributes:
         across, along: its size.
+        title: the lines of its title.
         spots: where everything in it stands, by id.
         ports: where arrays come in and go out, from its middle, by array and role.
         doors: where arrays go through its sides, by array and side.
@@ -74,8 +58,7 @@ class Level:
         levels: dict[int, Level],
         sizes: dict[int, tuple[float, float]],
         texts: dict[int, float],
-        frame: Frame,
-        upright: bool,
+        direction: str,
     ) -> None:
         """
         Args:
@@ -84,15 +67,16 @@ class Level:
             levels: the clusters in it, by id.
             sizes: of boxes, across and along.
             texts: how wide the text of an array is.
-            frame: its border.
-            upright: whether text stands across the way of arrows rather than along it.
+            direction: where arrows point.
         """
         self.job = job
         self.tree = tree
         self.wiring = wiring
         self.levels = levels
         self.texts = texts
-        self.upright = upright
+        self.direction = direction
+        self.upright = direction in ("TB", "BT")  # text stands across the way of arrows, and else along it
+        self.title: tuple[Line, ...] = ()
         self.groups: dict[int, Group] = {}
         self.slots: dict[int, int] = {}
         self.ports_of: dict[tuple[int, int], int] = {}
@@ -103,7 +87,7 @@ class Level:
         self.net.build((3.0, 10.0 if beside else 3.0))
         order(self.net)
         incoming = {array: i for (array, role), i in self.ports_of.items() if role == IN}
-        lanes = Lanes(self.net, self.slots, job.lanes, incoming, wiring.hosts, NEXT[0 if upright else 1])
+        lanes = Lanes(self.net, self.slots, job.lanes, incoming, wiring.hosts, NEXT[0 if self.upright else 1])
         taken = {(self.slots[i], 1) for i in wiring.beside if i in self.slots}
         spread = Spread(self.net, lanes.counts, beside, taken | lanes.taken)
         self._stand(spread)
@@ -114,7 +98,7 @@ class Level:
             for (array, side), door in levels[cluster].doors.items()
         }
         lanes.run(spread, self.spots, doors)
-        self._finish(spread, lanes, *self._fit(spread, lanes, frame))
+        self._finish(spread, lanes, *self._fit(spread, lanes))
 
     def _items(self, sizes: dict[int, tuple[float, float]]) -> None:
         vertices, net = self.wiring.drawing.vertices, self.net
@@ -186,36 +170,45 @@ class Level:
                 for j, spot in self.groups[i].spots.items():
                     self.spots[j] = spot._replace(x=spot.x + x, y=spot.y + y)
 
-    def _fit(self, spread: Spread, lanes: Lanes, frame: Frame) -> tuple[float, float]:
-        """Find the size of the cluster, so that arrows pass beside its title; how far everything moves across and along."""
+    def _fit(self, spread: Spread, lanes: Lanes) -> tuple[float, float]:
+        """Find the title and the size of the cluster, so that arrows pass beside its title; how far everything moves across
+        and along."""
         net = self.net
         low = min([x - net.left[i] for i, x in enumerate(spread.middle)], default=0.0)
         high = max([x + net.right[i] for i, x in enumerate(spread.middle)], default=0.0)
         low, high = min(low, -lanes.outermost[LEFT]), max(high, lanes.outermost[RIGHT])
         rows = lanes.counts[-1] * ROW
-        shift, down = frame.low - low, frame.begin + rows
-        self.across = frame.low + high - low + frame.high
-        self.along = down + spread.length + frame.end
-        least = frame.title + 8
-        if frame.across:
-            role = IN if frame.first else OUT
-            ports = [spread.middle[i] + shift for (_, r), i in self.ports_of.items() if r == role]
+        breadth, length = high - low, spread.length + rows
+        at = self.job.cluster - self.tree.count
+        if self.job.cluster == self.tree.root:
+            self.across, self.along = breadth + 2 * MARGIN, length + 2 * MARGIN
+            return MARGIN - low, MARGIN + rows
+        cluster = self.wiring.drawing.clusters[at]
+        role = OUT if self.direction == "BT" else IN
+        ports = [spread.middle[i] + PAD - low for (_, r), i in self.ports_of.items() if r == role]
+        doors = [lanes.door(lane) + PAD + rows for lane in lanes.lanes if lane.side == RIGHT and lane.has_door]
+        beside = min(ports, default=breadth + 2 * PAD) if self.upright else length + 2 * PAD
+        self.title = cluster_lines(cluster, beside - _ASIDE)
+        head = max(PAD, head_height(self.title))
+        least = max((room(line.text, line.size, line.bold) + _ASIDE for line in self.title), default=0.0)
+        if self.upright:
             aside = max(0.0, least - min(ports, default=least))
-            self.across += aside
-            shift += aside
+            self.across = breadth + 2 * PAD + aside
             spare = max(0.0, least - self.across) / 2
             self.across += 2 * spare
-            return shift + spare, down
-        doors = [lanes.door(lane) + down for lane in lanes.lanes if lane.side == RIGHT and lane.has_door]
-        if frame.first:
-            aside = max(0.0, least - min(doors, default=least))
-            down += aside
+            begin, end = (PAD / 2, head) if self.direction == "BT" else (head, PAD / 2)
+            self.along = begin + length + end
+            return PAD - low + aside + spare, begin + rows
+        self.across = PAD + breadth + head
+        self.along = length + 2 * PAD
+        if self.direction == "LR":
+            before, after = max(0.0, least - min(doors, default=least)), 0.0
         else:
-            aside = max(0.0, least - self.along + max(doors, default=self.along - least))
-        self.along += aside
+            before, after = 0.0, max(0.0, least - self.along + max(doors, default=self.along - least))
+        self.along += before + after
         spare = max(0.0, least - self.along) / 2
         self.along += 2 * spare
-        return shift, down + spare
+        return PAD - low, PAD + rows + before + spare
 
     def _finish(self, spread: Spread, lanes: Lanes, shift: float, down: float) -> None:
         """Give what others ask of this cluster, measured from its corner."""
