@@ -300,7 +300,9 @@ def ink_on(fill: str) -> str:
     Other than the ink of a theme, so that a dark theme does not change it: the box stays as it is painted.
 
     >>> ink_on("#fde725"), ink_on("#440154")
-    ('#101010', '#fefefe')
+    ('#010101', '#fefefe')
     """
-    red, green, blue = (int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return "#101010" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#fefefe"
+    parts = (int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts)
+    # Of this luminance both have a contrast of 4.5.
+    return "#010101" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "#fefefe"
