@@ -8,9 +8,8 @@ from itertools import combinations, pairwise
 from tapenet.drawing.layout.boxes import LABEL, head_height
 from tapenet.drawing.layout.placed import Box, Label, Placed
 from tapenet.drawing.metrics import room
-
-Area = tuple[float, float, float, float]
-Point = tuple[float, float]
+from tapenet.drawing.model import Edge
+from tests.drawing.areas import Area, Point, cross, meets, overlap, within
 
 
 def flaws(placed: Placed) -> Iterator[str]:
@@ -20,31 +19,31 @@ def flaws(placed: Placed) -> Iterator[str]:
     labels = {i: _text(way.label) for i, way in enumerate(placed.ways) if way.label is not None}
     yield from _boxes(placed, boxes, clusters)
     for box, title in zip([box for box in placed.clusters if box.lines], titles, strict=True):
-        if not _within(title, _area(box)):
+        if not within(title, _area(box)):
             yield f"the title {box.lines[0].text!r} leaves its cluster"
     for box, vertex in zip(placed.boxes, placed.drawing.vertices, strict=True):
         if max(room(line.text, line.size, line.bold) for line in box.lines) > box.width:
             yield f"the text of {vertex.title!r} leaves its box"
     whole = (0.0, 0.0, placed.width, placed.height)
-    if not all(_within(area, whole) for area in (*boxes, *clusters, *labels.values())):
+    if not all(within(area, whole) for area in (*boxes, *clusters, *labels.values())):
         yield "something stands outside of the picture"
     yield from _ways(placed, boxes, titles, labels)
     for (i, a), (j, b) in combinations(labels.items(), 2):
-        if _overlap(a, b):
+        if overlap(a, b):
             yield f"the labels of edges {i} and {j} overlap"
     for i, label in labels.items():
-        if any(_overlap(label, area) for area in (*boxes, *titles)):
+        if any(overlap(label, area) for area in (*boxes, *titles)):
             yield f"the label of edge {i} stands on a box or a title"
         for left, top, right, bottom in clusters:
             corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-            if any(_meets(label, a, b) for a, b in pairwise(corners)):
+            if any(meets(label, a, b) for a, b in pairwise(corners)):
                 yield f"the label of edge {i} stands on the border of a cluster"
 
 
 def crossings(placed: Placed) -> int:
     """How often arrows cross. Those that end at another one, or go the same way, do not."""
     pieces = [(i, a, b) for i, way in enumerate(placed.ways) for a, b in pairwise(way.points)]
-    return sum(i != j and _cross(a, b, c, d) for (i, a, b), (j, c, d) in combinations(pieces, 2))
+    return sum(i != j and cross(a, b, c, d) for (i, a, b), (j, c, d) in combinations(pieces, 2))
 
 
 def unlabelled(placed: Placed) -> list[int]:
@@ -55,21 +54,48 @@ def unlabelled(placed: Placed) -> list[int]:
     return [i for i, text in enumerate(texts) if text and (edges[i].tail, edges[i].result) not in written]
 
 
+def spine(placed: Placed) -> list[int]:
+    """The main chain: from the last result back, along the longest way that takes no shortcut."""
+    comes = {head: [e for e in edges if not e.skip] for head, edges in placed.drawing.by("head").items()}
+    found = [len(placed.boxes) - 1]
+    while found[-1] in comes:
+        x, y = middle(placed, found[-1])
+        tails = [(e.tail, placed.drawing.vertices[e.tail]) for e in comes[found[-1]]]
+        made = [t for t, vertex in tails if vertex.kind in ("op", "module") and "shortcut" not in str(vertex)]
+        given = [t for t, vertex in tails if vertex.kind == "input"]
+        if not (made or given):
+            break
+        near = {t: -abs(middle(placed, t)[0] - x) - abs(middle(placed, t)[1] - y) for t in made or given}
+        found.append(max(near, key=lambda t: (_longest(comes, t), near[t])))
+    return found
+
+
+def middle(placed: Placed, i: int) -> Point:
+    """The middle of a box."""
+    box = placed.boxes[i]
+    return box.x + box.width / 2, box.y + box.height / 2
+
+
+def _longest(comes: dict[int, list[Edge]], vertex: int) -> int:
+    """How many edges there are on the longest way to a vertex."""
+    return max((1 + _longest(comes, edge.tail) for edge in comes.get(vertex, ())), default=0)
+
+
 def _boxes(placed: Placed, boxes: list[Area], clusters: list[Area]) -> Iterator[str]:
     vertices, nested = placed.drawing.vertices, placed.drawing.clusters
     for i, j in combinations(range(len(boxes)), 2):
-        if _overlap(boxes[i], boxes[j]):
+        if overlap(boxes[i], boxes[j]):
             yield f"the boxes {vertices[i].title!r} and {vertices[j].title!r} overlap"
     for i, vertex in enumerate(vertices):
         around = placed.drawing.enclosing([vertex.cluster])
         for c, area in enumerate(clusters):
-            if _overlap(boxes[i], area) if c not in around else not _within(boxes[i], area):
+            if overlap(boxes[i], area) if c not in around else not within(boxes[i], area):
                 yield f"the box {vertex.title!r} is on the wrong side of the border of {nested[c].title!r}"
     for c, cluster in enumerate(nested):
         around = placed.drawing.enclosing([cluster.parent])
         for other in range(c):
             apart = other not in around
-            if _overlap(clusters[c], clusters[other]) if apart else not _within(clusters[c], clusters[other]):
+            if overlap(clusters[c], clusters[other]) if apart else not within(clusters[c], clusters[other]):
                 yield f"the clusters {cluster.title!r} and {nested[other].title!r} overlap"
 
 
@@ -81,12 +107,12 @@ def _ways(placed: Placed, boxes: list[Area], titles: list[Area], labels: dict[in
         for a, b in pairwise(way.points):
             for j, area in enumerate(boxes):
                 own = j in (edge.tail, edge.head) and vertices[j].round
-                if not own and _meets(area, a, b):
+                if not own and meets(area, a, b):
                     yield f"edge {i} goes through the box {vertices[j].title!r}"
-            if any(_meets(area, a, b) for area in titles):
+            if any(meets(area, a, b) for area in titles):
                 yield f"edge {i} goes through the title of a cluster"
             for j, area in labels.items():
-                if _meets(area, a, b):
+                if meets(area, a, b):
                     yield f"edge {i} goes through the label of edge {j}"
         if way.points:
             if not _at(way.points[-1], boxes[edge.head]):
@@ -108,35 +134,6 @@ def _text(label: Label) -> Area:
     return label.x, label.y - 0.72 * LABEL, label.x + label.width, label.y + 0.2 * LABEL
 
 
-def _overlap(a: Area, b: Area) -> bool:
-    return a[0] < b[2] - 0.1 and b[0] < a[2] - 0.1 and a[1] < b[3] - 0.1 and b[1] < a[3] - 0.1
-
-
-def _within(a: Area, b: Area) -> bool:
-    return b[0] <= a[0] + 0.1 and b[1] <= a[1] + 0.1 and a[2] <= b[2] + 0.1 and a[3] <= b[3] + 0.1
-
-
 def _at(point: Point, area: Area) -> bool:
     """Whether a point is on the border of a box, or of the circle in it."""
-    return _within((*point, *point), (area[0] - 0.1, area[1] - 0.1, area[2] + 0.1, area[3] + 0.1))
-
-
-def _meets(area: Area, a: Point, b: Point) -> bool:
-    """Whether a line goes through an area. It may end at its border, or run along it."""
-    start, end = 0.0, 1.0
-    for k in (0, 1):
-        low, high, at, by = area[k] + 0.2, area[k + 2] - 0.2, a[k], b[k] - a[k]
-        if by == 0:
-            if not low < at < high:
-                return False
-            continue
-        t, u = (low - at) / by, (high - at) / by
-        start, end = max(start, min(t, u)), min(end, max(t, u))
-    return start < end
-
-
-def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:
-    def side(p: Point, q: Point, r: Point) -> float:
-        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
-
-    return side(a, b, c) * side(a, b, d) < -1e-6 and side(c, d, a) * side(c, d, b) < -1e-6
+    return within((*point, *point), (area[0] - 0.1, area[1] - 0.1, area[2] + 0.1, area[3] + 0.1))

@@ -14,12 +14,11 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.drawing.layout import place
-from tapenet.drawing.layout.placed import Placed
 from tapenet.drawing.metrics import room
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 from tapenet.drawing.passes.view import View
 from tests.drawing.drawings import drawings
-from tests.drawing.flaws import crossings, flaws, unlabelled
+from tests.drawing.flaws import crossings, flaws, middle, spine, unlabelled
 from tests.drawing.models import GPT, MODELS, RNN, LeNet, TwoHeads, UNet, images, kept
 
 DIRECTIONS = ("TB", "LR", "BT", "RL")
@@ -135,30 +134,8 @@ def test_arrows_do_not_cross(name: str, kind: str, direction: str) -> None:
 @pytest.mark.parametrize("name", ["lenet", "unet", "resnet", "resnet50", "dense", "gpt"])
 def test_the_main_chain_is_straight(name: str, direction: str) -> None:
     placed = place(drawn(name, "forward"), direction)
-    comes = {head: [e for e in edges if not e.skip] for head, edges in placed.drawing.by("head").items()}
-    at, across = len(placed.boxes) - 1, set()
-    while at in comes:  # from the result back, along what was made last but for shortcuts
-        x, y = _middle(placed, at)
-        across.add(round(x if direction in ("TB", "BT") else y, 1))
-        ops = [e.tail for e in comes[at] if placed.drawing.vertices[e.tail].kind in ("op", "module")]
-        inputs = [e.tail for e in comes[at] if placed.drawing.vertices[e.tail].kind == "input"]
-        found = [t for t in ops if "shortcut" not in str(placed.drawing.vertices[t])] or inputs
-        if not found:
-            break
-        at = max(
-            found, key=lambda t: (_longest(comes, t), -abs(_middle(placed, t)[0] - x) - abs(_middle(placed, t)[1] - y))
-        )
+    across = [middle(placed, i)[direction in ("LR", "RL")] for i in spine(placed)]
     assert max(across) - min(across) < 0.5
-
-
-def _longest(comes: dict[int, list[Edge]], vertex: int) -> int:
-    """How many edges there are on the longest way to a vertex."""
-    return max((1 + _longest(comes, edge.tail) for edge in comes.get(vertex, ())), default=0)
-
-
-def _middle(placed: Placed, i: int) -> tuple[float, float]:
-    box = placed.boxes[i]
-    return box.x + box.width / 2, box.y + box.height / 2
 
 
 def test_skip_connections_have_straight_lanes_the_longer_the_further_out() -> None:

@@ -1,0 +1,158 @@
+"""The gallery, each picture as a browser shows it with three fonts: nothing stands in the way of anything."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tapenet.drawing.picture import Picture
+from tests.drawing import browser
+from tests.drawing.flaws import spine
+from tests.drawing.gallery.entry import GALLERY
+from tests.drawing.seen import contrast, crossings, faint, flaws, see
+from tests.gallery import FOLDER, drawn, page
+
+FONTS = ("Liberation Sans", "DejaVu Sans", "DejaVu Serif")
+#: What is looked at each time; the others are slow.
+QUICK = ("xor", "lenet-backward", "unet4")
+
+_BESIDE = "what stands beside each other is not wrapped"
+_SIDEWAYS = "a picture from left to right is not wrapped"
+#: Too wide for letters of 8 points at 800 pixels, and why.
+WIDE = {
+    **dict.fromkeys(("inception", "flow", "hessian", "bert", "seq2seq", "gpt2-training"), _BESIDE),
+    **dict.fromkeys(("compiled", "compiled-optimized"), _BESIDE),
+    "gpt2-sideways": _SIDEWAYS,
+}
+# With parameters inside the boxes of their ops these are narrow enough.
+WIDE |= dict.fromkeys(
+    ("mixture-of-experts", "vae", "gan", "gpt2", "gpt2-xl", "rnn-unrolled"), "parameters stand beside their op"
+)
+#: More than sixty boxes, and why.
+MANY = {"compiled-optimized": "a flat graph is drawn op by op up to four times the budget"}
+
+needs_browser = pytest.mark.skipif(bool(browser.missing()), reason=browser.missing())
+
+
+@functools.cache
+def picture(name: str) -> Picture:
+    return drawn(GALLERY[name])
+
+
+def cases(faults: dict[str, str] | None = None, quick: tuple[str, ...] = QUICK) -> list[Any]:
+    """The pictures of the gallery, those with a known fault expected to fail."""
+    found = []
+    for name in GALLERY:
+        marks = [pytest.mark.slow] if name not in quick else []
+        if faults and name in faults:
+            marks.append(pytest.mark.xfail(reason=faults[name], strict=True, raises=AssertionError))
+        found.append(pytest.param(name, marks=marks))
+    return found
+
+
+@needs_browser
+@pytest.mark.parametrize("name", cases())
+def test_nothing_stands_in_the_way_of_anything(driver: Any, name: str) -> None:
+    for font in FONTS:
+        assert [*flaws(see(driver, picture(name).svg, font))] == [], font
+
+
+@needs_browser
+@pytest.mark.parametrize("name", cases())
+def test_everything_stands_out_from_what_is_behind_it(driver: Any, name: str) -> None:
+    for dark in (False, True):
+        assert [*faint(see(driver, picture(name).svg, FONTS[0], dark), 4.5)] == [], dark
+
+
+@needs_browser
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in GALLERY if name.startswith(("unet", "resnet"))])
+def test_arrows_do_not_cross(driver: Any, name: str) -> None:
+    assert crossings(see(driver, picture(name).svg, FONTS[0])) == 0
+
+
+@needs_browser
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lenet", "lenet-training", "autoencoder", "resnet18", "resnet18-open", "resnet50", "mobilenet", "densenet"),
+        *("unet2", "unet4", "unet-backward", "gpt2", "gpt2-xl", "gpt2-folded", "bert", "wavenet", "chain-10000"),
+    ],
+)
+def test_the_main_chain_is_straight_to_a_pixel(driver: Any, name: str) -> None:
+    boxes = see(driver, picture(name).svg, FONTS[0]).boxes
+    chain = [boxes[f"n{i}"].area for i in spine(picture(name).placed)]
+    middles = [(left + right) / 2 for left, _, right, _ in chain]
+    assert len(middles) > 4
+    assert max(middles) - min(middles) < 0.75  # points: a pixel
+
+
+@needs_browser
+@pytest.mark.parametrize("name", cases(WIDE))
+def test_letters_have_eight_points_where_the_picture_is_eight_hundred_pixels_wide(driver: Any, name: str) -> None:
+    seen = see(driver, picture(name).svg, FONTS[0])
+    assert min(text.size for text in seen.texts) * min(1, 600 / seen.width) >= 8
+
+
+@pytest.mark.parametrize("name", cases(MANY))
+def test_there_are_at_most_sixty_boxes(name: str) -> None:
+    assert len(picture(name).drawing.vertices) <= 60
+
+
+@pytest.mark.parametrize("name", cases())
+def test_a_picture_takes_at_most_a_hundred_kilobytes(name: str) -> None:
+    assert len(picture(name).svg.encode()) <= 100_000
+
+
+@pytest.mark.slow
+def test_pictures_are_the_same_bytes_in_another_process() -> None:
+    program = (
+        "import hashlib; from tests.gallery import GALLERY, drawn\n"
+        "for name, entry in GALLERY.items(): print(name, hashlib.sha256(drawn(entry).svg.encode()).hexdigest())"
+    )
+    made = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env={**os.environ, "PYTHONHASHSEED": "7"}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    found = dict(line.split() for line in made.splitlines())
+    assert found == {name: hashlib.sha256(picture(name).svg.encode()).hexdigest() for name in GALLERY}
+
+
+def test_the_gallery_is_whole() -> None:
+    assert len(GALLERY) >= 40
+    assert {path.stem for path in FOLDER.glob("*.svg")} == set(GALLERY)
+    assert (FOLDER / "README.md").read_text(encoding="utf-8") == page()
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 2_000_000
+
+
+@needs_browser
+def test_what_stands_in_the_way_is_noticed(driver: Any) -> None:
+    svg = (
+        '<svg viewBox="0 0 200 100" width="200pt" height="100pt"><rect class="paper" width="200" height="100" fill="#fff"/>'
+        '<g class="tapenet-edges" fill="none" stroke="#ccc"><g id="e0"><path d="M170 0V90"/></g></g>'
+        '<g id="n0" class="node"><rect x="10" y="10" width="60" height="20" fill="#fff" stroke="#000"/>'
+        '<text x="12" y="25" font-size="10">wider than its box</text></g>'
+        '<g id="n1" class="node"><rect x="60" y="20" width="120" height="60" fill="#fff" stroke="#000"/>'
+        '<text x="160" y="45" font-size="10">text</text></g></svg>'
+    )
+    for font in FONTS:
+        seen = see(driver, svg, font)
+        assert set(flaws(seen)) == {
+            "the boxes n0 and n1 overlap",
+            "'wider than its box' leaves its box",
+            "'wider than its box' is on the box n1",
+            "the arrow e0 goes through 'text'",
+        }  # fmt: skip
+        assert {"the arrow e0: 1.6"} == set(faint(seen, 4.5))
+    assert len({see(driver, svg, font).texts[0].area[2] for font in FONTS}) == len(FONTS)  # these fonts are there
+
+
+def test_the_contrast_of_black_and_white() -> None:
+    assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21)
