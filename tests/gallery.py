@@ -17,7 +17,8 @@ from tapenet.drawing.picture import Picture
 from tests.drawing.gallery import generative, networks, numerical, sequences, training
 from tests.drawing.gallery.entry import GALLERY, Entry
 
-FOLDER = Path(__file__).resolve().parents[1] / "docs" / "gallery"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "gallery"
 THEMES = (networks, sequences, generative, training, numerical)
 
 
@@ -52,7 +53,7 @@ def main() -> None:
     for entry in GALLERY.values():
         if not names or entry.name in names:
             start = time.perf_counter()
-            made = drawn(entry).svg
+            made = drawn(entry).svg.replace(f"{ROOT}/", "")  # tooltips name lines of code
             taken = time.perf_counter() - start
             (FOLDER / f"{entry.name}.svg").write_text(made, encoding="utf-8")
             print(f"{entry.name:20} {taken:5.1f} s {len(made.encode()) / 1000:6.0f} kB", flush=True)

@@ -31,7 +31,7 @@ SAID = {
         "3 conv, 3 norm, 1 skip",
     ],
     "gpt": ["wte · Embedding", "blocks.0–11 · Block ×12", "attn · CausalSelfAttention", "softmax", "gelu"],
-    "rnn": ["cell · RNNCell", "×100", " next "],
+    "rnn": ["cell · RNNCell", "×100", "next"],
     "unet": ["down1 · DoubleConv", "concatenate", "up3 · DoubleConv"],
     "chain": ["×50,000", "tanh", "× 1.01"],
     "irregular_chain": ["cos ×"],

@@ -32,7 +32,7 @@ def test_a_module_that_was_called_is_its_drawing_and_its_summary() -> None:
     picture, _, table = page.partition("<pre>")
     assert picture.startswith("<svg")
     assert picture.endswith("</svg>\n")
-    assert "linear 10" in picture
+    assert "→ 10 · " in picture
     assert "5×1×8×8" in picture
     assert table == f"{nn.summary(model, (5, 1, 8, 8))}</pre>"
 

@@ -303,7 +303,7 @@ def test_summary_and_drawing_know_the_input_after_a_call() -> None:
     net.predict(X)
     assert net.summary().total.outputs == ((10, 2),)
     assert net.summary(depth=0).rows == [net.summary().total]
-    assert "linear 4" in net.draw().svg
+    assert ">3 → 4 · 16</text>" in net.draw().svg
     assert net.draw(X, direction="LR").direction == "LR"
 
 

@@ -12,6 +12,7 @@ from tapenet.autodiff.node import Constant, Node, Scope
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.model import Cluster, Kind, counted_parameters
 from tapenet.ops.stack_frames import user_frame
+from tapenet.profiling.quantities import many, size
 from tapenet.typing import Array
 
 #: How many frames outwards, how many names in each, and how many elements of a list are looked at.
@@ -243,11 +244,6 @@ class Modules:
 
     def total(self, cluster: int, multiply_adds: int) -> None:
         """Say of an outermost module what all of it takes."""
-        from tapenet.profiling.quantities import (
-            many,
-            size,
-        )  # here, as a graph without modules needs nothing of profiles
-
         learns = self.clusters[cluster].parameters
         if learns:
             work = f"{many(multiply_adds)} multiply-adds" if multiply_adds else ""
