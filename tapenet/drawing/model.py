@@ -303,7 +303,8 @@ class Drawing(NamedTuple):
                 if self.shapes == "edge" and edge.arrays == 1:
                     parts.append(str(edge.value))
             if edge.flow == "value" and self.shapes == "edge" and edge.stretched is not None:
-                parts.append(f"→ {'×'.join(map(str, edge.stretched))}")
+                fit = f"→ {'×'.join(map(str, edge.stretched))}"
+                parts += [fit] * (fit not in self.vertices[edge.tail].card)
             found.append(" ".join(parts))
         return found
 

@@ -379,8 +379,7 @@ def _with_stretched(drawing: Drawing) -> Drawing:
     vertices = list(drawing.vertices)
     for i, shape in fitted.items():
         vertices[i] = vertices[i]._replace(card=(f"→ {'×'.join(map(str, shape))}",))
-    edges = [edge._replace(stretched=None) if edge.tail in fitted else edge for edge in drawing.edges]
-    return drawing._replace(vertices=vertices, edges=edges)
+    return drawing._replace(vertices=vertices)
 
 
 def _reshape(before: Shape, after: Shape) -> str:

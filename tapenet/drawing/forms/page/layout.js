@@ -326,7 +326,8 @@ class Layout {
     if (way === FLOWS.carry) return "next";
     if (way !== FLOWS.value) return "";
     const { shapes } = this.graph;
-    const fit = first.stretched && shapes === "edge" ? `→ ${first.stretched.join("×")}` : "";
+    let fit = first.stretched && shapes === "edge" ? `→ ${first.stretched.join("×")}` : "";
+    if ((vertices[first.tail].card || []).includes(fit)) fit = ""; // its box says it
     if (vertices[first.tail].value || vertices[first.head].value) return fit;
     return arrays > 1 ? `${thousands(arrays)} arrays` : shapes === "edge" ? `${valueText(first.value)} ${fit}`.trim() : "";
   }
