@@ -10,9 +10,9 @@ import numpy as np
 
 from tapenet.autodiff.node import Constant, Node, Scope
 from tapenet.autodiff.tensor import Tensor
-from tapenet.drawing.model import Cluster, Kind, counted_parameters
+from tapenet.drawing.late import use
+from tapenet.drawing.model import Cluster, Kind
 from tapenet.ops.stack_frames import user_frame
-from tapenet.profiling.quantities import many, size
 from tapenet.typing import Array
 
 #: How many frames outwards, how many names in each, and how many elements of a list are looked at.
@@ -246,9 +246,8 @@ class Modules:
         """Say of an outermost module what all of it takes."""
         learns = self.clusters[cluster].parameters
         if learns:
-            work = f"{many(multiply_adds)} multiply-adds" if multiply_adds else ""
-            parts = [counted_parameters(learns), work, size(self._bytes[cluster])]
-            self.clusters[cluster] = self.clusters[cluster]._replace(totals=" · ".join(filter(None, parts)))
+            text = use("sources.totals").totals(learns, multiply_adds, self._bytes[cluster])
+            self.clusters[cluster] = self.clusters[cluster]._replace(totals=text)
 
     def _names_in(self, outer: _Module) -> dict[int, str]:
         names = self._names.get(id(outer))
