@@ -35,15 +35,16 @@ class Name(NamedTuple):
 def key_of(array: Array | Constant) -> Key:
     """Which array it is: by its place in memory and how it lies there, so that two views of the same are one. One that is
     gone is known by the reference to it."""
-    found = array() if isinstance(array, Constant) else array
+    found = array.array() if isinstance(array, Constant) else array
     if found is None:
-        return id(array)
+        assert isinstance(array, Constant)
+        return id(array.array)
     return found.__array_interface__["data"][0], found.shape, found.strides, found.dtype
 
 
 def key_of_whole(array: Array | Constant) -> Key | None:
     """The array that one is a view of all of, such as a transposed or reshaped one; None if it is none, or gone."""
-    found = array() if isinstance(array, Constant) else array
+    found = array.array() if isinstance(array, Constant) else array
     base = None if found is None else found.base
     return key_of(base) if found is not None and type(base) is np.ndarray and base.size == found.size else None
 
