@@ -778,8 +778,8 @@ def test_at_most_three_objects_tracked_by_the_collector_per_op(name: str) -> Non
     finally:
         gc.enable()
     assert all(isinstance(t.node, Node) for t in kept)
-    # Which array it was takes one more, and of a new one, as this condition is, the reference; a sequence has a list of them.
-    more = {"array": 1, "gather": 1, "where": 2, "concatenate": 2}.get(name, 0)
+    # Which array it was takes one more of a new one, as this condition is; a sequence has a list of them.
+    more = {"where": 1, "concatenate": 2}.get(name, 0)
     assert made <= (3 + more) * count + 5
 
 
