@@ -123,7 +123,7 @@ class _NotebookBar:
     """A bar in the output of a notebook's cell: plain HTML, with nothing to install beside."""
 
     def __init__(self, title: str, batches: int | None) -> None:
-        from IPython.display import HTML, display  # type: ignore[import-not-found, unused-ignore]
+        from IPython.display import HTML, display
 
         self._title = title
         self._batches = batches
