@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from tapenet.autodiff.node import Leaf, Node
+from tapenet.drawing.late import use
 from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes.diff import Difference, diff
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import Picture
 from tapenet.drawing.sources.build import build
-from tapenet.drawing.sources.names import Key, Name, variables
+from tapenet.drawing.sources.names import Key, Name, is_module, variables
 
 
 class Comparison(Picture):
@@ -59,6 +60,9 @@ def compare(before: object, after: object, direction: str, title: str, legend: b
 def _graph(x: object) -> Drawing:
     if isinstance(x, Picture):
         return x.source
+    if is_module(x):
+        drawing: Drawing = use("sources.attributes").of_module(x)
+        return drawing
     if callable(x):
         raise TypeError(
             f"draw.diff: a {type(x).__name__} has no graph before it is called: give pictures, "

@@ -31,6 +31,7 @@ class _Draw:
             - a module or a function, with its arguments after it: it is called on them, and what it computes is drawn.
               Buffers, gradients and random generators are afterwards what they were before; an optimizer in it takes no
               step.
+            - a module alone: its layers in the order of its attributes.
             - a compiled function that has been called: its program.
         *inputs: the arguments of a module or function.
         depth: how many levels of modules to open; those below are drawn as one box each. 0: none; None: as many as
@@ -105,7 +106,7 @@ class _Draw:
         was. The same in words: `str(...)`, or `.added`, `.removed`, `.changed`.
 
         Args:
-            before: a tensor, several in a tuple or dict, a tape, or a picture of anything else: `tn.draw(net, x)`.
+            before: a module, a tensor, several in a tuple or dict, a tape, or a picture of anything else: `tn.draw(net, x)`.
             after: the other.
             direction: where arrows point.
             title: written above the picture.

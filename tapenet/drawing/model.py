@@ -17,8 +17,8 @@ from tapenet.drawing.late import use
 #: the parameters of a module.
 Kind: TypeAlias = Literal["op", "parameter", "input", "constant", "output", "module", "update"]
 #: What an edge carries: a value on its way forward; a gradient on its way back; a parameter's new value; and, into a
-#: repeated block, what one repetition hands to the next.
-Flow: TypeAlias = Literal["value", "gradient", "update", "carry"]
+#: repeated block, what one repetition hands to the next. What is only in "order" stands behind each other without an arrow.
+Flow: TypeAlias = Literal["value", "gradient", "update", "carry", "order"]
 #: What a cluster is around: a call of a module; ops that were repeated; a kernel of a compiled program; a
 #: function that `tn.vmap` or another transformation changed.
 Around: TypeAlias = Literal["module", "repeat", "kernel", "transform"]
@@ -41,7 +41,11 @@ class Value(NamedTuple):
     dtype: str
 
     def __str__(self) -> str:
-        return f"{'×'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
+        return f"{'×'.join(map(str, self.shape)) or 'scalar'} {self.dtype}" if self.dtype else ""
+
+
+#: An array of which nothing is known, of a graph that was not run.
+UNKNOWN = Value((), "")
 
 
 class Vertex(NamedTuple):
@@ -151,7 +155,7 @@ class Edge(NamedTuple):
         if self.result is not None and self.arrays == 1:
             what = f"[{self.result}] {what}"
         way = " → ".join(vertices[end].title.replace("\n", ", ") for end in (self.tail, self.head))
-        found = [what, f"{way}: {self.argument}" if self.argument else way]
+        found = [*filter(None, [what]), f"{way}: {self.argument}" if self.argument else way]
         if self.stretched is not None:
             found.append(f"stretched to {'×'.join(map(str, self.stretched))}")
         return (*found, "no gradient goes back") if self.broken else tuple(found)
@@ -300,7 +304,7 @@ class Drawing(NamedTuple):
                     parts.append(f"{edge.arrays:,} arrays")
                 elif edge.result is not None and len(results[edge.tail]) > 1:
                     parts.append(f"[{edge.result}]")
-                if self.shapes == "edge" and edge.arrays == 1:
+                if self.shapes == "edge" and edge.arrays == 1 and edge.value != UNKNOWN:
                     parts.append(str(edge.value))
             if edge.flow == "value" and self.shapes == "edge" and edge.stretched is not None:
                 fit = f"→ {'×'.join(map(str, edge.stretched))}"

@@ -13,10 +13,10 @@ from tapenet.drawing.late import is_a, use
 from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.drawing.model import Drawing, Numbers
 from tapenet.drawing.passes.gradients import Finding, from_results, marked, unused
-from tapenet.drawing.passes.view import View
+from tapenet.drawing.passes.view import BUDGET, View
 from tapenet.drawing.picture import Picture
 from tapenet.drawing.sources.build import build
-from tapenet.drawing.sources.names import Key, result_name, variables
+from tapenet.drawing.sources.names import Key, is_module, result_name, variables
 from tapenet.drawing.style import theme_of
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Options(NamedTuple):
         colours = theme_of(self.theme)
         found = self._found(x, inputs)
         view = self.view if self.optimizer is None else self.view._replace(updates=updates(self.optimizer))
+        if found.made and view.budget == BUDGET:
+            view = view._replace(budget=BUDGET // 2)  # what stands in a column is soon too long
         if _is_compiled(x):  # in a program parameters are read and written like other arrays
             view = view._replace(parameters=True)
         drawing = marked(found.drawing, found.findings)
@@ -76,9 +78,11 @@ class Options(NamedTuple):
                 return self._measured(drawing, None, self.profile)
             known = use("sources.known")
             return self._measured(drawing, known.placed(places, known.values_on(x), {}), self.profile)
-        called = use("sources.call").run(
-            x, inputs, differentiate=backward or self.color_by == "time", profiled=self._timed()
-        )
+        calls = use("sources.call")
+        measured = (self.view.backward and self.optimizer is None) or self.color_by or self.profile
+        if not (inputs or measured) and is_module(x) and calls.takes_arguments(x):
+            return _Found(use("sources.attributes").of_module(x, names), made=True)
+        called = calls.run(x, inputs, differentiate=backward or self.color_by == "time", profiled=self._timed())
         drawing = build(called.results, {**names, **called.names}, places=places, unused=backward)
         profile = called.profile if self.profile is None else self.profile
         known = use("sources.known").placed(places, called.values, called.gradients)
@@ -164,6 +168,7 @@ class _Found(NamedTuple):
     measures: list[Measure] = []  # noqa: RUF012  # never changed in place
     findings: Mapping[int, Finding] = {}
     known: Known | None = None
+    made: bool = False  # of a module that was not run
 
 
 _RECORDED = (Tensor, Nodes, tuple, list, dict)

@@ -61,6 +61,7 @@ FLOWS: Mapping[Flow, Stroke] = {
     "gradient": Stroke(1.1, "4 3"),
     "update": Stroke(1.4),
     "carry": Stroke(1.1, "2 3"),
+    "order": Stroke(0),
 }
 #: The arrow of a value that goes around something.
 SKIP = Stroke(2.2)
@@ -110,8 +111,8 @@ class Palette(NamedTuple):
             stroke = stroke._replace(dashes=BROKEN)
         if edge.sign:
             return self.signs[edge.sign], stroke._replace(width=2)
-        colours = {"value": self.line, "gradient": self.gradient, "update": self.update, "carry": self.skip}
-        return self.skip if edge.skip else colours[edge.flow], stroke
+        colours = {"gradient": self.gradient, "update": self.update, "carry": self.skip}
+        return self.skip if edge.skip else colours.get(edge.flow, self.line), stroke
 
     def cluster(self, depth: int) -> str:
         """The fill of a cluster with that many around it."""

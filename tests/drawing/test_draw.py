@@ -302,7 +302,7 @@ def needs_option(x: Any, *, axis: int) -> Any:
 @pytest.mark.parametrize(
     ("draw", "error", "words"),
     [
-        (lambda: tn.draw(Net()), TypeError, r"Net takes x, scale; 0 given\..*tn\.draw\(net, x\)"),
+        (lambda: tn.draw(Net(), backward=True), TypeError, r"Net takes x, scale; 0 given\..*tn\.draw\(net, x\)"),
         (lambda: tn.draw(Net(), 1, 2, 3), TypeError, r"Net takes x, scale; 3 given"),
         (lambda: tn.draw(power), TypeError, r"power takes a, b, \*rest; 0 given\..*tn\.draw\(power, a\)"),
         (lambda: tn.draw(lambda: leaf(2) * 2, 1), TypeError, r"<lambda> takes no arguments; 1 given.*tn\.draw\(f\)"),

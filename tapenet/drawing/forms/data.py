@@ -25,7 +25,7 @@ def to_data(drawing: Drawing) -> dict[str, object]:
       `card` (further lines: settings and sizes of a layer, parameters in the box) and `training` (what training does to
       these: a line).
     - `edges`: a list; each has `tail` and `head` (positions of vertices), `value` ([shape, dtype]), `result` (which of
-      several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value),
+      several results of its tail), `argument`, `flow` ("gradient", "update", "carry" or "order"; left out for a value),
       `differentiable`, `arrays` (how many are drawn as one), `skip`, `sign`, `broken` (a gradient would flow
       back, had the user not cut it off) and `stretched` (the shape that broadcasting gives it).
     - `clusters`: a list, a parent before its children; each has `name`, `type`, `path`, `parent` (a position), `depth`,

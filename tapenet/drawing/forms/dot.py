@@ -82,6 +82,8 @@ class _Writer:
         plain = {"id": f"e{i}", "color": colour} | _drawn(stroke)
         if edge.flow in ("gradient", "carry"):
             plain["constraint"] = "false"
+        if edge.flow == "order":
+            plain["style"] = "invis"
         texts = {"tooltip": _tooltip(edge.told(self.drawing.vertices))}
         if self.labels[i]:
             texts["label"] = label(f" {self.labels[i]}")

@@ -190,7 +190,7 @@ class _Writer:
         usual = FLOWS["value"].width
         yield f'<g class="tapenet-edges"{attributes(fill="none", stroke=palette.line, stroke_width=str(usual))}>'
         for i, (edge, way) in enumerate(zip(drawing.edges, self.placed.ways, strict=True)):
-            if not way.points:
+            if not way.points or edge.flow == "order":
                 continue
             colour, stroke = palette.arrow(edge)
             line, tip = arrow(way.points, stroke.width)

@@ -8,8 +8,8 @@ from tapenet.drawing.layout.labels import Labels
 from tapenet.drawing.layout.lanes import Piece
 from tapenet.drawing.layout.level import Level, pieces
 from tapenet.drawing.layout.placed import Box, Line, Placed, Way
-from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, touch
-from tapenet.drawing.layout.tree import Tree
+from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, leave, touch
+from tapenet.drawing.layout.tree import BORDER, Tree
 from tapenet.drawing.layout.wires import WITHIN, Wiring
 from tapenet.drawing.metrics import room
 from tapenet.drawing.model import Drawing
@@ -131,9 +131,17 @@ class _Layout:
             if along is None:
                 return []
             points = beside(along.whole, along.off)[::-1]
-        for vertex in (edge.head, edge.tail):
+        tail, head = edge.tail, edge.head
+        if wire is not None and wire.array in self.wiring.vague:
+            for step in wire.steps:
+                if BORDER not in (step.start, step.end):  # where both ends are in one cluster
+                    tail, head = step.start, step.end
+        for end in (head, tail):
             points.reverse()
-            touch(points, self.spots[vertex], self.drawing.vertices[vertex].round)
+            if end < self.tree.count:
+                touch(points, self.spots[end], self.drawing.vertices[end].round)
+            else:
+                leave(points, self.spots[end])
         return [self._shown(point) for point in points]
 
     def _shown(self, point: Point) -> Point:

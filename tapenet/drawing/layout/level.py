@@ -185,7 +185,11 @@ class Level:
             return MARGIN - low, MARGIN + rows
         cluster = self.wiring.drawing.clusters[at]
         role = OUT if self.direction == "BT" else IN
-        ports = [spread.middle[i] + PAD - low for (_, r), i in self.ports_of.items() if r == role]
+        ports = [
+            spread.middle[i] + PAD - low
+            for (a, r), i in self.ports_of.items()
+            if r == role and a not in self.wiring.vague
+        ]
         doors = [lanes.door(lane) + PAD + rows for lane in lanes.lanes if lane.side == RIGHT and lane.has_door]
         beside = min(ports, default=breadth + 2 * PAD) if self.upright else length + 2 * PAD
         self.title = cluster_lines(cluster, beside - _ASIDE)

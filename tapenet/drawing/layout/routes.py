@@ -92,6 +92,21 @@ def beside(points: Sequence[Point], off: float) -> list[Point]:
     return moved
 
 
+def leave(points: list[Point], spot: Spot) -> None:
+    """Let a way that begins in a cluster begin at the border of that.
+
+    >>> way = [(3.0, 5.0), (3.0, 9.0), (3.0, 20.0)]
+    >>> leave(way, Spot(0.0, 0.0, 10.0, 10.0))
+    >>> way
+    [(3.0, 10.0), (3.0, 20.0)]
+    """
+    right, end = spot.x + spot.across, spot.y + spot.along
+    while len(points) > 2 and spot.x <= points[1][0] <= right and spot.y <= points[1][1] <= end:
+        del points[0]
+    x, y = points[1]
+    points[0] = min(max(x, spot.x), right), min(max(y, spot.y), end)
+
+
 def touch(points: list[Point], spot: Spot, is_round: bool) -> None:
     """Let a way begin at its box, where it runs beside an arrow at a corner of that, and at the circle in it.
 

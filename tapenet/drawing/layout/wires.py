@@ -63,6 +63,8 @@ class Wiring:
         hosts: by vertex, the one that it stands beside.
         beside: by vertex, what stands beside it, in order.
         local: by cluster, the wires between boxes that stand beside each other.
+        vague: the arrays of which nothing is known: their arrows end at the borders of clusters, as what they are of in these
+            is not known either.
     """
 
     def __init__(self, drawing: Drawing, tree: Tree) -> None:
@@ -72,6 +74,7 @@ class Wiring:
         self.beside: dict[int, list[int]] = {}
         self.wires: list[Wire] = []
         self.local: dict[int, list[Wire]] = {}
+        self.vague: set[int] = set()
         self.of: list[Wire | None] = [None] * len(drawing.edges)
         self._collect()
         self._put_leaves_beside()
@@ -123,6 +126,8 @@ class Wiring:
                 array = arrays.setdefault(name, len(arrays))
                 if (array, edge.head) in same:  # as one arrow
                     continue
+                if not edge.value.dtype:
+                    self.vague.add(array)
                 wire = Wire(edge, array, *self.tree.steps(edge.tail, edge.head))
                 same[array, edge.head] = self.of[i] = wire
                 self._ways.setdefault((edge.tail, edge.head), wire)

@@ -238,7 +238,7 @@ class _Joins:
         self.only: dict[int, list[int]] = {}
         #: Of clusters: the parameters that boxes elsewhere use too.
         self.tied: dict[int, list[int]] = {}
-        fed = {e.head for e in drawing.edges if e.flow == "value" and drawing.vertices[e.tail].kind in _DATA}
+        fed = {e.head for e in drawing.edges if e.flow in ("value", "order") and drawing.vertices[e.tail].kind in _DATA}
         uses: dict[int, list[int]] = {}
         for i, edge in enumerate(drawing.edges):
             if edge.flow == "value" and drawing.vertices[edge.tail].kind == "parameter":

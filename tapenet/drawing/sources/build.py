@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -31,6 +32,8 @@ _End = tuple[int, int | None]
 #: Argument names that say nothing about what is passed.
 _PLAIN_NAMES = frozenset({"array", "arrays", "ary", "input", "inputs", "args"})
 _NOTHING: Mapping[Key, Name] = {}
+#: What transformed functions are called that take directions besides what is theirs.
+_ALONG = ("gradient", "jacobian", "hessian", "jvp")
 
 
 def build(
@@ -66,7 +69,8 @@ def build(
     if isinstance(x, Nodes):
         return _of_tape(x, names, places, unused)
     results = _results(x, outputs, names)
-    builder = _Builder(_reachable([node for _, node in results]), names, places)
+    roots = [node for _, node in results]
+    builder = _Builder(_reachable(roots), names, places, roots)
     for name, node in results:
         builder.output(name, node)
     if unused:
@@ -132,7 +136,7 @@ def _of_tape(tape: Nodes, names: Mapping[Key, Name], places: dict[Key, int], unu
         raise ValueError(
             f"draw: the {type(tape).__name__} holds no nodes; compute something with tensors while it records"
         )
-    builder = _Builder(ops, names, places)
+    builder = _Builder(ops, names, places, nodes)
     used = {edge.tail for edge in builder.drawing.edges}
     for node in nodes:
         source, index = made(node)
@@ -196,6 +200,13 @@ def _stretched(node: Node, spec: Value) -> tuple[int, ...] | None:
     return shape if spec.shape not in ((), shape) else None
 
 
+def _changes_nothing(node: Node) -> bool:
+    """Whether an op gives the very array that it takes, as far as a picture shows."""
+    first = next(iter(node.inputs.values()), None)
+    same = isinstance(first, (Node, Traced)) and value_of(first).shape == tuple(node.shape)
+    return node.op.name == "alias" or (node.op.name == "reshape" and same)
+
+
 def made(node: Node) -> tuple[Node, int | None]:
     """The op (or leaf) that made a value, and which of its results it is (None: its only one)."""
     return (node.source_node, node.index) if isinstance(node, Output) else (node, None)
@@ -219,7 +230,11 @@ def _differentiated(node: Node) -> set[str]:
 class _Builder:
     """Makes the drawing of ops given in order of creation."""
 
-    def __init__(self, ops: list[Node], names: Mapping[Key, Name], places: dict[Key, int]) -> None:
+    def __init__(
+        self, ops: list[Node], names: Mapping[Key, Name], places: dict[Key, int], roots: Sequence[Node]
+    ) -> None:
+        self.roots = roots
+        self.ops = ops
         self.modules = Modules(ops, names)
         self.names = names
         self.drawing = Drawing([], [], self.modules.clusters, {})
@@ -233,6 +248,12 @@ class _Builder:
             self._op(node)
         for cluster, count in self.multiply_adds.items():
             self.modules.total(cluster, count)
+
+    @functools.cached_property
+    def taken(self) -> set[tuple[Node, int]]:
+        """The results of ops that are asked for, or used by an op."""
+        used = [value for node in self.ops for _, value in _arguments(node) if isinstance(value, Node)]
+        return {(source, index or 0) for source, index in map(made, [*self.roots, *used])}
 
     def output(self, title: str, node: Node) -> None:
         """Add a result that is asked for."""
@@ -276,9 +297,13 @@ class _Builder:
             self.multiply_adds[outermost] = self.multiply_adds.get(outermost, 0) + count
         if "function" in node.option_names and is_a(node.options["function"], "program.functions", "Function"):
             flows = any(isinstance(value, Node) for _, value in incoming)
-            ends = use("sources.transformed").draw(self.drawing, node, cluster, tails, flows)
-            self.vertices[node] = ends[0][0] if ends else len(self.drawing.vertices) - 1
-            self.results |= {(node, i): end for i, end in enumerate(ends)}
+            taken = sorted(i for source, i in self.taken if source is node)
+            ends = use("sources.transformed").draw(self.drawing, node, cluster, tails, flows, taken)
+            self.results |= {(node, i): end for i, end in ends.items()}
+            self.vertices[node] = next((end[0] for end in ends.values()), len(self.drawing.vertices) - 1)
+            return
+        if _changes_nothing(node) and tails:  # a view of the whole, which says nothing
+            self.vertices[node], self.results[node, 0] = tails[0][0], tails[0]
             return
         place = "" if cluster is None else f"in {self.drawing.clusters[cluster].place}"
         head = self._add(
@@ -387,6 +412,8 @@ class _Builder:
         if whole is not None:
             learned = count if kind == "parameter" else 0
             return Vertex(kind, f"{whole.text} (view)", spec, learned, (str(spec),), number=number)
+        if "function" in user.option_names and str(getattr(user.options["function"], "name", "")).startswith(_ALONG):
+            title = "directions"
         name = argument.partition("[")[0]
         if len(name) > 1 and name not in _PLAIN_NAMES:
             title = name

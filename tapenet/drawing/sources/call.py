@@ -124,6 +124,13 @@ def _titles(function: Callable[..., object], count: int) -> list[str]:
     return [*titles, *(f"{rest}[{i}]" for i in range(count - len(titles)))][:count]
 
 
+def takes_arguments(module: object) -> bool:
+    """Whether a module has to be given something."""
+    forward: Callable[..., object] = getattr(module, "forward")  # noqa: B009
+    parameters = inspect.signature(forward).parameters.values()
+    return any(p.default is p.empty and p.kind is not p.VAR_KEYWORD for p in parameters)
+
+
 def _title(function: object) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 

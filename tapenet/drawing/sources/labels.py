@@ -56,6 +56,8 @@ def label(node: Node, inputs: dict[str, object] | None = None) -> str:
     numbers = [v for value in values for v in (value if holds_arrays(value) else [value])]
     if any(isinstance(v, (int, float, complex, np.number, np.bool)) for v in numbers):
         text += f"({', '.join(written)})"
+    elif len(values) == 1 and is_number(values[0]):
+        text += f" {written[0]}"
     if op.label is None and not op.module.startswith("tapenet."):
         return ", ".join([text, *settings(op, node.options)])
     return text + _along(op, node.options)

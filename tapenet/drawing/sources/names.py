@@ -91,7 +91,7 @@ def note(names: dict[Key, Name], text: str, thing: object, *, input: bool = Fals
         names.setdefault(key_of(thing._data), Name(text, input, thing.node))
     elif isinstance(thing, np.ndarray):
         names.setdefault(key_of(thing), Name(text, input))
-    elif _is_module(thing) and text not in _OWN:
+    elif is_module(thing) and text not in _OWN:
         known = names.get(id(thing))
         if known is None or "." in known.text:  # a name of its own says more than that in another module
             for path, module in thing.named_modules():
@@ -103,7 +103,7 @@ def note(names: dict[Key, Name], text: str, thing: object, *, input: bool = Fals
 _OWN = ("self", "cls")
 
 
-def _is_module(thing: object) -> TypeGuard[_Module]:
+def is_module(thing: object) -> TypeGuard[Module]:
     return hasattr(type(thing), "named_modules")
 
 
@@ -119,7 +119,7 @@ def _outermost(frame: FrameType) -> bool:
 
 
 def _named(name: str, value: object) -> Iterator[tuple[str, object]]:
-    if type(value) is Tensor or isinstance(value, np.ndarray) or _is_module(value):
+    if type(value) is Tensor or isinstance(value, np.ndarray) or is_module(value):
         yield name, value
     elif isinstance(value, (list, tuple)) and type(value) in (list, tuple):
         yield from ((f"{name}[{i}]", v) for i, v in enumerate(value[:_ELEMENTS]))
@@ -140,11 +140,13 @@ class Held(NamedTuple):
     node: Node | None = None
 
 
-class _Module(Protocol):
+class Module(Protocol):
     """What is asked of a module, which this folder does not import."""
 
-    def named_modules(self) -> Iterable[tuple[str, object]]: ...
-    def named_parameters(self) -> Iterable[tuple[str, Tensor]]: ...
+    def named_modules(self, *, remove_duplicate: bool = True) -> Iterable[tuple[str, Module]]: ...
+    def named_parameters(self, *, remove_duplicate: bool = True) -> Iterable[tuple[str, Tensor]]: ...
+    def parameters(self) -> Iterable[Tensor]: ...
+    def extra_repr(self) -> str: ...
     def named_buffers(self) -> Iterable[tuple[str, Tensor]]: ...
     def card(self) -> str: ...
 
@@ -153,7 +155,7 @@ class _Call(NamedTuple):
     """A module running: its scope, and itself if it is still alive."""
 
     scope: Scope
-    module: _Module | None
+    module: Module | None
 
     @property
     def of(self) -> object:
@@ -165,7 +167,7 @@ class _Call(NamedTuple):
         return self.scope.title
 
 
-def _card(module: _Module) -> tuple[str, ...]:
+def card_of(module: Module) -> tuple[str, ...]:
     """What a module says of itself, in lines."""
     try:
         said = module.card()
@@ -196,7 +198,7 @@ class Modules:
         self._names: dict[int, dict[int, str]] = {}  # by id of a module: the names of those in it, by id
         self._counts: dict[int, tuple[int, int]] = {}  # by id of a module: how much it learns, in numbers and bytes
         self._bytes: list[int] = []  # by cluster
-        outermost: dict[int, _Module] = {}
+        outermost: dict[int, Module] = {}
         chains: dict[Scope, list[_Call]] = {}
         running: list[_Call] = []
         inside: list[int] = []
@@ -220,7 +222,7 @@ class Modules:
         for module in outermost.values():
             self._hold(module)
 
-    def _enter(self, call: _Call, outer: _Module | None, parent: int | None) -> None:
+    def _enter(self, call: _Call, outer: Module | None, parent: int | None) -> None:
         """Add the cluster of a call."""
         module = call.module
         name = path = variable = ""
@@ -240,7 +242,7 @@ class Modules:
                 self._counts[id(module)] = sum(p.size for p in own), sum(p.nbytes for p in own)
             count, in_bytes = self._counts[id(module)]
         self._bytes.append(in_bytes)
-        card = () if module is None else _card(module)
+        card = () if module is None else card_of(module)
         self.clusters.append(Cluster(name, call.title, path, parent, depth, count, card=card, variable=variable))
 
     def total(self, cluster: int, multiply_adds: int) -> None:
@@ -250,7 +252,7 @@ class Modules:
             text = use("sources.totals").totals(learns, multiply_adds, self._bytes[cluster])
             self.clusters[cluster] = self.clusters[cluster]._replace(totals=text)
 
-    def _names_in(self, outer: _Module) -> dict[int, str]:
+    def _names_in(self, outer: Module) -> dict[int, str]:
         names = self._names.get(id(outer))
         if names is None:
             names = self._names[id(outer)] = {}
@@ -258,7 +260,7 @@ class Modules:
                 names.setdefault(id(module), name)
         return names
 
-    def _hold(self, outermost: _Module) -> None:
+    def _hold(self, outermost: Module) -> None:
         """Note the names of what an outermost module holds, by leaf and by array."""
         modules = dict(outermost.named_modules())
         held: list[tuple[Kind, str, Tensor | Array]] = [("parameter", *item) for item in outermost.named_parameters()]

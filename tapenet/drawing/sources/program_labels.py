@@ -27,7 +27,8 @@ _OPS = {
 #: By primitive: the words for it that are not those of an op.
 _OWN = {
     "dot_add": "+ @", "cast": "cast", "broadcast": "broadcast", "slice": "slice", "index": "[ ]", "update": "[ ]=",
-    "put": "[ ]=", "scatter_add": "scatter add", "add_at": "[ ]+=", "add_rows": "add rows", "loop": "scan", "branch": "cond",
+    "put": "[ ]=", "scatter_add": "scatter add", "add_at": "[ ]+=", "add_rows": "add rows", "safe_mul": "×",
+    "loop": "scan", "branch": "cond",
 }  # fmt: skip
 
 

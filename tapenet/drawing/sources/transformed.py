@@ -10,14 +10,17 @@ from tapenet.drawing.sources import program_labels
 from tapenet.drawing.sources.labels import value_of
 from tapenet.drawing.text import clean
 from tapenet.program.functions import Function
-from tapenet.program.ir import Value
+from tapenet.program.ir import Program, Value
+from tapenet.program.passes import dead, duplicates
 
 #: The vertex that a value comes from, and which of its results it is.
 End = tuple[int, int | None]
 
 
-def draw(drawing: Drawing, node: Node, around: int | None, given: Sequence[End], flows: bool) -> list[End]:
-    """Add the function that a node runs to a drawing.
+def draw(
+    drawing: Drawing, node: Node, around: int | None, given: Sequence[End], flows: bool, wanted: Sequence[int]
+) -> dict[int, End]:
+    """Add the function that a node runs to a drawing, as far as something uses its results.
 
     Args:
         drawing: is added to.
@@ -25,27 +28,34 @@ def draw(drawing: Drawing, node: Node, around: int | None, given: Sequence[End],
         around: the cluster around it.
         given: where its inputs come from.
         flows: whether a gradient flows back through it.
+        wanted: the positions of the results that are used.
 
     Returns:
-        where its results come from.
+        where these come from.
     """
     function = node.options["function"]
     assert isinstance(function, Function)
-    return _Drawer(drawing, node, flows).function(function, around, given)
+    return _Drawer(drawing, node, flows).function(function, around, given, wanted)
 
 
 class _Drawer:
     def __init__(self, drawing: Drawing, node: Node, flows: bool) -> None:
         self.drawing, self.node, self.flows = drawing, node, flows
 
-    def function(self, function: Function, around: int | None, given: Sequence[End]) -> list[End]:
-        """Draw a function, and those inside of it as clusters of their own."""
-        program = function.shown
+    def function(
+        self, function: Function, around: int | None, given: Sequence[End], wanted: Sequence[int]
+    ) -> dict[int, End]:
+        """Draw what the wanted results of a function take, each computation once, and functions inside of it as clusters of
+        their own."""
+        shown = function.shown
+        asked = [shown.outputs[i] for i in wanted]
+        program = dead.run(duplicates.run(Program(shown.inputs, [], shown.body, asked, [])))
         clusters = self.drawing.clusters
         depth, path = (0, "") if around is None else (clusters[around].depth + 1, clusters[around].path)
         clusters.append(Cluster("", function.name, path, around, depth, around="transform"))
         cluster = len(clusters) - 1
         ends: dict[Value, End] = dict(zip(program.inputs, given, strict=True))
+        used = {*program.outputs, *(a for i in program.body for a in i.args)}
 
         def end(value: Value) -> End:
             if value not in ends:
@@ -60,8 +70,10 @@ class _Drawer:
             op = program_labels.op_of(instruction)
             inner = instruction.params.get("function")
             if isinstance(inner, Function) and op is None:
-                found = self.function(inner, cluster, [end(a) for a in instruction.args])
-                ends.update(zip(instruction.results, found, strict=True))
+                results = instruction.results
+                taken = [i for i, result in enumerate(results) if result in used]
+                found = self.function(inner, cluster, [end(a) for a in instruction.args], taken)
+                ends.update((results[i], e) for i, e in found.items())
                 continue
             tails = [(a, end(a)) for a in instruction.args if program_labels.number(a) is None]
             name = program_labels.op_name(instruction)
@@ -75,7 +87,7 @@ class _Drawer:
                 self.drawing.edges.append(Edge(tail, head, value_of(value), result, differentiable=self.flows))
             several = len(instruction.results) > 1
             ends.update((r, (head, i if several else None)) for i, r in enumerate(instruction.results))
-        return [end(v) for v in program.outputs]
+        return {i: end(v) for i, v in zip(wanted, program.outputs, strict=True)}
 
     def add(self, vertex: Vertex) -> int:
         self.drawing.vertices.append(vertex._replace(title=clean(vertex.title)))

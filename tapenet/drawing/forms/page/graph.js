@@ -3,7 +3,8 @@
 // An id is the position of a vertex, or the number of vertices plus the position of a cluster; the root, around
 // everything, comes last.
 
-const FLOWS = { value: 0, gradient: 1, update: 2, carry: 3 };
+const FLOWS = { value: 0, gradient: 1, update: 2, carry: 3, order: 4 };
+const WAYS = Object.keys(FLOWS);
 const LEAVES = new Set(["parameter", "input", "constant", "update"]);
 
 function makeGraph(data) {

@@ -55,7 +55,7 @@ const thousands = (n) => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 const plural = (n, word, words = `${word}s`) => `${thousands(n)} ${n === 1 ? word : words}`;
 
 function valueText(value) {
-  return value ? `${value[0].join("×") || "scalar"} ${value[1]}` : "";
+  return value && value[1] ? `${value[0].join("×") || "scalar"} ${value[1]}` : "";
 }
 
 function clusterTitle(cluster) {

@@ -143,7 +143,7 @@ class View {
   }
 
   addEdge(edge) {
-    const way = ["value", "gradient", "update", "carry"][edge.way];
+    const way = WAYS[edge.way];
     const path = draw("path", {
       class: `edge ${way}${edge.first.skip ? " skip" : ""}${edge.first.broken ? " broken" : ""}${edge.first.sign ? ` ${edge.first.sign}` : ""}`,
       d: curve(edge, this.app.layout.sideways),
@@ -213,7 +213,7 @@ class View {
     };
     for (const edge of nearEdges) {
       const { hot, flowing } = app.edgeStates(edge);
-      const way = ["value", "gradient", "update", "carry"][edge.way];
+      const way = WAYS[edge.way];
       put(`edge ${way}${hot ? " hot" : ""}${flowing ? " flowing" : ""}`, curve(edge, layout.sideways));
     }
     for (const id of near) {
@@ -256,7 +256,7 @@ function arrows() {
     id: `arrow-${name}`, viewBox: "0 0 10 10", refX: 8.5, refY: 5, markerWidth: 7, markerHeight: 7, orient: "auto",
     markerUnits: "userSpaceOnUse",
   }, draw("path", { class: `tip tip-${name}`, d: "M0 1.2L9 5L0 8.8z" }));
-  const names = ["value", "gradient", "update", "carry", "hot", "trouble", "added", "removed", "changed"];
+  const names = [...WAYS, "hot", "trouble", "added", "removed", "changed"];
   return draw("defs", {}, ...names.map(marker));
 }
 
