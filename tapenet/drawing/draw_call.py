@@ -52,6 +52,11 @@ class _Draw:
         title: written above the picture.
         caption: written below it.
         legend: explain the colours below it.
+        width: how wide the picture will be shown, in points: 345 for a column of a paper, 600 for a README (800 pixels). It
+            is laid out so that its smallest text has 8 points there: text in boxes goes on several lines, arrows say no dtype
+            that most have, long chains and wide rows are wrapped, and then, unless you give `depth`, fewer modules are
+            unfolded. What is still too wide shrinks to it, with a warning that says which width it needs. By default it is
+            wrapped for 600, and not shrunk.
         theme: its colours: a name in `tn.drawing.themes`, or a `tn.drawing.Theme`.
 
     Raises:
@@ -86,6 +91,7 @@ class _Draw:
         caption: str = "",
         legend: bool = False,
         theme: str | Theme | Palette = "default",
+        width: float | None = None,
     ) -> Picture:
         # Here, so that `import tapenet` stays quick: most programs draw nothing.
         from tapenet.drawing.options import Options
@@ -93,7 +99,7 @@ class _Draw:
 
         backward = backward or optimizer is not None
         view = View(depth, budget, compact, repeats, backward, parameters=parameters, shapes=shapes)
-        options = Options(view, direction, title, caption, legend, optimizer, color_by, profile, stage, theme)
+        options = Options(view, direction, title, caption, legend, optimizer, color_by, profile, stage, theme, width)
         return options.picture(x, inputs)
 
     def diff(

@@ -14,7 +14,7 @@ from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.drawing.model import Drawing, Numbers
 from tapenet.drawing.passes.gradients import Finding, from_results, marked, unused
 from tapenet.drawing.passes.view import BUDGET, View
-from tapenet.drawing.picture import Picture
+from tapenet.drawing.picture import Picture, checked_width
 from tapenet.drawing.sources.build import build
 from tapenet.drawing.sources.names import Key, is_module, result_name, variables
 from tapenet.drawing.style import theme_of
@@ -38,6 +38,7 @@ class Options(NamedTuple):
     profile: Profile | None = None
     stage: str | None = None
     theme: object = "default"
+    width: float | None = None
 
     def picture(self, x: object, inputs: tuple[object, ...]) -> Picture:
         """The picture of `x`, whatever that is."""
@@ -61,6 +62,7 @@ class Options(NamedTuple):
             color_by=self.color_by or "",
             numbers=_in_short(found.known),
             theme=colours,
+            width=None if self.width is None else checked_width(self.width),
         )
 
     # -- what there is to draw -----------------------------------------------------------------------------------

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +18,7 @@ from tapenet.drawing.forms.legend import Around, explained
 from tapenet.drawing.forms.svg import to_svg
 from tapenet.drawing.late import use
 from tapenet.drawing.layout import place
+from tapenet.drawing.layout.boxes import LABEL
 from tapenet.drawing.layout.placed import Placed
 from tapenet.drawing.model import Drawing, Numbers
 from tapenet.drawing.passes.folding import members
@@ -22,6 +26,7 @@ from tapenet.drawing.passes.view import View
 from tapenet.drawing.style import DEFAULT, Theme
 from tapenet.drawing.text import escaped_in
 from tapenet.files.atomic_write import write_whole
+from tapenet.ops.stack_frames import user_site
 
 if TYPE_CHECKING:
     from tapenet.drawing.forms.animate import Animation
@@ -41,6 +46,7 @@ class Picture:
         measures: what was measured of the graph.
         color_by: the name of the measure that boxes are painted by, "" for none.
         theme: its colours.
+        width: how wide it is shown, in points, None for as wide as it is.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Picture:
         color_by: str = "",
         numbers: Numbers | None = None,
         theme: Theme = DEFAULT,
+        width: float | None = None,
     ) -> None:
         self.source = source
         self.direction = direction
@@ -66,8 +73,8 @@ class Picture:
         self.measures = tuple(measures)
         self.color_by = color_by
         self.theme = theme
+        self.width = width
         self._numbers = Numbers({}, {}) if numbers is None else numbers
-        self._scale: Scale | None = None
 
     @cached_property
     def unfolded(self) -> Drawing:
@@ -77,15 +84,43 @@ class Picture:
     @cached_property
     def drawing(self) -> Drawing:
         """The drawing that is shown, as plain data."""
-        drawing = self.unfolded if self.view is None else self.view.of(self.unfolded)
-        if self.color_by:
-            drawing, self._scale = use("passes.measures").paint(drawing, self.measures, self.color_by, self.theme.light)
-        return drawing
+        return self._painted[0]
 
     @cached_property
     def placed(self) -> Placed:
         """The drawing that is shown, laid out."""
-        return place(self.drawing, self.direction)
+        return place(self.drawing, self.direction, _widest(self.width))
+
+    @cached_property
+    def _painted(self) -> tuple[Drawing, Scale | None]:
+        """The drawing that is shown, with the scale of its colours. Where it is too wide for `width`, less is unfolded."""
+        first = self._shown(None)
+        if self.width is None or self.view is None:
+            return first
+        most, narrowest, fits = _widest(self.width), 0.0, first
+        whole = len(first[0].vertices)
+        parts = _FOLDED if self.view.depth is None else ()
+        for budget in [None, *(max(1, int(whole * part)) for part in parts)]:
+            found = first if budget is None else self._shown(budget)
+            wide = place(found[0], self.direction, most).width
+            if not narrowest or wide < narrowest:
+                narrowest, fits = wide, found
+            if narrowest <= most:
+                return fits
+        size, least = LABEL * self.width / narrowest, math.ceil(narrowest * READABLE / LABEL)
+        text = _TOO_WIDE.format(width=self.width, size=size, readable=READABLE, least=least)
+        warnings.warn_explicit(text, UserWarning, *user_site())
+        return fits
+
+    def _shown(self, budget: int | None) -> tuple[Drawing, Scale | None]:
+        """The drawing with about so many boxes, None for what the view says."""
+        drawing = self.unfolded if self.view is None else self.view.of(self.unfolded, budget)
+        if not self.color_by:
+            return drawing, None
+        painted: tuple[Drawing, Scale | None] = use("passes.measures").paint(
+            drawing, self.measures, self.color_by, self.theme.light
+        )
+        return painted
 
     @cached_property
     def dot(self) -> str:
@@ -96,23 +131,24 @@ class Picture:
     @cached_property
     def svg(self) -> str:
         """The picture as SVG, in light or dark mode as the reader's system is set."""
-        return to_svg(self.placed, self.around, self.theme)
+        return to_svg(self.placed, self.around, self.theme, width=self.width)
 
     @cached_property
     def around(self) -> Around:
         """What stands above and below it."""
-        drawing, palette = self.drawing, self.theme.light  # of the drawing, which finds the scale
-        entries = [] if self._scale is None else self._scale.legend()
+        (drawing, scale), palette = self._painted, self.theme.light
+        entries = [] if scale is None else scale.legend()
         if self.legend:
             entries += explained(drawing, palette)
         return Around(self.title, self.caption, entries)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, width: float | None = None) -> Path:
         """Write the picture to a file, whole or not at all.
 
         Args:
             path: the file; its suffix says what to write: .svg, .png, .pdf, .dot; .html, a page to look around in;
                 .mmd or .mermaid, a flowchart for a README; .json, what is drawn as data.
+            width: how wide the picture will be shown, in points, as for `tn.draw`; by default what was given there.
 
         Returns:
             the path.
@@ -128,6 +164,8 @@ class Picture:
         ...     tn.draw((x * x).sum()).save(os.path.join(folder, "net.svg")).name
         'net.svg'
         """
+        if width is not None:
+            return self._with(width=checked_width(width)).save(path)
         path = Path(path)
         suffix = path.suffix.lower()[1:]
         write = _writer(suffix)
@@ -158,7 +196,7 @@ class Picture:
         if backward is None:
             backward = self.view is not None and self.view.backward
         if self.view is not None and not self.view.parameters:  # each with its numbers
-            return self._with(self.view._replace(parameters=True)).animate(
+            return self._with(view=self.view._replace(parameters=True)).animate(
                 backward=backward, seconds=seconds, loop=loop
             )
         values, gradients = self._texts(self.drawing), self._texts(self.drawing, gradients=True)
@@ -169,12 +207,12 @@ class Picture:
         )
         return made
 
-    def _with(self, view: View) -> Picture:
-        """The picture with another view."""
+    def _with(self, **changed: object) -> Picture:
+        """The picture with other attributes."""
         made = copy(self)
-        made.view = view
-        for name in ("unfolded", "drawing", "dot", "svg"):
+        for name in ("unfolded", "_painted", "drawing", "placed", "around", "dot", "svg"):
             made.__dict__.pop(name, None)
+        made.__dict__.update(changed)
         return made
 
     def _texts(self, drawing: Drawing, *, gradients: bool = False) -> dict[int, str]:
@@ -206,6 +244,36 @@ class Picture:
             return {"image/svg+xml": self.svg, "text/plain": repr(self)}
         except Exception as error:
             return {"text/plain": f"{self!r}\n{error}"}
+
+
+#: The text of a picture is to have so many points at least, if it is to be read.
+READABLE = 8.0
+#: How wide a picture is shown, in points, where nobody says: 800 pixels.
+_SCREEN = 600.0
+#: What parts of the boxes are left, one after the other, where a picture is too wide.
+_FOLDED = 0.75, 0.55, 0.4, 0.25, 0.15, 0.01
+_TOO_WIDE = (
+    "draw: {width:g} points are too few for this picture: its smallest text has {size:.1f} points there, and {readable:g} are "
+    "readable. It needs width={least}; or draw less: shapes=None, depth=0"
+)
+
+
+def checked_width(width: float) -> float:
+    """A width that was asked for, in points.
+
+    Raises:
+        ValueError: it is no positive number.
+    """
+    if isinstance(width, bool) or not isinstance(width, Real) or not 0 < width < math.inf:
+        raise ValueError(
+            f"draw: width={width!r}; give how wide the picture will be shown in points, such as 345, or None"
+        )
+    return float(width)
+
+
+def _widest(width: float | None) -> float:
+    """How wide a picture may be laid out so that its text is readable where it is shown this wide."""
+    return (_SCREEN if width is None else width) * LABEL / READABLE
 
 
 def _json(picture: Picture) -> str:

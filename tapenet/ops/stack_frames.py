@@ -7,18 +7,18 @@ import sys
 import warnings
 from types import FrameType, FunctionType
 
-#: Packages whose lines are not the user's: this one, and NumPy and SciPy, which call back into it.
-_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.", "scipy.")
+#: Packages whose lines are not the user's: this one, and NumPy, SciPy and functools, which call back into it.
+_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.", "scipy.", "functools")
 
 
 def is_users(frame: FrameType) -> bool:
-    """Whether a frame is neither tapenet's own nor NumPy's or SciPy's."""
+    """Whether a frame is neither tapenet's own nor of NumPy, SciPy or functools."""
     name = frame.f_globals.get("__name__", "")  # generated code has none
     return bool(name) and not name.startswith(_NOT_USERS)
 
 
 def user_frame() -> FrameType | None:
-    """The innermost frame that is neither tapenet's own nor NumPy's or SciPy's."""
+    """The innermost frame that is neither tapenet's own nor of NumPy, SciPy or functools."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and not is_users(frame):
         frame = frame.f_back

@@ -26,8 +26,7 @@ _BESIDE = "what stands beside each other is not wrapped"
 _SIDEWAYS = "a picture from left to right is not wrapped"
 #: Too wide for letters of 8 points at 800 pixels, and why.
 WIDE = {
-    **dict.fromkeys(("inception", "flow", "hessian", "bert", "seq2seq", "gpt2-training"), _BESIDE),
-    **dict.fromkeys(("compiled", "compiled-optimized"), _BESIDE),
+    "compiled": _BESIDE,
     "gpt2-sideways": _SIDEWAYS,
 }
 #: More than sixty boxes, and why.

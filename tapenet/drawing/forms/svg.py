@@ -36,6 +36,7 @@ def to_svg(
     around: Around | None = None,
     theme: Theme = DEFAULT,
     name: str = "Graph of a computation",
+    width: float | None = None,
 ) -> str:
     """The SVG of a drawing: the same for the same drawing, byte for byte.
 
@@ -47,8 +48,9 @@ def to_svg(
         around: title, caption and legend.
         theme: its colours.
         name: what it is called for who cannot see it, where it has no title.
+        width: how wide it is at most, in points: what is wider shrinks.
     """
-    return _Writer(placed, around or Around(), theme).whole(name)
+    return _Writer(placed, around or Around(), theme).whole(name, width)
 
 
 def attributes(**given: object) -> str:
@@ -70,9 +72,9 @@ class _Writer:
         self.theme = theme
         self.palette = theme.light
 
-    def whole(self, name: str) -> str:
+    def whole(self, name: str, widest: float | None) -> str:
         placed, palette = self.placed, self.palette
-        most = max(placed.width - 2 * MARGIN, _ROOM)
+        most = max(placed.width - 2 * MARGIN, _ROOM if widest is None else min(_ROOM, widest))
         title, high = legend.above(self.around.title, most)
         pieces, low = legend.below(self.around, most)
         # As wide as the widest of what stands around it, and that in its middle.
@@ -81,6 +83,7 @@ class _Writer:
         left = min(0.0, (placed.width - max(ends, default=0) - 2 * MARGIN) / 2)
         view = (left, -high, placed.width - 2 * left, placed.height + high + low)
         x, y, across, down = map(short, view)
+        scale = 1.0 if widest is None else min(1.0, widest / view[2])
         body = [
             f'<rect class="paper" x="{x}" y="{y}" width="{across}" height="{down}" fill="{palette.paper}"/>',
             *self.title(title, high),
@@ -96,8 +99,8 @@ class _Writer:
         # Of its own contents, since a page may hold several pictures: a reader is to be told of the one it is at.
         own = f"tapenet-{hashlib.sha256(f'{said} {inside}'.encode('utf-8', 'replace')).hexdigest()[:12]}"
         return (
-            f'<svg class="tapenet" role="img" aria-labelledby="{own} {own}-description" width="{across}pt" '
-            f'height="{down}pt" viewBox="{x} {y} {across} {down}" xmlns="http://www.w3.org/2000/svg" '
+            f'<svg class="tapenet" role="img" aria-labelledby="{own} {own}-description" width="{short(scale * view[2])}pt" '
+            f'height="{short(scale * view[3])}pt" viewBox="{x} {y} {across} {down}" xmlns="http://www.w3.org/2000/svg" '
             f'xml:space="preserve" font-family="{FONT}">\n<title id="{own}">{_text(said)}</title>\n'
             f'<desc id="{own}-description">{_text(description(placed.drawing))}</desc>\n'
             f"<style>{_FITTING}{_dark(self.theme)}</style>\n{inside}\n</svg>\n"

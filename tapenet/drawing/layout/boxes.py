@@ -11,24 +11,56 @@ from tapenet.drawing.text import clean
 TITLE, SMALL, LABEL, HEADING = 12.0, 10.0, 9.5, 11.0
 #: How many letters a line has at most.
 LETTERS = 64
+#: How wide a line of text is at most where there is room enough.
+WHOLE = 1e9
 #: Room beside the text of a box, on both sides together, and above and below it.
 _BESIDE, _ABOVE = 18.0, 9.0
 _LEADING = {TITLE: 15.0, SMALL: 13.0}
 _NARROWEST, _ROUND = 28.0, 24.0
 
 
-def vertex_lines(vertex: Vertex) -> tuple[Line, ...]:
-    """The text of a box.
+def vertex_lines(vertex: Vertex, most: float = WHOLE) -> tuple[Line, ...]:
+    """The text of a box, in lines of about this width at most.
 
     >>> from tapenet.drawing.model import Value
     >>> [line.text for line in vertex_lines(Vertex("parameter", "weight", Value((3, 2), "f32"), 6))]
     ['weight', '3×2 f32 · 6']
     """
     names = vertex.title.count("\n") + 1
-    lines = [Line(clean(text, LETTERS), TITLE if i < names else SMALL, False) for i, text in enumerate(vertex.lines)]
-    if vertex.kind == "module":
-        lines[0] = lines[0]._replace(bold=True)
+    lines: list[Line] = []
+    for i, text in enumerate(vertex.lines):
+        size = TITLE if i < names else SMALL
+        bold = i == 0 and vertex.kind == "module"
+        lines += [Line(part, size, bold) for part in wrapped(clean(text, LETTERS), size, bold, most)]
     return tuple(lines)
+
+
+def wrapped(text: str, size: float, bold: bool, most: float) -> list[str]:
+    """A text in lines of this width, broken where a reader pauses, and else between words.
+
+    >>> wrapped("max pool 3×3, stride 1, padding 1", 12, False, 130)
+    ['max pool 3×3,', 'stride 1, padding 1']
+    >>> wrapped("betas 0.9, 0.999", 10, False, 60), wrapped("w 784×100 · 78,400", 10, False, 80)
+    (['betas', '0.9, 0.999'], ['w 784×100', '78,400'])
+    """
+    if room(text, size, bold) <= most:
+        return [text]
+    parts: list[str] = []
+    for word in text.split(" "):
+        if not parts or parts[-1].endswith(" ·") or (parts[-1].endswith(",") and not word[0:1].isdigit()):
+            parts.append(word)
+        else:
+            parts[-1] += f" {word}"
+    lines = [""]
+    for part in parts:
+        for word in [part] if room(part, size, bold) <= most else part.split(" "):
+            whole = f"{lines[-1]} {word}" if lines[-1] else word
+            if lines[-1] and room(whole, size, bold) > most:
+                lines[-1] = lines[-1].removesuffix(" ·")
+                lines.append(word)
+            else:
+                lines[-1] = whole
+    return lines
 
 
 def box_size(vertex: Vertex, lines: tuple[Line, ...]) -> tuple[float, float]:
@@ -42,22 +74,24 @@ def box_size(vertex: Vertex, lines: tuple[Line, ...]) -> tuple[float, float]:
     return float(-(-width // 1)), height
 
 
-def cluster_lines(cluster: Cluster, width: float) -> tuple[Line, ...]:
-    """The title of a cluster in lines no wider than this, or than the longest of its parts: arrows pass beside it.
+def cluster_lines(cluster: Cluster, width: float, most: float = WHOLE) -> tuple[Line, ...]:
+    """The title of a cluster in lines no wider than this, or than the longest of its parts: arrows pass beside it. Name and
+    class are one part if they are no wider than `most`.
 
     >>> repeated = Cluster("blocks", "Block", count=12, each=7_087_872, parameters=85_054_464)
     >>> [line.text for line in cluster_lines(repeated, 100)]
     ['blocks · Block ×12', '7,087,872 each']
     """
     parts = [clean(part, LETTERS) for part in cluster.heading.split(" · ") if part]
-    if cluster.called and cluster.type:  # name and class stay together
-        parts[:2] = [" · ".join(parts[:2])]
+    named = " · ".join(parts[:2])
+    if cluster.called and cluster.type and room(named, HEADING, True) <= most:
+        parts[:2] = [named]
     lines: list[Line] = []
-    most = max([width, *(room(part, HEADING, i == 0) for i, part in enumerate(parts))])
+    widest = max([width, *(room(part, HEADING, i == 0) for i, part in enumerate(parts))])
     for part in parts:
         whole = f"{lines[-1].text} · {part}" if lines else part
         style = (HEADING, True) if len(lines) < 2 else (SMALL, False)
-        if lines and room(whole, *style) <= most:
+        if lines and room(whole, *style) <= widest:
             lines[-1] = Line(whole, *style)
         else:
             lines.append(Line(part, *((SMALL, False) if lines else (HEADING, True))))

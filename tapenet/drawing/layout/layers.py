@@ -12,6 +12,8 @@ from collections.abc import Sequence
 ITEM, LEAF, IN, OUT, BEND = range(5)
 #: How much a segment wants to be straight: that of the main chain, of another chain, of a long arrow, of another one.
 SPINE, CHAIN, CABLE, PLAIN = 1e6, 1e3, 100.0, 1.0
+#: Between boxes of one layer.
+_BETWEEN = 22.0
 #: Longer arrows go straight, over whatever lies between: all bends together are no more than this.
 _MOST_BENDS = 20_000
 
@@ -25,6 +27,7 @@ class Link:
         start_at, end_at: where it leaves and arrives, from the middle of the item.
         exact: whether these are given: an array crosses the border of a cluster where it does inside of it.
         label: how wide its text is, 0 for none.
+        main: whether it goes on with the main chain of the clusters at its ends.
         weight: how much it wants to be straight.
         bends: the bends on its way.
         sideways: on which side it meets its last item: 0 from above, -1 on the left, 1 on the right.
@@ -37,6 +40,7 @@ class Link:
         self.label = label
         self.start_at = 0.0
         self.end_at = 0.0
+        self.main = True
         self.weight = PLAIN
         self.bends: list[int] = []
         self.sideways = 0
@@ -92,17 +96,20 @@ class Net:
         self.aside.append(aside)
         return len(self.role) - 1
 
-    def build(self, bend: tuple[float, float]) -> None:
+    def build(self, bend: tuple[float, float], most: float) -> None:
         """Find the layers, the main chain and the bends.
 
         Args:
             bend: what a bend takes up on both sides.
+            most: how wide a layer is at most, unless what is in it is wider.
         """
         self.items = len(self.role)
         pairs = [(link.start, link.end) for link in self.links]
         place = orient(self.items, pairs, self.age)
         order = sorted(range(self.items), key=place.__getitem__)
         self.layer = self._ranks(order)
+        if self._widest() > most:
+            self.layer = self._in_rows(order, place, most, bend[0] + bend[1] + 12)
         self._chains(order)
         self._bend(bend)
         depth = max(self.layer, default=-1) + 1
@@ -133,6 +140,65 @@ class Net:
         used = {r: k for k, r in enumerate(sorted(set(rank)))}
         return [used[r] for r in rank]
 
+    def _widest(self) -> float:
+        """How wide the widest layer is at least."""
+        widths = [0.0] * (max(self.layer, default=0) + 1)
+        for i in range(self.items):
+            if self.role[i] < IN:
+                widths[self.layer[i]] += self.left[i] + self.right[i] + _BETWEEN
+        return max(widths) - _BETWEEN
+
+    def _in_rows(self, order: list[int], place: list[int], most: float, passing: float) -> list[int]:
+        """The layer of each item so that none is wider than `most`: each layer in turn takes those whose inputs are above,
+        as long as they fit beside what passes there: those first that leave the fewest arrows to pass the next ones, and
+        from which it is longest to the end."""
+        out: list[list[int]] = [[] for _ in range(self.items)]
+        into: list[list[int]] = [[] for _ in range(self.items)]
+        waits = [0] * self.items
+        for link in self.links:
+            if place[link.start] < place[link.end]:
+                out[link.start].append(link.end)
+                into[link.end].append(link.start)
+                waits[link.end] += 1
+        rest = [0] * self.items
+        for i in reversed(order):
+            for end in out[i]:
+                rest[i] = max(rest[i], rest[end] + 1)
+        uses = [len(ends) for ends in out]
+        rank = [-1] * self.items
+        ready = [i for i in order if not waits[i]]
+        row = 0
+        while ready:
+            taken: list[int] = []
+            open_ends = 0
+            for i in range(self.items):
+                open_ends += rank[i] >= 0 and uses[i] > 0
+            width = -_BETWEEN + passing * open_ends
+            gain = {i: sum(uses[k] == 1 for k in into[i]) - (uses[i] > 0) for i in ready}
+            ready.sort(key=lambda i: (self.role[i] != IN, self.role[i] == LEAF, -gain[i], -rest[i], place[i]))
+            for i in ready:
+                if self.role[i] == OUT or (row == 0 and taken and self.role[i] != IN and self.role[taken[0]] == IN):
+                    continue
+                more = 0.0 if self.role[i] == IN else self.left[i] + self.right[i] + _BETWEEN
+                if not taken or width + more <= most:
+                    width += more
+                    taken.append(i)
+            if not taken:  # what goes out of the cluster comes last
+                taken = list(ready)
+            for i in taken:
+                rank[i] = row
+                ready.remove(i)
+            for link in self.links:
+                if rank[link.end] == row:
+                    uses[link.start] -= 1
+            for i in taken:
+                for end in out[i]:
+                    waits[end] -= 1
+                    if not waits[end]:
+                        ready.append(end)
+            row += 1
+        return rank
+
     def _chains(self, order: list[int]) -> None:
         """Give weights to chains of arrows. Each item goes below the input that took longest to make; of an item that
         several go below, the one on the longest chain."""
@@ -144,7 +210,7 @@ class Net:
         leaf = [role == LEAF for role in self.role]
         for i in order:
             if into[i]:
-                best = max(into[i], key=lambda k: (not leaf[k.start], length[k.start], -self.age[k.start]))
+                best = max(into[i], key=lambda k: (not leaf[k.start], k.main, length[k.start], -self.age[k.start]))
                 main[i] = best
                 length[i] = length[best.start] + self.along[i] + 24
             elif not leaf[i]:

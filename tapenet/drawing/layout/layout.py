@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tapenet.drawing.layout.boxes import LABEL, box_size, vertex_lines
+from tapenet.drawing.layout.boxes import LABEL, WHOLE, box_size, vertex_lines
 from tapenet.drawing.layout.group import Spot
 from tapenet.drawing.layout.labels import Labels
 from tapenet.drawing.layout.lanes import Piece
-from tapenet.drawing.layout.level import Level, pieces
+from tapenet.drawing.layout.level import Fit, Level, pieces
 from tapenet.drawing.layout.placed import Box, Line, Placed, Way
 from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, leave, touch
 from tapenet.drawing.layout.tree import BORDER, Tree
@@ -14,33 +14,49 @@ from tapenet.drawing.layout.wires import WITHIN, Wiring
 from tapenet.drawing.metrics import room
 from tapenet.drawing.model import Drawing
 
+#: How wide lines of text in boxes are at most, one after the other, where a drawing is too wide.
+_TEXTS = 150.0, 110.0, 90.0
+#: How wide layers are then at most, by how wide the drawing is to be: arrows that pass take room too.
+_ROWS = 1.0, 0.85, 0.7, 0.6, 0.5, 0.4
 
-def place(drawing: Drawing, direction: str = "TB") -> Placed:
+
+def place(drawing: Drawing, direction: str = "TB", most: float = WHOLE) -> Placed:
     """Lay out a drawing: the same places for the same drawing.
 
     Args:
         drawing: what to lay out. Every cluster is open.
         direction: where arrows point: "TB" (down), "LR" (right), "BT" or "RL".
+        most: how wide it is to be at most. What is wider gets text in more lines, and no dtypes where nearly all are the
+            same, then wide layers in several rows. It is as narrow as that makes it.
 
     >>> from tapenet.drawing.model import Vertex
     >>> placed = place(Drawing([Vertex("op", "tanh")], [], []))
     >>> placed.boxes[0].x, placed.boxes[0].y
     (10.0, 10.0)
     """
-    return _Layout(drawing, direction).placed()
+    narrowest = _Layout(drawing, direction, Fit()).placed()
+    for fit in [*(Fit(text) for text in _TEXTS), *(Fit(_TEXTS[-1], part * most) for part in _ROWS)]:
+        if narrowest.width <= most:
+            break
+        found = _Layout(drawing, direction, fit).placed()
+        if found.width < narrowest.width:
+            narrowest = found
+    return narrowest
 
 
 class _Layout:
     """One layout. Everything is across and along until `shown` says where that is in the picture."""
 
-    def __init__(self, drawing: Drawing, direction: str) -> None:
+    def __init__(self, drawing: Drawing, direction: str, fit: Fit) -> None:
         self.drawing = drawing
         self.direction = direction
         self.upright = direction in ("TB", "BT")
         self.tree = tree = Tree(drawing)
         self.wiring = wiring = Wiring(drawing, tree)
-        self.lines = [vertex_lines(vertex) for vertex in drawing.vertices]
+        self.lines = [vertex_lines(vertex, fit.text) for vertex in drawing.vertices]
         self.texts = drawing.labels()
+        if fit.text < WHOLE:
+            self._leave_out_dtype()
         sizes = {}
         least = wiring.room()
         for i, vertex in enumerate(drawing.vertices):
@@ -56,7 +72,7 @@ class _Layout:
         jobs = pieces(tree, wiring)
         self.levels: dict[int, Level] = {}
         for cluster in sorted(tree.inside, key=lambda i: -tree.depth[i]):
-            self.levels[cluster] = Level(jobs[cluster], tree, wiring, self.levels, sizes, widths, direction)
+            self.levels[cluster] = Level(jobs[cluster], tree, wiring, self.levels, sizes, widths, direction, fit)
         self.spots: dict[int, Spot] = {}
         root = self.levels[tree.root]
         self.corners = {tree.root: (0.0, 0.0)}
@@ -64,6 +80,16 @@ class _Layout:
         self._stand()
         self._join()
         choose_sides(wiring.wires, 1 if self.upright else -1)
+
+    def _leave_out_dtype(self) -> None:
+        """Leave the dtype that most arrays have out of the texts on arrows."""
+        counts: dict[str, int] = {}
+        for edge in self.drawing.edges:
+            counts[edge.value.dtype] = counts.get(edge.value.dtype, 0) + 1
+        usual = max(counts, key=lambda dtype: counts[dtype], default="")
+        for i, edge in enumerate(self.drawing.edges):
+            if edge.value.dtype == usual and edge.arrays == 1 and edge.value.shape:
+                self.texts[i] = self.texts[i].replace(f" {usual}", "", 1)
 
     def _stand(self) -> None:
         """Where everything is in the whole."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tapenet.drawing.layout.boxes import cluster_lines, head_height
+from tapenet.drawing.layout.boxes import WHOLE, cluster_lines, head_height
 from tapenet.drawing.layout.coordinates import LABEL_ROOM, ROW, Spread
 from tapenet.drawing.layout.group import Group, Spot
 from tapenet.drawing.layout.lanes import Lanes, Piece
-from tapenet.drawing.layout.layers import IN, ITEM, LEAF, OUT, Link, Net
+from tapenet.drawing.layout.layers import IN, ITEM, LEAF, OUT, SPINE, Link, Net
 from tapenet.drawing.layout.order import order
 from tapenet.drawing.layout.placed import MARGIN, Line
 from tapenet.drawing.layout.tree import BORDER, LEAVES, Tree
@@ -35,6 +35,18 @@ class Job(NamedTuple):
     lanes: dict[Piece, Wire]
 
 
+class Fit(NamedTuple):
+    """How narrow a drawing is to be.
+
+    Attributes:
+        text: how wide a line of text in a box is at most.
+        across: how wide a layer is at most.
+    """
+
+    text: float = WHOLE
+    across: float = WHOLE
+
+
 class Level:
     """A cluster laid out. All is measured from its corner, across and along.
 
@@ -44,6 +56,7 @@ class Level:
         spots: where everything in it stands, by id.
         ports: where arrays come in and go out, from its middle, by array and role.
         doors: where arrays go through its sides, by array and side.
+        main: those of these through which its main chain comes and goes.
         ways: the ways through its layers, by array and ends.
         detours: the ways beside them.
         moved: those that go on the other side than they were to go.
@@ -59,6 +72,7 @@ class Level:
         sizes: dict[int, tuple[float, float]],
         texts: dict[int, float],
         direction: str,
+        fit: Fit,
     ) -> None:
         """
         Args:
@@ -68,7 +82,9 @@ class Level:
             sizes: of boxes, across and along.
             texts: how wide the text of an array is.
             direction: where arrows point.
+            fit: how narrow it is to be.
         """
+        self.fit = fit
         self.job = job
         self.tree = tree
         self.wiring = wiring
@@ -84,7 +100,8 @@ class Level:
         self._items(sizes)
         self._links()
         beside = any(wire.shadow for wire in job.pieces.values())
-        self.net.build((3.0, 10.0 if beside else 3.0))
+        most = fit.across - 2 * MARGIN - 2 * PAD * tree.depth[job.cluster]
+        self.net.build((3.0, 10.0 if beside else 3.0), most)
         order(self.net)
         incoming = {array: i for (array, role), i in self.ports_of.items() if role == IN}
         lanes = Lanes(self.net, self.slots, job.lanes, incoming, wiring.hosts, NEXT[0 if self.upright else 1])
@@ -156,6 +173,7 @@ class Level:
             for place, role, name in ((start, OUT, "start_at"), (end, IN, "end_at")):
                 if place >= count:
                     setattr(link, name, self.levels[place].ports.get((array, role), 0.0))
+                    link.main = link.main and (array, role) in self.levels[place].main
             net.links.append(link)
 
     def _stand(self, spread: Spread) -> None:
@@ -192,7 +210,7 @@ class Level:
         ]
         doors = [lanes.door(lane) + PAD + rows for lane in lanes.lanes if lane.side == RIGHT and lane.has_door]
         beside = min(ports, default=breadth + 2 * PAD) if self.upright else length + 2 * PAD
-        self.title = cluster_lines(cluster, beside - _ASIDE)
+        self.title = cluster_lines(cluster, beside - _ASIDE, self.fit.text)
         head = max(PAD, head_height(self.title))
         least = max((room(line.text, line.size, line.bold) + _ASIDE for line in self.title), default=0.0)
         if self.upright:
@@ -236,6 +254,8 @@ class Level:
             for wire, points in group.ways.items():
                 self.local[wire] = moved([(x + a, y + b) for a, b in points])
         self.doors = {(k.array, k.side): lanes.door(k) + down for k in lanes.lanes if k.has_door}
+        spine = {i for link in self.net.links if link.weight == SPINE for i in (link.start, link.end)}
+        self.main = {key for key, i in self.ports_of.items() if i in spine}
         self.ports = {key: spread.middle[i] + shift - self.across / 2 for key, i in self.ports_of.items()}
         self.spots = {i: spot._replace(x=spot.x + shift, y=spot.y + down) for i, spot in self.spots.items()}
 

@@ -1,0 +1,137 @@
+"""How wide pictures are: their text can be read where they are shown."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet import nn
+from tapenet.drawing.layout import place
+from tapenet.drawing.layout.boxes import LABEL, vertex_lines
+from tapenet.drawing.layout.placed import Placed
+from tapenet.drawing.model import Vertex
+from tapenet.drawing.picture import READABLE, Picture
+from tests.drawing.flaws import flaws, unlabelled
+from tests.drawing.models import GPT, kept
+
+
+def gpt(**options: Any) -> Picture:
+    return tn.draw(kept(GPT), np.arange(6)[None], **options)
+
+
+def wide(branches: int) -> tuple[Any, ...]:
+    """As many branches beside each other."""
+    x = tn.tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    return (sum((np.tanh(x * i).sum(axis=1) for i in range(branches)), start=tn.tensor(np.zeros(2, np.float32))),)
+
+
+def smallest(placed: Placed) -> float:
+    texts = [line.size for box in (*placed.boxes, *placed.clusters) for line in box.lines]
+    return min([*texts, *(way.label.size for way in placed.ways if way.label is not None)])
+
+
+@pytest.mark.parametrize("width", [800, 600, 345, 250])
+def test_text_can_be_read_at_the_width_that_was_asked_for(width: int) -> None:
+    made = gpt(width=width)
+    shown, whole = (float(found) for found in re.findall(r'width="([\d.]+)', made.svg)[:2])
+    assert shown <= width
+    assert smallest(made.placed) * shown / float(re.findall(r'viewBox="\S+ \S+ (\S+)', made.svg)[0]) >= READABLE
+    assert whole
+    assert [*flaws(made.placed)] == []
+
+
+def test_less_is_unfolded_only_where_it_must_be() -> None:
+    boxes = [len(gpt(width=width).drawing.vertices) for width in (600, 345, 230)]
+    assert boxes[0] == len(gpt().drawing.vertices) > boxes[1] > boxes[2]
+
+
+def test_a_picture_that_is_narrow_enough_stays_as_it_is() -> None:
+    x = tn.tensor([1.0], requires_grad=True)
+    made = tn.draw((x * x).sum())
+    assert tn.draw((x * x).sum(), width=345).svg == made.svg
+
+
+def test_what_is_too_wide_says_which_width_it_needs() -> None:
+    made = gpt(width=50)
+    with pytest.warns(UserWarning, match=r"smallest text has \d\.\d points there, and 8 are readable") as told:
+        assert 'width="50pt"' in made.svg
+    assert told[0].filename == __file__
+    needed = int(re.findall(r"width=(\d+)", str(told[0].message))[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert gpt(width=needed).svg
+
+
+def test_a_depth_that_was_asked_for_stays() -> None:
+    made = gpt(width=50, depth=1)
+    with pytest.warns(UserWarning, match="points are too few"):
+        assert len(made.drawing.vertices) == len(gpt(depth=1).drawing.vertices)
+
+
+def test_a_width_when_saving(tmp_path: Any) -> None:
+    made = gpt()
+    made.save(tmp_path / "narrow.svg", width=250)
+    assert (tmp_path / "narrow.svg").read_text(encoding="utf-8") == gpt(width=250).svg != made.svg
+
+
+@pytest.mark.parametrize("width", [0, -1, "wide", True, float("inf"), float("nan")])
+def test_what_is_no_width(width: Any, tmp_path: Any) -> None:
+    with pytest.raises(ValueError, match="how wide the picture will be shown in points"):
+        gpt(width=width)
+    with pytest.raises(ValueError, match="how wide the picture will be shown in points"):
+        gpt().save(tmp_path / "x.svg", width=width)
+
+
+@pytest.mark.parametrize("direction", ["TB", "BT"])
+def test_rows_of_branches_wrap(direction: str) -> None:
+    drawing = tn.draw(wide(14)).drawing
+    natural, narrow = place(drawing, direction), place(drawing, direction, 500)
+    assert natural.width > 1000
+    assert narrow.width <= 500
+    assert [*flaws(narrow)] == []
+    assert unlabelled(narrow) == []
+
+
+def test_the_dtype_that_most_arrays_have_is_left_out_where_there_is_no_room() -> None:
+    drawing = tn.draw(wide(14)).drawing
+    assert {way.label.text for way in place(drawing).ways if way.label} >= {"2×3 f32", "2 f32"}
+    assert {way.label.text for way in place(drawing, most=500).ways if way.label} >= {"2×3", "2"}
+
+
+def test_text_in_boxes_breaks_where_a_reader_pauses() -> None:
+    vertex = Vertex("op", "max pool 3×3, stride 2", card=("AdamW lr 0.0003, betas 0.9, 0.999, eps 1e-08",))
+    lines = [line.text for line in vertex_lines(vertex, 110)]
+    assert lines == ["max pool 3×3,", "stride 2", "AdamW lr 0.0003,", "betas 0.9, 0.999,", "eps 1e-08"]
+
+
+def test_the_main_chain_goes_on_through_what_repeats() -> None:
+    """Of the two arrays that a module hands to the next, the one on its main chain goes straight on."""
+
+    class Step(nn.Module):
+        def __init__(self) -> None:
+            self.scale = nn.Linear(2, 2)
+
+        def forward(self, x: Any) -> tuple[Any, Any]:
+            s = np.tanh(self.scale(x))
+            return np.exp(s) * x + 1, s.sum(axis=1)
+
+    class Flow(nn.Module):
+        def __init__(self) -> None:
+            self.a, self.b = Step(), Step()
+
+        def forward(self, x: Any) -> Any:
+            x, first = self.a(x)
+            x, second = self.b(x)
+            return (x**2).sum(axis=1) + (first * 3 + second)
+
+    placed = tn.draw(Flow(), np.ones((4, 2), np.float32)).placed
+    middles = {
+        box.x + box.width / 2 for box, v in zip(placed.boxes, placed.drawing.vertices, strict=True) if v.op == "exp"
+    }
+    assert len(middles) == 1
+    assert LABEL > READABLE
