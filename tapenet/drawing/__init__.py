@@ -5,20 +5,17 @@
 of them, `view`, says which and in what order; the `forms` are what it becomes: DOT, SVG, a page, a lecture, a flowchart, data.
 """
 
-from tapenet.autodiff.observe import anomaly as _anomaly
+from __future__ import annotations
+
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from tapenet.autodiff.observe import pictures as _pictures
 from tapenet.names import namespace as _namespace
 
+if _TYPE_CHECKING:
+    from tapenet.autodiff.observe.anomaly import Anomaly as _Anomaly
+
 __getattr__, __dir__ = _namespace(__name__)
-
-
-def _illustrate(found: _anomaly.Anomaly) -> str | None:
-    from tapenet.drawing.illustrate import illustrate
-
-    return illustrate(found)
-
-
-_anomaly.illustrate = _illustrate
 
 
 def _of_call(module: object, *inputs: object) -> str:
@@ -28,4 +25,11 @@ def _of_call(module: object, *inputs: object) -> str:
     return svg[svg.index("<svg") :]  # what stands before it has no place within a page
 
 
+def _of_anomaly(found: _Anomaly) -> str | None:
+    from tapenet.drawing.illustrate import illustrate
+
+    return illustrate(found)
+
+
 _pictures.of_call = _of_call
+_pictures.of_anomaly = _of_anomaly

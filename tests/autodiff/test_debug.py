@@ -14,7 +14,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn
-from tapenet.autodiff.observe import anomaly
+from tapenet.autodiff.observe import pictures
 from tapenet.autodiff.observe.anomaly import Anomaly, born
 from tapenet.autodiff.state import local
 
@@ -28,7 +28,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Anomaly]]:
         found.append(what)
         return f"picture-{len(found)}.svg"
 
-    monkeypatch.setattr(anomaly, "illustrate", illustrate)
+    monkeypatch.setattr(pictures, "of_anomaly", illustrate)
     with np.errstate(all="ignore"):
         yield found
 
@@ -305,7 +305,7 @@ def test_a_picture_that_fails_does_not_hide_the_error(monkeypatch: pytest.Monkey
     def fails(found: Anomaly) -> str:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(anomaly, "illustrate", fails)
+    monkeypatch.setattr(pictures, "of_anomaly", fails)
     said = "could not be drawn: RuntimeError: no ink"
     with pytest.raises(ValueError, match="broadcast") as failed, tn.debug():
         leaf(1.0, 2.0) + leaf(1.0, 2.0, 3.0)
@@ -316,7 +316,7 @@ def test_a_picture_that_fails_does_not_hide_the_error(monkeypatch: pytest.Monkey
         rule(lambda g: np.ones(7))(leaf(1.0, 2.0)).sum().backward()
     assert said in caught.value.__notes__[0]
     for nothing in (None, lambda found: None):
-        monkeypatch.setattr(anomaly, "illustrate", nothing)
+        monkeypatch.setattr(pictures, "of_anomaly", nothing)
         with pytest.raises(FloatingPointError, match=r"first at \[0\], at [^;]*$"), tn.debug():
             tn.log(leaf(0.0))
 

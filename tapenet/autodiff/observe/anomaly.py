@@ -1,7 +1,7 @@
 """Debug mode: lines of user code on nodes, ops and gradient rules that fail, and where nan and infinity are born.
 
-It says so in words, and has a picture of the neighbourhood drawn by whoever has set `illustrate`: this folder knows
-nothing of drawings.
+It says so in words, and has a picture of the neighbourhood drawn by whoever has set `pictures.of_anomaly`: this folder
+knows nothing of drawings.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from tapenet.autodiff.gradients import Gradients
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Output, Parents
+from tapenet.autodiff.observe import pictures
 from tapenet.autodiff.observe.layer import CallStep, Layer, PullStep
 from tapenet.autodiff.record import Call, trace, where
 from tapenet.autodiff.state import Switch, enter, local
@@ -39,17 +40,13 @@ class Anomaly(NamedTuple):
     roots: tuple[Node, ...] = ()
 
 
-#: Draws an anomaly and returns the path of the file, None if it leaves it be. Set by `tapenet.drawing`.
-illustrate: Callable[[Anomaly], str | None] | None = None
-
-
 def drawn(find: Callable[[], Anomaly]) -> str:
     """A sentence that names the picture of an anomaly, "" if there is none. Raises nothing: there is an error to tell of
     already, which this one must not hide."""
-    if illustrate is None:
+    if pictures.of_anomaly is None:
         return ""
     try:
-        path = illustrate(find())
+        path = pictures.of_anomaly(find())
     except Exception as error:
         return f"the graph around it could not be drawn: {type(error).__name__}: {error}"
     return "" if path is None else f"the graph around it is drawn in {path}"
