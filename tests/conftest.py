@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,6 +54,18 @@ def pytest_xdist_setupnodes() -> None:
 
 # PyTorch's threads wait for each other on the few numbers of a test: with one the tests beside it take half the time.
 os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A run of all tests has of those marked `sampled` a fixed quarter, and the rest counts as slow. Whoever names a file or
+    a word gets each."""
+    everything = {config.rootpath, config.rootpath / "tests"}
+    if config.option.keyword or any(config.invocation_params.dir / arg not in everything for arg in config.args):
+        return
+    for item in items:
+        if item.get_closest_marker("sampled") and zlib.crc32(item.nodeid.encode()) % 4:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -735,7 +735,7 @@ def test_an_interrupt_at_any_point_of_a_capture_is_put_back() -> None:
     begin = state(net, opt)
     count = run(step, -1)
     done = state(net, opt)
-    for at in range(1, count, 37):
+    for at in range(1, count, 101):
         net, opt, step = fresh()
         run(step, at)
         if net.count.item() == 0:

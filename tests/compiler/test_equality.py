@@ -147,6 +147,7 @@ def cases() -> list[Any]:
     ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("backend", "dtype", "name"), cases())
 def test_compiled_and_eager_agree(backend: str, dtype: str, name: str) -> None:
     op = OPS[name]

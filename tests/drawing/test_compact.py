@@ -42,7 +42,7 @@ def test_nothing_is_lost(make: Any) -> None:
         sound(source, mark_skips(done))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(drawings())
 def test_whatever_is_joined(source: Drawing) -> None:
     for drawing in (source, fold_repeats(source)):

@@ -139,7 +139,7 @@ def test_drawings_are_sound_and_without_circles(make: Any, depth: int | None, re
     assert fold(drawing, at_depth(drawing, 7)) == drawing
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(drawings(), st.data())
 def test_whatever_is_folded(source: Drawing, data: Any) -> None:
     drawing = source
@@ -215,7 +215,7 @@ def test_more_budget_opens_more() -> None:
     assert counts[-1] == len(drawing.vertices)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(drawings(), st.integers(1, 40))
 def test_modules_alike_are_opened_together(drawing: Drawing, budget: int) -> None:
     closed = within(drawing, budget)
@@ -243,7 +243,7 @@ def test_modules_alike_are_opened_together(drawing: Drawing, budget: int) -> Non
 # -- runs ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(drawings(), st.integers(1, 30))
 def test_runs_of_ops_are_sound(source: Drawing, budget: int) -> None:
     drawing = in_runs(source, budget)

@@ -73,7 +73,7 @@ def test_no_gradient_flows_where_an_op_without_a_derivative_ends_the_way() -> No
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(drawings(), st.integers(1, 30))
 def test_gradients_after_folding(source: Drawing, budget: int) -> None:
     numbers = {v.number: "SGD" for v in source.vertices if v.kind == "parameter"}

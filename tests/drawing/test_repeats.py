@@ -47,7 +47,7 @@ def test_nothing_is_lost_and_nothing_drawn_twice(make: Any) -> None:
     assert fold_repeats(source) == drawing
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(drawings())
 def test_any_drawing_stays_sound(source: Drawing) -> None:
     sound(source, fold_repeats(source))
@@ -56,7 +56,7 @@ def test_any_drawing_stays_sound(source: Drawing) -> None:
 # -- what is true ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(blocks(), st.integers(4, 12), st.booleans())
 def test_equal_blocks_are_drawn_once(block: Any, count: int, modules: bool) -> None:
     source = periodic(block, count, modules=modules).drawing
@@ -67,7 +67,7 @@ def test_equal_blocks_are_drawn_once(block: Any, count: int, modules: bool) -> N
         assert len([v for v in drawing.vertices if v.kind == "op"]) < len(block) * count
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(blocks(), blocks(), st.integers(4, 12), st.booleans(), st.data())
 def test_a_changed_repetition_is_not_merged(block: Any, other: Any, count: int, modules: bool, data: Any) -> None:
     place = data.draw(st.integers(0, count - 1))
@@ -77,7 +77,7 @@ def test_a_changed_repetition_is_not_merged(block: Any, other: Any, count: int, 
     true_of(source, drawing, rows=modules)
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(blocks(), st.integers(4, 10), st.booleans(), st.data())
 def test_a_crossed_wire_is_not_merged(block: Any, count: int, modules: bool, data: Any) -> None:
     pen = periodic(block, count, modules=modules)
@@ -92,7 +92,7 @@ def test_a_crossed_wire_is_not_merged(block: Any, count: int, modules: bool, dat
     true_of(source, drawing, rows=modules)
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(blocks(), st.integers(4, 10), st.booleans(), st.data())
 def test_what_is_taken_from_repetitions_is_told_truly(block: Any, count: int, modules: bool, data: Any) -> None:
     pen = periodic(block, count, modules=modules)
@@ -126,7 +126,7 @@ def nested(block: Any, turns: int, stages: int) -> tuple[Pen, list[int]]:
     return pen, [*of, -1]
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(blocks(), st.integers(4, 6), st.data())
 def test_a_crossed_wire_inside_a_stage_is_not_merged(block: Any, turns: int, data: Any) -> None:
     pen, stage_of = nested(block, turns, 5)

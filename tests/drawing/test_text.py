@@ -162,7 +162,7 @@ def test_the_limit_holds_for_each_line() -> None:
     assert label("abcdef", "ab", limit=3) == r'"ab…\nab"'
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(awkward, min_size=1, max_size=4))
 @example(["</text><script>alert(1)</script>", "\\", '"', "]]>"])
 @example(["\\" * 79 + '"'])

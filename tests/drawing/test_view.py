@@ -48,7 +48,7 @@ def test_every_view_of_every_graph_is_sound(make: Any) -> None:
             assert seen(one, source) == drawing
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(drawings(), st.integers(1, 40), st.booleans(), st.booleans())
 def test_any_graph_in_any_budget(source: Drawing, budget: int, compact: bool, repeats: bool) -> None:
     for view in (View(budget=budget, compact=compact, repeats=repeats), View(depth=budget % 4, compact=compact)):

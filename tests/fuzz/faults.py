@@ -42,8 +42,8 @@ except ImportError:
     set_nomemory = None
 starves = set_nomemory is not None and hasattr(os, "fork")
 
-FEW = 25
-MANY = 150
+FEW = 10
+MANY = 50
 
 # -- programs ----------------------------------------------------------------------------------------------------
 

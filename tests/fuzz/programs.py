@@ -24,8 +24,8 @@ from tapenet.ops.op import Op
 from tapenet.ops.registry import registry
 from tests.fuzz import compared
 
-FEW = 50
-MANY = 300
+FEW = 25
+MANY = 120
 
 #: Elements of a value at most.
 SIZE = 120

@@ -171,6 +171,7 @@ def _cases(f: np.ufunc) -> Iterator[tuple[str, Callable[..., Any], Any, tuple[An
         )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", SMOOTH)
 def test_values_and_gradients_to_second_order(name: str) -> None:
     f = SMOOTH[name]
