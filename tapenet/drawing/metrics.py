@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +23,12 @@ def room(text: str, size: float, bold: bool = False) -> float:
     for character in text:
         total += known.get(character, _SQUARE)
     return total * size / 1000
+
+
+def widths(characters: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """How wide these are, usual and bold, in thousandths of the size; without what is as wide as high."""
+    usual, bold = _widths()
+    return {c: (usual[c], bold[c]) for c in sorted(characters) if c in usual}
 
 
 @cache

@@ -155,7 +155,7 @@ class Edge(NamedTuple):
         if self.result is not None and self.arrays == 1:
             what = f"[{self.result}] {what}"
         way = " → ".join(vertices[end].title.replace("\n", ", ") for end in (self.tail, self.head))
-        found = [*filter(None, [what]), f"{way}: {self.argument}" if self.argument else way]
+        found = [part for part in (what, f"{way}: {self.argument}" if self.argument else way) if part]
         if self.stretched is not None:
             found.append(f"stretched to {'×'.join(map(str, self.stretched))}")
         return (*found, "no gradient goes back") if self.broken else tuple(found)

@@ -69,6 +69,14 @@ SKIP = Stroke(2.2)
 BROKEN = "7 5"
 
 
+def stroke(edge: Edge) -> Stroke:
+    """How an arrow is drawn."""
+    found = SKIP if edge.skip else FLOWS[edge.flow]
+    if edge.broken:
+        found = found._replace(dashes=BROKEN)
+    return found._replace(width=2.0) if edge.sign else found
+
+
 class Palette(NamedTuple):
     """Every colour of a picture, each "#rrggbb".
 
@@ -106,13 +114,10 @@ class Palette(NamedTuple):
 
     def arrow(self, edge: Edge) -> tuple[str, Stroke]:
         """The colour of an arrow, and how it is drawn."""
-        stroke = SKIP if edge.skip else FLOWS[edge.flow]
-        if edge.broken:
-            stroke = stroke._replace(dashes=BROKEN)
         if edge.sign:
-            return self.signs[edge.sign], stroke._replace(width=2)
+            return self.signs[edge.sign], stroke(edge)
         colours = {"gradient": self.gradient, "update": self.update, "carry": self.skip}
-        return self.skip if edge.skip else colours.get(edge.flow, self.line), stroke
+        return self.skip if edge.skip else colours.get(edge.flow, self.line), stroke(edge)
 
     def cluster(self, depth: int) -> str:
         """The fill of a cluster with that many around it."""

@@ -11,10 +11,11 @@ import pytest
 
 import tapenet as tn
 from tapenet.drawing.forms.page import Series, to_html
+from tapenet.drawing.layout.tree import LEAVES
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 from tapenet.drawing.style import DARK, LIGHT
 from tests.drawing.browser import Page, colour, missing, rectangles
-from tests.drawing.pages import FIRST, NET, SECOND, blocks, chain, nested, tangle, two_layers
+from tests.drawing.pages import FIRST, NET, SECOND, chain, nested, tangle, two_layers
 from tests.drawing.test_page import HOSTILE, hostile
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser")
@@ -24,7 +25,7 @@ NET_ID, FIRST_ID, SECOND_ID = (12 + cluster for cluster in (NET, FIRST, SECOND))
 
 
 def assert_orderly(page: Page, drawing: Drawing, sideways: bool = False) -> None:
-    """Boxes lie apart or one within the other, and values go onward."""
+    """Boxes lie apart or one within the other, and values go onward, but for those in lanes and from the side."""
     boxes = rectangles(page)
     count = len(drawing.vertices)
     for i, (left, top, right, bottom) in boxes.items():
@@ -36,7 +37,8 @@ def assert_orderly(page: Page, drawing: Drawing, sideways: bool = False) -> None
             inside = i >= count and left <= x0 and top <= y0 and right >= x1 and bottom >= y1
             assert apart or around or inside, (i, j)
     for edge in drawing.edges:
-        if edge.flow == "value" and edge.tail in boxes and edge.head in boxes:
+        aside = edge.skip or drawing.vertices[edge.tail].kind in LEAVES
+        if edge.flow == "value" and not aside and edge.tail in boxes and edge.head in boxes:
             tail, head = boxes[edge.tail], boxes[edge.head]
             assert tail[2] <= head[0] + 0.5 if sideways else tail[3] <= head[1] + 0.5
 
@@ -69,18 +71,19 @@ def test_arrows_go_from_box_to_box(show: Any) -> None:
     page = show(two_layers())
     boxes = rectangles(page)
     ends = page.js(
-        """return [...document.querySelectorAll("#stage path.edge")].map((path) => {
-          const matrix = path.getScreenCTM();
-          const at = (length) => { const p = path.getPointAtLength(length).matrixTransform(matrix); return [p.x, p.y]; };
-          return [path.edge.tail, path.edge.head, ...at(0), ...at(path.getTotalLength()), path.getAttribute("d")];
+        """return [...document.querySelectorAll("#stage .edge")].map((edge) => {
+          const [path, tip] = edge.children;
+          const at = (point) => { const p = point.matrixTransform(path.getScreenCTM()); return [p.x, p.y]; };
+          const ends = [path.getPointAtLength(0), tip.points[0]];
+          return [edge.edge.tail, edge.edge.head, ...ends.flatMap(at), path.getAttribute("d")];
         })"""
     )
     assert len(ends) == 11
     for tail, head, x0, y0, x1, y1, way in ends:
-        assert boxes[tail][0] <= x0 <= boxes[tail][2]
-        assert abs(y0 - boxes[tail][3]) < 1.5
-        assert boxes[head][0] <= x1 <= boxes[head][2]
-        assert abs(y1 - boxes[head][1]) < 1.5
+        for box, x, y in ((boxes[tail], x0, y0), (boxes[head], x1, y1)):
+            assert min(abs(x - box[0]), abs(x - box[2]), abs(y - box[1]), abs(y - box[3])) < 1.5
+            assert box[0] - 1.5 <= x <= box[2] + 1.5
+            assert box[1] - 1.5 <= y <= box[3] + 1.5
         assert way.count("M") == 1
 
 
@@ -309,11 +312,11 @@ def test_the_keyboard_walks_along_the_arrows(show: Any) -> None:
         (up, 5),
         (up, 4),
         (up, 2),
-        (right, 3),
+        (right, 1),
         (left, 2),
-        (right, 3),
-        (up, 1),
+        (right, 1),
         (down, 2),
+        (down, 4),
         (right, 3),
         (down, 4),
     ):
@@ -433,17 +436,6 @@ def test_two_thousand_boxes(show: Any) -> None:
     page.set("#search", "Tail")
     page.press("\ue007")
     assert page.ids(".box.selected") == {2000}
-
-
-def test_only_what_a_fold_touches_is_laid_out_again(show: Any) -> None:
-    drawing = blocks(3, 8)
-    page = show(drawing, open=range(3))
-    page.press("0")
-    inside = "return document.querySelector('[data-id=\"0\"]').getAttribute('transform')"
-    before = page.js(inside)
-    page.click('[data-id="26"].head .grip')
-    assert page.js(inside) == before
-    assert_orderly(page, drawing)
 
 
 def test_cut_off_gradients_and_broadcasts_are_shown(show: Any) -> None:

@@ -261,9 +261,7 @@ def test_what_changed_says_what_it_was_and_what_is_added_stands_as_one(show: Any
         "ADDED\nsecond · Linear",
         "CHANGED\n@, in first – was @ of 8",
     ]
-    arrow = page.one("#stage .edge.added").get_attribute("marker-end")
-    assert arrow == "url(#arrow-added)"
-    assert colour(page, "#arrow-added path") == LIGHT.signs["added"]
+    assert colour(page, "#stage .edge.added polygon") == LIGHT.signs["added"]
     page.click('[data-id="2"]')
     assert page.text("#panel .sign") == "changed: was @ of 8"
 
@@ -299,7 +297,7 @@ def test_what_is_drawn_once_is_counted_as_often_as_it_is(show: Any) -> None:
     page.press("c")
     assert "parameters6,464 in all" in page.text("#panel dl")
     assert "100 equal ones, one after the other" in page.text("#panel dl")
-    assert page.text('#stage [data-id="5"].box .pilltext') == "×100"
+    assert "Cell ×100" in page.text('#stage [data-id="5"].box')
 
 
 def test_what_goes_on_to_the_next_repetition_says_so_and_its_gradient_goes_back_beside_it(show: Any) -> None:
@@ -307,13 +305,13 @@ def test_what_goes_on_to_the_next_repetition_says_so_and_its_gradient_goes_back_
     assert "next" in [label.text for label in page.all("#stage .shape")]
     ways = page.js(
         """return ["carry", "gradient"].map((way) => {
-          const path = document.querySelector(`#stage .edge.${way}`);
+          const path = document.querySelector(`#stage .edge.${way} path`);
           return [...Array(9).keys()].map((k) => path.getPointAtLength((k / 8) * path.getTotalLength()))
             .map((p) => [p.x, p.y]);
         })"""
     )
     (there, back) = ways
-    assert max(x for x, _ in there) < max(x for x, _ in back) <= max(x for x, _ in there) + 8
+    assert max(x for x, _ in there) < max(x for x, _ in back) <= max(x for x, _ in there) + 9
     assert there[0][1] > there[-1][1]
     assert back[0][1] < back[-1][1]
     (module,) = page.all("#stage rect.cluster")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from math import dist
 
 Point = tuple[float, float]
 
@@ -27,13 +27,13 @@ def arrow(points: tuple[Point, ...], width: float = 1.1) -> tuple[str, str]:
     """
     ends = [points[0]]
     for point in points[1:]:
-        if math.dist(point, ends[-1]) > _NEAR:
+        if dist(point, ends[-1]) > _NEAR:
             ends.append(point)
     if len(ends) < 2:
         return "", ""
     tip, before = ends[-1], ends[-2]
     length, half = (size * (0.75 + 0.25 * width) for size in (_LENGTH, _HALF))
-    length = min(length, 0.7 * math.dist(before, tip))
+    length = min(length, 0.7 * dist(before, tip))
     x, y = _towards(before, tip)
     base = (tip[0] - x * length, tip[1] - y * length)
     ends[-1] = base
@@ -56,8 +56,8 @@ def _line(points: list[Point]) -> str:
     for i, corner in enumerate(points[1:-1], 1):
         (x, y), (u, v) = _towards(corner, points[i - 1]), _towards(corner, points[i + 1])
         # As far as halfway to the next corner, or to the end.
-        room = math.dist(corner, points[i - 1]) / (2 if i > 1 else 1)
-        turn = min(_TURN, room, math.dist(corner, points[i + 1]) / (2 if i + 2 < len(points) else 1))
+        room = dist(corner, points[i - 1]) / (2 if i > 1 else 1)
+        turn = min(_TURN, room, dist(corner, points[i + 1]) / (2 if i + 2 < len(points) else 1))
         enter, leave = (corner[0] + turn * x, corner[1] + turn * y), (corner[0] + turn * u, corner[1] + turn * v)
         parts.append(f"{_straight(at, enter)}Q{_words(corner)} {_words(leave)}")
         at = leave
@@ -72,7 +72,7 @@ def _straight(start: Point, end: Point) -> str:
 
 
 def _towards(start: Point, end: Point) -> Point:
-    far = math.dist(start, end)
+    far = dist(start, end)
     return (end[0] - start[0]) / far, (end[1] - start[1]) / far
 
 

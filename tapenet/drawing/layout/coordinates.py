@@ -353,7 +353,7 @@ class _Room:
                 if weight == SPINE:
                     self.spine.update((i, other))
 
-    def __call__(self, i: int) -> tuple[float, float]:
+    def of(self, i: int) -> tuple[float, float]:
         if i in self.spine:
             return self.x[i], self.x[i]
         r, k = self.net.layer[i], self.place[i]
@@ -369,7 +369,7 @@ def _align(net: Net, x: list[float], room: _Room) -> None:
         for layer in layers:
             for i in layer:
                 for other, weight, at, other_at in near[i]:
-                    low, high = room(i)
+                    low, high = room.of(i)
                     wish = x[other] + other_at - at
                     if weight >= CHAIN and low <= wish <= high:
                         x[i] = wish
@@ -384,10 +384,10 @@ def _straighten(net: Net, x: list[float], room: _Room) -> None:
         wish = x[above] + at
         start = 0
         while start < len(bends):
-            low, high = room(bends[start])
+            low, high = room.of(bends[start])
             end = start + 1
             while end < len(bends):
-                least, most = room(bends[end])
+                least, most = room.of(bends[end])
                 if max(low, least) > min(high, most):
                     break
                 low, high = max(low, least), min(high, most)

@@ -89,7 +89,7 @@ class _Layout:
         usual = max(counts, key=lambda dtype: counts[dtype], default="")
         for i, edge in enumerate(self.drawing.edges):
             if edge.value.dtype == usual and edge.arrays == 1 and edge.value.shape:
-                self.texts[i] = self.texts[i].replace(f" {usual}", "", 1)
+                self.texts[i] = self.texts[i].replace(f" {usual}", "")
 
     def _stand(self) -> None:
         """Where everything is in the whole."""

@@ -96,6 +96,7 @@ class Level:
         self.groups: dict[int, Group] = {}
         self.slots: dict[int, int] = {}
         self.ports_of: dict[tuple[int, int], int] = {}
+        self.met = {(i, piece.side) for piece in job.lanes for i in (piece.start, piece.end)}
         self.net = Net()
         self._items(sizes)
         self._links()
@@ -148,8 +149,7 @@ class Level:
 
     def _aside(self, i: int) -> int:
         """On which side something rather stands: on that of its lanes."""
-        sides = {piece.side for piece in self.job.lanes if i in (piece.start, piece.end)}
-        return 0 if LEFT in sides else 2 if RIGHT in sides else 1
+        return 0 if (i, LEFT) in self.met else 2 if (i, RIGHT) in self.met else 1
 
     def _links(self) -> None:
         net, count = self.net, self.tree.count
@@ -170,10 +170,12 @@ class Level:
                 link.label = LABEL_ROOM if self.upright else text + 12
                 if self.upright:
                     net.left[ends[0]] = max(net.left[ends[0]], text + 10)
-            for place, role, name in ((start, OUT, "start_at"), (end, IN, "end_at")):
-                if place >= count:
-                    setattr(link, name, self.levels[place].ports.get((array, role), 0.0))
-                    link.main = link.main and (array, role) in self.levels[place].main
+            if start >= count:
+                link.start_at = self.levels[start].ports.get((array, OUT), 0.0)
+                link.main = link.main and (array, OUT) in self.levels[start].main
+            if end >= count:
+                link.end_at = self.levels[end].ports.get((array, IN), 0.0)
+                link.main = link.main and (array, IN) in self.levels[end].main
             net.links.append(link)
 
     def _stand(self, spread: Spread) -> None:

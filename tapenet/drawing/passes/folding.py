@@ -50,8 +50,11 @@ def fold(drawing: Drawing, closed: Collection[int]) -> Drawing:
     Edges within a folded cluster go; of those that bring it, or from it, the same array, one is kept. As a
     cluster holds consecutive ops, folding makes no circle among them.
     """
-    if not closed:
-        return drawing
+    return folded(drawing, closed)[0] if closed else drawing
+
+
+def folded(drawing: Drawing, closed: Collection[int]) -> tuple[Drawing, list[int], dict[int, int]]:
+    """The same; and where each vertex is now, and the box of each cluster that is one."""
     top: list[int | None] = []  # of each cluster: the folded one it is in or is
     for position, cluster in enumerate(drawing.clusters):
         above = None if cluster.parent is None else top[cluster.parent]
@@ -63,24 +66,25 @@ def fold(drawing: Drawing, closed: Collection[int]) -> Drawing:
             moved[position] = len(kept)
             kept.append(cluster._replace(parent=moved[cluster.parent]))
     inside = _inside(drawing, top)
-    box_of = {i: folded for folded, positions in inside.items() for i in positions}
-    ends = {_last_op(drawing, positions): folded for folded, positions in inside.items()}
+    box_of = {i: box for box, positions in inside.items() for i in positions}
+    ends = {_last_op(drawing, positions): box for box, positions in inside.items()}
     places: dict[int, int] = {}
     vertices: list[Vertex] = []
     new = [-1] * len(drawing.vertices)  # of each vertex: where it is now
     for position, vertex in enumerate(drawing.vertices):
         if position in ends:
-            folded = ends[position]
-            places[folded] = len(vertices)
-            vertices.append(_box(drawing, folded, inside[folded], moved[drawing.clusters[folded].parent]))
+            box = ends[position]
+            places[box] = len(vertices)
+            vertices.append(_box(drawing, box, inside[box], moved[drawing.clusters[box].parent]))
         elif position not in box_of:
             new[position] = len(vertices)
             outer = None if vertex.cluster is None else top[vertex.cluster]
             around = vertex.cluster if outer is None else drawing.clusters[outer].parent
             vertices.append(vertex._replace(cluster=moved[around], members=members(position, vertex)))
-    for position, folded in box_of.items():
-        new[position] = places[folded]
-    return Drawing(vertices, joined(drawing.edges, new, set(places.values())), kept, drawing.ops)
+    for position, box in box_of.items():
+        new[position] = places[box]
+    edges = joined(drawing.edges, new, set(places.values()))
+    return drawing._replace(vertices=vertices, edges=edges, clusters=kept), new, places
 
 
 def _inside(drawing: Drawing, top: list[int | None]) -> dict[int, list[int]]:

@@ -11,28 +11,29 @@ import hashlib
 import json
 import math
 import re
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from tapenet.drawing.forms.data import to_data
 from tapenet.drawing.forms.described import SIGNS
+from tapenet.drawing.forms.page.translated import javascript
 from tapenet.drawing.layout.placed import DIRECTIONS
+from tapenet.drawing.metrics import widths
 from tapenet.drawing.model import Combine, Drawing
 from tapenet.drawing.passes.folding import within
 from tapenet.drawing.passes.measures import Measure
-from tapenet.drawing.style import DEFAULT, Palette, Theme
+from tapenet.drawing.style import BORDERS, BROKEN, DEFAULT, FLOWS, PLAIN, SIGNED, SKIP, Palette, Theme
 from tapenet.drawing.text import clean, escaped_in
 
 #: In the order in which they use each other.
 SCRIPTS = (
     "text",
+    "python",
     "graph",
-    "layers",
-    "order",
-    "place",
     "layout",
     "camera",
     "view",
@@ -43,6 +44,13 @@ SCRIPTS = (
     "app",
     "keys",
     "main",
+)
+
+#: What decides how a picture looks, which stills and pages share.
+SHARED = (
+    *(f"model.{name}" for name in ("Cluster", "Drawing", "Edge", "Value", "Vertex")),
+    *("passes.folding.folded", "passes.compact.bundle", "passes.compact.mark_skips"),
+    *("layout.layout.place", "layout.boxes.head_height", "layout.tree.LEAVES", "forms.arrows.arrow", "style.stroke"),
 )
 
 #: At most so many boxes are seen at first, if modules can be folded.
@@ -140,7 +148,7 @@ def to_html(
         raise ValueError(
             f"to_html: color_by={color_by!r} is none of the series: {', '.join(names) or 'there are none'}"
         )
-    data = {
+    data: dict[str, object] = {
         "title": title,
         "caption": caption,
         "direction": direction,
@@ -153,7 +161,8 @@ def to_html(
         "signs": SIGNS,
         "drawing": _for_page(drawing),
     }
-    script, style = _script(), f"{_variables(theme)}{_part('style.css')}"
+    data["widths"] = widths({*json.dumps(escaped_in(data), ensure_ascii=False), *string.printable, *"×·…"})
+    script, style = _script(), f"{_variables(theme)}{_strokes()}{_part('style.css')}"
     parts = {
         "policy": _policy(script, style),
         "title": escape(clean(title, 200) or "tapenet"),
@@ -195,12 +204,7 @@ def _for_page(drawing: Drawing) -> dict[str, object]:
     are not written #rrggbb, since the page computes with colours."""
     vertices = [v._replace(members=(), fill=_colour(v.fill)) for v in drawing.vertices]
     clusters = [c._replace(fill=_colour(c.fill)) for c in drawing.clusters]
-    data = to_data(drawing._replace(vertices=vertices, clusters=clusters))
-    lines = {"vertices": [v.lines for v in vertices], "clusters": [c.lines for c in clusters]}
-    for name, texts in lines.items():
-        for written, text in zip(cast("list[dict[str, object]]", data[name]), texts, strict=True):
-            written["lines"] = text
-    return data
+    return to_data(drawing._replace(vertices=vertices, clusters=clusters))
 
 
 def _colour(fill: str) -> str:
@@ -233,7 +237,10 @@ def _part(name: str) -> str:
 @cache
 def _script() -> str:
     """All scripts as one function, so that their names are local to it."""
-    return "\n".join(['"use strict";', "(() => {", *(_part(f"{name}.js") for name in SCRIPTS), "})();\n"])
+    first, python, *others = (_part(f"{name}.js") for name in SCRIPTS)
+    names = ", ".join(name.rpartition(".")[2] for name in SHARED)
+    shared = [f"const {{ {names} }} = (() => {{", javascript(*SHARED), f"return {{ {names} }};", "})();"]
+    return "\n".join(['"use strict";', "(() => {", first, python, *shared, *others, "})();\n"])
 
 
 def _variables(theme: Theme) -> str:
@@ -245,6 +252,18 @@ def _variables(theme: Theme) -> str:
         f':root[data-theme="light"] {{ color-scheme: light; {light} }}\n'
         f':root[data-theme="dark"] {{ color-scheme: dark; {dark} }}\n'
     )
+
+
+def _strokes() -> str:
+    """Borders of boxes and lines of arrows, as stills have them."""
+    found = {"box .frame, .swatch, .batch": PLAIN, "edge": FLOWS["value"]}
+    found |= {f"{kind} .frame": stroke for kind, stroke in BORDERS.items()}
+    found |= {f"{sign} .frame": stroke for sign, stroke in SIGNED.items()}
+    found |= {f"edge.{flow}": stroke for flow, stroke in FLOWS.items()} | {"edge.skip": SKIP}
+    rules = [
+        f".{name} {{ stroke-width: {s.width}px; stroke-dasharray: {s.dashes or 'none'}; }}" for name, s in found.items()
+    ]
+    return "\n".join([*rules, f".edge.broken {{ stroke-dasharray: {BROKEN}; }}\n"])
 
 
 def _palette(theme: Palette) -> str:

@@ -30,13 +30,11 @@ class App {
   }
 
   startView() {
-    const { w, h } = this.layout.levels.get(this.graph.root);
-    this.camera.start(w, h, this.layout.sideways);
+    this.camera.start(...this.layout.size, this.layout.sideways);
   }
 
   fit() {
-    const { w, h } = this.layout.levels.get(this.graph.root);
-    this.camera.fit(w, h);
+    this.camera.fit(...this.layout.size);
   }
 
   // -- folding -----------------------------------------------------------------------------------------------------
@@ -46,9 +44,8 @@ class App {
     const { folding, layout, camera } = this;
     const held = folding.stands[anchor];
     const before = [layout.x[held], layout.y[held]];
-    const changed = folding.set(ids, open);
-    if (!changed.length) return;
-    layout.update(changed);
+    if (!folding.set(ids, open)) return;
+    layout.update();
     const now = folding.seen(held) ? held : folding.stands[held];
     camera.stop();
     this.refold();
@@ -65,13 +62,12 @@ class App {
   // Open so many levels of modules, all of them for Infinity.
   unfoldTo(depth) {
     const { graph, folding, layout } = this;
-    let changed = [];
     for (const open of [true, false]) {
       const ids = [];
       for (let id = graph.count; id < graph.root; id++) if ((graph.level[id] <= depth) === open) ids.push(id);
-      changed = changed.concat(folding.set(ids, open));
+      folding.set(ids, open);
     }
-    layout.update(changed);
+    layout.update();
     this.refold();
     this.startView();
     this.announce(`${plural(layout.seen.length, "box", "boxes")} shown`);
@@ -209,7 +205,7 @@ class App {
   reason(id) {
     const vertex = this.graph.vertices[id];
     const told = vertex && vertex.kind !== "module" && ["trouble", "dead", "changed"].includes(vertex.sign);
-    return (told && vertex.details && vertex.details[0]) || "";
+    return (told && vertex.details[0]) || "";
   }
 
   // A closed cluster tells of what is to be seen in it.
@@ -243,14 +239,13 @@ class App {
     const title = clean(this.titleOf(id), 80);
     if (graph.isCluster(id)) {
       const { parameters, around } = graph.clusterOf(id);
-      const facts = [title, around || "module"];
-      if (badge(graph, id)) facts.push(badge(graph, id));
+      const facts = [title, around];
       if (parameters) facts.push(plural(parameters, "parameter"));
       if (this.signs[id]) facts.push(this.data.signs[this.signs[id]]);
       return [...facts, folding.isOpen(id) ? "open" : "folded"].join(", ");
     }
     const vertex = graph.vertices[id];
-    const out = vertex.value || (graph.outgoing[id].length ? graph.edges[graph.outgoing[id][0]].value : null);
+    const out = vertex.value ?? (graph.outgoing[id].length ? graph.edges[graph.outgoing[id][0]].value : null);
     const where = graph.parent[id] === graph.root ? "" : `, in ${clean(clusterTitle(graph.clusterOf(graph.parent[id])), 80)}`;
     const sign = vertex.sign ? `, ${this.data.signs[vertex.sign]}` : "";
     return `${title}, ${vertex.kind}${out ? `, ${valueText(out)}` : ""}${where}${sign}`;
@@ -269,7 +264,7 @@ class App {
       const box = stage.getBoundingClientRect();
       const under = this.view.under(...this.camera.at(event.clientX - box.left, event.clientY - box.top));
       const id = element && !this.view.far ? Number(element.dataset.id) : under;
-      return { id, fold: Boolean(event.target.closest("[data-fold]")), edge: event.target.edge };
+      return { id, fold: Boolean(event.target.closest("[data-fold]")), edge: event.target.closest(".edge")?.edge };
     };
     stage.addEventListener("click", (event) => {
       if (this.camera.dragged) return;
@@ -308,19 +303,12 @@ class App {
       return [cluster.path, clusterTitle(cluster), counted, paint.text(id)].filter(Boolean).map((t) => clean(t, 200)).join("\n");
     }
     const vertex = graph.vertices[id];
-    return [this.titleOf(id), valueText(vertex.value), ...(vertex.details || []).slice(0, 8), vertex.line, paint.text(id)]
+    return [this.titleOf(id), valueText(vertex.value), ...vertex.details.slice(0, 8), vertex.line, paint.text(id)]
       .filter(Boolean).map((text) => clean(text, 200)).join("\n");
   }
 
   edgeTip(edge) {
-    const { first } = edge;
     const way = ["", "gradient ", "new value ", "to the next repetition: "][edge.way];
-    const { vertices } = this.graph;
-    const [tail, head] = [first.tail, first.head].map((i) => clean(vertices[i].title, 60));
-    const what = edge.arrays > 1 ? `${thousands(edge.arrays)} arrays, the first ${valueText(first.value)}` : valueText(first.value);
-    const notes = [
-      first.stretched ? `\nstretched to ${first.stretched.join("×")}` : "", first.broken ? "\nno gradient goes back" : "",
-    ];
-    return `${way}${what}\n${tail} → ${head}${first.argument ? `: ${clean(first.argument, 40)}` : ""}${notes.join("")}`;
+    return `${way}${edge.told.map((text) => clean(text, 200)).join("\n")}`;
   }
 }

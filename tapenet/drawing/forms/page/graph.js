@@ -3,23 +3,29 @@
 // An id is the position of a vertex, or the number of vertices plus the position of a cluster; the root, around
 // everything, comes last.
 
-const FLOWS = { value: 0, gradient: 1, update: 2, carry: 3, order: 4 };
-const WAYS = Object.keys(FLOWS);
-const LEAVES = new Set(["parameter", "input", "constant", "update"]);
+const WAYS = { value: 0, gradient: 1, update: 2, carry: 3, order: 4 };
+
+// The drawing as Python has it. What is left out of the data has its default.
+function drawingOf({ vertices, edges, clusters, shapes = "edge" }) {
+  const known = (type, value) => (type === "value" && value ? new Value(...value) : value);
+  const made = (Type) => (data) => new Type(...Type.fields.map((name) => known(name, data[name])));
+  return new Drawing(vertices.map(made(Vertex)), edges.map(made(Edge)), clusters.map(made(Cluster)), new $Dict(), shapes);
+}
 
 function makeGraph(data) {
-  const { vertices, clusters, edges, ops = {}, shapes = "edge" } = data;
+  const drawing = drawingOf(data);
+  const { vertices, clusters, edges } = drawing;
   const count = vertices.length;
   const root = count + clusters.length;
   const parent = new Int32Array(root + 1).fill(root);
   const level = new Int32Array(root + 1);
   parent[root] = -1;
   clusters.forEach((cluster, i) => {
-    if (cluster.parent !== undefined) parent[count + i] = count + cluster.parent;
+    if (cluster.parent !== null) parent[count + i] = count + cluster.parent;
     level[count + i] = level[parent[count + i]] + 1;
   });
   vertices.forEach((vertex, i) => {
-    if (vertex.cluster !== undefined) parent[i] = count + vertex.cluster;
+    if (vertex.cluster !== null) parent[i] = count + vertex.cluster;
     level[i] = level[parent[i]] + 1;
   });
 
@@ -31,7 +37,7 @@ function makeGraph(data) {
   const members = new Int32Array(root + 1); // how many vertices are in it, at any depth
   for (let i = 0; i < count; i++) {
     first[i] = i;
-    const weighs = LEAVES.has(vertices[i].kind) && !written.has(i) ? i + count : i; // leaves do not say when a module ran
+    const weighs = $in(vertices[i].kind, LEAVES) && !written.has(i) ? i + count : i; // leaves do not say when a module ran
     for (let at = parent[i]; at >= 0; at = parent[at]) {
       first[at] = Math.min(first[at], weighs);
       members[at]++;
@@ -50,8 +56,8 @@ function makeGraph(data) {
   const flat = edges.map((edge) => {
     const key = `${edge.tail}:${edge.result ?? ""}`;
     if (!arrays.has(key)) arrays.set(key, arrays.size);
-    const way = FLOWS[edge.flow || "value"];
-    return { ...edge, array: arrays.get(key), way, onward: way === FLOWS.value || written.has(edge.head) };
+    const way = WAYS[edge.flow];
+    return { ...edge, array: arrays.get(key), way, onward: way === WAYS.value || written.has(edge.head) };
   });
   const incoming = Array.from({ length: count }, () => []);
   const outgoing = Array.from({ length: count }, () => []);
@@ -60,9 +66,8 @@ function makeGraph(data) {
     outgoing[edge.tail].push(i);
   });
   return {
-    vertices, clusters, ops, shapes, edges: flat, count, root, parent, level, first, members, inside, incoming, outgoing,
+    drawing, vertices, clusters, ops: data.ops || {}, edges: flat, count, root, parent, level, first, members, inside, incoming, outgoing,
     isCluster: (id) => id >= count,
-    isLeaf: (id) => id < count && LEAVES.has(vertices[id].kind) && !written.has(id),
     clusterOf: (id) => clusters[id - count],
     *within(start) { // the vertices in a cluster, or a vertex itself
       const pending = [start];
@@ -73,15 +78,6 @@ function makeGraph(data) {
       }
     },
   };
-}
-
-// How many a box stands for, unless the module around says so already.
-function badge(graph, id) {
-  const of = (at) => (graph.isCluster(at) ? graph.clusterOf(at) : graph.vertices[at]);
-  const count = (at) => (at === graph.root ? 1 : of(at).count || 1);
-  let around = graph.parent[id];
-  while (around !== graph.root && count(around) === 1) around = graph.parent[around];
-  return count(id) > 1 && count(id) !== count(around) ? `×${thousands(count(id))}${of(id).parallel ? " in parallel" : ""}` : "";
 }
 
 // Which clusters are open, and so what stands for each vertex.
@@ -115,12 +111,12 @@ class Folding {
     return this.stands[id] === id;
   }
 
-  // Open or close clusters; says which of them changed.
+  // Open or close clusters; says whether any of them changed.
   set(ids, open) {
     const changed = ids.filter((id) => this.open[id] !== Number(open));
     for (const id of changed) this.open[id] = Number(open);
     if (changed.length) this.settle();
-    return changed;
+    return changed.length > 0;
   }
 
   // The closed clusters around an id, which must open for it to be seen.

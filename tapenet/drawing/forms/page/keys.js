@@ -69,7 +69,7 @@ class Keys {
     const { app } = this;
     const { layout, graph } = app;
     if (app.selected === null) {
-      const top = layout.levels.get(graph.root).items;
+      const top = graph.inside.get(graph.root);
       const next = app.play.now ?? top.find((id) => !layout.edges.some((edge) => edge.head === id)) ?? top[0];
       if (next !== undefined) app.select(next, { show: true, focus: true });
       return;
@@ -92,7 +92,7 @@ class Keys {
     let best = null;
     for (const edge of layout.edges) {
       if (!onward(edge) || !this.inIt(edge.head) || this.inIt(edge.tail)) continue;
-      const weight = (LEAVES.has(graph.vertices[edge.first.tail].kind) ? 0 : 1e9) + edge.first.tail - (edge.first.skip ? 1e8 : 0);
+      const weight = ($in(graph.vertices[edge.first.tail].kind, LEAVES) ? 0 : 1e9) + edge.first.tail - (edge.first.skip ? 1e8 : 0);
       if (!best || weight > best.weight) best = { weight, id: edge.tail };
     }
     if (best) return best.id;
@@ -174,7 +174,7 @@ class Keys {
 }
 
 // What the arrow keys follow: values, and new values.
-const onward = ({ way }) => way === FLOWS.value || way === FLOWS.update;
+const onward = ({ way }) => way === WAYS.value || way === WAYS.update;
 
 // From light to dark and back, whichever the system prefers.
 function toggleTheme(app) {
@@ -200,7 +200,7 @@ function buildLegend({ graph, data }) {
     .map((kind) => make("span", {}, make("i", { class: `swatch ${kind}` }), names[kind]));
   const ways = [["gradient", "gradient"], ["update", "new value"], ["carry", "to the next repetition"]];
   for (const [way, name] of ways) {
-    if (graph.edges.some((edge) => edge.way === FLOWS[way])) {
+    if (graph.edges.some((edge) => edge.way === WAYS[way])) {
       entries.push(make("span", {}, make("i", { class: `stroke ${way}` }), name));
     }
   }

@@ -1,6 +1,6 @@
 // The start of the page.
 
-const app = new App(JSON.parse(find("drawing").textContent));
+const app = new App(DATA);
 new Keys(app);
 buildLegend(app);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => themeChanged(app));

@@ -56,7 +56,7 @@ class Panel {
     const { graph } = app;
     const title = app.titleOf(id);
     const around = graph.parent[id] === graph.root ? {} : graph.clusterOf(graph.parent[id]);
-    if (graph.isCluster(id) || !around.path || around.around) return title;
+    if (graph.isCluster(id) || !around.path || around.around !== "module") return title;
     return graph.vertices[id].kind === "parameter" ? `${around.path}.${title}` : `${title}, in ${around.path}`;
   }
 
@@ -82,7 +82,7 @@ class Panel {
       for (const vertex of within) {
         for (const i of lists[vertex]) {
           const edge = graph.edges[i];
-          if (edge.way === FLOWS.value && !within.has(edge[other]) && !seen.has(edge.array)) {
+          if (edge.way === WAYS.value && !within.has(edge[other]) && !seen.has(edge.array)) {
             seen.add(edge.array);
             found.push(edge);
           }
@@ -91,7 +91,7 @@ class Panel {
       return found;
     };
     const facts = [];
-    if (cluster.path && !cluster.around) facts.push(["path", clean(cluster.path, 300)]);
+    if (cluster.path && cluster.around === "module") facts.push(["path", clean(cluster.path, 300)]);
     if (cluster.around === "kernel") facts.push(["runs", clean(cluster.path.replace(/^kernel \d+, /, ""), 300)]);
     if (cluster.count > 1) {
       facts.push(["stands for", `${plural(cluster.count, "equal one")}${cluster.parallel ? ", side by side" : ", one after the other"}`]);
@@ -99,10 +99,10 @@ class Panel {
     const inAll = cluster.count > 1 ? " in all" : "";
     if (cluster.parameters) facts.push(["parameters", `${thousands(cluster.parameters)}${inAll}`]);
     const ops = [...within].map((i) => graph.vertices[i]).filter(({ kind }) => kind === "op");
-    facts.push(["ops", `${thousands(ops.reduce((sum, { count = 1 }) => sum + count, 0))}${inAll}`]);
+    facts.push(["ops", `${thousands(ops.reduce((sum, { count }) => sum + count, 0))}${inAll}`]);
     return [
       this.playing(),
-      make("p", { class: "kind module" }, cluster.around || "module"),
+      make("p", { class: "kind module" }, cluster.around),
       make("h2", {}, clean(clusterTitle(cluster), 400)),
       this.sign(id),
       this.places(id),
@@ -124,10 +124,10 @@ class Panel {
     if (vertex.parameters) facts.push(["parameters", `${thousands(vertex.parameters)}${vertex.count > 1 && vertex.kind === "parameter" ? " each" : ""}`]);
     if (vertex.count > 1) facts.push(["stands for", plural(vertex.count, "equal one")]);
     if (vertex.line) facts.push(["line", make("code", {}, clean(vertex.line, 400))]);
-    const flow = (lists) => lists[id].map((i) => graph.edges[i]).filter((edge) => edge.way === FLOWS.value);
+    const flow = (lists) => lists[id].map((i) => graph.edges[i]).filter((edge) => edge.way === WAYS.value);
     const phase = app.play.now === id ? app.play.phase : "";
     const said = [valueText(vertex.value), vertex.line, app.reason(id)];
-    const details = (vertex.details || []).filter((line) => !said.includes(line));
+    const details = vertex.details.filter((line) => !said.includes(line));
     return [
       this.playing(),
       make("p", { class: `kind ${vertex.kind}` }, vertex.kind === "module" ? "folded" : vertex.kind),
@@ -170,7 +170,7 @@ class Panel {
     const { graph, data } = this.app;
     const explained = graph.ops[graph.vertices[id].op];
     const shown = data.gradients[id] === undefined ? [] : [make("p", {}, "g ="), numbersText(data.gradients[id])];
-    const arrays = (lists, at) => lists[at].map((i) => graph.edges[i]).filter((edge) => edge.way === FLOWS.value);
+    const arrays = (lists, at) => lists[at].map((i) => graph.edges[i]).filter((edge) => edge.way === WAYS.value);
     let rules = 0;
     for (const { tail, argument } of arrays(graph.incoming, id)) {
       const rule = ruleFor(explained, argument);
@@ -223,7 +223,7 @@ class Panel {
     const rows = edges.slice(0, MOST_ENTRIES).map((edge) => make("li", {},
       edge.argument && end === "tail" ? make("span", { class: "argument" }, `${clean(edge.argument, 30)} `) : null,
       make("button", { class: "link", click: () => this.go(edge[end]) }, clean(vertices[edge[end]].title, 40) || "·"),
-      make("span", { class: "shape" }, ` ${edge.result === undefined ? "" : `[${edge.result}] `}${valueText(edge.value)}`)));
+      make("span", { class: "shape" }, ` ${edge.result === null ? "" : `[${edge.result}] `}${valueText(edge.value)}`)));
     const more = edges.length - rows.length;
     return section(title, make("ul", { class: "arrays" }, ...rows, more > 0 ? make("li", {}, `… and ${more} more`) : null));
   }
@@ -269,8 +269,8 @@ function totals({ vertices }) {
   const counts = new Map();
   const optimizers = new Set();
   let learned = 0;
-  for (const { kind, title, value, count = 1, parameters = 0, training = "gradient" } of vertices) {
-    if (!training.startsWith("gradient")) optimizers.add(training.split(" ")[0]);
+  for (const { kind, title, value, count, parameters, training } of vertices) {
+    if (training && !training.startsWith("gradient")) optimizers.add(training.split(" ")[0]);
     if (kind === "update" && !value) optimizers.add(title.split("\n")[0]);
     else if (kind !== "parameter" || parameters) counts.set(kind, (counts.get(kind) || 0) + (kind === "module" ? 1 : count));
     learned += kind === "parameter" ? count * parameters : parameters;

@@ -11,7 +11,7 @@ class Play {
     this.done = new Set();
     this.returned = new Set();
     const { graph } = app;
-    this.backward = graph.edges.some((edge) => edge.way === FLOWS.gradient);
+    this.backward = graph.edges.some((edge) => edge.way === WAYS.gradient);
     find("walk").hidden = !graph.vertices.some(({ kind }) => kind === "op" || kind === "module");
     find("play").addEventListener("click", () => this.run());
     find("next").addEventListener("click", () => this.move(1));
@@ -33,7 +33,7 @@ class Play {
       else forward.push({ id, vertices: [vertex], phase: "forward" });
     }
     const returns = new Set();
-    for (const edge of graph.edges) if (edge.way === FLOWS.gradient) returns.add(edge.tail);
+    for (const edge of graph.edges) if (edge.way === WAYS.gradient) returns.add(edge.tail);
     const backward = forward.filter((step) => step.vertices.some((vertex) => returns.has(vertex)))
       .map((step) => ({ ...step, phase: "backward" })).reverse();
     this.steps = [...forward, ...backward];
@@ -77,8 +77,8 @@ class Play {
   // Whether an edge carries what the present step takes, or in the backward pass what it gives.
   flows(edge) {
     if (this.now === null) return false;
-    if (this.phase === "forward") return edge.way === FLOWS.value && edge.head === this.now;
-    return edge.way === FLOWS.gradient && edge.tail === this.now;
+    if (this.phase === "forward") return edge.way === WAYS.value && edge.head === this.now;
+    return edge.way === WAYS.gradient && edge.tail === this.now;
   }
 
   move(step) {

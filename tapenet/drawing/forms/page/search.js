@@ -30,14 +30,14 @@ class Search {
     for (let id = 0; id < graph.root; id++) {
       if (graph.isCluster(id)) {
         const cluster = graph.clusterOf(id);
-        words.push(`${clusterTitle(cluster)}\n${cluster.path || ""}`.toLowerCase());
+        words.push(`${clusterTitle(cluster)}\n${cluster.path}`.toLowerCase());
       } else {
         const vertex = graph.vertices[id];
         const around = graph.parent[id] === graph.root ? {} : graph.clusterOf(graph.parent[id]);
-        const path = around.path && !around.around ? `${around.path}.${vertex.title}` : "";
-        const given = graph.outgoing[id].map((i) => graph.edges[i]).filter((edge) => edge.way === FLOWS.value);
+        const path = around.path && around.around === "module" ? `${around.path}.${vertex.title}` : "";
+        const given = graph.outgoing[id].map((i) => graph.edges[i]).filter((edge) => edge.way === WAYS.value);
         const values = [vertex.value, ...given.map((edge) => edge.value)].map(valueText);
-        words.push([...new Set([vertex.title, vertex.op, vertex.line, path, ...values, ...(vertex.card || []), ...(vertex.details || [])])]
+        words.push([...new Set([vertex.title, vertex.op, vertex.line, path, ...values, ...vertex.card, ...vertex.details])]
           .filter(Boolean).join("\n").toLowerCase());
       }
     }

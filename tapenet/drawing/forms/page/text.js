@@ -1,6 +1,5 @@
 // Words and numbers as the page shows them. Everything reaches the document as text, never as markup.
 
-const FONT = 'Helvetica, Arial, "Liberation Sans", sans-serif';
 const SVG = "http://www.w3.org/2000/svg";
 // Controls, lone surrogates, and what turns the direction of writing.
 const UNSEEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]|\p{Surrogate}/gu;
@@ -14,20 +13,14 @@ function clean(text, limit = 48) {
   return letters.length <= limit ? shown : `${letters.slice(0, limit - 1).join("")}…`;
 }
 
-const measure = (() => {
-  const context = document.createElement("canvas").getContext("2d");
-  const known = new Map();
-  return (text, size, weight = 400) => {
-    const key = `${size} ${weight} ${text}`;
-    let width = known.get(key);
-    if (width === undefined) {
-      context.font = `${weight} ${size}px ${FONT}`;
-      width = context.measureText(text).width;
-      known.set(key, width);
-    }
-    return width;
-  };
-})();
+const DATA = JSON.parse(document.getElementById("drawing").textContent);
+
+// How wide a text is, as in stills: the data has the widths of its letters, usual and bold, in thousandths of their size.
+function room(text, size, bold = false) {
+  let total = 0;
+  for (const letter of text) total += (DATA.widths[letter] || [1000, 1000])[Number(bold)];
+  return (total * size) / 1000;
+}
 
 // An element with attributes, listeners (functions) and children (nodes, or texts).
 function make(tag, attributes = {}, ...children) {
@@ -54,18 +47,8 @@ const find = (id) => document.getElementById(id);
 const thousands = (n) => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 const plural = (n, word, words = `${word}s`) => `${thousands(n)} ${n === 1 ? word : words}`;
 
-function valueText(value) {
-  return value && value[1] ? `${value[0].join("×") || "scalar"} ${value[1]}` : "";
-}
-
-function clusterTitle(cluster) {
-  const name = cluster.name || cluster.variable;
-  if (name && cluster.type) return `${name} · ${cluster.type}`;
-  return name || cluster.type || { repeat: "repeated", kernel: "kernel" }[cluster.around] || "module";
-}
-
-// What stands at the top of an open cluster.
-const clusterHeading = (cluster) => clusterTitle(cluster) + (cluster.totals ? ` · ${cluster.totals}` : "");
+const valueText = (value) => (value ? String(value) : "");
+const clusterTitle = (cluster) => cluster.title || { repeat: "repeated", kernel: "kernel" }[cluster.around] || "module";
 
 // The units that are written with a prefix, each with its size, from the largest on.
 const PREFIXED = {

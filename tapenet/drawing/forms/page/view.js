@@ -13,7 +13,7 @@ class View {
       this.layers[name] = draw("g", { class: name });
       this.world.append(this.layers[name]);
     }
-    stage.append(arrows(), this.world);
+    stage.append(this.world);
     this.boxes = new Map(); // by id: what is drawn of it
     this.edges = new Map(); // by key
     this.drawn = null; // the part of the picture that is drawn
@@ -46,8 +46,8 @@ class View {
     const { x, y, w, h } = layout;
     const near = layout.seen.filter((id) => (
       x[id] <= area[2] && y[id] <= area[3] && x[id] + w[id] >= area[0] && y[id] + h[id] >= area[1]));
-    const edges = layout.edges.filter(({ box, arrays }) => (
-      arrays > 0 && box[0] - 9 <= area[2] && box[1] <= area[3] && box[2] + 9 >= area[0] && box[3] >= area[1]));
+    const edges = layout.edges.filter(({ box }) => (
+      box[0] - 9 <= area[2] && box[1] <= area[3] && box[2] + 9 >= area[0] && box[3] >= area[1]));
     this.far = near.length > MOST_BOXES;
     this.stage.classList.toggle("far", this.far);
     this.near = near;
@@ -89,22 +89,25 @@ class View {
   openParts(id, at) {
     const { graph, layout } = this.app;
     const cluster = graph.clusterOf(id);
+    const lines = layout.lines.get(id);
+    const wide = Math.max(0, ...lines.map(({ text, size, bold }) => room(text, size, bold)));
     const rect = draw("rect", {
       class: `cluster depth${graph.level[id] % 2 ? 0 : 1}`, transform: at, width: layout.w[id], height: layout.h[id], rx: 8,
       "data-id": id,
     });
-    if (cluster.around !== undefined) rect.classList.add(cluster.around);
+    rect.classList.add(cluster.around);
     if (cluster.fill) rect.style.setProperty("fill", cluster.fill);
-    const title = clean(clusterHeading(cluster), 120);
     const head = draw("g", {
       class: `head depth${graph.level[id] % 2 ? 0 : 1}`, transform: at, "data-id": id, "data-fold": true, role: "button", tabindex: -1, "aria-expanded": "true",
-      "aria-label": `${title}, module, open`,
+      "aria-label": `${clean(clusterTitle(cluster), 120)}, module, open`,
     },
-    draw("rect", { class: "grip", x: 3, y: 3, width: Math.min(layout.w[id] - 6, headWidth(graph, id) - 10), height: HEAD - 4, rx: 5 }),
-    draw("path", { class: "chevron", d: "M9 10.5l4 4.5l4 -4.5" }),
-    draw("text", { x: 22, y: 17 }, title));
-    const count = badge(graph, id);
-    if (count) head.append(...pill(count, 28 + measure(title, SMALL + 1, 600), 5));
+    draw("rect", { class: "grip", x: 3, y: 3, width: wide + 18, height: Math.max(12, head_height(lines) - 4), rx: 5 }),
+    draw("path", { class: "chevron", d: "M6.5 10l3.5 4l3.5 -4" }));
+    let y = 5;
+    for (const { text, size, bold } of lines) {
+      head.append(draw("text", { class: bold ? "bold" : "", x: 17, y: y + 0.9 * size, "font-size": size }, text));
+      y += 1.3 * size;
+    }
     this.layers.clusters.append(rect);
     this.layers.heads.append(head);
     return [rect, head];
@@ -121,39 +124,35 @@ class View {
     });
     if (closed) {
       group.setAttribute("aria-expanded", "false");
-      group.append(draw("rect", { class: "behind", x: 3, y: 3, width: w, height: h, rx: 6 }));
     }
-    group.append(draw("rect", { class: "frame", width: w, height: h, rx: 5 }));
+    group.append(draw("rect", { class: "frame", width: w, height: h, rx: layout.round.has(id) ? h / 2 : 5 }));
     if (closed) {
       group.append(draw("rect", { class: "grip", "data-fold": true, x: 1, y: 1, width: 20, height: h - 2, rx: 5 }),
-        draw("path", { class: "chevron", d: `M9.5 ${h / 2 - 4}l4.5 4l-4.5 4` }));
+        draw("path", { class: "chevron", d: `M3 ${h / 2 - 3.5}l4 3.5l-4 3.5` }));
     }
-    let y = 4;
-    for (const line of layout.size(id).lines) {
-      y += line.small ? 13 : 15;
-      const shift = closed ? 7 : 0;
-      group.append(draw("text", {
-        class: `${line.small ? "minor" : "title"}${line.bold ? " bold" : ""}`, x: w / 2 + shift, y: y - 3,
-      }, line.text));
+    const lines = layout.lines.get(id);
+    const largest = Math.max(0, ...lines.map(({ size }) => size));
+    let y = (h - 1.25 * lines.reduce((sum, { size }) => sum + size, 0)) / 2;
+    for (const { text, size, bold } of lines) {
+      const look = `${size < largest ? "minor" : "title"}${bold ? " bold" : ""}`;
+      group.append(draw("text", { class: look, x: w / 2, y: y + 0.985 * size, "font-size": size }, text));
+      y += 1.25 * size;
     }
-    const count = badge(graph, id);
-    if (count) group.append(...pill(count, w + 18 - Math.max(27, pillWidth(count)), -8));
     this.layers.boxes.append(group);
     return [group];
   }
 
   addEdge(edge) {
-    const way = WAYS[edge.way];
-    const path = draw("path", {
-      class: `edge ${way}${edge.first.skip ? " skip" : ""}${edge.first.broken ? " broken" : ""}${edge.first.sign ? ` ${edge.first.sign}` : ""}`,
-      d: curve(edge, this.app.layout.sideways),
-    });
-    path.edge = edge;
-    this.layers.edges.append(path);
-    const parts = [path];
+    const { flow, skip, broken, sign } = edge.edge;
+    const [line, tip] = edge.shape;
+    const look = `edge ${flow}${skip ? " skip" : ""}${broken ? " broken" : ""}${sign ? ` ${sign}` : ""}`;
+    const way = draw("g", { class: look }, draw("path", { d: line }), draw("polygon", { points: tip }));
+    way.edge = edge;
+    this.layers.edges.append(way);
+    const parts = [way];
     if (edge.label) {
-      const { x, y, start } = edge.label;
-      const label = draw("text", { class: start ? "shape start" : "shape", x, y }, edge.label.text);
+      const { text, x, y } = edge.label;
+      const label = draw("text", { class: "shape", x, y }, text);
       this.layers.labels.append(label);
       parts.push(label);
     }
@@ -179,9 +178,6 @@ class View {
     for (const { edge, parts } of this.edges.values()) {
       const states = app.edgeStates(edge);
       for (const part of parts) for (const [name, on] of Object.entries(states)) part.classList.toggle(name, on);
-      const [way] = parts;
-      const lit = edge.way === FLOWS.value && (states.hot || states.flowing || states.touched);
-      way.setAttribute("marker-end", `url(#arrow-${lit ? "hot" : edge.first.sign || way.classList[1]})`);
     }
     if (this.far) this.drawFar();
     else this.layers.far.replaceChildren();
@@ -213,8 +209,7 @@ class View {
     };
     for (const edge of nearEdges) {
       const { hot, flowing } = app.edgeStates(edge);
-      const way = WAYS[edge.way];
-      put(`edge ${way}${hot ? " hot" : ""}${flowing ? " flowing" : ""}`, curve(edge, layout.sideways));
+      put(`edge ${edge.edge.flow}${hot ? " hot" : ""}${flowing ? " flowing" : ""}`, edge.shape[0]);
     }
     for (const id of near) {
       const { hot, match, now, done, nested } = app.states(id);
@@ -249,52 +244,6 @@ class View {
     const { parts } = this.boxes.get(id) || {};
     if (parts) parts[parts.length - 1].focus({ preventScroll: true });
   }
-}
-
-function arrows() {
-  const marker = (name) => draw("marker", {
-    id: `arrow-${name}`, viewBox: "0 0 10 10", refX: 8.5, refY: 5, markerWidth: 7, markerHeight: 7, orient: "auto",
-    markerUnits: "userSpaceOnUse",
-  }, draw("path", { class: `tip tip-${name}`, d: "M0 1.2L9 5L0 8.8z" }));
-  const names = [...WAYS, "hot", "trouble", "added", "removed", "changed"];
-  return draw("defs", {}, ...names.map(marker));
-}
-
-const pillWidth = (text) => Math.ceil(measure(text, SMALL, 600)) + 10;
-
-function pill(text, x, y) {
-  const width = pillWidth(text);
-  return [
-    draw("rect", { class: "pill", x, y, width, height: 14, rx: 7 }),
-    draw("text", { class: "pilltext", x: x + width / 2, y: y + 10.5 }, text),
-  ];
-}
-
-// A smooth line through points that leaves and enters layers straight; a way back, out to the side and around.
-function curve({ points, bow }, sideways) {
-  const n = (v) => Math.round(v * 10) / 10;
-  if (bow) {
-    const [x0, y0, x1, y1] = points.map(n);
-    const out = n(bow);
-    const turn = Math.min(10, Math.abs(sideways ? x1 - x0 : y1 - y0) / 2, out - (sideways ? Math.max(y0, y1) : Math.max(x0, x1)));
-    const step = (sideways ? x1 < x0 : y1 < y0) ? -turn : turn;
-    return sideways
-      ? `M${x0} ${y0}V${out - turn}Q${x0} ${out} ${x0 + step} ${out}H${x1 - step}Q${x1} ${out} ${x1} ${out - turn}V${y1}`
-      : `M${x0} ${y0}H${out - turn}Q${out} ${y0} ${out} ${y0 + step}V${y1 - step}Q${out} ${y1} ${out - turn} ${y1}H${x1}`;
-  }
-  let path = `M${n(points[0])} ${n(points[1])}`;
-  for (let k = 2; k < points.length; k += 2) {
-    const [x0, y0, x1, y1] = [points[k - 2], points[k - 1], points[k], points[k + 1]];
-    const [across, along] = sideways ? [y1 - y0, x1 - x0] : [x1 - x0, y1 - y0];
-    if (Math.abs(across) < 0.3) path += `L${n(x1)} ${n(y1)}`;
-    else {
-      const half = along / 2;
-      path += sideways
-        ? `C${n(x0 + half)} ${n(y0)} ${n(x1 - half)} ${n(y1)} ${n(x1)} ${n(y1)}`
-        : `C${n(x0)} ${n(y0 + half)} ${n(x1)} ${n(y1 - half)} ${n(x1)} ${n(y1)}`;
-    }
-  }
-  return path;
 }
 
 // Black or white, whichever reads better on a colour: both do equally where its luminance is 0.18.
