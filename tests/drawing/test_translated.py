@@ -88,7 +88,7 @@ def test_a_page_lays_out_as_a_still_picture() -> None:
         ("x = (y := 2)", "NamedExpr"),
         ("try: pass\n    finally: pass", "Try"),
         ("return open('x')", "'open'"),
-        ("return a.isdigit()", "'isdigit'"),
+        ("return a.isalpha()", "'isalpha'"),
         ("return sorted(a, reverse=True)", "reverse"),
         ("return f'{a:>5}'", "f-string"),
         ("for x in a: pass\n    else: pass", "For"),

@@ -102,7 +102,7 @@ def leave(points: list[Point], spot: Spot) -> None:
     """
     right, end = spot.x + spot.across, spot.y + spot.along
     while len(points) > 2 and spot.x <= points[1][0] <= right and spot.y <= points[1][1] <= end:
-        del points[0]
+        points.pop(0)
     x, y = points[1]
     points[0] = min(max(x, spot.x), right), min(max(y, spot.y), end)
 

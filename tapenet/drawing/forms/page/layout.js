@@ -50,7 +50,7 @@ class Layout {
     const found = [];
     drawing.edges.forEach((edge, k) => {
       const { points, label } = ways[k];
-      if (!points.length) return;
+      if (!points.length || edge.flow === "order") return;
       const of = between.get(`${edge.tail} ${edge.head} ${edge.flow}`);
       const same = of.find((i) => edges[i].argument === edge.argument && edges[i].result === edge.result) ?? of[0];
       found.push({

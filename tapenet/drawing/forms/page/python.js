@@ -230,6 +230,7 @@ const $bisect_right = (list, x) => $bisect(list, x, true);
 const $str = (value) => (value === null ? "None" : typeof value === "boolean" ? (value ? "True" : "False") : String(value));
 const $thousands = (n) => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 const $join = (between, parts) => $array(parts).join(between);
+const $isdigit = (text) => /^\d+$/.test(text);
 const $removesuffix = (text, end) => (text.endsWith(end) ? text.slice(0, text.length - end.length) : text);
 
 // Methods of lists.

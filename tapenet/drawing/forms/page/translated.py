@@ -72,7 +72,7 @@ _RENAMED = {
 _METHODS = frozenset(
     {"add", "get", "items", "keys", "most_common", "reverse", "setdefault", "split", "update", "values"}
 )
-_APART = frozenset({"count", "index", "insert", "join", "pop", "remove", "removesuffix", "sort"})
+_APART = frozenset({"count", "index", "insert", "isdigit", "join", "pop", "remove", "removesuffix", "sort"})
 #: Words that mean something else in JavaScript.
 _WORDS = frozenset(
     {
