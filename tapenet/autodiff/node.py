@@ -35,9 +35,15 @@ class Owner(Protocol):
 
 
 class Scope:
-    """Where a node was made: a module's call inside another's. The module is held weakly."""
+    """Where a node was made: a module's call inside another's. The module is held weakly.
 
-    __slots__ = ("owner", "parent", "tape", "title")
+    Later calls in the same place have the same scope, but for a call right after another, which has the one that is
+    `again`: so a graph tells two calls from one.
+    """
+
+    __slots__ = ("again", "owner", "parent", "tape", "title")
+
+    again: Scope
 
     #: Inside a scoped tape a weak reference to that, since its nodes hold this.
     tape: weakref.ref[object] | None

@@ -25,13 +25,15 @@ class State(blocks.Switches):
     """A thread's switches. `fast` says that no layer is on: then an op's generated call runs, else the general recorder."""
 
     __slots__ = (
-        "autocast", "debug", "ended", "fast", "grad", "layers", "left", "lifted", "nan", "porting", "profile", "rule", "scope",
-        "tape", "view",
+        "autocast", "debug", "ended", "fast", "grad", "last", "layers", "left", "lifted", "nan", "porting", "profile", "rule",
+        "scope", "tape", "view",
     )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
         self.scope = Scope(None, None)
+        #: The scope of the module whose call ended last.
+        self.last: Scope | None = None
         self.grad = True
         #: What is around each call, the outermost first.
         self.layers: tuple[Layer, ...] = ()

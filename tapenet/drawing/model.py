@@ -215,7 +215,7 @@ class Cluster(NamedTuple):
     @property
     def title(self) -> str:
         """Name and class; of what stands for several how many, and how many numbers each of them learns."""
-        text = f"{self.called} · {self.type}" if self.called and self.type else self.called or self.type
+        text = " · ".join(part for part in (self.called, self.type) if part)
         if self.count == 1:
             return text
         text = f"{text} ×{self.count:,}{' in parallel' if self.parallel else ''}".strip()
@@ -234,7 +234,7 @@ class Cluster(NamedTuple):
     @property
     def place(self) -> str:
         """Path and class, for a tooltip."""
-        return f"{self.path}: {self.type}" if self.path and self.type else self.path or self.type
+        return " · ".join(part for part in (self.path or self.variable, self.type) if part)
 
 
 def counted_parameters(parameters: int) -> str:

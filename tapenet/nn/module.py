@@ -139,6 +139,8 @@ class Module(Tree):
             if x is not _NOTHING and not kwargs:
                 note(self, (x, *args))
             hooks = getattr(self, "_hooks", None)
+        if scope is state.last:
+            scope = scope.again
         try:
             state.scope = scope
             if hooks:
@@ -152,6 +154,7 @@ class Module(Tree):
             raise
         finally:
             state.scope = outer
+            state.last = scope
         if out is None:
             _warn_of_none(self)
         return out
@@ -180,6 +183,7 @@ class Module(Tree):
             if len(known) >= _SCOPES:
                 known.clear()
             known[outer] = made
+            made.again = Scope(self, outer)
         return made
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

@@ -464,7 +464,7 @@ def test_modules_nest_and_parameters_stand_in_them() -> None:
         6760,
         ("fc.weight", "10×676 f32"),
     )
-    assert drawing.vertices[3].details[1] == "in features.0: Conv2d"
+    assert drawing.vertices[3].details[1] == "in features.0 · Conv2d"
 
 
 def test_a_module_called_again_is_another_box_and_its_parameters_are_drawn_once() -> None:

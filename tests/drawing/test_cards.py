@@ -139,20 +139,20 @@ class Tied(nn.Module):
 def test_a_tied_weight_is_a_badge_at_each_use_and_no_arrow() -> None:
     drawing = tn.draw(Tied(), np.array([1, 2, 3])).drawing
     assert lines(drawing) == [
-        "embed · Embedding / 9 → 4 · 36 / tied: embed.weight",
+        "embed · Embedding / 9 → 4 · 36 / tied to embed.weight",
         "block · Linear / 4 → 4 · 20",
-        "linear 9 / tied: embed.weight",
+        "linear 9 / tied to embed.weight",
     ]
     assert [(e.tail, e.head) for e in drawing.edges] == [(0, 1), (1, 2), (2, 3), (3, 4)]
 
 
 def test_a_layer_that_is_called_twice_says_so() -> None:
     assert lines(tn.draw(shared()).drawing) == [
-        "encode · Linear / 4 → 3 · 12 / tied: encode.weight",
-        "mix · Linear / 3 → 3 · 12 / tied: mix",
+        "encode · Linear / 4 → 3 · 12 / tied to encode.weight",
+        "mix · Linear / 3 → 3 · 12 / tied to mix",
         "× 0.5 / tanh",
-        "mix · Linear / 3 → 3 · 12 / tied: mix",
-        "@ / tied: encode.weight",
+        "mix · Linear / 3 → 3 · 12 / tied to mix",
+        "@ / tied to encode.weight",
         "sum",
     ]
 
@@ -170,9 +170,16 @@ def test_a_model_that_is_called_twice_gets_no_arrow_from_itself(depth: int) -> N
     made = tn.draw(lambda x, y: critic(x).mean() - critic(y).mean(), array(2, 4), array(2, 4), depth=depth)
     drawing = made.drawing
     badges = [line for v in drawing.vertices for line in v.lines if line.startswith("tied")]
-    assert badges == (["tied: critic"] * 2 if depth == 0 else ["tied: a", "tied: b"] * 2)
+    assert badges == (["tied to critic"] * 2 if depth == 0 else ["tied to a", "tied to b"] * 2)
     heads = [drawing.vertices[e.head].title for e in drawing.edges if e.tail == 1]
     assert heads == (["mean"] if depth == 0 else ["b · Linear"])
+
+
+def test_a_badge_with_an_index_names_the_model() -> None:
+    D = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2))
+    found = lines(tn.draw(D(array(2, 4)).mean() - D(array(2, 4)).mean()).drawing)
+    assert found[0] == "0 · Linear / 4 → 4 · 20 / tied to D.0 / tanh"
+    assert found[1] == "2 · Linear / 4 → 2 · 10 / tied to D.2"
 
 
 def test_a_penalty_says_which_weight_it_is_of() -> None:

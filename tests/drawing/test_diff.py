@@ -148,8 +148,8 @@ def test_kernel_size() -> None:
     found = compare(net(), net(kernel=5))
     assert found.changed == [
         "Net: 4,266 → 4,330 parameters",
-        "conv1: Conv2d: weight 4×1×3×3 → 4×1×5×5",
-        "conv1: Conv2d: conv 3×3, 4, padding 1 → conv 5×5, 4, padding 2",
+        "conv1 · Conv2d: weight 4×1×3×3 → 4×1×5×5",
+        "conv1 · Conv2d: conv 3×3, 4, padding 1 → conv 5×5, 4, padding 2",
     ]
     assert not found.added + found.removed
     assert not found.arrays
@@ -175,12 +175,12 @@ def test_reshaped_parameter() -> None:
     found = compare(net(), net(width=16))
     assert found.changed == [
         "Net: 4,266 → 8,482 parameters",
-        "conv2: Conv2d: weight 8×4×3×3 → 16×4×3×3",
-        "conv2: Conv2d: bias 8 → 16",
-        "conv2: Conv2d: conv 3×3, 8, padding 1 → conv 3×3, 16, padding 1",
-        "fc: Linear: weight 10×392 → 10×784",
+        "conv2 · Conv2d: weight 8×4×3×3 → 16×4×3×3",
+        "conv2 · Conv2d: bias 8 → 16",
+        "conv2 · Conv2d: conv 3×3, 8, padding 1 → conv 3×3, 16, padding 1",
+        "fc · Linear: weight 10×392 → 10×784",
     ]
-    assert str(found.arrays[0]) == "conv2: Conv2d: conv 3×3, 16, padding 1 2×8×7×7 → 2×16×7×7"
+    assert str(found.arrays[0]) == "conv2 · Conv2d: conv 3×3, 16, padding 1 2×8×7×7 → 2×16×7×7"
     assert {found.drawing.clusters[c].path for c in changed_clusters(found.drawing)} == {"", "conv2", "fc"}
 
 
@@ -208,7 +208,7 @@ def test_activation_replaced() -> None:
 
 def test_layer_inserted_and_removed() -> None:
     found = compare(net(), net(norm=True))
-    assert found.added == ["norm: BatchNorm2d: 1 op, 8 parameters"]
+    assert found.added == ["norm · BatchNorm2d: 1 op, 8 parameters"]
     assert not found.removed
     assert found.changed == ["Net: 4,266 → 4,274 parameters"]
     assert [v.title for v in found.drawing.vertices if v.sign == "added"][:2] == ["weight", "bias"]
@@ -230,7 +230,7 @@ def test_residual_connection_added() -> None:
 
 def test_module_renamed() -> None:
     found = compare(net(), net(name="head"))
-    assert found.changed == ["head: Linear: was fc: Linear"]
+    assert found.changed == ["head · Linear: was fc · Linear"]
     assert not found.added + found.removed
     assert not any(v.sign for v in found.drawing.vertices)
 
@@ -238,7 +238,7 @@ def test_module_renamed() -> None:
 def test_class_renamed() -> None:
     found = compare(net(), run(type("Net2", (Net,), {})(kernel=5), IMAGES))
     assert found.changed[0] == "Net2: was Net"
-    assert "conv1: Conv2d: weight 4×1×3×3 → 4×1×5×5" in found.changed
+    assert "conv1 · Conv2d: weight 4×1×3×3 → 4×1×5×5" in found.changed
     assert not found.added + found.removed
 
 
@@ -253,7 +253,7 @@ class Two(nn.Module):
 def test_order_swapped() -> None:
     found = compare(run(Two(False), array(3, 4)), run(Two(True), array(3, 4)))
     assert found.added == found.removed
-    assert found.added[0] in ("first: Linear: 1 op, 20 parameters", "second: Linear: 1 op, 20 parameters")
+    assert found.added[0] in ("first · Linear: 1 op, 20 parameters", "second · Linear: 1 op, 20 parameters")
     assert not found.changed
     x = leaf(3)
     found = compare(np.tanh(np.sin(x)).sum(), np.sin(np.tanh(x)).sum())
@@ -311,10 +311,10 @@ def test_lists_are_known_by_content() -> None:
         return run(nn.Sequential(*layers), x)
 
     before = of(L(8, 8), nn.ReLU(), L(8, 4))
-    assert compare(before, of(L(8, 8), nn.Tanh(), nn.ReLU(), L(8, 4))).added == ["1: Tanh: 1 op"]
-    assert compare(before, of(L(8, 8), nn.ReLU(), L(8, 8), L(8, 4))).added == ["2: Linear: 1 op, 72 parameters"]
+    assert compare(before, of(L(8, 8), nn.Tanh(), nn.ReLU(), L(8, 4))).added == ["1 · Tanh: 1 op"]
+    assert compare(before, of(L(8, 8), nn.ReLU(), L(8, 8), L(8, 4))).added == ["2 · Linear: 1 op, 72 parameters"]
     found = compare(before, of(L(8, 8), nn.GELU(), L(8, 4)))
-    assert found.changed == ["1: GELU: was ReLU", "1: GELU: relu → gelu"]
+    assert found.changed == ["1 · GELU: was ReLU", "1 · GELU: relu → gelu"]
     deeper = compare(before, of(L(8, 16), nn.ReLU(), L(16, 16), nn.ReLU(), L(16, 4)))
     assert len(deeper.added) == 2
     assert not deeper.removed
@@ -340,7 +340,7 @@ class NormAfter(Block):
 
 def test_one_more_block() -> None:
     found = compare(gpt(), gpt(layers=13))
-    assert found.added == ["blocks.12: Block: 22 ops, 28,272 parameters"]
+    assert found.added == ["blocks.12 · Block: 22 ops, 28,272 parameters"]
     assert found.changed == ["GPT: 346,368 → 374,640 parameters"]
     assert not found.removed
     assert [found.drawing.clusters[c].type for c in sorted(changed_clusters(found.drawing))][:2] == ["GPT", "Block"]
@@ -348,23 +348,23 @@ def test_one_more_block() -> None:
 
 def test_wider_and_deeper() -> None:
     found = compare(gpt(), gpt(layers=14, width=64))
-    assert [text.partition(": ")[0] for text in found.added] == ["blocks.12", "blocks.13"]
+    assert [text.partition(" · ")[0] for text in found.added] == ["blocks.12", "blocks.13"]
     assert not found.removed
     text = str(found)
-    assert "blocks.0.attn.qkv: Linear … blocks.11.attn.qkv: Linear (×12)\n  ~ weight 144×48 → 192×64" in text
+    assert "blocks.0.attn.qkv · Linear … blocks.11.attn.qkv · Linear (×12)\n  ~ weight 144×48 → 192×64" in text
     assert text.count("\n") < 60
 
 
 def test_blocks_replaced_in_their_places() -> None:
     found = compare(gpt(), gpt((3, 7), NormAfter))
     renamed = [text for text in found.changed if "was" in text]
-    assert renamed == ["blocks.3: NormAfter: was Block", "blocks.7: NormAfter: was Block"]
+    assert renamed == ["blocks.3 · NormAfter: was Block", "blocks.7 · NormAfter: was Block"]
     assert all(text.startswith(("blocks.3.", "blocks.7.")) for text in found.added + found.removed)
 
 
 def test_block_inserted_in_the_middle() -> None:
     found = compare(gpt(), gpt((3,), NormAfter, layers=13))
-    assert [text.partition(": ")[0] for text in found.added] == ["blocks.3"]
+    assert [text.partition(" · ")[0] for text in found.added] == ["blocks.3"]
     assert not found.removed
     assert found.changed == ["GPT: 346,368 → 374,640 parameters"]
 

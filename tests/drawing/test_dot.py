@@ -95,7 +95,7 @@ def test_boxes_and_edges_in_words() -> None:
     assert 'label="features · Sequential"' in dot
     assert 'label=" 8×4×26×26 f32"' in dot
     assert 'tooltip="fc.weight | 10×676 f32 | 6,760 parameters"' in dot
-    assert 'tooltip="linear(x 8×676 f32, weight 10×676 f32, bias 10 f32) | in fc: Linear"' in dot
+    assert 'tooltip="linear(x 8×676 f32, weight 10×676 f32, bias 10 f32) | in fc · Linear"' in dot
     assert r'label="features · Sequential\n1 conv, 1 pool · 40"' in draw(GRAPHS["cnn"](), depth=1).dot
 
 

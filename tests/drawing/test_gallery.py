@@ -30,7 +30,9 @@ WIDE = {
     "gpt2-sideways": _SIDEWAYS,
 }
 #: More than sixty boxes, and why.
-MANY = {"compiled-optimized": "a flat graph is drawn op by op up to four times the budget"}
+MANY = dict.fromkeys(
+    ("compiled-optimized", "kalman-filter"), "a flat graph is drawn op by op up to four times the budget"
+)
 
 needs_browser = pytest.mark.skipif(bool(browser.missing()), reason=browser.missing())
 

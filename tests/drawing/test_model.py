@@ -20,7 +20,7 @@ def test_values_and_clusters_in_words() -> None:
     deeper = Cluster("0", "Linear", "layers.0", 1, 2)
     assert (inner.title, inner.place, deeper.title, deeper.place) == (
         "inner · Inner",
-        "inner: Inner",
+        "inner · Inner",
         "0 · Linear",
-        "layers.0: Linear",
+        "layers.0 · Linear",
     )

@@ -166,12 +166,31 @@ def test_blocks_of_a_model_are_one_with_a_count() -> None:
 
 def test_an_unrolled_loop_is_one_turn_whose_weights_are_drawn_once() -> None:
     drawing = folded(models.rnn())
-    assert counts(drawing) == ["×100"]
-    repeat = next(c for c in drawing.clusters if c.count == 100)
-    assert (repeat.around, repeat.parameters) == ("repeat", 144 + 256)
+    (repeat,) = (c for c in drawing.clusters if c.count > 1)
+    assert (repeat.title, repeat.around) == ("cell · RNNCell ×100 · 400 shared", "module")
     assert [v.count for v in drawing.vertices if v.kind == "parameter"] == [1] * 5
     (carry,) = (e for e in drawing.edges if e.flow == "carry")
     assert [drawing.vertices[i].op for i in (carry.tail, carry.head)] == ["tanh", "linear"]
+
+
+def test_turns_of_a_loop_may_take_different_numbers() -> None:
+    w, y = leaf(3, 3), array(3)
+    for z in np.linspace(0.5, 1, 11):  # as measurements that come in one by one
+        y = np.tanh(w @ (z - y))
+    drawing = folded(y)
+    assert counts(drawing) == ["×10"]  # the first of 11 takes an array
+    assert [v.title for v in drawing.vertices if v.op == "subtract"] == ["0.55 … 1 −"]
+    powers = folded(sum(w**k for k in range(2, 12)))
+    assert "^ 3 … 11" in [v.title for v in powers.vertices]
+
+
+def test_two_calls_in_a_row_are_two() -> None:
+    encoder = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+    drawing = build(encoder(array(2, 4)) - encoder(array(2, 4)))
+    assert [c.title for c in drawing.clusters if c.parent is None] == ["Sequential"] * 2
+    deep = nn.Sequential(*(nn.Linear(4, 4) for _ in range(8)))
+    (twins,) = (c for c in folded(deep(array(2, 4)) - deep(array(2, 4))).clusters if c.parent is None)
+    assert twins.title == "Sequential ×2 in parallel · 160 shared"
 
 
 def test_equal_stages_of_equal_blocks() -> None:

@@ -200,19 +200,16 @@ def _badge(drawing: Drawing, positions: Sequence[int]) -> str:
     """What is said of a box that uses parameters that others use too: the name of the parameter, or of the module that
     has these."""
     vertices = [drawing.vertices[i] for i in positions]
-    paths = [_path(drawing, vertex) for vertex in vertices]
-    if len(paths) == 1:
-        return f"tied: {clean(paths[0])}"
-    parts = zip(*(path.split(".")[:-1] for path in paths), strict=False)
-    shared = ".".join(names[0] for names in takewhile(lambda names: len(set(names)) == 1, parts))
-    around = [drawing.enclosing([vertex.cluster]) for vertex in vertices]
-    outermost = {min(clusters, default=-1) for clusters in around}
-    if not shared and len(outermost) == 1 and -1 not in outermost:
-        cluster = drawing.clusters[outermost.pop()]
-        shared = cluster.called or cluster.type
-    if shared:
-        return f"tied: {clean(shared)}"
-    return f"tied: {clean(', '.join(paths))}" if len(paths) < _NAMED else f"tied: {len(paths):,} parameters"
+    paths = [_path(drawing, vertex).split(".") for vertex in vertices]
+    roots = {min(drawing.enclosing([vertex.cluster]), default=-1) for vertex in vertices}
+    shared = [names[0] for names in takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))]
+    if len(paths) > 1 and any(len(path) == len(shared) for path in paths):  # a parameter is no module
+        shared.pop()
+    model = drawing.clusters[min(roots)] if len(roots) == 1 and -1 not in roots else None
+    if model is not None and not (shared and shared[0][:1].isalpha()):  # an index alone says little
+        shared.insert(0, model.called or model.type)
+    text = ".".join(shared) or ", ".join(map(".".join, paths[: _NAMED - 1]))
+    return f"tied to {clean(text)}" if shared or len(paths) < _NAMED else f"tied to {len(paths):,} parameters"
 
 
 # -- parameters in the boxes of ops --------------------------------------------------------------------------------

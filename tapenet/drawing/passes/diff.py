@@ -372,7 +372,7 @@ def _changed(old: Vertex, new: Vertex) -> tuple[str, str] | None:
 
 def _called(cluster: Cluster) -> str:
     """Name and class of a module, as in `Cluster.place`."""
-    return f"{cluster.name}: {cluster.type}" if cluster.name and cluster.type else cluster.name or cluster.type
+    return " · ".join(part for part in (cluster.name, cluster.type) if part)
 
 
 def _arrow(old: Value, new: Value) -> str:

@@ -311,7 +311,7 @@ class _Repeats:
         others = [self.vertices[i] for i in olds]
         titles = list(dict.fromkeys(v.title for v in others))
         return vertex._replace(
-            title=vertex.title if len(titles) == 1 else f"{titles[0]} … {titles[-1]}",
+            title=vertex.title if len(titles) == 1 else _from_to(titles[0], titles[-1]),
             cluster=cluster,
             count=len(olds),
             details=(*vertex.details, f"one of {len(olds):,}"),
@@ -380,6 +380,15 @@ class _Repeats:
             parameters=self.learned.get(position, cluster.parameters),
             parallel=position in self.group_of and self.group_of[position] not in self.linked,
         )
+
+
+def _from_to(first: str, last: str) -> str:
+    """The labels of two ops as one: `× 0.5` and `× 0.9` as `× 0.5 … 0.9`."""
+    pairs = list(zip(first.split(" "), last.split(" "), strict=False))
+    apart = sum(a != b for a, b in pairs)
+    if "(" in first or apart != 1 or first.count(" ") != last.count(" "):
+        return f"{first} … {last}"
+    return " ".join(a if a == b else f"{a} … {b}" for a, b in pairs)
 
 
 def _range(first: str, last: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
@@ -22,12 +23,20 @@ Step: TypeAlias = tuple[int, int]
 Relation: TypeAlias = tuple[object, ...]
 
 
+#: A single number among the arguments of a call: "0.5" in "multiply(x 0.5, y 3 f32)".
+_NUMBER = re.compile(r"(\w) -?(?:\d[\de.+-]*|inf|nan)(?=[,)])")
+
+
 def call(vertex: Vertex) -> tuple[object, ...]:
-    """The op and the shapes of its arguments. The index of a `getitem` is left out, as it differs between the turns of
-    a loop."""
+    """The op, its options and the shapes of its arguments. The index of a `getitem` and single numbers are left out, as
+    they differ between the turns of a loop.
+
+    >>> call(Vertex("op", "1.5 −", details=("subtract(x 1.5, y 2×3 f32)",), op="subtract"))
+    ('subtract', '', 'subtract(x, y 2×3 f32)')
+    """
     # The whole call is the first detail, after the reason for a sign.
     words = () if vertex.op == "getitem" else vertex.details[: 1 + bool(vertex.sign)] or (vertex.title,)
-    return vertex.op, vertex.sign, *words
+    return vertex.op, vertex.sign, *(_NUMBER.sub(r"\1", word) for word in words)
 
 
 class Item(NamedTuple):

@@ -103,7 +103,10 @@ class View(NamedTuple):
         if self.depth is not None:
             closed = at_depth(drawing, self.depth) | shut
             return closed if len(fold(drawing, closed).vertices) <= MOST else within(drawing, BUDGET, shut)
-        closed = within(drawing, MOST if self.budget is None else self.budget, shut)
+        most = MOST if self.budget is None else self.budget
+        if all(cluster.around == "repeat" for cluster in drawing.clusters):  # a loop alone is told by what is in it
+            most = min(MOST, most * PATIENCE)
+        closed = within(drawing, most, shut)
         outermost = [i for i, cluster in enumerate(drawing.clusters) if cluster.parent is None]
         if len(closed) == len(drawing.clusters) > 1 == len(outermost) and (self.budget or MOST) >= FEW:
             # Too many layers side by side: one box would say nothing, and runs of them say something.

@@ -207,7 +207,7 @@ class Modules:
             if chain is None:
                 chain = chains[node.scope] = _chain(node.scope)
             same = 0
-            while same < min(len(chain), len(running)) and chain[same].of is running[same].of:
+            while same < min(len(chain), len(running)) and chain[same].scope is running[same].scope:
                 same += 1
             del inside[same:]
             for level in range(same, len(chain)):
