@@ -273,7 +273,7 @@ def test_a_gradient_rule_that_fails_leaves_all_as_it_was() -> None:
     bad = tn.op(lambda x: x + 1, name="bad", x=rule)
     w = leaf(2)
     with pytest.raises(ZeroDivisionError, match="of the rule"):
-        tn.draw(lambda x: bad(x) * w, array(2), backward=True)
+        tn.draw(lambda x: bad(x) * w, leaf(2), backward=True)
     assert w.grad is None
     assert tn.is_grad_enabled()
     tn.draw(lambda x: bad(x) * w, array(2))  # without gradients it can be drawn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,6 +52,17 @@ def test_gradients_go_back_along_what_is_differentiable(make: Any, budget: int |
         drawing = view.of(view.unfolded(source))
         sound(source, drawing, circles=True)
         check(drawing)
+
+
+def test_no_gradient_goes_to_the_arguments_of_a_function_that_learns() -> None:
+    backbone, head = nn.Linear(4, 4), nn.Linear(4, 2)
+    backbone.requires_grad_(False)
+    drawing = tn.draw(lambda x: head(np.tanh(backbone(x))).sum(), array(2, 4), backward=True).drawing
+    assert gradients(drawing) == [("sum", "head · Linear"), ("output", "sum")]
+    drawing = tn.draw(lambda x: np.exp(x).sum(), array(3), backward=True).drawing
+    assert ("exp", "x") in gradients(drawing)
+    drawing = tn.draw(lambda x: head(x).sum(), leaf(2, 4), backward=True).drawing  # asked for
+    assert ("head · Linear", "x") in gradients(drawing)
 
 
 def test_no_gradient_flows_where_an_op_without_a_derivative_ends_the_way() -> None:

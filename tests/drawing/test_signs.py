@@ -193,7 +193,7 @@ def test_the_reason_for_a_parameter_without_gradient(function: Any, reason: str)
 
 def test_a_detached_argument_beside_one_that_is_learned() -> None:
     net = Two(lambda idle, x: ((idle * 2).detach() * x).sum())
-    found = signs(tn.draw(lambda x: net(x), X, backward=True))  # a function's arguments get gradients
+    found = signs(tn.draw(lambda x: net(x), tn.tensor(X, requires_grad=True), backward=True))
     reason = "no gradient: what '×' takes of it is detached, or was computed under no_grad"
     assert found == {"idle": ("dead", reason)}
 

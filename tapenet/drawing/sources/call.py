@@ -44,8 +44,8 @@ def run(
 ) -> Run:
     """Call a module or function and record all it computes, with the lines that did.
 
-    Arrays among the arguments become tensors; a function's float arguments are made to need a gradient, as nothing else
-    in it would. What it writes (buffers such as running means), gradients and the random generator are put back
+    Arrays among the arguments become tensors; a function's float arguments are made to need a gradient, in another call, if
+    nothing else in it does. What it writes (buffers such as running means), gradients and the random generator are put back
     afterwards, and an optimizer in it takes no step.
 
     Args:
@@ -58,17 +58,19 @@ def run(
         TypeError: the arguments do not fit, or the result holds no tensor.
     """
     titles = _titles(function, len(inputs))
-    learns = not hasattr(function, "named_parameters")
-    names: dict[Key, Name] = {}
-    given = [_given(value, title, learns, names) for title, value in zip(titles, inputs, strict=True)]
+    for learns in (False, True):
+        names: dict[Key, Name] = {}
+        given = [_given(value, title, learns, names) for title, value in zip(titles, inputs, strict=True)]
+        measured = profile() if profiled else None
+        if profiled:  # what is done once, such as finding room for large arrays, is no cost of any op
+            _once(function, given, differentiate, nullcontext())
+        tape, results, gradients = _once(function, given, differentiate, measured or nullcontext())
+        if hasattr(function, "named_parameters") or any(t.requires_grad for t in _listed(results)):
+            break
     holder = getattr(function, "__self__", None) if inspect.ismethod(function) else function
     if not hasattr(holder, "named_parameters"):  # modules' tensors have longer names
         for title, value in vars(holder).items() if hasattr(holder, "__dict__") else ():
             note_all(names, title, value)
-    if profiled:  # what is done once, such as finding room for large arrays, is no cost of any op
-        _once(function, given, differentiate, nullcontext())
-    measured = profile() if profiled else None
-    tape, results, gradients = _once(function, given, differentiate, measured or nullcontext())
     return Run(results, names, values_on(tape, _listed(results)), gradients, measured)
 
 
