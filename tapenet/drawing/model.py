@@ -291,14 +291,16 @@ class Drawing(NamedTuple):
     shapes: Shapes = "edge"
 
     def labels(self) -> list[str]:
-        """What is written at each edge, "" for nothing. A value that a box holds is said there."""
+        """What is written at each edge, "" for nothing. A value that a box holds is said there, and "next" once of what
+        goes on to the next repetition."""
         results: dict[int, set[int | None]] = {}
         for edge in self.edges:
             if edge.flow == "value":
                 results.setdefault(edge.tail, set()).add(edge.result)
         found = []
+        carried: set[tuple[int, int | None]] = set()
         for edge in self.edges:
-            parts = ["next"] if edge.flow == "carry" else []
+            parts = ["next"] if edge.flow == "carry" and (edge.tail, edge.result) not in carried else []
             if edge.flow == "value" and self.vertices[edge.tail].value is self.vertices[edge.head].value is None:
                 if edge.arrays > 1:
                     parts.append(f"{edge.arrays:,} arrays")
@@ -309,6 +311,8 @@ class Drawing(NamedTuple):
             if edge.flow == "value" and self.shapes == "edge" and edge.stretched is not None:
                 fit = f"→ {'×'.join(map(str, edge.stretched))}"
                 parts += [fit] * (fit not in self.vertices[edge.tail].card)
+            if edge.flow == "carry":
+                carried.add((edge.tail, edge.result))
             found.append(" ".join(parts))
         return found
 

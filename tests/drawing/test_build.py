@@ -467,6 +467,14 @@ def test_modules_nest_and_parameters_stand_in_them() -> None:
     assert drawing.vertices[3].details[1] == "in features.0 · Conv2d"
 
 
+def test_labels_say_what_people_call_it_and_which_axis() -> None:
+    x = leaf(1, 1, 2, 2)
+    found = build(nn.functional.interpolate(nn.functional.relu6(x), scale_factor=2, mode="bilinear"))
+    assert [v.title for v in found.vertices if v.kind == "op"] == [
+        "relu6", "resample 2 → 4 along axis 2", "resample 2 → 4 along axis 3"
+    ]  # fmt: skip
+
+
 def test_a_module_called_again_is_another_box_and_its_parameters_are_drawn_once() -> None:
     net = Tied()
     drawing = build(net(array(2, 4)))

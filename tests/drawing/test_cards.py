@@ -180,6 +180,16 @@ def test_a_badge_with_an_index_names_the_model() -> None:
     found = lines(tn.draw(D(array(2, 4)).mean() - D(array(2, 4)).mean()).drawing)
     assert found[0] == "0 · Linear / 4 → 4 · 20 / tied to D.0 / tanh"
     assert found[1] == "2 · Linear / 4 → 2 · 10 / tied to D.2"
+    x: Any = array(2, 4)
+    for _ in range(5):  # in a cluster that has no name
+        x = np.exp(np.sin(D[0](x) + D[0](x)))
+    assert lines(tn.draw(x).drawing)[0] == "D.0 · Linear / 4 → 4 · 20 / tied to D.0"
+
+
+def test_parameters_in_a_transformed_function_have_their_names() -> None:
+    u = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+    found = lines(tn.draw(tn.jvp(u, (array(3, 2),), (array(3, 2),))[1]).drawing)
+    assert "linear 2 / u.0.weight 2×2 · 4 / u.0.bias 2 / tied to u.0.weight / tanh" in found
 
 
 def test_a_penalty_says_which_weight_it_is_of() -> None:

@@ -155,6 +155,16 @@ def test_what_is_collected_at_the_end_of_a_loop_is_no_skip() -> None:
     assert not any(edge.skip for edge in mark_skips(build(tn.stack(states))).edges)
 
 
+def test_a_dense_block_has_a_skip_for_each_layer_that_is_seen_again() -> None:
+    found = [leaf(2)]
+    for _ in range(4):
+        found.append(np.tanh(np.sin(np.concatenate(found))))
+    drawing = mark_skips(compact(build(np.concatenate(found))))
+    assert [sum(e.skip for e in drawing.by("head")[i]) for i, v in enumerate(drawing.vertices) if v.op == "concatenate"] == [
+        0, 0, 1, 2, 3
+    ]  # fmt: skip
+
+
 def test_a_unet_has_one_skip_for_each_level() -> None:
     drawing = build(models.unet())
     drawing = mark_skips(compact(fold(drawing, at_depth(drawing, 1))))

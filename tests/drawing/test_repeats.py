@@ -184,6 +184,15 @@ def test_turns_of_a_loop_may_take_different_numbers() -> None:
     assert "^ 3 … 11" in [v.title for v in powers.vertices]
 
 
+def test_what_goes_on_in_several_arrows_is_called_so_once() -> None:
+    y = array(3)
+    for _ in range(10):
+        y = np.tanh(leaf(3) * y + y)
+    drawing = folded(y)
+    flows = [edge.flow for edge in drawing.edges]
+    assert (flows.count("carry"), drawing.labels().count("next")) == (2, 1)
+
+
 def test_two_calls_in_a_row_are_two() -> None:
     encoder = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
     drawing = build(encoder(array(2, 4)) - encoder(array(2, 4)))

@@ -201,7 +201,8 @@ def _badge(drawing: Drawing, positions: Sequence[int]) -> str:
     has these."""
     vertices = [drawing.vertices[i] for i in positions]
     paths = [_path(drawing, vertex).split(".") for vertex in vertices]
-    roots = {min(drawing.enclosing([vertex.cluster]), default=-1) for vertex in vertices}
+    around = [drawing.enclosing([vertex.cluster]) for vertex in vertices]
+    roots = {min((i for i in inside if drawing.clusters[i].around == "module"), default=-1) for inside in around}
     shared = [names[0] for names in takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))]
     if len(paths) > 1 and any(len(path) == len(shared) for path in paths):  # a parameter is no module
         shared.pop()

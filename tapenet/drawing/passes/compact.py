@@ -43,8 +43,9 @@ SHAPING = frozenset(
 MOVING = frozenset({"reshape", "transpose", "swapaxes"})
 #: Ops in which two ways come together.
 _MERGING = frozenset({"add", "concatenate", "stack"})
-#: More ways than this that come together are a collection, of the states of a loop say, not a way around.
-_WAYS = 3
+#: More ways than this that come together are a collection, of the states of a loop say, not a way around. Dense blocks
+#: concatenate more.
+_WAYS, _DENSE = 3, 8
 #: How many arrows from one box to another are drawn one by one.
 _SIDE_BY_SIDE = 3
 #: How far back another way is looked for.
@@ -125,7 +126,7 @@ def mark_skips(drawing: Drawing) -> Drawing:
     edges = list(drawing.edges)
     for i, edge in enumerate(edges):
         head, tail = drawing.vertices[edge.head], drawing.vertices[edge.tail]
-        few = len(made_by.get(edge.head, ())) <= _WAYS
+        few = len(made_by.get(edge.head, ())) <= (_DENSE if head.op == "concatenate" else _WAYS)
         if head.op not in _MERGING or not few or edge.flow != "value" or tail.kind in _ENDS - {"input"}:
             continue
         others = [t for t in made_by[edge.head] if t > edge.tail]

@@ -97,6 +97,8 @@ def note(names: dict[Key, Name], text: str, thing: object, *, input: bool = Fals
             for path, module in thing.named_modules():
                 names.setdefault(id(module), Name(f"{text}.{path}"))
             names[id(thing)] = Name(text)
+        for path, parameter in thing.named_parameters():
+            note(names, f"{text}.{path}", parameter)
 
 
 #: What a method calls its object, which says nothing.
@@ -104,6 +106,7 @@ _OWN = ("self", "cls")
 
 
 def is_module(thing: object) -> TypeGuard[Module]:
+    """Whether something is a module."""
     return hasattr(type(thing), "named_modules")
 
 

@@ -21,8 +21,8 @@ def _rising(min_val: float, max_val: float) -> None:
 
 @op(
     check=_rising,
-    label=lambda min_val, max_val: (
-        "hardtanh" if (min_val, max_val) == (-1, 1) else f"hardtanh {min_val:g} to {max_val:g}"
+    label=lambda min_val, max_val: {(-1, 1): "hardtanh", (0, 6): "relu6"}.get(
+        (min_val, max_val), f"hardtanh {min_val:g} to {max_val:g}"
     ),
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), -0.2, 0.3)],
 )

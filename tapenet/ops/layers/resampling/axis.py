@@ -68,7 +68,7 @@ def _resample_x(g: Array, taps: Taps, axis: int) -> Array:
 
 
 @op(
-    label=lambda taps: f"resample {taps.length} → {taps.out}",
+    label=lambda taps, axis: f"resample {taps.length} → {taps.out} along axis {axis}",
     opaque="the blocks of its matrix are products, one by one",
     memory="alike",
     multiply_adds=lambda taps, out_shape: len(taps.index) * math.prod(out_shape),
