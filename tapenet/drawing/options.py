@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,11 +17,12 @@ from tapenet.drawing.passes.gradients import Finding, from_results, marked, unus
 from tapenet.drawing.passes.view import BUDGET, View
 from tapenet.drawing.picture import Picture, checked_width
 from tapenet.drawing.sources.build import build
-from tapenet.drawing.sources.names import Key, is_module, result_name, variables
+from tapenet.drawing.sources.names import Key, Name, is_module, result_name, variables
 from tapenet.drawing.style import theme_of
 
 if TYPE_CHECKING:
     from tapenet.drawing.passes.measures import Measure
+    from tapenet.drawing.sources.call import Run
     from tapenet.drawing.sources.known import Known
     from tapenet.profiling.profile import Profile
 
@@ -63,6 +65,9 @@ class Options(NamedTuple):
             numbers=_in_short(found.known),
             theme=colours,
             width=None if self.width is None else checked_width(self.width),
+            again=None
+            if _is_compiled(x) or isinstance(x, _RECORDED) or found.made
+            else partial(self._again, x, inputs),
         )
 
     # -- what there is to draw -----------------------------------------------------------------------------------
@@ -84,14 +89,22 @@ class Options(NamedTuple):
         measured = (self.view.backward and self.optimizer is None) or self.color_by or self.profile
         if not (inputs or measured) and is_module(x) and calls.takes_arguments(x):
             return _Found(use("sources.attributes").of_module(x, names), made=True)
-        called = calls.run(x, inputs, differentiate=backward or self.color_by == "time", profiled=self._timed())
-        drawing = build(called.results, {**names, **called.names}, places=places, unused=backward)
-        profile = called.profile if self.profile is None else self.profile
-        known = use("sources.known").placed(places, called.values, called.gradients)
-        return self._measured(drawing, known, profile, backward)
+        timed = self.color_by in ("time", "memory") and self.profile is None
+        run = calls.run(x, inputs, differentiate=backward or self.color_by == "time", profiled=timed)
+        return self._of_run(run, names, backward)
 
-    def _timed(self) -> bool:
-        return self.color_by in ("time", "memory") and self.profile is None
+    def _of_run(self, run: Run, names: Mapping[Key, Name], backward: bool) -> _Found:
+        """What a call computed, with its measurements."""
+        places: dict[Key, int] = {}
+        drawing = build(run.results, {**names, **run.names}, places=places, unused=backward)
+        known = use("sources.known").placed(places, run.values, run.gradients)
+        return self._measured(drawing, known, run.profile if self.profile is None else self.profile, backward)
+
+    def _again(self, x: object, inputs: tuple[object, ...]) -> tuple[Drawing, Sequence[Measure]]:
+        """What a function computes now, with all that can be measured of it."""
+        run = use("sources.call").run(x, inputs, differentiate=True, profiled=True, warm=True)
+        found = self._replace(color_by=None, profile=None)._of_run(run, {}, True)
+        return found.drawing, found.measures
 
     def _measured(
         self, drawing: Drawing, arrays: Known | None, profile: Profile | None, differentiated: bool = False

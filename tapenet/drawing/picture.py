@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cached_property
+from importlib.util import find_spec
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tapenet import plugins
 from tapenet.drawing.forms.legend import Around, explained
@@ -31,6 +33,7 @@ from tapenet.ops.stack_frames import user_site
 if TYPE_CHECKING:
     from tapenet.drawing.forms.animate import Animation
     from tapenet.drawing.passes.measures import Measure, Scale
+    from tapenet.drawing.watch import Watch
 
 
 class Picture:
@@ -47,6 +50,7 @@ class Picture:
         color_by: the name of the measure that boxes are painted by, "" for none.
         theme: its colours.
         width: how wide it is shown, in points, None for as wide as it is.
+        again: computes what it is a picture of once more, and measures it; None where that cannot be.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Picture:
         numbers: Numbers | None = None,
         theme: Theme = DEFAULT,
         width: float | None = None,
+        again: Callable[[], tuple[Drawing, Sequence[Measure]]] | None = None,
     ) -> None:
         self.source = source
         self.direction = direction
@@ -74,6 +79,7 @@ class Picture:
         self.color_by = color_by
         self.theme = theme
         self.width = width
+        self.again = again
         self._numbers = Numbers({}, {}) if numbers is None else numbers
 
     @cached_property
@@ -207,10 +213,75 @@ class Picture:
         )
         return made
 
+    def watch(self) -> Watch:
+        """Serve the page on this machine, for its user alone, and repaint it while training goes on.
+
+        Whenever somebody looks, `update` runs what was drawn on the arguments that it was drawn with, leaves everything
+        as it was, and shows the sizes of activations and gradients, the times and the bytes; with the numbers that it is
+        given, as curves. It is to be called in the thread that trains. It takes a microsecond while nobody looks, else one
+        twentieth of the time of the training or less.
+
+        Returns:
+            a `Watch`: `.url` opens in a browser; `.update(loss=loss)` belongs after each step; `.stop()`, or the end of
+            its `with` block, or of the program, ends it.
+
+        Raises:
+            ValueError: it is not the picture of a module or function with its arguments.
+
+        >>> import numpy as np, tapenet as tn
+        >>> w = tn.tensor([1.0, 2.0], requires_grad=True)
+        >>> def step(x):
+        ...     loss = ((w * x) ** 2).sum()
+        ...     loss.backward()
+        ...     return loss
+        >>> x = np.ones(2)
+        >>> with tn.draw(step, x).watch() as watch:
+        ...     for _ in range(3):
+        ...         watch.update(loss=step(x))
+        >>> watch.url.startswith("http://127.0.0.1:")
+        True
+        """
+        made: Watch = use("watch").Watch(self)
+        return made
+
+    @cached_property
+    def explored(self) -> Drawing:
+        """What its page can open, as plain data."""
+        return (self.view or View()).to_explore(self.unfolded)
+
+    def page(self, **options: object) -> str:
+        """The page, with options of `forms.page.to_html` in place of those that follow from the picture."""
+        kept = self.explored
+        closed = self.view.closed(kept) if self.view is not None else ()
+        form = use("forms.page")
+        given = {
+            "title": self.title,
+            "caption": self.caption,
+            "direction": self.direction,
+            "open": [i for i in range(len(kept.clusters)) if i not in closed],
+            "series": [form.Series.of(measure, kept) for measure in self.measures],
+            "color_by": self.color_by,
+            "values": self._texts(kept),
+            "gradients": self._texts(kept, gradients=True),
+            "theme": self.theme,
+        }
+        text: str = form.to_html(kept, **given | options)
+        return text
+
+    @cached_property
+    def widget(self) -> Any:
+        """The page as a widget of a notebook, which in Jupyter and marimo a picture shows itself as. Its trait `opened`
+        has the positions of the modules that are open.
+
+        Raises:
+            ImportError: anywidget is not installed: `pip install tapenet[notebook]`.
+        """
+        return use("forms.widget").Widget.of(self)
+
     def _with(self, **changed: object) -> Picture:
         """The picture with other attributes."""
         made = copy(self)
-        for name in ("unfolded", "_painted", "drawing", "placed", "around", "dot", "svg"):
+        for name in ("unfolded", "explored", "_painted", "drawing", "placed", "around", "dot", "svg", "widget"):
             made.__dict__.pop(name, None)
         made.__dict__.update(changed)
         return made
@@ -239,11 +310,32 @@ class Picture:
         except Exception:
             return None
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
         try:
-            return {"image/svg+xml": self.svg, "text/plain": repr(self)}
+            shown: dict[str, object] = {"image/svg+xml": self.svg, "text/plain": repr(self)}
+            if getattr(shell, "kernel", None) is not None and _widgets():
+                # The still picture is for where the notebook is read without running.
+                return {**self.widget._repr_mimebundle_()[0], **shown}
+            return shown
         except Exception as error:
             return {"text/plain": f"{self!r}\n{error}"}
+
+    def _display_(self) -> object:  # marimo
+        return self.widget if _widgets() else _Still(self.svg)
+
+
+class _Still(NamedTuple):
+    """A picture in a notebook of marimo that has no widgets."""
+
+    svg: str
+
+    def _mime_(self) -> tuple[str, str]:
+        return "image/svg+xml", self.svg
+
+
+def _widgets() -> bool:
+    return find_spec("anywidget") is not None
 
 
 #: The text of a picture is to have so many points at least, if it is to be read.
@@ -282,23 +374,7 @@ def _json(picture: Picture) -> str:
 
 
 def _html(picture: Picture) -> str:
-    view = picture.view or View()
-    kept = view.to_explore(picture.unfolded)
-    closed = view.closed(kept) if picture.view is not None else ()
-    page = use("forms.page")
-    text: str = page.to_html(
-        kept,
-        title=picture.title,
-        caption=picture.caption,
-        direction=picture.direction,
-        open=[i for i in range(len(kept.clusters)) if i not in closed],
-        series=[page.Series.of(measure, kept) for measure in picture.measures],
-        color_by=picture.color_by,
-        values=picture._texts(kept),
-        gradients=picture._texts(kept, gradients=True),
-        theme=picture.theme,
-    )
-    return text
+    return picture.page()
 
 
 def _mermaid(picture: Picture) -> str:

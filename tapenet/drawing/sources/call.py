@@ -40,7 +40,12 @@ class Run(NamedTuple):
 
 
 def run(
-    function: Callable[..., object], inputs: Sequence[object], *, differentiate: bool = False, profiled: bool = False
+    function: Callable[..., object],
+    inputs: Sequence[object],
+    *,
+    differentiate: bool = False,
+    profiled: bool = False,
+    warm: bool = False,
 ) -> Run:
     """Call a module or function and record all it computes, with the lines that did.
 
@@ -53,6 +58,8 @@ def run(
         inputs: its arguments.
         differentiate: also compute gradients; no `.grad` is changed.
         profiled: also measure how long each op takes, forward and, if differentiated, backward.
+        warm: it ran before. Else it is called twice where it is measured: what is done once, such as finding room
+            for large arrays, is no cost of any op.
 
     Raises:
         TypeError: the arguments do not fit, or the result holds no tensor.
@@ -62,7 +69,7 @@ def run(
         names: dict[Key, Name] = {}
         given = [_given(value, title, learns, names) for title, value in zip(titles, inputs, strict=True)]
         measured = profile() if profiled else None
-        if profiled:  # what is done once, such as finding room for large arrays, is no cost of any op
+        if profiled and not warm:
             _once(function, given, differentiate, nullcontext())
         tape, results, gradients = _once(function, given, differentiate, measured or nullcontext())
         if hasattr(function, "named_parameters") or any(t.requires_grad for t in _listed(results)):

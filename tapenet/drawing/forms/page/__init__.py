@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tapenet.drawing.forms.data import to_data
 from tapenet.drawing.forms.described import SIGNS
@@ -43,6 +43,7 @@ SCRIPTS = (
     "panel",
     "app",
     "keys",
+    "live",
     "main",
 )
 
@@ -102,6 +103,8 @@ def to_html(
     values: Mapping[int, str] | None = None,
     gradients: Mapping[int, str] | None = None,
     theme: Theme = DEFAULT,
+    live: Literal["", "server", "notebook"] = "",
+    after: int = -1,
 ) -> str:
     """The page of a drawing, as text: the same for the same arguments, byte for byte.
 
@@ -122,6 +125,8 @@ def to_html(
         values: by position of a vertex: what it gives as a short text, for the walk through the passes.
         gradients: the same of the gradients by that.
         theme: its colours.
+        live: what tells it of further measurements: the server that it is from, or the notebook that it is in.
+        after: the number of the last measurement that is in it.
 
     Raises:
         ValueError: another direction, a series that combines in another way or is not there to colour by, or a position
@@ -159,12 +164,13 @@ def to_html(
         "values": dict(values or {}),
         "gradients": dict(gradients or {}),
         "signs": SIGNS,
+        **({"live": live, "after": after} if live else {}),
         "drawing": _for_page(drawing),
     }
     data["widths"] = widths({*json.dumps(escaped_in(data), ensure_ascii=False), *string.printable, *"×·…"})
     script, style = _script(), f"{_variables(theme)}{_strokes()}{_part('style.css')}"
     parts = {
-        "policy": _policy(script, style),
+        "policy": _policy(script, style, "; connect-src 'self'" if live == "server" else ""),
         "title": escape(clean(title, 200) or "tapenet"),
         "heading": escape(clean(title, 200)),
         "style": style,
@@ -188,12 +194,12 @@ def _opened(drawing: Drawing) -> set[int]:
 def _series(series: Series) -> dict[str, object]:
     return {
         **series._asdict(),
-        "values": {vertex: [_number(x) for x in numbers] for vertex, numbers in series.values.items()},
+        "values": {vertex: [number(x) for x in numbers] for vertex, numbers in series.values.items()},
     }
 
 
-def _number(x: float | None) -> float | str | None:
-    """JSON has no word for what is not finite."""
+def number(x: float | None) -> float | str | None:
+    """As JSON, which has no word for what is not finite."""
     if x is None or math.isfinite(x):
         return None if x is None else x if isinstance(x, int) else float(x)
     return "nan" if math.isnan(x) else "inf" if x > 0 else "-inf"
@@ -219,10 +225,9 @@ def _json(data: object) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _policy(script: str, style: str) -> str:
-    return (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
-    )
+def _policy(script: str, style: str, more: str) -> str:
+    own = f"script-src {_hash(script)}; style-src {_hash(style)}"
+    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'{more}"
 
 
 def _hash(text: str) -> str:

@@ -8,6 +8,7 @@ class App {
     this.layout = new Layout(this.graph, this.folding, data.direction);
     this.chosen = null; // what was clicked, though what stands for it may be a closed module around
     this.second = null;
+    this.folded = () => {}; // who is told when a module opens or closes
     this.hot = null; // a set of ids, or null: nothing is singled out
     this.hotVertices = null;
     this.signs = this.allSigns();
@@ -73,6 +74,24 @@ class App {
     this.announce(`${plural(layout.seen.length, "box", "boxes")} shown`);
   }
 
+  // The positions of the modules that are open.
+  opened() {
+    const { graph, folding } = this;
+    return graph.clusters.map((_, i) => i).filter((i) => folding.isOpen(graph.count + i));
+  }
+
+  // Open these and no others.
+  openOnly(positions) {
+    const { graph, folding, layout } = this;
+    const wanted = new Set(positions);
+    const changed = [true, false].flatMap((open) => (
+      folding.set(graph.clusters.map((_, i) => i).filter((i) => wanted.has(i) === open).map((i) => graph.count + i), open)));
+    if (!changed.length) return;
+    layout.update();
+    this.refold();
+    this.startView();
+  }
+
   // Everything that depends on what is open; the picture is drawn anew when the camera is put next.
   refold() {
     this.hot = this.hotVertices && this.withAround(this.hotVertices);
@@ -80,6 +99,7 @@ class App {
     this.play.refold();
     this.view.stale = true;
     this.panel.show();
+    this.folded();
   }
 
   // -- selection ---------------------------------------------------------------------------------------------------

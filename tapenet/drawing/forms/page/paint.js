@@ -1,5 +1,7 @@
 // Colours by what was measured, at one step of a training or at the only one.
 
+const MOST_STEPS = 64; // that a page keeps of a training that goes on
+
 class Paint {
   constructor(app) {
     this.app = app;
@@ -59,6 +61,29 @@ class Paint {
     }
     this.app.view.decorate();
     this.app.panel.show();
+  }
+
+  // One more step, of a training that goes on. There is room for so many: then every second one of the older goes.
+  add(name, numbers) {
+    const { steps } = this.app.data;
+    const atEnd = this.step === this.steps - 1;
+    steps.push(name);
+    for (const series of this.all) {
+      const found = numbers[series.name] || {};
+      for (const id of Object.keys(found)) series.values[id] ??= Array(this.steps).fill(null);
+      for (const [id, list] of Object.entries(series.values)) list.push(found[id] ?? null);
+    }
+    if (steps.length > MOST_STEPS) {
+      const kept = (list) => list.filter((_, i) => (list.length - 1 - i) % 2 === 0);
+      this.app.data.steps = kept(steps);
+      for (const { values } of this.all) for (const id of Object.keys(values)) values[id] = kept(values[id]);
+    }
+    this.known.clear();
+    this.steps = this.app.data.steps.length;
+    find("training").hidden = this.steps < 2;
+    find("step").max = this.steps - 1;
+    this.go(atEnd ? this.steps - 1 : this.step);
+    this.refresh();
   }
 
   run() {

@@ -21,11 +21,26 @@ class Panel {
     return [
       make("h2", {}, clean(data.title, 200) || "The graph"),
       data.caption ? make("p", {}, clean(data.caption, 2000)) : null,
+      ...this.progress(),
       table(totals(graph)),
       ...this.marked(),
       make("p", { class: "hint" }, "Click a box to read about it. Click a module’s header, or double-click it, to fold or open it."),
       make("p", { class: "hint" }, make("kbd", {}, "/"), " searches, ", make("kbd", {}, "space"), " plays, ",
         make("kbd", {}, "?"), " lists the keys."),
+    ];
+  }
+
+  // How far a training that goes on has come, and the curves of what it says.
+  progress() {
+    const { progress, ended } = this.app;
+    if (!progress) return [];
+    const { count, pace, curves } = progress;
+    const state = ended ? ", ended" : Number.isFinite(pace) ? `, ${numberText(pace, "s")} each` : ", waiting";
+    return [
+      make("p", {}, `${plural(count, "step")}${state}`),
+      ...Object.entries(curves).map(([name, list]) => section(clean(name, 60),
+        make("p", { class: "measured" }, numberText(list[list.length - 1])),
+        chart(list, list.length - 1, "", clean(name, 60)))),
     ];
   }
 
