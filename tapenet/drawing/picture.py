@@ -263,6 +263,7 @@ class Picture:
             "color_by": self.color_by,
             "values": self._texts(kept),
             "gradients": self._texts(kept, gradients=True),
+            "compact": self.view is not None and self.view.compact,
             "theme": self.theme,
         }
         text: str = form.to_html(kept, **given | options)

@@ -333,6 +333,26 @@ def test_a_number_finds_the_range_it_is_in_and_a_shape_what_gives_it(show: Any, 
     assert page.ids(".box.match, #stage rect.cluster.match") == found
 
 
+def test_activations_stand_in_the_box_before_them_as_in_stills(show: Any) -> None:
+    drawing = two_layers()
+    drawing.vertices[5] = drawing.vertices[5]._replace(cluster=NET)
+    page = show(drawing, compact=True, open=[NET], series=[Series("time", {4: [1.0], 5: [2.0]}, combine="sum")])
+    box = f'.box[data-id="{FIRST_ID}"]'
+    assert page.text(box) == "first · Lineartanh272 parameters"
+    assert 5 not in page.ids(".box")
+    page.set("#search", "tanh")
+    assert page.ids(".match") == {FIRST_ID}
+    page.press("/", "\ue007")
+    assert page.ids(".box.selected") == {FIRST_ID}
+    assert page.text("#panel h2") == "tanh"
+    page.click(f"{box} .title")
+    assert "thentanh" in page.text("#panel")
+    assert "first · Linear, then tanh, module" in page.text("#spoken")
+    assert page.text("#panel .measured") == "3"
+    page.set("#depth", "all")
+    assert 5 in page.ids(".box")
+
+
 def test_many_arrays_from_one_box_to_another_are_one_arrow(show: Any) -> None:
     value = Value((2,), "f32")
     vertices = [Vertex("op", "split", op="split"), Vertex("op", "stack", op="stack"), Vertex("op", "few", op="few")]

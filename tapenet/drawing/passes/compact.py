@@ -60,9 +60,14 @@ def compact(drawing: Drawing) -> Drawing:
     Only where nothing else uses what they are applied to, and both are in the same cluster. The box has a line for
     an activation, a transposition or a reshape; the others show in the shape on the next edge, and in the tooltip.
     """
+    return compacted(drawing)[0]
+
+
+def compacted(drawing: Drawing) -> tuple[Drawing, list[int]]:
+    """The same, and where each vertex is now."""
     into, lines = _hosts(drawing)
     if not into:
-        return drawing
+        return drawing, list(range(len(drawing.vertices)))
     guests: dict[int, list[int]] = {}
     for guest, host in into.items():
         guests.setdefault(host, []).append(guest)
@@ -91,7 +96,7 @@ def compact(drawing: Drawing) -> Drawing:
         tail, head = new[edge.tail], new[edge.head]
         if tail != head or edge.flow != "value":
             edges.append(edge._replace(tail=tail, head=head))
-    return drawing._replace(vertices=vertices, edges=edges)
+    return drawing._replace(vertices=vertices, edges=edges), new
 
 
 def _hosts(drawing: Drawing) -> tuple[dict[int, int], dict[int, list[str]]]:

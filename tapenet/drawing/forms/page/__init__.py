@@ -50,7 +50,7 @@ SCRIPTS = (
 #: What decides how a picture looks, which stills and pages share.
 SHARED = (
     *(f"model.{name}" for name in ("Cluster", "Drawing", "Edge", "Value", "Vertex")),
-    *("passes.folding.folded", "passes.compact.bundle", "passes.compact.mark_skips"),
+    *("passes.folding.folded", *(f"passes.compact.{name}" for name in ("bundle", "compacted", "mark_skips"))),
     *("layout.layout.place", "layout.boxes.head_height", "layout.tree.LEAVES", "forms.arrows.arrow", "style.stroke"),
 )
 
@@ -102,6 +102,7 @@ def to_html(
     steps: Sequence[int | str] = (),
     values: Mapping[int, str] | None = None,
     gradients: Mapping[int, str] | None = None,
+    compact: bool = False,
     theme: Theme = DEFAULT,
     live: Literal["", "server", "notebook"] = "",
     after: int = -1,
@@ -124,6 +125,7 @@ def to_html(
         steps: what the steps are called; else they are numbered from 1.
         values: by position of a vertex: what it gives as a short text, for the walk through the passes.
         gradients: the same of the gradients by that.
+        compact: whether activations and shape ops stand in the box before them.
         theme: its colours.
         live: what tells it of further measurements: the server that it is from, or the notebook that it is in.
         after: the number of the last measurement that is in it.
@@ -157,6 +159,7 @@ def to_html(
         "title": title,
         "caption": caption,
         "direction": direction,
+        "compact": compact,
         "open": opened,
         "steps": list(steps),
         "series": [_series(one) for one in series],

@@ -199,7 +199,7 @@ class App {
     const sign = this.paint.isTrouble(id) ? "trouble" : this.signs[id];
     return {
       selected: id === this.selected, second: this.second !== null && id === folding.stands[this.second],
-      hot: this.hot !== null && this.hot.has(id), match: search.matches.has(id),
+      hot: this.hot !== null && this.hot.has(id), match: this.layout.guests.get(id)?.some((guest) => search.matches.has(guest)) || search.matches.has(id),
       nested: !folding.isOpen(id) && search.nested.has(id), found: id === search.current,
       now: play.now === id, done: play.done.has(id), returned: play.returned.has(id),
       trouble: sign === "trouble", dead: sign === "dead", added: sign === "added",
@@ -256,7 +256,8 @@ class App {
   // What a screen reader says of a box.
   spoken(id) {
     const { graph, folding } = this;
-    const title = clean(this.titleOf(id), 80);
+    const guests = this.layout.guests.get(id) || [];
+    const title = [id, ...guests].map((one) => clean(this.titleOf(one), 80)).join(", then ");
     if (graph.isCluster(id)) {
       const { parameters, around } = graph.clusterOf(id);
       const facts = [title, around];

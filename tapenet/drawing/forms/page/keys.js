@@ -102,14 +102,14 @@ class Keys {
 
   // The nearest box above in the same module, of what is computed from nothing.
   above() {
-    const { layout, graph, selected } = this.app;
+    const { layout, folding, graph, selected } = this.app;
     const { x, y, w, h, sideways } = layout;
     const [across, breadth, along, length] = sideways ? [y, h, x, w] : [x, w, y, h];
     const middle = (id) => across[id] + breadth[id] / 2;
     let best = null;
     for (const id of graph.inside.get(graph.parent[selected])) {
       const far = along[selected] - along[id] - length[id];
-      if (id === selected || far < 0) continue;
+      if (id === selected || far < 0 || !folding.seen(id)) continue;
       const weight = far + Math.abs(middle(id) - middle(selected));
       if (!best || weight < best.weight) best = { weight, id };
     }

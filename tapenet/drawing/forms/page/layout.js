@@ -15,12 +15,20 @@ class Layout {
     const { graph, folding } = this;
     const { clusters, count } = graph;
     const closed = new $Set($range(clusters.length).filter((i) => !folding.open[count + i]));
-    const [whole, now, places] = folded(graph.drawing, closed);
-    const ids = new Int32Array(whole.vertices.length); // of what is drawn
-    now.forEach((k, i) => { ids[k] = i; });
-    for (const [i, k] of places.items()) ids[k] = count + i;
+    const [whole, moved, places] = folded(graph.drawing, closed);
+    const boxes = new Int32Array(whole.vertices.length); // their ids
+    moved.forEach((k, i) => { boxes[k] = i; });
+    for (const [i, k] of places.items()) boxes[k] = count + i;
+    const [drawn, hosts] = DATA.compact ? compacted(whole) : [whole, $range(boxes.length)];
+    const ids = [];
+    this.guests = new Map(); // by id: the ops that stand in that box as lines
+    boxes.forEach((id, k) => {
+      const host = ids[hosts[k]] ?? (ids[hosts[k]] = id);
+      if (host !== id) this.guests.set(host, [...this.guests.get(host) || [], id]);
+    });
+    const now = moved.map((k) => hosts[k]);
     now.forEach((k, i) => { folding.stands[i] = ids[k]; }); // a parameter may stay outside of what it is in
-    const placed = place(mark_skips(bundle(whole)), this.direction);
+    const placed = place(mark_skips(bundle(drawn)), this.direction);
     const open = $range(count, graph.root).filter((id) => folding.seen(id) && folding.open[id]);
     this.size = [placed.width, placed.height];
     this.lines = new Map();

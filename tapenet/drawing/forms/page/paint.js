@@ -106,11 +106,12 @@ class Paint {
   // The number of a box: for a closed module, that of all in it together.
   value(id, series = this.series, step = this.step) {
     if (!series) return null;
-    const { graph } = this.app;
-    if (!graph.isCluster(id)) return series.values[id]?.[step] ?? null;
-    const key = `${this.all.indexOf(series)} ${id} ${step}`;
+    const { graph, layout } = this.app;
+    const guests = layout.guests.get(id) || [];
+    if (!graph.isCluster(id) && !guests.length) return series.values[id]?.[step] ?? null;
+    const key = `${this.all.indexOf(series)} ${id} ${step} ${guests.length}`;
     if (!this.known.has(key)) {
-      const measured = [...graph.within(id)].filter((v) => series.values[v]);
+      const measured = [...graph.within(id), ...guests].filter((v) => series.values[v]);
       const learned = series.combine === "norm" ? measured.filter((v) => graph.vertices[v].kind === "parameter") : [];
       const counted = learned.length ? learned : measured;
       this.known.set(key, combined(series.combine, counted.map((v) => series.values[v][step] ?? null)));

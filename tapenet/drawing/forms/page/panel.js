@@ -10,7 +10,8 @@ class Panel {
 
   show() {
     const { app, root } = this;
-    const id = app.play.now ?? app.selected;
+    const inBox = app.layout.guests.get(app.selected)?.includes(app.chosen); // it is a line there
+    const id = app.play.now ?? (inBox ? app.chosen : app.selected);
     const content = id === null ? this.whole() : app.graph.isCluster(id) ? this.module(id) : this.vertex(id);
     root.replaceChildren(...content.filter(Boolean));
   }
@@ -123,6 +124,7 @@ class Panel {
       this.places(id),
       table(facts),
       this.buttons(id, make("button", { click: () => app.toggle(id) }, folding.isOpen(id) ? "fold" : "open")),
+      this.guests(id),
       this.arrays("takes", crossing(graph.incoming, "tail"), "tail"),
       this.arrays("gives", crossing(graph.outgoing, "head"), "head"),
       ...this.measured(id),
@@ -153,6 +155,7 @@ class Panel {
       phase === "forward" ? null : this.numbers("numbers", app.data.values[id]), // which the step tells above
       phase ? null : this.numbers("gradient", app.data.gradients[id]),
       this.buttons(id),
+      this.guests(id),
       this.arrays("takes", flow(graph.incoming), "tail"),
       this.arrays("gives", flow(graph.outgoing), "head"),
       this.mathematics(vertex),
@@ -229,6 +232,13 @@ class Panel {
     return make("div", { class: "buttons" },
       make("button", { id: "from-inputs", click: () => { app.chosen = id; app.lightPath(false); } }, "path from inputs"),
       make("button", { id: "to-outputs", click: () => { app.chosen = id; app.lightPath(true); } }, "path to outputs"), ...more);
+  }
+
+  // What stands in a box below its name, and is a box of its own elsewhere.
+  guests(id) {
+    const ids = this.app.layout.guests.get(id) || [];
+    const link = (guest) => make("button", { class: "link", click: () => this.go(guest) }, clean(this.app.titleOf(guest), 60));
+    return ids.length ? section("then", make("ul", {}, ...ids.map((guest) => make("li", {}, link(guest))))) : null;
   }
 
   arrays(title, edges, end) {

@@ -25,85 +25,28 @@ _PACKAGE = "tapenet.drawing."
 #: What the page has of its own.
 _GIVEN = frozenset({"room", "clean"})
 #: Of Python and its library; in JavaScript they begin with "$".
-_FUNCTIONS = frozenset(
-    {
-        *(
-            "Counter",
-            "abs",
-            "all",
-            "any",
-            "bisect_left",
-            "bisect_right",
-            "bool",
-            "copysign",
-            "dict",
-            "dist",
-            "enumerate",
-            "float",
-        ),
-        *(
-            "frozenset",
-            "int",
-            "iter",
-            "len",
-            "list",
-            "map",
-            "max",
-            "min",
-            "next",
-            "pairwise",
-            "range",
-            "reversed",
-            "round",
-        ),
-        *("set", "sorted", "str", "sum", "tuple", "zip"),
-    }
-)
+_FUNCTIONS = {
+    "Counter", "abs", "all", "any", "bisect_left", "bisect_right", "bool", "copysign", "dict", "dist", "enumerate", "float",
+    "frozenset", "int", "iter", "len", "list", "map", "max", "min", "next", "pairwise", "range", "reversed", "round", "set",
+    "sorted", "str", "sum", "tuple", "zip",
+}  # fmt: skip
 #: Keywords of these, in the order in which JavaScript takes them after the one argument.
 _KEYWORDS = {"max": ("key", "default"), "min": ("key", "default"), "sorted": ("key",), "sort": ("key",), "zip": ()}
 #: Methods that JavaScript has by another name, by the same, and those that are functions there.
 _RENAMED = {
-    "append": "push",
-    "replace": "replaceAll",
-    "startswith": "startsWith",
-    "endswith": "endsWith",
-    "strip": "trim",
-}
-_METHODS = frozenset(
-    {"add", "get", "items", "keys", "most_common", "reverse", "setdefault", "split", "update", "values"}
-)
-_APART = frozenset({"count", "index", "insert", "isdigit", "join", "pop", "remove", "removesuffix", "sort"})
+    "append": "push", "replace": "replaceAll", "startswith": "startsWith", "endswith": "endsWith", "strip": "trim"
+}  # fmt: skip
+_METHODS = {"add", "get", "items", "keys", "most_common", "reverse", "setdefault", "split", "update", "values"}
+_APART = {"count", "index", "insert", "isdigit", "join", "pop", "remove", "removesuffix", "sort"}
 #: Words that mean something else in JavaScript.
-_WORDS = frozenset(
-    {
-        *(
-            "arguments",
-            "await",
-            "case",
-            "catch",
-            "const",
-            "debugger",
-            "default",
-            "delete",
-            "do",
-            "enum",
-            "eval",
-            "export",
-        ),
-        *("extends", "function", "in", "instanceof", "let", "new", "null", "package", "private", "protected", "public"),
-        *("static", "super", "switch", "this", "throw", "true", "try", "typeof", "undefined", "var", "void", "with"),
-    }
-)
+_WORDS = {
+    "arguments", "await", "case", "catch", "const", "debugger", "default", "delete", "do", "enum", "eval", "export", "extends",
+    "function", "in", "instanceof", "let", "new", "null", "package", "private", "protected", "public", "static", "super",
+    "switch", "this", "throw", "true", "try", "typeof", "undefined", "var", "void", "with",
+}  # fmt: skip
 _SYMBOLS = {
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.Pow: "**",
-    ast.Lt: "<",
-    ast.LtE: "<=",
-    ast.Gt: ">",
-    ast.GtE: ">=",
-}
+    ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="
+}  # fmt: skip
 _SEQUENCES = (ast.List, ast.ListComp, ast.Tuple)
 
 
