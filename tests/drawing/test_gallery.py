@@ -14,6 +14,7 @@ import pytest
 from tapenet.drawing.picture import Picture
 from tests.drawing import browser
 from tests.drawing.flaws import spine
+from tests.drawing.gallery import beside
 from tests.drawing.gallery.entry import GALLERY
 from tests.drawing.seen import contrast, crossings, faint, flaws, see
 from tests.gallery import FOLDER, drawn, page
@@ -127,6 +128,16 @@ def test_the_gallery_is_whole() -> None:
     assert {path.stem for path in FOLDER.glob("*.svg")} == set(GALLERY)
     assert (FOLDER / "README.md").read_text(encoding="utf-8") == page()
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 2_000_000
+    theirs = {path.stem: path.stat().st_size for path in (FOLDER / "torchview").iterdir()}
+    assert theirs.keys() == beside.BETTER.keys()
+    assert max(theirs.values()) <= 100_000
+
+
+@pytest.mark.slow
+def test_a_program_of_the_gallery_is_the_same_model_in_pytorch() -> None:
+    pytest.importorskip("torchview")
+    made = beside.pictures()["lenet"]()
+    assert [made.count(f">{word}<") for word in ("Conv2d", "tanh", "avg_pool2d", "Linear")] == [2, 4, 2, 3]
 
 
 #: A picture with faults: boxes that overlap, texts beside their boxes, an arrow through one.
