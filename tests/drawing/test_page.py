@@ -192,6 +192,7 @@ def test_numbers_that_are_not_finite_are_words() -> None:
         "unit": "u",
         "combine": "norm",
         "logarithmic": False,
+        "short": "",
         "values": {"1": [1.5, None, "nan", "inf", "-inf"], "3": [2, 0.0]},
     }
 

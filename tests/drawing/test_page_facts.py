@@ -58,7 +58,7 @@ def test_a_recorded_training_is_painted_step_by_step(show: Any) -> None:
     page.press("\ue012")
     assert page.text("#step-label") == "step 100"
     page.click(f'.box[data-id="{FIRST_ID}"] .title')
-    assert "2.828" in page.text("#panel")
+    assert "2.83" in page.text("#panel")
     assert len(page.all("#panel .chart")) == 2
     assert len(page.all("#panel .chart .bad")) == 1
     page.set("#paint", "1")
@@ -351,6 +351,25 @@ def test_activations_stand_in_the_box_before_them_as_in_stills(show: Any) -> Non
     assert page.text("#panel .measured") == "3"
     page.set("#depth", "all")
     assert 5 in page.ids(".box")
+
+
+def test_what_was_measured_stands_in_the_boxes_as_in_stills(show: Any) -> None:
+    times = Series("time", {2: [0.001, 0.25], 4: [0.003, 0.75]}, unit="s", combine="sum")
+    norms = Series("grad_norm", {2: [0.5, 0.123456]}, short="norm")
+    page = show(two_layers(), series=[times, norms], color_by="time", steps=[0, 1])
+    boxes = rectangles(page)
+    assert page.text('.box[data-id="2"]') == "@250 ms · 25 %"
+    page.set("#step", 0)
+    assert page.text('.box[data-id="2"]') == "@1 ms · 25 %"
+    assert rectangles(page) == boxes  # there is room for each step
+    page.set("#paint", 1)
+    assert page.text('.box[data-id="2"]') == "@norm 0.5"
+    assert page.text('.box[data-id="4"]') == "+"
+    page.click(f'[data-id="{FIRST_ID}"].head .grip')
+    page.set("#paint", 0)
+    assert page.text(f'.box[data-id="{FIRST_ID}"]') == "first · Linear4 ms · 100 %272 parameters"
+    page.set("#paint", "")
+    assert page.text(f'.box[data-id="{FIRST_ID}"]') == "first · Linear272 parameters"
 
 
 def test_many_arrays_from_one_box_to_another_are_one_arrow(show: Any) -> None:

@@ -24,6 +24,7 @@ const found = pages.map((page) => {
   const run = new Function("document", page.script.replace(/\\n\\/\\/ The start of the page\\.[^]*$/, `
     const graph = makeGraph(DATA.drawing);
     const layout = new Layout(graph, new Folding(graph, DATA.open), DATA.direction);
+    layout.update();
     return {
       size: layout.size,
       boxes: layout.seen.map((id) => [id, [layout.x, layout.y, layout.w, layout.h].map((list) => list[id])]),

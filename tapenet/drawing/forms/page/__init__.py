@@ -71,6 +71,7 @@ class Series(NamedTuple):
         combine: how the number of a folded module comes from those in it: "sum" for time and memory, "norm" (the root
             of the sum of squares, of the parameters alone where there are any) for norms, else "max".
         logarithmic: whether equal steps of colour are equal ratios.
+        short: a word before the number in a box.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Series(NamedTuple):
     unit: str = ""
     combine: Combine = "max"
     logarithmic: bool = False
+    short: str = ""
 
     @classmethod
     def of(cls, measure: Measure, drawing: Drawing) -> Series:
@@ -87,7 +89,7 @@ class Series(NamedTuple):
         values = {i: [measure.of(i, v, step) for step in range(count)] for i, v in enumerate(drawing.vertices)}
         known = {i: steps for i, steps in values.items() if set(steps) - {None}}
         kind = measure.kind
-        return cls(measure.name, known, kind.label, kind.unit, kind.combine, kind.logarithmic)
+        return cls(measure.name, known, kind.label, kind.unit, kind.combine, kind.logarithmic, kind.short)
 
 
 def to_html(

@@ -13,6 +13,7 @@ class App {
     this.hotVertices = null;
     this.signs = this.allSigns();
     this.paint = new Paint(this);
+    this.arrange();
     this.search = new Search(this);
     this.play = new Play(this);
     this.panel = new Panel(this);
@@ -38,6 +39,21 @@ class App {
     this.camera.fit(...this.layout.size);
   }
 
+  arrange() {
+    this.paint.totals.clear();
+    this.layout.update((id) => this.paint.widest(id));
+  }
+
+  // Lay out anew, with one box kept where it is on the stage.
+  relayout() {
+    const { layout, camera } = this;
+    const held = this.selected ?? layout.drawn[0];
+    const before = [layout.x[held], layout.y[held]];
+    this.arrange();
+    this.refold();
+    camera.set(camera.x + layout.x[held] - before[0], camera.y + layout.y[held] - before[1]);
+  }
+
   // -- folding -----------------------------------------------------------------------------------------------------
 
   // Open or close clusters, with one of them kept where it is on the stage.
@@ -46,7 +62,7 @@ class App {
     const held = folding.stands[anchor];
     const before = [layout.x[held], layout.y[held]];
     if (!folding.set(ids, open)) return;
-    layout.update();
+    this.arrange();
     const now = folding.seen(held) ? held : folding.stands[held];
     camera.stop();
     this.refold();
@@ -68,7 +84,7 @@ class App {
       for (let id = graph.count; id < graph.root; id++) if ((graph.level[id] <= depth) === open) ids.push(id);
       folding.set(ids, open);
     }
-    layout.update();
+    this.arrange();
     this.refold();
     this.startView();
     this.announce(`${plural(layout.seen.length, "box", "boxes")} shown`);
@@ -84,10 +100,10 @@ class App {
   openOnly(positions) {
     const { graph, folding, layout } = this;
     const wanted = new Set(positions);
-    const changed = [true, false].flatMap((open) => (
+    const changed = [true, false].map((open) => (
       folding.set(graph.clusters.map((_, i) => i).filter((i) => wanted.has(i) === open).map((i) => graph.count + i), open)));
-    if (!changed.length) return;
-    layout.update();
+    if (!changed.includes(true)) return;
+    this.arrange();
     this.refold();
     this.startView();
   }

@@ -7,11 +7,10 @@ class Layout {
     this.direction = direction;
     this.sideways = direction === "LR" || direction === "RL";
     for (const name of ["x", "y", "w", "h"]) this[name] = new Float64Array(graph.root + 1);
-    this.update();
   }
 
-  // Lay out anew after clusters were opened or closed.
-  update() {
+  // Lay out anew after clusters were opened or closed, or other measurements chosen. What was measured is a line.
+  update(measured = () => "") {
     const { graph, folding } = this;
     const { clusters, count } = graph;
     const closed = new $Set($range(clusters.length).filter((i) => !folding.open[count + i]));
@@ -28,7 +27,15 @@ class Layout {
     });
     const now = moved.map((k) => hosts[k]);
     now.forEach((k, i) => { folding.stands[i] = ids[k]; }); // a parameter may stay outside of what it is in
-    const placed = place(mark_skips(bundle(drawn)), this.direction);
+    this.drawn = ids;
+    this.measured = new Map(); // by id: which line of a box that is
+    const vertices = drawn.vertices.map((vertex, k) => {
+      const text = measured(ids[k]);
+      if (!text) return vertex;
+      this.measured.set(ids[k], vertex.title.split("\n").length);
+      return $replace(vertex, { title: `${vertex.title}\n${text}` });
+    });
+    const placed = place(mark_skips(bundle($replace(drawn, { vertices }))), this.direction);
     const open = $range(count, graph.root).filter((id) => folding.seen(id) && folding.open[id]);
     this.size = [placed.width, placed.height];
     this.lines = new Map();

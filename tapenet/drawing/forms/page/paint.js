@@ -9,6 +9,7 @@ class Paint {
     this.series = null;
     this.step = 0;
     this.known = new Map();
+    this.totals = new Map(); // of what is seen, by step
     this.range = null;
     this.timer = 0;
     this.steps = 1;
@@ -42,9 +43,39 @@ class Paint {
 
   choose(series) {
     this.series = series;
-    this.refresh();
-    this.app.view.decorate();
-    this.app.panel.show();
+    this.app.relayout();
+  }
+
+  // What stands in a box of what was measured in it, with its share of all that is seen, as in a still picture.
+  line(id, step = this.step) {
+    const { series } = this;
+    const { graph, folding } = this.app;
+    const thing = graph.isCluster(id) ? graph.clusterOf(id) : graph.vertices[id];
+    const x = folding.isOpen(id) || !["op", "module", "parameter"].includes(thing.kind ?? "module") ? null : this.value(id, series, step);
+    if (x === null) return "";
+    const words = `${series.short ? `${series.short} ` : ""}${numberText(x, series.unit)}`;
+    if (series.combine !== "sum") return words;
+    const share = (100 * x) / this.total(step);
+    const part = share > 0 && share < 1 ? "< 1" : share.toFixed(0);
+    return `${words}${thing.count > 1 ? " in all" : ""}${Number.isFinite(share) ? ` · ${part} %` : ""}`;
+  }
+
+  total(step) {
+    if (!this.totals.has(step)) {
+      const numbers = this.app.layout.drawn.map((id) => this.value(id, this.series, step)).filter(Number.isFinite);
+      this.totals.set(step, numbers.reduce((sum, x) => sum + x, 0));
+    }
+    return this.totals.get(step);
+  }
+
+  // The widest of these over all steps, so that boxes stay where they are.
+  widest(id) {
+    let found = "";
+    for (let step = 0; this.series && step < this.steps; step++) {
+      const text = this.line(id, step);
+      if (room(text, 12) > room(found, 12)) found = text;
+    }
+    return found;
   }
 
   go(step) {
@@ -79,6 +110,7 @@ class Paint {
       for (const { values } of this.all) for (const id of Object.keys(values)) values[id] = kept(values[id]);
     }
     this.known.clear();
+    this.totals.clear();
     this.steps = this.app.data.steps.length;
     find("training").hidden = this.steps < 2;
     find("step").max = this.steps - 1;
@@ -219,10 +251,7 @@ function themeColours() {
 // A colour of the ramp of the present theme, as #rrggbb.
 function rampColour(t) {
   const { ramp } = themeColours();
-  const at = Math.max(0, Math.min(1, t)) * (ramp.length - 1);
-  const k = Math.min(ramp.length - 2, Math.floor(at));
-  const [a, b] = [ramp[k], ramp[k + 1]].map((c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)));
-  return `#${a.map((c, i) => Math.round(c + (b[i] - c) * (at - k)).toString(16).padStart(2, "0")).join("")}`;
+  return ramp[Math.round(Math.max(0, Math.min(1, t)) * (ramp.length - 1))];
 }
 
 // A line chart of a box's numbers over the steps, with a mark at the present one.

@@ -69,7 +69,7 @@ function numberText(x, unit = "") {
   let text;
   if (size === 0) text = "0";
   else if (Number.isInteger(x) && size < 1e6) text = thousands(x);
-  else if (size >= 1e-3 && size < 1e6) text = String(Number(x.toPrecision(4)));
+  else if (size >= 1e-3 && size < 1e6) text = String(Number(x.toPrecision(3)));
   else text = x.toExponential(2);
   return unit ? `${text} ${unit}` : text;
 }

@@ -138,6 +138,7 @@ class View {
       group.append(draw("text", { class: look, x: w / 2, y: y + 0.985 * size, "font-size": size }, text));
       y += 1.25 * size;
     }
+    group.measured = group.querySelectorAll("text")[layout.measured.get(id)];
     this.layers.boxes.append(group);
     return [group];
   }
@@ -195,6 +196,7 @@ class View {
       group.style.removeProperty("--on");
     }
     group.classList.toggle("filled", Boolean(colour));
+    if (group.measured) group.measured.textContent = app.paint.line(id);
   }
 
   // From afar: the boxes of one look as one path, and so the edges.
