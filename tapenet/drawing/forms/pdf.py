@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 
 from tapenet.drawing.forms import font, shapes
+from tapenet.drawing.forms.spelled import spelled
 
 #: Readers of PDF take no page that is larger, in units of 1/72 inch; beyond it the unit itself grows.
 _LARGEST = 14_400
@@ -17,7 +18,8 @@ _OPERATORS = {"M": "m", "L": "l", "C": "c", "Z": "h"}
 def to_pdf(svg: str) -> bytes:
     """The PDF of an SVG, one page of the same size; the same bytes for the same picture.
 
-    Tooltips are left out. A character that none of the fonts has is a box, and copied right all the same.
+    Tooltips are left out. A character that none of the fonts of the package has is drawn as the machine's have it, or as a
+    box, with a warning; it is copied right all the same.
 
     Raises:
         ValueError: it holds something that tapenet does not write.
@@ -25,7 +27,7 @@ def to_pdf(svg: str) -> bytes:
     >>> to_pdf('<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt" viewBox="0 0 9 9"/>')[:8]
     b'%PDF-1.7'
     """
-    scene = shapes.read(svg)
+    scene = spelled(shapes.read(svg), "PDF")
     unit = max(1, -(-max(scene.width, scene.height) // _LARGEST))
     width, height = scene.width / unit, scene.height / unit
     x, y = width / scene.across, height / scene.down
@@ -65,14 +67,17 @@ class _Page:
 
     def text(self, text: shapes.Text) -> None:
         runs = [*_runs(text.text)]
-        if not text.colour or not runs:
+        if not runs:
             return
         natural = sum(face.widths[glyph] for face, glyphs, _ in runs for glyph in glyphs) * text.size / 1000
         length = text.length or natural
         x = text.x - length * {"start": 0, "middle": 0.5, "end": 1}[text.anchor]
-        colour = _colour(text.colour)
-        self.set("rg", colour)
-        if text.bold:  # a line around each letter
+        colour = _colour(text.colour) if text.colour else ""
+        if not colour:  # there to be copied alone
+            self.operators.append("q 3 Tr")
+        else:
+            self.set("rg", colour)
+        if colour and text.bold:  # a line around each letter
             self.operators.append(f"q {colour} RG {_words(text.size / 30)} w [] 0 d 2 Tr")
         self.operators.append(f"BT {_words(length / natural if natural else 1, 0, 0, -1, x, text.y)} Tm")
         for face, glyphs, characters in runs:
@@ -82,7 +87,7 @@ class _Page:
             self.operators.append(
                 shown if all(glyphs) else f"/Span <</ActualText <FEFF{_hex(characters)}>>> BDC {shown} EMC"
             )
-        self.operators.append("ET Q" if text.bold else "ET")
+        self.operators.append("ET Q" if text.bold or not colour else "ET")
 
     def set(self, operator: str, value: str) -> None:
         if self.state.get(operator) != value:

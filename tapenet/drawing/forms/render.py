@@ -58,7 +58,8 @@ class Renderer(NamedTuple):
 def render(svg: str, *, dpi: int = DPI, timeout: float = 60.0, by: Renderer | None = None) -> bytes:
     """The PNG of an SVG, as a picture or a chart of tapenet has it in `.svg`: in light, as on paper.
 
-    The same picture gives the same bytes from the same renderer. Letters that need a font which is not installed are boxes.
+    The same picture gives the same bytes from the same renderer. Letters that need a font
+    which is not installed are boxes, with a warning.
 
     Args:
         svg: the picture.
@@ -191,7 +192,7 @@ class _Failure(Exception):
 def _drawn(renderer: Renderer, svg: str, dpi: int, timeout: float) -> bytes:
     """What a renderer gives."""
     if renderer.draw is None:
-        dot: str = use("forms.xdot").to_xdot(use("forms.shapes").read(svg), dpi)
+        dot: str = use("forms.xdot").to_xdot(use("forms.spelled").spelled(use("forms.shapes").read(svg), "PNG"), dpi)
         return _run(renderer, dot, timeout)
     try:
         found = renderer.draw(svg, dpi, timeout)

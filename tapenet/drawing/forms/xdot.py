@@ -57,13 +57,18 @@ class _Operations:
     def shape(self, shape: Shape) -> Iterator[str]:
         if not (shape.fill or shape.stroke):
             return
+        figures = [*_figures(shape.outline)]
+        if len(figures) > 1 and shape.fill:  # filled as one, or there were no holes
+            yield from self.shape(shape._replace(outline=_joined(figures), stroke=""))
+            yield from self.shape(shape._replace(fill=""))
+            return
         line = "solid" if not shape.dashes else "dotted" if shape.dashes[0] <= _DOT else "dashed"
         yield from self.set("line", f"S {_counted(line)}")
         yield from self.set("width", f"S {_counted(f'setlinewidth({shape.width:g})')}")
         yield from self.set("c", f"c {_counted(shape.stroke or _NONE)}")
         if shape.fill:
             yield from self.set("C", f"C {_counted(shape.fill)}")
-        for figure in _figures(shape.outline):
+        for figure in figures:
             curved, closed = any(name == "C" for name, _ in figure), figure[-1][0] == "Z"
             points = _curve(figure) if curved else [n for _, numbers in figure for n in numbers]
             names = ("B", "b") if curved else ("p" if closed else "L", "P")
@@ -85,6 +90,16 @@ def _figures(outline: list[Piece]) -> Iterator[list[Piece]]:
         figure.append(piece)
     if figure:
         yield figure
+
+
+def _joined(figures: list[list[Piece]]) -> list[Piece]:
+    """Figures as one, with a way there and back between each and the first that takes no room."""
+    first, *others = figures
+    start = first[0][1]
+    joined = [*first[:-1], ("L", start)]
+    for figure in others:
+        joined += [("L", figure[0][1]), *figure[1:-1], ("L", figure[0][1]), ("L", start)]
+    return joined
 
 
 def _curve(figure: list[Piece]) -> list[float]:
