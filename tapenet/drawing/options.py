@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -218,7 +219,7 @@ def _in_short(arrays: Known | None) -> Numbers | None:
 
 
 def updates(optimizer: object) -> Mapping[int, str]:
-    """What an optimizer does, in a few words, by the number of each parameter's node.
+    """What an optimizer does, in a few words, by the number of each parameter's node: its rate, and what is not the default.
 
     Raises:
         TypeError: it is no optimizer.
@@ -226,11 +227,15 @@ def updates(optimizer: object) -> Mapping[int, str]:
     if not hasattr(optimizer, "groups"):
         raise TypeError(f"draw: optimizer= takes an optimizer such as optim.SGD(...), not {type(optimizer).__name__}")
     kind = type(optimizer).__name__
+    defaults = {name: parameter.default for name, parameter in inspect.signature(type(optimizer)).parameters.items()}
     found = {}
     for group in optimizer.groups:
         lr = group["lr"]
         rate = getattr(lr, "__name__", "schedule") if callable(lr) else f"{lr:g}"
-        others = [f"{name} {_short(value)}" for name, value in group.items() if name not in ("params", "lr") and value]
+        told = [
+            name for name in group if name not in ("params", "lr") and group[name] and group[name] != defaults.get(name)
+        ]
+        others = [f"{name} {_short(group[name])}" for name in told]
         title = "\n".join([kind, f"lr {rate}", *others[:2]])
         for parameter in group["params"]:
             if parameter.node is not None:  # not frozen since

@@ -13,6 +13,7 @@ from tapenet import nn
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.drawing.model import Drawing, Value
 from tapenet.drawing.sources.build import build, label
+from tapenet.drawing.sources.names import Name, key_of
 from tapenet.ops.products.vectors import cross_product
 from tapenet.ops.registry import registry
 from tests.drawing.graphs import CNN, GRAPHS, Tied, array, leaf, split_sign
@@ -465,6 +466,13 @@ def test_modules_nest_and_parameters_stand_in_them() -> None:
         ("fc.weight", "10×676 f32"),
     )
     assert drawing.vertices[3].details[1] == "in features.0 · Conv2d"
+
+
+def test_a_transposed_array_is_called_so() -> None:
+    A, x = array(2, 3), leaf(2)
+    names = {key_of(A): Name("A")}
+    assert titles(build(A.T @ x, names), "input") == ["A.T"]
+    assert titles(build(A.reshape(3, 2) @ x, names), "input") == ["A (view)"]
 
 
 def test_labels_say_what_people_call_it_and_which_axis() -> None:

@@ -54,6 +54,12 @@ def test_gradients_go_back_along_what_is_differentiable(make: Any, budget: int |
         check(drawing)
 
 
+def test_an_optimizer_says_what_is_not_its_default() -> None:
+    x = leaf(3)
+    assert {*updates(optim.AdamW([x], lr=0.1)).values()} == {"AdamW\nlr 0.1"}
+    assert {*updates(optim.AdamW([x], lr=0.1, eps=1e-6)).values()} == {"AdamW\nlr 0.1\neps 1e-06"}
+
+
 def test_no_gradient_goes_to_the_arguments_of_a_function_that_learns() -> None:
     backbone, head = nn.Linear(4, 4), nn.Linear(4, 2)
     backbone.requires_grad_(False)

@@ -17,7 +17,7 @@ import numpy as np
 
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 from tapenet.drawing.passes.folding import members
-from tapenet.drawing.passes.stretches import Group, Item, Joined, Wiring, call, stretches, with_neighbours
+from tapenet.drawing.passes.stretches import Group, Item, Joined, Wiring, stretches, with_neighbours
 
 #: What is worth folding: so many vertices less. A few equal lines are read as quickly as a count.
 _SAVED = 8
@@ -120,7 +120,7 @@ class _Repeats:
 
     def _look(self, ops: tuple[int, ...], cluster: int | None) -> object:
         """A cheap key that equal items share."""
-        return call(self.vertices[ops[0]]) if cluster is None else (len(ops), self.structure[cluster])
+        return self.joined.calls[ops[0]] if cluster is None else (len(ops), self.structure[cluster])
 
     def _item(self, ops: tuple[int, ...], cluster: int | None) -> Item:
         inside = {op: place for place, op in enumerate(ops)}
@@ -128,7 +128,7 @@ class _Repeats:
         parts: list[object] = [None if cluster is None else self.structure[cluster]]
         for op in ops:
             vertex = self.vertices[op]
-            parts.append(call(vertex))
+            parts.append(self.joined.calls[op])
             for edge in self.incoming[op]:
                 where: object = inside.get(self.joined.now(edge.tail))
                 if where is None:

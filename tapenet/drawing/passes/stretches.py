@@ -92,6 +92,8 @@ class Joined:
 
     def __init__(self, drawing: Drawing) -> None:
         self.vertices = drawing.vertices
+        #: What each vertex calls, if it is an op.
+        self.calls = [call(vertex) for vertex in drawing.vertices]
         self.kept = list(range(len(drawing.vertices)))
         self.turns: dict[int, list[tuple[int, int]]] = {}
         self.uses: list[list[tuple[int, int]]] = [[] for _ in drawing.vertices]
@@ -273,7 +275,11 @@ class Wiring:
         """Whether what uses the one repetition is, by its looks, what uses the next one."""
         a, b = self.vertices[head], self.vertices[other]
         outputs = a.kind == b.kind == "output"
-        if head >= other or (a.kind, a.value) != (b.kind, b.value) or not (outputs or call(a) == call(b)):
+        if (
+            head >= other
+            or (a.kind, a.value) != (b.kind, b.value)
+            or not (outputs or self.joined.calls[head] == self.joined.calls[other])
+        ):
             return False
         places = self._locus(head), self._locus(other)
         if places[0] is None or places[1] is None:

@@ -22,7 +22,7 @@ from tapenet.drawing.sources.labels import (
     short_dtype,
     value_of,
 )
-from tapenet.drawing.sources.names import Key, Modules, Name, key_of, key_of_whole
+from tapenet.drawing.sources.names import Key, Modules, Name, is_transposed, key_of, key_of_whole
 from tapenet.drawing.sources.work import multiply_adds
 from tapenet.drawing.text import clean
 from tapenet.typing import Array, DType
@@ -409,9 +409,10 @@ class _Builder:
             learned = count if kind == "parameter" else 0
             return Vertex(kind, own.text, spec, learned, (str(spec),), number=number)
         whole = None if isinstance(value, Node) else self._name_of(key_of_whole(_array(value)))
-        if whole is not None:
+        if whole is not None and not isinstance(value, Node):
             learned = count if kind == "parameter" else 0
-            return Vertex(kind, f"{whole.text} (view)", spec, learned, (str(spec),), number=number)
+            title = f"{whole.text}{'.T' if is_transposed(_array(value)) else ' (view)'}"
+            return Vertex(kind, title, spec, learned, (str(spec),), number=number)
         if "function" in user.option_names and str(getattr(user.options["function"], "name", "")).startswith(_ALONG):
             title = "directions"
         name = argument.partition("[")[0]

@@ -49,6 +49,12 @@ def key_of_whole(array: Array | Constant) -> Key | None:
     return key_of(base) if found is not None and type(base) is np.ndarray and base.size == found.size else None
 
 
+def is_transposed(array: Array | Constant) -> bool:
+    """Whether an array is another one with its axes in reverse."""
+    found = array.array() if isinstance(array, Constant) else array
+    return found is not None and found.ndim > 1 and key_of(found.T) == key_of_whole(found)
+
+
 def variables() -> dict[Key, Name]:
     """The tensors, arrays and modules that the user's code has names for. The innermost frame
     comes first: a function's own names, then those of its caller, then those of its module."""
