@@ -127,6 +127,23 @@ def test_measuring_changes_nothing() -> None:
     watched.watch.stop()
 
 
+def test_a_page_is_served_while_another_thread_trains(training: Training) -> None:
+    def train() -> None:
+        for _ in range(20):
+            training.watch._due = -np.inf
+            training.watch.update(training.step(X, Y))
+
+    thread = threading.Thread(target=train)
+    numbers(training.watch)
+    thread.start()
+    while thread.is_alive():
+        assert numbers(training.watch)["count"] <= 20
+        assert ask(training.watch)[0] == 200
+    thread.join()
+    assert numbers(training.watch)["count"] == 20
+    assert len(training.watch._samples) == 21
+
+
 def test_nothing_is_measured_in_what_records(training: Training) -> None:
     watch = training.watch
     watch._looked = np.inf

@@ -79,12 +79,7 @@ class Paint {
   }
 
   go(step) {
-    this.step = Math.max(0, Math.min(this.steps - 1, step));
-    const slider = find("step");
-    slider.value = this.step;
-    const label = clean(this.app.data.steps[this.step] ?? this.step + 1, 24);
-    slider.setAttribute("aria-valuetext", `step ${label}`);
-    find("step-label").textContent = `step ${label}`;
+    this.at(step);
     if (!this.app.view) return;
     if (!this.series && this.all.length) {
       find("paint").value = 0;
@@ -92,6 +87,15 @@ class Paint {
     }
     this.app.view.decorate();
     this.app.panel.show();
+  }
+
+  at(step) {
+    this.step = Math.max(0, Math.min(this.steps - 1, step));
+    const slider = find("step");
+    slider.value = this.step;
+    const label = clean(this.app.data.steps[this.step] ?? this.step + 1, 24);
+    slider.setAttribute("aria-valuetext", `step ${label}`);
+    find("step-label").textContent = `step ${label}`;
   }
 
   // One more step, of a training that goes on. There is room for so many: then every second one of the older goes.
@@ -114,7 +118,7 @@ class Paint {
     this.steps = this.app.data.steps.length;
     find("training").hidden = this.steps < 2;
     find("step").max = this.steps - 1;
-    this.go(atEnd ? this.steps - 1 : this.step);
+    this.at(atEnd ? this.steps - 1 : this.step);
     this.refresh();
   }
 
