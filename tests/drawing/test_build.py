@@ -180,13 +180,23 @@ def test_detached_values_frozen_parameters_and_no_grad_are_broken_edges() -> Non
         return h * h.detach() + scale
 
     x = array(3)
-    assert broken(tn.draw(cut, x, x + 1).source) == ["w -> absolute", "tanh -> ×"]
+    assert broken(tn.draw(cut, x, x + 1).source) == ["w -> absolute", "tanh -> ×", "absolute -> +"]
 
     net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
     for parameter in net[2].parameters():
         parameter.requires_grad_(False)
     assert broken(tn.draw(net, x).source) == ["weight -> linear 1", "bias -> linear 1"]
     assert broken(build(net(x).sum())) == ["weight -> linear 1", "bias -> linear 1"]
+    # What a whole part gives that is cut off is a broken edge where it comes to what is not.
+    teacher, student = nn.Sequential(nn.Linear(3, 2), nn.Tanh()), nn.Linear(3, 2)
+
+    def taught(x: Any) -> Any:
+        with tn.no_grad():
+            wanted = np.exp(teacher(x))
+        return (wanted * student(x)).sum()
+
+    assert broken(tn.draw(taught, x).source) == ["weight -> linear 2", "bias -> linear 2", "exp -> ×"]
+    assert tn.draw(taught, x).drawing.vertices[1].training == "no_grad"
     # What has no derivative, and what asks for none, is not cut off.
     assert broken(tn.draw(lambda x: np.where(x > 0, x, x.argmax()), x).source) == []
 

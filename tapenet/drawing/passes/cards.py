@@ -61,7 +61,7 @@ class _Inside:
         self.ops: list[Vertex] = []
         self.updates: dict[str, None] = {}
         self.learned: dict[str, None] = {}
-        self.frozen: dict[str, None] = {}
+        self.frozen: dict[str, str] = {}
         self.held = 0
 
 
@@ -88,7 +88,7 @@ def _described(drawing: Drawing, layers: Collection[int], tied: Mapping[int, Seq
             card.append(counted_parameters(cluster.parameters))
         if i in tied:
             card.append(_badge(drawing, tied[i]))
-        training = _training(list(found.updates), list(found.learned), list(found.frozen), found.held)
+        training = _training(list(found.updates), list(found.learned), found.frozen, found.held)
         clusters.append(cluster._replace(card=tuple(card), totals=totals, training=training, layer=i in layers))
     return drawing._replace(clusters=clusters)
 
@@ -116,7 +116,7 @@ def _contents(drawing: Drawing, backward: bool) -> list[_Inside]:
                 if backward and position in flows:
                     found[at].learned[_path(drawing, vertex)] = None
                 if position in frozen:
-                    found[at].frozen[_path(drawing, vertex)] = None
+                    found[at].frozen[_path(drawing, vertex)] = frozen[position]
             count *= drawing.clusters[at].count
             at = drawing.clusters[at].parent
     for one in found:
@@ -164,15 +164,20 @@ def _family(op: str) -> str:
     return next((name for part, name in _FAMILIES if part in op), "")
 
 
-def _frozen(drawing: Drawing) -> set[int]:
-    """The parameters that the user asks no gradient of."""
-    return {edge.tail for edge in drawing.edges if edge.broken and not drawing.vertices[edge.tail].number}
+def _frozen(drawing: Drawing) -> dict[int, str]:
+    """The parameters that no gradient is asked of, and why."""
+    flows = {edge.tail for edge in drawing.edges if edge.differentiable}
+    broken = {edge.tail for edge in drawing.edges if edge.broken} - flows
+    return {i: "no_grad" if drawing.vertices[i].number else "frozen" for i in broken}
 
 
-def _training(updates: Sequence[str], learned: Sequence[str], frozen: Sequence[str], held: int) -> str:
-    """What training does, in one line: an optimizer's steps, else which parameters get a gradient; and which are frozen."""
-    parts = [_learning(updates, learned), "frozen" if len(frozen) == held else f"frozen: {_names(frozen)}"]
-    return ", ".join(part for part in parts[: 1 + bool(frozen)] if part)
+def _training(updates: Sequence[str], learned: Sequence[str], frozen: Mapping[str, str], held: int) -> str:
+    """What training does, in one line: an optimizer's steps, else which parameters get a gradient; and which get none."""
+    parts = [_learning(updates, learned)]
+    for why in sorted(set(frozen.values())):
+        names = [name for name in frozen if frozen[name] == why]
+        parts.append(why if len(names) == held else f"{why}: {_names(names)}")
+    return ", ".join(part for part in parts if part)
 
 
 def _learning(updates: Sequence[str], learned: Sequence[str]) -> str:
@@ -307,7 +312,7 @@ class _Joins:
                 training = _training(
                     list(dict.fromkeys(steps[g] for g in inner if g in steps)),
                     [drawing.vertices[g].title for g in inner if g in flows],
-                    [drawing.vertices[g].title for g in inner if g in frozen],
+                    {drawing.vertices[g].title: frozen[g] for g in inner if g in frozen},
                     len(inner),
                 )
                 vertices.append(self._host(position, vertex, inner, training))

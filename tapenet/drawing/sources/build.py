@@ -241,6 +241,8 @@ class _Builder:
         self.vertices = places
         #: What is in the cluster of its first user alone because that uses it.
         self.aside: set[int] = set()
+        #: Ops whose results would have a gradient, had the user not cut it off.
+        self.cut: set[int] = set()
         #: Where the results of a transformed function come from.
         self.results: dict[tuple[Node, int], _End] = {}
         self.multiply_adds: dict[int, int] = {}  # by outermost cluster
@@ -320,6 +322,9 @@ class _Builder:
         self.vertices[node] = head
         for (argument, value), (tail, result) in zip(incoming, tails, strict=True):
             flows, spec = argument in differentiated, value_of(value)
+            broken = not flows and self._cut(node, argument, value, tail)
+            if not differentiated and (broken or tail in self.cut):
+                self.cut.add(head)
             self.drawing.edges.append(
                 Edge(
                     tail,
@@ -328,7 +333,7 @@ class _Builder:
                     result,
                     argument,
                     differentiable=flows,
-                    broken=not flows and self._cut(node, argument, value, tail),
+                    broken=broken,
                     stretched=_stretched(node, spec),
                 )
             )
@@ -339,7 +344,8 @@ class _Builder:
         if not takes or not _has_gradient((value.data if isinstance(value, Traced) else value).dtype):
             return False
         if isinstance(value, Node):
-            return type(value) is Leaf or bool(_differentiated(made(value)[0]))
+            ends = tail in self.cut and bool(_differentiated(user))
+            return ends or type(value) is Leaf or bool(_differentiated(made(value)[0]))
         array = _array(value)
         whole = self._name_of(key_of_whole(array))
         made_it = self._node_of(key_of(array)) or (None if whole is None else whole.node)
