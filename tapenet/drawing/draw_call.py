@@ -18,9 +18,9 @@ class _Draw:
     """Draw the graph of a computation.
 
     The picture shows itself in a notebook; elsewhere `.save("net.svg")` writes it, and `.save("net.html")` a page to
-    look around in; `.watch()` serves that page while a training goes on. Ops are white, parameters and other tensors that get a gradient blue, other arrays orange, results
-    purple; a call of a module is a box around what happened in it. It is the same picture before and after
-    `backward()`.
+    look around in; `.watch()` serves that page while a training goes on. Ops are white, parameters and other tensors
+    that get a gradient blue, other arrays orange, results purple; a call of a module is a box around what happened in
+    it. It is the same picture before and after `backward()`.
 
     Args:
         x: what to draw:
