@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import NoReturn
@@ -60,11 +60,14 @@ def javascript(*names: str) -> str:
     Raises:
         SyntaxError: something in them is not of the part of Python that is known here.
 
-    >>> print(javascript("layout.boxes.head_height"))
-    const TITLE = 12.0, SMALL = 10.0, LABEL = 9.5, HEADING = 11.0;
-    const _LEADING = new $Dict([[TITLE, 15.0], [SMALL, 13.0]]);
-    function head_height(lines) {
-      return ($truth(lines) ? $add(4 + HEADING + 9, $get(_LEADING, SMALL) * ($len(lines) - 1)) : 0.0);
+    >>> print(javascript("layout.order._number"))
+    function _number(layer, place) {
+      let i, k;
+      for (let $at = 0, $all = $array(layer); $at < $all.length; $at++) {
+        k = $at;
+        i = $all[$at];
+        $put(place, i, k);
+      }
     }
     """
     program = _Program()
@@ -227,6 +230,12 @@ class _Writer:
                 return ["continue;"]
             case ast.Break():
                 return ["break;"]
+            case ast.Assign(targets=[ast.Tuple(elts=several)], value=ast.Tuple(elts=values)) if not any(
+                isinstance(part, ast.Starred) for part in (*several, *values)
+            ):
+                made = ", ".join(f"$value{k} = {self.expr(each)}" for k, each in enumerate(values))
+                given = [line for k, part in enumerate(several) for line in self.assign(part, f"$value{k}")]
+                return ["{", f"  const {made};", *_indented(given), "}"]
             case ast.Assign(targets=[target], value=value):
                 return self.assign(target, self.expr(value))
             case ast.Assign(targets=targets, value=value):
@@ -391,8 +400,8 @@ class _Writer:
                 return self.comprehension(loops, lambda: self.expr(elt))
             case ast.SetComp(elt=elt, generators=loops):
                 return f"new $Set({self.comprehension(loops, lambda: self.expr(elt))})"
-            case ast.DictComp(key=key, value=value, generators=loops):
-                return f"new $Dict({self.comprehension(loops, lambda: f'[{self.expr(key)}, {self.expr(value)}]')})"
+            case ast.DictComp(key=key, value=kept, generators=loops):
+                return f"new $Dict({self.comprehension(loops, lambda: f'[{self.expr(key)}, {self.expr(kept)}]')})"
             case ast.JoinedStr(values=values):
                 return f"`{''.join(map(self.piece, values))}`"
             case ast.Yield(value=value) if value is not None:
@@ -488,19 +497,17 @@ class _Writer:
                 return f"{_closed(a, left)} {_SYMBOLS[type(op)]} {_closed(b, right)}"
         self.refuse(op, "an operator")
 
-    def comprehension(self, loops: list[ast.comprehension], each: object) -> str:
+    def comprehension(self, loops: list[ast.comprehension], each: Callable[[], str]) -> str:
         loop, *others = loops
         over = f"$array({self.expr(loop.iter)})"
-        names = set(_names(loop.target))
-        self.local.append(names)
-        target = self.target(loop.target)
+        self.local.append(set(_names(loop.target)))
         for test in loop.ifs:
-            over += f".filter(({target}) => {self.condition(test)})"
-        inside = self.comprehension(others, each) if others else each()  # type: ignore[operator]
+            over += f".filter({_taking(loop.target, self.condition(test))})"
+        inside = self.comprehension(others, each) if others else each()
         self.local.pop()
-        if not others and inside == target and isinstance(loop.target, ast.Name):
+        if not others and isinstance(loop.target, ast.Name) and inside == _word(loop.target.id):
             return over if loop.ifs else f"[...{over}]"
-        return f"{over}.{'flatMap' if others else 'map'}(({target}) => {inside})"
+        return f"{over}.{'flatMap' if others else 'map'}({_taking(loop.target, inside)})"
 
     def call(self, node: ast.Call) -> str:
         given = list(map(self.expr, node.args))
@@ -571,6 +578,23 @@ class _Writer:
 
 def _word(name: str) -> str:
     return f"{name}_" if name in _WORDS else name
+
+
+def _taking(target: ast.expr, found: str) -> str:
+    """A function of one value that may be taken apart. By positions, since that is quicker than patterns."""
+    if isinstance(target, ast.Name):
+        return f"({_word(target.id)}) => {found}"
+    parts = [f"{_word(name)} = $each{''.join(f'[{k}]' for k in path)}" for name, path in _paths(target, ())]
+    return f"($each) => {{ const {', '.join(parts)}; return {found}; }}"
+
+
+def _paths(target: ast.expr, path: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The names in a target, each with the positions that lead there."""
+    for k, part in enumerate(target.elts if isinstance(target, ast.Tuple) else ()):
+        if not isinstance(part, ast.Name):
+            yield from _paths(part, (*path, k))
+        elif part.id != "_":
+            yield part.id, (*path, k)
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
