@@ -445,7 +445,7 @@ def test_cut_off_gradients_and_broadcasts_are_shown(show: Any) -> None:
 
     drawing = tn.draw(cut, np.ones((2, 3)), np.ones(3), compact=False).drawing
     page = show(drawing)
-    assert len(page.all(".edge.broken")) == 1
+    assert len(page.all(".edge.broken")) == sum(edge.broken for edge in drawing.edges) > 0
     assert "→ 2×3" in page.js(
         "return [...document.querySelectorAll('#stage g.box text')].map((t) => t.textContent).join(' ')"
     )
