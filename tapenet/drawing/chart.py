@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tapenet.drawing.late import use
 from tapenet.files.atomic_write import write_whole
 
 
@@ -20,8 +21,9 @@ class Chart:
     <Chart 'Nothing'; .save('nothing.svg') writes it>
     """
 
-    #: What errors call it.
+    #: What errors call it, and what it may be saved as.
     what = "a chart"
+    suffixes: tuple[str, ...] = (".svg", ".png", ".pdf")
 
     def __init__(self, svg: str, title: str = "", stem: str = "chart") -> None:
         self.svg = svg
@@ -29,16 +31,27 @@ class Chart:
         self.stem = stem
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it to an .svg file, whole or not at all; returns the path.
+        """Write it to a file, whole or not at all; returns the path.
+
+        Args:
+            path: the file; its suffix is .svg, .png or .pdf.
 
         Raises:
             ValueError: another suffix.
             OSError: the file cannot be written there.
         """
         path = Path(path)
-        if path.suffix.lower() != ".svg":
-            raise ValueError(f"cannot save {self.what} as {str(path)!r}: the suffix must be .svg")
-        write_whole(path, self.svg.encode(), f"{type(self).__name__}.save")
+        suffix = path.suffix.lower()
+        if suffix not in self.suffixes:
+            raise ValueError(
+                f"cannot save {self.what} as {str(path)!r}: the suffix must be {' or '.join(self.suffixes)}"
+            )
+        made: str | bytes = self.svg
+        if suffix == ".pdf":
+            made = use("forms.pdf").to_pdf(self.svg)
+        elif suffix == ".png":
+            made = use("forms.render").render(self.svg)
+        write_whole(path, made.encode() if isinstance(made, str) else made, f"{type(self).__name__}.save")
         return path
 
     def __repr__(self) -> str:

@@ -86,14 +86,15 @@ class History:
         epoch with the best loss marked.
 
         Args:
-            path: where the picture is written to; None for nowhere. The suffix is .svg; with matplotlib any that it knows.
+            path: where the picture is written to; None for nowhere. The suffix is .svg, .png or .pdf; with matplotlib
+                any that it knows.
             backend: "svg", which needs nothing; or "matplotlib" (`pip install 'tapenet[plot]'`).
 
         Returns:
             the SVG as text; with matplotlib its figure, to change or to show.
 
         Raises:
-            ValueError: there is no epoch, no such backend, or the file is not to be an .svg.
+            ValueError: there is no epoch, no such backend, or another suffix.
             ImportError: matplotlib is not installed.
 
         >>> history = History()

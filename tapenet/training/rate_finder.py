@@ -42,7 +42,7 @@ class Rates:
         """Draw the losses over the rates, with the suggestion marked, as SVG; written to `path` where that is given.
 
         Raises:
-            ValueError: the suffix of `path` is not .svg.
+            ValueError: the suffix of `path` is not .svg, .png or .pdf.
         """
         mark = None if math.isnan(self.suggestion) else (self.suggestion, f"suggestion {self.suggestion:.2g}")
         most = 1.5 * max(self.smooth[: int(np.argmin(self.smooth)) + 1])  # what comes after the fall needs no room

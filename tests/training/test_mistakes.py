@@ -538,9 +538,9 @@ def test_two_optimizers_of_one_parameter() -> None:
         fit(model=net, optimizer=[optim.SGD(net, lr=0.1), optim.Adam(net[2])])
 
 
-def test_a_curve_is_no_png(tmp_path: Path) -> None:
+def test_a_curve_is_no_gif(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the suffix must be .svg"):
-        fit().plot(tmp_path / "curve.png")
+        fit().plot(tmp_path / "curve.gif")
 
 
 def test_nothing_is_said_of_a_common_run() -> None:

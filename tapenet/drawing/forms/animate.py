@@ -334,6 +334,7 @@ class Animation(Chart):
     """
 
     what = "an animation"
+    suffixes = (".svg",)
 
     def __init__(self, svg: str, text: str) -> None:
         super().__init__(svg, stem="net")

@@ -1,19 +1,26 @@
-"""Line charts as plain SVG: enough to show how a loss falls, with no plotting library."""
+"""Line charts as SVG: enough to show how a loss falls, with no plotting library."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from xml.sax.saxutils import escape
 
+from tapenet.drawing.forms.elements import attributes, label, sheet
+from tapenet.drawing.metrics import room
+from tapenet.drawing.style import LIGHT
 from tapenet.drawing.text import clean
 
-_WIDTH, _HEIGHT = 640, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 20, 44, 45
-#: Distinct in print and to colour-blind readers (Okabe and Ito, 2008).
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-#: How wide a letter is on the average, in pixels, and how many a name has at most.
-_LETTER, _NAME = 6.3, 40
+_WIDTH, _HEIGHT = 640, 380
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 20, 64, 45
+#: Those of drawings, which are told apart in print and by colour-blind readers.
+_COLOURS = (
+    LIGHT.accent, LIGHT.gradient, LIGHT.update, LIGHT.kinds["output"].border, LIGHT.kinds["input"].border, LIGHT.ink,
+    LIGHT.muted,
+)  # fmt: skip
+#: The lines behind the curves.
+_GRID = LIGHT.clusters[1]
+#: How many letters a name has at most.
+_NAME = 40
 
 
 def curve(
@@ -73,17 +80,11 @@ def curves(
     height = _HEIGHT * len(panels)
     count = max(len(values) for series, _ in panels for values in series.values())
     across = _Across(list(range(1, count + 1)) if x is None else x, log_x, whole=x is None)
-    text = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
-        f'height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="12" role="img">',
-        f"<title>{escape(title or ', '.join(name for series, _ in panels for name in series))}</title>",
-        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
-    ]
+    body: list[str] = []
     for number, (series, y_label) in enumerate(panels):
-        text.append(f'<g transform="translate(0 {number * _HEIGHT})">')
-        text += _panel(series, "" if number else title, x_label, y_label, across, mark)
-        text.append("</g>")
-    return "\n".join([*text, "</svg>\n"])
+        body += _panel(series, x_label, y_label, across, mark, number * _HEIGHT)
+    name = ", ".join(clean(name, _NAME) for series, _ in panels for name in series)
+    return sheet(_WIDTH, height, name, title, body)
 
 
 class _Across:
@@ -113,12 +114,13 @@ class _Across:
 
 def _panel(
     series: Mapping[str, Sequence[float]],
-    title: str,
     x_label: str,
     y_label: str,
     across: _Across,
     mark: tuple[float, str] | None,
+    down: float,
 ) -> list[str]:
+    """One chart, that far down."""
     finite = [v for values in series.values() for v in values if math.isfinite(v)]
     if not finite:
         raise ValueError("curve: there is no finite value to draw")
@@ -127,47 +129,40 @@ def _panel(
     ticks = _ticks(low if low > 0.5 * max(finite) else min(0.0, low), max(finite))
     low, high = ticks[0], ticks[-1]
 
-    def y(v: float) -> float:
-        return _TOP + (high - v) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+    top, bottom, right = down + _TOP, down + _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
 
-    parts = [f'<text x="{_LEFT}" y="18" font-size="14" font-weight="bold">{escape(title)}</text>'] if title else []
+    def y(v: float) -> float:
+        return top + (high - v) / (high - low) * (bottom - top)
+
+    parts = []
     for tick in ticks:
-        parts.append(f'<path d="M{_LEFT} {y(tick):.1f}H{_WIDTH - _RIGHT}" stroke="#dddddd"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.6g}</text>')
-    parts += [
-        f'<text x="{across(place):.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{words}</text>'
-        for place, words in across.ticks
-    ]
-    parts.append(
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(x_label)}</text>'
-    )
+        parts.append(f"<path{attributes(d=f'M{_LEFT} {y(tick):.1f}H{right}', fill='none', stroke=_GRID)}/>")
+        parts.append(label(f"{tick:.6g}", _LEFT - 8, y(tick) + 4, "end"))
+    parts += [label(words, across(place), bottom + 18, "middle") for place, words in across.ticks]
+    parts.append(label(x_label, (_LEFT + right) / 2, bottom + 35, "middle", fill=LIGHT.muted))
     if y_label:
-        middle = (_TOP + _HEIGHT - _BOTTOM) / 2
-        parts.append(
-            f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">{escape(y_label)}</text>'
-        )
+        parts.append(label(y_label, 20, top - 10, fill=LIGHT.muted))
     if mark is not None:
         place = across(mark[0])
         end = place > _WIDTH / 2
-        parts.append(
-            f'<path d="M{place:.1f} {_TOP}V{_HEIGHT - _BOTTOM}" stroke="#888888" stroke-dasharray="4 3"/>'
-            f'<text x="{place + (-5 if end else 5):.1f}" y="{_TOP + 12}" fill="#555555" '
-            f'text-anchor="{"end" if end else "start"}">{escape(mark[1])}</text>'
-        )
+        line = attributes(d=f"M{place:.1f} {top}V{bottom}", fill="none", stroke=LIGHT.line, stroke_dasharray="4 3")
+        parts.append(f"<path{line}/>")
+        parts.append(label(mark[1], place + (-5 if end else 5), top + 12, "end" if end else "start", fill=LIGHT.muted))
     names = {name: clean(name, _NAME) for name in series}
-    left = _WIDTH - _RIGHT - sum(_LETTER * len(shown) + 40 for shown in names.values())
+    left = right - sum(room(shown, 12) + 40 for shown in names.values())
     for number, (name, values) in enumerate(series.items()):
         colour = _COLOURS[number % len(_COLOURS)]
         for run in _runs(values):
             points = " ".join(f"{across(across.places[i]):.1f},{y(v):.1f}" for i, v in run)
             if len(run) > 1:
-                parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+                parts.append(f"<polyline{attributes(points=points, fill='none', stroke=colour, stroke_width='1.8')}/>")
             else:
-                centre, top = points.split(",")
-                parts.append(f'<circle cx="{centre}" cy="{top}" r="3" fill="{colour}"/>')
-        parts.append(f'<path d="M{left:.1f} 30h20" stroke="{colour}" stroke-width="3"/>')
-        parts.append(f'<text x="{left + 26:.1f}" y="34">{escape(names[name])}</text>')
-        left += _LETTER * len(names[name]) + 40
+                x, height = points.split(",")
+                parts.append(f"<circle{attributes(cx=x, cy=height, r=3, fill=colour)}/>")
+        sample = attributes(d=f"M{left:.1f} {top - 14}H{left + 20:.1f}", fill="none", stroke=colour)
+        parts.append(f"<path{sample}{attributes(stroke_width='3')}/>")
+        parts.append(label(names[name], left + 26, top - 10))
+        left += room(names[name], 12) + 40
     return parts
 
 

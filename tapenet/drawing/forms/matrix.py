@@ -1,16 +1,15 @@
-"""A confusion matrix as plain SVG: the larger the share of a cell, the darker it is."""
+"""A confusion matrix as SVG: the larger the share of a cell, the darker it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from xml.sax.saxutils import escape
 
+from tapenet.drawing.forms.elements import attributes, label, sheet, text_of
+from tapenet.drawing.metrics import room
 from tapenet.drawing.style import LIGHT, ink_on
 from tapenet.drawing.text import clean
 
 _LABEL = 36
-#: Mean width of a letter at 12 px.
-_LETTER = 6.6
 
 
 def matrix(
@@ -43,57 +42,45 @@ def matrix(
     names = [clean(str(label), _LABEL) for label in labels]
     written = [[_number(v) for v in row] for row in values]
     # Cells as wide as the longest number needs, until so many do not fit a page.
-    longest = max(len(text) for row in written for text in row)
-    cell = max(34 if count > 4 else 56, round(longest * _LETTER * 1.1) + 10)
+    longest = max(room(text, 12) for row in written for text in row)
+    cell = max(34 if count > 4 else 56, round(longest) + 12)
+    widest = max(room(name, 12) for name in names) + 10
+    if widest * count <= 600:
+        cell = max(cell, round(widest))
     fits = cell * count <= 900
     cell = cell if fits else max(4, min(16, 900 // count))
-    every = max(1, -(-12 // cell))  # names closer than 12 pixels would overlap
-    widest = max(len(name) for name in names) * _LETTER
-    turned = widest > cell - 4
-    left = 44 + round(widest)
-    top = 56 + (round(widest) + 6 if turned else 20)
-    size = cell * count
-    width = max(left + size + 20, 60 + round(len(title) * 8))
-    height = top + size + 20
+    every = max(1, -(-14 // cell))  # names closer than that would overlap
+    heads = names
+    if widest - 6 > every * cell:  # too wide to stand beside each other
+        heads = [str(i + 1) for i in range(count)]
+        names = [f"{name} · {head}" for name, head in zip(names, heads, strict=True)]
+        every = max(every, -(-round(room(str(count), 12) + 4) // cell))
+    left = 32 + round(max(room(name, 12) for name in [*names, rows]))
+    top, size = 76, cell * count
+    width = max(left + size + 20, 40 + round(room(title, 14, bold=True)))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'font-family="Helvetica, Arial, sans-serif" font-size="12" role="img">',
-        f"<title>{escape(title or f'{rows} against {columns}')}</title>",
-        f'<rect width="{width}" height="{height}" fill="{LIGHT.paper}"/>',
-        f'<g fill="{LIGHT.ink}">',
-        f'<text x="20" y="24" font-size="14" font-weight="bold">{escape(title)}</text>',
-        f'<text x="{left + size / 2}" y="46" text-anchor="middle" fill="{LIGHT.muted}">{escape(columns)}</text>',
-        f'<text transform="translate(24 {top + size / 2}) rotate(-90)" text-anchor="middle" fill="{LIGHT.muted}">'
-        f"{escape(rows)}</text>",
+        label(columns, left + size / 2, 48, "middle", fill=LIGHT.muted),
+        label(rows, left - 8, top - 8, "end", fill=LIGHT.muted),
     ]
     for i in range(0, count, every):
         middle = (i + 0.5) * cell
-        name = escape(names[i])
-        parts.append(f'<text x="{left - 6}" y="{top + middle + 4:g}" text-anchor="end">{name}</text>')
-        if turned:
-            parts.append(f'<text transform="translate({left + middle + 4:g} {top - 6}) rotate(-90)">{name}</text>')
-        else:
-            parts.append(f'<text x="{left + middle:g}" y="{top - 6}" text-anchor="middle">{name}</text>')
-    parts.append("</g>")
+        parts.append(label(names[i], left - 8, top + middle + 4, "end"))
+        parts.append(label(heads[i], left + middle, top - 8, "middle"))
     for i, row in enumerate(shares):
         for j, share in enumerate(row):
             if not (fits or values[i][j]):  # of many classes most cells are empty
                 continue
-            fill = _shade(share)
+            fill = _shade(share) if values[i][j] else LIGHT.paper
             x, y = left + j * cell, top + i * cell
+            told = f"{rows} {labels[i]}, {columns} {labels[j]}: {written[i][j]} ({100 * share:.1f} %)"
+            kind = {} if values[i][j] else {"class": "paper"}
+            place = attributes(**kind, x=x, y=y, width=cell, height=cell, fill=fill, stroke=LIGHT.paper)
+            said = label(written[i][j], x + cell / 2, y + cell / 2 + 4, "middle", fill=ink_on(fill))
             parts.append(
-                f"<g><title>{escape(rows)} {escape(names[i])}, {escape(columns)} {escape(names[j])}: {written[i][j]} "
-                f'({100 * share:.1f} %)</title><rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{fill}" '
-                f'stroke="{LIGHT.paper}"/>'
+                f"<g><title>{text_of(clean(told, 200))}</title><rect{place}/>{said if fits and values[i][j] else ''}</g>"
             )
-            if fits and values[i][j]:
-                parts.append(
-                    f'<text x="{x + cell / 2:g}" y="{y + cell / 2 + 4:g}" text-anchor="middle" fill="{ink_on(fill)}">'
-                    f"{written[i][j]}</text>"
-                )
-            parts.append("</g>")
-    parts.append(f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{LIGHT.border}"/>')
-    return "\n".join([*parts, "</svg>\n"])
+    parts.append(f"<rect{attributes(x=left, y=top, width=size, height=size, fill='none', stroke=LIGHT.border)}/>")
+    return sheet(width, top + size + 20, f"{rows} against {columns}", title, parts)
 
 
 def _number(value: float) -> str:
@@ -104,7 +91,6 @@ def _number(value: float) -> str:
 
 
 def _shade(share: float) -> str:
-    """From the paper's colour to dark blue: little is visible, and a fifth is far from nothing."""
-    low, high = (255, 255, 255), (8, 48, 107)
-    amount = max(0.0, min(1.0, share)) ** 0.6
-    return "#" + "".join(f"{round(a + (b - a) * amount):02x}" for a, b in zip(low, high, strict=True))
+    """The colour of a measured value, of which little is visible, and a fifth is far from nothing."""
+    place: float = max(0.0, min(1.0, share)) ** 0.6
+    return LIGHT.ramp[round(place * (len(LIGHT.ramp) - 1))]

@@ -1,13 +1,13 @@
-"""A reliability curve as plain SVG: predicted probabilities against observed frequencies."""
+"""A reliability curve as SVG: predicted probabilities against observed frequencies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from xml.sax.saxutils import escape
 
+from tapenet.drawing.forms.elements import attributes, label, sheet
 from tapenet.drawing.style import LIGHT
 
-_LEFT, _TOP, _SIZE, _BARS = 64, 40, 320, 60
+_LEFT, _TOP, _SIZE, _BARS = 64, 60, 320, 60
 
 
 def reliability(said: Iterable[float], came_true: Iterable[float], weight: Iterable[float], *, title: str = "") -> str:
@@ -37,32 +37,26 @@ def reliability(said: Iterable[float], came_true: Iterable[float], weight: Itera
     def y(v: float) -> float:
         return bottom - v * _SIZE
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'font-family="Helvetica, Arial, sans-serif" font-size="12" role="img">',
-        f"<title>{escape(title or 'Reliability')}</title>",
-        f'<rect width="{width}" height="{height}" fill="{LIGHT.paper}"/>',
-        f'<text x="{_LEFT}" y="22" font-size="14" font-weight="bold" fill="{LIGHT.ink}">{escape(title)}</text>',
-    ]
+    parts = []
     for tick in (0, 0.2, 0.4, 0.6, 0.8, 1):
-        parts.append(f'<path d="M{x(0)} {y(tick):.1f}H{x(1)}M{x(tick):.1f} {y(0)}V{y(1)}" stroke="#e4e7eb"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-        parts.append(f'<text x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">{tick:g}</text>')
+        grid = f"M{x(0)} {y(tick):.1f}H{x(1)}M{x(tick):.1f} {y(0)}V{y(1)}"
+        parts.append(f"<path{attributes(d=grid, fill='none', stroke=LIGHT.clusters[1])}/>")
+        parts.append(label(f"{tick:g}", _LEFT - 8, y(tick) + 4, "end"))
+        parts.append(label(f"{tick:g}", x(tick), bottom + 18, "middle"))
     line = " ".join(f"{x(p):.1f},{y(t):.1f}" for p, t, _ in points)
+    diagonal = attributes(d=f"M{x(0)} {y(0)}L{x(1)} {y(1)}", fill="none", stroke=LIGHT.line, stroke_dasharray="5 4")
     parts += [
-        f'<text x="{x(0.5)}" y="{bottom + 38}" text-anchor="middle">probability given</text>',
-        f'<text transform="translate(22 {y(0.5)}) rotate(-90)" text-anchor="middle">fraction that came true</text>',
-        f'<path d="M{x(0)} {y(0)}L{x(1)} {y(1)}" stroke="{LIGHT.line}" stroke-dasharray="5 4"/>',
-        f'<polyline points="{line}" fill="none" stroke="{LIGHT.accent}" stroke-width="2"/>',
+        label("probability given", x(0.5), bottom + 38, "middle", fill=LIGHT.muted),
+        label("fraction that came true", 20, _TOP - 12, fill=LIGHT.muted),
+        f"<path{diagonal}/>",
+        f"<polyline{attributes(points=line, fill='none', stroke=LIGHT.accent, stroke_width='2')}/>",
     ]
     base = height - 20
     for p, t, w in points:
-        said_so = f"<title>given {p:.3f}, came true {t:.3f}: {100 * w / total:.1f} % of the samples</title>"
+        told = f"<title>given {p:.3f}, came true {t:.3f}: {100 * w / total:.1f} % of the samples</title>"
         high = w / heaviest * _BARS
-        parts.append(f'<circle cx="{x(p):.1f}" cy="{y(t):.1f}" r="4" fill="{LIGHT.accent}">{said_so}</circle>')
-        parts.append(
-            f'<rect x="{x(p) - 4:.1f}" y="{base - high:.1f}" width="8" height="{high:.1f}" fill="{LIGHT.line}">{said_so}</rect>'
-        )
-    parts.append(f'<text x="{_LEFT - 8}" y="{base - _BARS / 2 + 4:g}" text-anchor="end">samples</text>')
-    parts.append(f'<path d="M{x(0)} {base}H{x(1)}" stroke="{LIGHT.line}"/>')
-    return "\n".join([*parts, "</svg>\n"])
+        bar = attributes(x=x(p) - 4, y=base - high, width=8, height=high, fill=LIGHT.line)
+        parts.append(f"<g>{told}<circle{attributes(cx=x(p), cy=y(t), r=4, fill=LIGHT.accent)}/><rect{bar}/></g>")
+    parts.append(label("samples", _LEFT - 8, base - _BARS / 2 + 4, "end"))
+    parts.append(f"<path{attributes(d=f'M{x(0)} {base}H{x(1)}', fill='none', stroke=LIGHT.line)}/>")
+    return sheet(width, height, "Reliability", title, parts)

@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from html import escape
 
 from tapenet.drawing.forms import legend
 from tapenet.drawing.forms.arrows import arrow, short
 from tapenet.drawing.forms.described import description, words
+from tapenet.drawing.forms.elements import FONT, attributes, style, text_of, written
 from tapenet.drawing.forms.font import width
 from tapenet.drawing.forms.legend import Around
 from tapenet.drawing.layout.placed import MARGIN, Box, Placed
 from tapenet.drawing.metrics import room
 from tapenet.drawing.model import Edge, counted_parameters
 from tapenet.drawing.style import BORDERS, DEFAULT, FLOWS, PLAIN, SIGNED, Entry, Stroke, Theme, ink_on
-from tapenet.drawing.text import clean, escaped
+from tapenet.drawing.text import clean
 
-FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 #: What stands around a narrow picture may be this wide.
 _ROOM = 360.0
 _TOOLTIP = 400
-
-#: Wider than a notebook's column it shrinks, where it would be cut off. For screens: converters to other formats are
-#: known to take "auto" for no height at all.
-_FITTING = "@media screen{.tapenet{max-width:100%;height:auto}}"
 
 
 def to_svg(
@@ -51,16 +46,6 @@ def to_svg(
         width: how wide it is at most, in points: what is wider shrinks.
     """
     return _Writer(placed, around or Around(), theme).whole(name, width)
-
-
-def attributes(**given: object) -> str:
-    """Attributes of an element, those that are neither None nor "": lengths short, "_" in names for "-"."""
-    parts = []
-    for key, value in given.items():
-        if value is not None and value != "":
-            text = short(value) if isinstance(value, (int, float)) else escape(str(value))
-            parts.append(f' {key.replace("_", "-")}="{text}"')
-    return "".join(parts)
 
 
 class _Writer:
@@ -101,9 +86,9 @@ class _Writer:
         return (
             f'<svg class="tapenet" role="img" aria-labelledby="{own} {own}-description" width="{short(scale * view[2])}pt" '
             f'height="{short(scale * view[3])}pt" viewBox="{x} {y} {across} {down}" xmlns="http://www.w3.org/2000/svg" '
-            f'xml:space="preserve" font-family="{FONT}">\n<title id="{own}">{_text(said)}</title>\n'
-            f'<desc id="{own}-description">{_text(description(placed.drawing))}</desc>\n'
-            f"<style>{_FITTING}{_dark(self.theme)}</style>\n{inside}\n</svg>\n"
+            f'xml:space="preserve" font-family="{FONT}">\n<title id="{own}">{text_of(said)}</title>\n'
+            f'<desc id="{own}-description">{text_of(description(placed.drawing))}</desc>\n'
+            f"{style(self.theme)}\n{inside}\n</svg>\n"
         )
 
     # -- around it -------------------------------------------------------------------------------------------------
@@ -113,7 +98,7 @@ class _Writer:
             return
         yield f"<g{attributes(font_size=legend.TITLE, font_weight='bold', text_anchor='middle', fill=self.palette.ink)}>"
         for i, line in enumerate(lines):
-            yield _written(
+            yield written(
                 line,
                 self.placed.width / 2,
                 MARGIN - high + (i + 0.75) * legend.TITLE * legend.LEADING,
@@ -131,7 +116,7 @@ class _Writer:
             if piece.sample is not None:
                 entry, start, long = piece.sample
                 yield _sample(entry, left + start, top + piece.y - 0.35 * legend.SMALL, long)
-            yield _written(piece.text, left + piece.x, top + piece.y, legend.SMALL)
+            yield written(piece.text, left + piece.x, top + piece.y, legend.SMALL)
         yield "</g>"
 
     # -- clusters --------------------------------------------------------------------------------------------------
@@ -176,7 +161,7 @@ class _Writer:
                     "font_weight": "bold" if line.bold else "",
                 }
                 yield self.behind(x, y, width(line.text, line.size, line.bold), line.size, self.ground(i))
-                yield _written(line.text, x, y, line.size, line.bold, **given)
+                yield written(line.text, x, y, line.size, line.bold, **given)
                 y += 1.3 * line.size
         yield "</g>"
 
@@ -217,9 +202,7 @@ class _Writer:
             long = min(label.width, width(label.text, label.size))
             below = self.below(self.placed.drawing.edges[i], label.x, label.y)
             behind = self.behind(label.x, label.y, long, label.size, below)
-            said = _written(
-                label.text, label.x, label.y, label.size, font_size=label.size if label.size != size else ""
-            )
+            said = written(label.text, label.x, label.y, label.size, font_size=label.size if label.size != size else "")
             yield f'<g id="e{i}-label" class="edge">{behind}{said}</g>'
         yield "</g>"
 
@@ -272,7 +255,7 @@ class _Writer:
             weight = "bold" if line.bold else ""
             middle = y + 0.625 * line.size
             y += 1.25 * line.size
-            yield _written(line.text, box.x + box.width / 2, middle + 0.36 * line.size, line.size, line.bold,
+            yield written(line.text, box.x + box.width / 2, middle + 0.36 * line.size, line.size, line.bold,
                            font_size=line.size if line.size != usual else "", font_weight=weight, fill=colour)  # fmt: skip
 
 
@@ -298,28 +281,7 @@ def _sample(entry: Entry, left: float, middle: float, long: float) -> str:
     return f"{''.join(strip)}<rect{place}{attributes(fill=fill, stroke=entry.colour, **_drawn(entry.stroke))}/>"
 
 
-def _written(text: str, x: float, y: float, size: float, bold: bool = False, **given: object) -> str:
-    """A line of text that is as wide in every font as it is in Helvetica."""
-    long = width(text, size, bold)
-    fitted = attributes(textLength=long, lengthAdjust="spacingAndGlyphs") if len(text) > 1 else ""
-    return f"<text{attributes(x=x, y=y, **given)}{fitted}>{_text(text)}</text>"
-
-
-def _text(text: str) -> str:
-    return escape(escaped(text), quote=False)
-
-
 def _tooltip(lines: Iterable[str]) -> str:
     """What browsers show to whoever points at a group, and screen readers tell."""
     told = "\n".join(clean(line, _TOOLTIP) for line in lines if line)
-    return f"<title>{_text(told[:_TOOLTIP])}</title>"
-
-
-def _dark(theme: Theme) -> str:
-    """Rules that give each colour its dark counterpart. Scoped, since a notebook's page may hold other drawings."""
-    dark = theme.dark
-    rules = [
-        f'.tapenet [fill="{a}"]{{fill:{b}}}.tapenet [stroke="{a}"]{{stroke:{b}}}' for a, b in theme.darkened().items()
-    ]
-    rules.append(f".tapenet .paper{{fill:{dark.paper}}}")
-    return "@media (prefers-color-scheme:dark){" + "".join(rules) + "}"
+    return f"<title>{text_of(told[:_TOOLTIP])}</title>"
