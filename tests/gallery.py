@@ -15,12 +15,20 @@ import numpy as np
 
 import tapenet as tn
 from tapenet.drawing.picture import Picture
-from tests.drawing.gallery import beside, generative, networks, numerical, sequences, training
+from tests.drawing.gallery import beside, generative, networks, numerical, sequences, structure, training
 from tests.drawing.gallery.entry import GALLERY, Entry
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "gallery"
-THEMES = (networks, sequences, generative, training, numerical)
+THEMES = (networks, sequences, generative, training, numerical, structure)
+
+
+#: Charts, which pages of the documentation make.
+CHARTS = {
+    "A training run": "training-history",
+    "A confusion matrix": "training-confusion",
+    "How far a model is right where it says so": "calibration",
+}
 
 
 def drawn(entry: Entry) -> Picture:
@@ -62,6 +70,9 @@ def page() -> str:
         for entry in GALLERY.values():
             if entry.theme == name:
                 lines += ["", f"### {entry.about}", "", shown(entry)]
+    lines += ["", "## Charts", "", "What was trained, in the same fonts and colours."]
+    for about, name in CHARTS.items():
+        lines += ["", f"### {about}", "", f"![{about}](../images/{name}.svg)"]
     return "\n".join([*lines, ""])
 
 

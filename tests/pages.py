@@ -68,4 +68,4 @@ def make(page: Path) -> None:
 if __name__ == "__main__":
     for each in PAGES:
         make(each)
-    architecture.picture(ROOT / "tapenet").save(architecture.PICTURE)
+    architecture.picture().save(architecture.PICTURE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import graphlib
 import importlib
 import inspect
@@ -12,22 +11,13 @@ import pkgutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import tapenet
+from tapenet.drawing.sources.imports import imports_in, modules_in
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
-
-
-def modules_in(root: Path) -> dict[str, Path]:
-    """The modules of a package by name, with their files."""
-    return {
-        ".".join((root.name, *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__"): path
-        for path in sorted(root.rglob("*.py"))
-    }
-
 
 ROOT = Path(tapenet.__file__).parent
 MODULES = modules_in(ROOT)
@@ -81,49 +71,6 @@ for _known in KNOWS.values():
     _known |= {"typing", "names", "plugins"}
 #: The public names and the command line stand above all folders.
 ROOF = {"tapenet", "tapenet.__main__"}
-
-
-class Import(NamedTuple):
-    """One import of a module of the package: by whom, of what, where, and whether a function or a test of
-    TYPE_CHECKING encloses it."""
-
-    by: str
-    of: str
-    line: int
-    inside_function: bool
-    for_types: bool
-
-
-def _imports(module: str, modules: dict[str, Path]) -> list[Import]:
-    found: list[Import] = []
-    path = modules[module]
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-
-    def walk(node: ast.AST, function: bool, types: bool) -> None:
-        if isinstance(node, ast.Import):
-            found.extend(Import(module, a.name, node.lineno, function, types) for a in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = package.split(".")
-                base = ".".join([*parts[: len(parts) - node.level + 1], *([base] if base else [])])
-            for a in node.names:
-                target = f"{base}.{a.name}" if f"{base}.{a.name}" in modules else base
-                found.append(Import(module, target, node.lineno, function, types))
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            types = True
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            function = True
-        for child in ast.iter_child_nodes(node):
-            walk(child, function, types)
-
-    walk(ast.parse(path.read_text(encoding="utf-8")), False, False)
-    return found
-
-
-def imports_in(modules: dict[str, Path]) -> list[Import]:
-    """Every import of these modules."""
-    return [found for module in modules for found in _imports(module, modules)]
 
 
 ALL = imports_in(MODULES)

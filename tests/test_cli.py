@@ -167,6 +167,8 @@ def test_draw_as_a_user_calls_it(models: Path) -> None:
     ("name", "inputs", "words"),
     [
         ("models.py:Net", ["2,1,28,28"], ["conv · Conv2d"]),
+        ("models.py:Net", [], ["Net", "conv · Conv2d"]),
+        ("tapenet:optim.Adam", [], ["grad_sum"]),
         ("models:Inside.net", ["2,1,28,28"], ["conv · Conv2d"]),
         ("models:make", ["4,5"], ["0 · Linear", "4×5 f32"]),
         ("models:Words", ["int64:2,7", "()"], ["words", "2×7 i64", "table · Embedding"]),
@@ -230,7 +232,10 @@ def test_draw_options(models: Path) -> None:
         (["worse:x"], "worse could not be imported: SyntaxError: invalid syntax"),
         (["stops:x"], "stops could not be imported: SystemExit: stopped"),
         (["models:Needs"], "missing 1 required positional argument: 'size'"),
-        (["models:Net"], "such as --input 1,28,28"),
+        (
+            ["models:product"],
+            "draw: product takes left, right; 0 given. Pass its arguments after it: tn.draw(product, left, right)",
+        ),
         (["models:product", "--input", "2"], "right"),
         (["models:Net", "--input", "2,1,28,5"], "failed in fc"),
         (["models:broken", "--input", "2"], "lost"),
@@ -244,7 +249,7 @@ def test_draw_options(models: Path) -> None:
         ),
         (["models:loss", "-o", "n" * 300 + ".svg"], "the name is too long"),
         (["models.py:broken", "--input", "2"], "(models.py:"),
-        (["models:np", "--input", "2"], "give a tensor, a tuple, list or dict of tensors, a tape"),
+        (["models:np", "--input", "2"], "a package is drawn by itself"),
     ],
 )
 def test_draw_says_in_one_line_what_failed(

@@ -6,6 +6,7 @@ from tapenet.autodiff.node import Leaf, Node
 from tapenet.drawing.late import use
 from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.drawing.model import Drawing
+from tapenet.drawing.options import Options, alone
 from tapenet.drawing.passes.diff import Difference, diff
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import Picture
@@ -60,9 +61,11 @@ def compare(before: object, after: object, direction: str, title: str, legend: b
 def _graph(x: object) -> Drawing:
     if isinstance(x, Picture):
         return x.source
-    if is_module(x):
+    if is_module(x):  # without the variables, which have different names for no reason that is of the graphs
         drawing: Drawing = use("sources.attributes").of_module(x)
         return drawing
+    if alone(x):
+        return Options().picture(x, ()).source
     if callable(x):
         raise TypeError(
             f"draw.diff: a {type(x).__name__} has no graph before it is called: give pictures, "

@@ -32,6 +32,8 @@ class _Draw:
               Buffers, gradients and random generators are afterwards what they were before; an optimizer in it takes no
               step.
             - a module alone: its layers in the order of its attributes.
+            - an optimizer, or a class of them: its rule.
+            - a package, or its name: which part of it imports which.
             - a compiled function that has been called: its program.
         *inputs: the arguments of a module or function.
         depth: how many levels of modules to open; those below are drawn as one box each. 0: none; None: as many as
@@ -112,7 +114,8 @@ class _Draw:
         was. The same in words: `str(...)`, or `.added`, `.removed`, `.changed`.
 
         Args:
-            before: a module, a tensor, several in a tuple or dict, a tape, or a picture of anything else: `tn.draw(net, x)`.
+            before: what `tn.draw` takes without arguments, such as a tensor, a tape or a module; or a picture of anything else:
+                `tn.draw(net, x)`.
             after: the other.
             direction: where arrows point.
             title: written above the picture.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from tapenet.drawing.passes.gradients import Finding, from_results, marked, unus
 from tapenet.drawing.passes.view import BUDGET, View
 from tapenet.drawing.picture import Picture, checked_width
 from tapenet.drawing.sources.build import build
-from tapenet.drawing.sources.names import Key, Name, is_module, result_name, variables
+from tapenet.drawing.sources.names import Key, Name, is_module, variable_of, variables
 from tapenet.drawing.style import theme_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Options(NamedTuple):
         view = self.view if self.optimizer is None else self.view._replace(updates=updates(self.optimizer))
         if found.made and view.budget == BUDGET:
             view = view._replace(budget=BUDGET // 2)  # what stands in a column is soon too long
-        if _is_compiled(x):  # in a program parameters are read and written like other arrays
+        if alone(x):  # in a program and a rule parameters are read and written like other arrays
             view = view._replace(parameters=True)
         drawing = marked(found.drawing, found.findings)
         return Picture(
@@ -66,9 +67,7 @@ class Options(NamedTuple):
             numbers=_in_short(found.known),
             theme=colours,
             width=None if self.width is None else checked_width(self.width),
-            again=None
-            if _is_compiled(x) or isinstance(x, _RECORDED) or found.made
-            else partial(self._again, x, inputs),
+            again=None if alone(x) or isinstance(x, _RECORDED) or found.made else partial(self._again, x, inputs),
         )
 
     # -- what there is to draw -----------------------------------------------------------------------------------
@@ -77,11 +76,18 @@ class Options(NamedTuple):
         names = variables()
         if _is_compiled(x):
             program, stage = use("sources.program"), self.stage or "fused"
-            return _Found(program.of_compiled(x, stage), program.caption_of(x, stage))
+            drawing = program.of_compiled(x, stage, inside=not self.view.parameters)
+            return _Found(drawing, program.caption_of(x, stage))
+        if isinstance(x, (ModuleType, str)):
+            imports = use("sources.imports")
+            return _Found(imports.of_package(imports.folder_of(x)))
+        if alone(x):
+            rules = use("sources.rule")
+            return _Found(rules.of_rule(x), rules.caption_of(x))
         places: dict[Key, int] = {}
         backward = self.view.backward or self.color_by == "grad_norm"
         if isinstance(x, _RECORDED):
-            drawing = build(x, names, result_name(x), places, unused=backward)
+            drawing = build(x, names, variable_of(x) or "output", places, unused=backward)
             if not isinstance(x, Tape):
                 return self._measured(drawing, None, self.profile)
             known = use("sources.known")
@@ -159,14 +165,16 @@ class Options(NamedTuple):
             )
         if self.color_by is not None and self.color_by not in (kinds := use("passes.measures").KINDS):
             raise ValueError(f"draw: color_by={self.color_by!r}; boxes are painted by {', '.join(kinds)}")
-        compiled = _is_compiled(x)
+        compiled, itself = _is_compiled(x), alone(x)
         if self.stage is not None and not compiled:
-            raise ValueError(f"draw: stage={self.stage!r} is of compiled functions; this is a {type(x).__name__}")
+            raise ValueError(
+                f"draw: stage={self.stage!r} is of compiled functions; this is {itself or f'a {type(x).__name__}'}"
+            )
         if self.profile is not None and not is_a(self.profile, "profiling.profile", "Profile"):
             raise TypeError(f"draw: profile= takes a tn.profile(), not {type(self.profile).__name__}")
-        if compiled and (inputs or self.color_by is not None or self.profile is not None):
-            raise (TypeError if inputs else ValueError)(_COMPILED)
-        takes_none = compiled or isinstance(x, _RECORDED)
+        if itself and (inputs or self.color_by or self.profile is not None or (self.view.backward and not compiled)):
+            raise (TypeError if inputs else ValueError)(_COMPILED if compiled else _ALONE.format(what=itself))
+        takes_none = itself or isinstance(x, _RECORDED)
         if not takes_none and not callable(x):
             build(x)  # says what can be drawn
         if inputs and takes_none:
@@ -190,6 +198,17 @@ class _Found(NamedTuple):
 _RECORDED = (Tensor, Nodes, tuple, list, dict)
 
 
+def alone(x: object) -> str:
+    """What something is that is drawn without arguments, since nothing is run; "" for all else."""
+    if isinstance(x, _RECORDED):
+        return ""
+    if _is_compiled(x):
+        return "a compiled function"
+    if isinstance(x, (ModuleType, str)):
+        return "a package"
+    return "an optimizer's rule" if all(hasattr(x, name) for name in ("rule", "shapes", "scalars")) else ""
+
+
 def _is_compiled(x: object) -> bool:
     return is_a(x, "compiler.compile", "Compiled")
 
@@ -203,6 +222,7 @@ _COMPILED = (
     "draw: a compiled function is drawn as its program, without arguments and measurements: tn.draw(step) after a call. "
     "For these draw the function that was compiled, tn.draw(step.__wrapped__, *arguments, color_by=...)"
 )
+_ALONE = "draw: {what} is drawn by itself, without arguments, gradients and measurements"
 _NO_GRADIENT = (
     "draw: nothing in this graph has a gradient to paint it by: no tensor with requires_grad=True comes into it, or no op "
     "after these has a derivative"

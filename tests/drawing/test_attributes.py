@@ -74,7 +74,7 @@ def test_what_is_tied_frozen_or_in_a_list_is_said() -> None:
     net.parts[0].bias.requires_grad = False
     drawing = tn.draw(net).drawing
     lines = {v.lines[0]: v.lines[1:] for v in drawing.vertices}
-    assert "tied: read.weight" in lines["write · Linear"]
+    assert "tied to read.weight" in lines["write · Linear"]
     assert "frozen: bias" in lines["parts.0 · Linear"]
     assert lines["scale"] == ("4 f64",)
     assert drawing.clusters[0].parameters == 16 + 4 + 20
@@ -101,8 +101,8 @@ def test_two_models_are_compared_from_the_modules_alone() -> None:
     wide = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2))
     difference = tn.draw.diff(narrow, wide)
     assert not difference.added + difference.removed
-    assert "0: Linear: weight 6×4 → 8×4" in difference.changed
-    assert "1: GELU: was ReLU" in difference.changed
+    assert "0 · Linear: weight 6×4 → 8×4" in difference.changed
+    assert "1 · GELU: was ReLU" in difference.changed
     assert tn.draw.diff(narrow, narrow).same
 
 

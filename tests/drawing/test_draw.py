@@ -321,7 +321,13 @@ def needs_option(x: Any, *, axis: int) -> Any:
         (lambda: tn.draw(np.exp, 3.0), TypeError, r"exp returned float64, which holds no tensor"),
         (lambda: tn.draw(lambda x: x, array(2)), ValueError, r"<lambda> applies no op: it returns what it was given"),
         (lambda: tn.draw(3), TypeError, r"is of type int; give a tensor.*or function with its arguments"),
-        (lambda: tn.draw("net"), TypeError, r"is of type str; give a tensor"),
+        (lambda: tn.draw("net"), ValueError, r"'net' is no package; of a package, such as 'tapenet'"),
+        (lambda: tn.draw(functools), ValueError, r"'functools' is a single module, with no parts"),
+        (lambda: tn.draw("tapenet", 3), TypeError, r"a package is drawn by itself, without arguments"),
+        (lambda: tn.draw(optim.SGD, backward=True), ValueError, r"an optimizer's rule is drawn by itself"),
+        (lambda: tn.draw(optim.LBFGS), TypeError, r"LBFGS states no rule for one parameter"),
+        (lambda: tn.draw(GLOBAL), TypeError, r"GLOBAL is of type ndarray; give a tensor"),
+        (lambda: tn.draw([power, power]), TypeError, r"x\[0\] is of type function"),
         (lambda: tn.draw(None), TypeError, r"is of type NoneType; give a tensor"),
         (lambda: tn.draw(array(2)), TypeError, r"is of type ndarray; give a tensor"),
         (lambda: tn.draw([]), ValueError, r"nothing in the list"),
@@ -396,3 +402,15 @@ def test_an_optimizer_is_drawn_with_the_gradients_that_it_uses() -> None:
     picture = tn.draw(net, array(5, 3), optimizer=optimizer, parameters=True)
     assert "update" in {v.kind for v in picture.drawing.vertices}
     assert {"gradient", "update"} <= {e.flow for e in picture.drawing.edges}
+
+
+def test_errors_name_things_as_the_caller_does() -> None:
+    network, values = Net(), [3, 4]
+    slope = tn.grad(power)
+    for wrong, words in (
+        (lambda: tn.draw(network, 1, 2, 3), r"network \(Net\) takes x, scale; 3 given\..*tn\.draw\(network, x\)"),
+        (lambda: tn.draw(values), r"values\[0\] is of type int"),
+        (lambda: tn.draw(slope), r"slope \(power\) takes a, b.*tn\.draw\(slope, a\)"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            wrong()

@@ -23,17 +23,14 @@ FONTS = ("Liberation Sans", "DejaVu Sans", "DejaVu Serif")
 #: What is looked at each time; the others are slow.
 QUICK = ("xor", "lenet-backward", "unet4")
 
-_BESIDE = "what stands beside each other is not wrapped"
+
 _SIDEWAYS = "a picture from left to right is not wrapped"
 #: Too wide for letters of 8 points at 800 pixels, and why.
 WIDE = {
-    "compiled": _BESIDE,
     "gpt2-sideways": _SIDEWAYS,
 }
 #: More than sixty boxes, and why.
-MANY = dict.fromkeys(
-    ("compiled-optimized", "kalman-filter"), "a flat graph is drawn op by op up to four times the budget"
-)
+MANY = {"kalman-filter": "a flat graph is drawn op by op up to four times the budget"}
 
 needs_browser = pytest.mark.skipif(bool(browser.missing()), reason=browser.missing())
 

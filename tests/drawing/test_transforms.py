@@ -61,3 +61,4 @@ def test_parameters_of_a_transformed_function_keep_their_names_and_aliases_are_n
     assert titles[:2] == ["w", "x"]
     assert "alias" not in titles
     assert "broadcast 1" in titles
+    assert "ᵀ" in titles

@@ -43,7 +43,7 @@ def with_cards(drawing: Drawing, layers: Collection[int], *, inside: bool = True
         inside: whether parameters join the boxes of the ops that use them.
         backward: whether to say which parameters get a gradient.
     """
-    drawing = _with_stretched(_with_reshapes(drawing))
+    drawing = _with_stretched(_with_squares(_with_reshapes(drawing)))
     if inside:
         joins = _Joins(drawing, layers)
         return joins.joined(_described(drawing, layers, joins.tied, backward), backward)
@@ -88,7 +88,7 @@ def _described(drawing: Drawing, layers: Collection[int], tied: Mapping[int, Seq
             card.append(counted_parameters(cluster.parameters))
         if i in tied:
             card.append(_badge(drawing, tied[i]))
-        training = _training(list(found.updates), list(found.learned), found.frozen, found.held)
+        training = _training(list(found.updates), list(found.learned), found.frozen, found.held) or cluster.training
         clusters.append(cluster._replace(card=tuple(card), totals=totals, training=training, layer=i in layers))
     return drawing._replace(clusters=clusters)
 
@@ -368,6 +368,17 @@ def _with_reshapes(drawing: Drawing) -> Drawing:
     for i, vertex in enumerate(vertices):
         if vertex.op == "reshape" and i in given and i in made:
             vertices[i] = vertex._replace(title=_reshape(given[i][0].value.shape, made[i][0].value.shape))
+    return drawing._replace(vertices=vertices)
+
+
+def _with_squares(drawing: Drawing) -> Drawing:
+    """The drawing whose products of an array with itself say so: two arrows from one box to another look as one."""
+    given = drawing.by("head") if any(vertex.op == "multiply" for vertex in drawing.vertices) else {}
+    vertices = list(drawing.vertices)
+    for i, vertex in enumerate(vertices):
+        ends = [(edge.tail, edge.result) for edge in given.get(i, ())]
+        if vertex.op == "multiply" and vertex.title == "×" and ends[1:] == ends[:1]:
+            vertices[i] = vertex._replace(title="^ 2")
     return drawing._replace(vertices=vertices)
 
 

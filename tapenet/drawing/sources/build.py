@@ -22,7 +22,7 @@ from tapenet.drawing.sources.labels import (
     short_dtype,
     value_of,
 )
-from tapenet.drawing.sources.names import Key, Modules, Name, is_transposed, key_of, key_of_whole
+from tapenet.drawing.sources.names import Key, Modules, Name, is_transposed, key_of, key_of_whole, variable_of
 from tapenet.drawing.sources.work import multiply_adds
 from tapenet.drawing.text import clean
 from tapenet.typing import Array, DType
@@ -83,13 +83,15 @@ def build(
 
 def _results(x: object, title: str, names: Mapping[Key, Name]) -> list[tuple[str, Node]]:
     """The nodes to draw up to, with what to call their results."""
+    own = variable_of(x) or "x"
     if isinstance(x, dict):
-        named = [(str(key), f"x[{key!r}]", value) for key, value in x.items()]
+        named = [(str(key), f"{own}[{key!r}]", value) for key, value in x.items()]
     elif isinstance(x, (tuple, list)):
         titles = [title] if len(x) == 1 else [f"{title} {i}" for i in range(len(x))]
-        named = [(name, f"x[{i}]", value) for i, (name, value) in enumerate(zip(titles, x, strict=True))]
+        named = [(name, f"{own}[{i}]", value) for i, (name, value) in enumerate(zip(titles, x, strict=True))]
     else:
-        named = [(title, "x", x)]
+        plain = x is None or isinstance(x, (int, float, complex, str))
+        named = [(title, clean(repr(x), 40) if plain else own, x)]
     if not named:
         raise ValueError(f"draw: there is nothing in the {type(x).__name__}; give at least one tensor")
     results = []
@@ -97,8 +99,8 @@ def _results(x: object, title: str, names: Mapping[Key, Name]) -> list[tuple[str
         if not isinstance(value, Tensor):
             raise TypeError(
                 f"draw: {place} is of type {type(value).__name__}; give a tensor, a tuple, list or dict of "
-                "tensors, a tape, a compiled function, or a module or function with its arguments: "
-                "tn.draw(net, images)"
+                "tensors, a tape, a compiled function, a module or function with its arguments: tn.draw(net, images); "
+                "a module alone, an optimizer or a package"
             )
         node = value.node
         if node is None or type(node) is Leaf:

@@ -15,7 +15,7 @@ from tapenet.autodiff.observe.anomaly import lines
 from tapenet.autodiff.observe.tape import Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.sources.known import gradients_on, values_on
-from tapenet.drawing.sources.names import Key, Name, note, note_all
+from tapenet.drawing.sources.names import Key, Name, note, note_all, variable_of
 from tapenet.ops import random
 from tapenet.profiling.profile import Profile, profile
 from tapenet.typing import Array
@@ -69,9 +69,14 @@ def run(
         names: dict[Key, Name] = {}
         given = [_given(value, title, learns, names) for title, value in zip(titles, inputs, strict=True)]
         measured = profile() if profiled else None
-        if profiled and not warm:
-            _once(function, given, differentiate, nullcontext())
-        tape, results, gradients = _once(function, given, differentiate, measured or nullcontext())
+        try:
+            if profiled and not warm:
+                _once(function, given, differentiate, nullcontext())
+            tape, results, gradients = _once(function, given, differentiate, measured or nullcontext())
+        except _NothingRecorded:  # a derivative by arguments that need no gradient
+            if learns or hasattr(function, "named_parameters"):
+                raise
+            continue
         if hasattr(function, "named_parameters") or any(t.requires_grad for t in _listed(results)):
             break
     holder = getattr(function, "__self__", None) if inspect.ismethod(function) else function
@@ -79,6 +84,10 @@ def run(
         for title, value in vars(holder).items() if hasattr(holder, "__dict__") else ():
             note_all(names, title, value)
     return Run(results, names, values_on(tape, _listed(results)), gradients, measured)
+
+
+class _NothingRecorded(ValueError):
+    """No op led to what a function returned."""
 
 
 def _once(
@@ -104,8 +113,11 @@ def _listed(results: Tensor | dict[str, Tensor]) -> list[Tensor]:
 
 def _titles(function: Callable[..., object], count: int) -> list[str]:
     """The names of the positional arguments."""
-    title = _title(function)
+    title, variable = _title(function), variable_of(function)
     learned = hasattr(function, "forward")
+    own = variable or (title if hasattr(function, "__name__") and title.isidentifier() else "net" if learned else "f")
+    if variable not in ("", title):
+        title = f"{variable} ({title})"
     if isinstance(function, type):
         raise TypeError(f"draw: {title} is a class; give an object of it, with its arguments: tn.draw({title}(...), x)")
     try:
@@ -116,7 +128,6 @@ def _titles(function: Callable[..., object], count: int) -> list[str]:
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
     titles = [p.name for p in by_position]
     needed = ", ".join(p.name for p in by_position if p.default is p.empty)
-    own = title if hasattr(function, "__name__") and title.isidentifier() else "net" if learned else "f"
     if not sum(p.default is p.empty for p in by_position) <= count <= (len(titles) if rest is None else count):
         takes = ", ".join(titles if rest is None else [*titles, f"*{rest}"])
         raise TypeError(
@@ -183,7 +194,7 @@ def _results(results: object, function: object) -> Tensor | dict[str, Tensor]:
         )
     made = {path: t for path, t in found.items() if t.node is not None and type(t.node) is not Leaf}
     if not made:
-        raise ValueError(f"draw: {_title(function)} applies no op: it returns what it was given")
+        raise _NothingRecorded(f"draw: {_title(function)} applies no op: it returns what it was given")
     return made[""] if list(made) == [""] else made
 
 

@@ -19,6 +19,8 @@ from tapenet.typing import Array
 _FRAMES, _NAMES, _ELEMENTS = 8, 1000, 100
 
 
+_PACKAGE = __name__.partition(".")[0]
+
 #: A tensor by its node, an array by where it is (`key_of`), a module by its `id`.
 Key: TypeAlias = Node | int | tuple[object, ...]
 
@@ -60,7 +62,7 @@ def variables() -> dict[Key, Name]:
     comes first: a function's own names, then those of its caller, then those of its module."""
     found: dict[Key, Name] = {}
     scopes: list[Mapping[str, object]] = []
-    frame = user_frame()
+    frame = _drawing_frame()
     while frame is not None and len(scopes) < _FRAMES:
         scopes.append(frame.f_locals)
         if _outermost(frame):
@@ -73,14 +75,23 @@ def variables() -> dict[Key, Name]:
     return found
 
 
-def result_name(x: object) -> str:
-    """The variable of the code that draws that holds this object, "output" if there is none."""
+def _drawing_frame() -> FrameType | None:
+    """The innermost frame of the user's; the package's own command line is none."""
     frame = user_frame()
+    while frame is not None and frame.f_globals.get("__package__") == _PACKAGE:
+        frame = frame.f_back
+    return frame
+
+
+def variable_of(x: object) -> str:
+    """The variable of the code that draws that holds this object, "" if there is none."""
+    frame = _drawing_frame()
     if frame is not None:
-        for name, value in list(frame.f_locals.items())[:_NAMES]:
-            if value is x and _written(name):
-                return name
-    return "output"
+        for scope in (frame.f_locals, frame.f_globals):
+            for name, value in list(scope.items())[:_NAMES]:
+                if value is x and _written(name):
+                    return name
+    return ""
 
 
 def note_all(names: dict[Key, Name], name: str, value: object) -> None:

@@ -14,7 +14,6 @@ from tapenet.drawing.model import Around, Cluster, Drawing, Edge, Explained, Flo
 from tapenet.drawing.sources import program_labels as labels
 from tapenet.drawing.sources.labels import value_of, words
 from tapenet.drawing.sources.program_names import Names
-from tapenet.program.fusion import source
 from tapenet.program.groups import Groups, arranged, single, traffic
 from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Result, Value
 from tapenet.program.primitives import BODIES
@@ -26,7 +25,7 @@ STAGES = {"captured": "as captured", "optimized": "after all passes", "fused": "
 _SHOWN = 7
 
 
-def of_compiled(compiled: Compiled, stage: str = "fused", variant: int = -1) -> Drawing:
+def of_compiled(compiled: Compiled, stage: str = "fused", variant: int = -1, *, inside: bool = False) -> Drawing:
     """The program that a compiled function became, as a drawing.
 
     Args:
@@ -34,6 +33,8 @@ def of_compiled(compiled: Compiled, stage: str = "fused", variant: int = -1) -> 
         stage: "captured", "optimized" (after all passes), or "fused": as the backend runs it, with a cluster around the
             instructions that run in one go. Views that cost nothing are where they are needed.
         variant: which of its programs, by position; by default the latest.
+        inside: what a model or an optimizer keeps, parameters and states, is lines in the boxes that read and write it, as
+            constants are; axes of length 1 come and go without a box.
 
     Raises:
         ValueError: it was not called yet; there is no such stage, or no such program.
@@ -46,9 +47,9 @@ def of_compiled(compiled: Compiled, stage: str = "fused", variant: int = -1) -> 
     ['x', 'tanh', '2 ×', 'sum', 'output']
     """
     found, groups = _chosen(compiled, stage, variant)
-    drawer = _Drawer(Names(found, compiled.explain().parameters), {c.op: c.reason for c in found.called})
+    drawer = _Drawer(Names(found, compiled.explain().parameters), {c.op: c.reason for c in found.called}, inside)
     drawer.whole(groups)
-    return drawer.drawing
+    return drawer.finished()
 
 
 def caption_of(compiled: Compiled, stage: str = "fused", variant: int = -1) -> str:
@@ -114,7 +115,7 @@ def _chosen(compiled: Compiled, stage: str, position: int) -> tuple[Variant, Gro
     count = len(told.variants)
     if not count:
         raise ValueError(
-            f"{told.title}: nothing is compiled before the first call: call it once with the arguments that it will have"
+            f"draw: {told.title}: nothing is compiled before the first call: call it once with the arguments that it will have"
         )
     if not -count <= position < count:
         raise ValueError(f"{told.title} has no program {position}; there are 0 to {count - 1}, or -1 for the latest")
@@ -135,8 +136,13 @@ class _End(NamedTuple):
 class _Drawer:
     """Draws a program, and the bodies of its loops and branches."""
 
-    def __init__(self, names: Names, reasons: Mapping[object, str]) -> None:
+    def __init__(self, names: Names, reasons: Mapping[object, str], inside: bool) -> None:
         self.names = names
+        self.inside = inside
+        #: What was drawn as a line in a box.
+        self.told: set[Value] = set()
+        #: By box: what is kept that it writes.
+        self.writes: dict[int, list[str]] = {}
         self.reasons = reasons
         self.drawing = Drawing([], [], [], {})
         #: What each value is called.
@@ -156,7 +162,11 @@ class _Drawer:
         self.titles.update(zip(program.inputs, self.names.inputs, strict=True))
         self.run(groups, None)
         for target, value in program.writes:
-            self.end("update", f"← {self.names.of(target).title}", value)
+            made = self.ends.get(value)
+            if self.inside and self.names.of(target).kept and made is not None and self.is_op(made.vertex):
+                self.writes.setdefault(made.vertex, []).append(self.names.of(target).title)
+            else:
+                self.end("update", f"← {self.names.of(target).title}", value)
         for position, value in enumerate(program.outputs):
             if position in self.names.written:
                 self.end("update", f"← {self.names.written[position]}", value)
@@ -177,9 +187,50 @@ class _Drawer:
         return len(self.drawing.vertices) - 1
 
     def connect(self, value: Value, head: int, argument: str = "", flow: Flow = "value") -> None:
-        """Draw the edge that brings a value."""
+        """Draw the edge that brings a value, or a line for what is kept."""
+        value = self.origin(value)
+        if self.is_line(value) and self.is_op(head):
+            vertex = self.drawing.vertices[head]
+            line = self.line(value)
+            if line not in vertex.card:
+                self.drawing.vertices[head] = vertex._replace(card=(*vertex.card, line))
+            return
         end = self.source(value)
         self.drawing.edges.append(Edge(end.vertex, head, value_of(value), end.result, argument, flow))
+
+    def is_op(self, vertex: int) -> bool:
+        return self.drawing.vertices[vertex].kind == "op"
+
+    def is_line(self, value: Value) -> bool:
+        """Whether a value is drawn as a line in the boxes that read it."""
+        value = self.origin(value)
+        kept = isinstance(value, Constant) or (isinstance(value, Reference) and self.names.of(value).kept)
+        return self.inside and kept and value not in self.ends
+
+    def line(self, value: Value) -> str:
+        """What a box says of something kept that it reads: its size where it is told of first."""
+        title = self.names.of(value).title if isinstance(value, Reference) else "constant"
+        spec = value_of(value)
+        if value in self.told:
+            return title
+        self.told.add(value)
+        text = f"{title} {'×'.join(map(str, spec.shape))}".strip()
+        return f"{text} · {value.size:,}" if len(spec.shape) > 1 else text
+
+    def finished(self) -> Drawing:
+        """The drawing with what each box writes, and on kernels the lines of what is in them."""
+        vertices, clusters = list(self.drawing.vertices), list(self.drawing.clusters)
+        for i, titles in self.writes.items():
+            vertices[i] = vertices[i]._replace(training=_writes(titles))
+        inside: dict[int, list[int]] = {}
+        for i, vertex in enumerate(vertices):
+            if vertex.cluster is not None and clusters[vertex.cluster].around == "kernel":
+                inside.setdefault(vertex.cluster, []).append(i)
+        for at, found in inside.items():
+            card = tuple(dict.fromkeys(line for i in found for line in vertices[i].card))
+            written = _writes([title for i in found for title in self.writes.get(i, ())])
+            clusters[at] = clusters[at]._replace(card=card, training=written)
+        return self.drawing._replace(vertices=vertices, clusters=clusters)
 
     def origin(self, value: Value) -> Value:
         """The value from outside that an input of a body is."""
@@ -197,7 +248,7 @@ class _Drawer:
     def outside(self, value: Value) -> Vertex:
         spec = value_of(value)
         if isinstance(value, Reference):
-            kind, title = self.names.of(value)
+            kind, title, _ = self.names.of(value)
             return Vertex(kind, title, spec, value.size if kind == "parameter" else 0, (title, str(spec)))
         host = self.turns.get(value, value)
         if isinstance(host, Host):
@@ -232,10 +283,6 @@ class _Drawer:
         self.around = cluster
         name = names(groups.program)
         moved = dict(zip((g.instructions[0] for g in groups.groups), traffic(groups), strict=True))
-        updated: dict[Instruction | None, list[Reference]] = {}
-        for target, value in groups.program.writes:
-            if isinstance(target, Reference):  # what the body of a loop writes is its own
-                updated.setdefault(source(value), []).append(target)
         for group in arranged(groups):
             first = next((i for i in group.instructions if i in moved), None)
             if all(self.is_number(i) for i in group.instructions):
@@ -244,7 +291,6 @@ class _Drawer:
                 self.control(first, _bodies(groups, first), cluster)
                 self.around = cluster
                 continue
-            self.again(group.instructions, updated)
             self.sources(group.instructions)
             how = group.how
             around = cluster
@@ -259,22 +305,20 @@ class _Drawer:
                 if not self.is_number(instruction):
                     self.instruction(instruction, name, how, around)
 
-    def again(self, instructions: Iterable[Instruction], updated: Mapping[Instruction | None, list[Reference]]) -> None:
-        """Draw tensors that are updated here once more, beside their update rather than far away at their first use."""
-        targets = {target for i in instructions for target in updated.get(i, ()) if target in self.ends}
-        for arg in dict.fromkeys(arg for i in instructions for arg in i.args):
-            if arg in targets:
-                self.ends[arg] = _End(self.add(self.outside(arg)._replace(parameters=0)))
-
     def sources(self, instructions: Iterable[Instruction]) -> None:
         """Draw what comes from outside before the first of a cluster, so that what is in that follows each other."""
         made = {result for instruction in instructions for result in instruction.results}
         for instruction in instructions:
             for arg in instruction.args:
-                if arg not in made and self.written(arg) == labels.ARRAY:
+                if arg not in made and self.written(arg) == labels.ARRAY and not self.is_line(arg):
                     self.source(arg)
 
     def instruction(self, instruction: Instruction, name: Mapping[Value, str], how: str, cluster: int | None) -> None:
+        if self.inside and instruction.name == "reshape" and not self.is_line(instruction.args[0]):
+            before, after = ([n for n in v.shape if n != 1] for v in (instruction.args[0], instruction.results[0]))
+            if before == after:  # the shape on the next edge says it
+                self.ends[instruction.results[0]] = self.source(instruction.args[0])
+                return
         op = labels.op_of(instruction)
         kind = labels.op_name(instruction)
         if op is not None:
@@ -419,6 +463,15 @@ class _Drawer:
         several = len(instruction.results) > 1
         for i, result in enumerate(instruction.results):
             self.ends[result] = _End(head, i if several else None)
+
+
+def _writes(titles: Iterable[str]) -> str:
+    """What is written, a parameter's states by their own names after it."""
+    found: list[str] = []
+    for title in sorted(titles):
+        of, _, state = title.rpartition(": ")
+        found.append(state if of in found else title)
+    return f"← {', '.join(found)}" if found else ""
 
 
 def _numbers(value: Value, shape: tuple[int, ...]) -> list[str]:

@@ -21,6 +21,7 @@ class Named(NamedTuple):
 
     kind: Kind
     title: str
+    kept: bool = False  # by a model or an optimizer
 
 
 class Names:
@@ -37,7 +38,7 @@ class Names:
         self._held: dict[object, Named] = {}
         self._of_modules(variant)
         for path, kind, tensor in _reached(variant):
-            self._hold(tensor, kind, path)
+            self._hold(tensor, kind, path, kept=kind == "parameter")
         for slot in (slot for owner in _owners(variant) for slot in getattr(owner, "slots", ())):
             self._hold(slot.param, "parameter", slot.name)
             of = self._held[id(slot.param.numpy())].title
@@ -57,9 +58,9 @@ class Names:
         """What a tensor from outside is called."""
         return self._held.get(id(reference.tensor.numpy()), Named("input", "array"))
 
-    def _hold(self, tensor: object, kind: Kind, title: str) -> None:
+    def _hold(self, tensor: object, kind: Kind, title: str, *, kept: bool = True) -> None:
         """Note a name, unless there is one already."""
-        named = Named(kind, title)
+        named = Named(kind, title, kept)
         if isinstance(tensor, Tensor):
             if tensor.node is not None:
                 self._held.setdefault(tensor.node, named)

@@ -300,7 +300,7 @@ def matrix_transpose(x: Array) -> Array:
 
 @op(
     precision="same",
-    label=lambda axis1, axis2: f"swap {axis_words((axis1, axis2))}",
+    label=lambda axis1, axis2: "ᵀ" if {axis1, axis2} == {-1, -2} else f"swap {axis_words((axis1, axis2))}",
     numpy=np.swapaxes,
     a=lambda g, axis1, axis2: _swapped(g, axis1, axis2),
     samples=lambda r: [sample(r.normal(size=(2, 3, 4)), 0, -1), sample(r.normal(size=(2, 3)), 1, 0)],
