@@ -12,6 +12,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import Protocol, cast
 
 import numpy as np
@@ -39,8 +40,10 @@ def adapted(name: str, forward: Function, options: Mapping[str, object]) -> tupl
 
     Args:
         name, options: the op's.
-        forward: any function but a Python one; what is none of these is given back as it is.
+        forward: any function; a Python function, and whatever else is none of these, is given back as it is.
     """
+    if isinstance(forward, FunctionType):
+        return forward, {}
     made, known = _adapted(name, forward, options)
     return made, {n: value for n, value in known.items() if n not in options}
 

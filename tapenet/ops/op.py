@@ -12,12 +12,12 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
 from tapenet.ops import definitions, standing
+from tapenet.ops.foreign_forwards import adapted
 from tapenet.ops.formula import Derived, fused
 from tapenet.ops.formula import derive as derive
 from tapenet.ops.indexing.adding import add_at
@@ -479,11 +479,7 @@ def _define(
                 f"op {title!r}: {key}={rule!r} is neither an option of tn.op nor a gradient rule; "
                 "a rule is a function of g and what else it names"
             )
-    known: dict[str, object] = {}
-    if not isinstance(forward, FunctionType):
-        from tapenet.ops.foreign_forwards import adapted
-
-        forward, known = adapted(title, forward, options)
+    forward, known = adapted(title, forward, options)
     made = Op(forward, name=title, rules=rules, module=module, **(options | known))
     if grads is None:
         stated = [*rules, *(n for n in ("joint", "jvp") if options.get(n) is not None)]
