@@ -7,8 +7,8 @@ import importlib
 from collections.abc import Sequence
 
 from tapenet.autodiff import creation, generate
-from tapenet.autodiff.observe import low_types as low_types
 from tapenet.ops.recorder import Recorder, installed
+from tapenet.program.low import when_first_met
 from tapenet.typing import Array
 
 
@@ -23,4 +23,9 @@ class _Recorder(Recorder):
         return found
 
 
+def _with_low_types() -> None:
+    importlib.import_module("tapenet.autodiff.observe.low_types").install()
+
+
 installed.recorder = _Recorder()
+when_first_met(_with_low_types)

@@ -27,7 +27,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.recorder import installed
 from tapenet.ops.signatures import by_name
 from tapenet.program.arguments import elements, mapped
-from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, rounded, when_first_met, widened
+from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, rounded, widened
 from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
@@ -204,9 +204,7 @@ def _node_class(op: Op, full: bool) -> type:
     return found
 
 
-def _install() -> None:
+def install() -> None:
+    """Have ops take arrays in low types from now on. Called when the first one is met."""
     record.lower = _lower
     installed.recorder.compose = _widely
-
-
-when_first_met(_install)
