@@ -39,9 +39,9 @@ def drawn(entry: Entry) -> Picture:
         return entry.draw()
 
 
-def text(entry: Entry) -> str:
+def written(picture: Picture) -> str:
     """The file of a picture."""
-    return drawn(entry).svg.replace(f"{ROOT}/", "")  # tooltips name lines of code
+    return picture.svg.replace(f"{ROOT}/", "")  # tooltips name lines of code
 
 
 def shown(entry: Entry) -> str:
@@ -88,7 +88,7 @@ def main() -> None:
     for entry in GALLERY.values():
         if not names or entry.name in names:
             start = time.perf_counter()
-            made = text(entry)
+            made = written(drawn(entry))
             taken = time.perf_counter() - start
             (FOLDER / f"{entry.name}.svg").write_text(made, encoding="utf-8")
             print(f"{entry.name:20} {taken:5.1f} s {len(made.encode()) / 1000:6.0f} kB", flush=True)
