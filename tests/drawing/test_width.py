@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet import nn
 from tapenet.drawing.layout import place
 from tapenet.drawing.layout.boxes import LABEL, vertex_lines
-from tapenet.drawing.layout.placed import Placed
-from tapenet.drawing.model import Vertex
+from tapenet.drawing.layout.placed import DIRECTIONS, Placed
+from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
+from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import READABLE, Picture
-from tests.drawing.flaws import flaws, unlabelled
+from tests.drawing.drawings import drawings
+from tests.drawing.flaws import crossings, flaws, unlabelled
 from tests.drawing.models import GPT, kept
 
 
@@ -89,7 +94,7 @@ def test_what_is_no_width(width: Any, tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("direction", ["TB", "BT"])
 def test_rows_of_branches_wrap(direction: str) -> None:
-    drawing = tn.draw(wide(14)).drawing
+    drawing = tn.draw(wide(14), repeats=False).drawing
     natural, narrow = place(drawing, direction), place(drawing, direction, 500)
     assert natural.width > 1000
     assert narrow.width <= 500
@@ -98,7 +103,7 @@ def test_rows_of_branches_wrap(direction: str) -> None:
 
 
 def test_the_dtype_that_most_arrays_have_is_left_out_where_there_is_no_room() -> None:
-    drawing = tn.draw(wide(14)).drawing
+    drawing = tn.draw(wide(14), repeats=False).drawing
     assert {way.label.text for way in place(drawing).ways if way.label} >= {"2×3 f32", "2 f32"}
     assert {way.label.text for way in place(drawing, most=500).ways if way.label} >= {"2×3", "2"}
 
@@ -135,3 +140,80 @@ def test_the_main_chain_goes_on_through_what_repeats() -> None:
     }
     assert len(middles) == 1
     assert LABEL > READABLE
+
+
+A = Value((2, 3), "f32")
+
+
+def chain(count: int, *more: Edge) -> Drawing:
+    """Ops one after the other, and further arrows between them."""
+    vertices = [Vertex("op", f"step {i}") for i in range(count)]
+    return Drawing(vertices, [*(Edge(i, i + 1, A) for i in range(count - 1)), *more], [])
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_long_chain_wraps_into_columns_near_four_to_three(direction: str) -> None:
+    drawing = chain(40)
+    placed = place(drawing, direction, 712)
+    assert placed.width <= 712
+    assert 0.9 < placed.width / placed.height < 1.9
+    assert [*flaws(placed)] == []
+    assert unlabelled(placed) == []
+    assert crossings(placed) == 0
+    assert max(len(way.points) for way in placed.ways) == 6  # down, beside, up, over, and down to the head
+    natural = place(drawing, direction)
+    assert max(natural.width / natural.height, natural.height / natural.width) > 10
+
+
+def test_columns_stand_from_left_to_right_and_rows_from_above() -> None:
+    upright, sideways = place(chain(40), "TB", 712), place(chain(40), "LR", 712)
+    assert upright.boxes[0].x < upright.boxes[-1].x
+    assert sideways.boxes[0].y < sideways.boxes[-1].y
+
+
+def test_each_column_is_straight() -> None:
+    placed = place(chain(40), "TB", 712)
+    middles = {round(box.x + box.width / 2, 1) for box in placed.boxes}
+    heads = sum(a.y > b.y for a, b in pairwise(placed.boxes))
+    assert len(middles) == heads + 1 > 1
+
+
+def test_what_is_short_is_not_wrapped() -> None:
+    assert place(chain(12), most=712) == place(chain(12))
+
+
+def test_a_chain_is_cut_where_one_array_goes_on() -> None:
+    """A skip connection stays in one column; one that begins where the chain is cut goes with it."""
+    skips = [Edge(i, i + 4, A, skip=True) for i in range(0, 40, 5)]
+    placed = place(chain(45, *skips), most=712)
+    assert [*flaws(placed)] == []
+    assert crossings(placed) == 0
+    columns = [round(box.x + box.width / 2, 1) for box in placed.boxes]
+    assert len(set(columns)) > 1
+    assert all(columns[edge.tail + 1] == columns[edge.head] for edge in skips)
+
+
+def test_what_repeats_stays_in_one_column() -> None:
+    back = Edge(39, 0, A, flow="carry")
+    assert place(chain(40, back), most=712).width < 300
+
+
+def test_an_array_that_a_later_column_takes_comes_from_above() -> None:
+    """Of a cluster that is wrapped: what comes into it from outside, and what goes out of its first column."""
+    drawing = chain(40)
+    vertices = [Vertex("input", "x", A), Vertex("input", "y", A)]
+    vertices += [vertex._replace(cluster=0) for vertex in drawing.vertices] + [Vertex("output", "z", A)]
+    edges = [edge._replace(tail=edge.tail + 2, head=edge.head + 2) for edge in drawing.edges]
+    edges += [Edge(0, 2, A), Edge(1, 2, A), Edge(1, 35, A), Edge(41, 42, A)]
+    for direction in DIRECTIONS:
+        placed = place(Drawing(vertices, edges, [Cluster("net", "Net")]), direction, 712)
+        assert placed.width <= 712
+        assert [*flaws(placed)] == []
+
+
+@given(drawings(), st.booleans(), st.sampled_from(DIRECTIONS))
+@settings(max_examples=10)
+def test_any_drawing_can_be_narrow(drawing: Drawing, backward: bool, direction: str) -> None:
+    view = View(budget=None, repeats=False, backward=backward, compact=False)
+    placed = place(view.of(view.unfolded(drawing)), direction, 200)
+    assert [flaw for flaw in flaws(placed) if "overlap" in flaw or "wrong side" in flaw or "leaves" in flaw] == []

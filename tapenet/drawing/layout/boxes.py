@@ -40,26 +40,29 @@ def wrapped(text: str, size: float, bold: bool, most: float) -> list[str]:
 
     >>> wrapped("max pool 3×3, stride 1, padding 1", 12, False, 130)
     ['max pool 3×3,', 'stride 1, padding 1']
-    >>> wrapped("betas 0.9, 0.999", 10, False, 60), wrapped("w 784×100 · 78,400", 10, False, 80)
-    (['betas', '0.9, 0.999'], ['w 784×100', '78,400'])
+    >>> wrapped("AdamW, betas 0.9, 0.999", 10, False, 90), wrapped("w 784×100 · 78,400", 10, False, 80)
+    (['AdamW,', 'betas 0.9, 0.999'], ['w 784×100', '78,400'])
     """
     if room(text, size, bold) <= most:
         return [text]
     parts: list[str] = []
+    before = ""
     for word in text.split(" "):
-        if not parts or parts[-1].endswith(" ·") or (parts[-1].endswith(",") and not word[0:1].isdigit()):
+        listed = before[0:1].isdigit() and word[0:1].isdigit()  # as in "0.9, 0.999"
+        if not parts or before == "·" or (before.endswith(",") and not listed):
             parts.append(word)
         else:
             parts[-1] += f" {word}"
+        before = word
     lines = [""]
     for part in parts:
         for word in [part] if room(part, size, bold) <= most else part.split(" "):
             whole = f"{lines[-1]} {word}" if lines[-1] else word
-            if lines[-1] and room(whole, size, bold) > most:
+            if not lines[-1] or room(whole, size, bold) <= most:
+                lines[-1] = whole
+            elif word != "·":
                 lines[-1] = lines[-1].removesuffix(" ·")
                 lines.append(word)
-            else:
-                lines[-1] = whole
     return lines
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tapenet.drawing.layout.boxes import LABEL, WHOLE, box_size, vertex_lines
 from tapenet.drawing.layout.group import Spot
 from tapenet.drawing.layout.labels import Labels
@@ -9,8 +11,9 @@ from tapenet.drawing.layout.lanes import Piece
 from tapenet.drawing.layout.level import Fit, Level, pieces
 from tapenet.drawing.layout.placed import Box, Line, Placed, Way
 from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, leave, touch
-from tapenet.drawing.layout.tree import BORDER, Tree
+from tapenet.drawing.layout.tree import BORDER, Tree, Wrap
 from tapenet.drawing.layout.wires import WITHIN, Wiring
+from tapenet.drawing.layout.wrapping import badness, wrap
 from tapenet.drawing.metrics import room
 from tapenet.drawing.model import Drawing
 
@@ -18,6 +21,13 @@ from tapenet.drawing.model import Drawing
 _TEXTS = 150.0, 110.0, 90.0
 #: How wide layers are then at most, by how wide the drawing is to be: arrows that pass take room too.
 _ROWS = 1.0, 0.85, 0.7, 0.6, 0.5, 0.4
+
+#: What is higher than this, and so many times higher than wide, is a strip. It is wrapped at most so often; text in
+#: more lines is to bring it so much nearer to its shape.
+_HIGH, _STRIP, _WRAPS, _NARROWER = 800.0, 3.0, 4, 0.1
+
+#: Worth it are columns that make a page, no so many times higher than wide; or that take no more than so many times the room.
+_PAGE, _FULL = 2.0, 1.15
 
 
 def place(drawing: Drawing, direction: str = "TB", most: float = WHOLE) -> Placed:
@@ -34,24 +44,47 @@ def place(drawing: Drawing, direction: str = "TB", most: float = WHOLE) -> Place
     >>> placed.boxes[0].x, placed.boxes[0].y
     (10.0, 10.0)
     """
-    narrowest = _Layout(drawing, direction, Fit()).placed()
+    best = _Layout(drawing, direction, Fit())
+    upright = best.upright
     for fit in [*(Fit(text) for text in _TEXTS), *(Fit(_TEXTS[-1], part * most) for part in _ROWS)]:
-        if narrowest.width <= most:
+        if best.size()[0] <= most or (not upright and fit.across < WHOLE):
             break
-        found = _Layout(drawing, direction, fit).placed()
-        if found.width < narrowest.width:
-            narrowest = found
-    return narrowest
+        found = _Layout(drawing, direction, fit)
+        if found.size()[0] < best.size()[0]:
+            best = found
+    if most < WHOLE and best.is_strip(most):
+        strip = best
+        fits = [strip.fit, *(Fit(text) for text in _TEXTS if text < strip.fit.text), Fit(_TEXTS[-1], 0.42 * most)]
+        for n, fit in enumerate(fits):
+            found = _wrapped(_Layout(drawing, direction, fit), most)
+            if found.badness(most) + _NARROWER * n < best.badness(most) and found.is_better(strip):
+                best = found
+    return best.placed()
+
+
+def _wrapped(layout: _Layout, most: float) -> _Layout:
+    """A layout with long clusters wrapped, as long as that brings it nearer to its shape."""
+    for _ in range(_WRAPS):
+        more = wrap(layout.tree, layout.levels, layout.breadth, layout.length, layout.upright, most)
+        if more is None:
+            break
+        found = _Layout(layout.drawing, layout.direction, layout.fit, [*layout.wraps, more])
+        if found.badness(most) >= layout.badness(most):
+            break
+        layout = found
+    return layout
 
 
 class _Layout:
     """One layout. Everything is across and along until `shown` says where that is in the picture."""
 
-    def __init__(self, drawing: Drawing, direction: str, fit: Fit) -> None:
+    def __init__(self, drawing: Drawing, direction: str, fit: Fit, wraps: Sequence[Wrap] = ()) -> None:
         self.drawing = drawing
         self.direction = direction
+        self.fit = fit
+        self.wraps = wraps
         self.upright = direction in ("TB", "BT")
-        self.tree = tree = Tree(drawing)
+        self.tree = tree = Tree(drawing, wraps)
         self.wiring = wiring = Wiring(drawing, tree)
         self.lines = [vertex_lines(vertex, fit.text) for vertex in drawing.vertices]
         self.texts = drawing.labels()
@@ -128,10 +161,30 @@ class _Layout:
         x, y = self.corners[cluster]
         return [(a + x, b + y) for a, b in points]
 
+    # -- its size -------------------------------------------------------------------------------------------------
+
+    def size(self) -> tuple[float, float]:
+        """How wide and how high the picture is."""
+        return (self.breadth, self.length) if self.upright else (self.length, self.breadth)
+
+    def is_strip(self, most: float) -> bool:
+        """Whether it is so long that it had better be wrapped."""
+        width, height = self.size()
+        return height > max(_HIGH, _STRIP * width) if self.upright else width > most
+
+    def is_better(self, strip: _Layout) -> bool:
+        """Whether it is worth being wrapped: a page, and no strip in whose columns there is little."""
+        (width, height), (narrow, high) = self.size(), strip.size()
+        return not self.upright or height < _PAGE * width or width * height < _FULL * narrow * high
+
+    def badness(self, most: float) -> float:
+        """How far it is from the shape that it is to have."""
+        return badness(self.breadth, self.length, self.upright, most)
+
     # -- the picture ----------------------------------------------------------------------------------------------
 
     def placed(self) -> Placed:
-        width, height = (self.breadth, self.length) if self.upright else (self.length, self.breadth)
+        width, height = self.size()
         boxes = [self._box(i, lines) for i, lines in enumerate(self.lines)]
         clusters = [self._box(i, self.levels[i].title) for i in range(self.tree.count, self.tree.root)]
         ways = [self._way(i) for i in range(len(self.drawing.edges))]
@@ -160,7 +213,8 @@ class _Layout:
         tail, head = edge.tail, edge.head
         if wire is not None and wire.array in self.wiring.vague:
             for step in wire.steps:
-                if BORDER not in (step.start, step.end):  # where both ends are in one cluster
+                wrapped = step.cluster in self.tree.columns
+                if not wrapped and BORDER not in (step.start, step.end):  # where both ends are in one cluster
                     tail, head = step.start, step.end
         for end in (head, tail):
             points.reverse()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tapenet.drawing.layout.boxes import WHOLE, cluster_lines, head_height
+from tapenet.drawing.layout.columns import Columns, Joint
 from tapenet.drawing.layout.coordinates import LABEL_ROOM, ROW, Spread
 from tapenet.drawing.layout.group import Group, Spot
 from tapenet.drawing.layout.lanes import Lanes, Piece
@@ -95,9 +96,19 @@ class Level:
         self.title: tuple[Line, ...] = ()
         self.groups: dict[int, Group] = {}
         self.slots: dict[int, int] = {}
+        self.tops: list[float] = []
+        self.ends: list[float] = []
         self.ports_of: dict[tuple[int, int], int] = {}
         self.met = {(i, piece.side) for piece in job.lanes for i in (piece.start, piece.end)}
         self.net = Net()
+        self.detours: dict[Piece, list[tuple[float, float]]] = {}
+        self.moved: set[Piece] = set()
+        self.local: dict[Wire, list[tuple[float, float]]] = {}
+        self.doors: dict[tuple[int, int], float] = {}
+        self.ports: dict[tuple[int, int], float] = {}
+        if job.cluster in tree.columns:
+            self._beside()
+            return
         self._items(sizes)
         self._links()
         beside = any(wire.shadow for wire in job.pieces.values())
@@ -109,14 +120,20 @@ class Level:
         taken = {(self.slots[i], 1) for i in wiring.beside if i in self.slots}
         spread = Spread(self.net, lanes.counts, beside, taken | lanes.taken)
         self._stand(spread)
-        doors = {
+        sides = {
             (cluster, array, side): door
             for cluster in self.slots
             if cluster in levels
             for (array, side), door in levels[cluster].doors.items()
         }
-        lanes.run(spread, self.spots, doors)
-        self._finish(spread, lanes, *self._fit(spread, lanes))
+        lanes.run(spread, self.spots, sides)
+        self.tops, self.ends = spread.top, spread.ends
+        low = min([x - self.net.left[i] for i, x in enumerate(spread.middle)], default=0.0)
+        high = max([x + self.net.right[i] for i, x in enumerate(spread.middle)], default=0.0)
+        low, high = min(low, -lanes.outermost[LEFT]), max(high, lanes.outermost[RIGHT])
+        ports = {key: spread.middle[i] for key, i in self.ports_of.items()}
+        doors = [lanes.door(lane) for lane in lanes.lanes if lane.side == RIGHT and lane.has_door]
+        self._finish(spread, lanes, *self._fit(low, high, spread.length, lanes.counts[-1] * ROW, ports, doors))
 
     def _items(self, sizes: dict[int, tuple[float, float]]) -> None:
         vertices, net = self.wiring.drawing.vertices, self.net
@@ -190,27 +207,78 @@ class Level:
                 for j, spot in self.groups[i].spots.items():
                     self.spots[j] = spot._replace(x=spot.x + x, y=spot.y + y)
 
-    def _fit(self, spread: Spread, lanes: Lanes) -> tuple[float, float]:
+    def _beside(self) -> None:
+        """Lay out the columns of a cluster that is wrapped, from left to right, or from above where arrows go to the right."""
+        ids = self.tree.columns[self.job.cluster]
+        place = {column: k for k, column in enumerate(ids)}
+        columns = [self.levels[i] for i in ids]
+        turn = 1 if self.upright else -1
+        joints: list[Joint] = []
+        for array, start, end in self.job.pieces:
+            out = back = 0.0
+            if start != BORDER:
+                level = self.levels[start]
+                out = level.across / 2 + turn * level.ports[array, OUT]
+            if end != BORDER:
+                level = self.levels[end]
+                back = level.across / 2 + turn * level.ports[array, IN]
+            joints.append(Joint(array, place.get(start, BORDER), place.get(end, BORDER), out, back))
+        shadows = any(wire.shadow for wire in self.job.pieces.values())
+        found = Columns([(level.across, level.along) for level in columns], joints, shadows)
+
+        def x(at: float) -> float:
+            return at if self.upright else found.across - at
+
+        ports = {(array, IN): x(at) for array, at in found.ins.items()}
+        for array, at in found.outs.items():
+            ports[array, OUT] = x(at)
+        shift, down = self._fit(0.0, found.across, found.along, 0.0, ports, [])
+        self.ways = {
+            key: [(x(a) + shift, b + down) for a, b in way]
+            for key, way in zip(self.job.pieces, found.ways, strict=True)
+        }
+        self.spots = {}
+        for i, level, left in zip(ids, columns, found.left, strict=True):
+            corner = min(x(left), x(left + level.across))
+            self.spots[i] = Spot(corner + shift, found.top + down, level.across, level.along)
+        self.main = {(key, role) for key, role in ports if self._is_main(key, role)}
+        self.ports = {key: at + shift - self.across / 2 for key, at in ports.items()}
+
+    def _is_main(self, array: int, role: int) -> bool:
+        """Whether the main chain of a column comes in or goes out by an array."""
+        return any((array, role) in self.levels[i].main for i in self.tree.columns[self.job.cluster])
+
+    def _fit(
+        self,
+        low: float,
+        high: float,
+        along: float,
+        rows: float,
+        places: dict[tuple[int, int], float],
+        lanes: list[float],
+    ) -> tuple[float, float]:
         """Find the title and the size of the cluster, so that arrows pass beside its title; how far everything moves across
-        and along."""
-        net = self.net
-        low = min([x - net.left[i] for i, x in enumerate(spread.middle)], default=0.0)
-        high = max([x + net.right[i] for i, x in enumerate(spread.middle)], default=0.0)
-        low, high = min(low, -lanes.outermost[LEFT]), max(high, lanes.outermost[RIGHT])
-        rows = lanes.counts[-1] * ROW
-        breadth, length = high - low, spread.length + rows
+        and along.
+
+        Args:
+            low, high: across, where what is in it begins and ends.
+            along: how long that is.
+            rows: the room before that.
+            places: across, where arrays come in and go out.
+            lanes: along, where arrows go through its right side.
+        """
+        breadth, length = high - low, along + rows
         at = self.job.cluster - self.tree.count
         if self.job.cluster == self.tree.root:
             self.across, self.along = breadth + 2 * MARGIN, length + 2 * MARGIN
             return MARGIN - low, MARGIN + rows
+        if self.job.cluster > self.tree.root:  # a column
+            self.across, self.along = breadth, length
+            return -low, rows
         cluster = self.wiring.drawing.clusters[at]
         role = OUT if self.direction == "BT" else IN
-        ports = [
-            spread.middle[i] + PAD - low
-            for (a, r), i in self.ports_of.items()
-            if r == role and a not in self.wiring.vague
-        ]
-        doors = [lanes.door(lane) + PAD + rows for lane in lanes.lanes if lane.side == RIGHT and lane.has_door]
+        ports = [x + PAD - low for (a, r), x in places.items() if r == role and a not in self.wiring.vague]
+        doors = [y + PAD + rows for y in lanes]
         beside = min(ports, default=breadth + 2 * PAD) if self.upright else length + 2 * PAD
         self.title = cluster_lines(cluster, beside - _ASIDE, self.fit.text)
         head = max(PAD, head_height(self.title))
@@ -250,7 +318,6 @@ class Level:
             self.ways[key] = moved(spread.way(link, out, back))
         self.detours = {piece: moved(lanes.way(piece, border)) for piece in self.job.lanes}
         self.moved = {piece for piece in self.job.lanes if lanes.is_moved(piece)}
-        self.local = {}
         for host, group in self.groups.items():
             x, y = spread.middle[self.slots[host]], spread.start[self.slots[host]]
             for wire, points in group.ways.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapenet.drawing.layout.layers import orient
-from tapenet.drawing.layout.tree import LEAVES, Step, Tree
+from tapenet.drawing.layout.tree import BORDER, LEAVES, Step, Tree
 from tapenet.drawing.model import Drawing, Edge
 
 #: Where a way goes: with the layers, or in a lane on one side of them.
@@ -193,10 +193,17 @@ class Wiring:
                 self._skip(wire, shared)
 
     def _skip(self, wire: Wire, shared: set[tuple[int, Step]]) -> None:
-        """A skip connection leaves the layers where what it brings goes nowhere else."""
+        """A skip connection leaves the layers where what it brings goes nowhere else, and after the last arrow that goes from
+        column to column."""
         side = WITHIN
+        wrapped = -1
+        for k, step in enumerate(wire.steps):
+            if step.cluster in self.tree.columns:
+                wrapped = max(k, wire.top)
+        comes = {(array, step.cluster) for array, step in shared if step.start == BORDER}
         for k in range(wire.top, len(wire.steps)):
-            if (wire.array, wire.steps[k]) not in shared:
+            forks = wrapped < 0 or side == LEFT or (wire.array, wire.steps[k].cluster) in comes
+            if (wire.array, wire.steps[k]) not in shared and k > wrapped and forks:
                 side = LEFT
             wire.sides[k] = side
         wire.sides[: wire.top] = [wire.sides[wire.top]] * wire.top
