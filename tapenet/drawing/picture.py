@@ -218,8 +218,8 @@ class Picture:
 
         Whenever somebody looks, `update` runs what was drawn on the arguments that it was drawn with, leaves everything
         as it was, and shows the sizes of activations and gradients, the times and the bytes; with the numbers that it is
-        given, as curves. It is to be called in the thread that trains. It takes a microsecond while nobody looks, else one
-        twentieth of the time of the training or less.
+        given, as curves. For that a picture keeps the function and its arguments. `update` is to be called in the thread
+        that trains. It takes a microsecond while nobody looks, else one twentieth of the time of the training or less.
 
         Returns:
             a `Watch`: `.url` opens in a browser; `.update(loss=loss)` belongs after each step; `.stop()`, or the end of

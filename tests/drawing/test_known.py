@@ -133,16 +133,20 @@ def test_results_without_a_gradient_are_no_error(rounds: int) -> None:
         assert numbers(picture, gradients=True) == {}
 
 
-def test_a_picture_keeps_no_arrays_alive_and_tells_what_they_were() -> None:
+def test_a_picture_keeps_no_computed_arrays_alive_and_tells_what_they_were() -> None:
+    """It keeps the function and what it was called with, which `watch` calls again."""
     x = np.array([1.0, 2.0])
+    computed: list[Any] = []
 
-    def drawn() -> tuple[Any, Any]:  # a frame of its own: Python keeps what was looked at in one until it ends
-        big = np.ones((100, 100))
-        return tn.draw(lambda x, big: (x * 3, big.sum()), x, big, compact=False), weakref.ref(big)
+    def function(x: Any) -> Any:
+        big = x.reshape(2, 1) * np.ones((2, 10_000))
+        computed.append(weakref.ref(big.data))
+        return x * 3, big.sum()
 
-    picture, alive = drawn()
+    picture = tn.draw(function, x, compact=False)
+    assert computed
     ARRAYS.clear()
     gc.collect()
-    assert alive() is None
+    assert [made() for made in computed] == [None] * len(computed)
     x[:] = 0
     assert "[3 6]" in picture.animate().text
