@@ -341,10 +341,10 @@ def test_the_legend_tells_what_is_there() -> None:
     shown = texts(parsed(everything().svg))
     assert {
         "not finite",
-        "operation",
-        "learned",
-        "given",
-        "result",
+        "op",
+        "parameter",
+        "input",
+        "output",
         "optimizer's step",
         "gradient",
         "new value",

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from tapenet.drawing.model import Drawing, Sign, Vertex
+from tapenet.drawing.model import Drawing, Flow, Kind, Sign, Vertex
 from tapenet.drawing.text import clean
 
 #: How many boxes the description tells one by one.
 _TOLD = 60
 
+#: What kinds of boxes are called.
+KINDS: dict[Kind, str] = {
+    "op": "op",
+    "module": "module",
+    "parameter": "parameter",
+    "input": "input",
+    "constant": "number",
+    "output": "output",
+    "update": "optimizer's step",
+}
+#: What kinds of arrows are called; those of values need no words.
+FLOWS: dict[Flow, str] = {"gradient": "gradient", "update": "new value", "carry": "to the next repetition"}
+SKIPPED, CUT = "skip connection", "no gradient goes back"
 #: What signs are called.
 SIGNS: dict[Sign, str] = {
     "trouble": "not finite",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tapenet.drawing.forms.described import SIGNS
+from tapenet.drawing.forms import described
+from tapenet.drawing.forms.described import CUT, KINDS, SIGNS, SKIPPED
 from tapenet.drawing.layout.placed import MARGIN
 from tapenet.drawing.metrics import room
-from tapenet.drawing.model import Drawing, Flow
+from tapenet.drawing.model import Drawing
 from tapenet.drawing.style import BORDERS, BROKEN, FLOWS, PLAIN, SIGNED, SKIP, Entry, Palette
 from tapenet.drawing.text import clean
 
@@ -16,18 +17,6 @@ from tapenet.drawing.text import clean
 TITLE, SMALL, LEADING = 14.0, 10.0, 1.35
 #: How long samples are, and each colour of a strip; how far words are from their sample, and the next one from these.
 _SAMPLE, _COLOUR, _AFTER, _BETWEEN = 18.0, 8.0, 5.0, 16.0
-#: What kinds of boxes are called in a legend.
-_KINDS = {
-    "op": "operation",
-    "module": "module",
-    "parameter": "learned",
-    "input": "given",
-    "constant": "number",
-    "output": "result",
-    "update": "optimizer's step",
-}
-#: What kinds of arrows are called; those of values need no words.
-_FLOWS: dict[Flow, str] = {"gradient": "gradient", "update": "new value", "carry": "to the next repetition"}
 
 
 class Around(NamedTuple):
@@ -55,17 +44,17 @@ def explained(drawing: Drawing, palette: Palette) -> Iterator[Entry]:
         if sign in signs:
             yield Entry(words, palette.signs[sign], SIGNED[sign], (palette.paper,))
     kinds = {vertex.kind for vertex in drawing.vertices}
-    for kind, words in _KINDS.items():
+    for kind, words in KINDS.items():
         if kind in kinds:
             fill, border = palette.kinds[kind]
             yield Entry(words, border, BORDERS.get(kind, PLAIN), (fill,))
     if any(edge.skip for edge in drawing.edges):
-        yield Entry("skip connection", palette.skip, SKIP)
+        yield Entry(SKIPPED, palette.skip, SKIP)
     if any(edge.broken for edge in drawing.edges):
-        yield Entry("no gradient goes back", palette.line, FLOWS["value"]._replace(dashes=BROKEN))
+        yield Entry(CUT, palette.line, FLOWS["value"]._replace(dashes=BROKEN))
     flows = {edge.flow for edge in drawing.edges}
     colours = {"gradient": palette.gradient, "update": palette.update, "carry": palette.skip}
-    for flow, words in _FLOWS.items():
+    for flow, words in described.FLOWS.items():
         if flow in flows:
             yield Entry(words, colours[flow], FLOWS[flow])
 

@@ -19,7 +19,8 @@ from importlib.resources import files
 from typing import Literal, NamedTuple
 
 from tapenet.drawing.forms.data import to_data
-from tapenet.drawing.forms.described import SIGNS
+from tapenet.drawing.forms.described import CUT, KINDS, SIGNS, SKIPPED
+from tapenet.drawing.forms.described import FLOWS as FLOW_WORDS
 from tapenet.drawing.forms.page.translated import javascript
 from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.drawing.metrics import widths
@@ -169,6 +170,7 @@ def to_html(
         "values": dict(values or {}),
         "gradients": dict(gradients or {}),
         "signs": SIGNS,
+        "words": {"kinds": KINDS, "ways": FLOW_WORDS | {"skip": SKIPPED, "broken": CUT}},
         **({"live": live, "after": after} if live else {}),
         "drawing": _for_page(drawing),
     }

@@ -192,25 +192,17 @@ function themeChanged(app) {
 
 // The key of the colours that occur.
 function buildLegend({ graph, data }) {
-  const names = { op: "op", parameter: "parameter", input: "input", constant: "constant", output: "output", module: "module",
-    update: "update" };
   const kinds = new Set(graph.vertices.map((vertex) => vertex.kind));
   if (graph.clusters.length) kinds.add("module");
-  const entries = Object.keys(names).filter((kind) => kinds.has(kind))
-    .map((kind) => make("span", {}, make("i", { class: `swatch ${kind}` }), names[kind]));
-  const ways = [["gradient", "gradient"], ["update", "new value"], ["carry", "to the next repetition"]];
-  for (const [way, name] of ways) {
-    if (graph.edges.some((edge) => edge.way === WAYS[way])) {
-      entries.push(make("span", {}, make("i", { class: `stroke ${way}` }), name));
-    }
-  }
-  if (graph.edges.some((edge) => edge.skip)) entries.push(make("span", {}, make("i", { class: "stroke skip" }), "skip"));
-  if (graph.edges.some((edge) => edge.broken)) {
-    entries.push(make("span", {}, make("i", { class: "stroke broken" }), "no gradient goes back"));
+  const sample = (look, name) => make("span", {}, make("i", { class: look }), name);
+  const entries = Object.entries(data.words.kinds).filter(([kind]) => kinds.has(kind))
+    .map(([kind, name]) => sample(`swatch ${kind}`, name));
+  for (const [way, name] of Object.entries(data.words.ways)) {
+    if (graph.edges.some((edge) => edge.flow === way || edge[way] === true)) entries.push(sample(`stroke ${way}`, name));
   }
   const marked = new Set([...graph.vertices, ...graph.clusters, ...graph.edges].map((one) => one.sign));
   for (const [sign, name] of Object.entries(data.signs)) {
-    if (marked.has(sign)) entries.push(make("span", {}, make("i", { class: `swatch ${sign}` }), name));
+    if (marked.has(sign)) entries.push(sample(`swatch ${sign}`, name));
   }
   find("legend").append(...entries);
 }
