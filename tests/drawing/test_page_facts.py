@@ -372,6 +372,16 @@ def test_what_was_measured_stands_in_the_boxes_as_in_stills(show: Any) -> None:
     assert page.text(f'.box[data-id="{FIRST_ID}"]') == "first · Linear272 parameters"
 
 
+def test_the_panel_names_optimizers_and_not_what_a_program_writes(show: Any) -> None:
+    vertices = [
+        Vertex("op", "@", training="SGD lr 0.1"),
+        Vertex("op", "+", training="← w"),
+        Vertex("op", "×", training="gradient: w"),
+    ]
+    assert "updated bySGD" in show(Drawing(vertices, [], [])).text("#panel dl")
+    assert "updated by" not in show(Drawing(vertices[1:], [], [])).text("#panel dl")
+
+
 def test_many_arrays_from_one_box_to_another_are_one_arrow(show: Any) -> None:
     value = Value((2,), "f32")
     vertices = [Vertex("op", "split", op="split"), Vertex("op", "stack", op="stack"), Vertex("op", "few", op="few")]

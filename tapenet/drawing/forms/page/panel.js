@@ -295,7 +295,7 @@ function totals({ vertices }) {
   const optimizers = new Set();
   let learned = 0;
   for (const { kind, title, value, count, parameters, training } of vertices) {
-    if (training && !training.startsWith("gradient")) optimizers.add(training.split(" ")[0]);
+    if (training && !/^(gradient|←)/.test(training)) optimizers.add(training.split(" ")[0]);
     if (kind === "update" && !value) optimizers.add(title.split("\n")[0]);
     else if (kind !== "parameter" || parameters) counts.set(kind, (counts.get(kind) || 0) + (kind === "module" ? 1 : count));
     learned += kind === "parameter" ? count * parameters : parameters;
