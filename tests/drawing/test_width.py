@@ -217,3 +217,24 @@ def test_any_drawing_can_be_narrow(drawing: Drawing, backward: bool, direction: 
     view = View(budget=None, repeats=False, backward=backward, compact=False)
     placed = place(view.of(view.unfolded(drawing)), direction, 200)
     assert [flaw for flaw in flaws(placed) if "overlap" in flaw or "wrong side" in flaw or "leaves" in flaw] == []
+
+
+def test_what_is_narrow_does_not_drift_apart() -> None:
+    """Chains side by side that begin one after the other: each straight, they would go to the right like stairs."""
+    vertices, edges = [Vertex("op", "start")], []
+    for branch in range(12):
+        for step in range(branch + 1):
+            edges.append(Edge(0 if step == 0 else len(vertices) - 1, len(vertices), A))
+            vertices.append(Vertex("op", f"branch {branch}, step {step}"))
+    drawing = Drawing(vertices, edges, [])
+    assert place(drawing).width > 1200
+    for direction in ("TB", "BT"):
+        placed = place(drawing, direction, 500)
+        assert placed.width <= 500
+        assert [*flaws(placed)] == []
+
+
+def test_what_is_very_large_is_laid_out_once() -> None:
+    vertices = [Vertex("op", "tanh") for _ in range(300)]
+    drawing = Drawing(vertices, [Edge(i, i + 1, A) for i in range(299)], [])
+    assert place(drawing, most=712) == place(drawing)

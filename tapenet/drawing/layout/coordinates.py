@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from tapenet.drawing.layout.boxes import WHOLE
 from tapenet.drawing.layout.layers import BEND, CHAIN, IN, LEAF, OUT, SPINE, Link, Net
 from tapenet.drawing.layout.wires import MEET, MEET_SHADED
 
@@ -282,6 +283,8 @@ def _across(net: Net) -> list[float]:
     room = _Room(net, apart, x)
     _align(net, x, room)
     _straighten(net, x, room)
+    if net.most < WHOLE:
+        _press(net, apart, x)
     return x
 
 
@@ -337,6 +340,40 @@ def _pin(net: Net, apart: list[list[float]], x: list[float]) -> None:
             x[layer[k]] = max(x[layer[k]], x[layer[k - 1]] + gaps[k])
         for k in range(fixed - 1, -1, -1):
             x[layer[k]] = min(x[layer[k]], x[layer[k + 1]] - gaps[k + 1])
+
+
+def _press(net: Net, apart: list[list[float]], x: list[float]) -> None:
+    """Let nothing stand further out than layers that are to be narrow need: what is straight drifts apart in them."""
+    spine: set[int] = set()
+    for i, segments in enumerate(net.up):
+        for other, weight, _, _ in segments:
+            if weight == SPINE:
+                spine.update((i, other))
+    low = min([x[i] - net.left[i] for i in spine], default=0.0)
+    high = max([x[i] + net.right[i] for i in spine], default=0.0)
+    for layer, gaps in zip(net.layers, apart, strict=True):
+        for k, i in enumerate(layer):
+            if i in spine:
+                low = min(low, x[i] - sum(gaps[1 : k + 1]) - net.left[layer[0]])
+                high = max(high, x[i] + sum(gaps[k + 1 :]) + net.right[layer[-1]])
+    before = max([low - x[i] + net.left[i] for i in range(len(x))], default=0.0)
+    after = max([x[i] + net.right[i] - high for i in range(len(x))], default=0.0)
+    before, after = max(0.0, before), max(0.0, after)
+    spare = max(0.0, net.most - (high - low))
+    if before + after <= spare:
+        return
+    low -= spare * before / (before + after)
+    high += spare * after / (before + after)
+    for layer, gaps in zip(net.layers, apart, strict=True):
+        at = low
+        for k, i in enumerate(layer):
+            at = max(x[i], at + (gaps[k] if k else net.left[i]))
+            x[i] = at
+        at = high
+        for k in range(len(layer) - 1, -1, -1):
+            i = layer[k]
+            at = min(x[i], at - (gaps[k + 1] if k + 1 < len(layer) else net.right[i]))
+            x[i] = at
 
 
 class _Room:

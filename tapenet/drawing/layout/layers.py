@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tapenet.drawing.layout.boxes import WHOLE
+
 #: What stands in a layer: a box; one that starts something; where an array comes into the cluster, and out of it; a bend.
 ITEM, LEAF, IN, OUT, BEND = range(5)
 #: How much a segment wants to be straight: that of the main chain, of another chain, of a long arrow, of another one.
@@ -62,6 +64,7 @@ class Net:
         up, down: by item or bend, the segments from the layer before and to the next: the other end, the weight, and how far
             from the middle of this one and of the other one.
         cables: the bends of each long arrow.
+        most: how wide a layer is to be at most.
     """
 
     def __init__(self) -> None:
@@ -80,6 +83,7 @@ class Net:
         self.down: list[list[tuple[int, float, float, float]]] = []
         self.cables: list[list[int]] = []
         self.items = 0
+        self.most = WHOLE
 
     def add(
         self, role: int, age: int, sides: tuple[float, float], along: float, fixed: bool = False, aside: int = 1
@@ -104,6 +108,7 @@ class Net:
             most: how wide a layer is at most, unless what is in it is wider.
         """
         self.items = len(self.role)
+        self.most = most
         pairs = [(link.start, link.end) for link in self.links]
         place = orient(self.items, pairs, self.age)
         order = sorted(range(self.items), key=place.__getitem__)
@@ -165,6 +170,7 @@ class Net:
             for end in out[i]:
                 rest[i] = max(rest[i], rest[end] + 1)
         uses = [len(ends) for ends in out]
+        starts = [not into[i] and len(out[i]) > 0 and self.role[i] != IN for i in range(self.items)]
         rank = [-1] * self.items
         ready = [i for i in order if not waits[i]]
         row = 0
@@ -179,12 +185,14 @@ class Net:
             for i in ready:
                 if self.role[i] == OUT or (row == 0 and taken and self.role[i] != IN and self.role[taken[0]] == IN):
                     continue
+                if starts[i] and all(any(rank[k] < 0 and not starts[k] for k in into[end]) for end in out[i]):
+                    continue  # what starts something comes right before that is used
                 more = 0.0 if self.role[i] == IN else self.left[i] + self.right[i] + _BETWEEN
                 if not taken or width + more <= most:
                     width += more
                     taken.append(i)
             if not taken:  # what goes out of the cluster comes last
-                taken = list(ready)
+                taken = [i for i in ready if self.role[i] != OUT] or list(ready)
             for i in taken:
                 rank[i] = row
                 ready.remove(i)

@@ -29,6 +29,9 @@ _HIGH, _STRIP, _WRAPS, _NARROWER = 800.0, 3.0, 4, 0.1
 #: Worth it are columns that make a page, no so many times higher than wide; or that take no more than so many times the room.
 _PAGE, _FULL = 2.0, 1.15
 
+#: Larger drawings are nobody's page, and take long: they are not wrapped.
+_FEW = 250
+
 
 def place(drawing: Drawing, direction: str = "TB", most: float = WHOLE) -> Placed:
     """Lay out a drawing: the same places for the same drawing.
@@ -45,14 +48,14 @@ def place(drawing: Drawing, direction: str = "TB", most: float = WHOLE) -> Place
     (10.0, 10.0)
     """
     best = _Layout(drawing, direction, Fit())
-    upright = best.upright
+    upright, few = best.upright, len(drawing.vertices) <= _FEW
     for fit in [*(Fit(text) for text in _TEXTS), *(Fit(_TEXTS[-1], part * most) for part in _ROWS)]:
-        if best.size()[0] <= most or (not upright and fit.across < WHOLE):
+        if best.size()[0] <= most or (fit.across < WHOLE and not (upright and few)):
             break
         found = _Layout(drawing, direction, fit)
         if found.size()[0] < best.size()[0]:
             best = found
-    if most < WHOLE and best.is_strip(most):
+    if most < WHOLE and few and best.is_strip(most):
         strip = best
         fits = [strip.fit, *(Fit(text) for text in _TEXTS if text < strip.fit.text), Fit(_TEXTS[-1], 0.42 * most)]
         for n, fit in enumerate(fits):
