@@ -138,4 +138,6 @@ class _Draw:
         return "<function tn.draw>"
 
 
+# What Python's own errors call them, as of an option that there is not.
+_Draw.__call__.__qualname__, _Draw.diff.__qualname__ = "tn.draw", "tn.draw.diff"
 draw = _Draw()

@@ -197,8 +197,10 @@ class Picture:
             loop: begin again at the end.
 
         Raises:
-            ValueError: more than 200 steps.
+            ValueError: more than 200 steps, or nothing is computed in the picture.
         """
+        if not self.source.ops:
+            raise ValueError("animate: nothing is computed in this picture; draw a call, such as tn.draw(net, images)")
         if backward is None:
             backward = self.view is not None and self.view.backward
         if self.view is not None and not self.view.parameters:  # each with its numbers

@@ -106,6 +106,11 @@ def test_two_models_are_compared_from_the_modules_alone() -> None:
     assert tn.draw.diff(narrow, narrow).same
 
 
+def test_what_computes_nothing_does_not_move() -> None:
+    with pytest.raises(ValueError, match="nothing is computed in this picture; draw a call"):
+        tn.draw(LeNet()).animate()
+
+
 def test_the_page_and_other_forms_write_it(tmp_path: Any) -> None:
     for suffix in ("html", "dot", "mmd", "json", "pdf"):
         assert tn.draw(LeNet()).save(tmp_path / f"net.{suffix}").stat().st_size > 500

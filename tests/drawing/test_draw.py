@@ -410,6 +410,7 @@ def test_errors_name_things_as_the_caller_does() -> None:
     for wrong, words in (
         (lambda: tn.draw(network, 1, 2, 3), r"network \(Net\) takes x, scale; 3 given\..*tn\.draw\(network, x\)"),
         (lambda: tn.draw(values), r"values\[0\] is of type int"),
+        (lambda: tn.draw(network, depht=1), r"tn\.draw\(\) got an unexpected keyword argument 'depht'"),  # type: ignore[call-arg]
         (lambda: tn.draw(slope), r"slope \(power\) takes a, b.*tn\.draw\(slope, a\)"),
     ):
         with pytest.raises(TypeError, match=words):

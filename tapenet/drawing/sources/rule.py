@@ -71,7 +71,7 @@ def of_rule(x: Optimizer | type[Optimizer]) -> Drawing:
 def caption_of(x: Optimizer | type[Optimizer]) -> str:
     """What its class says of the rule, before anything else."""
     kind = x if isinstance(x, type) else type(x)
-    return " ".join((inspect.getdoc(kind) or kind.__name__).partition("\n\n")[0].split())
+    return " ".join((inspect.getdoc(kind) or kind.__name__).partition("\n\n")[0].replace("`", "").split())
 
 
 def _made(kind: type[Optimizer]) -> Optimizer:
