@@ -50,6 +50,9 @@ def test_only_what_leads_to_the_result_is_drawn_and_that_once() -> None:
     assert [v.title for i, v in enumerate(drawing.vertices) if v.kind == "op" and i not in used] == []
     assert [v.title for v in drawing.vertices].count("exp") == 1
     assert "directions" in [v.title for v in drawing.vertices]
+    b = tn.tensor(np.ones(3), requires_grad=True)
+    slope = tn.draw(lambda x, t: tn.jvp(lambda x: x**2 + b, (x,), (t,))[1], np.ones(3), np.ones(3)).source
+    assert [v.title for v in slope.vertices if v.kind in ("input", "parameter")] == ["x", "t"]  # not b
 
 
 def test_parameters_of_a_transformed_function_keep_their_names_and_aliases_are_not_drawn() -> None:

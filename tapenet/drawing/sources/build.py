@@ -292,7 +292,6 @@ class _Builder:
         incoming = [
             (a, v) for a, v in _arguments(node, inputs) if isinstance(v, (Node, Traced, Constant)) and not is_number(v)
         ]
-        tails = [self._tail(node, argument, value) for argument, value in incoming]
         differentiated = _differentiated(node)
         cluster = self.modules.around[node]
         outermost = self.modules.outermost[node]
@@ -302,10 +301,13 @@ class _Builder:
         if "function" in node.option_names and is_a(node.options["function"], "program.functions", "Function"):
             flows = any(isinstance(value, Node) for _, value in incoming)
             taken = sorted(i for source, i in self.taken if source is node)
-            ends = use("sources.transformed").draw(self.drawing, node, cluster, tails, flows, taken)
+            ends = use("sources.transformed").draw(
+                self.drawing, node, cluster, lambda i: self._tail(node, *incoming[i]), flows, taken
+            )
             self.results |= {(node, i): end for i, end in ends.items()}
             self.vertices[node] = next((end[0] for end in ends.values()), len(self.drawing.vertices) - 1)
             return
+        tails = [self._tail(node, argument, value) for argument, value in incoming]
         if _changes_nothing(node) and tails:  # a view of the whole, which says nothing
             self.vertices[node], self.results[node, 0] = tails[0][0], tails[0]
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tapenet.autodiff.node import Node
 from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Vertex
@@ -18,7 +18,12 @@ End = tuple[int, int | None]
 
 
 def draw(
-    drawing: Drawing, node: Node, around: int | None, given: Sequence[End], flows: bool, wanted: Sequence[int]
+    drawing: Drawing,
+    node: Node,
+    around: int | None,
+    given: Callable[[int], End],
+    flows: bool,
+    wanted: Sequence[int],
 ) -> dict[int, End]:
     """Add the function that a node runs to a drawing, as far as something uses its results.
 
@@ -26,7 +31,7 @@ def draw(
         drawing: is added to.
         node: the node.
         around: the cluster around it.
-        given: where its inputs come from.
+        given: where an input comes from, by position; asked for those alone that are used.
         flows: whether a gradient flows back through it.
         wanted: the positions of the results that are used.
 
@@ -43,7 +48,7 @@ class _Drawer:
         self.drawing, self.node, self.flows = drawing, node, flows
 
     def function(
-        self, function: Function, around: int | None, given: Sequence[End], wanted: Sequence[int]
+        self, function: Function, around: int | None, given: Callable[[int], End], wanted: Sequence[int]
     ) -> dict[int, End]:
         """Draw what the wanted results of a function take, each computation once, and functions inside of it as clusters of
         their own."""
@@ -54,10 +59,13 @@ class _Drawer:
         depth, path = (0, "") if around is None else (clusters[around].depth + 1, clusters[around].path)
         clusters.append(Cluster("", function.name, path, around, depth, around="transform"))
         cluster = len(clusters) - 1
-        ends: dict[Value, End] = dict(zip(program.inputs, given, strict=True))
+        ends: dict[Value, End] = {}
+        inputs = {value: i for i, value in enumerate(program.inputs)}
         used = {*program.outputs, *(a for i in program.body for a in i.args)}
 
         def end(value: Value) -> End:
+            if value in inputs:
+                return given(inputs[value])
             if value not in ends:
                 spec = value_of(value)
                 ends[value] = self.add(Vertex("constant", "constant", spec, 0, (str(spec),), cluster)), None
@@ -72,7 +80,8 @@ class _Drawer:
             if isinstance(inner, Function) and op is None:
                 results = instruction.results
                 taken = [i for i, result in enumerate(results) if result in used]
-                found = self.function(inner, cluster, [end(a) for a in instruction.args], taken)
+                args = instruction.args
+                found = self.function(inner, cluster, lambda i, args=args: end(args[i]), taken)  # type: ignore[misc]
                 ends.update((results[i], e) for i, e in found.items())
                 continue
             tails = [(a, end(a)) for a in instruction.args if program_labels.number(a) is None]
