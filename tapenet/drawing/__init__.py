@@ -5,8 +5,6 @@
 of them, `view`, says which and in what order; the `forms` are what it becomes: DOT, SVG, a page, a lecture, a flowchart, data.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from tapenet.autodiff.observe import pictures as _pictures
@@ -25,7 +23,7 @@ def _of_call(module: object, *inputs: object) -> str:
     return svg[svg.index("<svg") :]  # what stands before it has no place within a page
 
 
-def _of_anomaly(found: _Anomaly) -> str | None:
+def _of_anomaly(found: "_Anomaly") -> str | None:
     from tapenet.drawing.illustrate import illustrate
 
     return illustrate(found)

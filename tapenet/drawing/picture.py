@@ -279,7 +279,7 @@ class Picture:
         Raises:
             ImportError: anywidget is not installed: `pip install tapenet[notebook]`.
         """
-        return use("forms.widget").Widget.of(self)
+        return use("forms.widget").widget(self)
 
     def _with(self, **changed: object) -> Picture:
         """The picture with other attributes."""

@@ -697,7 +697,7 @@ def test_an_interrupt_at_any_point_of_a_capture_is_put_back() -> None:
 
     def state(net: Any, opt: Any) -> Any:
         traces = [t._trace for t in (*net.parameters(), *net.buffers())]
-        switches = local.state.now()[1] | {"scope": None}
+        switches = local.state.now()[1] | {"scope": None, "last": None}
         return net.state_dict(), opt.state_dict(), tn.random.generator().bit_generator.state, traces, switches
 
     def run(step: Any, at: int) -> int:

@@ -267,7 +267,9 @@ class Starved:
 def switches() -> dict[str, Any]:
     """This thread's switches."""
     state = local.state
-    found = {name: getattr(state, name) for name in state.__slots__ if name != "ended"}  # a note, not a switch
+    found = {
+        name: getattr(state, name) for name in state.__slots__ if name not in ("ended", "last")
+    }  # notes, not switches
     return found | {"undo": list(state.undo)}
 
 
