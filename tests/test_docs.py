@@ -167,6 +167,7 @@ def nothing_collected() -> Iterator[None]:
 @pytest.mark.parametrize(
     "name", sorted({m.name for m in pkgutil.walk_packages(tapenet.__path__, "tapenet.")} - _ELSEWHERE)
 )
+@pytest.mark.sampled
 def test_examples_in_docstrings_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # Ops that an example defines are none of the package's.
