@@ -210,8 +210,14 @@ class Picture:
         values, gradients = self._texts(self.drawing), self._texts(self.drawing, gradients=True)
         if seconds is None:
             seconds = 3.0 if values else 2.0
-        made: Animation = use("forms.animate").animation(
-            self.placed, backward, values, gradients, seconds, loop, self.theme
+        made: Animation = use("forms.animate").animate(
+            self.placed,
+            backward=backward,
+            values=values,
+            gradients=gradients,
+            seconds=seconds,
+            loop=loop,
+            theme=self.theme,
         )
         return made
 
@@ -371,46 +377,24 @@ def _widest(width: float | None) -> float:
     return (_SCREEN if width is None else width) * LABEL / READABLE
 
 
-def _json(picture: Picture) -> str:
-    data = use("forms.data").to_data(picture.drawing)
-    return json.dumps(escaped_in(data), ensure_ascii=False, indent=1) + "\n"
-
-
-def _html(picture: Picture) -> str:
-    return picture.page()
-
-
 def _mermaid(picture: Picture) -> str:
     text: str = use("forms.mermaid").to_mermaid(picture.drawing, picture.direction, picture.theme.light)
     return text
 
 
-def _svg(picture: Picture) -> str:
-    return picture.svg
-
-
-def _pdf(picture: Picture) -> bytes:
-    made: bytes = use("forms.pdf").to_pdf(picture.svg)
-    return made
-
-
-def _png(picture: Picture) -> bytes:
-    made: bytes = use("forms.render").render(picture.svg)
-    return made
-
-
-def _dot(picture: Picture) -> str:
-    return picture.dot
+def _json(picture: Picture) -> str:
+    data = use("forms.data").to_data(picture.drawing)
+    return json.dumps(escaped_in(data), ensure_ascii=False, indent=1) + "\n"
 
 
 #: Formats of files by suffix, each a function that writes a picture. Enter one of your own:
 #: `tn.drawing.formats["txt"] = lambda picture: picture.dot`. What it draws is `picture.drawing`, plain data.
 formats: dict[str, Callable[[Picture], str | bytes]] = {
-    "svg": _svg,
-    "png": _png,
-    "pdf": _pdf,
-    "dot": _dot,
-    "html": _html,
+    "svg": lambda picture: picture.svg,
+    "png": lambda picture: use("forms.render").render(picture.svg),
+    "pdf": lambda picture: use("forms.pdf").to_pdf(picture.svg),
+    "dot": lambda picture: picture.dot,
+    "html": lambda picture: picture.page(),
     "json": _json,
     "mmd": _mermaid,
     "mermaid": _mermaid,

@@ -23,7 +23,7 @@ EVIL = "</style></desc><script>alert(1)</script>\"'&]]>\\ \x00\x1b\n\u202e å›³å½
 
 
 def moving(drawing: Drawing, **options: Any) -> str:
-    return animate(place(drawing), **options)
+    return animate(place(drawing), **options).svg
 
 
 def xor() -> tuple[Drawing, dict[int, str], dict[int, str]]:
@@ -272,7 +272,7 @@ def test_the_steps_are_in_the_text_for_screen_readers() -> None:
 def test_every_graph_moves_and_all_of_the_picture_stays(name: str, direction: str) -> None:
     drawing = build(GRAPHS[name]())
     placed = place(drawing, direction)
-    svg = animate(placed, backward=True)
+    svg = animate(placed, backward=True).svg
     root = ElementTree.fromstring(svg)
     still = to_svg(placed)
     assert still[still.index('<rect class="paper"') : still.index("</svg>")] in svg

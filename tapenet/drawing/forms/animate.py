@@ -40,8 +40,8 @@ def animate(
     seconds: float = 1.5,
     loop: bool = True,
     theme: Theme = DEFAULT,
-) -> str:
-    """An SVG that shows the steps of a computation one after the other.
+) -> Animation:
+    """The steps of a computation one after the other.
 
     It begins with the whole graph; then one op after the other works, in order of creation: its box and the arrows into
     it are lit, and a card says what it computes, of which shapes, and from which numbers where these are given. What is
@@ -64,7 +64,7 @@ def animate(
     >>> import tapenet as tn
     >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
     >>> picture = tn.draw((x * x).sum())
-    >>> "1 / 2 forward" in animate(picture.placed)
+    >>> "1 / 2 forward" in animate(picture.placed).svg
     True
     """
     if not (math.isfinite(seconds) and seconds > 0):
@@ -84,7 +84,7 @@ def animate(
     clock = _Clock(name, lecture, seconds, loop)
     style = "\n".join([*_style(name, theme), *_motion(drawing, lecture, clock)])
     drawn = "\n".join(place.draw(i, card) for i, card in enumerate(cards))
-    return place.frame(name, style, _description(lecture), drawn)
+    return Animation(place.frame(name, style, _description(lecture), drawn), narrate(lecture))
 
 
 # -- motion ---------------------------------------------------------------------------------------------------
@@ -342,25 +342,3 @@ class Animation(Chart):
 
     def __repr__(self) -> str:
         return f"<Animation of {len(self.text.splitlines())} lines; .save('{self.stem}.svg') writes it, .text tells it>"
-
-
-def animation(
-    placed: Placed,
-    backward: bool,
-    values: Mapping[int, str],
-    gradients: Mapping[int, str],
-    seconds: float,
-    loop: bool,
-    theme: Theme,
-) -> Animation:
-    """What `animate` makes, with its steps in words."""
-    made = animate(
-        placed,
-        backward=backward,
-        values=values,
-        gradients=gradients,
-        seconds=seconds,
-        loop=loop,
-        theme=theme,
-    )
-    return Animation(made, narrate(steps(placed.drawing, backward, values=values, gradients=gradients)))

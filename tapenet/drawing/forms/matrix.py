@@ -10,6 +10,8 @@ from tapenet.drawing.style import LIGHT, ink_on
 from tapenet.drawing.text import clean
 
 _LABEL = 36
+#: What the rows and the columns are.
+_ROWS, _COLUMNS = "true class", "predicted class"
 
 
 def matrix(
@@ -18,8 +20,6 @@ def matrix(
     labels: Sequence[str],
     *,
     title: str = "",
-    rows: str = "true class",
-    columns: str = "predicted class",
 ) -> str:
     """Draw a square matrix.
 
@@ -28,8 +28,6 @@ def matrix(
         shares: how dark they are, from 0 to 1.
         labels: the names of rows and columns.
         title: shown above.
-        rows: what the rows are.
-        columns: what the columns are.
 
     Returns:
         the SVG as text.
@@ -55,12 +53,12 @@ def matrix(
         heads = [str(i + 1) for i in range(count)]
         names = [f"{name} · {head}" for name, head in zip(names, heads, strict=True)]
         every = max(every, -(-round(room(str(count), 12) + 4) // cell))
-    left = 32 + round(max(room(name, 12) for name in [*names, rows]))
+    left = 32 + round(max(room(name, 12) for name in [*names, _ROWS]))
     top, size = 76, cell * count
     width = max(left + size + 20, 40 + round(room(title, 14, bold=True)))
     parts = [
-        label(columns, left + size / 2, 48, "middle", fill=LIGHT.muted),
-        label(rows, left - 8, top - 8, "end", fill=LIGHT.muted),
+        label(_COLUMNS, left + size / 2, 48, "middle", fill=LIGHT.muted),
+        label(_ROWS, left - 8, top - 8, "end", fill=LIGHT.muted),
     ]
     for i in range(0, count, every):
         middle = (i + 0.5) * cell
@@ -72,7 +70,7 @@ def matrix(
                 continue
             fill = _shade(share) if values[i][j] else LIGHT.paper
             x, y = left + j * cell, top + i * cell
-            told = f"{rows} {labels[i]}, {columns} {labels[j]}: {written[i][j]} ({100 * share:.1f} %)"
+            told = f"{_ROWS} {labels[i]}, {_COLUMNS} {labels[j]}: {written[i][j]} ({100 * share:.1f} %)"
             kind = {} if values[i][j] else {"class": "paper"}
             place = attributes(**kind, x=x, y=y, width=cell, height=cell, fill=fill, stroke=LIGHT.paper)
             said = label(written[i][j], x + cell / 2, y + cell / 2 + 4, "middle", fill=ink_on(fill))
@@ -80,7 +78,7 @@ def matrix(
                 f"<g><title>{text_of(clean(told, 200))}</title><rect{place}/>{said if fits and values[i][j] else ''}</g>"
             )
     parts.append(f"<rect{attributes(x=left, y=top, width=size, height=size, fill='none', stroke=LIGHT.border)}/>")
-    return sheet(width, top + size + 20, f"{rows} against {columns}", title, parts)
+    return sheet(width, top + size + 20, f"{_ROWS} against {_COLUMNS}", title, parts)
 
 
 def _number(value: float) -> str:

@@ -278,7 +278,7 @@ def _across(net: Net) -> list[float]:
     for n in range(_ROUNDS):
         downward = n % 2 == 0
         for r in range(depth) if downward else reversed(range(depth)):
-            _place(net, net.layers[r], apart[r], x, net.up if downward else net.down)
+            _place(net.layers[r], apart[r], x, net.up if downward else net.down)
     _pin(net, apart, x)
     room = _Room(net, apart, x)
     _align(net, x, room)
@@ -289,7 +289,7 @@ def _across(net: Net) -> list[float]:
 
 
 def _place(
-    net: Net, layer: list[int], apart: list[float], x: list[float], near: list[list[tuple[int, float, float, float]]]
+    layer: list[int], apart: list[float], x: list[float], near: list[list[tuple[int, float, float, float]]]
 ) -> None:
     """The places nearest to what is wished, by weight, with the boxes in order and apart: where boxes would come too near
     they are joined, and go where the joined ones wish on average."""
@@ -344,11 +344,7 @@ def _pin(net: Net, apart: list[list[float]], x: list[float]) -> None:
 
 def _press(net: Net, apart: list[list[float]], x: list[float]) -> None:
     """Let nothing stand further out than layers that are to be narrow need: what is straight drifts apart in them."""
-    spine: set[int] = set()
-    for i, segments in enumerate(net.up):
-        for other, weight, _, _ in segments:
-            if weight == SPINE:
-                spine.update((i, other))
+    spine = _spine(net)
     low = min([x[i] - net.left[i] for i in spine], default=0.0)
     high = max([x[i] + net.right[i] for i in spine], default=0.0)
     for layer, gaps in zip(net.layers, apart, strict=True):
@@ -376,6 +372,13 @@ def _press(net: Net, apart: list[list[float]], x: list[float]) -> None:
             x[i] = at
 
 
+def _spine(net: Net) -> set[int]:
+    """What is on the main chain."""
+    return {
+        i for lower, up in enumerate(net.up) for upper, weight, _, _ in up if weight == SPINE for i in (lower, upper)
+    }
+
+
 class _Room:
     """How far an item or bend can move between its neighbours, or not at all on the main chain."""
 
@@ -384,11 +387,7 @@ class _Room:
         self.apart = apart
         self.x = x
         self.place = {i: k for layer in net.layers for k, i in enumerate(layer)}
-        self.spine: set[int] = set()
-        for i, segments in enumerate(net.up):
-            for other, weight, _, _ in segments:
-                if weight == SPINE:
-                    self.spine.update((i, other))
+        self.spine = _spine(net)
 
     def of(self, i: int) -> tuple[float, float]:
         if i in self.spine:

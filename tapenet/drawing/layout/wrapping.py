@@ -53,7 +53,7 @@ def wrap(
             continue
         level = levels[cluster]
         for count in range(2, _COLUMNS + 1):
-            starts = _cuts(level, tree, count)
+            starts = _cuts(level, count)
             if not starts:
                 continue
             ends = [*starts[1:], len(level.tops)]
@@ -74,7 +74,7 @@ def wrap(
     return found
 
 
-def _cuts(level: Level, tree: Tree, count: int) -> list[int]:
+def _cuts(level: Level, count: int) -> list[int]:
     """The first layers of so many columns of about one length, cut where few arrays go on; [] if it cannot be cut."""
     costs = _costs(level)
     layers = len(level.tops)

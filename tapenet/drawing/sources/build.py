@@ -414,13 +414,13 @@ class _Builder:
         elif isinstance(value, Constant) and not value.shape:
             kind, title = "constant", "constant"
         own = self.names.get(key)
+        if own is not None and own.input:
+            kind = "input"
+        learned = count if kind == "parameter" else 0
         if own is not None:  # the user's name for it, which is in nobody's module
-            kind = "input" if own.input else kind
-            learned = count if kind == "parameter" else 0
             return Vertex(kind, own.text, spec, learned, (str(spec),), number=number)
         whole = None if isinstance(value, Node) else self._name_of(key_of_whole(_array(value)))
         if whole is not None and not isinstance(value, Node):
-            learned = count if kind == "parameter" else 0
             title = f"{whole.text}{'.T' if is_transposed(_array(value)) else ' (view)'}"
             return Vertex(kind, title, spec, learned, (str(spec),), number=number)
         if "function" in user.option_names and str(getattr(user.options["function"], "name", "")).startswith(_ALONG):
@@ -431,7 +431,6 @@ class _Builder:
         cluster = self.modules.around[user] if title == name and self._aside(user, name) else None
         if cluster is not None:
             self.aside.add(len(self.drawing.vertices))
-        learned = count if kind == "parameter" else 0
         return Vertex(kind, title, spec, learned, (str(spec),), cluster, number=number)
 
     def _aside(self, user: Node, name: str) -> bool:

@@ -178,11 +178,6 @@ class _Call(NamedTuple):
     module: Module | None
 
     @property
-    def of(self) -> object:
-        """The module, or the scope of one that is gone."""
-        return self.scope if self.module is None else self.module
-
-    @property
     def title(self) -> str:
         return self.scope.title
 

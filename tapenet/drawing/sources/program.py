@@ -25,19 +25,18 @@ STAGES = {"captured": "as captured", "optimized": "after all passes", "fused": "
 _SHOWN = 7
 
 
-def of_compiled(compiled: Compiled, stage: str = "fused", variant: int = -1, *, inside: bool = False) -> Drawing:
-    """The program that a compiled function became, as a drawing.
+def of_compiled(compiled: Compiled, stage: str = "fused", *, inside: bool = False) -> Drawing:
+    """The program that a compiled function became, the latest if there are several, as a drawing.
 
     Args:
         compiled: what `tn.compile` gave; called already.
         stage: "captured", "optimized" (after all passes), or "fused": as the backend runs it, with a cluster around the
             instructions that run in one go. Views that cost nothing are where they are needed.
-        variant: which of its programs, by position; by default the latest.
         inside: what a model or an optimizer keeps, parameters and states, is lines in the boxes that read and write it, as
             constants are; axes of length 1 come and go without a box.
 
     Raises:
-        ValueError: it was not called yet; there is no such stage, or no such program.
+        ValueError: it was not called yet; there is no such stage.
 
     >>> import numpy as np, tapenet as tn
     >>> f = tn.compile(lambda x: (2 * tn.tanh(x)).sum(), backend="numpy")
@@ -46,13 +45,13 @@ def of_compiled(compiled: Compiled, stage: str = "fused", variant: int = -1, *, 
     >>> [vertex.title for vertex in of_compiled(f).vertices]
     ['x', 'tanh', '2 ×', 'sum', 'output']
     """
-    found, groups = _chosen(compiled, stage, variant)
+    found, groups = _chosen(compiled, stage)
     drawer = _Drawer(Names(found, compiled.explain().parameters), {c.op: c.reason for c in found.called}, inside)
     drawer.whole(groups)
     return drawer.finished()
 
 
-def caption_of(compiled: Compiled, stage: str = "fused", variant: int = -1) -> str:
+def caption_of(compiled: Compiled, stage: str = "fused") -> str:
     """What a program is, in a line: how much there is of what, and how many bytes it moves if each group of instructions
     reads what it is given from memory and writes there what others need.
 
@@ -66,7 +65,7 @@ def caption_of(compiled: Compiled, stage: str = "fused", variant: int = -1) -> s
     >>> caption_of(f, "captured"), caption_of(f)
     ('<lambda> as captured: 3 instructions, 128 bytes moved', '<lambda>, numpy: 3 instructions, 128 bytes moved')
     """
-    _, groups = _chosen(compiled, stage, variant)
+    _, groups = _chosen(compiled, stage)
     told = compiled.explain()
     count = _count(groups)
     parts = [f"{_several(count['instructions'], 'instruction')}"]
@@ -107,19 +106,16 @@ def _bodies(groups: Groups, instruction: Instruction) -> tuple[Groups, ...]:
     return tuple(single(instruction.params[name]) for name in BODIES[instruction.name])
 
 
-def _chosen(compiled: Compiled, stage: str, position: int) -> tuple[Variant, Groups]:
+def _chosen(compiled: Compiled, stage: str) -> tuple[Variant, Groups]:
     """The program that is asked for."""
     if stage not in STAGES:
         raise ValueError(f"there is no stage {stage!r}; there are {', '.join(map(repr, STAGES))}")
     told = compiled.explain()
-    count = len(told.variants)
-    if not count:
+    if not told.variants:
         raise ValueError(
             f"draw: {told.title}: nothing is compiled before the first call: call it once with the arguments that it will have"
         )
-    if not -count <= position < count:
-        raise ValueError(f"{told.title} has no program {position}; there are 0 to {count - 1}, or -1 for the latest")
-    variant = told.variants[position]
+    variant = told.variants[-1]
     if stage == "fused":
         groups: Groups = variant.runner.groups()
         return variant, groups

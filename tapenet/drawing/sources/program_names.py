@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from tapenet.compiler.places import Place
 from tapenet.compiler.signature import Parameters
 from tapenet.compiler.variant import Result, Target, Variant
 from tapenet.drawing.model import Kind
+from tapenet.drawing.sources.names import is_module
 from tapenet.program.ir import Reference
 from tapenet.program.trees import Structure, container, label
 
@@ -69,8 +70,8 @@ class Names:
 
     def _of_modules(self, variant: Variant) -> None:
         """The names in modules: dotted paths from the outermost one, whose own name is said where there are several."""
-        modules = [owner for owner in _owners(variant) if isinstance(owner, _Module)]
-        inner = {id(m) for module in modules for m in module.modules() if m is not module}
+        modules = [owner for owner in _owners(variant) if is_module(owner)]
+        inner = {id(m) for module in modules for _, m in module.named_modules() if m is not module}
         outermost = [module for module in modules if id(module) not in inner]
         variables = {id(value): place.name for place, value in _names(variant)}
         for module in outermost:
@@ -87,15 +88,6 @@ class Names:
             return self._leaves[target]
         named = self._held.get(target)
         return "tensor" if named is None else named.title
-
-
-@runtime_checkable
-class _Module(Protocol):
-    """A module, which is known here by what it names."""
-
-    def modules(self) -> Iterable[object]: ...
-    def named_parameters(self) -> Iterable[tuple[str, Tensor]]: ...
-    def named_buffers(self) -> Iterable[tuple[str, Tensor]]: ...
 
 
 def _owners(variant: Variant) -> Iterator[object]:
