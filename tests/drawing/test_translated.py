@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
@@ -16,11 +13,12 @@ from tapenet.drawing.layout import place
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes.compact import bundle, mark_skips
 from tapenet.drawing.passes.folding import fold
+from tests.drawing.browser import missing
 from tests.drawing.models import MODELS
 from tests.drawing.pages import blocks, chain, nested, tangle, two_layers
 
 _PLACES = """
-const found = pages.map((page) => {
+return arguments[0].map((page) => {
   const run = new Function("document", page.script.replace(/\\n\\/\\/ The start of the page\\.[^]*$/, `
     const graph = makeGraph(DATA.drawing);
     const layout = new Layout(graph, new Folding(graph, DATA.open), DATA.direction);
@@ -37,18 +35,14 @@ const found = pages.map((page) => {
 """
 
 
-def laid_out(pages: list[str]) -> list[Any]:
-    """What pages lay out, as Node finds it."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs node: apt-get install nodejs")
+def laid_out(driver: Any, pages: list[str]) -> list[Any]:
+    """What pages lay out, all of them in one that is empty."""
     parts = []
     for page in pages:
         data, script = (text.partition("</script>")[0] for text in page.split("<script")[1:])
         parts.append({"data": data.partition(">")[2], "script": script.partition(">")[2]})
-    program = f"const pages = {json.dumps(parts)};\n{_PLACES}\nprocess.stdout.write(JSON.stringify(found));"
-    done = subprocess.run([node, "-"], input=program, capture_output=True, text=True, check=True)
-    found: list[Any] = json.loads(done.stdout)
+    driver.get("about:blank")
+    found: list[Any] = driver.execute_script(_PLACES, parts)
     return found
 
 
@@ -60,12 +54,13 @@ def drawings() -> dict[str, Drawing]:
     return found
 
 
-def test_a_page_lays_out_as_a_still_picture() -> None:
+@pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser")
+def test_a_page_lays_out_as_a_still_picture(driver: Any) -> None:
     cases = []
     for k, drawing in enumerate(drawings().values()):
         open_ = [i for i in range(len(drawing.clusters)) if k % 3 or i % 3]
         cases.append((drawing, open_, ("TB", "LR", "BT", "RL")[k % 4]))
-    found = laid_out([to_html(drawing, open=open_, direction=direction) for drawing, open_, direction in cases])
+    found = laid_out(driver, [to_html(drawing, open=open_, direction=direction) for drawing, open_, direction in cases])
     for (drawing, open_, direction), page in zip(cases, found, strict=True):
         still = place(mark_skips(bundle(fold(drawing, set(range(len(drawing.clusters))) - set(open_)))), direction)
         assert page["size"] == pytest.approx((still.width, still.height), abs=0.011)
