@@ -13,6 +13,7 @@ import tapenet as tn
 from tapenet.drawing.forms.page import Series, to_html
 from tapenet.drawing.layout.tree import LEAVES
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
+from tapenet.drawing.passes.view import BUDGET, View
 from tapenet.drawing.style import DARK, LIGHT
 from tests.drawing.browser import Page, colour, missing, rectangles
 from tests.drawing.pages import FIRST, NET, SECOND, chain, nested, tangle, two_layers
@@ -436,6 +437,36 @@ def test_two_thousand_boxes(show: Any) -> None:
     page.set("#search", "Tail")
     page.press("\ue007")
     assert page.ids(".box.selected") == {2000}
+
+
+def test_a_flat_graph_opens_in_runs_with_a_map_of_it(show: Any) -> None:
+    view = View()
+    drawing = view.to_explore(tangle(2000))
+    page = show(drawing, open=set(range(len(drawing.clusters))) - view.closed(drawing))
+    assert 10 < len(page.all("#stage g.box")) <= BUDGET
+
+    def place(selector: str) -> list[float]:
+        found: list[float] = page.js(
+            """const r = document.querySelector(arguments[0]).getBoundingClientRect();
+            return [r.left, r.top, r.right, r.bottom];""",
+            selector,
+        )
+        return found
+
+    shape = page.one("#map path").get_attribute("d")
+    page.click("#stage g.box.module .grip")
+    assert len(page.one("#map path").get_attribute("d")) > len(shape)
+    around, before = place("#map"), place("#map rect")
+    assert around[1] <= before[1]
+    assert before[3] < around[3] - 10
+    page.click("#map")
+    after = place("#map rect")
+    assert after[1] + after[3] == pytest.approx(around[1] + around[3], abs=6)
+    assert page.one("#map").get_attribute("aria-hidden") == "true"
+    assert colour(page, "#map rect", "stroke") == LIGHT.accent
+    page.press("d")
+    assert colour(page, "#map rect", "stroke") == DARK.accent
+    assert not show(two_layers()).one("#map").is_displayed()
 
 
 def test_cut_off_gradients_and_broadcasts_are_shown(show: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 import tapenet as tn
 from tapenet import nn
 from tapenet.drawing.model import Drawing
+from tapenet.drawing.passes.folding import fold
 from tapenet.drawing.passes.view import BUDGET, MOST, PATIENCE, View
 from tapenet.drawing.sources.build import build
 from tests.drawing import models
@@ -114,6 +116,31 @@ def test_many_modules_side_by_side_are_drawn_in_runs() -> None:
         drawing = seen(view, pen.drawing)
         sound(pen.drawing, drawing)
         assert len(drawing.vertices) <= MOST
+
+
+@pytest.mark.parametrize(("count", "modules"), [(300, 0), (6000, 1)])
+def test_a_page_of_many_ops_in_one_place_opens_in_runs(count: int, modules: int) -> None:
+    pen = Pen()
+    x = pen.leaf()
+    for _ in range(modules):
+        pen.enter("Net", "")
+    for i in range(count):
+        if i == 50:
+            pen.enter("Linear", "fc")
+        x = pen.op(("tanh", "add", "exp")[i * i % 7 % 3], x)
+        if i == 51:
+            pen.leave()
+    for _ in range(modules):
+        pen.leave()
+    pen.output(x)
+    view = View(repeats=False)
+    explored = view.to_explore(view.unfolded(pen.drawing))
+    first = fold(explored, view.closed(explored))
+    sound(pen.drawing, first)
+    assert 20 < len(first.vertices) <= BUDGET
+    inside = Counter(vertex.cluster for vertex in explored.vertices)
+    assert max(inside.values()) <= BUDGET * PATIENCE
+    assert not [c for c in explored.clusters if c.around == "repeat" and c.parent == modules]  # the layer is whole
 
 
 def test_the_budget_of_draw_is_that_of_the_view() -> None:

@@ -294,27 +294,35 @@ def within(drawing: Drawing, budget: int, shut: Collection[int] = ()) -> set[int
     return set(range(len(drawing.clusters))) - opened
 
 
-def in_runs(drawing: Drawing, budget: int) -> Drawing:
+def in_runs(drawing: Drawing, budget: int, where: Collection[int | None] | None = None) -> Drawing:
     """The drawing with runs of consecutive ops as one box each, so that about `budget` boxes are left at most. For
-    graphs that no module divides.
+    graphs that no module divides; or for what is directly in these clusters alone, None being outside of all.
     """
+    divided = with_runs(drawing, budget, where)
+    return fold(divided, range(len(drawing.clusters), len(divided.clusters)))
+
+
+def with_runs(drawing: Drawing, budget: int, where: Collection[int | None] | None = None) -> Drawing:
+    """The drawing with clusters around those runs, which come last."""
     ops = [i for i, v in enumerate(drawing.vertices) if v.kind in _MADE]
-    length = -(-len(ops) // max(budget // 2, 1))  # half of the boxes for what the runs use
+    divided = [i for i in ops if where is None or drawing.vertices[i].cluster in where]
+    length = -(-len(divided) // max(budget // 2, 1))  # half of the boxes for what the runs use
     if length <= 1:
         return drawing
     clusters = list(drawing.clusters)
     outer = len(clusters)
     run: dict[int, int] = {}
     sizes: Counter[int] = Counter()
+    before: int | None = -1
     for position in ops:
         around = drawing.vertices[position].cluster
-        at = len(clusters) - 1
-        if at < outer or clusters[at].parent != around or sizes[at] == length:
-            at += 1
-            depth = 0 if around is None else clusters[around].depth + 1
-            clusters.append(Cluster("", "", "", around, depth, around="repeat"))
-        run[position] = at
-        sizes[at] += 1
+        if where is None or around in where:
+            if around != before or sizes[len(clusters) - 1] == length:
+                depth = 0 if around is None else clusters[around].depth + 1
+                clusters.append(Cluster("", "", "", around, depth, around="repeat"))
+            run[position] = len(clusters) - 1
+            sizes[run[position]] += 1
+        before = around
     run |= _beside(drawing, run, budget // 2)
     for edge in drawing.edges:
         if edge.flow == "update" and edge.head in run:  # beside what it updates
@@ -324,11 +332,11 @@ def in_runs(drawing: Drawing, budget: int) -> Drawing:
         learned[inside] += drawing.vertices[position].parameters
     vertices = [v._replace(cluster=run[i]) if i in run else v for i, v in enumerate(drawing.vertices)]
     held: dict[int, list[Vertex]] = {}
-    for position in ops:
+    for position in divided:
         held.setdefault(run[position], []).append(drawing.vertices[position])
     for i in range(outer, len(clusters)):
         clusters[i] = clusters[i]._replace(name=_run_name(held[i]), parameters=learned[i])
-    return fold(drawing._replace(vertices=vertices, clusters=clusters), range(outer, len(clusters)))
+    return drawing._replace(vertices=vertices, clusters=clusters)
 
 
 def _run_name(ops: list[Vertex]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from tapenet.drawing.model import Drawing, Shapes
 from tapenet.drawing.passes.cards import with_cards, with_shapes
 from tapenet.drawing.passes.compact import bundle, compact, mark_skips
-from tapenet.drawing.passes.folding import at_depth, fold, in_runs, layers_of, unbox, within
+from tapenet.drawing.passes.folding import at_depth, fold, in_runs, layers_of, unbox, with_runs, within
 from tapenet.drawing.passes.gradients import with_gradients, with_updates
 from tapenet.drawing.passes.repeats import fold_repeats
 
@@ -84,12 +85,19 @@ class View(NamedTuple):
         return with_gradients(drawing) if self.backward else drawing
 
     def to_explore(self, drawing: Drawing) -> Drawing:
-        """The part of a drawing that a page can open: all of it, or of a very large one as much as a page can hold."""
+        """The part of a drawing that a page can open: all of it, or of a very large one as much as a page can hold.
+        What no module divides is in runs, which open in their turn."""
+        inside = Counter(v.cluster for v in drawing.vertices)
+        crowded = [cluster for cluster, boxes in inside.items() if boxes > BUDGET * PATIENCE]
+        outer = len(drawing.clusters)
+        drawing = with_runs(drawing, BUDGET, crowded)
+        if len(drawing.vertices) > PAGE:
+            drawing = in_runs(drawing, PAGE, range(outer, len(drawing.clusters)))
+        if len(drawing.vertices) > PAGE:
+            drawing = fold(drawing, within(drawing, PAGE))
         drawing = self._shaped(mark_skips(drawing))
         if self.backward:
             drawing = with_gradients(drawing)
-        if len(drawing.vertices) > PAGE:
-            drawing = fold(drawing, within(drawing, PAGE))
         return in_runs(drawing, PAGE) if len(drawing.vertices) > PAGE else drawing
 
     def closed(self, drawing: Drawing, budget: int | None = None) -> set[int]:

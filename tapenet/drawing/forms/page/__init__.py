@@ -38,6 +38,7 @@ SCRIPTS = (
     "layout",
     "camera",
     "view",
+    "minimap",
     "paint",
     "search",
     "play",

@@ -20,6 +20,7 @@ class App {
     const stage = find("stage");
     this.camera = new Camera(stage, () => this.view.follow());
     this.view = new View(this, stage);
+    this.minimap = new Minimap(this);
     this.stage = stage;
     this.listen();
     this.startView();
@@ -32,7 +33,8 @@ class App {
   }
 
   startView() {
-    this.camera.start(...this.layout.size, this.layout.sideways);
+    const { x, y, w, h, size, sideways, drawn: [first] } = this.layout;
+    this.camera.start(...size, sideways, sideways ? y[first] + h[first] / 2 : x[first] + w[first] / 2);
   }
 
   fit() {

@@ -44,16 +44,18 @@ class Camera {
     this.set(w * scale > width ? -24 / scale : x, h * scale > height ? -24 / scale : y, scale);
   }
 
-  // The beginning of a picture too large to be read whole.
-  start(w, h, sideways) {
+  // The beginning of a picture too large to be read whole, with its first box in the middle across.
+  start(w, h, sideways, middle) {
     const [width, height] = this.size;
     const whole = Math.min((width - 48) / w, (height - 48) / h);
     if (whole >= 0.7) return this.fit(w, h);
-    const scale = Math.max(0.6, Math.min(1, sideways ? (height - 48) / h : (width - 48) / w));
+    const scale = Math.max(0.8, Math.min(1, sideways ? (height - 48) / h : (width - 48) / w));
     const margin = 24 / scale;
+    const beside = (all, seen) => (all + 2 * margin < seen ? (all - seen) / 2
+      : Math.max(-margin, Math.min(all + margin - seen, middle - seen / 2)));
     return sideways
-      ? this.set(-margin, h / 2 - height / scale / 2, scale)
-      : this.set(w / 2 - width / scale / 2, -margin, scale);
+      ? this.set(-margin, beside(h, height / scale), scale)
+      : this.set(beside(w, width / scale), -margin, scale);
   }
 
   // Bring a box to the middle, unless it is well in sight.

@@ -32,6 +32,7 @@ class View {
     const covered = d && !this.stale && d.scale / scale < 1.6 && scale / d.scale < 1.6
       && sight[0] >= d.area[0] && sight[1] >= d.area[1] && sight[2] <= d.area[2] && sight[3] <= d.area[3];
     if (!covered) this.redraw();
+    this.app.minimap.follow(sight);
   }
 
   // Draw what is near the visible part; after a fold, with everything at its new place.
