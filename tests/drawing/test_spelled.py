@@ -144,6 +144,12 @@ def test_what_is_missing_is_said_once_with_what_to_do() -> None:
     assert len(told) == 1
 
 
+def test_without_fonttools_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlines, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match=r"層: boxes in the PNG, since fontTools is not installed.*tapenet\[fonts\]"):
+        spelled(shapes.read(SVG.format("層")), "PNG")
+
+
 def test_files_are_asked_of_fontconfig_or_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(outlines.shutil, "which", lambda name: None)
     (tmp_path / "Fonts").mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import unicodedata
 from functools import cache
-from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,15 +42,16 @@ def load(name: str) -> Font:
     556
     """
     data = (FOLDER / f"{name}.ttf").read_bytes()
-    found = tables(data)
-    head, hhea, hmtx = found[b"head"], found[b"hhea"], found[b"hmtx"]
+    count = struct.unpack_from(">H", data, 4)[0]
+    tables = {tag: start for tag, _, start, _ in struct.iter_unpack(">4sIII", data[12 : 12 + 16 * count])}
+    head, hhea, hmtx = tables[b"head"], tables[b"hhea"], tables[b"hmtx"]
     unit = struct.unpack_from(">H", data, head + 18)[0]
     box = tuple(round(1000 * n / unit) for n in struct.unpack_from(">4h", data, head + 36))
     given = struct.unpack_from(">H", data, hhea + 34)[0]
-    total = struct.unpack_from(">H", data, found[b"maxp"] + 4)[0]
+    total = struct.unpack_from(">H", data, tables[b"maxp"] + 4)[0]
     widths = [round(1000 * struct.unpack_from(">H", data, hmtx + 4 * glyph)[0] / unit) for glyph in range(given)]
     widths += [widths[-1]] * (total - given)
-    return Font(name, data, characters(data, found[b"cmap"]), widths, box)
+    return Font(name, data, _glyphs(data, tables[b"cmap"]), widths, box)
 
 
 @cache
@@ -92,28 +92,9 @@ def width(text: str, size: float, bold: bool = False) -> float:
 _BOLD = 1.07
 
 
-def tables(data: bytes | mmap, start: int = 0) -> dict[bytes, int]:
-    """Where each table of a font begins, by name; the font itself begins at `start`."""
-    count = struct.unpack_from(">H", data, start + 4)[0]
-    entries = struct.iter_unpack(">4sIII", data[start + 12 : start + 12 + 16 * count])
-    return {tag: place for tag, _, place, _ in entries}
-
-
-def characters(data: bytes | mmap, table: int) -> dict[int, int]:
-    """The glyph of each character, from the table `cmap`: all of Unicode where that is there, else its first plane."""
-    count = struct.unpack_from(">H", data, table + 2)[0]
-    places = [table + struct.unpack_from(">I", data, table + 8 + 8 * i)[0] for i in range(count)]
-    formats = {struct.unpack_from(">H", data, at)[0]: at for at in reversed(places)}
-    if 12 in formats:
-        at = formats[12]
-        size = struct.unpack_from(">I", data, at + 12)[0]
-        groups = struct.iter_unpack(">3I", data[at + 16 : at + 16 + 12 * size])
-        return {code: glyph + code - first for first, last, glyph in groups for code in range(first, last + 1)}
-    return _segments(data, formats[4]) if 4 in formats else {}
-
-
-def _segments(data: bytes | mmap, at: int) -> dict[int, int]:
-    """The characters of a subtable of format 4: segments of codes."""
+def _glyphs(data: bytes, table: int) -> dict[int, int]:
+    """The characters of the first subtable, which is of format 4: segments of codes."""
+    at = table + struct.unpack_from(">I", data, table + 8)[0]
     segments = struct.unpack_from(">H", data, at + 6)[0] // 2
     columns = struct.unpack_from(f">{segments}H2x{2 * segments}H", data, at + 14)
     offsets = at + 16 + 6 * segments

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from tapenet.drawing.forms import font
-from tapenet.drawing.forms.outlines import Outline, outline
+from tapenet.drawing.forms.outlines import Outline, can_read, outline
 from tapenet.drawing.forms.shapes import Scene, Shape, Text
 
 #: How many letters a warning lists.
@@ -29,12 +29,14 @@ def spelled(scene: Scene, form: str) -> Scene:
             things.append(thing)
     if missing:
         listed = " ".join([*missing][:_LISTED]) + (" …" if len(missing) > _LISTED else "")
-        warnings.warn(
+        what = (
             f"no font of this machine has outlines for {listed}: they are boxes in the {form}. Install one that has, such as "
-            "Noto Sans CJK or Noto Emoji (Debian and Ubuntu: apt install fonts-noto-cjk fonts-symbola); or save an .svg or "
-            ".html, which take their reader's fonts",
-            stacklevel=5,
+            "Noto Sans CJK or Noto Emoji (Debian and Ubuntu: apt install fonts-noto-cjk fonts-symbola)"
+            if can_read()
+            else f"{listed}: boxes in the {form}, since fontTools is not installed, which reads fonts of the machine: "
+            "pip install 'tapenet[fonts]'"
         )
+        warnings.warn(f"{what}; or save an .svg or .html, which take their reader's fonts", stacklevel=5)
     return scene._replace(things=things)
 
 
