@@ -25,7 +25,7 @@ class App {
     this.listen();
     this.startView();
     this.panel.show();
-    new ResizeObserver(() => this.view.follow()).observe(stage);
+    new ResizeObserver(() => (this.started ? this.view.follow() : this.startView())).observe(stage);
   }
 
   get selected() {
@@ -33,6 +33,7 @@ class App {
   }
 
   startView() {
+    this.started = this.stage.clientWidth > 0; // a frame of a notebook may have no size at first
     const { x, y, w, h, size, sideways, drawn: [first] } = this.layout;
     this.camera.start(...size, sideways, sideways ? y[first] + h[first] / 2 : x[first] + w[first] / 2);
   }
