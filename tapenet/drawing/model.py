@@ -237,9 +237,18 @@ class Cluster(NamedTuple):
         return " · ".join(part for part in (self.path or self.variable, self.type) if part)
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number of things in words.
+
+    >>> counted(1, "box", "boxes"), counted(2000, "op")
+    ('1 box', '2,000 ops')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def counted_parameters(parameters: int) -> str:
     """A number of parameters in words."""
-    return f"{parameters:,} parameter{'s' if parameters != 1 else ''}"
+    return counted(parameters, "parameter")
 
 
 def told(parameters: int, lines: Iterable[str]) -> bool:

@@ -6,6 +6,7 @@ import unicodedata
 from typing import NamedTuple
 
 from tapenet.drawing.forms.lecture import Step, heading
+from tapenet.drawing.model import counted
 from tapenet.drawing.text import clean
 
 # The card, in points. Letters of Helvetica are at most about this wide on average, and those of a fixed width exactly.
@@ -40,7 +41,7 @@ class Card(NamedTuple):
 def whole(lecture: list[Step]) -> Card:
     """The card for the whole graph, before the first step and after the last."""
     counts = {phase: sum(step.phase == phase for step in lecture) for phase in ("forward", "backward")}
-    words = [f"{count} step{'s' if count != 1 else ''} {phase}" for phase, count in counts.items() if count]
+    words = [f"{counted(count, 'step')} {phase}" for phase, count in counts.items() if count]
     return _lay_out("", [("title", "The whole graph"), ("text", ", then ".join(words))], (), 0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapenet.drawing.model import Drawing, Flow, Kind, Sign, Vertex
+from tapenet.drawing.model import Drawing, Flow, Kind, Sign, Vertex, counted
 from tapenet.drawing.text import clean
 
 #: How many boxes the description tells one by one.
@@ -40,7 +40,7 @@ def description(drawing: Drawing) -> str:
         if vertex.kind in ("op", "module", "output") or vertex.sign:
             sources = ", ".join(words(vertices[t]) for t in dict.fromkeys(e.tail for e in comes_from.get(position, ())))
             told.append((f"{words(vertex)} of {sources}" if sources else words(vertex)) + _sign(vertex))
-    counts = f"{_number(len(vertices), 'box', 'boxes')} and {_number(len(drawing.edges), 'arrow', 'arrows')}. "
+    counts = f"{counted(len(vertices), 'box', 'boxes')} and {counted(len(drawing.edges), 'arrow')}. "
     more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
     return counts + "; ".join(told[:_TOLD]) + more + "."
 
@@ -58,7 +58,3 @@ def _sign(vertex: Vertex) -> str:
     word = SIGNS[vertex.sign]
     reason = next(iter(vertex.details), "") if vertex.sign in ("trouble", "dead") and vertex.kind != "module" else ""
     return f" ({clean(reason or word)})"
-
-
-def _number(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"

@@ -153,21 +153,21 @@ def _outline(tag: str, element: Element) -> Iterator[Piece]:
         if tag == "polygon":
             yield "Z", ()
     elif tag == "rect":
-        yield from _rounded(get("x"), get("y"), get("width"), get("height"), get("rx"), get("rx"))
+        yield from _rounded(get("x"), get("y"), get("width"), get("height"), get("rx"))
     elif tag == "circle":
         x, y, r = get("cx"), get("cy"), get("r")
-        yield from _rounded(x - r, y - r, 2 * r, 2 * r, r, r)
+        yield from _rounded(x - r, y - r, 2 * r, 2 * r, r)
     else:
         raise ValueError(f"an element <{tag}>")
 
 
-def _rounded(x: float, y: float, width: float, height: float, a: float, b: float) -> Iterator[Piece]:
+def _rounded(x: float, y: float, width: float, height: float, radius: float) -> Iterator[Piece]:
     """A rectangle whose corners are quarters of ellipses."""
     right, bottom = x + width, y + height
-    if not (a and b):
+    if not radius:
         yield from (("M", (x, y)), ("L", (right, y)), ("L", (right, bottom)), ("L", (x, bottom)), ("Z", ()))
         return
-    a, b = min(a, width / 2), min(b, height / 2)
+    a, b = min(radius, width / 2), min(radius, height / 2)
     u, v = a * (1 - ROUND), b * (1 - ROUND)
     yield "M", (x + a, y)
     yield "L", (right - a, y)

@@ -9,36 +9,12 @@ from tapenet.drawing.model import Drawing, Edge, Vertex
 from tapenet.drawing.passes.folding import members, worst
 
 #: Functions of one array, element by element, that people write after a layer rather than as a step of their own.
-ACTIVATIONS = frozenset(
-    {
-        "relu",
-        "leaky_relu",
-        "elu",
-        "gelu",
-        "silu",
-        "softplus",
-        "sigmoid",
-        "tanh",
-        "hardtanh",
-        "relu6",
-        "mish",
-        "softsign",
-        "logsigmoid",
-        "dropout",
-    }
-)
+ACTIVATIONS = frozenset({
+    "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "tanh", "hardtanh",
+    "relu6", "mish", "softsign", "logsigmoid", "dropout",
+})  # fmt: skip
 #: Ops that only look at the same numbers in another way: the shape on the next edge says it.
-SHAPING = frozenset(
-    {
-        "squeeze",
-        "expand_dims",
-        "astype",
-        "broadcast_to",
-        "copy",
-        "alias",
-        "moveaxis",
-    }
-)
+SHAPING = frozenset({"squeeze", "expand_dims", "astype", "broadcast_to", "copy", "alias", "moveaxis"})
 #: The same, where a word helps.
 MOVING = frozenset({"reshape", "transpose", "swapaxes"})
 #: Ops in which two ways come together.

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
-from tapenet.drawing.model import Cluster, Drawing, Edge, Sign, Value, Vertex
+from tapenet.drawing.model import Cluster, Drawing, Edge, Sign, Value, Vertex, counted, counted_parameters
 from tapenet.drawing.passes.align import align
 from tapenet.drawing.passes.match import Match, Side, match, numbered, settings
 from tapenet.drawing.text import clean
@@ -80,7 +80,7 @@ class Difference(NamedTuple):
             return "no difference"
         counts = [f"{len(found)} {sign}" for sign in _MARKS if (found := self._of(sign))]
         if self.arrays:
-            counts.append(f"{len(self.arrays)} {_plural(len(self.arrays), 'array')} of another shape or dtype")
+            counts.append(f"{counted(len(self.arrays), 'array')} of another shape or dtype")
         groups = _alike(_by_place(self.changes or self.arrays))
         lines = [", ".join(counts)]
         for places, texts in groups[:_SHOWN]:
@@ -232,10 +232,9 @@ class _Merge:
         if a is None or b is None:
             side, position, sign = _only(a, b)
             if cluster.parent in self.both[side]:
-                ops = self.ops[side][position]
-                text = f"{ops} {_plural(ops, 'op')}"
+                text = counted(self.ops[side][position], "op")
                 if cluster.parameters:
-                    text += f", {cluster.parameters:,} {_plural(cluster.parameters, 'parameter')}"
+                    text += f", {counted_parameters(cluster.parameters)}"
                 self._note(sign, side, position, text)
         else:
             old = self.sides[0].drawing.clusters[a]
@@ -391,10 +390,6 @@ def _shape(value: Value) -> str:
 def _argument(edge: Edge) -> str:
     """The argument of an edge, without its number in a list."""
     return edge.argument.partition("[")[0]
-
-
-def _plural(count: int, word: str) -> str:
-    return word if count == 1 else f"{word}s"
 
 
 def _by_place(changes: list[Change]) -> dict[str, list[str]]:

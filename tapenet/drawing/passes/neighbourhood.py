@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tapenet.drawing.model import Drawing, Vertex
+from tapenet.drawing.model import Drawing, Vertex, counted
 from tapenet.drawing.passes.folding import without
 
 #: What is left out is drawn as a box with this in it.
@@ -70,4 +70,4 @@ def _nearest(drawing: Drawing, positions: Iterable[int], limit: int) -> set[int]
 
 
 def _stub(count: int) -> Vertex:
-    return Vertex("constant", STUB, details=(f"{count:,} box{'es' if count != 1 else ''} left out",))
+    return Vertex("constant", STUB, details=(f"{counted(count, 'box', 'boxes')} left out",))

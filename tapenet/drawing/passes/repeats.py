@@ -225,7 +225,8 @@ class _Repeats:
     def _learned(self, cluster: int, shared: set[int]) -> int:
         """How many numbers the modules learn that a cluster stands for, each module and each parameter counted once."""
         each = self.drawing.clusters[cluster].parameters
-        once = sum(self.vertices[leaf].parameters for leaf in shared if self._within(leaf, cluster))
+        leaves = [self.vertices[leaf] for leaf in shared]
+        once = sum(leaf.parameters for leaf in leaves if cluster in self.drawing.enclosing([leaf.cluster]))
         if once == each:
             return each
         nameless = not self._called(cluster)
@@ -239,12 +240,6 @@ class _Repeats:
     def _called(self, cluster: int) -> str:
         found = self.drawing.clusters[cluster]
         return found.path or found.called
-
-    def _within(self, vertex: int, cluster: int) -> bool:
-        at = self.vertices[vertex].cluster
-        while at is not None and at > cluster:
-            at = self.drawing.clusters[at].parent
-        return at == cluster
 
     def _drop(self, stays: int, goes: int) -> None:
         """Note that one cluster, with what is in it, became another."""

@@ -14,14 +14,7 @@ from tapenet.autodiff.observe.tape import Nodes
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.late import is_a, use
 from tapenet.drawing.model import Drawing, Edge, Explained, Kind, Value, Vertex
-from tapenet.drawing.sources.labels import (
-    details,
-    holds_arrays,
-    is_number,
-    label,
-    short_dtype,
-    value_of,
-)
+from tapenet.drawing.sources.labels import details, holds_arrays, is_number, label, short_dtype, value_of
 from tapenet.drawing.sources.names import Key, Modules, Name, is_transposed, key_of, key_of_whole, variable_of
 from tapenet.drawing.sources.work import multiply_adds
 from tapenet.drawing.text import clean

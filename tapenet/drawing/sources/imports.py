@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
+from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex, counted
 
 
 class Import(NamedTuple):
@@ -118,7 +118,7 @@ def of_package(root: Path) -> Drawing:
         if circle and circle[0] not in around:
             around |= dict.fromkeys(circle, len(clusters))
             clusters.append(Cluster("", "import each other", around="repeat"))
-        card = (f"{_number(files[name], 'file')}, {_number(lines[name], 'line')}",)
+        card = (f"{counted(files[name], 'file')}, {counted(lines[name], 'line')}",)
         vertices.append(Vertex("module", name, card=card, cluster=around.get(name)))
     order = {vertex.title: i for i, vertex in enumerate(vertices)}
     edges = []
@@ -139,7 +139,3 @@ def _reached(name: str, below: Mapping[str, set[str]]) -> set[str]:
         found |= new
         pending += new
     return found
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tapenet.compiler.compile import Compiled
 from tapenet.compiler.explain import size_in_words
 from tapenet.compiler.variant import Variant
-from tapenet.drawing.model import Around, Cluster, Drawing, Edge, Explained, Flow, Kind, Vertex
+from tapenet.drawing.model import Around, Cluster, Drawing, Edge, Explained, Flow, Kind, Vertex, counted
 from tapenet.drawing.sources import program_labels as labels
 from tapenet.drawing.sources.labels import value_of, words
 from tapenet.drawing.sources.program_names import Names
@@ -68,17 +68,13 @@ def caption_of(compiled: Compiled, stage: str = "fused") -> str:
     _, groups = _chosen(compiled, stage)
     told = compiled.explain()
     count = _count(groups)
-    parts = [f"{_several(count['instructions'], 'instruction')}"]
+    parts = [counted(count["instructions"], "instruction")]
     if count["kernels"]:
-        parts[0] += f", {count['fused']} of them in {_several(count['kernels'], 'kernel')}"
-    parts += [_several(count[what], what[:-1]) for what in ("products", "loops", "calls") if count[what]]
+        parts[0] += f", {count['fused']} of them in {counted(count['kernels'], 'kernel')}"
+    parts += [counted(count[what], what[:-1]) for what in ("products", "loops", "calls") if count[what]]
     parts.append(f"{size_in_words(sum(traffic(groups)))} moved")
     title = f"{told.title}, {told.backend}" if stage == "fused" else f"{told.title} {STAGES[stage]}"
     return f"{title}: {', '.join(parts)}"
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' if count != 1 else ''}"
 
 
 def _count(groups: Groups) -> Counter[str]:
