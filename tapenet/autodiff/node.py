@@ -43,7 +43,7 @@ class Scope:
 
     __slots__ = ("again", "owner", "parent", "tape", "title")
 
-    again: Scope
+    again: Scope | None
 
     #: Inside a scoped tape a weak reference to that, since its nodes hold this.
     tape: weakref.ref[object] | None
@@ -52,6 +52,7 @@ class Scope:
         self.owner: weakref.ref[Any] | None = None if owner is None else weakref.ref(owner)
         self.title = "" if owner is None else type(owner).__name__
         self.parent = parent
+        self.again = None
         if tape is None:
             self.tape = None if parent is None else parent.tape
         else:

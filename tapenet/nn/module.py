@@ -140,6 +140,8 @@ class Module(Tree):
                 note(self, (x, *args))
             hooks = getattr(self, "_hooks", None)
         if scope is state.last:
+            if scope.again is None:
+                scope.again = Scope(self, outer)
             scope = scope.again
         try:
             state.scope = scope
@@ -183,7 +185,6 @@ class Module(Tree):
             if len(known) >= _SCOPES:
                 known.clear()
             known[outer] = made
-            made.again = Scope(self, outer)
         return made
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -117,10 +118,11 @@ def test_pictures_are_the_same_bytes_in_another_process() -> None:
 
 @pytest.mark.parametrize("name", cases())
 def test_the_committed_picture_is_the_one_that_is_drawn_now(name: str) -> None:
-    """Else run `python -m tests.gallery`."""
+    """Else run `python -m tests.gallery`. Measured numbers, and so widths and colours, may differ between machines."""
+    kept, made = (FOLDER / f"{name}.svg").read_text(encoding="utf-8"), written(picture(name))
     if picture(name).color_by:
-        pytest.skip("the last digit of measured numbers, and so a colour, may differ between machines")
-    assert (FOLDER / f"{name}.svg").read_text(encoding="utf-8") == written(picture(name))
+        kept, made = (re.sub(r"#[0-9a-f]{6}|[-\d.]+", "0", text) for text in (kept, made))
+    assert kept == made
 
 
 def test_the_gallery_is_whole() -> None:

@@ -132,8 +132,7 @@ def test_a_linear_constraint_is_of_the_vector_of_all_unknowns() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["numpy", "native"])
-@pytest.mark.parametrize("f", [limited, constrained])
+@pytest.mark.parametrize(("f", "backend"), [(limited, "numpy"), (limited, "native"), (constrained, "native")])
 def test_compiled_and_in_other_transformations(f: Any, backend: str) -> None:
     if backend == "native":
         pytest.importorskip("llvmlite")
