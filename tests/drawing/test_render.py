@@ -110,7 +110,7 @@ def test_colours_are_where_they_were_drawn() -> None:
 
 
 @pytest.mark.usefixtures("pure")
-@pytest.mark.filterwarnings("ignore:no font of this machine")
+@pytest.mark.filterwarnings("ignore:.*boxes in the PNG")
 @pytest.mark.parametrize("text", [*NASTY, "日本語 🙂"])
 def test_any_text_is_painted(text: str) -> None:
     picture = Picture(Drawing([Vertex("op", text)], [], []), title=text)
