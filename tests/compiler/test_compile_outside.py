@@ -156,6 +156,7 @@ def test_a_tensor_in_a_list() -> None:
     assert HISTORY == []
 
 
+@pytest.mark.slow  # it looks through all that the process holds, seven times
 def test_a_tensor_in_other_places() -> None:
     global KEPT
     held: Any = None
