@@ -106,6 +106,7 @@ IN_PLACE: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:item assignment to a tensor")  # `fill` sets a row, which is a view
 @pytest.mark.parametrize("name", IN_PLACE)
 def test_methods_in_place(name: str) -> None:
     f = pure(IN_PLACE[name])
