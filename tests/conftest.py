@@ -91,9 +91,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     a word gets each. With `--passed`, most of what is named there is left out."""
     if file := config.getoption("--passed"):
         passed = set(json.loads(Path(file).read_text(encoding="utf-8")))
-        again = [item for item in items if item.nodeid not in passed or not zlib.crc32(item.nodeid.encode(), 1) % 4]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
-        items[:] = again
+        left = {item for item in items if item.nodeid in passed and zlib.crc32(item.nodeid.encode(), 1) % 4}
+        config.hook.pytest_deselected(items=[*left])
+        items[:] = [item for item in items if item not in left]
     everything = {config.rootpath, config.rootpath / "tests"}
     if config.option.keyword or any(config.invocation_params.dir / arg not in everything for arg in config.args):
         return

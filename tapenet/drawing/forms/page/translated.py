@@ -47,6 +47,8 @@ _WORDS = {
 _SYMBOLS = {
     ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="
 }  # fmt: skip
+#: How numbers are written, by the format of an f-string.
+_FORMATS = {",": "$thousands({})", ".1f": "({}).toFixed(1)"}
 _SEQUENCES = (ast.List, ast.ListComp, ast.Tuple)
 
 
@@ -421,25 +423,9 @@ class _Writer:
             case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
                 return f"${{$str({self.expr(value)})}}"
             case ast.FormattedValue(
-                value=value,
-                conversion=-1,
-                format_spec=ast.JoinedStr(
-                    [
-                        ast.Constant(","),
-                    ]
-                ),
-            ):
-                return f"${{$thousands({self.expr(value)})}}"
-            case ast.FormattedValue(
-                value=value,
-                conversion=-1,
-                format_spec=ast.JoinedStr(
-                    [
-                        ast.Constant(".1f"),
-                    ]
-                ),
-            ):
-                return f"${{({self.expr(value)}).toFixed(1)}}"
+                value=value, conversion=-1, format_spec=ast.JoinedStr([ast.Constant(str() as form)])
+            ) if form in _FORMATS:
+                return f"${{{_FORMATS[form].format(self.expr(value))}}}"
         self.refuse(node, "this part of an f-string")
 
     def condition(self, node: ast.expr) -> str:
