@@ -15,7 +15,7 @@ from tapenet.autodiff.observe.anomaly import lines
 from tapenet.autodiff.observe.tape import Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.sources.known import gradients_on, values_on
-from tapenet.drawing.sources.names import Key, Name, note, note_all, variable_of
+from tapenet.drawing.sources.names import Key, Module, Name, note, note_all, variable_of
 from tapenet.ops import random
 from tapenet.profiling.profile import Profile, profile
 from tapenet.typing import Array
@@ -144,10 +144,9 @@ def _titles(function: Callable[..., object], count: int) -> list[str]:
     return [*titles, *(f"{rest}[{i}]" for i in range(count - len(titles)))][:count]
 
 
-def takes_arguments(module: object) -> bool:
+def takes_arguments(module: Module) -> bool:
     """Whether a module has to be given something."""
-    forward: Callable[..., object] = getattr(module, "forward")  # noqa: B009
-    parameters = inspect.signature(forward).parameters.values()
+    parameters = inspect.signature(module.forward).parameters.values()
     return any(p.default is p.empty and p.kind is not p.VAR_KEYWORD for p in parameters)
 
 

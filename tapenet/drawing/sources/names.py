@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import NamedTuple, Protocol, TypeAlias, TypeGuard
 
@@ -169,6 +169,8 @@ class Module(Protocol):
     def extra_repr(self) -> str: ...
     def named_buffers(self) -> Iterable[tuple[str, Tensor]]: ...
     def card(self) -> str: ...
+    @property
+    def forward(self) -> Callable[..., object]: ...
 
 
 class _Call(NamedTuple):
