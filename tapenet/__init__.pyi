@@ -116,6 +116,8 @@ from tapenet.drawing.draw_call import draw as draw
 from tapenet.files.saving import load as load
 from tapenet.files.saving import save as save
 from tapenet.lifting.lift import lift as lift
+from tapenet.llvm.workers import get_num_threads as get_num_threads
+from tapenet.llvm.workers import set_num_threads as set_num_threads
 from tapenet.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
 from tapenet.nn.functional import adaptive_avg_pool2d as adaptive_avg_pool2d
 from tapenet.nn.functional import adaptive_avg_pool3d as adaptive_avg_pool3d
@@ -516,6 +518,7 @@ __all__ = [
     "gcd",
     "gelu",
     "geomspace",
+    "get_num_threads",
     "glu",
     "grad",
     "gradient",
@@ -781,6 +784,7 @@ __all__ = [
     "select",
     "selu",
     "set_grad_enabled",
+    "set_num_threads",
     "setdiff1d",
     "setxor1d",
     "short",

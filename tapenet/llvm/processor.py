@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -74,7 +76,43 @@ def registers() -> Registers:
 
 
 def processors() -> int:
-    """How many processors this process may use: those it is bound to, `OMP_NUM_THREADS` at most."""
+    """How many processors this process may use: those it is bound to, as many as its control group is given the time of, and
+    `OMP_NUM_THREADS` at most."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    return max(1, min(count, int(limit))) if limit.isdigit() and int(limit) else count
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    most = int(limit) if limit.isdigit() and int(limit) else count
+    return max(1, int(min(count, most, _quota())))
+
+
+@functools.cache
+def _quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
+    """How many processors' time Linux's control groups (version 1 or 2) give this process, rounded up; infinity where they
+    set no limit. A container's limit is one."""
+    try:
+        groups = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        return math.inf
+    found = math.inf
+    for _, controllers, path in groups:
+        if controllers not in ("", "cpu", "cpu,cpuacct", "cpuacct,cpu"):
+            continue
+        top = root / controllers
+        # Its own group, those around it, and in a container, where the path may be that of outside, the top itself.
+        for folder in (top / path.lstrip("/"), *(top / path.lstrip("/")).parents):
+            if folder != top and top not in folder.parents:
+                break
+            found = min(found, _limit(folder))
+    return found
+
+
+def _limit(folder: Path) -> float:
+    """The limit that a control group itself has."""
+    try:
+        if (folder / "cpu.max").exists():
+            time, period = (folder / "cpu.max").read_text().split()
+        else:
+            time = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        return math.inf if time.strip() in ("max", "-1") else max(1, math.ceil(int(time) / int(period)))
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
