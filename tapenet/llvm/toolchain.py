@@ -74,7 +74,6 @@ def target() -> Target:
 
     machine = another()
     header = f'target triple = "{llvm.get_process_triple()}"\ntarget datalayout = "{machine.target_data}"\n'
-    llvm.add_symbol("tn_RuntimeError", id(RuntimeError))
     for function in ("PyErr_CheckSignals", "PyErr_Occurred", "PyErr_SetString"):
         llvm.add_symbol(function, ctypes.cast(getattr(ctypes.pythonapi, function), ctypes.c_void_p).value)
     blas = find()

@@ -36,7 +36,7 @@ _kept: list[object] = []
 
 
 @functools.cache
-def _table() -> Sequence[int]:
+def table() -> Sequence[int]:
     """NumPy's table of C functions for ufuncs."""
     capsule = vars(importlib.import_module("numpy._core._multiarray_umath"))["_UFUNC_API"]
     pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
@@ -69,7 +69,7 @@ def ufunc(found: Sequence[CFunction], doc: str) -> np.ufunc:
     place = _FROM_FUNCTIONS
     if signature.of_arrays:
         arguments, kinds, place = (*arguments, signature.core.encode()), [*kinds, ctypes.c_char_p], _WITH_SIGNATURE
-    make = ctypes.PYFUNCTYPE(ctypes.py_object, *kinds)(_table()[place])
+    make = ctypes.PYFUNCTYPE(ctypes.py_object, *kinds)(table()[place])
     made: np.ufunc = make(*arguments)
     return made
 
@@ -78,7 +78,7 @@ def _loop(function: CFunction) -> tuple[int, object]:
     """The address of the inner loop of a function, and what keeps it there."""
     numpys = _LOOPS.get("".join(dtype.char for dtype in function.signature.dtypes))
     if numpys is not None and not function.signature.of_arrays:
-        return _table()[numpys], None
+        return table()[numpys], None
     if toolchain.available():
         library = toolchain.build(ufunc_loops.text(function))
         return library.address("loop"), library

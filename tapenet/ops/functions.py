@@ -19,10 +19,11 @@ from tapenet.ops.registry import stands_for
 from tapenet.ops.rule_calls import Gives, RuleCall
 from tapenet.ops.signatures import bind
 from tapenet.ops.tangents import push
+from tapenet.program import linear_algebra
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.batching import CannotBatch
 from tapenet.program.called_ops import Hole, filled
-from tapenet.program.differentiating import NoDerivative, zeros
+from tapenet.program.differentiating import DEFINITIONS, NoDerivative, zeros
 from tapenet.program.functions import Batched, Function, Given, inputs_for, specs
 from tapenet.program.ir import Builder, Input, Program, Value, inline
 from tapenet.program.keys import key_of
@@ -537,3 +538,14 @@ def _nothing(spec: Spec) -> Array:
 def _content(value: object) -> object:
     """A function by what it computes, anything else as `content` says."""
     return key_of(value) if isinstance(value, Function) else content(value)
+
+
+def _standing(builder: Builder, args: Sequence[Value], params: Mapping[str, object], *, run: object) -> Sequence[Value]:
+    """What the op gives, applied, that stands for a function of NumPy's."""
+    builder.applies, builder.stands_for = apply, stands_for
+    stands: Any = stands_for(run)
+    made = stands(*(Symbol(builder, a, shared=True) for a in args), **params)
+    return [array_of(builder, m).value for m in (made if isinstance(made, tuple) else (made,))]
+
+
+DEFINITIONS.update({name: partial(_standing, run=row.run) for name, row in linear_algebra.ROWS.items()})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from tapenet.program import linear_algebra as _rows  # noqa: F401  adds to the table of primitives
 from tapenet.program import low
 from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.called_ops import Hole
@@ -181,7 +182,9 @@ def _part(builder: Builder, x: Value, axis: int, begin: int, end: int) -> Value:
     )
 
 
-DEFINITIONS: dict[str, Callable[[Builder, Sequence[Value], Params], Value]] = {
+#: What an instruction is made of, of one result or several, by primitive. `ops.functions` adds NumPy's functions that ops
+#: stand for.
+DEFINITIONS: dict[str, Callable[[Builder, Sequence[Value], Params], Value | Sequence[Value]]] = {
     "add_at": _add_at,
     "add_rows": _add_rows,
     "dot_add": _dot_add,
@@ -194,5 +197,5 @@ def defined(instruction: Instruction) -> Program:
     builder = Builder()
     builder.line = instruction.line
     inputs = [Input(a.shape, a.dtype) for a in instruction.args]
-    out = DEFINITIONS[instruction.name](builder, inputs, instruction.params)
-    return Program(inputs, [], builder.body, [out], [])
+    found = DEFINITIONS[instruction.name](builder, inputs, instruction.params)
+    return Program(inputs, [], builder.body, [found] if isinstance(found, Value) else found, [])

@@ -163,6 +163,13 @@ class _Pullback:
             for arg, d in zip(instruction.args, WHOLE[name](self, instruction, gs), strict=True):
                 self.add(arg, d)
             return
+        if name in DEFINITIONS:
+            wanted = [i for i, a in enumerate(instruction.args) if a in self.active]
+            given = [_full(builder, r, g) for r, g in zip(instruction.results, gs, strict=True)]
+            pulled = pullback(defined(instruction), wanted)
+            for i, d in zip(wanted, inline(builder, pulled, [*instruction.args, *given]), strict=True):
+                self.add(instruction.args[i], d)
+            return
         (out, *more), g = instruction.results, gs[0]
         if more or g is None:
             raise unknown(instruction)
@@ -170,11 +177,6 @@ class _Pullback:
             for position, arg in enumerate(instruction.args):
                 if arg in self.active:
                     self.add(arg, fitted(builder, STRUCTURE[name](builder, position, g, out, instruction), arg))
-        elif name in DEFINITIONS:
-            wanted = [i for i, a in enumerate(instruction.args) if a in self.active]
-            pulled = pullback(defined(instruction), wanted)
-            for i, d in zip(wanted, inline(builder, pulled, [*instruction.args, g]), strict=True):
-                self.add(instruction.args[i], d)
         elif name in RULES:
             self._elementwise(instruction, g, out)
         else:

@@ -104,6 +104,12 @@ class _Pushforward:
             builder.body.append(instruction)
         elif name in WHOLE:
             values, found = WHOLE[name](builder, instruction, tangents)
+        elif name in DEFINITIONS:
+            active = [i for i, t in enumerate(tangents) if t is not None]
+            pushed = pushforward(defined(instruction), active)
+            made = inline(builder, pushed, [*instruction.args, *_known(tangents)])
+            values, own = made[: len(values)], iter(made[len(values) :])
+            found = [next(own) if is_inexact(v) else None for v in values]
         else:
             builder.body.append(instruction)
             found = [_tangent(builder, instruction, tangents)]
@@ -124,10 +130,6 @@ def _tangent(builder: Builder, instruction: Instruction, tangents: Sequence[Tang
         return builder.emit(name, *args, **instruction.params)
     if name in OTHERS:
         return OTHERS[name](builder, instruction, tangents)
-    if name in DEFINITIONS:
-        active = [i for i, t in enumerate(tangents) if t is not None]
-        pushed = pushforward(defined(instruction), active)
-        return inline(builder, pushed, [*instruction.args, *_known(tangents)])[1]
     if name not in RULES:
         raise unknown(instruction)
     (out,) = instruction.results

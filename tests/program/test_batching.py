@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.program import numpy_backend, primitives
+from tapenet.program import linear_algebra, numpy_backend, primitives
 from tapenet.program.batching import RULES, CannotBatch, batch
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Constant, Input, Program, check, substitute
@@ -186,9 +186,26 @@ def test_elementwise_primitives(count: int, name: str) -> None:
             held(program, arrays, batched, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", sorted(linear_algebra.ROWS))
+def test_linear_algebra(name: str) -> None:
+    params = {"eigh": {"UPLO": "L"}, "qr": {"mode": "complete"}, "svd": {"full_matrices": True}}.get(name, {})
+    rng = np.random.default_rng(0)
+    for shapes in [((2, 3, 3),), ((3, 3),)] if name != "solve" else [((3, 3), (2, 3, 1)), ((2, 3, 3), (3, 2))]:
+        build = Build()
+        program = build.program(*build.several(name, *(build.input(*s, dtype="f8") for s in shapes), **params))
+        for batched in flags(len(shapes)):
+            given = [(SIZE, *s) if flag else s for s, flag in zip(shapes, batched, strict=True)]
+            held(program, [_apart(rng.normal(size=s)) for s in given], batched, rtol=1e-12)
+
+
+def _apart(x: Any) -> Any:
+    """Of a square matrix a positive one, whose eigenvalues differ."""
+    return x + np.swapaxes(x, -1, -2) + np.diag([9.0, 19.0, 31.0]) if x.shape[-2:] == (3, 3) else x
+
+
 def test_every_primitive_has_a_rule_and_a_test() -> None:
     assert RULES.keys() == PRIMITIVES.keys()
-    here = {"loop", "while", "branch", "call", "apply"}
+    here = {"loop", "while", "branch", "call", "apply", *linear_algebra.ROWS}
     assert PRIMITIVES.keys() - ADDED - CASES.keys() - {n for names in NAMES.values() for n in names} == here
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,18 @@ def test_elementwise_primitives(name: str) -> None:
 
 
 Made = Callable[..., Value]
+
+
+def _apart(b: Build, x: Value) -> Value:
+    """A matrix that has an inverse, and eigenvalues that differ."""
+    return b.emit("add", x, Constant(np.broadcast_to(np.diag([3.0, 6.0, 11.0]).astype(FLOAT), x.shape)))
+
+
+def _of_matrix(name: str, params: dict[str, object], b: Build, x: Value) -> Value:
+    """The last of what is given, which has signs that do not turn with the matrix."""
+    return b.several(name, _apart(b, x), **params)[-1]
+
+
 I2 = np.array([2, 0])
 #: By case: what is emitted of inputs of these shapes.
 STRUCTURES: dict[str, tuple[Made, tuple[tuple[int, ...], ...]]] = {
@@ -71,6 +84,14 @@ STRUCTURES: dict[str, tuple[Made, tuple[tuple[int, ...], ...]]] = {
     "scatter_add": (lambda b, x: b.emit("scatter_add", x, Constant(I2 * 0), template=(Hole(0),), shape=(3, 3)), ((2, 3),)),
     "add_at": (lambda b, x, y: b.emit("add_at", x, y, Constant(I2 * 0), template=(Hole(0),)), ((4, 3), (2, 3))),
     "add_rows": (lambda b, x, y: b.emit("add_rows", x, y, Constant(I2)), ((4, 3), (2, 3))),
+    **{
+        name: (partial(_of_matrix, name, params), ((2, 3, 3),))
+        for name, params in {
+            "cholesky": {"upper": True}, "det": {}, "eigh": {"UPLO": "L"}, "eigvalsh": {"UPLO": "U"}, "inv": {},
+            "qr": {"mode": "reduced"}, "slogdet": {}, "svd": {"full_matrices": False}, "svdvals": {},
+        }.items()
+    },
+    "solve": (lambda b, x, y: b.emit("solve", _apart(b, x), y), ((3, 3), (2, 3, 1))),
 }  # fmt: skip
 
 

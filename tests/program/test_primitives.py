@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tapenet.ops.functions  # noqa: F401  says how what ops stand for is differentiated
 from tapenet.program import derivatives
 from tapenet.program.batching import RULES as BATCHING
 from tapenet.program.derivatives import FLAT
@@ -53,6 +54,7 @@ TITLES = {
     "product": "Products",
     "movement": "Movement",
     "control": "Loops and branches",
+    "linear algebra": "Linear algebra",
     "call": "Calls",
 }
 NOTES = {
@@ -60,6 +62,8 @@ NOTES = {
     "the loop takes (`Builder.elementwise` casts them). A `cast` or `copy` says itself what it gives. Over lanes each is "
     f"{inspect.getdoc(BATCHING['add'])}.",
     "movement": "A `template` is an index with holes; each hole stands for one of the arrays.",
+    "linear algebra": "Once for each place in the leading axes. Options of NumPy's functions are parameters. Native code runs "
+    "the loops that NumPy runs, which call LAPACK. Each is differentiated as the op of its name.",
     "control": "The parameters of these are programs, without references, hosts and writes.",
     "call": "What cannot be said in primitives: an op that branches on values, draws random numbers or has an effect. With "
     "`effect` it runs at each call and in order; with `sized` values say how many elements it gives, and another number than "

@@ -17,9 +17,9 @@ from tapenet.llvm.loops import Access, Code, copy, offset
 from tapenet.program.in_place import SMALL, changed
 from tapenet.program.ir import Constant, Instruction, Program, Value, Write
 from tapenet.program.layout import Layouts
-from tapenet.program.native import interrupts
+from tapenet.program.native import interrupts, raising
 from tapenet.program.native.kernels import Function
-from tapenet.program.native.moves import STATUS
+from tapenet.program.native.raising import STATUS
 from tapenet.program.primitives import too_long
 from tapenet.typing import Shape
 
@@ -242,7 +242,8 @@ def repeat(
     code.begin(turn)
     index = load(code, done, _POINTER)
     if length is not None:
-        _end_at(code, index, length, status)
+        wrong = code.emit(f"icmp eq i64 {index}, {length}")
+        raising.write(code, wrong, RuntimeError, too_long(length), status)
     writer.move(tables[1][0], moving, index)
     code.line(f"  br i1 {writer.run(body, tables[1][0])}, label %{stop}, label %{ran}")
     code.begin(ran)
@@ -256,24 +257,6 @@ def repeat(
     code.begin(end)
     writer.end(small)
     return writer.done()
-
-
-def _end_at(code: Code, index: str, length: int, status: str) -> None:
-    """Raise an error in Python if a loop has made all the turns that it may make."""
-    text = too_long(length)
-    name = f"@too_long_{length}"
-    code.declares |= {
-        f'{name} = private constant [{len(text) + 1} x i8] c"{text}\\00"',
-        "@tn_RuntimeError = external global i8",
-        "declare void @PyErr_SetString(ptr, ptr)",
-    }
-    stop, following = code.label(), code.label()
-    code.line(f"  br i1 {code.emit(f'icmp eq i64 {index}, {length}')}, label %{stop}, label %{following}")
-    code.begin(stop)
-    code.line(f"  call void @PyErr_SetString(ptr @tn_RuntimeError, ptr {name})")
-    code.line(f"  store i64 1, ptr {status}")
-    code.line("  ret void")
-    code.begin(following)
 
 
 def _ask(code: Code, index: str, often: int, status: str) -> None:

@@ -33,6 +33,7 @@ from tapenet.program.layout import Layouts, alike, c_strides, materialise
 from tapenet.program.native import boxes, control, moves, parallel, products, reading_order, slots
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
 from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
+from tapenet.program.native.raising import STATUS
 from tapenet.program.passes import accumulate, dead, pairs
 from tapenet.program.primitives import BODIES
 from tapenet.typing import Shape
@@ -255,7 +256,7 @@ class Module:
                     code.cells.append(f"  {pointers[buffer]} = alloca [{buffer.bytes} x i8], align 16")
                 elif isinstance(buffer, Arena):
                     pointers[buffer] = loops.offset(code, base, buffer.offset, 1, np.dtype(np.int8))
-                elif buffer == moves.STATUS:
+                elif buffer == STATUS:
                     pointers[buffer] = loops.offset(code, "%table", 1, 1, np.dtype(np.int64))
                 else:
                     assert isinstance(buffer, Slot)
@@ -272,11 +273,11 @@ class Module:
             self.written[entry] = name, function
             arguments = ", ".join(f"ptr {pointer(b)}" for b in function.buffers)
             code.line(f"  call void @{name}({arguments})")
-            if moves.STATUS in function.buffers:
-                _go_on_if_zero(code, code.emit(f"load i64, ptr {pointer(moves.STATUS)}"))
+            if STATUS in function.buffers:
+                _go_on_if_zero(code, code.emit(f"load i64, ptr {pointer(STATUS)}"))
         code.line("  ret i64 0")
         tail = ""
-        if moves.STATUS in pointers:  # an index out of bounds: nothing more is run
+        if STATUS in pointers:  # an index out of bounds: nothing more is run
             tail = "\nfailed:\n  %s = getelementptr i64, ptr %table, i64 1\n  store i64 0, ptr %s\n  ret i64 1"
         body = "\n".join([*code.cells, *code.lines])
         return f"entry:\n{body}{tail}"

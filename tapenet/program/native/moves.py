@@ -16,13 +16,12 @@ from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
-from tapenet.program.native import c_calls
+from tapenet.program.native import c_calls, linear_algebra
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import matrix, operands
+from tapenet.program.native.raising import STATUS
 from tapenet.typing import Shape
 
-#: The buffer of the number that says what went wrong: 0 for nothing, 1 for an index out of bounds.
-STATUS = "status"
 _INTEGER = np.dtype(np.int64)
 #: Bytes of a line of memory.
 _LINE = 64
@@ -81,6 +80,8 @@ def supports(instruction: Instruction) -> bool:
         return all(v.size for v in (*args, *results)) and tuple(v.dtype for v in (*args, *results)) in CALLS[name]
     if any(v.size == 0 or not supported(v.dtype) for v in (*args, *results)):
         return False
+    if instruction.kind == "linear algebra":
+        return linear_algebra.loops(instruction) is not None
     if name in ("dot", "dot_add"):
         return find() is not None and results[0].dtype.char in "fd"
     if name in ("concatenate", "update", "take", "add_rows"):
@@ -109,6 +110,8 @@ def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
 
 def workspace(instruction: Instruction) -> int:
     """Bytes that an instruction needs for itself."""
+    if instruction.kind == "linear algebra":
+        return linear_algebra.workspace(instruction)
     if instruction.name != "add_rows":
         return 0
     table, _, index = instruction.args
@@ -397,6 +400,8 @@ def write(
     """
     if instruction.name in CALLS:
         return c_calls.write(instruction, layouts, buffer)
+    if instruction.kind == "linear algebra":
+        return linear_algebra.write(instruction, layouts, buffer, workspace)
     writer = _Writer(instruction, layouts, buffer, workspace)
     getattr(writer, instruction.name)()
     return writer.done()

@@ -89,6 +89,8 @@ def _heading(module: Module, entry: Entry) -> str:
         )
     if entry.kind == "control":
         return f"loop of {entry.params['length']} turns" if entry.name == "loop" else entry.name
+    if entry.kind == "linear algebra":
+        return "LAPACK by NumPy's loops"
     return "C function" if entry.name in CALLS else "move"
 
 

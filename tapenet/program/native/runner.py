@@ -17,7 +17,7 @@ from tapenet.llvm.toolchain import build as compile_text
 from tapenet.program import generated, numpy_backend
 from tapenet.program.called_ops import note_line
 from tapenet.program.groups import Groups
-from tapenet.program.ir import Constant, Host, Program, Reference, Value
+from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Value
 from tapenet.program.layout import alike, copied, unusual_order
 from tapenet.program.native import entry
 from tapenet.program.native.calls import Calls, Line, indented
@@ -289,6 +289,8 @@ class Runner:
         """Say in an error which line of the user's code it comes from."""
         assert error.__traceback__ is not None
         line, op = self._origins[error.__traceback__.tb_lineno - 1]
+        if isinstance(error, np.linalg.LinAlgError) and not line:  # set by native code
+            line = _where(self.module.program, lambda i: i.kind == "linear algebra")
         note_line(error, line, f"raised by op {op!r}" if op else "raised")
 
     def _within(self, *arrays: Array) -> tuple[Array, ...] | NotImplementedType:
@@ -362,11 +364,10 @@ def _lies(array: Array, strides: Shape) -> bool:
 
 def _index_error(program: Program) -> None:
     """Raise for an index of a program's that is out of bounds, and name the lines where it may be."""
-    lines = list(dict.fromkeys(line for line in _indexing(program) if line))
-    where = f"{'' if len(lines) == 1 else 'one of '}{', '.join(lines[:_LINES])}{', ...' if len(lines) > _LINES else ''}"
+    where = _where(program, lambda i: i.name in INDEXING)
     raise IndexError(
         "an index is out of bounds in a compiled program (class indices of a loss, rows of an embedding, t[index])"
-        + (f", at {where}" if lines else "")
+        + (f", at {where}" if where else "")
         + ": call the function without tn.compile to see more"
     )
 
@@ -375,14 +376,21 @@ def _index_error(program: Program) -> None:
 _LINES = 5
 
 
-def _indexing(program: Program) -> Iterator[str]:
-    """The lines of the user's code of all that indexes, also in bodies."""
+def _where(program: Program, may: Callable[[Instruction], bool]) -> str:
+    """The lines of the user's code of all that may be wrong."""
+    lines = list(dict.fromkeys(line for line in _lines(program, may) if line))
+    more = ", ..." if len(lines) > _LINES else ""
+    return f"{'one of ' if lines[1:] else ''}{', '.join(lines[:_LINES])}{more}"
+
+
+def _lines(program: Program, may: Callable[[Instruction], bool]) -> Iterator[str]:
+    """The same one by one, also in bodies."""
     for instruction in program.body:
-        if instruction.name in INDEXING:
+        if may(instruction):
             yield instruction.line
         for value in instruction.params.values():
             if isinstance(value, Program):
-                yield from _indexing(value)
+                yield from _lines(value, may)
 
 
 __all__ = ["Runner", "build"]

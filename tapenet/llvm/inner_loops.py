@@ -1,0 +1,84 @@
+"""The inner loops of NumPy's ufuncs, by address: the code that NumPy itself runs for arrays of a dtype.
+
+So native code gives what NumPy gives, and refuses what it refuses: NumPy's loops call LAPACK for linear algebra, take any
+strides, and run without the interpreter.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from tapenet.llvm import toolchain
+from tapenet.llvm.functions import declarations
+from tapenet.llvm.ufuncs import table
+
+#: Where NumPy's table has the function that says which floating-point errors there were, and forgets them.
+_ERRORS = 28
+#: The bit of an invalid operation in what it says.
+INVALID = 8
+#: What code calls it.
+ERRORS = "np_floating_point_errors"
+
+
+class InnerLoop(NamedTuple):
+    """A loop: void(pointers to the arrays, numbers of elements, steps in bytes, data).
+
+    Attributes:
+        symbol: what code calls it.
+        data: the symbol of its data; "null" where it has none.
+    """
+
+    symbol: str
+    data: str
+
+
+class _UFunc(ctypes.Structure):
+    """The beginning of NumPy's structure of a ufunc, behind that of all objects. It is part of its stable interface."""
+
+    _fields_ = (
+        ("nin", ctypes.c_int),
+        ("nout", ctypes.c_int),
+        ("nargs", ctypes.c_int),
+        ("identity", ctypes.c_int),
+        ("functions", ctypes.POINTER(ctypes.c_void_p)),
+        ("data", ctypes.POINTER(ctypes.c_void_p)),
+        ("ntypes", ctypes.c_int),
+        ("reserved", ctypes.c_int),
+        ("name", ctypes.c_char_p),
+    )
+
+
+@functools.cache
+def inner_loop(ufunc: np.ufunc, types: str) -> InnerLoop | None:
+    """The loop of a ufunc for dtypes given by their characters, as "dd->d"; None where there is none by itself."""
+    if types not in ufunc.types:
+        return None
+    place = ufunc.types.index(types)
+    found = _UFunc.from_address(id(ufunc) + object.__basicsize__)
+    if (found.nin, found.nout, found.nargs, found.ntypes) != (ufunc.nin, ufunc.nout, ufunc.nargs, ufunc.ntypes):
+        return None  # another structure than the one that is known
+    address = found.functions[place]
+    if not address:
+        return None
+    symbol = f"np_{ufunc.__name__}_{types.replace('->', '_')}"
+    _declare(symbol, address, f"declare void @{symbol}(ptr, ptr, ptr, ptr) nounwind\n")
+    data = found.data[place] if found.data else None
+    if not data:
+        return InnerLoop(symbol, "null")
+    _declare(f"{symbol}_data", data, f"@{symbol}_data = external global i8\n")
+    return InnerLoop(symbol, f"@{symbol}_data")
+
+
+def errors() -> str:
+    """What code calls NumPy's function of the floating-point errors: it returns an int."""
+    _declare(ERRORS, table()[_ERRORS], f"declare i32 @{ERRORS}() nounwind\n")
+    return ERRORS
+
+
+def _declare(symbol: str, address: int, text: str) -> None:
+    toolchain.symbols[symbol] = address
+    declarations[symbol] = text

@@ -1,0 +1,189 @@
+"""Linear algebra as rows of the table of primitives: NumPy's functions of matrices, once for each place in the leading axes.
+
+Native code runs the loops that NumPy runs (`native/linear_algebra`), so that results, and what is refused, are NumPy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from tapenet.program import batching
+from tapenet.program.batching import Lanes
+from tapenet.program.ir import Instruction, Value
+from tapenet.program.primitives import PRIMITIVES, Params, Primitive, Results, Spec
+from tapenet.program.symbols import FUNCTIONS, CannotLower, Operand, Symbol, array_of, builder_of
+from tapenet.typing import Array, Shape
+
+
+class Row(NamedTuple):
+    """What is said of a primitive.
+
+    Attributes:
+        run: NumPy's function. What it is given by name beside the arrays are the parameters.
+        args: what the arrays are called.
+        sizes: from the parameters the sizes of the last axes, as "(m,n)->(m,k),(k)"; k is the smaller one of m and n.
+        loops: from the parameters the names of NumPy's ufuncs, which native code runs one after the other.
+        error: what is wrong where LAPACK gives up; "" where it does not.
+    """
+
+    run: Callable[..., object]
+    args: str
+    sizes: Callable[[Params], str]
+    loops: Callable[[Params], tuple[str, ...]]
+    error: str = ""
+
+
+def _always(text: str) -> Callable[[Params], str]:
+    return lambda params: text
+
+
+def _loops(*names: str) -> Callable[[Params], tuple[str, ...]]:
+    return lambda params: names
+
+
+def _upper(name: str) -> Callable[[Params], tuple[str, ...]]:
+    return lambda params: (f"{name}_{'up' if params.get('upper') or params.get('UPLO') == 'U' else 'lo'}",)
+
+
+def _complete(params: Params) -> bool:
+    return bool(params.get("full_matrices")) or params.get("mode") == "complete"
+
+
+_SQUARE = _always("(m,m)->(m,m)")
+_EIGEN = "Eigenvalues did not converge"
+_SVD = "SVD did not converge"
+ROWS: dict[str, Row] = {
+    "cholesky": Row(np.linalg.cholesky, "a", _SQUARE, _upper("cholesky"), "Matrix is not positive definite"),
+    "det": Row(np.linalg.det, "a", _always("(m,m)->()"), _loops("det")),
+    "eigh": Row(np.linalg.eigh, "a", _always("(m,m)->(m),(m,m)"), _upper("eigh"), _EIGEN),
+    "eigvalsh": Row(np.linalg.eigvalsh, "a", _always("(m,m)->(m)"), _upper("eigvalsh"), _EIGEN),
+    "inv": Row(np.linalg.inv, "a", _SQUARE, _loops("inv"), "Singular matrix"),
+    "qr": Row(
+        np.linalg.qr,
+        "a",
+        lambda p: "(m,n)->(m,m),(m,n)" if _complete(p) else "(m,n)->(m,k),(k,n)",
+        lambda p: ("qr_r_raw", "qr_complete" if _complete(p) else "qr_reduced"),
+        "Incorrect argument found while performing QR factorization",
+    ),
+    "slogdet": Row(np.linalg.slogdet, "a", _always("(m,m)->(),()"), _loops("slogdet")),
+    "solve": Row(np.linalg.solve, "a, b", _always("(m,m),(m,n)->(m,n)"), _loops("solve"), "Singular matrix"),
+    "svd": Row(
+        np.linalg.svd,
+        "a",
+        lambda p: "(m,n)->(m,m),(k),(n,n)" if _complete(p) else "(m,n)->(m,k),(k),(k,n)",
+        lambda p: ("svd_f" if _complete(p) else "svd_s",),
+        _SVD,
+    ),
+    "svdvals": Row(np.linalg.svdvals, "a", _always("(m,n)->(k)"), _loops("svd"), _SVD),
+}
+
+
+def axes(text: str) -> list[tuple[str, ...]]:
+    """The names in "(m,n),(k)"."""
+    return [tuple(filter(None, part.split(","))) for part in text[1:-1].split("),(")]
+
+
+def leading(name: str, args: Sequence[Spec | Value]) -> Shape:
+    """The axes in front of the matrices, of all arguments."""
+    return np.broadcast_shapes(*(a.shape[:-2] for a in args))
+
+
+def _infer(name: str, args: Sequence[Spec], params: Params) -> list[Spec]:
+    before, _, after = ROWS[name].sizes(params).partition("->")
+    sizes: dict[str, int] = {}
+    for names, arg in zip(axes(before), args, strict=True):
+        if len(arg.shape) < 2 or arg.dtype != np.float64:
+            raise ValueError(f"{name} of {arg}")
+        for size, n in zip(names, arg.shape[-2:], strict=True):
+            if sizes.setdefault(size, n) != n:
+                raise ValueError(f"{name} of {[a.shape for a in args]}")
+    sizes["k"] = min(sizes["m"], sizes.get("n", sizes["m"]))
+    lead = leading(name, args)
+    return [Spec((*lead, *(sizes[size] for size in names)), args[0].dtype) for names in axes(after)]
+
+
+def _evaluate(name: str, *args: Array, **params: object) -> Results:
+    found = ROWS[name].run(*args, **params)
+    return tuple(map(np.asarray, found)) if isinstance(found, tuple) else np.asarray(found)
+
+
+def over_lanes(
+    lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
+) -> list[tuple[Value, bool]]:
+    """the same, with axes of length 1 behind the lanes of arguments with fewer leading axes"""
+    ndim = max(a.ndim for a in instruction.args)
+    given = [lanes.aligned(a, flag, ndim) for a, flag in zip(args, flags, strict=True)]
+    return [(v, True) for v in lanes.builder.several(instruction.name, *given, **instruction.params)]
+
+
+for _name, _row in ROWS.items():
+    PRIMITIVES[_name] = Primitive(
+        "linear algebra", partial(_infer, _name), partial(_evaluate, _name), _row.args, f"np.linalg.{_name}({_row.args})",
+        "as NumPy's function, float64",
+    )  # fmt: skip
+    batching.RULES[_name] = over_lanes
+
+
+# -- on symbols --------------------------------------------------------------------------------------------------
+
+
+def _emit(name: str, *operands: Operand, **params: object) -> tuple[Symbol, ...]:
+    """What a primitive gives, in the dtype of the operands. As NumPy does, it computes in float64 for any."""
+    builder = builder_of(*operands)
+    arrays = [array_of(builder, x) for x in operands]
+    dtype = np.result_type(*(a.dtype if a.dtype.kind in "fc" else np.float64 for a in arrays))
+    if dtype.char not in "fd":
+        raise CannotLower(f"linear algebra of {dtype}")
+    values = builder.several(name, *(a.astype(np.float64).value for a in arrays), **params)
+    return tuple(Symbol(builder, v).astype(dtype) for v in values)
+
+
+def _one(name: str) -> Callable[..., Symbol]:
+    def run(a: Operand) -> Symbol:
+        (made,) = _emit(name, a)
+        return made
+
+    return run
+
+
+def _solve(a: Operand, b: Operand) -> Symbol:
+    b = array_of(builder_of(a, b), b)
+    vector = b.ndim == 1
+    (made,) = _emit("solve", a, b[:, None] if vector else b)
+    return made[..., 0] if vector else made
+
+
+def _triangle(UPLO: str) -> str:
+    if UPLO.upper() not in ("L", "U"):
+        raise ValueError("UPLO argument must be 'L' or 'U'")
+    return UPLO.upper()
+
+
+def _qr(a: Symbol, mode: str = "reduced") -> tuple[Symbol, ...]:
+    if mode not in ("reduced", "complete"):
+        raise CannotLower(f"qr with mode={mode!r}")
+    return _emit("qr", a, mode=mode if a.shape[-2] > a.shape[-1] else "reduced")  # of wide ones this is all there is
+
+
+def _svd(a: Operand, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> object:
+    if hermitian:
+        raise CannotLower("svd with hermitian=")
+    return _emit("svd", a, full_matrices=bool(full_matrices)) if compute_uv else _one("svdvals")(a)
+
+
+FUNCTIONS |= {
+    np.linalg.cholesky: lambda a, upper=False: _emit("cholesky", a, upper=bool(upper))[0],
+    np.linalg.det: _one("det"),
+    np.linalg.eigh: lambda a, UPLO="L": _emit("eigh", a, UPLO=_triangle(UPLO)),
+    np.linalg.eigvalsh: lambda a, UPLO="L": _emit("eigvalsh", a, UPLO=_triangle(UPLO))[0],
+    np.linalg.inv: _one("inv"),
+    np.linalg.qr: _qr,
+    np.linalg.slogdet: lambda a: _emit("slogdet", a),
+    np.linalg.solve: _solve,
+    np.linalg.svd: _svd,
+    np.linalg.svdvals: _one("svdvals"),
+}

@@ -1,0 +1,187 @@
+"""The code of linear algebra: calls of the loops that NumPy runs, which call LAPACK."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tapenet.llvm.emitter import literal, load, store
+from tapenet.llvm.inner_loops import INVALID, InnerLoop, errors, inner_loop
+from tapenet.llvm.loops import Access, Code, copy, offset
+from tapenet.program.ir import Instruction, Value
+from tapenet.program.layout import Layouts, c_strides
+from tapenet.program.linear_algebra import ROWS, axes
+from tapenet.program.native import raising
+from tapenet.program.native.kernels import Function, Offset
+from tapenet.typing import Shape
+
+_BYTE = np.dtype(np.int8)
+_WORD = np.dtype(np.int64)
+
+
+def loops(instruction: Instruction) -> list[InnerLoop] | None:
+    """The loops that compute an instruction; None where NumPy does not have them as it is known to."""
+    found = []
+    row = ROWS[instruction.name]
+    try:
+        module = importlib.import_module("numpy.linalg._umath_linalg")
+        for name in row.loops(instruction.params):
+            ufunc: np.ufunc = getattr(module, name)
+            found.append(inner_loop(ufunc, f"{'d' * ufunc.nin}->{'d' * ufunc.nout}"))
+    except (ImportError, AttributeError):
+        return None
+    return None if None in found else [loop for loop in found if loop is not None]
+
+
+def workspace(instruction: Instruction) -> int:
+    """Bytes that an instruction needs for itself: of a QR factorisation what LAPACK gives of one matrix."""
+    if instruction.name != "qr":
+        return 0
+    m, n = instruction.args[0].shape[-2:]
+    return (m * n + min(m, n)) * instruction.args[0].dtype.itemsize
+
+
+class _Array(NamedTuple):
+    """An array for a loop: its first element, bytes from one matrix to the next, and the strides in bytes of its axes."""
+
+    pointer: str
+    step: int
+    strides: Sequence[int]
+
+
+class _Writer:
+    def __init__(
+        self,
+        instruction: Instruction,
+        layouts: Layouts,
+        buffer: Callable[[Value], Hashable],
+        workspace: Hashable | None,
+    ) -> None:
+        self.instruction = instruction
+        self.layouts = layouts
+        self.buffer = buffer
+        self.workspace = workspace
+        self.code = Code()
+        self.pointers: dict[Hashable, str] = {}
+        before, _, after = ROWS[instruction.name].sizes(instruction.params).partition("->")
+        self.names = [*axes(before), *axes(after)]
+        self.values = (*instruction.args, *instruction.results)
+        self.own = [len(names) for names in self.names]
+        result = instruction.results[0]
+        self.lead = result.shape[: result.ndim - self.own[len(instruction.args)]]
+        self.sizes = dict(
+            pair
+            for names, v in zip(self.names, self.values, strict=True)
+            for pair in zip(names, v.shape[v.ndim - len(names) :], strict=True)
+        )
+
+    def parameter(self, key: Hashable) -> str:
+        return self.pointers.setdefault(key, f"%b{len(self.pointers)}")
+
+    def strides(self, value: Value, own: int) -> tuple[Shape, Shape]:
+        """Those of the leading axes, as far as all have them, and of the others, in bytes."""
+        found = [0 if n == 1 else s for n, s in zip(value.shape, self.layouts[value].strides, strict=True)]
+        found = [s * value.dtype.itemsize for s in found]
+        lead, rest = found[: value.ndim - own], found[value.ndim - own :]
+        return (*[0] * (len(self.lead) - len(lead)), *lead), tuple(rest)
+
+    def write(self, found: Sequence[InnerLoop]) -> Function:
+        """A call for all of the last leading axis, at each place in those before it."""
+        instruction, code = self.instruction, self.code
+        begins, steps, rests = [], [], []
+        for value, own in zip(self.values, self.own, strict=True):
+            place = self.layouts[value]
+            key = Offset.of(self.buffer(place.root), place.offset * value.dtype.itemsize, _BYTE)
+            begins.append(self.parameter(key))
+            lead, rest = self.strides(value, own)
+            steps.append(lead)
+            rests.append(rest)
+        error = ROWS[instruction.name].error
+        if error:
+            code.needs.add(errors())
+            code.emit(f"call i32 @{errors()}()")  # what was before is no error of this
+        whole = instruction.name == "qr"  # of one matrix after the other
+
+        def walk(axis: int, at: list[str]) -> None:
+            if axis < len(self.lead) - (0 if whole else 1):
+                moved = [s[axis] for s in steps]
+                code.loop(
+                    self.lead[axis],
+                    lambda i: walk(axis + 1, [offset(code, p, i, s, _BYTE) for p, s in zip(at, moved, strict=True)]),
+                )
+                return
+            if whole:
+                self.qr(found, at, rests)
+                return
+            arrays = [_Array(p, s[-1] if s else 0, rest) for p, s, rest in zip(at, steps, rests, strict=True)]
+            self.call(
+                found[0],
+                self.lead[-1] if self.lead else 1,
+                list(dict.fromkeys(size for names in self.names for size in names)),
+                arrays,
+            )
+
+        walk(0, begins)
+        if error:
+            flags = code.emit(f"call i32 @{errors()}()")
+            wrong = code.emit(f"icmp ne i32 {code.emit(f'and i32 {flags}, {INVALID}')}, 0")
+            raising.write(code, wrong, np.linalg.LinAlgError, error, self.parameter(raising.STATUS))
+        return Function.of(code, self.pointers)
+
+    def call(self, loop: InnerLoop, count: int, sizes: Sequence[str], arrays: Sequence[_Array]) -> None:
+        """The call of a loop: `count` times of matrices of such sizes, in the order in which its signature names them."""
+        code = self.code
+        code.needs |= {loop.symbol} | ({loop.data.removeprefix("@")} - {"null"})
+        lengths = [count, *(self.sizes[size] for size in sizes)]
+        strides = [*(a.step for a in arrays), *(s for a in arrays for s in a.strides)]
+        tables = []
+        for numbers, what in ((lengths, "i64"), (strides, "i64"), ([a.pointer for a in arrays], "ptr")):
+            table = f"%cell{len(code.cells)}"
+            code.cells.append(f"  {table} = alloca [{len(numbers)} x {what}]")
+            for i, number in enumerate(numbers):
+                code.line(f"  store {what} {number}, ptr {offset(code, table, i, 1, _WORD)}")
+            tables.append(table)
+        dims, steps, pointers = tables
+        code.line(f"  call void @{loop.symbol}(ptr {pointers}, ptr {dims}, ptr {steps}, ptr {loop.data})")
+
+    def qr(self, found: Sequence[InnerLoop], at: Sequence[str], strides: Sequence[Shape]) -> None:
+        """LAPACK's factors first, of a copy, for its loop writes over what it is given; then Q, and R above the diagonal."""
+        code, dtype = self.code, self.instruction.args[0].dtype
+        m, n, k = self.sizes["m"], self.sizes["n"], min(self.sizes["m"], self.sizes["n"])
+        item = dtype.itemsize
+        assert self.workspace is not None
+        factors = self.parameter(self.workspace)
+        tau = offset(code, factors, m * n, 1, dtype)
+        own = c_strides((m, n))
+        inside = [tuple(s // item for s in steps) for steps in strides]
+        copy(code, (m, n), Access(at[0], inside[0], dtype), Access(factors, own, dtype))
+        raw = _Array(factors, 0, [s * item for s in own])
+        self.sizes["k"] = k
+        self.call(found[0], 1, ["m", "n"], [raw, _Array(tau, 0, [item])])
+        sizes = ["m", "n"] if self.instruction.params["mode"] == "complete" else ["m", "n", "k"]
+        self.call(found[1], 1, sizes, [raw, _Array(tau, 0, [item]), _Array(at[1], 0, strides[1])])
+        rows = self.instruction.results[1].shape[-2]
+
+        def row(i: str) -> None:
+            def element(j: str) -> None:
+                value = load(code, offset(code, offset(code, factors, i, own[0], dtype), j, own[1], dtype), dtype)
+                above = code.emit(f"icmp ule i64 {i}, {j}")
+                value = code.emit(f"select i1 {above}, double {value}, double {literal(0, dtype)}")
+                target = offset(code, offset(code, at[2], i, inside[2][0], dtype), j, inside[2][1], dtype)
+                store(code, value, target, dtype)
+
+            code.loop(n, element)
+
+        code.loop(rows, row)
+
+
+def write(
+    instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable], workspace: Hashable | None
+) -> Function:
+    """The function of one instruction."""
+    found = loops(instruction)
+    assert found is not None
+    return _Writer(instruction, layouts, buffer, workspace).write(found)

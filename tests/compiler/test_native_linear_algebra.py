@@ -1,0 +1,208 @@
+"""Linear algebra in compiled programs: by NumPy's own loops, without Python, in loops and out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet.typing import Array
+from tests.ops.test_native_functions import calls_python
+from tests.program.backends import Compile, backends, compiled
+
+__all__ = ["compiled"]  # a fixture
+
+RNG = np.random.default_rng(0)
+
+
+def regular(*shape: int) -> Array:
+    return RNG.normal(size=shape) + 3 * np.eye(shape[-1])
+
+
+def positive(*shape: int) -> Array:
+    a = RNG.normal(size=shape)
+    return a @ np.swapaxes(a, -1, -2) + np.eye(shape[-1])
+
+
+SQUARE: dict[str, Callable[..., Any]] = {
+    "cholesky": np.linalg.cholesky,
+    "cholesky of the upper triangle": lambda a: np.linalg.cholesky(a, upper=True),
+    "det": np.linalg.det,
+    "eigh": lambda a: tuple(np.linalg.eigh(a)),
+    "eigh of the upper triangle": lambda a: tuple(np.linalg.eigh(a, "U")),
+    "eigvalsh": np.linalg.eigvalsh,
+    "inv": np.linalg.inv,
+    "slogdet": lambda a: tuple(np.linalg.slogdet(a)),
+    "solve": lambda a: np.linalg.solve(a, a[..., :2]),
+    "solve for a vector": lambda a: np.linalg.solve(a, np.arange(4.0).astype(a.dtype)),
+}
+ANY: dict[str, Callable[..., Any]] = {
+    "qr": lambda a: tuple(np.linalg.qr(a)),
+    "complete qr": lambda a: tuple(np.linalg.qr(a, "complete")),
+    "r alone": lambda a: np.linalg.qr(a, "r"),
+    "svd": lambda a: tuple(np.linalg.svd(a, full_matrices=False)),
+    "full svd": lambda a: tuple(np.linalg.svd(a)),
+    "svdvals": np.linalg.svdvals,
+}
+
+
+def equal(found: object, right: object) -> None:
+    parts = (found, right) if isinstance(found, tuple) else ((found,), (right,))
+    for one, other in zip(*parts, strict=True):  # type: ignore[call-overload]
+        one, other = np.asarray(one), np.asarray(other)
+        assert one.dtype == other.dtype
+        size = float(np.nanmax(np.where(np.isfinite(other), abs(other), 0), initial=1e-30))
+        np.testing.assert_allclose(one, other, rtol=0, atol=30 * float(np.finfo(other.dtype).eps) * size)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [*SQUARE, *ANY])
+@backends
+def test_it_is_what_numpy_gives(compiled: Compile, name: str, dtype: type) -> None:
+    """Of one matrix, of stacks, transposed, of every second row, of wide and of tall ones."""
+    f = {**SQUARE, **ANY}[name]
+    whole = positive(2, 3, 4, 4).astype(dtype)
+    matrices = [whole[0, 0], whole, whole[:, :1], np.asfortranarray(whole[1]), whole[:0]]
+    if name in ANY:
+        matrices += [RNG.normal(size=s).astype(dtype) for s in ((5, 3), (2, 3, 5), (4, 1))]
+    for a in matrices:
+        for g in (f, lambda a: f(np.swapaxes(a, -1, -2)), lambda a: f(a[..., ::-1, ::-1])):
+            step = compiled(g)
+            for _ in range(2):
+                equal(step(a), g(a))
+            assert not calls_python(step) or not a.size
+
+
+@backends
+def test_whole_numbers_are_floats(compiled: Compile) -> None:
+    a = np.array([[2, 1], [1, 3]])
+    for f in (np.linalg.inv, np.linalg.cholesky, np.linalg.det, lambda a: np.linalg.solve(a, a)):
+        step = compiled(f)
+        for _ in range(2):
+            equal(step(a), f(a))
+
+
+@backends
+def test_leading_axes_broadcast(compiled: Compile) -> None:
+    a, b = regular(3, 1, 2, 2), RNG.normal(size=(4, 2, 1))
+    step = compiled(np.linalg.solve)
+    lanes = compiled(tn.vmap(np.linalg.solve, in_axes=(0, None)))
+    for _ in range(2):
+        equal(step(a, b), np.linalg.solve(a, b))
+        np.testing.assert_allclose(lanes(a[:, 0], b), np.linalg.solve(a, b), rtol=1e-13)
+    assert not calls_python(step)
+    assert not calls_python(lanes)
+
+
+SINGULAR: dict[str, tuple[Callable[..., object], Array, str]] = {
+    "inv": (np.linalg.inv, np.ones((2, 2)), "Singular matrix"),
+    "solve": (lambda a: np.linalg.solve(a, a), np.zeros((3, 2, 2)), "Singular matrix"),
+    "cholesky": (np.linalg.cholesky, -np.eye(3), "not positive definite"),
+    "eigh": (lambda a: np.linalg.eigh(a)[0], np.full((3, 3), np.nan), "did not converge"),
+    "svd": (lambda a: np.linalg.svd(a)[1], np.full((3, 2), np.nan), "did not converge"),
+}
+
+
+@pytest.mark.parametrize("name", SINGULAR)
+@backends
+def test_what_numpy_refuses_is_refused(compiled: Compile, name: str) -> None:
+    """Also one matrix among others, in a loop, and nothing is kept of it for the next call."""
+    f, bad, message = SINGULAR[name]
+    good = np.broadcast_to(np.eye(*bad.shape[-2:]), bad.shape)
+    step = compiled(f)
+    loop = compiled(lambda xs: tn.scan(lambda c, x: (c, f(x)), np.float64(0), xs)[1])
+    many, mixed = np.stack([good, good]), np.stack([good, bad])
+    for run, right, wrong in ((step, good, bad), (step, many, mixed), (loop, many, mixed)):
+        run(right)
+        equal(run(right), run(right))
+        for _ in range(2):
+            with pytest.raises(np.linalg.LinAlgError, match=message):
+                run(wrong)
+        run(right)
+
+
+@backends
+def test_nan_and_infinity_are_numpys(compiled: Compile) -> None:
+    a = np.array([[[1.0, np.nan], [2.0, 3.0]], [[np.inf, 1.0], [2.0, 3.0]], [[1.0, 2.0], [2.0, 4.0]]])
+    for f in (np.linalg.det, lambda a: np.linalg.slogdet(a)[1], lambda a: np.linalg.qr(a)[1]):
+        step = compiled(f)
+        with np.errstate(all="ignore"):
+            for _ in range(2):
+                equal(step(a), f(a))
+    inverse = compiled(np.linalg.inv)
+    for _ in range(2):
+        equal(inverse(a[:2]), np.linalg.inv(a[:2]))
+
+
+def test_a_division_by_zero_before_is_no_error() -> None:
+    pytest.importorskip("llvmlite")
+    step = tn.compile(lambda a, x: np.linalg.inv(a) + (x / x).sum() * 0)
+    with np.errstate(all="ignore"):
+        for _ in range(3):
+            assert np.isnan(step(np.eye(2), np.zeros(9)).numpy()).all()
+
+
+def kalman(ys: Any, transition: Any) -> Any:
+    """The negative log likelihood of a sequence, but for a constant."""
+    observed, noise, unit = np.eye(2, 3), 0.1 * np.eye(2), np.eye(3)
+
+    def step(state: Any, y: Any) -> Any:
+        x, p = state
+        x, p = transition @ x, transition @ p @ transition.T + 0.01 * unit
+        s = observed @ p @ observed.T + noise
+        gain = p @ observed.T @ np.linalg.inv(s)
+        rest = y - observed @ x
+        loss = rest @ np.linalg.solve(s, rest) + np.linalg.slogdet(s)[1]
+        return (x + gain @ rest, (unit - gain @ observed) @ p), loss
+
+    return tn.scan(step, (np.zeros(3), np.eye(3)), ys)[1].sum()
+
+
+@backends
+def test_a_kalman_filter(compiled: Compile) -> None:
+    """Value, gradient and second derivative, in loops that call no Python."""
+    ys, transition = RNG.normal(size=(6, 2)), np.eye(3) + 0.1 * np.triu(np.ones((3, 3)), 1)
+    for transformed, rtol in (
+        (kalman, 1e-12),
+        (tn.grad(kalman, argnums=1), 1e-9),
+        (tn.hessian(kalman, argnums=1), 1e-8),
+    ):
+        step = compiled(transformed)
+        right = transformed(ys, tn.tensor(transition))
+        for _ in range(2):
+            np.testing.assert_allclose(step(ys, transition), right, rtol=rtol, atol=1e-9)
+        assert not calls_python(step)
+
+
+BODIES: dict[str, Callable[..., Any]] = {
+    "cholesky": lambda a: np.linalg.cholesky(a @ a.T + np.eye(3)).sum(),
+    "det": lambda a: np.linalg.det(a),
+    "eigh": lambda a: (np.linalg.eigh(a + a.T)[1] ** 4).sum(),
+    "eigvalsh": lambda a: (np.linalg.eigvalsh(a + a.T) ** 2).sum(),
+    "inv": lambda a: (np.linalg.inv(a) ** 2).sum(),
+    "qr": lambda a: (np.linalg.qr(a)[1] ** 2)[0].sum(),
+    "slogdet": lambda a: np.linalg.slogdet(a)[1],
+    "solve": lambda a: (np.linalg.solve(a, np.arange(3.0)) ** 2).sum(),
+    "svd": lambda a: (np.linalg.svd(a)[0] ** 4).sum(),
+    "svdvals": lambda a: (np.linalg.svdvals(a) ** 3).sum(),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+@backends
+def test_gradients_in_loops(compiled: Compile, name: str) -> None:
+    f = BODIES[name]
+    stack = RNG.normal(size=(4, 3, 3)) + np.diag([3.0, 5.0, 8.0])
+
+    def total(stack: Any) -> Any:
+        return tn.scan(lambda c, a: (c + f(a), f(a)), np.float64(0), stack)[0]
+
+    value, gradient = compiled(total), compiled(tn.grad(total))
+    right = tn.grad(total)(stack)
+    for _ in range(2):
+        np.testing.assert_allclose(value(stack), total(stack), rtol=1e-12)
+        np.testing.assert_allclose(gradient(stack), right, rtol=1e-8, atol=1e-9)
+    assert not calls_python(value)
