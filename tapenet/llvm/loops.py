@@ -217,7 +217,7 @@ def _arranged(
     """Axes of length one dropped, the rest ordered by memory, and neighbours merged where every array allows it."""
     axes = [i for i, n in enumerate(lengths) if n != 1]
     if order and axes:
-        axes.sort(key=lambda i: -_weight(i, lengths, strides))
+        axes.sort(key=lambda i: -weight(i, lengths, strides))
     merged: list[int] = []
     columns: list[list[int]] = []  # per kept axis, the stride of each array
     for i in axes:
@@ -231,7 +231,7 @@ def _arranged(
     return merged, [tuple(column[k] for column in columns) for k in range(len(strides))]
 
 
-def _weight(axis: int, lengths: list[int], strides: list[tuple[int, ...]]) -> float:
+def weight(axis: int, lengths: list[int], strides: list[tuple[int, ...]]) -> float:
     """How far outside an axis belongs: arrays vote with their strides, large ones with more weight."""
     total = 0.0
     for s in strides:

@@ -27,9 +27,9 @@ class BoxCode(KernelCode):
         layouts: Layouts,
         stored: Callable[[Value], bool],
         buffer: Callable[[Value], Hashable],
-        part: tuple[int, int] | None = None,
+        part: tuple[int, int, int] | None = None,
     ) -> None:
-        """Write a kernel, or the steps along the first axis from one on, so many."""
+        """Write a kernel, or the steps along an axis from one on, so many."""
         super().__init__(kernel, layouts, stored, buffer)
         self.steps = part
 
@@ -118,11 +118,13 @@ class BoxCode(KernelCode):
         return Access(pointer, strides, value.dtype)
 
 
-def _within(box: Box, begin: int, count: int) -> Box:
-    """What of a box lies in so many steps along the first axis."""
-    first = max(box.begin[0], begin)
-    end = min(box.begin[0] + box.lengths[0], begin + count)
-    return Box((first, *box.begin[1:]), (max(end - first, 0), *box.lengths[1:]))
+def _within(box: Box, axis: int, begin: int, count: int) -> Box:
+    """What of a box lies in so many steps along an axis."""
+    first = max(box.begin[axis], begin)
+    end = min(box.begin[axis] + box.lengths[axis], begin + count)
+    begins, lengths = list(box.begin), list(box.lengths)
+    begins[axis], lengths[axis] = first, max(end - first, 0)
+    return Box(tuple(begins), tuple(lengths))
 
 
 def code(

@@ -20,6 +20,7 @@ from tapenet.llvm.loops import (
     offset,
     reducible,
 )
+from tapenet.llvm.processor import registers
 from tapenet.llvm.scalar import COST, apply, can
 from tapenet.program.fusion import Kernel, aligned, source
 from tapenet.program.ir import Constant, Instruction, Value
@@ -79,10 +80,10 @@ class KernelCode:
         layouts: Layouts,
         stored: Callable[[Value], bool],
         buffer: Callable[[Value], Hashable],
-        part: int | None = None,
+        part: tuple[int, int] | None = None,
     ) -> None:
-        """Write a kernel, or the part of it that takes so many steps along the first axis, from `%begin` on. A part
-        adds to what it sums up, and leaves it to its caller to set that to its first value."""
+        """Write a kernel, or the part of it that takes along an axis so many steps, from `%begin` on. A part adds to what it
+        sums up, and leaves it to its caller to set that to its first value."""
         self.part = part
         self.kernel = kernel
         self.layouts = layouts
@@ -93,7 +94,10 @@ class KernelCode:
         self.inside = dict.fromkeys(kernel.members)
         self.ready = kernel.phases()
         self.split = len(kernel.domain) if kernel.split is None else kernel.split
-        walked = kernel.domain if part is None else (part, *kernel.domain[1:])
+        walked = kernel.domain
+        if part is not None:
+            axis, steps = part
+            walked = (*walked[:axis], steps, *walked[axis + 1 :])
         self.row_lengths = walked[: self.split] if kernel.split is not None else ()
         self.lengths = walked[self.split :] if kernel.split is not None else walked
         self.full = [m for m in kernel.members if m not in kernel.rows and m.kind in ("elementwise", "movement")]
@@ -153,7 +157,7 @@ class KernelCode:
         """A pointer moved to where the part begins."""
         if self.part is None or not strides:
             return pointer
-        return offset(self.code, pointer, "%begin", strides[0], dtype)
+        return offset(self.code, pointer, "%begin", strides[self.part[0]], dtype)
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
@@ -317,9 +321,24 @@ def weight(instruction: Instruction) -> float:
     return 1 + float(COST.get(instruction.name, 0)) / 20
 
 
-def work(kernel: Kernel) -> float:
-    """Roughly how many cycles a kernel takes."""
-    return math.prod(kernel.domain) * per_element(kernel) / 4
+#: Bytes that a core reads or writes in a cycle, from its second level cache and from beyond, and what that holds.
+NEAR, FAR, CACHE = 32, 12, 1 << 20
+
+
+def cycles(kernel: Kernel) -> float:
+    """Roughly how many cycles a kernel takes: those of its operations on vectors, or those that memory takes."""
+    inside = set(kernel.members)
+    read = {a: None for m in kernel.members for a in m.args if source(a) not in inside}
+    size = max((r.dtype.itemsize for m in kernel.members for r in m.results), default=4)
+    operations = math.prod(kernel.domain) * per_element(kernel) * size / registers().bytes
+    moved = sum(v.nbytes for v in (*read, *_leaving(kernel)))
+    return max(operations, moved / (NEAR if moved <= CACHE else FAR))
+
+
+def _leaving(kernel: Kernel) -> list[Value]:
+    """A guess at the results that a kernel writes to memory: those that no other member reads."""
+    used = {source(a) for m in kernel.members for a in m.args}
+    return [r for m in kernel.members if m not in used for r in m.results]
 
 
 def per_element(kernel: Kernel) -> float:

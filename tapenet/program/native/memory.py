@@ -125,7 +125,7 @@ class Memory:
         return self.table[buffer.position - 2]
 
     def workspace(self, entry: Entry) -> Hashable | None:
-        """The buffer that an entry has for itself: the arena of a loop's body, the sums of threads."""
+        """The buffer that an entry has for itself: the arena of a loop's body, the sums of parts."""
         space = self._workspaces.get(entry)
         return None if space is None else self._buffers[space]
 

@@ -129,7 +129,6 @@ class Module:
     def __init__(
         self,
         program: Program,
-        threads: int = 1,
         functions: Functions | None = None,
         strides: dict[Value, Shape] | None = None,
     ) -> None:
@@ -137,7 +136,6 @@ class Module:
 
         Args:
             program: what to compile.
-            threads: how many a kernel may use.
             functions: those of the module that this program is a loop's body in.
             strides: how its inputs lie in memory; row-major by default.
         """
@@ -158,10 +156,9 @@ class Module:
         constants: dict[Value, None] = {c: None for c in self.program.constants if c.size > 1 or c in read}
         for modules in self.bodies.values():
             constants |= {c: None for m in modules for c in m.memory.table if isinstance(c, Constant)}
-        self.threads = threads if functions is None else 1  # a loop's turns are too short for threads of their own
         spaces: dict[Entry, int] = {i: max(m.memory.arena_bytes for m in ms) for i, ms in self.bodies.items()}
         for entry in self.entries:
-            if isinstance(entry, Kernel) and (room := parallel.workspace(entry, self.threads)):
+            if isinstance(entry, Kernel) and (room := parallel.workspace(entry, self.layouts)):
                 spaces[entry] = room
             if isinstance(entry, Instruction) and (room := moves.workspace(entry)):
                 spaces[entry] = room
@@ -200,7 +197,7 @@ class Module:
         ):
             return
         programs = [control.program_of(entry, name) for name in BODIES[entry.name]]
-        modules = [Module(p, 1, self.functions, control.strides(entry, self.layouts, p)) for p in programs]
+        modules = [Module(p, self.functions, control.strides(entry, self.layouts, p)) for p in programs]
         if all(m.native for m in modules):
             self.bodies[entry] = modules
 
@@ -288,12 +285,12 @@ class Module:
             return Function.of(loops.Code(), [])
         if isinstance(entry, Kernel):
             stored = self.memory.stored.__contains__
-            lengths = parallel.parts(entry, self.threads)
-            if len(lengths) == 1:
+            cut = parallel.cut(entry, layouts)
+            if cut is None:
                 return boxes.code(entry, layouts, stored, buffer).write()
             space = self.memory.workspace(entry)
             return parallel.write(
-                entry, layouts, stored, buffer, lengths, space, self.functions.name, self.functions.define
+                entry, cut, layouts, stored, buffer, space, self.functions.name, self.functions.define
             )
         if entry.kind == "product":
             return products.write(entry, layouts, buffer)

@@ -1,70 +1,106 @@
-"""Kernels on several threads: the first axis is dealt out, each thread takes one part.
+"""Kernels in parts, which the threads of the pool take (`llvm/workers.py`).
 
-Threads are started for the kernel and joined behind it. That costs some 20 µs and more, so only kernels that take much
-longer are split, and nothing waits in a loop between them: BLAS's own threads never compete with these. Sums are added up per
-part, in memory of the part's own, and then in the order of the parts: the result depends on the number of threads, never
-on their timing.
+How a kernel is cut depends on its work and its shape alone, not on the number of threads: so that may change without a new
+program. Sums are added up per part, in memory of the part's own, and then in the order of the parts: they are the same for
+any number of threads.
 """
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import itertools
+import math
+from collections import Counter
 from collections.abc import Callable, Hashable
+from typing import NamedTuple
 
 import numpy as np
 
+from tapenet.llvm import workers
 from tapenet.llvm.emitter import load, store
-from tapenet.llvm.loops import Code, combiner, fill, identity, offset
-from tapenet.llvm.processor import processors
-from tapenet.program.fusion import Kernel
+from tapenet.llvm.loops import Code, combiner, fill, identity, offset, weight
+from tapenet.program.fusion import Kernel, aligned, source
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native.boxes import BoxCode
-from tapenet.program.native.kernels import Function, KernelCode, work
+from tapenet.program.native.kernels import Function, KernelCode, cycles
 
-#: Cycles of a kernel from which threads pay, as `work` estimates them: some milliseconds. Behind a product, BLAS's own
-#: threads still wait for the next one in a loop, and a shorter kernel would be done before it gets their processors.
-WORTH = 10_000_000
-#: Numbers in one sum, at most: each thread has its own copy.
-LARGEST_SUM = 1 << 16
+#: Cycles of a part at least, as `cycles` estimates them: some 10 µs. A second thread is there within one to five.
+PART = 30_000
+#: Parts of a kernel at most.
+MOST = 64
+#: Parts at most of a kernel that reads through what is joined: each is a function of its own.
+JOINED = 4
+#: Of its work that a kernel may spend on sums of its parts.
+SUMS = 0.02
+#: Steps along the innermost axis that a part takes at least, so that its loop is one of vectors.
+RUN = 128
 _POINTER = np.dtype(np.int64)  # as wide as a pointer
+_BYTE = np.dtype(np.int8)
 
 
-def threads() -> int:
-    """How many threads a kernel may use: as many as there are processors, if this machine starts any."""
-    return processors() if _startable() else 1
+class Cut(NamedTuple):
+    """How a kernel is cut: along which axis, the steps of a part, and how many parts there are. The last may be shorter."""
+
+    axis: int
+    steps: int
+    parts: int
 
 
-@functools.cache
-def _startable() -> bool:
-    """Whether this process has the functions of POSIX that threads are started with."""
-    try:
-        return hasattr(ctypes.CDLL(None), "pthread_create")
-    except (OSError, TypeError):  # Windows
-        return False
+def cut(kernel: Kernel, layouts: Layouts) -> Cut | None:
+    """The parts of a kernel; None for one that is not cut."""
+    split = len(kernel.domain) if kernel.split is None else kernel.split
+    wanted = min(int(cycles(kernel) / PART), JOINED if kernel.joins else MOST)
+    if wanted < 2 or not split:
+        return None
+    best = None
+    for axis in sorted(range(split), key=_outermost(kernel, layouts)):
+        found = _along(kernel, axis, wanted, innermost=split > 1 and _dense(kernel, layouts, axis))
+        if found and (best is None or found.parts > 2 * best.parts):  # further outside parts lie closer together
+            best = found
+    return best
 
 
-def parts(kernel: Kernel, count: int) -> list[int]:
-    """The steps along the first axis that each thread takes; one entry where a kernel is not split."""
-    if count < 2 or not kernel.domain or kernel.split == 0 or work(kernel) < WORTH:
-        return [0]
-    if any(r.size > LARGEST_SUM for m in _sums(kernel) for r in m.results if _shared(m)):
-        return [0]
-    length = kernel.domain[0]
-    if length < 2 * count:
-        return [0]
-    each = -(-length // count)
-    found = [each] * (length // each)
-    return [*found, length % each] if length % each else found
+def _along(kernel: Kernel, axis: int, wanted: int, innermost: bool) -> Cut | None:
+    length = kernel.domain[axis]
+    most = min(wanted, length // RUN if innermost else length)
+    shared = sum(r.size for m in _sums(kernel) for r in m.results if axis in m.params["axes"])
+    if shared:
+        most = min(most, 1 + int(SUMS / 2 * math.prod(kernel.domain) / shared))
+    if most < 2:
+        return None
+    most -= most % 2  # so that two threads have as much to do
+    even = [n for n in range(most, most * 2 // 3, -2) if length % n == 0]  # then one function does for all
+    steps = -(-length // (even[0] if even else most))
+    return Cut(axis, steps, -(-length // steps))
 
 
-def workspace(kernel: Kernel, count: int) -> int:
-    """Bytes in which the threads but the first keep their sums."""
-    if len(parts(kernel, count)) == 1:
-        return 0
-    return (count - 1) * sum(_room(r) for m in _sums(kernel) for r in m.results if _shared(m))
+def _outermost(kernel: Kernel, layouts: Layouts) -> Callable[[int], float]:
+    """Orders axes as loops do, from outside to inside."""
+    strides = [s for s in _strides(kernel, layouts) if s is not None]
+    lengths = list(kernel.domain)
+    return lambda axis: -weight(axis, lengths, strides)
+
+
+def _strides(kernel: Kernel, layouts: Layouts) -> list[tuple[int, ...] | None]:
+    """Those of all that lies in memory, by the axes of the domain."""
+    inside = set(kernel.members)
+    read = {a: None for m in kernel.members for a in m.args if source(a) not in inside}
+    values = [*read, *(r for m in kernel.members if m.kind != "reduction" for r in m.results)]
+    return [aligned(v.shape, layouts[v].strides, kernel.domain) for v in values]
+
+
+def _dense(kernel: Kernel, layouts: Layouts, axis: int) -> bool:
+    """Whether neighbours along an axis are neighbours in memory."""
+    return any(s is not None and s[axis] == 1 for s in _strides(kernel, layouts))
+
+
+def workspace(kernel: Kernel, layouts: Layouts) -> int:
+    """Bytes in which the parts but the first keep their sums."""
+    found = cut(kernel, layouts)
+    return (found.parts - 1) * _own(kernel, found) if found else 0
+
+
+def _own(kernel: Kernel, cut: Cut) -> int:
+    return sum(_room(r) for m in _sums(kernel) for r in m.results if _shared(m, cut))
 
 
 def _room(value: Value) -> int:
@@ -75,17 +111,17 @@ def _sums(kernel: Kernel) -> list[Instruction]:
     return [m for m in kernel.members if m.kind == "reduction" and not kernel.is_row_reduction(m)]
 
 
-def _shared(member: Instruction) -> bool:
+def _shared(member: Instruction, cut: Cut) -> bool:
     """Whether all parts of a kernel add to the same sums."""
-    return 0 in member.params["axes"]
+    return cut.axis in member.params["axes"]
 
 
 def write(
     kernel: Kernel,
+    cut: Cut,
     layouts: Layouts,
     stored: Callable[[Value], bool],
     buffer: Callable[[Value], Hashable],
-    lengths: list[int],
     space: Hashable | None,
     name: Callable[[Function], str],
     define: Callable[[str], None],
@@ -94,110 +130,116 @@ def write(
 
     Args:
         kernel, layouts, stored, buffer: as for `KernelCode`.
-        lengths: from `parts`.
+        cut: its parts.
         space: the buffer for the sums of all parts but the first.
         name: gives a function its name in the module.
         define: adds the text of another function to the module.
     """
+    axis, steps, count = cut
+    lengths = [min(steps, kernel.domain[axis] - i * steps) for i in range(count)]
     if kernel.joins:
-        begins = itertools.accumulate(lengths, initial=0)
-        parts = zip(begins, lengths, strict=False)
+        parts = [(axis, i * steps, n) for i, n in enumerate(lengths)]
         functions = [BoxCode(kernel, layouts, stored, buffer, part).write() for part in parts]
     else:
-        made = {n: KernelCode(kernel, layouts, stored, buffer, part=n).write() for n in dict.fromkeys(lengths)}
+        made = {n: KernelCode(kernel, layouts, stored, buffer, (axis, n)).write() for n in dict.fromkeys(lengths)}
         functions = [made[n] for n in lengths]
-    names = [name(function) for function in functions]
     buffers = list(functions[0].buffers)
-    code = Code()
     pointers = {b: f"%b{i}" for i, b in enumerate(buffers)}
     base = f"%b{len(buffers)}"
-    own: dict[Hashable, list[str]] = {}  # the pointers of each part for what it sums up by itself
+    code = Code()
+    #: What the parts share: the result, its place in the buffers, and where its sums begin in those of a part.
+    shared: list[tuple[Instruction, int, int]] = []
     at = 0
-    sums = _sums(kernel)
-    for member in sums:
+    for member in _sums(kernel):
         (result,) = member.results
-        key = buffer(result)
-        copies = [pointers[key]]
-        if _shared(member):
-            for _ in lengths[1:]:
-                copies.append(offset(code, base, at, 1, np.dtype(np.int8)))
-                at += _room(result)
-        own[key] = copies if _shared(member) else copies * len(lengths)
-        for pointer in dict.fromkeys(copies):
-            fill(code, pointer, result.size, identity(member.name, result.dtype), result.dtype)
-    begin = 0
-    started = []
-    code.declares |= {
-        "declare i32 @pthread_create(ptr, ptr, ptr, ptr)",
-        "declare i32 @pthread_join(i64, ptr)",
-    }
-    for t, length in enumerate(lengths):
-        arguments = [own.get(b, [pointers[b]] * len(lengths))[t] for b in buffers]
-        if t == len(lengths) - 1:  # this thread's own part
-            code.line(f"  call void @{names[t]}({_list(arguments)}, i64 {begin})")
+        if _shared(member, cut):
+            shared.append((member, buffers.index(buffer(result)), at))
+            at += _room(result)
         else:
-            started.append(_start(code, t, names[t], arguments, begin, define))
-        begin += length
-    for t, (thread, failed) in enumerate(started):
-        _join(code, thread, failed, names[t], t)
-    for member in sums:
-        (result,) = member.results
-        if _shared(member):
-            for pointer in own[buffer(result)][1:]:
-                _combine(code, member, own[buffer(result)][0], pointer, result)
-    if space is not None:
+            fill(code, pointers[buffer(result)], result.size, identity(member.name, result.dtype), result.dtype)
+    names = [name(f) for f in functions]
+    called = "_".join([*dict.fromkeys(names), str(steps), str(count)])
+    define(_item(called, names, len(buffers), steps, shared, at))
+    if shared:
+        assert space is not None
         buffers.append(space)
+    share(code, called, [f"%b{i}" for i in range(len(buffers))], count)
+    for member, place, first in shared:
+        _combine(code, member, f"%b{place}", offset(code, base, first, 1, _BYTE), count - 1, at)
     return Function.of(code, buffers)
 
 
-def _list(pointers: list[str]) -> str:
-    return ", ".join(f"ptr {p}" for p in pointers)
+def share(code: Code, function: str, values: list[str], count: int | str) -> None:
+    """Have the pool call a function, which `context` begins, for each item below a count."""
+    context = f"%context{len(code.cells)}"
+    code.cells.append(f"  {context} = alloca [{len(values)} x i64]")
+    for i, value in enumerate(values):
+        code.line(f"  store ptr {value}, ptr {offset(code, context, i, 1, _POINTER)}")
+    code.declares.add(workers.declaration())
+    code.line(f"  call void @tn_share(ptr @{function}, ptr {context}, i64 {count}, i64 {workers.MOST})")
 
 
-def _start(
-    code: Code, t: int, name: str, arguments: list[str], begin: int, define: Callable[[str], None]
-) -> tuple[str, str]:
-    """Start a thread on a part; gives the thread, and whether it could not be started."""
-    context, thread = f"%context{t}", f"%thread{t}"
-    code.cells += [f"  {context} = alloca [{len(arguments) + 1} x i64]", f"  {thread} = alloca i64"]
-    for i, argument in enumerate(arguments):
-        code.line(f"  store ptr {argument}, ptr {offset(code, context, i, 1, _POINTER)}")
-    code.line(f"  store i64 {begin}, ptr {offset(code, context, len(arguments), 1, _POINTER)}")
-    status = code.emit(f"call i32 @pthread_create(ptr {thread}, ptr null, ptr @{name}_start, ptr {context})")
-    define(_thunk(name, len(arguments)))
-    return thread, code.emit(f"icmp ne i32 {status}, 0")
+def context(code: Code, count: int) -> list[str]:
+    """What a function that the pool calls was given, out of memory."""
+    places = [offset(code, "%context", i, 1, _POINTER) for i in range(count)]
+    return [code.emit(f"load ptr, ptr {place}") for place in places]
 
 
-def _thunk(name: str, count: int) -> str:
-    """The function that a thread begins with: it takes its arguments out of memory."""
-    lines = [f"define internal ptr @{name}_start(ptr %context) {{"]
-    for i in range(count + 1):
-        lines.append(f"  %p{i} = getelementptr i64, ptr %context, i64 {i}")
-        lines.append(f"  %a{i} = load {'i64' if i == count else 'ptr'}, ptr %p{i}")
-    arguments = _list([f"%a{i}" for i in range(count)])
-    return "\n".join([*lines, f"  call void @{name}({arguments}, i64 %a{count})", "  ret ptr null", "}"])
+def item_function(name: str, code: Code) -> str:
+    """The text of a function that the pool calls."""
+    body = "\n".join([*code.cells, *code.lines])
+    return f"define internal void @{name}(ptr %context, i64 %item, i64 %thread) #0 {{\nentry:\n{body}\n  ret void\n}}"
 
 
-def _join(code: Code, thread: str, failed: str, name: str, t: int) -> None:
-    """Wait for a thread; if it could not be started, do its part here."""
-    here, wait, end = code.label(), code.label(), code.label()
-    code.line(f"  br i1 {failed}, label %{here}, label %{wait}")
-    code.begin(here)
-    code.emit(f"call ptr @{name}_start(ptr %context{t})")
-    code.line(f"  br label %{end}")
-    code.begin(wait)
-    code.emit(f"call i32 @pthread_join(i64 {code.emit(f'load i64, ptr {thread}')}, ptr null)")
-    code.line(f"  br label %{end}")
-    code.begin(end)
+def _item(
+    called: str, names: list[str], buffers: int, steps: int, shared: list[tuple[Instruction, int, int]], own: int
+) -> str:
+    """The function that does one part."""
+    code = Code()
+    pointers = context(code, buffers + bool(shared))
+    if shared:
+        first = code.emit("icmp eq i64 %item, 0")
+        before = code.emit(f"mul nsw i64 {code.emit('sub nsw i64 %item, 1')}, {own}")
+        sums = offset(code, pointers.pop(), before, 1, _BYTE)
+        for member, place, at in shared:
+            (result,) = member.results
+            further = offset(code, sums, at, 1, _BYTE)
+            pointers[place] = code.emit(f"select i1 {first}, ptr {pointers[place]}, ptr {further}")
+            fill(code, pointers[place], result.size, identity(member.name, result.dtype), result.dtype)
+    begin = code.emit(f"mul nuw nsw i64 %item, {steps}")
+    arguments = ", ".join([*(f"ptr {p}" for p in pointers), f"i64 {begin}"])
+    ((usual, _),) = Counter(names).most_common(1)
+    others = {i: (code.label(), name) for i, name in enumerate(names) if name != usual}
+    if others:
+        end, default = code.label(), code.label()
+        cases = " ".join(f"i64 {i}, label %{label}" for i, (label, _) in others.items())
+        code.line(f"  switch i64 %item, label %{default} [ {cases} ]")
+        for label, name in others.values():
+            code.begin(label)
+            code.line(f"  call void @{name}({arguments})")
+            code.line(f"  br label %{end}")
+        code.begin(default)
+        code.line(f"  call void @{usual}({arguments})")
+        code.line(f"  br label %{end}")
+        code.begin(end)
+    else:
+        code.line(f"  call void @{usual}({arguments})")
+    return item_function(called, code)
 
 
-def _combine(code: Code, member: Instruction, into: str, other: str, result: Value) -> None:
-    """Add the sums of one part to those of the first."""
+def _combine(code: Code, member: Instruction, into: str, others: str, count: int, apart: int) -> None:
+    """Add the sums of the other parts, so many, each so many bytes behind the one before, to those of the first."""
+    (result,) = member.results
     combine = combiner(member.name, result.dtype)
 
-    def turn(index: str) -> None:
-        target = offset(code, into, index, 1, result.dtype)
-        more = load(code, offset(code, other, index, 1, result.dtype), result.dtype)
-        store(code, combine(code, load(code, target, result.dtype), more), target, result.dtype)
+    def part(number: str) -> None:
+        other = offset(code, others, number, apart, _BYTE)
 
-    code.loop(result.size, turn)
+        def turn(index: str) -> None:
+            target = offset(code, into, index, 1, result.dtype)
+            more = load(code, offset(code, other, index, 1, result.dtype), result.dtype)
+            store(code, combine(code, load(code, target, result.dtype), more), target, result.dtype)
+
+        code.loop(result.size, turn)
+
+    code.loop(count, part)

@@ -10,7 +10,7 @@ from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
 from tapenet.program.native.memory import Arena, Cell, members
 from tapenet.program.native.module import Call, Module
-from tapenet.program.native.parallel import parts
+from tapenet.program.native.parallel import cut
 from tapenet.program.text import names, statement
 
 
@@ -25,8 +25,7 @@ def report(module: Module, full: bool) -> str:
     in_place = sum(memory.buffer(w.value) == memory.buffer(w.target) for w in written)
     lines = [
         f"{kernels} kernels and {len(module.entries) - kernels} others, different functions: "
-        f"{len(module.functions.by_name)}; native calls each time: {segments}, calls of Python: {calls}; "
-        f"threads: up to {module.threads}",
+        f"{len(module.functions.by_name)}; native calls each time: {segments}, calls of Python: {calls}",
         f"{memory.arena_bytes:,} bytes of scratch memory ({memory.unshared_bytes:,} if none were used twice); "
         f"tensors written where they are: {in_place} of {len(written)}",
         *(_entries(module) if full else ()),
@@ -74,12 +73,12 @@ def _names(module: Module) -> dict[Value, str]:
 
 def _heading(module: Module, entry: Entry) -> str:
     if isinstance(entry, Kernel):
-        shared = len(parts(entry, module.threads))
-        threads = f", in {shared} threads" if shared > 1 else ""
+        taken = cut(entry, module.layouts)
+        parts = f", in {taken.parts} parts" if taken else ""
         if entry.split is None:
-            return f"kernel over {entry.domain}{threads}"
+            return f"kernel over {entry.domain}{parts}"
         loops = max(entry.phases().values()) + 1
-        return f"kernel over rows {entry.row_shape} of {entry.domain[entry.split :]}, loops: {loops}{threads}"
+        return f"kernel over rows {entry.row_shape} of {entry.domain[entry.split :]}, loops: {loops}{parts}"
     found = module.written.get(entry)
     if found is None:
         return "called from Python"

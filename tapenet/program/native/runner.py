@@ -23,7 +23,6 @@ from tapenet.program.native import entry
 from tapenet.program.native.calls import Calls, Line, indented
 from tapenet.program.native.memory import INDEXING, Slot, members
 from tapenet.program.native.module import Module, Segment, mostly_called
-from tapenet.program.native.parallel import threads
 from tapenet.program.native.report import groups, report
 from tapenet.program.quiet import QUIET, get, put
 from tapenet.typing import Array, Shape
@@ -52,7 +51,7 @@ class Runner:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self.module = Module(program, threads())
+        self.module = Module(program)
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
         self._quick = entry.usable()

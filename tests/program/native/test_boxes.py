@@ -16,7 +16,7 @@ from tests.program.passes.programs import Build, constant
 
 pytest.importorskip("llvmlite")
 
-from tapenet.program.native import parallel, runner
+from tapenet.program.native import parallel
 from tapenet.program.native.module import Module
 from tests.program.native.running import assert_native
 
@@ -154,16 +154,17 @@ def test_nothing_is_written_over_what_is_read_elsewhere() -> None:
 
 
 def test_threads_take_parts_of_the_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "WORTH", 100)
+    monkeypatch.setattr(parallel, "PART", 1)
+    monkeypatch.setattr(parallel, "SUMS", 1e9)
     b = Build()
     x, y = b.input(20, 6), b.input(11, 6)
     joined = join(b, x, y)
     total = b.emit("multiply", joined, b.emit("exp", join(b, y, x)))
     program = b.program(total, *(b.emit("reduce_add", total, axes=a) for a in ((0,), (1,), (0, 1))))
-    (kernel,) = Module(program, 3).entries
+    module = Module(program)
+    (kernel,) = module.entries
     assert isinstance(kernel, Kernel)
-    assert len(parallel.parts(kernel, 3)) == 3
-    monkeypatch.setattr(runner, "threads", lambda: 3)
+    assert parallel.cut(kernel, module.layouts) == (0, 8, 4)
     assert_right(program)
 
 

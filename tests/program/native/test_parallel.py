@@ -1,12 +1,11 @@
-"""Kernels that are shared out among threads."""
+"""Kernels that are cut into parts, which threads share."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +22,27 @@ from tests.program.passes.programs import Build, constant
 pytest.importorskip("llvmlite")
 
 import tapenet as tn
-from tapenet.program.native import parallel, runner
+from tapenet.program.native import parallel
+from tapenet.program.native.kernels import cycles
 from tapenet.program.native.module import Module
 from tests.program.native.running import assert_native, compiled
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="threads are those of POSIX")
 COUNTS = (1, 2, 3, 7)
 
 
 @pytest.fixture
-def threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Have every kernel shared out among so many threads, however small it is."""
-    monkeypatch.setattr(parallel, "WORTH", 0)
+def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Have every kernel cut into parts, however small it is, and so many threads."""
+    monkeypatch.setattr(parallel, "PART", 1)
+    monkeypatch.setattr(parallel, "RUN", 1)
+    monkeypatch.setattr(parallel, "SUMS", 1e9)
+    yield tn.set_num_threads
+    tn.set_num_threads(None)
 
-    def use(count: int) -> None:
-        monkeypatch.setattr(runner, "threads", lambda: count)
 
-    return use
-
-
-def started(program: Program, count: int) -> int:
-    """How many threads a run of a program starts."""
-    return Module(program, count).text.count("call i32 @pthread_create")
+def shared(program: Program) -> int:
+    """How many pieces of work a program shares."""
+    return Module(program).text.count("call void @tn_share")
 
 
 def numbers(shape: Any, dtype: Any = np.float32) -> Any:
@@ -69,7 +67,6 @@ def equal(found: list[Any], expected: list[Any]) -> None:
 SHAPES = [(1,), (2,), (7,), (13,), (14,), (15,), (100,), (4096,), (6, 5), (14, 1), (15, 33), (7, 2, 3), (29, 1, 4)]
 
 
-@posix
 @pytest.mark.parametrize("shape", SHAPES)
 def test_elementwise(shape: tuple[int, ...], threads: Callable[[int], None]) -> None:
     """Every element is computed the same, whoever does it."""
@@ -82,11 +79,10 @@ def test_elementwise(shape: tuple[int, ...], threads: Callable[[int], None]) -> 
     alone = results(program, *given)
     for count in COUNTS[1:]:
         threads(count)
-        assert (started(program, count) > 0) == (shape[0] >= 2 * count)
+        assert (shared(program) > 0) == (max(shape) >= 2)
         equal(results(program, *given), alone)
 
 
-@posix
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "?"])
 @pytest.mark.parametrize("count", COUNTS)
 def test_operands_in_any_order_of_memory(count: int, dtype: str, threads: Callable[[int], None]) -> None:
@@ -112,7 +108,6 @@ def reductions(axes: tuple[int, ...], shape: tuple[int, ...], dtype: Any) -> Pro
     return b.program(made, *reduced)
 
 
-@posix
 @pytest.mark.parametrize("axes", REDUCTIONS.values(), ids=REDUCTIONS)
 @pytest.mark.parametrize("shape", [(2, 3), (14, 1), (29, 65)])
 def test_reductions(axes: tuple[int, ...], shape: tuple[int, ...], threads: Callable[[int], None]) -> None:
@@ -130,7 +125,6 @@ def test_reductions(axes: tuple[int, ...], shape: tuple[int, ...], threads: Call
         equal(results(program, given), first)
 
 
-@posix
 @pytest.mark.parametrize("count", COUNTS)
 def test_special_numbers_in_reductions(count: int, threads: Callable[[int], None]) -> None:
     threads(count)
@@ -144,7 +138,6 @@ def test_special_numbers_in_reductions(count: int, threads: Callable[[int], None
             equal(results(program, x), evaluate(program, [x]).outputs)
 
 
-@posix
 @pytest.mark.parametrize("count", COUNTS)
 def test_rows(count: int, threads: Callable[[int], None]) -> None:
     """A softmax: all loops over a row are one thread's."""
@@ -158,11 +151,10 @@ def test_rows(count: int, threads: Callable[[int], None]) -> None:
     threads(1)
     alone = results(program, given)
     threads(count)
-    assert started(program, count) == count - 1
+    assert shared(program) == 1
     equal(results(program, given), alone)
 
 
-@posix
 @pytest.mark.parametrize("count", COUNTS)
 def test_what_is_written(count: int, threads: Callable[[int], None]) -> None:
     """Tensors that are changed where they are, in their own order of memory."""
@@ -177,7 +169,6 @@ def test_what_is_written(count: int, threads: Callable[[int], None]) -> None:
     assert_native(program, numbers((31, 5), "f8"))
 
 
-@posix
 @pytest.mark.parametrize("seed", range(12))
 def test_random_programs(seed: int, threads: Callable[[int], None]) -> None:
     """Of small integers, whose sums are exact in any order."""
@@ -203,104 +194,88 @@ def exp(*shape: int) -> Kernel:
     return kernel_of(b.program(b.emit("exp", b.input(*shape))))
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 5, 13, 14, 15, 16, 20, 97, 1000])
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 64])
-def test_parts(length: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "WORTH", 0)
-    found = parallel.parts(exp(length), count)
-    if count == 1 or length < 2 * count:
-        assert found == [0]
+def cut(kernel: Kernel) -> parallel.Cut | None:
+    return parallel.cut(kernel, Layouts())
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 13, 14, 15, 16, 20, 97, 1000, 100_003])
+@pytest.mark.parametrize("work", [1, 20, 1000])
+def test_parts(length: int, work: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "PART", work)
+    found = cut(exp(length))
+    if found is None:
+        assert length < 2 or cycles(exp(length)) < 2 * work
         return
-    assert sum(found) == length
-    assert 1 < len(found) <= count
-    assert min(found) > 0
-    assert len(set(found)) <= 2  # each length is a function of its own
+    axis, steps, count = found
+    assert axis == 0
+    assert 2 <= count <= parallel.MOST
+    assert (count - 1) * steps < length <= count * steps  # none is empty
 
 
-def test_small_kernels_are_not_shared_out() -> None:
-    assert parallel.parts(exp(1000), 4) == [0]
-    assert parallel.parts(exp(10_000_000), 4) == [2_500_000] * 4
-    assert parallel.parts(exp(), 4) == [0]
-    assert parallel.parts(exp(4, 3_000_000), 4) == [0]  # the first axis is too short
+def test_small_kernels_are_not_cut() -> None:
+    assert cut(exp(1000)) is None
+    assert cut(exp()) is None
+    assert cut(exp(10_000_000)) == (0, 156_250, 64)
 
 
-def test_large_sums_are_not_shared_out() -> None:
+def test_a_short_first_axis_is_left_whole() -> None:
+    assert cut(exp(3, 4, 1_000_000)) == (2, 15_625, 64)
+    found = cut(exp(1000, 10, 64))
+    assert found is not None
+    assert found.axis == 0
+
+
+def test_what_is_outermost_in_memory_is_cut() -> None:
+    b = Build()
+    x = b.transpose(b.input(500, 2000), (1, 0))
+    kernel = kernel_of(b.program(b.emit("exp", x)))
+    found = parallel.cut(kernel, Layouts({kernel.members[0].args[0]: (1, 2000)}))
+    assert found is not None
+    assert kernel.domain[found.axis] == 500
+
+
+def test_sums_of_parts_cost_little() -> None:
     def columns(rows: int, width: int) -> Kernel:
         b = Build()
         return kernel_of(b.program(b.emit("reduce_add", b.input(rows, width), axes=(0,))))
 
-    assert len(parallel.parts(columns(60_000, 1000), 4)) == 4
-    assert parallel.workspace(columns(60_000, 1000), 4) == 3 * 4032  # whole cache lines
-    assert parallel.parts(columns(600, 100_000), 4) == [0]
-    assert parallel.workspace(columns(600, 100_000), 4) == 0
+    for rows, width in ((60_000, 1000), (3000, 1000), (300, 1000)):
+        kernel = columns(rows, width)
+        found = cut(kernel)
+        assert found is not None
+        room = parallel.workspace(kernel, Layouts())
+        assert room == (0 if found.axis else (found.parts - 1) * 4032)  # whole cache lines
+        assert room <= 0.011 * 4 * rows * width
+    found = cut(columns(60, 100_000))
+    assert found is not None
+    assert found.axis == 1  # each part has columns of its own
+    assert parallel.workspace(columns(60, 100_000), Layouts()) == 0
 
 
-def test_bodies_of_loops_have_one_thread() -> None:
+def test_bodies_of_loops_are_cut_too() -> None:
     body = Build()
-    size = 3_000_000
+    size = 300_000
     c = body.input(size, dtype=np.float64)
-    inner = body.program(body.emit("exp", c))
+    inner = body.program(body.emit("negative", c))
     b = Build()
     x = b.input(size, dtype=np.float64)
-    made = b.several("loop", x, body=inner, carries=1, slices=0, length=2)[0]
-    assert started(b.program(b.emit("exp", x)), 2) == 1
-    assert started(b.program(made), 2) == 0
-
-
-@posix
-@pytest.mark.parametrize(
-    ("limit", "expected"),
-    [
-        (None, 8), ("", 8), ("1", 1), ("2", 2), ("3,2", 3), ("8", 8), ("100", 8), ("0", 8), ("-1", 8), ("many", 8),
-    ],
-)  # fmt: skip
-def test_the_number_of_threads(limit: str | None, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    if limit is None:
-        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    else:
-        monkeypatch.setenv("OMP_NUM_THREADS", limit)
-    assert parallel.threads() == expected
-
-
-@posix
-@pytest.mark.parametrize(("processors", "expected"), [(4, 4), (None, 1)])
-def test_where_nobody_says_which_processors_may_be_used(
-    processors: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: processors)
-    assert parallel.threads() == expected
-
-
-class _NoThreads:
-    pass
-
-
-def refused(name: None) -> Any:
-    raise OSError("no such library")
-
-
-@pytest.mark.parametrize("library", [lambda name: _NoThreads(), refused], ids=["no function", "no library"])
-def test_without_threads_of_posix(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", library)
-    monkeypatch.setattr(parallel, "_startable", parallel._startable.__wrapped__)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert parallel.threads() == 1
+    program = b.program(b.several("loop", x, body=inner, carries=1, slices=0, length=2)[0])
+    assert shared(program) == 1
+    assert_native(program, numbers(size, "f8"))
 
 
 # -- what happens to threads -------------------------------------------------------------------------------------
 
 PROGRAM = """
-import ctypes
 import os
 import numpy as np
-from tapenet.program.native import build, parallel, runner
+import tapenet as tn
+from tapenet.program.native import build, parallel
 from tests.program.passes.programs import Build
 
-parallel.WORTH = 0
-runner.threads = lambda: 3
+parallel.PART = parallel.RUN = 1
+parallel.SUMS = 1e9
+tn.set_num_threads(3)
 
 def program(n):
     b = Build()
@@ -313,9 +288,7 @@ def check(made, n):
     y, total = made.call(x)
     np.testing.assert_array_equal(y, x * x)
     np.testing.assert_array_equal(total, (x * x).sum(0))
-"""
 
-FORK = """
 made = build(program(20))
 check(made, 20)
 for _ in range(3):
@@ -334,28 +307,11 @@ for _ in range(3):
 print("done")
 """
 
-REFUSED = """
-import llvmlite.binding as llvm
 
-calls = []
-
-@ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4)
-def pthread_create(thread, attributes, function, context):
-    calls.append(1)
-    return 11  # EAGAIN: too many threads
-
-llvm.add_symbol("pthread_create", ctypes.cast(pthread_create, ctypes.c_void_p).value)
-made = build(program(20))
-for k in range(1, 4):
-    check(made, 20)
-    assert len(calls) == 2 * k
-print("done")
-"""
-
-
-def run(script: str) -> str:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_that_is_forked() -> None:
     made = subprocess.run(
-        [sys.executable, "-c", PROGRAM + script],
+        [sys.executable, "-c", PROGRAM],
         env={**os.environ, "TAPENET_CACHE": ""},
         cwd=Path(__file__).parents[3],
         capture_output=True,
@@ -363,16 +319,4 @@ def run(script: str) -> str:
         timeout=300,
     )
     assert made.returncode == 0, made.stderr
-    return made.stdout.strip()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_process_that_is_forked() -> None:
-    """Nothing is left running, or locked, between two calls."""
-    assert run(FORK) == "done"
-
-
-@posix
-def test_threads_that_cannot_be_started() -> None:
-    """Their part is done by the thread that could not start them."""
-    assert run(REFUSED) == "done"
+    assert made.stdout.strip() == "done"
