@@ -177,6 +177,8 @@ class OpFunction(Function):
             pulled = Program([*inputs_for(self.inputs), *inputs_for(self.outputs)], [], [], [], [])
         elif not self.stated:
             pulled = pullback(self.program(), flowing)
+        elif self.op.lower is not None and self._whole is not None and self._reference is not None:
+            pulled = pullback(self._reference, flowing)  # the rules call kernels, which the formula does not
         elif self.op.reference is not None and self._reference is not None:
             pulled = _as_function(
                 _Twofold(f"{self.name} gradient", self._by_rules(flowing), pullback(self._reference, flowing))

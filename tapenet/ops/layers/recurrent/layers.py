@@ -7,6 +7,7 @@ each weight and one for the inputs follow. Where there is a kernel that pays, it
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence, Set
 from types import ModuleType
@@ -25,9 +26,10 @@ from tapenet.ops.layers.recurrent.sequence import (
     multiply_adds,
     sampled,
 )
-from tapenet.ops.layers.recurrent.steps import STEPS, Run
+from tapenet.ops.layers.recurrent.steps import STEPS, Turn
 from tapenet.ops.op import Op, derive, op
 from tapenet.ops.registry import Sample, sample
+from tapenet.program.symbols import CannotLower, Symbol
 from tapenet.typing import Array, Shape
 
 #: What may be differentiated by.
@@ -90,7 +92,9 @@ def _run(
         outs = [s[0] for s in seen[1:]]
     out = turns.restored(turns.joined(outs, np.zeros((0, *before[0].shape), dtype)), 1)
     ends = [turns.restored(s if outs else np.copy(s), 0) for s in before]
-    if not plain:  # for a derivative of higher order, which needs no residuals
+    if not plain and not any(
+        isinstance(s, Symbol) for s in ends
+    ):  # for a derivative of higher order, without residuals
         return out, *ends
     states, *cells = (turns.joined([s[k] for s in seen], out) for k in range(len(before)))
     if step.gates == 1:
@@ -172,8 +176,8 @@ def _grad_samples(r: np.random.Generator) -> list[Sample]:
 
 @op(
     outputs=None,
+    lower=lambda *args: _turn_back(*args),
     nondiff=("g_out", "g_h", "g_c", "x", "w_ih", "w_hh", "w_hr", "gates", "states", "cells", "left", "lengths"),
-    opaque=OPAQUE,
     memory=MEMORY,
     label=lambda kind: f"{kind.upper() if kind in ('lstm', 'gru') else 'RNN'} gradients",
     formula="the gradients of a recurrent layer by the inputs named",
@@ -234,8 +238,8 @@ def recurrent_grad(
         rows = kernel.Turns(np.array(turns.rows, np.int64), turns.reverse)
         kernel.backward(kind, g_out, w_ih, w_hh, gates, states, others, d, dh, dx, rows, "h0" in by)
     else:
-        run = Run(gates, states, states if cells is None else cells, states if left is None else left, dc, d)
-        _turns_back(kind, turns, run, g_out, w_hh, w_hr, dh, dhs)
+        arrays = gates, states, states if cells is None else cells, states if left is None else left, dc, d
+        _turns_back(kind, turns, arrays, g_out, w_hh, w_hr, dh, dhs)
     gru = kind == "gru"  # the sums of its third gate come first: those by the states' products lie behind each other
     sums, last = ([d[1:3], d[:1]], d[1:]) if gru else ([d], d)
     biases = products.bias_gradient(d).reshape(len(d), -1) if {"b_ih", "b_hh"} & {*by} else d
@@ -253,11 +257,17 @@ def recurrent_grad(
 
 
 def _turns_back(
-    kind: str, turns: Turns, run: Run, g_out: Array | None, w_hh: Array, w_hr: Array | None, dh: Array, dhs: Array
-) -> None:
-    """All turns backwards: `dh` becomes the gradient by the first states, `dhs` that by projected outputs."""
-    count, back = len(run.gates), STEPS[kind].backward
-    weights, d = products.rows(w_hh, count), run.d[-count:]
+    kind: str, turns: Turns, arrays: Sequence[Array], g_out: Array | None, w_hh: Array, w_hr: Array | None, dh: Array,
+    dhs: Array,
+) -> None:  # fmt: skip
+    """All turns backwards: `dh` becomes the gradient by the first states, `dhs` that by projected outputs.
+
+    Args:
+        arrays: those of `Turn`, of all turns: gates, states, cells, left, dc and d.
+    """
+    gates, states, cells, left, dc, d = arrays
+    count, back = len(gates), STEPS[kind].backward
+    weights = products.rows(w_hh, count)
     for t in reversed(turns.times):
         n = turns.rows[t]
         now = dh[:n]
@@ -265,13 +275,52 @@ def _turns_back(
             now += g_out[t, :n]
         if w_hr is not None:
             dhs[t, :n] = now
-        rest = back(run, t, n, turns.places(t), now if w_hr is None else now @ w_hr)
+        before, after = turns.places(t)
+        turn = Turn(
+            gates[:, t, :n], states[before, :n], states[after, :n], cells[before, :n], left[t, :n], dc[:n], d[:, t, :n]
+        )
+        rest = back(turn, now if w_hr is None else now @ w_hr)
         if count == 1:
             np.matmul(d[0, t, :n], weights[0], out=now)
         else:
-            np.add.reduce(np.matmul(d[:, t, :n], weights), 0, out=now)
+            np.add.reduce(np.matmul(d[-count:, t, :n], weights), 0, out=now)
         if rest is not None:
             now += rest
+
+
+def _turn_back(
+    kind: str, g_out: Array | None, g_h: Array | None, g_c: Array | None, x: Array, w_ih: Array, w_hh: Array,
+    w_hr: Array | None, gates: Array | None, states: Array, cells: Array | None, left: Array | None, lengths: Array | None,
+    by: Sequence[str], reverse: bool = False,
+) -> tuple[Array, ...]:  # fmt: skip
+    """`recurrent_grad` of one turn, as a program computes it: each weight's gradient is one product."""
+    if len(x) != 1 or lengths is not None or w_hr is not None:
+        raise CannotLower(OPAQUE)
+    before, after = (1, 0) if reverse else (0, 1)
+    nothing = np.zeros_like(states[0])
+    dh = nothing if g_h is None else g_h
+    dh = dh if g_out is None else dh + g_out[0]
+    dc = np.copy(nothing if g_c is None else g_c)
+    first = states[None, after] if gates is None else gates[:, 0]
+    d = np.zeros_like(first, shape=(4 if kind == "gru" else len(first), *first.shape[1:]))
+    cell, share = (nothing if a is None else a[i] for a, i in ((cells, before), (left, 0)))
+    rest = STEPS[kind].backward(Turn(first, states[before], states[after], cell, share, dc, d), dh)
+    gru = kind == "gru"
+    by_inputs, by_states = (
+        np.concatenate([d[i] for i in order], axis=-1)
+        for order in (((1, 2, 0), (1, 2, 3)) if gru else [range(len(d))] * 2)
+    )
+    back = np.matmul(by_states, w_hh)
+    made: dict[str, Callable[[], Array]] = {
+        "x": lambda: np.matmul(by_inputs, w_ih)[None],
+        "h0": lambda: back if rest is None else back + rest,
+        "c0": lambda: dc,
+        "w_ih": lambda: np.matmul(np.swapaxes(by_inputs, 0, 1), x[0]),
+        "w_hh": lambda: np.matmul(np.swapaxes(by_states, 0, 1), states[before]),
+        "b_ih": lambda: np.sum(by_inputs, axis=0),
+        "b_hh": lambda: np.sum(by_states, axis=0),
+    }
+    return tuple(made[name]() for name in by)
 
 
 # -- the layers --------------------------------------------------------------------------------------------------
@@ -279,8 +328,22 @@ def _turns_back(
 
 def _layer(**options: object) -> Callable[[Callable[..., tuple[Array, ...]]], Op]:
     """`tn.op` with what the layers have in common. Derivatives of higher order run the formula of a step on tensors: what is
-    saved for `recurrent_grad` holds none."""
-    return op(name=None, tell_unused=True, nondiff=("lengths",), reference=derive, opaque=OPAQUE, **options)
+    saved for `recurrent_grad` holds none. A program is made of the formula of one turn, as a cell in a loop takes; of more it
+    calls the layer."""
+
+    def define(forward: Callable[..., tuple[Array, ...]]) -> Op:
+        @functools.wraps(forward)
+        def lowered(x: Array, *args: object, **kwargs: object) -> tuple[Array, ...]:
+            if len(x) != 1 and isinstance(x, Symbol):
+                raise CannotLower(OPAQUE)
+            return forward(x, *args, **kwargs)
+
+        made: Op = op(name=None, tell_unused=True, nondiff=("lengths",), reference=derive, lower=lowered, **options)(
+            forward
+        )
+        return made
+
+    return define
 
 
 def _gradients(wanted: Set[str], kind: str, *args: Array | None, reverse: bool) -> dict[str, Array]:

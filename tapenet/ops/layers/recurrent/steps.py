@@ -19,20 +19,22 @@ from tapenet.ops.layers.activations.rectifiers import relu
 from tapenet.typing import Array, DType
 
 
-class Run(NamedTuple):
-    """What the gradient of all turns reads, and writes.
+class Turn(NamedTuple):
+    """What the gradient of a turn reads, and writes: of the rows that are at work.
 
     Attributes:
-        gates: (gates, time, batch, units), the values of the gates.
-        states, cells: (time + 1, batch, ...), before and after all turns.
-        left: (time, batch, units), the tanh of an LSTM's cells after each turn, the recurrent share of a GRU's third gate.
-        dc: (batch, units), the gradient by the cells after a turn, which becomes that by those before.
-        d: (gates, time, batch, units), written: the gradient by the sums. Of a GRU that of the third gate comes first, then
+        gates: (gates, batch, units), the values of the gates; of a simple layer there is none.
+        before, after: (batch, units), the states before and after the turn.
+        cells: (batch, units), of an LSTM the cells before the turn.
+        left: (batch, units), the tanh of an LSTM's cells after the turn, the recurrent share of a GRU's third gate.
+        dc: (batch, units), the gradient by the cells after the turn, which becomes that by those before.
+        d: (gates, batch, units), written: the gradient by the sums. Of a GRU that of the third gate comes first, then
             those of the first two, then that by the recurrent share of the third.
     """
 
     gates: Array
-    states: Array
+    before: Array
+    after: Array
     cells: Array
     left: Array
     dc: Array
@@ -46,13 +48,13 @@ class Step(NamedTuple):
         gates: how many blocks of rows its weights have.
         forward: of the inputs' share of the sums with the biases, the states' products with the recurrent weights, the states
             before, and the bias of the last product or None: the states after, and what the gradient needs beside them.
-        backward: of a run, the time, how many rows are at work, where the states before and after lie, and the gradient by
-            the states after: the gradient by the states before beside their products, if there is one.
+        backward: of a turn, and the gradient by the states after it: the gradient by the states before beside their products,
+            if there is one.
     """
 
     gates: int
     forward: Callable[[Array, Array, list[Array], Array | None], tuple[list[Array], list[Array]]]
-    backward: Callable[[Run, int, int, tuple[int, int], Array], Array | None]
+    backward: Callable[[Turn, Array], Array | None]
 
 
 @functools.cache
@@ -72,12 +74,12 @@ def _lstm(shares: Array, products: Array, states: list[Array], bias: Array | Non
     return [o * tanh_cells, cells], [gates, tanh_cells]
 
 
-def _lstm_back(run: Run, t: int, n: int, places: tuple[int, int], dh: Array) -> None:
-    gates, tanh_cells, dc, d = run.gates[:, t, :n], run.left[t, :n], run.dc[:n], run.d[:, t, :n]
+def _lstm_back(turn: Turn, dh: Array) -> None:
+    gates, tanh_cells, dc, d = turn.gates, turn.left, turn.dc, turn.d
     i, f, g, o = gates
     dc += dh * o * (1 - tanh_cells * tanh_cells)
     np.multiply(dc, g, d[0])
-    np.multiply(dc, run.cells[places[0], :n], d[1])
+    np.multiply(dc, turn.cells, d[1])
     np.multiply(dc, i, d[2])
     np.multiply(dh, tanh_cells, d[3])
     d *= gates + _constants(gates.dtype)[2]
@@ -93,12 +95,13 @@ def _gru(shares: Array, products: Array, states: list[Array], bias: Array | None
     return [n + z * (states[0] - n)], [np.concatenate([logistic, n[None]]), recurrent]
 
 
-def _gru_back(run: Run, t: int, n: int, places: tuple[int, int], dh: Array) -> Array:
-    gates, recurrent, d = run.gates[:, t, :n], run.left[t, :n], run.d[:, t, :n]
+def _gru_back(turn: Turn, dh: Array) -> Array:
+    gates, d = turn.gates, turn.d
     r, z, new = gates
-    dn = np.multiply(dh * (1 - z), 1 - new * new, d[0])
-    np.multiply(dn, recurrent, d[1])
-    np.multiply(dh, run.states[places[0], :n] - new, d[2])
+    dn = dh * (1 - z) * (1 - new * new)
+    d[0] = dn
+    np.multiply(dn, turn.left, d[1])
+    np.multiply(dh, turn.before - new, d[2])
     d[1:3] *= gates[:2] * (1 - gates[:2])
     np.multiply(dn, r, d[3])
     rest: Array = dh * z
@@ -108,8 +111,8 @@ def _gru_back(run: Run, t: int, n: int, places: tuple[int, int], dh: Array) -> A
 def _simple(f: Callable[[Array], Array], slope: Callable[[Array], Array]) -> Step:
     """A layer of one gate, with the slope of f by what f gives."""
 
-    def back(run: Run, t: int, n: int, places: tuple[int, int], dh: Array) -> None:
-        np.multiply(dh, slope(run.states[places[1], :n]), run.d[0, t, :n])
+    def back(turn: Turn, dh: Array) -> None:
+        np.multiply(dh, slope(turn.after), turn.d[0])
 
     return Step(1, lambda share, product, states, bias: ([f(share + product)], []), back)
 
