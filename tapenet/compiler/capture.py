@@ -24,6 +24,7 @@ from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import agreement
+from tapenet.compiler.frozen import freeze, refuse
 from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.places import Place
 from tapenet.compiler.reach import Reach
@@ -96,6 +97,7 @@ def first_call(
     tell_unseen: Callable[[str], None],
     linked: bool = False,
     sketches: bool = False,
+    frozen: bool = False,
 ) -> tuple[object, Variant | str]:
     """Run a function on the arguments of a call, and make a program of what it does.
 
@@ -140,7 +142,10 @@ def first_call(
                 undo()
             return MISS if sketched else recorded.result, f"{doubt}. It may have been another thread"
         steps: list[Step] = []
-        program = simplify(check(recorded.program), steps)
+        program = check(recorded.program)
+        if frozen:
+            refuse(title, program, recorded.plan)
+        program = freeze(program, steps) if frozen else simplify(program, steps)
         variant = Variant(
             title, key, recorded.program, program, steps, recorded.called, build(program), recorded.plan,
             dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,

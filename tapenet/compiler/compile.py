@@ -70,6 +70,7 @@ def compile(
     keep_grads: bool = False,
     from_first: bool = False,
     lift: bool = False,
+    frozen: bool = False,
 ) -> TypedCompiled[P, R]: ...
 
 
@@ -82,6 +83,7 @@ def compile(
     keep_grads: bool = False,
     from_first: bool = False,
     lift: bool = False,
+    frozen: bool = False,
 ) -> Callable[[Callable[P, R]], TypedCompiled[P, R]]: ...
 
 
@@ -94,6 +96,7 @@ def compile(
     keep_grads: bool = False,
     from_first: bool = False,
     lift: bool = False,
+    frozen: bool = False,
 ) -> object:
     """Make a function run as one program. The first call with arguments of a kind is captured: it runs as ever and is
     recorded, with backward passes and optimizer steps. Further calls run the program made of that.
@@ -140,6 +143,10 @@ def compile(
             same whether its programs were made at its beginning or, when it was resumed, in its middle.
         lift: the function is a NumPy program, as `tn.lift` takes it: what it writes to its arguments is there after each
             call, loops and branches are part of the program. Its first call is as with `from_first`.
+        frozen: parameters, buffers and all other arrays that the function reads from outside are constants of the program,
+            as they are when it is captured: what is written to them later is not seen. For a trained model, in eval mode:
+            what depends on them alone is computed once, and batch norms become part of the weights before them. A function
+            that writes to them, or computes their gradients, is refused with an error. In a graph it runs uncompiled.
 
     Raises:
         ImportError: backend="native" and llvmlite is not installed, or makes no code that runs.
@@ -164,10 +171,11 @@ def compile(
     """
     if fn is None:
         return partial(
-            compile, backend=backend, max_variants=max_variants, keep_grads=keep_grads, from_first=from_first, lift=lift
-        )
+            compile, backend=backend, max_variants=max_variants, keep_grads=keep_grads, from_first=from_first, lift=lift,
+            frozen=frozen,
+        )  # fmt: skip
     kind = importlib.import_module("tapenet.lifting.compiled").CompiledLift if lift else Compiled
-    return kind(fn, backend, max_variants, keep_grads, from_first)
+    return kind(fn, backend, max_variants, keep_grads, from_first, frozen)
 
 
 class Compiled:
@@ -176,8 +184,9 @@ class Compiled:
     __wrapped__: Callable[..., object]
 
     def __init__(
-        self, fn: Callable[..., object], backend: str | None, max_variants: int, keep_grads: bool, from_first: bool
-    ) -> None:
+        self, fn: Callable[..., object], backend: str | None, max_variants: int, keep_grads: bool, from_first: bool,
+        frozen: bool = False,
+    ) -> None:  # fmt: skip
         plain = isinstance(fn, (types.FunctionType, types.MethodType))
         object.__setattr__(self, "_plain", plain)
         object.__setattr__(self, "__wrapped__", fn)
@@ -198,6 +207,7 @@ class Compiled:
         self._max_variants = max_variants
         self._keep_grads = keep_grads
         self._from_first = from_first
+        self._frozen = frozen
         if plain:
             update_wrapper(self, fn)
         else:
@@ -318,7 +328,7 @@ class Compiled:
         try:
             result, variant = first_call(
                 self.__wrapped__, self._parameters, key, call, self._keep_grads, self._from_first, self._build,
-                self._warn_unseen, sketches=self._sketches,
+                self._warn_unseen, sketches=self._sketches, frozen=self._frozen,
             )  # fmt: skip
         except Connected:
             self._inline.add(key)
@@ -385,6 +395,8 @@ class Compiled:
 
     def _linked(self, key: Key, call: Call, flows: list[bool]) -> Linked | str:
         """The program for a call that is part of a graph; or in words why it has to run uncompiled."""
+        if self._frozen:
+            return "it is frozen, and gradients are those by the parameters as they are"
 
         def apart(value: object) -> object:
             """An argument in no graph. One that wants a gradient still does: the function may ask for that, and for what it
@@ -516,7 +528,7 @@ class Compiled:
         bound = types.MethodType(self.__wrapped__, instance)
         if found is None or found.__wrapped__ != bound:  # of the object that this one is a copy of
             found = attributes[self._slot] = Compiled(
-                bound, self._backend, self._max_variants, self._keep_grads, self._from_first
+                bound, self._backend, self._max_variants, self._keep_grads, self._from_first, self._frozen
             )
         return found
 
@@ -536,13 +548,13 @@ class Compiled:
         if isinstance(self.__wrapped__, types.FunctionType):
             return self
         copied = deepcopy(self.__wrapped__, memo)
-        return Compiled(copied, self._backend, self._max_variants, self._keep_grads, self._from_first)
+        return Compiled(copied, self._backend, self._max_variants, self._keep_grads, self._from_first, self._frozen)
 
     def __reduce__(self) -> str | tuple[object, ...]:
         if isinstance(self.__wrapped__, types.FunctionType):
             return str(self.__qualname__)  # pickled by name, as functions are
         return Compiled, (
-            self.__wrapped__, self._backend, self._max_variants, self._keep_grads, self._from_first,
+            self.__wrapped__, self._backend, self._max_variants, self._keep_grads, self._from_first, self._frozen,
         )  # fmt: skip
 
     def __repr__(self) -> str:

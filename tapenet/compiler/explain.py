@@ -120,6 +120,9 @@ def _variant(variant: Variant, parameters: Parameters, full: bool) -> list[str]:
         f"{len(variant.captured.body)} instructions captured, {len(variant.program.body)} after all passes"
         + _passes(variant.steps),
     ]
+    frozen = len(variant.captured.references)
+    if frozen and not variant.program.references:
+        lines.append(f"frozen: what was in {frozen} tensors from outside is part of it")
     if variant.called:
         lines.append("called as they are:")
         called = [f"{name}{f' ({n} times)' if n > 1 else ''}: {why}" for (name, why), n in _called(variant.called)]

@@ -18,15 +18,16 @@ class CompiledLift(Compiled):
     """A compiled function whose program gives its result and, by their place among the arguments, the arrays that it wrote."""
 
     def __init__(
-        self, fn: Callable[..., object], backend: str | None, max_variants: int, keep_grads: bool, from_first: bool
-    ) -> None:
+        self, fn: Callable[..., object], backend: str | None, max_variants: int, keep_grads: bool, from_first: bool,
+        frozen: bool = False,
+    ) -> None:  # fmt: skip
         lifted = fn if isinstance(fn, Lift) else Lift(fn, (), False)
 
         def returning(*args: object, **kwargs: object) -> object:
             return lifted.returning(args, kwargs)
 
         # What a capture computes nobody sees: its program runs next. So the turns of loops need not be computed there.
-        super().__init__(update_wrapper(returning, lifted), backend, max_variants, keep_grads, True)
+        super().__init__(update_wrapper(returning, lifted), backend, max_variants, keep_grads, True, frozen)
         self._lifted = lifted
         self._sketches = True
 

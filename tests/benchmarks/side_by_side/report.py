@@ -23,7 +23,7 @@ def machine(threads: int) -> Result:
         "clock": "processor time" if cores() == 1 else "wall",
         "os": platform.platform(),
         "python": platform.python_version(),
-        **{name: _version(name) for name in ("tapenet", "numpy", "llvmlite", "torch", "jax")},
+        **{name: _version(name) for name in ("tapenet", "numpy", "llvmlite", "torch", "jax", "onnxruntime")},
     }
 
 

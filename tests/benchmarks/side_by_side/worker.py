@@ -92,7 +92,17 @@ class Worker:
         gone before the peak is taken, what they keep is part of it.
         """
         self._module(f"{self.side}_side").load(self.how)
+        return self._grown(settled(), calls)
+
+    def memory_of_all(self, calls: int) -> int:
+        """The same from before the task is made: parameters, and what is made of them, count too."""
+        side = self._module(f"{self.side}_side")
+        side.load(self.how)
         before = settled()
+        self.step, self.wait, self.numbers = side.build(self._task(), self.how)
+        return self._grown(before, calls)
+
+    def _grown(self, before: int, calls: int) -> int:
         for _ in range(2):
             self.wait(self.step())
         settled()

@@ -1,0 +1,1 @@
+"""Forward passes of trained models beside onnxruntime and PyTorch."""
