@@ -116,6 +116,7 @@ from tapenet.drawing.draw_call import draw as draw
 from tapenet.files.saving import load as load
 from tapenet.files.saving import save as save
 from tapenet.lifting.lift import lift as lift
+from tapenet.llvm.workers import deterministic as deterministic
 from tapenet.llvm.workers import get_num_threads as get_num_threads
 from tapenet.llvm.workers import set_num_threads as set_num_threads
 from tapenet.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
@@ -440,6 +441,7 @@ __all__ = [
     "delete",
     "derive",
     "derived",
+    "deterministic",
     "device",
     "diag",
     "diag_indices_from",

@@ -214,7 +214,7 @@ CORE: dict[str, str] = {
         "set_grad_enabled sub swapdims t topk unbind unsqueeze"
     ),
     "tapenet.compiler.compile": "CompileWarning compile",
-    "tapenet.llvm.workers": "get_num_threads set_num_threads",
+    "tapenet.llvm.workers": "deterministic get_num_threads set_num_threads",
     "tapenet.drawing.draw_call": "draw",
     "tapenet.files.saving": "load save",
     "tapenet.lifting.lift": "lift",

@@ -13,7 +13,7 @@ from tapenet.kernels.blocks import turn
 from tapenet.llvm import gemm
 from tapenet.llvm.kernel import Array, Kernel, Value
 from tapenet.llvm.loops import Strides, offset
-from tapenet.llvm.processor import processors, registers
+from tapenet.llvm.processor import registers
 from tapenet.typing import DType
 
 #: Rows of a panel, where the left operand has dense columns; twice as many where it has dense rows, of which longer runs
@@ -39,16 +39,18 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
     wide = gemm.across(n, dtype)
     if b[1] == 1:
         return m >= wide and (b[0] > 2 * wide or (a[1] != 1 and k > DEPTH))
-    # Else BLAS does it, which is as fast with narrower registers, and may have more threads.
-    return b[0] == 1 and 4 * m >= wide and registers().bytes == 64 and processors() == 1
+    # Else BLAS does it, which is as fast with narrower registers.
+    return b[0] == 1 and 4 * m >= wide and registers().bytes == 64
 
 
 def write(
-    k: Kernel, lengths: tuple[int | str, int, int | str], matrices: list[gemm.Matrix], add: bool, turned: bool = False
-) -> None:
+    k: Kernel, lengths: tuple[int | str, int, int | str], matrices: list[gemm.Matrix], add: bool, turned: bool = False,
+    columns: tuple[Value, Value] | None = None,
+) -> None:  # fmt: skip
     """The product of (n, k) and (k, m), c = a @ b or c += a @ b; `matrices` are a, b and c. With `turned` it is computed as
     the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n and k may be registers
-    of the running code, k with a number of at least 1."""
+    of the running code, k with a number of at least 1. Of c only the `columns` from one on up to another are computed, both
+    multiples of a panel's width, or the other beyond the last."""
     n, m, depth = lengths
     a, b, c = matrices
     if turned:
@@ -74,11 +76,20 @@ def write(
             gemm.write(k, (n, width, rows.name), [left, gemm.Matrix(pointer, wide, 1), out], k.dtype, more)
 
         whole = m // wide * wide
+        if columns is None:
+            if whole:
+                for start in k.turns(whole, 0, wide):
+                    part(start, wide)
+            if m > whole:
+                part(k.index(whole), m - whole)
+            return
+        begin, last = columns
         if whole:
-            for start in k.turns(whole, 0, wide):
+            for start in k.turns((last < whole).where(last, whole), begin, wide):
                 part(start, wide)
         if m > whole:
-            part(k.index(whole), m - whole)
+            for start in k.turns(last, (begin > whole).where(begin, whole), m - whole):
+                part(start, m - whole)
 
     for first in k.turns(end, 0, deep):
         block(first)

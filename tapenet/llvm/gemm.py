@@ -14,17 +14,17 @@ from typing import NamedTuple
 
 from tapenet.llvm.emitter import llvm_type
 from tapenet.llvm.loops import Carried, Code, Strides, offset
-from tapenet.llvm.processor import processors, registers
+from tapenet.llvm.processor import registers
 from tapenet.typing import DType
 
-#: The right operand has at most so many bytes: it is read once per block of rows of the result. Where the library has no
-#: further threads to offer, and registers are wide, more of them are worth reading again.
-LARGEST, LARGEST_ALONE = 400_000, 2_200_000
+#: The right operand has at most so many bytes: it is read once per block of rows of the result. Where registers are wide, more
+#: of them are worth reading again.
+LARGEST, LARGEST_WIDE = 400_000, 2_200_000
 
 
 def largest() -> int:
     """Bytes of the right operand at most."""
-    return LARGEST_ALONE if registers().bytes == 64 and processors() == 1 else LARGEST
+    return LARGEST_WIDE if registers().bytes == 64 else LARGEST
 
 
 class Matrix(NamedTuple):

@@ -426,7 +426,7 @@ def test_it_is_pickled_by_its_name_and_never_copied() -> None:
 
 def test_programs_are_run_in_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("llvmlite")
-    monkeypatch.setattr("tapenet.program.native.parallel.PART", 1)
+    monkeypatch.setattr("tapenet.program.native.pieces.PART", 1)
     x = np.linspace(0, 1, 4096)
     step = tn.compile(lambda x: SIN(x) * CBRT(x), backend="native")
     expected = np.sin(x) * np.cbrt(x)

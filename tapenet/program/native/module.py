@@ -42,8 +42,6 @@ from tapenet.typing import Shape
 LEAST, MOST, OFTEN = 1024, 16384, 16
 
 
-#: Multiply-adds of a product from which BLAS's own threads are worth what they cost the threads of kernels.
-LARGE = 8_000_000
 #: Entries that one function calls, at most.
 PART = 100
 #: Lines of a function that becomes part of the loop that calls it, at most.
@@ -85,11 +83,6 @@ class Functions:
             self._inlined.add(found)
         return found
 
-    def define(self, text: str) -> None:
-        """Add a function that is called by no entry."""
-        if text not in self.bodies:
-            self.bodies.append(text)
-
     def number(self) -> int:
         """A new number for a body."""
         self._count += 1
@@ -105,8 +98,8 @@ class Functions:
         texts.append(loops.declarations(n for n in declares if not n.startswith("tn_")))
         texts.append(products.declarations({n for n in declares if n.startswith("tn_")}, integer))
         for name, function in self.by_name.items():
-            parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(function.buffers)))
-            parameters += f", {function.more}" if function.more else ""
+            given = [*(f"ptr noalias %b{i}" for i in range(len(function.buffers))), function.more]
+            parameters = ", ".join(filter(None, given))
             body = function.text.replace("INT ", f"{integer} ")
             attributes = "#2" if name in self._inlined else "#1" if function.light else "#0"
             texts.append(f"define internal void @{name}({parameters}) {attributes} {{\nentry:\n{body}\n}}")
@@ -183,11 +176,10 @@ class Module:
 
     @property
     def alone(self) -> bool:
-        """Whether BLAS's own threads would be in the way: kernels that have threads are called, by tapenet's own ops, and no
-        product is large."""
-        work = (products.multiply_adds(e) for e in self.entries if isinstance(e, Instruction) and e.kind == "product")
+        """Whether BLAS's own threads would be in the way: its products are cut into blocks, or kernels that have threads are
+        called, by tapenet's own ops."""
         called = any(isinstance(step, Call) and not brings(step.instruction) for step in self.steps)
-        return called and max(work, default=0) < LARGE
+        return called or any(products.in_blocks(f) for f in self.functions.by_name.values())
 
     def _bodies(self, entry: Instruction) -> None:
         """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""
@@ -289,11 +281,9 @@ class Module:
             if cut is None:
                 return boxes.code(entry, layouts, stored, buffer).write()
             space = self.memory.workspace(entry)
-            return parallel.write(
-                entry, cut, layouts, stored, buffer, space, self.functions.name, self.functions.define
-            )
+            return parallel.write(entry, cut, layouts, stored, buffer, space, self.functions.name)
         if entry.kind == "product":
-            return products.write(entry, layouts, buffer)
+            return products.write(entry, layouts, buffer, self.functions.name)
         if entry.kind == "control":
             bodies = [
                 control.Body(f"{m.prefix}0", m.program.inputs, m.program.outputs, m.memory.table)

@@ -14,26 +14,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.llvm import workers
 from tapenet.llvm.emitter import load, store
 from tapenet.llvm.loops import Code, combiner, fill, identity, offset, weight
 from tapenet.program.fusion import Kernel, aligned, source
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
+from tapenet.program.native import pieces
 from tapenet.program.native.boxes import BoxCode
 from tapenet.program.native.kernels import Function, KernelCode, cycles
+from tapenet.program.native.pieces import called, given, share
 
-#: Cycles of a part at least, as `cycles` estimates them: some 10 µs. A second thread is there within one to five.
-PART = 30_000
-#: Parts of a kernel at most.
-MOST = 64
 #: Parts at most of a kernel that reads through what is joined: each is a function of its own.
 JOINED = 4
 #: Of its work that a kernel may spend on sums of its parts.
 SUMS = 0.02
 #: Steps along the innermost axis that a part takes at least, so that its loop is one of vectors.
 RUN = 128
-_POINTER = np.dtype(np.int64)  # as wide as a pointer
 _BYTE = np.dtype(np.int8)
 
 
@@ -48,7 +44,7 @@ class Cut(NamedTuple):
 def cut(kernel: Kernel, layouts: Layouts) -> Cut | None:
     """The parts of a kernel; None for one that is not cut."""
     split = len(kernel.domain) if kernel.split is None else kernel.split
-    wanted = min(int(cycles(kernel) / PART), JOINED if kernel.joins else MOST)
+    wanted = min(int(cycles(kernel) / pieces.PART), JOINED if kernel.joins else pieces.MOST)
     if wanted < 2 or not split:
         return None
     best = None
@@ -124,7 +120,6 @@ def write(
     buffer: Callable[[Value], Hashable],
     space: Hashable | None,
     name: Callable[[Function], str],
-    define: Callable[[str], None],
 ) -> Function:
     """The function of a kernel that runs in parts.
 
@@ -132,8 +127,7 @@ def write(
         kernel, layouts, stored, buffer: as for `KernelCode`.
         cut: its parts.
         space: the buffer for the sums of all parts but the first.
-        name: gives a function its name in the module.
-        define: adds the text of another function to the module.
+        name: adds a function to the module, and gives its name there.
     """
     axis, steps, count = cut
     lengths = [min(steps, kernel.domain[axis] - i * steps) for i in range(count)]
@@ -157,46 +151,20 @@ def write(
             at += _room(result)
         else:
             fill(code, pointers[buffer(result)], result.size, identity(member.name, result.dtype), result.dtype)
-    names = [name(f) for f in functions]
-    called = "_".join([*dict.fromkeys(names), str(steps), str(count)])
-    define(_item(called, names, len(buffers), steps, shared, at))
+    item = _item([name(f) for f in functions], len(buffers), steps, shared, at)
     if shared:
         assert space is not None
         buffers.append(space)
-    share(code, called, [f"%b{i}" for i in range(len(buffers))], count)
+    share(code, name(item), [f"ptr %b{i}" for i in range(len(buffers))], count)
     for member, place, first in shared:
         _combine(code, member, f"%b{place}", offset(code, base, first, 1, _BYTE), count - 1, at)
     return Function.of(code, buffers)
 
 
-def share(code: Code, function: str, values: list[str], count: int | str) -> None:
-    """Have the pool call a function, which `context` begins, for each item below a count."""
-    context = f"%context{len(code.cells)}"
-    code.cells.append(f"  {context} = alloca [{len(values)} x i64]")
-    for i, value in enumerate(values):
-        code.line(f"  store ptr {value}, ptr {offset(code, context, i, 1, _POINTER)}")
-    code.declares.add(workers.declaration())
-    code.line(f"  call void @tn_share(ptr @{function}, ptr {context}, i64 {count}, i64 {workers.MOST})")
-
-
-def context(code: Code, count: int) -> list[str]:
-    """What a function that the pool calls was given, out of memory."""
-    places = [offset(code, "%context", i, 1, _POINTER) for i in range(count)]
-    return [code.emit(f"load ptr, ptr {place}") for place in places]
-
-
-def item_function(name: str, code: Code) -> str:
-    """The text of a function that the pool calls."""
-    body = "\n".join([*code.cells, *code.lines])
-    return f"define internal void @{name}(ptr %context, i64 %item, i64 %thread) #0 {{\nentry:\n{body}\n  ret void\n}}"
-
-
-def _item(
-    called: str, names: list[str], buffers: int, steps: int, shared: list[tuple[Instruction, int, int]], own: int
-) -> str:
+def _item(names: list[str], buffers: int, steps: int, shared: list[tuple[Instruction, int, int]], own: int) -> Function:
     """The function that does one part."""
     code = Code()
-    pointers = context(code, buffers + bool(shared))
+    pointers = given(code, ["ptr"] * (buffers + bool(shared)))
     if shared:
         first = code.emit("icmp eq i64 %item, 0")
         before = code.emit(f"mul nsw i64 {code.emit('sub nsw i64 %item, 1')}, {own}")
@@ -224,7 +192,7 @@ def _item(
         code.begin(end)
     else:
         code.line(f"  call void @{usual}({arguments})")
-    return item_function(called, code)
+    return called(code)
 
 
 def _combine(code: Code, member: Instruction, into: str, others: str, count: int, apart: int) -> None:

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.kernels import panels
-from tapenet.llvm import gemm, gemv
+from tapenet.llvm import gemm, gemv, workers
 from tapenet.llvm.emitter import llvm_type
 from tapenet.llvm.kernel import Kernel
+from tapenet.llvm.kernel import Value as Register
 from tapenet.llvm.loops import Access, Accumulator, Code, copy, fill, identity, nest, offset
+from tapenet.llvm.processor import registers
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides
-from tapenet.program.native.kernels import Function
+from tapenet.program.native import pieces
+from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
+from tapenet.program.native.pieces import called, given, share
 from tapenet.typing import Shape
 
 #: Products of up to so many multiplications are loops: a call of BLAS costs more than it saves.
 SMALL = 2048
+#: Matrices from which a batch is cut into such.
+FEW = 4
+#: Rows of a piece at least, of a product in panels, which each piece packs for itself, and of another.
+PACKED, PLAIN = 512, 64
+#: Pieces that are enough without more work for them.
+ENOUGH = 8
+#: A block for BLAS has a multiple of so many rows or columns.
+GRAIN = 32
 
+#: BLAS's functions by their names in code.
+_CALLS = {"tn_sgemm", "tn_dgemm", "tn_sgemv", "tn_dgemv"}
+#: Gives a length as BLAS wants it.
+_LENGTH = "tn_length"
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 
 
@@ -28,6 +45,10 @@ class Matrix(NamedTuple):
 
     transposed: bool
     leading: int
+
+
+#: How BLAS reads a, b and the result of a product a @ b.
+Read = tuple[Matrix | None, Matrix | None, Matrix | None]
 
 
 def matrix(shape: Shape, strides: Strides) -> Matrix | None:
@@ -62,8 +83,18 @@ def multiply_adds(instruction: Instruction) -> int:
     return result.size * (a.shape[-2] if instruction.params.get("ta") else a.shape[-1])
 
 
-def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
-    """The function of one product."""
+def write(
+    instruction: Instruction,
+    layouts: Layouts,
+    buffer: Callable[[Value], Hashable],
+    name: Callable[[Function], str],
+) -> Function:
+    """The function of one product.
+
+    Args:
+        instruction, layouts, buffer: what it computes, and where that lies.
+        name: adds a function to the module, and gives its name there.
+    """
     (result,) = instruction.results
     code = Kernel("product", result.dtype)
     (a, a_shape, a_strides), (b, b_shape, b_strides) = operands(instruction, layouts)
@@ -80,41 +111,225 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     n, m = result.shape[-2:]
     k = a_shape[-1]
     dtype = result.dtype
-    beta = 0.0
     inner = a_strides[-2:], b_strides[-2:], out_strides[-2:]
     vector = gemv.shape(n, m, k, *inner, dtype)
     turned = None if vector else panels.side(n, m, k, *inner, dtype)
     fits = turned is not None or gemm.fits(n, m, k, *inner, dtype)
-    if instruction.name == "dot_add":
-        beta = 1.0
+    add = instruction.name == "dot_add"
+    if add:
         _begin(code, instruction, layouts, base, out)
     elif vector is None and not fits and multiply_adds(instruction) <= SMALL and layouts[result].root is result:
         _loops(code, (*batch, n, m, k), left, a_strides, right, b_strides, out, out_strides, result.size, dtype)
         return Function.of(code, pointers)
 
-    def product(indices: list[str], lengths: Shape) -> None:
-        if lengths:
-            code.loop(lengths[0], lambda index: product([*indices, index], lengths[1:]))
-            return
-        at = []
-        for pointer, strides in ((left, a_strides), (right, b_strides), (out, out_strides)):
-            for index, stride in zip(indices, strides, strict=False):
-                pointer = offset(code, pointer, index, stride, dtype)
-            at.append(pointer)
+    read = matrix(a_shape, a_strides), matrix(b_shape, b_strides), matrix(result.shape, out_strides)
+
+    def one(code: Kernel, at: list[str], wanted: int) -> None:
+        """One product of two matrices, in as many pieces."""
         if vector is not None:
-            gemv.write(code, vector, (at[0], at[1], at[2]), dtype, add=beta != 0)
+            gemv.write(code, vector, (at[0], at[1], at[2]), dtype, add=add)
         elif fits:
             matrices = [gemm.Matrix(p, *s) for p, s in zip(at, inner, strict=True)]
-            if turned is not None:
-                panels.write(code, (n, m, k), matrices, beta != 0, turned)
-                return
-            gemm.write(code, (n, m, k), matrices, dtype, add=beta != 0)
+            _own(code, (n, m, k), matrices, add, turned, wanted, name)
         else:
-            _blas(code, n, m, k, at, matrix(a_shape, a_strides), matrix(b_shape, b_strides),
-                  matrix(result.shape, out_strides), (a_strides, b_strides, out_strides), dtype, beta)  # fmt: skip
+            _blocks(code, (n, m, k), at, read, (a_strides, b_strides, out_strides), dtype, add, wanted, name)
 
-    product([], batch)
+    def product(code: Kernel, at: list[str], lengths: Shape, strides: list[Strides]) -> None:
+        if not lengths:
+            one(code, at, pieces_of(instruction) // math.prod(batch))
+            return
+
+        def turn(index: str) -> None:
+            moved = [offset(code, p, index, s[0], dtype) for p, s in zip(at, strides, strict=True)]
+            product(code, moved, lengths[1:], [s[1:] for s in strides])
+
+        code.loop(lengths[0], turn)
+
+    outer = [a_strides[:-2], b_strides[:-2], out_strides[:-2]]
+    count = min(pieces_of(instruction), math.prod(batch))
+    if count < 2 or math.prod(batch) < FEW:
+        product(code, [left, right, out], batch, outer)
+        return Function.of(code, pointers)
+
+    each = -(-math.prod(batch) // count)
+    item = Kernel("products", dtype)
+    at = given(item, ["ptr"] * 3)
+    first = item.emit(f"mul nuw nsw i64 %item, {each}")
+    rest = item.emit(f"sub nsw i64 {math.prod(batch)}, {first}")
+
+    def turn(index: str) -> None:
+        left_over = item.emit(f"add nuw nsw i64 {first}, {index}")
+        here = at
+        for axis in reversed(range(len(batch))):
+            place = item.emit(f"urem i64 {left_over}, {batch[axis]}")
+            left_over = item.emit(f"udiv i64 {left_over}, {batch[axis]}")
+            here = [offset(item, p, place, s[axis], dtype) for p, s in zip(here, outer, strict=True)]
+        one(item, here, 1)
+
+    item.loop(item.emit(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {each})"), turn)
+    item.declares.add("declare i64 @llvm.smin.i64(i64, i64)")
+    share(code, name(called(item)), [f"ptr {p}" for p in (left, right, out)], -(-math.prod(batch) // each))
     return Function.of(code, pointers)
+
+
+def cycles(instruction: Instruction) -> float:
+    """Roughly how many cycles a product takes: those of its operations, or those of reading its operands."""
+    (result,) = instruction.results
+    lanes = registers().bytes / result.dtype.itemsize
+    moved = sum(v.nbytes for v in (*instruction.args, result))
+    return max(multiply_adds(instruction) / lanes / 1.6, moved / (NEAR if moved <= CACHE else FAR))
+
+
+def pieces_of(instruction: Instruction) -> int:
+    """How many pieces a product is worth."""
+    return min(int(cycles(instruction) / pieces.PART), pieces.MOST)
+
+
+def in_blocks(function: Function) -> bool:
+    """Whether a function shares out blocks for BLAS among the threads of the pool."""
+    return (
+        workers.able()
+        and any("@tn_blocks" in d for d in function.declares)
+        and not _CALLS.isdisjoint(function.declares)
+    )
+
+
+def _own(
+    code: Kernel, lengths: tuple[int, int, int], matrices: list[gemm.Matrix], add: bool, turned: bool | None,
+    wanted: int, name: Callable[[Function], str],
+) -> None:  # fmt: skip
+    """A product by code for its shape: in panels, as the transposed one with `turned`; by what lies there if that is None.
+    Its pieces are tiles of the result, in which numbers are what they would be in the whole."""
+    n, m, k = lengths
+    a, b, c = matrices
+    packed = turned is not None
+    if turned or (not packed and n > 1 and not (b.column == 1 and c.column == 1)):
+        n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
+    wide = gemm.across(n, code.dtype)
+    panes = -(-m // wide)
+    across = min(wanted, panes)
+    down = _down(n, wanted // max(across, 1) if across < ENOUGH else 1, PACKED if packed else PLAIN)
+    rows = n // down
+    if across * down < 2:
+        _tile(code, (n, m, k), [a, b, c], add, packed)
+        return
+    item = Kernel("tile", code.dtype)
+    *at, each = given(item, ["ptr", "ptr", "ptr", "i64"])
+    row = item.emit(f"mul nuw nsw i64 {item.emit(f'urem i64 %item, {down}')}, {rows}")
+    column = item.emit(f"mul nuw nsw i64 {item.emit(f'udiv i64 %item, {down}')}, {each}")
+    left, right, out = (gemm.Matrix(p, s.row, s.column) for p, s in zip(at, (a, b, c), strict=True))
+    left = left._replace(pointer=offset(item, left.pointer, row, a.row, code.dtype))
+    out = out._replace(pointer=offset(item, out.pointer, row, c.row, code.dtype))
+    if packed:
+        # A thread packs all its panels in one piece: the rows of the left operand are in the cache then.
+        begin = Register(item, column, "i64")
+        end = begin + Register(item, each, "i64")
+        panels.write(item, (rows, m, k), [left, right, out], add, columns=(begin, (end < m).where(end, m)))
+        code.declares.add(workers.declaration())
+        count = code.emit(f"call i64 @tn_blocks(i64 {across})")
+        some = code.emit(f"add nsw i64 {code.emit(f'sdiv i64 {panes - 1}, {count}')}, 1")
+        each, items = code.emit(f"mul nuw nsw i64 {some}, {wide}"), code.emit(f"mul nuw nsw i64 {count}, {down}")
+    else:
+        width = min(-(-panes // across) * wide, m)
+        many = -(-m // width)
+        right = right._replace(pointer=offset(item, right.pointer, column, 1, code.dtype))
+        out = out._replace(pointer=offset(item, out.pointer, column, 1, code.dtype))
+        last = m - (many - 1) * width
+        if last == width:
+            _tile(item, (rows, width, k), [left, right, out], add, False)
+        else:
+            whole = item.emit(f"icmp slt i64 {column}, {m - last}")
+            _either(
+                item,
+                whole,
+                lambda: _tile(item, (rows, width, k), [left, right, out], add, False),
+                lambda: _tile(item, (rows, last, k), [left, right, out], add, False),
+            )
+        each, items = str(width), str(many * down)
+    share(code, name(called(item)), [*(f"ptr {matrix.pointer}" for matrix in (a, b, c)), f"i64 {each}"], items)
+
+
+def _tile(code: Kernel, lengths: tuple[int, int, int], matrices: list[gemm.Matrix], add: bool, packed: bool) -> None:
+    """Some rows and columns of a result."""
+    if packed:
+        panels.write(code, lengths, matrices, add)
+    else:
+        gemm.write(code, lengths, matrices, code.dtype, add)
+
+
+def _down(n: int, most: int, least: int) -> int:
+    """Into how many pieces of at least so many rows each these are cut."""
+    return max((d for d in range(1, most + 1) if n % d == 0 and n // d >= least), default=1)
+
+
+def _either(code: Code, condition: str, then: Callable[[], None], other: Callable[[], None]) -> None:
+    """Code for when a condition holds, and for when it does not."""
+    labels = code.label(), code.label()
+    end = code.label()
+    code.line(f"  br i1 {condition}, label %{labels[0]}, label %{labels[1]}")
+    for label, write in zip(labels, (then, other), strict=True):
+        code.begin(label)
+        write()
+        code.line(f"  br label %{end}")
+    code.begin(end)
+
+
+def _blocks(
+    code: Kernel, lengths: tuple[int, int, int], at: list[str], read: Read,
+    strides: tuple[Strides, Strides, Strides], dtype: np.dtype, add: bool, wanted: int, name: Callable[[Function], str],
+) -> None:  # fmt: skip
+    """A product by BLAS: in one call for one thread, else in blocks of rows or columns, as many as there are threads."""
+    n, m, k = lengths
+    beta = 1.0 if add else 0.0
+    length = max(n, m)
+    most = min(wanted, length // (2 * GRAIN))
+
+    def whole() -> None:
+        _blas(code, n, m, k, at, read, strides, dtype, beta)
+
+    if most < 2:
+        whole()
+        return
+
+    def several() -> None:
+        grains = code.emit(f"add nsw i64 {code.emit(f'sdiv i64 {-(-length // GRAIN) - 1}, {count}')}, 1")
+        each = code.emit(f"mul nuw nsw i64 {grains}, {GRAIN}")
+        share(
+            code,
+            name(called(_block(n, m, k, read, strides, dtype, beta))),
+            [*(f"ptr {p}" for p in at), f"i64 {each}"],
+            count,
+        )
+
+    code.declares.add(workers.declaration())
+    count = code.emit(f"call i64 @tn_blocks(i64 {most})")
+    _either(code, code.emit(f"icmp slt i64 {count}, 2"), whole, several)
+
+
+def _block(
+    n: int, m: int, k: int, read: Read, strides: tuple[Strides, Strides, Strides],
+    dtype: np.dtype, beta: float,
+) -> Code:  # fmt: skip
+    """The code of one block of a product by BLAS."""
+    item = Code()
+    *at, each = given(item, ["ptr", "ptr", "ptr", "i64"])
+    begin = item.emit(f"mul nuw nsw i64 %item, {each}")
+    left = item.emit(f"sub nsw i64 {max(n, m)}, {begin}")
+    item.declares |= {"declare i64 @llvm.smin.i64(i64, i64)", _LENGTH}
+    count = item.emit(f"call i64 @llvm.smin.i64(i64 {left}, i64 {each})")
+
+    def block() -> None:
+        length = item.emit(f"call INT @{_LENGTH}(i64 {count})")
+        out = offset(item, at[2], begin, strides[2][-2 if n >= m else -1], dtype)
+        if n >= m:
+            moved = [offset(item, at[0], begin, strides[0][-2], dtype), at[1], out]
+            _blas(item, length, m, k, moved, read, strides, dtype, beta)
+        else:
+            moved = [at[0], offset(item, at[1], begin, strides[1][-1], dtype), out]
+            _blas(item, n, length, k, moved, read, strides, dtype, beta)
+
+    _either(item, item.emit(f"icmp sgt i64 {count}, 0"), block, lambda: None)
+    return item
 
 
 def _begin(code: Code, instruction: Instruction, layouts: Layouts, base: Callable[[Value], str], out: str) -> None:
@@ -151,11 +366,12 @@ def _loops(
 
 
 def _blas(
-    code: Code, n: int, m: int, k: int, at: list[str], a: Matrix | None, b: Matrix | None, c: Matrix | None,
+    code: Code, n: int | str, m: int | str, k: int, at: list[str], read: Read,
     strides: tuple[Strides, ...], dtype: np.dtype, beta: float = 0.0,
 ) -> None:  # fmt: skip
     """One call of BLAS. A result whose columns are dense is computed as the transposed product."""
     left, right, out = at
+    a, b, c = read
     assert a is not None
     assert b is not None
     assert c is not None
@@ -196,9 +412,15 @@ def _number(value: float) -> str:
 
 
 def declarations(names: set[str], integer: str) -> str:
-    """Declarations of the BLAS functions used; `integer` is the type of its lengths."""
+    """Declarations of the functions of BLAS used, and for it; `integer` is the type of its lengths."""
     lines = []
     for name in sorted(names):
+        if name == _LENGTH:
+            made = "trunc i64 %n to i32" if integer == "i32" else "add i64 %n, 0"
+            lines.append(
+                f"define internal {integer} @{name}(i64 %n) alwaysinline {{\n  %1 = {made}\n  ret {integer} %1\n}}"
+            )
+            continue
         t = "float" if name[3] == "s" else "double"
         if name.endswith("gemm"):
             types = f"i32, i32, i32, INT, INT, INT, {t}, ptr, INT, ptr, INT, {t}, ptr, INT"

@@ -16,7 +16,7 @@ from tests.program.passes.programs import Build, constant
 
 pytest.importorskip("llvmlite")
 
-from tapenet.program.native import parallel
+from tapenet.program.native import parallel, pieces
 from tapenet.program.native.module import Module
 from tests.program.native.running import assert_native
 
@@ -154,7 +154,7 @@ def test_nothing_is_written_over_what_is_read_elsewhere() -> None:
 
 
 def test_threads_take_parts_of_the_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "PART", 1)
+    monkeypatch.setattr(pieces, "PART", 1)
     monkeypatch.setattr(parallel, "SUMS", 1e9)
     b = Build()
     x, y = b.input(20, 6), b.input(11, 6)

@@ -120,7 +120,7 @@ def test_nothing_is_read_or_written_beyond_the_edges(machine: Registers) -> None
 
 
 def test_which_products_are_written_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gemm, "processors", lambda: 2)
+    monkeypatch.setattr(gemm, "registers", lambda: Registers(32, 16))
 
     def fit(n: int, k: int, m: int) -> bool:
         return fits(n, m, k, c_strides((n, k)), c_strides((k, m)), c_strides((n, m)), FLOAT32)

@@ -205,9 +205,9 @@ from tests.program.native.generate import Loops, Rows
 
 for seed in range(8):
     for kind in (Rows, Loops):
-        for threads in (1, 3):
-            program = kind(np.random.default_rng(seed)).program(20)
-            print(hashlib.sha256(Module(program, threads).text.encode()).hexdigest())
+        for length in (20, 25):
+            program = kind(np.random.default_rng(seed)).program(length)
+            print(hashlib.sha256(Module(program).text.encode()).hexdigest())
 """
 
 

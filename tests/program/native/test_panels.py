@@ -26,11 +26,10 @@ DEEP = panels.DEPTH
 
 @pytest.fixture(params=MACHINES, ids=["128 bits", "256 bits", "512 bits"])
 def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Registers:
-    """The registers that code is written for, on one processor."""
+    """The registers that code is written for."""
     found: Registers = request.param
     for module in (gemm, gemv, panels):
         monkeypatch.setattr(module, "registers", lambda: found)
-    monkeypatch.setattr(panels, "processors", lambda: 1)
     return found
 
 
@@ -73,7 +72,7 @@ def test_depths(machine: Registers, k: int) -> None:
 
 
 def test_all_orders_are_written_here() -> None:
-    """With wide registers and one processor nothing is left to BLAS."""
+    """With wide registers nothing is left to BLAS."""
 
     def sides(n: int, m: int, k: int) -> list[bool | None]:
         orders = [(a, b) for a in (c_strides((n, k)), (1, n)) for b in (c_strides((k, m)), (1, k))]
@@ -82,16 +81,12 @@ def test_all_orders_are_written_here() -> None:
     with pytest.MonkeyPatch.context() as patch:
         for module in (gemm, panels):
             patch.setattr(module, "registers", lambda: Registers(64, 32))
-        patch.setattr(panels, "processors", lambda: 1)
         assert sides(1024, 384, 128) == [False] * 4
         assert sides(1024, 128, 512) == [None, False, False, False]  # rows of few columns are read as they lie
         assert sides(panels.ROWS - 1, 32, 128) == [None] * 4
         assert sides(1024, 2048, 2048) == [None] * 4  # too large
         module = check(80, 30, 140)
         assert "tn_sgemm" not in module.text
-        patch.setattr(panels, "processors", lambda: 2)
-        assert sides(1024, 384, 128) == [False, None, False, None]  # BLAS may have two threads
-        patch.setattr(panels, "processors", lambda: 1)
         for module in (gemm, panels):
             patch.setattr(module, "registers", lambda: Registers(32, 16))
         assert sides(512, 384, 128) == [False, None, False, None]

@@ -22,7 +22,7 @@ from tests.program.passes.programs import Build, constant
 pytest.importorskip("llvmlite")
 
 import tapenet as tn
-from tapenet.program.native import parallel
+from tapenet.program.native import parallel, pieces
 from tapenet.program.native.kernels import cycles
 from tapenet.program.native.module import Module
 from tests.program.native.running import assert_native, compiled
@@ -33,7 +33,7 @@ COUNTS = (1, 2, 3, 7)
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     """Have every kernel cut into parts, however small it is, and so many threads."""
-    monkeypatch.setattr(parallel, "PART", 1)
+    monkeypatch.setattr(pieces, "PART", 1)
     monkeypatch.setattr(parallel, "RUN", 1)
     monkeypatch.setattr(parallel, "SUMS", 1e9)
     yield tn.set_num_threads
@@ -201,14 +201,14 @@ def cut(kernel: Kernel) -> parallel.Cut | None:
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 13, 14, 15, 16, 20, 97, 1000, 100_003])
 @pytest.mark.parametrize("work", [1, 20, 1000])
 def test_parts(length: int, work: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "PART", work)
+    monkeypatch.setattr(pieces, "PART", work)
     found = cut(exp(length))
     if found is None:
         assert length < 2 or cycles(exp(length)) < 2 * work
         return
     axis, steps, count = found
     assert axis == 0
-    assert 2 <= count <= parallel.MOST
+    assert 2 <= count <= pieces.MOST
     assert (count - 1) * steps < length <= count * steps  # none is empty
 
 
@@ -270,10 +270,10 @@ PROGRAM = """
 import os
 import numpy as np
 import tapenet as tn
-from tapenet.program.native import build, parallel
+from tapenet.program.native import build, parallel, pieces
 from tests.program.passes.programs import Build
 
-parallel.PART = parallel.RUN = 1
+pieces.PART = parallel.RUN = 1
 parallel.SUMS = 1e9
 tn.set_num_threads(3)
 

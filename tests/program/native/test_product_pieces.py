@@ -1,0 +1,124 @@
+"""Products of matrices that are cut into pieces, which threads share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tapenet.program.ir import Program, Reference, Write
+from tests.program.passes.programs import Build
+
+pytest.importorskip("llvmlite")
+
+import tapenet as tn
+from tapenet.llvm import gemm
+from tapenet.llvm.blas import find
+from tapenet.program.native import pieces, products
+from tapenet.program.native.module import Module
+from tests.program.native.running import compiled
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have every product cut that can be."""
+    monkeypatch.setattr(pieces, "PART", 1)
+    monkeypatch.setattr(products, "PLAIN", 4)
+    monkeypatch.setattr(products, "PACKED", 8)
+    yield
+    tn.set_num_threads(None)
+    tn.deterministic(False)
+
+
+def product(a: tuple[int, ...], b: tuple[int, ...], ta: bool = False, tb: bool = False, dtype: Any = "f4") -> Program:
+    build = Build()
+    x, y = build.input(*a, dtype=dtype), build.input(*b, dtype=dtype)
+    return build.program(build.emit("dot", x, y, ta=ta, tb=tb))
+
+
+def check(program: Program, ta: bool = False, tb: bool = False) -> list[bytes]:
+    """What the program gives is right with one, two and three threads; the bytes of what it gives."""
+    r = np.random.default_rng(0)
+    given = [r.normal(size=v.shape).astype(v.dtype) for v in program.inputs]
+    x, y = given
+    expected = (x.swapaxes(-1, -2) if ta else x).astype("f8") @ (y.swapaxes(-1, -2) if tb else y).astype("f8")
+    runner = compiled(program)
+    found = []
+    for count in (1, 2, 3):
+        tn.set_num_threads(count)
+        (got,) = runner.call(*given)
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-3)
+        found.append(got.tobytes())
+    return found
+
+
+SHAPES = [(300, 130, 70), (64, 300, 31), (128, 64, 200), (1, 500, 300), (257, 40, 257), (512, 10, 12), (96, 784, 100)]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("ta", [False, True])
+@pytest.mark.parametrize("tb", [False, True])
+def test_of_our_own(ta: bool, tb: bool, dtype: str) -> None:
+    """Blocks have the numbers that the whole has."""
+    for n, m, k in SHAPES:
+        program = product((k, n) if ta else (n, k), (m, k) if tb else (k, m), ta, tb, dtype)
+        found = check(program, ta, tb)
+        if "@tn_blocks(i64 " not in Module(program).text.replace("declare i64 @tn_blocks", ""):
+            assert found[0] == found[1] == found[2]
+
+
+def test_they_are_cut() -> None:
+    assert "call void @tn_share" in Module(product((300, 70), (70, 130))).text
+    assert "call void @tn_share" in Module(product((5, 30, 7), (5, 7, 13))).text
+
+
+@pytest.mark.skipif(find() is None, reason="BLAS is not found here")
+@pytest.mark.parametrize("ta", [False, True])
+@pytest.mark.parametrize("tb", [False, True])
+def test_by_blas(ta: bool, tb: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gemm, "largest", lambda: 0)
+    for n, m, k in SHAPES:
+        program = product((k, n) if ta else (n, k), (m, k) if tb else (k, m), ta, tb)
+        check(program, ta, tb)
+        with tn.deterministic():
+            found = check(program, ta, tb)
+            assert found[0] == found[1] == found[2]
+    module = compiled(product((300, 70), (70, 130))).module
+    assert "call i64 @tn_blocks" in module.text
+    assert module.alone
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_batches(dtype: str) -> None:
+    for a, b in (
+        ((6, 20, 30), (6, 30, 17)),
+        ((2, 3, 9, 8), (2, 3, 8, 7)),
+        ((7, 40, 3), (7, 3, 40)),
+        ((2, 90, 70), (2, 70, 65)),
+    ):
+        found = check(product(a, b, dtype=dtype))
+        assert found[0] == found[1] == found[2]
+
+
+def test_what_is_added_in_place() -> None:
+    r = np.random.default_rng(0)
+    x, y, w = (r.normal(size=s).astype("f4") for s in ((40, 300), (40, 130), (300, 130)))
+    for count in (1, 3):
+        tn.set_num_threads(count)
+        target = tn.asarray(w.copy())
+        b = Build()
+        i, j = b.input(40, 300), b.input(40, 130)
+        reference = Reference(target)
+        b.writes.append(Write(reference, b.emit("add", reference, b.emit("dot", i, j, ta=True))))
+        compiled(b.program()).call(x, y)
+        np.testing.assert_allclose(target.numpy(), w + x.T @ y, rtol=1e-4, atol=1e-4)
+
+
+def test_the_switch() -> None:
+    with tn.deterministic():
+        with tn.deterministic(False):
+            pass
+        with pytest.raises(KeyError), tn.deterministic():
+            raise KeyError
