@@ -19,7 +19,7 @@ from tapenet.ops.registry import stands_for
 from tapenet.ops.rule_calls import Gives, RuleCall
 from tapenet.ops.signatures import bind
 from tapenet.ops.tangents import push
-from tapenet.program import linear_algebra
+from tapenet.program import linear_algebra, ordering
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.batching import CannotBatch
 from tapenet.program.called_ops import Hole, filled
@@ -550,4 +550,6 @@ def _standing(builder: Builder, args: Sequence[Value], params: Mapping[str, obje
     return [array_of(builder, m).value for m in (made if isinstance(made, tuple) else (made,))]
 
 
-DEFINITIONS.update({name: partial(_standing, run=row.run) for name, row in linear_algebra.ROWS.items()})
+_RUNS: dict[str, object] = {name: row.run for name, row in linear_algebra.ROWS.items()}
+_RUNS |= {name: run for name, run in ordering.RUNS.items() if name not in ("argsort", "searchsorted")}  # which are flat
+DEFINITIONS.update({name: partial(_standing, run=run) for name, run in _RUNS.items()})

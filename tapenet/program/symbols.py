@@ -153,6 +153,8 @@ class Symbol(NDArrayOperatorsMixin):
 
     swapaxes, squeeze, dot = _method(np.swapaxes), _method(np.squeeze), _method(np.dot)
     sum, mean, max, min = _method(np.sum), _method(np.mean), _method(np.max), _method(np.min)
+    argsort, cumprod, cumsum = _method(np.argsort), _method(np.cumprod), _method(np.cumsum)
+    searchsorted = _method(np.searchsorted)
     all, any, argmax, argmin = _method(np.all), _method(np.any), _method(np.argmax), _method(np.argmin)
 
     def __getitem__(self, index: object) -> Symbol:

@@ -142,6 +142,8 @@ CASES: dict[str, list[tuple[Sequence[Given], dict[str, Any]]]] = {
     ],
     "add_at": [([f8(4, 2), f8(3, 2), places(4, 3)], {"template": (Hole(0), WHOLE)})],
     "add_rows": [([f8(4, 2), f8(3, 2), places(4, 3)], {})],
+    **{name: [([f8(4, 2)], {"axis": axis, "kind": "stable"}) for axis in (0, 1)] for name in ("sort", "argsort")},
+    **{name: [([f8(4, 2)], {"axis": axis}) for axis in (0, 1)] for name in ("cumsum", "cumprod")},
 }  # fmt: skip
 
 
@@ -198,6 +200,15 @@ def test_linear_algebra(name: str) -> None:
             held(program, [_apart(rng.normal(size=s)) for s in given], batched, rtol=1e-12)
 
 
+def test_searching_in_order() -> None:
+    build = Build()
+    program = build.program(build.emit("searchsorted", build.input(5), build.input(2, 3), side="right"))
+    rng = np.random.default_rng(0)
+    for batched in flags(2):
+        line, values = (drawn(rng, g, flag) for g, flag in zip((f8(5), f8(2, 3)), batched, strict=True))
+        held(program, [np.sort(line), values], batched)
+
+
 def _apart(x: Any) -> Any:
     """Of a square matrix a positive one, whose eigenvalues differ."""
     return x + np.swapaxes(x, -1, -2) + np.diag([9.0, 19.0, 31.0]) if x.shape[-2:] == (3, 3) else x
@@ -205,7 +216,7 @@ def _apart(x: Any) -> Any:
 
 def test_every_primitive_has_a_rule_and_a_test() -> None:
     assert RULES.keys() == PRIMITIVES.keys()
-    here = {"loop", "while", "branch", "call", "apply", *linear_algebra.ROWS}
+    here = {"loop", "while", "branch", "call", "apply", "searchsorted", *linear_algebra.ROWS}
     assert PRIMITIVES.keys() - ADDED - CASES.keys() - {n for names in NAMES.values() for n in names} == here
 
 

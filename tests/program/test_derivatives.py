@@ -91,6 +91,9 @@ STRUCTURES: dict[str, tuple[Made, tuple[tuple[int, ...], ...]]] = {
             "qr": {"mode": "reduced"}, "slogdet": {}, "svd": {"full_matrices": False}, "svdvals": {},
         }.items()
     },
+    "sort": (lambda b, x: b.emit("sort", x, axis=0, kind="quicksort"), ((4, 3),)),
+    "cumsum": (lambda b, x: b.emit("cumsum", x, axis=1), ((2, 4),)),
+    "cumprod": (lambda b, x: b.emit("cumprod", x, axis=0), ((4, 2),)),
     "solve": (lambda b, x, y: b.emit("solve", _apart(b, x), y), ((3, 3), (2, 3, 1))),
 }  # fmt: skip
 
@@ -118,7 +121,7 @@ def test_every_primitive_of_floats_has_derivatives_both_ways_and_is_tried() -> N
         {*PRIMITIVES}
         - {*ADDED}
         - elementwise
-        - {"call", "stop", "argmax", "argmin", "reduce_logical_and", "reduce_logical_or"}
+        - {"call", "stop", "argmax", "argmin", "argsort", "searchsorted", "reduce_logical_and", "reduce_logical_or"}
     )
     assert others == {*pullback.STRUCTURE, *pullback.WHOLE, *DEFINITIONS} - {*ADDED}
     forward = {*pushforward.LINEAR, *pushforward.OTHERS, *pushforward.WHOLE, *DEFINITIONS}

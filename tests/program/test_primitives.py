@@ -54,6 +54,7 @@ TITLES = {
     "product": "Products",
     "movement": "Movement",
     "control": "Loops and branches",
+    "order": "Order and running sums",
     "linear algebra": "Linear algebra",
     "call": "Calls",
 }

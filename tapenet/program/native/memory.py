@@ -339,7 +339,7 @@ def _may_fail(entry: Entry) -> TypeGuard[Instruction]:
     have written nothing, and the others a part."""
     if isinstance(entry, Kernel):
         return False
-    return entry.name in INDEXING or entry.kind in ("control", "call", "linear algebra")
+    return entry.name in INDEXING or entry.kind in ("control", "call", "linear algebra", "order")
 
 
 def _fails_within(loop: Instruction) -> bool:

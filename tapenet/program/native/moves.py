@@ -16,7 +16,7 @@ from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
-from tapenet.program.native import c_calls, linear_algebra
+from tapenet.program.native import c_calls, linear_algebra, ordering
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import matrix, operands
 from tapenet.program.native.raising import STATUS
@@ -82,6 +82,8 @@ def supports(instruction: Instruction) -> bool:
         return False
     if instruction.kind == "linear algebra":
         return linear_algebra.loops(instruction) is not None
+    if instruction.kind == "order":
+        return ordering.supports(instruction)
     if name in ("dot", "dot_add"):
         return find() is not None and results[0].dtype.char in "fd"
     if name in ("concatenate", "update", "take", "add_rows"):
@@ -112,6 +114,8 @@ def workspace(instruction: Instruction) -> int:
     """Bytes that an instruction needs for itself."""
     if instruction.kind == "linear algebra":
         return linear_algebra.workspace(instruction)
+    if instruction.kind == "order":
+        return ordering.workspace(instruction)
     if instruction.name != "add_rows":
         return 0
     table, _, index = instruction.args
@@ -402,6 +406,8 @@ def write(
         return c_calls.write(instruction, layouts, buffer)
     if instruction.kind == "linear algebra":
         return linear_algebra.write(instruction, layouts, buffer, workspace)
+    if instruction.kind == "order":
+        return ordering.write(instruction, layouts, buffer, workspace)
     writer = _Writer(instruction, layouts, buffer, workspace)
     getattr(writer, instruction.name)()
     return writer.done()

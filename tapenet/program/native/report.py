@@ -90,6 +90,8 @@ def _heading(module: Module, entry: Entry) -> str:
         return f"loop of {entry.params['length']} turns" if entry.name == "loop" else entry.name
     if entry.kind == "linear algebra":
         return "LAPACK by NumPy's loops"
+    if entry.kind == "order":
+        return entry.name
     return "C function" if entry.name in CALLS else "move"
 
 

@@ -1,0 +1,202 @@
+"""The code of sorting, searching and running sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+import numpy as np
+
+from tapenet.llvm.emitter import llvm_type, load, store
+from tapenet.llvm.loops import Access, Code, copy, nest, offset
+from tapenet.llvm.sorting_functions import sorting_function
+from tapenet.program.ir import Instruction, Value
+from tapenet.program.layout import Layouts
+from tapenet.program.native import raising
+from tapenet.program.native.kernels import Function, Offset
+
+_INDEX = np.dtype(np.int64)
+
+
+def supports(instruction: Instruction) -> bool:
+    """Whether there is code for an instruction."""
+    if instruction.name not in ("sort", "argsort"):
+        return True
+    return sorting_function(instruction.name, instruction.params["kind"], instruction.args[0].dtype) is not None
+
+
+def workspace(instruction: Instruction) -> int:
+    """Bytes that an instruction needs for itself: to sort a row of numbers, and of indices, that lie side by side."""
+    if instruction.name not in ("sort", "argsort"):
+        return 0
+    (x,) = instruction.args
+    length = x.shape[instruction.params["axis"]]
+    return length * (x.dtype.itemsize + (_INDEX.itemsize if instruction.name == "argsort" else 0))
+
+
+class _Writer:
+    def __init__(
+        self,
+        instruction: Instruction,
+        layouts: Layouts,
+        buffer: Callable[[Value], Hashable],
+        workspace: Hashable | None,
+    ) -> None:
+        self.instruction = instruction
+        self.layouts = layouts
+        self.buffer = buffer
+        self.workspace = workspace
+        self.code = Code()
+        self.pointers: dict[Hashable, str] = {}
+        self.out = self.access(instruction.results[0])
+        self.x = self.access(instruction.args[0])
+
+    def parameter(self, key: Hashable) -> str:
+        return self.pointers.setdefault(key, f"%b{len(self.pointers)}")
+
+    def access(self, value: Value) -> Access:
+        place = self.layouts[value]
+        pointer = self.parameter(Offset.of(self.buffer(place.root), place.offset, value.dtype))
+        return Access(pointer, place.strides, value.dtype)
+
+    def rows(self, body: Callable[[Access, Access], None]) -> None:
+        """Give a body each row along the axis, of the argument and of the result."""
+        axis = self.instruction.params["axis"]
+        shape = self.instruction.args[0].shape
+
+        def row(at: list[Access]) -> list[str]:
+            body(*(Access(a.pointer, (w.strides[axis],), w.dtype) for a, w in zip(at, (self.x, self.out), strict=True)))
+            return []
+
+        others = [Access(a.pointer, (*a.strides[:axis], *a.strides[axis + 1 :]), a.dtype) for a in (self.x, self.out)]
+        nest(self.code, [*shape[:axis], *shape[axis + 1 :]], others, row, order=False)
+
+    def sort(self) -> None:
+        """NumPy's function on a copy of each row, for rows may lie anyhow."""
+        code, name = self.code, self.instruction.name
+        length = self.instruction.args[0].shape[self.instruction.params["axis"]]
+        dtype = self.x.dtype
+        symbol = sorting_function(name, self.instruction.params["kind"], dtype)
+        assert symbol is not None
+        assert self.workspace is not None
+        code.needs.add(symbol)
+        # Indices first, which begin where memory is aligned for them.
+        indices = self.parameter(self.workspace)
+        numbers = offset(code, indices, length, 1, _INDEX) if name == "argsort" else indices
+        failed = code.cell(np.dtype(np.int32))
+        code.line(f"  store i32 0, ptr {failed}")
+
+        def row(x: Access, out: Access) -> None:
+            copy(code, [length], x, Access(numbers, (1,), dtype))
+            pointers = f"ptr {numbers}"
+            if name == "argsort":
+                code.loop(length, lambda i: store(code, i, offset(code, indices, i, 1, _INDEX), _INDEX))
+                pointers += f", ptr {indices}"
+            status = code.emit(f"call i32 @{symbol}({pointers}, i64 {length}, ptr null)")
+            before = code.emit(f"load i32, ptr {failed}")
+            code.line(f"  store i32 {code.emit(f'or i32 {status}, {before}')}, ptr {failed}")
+            copy(code, [length], Access(indices, (1,), out.dtype), out)
+
+        self.rows(row)
+        wrong = code.emit(f"icmp slt i32 {code.emit(f'load i32, ptr {failed}')}, 0")
+        raising.write(code, wrong, MemoryError, "no memory to sort in", self.parameter(raising.STATUS))
+
+    argsort = sort
+
+    def cumsum(self) -> None:
+        """One after the other: as NumPy adds them, and not as a sum does. Where rows do not lie side by side, all go
+        together, in vectors."""
+        code, dtype, axis = self.code, self.x.dtype, self.instruction.params["axis"]
+        t = llvm_type(dtype)
+        operation = {"cumsum": "add", "cumprod": "mul"}[self.instruction.name]
+        operation = f"f{operation}" if dtype.kind == "f" else operation
+        shape = self.instruction.args[0].shape
+        length, others = shape[axis], [*shape[:axis], *shape[axis + 1 :]]
+        if any(n > 1 and abs(s) < abs(self.out.strides[axis]) for n, s in zip(shape, self.out.strides, strict=True)):
+            copy(code, others, self.x.moved(code, axis, "0"), self.out.moved(code, axis, "0"))
+
+            def add(at: list[Access]) -> list[str]:
+                before, value = (load(code, a.pointer, dtype) for a in at[:2])
+                store(code, code.emit(f"{operation} {t} {before}, {value}"), at[2].pointer, dtype)
+                return []
+
+            def together(i: str) -> None:
+                place = code.emit(f"add i64 {i}, 1")
+                before, (x, out) = (
+                    self.out.moved(code, axis, i),
+                    (a.moved(code, axis, place) for a in (self.x, self.out)),
+                )
+                nest(code, others, [before, x, out], add)
+
+            if length > 1:
+                code.loop(length - 1, together)
+            return
+
+        def row(x: Access, out: Access) -> None:
+            total = code.cell(dtype)
+            first = load(code, x.pointer, dtype)
+            store(code, first, total, dtype)
+            store(code, first, out.pointer, dtype)
+
+            def turn(i: str) -> None:
+                place = code.emit(f"add i64 {i}, 1")
+                value = load(code, offset(code, x.pointer, place, x.strides[0], dtype), dtype)
+                now = code.emit(f"{operation} {t} {load(code, total, dtype)}, {value}")
+                store(code, now, total, dtype)
+                store(code, now, offset(code, out.pointer, place, out.strides[0], dtype), dtype)
+
+            if length > 1:
+                code.loop(length - 1, turn)
+
+        self.rows(row)
+
+    cumprod = cumsum
+
+    def searchsorted(self) -> None:
+        """By halves. Nan counts as larger than all numbers, as where NumPy sorts."""
+        code, line, values = self.code, self.x, self.access(self.instruction.args[1])
+        dtype, length = line.dtype, self.instruction.args[0].size
+        t = llvm_type(dtype)
+
+        def less(a: str, b: str) -> str:
+            if dtype.kind != "f":
+                return code.emit(f"icmp {'s' if dtype.kind == 'i' else 'u'}lt {t} {a}, {b}")
+            smaller = code.emit(f"fcmp olt {t} {a}, {b}")
+            nan, number = code.emit(f"fcmp uno {t} {b}, {b}"), code.emit(f"fcmp ord {t} {a}, {a}")
+            return code.emit(f"or i1 {smaller}, {code.emit(f'and i1 {nan}, {number}')}")
+
+        def search(at: list[Access]) -> list[str]:
+            value = load(code, at[0].pointer, dtype)
+            low, high = code.cell(_INDEX), code.cell(_INDEX)
+            store(code, "0", low, _INDEX)
+            store(code, str(length), high, _INDEX)
+
+            def halve(_: str) -> None:
+                begin, end = load(code, low, _INDEX), load(code, high, _INDEX)
+                open_ = code.emit(f"icmp slt i64 {begin}, {end}")
+                middle = code.emit(f"lshr i64 {code.emit(f'add i64 {begin}, {end}')}, 1")
+                place = code.emit(f"select i1 {open_}, i64 {middle}, i64 0")
+                element = load(code, offset(code, line.pointer, place, line.strides[0], dtype), dtype)
+                if self.instruction.params["side"] == "left":
+                    behind = less(element, value)
+                else:
+                    behind = code.emit(f"xor i1 {less(value, element)}, true")
+                right = code.emit(f"and i1 {open_}, {behind}")
+                left = code.emit(f"and i1 {open_}, {code.emit(f'xor i1 {behind}, true')}")
+                following = code.emit(f"add i64 {middle}, 1")
+                store(code, code.emit(f"select i1 {right}, i64 {following}, i64 {begin}"), low, _INDEX)
+                store(code, code.emit(f"select i1 {left}, i64 {middle}, i64 {end}"), high, _INDEX)
+
+            code.loop(length.bit_length(), halve)
+            store(code, load(code, low, _INDEX), at[1].pointer, _INDEX)
+            return []
+
+        nest(code, self.instruction.args[1].shape, [values, self.out], search)
+
+
+def write(
+    instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable], workspace: Hashable | None
+) -> Function:
+    """The function of one instruction."""
+    writer = _Writer(instruction, layouts, buffer, workspace)
+    getattr(writer, instruction.name)()
+    return Function.of(writer.code, writer.pointers)

@@ -1,0 +1,137 @@
+"""Sorting, searching and running sums in compiled programs: NumPy's results, without Python, in loops too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tests.ops.test_native_functions import calls_python
+from tests.program.backends import Compile, backends, compiled
+
+__all__ = ["compiled"]  # a fixture
+
+RNG = np.random.default_rng(0)
+DTYPES = [np.float32, np.float64, np.int64, np.int32, np.int8, np.uint16, np.bool_]
+ALONG: dict[str, Callable[..., Any]] = {
+    "sort": np.sort,
+    "stable sort": lambda x, axis=-1: np.sort(x, axis, kind="stable"),
+    "argsort": np.argsort,
+    "stable argsort": lambda x, axis=-1: np.argsort(x, axis, stable=True),
+    "cumsum": lambda x, axis=-1: np.cumsum(x, axis),
+    "cumprod": lambda x, axis=-1: np.cumprod(x, axis),
+}
+
+
+def equal(found: Any, right: Any) -> None:
+    found = np.asarray(found)
+    assert found.dtype == right.dtype
+    np.testing.assert_array_equal(found, right)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ALONG)
+@backends
+def test_it_is_what_numpy_gives(compiled: Compile, name: str, dtype: type) -> None:
+    """Bit for bit: of any axis, of views, of short rows and long ones, with many that are equal."""
+    f = ALONG[name]
+    whole = (RNG.normal(size=(3, 4, 5)) * 3).astype(dtype)
+    for x, axis in ((whole, 0), (whole, -1), (whole.T, 1), (whole[:, ::-1, ::2], 1), (whole.reshape(-1), None),
+                    (np.tile(whole.reshape(-1), 9), 0), (whole[:, :1], 1)):  # fmt: skip
+        step = compiled(lambda x, axis=axis: f(x, axis))
+        with np.errstate(all="ignore"):
+            for _ in range(2):
+                equal(step(x), f(x, axis))
+        assert not calls_python(step)
+
+
+@pytest.mark.parametrize("name", ALONG)
+@backends
+def test_special_numbers_and_nothing(compiled: Compile, name: str) -> None:
+    x = np.array([[0.0, np.nan, -np.inf, -0.0, np.inf, 1.0, np.nan, -1.0], [np.nan] * 8])
+    f = ALONG[name]
+    step = compiled(f)
+    with np.errstate(all="ignore"):
+        for each in (x, x, x[:0], x[:, :0], x[:, :0]):
+            equal(step(each), f(each))
+            np.testing.assert_array_equal(np.signbit(np.asarray(step(each))), np.signbit(f(each)))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("dtype", DTYPES[:-1])
+@backends
+def test_searching(compiled: Compile, dtype: type, side: Any) -> None:
+    """Of every place, beside and beyond what is there; of other dtypes, and of nan."""
+    for length in (1, 2, 7, 8, 33):
+        line = np.sort((RNG.uniform(0, 20, length)).astype(dtype))
+        values = np.arange(22).reshape(2, 11).astype(dtype)
+        step = compiled(lambda a, v: np.searchsorted(a, v, side))
+        for _ in range(2):
+            equal(step(line, values), np.searchsorted(line, values, side))
+            equal(step(line, values + 0.5), np.searchsorted(line, values + 0.5, side))
+        assert not calls_python(step)
+    if np.dtype(dtype).kind == "f":
+        line = np.array([-np.inf, 0, 1, np.inf, np.nan, np.nan], dtype)
+        values = np.array([np.nan, np.inf, -np.inf, -0.0, 0.5], dtype)
+        step = compiled(lambda a, v: np.searchsorted(a, v, side))
+        for _ in range(2):
+            equal(step(line, values), np.searchsorted(line, values, side))
+
+
+@backends
+def test_searching_through_a_sorter_and_for_a_number(compiled: Compile) -> None:
+    a = np.array([3.0, 1.0, 2.0])
+    step = compiled(lambda a, v: (np.searchsorted(a, v, sorter=np.argsort(a)), np.searchsorted(np.sort(a), 2)))
+    for _ in range(2):
+        found = step(a, np.array([0.0, 2.5]))
+        equal(found[0], np.array([0, 2]))
+        assert found[1] == 1
+    assert not calls_python(step)
+
+
+@backends
+def test_in_loops_with_gradients(compiled: Compile) -> None:
+    """Values, gradients, and second ones, in a scan, a while loop and a branch."""
+    edges = np.array([-1.0, 0.0, 1.0])
+
+    def body(x: Any) -> Any:
+        weights = np.arange(1.0, 7.0)
+        places = np.searchsorted(edges, x)
+        return (np.sort(x) ** 2 * weights).sum() + np.cumsum(x**3)[2:].sum() + (x[np.argsort(x)] * places).sum()
+
+    def scanned(xs: Any) -> Any:
+        return tn.scan(lambda c, x: (c + body(x), None), np.float64(0), xs)[0]
+
+    def branched(xs: Any) -> Any:
+        return tn.cond(xs[0, 0] > 0, lambda x: body(x), lambda x: body(2 * x), xs[1])
+
+    def repeated(xs: Any) -> Any:
+        total = tn.while_loop(
+            lambda s: s[0] < 3, lambda s: (s[0] + 1, s[1] + body(xs[s[0]])), (0, np.float64(0)), max_turns=4
+        )
+        return total[1]
+
+    xs = RNG.normal(size=(4, 6))
+    for f in (scanned, branched, repeated):
+        value, gradient = compiled(f), compiled(tn.grad(f))
+        second = compiled(tn.grad(lambda xs, f=f: (tn.grad(f)(xs) ** 2).sum()))
+        for _ in range(2):
+            np.testing.assert_allclose(value(xs), f(xs), rtol=1e-13)
+            np.testing.assert_allclose(gradient(xs), tn.grad(f)(xs), rtol=1e-12)
+            np.testing.assert_allclose(second(xs), tn.grad(lambda xs, f=f: (tn.grad(f)(xs) ** 2).sum())(xs), rtol=1e-11)
+        assert not any(map(calls_python, (value, gradient, second)))
+
+
+@backends
+def test_lanes(compiled: Compile) -> None:
+    xs, lines = RNG.normal(size=(3, 5)), np.sort(RNG.normal(size=(3, 4)))
+    step = compiled(tn.vmap(lambda x, line: (np.sort(x), np.cumsum(x), np.searchsorted(line, x))))
+    for _ in range(2):
+        found = step(xs, lines)
+        equal(found[0], np.sort(xs))
+        equal(found[1], np.cumsum(xs, 1))
+        equal(found[2], np.stack([np.searchsorted(line, x) for line, x in zip(lines, xs, strict=True)]))
+    assert not calls_python(step)
