@@ -465,7 +465,7 @@ def declarations(names: Iterable[str]) -> str:
     """Declarations of the intrinsics that loops use; what is written out is taken as it is."""
     lines = []
     for name in sorted(names):
-        if name.startswith(("declare ", "@")):
+        if name.startswith(("declare ", "define ", "@")):
             lines.append(name)
             continue
         t = {"f32": "float", "f64": "double"}.get(name.rsplit(".", 1)[1], name.rsplit(".", 1)[1])

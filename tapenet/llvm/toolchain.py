@@ -74,7 +74,7 @@ def target() -> Target:
 
     machine = another()
     header = f'target triple = "{llvm.get_process_triple()}"\ntarget datalayout = "{machine.target_data}"\n'
-    for function in ("PyErr_CheckSignals", "PyErr_Occurred", "PyErr_SetString"):
+    for function in _PYTHON:
         llvm.add_symbol(function, ctypes.cast(getattr(ctypes.pythonapi, function), ctypes.c_void_p).value)
     blas = find()
     if blas is not None:
@@ -84,6 +84,11 @@ def target() -> Target:
     return Target(machine, header, key, another)
 
 
+#: What code calls of Python's own.
+_PYTHON = (
+    "PyErr_CheckSignals", "PyErr_Occurred", "PyErr_SetString", "PyEval_SaveThread", "PyEval_RestoreThread",
+    "PyGILState_Ensure", "PyGILState_Release",
+)  # fmt: skip
 _NOTHING = "define void @nothing(ptr %a) #0 {\n  ret void\n}\n"
 
 

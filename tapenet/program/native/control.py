@@ -265,8 +265,8 @@ def _ask(code: Code, index: str, often: int, status: str) -> None:
     last = code.emit(f"icmp eq i64 {code.emit(f'and i64 {index}, {often - 1}')}, {often - 1}")
     code.line(f"  br i1 {last}, label %{asks}, label %{following}")
     code.begin(asks)
-    code.declares.add(interrupts.CHECK)
-    raised = code.emit(f"icmp ne i32 {code.emit('call i32 @PyErr_CheckSignals()')}, 0")
+    code.declares |= interrupts.CHECK
+    raised = code.emit(f"icmp ne i32 {code.emit('call i32 @tn_PyErr_CheckSignals()')}, 0")
     code.line(f"  br i1 {raised}, label %{stop}, label %{following}")
     code.begin(stop)
     code.line(f"  store i64 1, ptr {status}")

@@ -12,7 +12,7 @@ import ctypes
 import functools
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import NotImplementedType
 from typing import NamedTuple
 
@@ -171,15 +171,19 @@ def _checked(i: int, bound: Bound) -> list[str]:
     return [*lines, *_keep(i, f"%data{i}", bound.place), f"  %fits{i} = and i1 {condition}, true"]
 
 
-def runs(segments: Sequence[str], end: int) -> str:
+def runs(segments: Mapping[str, bool], end: int) -> str:
     """IR of a function without arguments for each segment, named "run_" and the segment: it gives None; True where the
-    segment failed."""
-    return "\n".join([*(_run(name, end) for name in segments), "declare ptr @PyErr_Occurred()"])
+    segment failed. The interpreter's lock is released meanwhile where that is said."""
+    functions = ("ptr @PyErr_Occurred()", "ptr @PyEval_SaveThread()", "void @PyEval_RestoreThread(ptr)")
+    return "\n".join([*(_run(*s, end) for s in segments.items()), *(f"declare {f}" for f in functions)])
 
 
-def _run(segment: str, end: int) -> str:
+def _run(segment: str, long: bool, end: int) -> str:
     lines = [f"define ptr @run_{segment}(ptr %self, ptr %args, i64 %n) {{", "entry:", *_table()]
-    lines += [f"  %status = call i64 @{segment}(ptr %table)", "  %fine = icmp eq i64 %status, 0"]
+    lines += ["  %thread = call ptr @PyEval_SaveThread()"] * long
+    lines += [f"  %status = call i64 @{segment}(ptr %table)"]
+    lines += ["  call void @PyEval_RestoreThread(ptr %thread)"] * long
+    lines += ["  %fine = icmp eq i64 %status, 0"]
     for i in (1, 3):
         lines += _entry(f"object{i}", end + i, "i64")
     lines += [

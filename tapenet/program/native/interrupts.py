@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tapenet.program.ir import Instruction, Program
 from tapenet.program.native.products import multiply_adds
+from tapenet.program.native.raising import locked
 
 #: Elements that may be computed between two questions: some milliseconds, while a question takes some nanoseconds.
 _BETWEEN = 1 << 20
-#: Runs Python's handlers of the signals that have come; not 0 if one of them raised. Needs the global lock, which native
-#: code is called with.
-CHECK = "declare i32 @PyErr_CheckSignals()"
+#: Runs Python's handlers of the signals that have come; not 0 if one of them raised.
+CHECK = locked("i32", "PyErr_CheckSignals")
 
 
 def turns(loop: Instruction) -> int | None:

@@ -11,6 +11,24 @@ from tapenet.llvm.loops import Code
 STATUS = "status"
 
 
+def locked(gives: str, function: str, parameters: str = "") -> set[str]:
+    """The text of `tn_` and a function of Python's, which takes the interpreter's lock for it, and of what that needs: while a
+    segment runs the lock may be released."""
+    types = ", ".join(p.split()[0] for p in parameters.split(", ")) if parameters else ""
+    found, answer = ("%1 = ", f"{gives} %1") if gives != "void" else ("", "void")
+    return {
+        f"declare {gives} @{function}({types})",
+        "declare i32 @PyGILState_Ensure()",
+        "declare void @PyGILState_Release(i32)",
+        f"""define internal {gives} @tn_{function}({parameters}) noinline {{
+  %state = call i32 @PyGILState_Ensure()
+  {found}call {gives} @{function}({parameters})
+  call void @PyGILState_Release(i32 %state)
+  ret {answer}
+}}""",
+    }
+
+
 def write(code: Code, wrong: str, error: type[Exception], text: str, status: str) -> None:
     """Leave the function with an error if a truth value says so.
 
@@ -25,12 +43,12 @@ def write(code: Code, wrong: str, error: type[Exception], text: str, status: str
     code.declares |= {
         f'{name} = private constant [{len(text) + 1} x i8] c"{text}\\00"',
         f"@py_{error.__name__} = external global i8",
-        "declare void @PyErr_SetString(ptr, ptr)",
+        *locked("void", "PyErr_SetString", "ptr %a, ptr %b"),
     }
     stop, following = code.label(), code.label()
     code.line(f"  br i1 {wrong}, label %{stop}, label %{following}")
     code.begin(stop)
-    code.line(f"  call void @PyErr_SetString(ptr @py_{error.__name__}, ptr {name})")
+    code.line(f"  call void @tn_PyErr_SetString(ptr @py_{error.__name__}, ptr {name})")
     code.line(f"  store i64 1, ptr {status}")
     code.line("  ret void")
     code.begin(following)

@@ -19,7 +19,7 @@ from tapenet.program.called_ops import note_line
 from tapenet.program.groups import Groups
 from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Value
 from tapenet.program.layout import alike, copied, unusual_order
-from tapenet.program.native import entry
+from tapenet.program.native import costs, entry
 from tapenet.program.native.calls import Calls, Line, indented
 from tapenet.program.native.memory import INDEXING, Slot, members
 from tapenet.program.native.module import Module, Segment, mostly_called
@@ -29,6 +29,9 @@ from tapenet.typing import Array, Shape
 
 #: Ranges of memory, at most, that are told apart when arguments are checked for sharing memory with what is written.
 GUARDS = 16
+#: Cycles of a segment, as they are estimated, from which the interpreter's lock is released while it runs: some 10 µs. To
+#: release it and to take it again takes 0.05 µs if no other thread wants it.
+RELEASED = 30_000
 
 
 #: A call of a program: see `backend.Runner.call`.
@@ -62,7 +65,9 @@ class Runner:
         self._ahead = [i for i, value in enumerate(outputs) if value not in memory.brought]
         self._bounds = end + len(entry.OBJECTS) + len(inputs) + len(memory.brought)
         text = module.text
-        self._segments = [f"segment{s.number}" for s in module.steps if isinstance(s, Segment) and s.entries]
+        segments = [step for step in module.steps if isinstance(step, Segment) and step.entries]
+        #: Whether the interpreter's lock is released, by the names of native segments.
+        self._segments = {f"segment{s.number}": costs.of_all(s.entries, module.bodies) >= RELEASED for s in segments}
         if self._quick:
             text += f"\n\n{self._entries()}\n{entry.runs(self._segments, end)}"
         self._library: Library = compile_text(text)
