@@ -15,7 +15,6 @@ from tapenet.autodiff.node import Node
 from tapenet.autodiff.observe.tape import CaptureError, Tape
 from tapenet.compiler.places import Elements, Held
 from tapenet.compiler.reach import Reach, users
-from tapenet.kernels.threads import KERNELS
 from tapenet.ops import random as draws
 from tapenet.ops.random import equal_states, generator
 from tapenet.program.functions import Function
@@ -175,10 +174,10 @@ class Watch:
 
 def _clocks() -> dict[int, object]:
     """How long each other thread has run and waited so far, and how often. Where the system does not tell, a new object
-    each time. Threads that run kernels change nothing of the user's."""
+    each time."""
     found: dict[int, object] = {}
     for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.name.startswith(KERNELS):
+        if thread is not threading.current_thread():
             try:
                 with open(f"/proc/self/task/{thread.native_id}/schedstat") as file:
                     found[id(thread)] = file.read()

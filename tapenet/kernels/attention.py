@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tapenet.kernels import aligned, vectors_like
+from tapenet.kernels import vectors_like
 from tapenet.kernels.blocks import turn
-from tapenet.kernels.threads import deal
 from tapenet.llvm import gemm
 from tapenet.llvm.formulas import call
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.sharing import Shared
 
 #: Rows and columns of a tile of scores.
 BLOCK = 32
@@ -58,15 +58,10 @@ def forward(
     heads = _heads(*arrays)
     number = np.full(1, scale, dtype)
 
-    def part(first: int, last: int) -> None:
-        keys, turned = aligned((2, blocks * BLOCK * query.shape[-1]), dtype)
-        values = aligned((blocks * BLOCK * value.shape[-1],), dtype)
-        scores = aligned((blocks * BLOCK * BLOCK,), dtype)
-        own, sums = aligned((BLOCK * query.shape[-1],), dtype), aligned((BLOCK * value.shape[-1],), dtype)
-        totals = np.empty((2, BLOCK), dtype)
-        run(*arrays, below, heads, number, keys, turned, values, scores, own, sums, totals, first, last, rows, columns)
-
-    deal(part, len(heads), multiply_adds(query, key, value, causal))
+    width, wide = (BLOCK * a.shape[-1] * dtype.itemsize for a in (query, value))  # bytes of a block of vectors
+    scratch = blocks * width, blocks * width, blocks * wide, blocks * BLOCK * BLOCK * dtype.itemsize, width, wide
+    arguments = *arrays, below, heads, number, *scratch, 2 * BLOCK * dtype.itemsize, rows, columns
+    run(len(heads), multiply_adds(query, key, value, causal), *arguments)
     return out, below
 
 
@@ -93,18 +88,10 @@ def backward(
     number = np.full(1, scale, dtype)
     below = np.ascontiguousarray(below)
 
-    def part(first: int, last: int) -> None:
-        keys, keys_turned, key_sums = aligned((3, blocks * BLOCK * width), dtype)
-        values, values_turned, value_sums = aligned((3, blocks * BLOCK * wide), dtype)
-        weights, by_scores = aligned((2, blocks * BLOCK * BLOCK), dtype)
-        own, own_sums = aligned((2, BLOCK * width), dtype)
-        upper, results = aligned((2, BLOCK * wide), dtype)
-        run(
-            *arrays, below, heads, number, keys, keys_turned, key_sums, values, values_turned, value_sums, weights,
-            by_scores, own, own_sums, upper, results, first, last, rows, columns,
-        )  # fmt: skip
-
-    deal(part, len(heads), 5 * multiply_adds(query, key, value, causal) // 2)
+    width, wide, tile = (BLOCK * n * dtype.itemsize for n in (width, wide, BLOCK))  # bytes of a block
+    scratch = *[blocks * width] * 3, *[blocks * wide] * 3, *[blocks * tile] * 2, width, width, wide, wide
+    arguments = *arrays, below, heads, number, *scratch, rows, columns
+    run(len(heads), 5 * multiply_adds(query, key, value, causal) // 2, *arguments)
     return found
 
 
@@ -224,16 +211,17 @@ class _Head:
 
 
 @functools.lru_cache(maxsize=64)
-def _forward(width: int, wide: int, causal: bool, char: str) -> Callable[..., None]:
+def _forward(width: int, wide: int, causal: bool, char: str) -> Shared:
     k = Kernel("attention", char)
     arrays = [k.array(1) for _ in range(4)]
     below = k.array(1)
     heads = k.array(1, dtype=np.int64)
     scale = k.array(1)
-    keys, turned, values = k.array(1, width), k.array(1, width), k.array(1, wide)
-    scores = k.array(1, BLOCK)
-    own, sums, totals = k.array(1, width), k.array(1, wide), k.array(1, BLOCK)
-    begin, end, rows, columns = (k.integer() for _ in range(4))
+    keys, turned, values = k.scratch(1, width), k.scratch(1, width), k.scratch(1, wide)
+    scores = k.scratch(1, BLOCK)
+    own, sums, totals = k.scratch(1, width), k.scratch(1, wide), k.scratch(1, BLOCK)
+    begin, end = k.range()
+    rows, columns = k.integer(), k.integer()
     head = _Head(k, causal, rows, columns)
     lanes = k.lanes
     factor = k.spread(scale.load(0), lanes)
@@ -272,7 +260,7 @@ def _forward(width: int, wide: int, causal: bool, char: str) -> Callable[..., No
             head.spread(sums, out, out_by, first, count, wide)
             for i in k.turns(count):
                 below.store(totals.load(1, i) + call("log", totals.load(0, i)), h * rows + first + i)
-    return k.compile()
+    return k.shared()
 
 
 def _placed(arrays: list[Array], heads: Array, h: Value) -> list[tuple[Array, Value]]:
@@ -283,18 +271,19 @@ def _placed(arrays: list[Array], heads: Array, h: Value) -> list[tuple[Array, Va
 
 
 @functools.lru_cache(maxsize=64)
-def _backward(width: int, wide: int, causal: bool, char: str) -> Callable[..., None]:
+def _backward(width: int, wide: int, causal: bool, char: str) -> Shared:
     k = Kernel("attention_grad", char)
     arrays = [k.array(1) for _ in range(8)]
     below = k.array(1)
     heads = k.array(1, dtype=np.int64)
     scale = k.array(1)
-    keys, keys_turned, key_sums = (k.array(1, width) for _ in range(3))
-    values, values_turned, value_sums = (k.array(1, wide) for _ in range(3))
-    weights, by_scores = k.array(1, BLOCK), k.array(1, BLOCK)
-    own, own_sums = k.array(1, width), k.array(1, width)
-    upper, results = k.array(1, wide), k.array(1, wide)
-    begin, end, rows, columns = (k.integer() for _ in range(4))
+    keys, keys_turned, key_sums = (k.scratch(1, width) for _ in range(3))
+    values, values_turned, value_sums = (k.scratch(1, wide) for _ in range(3))
+    weights, by_scores = k.scratch(1, BLOCK), k.scratch(1, BLOCK)
+    own, own_sums = k.scratch(1, width), k.scratch(1, width)
+    upper, results = k.scratch(1, wide), k.scratch(1, wide)
+    begin, end = k.range()
+    rows, columns = k.integer(), k.integer()
     head = _Head(k, causal, rows, columns)
     lanes = k.lanes
     number = scale.load(0)
@@ -345,4 +334,4 @@ def _backward(width: int, wide: int, causal: bool, char: str) -> Callable[..., N
         head.scale(key_sums, columns, width, lambda i: number)
         head.spread(key_sums, *placed[6], 0, columns, width)
         head.spread(value_sums, *placed[7], 0, columns, wide)
-    return k.compile()
+    return k.shared()

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.kernels.blocks import blocks, even
-from tapenet.kernels.threads import deal
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
+from tapenet.llvm.sharing import Shared
 
 Ints = tuple[int, ...]
 #: Taps at most: they are unrolled, and the code grows with them.
@@ -93,8 +93,7 @@ def _widths(k: Kernel, shape: Shape) -> Iterator[Index]:
 
 def sums(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray, shape: Shape) -> None:
     """Compute `out` as `Shape` says. All arrays are C-contiguous; weight is (outs, channels / groups, taps)."""
-    run = _sums(shape, x.dtype.char)
-    deal(lambda first, last: run(x, weight, out, bias, first, last), _rows(shape), shape.multiply_adds)
+    _sums(shape, x.dtype.char)(_rows(shape), shape.multiply_adds, x, weight, out, bias)
 
 
 def _rows(shape: Shape) -> int:
@@ -114,11 +113,11 @@ def _outer(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[
 
 
 @functools.lru_cache(maxsize=256)
-def _sums(shape: Shape, char: str) -> Callable[..., None]:
+def _sums(shape: Shape, char: str) -> Shared:
     k = Kernel("sums", char)
     x, weight, out = _arrays(k, shape)
     bias = k.array(shape.outs)
-    begin, end = k.integer(), k.integer()
+    begin, end = k.range()
     outs, channels = shape.outs // shape.groups, shape.channels // shape.groups
     height, width = _tile(outs)
     for d, h in _outer(k, shape, begin, end):
@@ -132,7 +131,7 @@ def _sums(shape: Shape, char: str) -> Callable[..., None]:
                     for r, vectors, rest in _run(k, shape.run, width):
                         _add_up(k, shape, source.moved(0, 0, 0, r), weight.moved(first), bias.moved(first),
                                 target.moved(0, 0, 0, r), size, vectors, rest)  # fmt: skip
-    return k.compile()
+    return k.shared()
 
 
 def _at(shape: Shape, place: tuple[Index, ...], step: Ints, start: Ints) -> tuple[Index, ...]:
@@ -195,9 +194,8 @@ def _add_up(
 def weight_sums(x: np.ndarray, found: np.ndarray, y: np.ndarray, shape: Shape) -> None:
     """Add to found[o, c, t] the sum over places and batch of y[o] times x[c] at tap t: the gradient by the weights of
     `sums`, where y is the gradient by its result. All arrays are C-contiguous."""
-    run = _weight_sums(shape, x.dtype.char)
     count = shape.outs // _weight_tile(shape)[0]
-    deal(lambda first, last: run(x, found, y, first, last), count, shape.multiply_adds)
+    _weight_sums(shape, x.dtype.char)(count, shape.multiply_adds, x, found, y)
 
 
 def _weight_tile(shape: Shape) -> tuple[int, int, int]:
@@ -213,10 +211,10 @@ def _weight_tile(shape: Shape) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_sums(shape: Shape, char: str) -> Callable[..., None]:
+def _weight_sums(shape: Shape, char: str) -> Shared:
     k = Kernel("weight_sums", char)
     x, found, y = _arrays(k, shape)
-    begin, end = k.integer(), k.integer()
+    begin, end = k.range()
     outs, channels = shape.outs // shape.groups, shape.channels // shape.groups
     height, some, wide = _weight_tile(shape)
     per_row = shape.batch * k.dtype.itemsize * (shape.channels * shape.x[2] * shape.step[1] + shape.outs * shape.out[2])
@@ -230,7 +228,7 @@ def _weight_sums(shape: Shape, char: str) -> Callable[..., None]:
                     for t in range(0, len(shape.taps), wide):
                         _add_products(k, shape, source, found.moved(o, c, t), y.moved(o, d, h), rows,
                                       (height, number), shape.taps[t : t + wide])  # fmt: skip
-    return k.compile()
+    return k.shared()
 
 
 def _add_products(

@@ -9,17 +9,17 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import and_
 from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.kernels import like
-from tapenet.kernels.threads import deal
 from tapenet.llvm.emitter import Value
 from tapenet.llvm.gemm import load_masked, store_masked
 from tapenet.llvm.kernel import Array, Index, Kernel
+from tapenet.llvm.sharing import Shared
 
 #: Elements of the grid whose places are computed before they are read.
 BLOCK = 256
@@ -48,11 +48,8 @@ def sampled(x: np.ndarray, grid: np.ndarray, reading: Reading) -> np.ndarray:
     (batch, channels, *sizes), results = x.shape, grid.shape[1]
     out = np.empty((batch, channels, results), x.dtype)
     run = _sampled(x.dtype.char, _lanes(channels, x.dtype), reading)
-
-    def work(first: int, last: int) -> None:
-        run(x, grid, out, _rows(x), *_block(x, reading), first, last, channels, results, *sizes)
-
-    deal(work, batch, COST * len(reading.taps) * out.size)
+    arguments = x, grid, out, _rows(x), *_block(x, reading), channels, results, *sizes
+    run(batch, COST * len(reading.taps) * out.size, *arguments)
     return out
 
 
@@ -63,17 +60,14 @@ def gradients(
     (batch, channels, *sizes), results = x.shape, grid.shape[1]
     dx, dgrid = like(x) if by_x else None, like(grid) if by_grid else None
     run = _gradients(x.dtype.char, _lanes(channels, x.dtype), reading, by_x, by_grid)
-
-    def work(first: int, last: int) -> None:
-        arrays = [x, grid, g]
-        if dx is not None:
-            arrays += [dx, _rows(x)]
-        if dgrid is not None:
-            arrays += [dgrid, _rows(x)]
-            arrays += [np.empty((reading.axes * n, BLOCK), x.dtype) for n in (len(reading.taps), 1)]
-        run(*arrays, *_block(x, reading), first, last, channels, results, *sizes)
-
-    deal(work, batch, 3 * COST * len(reading.taps) * g.size)
+    arguments: list[np.ndarray | int] = [x, grid, g]
+    if dx is not None:
+        arguments += [dx, _rows(x)]
+    if dgrid is not None:
+        arguments += [dgrid, _rows(x)]
+        arguments += [reading.axes * n * BLOCK * x.itemsize for n in (len(reading.taps), 1)]
+    arguments += [*_block(x, reading), channels, results, *sizes]
+    run(batch, 3 * COST * len(reading.taps) * g.size, *arguments)
     return dx, dgrid
 
 
@@ -83,16 +77,17 @@ def _lanes(channels: int, dtype: np.dtype) -> int:
     return min(most, max(2, 1 << (channels - 1).bit_length()))
 
 
-def _rows(x: np.ndarray) -> np.ndarray:
-    """Memory for the rows of one image."""
+def _rows(x: np.ndarray) -> int:
+    """Bytes for the rows of one image."""
     lanes = _lanes(x.shape[1], x.dtype)
-    return np.empty((math.prod(x.shape[2:]) + 1, -(-x.shape[1] // lanes) * lanes), x.dtype)
+    rows, width = math.prod(x.shape[2:]) + 1, -(-x.shape[1] // lanes) * lanes
+    return int(rows * width * x.itemsize)
 
 
-def _block(x: np.ndarray, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
-    """Memory for the places and the weights of a block."""
-    shape = (len(reading.taps), BLOCK)
-    return np.empty(shape, np.int32), np.empty(shape, x.dtype)
+def _block(x: np.ndarray, reading: Reading) -> tuple[int, int]:
+    """Bytes for the places and the weights of a block."""
+    numbers = len(reading.taps) * BLOCK
+    return 4 * numbers, int(x.itemsize * numbers)
 
 
 # -- rows of channels --------------------------------------------------------------------------------------------
@@ -219,8 +214,8 @@ class _Places:
         self.k = k
         self.reading = reading
         self.lanes = lanes
-        self.at = k.array(taps, BLOCK, dtype=np.int32)
-        self.weights = k.array(taps, BLOCK)
+        self.at = k.scratch(taps, BLOCK, dtype=np.int32)
+        self.weights = k.scratch(taps, BLOCK)
         self.slopes = slopes
 
     def find(self, grid: Array, count: Value, sizes: list[Value], outside: Value) -> None:
@@ -320,11 +315,13 @@ def _sizes(k: Kernel, axes: int) -> tuple[list[Value], Value]:
 
 
 @functools.lru_cache(maxsize=64)
-def _sampled(char: str, lanes: int, reading: Reading) -> Callable[..., None]:
+def _sampled(char: str, lanes: int, reading: Reading) -> Shared:
     k = Kernel("sampled", char)
-    x, grid, out, rows = (k.array(1) for _ in range(4))
+    x, grid, out = (k.array(1) for _ in range(3))
+    rows = k.scratch(1)
     places = _Places(k, reading, lanes, None)
-    begin, end, channels, results = (k.integer() for _ in range(4))
+    begin, end = k.range()
+    channels, results = k.integer(), k.integer()
     sizes, length = _sizes(k, reading.axes)
     turned = places.rows = _Rows(k, lanes, channels)
     for n in k.turns(end, begin):
@@ -336,19 +333,20 @@ def _sampled(char: str, lanes: int, reading: Reading) -> Callable[..., None]:
                 for i in turned.each(counts[1]):
                     turned.square.store(places.read(rows, p + i, c), i)
                 turned.write(to, results, c, p, *counts)
-    return k.compile()
+    return k.shared()
 
 
 @functools.lru_cache(maxsize=64)
-def _gradients(char: str, lanes: int, reading: Reading, by_x: bool, by_grid: bool) -> Callable[..., None]:
+def _gradients(char: str, lanes: int, reading: Reading, by_x: bool, by_grid: bool) -> Shared:
     k = Kernel("sampled_gradients", char)
     x, grid, g = (k.array(1) for _ in range(3))
-    by_image = (k.array(1), k.array(1)) if by_x else None
+    by_image = (k.array(1), k.scratch(1)) if by_x else None
     taps = len(reading.taps)
-    by_places = (k.array(1), k.array(1)) if by_grid else None
-    slopes, sums = (k.array(reading.axes * n, BLOCK) if by_grid else None for n in (taps, 1))
+    by_places = (k.array(1), k.scratch(1)) if by_grid else None
+    slopes, sums = (k.scratch(reading.axes * n, BLOCK) if by_grid else None for n in (taps, 1))
     places = _Places(k, reading, lanes, slopes)
-    begin, end, channels, results = (k.integer() for _ in range(4))
+    begin, end = k.range()
+    channels, results = k.integer(), k.integer()
     sizes, length = _sizes(k, reading.axes)
     turned = places.rows = _Rows(k, lanes, channels)
     for n in k.turns(end, begin):
@@ -379,4 +377,4 @@ def _gradients(char: str, lanes: int, reading: Reading, by_x: bool, by_grid: boo
                         to.store(sums.load(axis, j), j * reading.axes + (reading.axes - 1 - axis))
         if by_image is not None:
             turned.back(by_image[1], by_image[0].moved(n * length * channels), length)
-    return k.compile()
+    return k.shared()

@@ -1,25 +1,32 @@
 """The three products of a linear layer, in tiles held in registers, for any number of rows.
 
-Where there are many, the right operand is packed into panels (`kernels/panels.py`)."""
+Where there are many, the right operand is packed into panels (`kernels/panels.py`). Threads take pieces of columns of the
+result, so that none packs what another does; of a long and narrow one pieces of some rows and columns."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 
 from tapenet.kernels import aligned, panels
 from tapenet.kernels.moves import transposed
-from tapenet.kernels.threads import deal
 from tapenet.llvm import gemm
-from tapenet.llvm.kernel import Index, Kernel
+from tapenet.llvm.kernel import Index, Kernel, Value
+from tapenet.llvm.loops import offset
 from tapenet.llvm.processor import registers
+from tapenet.llvm.sharing import Shared
+from tapenet.llvm.workers import get_num_threads
 
 #: Numbers of the matrix of weights, at most: they are read once per block of rows.
 LARGEST = 1 << 19
 #: Rows that the gradient of the weights takes at a time, so that they stay in the second level cache.
 ROWS = 256
+#: Pieces for each thread at least, where there are rows enough; and rows of a piece at least.
+PIECES, TALL = 2, 128
+#: Multiply-adds in the time that a thread takes to get a byte that another core has written.
+BYTE = 5
 
 
 def takes(inputs: int, outputs: int) -> bool:
@@ -43,55 +50,112 @@ def _rows(x: np.ndarray, weight: np.ndarray, turned: bool) -> np.ndarray:
     outputs = weight.shape[0 if turned else 1]
     out = aligned((n, outputs), x.dtype)
     run = _product(inputs, outputs, turned, n >= panels.ROWS, x.dtype.char)
-    deal(lambda first, last: run(x, weight, out, first, last - first), n, n * inputs * outputs)
+    length, tall = _pieces(n, outputs, x.dtype)
+    run(length, _cost(n, inputs, outputs, x.itemsize), x, weight, out, n, tall)
     return out
 
 
 def weight_grad(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     """xᵀ @ g of rows x (n, in) and g (n, out), both in C order: (in, out), in C order."""
     n, inputs, outputs = len(x), x.shape[1], g.shape[1]
-    found = np.zeros((inputs, outputs), x.dtype)
+    if not n:
+        return np.zeros((inputs, outputs), x.dtype)
+    found = aligned((inputs, outputs), x.dtype)
     run = _weight_grad(inputs, outputs, inputs >= panels.ROWS, x.dtype.char)
-    deal(lambda first, last: run(x, g, found, n, first, last), inputs, n * inputs * outputs)
+    length, tall = _pieces(inputs, outputs, x.dtype)
+    run(length, _cost(n, inputs, outputs, x.itemsize), x, g, found, n, tall)
     return found
 
 
+def _cost(n: int, inputs: int, outputs: int, itemsize: int) -> int:
+    """What is to be shared, in multiply-adds."""
+    return n * inputs * outputs - BYTE * itemsize * (n * inputs + n * outputs + inputs * outputs)
+
+
+def _pieces(rows: int, columns: int, dtype: np.dtype) -> tuple[int, int]:
+    """Into how many pieces a result is cut, and how many rows they have."""
+    beside = -(-columns // gemm.across(ROWS, dtype))
+    threads = get_num_threads()
+    below = 1 if threads == 1 else max(1, min(-(-PIECES * threads // beside), rows // TALL))
+    return beside * below, -(-rows // below)
+
+
+def _cut(
+    k: Kernel, rows: Index, columns: int, tall: Value, part: tuple[Value, Value]
+) -> Iterator[tuple[Value, Value, tuple[Value, Value]]]:
+    """The pieces of a part, those beside each other at once: where their rows begin, how many these are, and from which
+    pieces to which."""
+    beside = -(-columns // gemm.across(ROWS, k.dtype))
+    begin, end = part
+    last = end + (beside - 1)
+    for below in k.turns(last.op("udiv", last, beside), begin.op("udiv", begin, beside)):
+        start = below * tall
+        rest = rows - start
+        first, last = begin - below * beside, end - below * beside
+        within = (first < 0).where(k.index(0), first), (last > beside).where(k.index(beside), last)
+        yield start, (rest < tall).where(rest, tall), within
+
+
 @functools.lru_cache(maxsize=256)
-def _product(inputs: int, outputs: int, turned: bool, packed: bool, char: str) -> Callable[..., None]:
+def _product(inputs: int, outputs: int, turned: bool, packed: bool, char: str) -> Shared:
     k = Kernel("linear", char)
     x, weight, out = k.array(1, inputs), k.array(1), k.array(1, outputs)
-    first, n = k.integer(), k.integer()
-    matrices = [
-        gemm.Matrix(x.at(first), inputs, 1),
-        gemm.Matrix(weight.pointer, 1, inputs) if turned else gemm.Matrix(weight.pointer, outputs, 1),
-        gemm.Matrix(out.at(first), outputs, 1),
-    ]
-    if packed:
-        panels.write(k, (n.name, outputs, inputs), matrices, False)
-    else:
-        gemm.write(k, (n.name, outputs, k.opaque(inputs)), matrices, k.dtype, False)
-    return k.compile()
+    n, tall = k.integer(), k.integer()
+    right = gemm.Matrix(weight.pointer, 1, inputs) if turned else gemm.Matrix(weight.pointer, outputs, 1)
+    for first, count, within in _cut(k, n, outputs, tall, k.range()):
+        matrices = [gemm.Matrix(x.at(first), inputs, 1), right, gemm.Matrix(out.at(first), outputs, 1)]
+        _write(k, (count.name, outputs, k.opaque(inputs)), matrices, packed, False, within)
+    return k.shared()
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_grad(inputs: int, outputs: int, packed: bool, char: str) -> Callable[..., None]:
+def _weight_grad(inputs: int, outputs: int, packed: bool, char: str) -> Shared:
     k = Kernel("linear_weight", char)
     x, g, found = k.array(1, inputs), k.array(1, outputs), k.array(inputs, outputs)
-    n, begin, end = k.integer(), k.integer(), k.integer()
-    count = (end - begin).name
+    n, tall = k.integer(), k.integer()
+    for begin, count, within in _cut(k, k.index(inputs), outputs, tall, k.range()):
 
-    def matrices(first: Index) -> list[gemm.Matrix]:
-        return [
-            gemm.Matrix(x.at(first, begin), 1, inputs),
-            gemm.Matrix(g.at(first), outputs, 1),
-            gemm.Matrix(found.at(begin), outputs, 1),
-        ]
+        def matrices(first: Index, begin: Value = begin) -> list[gemm.Matrix]:
+            return [
+                gemm.Matrix(x.at(first, begin), 1, inputs),
+                gemm.Matrix(g.at(first), outputs, 1),
+                gemm.Matrix(found.at(begin), outputs, 1),
+            ]
 
+        if packed:
+            _write(k, (count.name, outputs, n.name), matrices(0), True, False, within)
+            continue
+        for first in k.turns(n, 0, ROWS):
+            left = n - first
+            rows = (left < ROWS).where(left, k.index(ROWS))
+            _write(k, (count.name, outputs, rows.name), matrices(first), False, (first > 0).name, within)
+    return k.shared()
+
+
+def _write(
+    k: Kernel, lengths: tuple[str, int, str], matrices: list[gemm.Matrix], packed: bool, add: bool | str,
+    within: tuple[Value, Value],
+) -> None:  # fmt: skip
+    """The pieces beside each other of a product."""
+    n, m, depth = lengths
+    wide = gemm.across(ROWS, k.dtype)
     if packed:
-        panels.write(k, (count, outputs, n.name), matrices(0), True)
-        return k.compile()
-    for first in k.turns(n, 0, ROWS):
-        left = n - first
-        rows = (left < ROWS).where(left, k.index(ROWS))
-        gemm.write(k, (count, outputs, rows.name), matrices(first), k.dtype, True)
-    return k.compile()
+        assert isinstance(add, bool)
+        last = within[1] * wide
+        panels.write(k, lengths, matrices, add, columns=(within[0] * wide, (last < m).where(last, k.index(m))))
+        return
+    a, b, c = matrices
+    for start, width in _columns(k, m, wide, within):
+        right, out = (gemm.Matrix(offset(k, x.pointer, start.name, 1, k.dtype), x.row, 1) for x in (b, c))
+        gemm.write(k, (n, width, depth), [a, right, out], k.dtype, add)
+
+
+def _columns(k: Kernel, m: int, wide: int, within: tuple[Value, Value]) -> Iterator[tuple[Value, int]]:
+    """So many columns in pieces: where one begins, and how many it has. Those from one piece to another."""
+    whole = m // wide
+    if whole:
+        for i in k.turns((within[1] < whole).where(within[1], k.index(whole)), within[0]):
+            yield i * wide, wide
+    if m % wide:
+        for _ in k.turns((within[1] > whole).where(k.index(1), 0)):
+            yield k.index(whole * wide), m % wide

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.kernels.threads import deal
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.sharing import Shared
 
 Ints = tuple[int, ...]
 #: What one element of a window costs, in multiply-adds.
@@ -43,14 +43,12 @@ class Shape(NamedTuple):
 
 def largest(x: np.ndarray, best: np.ndarray, where: np.ndarray, shape: Shape) -> None:
     """`best` and its place in the window (uint8); of equals the first, and nan is larger than all."""
-    run = _largest(shape, x.dtype.char)
-    deal(lambda first, last: run(x, best, where, first, last), shape.outer, _cost(shape))
+    _largest(shape, x.dtype.char)(shape.outer, _cost(shape), x, best, where)
 
 
 def spread(found: np.ndarray, y: np.ndarray, where: np.ndarray, shape: Shape) -> None:
     """Add y to `found` at `where` in its window; write it where windows are apart, with zeros in the rest of the window."""
-    run = _spread(shape, y.dtype.char)
-    deal(lambda first, last: run(found, y, where, first, last), shape.outer, _cost(shape))
+    _spread(shape, y.dtype.char)(shape.outer, _cost(shape), found, y, where)
 
 
 def _cost(shape: Shape) -> int:
@@ -71,10 +69,10 @@ def _place(shape: Shape, at: tuple[Index, ...], tap: Ints) -> tuple[Index, ...]:
 
 
 @functools.lru_cache(maxsize=128)
-def _largest(shape: Shape, char: str) -> Callable[..., None]:
+def _largest(shape: Shape, char: str) -> Shared:
     k = Kernel("largest", char)
     x, best, where = _arrays(k, shape)
-    begin, end = k.integer(), k.integer()
+    begin, end = k.range()
 
     def turn(a: Value, at: tuple[Index, ...], b: Index) -> None:
         first, *others = shape.taps
@@ -87,14 +85,14 @@ def _largest(shape: Shape, char: str) -> Callable[..., None]:
         where.store(place, a, *at, b)
 
     _everywhere(k, shape, begin, end, turn)
-    return k.compile()
+    return k.shared()
 
 
 @functools.lru_cache(maxsize=128)
-def _spread(shape: Shape, char: str) -> Callable[..., None]:
+def _spread(shape: Shape, char: str) -> Shared:
     k = Kernel("spread", char)
     found, y, where = _arrays(k, shape)
-    begin, end = k.integer(), k.integer()
+    begin, end = k.range()
 
     def turn(a: Value, at: tuple[Index, ...], b: Index) -> None:
         value, place = y.load(a, *at, b), where.load(a, *at, b)
@@ -105,7 +103,7 @@ def _spread(shape: Shape, char: str) -> Callable[..., None]:
             found.store(part if shape.apart else found.load(*to) + part, *to)
 
     _everywhere(k, shape, begin, end, turn)
-    return k.compile()
+    return k.shared()
 
 
 def _everywhere(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 
 import numpy as np
 
-from tapenet.kernels.threads import deal
 from tapenet.llvm.emitter import Value
 from tapenet.llvm.kernel import Array, Index, Kernel, Variable
+from tapenet.llvm.sharing import Shared
 
 #: Outputs that are computed together, and rows.
 _OUTPUTS, _ROWS = 4, 4
+#: What making a weight a float costs, in multiply-adds.
+_FLOAT = 8
 
 
 def product(x: np.ndarray, weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -20,16 +21,20 @@ def product(x: np.ndarray, weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
     n, inputs = x.shape
     outputs = len(weight)
     out = np.empty((n, outputs), x.dtype)
-    run = _product(x.dtype.char)
-    deal(lambda first, last: run(x, weight, scale, out, n, inputs, outputs, first, last), outputs, n * weight.size)
+    _product(x.dtype.char)(outputs, _cost(n, weight), x, weight, scale, out, n, inputs, outputs)
     return out
 
 
+def _cost(n: int, weight: np.ndarray) -> int:
+    return weight.size * (n + -(-n // _ROWS) * _FLOAT)
+
+
 @functools.lru_cache(maxsize=4)
-def _product(char: str) -> Callable[..., None]:
+def _product(char: str) -> Shared:
     k = Kernel("quantized", char)
     x, weight, scale, out = k.array(1), k.array(1, dtype=np.int8), k.array(1), k.array(1)
-    n, inputs, outputs, first, last = (k.integer() for _ in range(5))
+    n, inputs, outputs = (k.integer() for _ in range(3))
+    first, last = k.range(_OUTPUTS)
 
     def tile(o: Value, row: Value, height: int, rows: int) -> None:
         totals = _sums(k, weight.moved(o * inputs), x.moved(row * inputs), inputs, height, rows)
@@ -45,7 +50,7 @@ def _product(char: str) -> Callable[..., None]:
             for start, stop, rows in ((k.index(0), most, _ROWS), (most, n, 1)):
                 for row in k.turns(stop, start, rows):
                     tile(o, row, height, rows)
-    return k.compile()
+    return k.shared()
 
 
 def transposed(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -53,17 +58,17 @@ def transposed(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     n, outputs = y.shape
     inputs = weight.shape[1]
     found = np.empty((n, inputs), y.dtype)
-    run = _transposed(y.dtype.char)
-    deal(lambda first, last: run(y, weight, found, n, inputs, outputs, first, last), inputs, n * weight.size)
+    _transposed(y.dtype.char)(inputs, _cost(n, weight), y, weight, found, n, inputs, outputs)
     return found
 
 
 @functools.lru_cache(maxsize=4)
-def _transposed(char: str) -> Callable[..., None]:
+def _transposed(char: str) -> Shared:
     k = Kernel("quantized_transposed", char)
     y, weight, found = k.array(1), k.array(1, dtype=np.int8), k.array(1)
-    n, inputs, outputs, first, last = (k.integer() for _ in range(5))
+    n, inputs, outputs = (k.integer() for _ in range(3))
     lanes = k.lanes
+    first, last = k.range(_OUTPUTS * lanes)
 
     def tile(j: Value, row: Value, wide: int, vectors: int, rows: int) -> None:
         """Some rows of `vectors` vectors of columns; of single columns where `wide` is 0."""
@@ -90,7 +95,7 @@ def _transposed(char: str) -> Callable[..., None]:
             for start, stop, rows in ((k.index(0), most, _ROWS), (most, n, 1)):
                 for row in k.turns(stop, start, rows):
                     tile(j, row, wide, vectors, rows)
-    return k.compile()
+    return k.shared()
 
 
 def _sums(k: Kernel, weight: Array, x: Array, inputs: Value, height: int, rows: int) -> list[list[Value]]:

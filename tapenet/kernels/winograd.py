@@ -23,17 +23,16 @@ it comes in with both signs.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.kernels import aligned
 from tapenet.kernels.blocks import even, turn
-from tapenet.kernels.threads import deal
 from tapenet.llvm import blas, gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
+from tapenet.llvm.sharing import Shared
 
 #: Columns (tiles times batch) that are worked on at a time: V and the products of 64 channels are 256 kB each.
 COLUMNS = 64
@@ -104,64 +103,28 @@ def convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarra
         shape: of all this.
     """
     run = _convolve(shape, x.dtype.char)
-    u = transformed(weight)
     border = np.zeros(shape.batch, x.dtype)
-    columns = _columns(shape)
-
-    def part(first: int, last: int) -> None:
-        scratch = aligned((17 * _rows(shape) * columns,), x.dtype)
-        for span in _spans(shape, first, last):
-            run(x, border, u, bias, out, scratch, *span)
-
-    deal(part, shape.rows * _units(shape), shape.multiply_adds)
+    scratch = 17 * _rows(shape) * _columns(shape) * x.itemsize
+    run(_length(shape), shape.multiply_adds, x, border, transformed(weight), bias, out, scratch)
 
 
 def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
     """The gradient of `convolve` by the weights, (outs, channels, 3, 3), where y, shaped like `out`, is the one by its
-    result. With several threads, sums are over the tiles of each and then over threads, in their order."""
+    result. Sums are over the tiles of a part of the rows, and then over parts, in their order."""
     run = _weight_grad(shape, x.dtype.char)
     border = np.zeros(shape.batch, x.dtype)
-    columns = _columns(shape)
-    found: dict[int, np.ndarray] = {}
-
-    def part(first: int, last: int) -> None:
-        u = found[first] = np.zeros((16, shape.outs, shape.channels), x.dtype)
-        v = aligned((16 * (shape.channels | 1) * columns,), x.dtype)
-        m = aligned((16 * (shape.outs | 1) * columns,), x.dtype)
-        turned = aligned((shape.channels * columns,), x.dtype)
-        for span in _spans(shape, first, last):
-            run(x, border, u, y, v, m, turned, *span)
-
-    deal(part, shape.rows * _units(shape), shape.multiply_adds)
-    first, *others = (found[begin] for begin in sorted(found))
-    for other in others:
-        first += other
-    return back(first)
+    size = 16 * shape.outs * shape.channels
+    parts = run.parts(_length(shape), shape.multiply_adds, size)
+    u = np.zeros((parts, 16, shape.outs, shape.channels), x.dtype)
+    column = _columns(shape) * x.itemsize
+    scratch = 16 * (shape.channels | 1) * column, 16 * (shape.outs | 1) * column, shape.channels * column
+    run(_length(shape), shape.multiply_adds, x, border, u, y, *scratch, parts=parts)
+    return back(u[0] if parts == 1 else np.add.reduce(u))
 
 
-def _units(shape: Shape) -> int:
-    """Into how many parts a row of tiles can be cut: its tiles, if each is a block."""
-    return shape.columns if _most(shape) == 1 else 1
-
-
-def _spans(shape: Shape, first: int, last: int) -> Iterator[tuple[int, ...]]:
-    """Parts of rows of tiles as rectangles, in the order of the kernels' last arguments: rows of whole tiles from and to,
-    rows of which the upper half is in the result; columns likewise."""
-    units = _units(shape)
-    while first < last:
-        row, column = divmod(first, units)
-        if column or last - first < units:
-            rows, begin, end = 1, column, min(units, column + last - first)
-            first += end - begin
-        else:
-            rows, begin, end = (last - first) // units, 0, shape.columns
-            first += rows * units
-        yield *_halves(row, row + rows, shape.height // 2), *_halves(begin, end, shape.width // 2)
-
-
-def _halves(first: int, last: int, whole: int) -> tuple[int, int, int, int]:
-    """Tiles from and to, those that are whole and those of which only the first half is in the result."""
-    return first, min(last, whole), max(first, whole), last
+def _length(shape: Shape) -> int:
+    """The range that kernels do: that of the rows of tiles, or of all tiles, if each is a block."""
+    return shape.rows * (shape.columns if _most(shape) == 1 else 1)
 
 
 def _most(shape: Shape) -> int:
@@ -201,14 +164,8 @@ def _both(matrix: Sequence[Sequence[int]], tile: list[list[Value]]) -> list[list
     return [_applied(matrix, row) for row in rows]
 
 
-def _tiles(k: Kernel, shape: Shape, span: list[Value]) -> Iterator[tuple[Index, int, int]]:
-    """The tiles of one row in blocks: where a block begins, its tiles, and how many columns of a tile are results. `span` are
-    those to be done, where a block is one tile; else it is all of them."""
-    if _most(shape) == 1:
-        for (start, stop), wide in ((span[:2], 2), (span[2:], 1)):
-            for tile in k.turns(stop, start):
-                yield tile, 1, wide
-        return
+def _tiles(k: Kernel, shape: Shape) -> Iterator[tuple[Index, int, int]]:
+    """The tiles of one row in blocks: where a block begins, its tiles, and how many columns of a tile are results."""
     whole = shape.width // 2
     if whole:
         for begin, count, size in even(whole, _most(shape)):
@@ -222,16 +179,35 @@ def _tiles(k: Kernel, shape: Shape, span: list[Value]) -> Iterator[tuple[Index, 
 
 
 def _blocks(k: Kernel, shape: Shape) -> Iterator[tuple[Value, Index, int, tuple[int, int]]]:
-    """The blocks of tiles of some rows and columns, which the next arguments name (`_spans`). Gives the row, the first tile,
-    the tiles, and how many rows and columns of a tile are in the result."""
-    begin, end, begin_last, end_last = (k.integer() for _ in range(4))
-    span = [k.integer() for _ in range(4)]
-    for first_row, last_row, high in ((begin, end, 2), (begin_last, end_last, 1)):
+    """The blocks of tiles of a part of the range. Gives the row, the first tile, the tiles, and how many rows and columns of a
+    tile are in the result."""
+    begin, end = k.range()
+    if _most(shape) == 1:
+        for tile in k.turns(end, begin):
+            row = tile.op("udiv", tile, shape.columns)
+            column = tile - row * shape.columns
+            for below, high in _halves(k, row, shape.height):
+                for beside, wide in _halves(k, column, shape.width):
+                    for _ in k.turns((below & beside).where(k.index(1), 0)):
+                        yield row, column, 1, (high, wide)
+        return
+    whole = k.index(shape.height // 2)
+    for first_row, last_row, high in (
+        (begin, (end < whole).where(end, whole), 2),
+        ((begin > whole).where(begin, whole), end, 1),
+    ):
         if high == 1 and shape.height % 2 == 0:
             continue
         for row in k.turns(last_row, first_row):
-            for first, size, wide in _tiles(k, shape, span):
+            for first, size, wide in _tiles(k, shape):
                 yield row, first, size, (high, wide)
+
+
+def _halves(k: Kernel, tile: Value, length: int) -> Iterator[tuple[Value, int]]:
+    """Whether a row or column of tiles is whole, and whether only its first half is in the result, which is so long."""
+    yield tile < length // 2, 2
+    if length % 2:
+        yield tile >= length // 2, 1
 
 
 def _inputs(
@@ -271,14 +247,14 @@ def _seen(array: Array, border: Array, there: tuple[Value | None, Value | None])
 
 
 @functools.lru_cache(maxsize=128)
-def _convolve(shape: Shape, char: str) -> Callable[..., None]:
+def _convolve(shape: Shape, char: str) -> Shared:
     k = Kernel("winograd", char)
     n = shape.batch
     x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
     u = k.array(16, shape.outs, shape.channels)
     bias = k.array(shape.outs)
     out = k.array(shape.outs, shape.height, shape.width * n)
-    memory = k.array(1)
+    memory = k.scratch(1)
     for row, first, size, part in _blocks(k, shape):
         # Each product goes where the matrix before its own was.
         m = memory.shaped(17, _rows(shape), size * n)
@@ -288,7 +264,7 @@ def _convolve(shape: Shape, char: str) -> Callable[..., None]:
             matrices = [gemm.Matrix(a.at(q), a.strides[1], 1) for a in (u, v, m)]
             gemm.write(k, (shape.outs, size * n, shape.channels), matrices, k.dtype, False)
         _outputs(k, shape, m, bias, out, row, first, size, part)
-    return k.compile()
+    return k.shared()
 
 
 def _outputs(
@@ -310,13 +286,13 @@ def _outputs(
 
 
 @functools.lru_cache(maxsize=128)
-def _weight_grad(shape: Shape, char: str) -> Callable[..., None]:
+def _weight_grad(shape: Shape, char: str) -> Shared:
     k = Kernel("winograd_weights", char)
     n = shape.batch
     x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
-    u = k.array(16, shape.outs, shape.channels)
+    u = k.each(16, shape.outs, shape.channels)
     y = k.array(shape.outs, shape.height, shape.width * n)
-    v_memory, m_memory, turned_memory = (k.array(1) for _ in range(3))
+    v_memory, m_memory, turned_memory = (k.scratch(1) for _ in range(3))
     for row, first, size, part in _blocks(k, shape):
         v = v_memory.shaped(16, shape.channels | 1, size * n)
         m = m_memory.shaped(16, shape.outs | 1, size * n)
@@ -331,7 +307,7 @@ def _weight_grad(shape: Shape, char: str) -> Callable[..., None]:
                 gemm.Matrix(u.at(q), shape.channels, 1),
             ]
             gemm.write(k, (shape.outs, shape.channels, size * n), matrices, k.dtype, True)
-    return k.compile()
+    return k.shared()
 
 
 def _adjoint(

@@ -14,6 +14,9 @@ Python's operators, and a `Variable` changes from turn to turn:
     sums = k.compile()
     sums(a, b)                        # a of 8 x 1000 float32, b of 8
 
+A kernel may do a part of a range, `begin, end = k.range()`; `k.shared()` in place of `k.compile()` gives what deals the whole
+of it out to threads: `run(length, cost, *arguments)` (`tapenet.llvm.sharing`).
+
 Shapes are constants of the code, so that LLVM knows every distance; arrays do not overlap. A load of several `lanes` is a
 vector, and so are the results of arithmetic on it; a plain innermost loop LLVM turns into vectors by itself.
 """
@@ -27,6 +30,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tapenet.llvm import sharing
 from tapenet.llvm.addresses import address
 from tapenet.llvm.emitter import Number, element, literal, llvm_type, splat, suffix
 from tapenet.llvm.emitter import Value as Value
@@ -160,20 +164,47 @@ class Kernel(Code):
         self.dtype = np.dtype(dtype)
         self.lanes = registers().bytes // self.dtype.itemsize
         self._parameters: list[str] = []
+        self._kinds: list[str] = []
+        self._grain, self._rounds = 1, sharing.ROUNDS
 
     # -- parameters ---------------------------------------------------------------------------------------------
 
     def array(self, *shape: int, dtype: DTypeLike | None = None) -> Array:
         """The next argument: a C-contiguous array of this shape."""
-        name = f"%a{len(self._parameters)}"
-        self._parameters.append(f"ptr noalias {name}")
+        return self._array(sharing.POINTER, shape, dtype)
+
+    def each(self, *shape: int, dtype: DTypeLike | None = None) -> Array:
+        """The next argument: what each part of a range has of its own, of an array (parts, *shape)."""
+        return self._array(sharing.EACH, shape, dtype)
+
+    def scratch(self, *shape: int, dtype: DTypeLike | None = None) -> Array:
+        """Memory for each thread, whose length in bytes is the next argument."""
+        return self._array(sharing.SCRATCH, shape, dtype)
+
+    def _array(self, kind: str, shape: tuple[int, ...], dtype: DTypeLike | None) -> Array:
+        name = self._parameter(kind, "ptr noalias")
         return Array(self, name, _strides(shape), self.dtype if dtype is None else np.dtype(dtype))
 
     def integer(self) -> Value:
         """The next argument: an integer."""
+        return Value(self, self._parameter(sharing.INTEGER, "i64"), "i64")
+
+    def range(self, grain: int = 1, rounds: int = sharing.ROUNDS) -> tuple[Value, Value]:
+        """The part of a range that a call does, from and to.
+
+        Args:
+            grain: parts begin at multiples of it.
+            rounds: how many parts there are for each thread at most.
+        """
+        self._grain, self._rounds = grain, rounds
+        begin, end = (Value(self, self._parameter(kind, "i64"), "i64") for kind in (sharing.BEGIN, sharing.END))
+        return begin, end
+
+    def _parameter(self, kind: str, type: str) -> str:
         name = f"%a{len(self._parameters)}"
-        self._parameters.append(f"i64 {name}")
-        return Value(self, name, "i64")
+        self._parameters.append(f"{type} {name}")
+        self._kinds.append(kind)
+        return name
 
     # -- values -------------------------------------------------------------------------------------------------
 
@@ -324,3 +355,9 @@ class Kernel(Code):
 
         call.library = library  # type: ignore[attr-defined]  # the code lives as long as the function
         return call
+
+    def shared(self) -> sharing.Shared:
+        """Machine code that deals its range out to threads, as a function of the range's length, what it costs in
+        multiply-adds, arrays and integers."""
+        library = build(self.text() + sharing.text(self.name, self._kinds, self._grain))
+        return sharing.Shared(library, self.name, self._kinds, self._grain, self._rounds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tapenet.kernels import aligned
-from tapenet.kernels.threads import WORTH, deal
+from tapenet.llvm import sharing
 from tapenet.llvm.toolchain import Library, build
 from tapenet.program import generated, numpy_code
 from tapenet.program.ir import Constant, Input, Program, Value, substitute
@@ -51,10 +50,13 @@ class RowKernel:
         sizes = len(parts.outputs), len(parts.sums), len(parts.inputs), len(parts.kept)
         if self.quick:
             text += "\n" + entry.direct(*sizes)
+        kinds = [sharing.POINTER, sharing.EACH, sharing.POINTER, sharing.SCRATCH]
+        parameters = [kind for kind, count in zip(kinds, sizes, strict=True) for _ in range(count)]
+        parameters += [sharing.POINTER, sharing.BEGIN, sharing.END, *[sharing.INTEGER] * 3]
+        text += "\n" + sharing.text("rows", parameters)
         self._code = _library(text)
         self._numbers = np.array([float(n.array.item()) for n in parts.numbers] or [0.0])
-        types = [ctypes.c_void_p] * (sum(sizes) + 1) + [ctypes.c_int64] * 5
-        self._run = ctypes.CFUNCTYPE(None, *types)(self._code.address("rows"))
+        self._run = sharing.Shared(self._code, "rows", parameters)
         self.end = rows.length if rows.flat else rows.count
         if rows.across:
             self.end = rows.count // rows.length * -(-rows.length // code.together)
@@ -96,7 +98,8 @@ class RowKernel:
         self._others: dict[Shape, RowKernel | None] = {}
         #: What a call does: code for as many arguments and results, where they need nothing more than the kernel.
         self.run: Callable[..., list[Array]] = self._general
-        if self.quick and self._cost < WORTH and self._simple and not (self._sums or self._tables):
+        self._short = self._cost < 2 * sharing.PART
+        if self.quick and self._short and self._simple and not (self._sums or self._tables):
             self.run = self._written_out()
 
     def __call__(self, *arrays: Array) -> list[Array]:
@@ -137,13 +140,13 @@ class RowKernel:
         given = arrays
         if self._tables:
             arrays = [self._table(self._tables[i], a) if i in self._tables else a for i, a in enumerate(arrays)]
-        if self.quick and self._cost < WORTH:
+        if self.quick and self._short:
             sums = [np.zeros(n) for n in self._sums]
             kept = [np.empty(n, dtype) for n, dtype in self._kept]
             if self._call(*outs, *sums, *arrays, *self._constants, *kept) is not True:
                 return None
         elif all(map(_fits, arrays, self.rows.program.inputs)):
-            sums = self._dealt(outs, arrays)
+            sums = self._shared(outs, arrays)
         else:
             return None
         return outs if self._simple else self._finished(outs, sums, given)
@@ -175,23 +178,14 @@ class RowKernel:
             self._others[order] = made
         return self._others[order]
 
-    def _dealt(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array]:
-        """Run on as many threads as pay; each adds up sums of its own."""
-        fixed = [a.ctypes.data for a in (*arrays, *self._constants)]
-        results = [a.ctypes.data for a in outs]
-        numbers = self._numbers.ctypes.data
-        own: dict[int, list[Array]] = {}
-
-        def work(first: int, last: int) -> None:
-            sums = own[first] = [np.zeros(size) for size in self._sums]
-            kept = [np.empty(size, dtype) for size, dtype in self._kept]
-            pointers = [*results, *(a.ctypes.data for a in sums), *fixed, *(a.ctypes.data for a in kept)]
-            self._run(*pointers, numbers, first, last, *self._lengths)
-
-        if self.end:
-            deal(work, self.end, self._cost)
-        parts = [own[first] for first in sorted(own)]
-        return [np.add.reduce(list(column), axis=0) for column in zip(*parts, strict=True)]
+    def _shared(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array]:
+        """Run on as many threads as pay; each part adds up sums of its own."""
+        parts = self._run.parts(self.end, self._cost, sum(self._sums))
+        sums = [np.zeros((parts, size)) for size in self._sums]
+        kept = [size * dtype.itemsize for size, dtype in self._kept]
+        arguments = *outs, *sums, *arrays, *self._constants, *kept, self._numbers, *self._lengths
+        self._run(self.end, self._cost, *arguments, parts=parts)
+        return [total[0] if parts == 1 else np.add.reduce(total) for total in sums]
 
     def _finished(self, outs: list[Array], sums: list[Array], arrays: Sequence[Array]) -> list[Array]:
         """All results, with those that are known when all rows are done."""

@@ -19,7 +19,6 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.autodiff.state import local
-from tapenet.kernels import threads
 from tapenet.ops import random as draws
 from tests.program.backends import Compile, backends, compiled
 
@@ -530,27 +529,6 @@ def test_a_watch_of_draws_may_end_while_another_thread_asks(monkeypatch: pytest.
             sys.settrace(before)
         reached = min(reached, at)
     assert at > 3
-
-
-def test_the_threads_of_kernels_are_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "processors", lambda: 2)
-    kept: list[int] = []
-
-    def f(x: Any) -> Any:
-        ran = threading.Event()
-
-        def work(first: int, last: int) -> None:
-            if first == 0:
-                ran.wait()  # until the other part is done, by a thread of its own
-            else:
-                ran.set()
-
-        threads.deal(work, 2, threads.WORTH)
-        kept.append(1)
-        return x * 2
-
-    assert "changed the list that is the closure variable 'kept' (0 entries before, 1 after)" in refused(f, X)
-    assert kept == []
 
 
 def test_a_failed_capture_takes_back_nothing_of_another_thread(another: _Another) -> None:

@@ -33,6 +33,13 @@ def lift(patch: Any) -> None:
             patch.setattr(importlib.import_module(f"tapenet.ops.{module}"), name, 0)
 
 
+def many_threads(patch: Any, count: int) -> None:
+    """Have work of any size dealt out to so many threads."""
+    patch.setattr("tapenet.llvm.sharing.PART", 1)
+    patch.setattr("tapenet.llvm.sharing.OWN", 0)
+    patch.setattr("tapenet.llvm.workers._number", count)
+
+
 def batch_last(x: Any) -> Any:
     """The same array with the batch innermost in memory."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import tapenet as tn
 from tapenet import kernels
 from tapenet.ops.layers.convolution import kernel_dispatch, spatial
-from tests.kernels.beside import agree
+from tests.kernels.beside import agree, many_threads
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
@@ -142,9 +142,8 @@ def test_both_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls == [True, False]
 
 
-@pytest.mark.parametrize("processors", [2, 3])
-def test_threads_give_the_same(processors: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = importlib.import_module("tapenet.kernels.threads")
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_give_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     forward, input_grad, weight_grad = spatial.forwards(2)
     for channels, outs, batch in ((3, 8, 16), (32, 32, 16), (32, 32, 40)):  # of 40 images a tile is a block of its own
         x, w = R.normal(size=(batch, channels, 9, 9)).astype("f"), R.normal(size=(outs, channels, 3, 3)).astype("f")
@@ -155,8 +154,7 @@ def test_threads_give_the_same(processors: int, monkeypatch: pytest.MonkeyPatch)
 
         one = passes()
         with monkeypatch.context() as m:
-            m.setattr(threads, "processors", lambda: processors)
-            m.setattr(threads, "WORTH", 0)
+            many_threads(m, threads)
             several = passes()
         agree(several[:2], one[:2], "f", 0)
         agree(several[2:], one[2:], "f", ERROR, least=0)

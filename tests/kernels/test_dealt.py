@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +12,7 @@ pytest.importorskip("llvmlite")
 
 import tapenet as tn
 from tapenet.kernels import grids, pooling
-
-threads = importlib.import_module("tapenet.kernels.threads")
+from tapenet.llvm import workers
 
 
 def channels_normalized() -> Any:
@@ -48,18 +46,19 @@ KERNELS = [channels_normalized, groups_normalized, pooled, read_from_a_grid]
 def test_a_millisecond_of_work_is_shared(kernel: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of these takes one thread about as long."""
     parts = []
-    offer = threads._offer
+    share = workers.share
 
-    def counted(part: Any, work: Any, first: int, last: int) -> None:
-        parts.append((first, last))
-        offer(part, work, first, last)
+    def counted(function: int, context: int, count: int, most: int) -> None:
+        parts.append(count)
+        share(function, context, count, most)
 
-    monkeypatch.setattr(threads, "_offer", counted)
-    monkeypatch.setattr(threads, "processors", lambda: 1)
+    monkeypatch.setattr(workers, "share", counted)
+    monkeypatch.setattr(workers, "_number", 1)
     one = kernel()
-    assert not parts
-    monkeypatch.setattr(threads, "processors", lambda: 3)
+    monkeypatch.setattr(workers, "_number", 3)
+    parts.clear()
     several = kernel()
-    assert len(parts) == 2
+    assert len(parts) == 1
+    assert parts[0] >= 3
     for a, b in zip(several, one, strict=True):
         np.testing.assert_array_equal(a, b)

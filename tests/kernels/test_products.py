@@ -13,7 +13,7 @@ import tapenet as tn
 from tapenet import kernels
 from tapenet.llvm.processor import Registers
 from tapenet.ops.layers import quantized
-from tests.kernels.beside import agree, both
+from tests.kernels.beside import agree, both, many_threads
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
@@ -53,14 +53,12 @@ def test_linear(lead: Any, inputs: int, outputs: int, dtype: str, monkeypatch: p
 
 
 @pytest.mark.usefixtures("chosen")
-@pytest.mark.parametrize("rows", [37, 101])
+@pytest.mark.parametrize("rows", [37, 101, 300])
 def test_threads_give_the_same(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = importlib.import_module("tapenet.kernels.threads")
     kernel = importlib.import_module("tapenet.kernels.linear")
     x, g, weight = (R.normal(size=s).astype("f") for s in ((rows, 94), (rows, 50), (94, 50)))
     one = kernel.product(x, weight), kernel.product_turned(g, weight), kernel.weight_grad(x, g)
-    monkeypatch.setattr(threads, "processors", lambda: 2)
-    monkeypatch.setattr(threads, "WORTH", 0)
+    many_threads(monkeypatch, 2)
     two = kernel.product(x, weight), kernel.product_turned(g, weight), kernel.weight_grad(x, g)
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -173,16 +173,14 @@ def test_any_memory_order(kind: str) -> None:
     agree(case.backward("d", [a.T.copy().T for a in expected[states:]]), by, "d")
 
 
-@pytest.mark.parametrize("processors", [2, 3])
-def test_threads_give_the_same(processors: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = importlib.import_module("tapenet.kernels.threads")
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_give_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in GATES:
         case = Case(kind, (4, 7, 9, 20), lengths=np.array([4, 1, 3, 2, 4, 2, 2]))
         one = case.forward("f")
         by = case.backward("f", one[len(case.g) :])
         with monkeypatch.context() as m:
-            m.setattr(threads, "processors", lambda: processors)
-            m.setattr(threads, "WORTH", 0)
+            beside.many_threads(m, threads)
             several = case.forward("f")
             found = case.backward("f", several[len(case.g) :])
         agree(several, one, "f")

@@ -15,6 +15,7 @@ from tapenet.program.pullback import pullback
 from tapenet.program.row_kernels import RowKernel
 from tapenet.program.row_programs import NotByRows, Rows, by_rows
 from tapenet.program.symbols import Symbol, array_of
+from tests.kernels.beside import many_threads
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
@@ -100,9 +101,7 @@ def test_a_single_row(f: Any, shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("name", ["normalised", "a mean", "softmax", "several results"])
 def test_threads_give_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tapenet.kernels.threads.processors", lambda: 3)
-    monkeypatch.setattr("tapenet.kernels.threads.WORTH", 0)
-    monkeypatch.setattr(row_kernels, "WORTH", 0)
+    many_threads(monkeypatch, 3)
     f, kinds = FORMULAS[name]
     arrays = arrays_of(kinds, (50, 9), "d")
     made = program(f, arrays)

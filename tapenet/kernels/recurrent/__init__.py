@@ -16,12 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.kernels import aligned
 from tapenet.kernels.recurrent import backwards, forwards
 from tapenet.kernels.recurrent.tiles import Layer
 from tapenet.kernels.recurrent.weights import packed, packed_turned
-from tapenet.kernels.threads import WORTH, deal
-from tapenet.llvm.processor import processors
 from tapenet.typing import Array
 
 #: Both weights of a layer have at most so many bytes where each turn multiplies its inputs: they stay in the cache.
@@ -77,11 +74,9 @@ def forward(
     steps, batch, units = out.shape
     arrays = (x, w_ih, w_hh, np.ascontiguousarray(bias), gates, states, out, *others, turns.rows)
 
-    def part(first: int, last: int) -> None:
-        room = aligned(((last - first) * forwards.scratch(layer),), out.dtype)
-        run(*arrays, room, steps, batch, int(turns.reverse), first, last)
-
-    deal(part, batch, steps * batch * count * units * (units + layer.inputs))
+    room = batch * forwards.scratch(layer) * out.itemsize
+    work = steps * batch * count * units * (units + layer.inputs)
+    run(batch, work, *arrays, room, steps, batch, int(turns.reverse))
 
 
 def backward(
@@ -112,11 +107,8 @@ def backward(
     g = states if g is None else np.ascontiguousarray(g, states.dtype)
     gates, states, *left = map(np.ascontiguousarray, (gates, states, *others[:2]))
     arrays = (w_ih, w_hh, g, gates, states, d, dh, dh if dx is None else dx, *left, *others[2:], turns.rows)
-
-    def part(first: int, last: int) -> None:
-        run(*arrays, steps, batch, int(turns.reverse), first, last, int(to_the_end))
-
-    deal(part, batch, steps * batch * count * units * (units + layer.inputs))
+    work = steps * batch * count * units * (units + layer.inputs)
+    run(batch, work, *arrays, steps, batch, int(turns.reverse), int(to_the_end))
 
 
 def weight_gradient(d: Array, x: Array, out: Array) -> bool:
@@ -129,16 +121,12 @@ def weight_gradient(d: Array, x: Array, out: Array) -> bool:
     """
     gates, steps, batch, units = d.shape
     inputs = x.shape[2]
-    work = gates * steps * batch * inputs * units
-    if inputs > WIDEST or (work >= WORTH and gates < processors()):  # threads take a gate each
+    if inputs > WIDEST:
         return False
     run = backwards.weight_gradient(inputs, units, out.strides[0] // out.itemsize, d.dtype.char)
-
-    def part(first: int, last: int) -> None:
-        room = aligned((backwards.scratch(d.dtype.char),), d.dtype)
-        run(x, d, out, room, steps * batch, first, last)
-
-    deal(part, gates, work)
+    length = gates * backwards.strips(units, d.dtype.char)
+    room = backwards.scratch(d.dtype.char) * d.itemsize
+    run(length, gates * steps * batch * inputs * units, x, d, out, room, steps * batch)
     return True
 
 

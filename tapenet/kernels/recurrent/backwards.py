@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 
 import numpy as np
 
-from tapenet.kernels.recurrent.tiles import Layer, Spot, Strip, Tiles, Turn, add_product
+from tapenet.kernels.recurrent.tiles import GRAIN, Layer, Spot, Strip, Tiles, Turn, add_product
 from tapenet.kernels.recurrent.weights import vectors_of
 from tapenet.llvm.emitter import Value
 from tapenet.llvm.gemm import Matrix
 from tapenet.llvm.gemm import write as gemm
 from tapenet.llvm.kernel import Array, Kernel
 from tapenet.llvm.processor import registers
+from tapenet.llvm.sharing import Shared
 
 #: What a weight's gradient sums at a time: a strip of columns of so many rows, packed, stays in the first level cache.
 BLOCK = 96
 
 
 @functools.lru_cache(maxsize=64)
-def code(layer: Layer) -> Callable[..., None]:
+def code(layer: Layer) -> Shared:
     """Arguments: w_ih, w_hh, g, gates, states, d, dh, dx, others and rows, as `recurrent.backward` has them, with packed
-    weights; time, batch, reverse, the rows of the batch to work on, first and last, and `to_the_end`."""
+    weights; time, batch, reverse and `to_the_end`. The range is that of the rows of the batch."""
     k = Kernel(f"{layer.kind}_turns_back", layer.char)
     units, inputs, kind, gates = layer.units, layer.inputs, layer.kind, layer.gates
     w_ih, w_hh, g, found, states, d = (k.array(1) for _ in range(6))
@@ -31,7 +31,8 @@ def code(layer: Layer) -> Callable[..., None]:
     others = [k.array(1) for _ in range({"lstm": 2, "gru": 1}.get(kind, 0))]
     dc = k.array(1, units) if kind == "lstm" else dh
     rows = k.array(1, dtype=np.int64)
-    steps, batch, reverse, first, last, to_the_end = (k.integer() for _ in range(6))
+    steps, batch, reverse, to_the_end = (k.integer() for _ in range(4))
+    first, last = k.range(GRAIN, 1)
     for step in k.turns(steps):
         turn = Turn(k, units, step, (steps, batch, reverse), True)
         end = rows.load(turn.time)
@@ -58,7 +59,7 @@ def code(layer: Layer) -> Callable[..., None]:
             every = Tiles(k, first, end, vectors_of(1))
             own = dx.moved(turn.time * batch * inputs).shaped(1, inputs)
             _multiply(k, every, ds[0], turn.apart, w_ih, (gates, units), own, inputs, False)
-    return k.compile()
+    return k.shared()
 
 
 def _multiply(
@@ -118,37 +119,46 @@ def _rnn_back(at: Spot, kind: str, by_h: Value, h: Array, d: Array) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def weight_gradient(inputs: int, units: int, width: int, char: str) -> Callable[..., None]:
-    """out[:, g] = xᵀ @ d[g] for gates from `first` to `last`; the rows of out lie `width` numbers apart. The argument behind it
-    is scratch memory, `scratch` numbers: rows of d lie where few places of a cache take them, and a strip is read for each
-    tile of the result."""
+def weight_gradient(inputs: int, units: int, width: int, char: str) -> Shared:
+    """out[:, g] = xᵀ @ d[g]; the rows of out lie `width` numbers apart. The range is that of all gates' strips of units. The
+    argument behind out is scratch memory, `scratch` numbers: rows of d lie where few places of a cache take them, and a strip
+    is read for each tile of the result."""
     k = Kernel("recurrent_weights", char)
-    x, d, out, room = k.array(1, inputs), k.array(1, units), k.array(1, width), k.array(1)
-    length, first, last = (k.integer() for _ in range(3))
+    x, d, out, room = k.array(1, inputs), k.array(1, units), k.array(1, width), k.scratch(1)
+    length = k.integer()
+    begin, end = k.range()
     zero = k.number(0.0, k.lanes)
-    for g in k.turns(last, first):
+    many = strips(units, char)
+    for g in k.turns((end + (many - 1)).op("udiv", end + (many - 1), many), begin.op("udiv", begin, many)):
         column = g * units
-        for i in k.turns(inputs):
-            for strip in Strip.of(k, units, 1):
-                ((unit, count),) = strip.parts
-                out.store(zero, i, column + unit, count=count)
-        for begin in k.turns(length, 0, BLOCK):
-            rest = length - begin
+        first, last = begin - g * many, end - g * many
+        within = (first < 0).where(k.index(0), first), (last > many).where(k.index(many), last)
+        for strip in Strip.of(k, units, vectors_of(1), within):
+            for i in k.turns(inputs):
+                for unit, count in strip.parts:
+                    out.store(zero, i, column + unit, count=count)
+        for start in k.turns(length, 0, BLOCK):
+            rest = length - start
             inner = (rest < BLOCK).where(rest, k.index(BLOCK))
-            source = d.moved(g * length + begin)
-            for strip in Strip.of(k, units, vectors_of(1)):
+            source = d.moved(g * length + start)
+            for strip in Strip.of(k, units, vectors_of(1), within):
                 packed = room.shaped(1, len(strip.parts) * k.lanes)
                 for row in k.turns(inner):
                     for v, (unit, count) in enumerate(strip.parts):
                         packed.store(source.load(row, unit, lanes=k.lanes, count=count), row, v * k.lanes)
                 columns = sum(count or k.lanes for _, count in strip.parts)
                 matrices = [
-                    Matrix(x.at(begin), 1, inputs),
+                    Matrix(x.at(start), 1, inputs),
                     Matrix(packed.at(0), packed.strides[0], 1),
                     Matrix(out.at(0, column + strip.begin), width, 1),
                 ]
                 gemm(k, (inputs, columns, inner.name), matrices, k.dtype, True)
-    return k.compile()
+    return k.shared()
+
+
+def strips(units: int, char: str) -> int:
+    """Into how many strips the code cuts the units of a gate."""
+    return -(-units // (vectors_of(1) * registers().bytes // np.dtype(char).itemsize))
 
 
 def scratch(char: str) -> int:

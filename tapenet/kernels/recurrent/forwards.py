@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from tapenet.kernels.recurrent.tiles import Layer, Spot, Strip, Sums, Tiles, Turn, add_product
+from tapenet.kernels.recurrent.tiles import GRAIN, Layer, Spot, Strip, Sums, Tiles, Turn, add_product
 from tapenet.kernels.recurrent.weights import vectors_of
 from tapenet.llvm.emitter import Value
 from tapenet.llvm.formulas import call
 from tapenet.llvm.kernel import Array, Kernel
 from tapenet.llvm.processor import registers
+from tapenet.llvm.sharing import Shared
 
 
 @functools.lru_cache(maxsize=64)
-def code(layer: Layer) -> Callable[..., None]:
+def code(layer: Layer) -> Shared:
     """Arguments: x, w_ih, w_hh, bias, gates, states, out, others and rows, as `recurrent.forward` has them, with packed
-    weights; scratch memory, `scratch` numbers for each row; time, batch, reverse, and the rows of the batch to work on, first
-    and last."""
+    weights; scratch memory, `scratch` numbers for each row; time, batch, reverse. The range is that of the batch's rows."""
     k = Kernel(f"{layer.kind}_turns", layer.char)
     units, inputs, kind, gates = layer.units, layer.inputs, layer.kind, layer.gates
     x, w_ih, w_hh = (k.array(1) for _ in range(3))
@@ -27,8 +27,9 @@ def code(layer: Layer) -> Callable[..., None]:
     found, states, out = (k.array(1) for _ in range(3))
     others = [k.array(1) for _ in range({"lstm": 2, "gru": 1}.get(kind, 0))]
     rows = k.array(1, dtype=np.int64)
-    room = k.array(1, len(_sums(layer)), vectors_of(gates) * k.lanes)
-    steps, batch, reverse, first, last = (k.integer() for _ in range(5))
+    room = k.scratch(1, len(_sums(layer)), vectors_of(gates) * k.lanes)
+    steps, batch, reverse = (k.integer() for _ in range(3))
+    first, last = k.range(GRAIN, 1)
     for step in k.turns(steps):
         turn = Turn(k, units, step, (steps, batch, reverse), False)
         end = rows.load(turn.time)
@@ -59,7 +60,7 @@ def code(layer: Layer) -> Callable[..., None]:
                         _gru(at, sums, places, turn.now(others[0]), before, after, result)
                     else:
                         _rnn(at, kind, sums[0], after, result)
-    return k.compile()
+    return k.shared()
 
 
 def scratch(layer: Layer) -> int:

@@ -10,6 +10,9 @@ from tapenet.llvm.kernel import Array, Index, Kernel
 from tapenet.llvm.loops import Carried
 from tapenet.llvm.processor import registers
 
+#: Rows of the batch of a thread, or a multiple of it: weights are read for a few rows at a time.
+GRAIN = 2
+
 
 class Layer(NamedTuple):
     """What code is made for.
@@ -114,16 +117,22 @@ class Strip:
         return packed.moved(place).shaped(1, blocks * len(self.parts) * self.k.lanes)
 
     @staticmethod
-    def of(k: Kernel, columns: int, most: int) -> Iterator[Strip]:
-        """All strips of so many columns, of `most` vectors but for the last."""
+    def of(k: Kernel, columns: int, most: int, within: tuple[Value, Value] | None = None) -> Iterator[Strip]:
+        """All strips of so many columns, of `most` vectors but for the last; or those from one to another."""
         width = k.lanes * most
-        whole = columns // width * width
+        whole = columns // width
+        rest = columns - whole * width
+        first, last = (0, whole) if within is None else (within[0], (within[1] < whole).where(within[1], whole))
         if whole:
-            for begin in k.turns(whole, 0, width):
-                yield Strip(k, begin, most, None)
-        if whole < columns:
-            rest = columns - whole
-            yield Strip(k, k.index(whole), -(-rest // k.lanes), rest % k.lanes or None)
+            for i in k.turns(last, first):
+                yield Strip(k, i * width, most, None)
+        if rest:
+            strip = Strip(k, k.index(whole * width), -(-rest // k.lanes), rest % k.lanes or None)
+            if within is None:
+                yield strip
+            else:
+                for _ in k.turns((within[1] > whole).where(k.index(1), 0)):
+                    yield strip
 
 
 Sums = list[list[Value]]

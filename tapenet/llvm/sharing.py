@@ -1,0 +1,144 @@
+"""Code that does a part of a range, and how the parts are dealt out to threads (`workers`).
+
+How a range is cut depends on its length and on what it costs where each part has sums of its own, so that results are the
+same for any number of threads; else on the number of threads too, since a cut has a price: what all parts read is read anew.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapenet.llvm import workers
+from tapenet.llvm.addresses import address
+
+if TYPE_CHECKING:
+    from tapenet.llvm.toolchain import Library
+
+#: Multiply-adds of a part at least, 10 to 20 µs of them: a worker that looks out for work takes a part within one, one that
+#: sleeps is there within ten. Work of 20 µs takes 20 instead of 33 µs on two threads right behind other work, 28 after a pause.
+PART = 1_000_000
+#: Parts at most.
+MOST = 64
+#: Parts for each thread at most, where their number is free: who is held up does fewer.
+ROUNDS = 4
+#: Multiply-adds for each number that a part has of its own: it is cleared, and added to that of the others.
+OWN = 1000
+
+#: What a parameter of code is: memory, or an integer, the same for all parts; memory that a part has of its own; memory that
+#: a thread has while it does a part; the beginning and the end of the part.
+POINTER, INTEGER, EACH, SCRATCH, BEGIN, END = "pointer", "integer", "each", "scratch", "begin", "end"
+#: Words of a context before the arguments: the range's length, how many parts it is cut into, memory of the threads, and
+#: how many bytes each has.
+_HEAD = 4
+
+
+def text(name: str, parameters: Sequence[str], grain: int = 1) -> str:
+    """IR of `NAME_part(context, item, thread)`, which calls @NAME for a part of its range. Parts begin at multiples of
+    `grain`."""
+    lines = [f"define void @{name}_part(ptr %context, i64 %item, i64 %thread) {{"]
+
+    def word(register: str, type: str, at: int) -> None:
+        lines.append(f"  %at_{register} = getelementptr i64, ptr %context, i64 {at}")
+        lines.append(f"  %{register} = load {type}, ptr %at_{register}")
+
+    for at, (register, type) in enumerate((("length", "i64"), ("parts", "i64"), ("memory", "ptr"), ("room", "i64"))):
+        word(register, type, at)
+    lines += [
+        f"  %over = add i64 %length, {grain - 1}",
+        f"  %units = udiv i64 %over, {grain}",
+        "  %later = add i64 %item, 1",
+        "  %offset = mul i64 %thread, %room",
+        "  %own = getelementptr i8, ptr %memory, i64 %offset",
+    ]
+    for which, item in (("begin", "%item"), ("end", "%later")):
+        lines += [
+            f"  %{which}0 = mul i64 %units, {item}",
+            f"  %{which}1 = udiv i64 %{which}0, %parts",
+            f"  %{which}2 = mul i64 %{which}1, {grain}",
+            f"  %{which}3 = icmp ult i64 %{which}2, %length",
+            f"  %{which} = select i1 %{which}3, i64 %{which}2, i64 %length",
+        ]
+    arguments, at = [], _HEAD
+    for i, kind in enumerate(parameters):
+        if kind in (BEGIN, END):
+            arguments.append(f"i64 %{kind}")
+            continue
+        pointer = kind in (POINTER, EACH)
+        word(f"w{i}", "ptr" if pointer else "i64", at)
+        at += 1
+        if kind == EACH:
+            word(f"s{i}", "i64", at)
+            at += 1
+            lines.append(f"  %o{i} = mul i64 %item, %s{i}")
+            lines.append(f"  %p{i} = getelementptr i8, ptr %w{i}, i64 %o{i}")
+        elif kind == SCRATCH:
+            lines.append(f"  %p{i} = getelementptr i8, ptr %own, i64 %w{i}")
+        arguments.append(f"i64 %w{i}" if kind == INTEGER else f"ptr %{'w' if kind == POINTER else 'p'}{i}")
+    call = f"  call void @{name}({', '.join(arguments)}) noinline"
+    return "\n".join([*lines, call, "  ret void", "}", ""])
+
+
+class Shared:
+    """Code for a range, by the name under which `text` defined it: `run(length, cost, *arguments)`.
+
+    Arguments are those of the code but for the part's beginning and end: arrays and integers; for memory that each part has
+    an array (parts, ...), as many as `parts` says; for memory that a thread needs how many bytes. The interpreter's lock is
+    released meanwhile.
+    """
+
+    def __init__(
+        self, library: Library, name: str, parameters: Sequence[str], grain: int = 1, rounds: int = ROUNDS
+    ) -> None:
+        self.library = library
+        self._function = library.address(f"{name}_part")
+        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 2)(self._function)
+        self._kinds = [kind for kind in parameters if kind not in (BEGIN, END)]
+        self._plain = not {EACH, SCRATCH} & set(self._kinds)
+        self._grain, self._free = grain, None if EACH in self._kinds else rounds
+
+    def parts(self, length: int, cost: int, own: int = 0) -> int:
+        """How many parts a range of this length has that takes so many multiply-adds, where each has so many numbers of its
+        own."""
+        most = cost // (PART + OWN * own)
+        if most < 2:
+            return 1
+        if self._free is not None:
+            threads = workers.get_num_threads()
+            most = min(most, threads * self._free if threads > 1 else 1)
+        return max(1, min(-(-length // self._grain), most, MOST))
+
+    def __call__(self, length: int, cost: int, *arguments: np.ndarray | int, parts: int | None = None) -> None:
+        """Do the range, on several threads where it pays; in so many parts."""
+        count = self.parts(length, cost) if parts is None else parts
+        threads = 1 if count == 1 else min(count, workers.get_num_threads())
+        memory = None
+        if self._plain:
+            words = [a if isinstance(a, int) else address(a) for a in arguments]
+            words = [length, count, 0, 0, *words]
+        else:
+            room, found = 0, []
+            for kind, a in zip(self._kinds, arguments, strict=True):
+                if kind == SCRATCH:
+                    found.append(room)
+                    room += -(-int(a) // LINE) * LINE
+                elif isinstance(a, int):
+                    found.append(a)
+                else:
+                    found += [address(a), a.strides[0]] if kind == EACH else [address(a)]
+            memory = np.empty(threads * room + LINE, np.int8)
+            words = [length, count, -(-address(memory) // LINE) * LINE, room, *found]
+        context = array("q", words)
+        at = context.buffer_info()[0]
+        if count == 1:
+            self._run(at, 0, 0)
+        else:
+            workers.share(self._function, at, count, threads)
+
+
+#: Bytes of a cache line, on most processors.
+LINE = 64
