@@ -21,6 +21,7 @@ from tapenet.ops.op import op
 from tapenet.ops.random import integers
 from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import astype, unbroadcast
+from tapenet.program.symbols import CannotLower
 from tapenet.typing import Array, Shape
 
 #: Up to how many scores are kept as a whole: 4 megabytes of float32. Beyond, reading them again costs what making them
@@ -177,6 +178,45 @@ def _attention_grad_lanes(
 _OPAQUE = "scores are made in tiles that fit the cache, which no primitive does"
 
 
+def _small(shape: Shape, query: Array, value: Array) -> bool:
+    """Whether scores of a shape are so few that no kernel makes them: a program does, by the formula."""
+    work = math.prod(shape) * (query.shape[-1] + value.shape[-1])
+    return 0 < work < kernel_dispatch.WORTH and math.prod(shape) <= WHOLE
+
+
+def _lowered(
+    query: Array, key: Array, value: Array, attn_mask: Array | None = None, seed: Array | None = None,
+    dropout_p: float = 0.0, is_causal: bool = False, scale: float = 1.0,
+) -> tuple[Array, ...]:  # fmt: skip
+    shape = _shape(query, key, value, attn_mask)
+    if seed is not None or not _small(shape, query, value):
+        raise CannotLower(_OPAQUE)
+    query, key, value = _stretched(shape, query, key, value)
+    weights = attention_weights(query, key, _full(attn_mask, shape), is_causal, scale)
+    out = np.matmul(weights, value)
+    return np.reshape(out, (*shape[:-1], out.shape[-1])), weights, np.array(True), np.empty(0, out.dtype)
+
+
+def _grad_lowered(
+    gradient: Array, query: Array, key: Array, value: Array, attn_mask: Array | None, result: Array, weights: Array,
+    kept: Array, logsumexp: Array, seed: Array | None = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: float = 1.0, mask_gradient: bool = False,
+) -> tuple[Array, ...]:  # fmt: skip
+    shape = _shape(query, key, value, attn_mask)
+    if seed is not None or not _small(shape, query, value):
+        raise CannotLower(_OPAQUE)
+    shapes = query.shape, key.shape, value.shape
+    g, query, key, value, out = _stretched(shape, gradient, query, key, value, result)
+    by_weights = np.matmul(g, np.swapaxes(value, -1, -2)) - np.sum(g * out, axis=-1, keepdims=True)
+    by_scores = by_weights * weights
+    by_query, by_key = np.matmul(by_scores, key) * scale, np.matmul(np.swapaxes(by_scores, -1, -2), query) * scale
+    by_value = np.matmul(np.swapaxes(weights, -1, -2), g)
+    found = tuple(unbroadcast(d, s) for d, s in zip((by_query, by_key, by_value), shapes, strict=True))
+    if attn_mask is None or not mask_gradient:
+        return found
+    return (*found, unbroadcast(by_scores, attn_mask.shape))
+
+
 def _multiply_adds(query_shape: Shape, key_shape: Shape, out_shape: Shape) -> int:
     return int(math.prod(out_shape[:-1]) * key_shape[-2] * (query_shape[-1] + out_shape[-1]))
 
@@ -189,7 +229,7 @@ def _normal(r: np.random.Generator, *shapes: Shape) -> list[Array]:
 
 
 @op(
-    opaque=_OPAQUE,
+    lower=_lowered,
     nondiff=("seed",),
     residuals=("weights", "kept", "logsumexp"),
     reference=_reference,  # whole and tiled work in place: a tile at a time, or with half the passes over the scores
@@ -257,7 +297,7 @@ def attention(
 
 
 @op(
-    opaque=_OPAQUE,
+    lower=_grad_lowered,
     memory="alike",
     nondiff=("gradient", "query", "key", "value", "attn_mask", "result", "weights", "kept", "logsumexp", "seed"),
     outputs=None,

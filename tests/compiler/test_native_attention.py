@@ -1,0 +1,93 @@
+"""Attention of few scores in compiled programs: the formula, without Python, in loops too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet.ops.layers.attention import kernel_dispatch
+from tests.ops.test_native_functions import calls_python
+from tests.program.backends import Compile, backends, compiled
+
+__all__ = ["compiled"]  # a fixture
+
+RNG = np.random.default_rng(0)
+Q, K, V = (RNG.normal(size=s) for s in ((2, 5, 4), (2, 3, 4), (2, 3, 6)))
+CALLS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "causal": {"is_causal": True},
+    "truth": {"attn_mask": np.array([[True, False, True]] * 4 + [[False] * 3])},
+    "numbers": {"attn_mask": RNG.normal(size=(5, 3)), "scale": 0.3},
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@backends
+def test_values_and_gradients(compiled: Compile, name: str) -> None:
+    """By `backward` inside of the step, and by `tn.grad`, to second order; rows without a key give 0."""
+    options = CALLS[name]
+
+    def f(q: Any, k: Any, v: Any) -> Any:
+        return (F.scaled_dot_product_attention(q, k, v, **options) ** 2).sum()
+
+    def back(q: Any, k: Any, v: Any) -> Any:
+        leaves = [tn.tensor(x, requires_grad=True) for x in (q, k, v)]
+        f(*leaves).backward()
+        return tuple(leaf.grad for leaf in leaves)
+
+    def second(q: Any, k: Any, v: Any) -> Any:
+        return tn.grad(lambda q: (tn.grad(f)(q, k, v) ** 2).sum())(q)
+
+    right = tn.grad(f, argnums=(0, 1, 2))(Q, K, V)
+    value, gradient, again = compiled(f), compiled(tn.grad(f, argnums=(0, 1, 2))), compiled(second)
+    expected = second(Q, K, V)
+    for _ in range(2):
+        np.testing.assert_allclose(value(Q, K, V), f(Q, K, V), rtol=1e-12)
+        for found, one in zip(gradient(Q, K, V), right, strict=True):
+            np.testing.assert_allclose(found, one, rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(again(Q, K, V), expected, rtol=1e-9, atol=1e-12)
+    for found, one in zip(back(Q, K, V), right, strict=True):
+        np.testing.assert_allclose(found, one, rtol=1e-10, atol=1e-13)
+    assert not any(map(calls_python, (value, gradient, again)))
+
+
+@backends
+def test_in_a_loop_that_trains(compiled: Compile) -> None:
+    w = tn.tensor(np.eye(4) * 0.5, requires_grad=True)
+    opt = tn.optim.SGD([w], lr=0.1)
+
+    def epoch(xs: Any) -> Any:
+        def turn(total: Any, x: Any) -> Any:
+            q = x @ w
+            loss = (F.scaled_dot_product_attention(q, x, x, is_causal=True) ** 2).mean()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return total + loss, None
+
+        return tn.scan(turn, np.float64(0), xs)[0]
+
+    xs = RNG.normal(size=(3, 2, 5, 4))
+    start = np.array(w.data)
+    rights = [np.asarray(epoch(xs).data) for _ in range(3)]
+    ends = np.array(w.data)
+    w.data[...] = start
+    step = compiled(epoch)
+    for right in rights:
+        np.testing.assert_allclose(step(xs).data, right, rtol=1e-12)
+    np.testing.assert_allclose(w.data, ends, rtol=1e-11)
+    assert not calls_python(step)
+
+
+def test_many_scores_are_those_of_the_kernel() -> None:
+    pytest.importorskip("llvmlite")
+    length = int(np.sqrt(kernel_dispatch.WORTH / 32)) + 1
+    x = RNG.normal(size=(length, 16)).astype(np.float32)
+    step = tn.compile(lambda x: F.scaled_dot_product_attention(x, x, x))
+    for _ in range(2):
+        np.testing.assert_allclose(step(x), F.scaled_dot_product_attention(x, x, x), rtol=1e-5, atol=1e-6)
+    assert calls_python(step)
