@@ -153,7 +153,7 @@ class Module:
         for entry in self.entries:
             if isinstance(entry, Kernel) and (room := parallel.workspace(entry, self.layouts)):
                 spaces[entry] = room
-            if isinstance(entry, Instruction) and (room := moves.workspace(entry)):
+            if isinstance(entry, Instruction) and (room := moves.workspace(entry) or products.workspace(entry)):
                 spaces[entry] = room
         workspaces = {entry: Value((room,), np.dtype(np.uint8)) for entry, room in spaces.items()}
         parts = slots.find(self.program, self.entries, self.layouts)
@@ -283,7 +283,7 @@ class Module:
             space = self.memory.workspace(entry)
             return parallel.write(entry, cut, layouts, stored, buffer, space, self.functions.name)
         if entry.kind == "product":
-            return products.write(entry, layouts, buffer, self.functions.name)
+            return products.write(entry, layouts, buffer, self.memory.workspace(entry), self.functions.name)
         if entry.kind == "control":
             bodies = [
                 control.Body(f"{m.prefix}0", m.program.inputs, m.program.outputs, m.memory.table)

@@ -13,7 +13,7 @@ from tapenet.llvm import gemm, gemv, workers
 from tapenet.llvm.emitter import llvm_type
 from tapenet.llvm.kernel import Kernel
 from tapenet.llvm.kernel import Value as Register
-from tapenet.llvm.loops import Access, Accumulator, Code, copy, fill, identity, nest, offset
+from tapenet.llvm.loops import Access, Accumulator, Carried, Code, copy, fill, identity, nest, offset
 from tapenet.llvm.processor import registers
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides
@@ -87,12 +87,14 @@ def write(
     instruction: Instruction,
     layouts: Layouts,
     buffer: Callable[[Value], Hashable],
+    space: Hashable | None,
     name: Callable[[Function], str],
 ) -> Function:
     """The function of one product.
 
     Args:
         instruction, layouts, buffer: what it computes, and where that lies.
+        space: the buffer for the sums of parts, if it is cut along what it sums up.
         name: adds a function to the module, and gives its name there.
     """
     (result,) = instruction.results
@@ -133,6 +135,13 @@ def write(
             _own(code, (n, m, k), matrices, add, turned, wanted, name)
         else:
             _blocks(code, (n, m, k), at, read, (a_strides, b_strides, out_strides), dtype, add, wanted, name)
+
+    if space is not None:
+        at = [left, right, f"%b{len(pointers)}"]
+        item = _part((n, m, k), parts(instruction), read, (a_strides[-2:], b_strides[-2:], (m, 1)), dtype)
+        share(code, name(called(item)), [f"ptr {p}" for p in at], parts(instruction))
+        _add_up(code, (n, m), parts(instruction), at[2], Access(out, out_strides[-2:], dtype), add)
+        return Function.of(code, [*pointers, space])
 
     def product(code: Kernel, at: list[str], lengths: Shape, strides: list[Strides]) -> None:
         if not lengths:
@@ -183,6 +192,27 @@ def cycles(instruction: Instruction) -> float:
 def pieces_of(instruction: Instruction) -> int:
     """How many pieces a product is worth."""
     return min(int(cycles(instruction) / pieces.PART), pieces.MOST)
+
+
+def parts(instruction: Instruction) -> int:
+    """Into how many parts a product is cut along what it sums up: one, unless it has far more to sum up than sums."""
+    (result,) = instruction.results
+    n, m = result.shape[-2:]
+    k = multiply_adds(instruction) // max(result.size, 1)
+    across = max(n, m) if min(n, m) == 1 else min(n, m)
+    by_blas = k * across * result.dtype.itemsize > gemm.largest()
+    most = min(pieces_of(instruction), k // (GRAIN * max(result.size, GRAIN)))
+    if not by_blas or most < 2 or max(n, m) >= 2 * GRAIN or result.size > n * m:
+        return 1
+    each = -(-k // most)
+    return -(-k // each)
+
+
+def workspace(instruction: Instruction) -> int:
+    """Bytes in which the parts of a product keep their sums."""
+    if instruction.kind != "product" or (count := parts(instruction)) == 1:
+        return 0
+    return count * instruction.results[0].nbytes
 
 
 def in_blocks(function: Function) -> bool:
@@ -306,6 +336,54 @@ def _blocks(
     _either(code, code.emit(f"icmp slt i64 {count}, 2"), whole, several)
 
 
+def _part(
+    lengths: tuple[int, int, int], count: int, read: Read, strides: tuple[Strides, Strides, Strides], dtype: np.dtype
+) -> Code:
+    """The code of one part of what a product by BLAS sums up."""
+    n, m, k = lengths
+    each = -(-k // count)
+    item = Code()
+    left, right, sums = given(item, ["ptr"] * 3)
+    begin = item.emit(f"mul nuw nsw i64 %item, {each}")
+    length = _length(item, k, begin, str(each))
+    at = [
+        offset(item, left, begin, strides[0][1], dtype),
+        offset(item, right, begin, strides[1][0], dtype),
+        offset(item, sums, "%item", n * m, dtype),
+    ]
+    _blas(item, n, m, length, at, (read[0], read[1], Matrix(False, m)), strides, dtype)
+    return item
+
+
+def _length(code: Code, whole: int, begin: str, each: str) -> str:
+    """Of so many, from one on, the rest or so many, as BLAS wants it."""
+    code.declares |= {"declare i64 @llvm.smin.i64(i64, i64)", _LENGTH}
+    rest = code.emit(f"sub nsw i64 {whole}, {begin}")
+    return code.emit(f"call INT @{_LENGTH}(i64 {code.emit(f'call i64 @llvm.smin.i64(i64 {rest}, i64 {each})')})")
+
+
+def _add_up(code: Code, shape: tuple[int, int], count: int, sums: str, out: Access, add: bool) -> None:
+    """The sums of parts in order, added to what is there or in its place."""
+    t = llvm_type(out.dtype)
+
+    def number(index: str) -> None:
+        row, column = (code.emit(f"{how} i64 {index}, {shape[1]}") for how in ("udiv", "urem"))
+        place = offset(
+            code, offset(code, out.pointer, row, out.strides[0], out.dtype), column, out.strides[1], out.dtype
+        )
+        first = offset(code, sums, index, 1, out.dtype)
+        total = Carried(code.emit(f"load {t}, ptr {place}") if add else "-0.0", t)
+
+        def part(number: str) -> None:
+            more = code.emit(f"load {t}, ptr {offset(code, first, number, shape[0] * shape[1], out.dtype)}")
+            total.after = code.emit(f"fadd {t} {total.register}, {more}")
+
+        code.loop(count, part, [total])
+        code.line(f"  store {t} {total.register}, ptr {place}")
+
+    code.loop(shape[0] * shape[1], number)
+
+
 def _block(
     n: int, m: int, k: int, read: Read, strides: tuple[Strides, Strides, Strides],
     dtype: np.dtype, beta: float,
@@ -366,7 +444,7 @@ def _loops(
 
 
 def _blas(
-    code: Code, n: int | str, m: int | str, k: int, at: list[str], read: Read,
+    code: Code, n: int | str, m: int | str, k: int | str, at: list[str], read: Read,
     strides: tuple[Strides, ...], dtype: np.dtype, beta: float = 0.0,
 ) -> None:  # fmt: skip
     """One call of BLAS. A result whose columns are dense is computed as the transposed product."""

@@ -116,6 +116,33 @@ def test_what_is_added_in_place() -> None:
         np.testing.assert_allclose(target.numpy(), w + x.T @ y, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.skipif(find() is None, reason="BLAS is not found here")
+@pytest.mark.parametrize("add", [False, True])
+@pytest.mark.parametrize("ta", [False, True])
+@pytest.mark.parametrize("tb", [False, True])
+def test_long_sums(ta: bool, tb: bool, add: bool) -> None:
+    """Cut along what they sum up; added up in the order of the parts."""
+    r = np.random.default_rng(0)
+    for n, m, k in ((20, 1, 60_001), (1, 3, 240_000), (1, 1, 700_000), (5, 17, 150_000)):
+        x = r.normal(size=(k, n) if ta else (n, k)).astype("f4")
+        y = r.normal(size=(m, k) if tb else (k, m)).astype("f4")
+        expected = (x.T if ta else x).astype("f8") @ (y.T if tb else y).astype("f8")
+        found = []
+        for count in (1, 3):
+            tn.set_num_threads(count)
+            target = tn.asarray(np.ones((n, m), "f4", order="F"))
+            b = Build()
+            made = b.emit("dot", b.input(*x.shape), b.input(*y.shape), ta=ta, tb=tb)
+            reference = Reference(target)
+            b.writes.append(Write(reference, b.emit("add", reference, made) if add else made))
+            runner = compiled(b.program())
+            runner.call(x, y)
+            assert any(products.workspace(e) for e in runner.module.program.body)
+            np.testing.assert_allclose(target.numpy(), expected + add, rtol=1e-4, atol=2e-3 * k**0.5)
+            found.append(target.numpy().tobytes())
+        assert found[0] == found[1]
+
+
 def test_the_switch() -> None:
     with tn.deterministic():
         with tn.deterministic(False):
