@@ -38,7 +38,7 @@ from tapenet.llvm.gemm import load_masked, mask, spread, store_masked
 from tapenet.llvm.loops import Code, run_length
 from tapenet.llvm.processor import registers
 from tapenet.llvm.scalar import definitions
-from tapenet.llvm.toolchain import build
+from tapenet.llvm.toolchain import AS_WRITTEN, build
 from tapenet.typing import DType
 
 if TYPE_CHECKING:
@@ -338,6 +338,7 @@ class Kernel(Code):
         parameters = ", ".join(self._parameters)
         return "\n".join(
             [
+                AS_WRITTEN,
                 *declares,
                 definitions(self.needs),
                 f"define void @{self.name}({parameters}) #0 {{\nentry:\n{body}\n  ret void\n}}\n",

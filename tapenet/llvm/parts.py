@@ -1,0 +1,68 @@
+"""A module cut into several that are compiled side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+#: Lines of a part from which another is begun: some 50 ms of LLVM's time, of which a part by itself takes two or three.
+LINES = 600
+#: A function that is part of no other: it is called, never copied into its callers.
+_APART = re.compile(r"^define internal (void @(\w+)\([^\n]*\)) (#[01]) \{\n.*?^\}$", re.MULTILINE | re.DOTALL)
+#: One that becomes part of those that call it, so that each part needs it.
+_COPIED = re.compile(
+    r"^define internal [^\n]*?@(\w+)\([^\n]*\) alwaysinline [^\n]*\{\n.*?^\}$", re.MULTILINE | re.DOTALL
+)
+_DECLARED = re.compile(r"^declare [^\n]*?@([\w.]+)\([^\n]*$", re.MULTILINE)
+_NAME = re.compile(r"@([\w.]+)")
+
+
+class Part(NamedTuple):
+    """A module, and the functions in it that others call."""
+
+    text: str
+    names: tuple[str, ...] = ()
+
+
+def parts(text: str) -> list[Part]:
+    """The modules that a module is cut into: the first has what is called from outside, and calls what is in the others. One
+    of few lines stays whole."""
+    if text.count("\n") < 2 * LINES:
+        return [Part(text)]
+    shared = {found[1]: found[0] for pattern in (_COPIED, _DECLARED) for found in pattern.finditer(text)}
+    groups: list[list[tuple[str, str]]] = []
+    declared: dict[str, str] = {}
+    room = 0
+
+    def moved(found: re.Match[str]) -> str:
+        """What stays of a function in the first part: nothing, if it needs no other function of the module."""
+        nonlocal room
+        signature, name, attributes = found.groups()
+        if any(n != name and n not in shared and not n.startswith("llvm.") for n in _NAME.findall(found[0])):
+            return found[0]
+        if room <= 0:
+            groups.append([])
+            room = LINES
+        groups[-1].append((name, found[0].replace("define internal ", "define ", 1)))
+        declared[name] = f"declare {signature} {attributes}\n"
+        room -= found[0].count("\n")
+        return ""
+
+    rest = _APART.sub(moved, text)
+    made = [Part("".join([*declared.values(), rest]))]
+    for group in groups:
+        names, functions = zip(*group, strict=True)
+        made.append(Part("\n".join([*_needed(functions, shared), *functions, ""]), names))
+    return made
+
+
+def _needed(functions: Sequence[str], shared: Mapping[str, str]) -> list[str]:
+    """What functions need of what is shared, and what that needs, each once."""
+    found: dict[str, str] = {}
+    waiting = list(functions)
+    for function in waiting:  # grows while it is walked over
+        new = {name: shared[name] for name in _NAME.findall(function) if name in shared and name not in found}
+        found |= new
+        waiting += new.values()
+    return list(found.values())

@@ -1,0 +1,115 @@
+"""What is computed once, by a thread beside or by whoever asks for it first.
+
+Threads live as long as there is something to do. There is one for each processor but that of who asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from tapenet.llvm.locks import lock
+from tapenet.llvm.processor import processors
+
+T = TypeVar("T")
+
+_waiting: deque[Task[Any]] = deque()
+_threads = 0
+#: How many forks lie between the first process and this one: who had begun something before the last is not here.
+_forks = 0
+_lock = lock()
+
+
+class Task(Generic[T]):
+    """Something to compute. Where that fails who asks for it computes it anew, and gets the error."""
+
+    def __init__(self, compute: Callable[[], T]) -> None:
+        self._compute: Callable[[], T] | None = compute
+        self._found: list[T] = []
+        #: Who computes it: after how many forks, and what says that it is done.
+        self._begun: tuple[int, threading.Event] | None = None
+
+    def result(self) -> T:
+        """What is computed, here if nobody has begun to."""
+        while not self._found:
+            other = self._claim()
+            if other is None:
+                self._run()
+            else:
+                other.wait()
+        return self._found[0]
+
+    def ahead(self) -> None:
+        """Compute it, unless somebody does or has done so. Errors are left to who asks."""
+        if not self._found and self._claim() is None:
+            with contextlib.suppress(Exception):
+                self._run()
+
+    def beside(self) -> None:
+        """Have a thread compute it, if there are several processors."""
+        global _threads
+        most = processors() - 1
+        if most < 1:
+            return
+        with _lock:
+            _waiting.append(self)
+            if _threads >= most:
+                return
+            _threads += 1
+        try:
+            threading.Thread(target=_work, name="tapenet compiles").start()
+        except RuntimeError:  # the system gives no more threads
+            with _lock:
+                _threads -= 1
+
+    def _claim(self) -> threading.Event | None:
+        """None if it is the caller's to compute; else what says when another has."""
+        with _lock:
+            if self._begun is not None and self._begun[0] == _forks:
+                return self._begun[1]
+            self._begun = _forks, threading.Event()
+            return None
+
+    def _run(self) -> None:
+        assert self._begun is not None
+        done = self._begun[1]
+        try:
+            if not self._found:
+                assert self._compute is not None
+                self._found.append(self._compute())
+            self._compute = None
+        except BaseException:
+            self._begun = None
+            raise
+        finally:
+            done.set()
+
+
+def _work() -> None:
+    """What a thread does: all that waits, unless Python is about to end."""
+    global _threads
+    while True:
+        with _lock:
+            if not _waiting or not threading.main_thread().is_alive():
+                _waiting.clear()
+                _threads -= 1
+                return
+            task = _waiting.popleft()
+        task.ahead()
+        del task
+
+
+def _forked() -> None:
+    """A child has none of the threads."""
+    global _threads, _forks
+    _threads = 0
+    _forks += 1
+    _waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,102 @@
+"""A long module is compiled in parts, which are linked to what the whole would be."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("llvmlite")
+
+from tapenet.llvm import parts, toolchain
+
+COPIED = """define internal double @tn_twice(double %x) alwaysinline nounwind {
+  %y = fadd double %x, %x
+  ret double %y
+}
+"""
+
+
+def function(name: str, inside: str, lines: int = 20) -> str:
+    """A function that adds a constant to a number, reached through constants, after so many lines."""
+    filling = "".join(f"  %f{i} = load volatile double, ptr %a\n" for i in range(lines))
+    return f"define internal void @{name}(ptr noalias %a) #0 {{\nentry:\n{filling}{inside}  ret void\n}}\n\n"
+
+
+ADDS = """  %x = load double, ptr %a
+  %y = call double @tn_twice(double %x)
+  %z = fadd double %y, {}.5
+  store double %z, ptr %a
+"""
+
+
+def module(count: int) -> str:
+    functions = "".join(function(f"k{i}", ADDS.format(i)) for i in range(count))
+    outer = function("outer", "  call void @k0(ptr %a)\n")
+    calls = "".join(f"  call void @k{i}(ptr %a)\n" for i in range(count))
+    return (
+        f"{COPIED}\n{functions}{outer}define void @all(ptr %a) {{\n{calls}  call void @outer(ptr %a)\n  ret void\n}}\n"
+    )
+
+
+def test_a_long_module_is_cut_and_computes_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TAPENET_CACHE", "")
+    monkeypatch.setattr(parts, "LINES", 60)
+    text = module(10)
+    cut = parts.parts(text)
+    assert len(cut) > 3
+    assert sorted(name for part in cut for name in part.names) == sorted(f"k{i}" for i in range(10))
+    for part in cut[1:]:
+        assert part.text.count("define internal double @tn_twice") == 1  # copied into each that needs it
+    assert "define internal void @outer" in cut[0].text  # which calls another
+    expected = 1.0
+    for i in [*range(10), 0]:
+        expected = 2 * expected + i + 0.5
+    library = toolchain.build(text)
+    value = ctypes.c_double(1.0)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address("all"))(ctypes.addressof(value))
+    assert value.value == expected
+
+
+def test_a_short_module_stays_whole() -> None:
+    text = module(3)
+    assert parts.parts(text) == [parts.Part(text)]
+
+
+def test_parts_that_were_damaged_are_compiled_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    place.mkdir(mode=0o700)
+    monkeypatch.setenv("TAPENET_CACHE", str(place))
+    monkeypatch.setattr(parts, "LINES", 60)
+    text = module(5)
+    toolchain.build(text)
+    files = sorted(place.glob("*.o"))
+    assert len(files) == len(parts.parts(text)) > 1
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-1])
+    library = toolchain.build(text)
+    value = ctypes.c_double(0.0)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address("all"))(ctypes.addressof(value))
+    assert value.value > 0
+
+
+def test_loops_that_are_to_stay_as_they_are_written_are_not_unrolled() -> None:
+    loop = """define void @f(ptr noalias %a, i64 %n) {
+entry:
+  br label %L
+L:
+  %i = phi i64 [ 0, %entry ], [ %j, %L ]
+  %p = getelementptr inbounds double, ptr %a, i64 %i
+  %x = load volatile double, ptr %p
+  store volatile double %x, ptr %a
+  %j = add nuw nsw i64 %i, 1
+  %more = icmp slt i64 %j, 16
+  br i1 %more, label %L, label %E
+E:
+  ret void
+}
+"""
+    header = toolchain.target().header
+    long, short = (len(toolchain.compile_(header + text)) for text in (loop, toolchain.AS_WRITTEN + loop))
+    assert short < long

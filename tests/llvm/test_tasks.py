@@ -1,0 +1,89 @@
+"""Tasks: each computed once, by a thread beside or by who asks."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from tapenet.llvm import tasks
+from tapenet.llvm.tasks import Task
+
+
+@pytest.fixture(autouse=True)
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "processors", lambda: 2)
+
+
+def test_a_task_is_computed_once() -> None:
+    who: list[str] = []
+
+    def compute() -> int:
+        who.append(threading.current_thread().name)
+        time.sleep(0.02)
+        return 42
+
+    task = Task(compute)
+    task.beside()
+    task.ahead()
+    assert task.result() == task.result() == 42
+    assert len(who) == 1
+
+
+def test_a_thread_computes_what_nobody_asks_for_and_ends() -> None:
+    done = threading.Event()
+    Task(done.set).beside()
+    assert done.wait(10)
+    for _ in range(1000):
+        if not any(t.name == "tapenet compiles" for t in threading.enumerate()):
+            break
+        time.sleep(0.01)
+    assert not any(t.name == "tapenet compiles" for t in threading.enumerate())
+
+
+def test_on_one_processor_there_is_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "processors", lambda: 1)
+    task = Task(threading.current_thread)
+    task.beside()
+    assert task.result() is threading.current_thread()
+
+
+def test_who_asks_gets_the_error_and_a_later_call_computes_anew() -> None:
+    answers = iter([ValueError("once"), ValueError("twice"), 42])
+
+    def compute() -> int:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    task = Task(compute)
+    task.ahead()  # in silence
+    with pytest.raises(ValueError, match="twice"):
+        task.result()
+    assert task.result() == 42
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_computes_what_a_thread_of_its_parent_has_begun() -> None:
+    begun, end = threading.Event(), threading.Event()
+    parent = os.getpid()
+
+    def compute() -> int:
+        if os.getpid() == parent:
+            begun.set()
+            end.wait(10)
+        return 42
+
+    task = Task(compute)
+    task.beside()
+    assert begun.wait(10)
+    child = os.fork()
+    if child == 0:
+        os._exit(task.result())
+    end.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
+    assert task.result() == 42
