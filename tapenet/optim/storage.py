@@ -16,13 +16,14 @@ the next step, with its state.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from tapenet import kernels
 from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.observe.epoch import bump
@@ -37,6 +38,9 @@ from tapenet.typing import Array, DType
 #: of second level cache: 16 KB 1.27 ms, 32 KB 1.08, 64 KB 1.04, 128 KB 0.96, 256 KB 0.98, 512 KB 1.04.
 BLOCK = 128 * 1024
 
+
+#: Numbers of flat storage from which machine code updates it: it takes a tenth of a second to make, once.
+WORTH = 1 << 16
 
 #: Scalars that no update has.
 _UNSET = {"": 0.0}
@@ -89,7 +93,7 @@ class Slot:
 class Chunk:
     """Consecutive parameters of a run with one flat gradient: gathered from small ones, or one's own."""
 
-    __slots__ = ("_axes", "_copies", "_scratch", "_whole", "blocks", "table")
+    __slots__ = ("_axes", "_copies", "_scratch", "_whole", "blocks", "stored", "table")
 
     def __init__(self, segment: Segment, first: int, last: int) -> None:
         start, stop = segment.starts[first], segment.starts[last]
@@ -105,6 +109,8 @@ class Chunk:
             for k in range(first, last):
                 place = self._scratch[segment.starts[k] - start : segment.starts[k + 1] - start]
                 self._copies.append((k, shaped(place, segment.params[k].shape, segment.axes[k])))
+        #: What machine code works on beside the gradient.
+        self.stored = segment.stored(start, stop)
         ends = [*range(0, stop - start, segment.block), stop - start]
         #: From and to in the flat gradient, and what the program works on beside it.
         self.blocks = [(lo, hi, segment.arguments(start + lo, start + hi)) for lo, hi in pairwise(ends)]
@@ -212,7 +218,12 @@ class Segment(Storage):
         #: Whether the rule leaves an element with gradient 0 as it is.
         self._local = False
         self._states: State = {}
+        #: The numbers of the update, and each by itself.
+        self._numbers: Array = np.zeros(0)
         self._cells: list[Array] = []
+        #: Machine code for the rule, and what it costs for each element.
+        self._code: Callable[..., None] | None = None
+        self._cost = 0
         self._temporaries: list[Array] = []
 
     def configure(self, rule: Rule, states: dict[str, float], scalars: dict[str, float], local: bool) -> None:
@@ -222,13 +233,24 @@ class Segment(Storage):
         fitting = program(rule, tuple(states), tuple(scalars))
         if fitting is not self.program:
             self.program, self.scalars = None, _UNSET  # what an exception leaves is laid out again
-            self._cells = [np.zeros((), self.flat.dtype) for _ in scalars]
+            self._numbers = np.zeros(max(1, len(scalars)), self.flat.dtype)
+            self._cells = [self._numbers[i : i + 1].reshape(()) for i in range(len(scalars))]
+            self._compile(fitting)
             self._temporaries = [aligned(self.scratch.shape, self.flat.dtype) for _ in range(fitting.temporaries)]
             self._lay_out(states)
             for run in self._runs:
                 self._cut(run)
             self.program = fitting
         self.set(scalars)
+
+    def _compile(self, fitting: Program) -> None:
+        """Make machine code for a program, if it pays."""
+        worth = fitting.formula is not None and self.flat.size >= WORTH and kernels.fit(self.flat)
+        found = kernels.use("updates") if worth else None
+        self._code = None
+        if found is not None and fitting.formula is not None:
+            self._code = found.code(*fitting.formula, self.flat.dtype.char)
+            self._cost = found.cost(fitting.formula.calls, len(fitting.formula.results))
 
     def _lay_out(self, states: dict[str, float]) -> None:
         """Make flat storage for the states, and take over the values that are there."""
@@ -258,14 +280,21 @@ class Segment(Storage):
         stored = (flat[lo:hi] for flat in (self.flat, *self._states.values()))
         return (*stored, *(t[: hi - lo] for t in self._temporaries), *self._cells)
 
+    def stored(self, lo: int, hi: int) -> tuple[Array, ...]:
+        """Parameters and states from `lo` to `hi`, and the numbers of the update."""
+        return (*(flat[lo:hi] for flat in (self.flat, *self._states.values())), self._numbers)
+
     def update(self, run: Run, grads: Sequence[Tensor]) -> None:
         assert self.program is not None
-        update = self.program.update
+        update, code = self.program.update, self._code
         for chunk in run.chunks:
             if chunk.table is not None and self._local and (rows := grads[chunk.table]._rows) is not None:
                 self._update_rows(chunk.table, rows)
                 continue
             g = chunk.gather(grads)
+            if code is not None and kernels.fit(self.flat, g) and g.flags.c_contiguous:
+                code(g.size, self._cost * g.size, g, *chunk.stored)
+                continue
             for lo, hi, arguments in chunk.blocks:
                 update(g[lo:hi], *arguments)
 

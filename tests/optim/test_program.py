@@ -138,3 +138,48 @@ def test_a_rule_that_is_not_elementwise_says_so(rule: Any, message: str) -> None
 def test_clipped_values_are_two_calls() -> None:
     expected, got = run_both(lambda p, g, st, s: (p - s["lr"] * np.clip(g, -0.5, 0.5), {}), [], {"lr": 0.1})
     np.testing.assert_array_equal(expected[0], got[0])
+
+
+# -- machine code ------------------------------------------------------------------------------------------------
+
+
+def many(kind: str, options: dict[str, Any], dtype: Any, monkeypatch: pytest.MonkeyPatch, worth: int) -> list[Any]:
+    """Parameters and states after three updates, in NumPy or in machine code."""
+    monkeypatch.setattr("tapenet.optim.storage.WORTH", worth)
+    r = np.random.default_rng(0)
+    params = [tn.tensor(r.normal(size=n).astype(dtype), requires_grad=True) for n in ((40, 5), (7,), (50_000,), (3,))]
+    opt = getattr(optim, kind)(params, **options)
+    for _ in range(3):
+        for p in params:
+            p.grad = r.normal(size=p.shape).astype(dtype)
+        params[2].grad = np.repeat(r.normal(size=50_000).astype(dtype), 2)[::2]  # not dense
+        opt.step()
+    states = [value for slot in opt.slots for value in slot.state.values()]
+    return [np.asarray(t.data) for t in (*params, *states)]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("name", "options"), CONFIGURATIONS, ids=IDS)
+def test_machine_code_does_the_same(
+    name: str, options: dict[str, Any], dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("llvmlite")
+    expected = many(name, options, dtype, monkeypatch, 1 << 30)
+    for threads in (1, 3):
+        monkeypatch.setattr("tapenet.llvm.workers._number", threads)
+        for a, b in zip(many(name, options, dtype, monkeypatch, 0), expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_machine_code_is_made_for_many_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    updates = pytest.importorskip("tapenet.kernels.updates", exc_type=ImportError)
+    pytest.importorskip("llvmlite")
+    made: list[Any] = []
+    code = updates.code
+    monkeypatch.setattr(updates, "code", lambda *args: (made.append(args), code(*args))[1])
+    for size, times in ((1 << 15, 0), (1 << 17, 1)):
+        p = tn.tensor(np.ones(size, np.float32), requires_grad=True)
+        p.grad = np.ones(size, np.float32)
+        optim.SGD([p], lr=0.5).step()
+        assert len(made) == times
+        assert (p.data == 0.5).all()
