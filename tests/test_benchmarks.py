@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -13,9 +14,12 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import rules
+from tests.benchmarks.all import page as everything
+from tests.benchmarks.all.plot import plot
 from tests.benchmarks.layers.report import page
 from tests.benchmarks.layers.workloads import WORKLOADS
 from tests.benchmarks.loader import candidates
+from tests.benchmarks.networks import workloads as networks
 from tests.benchmarks.side_by_side import memory
 from tests.benchmarks.side_by_side.measure import disagreements, ratio
 from tests.benchmarks.side_by_side.tasks import Bound
@@ -77,6 +81,58 @@ def test_layers_do_the_same_work_in_each_library(name: str) -> None:
     assert disagreements({side: calls[-1] for side, calls in found.items()}) == {}
     if hasattr(task, "lr"):
         assert all(abs(last[0] / first[0] - 1) > 2e-3 for first, _, last in found.values()), found
+
+
+@pytest.mark.parametrize("name", networks.SMALL)
+@pytest.mark.parametrize("peer", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
+def test_networks_do_the_same_work_in_each_library(name: str, peer: str) -> None:
+    """And four steps change what is compared by far more than candidates may differ."""
+    pytest.importorskip(peer)
+    found = {}
+    for side in ("tapenet", peer):
+        made = importlib.import_module(f"tests.benchmarks.networks.{side}_side").build(networks.SMALL[name], "eager")
+        found[side] = [made.numbers(made.step()) for _ in range(4)]
+    assert disagreements({side: calls[-1] for side, calls in found.items()}) == {}
+    assert all(abs(last[0] / first[0] - 1) > 2e-3 for first, *_, last in found.values()), found
+
+
+def test_all_measures_parts_and_makes_a_page_of_them(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.all", "--rounds", "1", "--seconds", "0.01", "--threads", "1"]
+    command += ["--folder", str(tmp_path), "--candidates", "tapenet-eager", "numpy"]
+    for part in ("compiled/xor", "layers/tutorial"):
+        done = subprocess.run([*command, "--only", part], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+        assert (tmp_path / "benchmarks.md").exists(), done.stderr
+    found = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
+    assert {name: list(by["1"]) for name, by in found["suites"].items()} == {
+        "compiled": ["xor"],
+        "layers": ["tutorial"],
+    }
+    text = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert "| XOR 2-3-1 tanh, batch 4 |" in text
+    assert text.count("| 28x28, conv 1, tanh, dense 100, tanh, 10; one image |") == (3 if memory.measurable() else 1)
+
+
+def test_the_page_says_what_misses_and_what_threads_gain() -> None:
+    def result(mine: float, peer: float) -> dict[str, Any]:
+        times = {c: {"median": t} for c, t in (("tapenet-native", mine), ("torch-eager", peer))}
+        asked = ratio(Bound("tapenet-native", ("torch-eager",), 0.8), {"tapenet-native": mine, "torch-eager": peer})
+        return {"title": "GPT", "times": times, "errors": {"jax": "ValueError: no"}, "ratios": [asked]}
+
+    where = {
+        "cpu": "a",
+        "cores": 2,
+        "date": "2026-01-01",
+        **dict.fromkeys(("numpy", "llvmlite", "torch", "jax", "python")),
+    }
+    results = {"1": {"gpt": result(100.0, 200.0)}, "2": {"gpt": result(80.0, 90.0)}}
+    found = {"machine": {n: where | {"threads": int(n)} for n in results}, "suites": {"networks": results}}
+    text = everything.page(found)
+    assert "| GPT | - | 100 | 200 | - | - | 0.50 (0.8) |" in text.replace("100.0", "100").replace("200.0", "200")
+    assert "| **0.89** (0.8) | 1.25 |" in text
+    assert "- GPT (2 threads), time: tapenet-native 0.89 of torch-eager, at most 0.8" in text
+    assert "- GPT (1 thread): jax failed: ValueError: no" in text
+    drawn = ElementTree.fromstring(plot(found))
+    assert sum(e.tag.endswith("circle") and len(e) == 1 for e in drawn.iter()) == 4
 
 
 @pytest.mark.parametrize("work", ["arrays", "images", "records"])

@@ -12,7 +12,7 @@ from tests.benchmarks.side_by_side.measure import Errors, Failed, Plan, Process,
 PACKAGE = __package__
 
 
-def measure(name: str, candidates: Iterable[str], plan: Plan, nodes: int) -> Result:
+def measure(name: str, candidates: Iterable[str], plan: Plan, nodes: int = 10_000) -> Result:
     """Times of one workload, in microseconds, with the ratios asked for, the limit, and what failed.
 
     Args:

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.benchmarks.side_by_side import cores
-from tests.benchmarks.side_by_side.tasks import Bound, Workload, base
+from tests.benchmarks.side_by_side.memory import measurable
+from tests.benchmarks.side_by_side.tasks import Bound, Workload, base, with_variants
 
 ROOT = Path(__file__).parents[3]
 Result = dict[str, Any]
 Times = dict[str, list[float]]
 Errors = dict[str, str]
+Bounds = Iterable[Bound]
 
 
 class Plan(NamedTuple):
@@ -167,6 +169,48 @@ def result(workload: Workload, times: Times, errors: Errors) -> Result:
     summaries = {c: summary(t) for c, t in times.items()}
     found = ratios(workload.bounds, medians(summaries))
     return {"title": workload.title, "times": summaries, "errors": errors, "ratios": found}
+
+
+def with_memory(
+    package: str, name: str, workload: Workload, candidates: Iterable[str], bounds: Bounds, plan: Plan
+) -> Result:
+    """Microseconds of one workload in all variants, with peak and kept bytes, the ratios asked for and what failed.
+
+    Args:
+        bounds: of peaks.
+    """
+    with announced(name):
+        chosen = with_variants(candidates, workload)
+        found = result(workload, *steps(package, name, chosen, plan))
+        taken, failures = memory(package, name, [c for c in chosen if c not in found["errors"]], plan)
+        found["errors"] |= failures
+        found["memory"] = {c: most for c, (most, _) in taken.items()}
+        found["kept"] = {c: kept for c, (_, kept) in taken.items()}
+        found["memory ratios"] = ratios(bounds, found["memory"])
+    return found
+
+
+def memory(
+    package: str, name: str, candidates: Iterable[str], plan: Plan
+) -> tuple[dict[str, tuple[float, float]], Errors]:
+    """Bytes by which each candidate's process, a fresh one, grows over what it was before the first step: during steps, at
+    the worst moment, and after them."""
+    found: dict[str, tuple[float, float]] = {}
+    errors: Errors = {}
+    if not measurable():
+        return found, errors
+    for c in candidates:
+        # Nothing is compiled before: what the compiler itself needs is then there when the first step begins.
+        with (
+            tempfile.TemporaryDirectory() as cache,
+            Process(package, name, c, plan.patience, TAPENET_CACHE=cache) as process,
+        ):
+            try:
+                process.ask("start")
+                found[c] = process.ask("memory", 5)
+            except Failed as error:
+                errors[f"{c}, memory"] = str(error)
+    return found, errors
 
 
 @contextmanager

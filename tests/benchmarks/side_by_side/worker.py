@@ -85,8 +85,8 @@ class Worker:
         """Microseconds per node to compile so many."""
         return float(self._module(f"{self.side}_side").grow(self._task(), self.how, count))
 
-    def memory(self, calls: int) -> int:
-        """Bytes by which this process is larger during calls, at the worst moment, than before the first of them.
+    def memory(self, calls: int) -> tuple[int, int]:
+        """Bytes by which this process is larger than before the first call: during calls, at the worst moment, and after them.
 
         What the library loads for its first call of all is there before; what the first calls only need to compile is
         gone before the peak is taken, what they keep is part of it.
@@ -109,7 +109,7 @@ class Worker:
         forget_peak()
         for _ in range(calls):
             self.wait(self.step())
-        return peak() - before
+        return peak() - before, settled() - before
 
 
 def main() -> None:
