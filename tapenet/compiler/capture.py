@@ -10,7 +10,7 @@ import dataclasses
 import gc
 import operator
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from types import CellType, ModuleType
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler import agreement
+from tapenet.compiler import agreement, innermost
 from tapenet.compiler.frozen import freeze, refuse
 from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.places import Place
@@ -97,9 +97,11 @@ def first_call(
     tell_unseen: Callable[[str], None],
     linked: bool = False,
     sketches: bool = False,
-    frozen: bool = False,
+    frozen: str | None = None,
 ) -> tuple[object, Variant | str]:
     """Run a function on the arguments of a call, and make a program of what it does.
+
+    What is outside is taken as constants where `frozen` names a backend.
 
     With `take_back` what the call did is put back where its program can be run next; with `linked` in any case, and where
     it was but a sketch of a run (`Capture.sketches`).
@@ -131,7 +133,9 @@ def first_call(
     for module in reach.modules:  # also those that are not called, but whose parameters may be used
         tape.depend(module, partial(_state, module))
     try:
-        recorded = _Recording(parameters, call, tape).run(fn, keep_grads, linked)
+        recorded = _Recording(parameters, call, tape).run(
+            fn, keep_grads, linked, innermost.OPS if frozen == "native" else ()
+        )
         sketched = tape.sketches
         tape = _way_back(tape)
         _check_leaks(title, recorded.nodes, reach)
@@ -143,9 +147,13 @@ def first_call(
             return MISS if sketched else recorded.result, f"{doubt}. It may have been another thread"
         steps: list[Step] = []
         program = check(recorded.program)
-        if frozen:
+        if frozen is None:
+            program = simplify(program, steps)
+        else:
             refuse(title, program, recorded.plan)
-        program = freeze(program, steps) if frozen else simplify(program, steps)
+            program = freeze(program, steps, frozen == "native")
+            still = {i.params["op"] for i in program.body if i.name == "call"}
+            recorded.called[:] = [c for c in recorded.called if c.op in still]
         variant = Variant(
             title, key, recorded.program, program, steps, recorded.called, build(program), recorded.plan,
             dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,
@@ -202,8 +210,9 @@ class _Recording:
         #: The arguments as the function sees them.
         self.given = [_inner(*parts) for parts in zip(call.given, call.arrays, self.arguments, strict=True)]
 
-    def run(self, fn: Callable[..., object], keep_grads: bool, linked: bool) -> _Recorded:
-        """Call the function and lower what it does. Where it is `linked` the graph around goes on from its results."""
+    def run(self, fn: Callable[..., object], keep_grads: bool, linked: bool, whole: Collection[Op]) -> _Recorded:
+        """Call the function and lower what it does. Where it is `linked` the graph around goes on from its results. `whole`
+        are ops that stay calls, though they could be read."""
         call, tape = self.call, self.tape
         outs: list[Tensor] = []
         # Each node knows its line, for errors.
@@ -226,7 +235,7 @@ class _Recording:
             self._check_arguments()
             plan = self._plan(results, structure, outs, keep_grads)
             agreement.check(tape.nodes)
-            lowered = lower(tape, self.arguments, outs, [dense_order(array) for array in call.arrays])
+            lowered = lower(tape, self.arguments, outs, [dense_order(array) for array in call.arrays], whole)
             program = lowered.program
             for reference in program.references:  # only the tensor itself learns of a new array, its handles do not
                 reference.tensor = tape.origin(reference.tensor)

@@ -328,7 +328,8 @@ class Compiled:
         try:
             result, variant = first_call(
                 self.__wrapped__, self._parameters, key, call, self._keep_grads, self._from_first, self._build,
-                self._warn_unseen, sketches=self._sketches, frozen=self._frozen,
+                self._warn_unseen, sketches=self._sketches,
+                frozen=self._backend if self._frozen else None,
             )  # fmt: skip
         except Connected:
             self._inline.add(key)

@@ -6,11 +6,12 @@ follow a product or a convolution, as an evaluated batch norm is, move into its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.compiler import innermost
 from tapenet.compiler.variant import Plan
 from tapenet.ops.layers.convolution.scaling import SCALED
 from tapenet.program.called_ops import Hole
@@ -51,26 +52,32 @@ def refuse(title: str, program: Program, plan: Plan) -> None:
         )
 
 
-def freeze(program: Program, steps: list[Step]) -> Program:
+def freeze(program: Program, steps: list[Step], native: bool) -> Program:
     """The program with what is outside of it as constants, after all passes.
 
     Args:
         program: a program that writes nothing outside.
         steps: gets what each pass did.
+        native: whether it becomes machine code.
     """
     program = substitute(program, {r: Constant(np.array(r.tensor._data)) for r in program.references})
+
+    def run(name: str, of: Callable[[Program], Program]) -> bool:
+        nonlocal program
+        changed = of(program)
+        if changed is program:
+            return False
+        before, program = len(program.body), dead.run(check(changed))
+        steps.append(Step(name, before, len(program.body)))
+        return True
+
     for _ in range(ROUNDS):
-        begin = program
-        for name, run in (("constants", computed_ahead), ("scales", scales_moved)):
-            changed = run(program)
-            if changed is not program:
-                changed = dead.run(check(changed))
-                steps.append(Step(name, len(program.body), len(changed.body)))
-                program = changed
-        if program is not begin:
-            continue
-        program = simplify(program, steps)
-        if program is begin:
+        while run("constants", computed_ahead) | run("scales", scales_moved):
+            pass
+        if native:
+            run("convolutions", innermost.run)
+        program, before = simplify(program, steps), program
+        if program is before:
             break
     return program
 

@@ -7,7 +7,7 @@ for `explain()`. Nothing is refused.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,14 +81,16 @@ class Lowered(NamedTuple):
 class Lowering:
     """The work of turning one tape into a program."""
 
-    def __init__(self, tape: Capture, applies: bool = False) -> None:
+    def __init__(self, tape: Capture, applies: bool = False, whole: Collection[Op] = ()) -> None:
         """Begin.
 
         Args:
             tape: the capture.
+            whole: ops that stay calls, though they could be read.
             applies: whether ops become functions that are applied, which know their derivatives.
         """
         self.tape = tape
+        self.whole = whole
         self.applies = applies
         #: Whether this is the body of a loop or branch: it takes what it reads from outside as arguments.
         self.inside = isinstance(tape, Body)
@@ -384,6 +386,8 @@ class Lowering:
         try:
             if op.effect:
                 raise CannotLower("it has an effect")
+            if op in self.whole:
+                raise CannotLower("it stays whole")
             if op.random and op.lower is None:
                 raise CannotLower("it draws random numbers")
             beside = self._beside(op)
@@ -510,7 +514,11 @@ def turn_by_turn(evaluates: Sequence[Evaluate], length: int, reverse: bool) -> l
 
 
 def lower(
-    tape: Capture, inputs: Sequence[Node], outputs: Sequence[object], orders: Sequence[Order | None] = ()
+    tape: Capture,
+    inputs: Sequence[Node],
+    outputs: Sequence[object],
+    orders: Sequence[Order | None] = (),
+    whole: Collection[Op] = (),
 ) -> Lowered:
     """Turn a captured step into a program.
 
@@ -519,10 +527,11 @@ def lower(
         inputs: the nodes on it that stand for the arguments.
         outputs: what the step returned: tensors.
         orders: how the arguments lie in memory (`Input.order`), in the usual order if it is left out.
+        whole: ops that stay calls, though they could be read.
     """
-    work = _lowered(tape, inputs, orders, ahead=True)
+    work = _lowered(tape, inputs, orders, whole, ahead=True)
     if work.sized and work.hosts:  # a program that begins anew must not have asked the host for more than it used
-        work = _lowered(tape, inputs, orders, ahead=False)
+        work = _lowered(tape, inputs, orders, whole, ahead=False)
     results = [array_of(work.builder, symbols(work.builder, work.resolve(traced(t)))).value for t in outputs]
     work.storage.check_apart()
     writes = [Write(reference, value) for reference, value in work.storage.writes.items() if value is not reference]
@@ -530,9 +539,11 @@ def lower(
     return Lowered(program, work.values, work.called, work.sized)
 
 
-def _lowered(tape: Capture, inputs: Sequence[Node], orders: Sequence[Order | None], ahead: bool) -> Lowering:
+def _lowered(
+    tape: Capture, inputs: Sequence[Node], orders: Sequence[Order | None], whole: Collection[Op], ahead: bool
+) -> Lowering:
     """The nodes of a tape, lowered; what the host is asked for is asked `ahead`, or in its turn."""
-    work = Lowering(tape)
+    work = Lowering(tape, whole=whole)
     work.effects = not ahead
     for node, order in zip(inputs, orders or [None] * len(inputs), strict=True):
         value = Input(node.shape, node.dtype, order)

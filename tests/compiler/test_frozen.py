@@ -128,3 +128,51 @@ def test_in_a_graph_it_runs_by_the_parameters_as_they_are(backend: str) -> None:
 def test_options_are_kept_by_copies() -> None:
     run = tn.compile(nn.Linear(3, 2), frozen=True)
     assert copy.deepcopy(run)._frozen
+
+
+class _Residual(nn.Module):
+    def __init__(self, side: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1)
+        )
+        self.side = nn.Conv2d(6, 6, 1) if side else nn.Identity()
+
+    def forward(self, x: Any) -> Any:
+        return np.maximum(self.body(x) + self.side(x), 0)
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "identity": (lambda: _Residual(False), (2, 6, 9, 8)),
+    "side": (lambda: _Residual(True), (2, 6, 9, 8)),
+    "separable": (
+        lambda: nn.Sequential(
+            *[nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.BatchNorm2d(8)],
+            *[nn.ReLU(), nn.Conv2d(8, 20, 1), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(20 * 9, 4)],
+        ),
+        (3, 3, 14, 14),
+    ),
+    "sequences": (lambda: nn.Sequential(nn.Conv1d(3, 8, 5, dilation=2), nn.ReLU(), nn.Conv1d(8, 4, 3)), (2, 3, 40)),
+    "one image": (lambda: nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2)), (3, 12, 12)),
+    "grouped": (lambda: nn.Sequential(nn.Conv2d(4, 8, 3, groups=2), nn.ReLU()), (2, 4, 12, 12)),
+    "winograd": (lambda: nn.Sequential(*[nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()] * 2), (32, 32, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_convolutions(name: str, backend: str) -> None:
+    make, shape = NETWORKS[name]
+    model = randomised(make())
+    x = R.normal(size=shape).astype(np.float32)
+    expected = model(x).numpy()
+    run = tn.compile(model, backend=backend, frozen=True)
+    run(x)
+    np.testing.assert_allclose(run(x).numpy(), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    names = [i.name for i in run.variants[0].program.body]
+    inside = backend == "native" and name not in ("grouped", "winograd")
+    assert ("convolve" in names) == inside
+    if inside:
+        assert "call" not in names or name in ("separable", "one image")  # pooling
+        assert "maximum" not in names
+        assert "called as they are" not in str(run.explain()) or name in ("separable", "one image")

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tapenet.compiler.innermost
 import tapenet.ops.functions  # noqa: F401  says how what ops stand for is differentiated
 from tapenet.program import derivatives
 from tapenet.program.batching import RULES as BATCHING
@@ -56,6 +57,7 @@ TITLES = {
     "control": "Loops and branches",
     "order": "Order and running sums",
     "linear algebra": "Linear algebra",
+    "convolution": "Convolution",
     "call": "Calls",
 }
 NOTES = {
@@ -65,6 +67,7 @@ NOTES = {
     "movement": "A `template` is an index with holes; each hole stands for one of the arrays.",
     "linear algebra": "Once for each place in the leading axes. Options of NumPy's functions are parameters. Native code runs "
     "the loops that NumPy runs, which call LAPACK. Each is differentiated as the op of its name.",
+    "convolution": "Of trained models alone, whose kernels are constants (`tn.compile(f, frozen=True)`); all others are calls.",
     "control": "The parameters of these are programs, without references, hosts and writes.",
     "call": "What cannot be said in primitives: an op that branches on values, draws random numbers or has an effect. With "
     "`effect` it runs at each call and in order; with `sized` values say how many elements it gives, and another number than "

@@ -16,7 +16,7 @@ from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
-from tapenet.program.native import c_calls, linear_algebra, ordering
+from tapenet.program.native import c_calls, convolutions, linear_algebra, ordering
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import matrix, operands
 from tapenet.program.native.raising import STATUS
@@ -84,6 +84,8 @@ def supports(instruction: Instruction) -> bool:
         return linear_algebra.loops(instruction) is not None
     if instruction.kind == "order":
         return ordering.supports(instruction)
+    if name == "convolve":
+        return results[0].dtype.char in "fd"
     if name in ("dot", "dot_add"):
         return find() is not None and results[0].dtype.char in "fd"
     if name in ("concatenate", "update", "take", "add_rows"):
@@ -103,6 +105,8 @@ def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
     """Positions of the operands that have to be copied first, since BLAS, or a C function, cannot read them where they are."""
     if instruction.name in CALLS:
         return c_calls.scattered(instruction, layouts)
+    if instruction.name == "convolve":
+        return convolutions.scattered(instruction, layouts)
     if instruction.kind != "product":
         return []
     first = len(instruction.args) - 2
@@ -116,6 +120,8 @@ def workspace(instruction: Instruction) -> int:
         return linear_algebra.workspace(instruction)
     if instruction.kind == "order":
         return ordering.workspace(instruction)
+    if instruction.name == "convolve":
+        return convolutions.workspace(instruction)
     if instruction.name != "add_rows":
         return 0
     table, _, index = instruction.args
@@ -408,6 +414,8 @@ def write(
         return linear_algebra.write(instruction, layouts, buffer, workspace)
     if instruction.kind == "order":
         return ordering.write(instruction, layouts, buffer, workspace)
+    if instruction.name == "convolve":
+        return convolutions.write(instruction, layouts, buffer, workspace)
     writer = _Writer(instruction, layouts, buffer, workspace)
     getattr(writer, instruction.name)()
     return writer.done()

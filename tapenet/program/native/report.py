@@ -92,6 +92,8 @@ def _heading(module: Module, entry: Entry) -> str:
         return "LAPACK by NumPy's loops"
     if entry.kind == "order":
         return entry.name
+    if entry.kind == "convolution":
+        return "convolution"
     return "C function" if entry.name in CALLS else "move"
 
 

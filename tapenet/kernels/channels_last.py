@@ -1,0 +1,280 @@
+"""Convolution of images whose channels are innermost in memory, for trained models: any batch, stride and size of maps.
+
+A result's channels are the lanes of vectors, so small maps, strides and single images cost no more than large ones do. A
+tile of the result, some places times some vectors of channels, stays in registers while what the window sees is added up:
+one number of the input, spread to all lanes, times a row of the kernels, which lie as (blocks, height, width, channels, outs of
+a block), so that they are read from end to end.
+What follows (bias, the sum with another map, limits) is done before the tile is written.
+
+An image with a border is copied into one first, which costs little beside the sums.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tapenet.kernels.blocks import blocks, even
+from tapenet.llvm.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.processor import registers
+
+#: Of height and width.
+Pair = tuple[int, ...]
+
+
+class Shape(NamedTuple):
+    """A convolution.
+
+    Attributes:
+        batch, channels, outs: as they say; `alone`: each channel has a kernel of its own (outs = channels).
+        x, out: of the maps.
+        kernel, stride, dilation: as they say.
+        before, padded: the border in front, and the size of a map within its borders.
+        width: channels of the result in a block, all that are computed together.
+        low, high: what results are at least and at most, if anything.
+    """
+
+    batch: int
+    channels: int
+    outs: int
+    alone: bool
+    x: Pair
+    out: Pair
+    kernel: Pair
+    stride: Pair
+    dilation: Pair
+    before: Pair
+    padded: Pair
+    width: int
+    low: float | None
+    high: float | None
+
+    @property
+    def bordered(self) -> bool:
+        """Whether there is a border."""
+        return self.padded != self.x
+
+    @property
+    def space(self) -> int:
+        """How many numbers of memory it needs for itself."""
+        return math.prod(self.padded) * self.channels if self.bordered else 0
+
+    def flat(self) -> Shape:
+        """The same of one long row, where each result sees one place only."""
+        if self.kernel != (1, 1) or self.stride != (1, 1) or self.bordered:
+            return self
+        row = 1, self.batch * math.prod(self.x)
+        return self._replace(batch=1, x=row, out=row, padded=row)
+
+
+def write(
+    k: Kernel, shape: Shape, x: Array, weight: Array, bias: Array, more: Array | None, out: Array, space: Array
+) -> None:
+    """The code of one convolution.
+
+    Args:
+        k: the running kernel.
+        shape: what it is.
+        x: (batch, *x, channels).
+        weight: (outs / width, *kernel, channels, width); (*kernel, outs) where channels are alone.
+        bias: (outs,).
+        more: what is added to the result, shaped like it, or None.
+        out: (batch, *out, outs).
+        space: memory of its own for `shape.space` numbers.
+    """
+    s = shape.flat()
+    x = x.shaped(s.batch, *s.x, s.channels)
+    out = out.shaped(s.batch, *s.out, s.outs)
+    more = more and more.shaped(s.batch, *s.out, s.outs)
+    part = _each if s.alone else _all
+    count = s.outs // s.width
+    weight = weight.shaped(count, math.prod(s.kernel) * (1 if s.alone else s.channels) * s.width)
+    for block in k.turns(count):  # outermost, so that many images need not fetch all kernels anew
+        for n in k.turns(s.batch):
+            image = x.part(n)
+            if s.bordered:
+                image = space.shaped(*s.padded, s.channels)
+                _border(k, s, x.part(n), image)
+            first = block * s.width
+            part(k, s, image, weight.part(block), bias.moved(first), more and more.part(n).moved(0, 0, first),
+                 out.part(n).moved(0, 0, first))  # fmt: skip
+
+
+# -- the border --------------------------------------------------------------------------------------------------
+
+
+def _border(k: Kernel, s: Shape, x: Array, image: Array) -> None:
+    """Copy a map into its border of zeros. What does not fit in at the end is cut off."""
+    (height, width), c = s.padded, s.channels
+    top, left = s.before
+    rows, columns = min(s.x[0], height - top), min(s.x[1], width - left)
+    right, bottom = width - left - columns, height - top - rows
+    _run(k, None, image.shaped(1), top * width * c)
+    for y in k.turns(rows):
+        row = image.part(y + top).shaped(1)
+        _run(k, None, row, left * c)
+        _run(k, x.part(y).shaped(1), row.moved(left * c), columns * c)
+        _run(k, None, row.moved((left + columns) * c), right * c)
+    _run(k, None, image.part(top + rows).shaped(1), bottom * width * c)
+
+
+def _run(k: Kernel, source: Array | None, target: Array, count: int) -> None:
+    """Copy a dense run, or fill it with zeros."""
+    zero = k.number(0.0, k.lanes)
+    whole = count // k.lanes * k.lanes
+    if whole:
+        for i in k.turns(whole, 0, k.lanes):
+            target.store(zero if source is None else source.load(i, lanes=k.lanes), i)
+    if count > whole:
+        rest = count - whole
+        target.store(zero if source is None else source.load(whole, lanes=k.lanes, count=rest), whole, count=rest)
+
+
+# -- sums over all channels --------------------------------------------------------------------------------------
+
+#: Vectors of channels in a tile, and places, at most.
+_VECTORS, _PLACES = 4, 14
+#: Bytes of a block's kernels that are read from the first level cache, and how many come from the next in a cycle.
+_NEAR, _BYTES = 24_000, 32
+
+
+def _lanes(outs: int, itemsize: int) -> int:
+    """The lanes of vectors for so many channels: no more than it takes."""
+    lanes = registers().bytes // itemsize
+    while lanes > 4 and outs <= lanes // 2:
+        lanes //= 2
+    return lanes
+
+
+def _places(vectors: int) -> int:
+    """How many places a tile of so many vectors has at most, for which there are registers."""
+    return max(1, min(_PLACES, (registers().number - 2 - vectors) // vectors))
+
+
+def width(outs: int, inputs: int, out: Pair, itemsize: int) -> int:
+    """How many channels of a result are best computed together, of `outs` with so many inputs each: many, so that a number of
+    the input serves several vectors; few where kernels do not fit the first level cache, since a tile reads them once for
+    all its places."""
+    lanes = _lanes(outs, itemsize)
+    vectors, rest = divmod(outs, lanes)
+    if rest or vectors == 1:
+        return outs
+
+    def cycles(some: int) -> float:
+        """A turn of the sums for all channels and places."""
+        tiles = _sizes(out, _places(some))
+        near = inputs * some * lanes * itemsize <= _NEAR
+        read = 0 if near else some * lanes * itemsize / _BYTES
+        return vectors / some * sum(n * max(4, places * some / 2, (places + some) / 2, read) for places, n in tiles)
+
+    return lanes * min((n for n in range(_VECTORS, 0, -1) if vectors % n == 0), key=cycles)
+
+
+def _rows(out: Pair, places: int) -> int:
+    """Rows of a tile."""
+    return max(1, min(out[0], places // out[1]))
+
+
+def _sizes(out: Pair, places: int) -> list[tuple[int, int]]:
+    """The places of the tiles of a map, and how many such tiles there are."""
+    rows = even(out[0], _rows(out, places))
+    columns = list(even(out[1], min(out[1], places)))
+    return [(high * wide, n * m) for _, n, high in rows for _, m, wide in columns]
+
+
+def _tiles(k: Kernel, out: Pair, places: int) -> Iterator[tuple[Index, Index, int, int]]:
+    """A map in tiles of so many places at most: where each begins, its rows and columns."""
+    for y, high in blocks(k, out[0], _rows(out, places)):
+        for x, wide in blocks(k, out[1], min(out[1], places)):
+            yield y, x, high, wide
+
+
+def _all(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Array | None, out: Array) -> None:
+    """A block of channels."""
+    lanes = _lanes(s.width, k.dtype.itemsize)
+    dense = s.dilation[1] == 1
+    run = s.channels * (s.kernel[1] if dense else 1)  # what a window sees in one dense run
+    turns = 1 if dense else s.kernel[1]
+    kernels = weight.shaped(s.kernel[0], turns, run, s.width)
+    most = min(_VECTORS, -(-s.width // lanes))
+
+    def columns(first: Index, counts: list[int | None]) -> None:
+        for y, x, high, wide in _tiles(k, s.out, _places(most)):
+            window = image.moved(y * s.stride[0], x * s.stride[1])
+            tile = [(r, c) for r in range(high) for c in range(wide)]
+            starts = [bias.load(first + v * lanes, lanes=lanes, count=n) for v, n in enumerate(counts)]
+            sums = [[k.variable(start) for start in starts] for _ in tile]
+            for i in k.turns(s.kernel[0]):
+                for j in k.turns(turns):
+                    seen = window.moved(i * s.dilation[0], j * s.dilation[1])
+                    for t in k.turns(run):
+                        row = kernels.moved(i, j, t, first)
+                        factors = [row.load(0, 0, 0, v * lanes, lanes=lanes, count=n) for v, n in enumerate(counts)]
+                        for (r, c), cells in zip(tile, sums, strict=True):
+                            number = k.spread(seen.load(r * s.stride[0], c * s.stride[1], t), lanes)
+                            for cell, factor in zip(cells, factors, strict=True):
+                                cell.set(number * factor + cell.value)
+            for (r, c), cells in zip(tile, sums, strict=True):
+                for v, (cell, n) in enumerate(zip(cells, counts, strict=True)):
+                    _finish(k, s, cell.value, more, out, (y + r, x + c, first + v * lanes), lanes, n)
+
+    whole = s.width // lanes
+    for first, size in blocks(k, whole, most) if whole else ():
+        columns(first * lanes, [None] * size)
+    if s.width % lanes:
+        columns(whole * lanes, [s.width % lanes])
+
+
+def _finish(
+    k: Kernel, s: Shape, value: Value, more: Array | None, out: Array, place: tuple[Index, ...], lanes: int,
+    count: int | None,
+) -> None:  # fmt: skip
+    """Add what is to be added, keep within the limits, and write."""
+    if more is not None:
+        value = value + more.load(*place, lanes=lanes, count=count)
+    for limit, compare in ((s.low, "ogt"), (s.high, "olt")):
+        if limit is not None:  # a comparison with nan is false, the other way round it would stay
+            bound = k.number(limit, lanes)
+            value = bound.compare(compare, value).where(bound, value)
+    out.store(value, *place, count=count)
+
+
+# -- each channel by itself --------------------------------------------------------------------------------------
+
+#: Places in a row that are computed together.
+_ROW = 8
+
+
+def _each(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Array | None, out: Array) -> None:
+    """All channels."""
+    weight = weight.shaped(math.prod(s.kernel), s.outs)
+    lanes = _lanes(s.outs, k.dtype.itemsize)
+    whole = s.outs // lanes * lanes
+    taps = [(i, j) for i in range(s.kernel[0]) for j in range(s.kernel[1])]
+
+    def channels(first: Index, count: int | None) -> None:
+        def load(array: Array, *place: Index) -> Value:
+            return array.load(*place, first, lanes=lanes, count=count)
+
+        start, factors = load(bias), [load(weight, t) for t in range(len(taps))]
+        for y in k.turns(s.out[0]):
+            for x, wide in blocks(k, s.out[1], _ROW):
+                window = image.moved(y * s.stride[0], x * s.stride[1])
+                sums = [start] * wide
+                for i in range(s.kernel[0]):
+                    seen: dict[int, Value] = {}
+                    for c in range(wide):
+                        for j in range(s.kernel[1]):
+                            at = c * s.stride[1] + j * s.dilation[1]
+                            if at not in seen:
+                                seen[at] = load(window, i * s.dilation[0], at)
+                            sums[c] = seen[at] * factors[i * s.kernel[1] + j] + sums[c]
+                for c, value in enumerate(sums):
+                    _finish(k, s, value, more, out, (y, x + c, first), lanes, count)
+
+    if whole:
+        for first in k.turns(whole, 0, lanes):
+            channels(first, None)
+    if s.outs % lanes:
+        channels(whole, s.outs % lanes)

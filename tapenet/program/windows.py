@@ -1,0 +1,81 @@
+"""Convolution as a row of the table of primitives: channels innermost, with what follows it in networks."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tapenet.kernels.channels_last import Shape
+from tapenet.program.primitives import PRIMITIVES, Params, Primitive, Spec
+from tapenet.typing import Array
+
+Pair = tuple[int, ...]
+#: Elements of a kernel for one channel at most: they are unrolled.
+MOST_TAPS = 49
+
+
+def shape_of(args: Sequence[Spec], params: Params) -> Shape:
+    """What a convolution is.
+
+    Raises:
+        ValueError: shapes that do not fit each other.
+    """
+    x, weight, bias, *more = (a.shape for a in args)
+    alone = len(weight) == 3
+    kernel, dilation, stride = weight[:2] if alone else weight[1:3], params["dilation"], params["stride"]
+    borders = params["borders"]
+    padded = tuple(before + n + after for n, (before, after) in zip(x[1:3], borders, strict=True))
+    out = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, d, s in zip(padded, kernel, dilation, stride, strict=True))
+    width = weight[-1]
+    outs = width if alone else width * weight[0]
+    if len(x) != 4 or bias != (outs,) or x[3] != weight[-1 if alone else 3] or min(out) < 1:
+        raise ValueError(f"a convolution of {x} with kernels {weight} and bias {bias}")
+    if any(m != (x[0], *out, outs) for m in more):
+        raise ValueError(f"{more[0]} is added to {(x[0], *out, outs)}")
+    before = borders[0][0], borders[1][0]
+    return Shape(x[0], x[3], outs, alone, x[1:3], out, kernel, stride, dilation, before, padded, width,
+                 params.get("low"), params.get("high"))  # fmt: skip
+
+
+def _infer(args: Sequence[Spec], params: Params) -> list[Spec]:
+    s = shape_of(args, params)
+    return [Spec((s.batch, *s.out, s.outs), args[0].dtype)]
+
+
+def _evaluate(
+    x: Array, weight: Array, bias: Array, *more: Array, stride: Pair, borders: tuple[Pair, Pair], dilation: Pair,
+    low: float | None = None, high: float | None = None,
+) -> Array:  # fmt: skip
+    x = np.pad(x, [(0, 0), *borders, (0, 0)])
+    alone = weight.ndim == 3
+    if not alone:  # (blocks, *kernel, channels, width)
+        weight = np.moveaxis(weight, 0, -2)
+        weight = weight.reshape(*weight.shape[:3], -1)
+    ends = [n - d * (k - 1) for n, k, d in zip(x.shape[1:3], weight.shape, dilation, strict=False)]
+    total: Array = bias
+    for i, j in itertools.product(*map(range, weight.shape[:2])):
+        a, b = i * dilation[0], j * dilation[1]
+        seen = x[:, a : a + ends[0] : stride[0], b : b + ends[1] : stride[1]]
+        total = total + (seen * weight[i, j] if alone else seen @ weight[i, j])
+    for other in more:
+        total = total + other
+    total = total if low is None else np.maximum(total, np.asarray(low, total.dtype))
+    return total if high is None else np.minimum(total, np.asarray(high, total.dtype))
+
+
+def multiply_adds(shape: Shape) -> int:
+    """How many multiplications, each with an addition, a convolution takes."""
+    inputs = 1 if shape.alone else shape.channels
+    return shape.batch * math.prod(shape.out) * shape.outs * inputs * math.prod(shape.kernel)
+
+
+PRIMITIVES["convolve"] = Primitive(
+    "convolution", _infer, _evaluate, "x, weight, bias, *more",
+    "the cross-correlation of maps (batch, height, width, channels), within borders of zeros, with kernels (blocks, height, "
+    "width, channels, outs in a block), or (height, width, channels) by channel; plus bias and more; at least "
+    "low, at most high",
+    "(batch, height', width', outs)",
+)  # fmt: skip

@@ -1,0 +1,78 @@
+"""`convolve` in native code is what it is in NumPy, for all kinds of shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tapenet.llvm import toolchain
+from tapenet.program.ir import Builder, Constant, Input, Program, check
+from tapenet.typing import Array
+
+pytestmark = pytest.mark.skipif(not toolchain.available(), reason="needs llvmlite")
+
+PLAIN: dict[str, Any] = {"stride": (1, 1), "dilation": (1, 1), "borders": ((0, 0), (0, 0))}
+SAME: dict[str, Any] = PLAIN | {"borders": ((1, 1), (1, 1))}
+#: Shape of x, shape of the kernels, options.
+CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((1, 7, 5, 3), (1, 3, 3, 3, 8), SAME | {"low": 0.0}),
+    ((2, 6, 6, 16), (1, 1, 1, 16, 10), PLAIN),
+    ((3, 4, 4, 17), (2, 3, 3, 17, 32), SAME | {"low": -0.5, "high": 0.5}),
+    ((1, 9, 8, 1), (1, 5, 4, 1, 64), PLAIN | {"stride": (2, 2), "borders": ((2, 3), (1, 2))}),
+    ((1, 12, 11, 4), (3, 3, 2, 4, 16), PLAIN | {"dilation": (2, 3), "stride": (1, 2)}),
+    ((2, 2, 2, 5), (1, 3, 3, 5, 36), SAME),
+    ((1, 1, 40, 6), (1, 1, 7, 6, 4), PLAIN | {"stride": (1, 3), "borders": ((0, 0), (3, 2))}),
+    ((1, 8, 8, 2), (1, 3, 3, 2, 80), SAME | {"borders": ((0, 1), (2, 0))}),
+    ((2, 5, 6, 8), (3, 3, 8), SAME | {"low": 0.0}),
+    ((1, 9, 9, 20), (3, 3, 20), SAME | {"stride": (2, 2)}),
+    ((2, 7, 12, 48), (5, 3, 48), PLAIN | {"dilation": (1, 2), "high": 1.0}),
+    ((1, 3, 3, 3), (1, 2, 3), PLAIN),
+]
+
+
+def programs(x: Array, kernels: Array, more: bool, options: dict[str, Any]) -> Program:
+    """x convolved, with a sum of another map if there is to be `more`."""
+    r = np.random.default_rng(1)
+    given, builder = Input(x.shape, x.dtype), Builder()
+    outs = kernels.shape[-1] * (kernels.shape[0] if kernels.ndim == 5 else 1)
+    constants = [Constant(kernels), Constant(r.normal(size=outs).astype(x.dtype))]
+    out = builder.emit("convolve", given, *constants, **options)
+    if more:
+        other = Constant(r.normal(size=out.shape).astype(x.dtype))
+        out = builder.emit("convolve", given, *constants, other, **options)
+    return check(Program([given], [], builder.body[-1:], [out], []))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_native_code_gives_what_numpy_gives(case: Any, dtype: Any) -> None:
+    from tapenet.program.native import build
+
+    shape, kernel, options = case
+    r = np.random.default_rng(0)
+    x, kernels = r.normal(size=shape).astype(dtype), r.normal(size=kernel).astype(dtype)
+    for more in (False, True):
+        program = programs(x, kernels, more, options)
+        (expected,) = program.evaluate([x])
+        (found,) = build(program)(x)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=(2e-5 if dtype is np.float32 else 1e-12))
+
+
+def test_nan_is_not_lost_at_a_limit() -> None:
+    from tapenet.program.native import build
+
+    x, kernels = np.zeros((1, 4, 4, 8), np.float32), np.ones((1, 1, 1, 8, 16), np.float32)
+    x[0, 1, 2, 3] = np.nan
+    program = programs(x, kernels, False, PLAIN | {"low": 0.0, "high": 6.0})
+    (found,) = build(program)(x)
+    assert np.array_equal(np.isnan(found), np.isnan(program.evaluate([x])[0]))
+    assert np.isnan(found).sum() == 16
+
+
+def test_what_does_not_fit_is_no_program() -> None:
+    x = np.zeros((1, 4, 4, 8), np.float32)
+    for kernel in ((1, 5, 5, 8, 16), (1, 3, 3, 7, 16), (3, 3, 7)):
+        with pytest.raises(Exception, match="a convolution of"):
+            programs(x, np.zeros(kernel, np.float32), False, PLAIN)
