@@ -12,8 +12,8 @@ from tapenet.llvm.sharing import Shared
 #: What a call computes: the ufunc's name, and its operands, values by number and constants, which are floats. Values are
 #: the gradient, the parameter, the states, the numbers of the update, and what each call gives.
 Call = tuple[str, tuple[int | float, ...]]
-#: What reading or writing a number costs, in multiply-adds: it lies in memory rather than in a cache.
-COST = 10
+#: What reading or writing a number costs, in multiply-adds: between that from a cache and that from memory.
+COST = 5
 
 
 def cost(calls: Sequence[Call], stored: int) -> int:

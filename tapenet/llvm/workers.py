@@ -450,6 +450,11 @@ def declaration() -> str:
     return "declare void @tn_share(ptr, ptr, i64, i64)\ndeclare i64 @tn_blocks(i64)"
 
 
+def is_deterministic() -> bool:
+    """Whether results are to be the same for any number of threads (`deterministic`)."""
+    return _even
+
+
 class deterministic:  # it is called, or entered
     """Let results be the same for any number of threads, bit by bit; `deterministic(False)` ends it. As a context manager it is
     in force inside.
@@ -457,7 +462,7 @@ class deterministic:  # it is called, or entered
     All but large products of matrices by BLAS are so anyway: these are cut into as many blocks as there are threads, and
     BLAS may round otherwise in a block than in the whole. While this is on they are cut into eight for any number of
     threads: one of 2,048 by 2,048 takes 1.2 times as long on one. It holds for the whole process, from the next call
-    on, and for compiled programs; in eager mode products may be NumPy's, whose BLAS has threads of its own.
+    on; without llvmlite products are NumPy's, whose BLAS has threads of its own.
 
     >>> import tapenet as tn
     >>> with tn.deterministic():

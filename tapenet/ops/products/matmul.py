@@ -38,8 +38,8 @@ def _matmul_x(g: Array, x_shape: tuple[int, ...], y: Array) -> Array:
         over = (*range(g.ndim - 2), -1)
         return np.tensordot(g, y, (over, over))
     if y.ndim == 2 < g.ndim:
-        return np.reshape(np.matmul(rows(g), y.T), x_shape)
-    return unbroadcast(np.matmul(g, np.swapaxes(y, -1, -2)), x_shape)
+        return np.reshape(_times(rows(g), y.T), x_shape)
+    return unbroadcast(_times(g, np.swapaxes(y, -1, -2)), x_shape)
 
 
 def _matmul_y(g: Array, x: Array, y_shape: tuple[int, ...]) -> Array:
@@ -48,11 +48,23 @@ def _matmul_y(g: Array, x: Array, y_shape: tuple[int, ...]) -> Array:
             return g * x
         found: Array = np.expand_dims(x, -1) * np.expand_dims(g, -2)
     elif len(y_shape) == 1:  # of one vector or matrix for all: summed by the product
-        found = np.matmul(rows(x).T, np.reshape(g, -1))
+        found = _times(rows(x).T, np.reshape(g, -1))
     elif len(y_shape) == 2 < x.ndim:
-        found = np.matmul(rows(x).T, rows(g))
+        found = _times(rows(x).T, rows(g))
     else:
-        found = unbroadcast(np.matmul(np.swapaxes(x, -1, -2), g), y_shape)
+        found = unbroadcast(_times(np.swapaxes(x, -1, -2), g), y_shape)
+    return found
+
+
+def _times(x: Array, y: Array) -> Array:
+    """np.matmul(x, y), on the worker threads where it pays."""
+    found: Array
+    if not (type(x) is type(y) is np.ndarray and x.ndim == 2):
+        found = np.matmul(x, y)
+    elif y.ndim == 2:
+        found = x.dot(y) if x.size * y.shape[1] < SHARED else _shared(x, y)
+    else:
+        found = _shared(x, y) if y.ndim == 1 and x.size >= SHARED_VECTOR else np.matmul(x, y)
     return found
 
 
@@ -124,7 +136,26 @@ def matmul(x: Array, y: Array) -> Array:
     >>> tn.matmul(tn.tensor([[1.0, 2.0]]), tn.tensor([[3.0], [4.0]]))
     Tensor([[11.]])
     """
-    found: Array = x.dot(y) if type(x) is type(y) is np.ndarray and x.ndim == 2 == y.ndim else np.matmul(x, y)
+    return _times(x, y)
+
+
+#: Multiply-adds from which a product of two matrices, or of a matrix and a vector, may be worth two threads.
+SHARED, SHARED_VECTOR = 2_000_000, 200_000
+
+
+def _shared(x: Array, y: Array) -> Array:
+    """The product of a matrix and a matrix or vector, on the worker threads where it pays."""
+    if x.shape[-1] == len(y) and kernels.fit(x, y) and (kernel := kernels.use("products")) is not None:
+        found = kernel.product(x, y)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    return _plain(x, y)
+
+
+def _plain(x: Array, y: Array) -> Array:
+    """The same on one thread, or on BLAS's own where no kernels are used."""
+    with kernels.alone():
+        found: Array = x.dot(y)
     return found
 
 
@@ -204,14 +235,12 @@ def _rows_dot(x: Array, matrix: Array) -> Array:
 
 
 def _dot(x: Array, matrix: Array) -> Array:
-    """The product of two matrices. Where kernels are used, one that is too small for them does not wake BLAS's threads, which
-    would be in their way."""
-    if not ALONE <= x.size * matrix.shape[-1] < WORTH:
+    """The product of two matrices. Where kernels are used, it does not wake BLAS's threads, which would be in their way."""
+    work = x.size * matrix.shape[-1]
+    if work < ALONE or not type(x) is type(matrix) is np.ndarray:
         found: Array = x.dot(matrix)
-    else:
-        with kernels.alone():
-            found = x.dot(matrix)
-    return found
+        return found
+    return _plain(x, matrix) if work < SHARED or x.ndim != 2 else _shared(x, matrix)
 
 
 def _kernel(rows: Array, weight: Array, across: int) -> ModuleType | None:

@@ -1,0 +1,120 @@
+"""Large matrix products by BLAS in blocks, which the worker threads take: each call of BLAS computes on the thread that makes
+it, as OpenBLAS's own threads go on spinning for some 20 ms after each product, and hold the processors meanwhile."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from tapenet.kernels import aligned
+from tapenet.llvm import blas, sharing, workers
+from tapenet.llvm.kernel import Kernel, Value
+from tapenet.llvm.sharing import Shared
+
+#: Blocks have a multiple of so many rows or columns: BLAS computes tiles.
+GRAIN = 32
+#: Multiply-adds in the time that it takes to read a number from memory.
+READ = 10
+#: Blocks where results are to be the same for any number of threads (`workers.deterministic`).
+EVEN = 8
+_ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
+
+
+def product(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """a @ b of two matrices, or of a matrix and a vector, of one dtype of floats; None where one thread is to compute it, or
+    the operands lie in memory as BLAS reads none."""
+    threads = EVEN if workers.is_deterministic() else workers.get_num_threads()
+    left = _matrix(a)
+    if threads < 2 or left is None or blas.find() is None:
+        return None
+    (n, k), char = a.shape, a.dtype.char
+    if b.ndim == 1:
+        count = min(threads, READ * n * k // sharing.PART, n // (2 * GRAIN))
+        if count < 2 or b.strides[0] != b.itemsize:
+            return None
+        out = np.empty(n, a.dtype)
+        with blas.alone():
+            _gemv(left.transposed, char)(n, 0, a, b, out, k, left.leading, parts=count)
+        return out
+    m, right = b.shape[1], _matrix(b)
+    count = min(threads, n * m * k // sharing.PART, max(n, m) // (2 * GRAIN))
+    if count < 2 or right is None:
+        return None
+    out = aligned((n, m), a.dtype)
+    run = _gemm(n >= m, left.transposed, right.transposed, char)
+    with blas.alone():
+        run(max(n, m), 0, a, b, out, n, m, k, left.leading, right.leading, parts=count)
+    return out
+
+
+class _Matrix(NamedTuple):
+    """How BLAS reads a matrix: by rows or as the transpose of one, and how far these lie apart."""
+
+    transposed: bool
+    leading: int
+
+
+def _matrix(a: np.ndarray) -> _Matrix | None:
+    (n, m), (down, across) = a.shape, a.strides
+    size = a.itemsize
+    if min(n, m) < 2:
+        return None
+    if across == size and down >= m * size and down % size == 0:
+        return _Matrix(False, down // size)
+    if down == size and across >= n * size and across % size == 0:
+        return _Matrix(True, across // size)
+    return None
+
+
+@functools.lru_cache(maxsize=16)
+def _gemm(by_rows: bool, turned: bool, turned_right: bool, char: str) -> Shared:
+    """Some rows or columns of a result (n, m). Arguments: operands and result; n, m and the length summed over, and the leading
+    dimensions of the operands."""
+    k = Kernel("gemm", char)
+    a, b, out = k.array(1), k.array(1), k.array(1)
+    n, m, depth, left, right = (k.integer() for _ in range(5))
+    begin, end = k.range(GRAIN)
+    if by_rows:
+        at = a.at(begin if turned else begin * left), b.pointer, out.at(begin * m)
+    else:
+        at = a.pointer, b.at(begin * right if turned_right else begin), out.at(begin)
+    lengths = (end - begin, m, depth) if by_rows else (n, end - begin, depth)
+    how = [_TRANSPOSED if t else _PLAIN for t in (turned, turned_right)]
+    one, zero = k.number(1.0), k.number(0.0)
+    _call(k, "gemm", [*how, *lengths, one, at[0], left, at[1], right, zero, at[2], m])
+    return k.shared()
+
+
+@functools.lru_cache(maxsize=8)
+def _gemv(turned: bool, char: str) -> Shared:
+    """Some numbers of a vector. Arguments: matrix, vector and result; the length summed over, and the matrix's leading
+    dimension."""
+    k = Kernel("gemv", char)
+    a, b, out = k.array(1), k.array(1), k.array(1)
+    depth, leading = k.integer(), k.integer()
+    begin, end = k.range(GRAIN)
+    some = end - begin
+    rows, columns, at = (depth, some, a.at(begin)) if turned else (some, depth, a.at(begin * leading))
+    how = _TRANSPOSED if turned else _PLAIN
+    step, one, zero = k.index(1), k.number(1.0), k.number(0.0)
+    _call(k, "gemv", [how, rows, columns, one, at, leading, b.pointer, step, zero, out.at(begin), step])
+    return k.shared()
+
+
+def _call(k: Kernel, name: str, arguments: list[int | str | Value]) -> None:
+    """Call a function of BLAS with options, pointers and numbers, of which integers are lengths."""
+    found = blas.find()
+    assert found is not None
+    given = [f"i32 {_ROW_MAJOR}"]
+    for value in arguments:
+        if isinstance(value, Value):
+            if value.type == "i64" != found.integer:
+                value = value.convert("trunc", found.integer)
+            given.append(f"{value.type} {value.name}")
+        else:
+            given.append(f"i32 {value}" if isinstance(value, int) else f"ptr {value}")
+    symbol = f"tn_{'s' if k.dtype.char == 'f' else 'd'}{name}"
+    k.declares.add(f"declare void @{symbol}({', '.join(text.split(' ')[0] for text in given)})")
+    k.line(f"  call void @{symbol}({', '.join(given)})")
