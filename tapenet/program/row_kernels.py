@@ -21,6 +21,8 @@ from tapenet.typing import Array, Shape
 
 #: Bytes of a result from which it pays to have it begin with a cache line.
 SLOW = 1 << 17
+#: Multiply-adds in the time that it takes to read or write a byte, between that from a cache and that from memory.
+READ = 1
 
 
 @functools.lru_cache(maxsize=512)
@@ -61,7 +63,8 @@ class RowKernel:
         if rows.across:
             self.end = rows.count // rows.length * -(-rows.length // code.together)
         self._lengths = rows.length, rows.turns, rows.count
-        self._cost = int(rows.cost() * max(1, rows.size) * 2)
+        full = [v for v in (*rows.program.inputs, *rows.program.outputs) if v.size == rows.size]
+        self._cost = int(rows.cost() * max(1, rows.size) * 2) + READ * sum(v.nbytes for v in full)
         #: The inputs that the kernel wants repeated along axes, or in another order of axes.
         self._tables = {
             i: v for i, v in enumerate(rows.program.inputs) if v.size != rows.size and rows.repeated(v) is None
