@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,10 @@ import numpy as np
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import turn
 from tapenet.llvm.kernel import Kernel
+from tapenet.llvm.sharing import Shared
+
+#: What a number costs that is moved, in multiply-adds.
+COST = 20
 
 
 def batch_last(x: np.ndarray) -> np.ndarray:
@@ -30,22 +35,27 @@ def put(x: np.ndarray, target: np.ndarray) -> None:
         return
     outer = (1,) * (5 - x.ndim)
     steps = [s // x.itemsize for a in (x, target) for s in (*outer, *a.strides[:-2])]
-    _put(x.shape[-1], x.shape[-2], x.dtype.char)(x, target, x.strides[-1] // x.itemsize, *outer, *x.shape[:-2], *steps)
+    run = _put(x.shape[-1], x.shape[-2], x.dtype.char)
+    row, lengths = x.strides[-1] // x.itemsize, (*outer, *x.shape[:-2])
+    run(math.prod(lengths), COST * x.size, x, target, row, *lengths[1:], *steps)
 
 
 @functools.lru_cache(maxsize=128)
-def _put(rows: int, columns: int, char: str) -> Callable[..., None]:
-    """Arguments behind the arrays: numbers between rows of the source; the lengths of the axes around; numbers between
-    neighbours along these, in the source and in the target."""
+def _put(rows: int, columns: int, char: str) -> Shared:
+    """Arguments behind the arrays: numbers between rows of the source; the lengths of the axes around but the first; numbers
+    between neighbours along all three, in the source and in the target. The range is that of the matrices."""
     k = Kernel("put", char)
     source, target, row = k.array(1), k.array(1), k.integer()
-    lengths, steps, turned = ([k.integer() for _ in range(3)] for _ in range(3))
-    for a in k.turns(lengths[0]):
-        for b in k.turns(lengths[1]):
-            for c in k.turns(lengths[2]):
-                at, to = (a * by[0] + b * by[1] + c * by[2] for by in (steps, turned))
-                turn(k, source.moved(at), target.moved(to), rows, columns, row, rows)
-    return k.compile()
+    second, third = k.integer(), k.integer()
+    steps, turned = ([k.integer() for _ in range(3)] for _ in range(2))
+    begin, end = k.range()
+    for i in k.turns(end, begin):
+        above = i.op("udiv", i, third)
+        a = above.op("udiv", above, second)
+        b, c = above - a * second, i - above * third
+        at, to = (a * by[0] + b * by[1] + c * by[2] for by in (steps, turned))
+        turn(k, source.moved(at), target.moved(to), rows, columns, row, rows)
+    return k.shared()
 
 
 def transposed(matrix: np.ndarray) -> np.ndarray:

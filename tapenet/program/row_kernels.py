@@ -44,6 +44,8 @@ class RowKernel:
         if split is not None and rows.flat:
             raise NotByRows("parts without rows")
         self.order = order
+        #: The axes of results in memory's order, from the first of the array to the last.
+        self._back = None if order is None else sorted(range(len(order)), key=order.__getitem__)
         self.program = rows.program
         code = RowCode(rows, split)
         parts = self.parts = code.parts
@@ -113,6 +115,8 @@ class RowKernel:
         return self._simple and self._filled(outs, arrays) is not None
 
     def _general(self, *arrays: Array) -> list[Array]:
+        if arrays and arrays[0].ndim > 1 and not arrays[0].flags.c_contiguous:
+            return self._arranged(arrays)
         outs = [make(shape, dtype) for make, (shape, dtype) in zip(self._makers, self._outputs, strict=True)]
         return self._filled(outs, arrays) or self._arranged(arrays)
 
@@ -163,7 +167,7 @@ class RowKernel:
         order = orders[0] if orders else None
         other = None if order is None else self._other(order)
         if other is not None and order is not None:
-            arrays = [np.transpose(a, order) if i in full else a for i, a in enumerate(arrays)]
+            arrays = [a.transpose(order) if i in full else a for i, a in enumerate(arrays)]
             return other(*arrays)
         outs = [aligned(shape, dtype) for shape, dtype in self._outputs]
         found = self._filled(outs, list(map(_dense, arrays, inputs)))
@@ -223,7 +227,7 @@ class RowKernel:
     def _given(self, value: Value, array: Array) -> Array:
         """A result that the kernel wrote."""
         if value.size == self.rows.size:
-            return array if self.order is None else np.transpose(array, np.argsort(self.order))
+            return array if self._back is None else array.transpose(self._back)
         return array if array.shape == value.shape else _natural(array, self.rows.rows).reshape(value.shape)
 
     def _table(self, value: Value, array: Array) -> Array:
@@ -253,4 +257,4 @@ def _dense(array: Array, value: Value) -> Array:
 def _order(array: Array) -> Shape | None:
     """The axes of an array that is dense in another order than the usual one, from the slowest in memory to the fastest."""
     axes = tuple(sorted(range(array.ndim), key=lambda i: -array.strides[i]))
-    return axes if not array.flags.c_contiguous and np.transpose(array, axes).flags.c_contiguous else None
+    return axes if not array.flags.c_contiguous and array.transpose(axes).flags.c_contiguous else None

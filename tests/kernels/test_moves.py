@@ -12,6 +12,7 @@ pytest.importorskip("llvmlite")
 
 from tapenet.kernels import moves
 from tapenet.ops.layers.convolution import kernel_dispatch
+from tests.kernels.beside import many_threads
 
 R = np.random.default_rng(0)
 #: (..., batch): of vectors, of parts of one and of more, and with columns left over.
@@ -79,3 +80,10 @@ def test_images_get_their_border_on_the_way() -> None:
         tracemalloc.stop()
     np.testing.assert_array_equal(found, np.pad(x, ((0, 0), (1, 1), (2, 1), (0, 0))))
     assert peak < 1.2 * found.nbytes
+
+
+def test_threads_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    many_threads(monkeypatch, 3)
+    for shape in SHAPES:
+        x = batch_first(shape, np.float32)
+        np.testing.assert_array_equal(moves.batch_last(x), x)
