@@ -34,9 +34,9 @@ def takes(inputs: int, outputs: int) -> bool:
     return registers().bytes == 64 and min(inputs, outputs) >= 4 and inputs * outputs <= LARGEST
 
 
-def product(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """x @ weight for rows x (n, in) and a dense matrix (in, out), both in C order."""
-    return _rows(x, weight, False)
+def product(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """x @ weight + bias for rows x (n, in), a dense matrix (in, out) and a vector (out,), all in C order."""
+    return _rows(x, weight, False, bias)
 
 
 def product_turned(g: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -44,14 +44,14 @@ def product_turned(g: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return _rows(g, weight, True) if len(g) >= panels.ROWS else product(g, transposed(weight))
 
 
-def _rows(x: np.ndarray, weight: np.ndarray, turned: bool) -> np.ndarray:
-    """x @ weight, or x @ weightᵀ."""
+def _rows(x: np.ndarray, weight: np.ndarray, turned: bool, bias: np.ndarray | None = None) -> np.ndarray:
+    """x @ weight, or x @ weightᵀ; plus bias."""
     n, inputs = x.shape
     outputs = weight.shape[0 if turned else 1]
     out = aligned((n, outputs), x.dtype)
-    run = _product(inputs, outputs, turned, n >= panels.ROWS, x.dtype.char)
+    run = _product(inputs, outputs, turned, n >= panels.ROWS, bias is not None, x.dtype.char)
     length, tall = _pieces(n, outputs, x.dtype)
-    run(length, _cost(n, inputs, outputs, x.itemsize), x, weight, out, n, tall)
+    run(length, _cost(n, inputs, outputs, x.itemsize), x, weight, out if bias is None else bias, out, n, tall)
     return out
 
 
@@ -97,14 +97,19 @@ def _cut(
 
 
 @functools.lru_cache(maxsize=256)
-def _product(inputs: int, outputs: int, turned: bool, packed: bool, char: str) -> Shared:
+def _product(inputs: int, outputs: int, turned: bool, packed: bool, biased: bool, char: str) -> Shared:
     k = Kernel("linear", char)
-    x, weight, out = k.array(1, inputs), k.array(1), k.array(1, outputs)
+    x, weight, bias, out = k.array(1, inputs), k.array(1), k.array(1), k.array(1, outputs)
     n, tall = k.integer(), k.integer()
+    wide = gemm.across(ROWS, k.dtype)
     right = gemm.Matrix(weight.pointer, 1, inputs) if turned else gemm.Matrix(weight.pointer, outputs, 1)
     for first, count, within in _cut(k, n, outputs, tall, k.range()):
         matrices = [gemm.Matrix(x.at(first), inputs, 1), right, gemm.Matrix(out.at(first), outputs, 1)]
-        _write(k, (count.name, outputs, k.opaque(inputs)), matrices, packed, False, within)
+        if biased:  # the product is added to it
+            for row in k.turns(first + count, first):
+                for column in k.turns(_least(k, within[1] * wide, outputs), within[0] * wide):
+                    out.store(bias.load(column), row, column)
+        _write(k, (count.name, outputs, k.opaque(inputs)), matrices, packed, biased, within)
     return k.shared()
 
 
@@ -141,8 +146,7 @@ def _write(
     wide = gemm.across(ROWS, k.dtype)
     if packed:
         assert isinstance(add, bool)
-        last = within[1] * wide
-        panels.write(k, lengths, matrices, add, columns=(within[0] * wide, (last < m).where(last, k.index(m))))
+        panels.write(k, lengths, matrices, add, columns=(within[0] * wide, _least(k, within[1] * wide, m)))
         return
     a, b, c = matrices
     for start, width in _columns(k, m, wide, within):
@@ -154,8 +158,12 @@ def _columns(k: Kernel, m: int, wide: int, within: tuple[Value, Value]) -> Itera
     """So many columns in pieces: where one begins, and how many it has. Those from one piece to another."""
     whole = m // wide
     if whole:
-        for i in k.turns((within[1] < whole).where(within[1], k.index(whole)), within[0]):
+        for i in k.turns(_least(k, within[1], whole), within[0]):
             yield i * wide, wide
     if m % wide:
         for _ in k.turns((within[1] > whole).where(k.index(1), 0)):
             yield k.index(whole * wide), m % wide
+
+
+def _least(k: Kernel, value: Value, most: int) -> Value:
+    return (value < most).where(value, k.index(most))

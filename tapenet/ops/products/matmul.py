@@ -343,7 +343,10 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     if x.ndim == 2 and x.size * len(weight) < ALONE:
         out: Array = x.dot(weight.T)
     elif x.shape[-1] == weight.shape[1] and (kernel := _kernel(x, weight, len(weight))) is not None:
-        out = kernel.product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
+        fits = bias is not None and bias.shape == (len(weight),) and kernels.fit(x, bias)
+        begin = np.ascontiguousarray(bias) if fits else None
+        out = kernel.product(_rows(x), weight.T, begin).reshape(*x.shape[:-1], len(weight))
+        bias = None if fits else bias
     else:
         out = _rows_dot(x, weight.T)
     if bias is not None:
