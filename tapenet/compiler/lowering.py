@@ -331,6 +331,7 @@ class Lowering:
         carries, the states, the other results.
         """
         work = Lowering(body, self.applies)
+        work.builder.turn = True
         work.effects = not ahead
         work.counted = self.counted
         inputs = [Input(tuple(node.shape), node.dtype) for node in body.inputs]

@@ -267,6 +267,8 @@ class Builder:
         self.applies: Callable[..., object] | None = None
         #: What stands for a function of NumPy's that is no primitive, where there is something: an op, to be applied.
         self.stands_for: Callable[[object], Callable[..., object] | None] = lambda function: None
+        #: Whether it is for a turn of a loop, or a branch.
+        self.turn = False
         #: Inside of a loop or branch that is read: weak references to the symbols that were changed in place there.
         self.changed: list[Callable[[], object]] | None = None
 
