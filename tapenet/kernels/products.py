@@ -4,6 +4,7 @@ it, as OpenBLAS's own threads go on spinning for some 20 ms after each product, 
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     """a @ b of two matrices, or of a matrix and a vector, of one dtype of floats; None where one thread is to compute it, or
     the operands lie in memory as BLAS reads none."""
     threads = EVEN if workers.is_deterministic() else workers.get_num_threads()
-    left = _matrix(a)
+    left = _matrix(a.shape, a.strides, a.itemsize)
     if threads < 2 or left is None or blas.find() is None:
         return None
     (n, k), char = a.shape, a.dtype.char
@@ -38,7 +39,7 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
         with blas.alone():
             _gemv(left.transposed, char)(n, 0, a, b, out, k, left.leading, parts=count)
         return out
-    m, right = b.shape[1], _matrix(b)
+    m, right = b.shape[1], _matrix(b.shape, b.strides, b.itemsize)
     count = min(threads, n * m * k // sharing.PART, max(n, m) // (2 * GRAIN))
     if count < 2 or right is None:
         return None
@@ -49,6 +50,34 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     return out
 
 
+def stack(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """a @ b of stacks of matrices (..., n, k) and (..., k, m), which broadcast: some products to each thread; None as above."""
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    (n, k), m, count = a.shape[-2:], b.shape[-1], math.prod(lead)
+    a, b = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (a, b))
+    left, right = (_matrix(x.shape, x.strides, x.itemsize) for x in (a, b))
+    if left is None or right is None or not count or blas.find() is None:
+        return None
+    run = _stack(left.transposed, right.transposed, a.dtype.char)
+    work = count * n * m * k
+    parts = run.parts(count, work)
+    if parts < 2:
+        return None
+    out = aligned((*lead, n, m), a.dtype)
+    size = a.itemsize
+    places = _places(lead, *(tuple(s // size for s in x.strides[:-2]) for x in (a, b)))
+    with blas.alone():
+        run(count, work, a, b, out, places, n, m, k, left.leading, right.leading, parts=parts)
+    return out
+
+
+@functools.lru_cache(maxsize=16)
+def _places(lead: tuple[int, ...], *strides: tuple[int, ...]) -> np.ndarray:
+    """Where each matrix begins in the arrays with these strides, in elements."""
+    at = np.indices(lead).reshape(len(lead), -1)
+    return np.ascontiguousarray(np.stack([np.array(s, np.int64) @ at for s in strides], -1), np.int64)
+
+
 class _Matrix(NamedTuple):
     """How BLAS reads a matrix: by rows or as the transpose of one, and how far these lie apart."""
 
@@ -56,9 +85,9 @@ class _Matrix(NamedTuple):
     leading: int
 
 
-def _matrix(a: np.ndarray) -> _Matrix | None:
-    (n, m), (down, across) = a.shape, a.strides
-    size = a.itemsize
+def _matrix(shape: tuple[int, ...], strides: tuple[int, ...], size: int) -> _Matrix | None:
+    """The matrix along the last two axes."""
+    (*_, n, m), (*_, down, across) = shape, strides
     if min(n, m) < 2:
         return None
     if across == size and down >= m * size and down % size == 0:
@@ -84,6 +113,22 @@ def _gemm(by_rows: bool, turned: bool, turned_right: bool, char: str) -> Shared:
     how = [_TRANSPOSED if t else _PLAIN for t in (turned, turned_right)]
     one, zero = k.number(1.0), k.number(0.0)
     _call(k, "gemm", [*how, *lengths, one, at[0], left, at[1], right, zero, at[2], m])
+    return k.shared()
+
+
+@functools.lru_cache(maxsize=8)
+def _stack(turned: bool, turned_right: bool, char: str) -> Shared:
+    """Some products of two stacks. Arguments: operands and result, where the matrices of the operands begin; n, m and the
+    length summed over, and the leading dimensions of the operands."""
+    k = Kernel("stack", char)
+    a, b, out, places = k.array(1), k.array(1), k.array(1), k.array(1, 2, dtype=np.int64)
+    n, m, depth, left, right = (k.integer() for _ in range(5))
+    begin, end = k.range()
+    how = [_TRANSPOSED if t else _PLAIN for t in (turned, turned_right)]
+    one, zero = k.number(1.0), k.number(0.0)
+    for i in k.turns(end, begin):
+        first, second = a.at(places.load(i, 0)), b.at(places.load(i, 1))
+        _call(k, "gemm", [*how, n, m, depth, one, first, left, second, right, zero, out.at(i * n * m), m])
     return k.shared()
 
 

@@ -55,6 +55,26 @@ def test_vectors(dtype: str) -> None:
             np.testing.assert_allclose(found, matrix.astype("d") @ vector, atol=1e-3 if dtype == "f" else 1e-10)
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_stacks(dtype: str) -> None:
+    def stack(*shape: int) -> Any:
+        return R.normal(size=shape).astype(dtype)
+
+    heads = stack(4, 60, 6, 64).swapaxes(1, 2)
+    for a, b in (
+        (stack(20, 60, 70), stack(20, 70, 50)),
+        (heads, stack(4, 6, 50, 64).swapaxes(-1, -2)),
+        (stack(4, 1, 60, 70), stack(5, 70, 50)),
+        (stack(20, 60, 70), stack(70, 50)),
+        (stack(60, 70), stack(20, 70, 50)),
+    ):
+        found = products.stack(a, b)
+        assert found is not None
+        np.testing.assert_allclose(found, np.matmul(a, b, dtype="d"), atol=1e-3 if dtype == "f" else 1e-10)
+    assert products.stack(stack(4, 3, 2), stack(4, 2, 3)) is None
+    assert products.stack(stack(0, 60, 70), stack(0, 70, 60)) is None
+
+
 def test_what_is_left_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     a = R.normal(size=(300, 300))
     assert products.product(a[:, ::2], a[:150]) is None
@@ -84,6 +104,10 @@ def test_ops_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
     (x @ y).sum().backward()
     assert calls == [((300, 200), (200, 250)), ((300, 250), (250, 200)), ((200, 300), (300, 250))]
     np.testing.assert_allclose(x.grad.data, np.ones((300, 250)) @ y.data.T)
+    z = tn.tensor(R.normal(size=(9, 200, 50)), requires_grad=True)
+    np.testing.assert_allclose((x @ z).data, np.matmul(x.data, z.data))
+    with pytest.raises(ValueError, match="broadcast"):
+        tn.matmul(np.ones((3, 300, 200)), np.ones((2, 200, 300)))
     calls.clear()
     (x @ y[:, 0]).sum().backward()
     assert calls == []

@@ -58,9 +58,11 @@ def _matmul_y(g: Array, x: Array, y_shape: tuple[int, ...]) -> Array:
 
 def _times(x: Array, y: Array) -> Array:
     """np.matmul(x, y), on the worker threads where it pays."""
-    found: Array
+    found: Array | None = None
     if not (type(x) is type(y) is np.ndarray and x.ndim == 2):
-        found = np.matmul(x, y)
+        if type(x) is type(y) is np.ndarray and min(x.ndim, y.ndim) > 1 and x.size * y.shape[-1] >= SHARED:
+            found = _stacked(x, y)
+        found = np.matmul(x, y) if found is None else found
     elif y.ndim == 2:
         found = x.dot(y) if x.size * y.shape[1] < SHARED else _shared(x, y)
     else:
@@ -150,6 +152,16 @@ def _shared(x: Array, y: Array) -> Array:
         if found is not None:
             return found  # type: ignore[no-any-return]
     return _plain(x, y)
+
+
+def _stacked(x: Array, y: Array) -> Array | None:
+    """The products of two stacks of matrices on the worker threads, if it pays."""
+    fits = x.shape[-1] == y.shape[-2] and kernels.fit(x, y)
+    kernel = kernels.use("products") if fits else None
+    try:
+        return None if kernel is None else kernel.stack(x, y)
+    except ValueError:  # they do not broadcast, which NumPy says
+        return None
 
 
 def _plain(x: Array, y: Array) -> Array:
