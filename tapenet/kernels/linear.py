@@ -12,12 +12,11 @@ import numpy as np
 
 from tapenet.kernels import aligned, panels
 from tapenet.kernels.moves import transposed
-from tapenet.llvm import gemm
+from tapenet.llvm import gemm, workers
 from tapenet.llvm.kernel import Index, Kernel, Value
 from tapenet.llvm.loops import offset
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
-from tapenet.llvm.workers import get_num_threads
 
 #: Numbers of the matrix of weights, at most: they are read once per block of rows.
 LARGEST = 1 << 19
@@ -75,7 +74,7 @@ def _cost(n: int, inputs: int, outputs: int, itemsize: int) -> int:
 def _pieces(rows: int, columns: int, dtype: np.dtype) -> tuple[int, int]:
     """Into how many pieces a result is cut, and how many rows they have."""
     beside = -(-columns // gemm.across(ROWS, dtype))
-    threads = get_num_threads()
+    threads = workers.threads()
     below = 1 if threads == 1 else max(1, min(-(-PIECES * threads // beside), rows // TALL))
     return beside * below, -(-rows // below)
 

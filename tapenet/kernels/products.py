@@ -26,7 +26,7 @@ _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     """a @ b of two matrices, or of a matrix and a vector, of one dtype of floats; None where one thread is to compute it, or
     the operands lie in memory as BLAS reads none."""
-    threads = EVEN if workers.is_deterministic() else workers.get_num_threads()
+    threads = EVEN if workers.is_deterministic() else workers.threads()
     left = _matrix(a.shape, a.strides, a.itemsize)
     if threads < 2 or left is None or blas.find() is None:
         return None
@@ -52,11 +52,13 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
 
 def stack(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     """a @ b of stacks of matrices (..., n, k) and (..., k, m), which broadcast: some products to each thread; None as above."""
+    if workers.threads() < 2 or blas.find() is None:
+        return None
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     (n, k), m, count = a.shape[-2:], b.shape[-1], math.prod(lead)
     a, b = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (a, b))
     left, right = (_matrix(x.shape, x.strides, x.itemsize) for x in (a, b))
-    if left is None or right is None or not count or blas.find() is None:
+    if left is None or right is None or not count:
         return None
     run = _stack(left.transposed, right.transposed, a.dtype.char)
     work = count * n * m * k

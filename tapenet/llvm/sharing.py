@@ -109,14 +109,14 @@ class Shared:
         if most < 2:
             return 1
         if self._free is not None:
-            threads = workers.get_num_threads()
+            threads = workers.threads()
             most = min(most, threads * self._free if threads > 1 else 1)
         return max(1, min(-(-length // self._grain), most, MOST))
 
     def __call__(self, length: int, cost: int, *arguments: np.ndarray | int, parts: int | None = None) -> None:
         """Do the range, on several threads where it pays; in so many parts."""
         count = self.parts(length, cost) if parts is None else parts
-        threads = 1 if count == 1 else min(count, workers.get_num_threads())
+        threads = 1 if count == 1 else min(count, workers.threads())
         memory = None
         if self._plain:
             words = [a if isinstance(a, int) else address(a) for a in arguments]
