@@ -12,7 +12,7 @@ import numpy as np
 
 from tapenet.kernels import aligned, panels
 from tapenet.kernels.moves import transposed
-from tapenet.llvm import gemm, workers
+from tapenet.llvm import gemm, sharing, workers
 from tapenet.llvm.kernel import Index, Kernel, Value
 from tapenet.llvm.loops import offset
 from tapenet.llvm.processor import registers
@@ -24,8 +24,6 @@ LARGEST = 1 << 19
 ROWS = 256
 #: Pieces for each thread at least, where there are rows enough; and rows of a piece at least.
 PIECES, TALL = 2, 128
-#: Multiply-adds in the time that a thread takes to get a byte that another core has written.
-BYTE = 5
 
 
 def takes(inputs: int, outputs: int) -> bool:
@@ -68,7 +66,7 @@ def weight_grad(x: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 def _cost(n: int, inputs: int, outputs: int, itemsize: int) -> int:
     """What is to be shared, in multiply-adds."""
-    return n * inputs * outputs - BYTE * itemsize * (n * inputs + n * outputs + inputs * outputs)
+    return n * inputs * outputs - sharing.BYTE * itemsize * (n * inputs + n * outputs + inputs * outputs)
 
 
 def _pieces(rows: int, columns: int, dtype: np.dtype) -> tuple[int, int]:

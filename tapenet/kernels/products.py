@@ -40,7 +40,8 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
             _gemv(left.transposed, char)(n, 0, a, b, out, k, left.leading, parts=count)
         return out
     m, right = b.shape[1], _matrix(b.shape, b.strides, b.itemsize)
-    count = min(threads, n * m * k // sharing.PART, max(n, m) // (2 * GRAIN))
+    work = n * m * k - sharing.BYTE * a.itemsize * (n * k + k * m + n * m)
+    count = min(threads, work // sharing.PART, max(n, m) // (2 * GRAIN))
     if count < 2 or right is None:
         return None
     out = aligned((n, m), a.dtype)

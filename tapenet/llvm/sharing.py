@@ -30,6 +30,10 @@ ROUNDS = 4
 #: by the weights of 64 by 64 channels takes 1.1 ms in one part, 3 % more in two.
 OWN = 300
 
+#: Multiply-adds in the time that a thread takes to get a byte that another core has written: a product of (64, 784, 100) takes
+#: as long on two threads as on one.
+BYTE = 6
+
 #: What a parameter of code is: memory, or an integer, the same for all parts; memory that a part has of its own; memory that
 #: a thread has while it does a part; the beginning and the end of the part.
 POINTER, INTEGER, EACH, SCRATCH, BEGIN, END = "pointer", "integer", "each", "scratch", "begin", "end"

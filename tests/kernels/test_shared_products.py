@@ -29,6 +29,8 @@ ORDERS = {
 @pytest.fixture(autouse=True)
 def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tapenet.llvm.workers._number", 3)
+    monkeypatch.setattr("tapenet.llvm.sharing.PART", 100_000)
+    monkeypatch.setattr("tapenet.llvm.sharing.BYTE", 0)
 
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
@@ -111,3 +113,11 @@ def test_ops_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
     calls.clear()
     (x @ y[:, 0]).sum().backward()
     assert calls == []
+
+
+def test_what_takes_as_long_on_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of the time would go by while one core gets what the other has written."""
+    monkeypatch.undo()
+    monkeypatch.setattr("tapenet.llvm.workers._number", 2)
+    assert products.product(np.ones((64, 784), "f"), np.ones((784, 100), "f")) is None
+    assert products.product(np.ones((128, 784), "f"), np.ones((784, 512), "f")) is not None
