@@ -292,7 +292,7 @@ class Module:
             workspace = self.memory.workspace(entry)
             write = control.WRITERS[entry.name]
             return write(entry, layouts, buffer, workspace, *bodies)
-        return moves.write(entry, layouts, buffer, self.memory.workspace(entry))
+        return moves.write(entry, layouts, buffer, self.memory.workspace(entry), self.functions.name)
 
 
 def _go_on_if_zero(code: loops.Code, status: str) -> None:

@@ -10,13 +10,13 @@ import numpy as np
 
 from tapenet.llvm.blas import find
 from tapenet.llvm.emitter import literal, llvm_type, load, store, supported
-from tapenet.llvm.loops import Access, Code, copy, fill, nest, offset
+from tapenet.llvm.loops import Access, Code, fill, nest, offset
 from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
-from tapenet.program.native import c_calls, convolutions, linear_algebra, ordering
+from tapenet.program.native import c_calls, convolutions, linear_algebra, ordering, pieces
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import matrix, operands
 from tapenet.program.native.raising import STATUS
@@ -137,8 +137,10 @@ class _Writer:
         layouts: Layouts,
         buffer: Callable[[Value], Hashable],
         workspace: Hashable | None,
+        name: Callable[[Function], str],
     ) -> None:
         self.instruction = instruction
+        self.name = name
         self.workspace = workspace
         self.layouts = layouts
         self.buffer = buffer
@@ -156,7 +158,7 @@ class _Writer:
         return Access(pointer, place.strides, value.dtype)
 
     def copy(self, lengths: Sequence[int], source: Access, target: Access, add: bool = False) -> None:
-        copy(self.code, lengths, source, target, add)
+        pieces.copy(self.code, self.name, lengths, source, target, add)
 
     def done(self) -> Function:
         return Function.of(self.code, self.pointers)
@@ -398,7 +400,8 @@ def write(
     instruction: Instruction,
     layouts: Layouts,
     buffer: Callable[[Value], Hashable],
-    workspace: Hashable | None = None,
+    workspace: Hashable | None,
+    name: Callable[[Function], str],
 ) -> Function:
     """The function of one instruction.
 
@@ -407,6 +410,7 @@ def write(
         layouts: where values lie.
         buffer: of a value that is no view.
         workspace: the buffer of as many bytes as the function of that name says.
+        name: adds a function to the module, and gives its name there.
     """
     if instruction.name in CALLS:
         return c_calls.write(instruction, layouts, buffer)
@@ -416,6 +420,6 @@ def write(
         return ordering.write(instruction, layouts, buffer, workspace)
     if instruction.name == "convolve":
         return convolutions.write(instruction, layouts, buffer, workspace)
-    writer = _Writer(instruction, layouts, buffer, workspace)
+    writer = _Writer(instruction, layouts, buffer, workspace, name)
     getattr(writer, instruction.name)()
     return writer.done()

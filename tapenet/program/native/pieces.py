@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from tapenet.llvm import workers
-from tapenet.llvm.loops import Code, offset
-from tapenet.program.native.kernels import Function
+from tapenet.llvm import loops, workers
+from tapenet.llvm.loops import Access, Code, offset
+from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
 
 #: Cycles of a piece at least, as they are estimated: some 10 µs. A second thread is there within one to five.
 PART = 30_000
@@ -33,3 +36,48 @@ def given(code: Code, types: list[str]) -> list[str]:
 def called(code: Code) -> Function:
     """A function that the pool calls."""
     return Function.of(code, (), "ptr %context, i64 %item, i64 %thread")
+
+
+def either(code: Code, condition: str, then: Callable[[], None], other: Callable[[], None]) -> None:
+    """Code for when a condition holds, and for when it does not."""
+    labels = code.label(), code.label()
+    end = code.label()
+    code.line(f"  br i1 {condition}, label %{labels[0]}, label %{labels[1]}")
+    for label, write in zip(labels, (then, other), strict=True):
+        code.begin(label)
+        write()
+        code.line(f"  br label %{end}")
+    code.begin(end)
+
+
+def copy(
+    code: Code, name: Callable[[Function], str], lengths: Sequence[int], source: Access, target: Access, add: bool
+) -> None:
+    """Copy elements to where others are, or add them to these: in pieces along the axis that is outermost in memory, if that
+    is worth it. `name` adds a function to the module, and gives its name there."""
+    moved = math.prod(lengths) * (source.dtype.itemsize + target.dtype.itemsize)
+    axis = max(range(len(lengths)), key=lambda i: (lengths[i] > 1) * abs(target.strides[i]), default=0)
+    wanted = min(int(moved / (NEAR if moved <= CACHE else FAR) / PART), MOST)
+    count = min(wanted, lengths[axis] if lengths else 0)
+    if count < 2:
+        loops.copy(code, lengths, source, target, add)
+        return
+    steps = -(-lengths[axis] // (count - count % 2))
+    count = -(-lengths[axis] // steps)
+    item = Code()
+    begin = item.emit(f"mul nuw nsw i64 %item, {steps}")
+    pointers = given(item, ["ptr", "ptr"])
+    read, written = (
+        Access(offset(item, p, begin, a.strides[axis], a.dtype), a.strides, a.dtype)
+        for p, a in zip(pointers, (source, target), strict=True)
+    )
+
+    def part(steps: int) -> None:
+        loops.copy(item, [*lengths[:axis], steps, *lengths[axis + 1 :]], read, written, add)
+
+    last = lengths[axis] - (count - 1) * steps
+    if last == steps:
+        part(steps)
+    else:
+        either(item, item.emit(f"icmp slt i64 %item, {count - 1}"), lambda: part(steps), lambda: part(last))
+    share(code, name(called(item)), [f"ptr {source.pointer}", f"ptr {target.pointer}"], count)

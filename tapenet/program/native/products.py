@@ -19,7 +19,7 @@ from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides
 from tapenet.program.native import pieces
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
-from tapenet.program.native.pieces import called, given, share
+from tapenet.program.native.pieces import called, either, given, share
 from tapenet.typing import Shape
 
 #: Products of up to so many multiplications are loops: a call of BLAS costs more than it saves.
@@ -269,7 +269,7 @@ def _own(
             _tile(item, (rows, width, k), [left, right, out], add, False)
         else:
             whole = item.emit(f"icmp slt i64 {column}, {m - last}")
-            _either(
+            either(
                 item,
                 whole,
                 lambda: _tile(item, (rows, width, k), [left, right, out], add, False),
@@ -290,18 +290,6 @@ def _tile(code: Kernel, lengths: tuple[int, int, int], matrices: list[gemm.Matri
 def _down(n: int, most: int, least: int) -> int:
     """Into how many pieces of at least so many rows each these are cut."""
     return max((d for d in range(1, most + 1) if n % d == 0 and n // d >= least), default=1)
-
-
-def _either(code: Code, condition: str, then: Callable[[], None], other: Callable[[], None]) -> None:
-    """Code for when a condition holds, and for when it does not."""
-    labels = code.label(), code.label()
-    end = code.label()
-    code.line(f"  br i1 {condition}, label %{labels[0]}, label %{labels[1]}")
-    for label, write in zip(labels, (then, other), strict=True):
-        code.begin(label)
-        write()
-        code.line(f"  br label %{end}")
-    code.begin(end)
 
 
 def _blocks(
@@ -333,7 +321,7 @@ def _blocks(
 
     code.declares.add(workers.declaration())
     count = code.emit(f"call i64 @tn_blocks(i64 {most})")
-    _either(code, code.emit(f"icmp slt i64 {count}, 2"), whole, several)
+    either(code, code.emit(f"icmp slt i64 {count}, 2"), whole, several)
 
 
 def _part(
@@ -406,7 +394,7 @@ def _block(
             moved = [at[0], offset(item, at[1], begin, strides[1][-1], dtype), out]
             _blas(item, n, length, k, moved, read, strides, dtype, beta)
 
-    _either(item, item.emit(f"icmp sgt i64 {count}, 0"), block, lambda: None)
+    either(item, item.emit(f"icmp sgt i64 {count}, 0"), block, lambda: None)
     return item
 
 

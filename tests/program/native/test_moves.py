@@ -14,8 +14,9 @@ from tapenet.program.ir import Reference, Value, Write
 
 pytest.importorskip("llvmlite")
 
+from tapenet.program.native import pieces
 from tests.program.native.running import assert_native, called, compiled, entries
-from tests.program.passes.programs import Build, numbers
+from tests.program.passes.programs import Build, constant, numbers
 
 R = np.random.default_rng(0)
 ALL = slice(None)
@@ -329,3 +330,18 @@ def test_nothing_runs_after_an_index_out_of_bounds() -> None:
     assert log == []
     runner.call(array(4), np.array([0, 3]))
     assert log == [1]
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (41, 7), (3, 500), (1, 900)])
+def test_large_moves_are_cut_into_pieces(shape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "PART", 1)
+    b = Build()
+    x, y = b.input(*shape), b.input(*shape)
+    n, m = shape
+    whole = b.emit("broadcast", constant(2.0), shape=(2 * n, 2 * m))
+    made = b.emit("update", b.emit("exp", whole), x, slices=((0, 2 * n, 2), (1, 2 * m, 2)))
+    made = b.emit("update", made, y, slices=((2 * n - 1, -1, -2), (0, 2 * m, 2)))
+    program = b.program(made, b.emit("exp", b.transpose(made, (1, 0))))
+    r = np.random.default_rng(0)
+    runner = assert_native(program, *(r.normal(size=shape).astype("f4") for _ in range(2)), rtol=1e-5)
+    assert "call void @tn_share" in runner.module.text
