@@ -64,7 +64,7 @@ def _along(kernel: Kernel, axis: int, wanted: int, innermost: bool) -> Cut | Non
     if most < 2:
         return None
     most -= most % 2  # so that two threads have as much to do
-    even = [n for n in range(most, most * 2 // 3, -2) if length % n == 0]  # then one function does for all
+    even = [n for n in range(most, most // 2 - 1, -2) if length % n == 0]  # then one function does for all
     steps = -(-length // (even[0] if even else most))
     return Cut(axis, steps, -(-length // steps))
 
