@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapenet.llvm import sharing
+from tapenet.llvm import rehearsal, sharing
 from tapenet.llvm.addresses import address
 from tapenet.llvm.emitter import Number, element, literal, llvm_type, splat, suffix
 from tapenet.llvm.emitter import Value as Value
@@ -38,7 +38,7 @@ from tapenet.llvm.gemm import load_masked, mask, spread, store_masked
 from tapenet.llvm.loops import Code, run_length
 from tapenet.llvm.processor import registers
 from tapenet.llvm.scalar import definitions
-from tapenet.llvm.toolchain import AS_WRITTEN, build
+from tapenet.llvm.toolchain import AS_WRITTEN, Library, begin
 from tapenet.typing import DType
 
 if TYPE_CHECKING:
@@ -346,19 +346,28 @@ class Kernel(Code):
         )
 
     def compile(self) -> Callable[..., None]:
-        """Machine code, as a function of arrays and integers. It runs without the interpreter's lock."""
-        library = build(self.text())
+        """Machine code, as a function of arrays and integers, which waits at its first call until it is there. It runs without
+        the interpreter's lock."""
+        library = self._begun(self.text())
         types = [ctypes.c_void_p if p.startswith("ptr") else ctypes.c_int64 for p in self._parameters]
-        run = ctypes.CFUNCTYPE(None, *types)(library.address(self.name))
+        code: list[tuple[Callable[..., None], Library]] = []  # which lives as long as the function
 
         def call(*arguments: np.ndarray | int) -> None:
-            run(*[a if isinstance(a, int) else address(a) for a in arguments])
+            if rehearsal.state.on:
+                return
+            if not code:
+                made = library()
+                code.append((ctypes.CFUNCTYPE(None, *types)(made.address(self.name)), made))
+            code[0][0](*[a if isinstance(a, int) else address(a) for a in arguments])
 
-        call.library = library  # type: ignore[attr-defined]  # the code lives as long as the function
         return call
 
     def shared(self) -> sharing.Shared:
         """Machine code that deals its range out to threads, as a function of the range's length, what it costs in
-        multiply-adds, arrays and integers."""
-        library = build(self.text() + sharing.text(self.name, self._kinds, self._grain))
+        multiply-adds, arrays and integers. It waits at its first call until the code is there."""
+        library = self._begun(self.text() + sharing.text(self.name, self._kinds, self._grain))
         return sharing.Shared(library, self.name, self._kinds, self._grain, self._rounds)
+
+    def _begun(self, text: str) -> Callable[[], Library]:
+        rehearsal.state.begun += 1
+        return begin(text)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapenet.llvm import workers
+from tapenet.llvm import rehearsal, workers
 from tapenet.llvm.addresses import address
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def text(name: str, parameters: Sequence[str], grain: int = 1) -> str:
 
 
 class Shared:
-    """Code for a range, by the name under which `text` defined it: `run(length, cost, *arguments)`.
+    """Code for a range, by the name under which `text` defined it: `run(length, cost, *arguments)`. `library` gives the code
+    when it is there.
 
     Arguments are those of the code but for the part's beginning and end: arrays and integers; for memory that each part has
     an array (parts, ...), as many as `parts` says; for memory that a thread needs how many bytes. The interpreter's lock is
@@ -97,14 +98,22 @@ class Shared:
     """
 
     def __init__(
-        self, library: Library, name: str, parameters: Sequence[str], grain: int = 1, rounds: int = ROUNDS
+        self, library: Callable[[], Library], name: str, parameters: Sequence[str], grain: int = 1, rounds: int = ROUNDS
     ) -> None:
-        self.library = library
-        self._function = library.address(f"{name}_part")
-        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 2)(self._function)
+        self._begun, self._name = library, name
+        self._library: Library | None = None
+        self._function = 0
         self._kinds = [kind for kind in parameters if kind not in (BEGIN, END)]
         self._plain = not {EACH, SCRATCH} & set(self._kinds)
         self._grain, self._free = grain, None if EACH in self._kinds else rounds
+
+    def _load(self) -> Library:
+        """The code, for which the first call waits."""
+        library = self._begun()
+        self._function = library.address(f"{self._name}_part")
+        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 2)(self._function)
+        self._library = library
+        return library
 
     def parts(self, length: int, cost: int, own: int = 0) -> int:
         """How many parts a range of this length has that takes so many multiply-adds, where each has so many numbers of its
@@ -119,6 +128,10 @@ class Shared:
 
     def __call__(self, length: int, cost: int, *arguments: np.ndarray | int, parts: int | None = None) -> None:
         """Do the range, on several threads where it pays; in so many parts."""
+        if rehearsal.state.on:
+            return
+        if self._library is None:
+            self._load()
         count = self.parts(length, cost) if parts is None else parts
         threads = 1 if count == 1 else min(count, workers.threads())
         memory = None

@@ -161,6 +161,13 @@ def build(text: str) -> Library:
         return _linked(cut, [_code(part.text, anew=True) for part in cut])
 
 
+def begin(text: str) -> Callable[[], Library]:
+    """Have a thread beside build a module, and give what waits for that, or builds it where no thread has come to it."""
+    task = Task(partial(build, text))
+    task.beside()
+    return task.result
+
+
 def _linked(cut: Sequence[Part], codes: Sequence[bytes]) -> Library:
     """The library of the first of some parts, which calls functions of the others. Each is loaded by itself: of several in
     one engine LLVM takes the constants from wrong places."""

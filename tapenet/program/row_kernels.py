@@ -60,7 +60,7 @@ class RowKernel:
         text += "\n" + sharing.text("rows", parameters)
         self._code = _library(text)
         self._numbers = np.array([float(n.array.item()) for n in parts.numbers] or [0.0])
-        self._run = sharing.Shared(self._code, "rows", parameters)
+        self._run = sharing.Shared(lambda: self._code, "rows", parameters)
         self.end = rows.length if rows.flat else rows.count
         if rows.across:
             self.end = rows.count // rows.length * -(-rows.length // code.together)

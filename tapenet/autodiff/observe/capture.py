@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol, Self, cast
@@ -10,13 +11,15 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.aliasing import is_among
+from tapenet.autodiff.gradients import Gradients
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Traced
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.observe.tape import CaptureError, Tape
 from tapenet.autodiff.record import Call
-from tapenet.autodiff.state import local
+from tapenet.autodiff.state import local, switched
 from tapenet.autodiff.tensor import Tensor
+from tapenet.llvm import rehearsal
 from tapenet.ops.random import Saved
 from tapenet.ops.stack_frames import user_line
 from tapenet.program.arguments import elements
@@ -89,9 +92,12 @@ class Capture(Tape):
             if self.sketches:
                 _of_any_values(call)
             drawn = self._draws(call)
+            begun = rehearsal.state.begun
             result = traced(call)
             for saved in drawn:
                 saved.drew()
+            if rehearsal.state.begun != begun and call.parents and not call.op.random:
+                _rehearse(call)
             self._note_constant(call)
             return result
 
@@ -383,6 +389,23 @@ def capturing() -> Capture | None:
     """The capture that is running in this thread, or None."""
     tape = local.state.tape
     return tape if isinstance(tape, Capture) else None
+
+
+def _rehearse(call: Call) -> None:
+    """Have the kernels of a call's gradient compiled while the function runs on: by its rules, on a gradient of any values,
+    where kernels do not run. Its own kernels were compiled in the call, so the gradient's will be too."""
+    node, outs = call.node, call.outputs
+    if node is None:
+        return
+    gs: Any = [np.empty_like(out._data) for out in outs]
+    grads = Gradients(Tensor, False, None, None)
+    with (
+        rehearsal.rehearsing(),
+        switched(layers=(), tape=None, grad=False),
+        np.errstate(all="ignore"),
+        contextlib.suppress(Exception),  # of values that are arbitrary
+    ):
+        node.pull(gs[0] if call.op.outputs == 1 else gs, grads)
 
 
 def sketch() -> None:

@@ -1,0 +1,56 @@
+"""While a function is captured the kernels of its gradients are compiled ahead, beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import tapenet as tn
+from tapenet import nn
+from tapenet.llvm import rehearsal
+from tapenet.llvm.kernel import Kernel
+from tapenet.llvm.toolchain import Library
+
+
+def test_gradients_kernels_are_begun_in_the_forward_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[str, bool]] = []
+    whole = Kernel._begun
+
+    def noted(self: Kernel, text: str) -> Callable[[], Library]:
+        begun.append((self.name, rehearsal.state.on))
+        return whole(self, text)
+
+    monkeypatch.setattr(Kernel, "_begun", noted)
+    net = nn.Conv2d(5, 7, 3, padding=1)
+    x = np.random.default_rng(0).normal(size=(18, 5, 13, 11)).astype(np.float32)  # a shape that no other test has
+
+    def step(x: np.ndarray) -> tn.Tensor:
+        y = net(x)
+        (y * y).sum().backward()
+        grad: tn.Tensor = net.weight.grad
+        return grad
+
+    captured = tn.compile(step, keep_grads=True)(x).numpy()
+    assert ("sums", False) in begun
+    assert ("weight_sums", True) in begun
+    assert len({name for name, _ in begun}) == len(begun)  # none is begun twice
+    net.weight.grad = net.bias.grad = None
+    assert np.array_equal(captured, step(x).numpy())
+
+
+def test_kernels_do_not_run_in_a_rehearsal() -> None:
+    k = Kernel("ones", np.float32)
+    out = k.array(4)
+    for i in k.turns(4):
+        out.store(k.number(1.0), i)
+    run = k.compile()
+    found = np.zeros(4, np.float32)
+    with rehearsal.rehearsing():
+        run(found)
+    assert not found.any()
+    run(found)
+    assert found.all()
