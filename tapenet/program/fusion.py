@@ -25,8 +25,13 @@ from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, Place, Strides, alike
 from tapenet.typing import Shape
 
-#: The weight of one kernel, at most: beyond, registers and compile time suffer.
-LIMIT = 120
+#: The weight of one kernel, at most. Of long ones LLVM keeps what registers do not hold on the stack, a vector of each value:
+#: in the first level cache, where what is handed on from kernel to kernel is in memory as whole arrays. A program of 366
+#: instructions with its gradient takes a quarter of the time that it takes in kernels of 120. Compile time grows with the
+#: length, little faster, to some thousands.
+LIMIT = 6000
+#: The same of one that reads what is joined, and is written for each box.
+JOINED = 120
 #: The weight of a kernel in all of its boxes, and the weight of what is computed again for each part that shows it.
 BOXED, AGAIN = 1200, 3.5
 #: A sum over more elements is a kernel that ends with it; of fewer, what is computed of the sum is part of the kernel.
@@ -43,6 +48,8 @@ class Kernel:
         rows: those among them that are computed once per row.
         shifted: those that are computed at other places than the kernel is at, for parts of what is joined; with the weight of
             what is computed there again and again.
+        weight: of all members.
+        joins: whether it reads parts of what is joined.
     """
 
     def __init__(self, domain: Shape) -> None:
@@ -51,11 +58,27 @@ class Kernel:
         self.members: list[Instruction] = []
         self.rows: set[Instruction] = set()
         self.shifted: dict[Instruction, float] = {}
+        self.weight = 0.0
+        self.joins = False
 
-    @property
-    def joins(self) -> bool:
-        """Whether it reads parts of what is joined."""
-        return any(map(joins, self.members))
+    def add(self, member: Instruction, weight: float = 1.0) -> None:
+        """Add a member behind the others."""
+        self.members.append(member)
+        self.weight += weight
+        self.joins = self.joins or joins(member)
+
+    def absorb(self, other: Kernel) -> None:
+        """Add the members of another kernel behind the others."""
+        self.members += other.members
+        self.rows |= other.rows
+        self.shifted |= other.shifted
+        self.split = other.split if self.split is None else self.split
+        self.weight += other.weight
+        self.joins = self.joins or other.joins
+
+    def fits(self, weight: float, joins: bool = False) -> bool:
+        """Whether it may become so much heavier, perhaps by what reads what is joined."""
+        return self.weight + weight <= (JOINED if joins or self.joins else LIMIT)
 
     @property
     def row_shape(self) -> Shape:
@@ -169,9 +192,6 @@ class Fusion:
             rest.append(entry)
         return ahead + rest
 
-    def _weight(self, kernel: Kernel) -> float:
-        return sum(map(self.weight, kernel.members))
-
     # -- backwards -----------------------------------------------------------------------------------------------
 
     def _backwards(self) -> list[Entry]:
@@ -185,13 +205,14 @@ class Fusion:
                 earliest = max(place[u] for u in users)
                 kernel = entries[earliest]
                 late = any(place.get(w, -1) > earliest for a in instruction.args for w in self._writers(a))
-                if isinstance(kernel, Kernel) and not late and self._pull(kernel, instruction):
+                inside = [u for u in users if place[u] == earliest]
+                if isinstance(kernel, Kernel) and not late and self._pull(kernel, instruction, inside):
                     place[instruction] = earliest
                     continue
             entry: Entry = instruction
             if instruction in self.fusible and not joins(instruction):
                 entry = Kernel(_domain(instruction))
-                entry.members.append(instruction)
+                entry.add(instruction, self.weight(instruction))
             place[instruction] = len(entries)
             entries.append(entry)
         entries.reverse()
@@ -204,11 +225,11 @@ class Fusion:
         """What writes to the memory that a value shows."""
         return self.writers.get(shown(value), ()) if self.writers else ()
 
-    def _pull(self, kernel: Kernel, instruction: Instruction) -> bool:
-        """Let a kernel compute an instruction that some of its members use, if it fits."""
-        if self._weight(kernel) + self.weight(instruction) > LIMIT:
+    def _pull(self, kernel: Kernel, instruction: Instruction, users: list[Instruction]) -> bool:
+        """Let a kernel compute an instruction that some of its members, the users, use, if it fits."""
+        weight = self.weight(instruction)
+        if not kernel.fits(weight, joins(instruction)):
             return False
-        users = [m for m in self.users[instruction] if m in kernel.members]
         domain = _domain(instruction)
         (result,) = instruction.results
         if joins(instruction) or any(joins(m) or m in kernel.shifted for m in users):
@@ -228,7 +249,7 @@ class Fusion:
                 if not all(self._reads_own_row(kernel, m, result, split) for m in users):
                     return False
                 kernel.split = split
-                kernel.members.append(instruction)
+                kernel.add(instruction, weight)
                 return True
             if kernel.split is None and _unpadded(kernel.domain, split) == result.shape:
                 # The kernel works on what is one number per row: it becomes the row part of a wider one.
@@ -238,13 +259,13 @@ class Fusion:
                     return False
                 kernel.domain, kernel.split = domain, split
                 kernel.rows.update(kernel.members)
-                kernel.members.append(instruction)
+                kernel.add(instruction, weight)
                 return True
             return False
         if domain == kernel.domain and not all(m in kernel.rows for m in users):
             if any(m in kernel.rows for m in users) or not all(self._reads_full(m, result, domain) for m in users):
                 return False
-            kernel.members.append(instruction)
+            kernel.add(instruction, weight)
             return True
         if kernel.joins:
             return False
@@ -256,11 +277,11 @@ class Fusion:
             if kernel.split is None and any(self._rows_innermost(m.args, kernel.domain, split) for m in users):
                 return False
             kernel.split = split
-            kernel.members.append(instruction)
+            kernel.add(instruction, weight)
             kernel.rows.add(instruction)
             return True
         if kernel.split == 0 and result.size == 1 and all(m in kernel.rows for m in users):
-            kernel.members.append(instruction)
+            kernel.add(instruction, weight)
             kernel.rows.add(instruction)
             return True
         return False
@@ -271,6 +292,7 @@ class Fusion:
         if kernel.split is not None or not kernel.domain:
             return False
         inner = [m for m in users if joins(m) or m in kernel.shifted]
+        again: float | None = None
         if not inner:  # it is joined itself, and read in full
             if result.shape != kernel.domain or not all(self._reads_full(m, result, kernel.domain) for m in users):
                 return False
@@ -280,23 +302,21 @@ class Fusion:
             if result in self.roots or not all(_shows(m, result) for m in users):
                 return False
             before = max(kernel.shifted.get(m, 0.0) for m in users)
-            weight = self.weight(instruction) + before if before or len(users) > 1 else 0.0
-            if weight > AGAIN:
+            again = self.weight(instruction) + before if before or len(users) > 1 else 0.0
+            if again > AGAIN:
                 return False
-            kernel.shifted[instruction] = weight
-        kernel.members.append(instruction)
-        if self._too_large(kernel.members, kernel.domain):
-            kernel.members.pop()
-            kernel.shifted.pop(instruction, None)
+        weight = self.weight(instruction)
+        if self._too_large([*kernel.members, instruction], kernel.domain, kernel.weight + weight):
             return False
+        if again is not None:
+            kernel.shifted[instruction] = again
+        kernel.add(instruction, weight)
         return True
 
-    def _too_large(self, members: list[Instruction], domain: Shape) -> bool:
-        """Whether there would be too much code: the kernel is written out for each box."""
-        if not any(map(joins, members)):
-            return False
+    def _too_large(self, members: list[Instruction], domain: Shape, weight: float) -> bool:
+        """Whether there would be too much code: a kernel that reads through what is joined is written out for each box."""
         count = joined.boxes(members, domain)
-        return count is None or count * sum(map(self.weight, members)) > BOXED
+        return count is None or count * weight > BOXED
 
     def _rows_innermost(self, values: Iterable[Value], domain: Shape, split: int) -> bool:
         """Whether neighbours in memory belong to different rows, as where samples are innermost. Row by row is the wrong way
@@ -355,10 +375,7 @@ class Fusion:
                 if target is not None:
                     into = kept[target]
                     assert isinstance(into, Kernel)
-                    into.members += entry.members
-                    into.rows |= entry.rows
-                    into.shifted |= entry.shifted
-                    into.split = entry.split if into.split is None else into.split
+                    into.absorb(entry)
                     where.update(dict.fromkeys(entry.members, target))
                     kept[i] = None
                     continue
@@ -386,8 +403,8 @@ class Fusion:
                     continue
                 read = {where[m] for k in kernel.members for a in k.args if (m := source(a)) is not None} - {i}
                 fits = kernel.domain == first.domain and max(read, default=-1) < at
-                if fits and self._weight(first) + self._weight(kernel) <= LIMIT:
-                    first.members += kernel.members
+                if fits and first.fits(kernel.weight):
+                    first.absorb(kernel)
                     where.update(dict.fromkeys(kernel.members, at))
                     gone.add(i)
         return [e for i, e in enumerate(entries) if i not in gone]
@@ -409,12 +426,12 @@ class Fusion:
             return None
         if into.split is not None and kernel.split is not None and into.split != kernel.split:
             return None
-        if self._weight(into) + self._weight(kernel) > LIMIT:
+        if not into.fits(kernel.weight, kernel.joins):
             return None
         if into.joins or kernel.joins:
             if into.split is not None or kernel.split is not None:
                 return None
-            if self._too_large([*into.members, *kernel.members], kernel.domain):
+            if self._too_large([*into.members, *kernel.members], kernel.domain, into.weight + kernel.weight):
                 return None
         if (into.split is None) != (kernel.split is None) and (into.split == 0 or kernel.split == 0):
             return None  # whole arrays in phases: nothing is gained

@@ -11,7 +11,8 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tapenet.program.fusion import LIMIT, SMALL, Entry, Kernel, aligned, fuse, source
+from tapenet.program import fusion
+from tapenet.program.fusion import SMALL, Entry, Kernel, aligned, fuse, source
 from tapenet.program.ir import Program, Reference, Value, check
 from tapenet.program.layout import Layouts, materialise
 from tapenet.program.native.kernels import fusible
@@ -129,16 +130,35 @@ def test_a_kernel_that_needs_what_comes_between_does_not_move_ahead_of_it() -> N
     assert kinds(fused(b.program(d, z))) == ["kernel", "dot", "kernel"]
 
 
-def test_kernels_are_not_endless() -> None:
+def test_kernels_are_not_endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusion, "LIMIT", 100)
     b = Build()
     x = value = b.input(3)
-    for _ in range(5 * LIMIT):
+    for _ in range(500):
         value = b.emit("add", value, x)
     entries = fused(b.program(value))
     sizes = [len(e.members) for e in entries if isinstance(e, Kernel)]
-    assert sum(sizes) == 5 * LIMIT
-    assert max(sizes) <= LIMIT
+    assert sum(sizes) == 500
+    assert max(sizes) <= 100
     assert len(sizes) <= 6
+
+
+def test_a_program_of_thousands_of_elementwise_instructions_is_one_kernel() -> None:
+    b = Build()
+    x = value = b.input(3)
+    for _ in range(1500):
+        value = b.emit("add", b.emit("multiply", value, x), x)
+    kernel = kernel_of(b.program(value))
+    assert kernel.weight == len(kernel.members) == 3000
+
+
+@pytest.mark.parametrize(("length", "expected"), [(20, ["kernel"]), (fusion.JOINED, ["concatenate", "kernel"])])
+def test_what_is_written_for_each_box_is_shorter(length: int, expected: list[str]) -> None:
+    b = Build()
+    value = b.emit("concatenate", b.input(4), b.input(4), axis=0)
+    for _ in range(length):
+        value = b.emit("square", value)
+    assert kinds(fused(b.program(value))) == expected
 
 
 # -- reductions --------------------------------------------------------------------------------------------------

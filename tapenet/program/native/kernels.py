@@ -262,7 +262,8 @@ class KernelCode:
             return [self._operand(m.args[0], registers) for m in (*sums, *row_sums)]
 
         run: Body = body
-        nest(self.code, self.lengths, accesses, run, accumulators)
+        work = sum(float(COST.get(m.name, 1)) for m in order)
+        nest(self.code, self.lengths, accesses, run, accumulators, read=len(loads), work=work)
         for member, cell in zip(row_sums, cells, strict=True):
             (result,) = member.results
             self.rows[result] = load(self.code, cell, result.dtype)

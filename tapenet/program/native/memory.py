@@ -183,7 +183,7 @@ class Memory:
             self.entries.append(copy)
             return
         kernel = Kernel(value.shape)
-        kernel.members.append(copy)
+        kernel.add(copy)
         self.entries.append(kernel)
 
     def _in_place(self, target: Value, value: Value, defined: dict[Value, int], last: dict[Value, int]) -> bool:

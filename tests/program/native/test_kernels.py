@@ -163,6 +163,46 @@ def test_short_loops_become_vectors(length: int, expected: int) -> None:
     assert runner.module.text.count("!rolled") == expected
 
 
+BROADCAST = [
+    ((32, 32, 4), (1, 1, 4)),
+    ((37, 8, 4), (1, 8, 1)),
+    ((300, 5), (300, 1)),
+    ((3, 70, 10), (1, 70, 1)),
+    ((7, 300, 3), (7, 1, 3)),
+    ((2000, 7), (7,)),
+    ((3, 2, 5), (5,)),
+    ((9, 3, 200), (9, 3, 1)),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+@pytest.mark.parametrize(("domain", "shape"), BROADCAST)
+def test_blocks_of_short_rows(domain: tuple[int, ...], shape: tuple[int, ...], dtype: Any) -> None:
+    """Many instructions on an array and one that broadcasts to it, and sums over all kinds of axes."""
+    b = Build()
+    x, z = b.input(*domain, dtype=dtype), b.input(*shape, dtype=dtype)
+    value = x
+    for i in range(45):
+        name = ("maximum", "minimum", "subtract")[i % 3]
+        value = b.emit(name, value, b.emit("broadcast", z, shape=domain) if i % 2 else x)
+    axes = [i for i, n in enumerate(((1,) * len(domain) + shape)[-len(domain) :]) if n == 1]
+    sums = [b.emit("reduce_add", value, axes=tuple(a)) for a in (axes, range(len(domain)), axes[:1])]
+    largest = b.emit("reduce_maximum", value, axes=tuple(axes))
+    program = b.program(value, *sums, largest)
+    assert_native(program, integers(*domain, dtype=dtype), integers(*shape, dtype=dtype))
+
+
+def test_short_rows_go_in_blocks_where_much_is_computed() -> None:
+    for work, expected in ((2, 0), (40, 1)):
+        b = Build()
+        x, z = b.input(500, 5), b.input(5)
+        value = x
+        for _ in range(work):
+            value = b.emit("maximum", b.emit("subtract", x, value), z)
+        text = assert_native(b.program(value), integers(500, 5), integers(5)).module.text
+        assert text.count("x float], align 64") == expected, work
+
+
 def test_what_no_kernel_can_contain() -> None:
     b = Build()
     none = b.input(0, 3)
