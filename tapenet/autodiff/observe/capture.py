@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol, Self, cast
@@ -19,10 +18,10 @@ from tapenet.autodiff.observe.tape import CaptureError, Tape
 from tapenet.autodiff.record import Call
 from tapenet.autodiff.state import local, switched
 from tapenet.autodiff.tensor import Tensor
-from tapenet.llvm import rehearsal
 from tapenet.ops.random import Saved
 from tapenet.ops.stack_frames import user_line
 from tapenet.program.arguments import elements
+from tapenet.program.rehearsal import begun, rehearse
 from tapenet.typing import Array, Shape
 
 
@@ -92,11 +91,11 @@ class Capture(Tape):
             if self.sketches:
                 _of_any_values(call)
             drawn = self._draws(call)
-            begun = rehearsal.state.begun
+            before = begun()
             result = traced(call)
             for saved in drawn:
                 saved.drew()
-            if rehearsal.state.begun != begun and call.parents and not call.op.random:
+            if begun() != before and call.parents and call.op.module.startswith(_LAYERS):
                 _rehearse(call)
             self._note_constant(call)
             return result
@@ -391,6 +390,10 @@ def capturing() -> Capture | None:
     return tape if isinstance(tape, Capture) else None
 
 
+#: Where the ops are whose rules do nothing but compute; those of others may run a function of the user's.
+_LAYERS = "tapenet.ops."
+
+
 def _rehearse(call: Call) -> None:
     """Have the kernels of a call's gradient compiled while the function runs on: by its rules, on a gradient of any values,
     where kernels do not run. Its own kernels were compiled in the call, so the gradient's will be too."""
@@ -399,13 +402,8 @@ def _rehearse(call: Call) -> None:
         return
     gs: Any = [np.empty_like(out._data) for out in outs]
     grads = Gradients(Tensor, False, None, None)
-    with (
-        rehearsal.rehearsing(),
-        switched(layers=(), tape=None, grad=False),
-        np.errstate(all="ignore"),
-        contextlib.suppress(Exception),  # of values that are arbitrary
-    ):
-        node.pull(gs[0] if call.op.outputs == 1 else gs, grads)
+    with switched(layers=(), tape=None, grad=False):
+        rehearse(lambda: node.pull(gs[0] if call.op.outputs == 1 else gs, grads))
 
 
 def sketch() -> None:
