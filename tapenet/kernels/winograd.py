@@ -36,6 +36,8 @@ from tapenet.llvm.sharing import Shared
 
 #: Columns (tiles times batch) that are worked on at a time: V and the products of 64 channels are 256 kB each.
 COLUMNS = 64
+#: What a number of the transformed weights costs, in multiply-adds: it is written, and read again from afar.
+TRANSFORM = 60
 _B = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))  # Bᵀ
 _A = ((1, 1, 1, 0), (0, 1, -1, -1))  # Aᵀ
 _G = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]])
@@ -69,10 +71,13 @@ class Shape(NamedTuple):
 
 
 def pays(char: str, shape: Shape) -> bool:
-    """Whether this beats the direct sum: there are enough channels to make up for the transforms."""
+    """Whether this beats other sums: there are enough channels to make up for the transforms of images, and enough tiles for
+    those of the weights, of which a number costs as much as `TRANSFORM` products."""
     lanes = registers().bytes // np.dtype(char).itemsize
     c, o = shape.channels, shape.outs
-    return char in "fd" and 2 * shape.batch >= lanes and c * o >= 12 * (c + o) and min(shape.height, shape.width) > 1
+    columns = shape.rows * shape.columns * shape.batch
+    saved = 9 * shape.height * shape.width * shape.batch - 16 * columns
+    return char in "fd" and 2 * shape.batch >= lanes and c * o >= 12 * (c + o) and saved >= 16 * TRANSFORM
 
 
 def transformed(weight: np.ndarray) -> np.ndarray:

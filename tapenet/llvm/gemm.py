@@ -56,11 +56,12 @@ def across(n: int | str, dtype: DType) -> int:
 
 
 def write(
-    code: Code, lengths: tuple[int | str, int, int | str], matrices: list[Matrix], dtype: DType, add: bool | str
+    code: Code, lengths: tuple[int | str, int, int | str], matrices: list[Matrix], dtype: DType, add: bool | str,
+    bias: str = "",
 ) -> None:  # fmt: skip
     """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are
     a, b and c. The lengths n and k may be registers of the running code, k with a number of at least 1; then b and c have
-    dense rows."""
+    dense rows. Where c is not added to, `bias` may point to a number for each row that is; b and c have dense rows too."""
     n, m, k = lengths
     a, b, c = matrices
     if not isinstance(n, str) and n > 1 and not (b.column == 1 and c.column == 1):
@@ -73,20 +74,20 @@ def write(
 
         def turn(index: str) -> None:
             start = code.emit(f"mul nuw nsw i64 {index}, {most}")
-            _columns(code, n, k, start, most, widest, lanes, a, b, c, dtype, add)
+            _columns(code, n, k, start, most, widest, lanes, a, b, c, dtype, add, bias)
 
         code.loop(whole, turn)
     start = whole * most if whole > 1 else 0
     while start < m:
         vectors = min(widest, -(-(m - start) // lanes))
         width = min(vectors * lanes, m - start)
-        _columns(code, n, k, start, width, vectors, lanes, a, b, c, dtype, add)
+        _columns(code, n, k, start, width, vectors, lanes, a, b, c, dtype, add, bias)
         start += width
 
 
 def _columns(
     code: Code, n: int | str, k: int | str, start: int | str, width: int, vectors: int, lanes: int, a: Matrix,
-    b: Matrix, c: Matrix, dtype: DType, add: bool | str,
+    b: Matrix, c: Matrix, dtype: DType, add: bool | str, bias: str,
 ) -> None:  # fmt: skip
     """All rows of some columns of the result, tile by tile."""
 
@@ -94,7 +95,8 @@ def _columns(
         left = offset(code, a.pointer, first, a.row, dtype)
         out = offset(code, offset(code, c.pointer, first, c.row, dtype), start, 1, dtype)
         right = offset(code, b.pointer, start, 1, dtype)
-        _tile(code, count, k, width, vectors, lanes, (left, a), (right, b), (out, c), dtype, add)
+        more = bias and offset(code, bias, first, 1, dtype)
+        _tile(code, count, k, width, vectors, lanes, (left, a), (right, b), (out, c), dtype, add, more)
 
     if isinstance(n, str):
         rows = _most(vectors)
@@ -142,7 +144,7 @@ def _rows(n: int, vectors: int) -> int:
 
 def _tile(
     code: Code, rows: int, k: int | str, width: int, vectors: int, lanes: int, left: tuple[str, Matrix],
-    right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool | str,
+    right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool | str, bias: str,
 ) -> None:  # fmt: skip
     """A tile of the result: the sum over k of columns times rows, in registers."""
     t = llvm_type(dtype)
@@ -168,13 +170,17 @@ def _tile(
                 cell.after = code.emit(f"fadd contract {piece.vector} {cell.register}, {product}")
 
     code.loop(k, step, [cell for row in sums for cell in row])
-    for row, at in zip(sums, places, strict=True):
+    for r, (row, at) in enumerate(zip(sums, places, strict=True)):
+        number = code.emit(f"load {t}, ptr {offset(code, bias, r, 1, dtype)}") if bias else ""
         for cell, place, piece in zip(row, at, pieces, strict=True):
             found = cell.register
+            before = spread(code, number, t, piece.lanes) if bias else "zeroinitializer"
             if add:  # at the end: what is there may be a long sum, and rounding would then cost each product
-                before = load_masked(code, place, piece.vector, piece.mask, dtype)
+                there = load_masked(code, place, piece.vector, piece.mask, dtype)
                 if isinstance(add, str):
-                    before = code.emit(f"select i1 {add}, {piece.vector} {before}, {piece.vector} zeroinitializer")
+                    there = code.emit(f"select i1 {add}, {piece.vector} {there}, {piece.vector} {before}")
+                before = there
+            if add or bias:
                 found = code.emit(f"fadd {piece.vector} {before}, {found}")
             store_masked(code, found, place, piece.vector, piece.mask, dtype)
 

@@ -75,13 +75,41 @@ def test_direct(case: Any, dtype: str) -> None:
         ((25, 33), (5, 4), 12, 2),
         ((24, 24), (8, 5), 40, ((0, 1), (2, 0))),
         ((64, 16), (4, 4), 32, 1),
-        ((24, 24), (5, 3), 16, ((4, 0), (3, 5))),  # tiles of nothing but border
+        ((24, 24), (5, 3), 40, ((4, 0), (3, 5))),  # tiles of nothing but border
     ],
 )
 def test_winograd(channels: tuple[int, int], size: Any, batch: int, padding: Any, dtype: str) -> None:
     winograd = importlib.import_module("tapenet.kernels.winograd")
     assert winograd.pays(dtype, winograd.Shape(*channels, *size, batch, size, (0, 0)))
     check(2, size, batch, (*channels, 1), (3, 3), (1, padding, 1), dtype)
+
+
+GATHERED = [
+    (2, (9, 8), 1, (32, 12, 1), (3, 3), (1, 1, 1)),
+    (2, (9, 8), 3, (16, 20, 2), (5, 3), (1, (2, 1), 1)),
+    (2, (5, 4), 16, (24, 33, 1), (3, 3), (2, 1, 1)),
+    (2, (1, 1), 16, (40, 24, 1), (3, 3), (1, 1, 1)),  # of nine taps one sees something
+    (2, (8, 8), 4, (130, 70, 1), (1, 1), (1, 0, 1)),
+    (2, (5, 6), 2, (24, 32, 1), (1, 1), (2, 0, 1)),  # three of four places have no gradient
+    (1, (300,), 1, (24, 9, 1), (3,), (1, 2, 2)),
+    (3, (3, 4, 5), 2, (24, 8, 1), (2, 3, 2), (1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("case", GATHERED)
+def test_gathered(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns are gathered where that pays, and what comes of it is the convolution."""
+    gathered = importlib.import_module("tapenet.kernels.gathered")
+    calls = []
+    for name in ("sums", "weight_sums"):
+        made = getattr(gathered, name)
+        monkeypatch.setattr(gathered, name, lambda *args, name=name, made=made: calls.append(name) or made(*args))  # type: ignore[func-returns-value]
+    check(*case, "f")
+    assert {"sums"} <= set(calls) <= {"sums", "weight_sums"}
+
+
+def test_gathered_doubles() -> None:
+    check(2, (7, 7), 1, (48, 64, 1), (3, 3), (1, 1, 1), "d")
 
 
 def test_the_stated_error_of_winograd() -> None:
@@ -145,7 +173,8 @@ def test_both_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_give_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     forward, input_grad, weight_grad = spatial.forwards(2)
-    for channels, outs, batch in ((3, 8, 16), (32, 32, 16), (32, 32, 40)):  # of 40 images a tile is a block of its own
+    # Directly; gathered; by Winograd's algorithm, where of 40 images a tile is a block of its own.
+    for channels, outs, batch in ((3, 8, 16), (24, 40, 2), (32, 32, 16), (32, 32, 40)):
         x, w = R.normal(size=(batch, channels, 9, 9)).astype("f"), R.normal(size=(outs, channels, 3, 3)).astype("f")
 
         def passes(x: Any = x, w: Any = w) -> list[Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
     made = _kernels(x, weight, p)
     if made is None:
         return None
-    direct, winograd, moves = made
+    direct, winograd, gathered, moves = made
     if bias is None:
         bias = np.zeros(p.outs, x.dtype)
     bias = np.ascontiguousarray(bias, x.dtype)
@@ -44,12 +44,18 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
             out = _result((p.outs, *p.out), x.dtype, p)
             winograd.convolve(moves.batch_last(x), weight, bias, out, shape)
             return out
-    shape = _forward(direct, p)
-    if not direct.takes(x.dtype.char, shape):
+    shape, taps = _forward(direct, p)
+    gather = _gathers(direct, gathered, x.dtype.char, shape, gathered.pays)
+    if gather is None:
         return None
     out = _result((p.outs, *p.out), x.dtype, p)
     flat = np.ascontiguousarray(weight).reshape(p.outs, p.channels // p.groups, -1)
-    direct.sums(_bordered(moves, x, _befores(p), p.padded), flat, bias, out, shape)
+    x = _bordered(moves, x, _befores(p), p.padded)
+    if gather:
+        lie = gathered.Weights(p.width, flat.shape[2], taps)
+        gathered.sums(x, flat, lie, bias, out, shape)
+    else:
+        direct.sums(x, flat if len(taps) == flat.shape[2] else np.ascontiguousarray(flat[:, :, taps]), bias, out, shape)
     return out
 
 
@@ -58,7 +64,7 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
     made = _kernels(y, weight, p)
     if made is None:
         return None
-    direct, winograd, moves = made
+    direct, winograd, gathered, moves = made
     sizes = _sizes(p)
     if _square(p):
         befores = tuple(2 - a for a in _befores(p))
@@ -69,38 +75,55 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
             bias = np.zeros(p.channels, y.dtype)
             winograd.convolve(moves.batch_last(y), turned, bias, found, shape)
             return found
-    return _phases(direct, moves, y, weight, p, sizes)
+    return _phases(direct, gathered, moves, y, weight, p, sizes)
 
 
 def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     """The gradient by the weights, (outs, channels / groups, kernel), of an output gradient (outs, spatial axes, batch)."""
-    if p.batch == 1 and p.channels > p.groups > 1:  # sums over one image's short rows: columns take half the time
-        return None
     made = _kernels(x, y, p)
     if made is None:
         return None
-    direct, winograd, moves = made
+    direct, winograd, gathered, moves = made
     y = moves.batch_last(y)
     if _square(p):
         shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch, x.shape[1:3], tuple(_befores(p)))
         if winograd.pays(x.dtype.char, shape):
             by_weight: Array = winograd.weight_grad(moves.batch_last(x), y, shape)
             return by_weight
-    shape = _forward(direct, p)
-    if not direct.takes(x.dtype.char, shape):
+    shape, taps = _forward(direct, p)
+    gather = _gathers(direct, gathered, x.dtype.char, shape, gathered.weights_pay)
+    if gather is None:
         return None
-    found = np.zeros((p.outs, p.channels // p.groups, *p.kernel), x.dtype)
-    direct.weight_sums(_bordered(moves, x, _befores(p), p.padded), found, y, shape)
-    return found
+    x = _bordered(moves, x, _befores(p), p.padded)
+    if gather:
+        some: Array = gathered.weight_sums(x, y, shape)
+    else:
+        some = np.zeros((p.outs, p.channels // p.groups, len(taps)), x.dtype)
+        direct.weight_sums(x, some, y, shape)
+    shape_of = (p.outs, p.channels // p.groups, *p.kernel)
+    if len(taps) == math.prod(p.kernel):
+        return some.reshape(shape_of)
+    found = np.zeros((*shape_of[:2], math.prod(p.kernel)), x.dtype)
+    found[:, :, taps] = some
+    return found.reshape(shape_of)
 
 
-def _kernels(a: Array, b: Array, p: Plan) -> tuple[ModuleType, ModuleType, ModuleType] | None:
-    """The kernels of the direct sum, of Winograd's and of moves, if there are any for this work."""
+def _kernels(a: Array, b: Array, p: Plan) -> tuple[ModuleType, ModuleType, ModuleType, ModuleType] | None:
+    """The kernels of the direct sum, of Winograd's, of products and of moves, if there are any for this work."""
     work = math.prod(p.out) * p.batch * p.outs * p.width
     if work < WORTH or not kernels.fit(a, b):
         return None
-    direct, winograd, moves = map(kernels.use, ("convolution", "winograd", "moves"))
-    return None if direct is None or winograd is None or moves is None else (direct, winograd, moves)
+    made = tuple(map(kernels.use, ("convolution", "winograd", "gathered", "moves")))
+    return None if None in made else made  # type: ignore[return-value]
+
+
+def _gathers(
+    direct: ModuleType, gathered: ModuleType, char: str, shape: Any, pays: Callable[[Any], bool]
+) -> bool | None:  # fmt: skip
+    """Whether the columns are gathered (True) or the sum is direct (False); None if there is neither."""
+    if not direct.takes(char, shape):
+        return True if gathered.takes(char, shape) else None
+    return bool(gathered.takes(char, shape) and pays(shape))
 
 
 def _square(p: Plan) -> bool:
@@ -146,9 +169,15 @@ def _three(values: Sequence[int], fill: int) -> Ints:
 
 
 @functools.lru_cache(maxsize=512)  # a plan is one object for all calls with the same shapes
-def _forward(direct: ModuleType, p: Plan) -> object:
-    taps = itertools.product(*[tuple(i * d for i in range(k)) for k, d in zip(p.kernel, p.dilation, strict=True)])
-    return direct.Shape(
+def _forward(direct: ModuleType, p: Plan) -> tuple[Any, Ints]:
+    """The sum over those taps that see anything but border, and which of the kernel's these are."""
+    axes = [
+        [i for i in range(k) if _sees(n, m, i * d - a, s)]
+        for k, d, n, m, a, s in zip(p.kernel, p.dilation, _sizes(p), p.out, _befores(p), p.stride, strict=True)
+    ]
+    places = np.arange(math.prod(p.kernel)).reshape(p.kernel)[np.ix_(*axes)].ravel()
+    taps = itertools.product(*([i * d for i in axis] for axis, d in zip(axes, p.dilation, strict=True)))
+    shape = direct.Shape(
         channels=p.channels,
         outs=p.outs,
         groups=p.groups,
@@ -159,40 +188,56 @@ def _forward(direct: ModuleType, p: Plan) -> object:
         step=_three(p.stride, 1),
         taps=tuple(_three(tap, 0) for tap in taps),
     )
+    return shape, tuple(map(int, places))
+
+
+def _sees(length: int, windows: int, offset: int, stride: int) -> bool:
+    """Whether a tap at this offset from the first element sees any of so many, in any window."""
+    return any(0 <= i * stride + offset < length for i in range(windows))
 
 
 # -- the gradient by the input -----------------------------------------------------------------------------------
 
 
-def _phases(direct: ModuleType, moves: ModuleType, y: Array, weight: Array, p: Plan, sizes: Ints) -> Array | None:
-    """With a stride s every s-th place sees the same taps; each of these phases is a convolution with some of them."""
+def _phases(
+    direct: ModuleType, gathered: ModuleType, moves: ModuleType, y: Array, weight: Array, p: Plan, sizes: Ints
+) -> Array | None:
+    """With a stride s every s-th place sees the same taps; each of these phases is a convolution with some of them. A phase
+    that no tap sees has no gradient."""
     befores, padded, planned = _planned(direct, p, sizes)
-    if not all(direct.takes(y.dtype.char, shape) for _, shape in planned):
+    gather = [_gathers(direct, gathered, y.dtype.char, shape, gathered.pays) for _, shape in planned]
+    if None in gather:
         return None
     y = _bordered(moves, y, befores, padded)
     found = _result((p.channels, *sizes), y.dtype, p)
+    if sum(math.prod(shape.counts) for _, shape in planned) < math.prod(sizes):
+        found.fill(0)
     bias = np.zeros(p.channels, y.dtype)
-    # (outs, channels / groups, kernel) as (channels, outs / groups, kernel).
-    grouped = weight.reshape(p.groups, p.outs // p.groups, p.channels // p.groups, *p.kernel).swapaxes(1, 2)
-    for taps, shape in planned:
-        flat = np.ascontiguousarray(grouped[(slice(None),) * 3 + taps]).reshape(p.channels, p.outs // p.groups, -1)
-        direct.sums(y, flat, bias, found, shape)
+    channels, outs = p.channels // p.groups, p.outs // p.groups
+    flat = np.ascontiguousarray(weight).reshape(p.outs, channels, -1)
+    by_taps = gathered.by_taps(flat) if any(gather) else None
+    for some, (taps, shape) in zip(gather, planned, strict=True):
+        if some:
+            lie = gathered.Weights(1, channels, tuple(t * p.outs * channels for t in taps))
+            gathered.sums(y, by_taps, lie, bias, found, shape)
+        else:
+            # (outs, channels / groups, taps) as (channels, outs / groups, taps).
+            turned = flat.reshape(p.groups, outs, channels, -1)[..., taps].swapaxes(1, 2)
+            direct.sums(y, np.ascontiguousarray(turned).reshape(p.channels, outs, -1), bias, found, shape)
     return found
 
 
 @functools.lru_cache(maxsize=512)
-def _planned(
-    direct: ModuleType, p: Plan, sizes: Ints
-) -> tuple[list[int], Ints, list[tuple[tuple[Array, ...], object]]]:
-    """The border in front of the output gradient, its lengths with borders, and for each phase the index of its taps in
-    the kernel, and its sum."""
+def _planned(direct: ModuleType, p: Plan, sizes: Ints) -> tuple[list[int], Ints, list[tuple[Ints, Any]]]:
+    """The border in front of the output gradient, its lengths with borders, and for each phase that has any its taps among
+    the kernel's, and its sum."""
     axes = [
-        _phases_of(n, k, s, d, a)
-        for n, k, s, d, a in zip(sizes, p.kernel, p.stride, p.dilation, _befores(p), strict=True)
+        _phases_of(n, m, k, s, d, a)
+        for n, m, k, s, d, a in zip(sizes, p.out, p.kernel, p.stride, p.dilation, _befores(p), strict=True)
     ]
-    befores = [max(0, -min(o for phase in axis for o in phase.offsets)) for axis in axes]
+    befores = [max(0, -min((o for phase in axis for o in phase.offsets), default=0)) for axis in axes]
     padded = tuple(
-        max(before + m, max(before + max(phase.offsets) + phase.number for phase in axis))
+        max(before + m, max((before + max(phase.offsets) + phase.number for phase in axis), default=0))
         for axis, before, m in zip(axes, befores, p.out, strict=True)
     )
     planned = []
@@ -211,17 +256,19 @@ def _planned(
             out_step=_three(p.stride, 1),
             out_start=_three([f.start for f in phases], 0),
         )
-        planned.append((np.ix_(*(f.kernel for f in phases)), shape))
+        places = np.arange(math.prod(p.kernel)).reshape(p.kernel)[np.ix_(*(f.kernel for f in phases))]
+        planned.append((tuple(map(int, places.ravel())), shape))
     return befores, padded, planned
 
 
-def _phases_of(size: int, kernel: int, stride: int, dilation: int, before: int) -> list[_Axis]:
-    """The phases along one axis. Place q of the input is seen by output i through tap k if q + before = i stride + k
-    dilation."""
+def _phases_of(size: int, windows: int, kernel: int, stride: int, dilation: int, before: int) -> list[_Axis]:
+    """The phases along one axis, with those taps that any of the windows sees them by. Place q of the input is seen by output
+    i through tap k if q + before = i stride + k dilation."""
     phases = []
     for start in range(min(stride, size)):
         taps = [k for k in range(kernel) if (start + before - k * dilation) % stride == 0]
-        offsets = tuple((start + before - k * dilation) // stride for k in taps)
-        phases.append(_Axis(start, -(-(size - start) // stride), tuple(taps), offsets))
-    # A phase without taps has no gradient: it reads one that is all border.
-    return [f if f.kernel else f._replace(kernel=(0,), offsets=(-f.number,)) for f in phases]
+        number = -(-(size - start) // stride)
+        places = {k: (start + before - k * dilation) // stride for k in taps}
+        seen = [k for k, offset in places.items() if offset < windows and offset + number > 0]
+        phases.append(_Axis(start, number, tuple(seen), tuple(places[k] for k in seen)))
+    return [f for f in phases if f.kernel]

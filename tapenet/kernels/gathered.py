@@ -1,0 +1,423 @@
+"""Convolution as a product of matrices, whose right operand is gathered block by block.
+
+What the windows see are the columns of a matrix, the weights the rows of another ("im2col"). The columns of a few rows of the
+result are gathered into a block that stays in the caches, some channels and taps at a time, and multiplied at once: the
+copy costs one instruction where the product has as many as there are output channels. So any stride, any batch and any
+size of the image come to the speed of the product.
+
+The gradient by the weights takes the image with its channels innermost. Then what a tap sees are rows of channels, which
+are gathered as they lie, and the gradient by the result is the left operand as it is.
+
+Lengths of blocks are counted as the kernel runs, so that the product is written once.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tapenet.kernels import aligned
+from tapenet.kernels.blocks import even, turn
+from tapenet.kernels.convolution import Shape
+from tapenet.kernels.moves import transposed
+from tapenet.llvm import gemm
+from tapenet.llvm.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.sharing import Shared
+
+#: Rows of a block of columns: 64 columns of them stay in the first level cache.
+DEPTH = 128
+#: Columns of a block, at best and at most.
+COLUMNS, MOST = 128, 256
+#: Taps at most: a block has all taps of a channel.
+MOST_TAPS = 256
+
+
+def takes(char: str, shape: Shape) -> bool:
+    """Whether there is a kernel for a shape and a dtype, by NumPy's character."""
+    return char in "fd" and 0 < len(shape.taps) <= MOST_TAPS and shape.groups < shape.channels
+
+
+def pays(shape: Shape) -> bool:
+    """Whether `sums` beats the direct sum: a copied number takes part in enough products, and a result has enough of them."""
+    return shape.outs // shape.groups >= 8 and shape.channels // shape.groups * len(shape.taps) >= 32
+
+
+def weights_pay(shape: Shape) -> bool:
+    """Whether `weight_sums` beats the direct sum: rows of channels fill vectors."""
+    return shape.outs // shape.groups >= 8 and shape.channels // shape.groups >= 24
+
+
+# -- blocks of the result ----------------------------------------------------------------------------------------
+
+
+def _parts(length: int, each: int) -> int:
+    """How many places of a length of so many, `each` columns wide, a block has: such that few vectors are filled in part."""
+    best = max(1, min(length, MOST // each))
+
+    def cost(size: int) -> tuple[float, int]:
+        whole, rest = divmod(length, size)
+        vectors = whole * -(-size * each // 16) + -(-rest * each // 16)
+        return vectors * (1 + 0.25 * (size * each < COLUMNS // 2)), abs(size * each - COLUMNS)
+
+    return min(range(1, best + 1), key=cost)
+
+
+@functools.lru_cache(maxsize=1024)
+def _block(shape: Shape) -> tuple[int, int]:
+    """The rows of a block, and its places along the width: one of the two is cut."""
+    run = shape.counts[2] * shape.batch
+    return (1, _parts(shape.counts[2], shape.batch)) if run > MOST else (_parts(shape.counts[1], run), shape.counts[2])
+
+
+def _number(shape: Shape) -> int:
+    """Of blocks along the axis that is cut."""
+    rows, width = _block(shape)
+    return -(-shape.counts[1] // rows) if shape.counts[1] > 1 else -(-shape.counts[2] // width)
+
+
+def _blocks(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[Index, Index, Index, int, int]]:
+    """Depth, first row and first place along the width of the blocks from `begin` to `end`, with their rows and places."""
+    rows, width = _block(shape)
+    for d in k.turns(shape.counts[0]):
+        if shape.counts[1] > 1:
+            for h, high in _shared(k, shape.counts[1], rows, begin, end):
+                for w, long in _pieces(k, shape.counts[2], width):
+                    yield d, h, w, high, long
+        else:
+            for w, long in _shared(k, shape.counts[2], width, begin, end):
+                yield d, 0, w, 1, long
+
+
+def _least(end: Value, most: int) -> Value:
+    return (end < most).where(end, most)
+
+
+def _pieces(k: Kernel, length: int, size: int) -> Iterator[tuple[Index, int]]:
+    whole, rest = divmod(length, size)
+    if whole == 1:
+        yield 0, size
+    elif whole:
+        for at in k.turns(whole * size, 0, size):
+            yield at, size
+    if rest:
+        yield whole * size, rest
+
+
+def _pitch(columns: int, char: str) -> int:
+    """How far rows of a block lie apart: an odd number of cache lines, so that they do not compete for places in a cache."""
+    line = 64 // np.dtype(char).itemsize
+    return (-(-columns // line) | 1) * line
+
+
+# -- the sum over taps -------------------------------------------------------------------------------------------
+
+
+class Weights(NamedTuple):
+    """How weights lie in memory: how many numbers from one output to the next, from one channel to the next, and where each
+    tap is."""
+
+    by_out: int
+    by_channel: int
+    taps: tuple[int, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether channels with all their taps lie behind each other."""
+        return self.taps == tuple(range(self.by_channel))
+
+
+def sums(
+    x: np.ndarray, weight: np.ndarray, lie: Weights, bias: np.ndarray, out: np.ndarray, shape: Shape
+) -> None:  # fmt: skip
+    """Compute `out` as `Shape` says. All arrays are C-contiguous; the weights lie as is said."""
+    run, offsets, gathered, scattered, number = _sums(shape, lie, x.dtype.char)
+    run(number, shape.multiply_adds, x, weight, bias, out, offsets, gathered, scattered)
+
+
+@functools.lru_cache(maxsize=512)
+def _sums(shape: Shape, lie: Weights, char: str) -> tuple[Shared, np.ndarray, int, int, int]:
+    """The kernel, where taps are in memory, bytes of a block of columns and of one of the result, and how many blocks."""
+    shape = _flat(shape)
+    rows, width = _block(shape)
+    pitch = _pitch(rows * width * shape.batch, char) * np.dtype(char).itemsize
+    offsets = np.array([[_offset(shape, tap) for tap in shape.taps], lie.taps])
+    gathered = 64 if _plain(shape, char) else max(DEPTH, len(shape.taps)) * pitch
+    scattered = 64 if _dense(shape) else shape.outs // shape.groups * pitch
+    return _sum_kernel(shape, *lie[:2], lie.whole, char), offsets, gathered, scattered, _number(shape)
+
+
+def _offset(shape: Shape, tap: tuple[int, ...]) -> int:
+    """How far in memory a tap is from the first place of its window."""
+    d, h, w = tap
+    return ((d * shape.x[1] + h) * shape.x[2] + w) * shape.batch
+
+
+def _flat(shape: Shape) -> Shape:
+    """Of a sum over one tap, whose windows are all places, the same along one axis."""
+    if len(shape.taps) > 1 or not shape.counts == shape.x == shape.out:
+        return shape
+    length = (1, 1, math.prod(shape.x) * shape.batch)
+    return shape._replace(batch=1, x=length, out=length, counts=length)
+
+
+def _plain(shape: Shape, char: str) -> bool:
+    """Whether columns are read where they are: they lie side by side, and not at a distance at which they compete for places in
+    a cache."""
+    return (
+        shape.counts[:2] == (1, 1)
+        and shape.batch == len(shape.taps) == 1
+        and shape.counts == shape.x
+        and (shape.counts[2] * np.dtype(char).itemsize % 1024 != 0 or shape.channels <= 16)
+    )
+
+
+def _dense(shape: Shape) -> bool:
+    """Whether the columns of a block lie side by side in the result."""
+    return shape.out_step == (1, 1, 1) and shape.counts == shape.out
+
+
+@functools.lru_cache(maxsize=256)
+def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, char: str) -> Shared:
+    k = Kernel("gathered", char)
+    n, outs, channels, taps = (
+        shape.batch, shape.outs // shape.groups, shape.channels // shape.groups, len(shape.taps)
+    )  # fmt: skip
+    x = k.array(shape.channels, *shape.x[:2], shape.x[2] * n)
+    weight, bias = k.array(1), k.array(shape.outs)
+    out = k.array(shape.outs, *shape.out[:2], shape.out[2] * n)
+    offsets = k.array(2, taps, dtype=np.int64)
+    buffer, scratch = k.scratch(1), k.scratch(1)
+    begin, end = k.range()
+    per_group = max(outs * by_out, channels * by_channel)
+    for d, h, w, rows, width in _blocks(k, shape, begin, end):
+        columns = rows * width * n
+        pitch = _pitch(columns, char)
+        for g in k.turns(shape.groups):
+            source = x.moved(
+                g * channels, *(i * s for i, s in zip((d, h), shape.step, strict=False)), w * (shape.step[2] * n)
+            )
+            target = out.moved(g * outs, d, h, w * n) if _dense(shape) else scratch.shaped(outs, pitch)
+            left = weight.moved(g * per_group)
+            panel = buffer.shaped(1, pitch)
+
+            result, start = gemm.Matrix(target.pointer, target.strides[0], 1), bias.at(g * outs)
+            block = gemm.Matrix(panel.pointer, pitch, 1)
+            if whole and not _plain(shape, char):
+                most = max(1, DEPTH // taps)
+                for first, size in _runs(k, channels, most):
+                    for c in k.turns(size):
+                        for t in k.turns(taps):
+                            at = source.moved(first + c).shaped(1).moved(offsets.load(0, t))
+                            _gather(k, shape, at, panel.moved(c * taps + t), rows, width)
+                    more = channels > most and (first > 0).name
+                    matrices = [gemm.Matrix(left.at(first * by_channel), by_out, 1), block, result]
+                    gemm.write(k, (outs, columns, (size * taps).name), matrices, k.dtype, more, start)
+            else:
+                for t in k.turns(taps):
+                    for first, size in _runs(k, channels, DEPTH):
+                        right = block
+                        if _plain(shape, char):
+                            right = gemm.Matrix(source.at(first), source.strides[0], 1)
+                        else:
+                            for c in k.turns(size):
+                                at = source.moved(first + c).shaped(1).moved(offsets.load(0, t))
+                                _gather(k, shape, at, panel.moved(c), rows, width)
+                        more = (taps > 1 or channels > DEPTH) and (t + first > 0).name
+                        at = left.at(offsets.load(1, t) + first * by_channel)
+                        matrices = [gemm.Matrix(at, by_out, by_channel), right, result]
+                        gemm.write(k, (outs, columns, size.name), matrices, k.dtype, more, start)
+            if not _dense(shape):
+                _scatter(k, shape, target, out.moved(g * outs), (d, h, w), rows, width)
+    return k.shared()
+
+
+def _runs(k: Kernel, length: int, most: int) -> Iterator[tuple[Value, Value]]:
+    """range(length) in runs: where each begins and how long it is."""
+    step = next(even(length, most))[2]
+    for first in k.turns(length, 0, step):
+        rest = k.index(length) - first
+        yield first, (rest < step).where(rest, step)
+
+
+def _vectors(k: Kernel, count: int) -> Iterator[tuple[Index, int | None]]:
+    """The vectors of a run, in a loop if there are many."""
+    whole = count // k.lanes
+    if whole <= 16:
+        yield from k.vectors(0, count)
+        return
+    for at in k.turns(whole * k.lanes, 0, k.lanes):
+        yield at, None
+    if count % k.lanes:
+        yield whole * k.lanes, count % k.lanes
+
+
+def _gather(k: Kernel, shape: Shape, source: Array, row: Array, rows: int, width: int) -> None:
+    """One row of the columns: what one tap sees of one channel."""
+    n, (_, step, side) = shape.batch, shape.step
+    line = shape.x[2] * n
+    row = row.shaped(1)
+    for r in k.turns(rows):
+        start = source.moved(r * (step * line))
+        to = row.moved(r * (width * n))
+        if side == 1:
+            _copy(k, start, to, width * n)
+        else:
+            for i in k.turns(width):
+                _copy(k, start.moved(i * (side * n)), to.moved(i * n), n)
+
+
+def _copy(k: Kernel, source: Array, target: Array, count: int) -> None:
+    if count == 1:
+        target.store(source.load())
+        return
+    for at, some in _vectors(k, count):
+        target.store(source.load(at, lanes=k.lanes, count=some), at, count=some)
+
+
+def _scatter(
+    k: Kernel, shape: Shape, source: Array, out: Array, place: tuple[Index, Index, Index], rows: int, width: int
+) -> None:  # fmt: skip
+    """A block of the result, to where it belongs."""
+    n = shape.batch
+    d, h, w = (i * s + b for i, s, b in zip(place, shape.out_step, shape.out_start, strict=True))
+    for o in k.turns(shape.outs // shape.groups):
+        for r in k.turns(rows):
+            to = out.moved(o, d, h + r * shape.out_step[1], w * n).shaped(1)
+            at = source.moved(o, r * (width * n)).shaped(1)
+            if shape.out_step[2] == 1:
+                _copy(k, at, to, width * n)
+            else:
+                for i in k.turns(width):
+                    _copy(k, at.moved(i * n), to.moved(i * (shape.out_step[2] * n)), n)
+
+
+# -- the gradient by the weights ---------------------------------------------------------------------------------
+
+
+def weight_sums(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
+    """The gradient by the weights of `sums`, (outs, channels / groups, taps), where y is the one by its result. x and y are
+    C-contiguous."""
+    channels, taps = shape.channels // shape.groups, len(shape.taps)
+    run, offsets, plain, gathered, number = _weight_sums(shape, x.dtype.char)
+    turned = x if plain else transposed(x.reshape(shape.channels, -1))
+    found = np.zeros((shape.outs, taps, channels), x.dtype)
+    run(number, shape.multiply_adds, turned, y, found, offsets, gathered)
+    if taps == 1:
+        return found.reshape(shape.outs, channels, 1)
+    back = aligned((shape.outs, channels, taps), x.dtype)
+    _turn(taps, channels, channels, taps, channels * taps, channels * taps, x.dtype.char)(found, back, shape.outs)
+    return back
+
+
+@functools.lru_cache(maxsize=512)
+def _weight_sums(shape: Shape, char: str) -> tuple[Shared, np.ndarray, bool, int, int]:
+    """The kernel, where taps are in memory, whether x is read as it lies, bytes of a panel, and parts that may be shared."""
+    shape = _flat(shape)
+    rows, width = _block(shape)
+    offsets = np.array([_offset(shape, tap) for tap in shape.taps])
+    channels, taps, wide = shape.channels // shape.groups, len(shape.taps), _wide(char)
+    panel = rows * width * shape.batch * min(wide, channels) * np.dtype(char).itemsize
+    number = taps if taps > 1 else -(-channels // wide)
+    return _weight_kernel(shape, char), offsets, shape.counts == shape.x, panel, number
+
+
+@functools.lru_cache(maxsize=256)
+def _weight_kernel(shape: Shape, char: str) -> Shared:
+    k = Kernel("gathered_weights", char)
+    n, outs, channels, taps = (
+        shape.batch, shape.outs // shape.groups, shape.channels // shape.groups, len(shape.taps)
+    )  # fmt: skip
+    x = k.array(math.prod(shape.x) * n, shape.channels)
+    y = k.array(shape.outs, *shape.counts[:2], shape.counts[2] * n)
+    found = k.array(shape.outs, taps, channels)
+    offsets = k.array(taps, dtype=np.int64)
+    panel = k.scratch(1)
+    begin, end = k.range()
+    rows, width = _block(shape)
+    wide = _wide(char)
+    for g in k.turns(shape.groups):
+        for d in k.turns(shape.counts[0]):
+            for h, high in _runs(k, shape.counts[1], rows):
+                for w, long in _runs(k, shape.counts[2], width):
+                    left = y.moved(g * outs, d, h, w * n)
+                    row = d * (shape.step[0] * shape.x[1]) + h * shape.step[1]
+                    corner = (row * shape.x[2] + w * shape.step[2]) * n
+                    parts: Iterator[tuple[Index, Index, int]]
+                    if taps > 1:
+                        parts = ((t, c, size) for t in k.turns(end, begin) for c, size in _pieces(k, channels, wide))
+                    else:
+                        parts = ((0, c, size) for c, size in _shared(k, channels, wide, begin, end))
+                    for t, c, size in parts:
+                        if shape.counts == shape.x:
+                            length = shape.counts[2]
+                            at = x.shaped(1).moved((g * channels + c) * length + w)
+                            turn(k, at, panel, size, long, k.index(length), size)
+                        else:
+                            source = x.moved(corner + offsets.load(t), g * channels + c)
+                            for r in k.turns(high):
+                                to = panel.shaped(1, size).moved(r * long * n)
+                                _rows(k, shape, source.moved(r * (shape.step[1] * shape.x[2] * n)), to, long, size)
+                        matrices = [
+                            gemm.Matrix(left.pointer, left.strides[0], 1),
+                            gemm.Matrix(panel.pointer, size, 1),
+                            gemm.Matrix(found.at(g * outs, t, c), taps * channels, 1),
+                        ]
+                        gemm.write(k, (outs, size, (high * long * n).name), matrices, k.dtype, True)
+    return k.shared()
+
+
+def _shared(k: Kernel, length: int, size: int, begin: Value, end: Value) -> Iterator[tuple[Index, int]]:
+    """Those pieces of a length that have the numbers from `begin` to `end`."""
+    whole, rest = divmod(length, size)
+    if whole:
+        for block in k.turns(_least(end, whole), begin):
+            yield block * size, size
+    if rest:
+        for _ in k.turns((end > whole).where(k.index(1), 0)):
+            yield whole * size, rest
+
+
+def _wide(char: str) -> int:
+    """Channels of a panel."""
+    return gemm.across(64, np.dtype(char))
+
+
+def _rows(k: Kernel, shape: Shape, source: Array, target: Array, width: Value, size: int) -> None:
+    """Rows of channels that one tap sees along the width."""
+    n, side = shape.batch, shape.step[2]
+    if side == 1:
+        for i in k.turns(width * n):
+            _copy(k, source.moved(i).shaped(1), target.moved(i).shaped(1), size)
+        return
+    for i in k.turns(width):
+        for j in k.turns(n):
+            _copy(k, source.moved(i * (side * n) + j).shaped(1), target.moved(i * n + j).shaped(1), size)
+
+
+# -- weights -----------------------------------------------------------------------------------------------------
+
+
+def by_taps(weight: np.ndarray) -> np.ndarray:
+    """Weights (outs, channels, taps) as (taps, outs, channels), in C order."""
+    outs, channels, taps = weight.shape
+    if taps == 1 or weight.dtype.char not in "fd" or not weight.flags.c_contiguous:
+        return np.ascontiguousarray(weight.transpose(2, 0, 1))
+    made = aligned((taps, outs, channels), weight.dtype)
+    _turn(channels, taps, taps, outs * channels, channels * taps, channels, weight.dtype.char)(weight, made, outs)
+    return made
+
+
+@functools.lru_cache(maxsize=256)
+def _turn(
+    rows: int, columns: int, row: int, turned: int, by_source: int, by_target: int, char: str
+) -> Callable[..., None]:
+    """Transposes of many matrices (rows, columns), that lie so many numbers apart."""
+    k = Kernel("turn", char)
+    source, target, count = k.array(1), k.array(1), k.integer()
+    for i in k.turns(count):
+        turn(k, source.moved(i * by_source), target.moved(i * by_target), rows, columns, k.index(row), turned)
+    return k.compile()
