@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import even, turn
 from tapenet.kernels.convolution import Shape
-from tapenet.kernels.moves import transposed
+from tapenet.kernels.moves import transposed, turn_each
 from tapenet.llvm import gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.sharing import Shared
@@ -227,8 +227,8 @@ def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, char: s
                                 at = source.moved(first + c).shaped(1).moved(offsets.load(0, t))
                                 _gather(k, shape, at, panel.moved(c), rows, width)
                         more = (taps > 1 or channels > DEPTH) and (t + first > 0).name
-                        at = left.at(offsets.load(1, t) + first * by_channel)
-                        matrices = [gemm.Matrix(at, by_out, by_channel), right, result]
+                        numbers = left.at(offsets.load(1, t) + first * by_channel)
+                        matrices = [gemm.Matrix(numbers, by_out, by_channel), right, result]
                         gemm.write(k, (outs, columns, size.name), matrices, k.dtype, more, start)
             if not _dense(shape):
                 _scatter(k, shape, target, out.moved(g * outs), (d, h, w), rows, width)
@@ -309,7 +309,7 @@ def weight_sums(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
     if taps == 1:
         return found.reshape(shape.outs, channels, 1)
     back = aligned((shape.outs, channels, taps), x.dtype)
-    _turn(taps, channels, channels, taps, channels * taps, channels * taps, x.dtype.char)(found, back, shape.outs)
+    turn_each(taps, channels, channels, taps, channels * taps, channels * taps, x.dtype.char)(found, back, shape.outs)
     return back
 
 
@@ -407,17 +407,5 @@ def by_taps(weight: np.ndarray) -> np.ndarray:
     if taps == 1 or weight.dtype.char not in "fd" or not weight.flags.c_contiguous:
         return np.ascontiguousarray(weight.transpose(2, 0, 1))
     made = aligned((taps, outs, channels), weight.dtype)
-    _turn(channels, taps, taps, outs * channels, channels * taps, channels, weight.dtype.char)(weight, made, outs)
+    turn_each(channels, taps, taps, outs * channels, channels * taps, channels, weight.dtype.char)(weight, made, outs)
     return made
-
-
-@functools.lru_cache(maxsize=256)
-def _turn(
-    rows: int, columns: int, row: int, turned: int, by_source: int, by_target: int, char: str
-) -> Callable[..., None]:
-    """Transposes of many matrices (rows, columns), that lie so many numbers apart."""
-    k = Kernel("turn", char)
-    source, target, count = k.array(1), k.array(1), k.integer()
-    for i in k.turns(count):
-        turn(k, source.moved(i * by_source), target.moved(i * by_target), rows, columns, k.index(row), turned)
-    return k.compile()

@@ -60,10 +60,15 @@ def _put(rows: int, columns: int, char: str) -> Shared:
 
 def transposed(matrix: np.ndarray) -> np.ndarray:
     """The transpose of a matrix in C order, in C order too."""
-    rows, columns = matrix.shape
-    made = aligned((columns, rows), matrix.dtype)
-    _transpose(rows, matrix.dtype.char)(matrix, made, columns)
+    made = aligned(matrix.shape[::-1], matrix.dtype)
+    turned_into(matrix, made)
     return made
+
+
+def turned_into(matrix: np.ndarray, target: np.ndarray) -> None:
+    """Write the transpose of a matrix, both in C order."""
+    rows, columns = matrix.shape
+    _transpose(rows, matrix.dtype.char)(matrix, target, columns)
 
 
 @functools.lru_cache(maxsize=128)
@@ -71,4 +76,16 @@ def _transpose(rows: int, char: str) -> Callable[..., None]:
     k = Kernel("transpose", char)
     source, target, columns = k.array(1), k.array(1), k.integer()
     turn(k, source, target, rows, columns)
+    return k.compile()
+
+
+@functools.lru_cache(maxsize=256)
+def turn_each(
+    rows: int, columns: int, row: int, turned: int, by_source: int, by_target: int, char: str
+) -> Callable[..., None]:
+    """Transposes of many matrices (rows, columns), that lie so many numbers apart."""
+    k = Kernel("turn", char)
+    source, target, count = k.array(1), k.array(1), k.integer()
+    for i in k.turns(count):
+        turn(k, source.moved(i * by_source), target.moved(i * by_target), rows, columns, k.index(row), turned)
     return k.compile()

@@ -28,7 +28,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapenet.kernels import aligned
 from tapenet.kernels.blocks import even, turn
+from tapenet.kernels.moves import turn_each
 from tapenet.llvm import blas, gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
@@ -80,12 +82,20 @@ def pays(char: str, shape: Shape) -> bool:
     return char in "fd" and 2 * shape.batch >= lanes and c * o >= 12 * (c + o) and saved >= 16 * TRANSFORM
 
 
-def transformed(weight: np.ndarray) -> np.ndarray:
-    """U = G g Gᵀ of kernels (outs, channels, 3, 3), as (16, outs, channels)."""
-    both = np.einsum("ai,bj->abij", _G, _G).reshape(16, 9).astype(weight.dtype)
+def transformed(weight: np.ndarray, flipped: bool = False) -> np.ndarray:
+    """U = G g Gᵀ of kernels (outs, channels, 3, 3), as (16, outs, channels). With `flipped` that of the kernels flipped
+    along both axes, as (16, channels, outs): flipping exchanges the first and the last row of G."""
+    g = _G[[3, 1, 2, 0]] if flipped else _G
+    both = np.einsum("ai,bj->abij", g, g).reshape(16, 9).astype(weight.dtype)
+    outs, channels = weight.shape[:2]
     with blas.alone():
-        found: np.ndarray = both.dot(np.ascontiguousarray(weight).reshape(-1, 9).T).reshape(16, *weight.shape[:2])
-    return found
+        found: np.ndarray = both.dot(np.ascontiguousarray(weight).reshape(-1, 9).T).reshape(16, outs, channels)
+    if not flipped:
+        return found
+    size = outs * channels
+    turned = aligned((16, channels, outs), weight.dtype)
+    turn_each(outs, channels, channels, outs, size, size, weight.dtype.char)(found, turned, 16)
+    return turned
 
 
 def back(found: np.ndarray) -> np.ndarray:
@@ -97,12 +107,15 @@ def back(found: np.ndarray) -> np.ndarray:
     return gradient
 
 
-def convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray, shape: Shape) -> None:
+def convolve(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray, shape: Shape, flipped: bool = False
+) -> None:  # fmt: skip
     """out = bias + the cross-correlation of x and weight.
 
     Args:
         x: (channels, *shape.inputs, batch), C-contiguous. Around it are zeros.
-        weight: (outs, channels, 3, 3).
+        weight: (outs, channels, 3, 3); with `flipped`, as the gradient by the input needs them, (channels, outs, 3, 3), to
+            be flipped.
         bias: (outs,).
         out: (outs, height, width, batch), C-contiguous.
         shape: of all this.
@@ -110,7 +123,7 @@ def convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarra
     run = _convolve(shape, x.dtype.char)
     border = np.zeros(shape.batch, x.dtype)
     scratch = 17 * _rows(shape) * _columns(shape) * x.itemsize
-    run(_length(shape), shape.multiply_adds, x, border, transformed(weight), bias, out, scratch)
+    run(_length(shape), shape.multiply_adds, x, border, transformed(weight, flipped), bias, out, scratch)
 
 
 def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:

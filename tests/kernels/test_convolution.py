@@ -108,6 +108,27 @@ def test_gathered(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"sums"} <= set(calls) <= {"sums", "weight_sums"}
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize(
+    ("axes", "sizes", "batch", "channels", "kernel", "options"),
+    [
+        (2, (7, 5), 3, 20, (3, 3), (1, 1, 1)),
+        (2, (9, 8), 1, 33, (5, 4), (2, 2, 1)),
+        (2, (4, 4), 16, 40, (3, 3), (2, 1, 1)),
+        (2, (7, 6), 1, 16, (3, 3), (1, 1, 2)),
+        (2, (2, 2), 8, 70, (7, 7), (1, 3, 1)),
+        (2, (8, 8), 4, 24, (2, 2), (3, 0, 1)),
+        (1, (40,), 1, 17, (4,), (3, 5, 1)),
+    ],
+)
+def test_depthwise(axes: int, sizes: Any, batch: int, channels: int, kernel: Any, options: Any, dtype: str,
+                   monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """Of channels by themselves, also where another kernel would be quicker."""
+    module = importlib.import_module("tapenet.kernels.depthwise")
+    monkeypatch.setattr(module, "pays", lambda shape: True)
+    check(axes, sizes, batch, (channels, channels, channels), kernel, options, dtype)
+
+
 def test_gathered_doubles() -> None:
     check(2, (7, 7), 1, (48, 64, 1), (3, 3), (1, 1, 1), "d")
 

@@ -45,6 +45,11 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
             winograd.convolve(moves.batch_last(x), weight, bias, out, shape)
             return out
     shape, taps = _forward(direct, p)
+    by_channels = _by_channels(x.dtype.char, p, direct.takes(x.dtype.char, shape))
+    if by_channels is not None:
+        out = _result((p.outs, *p.out), x.dtype, p)
+        by_channels[0].convolve(moves.batch_last(x), weight.reshape(p.outs, -1), bias, out, by_channels[1])
+        return out
     gather = _gathers(direct, gathered, x.dtype.char, shape, gathered.pays)
     if gather is None:
         return None
@@ -71,9 +76,8 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
         shape = winograd.Shape(p.outs, p.channels, *sizes, p.batch, p.out, befores)
         if winograd.pays(y.dtype.char, shape):
             found = _result((p.channels, *sizes), y.dtype, p)
-            turned = weight[:, :, ::-1, ::-1].swapaxes(0, 1)
             bias = np.zeros(p.channels, y.dtype)
-            winograd.convolve(moves.batch_last(y), turned, bias, found, shape)
+            winograd.convolve(moves.batch_last(y), weight, bias, found, shape, flipped=True)
             return found
     return _phases(direct, gathered, moves, y, weight, p, sizes)
 
@@ -91,6 +95,10 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
             by_weight: Array = winograd.weight_grad(moves.batch_last(x), y, shape)
             return by_weight
     shape, taps = _forward(direct, p)
+    by_channels = _by_channels(x.dtype.char, p, direct.takes(x.dtype.char, shape))
+    if by_channels is not None:
+        alone: Array = by_channels[0].weight_grad(moves.batch_last(x), y, by_channels[1])
+        return alone.reshape(p.outs, 1, *p.kernel)
     gather = _gathers(direct, gathered, x.dtype.char, shape, gathered.weights_pay)
     if gather is None:
         return None
@@ -124,6 +132,28 @@ def _gathers(
     if not direct.takes(char, shape):
         return True if gathered.takes(char, shape) else None
     return bool(gathered.takes(char, shape) and pays(shape))
+
+
+def _by_channels(char: str, p: Plan, quick: bool) -> tuple[ModuleType, Any] | None:
+    """The kernels of channels by themselves, and the shape for them, where they are for it: the direct sum, if there is one
+    (`quick`), is as fast unless most taps of a window see only border, or maps are tiny."""
+    if not p.channels == p.outs == p.groups or len(p.kernel) > 2:
+        return None
+    module = kernels.use("depthwise")
+    assert module is not None  # there are others
+    shape = _channelwise(module, p)
+    if not module.takes(char, shape) or (quick and not module.pays(shape)):
+        return None
+    return module, shape
+
+
+@functools.lru_cache(maxsize=512)
+def _channelwise(module: ModuleType, p: Plan) -> Any:
+    def two(values: Sequence[int], fill: int) -> Ints:
+        return (fill,) * (2 - len(values)) + tuple(values)
+
+    sizes = (two(a, 1) for a in (_sizes(p), p.out, p.kernel, p.stride, p.dilation))
+    return module.Shape(p.channels, p.batch, *sizes, two(_befores(p), 0))
 
 
 def _square(p: Plan) -> bool:
@@ -205,6 +235,12 @@ def _phases(
     """With a stride s every s-th place sees the same taps; each of these phases is a convolution with some of them. A phase
     that no tap sees has no gradient."""
     befores, padded, planned = _planned(direct, p, sizes)
+    quick = all(direct.takes(y.dtype.char, shape) for _, shape in planned)
+    by_channels = _by_channels(y.dtype.char, p, quick)
+    if by_channels is not None:
+        found = _result((p.channels, *sizes), y.dtype, p)
+        by_channels[0].input_grad(moves.batch_last(y), weight.reshape(p.outs, -1), found, by_channels[1])
+        return found
     gather = [_gathers(direct, gathered, y.dtype.char, shape, gathered.pays) for _, shape in planned]
     if None in gather:
         return None
