@@ -29,7 +29,7 @@ def batch_last(x: np.ndarray) -> np.ndarray:
 def put(x: np.ndarray, target: np.ndarray) -> None:
     """Copy x (..., batch) to an array in which batches are dense and lie behind each other along the axis before; quick where
     neighbours along that are neighbours in the memory of x."""
-    quick = x.dtype.char in "fd" and 2 <= x.ndim <= 5 and x.strides[-2] == x.itemsize
+    quick = x.dtype.char in "fd" and 2 <= x.ndim <= 5 and x.strides[-2] == x.itemsize and x.shape[-1] > 1
     if not quick or x.dtype != target.dtype or x.size < 4096:
         target[...] = x
         return

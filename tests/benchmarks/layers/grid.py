@@ -17,7 +17,6 @@ import json
 import math
 import re
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -136,14 +135,13 @@ def measure(shape: Shape, sides: list[str], rounds: int, seconds: float) -> dict
     found = {}
     for i, product in enumerate(PRODUCTS):
         calls = {name: calls[i] for name, calls in made.items()}
-        first = {name: timed(call, 0) for name, call in calls.items()}
-        first = {name: [min(t, timed(calls[name], 0))] for name, t in first.items()}
-        slow = 10 * min(first.values())[0]
+        taken = {name: [min(timed(call, 0), timed(call, 0))] for name, call in calls.items()}
+        slow = 10 * min(taken.values())[0]
         for _ in range(rounds):
             for name, call in calls.items():
-                if first[name][0] < slow:
-                    first[name].append(timed(call, seconds))
-        found[product] = {name: round(statistics.median(t[1:] or t), 2) for name, t in first.items()}
+                if taken[name][0] < slow:
+                    taken[name].append(timed(call, seconds))
+        found[product] = {name: round(statistics.median(t[1:] or t), 2) for name, t in taken.items()}
     return found
 
 
@@ -211,4 +209,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
