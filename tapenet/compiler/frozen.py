@@ -60,7 +60,7 @@ def freeze(program: Program, steps: list[Step], native: bool) -> Program:
         steps: gets what each pass did.
         native: whether it becomes machine code.
     """
-    program = substitute(program, {r: Constant(np.array(r.tensor._data)) for r in program.references})
+    program = substitute(program, {r: Constant(np.array(r.tensor._data, order="C")) for r in program.references})
 
     def run(name: str, of: Callable[[Program], Program]) -> bool:
         nonlocal program
@@ -79,6 +79,8 @@ def freeze(program: Program, steps: list[Step], native: bool) -> Program:
         program, before = simplify(program, steps), program
         if program is before:
             break
+    for constant in program.constants:
+        constant.array.flags.writeable = False  # so that kernels keep what they make of it
     return program
 
 

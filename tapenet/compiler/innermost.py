@@ -32,8 +32,9 @@ def run(program: Program) -> Program:
     if _winograd(program):
         return program
     uses = program.uses()
-    #: Of each convolution, by its result with channels in front.
+    #: Of each convolution, by its result with channels in front; of each product, by its result, or that in another shape.
     made: dict[Value, Instruction] = {}
+    rows: dict[Value, Instruction] = {}
 
     def back(instruction: Instruction, shape: Shape, builder: Builder) -> Value:
         found = builder.reshape(builder.transpose(instruction.results[0], _BACK), shape)
@@ -47,13 +48,50 @@ def run(program: Program) -> Program:
         assert isinstance(result, Result)
         return back(result.instruction, shape, builder)
 
+    def product(instruction: Instruction, shape: Shape, builder: Builder) -> Value:
+        found = builder.reshape(instruction.results[0], shape)
+        rows[found] = instruction
+        return found
+
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        if instruction.name in ("dot", "reshape"):
+            shape = instruction.results[0].shape
+            found = _product(instruction, args, builder) if instruction.name == "dot" else rows.get(args[0])
+            if instruction.name == "reshape" and (
+                uses[instruction.args[0]] > 1 or not shape or shape[-1] != args[0].shape[-1]
+            ):
+                return None
+            return None if found is None else product(found, shape, builder)
         if instruction.name == "call" and instruction.params["op"] in OPS:
             found = _convolve(instruction, args, builder)
             return None if found is None else back(found, instruction.results[0].shape, builder)
         if instruction.name not in ("add", "maximum"):
             return None
         shape = instruction.results[0].shape
+        for i, value in enumerate(args):
+            source, other = rows.get(value), args[1 - i]
+            if source is None or uses[instruction.args[i]] > 1 or "low" in source.params or value.shape != shape:
+                continue
+            if (
+                not isinstance(other, Constant)
+                or other.shape[-1:] not in ((1,), (), shape[-1:])
+                or other.size > shape[-1]
+            ):
+                continue
+            if instruction.name == "add":
+                x, weight, bias = source.args
+                assert isinstance(bias, Constant)
+                (result,) = builder.several(
+                    "convolve", x, weight, Constant(bias.array + other.array.reshape(-1)), **source.params
+                )
+            elif other.size == 1:
+                (result,) = builder.several(
+                    "convolve", *source.args, **source.params, low=float(other.array.reshape(()))
+                )
+            else:
+                continue
+            assert isinstance(result, Result)
+            return product(result.instruction, shape, builder)
         for i, value in reversed(list(enumerate(args))):  # of two convolutions the later one
             source, other = made.get(value), args[1 - i]
             if source is None or uses[instruction.args[i]] > 1 or "low" in source.params:
@@ -139,6 +177,31 @@ def _convolve(call: Instruction, args: tuple[Value, ...], builder: Builder) -> I
         "convolve", _innermost(x, _four(x.shape, p.batched), builder), Constant(np.ascontiguousarray(kernels)),
         Constant(shift), stride=one + tuple(p.stride), dilation=one + tuple(p.dilation),
         borders=((0, 0),) * len(one) + borders,
+    )  # fmt: skip
+    assert isinstance(result, Result)
+    return result.instruction
+
+
+#: Rows from which a product is one with packed weights, and turns of it at least. For each block of weights it reads its other
+#: operand, of so many bytes at most.
+ROWS, TURNS, MOST = 4, 16, 1 << 20
+
+
+def _product(dot: Instruction, args: tuple[Value, ...], builder: Builder) -> Instruction | None:
+    """The product of a matrix and a constant one as the convolution of a row of places: the weights are read from end to
+    end, where a library would pack them at each call."""
+    x, weight = args
+    if not isinstance(weight, Constant) or x.ndim != 2 or dot.params.get("ta") or x.dtype.char not in "fd":
+        return None
+    kernels = weight.array.T if dot.params.get("tb") else weight.array
+    n, (turns, outs) = x.shape[0], kernels.shape
+    if n < ROWS or turns < TURNS or outs < ROWS or x.nbytes > MOST:
+        return None
+    width = channels_last.width(outs, turns, (1, n), x.dtype.itemsize)
+    packed = np.ascontiguousarray(kernels.reshape(turns, -1, width).transpose(1, 0, 2)).reshape(-1, 1, 1, turns, width)
+    (result,) = builder.several(
+        "convolve", builder.reshape(x, (1, 1, n, turns)), Constant(packed), Constant(np.zeros(outs, x.dtype)),
+        stride=(1, 1), dilation=(1, 1), borders=((0, 0), (0, 0)),
     )  # fmt: skip
     assert isinstance(result, Result)
     return result.instruction

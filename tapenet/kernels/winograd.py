@@ -30,6 +30,7 @@ import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import even, turn
+from tapenet.kernels.constants import made_of
 from tapenet.kernels.moves import turn_each
 from tapenet.llvm import blas, gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
@@ -123,7 +124,8 @@ def convolve(
     run = _convolve(shape, x.dtype.char)
     border = np.zeros(shape.batch, x.dtype)
     scratch = 17 * _rows(shape) * _columns(shape) * x.itemsize
-    run(_length(shape), shape.multiply_adds, x, border, transformed(weight, flipped), bias, out, scratch)
+    u = made_of(weight, ("winograd", flipped), lambda: transformed(weight, flipped))
+    run(_length(shape), shape.multiply_adds, x, border, u, bias, out, scratch)
 
 
 def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:

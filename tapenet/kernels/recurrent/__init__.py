@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapenet.kernels.constants import made_of
 from tapenet.kernels.recurrent import backwards, forwards
 from tapenet.kernels.recurrent.tiles import Layer
 from tapenet.kernels.recurrent.weights import packed, packed_turned
@@ -68,8 +69,8 @@ def forward(
     count = w_hh.shape[0] // states.shape[2]
     layer = Layer(kind, states.shape[2], 0 if x is None else x.shape[2], states.dtype.char)
     run = forwards.code(layer)
-    w_hh = packed(_turned(w_hh), count)
-    w_ih = w_hh if x is None else packed(_turned(w_ih), count)
+    w_hh = _packed(w_hh, count)
+    w_ih = w_hh if x is None else _packed(w_ih, count)
     x = states if x is None else np.ascontiguousarray(x)
     steps, batch, units = out.shape
     arrays = (x, w_ih, w_hh, np.ascontiguousarray(bias), gates, states, out, *others, turns.rows)
@@ -128,6 +129,11 @@ def weight_gradient(d: Array, x: Array, out: Array) -> bool:
     room = backwards.scratch(d.dtype.char) * d.itemsize
     run(length, gates * steps * batch * inputs * units, x, d, out, room, steps * batch)
     return True
+
+
+def _packed(weight: Array, count: int) -> Array:
+    """A weight as the turns read it."""
+    return made_of(weight, ("recurrent", count), lambda: packed(_turned(weight), count))
 
 
 def _turned(weight: Array) -> Array:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 
 from tapenet.kernels import channels_last
-from tapenet.llvm.kernel import Array, Kernel
+from tapenet.llvm.emitter import Value as Register
+from tapenet.llvm.kernel import Array, Index, Kernel
 from tapenet.llvm.loops import offset
+from tapenet.llvm.processor import registers
+from tapenet.program import windows
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, alike, c_strides
+from tapenet.program.native import pieces
 from tapenet.program.native.kernels import Function
 from tapenet.program.primitives import Spec
 from tapenet.program.windows import shape_of
+
+#: Parts at most: each has memory of its own for an image within its border.
+ITEMS = 16
 
 
 def shape(instruction: Instruction) -> channels_last.Shape:
@@ -24,28 +32,68 @@ def scattered(instruction: Instruction, layouts: Layouts) -> list[int]:
     return [i for i, a in enumerate(instruction.args) if not alike(a.shape, layouts[a].strides, c_strides(a.shape))]
 
 
+def cycles(instruction: Instruction) -> float:
+    """Roughly how many cycles it takes."""
+    lanes = registers().bytes // instruction.results[0].dtype.itemsize
+    return windows.multiply_adds(shape(instruction)) / lanes / 1.5
+
+
+def _items(instruction: Instruction) -> tuple[int, int]:
+    """Into how many parts its images, or else its channels, are cut for threads."""
+    s = shape(instruction)
+    wanted = min(int(cycles(instruction) / pieces.PART), ITEMS)
+    if wanted < 2:
+        return 1, 1
+    return (min(wanted, s.batch), 1) if s.batch > 1 else (1, min(wanted, s.blocks))
+
+
 def workspace(instruction: Instruction) -> int:
-    """Bytes that it needs for itself."""
-    return shape(instruction).space * instruction.results[0].dtype.itemsize
+    """Bytes that it needs for itself: for each part."""
+    return math.prod(_items(instruction)) * shape(instruction).space * instruction.results[0].dtype.itemsize
 
 
 def write(
-    instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable], workspace: Hashable | None
+    instruction: Instruction,
+    layouts: Layouts,
+    buffer: Callable[[Value], Hashable],
+    workspace: Hashable | None,
+    name: Callable[[Function], str],
 ) -> Function:
-    """The function of one convolution."""
+    """The function of one convolution; `name` gives a function one."""
     (result,) = instruction.results
+    s, cut = shape(instruction), _items(instruction)
     k = Kernel("convolution", result.dtype)
     pointers: dict[Hashable, str] = {}
-
-    def array(value: Value) -> Array:
+    values = [*instruction.args, result]
+    places = []
+    for value in values:
         place = layouts[value]
         pointer = pointers.setdefault(buffer(place.root), f"%b{len(pointers)}")
-        return Array(k, offset(k, pointer, place.offset, 1, value.dtype), c_strides(value.shape), value.dtype)
-
-    x, weight, bias, *more = map(array, instruction.args)
-    out = array(result)
-    space = out
+        places.append(offset(k, pointer, place.offset, 1, value.dtype))
     if workspace is not None:
-        space = Array(k, pointers.setdefault(workspace, f"%b{len(pointers)}"), (1,), result.dtype)
-    channels_last.write(k, shape(instruction), x, weight, bias, more[0] if more else None, out, space)
+        places.append(pointers.setdefault(workspace, f"%b{len(pointers)}"))
+
+    def part(k: Kernel, places: list[str], item: Register | None) -> None:
+        """All of it, or an item."""
+        whole = s if item is not None and cut[0] > 1 else s.flat()
+        x, weight, bias, *more, out = (
+            Array(k, p, c_strides(v.shape), v.dtype) for p, v in zip(places, values, strict=False)
+        )
+        space = Array(k, places[-1], (1,), result.dtype)
+        ranges: list[tuple[Index, Index]] = [(0, whole.batch), (0, whole.blocks)]
+        if item is not None:
+            axis = 0 if cut[0] > 1 else 1
+            length = (s.batch, s.blocks)[axis]
+            begin, end = item * length, item * length + length
+            ranges[axis] = begin.op("udiv", begin, cut[axis]), end.op("udiv", end, cut[axis])
+            space = space.moved(item * s.space)
+        channels_last.write(k, whole, x, weight, bias, more[0] if more else None, out, space, *ranges)
+
+    count = math.prod(cut)
+    if count == 1:
+        part(k, places, None)
+        return Function.of(k, pointers)
+    inner = Kernel("convolution", result.dtype)
+    part(inner, pieces.given(inner, ["ptr"] * len(places)), Register(inner, "%item", "i64"))
+    pieces.share(k, name(pieces.called(inner)), [f"ptr {p}" for p in places], count)
     return Function.of(k, pointers)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.ir import Instruction
-from tapenet.program.native import kernels, products
+from tapenet.program.native import convolutions, kernels, products
 
 #: Turns of a loop that nobody knows.
 TURNS = 1000
@@ -34,6 +34,8 @@ def _of(entry: Entry, bodies: Mapping[Instruction, Sequence[Entries]]) -> float:
         return kernels.cycles(entry)
     if entry.kind == "product":
         return products.cycles(entry)
+    if entry.kind == "convolution":
+        return convolutions.cycles(entry)
     if entry.kind == "control":
         each = [of_all(body.entries, body.bodies) for body in bodies.get(entry, ())]
         if entry.name == "branch":

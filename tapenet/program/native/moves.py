@@ -419,7 +419,7 @@ def write(
     if instruction.kind == "order":
         return ordering.write(instruction, layouts, buffer, workspace)
     if instruction.name == "convolve":
-        return convolutions.write(instruction, layouts, buffer, workspace)
+        return convolutions.write(instruction, layouts, buffer, workspace, name)
     writer = _Writer(instruction, layouts, buffer, workspace, name)
     getattr(writer, instruction.name)()
     return writer.done()

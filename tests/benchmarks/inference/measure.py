@@ -31,6 +31,6 @@ def _memory(package: str, name: str, candidate: str, plan: Plan) -> int | None:
         Process(package, name, candidate, plan.patience, TAPENET_CACHE=cache) as p,
     ):
         try:
-            return int(p.ask("memory_of_all", CALLS))
+            return int(p.ask("memory_of_all", CALLS)[0])
         except Failed:
             return None

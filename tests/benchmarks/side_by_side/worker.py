@@ -94,7 +94,7 @@ class Worker:
         self._module(f"{self.side}_side").load(self.how)
         return self._grown(settled(), calls)
 
-    def memory_of_all(self, calls: int) -> int:
+    def memory_of_all(self, calls: int) -> tuple[int, int]:
         """The same from before the task is made: parameters, and what is made of them, count too."""
         side = self._module(f"{self.side}_side")
         side.load(self.how)
@@ -102,7 +102,7 @@ class Worker:
         self.step, self.wait, self.numbers = side.build(self._task(), self.how)
         return self._grown(before, calls)
 
-    def _grown(self, before: int, calls: int) -> int:
+    def _grown(self, before: int, calls: int) -> tuple[int, int]:
         for _ in range(2):
             self.wait(self.step())
         settled()

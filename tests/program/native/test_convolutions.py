@@ -29,6 +29,11 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 9, 9, 20), (3, 3, 20), SAME | {"stride": (2, 2)}),
     ((2, 7, 12, 48), (5, 3, 48), PLAIN | {"dilation": (1, 2), "high": 1.0}),
     ((1, 3, 3, 3), (1, 2, 3), PLAIN),
+    ((5, 16, 16, 32), (1, 3, 3, 32, 32), SAME | {"low": 0.0}),  # from here on in parts for threads: of images,
+    ((3, 32, 32, 64), (1, 1, 1, 64, 64), PLAIN),
+    ((3, 40, 40, 48), (3, 3, 48), SAME),
+    ((1, 16, 16, 64), (5, 3, 3, 64, 16), SAME),  # of channels
+    ((1, 1, 64, 400), (6, 1, 1, 400, 32), PLAIN),
 ]
 
 
@@ -52,7 +57,10 @@ def test_native_code_gives_what_numpy_gives(case: Any, dtype: Any) -> None:
 
     shape, kernel, options = case
     r = np.random.default_rng(0)
-    x, kernels = r.normal(size=shape).astype(dtype), r.normal(size=kernel).astype(dtype)
+    x = r.normal(size=shape).astype(dtype)
+    kernels = (r.normal(size=kernel) / np.sqrt(np.prod(kernel[:-1]) / (kernel[0] if len(kernel) > 3 else 1))).astype(
+        dtype
+    )
     for more in (False, True):
         program = programs(x, kernels, more, options)
         (expected,) = program.evaluate([x])

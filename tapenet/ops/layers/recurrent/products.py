@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tapenet import kernels
+from tapenet.kernels.constants import made_of
 from tapenet.typing import Array
 
 #: Multiply-adds from which a kernel is worth the time that it takes to compile once.
@@ -30,7 +31,7 @@ def columns(weight: Array, gates: int) -> Array:
     parts = np.swapaxes(blocks(weight, gates), 1, 2)
     if not isinstance(parts, np.ndarray) or parts.strides[-1] == parts.itemsize:
         return parts
-    return np.ascontiguousarray(parts)
+    return made_of(weight, ("columns", gates), lambda: np.ascontiguousarray(parts))
 
 
 def rows(weight: Array, gates: int) -> Array:

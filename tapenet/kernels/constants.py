@@ -1,0 +1,38 @@
+"""What kernels make of arrays that nobody can write to, such as the parameters of frozen programs: made once and kept."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+import numpy as np
+
+#: By the identity of an array: a reference that does not keep it, and what was made of it, by a key.
+_made: dict[int, tuple[weakref.ref[np.ndarray], dict[object, np.ndarray]]] = {}
+
+
+def made_of(array: np.ndarray, key: object, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """What `make` gives of an array: the same as before for the same key, where the array cannot have been written.
+
+    An LSTM of 128 units on one sequence of 32 spends a third of its time on bringing its weights into order.
+    """
+    if array.flags.writeable or not _is_constant(array):
+        return make()
+    found = _made.get(id(array))
+    if found is None or found[0]() is not array:
+        number = id(array)
+        found = _made[number] = weakref.ref(array, lambda _: _made.pop(number, None)), {}
+    kept = found[1]
+    if key not in kept:
+        kept[key] = make()
+    return kept[key]
+
+
+def _is_constant(array: np.ndarray) -> bool:
+    """Whether neither an array nor what it is a view of can be written."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return False
+        base = base.base
+    return base is None
