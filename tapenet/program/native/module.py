@@ -30,7 +30,7 @@ from tapenet.program.ir import (
     substitute,
 )
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
-from tapenet.program.native import boxes, control, moves, parallel, products, reading_order, slots
+from tapenet.program.native import boxes, control, moves, parallel, products, reading_order, recomputed, slots
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
 from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
 from tapenet.program.native.raising import STATUS
@@ -354,7 +354,8 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
             return None
         return builder.several(instruction.name, *args, **instruction.params)
 
-    program = rewrite(materialise(_aligned(accumulate.run(dead.run(pairs.run(program)))), layouts), dense)
+    program = accumulate.run(dead.run(pairs.run(program)))
+    program = rewrite(materialise(_aligned(program if body else recomputed.run(program)), layouts), dense)
     for instruction in program.body:
         for result in instruction.results:
             layouts[result]  # in order here too
