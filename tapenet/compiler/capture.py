@@ -6,6 +6,7 @@ outside of its results, changed a global, drew random numbers past the recorder.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import operator
@@ -146,16 +147,18 @@ def first_call(
                 undo()
             return MISS if sketched else recorded.result, f"{doubt}. It may have been another thread"
         steps: list[Step] = []
-        program = check(recorded.program)
-        if frozen is None:
-            program = simplify(program, steps)
-        else:
-            refuse(title, program, recorded.plan)
-            program = freeze(program, steps, frozen == "native")
-            still = {i.params["op"] for i in program.body if i.name == "call"}
-            recorded.called[:] = [c for c in recorded.called if c.op in still]
+        with _uncollected():
+            program = check(recorded.program)
+            if frozen is None:
+                program = simplify(program, steps)
+            else:
+                refuse(title, program, recorded.plan)
+                program = freeze(program, steps, frozen == "native")
+                still = {i.params["op"] for i in program.body if i.name == "call"}
+                recorded.called[:] = [c for c in recorded.called if c.op in still]
+            runner = build(program)
         variant = Variant(
-            title, key, recorded.program, program, steps, recorded.called, build(program), recorded.plan,
+            title, key, recorded.program, program, steps, recorded.called, runner, recorded.plan,
             dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,
         )  # fmt: skip
         holds = variant.holds()
@@ -175,6 +178,19 @@ def first_call(
             undo()  # an interrupt may have ended the first
         raise
     return recorded.result, variant
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Inside, Python looks for no cycles among objects: nearly all of the many that a program is made of stay, and are looked
+    through again and again."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def _changes(title: str, dependencies: list[Dependency]) -> str:

@@ -386,11 +386,10 @@ def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], 
     replaced: dict[Value, Value] = {}
     changed = False
 
-    def now(value: Value) -> Value:
-        return replaced.get(value, value)
+    get = replaced.get
 
     for instruction in program.body:
-        args = tuple(now(a) for a in instruction.args)
+        args = tuple([get(a, a) for a in instruction.args]) if changed else instruction.args
         builder.line = instruction.line
         answer = change(instruction, args, builder)
         if answer is None:
@@ -410,8 +409,8 @@ def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], 
         program.inputs,
         program.hosts,
         builder.body,
-        [now(v) for v in program.outputs],
-        [Write(target, now(value)) for target, value in program.writes],
+        [get(v, v) for v in program.outputs],
+        [Write(target, get(value, value)) for target, value in program.writes],
     )
 
 

@@ -1,7 +1,8 @@
-"""While a function is captured the kernels of its gradients are compiled ahead, beside."""
+"""What makes first calls quick: kernels of gradients are compiled ahead, programs checked once."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import numpy as np
@@ -11,9 +12,13 @@ pytest.importorskip("llvmlite")
 
 import tapenet as tn
 from tapenet import nn
+from tapenet.compiler import capture
 from tapenet.llvm import rehearsal
 from tapenet.llvm.kernel import Kernel
 from tapenet.llvm.toolchain import Library
+from tapenet.program import passes
+from tapenet.program.ir import Program, check
+from tapenet.program.passes import Step
 
 
 def test_gradients_kernels_are_begun_in_the_forward_call(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,3 +59,40 @@ def test_kernels_do_not_run_in_a_rehearsal() -> None:
     assert not found.any()
     run(found)
     assert found.all()
+
+
+def test_a_program_is_made_without_looking_for_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
+    on: list[bool] = []
+    simplify = capture.simplify
+
+    def noted(program: Program, steps: list[Step]) -> Program:
+        on.append(gc.isenabled())
+        return simplify(program, steps)
+
+    monkeypatch.setattr(capture, "simplify", noted)
+    for enabled in (True, False):
+        (gc.enable if enabled else gc.disable)()
+        try:
+            tn.compile(lambda x: np.sin(x) + 1)(np.ones(3))
+            assert gc.isenabled() is enabled
+        finally:
+            gc.enable()
+    assert on == [False, False]
+
+
+def test_a_program_is_checked_once_behind_all_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[Program] = []
+
+    def noted(program: Program) -> Program:
+        checked.append(program)
+        return check(program)
+
+    monkeypatch.setattr(passes, "check", noted)
+    steps: list[Step] = []
+    made = tn.compile(lambda x: ((x + 0) * 1 + (x + 0)).sum(), backend="numpy")
+    made(np.ones(3))
+    captured = made.variants[0].captured
+    checked.clear()
+    found = passes.simplify(captured, steps)
+    assert len(steps) > 1
+    assert checked == [found]

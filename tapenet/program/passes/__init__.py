@@ -61,7 +61,8 @@ class Step(NamedTuple):
 
 
 def simplify(program: Program, steps: list[Step] | None = None) -> Program:
-    """The program after all passes, each checked, until they find nothing more to do.
+    """The program after all passes, until they find nothing more to do. It is checked at the end; where that or a pass fails,
+    all passes run again, each checked, so that the error says which program was wrong first.
 
     Args:
         program: any program that `check` accepts.
@@ -70,15 +71,28 @@ def simplify(program: Program, steps: list[Step] | None = None) -> Program:
     Raises:
         ProgramError: a pass made a program that is not well formed: a defect of the pass.
     """
+    made: list[Step] = []
+    try:
+        found = check(_simplified(program, made, each=False))
+    except Exception:
+        made.clear()
+        found = _simplified(program, made, each=True)
+    if steps is not None:
+        steps += made
+    return found
+
+
+def _simplified(program: Program, steps: list[Step], each: bool) -> Program:
+    """The program after all passes; with `each` it is checked after each."""
     for _ in range(ROUNDS):
         begin = program
         program = _with_simple_bodies(program)
         for name, run in PASSES.items():
             changed = run(program)
             if changed is not program:
-                check(changed)
-                if steps is not None:
-                    steps.append(Step(name, len(program.body), len(changed.body)))
+                if each:
+                    check(changed)
+                steps.append(Step(name, len(program.body), len(changed.body)))
                 program = changed
         if program is begin:
             break
