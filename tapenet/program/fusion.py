@@ -435,18 +435,23 @@ class Fusion:
                 return None
         if (into.split is None) != (kernel.split is None) and (into.split == 0 or kernel.split == 0):
             return None  # whole arrays in phases: nothing is gained
-        for maker in makers:
-            if where[maker] != latest:
-                continue
-            if maker.kind == "reduction" or maker in into.rows:
-                return None
-            (result,) = maker.results
-            for member in kernel.members:
-                if (member in kernel.rows or member in kernel.shifted) and any(source(a) is maker for a in member.args):
-                    return None
-                if not self._reads_full(member, result, kernel.domain):
+        for member in kernel.members:
+            for maker in dict.fromkeys(map(source, member.args)):
+                if maker in makers and where[maker] == latest and not self._reads_from(kernel, member, maker, into):
                     return None
         return latest
+
+    def _reads_from(self, kernel: Kernel, member: Instruction, maker: Instruction, into: Kernel) -> bool:
+        """Whether a member of a kernel can read in another one what that computes."""
+        if maker.kind == "reduction" or member in kernel.shifted:
+            return False
+        (result,) = maker.results
+        if maker in into.rows:
+            assert into.split is not None
+            if member in kernel.rows:
+                return self._same_elements(member, result, into.row_shape)
+            return self._reads_row(member, result, kernel.domain, into.split)
+        return member not in kernel.rows and self._reads_full(member, result, kernel.domain)
 
 
 def _shows(user: Instruction, result: Result) -> bool:

@@ -121,6 +121,17 @@ def test_what_others_use_too_joins_the_first_of_them() -> None:
     assert kinds(fused(b.program(d, z))) == ["kernel", "dot"]
 
 
+def test_what_is_computed_per_row_is_read_by_a_later_kernel_that_becomes_part() -> None:
+    """As the gradient's kernel reads what the forward has made of a column."""
+    b = Build()
+    x, row = b.input(6, 5), b.emit("sqrt", b.input(6, 1))
+    y = b.emit("multiply", x, row)
+    total = b.emit("reduce_add", b.emit("exp", y), axes=(0, 1))
+    back = b.emit("multiply", b.emit("sqrt", y), row)
+    kernel = kernel_of(b.program(total, back, b.emit("reduce_add", back, axes=(1,))))
+    assert (kernel.split, [m.name for m in kernel.rows]) == (1, ["sqrt"])
+
+
 def test_a_kernel_that_needs_what_comes_between_does_not_move_ahead_of_it() -> None:
     b = Build()
     x, w = b.input(4, 4), b.input(4, 4)
