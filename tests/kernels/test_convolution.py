@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.ops.layers.convolution import kernel_dispatch, spatial
+from tapenet.ops.layers.convolution import geometry, kernel_dispatch, spatial
 from tests.kernels.beside import agree, many_threads
 
 pytest.importorskip("llvmlite")
@@ -127,6 +127,15 @@ def test_depthwise(axes: int, sizes: Any, batch: int, channels: int, kernel: Any
     module = importlib.import_module("tapenet.kernels.depthwise")
     monkeypatch.setattr(module, "pays", lambda shape: True)
     check(axes, sizes, batch, (channels, channels, channels), kernel, options, dtype)
+
+
+def test_few_channels_of_one_image_are_left_to_numpy() -> None:
+    """A row of three channels fills no vector, and with a stride there are no runs for the direct sum."""
+    x, y = np.ones((3, 32, 32, 1), "f"), np.ones((64, 16, 16, 1), "f")
+    p = geometry.plan((1, 3, 32, 32), (64, 3, 7, 7), 2, 3, 1, 1, 2)
+    assert kernel_dispatch.weight_grad(x, y, p) is None
+    assert kernel_dispatch.input_grad(y, np.ones((64, 3, 7, 7), "f"), p) is None
+    assert kernel_dispatch.conv(x, np.ones((64, 3, 7, 7), "f"), None, p) is not None
 
 
 def test_gathered_doubles() -> None:

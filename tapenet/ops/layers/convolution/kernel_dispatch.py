@@ -126,12 +126,13 @@ def _kernels(a: Array, b: Array, p: Plan) -> tuple[ModuleType, ModuleType, Modul
 
 
 def _gathers(
-    direct: ModuleType, gathered: ModuleType, char: str, shape: Any, pays: Callable[[Any], bool]
+    direct: ModuleType, gathered: ModuleType, char: str, shape: Any, pays: Callable[[Any, bool], bool]
 ) -> bool | None:  # fmt: skip
-    """Whether the columns are gathered (True) or the sum is direct (False); None if there is neither."""
-    if not direct.takes(char, shape):
-        return True if gathered.takes(char, shape) else None
-    return bool(gathered.takes(char, shape) and pays(shape))
+    """Whether the columns are gathered (True) or the sum is direct (False); None if neither is quicker than NumPy."""
+    quick: bool = direct.takes(char, shape)
+    if gathered.takes(char, shape) and pays(shape, not quick):
+        return True
+    return False if quick else None
 
 
 def _by_channels(char: str, p: Plan, quick: bool) -> tuple[ModuleType, Any] | None:
