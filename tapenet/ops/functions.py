@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NoReturn
 
@@ -550,6 +550,7 @@ def _standing(builder: Builder, args: Sequence[Value], params: Mapping[str, obje
     return [array_of(builder, m).value for m in (made if isinstance(made, tuple) else (made,))]
 
 
-_RUNS: dict[str, object] = {name: row.run for name, row in linear_algebra.ROWS.items()}
-_RUNS |= {name: run for name, run in ordering.RUNS.items() if name not in ("argsort", "searchsorted")}  # which are flat
-DEFINITIONS.update({name: partial(_standing, run=run) for name, run in _RUNS.items()})
+#: NumPy's functions behind primitives, which ops stand for.
+RUNS: dict[str, Callable[..., object]] = {name: row.run for name, row in linear_algebra.ROWS.items()} | ordering.RUNS
+_FLAT = ("argsort", "searchsorted")
+DEFINITIONS.update({name: partial(_standing, run=run) for name, run in RUNS.items() if name not in _FLAT})

@@ -15,7 +15,7 @@ from tapenet.ops.called_functions import content, stated_calls
 from tapenet.ops.derived import is_tensor, made
 from tapenet.ops.elementwise import special
 from tapenet.ops.formula import MOST, Fused, outside
-from tapenet.ops.functions import OpFunction, builder_of_ops
+from tapenet.ops.functions import RUNS, OpFunction, builder_of_ops
 from tapenet.ops.indexing.items import index_add
 from tapenet.ops.op import Op
 from tapenet.ops.reading import read, symbols, template_of
@@ -313,7 +313,9 @@ def _scatter_add(values: Array, *index: Array, template: object, shape: Shape) -
 
 
 #: What arrays and tensors compute alike, where the primitive's own function knows arrays alone.
-_ON_TENSORS: dict[str, Callable[..., object]] = {
+_ON_TENSORS: dict[str, Callable[..., object]] = RUNS | {
+    "cumprod": lambda x, axis: np.cumprod(x, axis, dtype=x.dtype),
+    "cumsum": lambda x, axis: np.cumsum(x, axis, dtype=x.dtype),
     "erf": special.erf,
     "take": lambda x, i, axis: np.take(_beside(x, i), i, axis),
     "index": lambda x, *index, template: _beside(x, *index)[filled(template, index)],

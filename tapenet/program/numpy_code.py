@@ -58,14 +58,14 @@ def function(
     checked = [] if others is not None else _not_finite_seen(program)
     lines = []
     for i, (instruction, args, last) in enumerate(steps(program)):
-        (result,) = instruction.results
-        names[result] = f"v{i}"
+        results = instruction.results
+        names |= {r: f"v{i}" if len(results) == 1 else f"v{i}_{k}" for k, r in enumerate(results)}
         text = ""
         if checked and instruction.name == "safe_mul":
             text = f"{names[args[0]]} * {names[args[1]]}"
         elif others is None:
             text = statement(instruction, args, [names[a] for a in args], space)
-        lines.append(f"v{i} = {text or called(i, instruction, args)}")
+        lines.append(f"{', '.join(names[r] for r in results)} = {text or called(i, instruction, args)}")
         if last:
             lines.append(f"del {', '.join(names[v] for v in last)}")
     order = range(len(program.inputs)) if arguments is None else arguments

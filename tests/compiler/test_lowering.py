@@ -204,6 +204,7 @@ def test_sequences_and_options_of_a_called_op_are_kept() -> None:
         ((2, 1, 6, 5), (3, 1, 3, 2), {}),
         ((2, 3, 6, 5), (2, 3, 2, 2), {"padding": ((1, 0), (0, 1))}),
         ((2, 5, 5), (2, 2, 3, 3), {"padding": "same", "dilation": (1, 2)}),
+        ((2, 4, 7, 6), (4, 2, 3, 2), {"padding": 1, "stride": (2, 3), "groups": 2}),
         ((3, 4, 7), (4, 1, 3), {"groups": 4, "padding": 1}),
         ((2, 4, 7), (6, 2, 3), {"groups": 2, "dilation": 2}),
         ((1, 1, 3, 4, 3), (2, 1, 2, 2, 2), {}),
@@ -229,14 +230,12 @@ def test_small_convolutions_are_read_tap_by_tap(x: Any, weight: Any, options: An
         np.testing.assert_allclose(a, b.data, rtol=1e-10, atol=1e-12)
 
 
-def test_large_convolutions_and_those_that_jump_back_are_called() -> None:
+def test_large_convolutions_are_called() -> None:
     x, weight = np.ones((8, 1, 28, 28)), np.ones((16, 1, 3, 3))
     assert set(reasons(lambda x, w: tn.conv2d(x, w), x, weight)) == {"conv2d"}
     assert reasons(lambda x, w: tn.conv2d(x, w, stride=2), x[:1], weight[:2]) == {}
     y = np.ones((1, 2, 13, 13))
-    assert set(reasons(lambda y, w: tn.conv2d_input_grad(y, w, (1, 1, 28, 28), 2), y, weight[:2])) == {
-        "conv2d_input_grad"
-    }
+    assert reasons(lambda y, w: tn.conv2d_input_grad(y, w, (1, 1, 28, 28), 2), y, weight[:2]) == {}
 
 
 # -- numbers and draws of the host -------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def test_the_number_of_calls_does_not_depend_on_the_number_of_parameters() -> No
             counted.append(1)
             made.update(*arguments)
 
-        segment.program = Program(update, made.temporaries)
+        segment.program = Program(update, made.temporaries, None)
         ones(params)
         before = params[-1].data.copy()
         opt.step()

@@ -132,7 +132,9 @@ def page() -> str:
         lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         for name, row in rows.items():
             cells = [f"`{name}`", f"`{row.args}`", row.computes, *([row.gives] if gives else []), derivative(name, row)]
-            cells += [" ".join(str(inspect.getdoc(BATCHING.get(name)) or "–").split())] if gives else []
+            cells += (
+                [" ".join(str(inspect.getdoc(BATCHING[name]) if name in BATCHING else "–").split())] if gives else []
+            )
             lines.append("| " + " | ".join(map(cell, cells)) + " |")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
