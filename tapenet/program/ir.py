@@ -148,6 +148,12 @@ class Instruction:
         holds for that number, which the function may have read without any of them."""
         return self.effect or bool(self.params.get("sized"))
 
+    @property
+    def must_run(self) -> bool:
+        """Whether it is not to be dropped though nobody uses its results: it stays, or may make too many turns, which is an
+        error."""
+        return self.stays or (self.name == "while" and self.params.get("length") is not None)
+
 
 class Write(NamedTuple):
     """A tensor from outside gets a new value when the program has run."""

@@ -327,7 +327,7 @@ def steps(program: Program) -> list[tuple[Instruction, Sequence[Value], list[Res
     needed: set[Value] = {*program.outputs, *(unspread(write.value) for write in program.writes)}
     found = []
     for instruction in reversed(program.body):
-        if not instruction.stays and needed.isdisjoint(instruction.results):
+        if not instruction.must_run and needed.isdisjoint(instruction.results):
             continue
         args = _operands(instruction)
         values = dict.fromkeys([*args, *instruction.results])

@@ -324,6 +324,20 @@ def test_more_turns_than_max_turns_are_an_error_and_change_nothing(made: Any) ->
         made(lambda: tn.while_loop(lambda c: c < 1, lambda c: c + 1, 0, max_turns=0))()
 
 
+@pytest.mark.parametrize("change", [lambda x: x * 1.0, lambda x: x + 0.5])
+@pytest.mark.parametrize("used", [True, False])
+def test_too_many_turns_are_an_error_though_they_change_nothing(made: Any, change: Any, used: bool) -> None:
+    def f(x: Any) -> Any:
+        last = tn.while_loop(lambda x: x > 0, change, x, max_turns=5)
+        return last if used else x * 2
+
+    f = made(f)
+    assert float(f(np.float64(-1.0))) == (-1.0 if used else -2.0)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="max_turns=5 turns"):
+            f(np.float64(3.0))
+
+
 def test_the_first_call_may_go_on_too_long(made: Any) -> None:
     f = made(lambda n: tn.while_loop(lambda c: c < n, lambda c: c + 1, 0, max_turns=5))
     with pytest.raises(RuntimeError, match="max_turns=5 turns"):

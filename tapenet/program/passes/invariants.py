@@ -48,7 +48,7 @@ def _changed(instruction: Instruction, args: tuple[Value, ...], builder: Builder
             others.append((once, Input(once.shape, once.dtype)))
         replaced[inner] = prelude.broadcast(others[-1][1] if known is None else Constant(known), inner.shape)
     kept = [v for i, v in enumerate(body.outputs) if i not in same]
-    if not replaced or (instruction.stays and not kept):
+    if not replaced or (instruction.must_run and not kept):
         return None
     every = [*carried, *cut, *others]
     inputs = [inner for _, inner in every if isinstance(inner, Input)]

@@ -44,7 +44,7 @@ def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, u
     kept = [i for i in range(len(body.inputs)) if (needed[i] if i < carries else i in reads)]
     if len(kept) == len(body.inputs) and all(needed):
         return None
-    if not any(used) and not instruction.stays:
+    if not any(used) and not instruction.must_run:
         return None  # the whole loop is dead, and not this pass's to drop
     outputs = [v for v, n in zip(body.outputs, needed, strict=True) if n]
     new = dict(params)
@@ -75,7 +75,7 @@ def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder,
 
 def read_at(body: Program, wanted: Sequence[Value]) -> set[int]:
     """The positions of the inputs that these depend on, or that the instructions depend on that stay in any case."""
-    seen = {*wanted, *(a for i in body.body if i.stays for a in i.args)}
+    seen = {*wanted, *(a for i in body.body if i.must_run for a in i.args)}
     stack = list(seen)
     while stack:
         value = stack.pop()
