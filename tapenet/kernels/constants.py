@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable
 
@@ -20,8 +21,8 @@ def made_of(array: np.ndarray, key: object, make: Callable[[], np.ndarray]) -> n
         return make()
     found = _made.get(id(array))
     if found is None or found[0]() is not array:
-        number = id(array)
-        found = _made[number] = weakref.ref(array, lambda _: _made.pop(number, None)), {}
+        # Forgotten with the array, also when the interpreter ends and modules have no names any more.
+        found = _made[id(array)] = weakref.ref(array, functools.partial(_made.pop, id(array))), {}
     kept = found[1]
     if key not in kept:
         kept[key] = make()

@@ -19,7 +19,6 @@ from tests.program.passes.programs import Build
 pytest.importorskip("llvmlite")
 
 from tapenet.llvm import blas, toolchain
-from tapenet.llvm.processor import registers
 from tapenet.program.native import module, moves, runner
 from tapenet.program.native.module import Module
 from tests.program.native.running import assert_native, called
@@ -233,10 +232,13 @@ def test_blas_is_alone_where_kernels_are_called_and_products_cut(monkeypatch: py
     def large(x: Any, w: Any, y: Any) -> Any:
         return tn.conv2d(x, w).sum() + y @ y
 
-    in_blocks = int(registers().bytes < 64)  # else all is computed by code for its shape
-    for f, times in ((conv, 1), (large, 1), (lambda x, w, y: x.sum() + y @ y, in_blocks)):
+    def product(x: Any, w: Any, y: Any) -> Any:
+        return x.sum() + y @ y
+
+    larger = normal(800, 800, dtype="f")  # than what is computed by code for its shape
+    for f, y, times in ((conv, square, 1), (large, square, 1), (product, square[:20, :20], 0), (product, larger, 1)):
         seen.clear()
         step = tn.compile(f, backend="native")
-        step(images, weight, square)
-        np.testing.assert_allclose(step(images, weight, square), f(images, weight, square), rtol=2e-4, atol=1e-3)
+        step(images, weight, y)
+        np.testing.assert_allclose(step(images, weight, y), f(images, weight, y), rtol=2e-4, atol=1e-2)
         assert len(seen) == times
