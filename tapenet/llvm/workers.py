@@ -3,7 +3,7 @@
 Work is a function in machine code that is called for each item of a range: `f(context, item, thread)`. The thread that has
 the work takes items from the front, the workers from the back, so that with two threads each comes to the same part of an
 array again in the next kernel, where its own cache may still have it. Which thread does an item is left to chance; so items
-write to places of their own, and how a range is cut depends on the work alone, never on the number of threads.
+write to places of their own. Where items add up sums, the cut depends on the work alone, never on the number of threads.
 
 There is one piece of work at a time. Who comes while there is one (another thread of Python, an item that has work to share)
 does its own alone: the processors are busy. After its last item a worker looks out for more for some microseconds (`SPIN`)
