@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tapenet.program.fusion import Kernel
 from tapenet.program.ir import Builder, Input, Program, Value
-from tapenet.program.native.recomputed import run
+from tapenet.program.native.module import Module
+from tapenet.program.native.recomputed import STAGES, run
 
 FLOAT = np.dtype(np.float32)
 
@@ -49,6 +51,27 @@ def test_a_value_that_a_product_reads_later_is_kept() -> None:
     value = builder.emit("multiply", x, x)
     program = written(builder, [x, w], builder.emit("dot", value, builder.emit("dot", value, w)))
     assert run(program) is program
+
+
+def test_what_products_read_much_later_is_computed_right_before_the_first_of_them() -> None:
+    builder = Builder()
+    x, w = Input((512, 512), FLOAT), Input((512, 512), FLOAT)
+    start = builder.emit("dot", x, w)
+    value = builder.emit("multiply", start, start)
+    turned = builder.emit("transpose", value, axes=(1, 0))
+    far: Value = builder.emit("dot", value, w)
+    for _ in range(STAGES):
+        far = builder.emit("dot", far, w)
+    ends = [builder.emit("dot", turned, far), builder.emit("dot", far, value), builder.emit("add", far, start)]
+    program = written(builder, [x, w], *ends)
+    again = run(program)
+    assert names(again).count("multiply") == 2
+    order = ["multiply" if isinstance(e, Kernel) else e.name for e in Module(program).entries[: STAGES + 6]]
+    assert order == ["dot", "multiply", *["dot"] * (STAGES + 1), "multiply", "dot", "dot"]
+    r = np.random.default_rng(0)
+    arrays = [r.uniform(-0.1, 0.1, (512, 512)).astype(np.float32) for _ in range(2)]
+    for mine, expected in zip(again.evaluate(arrays), program.evaluate(arrays), strict=True):
+        np.testing.assert_array_equal(mine, expected)
 
 
 def test_a_value_of_a_value_that_is_computed_again_brings_that_with_it() -> None:
