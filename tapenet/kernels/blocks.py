@@ -27,6 +27,28 @@ def even(total: int, most: int) -> Iterator[tuple[int, int, int]]:
         yield larger * (small + 1), number - larger, small
 
 
+def pieces(k: Kernel, length: int, vectors: int) -> Iterator[tuple[Index, int, int | None]]:
+    """A dense run in pieces of so many vectors: where each begins, its vectors, and how many numbers its last one has."""
+    piece = vectors * k.lanes
+    whole = length // piece * piece
+    if whole > piece:
+        for at in k.turns(whole, 0, piece):
+            yield at, vectors, None
+    elif whole:
+        yield 0, vectors, None
+    if whole < length:
+        yield whole, -(-(length - whole) // k.lanes), (length - whole) % k.lanes or None
+
+
+def move(k: Kernel, source: Array | None, target: Array, count: int) -> None:
+    """Copy a dense run, or fill it with zeros."""
+    zero = k.number(0.0, k.lanes)
+    for at, vectors, rest in pieces(k, count, 4):
+        for v in range(vectors):
+            place, some = at + v * k.lanes, rest if v == vectors - 1 else None
+            target.store(zero if source is None else source.load(place, lanes=k.lanes, count=some), place, count=some)
+
+
 def turn(
     k: Kernel, source: Array, target: Array, rows: int, columns: Index, row: Index | None = None, turned: int = 0
 ) -> None:

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tapenet.kernels.blocks import blocks, even
+from tapenet.kernels.blocks import blocks, even, move
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
 
@@ -115,25 +115,13 @@ def _border(k: Kernel, s: Shape, x: Array, image: Array) -> None:
     top, left = s.before
     rows, columns = min(s.x[0], height - top), min(s.x[1], width - left)
     right, bottom = width - left - columns, height - top - rows
-    _run(k, None, image.shaped(1), top * width * c)
+    move(k, None, image.shaped(1), top * width * c)
     for y in k.turns(rows):
         row = image.part(y + top).shaped(1)
-        _run(k, None, row, left * c)
-        _run(k, x.part(y).shaped(1), row.moved(left * c), columns * c)
-        _run(k, None, row.moved((left + columns) * c), right * c)
-    _run(k, None, image.part(top + rows).shaped(1), bottom * width * c)
-
-
-def _run(k: Kernel, source: Array | None, target: Array, count: int) -> None:
-    """Copy a dense run, or fill it with zeros."""
-    zero = k.number(0.0, k.lanes)
-    whole = count // k.lanes * k.lanes
-    if whole:
-        for i in k.turns(whole, 0, k.lanes):
-            target.store(zero if source is None else source.load(i, lanes=k.lanes), i)
-    if count > whole:
-        rest = count - whole
-        target.store(zero if source is None else source.load(whole, lanes=k.lanes, count=rest), whole, count=rest)
+        move(k, None, row, left * c)
+        move(k, x.part(y).shaped(1), row.moved(left * c), columns * c)
+        move(k, None, row.moved((left + columns) * c), right * c)
+    move(k, None, image.part(top + rows).shaped(1), bottom * width * c)
 
 
 # -- sums over all channels --------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.kernels.blocks import blocks, even
+from tapenet.kernels.blocks import blocks, even, pieces
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
@@ -128,7 +128,7 @@ def _sums(shape: Shape, char: str) -> Shared:
                     place = (d, h, w)
                     source = x.moved(g * channels, *_at(shape, place, shape.step, (0, 0, 0)))
                     target = out.moved(first, *_at(shape, place, shape.out_step, shape.out_start))
-                    for r, vectors, rest in _run(k, shape.run, width):
+                    for r, vectors, rest in pieces(k, shape.run, width):
                         _add_up(k, shape, source.moved(0, 0, 0, r), weight.moved(first), bias.moved(first),
                                 target.moved(0, 0, 0, r), size, vectors, rest)  # fmt: skip
     return k.shared()
@@ -148,20 +148,6 @@ def _tile(outs: int) -> tuple[int, int]:
     height = min(8, room // 3) if outs > 4 else outs
     height = next(even(outs, height))[2]
     return height, max(1, min(4, room // height))
-
-
-def _run(k: Kernel, length: int, width: int) -> Iterator[tuple[Index, int, int | None]]:
-    """A dense run in pieces of so many vectors: where each begins, its vectors, and how many numbers its last one has."""
-    piece = width * k.lanes
-    whole = length // piece * piece
-    if whole > piece:
-        for r in k.turns(whole, 0, piece):
-            yield r, width, None
-    elif whole:
-        yield 0, width, None
-    if whole < length:
-        rest = (length - whole) % k.lanes
-        yield whole, -(-(length - whole) // k.lanes), rest or None
 
 
 def _add_up(
@@ -251,7 +237,7 @@ def _add_products(
 
     for h in k.turns(rows):
         for w in _widths(k, shape):
-            for r, _, rest in _run(k, shape.run, 1):
+            for r, _, rest in pieces(k, shape.run, 1):
                 turn((h, w), r, rest)
     for o, row in enumerate(totals):
         for (c, t), total in zip(columns, row, strict=True):

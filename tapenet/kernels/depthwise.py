@@ -1,8 +1,13 @@
-"""Convolution of each channel by itself, vectors of channels at a time.
+"""Convolution of each channel by itself ("depthwise").
 
-Images are turned so that their channels lie innermost, (height, width, batch, channel). Then a place of the result is a sum
-over the taps that see the image of a vector of weights times a vector of it, whatever the size of map, kernel, stride and
-batch; taps that would see border are never come to. Turning back and forth costs as much as about ten taps.
+An image of one channel, (height, width, batch) with the batch innermost, is copied into a border of zeros, which stays in
+the caches. Then a row of the result is a sum over taps of one number times a dense run of a row: with a stride s, every s-th
+place of a row is copied behind each other. Some rows times some vectors of the result stay in registers; a vector that is
+loaded is used in all of these rows. So what takes time is memory, read once and written once: a border in memory of all
+channels, or channels brought to be innermost and back, would be read and written thrice.
+
+The gradient by the input is the same sum, for each place of a window by itself (its "phase"): with a stride s every s-th
+place of the input sees the same taps.
 """
 
 from __future__ import annotations
@@ -14,204 +19,298 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.kernels.moves import transposed, turned_into
+from tapenet.kernels.blocks import blocks, even, move, pieces
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 
-Ints = tuple[int, int]
-#: Sums that are held in registers.
-SUMS = 8
-#: Places of maps so small that turning costs less than what the direct sum loses on short runs.
-SMALL = 16
+Ints = tuple[int, ...]
+#: Taps of which a sum is written out; more are a loop over the rows of the kernel.
+UNROLLED = 64
+
+
+class Phase(NamedTuple):
+    """Where it starts in the result and how many places it has, which taps of the kernel it sees, and where these are in the
+    source, from a place on."""
+
+    start: int
+    number: int
+    kernel: Ints
+    offsets: Ints
+
+
+class Axis(NamedTuple):
+    """The i-th of the places of a phase is at start + i * spread in the result, and sees the source at i * step + offset."""
+
+    source: int
+    target: int
+    step: int
+    spread: int
+    phases: tuple[Phase, ...]
+
+    @property
+    def low(self) -> int:
+        """The first place of the source that is seen; negative where it is border."""
+        return min((o for f in self.phases for o in f.offsets), default=0)
+
+    @property
+    def reach(self) -> int:
+        """How many places are seen from there on."""
+        ends = ((f.number - 1) * self.step + o + 1 for f in self.phases for o in f.offsets)
+        return max(ends, default=1) - self.low
+
+    @property
+    def plane(self) -> int:
+        """How many of them are every `step`-th."""
+        return -(-self.reach // self.step)
 
 
 class Shape(NamedTuple):
-    """A convolution of each of so many channels by itself, over height and width."""
+    """Sums of so many channels, over height and width, by a kernel of so many rows and columns."""
 
     channels: int
     batch: int
-    x: Ints
-    out: Ints
-    kernel: Ints
-    stride: Ints
-    dilation: Ints
-    before: Ints
-
-    @property
-    def seen(self) -> float:
-        """Which part of all taps of all windows sees the image."""
-        found = 1.0
-        for n, m, k, s, d, before in zip(*self[2:], strict=True):
-            inside = sum(0 <= i * s + t * d - before < n for i in range(m) for t in range(k))
-            found *= inside / (m * k)
-        return found
+    kernel: tuple[int, int]
+    axes: tuple[Axis, Axis]
 
     @property
     def multiply_adds(self) -> int:
-        return self.channels * self.batch * math.prod(self.out) * math.prod(self.kernel)
+        seen = (sum(f.number * len(f.kernel) for f in axis.phases) for axis in self.axes)
+        return self.channels * self.batch * math.prod(seen)
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """A channel in its border: rows, the places of a row of which every step-th lie together, and of these the numbers."""
+        tall, wide = self.axes
+        return tall.reach, wide.step, wide.plane * self.batch
 
 
 def takes(char: str, shape: Shape) -> bool:
     """Whether there is a kernel for a shape and a dtype, by NumPy's character."""
-    strided = any(s > 1 and d > 1 for s, d in zip(shape.stride, shape.dilation, strict=True))
-    return char in "fd" and shape.channels >= 16 and not strided
+    return char in "fd" and shape.kernel[1] <= UNROLLED
+
+
+def sums(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray, shape: Shape) -> None:
+    """out (channels, height, width, batch) = bias + the sums of x (the same axes) by weight (channels, taps). All arrays are
+    C-contiguous."""
+    run, image, lines = _sums(shape, x.dtype.char)
+    run(shape.channels, shape.multiply_adds, x, weight, bias, out, image, lines)
+
+
+def weight_sums(x: np.ndarray, y: np.ndarray, found: np.ndarray, shape: Shape) -> None:
+    """Add the gradient by the weights to found (channels, taps), where y is the gradient by the result of `sums`."""
+    run, image = _weight_sums(shape, x.dtype.char)
+    run(shape.channels, shape.multiply_adds, x, y, found, image)
+
+
+# -- a channel within its border ---------------------------------------------------------------------------------
+
+
+def _size(shape: Shape) -> int:
+    """The numbers of an image. Behind the last row is a vector, since loads are not cut off."""
+    return -(-math.prod(shape.image) // 16) * 16 + 16
+
+
+def _together(shape: Shape) -> int:
+    """Of how many channels images are made before they are read: a processor is slow to read what it is about to write. (7 x 7
+    taps on 7 x 7 places of one image take 0.25 of the time so.)"""
+    return max(1, min(8, 4096 // _size(shape)))
+
+
+def _room(shape: Shape, char: str) -> int:
+    """Bytes of the images."""
+    return _together(shape) * _size(shape) * np.dtype(char).itemsize
+
+
+def _images(
+    k: Kernel, shape: Shape, x: Array, memory: Array, begin: Value, end: Value
+) -> Iterator[tuple[Value, Array]]:  # fmt: skip
+    """The channels from `begin` to `end`, and their images within borders."""
+    several = _together(shape)
+    images = memory.shaped(several, _size(shape))
+    for first in k.turns(end, begin, several):
+        rest = end - first
+        last = first + (rest < several).where(rest, several)
+        for c in k.turns(last, first):
+            _bordered(k, shape, x.part(c), images.part(c - first))
+        for c in k.turns(last, first):
+            yield c, images.part(c - first).shaped(*shape.image)
+
+
+def _bordered(k: Kernel, shape: Shape, x: Array, image: Array) -> None:
+    """A channel x (height, width * batch) within its border."""
+    tall, wide = shape.axes
+    n, (rows, planes, pitch) = shape.batch, shape.image
+    image = image.shaped(rows, planes, pitch)
+    above = min(max(0, -tall.low), rows)
+    below = min(max(above, tall.source - tall.low), rows)
+    move(k, None, image.shaped(1), above * planes * pitch)
+    for row in k.turns(below, above):
+        source = x.moved(row + tall.low)
+        for plane in range(planes):
+            place = wide.low + plane  # of its first number, in the source
+            before = min(max(0, -(place // planes)), wide.plane)
+            count = min(max(0, -(-(wide.source - place) // planes) - before), wide.plane - before)
+            line = image.moved(row, plane).shaped(1)
+            move(k, None, line, before * n)
+            seen = source.moved(0, (place + before * planes) * n).shaped(1)
+            _every(k, seen, line.moved(before * n), count, planes, n)
+            move(k, None, line.moved((before + count) * n), (wide.plane - before - count) * n)
+    move(k, None, image.moved(below).shaped(1), (rows - below) * planes * pitch)
+
+
+def _every(k: Kernel, source: Array, target: Array, count: int, step: int, n: int) -> None:
+    """Copy every step-th of so many places, n numbers each."""
+    if step == 1:
+        move(k, source, target, count * n)
+    elif n == 1 and step <= 4:
+        for at, _, rest in pieces(k, count, 1):
+            some = (rest or k.lanes) * step - step + 1
+            value = source.load(at * step, lanes=k.lanes * step, count=some)
+            target.store(k.every(value, step), at, count=rest)
+    elif count:
+        for i in k.turns(count):
+            move(k, source.moved(i * (step * n)), target.moved(i * n), n)
+
+
+# -- the sum over taps -------------------------------------------------------------------------------------------
+
+
+def _tile(shape: Shape, lanes: int) -> tuple[int, int]:
+    """Rows and vectors of the result that are held in registers, so few that the code of all their taps fits where the
+    processor keeps decoded instructions."""
+    tall, wide = shape.axes
+    taps = math.prod(max(len(f.kernel) for f in axis.phases) for axis in shape.axes)
+    size = min(registers().number // 2, max(1, 400 // max(1, taps)))
+    run = max(f.number for f in wide.phases) * shape.batch
+    rows = max(1, min(size // min(2, -(-run // lanes)), max(f.number for f in tall.phases)))
+    return rows, max(1, size // rows)
 
 
 @functools.lru_cache(maxsize=512)
-def pays(shape: Shape) -> bool:
-    """Whether this beats the direct sum, which adds up border too, and runs of the batch: 960 channels on 2 x 2 maps take 60
-    instead of 250 µs at batch 16, but 144 channels on 16 x 16 maps 950 instead of 730."""
-    return math.prod(shape.out) <= SMALL or shape.seen < 0.6
-
-
-def convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray, shape: Shape) -> None:
-    """out (channels, height, width, batch) = bias + the convolution of x (the same axes) by weight (channels, taps)."""
-    made = np.empty((math.prod(shape.out) * shape.batch, shape.channels), x.dtype)
-    run = _sums(shape, False, x.dtype.char)
-    run(shape.out[0], shape.multiply_adds, _turned(x), np.ascontiguousarray(weight.T), bias, made)
-    turned_into(made, out.reshape(shape.channels, -1))
-
-
-def input_grad(y: np.ndarray, weight: np.ndarray, found: np.ndarray, shape: Shape) -> None:
-    """The gradient by x, of one by the result."""
-    made = np.empty((math.prod(shape.x) * shape.batch, shape.channels), y.dtype)
-    run = _sums(shape, True, y.dtype.char)
-    bias = np.zeros(shape.channels, y.dtype)
-    run(shape.x[0], shape.multiply_adds, _turned(y), np.ascontiguousarray(weight.T), bias, made)
-    turned_into(made, found.reshape(shape.channels, -1))
-
-
-def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
-    """The gradient by the weights, (channels, taps)."""
-    taps = math.prod(shape.kernel)
-    made = np.zeros((taps, shape.channels), x.dtype)
-    _weights(shape, x.dtype.char)(taps, shape.multiply_adds, _turned(x), _turned(y), made)
-    return np.ascontiguousarray(made.T)
-
-
-def _turned(a: np.ndarray) -> np.ndarray:
-    return transposed(a.reshape(len(a), -1))
-
-
-def _channels(k: Kernel, shape: Shape, most: int) -> Iterator[tuple[Index, list[int | None]]]:
-    """The channels in blocks of some vectors: where each begins, and how many numbers its vectors have, if not all."""
-    wide = most * k.lanes
-    whole, rest = divmod(shape.channels, wide)
-    if whole:
-        for block in k.turns(whole):
-            yield block * wide, [None] * most
-    if rest:
-        yield whole * wide, [count for _, count in k.vectors(0, rest)]
-
-
-def _least(a: Value, b: Value | int) -> Value:
-    return (a < b).where(a, b)
-
-
-def _most(a: Value, b: Value | int) -> Value:
-    return (a > b).where(a, b)
-
-
-def _taps(k: Kernel, shape: Shape, axis: int, place: Value, back: bool) -> Iterator[tuple[Value, Value]]:
-    """The taps along an axis by which a place of the result sees the image, and where; or, on the way `back`, by which a
-    place of the image is seen, and from where."""
-    n, s, d, before = (
-        (shape.out if back else shape.x)[axis],
-        shape.stride[axis],
-        shape.dilation[axis],
-        shape.before[axis],
-    )
-    taps = shape.kernel[axis]
-    if not back:
-        # 0 <= place * s + t * d - before < n
-        corner = place * s - before
-        first = _most((d - 1) - corner, 0)
-        last = _most((n - 1 + d) - corner, 0)
-        for t in k.turns(_least(last.op("udiv", last, d), taps), first.op("udiv", first, d)):
-            yield t, corner + t * d
-        return
-    # 0 <= place + before - t * d = s * from < s * n
-    corner = place + before
-    if s == 1:
-        first, last = _most(corner - (n - 1) + (d - 1), 0), corner + d
-        for t in k.turns(_least(last.op("udiv", last, d), taps), first.op("udiv", first, d)):
-            yield t, corner - t * d
-        return
-    # Of every s taps one: those before the first that is in reach are left out in steps of s.
-    rest = corner.op("urem", corner, s)
-    far = _most(corner - (s * (n - 1)) - rest + (s - 1), 0)
-    first = far.op("udiv", far, s) * s + rest
-    for t in k.turns(_least(corner + 1, taps), first, s):
-        at = corner - t
-        yield t, at.op("udiv", at, s)
-
-
-@functools.lru_cache(maxsize=256)
-def _sums(shape: Shape, back: bool, char: str) -> Shared:
+def _sums(shape: Shape, char: str) -> tuple[Shared, int, int]:
+    """The kernel, and the bytes of an image and of the lines of a block of rows."""
     k = Kernel("depthwise", char)
-    n, channels = shape.batch, shape.channels
-    source, target = (shape.out, shape.x) if back else (shape.x, shape.out)
-    x = k.array(*source, n, channels)
-    weight, bias = k.array(*shape.kernel, channels), k.array(channels)
-    out = k.array(*target, n, channels)
+    tall, wide = shape.axes
+    n, taps = shape.batch, math.prod(shape.kernel)
+    x, weight = k.array(shape.channels, tall.source, wide.source * n), k.array(shape.channels, taps)
+    bias, out = k.array(shape.channels), k.array(shape.channels, tall.target, wide.target * n)
+    image, lines = k.scratch(1), k.scratch(1)
     begin, end = k.range()
-    images = math.gcd(n, SUMS)
-    for h in k.turns(end, begin):
-        for c, counts in _channels(k, shape, min(4, max(1, SUMS // images))):
-            for w in k.turns(target[1]):
-                for first in k.turns(n, 0, images):
-                    starts = [_load(k, bias.moved(c), v, count) for v, count in enumerate(counts)]
-                    totals = [[k.variable(start) for start in starts] for _ in range(images)]
-                    for a, i in _taps(k, shape, 0, h, back):
-                        for b, j in _taps(k, shape, 1, w, back):
-                            at, by = x.moved(i, j, first, c), weight.moved(a, b, c)
-                            numbers = [_load(k, by, v, count) for v, count in enumerate(counts)]
-                            for m, row in enumerate(totals):
-                                for v, (total, count) in enumerate(zip(row, counts, strict=True)):
-                                    total.set(numbers[v] * _load(k, at.moved(0, 0, m), v, count) + total.value)
-                    for m, row in enumerate(totals):
-                        for v, (total, count) in enumerate(zip(row, counts, strict=True)):
-                            out.store(total.value, h, w, first + m, c + v * k.lanes, count=count)
-    return k.shared()
+    run = -(-wide.target // wide.spread) * n
+    pitch = -(-run // k.lanes) * k.lanes
+    most, across = _tile(shape, k.lanes)
+    for c, source in _images(k, shape, x, image, begin, end):
+        start = k.spread(bias.load(c), k.lanes)
+        for rows in tall.phases:
+            for i, high in blocks(k, rows.number, most):
+                target = out.part(c).moved(i * tall.spread + rows.start)
+                line = lines.shaped(high, wide.spread, pitch)
+                for q, columns in enumerate(wide.phases):
+                    where = line.moved(0, q) if wide.spread > 1 else target
+                    by_row = wide.spread * pitch if wide.spread > 1 else tall.spread * wide.target * n
+                    for at, vectors, rest in pieces(k, columns.number * n, across):
+                        corner = source.moved(0, 0, at)
+                        found = _added(k, shape, corner, weight.part(c), start, i, (high, vectors), rows, columns)
+                        for r, sums in enumerate(found):
+                            for v, value in enumerate(sums):
+                                to = where.shaped(1).moved(at + r * by_row + v * k.lanes)
+                                to.store(value, count=rest if v == vectors - 1 else None)
+                if wide.spread > 1:
+                    for r in range(high):
+                        to = target.shaped(1).moved(r * tall.spread * wide.target * n)
+                        _interleave(k, line.part(r), to, wide.target, wide.spread, n)
+    itemsize = k.dtype.itemsize
+    return k.shared(), _room(shape, char), most * wide.spread * pitch * itemsize if wide.spread > 1 else 64
 
 
-def _load(k: Kernel, row: Array, v: int, count: int | None) -> Value:
-    """The v-th vector of a row of channels."""
-    return row.shaped(1).load(v * k.lanes, lanes=k.lanes, count=count)
+def _added(
+    k: Kernel, shape: Shape, image: Array, weight: Array, start: Value, first: Index, size: tuple[int, int],
+    rows: Phase, columns: Phase,
+) -> list[list[Value]]:  # fmt: skip
+    """Some rows times some vectors of the result, from the `first` row on."""
+    tall, wide = shape.axes
+    high, vectors = size
+
+    def seen(row: Index, sums: list[list[Value]], uses: list[tuple[int, Index]]) -> None:
+        """Add what a row of the image gives: to rows of the result, by rows of the kernel."""
+        for b, offset in zip(columns.kernel, columns.offsets, strict=True):
+            shift, plane = divmod(offset - wide.low, wide.step)
+            values = [image.load(row, plane, shift * shape.batch + v * k.lanes, lanes=k.lanes) for v in range(vectors)]
+            for r, a in uses:
+                factor = k.spread(weight.load(a * shape.kernel[1] + b), k.lanes)
+                for v, value in enumerate(values):
+                    sums[r][v] = factor * value + sums[r][v]
+
+    if len(rows.kernel) * len(columns.kernel) <= UNROLLED:
+        sums = [[start] * vectors for _ in range(high)]
+        uses: dict[int, list[tuple[int, Index]]] = {}
+        for r in range(high):
+            for a, offset in zip(rows.kernel, rows.offsets, strict=True):
+                uses.setdefault(r * tall.step + offset - tall.low, []).append((r, a))
+        for row, some in sorted(uses.items()):
+            at = first * tall.step + row
+            if not isinstance(at, int) or 0 <= at + tall.low < tall.source:
+                seen(at, sums, some)
+        return sums
+    totals = [[k.variable(start) for _ in range(vectors)] for _ in range(high)]
+    by_row, by_offset = (a[1] - a[0] if len(a) > 1 else 0 for a in (rows.kernel, rows.offsets))
+    for t in k.turns(len(rows.kernel)):
+        for r, row_totals in enumerate(totals):
+            now = [[total.value for total in row_totals]]
+            at = t * by_offset + first * tall.step + (rows.offsets[0] + r * tall.step - tall.low)
+            seen(at, now, [(0, t * by_row + rows.kernel[0])])
+            for total, value in zip(row_totals, now[0], strict=True):
+                total.set(value)
+    return [[total.value for total in row_totals] for row_totals in totals]
 
 
-@functools.lru_cache(maxsize=256)
-def _weights(shape: Shape, char: str) -> Shared:
+def _interleave(k: Kernel, lines: Array, out: Array, length: int, spread: int, n: int) -> None:
+    """A row of the result of `spread` lines, of whose places it has one after the other."""
+    if n == 1 and spread == 2:
+        for at, _, rest in pieces(k, length // 2, 1):
+            value = k.interleaved(*(lines.load(q, at, lanes=k.lanes) for q in range(2)))
+            out.store(value, at * 2, count=rest and 2 * rest)
+        if length % 2:
+            out.store(lines.load(0, length // 2), length - 1)
+        return
+    for q in range(spread):
+        for i in k.turns((length - q + spread - 1) // spread):
+            move(k, lines.moved(q, i * n).shaped(1), out.moved((i * spread + q) * n), n)
+
+
+# -- the gradient by the weights ---------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=512)
+def _weight_sums(shape: Shape, char: str) -> tuple[Shared, int]:
+    """The kernel, and the bytes of an image."""
     k = Kernel("depthwise_weights", char)
-    n, channels = shape.batch, shape.channels
-    x, y = k.array(*shape.x, n, channels), k.array(*shape.out, n, channels)
-    found = k.array(*shape.kernel, channels)
+    tall, wide = shape.axes
+    n = shape.batch
+    x, y = k.array(shape.channels, tall.source, wide.source * n), k.array(shape.channels, tall.target, wide.target * n)
+    found = k.array(shape.channels, math.prod(shape.kernel))
+    image = k.scratch(1)
     begin, end = k.range()
-    images = math.gcd(n, 4)
-    for c, counts in _channels(k, shape, 2):
-        for h in k.turns(shape.out[0]):
-            for tap in k.turns(end, begin):
-                a = tap.op("udiv", tap, shape.kernel[1])
-                b = tap - a * shape.kernel[1]
-                i = h * shape.stride[0] + a * shape.dilation[0] - shape.before[0]
-                for _ in k.turns(((i >= 0) & (i < shape.x[0])).where(k.index(1), 0)):
-                    # 0 <= w * s + b * d - before < n
-                    s, length = shape.stride[1], shape.x[1]
-                    off = b * shape.dilation[1] - shape.before[1]
-                    low, high = _most((s - 1) - off, 0), _most((length - 1 + s) - off, 0)
-                    to = found.moved(a, b, c)
-                    zero = k.number(0.0, k.lanes)
-                    totals = [[k.variable(zero) for _ in counts] for _ in range(images)]
-                    for w in k.turns(_least(high.op("udiv", high, s), shape.out[1]), low.op("udiv", low, s)):
-                        for first in k.turns(n, 0, images):
-                            left, right = x.moved(i, w * s + off, first, c), y.moved(h, w, first, c)
-                            for m, row in enumerate(totals):
-                                for v, (total, count) in enumerate(zip(row, counts, strict=True)):
-                                    value = _load(k, right.moved(0, 0, m), v, count)
-                                    total.set(value * _load(k, left.moved(0, 0, m), v, count) + total.value)
-                    for v, count in enumerate(counts):
-                        value = _load(k, to, v, count)
-                        for row in totals:
-                            value = value + row[v].value
-                        to.shaped(1).store(value, v * k.lanes, count=count)
-    return k.shared()
+    (rows,), (columns,) = tall.phases, wide.phases
+    taps = [
+        (a * shape.kernel[1] + b, i - tall.low, *divmod(j - wide.low, wide.step))
+        for a, i in zip(rows.kernel, rows.offsets, strict=True)
+        for b, j in zip(columns.kernel, columns.offsets, strict=True)
+    ]
+    zero = k.number(0.0, k.lanes)
+    for c, source in _images(k, shape, x, image, begin, end):
+        for first, count, size in even(len(taps), registers().number * 3 // 4) if taps else ():
+            for group in range(first, first + count * size, size):
+                some = taps[group : group + size]
+                totals = [k.variable(zero) for _ in some]
+                for h in k.turns(rows.number):
+                    for at, _, rest in pieces(k, columns.number * n, 1):
+                        left = y.load(c, h, at, lanes=k.lanes, count=rest)
+                        for total, (_, i, shift, plane) in zip(totals, some, strict=True):
+                            place = h * tall.step + i, plane, at + shift * n
+                            right = source.load(*place, lanes=k.lanes, count=rest)
+                            total.set(left * right + total.value)
+                for total, (tap, *_) in zip(totals, some, strict=True):
+                    found.store(found.load(c, tap) + k.total(total.value), c, tap)
+    return k.shared(), _room(shape, char)

@@ -257,10 +257,19 @@ class Kernel(Code):
             half *= 2
         return rows
 
+    def every(self, value: Value, step: int) -> Value:
+        """Every `step`-th lane of a vector of a multiple of so many."""
+        return self._shuffle(value, value, list(range(0, int(value.type[1:].split(" ")[0]), step)))
+
+    def interleaved(self, a: Value, b: Value) -> Value:
+        """The lanes of two vectors by turns."""
+        lanes = int(a.type[1:].split(" ")[0])
+        return self._shuffle(a, b, [i // 2 + i % 2 * lanes for i in range(2 * lanes)])
+
     def _shuffle(self, a: Value, b: Value, lanes: list[int]) -> Value:
         chosen = ", ".join(f"i32 {i}" for i in lanes)
         text = f"shufflevector {a.type} {a.name}, {b.type} {b.name}, <{len(lanes)} x i32> <{chosen}>"
-        return Value(self, self.emit(text), a.type)
+        return Value(self, self.emit(text), f"<{len(lanes)} x {element(a.type)}>")
 
     def variable(self, start: Value) -> Variable:
         """A value that changes."""

@@ -44,12 +44,13 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
             out = _result((p.outs, *p.out), x.dtype, p)
             winograd.convolve(moves.batch_last(x), weight, bias, out, shape)
             return out
-    shape, taps = _forward(direct, p)
-    by_channels = _by_channels(x.dtype.char, p, direct.takes(x.dtype.char, shape))
+    by_channels = _by_channels(x.dtype.char, p, False)
     if by_channels is not None:
         out = _result((p.outs, *p.out), x.dtype, p)
-        by_channels[0].convolve(moves.batch_last(x), weight.reshape(p.outs, -1), bias, out, by_channels[1])
+        alone = np.ascontiguousarray(weight).reshape(p.outs, -1)
+        by_channels[0].sums(moves.batch_last(x), alone, bias, out, by_channels[1])
         return out
+    shape, taps = _forward(direct, p)
     gather = _gathers(direct, gathered, x.dtype.char, shape, gathered.pays)
     if gather is None:
         return None
@@ -71,6 +72,12 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
         return None
     direct, winograd, gathered, moves = made
     sizes = _sizes(p)
+    by_channels = _by_channels(y.dtype.char, p, True)
+    if by_channels is not None:
+        found = _result((p.channels, *sizes), y.dtype, p)
+        bias, flat = np.zeros(p.channels, y.dtype), np.ascontiguousarray(weight).reshape(p.outs, -1)
+        by_channels[0].sums(moves.batch_last(y), flat, bias, found, by_channels[1])
+        return found
     if _square(p):
         befores = tuple(2 - a for a in _befores(p))
         shape = winograd.Shape(p.outs, p.channels, *sizes, p.batch, p.out, befores)
@@ -94,11 +101,12 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
         if winograd.pays(x.dtype.char, shape):
             by_weight: Array = winograd.weight_grad(moves.batch_last(x), y, shape)
             return by_weight
-    shape, taps = _forward(direct, p)
-    by_channels = _by_channels(x.dtype.char, p, direct.takes(x.dtype.char, shape))
+    by_channels = _by_channels(x.dtype.char, p, False)
     if by_channels is not None:
-        alone: Array = by_channels[0].weight_grad(moves.batch_last(x), y, by_channels[1])
-        return alone.reshape(p.outs, 1, *p.kernel)
+        alone = np.zeros((p.outs, 1, *p.kernel), x.dtype)
+        by_channels[0].weight_sums(moves.batch_last(x), y, alone, by_channels[1])
+        return alone
+    shape, taps = _forward(direct, p)
     gather = _gathers(direct, gathered, x.dtype.char, shape, gathered.weights_pay)
     if gather is None:
         return None
@@ -135,26 +143,30 @@ def _gathers(
     return False if quick else None
 
 
-def _by_channels(char: str, p: Plan, quick: bool) -> tuple[ModuleType, Any] | None:
-    """The kernels of channels by themselves, and the shape for them, where they are for it: the direct sum, if there is one
-    (`quick`), is as fast unless most taps of a window see only border, or maps are tiny."""
+def _by_channels(char: str, p: Plan, back: bool) -> tuple[ModuleType, Any] | None:
+    """The kernels of channels by themselves, and the shape for them, where they are for it."""
     if not p.channels == p.outs == p.groups or len(p.kernel) > 2:
         return None
     module = kernels.use("depthwise")
     assert module is not None  # there are others
-    shape = _channelwise(module, p)
-    if not module.takes(char, shape) or (quick and not module.pays(shape)):
-        return None
-    return module, shape
+    shape = _channelwise(module, p, back)
+    return (module, shape) if module.takes(char, shape) else None
 
 
 @functools.lru_cache(maxsize=512)
-def _channelwise(module: ModuleType, p: Plan) -> Any:
-    def two(values: Sequence[int], fill: int) -> Ints:
-        return (fill,) * (2 - len(values)) + tuple(values)
-
-    sizes = (two(a, 1) for a in (_sizes(p), p.out, p.kernel, p.stride, p.dilation))
-    return module.Shape(p.channels, p.batch, *sizes, two(_befores(p), 0))
+def _channelwise(module: ModuleType, p: Plan, back: bool) -> Any:
+    """The sums over each channel, or those of the gradient by the input."""
+    axes = [module.Axis(1, 1, 1, 1, (module.Phase(0, 1, (0,), (0,)),))] * (2 - len(p.kernel))
+    for n, m, k, s, d, a in zip(_sizes(p), p.out, p.kernel, p.stride, p.dilation, _befores(p), strict=True):
+        if back:
+            phases = (module.Phase(*phase) for phase in _phases_of(n, m, k, s, d, a))
+            axes.append(module.Axis(m, n, 1, s, tuple(phases)))
+        else:
+            taps = tuple(i for i in range(k) if _sees(n, m, i * d - a, s))
+            phase = module.Phase(0, m, taps, tuple(i * d - a for i in taps))
+            axes.append(module.Axis(n, m, s, 1, (phase,)))
+    kernel = (1,) * (2 - len(p.kernel)) + p.kernel
+    return module.Shape(p.channels, p.batch, kernel, tuple(axes))
 
 
 def _square(p: Plan) -> bool:
@@ -236,12 +248,6 @@ def _phases(
     """With a stride s every s-th place sees the same taps; each of these phases is a convolution with some of them. A phase
     that no tap sees has no gradient."""
     befores, padded, planned = _planned(direct, p, sizes)
-    quick = all(direct.takes(y.dtype.char, shape) for _, shape in planned)
-    by_channels = _by_channels(y.dtype.char, p, quick)
-    if by_channels is not None:
-        found = _result((p.channels, *sizes), y.dtype, p)
-        by_channels[0].input_grad(moves.batch_last(y), weight.reshape(p.outs, -1), found, by_channels[1])
-        return found
     gather = [_gathers(direct, gathered, y.dtype.char, shape, gathered.pays) for _, shape in planned]
     if None in gather:
         return None
@@ -269,7 +275,7 @@ def _planned(direct: ModuleType, p: Plan, sizes: Ints) -> tuple[list[int], Ints,
     """The border in front of the output gradient, its lengths with borders, and for each phase that has any its taps among
     the kernel's, and its sum."""
     axes = [
-        _phases_of(n, m, k, s, d, a)
+        [f for f in _phases_of(n, m, k, s, d, a) if f.kernel]
         for n, m, k, s, d, a in zip(sizes, p.out, p.kernel, p.stride, p.dilation, _befores(p), strict=True)
     ]
     befores = [max(0, -min((o for phase in axis for o in phase.offsets), default=0)) for axis in axes]
@@ -299,8 +305,8 @@ def _planned(direct: ModuleType, p: Plan, sizes: Ints) -> tuple[list[int], Ints,
 
 
 def _phases_of(size: int, windows: int, kernel: int, stride: int, dilation: int, before: int) -> list[_Axis]:
-    """The phases along one axis, with those taps that any of the windows sees them by. Place q of the input is seen by output
-    i through tap k if q + before = i stride + k dilation."""
+    """The phases along one axis, with those taps that any of the windows sees them by, perhaps none. Place q of the input is
+    seen by output i through tap k if q + before = i stride + k dilation."""
     phases = []
     for start in range(min(stride, size)):
         taps = [k for k in range(kernel) if (start + before - k * dilation) % stride == 0]
@@ -308,4 +314,4 @@ def _phases_of(size: int, windows: int, kernel: int, stride: int, dilation: int,
         places = {k: (start + before - k * dilation) // stride for k in taps}
         seen = [k for k, offset in places.items() if offset < windows and offset + number > 0]
         phases.append(_Axis(start, number, tuple(seen), tuple(places[k] for k in seen)))
-    return [f for f in phases if f.kernel]
+    return phases
