@@ -45,12 +45,12 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
 
 def write(
     k: Kernel, lengths: tuple[int | str, int, int | str], matrices: list[gemm.Matrix], add: bool, turned: bool = False,
-    columns: tuple[Value, Value] | None = None,
+    columns: tuple[Value, Value] | None = None, rows: tuple[int, int] | None = None,
 ) -> None:  # fmt: skip
     """The product of (n, k) and (k, m), c = a @ b or c += a @ b; `matrices` are a, b and c. With `turned` it is computed as
     the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n and k may be registers
     of the running code, k with a number of at least 1. Of c only the `columns` from one on up to another are computed, both
-    multiples of a panel's width, or the other beyond the last."""
+    multiples of a panel's width, or the other beyond the last. `rows` as for `gemm.write`."""
     n, m, depth = lengths
     a, b, c = matrices
     if turned:
@@ -65,15 +65,16 @@ def write(
 
     def block(first: Value) -> None:
         rest = end - first
-        rows = (rest < deep).where(rest, k.index(deep))
+        many = (rest < deep).where(rest, k.index(deep))
         more = True if add else (first > 0).name
         left = gemm.Matrix(offset(k, a.pointer, first.name, a.column, k.dtype), a.row, a.column)
         right = gemm.Matrix(offset(k, b.pointer, first.name, b.row, k.dtype), b.row, b.column)
 
         def part(start: Value, width: int) -> None:
-            _fill(k, panel, right, start, width, rows)
+            _fill(k, panel, right, start, width, many)
             out = gemm.Matrix(offset(k, c.pointer, start.name, 1, k.dtype), c.row, 1)
-            gemm.write(k, (n, width, rows.name), [left, gemm.Matrix(pointer, wide, 1), out], k.dtype, more)
+            lengths = n, width, many.name
+            gemm.write(k, lengths, [left, gemm.Matrix(pointer, wide, 1), out], k.dtype, more, rows=rows)
 
         whole = m // wide * wide
         if columns is None:

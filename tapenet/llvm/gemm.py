@@ -55,13 +55,19 @@ def across(n: int | str, dtype: DType) -> int:
     return registers().number // (4 if n == 1 else 8) * lanes
 
 
+def tall(n: int, dtype: DType) -> int:
+    """The rows of a tile of all columns, of so many rows."""
+    return _rows(n, across(2, dtype) * dtype.itemsize // registers().bytes)
+
+
 def write(
     code: Code, lengths: tuple[int | str, int, int | str], matrices: list[Matrix], dtype: DType, add: bool | str,
-    bias: str = "",
+    bias: str = "", rows: tuple[int, int] | None = None,
 ) -> None:  # fmt: skip
     """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are
     a, b and c. The lengths n and k may be registers of the running code, k with a number of at least 1; then b and c have
-    dense rows. Where c is not added to, `bias` may point to a number for each row that is; b and c have dense rows too."""
+    dense rows. Where c is not added to, `bias` may point to a number for each row that is; b and c have dense rows too. `rows`
+    are those of a tile, and those left over behind all tiles, where n is a register and they are known."""
     n, m, k = lengths
     a, b, c = matrices
     if not isinstance(n, str) and n > 1 and not (b.column == 1 and c.column == 1):
@@ -74,20 +80,20 @@ def write(
 
         def turn(index: str) -> None:
             start = code.emit(f"mul nuw nsw i64 {index}, {most}")
-            _columns(code, n, k, start, most, widest, lanes, a, b, c, dtype, add, bias)
+            _columns(code, n, k, start, most, widest, lanes, a, b, c, dtype, add, bias, rows)
 
         code.loop(whole, turn)
     start = whole * most if whole > 1 else 0
     while start < m:
         vectors = min(widest, -(-(m - start) // lanes))
         width = min(vectors * lanes, m - start)
-        _columns(code, n, k, start, width, vectors, lanes, a, b, c, dtype, add, bias)
+        _columns(code, n, k, start, width, vectors, lanes, a, b, c, dtype, add, bias, rows)
         start += width
 
 
 def _columns(
     code: Code, n: int | str, k: int | str, start: int | str, width: int, vectors: int, lanes: int, a: Matrix,
-    b: Matrix, c: Matrix, dtype: DType, add: bool | str, bias: str,
+    b: Matrix, c: Matrix, dtype: DType, add: bool | str, bias: str, known: tuple[int, int] | None,
 ) -> None:  # fmt: skip
     """All rows of some columns of the result, tile by tile."""
 
@@ -99,12 +105,14 @@ def _columns(
         _tile(code, count, k, width, vectors, lanes, (left, a), (right, b), (out, c), dtype, add, more)
 
     if isinstance(n, str):
-        rows = _most(vectors)
+        rows, rest = known or (_most(vectors), 1)
         whole = code.emit(f"udiv i64 {n}, {rows}")
         done = code.emit(f"mul nuw nsw i64 {whole}, {rows}")
         _if_any(code, whole, lambda index: tile(code.emit(f"mul nuw nsw i64 {index}, {rows}"), rows))
-        left = code.emit(f"sub nuw nsw i64 {n}, {done}")
-        _if_any(code, left, lambda index: tile(code.emit(f"add nuw nsw i64 {done}, {index}"), 1))
+        if rest:
+            left = code.emit(f"sub nuw nsw i64 {n}, {done}")
+            _if_any(code, left if rest == 1 else code.emit(f"udiv i64 {left}, {rest}"),
+                    lambda index: tile(code.emit(f"add nuw nsw i64 {done}, {index}"), rest))  # fmt: skip
         return
     rows = _rows(n, vectors)
     full, rest = divmod(n, rows)

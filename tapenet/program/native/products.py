@@ -27,7 +27,10 @@ SMALL = 2048
 #: Matrices from which a batch is cut into such.
 FEW = 4
 #: Rows of a piece at least, of a product in panels, which each piece packs for itself, and of another.
-PACKED, PLAIN = 512, 64
+PACKED, PLAIN = 128, 64
+#: A result of so many times as many rows as columns is cut into rows, another into columns first: what both threads read of
+#: a transformer block's 1,024 rows would come from the other's cache, at a fifth of the speed of their own.
+TALL = 2
 #: Pieces that are enough without more work for them.
 ENOUGH = 8
 #: A block for BLAS has a multiple of so many rows or columns.
@@ -237,46 +240,73 @@ def _own(
         n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
     wide = gemm.across(n, code.dtype)
     panes = -(-m // wide)
+    rows_first = n >= TALL * m  # then all pieces read the whole of the smaller operand, not of the larger one
     across = min(wanted, panes)
-    down = _down(n, wanted // max(across, 1) if across < ENOUGH else 1, PACKED if packed else PLAIN)
-    rows = n // down
-    if across * down < 2:
+    down = _down(n, wanted // max(across, 1) if rows_first or across < ENOUGH else 1, PLAIN)
+    if wanted < 2 or (max(panes, n // PACKED) < 2 if packed else across * down < 2):
         _tile(code, (n, m, k), [a, b, c], add, packed)
         return
     item = Kernel("tile", code.dtype)
-    *at, each = given(item, ["ptr", "ptr", "ptr", "i64"])
-    row = item.emit(f"mul nuw nsw i64 {item.emit(f'urem i64 %item, {down}')}, {rows}")
-    column = item.emit(f"mul nuw nsw i64 {item.emit(f'udiv i64 %item, {down}')}, {each}")
+    *at, high, broad, inside = given(item, [*["ptr"] * 3, *["i64"] * 3])
+    # Pieces of the same rows follow each other, or those of the same columns: so many are `inside`.
+    outer, inner = (item.emit(f"{how} i64 %item, {inside}") for how in ("udiv", "urem"))
+    row, column = (
+        Register(item, item.emit(f"mul nuw nsw i64 {i}, {size}"), "i64")
+        for i, size in zip((outer, inner) if rows_first else (inner, outer), (high, broad), strict=True)
+    )
     left, right, out = (gemm.Matrix(p, s.row, s.column) for p, s in zip(at, (a, b, c), strict=True))
-    left = left._replace(pointer=offset(item, left.pointer, row, a.row, code.dtype))
-    out = out._replace(pointer=offset(item, out.pointer, row, c.row, code.dtype))
+    left = left._replace(pointer=offset(item, left.pointer, row.name, a.row, code.dtype))
+    out = out._replace(pointer=offset(item, out.pointer, row.name, c.row, code.dtype))
     if packed:
         # A thread packs all its panels in one piece: the rows of the left operand are in the cache then.
-        begin = Register(item, column, "i64")
-        end = begin + Register(item, each, "i64")
-        panels.write(item, (rows, m, k), [left, right, out], add, columns=(begin, (end < m).where(end, m)))
+        tall = gemm.tall(n, code.dtype)
+        some, end = n - row, column + Register(item, broad, "i64")
+        some = (some < Register(item, high, "i64")).where(some, Register(item, high, "i64"))
+        within = column, (end < m).where(end, m)
+        panels.write(item, (some.name, m, k), [left, right, out], add, columns=within, rows=(tall, n % tall))
         code.declares.add(workers.declaration())
-        count = code.emit(f"call i64 @tn_blocks(i64 {across})")
-        some = code.emit(f"add nsw i64 {code.emit(f'sdiv i64 {panes - 1}, {count}')}, 1")
-        each, items = code.emit(f"mul nuw nsw i64 {some}, {wide}"), code.emit(f"mul nuw nsw i64 {count}, {down}")
+        count = Register(code, code.emit(f"call i64 @tn_blocks(i64 {wanted})"), "i64")
+        axes = (-(-n // tall), n // PACKED), (panes, panes)
+        dealt = _dealt(code, count, axes if rows_first else axes[::-1])
+        (highs, downs), (broads, acrosses) = dealt if rows_first else dealt[::-1]
+        sizes = [(highs * tall).name, (broads * wide).name, (acrosses if rows_first else downs).name]
+        items = (downs * acrosses).name
     else:
-        width = min(-(-panes // across) * wide, m)
-        many = -(-m // width)
-        right = right._replace(pointer=offset(item, right.pointer, column, 1, code.dtype))
-        out = out._replace(pointer=offset(item, out.pointer, column, 1, code.dtype))
-        last = m - (many - 1) * width
+        rows, width = n // down, min(-(-panes // across) * wide, m)
+        across = -(-m // width)
+        right = right._replace(pointer=offset(item, right.pointer, column.name, 1, code.dtype))
+        out = out._replace(pointer=offset(item, out.pointer, column.name, 1, code.dtype))
+        last = m - (across - 1) * width
         if last == width:
             _tile(item, (rows, width, k), [left, right, out], add, False)
         else:
-            whole = item.emit(f"icmp slt i64 {column}, {m - last}")
             either(
                 item,
-                whole,
+                (column < m - last).name,
                 lambda: _tile(item, (rows, width, k), [left, right, out], add, False),
                 lambda: _tile(item, (rows, last, k), [left, right, out], add, False),
             )
-        each, items = str(width), str(many * down)
-    share(code, name(called(item)), [*(f"ptr {matrix.pointer}" for matrix in (a, b, c)), f"i64 {each}"], items)
+        sizes = [str(rows), str(width), str(across if rows_first else down)]
+        items = str(across * down)
+    share(code, name(called(item)), [*(f"ptr {x.pointer}" for x in (a, b, c)), *(f"i64 {x}" for x in sizes)], items)
+
+
+def _dealt(code: Kernel, count: Register, axes: tuple[tuple[int, int], ...]) -> list[tuple[Register, Register]]:
+    """Deal two axes out to so many threads: the first to as many as it has parts for at most, the second to those left over.
+    Given are their grains and parts at most; of each come the grains of a part, and how many parts there are."""
+    found = []
+    for grains, most in axes:
+        parts = (count < max(most, 1)).where(count, max(most, 1))
+        each = _over(Register(code, str(grains), "i64"), parts)
+        found.append((each, _over(Register(code, str(grains), "i64"), each)))
+        count = _over(count, parts)
+    return found
+
+
+def _over(a: Register, b: Register) -> Register:
+    """Their quotient, rounded up."""
+    more = a + b - 1
+    return more.op("udiv", more, b)
 
 
 def _tile(code: Kernel, lengths: tuple[int, int, int], matrices: list[gemm.Matrix], add: bool, packed: bool) -> None:
