@@ -49,6 +49,33 @@ def move(k: Kernel, source: Array | None, target: Array, count: int) -> None:
             target.store(zero if source is None else source.load(place, lanes=k.lanes, count=some), place, count=some)
 
 
+def planes(k: Kernel, source: Array, target: Array, places: tuple[int, int, int, int], each: int) -> None:
+    """A row of places within zeros, its every step-th place together: to (step, plane * each) of a row of `each` numbers at
+    `length` places, those from `low` on, negative in front of the row. `places` are length, low, step, plane."""
+    length, low, step, plane = places
+    for i in range(step):
+        before = min(max(0, -((low + i) // step)), plane)
+        count = min(max(0, -(-(length - low - i) // step) - before), plane - before)
+        line, seen = target.part(i), source.moved((low + i + before * step) * each)
+        move(k, None, line, before * each)
+        _every(k, seen, line.moved(before * each), count, step, each)
+        move(k, None, line.moved((before + count) * each), (plane - before - count) * each)
+
+
+def _every(k: Kernel, source: Array, target: Array, count: int, step: int, each: int) -> None:
+    """Copy every step-th of so many places."""
+    if step == 1:
+        move(k, source, target, count * each)
+    elif k.lanes % each == 0 and 2 * each <= k.lanes and step <= 4:
+        for at, _, rest in pieces(k, count * each, 1):
+            some = ((rest or k.lanes) - each) * step + each  # no more than there may be
+            value = source.load(at * step, lanes=k.lanes * step, count=some)
+            target.store(k.every(value, step, each), at, count=rest)
+    elif count:
+        for i in k.turns(count):
+            move(k, source.moved(i * (step * each)), target.moved(i * each), each)
+
+
 def turn(
     k: Kernel, source: Array, target: Array, rows: int, columns: Index, row: Index | None = None, turned: int = 0
 ) -> None:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.kernels.blocks import blocks, even, move, pieces
+from tapenet.kernels.blocks import blocks, even, move, pieces, planes
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
@@ -140,37 +140,15 @@ def _images(
 def _bordered(k: Kernel, shape: Shape, x: Array, image: Array) -> None:
     """A channel x (height, width * batch) within its border."""
     tall, wide = shape.axes
-    n, (rows, planes, pitch) = shape.batch, shape.image
-    image = image.shaped(rows, planes, pitch)
+    n, (rows, step, pitch) = shape.batch, shape.image
+    image = image.shaped(rows, step, pitch)
     above = min(max(0, -tall.low), rows)
     below = min(max(above, tall.source - tall.low), rows)
-    move(k, None, image.shaped(1), above * planes * pitch)
+    move(k, None, image.shaped(1), above * step * pitch)
     for row in k.turns(below, above):
-        source = x.moved(row + tall.low)
-        for plane in range(planes):
-            place = wide.low + plane  # of its first number, in the source
-            before = min(max(0, -(place // planes)), wide.plane)
-            count = min(max(0, -(-(wide.source - place) // planes) - before), wide.plane - before)
-            line = image.moved(row, plane).shaped(1)
-            move(k, None, line, before * n)
-            seen = source.moved(0, (place + before * planes) * n).shaped(1)
-            _every(k, seen, line.moved(before * n), count, planes, n)
-            move(k, None, line.moved((before + count) * n), (wide.plane - before - count) * n)
-    move(k, None, image.moved(below).shaped(1), (rows - below) * planes * pitch)
-
-
-def _every(k: Kernel, source: Array, target: Array, count: int, step: int, n: int) -> None:
-    """Copy every step-th of so many places, n numbers each."""
-    if step == 1:
-        move(k, source, target, count * n)
-    elif n == 1 and step <= 4:
-        for at, _, rest in pieces(k, count, 1):
-            some = (rest or k.lanes) * step - step + 1
-            value = source.load(at * step, lanes=k.lanes * step, count=some)
-            target.store(k.every(value, step), at, count=rest)
-    elif count:
-        for i in k.turns(count):
-            move(k, source.moved(i * (step * n)), target.moved(i * n), n)
+        seen = x.part(row + tall.low)
+        planes(k, seen, image.part(row), (wide.source, wide.low, wide.step, wide.plane), n)
+    move(k, None, image.moved(below).shaped(1), (rows - below) * step * pitch)
 
 
 # -- the sum over taps -------------------------------------------------------------------------------------------
@@ -269,8 +247,8 @@ def _interleave(k: Kernel, lines: Array, out: Array, length: int, spread: int, n
     """A row of the result of `spread` lines, of whose places it has one after the other."""
     if n == 1 and spread == 2:
         for at, _, rest in pieces(k, length // 2, 1):
-            value = k.interleaved(*(lines.load(q, at, lanes=k.lanes) for q in range(2)))
-            out.store(value, at * 2, count=rest and 2 * rest)
+            first, second = (lines.load(q, at, lanes=k.lanes) for q in range(2))
+            out.store(k.interleaved(first, second), at * 2, count=rest and 2 * rest)
         if length % 2:
             out.store(lines.load(0, length // 2), length - 1)
         return

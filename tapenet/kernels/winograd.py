@@ -7,7 +7,8 @@ gradient by the weights is the adjoint: Gᵀ ((A y Aᵀ) ∘ V summed over tiles
 Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016); Winograd, "Arithmetic complexity of
 computations" (1980).
 
-Arrays lie as (channel, height, width, batch), so the transforms are sums of dense runs over the batch. Some tiles of one
+Arrays lie as (channel, height, width, batch), so the transforms are sums of dense runs over the batch; where that fills no
+vector, over the tiles of a row, for which even and odd places of an image are brought apart and back. Some tiles of one
 row are worked on at a time, whose V and products stay in the second level cache; their sixteen matrices lie an odd number
 of rows apart, since powers of two would have a tile's sixteen numbers compete for one place in the first level cache.
 What a tile sees beyond the input is read from a row of zeros: no copy with a border is made.
@@ -23,27 +24,29 @@ it comes in with both signs.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.kernels import aligned
-from tapenet.kernels.blocks import even, turn
+from tapenet.kernels.blocks import even, pieces, planes, turn
 from tapenet.kernels.constants import made_of
-from tapenet.kernels.moves import turn_each
-from tapenet.llvm import blas, gemm
+from tapenet.llvm import gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 
 #: Columns (tiles times batch) that are worked on at a time: V and the products of 64 channels are 256 kB each.
 COLUMNS = 64
-#: What a number of the transformed weights costs, in multiply-adds: it is written, and read again from afar.
-TRANSFORM = 60
+#: What a number of the transformed weights costs, in multiply-adds: it is written, and read again from afar. Of gradients it
+#: costs less beside other sums, which bring weights into another order too.
+TRANSFORM, GRADIENT = 60, 45
+#: The same for threads.
+MOVED = 20
 _B = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))  # Bᵀ
 _A = ((1, 1, 1, 0), (0, 1, -1, -1))  # Aᵀ
-_G = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]])
 
 
 class Shape(NamedTuple):
@@ -69,42 +72,62 @@ class Shape(NamedTuple):
         return -(-self.width // 2)
 
     @property
+    def seen(self) -> int:
+        """Products of each pair of channels by other sums."""
+        taps = (
+            sum(-n < t - before < length for t in range(3))
+            for n, length, before in zip((self.height, self.width), self.inputs, self.befores, strict=True)
+        )
+        return math.prod(taps) * self.height * self.width * self.batch
+
+    @property
     def multiply_adds(self) -> int:
         return 16 * self.rows * self.columns * self.batch * self.channels * self.outs
 
 
-def pays(char: str, shape: Shape) -> bool:
+def pays(char: str, shape: Shape, gradient: bool = False) -> bool:
     """Whether this beats other sums: there are enough channels to make up for the transforms of images, and enough tiles for
-    those of the weights, of which a number costs as much as `TRANSFORM` products."""
-    lanes = registers().bytes // np.dtype(char).itemsize
+    those of the weights. Other sums leave out taps that see nothing but border."""
+    if char not in "fd":
+        return False
+    lanes, columns = _lanes(np.dtype(char)), shape.columns * shape.batch
+    narrow = _narrow(shape, np.dtype(char))
+    if narrow and (lanes % shape.batch or not lanes <= 2 * columns <= 128 * lanes):
+        return False
     c, o = shape.channels, shape.outs
-    columns = shape.rows * shape.columns * shape.batch
-    saved = 9 * shape.height * shape.width * shape.batch - 16 * columns
-    return char in "fd" and 2 * shape.batch >= lanes and c * o >= 12 * (c + o) and saved >= 16 * TRANSFORM
+    saved = shape.seen - 16 * shape.rows * columns
+    return c * o >= (16 if narrow else 12) * (c + o) and saved >= 16 * (GRADIENT if gradient else TRANSFORM)
+
+
+def _narrow(shape: Shape, dtype: np.dtype) -> bool:
+    """Whether a batch fills no vector."""
+    return 2 * shape.batch < _lanes(dtype)
+
+
+def _lanes(dtype: np.dtype) -> int:
+    return registers().bytes // dtype.itemsize
+
+
+def _apart(size: int) -> int:
+    """How many numbers the sixteen matrices of so many lie apart: not at a distance at which they compete for places in a
+    cache."""
+    return size + 16
 
 
 def transformed(weight: np.ndarray, flipped: bool = False) -> np.ndarray:
     """U = G g Gᵀ of kernels (outs, channels, 3, 3), as (16, outs, channels). With `flipped` that of the kernels flipped
-    along both axes, as (16, channels, outs): flipping exchanges the first and the last row of G."""
-    g = _G[[3, 1, 2, 0]] if flipped else _G
-    both = np.einsum("ai,bj->abij", g, g).reshape(16, 9).astype(weight.dtype)
+    along both axes, as (16, channels, outs). Behind each of the sixteen matrices is a cache line of nothing."""
     outs, channels = weight.shape[:2]
-    with blas.alone():
-        found: np.ndarray = both.dot(np.ascontiguousarray(weight).reshape(-1, 9).T).reshape(16, outs, channels)
-    if not flipped:
-        return found
-    size = outs * channels
-    turned = aligned((16, channels, outs), weight.dtype)
-    turn_each(outs, channels, channels, outs, size, size, weight.dtype.char)(found, turned, 16)
-    return turned
+    found = aligned((16, _apart(outs * channels)), weight.dtype)
+    run = _transform(outs, channels, flipped, weight.dtype.char)
+    run(-(-outs // _lanes(weight.dtype)) if flipped else outs, MOVED * found.size, np.ascontiguousarray(weight), found)
+    return found
 
 
-def back(found: np.ndarray) -> np.ndarray:
+def back(found: np.ndarray, outs: int, channels: int) -> np.ndarray:
     """The adjoint of `transformed`: Gᵀ f G, as (outs, channels, 3, 3)."""
-    both = np.einsum("ai,bj->ijab", _G, _G).reshape(9, 16).astype(found.dtype)
-    outs, channels = found.shape[1:]
-    with blas.alone():
-        gradient: np.ndarray = both.dot(found.reshape(16, -1)).T.reshape(outs, channels, 3, 3)
+    gradient = aligned((outs, channels, 3, 3), found.dtype)
+    _back(outs, channels, found.dtype.char)(outs, MOVED * found.size, found, gradient)
     return gradient
 
 
@@ -122,29 +145,37 @@ def convolve(
         shape: of all this.
     """
     run = _convolve(shape, x.dtype.char)
-    border = np.zeros(shape.batch, x.dtype)
-    scratch = 17 * _rows(shape) * _columns(shape) * x.itemsize
+    border = np.zeros(shape.batch * shape.inputs[1], x.dtype)
+    scratch = 17 * _rows(shape) * _columns(shape, x.dtype) * x.itemsize
     u = made_of(weight, ("winograd", flipped), lambda: transformed(weight, flipped))
-    run(_length(shape), shape.multiply_adds, x, border, u, bias, out, scratch)
+    run(_length(shape, x.dtype), shape.multiply_adds, x, border, u, bias, out, scratch, _images(shape, x.dtype))
 
 
 def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
     """The gradient of `convolve` by the weights, (outs, channels, 3, 3), where y, shaped like `out`, is the one by its
     result. Sums are over the tiles of a part of the rows, and then over parts, in their order."""
     run = _weight_grad(shape, x.dtype.char)
-    border = np.zeros(shape.batch, x.dtype)
-    size = 16 * shape.outs * shape.channels
-    parts = run.parts(_length(shape), shape.multiply_adds, size)
-    u = np.zeros((parts, 16, shape.outs, shape.channels), x.dtype)
-    column = _columns(shape) * x.itemsize
+    border = np.zeros(shape.batch * max(shape.inputs[1], shape.width), x.dtype)
+    size, length = 16 * _apart(shape.outs * shape.channels), _length(shape, x.dtype)
+    parts = run.parts(length, shape.multiply_adds, size)
+    u = np.zeros((parts, 16, _apart(shape.outs * shape.channels)), x.dtype)
+    column = _columns(shape, x.dtype) * x.itemsize
     scratch = 16 * (shape.channels | 1) * column, 16 * (shape.outs | 1) * column, shape.channels * column
-    run(_length(shape), shape.multiply_adds, x, border, u, y, *scratch, parts=parts)
-    return back(u[0] if parts == 1 else np.add.reduce(u))
+    run(length, shape.multiply_adds, x, border, u, y, *scratch, _images(shape, x.dtype), parts=parts)
+    return back(u[0] if parts == 1 else np.add.reduce(u), shape.outs, shape.channels)
 
 
-def _length(shape: Shape) -> int:
-    """The range that kernels do: that of the rows of tiles, or of all tiles, if each is a block."""
+def _length(shape: Shape, dtype: np.dtype) -> int:
+    """The range that kernels do: that of the rows of tiles, or of all tiles, if each is a block; of bands of rows, where
+    batches are narrow."""
+    if _narrow(shape, dtype):
+        return sum(count for _, count, _ in _bands(shape))
     return shape.rows * (shape.columns if _most(shape) == 1 else 1)
+
+
+def _bands(shape: Shape) -> list[tuple[int, int, int]]:
+    """The rows of tiles in bands, for narrow batches: where those of one size begin, how many there are, and the size."""
+    return list(even(shape.rows, max(1, COLUMNS // (shape.columns * shape.batch))))
 
 
 def _most(shape: Shape) -> int:
@@ -157,8 +188,10 @@ def _rows(shape: Shape) -> int:
     return max(shape.channels, shape.outs) | 1
 
 
-def _columns(shape: Shape) -> int:
-    """Columns of the largest block of tiles."""
+def _columns(shape: Shape, dtype: np.dtype) -> int:
+    """Columns of the largest block of tiles, or of the largest band."""
+    if _narrow(shape, dtype):
+        return max(size for *_, size in _bands(shape)) * shape.columns * shape.batch
     return min(_most(shape), shape.columns) * shape.batch
 
 
@@ -267,23 +300,107 @@ def _seen(array: Array, border: Array, there: tuple[Value | None, Value | None])
 
 
 @functools.lru_cache(maxsize=128)
+def _transform(outs: int, channels: int, flipped: bool, char: str) -> Shared:
+    """The range is that of the outs; with `flipped` of vectors of them."""
+    k = Kernel("winograd_kernels", char)
+    weight, u = k.array(outs, channels, 9), k.array(16, _apart(outs * channels))
+    begin, end = k.range()
+    if flipped:
+        whole = k.index(outs // k.lanes)
+        for block in k.turns((end < whole).where(end, whole), begin):
+            o = block * k.lanes
+            for c in k.turns(channels):
+                _kernels(k, weight.moved(o, c), channels * 9, u.moved(0, c * outs + o), k.lanes, True)
+        for _ in k.turns(end, whole) if outs % k.lanes else ():
+            at = outs // k.lanes * k.lanes
+            for c in k.turns(channels):
+                _kernels(k, weight.moved(at, c), channels * 9, u.moved(0, c * outs + at), outs - at, True)
+        return k.shared()
+    for o in k.turns(end, begin):
+        for first, _, rest in pieces(k, channels, 1):
+            _kernels(k, weight.moved(o, first), 9, u.moved(0, o * channels + first), rest or k.lanes, False)
+    return k.shared()
+
+
+def _kernels(k: Kernel, weight: Array, row: int, u: Array, count: int, flipped: bool) -> None:
+    """U of so many kernels, which lie so far apart."""
+    zero, taps = k.number(0.0, k.lanes), []
+    weight = weight.shaped(1)
+    for t in range(0, 9, k.lanes):
+        some = min(9 - t, k.lanes)
+        rows = [weight.load(row * i + t, lanes=k.lanes, count=some) if i < count else zero for i in range(k.lanes)]
+        taps += k.transposed(rows)[:some]
+    if flipped:
+        taps.reverse()
+    lines = zip(*(_by_g(*taps[i::3]) for i in range(3)), strict=True)
+    for i, line in enumerate(lines):
+        for j, value in enumerate(_by_g(*line)):
+            u.store(value, 4 * i + j, count=count if count < k.lanes else None)
+
+
+def _by_g(a: Value, b: Value, c: Value) -> tuple[Value, Value, Value, Value]:
+    """G times (a, b, c)."""
+    outer, inner = (a + c) * 0.5, b * 0.5
+    return a, outer + inner, outer - inner, c
+
+
+@functools.lru_cache(maxsize=128)
+def _back(outs: int, channels: int, char: str) -> Shared:
+    k = Kernel("winograd_back", char)
+    u, found = k.array(16, _apart(outs * channels)), k.array(outs, channels, 9)
+    begin, end = k.range()
+    zero = k.number(0.0, k.lanes)
+    for o in k.turns(end, begin):
+        for c, _, rest in pieces(k, channels, 1):
+            tile = [
+                [u.load(4 * i + j, o * channels + c, lanes=k.lanes, count=rest) for j in range(4)] for i in range(4)
+            ]
+            lines = zip(*(_by_g_turned(*column) for column in zip(*tile, strict=True)), strict=True)
+            taps = [value for line in lines for value in _by_g_turned(*line)]
+            for t in range(0, 9, k.lanes):
+                some = taps[t : t + k.lanes]
+                rows = k.transposed(some + [zero] * (k.lanes - len(some)))
+                for i, value in enumerate(rows[:rest]):
+                    found.store(value, o, c + i, t, count=len(some) if len(some) < k.lanes else None)
+    return k.shared()
+
+
+def _by_g_turned(a: Value, b: Value, c: Value, d: Value) -> tuple[Value, Value, Value]:
+    """Gᵀ times (a, b, c, d)."""
+    both = (b + c) * 0.5
+    return a + both, (b - c) * 0.5, both + d
+
+
+@functools.lru_cache(maxsize=128)
 def _convolve(shape: Shape, char: str) -> Shared:
     k = Kernel("winograd", char)
     n = shape.batch
     x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
-    u = k.array(16, shape.outs, shape.channels)
+    u = k.array(16, _apart(shape.outs * shape.channels))
     bias = k.array(shape.outs)
     out = k.array(shape.outs, shape.height, shape.width * n)
-    memory = k.scratch(1)
-    for row, first, size, part in _blocks(k, shape):
+    memory, images = k.scratch(1), k.scratch(1)
+
+    def products(columns: int) -> Array:
         # Each product goes where the matrix before its own was.
-        m = memory.shaped(17, _rows(shape), size * n)
-        v = m.moved(1)
-        _inputs(k, shape, x, border, v, row, first, size)
+        m = memory.shaped(17, _rows(shape), columns)
         for q in k.turns(16):
-            matrices = [gemm.Matrix(a.at(q), a.strides[1], 1) for a in (u, v, m)]
-            gemm.write(k, (shape.outs, size * n, shape.channels), matrices, k.dtype, False)
-        _outputs(k, shape, m, bias, out, row, first, size, part)
+            matrices = [
+                gemm.Matrix(u.at(q), shape.channels, 1),
+                *(gemm.Matrix(m.at(q + i), columns, 1) for i in (1, 0)),
+            ]
+            gemm.write(k, (shape.outs, columns, shape.channels), matrices, k.dtype, False)
+        return m
+
+    if _narrow(shape, k.dtype):
+        for row, size in _some_rows(k, shape):
+            columns = size * shape.columns * n
+            _row_inputs(k, shape, x, border, images, memory.shaped(17, _rows(shape), columns).moved(1), row, size)
+            _row_outputs(k, shape, products(columns), bias, out, row, size)
+        return k.shared()
+    for row, first, size, part in _blocks(k, shape):
+        _inputs(k, shape, x, border, memory.shaped(17, _rows(shape), size * n).moved(1), row, first, size)
+        _outputs(k, shape, products(size * n), bias, out, row, first, size, part)
     return k.shared()
 
 
@@ -310,23 +427,36 @@ def _weight_grad(shape: Shape, char: str) -> Shared:
     k = Kernel("winograd_weights", char)
     n = shape.batch
     x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
-    u = k.each(16, shape.outs, shape.channels)
+    u = k.each(16, _apart(shape.outs * shape.channels))
     y = k.array(shape.outs, shape.height, shape.width * n)
-    v_memory, m_memory, turned_memory = (k.scratch(1) for _ in range(3))
-    for row, first, size, part in _blocks(k, shape):
-        v = v_memory.shaped(16, shape.channels | 1, size * n)
-        m = m_memory.shaped(16, shape.outs | 1, size * n)
-        turned = turned_memory.shaped(size * n, shape.channels)
-        _inputs(k, shape, x, border, v, row, first, size)
-        _adjoint(k, shape, y, m, row, first, size, part)
+    v_memory, m_memory, turned, images = (k.scratch(1) for _ in range(4))
+
+    def matrices(columns: int) -> tuple[Array, Array]:
+        return v_memory.shaped(16, shape.channels | 1, columns), m_memory.shaped(16, shape.outs | 1, columns)
+
+    def products(columns: int) -> None:
+        v, m = matrices(columns)
         for q in k.turns(16):
-            turn(k, v.part(q), turned, shape.channels, k.index(size * n))
-            matrices = [
-                gemm.Matrix(m.at(q), size * n, 1),
+            turn(k, v.part(q), turned, shape.channels, k.index(columns))
+            operands = [
+                gemm.Matrix(m.at(q), columns, 1),
                 gemm.Matrix(turned.pointer, shape.channels, 1),
                 gemm.Matrix(u.at(q), shape.channels, 1),
             ]
-            gemm.write(k, (shape.outs, shape.channels, size * n), matrices, k.dtype, True)
+            gemm.write(k, (shape.outs, shape.channels, columns), operands, k.dtype, True)
+
+    if _narrow(shape, k.dtype):
+        for row, size in _some_rows(k, shape):
+            v, m = matrices(size * shape.columns * n)
+            _row_inputs(k, shape, x, border, images, v, row, size)
+            _row_adjoint(k, shape, y, border, m, row, size)
+            products(size * shape.columns * n)
+        return k.shared()
+    for row, first, size, part in _blocks(k, shape):
+        v, m = matrices(size * n)
+        _inputs(k, shape, x, border, v, row, first, size)
+        _adjoint(k, shape, y, m, row, first, size, part)
+        products(size * n)
     return k.shared()
 
 
@@ -348,3 +478,109 @@ def _adjoint(
                 for i, values in enumerate(_both(matrix, tile)):
                     for j, value in enumerate(values):
                         m.store(value, 4 * i + j, o, t * n + at, count=count)
+
+
+# -- narrow batches ----------------------------------------------------------------------------------------------
+
+
+def _some_rows(k: Kernel, shape: Shape) -> Iterator[tuple[Value, int]]:
+    """The bands of a part of the range: the first row of tiles, and how many there are."""
+    begin, end = k.range()
+    done = 0
+    for first, count, size in _bands(shape):
+        upto, start = k.index(done + count), k.index(done)
+        for band in k.turns((end < upto).where(end, upto), (begin > start).where(begin, start)):
+            yield (band - done) * size + first, size
+        done += count
+
+
+def _image(shape: Shape) -> tuple[int, int, int]:
+    """How many channels of a band are brought apart before they are read, its rows at most, and the numbers of half a row."""
+    rows, half = 2 * max(size for *_, size in _bands(shape)) + 2, (shape.columns + 1) * shape.batch
+    return max(1, min(8, 4096 // (2 * rows * half))), rows, half
+
+
+def _images(shape: Shape, dtype: np.dtype) -> int:
+    """Bytes of these channels, and of a vector behind them."""
+    channels, rows, half = _image(shape)
+    return (channels * rows * 2 * half + 16) * dtype.itemsize if _narrow(shape, dtype) else 0
+
+
+def _row_inputs(
+    k: Kernel, shape: Shape, x: Array, border: Array, images: Array, v: Array, row: Value, size: int
+) -> None:  # fmt: skip
+    """V of some rows of tiles."""
+    n = shape.batch
+    several, rows, half = _image(shape)
+    image = images.shaped(several, rows, 2, half)
+    (height, width), (above, before) = shape.inputs, shape.befores
+    for first in k.turns(shape.channels, 0, several):
+        rest = k.index(shape.channels) - first
+        last = first + (rest < several).where(rest, several)
+        for c in k.turns(last, first):
+            for line in k.turns(2 * size + 2):
+                place = row * 2 + line - above
+                seen = _seen(x.part(c, place), border, (place.compare("ult", height), None)).shaped(1)
+                planes(k, seen, image.part(c - first, line), (width, -before, 2, shape.columns + 1), n)
+        for c in k.turns(last, first):
+            for r in k.turns(size):
+                for at, count in k.vectors(0, shape.columns * n):
+                    tile = [
+                        [image.load(c - first, r * 2 + i, j % 2, j // 2 * n + at, lanes=k.lanes) for j in range(4)]
+                        for i in range(4)
+                    ]
+                    for i, values in enumerate(_both(_B, tile)):
+                        for j, value in enumerate(values):
+                            v.store(value, 4 * i + j, c, r * (shape.columns * n) + at, count=count)
+
+
+def _pairs(k: Kernel, shape: Shape) -> Iterator[tuple[int, int | None, int | None]]:
+    """The vectors of a row of tiles: where they begin, how many numbers they have, and how many results two of them make; None
+    for all."""
+    for at, count in k.vectors(0, shape.columns * shape.batch):
+        assert isinstance(at, int)
+        some = shape.width * shape.batch - 2 * at
+        yield at, count, some if some < 2 * k.lanes else None
+
+
+def _row_outputs(
+    k: Kernel, shape: Shape, m: Array, bias: Array, out: Array, row: Value, size: int
+) -> None:  # fmt: skip
+    """Aᵀ M A plus the bias, of some rows of tiles."""
+    n = shape.batch
+    for o in k.turns(shape.outs):
+        number = k.spread(bias.load(o), k.lanes)
+        for r in k.turns(size):
+            lines: list[list[Value]] = [[], []]
+            for at, count, _ in _pairs(k, shape):
+                column = r * (shape.columns * n) + at
+                tile = [[m.load(4 * i + j, o, column, lanes=k.lanes, count=count) for j in range(4)] for i in range(4)]
+                for line, (even_places, odd) in zip(lines, _both(_A, tile), strict=True):
+                    line.append(k.interleaved(even_places + number, odd + number, n))
+            for i, results in enumerate(lines):
+                place = (row + r) * 2 + i
+                last = k.index(1) if shape.height % 2 == 0 else (place < shape.height).where(k.index(1), 0)
+                for _there in k.turns(last):
+                    for value, (at, _, some) in zip(results, _pairs(k, shape), strict=True):
+                        out.store(value, o, place, 2 * at, count=some)
+
+
+def _row_adjoint(
+    k: Kernel, shape: Shape, y: Array, border: Array, m: Array, row: Value, size: int
+) -> None:  # fmt: skip
+    """A y Aᵀ of some rows of tiles. What lies beyond the last row and column is 0."""
+    n = shape.batch
+    matrix = tuple(zip(*_A, strict=True))
+    for o in k.turns(shape.outs):
+        for r in k.turns(size):
+            lines = []
+            for i in range(2):
+                place = (row + r) * 2 + i
+                there = place.compare("ult", shape.height) if shape.height % 2 else None
+                lines.append(_seen(y.part(o, place), border, (there, None)))
+            for at, count, some in _pairs(k, shape):
+                both = [line.load(2 * at, lanes=2 * k.lanes, count=some) for line in lines]
+                tile = [[k.every(value, 2, n, j) for j in range(2)] for value in both]
+                for i, values in enumerate(_both(matrix, tile)):
+                    for j, value in enumerate(values):
+                        m.store(value, 4 * i + j, o, r * (shape.columns * n) + at, count=count)

@@ -257,14 +257,16 @@ class Kernel(Code):
             half *= 2
         return rows
 
-    def every(self, value: Value, step: int) -> Value:
-        """Every `step`-th lane of a vector of a multiple of so many."""
-        return self._shuffle(value, value, list(range(0, int(value.type[1:].split(" ")[0]), step)))
+    def every(self, value: Value, step: int, each: int = 1, first: int = 0) -> Value:
+        """Of a vector in groups of `each` lanes every `step`-th group, from the `first` on."""
+        groups = range(first, int(value.type[1:].split(" ")[0]) // each, step)
+        return self._shuffle(value, value, [group * each + i for group in groups for i in range(each)])
 
-    def interleaved(self, a: Value, b: Value) -> Value:
-        """The lanes of two vectors by turns."""
+    def interleaved(self, a: Value, b: Value, each: int = 1) -> Value:
+        """Groups of `each` lanes of two vectors by turns."""
         lanes = int(a.type[1:].split(" ")[0])
-        return self._shuffle(a, b, [i // 2 + i % 2 * lanes for i in range(2 * lanes)])
+        groups = range(lanes // each)
+        return self._shuffle(a, b, [g * each + i for g in groups for at in (0, lanes) for i in range(at, at + each)])
 
     def _shuffle(self, a: Value, b: Value, lanes: list[int]) -> Value:
         chosen = ", ".join(f"i32 {i}" for i in lanes)

@@ -76,6 +76,9 @@ def test_direct(case: Any, dtype: str) -> None:
         ((24, 24), (8, 5), 40, ((0, 1), (2, 0))),
         ((64, 16), (4, 4), 32, 1),
         ((24, 24), (5, 3), 40, ((4, 0), (3, 5))),  # tiles of nothing but border
+        ((33, 40), (40, 29), 1, 1),  # vectors of tiles
+        ((40, 34), (37, 32), 1, ((2, 0), (1, 3))),
+        ((32, 36), (33, 31), 2, 1),
     ],
 )
 def test_winograd(channels: tuple[int, int], size: Any, batch: int, padding: Any, dtype: str) -> None:

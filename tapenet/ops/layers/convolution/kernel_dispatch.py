@@ -81,7 +81,7 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
     if _square(p):
         befores = tuple(2 - a for a in _befores(p))
         shape = winograd.Shape(p.outs, p.channels, *sizes, p.batch, p.out, befores)
-        if winograd.pays(y.dtype.char, shape):
+        if winograd.pays(y.dtype.char, shape, True):
             found = _result((p.channels, *sizes), y.dtype, p)
             bias = np.zeros(p.channels, y.dtype)
             winograd.convolve(moves.batch_last(y), weight, bias, found, shape, flipped=True)
@@ -98,7 +98,7 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     y = moves.batch_last(y)
     if _square(p):
         shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch, x.shape[1:3], tuple(_befores(p)))
-        if winograd.pays(x.dtype.char, shape):
+        if winograd.pays(x.dtype.char, shape, True):
             by_weight: Array = winograd.weight_grad(moves.batch_last(x), y, shape)
             return by_weight
     by_channels = _by_channels(x.dtype.char, p, False)
