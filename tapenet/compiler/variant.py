@@ -24,7 +24,7 @@ from tapenet.ops.tracebacks import hide
 from tapenet.program import generated
 from tapenet.program.backend import Inline, Runner
 from tapenet.program.ir import Program
-from tapenet.program.layout import in_order, taken
+from tapenet.program.layout import in_order
 from tapenet.program.passes import Step
 from tapenet.program.trees import NAMED, Parts, Structure, container
 from tapenet.program.value_keys import distinct
@@ -271,7 +271,8 @@ class _Writer:
             "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant.by,
             "copyto": np.copyto, "in_order": in_order, "local": local, "ndarray": np.ndarray, "epoch": epoch,
             "wrote_to": mutation.wrote, "Parts": Parts, "distinct": distinct,
-            "program": variant.runner.call, "taken": taken, "inputs": variant.program.inputs, "hide": hide, "missed": missed,
+            "program": variant.runner.call, "recent": variant.runner.recent, "otherwise": variant.runner.otherwise,
+            "hide": hide, "missed": missed,
         }  # fmt: skip
 
     def make(self, kinds: tuple[Kind, ...] | None) -> Callable[..., Callable[..., object]]:
@@ -439,13 +440,14 @@ class _Writer:
 
     def _call(self, arguments: Sequence[str], outputs: Sequence[str]) -> None:
         """Call the program."""
-        self._line(f"outputs = program({', '.join(arguments)})")
+        given = ", ".join(arguments)
         if self._variant.runner.checks and arguments:
+            self._line(f"outputs = recent[0]({given})")
             self._line("if outputs is NotImplemented:")
-            self._line(f"    copies = taken(({', '.join(arguments)},), inputs)")
-            self._line("    if copies is None: return MISS")
-            self._line("    outputs = program(*copies)")
-            self._line("    if outputs is NotImplemented: return MISS")
+            self._line(f"    outputs = otherwise({given})")
+            self._line("    if outputs is None: return MISS")
+        else:
+            self._line(f"outputs = program({given})")
         if outputs:
             self._line(f"{', '.join(outputs)}, = outputs")
 

@@ -43,6 +43,14 @@ class Runner(Protocol):
         """Whether `call` looks at its arguments: it returns NotImplemented for arrays that it does not take, having done
         nothing."""
 
+    @property
+    def recent(self) -> Sequence[Callable[..., tuple[Array, ...] | NotImplementedType]]:
+        """Where it checks: what ran last and is to be tried first, alone: `call`, or code for arguments that lie otherwise."""
+
+    @property
+    def otherwise(self) -> Callable[..., tuple[Array, ...] | None] | None:
+        """Where it checks: gives the same for arguments that `recent` refused; None where another program is for them."""
+
     def refresh(self) -> bool:
         """Look up the memory of all references anew. False if its layout has changed: then the program must not be run."""
 

@@ -6,11 +6,8 @@ Offsets and strides count elements, not bytes.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeGuard
-
-import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.program.in_place import bases
@@ -84,23 +81,6 @@ def copied(array: Array, order: Order | None) -> Array:
     made: Array = aligned(array.shape, array.dtype, order)
     made[...] = array
     return made
-
-
-def taken(arrays: Sequence[Array], inputs: Sequence[Input]) -> list[Array] | None:
-    """The arguments of a program that refused them, as it takes them: copies of those that are dense in no order, or all
-    copied where all lie as they should, since then they share memory with what the program writes. None where another
-    program is for them: one of another shape, dtype or order."""
-    found: list[Array] = []
-    for array, value in zip(arrays, inputs, strict=True):
-        if type(array) is not np.ndarray or array.shape != value.shape or array.dtype != value.dtype:
-            return None
-        flags = (array if value.order is None else array.transpose(value.order)).flags
-        if not flags.c_contiguous and (value.order is not None or dense_order(array) is not None):
-            return None
-        found.append(array if flags.c_contiguous and flags.aligned else copied(array, value.order))
-    if all(map(operator.is_, found, arrays)):
-        return [copied(a, v.order) for a, v in zip(arrays, inputs, strict=True)]
-    return found
 
 
 def alike(shape: tuple[int, ...], a: Strides, b: Strides) -> bool:

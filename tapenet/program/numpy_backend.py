@@ -43,6 +43,8 @@ class Runner:
     """
 
     checks = False
+    recent = ()
+    otherwise = None
 
     def __init__(self, program: Program) -> None:
         self.program = program

@@ -222,7 +222,7 @@ def test_each_memory_order_of_an_argument_has_a_native_program(compiled: Compile
             if "native" in repr(f):
                 assert results[0].data.strides == given.strides
                 assert results[2].data.strides == given.T.strides
-    np.testing.assert_allclose(f(x[::-1], y[:, ::-1])[1].data, x[::-1] + y)  # what is not dense is copied
+    np.testing.assert_allclose(f(x[::-1], y[:, ::-1])[1].data, x[::-1] + y)
     if "numpy" in repr(f):  # where any order is taken by one program
         return
     assert len(f.variants) == len(orders)
@@ -232,7 +232,7 @@ def test_each_memory_order_of_an_argument_has_a_native_program(compiled: Compile
 
 
 @backends
-def test_arguments_that_are_dense_in_no_order_are_copied_and_no_more(
+def test_arguments_that_are_dense_in_no_order_are_looked_at_once(
     compiled: Compile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are not looked at anew at each call, which takes ten times as long as a small program."""

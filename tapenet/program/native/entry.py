@@ -20,7 +20,7 @@ import numpy as np
 
 from tapenet.program.called_ops import ALONE
 from tapenet.program.ir import Value
-from tapenet.program.layout import Order, ordered_strides
+from tapenet.program.layout import Strides
 from tapenet.typing import Array
 
 #: Bytes from the beginning of an array object to its fields.
@@ -63,7 +63,8 @@ class Bound(NamedTuple):
     """An array that native code is given: its specification, what its pointer is for, and where its dtype is.
 
     Attributes:
-        value: has shape, dtype, and the order of memory.
+        value: has shape and dtype.
+        strides: how it lies in memory, in elements; None for row-major order.
         place: the position of its pointer in the table.
         dtype: the position of the address of its dtype.
         guards: positions of pairs of bounds of memory that it may not reach into.
@@ -71,7 +72,7 @@ class Bound(NamedTuple):
     """
 
     value: Value
-    order: Order | None
+    strides: Strides | None
     place: int
     dtype: int
     guards: Sequence[int] = ()
@@ -120,7 +121,7 @@ def _checked(i: int, bound: Bound) -> list[str]:
     # Nothing more of an object is read before its type is known.
     lines += [f"  br i1 %ok{i}_0, label %b{i}, label %no", f"b{i}:"]
     # Strides are compared one by one where no flag tells the order.
-    strides = () if bound.order is None else ordered_strides(value.shape, bound.order)
+    strides = bound.strides or ()
     wanted = _ALIGNED if strides else _WANTED
     lines += [line.replace("#", str(i)) for line in _FIELDS]
     lines += [f"  %dense{i} = and i32 %flags{i}, {wanted}"]
@@ -130,7 +131,9 @@ def _checked(i: int, bound: Bound) -> list[str]:
         f"icmp eq i64 %descr{i}, %wanted{i}",
         f"icmp eq i32 %dense{i}, {wanted}",
     ]
-    lines += [f"  %stop{i} = add i64 %data{i}, {value.nbytes}"]
+    below, above = extent(value, strides)
+    if bound.guards:
+        lines += [f"  %start{i} = add i64 %data{i}, {below}", f"  %stop{i} = add i64 %data{i}, {above}"]
     if bound.alone:
         lines += [
             f"  %count{i} = load i32, ptr %o{i}",
@@ -141,7 +144,7 @@ def _checked(i: int, bound: Bound) -> list[str]:
     for g in bound.guards:
         at = f"{i}_{g}"
         lines += [
-            f"  %below{at} = icmp ule i64 %stop{i}, %low{g}", f"  %above{at} = icmp uge i64 %data{i}, %high{g}",
+            f"  %below{at} = icmp ule i64 %stop{i}, %low{g}", f"  %above{at} = icmp uge i64 %start{i}, %high{g}",
         ]  # fmt: skip
         checks += [f"or i1 %below{at}, %above{at}"]
     last = "true"
@@ -169,6 +172,14 @@ def _checked(i: int, bound: Bound) -> list[str]:
         ]
         condition = f"%h{i}_{axis}"
     return [*lines, *_keep(i, f"%data{i}", bound.place), f"  %fits{i} = and i1 {condition}, true"]
+
+
+def extent(value: Value, strides: Strides) -> tuple[int, int]:
+    """Where the memory of an array begins and ends, in bytes from its first element; without strides in row-major order."""
+    if not strides or value.size == 0:
+        return 0, value.nbytes
+    steps = [(n - 1) * s * value.dtype.itemsize for n, s in zip(value.shape, strides, strict=True)]
+    return sum(s for s in steps if s < 0), sum(s for s in steps if s > 0) + value.dtype.itemsize
 
 
 def runs(segments: Mapping[str, bool], end: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from types import NotImplementedType
 
@@ -18,12 +19,13 @@ from tapenet.program import generated, numpy_backend
 from tapenet.program.called_ops import note_line
 from tapenet.program.groups import Groups
 from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Value
-from tapenet.program.layout import alike, copied, unusual_order
+from tapenet.program.layout import Strides, alike, c_strides, copied, memory_order
 from tapenet.program.native import costs, entry
 from tapenet.program.native.calls import Calls, Line, indented
 from tapenet.program.native.memory import INDEXING, Slot, members
 from tapenet.program.native.module import Module, Segment, mostly_called
 from tapenet.program.native.report import groups, report
+from tapenet.program.native.strided import WAYS, Way, reading, way, worth
 from tapenet.program.quiet import QUIET, get, put
 from tapenet.typing import Array, Shape
 
@@ -52,9 +54,22 @@ class Runner:
     checks = True
     inline = None
 
-    def __init__(self, program: Program) -> None:
+    def __init__(
+        self, program: Program, lying: Way | None = None, lock: AbstractContextManager[object] | None = None
+    ) -> None:
+        """Compile.
+
+        Args:
+            program: what to compile.
+            lying: how its arguments lie, where it is not how the program says.
+            lock: the one that calls of the same program take.
+        """
         self._program = program
-        self.module = Module(program)
+        strides: dict[Value, Strides] = {}
+        for given, steps in zip(program.inputs, lying or (), strict=lying is not None):
+            if steps is not None:
+                strides[given] = tuple(s // given.dtype.itemsize for s in steps)
+        self.module = Module(reading(program, strides) if strides else program, strides=strides)
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
         self._quick = entry.usable()
@@ -89,16 +104,20 @@ class Runner:
             elif isinstance(value, Host):
                 self._arrays[value] = np.zeros(value.shape, value.dtype)
         #: One call at a time, since all use the same memory; a call from within a call gets a runner of its own.
-        self._lock = reentrant_lock()
+        self._lock = lock or reentrant_lock()
         self._inner: Runner | None = None
         #: Whether NumPy runs the bodies of the loops and branches that call Python.
         self._numpy_bodies = True
-        if not self.refresh():
+        if not self._found():
             raise ValueError(
                 "a tensor's memory is not aligned to its elements (is it a field of a structured array?), which compiled code "
                 "cannot read: make the tensor of a copy of the array, or compile with backend='numpy'"
             )
         self.call = self._make()
+        #: The code that ran last, alone in a list.
+        self.recent = [self.call]
+        #: Code by how arguments lie that this one refuses; None where copies are as good.
+        self._ways: dict[Way, Runner | None] = {(None,) * len(inputs): self}
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
         """Run, on copies of arguments that lie in another order or share memory with what is written.
@@ -122,7 +141,42 @@ class Runner:
         """Find the references' memory anew. False if one lies in another way than when the program was compiled: then
         the program must not be run."""
         with self._lock:
+            for lying, runner in list(self._ways.items()):
+                if runner is not None and runner is not self and not runner.refresh():
+                    del self._ways[lying]
+                    self.recent[:] = [self.call]
             return self._found()
+
+    def otherwise(self, *arrays: Array) -> tuple[Array, ...] | None:
+        """What the program gives for arguments that the code which ran last refused: by code for how they lie, or on copies.
+        None where another program is for them."""
+        lying = way(arrays, self._program.inputs)
+        if lying is None:
+            return None
+        if lying not in self._ways and len(self._ways) < WAYS:
+            self._ways[lying] = self._made_for(lying)
+        runner = self._ways.get(lying)
+        results: tuple[Array, ...] | NotImplementedType = NotImplemented
+        if runner is not None:
+            results = runner.call(*arrays)
+            if not isinstance(results, NotImplementedType):
+                self.recent[0] = runner.call
+                return results
+        if runner is not self:
+            results = self.call(*(a if s is None else copied(a, None) for a, s in zip(arrays, lying, strict=True)))
+        if isinstance(results, NotImplementedType):  # they share memory with what is written
+            results = self.call(*(copied(a, v.order) for a, v in zip(arrays, self._program.inputs, strict=True)))
+        return None if isinstance(results, NotImplementedType) else results
+
+    def _made_for(self, lying: Way) -> Runner | None:
+        """Code for arguments that lie so; None where copies take little of the time, or the memory of tensors has changed."""
+        module = self.module
+        if not module.native:
+            return None
+        cycles = sum(costs.of_all(s.entries, module.bodies) for s in module.steps if isinstance(s, Segment))
+        if not worth(lying, self._program.inputs, cycles):
+            return None
+        return Runner(self._program, lying, self._lock)
 
     def _found(self) -> bool:
         module = self.module
@@ -171,11 +225,17 @@ class Runner:
         for i in self._ahead:
             value = outputs[i]
             namespace[f"d{i}"] = value.dtype
-            order = unusual_order(value.shape, module.layouts[value].strides)
-            if order is None and value.nbytes < SMALL:
-                ahead.append(f"y{i} = empty({value.shape!r}, d{i})")
-            else:
-                ahead.append(f"y{i} = aligned({value.shape!r}, d{i}, {order})")
+            order = memory_order(value.shape, module.layouts[value].strides)
+            axes = sorted(range(value.ndim), key=order.__getitem__)
+            turned = (
+                ""
+                if axes == [*range(value.ndim)]
+                else ".T"
+                if axes[::-1] == [*range(value.ndim)]
+                else f".transpose({axes})"
+            )
+            maker = "empty" if value.nbytes < SMALL else "aligned"
+            ahead.append(f"y{i} = {maker}({tuple(value.shape[a] for a in order)!r}, d{i}){turned}")
         everything = ", ".join([*names, *(f"y{i}" for i in self._ahead)])
         refused = f"not bind({everything})"
         if self._quick:
@@ -265,13 +325,17 @@ class Runner:
         dtypes = iter(range(objects, self._bounds))
         guards = [self._bounds + 2 * g for g in range(self._guards)]
         inputs = module.program.inputs
-        given = [entry.Bound(v, v.order, 2 + i, next(dtypes), guards) for i, v in enumerate(inputs)]
+
+        def strides(value: Value) -> Strides | None:
+            found = module.layouts[value].strides
+            return None if alike(value.shape, found, c_strides(value.shape)) else found
+
+        given = [entry.Bound(v, strides(v), 2 + i, next(dtypes), guards) for i, v in enumerate(inputs)]
         brought = []
         for value in module.memory.brought:
-            order = unusual_order(value.shape, module.layouts[value].strides)
             buffer = module.memory.buffer(value)
             assert isinstance(buffer, Slot)
-            brought.append(entry.Bound(value, order, buffer.position, next(dtypes), alone=True))
+            brought.append(entry.Bound(value, strides(value), buffer.position, next(dtypes), alone=True))
         return entry.text(given, [2 + len(inputs) + i for i in self._ahead], brought, self._end)
 
     def _body(self, program: Program) -> Callable[..., tuple[Array, ...]]:
