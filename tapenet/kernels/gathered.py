@@ -22,7 +22,7 @@ import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import even, turn
-from tapenet.kernels.convolution import Shape
+from tapenet.kernels.convolution import Ints, Shape
 from tapenet.kernels.moves import transposed, turn_each
 from tapenet.llvm import gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
@@ -301,17 +301,18 @@ def _scatter(
 # -- the gradient by the weights ---------------------------------------------------------------------------------
 
 
-def weight_sums(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
+def weight_sums(x: np.ndarray, y: np.ndarray, shape: Shape, out: np.ndarray | None = None) -> np.ndarray:
     """The gradient by the weights of `sums`, (outs, channels / groups, taps), where y is the one by its result. x and y are
-    C-contiguous."""
+    C-contiguous. It is written to `out`, if that is given."""
     channels, taps = shape.channels // shape.groups, len(shape.taps)
     run, offsets, plain, gathered, number = _weight_sums(shape, x.dtype.char)
     turned = x if plain else transposed(x.reshape(shape.channels, -1))
-    found = np.zeros((shape.outs, taps, channels), x.dtype)
+    back = aligned((shape.outs, channels, taps), x.dtype) if out is None else out
+    found = back if taps == 1 else aligned((shape.outs, taps, channels), x.dtype)
+    found.fill(0)
     run(number, shape.multiply_adds, turned, y, found, offsets, gathered)
     if taps == 1:
-        return found.reshape(shape.outs, channels, 1)
-    back = aligned((shape.outs, channels, taps), x.dtype)
+        return back
     turn_each(taps, channels, channels, taps, channels * taps, channels * taps, x.dtype.char)(found, back, shape.outs)
     return back
 
@@ -404,11 +405,12 @@ def _rows(k: Kernel, shape: Shape, source: Array, target: Array, width: Value, s
 # -- weights -----------------------------------------------------------------------------------------------------
 
 
-def by_taps(weight: np.ndarray) -> np.ndarray:
-    """Weights (outs, channels, taps) as (taps, outs, channels), in C order."""
-    outs, channels, taps = weight.shape
-    if taps == 1 or weight.dtype.char not in "fd" or not weight.flags.c_contiguous:
-        return np.ascontiguousarray(weight.transpose(2, 0, 1))
-    made = aligned((taps, outs, channels), weight.dtype)
-    turn_each(channels, taps, taps, outs * channels, channels * taps, channels, weight.dtype.char)(weight, made, outs)
+def by_taps(weight: np.ndarray, taps: Ints) -> np.ndarray:
+    """Of weights (outs, channels, taps) these taps, as (taps, outs, channels), in C order."""
+    outs, channels, number = weight.shape
+    if len(taps) < number or number == 1 or weight.dtype.char not in "fd" or not weight.flags.c_contiguous:
+        return np.ascontiguousarray(weight.transpose(2, 0, 1)[list(taps)])
+    made = aligned((number, outs, channels), weight.dtype)
+    size = outs * channels
+    turn_each(channels, number, number, size, channels * number, channels, weight.dtype.char)(weight, made, outs)
     return made

@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.kernels import aligned
+from tapenet.kernels import aligned, empty
 from tapenet.kernels.blocks import even, pieces, planes, turn
 from tapenet.kernels.constants import made_of
 from tapenet.llvm import gemm
@@ -126,7 +126,7 @@ def transformed(weight: np.ndarray, flipped: bool = False) -> np.ndarray:
 
 def back(found: np.ndarray, outs: int, channels: int) -> np.ndarray:
     """The adjoint of `transformed`: Gᵀ f G, as (outs, channels, 3, 3)."""
-    gradient = aligned((outs, channels, 3, 3), found.dtype)
+    gradient = empty((outs, channels, 3, 3), found.dtype)
     _back(outs, channels, found.dtype.char)(outs, MOVED * found.size, found, gradient)
     return gradient
 

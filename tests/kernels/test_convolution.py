@@ -229,6 +229,25 @@ def test_threads_give_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) ->
         agree(several[2:], one[2:], "f", ERROR, least=0)
 
 
+@pytest.mark.parametrize(
+    ("channels", "size", "batch", "groups"),
+    [(24, 6, 16, 1), (4, 6, 16, 1), (24, 6, 4, 1), (24, 1, 16, 1), (24, 6, 2, 24)],
+    ids=["winograd", "direct", "gathered", "one tap", "depthwise"],
+)
+def test_gradients_by_weights_go_where_they_belong(channels: int, size: int, batch: int, groups: int) -> None:
+    """A program offers a place, and nothing is copied."""
+    x, w = R.normal(size=(batch, channels, size, size)).astype("f"), np.ones((channels, channels // groups, 3, 3), "f")
+    weight_grad = spatial.forwards(2)[2]
+    y = spatial.forwards(2)[0](x, w, None, 1, 1, 1, groups)
+    place = np.full_like(w, np.nan)
+    with pytest.MonkeyPatch.context() as m, kernels.offering([place]):
+        m.setattr(kernel_dispatch, "WORTH", 0)
+        found = weight_grad(x, y, w.shape, 1, 1, 1, groups)
+    assert np.may_share_memory(found, place)
+    with kernels.switched(False):
+        agree([found], [weight_grad(x.astype("d"), y.astype("d"), w.shape, 1, 1, 1, groups)], "f", ERROR, least=0)
+
+
 @pytest.mark.parametrize("channels", [4, 64])  # summed directly, and by Winograd's algorithm
 def test_nothing_moves_at_a_programs_edges(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """An argument whose batch is innermost is read as it lies, and what the caller gets is where it was computed."""

@@ -103,7 +103,8 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
             return by_weight
     by_channels = _by_channels(x.dtype.char, p, False)
     if by_channels is not None:
-        alone = np.zeros((p.outs, 1, *p.kernel), x.dtype)
+        alone = kernels.empty((p.outs, 1, *p.kernel), x.dtype)
+        alone.fill(0)
         by_channels[0].weight_sums(moves.batch_last(x), y, alone, by_channels[1])
         return alone
     shape, taps = _forward(direct, p)
@@ -111,17 +112,19 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     if gather is None:
         return None
     x = _bordered(moves, x, _befores(p), p.padded)
+    found = kernels.empty((p.outs, p.channels // p.groups, *p.kernel), x.dtype)
+    flat = found.reshape(p.outs, p.channels // p.groups, -1)
+    whole = len(taps) == flat.shape[2]
+    if not whole or not gather:
+        found.fill(0)
     if gather:
-        some: Array = gathered.weight_sums(x, y, shape)
+        some = gathered.weight_sums(x, y, shape, flat if whole else None)
     else:
-        some = np.zeros((p.outs, p.channels // p.groups, len(taps)), x.dtype)
+        some = flat if whole else np.zeros((*flat.shape[:2], len(taps)), x.dtype)
         direct.weight_sums(x, some, y, shape)
-    shape_of = (p.outs, p.channels // p.groups, *p.kernel)
-    if len(taps) == math.prod(p.kernel):
-        return some.reshape(shape_of)
-    found = np.zeros((*shape_of[:2], math.prod(p.kernel)), x.dtype)
-    found[:, :, taps] = some
-    return found.reshape(shape_of)
+    if not whole:
+        flat[:, :, taps] = some
+    return found
 
 
 def _kernels(a: Array, b: Array, p: Plan) -> tuple[ModuleType, ModuleType, ModuleType, ModuleType] | None:
@@ -258,10 +261,13 @@ def _phases(
     bias = np.zeros(p.channels, y.dtype)
     channels, outs = p.channels // p.groups, p.outs // p.groups
     flat = np.ascontiguousarray(weight).reshape(p.outs, channels, -1)
-    by_taps = gathered.by_taps(flat) if any(gather) else None
+    used = sorted({t for some, (taps, _) in zip(gather, planned, strict=True) if some for t in taps})
+    if 2 * len(used) > flat.shape[2]:
+        used = list(range(flat.shape[2]))
+    by_taps = gathered.by_taps(flat, tuple(used)) if used else None
     for some, (taps, shape) in zip(gather, planned, strict=True):
         if some:
-            lie = gathered.Weights(1, channels, tuple(t * p.outs * channels for t in taps))
+            lie = gathered.Weights(1, channels, tuple(used.index(t) * p.outs * channels for t in taps))
             gathered.sums(y, by_taps, lie, bias, found, shape)
         else:
             # (outs, channels / groups, taps) as (channels, outs / groups, taps).
