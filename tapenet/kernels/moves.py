@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import turn
-from tapenet.llvm.kernel import Kernel
+from tapenet.llvm.kernel import Kernel, Value
 from tapenet.llvm.sharing import Shared
 
-#: What a number costs that is moved, in multiply-adds.
-COST = 20
+#: What a number costs that is moved, in multiply-adds, and one in a dense run.
+COST, DENSE = 20, 8
+#: Bytes of such runs from which they are copied one by one in native code.
+RUN = 64
 
 
 def batch_last(x: np.ndarray) -> np.ndarray:
@@ -55,6 +57,71 @@ def _put(rows: int, columns: int, char: str) -> Shared:
         b, c = above - a * second, i - above * third
         at, to = (a * by[0] + b * by[1] + c * by[2] for by in (steps, turned))
         turn(k, source.moved(at), target.moved(to), rows, columns, row, rows)
+    return k.shared()
+
+
+def bordered(x: np.ndarray, befores: Sequence[int], padded: Sequence[int]) -> np.ndarray:
+    """x (channels, one to three spatial axes, batch) within zeros, C-contiguous: so many before it along each spatial axis,
+    which has the length in `padded`. What does not fit in at the end is cut off. Threads share the axis that they share in
+    convolutions, so that each core has the rows that it works on."""
+    if x.shape[1:-1] == tuple(padded) and not any(befores):
+        return batch_last(x)
+    made = aligned((x.shape[0], *padded, x.shape[-1]), x.dtype)
+    inside = [min(n, length - before) for before, length, n in zip(befores, padded, x.shape[1:-1], strict=True)]
+    batch, size = x.shape[-1], x.itemsize
+    # The last axis, with the batch, is a run; the others, of which there are two then, are gone through.
+    line = [
+        (1, 1, 0, 0),
+        (1, 1, 0, 0),
+        *zip(inside, padded, befores, (s // size for s in x.strides[1:-1]), strict=True),
+    ]
+    (first, second), (number, whole, before, step) = line[-3:-1], line[-1]
+    quick = x.dtype.char in "fd" and (batch == 1 or x.strides[-1] == size) and step == batch and min(inside) > 0
+    if not quick or not all(s % size == 0 for s in x.strides) or number * batch * size < RUN:
+        for axis, (before, n) in enumerate(zip(befores, inside, strict=True), 1):
+            for border in (slice(0, before), slice(before + n, None)):
+                made[(slice(None),) * axis + (border,)] = 0
+        at = tuple(slice(b, b + n) for b, n in zip(befores, inside, strict=True))
+        put(x[(slice(None), *(slice(0, n) for n in inside))], made[(slice(None), *at)])
+        return made
+    if first[1] == 1:  # threads share the outer one
+        first, second = second, first
+    run = _bordered(x.dtype.char)
+    lengths = x.shape[0], x.strides[0] // size, number * batch, whole * batch, before * batch
+    run(first[1], DENSE * made.size, x, made, *lengths, *first, *second)
+    return made
+
+
+@functools.lru_cache(maxsize=2)
+def _bordered(char: str) -> Shared:
+    """Arguments behind the arrays: channels, and how far they lie apart in x; the numbers of a row in x, in the result, and
+    before it; of the two axes of rows the lengths in x and in the result, the border before, and how far rows lie apart in x.
+    The range is the first axis of the result."""
+    k = Kernel("bordered", char)
+    x, out = k.array(1), k.array(1)
+    channels, apart, some, row, lead = (k.integer() for _ in range(5))
+    (n, whole, before, step), (n2, whole2, before2, step2) = ([k.integer() for _ in range(4)] for _ in range(2))
+    begin, end = k.range()
+    k.declares |= {
+        "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)",
+        "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)",
+    }
+
+    def put(intrinsic: str, place: Value, source: str, number: Value) -> None:
+        count = (number * k.dtype.itemsize).name
+        k.line(f"  call void @llvm.{intrinsic}.i64(ptr {out.at(place)}, {source}, i64 {count}, i1 false)")
+
+    for c in k.turns(channels):
+        for i in k.turns(end, begin):
+            for j in k.turns(whole2):
+                a, b = i - before, j - before2
+                there = a.compare("ult", n) & b.compare("ult", n2)
+                copied, zeros = there.where(some, 0), there.where(lead, row)
+                source = x.at(there.where(c * apart + a * step + b * step2, 0))
+                at = ((c * whole + i) * whole2 + j) * row
+                put("memset.p0", at, "i8 0", zeros)
+                put("memcpy.p0.p0", at + zeros, f"ptr {source}", copied)
+                put("memset.p0", at + zeros + copied, "i8 0", row - zeros - copied)
     return k.shared()
 
 

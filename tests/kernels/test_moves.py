@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from tapenet.kernels import moves
-from tapenet.ops.layers.convolution import kernel_dispatch
 from tests.kernels.beside import many_threads
 
 R = np.random.default_rng(0)
@@ -71,15 +70,46 @@ def test_a_transposed_matrix(rows: int, columns: int, dtype: Any) -> None:
 def test_images_get_their_border_on_the_way() -> None:
     """In one pass: there is no array of them without."""
     x = batch_first((8, 20, 20, 32), np.float32)
-    kernel_dispatch._bordered(moves, x, [1, 2], (22, 23))  # what compiling takes does not count
+    moves.bordered(x, [1, 2], (22, 23))  # what compiling takes does not count
     tracemalloc.start()
     try:
-        found = kernel_dispatch._bordered(moves, x, [1, 2], (22, 23))
+        found = moves.bordered(x, [1, 2], (22, 23))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     np.testing.assert_array_equal(found, np.pad(x, ((0, 0), (1, 1), (2, 1), (0, 0))))
     assert peak < 1.2 * found.nbytes
+
+
+BORDERS = [
+    ((5,), (1,), (7,)),
+    ((5, 17), (0, 2), (4, 20)),
+    ((5, 17), (1, 0), (7, 17)),
+    ((6, 5, 7), (1, 0, 1), (8, 5, 9)),
+    ((1, 5, 7), (0, 1, 1), (1, 7, 9)),
+    ((4, 4), (5, 0), (5, 4)),
+]
+
+
+@pytest.mark.parametrize(("sizes", "befores", "padded"), BORDERS)
+@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize("order", ["front", "end", "gaps"])
+def test_a_border(
+    sizes: Any, befores: Any, padded: Any, batch: int, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zeros around, also where images are cut off at the end, for any number of threads."""
+    x = batch_first((6, *sizes, batch), np.float32)
+    x = x if order == "front" else np.ascontiguousarray(x)[:: 2 if order == "gaps" else 1]
+    inside = [max(0, min(n, m - b)) for n, m, b in zip(sizes, padded, befores, strict=True)]
+    expected = np.zeros((len(x), *padded, batch), np.float32)
+    place = tuple(slice(b, b + n) for b, n in zip(befores, inside, strict=True))
+    expected[(slice(None), *place)] = x[(slice(None), *(slice(0, n) for n in inside))]
+    monkeypatch.setattr(moves, "DENSE", 1_000_000)
+    for threads in (1, 3):
+        many_threads(monkeypatch, threads)
+        found = moves.bordered(x, befores, padded)
+        assert found.flags.c_contiguous
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_threads_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

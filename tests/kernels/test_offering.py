@@ -10,10 +10,11 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import kernels
-from tapenet.ops.layers.convolution import kernel_dispatch
 from tapenet.ops.op import op
 
 pytest.importorskip("llvmlite")
+from tapenet.kernels import moves
+
 R = np.random.default_rng(0)
 
 
@@ -99,14 +100,14 @@ def test_a_compiled_stack_of_layers_moves_nothing(monkeypatch: pytest.MonkeyPatc
         taken.append(found.base is not None or not found.flags.owndata)
         return found
 
-    def bordered(moves: Any, x: Any, befores: Any, padded: Any) -> Any:
+    def bordered(x: Any, befores: Any, padded: Any) -> Any:
         given.append(x.flags.c_contiguous)
-        return plain(moves, x, befores, padded)
+        return plain(x, befores, padded)
 
-    plain = kernel_dispatch._bordered
+    plain = moves.bordered
     expected = step(x, *weights)
     monkeypatch.setattr(kernels, "empty", watched)
-    monkeypatch.setattr(kernel_dispatch, "_bordered", bordered)
+    monkeypatch.setattr(moves, "bordered", bordered)
     found = step(x, *weights)
     assert taken == [True, True]  # both convolutions were computed in the program's memory
     assert given == [False, True]  # and only the program's argument had to be brought into order

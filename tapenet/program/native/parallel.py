@@ -44,9 +44,14 @@ class Cut(NamedTuple):
 def cut(kernel: Kernel, layouts: Layouts) -> Cut | None:
     """The parts of a kernel; None for one that is not cut."""
     split = len(kernel.domain) if kernel.split is None else kernel.split
-    wanted = min(int(cycles(kernel) / pieces.PART), JOINED if kernel.joins else pieces.MOST)
+    strides = [s for s in _strides(kernel, layouts) if s is not None]
+    rows = next((axis for s in strides if (axis := pieces.rows(kernel.domain, s)) is not None and axis < split), None)
+    least = pieces.PART if rows is None else pieces.ROWS
+    wanted = min(int(cycles(kernel) / least), JOINED if kernel.joins else pieces.MOST)
     if wanted < 2 or not split:
         return None
+    if rows is not None and (found := _along(kernel, rows, wanted, innermost=False)):
+        return found
     best = None
     for axis in sorted(range(split), key=_outermost(kernel, layouts)):
         found = _along(kernel, axis, wanted, innermost=split > 1 and _dense(kernel, layouts, axis))

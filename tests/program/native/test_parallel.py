@@ -62,6 +62,47 @@ def equal(found: list[Any], expected: list[Any]) -> None:
         np.testing.assert_array_equal(f, e)
 
 
+# -- images ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("high", [3, 12])
+def test_images_are_cut_along_rows(high: int, threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As convolutions are, which have them with the batch innermost; maps of a few rows are not."""
+    monkeypatch.setattr(pieces, "ROWS", 1)
+    b = Build()
+    x = b.input(16, 8, high, 7)
+    program = b.program(b.emit("maximum", x, constant(0.0)))
+    strides = {program.inputs[0]: (1, high * 7 * 16, 7 * 16, 16)}
+    for given, axis in ((None, 0), (strides, 2 if high > 3 else 1)):
+        module = Module(program, strides=given)
+        (kernel,) = module.entries
+        assert isinstance(kernel, Kernel)
+        found = parallel.cut(kernel, module.layouts)
+        assert found is not None
+        assert found.axis == axis
+
+
+def test_pooled_images_in_parts(threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maxima, their gradients, which are moved to their places, and sums over images."""
+    monkeypatch.setattr(pieces, "ROWS", 1)
+    images = np.ascontiguousarray(numbers((16, 3, 10, 9)).transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+    bias = numbers((3, 1, 1))
+
+    def loss(x: Any, b: Any) -> Any:
+        return (tn.nn.functional.max_pool2d(tn.relu(x + b), 2) ** 2).sum()
+
+    expected = tn.grad(loss, argnums=(0, 1))(images, bias)
+    step = tn.compile(tn.grad(loss, argnums=(0, 1)), backend="native")
+    found = []
+    for count in COUNTS:
+        threads(count)
+        found.append([t.numpy() for t in step(images, bias)])
+    for f, e in zip(found[0], expected, strict=True):
+        np.testing.assert_allclose(f, e.numpy(), rtol=1e-5)
+    for other in found[1:]:
+        equal(other, found[0])
+
+
 # -- results -----------------------------------------------------------------------------------------------------
 
 SHAPES = [(1,), (2,), (7,), (13,), (14,), (15,), (100,), (4096,), (6, 5), (14, 1), (15, 33), (7, 2, 3), (29, 1, 4)]

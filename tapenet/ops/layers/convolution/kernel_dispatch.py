@@ -56,7 +56,7 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
         return None
     out = _result((p.outs, *p.out), x.dtype, p)
     flat = np.ascontiguousarray(weight).reshape(p.outs, p.channels // p.groups, -1)
-    x = _bordered(moves, x, _befores(p), p.padded)
+    x = moves.bordered(x, _befores(p), p.padded)
     if gather:
         lie = gathered.Weights(p.width, flat.shape[2], taps)
         gathered.sums(x, flat, lie, bias, out, shape)
@@ -111,7 +111,7 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     gather = _gathers(direct, gathered, x.dtype.char, shape, gathered.weights_pay)
     if gather is None:
         return None
-    x = _bordered(moves, x, _befores(p), p.padded)
+    x = moves.bordered(x, _befores(p), p.padded)
     found = kernels.empty((p.outs, p.channels // p.groups, *p.kernel), x.dtype)
     flat = found.reshape(p.outs, p.channels // p.groups, -1)
     whole = len(taps) == flat.shape[2]
@@ -193,22 +193,6 @@ def _sizes(p: Plan) -> Ints:
     return tuple(inside.stop - inside.start for inside in p.inside[1:])
 
 
-def _bordered(moves: ModuleType, x: Array, befores: Sequence[int], padded: Ints) -> Array:
-    """x (channels, spatial axes, batch) within zeros, C-contiguous. What does not fit in at the end is cut off."""
-    if x.shape[1:-1] == tuple(padded) and not any(befores):
-        return moves.batch_last(x)  # type: ignore[no-any-return]
-    made = kernels.aligned((x.shape[0], *padded, x.shape[-1]), x.dtype)
-    inside = []
-    for axis, (before, length, n) in enumerate(zip(befores, padded, x.shape[1:-1], strict=True), 1):
-        end = min(before + n, length)
-        for border in (slice(0, before), slice(end, length)):
-            made[(slice(None),) * axis + (border,)] = 0
-        inside.append(slice(before, end))
-    taken = tuple(slice(0, place.stop - place.start) for place in inside)
-    moves.put(x[(slice(None), *taken)], made[(slice(None), *inside)])
-    return made
-
-
 def _three(values: Sequence[int], fill: int) -> Ints:
     """One value for each of depth, height and width."""
     return (fill,) * (3 - len(values)) + tuple(values)
@@ -254,7 +238,7 @@ def _phases(
     gather = [_gathers(direct, gathered, y.dtype.char, shape, gathered.pays) for _, shape in planned]
     if None in gather:
         return None
-    y = _bordered(moves, y, befores, padded)
+    y = moves.bordered(y, befores, padded)
     found = _result((p.channels, *sizes), y.dtype, p)
     if sum(math.prod(shape.counts) for _, shape in planned) < math.prod(sizes):
         found.fill(0)
