@@ -35,7 +35,7 @@ def poisoned(shape: Any, dtype: Any = np.float64) -> Array:
     return np.full(size, 255, np.uint8).view(dtype).reshape(shape)
 
 
-def poisoned_in_order(shape: Any, dtype: Any, order: Any) -> Array:
+def poisoned_in_order(shape: Any, dtype: Any, order: Any = None) -> Array:
     """The same in a memory order, and where results are laid."""
     made: Array = aligned(shape, dtype, order)
     made[...] = poisoned((1,) * len(shape), dtype)
