@@ -408,7 +408,9 @@ def _rows(k: Kernel, shape: Shape, source: Array, target: Array, width: Value, s
 def by_taps(weight: np.ndarray, taps: Ints) -> np.ndarray:
     """Of weights (outs, channels, taps) these taps, as (taps, outs, channels), in C order."""
     outs, channels, number = weight.shape
-    if len(taps) < number or number == 1 or weight.dtype.char not in "fd" or not weight.flags.c_contiguous:
+    if number == 1:
+        return np.ascontiguousarray(weight).reshape(1, outs, channels)
+    if len(taps) < number or weight.dtype.char not in "fd" or not weight.flags.c_contiguous:
         return np.ascontiguousarray(weight.transpose(2, 0, 1)[list(taps)])
     made = aligned((number, outs, channels), weight.dtype)
     size = outs * channels

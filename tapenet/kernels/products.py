@@ -23,9 +23,9 @@ EVEN = 8
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 
 
-def product(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray | None:
     """a @ b of two matrices, or of a matrix and a vector, of one dtype of floats; None where one thread is to compute it, or
-    the operands lie in memory as BLAS reads none."""
+    the operands lie in memory as BLAS reads none. That of two matrices is written to `out`, if given, in C order."""
     threads = EVEN if workers.is_deterministic() else workers.threads()
     left = _matrix(a.shape, a.strides, a.itemsize)
     if threads < 2 or left is None or blas.find() is None:
@@ -44,7 +44,7 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     count = min(threads, work // sharing.PART, max(n, m) // (2 * GRAIN))
     if count < 2 or right is None:
         return None
-    out = aligned((n, m), a.dtype)
+    out = aligned((n, m), a.dtype) if out is None else out
     run = _gemm(n >= m, left.transposed, right.transposed, char)
     with blas.alone():
         run(max(n, m), 0, a, b, out, n, m, k, left.leading, right.leading, parts=count)

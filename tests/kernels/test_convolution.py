@@ -92,7 +92,7 @@ GATHERED = [
     (2, (9, 8), 3, (16, 20, 2), (5, 3), (1, (2, 1), 1)),
     (2, (5, 4), 16, (24, 33, 1), (3, 3), (2, 1, 1)),
     (2, (1, 1), 16, (40, 24, 1), (3, 3), (1, 1, 1)),  # of nine taps one sees something
-    (2, (8, 8), 4, (130, 70, 1), (1, 1), (1, 0, 1)),
+    (2, (8, 8), 16, (130, 70, 1), (1, 1), (1, 0, 1)),
     (2, (5, 6), 2, (24, 32, 1), (1, 1), (2, 0, 1)),  # three of four places have no gradient
     (1, (300,), 1, (24, 9, 1), (3,), (1, 2, 2)),
     (3, (3, 4, 5), 2, (24, 8, 1), (2, 3, 2), (1, 1, 1)),
@@ -146,6 +146,17 @@ def test_few_channels_of_one_image_are_left_to_numpy() -> None:
     assert kernel_dispatch.weight_grad(x, y, p) is None
     assert kernel_dispatch.input_grad(y, np.ones((64, 3, 7, 7), "f"), p) is None
     assert kernel_dispatch.conv(x, np.ones((64, 3, 7, 7), "f"), None, p) is not None
+
+
+@pytest.mark.parametrize(("size", "batch"), [(7, 1), (6, 5), (1, 16)])
+def test_plain_products(size: int, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few windows of one place each are left to BLAS, on any number of threads."""
+    calls = []
+    made = kernel_dispatch._product
+    monkeypatch.setattr(kernel_dispatch, "_product", lambda *args: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    check(2, (size, size), batch, (130, 70, 1), (1, 1), (1, 0, 1), "f")
+    assert len(calls) == 2
 
 
 def test_gathered_doubles() -> None:
