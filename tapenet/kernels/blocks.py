@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tapenet.llvm.kernel import Array, Index, Kernel
 
@@ -49,14 +49,17 @@ def move(k: Kernel, source: Array | None, target: Array, count: int) -> None:
             target.store(zero if source is None else source.load(place, lanes=k.lanes, count=some), place, count=some)
 
 
-def planes(k: Kernel, source: Array, target: Array, places: tuple[int, int, int, int], each: int) -> None:
+def planes(
+    k: Kernel, source: Array, target: Array, places: tuple[int, int, int, int], each: int, which: Sequence[int] = ()
+) -> None:  # fmt: skip
     """A row of places within zeros, its every step-th place together: to (step, plane * each) of a row of `each` numbers at
-    `length` places, those from `low` on, negative in front of the row. `places` are length, low, step, plane."""
+    `length` places, those from `low` on, negative in front of the row. `places` are length, low, step, plane; of the planes
+    only those are written, one after the other, that are named, if any are."""
     length, low, step, plane = places
-    for i in range(step):
+    for at, i in enumerate(which or range(step)):
         before = min(max(0, -((low + i) // step)), plane)
         count = min(max(0, -(-(length - low - i) // step) - before), plane - before)
-        line, seen = target.part(i), source.moved((low + i + before * step) * each)
+        line, seen = target.part(at), source.moved((low + i + before * step) * each)
         move(k, None, line, before * each)
         _every(k, seen, line.moved(before * each), count, step, each)
         move(k, None, line.moved((before + count) * each), (plane - before - count) * each)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tapenet.kernels import aligned
-from tapenet.kernels.blocks import turn
+from tapenet.kernels.blocks import move, planes, turn
 from tapenet.llvm.kernel import Kernel, Value
+from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 
 #: What a number costs that is moved, in multiply-adds, and one in a dense run.
@@ -122,6 +123,47 @@ def _bordered(char: str) -> Shared:
                 put("memset.p0", at, "i8 0", zeros)
                 put("memcpy.p0.p0", at + zeros, f"ptr {source}", copied)
                 put("memset.p0", at + zeros + copied, "i8 0", row - zeros - copied)
+    return k.shared()
+
+
+def narrow(batch: int, dtype: np.dtype) -> bool:
+    """Whether a batch fills no vector."""
+    return 2 * batch < registers().bytes // dtype.itemsize
+
+
+def apart(
+    x: np.ndarray, rows: tuple[int, int], places: tuple[int, int, int, int], which: tuple[int, ...]
+) -> np.ndarray:  # fmt: skip
+    """Images (channels, height, width, batch) within zeros, of each row every step-th place together: (channels, rows, planes,
+    places of a plane, batch).
+
+    Args:
+        x: in C order.
+        rows: in front of the first row, and of the result.
+        places: how long rows are, the first that is wanted, negative in front of them, the step, and the places of a plane.
+        which: planes, by the place that they begin at.
+    """
+    channels, height, _, n = x.shape
+    made = aligned((channels, rows[1], len(which), places[3], n), x.dtype)
+    _apart(height, rows, places, which, n, x.dtype.char)(channels, COST * made.size, x, made)
+    return made
+
+
+@functools.lru_cache(maxsize=128)
+def _apart(
+    height: int, rows: tuple[int, int], places: tuple[int, int, int, int], which: tuple[int, ...], n: int, char: str
+) -> Shared:  # fmt: skip
+    k = Kernel("apart", char)
+    x, out = k.array(1, height, places[0] * n), k.array(1, rows[1], len(which), places[3] * n)
+    above = min(rows)
+    below = min(above + height, rows[1])
+    begin, end = k.range()
+    for c in k.turns(end, begin):
+        for first, last in ((0, above), (below, rows[1])):
+            if first < last:
+                move(k, None, out.part(c, first).shaped(1), (last - first) * len(which) * places[3] * n)
+        for row in k.turns(below, above):
+            planes(k, x.part(c, row - above), out.part(c, row), places, n, which)
     return k.shared()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.ops.layers.convolution import geometry, kernel_dispatch, spatial
+from tapenet.ops.layers.convolution import kernel_dispatch, spatial
 from tests.kernels.beside import agree, many_threads
 
 pytest.importorskip("llvmlite")
@@ -139,13 +139,25 @@ def test_depthwise(axes: int, sizes: Any, batch: int, channels: int, kernel: Any
     assert calls == ["sums", "sums", "weight_sums"]
 
 
-def test_few_channels_of_one_image_are_left_to_numpy() -> None:
-    """A row of three channels fills no vector, and with a stride there are no runs for the direct sum."""
-    x, y = np.ones((3, 32, 32, 1), "f"), np.ones((64, 16, 16, 1), "f")
-    p = geometry.plan((1, 3, 32, 32), (64, 3, 7, 7), 2, 3, 1, 1, 2)
-    assert kernel_dispatch.weight_grad(x, y, p) is None
-    assert kernel_dispatch.input_grad(y, np.ones((64, 3, 7, 7), "f"), p) is None
-    assert kernel_dispatch.conv(x, np.ones((64, 3, 7, 7), "f"), None, p) is not None
+@pytest.mark.parametrize(
+    ("axes", "sizes", "channels", "kernel", "options"),
+    [
+        (2, (33, 70), (3, 16, 1), (7, 7), (2, 3, 1)),
+        (2, (9, 37), (24, 32, 1), (3, 5), ((1, 3), ((0, 2), (4, 0)), 1)),
+        (2, (20, 21), (24, 16, 1), (3, 1), (2, 0, 1)),  # one place of two is seen
+        (2, (40, 44), (3, 8, 1), (4, 4), (4, 0, 1)),
+        (1, (90,), (8, 12, 2), (4,), (2, 3, 3)),
+    ],
+)
+def test_strided_places_of_one_image(axes: int, sizes: Any, channels: Any, kernel: Any, options: Any,
+                                     monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """They are brought together."""
+    moves, calls = importlib.import_module("tapenet.kernels.moves"), []
+    made = moves.apart
+    monkeypatch.setattr(moves, "apart", lambda *args: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    check(axes, sizes, 1, channels, kernel, options, "f")
+    assert calls
 
 
 @pytest.mark.parametrize(("size", "batch"), [(7, 1), (6, 5), (1, 16)])
