@@ -30,6 +30,29 @@ _COUNTS = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "sc
            "openblas_{}_num_threads")  # fmt: skip
 
 
+#: The options of its functions: rows behind each other, a matrix as it lies, a transposed one.
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
+#: Where a product is cut, blocks have a multiple of so many rows or columns: BLAS computes tiles.
+GRAIN = 32
+
+
+class Matrix(NamedTuple):
+    """How BLAS reads an operand: transposed or not, and the distance between its rows."""
+
+    transposed: bool
+    leading: int
+
+
+def matrix(shape: tuple[int, ...], strides: tuple[int, ...]) -> Matrix | None:
+    """The last two axes as BLAS reads them in row-major order, or None if no axis is dense; strides count elements."""
+    (n, m), (sn, sm) = shape[-2:], strides[-2:]
+    if (m == 1 or sm == 1) and (n == 1 or sn >= m):
+        return Matrix(False, sn if n > 1 else max(m, 1))
+    if (n == 1 or sn == 1) and (m == 1 or sm >= n):
+        return Matrix(True, sm if m > 1 else max(n, 1))
+    return None
+
+
 class Blas(NamedTuple):
     """Addresses by name (`sgemm`, ...), and the LLVM type of lengths."""
 

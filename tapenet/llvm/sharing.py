@@ -19,11 +19,8 @@ from tapenet.llvm.addresses import address
 if TYPE_CHECKING:
     from tapenet.llvm.toolchain import Library
 
-#: Multiply-adds of a part at least, 10 to 20 µs of them: a worker that looks out for work takes a part within one, one that
-#: sleeps is there within ten. Work of 20 µs takes 20 instead of 33 µs on two threads right behind other work, 28 after a pause.
-PART = 1_000_000
-#: Parts at most.
-MOST = 64
+#: Multiply-adds of a part at least, of which a processor does so many in a cycle.
+PART = 32 * workers.PART
 #: Parts for each thread at most, where their number is free: who is held up does fewer.
 ROUNDS = 4
 #: Multiply-adds for each number that a part has of its own: it is cleared, and added to that of the others. Winograd's gradient
@@ -124,7 +121,7 @@ class Shared:
         if self._free is not None:
             threads = workers.threads()
             most = min(most, threads * self._free if threads > 1 else 1)
-        return max(1, min(-(-length // self._grain), most, MOST))
+        return max(1, min(-(-length // self._grain), most, workers.PARTS))
 
     def __call__(self, length: int, cost: int, *arguments: np.ndarray | int, parts: int | None = None) -> None:
         """Do the range, on several threads where it pays; in so many parts."""

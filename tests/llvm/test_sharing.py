@@ -12,7 +12,7 @@ import pytest
 import tapenet as tn
 
 pytest.importorskip("llvmlite")
-from tapenet.llvm import sharing
+from tapenet.llvm import sharing, workers
 from tapenet.llvm.kernel import Kernel
 
 #: Turns of a loop for each place of a range: some 20 µs.
@@ -69,7 +69,7 @@ def test_work_is_cut_by_what_it_costs() -> None:
     assert one.parts(100, 100 * sharing.PART) == 3
     assert free.parts(5, 100 * sharing.PART) == 5
     tn.set_num_threads(100)
-    assert free.parts(1000, 10**12) == sharing.MOST
+    assert free.parts(1000, 10**12) == workers.PARTS
 
 
 def test_sums_of_parts_do_not_depend_on_the_threads() -> None:

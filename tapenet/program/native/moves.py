@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.llvm.blas import find
+from tapenet.llvm.blas import find, matrix
 from tapenet.llvm.emitter import literal, llvm_type, load, store, supported
 from tapenet.llvm.loops import Access, Code, fill, nest, offset
 from tapenet.program.c_rows import CALLS
@@ -18,7 +18,7 @@ from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
 from tapenet.program.native import c_calls, convolutions, linear_algebra, ordering, pieces
 from tapenet.program.native.kernels import Function, Offset
-from tapenet.program.native.products import matrix, operands
+from tapenet.program.native.products import operands
 from tapenet.program.native.raising import STATUS
 from tapenet.typing import Shape
 

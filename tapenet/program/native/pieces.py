@@ -11,15 +11,12 @@ from tapenet.llvm import loops, workers
 from tapenet.llvm.loops import Access, Code, offset
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
 
-#: Cycles of a piece at least, as they are estimated: some 10 µs. A second thread is there within one to five.
-PART = 30_000
+PART, MOST = workers.PART, workers.PARTS
 #: The same of work on images, of which convolutions have left to each core its rows: what lies in the other's cache is read
 #: at a fifth of the speed. A small network's step takes 0.92 of the time on two threads where all are cut along rows.
 ROWS = 10_000
 #: Rows of a map at least that are shared.
 HIGH = 4
-#: Pieces at most.
-MOST = 64
 _POINTER = np.dtype(np.int64)  # as wide as a pointer
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.kernels import panels
-from tapenet.llvm import gemm, gemv, workers
+from tapenet.llvm import blas, gemm, gemv, workers
+from tapenet.llvm.blas import GRAIN, Matrix, matrix
 from tapenet.llvm.emitter import llvm_type
 from tapenet.llvm.kernel import Kernel
 from tapenet.llvm.kernel import Value as Register
@@ -33,35 +33,15 @@ PACKED, PLAIN = 128, 64
 TALL = 2
 #: Pieces that are enough without more work for them.
 ENOUGH = 8
-#: A block for BLAS has a multiple of so many rows or columns.
-GRAIN = 32
 
 #: BLAS's functions by their names in code.
 _CALLS = {"tn_sgemm", "tn_dgemm", "tn_sgemv", "tn_dgemv"}
 #: Gives a length as BLAS wants it.
 _LENGTH = "tn_length"
-_ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
-
-
-class Matrix(NamedTuple):
-    """How BLAS reads an operand: transposed or not, and the distance between its rows."""
-
-    transposed: bool
-    leading: int
 
 
 #: How BLAS reads a, b and the result of a product a @ b.
 Read = tuple[Matrix | None, Matrix | None, Matrix | None]
-
-
-def matrix(shape: Shape, strides: Strides) -> Matrix | None:
-    """The last two axes as BLAS reads them in row-major order, or None if no axis is dense."""
-    (n, m), (sn, sm) = shape[-2:], strides[-2:]
-    if (m == 1 or sm == 1) and (n == 1 or sn >= m):
-        return Matrix(False, sn if n > 1 else max(m, 1))
-    if (n == 1 or sn == 1) and (m == 1 or sm >= n):
-        return Matrix(True, sm if m > 1 else max(n, 1))
-    return None
 
 
 def operands(instruction: Instruction, layouts: Layouts) -> list[tuple[Value, Shape, Strides]]:
@@ -486,7 +466,7 @@ def _blas(
                 rows, columns, transposed = columns, rows, not transposed
             code.declares.add(f"tn_{letter}gemv")
             code.line(
-                f"  call void @tn_{letter}gemv(i32 {_ROW_MAJOR}, i32 {_TRANSPOSED if transposed else _PLAIN}, "
+                f"  call void @tn_{letter}gemv(i32 {blas.ROW_MAJOR}, i32 {blas.TRANSPOSED if transposed else blas.PLAIN}, "
                 f"INT {rows}, INT {columns}, {t} {one}, ptr {matrix_}, INT {place.leading}, ptr {vector}, "
                 f"INT {max(step, 1)}, {t} {zero}, ptr {out}, INT {out_step})"
             )
@@ -497,8 +477,8 @@ def _blas(
         )  # fmt: skip
     code.declares.add(f"tn_{letter}gemm")
     code.line(
-        f"  call void @tn_{letter}gemm(i32 {_ROW_MAJOR}, i32 {_TRANSPOSED if a.transposed else _PLAIN}, "
-        f"i32 {_TRANSPOSED if b.transposed else _PLAIN}, INT {n}, INT {m}, INT {k}, {t} {one}, ptr {left}, "
+        f"  call void @tn_{letter}gemm(i32 {blas.ROW_MAJOR}, i32 {blas.TRANSPOSED if a.transposed else blas.PLAIN}, "
+        f"i32 {blas.TRANSPOSED if b.transposed else blas.PLAIN}, INT {n}, INT {m}, INT {k}, {t} {one}, ptr {left}, "
         f"INT {a.leading}, ptr {right}, INT {b.leading}, {t} {zero}, ptr {out}, INT {c.leading})"
     )
 

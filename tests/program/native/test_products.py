@@ -13,7 +13,8 @@ from tapenet.program.ir import Program, Reference, Value, Write
 
 pytest.importorskip("llvmlite")
 
-from tapenet.program.native.products import SMALL, Matrix, matrix
+from tapenet.llvm.blas import Matrix, matrix
+from tapenet.program.native.products import SMALL
 from tapenet.program.passes.accumulate import SMALLEST
 from tests.program.evaluate import evaluate
 from tests.program.native.running import assert_native, called, compiled, entries
