@@ -16,55 +16,17 @@ import pytest
 from tests.benchmarks import rules
 from tests.benchmarks.all import page as everything
 from tests.benchmarks.all.plot import plot
-from tests.benchmarks.layers.report import page
+from tests.benchmarks.compiled import workloads as compiled
+from tests.benchmarks.elementwise.programs import Case
 from tests.benchmarks.layers.workloads import WORKLOADS
 from tests.benchmarks.loader import candidates
 from tests.benchmarks.networks import workloads as networks
+from tests.benchmarks.scaling import model
 from tests.benchmarks.side_by_side import memory
 from tests.benchmarks.side_by_side.measure import disagreements, ratio
 from tests.benchmarks.side_by_side.tasks import Bound
 
 ROOT = Path(__file__).parents[1]
-CANDIDATES = ["numpy", "tapenet-eager", "tapenet-plan"]
-
-
-def measured(suite: str, written: Path, *options: str) -> tuple[dict[str, Any], list[str]]:
-    """What a suite wrote and printed; it runs in a process of its own, since the command pins itself to a core."""
-    command = [sys.executable, "-m", f"tests.benchmarks.{suite}", "--quick", "--rounds", "1", "--json", str(written)]
-    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
-    assert written.exists(), done.stdout + done.stderr
-    found = json.loads(written.read_text(encoding="utf-8"))
-    assert found["machine"]["threads"] == 1
-    return found["workloads"], done.stdout.splitlines()
-
-
-def test_a_workload_is_measured_and_reported(tmp_path: Path) -> None:
-    drawn = tmp_path / "times.svg"
-    options = "--only", "xor", "--candidates", *CANDIDATES, "--plot", str(drawn)
-    found, printed = measured("compiled", tmp_path / "times.json", *options)
-    result = found["xor"]
-    assert result["errors"] == {}
-    assert list(result["times"]) == CANDIDATES
-    times = {c: t["median"] for c, t in result["times"].items()}
-    assert all(0 < result["limit"]["µs"] < time < 1e5 for time in times.values()), times
-    assert any(line.startswith("xor ") for line in printed)
-    titles = [e.text for e in ElementTree.fromstring(drawn.read_text(encoding="utf-8")).iter() if "title" in e.tag]
-    assert [str(t).partition(":")[0] for t in titles] == ["tapenet-eager", "tapenet-plan", "numpy"]
-
-
-def test_a_layer_is_measured_in_time_and_memory(tmp_path: Path) -> None:
-    pytest.importorskip("llvmlite")
-    options = "--only", "tutorial", "--candidates", "tapenet-eager", "tapenet-native"
-    found, printed = measured("layers", tmp_path / "times.json", *options)
-    result = found["tutorial"]
-    assert result["errors"] == {}
-    assert list(result["times"]) == ["tapenet-eager", "tapenet-native"]
-    assert all(0 < t["median"] < 1e5 for t in result["times"].values())
-    if memory.measurable():
-        assert list(result["memory"]) == ["tapenet-eager", "tapenet-native"]
-        # The gradient of the large weight has 0.27 MB.
-        assert all(2.5e5 < size < 1e8 for size in result["memory"].values()), result["memory"]
-    assert sum(line.startswith("tutorial ") for line in printed) == 2
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -99,17 +61,52 @@ def test_networks_do_the_same_work_in_each_library(name: str, peer: str) -> None
 def test_all_measures_parts_and_makes_a_page_of_them(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.all", "--rounds", "1", "--seconds", "0.01", "--threads", "1"]
     command += ["--folder", str(tmp_path), "--candidates", "tapenet-eager", "numpy"]
-    for part in ("compiled/xor", "layers/tutorial"):
-        done = subprocess.run([*command, "--only", part], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+
+    def run(*options: str) -> dict[str, Any]:
+        """What the file has then, its suites."""
+        done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
         assert (tmp_path / "benchmarks.md").exists(), done.stderr
-    found = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
-    assert {name: list(by["1"]) for name, by in found["suites"].items()} == {
-        "compiled": ["xor"],
-        "layers": ["tutorial"],
-    }
+        found = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
+        return {name: by["1"] for name, by in found["suites"].items()}
+
+    first = run("--only", "compiled/xor")
+    found = run("--missing", "--only", "compiled/xor", "layers/tutorial")
+    assert found["compiled"] == first["compiled"]  # not measured again
+    assert {name: list(results) for name, results in found.items()} == {"compiled": ["xor"], "layers": ["tutorial"]}
+    xor, layer = found["compiled"]["xor"], found["layers"]["tutorial"]
+    assert xor["errors"] == layer["errors"] == {}
+    assert all(0 < xor["limit"]["µs"] < t["median"] < 1e5 for t in xor["times"].values())
+    if memory.measurable():  # the gradient of the large weight has 0.27 MB
+        assert all(2.5e5 < size < 1e8 for size in layer["memory"].values())
     text = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     assert "| XOR 2-3-1 tanh, batch 4 |" in text
     assert text.count("| 28x28, conv 1, tanh, dense 100, tanh, 10; one image |") == (3 if memory.measurable() else 1)
+
+
+@pytest.mark.parametrize("name", ["logistic", "black-scholes", "update"])
+def test_loops_by_hand_do_the_same_work(name: str) -> None:
+    pytest.importorskip("numba")
+    small = {
+        "logistic": compiled.Logistic(300, 5, 0.5),
+        "black-scholes": compiled.BlackScholes(300),
+        "update": compiled.Update(300),
+    }
+    _compare("compiled", small[name], ("numba", "numpy"))
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_long_programs_are_the_same_in_each_library(gradient: bool) -> None:
+    pytest.importorskip("llvmlite")
+    _compare("elementwise", Case(60, 128, "float32", "inner", gradient), () if gradient else ("numpy",))
+
+
+def _compare(suite: str, task: Any, peers: tuple[str, ...]) -> None:
+    """The numbers of peers beside those of tapenet, eager and compiled, after three calls."""
+    found = {}
+    for side, how in (*((peer, "") for peer in peers), ("tapenet", "eager"), ("tapenet", "native")):
+        made = importlib.import_module(f"tests.benchmarks.{suite}.{side}_side").build(task, how)
+        found[f"{side}-{how}"] = [made.numbers(made.step()) for _ in range(3)][-1]
+    assert disagreements(found) == {}
 
 
 def test_the_page_says_what_misses_and_what_threads_gain() -> None:
@@ -148,14 +145,6 @@ def test_loaders_give_the_same_samples(work: str) -> None:
             )
     assert len(found) > 2
     assert all(abs(total / found["tapenet"] - 1) < 1e-6 for total in found.values()), found
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("layers*.json")), ids=lambda file: file.name)
-def test_the_page_on_layers_shows_what_was_measured(file: Path) -> None:
-    found = json.loads(file.read_text(encoding="utf-8"))
-    text = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
-    mark = f"threads {found['machine']['threads']}"
-    assert f"<!-- {mark} -->\n{page(found['machine'], found['workloads'])}\n<!-- /{mark} -->" in text
 
 
 @pytest.mark.skipif(not memory.measurable(), reason="only Linux says it")
@@ -210,3 +199,44 @@ def test_stated_gradient_rules_are_measured_beside_derived_ones(
         small, large, errors = line.split("|")
         assert all(float(n) > 0 for part in (small.split()[1:], large.split()) for n in part)
         assert all(float(e) < 1e-6 for e in errors.split())
+
+
+def test_steps_of_a_compiled_function_are_counted() -> None:
+    pytest.importorskip("llvmlite")
+    import tapenet as tn
+    from tests.benchmarks.scaling.steps import of_compiled
+
+    f = tn.compile(lambda x, w: np.tanh(x @ w).sum())
+    x, w = np.ones((512, 64), np.float32), np.ones((64, 256), np.float32)
+    for _ in range(2):
+        f(x, w)
+    found = {kind: (operations, moved) for kind, operations, moved, *_ in of_compiled(f)}
+    size = 512 * 256
+    assert found["product"] == (64 * size, 4 * (x.size + w.size + size))
+    assert found["kernel"][0] > size
+    assert 4 * size <= found["kernel"][1] < 5 * size
+
+
+def test_the_model_of_time_is_bound_by_what_it_should_and_is_fitted() -> None:
+    here = model.Processor(1, 10.0, 10.0, 1e6, 1e7, (1e3, 10.0, 5.0), (20.0, 10.0), 0.0)
+    c = dict.fromkeys(model.START, 1.0) | {"call": 30.0, "share": 0.01, "alone": 0.5}
+    rows = {
+        "compute": [["product", 1e6, 1000, 64, False, 1]],
+        "memory": [["kernel", 1e3, 1e8, 64, False, 1]],
+        "too few parts": [["product", 1e6, 1000, 2, False, 1]],
+        "calls": [["layer", 10.0, 1000, 1, True, 5]],
+    }
+    many = here._replace(threads=8)
+    gains = {}
+    for bound, row in rows.items():
+        steps = model.Steps(row)
+        found = {b: t.sum() for b, t in model.times(steps, many, c).items()}
+        assert max(found, key=found.__getitem__) == bound, found
+        gains[bound] = model.total(steps, here, c) / model.total(steps, many, c)
+    assert gains == pytest.approx({"compute": 8, "memory": 2, "too few parts": 2, "calls": 1}, rel=1e-3)
+    pytest.importorskip("scipy")
+    known = [
+        model.Case(n, s := model.Steps(row), p, model.total(s, p, c)) for n, row in rows.items() for p in (here, many)
+    ]
+    fitted = model.fit(known)
+    assert model.typical(model.total(k.steps, k.processor, fitted) / k.time for k in known) < 1.05

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.benchmarks.all.suites import Suite, suites
 from tests.benchmarks.side_by_side.measure import Result, best, medians
-from tests.benchmarks.side_by_side.report import microseconds
+from tests.benchmarks.side_by_side.report import LIBRARIES, microseconds
 
 PAGE = Path(__file__).parents[3] / "docs" / "benchmarks.md"
 IMAGE = "images/benchmarks.svg"
@@ -26,7 +26,9 @@ python -m tests.benchmarks.all
 
 Every candidate has a process of its own, pinned to as many cores as it has threads. Candidates take turns, round by round, and
 medians count; the numbers that they compute have to agree. The columns on the right are tapenet over the best of its peers,
-beside what is to be reached; **bold** is what missed it. "gain" is a step's time with one thread over that with more.
+beside what is to be reached; **bold** is what missed it. "gain" is a step's time with one thread over that with more. Memory is
+that by which a fresh process grows from before the first step: at the worst moment of later steps, and after them ("kept").
+What the same steps would take on other processors is on [a page of its own](scaling.md).
 
 ![Time over that of the fastest peer](images/benchmarks.svg)
 """
@@ -47,10 +49,7 @@ def _wrapped(text: str) -> str:
 
 
 def _machine(where: Result) -> str:
-    libraries = ", ".join(
-        f"{name} {where[key]}"
-        for name, key in (("NumPy", "numpy"), ("llvmlite", "llvmlite"), ("PyTorch", "torch"), ("JAX", "jax"))
-    )
+    libraries = ", ".join(f"{name} {where[key]}" for name, key in LIBRARIES.items() if where.get(key))
     threads = "One thread" if where["threads"] == 1 else f"{where['threads']} threads"
     return f"{threads}: {where['cpu']}, {where['cores']} cores; {libraries}; Python {where['python']}; {where['date'][:10]}."
 
@@ -73,7 +72,7 @@ def _tables(suite: Suite, by_threads: dict[str, dict[str, Result]]) -> Iterator[
             yield _table("peak, MB", suite, measured, lambda r: r["memory"], megabytes, "memory ratios", {})
         kept = {name: r for name, r in measured.items() if r.get("kept")}
         if kept and threads == "1":
-            yield _table("kept, MB", suite, kept, lambda r: r["kept"], megabytes, None, {})
+            yield _table("kept, MB", suite, kept, lambda r: r["kept"], megabytes, "kept ratios", {})
 
 
 def _with_variants(suite: Suite, r: Result) -> list[str]:
@@ -86,12 +85,12 @@ def _table(
     rows: dict[str, Result],
     values: Callable[[Result], Values],
     written: Written,
-    ratios: str | None,
+    ratios: str,
     gains: dict[str, Values],
 ) -> str:
     """A row for each workload: each candidate in its best variant, the ratios, and what more threads gain."""
     asked = [
-        c for c in suite.candidates if ratios and any(q["of"].startswith(c) for r in rows.values() for q in r[ratios])
+        c for c in suite.candidates if any(q["of"].startswith(c) for r in rows.values() for q in r.get(ratios, ()))
     ]
     gaining = [c for c in asked if any(c in g for g in gains.values())]
     lines = [[head, *suite.candidates, *(f"{c} over the best" for c in asked), *(f"{c}, gain" for c in gaining)]]
@@ -99,7 +98,7 @@ def _table(
     for name, r in rows.items():
         found = values(r)
         bests = [best((c,), found) for c in suite.candidates]
-        quotients = ["; ".join(_quotient(q) for q in r[ratios or ""] if q["of"].startswith(c)) or "-" for c in asked]
+        quotients = ["; ".join(_quotient(q) for q in r.get(ratios, ()) if q["of"].startswith(c)) or "-" for c in asked]
         cells = ["-" if c is None else written(found[c]) for c in bests]
         lines.append([r["title"], *cells, *quotients, *(_gain(gains[name], c) for c in gaining)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -125,7 +124,7 @@ def _missing(found: dict[str, dict[str, dict[str, Result]]]) -> str:
         for threads, results in sorted(by_threads.items()):
             for r in results.values():
                 where = f"{r['title']} ({threads} thread{'s' * (threads != '1')})"
-                for kind, key in (("time", "ratios"), ("memory", "memory ratios")):
+                for kind, key in (("time", "ratios"), ("memory", "memory ratios"), ("kept", "kept ratios")):
                     lines += [
                         f"- {where}, {kind}: {q['of']} {q['ratio']:.2f} of {q['over']}, at most {q['at most']}"
                         for q in r.get(key, [])

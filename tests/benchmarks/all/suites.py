@@ -38,6 +38,19 @@ class Suite(NamedTuple):
         """What is measured."""
         return tuple(importlib.import_module(f"{self.package}.workloads").WORKLOADS)
 
+    @property
+    def alone(self) -> tuple[str, ...]:
+        """Those among the workloads that are measured with one thread only."""
+        return self._told("ALONE")
+
+    @property
+    def slow(self) -> tuple[str, ...]:
+        """Those among the candidates that take minutes to begin with."""
+        return self._told("SLOW")
+
+    def _told(self, name: str) -> tuple[str, ...]:
+        return tuple(getattr(importlib.import_module(f"{self.package}.workloads"), name, ()))
+
     def measure(self, workload: str, candidates: Iterable[str], plan: Plan) -> Result:
         """The figures of a workload."""
         found: Result = importlib.import_module(f"{self.package}.measure").measure(workload, candidates, plan)

@@ -13,16 +13,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Logistic
+from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Logistic, Update
 from tests.benchmarks.side_by_side import cores
-from tests.benchmarks.side_by_side.tasks import Candidate, means
+from tests.benchmarks.side_by_side.tasks import Candidate, mean_squares, means
 
 jax.config.update("jax_cpu_enable_async_dispatch", cores() > 1)
 jnp.zeros(1).block_until_ready()  # starts JAX
 
 
-def build(task: Dense | Logistic | BlackScholes, how: str) -> Candidate:
+def build(task: Dense | Logistic | BlackScholes | Update, how: str) -> Candidate:
     """The task under jit; there is one way, so `how` is empty."""
+    if isinstance(task, Update):
+        return update_step(task)
     data = [jnp.asarray(a) for a in task.data()]
     if isinstance(task, BlackScholes):
         return Candidate(functools.partial(prices, *data), jax.block_until_ready, lambda out: means([out[0], *out[1]]))
@@ -83,6 +85,21 @@ def adam(lr: float, parameters: Any, gradients: Any, rest: Any) -> tuple[Any, An
     rate, correction = lr / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
     update = lambda p, m, v: p - rate * m / (jnp.sqrt(v) / correction + 1e-8)
     return jax.tree.map(update, parameters, ms, vs), (count, ms, vs)
+
+
+def update_step(task: Update) -> Candidate:
+    """A step of Adam, its state donated."""
+    p, g = jnp.asarray(task.parameters()), jnp.asarray(task.data())
+    state: Any = (p, start(p))
+    jitted = jax.jit(lambda state, g: adam(task.lr, state[0], g, state[1]), donate_argnums=0)
+
+    def call() -> jax.Array:
+        nonlocal state
+        state = jitted(state, g)
+        return state[0]
+
+    # What the last call gave is donated to the next.
+    return Candidate(call, jax.block_until_ready, lambda p: mean_squares([p]))
 
 
 def prices(*inputs: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:

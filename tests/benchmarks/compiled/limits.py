@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Logistic
+from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Logistic, Update
 from tests.benchmarks.side_by_side import clock
 
 
-def limit(task: Dense | Logistic | BlackScholes) -> dict[str, Any]:
+def limit(task: Dense | Logistic | BlackScholes | Update) -> dict[str, Any]:
     """The limit of a task and its parts in microseconds, with the rates measured."""
     flops = sum(2 * m * k * n for m, k, n in task.products())
     touched = [(size, bandwidth(working_set)) for size, working_set in task.traffic()]

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 
-from tests.benchmarks.compiled.workloads import COUNTS, WORKLOADS, FirstCall, Growth
+from tests.benchmarks.compiled.workloads import COUNTS, LOOPS, WORKLOADS, FirstCall, Growth
 from tests.benchmarks.side_by_side.measure import Errors, Failed, Plan, Process, Result, Times, announced, result, steps
 
 PACKAGE = __package__
@@ -19,6 +19,7 @@ def measure(name: str, candidates: Iterable[str], plan: Plan, nodes: int = 10_00
         nodes: the largest number of nodes compiled.
     """
     workload = WORKLOADS[name]
+    candidates = [c for c in candidates if c != "numba" or name in LOOPS]
     with announced(name):
         if isinstance(workload.task, FirstCall):
             return result(workload, *first_calls(name, candidates, plan))

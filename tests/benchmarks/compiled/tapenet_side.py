@@ -13,17 +13,19 @@ import numpy as np
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Growth, Logistic
+from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Growth, Logistic, Update
 from tests.benchmarks.side_by_side import clock
-from tests.benchmarks.side_by_side.tasks import Candidate, means
+from tests.benchmarks.side_by_side.tasks import Candidate, mean_squares, means
 
 #: The backend of `tn.compile` by the candidate's name.
 BACKENDS = {"plan": "numpy", "native": "native"}
 
 
-def build(task: Dense | Logistic | BlackScholes, how: str) -> Candidate:
+def build(task: Dense | Logistic | BlackScholes | Update, how: str) -> Candidate:
     """The task, `how` being "eager", "plan" or "native"."""
     made = functools.partial(compiled, how)
+    if isinstance(task, Update):
+        return update(task, how)
     data = task.data()
     if isinstance(task, BlackScholes):
         prices = made(tn.value_and_grad(total, argnums=(0, 1, 2, 3, 4)))
@@ -74,6 +76,19 @@ def logistic_step(task: Logistic) -> Callable[..., Any]:
         return loss
 
     return step
+
+
+def update(task: Update, how: str) -> Candidate:
+    """An optimizer's step; compiled, with the gradient as what goes in."""
+    p = tn.tensor(task.parameters(), requires_grad=True)
+    opt = optim.Adam([p], lr=task.lr)
+
+    def step(gradient: Any) -> None:
+        p.grad = gradient
+        opt.step()
+
+    call = functools.partial(compiled(how, step), task.data())
+    return Candidate(call, lambda _: None, lambda _: mean_squares([p.data]))
 
 
 def epoch(task: Dense, how: str) -> Candidate:

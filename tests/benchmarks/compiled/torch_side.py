@@ -18,14 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Logistic
-from tests.benchmarks.side_by_side.tasks import Candidate, means
+from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Logistic, Update
+from tests.benchmarks.side_by_side.tasks import Candidate, mean_squares, means
 
 Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def build(task: Dense | Logistic | BlackScholes, how: str) -> Candidate:
+def build(task: Dense | Logistic | BlackScholes | Update, how: str) -> Candidate:
     """The task, `how` being "eager" or "compiled"."""
+    if isinstance(task, Update):
+        return update(task, how)
     data = [torch.from_numpy(a) for a in task.data()]
     if isinstance(task, BlackScholes):
         prices = black_scholes_eager if how == "eager" else black_scholes_compiled
@@ -40,6 +42,15 @@ def build(task: Dense | Logistic | BlackScholes, how: str) -> Candidate:
         epoch = lambda: [step(*batch) for batch in zip(*data, strict=True)]
         return Candidate(epoch, lambda losses: losses[-1].item(), lambda losses: means([list(map(detached, losses))]))
     return Candidate(functools.partial(step, *data), torch.Tensor.item, lambda loss: [loss.item()])
+
+
+def update(task: Update, how: str) -> Candidate:
+    """A step of Adam: the fused one, or compiled from its formulas."""
+    p = nn.Parameter(torch.from_numpy(task.parameters()))
+    p.grad = torch.from_numpy(task.data())
+    opt = torch.optim.Adam([p], lr=task.lr, **({"fused": True} if how == "eager" else {"foreach": True}))
+    step = opt.step if how == "eager" else torch.compile(opt.step)
+    return Candidate(step, lambda _: None, lambda _: mean_squares([detached(p)]))
 
 
 def detached(value: torch.Tensor) -> Any:

@@ -13,8 +13,18 @@ import numpy as np
 
 from tests.benchmarks.side_by_side.tasks import Array, Bound, Workload
 
-CANDIDATES = ("tapenet-eager", "tapenet-plan", "tapenet-native", "torch-eager", "torch-compiled", "jax", "numpy")
+CANDIDATES = (
+    "tapenet-eager",
+    "tapenet-plan",
+    "tapenet-native",
+    "torch-eager",
+    "torch-compiled",
+    "jax",
+    "numpy",
+    "numba",
+)
 PEERS = ("torch-eager", "torch-compiled", "jax")
+SLOW = ("torch-compiled",)
 
 #: Numbers of nodes for the growth of compile time.
 COUNTS = (10, 100, 1000, 10_000)
@@ -134,6 +144,30 @@ class BlackScholes:
 
 
 @dataclass(frozen=True)
+class Update:
+    """A step of Adam on parameters whose gradients are there."""
+
+    count: int
+    lr: float = 1e-3
+
+    def parameters(self) -> Array:
+        """The values to begin with."""
+        return np.random.default_rng(2).standard_normal(self.count, np.float32)
+
+    def data(self) -> Array:
+        """The gradients."""
+        return np.random.default_rng(1).standard_normal(self.count, np.float32)
+
+    def products(self) -> list[tuple[int, int, int]]:
+        """None."""
+        return []
+
+    def traffic(self) -> list[tuple[int, int]]:
+        """Parameters and two moments are read and written, gradients read."""
+        return [(16 * self.count, 16 * self.count)]
+
+
+@dataclass(frozen=True)
 class FirstCall:
     """The first call of a task's step in a fresh process, with a cold or a warm cache on disk."""
 
@@ -174,6 +208,7 @@ WORKLOADS = {
         Dense(_LARGE, 32, 1e-3, adam=True),
         (Bound("tapenet-native", PEERS, 0.9),),
     ),
+    "update": Workload("Adam on 10,000,000 parameters", Update(10_000_000), (Bound("tapenet-native", PEERS, 0.9),)),
     "epoch": Workload(
         "784-100-50-10 tanh, an epoch of 937 batches of 64",
         Dense(_SMALL, 64, 0.01, batches=937),
@@ -187,3 +222,8 @@ WORKLOADS = {
     "growth-chain": Workload("compiling a chain, per node", Growth("chain"), _GROWTH),
     "growth-net": Workload("compiling a net, per node", Growth("net"), _GROWTH),
 }
+
+#: What is written as a loop for Numba.
+LOOPS = ("logistic", "black-scholes", "update")
+#: What says nothing of several threads.
+ALONE = ("first-call", "growth-chain", "growth-net")

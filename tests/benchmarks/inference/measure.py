@@ -20,7 +20,7 @@ def measure(name: str, candidates: Iterable[str], plan: Plan) -> Result:
     with announced(name):
         times, errors = steps(package, name, candidates, plan)
         found = result(WORKLOADS[name], times, errors)
-        if measurable():
+        if plan.memory and measurable():
             found["memory"] = {c: _memory(package, name, c, plan) for c in times}
     return found
 

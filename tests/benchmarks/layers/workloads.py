@@ -18,6 +18,7 @@ from tests.benchmarks.side_by_side.tasks import Array, Bound, Workload
 
 CANDIDATES = ("tapenet-eager", "tapenet-native", "torch-eager", "torch-compiled", "jax")
 PEERS = ("torch-eager", "torch-compiled", "jax")
+SLOW = ("torch-compiled",)
 
 Shape = tuple[int, ...]
 Names = tuple[str, ...]

@@ -1,37 +1,11 @@
-"""The command line of a suite."""
+"""What the commands of suites share."""
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
-from tests.benchmarks.side_by_side.measure import Plan, Result
-from tests.benchmarks.side_by_side.report import machine
-
-
-def parser(
-    package: str, description: str, workloads: Iterable[str], candidates: Iterable[str]
-) -> argparse.ArgumentParser:
-    """The options that all suites have."""
-    made = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
-    made.add_argument("--only", nargs="+", choices=list(workloads), default=list(workloads), metavar="WORKLOAD")
-    made.add_argument(
-        "--candidates", nargs="+", choices=list(candidates), default=list(candidates), metavar="CANDIDATE"
-    )
-    made.add_argument("--threads", type=int, default=1)
-    made.add_argument("--rounds", type=int, help="15, or 3 with --quick")
-    made.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    made.add_argument("--json", type=Path, metavar="FILE")
-    return made
-
-
-def begin(options: argparse.Namespace) -> Plan:
-    """Pin the processes to come, say where they run, and return how to measure."""
-    pin(options.threads)
-    print(", ".join(f"{key} {value}" for key, value in machine(options.threads).items()))
-    return Plan(options.rounds or (3 if options.quick else 15), 0.02 if options.quick else 0.1)
+from tests.benchmarks.side_by_side.measure import Result
 
 
 def pin(threads: int) -> None:

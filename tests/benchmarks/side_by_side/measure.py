@@ -35,12 +35,14 @@ class Plan(NamedTuple):
     """How to measure.
 
     Attributes:
-        rounds: how often each candidate has its turn, of about `seconds`.
+        rounds: how often each candidate has its turn, of about `seconds`; half as often where the slowest call takes longer.
+        memory: whether memory is measured too.
         patience: seconds after which a candidate that does not answer is given up.
     """
 
     rounds: int
     seconds: float
+    memory: bool = True
     patience: float = 900.0
 
 
@@ -96,7 +98,7 @@ def steps(package: str, name: str, candidates: Iterable[str], plan: Plan) -> tup
     errors: Errors = {}
     numbers, calls = {}, {}
     with ExitStack() as stack:
-        cache = stack.enter_context(tempfile.TemporaryDirectory())
+        cache = os.environ.get("TAPENET_CACHE") or stack.enter_context(tempfile.TemporaryDirectory())
         processes = {
             c: stack.enter_context(Process(package, name, c, plan.patience, TAPENET_CACHE=cache)) for c in candidates
         }
@@ -108,7 +110,7 @@ def steps(package: str, name: str, candidates: Iterable[str], plan: Plan) -> tup
             except Failed as error:
                 errors[c] = str(error)
         errors |= disagreements(numbers)
-        for _ in range(plan.rounds):
+        for _ in range(plan.rounds if min(calls.values(), default=2) > 1 else -(-plan.rounds // 2)):
             for c in [c for c in processes if c not in errors]:
                 # Threads of the last one's pool may spin for a while before they sleep.
                 time.sleep(0.05 if cores() > 1 else 0)
@@ -177,16 +179,19 @@ def with_memory(
     """Microseconds of one workload in all variants, with peak and kept bytes, the ratios asked for and what failed.
 
     Args:
-        bounds: of peaks.
+        bounds: of peaks, and of what is kept.
     """
     with announced(name):
         chosen = with_variants(candidates, workload)
         found = result(workload, *steps(package, name, chosen, plan))
+        if not plan.memory:
+            return found
         taken, failures = memory(package, name, [c for c in chosen if c not in found["errors"]], plan)
         found["errors"] |= failures
         found["memory"] = {c: most for c, (most, _) in taken.items()}
         found["kept"] = {c: kept for c, (_, kept) in taken.items()}
         found["memory ratios"] = ratios(bounds, found["memory"])
+        found["kept ratios"] = ratios(bounds, found["kept"])
     return found
 
 

@@ -55,9 +55,11 @@ class Worker:
         return list(self.numbers(out))
 
     def calibrate(self, seconds: float) -> int:
-        """How many calls take about that long, once warm."""
+        """How many calls take about that long, once warm: after three, or one that takes as long itself."""
+        begin = clock()
         for _ in range(3):
-            self.wait(self.step())
+            if clock() - begin < seconds:
+                self.wait(self.step())
         calls, begin = 0, clock()
         while clock() - begin < seconds:
             self.wait(self.step())
@@ -80,6 +82,10 @@ class Worker:
         """The bound from below."""
         found: dict[str, Any] = self._module("limits").limit(self._task())
         return found
+
+    def describe(self) -> Any:
+        """What the side tells of the step."""
+        return self._module(f"{self.side}_side").describe(self.step)
 
     def grow(self, count: int) -> float:
         """Microseconds per node to compile so many."""
