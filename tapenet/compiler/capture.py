@@ -25,7 +25,7 @@ from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import agreement, innermost
-from tapenet.compiler.frozen import freeze, refuse
+from tapenet.compiler.frozen import Freezing, freeze, refuse
 from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.places import Place
 from tapenet.compiler.reach import Reach
@@ -98,11 +98,11 @@ def first_call(
     tell_unseen: Callable[[str], None],
     linked: bool = False,
     sketches: bool = False,
-    frozen: str | None = None,
+    frozen: Freezing | None = None,
 ) -> tuple[object, Variant | str]:
     """Run a function on the arguments of a call, and make a program of what it does.
 
-    What is outside is taken as constants where `frozen` names a backend.
+    What is outside is taken as constants where it is said how, `frozen`.
 
     With `take_back` what the call did is put back where its program can be run next; with `linked` in any case, and where
     it was but a sketch of a run (`Capture.sketches`).
@@ -135,7 +135,7 @@ def first_call(
         tape.depend(module, partial(_state, module))
     try:
         recorded = _Recording(parameters, call, tape).run(
-            fn, keep_grads, linked, innermost.OPS if frozen == "native" else ()
+            fn, keep_grads, linked, innermost.OPS if frozen and (frozen.native or frozen.examples) else ()
         )
         sketched = tape.sketches
         tape = _way_back(tape)
@@ -153,7 +153,7 @@ def first_call(
                 program = simplify(program, steps)
             else:
                 refuse(title, program, recorded.plan)
-                program = freeze(program, steps, frozen == "native")
+                program = freeze(program, steps, frozen)
                 still = {i.params["op"] for i in program.body if i.name == "call"}
                 recorded.called[:] = [c for c in recorded.called if c.op in still]
             runner = build(program)

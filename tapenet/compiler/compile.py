@@ -20,6 +20,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tapenet.autodiff.observe.profile import CALL, OPEN
 from tapenet.autodiff.state import local
@@ -27,6 +28,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call
 from tapenet.compiler.connected import InGraph, Linked, fits, flows_of, gradient_of
 from tapenet.compiler.explain import Explanation, keeps_changing
+from tapenet.compiler.frozen import Freezing
 from tapenet.compiler.signature import Call, Key, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Variant
 from tapenet.llvm import toolchain
@@ -36,6 +38,7 @@ from tapenet.ops.tracebacks import boundary, hide
 from tapenet.program.backend import Runner
 from tapenet.program.called_ops import Resized
 from tapenet.program.ir import Program
+from tapenet.typing import Array
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,6 +74,7 @@ def compile(
     from_first: bool = False,
     lift: bool = False,
     frozen: bool = False,
+    quantize: ArrayLike | tuple[ArrayLike, ...] | None = None,
 ) -> TypedCompiled[P, R]: ...
 
 
@@ -84,6 +88,7 @@ def compile(
     from_first: bool = False,
     lift: bool = False,
     frozen: bool = False,
+    quantize: ArrayLike | tuple[ArrayLike, ...] | None = None,
 ) -> Callable[[Callable[P, R]], TypedCompiled[P, R]]: ...
 
 
@@ -97,6 +102,7 @@ def compile(
     from_first: bool = False,
     lift: bool = False,
     frozen: bool = False,
+    quantize: ArrayLike | tuple[ArrayLike, ...] | None = None,
 ) -> object:
     """Make a function run as one program. The first call with arguments of a kind is captured: it runs as ever and is
     recorded, with backward passes and optimizer steps. Further calls run the program made of that.
@@ -147,10 +153,15 @@ def compile(
             as they are when it is captured: what is written to them later is not seen. For a trained model, in eval mode:
             what depends on them alone is computed once, and batch norms become part of the weights before them. A function
             that writes to them, or computes their gradients, is refused with an error. In a graph it runs uncompiled.
+        quantize: of a frozen model, examples of its argument along the first axis, any number of them (for several arguments
+            a tuple of arrays): convolutions and products with parameters are computed in integers of 8 bits, with scales
+            that the examples give. A hundred examples like those to come are enough. Results differ from those of floats
+            by some percent; larger numbers than the examples led to become the largest.
 
     Raises:
         ImportError: backend="native" and llvmlite is not installed, or makes no code that runs.
         TypeError: `fn` cannot be called, or is a generator function or a coroutine.
+        ValueError: `quantize` without `frozen`; at the first call, examples that do not fit the arguments.
 
     >>> import tapenet as tn
     >>> from tapenet import nn, optim
@@ -172,10 +183,18 @@ def compile(
     if fn is None:
         return partial(
             compile, backend=backend, max_variants=max_variants, keep_grads=keep_grads, from_first=from_first, lift=lift,
-            frozen=frozen,
+            frozen=frozen, quantize=quantize,
         )  # fmt: skip
+    if quantize is not None and not frozen:
+        raise ValueError("tn.compile: quantize= is for frozen models: give frozen=True too")
+    how: bool | tuple[Array, ...] = frozen
+    if isinstance(quantize, tuple) and not quantize:
+        raise ValueError("tn.compile: quantize=() has no examples: give an array for each argument")
+    if quantize is not None:  # all calls give what the program gives, the first one too
+        how = tuple(np.array(q, order="C") for q in (quantize if isinstance(quantize, tuple) else (quantize,)))
+        from_first = True
     kind = importlib.import_module("tapenet.lifting.compiled").CompiledLift if lift else Compiled
-    return kind(fn, backend, max_variants, keep_grads, from_first, frozen)
+    return kind(fn, backend, max_variants, keep_grads, from_first, how)
 
 
 class Compiled:
@@ -185,7 +204,7 @@ class Compiled:
 
     def __init__(
         self, fn: Callable[..., object], backend: str | None, max_variants: int, keep_grads: bool, from_first: bool,
-        frozen: bool = False,
+        frozen: bool | tuple[Array, ...] = False,
     ) -> None:  # fmt: skip
         plain = isinstance(fn, (types.FunctionType, types.MethodType))
         object.__setattr__(self, "_plain", plain)
@@ -298,6 +317,10 @@ class Compiled:
         self._recent = [variant, *(v for v in self._recent if v is not variant)][:_RECENT]
         return variant.run(call)
 
+    def _freezing(self) -> Freezing | None:
+        examples = self._frozen if isinstance(self._frozen, tuple) else None
+        return Freezing(self._backend == "native", examples) if self._frozen else None
+
     def _fitting(self, key: Key, call: Call) -> Variant | None:
         for variant in self._variants.get(key, ()):
             if variant.begins_with(call.leaves) and variant.holds():
@@ -329,7 +352,7 @@ class Compiled:
             result, variant = first_call(
                 self.__wrapped__, self._parameters, key, call, self._keep_grads, self._from_first, self._build,
                 self._warn_unseen, sketches=self._sketches,
-                frozen=self._backend if self._frozen else None,
+                frozen=self._freezing(),
             )  # fmt: skip
         except Connected:
             self._inline.add(key)

@@ -123,6 +123,9 @@ def _variant(variant: Variant, parameters: Parameters, full: bool) -> list[str]:
     frozen = len(variant.captured.references)
     if frozen and not variant.program.references:
         lines.append(f"frozen: what was in {frozen} tensors from outside is part of it")
+    integers = sum(i.name == "quantized_convolve" for i in variant.program.body)
+    if integers:
+        lines.append(f"quantized: {integers} convolutions and products are computed in integers of 8 bits")
     if variant.called:
         lines.append("called as they are:")
         called = [f"{name}{f' ({n} times)' if n > 1 else ''}: {why}" for (name, why), n in _called(variant.called)]

@@ -7,11 +7,13 @@ follow a product or a convolution, as an evaluated batch norm is, move into its 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
 from tapenet.autodiff.observe.tape import CaptureError
-from tapenet.compiler import innermost
+from tapenet.compiler import innermost, quantizing
 from tapenet.compiler.variant import Plan
 from tapenet.ops.layers.convolution.scaling import SCALED
 from tapenet.program.called_ops import Hole
@@ -52,13 +54,26 @@ def refuse(title: str, program: Program, plan: Plan) -> None:
         )
 
 
-def freeze(program: Program, steps: list[Step], native: bool) -> Program:
+class Freezing(NamedTuple):
+    """How a program is frozen.
+
+    Attributes:
+        native: whether it becomes machine code.
+        examples: for each argument, some along the first axis, by which convolutions and products are put into integers of 8
+            bits; None to leave them floats.
+    """
+
+    native: bool
+    examples: tuple[Array, ...] | None
+
+
+def freeze(program: Program, steps: list[Step], how: Freezing) -> Program:
     """The program with what is outside of it as constants, after all passes.
 
     Args:
         program: a program that writes nothing outside.
         steps: gets what each pass did.
-        native: whether it becomes machine code.
+        how: what becomes of it.
     """
     program = substitute(program, {r: Constant(np.array(r.tensor._data, order="C")) for r in program.references})
 
@@ -74,11 +89,16 @@ def freeze(program: Program, steps: list[Step], native: bool) -> Program:
     for _ in range(ROUNDS):
         while run("constants", computed_ahead) | run("scales", scales_moved):
             pass
-        if native:
+        if how.examples is not None:
+            run("convolutions", partial(innermost.run, every=True))
+        elif how.native:
             run("convolutions", innermost.run)
         program, before = simplify(program, steps), program
         if program is before:
             break
+    if how.examples is not None:
+        run("8 bits", partial(quantizing.quantized, examples=how.examples, native=how.native))
+        program = simplify(program, steps)
     for constant in program.constants:
         constant.array.flags.writeable = False  # so that kernels keep what they make of it
     return program
@@ -167,12 +187,12 @@ def _moved(value: Result, other: Array, factor: bool, builder: Builder) -> Value
         first, shift = source.args[0], source.args[1].array
         if not factor:
             return builder.emit("add", first, Constant(shift + other))
-        scaled = _moved(first, other, True, builder)  # type: ignore[arg-type]
+        scaled = _moved(first, other, True, builder)
         return None if scaled is None else builder.emit("add", scaled, Constant(shift * other))
     return None
 
 
-def _is_product(value: Value) -> bool:
+def _is_product(value: Value) -> TypeGuard[Result]:
     return isinstance(value, Result) and value.instruction.name == "dot"
 
 
@@ -226,4 +246,4 @@ def _convolved(source: Instruction, other: Array, factor: bool, builder: Builder
     return builder.emit("call", *given, **{**source.params, "template": new})
 
 
-__all__ = ["freeze", "refuse"]
+__all__ = ["Freezing", "freeze", "refuse"]

@@ -26,10 +26,10 @@ IMAGES = 16
 _INNERMOST, _BACK = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
-def run(program: Program) -> Program:
-    """Put `convolve` in the place of calls of convolutions whose kernels are constants, and sums of maps and `maximum` that
-    follow into it."""
-    if _winograd(program):
+def run(program: Program, every: bool = False) -> Program:
+    """Put `convolve` in the place of calls of convolutions whose kernels are constants, and of products with constants; sums of
+    maps and limits that follow go into it. Of `every` one, for any machine, or where floats are quicker so on this one."""
+    if not every and _winograd(program):
         return program
     uses = program.uses()
     #: Of each convolution, by its result with channels in front; of each product, by its result, or that in another shape.
@@ -56,14 +56,14 @@ def run(program: Program) -> Program:
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         if instruction.name in ("dot", "reshape"):
             shape = instruction.results[0].shape
-            found = _product(instruction, args, builder) if instruction.name == "dot" else rows.get(args[0])
+            found = _product(instruction, args, builder, every) if instruction.name == "dot" else rows.get(args[0])
             if instruction.name == "reshape" and (
                 uses[instruction.args[0]] > 1 or not shape or shape[-1] != args[0].shape[-1]
             ):
                 return None
             return None if found is None else product(found, shape, builder)
         if instruction.name == "call" and instruction.params["op"] in OPS:
-            found = _convolve(instruction, args, builder)
+            found = _convolve(instruction, args, builder, every)
             return None if found is None else back(found, instruction.results[0].shape, builder)
         if instruction.name not in ("add", "maximum"):
             return None
@@ -150,7 +150,7 @@ def _innermost(value: Value, shape: Shape, builder: Builder) -> Value:
     return builder.transpose(builder.reshape(value, shape), _INNERMOST)
 
 
-def _convolve(call: Instruction, args: tuple[Value, ...], builder: Builder) -> Instruction | None:
+def _convolve(call: Instruction, args: tuple[Value, ...], builder: Builder, every: bool) -> Instruction | None:
     """The `convolve` of a call, if there is one for it."""
     given: dict[str, Any] = {n: filled(t, args) for n, t in call.params["template"].items()}
     x, weight, bias = given["x"], given["weight"], given["bias"]
@@ -169,7 +169,7 @@ def _convolve(call: Instruction, args: tuple[Value, ...], builder: Builder) -> I
     if alone:
         kernels = kernels[:, 0].transpose(1, 2, 0)
     else:
-        width = channels_last.width(p.outs, p.width, (*one, *p.out), dtype.itemsize)
+        width = p.outs if every else channels_last.width(p.outs, p.width, (*one, *p.out), dtype.itemsize)
         kernels = kernels.reshape(-1, width, *kernels.shape[1:]).transpose(0, 3, 4, 2, 1)
     borders = tuple((i.start, n - i.stop) for i, n in zip(p.inside[1:], p.padded, strict=True))
     shift = np.zeros(p.outs, dtype) if bias is None else bias.array
@@ -187,7 +187,7 @@ def _convolve(call: Instruction, args: tuple[Value, ...], builder: Builder) -> I
 ROWS, TURNS, MOST = 4, 16, 1 << 20
 
 
-def _product(dot: Instruction, args: tuple[Value, ...], builder: Builder) -> Instruction | None:
+def _product(dot: Instruction, args: tuple[Value, ...], builder: Builder, every: bool) -> Instruction | None:
     """The product of a matrix and a constant one as the convolution of a row of places: the weights are read from end to
     end, where a library would pack them at each call."""
     x, weight = args
@@ -195,9 +195,9 @@ def _product(dot: Instruction, args: tuple[Value, ...], builder: Builder) -> Ins
         return None
     kernels = weight.array.T if dot.params.get("tb") else weight.array
     n, (turns, outs) = x.shape[0], kernels.shape
-    if n < ROWS or turns < TURNS or outs < ROWS or x.nbytes > MOST:
+    if not every and (n < ROWS or turns < TURNS or outs < ROWS or x.nbytes > MOST):
         return None
-    width = channels_last.width(outs, turns, (1, n), x.dtype.itemsize)
+    width = outs if every else channels_last.width(outs, turns, (1, n), x.dtype.itemsize)
     packed = np.ascontiguousarray(kernels.reshape(turns, -1, width).transpose(1, 0, 2)).reshape(-1, 1, 1, turns, width)
     (result,) = builder.several(
         "convolve", builder.reshape(x, (1, 1, n, turns)), Constant(packed), Constant(np.zeros(outs, x.dtype)),

@@ -40,13 +40,26 @@ def pieces(k: Kernel, length: int, vectors: int) -> Iterator[tuple[Index, int, i
         yield whole, -(-(length - whole) // k.lanes), (length - whole) % k.lanes or None
 
 
-def move(k: Kernel, source: Array | None, target: Array, count: int) -> None:
-    """Copy a dense run, or fill it with zeros."""
-    zero = k.number(0.0, k.lanes)
-    for at, vectors, rest in pieces(k, count, 4):
+def move(k: Kernel, source: Array | int | None, target: Array, count: int) -> None:
+    """Copy a dense run, or fill it with an integer, by default 0."""
+
+    def part(at: Index, lanes: int, some: int | None = None) -> None:
+        copied = source.load(at, lanes=lanes, count=some) if isinstance(source, Array) else k.number(source or 0, lanes)
+        target.store(copied, at, count=some)
+
+    if k.dtype.itemsize == 1:  # not all processors have instructions for some bytes of a vector
+        at, lanes = count // k.lanes * k.lanes, k.lanes
+        for i in k.turns(at, 0, lanes) if at else ():
+            part(i, lanes)
+        while at < count:
+            while lanes > count - at:
+                lanes //= 2
+            part(at, lanes)
+            at += lanes
+        return
+    for begin, vectors, rest in pieces(k, count, 4):
         for v in range(vectors):
-            place, some = at + v * k.lanes, rest if v == vectors - 1 else None
-            target.store(zero if source is None else source.load(place, lanes=k.lanes, count=some), place, count=some)
+            part(begin + v * k.lanes, k.lanes, rest if v == vectors - 1 else None)
 
 
 def planes(

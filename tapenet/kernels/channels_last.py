@@ -100,7 +100,7 @@ def write(
             image = x.part(n)
             if s.bordered:
                 image = space.shaped(*s.padded, s.channels)
-                _border(k, s, x.part(n), image)
+                border(k, s, x.part(n), image)
             first = block * s.width
             part(k, s, image, weight.part(block), bias.moved(first), more and more.part(n).moved(0, 0, first),
                  out.part(n).moved(0, 0, first))  # fmt: skip
@@ -109,34 +109,35 @@ def write(
 # -- the border --------------------------------------------------------------------------------------------------
 
 
-def _border(k: Kernel, s: Shape, x: Array, image: Array) -> None:
-    """Copy a map into its border of zeros. What does not fit in at the end is cut off."""
+def border(k: Kernel, s: Shape, x: Array, image: Array, number: int = 0) -> None:
+    """Copy a map into its border of zeros, or another number. What does not fit in at the end is cut off."""
     (height, width), c = s.padded, s.channels
     top, left = s.before
     rows, columns = min(s.x[0], height - top), min(s.x[1], width - left)
     right, bottom = width - left - columns, height - top - rows
-    move(k, None, image.shaped(1), top * width * c)
+    move(k, number, image.shaped(1), top * width * c)
     for y in k.turns(rows):
         row = image.part(y + top).shaped(1)
-        move(k, None, row, left * c)
+        move(k, number, row, left * c)
         move(k, x.part(y).shaped(1), row.moved(left * c), columns * c)
-        move(k, None, row.moved((left + columns) * c), right * c)
-    move(k, None, image.part(top + rows).shaped(1), bottom * width * c)
+        move(k, number, row.moved((left + columns) * c), right * c)
+    move(k, number, image.part(top + rows).shaped(1), bottom * width * c)
 
 
 # -- sums over all channels --------------------------------------------------------------------------------------
 
 #: Vectors of channels in a tile, and places, at most.
-_VECTORS, _PLACES = 4, 14
+VECTORS, _PLACES = 4, 14
 #: Bytes ahead of which kernels are fetched that are larger than the first level cache: processors do so by themselves within a
 #: page alone. (One image through a ResNet-18 takes 0.87 of the time so.)
-_AHEAD = 4096
+AHEAD = 4096
 #: Bytes of a block's kernels up to which a cycle brings so many of them: from the first level cache, from the next as far as
 #: they come in time, and from further away. (So 512 channels on a map of 4x4 take 0.7 of the time of blocks of 64.)
-_READ = ((24_000, 128), (300_000, 32), (math.inf, 20))
+NEAR = 24_000
+_READ = ((NEAR, 128), (300_000, 32), (math.inf, 20))
 
 
-def _lanes(outs: int, itemsize: int) -> int:
+def even_lanes(outs: int, itemsize: int) -> int:
     """The lanes of vectors for so many channels: no more than it takes."""
     lanes = registers().bytes // itemsize
     while lanes > 4 and outs <= lanes // 2:
@@ -144,28 +145,28 @@ def _lanes(outs: int, itemsize: int) -> int:
     return lanes
 
 
-def _places(vectors: int) -> int:
-    """How many places a tile of so many vectors has at most, for which there are registers."""
-    return max(1, min(_PLACES, (registers().number - 2 - vectors) // vectors))
+def places(vectors: int, each: int = 1) -> int:
+    """How many places a tile of so many vectors has at most, for which there are registers: `each` for a vector of weights."""
+    return max(1, min(_PLACES, (registers().number - 2 * each - vectors * each) // vectors))
 
 
 def width(outs: int, inputs: int, out: Pair, itemsize: int) -> int:
     """How many channels of a result are best computed together, of `outs` with so many inputs each: many, so that a number of
     the input serves several vectors; few where kernels do not fit the first level cache, since a tile reads them once for
     all its places."""
-    lanes = _lanes(outs, itemsize)
+    lanes = even_lanes(outs, itemsize)
     vectors, rest = divmod(outs, lanes)
     if rest or vectors == 1:
         return outs
 
     def cycles(some: int) -> float:
         """A turn of the sums for all channels and places."""
-        tiles = _sizes(out, _places(some))
+        tiles = _sizes(out, places(some))
         row = some * lanes * itemsize
         read = row / next(each for most, each in _READ if inputs * row <= most)
         return vectors / some * sum(n * max(4, places * some / 2, (places + some) / 2, read) for places, n in tiles)
 
-    return lanes * min((n for n in range(_VECTORS, 0, -1) if vectors % n == 0), key=cycles)
+    return lanes * min((n for n in range(VECTORS, 0, -1) if vectors % n == 0), key=cycles)
 
 
 def _rows(out: Pair, places: int) -> int:
@@ -180,7 +181,7 @@ def _sizes(out: Pair, places: int) -> list[tuple[int, int]]:
     return [(high * wide, n * m) for _, n, high in rows for _, m, wide in columns]
 
 
-def _tiles(k: Kernel, out: Pair, places: int) -> Iterator[tuple[Index, Index, int, int]]:
+def tiles(k: Kernel, out: Pair, places: int) -> Iterator[tuple[Index, Index, int, int]]:
     """A map in tiles of so many places at most: where each begins, its rows and columns."""
     for y, high in blocks(k, out[0], _rows(out, places)):
         for x, wide in blocks(k, out[1], min(out[1], places)):
@@ -189,15 +190,15 @@ def _tiles(k: Kernel, out: Pair, places: int) -> Iterator[tuple[Index, Index, in
 
 def _all(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Array | None, out: Array) -> None:
     """A block of channels."""
-    lanes = _lanes(s.width, k.dtype.itemsize)
+    lanes = even_lanes(s.width, k.dtype.itemsize)
     dense = s.dilation[1] == 1
     run = s.channels * (s.kernel[1] if dense else 1)  # what a window sees in one dense run
     turns = 1 if dense else s.kernel[1]
     kernels = weight.shaped(s.kernel[0], turns, run, s.width)
-    most = min(_VECTORS, -(-s.width // lanes))
+    most = min(VECTORS, -(-s.width // lanes))
 
     def columns(first: Index, counts: list[int | None]) -> None:
-        for y, x, high, wide in _tiles(k, s.out, _places(most)):
+        for y, x, high, wide in tiles(k, s.out, places(most)):
             window = image.moved(y * s.stride[0], x * s.stride[1])
             tile = [(r, c) for r in range(high) for c in range(wide)]
             starts = [bias.load(first + v * lanes, lanes=lanes, count=n) for v, n in enumerate(counts)]
@@ -207,9 +208,9 @@ def _all(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Ar
                     seen = window.moved(i * s.dilation[0], j * s.dilation[1])
                     for t in k.turns(run):
                         row = kernels.moved(i, j, t, first)
-                        if s.width * math.prod(s.kernel) * s.channels * k.dtype.itemsize > _READ[0][0]:
+                        if s.width * math.prod(s.kernel) * s.channels * k.dtype.itemsize > NEAR:
                             for line in range(0, len(counts) * lanes * k.dtype.itemsize, 64):
-                                _prefetch(k, row, _AHEAD + line)
+                                prefetch(k, row, AHEAD + line)
                         factors = [row.load(0, 0, 0, v * lanes, lanes=lanes, count=n) for v, n in enumerate(counts)]
                         for (r, c), cells in zip(tile, sums, strict=True):
                             number = k.spread(seen.load(r * s.stride[0], c * s.stride[1], t), lanes)
@@ -226,7 +227,7 @@ def _all(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Ar
         columns(whole * lanes, [s.width % lanes])
 
 
-def _prefetch(k: Kernel, row: Array, ahead: int) -> None:
+def prefetch(k: Kernel, row: Array, ahead: int) -> None:
     """Have a line of memory fetched that is read soon, so many bytes ahead, perhaps beyond the array."""
     pointer = k.emit(f"getelementptr i8, ptr {row.pointer}, i64 {ahead}")
     k.declares.add("declare void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)")
@@ -256,7 +257,7 @@ _ROW = 8
 def _each(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Array | None, out: Array) -> None:
     """All channels."""
     weight = weight.shaped(math.prod(s.kernel), s.outs)
-    lanes = _lanes(s.outs, k.dtype.itemsize)
+    lanes = even_lanes(s.outs, k.dtype.itemsize)
     whole = s.outs // lanes * lanes
     taps = [(i, j) for i in range(s.kernel[0]) for j in range(s.kernel[1])]
 

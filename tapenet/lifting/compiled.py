@@ -12,6 +12,7 @@ from tapenet.compiler.compile import Compiled
 from tapenet.lifting.arguments import give_back
 from tapenet.lifting.lift import Lift
 from tapenet.program.trees import flatten
+from tapenet.typing import Array
 
 
 class CompiledLift(Compiled):
@@ -19,7 +20,7 @@ class CompiledLift(Compiled):
 
     def __init__(
         self, fn: Callable[..., object], backend: str | None, max_variants: int, keep_grads: bool, from_first: bool,
-        frozen: bool = False,
+        frozen: bool | tuple[Array, ...] = False,
     ) -> None:  # fmt: skip
         lifted = fn if isinstance(fn, Lift) else Lift(fn, (), False)
 

@@ -75,6 +75,18 @@ def registers() -> Registers:
     return processor().registers
 
 
+@functools.cache
+def dots() -> str:
+    """How many products of 8-bit integers an instruction adds to a lane of 32 bits, "four", "two" or "one": `vpdpbusd`,
+    `pmaddwd`, or none of x86."""
+    found = processor()
+    features = set(found.features.split(","))
+    if {"+avx512vnni", "+avx512vl"} <= features or ("+avxvnni" in features and found.registers.bytes == 32):
+        return "four"
+    needed = {16: "+sse2", 32: "+avx2", 64: "+avx512bw"}[found.registers.bytes]
+    return "two" if found.name in LEVELS or needed in features else "one"
+
+
 def processors() -> int:
     """How many processors this process may use: those it is bound to, as many as its control group is given the time of, and
     `OMP_NUM_THREADS` at most."""

@@ -17,6 +17,22 @@ Pair = tuple[int, ...]
 MOST_TAPS = 49
 
 
+def geometry(x: Pair, kernel: Pair, outs: int, width: int, alone: bool, params: Params) -> Shape:
+    """A convolution of maps x, with channels of the result in blocks of a width.
+
+    Raises:
+        ValueError: the kernel does not fit into x.
+    """
+    borders, dilation, stride = params["borders"], params["dilation"], params["stride"]
+    padded = tuple(before + n + after for n, (before, after) in zip(x[1:3], borders, strict=True))
+    out = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, d, s in zip(padded, kernel, dilation, stride, strict=True))
+    if len(x) != 4 or min(out) < 1:
+        raise ValueError(f"a convolution of {x} with kernels of {kernel}")
+    before = borders[0][0], borders[1][0]
+    return Shape(x[0], x[3], outs, alone, x[1:3], out, kernel, stride, dilation, before, padded, width,
+                 params.get("low"), params.get("high"))  # fmt: skip
+
+
 def shape_of(args: Sequence[Spec], params: Params) -> Shape:
     """What a convolution is.
 
@@ -25,19 +41,13 @@ def shape_of(args: Sequence[Spec], params: Params) -> Shape:
     """
     x, weight, bias, *more = (a.shape for a in args)
     alone = len(weight) == 3
-    kernel, dilation, stride = weight[:2] if alone else weight[1:3], params["dilation"], params["stride"]
-    borders = params["borders"]
-    padded = tuple(before + n + after for n, (before, after) in zip(x[1:3], borders, strict=True))
-    out = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, d, s in zip(padded, kernel, dilation, stride, strict=True))
-    width = weight[-1]
-    outs = width if alone else width * weight[0]
-    if len(x) != 4 or bias != (outs,) or x[3] != weight[-1 if alone else 3] or min(out) < 1:
+    outs = weight[-1] * (1 if alone else weight[0])
+    if len(x) != 4 or bias != (outs,) or x[3] != weight[-1 if alone else 3]:
         raise ValueError(f"a convolution of {x} with kernels {weight} and bias {bias}")
-    if any(m != (x[0], *out, outs) for m in more):
-        raise ValueError(f"{more[0]} is added to {(x[0], *out, outs)}")
-    before = borders[0][0], borders[1][0]
-    return Shape(x[0], x[3], outs, alone, x[1:3], out, kernel, stride, dilation, before, padded, width,
-                 params.get("low"), params.get("high"))  # fmt: skip
+    found = geometry(x, weight[:2] if alone else weight[1:3], outs, weight[-1], alone, params)
+    if any(m != (x[0], *found.out, outs) for m in more):
+        raise ValueError(f"{more[0]} is added to {(x[0], *found.out, outs)}")
+    return found
 
 
 def _infer(args: Sequence[Spec], params: Params) -> list[Spec]:

@@ -215,7 +215,7 @@ def _apart(x: Any) -> Any:
 
 
 def test_every_primitive_has_a_rule_and_a_test() -> None:
-    late = {"convolve"}  # which programs that are frozen get behind all transformations
+    late = {"convolve", "quantized_convolve"}  # which programs that are frozen get behind all transformations
     assert RULES.keys() == PRIMITIVES.keys() - late
     here = {"loop", "while", "branch", "call", "apply", "searchsorted", *linear_algebra.ROWS}
     assert PRIMITIVES.keys() - ADDED - late - CASES.keys() - {n for names in NAMES.values() for n in names} == here

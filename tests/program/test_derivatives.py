@@ -114,7 +114,7 @@ def test_structure(name: str) -> None:
 
 def test_every_primitive_of_floats_has_derivatives_both_ways_and_is_tried() -> None:
     """Whoever adds a primitive states its derivative, or that it is constant; `call` alone has none, and
-    `convolve`, which programs that are frozen get behind all derivatives."""
+    `convolve` and its like, which programs that are frozen get behind all derivatives."""
     elementwise = {name for names in NAMES.values() for name in names}
     inexact = {name for name in elementwise if name in RULES or "f" in loop_dtypes(name, tuple(_given(name)))[-1].char}
     assert inexact <= {*RULES, *FLAT}
@@ -122,7 +122,7 @@ def test_every_primitive_of_floats_has_derivatives_both_ways_and_is_tried() -> N
         {*PRIMITIVES}
         - {*ADDED}
         - elementwise
-        - {"call", "convolve", "stop"}
+        - {"call", "convolve", "quantized_convolve", "stop"}
         - {"argmax", "argmin", "argsort", "searchsorted", "reduce_logical_and", "reduce_logical_or"}
     )
     assert others == {*pullback.STRUCTURE, *pullback.WHOLE, *DEFINITIONS} - {*ADDED}

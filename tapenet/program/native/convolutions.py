@@ -5,26 +5,43 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable
 
-from tapenet.kernels import channels_last
+from tapenet.kernels import channels_last, quantized_maps
 from tapenet.llvm.emitter import Value as Register
 from tapenet.llvm.kernel import Array, Index, Kernel
 from tapenet.llvm.loops import offset
 from tapenet.llvm.processor import registers
-from tapenet.program import windows
+from tapenet.program import quantized_windows, windows
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, alike, c_strides
 from tapenet.program.native import pieces
 from tapenet.program.native.kernels import Function
-from tapenet.program.primitives import Spec
-from tapenet.program.windows import shape_of
+from tapenet.program.primitives import PRIMITIVES, Spec
 
 #: Parts at most: each has memory of its own for an image within its border.
 ITEMS = 16
 
 
-def shape(instruction: Instruction) -> channels_last.Shape:
+#: What a convolution is of.
+_Shape = channels_last.Shape | quantized_maps.Shape
+#: By primitive: what a convolution is, the writer of its code, and multiply-adds of a lane of 32 bits in a cycle.
+_KINDS: dict[str, tuple[Callable[..., _Shape], Callable[..., None], float]] = {
+    "convolve": (windows.shape_of, channels_last.write, 1.5),
+    "quantized_convolve": (quantized_windows.shape_of, quantized_maps.write, 5.0),
+}
+
+
+def supports(instruction: Instruction) -> bool:
+    """Whether there is code for it."""
+    return instruction.name != "convolve" or instruction.results[0].dtype.char in "fd"
+
+
+def shape(instruction: Instruction) -> _Shape:
     """What it is a convolution of."""
-    return shape_of([Spec(a.shape, a.dtype) for a in instruction.args], instruction.params)
+    return _KINDS[instruction.name][0]([Spec(a.shape, a.dtype) for a in instruction.args], instruction.params)
+
+
+def _maps(found: _Shape) -> channels_last.Shape:
+    return found.maps if isinstance(found, quantized_maps.Shape) else found
 
 
 def scattered(instruction: Instruction, layouts: Layouts) -> list[int]:
@@ -34,22 +51,24 @@ def scattered(instruction: Instruction, layouts: Layouts) -> list[int]:
 
 def cycles(instruction: Instruction) -> float:
     """Roughly how many cycles it takes."""
-    lanes = registers().bytes // instruction.results[0].dtype.itemsize
-    return windows.multiply_adds(shape(instruction)) / lanes / 1.5
+    size = 4 if instruction.name == "quantized_convolve" else instruction.args[0].dtype.itemsize
+    lanes = registers().bytes // size
+    return windows.multiply_adds(_maps(shape(instruction))) / lanes / _KINDS[instruction.name][2]
 
 
 def _items(instruction: Instruction) -> tuple[int, int]:
     """Into how many parts its images, or else its channels, are cut for threads."""
     s = shape(instruction)
+    batch = _maps(s).batch
     wanted = min(int(cycles(instruction) / pieces.PART), ITEMS)
     if wanted < 2:
         return 1, 1
-    return (min(wanted, s.batch), 1) if s.batch > 1 else (1, min(wanted, s.blocks))
+    return (min(wanted, batch), 1) if batch > 1 else (1, min(wanted, s.blocks))
 
 
 def workspace(instruction: Instruction) -> int:
     """Bytes that it needs for itself: for each part."""
-    return math.prod(_items(instruction)) * shape(instruction).space * instruction.results[0].dtype.itemsize
+    return math.prod(_items(instruction)) * shape(instruction).space * instruction.args[0].dtype.itemsize
 
 
 def write(
@@ -62,7 +81,9 @@ def write(
     """The function of one convolution; `name` gives a function one."""
     (result,) = instruction.results
     s, cut = shape(instruction), _items(instruction)
-    k = Kernel("convolution", result.dtype)
+    _, code, _ = _KINDS[instruction.name]
+    batch, full = _maps(s).batch, PRIMITIVES[instruction.name].args.count(",") + 1
+    k = Kernel("convolution", instruction.args[0].dtype)
     pointers: dict[Hashable, str] = {}
     values = [*instruction.args, result]
     places = []
@@ -76,24 +97,24 @@ def write(
     def part(k: Kernel, places: list[str], item: Register | None) -> None:
         """All of it, or an item."""
         whole = s if item is not None and cut[0] > 1 else s.flat()
-        x, weight, bias, *more, out = (
-            Array(k, p, c_strides(v.shape), v.dtype) for p, v in zip(places, values, strict=False)
-        )
-        space = Array(k, places[-1], (1,), result.dtype)
-        ranges: list[tuple[Index, Index]] = [(0, whole.batch), (0, whole.blocks)]
+        arrays = [Array(k, p, c_strides(v.shape), v.dtype) for p, v in zip(places, values, strict=False)]
+        given: list[Array | None] = [*arrays[:-1]]
+        given += [None] * (full - len(given))  # no other map is added
+        space = Array(k, places[-1], (1,), instruction.args[0].dtype)
+        ranges: list[tuple[Index, Index]] = [(0, _maps(whole).batch), (0, s.blocks)]
         if item is not None:
             axis = 0 if cut[0] > 1 else 1
-            length = (s.batch, s.blocks)[axis]
+            length = (batch, s.blocks)[axis]
             begin, end = item * length, item * length + length
             ranges[axis] = begin.op("udiv", begin, cut[axis]), end.op("udiv", end, cut[axis])
             space = space.moved(item * s.space)
-        channels_last.write(k, whole, x, weight, bias, more[0] if more else None, out, space, *ranges)
+        code(k, whole, *given, arrays[-1], space, *ranges)
 
     count = math.prod(cut)
     if count == 1:
         part(k, places, None)
         return Function.of(k, pointers)
-    inner = Kernel("convolution", result.dtype)
+    inner = Kernel("convolution", instruction.args[0].dtype)
     part(inner, pieces.given(inner, ["ptr"] * len(places)), Register(inner, "%item", "i64"))
     pieces.share(k, name(pieces.called(inner)), [f"ptr {p}" for p in places], count)
     return Function.of(k, pointers)

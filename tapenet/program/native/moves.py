@@ -84,8 +84,8 @@ def supports(instruction: Instruction) -> bool:
         return linear_algebra.loops(instruction) is not None
     if instruction.kind == "order":
         return ordering.supports(instruction)
-    if name == "convolve":
-        return results[0].dtype.char in "fd"
+    if instruction.kind == "convolution":
+        return convolutions.supports(instruction)
     if name in ("dot", "dot_add"):
         return find() is not None and results[0].dtype.char in "fd"
     if name in ("concatenate", "update", "take", "add_rows"):
@@ -105,7 +105,7 @@ def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
     """Positions of the operands that have to be copied first, since BLAS, or a C function, cannot read them where they are."""
     if instruction.name in CALLS:
         return c_calls.scattered(instruction, layouts)
-    if instruction.name == "convolve":
+    if instruction.kind == "convolution":
         return convolutions.scattered(instruction, layouts)
     if instruction.kind != "product":
         return []
@@ -120,7 +120,7 @@ def workspace(instruction: Instruction) -> int:
         return linear_algebra.workspace(instruction)
     if instruction.kind == "order":
         return ordering.workspace(instruction)
-    if instruction.name == "convolve":
+    if instruction.kind == "convolution":
         return convolutions.workspace(instruction)
     if instruction.name != "add_rows":
         return 0
@@ -418,7 +418,7 @@ def write(
         return linear_algebra.write(instruction, layouts, buffer, workspace)
     if instruction.kind == "order":
         return ordering.write(instruction, layouts, buffer, workspace)
-    if instruction.name == "convolve":
+    if instruction.kind == "convolution":
         return convolutions.write(instruction, layouts, buffer, workspace, name)
     writer = _Writer(instruction, layouts, buffer, workspace, name)
     getattr(writer, instruction.name)()

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks.inference import models
-from tests.benchmarks.side_by_side.tasks import Array, Bound, Workload
+from tests.benchmarks.side_by_side.tasks import Array, Bound, Workload, mean_squares
 
-CANDIDATES = ("tapenet-native", "tapenet-frozen", "onnxruntime", "torch-eager")
+CANDIDATES = ("tapenet-native", "tapenet-frozen", "tapenet-8bit", "onnxruntime", "onnxruntime-8bit", "torch-eager")
+#: Inputs that scales of integers are found by.
+EXAMPLES = 32
 
 #: A model, and the shape of one input.
 MODELS: dict[str, tuple[str, Callable[[Any], Any], tuple[int, ...]]] = {
@@ -37,6 +39,10 @@ class Task:
         shape = (self.batch, *MODELS[self.model][2])
         return np.random.default_rng(1).standard_normal(shape, np.float32)
 
+    def examples(self) -> Array:
+        """Inputs like them, for calibration."""
+        return np.random.default_rng(3).standard_normal((EXAMPLES, *MODELS[self.model][2]), np.float32)
+
     def module(self, nn: Any) -> Any:
         """The model of a library's modules, in eval mode."""
         return MODELS[self.model][1](nn).eval()
@@ -57,10 +63,27 @@ def values(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> list[Array]:
     return found
 
 
+#: How far results in integers may be off: the root of the mean square of the difference, by that of the result.
+NEAR = 0.1
+
+
+def near(out: Array, expected: Array) -> list[float]:
+    """The mean square of a result in floats, which one in integers stands for.
+
+    Raises:
+        ValueError: that is not near it.
+    """
+    error = np.sqrt(np.mean(np.square(out - expected)) / np.mean(np.square(expected)))
+    if not error <= NEAR:
+        raise ValueError(f"is {error:.1%} off the result in floats")
+    return mean_squares([expected])
+
+
 WORKLOADS = {
     f"{name}-{batch}": Workload(
-        f"{title}, batch {batch}", Task(name, batch), (Bound("tapenet-frozen", ("onnxruntime",), 1.0),)
+        f"{title}, batch {batch}", Task(name, batch),
+        (Bound("tapenet-frozen", ("onnxruntime",), 1.0), Bound("tapenet-8bit", ("onnxruntime-8bit",), 1.0)),
     )
     for name, (title, _, _) in MODELS.items()
     for batch in (1, 32)
-}
+}  # fmt: skip
