@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeGuard
 import numpy as np
 
 from tapenet.autodiff.observe.tape import CaptureError
-from tapenet.compiler import innermost, quantizing
+from tapenet.compiler import innermost, quantizing, turns
 from tapenet.compiler.variant import Plan
 from tapenet.ops.layers.convolution.scaling import SCALED
 from tapenet.program.called_ops import Hole
@@ -86,6 +86,8 @@ def freeze(program: Program, steps: list[Step], how: Freezing) -> Program:
         steps.append(Step(name, before, len(program.body)))
         return True
 
+    if how.native:
+        run("recurrent layers", turns.run)
     for _ in range(ROUNDS):
         while run("constants", computed_ahead) | run("scales", scales_moved):
             pass

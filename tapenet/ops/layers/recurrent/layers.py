@@ -45,7 +45,7 @@ def _kernel(x: Array, w_ih: Array, w_hh: Array, states: Array) -> ModuleType | N
 # -- forwards ----------------------------------------------------------------------------------------------------
 
 
-def _biases(kind: str, b_ih: Array | None, b_hh: Array | None) -> tuple[Array | None, Array | None]:
+def biases(kind: str, b_ih: Array | None, b_hh: Array | None) -> tuple[Array | None, Array | None]:
     """The bias of the sums, and that of the last product alone, which a GRU has: it multiplies this with a gate."""
     last = None
     if kind == "gru" and b_hh is not None:
@@ -67,7 +67,7 @@ def _run(
     dtype = check(step.gates, x, initial[0], w_ih, w_hh, b_ih, b_hh, initial[1] if initial[1:] else None, w_hr)
     turns = Turns(x, lengths, reverse)
     x, before = turns.sorted(x, 1, dtype), [turns.sorted(s, 0, dtype) for s in initial]
-    bias, last = _biases(kind, b_ih, b_hh)
+    bias, last = biases(kind, b_ih, b_hh)
     plain = products.plain(x, *initial, w_ih, w_hh, bias, last, w_hr)
     kernel = _kernel(x, w_ih, w_hh, x) if plain and w_hr is None else None
     if kernel is not None:
