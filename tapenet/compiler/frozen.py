@@ -86,7 +86,9 @@ def freeze(program: Program, steps: list[Step], how: Freezing) -> Program:
         steps.append(Step(name, before, len(program.body)))
         return True
 
-    if how.native:
+    if how.examples is not None:
+        run("recurrent layers", partial(turns.run, every=True))
+    elif how.native:
         run("recurrent layers", turns.run)
     for _ in range(ROUNDS):
         while run("constants", computed_ahead) | run("scales", scales_moved):

@@ -54,6 +54,13 @@ def run(program: Program, every: bool = False) -> Program:
         return found
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        if every and instruction.name == "loop":
+            body = run(instruction.params["body"], every)
+            return (
+                None
+                if body is instruction.params["body"]
+                else builder.several("loop", *args, **{**instruction.params, "body": body})
+            )
         if instruction.name in ("dot", "reshape"):
             shape = instruction.results[0].shape
             found = _product(instruction, args, builder, every) if instruction.name == "dot" else rows.get(args[0])

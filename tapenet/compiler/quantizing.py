@@ -60,16 +60,33 @@ def quantized(program: Program, examples: Sequence[Array], native: bool) -> Prog
     Raises:
         ValueError: examples do not fit the arguments, or a number that comes of them is not finite.
     """
-    chosen = {i.results[0]: i for i in program.body if i.name == "convolve" and _fits(i)}
-    maps = {v for i in chosen.values() for v in (i.args[0], *i.args[3:], i.results[0])}
-    if not chosen or not all(math.prod(i.shape) for i in program.inputs):
+    if not all(math.prod(i.shape) for i in program.inputs):
         return program
-    scales = _scales(program, sorted(maps, key=id), examples)
+    scales = _scales(program, examples)
+    return _in_integers(program, scales, native) if scales else program
+
+
+def _chosen(program: Program) -> dict[Value, Instruction]:
+    """The convolutions of a program that can be in integers, by their results."""
+    return {i.results[0]: i for i in program.body if i.name == "convolve" and _fits(i)}
+
+
+def _maps(program: Program) -> list[Value]:
+    """What goes into them, and comes out."""
+    return [*dict.fromkeys(v for i in _chosen(program).values() for v in (i.args[0], *i.args[3:], i.results[0]))]
+
+
+def _in_integers(program: Program, scales: dict[Value, Scale], native: bool) -> Program:
+    """A program, or what a loop runs, with its convolutions in integers."""
+    chosen = _chosen(program)
     #: Results that go into other convolutions.
     passed = {_origin(v) for i in chosen.values() for v in (i.args[0], *i.args[3:])}
     made: dict[Value, _Integers] = {}
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        if instruction.name == "loop" and _chosen(instruction.params["body"]):
+            body = _in_integers(instruction.params["body"], scales, native)
+            return builder.several("loop", *args, **{**instruction.params, "body": body})
         (result, *_) = instruction.results
         if result not in chosen:
             return None
@@ -126,15 +143,30 @@ def _blocks(program: Program, examples: Sequence[Array]) -> Iterator[list[Array]
         ]  # fmt: skip
 
 
-def _scales(program: Program, maps: list[Value], examples: Sequence[Array]) -> dict[Value, Scale]:
-    """The scales of maps."""
-    seen = Program(program.inputs, program.hosts, program.body, maps, [])
+def _scales(program: Program, examples: Sequence[Array]) -> dict[Value, Scale]:
+    """The scales of the maps of a program, and of those in its loops, which are made to give them turn by turn."""
+    inside: dict[Value, Value] = {}
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        if instruction.name != "loop":
+            return None
+        body, count = instruction.params["body"], len(instruction.results)
+        inner = _maps(body)
+        body = Program(body.inputs, [], body.body, [*body.outputs, *inner], [])
+        outs = builder.several("loop", *args, **{**instruction.params, "body": body})
+        inside.update(zip(inner, outs[count:], strict=True))
+        return outs[:count]
+
+    maps = _maps(program)
+    seen = rewrite(Program(program.inputs, program.hosts, program.body, maps, []), change)
+    seen = Program(seen.inputs, seen.hosts, seen.body, [*seen.outputs, *inside.values()], [])
+    maps += inside
     least, greatest = np.full(len(maps), np.inf), np.full(len(maps), -np.inf)
-    for arguments in _blocks(program, examples):
+    for arguments in _blocks(program, examples) if maps else ():
         arrays = seen.evaluate(arguments)
         least = np.minimum(least, [a.min() for a in arrays])
         greatest = np.maximum(greatest, [a.max() for a in arrays])
-    if not np.isfinite([least, greatest]).all():
+    if maps and not np.isfinite([least, greatest]).all():
         raise ValueError("quantize: examples that give nan or infinity, for which there is no scale")
     return {v: Scale.of(float(a), float(b)) for v, a, b in zip(maps, least, greatest, strict=True)}
 

@@ -23,8 +23,8 @@ ROWS = 1
 _WEIGHTS = ("w_ih", "w_hh", "b_ih", "b_hh")
 
 
-def run(program: Program) -> Program:
-    """Put loops in the place of layers with constant weights, of few rows that are all as long as x."""
+def run(program: Program, every: bool = False) -> Program:
+    """Put loops in the place of layers with constant weights, of few rows, or of `every` number, that are all as long as x."""
     uses = program.uses()
 
     def change(call: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
@@ -33,14 +33,9 @@ def run(program: Program) -> Program:
         given: dict[str, Any] = {n: filled(t, args) for n, t in call.params["template"].items()}
         count = OPS[call.params["op"]] + 1
         x = given["x"]
-        if (
-            not isinstance(x, Value)
-            or given["lengths"] is not None
-            or given.get("w_hr") is not None
-            or x.shape[1] > ROWS
-        ):
+        if not isinstance(x, Value) or given["lengths"] is not None or given.get("w_hr") is not None:
             return None
-        if not all(isinstance(given[n], (Constant, type(None))) for n in _WEIGHTS):
+        if (x.shape[1] > ROWS and not every) or not all(isinstance(given[n], (Constant, type(None))) for n in _WEIGHTS):
             return None
         if any(uses.get(r) for r in call.results[count:]) or {r.dtype for r in call.results[:count]} != {x.dtype}:
             return None

@@ -37,6 +37,17 @@ class _Residual(nn.Module):
         return np.mean(x, axis=(2, 3))
 
 
+class _Tagger(nn.Module):
+    """With a product in each turn of a loop."""
+
+    def __init__(self) -> None:
+        self.layer = nn.LSTM(6, 16, batch_first=True, rng=0)
+        self.out = nn.Linear(16, 3, rng=1)
+
+    def forward(self, x: Any) -> Any:
+        return self.out(self.layer(x)[0])
+
+
 def _separable() -> nn.Module:
     return nn.Sequential(
         *[nn.Conv2d(3, 8, 3, stride=2, rng=0), nn.ReLU(), nn.Conv2d(8, 8, (5, 3), padding=1, groups=8, rng=1)],
@@ -56,6 +67,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], float]] = {
     "one axis": (
         lambda: nn.Sequential(nn.Conv1d(3, 8, 5, padding=2, rng=0), nn.Tanh(), nn.Conv1d(8, 4, 3, rng=1)), (3, 40), 0.06,
     ),
+    "recurrent": (lambda: _Tagger(), (9, 6), 0.06),
     "floats between": (
         lambda: nn.Sequential(nn.Linear(12, 16, rng=0), nn.LayerNorm(16), nn.GELU(), nn.Linear(16, 3, rng=1)), (12,), 0.06,
     ),
@@ -80,6 +92,8 @@ def test_results_are_near_those_of_floats_and_the_same_on_all_backends(name: str
         (variant,) = run.variants
         body = variant.program.body
         assert not [i for i in body if i.name in ("convolve", "dot", "call")]
+        for loop in (i for i in body if i.name == "loop"):
+            assert [i.name for i in loop.params["body"].body].count("quantized_convolve") == 1
         assert "in integers of 8 bits" in str(run.explain())
         found.append(first)
         error = np.sqrt(np.mean((first - expected) ** 2) / np.mean(expected**2))
