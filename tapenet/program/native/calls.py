@@ -1,7 +1,8 @@
 """Instructions that run in Python, between native segments: the lines that run them, on views of the program's memory.
 
 Views are made once where the memory stays where it is: a view costs as much as a small NumPy function. What an op of the
-user's gives brings its own memory: native code reads it there, and where it is a result of the program it is given as it is.
+user's gives, or an op of little, brings its own memory: native code reads it there, and where it is a result of the program it
+is given as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
-from tapenet.program.called_ops import expression, settling
+from tapenet.program.called_ops import expression, is_users, settling
 from tapenet.program.ir import Constant, Instruction, Program, Reference, Value
 from tapenet.program.layout import Place, unusual_order
 from tapenet.program.native.memory import Arena, Slot, brings
@@ -86,8 +87,9 @@ class Calls:
     def _brought(
         self, instruction: Instruction, brought: Sequence[Value], takes: Mapping[Value, str]
     ) -> list[tuple[str, str]]:
-        """An op of the user's: its results are where it puts them."""
+        """An op whose results are where it puts them."""
         params, op = instruction.params, instruction.params["op"]
+        self.quiet |= not is_users(op)
         names = [self._name(a) for a in instruction.args]
         if op.effect:
             names = self._copied(instruction, names)

@@ -102,7 +102,7 @@ class Memory:
         self._slots = slots
         self._order = {instruction: i for i, instruction in enumerate(program.body)}
         self._failing = self._failures()
-        #: What the user's ops give, which brings its memory.
+        #: What brings its memory.
         self.brought = [value for entry in entries for value in brings(entry)]
         for value in self.brought:
             if value not in self._buffers:
@@ -314,9 +314,16 @@ class Memory:
         return None
 
 
+#: Bytes of arguments and results of a call that are little.
+LITTLE = 1 << 16
+
+
 def brings(entry: Entry) -> list[Value]:
-    """The results of a call of an op of the user's that are of use. tapenet's own ops compute where they are told."""
-    if isinstance(entry, Kernel) or entry.name != "call" or not is_users(entry.params["op"]):
+    """The results that are of use of a call that gives them in memory of their own: of an op of the user's, and of little.
+    On large arrays tapenet's own ops compute where they are told, which saves memory, and takes 10 µs."""
+    if isinstance(entry, Kernel) or entry.name != "call":
+        return []
+    if not is_users(entry.params["op"]) and sum(v.nbytes for v in (*entry.args, *entry.results)) > LITTLE:
         return []
     return [r for r, spec in zip(entry.results, entry.params["specs"], strict=True) if spec is not None]
 

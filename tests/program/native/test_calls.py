@@ -1,0 +1,69 @@
+"""Ops of tapenet's own that programs call: of little they give their own memory, of much they compute where they are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+
+pytest.importorskip("llvmlite")
+
+from tapenet.program.native.memory import LITTLE
+
+R = np.random.default_rng(5)
+#: Functions of a matrix in which ops are called: alone, in a row, beside kernels, of several results.
+FUNCTIONS = {
+    "alone": lambda x: np.linalg.pinv(x),
+    "in a row": lambda x: np.fft.irfft(np.fft.rfft(x * 2), n=len(x)) + 1,
+    "several results": lambda x: (*np.linalg.eig(x @ x.T + np.eye(len(x))), x + 1),
+    "a number": lambda x: np.linalg.matrix_rank(x) * x,
+    "a view of its argument": lambda x: np.real(x) + 0,
+    "twice": lambda x: (np.fft.rfft(x), np.fft.rfft(x)),
+}
+
+
+def source(f: Any) -> str:
+    text: str = f.variants[-1].runner.source
+    return text
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_results_of_each_call_are_its_own(name: str) -> None:
+    function = FUNCTIONS[name]
+    f = tn.compile(function)
+    results = []
+    for _ in range(4):
+        x = R.normal(size=(6, 6))
+        found = [np.asarray(r) for r in tn.tree.leaves(f(x))]
+        results.append((x, found, [r.copy() for r in found]))
+    for x, found, copies in results:
+        expected = [np.asarray(r) for r in tn.tree.leaves(function(tn.tensor(x)))]
+        for result, kept, wanted in zip(found, copies, expected, strict=True):
+            np.testing.assert_array_equal(result, kept)
+            assert (result.shape, result.dtype) == (wanted.shape, wanted.dtype)
+            np.testing.assert_allclose(result, wanted, rtol=1e-10, atol=1e-12)
+            assert result.flags.writeable
+            assert not np.may_share_memory(result, x)
+
+
+def test_a_call_of_little_takes_no_detour() -> None:
+    """By a lock, a place for its result and BLAS's number of threads, which together take as long as many an op."""
+    f = tn.compile(lambda x: np.linalg.pinv(x))
+    for size, detour in ((8, False), (int((LITTLE / 8) ** 0.5), True)):
+        for _ in range(2):
+            f(np.eye(size))
+        assert ("lock" in source(f)) is detour
+
+
+def test_errors_are_those_of_the_op_and_name_it() -> None:
+    f = tn.compile(lambda x: np.linalg.pinv(x) + 1)
+    x = R.normal(size=(3, 3))
+    for _ in range(2):
+        f(x)
+    with pytest.raises(np.linalg.LinAlgError, match="did not converge") as caught:
+        f(np.full((3, 3), np.nan))
+    assert any("in a compiled program, at " in note for note in caught.value.__notes__)
+    np.testing.assert_allclose(f(x).data, np.linalg.pinv(x) + 1)
