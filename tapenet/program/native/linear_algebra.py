@@ -10,12 +10,13 @@ import numpy as np
 
 from tapenet.llvm.emitter import literal, load, store
 from tapenet.llvm.inner_loops import INVALID, InnerLoop, errors, inner_loop
-from tapenet.llvm.loops import Access, Code, copy, offset
+from tapenet.llvm.loops import Access, copy, offset
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
 from tapenet.program.linear_algebra import ROWS, axes
 from tapenet.program.native import raising
 from tapenet.program.native.kernels import Function, Offset
+from tapenet.program.native.writer import Writer
 from tapenet.typing import Shape
 
 _BYTE = np.dtype(np.int8)
@@ -52,7 +53,7 @@ class _Array(NamedTuple):
     strides: Sequence[int]
 
 
-class _Writer:
+class _Writer(Writer):
     def __init__(
         self,
         instruction: Instruction,
@@ -60,12 +61,7 @@ class _Writer:
         buffer: Callable[[Value], Hashable],
         workspace: Hashable | None,
     ) -> None:
-        self.instruction = instruction
-        self.layouts = layouts
-        self.buffer = buffer
-        self.workspace = workspace
-        self.code = Code()
-        self.pointers: dict[Hashable, str] = {}
+        super().__init__(instruction, layouts, buffer, workspace)
         before, _, after = ROWS[instruction.name].sizes(instruction.params).partition("->")
         self.names = [*axes(before), *axes(after)]
         self.values = (*instruction.args, *instruction.results)
@@ -77,9 +73,6 @@ class _Writer:
             for names, v in zip(self.names, self.values, strict=True)
             for pair in zip(names, v.shape[v.ndim - len(names) :], strict=True)
         )
-
-    def parameter(self, key: Hashable) -> str:
-        return self.pointers.setdefault(key, f"%b{len(self.pointers)}")
 
     def strides(self, value: Value, own: int) -> tuple[Shape, Shape]:
         """Those of the leading axes, as far as all have them, and of the others, in bytes."""
@@ -129,7 +122,7 @@ class _Writer:
             flags = code.emit(f"call i32 @{errors()}()")
             wrong = code.emit(f"icmp ne i32 {code.emit(f'and i32 {flags}, {INVALID}')}, 0")
             raising.write(code, wrong, np.linalg.LinAlgError, error, self.parameter(raising.STATUS))
-        return Function.of(code, self.pointers)
+        return self.done()
 
     def call(self, loop: InnerLoop, count: int, sizes: Sequence[str], arrays: Sequence[_Array]) -> None:
         """The call of a loop: `count` times of matrices of such sizes, in the order in which its signature names them."""

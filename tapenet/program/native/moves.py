@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.llvm.blas import find, matrix
 from tapenet.llvm.emitter import literal, llvm_type, load, store, supported
-from tapenet.llvm.loops import Access, Code, fill, nest, offset
+from tapenet.llvm.loops import Access, fill, nest, offset
 from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
@@ -20,6 +20,7 @@ from tapenet.program.native import c_calls, convolutions, linear_algebra, orderi
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import operands
 from tapenet.program.native.raising import STATUS
+from tapenet.program.native.writer import Writer
 from tapenet.typing import Shape
 
 _INTEGER = np.dtype(np.int64)
@@ -128,7 +129,7 @@ def workspace(instruction: Instruction) -> int:
     return (table.shape[0] + index.size) * _INTEGER.itemsize + math.prod(table.shape[1:]) * table.dtype.itemsize
 
 
-class _Writer:
+class _Writer(Writer):
     """What the functions below share."""
 
     def __init__(
@@ -139,29 +140,13 @@ class _Writer:
         workspace: Hashable | None,
         name: Callable[[Function], str],
     ) -> None:
-        self.instruction = instruction
+        super().__init__(instruction, layouts, buffer, workspace)
         self.name = name
-        self.workspace = workspace
-        self.layouts = layouts
-        self.buffer = buffer
-        self.code = Code()
-        self.pointers: dict[Hashable, str] = {}
         self.args = instruction.args
         (self.result,) = instruction.results
 
-    def parameter(self, key: Hashable) -> str:
-        return self.pointers.setdefault(key, f"%b{len(self.pointers)}")
-
-    def access(self, value: Value) -> Access:
-        place = self.layouts[value]
-        pointer = self.parameter(Offset.of(self.buffer(place.root), place.offset, value.dtype))
-        return Access(pointer, place.strides, value.dtype)
-
     def copy(self, lengths: Sequence[int], source: Access, target: Access, add: bool = False) -> None:
         pieces.copy(self.code, self.name, lengths, source, target, add)
-
-    def done(self) -> Function:
-        return Function.of(self.code, self.pointers)
 
     # -- one method per primitive --------------------------------------------------------------------------------
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Hashable
 import numpy as np
 
 from tapenet.llvm.emitter import llvm_type, load, store
-from tapenet.llvm.loops import Access, Code, copy, nest, offset
+from tapenet.llvm.loops import Access, copy, nest, offset
 from tapenet.llvm.sorting_functions import sorting_function
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native import raising
-from tapenet.program.native.kernels import Function, Offset
+from tapenet.program.native.kernels import Function
+from tapenet.program.native.writer import Writer
 
 _INDEX = np.dtype(np.int64)
 
@@ -33,7 +34,7 @@ def workspace(instruction: Instruction) -> int:
     return length * (x.dtype.itemsize + (_INDEX.itemsize if instruction.name == "argsort" else 0))
 
 
-class _Writer:
+class _Writer(Writer):
     def __init__(
         self,
         instruction: Instruction,
@@ -41,22 +42,9 @@ class _Writer:
         buffer: Callable[[Value], Hashable],
         workspace: Hashable | None,
     ) -> None:
-        self.instruction = instruction
-        self.layouts = layouts
-        self.buffer = buffer
-        self.workspace = workspace
-        self.code = Code()
-        self.pointers: dict[Hashable, str] = {}
+        super().__init__(instruction, layouts, buffer, workspace)
         self.out = self.access(instruction.results[0])
         self.x = self.access(instruction.args[0])
-
-    def parameter(self, key: Hashable) -> str:
-        return self.pointers.setdefault(key, f"%b{len(self.pointers)}")
-
-    def access(self, value: Value) -> Access:
-        place = self.layouts[value]
-        pointer = self.parameter(Offset.of(self.buffer(place.root), place.offset, value.dtype))
-        return Access(pointer, place.strides, value.dtype)
 
     def rows(self, body: Callable[[Access, Access], None]) -> None:
         """Give a body each row along the axis, of the argument and of the result."""
