@@ -1,9 +1,10 @@
-"""Convolutions of all shapes beside their peers: `python -m tests.benchmarks.layers.grid`.
+"""Layers of all shapes beside their peers: `python -m tests.benchmarks.layers.grid`.
 
-Each of the shapes in `shapes` three ways: forward, and its gradients by the input and by the weights, float32, on one core
-with one thread. tapenet's eager ops are called with images as its own layers give them, batch innermost; PyTorch's with
-images and weights contiguous and in channels_last; JAX's under jit with channels last. Turns of some milliseconds, taken
-one after the other; medians. A peer that is ten times as slow in its first turn has no further one.
+Each convolution of `shapes` three ways: forward, and its gradients by the input and by the weights; each other layer of `rows`
+forward, and forward with all gradients. Float32, on one core with one thread; tapenet and PyTorch are eager, JAX is jitted.
+tapenet's convolutions are called with images as its own layers give them, batch innermost; PyTorch's with images and weights
+contiguous and in channels_last; JAX's with channels last. Turns of some milliseconds, taken one after the other; medians. A
+peer that is ten times as slow in its first turn has no further one.
 
 With `--json FILE` times are kept, and those of candidates that are not measured this time are read from there. `--prepare`
 only compiles, into TAPENET_CACHE and the JAX_COMPILATION_CACHE_DIR. `--part 2/3` measures the second third of the shapes.
@@ -24,13 +25,15 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmarks.layers import rows
 from tests.benchmarks.layers.shapes import Shape, shapes
 from tests.benchmarks.side_by_side.command import pin
 
 Call = Callable[[], object]
 #: Microseconds by shape, product and candidate.
 Times = dict[str, dict[str, dict[str, float]]]
-PRODUCTS = ("forward", "by input", "by weight")
+#: What is timed of a convolution, and of another layer.
+PRODUCTS = {Shape: ("forward", "by input", "by weight"), rows.Case: ("forward", "gradient")}
 SIDES = ("tapenet", "torch", "jax")
 
 
@@ -117,6 +120,17 @@ def jax(shape: Shape) -> Iterator[tuple[str, list[Call]]]:
     yield "jax", [lambda run=run: jax.block_until_ready(run()) for run in runs]
 
 
+def sides(shape: Shape | rows.Case, side: str) -> Iterator[tuple[str, list[Call]]]:
+    """What a library does with it: its candidates, and a call for each product."""
+    found: Iterator[tuple[str, list[Call]]] = (rows.SIDES if isinstance(shape, rows.Case) else CONVOLUTIONS)[side](
+        shape
+    )
+    return found
+
+
+CONVOLUTIONS: dict[str, Callable[..., Any]] = {"tapenet": tapenet, "torch": torch, "jax": jax}
+
+
 def timed(call: Call, seconds: float) -> float:
     """Microseconds of a call."""
     call()  # fetches what others drove from the caches
@@ -129,11 +143,11 @@ def timed(call: Call, seconds: float) -> float:
             return taken / count * 1e6
 
 
-def measure(shape: Shape, sides: list[str], rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+def measure(shape: Shape | rows.Case, names: list[str], rounds: int, seconds: float) -> dict[str, dict[str, float]]:
     """Microseconds by product and candidate."""
-    made = {name: calls for side in sides for name, calls in globals()[side](shape)}
+    made = {name: calls for side in names for name, calls in sides(shape, side)}
     found = {}
-    for i, product in enumerate(PRODUCTS):
+    for i, product in enumerate(PRODUCTS[type(shape)]):
         calls = {name: calls[i] for name, calls in made.items()}
         taken = {name: [min(timed(call, 0), timed(call, 0))] for name, call in calls.items()}
         slow = 10 * min(taken.values())[0]
@@ -161,15 +175,19 @@ def mean(values: list[float]) -> float:
 
 
 def report(times: Times, worst: int) -> str:
-    """The share that is at most 1.0, the worst, the mean, by product; and the slowest by name."""
+    """The share that is at most 1.0, the worst, the mean, by kind of layer and product; and the slowest by name."""
     found = ratios(times)
+    kinds = {str(case): case.kind for case in rows.cases()}
+    groups: dict[str, list[float]] = {}
+    for (shape, product), r in found.items():
+        kind = kinds.get(shape)
+        for group in (f"{kind or 'convolution'}, {product}", "all others" if kind else "all convolutions"):
+            groups.setdefault(group, []).append(r)
     lines = []
-    for name in (*PRODUCTS, ""):
-        chosen = sorted(r for (_, product), r in found.items() if name in product)
-        share = sum(r <= 1 for r in chosen) / len(chosen)
-        above = sum(r > 1.15 for r in chosen)
-        lines.append(f"{name or 'all':10} {len(chosen):4}: {share:6.1%} at most 1.0, {above:3} above 1.15, "
-                     f"worst {chosen[-1]:.2f}, mean {mean(chosen):.3f}")  # fmt: skip
+    for group, values in sorted(groups.items(), key=lambda item: item[0].startswith("all ")):
+        share, above = sum(r <= 1 for r in values) / len(values), sum(r > 1.15 for r in values)
+        lines.append(f"{group:24} {len(values):4}: {share:6.1%} at most 1.0, {above:3} above 1.15, "
+                     f"worst {max(values):.2f}, mean {mean(values):.3f}")  # fmt: skip
     for (shape, product), r in sorted(found.items(), key=lambda item: -item[1])[:worst]:
         lines.append(f"{r:6.2f} {shape}: {product} {times[shape][product]}")
     return "\n".join(lines)
@@ -192,11 +210,11 @@ def main() -> None:
     pin(1)
     times: Times = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
     i, n = map(int, options.part.split("/"))
-    chosen = [s for s in shapes() if re.search(options.only, str(s))]
+    chosen = [s for s in (*shapes(), *rows.cases()) if re.search(options.only, str(s))]
     for shape in chosen[len(chosen) * (i - 1) // n : len(chosen) * i // n]:
         if options.prepare:
             for side in options.sides:
-                for _, calls in globals()[side](shape):
+                for _, calls in sides(shape, side):
                     for call in calls:
                         call()
             continue

@@ -1,0 +1,316 @@
+"""Layers of all kinds but convolution, over many shapes: few and many channels, short and long rows, 10,000 to 10 million
+elements. tapenet and PyTorch run the same call of `functional` or of a layer, JAX its own words for it under jit."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Call = Callable[[], object]
+Shape = tuple[int, ...]
+
+
+class Case(NamedTuple):
+    """A layer over arrays.
+
+    Attributes:
+        kind: of layer.
+        text: what else to call it.
+        shapes: of the input and of what else has a gradient.
+        labels: how many classes there are and how many labels, where there are any.
+        call: the layer by the namespace of functions and the arrays, for tapenet and PyTorch.
+        jax: the same for JAX, of arrays alone.
+    """
+
+    kind: str
+    text: str
+    shapes: tuple[Shape, ...]
+    call: Callable[..., Any]
+    jax: Callable[..., Any]
+    labels: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.text}"
+
+    def data(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """What has a gradient, and labels."""
+        r = np.random.default_rng(0)
+        first, *others = (r.standard_normal(s, np.float32) for s in self.shapes)
+        scaled = [a / math.sqrt(a.shape[-1]) if a.ndim > 1 else a for a in others]
+        return [first, *scaled], [r.integers(0, self.labels[0], self.labels[1])] if self.labels else []
+
+
+def cases() -> list[Case]:
+    """All of them."""
+    made = (_activations, _softmax, _normalisations, _pooling, _linear, _attention, _recurrent)
+    return [case for kind in made for case in kind()]
+
+
+def _jnp(name: str) -> Any:
+    """A function of JAX's by its path, looked up when it is called."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        module, _, function = name.rpartition(".")
+        return getattr(importlib.import_module(module), function)(*args, **options)
+
+    return call
+
+
+_relu, _maximum, _tanh = _jnp("jax.nn.relu"), _jnp("jax.numpy.maximum"), _jnp("jax.numpy.tanh")
+
+
+def _activations() -> Iterator[Case]:
+    names = {
+        "relu": {}, "leaky_relu": {}, "hardswish": {"jax": "hard_swish"}, "relu6": {}, "sigmoid": {}, "tanh": {}, "silu": {},
+        "gelu": {}, "elu": {}, "softplus": {}, "mish": {},
+    }  # fmt: skip
+    for name, known in names.items():
+        for size in (10_000, 100_000, 1_500_000, 10_000_000):
+            if size == 10_000_000 and name not in ("relu", "gelu", "tanh"):
+                continue
+            options = {"approximate": False} if name == "gelu" else {}
+            jax = functools.partial(_jnp(f"jax.nn.{known.get('jax', name)}"), **options)
+            yield Case("activation", f"{name} {size:,}", ((size,),), lambda F, x, name=name: getattr(F, name)(x), jax)
+
+
+def _softmax() -> Iterator[Case]:
+    for rows, length in (
+        (2_500, 4), (1_000, 10), (100_000, 10), (20_000, 16), (10_000, 33), (256, 64), (1_000, 100), (40_000, 100),
+        (4_000, 250), (32, 1_000), (1_000, 1_000), (128, 10_000), (20, 50_000), (2, 1_000_000),
+    ):  # fmt: skip
+        for name in ("softmax", "log_softmax"):
+            yield Case(
+                "softmax", f"{name} {rows} x {length}", ((rows, length),), lambda F, x, n=name: getattr(F, n)(x, -1),
+                _jnp(f"jax.nn.{name}"),
+            )  # fmt: skip
+        yield Case(
+            "softmax", f"cross entropy {rows} x {length}", ((rows, length),), lambda F, x, t: F.cross_entropy(x, t),
+            _cross_entropy, (length, rows),
+        )  # fmt: skip
+    yield Case(
+        "softmax", "softmax of channels 16 x 21 x 64 x 64", ((16, 21, 64, 64),), lambda F, x: F.softmax(x, 1),
+        lambda x: _jnp("jax.nn.softmax")(x, 1),
+    )  # fmt: skip
+
+
+def _cross_entropy(x: Any, t: Any) -> Any:
+    return -_jnp("jax.numpy.take_along_axis")(_jnp("jax.nn.log_softmax")(x), t[:, None], 1).mean()
+
+
+def _normalised(x: Any, axes: Any, shift: bool = True) -> Any:
+    if shift:
+        x = x - x.mean(axes, keepdims=True)
+    return x * _jnp("jax.lax.rsqrt")((x * x).mean(axes, keepdims=True) + 1e-5)
+
+
+def _normalisations() -> Iterator[Case]:
+    for rows, width in (
+        (1_000, 16), (320, 32), (100_000, 32), (16, 768), (2_048, 128), (16_384, 64), (512, 768), (4_096, 1_024), (64, 5_000),
+        (2, 500_000),
+    ):  # fmt: skip
+        yield Case(
+            "layer norm", f"{rows} x {width}", ((rows, width), (width,), (width,)),
+            lambda F, x, w, b: F.layer_norm(x, w.shape, w, b), lambda x, w, b: _normalised(x, -1) * w + b,
+        )  # fmt: skip
+        yield Case(
+            "RMS norm", f"{rows} x {width}", ((rows, width), (width,)), lambda F, x, w: F.rms_norm(x, w.shape, w, 1e-5),
+            lambda x, w: _normalised(x, -1, False) * w,
+        )  # fmt: skip
+    images = (
+        (64, 16, 4, 4), (16, 3, 32, 32), (64, 8, 28, 28), (16, 64, 16, 16), (64, 512, 1, 1), (64, 512, 2, 2), (16, 256, 7, 7),
+        (1, 64, 112, 112), (4, 32, 128, 128), (128, 64, 32, 32), (256, 128), (2_048, 512),
+    )  # fmt: skip
+    for x in images:
+        c, text = x[1], " x ".join(map(str, x))
+        kept = (c, *(1,) * (len(x) - 2))
+        yield Case(
+            "batch norm", text, (x, (c,), (c,)),
+            lambda F, x, w, b: F.batch_norm(x, None, None, w, b, True),
+            lambda x, w, b, k=kept: _normalised(x, (0, *range(2, x.ndim))) * w.reshape(k) + b.reshape(k),
+        )  # fmt: skip
+        if c % 8 == 0:
+            yield Case(
+                "group norm", f"{text} in 8", (x, (c,), (c,)), lambda F, x, w, b: F.group_norm(x, 8, w, b),
+                lambda x, w, b, k=kept: (
+                    _normalised(x.reshape(len(x), 8, -1), -1).reshape(x.shape) * w.reshape(k) + b.reshape(k)
+                ),
+            )  # fmt: skip
+        if math.prod(x[2:]) > 1:
+            yield Case(
+                "instance norm", text, (x,), lambda F, x: F.instance_norm(x),
+                lambda x: _normalised(x, tuple(range(2, x.ndim))),
+            )  # fmt: skip
+
+
+def _pooling() -> Iterator[Case]:
+    shapes = [
+        (1, 8, 40, 40), (16, 3, 32, 32), (64, 16, 14, 14), (1, 64, 112, 112), (16, 64, 32, 32), (64, 256, 8, 8),
+        (8, 512, 7, 7), (64, 64, 32, 32),
+    ]  # fmt: skip
+    for x in shapes:
+        text = " x ".join(map(str, x))
+        for name, *options in (("max", 2, 2, 0), ("max", 3, 2, 1), ("avg", 2, 2, 0), ("avg", 3, 1, 1)):
+            yield Case(
+                "pooling", f"{name} {options[0]} by {options[1]} of {text}", (x,),
+                lambda F, x, n=name, o=options: getattr(F, f"{n}_pool2d")(x, *o),
+                lambda x, n=name, o=options: _pool(x, n, *o),
+            )  # fmt: skip
+        yield Case(
+            "pooling", f"mean of {text}", (x,), lambda F, x: F.adaptive_avg_pool2d(x, 1),
+            lambda x: x.mean((2, 3), keepdims=True),
+        )  # fmt: skip
+
+
+def _pool(x: Any, name: str, size: int, stride: int, padding: int) -> Any:
+    lax = importlib.import_module("jax.lax")
+    start, combine = (-np.inf, lax.max) if name == "max" else (0.0, lax.add)
+    window, steps, border = (1, 1, size, size), (1, 1, stride, stride), [(0, 0)] * 2 + [(padding,) * 2] * 2
+    found = lax.reduce_window(x, start, combine, window, steps, border)
+    return found if name == "max" else found / size**2
+
+
+def _linear() -> Iterator[Case]:
+    for n, i, o in (
+        (1, 100, 100), (1, 784, 512), (1, 4_096, 4_096), (4, 512, 512), (16, 1_024, 1_024), (32, 64, 10), (64, 784, 100),
+        (64, 512, 512), (256, 784, 512), (1_000, 64, 64), (1_024, 256, 1_024), (10_000, 16, 16), (100_000, 20, 1),
+        (100_000, 8, 32), (8, 25_088, 512), (512, 768, 768), (4_096, 64, 3),
+    ):  # fmt: skip
+        yield Case(
+            "linear", f"{n} x {i} to {o}", ((n, i), (o, i), (o,)), lambda F, x, w, b: F.linear(x, w, b),
+            lambda x, w, b: x @ w.T + b,
+        )  # fmt: skip
+
+
+def _attention() -> Iterator[Case]:
+    for batch, heads, length, width in (
+        (32, 4, 16, 16), (1, 8, 16, 64), (16, 8, 32, 32), (8, 4, 64, 32), (8, 4, 128, 32), (1, 12, 128, 64), (4, 8, 256, 64),
+        (1, 12, 512, 64), (1, 8, 512, 128), (1, 8, 1_024, 64), (2, 4, 1_024, 16), (1, 2, 2_048, 64), (1, 1, 4_096, 64),
+        (1, 1, 4_096, 128),
+    ):  # fmt: skip
+        for causal in (False, True):
+            x = (batch, heads, length, width)
+            yield Case(
+                "attention", f"{batch} x {heads} x {length} x {width}{' causal' * causal}", (x, x, x),
+                lambda F, q, k, v, c=causal: F.scaled_dot_product_attention(q, k, v, is_causal=c),
+                lambda q, k, v, c=causal: _jnp("jax.nn.dot_product_attention")(
+                    *(a.swapaxes(1, 2) for a in (q, k, v)), is_causal=c
+                ).swapaxes(1, 2),
+            )  # fmt: skip
+
+
+def _recurrent() -> Iterator[Case]:
+    for batch, steps, inputs, hidden in (
+        (1, 20, 32, 32), (1, 100, 64, 128), (16, 20, 32, 64), (32, 32, 64, 128), (64, 50, 128, 256), (8, 200, 16, 32),
+        (128, 10, 256, 512),
+    ):  # fmt: skip
+        for name, gates in (("RNN", 1), ("GRU", 3), ("LSTM", 4)):
+            rows = gates * hidden
+            shapes = ((steps, batch, inputs), (rows, inputs), (rows, hidden), (rows,), (rows,))
+            yield Case(
+                "recurrent", f"{name} {steps} x {batch}, {inputs} to {hidden}", shapes,
+                functools.partial(_layer, name, hidden), functools.partial(_scan, name, hidden),
+            )  # fmt: skip
+
+
+def _layer(name: str, hidden: int, F: Any, x: Any, *weights: Any) -> Any:
+    """The states after all steps."""
+    library = importlib.import_module(F.__name__.partition(".")[0])
+    start = library.zeros((x.shape[1], hidden), dtype=x.dtype)
+    if library.__name__ == "tapenet":
+        states = [start] * (2 if name == "LSTM" else 1)
+        return getattr(library, name.lower())(x, *states, *weights)[0]
+    function = getattr(library, "rnn_tanh" if name == "RNN" else name.lower())
+    states = (start[None], start[None]) if name == "LSTM" else start[None]
+    return function(x, states, weights, True, 1, 0.0, True, False, False)[0]
+
+
+def _scan(name: str, hidden: int, x: Any, w: Any, u: Any, b: Any, c: Any) -> Any:
+    jax = importlib.import_module("jax")
+    np, sigmoid = jax.numpy, jax.nn.sigmoid
+
+    def turn(state: Any, gates: Any) -> Any:
+        h, cell = state
+        if name == "RNN":
+            h = np.tanh(gates + h @ u.T + c)
+        elif name == "GRU":
+            (r, z, n), (hr, hz, hn) = np.split(gates, 3, -1), np.split(h @ u.T + c, 3, -1)
+            z, n = sigmoid(z + hz), np.tanh(n + sigmoid(r + hr) * hn)
+            h = (1 - z) * n + z * h
+        else:
+            i, f, g, o = np.split(gates + h @ u.T + c, 4, -1)
+            cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(cell)
+        return (h, cell), h
+
+    start = np.zeros((x.shape[1], hidden), x.dtype)
+    return jax.lax.scan(turn, (start, start), x @ w.T + b)[1]
+
+
+# -- the sides ---------------------------------------------------------------------------------------------------
+
+
+def _normal(shape: Shape) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal(shape, np.float32)
+
+
+def tapenet(case: Case) -> Iterator[tuple[str, list[Call]]]:
+    """Eager: the layer on tensors that record nothing; with a graph, and back. Weights lie as its own layers have them."""
+    import tapenet as tn
+    from tapenet.nn import functional as F
+
+    arrays, labels = case.data()
+    if case.kind == "linear":
+        arrays[1] = np.asfortranarray(arrays[1])
+    plain, inputs = ([tn.tensor(a, requires_grad=r) for a in arrays] for r in (False, True))
+    others = list(map(tn.tensor, labels))
+    g = tn.tensor(_normal(case.call(F, *plain, *others).shape))
+
+    def gradient() -> object:
+        return tn.autograd.grad(case.call(F, *inputs, *others), inputs, g)
+
+    yield "tapenet", [lambda: case.call(F, *plain, *others), gradient]
+
+
+def torch(case: Case) -> Iterator[tuple[str, list[Call]]]:
+    """Eager, the same."""
+    import torch
+    from torch.nn import functional as F
+
+    torch.set_num_threads(1)
+    arrays, labels = case.data()
+    plain, inputs = ([torch.tensor(a, requires_grad=r) for a in arrays] for r in (False, True))
+    others = list(map(torch.tensor, labels))
+    with torch.no_grad():
+        g = torch.tensor(_normal(case.call(F, *plain, *others).shape))
+
+    def forward() -> object:
+        with torch.no_grad():
+            return case.call(F, *plain, *others)
+
+    yield "torch", [forward, lambda: torch.autograd.grad(case.call(F, *inputs, *others), inputs, g)]
+
+
+def jax(case: Case) -> Iterator[tuple[str, list[Call]]]:
+    """Jitted: what the layer gives, and it with the gradients."""
+    import jax
+
+    arrays, labels = case.data()
+    inputs, others = ([jax.numpy.asarray(a) for a in given] for given in (arrays, labels))
+
+    @jax.jit
+    def both(g: Any, inputs: Any, others: Any) -> Any:
+        out, pull = jax.vjp(lambda *inputs: case.jax(*inputs, *others), *inputs)
+        return out, pull(g)
+
+    forward = jax.jit(case.jax)
+    g = jax.numpy.asarray(_normal(forward(*inputs, *others).shape))
+    runs = [functools.partial(forward, *inputs, *others), functools.partial(both, g, inputs, others)]
+    yield "jax", [lambda run=run: jax.block_until_ready(run()) for run in runs]
+
+
+SIDES: dict[str, Callable[[Case], Iterator[tuple[str, list[Call]]]]] = {"tapenet": tapenet, "torch": torch, "jax": jax}
