@@ -240,11 +240,11 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
                         leaf.grad = before + g
                     else:
                         data = g._data
-                        own = count(g) <= _ONE_OWNER and count(data) <= _ONE_OWNER + 1 and _owns_memory(data)
+                        own = count(g) <= ONE_OWNER and count(data) <= ONE_OWNER + 1 and owns_memory(data)
                         leaf.grad = g if own else copy(g)
             elif before is None:
                 leaf.grad = kept = tensor()
-                kept._data = g if count(g) <= _ONE_OWNER and _owns_memory(g) else np.array(g)
+                kept._data = g if count(g) <= ONE_OWNER and owns_memory(g) else np.array(g)
                 kept._node = None
             elif before._node is not None or before._trace is not None:
                 leaf.grad = before + g
@@ -252,12 +252,12 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
                 before._data += g
 
 
-def _owns_memory(g: object) -> bool:
+def owns_memory(g: object) -> bool:
     """Whether an array with one owner is all there is of its memory: no view, or one whose base is nobody else's."""
     if type(g) is not ndarray or not g.flags.writeable:
         return False
     base = g.base
-    return base is None or (type(base) is ndarray and base.base is None and sys.getrefcount(base) <= _ONE_OWNER + 1)
+    return base is None or (type(base) is ndarray and base.base is None and sys.getrefcount(base) <= ONE_OWNER + 1)
 
 
 def _count_one() -> int:
@@ -266,4 +266,4 @@ def _count_one() -> int:
 
 
 #: What a function counts for an array that only its own variable holds. Measured, since interpreters differ.
-_ONE_OWNER = _count_one()
+ONE_OWNER = _count_one()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
 import numpy as np
 
 from tapenet.autodiff import backward as driver
-from tapenet.autodiff.gradients import conj_cotangent
+from tapenet.autodiff.gradients import ONE_OWNER, conj_cotangent, owns_memory
 from tapenet.autodiff.node import Leaf, Node
 from tapenet.autodiff.observe import zero_gradients
 from tapenet.autodiff.state import local
@@ -20,11 +21,26 @@ from tapenet.typing import Array
 T = TypeVar("T")
 
 
-def gradient_of(end: Tensor, g: Array | Tensor | None) -> Tensor:
-    """The gradient that the driver found by a tensor, as users see it; zeros where there is none."""
-    if g is None:
-        return Tensor._of(np.zeros(end.shape, end.dtype))
-    made: Tensor = conj_cotangent(g if isinstance(g, Tensor) else Tensor._of(np.array(g)))
+def gradients_of(
+    ends: Sequence[Tensor], nodes: Sequence[Node | None], found: dict[Node, Any], zeros: bool = True
+) -> list[Tensor | None]:
+    """The gradients that the driver found by tensors, as users see them, taken out of `found`. Where there is none zeros, or
+    None."""
+    last = {node: i for i, node in enumerate(nodes)}
+    made: list[Tensor | None] = []
+    for i, (end, node) in enumerate(zip(ends, nodes, strict=True)):
+        if node is None or node not in found:
+            made.append(Tensor._of(np.zeros(end.shape, end.dtype)) if zeros else None)
+        else:
+            made.append(_seen(found.pop(node) if last[node] == i else found[node]))
+    return made
+
+
+def _seen(g: Array | Tensor) -> Tensor:
+    """A gradient as users see it: in an array that belongs to nobody else, as that of a leaf (`accumulate_grad`)."""
+    if not isinstance(g, Tensor):
+        g = Tensor._of(g if sys.getrefcount(g) <= ONE_OWNER and owns_memory(g) else np.array(g))
+    made: Tensor = conj_cotangent(g)
     return made
 
 
@@ -118,17 +134,13 @@ def gradients(
             tensor=Tensor, release=not keeps and i == len(passes) - 1, create_graph=create_graph, only=only, lost=lost,
         )  # fmt: skip
     zero_gradients.warn(lost)
-    made: list[Tensor | None] = []
-    for i, (end, node) in enumerate(zip(ends, nodes, strict=True)):
-        if node not in found and unused != "zeros":
-            if unused == "error":
+    if unused == "error":
+        for end, node, path in zip(ends, nodes, form.paths("inputs"), strict=True):
+            if node not in found:
                 raise RuntimeError(
-                    f"tn.gradients: no output depends on {form.paths('inputs')[i]}, of shape {end.shape}; unused='none' or "
-                    "'zeros' allows that"
+                    f"tn.gradients: no output depends on {path}, of shape {end.shape}; unused='none' or 'zeros' allows that"
                 )
-            made.append(None)
-            continue
-        made.append(gradient_of(end, found.get(node)))
+    made = gradients_of(ends, nodes, found, unused == "zeros")
     return form.build(made)
 
 

@@ -18,7 +18,7 @@ from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.low import is_inexact
 from tapenet.program.trees import Structure, flatten, placed, replaced
-from tapenet.transforms.graph_gradients import gradient_of
+from tapenet.transforms.graph_gradients import gradients_of
 from tapenet.transforms.lost_numbers import LostNumbers
 from tapenet.typing import Array
 
@@ -217,10 +217,7 @@ class Run:
             )
         )
         zero_gradients.warn(lost)
-        gradients = [
-            gradient_of(t, None if node is None else found.get(node))
-            for t, node in zip(self.ends, self.nodes, strict=True)
-        ]
+        gradients = gradients_of(self.ends, self.nodes, found)
         taken = {id(g) for _, g in roots}
         for i, g in enumerate(gradients):
             if id(g) in taken:  # also that of another argument, or given: items assigned to one would change both
