@@ -20,6 +20,7 @@ BOUNDS = {
     "layers.convolution.kernel_dispatch": ("WORTH",),
     "layers.pooling.kernel_dispatch": ("WORTH",),
     "layers.quantized": ("WORTH", "WORTH_BACK"),
+    "layers.recurrent.layers": ("WORTH",),
     "layers.recurrent.products": ("WORTH",),
     "layers.resampling.kernel_dispatch": ("WORTH",),
     "products.matmul": ("WORTH", "ALONE"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -401,3 +402,24 @@ def _of_the_third_order(library: Any, grad: Any, leaf: Any) -> Any:
 )  # fmt: skip
 def test_gradients_are_those_of_torch(program: Any) -> None:
     _same_in_both(program)
+
+
+def test_gradients_are_not_copied_but_belong_to_nobody_else() -> None:
+    data, g = np.linspace(-1, 1, 1 << 17), np.ones(1 << 17)
+    x = tn.tensor(data, requires_grad=True)
+    y = tn.relu(x)
+    tracemalloc.start()
+    try:
+        first, second = tn.gradients(y, [x, x], g, retain_graph=True)
+        apart = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        kept = tracemalloc.get_traced_memory()[0]
+        once = tn.gradients(y, x, g)
+        peak = tracemalloc.get_traced_memory()[1] - kept
+    finally:
+        tracemalloc.stop()
+    assert apart >= 2 * data.nbytes and peak < 1.5 * data.nbytes  # once more for each that has to be an array of its own
+    assert not np.shares_memory(first.numpy(), second.numpy())
+    assert not np.shares_memory(tn.gradients(x, x, g).numpy(), g)  # the gradient that was given itself
+    np.testing.assert_array_equal(first.numpy(), np.where(data > 0, 1.0, 0.0))
+    np.testing.assert_array_equal(second.numpy(), once.numpy())

@@ -12,7 +12,7 @@ from tapenet.ops.layers.pooling.windows import Windows
 from tapenet.typing import Array, DType, Shape
 
 #: Elements from which a kernel is worth the time that it takes to compile once.
-WORTH = 20_000
+WORTH = 10_000
 #: Elements of a window at most: they are unrolled.
 MOST = 36
 

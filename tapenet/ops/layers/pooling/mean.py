@@ -119,6 +119,7 @@ def _avg_pool_op(axes: int) -> Op:
     made: Op = op(
         forward,
         name=f"avg_pool{axes}d",
+        fuse=True,  # the mean of all: of 8,192 rows of 49 NumPy's sum takes three times as long
         label=lambda kernel_size, stride, padding: label("mean pool", axes, kernel_size, stride, padding),
         x=lambda g, x_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (
             avg_pool_grad(
@@ -171,6 +172,7 @@ def _avg_samples(r: np.random.Generator, axes: int) -> list[Sample]:
 
 
 @op(
+    fuse=True,
     label="mean pool gradient",
     y=lambda g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: AVG[len(kernel_size)](
         g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
