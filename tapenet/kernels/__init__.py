@@ -139,6 +139,8 @@ def empty(shape: Shape, dtype: DTypeLike, axes: Shape | None = None) -> Array:
 def vectors_like(a: Array, width: int, dtype: DTypeLike) -> Array:
     """A new array for a result, or one that is offered: dense vectors of this width, as many as `a` has along its last axis,
     their axes in the same order of memory. Axes that are broadcast stay where they are."""
+    if a.flags.c_contiguous:
+        return empty((*a.shape[:-1], width), dtype)
     lead = range(a.ndim - 1)
     ranked = iter(sorted((i for i in lead if a.strides[i]), key=lambda i: -a.strides[i]))
     axes = (*(next(ranked) if a.strides[i] else i for i in lead), a.ndim - 1)

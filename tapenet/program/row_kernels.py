@@ -23,6 +23,7 @@ from tapenet.typing import Array, Shape
 SLOW = 1 << 17
 #: Multiply-adds in the time that it takes to read or write a byte, between that from a cache and that from memory.
 READ = 1
+_DOUBLE = np.dtype(np.float64)
 
 
 @functools.lru_cache(maxsize=512)
@@ -104,7 +105,7 @@ class RowKernel:
         #: What a call does: code for as many arguments and results, where they need nothing more than the kernel.
         self.run: Callable[..., list[Array]] = self._general
         self._short = self._cost < 2 * sharing.PART
-        if self.quick and self._short and self._simple and not (self._sums or self._tables):
+        if self.quick and self._short and order is None and not self._tables:
             self.run = self._written_out()
 
     def __call__(self, *arrays: Array) -> list[Array]:
@@ -121,23 +122,26 @@ class RowKernel:
         return self._filled(outs, arrays) or self._arranged(arrays)
 
     def _written_out(self) -> Callable[..., list[Array]]:
-        """A function that makes the results and calls the kernel, and no more."""
-        known: dict[str, object] = {"call": self._call, "arranged": self._arranged}
+        """A function that makes the results and calls the kernel, and no more: of few elements `_general` takes as long as
+        the kernel."""
+        known: dict[str, object] = {"call": self._call, "arranged": self._arranged, "finished": self._finished}
         lines, made = [], []
-        for name, maker, (shape, dtype) in [
-            *((f"o{i}", make, o) for i, (make, o) in enumerate(zip(self._makers, self._outputs, strict=True))),
-            *((f"k{i}", np.empty, k) for i, k in enumerate(self._kept)),
-        ]:
-            known |= {f"m{name}": maker, f"s{name}": shape, f"d{name}": dtype}
-            lines.append(f"    {name} = m{name}(s{name}, d{name})")
-            made.append(name)
-        outs, kept = made[: len(self._outputs)], made[len(self._outputs) :]
+        makers: list[Callable[..., Array]] = [*self._makers, *[np.zeros] * len(self._sums)]
+        wanted = [*self._outputs, *((n, _DOUBLE) for n in self._sums), *self._kept]
+        makers += [np.empty] * len(self._kept)
+        for i, (maker, (shape, dtype)) in enumerate(zip(makers, wanted, strict=True)):
+            known |= {f"m{i}": maker, f"s{i}": shape, f"d{i}": dtype}
+            lines.append(f"    o{i} = m{i}(s{i}, d{i})")
+            made.append(f"o{i}")
+        outs, sums = made[: len(self._outputs)], made[len(self._outputs) : len(makers) - len(self._kept)]
         names = [f"a{i}" for i in range(len(self.rows.program.inputs))]
         constants = [f"c{i}" for i in range(len(self._constants))]
         known |= dict(zip(constants, self._constants, strict=True))
-        lines.append(
-            f"    if call({', '.join([*outs, *names, *constants, *kept])}) is True: return [{', '.join(outs)}]"
-        )
+        given = [*outs, *sums, *names, *constants, *made[len(outs) + len(sums) :]]
+        found = f"[{', '.join(outs)}]"
+        if not self._simple:
+            found = f"finished({found}, [{', '.join(sums)}], [{', '.join(names)}])"
+        lines.append(f"    if call({', '.join(given)}) is True: return {found}")
         lines.append(f"    return arranged([{', '.join(names)}])")
         text = f"def run({', '.join(names)}):\n" + "\n".join(lines) + "\n"
         return generated.function("run", text, known, "kernel")

@@ -33,6 +33,7 @@ def attended(arrays: list[Any], dtype: str = "f", **options: Any) -> tuple[list[
         ((2,), 33, 33, 16, 16),
         ((), 70, 41, 24, 7),
         ((2,), 41, 70, 5, 24),
+        ((2, 3), 16, 9, 16, 7),
         ((2,), 1, 40, 16, 16),
         ((3,), 40, 1, 16, 16),
     ],
@@ -87,6 +88,6 @@ def test_a_kernel_serves_all_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = [R.normal(size=(50, 16)).astype("f") for _ in range(3)]
     attended(arrays)
     made = attention._forward.cache_info().misses, attention._backward.cache_info().misses
-    for n in (7, 64, 90):
+    for n in (17, 64, 90):
         attended([np.resize(a, (n, 16)) for a in arrays])
     assert (attention._forward.cache_info().misses, attention._backward.cache_info().misses) == made

@@ -10,7 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels, nn, optim
-from tapenet.ops.layers.recurrent import layers, products
+from tapenet.ops.layers.recurrent import layers
 from tests.kernels import beside
 
 pytest.importorskip("llvmlite")
@@ -223,7 +223,7 @@ def test_both_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
         tn.lstm(x, h, h, w, u)
     tn.lstm(x, h[:, :5], h, w, u[:, :5], w_hr=np.ones((5, 20), "f"))
     tn.lstm(x, h, h, w.astype("d"), u)
-    monkeypatch.setattr(products, "WORTH", 1_000_000)
+    monkeypatch.setattr(layers, "WORTH", 1_000_000)
     tn.gru(x, h, w[:60], u[:60])
     assert calls == ["lstm", "gru"]
 
