@@ -41,7 +41,7 @@ def takes(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> bool:
 def multiply_adds(query: np.ndarray, key: np.ndarray, value: np.ndarray, causal: bool) -> int:
     """Those of the forward pass, counting all scores that are seen."""
     scores = math.prod(query.shape[:-1]) * key.shape[-2]
-    return scores * (query.shape[-1] + value.shape[-1]) // (2 if causal else 1)
+    return int(scores * (query.shape[-1] + value.shape[-1]) // (2 if causal else 1))
 
 
 def forward(
