@@ -301,44 +301,49 @@ def _scatter(
 # -- the gradient by the weights ---------------------------------------------------------------------------------
 
 
-def weight_sums(x: np.ndarray, y: np.ndarray, shape: Shape, out: np.ndarray | None = None) -> np.ndarray:
-    """The gradient by the weights of `sums`, (outs, channels / groups, taps), where y is the one by its result. x and y are
-    C-contiguous. It is written to `out`, if that is given."""
-    channels, taps = shape.channels // shape.groups, len(shape.taps)
-    run, offsets, plain, gathered, number = _weight_sums(shape, x.dtype.char)
+def weight_sums(x: np.ndarray, y: np.ndarray, shape: Shape, places: Ints, out: np.ndarray) -> None:
+    """Write the gradient by the weights of `sums` to `out` (outs, channels / groups, taps), where y is the one by its result
+    and `places` are which of the kernel's taps the shape's are; of others it is 0. All arrays are C-contiguous."""
+    channels, taps = shape.channels // shape.groups, out.shape[2]
+    if len(places) == 1 < taps:
+        alone = aligned((shape.outs, channels, 1), x.dtype)
+        weight_sums(x, y, shape, (0,), alone)
+        out.fill(0)
+        out[:, :, places[0]] = alone[:, :, 0]
+        return
+    run, offsets, plain, gathered, number = _weight_sums(shape, places, taps, x.dtype.char)
     turned = x if plain else transposed(x.reshape(shape.channels, -1))
-    back = aligned((shape.outs, channels, taps), x.dtype) if out is None else out
-    found = back if taps == 1 else aligned((shape.outs, taps, channels), x.dtype)
+    found = out if taps == 1 else aligned((shape.outs, taps, channels), x.dtype)
     found.fill(0)
     run(number, shape.multiply_adds, turned, y, found, offsets, gathered)
-    if taps == 1:
-        return back
-    turn_each(taps, channels, channels, taps, channels * taps, channels * taps, x.dtype.char)(found, back, shape.outs)
-    return back
+    if taps > 1:
+        turn_each(taps, channels, channels, taps, channels * taps, channels * taps, x.dtype.char)(
+            found, out, shape.outs
+        )
 
 
 @functools.lru_cache(maxsize=512)
-def _weight_sums(shape: Shape, char: str) -> tuple[Shared, np.ndarray, bool, int, int]:
+def _weight_sums(shape: Shape, places: Ints, taps: int, char: str) -> tuple[Shared, np.ndarray, bool, int, int]:
     """The kernel, where taps are in memory, whether x is read as it lies, bytes of a panel, and parts that may be shared."""
     shape = _flat(shape)
     rows, width = _block(shape)
-    offsets = np.array([_offset(shape, tap) for tap in shape.taps])
-    channels, taps, wide = shape.channels // shape.groups, len(shape.taps), _wide(char)
+    offsets = np.array([[_offset(shape, tap) for tap in shape.taps], places])
+    channels, wide = shape.channels // shape.groups, _wide(char)
     panel = rows * width * shape.batch * min(wide, channels) * np.dtype(char).itemsize
-    number = taps if taps > 1 else -(-channels // wide)
-    return _weight_kernel(shape, char), offsets, shape.counts == shape.x, panel, number
+    number = len(places) if len(places) > 1 else -(-channels // wide)
+    return _weight_kernel(shape, taps, char), offsets, shape.counts == shape.x, panel, number
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_kernel(shape: Shape, char: str) -> Shared:
+def _weight_kernel(shape: Shape, all_taps: int, char: str) -> Shared:
     k = Kernel("gathered_weights", char)
     n, outs, channels, taps = (
         shape.batch, shape.outs // shape.groups, shape.channels // shape.groups, len(shape.taps)
     )  # fmt: skip
     x = k.array(math.prod(shape.x) * n, shape.channels)
     y = k.array(shape.outs, *shape.counts[:2], shape.counts[2] * n)
-    found = k.array(shape.outs, taps, channels)
-    offsets = k.array(taps, dtype=np.int64)
+    found = k.array(shape.outs, all_taps, channels)
+    offsets = k.array(2, taps, dtype=np.int64)
     panel = k.scratch(1)
     begin, end = k.range()
     rows, width = _block(shape)
@@ -361,14 +366,14 @@ def _weight_kernel(shape: Shape, char: str) -> Shared:
                             at = x.shaped(1).moved((g * channels + c) * length + w)
                             turn(k, at, panel, size, long, k.index(length), size)
                         else:
-                            source = x.moved(corner + offsets.load(t), g * channels + c)
+                            source = x.moved(corner + offsets.load(0, t), g * channels + c)
                             for r in k.turns(high):
                                 to = panel.shaped(1, size).moved(r * long * n)
                                 _rows(k, shape, source.moved(r * (shape.step[1] * shape.x[2] * n)), to, long, size)
                         matrices = [
                             gemm.Matrix(left.pointer, left.strides[0], 1),
                             gemm.Matrix(panel.pointer, size, 1),
-                            gemm.Matrix(found.at(g * outs, t, c), taps * channels, 1),
+                            gemm.Matrix(found.at(g * outs, offsets.load(1, t), c), all_taps * channels, 1),
                         ]
                         gemm.write(k, (outs, size, (high * long * n).name), matrices, k.dtype, True)
     return k.shared()

@@ -92,7 +92,7 @@ def pays(char: str, shape: Shape, gradient: bool = False) -> bool:
         return False
     lanes, columns = _lanes(np.dtype(char)), shape.columns * shape.batch
     narrow = _narrow(shape, np.dtype(char))
-    if narrow and (lanes % shape.batch or not lanes <= 2 * columns <= 128 * lanes):
+    if narrow and (lanes % shape.batch or not lanes <= 4 * columns <= 256 * lanes):
         return False
     c, o = shape.channels, shape.outs
     saved = shape.seen - 16 * shape.rows * columns

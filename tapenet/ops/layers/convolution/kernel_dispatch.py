@@ -67,7 +67,7 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
         lie = gathered.Weights(p.width, flat.shape[2], taps)
         gathered.sums(x, flat, lie, bias, out, shape)
     else:
-        direct.sums(x, flat if len(taps) == flat.shape[2] else np.ascontiguousarray(flat[:, :, taps]), bias, out, shape)
+        direct.sums(x, flat if len(taps) == flat.shape[2] else np.take(flat, taps, 2), bias, out, shape)
     return out
 
 
@@ -128,15 +128,15 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     x = _windows_of(moves, x, p, planes)
     found = kernels.empty((p.outs, p.channels // p.groups, *p.kernel), x.dtype)
     flat = found.reshape(p.outs, p.channels // p.groups, -1)
-    whole = len(taps) == flat.shape[2]
-    if not whole or not gather:
-        found.fill(0)
     if gather:
-        some = gathered.weight_sums(x, y, shape, flat if whole else None)
+        gathered.weight_sums(x, y, shape, taps, flat)
+        return found
+    found.fill(0)
+    if len(taps) == flat.shape[2]:
+        direct.weight_sums(x, flat, y, shape)
     else:
-        some = flat if whole else np.zeros((*flat.shape[:2], len(taps)), x.dtype)
+        some = np.zeros((*flat.shape[:2], len(taps)), x.dtype)
         direct.weight_sums(x, some, y, shape)
-    if not whole:
         flat[:, :, taps] = some
     return found
 
