@@ -66,16 +66,15 @@ def test_of_our_own(ta: bool, tb: bool, dtype: str) -> None:
     for n, m, k in SHAPES:
         program = product((k, n) if ta else (n, k), (m, k) if tb else (k, m), ta, tb, dtype)
         found = check(program, ta, tb)
-        if "gemm(" not in Module(program).text:
+        if not re.search(r"call void @tn_[sd]gem[mv]\(", Module(program).text):
             assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize("tall", [False, True])
-@pytest.mark.parametrize("tb", [False, True])
-def test_a_tall_result_is_cut_into_rows_first(tall: bool, tb: bool) -> None:
+def test_a_tall_result_is_cut_into_rows_first(tall: bool) -> None:
     """So a thread comes to the rows that it made in the kernel before."""
     n, m, k = (600, 130, 70) if tall else (130, 600, 70)
-    text = Module(product((n, k), (m, k) if tb else (k, m), tb=tb)).text
+    text = Module(product((n, k), (k, m))).text
     outer, row = (re.search(p, text) for p in (r"(%\w+) = udiv i64 %item,", r"= mul nuw nsw i64 (%\w+),"))
     assert outer is not None
     assert row is not None
