@@ -220,7 +220,7 @@ class _Head:
 
 @functools.lru_cache(maxsize=64)
 def _forward(width: int, wide: int, causal: bool, block: int, char: str) -> Shared:
-    k = Kernel("attention", char)
+    k = Kernel("attention", char, vectors=True)
     arrays = [k.array(1) for _ in range(4)]
     below = k.array(1)
     heads = k.array(1, dtype=np.int64)
@@ -280,7 +280,7 @@ def _placed(arrays: list[Array], heads: Array, h: Value) -> list[tuple[Array, Va
 
 @functools.lru_cache(maxsize=64)
 def _backward(width: int, wide: int, causal: bool, block: int, char: str) -> Shared:
-    k = Kernel("attention_grad", char)
+    k = Kernel("attention_grad", char, vectors=True)
     arrays = [k.array(1) for _ in range(8)]
     below = k.array(1)
     heads = k.array(1, dtype=np.int64)

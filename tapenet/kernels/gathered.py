@@ -185,7 +185,7 @@ def _dense(shape: Shape) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, char: str) -> Shared:
-    k = Kernel("gathered", char)
+    k = Kernel("gathered", char, vectors=True)
     n, outs, channels, taps = (
         shape.batch, shape.outs // shape.groups, shape.channels // shape.groups, len(shape.taps)
     )  # fmt: skip
@@ -336,7 +336,7 @@ def _weight_sums(shape: Shape, places: Ints, taps: int, char: str) -> tuple[Shar
 
 @functools.lru_cache(maxsize=256)
 def _weight_kernel(shape: Shape, all_taps: int, char: str) -> Shared:
-    k = Kernel("gathered_weights", char)
+    k = Kernel("gathered_weights", char, vectors=True)
     n, outs, channels, taps = (
         shape.batch, shape.outs // shape.groups, shape.channels // shape.groups, len(shape.taps)
     )  # fmt: skip

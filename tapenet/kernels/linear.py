@@ -95,7 +95,7 @@ def _cut(
 
 @functools.lru_cache(maxsize=256)
 def _product(inputs: int, outputs: int, turned: bool, packed: bool, biased: bool, char: str) -> Shared:
-    k = Kernel("linear", char)
+    k = Kernel("linear", char, vectors=True)
     x, weight, bias, out = k.array(1, inputs), k.array(1), k.array(1), k.array(1, outputs)
     n, tall = k.integer(), k.integer()
     wide = gemm.across(ROWS, k.dtype)
@@ -103,16 +103,17 @@ def _product(inputs: int, outputs: int, turned: bool, packed: bool, biased: bool
     for first, count, within in _cut(k, n, outputs, tall, k.range()):
         matrices = [gemm.Matrix(x.at(first), inputs, 1), right, gemm.Matrix(out.at(first), outputs, 1)]
         if biased:  # the product is added to it
+            start = within[0] * wide
+            bytes = (_least(k, within[1] * wide, outputs) - start) * k.dtype.itemsize
             for row in k.turns(first + count, first):
-                for column in k.turns(_least(k, within[1] * wide, outputs), within[0] * wide):
-                    out.store(bias.load(column), row, column)
+                k.copy(bias.at(start), out.at(row, start), bytes)
         _write(k, (count.name, outputs, k.opaque(inputs)), matrices, packed, biased, within)
     return k.shared()
 
 
 @functools.lru_cache(maxsize=256)
 def _weight_grad(inputs: int, outputs: int, packed: bool, char: str) -> Shared:
-    k = Kernel("linear_weight", char)
+    k = Kernel("linear_weight", char, vectors=True)
     x, g, found = k.array(1, inputs), k.array(1, outputs), k.array(inputs, outputs)
     n, tall = k.integer(), k.integer()
     for begin, count, within in _cut(k, k.index(inputs), outputs, tall, k.range()):

@@ -182,7 +182,7 @@ def turned_into(matrix: np.ndarray, target: np.ndarray) -> None:
 
 @functools.lru_cache(maxsize=128)
 def _transpose(rows: int, char: str) -> Callable[..., None]:
-    k = Kernel("transpose", char)
+    k = Kernel("transpose", char, vectors=True)
     source, target, columns = k.array(1), k.array(1), k.integer()
     turn(k, source, target, rows, columns)
     return k.compile()
@@ -193,7 +193,7 @@ def turn_each(
     rows: int, columns: int, row: int, turned: int, by_source: int, by_target: int, char: str
 ) -> Callable[..., None]:
     """Transposes of many matrices (rows, columns), that lie so many numbers apart."""
-    k = Kernel("turn", char)
+    k = Kernel("turn", char, vectors=True)
     source, target, count = k.array(1), k.array(1), k.integer()
     for i in k.turns(count):
         turn(k, source.moved(i * by_source), target.moved(i * by_target), rows, columns, k.index(row), turned)

@@ -373,7 +373,7 @@ def _by_g_turned(a: Value, b: Value, c: Value, d: Value) -> tuple[Value, Value, 
 
 @functools.lru_cache(maxsize=128)
 def _convolve(shape: Shape, char: str) -> Shared:
-    k = Kernel("winograd", char)
+    k = Kernel("winograd", char, vectors=True)
     n = shape.batch
     x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
     u = k.array(16, _apart(shape.outs * shape.channels))
@@ -424,7 +424,7 @@ def _outputs(
 
 @functools.lru_cache(maxsize=128)
 def _weight_grad(shape: Shape, char: str) -> Shared:
-    k = Kernel("winograd_weights", char)
+    k = Kernel("winograd_weights", char, vectors=True)
     n = shape.batch
     x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
     u = k.each(16, _apart(shape.outs * shape.channels))

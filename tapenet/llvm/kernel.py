@@ -38,7 +38,7 @@ from tapenet.llvm.gemm import load_masked, mask, spread, store_masked
 from tapenet.llvm.loops import Code, run_length
 from tapenet.llvm.processor import registers
 from tapenet.llvm.scalar import definitions
-from tapenet.llvm.toolchain import AS_WRITTEN, Library, begin
+from tapenet.llvm.toolchain import AS_WRITTEN, OWN_VECTORS, Library, begin
 from tapenet.typing import DType
 
 if TYPE_CHECKING:
@@ -157,9 +157,17 @@ class Kernel(Code):
             precision: one by one in a few registers, what each addition rounds would grow with the sum.
     """
 
-    def __init__(self, name: str, dtype: DTypeLike, long: bool = False) -> None:
+    def __init__(self, name: str, dtype: DTypeLike, long: bool = False, vectors: bool = False) -> None:
+        """Begin a kernel.
+
+        Args:
+            name: of its function.
+            dtype, long: see the class.
+            vectors: whether all that takes time is done with vectors of its own, so that LLVM is to look for none.
+        """
         super().__init__()
         self.long = long
+        self._vectors = vectors
         self.name = name
         self.dtype = np.dtype(dtype)
         self.lanes = registers().bytes // self.dtype.itemsize
@@ -273,6 +281,11 @@ class Kernel(Code):
         text = f"shufflevector {a.type} {a.name}, {b.type} {b.name}, <{len(lanes)} x i32> <{chosen}>"
         return Value(self, self.emit(text), f"<{len(lanes)} x {element(a.type)}>")
 
+    def copy(self, source: str, target: str, bytes: Value) -> None:
+        """Copy so many bytes between pointers."""
+        self.declares.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+        self.line(f"  call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {bytes.name}, i1 false)")
+
     def variable(self, start: Value) -> Variable:
         """A value that changes."""
         return Variable(self, start)
@@ -349,7 +362,7 @@ class Kernel(Code):
         parameters = ", ".join(self._parameters)
         return "\n".join(
             [
-                AS_WRITTEN,
+                OWN_VECTORS if self._vectors else AS_WRITTEN,
                 *declares,
                 definitions(self.needs),
                 f"define void @{self.name}({parameters}) #0 {{\nentry:\n{body}\n  ret void\n}}\n",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
 
 from tapenet.llvm import parts, toolchain
+from tapenet.llvm.kernel import Kernel
 
 COPIED = """define internal double @tn_twice(double %x) alwaysinline nounwind {
   %y = fadd double %x, %x
@@ -100,3 +102,17 @@ E:
     header = toolchain.target().header
     long, short = (len(toolchain.compile_(header + text)) for text in (loop, toolchain.AS_WRITTEN + loop))
     assert short < long
+
+
+def test_in_kernels_with_vectors_of_their_own_llvm_looks_for_none() -> None:
+    def doubled(vectors: bool) -> str:
+        k = Kernel("doubled", np.float32, vectors=vectors)
+        x, out = k.array(1), k.array(1)
+        for i in k.turns(k.integer()):
+            value = x.load(i)
+            out.store(value + value, i)
+        return k.text()
+
+    header = toolchain.target().header + toolchain._ATTRIBUTES
+    searched, kept = (len(toolchain.compile_(header + toolchain._rolled(doubled(own)))) for own in (False, True))
+    assert kept < searched
