@@ -54,6 +54,7 @@ def test_a_value_that_a_product_reads_later_is_kept() -> None:
 
 
 def test_what_products_read_much_later_is_computed_right_before_the_first_of_them() -> None:
+    pytest.importorskip("llvmlite")
     builder = Builder()
     x, w = Input((512, 512), FLOAT), Input((512, 512), FLOAT)
     start = builder.emit("dot", x, w)
