@@ -74,7 +74,8 @@ def _pieces(rows: int, columns: int, dtype: np.dtype) -> tuple[int, int]:
     beside = -(-columns // gemm.across(ROWS, dtype))
     threads = workers.threads()
     below = 1 if threads == 1 else max(1, min(-(-PIECES * threads // beside), rows // TALL))
-    return beside * below, -(-rows // below)
+    tall = -(-rows // below)
+    return beside * -(-rows // tall), tall  # rounded up, fewer may be enough
 
 
 def _cut(

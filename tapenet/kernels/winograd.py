@@ -18,7 +18,7 @@ F(4x4, 3x3) would take 36 products in place of 64 for four such tiles, but multi
 digit by it; where images are small, as behind pooling, its tiles fit badly too.
 
 What is nan makes nan those results that see it, and no more. So may an infinity, where the direct sum would be infinite:
-it comes in with both signs.
+it comes in with both signs. So may numbers beyond a sixteenth of the largest there is, whose sums of sixteen are infinite.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.ops.layers.convolution import kernel_dispatch, spatial
+from tapenet.ops.layers.convolution import geometry, kernel_dispatch, spatial
 from tests.kernels.beside import agree, many_threads
 
 pytest.importorskip("llvmlite")
@@ -231,6 +231,28 @@ def test_both_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with kernels.switched(False):
         tn.conv2d(x, w)
     assert calls == [True, False]
+
+
+def test_taps_between_which_some_see_borders_alone() -> None:
+    """A stride beyond the image's height, by a kernel of so many taps that they are looped over."""
+    forward, _, _ = spatial.forwards(2)
+    x, w = R.normal(size=(1, 64, 2, 32)).astype("f"), R.normal(size=(64, 1, 21, 7)).astype("f")
+    options: dict[str, Any] = {"stride": (3, 1), "padding": (16, 3), "groups": 64}
+    with kernels.switched(False):
+        expected = forward(x.astype("d"), w.astype("d"), None, **options)
+    agree([forward(x, w, None, **options)], [expected], "f", ERROR, least=0)
+
+
+def test_strides_of_many_phases_are_left_to_numpy() -> None:
+    """The code of 64 phases took 22 s to compile."""
+    depthwise = importlib.import_module("tapenet.kernels.depthwise")
+
+    def taken(stride: int) -> bool:
+        plan = geometry.plan((1, 4, 64, 64), (4, 1, stride, stride), stride, 0, 1, 4, 2)
+        return bool(depthwise.takes("f", kernel_dispatch._channelwise(depthwise, plan, True)))
+
+    assert taken(4)
+    assert not taken(8)
 
 
 @pytest.mark.parametrize("threads", [2, 3])

@@ -93,3 +93,12 @@ def test_what_is_too_small_for_a_kernel_does_not_wake_the_threads_of_blas(monkey
     with kernels.switched(False):
         tn.linear(tn.tensor(x), weight)
     assert len(seen) == 0
+
+
+@pytest.mark.parametrize("rows", [1, 48, 24_576, 24_577, 25_000])
+def test_pieces_for_many_threads_have_rows(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounding up how many rows a piece has may leave none for the last ones."""
+    linear = importlib.import_module("tapenet.kernels.linear")
+    monkeypatch.setattr("tapenet.llvm.workers.threads", lambda: 96)
+    pieces, tall = linear._pieces(rows, 16, np.dtype("f"))
+    assert (pieces - 1) * tall < rows <= pieces * tall

@@ -201,7 +201,9 @@ def _channelwise(module: ModuleType, p: Plan, back: bool) -> Any:
             phases = (module.Phase(*phase) for phase in _phases_of(n, m, k, s, d, a))
             axes.append(module.Axis(m, n, 1, s, tuple(phases)))
         else:
-            taps = tuple(i for i in range(k) if _sees(n, m, i * d - a, s))
+            seen = [i for i in range(k) if _sees(n, m, i * d - a, s)]
+            # Without gaps, since they are looped over; those between see borders.
+            taps = tuple(range(seen[0], seen[-1] + 1)) if seen else ()
             phase = module.Phase(0, m, taps, tuple(i * d - a for i in taps))
             axes.append(module.Axis(n, m, s, 1, (phase,)))
     kernel = (1,) * (2 - len(p.kernel)) + p.kernel
