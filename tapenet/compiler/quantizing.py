@@ -9,6 +9,7 @@ gives to another one stays integers; all else is computed in floats.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,7 +17,9 @@ import numpy as np
 
 from tapenet.kernels import quantized_maps
 from tapenet.ops.layers.quantized import quantized_weight
+from tapenet.program.called_ops import Resized
 from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Result, Value, rewrite
+from tapenet.program.passes import dead
 from tapenet.program.primitives import Spec
 from tapenet.program.quantized_windows import packed
 from tapenet.program.windows import shape_of
@@ -38,7 +41,9 @@ class Scale(NamedTuple):
     def of(cls, least: float, greatest: float) -> Scale:
         """That of numbers from one to another, with 0 among them."""
         least, greatest = min(least, 0.0), max(greatest, 0.0)
-        scale = float(np.float32((greatest - least) / LARGEST)) or 1.0
+        scale = float(np.float32((greatest - least) / LARGEST))
+        if scale < np.finfo(np.float32).tiny:  # of zeros, or of what has no reciprocal
+            scale = 1.0
         return cls(scale, min(round(-least / scale), LARGEST))
 
 
@@ -135,6 +140,15 @@ def _blocks(program: Program, examples: Sequence[Array]) -> Iterator[list[Array]
                 "them, along the first axis, may be another"
             )
         count = max(count, -(-len(example) // given.shape[0]))
+    for example, given in zip(examples, program.inputs, strict=True):
+        if example.dtype != given.dtype and not np.can_cast(example.dtype, given.dtype, "same_kind"):
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                same = np.array_equal(example.astype(given.dtype), example)
+            if not same:
+                raise ValueError(
+                    f"quantize: examples of {example.dtype} for an argument of {given.dtype}, which has other numbers: give "
+                    "examples as the arguments will be"
+                )
     for i in range(count):
         yield [
             e.astype(g.dtype) if e.shape == g.shape
@@ -160,10 +174,20 @@ def _scales(program: Program, examples: Sequence[Array]) -> dict[Value, Scale]:
     maps = _maps(program)
     seen = rewrite(Program(program.inputs, program.hosts, program.body, maps, []), change)
     seen = Program(seen.inputs, seen.hosts, seen.body, [*seen.outputs, *inside.values()], [])
+    # What a call tells the user, or does, it is not to do for each of the examples.
+    uses = seen.uses()
+    body = [i for i in seen.body if not i.effect or any(uses.get(r) for r in i.results)]
+    seen = dead.run(Program(seen.inputs, seen.hosts, body, seen.outputs, []))
     maps += inside
     least, greatest = np.full(len(maps), np.inf), np.full(len(maps), -np.inf)
     for arguments in _blocks(program, examples) if maps else ():
-        arrays = seen.evaluate(arguments)
+        try:
+            arrays = seen.evaluate(arguments)
+        except Resized:
+            raise ValueError(
+                "quantize: values of the arguments decide how many elements there are, and other examples have other numbers "
+                "of them: np.where(mask, x, 0) in place of x[mask] keeps the shape"
+            ) from None
         least = np.minimum(least, [a.min() for a in arrays])
         greatest = np.maximum(greatest, [a.max() for a in arrays])
     if maps and not np.isfinite([least, greatest]).all():

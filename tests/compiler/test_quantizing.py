@@ -165,6 +165,40 @@ def test_what_does_not_fit() -> None:
     assert empty(x[:0]).shape == (0, 3)
 
 
+def test_examples_have_the_numbers_of_the_arguments() -> None:
+    layer = nn.Linear(4, 3, rng=0)
+    images = np.random.default_rng(0).integers(0, 256, (8, 4)).astype(np.uint8)
+
+    def scores(x: Any) -> Any:
+        return layer(x.astype(np.float32) / 255)
+
+    with pytest.raises(ValueError, match="examples of float64 for an argument of uint8, which has other numbers"):
+        tn.compile(scores, frozen=True, quantize=images / 255)(images)
+    as_they_are = tn.compile(scores, frozen=True, quantize=images)(images).numpy()
+    for same in (images.astype(np.int64), images.astype(float)):
+        assert np.array_equal(tn.compile(scores, frozen=True, quantize=same)(images).numpy(), as_they_are)
+
+
+def test_values_of_examples_do_not_decide_how_many_elements_there_are() -> None:
+    layer = nn.Linear(4, 3, rng=0)
+    x = inputs((4,), 32)
+    run = tn.compile(lambda x: layer(x[x[:, 0] > 0]), frozen=True, quantize=x)
+    with pytest.raises(ValueError, match="decide how many elements there are"):
+        run(x[:8])
+
+
+def test_examples_are_told_to_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    layer = nn.Linear(4, 3, rng=0)
+
+    def scores(x: Any) -> Any:
+        tn.debug_print("seen {}", x.sum())
+        return layer(x)
+
+    run = tn.compile(scores, frozen=True, quantize=inputs((4,), 16))
+    run(inputs((4,), 4))
+    assert capsys.readouterr().out.count("seen") == 1
+
+
 def test_examples_are_kept_by_copies() -> None:
     run = tn.compile(nn.Linear(4, 3, rng=0), frozen=True, quantize=inputs((4,)))
     x = inputs((4,))
@@ -172,9 +206,18 @@ def test_examples_are_kept_by_copies() -> None:
 
 
 def test_scales_hold_zero_exactly() -> None:
-    for least, greatest in ((0.0, 3.0), (-1.0, 3.0), (2.0, 3.0), (-3.0, -2.0), (-1e-45, 0.0), (0.0, 0.0)):
+    for least, greatest in (
+        (0.0, 3.0),
+        (-1.0, 3.0),
+        (2.0, 3.0),
+        (-3.0, -2.0),
+        (-1e-45, 0.0),
+        (-1e-37, 1e-37),
+        (0.0, 0.0),
+    ):
         scale, zero = Scale.of(least, greatest)
         assert scale > 0
+        assert np.isfinite(np.float32(1 / scale))
         assert 0 <= zero <= 255
         low, high = scale * (0 - zero), scale * (255 - zero)
         assert low <= min(least, 0) + scale / 2

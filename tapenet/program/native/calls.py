@@ -137,11 +137,11 @@ class Calls:
         effect = op is not None and op.effect
         if effect:
             names = self._copied(instruction, names)
+        control = instruction.name in BODIES
         if op is not None:
             settled = settling(op, params["specs"], bool(params.get("sized")), instruction.line)
             text = f"{self._shared(settled)}({expression(op, params['template'], names, self._space)})"
         else:
-            control = instruction.name in BODIES
             evaluate = (
                 self._control(instruction) if control else partial(PRIMITIVES[instruction.name].evaluate, **params)
             )
@@ -153,10 +153,14 @@ class Calls:
             for i, (result, spec) in enumerate(zip(instruction.results, wanted, strict=True))
             if spec is not None and result in stored
         ]
-        # What an op raises in the midst must not leave marks on tensors; one with an effect may keep what it makes.
+        # What an op raises in the midst must not leave marks on tensors; one with an effect may keep what it makes. What a
+        # loop gives may lie where its first carry does, which ops in its body read.
         given = {*self._module.program.inputs, *self._module.program.outputs}
         roots = [self._module.layouts[result].root for _, result in kept]
-        own = [not effect and (r in given or isinstance(self._module.memory.buffer(r), Arena)) for r in roots]
+        own = [
+            not effect and not control and (r in given or isinstance(self._module.memory.buffer(r), Arena))
+            for r in roots
+        ]
         places = "".join(f"{self._name(result)}, " for _, result in kept)
         stored_in = self._shared(partial(_stored, [i for i, _ in kept], own))
         return [(f"{stored_in}(({places}), lambda: {text})", "" if op is None else op.name)]

@@ -67,3 +67,17 @@ def test_errors_are_those_of_the_op_and_name_it() -> None:
         f(np.full((3, 3), np.nan))
     assert any("in a compiled program, at " in note for note in caught.value.__notes__)
     np.testing.assert_allclose(f(x).data, np.linalg.pinv(x) + 1)
+
+
+def test_a_loop_is_offered_no_place() -> None:
+    """It may be where its first carry lies, which an op in its body reads."""
+    layer = tn.nn.LSTM(20, 20, rng=0)
+
+    def run(x: Any) -> Any:
+        return tn.scan(lambda c, _: (layer(c)[0], None), x * 2, length=3)[0] * 3
+
+    x = tn.tensor(np.random.default_rng(0).standard_normal((20, 8, 20)).astype("f"))
+    with tn.no_grad():
+        compiled = tn.compile(run, backend="native")
+        compiled(x)
+        np.testing.assert_allclose(compiled(x).numpy(), run(x).numpy(), rtol=1e-5, atol=1e-6)
