@@ -155,15 +155,13 @@ def _numpy_functions_restored() -> Iterator[None]:
     that were loaded meanwhile stay: they are not loaded again."""
     before = dict(numpy_functions)
     yield
-    loaded = {
-        function: op
-        for function, op in numpy_functions.items()
-        if function not in before
-        and is_own(op)
-        and any(op is each for each in vars(sys.modules[op.__module__]).values())
-    }
+    new = {function: op for function, op in numpy_functions.items() if function not in before and is_own(op)}
+    if new:  # some are made by a function of another module than the one that has them
+        modules = [module for name, module in list(sys.modules.items()) if name.startswith("tapenet.")]
+        kept = {id(value) for module in modules for value in vars(module).values()}
+        new = {function: op for function, op in new.items() if id(op) in kept}
     numpy_functions.clear()
-    numpy_functions.update(before | loaded)
+    numpy_functions.update(before | new)
 
 
 @pytest.fixture(autouse=True)
