@@ -54,14 +54,8 @@ class _Array(NamedTuple):
 
 
 class _Writer(Writer):
-    def __init__(
-        self,
-        instruction: Instruction,
-        layouts: Layouts,
-        buffer: Callable[[Value], Hashable],
-        workspace: Hashable | None,
-    ) -> None:
-        super().__init__(instruction, layouts, buffer, workspace)
+    def __post_init__(self) -> None:
+        instruction = self.instruction
         before, _, after = ROWS[instruction.name].sizes(instruction.params).partition("->")
         self.names = [*axes(before), *axes(after)]
         self.values = (*instruction.args, *instruction.results)

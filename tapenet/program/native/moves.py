@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -129,21 +130,15 @@ def workspace(instruction: Instruction) -> int:
     return (table.shape[0] + index.size) * _INTEGER.itemsize + math.prod(table.shape[1:]) * table.dtype.itemsize
 
 
+@dataclass(eq=False)
 class _Writer(Writer):
     """What the functions below share."""
 
-    def __init__(
-        self,
-        instruction: Instruction,
-        layouts: Layouts,
-        buffer: Callable[[Value], Hashable],
-        workspace: Hashable | None,
-        name: Callable[[Function], str],
-    ) -> None:
-        super().__init__(instruction, layouts, buffer, workspace)
-        self.name = name
-        self.args = instruction.args
-        (self.result,) = instruction.results
+    name: Callable[[Function], str]
+
+    def __post_init__(self) -> None:
+        self.args = self.instruction.args
+        (self.result,) = self.instruction.results
 
     def copy(self, lengths: Sequence[int], source: Access, target: Access, add: bool = False) -> None:
         pieces.copy(self.code, self.name, lengths, source, target, add)

@@ -35,16 +35,9 @@ def workspace(instruction: Instruction) -> int:
 
 
 class _Writer(Writer):
-    def __init__(
-        self,
-        instruction: Instruction,
-        layouts: Layouts,
-        buffer: Callable[[Value], Hashable],
-        workspace: Hashable | None,
-    ) -> None:
-        super().__init__(instruction, layouts, buffer, workspace)
-        self.out = self.access(instruction.results[0])
-        self.x = self.access(instruction.args[0])
+    def __post_init__(self) -> None:
+        self.out = self.access(self.instruction.results[0])
+        self.x = self.access(self.instruction.args[0])
 
     def rows(self, body: Callable[[Access, Access], None]) -> None:
         """Give a body each row along the axis, of the argument and of the result."""

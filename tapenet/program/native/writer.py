@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 
 from tapenet.llvm.loops import Access, Code
 from tapenet.program.ir import Instruction, Value
@@ -10,6 +11,7 @@ from tapenet.program.layout import Layouts
 from tapenet.program.native.kernels import Function, Offset
 
 
+@dataclass(eq=False)
 class Writer:
     """Writes the function of one instruction.
 
@@ -20,19 +22,15 @@ class Writer:
         pointers: the names of the function's arguments, by what they point to.
     """
 
-    def __init__(
-        self,
-        instruction: Instruction,
-        layouts: Layouts,
-        buffer: Callable[[Value], Hashable],
-        workspace: Hashable | None,
-    ) -> None:
-        self.instruction = instruction
-        self.layouts = layouts
-        self.buffer = buffer
-        self.workspace = workspace
-        self.code = Code()
-        self.pointers: dict[Hashable, str] = {}
+    instruction: Instruction
+    layouts: Layouts
+    buffer: Callable[[Value], Hashable]
+    workspace: Hashable | None
+    code: Code = field(init=False, default_factory=Code)
+    pointers: dict[Hashable, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Each kind of writer notes here what it needs more."""
 
     def parameter(self, key: Hashable) -> str:
         """The argument that points to something."""

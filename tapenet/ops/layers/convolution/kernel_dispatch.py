@@ -246,11 +246,13 @@ def _comes_apart(moves: ModuleType, x: Array, p: Plan) -> bool:
 def _windows_of(moves: ModuleType, x: Array, p: Plan, planes: tuple[int, Ints]) -> Array:
     """What windows see: x within its border, every stride-th place together if there are planes."""
     if not planes[0]:
-        return moves.bordered(x, _befores(p), p.padded)  # type: ignore[no-any-return]
+        found: Array = moves.bordered(x, _befores(p), p.padded)
+        return found
     above, before = (0, *_befores(p))[-2:]
     flat = moves.batch_last(x).reshape(len(x), *(1, *x.shape[1:-1])[-2:], p.batch)
     places = flat.shape[2], -before, p.stride[-1], planes[0]
-    return moves.apart(flat, (above, (1, *p.padded)[-2]), places, planes[1])  # type: ignore[no-any-return]
+    found = moves.apart(flat, (above, (1, *p.padded)[-2]), places, planes[1])
+    return found
 
 
 @functools.lru_cache(maxsize=512)  # a plan is one object for all calls with the same shapes
