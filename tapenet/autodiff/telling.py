@@ -33,7 +33,7 @@ def debug_print(text: str, *values: object, **named: object) -> None:
     """Print values whenever a program comes here, compiled or not: `print(text.format(*values, **named))`.
 
     In a compiled function the text is printed at each run, with the values of that run; in a loop of the program turn by
-    turn, by Python. What pulls gradients back prints nothing. Under `tn.vmap` values have an axis of lanes in front.
+    turn. What pulls gradients back prints nothing. Under `tn.vmap` values have an axis of lanes in front.
 
     Args:
         text: as for `str.format`.
@@ -66,12 +66,12 @@ def say(values: Sequence[object], act: Callable[..., object]) -> None:
 
     def filled(*arrays: Array) -> None:
         found = list(others)
-        for k, array in zip(places, arrays, strict=True):
+        for k, array in zip(places, arrays[: len(places)], strict=True):
             found[k] = array[()]
         act(*found)
 
     tensors = [value for value in values if type(value) is Tensor]
     if capturing() is None:
         filled(*(t._data for t in tensors))
-    else:
-        tell(tensors, filled)
+    else:  # what is given no tensor is no part of a program
+        tell(tensors or [Tensor._of(np.asarray(True))], filled)

@@ -90,7 +90,7 @@ def target() -> Target:
 #: What code calls of Python's own.
 _PYTHON = (
     "PyErr_CheckSignals", "PyErr_Occurred", "PyErr_SetString", "PyEval_SaveThread", "PyEval_RestoreThread",
-    "PyGILState_Ensure", "PyGILState_Release",
+    "PyGILState_Ensure", "PyGILState_Release", "PyObject_CallNoArgs", "Py_DecRef",
 )  # fmt: skip
 _NOTHING = "define void @nothing(ptr %a) #0 {\n  ret void\n}\n"
 

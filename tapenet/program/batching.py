@@ -76,10 +76,11 @@ class Lanes:
             self.builder.line = instruction.line
             given = [new.get(a, a) for a in instruction.args]
             flags = [a in with_lanes for a in instruction.args]
-            tells = instruction.tells and instruction.name == "call"  # it is told of all lanes at once
-            if instruction.effect and not tells and not (is_draw(instruction) and any(flags)):
+            tells = _only_tells(instruction)  # it is told of all lanes at once
+            both = instruction.name == "branch" and flags[0]  # it would be told of what lanes do not do
+            if instruction.effect and (both or not tells) and not (is_draw(instruction) and any(flags)):
                 raise CannotBatch(f"{_named(instruction)} has an effect beside its result, which lanes cannot share")
-            if tells or not any(flags):
+            if (tells and instruction.name == "call") or not any(flags):
                 specs = [Spec(r.shape, r.dtype) for r in instruction.results]
                 kept = Instruction(instruction.name, given, instruction.params, specs, instruction.line)
                 self.builder.body.append(kept)
@@ -119,6 +120,12 @@ class Lanes:
 #: Given the lanes, an instruction, its arguments in the new program and which of them have lanes (at least one): the result,
 #: with lanes; or of each of several results that, and whether it has lanes.
 Rule = Callable[[Lanes, Instruction, Sequence[Value], Sequence[bool]], Value | list[tuple[Value, bool]]]
+
+
+def _only_tells(instruction: Instruction) -> bool:
+    """Whether all that it does beside its result is to tell the user something."""
+    inside = (i for p in instruction.params.values() if isinstance(p, Program) for i in p.body if i.effect)
+    return instruction.tells and all(map(_only_tells, inside))
 
 
 def is_draw(instruction: Instruction) -> bool:

@@ -214,6 +214,28 @@ def test_debug_print(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "1.0 2.0\n2.0 3.0\n"
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_names_no_tensor_is_printed_at_each_run(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+
+    def f(x: Any) -> Any:
+        tn.debug_print("begins {}", 3)
+
+        def step(carry: Any, k: Any) -> Any:
+            tn.debug_print("turn")
+            return carry * k, None
+
+        return tn.scan(step, x, np.array([2.0, 3.0]))[0]
+
+    program = tn.compile(f, backend=backend)
+    for x in (1.0, 5.0, 7.0):
+        assert program(tn.tensor(x)).item() == 6 * x
+        assert capsys.readouterr().out == "begins 3\nturn\nturn\n"
+    assert tn.vmap(f)(np.ones(2)).numpy().tolist() == [6.0, 6.0]
+    assert capsys.readouterr().out == "begins 3\nturn\nturn\n"
+
+
 def test_prints_under_transformations(capsys: pytest.CaptureFixture[str]) -> None:
     def f(x: Any) -> Any:
         tn.debug_print("x = {}", x)

@@ -18,6 +18,7 @@ from tapenet import kernels
 from tapenet.program.called_ops import expression, is_users, settling
 from tapenet.program.ir import Constant, Instruction, Program, Reference, Value
 from tapenet.program.layout import Place, unusual_order
+from tapenet.program.native.callbacks import stored
 from tapenet.program.native.memory import Arena, Slot, brings
 from tapenet.program.native.module import Module
 from tapenet.program.primitives import BODIES, PRIMITIVES, repeats, turns
@@ -147,11 +148,11 @@ class Calls:
             )
             text = f"{self._shared(evaluate)}({', '.join(names)})"
         wanted = params.get("specs") or instruction.results  # None for what nobody uses
-        stored = self._module.memory.stored
+        needed = self._module.memory.stored
         kept = [
             (i, result)
             for i, (result, spec) in enumerate(zip(instruction.results, wanted, strict=True))
-            if spec is not None and result in stored
+            if spec is not None and result in needed
         ]
         # What an op raises in the midst must not leave marks on tensors; one with an effect may keep what it makes. What a
         # loop gives may lie where its first carry does, which ops in its body read.
@@ -162,7 +163,7 @@ class Calls:
             for r in roots
         ]
         places = "".join(f"{self._name(result)}, " for _, result in kept)
-        stored_in = self._shared(partial(_stored, [i for i, _ in kept], own))
+        stored_in = self._shared(partial(stored, [i for i, _ in kept], own))
         return [(f"{stored_in}(({places}), lambda: {text})", "" if op is None else op.name)]
 
     def _copied(self, instruction: Instruction, names: Sequence[str]) -> list[str]:
@@ -215,31 +216,6 @@ class Calls:
             return held[1]
 
         return f"{self._shared(read)}()"
-
-
-def _stored(kept: Sequence[int], own: Sequence[bool], places: Sequence[Array], compute: Callable[[], object]) -> None:
-    """Compute something, and put what is kept of it where it belongs; places of its `own` it may be computed in."""
-    with kernels.offering([place for place, offered in zip(places, own, strict=True) if offered]):
-        answer = compute()
-    answers = answer if isinstance(answer, tuple) else (answer,)
-    moved = []
-    for i, place in zip(kept, places, strict=True):
-        value = answers[i]
-        if value is not place and not _same(value, place):
-            moved.append((place, value))
-    if len(places) > 1:  # one may lie where another is to go
-        moved = [(p, v.copy() if any(np.may_share_memory(v, q) for q in places) else v) for p, v in moved]
-    for place, value in moved:
-        place[...] = value
-
-
-def _same(a: object, b: Array) -> bool:
-    """Whether two arrays are the same memory."""
-    return (
-        type(a) is np.ndarray
-        and a.strides == b.strides
-        and a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
-    )
 
 
 def _view(base: Array, place: Place, shape: Shape) -> Array:

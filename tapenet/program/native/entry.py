@@ -24,7 +24,7 @@ from tapenet.program.layout import Strides
 from tapenet.typing import Array
 
 #: Bytes from the beginning of an array object to its fields.
-_DATA, _NDIM, _DIMENSIONS, _STRIDES, _BASE, _DESCR, _FLAGS = 16, 24, 32, 40, 48, 56, 64
+DATA, _NDIM, _DIMENSIONS, _STRIDES, _BASE, _DESCR, _FLAGS = 16, 24, 32, 40, 48, 56, 64
 #: NumPy's flags for row-major and aligned.
 _ROWS, _ALIGNED = 0x0001, 0x0100
 _WANTED = _ROWS | _ALIGNED
@@ -47,7 +47,7 @@ def usable() -> bool:
         return ctypes.c_uint64.from_address(at + offset).value
 
     return (
-        word(_DATA) == array.ctypes.data
+        word(DATA) == array.ctypes.data
         and ctypes.c_int32.from_address(at + _NDIM).value == 2
         and [ctypes.c_int64.from_address(word(_DIMENSIONS) + 8 * i).value for i in range(2)] == [3, 5]
         and [ctypes.c_int64.from_address(word(_STRIDES) + 8 * i).value for i in range(2)] == [20, 4]
@@ -109,7 +109,7 @@ def _binder(name: str, given: Sequence[Bound], more: Sequence[int], end: int) ->
         lines += [f"a{i}:", *_checked(i, bound), f"  br i1 %fits{i}, label %a{i + 1}, label %no"]
     lines += [f"a{len(given)}:"]
     for i, place in enumerate(more, len(given)):
-        lines += [*_argument(i), f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {_DATA}"]
+        lines += [*_argument(i), f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {DATA}"]
         lines += [f"  %data{i} = load i64, ptr %dp{i}", *_keep(i, f"%data{i}", place)]
     return [*lines, *_answer("object1", _KEPT), "no:", *_answer("object2", _KEPT), "}"]
 
@@ -232,7 +232,7 @@ def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
             lines += [f"  %type{i} = load i64, ptr %t{i}", f"  %ok{i} = icmp eq i64 %type{i}, %object0"]
             lines += [f"  br i1 %ok{i}, label %b{i}, label %no", f"b{i}:"]
             lines += [
-                f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {_DATA}",
+                f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {DATA}",
                 f"  %data{i} = load ptr, ptr %dp{i}",
                 f"  %cp{i} = getelementptr i8, ptr %o{i}, i64 {_DESCR}",
                 f"  %descr{i} = load i64, ptr %cp{i}",
@@ -247,7 +247,7 @@ def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
             ]
         else:
             lines += [
-                f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {_DATA}",
+                f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {DATA}",
                 f"  %data{i} = load ptr, ptr %dp{i}",
                 f"  br label %a{i + 1}",
             ]
@@ -264,7 +264,7 @@ _INCREF = """  %count_# = load i64, ptr %p_#
 _KEPT = "" if sys.version_info >= (3, 12) else _INCREF
 
 _FIELDS = [
-    f"  %dp# = getelementptr i8, ptr %o#, i64 {_DATA}",
+    f"  %dp# = getelementptr i8, ptr %o#, i64 {DATA}",
     "  %data# = load i64, ptr %dp#",
     f"  %np# = getelementptr i8, ptr %o#, i64 {_NDIM}",
     "  %nd# = load i32, ptr %np#",
@@ -281,7 +281,7 @@ _FIELDS = [
 
 def _table() -> list[str]:
     """The memory of the table, an array that is the function's `self`."""
-    return [f"  %tp = getelementptr i8, ptr %self, i64 {_DATA}", "  %table = load ptr, ptr %tp"]
+    return [f"  %tp = getelementptr i8, ptr %self, i64 {DATA}", "  %table = load ptr, ptr %tp"]
 
 
 def _entry(name: str, position: int, type: str) -> list[str]:

@@ -19,6 +19,7 @@ from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, alike
 from tapenet.program.native import interrupts
+from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.kernels import crosses, fusible
 from tapenet.program.primitives import Spec
 from tapenet.typing import Shape
@@ -321,7 +322,7 @@ LITTLE = 1 << 16
 def brings(entry: Entry) -> list[Value]:
     """The results that are of use of a call that gives them in memory of their own: of an op of the user's, and of little.
     On large arrays tapenet's own ops compute where they are told, which saves memory, and takes 10 µs."""
-    if isinstance(entry, Kernel) or entry.name != "call":
+    if isinstance(entry, Kernel) or entry.name != "call" or calls_back(entry):
         return []
     if not is_users(entry.params["op"]) and sum(v.nbytes for v in (*entry.args, *entry.results)) > LITTLE:
         return []

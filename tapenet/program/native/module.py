@@ -30,7 +30,17 @@ from tapenet.program.ir import (
     substitute,
 )
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
-from tapenet.program.native import boxes, control, moves, parallel, products, reading_order, recomputed, slots
+from tapenet.program.native import (
+    boxes,
+    callbacks,
+    control,
+    moves,
+    parallel,
+    products,
+    reading_order,
+    recomputed,
+    slots,
+)
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
 from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
 from tapenet.program.native.raising import STATUS
@@ -171,15 +181,21 @@ class Module:
 
     @property
     def native(self) -> bool:
-        """Whether no Python is called."""
+        """Whether no Python stands between segments."""
         return not any(isinstance(step, Call) for step in self.steps)
+
+    @property
+    def calls_back(self) -> bool:
+        """Whether native code calls ops in Python, in loops and branches."""
+        own = any(isinstance(e, Instruction) and callbacks.calls_back(e) for e in self.entries)
+        return own or any(m.calls_back for modules in self.bodies.values() for m in modules)
 
     @property
     def alone(self) -> bool:
         """Whether BLAS's own threads would be in the way: its products are cut into blocks, or kernels that have threads are
         called, by tapenet's own ops."""
         called = any(isinstance(step, Call) and not brings(step.instruction) for step in self.steps)
-        return called or any(products.in_blocks(f) for f in self.functions.by_name.values())
+        return called or self.calls_back or any(products.in_blocks(f) for f in self.functions.by_name.values())
 
     def _bodies(self, entry: Instruction) -> None:
         """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""
@@ -347,6 +363,9 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
     def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         for arg in args:
             layouts[arg]  # in order, so that none is found by a long recursion
+        back = callbacks.prepared(instruction, args, builder) if body else None
+        if back is not None:
+            return back
         for position in moves.wants_dense(instruction, layouts):
             copy = builder.emit("copy", args[position], row_major=True)
             args = (*args[:position], copy, *args[position + 1 :])

@@ -8,6 +8,7 @@ from tapenet.program.c_rows import CALLS
 from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
+from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.memory import Arena, Cell, members
 from tapenet.program.native.module import Call, Module
 from tapenet.program.native.parallel import cut
@@ -82,6 +83,8 @@ def _heading(module: Module, entry: Entry) -> str:
     found = module.written.get(entry)
     if found is None:
         return "called from Python"
+    if calls_back(entry):
+        return "called back from native code"
     if entry.kind == "product":
         return (
             "product by BLAS" if any(d.startswith("tn_") for d in found[1].declares) else "product by loops of its own"

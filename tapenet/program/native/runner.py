@@ -82,7 +82,12 @@ class Runner:
         text = module.text
         segments = [step for step in module.steps if isinstance(step, Segment) and step.entries]
         #: Whether the interpreter's lock is released, by the names of native segments.
-        self._segments = {f"segment{s.number}": costs.of_all(s.entries, module.bodies) >= RELEASED for s in segments}
+        self._segments = {
+            f"segment{s.number}": costs.of_all(s.entries, module.bodies) >= RELEASED and not module.calls_back
+            for s in segments
+        }
+        #: Whether Python runs besides native code.
+        self._calls = module.calls_back or not module.native
         if self._quick:
             text += f"\n\n{self._entries()}\n{entry.runs(self._segments, end)}"
         self._library: Library = compile_text(text)
@@ -248,7 +253,7 @@ class Runner:
         begin, end = [], []
         shares = calls.shares or bool(self._segments or module.program.hosts)
         elsewhere = Line(f"if busy[0]: return within({', '.join(names)})")  # an op or a host may call what runs it
-        if calls.quiet or (self._segments and not module.native):
+        if calls.quiet or (self._segments and self._calls):
             begin.append(Line("before = get()"))
             body.insert(0, Line("put(QUIET)"))
             end.append("put(before)")
@@ -261,7 +266,7 @@ class Runner:
         if shares:  # by `with`, behind which no interrupt comes before the block
             tried = [Line("with lock:"), *indented(tried)]
         changes = module.program.writes or module.program.hosts or any(i.effect for i in module.program.body)
-        if shares and not (module.native or changes):
+        if shares and self._calls and not changes:
             # Ops may take long, and let other threads run meanwhile: these need not wait where nothing is changed.
             tried.insert(0, elsewhere)
         inside = [*map(Line, ahead), *tried, Line(f"return ({', '.join(results)}{',' if results else ''})")]

@@ -1,0 +1,169 @@
+"""Ops that loops and branches call back: what has no native form is called from native code, and the rest stays native.
+
+Each argument and result has an array object that is made once. Native code sets where its memory is (a turn's slice, a number
+on the stack), and calls a Python function without arguments, which finds all in these arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from tapenet import kernels
+from tapenet.llvm.emitter import supported
+from tapenet.llvm.loops import offset
+from tapenet.program import generated
+from tapenet.program.called_ops import expression, note_line, settling
+from tapenet.program.ir import Builder, Constant, Instruction, Value
+from tapenet.program.layout import Layouts
+from tapenet.program.native import entry
+from tapenet.program.native.kernels import Function
+from tapenet.program.native.raising import STATUS
+from tapenet.program.native.writer import Writer
+from tapenet.typing import Array
+
+_BYTE = np.dtype(np.int8)
+_WORD = np.dtype(np.int64)
+#: Bytes of results from which on tapenet's own ops are told where to compute them, which takes a microsecond.
+_LARGE = 1 << 16
+#: Calls a function of Python's; not 0 if it raised.
+_CALL = {
+    "declare i32 @PyGILState_Ensure()",
+    "declare void @PyGILState_Release(i32)",
+    "declare ptr @PyObject_CallNoArgs(ptr)",
+    "declare void @Py_DecRef(ptr)",
+    """define internal i64 @tn_call_back(ptr %function) noinline {
+  %state = call i32 @PyGILState_Ensure()
+  %found = call ptr @PyObject_CallNoArgs(ptr %function)
+  %failed = icmp eq ptr %found, null
+  br i1 %failed, label %end, label %fine
+fine:
+  call void @Py_DecRef(ptr %found)
+  br label %end
+end:
+  call void @PyGILState_Release(i32 %state)
+  %status = zext i1 %failed to i64
+  ret i64 %status
+}""",
+}
+
+
+class Back:
+    """What native code calls back.
+
+    Attributes:
+        addresses: where the function is, and the arrays of arguments and of results that are of use: a constant of the program.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Make room for the addresses of a function and so many arrays."""
+        self.addresses: Array = np.zeros(1 + count, _WORD)
+        self._held: list[object] = []
+
+    def put(self, *objects: object) -> None:
+        """Say what is called, and its arrays."""
+        self._held = list(objects)
+        self.addresses[...] = [id(thing) for thing in objects]
+
+
+def _kept(instruction: Instruction) -> list[tuple[int, Value]]:
+    """The results that are of use, by their positions."""
+    pairs = enumerate(zip(instruction.results, instruction.params["specs"], strict=True))
+    return [(i, result) for i, (result, spec) in pairs if spec is not None]
+
+
+def calls_back(instruction: Instruction) -> bool:
+    """Whether native code calls an instruction back."""
+    return "back" in instruction.params
+
+
+def prepared(instruction: Instruction, args: Sequence[Value], builder: Builder) -> tuple[Value, ...] | None:
+    """A call in a body, so that native code calls it back; None for what is none, and where that cannot be."""
+    if instruction.name != "call" or not entry.usable():
+        return None
+    values = [*args, *(result for _, result in _kept(instruction))]
+    if not all(v.size and supported(v.dtype) for v in values):
+        return None
+    back = Back(len(values))
+    return builder.several("call", *args, Constant(back.addresses), **instruction.params, back=back)
+
+
+def stored(kept: Sequence[int], own: Sequence[bool], places: Sequence[Array], compute: Callable[[], object]) -> None:
+    """Compute something, and put what is kept of it where it belongs; places of its `own` it may be computed in."""
+    if any(own):
+        with kernels.offering([place for place, offered in zip(places, own, strict=True) if offered]):
+            answer = compute()
+    else:
+        answer = compute()
+    answers = answer if isinstance(answer, tuple) else (answer,)
+    moved = []
+    for i, place in zip(kept, places, strict=True):
+        value = answers[i]
+        if value is not place and not _same(value, place):
+            moved.append((place, value))
+    if len(places) > 1:  # one may lie where another is to go
+        moved = [(p, v.copy() if any(np.may_share_memory(v, q) for q in places) else v) for p, v in moved]
+    for place, value in moved:
+        place[...] = value
+
+
+def _same(a: object, b: Array) -> bool:
+    """Whether two arrays are the same memory."""
+    return (
+        type(a) is np.ndarray
+        and a.strides == b.strides
+        and a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
+    )
+
+
+def _function(instruction: Instruction, views: Sequence[Array], places: Sequence[Array]) -> Callable[[], None]:
+    """What is called: it gives the op its arguments, and puts what it gives where it belongs."""
+    params = instruction.params
+    op = params["op"]
+    space: dict[str, object] = {f"v{i}": view for i, view in enumerate(views)}
+    # An op with an effect may keep what it is given.
+    names = [f"{name}.copy()" if op.effect else name for name in space]
+    kept = _kept(instruction)
+    settled = settling(op, params["specs"], bool(params.get("sized")), instruction.line)
+    answer = f"settled({expression(op, params['template'], names, space)})"
+    space |= {
+        "settled": settled,
+        "stored": stored,
+        "kept": [i for i, _ in kept],
+        "own": [True] * len(kept),
+        "places": tuple(places),
+        "note": lambda error: note_line(error, instruction.line, f"raised by op {op.name!r}"),
+    }
+    space |= {f"p{i}": place for (i, _), place in zip(kept, places, strict=True)}
+    if not op.effect and sum(result.nbytes for _, result in kept) >= _LARGE:
+        text = f"stored(kept, own, places, lambda: {answer})"
+    elif len(instruction.results) == 1:
+        text = f"{'p0[...] = ' * len(kept)}{answer}"
+    else:
+        text = "; ".join([f"found = {answer}", *(f"p{i}[...] = found[{i}]" for i, _ in kept)])
+    source = f"def back():\n    try: {text}\n    except Exception as error: note(error); raise\n"
+    made: Callable[[], None] = generated.function("back", source, space, "compiled program")
+    return made
+
+
+def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
+    """The function of one instruction that is called back."""
+    writer = Writer(instruction, layouts, buffer, None)
+    code = writer.code
+    *args, addresses = instruction.args
+    values = [*args, *(result for _, result in _kept(instruction))]
+    views = [
+        as_strided(np.zeros(1, v.dtype), v.shape, [s * v.dtype.itemsize for s in layouts[v].strides]) for v in values
+    ]
+    function = _function(instruction, views[: len(args)], views[len(args) :])
+    instruction.params["back"].put(function, *views)
+    table = writer.parameter(buffer(addresses))
+    for i, value in enumerate(values, 1):
+        array = code.emit(f"load ptr, ptr {offset(code, table, i, 1, _WORD)}")
+        code.line(f"  store ptr {writer.access(value).pointer}, ptr {offset(code, array, entry.DATA, 1, _BYTE)}")
+    code.declares |= _CALL
+    status = code.emit(f"call i64 @tn_call_back(ptr {code.emit(f'load ptr, ptr {table}')})")
+    code.line(f"  store i64 {status}, ptr {writer.parameter(STATUS)}")
+    return writer.done()
