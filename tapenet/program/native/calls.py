@@ -21,6 +21,7 @@ from tapenet.program.layout import Place, unusual_order
 from tapenet.program.native.callbacks import stored
 from tapenet.program.native.memory import Arena, Slot, brings
 from tapenet.program.native.module import Module
+from tapenet.program.native.scratch import Scratch
 from tapenet.program.primitives import BODIES, PRIMITIVES, repeats, turns
 from tapenet.typing import Array, Shape
 
@@ -45,21 +46,21 @@ class Calls:
     """The calls of Python in one program."""
 
     def __init__(
-        self, module: Module, arena: Array, table: Array, arrays: Mapping[Value, Array], space: dict[str, object],
+        self, module: Module, scratch: Scratch, table: Array, arrays: Mapping[Value, Array], space: dict[str, object],
         made: Callable[[Program], Body],
     ) -> None:  # fmt: skip
         """Make ready.
 
         Args:
             module: the program's native form.
-            arena: the memory of what it computes on the way, in bytes.
+            scratch: the memory of what it computes on the way.
             table: the pointers to its other memory.
             arrays: the arrays of constants, of numbers from the host, and those of references, which may change.
             space: gets what the lines name.
             made: makes a body of a loop or branch callable.
         """
         self._module = module
-        self._arena = arena
+        self._scratch = scratch
         self._table = table
         self._arrays = arrays
         self._space = space
@@ -200,21 +201,25 @@ class Calls:
         if isinstance(root, Constant) and root.size == 1:
             return self._shared(np.broadcast_to(root.array.reshape(()), shape))
         base = root
+        first: int | None = None
         if root not in self._arrays:
             buffer = self._module.memory.buffer(root)
             if isinstance(buffer, Arena):
                 self.shares = True
-                flat = self._arena[buffer.offset : buffer.offset + root.nbytes].view(root.dtype)
-                return self._shared(_view(flat, place, shape))
-            base = self._module.memory.owner(buffer)  # the tensor that it is written to
+                first = buffer.offset
+            else:
+                base = self._module.memory.owner(buffer)  # the tensor that it is written to
         held: list[Array] = []
 
         def read() -> Array:
-            array = self._arrays[base]
-            if not held or array is not held[0]:  # a tensor may be given another array between calls
-                held[:] = array, _view(array, place, shape)
+            array = self._arrays[base] if first is None else self._scratch.bytes
+            if not held or array is not held[0]:  # both may be another array at the next call
+                whole = array if first is None else array[first : first + root.nbytes].view(root.dtype)
+                held[:] = array, _view(whole, place, shape)
             return held[1]
 
+        if first is not None and not self._scratch.shared:
+            return self._shared(read())
         return f"{self._shared(read)}()"
 
 

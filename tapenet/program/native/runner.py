@@ -25,6 +25,7 @@ from tapenet.program.native.calls import Calls, Line, indented
 from tapenet.program.native.memory import INDEXING, Slot, members
 from tapenet.program.native.module import Module, Segment, mostly_called
 from tapenet.program.native.report import groups, report
+from tapenet.program.native.scratch import Scratch
 from tapenet.program.native.strided import WAYS, Way, reading, way, worth
 from tapenet.program.quiet import QUIET, get, put
 from tapenet.typing import Array, Shape
@@ -91,11 +92,8 @@ class Runner:
         if self._quick:
             text += f"\n\n{self._entries()}\n{entry.runs(self._segments, end)}"
         self._library: Library = compile_text(text)
-        self._arena = np.empty(memory.arena_bytes + 64, np.uint8)
         self._table: Array = np.zeros(self._bounds + 2 * self._guards, np.uint64)
-        start = -self._arena.ctypes.data % 64
-        self._table[0] = self._arena.ctypes.data + start
-        self._memory = self._arena[start:]
+        self._scratch = Scratch(memory.arena_bytes, self._table)
         objects: list[object] = [*entry.OBJECTS, *(value.dtype for value in (*inputs, *memory.brought))]
         self._table[end : self._bounds] = [id(o) for o in objects]
         self._kept: list[object] = [objects]
@@ -224,7 +222,7 @@ class Runner:
         }  # fmt: skip
         names = [f"x{i}" for i in range(len(inputs))]
         results = [f"y{i}" for i in range(len(outputs))]
-        calls = Calls(module, self._memory, self._table, self._arrays, namespace, self._body)
+        calls = Calls(module, self._scratch, self._table, self._arrays, namespace, self._body)
         steps = self._steps(calls, namespace)
         ahead = []
         for i in self._ahead:
@@ -251,12 +249,17 @@ class Runner:
             namespace["alone"] = alone
             body = [body[0], Line("with alone():"), *indented(body[1:])]
         begin, end = [], []
-        shares = calls.shares or bool(self._segments or module.program.hosts)
+        shared = self._scratch.shared
+        shares = calls.shares or shared or bool(self._segments or module.program.hosts)
         elsewhere = Line(f"if busy[0]: return within({', '.join(names)})")  # an op or a host may call what runs it
         if calls.quiet or (self._segments and self._calls):
             begin.append(Line("before = get()"))
             body.insert(0, Line("put(QUIET)"))
             end.append("put(before)")
+        if shared:
+            namespace |= {"take": self._scratch.take, "give": self._scratch.give}
+            begin.append(Line("take()"))
+            end.append("give()")
         if shares:  # no interrupt comes between the last of these lines and the next
             begin = [elsewhere, *begin, Line("busy[0] = True")]
             end.insert(0, "busy[0] = False")

@@ -15,10 +15,11 @@ def measurable() -> bool:
 
 
 def settled() -> int:
-    """Bytes of memory in use, once everything that is free has gone back to the system."""
+    """Bytes of memory in use, once everything that is free has gone back to the system, or is marked as what the system may
+    take (`LazyFree`)."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    return _read("VmRSS")
+    return _read("VmRSS") - _read("LazyFree", "smaps_rollup")
 
 
 def peak() -> int:
@@ -31,6 +32,6 @@ def forget_peak() -> None:
     (_SELF / "clear_refs").write_text("5", encoding="ascii")
 
 
-def _read(field: str) -> int:
-    lines = (_SELF / "status").read_text(encoding="utf-8").splitlines()
+def _read(field: str, file: str = "status") -> int:
+    lines = (_SELF / file).read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) * 1024

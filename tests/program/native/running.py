@@ -45,7 +45,9 @@ def poisoned_in_order(shape: Any, dtype: Any, order: Any = None) -> Array:
 def compiled(program: Program) -> Runner:
     """A program, ready to run. All memory that it might take for granted is full of nan."""
     runner = build(program)
-    runner._arena.fill(255)
+    runner._scratch.take()
+    runner._scratch.bytes.fill(255)
+    runner._scratch.give()
     runner.call.__globals__.update(empty=poisoned, aligned=poisoned_in_order)  # type: ignore[attr-defined]
     return runner
 
