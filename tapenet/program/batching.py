@@ -524,6 +524,16 @@ def looped(
     return [(found[i], True) if i in found else (unused, False) for i in range(len(instruction.results))]
 
 
+def _provided(
+    lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
+) -> list[tuple[Value, bool]]:
+    """the same; an error of one lane is one of all"""
+    x, wrong = args
+    if flags[1]:
+        wrong = lanes.builder.emit("reduce_logical_or", wrong, axes=(0,))
+    return [(lanes.builder.emit("provided", x, wrong, **instruction.params), flags[0])]
+
+
 #: By primitive.
 RULES: dict[str, Rule] = {
     **{name: _elementwise for name, row in PRIMITIVES.items() if row.kind == "elementwise"},
@@ -535,6 +545,7 @@ RULES: dict[str, Rule] = {
     "broadcast": _broadcast,
     "slice": _slice,
     "barrier": _barrier,
+    "provided": _provided,
     "dot": _dot,
     "dot_add": _dot_add,
     "concatenate": _concatenate,

@@ -302,6 +302,23 @@ PRIMITIVES["barrier"] = Primitive(
     "x, after", "x, once `after` is computed; no pass looks through it", "as x",
 )  # fmt: skip
 
+
+def _conditional(args: Sequence[Spec], params: Params) -> list[Spec]:
+    if args[1] != Spec((), np.dtype(bool)):
+        raise ValueError(f"a condition of {args[1]}")
+    return [args[0]]
+
+
+def _provided(x: Array, wrong: Array, error: type[Exception], text: str) -> Array:
+    if wrong:
+        raise error(text)
+    return x
+
+
+PRIMITIVES["provided"] = Primitive(
+    "movement", _conditional, _provided, "x, wrong", "x; where `wrong` holds, raises `error(text)`", "as x",
+)  # fmt: skip
+
 # -- products ----------------------------------------------------------------------------------------------------
 
 

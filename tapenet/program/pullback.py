@@ -304,6 +304,7 @@ STRUCTURE: dict[str, Structure] = {
     "cast": lambda builder, position, g, out, instruction: g,
     "copy": lambda builder, position, g, out, instruction: g,
     "barrier": lambda builder, position, g, out, instruction: zeros(builder, (), g.dtype) if position else g,
+    "provided": lambda builder, position, g, out, instruction: g,
     "broadcast": lambda builder, position, g, out, instruction: g,  # which is summed up again, as everywhere
     "reshape": lambda builder, position, g, out, instruction: builder.reshape(g, instruction.args[0].shape),
     "transpose": lambda builder, position, g, out, instruction: builder.transpose(

@@ -193,6 +193,7 @@ def _product(builder: Builder, instruction: Instruction, tangents: Sequence[Tang
 #: By primitive, what gives the tangent of its result from those of its arguments.
 OTHERS: dict[str, Callable[[Builder, Instruction, Sequence[Tangent]], Tangent]] = {
     "barrier": lambda builder, instruction, tangents: tangents[0],
+    "provided": lambda builder, instruction, tangents: tangents[0],
     "copy": lambda builder, instruction, tangents: tangents[0],
     "dot": _product,
     "reduce_maximum": _extreme,

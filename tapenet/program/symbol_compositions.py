@@ -174,7 +174,12 @@ def _conjugate(x: Array) -> Array:
     return np.conjugate(x) if x.dtype.kind == "c" else x
 
 
+def _result_type(*operands: Any) -> np.dtype:
+    return np.result_type(*(a.dtype if isinstance(a, Symbol) else a for a in operands))
+
+
 FUNCTIONS |= {
+    np.result_type: _result_type,
     np.compress: _compress,
     np.delete: _delete,
     np.diagonal: _diagonal,

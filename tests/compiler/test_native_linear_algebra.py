@@ -206,3 +206,21 @@ def test_gradients_in_loops(compiled: Compile, name: str) -> None:
         np.testing.assert_allclose(value(stack), total(stack), rtol=1e-12)
         np.testing.assert_allclose(gradient(stack), right, rtol=1e-8, atol=1e-9)
     assert not calls_python(value)
+    assert not calls_python(gradient) or name == "det"  # whose gradient is another formula for singular matrices
+
+
+@backends
+def test_what_gradients_of_vectors_refuse_is_refused_in_loops(compiled: Compile) -> None:
+    """Where eigenvalues are equal, and the loss depends on the choice of their vectors."""
+
+    def total(stack: Any) -> Any:
+        return tn.scan(lambda c, a: (c + (np.linalg.eigh(a)[1] @ np.arange(3.0)).sum(), None), np.float64(0), stack)[0]
+
+    gradient = compiled(tn.grad(total))
+    fine, wrong = np.diag([1.0, 2.0, 3.0])[None] + np.zeros((2, 1, 1)), np.stack([np.diag([1.0, 2.0, 3.0]), np.eye(3)])
+    for stack in (fine, fine, wrong, fine):
+        if stack is not wrong:
+            np.testing.assert_allclose(gradient(stack), tn.grad(total)(stack), rtol=1e-9, atol=1e-12)
+            continue
+        with pytest.raises(np.linalg.LinAlgError, match="two of the values are equal"):
+            gradient(stack)

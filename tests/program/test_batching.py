@@ -90,6 +90,7 @@ CASES: dict[str, list[tuple[Sequence[Given], dict[str, Any]]]] = {
     "broadcast": [([f8(3)], {"shape": (2, 3)}), ([f8()], {"shape": (2, 3)}), ([f8(2, 1)], {"shape": (4, 2, 3)})],
     "slice": [([f8(4, 5)], {"slices": (some(3, -1, -1), some(1, 5, 2))})],
     "barrier": [([f8(2, 3), f8(2)], {})],
+    "provided": [([f8(2, 3), ((), "?", 1)], {"error": ArithmeticError, "text": "no"})],
     "dot": [
         ([f8(*lead, *((k, n) if ta else (n, k))), f8(*lead, *((m, k) if tb else (k, m)))], {"ta": ta, "tb": tb})
         for lead, n, k, m in (((), 2, 3, 4), ((2,), 2, 3, 4), ((2, 3), 2, 3, 2), ((), 1, 3, 4), ((), 2, 3, 1), ((2,), 1, 1, 2))

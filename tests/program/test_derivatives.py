@@ -61,6 +61,7 @@ I2 = np.array([2, 0])
 STRUCTURES: dict[str, tuple[Made, tuple[tuple[int, ...], ...]]] = {
     "cast": (lambda b, x: b.cast(b.cast(b.emit("square", x), np.dtype(np.longdouble)), FLOAT), ((3,),)),
     "barrier": (lambda b, x, y: b.emit("barrier", x, y), ((3,), (2,))),
+    "provided": (lambda b, x: b.emit("provided", x, Constant(np.asarray(False)), error=ArithmeticError, text=""), ((3,),)),
     "copy": (lambda b, x: b.emit("copy", x), ((3,),)),
     "reshape": (lambda b, x: b.emit("reshape", x, shape=(3, 2)), ((2, 3),)),
     "transpose": (lambda b, x: b.emit("transpose", x, axes=(1, 2, 0)), ((2, 3, 1),)),

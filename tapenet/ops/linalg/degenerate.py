@@ -16,6 +16,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
+from tapenet.program.symbols import Operand, Symbol, array_of, builder_of
 from tapenet.typing import Array
 
 #: How many roundings of the parts that a difference was made of may be left in it where it should be 0.
@@ -31,6 +32,14 @@ def _negligible(x: Array, size: Array | float) -> Array:
     return np.abs(x) <= ROUNDINGS * float(np.finfo(np.result_type(x, np.float32)).eps) * size
 
 
+def _checked(x: Operand, wrong: Operand, message: str) -> Symbol:
+    """An array in a program, which raises where one of some truth values holds."""
+    builder = builder_of(x, wrong)
+    found = array_of(builder, np.any(array_of(builder, wrong)))
+    made = builder.emit("provided", array_of(builder, x).value, found.value, error=Undetermined, text=message)
+    return Symbol(builder, made)
+
+
 def _gap_quotient_x(g: Array, gap: Array, floor: float | Array, message: str) -> Array:
     return gap_quotient(g, gap, 0.0, floor, message)
 
@@ -44,6 +53,7 @@ def _gap_quotient_x(g: Array, gap: Array, floor: float | Array, message: str) ->
     formula="x / gap, 0 where x is 0 but for rounding",
     gradients="x: g / gap; gap: −g · out / gap",
     vmap="leading",
+    lower=lambda x, gap, size, floor, message: _lower_gap_quotient(x, gap, size, floor, message),
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 2)), r.normal(size=2), 1.0, 1e-9, ""),
@@ -72,12 +82,28 @@ def gap_quotient(
     >>> gap_quotient(tn.tensor([2.0, 0.0]), np.array([4.0, 0.0]))
     Tensor([0.5, 0. ])
     """
+    zero, closed, wrong = _gaps(x, gap, size, floor)
+    if wrong.any():
+        raise Undetermined(message)
+    return _quotient(x, gap, zero, closed)
+
+
+def _gaps(x: Array, gap: Array, size: Array | float, floor: float | Array) -> tuple[Array, Array, Array]:
+    """Where x is 0 but for rounding, where there is no gap, and where there is none and x is not 0."""
     zero = _negligible(x, size)
     closed = np.abs(gap) <= floor
-    if (closed & ~zero).any():
-        raise Undetermined(message)
+    return zero, closed, closed & ~zero
+
+
+def _quotient(x: Array, gap: Array, zero: Array, closed: Array) -> Array:
     quotient = x / np.where(closed, np.ones((), gap.dtype), gap)
     return np.where(zero | closed, np.zeros((), quotient.dtype), quotient)
+
+
+def _lower_gap_quotient(x: Array, gap: Array, size: Array | float, floor: float | Array, message: str) -> Array:
+    zero, closed, wrong = _gaps(x, gap, size, floor)
+    checked = _checked(gap, wrong, message)
+    return _quotient(x, checked, zero, closed)  # type: ignore[arg-type]  # a symbol, as all are
 
 
 def _provided_lanes(batched: frozenset[str], value: Array, x: Array, size: Array | float, message: str) -> object:
@@ -92,6 +118,7 @@ def _provided_lanes(batched: frozenset[str], value: Array, x: Array, size: Array
     formula="value, provided that x is 0 but for rounding",
     gradients="value: g",
     vmap=_provided_lanes,
+    lower=lambda value, x, size, message: _checked(value, ~_negligible(x, size), message),
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
 )
 def provided(value: Array, x: Array, size: Array | float, message: str = "") -> Array:

@@ -193,7 +193,7 @@ class Memory:
         entry = self.entries[at]
         maker = source(value)
         assert maker is not None
-        whole = not _may_fail(entry) or entry.name in ("call", "add_rows")
+        whole = not _may_fail(entry) or entry.name in ("call", "add_rows", "provided")
         if _may_fail(entry) and entry.name == "loop":
             whole = interrupts.turns(entry) is None and not _fails_within(entry)  # it is to change nothing
         whole = whole and not _is_sized(entry)
@@ -343,11 +343,11 @@ def _continued(entry: Entry, value: Value) -> Value | None:
 
 
 def _may_fail(entry: Entry) -> TypeGuard[Instruction]:
-    """Whether an entry may find an index out of bounds, or raise what an op raises. By then a call and `add_rows`
-    have written nothing, and the others a part."""
+    """Whether an entry may find an index out of bounds, or raise what an op raises. By then a call, `add_rows`
+    and `provided` have written nothing, and the others a part."""
     if isinstance(entry, Kernel):
         return False
-    return entry.name in INDEXING or entry.kind in ("control", "call", "linear algebra", "order")
+    return entry.name in (*INDEXING, "provided") or entry.kind in ("control", "call", "linear algebra", "order")
 
 
 def _fails_within(loop: Instruction) -> bool:

@@ -185,17 +185,17 @@ class Module:
         return not any(isinstance(step, Call) for step in self.steps)
 
     @property
-    def calls_back(self) -> bool:
-        """Whether native code calls ops in Python, in loops and branches."""
-        own = any(isinstance(e, Instruction) and callbacks.calls_back(e) for e in self.entries)
-        return own or any(m.calls_back for modules in self.bodies.values() for m in modules)
+    def called_back(self) -> int:
+        """How many ops in loops and branches are called back."""
+        own = sum(isinstance(e, Instruction) and callbacks.calls_back(e) for e in self.entries)
+        return own + sum(m.called_back for modules in self.bodies.values() for m in modules)
 
     @property
     def alone(self) -> bool:
         """Whether BLAS's own threads would be in the way: its products are cut into blocks, or kernels that have threads are
         called, by tapenet's own ops."""
         called = any(isinstance(step, Call) and not brings(step.instruction) for step in self.steps)
-        return called or self.calls_back or any(products.in_blocks(f) for f in self.functions.by_name.values())
+        return called or self.called_back > 0 or any(products.in_blocks(f) for f in self.functions.by_name.values())
 
     def _bodies(self, entry: Instruction) -> None:
         """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""

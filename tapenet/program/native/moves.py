@@ -17,7 +17,7 @@ from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
-from tapenet.program.native import c_calls, callbacks, convolutions, linear_algebra, ordering, pieces
+from tapenet.program.native import c_calls, callbacks, convolutions, linear_algebra, ordering, pieces, raising
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import operands
 from tapenet.program.native.raising import STATUS
@@ -92,7 +92,7 @@ def supports(instruction: Instruction) -> bool:
         return convolutions.supports(instruction)
     if name in ("dot", "dot_add"):
         return find() is not None and results[0].dtype.char in "fd"
-    if name in ("concatenate", "update", "take", "add_rows"):
+    if name in ("concatenate", "update", "take", "add_rows", "provided"):
         return True
     if name in ("argmax", "argmin"):
         return args[0].dtype.char in "fd" or args[0].dtype.kind in "iu"
@@ -171,6 +171,13 @@ class _Writer(Writer):
                 return []
 
             nest(self.code, parts[0][0].shape, [*sources, *targets], body)
+
+    def provided(self) -> None:
+        x, wrong = self.args
+        condition = load(self.code, self.access(wrong).pointer, wrong.dtype)
+        params = self.instruction.params
+        raising.write(self.code, condition, params["error"], params["text"], self.parameter(STATUS))
+        self.copy(x.shape, self.access(x), self.access(self.result))
 
     def update(self) -> None:
         base, value = self.args

@@ -39,9 +39,11 @@ def write(code: Code, wrong: str, error: type[Exception], text: str, status: str
         status: the pointer to the status.
     """
     toolchain.symbols[f"py_{error.__name__}"] = id(error)
-    name = f"@text_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    letters = text.encode() + b"\0"
+    name = f"@text_{hashlib.sha256(letters).hexdigest()[:16]}"
+    quoted = "".join(chr(c) if 32 <= c < 127 and c not in b'"\\' else f"\\{c:02X}" for c in letters)
     code.declares |= {
-        f'{name} = private constant [{len(text) + 1} x i8] c"{text}\\00"',
+        f'{name} = private constant [{len(letters)} x i8] c"{quoted}"',
         f"@py_{error.__name__} = external global i8",
         *locked("void", "PyErr_SetString", "ptr %a, ptr %b"),
     }

@@ -26,7 +26,7 @@ def report(module: Module, full: bool) -> str:
     in_place = sum(memory.buffer(w.value) == memory.buffer(w.target) for w in written)
     lines = [
         f"{kernels} kernels and {len(module.entries) - kernels} others, different functions: "
-        f"{len(module.functions.by_name)}; native calls each time: {segments}, calls of Python: {calls}",
+        f"{len(module.functions.by_name)}; native calls each time: {segments}, calls of Python: {calls + module.called_back}",
         f"{memory.arena_bytes:,} bytes of scratch memory ({memory.unshared_bytes:,} if none were used twice); "
         f"tensors written where they are: {in_place} of {len(written)}",
         *(_entries(module) if full else ()),

@@ -84,11 +84,11 @@ class Runner:
         segments = [step for step in module.steps if isinstance(step, Segment) and step.entries]
         #: Whether the interpreter's lock is released, by the names of native segments.
         self._segments = {
-            f"segment{s.number}": costs.of_all(s.entries, module.bodies) >= RELEASED and not module.calls_back
+            f"segment{s.number}": costs.of_all(s.entries, module.bodies) >= RELEASED and not module.called_back
             for s in segments
         }
         #: Whether Python runs besides native code.
-        self._calls = module.calls_back or not module.native
+        self._calls = module.called_back > 0 or not module.native
         if self._quick:
             text += f"\n\n{self._entries()}\n{entry.runs(self._segments, end)}"
         self._library: Library = compile_text(text)
