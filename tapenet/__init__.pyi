@@ -24,6 +24,7 @@ from tapenet import metrics as metrics
 from tapenet import nn as nn
 from tapenet import optim as optim
 from tapenet import optimize as optimize
+from tapenet import parallel as parallel
 from tapenet import random as random
 from tapenet import scipy as scipy
 from tapenet import special as special
@@ -703,6 +704,7 @@ __all__ = [
     "packbits",
     "pad",
     "pairwise_distance",
+    "parallel",
     "partition",
     "pdist",
     "percentile",

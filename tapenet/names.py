@@ -181,8 +181,8 @@ HIDDEN: dict[str, str] = {
 #: What is no op.
 CORE: dict[str, str] = {
     "tapenet": (
-        "autograd cuda data drawing emath fft files implicit linalg metrics nn optim optimize random scipy special testing "
-        "training tree"
+        "autograd cuda data drawing emath fft files implicit linalg metrics nn optim optimize parallel random scipy special "
+        "testing training tree"
     ),
     "tapenet.autodiff.control.flow": "cond fori scan while_loop",
     "tapenet.transforms.checkpoint": "checkpoint",
@@ -724,6 +724,15 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
             "tapenet.training.rate_finder": "Rates find_lr",
             "tapenet.training.seeding": "seed",
             "tapenet.training.state": "State",
+        },
+    ),
+    "tapenet.parallel": (
+        {
+            "tapenet.parallel.averaging": "equal optimizer",
+            "tapenet.parallel.collectives": "allgather allreduce broadcast recv reduce reduce_scatter send",
+            "tapenet.parallel.ranks": "init rank size",
+            "tapenet.parallel.sharding": "Shard shard",
+            "tapenet.parallel.statistics": "synchronize_batch_norm",
         },
     ),
     "tapenet.metrics": (

@@ -58,11 +58,11 @@ KNOWS: dict[str, set[str]] = {
     "profiling": {"program", "ops", "autodiff", "profiling"},
     "training": {
         "program", "ops", "autodiff", "parameters", "compiler", "nn", "optim", "files", "data", "metrics", "drawing",
-        "profiling", "training",
+        "profiling", "parallel", "training",
     },
     "compat": {"linalg", "fft", "program", "ops", "autodiff", "parameters", "nn", "optim", "transforms", "compat"},
     "interop": {"ops", "autodiff", "nn", "interop"},
-    "parallel": {"ops", "autodiff", "parameters", "nn", "optim", "parallel"},
+    "parallel": {"program", "ops", "autodiff", "parameters", "nn", "optim", "files", "data", "parallel"},
     "testing": {
         "llvm", "program", "ops", "autodiff", "transforms", "compiler", "nn", "optim", "data", "drawing", "testing",
     },
@@ -131,7 +131,7 @@ def test_own_modules_are_imported_at_the_top() -> None:
 HEAVY = {
     "scipy", "graphviz", "tqdm", "safetensors", "ml_dtypes", "urllib.request", "http.client", "gzip", "subprocess", "asyncio",
     "unittest", "numpy.random", "numba", "jax", "torch", "matplotlib", "IPython", "pandas",
-    "pyarrow", "sklearn", "PIL", "tensorboardX",
+    "pyarrow", "sklearn", "PIL", "tensorboardX", "mpi4py",
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from tapenet.autodiff.gradients import Gradients, conj_cotangent
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Output, Parents, Traced, hooked_nodes
 from tapenet.autodiff.observe import mutation, zero_gradients
-from tapenet.autodiff.observe.layer import PullStep
+from tapenet.autodiff.observe.layer import PullStep, of_backward
 from tapenet.autodiff.state import local
 from tapenet.ops.indexing.row_sparse import RowParts
 from tapenet.ops.op import ONCE
@@ -66,6 +66,8 @@ def run(
         if useful is None or root in useful:
             grads.add(root, g)
     layers = state.layers
+    if of_backward and only is None and not (state.tape is not None and state.tape.rehearses):
+        layers = (*layers, *of_backward)
     grads.by_rows = not (on_tensors or only is not None or (layers and any(layer.looks for layer in layers)))
     hooked = Node.hooked and len(hooked_nodes) > 0
     plain = not (on_tensors or layers or hooked or only is not None)

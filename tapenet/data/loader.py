@@ -199,6 +199,8 @@ class DataLoader(Generic[Batch]):
         self._idle: Processes | None = None
         self._at_work: weakref.WeakSet[Threads[Task, object] | Processes] = weakref.WeakSet()
         self._position = Position()
+        #: Takes from the samples of a batch those of this rank.
+        self._part: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None
         if drop_last and self._samples and not self._by_batches and 0 < self._count() < (self.batch_size or 1):
             text = nothing_left("DataLoader()", self._count(), self.batch_size or 1)
             warnings.warn(text, RuntimeWarning, stacklevel=2)
@@ -285,7 +287,8 @@ class DataLoader(Generic[Batch]):
         before, begin, inner = 0, place.batches, place.inner
         for number, samples in enumerate(self._numbers(np.random.default_rng((self._seed, place.epoch)))):
             if number >= begin:
-                yield Task(self._seed, place.epoch, number, before, samples), inner
+                own = samples if self._part is None else self._part(samples)
+                yield Task(self._seed, place.epoch, number, before, own), inner
             before += len(samples)
 
     def _numbers(self, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

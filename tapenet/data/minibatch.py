@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypedDict, TypeVar, Unpack, cast, overload
 
 import numpy as np
@@ -37,6 +37,8 @@ class Batches(Generic[Batch]):
         self._batch_size = batch_size
         self._rng = rng
         self._position = Position()
+        #: Takes from the samples of a batch those of this rank.
+        self._part: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None
         rows = len(arrays[0])
         self._stop = rows - rows % batch_size if drop_last else rows
 
@@ -56,6 +58,8 @@ class Batches(Generic[Batch]):
             rows = slice(start, min(start + self._batch_size, self._stop))
             # A slice is a view and costs nothing; indexing by integers copies each row once.
             index = rows if order is None else order[rows]
+            if self._part is not None:
+                index = self._part(np.arange(rows.start, rows.stop) if order is None else order[rows])
             batch = tuple(array[index] for array in self._arrays)
             place.batches += 1
             yield cast("Batch", batch if len(batch) > 1 else batch[0])

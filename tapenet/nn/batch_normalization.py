@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -116,6 +117,9 @@ class _BatchNorm(_Running):
         ValueError: an input of another shape, or in training of a single value per channel.
     """
 
+    #: What computes it; `tn.parallel.synchronize_batch_norm` puts another in its place.
+    normalize: Callable[..., Tensor] = staticmethod(batch_norm)
+
     def _shapes(self) -> dict[int, tuple[str, int]]:
         shapes = {self.axes + 2: (f"(n, {self.num_features}, {_LENGTHS[self.axes]})", 1)}
         return ({2: (f"(n, {self.num_features})", 1)} if self.axes == 1 else {}) | shapes
@@ -128,7 +132,7 @@ class _BatchNorm(_Running):
             batches = self.num_batches_tracked + 1
             if momentum is None:
                 momentum = 1.0 / batches
-        out = batch_norm(
+        out = self.normalize(
             x,
             self.running_mean,
             self.running_var,

@@ -151,6 +151,8 @@ class Optimizer(Hooked):
         #: What `updaters` keeps: the parameters by id, and those that came to the model since.
         self._updated: dict[int, Tensor] = {}
         self._newcomers: list[updaters.Newcomers] = []
+        #: Whether its gradients are averaged over ranks that train one model together (`tn.parallel.optimizer`).
+        self.together = False
         #: How many steps were taken; a schedule's argument.
         self._count = 0
         if params is None:

@@ -83,3 +83,7 @@ class Layer:
 
     def fails(self, why: str) -> None:
         """Called where something happens that a replay could not repeat."""
+
+
+#: Layers that are on in the backward passes of every thread, and in nothing else.
+of_backward: list[Layer] = []

@@ -1,0 +1,327 @@
+"""Data-parallel training: each rank computes the gradients of its part of a batch, and all update by their mean."""
+
+from __future__ import annotations
+
+import math
+import weakref
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.node import Leaf, Node
+from tapenet.autodiff.observe import layer
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.layer import Layer, PullStep
+from tapenet.autodiff.state import no_grad
+from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.module import Module
+from tapenet.ops.op import op
+from tapenet.optim.optimizer import Optimizer
+from tapenet.parallel.ranks import World, listed, world
+from tapenet.typing import Array
+
+Opt = TypeVar("Opt", bound=Optimizer)
+#: Bytes of gradients that are sent at once.
+BUCKET = 1 << 20
+
+
+def optimizer(opt: Opt, model: Module | None = None) -> Opt:
+    """Average the gradients of an optimizer's parameters over all ranks, in each backward pass from now on. Each rank
+    computes the loss of its part of a batch, as `shard` cuts it; the update is that of the whole batch if the loss is a mean.
+
+    Gradients are sent in buckets, while the pass is still on its way to further ones. First, parameters and buffers of rank 0
+    are given to all ranks.
+
+    Args:
+        opt: the optimizer. It has its parameters, or is given those of `model`.
+        model: whose parameters and buffers all ranks begin with.
+
+    Returns:
+        `opt`.
+
+    Raises:
+        ValueError: the optimizer has no parameters, and no model is given.
+        RuntimeError: on all ranks, where they have other parameters.
+
+    >>> import tapenet as tn
+    >>> net = tn.nn.Linear(2, 3)
+    >>> opt = tn.parallel.optimizer(tn.optim.SGD(net, lr=0.1), net)
+    """
+    if not opt.bound:
+        if model is None:
+            raise ValueError("parallel.optimizer: the optimizer has no parameters yet; give the model too")
+        opt.bind(model)
+    ranks = world()
+    if ranks.size > 1:
+        params = {str(slot.name): slot.param for slot in opt.slots}
+        state = dict(model.state_dict(keep_vars=True)) if model is not None else params
+        begin_alike(state)
+        opt.together = True
+        averaging = _Averaging(ranks, params)
+        layer.of_backward.append(averaging)
+        weakref.finalize(opt, layer.of_backward.remove, averaging)
+    return opt
+
+
+def begin_alike(tensors: Mapping[str, Any]) -> None:
+    """Give the values of rank 0 to all ranks.
+
+    Raises:
+        RuntimeError: on all ranks, where they have other names, shapes or dtypes.
+    """
+    ranks = world()
+    with ranks.waiting("the comparison of parameters"):
+        every = ranks.comm.allgather([f"{name} {t.dtype} {t.shape}" for name, t in tensors.items()])
+    if any(each != every[0] for each in every):
+        first = next(i for i, of in enumerate(zip(*_padded(every), strict=True)) if len(set(of)) > 1)
+        words = listed({rank: each[first] for rank, each in enumerate(_padded(every))})
+        raise RuntimeError(
+            f"the ranks have other parameters: at position {first}, {words}. Make the same model on all ranks"
+        )
+    for t in tensors.values():
+        if not isinstance(t, Tensor):
+            continue
+        values = np.array(t.numpy(), order="C")
+        with ranks.waiting("the broadcast of parameters"):
+            ranks.comm.Bcast(values.reshape(-1).view(np.uint8), 0)
+        if ranks.rank:
+            with no_grad():
+                t.data = values
+
+
+def equal(model: Module | Mapping[str, Array]) -> bool:
+    """Whether all ranks have the same parameters and buffers, bit for bit, by comparing a hash of them.
+
+    Args:
+        model: a module, or a state by name.
+
+    Returns:
+        the same on all ranks.
+
+    >>> import tapenet as tn
+    >>> tn.parallel.equal(tn.nn.Linear(2, 3)) or tn.parallel.size > 1
+    True
+    """
+    state = model.state_dict() if isinstance(model, Module) else model
+    code = 0
+    for name, values in state.items():
+        array = np.asarray(values, order="C")
+        code = zlib.crc32(
+            array.reshape(-1).view(np.uint8).data, zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), code)
+        )
+    ranks = world()
+    if ranks.size == 1:
+        return True
+    with ranks.waiting("the comparison of parameters"):
+        return len(set(ranks.comm.allgather(code))) == 1
+
+
+def _padded(every: Sequence[Sequence[str]]) -> list[list[str]]:
+    longest = max(map(len, every))
+    return [[*each, *["nothing"] * (longest - len(each))] for each in every]
+
+
+class _Bucket:
+    """Parameters of one dtype whose gradients are sent together, each with a number that says how many ranks have one."""
+
+    def __init__(self, ranks: World, dtype: np.dtype) -> None:
+        self.ranks = ranks
+        self.dtype = dtype
+        self.names: list[str] = []
+        self.leaves: list[Leaf] = []
+        self.starts = [0]
+        self._on_way: tuple[Any, Array] | None = None
+
+    def add(self, name: str, leaf: Leaf) -> None:
+        self.names.append(name)
+        self.leaves.append(leaf)
+        self.starts.append(self.starts[-1] + math.prod(leaf.shape))
+
+    @property
+    def size(self) -> int:
+        """Numbers that are sent."""
+        return self.starts[-1] + len(self.leaves)
+
+    def begin(self, gradients: Sequence[Array | None]) -> None:
+        """Begin to send these gradients, one for each parameter or None."""
+        flat = np.empty(self.size, self.dtype)
+        counts = flat[self.starts[-1] :]
+        for i, g in enumerate(gradients):
+            place = flat[self.starts[i] : self.starts[i + 1]]
+            counts[i] = g is not None
+            if g is None:
+                place[...] = 0
+            else:
+                place.reshape(g.shape)[...] = g
+        self._on_way = self.ranks.gradients.Iallreduce(self.ranks.MPI.IN_PLACE, flat, self.ranks.MPI.SUM), flat
+
+    def end(self) -> list[Array | None]:
+        """Wait for the gradients of all ranks.
+
+        Returns:
+            for each parameter the mean; None where no rank has a gradient.
+        """
+        assert self._on_way is not None
+        request, flat = self._on_way
+        self._on_way = None
+        with self.ranks.waiting(f"the gradients of {self.names[0]} and others"):
+            request.Wait()
+        counts = flat[self.starts[-1] :]
+        flat[: self.starts[-1]] *= 1 / self.ranks.size
+        return [
+            flat[self.starts[i] : self.starts[i + 1]].reshape(leaf.shape) if counts[i] else None
+            for i, leaf in enumerate(self.leaves)
+        ]
+
+    def begin_recorded(self, gradients: Sequence[Tensor | None]) -> Callable[[], list[Tensor | None]]:
+        """The same as ops on a tape that captures: what ends it."""
+        present = [g is not None for g in gradients]
+
+        def begin(given: Sequence[Array]) -> Array:
+            every = iter(given)
+            self.begin([next(every) if there else None for there in present])
+            return np.zeros((), np.int64)
+
+        def end(begun: Array) -> tuple[Array, ...]:
+            found = self.end()
+            for name, there, mean in zip(self.names, present, found, strict=True):
+                if (mean is not None) != there:
+                    raise RuntimeError(
+                        f"parallel.optimizer: {name} has a gradient on some ranks only, which a compiled step cannot know "
+                        "beforehand: give every parameter a gradient on all ranks, or leave the step uncompiled"
+                    )
+            return tuple(mean for mean in found if mean is not None)
+
+        begun = op(begin, name="send gradients", effect=True, nondiff=True)([g for g in gradients if g is not None])
+        count = sum(present)
+
+        def ended() -> list[Tensor | None]:
+            means = op(end, name="mean gradients", effect=True, nondiff=True, outputs=count)(begun)
+            every = iter(means if count > 1 else [means])
+            return [next(every) if there else None for there in present]
+
+        return ended
+
+
+class _Averaging(Layer):
+    """In each backward pass that comes to these parameters: their gradients are the mean of all ranks'."""
+
+    __slots__ = ("bucket_of", "buckets", "passes", "ranks")
+    rank = 9
+    looks = True  # at whole gradients
+
+    def __init__(self, ranks: World, params: Mapping[str, Tensor]) -> None:
+        self.ranks = ranks
+        self.buckets: list[_Bucket] = []
+        self.bucket_of: dict[Node, int] = {}
+        open_: dict[np.dtype, int] = {}
+        # The last parameters of a model have their gradients first.
+        for name, param in reversed(list(params.items())):
+            leaf = param._node
+            assert isinstance(leaf, Leaf)
+            at = open_.get(leaf.dtype)
+            if at is None or self.buckets[at].size * leaf.dtype.itemsize > BUCKET:
+                at = open_[leaf.dtype] = len(self.buckets)
+                self.buckets.append(_Bucket(ranks, leaf.dtype))
+            self.buckets[at].add(name, leaf)
+            self.bucket_of[leaf] = at
+        #: The passes that are on their way, the innermost last.
+        self.passes: list[_Pass] = []
+
+    def pull(self, step: PullStep) -> PullStep:
+        on = _Pass(self)
+        self.passes.append(on)
+
+        def pull(node: Node, g: Array, grads: Any) -> None:
+            if on.waiting is None:
+                on.count(grads.roots)
+                g = self.weighted(g, grads)
+            step(node, g, grads)
+            on.pulled(node, grads)
+
+        return pull
+
+    def weighted(self, g: Any, grads: Any) -> Any:
+        """The gradients that the pass begins with, times what this rank's part counts. (Not those that it comes to: what flows
+        to other ranks counts as much.)"""
+        if grads.on_tensors:
+            weight = ops.host(lambda: self.ranks.weight, g.dtype)
+        else:
+            weight = np.asarray(self.ranks.weight, g.dtype)
+        for root in list(grads):
+            grads[root] = grads[root] * weight
+        return g * weight
+
+    def leaves(self, gradients: list[tuple[Node, Array]]) -> None:
+        self.passes.pop().finish(gradients)
+
+    def failed(self, node: Node, error: Exception, roots: tuple[Node, ...]) -> None:
+        self.passes.pop()
+
+
+class _Pass:
+    """One backward pass: which gradients are complete, and which buckets are on their way."""
+
+    def __init__(self, averaging: _Averaging) -> None:
+        self.averaging = averaging
+        #: Of each parameter, how many nodes have yet to add to its gradient.
+        self.waiting: dict[Node, int] | None = None
+        self.missing = [len(bucket.leaves) for bucket in averaging.buckets]
+        self.ready: dict[Node, Any] = {}
+        #: What ends each bucket that was begun.
+        self.sent: list[Callable[[], Sequence[Any]]] = []
+
+    def count(self, roots: Iterable[Node]) -> None:
+        """Count the nodes that use each parameter."""
+        waiting: dict[Node, int] = {}
+        seen = set(roots)
+        stack = list(seen)
+        ours = self.averaging.bucket_of
+        for node in stack:  # grows while it is walked over
+            for parent in node.parents:
+                if parent in ours:
+                    waiting[parent] = waiting.get(parent, 0) + 1
+                elif parent not in seen:
+                    seen.add(parent)
+                    stack.append(parent)
+        self.waiting = waiting
+
+    def pulled(self, node: Node, grads: Any) -> None:
+        """A node has added to the gradients of what it was computed from."""
+        assert self.waiting is not None
+        ours = self.averaging.bucket_of
+        for parent in node.parents:
+            if parent in ours:
+                self.waiting[parent] -= 1
+                if not self.waiting[parent] and parent in grads:
+                    self.ready[parent] = grads.as_tensor(grads[parent])
+                    self.missing[ours[parent]] -= 1
+                    self.send(grads.on_tensors)
+
+    def send(self, on_tensors: bool, every: bool = False) -> None:
+        """Send the buckets that are complete, or all of them, in their order, which is the same on all ranks."""
+        buckets = self.averaging.buckets
+        while len(self.sent) < len(buckets) and (every or not self.missing[len(self.sent)]):
+            bucket = buckets[len(self.sent)]
+            gradients = [self.ready.get(leaf) for leaf in bucket.leaves]
+            if on_tensors:
+                self.sent.append(bucket.begin_recorded(gradients))
+            else:
+                bucket.begin([g._data if type(g) is Tensor else g for g in gradients])
+                self.sent.append(bucket.end)
+
+    def finish(self, gradients: list[tuple[Node, Array]]) -> None:
+        """Put the means in the place of the gradients."""
+        ours = self.averaging.bucket_of
+        found = {node: g for node, g in gradients if node in ours}
+        if not found and not self.waiting:
+            return
+        self.ready.update(found)
+        capture = capturing()
+        self.send(capture is not None, every=True)
+        gradients[:] = [(node, g) for node, g in gradients if node not in ours]
+        for bucket, end in zip(self.averaging.buckets, self.sent, strict=True):
+            gradients += [(leaf, g) for leaf, g in zip(bucket.leaves, end(), strict=True) if g is not None]

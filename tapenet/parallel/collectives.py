@@ -1,0 +1,288 @@
+"""Exchanges between ranks, as ops: each with its adjoint, which is another exchange.
+
+The loss of a run is the sum of all ranks' losses; a gradient on one rank is the derivative of that sum by what the rank gave.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tapenet.autodiff.creation import tensor
+from tapenet.autodiff.state import is_grad_enabled
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import op
+from tapenet.parallel.ranks import World, world
+from tapenet.program.low import is_inexact
+from tapenet.typing import Array, Shape
+
+#: Reductions by name, with what MPI calls them.
+REDUCTIONS = {"sum": "SUM", "mean": "SUM", "max": "MAX", "min": "MIN"}
+
+
+def _sendable(name: str, x: Array, reduces: bool = True) -> Array:
+    """The array as MPI takes it: behind each other in memory. Numbers of 16 bits are added in float32."""
+    if x.dtype.kind not in "fciu" and (reduces or x.dtype.kind != "b"):
+        raise TypeError(f"{name}: MPI does not add up {x.dtype}; give numbers, as by x.astype(np.int64)")
+    if reduces and x.dtype.itemsize == 2 and is_inexact(x.dtype):
+        x = x.astype(np.float32)
+    return np.asarray(x, order="C")
+
+
+def _words(name: str, x: Array, *more: object) -> str:
+    return " ".join([name, str(x.dtype), str(x.shape), *map(str, more)])
+
+
+def _check_root(name: str, root: int, ranks: World) -> None:
+    if not 0 <= root < ranks.size:
+        raise ValueError(f"{name}: there is no rank {root}; of {ranks.size} ranks the last is {ranks.size - 1}")
+
+
+# -- reductions ----------------------------------------------------------------------------------------------------
+
+
+def _reduced(x: Array, how: str) -> Array:
+    ranks = world()
+    if how not in REDUCTIONS:
+        raise ValueError(f"allreduce: op={how!r}; give one of {', '.join(map(repr, REDUCTIONS))}")
+    given = _sendable("allreduce", x)
+    if ranks.size == 1:
+        return x.copy()
+    out = np.empty(given.shape, given.dtype)
+    ranks.agree(_words("allreduce", given, how))
+    with ranks.waiting("allreduce"):
+        ranks.comm.Allreduce(given, out, getattr(ranks.MPI, REDUCTIONS[how]))
+    if how == "mean":
+        out = out / ranks.size
+    return out.astype(x.dtype, copy=False)
+
+
+def _allreduce_rule(g: Array, x: Array, out: Array, op: str) -> Array:
+    if op in ("sum", "mean"):
+        return allreduce(g, op)
+    # Ties share the gradient, as those of np.max do.
+    hit = np.equal(x, out).astype(g.dtype)
+    shared: Array = allreduce(g) * hit / allreduce(hit)
+    return shared
+
+
+@op(effect=True, x=_allreduce_rule, formula="Σ x over all ranks")
+def allreduce(x: Array, op: str = "sum") -> Array:
+    """The sum of all ranks' arrays, on each of them; or their mean, maximum or minimum, element by element.
+
+    Its adjoint is the same for sum and mean; of a maximum or minimum the ranks that have it share the gradient.
+
+    Args:
+        x: an array, of the same shape and dtype on all ranks.
+        op: "sum", "mean", "max" or "min".
+
+    Raises:
+        RuntimeError: on all ranks, where they give other shapes or make other calls.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.parallel.allreduce(np.ones(2)) / tn.parallel.size
+    array([1., 1.])
+    """
+    return _reduced(x, op)
+
+
+# -- gathering and distributing --------------------------------------------------------------------------------------
+
+
+def _gather_rule(g: Array) -> Array:
+    return reduce_scatter(g)
+
+
+@op(effect=True, x=_gather_rule, formula="x of rank 0, x of rank 1, …")
+def allgather(x: Array) -> Array:
+    """All ranks' arrays behind each other along the first axis, on each of them. Its adjoint is `reduce_scatter`.
+
+    Args:
+        x: (n, ...), of the same shape and dtype on all ranks.
+
+    Returns:
+        (size · n, ...).
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.parallel.allgather(np.ones((3, 2))).shape == (3 * tn.parallel.size, 2)
+    True
+    """
+    ranks = world()
+    if x.ndim == 0:
+        raise ValueError(
+            "allgather: x is a number, which has no axis to put ranks behind each other in: give x.reshape(1)"
+        )
+    given = _sendable("allgather", x, reduces=False)
+    out = np.empty((ranks.size * x.shape[0], *x.shape[1:]), given.dtype)
+    if ranks.size == 1:
+        out[...] = given
+        return out
+    ranks.agree(_words("allgather", given))
+    with ranks.waiting("allgather"):
+        ranks.comm.Allgather(_bytes(given), _bytes(out))
+    return out
+
+
+def _scatter_rule(g: Array) -> Array:
+    return allgather(g)
+
+
+@op(effect=True, x=_scatter_rule, formula="this rank's part of Σ x over all ranks")
+def reduce_scatter(x: Array) -> Array:
+    """The sum of all ranks' arrays, of which each rank gets its part along the first axis. Its adjoint is `allgather`.
+
+    Args:
+        x: (size · n, ...), of the same shape and dtype on all ranks.
+
+    Returns:
+        (n, ...): of rank r the rows from r · n.
+
+    Raises:
+        ValueError: the length is no multiple of the number of ranks.
+
+    >>> import numpy as np, tapenet as tn
+    >>> x = np.ones((2 * tn.parallel.size, 3))
+    >>> tn.parallel.reduce_scatter(x).shape
+    (2, 3)
+    """
+    ranks = world()
+    if x.ndim == 0 or x.shape[0] % ranks.size:
+        raise ValueError(
+            f"reduce_scatter: x has shape {x.shape}; its first axis must be a multiple of the {ranks.size} ranks"
+        )
+    given = _sendable("reduce_scatter", x)
+    out = np.empty((x.shape[0] // ranks.size, *x.shape[1:]), given.dtype)
+    if ranks.size == 1:
+        out[...] = given
+    else:
+        ranks.agree(_words("reduce_scatter", given))
+        with ranks.waiting("reduce_scatter"):
+            ranks.comm.Reduce_scatter_block(given, out, ranks.MPI.SUM)
+    return out.astype(x.dtype, copy=False)
+
+
+def _broadcast_rule(g: Array, root: int) -> Array:
+    return reduce(g, root)
+
+
+@op(effect=True, x=_broadcast_rule, formula="x of rank root")
+def broadcast(x: Array, root: int = 0) -> Array:
+    """The array of one rank, on all of them. Its adjoint is `reduce`.
+
+    Args:
+        x: an array; those of other ranks than `root` say shape and dtype alone.
+        root: whose.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.parallel.broadcast(np.arange(3.0))
+    array([0., 1., 2.])
+    """
+    ranks = world()
+    _check_root("broadcast", root, ranks)
+    given = _sendable("broadcast", x, reduces=False)
+    out = given.copy()
+    if ranks.size > 1:
+        ranks.agree(_words("broadcast", given, root))
+        with ranks.waiting("broadcast"):
+            ranks.comm.Bcast(_bytes(out), root)
+    return out
+
+
+def _reduce_rule(g: Array, root: int) -> Array:
+    return broadcast(g, root)
+
+
+@op(effect=True, x=_reduce_rule, formula="Σ x over all ranks, on rank root")
+def reduce(x: Array, root: int = 0) -> Array:
+    """The sum of all ranks' arrays on one of them, and zeros on the others. Its adjoint is `broadcast`.
+
+    Args:
+        x: an array, of the same shape and dtype on all ranks.
+        root: who gets it.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.parallel.reduce(np.ones(2)).shape
+    (2,)
+    """
+    ranks = world()
+    _check_root("reduce", root, ranks)
+    given = _sendable("reduce", x)
+    out = np.zeros(given.shape, given.dtype)
+    if ranks.size == 1:
+        out[...] = given
+    else:
+        ranks.agree(_words("reduce", given, root))
+        with ranks.waiting("reduce"):
+            ranks.comm.Reduce(given, out if ranks.rank == root else None, ranks.MPI.SUM, root)
+    return out.astype(x.dtype, copy=False)
+
+
+def _bytes(x: Array) -> Array:
+    """The same memory as bytes: what is only moved need not be a type that MPI knows."""
+    return x.reshape(-1).view(np.uint8)
+
+
+# -- from one rank to another ----------------------------------------------------------------------------------------
+
+
+def _send_rule(g: Array, x_shape: Shape, x_dtype: np.dtype, to: int) -> Array:
+    came: Array = _recv(np.zeros(x_shape, x_dtype), to) + 0 * g
+    return came
+
+
+@op(effect=True, x=_send_rule, name="send", formula="x to another rank")
+def send(x: Array, to: int) -> Array:
+    """Send an array to another rank, where `recv` takes it. Several to the same rank arrive in their order.
+
+    It does not wait: the other rank takes the array when it comes to it.
+
+    Args:
+        x: an array.
+        to: the other rank.
+
+    Returns:
+        the receipt: the number 0, to be added to the loss. Where the loss has it, `backward` fetches the gradient by `x` from
+        the other rank.
+
+    Raises:
+        ValueError: there is no such rank, or it is this one.
+    """
+    ranks = world()
+    _check_root("send", to, ranks)
+    if to == ranks.rank:
+        raise ValueError(f"send: rank {to} would send to itself; use the array as it is")
+    given = _sendable("send", x, reduces=False)
+    ranks.post(given, to)
+    return np.zeros((), x.dtype if is_inexact(x.dtype) else np.float64)
+
+
+def _recv_rule(g: Array, source: int) -> Array:
+    return np.broadcast_to(send(g, source), g.shape)
+
+
+@op(effect=True, like=_recv_rule, name="recv", formula="x of another rank")
+def _recv(like: Array, source: int) -> Array:
+    ranks = world()
+    _check_root("recv", source, ranks)
+    if source == ranks.rank:
+        raise ValueError(f"recv: rank {source} would wait for itself; use the array as it is")
+    return ranks.fetch(like.shape, like.dtype, source)
+
+
+def recv(like: Array | Tensor, source: int) -> Array | Tensor:
+    """Wait for the next array that another rank sends to this one.
+
+    Args:
+        like: an array of its shape and dtype; its values mean nothing.
+        source: the other rank.
+
+    Returns:
+        the array; a tensor, whose gradient goes back to the other rank, where tensors are asked for by a tensor and gradients
+        are recorded.
+
+    Raises:
+        ValueError: there is no such rank, or it is this one.
+        RuntimeError: an array of another shape or dtype arrived.
+    """
+    if isinstance(like, Tensor) and is_grad_enabled() and is_inexact(like.dtype) and not like.requires_grad:
+        like = tensor(np.zeros(like.shape, like.dtype), requires_grad=True)
+    return _recv(like, source)

@@ -1,0 +1,55 @@
+"""Says which rank was killed: a launcher names the process at best."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+#: A shell waits for the end of the process. The first that finds one without a last word says so, and none after it: the others
+#: are ended by the launcher. Whoever reads standard error does not wait until the shell takes the folder away again.
+_SCRIPT = """read -r word
+case "$word" in
+  "") mkdir "$1" 2>/dev/null && { echo "$2" >&2; exec 2>&-; sleep 3; rmdir "$1"; } ;;
+  failed) exec 2>&-; sleep 3; rmdir "$1" ;;
+esac
+exit 0"""
+
+
+class Notice:
+    """What tells of the death of this process, from another one that outlives it by seconds.
+
+    Args:
+        run: names the run, the same for all ranks.
+        text: what to say.
+    """
+
+    def __init__(self, run: str, text: str) -> None:
+        self._said = Path(tempfile.gettempdir()) / f"tapenet-{run}"
+        self._end = -1
+        if os.name != "posix":
+            return
+        import subprocess
+
+        reads, self._end = os.pipe()
+        subprocess.Popen(  # in a session of its own, which the launcher does not end
+            ["/bin/sh", "-c", _SCRIPT, "tapenet", str(self._said), text],
+            stdin=reads, stdout=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        os.close(reads)
+
+    def ends(self) -> None:
+        """This process ends as it should."""
+        self._word(b"ends\n")
+
+    def failed(self) -> None:
+        """This process says itself why it ends all."""
+        if self._end >= 0:
+            self._said.mkdir(exist_ok=True)
+        self._word(b"failed\n")
+
+    def _word(self, word: bytes) -> None:
+        if self._end >= 0:
+            os.write(self._end, word)
+            os.close(self._end)
+            self._end = -1

@@ -1,0 +1,325 @@
+"""The ranks of a run: how many there are, which this one is, and that all of them end where one fails."""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import sys
+import threading
+import time
+import traceback
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from types import TracebackType
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from tapenet.parallel.killed import Notice
+
+#: What launchers of MPI programs say to each process: how many there are.
+_LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PALS_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+#: How their variables begin. Where there are none, a process is alone, and starts no MPI.
+_LAUNCHERS = ("PMI", "OMPI_", "PALS_", "MV2_", "SLURM_STEP", "ALPS_", "JSM_", "FLUX_TASK")
+INSTALL = 'pip install "tapenet[mpi]" brings mpi4py and an MPI library'
+#: Seconds between two looks at what other ranks tell.
+_LOOK = 0.2
+#: Seconds that a rank waits for others before it tells them what for.
+_PATIENCE = 5.0
+#: Bytes in front of a sent array that say its shape and dtype.
+_HEAD = 64
+
+
+class Waiting(NamedTuple):
+    """What a rank waits for.
+
+    Attributes:
+        number: counts what this rank has waited for.
+        what: in words.
+        together: whether all ranks have to come to it.
+    """
+
+    number: int
+    what: str
+    together: bool
+
+
+@dataclass(eq=False)
+class World:
+    """All ranks, as one of them sees them. Without MPI there is one.
+
+    Attributes:
+        comm: for collectives and messages of the user's.
+        gradients: for gradients that are sent while a backward pass runs.
+        control: for what ranks tell each other about themselves.
+        rank, size: which one this is, of how many.
+        collectives: how many calls that all ranks make together this one has begun.
+    """
+
+    MPI: Any
+    comm: Any
+    gradients: Any
+    control: Any
+    rank: int
+    size: int
+    timeout: float
+
+    def __post_init__(self) -> None:
+        self.collectives = 0
+        #: What the gradients of this rank count in the mean of all: the share of its samples in a batch times the ranks.
+        self.weight = 1.0
+        self._count = 0
+        #: Arrays on their way to others, which have to stay until they are taken.
+        self._posted: list[tuple[Any, np.ndarray]] = []
+        self._waiting: Waiting | None = None
+        self._since = 0.0
+        self._told: Waiting | None = None
+        #: Of each rank that has ended, how many collectives it took part in; of each that waits, for what.
+        self._ended: dict[int, int] = {}
+        self._others: dict[int, Waiting | None] = {}
+        self._agreed = np.empty(2, np.int64)
+        self._looking = threading.Lock()
+        self._pid = os.getpid()
+        #: Tells of a sudden end.
+        self.notice: Notice | None = None
+
+    # -- waiting -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def waiting(self, what: str, together: bool = True) -> Iterator[None]:
+        """Around a call that waits for other ranks."""
+        self._count += 1
+        self.collectives += together
+        self._since = time.monotonic()
+        self._waiting = Waiting(self._count, what, together)
+        try:
+            yield
+        finally:
+            self._waiting = None
+
+    def agree(self, what: str) -> None:
+        """Check that all ranks are about to make the same call; it costs an exchange of 16 bytes.
+
+        Raises:
+            RuntimeError: on all ranks, if they are not.
+        """
+        if self.size == 1:
+            return
+        code = zlib.crc32(what.encode())
+        self._agreed[:] = code, -code
+        with self.waiting(what):
+            self.comm.Allreduce(self.MPI.IN_PLACE, self._agreed, self.MPI.MAX)
+            if self._agreed[0] == code == -self._agreed[1]:
+                return
+            every = self.comm.allgather(what)
+        raise RuntimeError(
+            f"the ranks make different calls, where all must make the same: {listed(dict(enumerate(every)))}"
+        )
+
+    # -- from one rank to another --------------------------------------------------------------------------------
+
+    def post(self, x: np.ndarray, to: int) -> None:
+        """Send an array without waiting for the other rank; it may be changed afterwards."""
+        head = np.frombuffer(f"{x.dtype} {x.shape}".ljust(_HEAD).encode()[:_HEAD], np.uint8)
+        whole = np.concatenate([head, x.reshape(-1).view(np.uint8)])
+        self._posted = [(sent, kept) for sent, kept in self._posted if not sent.Test()]
+        self._posted.append((self.comm.Isend(whole, to), whole))
+
+    def fetch(self, shape: tuple[int, ...], dtype: np.dtype, source: int) -> np.ndarray:
+        """Wait for an array of another rank.
+
+        Raises:
+            RuntimeError: it is another one.
+        """
+        status = self.MPI.Status()
+        with self.waiting(f"recv of rank {self.rank} from rank {source}", together=False):
+            self.comm.Probe(source, status=status)
+            whole = np.empty(status.Get_count(), np.uint8)
+            self.comm.Recv(whole, source)
+        came, wanted = bytes(whole[:_HEAD]).decode().strip(), f"{dtype} {shape}"
+        if came != wanted:
+            raise RuntimeError(f"recv: rank {source} sent {came}, where rank {self.rank} wants {wanted}")
+        return whole[_HEAD:].view(dtype).reshape(shape)
+
+    # -- telling others ------------------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Look from time to time whether other ranks ended, or wait for something that cannot come. In a thread of its own."""
+        while True:
+            time.sleep(_LOOK)
+            with self._looking:
+                if self._pid != os.getpid() or self.MPI.Is_finalized():
+                    return
+                self._look()
+
+    def _look(self) -> None:
+        waiting = self._waiting
+        patient = waiting is None or time.monotonic() - self._since < _PATIENCE
+        if waiting is not None and time.monotonic() - self._since > self.timeout:
+            self.abort(f"it has waited {self.timeout:g} s for other ranks, in {waiting.what}")
+        if self._told is not None and self._told is not waiting:
+            self._tell(None)
+            self._told = None
+        if not patient and self._told is not waiting:
+            self._tell(waiting)
+            self._told = waiting
+        self._take()
+        if waiting is None or waiting is not self._waiting:
+            return
+        for rank, count in self._ended.items():
+            if waiting.together and self.collectives > count:
+                self.abort(
+                    f"rank {rank} has ended after {count} calls that all ranks make together, and this one is in number "
+                    f"{self.collectives}, {waiting.what}: all ranks must make the same calls"
+                )
+        known = {rank: other for rank, other in self._others.items() if other is not None}
+        if self._told is waiting and len(known) == self.size - 1 - len(self._ended):
+            known[self.rank] = waiting
+            if len({other.what for other in known.values()}) > 1 or not waiting.together:
+                ended = dict.fromkeys(self._ended, "ended")
+                words = listed({rank: other.what for rank, other in known.items()} | ended)
+                self.abort(f"all ranks wait for each other, each for something else: {words}")
+
+    def _tell(self, what: object) -> None:
+        for other in range(self.size):
+            if other != self.rank and other not in self._ended:
+                self.control.isend(what, other)
+
+    def _take(self) -> None:
+        status = self.MPI.Status()
+        while self.control.iprobe(status=status):
+            source = status.Get_source()
+            found = self.control.recv(source=source)
+            if isinstance(found, int):
+                self._ended[source] = found
+                self._others.pop(source, None)
+            else:
+                self._others[source] = found
+
+    def leave(self) -> None:
+        """Tell the others that this rank ends, and wait for them."""
+        if self._pid != os.getpid() or self.MPI.Is_finalized():
+            return
+        with self._looking:
+            self._tell(self.collectives)
+        begun = time.monotonic()
+        while True:
+            with self._looking:
+                self._take()
+            if len(self._ended) == self.size - 1:
+                break
+            if time.monotonic() - begun > self.timeout:
+                self.abort(f"it has ended, and waited {self.timeout:g} s for other ranks to end")
+            time.sleep(0.002)
+        if any(count != self.collectives for count in self._ended.values()):
+            counts = self._ended | {self.rank: self.collectives}
+            words = listed({rank: f"after {count}" for rank, count in counts.items()})
+            self.abort(f"the ranks ended after different numbers of calls that all make together: {words}")
+        status = self.MPI.Status()
+        if self.comm.Iprobe(status=status):
+            self.abort(
+                f"rank {status.Get_source()} sent it an array that it never received. (Where that is a gradient: add the "
+                "receipt that send returns to the loss, which asks for it)"
+            )
+        if self.notice is not None:
+            self.notice.ends()
+
+    def abort(self, why: str) -> NoReturn:
+        """End all ranks, and say why."""
+        sys.stderr.write(f"tapenet.parallel: rank {self.rank} of {self.size} ends all: {why}\n")
+        sys.stderr.flush()
+        if self.notice is not None:
+            self.notice.failed()
+        self.comm.Abort(1)
+        raise SystemExit(1)
+
+    def raised(self, kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        """In place of `sys.excepthook`: an exception ends all ranks."""
+        text = "".join(traceback.format_exception(kind, error, where))
+        sys.stderr.write(text)
+        self.abort(f"{kind.__name__}: {error}")
+
+
+def listed(every: Mapping[int, str]) -> str:
+    """What each rank says, ranks that say the same together."""
+    by_text: dict[str, list[int]] = {}
+    for rank, text in sorted(every.items()):
+        by_text.setdefault(text, []).append(rank)
+    return "; ".join(f"rank{'s' * (len(r) > 1)} {', '.join(map(str, r))}: {text}" for text, r in by_text.items())
+
+
+#: This rank, and how many there are.
+rank: int
+size: int
+
+
+def __getattr__(name: str) -> int:
+    if name in ("rank", "size"):
+        return int(getattr(world(), name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def init(*, timeout: float = 1800.0) -> None:
+    """Find out which rank this is and how many there are, and see to it that all end where one fails. What needs the ranks
+    does so by itself; call it first to end all ranks also where one fails before that, or to set the time.
+
+    From then on an exception that nobody catches ends all ranks, with its traceback and a non-zero exit status; so do a rank
+    that ends while others wait for it, and ranks that wait for each other in different calls. Where a process is killed,
+    `mpiexec` ends the others; which rank it was is said on standard error.
+
+    Launchers are known by the variables that they set. Under one that sets none of the usual ones import `mpi4py.MPI` first.
+
+    Args:
+        timeout: seconds that a rank waits for others before it ends all.
+
+    Raises:
+        ImportError: several processes were launched, and there is no MPI library to join them: says what to install.
+
+    >>> import tapenet as tn
+    >>> tn.parallel.init()
+    >>> tn.parallel.rank < tn.parallel.size
+    True
+    """
+    world().timeout = timeout
+
+
+@cache
+def world() -> World:
+    """The ranks, found out at the first call."""
+    return _started(1800.0)
+
+
+def _started(timeout: float) -> World:
+    launched = max(int(os.environ.get(name) or 1) for name in _LAUNCHED)
+    alone = World(None, None, None, None, 0, 1, timeout)
+    if "mpi4py.MPI" not in sys.modules and not any(name.startswith(_LAUNCHERS) for name in os.environ):
+        return alone
+    try:
+        MPI = importlib.import_module("mpi4py.MPI")
+    except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py finds no MPI library
+        if launched > 1:
+            text = f"tapenet.parallel: this is one of {launched} ranks, and there is no mpi4py: {INSTALL}"
+            raise ImportError(text) from error
+        return alone
+    comm = MPI.COMM_WORLD
+    if comm.size == 1 and launched > 1:
+        library = MPI.Get_library_version().splitlines()[0]
+        raise RuntimeError(
+            f"tapenet.parallel: {launched} processes were launched, of which each sees itself alone: they were started by the "
+            f"mpiexec of another MPI library than mpi4py's. Start them by the one that belongs to it, {library}"
+        )
+    found = World(MPI, comm.Dup(), comm.Dup(), comm.Dup(), comm.rank, comm.size, timeout)
+    if found.size > 1:
+        run = found.control.bcast(f"{os.getpid()}-{time.time_ns()}", 0)
+        found.notice = Notice(
+            run, f"tapenet.parallel: rank {found.rank} of {found.size} was killed (process {os.getpid()})"
+        )
+        sys.excepthook = found.raised
+        atexit.register(found.leave)
+        if MPI.Query_thread() == MPI.THREAD_MULTIPLE:
+            threading.Thread(target=found.watch, name="tapenet-ranks", daemon=True).start()
+    return found

@@ -1,0 +1,130 @@
+"""Values and derivatives of all exchanges, against the same computed from all ranks' inputs on each rank."""
+
+import numpy as np
+
+import tapenet as tn
+from tapenet import parallel as P
+
+P.init(timeout=300)
+rank, size = P.rank, P.size
+rng = np.random.default_rng(0)
+#: The inputs of all ranks, known to all.
+every = rng.normal(size=(size, 2 * size, 3))
+mine = every[rank]
+
+# -- values
+assert np.allclose(P.allreduce(mine), every.sum(0), rtol=1e-14)
+assert np.allclose(P.allreduce(mine, "mean"), every.mean(0), rtol=1e-14)
+assert np.array_equal(P.allreduce(mine, "max"), every.max(0))
+assert np.array_equal(P.allreduce(mine, "min"), every.min(0))
+assert np.array_equal(P.allgather(mine), every.reshape(-1, 3))
+assert np.allclose(P.reduce_scatter(mine), every.sum(0)[2 * rank : 2 * rank + 2], rtol=1e-14)
+for root in range(size):
+    assert np.array_equal(P.broadcast(mine, root), every[root])
+    assert np.allclose(P.reduce(mine, root), every.sum(0) * (rank == root), rtol=1e-14)
+
+# -- every dtype that can be added, any strides, no axes, nothing
+for dtype in ["float16", "float32", "float64", "complex64", "complex128", "int8", "uint8", "int32", "int64", "uint64"]:
+    x = (10 * (abs(every) if dtype.startswith("u") else every)).astype(dtype)
+    total = P.allreduce(x[rank].T)
+    assert (total.dtype, total.shape) == (dtype, (3, 2 * size))
+    assert np.allclose(total, x.sum(0, dtype=dtype).T, rtol=1e-2, atol=1e-1), dtype
+    assert np.array_equal(P.allgather(x[rank][::2]), x[:, ::2].reshape(-1, 3)), dtype
+assert P.allreduce(np.float64(rank)).shape == ()
+assert float(P.allreduce(np.float64(rank))) == sum(range(size))
+assert P.allreduce(np.zeros((0, 3))).shape == (0, 3)
+assert np.array_equal(P.allgather(np.array([rank % 2 == 0])), np.arange(size) % 2 == 0)
+assert np.array_equal(P.broadcast(np.array([rank == 0])), [True])
+
+# -- derivatives: of the sum of all ranks' losses
+weights = rng.normal(size=(size, 2 * size, 3))
+
+
+def losses(kind, x):
+    """The sum of all ranks' losses, from all ranks' inputs: a function of one process."""
+    if kind == "allreduce":
+        outs = [sum(x) for _ in range(size)]
+    elif kind == "mean":
+        outs = [sum(x) / size for _ in range(size)]
+    elif kind == "allgather":
+        return sum(((tn.concatenate(list(x)) ** 2) * np.tile(w, (size, 1))).sum() for w in weights)
+    elif kind == "reduce_scatter":
+        total = sum(x)
+        return sum((total[2 * r : 2 * r + 2] ** 2 * weights[r][:2]).sum() for r in range(size))
+    elif kind == "broadcast":
+        outs = [x[size - 1] + 0 * sum(x) for _ in range(size)]
+    elif kind == "reduce":
+        outs = [sum(x) if r == size - 1 else 0 * x[0] for r in range(size)]
+    return sum((out**2 * w).sum() for out, w in zip(outs, weights, strict=True))
+
+
+def loss(kind, x):
+    """The loss of this rank."""
+    own = weights[rank]
+    if kind == "allgather":
+        return (P.allgather(x) ** 2 * np.tile(own, (size, 1))).sum()
+    if kind == "reduce_scatter":
+        return (P.reduce_scatter(x) ** 2 * own[:2]).sum()
+    options = {"mean": ("mean",), "broadcast": (size - 1,), "reduce": (size - 1,)}.get(kind, ())
+    return (getattr(P, "allreduce" if kind == "mean" else kind)(x, *options) ** 2 * own).sum()
+
+
+for kind in ("allreduce", "mean", "allgather", "reduce_scatter", "broadcast", "reduce"):
+    whole = [tn.tensor(x, requires_grad=True) for x in every]
+    losses(kind, whole).backward()
+    want = whole[rank].grad.numpy()
+
+    def gradient(x, kind=kind):
+        x = tn.tensor(x, requires_grad=True)
+        loss(kind, x).backward()
+        return x.grad
+
+    for found in (gradient(mine), tn.compile(gradient)(mine), tn.compile(gradient)(mine)):
+        assert np.allclose(found.numpy(), want, rtol=1e-12, atol=1e-13), kind
+
+    # To second order: the gradient of the square of all gradients.
+    whole = [tn.tensor(x, requires_grad=True) for x in every]
+    losses(kind, whole).backward(create_graph=True)
+    sum((x.grad**2).sum() for x in whole if x.grad is not None).backward()
+    want = whole[rank].grad
+    x = tn.tensor(mine, requires_grad=True)
+    loss(kind, x).backward(create_graph=True)
+    first = x.grad
+    x.grad = None
+    (first**2).sum().backward()
+    # `want` has the first gradient in it too.
+    assert np.allclose(x.grad.numpy() + first.numpy(), want.numpy(), rtol=1e-10, atol=1e-11), kind
+
+for kind in ("max", "min"):
+    x = tn.tensor(mine, requires_grad=True)
+    (P.allreduce(x, kind) * weights[rank]).sum().backward()
+    hit = mine == getattr(every, kind)(0)
+    assert np.allclose(x.grad.numpy(), weights.sum(0) * hit, rtol=1e-12)
+
+# -- from rank to rank: a pipeline that goes around, its gradient the other way
+if size > 1:
+    x = tn.tensor(mine, requires_grad=True)
+
+    def pipeline(x):
+        if rank == 0:
+            receipt = P.send(x * 2, 1)
+            return (P.recv(x, size - 1) ** 2).sum() + receipt
+        y = P.recv(x, rank - 1) * (rank + 1) + x
+        return P.send(y, (rank + 1) % size)
+
+    pipeline(x).backward()
+    whole = [tn.tensor(e, requires_grad=True) for e in every]
+    y = whole[0] * 2
+    for r in range(1, size):
+        y = y * (r + 1) + whole[r]
+    (y**2).sum().backward()
+    assert np.allclose(x.grad.numpy(), whole[rank].grad.numpy(), rtol=1e-12)
+
+    @tn.compile
+    def compiled(x):
+        x = tn.tensor(x, requires_grad=True)
+        pipeline(x).backward()
+        return x.grad
+
+    for _ in range(3):
+        assert np.allclose(compiled(mine).numpy(), whole[rank].grad.numpy(), rtol=1e-12)

@@ -1,0 +1,48 @@
+"""Trains a small network on parts of batches, and writes what came of it: the same for any number of ranks.
+
+Arguments: eager or compiled, a kind of data, the file.
+"""
+
+import sys
+
+import numpy as np
+
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import nn, optim
+
+mode, kind, file = sys.argv[1:]
+tn.random.seed(tn.parallel.rank)  # rank 0 gives its parameters to all
+net = nn.Sequential(nn.Linear(20, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 10)).double()
+assert tn.parallel.equal(net) == (tn.parallel.size == 1)
+tn.parallel.synchronize_batch_norm(net)
+opt = tn.parallel.optimizer(optim.SGD(net, lr=0.3, momentum=0.9), net)
+assert tn.parallel.equal(net)
+
+# 67 samples: the last batch of 16 has 3, fewer than 4 ranks.
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(67, 20)), rng.integers(0, 10, 67)
+if kind == "batches":
+    data = tn.data.batches(x, y, batch_size=16, shuffle=True, seed=1)
+elif kind == "loader":
+    data = tn.data.DataLoader((x, y), 16, shuffle=True, seed=1, workers=2)
+else:
+    data = [(x[i : i + 16], y[i : i + 16]) for i in range(0, 67, 16)]
+
+
+def step(x, y):
+    opt.zero_grad()
+    loss = F.cross_entropy(net(x), y)
+    loss.backward()
+    optim.clip_grad_norm(net.parameters(), 0.5)  # by the norm of the gradient of the whole batch
+    opt.step()
+    return loss
+
+
+step = tn.compile(step) if mode == "compiled" else step
+for _ in range(4):
+    for batch in tn.parallel.shard(data):
+        step(*map(tn.asarray, batch))
+assert tn.parallel.equal(net)
+if tn.parallel.rank == 0:
+    np.savez(file, **net.state_dict())
