@@ -18,6 +18,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled
 from tapenet.metrics.by_name import Metrics, resolve
 from tapenet.nn.module import Module
+from tapenet.ops import random
 from tapenet.ops.stack_frames import user_site
 from tapenet.optim.grad_scaler import GradScaler
 from tapenet.optim.weight_averaging import Averaged
@@ -44,7 +45,9 @@ from tapenet.training.monitor import watched
 from tapenet.training.progress import Progress
 from tapenet.training.state import Optimizers, State, as_list
 from tapenet.training.steps import Clip, Loss, Parted, forward_of, gradient_step, measured_by, whole_step
+from tapenet.training.team import Team, team_of
 from tapenet.training.training_mode import mode
+from tapenet.typing import StateDict
 
 #: Functions that are called with the state of the run, after every epoch or batch.
 Callbacks = Callable[[State], object] | Iterable[Callable[[State], object]]
@@ -157,7 +160,14 @@ def fit(
             "return what you measure from step in a dict"
         )
     size = 32 if batch_size is None else batch_size
-    batches = looped(data, size, shuffle=shuffle is not False, seed=seed)
+    optimizers = as_list(optimizer)
+    for one in optimizers:
+        check_optimizer("fit", one)
+    team = team_of(optimizers)
+    drawn = seed
+    if team is not None and seed is None:
+        drawn = team.seed(int(random.generator().integers(2**63)))
+    batches = looped(data, size, shuffle=shuffle is not False, seed=drawn)
     options = {"batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     told = [name for name, value in options.items() if value is not None]
     if told and batches is data:
@@ -173,15 +183,17 @@ def fit(
             )
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise TypeError(f"fit: checkpoint={checkpoint!r}; give a checkpoint: tn.training.Checkpoint(folder)")
+    if team is not None:
+        verbose = verbose if team.speaks else 0
+        every = [one for one in every if team.speaks or not getattr(one, "writes", False)]
+        if batches is not data:
+            batches = team.shard(batches)
     # Before the optimizer is bound, since this may be no dtype.
     low = precision is not None and dtype_of(precision) == np.float16
     meter = Meter([metric.fresh() for metric in measured])
     # None where it has no length, as a loader over a stream has none.
     progress = Progress(verbose, epochs, length_hint(batches) or None)
     tell = progress.tell if verbose else warn_uncompiled
-    optimizers = as_list(optimizer)
-    for one in optimizers:
-        check_optimizer("fit", one)
     if step is None:
         bind("fit", optimizers, model)
     else:
@@ -217,7 +229,18 @@ def fit(
     apart = split if loss is not None and step is None else whole
     kept = keep_average and average is not None
     run = _Loop(
-        state, batches, apart, routines["train"], parted, evaluation, meter, progress, watched_pairs, checkpoint, kept
+        state,
+        batches,
+        apart,
+        routines["train"],
+        parted,
+        evaluation,
+        meter,
+        progress,
+        watched_pairs,
+        checkpoint,
+        kept,
+        team,
     )
     return run.run()
 
@@ -238,13 +261,15 @@ class _Loop:
     pairing: Pairing
     checkpoint: Checkpoint | None
     keep_average: bool
+    #: The ranks that train together, if there are several.
+    team: Team | None
     told_of_zero: bool = False
 
     def run(self) -> History:
         state = self.state
         #: The latest update, epoch and phase that are saved.
         self.saved_at: tuple[int, int, bool] | None = None
-        if self.checkpoint is not None and (saved := self.checkpoint.load()) is not None:
+        if self.checkpoint is not None and (saved := self.saved(self.checkpoint)) is not None:
             state.load_state_dict(saved)
             self.saved_at = state.step, state.epoch, state._within
             if state.stop or state.epoch >= state.epochs:
@@ -290,12 +315,19 @@ class _Loop:
             return f"{reason}, after epoch {state.epoch} of {state.epochs}"
         return ""
 
+    def saved(self, checkpoint: Checkpoint) -> StateDict | None:
+        """The state to go on from."""
+        return checkpoint.load() if self.team is None else self.team.load(checkpoint)
+
     def save(self) -> None:
         """Save a checkpoint, unless this update has one."""
         state = self.state
         at = state.step, state.epoch, state._within
         if self.checkpoint is not None and at != self.saved_at:
-            self.checkpoint.save(state, step=state.step)
+            if self.team is not None:
+                self.team.save(self.checkpoint, state)
+            else:
+                self.checkpoint.save(state, step=state.step)
             self.saved_at = at
 
     def epoch(self) -> bool:
@@ -319,7 +351,10 @@ class _Loop:
                 validated = self.evaluation.run("val_", lambda: self.interrupts.asked)
         if validated is None:
             return False
-        state.logs = {**meter.numbers(), **self.rate(), **validated}
+        numbers, count = meter.numbers(), meter.samples
+        if self.team is not None:
+            numbers, count = self.team.means(numbers, count), self.team.samples(count)
+        state.logs = {**numbers, **self.rate(), **validated}
         state._within = False
         state.epoch = number
         state.history.append(state.logs, perf_counter() - start)
@@ -330,7 +365,7 @@ class _Loop:
                 f"there were {state.step} so far, {state.batch} batches an epoch; make it as long as the run"
             )
             warnings.warn_explicit(text, RuntimeWarning, *user_site())
-        progress.end(number, state.batch, meter.samples, state.history.seconds[-1], state.logs)
+        progress.end(number, state.batch, count, state.history.seconds[-1], state.logs)
         plateaus = [(plateau, plateau.state_dict()) for plateau in state.plateaus]
         for callback in state._callbacks:
             if not of_batches(callback):
@@ -338,6 +373,8 @@ class _Loop:
         for plateau, before in plateaus:
             if plateau.state_dict() == before:  # no callback has told it
                 plateau.update(state.logs[watched(state.logs, None, "Plateau")])
+        if self.team is not None:
+            state.stop, self.interrupts.asked = self.team.agreed(state.stop, self.interrupts.asked)
         if self.checkpoint is not None and self.checkpoint.due(epoch=number):
             self.save()
         return not self.interrupts.asked
@@ -380,7 +417,8 @@ class _Loop:
                 pairing.warn()
                 pairing = None
             state.batch_loss = value
-            meter.add(value, count, measured, target, weight)
+            if self.team is None or self.team.counts:
+                meter.add(value, count, measured, target, weight)
             if perf_counter() >= progress.due:
                 progress.show(state.batch, meter.samples, meter.so_far())
             if each_batch:
@@ -390,6 +428,8 @@ class _Loop:
             if updated:
                 if checkpoint is not None and checkpoint.due(step=state.step):
                     self.save()
+                if self.team is not None:  # they stop together, at the end of an epoch
+                    continue
                 if interrupts.asked:
                     return False
                 if state.stop:

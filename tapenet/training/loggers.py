@@ -35,6 +35,9 @@ class CSVLogger:
     [['epoch', 'step'], ['1', '1'], ['2', '2']]
     """
 
+    #: Of ranks that train together one calls it.
+    writes = True
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._rows: list[dict[str, object]] = []
@@ -74,6 +77,9 @@ class TensorBoardLogger:
     Raises:
         ImportError: tensorboardX is not installed.
     """
+
+    #: Of ranks that train together one calls it.
+    writes = True
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         try:

@@ -1,0 +1,98 @@
+"""Ranks that train one model together: all of them see the same numbers, and one of them speaks and writes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapenet.optim.optimizer import Optimizer
+from tapenet.parallel.ranks import World, world
+from tapenet.parallel.sharding import Shard, shard
+from tapenet.training.checkpoint import Checkpoint
+from tapenet.training.history import Logs
+from tapenet.training.seeding import seed
+from tapenet.training.state import State
+from tapenet.typing import StateDict
+
+#: What of the state of a run each rank has for itself.
+_OWN = ("random", "generators", "meter")
+
+
+class Team:
+    """The ranks of a run of `fit`."""
+
+    def __init__(self, ranks: World) -> None:
+        self._ranks = ranks
+        #: Whether this rank shows progress and writes files.
+        self.speaks = ranks.rank == 0
+
+    def seed(self, own: int) -> int:
+        """One seed for all ranks, that of the first."""
+        return int(self._gathered([own], "a seed")[0][0])
+
+    def shard(self, batches: Iterable[Any]) -> Shard[Any]:
+        """This rank's part of each batch."""
+        return shard(batches)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the batch that this rank has counts: there may be fewer samples than ranks."""
+        return self._ranks.weight > 0
+
+    def means(self, numbers: Logs, samples: int) -> Logs:
+        """The means of all ranks, weighted by samples."""
+        every = self._gathered((numbers, samples), "the numbers of an epoch")
+        total = sum(count for _, count in every)
+        found: Logs = {}
+        for name, value in numbers.items():
+            found[name] = sum(np.multiply(each[name], count) for each, count in every) / max(total, 1)
+            if np.ndim(value) == 0:
+                found[name] = float(found[name])
+        return found
+
+    def samples(self, own: int) -> int:
+        """How many samples all ranks had."""
+        return int(sum(self._gathered(own, "the number of samples")))
+
+    def agreed(self, stop: bool | str, asked: bool) -> tuple[bool | str, bool]:
+        """Whether one of the ranks wants to stop, and whether one was asked to by Ctrl-C."""
+        every = self._gathered((stop, asked), "whether to stop")
+        return next((each for each, _ in every if each), False), any(each for _, each in every)
+
+    def save(self, checkpoint: Checkpoint, state: State) -> None:
+        """Write the state of the run: what all ranks have alike once, the rest of each."""
+        own = state.state_dict(keep_vars=True)
+        every = self._gathered({name: own[name] for name in _OWN}, "a checkpoint")
+        if self.speaks:
+            checkpoint.save(own | {"ranks": every}, step=state.step)
+        self._gathered(None, "a checkpoint")  # it is there before a rank goes on
+
+    def load(self, checkpoint: Checkpoint) -> StateDict | None:
+        """The state that was saved last, as this rank needs it: it may have been saved by another number of ranks."""
+        found = checkpoint.load() if self.speaks else None
+        with self._ranks.waiting("a checkpoint"):
+            state: StateDict | None = self._ranks.comm.bcast(found, 0)
+        if state is None:
+            return None
+        saved: Sequence[StateDict] = state.pop("ranks", [])
+        if len(saved) == self._ranks.size:
+            return state | saved[self._ranks.rank]
+        return state
+
+    def differ(self) -> None:
+        """Let the random numbers of ranks differ that took up the same state."""
+        if self._ranks.rank:
+            seed(zlib.crc32(f"{np.random.randint(2**31)} {self._ranks.rank}".encode()))
+
+    def _gathered(self, own: Any, what: str) -> list[Any]:
+        with self._ranks.waiting(what):
+            found: list[Any] = self._ranks.comm.allgather(own)
+        return found
+
+
+def team_of(optimizers: Sequence[Optimizer]) -> Team | None:
+    """The ranks that train together, if an optimizer averages their gradients."""
+    return Team(world()) if any(one.together for one in optimizers) else None
