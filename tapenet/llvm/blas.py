@@ -14,7 +14,7 @@ import numpy as np
 
 from tapenet.llvm.locks import lock
 
-_FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv")
+_FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv", "dtrsm")
 #: How the functions are called in NumPy's own builds, in those of distributions, and on macOS; with the type of lengths.
 _NAMES = (
     ("scipy_cblas_{}64_", "i64"),
@@ -31,7 +31,9 @@ _COUNTS = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "sc
 
 
 #: The options of its functions: rows behind each other, a matrix as it lies, a transposed one.
-ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
+ROW_MAJOR, COLUMN_MAJOR, PLAIN, TRANSPOSED = 101, 102, 111, 112
+#: The same for triangles: what is on the left of a product; which one; and whether its diagonal is 1.
+LEFT, UPPER, LOWER, GIVEN, UNIT = 141, 121, 122, 131, 132
 #: Where a product is cut, blocks have a multiple of so many rows or columns: BLAS computes tiles.
 GRAIN = 32
 

@@ -553,4 +553,6 @@ def _standing(builder: Builder, args: Sequence[Value], params: Mapping[str, obje
 #: NumPy's functions behind primitives, which ops stand for.
 RUNS: dict[str, Callable[..., object]] = {name: row.run for name, row in linear_algebra.ROWS.items()} | ordering.RUNS
 _FLAT = ("argsort", "searchsorted")
-DEFINITIONS.update({name: partial(_standing, run=run) for name, run in RUNS.items() if name not in _FLAT})
+DEFINITIONS.update(
+    {name: partial(_standing, run=run) for name, run in RUNS.items() if name not in _FLAT and name not in DEFINITIONS}
+)

@@ -183,6 +183,19 @@ def _part(builder: Builder, x: Value, axis: int, begin: int, end: int) -> Value:
     )
 
 
+def _solve_triangular(builder: Builder, args: Sequence[Value], params: Params) -> Value:
+    """The solution for a matrix that is 0 elsewhere."""
+    a, b = args
+    i = np.arange(a.shape[-1])
+    read = (i[:, None] > i) if params["lower"] else (i[:, None] < i)
+    if params["unit"]:
+        a = builder.elementwise("where", Constant(np.eye(len(i), dtype=bool)), 1.0, a)
+    a = builder.elementwise("where", Constant(read | np.eye(len(i), dtype=bool)), a, 0.0)
+    if params["transposed"]:
+        a = builder.transpose(a, (*range(a.ndim - 2), a.ndim - 1, a.ndim - 2))
+    return builder.emit("solve", a, b)
+
+
 #: What an instruction is made of, of one result or several, by primitive. `ops.functions` adds NumPy's functions that ops
 #: stand for.
 DEFINITIONS: dict[str, Callable[[Builder, Sequence[Value], Params], Value | Sequence[Value]]] = {
@@ -190,6 +203,7 @@ DEFINITIONS: dict[str, Callable[[Builder, Sequence[Value], Params], Value | Sequ
     "add_rows": _add_rows,
     "dot_add": _dot_add,
     "reduce_multiply": _reduce_multiply,
+    "solve_triangular": _solve_triangular,
 }
 
 

@@ -53,6 +53,34 @@ def _complete(params: Params) -> bool:
     return bool(params.get("full_matrices")) or params.get("mode") == "complete"
 
 
+def solved_triangle(
+    a: Array, b: Array, lower: bool = False, transposed: bool = False, unit: bool = False, refuses: bool = True
+) -> Array:
+    """The solution x of a @ x = b, for triangles in stacks of matrices.
+
+    Args:
+        a, b: (..., m, m) and (..., m, n).
+        lower: which triangle is read.
+        transposed: solve aᵀ @ x = b.
+        unit: whether the diagonal is taken to be 1.
+        refuses: whether a 0 on the diagonal is an error.
+    """
+    if refuses and not unit and (np.diagonal(a, axis1=-2, axis2=-1) == 0).any():
+        raise np.linalg.LinAlgError(ROWS["solve_triangular"].error)
+    whole = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    out = np.array(np.broadcast_to(b, (*whole, *b.shape[-2:])))
+    a = np.broadcast_to(a, (*whole, *a.shape[-2:]))
+    if transposed:
+        a, lower = np.swapaxes(a, -1, -2), not lower
+    order = range(a.shape[-1]) if lower else range(a.shape[-1])[::-1]
+    for i in order:
+        before = slice(0, i) if lower else slice(i + 1, None)
+        out[..., i, :] -= np.matmul(a[..., i, None, before], out[..., before, :])[..., 0, :]
+        if not unit:
+            out[..., i, :] /= a[..., i, i, None]
+    return out
+
+
 _SQUARE = _always("(m,m)->(m,m)")
 _EIGEN = "Eigenvalues did not converge"
 _SVD = "SVD did not converge"
@@ -71,6 +99,13 @@ ROWS: dict[str, Row] = {
     ),
     "slogdet": Row(np.linalg.slogdet, "a", _always("(m,m)->(),()"), _loops("slogdet")),
     "solve": Row(np.linalg.solve, "a, b", _always("(m,m),(m,n)->(m,n)"), _loops("solve"), "Singular matrix"),
+    "solve_triangular": Row(
+        solved_triangle,
+        "a, b",
+        _always("(m,m),(m,n)->(m,n)"),
+        _loops(),
+        "Singular matrix: a 0 on the diagonal of a triangle",
+    ),
     "svd": Row(
         np.linalg.svd,
         "a",
@@ -154,6 +189,17 @@ def _solve(a: Operand, b: Operand) -> Symbol:
     b = array_of(builder_of(a, b), b)
     vector = b.ndim == 1
     (made,) = _emit("solve", a, b[:, None] if vector else b)
+    return made[..., 0] if vector else made
+
+
+def solve_triangular(
+    a: Operand, b: Operand, lower: bool, transposed: bool, unit: bool = False, refuses: bool = True
+) -> Symbol:
+    """`solved_triangle` of symbols; b may be a vector."""
+    b = array_of(builder_of(a, b), b)
+    vector = b.ndim == 1
+    flags = {"lower": lower, "transposed": transposed, "unit": unit, "refuses": refuses}
+    (made,) = _emit("solve_triangular", a, b[:, None] if vector else b, **flags)
     return made[..., 0] if vector else made
 
 

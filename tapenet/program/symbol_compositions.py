@@ -178,7 +178,17 @@ def _result_type(*operands: Any) -> np.dtype:
     return np.result_type(*(a.dtype if isinstance(a, Symbol) else a for a in operands))
 
 
+def _real(x: Array) -> Array:
+    if x.dtype.kind == "c":
+        raise CannotLower("a part of complex numbers")
+    return x
+
+
 FUNCTIONS |= {
+    np.conjugate: _real,
+    np.real: _real,
+    np.isneginf: lambda x: x == -math.inf,
+    np.isposinf: lambda x: x == math.inf,
     np.result_type: _result_type,
     np.compress: _compress,
     np.delete: _delete,

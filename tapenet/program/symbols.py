@@ -296,6 +296,15 @@ def elementwise(builder: Builder, name: str, *operands: Operand) -> Symbol:
     return Symbol(builder, builder.elementwise(name, *map(value_of, operands)))
 
 
+def provided(x: Operand, wrong: Operand, error: type[Exception], text: str) -> Symbol:
+    """An array, in a program that raises where one of some truth values holds."""
+    builder = builder_of(x, wrong)
+    truths = array_of(builder, wrong)
+    one = reduce(np.logical_or, truths, axis=None) if truths.ndim else truths
+    made = builder.emit("provided", array_of(builder, x).value, one.value, error=error, text=text)
+    return Symbol(builder, made)
+
+
 def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: Sequence[Operand], dtype: DTypeLike | None) -> Symbol:
     if ufunc in FUNCTIONS:
         if dtype is not None:

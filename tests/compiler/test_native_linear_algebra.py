@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -224,3 +225,69 @@ def test_what_gradients_of_vectors_refuse_is_refused_in_loops(compiled: Compile)
             continue
         with pytest.raises(np.linalg.LinAlgError, match="two of the values are equal"):
             gradient(stack)
+
+
+# -- triangles ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trans", [0, 1])
+@pytest.mark.parametrize("lower", [True, False])
+@backends
+def test_triangles(compiled: Compile, lower: bool, trans: int) -> None:
+    """In loops, of matrices that lie in either order or scattered, of vectors and matrices, with the gradient; a result that is
+    column-major too."""
+    linalg = pytest.importorskip("tapenet.scipy.linalg")
+    stacks = importlib.import_module("tapenet.scipy.linalg.definition").LEADING
+
+    def f(a: Any, b: Any, unit: bool = False) -> Any:
+        return linalg.solve_triangular(a, b, trans, lower, unit_diagonal=unit)
+
+    def turn(c: Any, a: Any) -> Any:
+        b, last = c
+        first = f(a, b) + f(a.T, last) + f(a[::-1, ::-1], b[:, :1], unit=True)
+        return (first / 10, f(a, first[:, 0])[:, None] * last), first.sum()
+
+    def loop(stack: Any, b: Any) -> Any:
+        ends, sums = tn.scan(turn, (b, b), stack)
+        more = f(stack[:3], b.T[:, :, None]).sum() if stacks else 0.0  # SciPy's takes stacks since 1.17
+        return ends[0].sum() + ends[1].sum() + sums.sum() + more
+
+    stack, b = RNG.normal(size=(4, 3, 3)) + 3 * np.eye(3), np.asfortranarray(RNG.normal(size=(3, 3)))
+    for g in (loop, tn.grad(loop), tn.grad(loop, 1)):
+        step, right = compiled(g), g(stack, b)
+        for _ in range(3):
+            np.testing.assert_allclose(step(stack, b), right, rtol=1e-10, atol=1e-12)
+        assert not calls_python(step)
+
+
+@backends
+def test_systems_of_cholesky(compiled: Compile) -> None:
+    linalg = pytest.importorskip("tapenet.scipy.linalg")
+
+    def loop(stack: Any, b: Any) -> Any:
+        def turn(c: Any, a: Any) -> Any:
+            x = linalg.cho_solve(linalg.cho_factor(a), c) + linalg.cho_solve((linalg.cholesky(a, lower=True), True), c)
+            return x, None
+
+        return tn.scan(turn, b, stack)[0].sum()
+
+    stack, b = positive(3, 4, 4), RNG.normal(size=(4, 2))
+    for g in (loop, tn.grad(loop), tn.grad(loop, 1)):
+        step, right = compiled(g), g(stack, b)
+        for _ in range(2):
+            np.testing.assert_allclose(step(stack, b), right, rtol=1e-9, atol=1e-12)
+        assert not calls_python(step)
+
+
+@backends
+def test_what_scipy_refuses_is_refused(compiled: Compile) -> None:
+    linalg = pytest.importorskip("tapenet.scipy.linalg")
+    step = compiled(lambda a, b: linalg.solve_triangular(a, b, lower=True) + 0)
+    a, b = np.tril(np.ones((3, 3))), np.arange(3.0)
+    for _ in range(2):
+        np.testing.assert_allclose(step(a, b), linalg.solve_triangular(a, b, lower=True))
+    with pytest.raises(np.linalg.LinAlgError):
+        step(a - np.diag([0.0, 0.0, 1.0]), b)
+    with pytest.raises(ValueError, match="infs or NaNs"):
+        step(a, b * np.nan)
+    np.testing.assert_allclose(step(a, b), linalg.solve_triangular(a, b, lower=True))

@@ -56,6 +56,11 @@ def _of_matrix(name: str, params: dict[str, object], b: Build, x: Value) -> Valu
     return b.several(name, _apart(b, x), **params)[-1]
 
 
+def _of_triangle(flags: tuple[bool, bool, bool], b: Build, x: Value, y: Value) -> Value:
+    lower, transposed, unit = flags
+    return b.emit("solve_triangular", _apart(b, x), y, lower=lower, transposed=transposed, unit=unit, refuses=True)
+
+
 I2 = np.array([2, 0])
 #: By case: what is emitted of inputs of these shapes.
 STRUCTURES: dict[str, tuple[Made, tuple[tuple[int, ...], ...]]] = {
@@ -95,6 +100,10 @@ STRUCTURES: dict[str, tuple[Made, tuple[tuple[int, ...], ...]]] = {
     "sort": (lambda b, x: b.emit("sort", x, axis=0, kind="quicksort"), ((4, 3),)),
     "cumsum": (lambda b, x: b.emit("cumsum", x, axis=1), ((2, 4),)),
     "cumprod": (lambda b, x: b.emit("cumprod", x, axis=0), ((4, 2),)),
+    **{
+        f"solve_triangular {n}": (partial(_of_triangle, params), ((3, 3), (2, 3, 1)))
+        for n, params in enumerate([(True, False, False), (False, True, False), (True, True, True)])
+    },
     "solve": (lambda b, x, y: b.emit("solve", _apart(b, x), y), ((3, 3), (2, 3, 1))),
 }  # fmt: skip
 

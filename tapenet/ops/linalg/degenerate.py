@@ -16,7 +16,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
-from tapenet.program.symbols import Operand, Symbol, array_of, builder_of
+from tapenet.program import symbols
 from tapenet.typing import Array
 
 #: How many roundings of the parts that a difference was made of may be left in it where it should be 0.
@@ -30,14 +30,6 @@ class Undetermined(np.linalg.LinAlgError):
 def _negligible(x: Array, size: Array | float) -> Array:
     """Where `x`, computed from parts of magnitude `size`, is 0 but for rounding."""
     return np.abs(x) <= ROUNDINGS * float(np.finfo(np.result_type(x, np.float32)).eps) * size
-
-
-def _checked(x: Operand, wrong: Operand, message: str) -> Symbol:
-    """An array in a program, which raises where one of some truth values holds."""
-    builder = builder_of(x, wrong)
-    found = array_of(builder, np.any(array_of(builder, wrong)))
-    made = builder.emit("provided", array_of(builder, x).value, found.value, error=Undetermined, text=message)
-    return Symbol(builder, made)
 
 
 def _gap_quotient_x(g: Array, gap: Array, floor: float | Array, message: str) -> Array:
@@ -102,7 +94,7 @@ def _quotient(x: Array, gap: Array, zero: Array, closed: Array) -> Array:
 
 def _lower_gap_quotient(x: Array, gap: Array, size: Array | float, floor: float | Array, message: str) -> Array:
     zero, closed, wrong = _gaps(x, gap, size, floor)
-    checked = _checked(gap, wrong, message)
+    checked = symbols.provided(gap, wrong, Undetermined, message)
     return _quotient(x, checked, zero, closed)  # type: ignore[arg-type]  # a symbol, as all are
 
 
@@ -118,7 +110,7 @@ def _provided_lanes(batched: frozenset[str], value: Array, x: Array, size: Array
     formula="value, provided that x is 0 but for rounding",
     gradients="value: g",
     vmap=_provided_lanes,
-    lower=lambda value, x, size, message: _checked(value, ~_negligible(x, size), message),
+    lower=lambda value, x, size, message: symbols.provided(value, ~_negligible(x, size), Undetermined, message),
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
 )
 def provided(value: Array, x: Array, size: Array | float, message: str = "") -> Array:

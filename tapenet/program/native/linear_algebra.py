@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapenet.llvm import blas
 from tapenet.llvm.emitter import literal, load, store
 from tapenet.llvm.inner_loops import INVALID, InnerLoop, errors, inner_loop
 from tapenet.llvm.loops import Access, copy, offset
@@ -26,6 +27,8 @@ _WORD = np.dtype(np.int64)
 def loops(instruction: Instruction) -> list[InnerLoop] | None:
     """The loops that compute an instruction; None where NumPy does not have them as it is known to."""
     found = []
+    if instruction.name == "solve_triangular":  # BLAS's
+        return [] if blas.find() else None
     row = ROWS[instruction.name]
     try:
         module = importlib.import_module("numpy.linalg._umath_linalg")
@@ -43,6 +46,13 @@ def workspace(instruction: Instruction) -> int:
         return 0
     m, n = instruction.args[0].shape[-2:]
     return (m * n + min(m, n)) * instruction.args[0].dtype.itemsize
+
+
+def scattered(instruction: Instruction, layouts: Layouts) -> list[int]:
+    """Positions of the operands that BLAS cannot read where they are."""
+    a = instruction.args[0]
+    triangles = instruction.name == "solve_triangular"
+    return [0] if triangles and blas.matrix(a.shape, layouts[a].strides) is None else []
 
 
 class _Array(NamedTuple):
@@ -87,10 +97,13 @@ class _Writer(Writer):
             steps.append(lead)
             rests.append(rest)
         error = ROWS[instruction.name].error
-        if error:
+        if error and found:
             code.needs.add(errors())
             code.emit(f"call i32 @{errors()}()")  # what was before is no error of this
-        whole = instruction.name == "qr"  # of one matrix after the other
+        whole = instruction.name in ("qr", "solve_triangular")  # of one matrix after the other
+        if whole and not found:
+            self.zero = code.cell(_WORD)
+            code.line(f"  store i64 0, ptr {self.zero}")
 
         def walk(axis: int, at: list[str]) -> None:
             if axis < len(self.lead) - (0 if whole else 1):
@@ -101,7 +114,7 @@ class _Writer(Writer):
                 )
                 return
             if whole:
-                self.qr(found, at, rests)
+                self.qr(found, at, rests) if found else self.triangle(at, rests)
                 return
             arrays = [_Array(p, s[-1] if s else 0, rest) for p, s, rest in zip(at, steps, rests, strict=True)]
             self.call(
@@ -112,7 +125,11 @@ class _Writer(Writer):
             )
 
         walk(0, begins)
-        if error:
+        if not found:
+            wrong = code.emit(f"icmp ne i64 {load(code, self.zero, _WORD)}, 0")
+            if self.instruction.params["refuses"] and not self.instruction.params["unit"]:
+                raising.write(code, wrong, np.linalg.LinAlgError, error, self.parameter(raising.STATUS))
+        elif error:
             flags = code.emit(f"call i32 @{errors()}()")
             wrong = code.emit(f"icmp ne i32 {code.emit(f'and i32 {flags}, {INVALID}')}, 0")
             raising.write(code, wrong, np.linalg.LinAlgError, error, self.parameter(raising.STATUS))
@@ -133,6 +150,37 @@ class _Writer(Writer):
             tables.append(table)
         dims, steps, pointers = tables
         code.line(f"  call void @{loop.symbol}(ptr {pointers}, ptr {dims}, ptr {steps}, ptr {loop.data})")
+
+    def triangle(self, at: Sequence[str], strides: Sequence[Shape]) -> None:
+        """BLAS solves where the right side is: so that is copied to the result first."""
+        code, dtype, params = self.code, self.instruction.args[0].dtype, self.instruction.params
+        m, n = self.sizes["m"], self.sizes["n"]
+        steps = [tuple(s // dtype.itemsize for s in own) for own in strides]
+        a, x = blas.matrix((m, m), steps[0]), blas.matrix((m, n), steps[2])
+        assert a is not None
+        assert x is not None
+        copy(code, (m, n), Access(at[1], steps[1], dtype), Access(at[2], steps[2], dtype))
+
+        def look(i: str) -> None:
+            number = load(code, offset(code, at[0], i, sum(steps[0]), dtype), dtype)
+            none = code.emit(f"zext i1 {code.emit(f'fcmp oeq double {number}, 0.0')} to i64")
+            store(code, code.emit(f"or i64 {none}, {load(code, self.zero, _WORD)}"), self.zero, _WORD)
+
+        code.loop(m, look)
+        turned = a.transposed != x.transposed  # a column-major result has all else read by columns
+        lower, transposed = params["lower"] != turned, params["transposed"] != turned
+        options = (
+            blas.COLUMN_MAJOR if x.transposed else blas.ROW_MAJOR,
+            blas.LEFT,
+            blas.LOWER if lower else blas.UPPER,
+            blas.TRANSPOSED if transposed else blas.PLAIN,
+            blas.UNIT if params["unit"] else blas.GIVEN,
+        )
+        code.declares.add("tn_dtrsm")
+        code.line(
+            f"  call void @tn_dtrsm({', '.join(f'i32 {o}' for o in options)}, INT {m}, INT {n}, double {literal(1.0, dtype)}, "
+            f"ptr {at[0]}, INT {a.leading}, ptr {at[2]}, INT {x.leading})"
+        )
 
     def qr(self, found: Sequence[InnerLoop], at: Sequence[str], strides: Sequence[Shape]) -> None:
         """LAPACK's factors first, of a copy, for its loop writes over what it is given; then Q, and R above the diagonal."""

@@ -111,6 +111,8 @@ def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
         return c_calls.scattered(instruction, layouts)
     if instruction.kind == "convolution":
         return convolutions.scattered(instruction, layouts)
+    if instruction.kind == "linear algebra":
+        return linear_algebra.scattered(instruction, layouts)
     if instruction.kind != "product":
         return []
     first = len(instruction.args) - 2

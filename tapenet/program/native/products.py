@@ -500,6 +500,8 @@ def declarations(names: set[str], integer: str) -> str:
         t = "float" if name[3] == "s" else "double"
         if name.endswith("gemm"):
             types = f"i32, i32, i32, INT, INT, INT, {t}, ptr, INT, ptr, INT, {t}, ptr, INT"
+        elif name.endswith("trsm"):
+            types = f"i32, i32, i32, i32, i32, INT, INT, {t}, ptr, INT, ptr, INT"
         else:
             types = f"i32, i32, INT, INT, {t}, ptr, INT, ptr, INT, {t}, ptr, INT"
         lines.append(f"declare void @{name}({types})".replace("INT", integer))

@@ -92,7 +92,7 @@ def _heading(module: Module, entry: Entry) -> str:
     if entry.kind == "control":
         return f"loop of {entry.params['length']} turns" if entry.name == "loop" else entry.name
     if entry.kind == "linear algebra":
-        return "LAPACK by NumPy's loops"
+        return "system of a triangle by BLAS" if entry.name == "solve_triangular" else "LAPACK by NumPy's loops"
     if entry.kind == "order":
         return entry.name
     if entry.kind == "convolution":

@@ -17,6 +17,8 @@ from tapenet.ops.batched_calls import aligned
 from tapenet.ops.linalg.matrices import in_triangle, transposed
 from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.shapes.reshaping import unbroadcast
+from tapenet.program import symbols
+from tapenet.program.symbols import Operand
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -139,6 +141,13 @@ def of_hermitian(g: Array, lower: bool, conjugated: bool = True) -> Array:
     """The gradient by a matrix of which one triangle is read and mirrored, from `g`, that by all its elements."""
     mirrored = transposed(np.conj(g) if conjugated else g)
     return in_triangle(0.5 * (g + mirrored), lower)
+
+
+def finite(x: Operand, check_finite: bool) -> Operand:
+    """An argument in a program, which refuses what SciPy does."""
+    if not check_finite:
+        return x
+    return symbols.provided(x, ~np.isfinite(x), ValueError, "array must not contain infs or NaNs")
 
 
 def triangle(g: Array, lower: bool, diagonal: bool = True) -> Array:

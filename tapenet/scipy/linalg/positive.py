@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from tapenet.ops.linalg import factorizations
 from tapenet.ops.linalg.matrices import adjoint
 from tapenet.ops.op import op
-from tapenet.scipy.linalg.definition import LEADING, OverColumns, back_through, library, outer, over_stacks, triangle
+from tapenet.program.linear_algebra import solve_triangular
+from tapenet.scipy.linalg.definition import (
+    LEADING,
+    OverColumns,
+    back_through,
+    finite,
+    library,
+    outer,
+    over_stacks,
+    triangle,
+)
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -27,9 +37,14 @@ def _rule(g: Array, out: Array, lower: bool) -> Array:
     return cast("Array", factorizations.cholesky.rules["a"](triangle(g, lower), triangle(out, lower), not lower))
 
 
+def _program(a: Any, lower: bool, overwrite_a: bool, check_finite: bool) -> Any:
+    return np.linalg.cholesky(finite(a, check_finite), upper=not lower)  # type: ignore[arg-type]  # a symbol
+
+
 @op(
     sequences=(),
     a=_rule,
+    lower=_program,
     vmap=LEADING,
     formula="the upper triangular U with a = Uᴴ @ U, or the lower L with a = L @ Lᴴ",
     gradients="a: L⁻ᴴ @ tril(Lᴴ @ g, half of its diagonal) @ L⁻¹, in the triangle",
@@ -65,9 +80,15 @@ def _factor_rule(g: Array, out: Array, lower: bool) -> Array:
     return found + triangle(g, not lower, False) if _keeps_the_rest() else found
 
 
+def _factor_program(a: Any, lower: bool, check_finite: bool) -> Any:
+    found = _program(a, lower, False, check_finite)
+    return np.where(triangle(np.ones(a.shape[-2:], bool), lower), found, a) if _keeps_the_rest() else found
+
+
 @op(
     name="cho_factor",
     sequences=(),
+    lower=_factor_program,
     a=_factor_rule,
     vmap=LEADING,
     formula="the factor of cholesky; what is in the other triangle means nothing",
@@ -106,8 +127,15 @@ def _cho_solve_rule(g: Array, out: Array, c: Array, b: Array, lower: bool) -> di
     return {"b": back, "c": by_factor(outer(back, out, vector), triangle(c, lower), lower)}
 
 
+def _cho_solve_program(c: Any, b: Any, lower: bool, check_finite: bool) -> Any:
+    c, b = finite(c, check_finite), finite(b, check_finite)
+    half = solve_triangular(c, b, lower, not lower, refuses=False)
+    return solve_triangular(c, half, lower, lower, refuses=False)
+
+
 @op(
     name="cho_solve",
+    lower=_cho_solve_program,
     joint=over_stacks(_cho_solve_rule, "c", "b"),
     broadcasts=True,
     vmap=OverColumns(__name__, "_cho_solve", "c", "b", "lower", "check_finite"),

@@ -8,11 +8,14 @@ import numpy as np
 
 from tapenet.ops.linalg import determinants, matrices, norms
 from tapenet.ops.op import op
+from tapenet.program import linear_algebra
+from tapenet.program.symbols import Operand
 from tapenet.scipy.followed import followed
 from tapenet.scipy.linalg.definition import (
     LEADING,
     OverColumns,
     back_through,
+    finite,
     library,
     magnitude,
     of_hermitian,
@@ -112,8 +115,16 @@ def _triangular_rule(
     return {"b": back, "a": triangle(by_a, lower, not unit_diagonal)}
 
 
+def _triangular_program(
+    a: Operand, b: Operand, trans: int | str, lower: bool, unit_diagonal: bool, overwrite_b: bool, check_finite: bool
+) -> Operand:
+    a, b = finite(a, check_finite), finite(b, check_finite)
+    return linear_algebra.solve_triangular(a, b, lower, TRANS[trans] != 0, unit_diagonal)
+
+
 @op(
     joint=over_stacks(_triangular_rule, "a", "b"),
+    lower=_triangular_program,
     broadcasts=True,
     vmap=OverColumns(
         __name__, "solve_triangular", "a", "b", "trans", "lower", "unit_diagonal", "overwrite_b", "check_finite"
