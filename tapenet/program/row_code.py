@@ -19,8 +19,8 @@ from tapenet.llvm.emitter import literal, llvm_type, load, store
 from tapenet.llvm.loops import (
     FEW,
     VECTOR,
-    Carried,
     Code,
+    Reducing,
     combiner,
     declarations,
     identity,
@@ -507,7 +507,7 @@ class RowCode(Code):
                 moving[value] = offset(self, pointer, begin, 1, value.dtype)
             else:
                 fixed[value] = load(self, pointer, value.dtype)
-        carried = {m: Carried(identity(m.name, m.args[0].dtype), llvm_type(m.args[0].dtype)) for m in work.carried}
+        carried = {m: Reducing(m.name, m.args[0].dtype) for m in work.carried}
         kept = [(v, self.kept_pointers[v], place.kept) for v in work.kept]
         written = [
             (v, offset(self, offset(self, pointer, first, 1, v.dtype), begin, 1, v.dtype))
@@ -538,11 +538,11 @@ class RowCode(Code):
                 store(self, combiner(member.name, arg.dtype)(self, before, term), at, arg.dtype)
             for member, c in carried.items():
                 (arg,) = member.args
-                c.after = combiner(member.name, arg.dtype)(self, c.register, self._operand(arg, registers))
+                c.take(self, self._operand(arg, registers))
 
         self.loop(length, turn, list(carried.values()), isinstance(length, int) and VECTOR <= length <= FEW)
         for member, c in carried.items():
-            self._collect(member, c.register, place)
+            self._collect(member, c.total(self), place)
 
     def _collect(self, member: Instruction, register: str, place: Place) -> None:
         """Add what a loop has added up to where it belongs."""
@@ -558,21 +558,21 @@ class RowCode(Code):
 
     def _by_lanes(self, members: list[Instruction], count: int | str, place: Place | None) -> None:
         """Begin sums by lanes, or with a place collect them, and begin anew."""
-        carried = {m: Carried(identity(m.name, m.args[0].dtype), llvm_type(m.args[0].dtype)) for m in members}
+        carried = {m: Reducing(m.name, m.args[0].dtype) for m in members}
 
         def turn(index: str) -> None:
             for member, c in carried.items():
                 dtype = member.args[0].dtype
                 at = offset(self, self.lanes[member.results[0]], index, 1, dtype)
                 if place is not None:
-                    c.after = combiner(member.name, dtype)(self, c.register, load(self, at, dtype))
+                    c.take(self, load(self, at, dtype))
                 store(self, identity(member.name, dtype), at, dtype)
 
         if members:
             self.loop(count, turn, list(carried.values()) if place is not None else (), isinstance(count, int))
         if place is not None:
             for member, c in carried.items():
-                self._collect(member, c.register, place)
+                self._collect(member, c.total(self), place)
 
     def _full(self, pointer: str, place: Place) -> str | int:
         """Where the elements of a full value begin."""

@@ -91,7 +91,7 @@ class BoxCode(KernelCode):
             strides = tuple(0 if i in member.params["axes"] else next(axes) for i in range(len(box.begin)))
             at = sum(b * s for b, s in zip(box.begin, strides, strict=True))
             pointer = offset(self.code, self.pointer(result), at, 1, result.dtype)
-            accumulators.append(Accumulator.of(member.name, Access(pointer, strides, result.dtype)))
+            accumulators.append(Accumulator(member.name, Access(pointer, strides, result.dtype)))
 
         def body(at: list[Access]) -> list[str]:
             registers = {key: load(self.code, a.pointer, key[0].dtype) for key, a in zip(loads, at, strict=False)}

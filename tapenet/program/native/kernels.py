@@ -241,12 +241,12 @@ class KernelCode:
             strides = tuple(0 if i in member.params["axes"] else next(axes) for i in range(len(kernel.domain)))
             pointer = self._begin(self.pointer(result), strides, result.dtype)
             pointer, strides = at_row(strides, pointer, result.dtype)
-            accumulators.append(Accumulator.of(member.name, Access(pointer, strides, result.dtype)))
+            accumulators.append(Accumulator(member.name, Access(pointer, strides, result.dtype)))
         cells = []
         for member in row_sums:
             (result,) = member.results
             cells.append(self.code.cell(result.dtype))
-            accumulators.append(Accumulator.of(member.name, Access(cells[-1], (0,) * len(self.lengths), result.dtype)))
+            accumulators.append(Accumulator(member.name, Access(cells[-1], (0,) * len(self.lengths), result.dtype)))
             accumulators[-1].begin(self.code)
 
         def body(at: list[Access]) -> list[str]:

@@ -424,8 +424,7 @@ def _loops(
 ) -> None:  # fmt: skip
     """The product as loops over rows, columns and what is summed."""
     t = llvm_type(dtype)
-    start = identity("reduce_add", dtype)
-    fill(code, out, size, start, dtype)
+    fill(code, out, size, identity("reduce_add", dtype), dtype)
     accesses = [
         Access(left, (*a[:-2], a[-2], 0, a[-1]), dtype),
         Access(right, (*b[:-2], 0, b[-1], b[-2]), dtype),
@@ -438,7 +437,7 @@ def _loops(
     def add(code: Code, x: str, y: str) -> str:
         return code.emit(f"fadd reassoc contract {t} {x}, {y}")
 
-    nest(code, lengths, accesses, body, [Accumulator(Access(out, (*c, 0), dtype), start, add)])
+    nest(code, lengths, accesses, body, [Accumulator("reduce_add", Access(out, (*c, 0), dtype), add)])
 
 
 def _blas(

@@ -154,6 +154,24 @@ def test_special_numbers_in_reductions(name: str, special: float, length: int) -
     assert_native(program, mixed)
 
 
+@pytest.mark.parametrize(("name", "shorter"), [("reduce_maximum", "smax"), ("reduce_minimum", "smin")])
+@pytest.mark.parametrize("dtype", "fd")
+def test_extremes_of_floats_are_carried_as_integers(name: str, shorter: str, dtype: str) -> None:
+    """As floats, with nan and the zeros in order, each vector waits long for the one before it."""
+    b = Build()
+    x = b.input(9, 37, dtype=dtype)
+    program = b.program(b.emit(name, x, axes=(1,)))
+    array = R.normal(size=(9, 37)).astype(dtype)
+    array[0], array[1], array[2, ::2], array[3] = np.inf, -np.inf, -np.inf, np.resize([0.0, -0.0], 37)
+    array[4, 36], array[5, 0], array[6, 3:5] = np.nan, -np.nan, [np.inf, -np.nan]
+    array[7] = np.resize([np.finfo(dtype).max, np.finfo(dtype).min], 37)
+    array[8] *= np.finfo(dtype).tiny  # denormal, some of them
+    runner = assert_native(program, array)
+    assert f"llvm.{shorter}.i{8 * array.itemsize}" in runner.module.text
+    found = runner.call(array)[0]
+    assert np.signbit(found[3]) == (name == "reduce_minimum")
+
+
 @pytest.mark.parametrize(("length", "expected"), [(4, 0), (32, 1), (1000, 0)])
 def test_short_loops_become_vectors(length: int, expected: int) -> None:
     """LLVM would write them out first, number by number, which it does not with the longer ones."""
