@@ -7,7 +7,10 @@ for `explain()`. Nothing is refused.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +32,7 @@ from tapenet.ops.called_functions import StatedCall, stated_calls
 from tapenet.ops.functions import OpFunction
 from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
-from tapenet.ops.random import random_draw
+from tapenet.ops.random import Standard, random_draw
 from tapenet.ops.reading import holds, read, symbols, template_of
 from tapenet.program.arguments import mapped, refilled
 from tapenet.program.functions import Function, expand
@@ -367,10 +370,11 @@ class Lowering:
         (spec,) = self._specs(node)
         assert spec is not None
 
-        def evaluate() -> object:
-            return op.run(call)
-
+        evaluate: Evaluate = partial(op.run, call)
         title = _DRAWN
+        sample, rng = call.get("sample"), call.get("rng")
+        if op is random_draw and isinstance(sample, Standard) and not isinstance(rng, (int, np.integer)):
+            evaluate = Drawing(sample, rng)
         if op is host:
             evaluate = call["evaluate"]
             title = getattr(evaluate, "__name__", "").removeprefix("<lambda>")
@@ -496,19 +500,45 @@ class Lowering:
         return found + [self.picked.get((node, count + i)) for i in range(len(node.op.residuals))]
 
 
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A draw of numbers that do not depend on how many are drawn at once."""
+
+    sample: Standard
+    rng: np.random.Generator | None
+
+    def __call__(self) -> object:
+        return random_draw.forward(self.sample, self.rng)
+
+
+def _at_once(evaluates: Sequence[Evaluate], length: int) -> list[Array] | None:
+    """The draws of all turns, each with an axis of turns, if they are of one kind: drawn at once, in order."""
+    draws = [e for e in evaluates if isinstance(e, Drawing)]
+    first = draws[0] if draws else None
+    if first is None or len(draws) < len(evaluates):
+        return None
+    if any(d.rng is not first.rng or d.sample[::2] != first.sample[::2] for d in draws):
+        return None
+    counts = [math.prod(d.sample.size) for d in draws]
+    drawn = Drawing(first.sample._replace(size=(length, sum(counts))), first.rng)()
+    parts = np.split(np.asarray(drawn), np.cumsum(counts)[:-1], axis=1)
+    return [part.reshape(length, *d.sample.size) for part, d in zip(parts, draws, strict=True)]
+
+
 def turn_by_turn(evaluates: Sequence[Evaluate], length: int, reverse: bool) -> list[Evaluate]:
     """What the host computes in each turn of a loop, as one array of all turns per value: in each turn, all of them are
     asked in order."""
-    columns: list[list[Array]] = []
+    columns: list[Array] = []
 
     def taken(i: int) -> Evaluate:
-        return lambda: np.stack(columns[i][:: -1 if reverse else 1])
+        return lambda: columns[i][:: -1 if reverse else 1]
 
     def ask() -> object:
-        columns[:] = [[] for _ in evaluates]
-        for _ in range(length):
-            for column, evaluate in zip(columns, evaluates, strict=True):
-                column.append(np.asarray(evaluate()))
+        found = _at_once(evaluates, length)
+        if found is None:
+            each = [[np.asarray(evaluate()) for evaluate in evaluates] for _ in range(length)]
+            found = [np.stack(column) for column in zip(*each, strict=True)]
+        columns[:] = found
         return taken(0)()
 
     return [ask if i == 0 else taken(i) for i in range(len(evaluates))]

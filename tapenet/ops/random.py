@@ -13,7 +13,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -217,6 +217,23 @@ def random_draw(sample: Callable[[np.random.Generator], Any], rng: Any = None) -
     (3,)
     """
     return np.asarray(sample(generator(rng)))
+
+
+class Standard(NamedTuple):
+    """Draws numbers from a distribution without parameters, one after the other: many draws are one draw of as many numbers.
+
+    Attributes:
+        kind: the generator's method: "random", "standard_normal", "standard_exponential".
+        size: the shape.
+        dtype: in which it draws, float32 or float64.
+    """
+
+    kind: str
+    size: tuple[int, ...]
+    dtype: DType
+
+    def __call__(self, rng: np.random.Generator) -> Array:
+        return np.asarray(getattr(rng, self.kind)(self.size, self.dtype.type))
 
 
 Shape = int | tuple[int, ...]

@@ -40,7 +40,7 @@ def normal(
     (3,)
     """
     source = drawn_from(rng)
-    return loc + scale * source.draw(lambda rng, size: rng.standard_normal(size, source.native))
+    return loc + scale * source.standard("standard_normal", native=True)
 
 
 @distribution(lambda s, x, low, high: s.uniform.logpdf(x, low, ops.subtract(high, low)), low=FINITE, high=FINITE)
@@ -54,7 +54,7 @@ def uniform(
     (3,)
     """
     source = drawn_from(rng)
-    return low + (high - low) * source.draw(lambda rng, size: rng.random(size, source.native))
+    return low + (high - low) * source.standard("random", native=True)
 
 
 uniform.ordered("low", "high")
@@ -69,7 +69,7 @@ def exponential(scale: Value = 1.0, size: Size = None, dtype: DTypeLike | None =
     (3,)
     """
     source = drawn_from(rng)
-    return scale * source.draw(lambda rng, size: rng.standard_exponential(size, source.native))
+    return scale * source.standard("standard_exponential", native=True)
 
 
 @distribution(lambda s, x, loc, scale: s.laplace.logpdf(x, loc, scale), loc=FINITE, scale=NOT_NEGATIVE)
@@ -137,7 +137,7 @@ def half_normal(scale: Value = 1.0, size: Size = None, dtype: DTypeLike | None =
     (3,)
     """
     source = drawn_from(rng)
-    return scale * abs(source.draw(lambda rng, size: rng.standard_normal(size)))
+    return scale * abs(source.standard("standard_normal"))
 
 
 @distribution(lambda s, x, scale: s.halfcauchy.logpdf(x, scale=scale), scale=NOT_NEGATIVE)
@@ -177,7 +177,7 @@ def lognormal(
     (3,)
     """
     source = drawn_from(rng)
-    return np.exp(mean + sigma * source.draw(lambda rng, size: rng.standard_normal(size)))
+    return np.exp(mean + sigma * source.standard("standard_normal"))
 
 
 @distribution(lambda s, x, a: s.weibull_min.logpdf(x, a), a=POSITIVE)
@@ -189,7 +189,7 @@ def weibull(a: Value, size: Size = None, dtype: DTypeLike | None = None, rng: Rn
     (3,)
     """
     source = drawn_from(rng)
-    return _root(source.draw(lambda rng, size: rng.standard_exponential(size)), source.spread(a))
+    return _root(source.standard("standard_exponential"), source.spread(a))
 
 
 @distribution(lambda s, x, a: s.lomax.logpdf(x, a), a=POSITIVE)
@@ -201,7 +201,7 @@ def pareto(a: Value, size: Size = None, dtype: DTypeLike | None = None, rng: Rng
     (3,)
     """
     source = drawn_from(rng)
-    return np.expm1(source.draw(lambda rng, size: rng.standard_exponential(size)) / a)
+    return np.expm1(source.standard("standard_exponential") / a)
 
 
 @distribution(lambda s, x, a: s.powerlaw.logpdf(x, a), a=POSITIVE)
@@ -213,7 +213,7 @@ def power(a: Value, size: Size = None, dtype: DTypeLike | None = None, rng: Rng 
     (3,)
     """
     source = drawn_from(rng)
-    return _root(-np.expm1(-source.draw(lambda rng, size: rng.standard_exponential(size))), source.spread(a))
+    return _root(-np.expm1(-source.standard("standard_exponential")), source.spread(a))
 
 
 @distribution(lambda s, x, shape, scale: s.gamma.logpdf(x, shape, scale=scale), shape=POSITIVE, scale=NOT_NEGATIVE)
@@ -303,7 +303,7 @@ def standard_t(df: Value, size: Size = None, dtype: DTypeLike | None = None, rng
     (3,)
     """
     source = drawn_from(rng)
-    return source.draw(lambda rng, size: rng.standard_normal(size)) * np.sqrt(_over_gammas(source, df))
+    return source.standard("standard_normal") * np.sqrt(_over_gammas(source, df))
 
 
 @distribution(lambda s, x, a, b: s.beta.logpdf(x, a, b), a=POSITIVE, b=POSITIVE)
@@ -362,7 +362,7 @@ def triangular(
     (3,)
     """
     source = drawn_from(rng)
-    return _triangle(source.draw(lambda rng, size: rng.random(size)), *map(source.spread, (left, mode, right)))
+    return _triangle(source.standard("random"), *map(source.spread, (left, mode, right)))
 
 
 triangular.ordered("left", "mode", "right")
@@ -386,7 +386,7 @@ def _over_gammas(source: Source, df: object) -> Array:
 
 
 def _noncentral(source: Source, df: object, nonc: object) -> Array:
-    first: Array = source.draw(lambda rng, size: rng.standard_normal(size)) + np.sqrt(source.spread(nonc))
+    first: Array = source.standard("standard_normal") + np.sqrt(source.spread(nonc))
     found: Array = first**2 + 2 * source.gammas((source.spread(df) - 1) / 2)
     return found
 

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import array_like
-from tapenet.ops.random import random_draw
+from tapenet.ops.random import Standard, random_draw
 from tapenet.program.low import dtype_of
 from tapenet.random.implicit import standard_gamma
 from tapenet.typing import Array, DType
@@ -91,6 +91,15 @@ class Source:
         drawn: Array = random_draw(lambda rng: np.asarray(sample(rng, size)).astype(dtype, copy=False), self.rng())
         return drawn
 
+    def standard(self, kind: str, native: bool = False) -> Array:
+        """Numbers of a distribution without parameters (`Standard.kind`), drawn in float64; with `native` in the dtype of the
+        result."""
+        dtype = np.dtype(self.native if native else np.float64)
+        if dtype != self.dtype:
+            return self.draw(lambda rng, size: getattr(rng, kind)(size, dtype.type))
+        drawn: Array = random_draw(Standard(kind, self.size, dtype), self.rng())
+        return drawn
+
     @property
     def native(self) -> type[np.float32 | np.float64]:
         """The dtype that NumPy draws in."""
@@ -106,7 +115,7 @@ class Source:
         Marsaglia and Tsang, ACM Trans. Math. Softw. 26 (2000)."""
         a = self.spread(shape)
         larger = standard_gamma(a + 1, self.size, self.rng())
-        return cast("Array", np.log(larger) - self.draw(lambda rng, size: rng.standard_exponential(size)) / a)
+        return cast("Array", np.log(larger) - self.standard("standard_exponential") / a)
 
     def array(self, parameter: object) -> Array:
         """A parameter in the dtype of the result."""

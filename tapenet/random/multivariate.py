@@ -44,7 +44,7 @@ def multivariate_normal(
     source = drawn_from(rng)
     middle, factor = source.array(mean), cholesky(source.array(cov))
     shape = (*_before(size), *np.broadcast_shapes(middle.shape, factor.shape[:-1]))
-    z = source.of_shape(shape).draw(lambda rng, size: rng.standard_normal(size))
+    z = source.of_shape(shape).standard("standard_normal")
     return middle + _times(factor, z)
 
 
@@ -72,7 +72,7 @@ def multivariate_t(
     source = drawn_from(rng)
     middle, factor = source.array(loc), cholesky(source.array(shape))
     whole = (*_before(size), *np.broadcast_shapes(middle.shape, factor.shape[:-1]))
-    z = source.of_shape(whole).draw(lambda rng, size: rng.standard_normal(size))
+    z = source.of_shape(whole).standard("standard_normal")
     each = source.of_shape(whole[:-1])
     half = each.spread(df) / 2
     wide = np.sqrt(half / each.gammas(half))

@@ -40,7 +40,7 @@ def truncated_normal(
     a, b = ((source.spread(end) - loc) / scale for end in (low, high))
     mirrored = a + b > 0  # the lower tail is the one with exact logarithms
     left, right = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
-    u = source.draw(lambda rng, size: rng.random(size))
+    u = source.standard("random")
     with np.errstate(divide="ignore"):
         below, above = special.log_ndtr(left), special.log_ndtr(right)
         chance = np.logaddexp(np.log1p(-u) + below, np.log(u) + above)

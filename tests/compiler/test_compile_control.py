@@ -75,6 +75,35 @@ def test_a_step_is_skipped_where_a_gradient_is_not_finite(compiled: Compile, rul
         same(run(compiled), run(lambda f: f))
 
 
+DRAWS: dict[str, Callable[[], Any]] = {
+    "one": lambda: tn.random.normal(size=3),
+    "two of a kind": lambda: tn.random.uniform(size=(2, 1)) * tn.random.uniform(1.0, 2.0),
+    "two kinds": lambda: tn.random.normal(size=2) + tn.random.exponential(),
+    "two dtypes": lambda: tn.random.normal(size=3, dtype=np.float32) + tn.random.normal(size=3),
+    "float32": lambda: tn.random.normal(size=3, dtype=np.float32) * tn.random.normal(size=1, dtype=np.float32),
+    "float16": lambda: tn.random.normal(size=3, dtype=np.float16),
+    "whole numbers": lambda: tn.random.integers(5) + tn.random.uniform(),
+}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", DRAWS)
+@backends
+def test_random_numbers_of_turns_are_drawn_in_order(compiled: Compile, name: str, reverse: bool) -> None:
+    """Those of all turns at once, where they are of one kind."""
+
+    def f(xs: Any) -> Any:
+        return tn.scan(lambda c, x: (c + x, DRAWS[name]() * x), np.float64(0), xs, reverse=reverse)
+
+    step, xs = compiled(f), np.arange(1.0, 5.0)
+    for seed in range(3):
+        tn.random.seed(seed)
+        right, state = f(xs), tn.random.get_state()
+        tn.random.seed(seed)
+        same(arrays(step(xs)), arrays(right), rtol=1e-6)
+        assert state["state"] == tn.random.get_state()["state"]
+
+
 @backends
 def test_random_numbers_of_a_branch_are_drawn_in_their_turn(compiled: Compile) -> None:
     def step(xs: Any) -> Any:
