@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import importlib
 import os
 import sys
@@ -158,9 +159,12 @@ class World:
 
     def _look(self) -> None:
         waiting = self._waiting
-        patient = waiting is None or time.monotonic() - self._since < _PATIENCE
+        patient = waiting is None or time.monotonic() - self._since < min(_PATIENCE, self.timeout / 2)
         if waiting is not None and time.monotonic() - self._since > self.timeout:
-            self.abort(f"it has waited {self.timeout:g} s for other ranks, in {waiting.what}")
+            self._take()
+            absent = [str(r) for r in range(self.size) if r != self.rank and self._others.get(r) is None]
+            which = f", and rank{'s' * (len(absent) > 1)} {', '.join(absent)} {'do' if len(absent) > 1 else 'does'} not wait"
+            self.abort(f"it has waited {self.timeout:g} s for other ranks{which if absent else ''}, in {waiting.what}")
         if self._told is not None and self._told is not waiting:
             self._tell(None)
             self._told = None
@@ -274,7 +278,8 @@ def init(*, timeout: float = 1800.0) -> None:
     Launchers are known by the variables that they set. Under one that sets none of the usual ones import `mpi4py.MPI` first.
 
     Args:
-        timeout: seconds that a rank waits for others before it ends all.
+        timeout: seconds that a rank waits for others before it ends all. While MPI starts, no rank can end another: each ends
+            after that time by itself, where one never comes.
 
     Raises:
         ImportError: several processes were launched, and there is no MPI library to join them: says what to install.
@@ -284,17 +289,30 @@ def init(*, timeout: float = 1800.0) -> None:
     >>> tn.parallel.rank < tn.parallel.size
     True
     """
+    global _timeout
+    _timeout = timeout
     world().timeout = timeout
+
+
+#: Seconds that a rank waits for others, from the start of MPI on.
+_timeout = 1800.0
 
 
 @cache
 def world() -> World:
     """The ranks, found out at the first call."""
-    return _started(1800.0)
-
-
-def _started(timeout: float) -> World:
     launched = max(int(os.environ.get(name) or 1) for name in _LAUNCHED)
+    if launched == 1:
+        return _started(launched, _timeout)
+    # Where a rank never comes, the others would be in MPI_Init for ever, each with Python's lock. This needs none.
+    faulthandler.dump_traceback_later(_timeout, exit=True, file=sys.__stderr__ or 2)
+    try:
+        return _started(launched, _timeout)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _started(launched: int, timeout: float) -> World:
     alone = World(None, None, None, None, 0, 1, timeout)
     if "mpi4py.MPI" not in sys.modules and not any(name.startswith(_LAUNCHERS) for name in os.environ):
         return alone

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,10 +32,8 @@ CONTAINED = {
 }
 
 
-def run(
-    ranks: int, program: str, *arguments: object, seconds: float = 400, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run one of the programs beside this module on so many ranks; a hang is an error."""
+def start(ranks: int, program: str, *arguments: object, **variables: str) -> subprocess.Popen[str]:
+    """Begin to run one of the programs beside this module on so many ranks, in a session of its own."""
     assert MPIEXEC is not None
     command = [MPIEXEC, "-n", str(ranks), sys.executable, str(PROGRAMS / program), *map(str, arguments)]
     root = str(Path(__file__).parents[2])
@@ -46,7 +46,34 @@ def run(
         **CONTAINED,
         **variables,
     }
-    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=environment)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True)
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 400) -> subprocess.CompletedProcess[str]:
+    """Wait until it ends; a hang is an error, after which nothing runs on."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def run(ranks: int, program: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the programs beside this module on so many ranks; a hang is an error."""
+    return ended(start(ranks, program, *arguments, **variables))
+
+
+def processes(tag: str) -> dict[int, str]:
+    """The processes that were started with the variable TAPENET_RUN of this value, and their commands, where Linux tells."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"TAPENET_RUN={tag}\0".encode() in (folder / "environ").read_bytes():
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+    return found
 
 
 def passes(ranks: int, program: str, *arguments: object, **variables: str) -> str:
