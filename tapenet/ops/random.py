@@ -235,6 +235,11 @@ class Standard(NamedTuple):
     def __call__(self, rng: np.random.Generator) -> Array:
         return np.asarray(getattr(rng, self.kind)(self.size, self.dtype.type))
 
+    @staticmethod
+    def generator() -> np.random.Generator:
+        """The process's own, from which it is drawn by default."""
+        return generator()
+
 
 Shape = int | tuple[int, ...]
 

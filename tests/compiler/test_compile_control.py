@@ -104,6 +104,29 @@ def test_random_numbers_of_turns_are_drawn_in_order(compiled: Compile, name: str
         assert state["state"] == tn.random.get_state()["state"]
 
 
+@pytest.mark.parametrize("name", DRAWS)
+@backends
+def test_random_numbers_of_a_while_are_drawn_in_their_turn(compiled: Compile, name: str) -> None:
+    """Those of one kind by NumPy's functions, without Python; beside dropout, and numbers of a branch."""
+
+    def turn(c: Any) -> Any:
+        n, x, kept = c
+        x = x + np.sum(DRAWS[name]())
+        x = tn.cond(x > 0, lambda: x * tn.random.uniform(), lambda: x)
+        return n + 1, x, kept + F.dropout(np.ones((2, 3)), 0.5).T * tn.random.normal(size=(3, 2))
+
+    def f(x: Any) -> Any:
+        return tn.while_loop(lambda c: c[0] < 4, turn, (np.int64(0), x, np.zeros((3, 2))), max_turns=5)
+
+    step, x = compiled(f), np.float64(0.5)
+    for seed in range(3):
+        tn.random.seed(seed)  # another generator each time
+        right, state = f(x), tn.random.get_state()
+        tn.random.seed(seed)
+        same(arrays(step(x)), arrays(right), rtol=1e-6)
+        assert state["state"] == tn.random.get_state()["state"]
+
+
 @backends
 def test_random_numbers_of_a_branch_are_drawn_in_their_turn(compiled: Compile) -> None:
     def step(xs: Any) -> Any:

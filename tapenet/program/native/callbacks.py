@@ -18,7 +18,7 @@ from tapenet.program import generated
 from tapenet.program.called_ops import expression, note_line, settling
 from tapenet.program.ir import Builder, Constant, Instruction, Value
 from tapenet.program.layout import Layouts
-from tapenet.program.native import entry
+from tapenet.program.native import draws, entry
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.raising import STATUS
 from tapenet.program.native.writer import Writer
@@ -83,6 +83,9 @@ def prepared(instruction: Instruction, args: Sequence[Value], builder: Builder) 
     """A call in a body, so that native code calls it back; None for what is none, and where that cannot be."""
     if instruction.name != "call" or not entry.usable():
         return None
+    drawn = draws.prepared(instruction, builder)
+    if drawn is not None:
+        return drawn
     values = [*args, *(result for _, result in _kept(instruction))]
     if not all(v.size and supported(v.dtype) for v in values):
         return None

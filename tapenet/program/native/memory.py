@@ -20,6 +20,7 @@ from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, alike
 from tapenet.program.native import interrupts
 from tapenet.program.native.callbacks import calls_back
+from tapenet.program.native.draws import draws
 from tapenet.program.native.kernels import crosses, fusible
 from tapenet.program.primitives import Spec
 from tapenet.typing import Shape
@@ -322,7 +323,7 @@ LITTLE = 1 << 16
 def brings(entry: Entry) -> list[Value]:
     """The results that are of use of a call that gives them in memory of their own: of an op of the user's, and of little.
     On large arrays tapenet's own ops compute where they are told, which saves memory, and takes 10 µs."""
-    if isinstance(entry, Kernel) or entry.name != "call" or calls_back(entry):
+    if isinstance(entry, Kernel) or entry.name != "call" or calls_back(entry) or draws(entry):
         return []
     if not is_users(entry.params["op"]) and sum(v.nbytes for v in (*entry.args, *entry.results)) > LITTLE:
         return []
@@ -367,7 +368,7 @@ def _any_order(entry: Entry) -> bool:
     if entry.kind == "product":
         return entry.results[0].ndim == 2  # one of the last two axes has to be dense
     # Bodies are compiled for the order there was, and C functions take the usual one.
-    return entry.kind != "control" and entry.name not in CALLS
+    return entry.kind != "control" and entry.name not in CALLS and not draws(entry)
 
 
 def _in_register(entry: Entry, member: Instruction) -> bool:

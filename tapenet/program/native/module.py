@@ -41,6 +41,7 @@ from tapenet.program.native import (
     recomputed,
     slots,
 )
+from tapenet.program.native.draws import Place, draws
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
 from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
 from tapenet.program.native.raising import STATUS
@@ -183,6 +184,12 @@ class Module:
     def native(self) -> bool:
         """Whether no Python stands between segments."""
         return not any(isinstance(step, Call) for step in self.steps)
+
+    @property
+    def drawn(self) -> list[Place]:
+        """Where loops and branches read which generator they draw from."""
+        own = [e.params["place"] for e in self.entries if isinstance(e, Instruction) and draws(e)]
+        return own + [place for modules in self.bodies.values() for m in modules for place in m.drawn]
 
     @property
     def called_back(self) -> int:

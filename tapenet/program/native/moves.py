@@ -17,7 +17,7 @@ from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
-from tapenet.program.native import c_calls, callbacks, convolutions, linear_algebra, ordering, pieces, raising
+from tapenet.program.native import c_calls, callbacks, convolutions, draws, linear_algebra, ordering, pieces, raising
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import operands
 from tapenet.program.native.raising import STATUS
@@ -78,7 +78,7 @@ def located(template: Sequence[object], shape: Shape) -> Located | None:
 def supports(instruction: Instruction) -> bool:
     """Whether `write` (or a kernel, or `products`) has code for an instruction that is not fused."""
     name, args, results = instruction.name, instruction.args, instruction.results
-    if callbacks.calls_back(instruction):
+    if callbacks.calls_back(instruction) or draws.draws(instruction):
         return True
     if name in CALLS:
         return all(v.size for v in (*args, *results)) and tuple(v.dtype for v in (*args, *results)) in CALLS[name]
@@ -405,6 +405,8 @@ def write(
     """
     if callbacks.calls_back(instruction):
         return callbacks.write(instruction, layouts, buffer)
+    if draws.draws(instruction):
+        return draws.write(instruction, layouts, buffer)
     if instruction.name in CALLS:
         return c_calls.write(instruction, layouts, buffer)
     if instruction.kind == "linear algebra":

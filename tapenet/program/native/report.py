@@ -9,6 +9,7 @@ from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
 from tapenet.program.native.callbacks import calls_back
+from tapenet.program.native.draws import draws
 from tapenet.program.native.memory import Arena, Cell, members
 from tapenet.program.native.module import Call, Module
 from tapenet.program.native.parallel import cut
@@ -83,6 +84,8 @@ def _heading(module: Module, entry: Entry) -> str:
     found = module.written.get(entry)
     if found is None:
         return "called from Python"
+    if draws(entry):
+        return "random numbers by NumPy's function"
     if calls_back(entry):
         return "called back from native code"
     if entry.kind == "product":

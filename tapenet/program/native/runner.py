@@ -22,6 +22,7 @@ from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, 
 from tapenet.program.layout import Strides, alike, c_strides, copied, memory_order
 from tapenet.program.native import costs, entry
 from tapenet.program.native.calls import Calls, Line, indented
+from tapenet.program.native.draws import Lending
 from tapenet.program.native.memory import INDEXING, Slot, members
 from tapenet.program.native.module import Module, Segment, mostly_called
 from tapenet.program.native.report import groups, report
@@ -248,6 +249,10 @@ class Runner:
         if module.alone:
             namespace["alone"] = alone
             body = [body[0], Line("with alone():"), *indented(body[1:])]
+        if module.drawn:
+            lending = Lending(module.drawn)
+            namespace |= {"lent": lending.lock, "tell": lending.tell}
+            body = [body[0], Line("with lent():"), Line("    tell()"), *indented(body[1:])]
         begin, end = [], []
         shared = self._scratch.shared
         shares = calls.shares or shared or bool(self._segments or module.program.hosts)
