@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
-from tapenet.program.symbols import FUNCTIONS, CannotLower, Sized, Symbol, array_of, builder_of
+from tapenet.program.symbols import FUNCTIONS, CannotLower, Sized, Symbol, array_of, builder_of, provided
 from tapenet.typing import Array, Axis
 
 if TYPE_CHECKING:
@@ -184,7 +184,113 @@ def _real(x: Array) -> Array:
     return x
 
 
+#: Elements, or products in a convolution, from which on NumPy's own function takes less time than what it is composed of here.
+_MANY = 4096
+
+
+def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None) -> Any:
+    """As NumPy computes it, in float64: it steps aside from a nan beside a knot."""
+    builder = builder_of(x, xp, fp)
+    x, xp, fp = (array_of(builder, a) for a in (x, xp, fp))
+    if period is not None or fp.dtype.kind == "c" or not xp.size or xp.shape != fp.shape or x.size > _MANY:
+        raise CannotLower("interp with period=, of complex numbers, of no knots or at many places")
+    x, xp, fp = (a.astype(np.float64) for a in (x, xp, fp))
+    last = len(xp) - 1
+    left, right = fp[0] if left is None else left, fp[last] if right is None else right
+    if not last:  # of a nan too
+        return np.where(x < xp[0], left, np.where(x > xp[0], right, fp[0]))
+    j = np.clip(np.searchsorted(xp, x, "right") - 1, 0, last - 1)
+    x0, x1, y0, y1 = np.take(xp, j), np.take(xp, j + 1), np.take(fp, j), np.take(fp, j + 1)
+    slope = (y1 - y0) / (x1 - x0)
+    found = slope * (x - x0) + y0
+    found = np.where(np.isnan(found), slope * (x - x1) + y1, found)
+    found = np.where((x == x0) | (np.isnan(found) & (y0 == y1)), y0, found)
+    found = np.where(x >= xp[last], fp[last], found)
+    found = np.where(x > xp[last], right, found)
+    found = np.where(x < xp[0], left, found)
+    return np.where(np.isnan(x), x, found)
+
+
+def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    builder = builder_of(x, bins)
+    bins, side = array_of(builder, bins), "left" if right else "right"
+    if bins.ndim != 1 or not bins.size or array_of(builder, x).size > _MANY:
+        raise CannotLower("digitize without edges, or of many")
+    rises, falls = (bins[1:] >= bins[:-1]).all(), (bins[1:] <= bins[:-1]).all()
+    text = "bins must be monotonically increasing or decreasing"
+    bins = provided(bins, ~(rises | falls), ValueError, text)
+    up, down = np.searchsorted(bins, x, side), np.searchsorted(bins[::-1], x, side)  # type: ignore[call-overload]
+    return np.where(rises, up, len(bins) - down)
+
+
+def _round(a: Any, decimals: int = 0, out: None = None) -> Any:
+    if decimals != 0 or out is not None or a.dtype.kind not in "iuf":
+        raise CannotLower("round to decimals, with out= or of truths")
+    return np.rint(a) if a.dtype.kind == "f" else a
+
+
+def _heaviside(x: Any, at_zero: Any) -> Any:
+    x = array_of(builder_of(x, at_zero), x)
+    if x.dtype.char not in "fd":
+        raise CannotLower(f"heaviside of {x.dtype}")
+    step = np.where(x < 0, np.zeros((), x.dtype), np.ones((), x.dtype))
+    return np.where(np.isnan(x), x, np.where(x == 0, at_zero, step))
+
+
+def _median(
+    a: Any, axis: int | None = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Any:
+    if (
+        a.dtype.char not in "fd"
+        or not a.size
+        or out is not None
+        or isinstance(axis, tuple)
+        or (keepdims and axis is None)
+    ):
+        raise CannotLower("median over several axes, with out= or of whole numbers")
+    if axis is None:
+        a, axis = np.reshape(a, -1), 0
+    axis = normalize_axis_index(axis, a.ndim)
+    n = a.shape[axis]
+    if n > _MANY:
+        raise CannotLower("median of many")
+    rising = np.sort(a, axis)
+
+    def at(i: int) -> Any:
+        place: Any = slice(i, i + 1) if keepdims else i
+        return rising[(*(slice(None),) * axis, place)]
+
+    middle = at(n // 2) if n % 2 else (at(n // 2 - 1) + at(n // 2)) / 2
+    return np.where(np.isnan(at(n - 1)), at(n - 1), middle)
+
+
+def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    """A product with the windows of the longer one. Beyond its ends there are none: 0 times what is infinite is nan."""
+    builder = builder_of(a, v)
+    a, v = (array_of(builder, x) for x in (a, v))
+    if len(a) < len(v):
+        a, v = v, a
+    if mode != "valid" or len(a) * len(v) > _MANY or not len(v):
+        raise CannotLower("a long convolution, or one that goes beyond the ends")
+    return np.matmul(_sliding_window_view(a, len(v)), v[::-1])
+
+
+def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    builder = builder_of(a, v)
+    a, v = (array_of(builder, x) for x in (a, v))
+    if len(a) < len(v):
+        raise CannotLower("a correlation with what is longer")
+    return _convolve(a, v[::-1], mode)
+
+
 FUNCTIONS |= {
+    np.convolve: _convolve,
+    np.correlate: _correlate,
+    np.digitize: _digitize,
+    np.heaviside: _heaviside,
+    np.interp: _interp,
+    np.median: _median,
+    np.round: _round,
     np.conjugate: _real,
     np.real: _real,
     np.isneginf: lambda x: x == -math.inf,

@@ -135,3 +135,40 @@ def test_lanes(compiled: Compile) -> None:
         equal(found[1], np.cumsum(xs, 1))
         equal(found[2], np.stack([np.searchsorted(line, x) for line, x in zip(lines, xs, strict=True)]))
     assert not calls_python(step)
+
+
+# -- what is made of order, windows and steps ----------------------------------------------------------------------
+
+KNOTS = np.array([-1.0, 0.0, 0.5, 0.5, 2.0])
+COMPOSED: dict[str, Callable[[Any], Any]] = {
+    "interp": lambda x: np.interp(x, KNOTS, KNOTS**3),
+    "interp, with ends": lambda x: np.interp(x, KNOTS, np.array([1.0, np.inf, 2.0, 3.0, 3.0]), -5.0, 7.0),
+    "interp by values": lambda x: np.interp(0.3, np.sort(x[0]), x[1]),
+    "one knot": lambda x: np.interp(x, KNOTS[:1], KNOTS[:1] + 4),
+    "digitize": lambda x: np.digitize(x, KNOTS) * 1.0,
+    "digitize, falling, right": lambda x: np.digitize(x, KNOTS[::-1], right=True) * 1.0,
+    "round": lambda x: np.round(x * 3) + np.round(np.arange(6)),
+    "heaviside": lambda x: np.heaviside(x, 0.25),
+    "median": lambda x: np.median(x, axis=1) + np.median(x),
+    "median of columns": lambda x: np.median(x[:3], axis=0, keepdims=True),
+    "convolve": lambda x: np.convolve(x[1], x[0, :4], "valid"),
+    "correlate": lambda x: np.correlate(x[1], x[0, :3]),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+@backends
+def test_what_is_composed_is_numpys_in_loops(compiled: Compile, name: str) -> None:
+    f = COMPOSED[name]
+
+    def loop(x: Any) -> Any:
+        return tn.scan(lambda c, row: (c, f(row)), np.float64(0), x)[1]
+
+    x = np.random.default_rng(0).normal(size=(3, 4, 6))
+    x[0, 0, :5], x[1, 0, 0], x[1, 1, 1], x[2, 2, 3] = KNOTS, np.nan, np.inf, -0.0
+    step = compiled(loop)
+    with np.errstate(invalid="ignore"):
+        right = loop(x)
+        for _ in range(2):
+            np.testing.assert_allclose(step(x), right, rtol=1e-13, atol=1e-14)
+    assert not calls_python(step)
