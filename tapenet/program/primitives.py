@@ -312,7 +312,7 @@ def _conditional(args: Sequence[Spec], params: Params) -> list[Spec]:
 def _provided(x: Array, wrong: Array, error: type[Exception], text: str) -> Array:
     if wrong:
         raise error(text)
-    return x
+    return np.array(x, order="K")
 
 
 PRIMITIVES["provided"] = Primitive(
