@@ -386,7 +386,8 @@ class Lowering:
         """Lower one call of an op to primitives, or to a call."""
         body = self.builder.body
         begin, hosts = len(body), len(self.hosts)
-        if self.applies and not (op.effect or op.random or op is tell):
+        if self.applies and not (op.alters or op.random or op is tell):
+            self.effects = self.effects or op.effect
             return self._apply(op, args, specs)
         try:
             if op.effect:

@@ -59,6 +59,11 @@ class StatedCall:
         """The error of its derivative, in words."""
         raise NotImplementedError
 
+    @property
+    def ordered(self) -> Callable[..., object] | None:
+        """What the op says of its order: a rule of it has others in it."""
+        return self.op.ordered
+
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:
         """What it names, as the arguments of an op."""

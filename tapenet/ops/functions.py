@@ -62,6 +62,10 @@ class OpFunction(Function):
         self._count = op.outputs if outputs is None else len(outputs)
         self.outputs = self._found() if outputs is None else tuple(outputs)
 
+    @cached_property
+    def ordered(self) -> bool:
+        return self.op.ordered is not None
+
     # -- what it computes ----------------------------------------------------------------------------------------
 
     @cached_property
@@ -122,7 +126,7 @@ class OpFunction(Function):
             given = self._arguments([example(s) for s in self.inputs])
             try:
                 with np.errstate(all="ignore"):
-                    result = self.op.run(given)
+                    result = self.op.run(given) if self.op.ordered is None else self.op.apply(self.op.ordered, given)
                 break
             except Exception as error:
                 failure = error

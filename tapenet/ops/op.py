@@ -88,6 +88,7 @@ class Op:
     result: Callable[..., object] | None = None
     random: bool = False
     effect: bool = False
+    ordered: Callable[..., object] | None = None
     memory: str | tuple[int, ...] | None = None
     precision: str | None = None
     doc: str | None = None
@@ -100,6 +101,9 @@ class Op:
     module: str = ""
 
     def __post_init__(self) -> None:
+        #: Whether what it does beside returning its result forbids that a derivative runs it again.
+        self.alters = self.effect
+        self.effect = self.effect or self.ordered is not None
         self.__name__ = self.__qualname__ = self.name
         self.__module__ = self.module
         self.__doc__ = self.doc or getattr(self.forward, "__doc__", None)  # readers clean it up (inspect.getdoc)
@@ -415,6 +419,9 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         samples: a function of a random generator that returns calls (`sample(...)`) for the tests.
         random: it draws random numbers.
         effect: it does something beside returning its result (writes an array, asks the host).
+        ordered: what it does is right only in the order of the calls, as with exchanges between processes, but its result has
+            a derivative all the same: a function of the same arguments whose result has the same shape and dtype, and that
+            does nothing else. Every call runs, in its turn, in derivatives and for many lanes too.
         lower: what a compiler reads in place of the forward, if the forward branches on values or works in place
             on views: the same function of the same arguments, in plain NumPy; or the name of a primitive. The first
             compilation holds it against the forward. That of an op that draws random numbers takes `draw` too:

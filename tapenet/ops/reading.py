@@ -66,12 +66,14 @@ def _read(op: Op, builder: Builder, args: Mapping[str, object], more: Mapping[st
 
 def apply(symbol: Symbol, op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
     """An op called on symbols inside the forward of another."""
-    if op.effect or op.random:
+    if op.alters or op.random:
         raise CannotLower(f"calls {op.name}")
     if symbol.builder.applies is not None:
         applied = symbol.builder.applies(symbol.builder, op, args, kwargs)
         if applied is not None:
             return applied
+    if op.effect:
+        raise CannotLower(f"calls {op.name}")
     bound = plain(bind(op, args, kwargs))
     values = read(op, symbol.builder, bound)
     results = [Symbol(symbol.builder, v, shared=True) for v in values]

@@ -1,6 +1,8 @@
 """Exchanges between ranks, as ops: each with its adjoint, which is another exchange.
 
 The loss of a run is the sum of all ranks' losses; a gradient on one rank is the derivative of that sum by what the rank gave.
+Forward mode goes in the direction that the tangents of all ranks make together: a Hessian's column is that of an input that all
+ranks share. `send` and `recv` have gradients alone.
 """
 
 from __future__ import annotations
@@ -37,6 +39,21 @@ def _check_root(name: str, root: int, ranks: World) -> None:
         raise ValueError(f"{name}: there is no rank {root}; of {ranks.size} ranks the last is {ranks.size - 1}")
 
 
+# What each gives, by shape and dtype: what is found out beforehand must not exchange anything.
+
+
+def _alike(x: Array, *_: object) -> Array:
+    return np.zeros(x.shape, x.dtype)
+
+
+def _gathered(x: Array) -> Array:
+    return np.zeros((world().size * x.shape[0], *x.shape[1:]), x.dtype)
+
+
+def _scattered(x: Array) -> Array:
+    return np.zeros((x.shape[0] // world().size, *x.shape[1:]), x.dtype)
+
+
 # -- reductions ----------------------------------------------------------------------------------------------------
 
 
@@ -59,13 +76,20 @@ def _reduced(x: Array, how: str) -> Array:
 def _allreduce_rule(g: Array, x: Array, out: Array, op: str) -> Array:
     if op in ("sum", "mean"):
         return allreduce(g, op)
-    # Ties share the gradient, as those of np.max do.
     hit = np.equal(x, out).astype(g.dtype)
-    shared: Array = allreduce(g) * hit / allreduce(hit)
-    return shared
+    found: Array = allreduce(g) * hit / allreduce(hit)
+    return found
 
 
-@op(effect=True, x=_allreduce_rule, formula="Σ x over all ranks")
+def _allreduce_push(x_dot: Array, x: Array, out: Array, op: str) -> Array:
+    if op in ("sum", "mean"):
+        return allreduce(x_dot, op)
+    hit = np.equal(x, out).astype(x_dot.dtype)
+    found: Array = allreduce(x_dot * hit) / allreduce(hit)
+    return found
+
+
+@op(ordered=_alike, vmap="leading", jvp=_allreduce_push, x=_allreduce_rule, formula="Σ x over all ranks")
 def allreduce(x: Array, op: str = "sum") -> Array:
     """The sum of all ranks' arrays, on each of them; or their mean, maximum or minimum, element by element.
 
@@ -88,11 +112,19 @@ def allreduce(x: Array, op: str = "sum") -> Array:
 # -- gathering and distributing --------------------------------------------------------------------------------------
 
 
+def _gather_push(x_dot: Array) -> Array:
+    return allgather(x_dot)
+
+
 def _gather_rule(g: Array) -> Array:
     return reduce_scatter(g)
 
 
-@op(effect=True, x=_gather_rule, formula="x of rank 0, x of rank 1, …")
+def _gather_lanes(x: Array) -> Array:
+    return np.moveaxis(allgather(np.moveaxis(x, 0, -1)), -1, 0)
+
+
+@op(ordered=_gathered, vmap=_gather_lanes, jvp=_gather_push, x=_gather_rule, formula="x of rank 0, x of rank 1, …")
 def allgather(x: Array) -> Array:
     """All ranks' arrays behind each other along the first axis, on each of them. Its adjoint is `reduce_scatter`.
 
@@ -122,11 +154,25 @@ def allgather(x: Array) -> Array:
     return out
 
 
+def _scatter_push(x_dot: Array) -> Array:
+    return reduce_scatter(x_dot)
+
+
 def _scatter_rule(g: Array) -> Array:
     return allgather(g)
 
 
-@op(effect=True, x=_scatter_rule, formula="this rank's part of Σ x over all ranks")
+def _scatter_lanes(x: Array) -> Array:
+    return np.moveaxis(reduce_scatter(np.moveaxis(x, 0, -1)), -1, 0)
+
+
+@op(
+    ordered=_scattered,
+    vmap=_scatter_lanes,
+    jvp=_scatter_push,
+    x=_scatter_rule,
+    formula="this rank's part of Σ x over all ranks",
+)
 def reduce_scatter(x: Array) -> Array:
     """The sum of all ranks' arrays, of which each rank gets its part along the first axis. Its adjoint is `allgather`.
 
@@ -160,11 +206,15 @@ def reduce_scatter(x: Array) -> Array:
     return out.astype(x.dtype, copy=False)
 
 
+def _broadcast_push(x_dot: Array, root: int) -> Array:
+    return broadcast(x_dot, root)
+
+
 def _broadcast_rule(g: Array, root: int) -> Array:
     return reduce(g, root)
 
 
-@op(effect=True, x=_broadcast_rule, formula="x of rank root")
+@op(ordered=_alike, vmap="leading", jvp=_broadcast_push, x=_broadcast_rule, formula="x of rank root")
 def broadcast(x: Array, root: int = 0) -> Array:
     """The array of one rank, on all of them. Its adjoint is `reduce`.
 
@@ -187,11 +237,15 @@ def broadcast(x: Array, root: int = 0) -> Array:
     return out
 
 
+def _reduce_push(x_dot: Array, root: int) -> Array:
+    return reduce(x_dot, root)
+
+
 def _reduce_rule(g: Array, root: int) -> Array:
     return broadcast(g, root)
 
 
-@op(effect=True, x=_reduce_rule, formula="Σ x over all ranks, on rank root")
+@op(ordered=_alike, vmap="leading", jvp=_reduce_push, x=_reduce_rule, formula="Σ x over all ranks, on rank root")
 def reduce(x: Array, root: int = 0) -> Array:
     """The sum of all ranks' arrays on one of them, and zeros on the others. Its adjoint is `broadcast`.
 

@@ -78,7 +78,8 @@ class Lanes:
             flags = [a in with_lanes for a in instruction.args]
             tells = _only_tells(instruction)  # it is told of all lanes at once
             both = instruction.name == "branch" and flags[0]  # it would be told of what lanes do not do
-            if instruction.effect and (both or not tells) and not (is_draw(instruction) and any(flags)):
+            alters = instruction.effect and not instruction.ordered and not (is_draw(instruction) and any(flags))
+            if alters and (both or not tells):
                 raise CannotBatch(f"{_named(instruction)} has an effect beside its result, which lanes cannot share")
             if (tells and instruction.name == "call") or not any(flags):
                 specs = [Spec(r.shape, r.dtype) for r in instruction.results]

@@ -47,6 +47,11 @@ class Function(Keyed):
         return Batched(self, tuple(batched), size)
 
     @cached_property
+    def ordered(self) -> bool:
+        """Whether something in it must run at each call and in order."""
+        return any(i.ordered for i in self.program().body)
+
+    @cached_property
     def pulled(self) -> dict[object, Function]:
         """The functions that pull gradients back through it, as far as they were made."""
         return {}

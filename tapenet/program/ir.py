@@ -110,6 +110,10 @@ class Result(Value):
     instruction: Instruction
 
 
+#: Primitives in which there may be others, and calls.
+_HOLDERS = frozenset({"call", "apply", "loop", "while", "branch"})
+
+
 class Instruction:
     """One primitive applied to values. `line` is the line of the user's code that it comes from, for errors."""
 
@@ -135,7 +139,16 @@ class Instruction:
     @property
     def effect(self) -> bool:
         """Whether it must run at each call and in order, even if nobody needs its results."""
-        return bool(self.params.get("effect"))
+        return bool(self.params.get("effect")) or (self.name in _HOLDERS and self.ordered)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether something in it must run at each call and in order, but has a derivative all the same."""
+        if self.name == "call":
+            return getattr(self.params["op"], "ordered", None) is not None
+        if self.name == "apply":
+            return bool(self.params["function"].ordered)
+        return any(i.ordered for p in self.params.values() if isinstance(p, Program) for i in p.body)
 
     @property
     def tells(self) -> bool:

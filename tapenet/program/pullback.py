@@ -66,7 +66,7 @@ def pullback(program: Program, wanted: Collection[int]) -> Program:
     """
     program = _silent(program)
     for instruction in program.body:
-        if instruction.effect:
+        if instruction.effect and not instruction.ordered:
             name = f"op {instruction.params['op'].name!r}" if instruction.name == "call" else f"a {instruction.name}"
             raise NoDerivative(f"{name} has an effect, which what pulls gradients back would repeat")
     work = _Pullback(program, wanted, range(len(program.outputs)))

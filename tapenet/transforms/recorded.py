@@ -164,7 +164,7 @@ class _Reading:
     def step(self, node: Node, drawn: dict[int, int] | None, kept: bool) -> _Step:
         """An op that is recorded once more, or what it gave where that is all that is needed."""
         call = node.call or {}
-        effects = node.op.effect and (not bodies(node) or any(body.effects for body in bodies(node)))
+        effects = node.op.alters and (not bodies(node) or any(body.effects for body in bodies(node)))
         if drawn is not None and node.parents:
             return _Step(node.op, self._arguments(node, call), drawn, True)
         if drawn is not None:

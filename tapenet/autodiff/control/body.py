@@ -72,7 +72,8 @@ class Body(Capture):
         saved: what these are: inputs, or what random ops gave, as the node and which of its outputs; None for what only
             the other branch draws.
         flows: for each result, whether a gradient flows through it.
-        effects: names of the ops that do something beside returning a value; such a body has no derivative.
+        effects: names of the ops that do something beside returning a value; such a body has no derivative. (What only has
+            to keep its order is none.)
         random: whether it draws random numbers.
     """
 
@@ -155,7 +156,7 @@ class Body(Capture):
             raise
         self.captured = [t.data for t in self.results]
         inner = {name for node in self.nodes for body in bodies(node) for name in body.effects}
-        self.effects = tuple(sorted(inner | {n.op.name for n in self.nodes if n.op.effect and not bodies(n)}))
+        self.effects = tuple(sorted(inner | {n.op.name for n in self.nodes if n.op.alters and not bodies(n)}))
         self.random = any(is_random(node) for node in self.nodes)
 
     def touch(self, tensor: Tensor) -> None:

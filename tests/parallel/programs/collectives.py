@@ -1,5 +1,7 @@
 """Values and derivatives of all exchanges, against the same computed from all ranks' inputs on each rank."""
 
+from functools import partial
+
 import numpy as np
 
 import tapenet as tn
@@ -94,6 +96,30 @@ for kind in ("allreduce", "mean", "allgather", "reduce_scatter", "broadcast", "r
     (first**2).sum().backward()
     # `want` has the first gradient in it too.
     assert np.allclose(x.grad.numpy() + first.numpy(), want.numpy(), rtol=1e-10, atol=1e-11), kind
+
+# -- the same by functions of functions: forward mode goes in all ranks' directions together, lanes exchange at once
+for kind in ("allreduce", "mean", "allgather", "reduce_scatter", "broadcast", "reduce"):
+    alone = partial(loss, kind)
+    whole = tn.hessian(lambda x, kind=kind: losses(kind, [x[r] for r in range(size)]))(every).numpy()
+    want = sum(whole[rank, :, :, r] for r in range(size))
+    every_way = [tn.hessian(alone), *([tn.compile(tn.hessian(alone))] if kind in ("mean", "allgather") else [])]
+    for hessian in every_way:
+        assert np.allclose(hessian(mine).numpy(), want, rtol=1e-10, atol=1e-11), kind
+    first = tn.grad(alone)(mine)
+    slope = P.allreduce(np.asarray(tn.jvp(alone, (mine,), (mine,))[1]))
+    assert np.allclose(slope, P.allreduce(np.vdot(first, mine)), rtol=1e-10), kind
+    lanes = np.stack([mine, 2 * mine])
+    assert np.allclose(tn.vmap(tn.grad(alone))(lanes)[0], first, rtol=1e-12, atol=1e-13), kind
+for kind in ("max", "min"):
+    slope = tn.jvp(lambda x, kind=kind: P.allreduce(x, kind), (mine,), (weights[rank],))[1]
+    hit = every == getattr(every, kind)(0)
+    assert np.allclose(slope, (weights * hit).sum(0), rtol=1e-12), kind
+
+# Exchanges stay in order, and none is left out, where derivatives run the function again.
+turns = tn.grad(lambda x: tn.scan(lambda c, _: (P.allreduce(c, "mean") ** 2, None), x, length=2)[0].sum())
+apart = tn.tensor(every, requires_grad=True)
+((apart.mean(axis=0) ** 2) ** 2).sum().backward()
+assert np.allclose(turns(mine), size * apart.grad.numpy()[rank], rtol=1e-12)
 
 for kind in ("max", "min"):
     x = tn.tensor(mine, requires_grad=True)
