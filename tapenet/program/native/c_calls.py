@@ -6,11 +6,12 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
-from tapenet.llvm.loops import Code, offset
+from tapenet.llvm.loops import offset
 from tapenet.program.c_rows import CALLS, lengths
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, alike, c_strides
 from tapenet.program.native.kernels import Function, Offset
+from tapenet.program.native.writer import Writer
 from tapenet.typing import Shape
 
 _BYTE = np.dtype(np.int8)
@@ -35,15 +36,14 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     signature = function.signature
     sizes = [f"i64 {n}" for n in lengths(function.name, signature, instruction.args).values()]
     lead = instruction.results[0].shape[: instruction.results[0].ndim - len(signature.outputs[0].sizes or ())]
-    code = Code()
+    writer = Writer(instruction, layouts, buffer, None)
+    code = writer.code
     code.needs.add(function.symbol)
-    pointers: dict[Hashable, str] = {}
     begins = []
     steps: list[Shape] = []
     for part, value in zip((*signature.inputs, *signature.outputs), values, strict=True):
         place, item = layouts[value], value.dtype.itemsize
-        at = Offset.of(buffer(place.root), place.offset * item, _BYTE)
-        begins.append(pointers.setdefault(at, f"%b{len(pointers)}"))
+        begins.append(writer.parameter(Offset.of(buffer(place.root), place.offset * item, _BYTE)))
         own = value.ndim - len(part.sizes or ())
         strides = [0 if n == 1 else s * item for n, s in zip(value.shape[:own], place.strides, strict=False)]
         steps.append((*[0] * (len(lead) - own), *strides))
@@ -59,4 +59,4 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
             )
 
     walk(0, begins)
-    return Function.of(code, pointers)
+    return writer.done()

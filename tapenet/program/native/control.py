@@ -20,6 +20,7 @@ from tapenet.program.layout import Layouts
 from tapenet.program.native import interrupts, raising
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.raising import STATUS
+from tapenet.program.native.writer import Writer
 from tapenet.program.primitives import too_long
 from tapenet.typing import Shape
 
@@ -75,26 +76,16 @@ class Moving(NamedTuple):
     dtype: np.dtype
 
 
-class _Writer:
-    def __init__(self, instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> None:
-        self.instruction = instruction
-        self.layouts = layouts
-        self.buffer = buffer
-        self.code = Code()
-        self.pointers: dict[Hashable, str] = {}
-
-    def parameter(self, buffer: Hashable) -> str:
-        return self.pointers.setdefault(buffer, f"%b{len(self.pointers)}")
-
+class _Writer(Writer):
     def pointer(self, value: Value) -> str:
         """The first element of a value."""
         place = self.layouts[value]
         return offset(self.code, self.parameter(self.buffer(place.root)), place.offset, 1, value.dtype)
 
-    def table(self, body: Body, workspace: Hashable, name: str) -> str:
+    def table(self, body: Body, name: str) -> str:
         """The table of a body, with what does not change from turn to turn that is no argument."""
         self.code.cells.append(f"  %{name} = alloca [{2 + len(body.table)} x i64]")
-        self.put(f"%{name}", 0, self.parameter(workspace))
+        self.put(f"%{name}", 0, self.parameter(self.workspace))
         self.code.line(f"  store i64 0, ptr {offset(self.code, f'%{name}', 1, 1, _POINTER)}")
         for i, value in enumerate(body.table):
             if isinstance(value, Constant):
@@ -152,19 +143,16 @@ class _Writer:
         self.code.line(f"  store i64 {self.code.emit(f'select i1 {failed}, i64 1, i64 {before}')}, ptr {place}")
         return failed
 
-    def done(self) -> Function:
-        return Function.of(self.code, self.pointers)
-
 
 def loop(
     instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable], workspace: Hashable, body: Body
 ) -> Function:
     """The function of a loop."""
-    writer = _Writer(instruction, layouts, buffer)
+    writer = _Writer(instruction, layouts, buffer, workspace)
     code = writer.code
     params = instruction.params
     carries, slices, length = params["carries"], params["slices"], params["length"]
-    table = writer.table(body, workspace, "table")
+    table = writer.table(body, "table")
     small = writer.carry([(table, body)])
     moving: list[Moving] = []
     counters: list[tuple[str, int, int, np.dtype]] = []  # where, the first one, the step
@@ -219,10 +207,10 @@ def repeat(
     test: Body, body: Body,
 ) -> Function:  # fmt: skip
     """The function of a loop that goes on as long as a test gives true."""
-    writer = _Writer(instruction, layouts, buffer)
+    writer = _Writer(instruction, layouts, buffer, workspace)
     code = writer.code
     carries, length = instruction.params["carries"], instruction.params.get("length")
-    tables = [(writer.table(each, workspace, name), each) for each, name in ((test, "test"), (body, "table"))]
+    tables = [(writer.table(each, name), each) for each, name in ((test, "test"), (body, "table"))]
     small = writer.carry(tables)
     for i, arg in enumerate(instruction.args[carries:], carries):
         pointer = writer.pointer(arg)
@@ -279,7 +267,7 @@ def branch(
     true: Body, false: Body,
 ) -> Function:  # fmt: skip
     """The function of a branch."""
-    writer = _Writer(instruction, layouts, buffer)
+    writer = _Writer(instruction, layouts, buffer, workspace)
     code = writer.code
     condition = load(code, writer.pointer(instruction.args[0]), np.dtype(bool))
     writer.parameter(STATUS)
@@ -292,7 +280,7 @@ def branch(
             copy(code, arg.shape, Access(pointers[j], layouts[arg].strides, arg.dtype), ends)
         pointers[j] = ends.pointer
     results = [writer.pointer(result) for k, result in enumerate(instruction.results) if k not in places]
-    tables = [writer.table(body, workspace, name) for body, name in ((true, "yes"), (false, "no"))]
+    tables = [writer.table(body, name) for body, name in ((true, "yes"), (false, "no"))]
     labels = [code.label(), code.label()]
     code.line(f"  br i1 {condition}, label %{labels[0]}, label %{labels[1]}")
     end = code.label()
