@@ -99,7 +99,7 @@ FUNCTION = ctypes.CFUNCTYPE(None)(lambda: None)
     ],
 )  # fmt: skip
 def test_names_in_other_builds(pattern: str, integer: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {pattern.format(f) for f in ("sgemm", "dgemm", "sgemv", "dgemv")}
+    names = {pattern.format(f) for f in ("sgemm", "dgemm", "sgemv", "dgemv", "dtrsm")}
     library = type("Library", (), dict.fromkeys(names, FUNCTION))()
     monkeypatch.setattr(ctypes, "CDLL", lambda file: library)
     found = anew()

@@ -23,7 +23,7 @@ from tests.program.passes.programs import Build, constant
 
 pytest.importorskip("llvmlite")
 
-from tapenet.program.native import module
+from tapenet.program.native import entry, module
 from tapenet.program.native.module import Module, Segment
 from tests.program.native.running import assert_native, called
 
@@ -174,7 +174,7 @@ def test_what_python_runs_cuts_the_program(parts: list[str], expected: list[str]
     assert called(runner) == ["call"] * parts.count("call")
 
 
-def test_a_loop_whose_body_calls_python_is_run_by_python() -> None:
+def test_what_the_body_of_a_loop_calls_is_called_back() -> None:
     def loop(*parts: str) -> Program:
         b = Build()
         x, y = b.input(3, 3), b.input(3, 3)
@@ -190,7 +190,7 @@ def test_a_loop_whose_body_calls_python_is_run_by_python() -> None:
         return b.program(value, b.emit("add", value, other))
 
     assert steps(Module(loop("tanh"))) == ["2"]
-    assert steps(Module(loop("call", "tanh"))) == ["loop", "1"]
+    assert steps(Module(loop("call", "tanh"))) == (["2"] if entry.usable() else ["loop", "1"])
     for parts in (["tanh"], ["call", "tanh"]):
         assert_native(loop(*parts), X, X, rtol=1e-5)
 
