@@ -356,7 +356,7 @@ def test_the_builtin_is_used_where_it_can_be(entered: str) -> None:  # noqa: F81
         (sys.implementation, "name", "another"),
         (sysconfig, "get_config_var", lambda name: name == "Py_GIL_DISABLED"),
         (ctypes, "sizeof", lambda kind: 4),
-        (entry, "_DATA", 24),
+        (entry, "DATA", 24),
         (entry, "_NDIM", 28),
         (entry, "_DIMENSIONS", 40),
         (entry, "_DESCR", 48),
