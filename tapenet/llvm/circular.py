@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tapenet.llvm.coefficients import TWO_OVER_PI
-from tapenet.llvm.emitter import Value
+from tapenet.llvm.emitter import Value, like_type
 from tapenet.llvm.formulas import FORMATS, double, function, in_double, nearest, polynomial
 
 
@@ -22,7 +22,7 @@ def _quadrant(x: Value) -> tuple[Value, Value]:
     first, second = first - whole1, second - whole2
     whole3, n3 = nearest(first + second)
     y = first - whole3 + second + x * low
-    return y * (math.pi / 2.0), (n1 + n2 + n3).convert("trunc", "i32")
+    return y * (math.pi / 2.0), (n1 + n2 + n3).convert("trunc", like_type(x.type, "i32"))
 
 
 def _sine(r: Value) -> Value:
@@ -38,10 +38,10 @@ def _cosine(r: Value) -> Value:
 def _sine32(x: Value, quarters: int) -> Value:
     """The sine of x + quarters * pi / 2, for float32."""
     r, n = _quadrant(double(x))
-    r = r.convert("fptrunc", "float")
+    r = r.convert("fptrunc", x.type)
     n = n + quarters
     y = (n & 1).ne(0).where(_cosine(r), _sine(r))
-    return (y.bits() ^ ((n & 2) << 30)).convert("bitcast", "float")
+    return (y.bits() ^ ((n & 2) << 30)).convert("bitcast", x.type)
 
 
 @function
@@ -64,7 +64,7 @@ def tan(x: Value) -> Value:
     r, n = _quadrant(double(x))
     odd = (n & 1).ne(0)
     s, c = _sine(r), _cosine(r)
-    return x.eq(0.0).where(x, (odd.where(-c, s) / odd.where(s, c)).convert("fptrunc", "float"))
+    return x.eq(0.0).where(x, (odd.where(-c, s) / odd.where(s, c)).convert("fptrunc", x.type))
 
 
 def _arctan_from(quarters: Value, t: Value) -> Value:

@@ -273,7 +273,7 @@ def power(x: Value, y: Value) -> Value:
     """x^y, with C's rules for zeros, infinities, nan and negative x."""
     if element(x.type) == "double":
         return x.e.call("pow", x, y)
-    result = call("exp2", call("log2", double(abs(x))) * double(y)).convert("fptrunc", "float")
+    result = call("exp2", call("log2", double(abs(x))) * double(y)).convert("fptrunc", x.type)
     half = y * 0.5
     whole = y.intrinsic("floor").eq(y)
     odd = whole & half.intrinsic("floor").ne(half)

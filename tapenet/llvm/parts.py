@@ -10,9 +10,9 @@ from typing import NamedTuple
 LINES = 600
 #: A function that is part of no other: it is called, never copied into its callers.
 _APART = re.compile(r"^define internal (void @(\w+)\([^\n]*\)) (#[01]) \{\n.*?^\}$", re.MULTILINE | re.DOTALL)
-#: One that becomes part of those that call it, so that each part needs it.
+#: One that becomes part of those that call it, or takes numbers, so that each part needs it.
 _COPIED = re.compile(
-    r"^define internal [^\n]*?@(\w+)\([^\n]*\) alwaysinline [^\n]*\{\n.*?^\}$", re.MULTILINE | re.DOTALL
+    r"^define [^\n]*?@(\w+)\([^\n]*\) (?:alwaysinline|noinline) [^\n]*\{\n.*?^\}$", re.MULTILINE | re.DOTALL
 )
 _DECLARED = re.compile(r"^declare [^\n]*?@([\w.]+)\([^\n]*$", re.MULTILINE)
 _NAME = re.compile(r"@([\w.]+)")
@@ -30,7 +30,8 @@ def parts(text: str) -> list[Part]:
     of few lines stays whole."""
     if text.count("\n") < 2 * LINES:
         return [Part(text)]
-    shared = {found[1]: found[0] for pattern in (_COPIED, _DECLARED) for found in pattern.finditer(text)}
+    copied, declarations = ({f[1]: f[0] for f in pattern.finditer(text)} for pattern in (_COPIED, _DECLARED))
+    shared = copied | declarations
     groups: list[list[tuple[str, str]]] = []
     declared: dict[str, str] = {}
     room = 0
@@ -49,8 +50,8 @@ def parts(text: str) -> list[Part]:
         room -= found[0].count("\n")
         return ""
 
-    rest = _APART.sub(moved, text)
-    made = [Part("".join([*declared.values(), rest]))]
+    rest = _COPIED.sub("", _APART.sub(moved, text))
+    made = [Part("\n".join([*declared.values(), *_needed((rest,), copied), rest]))]
     for group in groups:
         names, functions = zip(*group, strict=True)
         made.append(Part("\n".join([*_needed(functions, shared), *functions, ""]), names))

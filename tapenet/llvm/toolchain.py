@@ -16,6 +16,7 @@ import functools
 import hashlib
 import importlib.machinery
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -202,11 +203,20 @@ _said: list[str] = []
 
 
 def _rolled(text: str) -> str:
-    """The text with what is said of its loops, each of which has a number for that."""
-    first, *rest = text.split("!rolled")
-    said = [f"!{i} = distinct !{{!{i}, !0}}\n" for i in range(1, len(rest) + 1)]
-    named = (f"!{i}{part}" for i, part in enumerate(rest, 1))
-    return "".join(['!0 = !{!"llvm.loop.unroll.disable"}\n', *said, first, *named])
+    """The text with what is said of its loops, each of which has a number for that: that they are not to be written out, or of
+    how many lanes their vectors are to be."""
+    said: list[str] = []
+
+    def named(found: re.Match[str]) -> str:
+        what = f'"llvm.loop.vectorize.width", i32 {found[1]}' if found[1] else '"llvm.loop.unroll.disable"'
+        said.append(f"!{len(said)} = distinct !{{!{len(said)}, !{{!{what}}}}}\n")
+        return f"!{len(said) - 1}"
+
+    text = _SAID.sub(named, text)
+    return "".join([*said, text])
+
+
+_SAID = re.compile(r"!(?:rolled|lanes(\d+))\b")
 
 
 def compile_(text: str) -> bytes:

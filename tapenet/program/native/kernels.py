@@ -20,6 +20,7 @@ from tapenet.llvm.loops import (
     offset,
     reducible,
 )
+from tapenet.llvm.outlining import outlined
 from tapenet.llvm.processor import registers
 from tapenet.llvm.scalar import COST, apply, can
 from tapenet.program.fusion import Kernel, aligned, source
@@ -67,8 +68,8 @@ class Function(NamedTuple):
     @staticmethod
     def of(code: Code, buffers: Iterable[Hashable], more: str = "", light: bool = False) -> Function:
         """The function that has been written."""
-        text = "\n".join([*code.cells, *code.lines, "  ret void"])
-        return Function(text, tuple(buffers), frozenset(code.needs), frozenset(code.declares), more, light)
+        text, needs = outlined("\n".join([*code.cells, *code.lines, "  ret void"]), code.needs)
+        return Function(text, tuple(buffers), frozenset(needs), frozenset(code.declares), more, light)
 
 
 class KernelCode:
