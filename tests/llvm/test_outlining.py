@@ -67,7 +67,7 @@ def test_every_function_may_be_called(dtype: str, monkeypatch: pytest.MonkeyPatc
     called = tn.compile(every)
     found = [called(arguments) for _ in range(2)][-1]
     for name, a, b in zip(names, found, expected, strict=True):
-        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=8 * np.finfo(dtype).eps, err_msg=name)
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=8 * float(np.finfo(dtype).eps), err_msg=name)
 
 
 def test_numbers_of_two_types_and_bodies_of_loops(monkeypatch: pytest.MonkeyPatch) -> None:
