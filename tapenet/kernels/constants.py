@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tapenet.llvm import recording, rehearsal
+
 #: By the identity of an array: a reference that does not keep it, and what was made of it, by a key.
 _made: dict[int, tuple[weakref.ref[np.ndarray], dict[object, np.ndarray]]] = {}
 
@@ -25,8 +27,28 @@ def made_of(array: np.ndarray, key: object, make: Callable[[], np.ndarray]) -> n
         found = _made[id(array)] = weakref.ref(array, functools.partial(_made.pop, id(array))), {}
     kept = found[1]
     if key not in kept:
-        kept[key] = make()
-    return kept[key]
+        with recording.suspended():
+            kept[key] = make()
+    return lasting(kept[key])
+
+
+def lasting(array: np.ndarray) -> np.ndarray:
+    """An array that stays as it is: programs that run kernels by themselves may keep it."""
+    if rehearsal.state.record is not None:
+        rehearsal.state.record.keep(array)
+    return array
+
+
+def zeros(count: int, dtype: np.dtype) -> np.ndarray:
+    """So many zeros, which stay."""
+    return lasting(_zeros(count, dtype))
+
+
+@functools.lru_cache(maxsize=64)
+def _zeros(count: int, dtype: np.dtype) -> np.ndarray:
+    made = np.zeros(count, dtype)
+    made.flags.writeable = False
+    return made
 
 
 def _is_constant(array: np.ndarray) -> bool:

@@ -22,8 +22,10 @@ import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import even, turn
+from tapenet.kernels.constants import lasting
 from tapenet.kernels.convolution import Ints, Shape
-from tapenet.kernels.moves import transposed, turn_each
+from tapenet.kernels.moves import COST as MOVED
+from tapenet.kernels.moves import clear, transposed, turn_each
 from tapenet.llvm import gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.sharing import Shared
@@ -138,7 +140,7 @@ def sums(
 ) -> None:  # fmt: skip
     """Compute `out` as `Shape` says. All arrays are C-contiguous; the weights lie as is said."""
     run, offsets, gathered, scattered, number = _sums(shape, lie, x.dtype.char)
-    run(number, shape.multiply_adds, x, weight, bias, out, offsets, gathered, scattered)
+    run(number, shape.multiply_adds, x, weight, bias, out, lasting(offsets), gathered, scattered)
 
 
 @functools.lru_cache(maxsize=512)
@@ -314,12 +316,11 @@ def weight_sums(x: np.ndarray, y: np.ndarray, shape: Shape, places: Ints, out: n
     run, offsets, plain, gathered, number = _weight_sums(shape, places, taps, x.dtype.char)
     turned = x if plain else transposed(x.reshape(shape.channels, -1))
     found = out if taps == 1 else aligned((shape.outs, taps, channels), x.dtype)
-    found.fill(0)
-    run(number, shape.multiply_adds, turned, y, found, offsets, gathered)
+    clear(found)
+    run(number, shape.multiply_adds, turned, y, found, lasting(offsets), gathered)
     if taps > 1:
-        turn_each(taps, channels, channels, taps, channels * taps, channels * taps, x.dtype.char)(
-            found, out, shape.outs
-        )
+        turn = turn_each(taps, channels, channels, taps, channels * taps, channels * taps, x.dtype.char)
+        turn(shape.outs, MOVED * out.size, found, out)
 
 
 @functools.lru_cache(maxsize=512)
@@ -419,5 +420,6 @@ def by_taps(weight: np.ndarray, taps: Ints) -> np.ndarray:
         return np.ascontiguousarray(weight.transpose(2, 0, 1)[list(taps)])
     made = aligned((number, outs, channels), weight.dtype)
     size = outs * channels
-    turn_each(channels, number, number, size, channels * number, channels, weight.dtype.char)(weight, made, outs)
+    turn = turn_each(channels, number, number, size, channels * number, channels, weight.dtype.char)
+    turn(outs, MOVED * weight.size, weight, made)
     return made

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import move, planes, turn
+from tapenet.kernels.constants import lasting
+from tapenet.kernels.constants import zeros as zeros
+from tapenet.llvm import rehearsal
 from tapenet.llvm.kernel import Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 
 #: What a number costs that is moved, in multiply-adds, and one in a dense run.
 COST, DENSE = 20, 8
+#: Columns that a part of a transposed matrix has a multiple of: those of a cache line.
+GRAIN = 16
+#: Bytes below which NumPy fills an array as quickly.
+CLEARED = 1 << 16
 #: Bytes of such runs from which they are copied one by one in native code.
 RUN = 64
 
@@ -77,30 +84,29 @@ def bordered(x: np.ndarray, befores: Sequence[int], padded: Sequence[int]) -> np
         *zip(inside, padded, befores, (s // size for s in x.strides[1:-1]), strict=True),
     ]
     (first, second), (number, whole, before, step) = line[-3:-1], line[-1]
-    quick = x.dtype.char in "fd" and (batch == 1 or x.strides[-1] == size) and step == batch and min(inside) > 0
-    if not quick or not all(s % size == 0 for s in x.strides) or number * batch * size < RUN:
-        for axis, (before, n) in enumerate(zip(befores, inside, strict=True), 1):
-            for border in (slice(0, before), slice(before + n, None)):
-                made[(slice(None),) * axis + (border,)] = 0
+    native = x.dtype.char in "fd" and min(inside) > 0 and all(s % size == 0 for s in x.strides)
+    quick = native and (batch == 1 or x.strides[-1] == size) and step == batch and number * batch * size >= RUN
+    if native:
+        if first[1] == 1:  # threads share the outer one
+            first, second = second, first
+        lengths = x.shape[0], x.strides[0] // size, number * batch, whole * batch, before * batch
+        _bordered(x.dtype.char)(first[1], DENSE * made.size, x, made, int(quick), *lengths, *first, *second)
+    else:
+        made.fill(0)
+    if not quick:
         at = tuple(slice(b, b + n) for b, n in zip(befores, inside, strict=True))
         put(x[(slice(None), *(slice(0, n) for n in inside))], made[(slice(None), *at)])
-        return made
-    if first[1] == 1:  # threads share the outer one
-        first, second = second, first
-    run = _bordered(x.dtype.char)
-    lengths = x.shape[0], x.strides[0] // size, number * batch, whole * batch, before * batch
-    run(first[1], DENSE * made.size, x, made, *lengths, *first, *second)
     return made
 
 
 @functools.lru_cache(maxsize=2)
 def _bordered(char: str) -> Shared:
-    """Arguments behind the arrays: channels, and how far they lie apart in x; the numbers of a row in x, in the result, and
-    before it; of the two axes of rows the lengths in x and in the result, the border before, and how far rows lie apart in x.
-    The range is the first axis of the result."""
+    """Arguments behind the arrays: 1 if x is copied, 0 if its place is left alone; channels, and how far they lie apart in x;
+    the numbers of a row in x, in the result, and before it; of the two axes of rows the lengths in x and in the result, the
+    border before, and how far rows lie apart in x. The range is the first axis of the result."""
     k = Kernel("bordered", char)
     x, out = k.array(1), k.array(1)
-    channels, apart, some, row, lead = (k.integer() for _ in range(5))
+    copies, channels, apart, some, row, lead = (k.integer() for _ in range(6))
     (n, whole, before, step), (n2, whole2, before2, step2) = ([k.integer() for _ in range(4)] for _ in range(2))
     begin, end = k.range()
     k.declares |= {
@@ -121,7 +127,7 @@ def _bordered(char: str) -> Shared:
                 source = x.at(there.where(c * apart + a * step + b * step2, 0))
                 at = ((c * whole + i) * whole2 + j) * row
                 put("memset.p0", at, "i8 0", zeros)
-                put("memcpy.p0.p0", at + zeros, f"ptr {source}", copied)
+                put("memcpy.p0.p0", at + zeros, f"ptr {source}", copied * copies)
                 put("memset.p0", at + zeros + copied, "i8 0", row - zeros - copied)
     return k.shared()
 
@@ -167,6 +173,66 @@ def _apart(
     return k.shared()
 
 
+def clear(array: np.ndarray) -> None:
+    """Write zeros to an array in C order."""
+    if array.nbytes < CLEARED and rehearsal.state.record is None:
+        array.fill(0)
+    else:
+        _clear(array.dtype.char)(array.size, DENSE * array.size, array)
+
+
+@functools.lru_cache(maxsize=2)
+def _clear(char: str) -> Shared:
+    k = Kernel("clear", char)
+    array = k.array(1)
+    begin, end = k.range(1024)
+    k.declares.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+    count = ((end - begin) * k.dtype.itemsize).name
+    k.line(f"  call void @llvm.memset.p0.i64(ptr {array.at(begin)}, i8 0, i64 {count}, i1 false)")
+    return k.shared()
+
+
+def picked(weight: np.ndarray, groups: int, taps: tuple[int, ...], turned: bool) -> np.ndarray:
+    """Of weights (outs, channels / groups, taps) in C order these taps; `turned` with the roles of outputs and channels of each
+    group exchanged, as (channels, outs / groups, taps)."""
+    outs, channels, number = weight.shape
+    each = outs // groups
+    if turned:
+        shape = groups * channels, each, len(taps)
+        lengths, steps = (channels, each), (each * channels * number, number, channels * number)
+    else:
+        shape = outs, channels, len(taps)
+        lengths, steps = (1, channels), (channels * number, 0, number)
+    made = aligned(shape, weight.dtype)
+    run = _picked(len(taps), weight.dtype.char)
+    run(shape[0], COST * made.size, weight, lasting(_offsets(taps)), made, *lengths, *steps)
+    return made
+
+
+@functools.lru_cache(maxsize=512)
+def _offsets(taps: tuple[int, ...]) -> np.ndarray:
+    return np.array(taps, np.int64)
+
+
+@functools.lru_cache(maxsize=128)
+def _picked(taps: int, char: str) -> Shared:
+    """Arguments behind the arrays: of the first axis of the result the length of its inner part, the length of the second;
+    numbers between neighbours along the outer and inner part and along the second axis in the source."""
+    k = Kernel("picked", char)
+    source, offsets, out = k.array(1), k.array(taps, dtype=np.int64), k.array(1)
+    inner, second = k.integer(), k.integer()
+    outer_step, inner_step, step = (k.integer() for _ in range(3))
+    begin, end = k.range()
+    for i in k.turns(end, begin):
+        group = i.op("udiv", i, inner)
+        row = source.moved(group * outer_step + (i - group * inner) * inner_step)
+        for j in k.turns(second):
+            line, to = row.moved(j * step), out.moved((i * second + j) * taps)
+            for t in k.turns(taps):
+                to.store(line.load(offsets.load(t)), t)
+    return k.shared()
+
+
 def transposed(matrix: np.ndarray) -> np.ndarray:
     """The transpose of a matrix in C order, in C order too."""
     made = aligned(matrix.shape[::-1], matrix.dtype)
@@ -177,24 +243,25 @@ def transposed(matrix: np.ndarray) -> np.ndarray:
 def turned_into(matrix: np.ndarray, target: np.ndarray) -> None:
     """Write the transpose of a matrix, both in C order."""
     rows, columns = matrix.shape
-    _transpose(rows, matrix.dtype.char)(matrix, target, columns)
+    _transpose(rows, matrix.dtype.char)(columns, COST * matrix.size, matrix, target, columns)
 
 
 @functools.lru_cache(maxsize=128)
-def _transpose(rows: int, char: str) -> Callable[..., None]:
+def _transpose(rows: int, char: str) -> Shared:
+    """The range is that of the columns."""
     k = Kernel("transpose", char, vectors=True)
     source, target, columns = k.array(1), k.array(1), k.integer()
-    turn(k, source, target, rows, columns)
-    return k.compile()
+    begin, end = k.range(GRAIN)
+    turn(k, source.moved(begin), target.moved(begin * rows), rows, end - begin, columns)
+    return k.shared()
 
 
 @functools.lru_cache(maxsize=256)
-def turn_each(
-    rows: int, columns: int, row: int, turned: int, by_source: int, by_target: int, char: str
-) -> Callable[..., None]:
-    """Transposes of many matrices (rows, columns), that lie so many numbers apart."""
+def turn_each(rows: int, columns: int, row: int, turned: int, by_source: int, by_target: int, char: str) -> Shared:
+    """Transposes of many matrices (rows, columns), that lie so many numbers apart. The range is that of the matrices."""
     k = Kernel("turn", char, vectors=True)
-    source, target, count = k.array(1), k.array(1), k.integer()
-    for i in k.turns(count):
+    source, target = k.array(1), k.array(1)
+    begin, end = k.range()
+    for i in k.turns(end, begin):
         turn(k, source.moved(i * by_source), target.moved(i * by_target), rows, columns, k.index(row), turned)
-    return k.compile()
+    return k.shared()

@@ -32,7 +32,8 @@ import numpy as np
 
 from tapenet.kernels import aligned, empty
 from tapenet.kernels.blocks import even, pieces, planes, turn
-from tapenet.kernels.constants import made_of
+from tapenet.kernels.constants import made_of, zeros
+from tapenet.kernels.moves import clear
 from tapenet.llvm import gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
@@ -125,9 +126,9 @@ def transformed(weight: np.ndarray, flipped: bool = False) -> np.ndarray:
 
 
 def back(found: np.ndarray, outs: int, channels: int) -> np.ndarray:
-    """The adjoint of `transformed`: Gᵀ f G, as (outs, channels, 3, 3)."""
+    """The adjoint of `transformed`: Gᵀ f G, as (outs, channels, 3, 3), of the sum f of what is found in parts."""
     gradient = empty((outs, channels, 3, 3), found.dtype)
-    _back(outs, channels, found.dtype.char)(outs, MOVED * found.size, found, gradient)
+    _back(len(found), outs, channels, found.dtype.char)(outs, MOVED * found.size, found, gradient)
     return gradient
 
 
@@ -145,7 +146,7 @@ def convolve(
         shape: of all this.
     """
     run = _convolve(shape, x.dtype.char)
-    border = np.zeros(shape.batch * shape.inputs[1], x.dtype)
+    border = zeros(shape.batch * shape.inputs[1], x.dtype)
     scratch = 17 * _rows(shape) * _columns(shape, x.dtype) * x.itemsize
     u = made_of(weight, ("winograd", flipped), lambda: transformed(weight, flipped))
     run(_length(shape, x.dtype), shape.multiply_adds, x, border, u, bias, out, scratch, _images(shape, x.dtype))
@@ -155,14 +156,15 @@ def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
     """The gradient of `convolve` by the weights, (outs, channels, 3, 3), where y, shaped like `out`, is the one by its
     result. Sums are over the tiles of a part of the rows, and then over parts, in their order."""
     run = _weight_grad(shape, x.dtype.char)
-    border = np.zeros(shape.batch * max(shape.inputs[1], shape.width), x.dtype)
+    border = zeros(shape.batch * max(shape.inputs[1], shape.width), x.dtype)
     size, length = 16 * _apart(shape.outs * shape.channels), _length(shape, x.dtype)
     parts = run.parts(length, shape.multiply_adds, size)
-    u = np.zeros((parts, 16, _apart(shape.outs * shape.channels)), x.dtype)
+    u = aligned((parts, 16, _apart(shape.outs * shape.channels)), x.dtype)
+    clear(u)
     column = _columns(shape, x.dtype) * x.itemsize
     scratch = 16 * (shape.channels | 1) * column, 16 * (shape.outs | 1) * column, shape.channels * column
     run(length, shape.multiply_adds, x, border, u, y, *scratch, _images(shape, x.dtype), parts=parts)
-    return back(u[0] if parts == 1 else np.add.reduce(u), shape.outs, shape.channels)
+    return back(u, shape.outs, shape.channels)
 
 
 def _length(shape: Shape, dtype: np.dtype) -> int:
@@ -345,16 +347,23 @@ def _by_g(a: Value, b: Value, c: Value) -> tuple[Value, Value, Value, Value]:
 
 
 @functools.lru_cache(maxsize=128)
-def _back(outs: int, channels: int, char: str) -> Shared:
+def _back(parts: int, outs: int, channels: int, char: str) -> Shared:
     k = Kernel("winograd_back", char)
-    u, found = k.array(16, _apart(outs * channels)), k.array(outs, channels, 9)
+    u, found = k.array(parts, 16, _apart(outs * channels)), k.array(outs, channels, 9)
     begin, end = k.range()
     zero = k.number(0.0, k.lanes)
     for o in k.turns(end, begin):
         for c, _, rest in pieces(k, channels, 1):
-            tile = [
-                [u.load(4 * i + j, o * channels + c, lanes=k.lanes, count=rest) for j in range(4)] for i in range(4)
-            ]
+            at = o * channels + c
+            if parts == 1:
+                sums = [u.load(0, q, at, lanes=k.lanes, count=rest) for q in range(16)]
+            else:
+                totals = [k.variable(u.load(0, q, at, lanes=k.lanes, count=rest)) for q in range(16)]
+                for part in k.turns(parts, 1):
+                    for q, total in enumerate(totals):
+                        total += u.load(part, q, at, lanes=k.lanes, count=rest)
+                sums = [total.value for total in totals]
+            tile = [sums[i : i + 4] for i in range(0, 16, 4)]
             lines = zip(*(_by_g_turned(*column) for column in zip(*tile, strict=True)), strict=True)
             taps = [value for line in lines for value in _by_g_turned(*line)]
             for t in range(0, 9, k.lanes):

@@ -378,6 +378,8 @@ class Kernel(Code):
 
         def call(*arguments: np.ndarray | int) -> None:
             if rehearsal.state.on:
+                if rehearsal.state.record is not None:
+                    raise rehearsal.Unrecorded
                 return
             if not code:
                 made = library()
@@ -389,8 +391,8 @@ class Kernel(Code):
     def shared(self) -> sharing.Shared:
         """Machine code that deals its range out to threads, as a function of the range's length, what it costs in
         multiply-adds, arrays and integers. It waits at its first call until the code is there."""
-        library = self._begun(self.text() + sharing.text(self.name, self._kinds, self._grain))
-        return sharing.Shared(library, self.name, self._kinds, self._grain, self._rounds)
+        text = self.text() + sharing.text(self.name, self._kinds, self._grain)
+        return sharing.Shared(self._begun(text), self.name, self._kinds, self._grain, self._rounds, text)
 
     def _begun(self, text: str) -> Callable[[], Library]:
         rehearsal.state.begun += 1

@@ -7,13 +7,14 @@ same for any number of threads; else on the number of threads too, since a cut h
 from __future__ import annotations
 
 import ctypes
+import hashlib
 from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapenet.llvm import rehearsal, workers
+from tapenet.llvm import rehearsal, toolchain, workers
 from tapenet.llvm.addresses import address
 
 if TYPE_CHECKING:
@@ -95,14 +96,19 @@ class Shared:
     """
 
     def __init__(
-        self, library: Callable[[], Library], name: str, parameters: Sequence[str], grain: int = 1, rounds: int = ROUNDS
-    ) -> None:
+        self, library: Callable[[], Library], name: str, parameters: Sequence[str], grain: int = 1, rounds: int = ROUNDS,
+        code: str = "",
+    ) -> None:  # fmt: skip
         self._begun, self._name = library, name
+        self._symbol = f"{name}_{hashlib.sha256(code.encode()).hexdigest()[:16]}" if code else ""
         self._library: Library | None = None
         self._function = 0
-        self._kinds = [kind for kind in parameters if kind not in (BEGIN, END)]
-        self._plain = not {EACH, SCRATCH} & set(self._kinds)
-        self._grain, self._free = grain, None if EACH in self._kinds else rounds
+        #: What its arguments are.
+        self.kinds = [kind for kind in parameters if kind not in (BEGIN, END)]
+        self._plain = not {EACH, SCRATCH} & set(self.kinds)
+        self._grain = grain
+        #: Parts for each thread at most; None where the range is cut by its cost alone.
+        self.rounds = None if EACH in self.kinds else rounds
 
     def _load(self) -> Library:
         """The code, for which the first call waits."""
@@ -115,17 +121,29 @@ class Shared:
     def parts(self, length: int, cost: int, own: int = 0) -> int:
         """How many parts a range of this length has that takes so many multiply-adds, where each has so many numbers of its
         own."""
-        most = cost // (PART + OWN * own)
-        if most < 2:
-            return 1
-        if self._free is not None:
-            threads = workers.threads()
-            most = min(most, threads * self._free if threads > 1 else 1)
-        return max(1, min(-(-length // self._grain), most, workers.PARTS))
+        most = self.most(length, cost, own)
+        if most < 2 or self.rounds is None:
+            return most
+        threads = workers.threads()
+        return min(most, threads * self.rounds if threads > 1 else 1)
+
+    def most(self, length: int, cost: int, own: int = 0) -> int:
+        """The same for any number of threads, at most."""
+        return max(1, min(-(-length // self._grain), cost // (PART + OWN * own), workers.PARTS))
+
+    def symbol(self) -> str:
+        """What other code calls its function for a part by, which stays from now on; "" if there is no such name."""
+        if self._symbol and self._symbol not in _lasting:
+            _lasting[self._symbol] = self._library or self._load()
+            toolchain.symbols[self._symbol] = self._function
+        return self._symbol
 
     def __call__(self, length: int, cost: int, *arguments: np.ndarray | int, parts: int | None = None) -> None:
         """Do the range, on several threads where it pays; in so many parts."""
         if rehearsal.state.on:
+            if rehearsal.state.record is not None:
+                fixed = parts if parts or self.rounds is not None else self.parts(length, cost)
+                rehearsal.state.record.launch(self, length, fixed, self.most(length, cost), cost, arguments)
             return
         if self._library is None:
             self._load()
@@ -137,7 +155,7 @@ class Shared:
             words = [length, count, 0, 0, *words]
         else:
             room, found = 0, []
-            for kind, a in zip(self._kinds, arguments, strict=True):
+            for kind, a in zip(self.kinds, arguments, strict=True):
                 if kind == SCRATCH:
                     found.append(room)
                     room += -(-int(a) // LINE) * LINE
@@ -155,5 +173,7 @@ class Shared:
             workers.share(self._function, at, count, threads)
 
 
+#: Code that other code calls, by its name there.
+_lasting: dict[str, Library] = {}
 #: Bytes of a cache line, on most processors.
 LINE = 64

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.ir import Instruction
-from tapenet.program.native import convolutions, kernels, products
+from tapenet.program.native import convolutions, kernels, launches, products
 
 #: Turns of a loop that nobody knows.
 TURNS = 1000
@@ -32,6 +32,8 @@ def of_all(entries: Iterable[Entry], bodies: Mapping[Instruction, Sequence[Entri
 def _of(entry: Entry, bodies: Mapping[Instruction, Sequence[Entries]]) -> float:
     if isinstance(entry, Kernel):
         return kernels.cycles(entry)
+    if plan := launches.find(entry):
+        return plan.cycles
     if entry.kind == "product":
         return products.cycles(entry)
     if entry.kind == "convolution":

@@ -18,7 +18,7 @@ from tapenet.program.in_place import SMALL, bases
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, alike
-from tapenet.program.native import interrupts
+from tapenet.program.native import interrupts, launches
 from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.draws import draws
 from tapenet.program.native.kernels import crosses, fusible
@@ -323,7 +323,7 @@ LITTLE = 1 << 16
 def brings(entry: Entry) -> list[Value]:
     """The results that are of use of a call that gives them in memory of their own: of an op of the user's, and of little.
     On large arrays tapenet's own ops compute where they are told, which saves memory, and takes 10 µs."""
-    if isinstance(entry, Kernel) or entry.name != "call" or calls_back(entry) or draws(entry):
+    if isinstance(entry, Kernel) or entry.name != "call" or calls_back(entry) or draws(entry) or launches.find(entry):
         return []
     if not is_users(entry.params["op"]) and sum(v.nbytes for v in (*entry.args, *entry.results)) > LITTLE:
         return []
@@ -346,7 +346,7 @@ def _continued(entry: Entry, value: Value) -> Value | None:
 def _may_fail(entry: Entry) -> TypeGuard[Instruction]:
     """Whether an entry may find an index out of bounds, or raise what an op raises. By then a call, `add_rows`
     and `provided` have written nothing, and the others a part."""
-    if isinstance(entry, Kernel):
+    if isinstance(entry, Kernel) or launches.find(entry):
         return False
     return entry.name in (*INDEXING, "provided") or entry.kind in ("control", "call", "linear algebra", "order")
 
@@ -365,6 +365,8 @@ def _any_order(entry: Entry) -> bool:
     """Whether an entry's result may lie in memory in any order of its axes."""
     if isinstance(entry, Kernel):
         return True
+    if launches.find(entry):
+        return False  # it was recorded for the order that there was
     if entry.kind == "product":
         return entry.results[0].ndim == 2  # one of the last two axes has to be dense
     # Bodies are compiled for the order there was, and C functions take the usual one.

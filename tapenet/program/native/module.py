@@ -34,6 +34,7 @@ from tapenet.program.native import (
     boxes,
     callbacks,
     control,
+    launches,
     moves,
     parallel,
     products,
@@ -162,6 +163,9 @@ class Module:
             constants |= {c: None for m in modules for c in m.memory.table if isinstance(c, Constant)}
         spaces: dict[Entry, int] = {i: max(m.memory.arena_bytes for m in ms) for i, ms in self.bodies.items()}
         for entry in self.entries:
+            if plan := launches.find(entry):
+                constants |= dict.fromkeys(plan.constants)
+                spaces[entry] = plan.workspace
             if isinstance(entry, Kernel) and (room := parallel.workspace(entry, self.layouts)):
                 spaces[entry] = room
             if isinstance(entry, Instruction) and (room := moves.workspace(entry) or products.workspace(entry)):
@@ -202,7 +206,14 @@ class Module:
         """Whether BLAS's own threads would be in the way: its products are cut into blocks, or kernels that have threads are
         called, by tapenet's own ops."""
         called = any(isinstance(step, Call) and not brings(step.instruction) for step in self.steps)
-        return called or self.called_back > 0 or any(products.in_blocks(f) for f in self.functions.by_name.values())
+        called = called or self.called_back > 0 or self.launches
+        return called or any(products.in_blocks(f) for f in self.functions.by_name.values())
+
+    @property
+    def launches(self) -> bool:
+        """Whether kernels of called ops run in it."""
+        bodies = (m for modules in self.bodies.values() for m in modules)
+        return any(map(launches.find, self.entries)) or any(m.launches for m in bodies)
 
     def _bodies(self, entry: Instruction) -> None:
         """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""
@@ -222,7 +233,7 @@ class Module:
         current: list[Entry] = []
         number = 0
         for entry in self.entries:
-            if isinstance(entry, Kernel) or entry in self.bodies or moves.supports(entry):
+            if isinstance(entry, Kernel) or entry in self.bodies or launches.find(entry) or moves.supports(entry):
                 current.append(entry)
                 continue
             if current:
@@ -305,6 +316,8 @@ class Module:
                 return boxes.code(entry, layouts, stored, buffer).write()
             space = self.memory.workspace(entry)
             return parallel.write(entry, cut, layouts, stored, buffer, space, self.functions.name)
+        if plan := launches.find(entry):
+            return launches.write(entry, plan, layouts, buffer, self.memory.workspace(entry))
         if entry.kind == "product":
             return products.write(entry, layouts, buffer, self.memory.workspace(entry), self.functions.name)
         if entry.kind == "control":
@@ -370,6 +383,8 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
     def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         for arg in args:
             layouts[arg]  # in order, so that none is found by a long recursion
+        if instruction.name == "call" and (plan := launches.record(instruction, args, layouts)):
+            return builder.several("call", *args, **instruction.params, plan=plan)
         back = callbacks.prepared(instruction, args, builder) if body else None
         if back is not None:
             return back

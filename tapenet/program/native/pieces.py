@@ -22,12 +22,18 @@ _POINTER = np.dtype(np.int64)  # as wide as a pointer
 
 def share(code: Code, function: str, values: list[str], count: int | str) -> None:
     """Have the pool call a function for each item below a count, given values with their types."""
+    context = store_all(code, values)
+    code.declares.add(workers.declaration())
+    code.line(f"  call void @tn_share(ptr @{function}, ptr {context}, i64 {count}, i64 {workers.MOST})")
+
+
+def store_all(code: Code, values: list[str]) -> str:
+    """The pointer to memory in which values with their types lie one after the other."""
     context = f"%context{len(code.cells)}"
     code.cells.append(f"  {context} = alloca [{len(values)} x i64]")
     for i, value in enumerate(values):
         code.line(f"  store {value}, ptr {offset(code, context, i, 1, _POINTER)}")
-    code.declares.add(workers.declaration())
-    code.line(f"  call void @tn_share(ptr @{function}, ptr {context}, i64 {count}, i64 {workers.MOST})")
+    return context
 
 
 def given(code: Code, types: list[str]) -> list[str]:

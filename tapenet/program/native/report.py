@@ -8,6 +8,7 @@ from tapenet.program.c_rows import CALLS
 from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
+from tapenet.program.native import launches
 from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.draws import draws
 from tapenet.program.native.memory import Arena, Cell, members
@@ -88,6 +89,8 @@ def _heading(module: Module, entry: Entry) -> str:
         return "random numbers by NumPy's function"
     if calls_back(entry):
         return "called back from native code"
+    if launches.find(entry):
+        return "kernels of an op"
     if entry.kind == "product":
         return (
             "product by BLAS" if any(d.startswith("tn_") for d in found[1].declares) else "product by loops of its own"

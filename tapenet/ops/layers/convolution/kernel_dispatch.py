@@ -42,7 +42,7 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
             out += bias.reshape(-1, *(1,) * len(p.out), 1)
         return out
     if bias is None:
-        bias = np.zeros(p.outs, x.dtype)
+        bias = moves.zeros(p.outs, x.dtype)
     bias = np.ascontiguousarray(bias, x.dtype)
     if _square(p):
         shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch, x.shape[1:3], tuple(_befores(p)))
@@ -67,7 +67,9 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
         lie = gathered.Weights(p.width, flat.shape[2], taps)
         gathered.sums(x, flat, lie, bias, out, shape)
     else:
-        direct.sums(x, flat if len(taps) == flat.shape[2] else np.take(flat, taps, 2), bias, out, shape)
+        direct.sums(
+            x, flat if len(taps) == flat.shape[2] else moves.picked(flat, p.groups, taps, False), bias, out, shape
+        )
     return out
 
 
@@ -85,7 +87,7 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
     by_channels = _by_channels(y.dtype.char, p, True)
     if by_channels is not None:
         found = _result((p.channels, *sizes), y.dtype, p)
-        bias, flat = np.zeros(p.channels, y.dtype), np.ascontiguousarray(weight).reshape(p.outs, -1)
+        bias, flat = moves.zeros(p.channels, y.dtype), np.ascontiguousarray(weight).reshape(p.outs, -1)
         by_channels[0].sums(moves.batch_last(y), flat, bias, found, by_channels[1])
         return found
     if _square(p):
@@ -93,7 +95,7 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
         shape = winograd.Shape(p.outs, p.channels, *sizes, p.batch, p.out, befores)
         if winograd.pays(y.dtype.char, shape, True):
             found = _result((p.channels, *sizes), y.dtype, p)
-            bias = np.zeros(p.channels, y.dtype)
+            bias = moves.zeros(p.channels, y.dtype)
             winograd.convolve(moves.batch_last(y), weight, bias, found, shape, flipped=True)
             return found
     return _phases(direct, gathered, moves, y, weight, p, sizes)
@@ -118,7 +120,7 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     by_channels = _by_channels(x.dtype.char, p, False)
     if by_channels is not None:
         alone = kernels.empty((p.outs, 1, *p.kernel), x.dtype)
-        alone.fill(0)
+        moves.clear(alone)
         by_channels[0].weight_sums(moves.batch_last(x), y, alone, by_channels[1])
         return alone
     shape, taps, planes = _forward(direct, p, _comes_apart(moves, x, p))
@@ -131,7 +133,7 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     if gather:
         gathered.weight_sums(x, y, shape, taps, flat)
         return found
-    found.fill(0)
+    moves.clear(found)
     if len(taps) == flat.shape[2]:
         direct.weight_sums(x, flat, y, shape)
     else:
@@ -307,9 +309,9 @@ def _phases(
     y = moves.bordered(y, befores, padded)
     found = _result((p.channels, *sizes), y.dtype, p)
     if sum(math.prod(shape.counts) for _, shape in planned) < math.prod(sizes):
-        found.fill(0)
-    bias = np.zeros(p.channels, y.dtype)
-    channels, outs = p.channels // p.groups, p.outs // p.groups
+        moves.clear(found)
+    bias = moves.zeros(p.channels, y.dtype)
+    channels = p.channels // p.groups
     flat = np.ascontiguousarray(weight).reshape(p.outs, channels, -1)
     used = sorted({t for some, (taps, _) in zip(gather, planned, strict=True) if some for t in taps})
     if 2 * len(used) > flat.shape[2]:
@@ -320,9 +322,7 @@ def _phases(
             lie = gathered.Weights(1, channels, tuple(used.index(t) * p.outs * channels for t in taps))
             gathered.sums(y, by_taps, lie, bias, found, shape)
         else:
-            # (outs, channels / groups, taps) as (channels, outs / groups, taps).
-            turned = flat.reshape(p.groups, outs, channels, -1)[..., taps].swapaxes(1, 2)
-            direct.sums(y, np.ascontiguousarray(turned).reshape(p.channels, outs, -1), bias, found, shape)
+            direct.sums(y, moves.picked(flat, p.groups, taps, True), bias, found, shape)
     return found
 
 

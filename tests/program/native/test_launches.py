@@ -1,0 +1,144 @@
+"""Ops whose kernels a program calls by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import nn, optim
+from tapenet.ops.layers.convolution import kernel_dispatch
+from tapenet.program.native import launches
+from tapenet.typing import Array
+
+pytest.importorskip("llvmlite")
+X = np.random.default_rng(0).normal(size=(16, 3, 20, 20)).astype("f")
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """As many threads as before."""
+    yield
+    tn.set_num_threads(None)
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The plans that are made, None for ops that Python calls."""
+    found: list[Any] = []
+    record = launches.record
+
+    def noted(*args: Any) -> Any:
+        found.append(record(*args))
+        return found[-1]
+
+    monkeypatch.setattr(launches, "record", noted)
+    return found
+
+
+def _step() -> tuple[Callable[[Array, Array], Any], nn.Module]:
+    """A training step: direct sums, gathered columns, Winograd's algorithm, strides, depthwise, and their gradients."""
+    r = np.random.default_rng(1)
+    net = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 64, 3, stride=2), nn.ReLU(), nn.Conv2d(64, 64, 3),
+        nn.Conv2d(64, 64, 3, groups=64, padding=1), nn.Flatten(), nn.Linear(64 * 49, 5),
+    )  # fmt: skip
+    for p in net.parameters():
+        p.data = (r.normal(size=p.shape) * 0.1).astype("f")
+    opt = optim.SGD(net.parameters(), lr=0.01)
+
+    def step(x: Array, y: Array) -> Any:
+        loss = F.cross_entropy(net(x), y)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        return loss
+
+    return step, net
+
+
+def test_a_step_of_convolutions_calls_no_python(plans: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    y = np.arange(16) % 5
+    eager, net = _step()
+    expected = [eager(X, y).item() for _ in range(4)]
+    step, compiled = _step()
+    step = tn.compile(step, backend="native")
+    found = [step(X, y).item()]
+    assert plans
+    assert None not in plans
+
+    def no(*args: object) -> None:
+        raise AssertionError("Python was called")
+
+    for name in ("conv", "input_grad", "weight_grad"):
+        monkeypatch.setattr(kernel_dispatch, name, no)
+    found += [step(X, y).item() for _ in range(3)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for p, q in zip(net.parameters(), compiled.parameters(), strict=True):
+        np.testing.assert_allclose(p.numpy(), q.numpy(), rtol=1e-3, atol=1e-5)
+
+
+def test_results_are_the_same_for_any_number_of_threads() -> None:
+    tn.set_num_threads(2)
+    f = tn.compile(lambda x, w: tn.conv2d(x, w, padding=1), backend="native")
+    w = np.random.default_rng(1).normal(size=(32, 3, 3, 3)).astype("f")
+    expected = [f(X, w).numpy() for _ in range(2)][1]
+    for count in (1, 3, 70):  # more than when it was compiled too
+        tn.set_num_threads(count)
+        assert np.array_equal(f(X, w).numpy(), expected)
+    np.testing.assert_allclose(expected, tn.conv2d(X, w, padding=1), rtol=1e-4, atol=1e-5)
+
+
+def test_loops_with_large_convolutions_are_native(plans: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    w = (np.random.default_rng(1).normal(size=(32, 32, 3, 3)) * 0.05).astype("f")
+    x = np.random.default_rng(2).normal(size=(16, 32, 16, 16)).astype("f")
+    f = tn.compile(lambda x, w: tn.fori(0, 3, lambda i, x: np.tanh(tn.conv2d(x, w, padding=1)), x), backend="native")
+    expected = x
+    for _ in range(3):
+        expected = np.tanh(tn.conv2d(expected, w, padding=1))
+    f(x, w)
+    monkeypatch.setattr(kernel_dispatch, "conv", None)
+    np.testing.assert_allclose(f(x, w), expected, rtol=1e-4, atol=1e-5)
+    assert plans
+    assert None not in plans
+
+
+@pytest.mark.parametrize("wrong", ["writes", "gives", "moves", "fails"])
+def test_what_numpy_does_stays_a_call(wrong: str, plans: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forward that writes by NumPy, gives kernels what NumPy made, or has its result elsewhere is not recorded."""
+    conv = kernel_dispatch.conv
+
+    def changed(x: Array, weight: Array, *rest: Any) -> Any:
+        if wrong == "gives":
+            return conv(x, weight * 2, *rest)
+        found = conv(x, weight, *rest)
+        assert found is not None
+        if wrong == "writes":
+            found *= 2
+        if wrong == "moves":
+            found = found * 2
+        if wrong == "fails" and not x.flags.writeable:
+            raise ValueError
+        return found
+
+    monkeypatch.setattr(kernel_dispatch, "conv", changed)
+    w = np.random.default_rng(1).normal(size=(32, 3, 3, 3)).astype("f")
+    f = tn.compile(lambda x, w: tn.conv2d(x, w), backend="native")
+    first = f(X, w).numpy()
+    np.testing.assert_allclose(f(2 * X, w), 2 * first, rtol=1e-5, atol=1e-5)
+    assert plans == [None]
+
+
+def test_weights_of_a_frozen_program_are_transformed_once(plans: list[Any]) -> None:
+    net = nn.Sequential(nn.Conv2d(32, 64, 3), nn.ReLU()).eval()
+    x = np.random.default_rng(2).normal(size=(32, 32, 14, 14)).astype("f")
+    f = tn.compile(net, frozen=True, backend="native")
+    f(x)
+    np.testing.assert_allclose(f(x), net(x).numpy(), rtol=1e-3, atol=1e-4)
+    for plan in plans:
+        assert plan is not None
+        assert not any("kernels" in launch.code.symbol() for launch in plan.launches)
