@@ -10,6 +10,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet.ops.layers.convolution import lowered
+from tapenet.program.native import launches
 from tests.ops.test_native_functions import calls_python
 from tests.program.backends import Compile, backends, compiled
 
@@ -86,8 +87,8 @@ def test_in_loops(compiled: Compile) -> None:
     assert not calls_python(step)
 
 
-def test_large_ones_and_those_outside_of_loops_are_called() -> None:
-    """By the kernels."""
+def test_large_ones_and_those_outside_of_loops_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their kernels, without Python where all that they do is to run these."""
     pytest.importorskip("llvmlite")
     x, w = (RNG.normal(size=s).astype(np.float32) for s in ((16, 16, 16, 16), (16, 16, 3, 3)))
     assert x.size * w.size // 16 > lowered.COLUMNS
@@ -99,7 +100,12 @@ def test_large_ones_and_those_outside_of_loops_are_called() -> None:
         return F.conv2d(x, w, padding=1)
 
     for f, image in ((loop, x), (step, x[:1])):
-        fast = tn.compile(f)
+        fast = tn.compile(f, backend="native")
         for _ in range(2):
             close(fast(image), f(image), rtol=1e-4, atol=1e-4)
-        assert calls_python(fast)
+        assert not calls_python(fast)
+    monkeypatch.setattr(launches, "record", lambda *args: None)
+    fast = tn.compile(step, backend="native")
+    for _ in range(2):
+        close(fast(x), step(x), rtol=1e-4, atol=1e-4)
+    assert calls_python(fast)
