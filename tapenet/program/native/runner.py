@@ -157,9 +157,10 @@ class Runner:
         lying = way(arrays, self._program.inputs)
         if lying is None:
             return None
-        if lying not in self._ways and len(self._ways) < WAYS:
-            self._ways[lying] = self._made_for(lying)
-        runner = self._ways.get(lying)
+        with self._lock:  # so that two threads do not make the same code, nor forget it (`refresh`) meanwhile
+            if lying not in self._ways and len(self._ways) < WAYS:
+                self._ways[lying] = self._made_for(lying)
+            runner = self._ways.get(lying)
         results: tuple[Array, ...] | NotImplementedType = NotImplemented
         if runner is not None:
             results = runner.call(*arrays)

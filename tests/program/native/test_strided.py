@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import tapenet.nn.functional as F
 
 pytest.importorskip("llvmlite")
 
+from tapenet.program.native.runner import Runner
 from tapenet.program.native.strided import WAYS
 
 R = np.random.default_rng(3)
@@ -149,3 +152,24 @@ def test_code_for_strided_arguments_follows_tensors_that_get_other_arrays() -> N
             np.testing.assert_array_equal(f(x).data, k * x)
         w.data = np.full(4, k + 1, np.float32)
     assert len(f.variants) == 1
+
+
+def test_threads_that_come_at_once_make_code_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    plain = Runner._made_for
+
+    def slow(self: Runner, lying: Any) -> Runner | None:
+        made.append(lying)
+        time.sleep(0.1)
+        return plain(self, lying)
+
+    f = tn.compile(lambda x: np.exp(x) + x, backend="native")
+    x = R.normal(size=(600, 800)).astype("f")
+    expected = [f(x).numpy() for _ in range(2)][1]
+    monkeypatch.setattr(Runner, "_made_for", slow)
+    padded = np.pad(x, ((0, 0), (2, 3)))[:, 2:-3]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: f(padded).numpy(), range(3)))
+    assert len(made) == 1
+    for result in found:
+        np.testing.assert_array_equal(result, expected)
