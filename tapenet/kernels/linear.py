@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tapenet.kernels import aligned, panels
-from tapenet.kernels.moves import transposed
-from tapenet.llvm import gemm, sharing, workers
+from tapenet.llvm import blas, gemm, sharing, workers
 from tapenet.llvm.kernel import Index, Kernel, Value
 from tapenet.llvm.loops import offset
 from tapenet.llvm.processor import registers
@@ -20,25 +19,61 @@ from tapenet.llvm.sharing import Shared
 
 #: Numbers of the matrix of weights, at most: they are read once per block of rows.
 LARGEST = 1 << 19
+#: Multiply-adds from which a kernel is worth the time that it takes to compile once.
+WORTH = 1_500_000
+#: Rows from which kernels are quicker than BLAS. Of 16 rows it takes 0.8 to 1.0 of their time.
+LEAST = {"product": 24, "product_turned": panels.ROWS, "weight_grad": 1}
+#: Up to so many rows BLAS is quicker by pieces: OpenBLAS has kernels for up to so many multiply-adds that pack nothing. 4 rows
+#: times (512, 512) take 0.44 of the time, 8 rows 0.7; by its transpose, row by row, 0.40 and 0.77.
+FEW, SMALL = 8, {"product": 1_000_000, "product_turned": 600_000}
+#: Columns of a piece at least, since lines of memory are read whole.
+NARROW = 64
+#: Multiply-adds from which BLAS's product is cut for two threads.
+TWO = 2_000_000
+#: Rows up to which the gradient of weights, of so many at least, is no work for BLAS, which packs both operands: of 4 and 8
+#: rows and (512, 512) it takes twice as long.
+THIN, WEIGHTS = 32, 1 << 17
 #: Rows that the gradient of the weights takes at a time, so that they stay in the second level cache.
 ROWS = 256
 #: Pieces for each thread at least, where there are rows enough; and rows of a piece at least.
 PIECES, TALL = 2, 128
 
 
-def takes(inputs: int, outputs: int) -> bool:
-    """Whether there is a kernel for so many inputs and outputs that is faster than BLAS: with wide registers."""
-    return registers().bytes == 64 and min(inputs, outputs) >= 4 and inputs * outputs <= LARGEST
+def takes(product: str, n: int, inputs: int, outputs: int) -> bool:
+    """Whether `product` or another, by its name, is faster for so many rows, inputs and outputs than one call of BLAS:
+    with wide registers, for which OpenBLAS has kernels of its own for little work too."""
+    work, weights = n * inputs * outputs, inputs * outputs
+    if registers().bytes != 64 or min(inputs, outputs) < 4:
+        return False
+    if product == "weight_grad":
+        few = 1 < n <= THIN and weights >= WEIGHTS
+    else:
+        few = 2 < n <= FEW and work > SMALL[product] and (work < TWO or workers.threads() == 1)
+        few = few and (product == "product_turned" or n * inputs * NARROW <= SMALL[product])
+    return weights <= LARGEST and (few or (n >= LEAST[product] and work >= WORTH))
 
 
 def product(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
     """x @ weight + bias for rows x (n, in), a dense matrix (in, out) and a vector (out,), all in C order."""
-    return _rows(x, weight, False, bias)
+    if len(x) > FEW:
+        return _rows(x, weight, False, bias)
+    out = aligned((len(x), weight.shape[1]), x.dtype)
+    step = max(NARROW, SMALL["product"] // max(1, x.size) // 16 * 16)
+    with blas.alone():
+        for i in range(0, weight.shape[1], step):
+            np.matmul(x, weight[:, i : i + step], out=out[:, i : i + step])
+    if bias is not None:
+        out += bias
+    return out
 
 
 def product_turned(g: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """g @ weightᵀ for rows g (n, out) and a matrix (in, out), both in C order."""
-    return _rows(g, weight, True) if len(g) >= panels.ROWS else product(g, transposed(weight))
+    if len(g) >= panels.ROWS:
+        return _rows(g, weight, True)
+    with blas.alone():
+        found: np.ndarray = np.matmul(weight, g[:, :, None])[..., 0]
+    return found
 
 
 def _rows(x: np.ndarray, weight: np.ndarray, turned: bool, bias: np.ndarray | None = None) -> np.ndarray:

@@ -53,6 +53,24 @@ def test_linear(lead: Any, inputs: int, outputs: int, dtype: str, monkeypatch: p
 
 
 @pytest.mark.usefixtures("chosen")
+@pytest.mark.parametrize("n", [3, 8, 9, 24, 32, 33, 64])
+def test_few_rows(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BLAS in pieces, row by row, or not at all, and what takes as long as by one call of it is left to that."""
+    kernel = importlib.import_module("tapenet.kernels.linear")
+    monkeypatch.setattr(kernel, "SMALL", {"product": 2_000, "product_turned": 2_000})
+    x, g, weight = R.normal(size=(n, 70)), R.normal(size=(n, 50)), R.normal(size=(70, 50))
+    np.testing.assert_allclose(kernel.product(x, weight, g[0]), x @ weight + g[0], 1e-12, 1e-12)
+    np.testing.assert_allclose(kernel.product_turned(g, weight), g @ weight.T, 1e-12, 1e-12)
+    np.testing.assert_allclose(kernel.weight_grad(x, g), x.T @ g, 1e-12, 1e-12)
+    monkeypatch.undo()
+    monkeypatch.setattr(kernel, "registers", lambda: Registers(64, 32))
+    taken = [name for name in kernel.LEAST if kernel.takes(name, n, 512, 512)]
+    expected = {3: "product_turned", 8: "product product_turned", 24: "product", 32: "product", 33: "product",
+                64: "product product_turned"}.get(n, "")  # fmt: skip
+    assert taken == [*expected.split(), "weight_grad"]
+
+
+@pytest.mark.usefixtures("chosen")
 @pytest.mark.parametrize("rows", [37, 101, 300])
 def test_threads_give_the_same(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = importlib.import_module("tapenet.kernels.linear")
@@ -78,12 +96,28 @@ def test_weights_of_8_bits(n: int, inputs: int, outputs: int, dtype: str) -> Non
     agree((found.data, x.grad.data), (x.data.astype("d") @ exact.T, g.astype("d") @ exact), dtype, ERROR[dtype])
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize(("rows", "outputs"), [(1030, 3), (1024, 16), (5000, 16), (1023, 3), (1030, 1), (70_000, 2)])
+def test_the_gradient_of_a_bias_of_many_rows(rows: int, outputs: int, dtype: str) -> None:
+    """Its gradient is BLAS's sum, in runs where rows are many."""
+    x, weight, bias = (R.normal(size=s).astype(dtype) for s in ((rows, 5), (outputs, 5), outputs))
+    t = tn.tensor(bias, requires_grad=True)
+    out = tn.linear(x, weight, t)
+    np.testing.assert_allclose(out.data, x @ weight.T + bias, 1e-5, 1e-5)
+    g = np.ones((rows, outputs), dtype)
+    g[-1] = np.nan if rows == 1030 else 0.25
+    out.backward(g)
+    np.testing.assert_array_equal(t.grad, g.sum(0))
+    assert t.grad.dtype == dtype
+
+
 def test_what_is_too_small_for_a_kernel_does_not_wake_the_threads_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     blas = importlib.import_module("tapenet.llvm.blas")
     monkeypatch.setattr(blas, "alone", lambda: seen.append("alone") or contextlib.nullcontext())  # type: ignore[func-returns-value]
     basic = importlib.import_module("tapenet.ops.products.matmul")
-    monkeypatch.setattr(basic, "WORTH", 1_500_000)  # as they are where no test lifts them
+    monkeypatch.setattr("tapenet.kernels.linear.WORTH", 1_500_000)  # as they are where no test lifts them
+    monkeypatch.setattr(basic, "WORTH", 600_000)
     monkeypatch.setattr(basic, "ALONE", 200_000)
     x, weight = R.normal(size=(64, 80)).astype("f"), tn.tensor(R.normal(size=(60, 80)).astype("f"), requires_grad=True)
     for rows, times in ((x, 2), (x[:8], 0)):
