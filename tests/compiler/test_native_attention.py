@@ -85,7 +85,7 @@ def test_in_a_loop_that_trains(compiled: Compile) -> None:
 
 def test_many_scores_are_those_of_the_kernel() -> None:
     pytest.importorskip("llvmlite")
-    length = int(np.sqrt(kernel_dispatch.WORTH / 32)) + 1
+    length = int(np.sqrt(kernel_dispatch.FORMULA / 32)) + 1
     x = RNG.normal(size=(length, 16)).astype(np.float32)
     step = tn.compile(lambda x: F.scaled_dot_product_attention(x, x, x))
     for _ in range(2):

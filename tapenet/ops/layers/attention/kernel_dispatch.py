@@ -8,8 +8,11 @@ from types import ModuleType
 from tapenet import kernels
 from tapenet.typing import Array
 
-#: Multiply-adds from which a kernel is worth the time that it takes to compile once.
-WORTH = 200_000
+#: Multiply-adds from which a kernel is quicker than NumPy: 8 heads of 16 vectors of 64 numbers (260,000) with gradients take
+#: 1.4 times as long by it, 32 heads of 16 of 32 (520,000) 0.77 forward and 1.1 with gradients.
+WORTH = 500_000
+#: Multiply-adds up to which compiled programs compute attention by its formula.
+FORMULA = 200_000
 
 
 def forward(query: Array, key: Array, value: Array, causal: bool, scale: float) -> tuple[Array, Array] | None:

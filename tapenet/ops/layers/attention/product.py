@@ -179,9 +179,9 @@ _OPAQUE = "scores are made in tiles that fit the cache, which no primitive does"
 
 
 def _small(shape: Shape, query: Array, value: Array) -> bool:
-    """Whether scores of a shape are so few that no kernel makes them: a program does, by the formula."""
+    """Whether scores of a shape are so few that a program makes them by the formula."""
     work = math.prod(shape) * (query.shape[-1] + value.shape[-1])
-    return 0 < work < kernel_dispatch.WORTH and math.prod(shape) <= WHOLE
+    return 0 < work < kernel_dispatch.FORMULA and math.prod(shape) <= WHOLE
 
 
 def _lowered(
