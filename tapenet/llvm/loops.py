@@ -25,6 +25,8 @@ VECTOR, FEW = 8, 128
 #: Elements of a block at most and of what is walked over in blocks at least, and bytes of its copies at most, so that they
 #: stay in the first level cache.
 BLOCK, BLOCKED, COPIES = 1024, 512, 1 << 14
+#: Bytes of what is between the stages of a block.
+ROWS = 1 << 15
 #: Turns of the innermost loop from which one by one at its end do not count.
 LONG = 512
 #: Operations for each array that is copied from which blocks pay.
@@ -241,23 +243,50 @@ class Accumulator:
 Body = Callable[[list[Access]], list[str]]
 
 
-class Run(NamedTuple):
-    """What a nest does at each element; `read` and `work` as for `nest`."""
+class Stage(NamedTuple):
+    """A part of what a nest does at each element.
+
+    Attributes:
+        body: what it does; it is given the accesses that it uses, and then the rows.
+        uses: numbers of accesses.
+        rows: numbers of rows, in which stages hand on what they compute.
+        sums: numbers of the accumulators that it is for.
+    """
 
     body: Body
+    uses: Sequence[int]
+    rows: Sequence[int] = ()
+    sums: Sequence[int] = ()
+
+
+class Run(NamedTuple):
+    """What a nest does at each element.
+
+    Attributes:
+        stages: which go one after another, over a block of elements each.
+        rows: the dtypes of what is between them.
+        read: how many of the accesses, the first ones, are only read.
+        work: operations. Where it is much beside what is read, short innermost loops go in blocks (`_blocked`).
+    """
+
+    stages: Sequence[Stage]
+    rows: Sequence[DType] = ()
     read: int = 0
     work: float = 0.0
+
+    @staticmethod
+    def of(body: Body, accesses: int, accumulators: int = 0) -> Run:
+        """In one stage."""
+        return Run([Stage(body, range(accesses), (), range(accumulators))])
 
 
 def nest(
     code: Code,
     lengths: Sequence[int],
     accesses: Sequence[Access],
-    body: Body,
+    body: Body | Run,
     accumulators: Sequence[Accumulator] = (),
     order: bool = True,
-    read: int = 0,
-    work: float = 0.0,
 ) -> None:
     """Walk over all axes. Each accumulator's memory holds a value to begin with.
 
@@ -265,16 +294,14 @@ def nest(
         code: where the loops go.
         lengths: of the axes.
         accesses: what the body reads and writes; it is given them at each element.
-        body: see `Body`.
+        body: see `Body`; or stages.
         accumulators: reductions.
         order: whether the axes may be put into another order.
-        read: how many of the accesses, the first ones, are only read.
-        work: operations of the body. Where it is much beside what it reads, short innermost loops go in blocks (`_blocked`).
     """
     every = [*accesses, *(a.access for a in accumulators)]
     lengths, strides = _arranged(list(lengths), [a.strides for a in every], order)
     every = [Access(a.pointer, s, a.dtype) for a, s in zip(every, strides, strict=True)]
-    run = Run(body, read, work)
+    run = body if isinstance(body, Run) else Run.of(body, len(accesses), len(accumulators))
     _walk(code, lengths, every[: len(accesses)], run, _placed(accumulators, every[len(accesses) :]))
 
 
@@ -324,7 +351,8 @@ def _walk(code: Code, lengths: list[int], accesses: list[Access], run: Run, accu
     if long:
         _long_sums(code, lengths, accesses, run, accumulators, long)
     elif not lengths:
-        _turn(code, accesses, run.body, accumulators, [None] * len(accumulators))
+        (stage,) = run.stages
+        _turn(code, accesses, stage.body, accumulators, [None] * len(accumulators))
     elif size > run_length() > size // lengths[0] and any(a.lost is not None for a in accumulators):
         _runs(code, lengths, accesses, run, accumulators)
     else:
@@ -341,11 +369,14 @@ def _axis(
 ) -> None:
     """Walk along one axis, and at each step over those inside."""
     if not inner:
-        _innermost(code, length, accesses, run.body, accumulators)
+        if len(run.stages) == 1:
+            _innermost(code, length, accesses, run.stages[0].body, accumulators)
+        else:
+            _staged(code, length, accesses, run, accumulators)
         return
     rows = _rows(length, inner, accesses, run, accumulators)
     if rows:
-        _blocked(code, length, inner, rows, accesses, run.body, accumulators)
+        _blocked(code, length, inner, rows, accesses, run, accumulators)
         return
 
     def turn(index: str) -> None:
@@ -387,7 +418,7 @@ def _blocked(
     inner: list[int],
     rows: int,
     accesses: list[Access],
-    body: Body,
+    run: Run,
     accumulators: list[Accumulator],
 ) -> None:
     """Walk along one axis and those inside in blocks of so many rows, each with one long loop. What does not lie behind each
@@ -408,7 +439,7 @@ def _blocked(
             store(code, load(code, at[0].pointer, source.dtype), at[1].pointer, source.dtype)
             return []
 
-        _axis(code, count, inner, [source, copies[i]], Run(move), [])
+        _axis(code, count, inner, [source, copies[i]], Run.of(move, 2), [])
 
     for i in short:
         if not accesses[i].strides[0]:
@@ -416,11 +447,7 @@ def _blocked(
 
     def block(index: str) -> None:
         start = code.emit(f"mul nuw nsw i64 {index}, {rows}")
-        count: int | str = rows
-        if not isinstance(length, int) or length % rows:
-            rest = code.emit(f"sub nuw nsw i64 {length}, {start}")
-            code.declares.add("llvm.umin.i64")
-            count = code.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {rows})")
+        count = _turns(code, length, start, rows)
         trips = count * row if isinstance(count, int) else code.emit(f"mul nuw nsw i64 {count}, {row}")
 
         def here(access: Access) -> Access:
@@ -436,24 +463,36 @@ def _blocked(
         line += [_line(a) for a in taken.values()]
         places = [here(a.access) for a in accumulators]
 
-        def turn(at: list[Access]) -> list[str]:
-            values = body(at[: len(accesses)])
-            for i, access in zip(taken, at[len(accesses) :], strict=True):
-                store(code, values[i], access.pointer, access.dtype)
-            return [value for i, value in enumerate(values) if i not in taken]
-
+        stages = [_taking(code, stage, taken, len(accesses)) for stage in run.stages]
         along = [i for i in range(len(accumulators)) if i not in taken]
-        _innermost(
-            code, trips, line, turn, _placed([accumulators[i] for i in along], [_line(places[i]) for i in along])
-        )
+        placed = _placed([accumulators[i] for i in along], [_line(places[i]) for i in along])
+        _axis(code, trips, [], line, Run(stages, run.rows), placed)
         for i, access in taken.items():
 
             def total(at: list[Access]) -> list[str]:
                 return [load(code, at[0].pointer, at[0].dtype)]
 
-            _axis(code, count, inner, [access], Run(total), _placed([accumulators[i]], [places[i]]))
+            _axis(code, count, inner, [access], Run.of(total, 1, 1), _placed([accumulators[i]], [places[i]]))
 
     code.loop(-(-length // rows) if isinstance(length, int) else _blocks(code, length, rows), block)
+
+
+def _taking(code: Code, stage: Stage, taken: dict[int, Access], first: int) -> Stage:
+    """A stage that stores what some sums take in, and so is not for these any more. Where they take it in is behind so many
+    accesses."""
+    places = {i: first + k for k, i in enumerate(taken)}
+    mine = [i for i in stage.sums if i in taken]
+    others = [i for i in stage.sums if i not in taken]
+    used = len(stage.uses)
+
+    def body(at: list[Access]) -> list[str]:
+        values = dict(zip(stage.sums, stage.body([*at[:used], *at[used + len(mine) :]]), strict=True))
+        for i, access in zip(mine, at[used:], strict=False):
+            store(code, values[i], access.pointer, access.dtype)
+        return [values[i] for i in others]
+
+    along = [i - sum(t < i for t in taken) for i in others]
+    return Stage(body, [*stage.uses, *(places[i] for i in mine)], stage.rows, along)
 
 
 def _blocks(code: Code, length: str, rows: int) -> str:
@@ -510,6 +549,48 @@ def _runs(code: Code, lengths: list[int], accesses: list[Access], run: Run, accu
             _add(code, accumulator, accumulator.access.pointer, load(code, cell.access.pointer, cell.access.dtype))
 
     code.loop(-(-length // step), part)
+
+
+def _staged(code: Code, length: int | str, accesses: list[Access], run: Run, accumulators: list[Accumulator]) -> None:
+    """Walk along the innermost axis in blocks of a few vectors, with the loops of all stages over each."""
+    every = [*run.rows, *(a.dtype for a in accesses)]
+    count = _few(length, len(run.rows), max(dtype.itemsize for dtype in every))
+    rows = [Access(code.room(dtype, count), (1,), dtype) for dtype in run.rows]
+
+    def block(index: str) -> None:
+        start = code.emit(f"mul nuw nsw i64 {index}, {count}")
+        turns = _turns(code, length, start, count)
+
+        def here(access: Access) -> Access:
+            return Access(
+                offset(code, access.pointer, start, access.strides[0], access.dtype), access.strides, access.dtype
+            )
+
+        at = [here(a) for a in accesses]
+        placed = _placed(accumulators, [here(a.access) for a in accumulators])
+        for stage in run.stages:
+            used = [*(at[i] for i in stage.uses), *(rows[i] for i in stage.rows)]
+            _innermost(code, turns, used, stage.body, [placed[i] for i in stage.sums])
+
+    code.loop(-(-length // count) if isinstance(length, int) else _blocks(code, length, count), block)
+
+
+def _few(length: int | str, rows: int, item: int) -> int:
+    """How many elements, of so many bytes, are a block of stages: a number of vectors, two at least, so that the rows between
+    the stages stay in the first level cache."""
+    lanes = registers().bytes // item
+    most = max(2, min(8, ROWS // (max(rows, 1) * registers().bytes)))
+    even = (n for n in range(most, 1, -1) if isinstance(length, int) and length % (n * lanes) == 0)
+    return lanes * next(even, most)
+
+
+def _turns(code: Code, length: int | str, start: str, count: int) -> int | str:
+    """How many of so many elements from a start on there are."""
+    if isinstance(length, int) and length % count == 0:
+        return count
+    rest = code.emit(f"sub nuw nsw i64 {length}, {start}")
+    code.declares.add("llvm.umin.i64")
+    return code.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {count})")
 
 
 def _innermost(

@@ -10,10 +10,13 @@ import numpy as np
 
 from tapenet.llvm.emitter import literal, load, store, supported
 from tapenet.llvm.loops import (
+    VECTOR,
     Access,
     Accumulator,
     Body,
     Code,
+    Run,
+    Stage,
     fill,
     identity,
     nest,
@@ -27,6 +30,7 @@ from tapenet.program.fusion import Kernel, aligned, source
 from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts
+from tapenet.program.native import stages
 from tapenet.typing import Shape
 
 #: An expression is computed again in a later phase rather than kept in memory if it costs no more than this.
@@ -250,21 +254,8 @@ class KernelCode:
             accumulators.append(Accumulator(member.name, Access(cells[-1], (0,) * len(self.lengths), result.dtype)))
             accumulators[-1].begin(self.code)
 
-        def body(at: list[Access]) -> list[str]:
-            registers: dict[Value, str] = {}
-            for value, access in zip(loads, at, strict=False):
-                registers[value] = load(self.code, access.pointer, value.dtype)
-            for member in order:
-                operands = [self._operand(arg, registers) for arg in member.args]
-                registers[member.results[0]] = self._apply(member, operands)
-            for member, access in zip(stores, at[len(loads) :], strict=True):
-                (result,) = member.results
-                store(self.code, registers[result], access.pointer, result.dtype)
-            return [self._operand(m.args[0], registers) for m in (*sums, *row_sums)]
-
-        run: Body = body
-        work = sum(float(COST.get(m.name, 1)) for m in order)
-        nest(self.code, self.lengths, accesses, run, accumulators, read=len(loads), work=work)
+        taken = [m.args[0] for m in (*sums, *row_sums)]
+        nest(self.code, self.lengths, accesses, self._run(order, list(loads), stores, taken), accumulators)
         for member, cell in zip(row_sums, cells, strict=True):
             (result,) = member.results
             self.rows[result] = load(self.code, cell, result.dtype)
@@ -272,6 +263,56 @@ class KernelCode:
                 pointer, strides = self._base(result, kernel.row_shape)
                 pointer, _ = at_row(strides, pointer, result.dtype)
                 store(self.code, self.rows[result], pointer, result.dtype)
+
+    def _run(self, order: list[Instruction], loads: list[Value], stores: list[Instruction], taken: list[Value]) -> Run:
+        """What a loop does at each element: it loads values, computes, stores results, and gives what sums take in."""
+        results = [m.results[0] for m in stores]
+        parts = stages.split(order, [*results, *taken]) if math.prod(self.lengths) >= VECTOR else []
+        if len(parts) < 2:
+            parts = [stages.Stage(order, [], [])]
+        rows = stages.rows(parts)
+        homes: dict[Value, int] = {m.results[0]: i for i, part in reversed([*enumerate(parts)]) for m in part.members}
+        made = []
+        for i, part in enumerate(parts):
+            stored = [k for k, value in enumerate(results) if homes[value] == i]
+            sums = [k for k, value in enumerate(taken) if homes.get(value, 0) == i]
+            read = {a for m in part.members for a in m.args} | {taken[k] for k in sums}
+            loaded = [k for k, value in enumerate(loads) if value in read]
+            made.append(
+                Stage(
+                    self._stage(
+                        part,
+                        [loads[k] for k in loaded],
+                        [results[k] for k in stored],
+                        [taken[k] for k in sums],
+                    ),
+                    [*loaded, *(len(loads) + k for k in stored)],
+                    [rows[v] for v in (*part.reads, *part.keeps)],
+                    sums,
+                )
+            )
+        dtypes = {row: value.dtype for value, row in rows.items()}
+        work = sum(float(COST.get(m.name, 1)) for m in order)
+        return Run(made, [dtypes[row] for row in range(len(dtypes))], len(loads), work)
+
+    def _stage(self, part: stages.Stage, loads: list[Value], stored: list[Value], taken: list[Value]) -> Body:
+        """What a loop does at each element in one of its stages."""
+
+        def body(at: list[Access]) -> list[str]:
+            registers: dict[Value, str] = {}
+            reads, others = [*loads, *part.reads], [*stored, *part.keeps]
+            given = [*at[: len(loads)], *at[len(loads) + len(stored) :]]
+            for value, access in zip(reads, given, strict=False):
+                registers[value] = load(self.code, access.pointer, value.dtype)
+            for member in part.members:
+                operands = [self._operand(arg, registers) for arg in member.args]
+                registers[member.results[0]] = self._apply(member, operands)
+            to = [*at[len(loads) : len(loads) + len(stored)], *given[len(reads) :]]
+            for value, access in zip(others, to, strict=True):
+                store(self.code, registers[value], access.pointer, value.dtype)
+            return [self._operand(value, registers) for value in taken]
+
+        return body
 
     def _source_phase(self, member: Instruction) -> int:
         """The phase in which what a reduction takes in is computed."""
