@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.llvm.emitter import load, store
-from tapenet.llvm.loops import Code, combiner, fill, identity, offset, weight
+from tapenet.llvm.loops import BLOCKED, LONG, Code, combiner, fill, identity, offset, weight
+from tapenet.llvm.processor import registers
 from tapenet.program.fusion import Kernel, aligned, source
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
@@ -63,6 +64,8 @@ def cut(kernel: Kernel, layouts: Layouts) -> Cut | None:
 def _along(kernel: Kernel, axis: int, wanted: int, innermost: bool) -> Cut | None:
     length = kernel.domain[axis]
     most = min(wanted, length // RUN if innermost else length)
+    if not innermost and _short(kernel):
+        most = min(most, math.prod(kernel.domain) // BLOCKED)
     shared = sum(r.size for m in _sums(kernel) for r in m.results if axis in m.params["axes"])
     if shared:
         most = min(most, 1 + int(SUMS / 2 * math.prod(kernel.domain) / shared))
@@ -72,6 +75,14 @@ def _along(kernel: Kernel, axis: int, wanted: int, innermost: bool) -> Cut | Non
     even = [n for n in range(most, most // 2 - 1, -2) if length % n == 0]  # then one function does for all
     steps = -(-length // (even[0] if even else most))
     return Cut(axis, steps, -(-length // steps))
+
+
+def _short(kernel: Kernel) -> bool:
+    """Whether rows are shorter than vectors or have a rest, so that a part has to be a block (`loops`)."""
+    if kernel.split is not None or len(kernel.domain) < 2:
+        return False
+    item = max(r.dtype.itemsize for m in kernel.members for r in m.results)
+    return kernel.domain[-1] < LONG and kernel.domain[-1] % (registers().bytes // item) > 0
 
 
 def _outermost(kernel: Kernel, layouts: Layouts) -> Callable[[int], float]:

@@ -35,6 +35,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     """Have every kernel cut into parts, however small it is, and so many threads."""
     monkeypatch.setattr(pieces, "PART", 1)
     monkeypatch.setattr(parallel, "RUN", 1)
+    monkeypatch.setattr(parallel, "BLOCKED", 1)
     monkeypatch.setattr(parallel, "SUMS", 1e9)
     yield tn.set_num_threads
     tn.set_num_threads(None)
@@ -252,6 +253,17 @@ def test_parts(length: int, work: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert axis == 0
     assert 2 <= count <= pieces.MOST
     assert (count - 1) * steps < length <= count * steps  # none is empty
+
+
+def test_parts_of_short_rows_are_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that their loops are of vectors."""
+    before = cut(exp(100_000, 3))
+    monkeypatch.setattr(parallel, "BLOCKED", 75_000)
+    found = cut(exp(100_000, 3))
+    assert found is not None
+    assert before is not None
+    assert found.axis == before.axis == 0
+    assert found.parts <= 4 < before.parts
 
 
 def test_small_kernels_are_not_cut() -> None:
