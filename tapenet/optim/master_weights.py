@@ -69,6 +69,8 @@ class MasterWeights:
         self._pairs = list(found.values())
         make = optimizer.bind if isinstance(optimizer, Optimizer) else optimizer
         self.optimizer = make(given, **options)
+        #: Whether gradients are averaged over ranks that train one model together (`tn.parallel.optimizer`).
+        self.together = False
         #: What `updaters` keeps: the parameters by id, and those that came to the model since.
         self._updated: dict[int, Tensor] = {}
         self._newcomers: list[updaters.Newcomers] = []
@@ -108,6 +110,10 @@ class MasterWeights:
     @lr.setter
     def lr(self, value: float | Schedule) -> None:
         self.optimizer.lr = value
+
+    def parameters(self) -> list[Tensor]:
+        """The parameters, in their order."""
+        return [param for param, _ in self._pairs]
 
     def masters(self) -> list[Tensor]:
         """The master weights, in the order of the parameters. After `gather` they have the gradients, to be clipped."""

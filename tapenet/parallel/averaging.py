@@ -19,11 +19,12 @@ from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
 from tapenet.ops.op import op
+from tapenet.optim.master_weights import MasterWeights
 from tapenet.optim.optimizer import Optimizer
 from tapenet.parallel.ranks import World, listed, world
 from tapenet.typing import Array
 
-Opt = TypeVar("Opt", bound=Optimizer)
+Opt = TypeVar("Opt", bound=Optimizer | MasterWeights)
 #: Bytes of gradients that are sent at once.
 BUCKET = 1 << 20
 
@@ -36,7 +37,8 @@ def optimizer(opt: Opt, model: Module | None = None) -> Opt:
     are given to all ranks.
 
     Args:
-        opt: the optimizer. It has its parameters, or is given those of `model`.
+        opt: the optimizer, or `optim.MasterWeights`. It has its parameters, or is given those of `model`. Gradients of 16
+            bits are added up in float32.
         model: whose parameters and buffers all ranks begin with.
 
     Returns:
@@ -50,14 +52,19 @@ def optimizer(opt: Opt, model: Module | None = None) -> Opt:
     >>> net = tn.nn.Linear(2, 3)
     >>> opt = tn.parallel.optimizer(tn.optim.SGD(net, lr=0.1), net)
     """
-    if not opt.bound:
+    if isinstance(opt, Optimizer) and not opt.bound:
         if model is None:
             raise ValueError("parallel.optimizer: the optimizer has no parameters yet; give the model too")
         opt.bind(model)
     ranks = world()
     if ranks.size > 1:
         params = {str(slot.name): slot.param for slot in opt.slots}
-        state = dict(model.state_dict(keep_vars=True)) if model is not None else params
+        state: dict[str, Any] = dict(model.state_dict(keep_vars=True)) if model is not None else dict(params)
+        if isinstance(opt, MasterWeights):  # its slots are the copies, and backward passes come to the parameters
+            of = {id(master): param for param, master in zip(opt.parameters(), opt.masters(), strict=True)}
+            state |= {f"{name} in {t.dtype}": t for name, t in params.items()}
+            params = {name: of[id(master)] for name, master in params.items()}
+            state |= params
         begin_alike(state)
         opt.together = True
         averaging = _Averaging(ranks, params)
@@ -130,6 +137,8 @@ class _Bucket:
     def __init__(self, ranks: World, dtype: np.dtype) -> None:
         self.ranks = ranks
         self.dtype = dtype
+        #: What is added up: numbers of 16 bits in float32, which neither overflows nor rounds once for each rank.
+        self.sent = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
         self.names: list[str] = []
         self.leaves: list[Leaf] = []
         self.starts = [0]
@@ -147,7 +156,7 @@ class _Bucket:
 
     def begin(self, gradients: Sequence[Array | None]) -> None:
         """Begin to send these gradients, one for each parameter or None."""
-        flat = np.empty(self.size, self.dtype)
+        flat = np.empty(self.size, self.sent)
         counts = flat[self.starts[-1] :]
         for i, g in enumerate(gradients):
             place = flat[self.starts[i] : self.starts[i + 1]]
@@ -172,7 +181,9 @@ class _Bucket:
         counts = flat[self.starts[-1] :]
         flat[: self.starts[-1]] *= 1 / self.ranks.size
         return [
-            flat[self.starts[i] : self.starts[i + 1]].reshape(leaf.shape) if counts[i] else None
+            flat[self.starts[i] : self.starts[i + 1]].reshape(leaf.shape).astype(self.dtype, copy=False)
+            if counts[i]
+            else None
             for i, leaf in enumerate(self.leaves)
         ]
 
@@ -185,7 +196,7 @@ class _Bucket:
             self.begin([next(every) if there else None for there in present])
             return np.zeros((), np.int64)
 
-        def end(begun: Array) -> tuple[Array, ...]:
+        def end(begun: Array) -> Array | tuple[Array, ...]:
             found = self.end()
             for name, there, mean in zip(self.names, present, found, strict=True):
                 if (mean is not None) != there:
@@ -193,7 +204,8 @@ class _Bucket:
                         f"parallel.optimizer: {name} has a gradient on some ranks only, which a compiled step cannot know "
                         "beforehand: give every parameter a gradient on all ranks, or leave the step uncompiled"
                     )
-            return tuple(mean for mean in found if mean is not None)
+            means = tuple(mean for mean in found if mean is not None)
+            return means if len(means) > 1 else means[0]
 
         begun = op(begin, name="send gradients", effect=True, nondiff=True)([g for g in gradients if g is not None])
         count = sum(present)
@@ -223,7 +235,7 @@ class _Averaging(Layer):
             leaf = param._node
             assert isinstance(leaf, Leaf)
             at = open_.get(leaf.dtype)
-            if at is None or self.buckets[at].size * leaf.dtype.itemsize > BUCKET:
+            if at is None or self.buckets[at].size * self.buckets[at].sent.itemsize > BUCKET:
                 at = open_[leaf.dtype] = len(self.buckets)
                 self.buckets.append(_Bucket(ranks, leaf.dtype))
             self.buckets[at].add(name, leaf)

@@ -38,6 +38,10 @@ def test_steps(ranks: int, mode: str, kind: str, tmp_path: Path) -> None:
     _close(_trained(1, "training.py", tmp_path, mode, kind), _trained(ranks, "training.py", tmp_path, mode, kind))
 
 
+def test_gradients() -> None:
+    passes(2, "gradients.py")
+
+
 @pytest.mark.slow
 def test_fit(tmp_path: Path) -> None:
     """The same history on 1 and 3 ranks; one rank logs; a checkpoint of 3 ranks loads on 1."""
