@@ -102,6 +102,14 @@ def test_fault(how: str, tmp_path: Path) -> None:
 
 
 @needs_mpi
+@pytest.mark.parametrize("rank", [0, 1])
+def test_ranks_that_end_late(rank: int, tmp_path: Path) -> None:
+    """The others wait for them, and know when they have ended."""
+    done = ended(start(2, "faults.py", "late", rank, 1, tmp_path))
+    assert not done.returncode, done.stderr
+
+
+@needs_mpi
 @pytest.mark.slow
 def test_many_faults(tmp_path: Path) -> None:
     """Of any kind, on ranks and at moments by chance. TAPENET_FAULTS says how many; where it is set, each kind has its turn."""

@@ -46,6 +46,9 @@ def fails(*arguments: object) -> None:
     raise ValueError("what went wrong")
 
 
+if how == "late":  # nothing is wrong: they end at different times
+    time.sleep(2 * here)
+    sys.exit(0)
 if here:
     ENDS.get(how, lambda: None)()
 if how == "exception" and here:
