@@ -32,6 +32,10 @@ INSTALL = 'pip install "tapenet[mpi]" brings mpi4py and an MPI library'
 _LOOK = 0.2
 #: Seconds that a rank waits for others before it tells them what for.
 _PATIENCE = 5.0
+#: Seconds until it tells them again, and how often each has to say the same before they are believed to wait for each other:
+#: what was said may be long past where processes are stopped, or have little of a processor.
+_AGAIN = 1.0
+_BELIEVED = 3
 #: Bytes in front of a sent array that say its shape and dtype.
 _HEAD = 64
 
@@ -86,6 +90,9 @@ class World:
         #: Of each rank that has ended, how many collectives it took part in; of each that waits, for what.
         self._ended: dict[int, int] = {}
         self._others: dict[int, Waiting | None] = {}
+        #: How often each has said that, since this one began to tell the others itself; and when this one told them last.
+        self._said: dict[int, int] = {}
+        self._told_at = 0.0
         self._agreed = np.empty(2, np.int64)
         self._looking = threading.Lock()
         self._pid = os.getpid()
@@ -172,10 +179,13 @@ class World:
         if self._told is not None and self._told is not waiting:
             self._tell(None)
             self._told = None
+        self._take()
         if not patient and self._told is not waiting:
+            self._said.clear()
+        if not patient and (self._told is not waiting or time.monotonic() - self._told_at > _AGAIN):
             self._tell(waiting)
             self._told = waiting
-        self._take()
+            self._told_at = time.monotonic()
         if waiting is None or waiting is not self._waiting:
             return
         for rank, count in self._ended.items():
@@ -185,7 +195,8 @@ class World:
                     f"{self.collectives}, {waiting.what}: all ranks must make the same calls"
                 )
         known = {rank: other for rank, other in self._others.items() if other is not None}
-        if self._told is waiting and len(known) == self.size - 1 - len(self._ended):
+        believed = all(self._said.get(rank, 0) >= _BELIEVED for rank in known)
+        if self._told is waiting and believed and len(known) == self.size - 1 - len(self._ended):
             known[self.rank] = waiting
             if len({other.what for other in known.values()}) > 1 or not waiting.together:
                 ended = dict.fromkeys(self._ended, "ended")
@@ -206,6 +217,7 @@ class World:
                 self._ended[source] = found
                 self._others.pop(source, None)
             else:
+                self._said[source] = self._said.get(source, 0) + 1 if found == self._others.get(source) else 1
                 self._others[source] = found
 
     def leave(self) -> None:

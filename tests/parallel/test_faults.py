@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tapenet.parallel.ranks import Waiting, World
 from tests.parallel.launching import ended, needs_mpi, processes, start
 
 WRONG = "ValueError: what went wrong"
@@ -122,6 +124,40 @@ def test_many_faults(tmp_path: Path) -> None:
         folder.mkdir()
         how = str(kinds[i % len(kinds)])
         _check(how, ranks, int(rng.integers(ranks)), int(rng.integers(5)), folder, float(rng.uniform(0, 2)))
+
+
+class _Control:
+    """Messages from rank 1, in place of a communicator."""
+
+    def __init__(self) -> None:
+        self.messages: list[object] = []
+
+    def iprobe(self, status: object) -> bool:
+        return bool(self.messages)
+
+    def recv(self, source: int) -> object:
+        return self.messages.pop(0)
+
+    def isend(self, what: object, to: int) -> object:
+        return SimpleNamespace(Test=lambda: True)
+
+
+def test_what_was_said_once_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank that is stopped for a while may be past what it told that it waits for."""
+    said: list[str] = []
+    monkeypatch.setattr(World, "abort", lambda self, why: said.append(why))
+    control = _Control()
+    mpi = SimpleNamespace(Status=lambda: SimpleNamespace(Get_source=lambda: 1))
+    ranks = World(mpi, None, None, control, 0, 2, 1000.0)
+    ranks._waiting = Waiting(8, "whether to stop", True)
+    ranks._since = time.monotonic() - 100
+    for i in range(4):
+        assert not said, i
+        control.messages.append(Waiting(7, "the number of samples", True))
+        ranks._look()
+    assert said == [
+        "all ranks wait for each other, each for something else: rank 0: whether to stop; rank 1: the number of samples"
+    ]
 
 
 def test_no_mpi() -> None:

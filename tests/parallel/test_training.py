@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.parallel.launching import needs_mpi, passes
+from tests.parallel.launching import needs_mpi, passes, run
 
 pytestmark = needs_mpi
 
@@ -63,4 +63,11 @@ def test_resume(tmp_path: Path) -> None:
     passes(2, "fitting.py", 2, folder, tmp_path / "first.npz")
     passes(2, "fitting.py", 4, folder, tmp_path / "second.npz")
     resumed = dict(np.load(tmp_path / "second.npz"))
+    assert all(np.array_equal(values, resumed[name]) for name, values in whole.items())
+    # A rank is killed within the fourth epoch: it goes on from the end of the third.
+    folder = tmp_path / "others"
+    assert run(2, "fitting.py", 4, folder, tmp_path / "third.npz", 17).returncode
+    assert not (tmp_path / "third.npz").exists()
+    passes(2, "fitting.py", 4, folder, tmp_path / "third.npz")
+    resumed = dict(np.load(tmp_path / "third.npz"))
     assert all(np.array_equal(values, resumed[name]) for name, values in whole.items())

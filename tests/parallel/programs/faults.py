@@ -18,11 +18,13 @@ how, where, after, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Pat
 number = int(os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK", "0")))
 if number == where and how in ("before", "exits before"):
     sys.exit(5 if how == "before" else 0)
+late = "before", "exits before", "stopped", "sleeps", "stopped step", "endless STOP"
+patience = 6 if how in late or how.startswith("unborn") else 300
 if how.startswith(("endless", "unborn")):
     (folder / "new").with_suffix(f".{number}").write_text(str(os.getpid()))
     (folder / "new").with_suffix(f".{number}").rename(folder / f"rank {number}")
     how = how.partition(" ")[0]
-P.init(timeout=6 if how in ("before", "exits before", "stopped", "sleeps", "stopped step", "endless", "unborn") else 60)
+P.init(timeout=patience)
 x = np.ones(3)
 for _ in range(after):
     P.allreduce(x)
