@@ -185,7 +185,7 @@ def fit(
         raise TypeError(f"fit: checkpoint={checkpoint!r}; give a checkpoint: tn.training.Checkpoint(folder)")
     if team is not None:
         verbose = verbose if team.speaks else 0
-        every = [one for one in every if team.speaks or not getattr(one, "writes", False)]
+        every = team.heard(every)
         if batches is not data:
             batches = team.shard(batches)
     # Before the optimizer is bound, since this may be no dtype.

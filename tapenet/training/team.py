@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,21 @@ from tapenet.typing import StateDict
 _OWN = ("random", "generators", "meter")
 
 
+class _Silent:
+    """In place of a callback that writes, on ranks that do not: it does nothing, and has the same state."""
+
+    def __init__(self, callback: Callable[[State], object]) -> None:
+        self._callback = callback
+
+    def __call__(self, state: State) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("state_dict", "load_state_dict"):
+            return getattr(self._callback, name)
+        raise AttributeError(name)
+
+
 class Team:
     """The ranks of a run of `fit`."""
 
@@ -32,6 +47,10 @@ class Team:
     def seed(self, own: int) -> int:
         """One seed for all ranks, that of the first."""
         return int(self._gathered([own], "a seed")[0][0])
+
+    def heard(self, callbacks: Iterable[Callable[[State], object]]) -> list[Callable[[State], object]]:
+        """The callbacks, of which those that write do so on one rank. Each keeps its place, which a saved run knows it by."""
+        return [each if self.speaks or not getattr(each, "writes", False) else _Silent(each) for each in callbacks]
 
     def shard(self, batches: Iterable[Any]) -> Shard[Any]:
         """This rank's part of each batch."""
