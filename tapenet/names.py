@@ -730,6 +730,7 @@ NAMES: dict[str, tuple[dict[str, str], ...]] = {
         {
             "tapenet.parallel.averaging": "equal optimizer",
             "tapenet.parallel.collectives": "allgather allreduce broadcast recv reduce reduce_scatter send",
+            "tapenet.parallel.mapping": "map",
             "tapenet.parallel.ranks": "init rank size",
             "tapenet.parallel.sharding": "Shard shard",
             "tapenet.parallel.statistics": "synchronize_batch_norm",

@@ -4,6 +4,7 @@ from tapenet.autodiff.tensor import Tensor as Tensor
 from tapenet.parallel.averaging import equal as equal
 from tapenet.parallel.averaging import optimizer as optimizer
 from tapenet.parallel.collectives import recv as recv
+from tapenet.parallel.mapping import map as map
 from tapenet.parallel.ranks import init as init
 from tapenet.parallel.ranks import rank as rank
 from tapenet.parallel.ranks import size as size

@@ -72,12 +72,14 @@ class Results:
     Attributes:
         leaves: the tensors.
         aux: what it returned beside them.
+        draws: whether it drew random numbers.
     """
 
     def __init__(self, name: str, has_aux: bool) -> None:
         self.name = name
         self.has_aux = has_aux
         self.aux: object = None
+        self.draws = False
         self.leaves: list[Tensor] = []
         self._structure: Structure | None = None
         self._settled = False
@@ -123,6 +125,7 @@ class Results:
             return [*results, *(Tensor._of(t._data, None, t._trace) for t in seen)]
 
         traced = trace(self.name, run, given)
+        self.draws = bool(traced.draws)
         function, further = traced.function, traced.further()
         if seen:
             program, count = function.program(), len(self.leaves)

@@ -15,6 +15,7 @@ from tapenet.program.passes import dead
 from tapenet.program.trees import Mismatch, flatten
 from tapenet.transforms.arguments import Arguments, Results, fitting, title_of
 from tapenet.transforms.gradients import vjp
+from tapenet.transforms.over_ranks import Ranks, several
 from tapenet.transforms.run import places
 from tapenet.transforms.tracing import trace
 from tapenet.typing import Shape
@@ -65,6 +66,17 @@ class Differentiated:
     def arguments(self) -> list[Tensor]:
         """What the traced function takes."""
         return [*self.given, *self._further]
+
+    def splits(self, over: Ranks | None) -> None:
+        """Check that ranks may each compute a part.
+
+        Raises:
+            RuntimeError: the function draws random numbers.
+        """
+        if self.results.draws and several(over, self.name):
+            raise RuntimeError(
+                f"tn.{self.name}: the function draws random numbers, each rank its own: draw outside, and pass them"
+            )
 
     def by_argument(self, values: Sequence[object]) -> object:
         """Values in the structure of the arguments."""

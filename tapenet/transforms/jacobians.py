@@ -25,6 +25,7 @@ from tapenet.transforms.arguments import basis
 from tapenet.transforms.differentiated import Argnums, Differentiated
 from tapenet.transforms.gradients import grad, value_and_grad
 from tapenet.transforms.of_compiled import follows_compiled
+from tapenet.transforms.over_ranks import Ranks, batched
 from tapenet.transforms.run import function
 from tapenet.transforms.sparse_derivatives import SparseDerivative
 from tapenet.typing import Shape
@@ -36,14 +37,14 @@ Mode = Literal["forward", "reverse"]
 @overload
 def jacobian(
     f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
-    sparse: Literal[True], pattern: object = None,
+    sparse: Literal[True], pattern: object = None, over: Ranks | None = None,
 ) -> SparseDerivative: ...  # fmt: skip
 
 
 @overload
 def jacobian(
     f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
-    sparse: Literal[False] = False, pattern: None = None,
+    sparse: Literal[False] = False, pattern: None = None, over: Ranks | None = None,
 ) -> Callable[..., Any]: ...  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def jacobian(
 @follows_compiled
 def jacobian(
     f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
-    sparse: bool = False, pattern: object = None,
+    sparse: bool = False, pattern: object = None, over: Ranks | None = None,
 ) -> Callable[..., object]:  # fmt: skip
     """A function that returns the Jacobian of `f`: the derivative of each element of its result by each of its argument.
 
@@ -66,6 +67,8 @@ def jacobian(
         sparse: give a `scipy.sparse.csr_array` ([how](../../docs/transformations.md#sparse-derivatives)): the pattern of the
             Jacobian is found in the program of `f`, and as many products are computed as its columns (or rows) take colours.
         pattern: with `sparse`, where the Jacobian may be other than 0, if it is known: a matrix, which is held to a product.
+        over: `tn.parallel`: each rank computes its part of the columns, rows or colours, and all get the whole result
+            ([how](../../docs/parallel.md#parallel-derivatives)).
 
     Returns:
         for a result of shape m and an argument of shape n an array of shape m + n; nested in the structure of the result, and
@@ -85,47 +88,51 @@ def jacobian(
     >>> matrix.shape, matrix.nnz, differences.colors[:6]
     ((999, 1000), 1998, array([0, 1, 0, 1, 0, 1]))
     """
-    return _chosen("jacobian", f, argnums, mode, has_aux, False, sparse, pattern)
+    return _chosen("jacobian", f, argnums, mode, has_aux, False, sparse, pattern, over)
 
 
 @boundary
 @follows_compiled
-def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def jacfwd(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, *, over: Ranks | None = None
+) -> Callable[..., Any]:
     """`jacobian` in forward mode: quicker where the result has more elements than the argument.
 
     >>> import tapenet as tn
     >>> tn.jacfwd(lambda x: tn.stack([x, x**2, x**3]))(2.0)
     Tensor([ 1.,  4., 12.])
     """
-    return _jacobian("jacfwd", f, argnums, "forward", has_aux, False)
+    return _jacobian("jacfwd", f, argnums, "forward", has_aux, False, over)
 
 
 @boundary
 @follows_compiled
-def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def jacrev(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, *, over: Ranks | None = None
+) -> Callable[..., Any]:
     """`jacobian` in reverse mode: quicker where the argument has more elements than the result.
 
     >>> import tapenet as tn
     >>> tn.jacrev(lambda x: (x**2).sum(keepdims=True))(tn.tensor([1.0, 2.0]))
     Tensor([[2., 4.]])
     """
-    return _jacobian("jacrev", f, argnums, "reverse", has_aux, False)
+    return _jacobian("jacrev", f, argnums, "reverse", has_aux, False, over)
 
 
 @boundary
 @follows_compiled
 def value_and_jacobian(
     f: Callable[..., object], argnums: Argnums = 0, mode: Mode | None = None, has_aux: bool = False, *,
-    sparse: bool = False, pattern: object = None,
+    sparse: bool = False, pattern: object = None, over: Ranks | None = None,
 ) -> Callable[..., Any]:  # fmt: skip
-    """A function that returns `f`'s value and its `jacobian`. With `has_aux` the value is the pair that `f` returns; `sparse`
-    and `pattern` are those of `jacobian`.
+    """A function that returns `f`'s value and its `jacobian`. With `has_aux` the value is the pair that `f` returns; `sparse`,
+    `pattern` and `over` are those of `jacobian`.
 
     >>> import tapenet as tn
     >>> tn.value_and_jacobian(lambda x: x * x)(3.0)
     (Tensor(9.), Tensor(6.))
     """
-    return _chosen("value_and_jacobian", f, argnums, mode, has_aux, True, sparse, pattern)
+    return _chosen("value_and_jacobian", f, argnums, mode, has_aux, True, sparse, pattern, over)
 
 
 @overload
@@ -136,13 +143,14 @@ def hessian(
     *,
     sparse: Literal[True],
     pattern: object = None,
+    over: Ranks | None = None,
 ) -> SparseDerivative: ...
 
 
 @overload
 def hessian(
     f: Callable[..., object], argnums: Argnums = 0, has_aux: bool = False, *,
-    sparse: Literal[False] = False, pattern: None = None,
+    sparse: Literal[False] = False, pattern: None = None, over: Ranks | None = None,
 ) -> Callable[..., Any]: ...  # fmt: skip
 
 
@@ -155,6 +163,7 @@ def hessian(
     *,
     sparse: bool = False,
     pattern: object = None,
+    over: Ranks | None = None,
 ) -> Callable[..., object]:
     """A function that returns the Hessian of `f`, which returns a scalar: all second derivatives, forward over reverse.
 
@@ -162,7 +171,7 @@ def hessian(
         f: returns one number.
         argnums: the argument(s) to differentiate by; several give a tuple of tuples.
         has_aux: `f` returns (scalar, other); the result is then (Hessian, other).
-        sparse, pattern: as for `jacobian`. Symmetry saves colours: of an entry and its mirror image one is computed.
+        sparse, pattern, over: as for `jacobian`. Symmetry saves colours: of an entry and its mirror image one is computed.
 
     Returns:
         for an argument of shape n an array of shape n + n; for a structure one of these, in its structure twice. With `sparse`
@@ -175,7 +184,7 @@ def hessian(
     """
     function("hessian", f)
     if sparse:
-        return SparseDerivative("hessian", f, argnums, "symmetric", pattern, has_aux)
+        return SparseDerivative("hessian", f, argnums, "symmetric", pattern, has_aux, over=over)
     _no_pattern("hessian", pattern)
 
     @boundary
@@ -188,7 +197,7 @@ def hessian(
         except NoDerivative:
             gradient = work.recorded_gradient(False)
             products = _symmetric(gradient, len(work.given))
-        rows = _batched(products, len(gradient.inputs), work.arguments(), basis(*work.spaces(work.given)))
+        rows = _batched(work, products, len(gradient.inputs), basis(*work.spaces(work.given)), over)
         parts = [
             [_transposed(block, t.shape, like.shape) for block, t in _blocks(row, work.given)]
             for row, like in zip(rows, work.given, strict=True)
@@ -254,15 +263,15 @@ def hvp(
 
 def _chosen(
     name: str, f: Callable[..., object], argnums: Argnums, mode: Mode | None, has_aux: bool, value: bool, sparse: bool,
-    pattern: object,
+    pattern: object, over: Ranks | None,
 ) -> Callable[..., object]:  # fmt: skip
     """A Jacobian of either kind."""
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f"tn.{name}: mode={mode!r} is neither 'forward' nor 'reverse', nor None for the quicker one")
     if sparse:
-        return SparseDerivative(name, function(name, f), argnums, mode, pattern, has_aux, value)
+        return SparseDerivative(name, function(name, f), argnums, mode, pattern, has_aux, value, over)
     _no_pattern(name, pattern)
-    return _jacobian(name, f, argnums, mode, has_aux, value)
+    return _jacobian(name, f, argnums, mode, has_aux, value, over)
 
 
 def _no_pattern(name: str, pattern: object) -> None:
@@ -271,7 +280,13 @@ def _no_pattern(name: str, pattern: object) -> None:
 
 
 def _jacobian(
-    name: str, f: Callable[..., object], argnums: Argnums, mode: Mode | None, has_aux: bool, value: bool
+    name: str,
+    f: Callable[..., object],
+    argnums: Argnums,
+    mode: Mode | None,
+    has_aux: bool,
+    value: bool,
+    over: Ranks | None,
 ) -> Callable[..., object]:
     function(name, f)
 
@@ -298,7 +313,7 @@ def _jacobian(
                 if mode == "forward":
                     raise TypeError(f"tn.{name}: {error}: take reverse mode, tn.jacrev") from None
         if tangents is not None:
-            columns = _batched(tangents, count, arguments, basis(*work.spaces(work.given)))
+            columns = _batched(work, tangents, count, basis(*work.spaces(work.given)), over)
             parts = [
                 [_transposed(block, t.shape, out.shape) for block, t in _blocks(column, work.given)]
                 for column, out in zip(columns, outs, strict=True)
@@ -311,9 +326,9 @@ def _jacobian(
                 )
             pulled = Given(work.title.format(name), work.function.pull(range(len(work.given))))
             seeds = basis(*work.spaces(outs))
-            rows = _batched(pulled, count, arguments, seeds)
+            rows = _batched(work, pulled, count, seeds, over)
             if any(t.dtype.kind == "c" for t in outs) and capturing() is None:
-                _check_analytic(name, rows, _batched(pulled, count, arguments, [seed * 1j for seed in seeds]))
+                _check_analytic(name, rows, _batched(work, pulled, count, [seed * 1j for seed in seeds], over))
             by_input = [[block for block, _ in _blocks(row, outs)] for row in rows]
             parts = [
                 [block.reshape(*out.shape, *t.shape) for block, t in zip(blocks, work.given, strict=True)]
@@ -364,11 +379,15 @@ def _tangents(function: Function, count: int) -> Function:
     return Given(function.name, Program(pushed.inputs, [], pushed.body, pushed.outputs[len(function.outputs) :], []))
 
 
-def _batched(function: Function, count: int, arguments: Sequence[Tensor], seeds: Sequence[np.ndarray]) -> list[Tensor]:
+def _batched(
+    work: Differentiated, function: Function, count: int, seeds: Sequence[np.ndarray], over: Ranks | None
+) -> list[Tensor]:
     """What a function gives for each of the seeds, which go in after its first inputs."""
     size = len(seeds[0]) if seeds else 0
+    work.splits(over)
     flags = [*[False] * count, *[True] * len(seeds)]
-    return programs.run(function.batch(flags, size), [*arguments, *map(Tensor._of, seeds)])
+    made = batched(work.name, function, flags, size, over)
+    return programs.run(made, [*work.arguments(), *map(Tensor._of, seeds)])
 
 
 def _check_analytic(name: str, rows: Sequence[Tensor], turned: Sequence[Tensor]) -> None:

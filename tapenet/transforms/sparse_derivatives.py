@@ -28,6 +28,7 @@ from tapenet.program.passes import simplify
 from tapenet.program.sparsity import NotSparse, sparsity
 from tapenet.transforms import coloring
 from tapenet.transforms.differentiated import Argnums, Differentiated
+from tapenet.transforms.over_ranks import Ranks, several
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class SparseDerivative:
         pattern: object,
         has_aux: bool,
         value: bool = False,
+        over: Ranks | None = None,
     ) -> None:
+        self._over = over if several(over, name) else None
         functools.update_wrapper(self, f, updated=())
         self._name, self._argnums, self._mode, self._has_aux, self._value = name, argnums, mode, has_aux, value
         self._pattern = None if pattern is None else _booleans(pattern)
@@ -95,6 +98,7 @@ class SparseDerivative:
         given, named = [_tensor(a) for a in args], {n: _tensor(a) for n, a in kwargs.items()}
         work = Differentiated(self._name, self.__wrapped__, self._argnums, given, named, self._has_aux)
         self._check(work)
+        work.splits(self._over)
         plan = self._plan(work)
         found = plan.run([t._data for t in work.arguments()])
         if self._value:
@@ -138,7 +142,7 @@ class SparseDerivative:
             # What a function with rules of its own computes is known by its derivative alone.
             plan = self._kept(("tangents", program_key(tangents)), work)
             if plan is None:
-                plan = _Plan(self._name, key, function, tangents, work, self._mode, self._pattern)
+                plan = _Plan(self._name, key, function, tangents, work, self._mode, self._pattern, self._over)
         self._plans = [plan, *(p for p in self._plans if p is not plan)][:KEPT]
         return plan
 
@@ -173,7 +177,9 @@ class _Plan:
         work: Differentiated,
         mode: Mode | None,
         given: csr_array | None,
+        over: Ranks | None,
     ) -> None:
+        self._over = over
         arrays = [t._data for t in work.arguments()]
         total, wanted = len(arrays), range(len(work.given))
         #: The inputs whose values the pattern was read from, and these.
@@ -230,6 +236,8 @@ class _Plan:
         count = int(self.colors.max(initial=0)) + 1
         largest = max([v.size for i in program.body for v in i.results], default=1)
         blocks = max(1, -(-count * largest // BLOCK))
+        if self._over is not None:  # as many for each rank
+            blocks = -(-blocks // self._over.size) * self._over.size
         self._size = -(-count // blocks)
         flags = [i >= total for i in range(len(program.inputs))]
         made = simplify(batch(program, flags, self._size, everything=True)[0])
@@ -268,13 +276,30 @@ class _Plan:
         from scipy.sparse import csr_array
 
         data = np.empty(self.pattern.nnz, self._dtype)
-        for block, (at, where) in enumerate(self._entries):
+        over = self._over
+        first, step = (0, 1) if over is None else (over.rank, over.size)
+        for block in range(first, len(self._entries), step):
+            at, where = self._entries[block]
             outs = self._call([*arrays, *(self._once or self._vectors(block))])
             rows = [out.reshape(self._size, -1) for out in outs]
             joined = np.concatenate(rows, axis=1) if len(rows) > 1 else rows[0]
             data[at] = joined.reshape(-1)[where]
+        if over is not None:
+            self._exchange(data, over)
         pattern = self.pattern
         return csr_array((data, pattern.indices.copy(), pattern.indptr.copy()), shape=pattern.shape)
+
+    def _exchange(self, data: Array, over: Ranks) -> None:
+        """Put the entries that other ranks computed into their places."""
+        places = [
+            np.concatenate([np.empty(0, np.intp), *(at for at, _ in self._entries[rank :: over.size])])
+            for rank in range(over.size)
+        ]
+        longest = max(map(len, places))
+        own = np.zeros(longest, data.dtype)
+        own[: len(places[over.rank])] = data[places[over.rank]]
+        for at, found in zip(places, over.allgather(own).reshape(over.size, longest), strict=True):
+            data[at] = found[: len(at)]
 
     def _call(self, given: Sequence[Array]) -> Sequence[Array]:
         outs = self._runner.call(*given)

@@ -16,6 +16,7 @@ from tapenet.program.batching import batch, is_draw
 from tapenet.program.trees import Mismatch, container, flatten, tree_map
 from tapenet.transforms.arguments import Arguments, Results
 from tapenet.transforms.of_compiled import follows_compiled
+from tapenet.transforms.over_ranks import Ranks, batched, several
 from tapenet.transforms.run import function
 from tapenet.transforms.tracing import trace
 
@@ -28,7 +29,12 @@ Axes = object
 @boundary
 @follows_compiled
 def vmap(
-    f: Callable[..., object], in_axes: Axes = 0, out_axes: Axes = 0, randomness: Randomness = "error"
+    f: Callable[..., object],
+    in_axes: Axes = 0,
+    out_axes: Axes = 0,
+    randomness: Randomness = "error",
+    *,
+    over: Ranks | None = None,
 ) -> Callable[..., Any]:
     """A function that computes `f` for many samples at once, each in a lane of its own.
 
@@ -40,6 +46,8 @@ def vmap(
             the arguments'. None: the argument is the same in every lane, as those are that the call gives by keyword.
         out_axes: likewise where the lanes of the results are. None: a result that is the same in every lane, without them.
         randomness: of random numbers drawn inside: "error", "same" ones in every lane, or "different" ones.
+        over: `tn.parallel`: each rank computes its part of the lanes, and all get the whole result
+            ([how](../../docs/parallel.md#parallel-derivatives)).
 
     Raises:
         ValueError: axes that do not fit, or lanes that differ in number; a result with lanes where `out_axes` is None.
@@ -70,6 +78,11 @@ def vmap(
             raise RuntimeError(
                 "tn.vmap: the function draws random numbers: say randomness='different' for others in each lane, or 'same'"
             )
+        if (traced.draws or drawing) and randomness == "same" and several(over, "vmap"):
+            raise RuntimeError(
+                "tn.vmap: each rank would draw random numbers of its own for all lanes: draw outside and pass them with "
+                "in_axes=None, or say randomness='different'"
+            )
         if drawing and randomness == "same":
             raise RuntimeError(
                 f"tn.vmap: op {drawing[0]!r} draws random numbers when it is called, which is once for each lane: say "
@@ -80,13 +93,13 @@ def vmap(
         draws = traced.drawn(size if per_lane else None)
         flags = [*(a is not None for a in axes), *[False] * len(traced.closed), *[per_lane] * len(draws)]
         outer = _axes_out(out_axes, results)
-        batched = traced.function.batch(flags, size)
-        batched.name = f"vmap ×{size}"
-        outs = programs.run(batched, [*moved, *traced.closed, *draws])
+        laned = batched("vmap", traced.function, flags, size, over)
+        laned.name = f"vmap ×{size}"
+        outs = programs.run(laned, [*moved, *traced.closed, *draws])
         if None in outer:
-            laned = batch(traced.function.program(), flags, size)[1]
+            differs = batch(traced.function.program(), flags, size)[1]
             for i, axis in enumerate(outer):
-                if axis is None and laned[i]:
+                if axis is None and differs[i]:
                     raise ValueError(
                         f"tn.vmap: out_axes is None for result {i}, of shape {results.leaves[i].shape} in each lane, which "
                         "differs from lane to lane: give the axis where its lanes are to be"
