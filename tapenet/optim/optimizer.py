@@ -43,7 +43,7 @@ from tapenet.optim.hooks import Hooked, inside
 from tapenet.optim.parameters import arranged
 from tapenet.optim.rule_calls import Rule, Scalars, State, Updated, call_rule, check_numbers, check_shapes
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.storage import Clock, Segment, Slot, Storage, segments
+from tapenet.optim.storage import Clock, Segment, Shards, Slot, Storage, segments
 from tapenet.optim.torch_import import is_torchs, translated
 from tapenet.optim.torch_options import SWITCHES, accepting, is_ours, without_switches
 from tapenet.parameters import updaters
@@ -153,6 +153,8 @@ class Optimizer(Hooked):
         self._newcomers: list[updaters.Newcomers] = []
         #: Whether its gradients are averaged over ranks that train one model together (`tn.parallel.optimizer`).
         self.together = False
+        #: Who else updates parameters and keeps their state (`share`).
+        self._shards: Shards | None = None
         #: How many steps were taken; a schedule's argument.
         self._count = 0
         if params is None:
@@ -267,6 +269,10 @@ class Optimizer(Hooked):
             ValueError, TypeError: as at construction.
         """
         where = f"{self._title}, group {len(self.groups)}" if self.groups else self._title
+        if self._shards is not None:
+            raise RuntimeError(
+                f"{where}: its state is shared out over ranks already; add groups before parallel.optimizer"
+            )
         group = without_switches(where, group)
         unknown = group.keys() - self._defaults.keys() - {"params", BASE_RATE}
         if unknown or "params" not in group:
@@ -312,7 +318,8 @@ class Optimizer(Hooked):
     @property
     def state(self) -> Mapping[Tensor, Mapping[str, object]]:
         """What is kept of each parameter, to be read: "step", the number of its updates, and the tensors by name, those that
-        the optimizer works with. To begin anew make a new optimizer, or load a state.
+        the optimizer works with. To begin anew make a new optimizer, or load a state. Where ranks share the state, it is of
+        those parameters that this rank updates.
 
         >>> import tapenet as tn
         >>> w = tn.tensor([1.0], requires_grad=True)
@@ -322,7 +329,7 @@ class Optimizer(Hooked):
         """
         # Not to be changed, since that would do nothing.
         return MappingProxyType(
-            {slot.param: MappingProxyType({"step": slot.step, **slot.state}) for slot in self._slots}
+            {slot.param: MappingProxyType({"step": slot.step, **slot.state}) for slot in self._slots if slot.here}
         )
 
     def rates(self) -> list[float]:
@@ -374,7 +381,7 @@ class Optimizer(Hooked):
                         f"{self._title}: {slot.name} has shape {slot.param.shape} by now, and its state "
                         f"{state.shape}: make a new optimizer after a change of shape"
                     )
-        found = self._storage(slots)
+        found = self._storage([slot for slot in slots if slot.here])
         for segment in found:
             self._configure(segment, group)
         return [(group, segment) for segment in found], [pair for segment in found for pair in segment.arrays]
@@ -401,6 +408,16 @@ class Optimizer(Hooked):
         self._segments = [segment for segments, _ in found for segment in segments]
         self._arrays = [pair for _, arrays in found for pair in arrays]
         updaters.enter(self, self._params)
+
+    def share(self, shards: Shards) -> None:
+        """Update a part of the parameters from now on, and keep the state of these; other processes do so for the rest."""
+        for slot, here in zip(self._slots, shards.here, strict=True):
+            slot.here = here
+            if not here:
+                slot.state = {}
+        self._shards = shards
+        self._take_up_all()
+        bump()
 
     def __getstate__(self) -> dict[str, object]:
         """For copies and other processes: without hooks and without what is found again there."""
@@ -493,6 +510,8 @@ class Optimizer(Hooked):
                 finally:  # it may have been interrupted half way
                     run.writer.wrote()
                 clock.value = step
+        if self._shards is not None:
+            self._shards.exchange(self._params, self._writer)
         self._count += 1
         if start and (profile := state.profile) is not None:
             profile += (SPAN, self._writer, perf_counter() - start)
@@ -501,10 +520,10 @@ class Optimizer(Hooked):
     def _record(self, capture: Capture) -> None:
         """The step as ops on a tape that captures: the same rule on tensors, parameter by parameter."""
         updates: list[_Update] = []
+        for param in self._params:
+            if type(param._node) is Leaf:
+                capture.consumes_grad(param._node)
         for group, segment in self._segments:
-            for param in segment.params:
-                if type(param._node) is Leaf:
-                    capture.consumes_grad(param._node)
             self._configure(segment, group)
             updates += [(group, segment, run.clock) for run in segment.runs()[0]]
         recorded = _RecordedStep(self, updates)
@@ -523,6 +542,8 @@ class Optimizer(Hooked):
                     for name, value in state.items():
                         slot.state[name]._write(value, self._writer)
                     slot.param._write(new, self._writer)
+            if self._shards is not None:
+                self._shards.exchange(self._params, self._writer)
             capture.before(("steps", id(self)), partial(setattr, self, "_count", self._count))
             ops.host(self._tick)
 
@@ -535,11 +556,12 @@ class Optimizer(Hooked):
     def state_dict(self, *, keep_vars: bool = False) -> StateDict:
         """All that a later run needs to go on: plain ndarrays (copies), numbers, dicts and lists, parameters
         by their position. Groups of parameters that were given with names have these as "param_names". A schedule is
-        represented by its value at the next step.
+        represented by its value at the next step. Where ranks share the state, each gets the whole, and all of them must
+        call it.
 
         Args:
             keep_vars: give the tensors themselves in place of copies, as of a module's `state_dict`. The next step changes
-                them.
+                them. (What other ranks keep is a copy in any case.)
 
         >>> import tapenet as tn
         >>> opt = tn.optim.SGD([tn.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9)
@@ -558,15 +580,14 @@ class Optimizer(Hooked):
             options = self._options(group)
             saved = {name: options[name] for name in group} | {"params": list(islice(positions, len(group["params"])))}
             groups.append(saved if names is None else saved | {"param_names": names})
-        state = {
-            "step": self._count,
-            "state": {
-                i: {"step": slot.step, **{n: t if keep_vars else t.numpy().copy() for n, t in slot.state.items()}}
-                for i, slot in enumerate(self._slots)
-            },
-            "param_groups": groups,
+        kept: dict[int, StateDict] = {
+            i: {"step": slot.step, **{n: t if keep_vars else t.numpy().copy() for n, t in slot.state.items()}}
+            for i, slot in enumerate(self._slots)
+            if slot.here
         }
-        return self._called("state_dict_post", state)
+        if self._shards is not None:
+            kept = self._shards.gathered(kept)
+        return self._called("state_dict_post", {"step": self._count, "state": kept, "param_groups": groups})
 
     def load_state_dict(self, state: StateDict) -> None:
         """Go on from the `state_dict()` of an optimizer of the same kind, over parameters of the same shapes.
@@ -590,6 +611,8 @@ class Optimizer(Hooked):
         steps = {slot: int(state["state"][i]["step"]) for i, slot in enumerate(self._slots)}
         arrays = [
             {name: np.asarray(value).astype(slot.param.dtype) for name, value in entry.items() if name != "step"}
+            if slot.here
+            else {}
             for slot, entry in zip(self._slots, map(state["state"].get, range(len(self._slots))), strict=True)
         ]
         for group, saved in zip(self.groups, state["param_groups"], strict=True):

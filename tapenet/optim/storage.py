@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from tapenet.kernels import aligned
 from tapenet.ops.indexing.row_sparse import LARGE, RowSparse
 from tapenet.optim.rule_calls import Rule, Scalars, State
 from tapenet.optim.rule_compilation import Program, program
-from tapenet.typing import Array, DType
+from tapenet.typing import Array, DType, StateDict
 
 #: Bytes of one array in a block. Adam works on five at once. Measured on 670,000 float32 parameters with 2 MB
 #: of second level cache: 16 KB 1.27 ms, 32 KB 1.08, 64 KB 1.04, 128 KB 0.96, 256 KB 0.98, 512 KB 1.04.
@@ -75,11 +75,13 @@ class Clock:
 class Slot:
     """One parameter and what the optimizer remembers of it."""
 
-    __slots__ = ("clock", "name", "param", "state")
+    __slots__ = ("clock", "here", "name", "param", "state")
 
     def __init__(self, name: str, param: Tensor) -> None:
         self.name = name
         self.param = param
+        #: Whether it is updated here, not by another process (`Shards`), which then has its state and its clock.
+        self.here = True
         #: Tensors, so that a captured step can refer to them, as it does to the parameter.
         self.state: dict[str, Tensor] = {}
         self.clock = Clock(0, [self])
@@ -88,6 +90,21 @@ class Slot:
     def step(self) -> int:
         """Number of updates so far."""
         return self.clock.value
+
+
+class Shards(Protocol):
+    """Processes that train the same parameters, each of which updates a part of them and keeps the state of these."""
+
+    @property
+    def here(self) -> Sequence[bool]:
+        """Of each parameter, whether this process updates it."""
+
+    def exchange(self, params: Sequence[Tensor], by: str) -> None:
+        """Give the parameters that were updated here to the others, and take theirs; also while a step is captured. `by` says
+        what writes them."""
+
+    def gathered(self, states: dict[int, StateDict]) -> dict[int, StateDict]:
+        """The states of all parameters by position, of which those that are kept here are given."""
 
 
 class Chunk:

@@ -22,6 +22,7 @@ from tapenet.ops.op import op
 from tapenet.optim.master_weights import MasterWeights
 from tapenet.optim.optimizer import Optimizer
 from tapenet.parallel.ranks import World, listed, world
+from tapenet.parallel.shared_state import SharedState
 from tapenet.typing import Array
 
 Opt = TypeVar("Opt", bound=Optimizer | MasterWeights)
@@ -29,7 +30,7 @@ Opt = TypeVar("Opt", bound=Optimizer | MasterWeights)
 BUCKET = 1 << 20
 
 
-def optimizer(opt: Opt, model: Module | None = None) -> Opt:
+def optimizer(opt: Opt, model: Module | None = None, *, shard_state: bool = False) -> Opt:
     """Average the gradients of an optimizer's parameters over all ranks, in each backward pass from now on. Each rank
     computes the loss of its part of a batch, as `shard` cuts it; the update is that of the whole batch if the loss is a mean.
 
@@ -40,22 +41,39 @@ def optimizer(opt: Opt, model: Module | None = None) -> Opt:
         opt: the optimizer, or `optim.MasterWeights`. It has its parameters, or is given those of `model`. Gradients of 16
             bits are added up in float32.
         model: whose parameters and buffers all ranks begin with.
+        shard_state: share out the state of the optimizer, such as Adam's moments, as stage 1 of ZeRO does: each rank keeps
+            that of a part of the parameters (each whole, about equal bytes on all ranks), updates these, and sends them to
+            the others. Gradients stay whole on each rank, and so do master weights. The updates are the same, and
+            `state_dict()`, which all ranks must call, gives the whole state: any number of ranks loads it, with this option
+            or without.
 
     Returns:
         `opt`.
 
     Raises:
-        ValueError: the optimizer has no parameters, and no model is given.
+        ValueError: the optimizer has no parameters, and no model is given; or its state cannot be shared out (`LBFGS`).
         RuntimeError: on all ranks, where they have other parameters.
 
     >>> import tapenet as tn
     >>> net = tn.nn.Linear(2, 3)
     >>> opt = tn.parallel.optimizer(tn.optim.SGD(net, lr=0.1), net)
+
+    With the state shared out:
+
+    >>> adam = tn.parallel.optimizer(tn.optim.Adam(lr=1e-3), net, shard_state=True)
+    >>> len(adam.state) == 2 or tn.parallel.size > 1
+    True
     """
     if isinstance(opt, Optimizer) and not opt.bound:
         if model is None:
             raise ValueError("parallel.optimizer: the optimizer has no parameters yet; give the model too")
         opt.bind(model)
+    inner = opt.optimizer if isinstance(opt, MasterWeights) else opt
+    if shard_state and type(inner).step is not Optimizer.step:
+        raise ValueError(
+            f"parallel.optimizer: {type(inner).__name__} has a step of its own, which may need the state of all parameters: "
+            "leave shard_state out"
+        )
     ranks = world()
     if ranks.size > 1:
         params = {str(slot.name): slot.param for slot in opt.slots}
@@ -66,6 +84,8 @@ def optimizer(opt: Opt, model: Module | None = None) -> Opt:
             params = {name: of[id(master)] for name, master in params.items()}
             state |= params
         begin_alike(state)
+        if shard_state:
+            inner.share(SharedState(ranks, inner.slots))
         opt.together = True
         averaging = _Averaging(ranks, params)
         layer.of_backward.append(averaging)

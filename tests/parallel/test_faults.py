@@ -51,6 +51,8 @@ FAULTS = {
     "data": "the ranks make different calls",
     "steps": OTHER,
     "compiled": OTHER,
+    "left out step": OTHER,
+    "own state": "rank {rank}: state_dict of an optimizer with shared state",
     "killed step": KILLED,
     "killed compiled": KILLED,
     "stopped step": LATE,

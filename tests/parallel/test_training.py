@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tapenet.parallel.shared_state import owners
 from tests.parallel.launching import needs_mpi, passes, run
 
 pytestmark = needs_mpi
@@ -40,6 +41,27 @@ def test_steps(ranks: int, mode: str, kind: str, tmp_path: Path) -> None:
 
 def test_gradients() -> None:
     passes(2, "gradients.py")
+
+
+@pytest.mark.parametrize(
+    ("ranks", "every"),
+    [(2, ()), pytest.param(2, ("all",), marks=pytest.mark.slow), pytest.param(4, ("all",), marks=pytest.mark.slow)],
+)
+def test_shared_state(ranks: int, every: tuple[str, ...], tmp_path: Path) -> None:
+    """Each rank keeps its part; parameters and state are those of the whole optimizer; one process loads it."""
+    passes(ranks, "shared_state.py", tmp_path / "saved", *every)
+    passes(1, "shared_state.py", tmp_path / "saved")
+
+
+def test_parts_of_shared_state() -> None:
+    """Neighbours, and the largest part is as small as it can be; there may be more ranks than parameters."""
+    assert owners([6, 8, 6], 2) == [0, 0, 1]
+    assert owners([1, 1, 1, 9], 2) == [0, 0, 0, 1]
+    assert owners([5], 4) == [0]
+    assert owners([0, 3, 0, 3, 0], 2) == [0, 0, 0, 1, 1]
+    sizes = np.random.default_rng(0).integers(1, 100, 60)
+    shares = np.bincount(owners(sizes.tolist(), 7), sizes, 7)
+    assert shares.max() < sizes.sum() / 7 + sizes.max()
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ x, y = rng.normal(size=(67, 20)), rng.integers(0, 10, 67)
 net = nn.Sequential(
     nn.Linear(20, 32), nn.Tanh(), nn.Dropout(0.1 if tn.parallel.size == 2 else 0), nn.Linear(32, 10)
 ).double()
-opt = tn.parallel.optimizer(optim.Adam(net, lr=0.01), net)
+opt = tn.parallel.optimizer(optim.Adam(net, lr=0.01), net, shard_state=tn.parallel.size == 3)
 
 
 @tn.training.every_batch
