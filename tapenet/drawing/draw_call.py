@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tapenet.drawing.compare import Comparison
     from tapenet.drawing.model import Shapes
+    from tapenet.drawing.options import Ranks
     from tapenet.drawing.picture import Picture
     from tapenet.drawing.style import Palette, Theme
     from tapenet.profiling.profile import Profile
@@ -59,6 +60,9 @@ class _Draw:
             that most have, long chains and wide rows are wrapped, and then, unless you give `depth`, fewer modules are
             unfolded. What is still too wide shrinks to it, with a warning that says which width it needs. By default it is
             wrapped for 600, and not shrunk.
+        over: `tn.parallel`: what all ranks compute, a tensor, a tape or a function with its arguments, in one picture: a box
+            around that of each, and arrows for what they send and receive, and between the ops of a collective. All ranks
+            call it, and get the picture; `save` writes it on rank 0 alone.
         theme: its colours: a name in `tn.drawing.themes`, or a `tn.drawing.Theme`.
 
     Raises:
@@ -94,6 +98,7 @@ class _Draw:
         legend: bool = False,
         theme: str | Theme | Palette = "default",
         width: float | None = None,
+        over: Ranks | None = None,
     ) -> Picture:
         # Here, so that `import tapenet` stays quick: most programs draw nothing.
         from tapenet.drawing.options import Options
@@ -101,7 +106,9 @@ class _Draw:
 
         backward = backward or optimizer is not None
         view = View(depth, budget, compact, repeats, backward, parameters=parameters, shapes=shapes)
-        options = Options(view, direction, title, caption, legend, optimizer, color_by, profile, stage, theme, width)
+        options = Options(
+            view, direction, title, caption, legend, optimizer, color_by, profile, stage, theme, width, over
+        )
         return options.picture(x, inputs)
 
     def diff(

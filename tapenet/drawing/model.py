@@ -17,11 +17,12 @@ from tapenet.drawing.late import use
 #: the parameters of a module.
 Kind: TypeAlias = Literal["op", "parameter", "input", "constant", "output", "module", "update"]
 #: What an edge carries: a value on its way forward; a gradient on its way back; a parameter's new value; and, into a
-#: repeated block, what one repetition hands to the next. What is only in "order" stands behind each other without an arrow.
-Flow: TypeAlias = Literal["value", "gradient", "update", "carry", "order"]
+#: repeated block, what one repetition hands to the next. An "exchange" joins ops of several ranks that run together. What is
+#: only in "order" stands behind each other without an arrow.
+Flow: TypeAlias = Literal["value", "gradient", "update", "carry", "exchange", "order"]
 #: What a cluster is around: a call of a module; ops that were repeated; a kernel of a compiled program; a
-#: function that `tn.vmap` or another transformation changed.
-Around: TypeAlias = Literal["module", "repeat", "kernel", "transform"]
+#: function that `tn.vmap` or another transformation changed; what one of several ranks computes.
+Around: TypeAlias = Literal["module", "repeat", "kernel", "transform", "rank"]
 #: How the numbers of a box come from those of what is in it: "norm" is the root of the sum of squares.
 Combine: TypeAlias = Literal["sum", "norm", "max"]
 #: Where the shapes of arrays are written: at the arrows, in the boxes that make them, or nowhere.
@@ -272,6 +273,10 @@ class Explained:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Explained) and repr(self) == repr(other)
+
+    def __reduce__(self) -> tuple[type[Explained], tuple[str, dict[str, str]]]:
+        """To other processes it goes as texts."""
+        return Explained, (self.formula, self.gradients)
 
     def __repr__(self) -> str:
         return f"Explained({self.formula!r}, {self.gradients!r})"

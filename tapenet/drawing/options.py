@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,17 +17,38 @@ from tapenet.drawing.late import is_a, use
 from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.drawing.model import Drawing, Numbers
 from tapenet.drawing.passes.gradients import Finding, from_results, marked, unused
+from tapenet.drawing.passes.ranks import Exchange, Part, together
 from tapenet.drawing.passes.view import BUDGET, View
 from tapenet.drawing.picture import Picture, checked_width
 from tapenet.drawing.sources.build import build
 from tapenet.drawing.sources.names import Key, Name, is_module, variable_of, variables
 from tapenet.drawing.style import theme_of
+from tapenet.ops.stack_frames import user_site
 
 if TYPE_CHECKING:
     from tapenet.drawing.passes.measures import Measure
     from tapenet.drawing.sources.call import Run
     from tapenet.drawing.sources.known import Known
     from tapenet.profiling.profile import Profile
+
+
+class Ranks(Protocol):
+    """The processes of one program: `tn.parallel`."""
+
+    @property
+    def rank(self) -> int:
+        """Which one this is."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def map(self) -> Any:
+        """What a function gives for each of some items, which ranks take in turn: the whole list on each."""
+        ...
 
 
 class Options(NamedTuple):
@@ -43,31 +65,41 @@ class Options(NamedTuple):
     stage: str | None = None
     theme: object = "default"
     width: float | None = None
+    over: Ranks | None = None
 
     def picture(self, x: object, inputs: tuple[object, ...]) -> Picture:
         """The picture of `x`, whatever that is."""
         self._check(x, inputs)
         colours = theme_of(self.theme)
         found = self._found(x, inputs)
-        view = self.view if self.optimizer is None else self.view._replace(updates=updates(self.optimizer))
+        told = {} if self.optimizer is None else updates(self.optimizer)
+        ranks = self.over if self.over is not None and self.over.size > 1 else None
+        drawing = marked(found.drawing, found.findings)
+        if not isinstance(x, Nodes):  # of a tape any op may be the start
+            drawing = from_results(drawing)
+        part = Part(drawing, found.exchanges, found.measures, _in_short(found.known), told)
+        if ranks is not None:
+            part = _of_all(part, ranks)
+        view = self.view._replace(updates=part.updates)
         if found.made and view.budget == BUDGET:
             view = view._replace(budget=BUDGET // 2)  # what stands in a column is soon too long
         if alone(x):  # in a program and a rule parameters are read and written like other arrays
             view = view._replace(parameters=True)
-        drawing = marked(found.drawing, found.findings)
+        again = None if alone(x) or isinstance(x, _RECORDED) or found.made or ranks is not None else self._again
         return Picture(
-            drawing if isinstance(x, Nodes) else from_results(drawing),  # of a tape any op may be the start
+            part.drawing,
             self.direction,
             view=view,
             title=self.title,
             caption=self.caption or found.caption,
             legend=self.legend,
-            measures=found.measures,
+            measures=part.measures,
             color_by=self.color_by or "",
-            numbers=_in_short(found.known),
+            numbers=part.numbers,
             theme=colours,
             width=None if self.width is None else checked_width(self.width),
-            again=None if alone(x) or isinstance(x, _RECORDED) or found.made else partial(self._again, x, inputs),
+            again=None if again is None else partial(again, x, inputs),
+            saves=ranks is None or ranks.rank == 0,
         )
 
     # -- what there is to draw -----------------------------------------------------------------------------------
@@ -88,10 +120,11 @@ class Options(NamedTuple):
         backward = self.view.backward or self.color_by == "grad_norm"
         if isinstance(x, _RECORDED):
             drawing = build(x, names, variable_of(x) or "output", places, unused=backward)
-            if not isinstance(x, Tape):
-                return self._measured(drawing, None, self.profile)
-            known = use("sources.known")
-            return self._measured(drawing, known.placed(places, known.values_on(x), {}), self.profile)
+            arrays = None
+            if isinstance(x, Tape):
+                known = use("sources.known")
+                arrays = known.placed(places, known.values_on(x), {})
+            return self._measured(drawing, arrays, self.profile)._replace(exchanges=self._exchanges(places))
         calls = use("sources.call")
         measured = (self.view.backward and self.optimizer is None) or self.color_by or self.profile
         if not (inputs or measured) and is_module(x) and calls.takes_arguments(x):
@@ -105,7 +138,13 @@ class Options(NamedTuple):
         places: dict[Key, int] = {}
         drawing = build(run.results, {**names, **run.names}, places=places, unused=backward)
         known = use("sources.known").placed(places, run.values, run.gradients)
-        return self._measured(drawing, known, run.profile if self.profile is None else self.profile, backward)
+        found = self._measured(drawing, known, run.profile if self.profile is None else self.profile, backward)
+        return found._replace(exchanges=self._exchanges(places))
+
+    def _exchanges(self, places: dict[Key, int]) -> Sequence[Exchange]:
+        """Where a graph exchanges something with other ranks, if these are drawn."""
+        found: list[Exchange] = [] if self.over is None else use("sources.exchanges").exchanges(places)
+        return found
 
     def _again(self, x: object, inputs: tuple[object, ...]) -> tuple[Drawing, Sequence[Measure]]:
         """What a function computes now, with all that can be measured of it."""
@@ -166,6 +205,11 @@ class Options(NamedTuple):
         if self.color_by is not None and self.color_by not in (kinds := use("passes.measures").KINDS):
             raise ValueError(f"draw: color_by={self.color_by!r}; boxes are painted by {', '.join(kinds)}")
         compiled, itself = _is_compiled(x), alone(x)
+        if self.over is not None:
+            if not all(hasattr(self.over, name) for name in ("rank", "size", "map")):
+                raise TypeError(f"draw: over={self.over!r} has no ranks to draw: give over=tn.parallel")
+            if itself:
+                raise ValueError(f"draw: over= draws what ranks compute: a tensor, a tape or a function, not {itself}")
         if self.stage is not None and not compiled:
             raise ValueError(
                 f"draw: stage={self.stage!r} is of compiled functions; this is {itself or f'a {type(x).__name__}'}"
@@ -193,6 +237,21 @@ class _Found(NamedTuple):
     findings: Mapping[int, Finding] = {}
     known: Known | None = None
     made: bool = False  # of a module that was not run
+    exchanges: Sequence[Exchange] = ()
+
+
+def _of_all(part: Part, ranks: Ranks) -> Part:
+    """What all ranks draw, in one; each gives its own part."""
+    whole, lone = together(ranks.map(lambda _: part, range(ranks.size)))
+    if lone and ranks.rank == 0:
+        warnings.warn_explicit(_LONE.format(lone="; ".join(lone)), UserWarning, *user_site())
+    return whole
+
+
+_LONE = (
+    "draw: some exchanges are without arrows: {lone}. Of a tensor that alone is drawn which leads to it, so add the receipt of "
+    "each send to the loss; a tape has all"
+)
 
 
 _RECORDED = (Tensor, Nodes, tuple, list, dict)
@@ -229,10 +288,10 @@ _NO_GRADIENT = (
 )
 
 
-def _in_short(arrays: Known | None) -> Numbers | None:
+def _in_short(arrays: Known | None) -> Numbers:
     """The numbers as text, now: a picture that held the arrays would keep them alive, and show what became of them."""
     if arrays is None:
-        return None
+        return Numbers({}, {})
     show = use("forms.lecture").show
     values, gradients = ({i: show(array) for i, array in found.items()} for found in arrays)
     return Numbers(values, gradients)

@@ -51,6 +51,7 @@ class Picture:
         theme: its colours.
         width: how wide it is shown, in points, None for as wide as it is.
         again: computes what it is a picture of once more, and measures it; None where that cannot be.
+        saves: whether `save` writes: of several ranks with the same picture one does.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Picture:
         theme: Theme = DEFAULT,
         width: float | None = None,
         again: Callable[[], tuple[Drawing, Sequence[Measure]]] | None = None,
+        saves: bool = True,
     ) -> None:
         self.source = source
         self.direction = direction
@@ -80,6 +82,7 @@ class Picture:
         self.theme = theme
         self.width = width
         self.again = again
+        self.saves = saves
         self._numbers = Numbers({}, {}) if numbers is None else numbers
 
     @cached_property
@@ -180,6 +183,8 @@ class Picture:
             raise ValueError(f"cannot save a picture as {str(path)!r}: the suffix must be one of {named}")
         if os.path.isdir(path):  # Path's own raises where a name is too long
             raise IsADirectoryError(f"cannot save a picture as {path}: that is a folder; give a file in it")
+        if not self.saves:
+            return path
         if not path.parent.is_dir():
             raise FileNotFoundError(f"cannot save a picture as {path}: make the folder {path.parent} first")
         made = write(self)

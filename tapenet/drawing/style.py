@@ -61,6 +61,7 @@ FLOWS: Mapping[Flow, Stroke] = {
     "gradient": Stroke(1.1, "4 3"),
     "update": Stroke(1.4),
     "carry": Stroke(1.1, "2 3"),
+    "exchange": Stroke(2.2),
     "order": Stroke(0),
 }
 #: The arrow of a value that goes around something.
@@ -116,7 +117,7 @@ class Palette(NamedTuple):
         """The colour of an arrow, and how it is drawn."""
         if edge.sign:
             return self.signs[edge.sign], stroke(edge)
-        colours = {"gradient": self.gradient, "update": self.update, "carry": self.skip}
+        colours = {"gradient": self.gradient, "update": self.update, "carry": self.skip, "exchange": self.skip}
         return self.skip if edge.skip else colours.get(edge.flow, self.line), stroke(edge)
 
     def cluster(self, depth: int) -> str:

@@ -89,7 +89,14 @@ def _allreduce_push(x_dot: Array, x: Array, out: Array, op: str) -> Array:
     return found
 
 
-@op(ordered=_alike, vmap="leading", jvp=_allreduce_push, x=_allreduce_rule, formula="Σ x over all ranks")
+@op(
+    ordered=_alike,
+    vmap="leading",
+    jvp=_allreduce_push,
+    x=_allreduce_rule,
+    label=lambda op: f"allreduce {op}",
+    formula="Σ x over all ranks",
+)
 def allreduce(x: Array, op: str = "sum") -> Array:
     """The sum of all ranks' arrays, on each of them; or their mean, maximum or minimum, element by element.
 
@@ -214,7 +221,14 @@ def _broadcast_rule(g: Array, root: int) -> Array:
     return reduce(g, root)
 
 
-@op(ordered=_alike, vmap="leading", jvp=_broadcast_push, x=_broadcast_rule, formula="x of rank root")
+@op(
+    ordered=_alike,
+    vmap="leading",
+    jvp=_broadcast_push,
+    x=_broadcast_rule,
+    label=lambda root: f"broadcast of rank {root}",
+    formula="x of rank root",
+)
 def broadcast(x: Array, root: int = 0) -> Array:
     """The array of one rank, on all of them. Its adjoint is `reduce`.
 
@@ -245,7 +259,14 @@ def _reduce_rule(g: Array, root: int) -> Array:
     return broadcast(g, root)
 
 
-@op(ordered=_alike, vmap="leading", jvp=_reduce_push, x=_reduce_rule, formula="Σ x over all ranks, on rank root")
+@op(
+    ordered=_alike,
+    vmap="leading",
+    jvp=_reduce_push,
+    x=_reduce_rule,
+    label=lambda root: f"reduce to rank {root}",
+    formula="Σ x over all ranks, on rank root",
+)
 def reduce(x: Array, root: int = 0) -> Array:
     """The sum of all ranks' arrays on one of them, and zeros on the others. Its adjoint is `broadcast`.
 
@@ -283,7 +304,7 @@ def _send_rule(g: Array, x_shape: Shape, x_dtype: np.dtype, to: int) -> Array:
     return came
 
 
-@op(effect=True, x=_send_rule, name="send", formula="x to another rank")
+@op(effect=True, x=_send_rule, name="send", label=lambda to: f"send to rank {to}", formula="x to another rank")
 def send(x: Array, to: int) -> Array:
     """Send an array to another rank, where `recv` takes it. Several to the same rank arrive in their order.
 
@@ -313,7 +334,13 @@ def _recv_rule(g: Array, source: int) -> Array:
     return np.broadcast_to(send(g, source), g.shape)
 
 
-@op(effect=True, like=_recv_rule, name="recv", formula="x of another rank")
+@op(
+    effect=True,
+    like=_recv_rule,
+    name="recv",
+    label=lambda source: f"recv from rank {source}",
+    formula="x of another rank",
+)
 def _recv(like: Array, source: int) -> Array:
     ranks = world()
     _check_root("recv", source, ranks)

@@ -16,6 +16,7 @@ from tapenet.drawing.passes.folding import fold
 from tests.drawing.browser import missing
 from tests.drawing.models import MODELS
 from tests.drawing.pages import blocks, chain, nested, tangle, two_layers
+from tests.drawing.ranks import tensor_parallel
 
 _PLACES = """
 return arguments[0].map((page) => {
@@ -49,6 +50,7 @@ def laid_out(driver: Any, pages: list[str]) -> list[Any]:
 def drawings() -> dict[str, Drawing]:
     found = {f"nested {seed}": nested(seed) for seed in range(6)}
     found |= {"backward": two_layers(backward=True), "tangle": tangle(200), "blocks": blocks(4, 20), "chain": chain(50)}
+    found["ranks"] = tensor_parallel().drawing
     for name in ("lenet", "gpt", "unet", "rnn", "compiled"):
         found[name] = tn.draw(MODELS[name](), backward=name in ("lenet", "rnn"), parameters=name == "gpt").drawing
     return found

@@ -195,7 +195,7 @@ def _move_edges(drawing: Drawing, clock: _Clock) -> None:
         first = second = None
         if edge.flow == "gradient":
             second = clock.backward.get(edge.tail, len(clock.forward) if clock.backward else None)
-        elif edge.flow in ("value", "carry"):
+        elif edge.flow in ("value", "carry", "exchange"):
             first = clock.forward.get(edge.head, clock.forward.get(edge.tail))
             if edge.differentiable and not drawn and clock.backward:
                 second = clock.backward.get(edge.head, len(clock.forward))

@@ -25,14 +25,14 @@ def to_data(drawing: Drawing) -> dict[str, object]:
       `card` (further lines: settings and sizes of a layer, parameters in the box) and `training` (what training does to
       these: a line).
     - `edges`: a list; each has `tail` and `head` (positions of vertices), `value` ([shape, dtype]), `result` (which of
-      several results of its tail), `argument`, `flow` ("gradient", "update", "carry" or "order"; left out for a value),
-      `differentiable`, `arrays` (how many are drawn as one), `skip`, `sign`, `broken` (a gradient would flow
+      several results of its tail), `argument`, `flow` ("gradient", "update", "carry", "exchange" or "order"; left out for a
+      value), `differentiable`, `arrays` (how many are drawn as one), `skip`, `sign`, `broken` (a gradient would flow
       back, had the user not cut it off) and `stretched` (the shape that broadcasting gives it).
     - `clusters`: a list, a parent before its children; each has `name`, `type`, `path`, `parent` (a position), `depth`,
-      `parameters`, `around` ("repeat", "kernel" or "transform"; left out for a module), `count`, `parallel` (no repetition
-      uses what another gives), `card` (lines that a folded module shows), `training` (another one: what training does to
-      what it learns), `totals` (what all of an outermost module takes, in words), `layer` (it is always drawn as one box),
-      `sign`, `fill`, `variable` (what the code that draws calls an outermost module) and `each` (how many numbers each
+      `parameters`, `around` ("repeat", "kernel", "transform" or "rank"; left out for a module), `count`, `parallel` (no
+      repetition uses what another gives), `card` (lines that a folded module shows), `training` (another one: what training
+      does to what it learns), `totals` (what all of an outermost module takes, in words), `layer` (it is always drawn as one
+      box), `sign`, `fill`, `variable` (what the code that draws calls an outermost module) and `each` (how many numbers each
       repetition learns).
     - `ops`: by name of an op, its `formula` and `gradients` (by input).
 

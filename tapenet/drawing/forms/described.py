@@ -19,7 +19,12 @@ KINDS: dict[Kind, str] = {
     "update": "optimizer's step",
 }
 #: What kinds of arrows are called; those of values need no words.
-FLOWS: dict[Flow, str] = {"gradient": "gradient", "update": "new value", "carry": "to the next repetition"}
+FLOWS: dict[Flow, str] = {
+    "gradient": "gradient",
+    "update": "new value",
+    "carry": "to the next repetition",
+    "exchange": "exchange of ranks",
+}
 SKIPPED, CUT = "skip connection", "no gradient goes back"
 #: What signs are called.
 SIGNS: dict[Sign, str] = {

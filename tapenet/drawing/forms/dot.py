@@ -80,8 +80,10 @@ class _Writer:
     def edge(self, i: int, edge: Edge) -> str:
         colour, stroke = self.palette.arrow(edge)
         plain = {"id": f"e{i}", "color": colour} | _drawn(stroke)
-        if edge.flow in ("gradient", "carry"):
+        if edge.flow in ("gradient", "carry", "exchange"):
             plain["constraint"] = "false"
+        if edge.flow == "exchange":
+            plain["dir"] = "both"
         if edge.flow == "order":
             plain["style"] = "invis"
         texts = {"tooltip": _tooltip(edge.told(self.drawing.vertices))}

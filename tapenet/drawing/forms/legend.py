@@ -53,7 +53,7 @@ def explained(drawing: Drawing, palette: Palette) -> Iterator[Entry]:
     if any(edge.broken for edge in drawing.edges):
         yield Entry(CUT, palette.line, FLOWS["value"]._replace(dashes=BROKEN))
     flows = {edge.flow for edge in drawing.edges}
-    colours = {"gradient": palette.gradient, "update": palette.update, "carry": palette.skip}
+    colours = {"gradient": palette.gradient, "update": palette.update, "carry": palette.skip, "exchange": palette.skip}
     for flow, words in described.FLOWS.items():
         if flow in flows:
             yield Entry(words, colours[flow], FLOWS[flow])

@@ -20,8 +20,15 @@ _SHAPES: Mapping[Kind, tuple[str, str]] = {
 }
 #: A sign of one character, as people write it.
 _CIRCLE = ("((", "))")
-_ARROWS: Mapping[Flow, str] = {"value": "-->", "gradient": "-.->", "update": "==>", "carry": "-.->", "order": "~~~"}
-_COLOURS: Mapping[Flow, str] = {"gradient": "gradient", "update": "update", "carry": "muted"}
+_ARROWS: Mapping[Flow, str] = {
+    "value": "-->",
+    "gradient": "-.->",
+    "update": "==>",
+    "carry": "-.->",
+    "exchange": "<==>",
+    "order": "~~~",
+}
+_COLOURS: Mapping[Flow, str] = {"gradient": "gradient", "update": "update", "carry": "muted", "exchange": "skip"}
 #: What may mean something to Mermaid, as markup, Markdown or its own language, in one version or another.
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ,()_\u00a0-\U0010ffff]")
 #: With this ligature begin what Mermaid itself puts for entities while it parses.

@@ -188,6 +188,8 @@ class _Writer:
             )
             dashes = attributes(stroke_dasharray=stroke.dashes)
             head = f"<polygon{attributes(fill=colour, stroke='none', points=tip)}/>" if tip else ""
+            if tip and edge.flow == "exchange":  # it goes both ways
+                head += f"<polygon{attributes(fill=colour, stroke='none', points=arrow(way.points[::-1], stroke.width)[1])}/>"
             told = _tooltip(map(clean, edge.told(self.placed.drawing.vertices)))
             yield f'<g id="e{i}" class="edge"{other}>{told}<path{dashes} d="{line}"/>{head}</g>'
         yield "</g>"

@@ -10,7 +10,7 @@ from tapenet.drawing.layout.labels import Labels
 from tapenet.drawing.layout.lanes import Piece
 from tapenet.drawing.layout.level import Fit, Level, pieces
 from tapenet.drawing.layout.placed import Box, Line, Placed, Way
-from tapenet.drawing.layout.routes import Point, beside, choose_sides, joined, leave, touch
+from tapenet.drawing.layout.routes import Point, beside, choose_sides, cross, joined, leave, touch
 from tapenet.drawing.layout.tree import BORDER, Tree, Wrap
 from tapenet.drawing.layout.wires import WITHIN, Wiring
 from tapenet.drawing.layout.wrapping import badness, wrap
@@ -138,15 +138,20 @@ class _Layout:
 
     def _join(self) -> None:
         """The ways of all wires, from piece to piece."""
+        crossings: dict[tuple[int, int], int] = {}
         for wire in self.wiring.wires:
             points: list[Point] = []
             begin = 0
+            crossing = 0
             if wire.is_local:
                 points = self._moved(wire.steps[0].cluster, self.levels[wire.steps[0].cluster].local[wire])
             for k, (cluster, start, end) in enumerate(wire.steps):
                 if wire.is_local:
                     break
                 level = self.levels[cluster]
+                if wire.crosses and k == wire.top:
+                    crossing = len(points)
+                    continue
                 if wire.sides[k] == WITHIN:
                     piece = level.ways[wire.array, start, end]
                 else:
@@ -157,6 +162,11 @@ class _Layout:
                     if wire.fork(k):  # it begins on the line that brings the same array elsewhere
                         begin = len(points)
                 points += self._moved(cluster, piece)
+            if wire.crosses:
+                step = wire.steps[wire.top]
+                ends = step.start, step.end
+                crossings[ends] = crossings.get(ends, 0) + 1
+                points = cross(points, crossing, self.spots[step.start], self.spots[step.end], crossings[ends] - 1)
             wire.whole = joined(points)
             wire.points = joined(points[begin:]) if begin else wire.whole
 

@@ -337,6 +337,8 @@ def pieces(tree: Tree, wiring: Wiring) -> dict[int, Job]:
             continue
         for k, step in enumerate(wire.steps):
             job = jobs[step.cluster]
+            if wire.crosses and k == wire.top:
+                continue
             if wire.sides[k] == WITHIN:
                 job.pieces.setdefault((wire.array, step.start, step.end), wire)
             else:

@@ -11,6 +11,8 @@ from tapenet.drawing.layout.wires import OFF, Wire
 
 #: How far from its box a gradient may begin, before it is put right.
 _FAR = 12.0
+#: How far ways that go around things are from these and from each other, and how many have a place of their own.
+_APART, _BESIDE = 3.0, 3
 
 Point = tuple[float, float]
 
@@ -90,6 +92,35 @@ def beside(points: Sequence[Point], off: float) -> list[Point]:
                 across = off if b[1] > a[1] else -off
         moved.append((float(x + across), float(y + along)))
     return moved
+
+
+def cross(points: Sequence[Point], at: int, one: Spot, other: Spot, nth: int = 0) -> list[Point]:
+    """A way that goes from the right of one thing to the left of another: straight over where they stand side by side, else
+    between them.
+
+    Args:
+        points: the way out of the one, and the way into the other.
+        at: where the second begins.
+        one, other: where these stand.
+        nth: which of the ways between these it is: they keep apart.
+
+    >>> cross([], 0, Spot(0.0, 0.0, 10.0, 10.0), Spot(20.0, 0.0, 10.0, 30.0))
+    [(10.0, 5.0), (12.0, 5.0), (12.0, 15.0), (20.0, 15.0)]
+    """
+    out, into = list(points[:at]), list(points[at:])
+    if not out:
+        out = [(one.x + one.across, one.middle)]
+    if not into:
+        into = [(other.x, other.middle)]
+    right, left = one.x + one.across, other.x
+    y, q = out[-1][1], into[0][1]
+    if right <= left:
+        middle = (right + left) / 2 - _APART + _APART * (nth % _BESIDE)
+        return [*out, (middle, y), (middle, q), *into]
+    above, below = (one, other) if one.y < other.y else (other, one)
+    between = (above.y + above.along + below.y) / 2 - _APART + _APART * (nth % _BESIDE)
+    around = _APART * (_BESIDE - nth % _BESIDE) - 1  # within the margin
+    return [*out, (right + around, y), (right + around, between), (left - around, between), (left - around, q), *into]
 
 
 def leave(points: list[Point], spot: Spot) -> None:

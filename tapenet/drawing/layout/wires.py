@@ -25,6 +25,7 @@ class Wire:
         steps: its way through the clusters, and `top`: the position of the step between the two ends.
         sides: by step, whether it goes through the layers of that cluster or in a lane beside them.
         back: whether it goes against the layers.
+        crosses: whether it goes straight from the right of one thing to the left of another, whatever the layers.
         shadow: whether a gradient runs beside it.
         is_local: whether both ends are of one group.
         points, whole: its way, once it is known, and with the part that it shares with others of its array.
@@ -38,6 +39,7 @@ class Wire:
         self.top = top
         self.sides = [WITHIN] * len(steps)
         self.back = edge.flow in ("carry", "gradient")
+        self.crosses = edge.flow == "exchange"
         self.shadow = False
         self.is_local = False
         self.points: list[tuple[float, float]] = []
@@ -180,6 +182,8 @@ class Wiring:
                 self.local.setdefault(wire.steps[0].cluster, []).append(wire)
             if edge.flow == "carry":
                 wire.send(LEFT)
+            elif wire.crosses:
+                wire.sides = [RIGHT if k <= wire.top else LEFT for k in range(len(wire.steps))]
             elif edge.flow == "gradient" or edge.tail in self.hosts or edge.head in self.hosts:
                 wire.back = wire.back or edge.flow == "update"
                 wire.send(RIGHT)

@@ -7,6 +7,7 @@ from collections import Counter
 
 from tapenet.drawing.model import Drawing, Edge, Vertex
 from tapenet.drawing.passes.folding import members, worst
+from tapenet.drawing.passes.ranks import SEND
 
 #: Functions of one array, element by element, that people write after a layer rather than as a step of their own.
 ACTIVATIONS = frozenset({
@@ -108,7 +109,13 @@ def mark_skips(drawing: Drawing) -> Drawing:
     for i, edge in enumerate(edges):
         head, tail = drawing.vertices[edge.head], drawing.vertices[edge.tail]
         few = len(made_by.get(edge.head, ())) <= (_DENSE if head.op == "concatenate" else _WAYS)
-        if head.op not in _MERGING or not few or edge.flow != "value" or tail.kind in _ENDS - {"input"}:
+        if (
+            head.op not in _MERGING
+            or not few
+            or edge.flow != "value"
+            or tail.kind in _ENDS - {"input"}
+            or tail.op == SEND
+        ):
             continue
         others = [t for t in made_by[edge.head] if t > edge.tail]
         if _leads(edge.tail, others, made_by):

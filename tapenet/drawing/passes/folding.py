@@ -198,7 +198,8 @@ def unbox(drawing: Drawing) -> Drawing:
             content[vertex.cluster] += 1 if vertex.kind == "op" else 2
 
     def bare(position: int, cluster: Cluster) -> bool:
-        return content[position] == 1 and not cluster.parameters and cluster.count == 1 and not cluster.sign
+        plain = not cluster.parameters and cluster.count == 1 and not cluster.sign and cluster.around != "rank"
+        return content[position] == 1 and plain
 
     return without(drawing, {i for i, cluster in enumerate(drawing.clusters) if bare(i, cluster)})
 
@@ -244,7 +245,7 @@ def layers_of(drawing: Drawing) -> set[int]:
 def within(drawing: Drawing, budget: int, shut: Collection[int] = ()) -> set[int]:
     """The clusters to fold so that about `budget` boxes are drawn: from outside in, modules are opened as long as
     what is in them fits. Modules of one class at one depth are opened together or not at all, and layers, of one op
-    each, and kernels only if everything else is open and all of them fit, so that like is drawn alike.
+    each, and kernels only if everything else is open and all of them fit, so that like is drawn alike. Ranks are always open.
 
     Args:
         drawing: the whole.
@@ -280,8 +281,10 @@ def within(drawing: Drawing, budget: int, shut: Collection[int] = ()) -> set[int
     def cost(group: Iterable[int]) -> int:
         return sum(own[p] + len(children.get(p, ())) - 1 for p in group)
 
-    reach(children.get(None, ()))
-    opened: set[int] = set()
+    opened = {i for i, cluster in enumerate(drawing.clusters) if cluster.around == "rank"}
+    total += cost(opened)
+    for parent in (None, *sorted(opened)):
+        reach(child for child in children.get(parent, ()) if child not in opened)
     while waiting:
         group = waiting.pop(min(waiting, key=lambda level: (level[0], waiting[level][0])))
         if total + cost(group) <= budget:

@@ -84,7 +84,8 @@ class _Repeats:
         for parent in self._inner_first():
             items = self._items(parent)
             drawn: list[Item | None] = [*items]
-            groups = self._groups(items)
+            ranks = any(i.cluster is not None and self.drawing.clusters[i.cluster].around == "rank" for i in items)
+            groups = [] if ranks else self._groups(items)
             for group in groups:
                 self._merge(items, group)
                 for place in range(group.start + group.period, group.end):

@@ -112,7 +112,9 @@ class View(NamedTuple):
             closed = at_depth(drawing, self.depth) | shut
             return closed if len(fold(drawing, closed).vertices) <= MOST else within(drawing, BUDGET, shut)
         most = MOST if self.budget is None else self.budget
-        if all(cluster.around == "repeat" for cluster in drawing.clusters):  # a loop alone is told by what is in it
+        if all(
+            cluster.around in ("repeat", "rank") for cluster in drawing.clusters
+        ):  # a loop alone is told by what is in it
             most = min(MOST, most * PATIENCE)
         closed = within(drawing, most, shut)
         outermost = [i for i, cluster in enumerate(drawing.clusters) if cluster.parent is None]

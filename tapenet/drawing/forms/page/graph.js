@@ -3,7 +3,7 @@
 // An id is the position of a vertex, or the number of vertices plus the position of a cluster; the root, around
 // everything, comes last.
 
-const WAYS = { value: 0, gradient: 1, update: 2, carry: 3, order: 4 };
+const WAYS = { value: 0, gradient: 1, update: 2, carry: 3, order: 4, exchange: 5 };
 
 // The drawing as Python has it. What is left out of the data has its default.
 function drawingOf({ vertices, edges, clusters, shapes = "edge" }) {

@@ -148,7 +148,9 @@ class View {
     const { flow, skip, broken, sign } = edge.edge;
     const [line, tip] = edge.shape;
     const look = `edge ${flow}${skip ? " skip" : ""}${broken ? " broken" : ""}${sign ? ` ${sign}` : ""}`;
-    const way = draw("g", { class: look }, draw("path", { d: line }), draw("polygon", { points: tip }));
+    const tips = [tip];
+    if (flow === "exchange") tips.push(arrow([...edge.points].reverse(), stroke(edge.edge).width)[1]); // it goes both ways
+    const way = draw("g", { class: look }, draw("path", { d: line }), ...tips.map((points) => draw("polygon", { points })));
     way.edge = edge;
     this.layers.edges.append(way);
     const parts = [way];
