@@ -54,3 +54,14 @@ opt = P.optimizer(optim.MasterWeights(optim.SGD, net, lr=0.1), net)
 x = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float16)
 tn.training.fit(net, nn.functional.mse_loss, opt, (x, x[:, :1]), epochs=1, batch_size=4, seed=0, verbose=0)
 assert P.equal(net)
+
+# Where the gradient of one rank is not finite, that of all is not: all skip the step, and scale less.
+w = tn.tensor(np.ones(3), requires_grad=True)
+opt, scaler = P.optimizer(optim.SGD([w], lr=1.0)), optim.GradScaler(init_scale=4.0)
+for round_, (factor, scale, value) in enumerate([(np.inf, 2.0, 1.0), (1.0, 2.0, 0.0)]):
+    opt.zero_grad()
+    scaler.scale((w * (factor if P.rank == P.size - 1 else 1.0)).sum()).backward()
+    scaler.step(opt)
+    scaler.update()
+    assert scaler.get_scale() == scale, (round_, scaler.get_scale())
+    assert np.array_equal(w.numpy(), np.full(3, value)), (round_, w)
