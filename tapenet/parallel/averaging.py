@@ -11,16 +11,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.node import Leaf, Node
+from tapenet.autodiff.node import Leaf, Node, hooked_nodes
 from tapenet.autodiff.observe import layer
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.layer import Layer, PullStep
-from tapenet.autodiff.state import no_grad
+from tapenet.autodiff.state import is_grad_enabled, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
 from tapenet.ops.op import op
 from tapenet.optim.master_weights import MasterWeights
 from tapenet.optim.optimizer import Optimizer
+from tapenet.parallel.collectives import allreduce
 from tapenet.parallel.ranks import World, listed, world
 from tapenet.parallel.shared_state import SharedState
 from tapenet.typing import Array
@@ -48,7 +49,7 @@ def optimizer(opt: Opt, model: Module | None = None, *, shard_state: bool = Fals
             or without.
 
     Returns:
-        `opt`.
+        `opt`. After `add_param_group` give it once more.
 
     Raises:
         ValueError: the optimizer has no parameters, and no model is given; or its state cannot be shared out (`LBFGS`).
@@ -77,20 +78,39 @@ def optimizer(opt: Opt, model: Module | None = None, *, shard_state: bool = Fals
     ranks = world()
     if ranks.size > 1:
         params = {str(slot.name): slot.param for slot in opt.slots}
-        state: dict[str, Any] = dict(model.state_dict(keep_vars=True)) if model is not None else dict(params)
+        given = params
         if isinstance(opt, MasterWeights):  # its slots are the copies, and backward passes come to the parameters
             of = {id(master): param for param, master in zip(opt.parameters(), opt.masters(), strict=True)}
-            state |= {f"{name} in {t.dtype}": t for name, t in params.items()}
-            params = {name: of[id(master)] for name, master in params.items()}
-            state |= params
+            params = {name: of[id(master)] for name, master in given.items()}
+            given = params | {f"{name} in {t.dtype}": t for name, t in given.items()}
+        state: dict[str, Any] = dict(model.state_dict(keep_vars=True)) if model is not None else {}
+        known = {id(t) for t in state.values()}
+        state |= {
+            f"{name} of the optimizer" if name in state else name: t for name, t in given.items() if id(t) not in known
+        }
         begin_alike(state)
         if shard_state:
             inner.share(SharedState(ranks, inner.slots))
         opt.together = True
-        averaging = _Averaging(ranks, params)
+        averaging = _Averaging(ranks, opt, params)
+        for old in _averagings():
+            if old.covered(averaging):  # as of an optimizer that is no longer used, but not yet collected
+                averaging.optimizers += old.optimizers
+                layer.of_backward.remove(old)
         layer.of_backward.append(averaging)
-        weakref.finalize(opt, layer.of_backward.remove, averaging)
+        weakref.finalize(opt, _forget)
     return opt
+
+
+def _averagings() -> list[_Averaging]:
+    return [each for each in layer.of_backward if isinstance(each, _Averaging)]
+
+
+def _forget() -> None:
+    """An optimizer is gone: what was averaged for it alone is no longer."""
+    for each in _averagings():
+        if all(of() is None for of in each.optimizers):
+            layer.of_backward.remove(each)
 
 
 def begin_alike(tensors: Mapping[str, Any]) -> None:
@@ -207,8 +227,16 @@ class _Bucket:
             for i, leaf in enumerate(self.leaves)
         ]
 
+    def give_up(self) -> None:
+        """Nobody asks for what is on its way; MPI needs the memory until it is there."""
+        if self._on_way is not None:
+            self.ranks.keep(*self._on_way)
+            self._on_way = None
+
     def begin_recorded(self, gradients: Sequence[Tensor | None]) -> Callable[[], list[Tensor | None]]:
-        """The same as ops on a tape that captures: what ends it."""
+        """The same as ops on a tape that captures, or for another derivative: what ends it."""
+        if is_grad_enabled():
+            return lambda: self._exchanged(gradients)
         present = [g is not None for g in gradients]
 
         def begin(given: Sequence[Array]) -> Array:
@@ -237,40 +265,79 @@ class _Bucket:
 
         return ended
 
+    def _exchanged(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The means by an exchange that has derivatives itself, in which all ranks have to have the same gradients."""
+        present = [g for g in gradients if g is not None]
+        if not present:
+            return list(gradients)
+        mean = allreduce(ops.concatenate([g.reshape(-1) for g in present]), "mean")
+        parts = iter(ops.split(mean, np.cumsum([g.size for g in present])[:-1].tolist()))
+        return [None if g is None else next(parts).reshape(g.shape) for g in gradients]
+
 
 class _Averaging(Layer):
     """In each backward pass that comes to these parameters: their gradients are the mean of all ranks'."""
 
-    __slots__ = ("bucket_of", "buckets", "passes", "ranks")
+    __slots__ = ("bucket_of", "buckets", "nodes", "optimizers", "params", "passes", "ranks")
     rank = 9
     looks = True  # at whole gradients
 
-    def __init__(self, ranks: World, params: Mapping[str, Tensor]) -> None:
+    def __init__(self, ranks: World, opt: Optimizer | MasterWeights, params: Mapping[str, Tensor]) -> None:
         self.ranks = ranks
+        self.optimizers: list[Any] = [weakref.ref(opt)]
+        self.params = dict(params)
+        self.nodes: list[Node | None] = []
         self.buckets: list[_Bucket] = []
         self.bucket_of: dict[Node, int] = {}
+        #: The passes that are on their way, the innermost last.
+        self.passes: list[_Pass] = []
+        self.fill()
+
+    def fill(self) -> None:
+        """Put the parameters into buckets. Their nodes are others where they needed no gradient for a while, or have another
+        dtype.
+
+        Raises:
+            RuntimeError: the optimizer has others too.
+        """
+        opt = self.optimizers[0]()
+        if opt is not None and len(opt.slots) != len(self.params):
+            raise RuntimeError(
+                f"parallel.optimizer: the optimizer had {len(self.params)} parameters, and has {len(opt.slots)} now: call "
+                "parallel.optimizer(opt) again after add_param_group"
+            )
+        nodes: list[Node | None] = [param._node for param in self.params.values()]
+        if nodes == self.nodes:
+            return
+        self.nodes, self.buckets, self.bucket_of = nodes, [], {}
         open_: dict[np.dtype, int] = {}
         # The last parameters of a model have their gradients first.
-        for name, param in reversed(list(params.items())):
-            leaf = param._node
-            assert isinstance(leaf, Leaf)
+        for name, leaf in reversed(list(zip(self.params, nodes, strict=True))):
+            if not isinstance(leaf, Leaf):
+                continue
             at = open_.get(leaf.dtype)
             if at is None or self.buckets[at].size * self.buckets[at].sent.itemsize > BUCKET:
                 at = open_[leaf.dtype] = len(self.buckets)
-                self.buckets.append(_Bucket(ranks, leaf.dtype))
+                self.buckets.append(_Bucket(self.ranks, leaf.dtype))
             self.buckets[at].add(name, leaf)
             self.bucket_of[leaf] = at
-        #: The passes that are on their way, the innermost last.
-        self.passes: list[_Pass] = []
+
+    def covered(self, other: _Averaging) -> bool:
+        """Whether another one has all of its parameters."""
+        theirs = {id(param) for param in other.params.values()}
+        return all(id(param) in theirs for param in self.params.values())
 
     def pull(self, step: PullStep) -> PullStep:
+        self.fill()
         on = _Pass(self)
         self.passes.append(on)
 
         def pull(node: Node, g: Array, grads: Any) -> None:
             if on.waiting is None:
                 on.count(grads.roots)
-                g = self.weighted(g, grads)
+                if on.waiting and self.ranks.weighted is not grads:  # once, for however many optimizers
+                    self.ranks.weighted = grads
+                    g = self.weighted(g, grads)
             step(node, g, grads)
             on.pulled(node, grads)
 
@@ -288,10 +355,14 @@ class _Averaging(Layer):
         return g * weight
 
     def leaves(self, gradients: list[tuple[Node, Array]]) -> None:
+        self.ranks.weighted = None
         self.passes.pop().finish(gradients)
 
     def failed(self, node: Node, error: Exception, roots: tuple[Node, ...]) -> None:
+        self.ranks.weighted = None
         self.passes.pop()
+        for bucket in self.buckets:
+            bucket.give_up()
 
 
 class _Pass:
@@ -328,7 +399,7 @@ class _Pass:
         for parent in node.parents:
             if parent in ours:
                 self.waiting[parent] -= 1
-                if not self.waiting[parent] and parent in grads:
+                if not self.waiting[parent] and parent in grads and parent not in hooked_nodes:  # its hooks come later
                     self.ready[parent] = grads.as_tensor(grads[parent])
                     self.missing[ours[parent]] -= 1
                     self.send(grads.on_tensors)

@@ -76,8 +76,10 @@ class World:
 
     def __post_init__(self) -> None:
         self.collectives = 0
-        #: What the gradients of this rank count in the mean of all: the share of its samples in a batch times the ranks.
-        self.weight = 1.0
+        #: Of each loop over batches that is on its way, the samples of this rank and of all in its batch; the latest last.
+        self.batches: dict[object, tuple[int, int]] = {}
+        #: The backward pass that began with gradients times that.
+        self.weighted: object = None
         self._count = 0
         #: Arrays on their way to others, which have to stay until they are taken.
         self._posted: list[tuple[Any, np.ndarray]] = []
@@ -98,6 +100,17 @@ class World:
         self._pid = os.getpid()
         #: Tells of a sudden end.
         self.notice: Notice | None = None
+
+    @property
+    def batch(self) -> tuple[int, int] | None:
+        """The samples of this rank in a batch, and of all; None outside of loops over parts."""
+        return next(reversed(self.batches.values()), None)
+
+    @property
+    def weight(self) -> float:
+        """What the gradients of this rank count in the mean of all: the share of its samples in a batch times the ranks."""
+        own, every = self.batch or (1, self.size)
+        return own * self.size / every
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
@@ -138,8 +151,12 @@ class World:
         """Send an array without waiting for the other rank; it may be changed afterwards."""
         head = np.frombuffer(f"{x.dtype} {x.shape}".ljust(_HEAD).encode()[:_HEAD], np.uint8)
         whole = np.concatenate([head, x.reshape(-1).view(np.uint8)])
+        self.keep(self.comm.Isend(whole, to), whole)
+
+    def keep(self, request: Any, x: np.ndarray) -> None:
+        """Keep the memory of an exchange until it is through."""
         self._posted = [(sent, kept) for sent, kept in self._posted if not sent.Test()]
-        self._posted.append((self.comm.Isend(whole, to), whole))
+        self._posted.append((request, x))
 
     def fetch(self, shape: tuple[int, ...], dtype: np.dtype, source: int) -> np.ndarray:
         """Wait for an array of another rank.

@@ -46,11 +46,11 @@ class Shard(Generic[Batch]):
         try:
             for batch in self._data:
                 mine = batch if by_numbers else part.of(batch)
-                own, every = part.counts.popleft()
-                ranks.weight = own * ranks.size / every
+                ranks.batches.pop(part, None)
+                ranks.batches[part] = part.counts.popleft()
                 yield mine
         finally:
-            ranks.weight = 1.0
+            ranks.batches.pop(part, None)
 
     def state_dict(self) -> StateDict:
         """Where the loop is: that of the data, the same on all ranks and for any number of them."""

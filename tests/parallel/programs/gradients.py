@@ -1,6 +1,7 @@
 """The gradients that ranks have after averaging: of 16 bits, and added up over several passes."""
 
 import numpy as np
+import pytest
 
 import tapenet as tn
 from tapenet import nn, optim
@@ -46,6 +47,72 @@ def step(x):
 for run in (step, tn.compile(step)):
     for _ in range(2):
         assert np.allclose(run(np.array([own, 1.0])).numpy(), mean + 1, rtol=1e-15)
+
+del opt, w
+
+
+# What a part counts is counted once, however many optimizers there are, and not in what no optimizer averages.
+def ones(count=2):
+    return tn.tensor(np.ones(count), requires_grad=True)
+
+
+w, v, apart = ones(), ones(), ones()
+opts = [P.optimizer(optim.SGD([each], lr=0.1)) for each in (w, v)]
+opts.append(P.optimizer(opts[0]))
+length = 2 * P.size - 1
+for x in P.shard([np.arange(1.0, length + 1)]):
+    for _ in P.shard([np.ones(P.size + 1)]):  # what another loop says ends with it
+        pass
+    ((w * x.mean()).sum() + (v * x.mean()).sum()).backward()
+    (apart * x.mean()).sum().backward()
+    assert np.allclose(apart.grad.numpy(), x.mean())
+for each in (w, v):
+    assert np.allclose(each.grad.numpy(), (length + 1) / 2), each.grad
+for _ in zip(P.shard([np.ones(length)]), P.shard([np.ones(P.size + 1)] * 2), strict=False):
+    pass
+w.grad = None
+(w * 2.0).sum().backward()
+assert np.array_equal(w.grad.numpy(), [2, 2])
+del opts
+
+# Parameters that needed no gradient for a while, or have another dtype, are averaged all the same; new ones say so.
+net = nn.Linear(2, 1)
+opt = P.optimizer(optim.SGD(net, lr=0.1), net)
+net.weight.requires_grad_(False)
+net.weight.requires_grad_(True)
+net.double()
+(net(np.ones((1, 2))) * (1.0 + P.rank)).sum().backward()
+assert np.allclose(net.weight.grad.numpy(), (P.size + 1) / 2)
+opt.add_param_group({"params": [v]})
+if P.size > 1:
+    with pytest.raises(RuntimeError, match="had 2 parameters, and has 3 now"):
+        v.sum().backward()
+v.grad = None
+opt = P.optimizer(opt, net)
+(v * (1.0 + P.rank)).sum().backward()
+assert np.allclose(v.grad.numpy(), (P.size + 1) / 2)
+
+# What is in the optimizer alone begins alike too; hooks are called; and means have derivatives.
+w = tn.tensor(np.full(2, 1.0 + P.rank), requires_grad=True)
+opt = P.optimizer(optim.SGD([*net.parameters(), w], lr=0.1), net)
+w.register_hook(lambda g: 10 * g)
+(w * (1.0 + P.rank)).sum().backward()
+assert np.allclose(w.grad.numpy(), 5 * (P.size + 1))
+w = ones()
+opt = P.optimizer(optim.SGD([w], lr=0.1))
+
+
+def penalty():
+    (w**3 * (1.0 + P.rank)).sum().backward(create_graph=True)
+    slope = w.grad
+    w.grad = None
+    (slope**2).sum().backward()
+    return w.grad
+
+
+for run in (penalty, tn.compile(penalty)):
+    w.grad = None
+    assert np.allclose(run().numpy(), 9 * (P.size + 1) ** 2)
 
 # `fit` knows of ranks by way of master weights too.
 tn.random.seed(P.rank)
