@@ -343,7 +343,7 @@ class _Loop:
         progress.begin(number, meter.samples)
         if not state._drained and not self.batches():
             return False
-        if not meter.samples:
+        if not (meter.samples or (self.team is not None and state.batch)):  # it may be other ranks that had the samples
             raise ValueError(f"fit: the data gave no batch in epoch {number}; is it an iterator that is used up?")
         validated: Logs | None = {}
         if self.evaluation is not None:
@@ -351,9 +351,10 @@ class _Loop:
                 validated = self.evaluation.run("val_", lambda: self.interrupts.asked)
         if validated is None:
             return False
-        numbers, count = meter.numbers(), meter.samples
-        if self.team is not None:
-            numbers, count = self.team.means(numbers, count), self.team.samples(count)
+        if self.team is None:
+            numbers, count = meter.numbers(), meter.samples
+        else:
+            numbers, count, validated = self.team.numbers(meter, validated)
         state.logs = {**numbers, **self.rate(), **validated}
         state._within = False
         state.epoch = number
@@ -400,24 +401,26 @@ class _Loop:
         for batch in iterator:
             inputs, target, weight = split(batch)
             count = samples(inputs)
+            counts = self.team is None or self.team.counts
             if parted is None:
                 loss, measured = step(inputs, target, weight)
                 updated = True
             else:
-                loss, measured, updated = parted(inputs, target, weight, count)
+                whole = count if self.team is None else self.team.batch(count)
+                loss, measured, updated = parted(inputs, target, weight, whole)
             state.batch += 1
             state.step += updated
             if type(loss) is Tensor:
                 value = loss.item()
             else:
-                value = self.several(loss, count)
+                value = self.several(loss, count, counts)
             if value - value != 0.0:
                 raise self.not_finite(value, inputs, target, weight)
             if pairing is not None:
                 pairing.warn()
                 pairing = None
             state.batch_loss = value
-            if self.team is None or self.team.counts:
+            if counts:
                 meter.add(value, count, measured, target, weight)
             if perf_counter() >= progress.due:
                 progress.show(state.batch, meter.samples, meter.so_far())
@@ -439,14 +442,15 @@ class _Loop:
         state._drained = True
         return True
 
-    def several(self, numbers: object, count: int) -> float:
-        """The loss among the numbers that a step returned; the others are taken in."""
+    def several(self, numbers: object, count: int, counts: bool) -> float:
+        """The loss among the numbers that a step returned; the others are taken in, if they count."""
         if isinstance(numbers, dict):
             values = {name: _number(name, value) for name, value in numbers.items()}
             if "loss" not in values:
                 raise ValueError(f"fit: step returned a dict of {', '.join(values) or 'nothing'}; one must be 'loss'")
             loss = values.pop("loss")
-            self.meter.add_numbers(values, count)
+            if counts:
+                self.meter.add_numbers(values, count)
             return loss
         return _number("loss", numbers)
 

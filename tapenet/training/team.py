@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from tapenet.parallel.ranks import World, world
 from tapenet.parallel.sharding import Shard, shard
 from tapenet.training.checkpoint import Checkpoint
 from tapenet.training.history import Logs
-from tapenet.training.seeding import seed
+from tapenet.training.meter import Meter
 from tapenet.training.state import State
 from tapenet.typing import StateDict
 
@@ -61,20 +60,23 @@ class Team:
         """Whether the batch that this rank has counts: there may be fewer samples than ranks."""
         return self._ranks.weight > 0
 
-    def means(self, numbers: Logs, samples: int) -> Logs:
-        """The means of all ranks, weighted by samples."""
-        every = self._gathered((numbers, samples), "the numbers of an epoch")
-        total = sum(count for _, count in every)
-        found: Logs = {}
-        for name, value in numbers.items():
-            found[name] = sum(np.multiply(each[name], count) for each, count in every) / max(total, 1)
-            if np.ndim(value) == 0:
-                found[name] = float(found[name])
-        return found
+    def batch(self, own: int) -> int:
+        """How many samples a batch has on all ranks."""
+        known = self._ranks.batch
+        return known[1] if known is not None else int(sum(self._gathered(own, "the samples of a batch")))
 
-    def samples(self, own: int) -> int:
-        """How many samples all ranks had."""
-        return int(sum(self._gathered(own, "the number of samples")))
+    def numbers(self, meter: Meter, validated: Logs) -> tuple[Logs, int, Logs]:
+        """Of an epoch the means of all ranks, weighted by samples; how many samples it had; and what the first rank found in
+        validation: others may find something else, as their running statistics differ."""
+        own = meter.numbers() if meter.samples else {}
+        every = self._gathered((own, meter.samples, validated), "the numbers of an epoch")
+        found: Logs = {}
+        for name in dict.fromkeys(name for numbers, _, _ in every for name in numbers):
+            have = [(numbers[name], count) for numbers, count, _ in every if name in numbers]
+            found[name] = sum(np.multiply(value, count) for value, count in have) / sum(count for _, count in have)
+            if np.ndim(found[name]) == 0:
+                found[name] = float(found[name])
+        return found or meter.numbers(), sum(count for _, count, _ in every), every[0][2]
 
     def agreed(self, stop: bool | str, asked: bool) -> tuple[bool | str, bool]:
         """Whether one of the ranks wants to stop, and whether one was asked to by Ctrl-C."""
@@ -100,11 +102,6 @@ class Team:
         if len(saved) == self._ranks.size:
             return state | saved[self._ranks.rank]
         return state
-
-    def differ(self) -> None:
-        """Let the random numbers of ranks differ that took up the same state."""
-        if self._ranks.rank:
-            seed(zlib.crc32(f"{np.random.randint(2**31)} {self._ranks.rank}".encode()))
 
     def _gathered(self, own: Any, what: str) -> list[Any]:
         with self._ranks.waiting(what):

@@ -132,3 +132,28 @@ for round_, (factor, scale, value) in enumerate([(np.inf, 2.0, 1.0), (1.0, 2.0, 
     scaler.update()
     assert scaler.get_scale() == scale, (round_, scaler.get_scale())
     assert np.array_equal(w.numpy(), np.full(3, value)), (round_, w)
+
+# Several batches make an update, of which the last has uneven parts; there are ranks without a sample; and all ranks validate
+# alike, though their running statistics differ.
+x = np.random.default_rng(0).normal(size=(16 * P.size + 1, 2))
+nets = []
+for together in (True, False):
+    tn.random.seed(0)
+    nets.append(nn.Linear(2, 1).double())
+    opt = optim.SGD(nets[-1], lr=0.1)
+    opt = P.optimizer(opt, nets[-1]) if together else opt
+    for length in (len(x), 1):
+        history = tn.training.fit(
+            nets[-1], nn.functional.mse_loss, opt, (x[:length], x[:length, :1]), batch_size=16 * P.size, accumulate=2,
+            shuffle=False, metrics="mae", compile=False, verbose=0,
+        )  # fmt: skip
+    assert np.isfinite(history["loss"][0])
+assert P.equal(nets[0])
+assert np.allclose(nets[0].weight.numpy(), nets[1].weight.numpy(), rtol=1e-12)
+net = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1)).double()
+opt = P.optimizer(optim.SGD(net, lr=0.1), net)
+history = tn.training.fit(
+    net, nn.functional.mse_loss, opt, (x[:-1], x[:-1, :1]), batch_size=8 * P.size, validation=(x, x[:, :1]), compile=False,
+    verbose=0,
+)  # fmt: skip
+assert P.equal({"loss": np.array(history["val_loss"])})
