@@ -23,7 +23,7 @@ REDUCTIONS = {"sum": "SUM", "mean": "SUM", "max": "MAX", "min": "MIN"}
 
 def _sendable(name: str, x: Array, reduces: bool = True) -> Array:
     """The array as MPI takes it: behind each other in memory. Numbers of 16 bits are added in float32."""
-    if x.dtype.kind not in "fciu" and (reduces or x.dtype.kind != "b"):
+    if not (x.dtype.kind in "iu" or is_inexact(x.dtype) or (x.dtype.kind == "b" and not reduces)):
         raise TypeError(f"{name}: MPI does not add up {x.dtype}; give numbers, as by x.astype(np.int64)")
     if reduces and x.dtype.itemsize == 2 and is_inexact(x.dtype):
         x = x.astype(np.float32)
@@ -61,6 +61,8 @@ def _reduced(x: Array, how: str) -> Array:
     ranks = world()
     if how not in REDUCTIONS:
         raise ValueError(f"allreduce: op={how!r}; give one of {', '.join(map(repr, REDUCTIONS))}")
+    if how == "mean" and not is_inexact(x.dtype):
+        raise TypeError(f"allreduce: a mean of {x.dtype} is none; give x.astype(float)")
     given = _sendable("allreduce", x)
     if ranks.size == 1:
         return x.copy()

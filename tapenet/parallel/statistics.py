@@ -13,6 +13,7 @@ from tapenet.nn.inplace_functions import _move, batch_norm
 from tapenet.nn.module import Module
 from tapenet.parallel.collectives import allgather
 from tapenet.parallel.ranks import world
+from tapenet.program.low import WIDE, is_low
 
 M = TypeVar("M", bound=Module)
 
@@ -45,6 +46,8 @@ def batch_norm_of_all(
     M = Σ n·m / Σ n, and the variance Σ n·(v + (m − M)²) / Σ n."""
     if not training or world().size == 1:
         return batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+    dtype = x.dtype
+    x = x.astype(WIDE) if is_low(dtype) else x  # the counts of large batches are no numbers of float16
     axes = (0, *range(2, x.ndim))
     kept = (1, -1, *(1,) * (x.ndim - 2))
     channels = x.shape[1]
@@ -64,6 +67,6 @@ def batch_norm_of_all(
     if bias is not None:
         out = out + bias.reshape(kept)
     with no_grad():
-        _move(running_mean, mean.detach(), momentum, 1.0)
-        _move(running_var, (var * total / (total - 1)).detach(), momentum, 1.0)
-    return out
+        _move(running_mean, mean.astype(dtype), momentum, 1.0)
+        _move(running_var, (var * total / ops.maximum(total - 1, 1)).astype(dtype), momentum, 1.0)
+    return out.astype(dtype)

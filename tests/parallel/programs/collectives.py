@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 import tapenet as tn
+from tapenet import nn
 from tapenet import parallel as P
 
 P.init(timeout=300)
@@ -32,6 +33,15 @@ for dtype in ["float16", "float32", "float64", "complex64", "complex128", "int8"
     assert (total.dtype, total.shape) == (dtype, (3, 2 * size))
     assert np.allclose(total, x.sum(0, dtype=dtype).T, rtol=1e-2, atol=1e-1), dtype
     assert np.array_equal(P.allgather(x[rank][::2]), x[:, ::2].reshape(-1, 3)), dtype
+try:
+    import ml_dtypes
+except ImportError:
+    pass
+else:
+    ones = np.ones((size, 2), ml_dtypes.bfloat16)
+    for exchange in (P.allreduce, P.allgather, P.broadcast, P.reduce, P.reduce_scatter):
+        assert exchange(ones).dtype == ones.dtype, exchange
+    assert np.array_equal(P.allreduce(ones), size * ones)
 assert P.allreduce(np.float64(rank)).shape == ()
 assert float(P.allreduce(np.float64(rank))) == sum(range(size))
 assert P.allreduce(np.zeros((0, 3))).shape == (0, 3)
@@ -154,3 +164,11 @@ if size > 1:
 
     for _ in range(3):
         assert np.allclose(compiled(mine).numpy(), whole[rank].grad.numpy(), rtol=1e-12)
+
+# -- batch norm of the batch on all ranks: in float16 too, where there are more numbers in a channel than float16 has
+x = rng.normal(size=(4 * size, 2, 128, 128)).astype(np.float16)
+whole, ours = nn.BatchNorm2d(2).half(), P.synchronize_batch_norm(nn.BatchNorm2d(2).half())
+want, found = whole(tn.tensor(x)).numpy(), ours(tn.tensor(x[4 * rank : 4 * rank + 4]))
+assert found.dtype == ours.running_var.dtype == np.float16
+assert np.allclose(found.numpy(), want[4 * rank : 4 * rank + 4], atol=1e-2)
+assert np.allclose(ours.running_var.numpy(), whole.running_var.numpy(), rtol=1e-2)
