@@ -278,6 +278,12 @@ class World:
 
     def raised(self, kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
         """In place of `sys.excepthook`: an exception ends all ranks."""
+        if (
+            self._pid != os.getpid()
+        ):  # a process forked from a rank ends alone, without MPI's end, which would wait for ever
+            sys.__excepthook__(kind, error, where)
+            sys.stderr.flush()
+            os._exit(1)
         text = "".join(traceback.format_exception(kind, error, where))
         sys.stderr.write(text)
         self.abort(f"{kind.__name__}: {error}")

@@ -35,7 +35,10 @@ class Shard(Generic[Batch]):
             yield from self._data
             return
         if hasattr(self._data, "state_dict"):
-            ranks.agree(f"an epoch of {self._data.state_dict()}")
+            state = dict(self._data.state_dict())
+            if state.get("order") == "SequentialSampler":  # the samples are the same for any seed
+                state.pop("seed")
+            ranks.agree(f"batches, for which all ranks need one seed, of {state}")
         part = _Part(ranks.rank, ranks.size)
         by_numbers = isinstance(self._data, Batches) or (
             isinstance(self._data, DataLoader) and not isinstance(self._data.dataset, Stream)

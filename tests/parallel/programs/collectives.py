@@ -1,5 +1,8 @@
 """Values and derivatives of all exchanges, against the same computed from all ranks' inputs on each rank."""
 
+import io
+import os
+import sys
 from functools import partial
 
 import numpy as np
@@ -172,3 +175,12 @@ want, found = whole(tn.tensor(x)).numpy(), ours(tn.tensor(x[4 * rank : 4 * rank 
 assert found.dtype == ours.running_var.dtype == np.float16
 assert np.allclose(found.numpy(), want[4 * rank : 4 * rank + 4], atol=1e-2)
 assert np.allclose(ours.running_var.numpy(), whole.running_var.numpy(), rtol=1e-2)
+
+# -- a process that is forked from a rank fails alone
+if hasattr(os, "fork"):
+    child = os.fork()
+    if not child:
+        sys.stderr = io.StringIO()
+        raise ValueError("in the child")
+    assert os.waitpid(child, 0)[1] == 256
+    P.allreduce(mine)

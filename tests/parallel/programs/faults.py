@@ -149,16 +149,6 @@ if how in ("endless", "unborn"):
         if batch % 10 == 0:
             P.equal(net)
             P.allreduce(x)
-if how in ("endless", "unborn"):
-    opt = P.optimizer(optim.SGD(net, lr=0.1), net)
-    (folder / f"rank {P.rank} begins").touch()
-    for batch in range(10**9):
-        opt.zero_grad()
-        F.cross_entropy(net(tn.tensor(data[0])), data[1]).backward()
-        opt.step()
-        if batch % 10 == 0:
-            P.equal(net)
-            P.allreduce(x)
 if how in ("loader", "workers", "callback", "killed in fit", "stops in fit", "checkpoint"):
     opt = P.optimizer(optim.SGD(net, lr=0.1), net)
     source, options = data, {"batch_size": 6, "seed": 1}

@@ -157,3 +157,6 @@ history = tn.training.fit(
     verbose=0,
 )  # fmt: skip
 assert P.equal({"loss": np.array(history["val_loss"])})
+
+# Where samples come in their own order, no seed is needed.
+assert sum(len(part) for part in P.shard(tn.data.DataLoader(np.ones(4 * P.size), 2 * P.size))) == 4
