@@ -18,7 +18,7 @@ from tapenet.program.in_place import SMALL, bases
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, alike
-from tapenet.program.native import interrupts, launches
+from tapenet.program.native import interrupts, launches, stages
 from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.draws import draws
 from tapenet.program.native.kernels import crosses, fusible
@@ -257,6 +257,8 @@ class Memory:
         phases = entry.phases()
         if phases[maker] < max(phases.values()):
             return False
+        if len(entry.members) > stages.LONG:
+            return False  # a later stage may read `old`
         own = (self.layouts[old] if old in self._fixed else self.layouts[new]).strides
         for member, arg in readers:
             place = self.layouts[arg]

@@ -101,6 +101,26 @@ def test_rows_with_sums_in_the_midst(short_stages: list[int]) -> None:
     assert max(short_stages) > 4
 
 
+def test_later_stages_read_what_an_earlier_one_read(short_stages: list[int]) -> None:
+    """What the first stage gives is not written over an operand that others read too."""
+
+    def f(a: Any, b: Any) -> Any:
+        x = a @ b
+        y = x * 2.0 + 1.0
+        z = y
+        for _ in range(10):
+            z = np.sqrt(z * z * 0.5 + 0.5) + x * 0.1
+        return y @ b, z
+
+    r = np.random.default_rng(3)
+    a, b = r.normal(size=(16, 16)), r.normal(size=(16, 16))
+    made = tn.compile(f)
+    expected = made(a, b)
+    for found, e in zip(made(a, b), expected, strict=True):
+        np.testing.assert_allclose(found.numpy(), e.numpy(), rtol=1e-12)
+    assert max(short_stages) > 4
+
+
 def test_nan_and_infinities_stay(short_stages: list[int]) -> None:
     x = np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, 1e308] * 20)
     made = tn.compile(expression)
