@@ -133,6 +133,26 @@ def test_what_numpy_does_stays_a_call(wrong: str, plans: list[Any], monkeypatch:
     assert plans == [None]
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_recorded_gives_no_warnings(monkeypatch: pytest.MonkeyPatch, plans: list[Any]) -> None:
+    """NumPy computes with whatever is in the memory."""
+    infinite = launches._stand_in
+
+    def stand_in(*args: Any) -> Array:
+        found = infinite(*args)
+        found = np.full_like(found, np.inf)
+        found.flags.writeable = False
+        return found
+
+    monkeypatch.setattr(launches, "_stand_in", stand_in)
+    monkeypatch.setattr(kernel_dispatch, "conv", lambda x, *rest: warned.append(x.ravel()[:1] - x.ravel()[:1]))
+    warned: list[Array] = []
+    f = tn.compile(lambda x, w: tn.conv2d(x, w), backend="native")
+    f(X, np.ones((4, 3, 3, 3), "f"))
+    assert plans == [None]
+    assert any(np.isnan(w).all() for w in warned)
+
+
 def test_weights_of_a_frozen_program_are_transformed_once(plans: list[Any]) -> None:
     net = nn.Sequential(nn.Conv2d(32, 64, 3), nn.ReLU()).eval()
     x = np.random.default_rng(2).normal(size=(32, 32, 14, 14)).astype("f")
