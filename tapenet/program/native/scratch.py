@@ -9,6 +9,7 @@ double the time it takes to fill them.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import mmap
 import os
@@ -66,7 +67,8 @@ class Block:
     def free(self, size: int) -> None:
         """Let the system have so much of it until it is written again, whatever lies in it."""
         if self._map is not None:
-            self._map.madvise(mmap.MADV_FREE, self._first, size)
+            with contextlib.suppress(OSError):  # memory that is locked (`mlockall`) is never given back
+                self._map.madvise(mmap.MADV_FREE, self._first, size)
 
 
 class Scratch:

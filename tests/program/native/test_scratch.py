@@ -136,6 +136,21 @@ def test_the_system_may_have_it_between_calls() -> None:
     assert during - between > 0.9 * x.nbytes
 
 
+@pytest.mark.skipif(not scratch._huge(), reason="no huge pages that the system may take back")
+def test_memory_that_the_system_may_not_have_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of a process that has locked all of its own."""
+
+    class Locked:
+        def madvise(self, *args: int) -> None:
+            raise OSError(22, "Invalid argument")
+
+    x = numbers(N)
+    made = compiled(sums, x)
+    monkeypatch.setattr(scratch._free[-1], "_map", Locked())
+    for _ in range(2):
+        assert np.allclose(made(x).numpy(), expected(x), rtol=1e-12)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_the_child_of_a_fork_writes_to_its_own() -> None:
