@@ -128,6 +128,25 @@ def test_random_numbers_of_a_while_are_drawn_in_their_turn(compiled: Compile, na
 
 
 @backends
+def test_turns_of_a_while_that_seed_the_generator_begin_anew(compiled: Compile) -> None:
+    def turn(c: Any) -> Any:
+        n, x = c
+        tn.random.seed(3)
+        return n + 1, 2 * x + 10 * tn.random.uniform() + tn.random.uniform(size=2)
+
+    def f(x: Any) -> Any:
+        return tn.while_loop(lambda c: c[0] < 4, turn, (np.int64(0), x))
+
+    step, x = compiled(f), np.zeros(2)
+    for seed in range(3):
+        tn.random.seed(seed)
+        right, state = f(x), tn.random.get_state()
+        tn.random.seed(seed)
+        same(arrays(step(x)), arrays(right))
+        assert state["state"] == tn.random.get_state()["state"]
+
+
+@backends
 def test_random_numbers_of_a_branch_are_drawn_in_their_turn(compiled: Compile) -> None:
     def step(xs: Any) -> Any:
         first = tn.random.normal(size=(2,))

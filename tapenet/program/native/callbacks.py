@@ -55,11 +55,13 @@ class Back:
 
     Attributes:
         addresses: where the function is, and the arrays of arguments and of results that are of use: a constant of the program.
+        drawn: called after an op that draws random numbers: it may have made the generator another one.
     """
 
     def __init__(self, count: int) -> None:
         """Make room for the addresses of a function and so many arrays."""
         self.addresses: Array = np.zeros(1 + count, _WORD)
+        self.drawn: Callable[[], object] = lambda: None
         self._held: list[object] = []
 
     def put(self, *objects: object) -> None:
@@ -146,6 +148,9 @@ def _function(instruction: Instruction, views: Sequence[Array], places: Sequence
         text = f"{'p0[...] = ' * len(kept)}{answer}"
     else:
         text = "; ".join([f"found = {answer}", *(f"p{i}[...] = found[{i}]" for i, _ in kept)])
+    if op.random:
+        space["told"] = params["back"]
+        text += "; told.drawn()"
     source = f"def back():\n    try: {text}\n    except Exception as error: note(error); raise\n"
     made: Callable[[], None] = generated.function("back", source, space, "compiled program")
     return made

@@ -90,16 +90,20 @@ class Lending:
         places: what the code reads.
         """
         self._places = places
+        self._lent: np.random.BitGenerator | None = None
 
     def lock(self) -> AbstractContextManager[object]:
         """What others wait for who draw from it."""
-        lock: AbstractContextManager[object] = self._places[0].generator().bit_generator.lock
+        lock: AbstractContextManager[object] = self.tell().lock
         return lock
 
-    def tell(self) -> None:
-        """Note where it is: it may be another one than before."""
+    def tell(self) -> np.random.BitGenerator:
+        """Note where it is: it may be another one than before, also after an op that the code calls back (`tn.random.seed`). It
+        stays in memory when another thread makes the process's generator another one meanwhile."""
+        bits = self._lent = self._places[0].generator().bit_generator
         for place in self._places:
-            place.array[0] = place.generator().bit_generator.ctypes.bit_generator.value
+            place.array[0] = bits.ctypes.bit_generator.value
+        return bits
 
 
 def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:

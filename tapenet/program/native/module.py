@@ -196,17 +196,17 @@ class Module:
         return own + [place for modules in self.bodies.values() for m in modules for place in m.drawn]
 
     @property
-    def called_back(self) -> int:
-        """How many ops in loops and branches are called back."""
-        own = sum(isinstance(e, Instruction) and callbacks.calls_back(e) for e in self.entries)
-        return own + sum(m.called_back for modules in self.bodies.values() for m in modules)
+    def called_back(self) -> list[callbacks.Back]:
+        """The ops in loops and branches that are called back."""
+        own = [e.params["back"] for e in self.entries if isinstance(e, Instruction) and callbacks.calls_back(e)]
+        return own + [back for modules in self.bodies.values() for m in modules for back in m.called_back]
 
     @property
     def alone(self) -> bool:
         """Whether BLAS's own threads would be in the way: its products are cut into blocks, or kernels that have threads are
         called, by tapenet's own ops."""
         called = any(isinstance(step, Call) and not brings(step.instruction) for step in self.steps)
-        called = called or self.called_back > 0 or self.launches
+        called = called or bool(self.called_back) or self.launches
         return called or any(products.in_blocks(f) for f in self.functions.by_name.values())
 
     @property

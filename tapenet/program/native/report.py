@@ -21,14 +21,14 @@ def report(module: Module, full: bool) -> str:
     """How many kernels there are, and how much memory; in full what runs in which order, grouped into kernels, and which
     memory each result is computed into."""
     memory = module.memory
-    calls = sum(isinstance(step, Call) for step in module.steps)
-    segments = len(module.steps) - calls
+    segments = sum(not isinstance(step, Call) for step in module.steps)
+    calls = len(module.steps) - segments + len(module.called_back)
     kernels = sum(isinstance(entry, Kernel) for entry in module.entries)
     written = memory.program.writes
     in_place = sum(memory.buffer(w.value) == memory.buffer(w.target) for w in written)
     lines = [
         f"{kernels} kernels and {len(module.entries) - kernels} others, different functions: "
-        f"{len(module.functions.by_name)}; native calls each time: {segments}, calls of Python: {calls + module.called_back}",
+        f"{len(module.functions.by_name)}; native calls each time: {segments}, calls of Python: {calls}",
         f"{memory.arena_bytes:,} bytes of scratch memory ({memory.unshared_bytes:,} if none were used twice); "
         f"tensors written where they are: {in_place} of {len(written)}",
         *(_entries(module) if full else ()),

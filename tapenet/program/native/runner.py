@@ -89,7 +89,7 @@ class Runner:
             for s in segments
         }
         #: Whether Python runs besides native code.
-        self._calls = module.called_back > 0 or not module.native
+        self._calls = bool(module.called_back) or not module.native
         if self._quick:
             text += f"\n\n{self._entries()}\n{entry.runs(self._segments, end)}"
         self._library: Library = compile_text(text)
@@ -252,8 +252,10 @@ class Runner:
             body = [body[0], Line("with alone():"), *indented(body[1:])]
         if module.drawn:
             lending = Lending(module.drawn)
-            namespace |= {"lent": lending.lock, "tell": lending.tell}
-            body = [body[0], Line("with lent():"), Line("    tell()"), *indented(body[1:])]
+            namespace["lent"] = lending.lock
+            for back in module.called_back:
+                back.drawn = lending.tell
+            body = [body[0], Line("with lent():"), *indented(body[1:])]
         begin, end = [], []
         shared = self._scratch.shared
         shares = calls.shares or shared or bool(self._segments or module.program.hosts)
