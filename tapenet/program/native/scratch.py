@@ -70,6 +70,12 @@ class Block:
             with contextlib.suppress(OSError):  # memory that is locked (`mlockall`) is never given back
                 self._map.madvise(mmap.MADV_FREE, self._first, size)
 
+    def end(self) -> None:
+        """Give its memory back for good: programs that had it know it until their next call."""
+        if self._map is not None:
+            with contextlib.suppress(OSError):
+                self._map.madvise(mmap.MADV_DONTNEED)
+
 
 class Scratch:
     """That of one program.
@@ -96,6 +102,8 @@ class Scratch:
             return
         block = None
         while block is None or len(block.bytes) < self._size:  # those that are too small are for nobody any more
+            if block is not None:
+                block.end()
             try:
                 block = _free.pop()
             except IndexError:

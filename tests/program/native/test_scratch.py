@@ -137,6 +137,18 @@ def test_the_system_may_have_it_between_calls() -> None:
 
 
 @pytest.mark.skipif(not scratch._huge(), reason="no huge pages that the system may take back")
+def test_a_block_that_is_too_small_is_given_back() -> None:
+    """Also while the program that had it is there."""
+    size = scratch.SHARED // 8
+    one = compiled(sums, numbers(size))
+    block = scratch._free[-1]
+    assert scratch_of(one).bytes is block.bytes
+    compiled(lambda y: sums(y) + 1, numbers(1 + len(block.bytes) // 8))
+    assert block not in scratch._free
+    assert not block.bytes.any()
+
+
+@pytest.mark.skipif(not scratch._huge(), reason="no huge pages that the system may take back")
 def test_memory_that_the_system_may_not_have_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """As that of a process that has locked all of its own."""
 
