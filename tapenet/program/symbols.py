@@ -235,12 +235,14 @@ class Symbol(NDArrayOperatorsMixin):
         try:
             if handler is not None:
                 return handler(*args, **kwargs)
+        except Sized:
+            raise
         except (CannotLower, TypeError) as error:
             if stands is None:
                 raise (
                     error if isinstance(error, CannotLower) else CannotLower(f"np.{func.__name__}: {error}")
                 ) from error
-        if stands is None:
+        if stands is None or func in _SIZED:  # an op would give what values that stand in for others have the size of
             name = getattr(func, "__name__", func)
             numpys = str(getattr(func, "__module__", "numpy")).startswith("numpy")
             raise (Sized if func in _SIZED else CannotLower)(f"{'np.' if numpys else ''}{name} is no primitive")

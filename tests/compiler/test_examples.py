@@ -283,6 +283,6 @@ def test_every_example_is_there() -> None:
         "nuts", "sparse_inverse", "variational",
         "lift_beam", "lift_slingshot", "lift_smile", "lift_smoother",
         "lift_tsunami", "lift_waveform",
-        "parallel_gpt", "parallel_hessian", "parallel_mnist", "parallel_sweep", "dask_sweep", "ray_sweep",
+        "parallel_gpt", "parallel_hessian", "parallel_mnist", "parallel_model", "parallel_sweep", "dask_sweep", "ray_sweep",
     }  # fmt: skip
     assert {example for example, _ in TASKS.values()} | others == {p.stem for p in EXAMPLES.glob("*.py")} - helper

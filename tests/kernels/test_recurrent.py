@@ -15,7 +15,7 @@ from tests.kernels import beside
 
 pytest.importorskip("llvmlite")
 
-from tapenet.program.native import calls
+from tapenet.program.native import callbacks
 
 R = np.random.default_rng(0)
 KERNELS = importlib.import_module("tapenet.kernels.recurrent")
@@ -234,7 +234,7 @@ def test_a_compiled_step_computes_where_the_program_keeps_it(layer: Any, monkeyp
     steps, batch, inputs, units = 20, 16, 64, 32
     x = R.normal(size=(steps, batch, inputs)).astype("f")
     moved: list[int] = []
-    same = calls._same
+    same = callbacks._same
 
     def watched(value: Any, place: Any) -> bool:
         found = same(value, place)
@@ -242,7 +242,7 @@ def test_a_compiled_step_computes_where_the_program_keeps_it(layer: Any, monkeyp
             moved.append(place.size)
         return found
 
-    monkeypatch.setattr(calls, "_same", watched)
+    monkeypatch.setattr(callbacks, "_same", watched)
     nets = [layer(inputs, units, rng=np.random.default_rng(0)) for _ in range(2)]
     for net, compile in zip(nets, (False, True), strict=True):
         opt = optim.SGD(net.parameters(), lr=0.1)

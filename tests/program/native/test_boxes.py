@@ -156,6 +156,7 @@ def test_nothing_is_written_over_what_is_read_elsewhere() -> None:
 def test_threads_take_parts_of_the_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "PART", 1)
     monkeypatch.setattr(parallel, "SUMS", 1e9)
+    monkeypatch.setattr(parallel, "BLOCKED", 1)
     b = Build()
     x, y = b.input(20, 6), b.input(11, 6)
     joined = join(b, x, y)

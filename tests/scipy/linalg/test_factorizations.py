@@ -9,6 +9,7 @@ import pytest
 import scipy.linalg
 
 import tapenet as tn
+from tapenet.scipy.linalg.schur_form import below_solve
 from tests.scipy.linalg.cases import Case, has_derivatives, has_scipys_values, one_each, runs_in_every_way
 
 T: Any = tn.scipy.linalg
@@ -229,3 +230,12 @@ def test_options_that_are_not_followed() -> None:
         T.qr(tn.tensor(A), mode="reduced")
     with pytest.raises(ValueError, match=r"eigvals\(a: float64 \(2, 4\).*[Ee]xpected (a )?square matrix"):
         T.eigvals(tn.tensor(WIDE))
+
+
+def test_sizes_that_values_decide_are_no_part_of_programs() -> None:
+    """The solution for a triangle finds its blocks by `np.flatnonzero`: of what stands for values it would find none."""
+    t, m = np.triu(np.arange(1.0, 10.0).reshape(3, 3)), np.ones((3, 3))
+    value, tangent = tn.jvp(below_solve, (t, m), (t, m))
+    np.testing.assert_allclose(value, below_solve(t, m), rtol=1e-15)
+    np.testing.assert_allclose(tangent, np.zeros((3, 3)), atol=1e-15)  # both grow by a factor
+    assert value.numpy().any()
