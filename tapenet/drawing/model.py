@@ -29,6 +29,8 @@ Combine: TypeAlias = Literal["sum", "norm", "max"]
 Shapes: TypeAlias = Literal["edge", "box"] | None
 #: What is to be seen at a glance: trouble (nan, infinity, no gradient), or what a comparison found.
 Sign: TypeAlias = Literal["", "trouble", "dead", "added", "removed", "changed"]
+#: The ops where an array goes to another rank, and where it comes from one.
+SEND, RECV = "send", "recv"
 
 
 class Value(NamedTuple):

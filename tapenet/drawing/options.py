@@ -17,7 +17,6 @@ from tapenet.drawing.late import is_a, use
 from tapenet.drawing.layout.placed import DIRECTIONS
 from tapenet.drawing.model import Drawing, Numbers
 from tapenet.drawing.passes.gradients import Finding, from_results, marked, unused
-from tapenet.drawing.passes.ranks import Exchange, Part, together
 from tapenet.drawing.passes.view import BUDGET, View
 from tapenet.drawing.picture import Picture, checked_width
 from tapenet.drawing.sources.build import build
@@ -27,6 +26,7 @@ from tapenet.ops.stack_frames import user_site
 
 if TYPE_CHECKING:
     from tapenet.drawing.passes.measures import Measure
+    from tapenet.drawing.passes.ranks import Exchange, Part
     from tapenet.drawing.sources.call import Run
     from tapenet.drawing.sources.known import Known
     from tapenet.profiling.profile import Profile
@@ -77,25 +77,27 @@ class Options(NamedTuple):
         drawing = marked(found.drawing, found.findings)
         if not isinstance(x, Nodes):  # of a tape any op may be the start
             drawing = from_results(drawing)
-        part = Part(drawing, found.exchanges, found.measures, _in_short(found.known), told)
+        measures: Sequence[Measure] = found.measures
+        numbers = _in_short(found.known)
         if ranks is not None:
-            part = _of_all(part, ranks)
-        view = self.view._replace(updates=part.updates)
+            part = use("passes.ranks").Part(drawing, found.exchanges, measures, numbers, told)
+            drawing, _, measures, numbers, told = _of_all(part, ranks)
+        view = self.view._replace(updates=told)
         if found.made and view.budget == BUDGET:
             view = view._replace(budget=BUDGET // 2)  # what stands in a column is soon too long
         if alone(x):  # in a program and a rule parameters are read and written like other arrays
             view = view._replace(parameters=True)
         again = None if alone(x) or isinstance(x, _RECORDED) or found.made or ranks is not None else self._again
         return Picture(
-            part.drawing,
+            drawing,
             self.direction,
             view=view,
             title=self.title,
             caption=self.caption or found.caption,
             legend=self.legend,
-            measures=part.measures,
+            measures=measures,
             color_by=self.color_by or "",
-            numbers=part.numbers,
+            numbers=numbers,
             theme=colours,
             width=None if self.width is None else checked_width(self.width),
             again=None if again is None else partial(again, x, inputs),
@@ -242,7 +244,8 @@ class _Found(NamedTuple):
 
 def _of_all(part: Part, ranks: Ranks) -> Part:
     """What all ranks draw, in one; each gives its own part."""
-    whole, lone = together(ranks.map(lambda _: part, range(ranks.size)))
+    whole: Part
+    whole, lone = use("passes.ranks").together(ranks.map(lambda _: part, range(ranks.size)))
     if lone and ranks.rank == 0:
         warnings.warn_explicit(_LONE.format(lone="; ".join(lone)), UserWarning, *user_site())
     return whole

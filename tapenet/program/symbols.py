@@ -242,7 +242,8 @@ class Symbol(NDArrayOperatorsMixin):
                 raise (
                     error if isinstance(error, CannotLower) else CannotLower(f"np.{func.__name__}: {error}")
                 ) from error
-        if stands is None or func in _SIZED:  # an op would give what values that stand in for others have the size of
+        # An op in its place would have the size for values that stand in for others; `minlength` says the right one.
+        if stands is None or (func in _SIZED and not kwargs.get("minlength")):
             name = getattr(func, "__name__", func)
             numpys = str(getattr(func, "__module__", "numpy")).startswith("numpy")
             raise (Sized if func in _SIZED else CannotLower)(f"{'np.' if numpys else ''}{name} is no primitive")

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tapenet.drawing.model import Drawing, Edge, Vertex
+from tapenet.drawing.model import SEND, Drawing, Edge, Vertex
 from tapenet.drawing.passes.folding import members, worst
-from tapenet.drawing.passes.ranks import SEND
 
 #: Functions of one array, element by element, that people write after a layer rather than as a step of their own.
 ACTIVATIONS = frozenset({

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from tapenet.drawing.model import UNKNOWN, Cluster, Drawing, Edge, Numbers
+from tapenet.drawing.model import RECV, UNKNOWN, Cluster, Drawing, Edge, Numbers
 
 if TYPE_CHECKING:
     from tapenet.drawing.passes.measures import Measure
 
-#: Where an array goes to another rank, and where it comes from one.
-SEND, RECV = "send", "recv"
 _NOTHING = Numbers({}, {})
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tapenet.autodiff.node import Node
-from tapenet.drawing.passes.ranks import RECV, SEND, Exchange
+from tapenet.drawing.model import RECV, SEND
+from tapenet.drawing.passes.ranks import Exchange
 from tapenet.drawing.sources.names import Key
 
 _MODULE = "tapenet.parallel"
