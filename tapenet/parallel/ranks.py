@@ -36,6 +36,8 @@ _PATIENCE = 5.0
 #: what was said may be long past where processes are stopped, or have little of a processor.
 _AGAIN = 1.0
 _BELIEVED = 3
+#: Seconds that the end of all ranks by MPI may take.
+_ABORT = 3
 #: Bytes in front of a sent array that say its shape and dtype.
 _HEAD = 64
 
@@ -273,6 +275,8 @@ class World:
         sys.stderr.flush()
         if self.notice is not None:
             self.notice.failed()
+        # MPI_Abort may wait for a rank that is stopped, and keeps the interpreter's lock. This needs neither.
+        faulthandler.dump_traceback_later(_ABORT, exit=True, file=open(os.devnull, "w"))  # noqa: SIM115
         self.comm.Abort(1)
         raise SystemExit(1)
 
