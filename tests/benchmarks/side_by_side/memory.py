@@ -11,7 +11,7 @@ _SELF = Path("/proc/self")
 
 def measurable() -> bool:
     """Whether the system tells."""
-    return (_SELF / "clear_refs").exists()
+    return all((_SELF / file).exists() for file in ("clear_refs", "smaps_rollup"))
 
 
 def settled() -> int:

@@ -88,7 +88,7 @@ def test_a_call_within_a_call_has_another_block() -> None:
 def test_threads_have_blocks_of_their_own() -> None:
     xs = [numbers(N, seed) for seed in range(3)]
     made = [compiled(lambda x, k=k: sums(x) + k, x) for k, x in enumerate(xs)]
-    wrong = []
+    wrong: list[int] = []
 
     def run(k: int) -> None:
         found = [made[k](xs[k]).numpy() for _ in range(4)]
@@ -115,6 +115,10 @@ def test_an_error_gives_the_block_back() -> None:
     assert np.allclose(made(x, np.array([5, N - 1])).numpy(), expected(x)[[5, N - 1]])
 
 
+#: Whether a system can take pages back and tells how many it may take.
+TELLS = scratch._huge() and Path("/proc/self/smaps_rollup").exists()
+
+
 def in_use() -> int:
     """Bytes of this process that the system may not take."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
@@ -122,12 +126,14 @@ def in_use() -> int:
     return 1024 * (fields["Rss"] - fields["LazyFree"])
 
 
-@pytest.mark.skipif(not scratch._huge(), reason="no huge pages that the system may take back")
 def test_the_system_may_have_it_between_calls() -> None:
     x = numbers(4 * N)
     made = compiled(sums, x)
     made(x)
     memory = scratch_of(made)
+    if not TELLS:  # it stays, and is written anew
+        assert np.allclose(made(x).numpy(), expected(x), rtol=1e-12)
+        return
     between = in_use()
     memory.take()
     memory.bytes[:: 1 << 12] = 1
@@ -136,7 +142,6 @@ def test_the_system_may_have_it_between_calls() -> None:
     assert during - between > 0.9 * x.nbytes
 
 
-@pytest.mark.skipif(not scratch._huge(), reason="no huge pages that the system may take back")
 def test_a_block_that_is_too_small_is_given_back() -> None:
     """Also while the program that had it is there."""
     size = scratch.SHARED // 8
@@ -145,10 +150,9 @@ def test_a_block_that_is_too_small_is_given_back() -> None:
     assert scratch_of(one).bytes is block.bytes
     compiled(lambda y: sums(y) + 1, numbers(1 + len(block.bytes) // 8))
     assert block not in scratch._free
-    assert not block.bytes.any()
+    assert not (scratch._huge() and block.bytes.any())
 
 
-@pytest.mark.skipif(not scratch._huge(), reason="no huge pages that the system may take back")
 def test_memory_that_the_system_may_not_have_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """As that of a process that has locked all of its own."""
 
@@ -159,6 +163,7 @@ def test_memory_that_the_system_may_not_have_stays(monkeypatch: pytest.MonkeyPat
     x = numbers(N)
     made = compiled(sums, x)
     monkeypatch.setattr(scratch._free[-1], "_map", Locked())
+    monkeypatch.setattr(scratch._free[-1], "_first", 0, raising=False)
     for _ in range(2):
         assert np.allclose(made(x).numpy(), expected(x), rtol=1e-12)
 
