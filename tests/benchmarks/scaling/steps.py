@@ -28,7 +28,7 @@ class Step(NamedTuple):
     """One entry of a program.
 
     Attributes:
-        kind: "kernel", "product", or of what is called from Python "convolution" or "layer"; "other" for the rest.
+        kind: "kernel", "product", or of ops that are called "convolution" or "layer"; "other" for the rest.
         operations: for each element of 4 bytes, additions and what costs as much, or multiply-adds of a product.
         moved: bytes that are read and written.
         parts: into how many it is cut, at most.
@@ -78,7 +78,8 @@ def _of(module: Module, entry: Entry) -> Step:
     if entry.kind == "call":
         operations = _multiply_adds(module, entry)
         parts = max(1, min(int(operations / sharing.PART), sharing.MOST))
-        return Step("convolution" if "conv" in entry.params["op"].name else "layer", operations, moved, parts, True)
+        kind = "convolution" if "conv" in entry.params["op"].name else "layer"
+        return Step(kind, operations, moved, parts, entry not in module.written)
     return Step("other", sum(v.size for v in entry.results), moved, 1, entry not in module.written)
 
 
