@@ -141,7 +141,7 @@ def parts_of(rows: Rows) -> Parts:
     kept: list[Value] = [m.results[0] for m in rows.full() if m.results[0] in rows.kept]
     sums: list[Value] = [r for m in rows.sums for r in m.results]
     if not rows.across:
-        kept += [BlockSum(r, rows.length * rows.turns) for r in sums if rows.kind[r] == COLUMN]
+        kept += [BlockSum(r, math.prod(rows.lengths(rows.table(COLUMN)))) for r in sums if rows.kind[r] == COLUMN]
     return Parts(outputs, sums, inputs, kept, numbers)
 
 
@@ -176,6 +176,8 @@ class RowCode(Code):
         self.n: int | str = "%n"
         if not rows.flat and 0 < rows.length <= (self.together if rows.across else SHORT):
             self.n = rows.length
+        #: After how many rows columns come again.
+        self.period = math.prod(rows.lengths(rows.tiles))
         #: How often the numbers of rows side by side are there, so that vectors are long where rows are few.
         self.copies = 1
         if rows.across and self.n == rows.length:
@@ -276,9 +278,17 @@ class RowCode(Code):
 
         self.loop(self.emit(f"sdiv i64 {whole}, {size}"), block)
 
-    def _columns(self) -> str | int:
+    def _row_length(self) -> str | int:
         """How many elements a row has."""
         return self.n if self.rows.turns == 1 else self._product("%segments", self.n)
+
+    def _columns(self) -> str | int:
+        """How many columns there are."""
+        return self._product(self.period, self._row_length()) if self.period > 1 else self._row_length()
+
+    def _column(self, at: str | int) -> str | int:
+        """The first column of a row."""
+        return self._product(self.emit(f"urem i64 {at}, {self.period}"), self.n) if self.period > 1 else 0
 
     def _clear(self, value: BlockSum) -> None:
         def turn(at: str) -> None:
@@ -454,8 +464,8 @@ class RowCode(Code):
         outside = rows.axes[0] in rows.inner  # the rows of a segment lie behind each other
         used = {rows.kind[v] for v in (*work.loads, *(r for m in work.carried for r in m.results))}
         if rows.turns == 1 or not (outside or SEGMENT in used):
-            n = self._columns()
-            self._runs(work, Place(self._product(at, n), 0, at, kept=self._product(row or 0, n)), n)
+            n = self._row_length()
+            self._runs(work, Place(self._product(at, n), self._column(at), at, kept=self._product(row or 0, n)), n)
         else:
             apart = reductions if isinstance(self.n, int) and not self.long else []
             self.lanes |= {m.results[0]: self._array(m.args[0].dtype) for m in apart}

@@ -45,6 +45,8 @@ class Rows:
         rows: the axes that count rows; the last ones, of rows side by side, are `run`.
         segments: the first axes of a row, where it is not one run of elements.
         run: the axes of what lies side by side in memory: of elements of a row, or of rows.
+        tiles: the last axes that count rows, where arguments or sums differ along these and along a row: what a column is
+            comes again after so many rows.
         kind: the class of each value.
         source: what a value shows: itself, or what lies behind views.
         over: the axes along which a value differs.
@@ -195,6 +197,7 @@ class Rows:
         self.across = pattern in ("AR", "RAR")
         self.rows: list[int] = []
         self.segments: list[int] = []
+        self.tiles: list[int] = []
         if self.flat:
             self.run = self.axes
         elif pattern == "A":
@@ -205,6 +208,8 @@ class Rows:
             parts = [axes & inner for axes in self.over.values() if axes & inner < inner]
             most = max((len(part) for part in parts), default=0)
             self.segments, self.run = self.run[:most], self.run[most:]
+            if not self.segments and self.outer is None:
+                self.tiles = self._tiled()
         elif pattern == "ARA":
             self.segments, self.rows, self.run = first, *rest
         elif pattern == "AR":
@@ -215,6 +220,13 @@ class Rows:
             raise NotByRows(f"rows along the axes {sorted(inner)} of {self.domain}")
         if self.across:
             self.rows = [*self.rows, *self.run]
+
+    def _tiled(self) -> list[int]:
+        """The last axes that count rows, from the first along which a value differs that differs along a row too."""
+        whole = frozenset(self.axes)
+        mixed = [axes - self.inner for axes in self.over.values() if axes < whole and axes & self.inner]
+        first = min((self.rows.index(i) for axes in mixed for i in axes), default=0)
+        return self.rows[first:] if first else []
 
     def lengths(self, axes: Sequence[int]) -> Shape:
         """The lengths of axes."""
@@ -239,7 +251,7 @@ class Rows:
         """The axes of an array that holds values of a class, as the kernel reads it."""
         if kind == SEGMENT:
             return [*self.rows[: len(self.rows) - len(self.run) * self.across], *self.segments]
-        columns = self.segments if self.across else [*self.segments, *self.run]
+        columns = self.segments if self.across else [*self.tiles, *self.segments, *self.run]
         return {FULL: self.axes, ROW: self.rows, COLUMN: columns, SINGLE: []}[kind]
 
     def repeated(self, value: Value) -> tuple[int, int] | None:

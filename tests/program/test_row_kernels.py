@@ -238,6 +238,17 @@ def test_rows_along_any_axes(name: str, order: tuple[int, ...], dtype: str) -> N
     check_over_axes(name, (5, 4, 3, 6), order, dtype)
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("shape", [(5, 8, 1, 1), (300, 64, 1, 1), (70, 700, 1, 1)])
+def test_columns_that_come_again_after_some_rows(
+    shape: tuple[int, ...], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the scale of each channel does, where a row is a group of a sample's channels without positions."""
+    check_over_axes("groups", shape, ORDERS[0], dtype)
+    many_threads(monkeypatch, 3)
+    check_over_axes("groups", shape, ORDERS[0], dtype)
+
+
 @pytest.mark.parametrize("order", ORDERS[:2])
 @pytest.mark.parametrize("name", ["channels", "groups", "softmax"])
 @pytest.mark.parametrize("shape", [(6, 4, 12, 20), (40, 8, 30, 40)])
