@@ -6,13 +6,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tapenet.llvm.emitter import Value, literal, llvm_type
 from tapenet.llvm.locks import lock
+
+if TYPE_CHECKING:
+    from tapenet.llvm.loops import Code
+    from tapenet.typing import DType
 
 _FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv", "dtrsm")
 #: How the functions are called in NumPy's own builds, in those of distributions, and on macOS; with the type of lengths.
@@ -36,6 +41,8 @@ ROW_MAJOR, COLUMN_MAJOR, PLAIN, TRANSPOSED = 101, 102, 111, 112
 LEFT, UPPER, LOWER, GIVEN, UNIT = 141, 121, 122, 131, 132
 #: Where a product is cut, blocks have a multiple of so many rows or columns: BLAS computes tiles.
 GRAIN = 32
+#: A number that is known, or a register.
+Length = int | Value
 
 
 class Matrix(NamedTuple):
@@ -87,6 +94,31 @@ def _library() -> ctypes.CDLL | None:
         return ctypes.CDLL(module.__file__)
     except OSError:
         return None
+
+
+def call(code: Code, name: str, dtype: DType, options: Sequence[int], *arguments: Length | float | str) -> None:
+    """Write the call of a function.
+
+    Args:
+        name: without its letter.
+        options: its first arguments.
+        arguments: the others: lengths, factors as floats, pointers.
+    """
+    found = find()
+    assert found is not None
+    given = [f"i32 {option}" for option in options]
+    for a in arguments:
+        if isinstance(a, Value):
+            given.append(
+                f"{found.integer} {a.name if a.type == found.integer else a.convert('trunc', found.integer).name}"
+            )
+        elif isinstance(a, int):
+            given.append(f"{found.integer} {a}")
+        else:
+            given.append(f"ptr {a}" if isinstance(a, str) else f"{llvm_type(dtype)} {literal(a, dtype)}")
+    symbol = f"tn_{'s' if dtype.itemsize == 4 else 'd'}{name}"
+    code.declares.add(f"declare void @{symbol}({', '.join(text.split(' ')[0] for text in given)})")
+    code.line(f"  call void @{symbol}({', '.join(given)})")
 
 
 def alone() -> AbstractContextManager[None]:

@@ -138,16 +138,20 @@ class Shared:
             toolchain.symbols[self._symbol] = self._function
         return self._symbol
 
-    def __call__(self, length: int, cost: int, *arguments: np.ndarray | int, parts: int | None = None) -> None:
-        """Do the range, on several threads where it pays; in so many parts."""
+    def __call__(
+        self, length: int, cost: int, *arguments: np.ndarray | int, parts: int | None = None, blocks: int = 0
+    ) -> None:
+        """Do the range, on several threads where it pays; in so many parts, or, where it is quickest in one piece, in so many
+        blocks at most."""
         if rehearsal.state.on:
             if rehearsal.state.record is not None:
                 fixed = parts if parts or self.rounds is not None else self.parts(length, cost)
-                rehearsal.state.record.launch(self, length, fixed, self.most(length, cost), cost, arguments)
+                most = blocks or self.most(length, cost)
+                rehearsal.state.record.launch(self, length, fixed, most, cost, arguments)
             return
         if self._library is None:
             self._load()
-        count = self.parts(length, cost) if parts is None else parts
+        count = parts or (workers.blocks(blocks) if blocks else self.parts(length, cost))
         threads = 1 if count == 1 else min(count, workers.threads())
         memory = None
         if self._plain:

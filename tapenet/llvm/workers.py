@@ -40,6 +40,8 @@ MOST = 1024
 PART = 30_000
 #: Parts at most that a work is cut into.
 PARTS = 64
+#: Blocks of a work that is quickest in one piece, where results are to be the same for any number of threads.
+EVEN = 8
 #: Items of one piece of work, at most.
 ITEMS = (1 << 24) - 1
 
@@ -105,7 +107,7 @@ define void @limit_to(i64 %n) {
 }
 
 ; How many blocks a work is cut into that is quickest in one piece, at most: one for each thread, and one where there is one
-; thread or all are busy. Where results are to be the same for any number of threads, eight.
+; thread or all are busy. Where results are to be the same for any number of threads, EVEN.
 define i64 @tn_blocks(i64 %most) {
   %limit = load atomic i64, ptr @limit monotonic, align 8
   %taken = load atomic i64, ptr @taken monotonic, align 8
@@ -115,8 +117,8 @@ define i64 @tn_blocks(i64 %most) {
   %few = call i64 @llvm.smin.i64(i64 %free, i64 %most)
   %even = load atomic i64, ptr @even monotonic, align 8
   %same = icmp ne i64 %even, 0
-  %eight = call i64 @llvm.smin.i64(i64 8, i64 %most)
-  %blocks = select i1 %same, i64 %eight, i64 %few
+  %always = call i64 @llvm.smin.i64(i64 EVEN, i64 %most)
+  %blocks = select i1 %same, i64 %always, i64 %few
   ret i64 %blocks
 }
 
@@ -383,8 +385,8 @@ _ALONE = """
 define i64 @tn_blocks(i64 %most) {
   %even = load i64, ptr @even
   %same = icmp ne i64 %even, 0
-  %eight = call i64 @llvm.smin.i64(i64 8, i64 %most)
-  %blocks = select i1 %same, i64 %eight, i64 1
+  %always = call i64 @llvm.smin.i64(i64 EVEN, i64 %most)
+  %blocks = select i1 %same, i64 %always, i64 1
   ret i64 %blocks
 }
 
@@ -476,6 +478,11 @@ def threads() -> int:
 _processors = functools.cache(processors)
 
 
+def blocks(most: int) -> int:
+    """How many blocks a work is cut into that is quickest in one piece, at most."""
+    return min(EVEN if _even else threads(), most)
+
+
 def share(function: int, context: int, count: int, most: int = MOST) -> None:
     """Call a function in machine code, by its address, for each item below `count`: `f(context, item, thread)`, where `thread`
     is below `most`, and a number that only one thread has at a time. The interpreter's lock is released meanwhile."""
@@ -487,11 +494,6 @@ def declaration() -> str:
     code may be loaded from now on."""
     _pool()
     return "declare void @tn_share(ptr, ptr, i64, i64)\ndeclare i64 @tn_blocks(i64)"
-
-
-def is_deterministic() -> bool:
-    """Whether results are to be the same for any number of threads (`deterministic`)."""
-    return _even
 
 
 class deterministic:  # it is called, or entered
@@ -532,10 +534,8 @@ class _Pool:
     """The pool's functions."""
 
     def __init__(self) -> None:
-        pause = _PAUSES.get(platform.machine().lower())
-        told = f"call {pause}" if pause else ""
         threads = able()
-        self.library = toolchain.build(_text(told) if threads else _ALONE)
+        self.library = toolchain.build(_text(_TEXT if threads else _ALONE))
         at = self.library.address
         self.share = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(at("tn_share"))
         for name in ("tn_share", "tn_blocks"):
@@ -553,10 +553,12 @@ class _Pool:
             os.register_at_fork(after_in_child=reset)
 
 
-def _text(told: str) -> str:
-    """The code, in which a processor is told by this line that a thread waits."""
-    numbers = {"SPIN": SPIN, "LONG": LONG, "BRIEF": BRIEF, "CLOCK": time.CLOCK_MONOTONIC, "PAUSE": told}
-    return functools.reduce(lambda text, name: text.replace(name, str(numbers[name])), numbers, _TEXT)
+def _text(text: str) -> str:
+    """The code, with its numbers, and what tells the processor that a thread waits."""
+    pause = _PAUSES.get(platform.machine().lower())
+    told = f"call {pause}" if pause else ""
+    numbers = {"SPIN": SPIN, "LONG": LONG, "BRIEF": BRIEF, "CLOCK": time.CLOCK_MONOTONIC, "PAUSE": told, "EVEN": EVEN}
+    return functools.reduce(lambda text, name: text.replace(name, str(numbers[name])), numbers, text)
 
 
 def _nothing(count: int) -> None:

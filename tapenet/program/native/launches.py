@@ -23,8 +23,8 @@ from tapenet.llvm.sharing import EACH, INTEGER, LINE, SCRATCH
 from tapenet.program.called_ops import filled
 from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.layout import Layouts, alike
+from tapenet.program.native import pieces
 from tapenet.program.native.kernels import Function, Offset
-from tapenet.program.native.pieces import store_all
 from tapenet.typing import Array
 
 #: Where the ops are that choose their kernels by shapes, dtypes and strides alone.
@@ -174,7 +174,7 @@ def write(
             key = Offset.of(workspace, plan.room, _BYTE)
             memory = pointers.setdefault(key, f"%b{len(pointers)}")
         count = _parts(code, launch)
-        values = [f"i64 {launch.length}", f"i64 {count}", f"ptr {memory}", f"i64 {room}"]
+        values: list[str] = []
         before = 0
         for kind, a, apart in zip(launch.code.kinds, launch.arguments, launch.apart, strict=True):
             if kind == SCRATCH:
@@ -186,10 +186,7 @@ def write(
             else:
                 assert isinstance(a, Place)
                 values += [f"ptr {pointer(a)}", *([f"i64 {apart}"] if kind == EACH else [])]
-        symbol = launch.code.symbol()
-        code.declares |= {f"declare void @{symbol}(ptr, i64, i64)", workers.declaration()}
-        context = store_all(code, values)
-        code.line(f"  call void @tn_share(ptr @{symbol}, ptr {context}, i64 {count}, i64 {plan.threads})")
+        pieces.launch(code, launch.code, launch.length, count, values, (memory, room), plan.threads)
     return Function.of(code, pointers)
 
 

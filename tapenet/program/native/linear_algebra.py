@@ -176,11 +176,7 @@ class _Writer(Writer):
             blas.TRANSPOSED if transposed else blas.PLAIN,
             blas.UNIT if params["unit"] else blas.GIVEN,
         )
-        code.declares.add("tn_dtrsm")
-        code.line(
-            f"  call void @tn_dtrsm({', '.join(f'i32 {o}' for o in options)}, INT {m}, INT {n}, double {literal(1.0, dtype)}, "
-            f"ptr {at[0]}, INT {a.leading}, ptr {at[2]}, INT {x.leading})"
-        )
+        blas.call(code, "trsm", dtype, options, m, n, 1.0, at[0], a.leading, at[2], x.leading)
 
     def qr(self, found: Sequence[InnerLoop], at: Sequence[str], strides: Sequence[Shape]) -> None:
         """LAPACK's factors first, of a copy, for its loop writes over what it is given; then Q, and R above the diagonal."""

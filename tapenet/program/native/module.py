@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.llvm import loops
-from tapenet.llvm.blas import find
 from tapenet.llvm.emitter import supported
 from tapenet.llvm.scalar import COST, definitions
 from tapenet.program.fusion import Entry, Kernel, fuse
@@ -104,17 +103,12 @@ class Functions:
         """All of them, with what they need declared."""
         needs = {n for f in self.by_name.values() for n in f.needs}
         declares = {n for f in self.by_name.values() for n in f.declares}
-        blas = find()
-        integer = "i64" if blas is None else blas.integer
-        texts = [definitions(needs)]
-        texts.append(loops.declarations(n for n in declares if not n.startswith("tn_")))
-        texts.append(products.declarations({n for n in declares if n.startswith("tn_")}, integer))
+        texts = [definitions(needs), loops.declarations(declares)]
         for name, function in self.by_name.items():
             given = [*(f"ptr noalias %b{i}" for i in range(len(function.buffers))), function.more]
             parameters = ", ".join(filter(None, given))
-            body = function.text.replace("INT ", f"{integer} ")
             attributes = "#2" if name in self._inlined else "#1" if function.light else "#0"
-            texts.append(f"define internal void @{name}({parameters}) {attributes} {{\nentry:\n{body}\n}}")
+            texts.append(f"define internal void @{name}({parameters}) {attributes} {{\nentry:\n{function.text}\n}}")
         return "\n\n".join([*texts, *self.bodies])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.llvm import loops, workers
 from tapenet.llvm.loops import Access, Code, offset
+from tapenet.llvm.sharing import Shared
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
 
 PART, MOST = workers.PART, workers.PARTS
@@ -20,14 +21,25 @@ HIGH = 4
 _POINTER = np.dtype(np.int64)  # as wide as a pointer
 
 
-def share(code: Code, function: str, values: list[str], count: int | str) -> None:
-    """Have the pool call a function for each item below a count, given values with their types."""
-    context = store_all(code, values)
+def share(code: Code, function: str, values: list[str], count: int | str, threads: int = workers.MOST) -> None:
+    """Have the pool call a function for each item below a count, given values with their types; on so many threads at most."""
+    context = _stored(code, values)
     code.declares.add(workers.declaration())
-    code.line(f"  call void @tn_share(ptr @{function}, ptr {context}, i64 {count}, i64 {workers.MOST})")
+    code.line(f"  call void @tn_share(ptr @{function}, ptr {context}, i64 {count}, i64 {threads})")
 
 
-def store_all(code: Code, values: list[str]) -> str:
+def launch(
+    code: Code, shared: Shared, length: int, count: int | str, values: list[str], own: tuple[str, int] = ("null", 0),
+    threads: int = workers.MOST,
+) -> None:  # fmt: skip
+    """Have the pool do a range by shared code in so many parts, given its arguments with their types, and the memory that
+    threads have for themselves: where it is, and how many bytes each has."""
+    symbol = shared.symbol()
+    code.declares.add(f"declare void @{symbol}(ptr, i64, i64)")
+    share(code, symbol, [f"i64 {length}", f"i64 {count}", f"ptr {own[0]}", f"i64 {own[1]}", *values], count, threads)
+
+
+def _stored(code: Code, values: list[str]) -> str:
     """The pointer to memory in which values with their types lie one after the other."""
     context = f"%context{len(code.cells)}"
     code.cells.append(f"  {context} = alloca [{len(values)} x i64]")

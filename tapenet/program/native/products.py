@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from tapenet.kernels import panels
-from tapenet.llvm import blas, gemm, gemv, workers
+from tapenet.kernels import panels, products
+from tapenet.kernels.products import Product, arranged
+from tapenet.llvm import gemm, gemv, workers
 from tapenet.llvm.blas import GRAIN, Matrix, matrix
 from tapenet.llvm.emitter import llvm_type
 from tapenet.llvm.kernel import Kernel
@@ -19,7 +20,7 @@ from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides
 from tapenet.program.native import pieces
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
-from tapenet.program.native.pieces import called, either, given, share
+from tapenet.program.native.pieces import called, either, given, launch, share
 from tapenet.typing import Shape
 
 #: Products of up to so many multiplications are loops: a call of BLAS costs more than it saves.
@@ -34,12 +35,8 @@ TALL = 2
 #: Pieces that are enough without more work for them.
 ENOUGH = 8
 
-#: BLAS's functions by their names in code.
-_CALLS = {"tn_sgemm", "tn_dgemm", "tn_sgemv", "tn_dgemv"}
-#: Gives a length as BLAS wants it.
-_LENGTH = "tn_length"
-
-
+#: What code that computes by BLAS declares: its functions, and products in parts.
+_CALLS, _PARTS = ("declare void @tn_sge", "declare void @tn_dge"), "declare void @product_"
 #: How BLAS reads a, b and the result of a product a @ b.
 Read = tuple[Matrix | None, Matrix | None, Matrix | None]
 
@@ -109,6 +106,12 @@ def write(
 
     read = matrix(a_shape, a_strides), matrix(b_shape, b_strides), matrix(result.shape, out_strides)
 
+    def by_blas(at: Sequence[str], c: Matrix | None, add: bool = add) -> tuple[Product, Sequence[str]]:
+        assert read[0] is not None
+        assert read[1] is not None
+        assert c is not None
+        return arranged(Product(n, m, k, read[0], read[1], c, dtype, add), at)
+
     def one(code: Kernel, at: list[str], wanted: int) -> None:
         """One product of two matrices, in as many pieces."""
         if vector is not None:
@@ -117,13 +120,14 @@ def write(
             matrices = [gemm.Matrix(p, *s) for p, s in zip(at, inner, strict=True)]
             _own(code, (n, m, k), matrices, add, turned, wanted, name)
         else:
-            _blocks(code, (n, m, k), at, read, (a_strides, b_strides, out_strides), dtype, add, wanted, name)
+            _blocks(code, *by_blas(at, read[2]), wanted)
 
     if space is not None:
-        at = [left, right, f"%b{len(pointers)}"]
-        item = _part((n, m, k), parts(instruction), read, (a_strides[-2:], b_strides[-2:], (m, 1)), dtype)
-        share(code, name(called(item)), [f"ptr {p}" for p in at], parts(instruction))
-        _add_up(code, (n, m), parts(instruction), at[2], Access(out, out_strides[-2:], dtype), add)
+        count, sums = parts(instruction), f"%b{len(pointers)}"
+        found, at = by_blas((left, right, sums), Matrix(False, m), False)
+        values = [*(f"ptr {p}" for p in at), f"i64 {n * m * dtype.itemsize}", *_numbers(found)]
+        launch(code, products.parts(found.kind, "sums"), k, count, values)
+        _add_up(code, (n, m), count, sums, Access(out, out_strides[-2:], dtype), add)
         return Function.of(code, [*pointers, space])
 
     def product(code: Kernel, at: list[str], lengths: Shape, strides: list[Strides]) -> None:
@@ -187,8 +191,7 @@ def parts(instruction: Instruction) -> int:
     most = min(pieces_of(instruction), k // (GRAIN * max(result.size, GRAIN)))
     if not by_blas or most < 2 or max(n, m) >= 2 * GRAIN or result.size > n * m:
         return 1
-    each = -(-k // most)
-    return -(-k // each)
+    return most
 
 
 def workspace(instruction: Instruction) -> int:
@@ -198,13 +201,14 @@ def workspace(instruction: Instruction) -> int:
     return count * instruction.results[0].nbytes
 
 
+def uses_blas(function: Function) -> bool:
+    """Whether a function computes by BLAS."""
+    return in_blocks(function) or any(d.startswith(_CALLS) for d in function.declares)
+
+
 def in_blocks(function: Function) -> bool:
-    """Whether a function shares out blocks for BLAS among the threads of the pool."""
-    return (
-        workers.able()
-        and any("@tn_blocks" in d for d in function.declares)
-        and not _CALLS.isdisjoint(function.declares)
-    )
+    """Whether a function shares out parts of products by BLAS among the threads of the pool."""
+    return workers.able() and any(d.startswith(_PARTS) for d in function.declares)
 
 
 def _own(
@@ -302,62 +306,20 @@ def _down(n: int, most: int, least: int) -> int:
     return max((d for d in range(1, most + 1) if n % d == 0 and n // d >= least), default=1)
 
 
-def _blocks(
-    code: Kernel, lengths: tuple[int, int, int], at: list[str], read: Read,
-    strides: tuple[Strides, Strides, Strides], dtype: np.dtype, add: bool, wanted: int, name: Callable[[Function], str],
-) -> None:  # fmt: skip
+def _blocks(code: Code, p: Product, at: Sequence[str], wanted: int) -> None:
     """A product by BLAS: in one call for one thread, else in blocks of rows or columns, as many as there are threads."""
-    n, m, k = lengths
-    beta = 1.0 if add else 0.0
-    length = max(n, m)
-    most = min(wanted, length // (2 * GRAIN))
-
-    def whole() -> None:
-        _blas(code, n, m, k, at, read, strides, dtype, beta)
-
-    if most < 2:
-        whole()
+    if min(wanted, p.blocks) < 2:
+        products.write(code, p.kind, p.lengths, p.leading, at)
         return
-
-    def several() -> None:
-        grains = code.emit(f"add nsw i64 {code.emit(f'sdiv i64 {-(-length // GRAIN) - 1}, {count}')}, 1")
-        each = code.emit(f"mul nuw nsw i64 {grains}, {GRAIN}")
-        share(
-            code,
-            name(called(_block(n, m, k, read, strides, dtype, beta))),
-            [*(f"ptr {p}" for p in at), f"i64 {each}"],
-            count,
-        )
-
     code.declares.add(workers.declaration())
-    count = code.emit(f"call i64 @tn_blocks(i64 {most})")
-    either(code, code.emit(f"icmp slt i64 {count}, 2"), whole, several)
+    count = code.emit(f"call i64 @tn_blocks(i64 {p.blocks})")
+    values = [*(f"ptr {x}" for x in at), *_numbers(p)]
+    launch(code, products.parts(p.kind, p.along), max(p.n, p.m), count, values)
 
 
-def _part(
-    lengths: tuple[int, int, int], count: int, read: Read, strides: tuple[Strides, Strides, Strides], dtype: np.dtype
-) -> Code:
-    """The code of one part of what a product by BLAS sums up."""
-    n, m, k = lengths
-    each = -(-k // count)
-    item = Code()
-    left, right, sums = given(item, ["ptr"] * 3)
-    begin = item.emit(f"mul nuw nsw i64 %item, {each}")
-    length = _length(item, k, begin, str(each))
-    at = [
-        offset(item, left, begin, strides[0][1], dtype),
-        offset(item, right, begin, strides[1][0], dtype),
-        offset(item, sums, "%item", n * m, dtype),
-    ]
-    _blas(item, n, m, length, at, (read[0], read[1], Matrix(False, m)), strides, dtype)
-    return item
-
-
-def _length(code: Code, whole: int, begin: str, each: str) -> str:
-    """Of so many, from one on, the rest or so many, as BLAS wants it."""
-    code.declares |= {"declare i64 @llvm.smin.i64(i64, i64)", _LENGTH}
-    rest = code.emit(f"sub nsw i64 {whole}, {begin}")
-    return code.emit(f"call INT @{_LENGTH}(i64 {code.emit(f'call i64 @llvm.smin.i64(i64 {rest}, i64 {each})')})")
+def _numbers(p: Product) -> list[str]:
+    """The integers that the code of a product is given."""
+    return [f"i64 {number}" for number in (*p.lengths, *p.leading)]
 
 
 def _add_up(code: Code, shape: tuple[int, int], count: int, sums: str, out: Access, add: bool) -> None:
@@ -380,32 +342,6 @@ def _add_up(code: Code, shape: tuple[int, int], count: int, sums: str, out: Acce
         code.line(f"  store {t} {total.register}, ptr {place}")
 
     code.loop(shape[0] * shape[1], number)
-
-
-def _block(
-    n: int, m: int, k: int, read: Read, strides: tuple[Strides, Strides, Strides],
-    dtype: np.dtype, beta: float,
-) -> Code:  # fmt: skip
-    """The code of one block of a product by BLAS."""
-    item = Code()
-    *at, each = given(item, ["ptr", "ptr", "ptr", "i64"])
-    begin = item.emit(f"mul nuw nsw i64 %item, {each}")
-    left = item.emit(f"sub nsw i64 {max(n, m)}, {begin}")
-    item.declares |= {"declare i64 @llvm.smin.i64(i64, i64)", _LENGTH}
-    count = item.emit(f"call i64 @llvm.smin.i64(i64 {left}, i64 {each})")
-
-    def block() -> None:
-        length = item.emit(f"call INT @{_LENGTH}(i64 {count})")
-        out = offset(item, at[2], begin, strides[2][-2 if n >= m else -1], dtype)
-        if n >= m:
-            moved = [offset(item, at[0], begin, strides[0][-2], dtype), at[1], out]
-            _blas(item, length, m, k, moved, read, strides, dtype, beta)
-        else:
-            moved = [at[0], offset(item, at[1], begin, strides[1][-1], dtype), out]
-            _blas(item, n, length, k, moved, read, strides, dtype, beta)
-
-    either(item, item.emit(f"icmp sgt i64 {count}, 0"), block, lambda: None)
-    return item
 
 
 def _begin(code: Code, instruction: Instruction, layouts: Layouts, base: Callable[[Value], str], out: str) -> None:
@@ -438,70 +374,3 @@ def _loops(
         return code.emit(f"fadd reassoc contract {t} {x}, {y}")
 
     nest(code, lengths, accesses, body, [Accumulator("reduce_add", Access(out, (*c, 0), dtype), add)])
-
-
-def _blas(
-    code: Code, n: int | str, m: int | str, k: int | str, at: list[str], read: Read,
-    strides: tuple[Strides, ...], dtype: np.dtype, beta: float = 0.0,
-) -> None:  # fmt: skip
-    """One call of BLAS. A result whose columns are dense is computed as the transposed product."""
-    left, right, out = at
-    a, b, c = read
-    assert a is not None
-    assert b is not None
-    assert c is not None
-    t = llvm_type(dtype)
-    letter = "s" if dtype.itemsize == 4 else "d"
-    one, zero = _number(1.0), _number(beta)
-    if n == 1 or m == 1:
-        vector, matrix_, place, other = (left, right, b, m) if n == 1 else (right, left, a, n)
-        step = strides[0][-1] if n == 1 else strides[1][-2]
-        out_step = strides[2][-1] if n == 1 else strides[2][-2]
-        if (step > 0 and out_step > 0) or (k == 1 and out_step > 0):
-            # As a matrix in row-major order it is (k, m) for a row vector and (n, k) for a column vector.
-            rows, columns = (k, other) if n == 1 else (other, k)
-            transposed = n == 1
-            if place.transposed:
-                rows, columns, transposed = columns, rows, not transposed
-            code.declares.add(f"tn_{letter}gemv")
-            code.line(
-                f"  call void @tn_{letter}gemv(i32 {blas.ROW_MAJOR}, i32 {blas.TRANSPOSED if transposed else blas.PLAIN}, "
-                f"INT {rows}, INT {columns}, {t} {one}, ptr {matrix_}, INT {place.leading}, ptr {vector}, "
-                f"INT {max(step, 1)}, {t} {zero}, ptr {out}, INT {out_step})"
-            )
-            return
-    if c.transposed:
-        n, m, left, right, a, b = (
-            m, n, right, left, Matrix(not b.transposed, b.leading), Matrix(not a.transposed, a.leading)
-        )  # fmt: skip
-    code.declares.add(f"tn_{letter}gemm")
-    code.line(
-        f"  call void @tn_{letter}gemm(i32 {blas.ROW_MAJOR}, i32 {blas.TRANSPOSED if a.transposed else blas.PLAIN}, "
-        f"i32 {blas.TRANSPOSED if b.transposed else blas.PLAIN}, INT {n}, INT {m}, INT {k}, {t} {one}, ptr {left}, "
-        f"INT {a.leading}, ptr {right}, INT {b.leading}, {t} {zero}, ptr {out}, INT {c.leading})"
-    )
-
-
-def _number(value: float) -> str:
-    return f"{value:e}"
-
-
-def declarations(names: set[str], integer: str) -> str:
-    """Declarations of the functions of BLAS used, and for it; `integer` is the type of its lengths."""
-    lines = []
-    for name in sorted(names):
-        if name == _LENGTH:
-            made = "trunc i64 %n to i32" if integer == "i32" else "add i64 %n, 0"
-            lines.append(
-                f"define internal {integer} @{name}(i64 %n) alwaysinline {{\n  %1 = {made}\n  ret {integer} %1\n}}"
-            )
-            continue
-        t = "float" if name[3] == "s" else "double"
-        if name.endswith("gemm"):
-            types = f"i32, i32, i32, INT, INT, INT, {t}, ptr, INT, ptr, INT, {t}, ptr, INT"
-        elif name.endswith("trsm"):
-            types = f"i32, i32, i32, i32, i32, INT, INT, {t}, ptr, INT, ptr, INT"
-        else:
-            types = f"i32, i32, INT, INT, {t}, ptr, INT, ptr, INT, {t}, ptr, INT"
-        lines.append(f"declare void @{name}({types})".replace("INT", integer))
-    return "\n".join(lines)

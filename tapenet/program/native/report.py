@@ -8,7 +8,7 @@ from tapenet.program.c_rows import CALLS
 from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
-from tapenet.program.native import launches
+from tapenet.program.native import launches, products
 from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.draws import draws
 from tapenet.program.native.memory import Arena, Cell, members
@@ -92,9 +92,7 @@ def _heading(module: Module, entry: Entry) -> str:
     if launches.find(entry):
         return "kernels of an op"
     if entry.kind == "product":
-        return (
-            "product by BLAS" if any(d.startswith("tn_") for d in found[1].declares) else "product by loops of its own"
-        )
+        return "product by BLAS" if products.uses_blas(found[1]) else "product by loops of its own"
     if entry.kind == "control":
         return f"loop of {entry.params['length']} turns" if entry.name == "loop" else entry.name
     if entry.kind == "linear algebra":

@@ -18,9 +18,10 @@ from tests.program.passes.programs import Build
 
 pytest.importorskip("llvmlite")
 
+from tapenet.kernels import products
 from tapenet.llvm import blas, toolchain
-from tapenet.program.native import module, moves, runner
-from tapenet.program.native.module import Module
+from tapenet.llvm.kernel import Kernel
+from tapenet.program.native import moves, runner
 from tests.program.native.running import assert_native, called
 
 SHAPES = [(1, 1, 1), (2, 3, 4), (1, 50, 60), (50, 60, 1), (40, 1, 30), (130, 70, 90)]
@@ -47,8 +48,7 @@ def normal(*shape: int, dtype: Any = np.float64) -> Any:
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> None:
     """A NumPy whose BLAS cannot be found."""
-    for user in (module, moves):
-        monkeypatch.setattr(user, "find", lambda: None)
+    monkeypatch.setattr(moves, "find", lambda: None)
 
 
 # -- found -------------------------------------------------------------------------------------------------------
@@ -125,18 +125,20 @@ def test_where_it_cannot_be_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert anew() is None
 
 
-def test_lengths_are_of_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("integer", ["i32", "i64"])
+def test_lengths_are_of_its_type(integer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only compiled, not run: there is one BLAS here."""
-    b = Build()
-    program = b.program(b.emit("dot", b.input(300, 3000), b.input(3000, 3000)))
-    for integer in ("i32", "i64"):
-        for user in (module, moves):
-            monkeypatch.setattr(user, "find", lambda integer=integer: blas.Blas({}, integer))
-        text = Module(program).text
-        assert f"call void @tn_sgemm(i32 101, i32 111, i32 111, {integer} 300, {integer} 3000" in text
-        assert f"declare void @tn_sgemm(i32, i32, i32, {integer}, {integer}, {integer}, float, ptr" in text
-        assert "INT" not in text
-        assert toolchain.compile_(toolchain.target().header + toolchain._ATTRIBUTES + text)
+    monkeypatch.setattr(blas, "find", lambda: blas.Blas({}, integer))
+    k = Kernel("products", "f")
+    a, b, out, n = k.array(1), k.array(1), k.array(1), k.integer()
+    kind = products.Kind(False, False, False, False, k.dtype)
+    for rows in (300, n):
+        products.write(k, kind, (rows, 3000, 200), (200, 3000, 3000), [x.pointer for x in (a, b, out)])
+    text = k.text()
+    assert f"call void @tn_sgemm(i32 101, i32 111, i32 111, {integer} 300, {integer} 3000" in text
+    assert f"declare void @tn_sgemm(i32, i32, i32, {integer}, {integer}, {integer}, float, ptr" in text
+    assert ("trunc i64" in text) == (integer == "i32")
+    assert toolchain.compile_(toolchain.target().header + toolchain._ATTRIBUTES + text)
 
 
 # -- not found ---------------------------------------------------------------------------------------------------

@@ -82,6 +82,34 @@ def test_a_step_of_convolutions_calls_no_python(plans: list[Any], monkeypatch: p
         np.testing.assert_allclose(p.numpy(), q.numpy(), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [20, 8])
+def test_products_by_blas_are_recorded(size: int, plans: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """1x1 convolutions of one image; of 64 places the gradient by the weights too. In blocks where there are threads."""
+    r = np.random.default_rng(1)
+    x, w, b = (r.normal(size=s).astype("f") for s in ((1, 64, size, size), (96, 64, 1, 1), (96,)))
+    x = x.transpose(1, 2, 3, 0).copy().transpose(3, 0, 1, 2)
+
+    def both(x: Array, w: Array, b: Array) -> Any:
+        out, pull = tn.vjp(tn.conv2d, x, w, b)
+        return (out, *pull(out))
+
+    expected = both(x, w, b)
+    monkeypatch.setattr("tapenet.llvm.sharing.PART", 1)
+    monkeypatch.setattr("tapenet.llvm.sharing.BYTE", 0)
+    f = tn.compile(both, backend="native")
+    f(x, w, b)
+    for name in ("conv", "input_grad", "weight_grad"):
+        monkeypatch.setattr(kernel_dispatch, name, None)
+    for threads in (1, 2):
+        tn.set_num_threads(threads)
+        for found, value in zip(f(x, w, b), expected, strict=True):
+            np.testing.assert_allclose(found, value, rtol=1e-3, atol=1e-3)
+    assert plans
+    assert None not in plans
+    names = {launch.code.symbol().split("_")[0] for plan in plans for launch in plan.launches}
+    assert "product" in names
+
+
 def test_results_are_the_same_for_any_number_of_threads() -> None:
     tn.set_num_threads(2)
     f = tn.compile(lambda x, w: tn.conv2d(x, w, padding=1), backend="native")

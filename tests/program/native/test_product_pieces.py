@@ -15,7 +15,7 @@ from tests.program.passes.programs import Build
 pytest.importorskip("llvmlite")
 
 import tapenet as tn
-from tapenet.llvm import gemm
+from tapenet.llvm import gemm, sharing
 from tapenet.llvm.blas import find
 from tapenet.program.native import pieces, products
 from tapenet.program.native.module import Module
@@ -26,6 +26,8 @@ from tests.program.native.running import compiled
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have every product cut that can be."""
     monkeypatch.setattr(pieces, "PART", 1)
+    monkeypatch.setattr(sharing, "PART", 1)
+    monkeypatch.setattr(sharing, "BYTE", 0)
     monkeypatch.setattr(products, "PLAIN", 4)
     monkeypatch.setattr(products, "PACKED", 8)
     yield

@@ -39,7 +39,7 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
         out = _result((p.outs, *p.out), x.dtype, p)
         _product(weight.reshape(p.outs, -1), _flat(moves, x), out.reshape(p.outs, -1))
         if bias is not None:
-            out += bias.reshape(-1, *(1,) * len(p.out), 1)
+            moves.add_to_rows(out.reshape(p.outs, -1), np.ascontiguousarray(bias, x.dtype))
         return out
     if bias is None:
         bias = moves.zeros(p.outs, x.dtype)
