@@ -1,18 +1,22 @@
-"""Says which rank was killed: a launcher names the process at best."""
+"""Says which rank was killed, where a launcher names the process at best, and removes what it leaves behind."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 #: A shell waits for the end of the process. The first that finds one without a last word says so, and none after it: the others
 #: are ended by the launcher. Whoever reads standard error does not wait until the shell takes the folder away again.
 _SCRIPT = """read -r word
+said=$1 text=$2
+shift 2
 case "$word" in
-  "") mkdir "$1" 2>/dev/null && { echo "$2" >&2; exec 2>&-; sleep 3; rmdir "$1"; } ;;
-  failed) exec 2>&-; sleep 3; rmdir "$1" ;;
+  "") mkdir "$said" 2>/dev/null && { echo "$text" >&2; exec 2>&-; sleep 3; rmdir "$said"; } ;;
+  failed) exec 2>&-; sleep 3; rmdir "$said" ;;
 esac
+[ "$word" = ends ] || rm -f "$@"
 exit 0"""
 
 
@@ -22,9 +26,10 @@ class Notice:
     Args:
         run: names the run, the same for all ranks.
         text: what to say.
+        files: what it leaves behind, to be removed.
     """
 
-    def __init__(self, run: str, text: str) -> None:
+    def __init__(self, run: str, text: str, files: Sequence[str] = ()) -> None:
         self._said = Path(tempfile.gettempdir()) / f"tapenet-{run}"
         self._end = -1
         if os.name != "posix":
@@ -33,10 +38,11 @@ class Notice:
 
         reads, self._end = os.pipe()
         subprocess.Popen(  # in a session of its own, which the launcher does not end
-            ["/bin/sh", "-c", _SCRIPT, "tapenet", str(self._said), text],
+            ["/bin/sh", "-c", _SCRIPT, "tapenet", str(self._said), text, *files],
             stdin=reads, stdout=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         os.close(reads)
+        os.register_at_fork(after_in_child=self.forget)
 
     def ends(self) -> None:
         """This process ends as it should."""
@@ -48,8 +54,13 @@ class Notice:
             self._said.mkdir(exist_ok=True)
         self._word(b"failed\n")
 
+    def forget(self) -> None:
+        """This process is another one, forked from the first."""
+        if self._end >= 0:
+            os.close(self._end)
+            self._end = -1
+
     def _word(self, word: bytes) -> None:
         if self._end >= 0:
             os.write(self._end, word)
-            os.close(self._end)
-            self._end = -1
+            self.forget()

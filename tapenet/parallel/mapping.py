@@ -16,7 +16,8 @@ def map(f: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """What a function gives for each of some items: each rank computes every `size`-th, and all get the whole list.
 
     What `f` does is a rank's own: it must not exchange anything with other ranks (no `parallel.optimizer` in it). Give random
-    numbers their seed in it, and it does not matter how many ranks there are.
+    numbers their seed in it, and it does not matter how many ranks there are. An item may take longer than the timeout of
+    `parallel.init`: others wait for a rank that computes.
 
     Args:
         f: any function. On several ranks what it returns is pickled: arrays, modules, tensors in no graph (`t.detach()`).
@@ -38,7 +39,8 @@ def map(f: Callable[[T], R], items: Iterable[T]) -> list[R]:
         raise RuntimeError("parallel.map: it is called inside of tn.compile or another transformation: call it outside")
     every, ranks = list(items), world()
     ranks.agree(f"map of {len(every)} items")
-    own = [f(item) for item in every[ranks.rank :: ranks.size]]
+    with ranks.at_work():
+        own = [f(item) for item in every[ranks.rank :: ranks.size]]
     if ranks.size == 1:
         return own
     with ranks.waiting("map"):

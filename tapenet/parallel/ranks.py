@@ -15,18 +15,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from tapenet import kernels
+from tapenet.parallel import launched
 from tapenet.parallel.killed import Notice
 
-#: What launchers of MPI programs say to each process: how many there are.
-_LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PALS_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
-#: How their variables begin. Where there are none, a process is alone, and starts no MPI.
-_LAUNCHERS = ("PMI", "OMPI_", "PALS_", "MV2_", "SLURM_STEP", "ALPS_", "JSM_", "FLUX_TASK")
 INSTALL = 'pip install "tapenet[mpi]" brings mpi4py and an MPI library'
 #: Seconds between two looks at what other ranks tell.
 _LOOK = 0.2
@@ -38,8 +36,10 @@ _AGAIN = 1.0
 _BELIEVED = 3
 #: Seconds that the end of all ranks by MPI may take.
 _ABORT = 3
-#: Bytes in front of a sent array that say its shape and dtype.
-_HEAD = 64
+#: What is in front of a sent array is a multiple of so many bytes, so that its numbers are aligned.
+_ALIGNED = 64
+#: What a rank tells that does something by itself, and is not to be waited for less long than that takes.
+_AT_WORK = "at work"
 
 
 class Waiting(NamedTuple):
@@ -97,6 +97,9 @@ class World:
         #: How often each has said that, since this one began to tell the others itself; and when this one told them last.
         self._said: dict[int, int] = {}
         self._told_at = 0.0
+        #: Whether this one does something that may take any time; when it told so, and when another one did.
+        self._at_work = False
+        self._told_of_work = self._heard_of_work = 0.0
         self._agreed = np.empty(2, np.int64)
         self._looking = threading.Lock()
         self._pid = os.getpid()
@@ -128,6 +131,15 @@ class World:
         finally:
             self._waiting = None
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Around what a rank does by itself, for as long as that takes: while it lives, others wait for it."""
+        self._at_work = True
+        try:
+            yield
+        finally:
+            self._at_work = False
+
     def agree(self, what: str) -> None:
         """Check that all ranks are about to make the same call; it costs an exchange of 16 bytes.
 
@@ -151,8 +163,7 @@ class World:
 
     def post(self, x: np.ndarray, to: int) -> None:
         """Send an array without waiting for the other rank; it may be changed afterwards."""
-        head = np.frombuffer(f"{x.dtype} {x.shape}".ljust(_HEAD).encode()[:_HEAD], np.uint8)
-        whole = np.concatenate([head, x.reshape(-1).view(np.uint8)])
+        whole = np.concatenate([np.frombuffer(_head(x.shape, x.dtype), np.uint8), x.reshape(-1).view(np.uint8)])
         self.keep(self.comm.Isend(whole, to), whole)
 
     def keep(self, request: Any, x: np.ndarray) -> None:
@@ -171,10 +182,11 @@ class World:
             self.comm.Probe(source, status=status)
             whole = np.empty(status.Get_count(), np.uint8)
             self.comm.Recv(whole, source)
-        came, wanted = bytes(whole[:_HEAD]).decode().strip(), f"{dtype} {shape}"
-        if came != wanted:
-            raise RuntimeError(f"recv: rank {source} sent {came}, where rank {self.rank} wants {wanted}")
-        return whole[_HEAD:].view(dtype).reshape(shape)
+        head = _head(shape, dtype)
+        if bytes(whole[: len(head)]) != head:
+            came = bytes(whole[:4096]).partition(b"\n")[0].decode()
+            raise RuntimeError(f"recv: rank {source} sent {came}, where rank {self.rank} wants {dtype} {shape}")
+        return whole[len(head) :].view(dtype).reshape(shape)
 
     # -- telling others ------------------------------------------------------------------------------------------
 
@@ -188,17 +200,19 @@ class World:
                 self._look()
 
     def _look(self) -> None:
+        self._take()
         waiting = self._waiting
         patient = waiting is None or time.monotonic() - self._since < min(_PATIENCE, self.timeout / 2)
-        if waiting is not None and time.monotonic() - self._since > self.timeout:
-            self._take()
+        if self._at_work and time.monotonic() - self._told_of_work > self.timeout / 4:
+            self._tell(_AT_WORK)
+            self._told_of_work = time.monotonic()
+        if waiting is not None and time.monotonic() - max(self._since, self._heard_of_work) > self.timeout:
             absent = [str(r) for r in range(self.size) if r != self.rank and self._others.get(r) is None]
             which = f", and rank{'s' * (len(absent) > 1)} {', '.join(absent)} {'do' if len(absent) > 1 else 'does'} not wait"
             self.abort(f"it has waited {self.timeout:g} s for other ranks{which if absent else ''}, in {waiting.what}")
         if self._told is not None and self._told is not waiting:
             self._tell(None)
             self._told = None
-        self._take()
         if not patient and self._told is not waiting:
             self._said.clear()
         if not patient and (self._told is not waiting or time.monotonic() - self._told_at > _AGAIN):
@@ -235,6 +249,8 @@ class World:
             if isinstance(found, int):
                 self._ended[source] = found
                 self._others.pop(source, None)
+            elif found == _AT_WORK:
+                self._heard_of_work = time.monotonic()
             else:
                 self._said[source] = self._said.get(source, 0) + 1 if found == self._others.get(source) else 1
                 self._others[source] = found
@@ -293,6 +309,12 @@ class World:
         self.abort(f"{kind.__name__}: {error}")
 
 
+def _head(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
+    """What is sent in front of an array."""
+    text = f"{dtype} {shape}\n"
+    return text.ljust(-(-len(text) // _ALIGNED) * _ALIGNED).encode()
+
+
 def listed(every: Mapping[int, str]) -> str:
     """What each rank says, ranks that say the same together."""
     by_text: dict[str, list[int]] = {}
@@ -346,44 +368,67 @@ _timeout = 1800.0
 @cache
 def world() -> World:
     """The ranks, found out at the first call."""
-    launched = max(int(os.environ.get(name) or 1) for name in _LAUNCHED)
-    if launched == 1:
-        return _started(launched, _timeout)
+    count = launched.launched()
+    if count < 2:
+        return _started(count, _timeout)
     # Where a rank never comes, the others would be in MPI_Init for ever, each with Python's lock. This needs none.
     faulthandler.dump_traceback_later(_timeout, exit=True, file=sys.__stderr__ or 2)
     try:
-        return _started(launched, _timeout)
+        with launched.together():
+            return _started(count, _timeout)
     finally:
         faulthandler.cancel_dump_traceback_later()
 
 
-def _started(launched: int, timeout: float) -> World:
+def _started(count: int, timeout: float) -> World:
     alone = World(None, None, None, None, 0, 1, timeout)
-    if "mpi4py.MPI" not in sys.modules and not any(name.startswith(_LAUNCHERS) for name in os.environ):
+    if not count and "mpi4py.MPI" not in sys.modules:
         return alone
     try:
-        MPI = importlib.import_module("mpi4py.MPI")
+        MPI = _mpi()
     except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py finds no MPI library
-        if launched > 1:
-            text = f"tapenet.parallel: this is one of {launched} ranks, and there is no mpi4py: {INSTALL}"
+        if count > 1:
+            text = f"tapenet.parallel: this is one of {count} ranks, and there is no mpi4py: {INSTALL}"
             raise ImportError(text) from error
         return alone
+    launched.mark()
     comm = MPI.COMM_WORLD
-    if comm.size == 1 and launched > 1:
+    if comm.size == 1 and count > 1:
         library = MPI.Get_library_version().splitlines()[0]
         raise RuntimeError(
-            f"tapenet.parallel: {launched} processes were launched, of which each sees itself alone: they were started by the "
+            f"tapenet.parallel: {count} processes were launched, of which each sees itself alone: they were started by the "
             f"mpiexec of another MPI library than mpi4py's. Start them by the one that belongs to it, {library}"
         )
     found = World(MPI, comm.Dup(), comm.Dup(), comm.Dup(), comm.rank, comm.size, timeout)
     if found.size > 1:
         kernels.keep_memory()  # into fresh pages an all-reduce of 4 MB takes 3.5 ms, into kept ones 1.2
         run = found.control.bcast(f"{os.getpid()}-{time.time_ns()}", 0)
-        found.notice = Notice(
-            run, f"tapenet.parallel: rank {found.rank} of {found.size} was killed (process {os.getpid()})"
-        )
+        text = f"tapenet.parallel: rank {found.rank} of {found.size} was killed (process {os.getpid()})"
+        found.notice = Notice(run, text, _shared_memory())
         sys.excepthook = found.raised
         atexit.register(found.leave)
         if MPI.Query_thread() == MPI.THREAD_MULTIPLE:
             threading.Thread(target=found.watch, name="tapenet-ranks", daemon=True).start()
     return found
+
+
+def _shared_memory() -> list[str]:
+    """The files through which the ranks of this machine exchange. MPI takes them away, but not where ranks are killed."""
+    maps = Path("/proc/self/maps")
+    lines = maps.read_text().splitlines() if maps.exists() else []
+    return sorted({line.split()[-1] for line in lines if "/dev/shm/mpich" in line})
+
+
+def _mpi() -> Any:
+    """MPI, started. This module ends it, and not mpi4py, which would do so in a process forked from a rank too, and wait there
+    for ever."""
+    if "mpi4py.MPI" not in sys.modules:
+        importlib.import_module("mpi4py").rc.finalize = False
+        atexit.register(_finalize, os.getpid())
+    return importlib.import_module("mpi4py.MPI")
+
+
+def _finalize(pid: int) -> None:
+    MPI = sys.modules.get("mpi4py.MPI")
+    if MPI is not None and os.getpid() == pid and not MPI.Is_finalized():
+        MPI.Finalize()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tapenet.parallel import launched
 from tapenet.parallel.ranks import Waiting, World
 from tests.parallel.launching import ended, needs_mpi, processes, start
 
@@ -22,6 +24,7 @@ WRONG = "ValueError: what went wrong"
 KILLED = "rank {rank} of {size} was killed"
 ENDED = "rank {rank} has ended after"
 OTHER = "each for something else"
+GONE = "of {size} ranks on this machine one has ended before MPI started, and only"
 LATE = "other ranks, and rank {rank} does not wait"
 #: How it goes wrong, and what standard error has to say. Of each rank "{rank}" is the one where it goes wrong.
 FAULTS = {
@@ -37,8 +40,8 @@ FAULTS = {
     "interrupt": "KeyboardInterrupt",
     "stopped": LATE,
     "sleeps": LATE,
-    "before": "Timeout (0:00:06)!",
-    "exits before": "Timeout (0:00:06)!",
+    "before": GONE,
+    "exits before": GONE,
     "shape": "rank {rank}: allreduce float64 (4,) sum",
     "dtype": "rank {rank}: allreduce float32 (3,) sum",
     "call": "rank {rank}: allgather float64 (3,)",
@@ -97,6 +100,9 @@ def _check(how: str, ranks: int, rank: int, after: int, folder: Path, moment: fl
             break
         time.sleep(0.1)
     assert not left, f"{about}: it leaves {left}"
+    memory = folder / "shared memory"
+    left = [name for name in memory.read_text().split() if Path(name).exists()] if memory.exists() else []
+    assert not left, f"{about}: it leaves {left}"
 
 
 @needs_mpi
@@ -110,6 +116,13 @@ def test_fault(how: str, tmp_path: Path) -> None:
 def test_ranks_that_end_late(rank: int, tmp_path: Path) -> None:
     """The others wait for them, and know when they have ended."""
     done = ended(start(2, "faults.py", "late", rank, 1, tmp_path))
+    assert not done.returncode, done.stderr
+
+
+@needs_mpi
+@pytest.mark.slow
+def test_an_item_may_take_longer_than_the_timeout(tmp_path: Path) -> None:
+    done = ended(start(2, "faults.py", "long item", 1, 1, tmp_path))
     assert not done.returncode, done.stderr
 
 
@@ -160,6 +173,47 @@ def test_what_was_said_once_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> 
     assert said == [
         "all ranks wait for each other, each for something else: rank 0: whether to stop; rank 1: the number of samples"
     ]
+
+
+def test_who_computes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For as long as it says so."""
+    said: list[str] = []
+    monkeypatch.setattr(World, "abort", lambda self, why: said.append(why))
+    control = _Control()
+    mpi = SimpleNamespace(Status=lambda: SimpleNamespace(Get_source=lambda: 1))
+    ranks = World(mpi, None, None, control, 0, 2, 1000.0)
+    ranks._waiting = Waiting(8, "map", True)
+    ranks._since = time.monotonic() - 2000
+    control.messages.append("at work")
+    ranks._look()
+    assert not said
+    ranks._heard_of_work -= 2000
+    ranks._look()
+    assert said == ["it has waited 1000 s for other ranks, and rank 1 does not wait, in map"]
+
+
+def test_variables_of_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that a rank starts inherit them, and are none. Where nobody started MPI before, something is wrong."""
+    for name in [name for name in os.environ if name.startswith(("PMI", "TAPENET_RANK"))]:
+        monkeypatch.delenv(name)
+    assert launched.launched() == 0
+    monkeypatch.setenv("PMI_SIZE", "2")
+    with socket.socket() as connection:
+        monkeypatch.setenv("PMI_FD", str(connection.fileno()))
+        assert launched.launched() == 2
+        monkeypatch.setenv("TAPENET_RANK", "")
+        launched.mark()
+        assert launched.launched() == 2
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+        assert launched.launched() == 0
+        with socket.socket() as other:  # launched anew from there
+            monkeypatch.setenv("PMI_FD", str(other.fileno()))
+            assert launched.launched() == 2
+        monkeypatch.setenv("PMI_FD", str(connection.fileno()))
+    assert launched.launched() == 0
+    monkeypatch.delenv("TAPENET_RANK")
+    with pytest.raises(RuntimeError, match="no connection to it"):
+        launched.launched()
 
 
 def test_no_mpi() -> None:

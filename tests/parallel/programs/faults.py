@@ -12,19 +12,22 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet import parallel as P
+from tapenet.parallel.ranks import _shared_memory
 
 how, where, after, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
 # Before it is known which rank this is, the launcher's word for it.
 number = int(os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK", "0")))
 if number == where and how in ("before", "exits before"):
     sys.exit(5 if how == "before" else 0)
-late = "before", "exits before", "stopped", "sleeps", "stopped step", "endless STOP"
+late = "long item", "stopped", "sleeps", "stopped step", "endless STOP"
 patience = 6 if how in late or how.startswith("unborn") else 300
 if how.startswith(("endless", "unborn")):
     (folder / "new").with_suffix(f".{number}").write_text(str(os.getpid()))
     (folder / "new").with_suffix(f".{number}").rename(folder / f"rank {number}")
     how = how.partition(" ")[0]
 P.init(timeout=patience)
+if P.rank == 0:
+    (folder / "shared memory").write_text("\n".join(_shared_memory()))
 x = np.ones(3)
 for _ in range(after):
     P.allreduce(x)
@@ -50,6 +53,9 @@ def fails(*arguments: object) -> None:
 
 if how == "late":  # nothing is wrong: they end at different times
     time.sleep(2 * here)
+    sys.exit(0)
+if how == "long item":  # nor here: one computes longer than others wait for one that does nothing
+    P.map(lambda i: time.sleep(3 * patience * (i == where)), range(P.size))
     sys.exit(0)
 if here:
     ENDS.get(how, lambda: None)()

@@ -1,0 +1,104 @@
+"""What launchers of MPI programs say to each process, and whether it is meant for this one."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+#: How many processes there are.
+_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PALS_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+#: How their variables begin. Where there are none, a process is alone, and starts no MPI.
+_LAUNCHERS = ("PMI", "OMPI_", "PALS_", "MV2_", "SLURM_STEP", "ALPS_", "JSM_", "FLUX_TASK")
+#: The variable by which a rank tells the processes that it starts that they are none.
+_RANK = "TAPENET_RANK"
+
+
+def launched() -> int:
+    """How many processes were launched together; 0 where this one was by no launcher.
+
+    Raises:
+        RuntimeError: it has the variables of a launcher, and no connection to it.
+    """
+    variables = [name for name in os.environ if name.startswith(_LAUNCHERS)]
+    if not variables or _of_a_rank():
+        return 0
+    if _connection() is None:
+        raise RuntimeError(
+            "tapenet.parallel: this process has the variables of an MPI launcher (PMI_FD and others), but no connection to it: "
+            "the program that started it did not pass that on. Let mpiexec start Python itself; for a process that is no rank "
+            "take the variables that begin with PMI out of its environment"
+        )
+    return max(int(os.environ.get(name) or 1) for name in _SIZES)
+
+
+def mark() -> None:
+    """Let the processes that this rank starts know that they are none, though they have its variables."""
+    os.environ[_RANK] = f"{os.getpid()} {_code()} {_connection()}"
+
+
+def _of_a_rank() -> bool:
+    """Whether a rank started this process, or one that did: it has the same variables. (What is launched from there has
+    others, or a connection of its own.)"""
+    pid, code, connection = (os.environ.get(_RANK) or "0 0 0").split()
+    known = pid not in ("0", str(os.getpid())) and code == _code()
+    return known and _connection() in (None, int(connection))
+
+
+def _connection() -> int | None:
+    """A number of the launcher's connection, None if that is closed; 0 where it is none that processes inherit."""
+    if "PMI_FD" not in os.environ:
+        return 0
+    try:
+        found = os.fstat(int(os.environ["PMI_FD"]))
+    except (OSError, ValueError):
+        return None
+    return found.st_ino if stat.S_ISSOCK(found.st_mode) else None
+
+
+def _code() -> str:
+    """What tells one launch from another."""
+    variables = sorted(pair for pair in os.environ.items() if pair[0].startswith(_LAUNCHERS))
+    return str(zlib.crc32(repr(variables).encode()))
+
+
+#: A shell looks at the ranks of this machine, which are children of one process. One that has ended has no variables any more.
+_SCRIPT = """missing=0
+while sleep 0.5 2>/dev/null && kill -0 "$3" 2>/dev/null; do
+  here="" count=0
+  for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+    number=$(tr "\\0" "\\n" <"/proc/$child/environ" 2>/dev/null | sed -n "s/^PMI_RANK=//p")
+    [ -n "$number" ] && here="$here $number" && count=$((count + 1))
+  done
+  [ "$count" -lt "$2" ] && missing=$((missing + 1)) || missing=0
+  if [ "$missing" = 3 ]; then
+    echo "tapenet.parallel: of $2 ranks on this machine one has ended before MPI started, and only$here is left" >&2
+    kill -9 "$3"
+  fi
+done"""
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Around the start of MPI, which would wait for ever where another rank of this machine has ended before: this one ends
+    then, and the launcher ends all. (MPICH's launcher does not care, others do.)"""
+    launcher = os.getppid()
+    count = int(os.environ.get("MPI_LOCALNRANKS") or 1)
+    name = Path(f"/proc/{launcher}/comm")
+    if count == 1 or not name.exists() or name.read_text().strip() != "hydra_pmi_proxy":
+        yield
+        return
+    import subprocess
+
+    looking = subprocess.Popen(
+        ["/bin/sh", "-c", _SCRIPT, "tapenet", str(launcher), str(count), str(os.getpid())],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        looking.kill()
+        looking.wait()
