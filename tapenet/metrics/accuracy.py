@@ -18,6 +18,7 @@ class _Hits(Metric[float]):
     """The fraction that is right."""
 
     kept = ("right", "seen")
+    adds = True
 
     def reset(self) -> None:
         self.right = 0.0

@@ -174,6 +174,7 @@ class _Whole(Metric[object]):
     """A function of all outputs and targets."""
 
     kept = ("outputs", "targets", "weights")
+    adds = True
 
     function: Callable[..., object]
     classes: bool

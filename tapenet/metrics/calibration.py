@@ -45,6 +45,7 @@ class CalibrationError(Metric[float]):
 
     name = "calibration_error"
     kept = ("said", "came_true", "weight")
+    adds = True
 
     def __init__(
         self,

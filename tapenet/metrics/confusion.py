@@ -42,6 +42,7 @@ class ConfusionMatrix(OfClasses[Array]):
 
     name = "confusion"
     kept = ("counts", "weighted")
+    adds = True
 
     def __init__(
         self,
@@ -74,11 +75,7 @@ class ConfusionMatrix(OfClasses[Array]):
         if count > _MOST_CLASSES:
             raise ValueError(f"{self.name}: {count:,} classes; a matrix is kept of {_MOST_CLASSES:,} at most")
         flat = np.bincount(true * count + predicted, w, minlength=count * count)
-        total = np.zeros((max(count, len(self.counts)),) * 2)
-        total[: len(self.counts), : len(self.counts)] += self.counts
-        total[:count, :count] += flat.reshape(count, count)
-        self.counts = total
-        self.weighted = self.weighted or w is not None
+        self.merge({"counts": flat.reshape(count, count), "weighted": w is not None})
 
     def compute(self) -> Array:
         if not self.counts.any():

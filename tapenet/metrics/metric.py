@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from tapenet.typing import Array, StateDict
@@ -42,6 +43,8 @@ class Metric(ABC, Generic[Value]):
     name: str = ""
     #: The attributes that hold what was seen.
     kept: ClassVar[tuple[str, ...]] = ()
+    #: Whether what two metrics saw together is the sum of what they keep: numbers and arrays are added, lists joined.
+    adds: ClassVar[bool] = False
 
     def __init__(self, *, name: str | None = None) -> None:
         if name is not None:
@@ -95,6 +98,32 @@ class Metric(ABC, Generic[Value]):
         """Take in what the function of `in_step` gave for a batch, of samples without weights."""
         raise NotImplementedError
 
+    def merge(self, state: StateDict) -> None:
+        """Take in what another metric of the same kind saw, as on another rank of `tn.parallel`. A subclass says that what it
+        keeps `adds`, or has a `merge` of its own.
+
+        Args:
+            state: the other's `state_dict()`.
+
+        Raises:
+            TypeError: the metric does not say how; see `merges`.
+
+        >>> import tapenet as tn
+        >>> one, other = tn.metrics.F1(), tn.metrics.F1()
+        >>> one.update([0, 1], [0, 1])
+        >>> other.update([1, 1, 0], [1, 0, 0])
+        >>> one.merge(other.state_dict())
+        >>> one.compute() == tn.metrics.F1()([0, 1, 1, 1, 0], [0, 1, 1, 0, 0])
+        True
+        """
+        if not self.adds:
+            raise TypeError(
+                f"{self.name}: what two of them saw is not put together: a {type(self).__name__} must say adds = True, if that "
+                "is the sum of what it keeps, or have a method merge(state)"
+            )
+        for name in self.kept:
+            setattr(self, name, _together(getattr(self, name), state[name]))
+
     def state_dict(self) -> StateDict:
         """What was seen, to be saved: arrays and numbers, copies."""
         return {name: copy.deepcopy(getattr(self, name)) for name in self.kept}
@@ -122,10 +151,25 @@ class Metric(ABC, Generic[Value]):
             return f"<{self.name}>"
 
 
+def _together(one: Any, other: Any) -> Any:
+    """The sum of two numbers or arrays, of which one may be shorter along any axis; or two lists as one."""
+    if isinstance(one, list):
+        return [*one, *other]
+    if isinstance(one, bool):
+        return one or other
+    if np.shape(one) == np.shape(other):
+        return one + other
+    total = np.zeros([max(pair) for pair in zip(one.shape, other.shape, strict=True)])
+    for part in (one, other):
+        total[tuple(map(slice, part.shape))] += part
+    return total
+
+
 class Mean(Metric[float]):
     """A mean over all that counts: `update` adds to a total, and to how much was seen."""
 
     kept = ("total", "seen")
+    adds = True
 
     def reset(self) -> None:
         self.total = 0.0

@@ -19,6 +19,7 @@ class _Positives(OfClasses[float]):
     """A ratio of counts of each class: predicted and true, predicted, true."""
 
     kept = ("both", "predicted", "true", "occurred")
+    adds = True
 
     def __init__(
         self,
@@ -47,10 +48,13 @@ class _Positives(OfClasses[float]):
         def counts(which: Array, weight: inputs.Floats | None) -> Array:
             return np.bincount(which, weight, minlength=count)
 
-        self.both = _sum(self.both, counts(true[right], None if w is None else w[right]))
-        self.predicted = _sum(self.predicted, counts(predicted, w))
-        self.true = _sum(self.true, counts(true, w))
-        self.occurred = _sum(self.occurred, counts(predicted, None) + counts(true, None))
+        state = {
+            "both": counts(true[right], None if w is None else w[right]),
+            "predicted": counts(predicted, w),
+            "true": counts(true, w),
+            "occurred": counts(predicted, None) + counts(true, None),
+        }
+        self.merge(state)
 
     def _ratio(self, both: Array, predicted: Array, true: Array) -> tuple[Array, Array]:
         raise NotImplementedError
@@ -86,15 +90,6 @@ class _Positives(OfClasses[float]):
             return float(each[self.occurred > 0].mean())
         total = self.true.sum()
         return float((each * self.true).sum() / total) if total else float(self.zero_division)
-
-
-def _sum(old: Array, new: Array) -> Array:
-    """The sum of two arrays, of which one may be longer."""
-    if len(old) < len(new):
-        old = np.concatenate([old, np.zeros(len(new) - len(old))])
-    total = old.copy()
-    total[: len(new)] += new
-    return total
 
 
 class Precision(_Positives):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
-from tapenet.typing import Array
+from tapenet.typing import Array, StateDict
 
 
 class _Ranked(NamedTuple):
@@ -25,6 +25,7 @@ class _Ranking(Metric[float]):
     """An area computed for class 1 of binary outputs, or for each class against the others, and averaged."""
 
     kept = ("columns", "scores", "true", "weights", "bins")
+    adds = True
 
     def __init__(
         self,
@@ -60,9 +61,7 @@ class _Ranking(Metric[float]):
         scores, true, weight = inputs.scores_or_one(
             self.name, output, target, weight, axis=self.axis, ignore=self.ignore_index
         )
-        columns = 1 if scores.ndim == 1 else scores.shape[1]
-        if self.columns not in (0, columns):
-            raise ValueError(f"{self.name}: the output has {columns} classes, those before had {self.columns}")
+        columns = self._same(1 if scores.ndim == 1 else scores.shape[1])
         if columns == 2 and self.thresholds is None and self.from_logits:
             # What softmax makes of two scores grows with their difference, which is exact where the softmax is 1.
             inputs.not_probabilities(self.name, scores)
@@ -76,6 +75,17 @@ class _Ranking(Metric[float]):
             self.scores = [*self.scores, np.array(scores)]
             self.true = [*self.true, np.array(true)]
             self.weights = [*self.weights, np.ones(len(true)) if weight is None else np.array(weight)]
+        self.columns = columns
+
+    def _same(self, columns: int) -> int:
+        """The number of columns, which has to be that of all scores before."""
+        if self.columns not in (0, columns):
+            raise ValueError(f"{self.name}: the output has {columns} classes, those before had {self.columns}")
+        return columns
+
+    def merge(self, state: StateDict) -> None:
+        columns = self._same(state["columns"]) if state["columns"] else self.columns
+        super().merge(state)
         self.columns = columns
 
     def _binned(self, scores: inputs.Floats, true: Array, weight: inputs.Floats | None) -> inputs.Floats:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Mean, Metric
+from tapenet.typing import StateDict
 
 
 class _MeanError(Mean):
@@ -101,21 +102,30 @@ class R2(Metric[float]):
             return
         w = np.ones(target.shape) if weight is None else weight
         seen = w.sum(0)
-        # By differences from the first, so that equal targets have no spread at all; then merged as Chan, Golub and LeVeque
-        # do ("Updating formulae and a pairwise algorithm for computing sample variances", 1979).
+        # By differences from the first, so that equal targets have no spread at all.
         away = target - target[0]
         shift = _ratio((w * away).sum(0), seen)
-        spread = (w * (away - shift) ** 2).sum(0)
-        mean = target[0] + shift
-        if self.count:
+        spread, errors = (w * (away - shift) ** 2).sum(0), (w * (output - target) ** 2).sum(0)
+        self._merge(len(target), seen, target[0] + shift, spread, errors)
+
+    def merge(self, state: StateDict) -> None:
+        self._merge(*(state[name] for name in self.kept))
+
+    def _merge(
+        self, count: int, seen: inputs.Floats, mean: inputs.Floats, spread: inputs.Floats, errors: inputs.Floats
+    ) -> None:
+        """As Chan, Golub and LeVeque do ("Updating formulae and a pairwise algorithm for computing sample variances", 1979)."""
+        if self.count and count:
             total = self.seen + seen
             step = mean - self.mean
             spread = self.spread + spread + step**2 * _ratio(self.seen * seen, total)
             mean = np.where(seen > 0, self.mean + step * _ratio(seen, total), self.mean)
             seen = total
-        self.errors = self.errors + (w * (output - target) ** 2).sum(0)
+        elif not count:
+            return
+        self.errors = self.errors + errors
         self.seen, self.mean, self.spread = seen, mean, spread
-        self.count += len(target)
+        self.count += count
 
     def compute(self) -> float:
         if not np.any(self.seen):

@@ -184,6 +184,7 @@ def fit(
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise TypeError(f"fit: checkpoint={checkpoint!r}; give a checkpoint: tn.training.Checkpoint(folder)")
     if team is not None:
+        team.check(measured)
         verbose = verbose if team.speaks else 0
         every = team.heard(every)
         if batches is not data:
@@ -348,7 +349,8 @@ class _Loop:
         validated: Logs | None = {}
         if self.evaluation is not None:
             with state.as_evaluated():
-                validated = self.evaluation.run("val_", lambda: self.interrupts.asked)
+                # Ranks that train together stop together, when each has validated.
+                validated = self.evaluation.run("val_", lambda: self.interrupts.asked and self.team is None)
         if validated is None:
             return False
         if self.team is None:
@@ -374,11 +376,18 @@ class _Loop:
         for plateau, before in plateaus:
             if plateau.state_dict() == before:  # no callback has told it
                 plateau.update(state.logs[watched(state.logs, None, "Plateau")])
-        if self.team is not None:
-            state.stop, self.interrupts.asked = self.team.agreed(state.stop, self.interrupts.asked)
+        self.asked()  # what is saved says whether it stops
         if self.checkpoint is not None and self.checkpoint.due(epoch=number):
             self.save()
-        return not self.interrupts.asked
+        return not self.asked()
+
+    def asked(self) -> bool:
+        """Whether Ctrl-C came. Ranks that train together answer alike, and `state.stop` is what one of them wants."""
+        if self.team is None:
+            return self.interrupts.asked
+        self.state.stop, asked = self.team.agreed(self.state.stop, self.interrupts.asked)
+        self.interrupts.asked |= asked
+        return asked
 
     def rate(self) -> dict[str, float]:
         """The learning rate, where it changes."""
@@ -389,7 +398,7 @@ class _Loop:
 
     def batches(self) -> bool:
         """The batches of an epoch, or what is left of them; False where Ctrl-C came."""
-        state, meter, progress, interrupts = self.state, self.meter, self.progress, self.interrupts
+        state, meter, progress = self.state, self.meter, self.progress
         split, parted = self.split, self.parted
         each_batch = [callback for callback in state._callbacks if of_batches(callback)]
         checkpoint = None if self.checkpoint is None or self.checkpoint.steps is None else self.checkpoint
@@ -431,9 +440,7 @@ class _Loop:
             if updated:
                 if checkpoint is not None and checkpoint.due(step=state.step):
                     self.save()
-                if self.team is not None:  # they stop together, at the end of an epoch
-                    continue
-                if interrupts.asked:
+                if self.asked():
                     return False
                 if state.stop:
                     break

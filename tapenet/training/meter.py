@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,24 @@ class Meter:
         self._flush()
         found = self._means() | {metric.name: metric.compute() for metric in self._metrics}
         return {prefix + name: value for name, value in found.items()}
+
+    def seen(self) -> StateDict:
+        """The state in which metrics have seen everything."""
+        self._flush()
+        return self.state_dict()
+
+    def together(self, states: Iterable[StateDict]) -> Logs:
+        """All numbers, of all that several meters like this one have seen. Changes nothing."""
+        whole = Meter([metric.fresh() for metric in self._metrics])
+        for state in states:
+            whole._sum += state["sum"]
+            whole.samples += state["samples"]
+            for name, (total, seen) in state["further"].items():
+                before = whole._further.get(name, (0.0, 0))
+                whole._further[name] = [before[0] + total, before[1] + seen]
+            for metric, saw in zip(whole._metrics, state["metrics"], strict=True):
+                metric.merge(saw)
+        return whole.numbers()
 
     def so_far(self) -> Logs:
         """The numbers to be shown meanwhile: metrics as far as they have seen. Changes nothing."""

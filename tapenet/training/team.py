@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.metrics.metric import Metric
 from tapenet.optim.optimizer import Optimizer
 from tapenet.parallel.ranks import World, world
 from tapenet.parallel.sharding import Shard, shard
@@ -42,6 +43,7 @@ class Team:
         self._ranks = ranks
         #: Whether this rank shows progress and writes files.
         self.speaks = ranks.rank == 0
+        self._flag = np.zeros(1, np.int8)
 
     def seed(self, own: int) -> int:
         """One seed for all ranks, that of the first."""
@@ -50,6 +52,11 @@ class Team:
     def heard(self, callbacks: Iterable[Callable[[State], object]]) -> list[Callable[[State], object]]:
         """The callbacks, of which those that write do so on one rank. Each keeps its place, which a saved run knows it by."""
         return [each if self.speaks or not getattr(each, "writes", False) else _Silent(each) for each in callbacks]
+
+    def check(self, metrics: Iterable[Metric[object]]) -> None:
+        """Raise unless the ranks can put together what these saw."""
+        for metric in metrics:
+            metric.fresh().merge(metric.fresh().state_dict())
 
     def shard(self, batches: Iterable[Any]) -> Shard[Any]:
         """This rank's part of each batch."""
@@ -66,29 +73,39 @@ class Team:
         return known[1] if known is not None else int(sum(self._gathered(own, "the samples of a batch")))
 
     def numbers(self, meter: Meter, validated: Logs) -> tuple[Logs, int, Logs]:
-        """Of an epoch the means of all ranks, weighted by samples; how many samples it had; and what the first rank found in
+        """The numbers of an epoch, of the samples of all ranks; how many these were; and what the first rank found in
         validation: others may find something else, as their running statistics differ."""
-        own = meter.numbers() if meter.samples else {}
-        every = self._gathered((own, meter.samples, validated), "the numbers of an epoch")
-        found: Logs = {}
-        for name in dict.fromkeys(name for numbers, _, _ in every for name in numbers):
-            have = [(numbers[name], count) for numbers, count, _ in every if name in numbers]
-            found[name] = sum(np.multiply(value, count) for value, count in have) / sum(count for _, count in have)
-            if np.ndim(found[name]) == 0:
-                found[name] = float(found[name])
-        return found or meter.numbers(), sum(count for _, count, _ in every), every[0][2]
+        ranks, what = self._ranks, "the numbers of an epoch"
+        with ranks.waiting(what):
+            states = ranks.comm.gather(meter.seen(), 0)
+        found = None
+        if states is not None:  # on one rank: a metric may keep all samples
+            found = meter.together(states), sum(state["samples"] for state in states), validated
+        with ranks.waiting(what):
+            numbers: tuple[Logs, int, Logs] = ranks.comm.bcast(found, 0)
+        return numbers
 
     def agreed(self, stop: bool | str, asked: bool) -> tuple[bool | str, bool]:
         """Whether one of the ranks wants to stop, and whether one was asked to by Ctrl-C."""
+        if not self._any(bool(stop) or asked):
+            return False, False
         every = self._gathered((stop, asked), "whether to stop")
         return next((each for each, _ in every if each), False), any(each for _, each in every)
+
+    def _any(self, own: bool) -> bool:
+        """Whether it is so on one of the ranks. It is asked after each update."""
+        self._flag[0] = own
+        with self._ranks.waiting("whether to stop"):
+            self._ranks.comm.Allreduce(self._ranks.MPI.IN_PLACE, self._flag, self._ranks.MPI.MAX)
+        return bool(self._flag[0])
 
     def save(self, checkpoint: Checkpoint, state: State) -> None:
         """Write the state of the run: what all ranks have alike once, the rest of each."""
         own = state.state_dict(keep_vars=True)
         every = self._gathered({name: own[name] for name in _OWN}, "a checkpoint")
         if self.speaks:
-            checkpoint.save(own | {"ranks": every}, step=state.step)
+            with self._ranks.at_work():
+                checkpoint.save(own | {"ranks": every}, step=state.step)
         self._gathered(None, "a checkpoint")  # it is there before a rank goes on
 
     def load(self, checkpoint: Checkpoint) -> StateDict | None:

@@ -41,13 +41,16 @@ _BINARY: list[Callable[[], metrics.Metric[Any]]] = [
 
 
 def same(make: Callable[[], metrics.Metric[Any]], arrays: tuple[np.ndarray, ...], cuts: list[int]) -> None:
-    whole, parts = make(), make()
+    whole, parts, merged = make(), make(), make()
     whole.update(*arrays)
     for batch in zip(*(np.split(array, sorted(cuts)) for array in arrays), strict=True):
         parts.update(*batch)
+        alone = make()
+        alone.update(*batch)
+        merged.merge(alone.state_dict())
     resumed = make()
     resumed.load_state_dict(parts.state_dict())
-    for metric in (parts, resumed):
+    for metric in (parts, resumed, merged):
         np.testing.assert_allclose(metric.compute(), whole.compute(), rtol=1e-11, atol=1e-13)
     np.testing.assert_array_equal(make()(*arrays), whole.compute())
 

@@ -160,3 +160,38 @@ assert P.equal({"loss": np.array(history["val_loss"])})
 
 # Where samples come in their own order, no seed is needed.
 assert sum(len(part) for part in P.shard(tn.data.DataLoader(np.ones(4 * P.size), 2 * P.size))) == 4
+
+# The numbers of an epoch are those of all samples, though some are no means; what one rank stops ends after that update.
+y = (x[:, 0] + np.sin(9 * x[:, 1]) > 0).astype(int)
+found = []
+for together in (True, False):
+    tn.random.seed(0)
+    net = nn.Linear(2, 2).double()
+    opt = optim.SGD(net, lr=0.1)
+    opt = P.optimizer(opt, net) if together else opt
+
+    @tn.training.every_batch
+    def enough(state, last=P.size - 1 if together else P.rank):
+        if state.step == 3 and P.rank == last:
+            state.stop = "enough"
+
+    found.append(tn.training.fit(
+        net, nn.functional.cross_entropy, opt, (x, y), batch_size=4 * P.size, shuffle=False, metrics=["f1", "auc"], epochs=3,
+        callbacks=enough, compile=False, verbose=0,
+    ))  # fmt: skip
+one, other = found
+assert one.stopped == other.stopped == "enough, after epoch 1 of 3"
+for name in ("loss", "f1", "auc"):
+    assert np.allclose(one[name], other[name], rtol=1e-12), name
+    assert len(one[name]) == 1
+
+
+class Largest(tn.metrics.Metric):
+    name = "largest"
+    reset = update = compute = lambda *_: 0.0
+
+
+if P.size > 1:
+    opt = P.optimizer(optim.SGD(net, lr=0.1), net)
+    with pytest.raises(TypeError, match=r"a Largest must say adds = True, .* or have a method merge"):
+        tn.training.fit(net, nn.functional.cross_entropy, opt, (x, y), metrics=Largest(), verbose=0)
