@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -31,8 +31,38 @@ DType: TypeAlias = np.dtype[Any]
 #: What a `state_dict()` gives: numbers, texts, arrays, and lists and dicts of these, by name.
 StateDict: TypeAlias = dict[str, Any]
 
+
+class Ranks(Protocol):
+    """The processes of one program, over which work is split: `tn.parallel`."""
+
+    @property
+    def rank(self) -> int:
+        """Which one this is."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def map(self) -> Any:
+        """What a function gives for each of some items, which ranks take in turn: the whole list on each."""
+        ...
+
+    @property
+    def allgather(self) -> Any:
+        """An op: all ranks' arrays behind each other."""
+        ...
+
+    @property
+    def allreduce(self) -> Any:
+        """An op: their sum."""
+        ...
+
+
 if TYPE_CHECKING:
-    from typing import Literal, Protocol, TypedDict
+    from typing import Literal, TypedDict
 
     class SupportsDLPack(Protocol):
         """An array or tensor of any library that gives its memory to others by the DLPack protocol."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tapenet.drawing.compare import Comparison
     from tapenet.drawing.model import Shapes
-    from tapenet.drawing.options import Ranks
     from tapenet.drawing.picture import Picture
     from tapenet.drawing.style import Palette, Theme
     from tapenet.profiling.profile import Profile
+    from tapenet.typing import Ranks
 
 _READABLE = 60
 

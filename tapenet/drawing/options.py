@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -30,25 +30,7 @@ if TYPE_CHECKING:
     from tapenet.drawing.sources.call import Run
     from tapenet.drawing.sources.known import Known
     from tapenet.profiling.profile import Profile
-
-
-class Ranks(Protocol):
-    """The processes of one program: `tn.parallel`."""
-
-    @property
-    def rank(self) -> int:
-        """Which one this is."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        ...
-
-    @property
-    def map(self) -> Any:
-        """What a function gives for each of some items, which ranks take in turn: the whole list on each."""
-        ...
+    from tapenet.typing import Ranks
 
 
 class Options(NamedTuple):

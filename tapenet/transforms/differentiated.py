@@ -15,10 +15,10 @@ from tapenet.program.passes import dead
 from tapenet.program.trees import Mismatch, flatten
 from tapenet.transforms.arguments import Arguments, Results, fitting, title_of
 from tapenet.transforms.gradients import vjp
-from tapenet.transforms.over_ranks import Ranks, several
+from tapenet.transforms.over_ranks import several
 from tapenet.transforms.run import places
 from tapenet.transforms.tracing import trace
-from tapenet.typing import Shape
+from tapenet.typing import Ranks, Shape
 
 Argnums = int | Sequence[int]
 

@@ -25,10 +25,10 @@ from tapenet.transforms.arguments import basis
 from tapenet.transforms.differentiated import Argnums, Differentiated
 from tapenet.transforms.gradients import grad, value_and_grad
 from tapenet.transforms.of_compiled import follows_compiled
-from tapenet.transforms.over_ranks import Ranks, batched
+from tapenet.transforms.over_ranks import batched
 from tapenet.transforms.run import function
 from tapenet.transforms.sparse_derivatives import SparseDerivative
-from tapenet.typing import Shape
+from tapenet.typing import Ranks, Shape
 
 #: Whether tangents are pushed forward or gradients are pulled back.
 Mode = Literal["forward", "reverse"]

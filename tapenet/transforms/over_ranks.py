@@ -8,38 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import cached_property
-from typing import Any, Protocol, TypeGuard
+from typing import Any, TypeGuard
 
 from tapenet.program.called_ops import Hole
 from tapenet.program.functions import Batched, Function, Given, inputs_for
 from tapenet.program.ir import Builder, Program, Value, inline
-from tapenet.program.keys import key_of
 from tapenet.program.low import is_inexact
 from tapenet.program.primitives import Spec
-
-
-class Ranks(Protocol):
-    """What exchanges arrays between ranks: `tn.parallel`."""
-
-    @property
-    def rank(self) -> int:
-        """Which one this is."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        ...
-
-    @property
-    def allgather(self) -> Any:
-        """An op: all ranks' arrays behind each other."""
-        ...
-
-    @property
-    def allreduce(self) -> Any:
-        """An op: their sum."""
-        ...
+from tapenet.typing import Ranks
 
 
 def several(over: Ranks | None, name: str) -> TypeGuard[Ranks]:
@@ -114,7 +90,7 @@ def _called(builder: Builder, op: Any, value: Value, spec: Spec) -> Value:
     return builder.emit("call", value, op=op, template=template, specs=[spec], effect=True)
 
 
-class OverRanks(Function):
+class OverRanks(Batched):
     """A function of many lanes, of which each rank computes its part. Its derivatives are the function's own, split likewise:
     a gradient by what is the same in every lane is the sum of all lanes'.
 
@@ -127,15 +103,13 @@ class OverRanks(Function):
     def __init__(
         self, inner: Function, batched: tuple[bool, ...], size: int, over: Ranks, sums: tuple[bool, ...]
     ) -> None:
-        self.inner, self.batched, self.size, self.over, self.sums = inner, batched, size, over, sums
-        self.name = inner.name
-        whole = Batched(inner, batched, size)
-        self.inputs = whole.inputs
-        pairs = zip(whole.outputs, inner.outputs, sums, strict=True)
+        super().__init__(inner, batched, size)
+        self.over, self.sums = over, sums
+        pairs = zip(self.outputs, inner.outputs, sums, strict=True)
         self.outputs = tuple(one if s else laned for laned, one, s in pairs)
 
     def key(self) -> Hashable:
-        return key_of(self.inner), self.batched, self.size, self.sums, self.over.rank, self.over.size
+        return super().key(), self.sums, self.over.rank, self.over.size
 
     @cached_property
     def _program(self) -> Program:
@@ -144,13 +118,6 @@ class OverRanks(Function):
         outs = inline(builder, Batched(self.inner, self.batched, part.rows).program(), own)
         ended = [(part.summed if s else part.gathered)(builder, v) for v, s in zip(outs, self.sums, strict=True)]
         return Program(inputs, [], builder.body, ended, [])
-
-    def program(self) -> Program:
-        return self._program
-
-    @property
-    def shown(self) -> Program:
-        return self.inner.shown
 
     def pull(self, wanted: Sequence[int]) -> Program:
         flags = *self.batched, *(not s for s in self.sums)

@@ -28,8 +28,8 @@ from tapenet.program.passes import simplify
 from tapenet.program.sparsity import NotSparse, sparsity
 from tapenet.transforms import coloring
 from tapenet.transforms.differentiated import Argnums, Differentiated
-from tapenet.transforms.over_ranks import Ranks, several
-from tapenet.typing import Array
+from tapenet.transforms.over_ranks import several
+from tapenet.typing import Array, Ranks
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

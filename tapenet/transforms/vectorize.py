@@ -16,9 +16,10 @@ from tapenet.program.batching import batch, is_draw
 from tapenet.program.trees import Mismatch, container, flatten, tree_map
 from tapenet.transforms.arguments import Arguments, Results
 from tapenet.transforms.of_compiled import follows_compiled
-from tapenet.transforms.over_ranks import Ranks, batched, several
+from tapenet.transforms.over_ranks import batched, several
 from tapenet.transforms.run import function
 from tapenet.transforms.tracing import trace
+from tapenet.typing import Ranks
 
 #: What becomes of random numbers: an error, the same ones in each lane, or others.
 Randomness = Literal["error", "same", "different"]
