@@ -148,11 +148,14 @@ def between(roots: Iterable[Node], only: set[Node]) -> list[Node]:
 
 
 def _useful(order: list[Node], only: set[Node]) -> set[Node]:
-    """The nodes of `order` from which a node of `only` can be reached."""
+    """The nodes of `order` from which a node of `only` can be reached, and those whose gradient another process asks for."""
     useful = set(only)
     for node in reversed(order):
-        if node not in useful and any(p in useful for p in node.parents):
-            useful.add(node)
+        if node not in useful:
+            if any(p in useful for p in node.parents):
+                useful.add(node)
+            elif node.op.paired:
+                useful.update((node, *node.parents))
     return useful
 
 

@@ -66,6 +66,10 @@ class OpFunction(Function):
     def ordered(self) -> bool:
         return self.op.ordered is not None
 
+    @cached_property
+    def paired(self) -> bool:
+        return self.op.paired
+
     # -- what it computes ----------------------------------------------------------------------------------------
 
     @cached_property

@@ -89,6 +89,7 @@ class Op:
     random: bool = False
     effect: bool = False
     ordered: Callable[..., object] | None = None
+    paired: bool = False
     memory: str | tuple[int, ...] | None = None
     precision: str | None = None
     doc: str | None = None
@@ -422,6 +423,8 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         ordered: what it does is right only in the order of the calls, as with exchanges between processes, but its result has
             a derivative all the same: a function of the same arguments whose result has the same shape and dtype, and that
             does nothing else. Every call runs, in its turn, in derivatives and for many lanes too.
+        paired: another process answers each call. It cannot know what varies here: in derivatives tangents and gradients are
+            exchanged though they may be zeros, and over lanes all of these.
         lower: what a compiler reads in place of the forward, if the forward branches on values or works in place
             on views: the same function of the same arguments, in plain NumPy; or the name of a primitive. The first
             compilation holds it against the forward. That of an op that draws random numbers takes `draw` too:

@@ -2,7 +2,7 @@
 
 The loss of a run is the sum of all ranks' losses; a gradient on one rank is the derivative of that sum by what the rank gave.
 Forward mode goes in the direction that the tangents of all ranks make together: a Hessian's column is that of an input that all
-ranks share. `send` and `recv` have gradients alone.
+ranks share. `send` and `recv` send tangents, and gradients, beside the arrays; all ranks must take the same derivatives.
 """
 
 from __future__ import annotations
@@ -301,12 +301,35 @@ def _bytes(x: Array) -> Array:
 # -- from one rank to another ----------------------------------------------------------------------------------------
 
 
-def _send_rule(g: Array, x_shape: Shape, x_dtype: np.dtype, to: int) -> Array:
-    came: Array = _recv(np.zeros(x_shape, x_dtype), to) + 0 * g
-    return came
+# Each derivative exchanges where the ones before did. So what comes, or the receipt, depends on what the rule is of: a further
+# derivative goes that way too, with zeros.
 
 
-@op(effect=True, x=_send_rule, name="send", label=lambda to: f"send to rank {to}", formula="x to another rank")
+def _send_rule(g: Array, out: Array, x_shape: Shape, to: int) -> Array | Tensor:
+    return recv(np.broadcast_to(np.where(False, out, 0 * g), x_shape), to)
+
+
+def _send_push(x_dot: Array, to: int) -> Array:
+    return send(x_dot, to)
+
+
+def _send_lanes(x: Array, to: int, lanes: int) -> Array:
+    return np.broadcast_to(send(x, to), (lanes,))
+
+
+def _receipt(x: Array, to: int) -> Array:
+    return np.zeros((), x.dtype if is_inexact(x.dtype) else np.float64)
+
+
+@op(
+    ordered=_receipt,
+    paired=True,
+    vmap=_send_lanes,
+    jvp=_send_push,
+    x=_send_rule,
+    label=lambda to: f"send to rank {to}",
+    formula="x to another rank",
+)
 def send(x: Array, to: int) -> Array:
     """Send an array to another rank, where `recv` takes it. Several to the same rank arrive in their order.
 
@@ -329,15 +352,22 @@ def send(x: Array, to: int) -> Array:
         raise ValueError(f"send: rank {to} would send to itself; use the array as it is")
     given = _sendable("send", x, reduces=False)
     ranks.post(given, to)
-    return np.zeros((), x.dtype if is_inexact(x.dtype) else np.float64)
+    return _receipt(x, to)
 
 
-def _recv_rule(g: Array, source: int) -> Array:
-    return np.broadcast_to(send(g, source), g.shape)
+def _recv_rule(g: Array, out: Array, source: int) -> Array:
+    return np.where(False, out, send(g, source))
+
+
+def _recv_push(like_dot: Array, source: int) -> Array:
+    return _recv(like_dot, source)
 
 
 @op(
-    effect=True,
+    ordered=_alike,
+    paired=True,
+    vmap="leading",
+    jvp=_recv_push,
     like=_recv_rule,
     name="recv",
     label=lambda source: f"recv from rank {source}",

@@ -76,6 +76,8 @@ class Lanes:
             self.builder.line = instruction.line
             given = [new.get(a, a) for a in instruction.args]
             flags = [a in with_lanes for a in instruction.args]
+            if instruction.paired:  # what comes from the other process may have lanes
+                given, flags = self.spread(given, flags), [True] * len(flags)
             tells = _only_tells(instruction)  # it is told of all lanes at once
             both = instruction.name == "branch" and flags[0]  # it would be told of what lanes do not do
             alters = instruction.effect and not instruction.ordered and not (is_draw(instruction) and any(flags))

@@ -81,7 +81,9 @@ def changing(program: Program, inputs: Iterable[int]) -> set[Value]:
     """The inexact values that may change with some of the inputs, and have a derivative by them."""
     found: set[Value] = {v for i in inputs if is_inexact(v := program.inputs[i])}
     for instruction in program.body:
-        if found.isdisjoint(instruction.args) or is_flat(instruction) or instruction.name == "stop":
+        if found.isdisjoint(instruction.args) and not instruction.paired:
+            continue
+        if is_flat(instruction) or instruction.name == "stop":
             continue
         flags = [True] * len(instruction.results)
         if instruction.name in ("loop", "while"):

@@ -52,6 +52,11 @@ class Function(Keyed):
         return any(i.ordered for i in self.program().body)
 
     @cached_property
+    def paired(self) -> bool:
+        """Whether another process answers something in it."""
+        return any(i.paired for i in self.program().body)
+
+    @cached_property
     def pulled(self) -> dict[object, Function]:
         """The functions that pull gradients back through it, as far as they were made."""
         return {}

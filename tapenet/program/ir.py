@@ -151,6 +151,17 @@ class Instruction:
         return any(i.ordered for p in self.params.values() if isinstance(p, Program) for i in p.body)
 
     @property
+    def paired(self) -> bool:
+        """Whether another process answers something in it: what comes from there may vary, whatever this one gave."""
+        if self.name not in _HOLDERS:
+            return False
+        if self.name == "call":
+            return bool(getattr(self.params["op"], "paired", False))
+        if self.name == "apply":
+            return bool(self.params["function"].paired)
+        return any(i.paired for p in self.params.values() if isinstance(p, Program) for i in p.body)
+
+    @property
     def tells(self) -> bool:
         """Whether it tells the user something, or something in it does, which is no part of a derivative."""
         return bool(self.params.get("tells"))

@@ -20,6 +20,7 @@ from tapenet.program.differentiating import (
     changing,
     defined,
     is_flat,
+    is_inexact,
     is_zero,
     ruled,
     spread,
@@ -155,9 +156,10 @@ class _Pullback:
     def _pull(self, instruction: Instruction) -> None:
         """Pull the gradients by what an instruction gives back to its arguments."""
         gs = [self.grads.pop(r, None) for r in instruction.results]
-        if not any(g is not None for g in gs) or is_flat(instruction):
-            return
         builder, name = self.builder, instruction.name
+        asked = name == "apply" and instruction.paired  # by another process
+        if not (asked or any(g is not None for g in gs)) or is_flat(instruction):
+            return
         builder.line = instruction.line
         if name in WHOLE:
             for arg, d in zip(instruction.args, WHOLE[name](self, instruction, gs), strict=True):
@@ -329,7 +331,8 @@ STRUCTURE: dict[str, Structure] = {
 def _apply(work: _Pullback, instruction: Instruction, gs: Sequence[Gradient]) -> list[Gradient]:
     """As the function itself says."""
     builder = work.builder
-    wanted = [i for i, a in enumerate(instruction.args) if a in work.active]
+    paired = instruction.paired
+    wanted = [i for i, a in enumerate(instruction.args) if a in work.active or (paired and is_inexact(a))]
     pulled: Program = instruction.params["function"].pull(wanted)
     given = [_full(builder, r, g) for r, g in zip(instruction.results, gs, strict=True)]
     found = dict(zip(wanted, inline(builder, pulled, [*instruction.args, *given]), strict=True))

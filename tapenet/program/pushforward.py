@@ -93,6 +93,8 @@ class _Pushforward:
             specs = [Spec(r.shape, r.dtype) for r in old.results]
             instruction = Instruction(name, args, old.params, specs, old.line)
         tangents = [self._tangents.get(a) for a in args]
+        if old.paired:
+            tangents = [_full(builder, a, t) if is_inexact(a) else None for a, t in zip(args, tangents, strict=True)]
         values: Sequence[Value] = instruction.results
         found: Sequence[Tangent] = [None] * len(values)
         if (

@@ -320,7 +320,7 @@ class Cubed:
     """x · x · x, whose stated derivatives are told from others by a factor."""
 
     name = "cubed"
-    ordered = False
+    ordered = paired = False
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor

@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 from functools import partial
 
@@ -147,7 +148,7 @@ if size > 1:
     def pipeline(x):
         if rank == 0:
             receipt = P.send(x * 2, 1)
-            return (P.recv(x, size - 1) ** 2).sum() + receipt
+            return (P.recv(x, size - 1) ** 3).sum() + receipt
         y = P.recv(x, rank - 1) * (rank + 1) + x
         return P.send(y, (rank + 1) % size)
 
@@ -156,7 +157,7 @@ if size > 1:
     y = whole[0] * 2
     for r in range(1, size):
         y = y * (r + 1) + whole[r]
-    (y**2).sum().backward()
+    (y**3).sum().backward()
     assert np.allclose(x.grad.numpy(), whole[rank].grad.numpy(), rtol=1e-12)
 
     @tn.compile
@@ -165,6 +166,41 @@ if size > 1:
         pipeline(x).backward()
         return x.grad
 
+    # In functions of functions, where other ranks' inputs may vary though this one's do not; to second order both ways.
+    def together(x):
+        y = x[0] * 2
+        for r in range(1, size):
+            y = y * (r + 1) + x[r]
+        return (y**3).sum()
+
+    def constant(x):
+        other = np.zeros(x.shape)
+        if rank == 0:
+            return P.send(other + 1.0, 1)
+        return (P.recv(other, 0) * x**2).sum() if rank == 1 else x.sum()
+
+    first, second = whole[rank].grad.numpy(), tn.hessian(together)(every).numpy()
+    slope = P.allreduce(np.asarray(tn.jvp(pipeline, (mine,), (weights[rank],))[1]))
+    assert np.allclose(slope, np.vdot(tn.grad(together)(every), weights), rtol=1e-12)
+    for found in (tn.grad(pipeline)(mine), tn.jacrev(pipeline)(mine), tn.compile(tn.grad(pipeline))(mine)):
+        assert np.allclose(found.numpy(), first, rtol=1e-12)
+    assert np.allclose(tn.vmap(tn.grad(pipeline))(np.stack([mine, 2 * mine]))[1], 4 * first, rtol=1e-12)
+    pushed = tn.jvp(tn.grad(pipeline), (mine,), (weights[rank],))[1].numpy()
+    pulled = tn.grad(lambda x: (tn.grad(pipeline)(x) * weights[rank]).sum())(mine).numpy()
+    want = np.tensordot(second, weights, 3)[rank]
+    assert np.allclose(pushed, want, rtol=1e-10, atol=1e-11)
+    assert np.allclose(pulled, want, rtol=1e-10, atol=1e-11)
+    want = sum(second[rank, :, :, r] for r in range(size))
+    for hessian in (tn.hessian(pipeline), tn.compile(tn.hessian(pipeline))):
+        assert np.allclose(hessian(mine).numpy(), want, rtol=1e-10, atol=1e-11)
+    tangent = [0.0, (2 * mine * weights[rank]).sum(), weights[rank].sum()][min(rank, 2)]
+    assert np.allclose(tn.jvp(constant, (mine,), (weights[rank],))[1], tangent)
+    assert np.allclose(tn.grad(constant)(mine).numpy(), [0 * mine, 2 * mine, 1 + 0 * mine][min(rank, 2)])
+
+    if rank < 2:  # the shape is a long text
+        many = np.ones((1,) * 40)
+        P.send(many, 1 - rank)
+        assert P.recv(0 * many, 1 - rank).sum() == 1
     for _ in range(3):
         assert np.allclose(compiled(mine).numpy(), whole[rank].grad.numpy(), rtol=1e-12)
 
@@ -176,11 +212,17 @@ assert found.dtype == ours.running_var.dtype == np.float16
 assert np.allclose(found.numpy(), want[4 * rank : 4 * rank + 4], atol=1e-2)
 assert np.allclose(ours.running_var.numpy(), whole.running_var.numpy(), rtol=1e-2)
 
-# -- a process that is forked from a rank fails alone
+# -- a process that is forked from a rank ends alone, and a program that a rank starts is none
 if hasattr(os, "fork"):
-    child = os.fork()
-    if not child:
-        sys.stderr = io.StringIO()
-        raise ValueError("in the child")
-    assert os.waitpid(child, 0)[1] == 256
-    P.allreduce(mine)
+    for status in (1, 3):
+        child = os.fork()
+        if not child and status == 1:
+            sys.stderr = io.StringIO()
+            raise ValueError("in the child")
+        if not child:
+            sys.exit(status)
+        assert os.waitpid(child, 0)[1] == status << 8
+asks = [sys.executable, "-c", "import tapenet as tn; print(tn.parallel.rank, tn.parallel.size)"]
+answer = subprocess.run(asks, capture_output=True, text=True)
+assert answer.stdout.split() == ["0", "1"], answer.stderr
+P.allreduce(mine)
