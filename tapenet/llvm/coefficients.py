@@ -2,9 +2,10 @@
 
 Minimax fits, made by `tests/llvm/minimax.py`, which also says what exactly each one approximates and where.
 The power of two beside a polynomial is the largest error it leaves, relative to the function (for "log2 erfc" relative
-to erf). `exp`: e^r = 1 + r + r^2 p(r). `exp2`: 2^r = 1 + r p(r). `log`: log(1 + t) = t - t^2 / 2 + t^3 p(t).
-`log, odd`: 2 artanh(s) = 2 s + s^3 p(s^2). `log2 erfc`: log2 erfc(1 + u) = p(u). `erf`: erf(x) = x + x p(x^2).
-`erfcx`: e^(x^2) erfc(x) = p((x - c) / (x + c)) / (x + c). `cos`: cos(x) = 1 - x^2 / 2 + x^4 p(x^2).
+to erf, for "normal tail" to 1). `exp`: e^r = 1 + r + r^2 p(r). `exp2`: 2^r = 1 + r p(r). `log`: log(1 + t) =
+t - t^2 / 2 + t^3 p(t). `log, odd`: 2 artanh(s) = 2 s + s^3 p(s^2). `log2 erfc`: log2 erfc(1 + u) = p(u). `erf`: erf(x) =
+x + x p(x^2). `normal tail`: the normal distribution beyond x >= 0 is (1 + x p(x))^4 / 2. `erfcx`: e^(x^2) erfc(x) =
+p((x - c) / (x + c)) / (x + c). `cos`: cos(x) = 1 - x^2 / 2 + x^4 p(x^2).
 The others: f(x) = x + x^3 p(x^2).
 """
 
@@ -98,6 +99,10 @@ POLYNOMIALS: dict[tuple[str, str], tuple[float, ...]] = {
         1.3952754092239888e-05, -3.0756675707546055e-06, 2.954422347848218e-07, 8.370788526740944e-08,
         -4.817721217635105e-08, 1.2290592833388811e-08, -1.9031089674248914e-09, 1.7215038761515315e-10,
         -7.0185144476092395e-12,
+    ),
+    ("normal tail", "f32"): (  # 2^-27.4
+        -0.19947101, -0.059684925, 0.0054752813, 0.0046377596, -0.00019385121, -0.00025767382, 2.3934826e-05,
+        7.1610875e-06, -1.4785381e-06, 8.053001e-08,
     ),
     ("erfcx", "f64"): (  # 2^-53.4
         1.0740069070883398, -0.8833944531698836, 0.5902283571040883, -0.31046726190060653, 0.11952776128780959,

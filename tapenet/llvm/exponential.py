@@ -324,3 +324,25 @@ def erfc(x: Value) -> Value:
     erfcx = polynomial("erfcx", (a - ERFCX_CENTRE) * inverse) * inverse
     y = _scale((_expm1_near_0(r, low) + 1.0) * erfcx, n)
     return (a < 0.5).where(near, (x < 0.0).where(2.0 - y, y))
+
+
+# -- the normal distribution -------------------------------------------------------------------------------------
+
+#: From here on it is closer to 1 than half a float32 below it.
+NORMAL_ONE = 5.5
+
+
+@function
+def normal_cdf(x: Value) -> Value:
+    """(1 + erf(x / sqrt(2))) / 2, as exact as a number close to 1.
+
+    That needs one polynomial in float32, where erf, exact near 0 too, computes two and an exponential: GELU takes 0.6 of the
+    time so."""
+    if element(x.type) == "double":
+        return call("erf", x * math.sqrt(0.5)) * 0.5 + 0.5
+    a = abs(x)
+    square = a * polynomial("normal tail", a) + 1.0
+    square = square * square
+    beyond = square * 0.5 * square
+    beyond = (a > NORMAL_ONE).where(x.like(0.0), beyond)
+    return (x < 0.0).where(beyond, 1.0 - beyond)

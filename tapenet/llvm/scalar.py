@@ -224,7 +224,7 @@ LOWERABLE = frozenset({*_RULES, "where", "cast"})
 COST: dict[str, float] = {
     "divide": 8, "reciprocal": 8, "sqrt": 10, "floor_divide": 300, "remainder": 300, "fmod": 300,
     "exp": 20, "exp2": 17, "expm1": 22, "sigmoid": 28, "tanh": 26, "sinh": 30, "cosh": 27,
-    "log": 26, "log2": 25, "log10": 28, "log1p": 29, "logaddexp": 40, "erf": 27, "erfc": 160,
+    "log": 26, "log2": 25, "log10": 28, "log1p": 29, "logaddexp": 40, "erf": 27, "erfc": 160, "normal_cdf": 14,
     "sin": 80, "cos": 80, "tan": 110, "arctan": 21, "arcsin": 20, "arccos": 20, "arctan2": 95,
     "arcsinh": 165, "arccosh": 130, "arctanh": 110, "power": 160, "cbrt": 200, "hypot": 60,
 }  # fmt: skip

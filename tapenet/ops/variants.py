@@ -317,6 +317,7 @@ _ON_TENSORS: dict[str, Callable[..., object]] = RUNS | {
     "cumprod": lambda x, axis: np.cumprod(x, axis, dtype=x.dtype),
     "cumsum": lambda x, axis: np.cumsum(x, axis, dtype=x.dtype),
     "erf": special.erf,
+    "normal_cdf": special.normal_cdf,
     "take": lambda x, i, axis: np.take(_beside(x, i), i, axis),
     "index": lambda x, *index, template: _beside(x, *index)[filled(template, index)],
     "update": lambda base, value, slices: _assigned(base, numpy_slices(slices), value),

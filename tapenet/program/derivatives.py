@@ -170,6 +170,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "arctanh": {"x": lambda g, x: safe_mul(g, 1 / ((1 - x) * (1 + x)))},
     "erf": {"x": lambda g, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x))},
     "erfc": {"x": lambda g, x: g * (-2 / math.sqrt(math.pi) * np.exp(-x * x))},
+    "normal_cdf": {"x": lambda g, x: g * (1 / math.sqrt(2 * math.pi) * np.exp(x * x * -0.5))},
     "maximum": {"x": lambda g, x, y: _larger(g, x, y), "y": lambda g, x, y: _larger(g, y, x)},
     "minimum": {"x": lambda g, x, y: _larger(g, y, x), "y": lambda g, x, y: _larger(g, x, y)},
     "fmax": {"x": lambda g, x, y: _chosen(g, x, y, x > y), "y": lambda g, x, y: _chosen(g, y, x, y > x)},

@@ -71,8 +71,8 @@ NAMES: dict[int, tuple[str, ...]] = {
     1: (
         "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "ceil", "cos", "cosh", "erf",
         "erfc", "exp", "exp2", "expm1", "fabs", "floor", "invert", "isfinite", "isinf", "isnan", "log", "log10", "log1p",
-        "log2", "logical_not", "negative", "positive", "reciprocal", "rint", "sign", "signbit", "sin", "sinh", "sqrt",
-        "square", "tan", "tanh", "trunc",
+        "log2", "logical_not", "negative", "normal_cdf", "positive", "reciprocal", "rint", "sign", "signbit", "sin", "sinh",
+        "sqrt", "square", "tan", "tanh", "trunc",
     ),
     2: (
         "add", "arctan2", "bitwise_and", "bitwise_or", "bitwise_xor", "copysign", "divide", "equal", "floor_divide", "fmax",
@@ -86,24 +86,12 @@ NAMES: dict[int, tuple[str, ...]] = {
 ALIASES = {"true_divide": "divide", "mod": "remainder", "abs": "absolute", "pow": "power", "bitwise_not": "invert"}
 
 
-def _erf() -> Callable[..., Array]:
-    from scipy.special import erf
-
-    return erf
-
-
-def _erfc() -> Callable[..., Array]:
-    from scipy.special import erfc
-
-    return erfc
-
-
 def _power(x: Array, y: Array) -> Array:
     return x**y
 
 
-#: SciPy is large: only a program that needs it loads it.
-_SPECIAL = {"erf": _erf, "erfc": _erfc}
+#: Those of `scipy.special`, and what they are called there.
+_SPECIAL = {"erf": "erf", "erfc": "erfc", "normal_cdf": "ndtr"}
 #: What is no ufunc of that name, and what it computes.
 _OTHERS: dict[str, tuple[Callable[..., Array], str]] = {
     "power": (_power, "x**y"),
@@ -114,9 +102,13 @@ _OTHERS: dict[str, tuple[Callable[..., Array], str]] = {
 
 def function(name: str) -> Callable[..., Array]:
     """The function of arrays behind an elementwise primitive."""
+    found: Callable[..., Array]
     if name in _SPECIAL:
-        return _SPECIAL[name]()
-    found: Callable[..., Array] = _OTHERS[name][0] if name in _OTHERS else getattr(np, name)
+        import scipy.special  # which is large: only a program that needs it loads it
+
+        found = getattr(scipy.special, _SPECIAL[name])
+    else:
+        found = _OTHERS[name][0] if name in _OTHERS else getattr(np, name)
     return found
 
 
@@ -161,8 +153,8 @@ def _evaluated(name: str, *args: Array) -> Array:
 for _count, _names in NAMES.items():
     for _name in _names:
         _args = ", ".join(arguments(_name)[:_count])
-        _module = "scipy.special" if _name in _SPECIAL else "np"
-        _computes = _OTHERS[_name][1] if _name in _OTHERS else f"{_module}.{_name}({_args})"
+        _called = f"scipy.special.{_SPECIAL[_name]}" if _name in _SPECIAL else f"np.{_name}"
+        _computes = _OTHERS[_name][1] if _name in _OTHERS else f"{_called}({_args})"
         PRIMITIVES[_name] = Primitive(
             "elementwise", partial(_elementwise, _name), partial(_evaluated, _name), _args, _computes, "", RULES.get(_name, {})
         )  # fmt: skip

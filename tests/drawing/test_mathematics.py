@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy.special import erf, expit
+from scipy.special import erf, expit, ndtr
 
 import tapenet as tn
 from tapenet.drawing.sources.formula_terms import Unreadable, forward
@@ -15,7 +15,7 @@ from tapenet.ops.registry import everything, registry
 
 everything()
 OPS = [op for key, op in sorted(registry.items()) if isinstance(op, Op) and key.startswith("tapenet.ops.")]
-_HEADS = {"erf": erf, "sigmoid": expit, "conjugate": np.conjugate}
+_HEADS = {"erf": erf, "normal_cdf": ndtr, "sigmoid": expit, "conjugate": np.conjugate}
 
 
 class Unknown(Exception):

@@ -51,6 +51,11 @@ def _erfcx(t: Any) -> Any:
     return m.exp(x * x) * m.erfc(x) * (x + ERFCX_CENTRE)
 
 
+def _fourth_root(x: Any) -> Any:
+    """Of twice the normal distribution beyond x."""
+    return m.root(m.erfc(x / _sqrt(2)), 4)
+
+
 def _end(x: str) -> Any:
     return (m.mpf(x) - ERFCX_CENTRE) / (m.mpf(x) + ERFCX_CENTRE)
 
@@ -91,6 +96,11 @@ FITS: dict[str, Fit] = {
     "log2 erfc": Fit(
         lambda u: m.log(m.erfc(u + 1), 2), m.log(m.erfc(1), 2), lambda u: m.erfc(u + 1) * m.log(2),
         ((0, m.mpf("2.93")), (0, m.mpf("4.93"))), (6, 17), (-27.6, -56.9),
+    ),
+    # float32: the normal distribution beyond x >= 0 is (1 + x p(x))^4 / 2, by the error this leaves there
+    "normal tail": Fit(
+        lambda x: (_fourth_root(x) - 1) / x, -_sqrt(1 / (8 * m.pi)), lambda x: 2 * x * _fourth_root(x) ** 3,
+        ((0, m.mpf("5.5")), None), (9, None), (-27.4, 0.0),
     ),
     # e^(x^2) erfc(x) = p(t) / (x + c), t = (x - c) / (x + c), c = ERFCX_CENTRE; relative to it
     "erfcx": Fit(

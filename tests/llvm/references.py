@@ -34,6 +34,7 @@ class Function(NamedTuple):
         exact: what it is exactly.
         parity: 1 if it is even, -1 if it is odd.
         negative: whether there are results for x < 0.
+        least: results below it are no more exact than it.
     """
 
     bounds: tuple[float, float]
@@ -41,6 +42,7 @@ class Function(NamedTuple):
     exact: Callable[[Any], Any]
     parity: int = 0
     negative: bool = True
+    least: float = 0.0
 
 
 def _pieces(
@@ -106,6 +108,12 @@ FUNCTIONS: dict[str, Function] = {
     "cbrt": Function((0.51, 1.2), _pieces(np.cbrt), lambda x: mp.sign(x) * mp.cbrt(abs(x)), -1),
     "erf": Function((1.2, 1.2), _pieces(scipy.special.erf, _erf_tiny, (6.0, np.sign)), mp.erf, -1),
     "erfc": Function((0.51, 5.5), _pieces(scipy.special.erfc, lambda x: 1 - _erf_tiny(x), (28.0, _steps(2, 0))), _erfc),
+    "normal_cdf": Function(
+        (2.3, 2.1),
+        _pieces(scipy.special.ndtr, None, (40.0, _steps(0, 1))),
+        lambda x: _erfc(-x / mp.sqrt(2)) / 2,
+        least=0.5,
+    ),
     "sin": Function((1.6, 1.0), _pieces(np.sin, _odd(-1 / 6), (2.0**24, np.sin), _SPARSE), mp.sin, -1),
     "cos": Function((1.6, 1.0), _pieces(np.cos, lambda x: 1 - x * x / 2, (2.0**24, np.cos), _SPARSE), mp.cos, 1),
     "tan": Function((0.51, 1.0), _pieces(np.tan, _odd(1 / 3), (2.0**24, np.tan), _SPARSE), mp.tan, -1),
@@ -141,6 +149,7 @@ _ELSEWHERE: dict[str, Callable[..., Array]] = {
     "sigmoid": _sigmoid,
     "erf": scipy.special.erf,
     "erfc": scipy.special.erfc,
+    "normal_cdf": scipy.special.ndtr,
 }
 
 

@@ -51,6 +51,7 @@ _PREFIX = {
 _PATTERNS = {
     "maximum": "max({0}, {1})", "minimum": "min({0}, {1})", "fmax": "max({0}, {1})", "fmin": "min({0}, {1})",
     "absolute": "|{0}|", "floor": "⌊{0}⌋", "ceil": "⌈{0}⌉", "conjugate": "conj({0})", "sigmoid": "σ({0})",
+    "normal_cdf": "Φ({0})",
     "floor_divide": "⌊{0}/{1}⌋", "argmax": "argmax({0})", "argmin": "argmin({0})", "cross_product": "{0} × {1}",
 }  # fmt: skip
 

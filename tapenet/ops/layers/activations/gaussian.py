@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.ops.elementwise.elementary import unary_samples
-from tapenet.ops.elementwise.special import erf
+from tapenet.ops.elementwise.special import normal_cdf
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
 if TYPE_CHECKING:
     from tapenet.typing import Array
 
-_ROOT = math.sqrt(0.5)
 _TANH = math.sqrt(2 / math.pi)
 
 
@@ -39,6 +38,6 @@ def gelu(x: Array, approximate: str = "none") -> Array:
     Tensor([0.        , 0.84134475])
     """
     if approximate == "none":
-        out: Array = x * (0.5 * (1 + erf(x * _ROOT)))
+        out: Array = x * normal_cdf(x)
         return out
     return x * (0.5 * (1 + np.tanh(x * (_TANH + 0.044715 * _TANH * (x * x)))))
