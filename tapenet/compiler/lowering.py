@@ -485,7 +485,7 @@ class Lowering:
             params["effect"] = params["tells"] = True
         elif op.effect or op.random:
             params["effect"] = True
-            self.effects = True
+            self.effects = self.effects or op.alters or op.random
         instruction = Instruction("call", values, params, infer("call", values, params), self.builder.line)
         self.builder.body.append(instruction)
         return instruction.results

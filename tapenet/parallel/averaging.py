@@ -6,11 +6,12 @@ import math
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 
-from tapenet import ops
+from tapenet import kernels, ops
 from tapenet.autodiff.node import Leaf, Node, hooked_nodes
 from tapenet.autodiff.observe import layer
 from tapenet.autodiff.observe.capture import capturing
@@ -18,12 +19,14 @@ from tapenet.autodiff.observe.layer import Layer, PullStep
 from tapenet.autodiff.state import is_grad_enabled, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
-from tapenet.ops.op import op
+from tapenet.ops.op import Op, op
 from tapenet.optim.master_weights import MasterWeights
 from tapenet.optim.optimizer import Optimizer
+from tapenet.parallel import by_address
 from tapenet.parallel.collectives import allreduce
 from tapenet.parallel.ranks import World, listed, world
 from tapenet.parallel.shared_state import SharedState
+from tapenet.program import symbols
 from tapenet.typing import Array
 
 Opt = TypeVar("Opt", bound=Optimizer | MasterWeights)
@@ -181,30 +184,42 @@ class _Bucket:
         self.sent = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
         self.names: list[str] = []
         self.leaves: list[Leaf] = []
-        self.starts = [0]
+        #: Where each begins and ends among the numbers that are sent.
+        self.places: list[slice] = []
         self._on_way: tuple[Any, Array] | None = None
+
+    @property
+    def what(self) -> str:
+        """What is waited for."""
+        return f"the gradients of {self.names[0]} and others"
 
     def add(self, name: str, leaf: Leaf) -> None:
         self.names.append(name)
         self.leaves.append(leaf)
-        self.starts.append(self.starts[-1] + math.prod(leaf.shape))
+        begin = self.places[-1].stop if self.places else 0
+        begin += -begin % (kernels.LINE // self.sent.itemsize)  # so that vectors do not lie across two lines
+        self.places.append(slice(begin, begin + math.prod(leaf.shape)))
 
     @property
     def size(self) -> int:
         """Numbers that are sent."""
-        return self.starts[-1] + len(self.leaves)
+        return int(self.places[-1].stop) + len(self.leaves)
 
     def begin(self, gradients: Sequence[Array | None]) -> None:
         """Begin to send these gradients, one for each parameter or None."""
-        flat = np.empty(self.size, self.sent)
-        counts = flat[self.starts[-1] :]
-        for i, g in enumerate(gradients):
-            place = flat[self.starts[i] : self.starts[i + 1]]
-            counts[i] = g is not None
+        flat = kernels.aligned((self.size,), self.sent)
+        end = 0
+        for g, place in zip(gradients, self.places, strict=True):
+            flat[end : place.start] = 0
+            end = place.stop
             if g is None:
-                place[...] = 0
+                flat[place] = 0
             else:
-                place.reshape(g.shape)[...] = g
+                flat[place].reshape(g.shape)[...] = g
+        flat[end:] = [g is not None for g in gradients]
+        self._begin(flat)
+
+    def _begin(self, flat: Array) -> None:
         self._on_way = self.ranks.gradients.Iallreduce(self.ranks.MPI.IN_PLACE, flat, self.ranks.MPI.SUM), flat
 
     def end(self) -> list[Array | None]:
@@ -213,19 +228,21 @@ class _Bucket:
         Returns:
             for each parameter the mean; None where no rank has a gradient.
         """
+        flat = self._end()
+        counts = flat[self.places[-1].stop :]
+        flat *= 1 / self.ranks.size
+        return [
+            flat[place].reshape(leaf.shape).astype(self.dtype, copy=False) if count else None
+            for count, place, leaf in zip(counts, self.places, self.leaves, strict=True)
+        ]
+
+    def _end(self) -> Array:
         assert self._on_way is not None
         request, flat = self._on_way
         self._on_way = None
-        with self.ranks.waiting(f"the gradients of {self.names[0]} and others"):
+        with self.ranks.waiting(self.what):
             request.Wait()
-        counts = flat[self.starts[-1] :]
-        flat[: self.starts[-1]] *= 1 / self.ranks.size
-        return [
-            flat[self.starts[i] : self.starts[i + 1]].reshape(leaf.shape).astype(self.dtype, copy=False)
-            if counts[i]
-            else None
-            for i, leaf in enumerate(self.leaves)
-        ]
+        return flat
 
     def give_up(self) -> None:
         """Nobody asks for what is on its way; MPI needs the memory until it is there."""
@@ -237,33 +254,47 @@ class _Bucket:
         """The same as ops on a tape that captures, or for another derivative: what ends it."""
         if is_grad_enabled():
             return lambda: self._exchanged(gradients)
-        present = [g is not None for g in gradients]
-
-        def begin(given: Sequence[Array]) -> Array:
-            every = iter(given)
-            self.begin([next(every) if there else None for there in present])
-            return np.zeros((), np.int64)
-
-        def end(begun: Array) -> Array | tuple[Array, ...]:
-            found = self.end()
-            for name, there, mean in zip(self.names, present, found, strict=True):
-                if (mean is not None) != there:
-                    raise RuntimeError(
-                        f"parallel.optimizer: {name} has a gradient on some ranks only, which a compiled step cannot know "
-                        "beforehand: give every parameter a gradient on all ranks, or leave the step uncompiled"
-                    )
-            means = tuple(mean for mean in found if mean is not None)
-            return means if len(means) > 1 else means[0]
-
-        begun = op(begin, name="send gradients", effect=True, nondiff=True)([g for g in gradients if g is not None])
-        count = sum(present)
+        ranks = self.ranks.size
+        present = np.array([g is not None for g in gradients], self.sent)
+        parts: list[Tensor | Array] = []
+        end = 0
+        for g, place in zip(gradients, self.places, strict=True):
+            first = place.stop if g is None else place.start
+            if first > end:
+                parts.append(np.zeros(first - end, self.sent))
+            if g is not None:
+                parts.append(_as(g, self.sent).reshape(-1))
+            end = place.stop
+        begins, ends = self._ops
+        begun = begins(ops.concatenate([*parts, present]))
 
         def ended() -> list[Tensor | None]:
-            means = op(end, name="mean gradients", effect=True, nondiff=True, outputs=count)(begun)
-            every = iter(means if count > 1 else [means])
-            return [next(every) if there else None for there in present]
+            total = ends(begun)
+            factor = _factor(total[end:], ranks * present, 1 / ranks, tuple(self.names))
+            return [
+                None if g is None else _as(total[place].reshape(g.shape) * factor, self.dtype)
+                for g, place in zip(gradients, self.places, strict=True)
+            ]
 
         return ended
+
+    @cached_property
+    def _ops(self) -> tuple[Op, Op]:
+        """What begins to exchange an array, and what ends it, as ops: in compiled programs C functions, if they are found."""
+
+        def begins(flat: Array) -> Array:
+            sent = flat.copy()
+            self._begin(sent)
+            return sent
+
+        def ends(begun: Array) -> Array:
+            return self._end()
+
+        found = by_address.summed(self.ranks, self.size, self.sent, self.what)
+        if found is not None:
+            vars(begins)["c_effect"], vars(ends)["c_effect"] = found
+        named: dict[str, Any] = {"ordered": np.zeros_like, "nondiff": True}
+        return op(begins, name="send gradients", **named), op(ends, name="add up gradients", **named)
 
     def _exchanged(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The means by an exchange that has derivatives itself, in which all ranks have to have the same gradients."""
@@ -273,6 +304,29 @@ class _Bucket:
         mean = allreduce(ops.concatenate([g.reshape(-1) for g in present]), "mean")
         parts = iter(ops.split(mean, np.cumsum([g.size for g in present])[:-1].tolist()))
         return [None if g is None else next(parts).reshape(g.shape) for g in gradients]
+
+
+def _as(x: Tensor, dtype: np.dtype) -> Tensor:
+    return x if x.dtype == dtype else x.astype(dtype)
+
+
+_SOME = (
+    "parallel.optimizer: a parameter has a gradient on some ranks only, which a compiled step cannot know beforehand: give "
+    "every parameter a gradient on all ranks, or leave the step uncompiled"
+)
+
+
+def _lower_factor(counts: Array, wanted: Array, factor: float, names: tuple[str, ...]) -> object:
+    return symbols.provided(np.asarray(factor, counts.dtype), counts != wanted, RuntimeError, _SOME)
+
+
+@op(nondiff=("counts", "wanted"), lower=_lower_factor)
+def _factor(counts: Array, wanted: Array, factor: float = 1.0, names: tuple[str, ...] = ()) -> Array:
+    """A factor, provided that as many ranks have a gradient of each parameter as is wanted."""
+    wrong = [name for name, differs in zip(names, counts != wanted, strict=True) if differs]
+    if wrong:
+        raise RuntimeError(_SOME.replace("a parameter", wrong[0]))
+    return np.asarray(factor, counts.dtype)
 
 
 class _Averaging(Layer):

@@ -7,6 +7,8 @@ ranks share. `send` and `recv` send tangents, and gradients, beside the arrays; 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from tapenet.autodiff.creation import tensor
@@ -21,17 +23,22 @@ from tapenet.typing import Array, Shape
 REDUCTIONS = {"sum": "SUM", "mean": "SUM", "max": "MAX", "min": "MIN"}
 
 
+def _sent(name: str, dtype: np.dtype, reduces: bool = True) -> np.dtype:
+    """The dtype that MPI takes for one. Numbers of 16 bits are added in float32."""
+    if not (dtype.kind in "iu" or is_inexact(dtype) or (dtype.kind == "b" and not reduces)):
+        raise TypeError(f"{name}: MPI does not add up {dtype}; give numbers, as by x.astype(np.int64)")
+    return np.dtype(np.float32) if reduces and dtype.itemsize == 2 and is_inexact(dtype) else dtype
+
+
 def _sendable(name: str, x: Array, reduces: bool = True) -> Array:
-    """The array as MPI takes it: behind each other in memory. Numbers of 16 bits are added in float32."""
-    if not (x.dtype.kind in "iu" or is_inexact(x.dtype) or (x.dtype.kind == "b" and not reduces)):
-        raise TypeError(f"{name}: MPI does not add up {x.dtype}; give numbers, as by x.astype(np.int64)")
-    if reduces and x.dtype.itemsize == 2 and is_inexact(x.dtype):
-        x = x.astype(np.float32)
-    return np.asarray(x, order="C")
+    """The array as MPI takes it: behind each other in memory."""
+    return np.asarray(x, _sent(name, x.dtype, reduces), order="C")
 
 
-def _words(name: str, x: Array, *more: object) -> str:
-    return " ".join([name, str(x.dtype), str(x.shape), *map(str, more)])
+@lru_cache(maxsize=1000)
+def _words(name: str, dtype: np.dtype, shape: Shape, *more: object) -> str:
+    """What a call is, for all ranks to compare."""
+    return " ".join([name, str(dtype), str(shape), *map(str, more)])
 
 
 def _check_root(name: str, root: int, ranks: World) -> None:
@@ -63,15 +70,12 @@ def _reduced(x: Array, how: str) -> Array:
         raise ValueError(f"allreduce: op={how!r}; give one of {', '.join(map(repr, REDUCTIONS))}")
     if how == "mean" and not is_inexact(x.dtype):
         raise TypeError(f"allreduce: a mean of {x.dtype} is none; give x.astype(float)")
-    given = _sendable("allreduce", x)
+    dtype = _sent("allreduce", x.dtype)
     if ranks.size == 1:
         return x.copy()
-    out = np.empty(given.shape, given.dtype)
-    ranks.agree(_words("allreduce", given, how))
-    with ranks.waiting("allreduce"):
-        ranks.comm.Allreduce(given, out, getattr(ranks.MPI, REDUCTIONS[how]))
+    out = ranks.allreduce(_words("allreduce", dtype, x.shape, how), x, dtype, REDUCTIONS[how])
     if how == "mean":
-        out = out / ranks.size
+        np.divide(out, ranks.size, out=out)
     return out.astype(x.dtype, copy=False)
 
 
@@ -157,7 +161,7 @@ def allgather(x: Array) -> Array:
     if ranks.size == 1:
         out[...] = given
         return out
-    ranks.agree(_words("allgather", given))
+    ranks.agree(_words("allgather", given.dtype, given.shape))
     with ranks.waiting("allgather"):
         ranks.comm.Allgather(_bytes(given), _bytes(out))
     return out
@@ -209,7 +213,7 @@ def reduce_scatter(x: Array) -> Array:
     if ranks.size == 1:
         out[...] = given
     else:
-        ranks.agree(_words("reduce_scatter", given))
+        ranks.agree(_words("reduce_scatter", given.dtype, given.shape))
         with ranks.waiting("reduce_scatter"):
             ranks.comm.Reduce_scatter_block(given, out, ranks.MPI.SUM)
     return out.astype(x.dtype, copy=False)
@@ -247,7 +251,7 @@ def broadcast(x: Array, root: int = 0) -> Array:
     given = _sendable("broadcast", x, reduces=False)
     out = given.copy()
     if ranks.size > 1:
-        ranks.agree(_words("broadcast", given, root))
+        ranks.agree(_words("broadcast", given.dtype, given.shape, root))
         with ranks.waiting("broadcast"):
             ranks.comm.Bcast(_bytes(out), root)
     return out
@@ -287,7 +291,7 @@ def reduce(x: Array, root: int = 0) -> Array:
     if ranks.size == 1:
         out[...] = given
     else:
-        ranks.agree(_words("reduce", given, root))
+        ranks.agree(_words("reduce", given.dtype, given.shape, root))
         with ranks.waiting("reduce"):
             ranks.comm.Reduce(given, out if ranks.rank == root else None, ranks.MPI.SUM, root)
     return out.astype(x.dtype, copy=False)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
+import hashlib
 import importlib
 import os
 import sys
 import threading
 import time
 import traceback
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn
@@ -24,6 +24,7 @@ import numpy as np
 from tapenet import kernels
 from tapenet.parallel import launched
 from tapenet.parallel.killed import Notice
+from tapenet.program.called_ops import ALONE
 
 INSTALL = 'pip install "tapenet[mpi]" brings mpi4py and an MPI library'
 #: Seconds between two looks at what other ranks tell.
@@ -40,6 +41,14 @@ _ABORT = 3
 _ALIGNED = 64
 #: What a rank tells that does something by itself, and is not to be waited for less long than that takes.
 _AT_WORK = "at work"
+#: Bytes that say which call it is, in front of numbers that are combined, and of the whole message. All have one length, so
+#: that ranks that make different calls find it out: MPICH ends a process that gets a longer message than it asked for.
+_SEAL = 64
+_MESSAGE = 256
+#: Ranks up to which a library sends such a message in the same way whatever its numbers are: there are more than ranks.
+_ALIKE = 32
+#: Bytes of an array whose memory is kept: glibc gives larger ones than the least back to the system (`kernels.keep_memory`).
+_KEPT = range(1 << 25, 1 << 28)
 
 
 class Waiting(NamedTuple):
@@ -65,7 +74,7 @@ class World:
         gradients: for gradients that are sent while a backward pass runs.
         control: for what ranks tell each other about themselves.
         rank, size: which one this is, of how many.
-        collectives: how many calls that all ranks make together this one has begun.
+        collectives: how many calls that all ranks make together this one has begun to wait for.
     """
 
     MPI: Any
@@ -77,7 +86,10 @@ class World:
     timeout: float
 
     def __post_init__(self) -> None:
-        self.collectives = 0
+        self._collectives = 0
+        #: Of what compiled programs wait for: how often they have, and which of the labels they wait for now, 0 for none.
+        self.inside = np.zeros(2, np.int64)
+        self.labels = [""]
         #: Of each loop over batches that is on its way, the samples of this rank and of all in its batch; the latest last.
         self.batches: dict[object, tuple[int, int]] = {}
         #: The backward pass that began with gradients times that.
@@ -87,8 +99,11 @@ class World:
         self._posted: list[tuple[Any, np.ndarray]] = []
         #: What others were told, until they know.
         self._sent: list[Any] = []
+        #: The memory of the last large array that was combined.
+        self._last: np.ndarray | None = None
         self._left = False
-        self._waiting: Waiting | None = None
+        self._waiting: tuple[int, str, bool] | None = None
+        self._seen = 0
         self._since = 0.0
         self._told: Waiting | None = None
         #: Of each rank that has ended, how many collectives it took part in; of each that waits, for what.
@@ -100,7 +115,6 @@ class World:
         #: Whether this one does something that may take any time; when it told so, and when another one did.
         self._at_work = False
         self._told_of_work = self._heard_of_work = 0.0
-        self._agreed = np.empty(2, np.int64)
         self._looking = threading.Lock()
         self._pid = os.getpid()
         #: Tells of a sudden end.
@@ -117,19 +131,46 @@ class World:
         own, every = self.batch or (1, self.size)
         return own * self.size / every
 
+    @property
+    def collectives(self) -> int:
+        return self._collectives + int(self.inside[0])
+
     # -- waiting -------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def waiting(self, what: str, together: bool = True) -> Iterator[None]:
+    def waiting(self, what: str, together: bool = True) -> AbstractContextManager[None]:
         """Around a call that waits for other ranks."""
-        self._count += 1
-        self.collectives += together
-        self._since = time.monotonic()
-        self._waiting = Waiting(self._count, what, together)
-        try:
-            yield
-        finally:
-            self._waiting = None
+        return _Wait(self, what, together)
+
+    def allreduce(self, what: str, x: np.ndarray, dtype: np.dtype, how: str = "SUM") -> np.ndarray:
+        """The arrays of all ranks, combined in a new one. Ranks agree that they make the same call: by a seal in front of
+        the numbers, where these are few, since a message of its own would double the time; else beforehand.
+
+        Args:
+            what: the call, in words that are the same on all ranks if they make the same, shape and dtype included.
+            x: the array of this rank.
+            dtype: what it is sent as.
+            how: MPI's name of the operation.
+
+        Raises:
+            RuntimeError: on all ranks, if they make different calls.
+        """
+        seal = _seal(what, dtype, how, self.size)
+        end = seal.length + x.size
+        if end <= seal.room.size and (dtype.itemsize == 8 or self.size <= _ALIKE):
+            room = seal.room.copy()
+            numbers = room[seal.length : end].reshape(x.shape)
+            numbers[...] = x
+            with _Wait(self, what, True):
+                self.comm.Allreduce(self.MPI.IN_PLACE, room, getattr(self.MPI, how))
+            if room[: seal.length].tobytes() != seal.all:
+                self._differ(what)
+            return numbers
+        self.agree(what)
+        given = np.asarray(x, dtype, order="C")
+        out = self._large(given) if given.nbytes in _KEPT else np.empty(given.shape, dtype)
+        with _Wait(self, what, True):
+            self.comm.Allreduce(given, out, getattr(self.MPI, how))
+        return out
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -141,23 +182,30 @@ class World:
             self._at_work = False
 
     def agree(self, what: str) -> None:
-        """Check that all ranks are about to make the same call; it costs an exchange of 16 bytes.
+        """Check that all ranks are about to make the same call; it costs an exchange.
 
         Raises:
             RuntimeError: on all ranks, if they are not.
         """
-        if self.size == 1:
-            return
-        code = zlib.crc32(what.encode())
-        self._agreed[:] = code, -code
+        if self.size > 1:
+            self.allreduce(what, _NOTHING, _NOTHING.dtype)
+
+    def _differ(self, what: str) -> NoReturn:
+        """Raise an error that says what each rank calls."""
         with self.waiting(what):
-            self.comm.Allreduce(self.MPI.IN_PLACE, self._agreed, self.MPI.MAX)
-            if self._agreed[0] == code == -self._agreed[1]:
-                return
             every = self.comm.allgather(what)
         raise RuntimeError(
             f"the ranks make different calls, where all must make the same: {listed(dict(enumerate(every)))}"
         )
+
+    def _large(self, like: np.ndarray) -> np.ndarray:
+        """A new array; in the memory of the last one where nobody has that any more. The C library would fetch it from the
+        system page by page: a sum of 64 MB takes 1.7 times as long."""
+        base, size = self._last, like.nbytes + kernels.LINE
+        if base is None or base.size != size or sys.getrefcount(base) > ALONE + 1:
+            base = self._last = np.empty(size, np.uint8)
+        begin = -base.__array_interface__["data"][0] % kernels.LINE
+        return base[begin : begin + like.nbytes].view(like.dtype).reshape(like.shape)
 
     # -- from one rank to another --------------------------------------------------------------------------------
 
@@ -199,9 +247,20 @@ class World:
                     return
                 self._look()
 
+    def _now(self) -> Waiting | None:
+        """What this rank waits for, in Python or in a compiled program."""
+        number, label = map(int, self.inside)
+        if self._waiting is not None:
+            return Waiting(*self._waiting)
+        if not label:
+            return None
+        if self._seen != number:
+            self._seen, self._since = number, time.monotonic()
+        return Waiting(-number, self.labels[label], True)  # others are counted upwards
+
     def _look(self) -> None:
         self._take()
-        waiting = self._waiting
+        waiting = self._now()
         patient = waiting is None or time.monotonic() - self._since < min(_PATIENCE, self.timeout / 2)
         if self._at_work and time.monotonic() - self._told_of_work > self.timeout / 4:
             self._tell(_AT_WORK)
@@ -210,16 +269,16 @@ class World:
             absent = [str(r) for r in range(self.size) if r != self.rank and self._others.get(r) is None]
             which = f", and rank{'s' * (len(absent) > 1)} {', '.join(absent)} {'do' if len(absent) > 1 else 'does'} not wait"
             self.abort(f"it has waited {self.timeout:g} s for other ranks{which if absent else ''}, in {waiting.what}")
-        if self._told is not None and self._told is not waiting:
+        if self._told is not None and self._told != waiting:
             self._tell(None)
             self._told = None
-        if not patient and self._told is not waiting:
+        if not patient and self._told != waiting:
             self._said.clear()
-        if not patient and (self._told is not waiting or time.monotonic() - self._told_at > _AGAIN):
+        if not patient and (self._told != waiting or time.monotonic() - self._told_at > _AGAIN):
             self._tell(waiting)
             self._told = waiting
             self._told_at = time.monotonic()
-        if waiting is None or waiting is not self._waiting:
+        if waiting is None or waiting != self._now():
             return
         for rank, count in self._ended.items():
             if waiting.together and self.collectives > count:
@@ -229,7 +288,7 @@ class World:
                 )
         known = {rank: other for rank, other in self._others.items() if other is not None}
         believed = all(self._said.get(rank, 0) >= _BELIEVED for rank in known)
-        if self._told is waiting and believed and len(known) == self.size - 1 - len(self._ended):
+        if self._told == waiting and believed and len(known) == self.size - 1 - len(self._ended):
             known[self.rank] = waiting
             if len({other.what for other in known.values()}) > 1 or not waiting.together:
                 ended = dict.fromkeys(self._ended, "ended")
@@ -313,6 +372,59 @@ def _head(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
     """What is sent in front of an array."""
     text = f"{dtype} {shape}\n"
     return text.ljust(-(-len(text) // _ALIGNED) * _ALIGNED).encode()
+
+
+class _Wait:
+    """Says while a call waits for other ranks what it waits for."""
+
+    __slots__ = ("ranks", "together", "what")
+
+    def __init__(self, ranks: World, what: str, together: bool) -> None:
+        self.ranks = ranks
+        self.what = what
+        self.together = together
+
+    def __enter__(self) -> None:
+        ranks = self.ranks
+        ranks._count += 1
+        ranks._collectives += self.together
+        ranks._since = time.monotonic()
+        ranks._waiting = (ranks._count, self.what, self.together)  # a plain one is made in a quarter of the time
+
+    def __exit__(self, *_: object) -> None:
+        self.ranks._waiting = None
+
+
+#: Numbers of ranks that only agree.
+_NOTHING = np.zeros(0, np.int64)
+
+
+class _Seal(NamedTuple):
+    """What goes in front of numbers that are combined.
+
+    Attributes:
+        room: a message, which begins with the seal.
+        length: how many numbers that is.
+        all: the bytes of a seal that all ranks have in common, when it has been combined.
+    """
+
+    room: np.ndarray
+    length: int
+    all: bytes
+
+
+@lru_cache(maxsize=1000)
+def _seal(what: str, dtype: np.dtype, how: str, size: int) -> _Seal:
+    """The seal of a call, made of its words: small numbers, whose sums over all ranks any dtype holds as well. For a maximum or
+    minimum each is there in both directions."""
+    count = _SEAL // dtype.itemsize
+    numbers = np.frombuffer(hashlib.sha512(what.encode()).digest(), np.uint8)[:count].astype(np.int64) % 128
+    if how != "SUM":
+        numbers[1::2] = 127 - numbers[::2]
+        size = 1
+    room = np.zeros(_MESSAGE // dtype.itemsize, dtype)
+    room[:count] = numbers
+    return _Seal(room, count, (numbers * size).astype(dtype).tobytes())
 
 
 def listed(every: Mapping[int, str]) -> str:

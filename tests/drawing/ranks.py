@@ -6,7 +6,6 @@ import contextlib
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -25,8 +24,6 @@ class Ranks:
 
     def __init__(self, rank: int, size: int, parts: dict[int, Part]) -> None:
         self.rank, self.size, self.parts = rank, size, parts
-        self.MPI = SimpleNamespace(SUM=None)
-        self.comm = SimpleNamespace(Allreduce=self._reduced)
 
     def map(self, f: Callable[[int], Part], items: Iterable[int]) -> list[Part]:
         own = self.parts[self.rank] = pickle.loads(pickle.dumps(f(self.rank)))
@@ -46,8 +43,8 @@ class Ranks:
     def fetch(self, shape: tuple[int, ...], dtype: np.dtype, source: int) -> Any:
         return np.zeros(shape, dtype)
 
-    def _reduced(self, given: Any, out: Any, how: object) -> None:
-        out[...] = given
+    def allreduce(self, what: str, x: Any, dtype: np.dtype, how: str) -> Any:
+        return x.copy()
 
 
 @contextmanager

@@ -182,11 +182,13 @@ def extent(value: Value, strides: Strides) -> tuple[int, int]:
     return sum(s for s in steps if s < 0), sum(s for s in steps if s > 0) + value.dtype.itemsize
 
 
-def runs(segments: Mapping[str, bool], end: int) -> str:
+def runs(segments: Mapping[str, bool], end: int, text: str) -> str:
     """IR of a function without arguments for each segment, named "run_" and the segment: it gives None; True where the
-    segment failed. The interpreter's lock is released meanwhile where that is said."""
+    segment failed. The interpreter's lock is released meanwhile where that is said. `text` is what it is added to."""
     functions = ("ptr @PyErr_Occurred()", "ptr @PyEval_SaveThread()", "void @PyEval_RestoreThread(ptr)")
-    return "\n".join([*(_run(*s, end) for s in segments.items()), *(f"declare {f}" for f in functions)])
+    return "\n".join(
+        [*(_run(*s, end) for s in segments.items()), *(d for f in functions if (d := f"declare {f}") not in text)]
+    )
 
 
 def _run(segment: str, long: bool, end: int) -> str:

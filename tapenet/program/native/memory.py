@@ -18,7 +18,7 @@ from tapenet.program.in_place import SMALL, bases
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, alike
-from tapenet.program.native import interrupts, launches, stages
+from tapenet.program.native import c_effects, interrupts, launches, stages
 from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.draws import draws
 from tapenet.program.native.kernels import crosses, fusible
@@ -325,7 +325,9 @@ LITTLE = 1 << 16
 def brings(entry: Entry) -> list[Value]:
     """The results that are of use of a call that gives them in memory of their own: of an op of the user's, and of little.
     On large arrays tapenet's own ops compute where they are told, which saves memory, and takes 10 µs."""
-    if isinstance(entry, Kernel) or entry.name != "call" or calls_back(entry) or draws(entry) or launches.find(entry):
+    if isinstance(entry, Kernel) or entry.name != "call" or calls_back(entry) or draws(entry):
+        return []
+    if launches.find(entry) or c_effects.find(entry):
         return []
     if not is_users(entry.params["op"]) and sum(v.nbytes for v in (*entry.args, *entry.results)) > LITTLE:
         return []

@@ -15,6 +15,7 @@ import numpy as np
 from tapenet.llvm import loops
 from tapenet.llvm.emitter import supported
 from tapenet.llvm.scalar import COST, definitions
+from tapenet.program.c_effects import CEffect
 from tapenet.program.fusion import Entry, Kernel, fuse
 from tapenet.program.ir import (
     Answer,
@@ -31,6 +32,7 @@ from tapenet.program.ir import (
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
 from tapenet.program.native import (
     boxes,
+    c_effects,
     callbacks,
     control,
     launches,
@@ -194,6 +196,12 @@ class Module:
         """The ops in loops and branches that are called back."""
         own = [e.params["back"] for e in self.entries if isinstance(e, Instruction) and callbacks.calls_back(e)]
         return own + [back for modules in self.bodies.values() for m in modules for back in m.called_back]
+
+    @property
+    def c_effects(self) -> list[CEffect]:
+        """What C functions do in it beside giving results."""
+        own = [found for e in self.entries if (found := c_effects.find(e))]
+        return own + [e for modules in self.bodies.values() for m in modules for e in m.c_effects]
 
     @property
     def alone(self) -> bool:
@@ -379,9 +387,11 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
             layouts[arg]  # in order, so that none is found by a long recursion
         if instruction.name == "call" and (plan := launches.record(instruction, args, layouts)):
             return builder.several("call", *args, **instruction.params, plan=plan)
-        back = callbacks.prepared(instruction, args, builder) if body else None
-        if back is not None:
-            return back
+        done = c_effects.prepared(instruction, args, builder)
+        if done is None and body:
+            done = callbacks.prepared(instruction, args, builder)
+        if done is not None:
+            return done
         for position in moves.wants_dense(instruction, layouts):
             copy = builder.emit("copy", args[position], row_major=True)
             args = (*args[:position], copy, *args[position + 1 :])

@@ -17,7 +17,17 @@ from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
-from tapenet.program.native import c_calls, callbacks, convolutions, draws, linear_algebra, ordering, pieces, raising
+from tapenet.program.native import (
+    c_calls,
+    c_effects,
+    callbacks,
+    convolutions,
+    draws,
+    linear_algebra,
+    ordering,
+    pieces,
+    raising,
+)
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.program.native.products import operands
 from tapenet.program.native.raising import STATUS
@@ -78,7 +88,7 @@ def located(template: Sequence[object], shape: Shape) -> Located | None:
 def supports(instruction: Instruction) -> bool:
     """Whether `write` (or a kernel, or `products`) has code for an instruction that is not fused."""
     name, args, results = instruction.name, instruction.args, instruction.results
-    if callbacks.calls_back(instruction) or draws.draws(instruction):
+    if callbacks.calls_back(instruction) or draws.draws(instruction) or c_effects.find(instruction):
         return True
     if name in CALLS:
         return all(v.size for v in (*args, *results)) and tuple(v.dtype for v in (*args, *results)) in CALLS[name]
@@ -407,6 +417,8 @@ def write(
         return callbacks.write(instruction, layouts, buffer)
     if draws.draws(instruction):
         return draws.write(instruction, layouts, buffer)
+    if c_effects.find(instruction):
+        return c_effects.write(instruction, layouts, buffer)
     if instruction.name in CALLS:
         return c_calls.write(instruction, layouts, buffer)
     if instruction.kind == "linear algebra":

@@ -8,7 +8,7 @@ from tapenet.program.c_rows import CALLS
 from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
-from tapenet.program.native import launches, products
+from tapenet.program.native import c_effects, launches, products
 from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.draws import draws
 from tapenet.program.native.memory import Arena, Cell, members
@@ -91,6 +91,8 @@ def _heading(module: Module, entry: Entry) -> str:
         return "called back from native code"
     if launches.find(entry):
         return "kernels of an op"
+    if effect := c_effects.find(entry):
+        return effect.name
     if entry.kind == "product":
         return "product by BLAS" if products.uses_blas(found[1]) else "product by loops of its own"
     if entry.kind == "control":

@@ -91,7 +91,7 @@ class Runner:
         #: Whether Python runs besides native code.
         self._calls = bool(module.called_back) or not module.native
         if self._quick:
-            text += f"\n\n{self._entries()}\n{entry.runs(self._segments, end)}"
+            text += f"\n\n{self._entries()}\n{entry.runs(self._segments, end, text)}"
         self._library: Library = compile_text(text)
         self._table: Array = np.zeros(self._bounds + 2 * self._guards, np.uint64)
         self._scratch = Scratch(memory.arena_bytes, self._table)
@@ -370,7 +370,9 @@ class Runner:
         return body
 
     def _note(self, error: BaseException) -> None:
-        """Say in an error which line of the user's code it comes from."""
+        """Say in an error which line of the user's code it comes from, and end what C functions have begun."""
+        for effect in self.module.c_effects:
+            effect.failed()
         assert error.__traceback__ is not None
         line, op = self._origins[error.__traceback__.tb_lineno - 1]
         if isinstance(error, np.linalg.LinAlgError) and not line:  # set by native code

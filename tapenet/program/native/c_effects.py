@@ -1,0 +1,108 @@
+"""The code of ops with an effect that a C function does in the memory of their argument (`program/c_effects.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+import numpy as np
+
+from tapenet.llvm import loops, toolchain
+from tapenet.llvm.emitter import supported
+from tapenet.llvm.loops import offset
+from tapenet.program.c_effects import CEffect, effect_of
+from tapenet.program.ir import Builder, Constant, Instruction, Value
+from tapenet.program.layout import Layouts
+from tapenet.program.native import raising
+from tapenet.program.native.kernels import Function
+from tapenet.program.native.raising import STATUS
+from tapenet.program.native.writer import Writer
+
+_WORD = np.dtype(np.int64)
+#: Around what waits: other threads of Python's run meanwhile. A segment may have released the interpreter's lock itself.
+_RELEASED = {
+    "declare i32 @PyGILState_Check()",
+    "declare ptr @PyEval_SaveThread()",
+    "declare void @PyEval_RestoreThread(ptr)",
+    """define internal ptr @tn_released() noinline {
+  %held = call i32 @PyGILState_Check()
+  %free = icmp eq i32 %held, 0
+  br i1 %free, label %end, label %release
+release:
+  %state = call ptr @PyEval_SaveThread()
+  ret ptr %state
+end:
+  ret ptr null
+}""",
+    """define internal void @tn_taken(ptr %state) noinline {
+  %free = icmp eq ptr %state, null
+  br i1 %free, label %end, label %take
+take:
+  call void @PyEval_RestoreThread(ptr %state)
+  br label %end
+end:
+  ret void
+}""",
+}
+
+
+def prepared(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> tuple[Value, ...] | None:
+    """A call that a C function does, so that native code calls that; None for what is none. Its result goes on from its
+    argument, so it is in the same memory where nobody else needs that."""
+    effect = effect_of(instruction)
+    if effect is None or not instruction.results[0].size or not supported(instruction.results[0].dtype):
+        return None
+    words = Constant(np.array([w % (1 << 64) for w in effect.words], np.uint64).view(_WORD))
+    return builder.several("call", *args, words, **instruction.params, c_effect=effect, carries=1)
+
+
+def find(entry: object) -> CEffect | None:
+    """The C function that native code calls for an entry, if it is such a call."""
+    found: CEffect | None = entry.params.get("c_effect") if isinstance(entry, Instruction) else None
+    return found
+
+
+def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
+    """The function of one call."""
+    effect = find(instruction)
+    assert effect is not None
+    (x, words), (result,) = instruction.args, instruction.results
+    writer = Writer(instruction, layouts, buffer, None)
+    code = writer.code
+    stays = buffer(layouts[x].root) == buffer(result)
+    source, target = writer.access(x), writer.access(result)
+    table = writer.parameter(buffer(words))
+
+    def word(i: int, bits: int = 64) -> str:
+        found = code.emit(f"load i64, ptr {offset(code, table, i, 1, _WORD)}")
+        return found if bits == 64 else code.emit(f"trunc i64 {found} to i{bits}")
+
+    if effect.waits is None and not stays:
+        loops.copy(code, x.shape, source, target)
+    given, count = [], 0
+    for argument in effect.arguments:
+        if argument is None:
+            given.append(f"ptr {(target if effect.waits is None else source).pointer}")
+        else:
+            given.append(f"i{argument.bits} {word(count, argument.bits)}")
+            count += 1
+    toolchain.symbols[effect.name] = effect.address
+    code.declares.add(f"declare i32 @{effect.name}({', '.join(g.split()[0] for g in given)})")
+    if effect.waits is not None:
+        state = code.emit(f"inttoptr i64 {word(count)} to ptr")
+        number = code.emit(f"load i64, ptr {state}")
+        code.line(f"  store i64 {code.emit(f'add i64 {number}, 1')}, ptr {state}")
+        label = offset(code, state, 1, 1, _WORD)
+        code.line(f"  store volatile i64 {word(count + 1)}, ptr {label}")
+        code.declares |= _RELEASED
+        held = code.emit("call ptr @tn_released()")
+    status = code.emit(f"call i32 @{effect.name}({', '.join(given)})")
+    if effect.waits is not None:
+        code.line(f"  call void @tn_taken(ptr {held})")
+        code.line(f"  store volatile i64 0, ptr {label}")
+        # The function has written to memory that it was not given here.
+        code.line(f'  call void asm sideeffect "", "r,~{{memory}}"(ptr {source.pointer})')
+    wrong = code.emit(f"icmp ne i32 {status}, 0")
+    raising.write(code, wrong, RuntimeError, effect.error, writer.parameter(STATUS))
+    if effect.waits is not None and not stays:
+        loops.copy(code, x.shape, source, target)
+    return writer.done()
