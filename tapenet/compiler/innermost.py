@@ -16,6 +16,7 @@ from tapenet.ops.layers.convolution.geometry import Plan, plan
 from tapenet.ops.op import Op
 from tapenet.program.called_ops import filled
 from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Result, Value, rewrite
+from tapenet.program.passes.patterns import made_by, number
 from tapenet.program.windows import MOST_TAPS
 from tapenet.typing import Shape
 
@@ -41,13 +42,6 @@ def run(program: Program, every: bool = False) -> Program:
         made[found] = instruction
         return found
 
-    def again(source: Instruction, more: tuple[Value, ...], shape: Shape, builder: Builder, **params: object) -> Value:
-        """The same convolution with more to it."""
-        args = (*source.args, *more)
-        (result,) = builder.several("convolve", *args, **{**source.params, **params})
-        assert isinstance(result, Result)
-        return back(result.instruction, shape, builder)
-
     def product(instruction: Instruction, shape: Shape, builder: Builder) -> Value:
         found = builder.reshape(instruction.results[0], shape)
         rows[found] = instruction
@@ -72,12 +66,25 @@ def run(program: Program, every: bool = False) -> Program:
         if instruction.name == "call" and instruction.params["op"] in OPS:
             found = _convolve(instruction, args, builder, every)
             return None if found is None else back(found, instruction.results[0].shape, builder)
-        if instruction.name not in ("add", "maximum"):
-            return None
         shape = instruction.results[0].shape
+        if (limited := _limited(instruction, args, uses)) is not None:
+            value, limits = limited
+            source = rows.get(value, made.get(value))
+            if (
+                source is None
+                or value.shape != shape
+                or "high" in source.params
+                or limits.keys() & source.params.keys()
+            ):
+                return None
+            (result,) = builder.several("convolve", *source.args, **source.params, **limits)
+            assert isinstance(result, Result)
+            return (product if value in rows else back)(result.instruction, shape, builder)
+        if instruction.name != "add":
+            return None
         for i, value in enumerate(args):
             source, other = rows.get(value), args[1 - i]
-            if source is None or uses[instruction.args[i]] > 1 or "low" in source.params or value.shape != shape:
+            if source is None or uses[instruction.args[i]] > 1 or _ends(source) or value.shape != shape:
                 continue
             if (
                 not isinstance(other, Constant)
@@ -85,38 +92,56 @@ def run(program: Program, every: bool = False) -> Program:
                 or other.size > shape[-1]
             ):
                 continue
-            if instruction.name == "add":
-                x, weight, bias = source.args
-                assert isinstance(bias, Constant)
-                (result,) = builder.several(
-                    "convolve", x, weight, Constant(bias.array + other.array.reshape(-1)), **source.params
-                )
-            elif other.size == 1:
-                (result,) = builder.several(
-                    "convolve", *source.args, **source.params, low=float(other.array.reshape(()))
-                )
-            else:
-                continue
+            x, weight, bias = source.args
+            assert isinstance(bias, Constant)
+            (result,) = builder.several(
+                "convolve", x, weight, Constant(bias.array + other.array.reshape(-1)), **source.params
+            )
             assert isinstance(result, Result)
             return product(result.instruction, shape, builder)
         for i, value in reversed(list(enumerate(args))):  # of two convolutions the later one
             source, other = made.get(value), args[1 - i]
-            if source is None or uses[instruction.args[i]] > 1 or "low" in source.params:
+            if source is None or uses[instruction.args[i]] > 1 or _ends(source):
                 continue
-            if (
-                instruction.name == "maximum"
-                and isinstance(other, Constant)
-                and other.size == 1
-                and value.shape == shape
-            ):
-                return again(source, (), shape, builder, low=float(other.array.reshape(())))
-            if instruction.name == "add" and len(source.args) == 3 and other.shape == value.shape == shape:
+            if len(source.args) == 3 and other.shape == value.shape == shape:
                 n, height, width, c = source.results[0].shape
                 more = _innermost(other, (n, c, height, width), builder)
-                return again(source, (more,), shape, builder)
+                (result,) = builder.several("convolve", *source.args, more, **source.params)
+                assert isinstance(result, Result)
+                return back(result.instruction, shape, builder)
         return None
 
     return rewrite(program, change)
+
+
+def _ends(convolve: Instruction) -> bool:
+    """Whether it keeps its results within limits, behind which nothing can be added."""
+    return "low" in convolve.params or "high" in convolve.params
+
+
+def _limited(
+    instruction: Instruction, args: tuple[Value, ...], uses: dict[Value, int]
+) -> tuple[Value, dict[str, float]] | None:
+    """What an instruction that is the only one to use it keeps within limits, and these: a maximum or minimum, or two choices,
+    as those of `tn.hardtanh`."""
+    if instruction.name in ("maximum", "minimum"):
+        for i, value in enumerate(args):
+            limit = number(args[1 - i])
+            if limit is not None and uses[instruction.args[i]] == 1:
+                return value, {"low" if instruction.name == "maximum" else "high": float(limit)}
+    elif instruction.name == "where" and (inner := made_by(args[2], "where")) is not None:
+        before = made_by(instruction.args[2], "where")
+        below, above = made_by(args[0], "less_equal"), made_by(inner.args[0], "greater_equal")
+        if before is not None and below is not None and above is not None:
+            value, low, high = inner.args[2], number(args[1]), number(inner.args[1])
+            same = below.args[0] is above.args[0] is value and (number(below.args[1]), number(above.args[1])) == (
+                low,
+                high,
+            )
+            alone = uses[before.args[2]] == 3 and uses[instruction.args[2]] == 1
+            if same and alone and low is not None and high is not None and float(low) < float(high):
+                return value, {"low": float(low), "high": float(high)}
+    return None
 
 
 def _winograd(program: Program) -> bool:

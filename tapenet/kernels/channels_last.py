@@ -241,8 +241,8 @@ def _finish(
     """Add what is to be added, keep within the limits, and write."""
     if more is not None:
         value = value + more.load(*place, lanes=lanes, count=count)
-    for limit, compare in ((s.low, "ogt"), (s.high, "olt")):
-        if limit is not None:  # a comparison with nan is false, the other way round it would stay
+    for limit, compare in ((s.low, "oge"), (s.high, "ole")):
+        if limit is not None:  # a comparison with nan is false, so it stays
             bound = k.number(limit, lanes)
             value = bound.compare(compare, value).where(bound, value)
     out.store(value, *place, count=count)

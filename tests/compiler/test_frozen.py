@@ -154,6 +154,13 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     ),
     "sequences": (lambda: nn.Sequential(nn.Conv1d(3, 8, 5, dilation=2), nn.ReLU(), nn.Conv1d(8, 4, 3)), (2, 3, 40)),
     "one image": (lambda: nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2)), (3, 12, 12)),
+    "limits": (
+        lambda: nn.Sequential(
+            *[nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU6(), nn.Conv2d(8, 8, 3, groups=8), nn.Hardtanh(-0.1, 0.2)],
+            *[nn.Flatten(), nn.Linear(8 * 16, 16), nn.ReLU6()],
+        ),
+        (6, 3, 8, 8),
+    ),
     "grouped": (lambda: nn.Sequential(nn.Conv2d(4, 8, 3, groups=2), nn.ReLU()), (2, 4, 12, 12)),
     "winograd": (lambda: nn.Sequential(*[nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()] * 2), (32, 32, 8, 8)),
 }
@@ -175,4 +182,5 @@ def test_networks_of_convolutions(name: str, backend: str) -> None:
     if inside:
         assert "call" not in names or name in ("separable", "one image")  # pooling
         assert "maximum" not in names
+        assert "where" not in names
         assert "called as they are" not in str(run.explain()) or name in ("separable", "one image")
