@@ -24,8 +24,13 @@ WORTH = 1_500_000
 #: Rows from which kernels are quicker than BLAS. Of 16 rows it takes 0.8 to 1.0 of their time.
 LEAST = {"product": 24, "product_turned": panels.ROWS, "weight_grad": 1}
 #: Up to so many rows BLAS is quicker by pieces: OpenBLAS has kernels for up to so many multiply-adds that pack nothing. 4 rows
-#: times (512, 512) take 0.44 of the time, 8 rows 0.7; by its transpose, row by row, 0.40 and 0.77.
-FEW, SMALL = 8, {"product": 1_000_000, "product_turned": 600_000}
+#: times (512, 512) take 0.44 of the time, 8 rows 0.7.
+FEW, SMALL = 8, 1_000_000
+#: Bytes of a column up to which products with a transpose are inner products: of (512, 512) 4 rows take 0.20 of BLAS's time, 16
+#: rows 0.45 and 32 rows 0.8, of (2048, 2048) 0.28, 0.62 and 0.76. OpenBLAS has a kernel for results of so many numbers.
+INNER, TINY = 128, 1200
+#: Rows of either factor in a tile of inner products.
+SIDE = 4
 #: Columns of a piece at least, since lines of memory are read whole.
 NARROW = 64
 #: Multiply-adds from which BLAS's product is cut for two threads.
@@ -39,17 +44,18 @@ ROWS = 256
 PIECES, TALL = 2, 128
 
 
-def takes(product: str, n: int, inputs: int, outputs: int) -> bool:
+def takes(product: str, n: int, inputs: int, outputs: int, itemsize: int = 4) -> bool:
     """Whether `product` or another, by its name, is faster for so many rows, inputs and outputs than one call of BLAS:
     with wide registers, for which OpenBLAS has kernels of its own for little work too."""
     work, weights = n * inputs * outputs, inputs * outputs
     if registers().bytes != 64 or min(inputs, outputs) < 4:
         return False
-    if product == "weight_grad":
-        few = 1 < n <= THIN and weights >= WEIGHTS
+    if product == "product_turned" and itemsize < n * itemsize <= INNER:
+        return n * outputs > TINY
+    if product == "product":
+        few = 2 < n <= FEW and work > SMALL >= n * inputs * NARROW and (work < TWO or workers.threads() == 1)
     else:
-        few = 2 < n <= FEW and work > SMALL[product] and (work < TWO or workers.threads() == 1)
-        few = few and (product == "product_turned" or n * inputs * NARROW <= SMALL[product])
+        few = product == "weight_grad" and 1 < n <= THIN and weights >= WEIGHTS
     return weights <= LARGEST and (few or (n >= LEAST[product] and work >= WORTH))
 
 
@@ -58,7 +64,7 @@ def product(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -
     if len(x) > FEW:
         return _rows(x, weight, False, bias)
     out = aligned((len(x), weight.shape[1]), x.dtype)
-    step = max(NARROW, SMALL["product"] // max(1, x.size) // 16 * 16)
+    step = max(NARROW, SMALL // max(1, x.size) // 16 * 16)
     with blas.alone():
         for i in range(0, weight.shape[1], step):
             np.matmul(x, weight[:, i : i + step], out=out[:, i : i + step])
@@ -69,11 +75,13 @@ def product(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -
 
 def product_turned(g: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """g @ weightᵀ for rows g (n, out) and a matrix (in, out), both in C order."""
-    if len(g) >= panels.ROWS:
+    n, (inputs, outputs) = len(g), weight.shape
+    if n >= panels.ROWS:
         return _rows(g, weight, True)
-    with blas.alone():
-        found: np.ndarray = np.matmul(weight, g[:, :, None])[..., 0]
-    return found
+    out = aligned((n, inputs), g.dtype)
+    run = _inner(n, inputs, outputs, g.dtype.char)
+    run(inputs, _cost(n, inputs, outputs, g.itemsize), g, weight, out)
+    return out
 
 
 def _rows(x: np.ndarray, weight: np.ndarray, turned: bool, bias: np.ndarray | None = None) -> np.ndarray:
@@ -144,6 +152,48 @@ def _product(inputs: int, outputs: int, turned: bool, packed: bool, biased: bool
             for row in k.turns(first + count, first):
                 k.copy(bias.at(start), out.at(row, start), bytes)
         _write(k, (count.name, outputs, k.opaque(inputs)), matrices, packed, biased, within)
+    return k.shared()
+
+
+@functools.lru_cache(maxsize=256)
+def _inner(n: int, inputs: int, outputs: int, char: str) -> Shared:
+    """g @ weightᵀ of few rows in tiles of `SIDE` rows of either: the weights are read once, as they lie."""
+    k = Kernel("linear_inner", char, vectors=True)
+    g, weight, out = k.array(n, outputs), k.array(inputs, outputs), k.array(n, inputs)
+    begin, end = k.range(SIDE)
+    lanes, zero = k.lanes, k.number(0.0, k.lanes)
+    whole = outputs - outputs % lanes
+
+    def tile(row: Index, rows: int, first: Index, count: int) -> None:
+        sums = [[k.variable(zero) for _ in range(count)] for _ in range(rows)]
+
+        def step(j: Index, some: int | None) -> None:
+            right = [weight.load(first + i, j, lanes=lanes, count=some) for i in range(count)]
+            for r, line in enumerate(sums):
+                left = g.load(row + r, j, lanes=lanes, count=some)
+                for cell, b in zip(line, right, strict=True):
+                    cell += left * b
+
+        if whole:
+            for j in k.turns(Value(k, k.opaque(whole), "i64"), 0, lanes):
+                step(j, None)
+        if whole < outputs:
+            step(whole, outputs - whole)
+        for r, line in enumerate(sums):
+            for i, cell in enumerate(line):
+                out.store(k.total(cell.value), row + r, first + i)
+
+    def column(first: Index, count: int) -> None:
+        for row in k.turns(n - n % SIDE, 0, SIDE) if n >= SIDE else ():
+            tile(row, SIDE, first, count)
+        if n % SIDE:
+            tile(n - n % SIDE, n % SIDE, first, count)
+
+    rest = (end - begin).op("urem", end - begin, SIDE)
+    for first in k.turns(end - rest, begin, SIDE):
+        column(first, SIDE)
+    for first in k.turns(end, end - rest):
+        column(first, 1)
     return k.shared()
 
 

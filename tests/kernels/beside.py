@@ -34,6 +34,7 @@ def lift(patch: Any) -> None:
             patch.setattr(importlib.import_module(f"tapenet.ops.{module}"), name, 0)
     patch.setattr("tapenet.kernels.linear.WORTH", 0)
     patch.setattr("tapenet.kernels.linear.LEAST", dict.fromkeys(("product", "product_turned", "weight_grad"), 1))
+    patch.setattr("tapenet.kernels.linear.TINY", 0)
 
 
 def many_threads(patch: Any, count: int) -> None:

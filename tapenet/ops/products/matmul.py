@@ -265,7 +265,8 @@ def _kernel(product: str, rows: Array, weight: Array, across: int, least: int) -
         return None
     found = kernels.use("linear")
     length = rows.shape[-1]
-    return found if found is not None and found.takes(product, rows.size // (length or 1), length, across) else None
+    numbers = rows.size // (length or 1), length, across, rows.itemsize
+    return found if found is not None and found.takes(product, *numbers) else None
 
 
 def _rows(x: Array) -> Array:
