@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 #: A shell waits for the end of the process. The first that finds one without a last word says so, and none after it: the others
-#: are ended by the launcher. Whoever reads standard error does not wait until the shell takes the folder away again.
+#: are ended by the launcher. (It claims that by itself, without a command that would have to be started: where processors are
+#: busy another shell would be first.) Whoever reads standard error does not wait until the shell takes the file away again.
 _SCRIPT = """read -r word
 said=$1 text=$2
 shift 2
+set -C
 case "$word" in
-  "") mkdir "$said" 2>/dev/null && { echo "$text" >&2; exec 2>&-; sleep 3; rmdir "$said"; } ;;
-  failed) exec 2>&-; sleep 3; rmdir "$said" ;;
+  "") { true > "$said"; } 2>/dev/null && { echo "$text" >&2; exec 2>&-; sleep 3; rm "$said"; } ;;
+  failed) exec 2>&-; sleep 3; rm "$said" ;;
 esac
 [ "$word" = ends ] || rm -f "$@"
 exit 0"""
@@ -51,7 +53,7 @@ class Notice:
     def failed(self) -> None:
         """This process says itself why it ends all."""
         if self._end >= 0:
-            self._said.mkdir(exist_ok=True)
+            self._said.touch()
         self._word(b"failed\n")
 
     def forget(self) -> None:

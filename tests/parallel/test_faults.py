@@ -92,7 +92,8 @@ def _check(how: str, ranks: int, rank: int, after: int, folder: Path, moment: fl
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(file.read_text()), getattr(signal, f"SIG{name}"))
     done = ended(running)
-    assert done.returncode, f"{about}: it ended well"
+    # Of a rank that leaves by os._exit(0) MPICH's launcher may say so, though it kills the others.
+    assert done.returncode or how == "leaves at once", f"{about}: it ended well"
     want = FAULTS[how].format(rank=rank, size=ranks, next=(rank + 1) % ranks)
     assert want in done.stderr, f"{about}: {done.stderr}"
     for _ in range(100):  # the processes that tell of killed ones end some seconds later

@@ -23,7 +23,7 @@ from tests.benchmarks.side_by_side.report import machine
 
 RANKS = (2, 4)
 CANDIDATES = ("tapenet-native", "tapenet-eager", "torch")
-PARTS = ("allreduce", *(f"{workload}/{candidate}" for workload in WORKLOADS for candidate in CANDIDATES))
+PARTS = ("allreduce", "derivatives", *(f"{workload}/{candidate}" for workload in WORKLOADS for candidate in CANDIDATES))
 
 
 def main() -> int:

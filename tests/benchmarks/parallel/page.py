@@ -1,12 +1,14 @@
-"""What training on several ranks costs, as a page of the documentation and a plot."""
+"""What several ranks cost, as a page of the documentation and a plot: each table is said by what its columns are."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tapenet.drawing.forms.curve import curve
 from tests.benchmarks.parallel.model import (
     Network,
     Training,
@@ -38,10 +40,10 @@ SPEEDS = (1, 32)
 HOSTS = (2, 8, 64, 256, 1000)
 Found = Mapping[str, Any]
 
-INTRODUCTION = """# What several ranks cost
+TEXT = """# What several ranks cost
 
-Training by [`tn.parallel`](parallel.md): measured on one machine, and by a model on up to 1,000 hosts. One command measures
-yours and writes this page anew:
+Training and derivatives by [`tn.parallel`](parallel.md): measured on one machine, and by a model on up to 1,000 hosts. One
+command measures yours and writes this page anew:
 
 ```sh
 pip install -e '.[bench,mpi]'
@@ -51,9 +53,34 @@ python -m tests.benchmarks.parallel
 Each rank has one thread and is pinned to a core; 4 ranks share the cores where there are fewer. Medians of turns count.
 {machine}
 
+**In short**
+
 {summary}
-"""
-MODEL = """## The model
+
+## All-reduce
+
+Microseconds; in brackets tapenet's over mpi4py's.
+
+{reduced}
+
+## Training
+
+{workloads}
+
+"Solo" is a step by one rank while the others sleep, "alone" one by each that exchanges nothing, "together"
+one that averages gradients: milliseconds. Efficiency is that of weak scaling: solo over together, times the ranks that share
+a core; "of alone" leaves out that ranks take each other's memory bandwidth. Strong scaling has the same batch for all.
+"Hidden" is the part of the sums, as mpi4py takes for them alone, by which together is not longer than alone.
+
+{trained}
+
+## Derivatives
+
+The same derivative by one rank while the others sleep, and by all with `over=tn.parallel`, compiled: milliseconds.
+
+{derived}
+
+## The model
 
 A message of n bytes takes latency + n / bandwidth. An all-reduce takes the least of three algorithms of MPI libraries:
 recursive doubling, recursive halving and doubling, the ring. Gradients become ready evenly over the last two thirds of a step,
@@ -64,8 +91,13 @@ to differ from step to step by {spread:.0%}, and all wait for the slowest.
 
 Fitted to what was measured: latency {latency:.1f} µs and {bandwidth:.1f} GB/s of all-reduces by 2 ranks; {copies:.2f} ns for
 each byte of gradients that is copied into buckets and out of them. The times by 4 ranks are none that it was fitted to:
-"""
-ASSUMED = """## Up to 1,000 hosts
+
+{checked}
+
+It is off by a factor of {off[2]:.2f} at 2 ranks and {off[4]:.2f} at 4, geometric means. (Ranks are launched anew
+for each workload and number of ranks, and a virtual machine is not as fast at all times: compare within a line.)
+
+## Up to 1,000 hosts
 
 Networks are assumed, not measured. 10 GbE: 25 µs and 1.15 GB/s, as MPI over TCP has it. 100 GbE: 2 µs, as Ethernet that goes
 around the operating system has it, and 11.5 GB/s. InfiniBand HDR: 1 µs, 23 GB/s. (Latencies as published: [MPI over TCP and
@@ -76,228 +108,197 @@ shared with others or slower between racks. A host is as fast as the core that w
 The figures are efficiencies: how many times as fast as one host, over the number of hosts; data-parallel / sharded. Weak
 scaling has a batch for each host, strong scaling one for all, so that 1,000 hosts would have less than a sample each. "Pays
 to" is the number of hosts from which on twice as many are less than 1.5 times as fast; 1 means that two already are not.
+
+![Efficiency by hosts]({image})
+
+{simulated}
+
+### When to shard the optimizer
+
+It saves on each of p hosts (1 - 1/p) of the optimizer's memory: with Adam 8 bytes a parameter. In time it pays where an
+update takes longer than gathering the parameters. Milliseconds, and from how many hosts on it is quicker:
+
+{sharding}
 """
 
 
-def table(rows: list[list[str]]) -> str:
-    """Rows as Markdown, the first as head."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:]))
+#: By the name of a column, what stands there, given the number of ranks, the times, and the cores for each rank.
+Cells = Mapping[str, Callable[..., str]]
+TRAINED: Cells = {
+    "ranks": lambda n, t, cores: str(n),
+    **{
+        head: lambda n, t, cores, of=of: f"{t[of] / 1e3:.1f}"
+        for head, of in (("solo", "solo 1"), ("alone", "alone"), ("together", "weak"))
+    },
+    "efficiency": lambda n, t, cores: f"{t['solo 1'] / t['weak'] / cores:.2f}",
+    "of alone": lambda n, t, cores: f"{t['alone'] / t['weak']:.2f}",
+    "strong": lambda n, t, cores: f"{t['solo 1'] / t['strong'] / n / cores:.2f}",
+    "hidden": lambda n, t, cores: f"{min(1.0, max(0.0, 1 - (t['weak'] - t['alone']) / t['exchange'])):.0%}",
+}
+DERIVED: Cells = {
+    "ranks": lambda n, name, t: str(n),
+    "solo": lambda n, name, t: f"{t[f'solo {name}'] / 1e3:.2f}",
+    "together": lambda n, name, t: f"{t[name] / 1e3:.2f}",
+    "times as fast": lambda n, name, t: f"{t[f'solo {name}'] / t[name]:.2f}",
+}
 
 
-def network_of(found: Found, ranks: int) -> Network:
-    """The machine's own, as so many ranks measured it."""
-    times = {int(size): t["mpi4py"] / 1e6 for size, t in found["allreduce"][str(ranks)]["times"].items()}
-    return fit_network(times, ranks)
+def table(head: str, columns: Cells, rows: Iterable[tuple[Any, ...]]) -> str:
+    """Markdown: of each row its name, and what the columns make of the rest."""
+    lines = [[head, *columns], ["---"] * (1 + len(columns))]
+    lines += [[name, *(cell(*of) for cell in columns.values())] for name, *of in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def training(part: Found, copies: float = 0.0, spread: float = 0.0, speed: float = 1.0) -> Training:
-    """What a step of one host takes, by what the first rank measured while others slept."""
-    t = {name: value / 1e6 / speed for name, value in part["2"]["times"].items()}
-    fixed, whole = fit_shares({1 / n: t[f"solo {n}"] - t["solo update"] for n in (1, 2, 4)})
-    return Training(fixed, whole, t["solo update"], part["2"]["size"], copies / speed, spread)
+class Figures:
+    """What was measured, and the model fitted to it."""
 
+    def __init__(self, found: Found) -> None:
+        self.found, self.cores = found, found["machine"]["cores"]
+        self.ours = {name: part for name, part in found.items() if "/tapenet" in name}
+        self.native = {n.partition("/")[0]: part for n, part in self.ours.items() if n.endswith("native")}
+        times = found["allreduce"]["2"]["times"]
+        self.here = fit_network({int(size): t["mpi4py"] / 1e6 for size, t in times.items()}, 2)
+        each = [(part["2"]["times"], part["2"]["size"]) for part in self.ours.values()]
+        #: Seconds for a byte that is put into buckets and taken out.
+        self.copies = fit_copies(((t["weak"] - t["alone"] - t["exchange"]) / 1e6, size) for t, size in each)
 
-def parts(found: Found) -> dict[str, Found]:
-    """The workloads of tapenet."""
-    return {name: part for name, part in found.items() if "/tapenet" in name}
+    def training(self, part: Found, spread: float = SPREAD, speed: float = 1.0) -> Training:
+        """What a step of one host takes, by what the first rank measured while others slept."""
+        t = {name: value / 1e6 / speed for name, value in part["2"]["times"].items()}
+        fixed, whole = fit_shares({1 / n: t[f"solo {n}"] - t["solo update"] for n in (1, 2, 4)})
+        return Training(fixed, whole, t["solo update"], part["2"]["size"], self.copies / speed, spread)
 
-
-def copies_of(found: Found) -> float:
-    """Seconds for a byte that is put into buckets and taken out."""
-    cases = []
-    for part in parts(found).values():
+    def predicted(self, part: Found, ranks: int, kind: str) -> float:
+        """Microseconds of a step on this machine, where ranks may share cores. What two take from each other's memory is known
+        from two that exchange nothing."""
         t = part["2"]["times"]
-        cases.append(((t["weak"] - t["alone"] - t["exchange"]) / 1e6, part["2"]["size"]))
-    return fit_copies(cases)
+        slower = t["alone"] / t["solo 1"] * max(1, ranks / min(ranks, self.cores))
+        alone = slower * t[f"solo {ranks if kind == 'strong' else 1}"]
+        return float(alone + self.copies * slower * part["2"]["size"] * 1e6 + part[str(ranks)]["times"]["exchange"])
 
+    # -- parts of the page ---------------------------------------------------------------------------------------------
 
-def predicted(found: Found, part: Found, ranks: int, strong: bool) -> float:
-    """Microseconds of a step on this machine, where ranks may share cores. What two take from each other's memory is known from
-    two that exchange nothing."""
-    t = part["2"]["times"]
-    slower = t["alone"] / t["solo 1"] * max(1, ranks / min(ranks, found["machine"]["cores"]))
-    alone = slower * t[f"solo {ranks if strong else 1}"]
-    return float(alone + (copies_of(found) * slower * part["2"]["size"]) * 1e6 + part[str(ranks)]["times"]["exchange"])
+    def summary(self) -> Iterator[str]:
+        """What comes out, in a few words."""
+        for name, part in self.native.items():
+            t, model = part["2"]["times"], self.training(part)
+            most = ", ".join(f"{gain(model, 1000, w, False) / 1000:.0%} by {n}" for n, w in NETWORKS.items())
+            to = ", ".join(f"{pays_to(model, w, True):,} by {n}" for n, w in NETWORKS.items())
+            yield (
+                f"- {name}: 2 ranks here have an efficiency of {t['solo 1'] / t['weak']:.2f}. By the model,\n"
+                f"  1,000 hosts with a batch each reach {most};\n  where all share one batch, hosts pay up to {to}."
+            )
+
+    def reduced(self) -> str:
+        """All-reduces by size."""
+        every = {n: part["times"] for n, part in self.found["allreduce"].items()}
+
+        def cell(size: str, n: str, who: str) -> str:
+            t = every[n][size]
+            return f"{t[who]:,.0f}" + f" ({t[who] / t['mpi4py']:.2f})" * (who == "tapenet")
+
+        heads = [(n, who) for n in every for who in ("mpi4py", "tapenet", "gloo")]
+        columns = {f"{n} ranks: {who}": partial(cell, n=n, who=who) for n, who in heads}
+        return table("bytes", columns, ((f"{int(size):,}", size) for size in every["2"]))
+
+    def trained(self) -> str:
+        """Steps by ranks."""
+        steps = (
+            (name, int(n), p["times"]) for name, part in self.found.items() if "/" in name for n, p in part.items()
+        )
+        return table("workload", TRAINED, ((name, n, t, min(1.0, self.cores / n)) for name, n, t in steps))
+
+    def derived(self) -> str:
+        """Derivatives by ranks."""
+        every = ((int(n), part["times"]) for n, part in self.found.get("derivatives", {}).items())
+        return table("derivative", DERIVED, ((k, n, k, t) for n, t in every for k in t if not k.startswith("solo")))
+
+    def checked(self) -> tuple[str, dict[int, float]]:
+        """What the model says beside what was measured; and by which factor it is off, by the number of ranks."""
+        logs: dict[int, list[float]] = {2: [], 4: []}
+
+        def cell(part: Found, n: int, kind: str) -> str:
+            if str(n) not in part:
+                return "-"
+            measured, said = part[str(n)]["times"][kind], self.predicted(part, n, kind)
+            logs[n].append(abs(math.log(said / measured)))
+            return f"{measured / 1e3:.1f} / {said / 1e3:.1f}"
+
+        columns = {f"{kind}, {n} ranks": partial(cell, n=n, kind=kind) for n in logs for kind in ("weak", "strong")}
+        text = table("milliseconds, measured / model", columns, self.ours.items())
+        return text, {n: math.exp(sum(each) / len(each)) for n, each in logs.items()}
+
+    def simulated(self, part: Found, speed: float) -> str:
+        """Efficiencies by network and hosts."""
+        t = self.training(part, speed=speed)
+
+        def both(of: Callable[..., float], form: str, *how: Any) -> str:
+            return " / ".join(format(of(t, *how, sharded), form) for sharded in (False, True))
+
+        def efficiency(t: Training, n: int, network: Network, strong: bool, sharded: bool) -> float:
+            return gain(t, n, network, strong, sharded) / n
+
+        columns: dict[str, Callable[..., str]] = {f"{n:,} hosts": partial(both, efficiency, ".2f", n) for n in HOSTS}
+        columns["pays to"] = partial(both, pays_to, ",")
+        kinds = ((name, w, strong) for name, w in NETWORKS.items() for strong in (False, True))
+        rows = ((f"{name}, {'strong' if strong else 'weak'}", w, strong) for name, w, strong in kinds)
+        return table("network, scaling", columns, rows)
+
+    def sharding(self) -> str:
+        """Where a sharded optimizer is quicker."""
+
+        def quicker(t: Training, w: Network) -> str:
+            found = [n for n in (2**i for i in range(1, 11)) if step(t, n, w, 1.0, True) < step(t, n, w)]
+            return f"from {found[0]} on" if found else "nowhere"
+
+        columns: Cells = {
+            "update": lambda t, w: f"{t.update * 1e3:.2f}",
+            "gathering by 64 hosts": lambda t, w: f"{exchange(t.size, 64, w, 1) * 1e3:.2f}",
+            "quicker": quicker,
+        }
+        models = {name: self.training(part, 0.0) for name, part in self.native.items()}
+        rows = ((f"{name}, {where}", t, w) for name, t in models.items() for where, w in NETWORKS.items())
+        return table("workload, network", columns, rows)
 
 
 def page(found: Found) -> str:
     """The whole page."""
-    m = found["machine"]
-    machine = f"{m['cpu']}, {m['cores']} cores; NumPy {m['numpy']}, PyTorch {m['torch']}; {m['date'][:10]}."
-    here, copies = network_of(found, 2), copies_of(found)
-    return "\n\n".join(
-        [
-            INTRODUCTION.format(machine=machine, summary=summary(found)).rstrip(),
-            "## All-reduce\n\nMicroseconds; in brackets tapenet's over mpi4py's.",
-            reduced(found),
-            "## Training\n\n" + "\n".join(f"- {name}: {title}" for name, title in WORKLOADS.items()),
-            TRAINING,
-            trained(found),
-            MODEL.format(
-                spread=SPREAD, latency=here.latency * 1e6, bandwidth=1e-9 / here.byte, copies=copies * 1e9
-            ).rstrip(),
-            checked(found),
-            ASSUMED.rstrip(),
-            f"![Times as fast as one host]({IMAGE})",
-            *(f"### {name.partition('/')[0]}, compiled, host x {speed}\n\n{simulated(found, part, speed)}"
-              for name, part in parts(found).items() if name.endswith("native") for speed in SPEEDS),
-            sharding(found),
-        ]
-    ) + "\n"  # fmt: skip
-
-
-TRAINING = """"Solo" is a step by one rank while the others sleep, "alone" one by each that exchanges nothing, "together"
-one that averages gradients: milliseconds. Efficiency is that of weak scaling: solo over together, times the ranks that share
-a core; "of alone" leaves out that ranks take each other's memory bandwidth. Strong scaling has the same batch for all.
-"Hidden" is the part of the sums, as mpi4py takes for them alone, by which together is not longer than alone."""
-
-
-def summary(found: Found) -> str:
-    """What comes out, in a few words."""
-    lines = []
-    for name, part in parts(found).items():
-        if name.endswith("native"):
-            t = part["2"]["times"]
-            model = training(part, copies_of(found), SPREAD)
-            to = ", ".join(f"{pays_to(model, network, True):,} by {where}" for where, network in NETWORKS.items())
-            most = ", ".join(
-                f"{gain(model, 1000, network, False) / 1000:.0%} by {where}" for where, network in NETWORKS.items()
-            )
-            lines.append(
-                f"- {name.partition('/')[0]}: 2 ranks here have an efficiency of {t['solo 1'] / t['weak']:.2f}. By the model,\n"
-                f"  1,000 hosts with a batch each reach {most};\n  where all share one batch, hosts pay up to {to}."
-            )
-    return "**In short**\n\n" + "\n".join(lines)
-
-
-def reduced(found: Found) -> str:
-    """All-reduces by size."""
-    rows = [["bytes", *(f"{n} ranks: {who}" for n in found["allreduce"] for who in ("mpi4py", "tapenet", "gloo"))]]
-    for size in found["allreduce"]["2"]["times"]:
-        row = [f"{int(size):,}"]
-        for n in found["allreduce"].values():
-            t = n["times"][size]
-            row += [
-                f"{t['mpi4py']:,.0f}",
-                f"{t['tapenet']:,.0f} ({t['tapenet'] / t['mpi4py']:.2f})",
-                f"{t['gloo']:,.0f}",
-            ]
-        rows.append(row)
-    return table(rows)
-
-
-def trained(found: Found) -> str:
-    """Steps by ranks."""
-    rows = [["workload", "ranks", "solo", "alone", "together", "efficiency", "of alone", "strong", "hidden"]]
-    for name, part in found.items():
-        for n, measured in part.items() if "/" in name else ():
-            t = measured["times"]
-            hidden = 1 - (t["weak"] - t["alone"]) / t["exchange"]
-            cores = min(1.0, found["machine"]["cores"] / int(n))
-            strong = t["solo 1"] / t["strong"] / int(n) / cores
-            rows.append(
-                [name, n, *(f"{t[k] / 1e3:.1f}" for k in ("solo 1", "alone", "weak")),
-                 *(f"{x:.2f}" for x in (t["solo 1"] / t["weak"] / cores, t["alone"] / t["weak"], strong)),
-                 f"{min(1.0, max(0.0, hidden)):.0%}"]
-            )  # fmt: skip
-    return table(rows)
-
-
-def checked(found: Found) -> str:
-    """What the model says beside what was measured."""
-    rows = [["milliseconds, measured / model", "weak, 2 ranks", "strong, 2 ranks", "weak, 4 ranks", "strong, 4 ranks"]]
-    logs: dict[int, list[float]] = {2: [], 4: []}
-    for name, part in parts(found).items():
-        row = [name]
-        for n in (2, 4):
-            for kind in ("weak", "strong"):
-                if str(n) not in part:
-                    row.append("-")
-                    continue
-                measured, said = part[str(n)]["times"][kind], predicted(found, part, n, kind == "strong")
-                logs[n].append(abs(math.log(said / measured)))
-                row.append(f"{measured / 1e3:.1f} / {said / 1e3:.1f}")
-        rows.append(row)
-    off = {n: math.exp(sum(each) / len(each)) for n, each in logs.items()}
-    return (
-        f"{table(rows)}\n\nIt is off by a factor of {off[2]:.2f} at 2 ranks and {off[4]:.2f} at 4, geometric means. "
-        "(Ranks are launched anew\nfor each workload and number of ranks, and a virtual machine is not as fast at all "
-        "times: compare within a line.)"
-    )
-
-
-def simulated(found: Found, part: Found, speed: float) -> str:
-    """Efficiencies by network and hosts."""
-    t = training(part, copies_of(found), SPREAD, speed)
-    rows = [["network, scaling", *(f"{n:,} hosts" for n in HOSTS), "pays to"]]
-    for name, network in NETWORKS.items():
-        for strong in (False, True):
-            cells = [
-                " / ".join(f"{gain(t, n, network, strong, sharded) / n:.2f}" for sharded in (False, True))
-                for n in HOSTS
-            ]
-            to = " / ".join(f"{pays_to(t, network, strong, sharded):,}" for sharded in (False, True))
-            rows.append([f"{name}, {'strong' if strong else 'weak'}", *cells, to])
-    return table(rows)
-
-
-def sharding(found: Found) -> str:
-    """Where a sharded optimizer is quicker, and what it saves."""
-    lines = []
-    for name, part in parts(found).items():
-        if not name.endswith("native"):
-            continue
-        for network_name, network in NETWORKS.items():
-            t = training(part, copies_of(found))
-            quicker = [n for n in (2**i for i in range(1, 11)) if step(t, n, network, 1.0, True) < step(t, n, network)]
-            u, g = t.update * 1e3, exchange(t.size, 64, network, 1) * 1e3
-            says = f"from {quicker[0]} hosts on" if quicker else "nowhere"
-            lines.append(
-                f"- {name.partition('/')[0]}, {network_name}: quicker {says} (the update takes {u:.2f} ms, "
-                f"gathering by 64 hosts {g:.2f} ms)"
-            )
-    return (
-        "### When to shard the optimizer\n\nIt saves on each of p hosts (1 - 1/p) of the optimizer's memory: with Adam 8 bytes "
-        "a\nparameter. In time it pays where an update takes longer than gathering the parameters:\n\n"
-        + "\n".join(lines)
+    figures, m = Figures(found), found["machine"]
+    checked, off = figures.checked()
+    simulated = [
+        f"### {name}, compiled, host x {speed}\n\n{figures.simulated(part, speed)}"
+        for name, part in figures.native.items()
+        for speed in SPEEDS
+    ]
+    return TEXT.format(
+        machine=f"{m['cpu']}, {m['cores']} cores; NumPy {m['numpy']}, PyTorch {m['torch']}; {m['date'][:10]}.",
+        summary="\n".join(figures.summary()),
+        reduced=figures.reduced(),
+        workloads="\n".join(f"- {name}: {title}" for name, title in WORKLOADS.items()),
+        trained=figures.trained(),
+        derived=figures.derived(),
+        spread=SPREAD,
+        latency=figures.here.latency * 1e6,
+        bandwidth=1e-9 / figures.here.byte,
+        copies=figures.copies * 1e9,
+        checked=checked,
+        off=off,
+        image=IMAGE,
+        simulated="\n\n".join(simulated),
+        sharding=figures.sharding(),
     )
 
 
 def plot(found: Found) -> str:
-    """An SVG: times as fast as one host by hosts; the transformer, on hosts 32 times as fast."""
-    part = found["transformer/tapenet-native"]
-    t = training(part, copies_of(found), SPREAD, SPEEDS[-1])
-    left, right, top, bottom = 60, 560, 50, 430
-    counts = [2**i for i in range(11)]
-
-    def x(n: int) -> float:
-        return left + (right - left) * math.log2(n) / 10
-
-    def y(times: float) -> float:
-        return bottom - (bottom - top) * math.log2(max(times, 0.5) / 0.5) / 11
-
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {bottom + 50}" font-family="sans-serif" font-size="11">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="12" y="22" font-size="13">Times as fast as one host, by hosts: the transformer, hosts x {SPEEDS[-1]}</text>',
-    ]
-    for n in counts:
-        out.append(f'<path d="M{x(n):.1f} {top}V{bottom}M{left} {y(n):.1f}H{right}" stroke="#ddd"/>')
-        out.append(f'<text x="{x(n):.1f}" y="{bottom + 18}" text-anchor="middle">{n}</text>')
-        out.append(f'<text x="{left - 8}" y="{y(n) + 4:.1f}" text-anchor="end">{n}</text>')
-    free = float(top)
-    ends = []
-    for (name, network), colour in zip(NETWORKS.items(), ("#d6604d", "#4b1fa8", "#1b9e77"), strict=True):
-        for strong, sharded in ((False, False), (False, True), (True, False), (True, True)):
-            gains = [gain(t, n, network, strong, sharded) for n in counts]
-            points = " ".join(f"{x(n):.1f},{y(g):.1f}" for n, g in zip(counts, gains, strict=True))
-            dash = ' stroke-dasharray="5"' if sharded else ""
-            out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"{dash}/>')
-            if not sharded:
-                ends.append((y(gains[-1]), colour, f"{name}, {'strong' if strong else 'weak'}"))
-    for height, colour, text in sorted(ends):
-        free = max(free, height)
-        out.append(f'<text x="{right + 10}" y="{free + 4:.1f}" fill="{colour}">{text}</text>')
-        free += 13
-    out.append(f'<text x="{right + 10}" y="{bottom + 18}">dashed: sharded</text>')
-    return "\n".join([*out, "</svg>", ""])
+    """An SVG: efficiency by hosts; the transformer, on hosts 32 times as fast."""
+    figures = Figures(found)
+    t = figures.training(figures.native["transformer"], speed=SPEEDS[-1])
+    hosts = [2**i for i in range(11)]
+    lines = {
+        f"{name}, {kind}": [gain(t, n, network, kind == "strong") / n for n in hosts]
+        for name, network in NETWORKS.items()
+        for kind in ("weak", "strong")
+    }
+    title = f"The transformer, hosts x {SPEEDS[-1]}"
+    return curve(lines, title, "hosts", "efficiency", x=hosts, log_x=True) + "\n"

@@ -1,6 +1,6 @@
 """What each rank runs, started by `mpiexec`: the first prints what was measured as JSON.
 
-Arguments: "train", a workload, a candidate, rounds, seconds of a round; or "allreduce", rounds, seconds.
+Arguments: "train", a workload, a candidate, rounds, seconds of a round; or "allreduce" or "derivatives", rounds, seconds.
 """
 
 from __future__ import annotations
@@ -210,6 +210,13 @@ def allreduce(rounds: int, seconds: float) -> dict[str, Any]:
     return {"times": found}
 
 
+def derivatives(rounds: int, seconds: float) -> dict[str, Any]:
+    """Derivatives by one rank while others sleep, and by all."""
+    from tests.benchmarks.parallel.derivatives import steps
+
+    return {"times": medians(times(steps(), rounds, seconds))}
+
+
 def main() -> None:
     """Measure what the arguments say."""
     if hasattr(os, "sched_setaffinity"):
@@ -217,7 +224,7 @@ def main() -> None:
         os.sched_setaffinity(0, {cores[comm.rank % len(cores)]})
     kind, *names, rounds, seconds = sys.argv[1:]
     plan = int(rounds), float(seconds)
-    found = train(names[0], names[1], *plan) if kind == "train" else allreduce(*plan)
+    found = {"train": train, "allreduce": allreduce, "derivatives": derivatives}[kind](*names, *plan)
     if not comm.rank:
         print(json.dumps(found))
 
