@@ -19,10 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapenet.kernels import aligned
 from tapenet.kernels.blocks import blocks, even, pieces
+from tapenet.kernels.moves import add_up
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
-from tapenet.llvm.sharing import Shared
+from tapenet.llvm.sharing import Shared, parts
 
 Ints = tuple[int, ...]
 #: Taps at most: they are unrolled, and the code grows with them.
@@ -73,10 +75,10 @@ def takes(char: str, shape: Shape) -> bool:
     )
 
 
-def _arrays(k: Kernel, shape: Shape) -> tuple[Array, Array, Array]:
-    """Input, weights and output, as arguments of a kernel."""
+def _arrays(k: Kernel, shape: Shape, own: bool = False) -> tuple[Array, Array, Array]:
+    """Input, weights, perhaps of each part its own, and output, as arguments of a kernel."""
     x = k.array(shape.channels, *shape.x[:2], shape.x[2] * shape.batch)
-    weight = k.array(shape.outs, shape.channels // shape.groups, len(shape.taps))
+    weight = (k.each if own else k.array)(shape.outs, shape.channels // shape.groups, len(shape.taps))
     return x, weight, k.array(shape.outs, *shape.out[:2], shape.out[2] * shape.batch)
 
 
@@ -178,10 +180,19 @@ def _add_up(
 
 
 def weight_sums(x: np.ndarray, found: np.ndarray, y: np.ndarray, shape: Shape) -> None:
-    """Add to found[o, c, t] the sum over places and batch of y[o] times x[c] at tap t: the gradient by the weights of
-    `sums`, where y is the gradient by its result. All arrays are C-contiguous."""
-    count = shape.outs // _weight_tile(shape)[0]
-    _weight_sums(shape, x.dtype.char)(count, shape.multiply_adds, x, found, y)
+    """Write to found[o, c, t] the sum over places and batch of y[o] times x[c] at tap t: the gradient by the weights of `sums`,
+    where y is the gradient by its result. All arrays are C-contiguous.
+
+    Threads share the rows, as in `sums`, and have sums of their own, where there are more products than that costs: else each
+    would read what lies in the other's cache. They share the outputs elsewhere."""
+    rows, cost = _rows(shape), shape.multiply_adds
+    number = parts(rows, cost, 2 * found.size)  # a vector for each number comes down to it too
+    if number > 1:
+        sums = aligned((number, *found.shape), found.dtype)
+        _weight_sums(shape, x.dtype.char, True)(rows, cost, x, sums, y, parts=number)
+        add_up(sums, found)
+    else:
+        _weight_sums(shape, x.dtype.char, False)(shape.outs // _weight_tile(shape)[0], cost, x, found, y)
 
 
 def _weight_tile(shape: Shape) -> tuple[int, int, int]:
@@ -197,30 +208,50 @@ def _weight_tile(shape: Shape) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_sums(shape: Shape, char: str) -> Shared:
+def _weight_sums(shape: Shape, char: str, by_rows: bool) -> Shared:
+    """The range is that of the rows, and each part has sums of its own; or that of blocks of outputs."""
     k = Kernel("weight_sums", char)
-    x, found, y = _arrays(k, shape)
+    x, found, y = _arrays(k, shape, by_rows)
     begin, end = k.range()
     outs, channels = shape.outs // shape.groups, shape.channels // shape.groups
     height, some, wide = _weight_tile(shape)
-    per_row = shape.batch * k.dtype.itemsize * (shape.channels * shape.x[2] * shape.step[1] + shape.outs * shape.out[2])
-    for d in k.turns(shape.counts[0]):
-        for h, rows in blocks(k, shape.counts[1], max(1, BLOCK // per_row)):
-            for block in k.turns(end, begin):
-                o = block * height
-                group = 0 if shape.groups == 1 else o.op("udiv", o, outs)
-                for c, number in blocks(k, channels, some):
-                    source = x.moved(group * channels + c, d * shape.step[0], h * shape.step[1])
-                    for t in range(0, len(shape.taps), wide):
-                        _add_products(k, shape, source, found.moved(o, c, t), y.moved(o, d, h), rows,
-                                      (height, number), shape.taps[t : t + wide])  # fmt: skip
+    of_rows, of_blocks = (k.index(0), k.index(_rows(shape))), (k.index(0), k.index(shape.outs // height))
+    if by_rows:
+        of_rows = begin, end
+    else:
+        of_blocks = begin, end
+    for d, h, rows, again in _bands(k, shape, *of_rows):
+        for block in k.turns(of_blocks[1], of_blocks[0]):
+            o = block * height
+            group = 0 if shape.groups == 1 else o.op("udiv", o, outs)
+            for c, number in blocks(k, channels, some):
+                source = x.moved(group * channels + c, d * shape.step[0], h * shape.step[1])
+                for t in range(0, len(shape.taps), wide):
+                    _add_products(k, shape, source, found.moved(o, c, t), y.moved(o, d, h), rows,
+                                  (height, number), shape.taps[t : t + wide], again)  # fmt: skip
     return k.shared()
 
 
+def _bands(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[Index, Index, Index, Value]]:
+    """Bands of rows that stay in the second level cache: depth, first row, how many rows, and whether there was one before. The
+    first axis that has a length goes from `begin` to `end`."""
+    per_row = shape.batch * k.dtype.itemsize * (shape.channels * shape.x[2] * shape.step[1] + shape.outs * shape.out[2])
+    most = max(1, BLOCK // per_row)
+    if shape.counts[0] == 1:
+        for h in k.turns(end, begin, most):
+            rest = end - h
+            yield 0, h, (rest < most).where(rest, most), h > begin
+    else:
+        for d in k.turns(end, begin):
+            for first, rows in blocks(k, shape.counts[1], most):
+                yield d, first, rows, (d > begin) | (k.index(0) + first > 0)
+
+
 def _add_products(
-    k: Kernel, shape: Shape, x: Array, found: Array, y: Array, rows: int, size: tuple[int, int], taps: tuple[Ints, ...]
+    k: Kernel, shape: Shape, x: Array, found: Array, y: Array, rows: Index, size: tuple[int, int], taps: tuple[Ints, ...],
+    again: Value,
 ) -> None:  # fmt: skip
-    """One tile of the weights' gradient, over some rows."""
+    """One tile of the weights' gradient, over some rows: added to what is there, or written."""
     columns = [(c, t) for c in range(size[1]) for t in range(len(taps))]
     zero = k.number(0.0, k.lanes)
     totals = [[k.variable(zero) for _ in columns] for _ in range(size[0])]
@@ -241,4 +272,5 @@ def _add_products(
                 turn((h, w), r, rest)
     for o, row in enumerate(totals):
         for (c, t), total in zip(columns, row, strict=True):
-            found.store(found.load(o, c, t) + k.total(total.value), o, c, t)
+            before = again.where(found.load(o, c, t), 0.0)
+            found.store(before + k.total(total.value), o, c, t)

@@ -91,7 +91,7 @@ def bordered(x: np.ndarray, befores: Sequence[int], padded: Sequence[int]) -> np
         if first[1] == 1:  # threads share the outer one
             first, second = second, first
         lengths = x.shape[0], x.strides[0] // size, number * batch, whole * batch, before * batch
-        _bordered(x.dtype.char)(first[1], DENSE * made.size, x, made, int(quick), *lengths, *first, *second)
+        _bordered(x.dtype.char)(first[1], COST * made.size, x, made, int(quick), *lengths, *first, *second)
     else:
         made.fill(0)
     if not quick:
@@ -190,6 +190,24 @@ def _clear(char: str) -> Shared:
     k.declares.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
     count = ((end - begin) * k.dtype.itemsize).name
     k.line(f"  call void @llvm.memset.p0.i64(ptr {array.at(begin)}, i8 0, i64 {count}, i1 false)")
+    return k.shared()
+
+
+def add_up(sums: np.ndarray, out: np.ndarray) -> None:
+    """Write what sums (parts, *out.shape) come to, in the order of the parts. All arrays are in C order."""
+    _add_up(len(sums), out.dtype.char)(out.size, DENSE * sums.size, sums, out, out.size)
+
+
+@functools.lru_cache(maxsize=64)
+def _add_up(parts: int, char: str) -> Shared:
+    k = Kernel("add_up", char)
+    sums, out, size = k.array(1), k.array(1), k.integer()
+    begin, end = k.range(1024)
+    for i in k.turns(end, begin):
+        total = sums.load(i)
+        for part in range(1, parts):
+            total = total + sums.load(i + size * part)
+        out.store(total, i)
     return k.shared()
 
 

@@ -86,6 +86,13 @@ def text(name: str, parameters: Sequence[str], grain: int = 1) -> str:
     return "\n".join([*lines, call, "  ret void", "}", ""])
 
 
+def parts(length: int, cost: int, own: int = 0, grain: int = 1) -> int:
+    """How many parts, which begin at multiples of a grain, a range of this length is worth that takes so many multiply-adds. If
+    each has so many numbers of its own there is an even number, so that two threads have as much to do."""
+    most = max(1, min(-(-length // grain), cost // (PART + OWN * own), workers.PARTS))
+    return most - most % 2 if own and most > 1 else most
+
+
 class Shared:
     """Code for a range, by the name under which `text` defined it: `run(length, cost, *arguments)`. `library` gives the code
     when it is there.
@@ -129,7 +136,7 @@ class Shared:
 
     def most(self, length: int, cost: int, own: int = 0) -> int:
         """The same for any number of threads, at most."""
-        return max(1, min(-(-length // self._grain), cost // (PART + OWN * own), workers.PARTS))
+        return parts(length, cost, own, self._grain)
 
     def symbol(self) -> str:
         """What other code calls its function for a part by, which stays from now on; "" if there is no such name."""

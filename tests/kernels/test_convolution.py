@@ -15,7 +15,7 @@ from tapenet import kernels
 from tapenet.llvm.recording import Place
 from tapenet.ops.layers.convolution import geometry, kernel_dispatch, spatial
 from tapenet.program.native import launches
-from tests.kernels.beside import agree, many_threads
+from tests.kernels.beside import agree, batch_last, many_threads
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
@@ -274,6 +274,43 @@ def test_threads_give_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) ->
             several = passes()
         agree(several[:2], one[:2], "f", 0)
         agree(several[2:], one[2:], "f", ERROR, least=0)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (2, (9, 8), 16, (3, 5, 1), (3, 3), (1, 1, 1)),
+        (2, (9, 8), 16, (4, 6, 2), (3, 2), (1, (1, 0), (2, 1))),
+        (3, (5, 6, 7), 16, (2, 4, 2), (2, 3, 2), ((2, 1, 2), 1, 1)),
+        (2, (16, 20), 8, (24, 40, 1), (1, 1), (1, 0, 1)),
+        (2, (16, 20), 8, (24, 40, 1), (1, 1), (2, 0, 1)),
+        (3, (3, 50, 70), 2, (24, 8, 1), (1, 1, 1), (2, 1, 1)),
+    ],
+)
+def test_gradients_by_weights_in_parts(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part of the rows has sums of its own: the same ones for any number of threads."""
+    axes, sizes, batch, (inputs, outs, groups), kernel, options = case
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    parts: list[int] = []
+    for name in ("convolution", "gathered"):
+        module = importlib.import_module(f"tapenet.kernels.{name}")
+        add_up = module.add_up
+        monkeypatch.setattr(
+            module, "add_up", lambda *given, add_up=add_up: (parts.append(len(given[0])), add_up(*given))
+        )
+    forward, _, weight_grad = spatial.forwards(axes)
+    x = batch_last(R.normal(size=(batch, inputs, *sizes)).astype("f"))
+    w = R.normal(size=(outs, inputs // groups, *kernel)).astype("f")
+    y = batch_last(forward(x, w, None, *options, groups))
+    found = []
+    for threads in (1, 2, 3):
+        many_threads(monkeypatch, threads)
+        check(*case, "f")
+        found.append(weight_grad(x, y, w.shape, *options, groups))
+    assert min(parts) > 1
+    assert len(parts) == 6
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
 
 
 @pytest.mark.parametrize(

@@ -133,12 +133,12 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     if gather:
         gathered.weight_sums(x, y, shape, taps, flat)
         return found
-    moves.clear(found)
     if len(taps) == flat.shape[2]:
         direct.weight_sums(x, flat, y, shape)
     else:
-        some = np.zeros((*flat.shape[:2], len(taps)), x.dtype)
+        some = kernels.aligned((*flat.shape[:2], len(taps)), x.dtype)
         direct.weight_sums(x, some, y, shape)
+        moves.clear(found)
         flat[:, :, taps] = some
     return found
 
