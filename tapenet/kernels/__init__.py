@@ -174,6 +174,36 @@ def aligned(shape: Shape, dtype: DTypeLike, order: Shape | None = None) -> Array
     return room[first : first + size].reshape(shape)
 
 
+def copied(a: Array) -> Array:
+    """A copy of an array in C order, which is a result."""
+    made = empty(a.shape, a.dtype)
+    write(a, made)
+    return made
+
+
+def write(source: Array, target: Array) -> None:
+    """Copy an array to one of its shape. Where what an op does is recorded for a program, a kernel does it (`moves.copied`)."""
+    if rehearsal.state.record is None:
+        target[...] = source
+    else:
+        _topic("moves").copied(source, target)
+
+
+def dense(a: Array) -> Array:
+    """An array in C order: itself, or a copy; by a kernel where what an op does is recorded."""
+    if a.flags.c_contiguous or rehearsal.state.record is None:
+        return np.ascontiguousarray(a)
+    return _topic("moves").dense(a)  # type: ignore[no-any-return]
+
+
+def clear(array: Array) -> None:
+    """Write zeros to an array of floats in C order; by a kernel where what an op does is recorded."""
+    if rehearsal.state.record is None:
+        array.fill(0)
+    else:
+        _topic("moves").clear(array)
+
+
 # -- beside BLAS -------------------------------------------------------------------------------------------------
 
 

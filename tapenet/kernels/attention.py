@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tapenet.kernels import vectors_like
+from tapenet.kernels import dense, vectors_like
 from tapenet.kernels.blocks import turn
+from tapenet.kernels.constants import lasting
 from tapenet.llvm import gemm
 from tapenet.llvm.formulas import call
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
@@ -51,18 +52,18 @@ def forward(
     query, key, value = map(_dense, (query, key, value))
     dtype = query.dtype
     out = vectors_like(query, value.shape[-1], dtype)
-    below = np.empty((*query.shape[:-1], 1), dtype)
-    arrays = (query, key, value, out)
+    below = vectors_like(query, 1, dtype)
+    arrays = (query, key, value, out, below)
     rows, columns = query.shape[-2], key.shape[-2]
     block = _block(rows, columns)
     run = _forward(query.shape[-1], value.shape[-1], causal, block, dtype.char)
     blocks = -(-columns // block)
     heads = _heads(*arrays)
-    number = np.full(1, scale, dtype)
+    number = lasting(_number(scale, dtype))
 
     width, wide = (block * a.shape[-1] * dtype.itemsize for a in (query, value))  # bytes of a block of vectors
     scratch = blocks * width, blocks * width, blocks * wide, blocks * block * block * dtype.itemsize, width, wide
-    arguments = *arrays, below, heads, number, *scratch, 2 * block * dtype.itemsize, rows, columns
+    arguments = *arrays, heads, number, *scratch, 2 * block * dtype.itemsize, rows, columns
     run(len(heads), multiply_adds(query, key, value, causal), *arguments)
     return out, below
 
@@ -81,19 +82,18 @@ def backward(
     given = tuple(map(_dense, (g, query, key, value, out)))
     dtype = query.dtype
     found = tuple(vectors_like(a, a.shape[-1], dtype) for a in given[1:4])
-    arrays = (*given, *found)
+    arrays = (*given, *found, below)
     width, wide = query.shape[-1], value.shape[-1]
     rows, columns = query.shape[-2], key.shape[-2]
     block = _block(rows, columns)
     run = _backward(width, wide, causal, block, dtype.char)
     blocks = -(-columns // block)
     heads = _heads(*arrays)
-    number = np.full(1, scale, dtype)
-    below = np.ascontiguousarray(below)
+    number = lasting(_number(scale, dtype))
 
     width, wide, tile = (block * n * dtype.itemsize for n in (width, wide, block))  # bytes of a block
     scratch = *[blocks * width] * 3, *[blocks * wide] * 3, *[blocks * tile] * 2, width, width, wide, wide
-    arguments = *arrays, below, heads, number, *scratch, rows, columns
+    arguments = *arrays, heads, number, *scratch, rows, columns
     run(len(heads), 5 * multiply_adds(query, key, value, causal) // 2, *arguments)
     return found
 
@@ -105,13 +105,18 @@ def _block(rows: int, columns: int) -> int:
 
 def _dense(a: np.ndarray) -> np.ndarray:
     """The array with vectors that are dense."""
-    return a if a.strides[-1] == a.itemsize else np.ascontiguousarray(a)
+    return a if a.strides[-1] == a.itemsize else dense(a)
 
 
 def _heads(*arrays: np.ndarray) -> np.ndarray:
     """By head and array, in elements: where it begins, and how far its vectors lie apart."""
     (itemsize,) = {a.itemsize for a in arrays}
-    return _places(arrays[0].shape[:-2], tuple(tuple(s // itemsize for s in a.strides[:-1]) for a in arrays))
+    return lasting(_places(arrays[0].shape[:-2], tuple(tuple(s // itemsize for s in a.strides[:-1]) for a in arrays)))
+
+
+@functools.lru_cache(maxsize=64)
+def _number(value: float, dtype: np.dtype) -> np.ndarray:
+    return np.full(1, value, dtype)
 
 
 @functools.lru_cache(maxsize=16)
@@ -221,8 +226,7 @@ class _Head:
 @functools.lru_cache(maxsize=64)
 def _forward(width: int, wide: int, causal: bool, block: int, char: str) -> Shared:
     k = Kernel("attention", char, vectors=True)
-    arrays = [k.array(1) for _ in range(4)]
-    below = k.array(1)
+    arrays = [k.array(1) for _ in range(5)]
     heads = k.array(1, dtype=np.int64)
     scale = k.array(1)
     keys, turned, values = k.scratch(1, width), k.scratch(1, width), k.scratch(1, wide)
@@ -236,7 +240,7 @@ def _forward(width: int, wide: int, causal: bool, block: int, char: str) -> Shar
     lowest, zero = k.number(-float("inf"), lanes), k.number(0.0, lanes)
     padded = head.blocks * block
     for h in k.turns(end, begin):
-        (query, by), (key, key_by), (value, value_by), (out, out_by) = _placed(arrays, heads, h)
+        (query, by), (key, key_by), (value, value_by), (out, out_by), (below, below_by) = _placed(arrays, heads, h)
         head.gather(key, key_by, 0, columns, keys, padded, width)
         head.gather(value, value_by, 0, columns, values, padded, wide)
         head.turned(keys, turned, width)
@@ -267,7 +271,7 @@ def _forward(width: int, wide: int, causal: bool, block: int, char: str) -> Shar
             head.scale(sums, block, wide, lambda i: 1.0 / totals.load(0, i))
             head.spread(sums, out, out_by, first, count, wide)
             for i in k.turns(count):
-                below.store(totals.load(1, i) + call("log", totals.load(0, i)), h * rows + first + i)
+                below.store(totals.load(1, i) + call("log", totals.load(0, i)), (first + i) * below_by)
     return k.shared()
 
 
@@ -281,8 +285,7 @@ def _placed(arrays: list[Array], heads: Array, h: Value) -> list[tuple[Array, Va
 @functools.lru_cache(maxsize=64)
 def _backward(width: int, wide: int, causal: bool, block: int, char: str) -> Shared:
     k = Kernel("attention_grad", char, vectors=True)
-    arrays = [k.array(1) for _ in range(8)]
-    below = k.array(1)
+    arrays = [k.array(1) for _ in range(9)]
     heads = k.array(1, dtype=np.int64)
     scale = k.array(1)
     keys, keys_turned, key_sums = (k.scratch(1, width) for _ in range(3))
@@ -299,7 +302,7 @@ def _backward(width: int, wide: int, causal: bool, block: int, char: str) -> Sha
     padded = head.blocks * block
     for h in k.turns(end, begin):
         placed = _placed(arrays, heads, h)
-        (g, g_by), (query, by), (key, key_by), (value, value_by), (out, out_by) = placed[:5]
+        (g, g_by), (query, by), (key, key_by), (value, value_by), (out, out_by), *_, (below, below_by) = placed
         head.gather(key, key_by, 0, columns, keys, padded, width)
         head.gather(value, value_by, 0, columns, values, padded, wide)
         head.turned(keys, keys_turned, width)
@@ -317,7 +320,7 @@ def _backward(width: int, wide: int, causal: bool, block: int, char: str) -> Sha
             for i in k.turns(count):
                 seen = head.visible(i, first)
                 off = k.spread(head.inner(upper, results, i, wide), lanes)
-                less = k.spread(below.load(h * rows + first + i), lanes)
+                less = k.spread(below.load((first + i) * below_by), lanes)
                 for row, at, column in head.vectors(tiles, i):
                     weight = call("exp", weights.load(row, at, lanes=lanes) * factor - less)
                     weight = (column < seen).where(weight, k.number(0.0, lanes))

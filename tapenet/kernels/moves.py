@@ -174,6 +174,66 @@ def _apart(
     return k.shared()
 
 
+def copied(source: np.ndarray, target: np.ndarray) -> None:
+    """Copy an array to one of its shape and dtype, both dense: in one order of memory, or one of them in C order and the other
+    with its first axis innermost.
+
+    Raises:
+        Unrecorded: they lie otherwise.
+    """
+    ours, theirs = ((a, a.transpose(*range(1, a.ndim), *range(a.ndim)[:1])) for a in (source, target))
+    for a, b in zip(ours, theirs, strict=True):
+        if a.flags.c_contiguous and b.flags.c_contiguous and a.dtype == b.dtype:
+            _copied()(a.nbytes, DENSE * a.size, a, b)
+            return
+    for a, b in ((ours[0], theirs[1]), (ours[1], theirs[0])):
+        if a.flags.c_contiguous and b.flags.c_contiguous and a.dtype == b.dtype and a.dtype.char in "fd":
+            first = a.shape[0] if a is source else math.prod(a.shape[:-1])
+            turned_into(a.reshape(first, -1), b.reshape(-1, first))
+            return
+    raise rehearsal.Unrecorded
+
+
+@functools.cache
+def _copied() -> Shared:
+    """The range is that of the bytes."""
+    k = Kernel("copied", np.uint8)
+    source, target = k.array(1), k.array(1)
+    begin, end = k.range(4096)
+    k.copy(source.at(begin), target.at(begin), end - begin)
+    return k.shared()
+
+
+def dense(x: np.ndarray) -> np.ndarray:
+    """A copy of an array in C order, which has at most four axes, the last of them dense.
+
+    Raises:
+        Unrecorded: it is another one.
+    """
+    if x.ndim > 4 or x.strides[-1] != x.itemsize:
+        raise rehearsal.Unrecorded
+    made = aligned(x.shape, x.dtype)
+    missing = 4 - x.ndim
+    lengths, steps = (1,) * missing + x.shape[:-1], (0,) * missing + x.strides[:-1]
+    _dense()(math.prod(lengths), DENSE * x.size, x, made, x.shape[-1] * x.itemsize, *lengths[1:], *steps)
+    return made
+
+
+@functools.cache
+def _dense() -> Shared:
+    """Arguments behind the arrays: bytes of a run; how many there are along the second and third axis; bytes between neighbours
+    along all three. The range is that of the runs."""
+    k = Kernel("dense", np.uint8)
+    source, target, run, second, third, *steps = k.array(1), k.array(1), *(k.integer() for _ in range(6))
+    begin, end = k.range()
+    for i in k.turns(end, begin):
+        above = i.op("udiv", i, third)
+        a = above.op("udiv", above, second)
+        b, c = above - a * second, i - above * third
+        k.copy(source.at(a * steps[0] + b * steps[1] + c * steps[2]), target.at(i * run), run)
+    return k.shared()
+
+
 def clear(array: np.ndarray) -> None:
     """Write zeros to an array in C order."""
     if array.nbytes < CLEARED and rehearsal.state.record is None:

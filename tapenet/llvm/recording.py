@@ -59,6 +59,7 @@ class Recording:
     def know(self, memory: tuple[str, int], array: np.ndarray) -> None:
         """Say what an array's memory is called."""
         low, high = np.lib.array_utils.byte_bounds(array)
+        high = max(high, low + 1)  # of nothing too
         self._known.append((low, high, memory, array))
 
     def make(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -11,15 +11,19 @@ inputs alone: it serves any batch and time. Arrays of all turns lie as (gate, ti
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.kernels.constants import made_of
+from tapenet.kernels import aligned, dense
+from tapenet.kernels.constants import lasting, made_of
+from tapenet.kernels.moves import DENSE
 from tapenet.kernels.recurrent import backwards, forwards
 from tapenet.kernels.recurrent.tiles import Layer
-from tapenet.kernels.recurrent.weights import packed, packed_turned
+from tapenet.kernels.recurrent.weights import biases as biases
+from tapenet.kernels.recurrent.weights import packed
 from tapenet.typing import Array
 
 #: Both weights of a layer have at most so many bytes where each turn multiplies its inputs: they stay in the cache.
@@ -40,6 +44,16 @@ class Turns(NamedTuple):
 
     rows: Array
     reverse: bool
+
+    @staticmethod
+    def of_all(steps: int, batch: int, reverse: bool) -> Turns:
+        """Turns of which each takes all rows."""
+        return Turns(lasting(_rows(steps, batch)), reverse)
+
+
+@functools.lru_cache(maxsize=64)
+def _rows(steps: int, batch: int) -> Array:
+    return np.full(steps, batch, np.int64)
 
 
 def multiplies_inputs(x: Array, w_ih: Array, w_hh: Array) -> bool:
@@ -71,9 +85,9 @@ def forward(
     run = forwards.code(layer)
     w_hh = _packed(w_hh, count)
     w_ih = w_hh if x is None else _packed(w_ih, count)
-    x = states if x is None else np.ascontiguousarray(x)
+    x = states if x is None else dense(x)
     steps, batch, units = out.shape
-    arrays = (x, w_ih, w_hh, np.ascontiguousarray(bias), gates, states, out, *others, turns.rows)
+    arrays = (x, w_ih, w_hh, bias, gates, states, out, *others, turns.rows)
 
     room = batch * forwards.scratch(layer) * out.itemsize
     work = steps * batch * count * units * (units + layer.inputs)
@@ -102,11 +116,11 @@ def backward(
     count = w_hh.shape[0] // units
     layer = Layer(kind, units, 0 if dx is None else dx.shape[2], states.dtype.char, g is not None)
     run = backwards.code(layer)
-    w_hh = packed_turned(_turned(w_hh), [(0, count * units)])
-    order = [(2 * units, 3 * units), (0, 2 * units)] if kind == "gru" else [(0, count * units)]
-    w_ih = w_hh if dx is None else packed_turned(_turned(w_ih), order)
-    g = states if g is None else np.ascontiguousarray(g, states.dtype)
-    gates, states, *left = map(np.ascontiguousarray, (gates, states, *others[:2]))
+    w_hh = packed(w_hh.T, 1)
+    order = [(2 * units, 3 * units), (0, 2 * units)] if kind == "gru" else []
+    w_ih = w_hh if dx is None else packed(w_ih.T, 1, order)
+    g = states if g is None else dense(np.asarray(g, states.dtype))
+    gates, states, *left = map(dense, (gates, states, *others[:2]))
     arrays = (w_ih, w_hh, g, gates, states, d, dh, dh if dx is None else dx, *left, *others[2:], turns.rows)
     work = steps * batch * count * units * (units + layer.inputs)
     run(batch, work, *arrays, steps, batch, int(turns.reverse), int(to_the_end))
@@ -131,11 +145,15 @@ def weight_gradient(d: Array, x: Array, out: Array) -> bool:
     return True
 
 
+def bias_gradient(d: Array) -> Array:
+    """Σ d over time and batch, (gates, units), of d (gates, time, batch, units), C-contiguous."""
+    gates, steps, batch, units = d.shape
+    out = aligned((gates, units), d.dtype)
+    length = gates * backwards.strips(units, d.dtype.char)
+    backwards.bias_gradient(units, d.dtype.char)(length, DENSE * d.size, d, out, steps * batch)
+    return out
+
+
 def _packed(weight: Array, count: int) -> Array:
     """A weight as the turns read it."""
-    return made_of(weight, ("recurrent", count), lambda: packed(_turned(weight), count))
-
-
-def _turned(weight: Array) -> Array:
-    """The transpose of a weight in C order: that of one in Fortran order as it is."""
-    return np.ascontiguousarray(weight.T)
+    return made_of(weight, ("recurrent", count), lambda: packed(weight, count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -126,20 +127,14 @@ def weight_gradient(inputs: int, units: int, width: int, char: str) -> Shared:
     k = Kernel("recurrent_weights", char)
     x, d, out, room = k.array(1, inputs), k.array(1, units), k.array(1, width), k.scratch(1)
     length = k.integer()
-    begin, end = k.range()
     zero = k.number(0.0, k.lanes)
-    many = strips(units, char)
-    for g in k.turns((end + (many - 1)).op("udiv", end + (many - 1), many), begin.op("udiv", begin, many)):
+    for g, within in _gates(k, units, k.range()):
         column = g * units
-        first, last = begin - g * many, end - g * many
-        within = (first < 0).where(k.index(0), first), (last > many).where(k.index(many), last)
         for strip in Strip.of(k, units, vectors_of(1), within):
             for i in k.turns(inputs):
                 for unit, count in strip.parts:
                     out.store(zero, i, column + unit, count=count)
-        for start in k.turns(length, 0, BLOCK):
-            rest = length - start
-            inner = (rest < BLOCK).where(rest, k.index(BLOCK))
+        for start, inner in _blocks(k, length):
             source = d.moved(g * length + start)
             for strip in Strip.of(k, units, vectors_of(1), within):
                 packed = room.shaped(1, len(strip.parts) * k.lanes)
@@ -154,6 +149,44 @@ def weight_gradient(inputs: int, units: int, width: int, char: str) -> Shared:
                 ]
                 gemm(k, (inputs, columns, inner.name), matrices, k.dtype, True)
     return k.shared()
+
+
+@functools.lru_cache(maxsize=64)
+def bias_gradient(units: int, char: str) -> Shared:
+    """out[g] = Σ d[g] over its rows, block by block. The range is that of all gates' strips of units."""
+    k = Kernel("recurrent_biases", char, vectors=True)
+    d, out, length = k.array(1, units), k.array(1, units), k.integer()
+    zero = k.number(0.0, k.lanes)
+    for g, within in _gates(k, units, k.range()):
+        for strip in Strip.of(k, units, vectors_of(1), within):
+            totals = [k.variable(zero) for _ in strip.parts]
+            for start, inner in _blocks(k, length):
+                sums = [k.variable(zero) for _ in strip.parts]
+                for row in k.turns(inner):
+                    for cell, (unit, count) in zip(sums, strip.parts, strict=True):
+                        cell += d.load(g * length + start + row, unit, lanes=k.lanes, count=count)
+                for total, cell in zip(totals, sums, strict=True):
+                    total += cell.value
+            for total, (unit, count) in zip(totals, strip.parts, strict=True):
+                out.store(total.value, g, unit, count=count)
+    return k.shared()
+
+
+def _gates(k: Kernel, units: int, part: tuple[Value, Value]) -> Iterator[tuple[Value, tuple[Value, Value]]]:
+    """The gates of a part of the range of all gates' strips, and from which strip to which."""
+    begin, end = part
+    many = strips(units, k.dtype.char)
+    last = end + (many - 1)
+    for g in k.turns(last.op("udiv", last, many), begin.op("udiv", begin, many)):
+        first, last = begin - g * many, end - g * many
+        yield g, ((first < 0).where(k.index(0), first), (last > many).where(k.index(many), last))
+
+
+def _blocks(k: Kernel, length: Value) -> Iterator[tuple[Value, Value]]:
+    """The rows in blocks: where one begins, and its length."""
+    for start in k.turns(length, 0, BLOCK):
+        rest = length - start
+        yield start, (rest < BLOCK).where(rest, k.index(BLOCK))
 
 
 def strips(units: int, char: str) -> int:

@@ -28,7 +28,7 @@ from tapenet.program.native.kernels import Function, Offset
 from tapenet.typing import Array
 
 #: Where the ops are that choose their kernels by shapes, dtypes and strides alone.
-RECORDED = ("tapenet.ops.layers.convolution.",)
+RECORDED = tuple(f"tapenet.ops.layers.{name}." for name in ("attention", "convolution", "pooling", "recurrent"))
 _BYTE = np.dtype(np.int8)
 
 
@@ -80,7 +80,7 @@ def record(instruction: Instruction, args: Sequence[Value], layouts: Layouts) ->
     op, params = instruction.params["op"], instruction.params
     if not op.module.startswith(RECORDED) or instruction.effect or params.get("sized") or not kernels.on():
         return None
-    if any(value.size == 0 for value in (*args, *instruction.results)):
+    if all(value.size == 0 for value in instruction.results):
         return None
     with recording() as made:
         arrays, results = [], []
@@ -115,6 +115,8 @@ def record(instruction: Instruction, args: Sequence[Value], layouts: Layouts) ->
 
 def _stand_in(value: Value, layouts: Layouts) -> Array:
     """An array that lies as a value does, and that nobody writes: that of a constant, or memory with anything in it."""
+    if not value.size:
+        return np.empty(value.shape, value.dtype)
     place = layouts[value]
     steps = tuple(s * value.dtype.itemsize for s in place.strides)
     if isinstance(place.root, Constant):
@@ -135,9 +137,14 @@ def _same(found: object, place: Array) -> bool:
         type(found) is np.ndarray
         and found.dtype == place.dtype
         and found.shape == place.shape
-        and alike(found.shape, found.strides, place.strides)
-        and found.__array_interface__["data"][0] == place.__array_interface__["data"][0]
+        and (not place.size or _lies(found, place))
     )
+
+
+def _lies(found: Array, place: Array) -> bool:
+    """Whether an array of the same shape is in the same memory."""
+    at, to = (a.__array_interface__["data"][0] for a in (found, place))
+    return bool(at == to) and alike(found.shape, found.strides, place.strides)
 
 
 def _scratch(launch: Launch) -> int:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapenet.llvm import loops
 from tapenet.llvm.blas import find, matrix
 from tapenet.llvm.emitter import literal, llvm_type, load, store, supported
-from tapenet.llvm.loops import Access, fill, nest, offset
+from tapenet.llvm.loops import Access, Code, fill, nest, offset
 from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
@@ -28,13 +29,13 @@ from tapenet.program.native import (
     pieces,
     raising,
 )
-from tapenet.program.native.kernels import Function, Offset
+from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function, Offset
 from tapenet.program.native.products import operands
 from tapenet.program.native.raising import STATUS
 from tapenet.program.native.writer import Writer
 from tapenet.typing import Shape
 
-_INTEGER = np.dtype(np.int64)
+_INTEGER, _BYTE = np.dtype(np.int64), np.dtype(np.int8)
 #: Bytes of a line of memory.
 _LINE = 64
 
@@ -141,7 +142,8 @@ def workspace(instruction: Instruction) -> int:
     if instruction.name != "add_rows":
         return 0
     table, _, index = instruction.args
-    return (table.shape[0] + index.size) * _INTEGER.itemsize + math.prod(table.shape[1:]) * table.dtype.itemsize
+    links = (table.shape[0] + index.size) * _INTEGER.itemsize
+    return links + max(1, _row_parts(instruction)) * _row_room(instruction)
 
 
 @dataclass(eq=False)
@@ -154,8 +156,14 @@ class _Writer(Writer):
         self.args = self.instruction.args
         (self.result,) = self.instruction.results
 
-    def copy(self, lengths: Sequence[int], source: Access, target: Access, add: bool = False) -> None:
-        pieces.copy(self.code, self.name, lengths, source, target, add)
+    def copy(
+        self, lengths: Sequence[int], source: Access, target: Access, add: bool = False, code: Code | None = None
+    ) -> None:
+        """Copy elements, or add them: in pieces, or in a part of a work as it is, whose code is given."""
+        if code is None or code is self.code:
+            pieces.copy(self.code, self.name, lengths, source, target, add)
+        else:
+            loops.copy(code, lengths, source, target, add)
 
     # -- one method per primitive --------------------------------------------------------------------------------
 
@@ -245,74 +253,100 @@ class _Writer(Writer):
         common = np.broadcast_shapes(*(i.shape for i in index))
         arrays = [self.access(i) for i in index]
         steps = [aligned(i.shape, a.strides, common) or () for i, a in zip(index, arrays, strict=True)]
-        status = self.parameter(STATUS)
         spread = aligned(other.shape, values.strides, where.shape(common))
         assert spread is not None, (other.shape, where.shape(common))
         first, last = where.before, where.before + len(common)
         first_element = sum(start * s for start, s in zip(where.starts, into.strides, strict=True))
         begin = offset(self.code, into.pointer, first_element, 1, into.dtype)
+        outer = next((axis for axis, n in enumerate(common) if n > 1), 0)
 
-        def at(position: list[str]) -> None:
-            target = begin
+        def at(code: Code, pointers: list[str], position: list[str], status: str) -> None:
+            target, value, *others = pointers
             for axis, hole in enumerate(where.holes):
                 if hole is None:
                     continue
-                array = arrays[hole]
-                pointer = array.pointer
+                pointer, array = others[hole], arrays[hole]
                 for i, stride in zip(position, steps[hole], strict=True):
-                    pointer = offset(self.code, pointer, i, stride, array.dtype)
-                place = self._bounded(load(self.code, pointer, array.dtype), array.dtype, shape[axis], status)
-                target = offset(self.code, target, place, into.strides[axis], into.dtype)
-            value = values.pointer
+                    pointer = offset(code, pointer, i, stride, array.dtype)
+                place = _bounded(code, load(code, pointer, array.dtype), array.dtype, shape[axis], status)
+                target = offset(code, target, place, into.strides[axis], into.dtype)
             for i, stride in zip(position, spread[first:last], strict=True):
-                value = offset(self.code, value, i, stride, values.dtype)
+                value = offset(code, value, i, stride, values.dtype)
             one = Access(target, [into.strides[k] * where.steps[k] for k in where.kept], into.dtype)
             two = Access(value, [*spread[:first], *spread[last:]], values.dtype)
             source, goal = (one, two) if what == "read" else (two, one)
-            self.copy([*where.kept.values()], source, goal, add=what == "add")
+            self.copy([*where.kept.values()], source, goal, add=what == "add", code=code)
 
-        def walk(position: list[str], lengths: Shape) -> None:
-            if not lengths:
-                at(position)
-            else:
-                self.code.loop(lengths[0], lambda i: walk([*position, i], lengths[1:]))
+        def turn(code: Code, pointers: list[str], part: str, i: str, status: str) -> None:
+            def walk(position: list[str]) -> None:
+                axis = len(position)
+                if axis == len(common):
+                    at(code, pointers, position, status)
+                elif axis == outer:
+                    walk([*position, i])
+                else:
+                    code.loop(common[axis], lambda index: walk([*position, index]))
 
-        walk([], tuple(common))
+            walk([])
 
-    def _bounded(self, index: str, dtype: np.dtype, length: int, status: str) -> str:
-        """An index from 0 to length - 1. One that is out of bounds is noted, and reads element 0 instead."""
-        code = self.code
-        t = llvm_type(dtype)
-        if t != "i64":
-            index = code.emit(f"{'sext' if dtype.kind == 'i' else 'zext'} {t} {index} to i64")
-        below = code.emit(f"icmp slt i64 {index}, 0")
-        wrapped = code.emit(f"add i64 {index}, {length}")
-        index = code.emit(f"select i1 {below}, i64 {wrapped}, i64 {index}")
-        inside = code.emit(f"icmp ult i64 {index}, {length}")
-        before = code.emit(f"load i64, ptr {status}")
-        after = code.emit(f"select i1 {inside}, i64 {before}, i64 1")
-        code.line(f"  store i64 {after}, ptr {status}")
-        return code.emit(f"select i1 {inside}, i64 {index}, i64 0")
+        pointers = [begin, values.pointer, *(a.pointer for a in arrays)]
+        if not common:
+            at(self.code, pointers, [], self.parameter(STATUS))
+        else:
+            parts = _parts(common[outer], 2 * other.nbytes) if what == "read" else 1
+            self._turns(common[outer], parts, pointers, turn)
+
+    def _turns(
+        self, count: int, parts: int, pointers: list[str], turn: Callable[[Code, list[str], str, str, str], None]
+    ) -> None:
+        """A loop in so many parts. `turn` writes one turn; it is given the code, the pointers there, the number of the part,
+        the index, and where to note that an index is out of bounds."""
+        status = self.parameter(STATUS)
+        if parts < 2:
+            self.code.loop(count, lambda i: turn(self.code, pointers, "0", i, status))
+            return
+        steps = -(-count // parts)
+        part = Code()
+        *at, noted = [f"%b{i}" for i in range(len(pointers) + 1)]
+        first = part.emit(f"mul nuw nsw i64 %item, {steps}")
+        rest = part.emit(f"sub nsw i64 {count}, {first}")
+        part.declares.add("declare i64 @llvm.smin.i64(i64, i64)")
+        wrong = part.cell(_INTEGER)
+        store(part, "0", wrong, _INTEGER)
+        part.loop(
+            part.emit(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {steps})"),
+            lambda i: turn(part, at, "%item", part.emit(f"add nuw nsw i64 {first}, {i}"), wrong),
+        )
+        some = part.emit(f"icmp ne i64 {load(part, wrong, _INTEGER)}, 0")
+        pieces.either(part, some, lambda: store(part, "1", noted, _INTEGER), lambda: None)
+        item = Code()
+        given = ", ".join(f"ptr {p}" for p in pieces.given(item, ["ptr"] * (len(pointers) + 1)))
+        # In a function of its own, of whose arguments LLVM knows that they are different memory.
+        item.line(
+            f"  call void @{self.name(Function.of(part, range(len(pointers) + 1), 'i64 %item'))}({given}, i64 %item)"
+        )
+        values = [f"ptr {p}" for p in (*pointers, status)]
+        pieces.share(self.code, self.name(pieces.called(item)), values, -(-count // steps))
 
     def add_rows(self) -> None:
         """Add up what there is for each row, then add that to the row: many small numbers are not lost one by one beside
-        a large one. All indices are checked before anything is written."""
+        a large one. All indices are checked before anything is written. Each row is one thread's."""
         code = self.code
         values, index = (self.access(a) for a in self.args[1:])
         (length, *rest), n = self.args[0].shape, self.args[2].size
         # For each row the first place that names it, for each place the next one; -1 where there is none.
         first = self.parameter(self.workspace)
         following = offset(code, first, length, 1, _INTEGER)
-        total = Access(offset(code, following, n, 1, _INTEGER), c_strides(tuple(rest)), values.dtype)
+        totals = offset(code, following, n, 1, _INTEGER)
         status = self.parameter(STATUS)
 
-        def row_of(place: str) -> str:
-            pointer = offset(code, index.pointer, place, index.strides[0], index.dtype)
-            return self._bounded(load(code, pointer, index.dtype), index.dtype, length, status)
+        def row_of(code: Code, pointer: str, place: str, status: str) -> str:
+            pointer = offset(code, pointer, place, index.strides[0], index.dtype)
+            return _bounded(code, load(code, pointer, index.dtype), index.dtype, length, status)
 
         def link(turn: str) -> None:
             place = code.emit(f"sub i64 {n - 1}, {turn}")
-            head = offset(code, first, row_of(place), 1, _INTEGER)
+            head = offset(code, first, row_of(code, index.pointer, place, status), 1, _INTEGER)
             store(code, load(code, head, _INTEGER), offset(code, following, place, 1, _INTEGER), _INTEGER)
             store(code, place, head, _INTEGER)
 
@@ -323,30 +357,37 @@ class _Writer(Writer):
         code.line(f"  br i1 {fine}, label %{write}, label %{end}")
         code.begin(write)
         out = self._continued(self.args[0])
-        cell = code.cell(_INTEGER)
 
-        def add(place: str) -> None:
-            row = row_of(place)
+        def add(code: Code, pointers: list[str], part: str, place: str, status: str) -> None:
+            first, following, total_at, index_at, value_at, out_at = pointers
+            row = row_of(code, index_at, place, status)
+            total = Access(
+                offset(code, total_at, part, _row_room(self.instruction), _BYTE), c_strides(tuple(rest)), values.dtype
+            )
+            given = Access(value_at, values.strides, values.dtype)
+            cell = code.cell(_INTEGER)
             sums, turn, more, done, over = (code.label() for _ in range(5))
             head = load(code, offset(code, first, row, 1, _INTEGER), _INTEGER)
             code.line(f"  br i1 {code.emit(f'icmp eq i64 {head}, {place}')}, label %{sums}, label %{over}")
             code.begin(sums)
-            self.copy(rest, values.moved(code, 0, place), total)
+            self.copy(rest, given.moved(code, 0, place), total, code=code)
             store(code, load(code, offset(code, following, place, 1, _INTEGER), _INTEGER), cell, _INTEGER)
             code.line(f"  br label %{turn}")
             code.begin(turn)
             other = load(code, cell, _INTEGER)
             code.line(f"  br i1 {code.emit(f'icmp slt i64 {other}, 0')}, label %{done}, label %{more}")
             code.begin(more)
-            self.copy(rest, values.moved(code, 0, other), total, add=True)
+            self.copy(rest, given.moved(code, 0, other), total, add=True, code=code)
             store(code, load(code, offset(code, following, other, 1, _INTEGER), _INTEGER), cell, _INTEGER)
             code.line(f"  br label %{turn}")
             code.begin(done)
-            self.copy(rest, total, out.moved(code, 0, row), add=True)
+            self.copy(rest, total, Access(out_at, out.strides, out.dtype).moved(code, 0, row), add=True, code=code)
             code.line(f"  br label %{over}")
             code.begin(over)
 
-        code.loop(n, add)
+        self._turns(
+            n, _row_parts(self.instruction), [first, following, totals, index.pointer, values.pointer, out.pointer], add
+        )
         code.line(f"  br label %{end}")
         code.begin(end)
 
@@ -395,6 +436,39 @@ class _Writer(Writer):
         nest(code, lengths, [Access(data.pointer, rest, data.dtype), out], search, order=False)
 
     argmin = argmax
+
+
+def _bounded(code: Code, index: str, dtype: np.dtype, length: int, status: str) -> str:
+    """An index from 0 to length - 1. One that is out of bounds is noted, and reads element 0 instead."""
+    t = llvm_type(dtype)
+    if t != "i64":
+        index = code.emit(f"{'sext' if dtype.kind == 'i' else 'zext'} {t} {index} to i64")
+    below = code.emit(f"icmp slt i64 {index}, 0")
+    wrapped = code.emit(f"add i64 {index}, {length}")
+    index = code.emit(f"select i1 {below}, i64 {wrapped}, i64 {index}")
+    inside = code.emit(f"icmp ult i64 {index}, {length}")
+    before = code.emit(f"load i64, ptr {status}")
+    after = code.emit(f"select i1 {inside}, i64 {before}, i64 1")
+    code.line(f"  store i64 {after}, ptr {status}")
+    return code.emit(f"select i1 {inside}, i64 {index}, i64 0")
+
+
+def _parts(count: int, moved: int) -> int:
+    """Into how many parts turns are cut that move so many bytes: of few turns each is cut itself, if any is."""
+    wanted = min(int(moved / (NEAR if moved <= CACHE else FAR) / pieces.PART), pieces.MOST)
+    return wanted - wanted % 2 if count >= pieces.MOST else 1
+
+
+def _row_parts(instruction: Instruction) -> int:
+    """Into how many parts rows are cut that are added to a table."""
+    _, values, index = instruction.args
+    return _parts(index.size, 3 * values.nbytes)
+
+
+def _row_room(instruction: Instruction) -> int:
+    """Bytes for the sum of a row, in lines of memory."""
+    table = instruction.args[0]
+    return -(-math.prod(table.shape[1:]) * table.dtype.itemsize // _LINE) * _LINE
 
 
 def write(

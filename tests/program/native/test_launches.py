@@ -190,3 +190,87 @@ def test_weights_of_a_frozen_program_are_transformed_once(plans: list[Any]) -> N
     for plan in plans:
         assert plan is not None
         assert not any("kernels" in launch.code.symbol() for launch in plan.launches)
+
+
+R = np.random.default_rng(3)
+
+
+def _lstm() -> tuple[nn.Module, Array]:
+    return nn.LSTM(24, 40), R.normal(size=(9, 12, 24)).astype("f")
+
+
+def _gru() -> tuple[nn.Module, Array]:
+    return nn.GRU(24, 40, bidirectional=True, num_layers=2), R.normal(size=(9, 12, 24)).astype("f")
+
+
+def _rnn() -> tuple[nn.Module, Array]:
+    return nn.RNN(40, 72, bias=False), R.normal(size=(9, 12, 40)).astype("f")
+
+
+class _Attention(nn.Module):
+    """Heads of self-attention, without projections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 192)
+
+    def forward(self, x: Any) -> Any:
+        q, k, v = (np.swapaxes(a.reshape(4, 96, 4, 16), 1, 2) for a in np.split(self.linear(x), 3, -1))
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def _attention() -> tuple[nn.Module, Array]:
+    return _Attention(), R.normal(size=(4, 96, 64)).astype("f")
+
+
+def _pooled() -> tuple[nn.Module, Array]:
+    net = nn.Sequential(nn.Conv2d(3, 16, 3), nn.MaxPool2d(3, 2, 1), nn.Conv2d(16, 16, 1), nn.MaxPool2d(3, 1))
+    return net, X
+
+
+@pytest.mark.parametrize("make", [_lstm, _gru, _rnn, _attention, _pooled])
+def test_a_training_step_calls_no_python(make: Callable[[], tuple[nn.Module, Array]], plans: list[Any]) -> None:
+    """Its losses and parameters are the same for any number of threads, and those of eager mode."""
+
+    def trained(threads: int, backend: str = "") -> list[Array]:
+        tn.random.seed(0)
+        tn.set_num_threads(threads)
+        net, _ = make()
+        opt = optim.SGD(net.parameters(), lr=0.1)
+
+        def step(x: Array) -> Any:
+            out = net(x)
+            loss = ((out[0] if isinstance(out, tuple) else out) ** 2).mean()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return loss
+
+        run = tn.compile(step, backend=backend) if backend else step
+        losses = [run(x).numpy() for _ in range(4)]
+        return [*losses, *(np.array(p.numpy()) for p in net.parameters())]
+
+    x = make()[1]
+    eager, once, *others = trained(1), *(trained(n, "native") for n in (1, 2, 7))
+    assert plans
+    assert None not in plans
+    for other in others:
+        for a, b in zip(once, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+    for a, b in zip(once, eager, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_sequences_of_lengths_that_are_given_stay_calls(plans: list[Any]) -> None:
+    """What the layer does then depends on numbers."""
+    net = nn.LSTM(24, 40)
+    h = np.zeros((12, 40), "f")
+    x = R.normal(size=(9, 12, 24)).astype("f")
+
+    def f(x: Array, lengths: Array) -> Any:
+        return tn.lstm(x, h, h, net.weight_ih_l0, net.weight_hh_l0, lengths=lengths)[0]
+
+    compiled = tn.compile(f, backend="native")
+    for lengths in (np.arange(12) % 9 + 1, np.arange(12) % 4 + 1, np.full(12, 9)):
+        np.testing.assert_allclose(compiled(x, lengths).numpy(), f(x, lengths).numpy(), rtol=1e-5, atol=1e-6)
+    assert plans == [None]

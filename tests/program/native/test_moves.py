@@ -345,3 +345,24 @@ def test_large_moves_are_cut_into_pieces(shape: Any, monkeypatch: pytest.MonkeyP
     r = np.random.default_rng(0)
     runner = assert_native(program, *(r.normal(size=shape).astype("f4") for _ in range(2)), rtol=1e-5)
     assert "call void @tn_share" in runner.module.text
+
+
+@pytest.mark.parametrize("shape", [(100,), (1, 131), (70, 3)])
+def test_many_rows_are_read_and_added_in_parts(shape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index out of bounds in any part is found, whatever the others find."""
+    monkeypatch.setattr(pieces, "PART", 1)
+    b = Build()
+    n = int(np.prod(shape))
+    table, i, values, j = b.input(40, 5), b.input(*shape, dtype=np.int64), b.input(n, 5), b.input(n, dtype=np.int64)
+    made = [b.emit("take", table, i, axis=0), b.emit("add_rows", table, values, j)]
+    given = [array(40, 5), R.integers(-40, 40, shape), array(n, 5), R.integers(-40, 40, n)]
+    runner = assert_native(b.program(*made), *given)
+    assert all("@tn_share" in runner.module.written[e][1].text for e in runner.module.entries)
+    for wrong in (1, 3):
+        for place in (0, n // 2, n - 1):
+            broken = [a.copy() for a in given]
+            broken[wrong].reshape(-1)[place] = 40
+            for _ in range(5):
+                with pytest.raises(IndexError, match="out of bounds"):
+                    runner.call(*broken)
+    assert_native(b.program(*made), *given)

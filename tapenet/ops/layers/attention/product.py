@@ -194,7 +194,7 @@ def _lowered(
     query, key, value = _stretched(shape, query, key, value)
     weights = attention_weights(query, key, _full(attn_mask, shape), is_causal, scale)
     out = np.matmul(weights, value)
-    return np.reshape(out, (*shape[:-1], out.shape[-1])), weights, np.array(True), np.empty(0, out.dtype)
+    return np.reshape(out, (*shape[:-1], out.shape[-1])), weights, np.empty(0, bool), np.empty(0, out.dtype)
 
 
 def _grad_lowered(
@@ -293,7 +293,7 @@ def attention(
     else:
         out, logsumexp = tiled.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
         weights, kept = none, None
-    return out.reshape(*shape[:-1], out.shape[-1]), weights, np.array(True) if kept is None else kept, logsumexp
+    return out.reshape(*shape[:-1], out.shape[-1]), weights, np.empty(0, bool) if kept is None else kept, logsumexp
 
 
 @op(

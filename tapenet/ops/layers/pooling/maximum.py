@@ -57,10 +57,10 @@ def _max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
         shape = windows.around(x, windows.out)
         where = np.reshape(np.argmax(flat, -1), shape)
         return np.reshape(np.max(flat, -1), shape), where.astype(kind)
-    x = bordered(x, windows, _lowest(x.dtype))
     found = kernel_dispatch.max_pool(x, windows)
     if found is not None:
         return found
+    x = bordered(x, windows, _lowest(x.dtype))
     first, *others = windows.cells
     best = x[first] if others else np.copy(x[first])
     where = np.zeros_like(best, kind)
@@ -84,10 +84,11 @@ def _max_pool_grad(y: Array, where: Array, windows: Windows) -> Array:
     if windows.whole:
         return np.where(_offsets(windows) == where, y, 0)
     found = kernel_dispatch.max_pool_grad(y, where, windows)
-    if found is None:
-        found = np.zeros_like(y, shape=windows.around(y, windows.padded))
-        for i, cell in enumerate(windows.cells):
-            put(found, windows, cell, np.where(where == i, y, 0))
+    if found is not None:
+        return found
+    found = np.zeros_like(y, shape=windows.around(y, windows.padded))
+    for i, cell in enumerate(windows.cells):
+        put(found, windows, cell, np.where(where == i, y, 0))
     return unbordered(found, windows)
 
 

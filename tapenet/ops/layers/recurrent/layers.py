@@ -11,6 +11,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence, Set
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -71,11 +72,11 @@ def _run(
     dtype = check(step.gates, x, initial[0], w_ih, w_hh, b_ih, b_hh, initial[1] if initial[1:] else None, w_hr)
     turns = Turns(x, lengths, reverse)
     x, before = turns.sorted(x, 1, dtype), [turns.sorted(s, 0, dtype) for s in initial]
-    bias, last = biases(kind, b_ih, b_hh)
-    plain = products.plain(x, *initial, w_ih, w_hh, bias, last, w_hr)
+    plain = products.plain(x, *initial, w_ih, w_hh, b_ih, b_hh, w_hr)
     kernel = _kernel(x, w_ih, w_hh, x) if plain and w_hr is None else None
     if kernel is not None:
-        return _run_native(kernel, kind, turns, x, before, w_ih, w_hh, bias, last)
+        return _run_native(kernel, kind, turns, x, before, w_ih, w_hh, b_ih, b_hh)
+    bias, last = biases(kind, b_ih, b_hh)
     shares, weights = products.project(x, w_ih, bias, step.gates), products.columns(w_hh, step.gates)
     by_time = np.swapaxes(shares, 0, 1)
     if step.gates == 1:
@@ -109,7 +110,7 @@ def _run(
 
 def _run_native(
     kernel: ModuleType, kind: str, turns: Turns, x: Array, initial: list[Array], w_ih: Array, w_hh: Array,
-    bias: Array | None, last: Array | None,
+    b_ih: Array | None, b_hh: Array | None,
 ) -> tuple[Array, ...]:  # fmt: skip
     """The same by a kernel."""
     units, dtype = w_hh.shape[1], x.dtype
@@ -123,16 +124,18 @@ def _run_native(
     if own:
         gates = turns.room(count if count > 1 else 0, *shape, dtype=dtype)
     else:
-        gates = products.project(x, w_ih, bias, count)
-    sums = np.zeros((4, units), dtype)  # of a GRU the last is that of the last product
-    if bias is not None:
-        sums[:count] = bias.reshape(count, units)
-    if last is not None:
-        sums[3] = last
-    rows = kernel.Turns(np.array(turns.rows, np.int64), turns.reverse)
-    kernel.forward(kind, x if own else None, w_ih, w_hh, sums, gates, others[0], others[1:], out, rows)
+        gates = products.project(x, w_ih, biases(kind, b_ih, b_hh)[0], count)
+    sums = kernel.biases(kind, units, b_ih, b_hh, dtype)
+    kernel.forward(kind, x if own else None, w_ih, w_hh, sums, gates, others[0], others[1:], out, _rows(kernel, turns))
     ends = [turns.restored(turns.last(s), 0) for s in others[: len(initial)]]
     return turns.restored(out, 1), *ends, *([gates] if count > 1 else []), *others
+
+
+def _rows(kernel: ModuleType, turns: Turns) -> Any:
+    """The turns as kernels take them."""
+    if turns.lengths is None:
+        return kernel.Turns.of_all(turns.steps, turns.batch, turns.reverse)
+    return kernel.Turns(np.array(turns.rows, np.int64), turns.reverse)
 
 
 # -- samples -----------------------------------------------------------------------------------------------------
@@ -239,25 +242,34 @@ def recurrent_grad(
     if kernel is not None:
         if "x" in by and kernel.multiplies_inputs(x, w_ih, w_hh):
             dx = turns.room(*x.shape, dtype=dtype)
-        rows = kernel.Turns(np.array(turns.rows, np.int64), turns.reverse)
+        rows = _rows(kernel, turns)
         kernel.backward(kind, g_out, w_ih, w_hh, gates, states, others, d, dh, dx, rows, "h0" in by)
     else:
         arrays = gates, states, states if cells is None else cells, states if left is None else left, dc, d
         _turns_back(kind, turns, arrays, g_out, w_hh, w_hr, dh, dhs)
     gru = kind == "gru"  # the sums of its third gate come first: those by the states' products lie behind each other
     sums, last = ([d[1:3], d[:1]], d[1:]) if gru else ([d], d)
-    biases = products.bias_gradient(d).reshape(len(d), -1) if {"b_ih", "b_hh"} & {*by} else d
+    by_bias = (products if kernel is None else kernel).bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else d
     made: dict[str, Callable[[], Array]] = {
         "x": lambda: turns.restored(products.input_gradient(sums, w_ih) if dx is None else dx, 1),
         "h0": lambda: first(turns, dh),
         "c0": lambda: first(turns, dc),
         "w_ih": lambda: products.weight_gradient(sums, turns.sorted(x, 1, dtype)),
         "w_hh": lambda: products.weight_gradient([last], turns.before(states)),
-        "b_ih": lambda: biases[[1, 2, 0] if gru else slice(None)].reshape(-1),
-        "b_hh": lambda: biases[[1, 2, 3] if gru else slice(None)].flatten(),
+        "b_ih": lambda: _joined(by_bias, (1, 2, 0) if gru else range(count)),
+        "b_hh": lambda: _joined(by_bias, (1, 2, 3) if gru else range(count)),
         "w_hr": lambda: products.weight_gradient([dhs[None]], gates[3] * left),
     }
     return tuple(made[name]() for name in by)
+
+
+def _joined(rows: Array, order: Sequence[int]) -> Array:
+    """Some rows of a matrix, one behind the other."""
+    width = rows.shape[1]
+    made = kernels.empty((len(order) * width,), rows.dtype)
+    for i, row in enumerate(order):
+        kernels.write(rows[row], made[i * width : (i + 1) * width])
+    return made
 
 
 def _turns_back(

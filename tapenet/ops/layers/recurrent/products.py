@@ -66,7 +66,7 @@ def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
     units = parts[0].shape[3]
     count = sum(map(len, parts))
     out = kernels.empty((ins, count * units), parts[0].dtype, (1, 0)).reshape(ins, count, units)
-    x, first = np.ascontiguousarray(x), 0
+    x, first = kernels.dense(x), 0
     flat = x.reshape(steps * batch, ins).T
     kernel = kernels.use("recurrent") if out.size * steps * batch >= WORTH and kernels.fit(out, x, *parts) else None
     for d in parts:
@@ -79,11 +79,10 @@ def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
 
 
 def bias_gradient(d: Array) -> Array:
-    """The gradient by a bias: Σ d over time and batch, as (gates · units,). BLAS sums faster than `np.add.reduce`."""
+    """The gradient by a bias: Σ d over time and batch, (gates, units). BLAS sums faster than `np.add.reduce`."""
     gates, steps, batch, units = d.shape
     with kernels.alone():
-        found: Array = np.matmul(np.ones(steps * batch, d.dtype), d.reshape(gates, steps * batch, units))
-    return found.reshape(-1)
+        return np.matmul(np.ones(steps * batch, d.dtype), d.reshape(gates, steps * batch, units))  # type: ignore[no-any-return]
 
 
 def input_gradient(parts: Sequence[Array], weight: Array) -> Array:

@@ -92,13 +92,16 @@ class Turns:
         """Room for the states before and after all turns. Rows that are not at work yet, or any more, hold their initial
         state: finite, as products with it are multiplied by 0."""
         states = kernels.empty((self.steps + 1, *initial.shape), initial.dtype)
-        states[... if self.lengths is not None else (-1 if self.reverse else 0)] = initial
+        if self.lengths is None:
+            kernels.write(initial, states[-1 if self.reverse else 0])
+        else:
+            states[...] = initial
         return states
 
     def last(self, states: Array) -> Array:
         """Each row's state after its last turn, as an array of its own."""
         if self.lengths is None or self.reverse:
-            return np.copy(states[0 if self.reverse else -1])
+            return kernels.copied(states[0 if self.reverse else -1])
         return np.copy(states[self.lengths, np.arange(self.batch)])
 
     def before(self, states: Array) -> Array:
@@ -164,9 +167,12 @@ def check(
 
 def end(turns: Turns, g: Array | None, states: Array) -> Array:
     """The gradient by the states that the backward turns begin with: that by the last states, if there is one."""
+    made = kernels.aligned(states.shape[1:], states.dtype)
     if g is None:
-        return np.zeros(states.shape[1:], states.dtype)
-    return np.array(turns.sorted(g, 0), states.dtype, order="C")
+        kernels.clear(made)
+    else:
+        kernels.write(turns.sorted(g, 0), made)
+    return made
 
 
 def sampled(r: np.random.Generator, gates: int, states: int = 1) -> list[Sample]:
@@ -192,7 +198,10 @@ MEMORY = (1, 0)
 
 def first(turns: Turns, g: Array) -> Array:
     """The gradient by first states, from that with its rows in the order of the turns."""
-    return np.asfortranarray(turns.restored(g, 0))
+    g = turns.restored(g, 0)
+    made = kernels.empty(g.shape[::-1], g.dtype, (1, 0)).T
+    kernels.write(g, made)
+    return made
 
 
 #: What a compiler reads of a layer.
