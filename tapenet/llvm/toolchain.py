@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tapenet.llvm.blas import find
 from tapenet.llvm.locks import lock
-from tapenet.llvm.parts import Part, parts
+from tapenet.llvm.parts import OWN_VECTORS, Part, parts
 from tapenet.llvm.processor import processor
 from tapenet.llvm.tasks import Task
 
@@ -263,16 +263,14 @@ def _beside(function: Callable[..., Any]) -> Callable[..., Any]:
 #: A line of a module whose code unrolls its loops itself, as far as that pays: LLVM is not to unroll them further. It would
 #: take half as long again (ResNet-18's kernels: 3.7 s in place of 3.1), for code that is no faster.
 AS_WRITTEN = "; loops stay as they are written\n"
-#: A line of a module that computes with vectors of its own: all that LLVM is to do before it chooses instructions is to keep
-#: variables in registers and to tidy up. Its whole pipeline takes five to ten times as long, and the code is no faster (the
-#: kernels of a GPT's layers: 2.7 s of processor time in place of 1.1).
-OWN_VECTORS = "; loops and vectors stay as they are written\n"
 #: Kernels are called, not copied into their callers: the time to compile stays linear in the size of the program. Short ones
 #: that a loop calls in each turn become part of it (#2).
 #: Those that do little more than move memory (#1) are kept to vectors of 32 bytes, in which stores to the second level
-#: cache are quicker; what computes much gains by longer ones (#0).
+#: cache are quicker; what computes much gains by longer ones (#0). What computes with vectors of its own
+#: (#3) is apart (`parts`).
 _ATTRIBUTES = """attributes #0 = { noinline nounwind "prefer-vector-width"="512" }
 attributes #1 = { noinline nounwind "prefer-vector-width"="256" }
+attributes #3 = { noinline nounwind "prefer-vector-width"="512" }
 attributes #2 = { alwaysinline nounwind "prefer-vector-width"="256" }
 """
 

@@ -61,6 +61,21 @@ def test_a_long_module_is_cut_and_computes_the_same(monkeypatch: pytest.MonkeyPa
     assert value.value == expected
 
 
+def test_what_is_written_in_vectors_is_in_parts_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAPENET_CACHE", "")
+    monkeypatch.setattr(parts, "LINES", 60)
+    text = module(10)
+    for i in range(0, 10, 2):
+        text = text.replace(f"@k{i}(ptr noalias %a) #0", f"@k{i}(ptr noalias %a) #3")
+    own = {name for part in parts.parts(text) if part.text.startswith(parts.OWN_VECTORS) for name in part.names}
+    assert own == {f"k{i}" for i in range(0, 10, 2)}
+    values = [ctypes.c_double(1.0), ctypes.c_double(1.0)]
+    for value, form in zip(values, (module(10), text), strict=True):
+        library = toolchain.build(form)
+        ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address("all"))(ctypes.addressof(value))
+    assert values[0].value == values[1].value
+
+
 def test_a_short_module_stays_whole() -> None:
     text = module(3)
     assert parts.parts(text) == [parts.Part(text)]

@@ -68,12 +68,16 @@ class Function(NamedTuple):
     more: str = ""
     #: Whether it does little more than move memory.
     light: bool = False
+    #: Whether all that takes time in it is written in vectors.
+    vectors: bool = False
 
     @staticmethod
-    def of(code: Code, buffers: Iterable[Hashable], more: str = "", light: bool = False) -> Function:
+    def of(
+        code: Code, buffers: Iterable[Hashable], more: str = "", light: bool = False, vectors: bool = False
+    ) -> Function:
         """The function that has been written."""
         text, needs = outlined("\n".join([*code.cells, *code.lines, "  ret void"]), code.needs)
-        return Function(text, tuple(buffers), frozenset(needs), frozenset(code.declares), more, light)
+        return Function(text, tuple(buffers), frozenset(needs), frozenset(code.declares), more, light, vectors)
 
 
 class KernelCode:

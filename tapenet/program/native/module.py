@@ -109,7 +109,9 @@ class Functions:
         for name, function in self.by_name.items():
             given = [*(f"ptr noalias %b{i}" for i in range(len(function.buffers))), function.more]
             parameters = ", ".join(filter(None, given))
-            attributes = "#2" if name in self._inlined else "#1" if function.light else "#0"
+            attributes = (
+                "#2" if name in self._inlined else "#3" if function.vectors else "#1" if function.light else "#0"
+            )
             texts.append(f"define internal void @{name}({parameters}) {attributes} {{\nentry:\n{function.text}\n}}")
         return "\n\n".join([*texts, *self.bodies])
 

@@ -53,9 +53,9 @@ def given(code: Code, types: list[str]) -> list[str]:
     return [code.emit(f"load {t}, ptr {offset(code, '%context', i, 1, _POINTER)}") for i, t in enumerate(types)]
 
 
-def called(code: Code) -> Function:
-    """A function that the pool calls."""
-    return Function.of(code, (), "ptr %context, i64 %item, i64 %thread")
+def called(code: Code, vectors: bool = False) -> Function:
+    """A function that the pool calls; `vectors` as in `Function`."""
+    return Function.of(code, (), "ptr %context, i64 %item, i64 %thread", vectors=vectors)
 
 
 def either(code: Code, condition: str, then: Callable[[], None], other: Callable[[], None]) -> None:

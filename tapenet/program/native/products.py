@@ -97,9 +97,11 @@ def write(
     vector = gemv.shape(n, m, k, *inner, dtype)
     turned = None if vector else panels.side(n, m, k, *inner, dtype)
     fits = turned is not None or gemm.fits(n, m, k, *inner, dtype)
+    own = vector is not None or fits
     add = instruction.name == "dot_add"
     if add:
-        _begin(code, instruction, layouts, base, out)
+        copied = _begin(code, instruction, layouts, base, out)
+        own = own and not copied  # a copy is to become vectors
     elif vector is None and not fits and multiply_adds(instruction) <= SMALL and layouts[result].root is result:
         _loops(code, (*batch, n, m, k), left, a_strides, right, b_strides, out, out_strides, result.size, dtype)
         return Function.of(code, pointers)
@@ -145,7 +147,7 @@ def write(
     count = min(pieces_of(instruction), math.prod(batch))
     if count < 2 or math.prod(batch) < FEW:
         product(code, [left, right, out], batch, outer)
-        return Function.of(code, pointers)
+        return Function.of(code, pointers, vectors=own)
 
     each = -(-math.prod(batch) // count)
     item = Kernel("products", dtype)
@@ -164,7 +166,7 @@ def write(
 
     item.loop(item.emit(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {each})"), turn)
     item.declares.add("declare i64 @llvm.smin.i64(i64, i64)")
-    share(code, name(called(item)), [f"ptr {p}" for p in (left, right, out)], -(-math.prod(batch) // each))
+    share(code, name(called(item, own)), [f"ptr {p}" for p in (left, right, out)], -(-math.prod(batch) // each))
     return Function.of(code, pointers)
 
 
@@ -272,7 +274,12 @@ def _own(
             )
         sizes = [str(rows), str(width), str(across if rows_first else down)]
         items = str(across * down)
-    share(code, name(called(item)), [*(f"ptr {x.pointer}" for x in (a, b, c)), *(f"i64 {x}" for x in sizes)], items)
+    share(
+        code,
+        name(called(item, vectors=True)),
+        [*(f"ptr {x.pointer}" for x in (a, b, c)), *(f"i64 {x}" for x in sizes)],
+        items,
+    )
 
 
 def _dealt(code: Kernel, count: Register, axes: tuple[tuple[int, int], ...]) -> list[tuple[Register, Register]]:
@@ -344,14 +351,15 @@ def _add_up(code: Code, shape: tuple[int, int], count: int, sums: str, out: Acce
     code.loop(shape[0] * shape[1], number)
 
 
-def _begin(code: Code, instruction: Instruction, layouts: Layouts, base: Callable[[Value], str], out: str) -> None:
-    """Bring what a product is added to to where the result is, unless it is there."""
+def _begin(code: Code, instruction: Instruction, layouts: Layouts, base: Callable[[Value], str], out: str) -> bool:
+    """Bring what a product is added to to where the result is, unless it is there: whether it was not."""
     c = instruction.args[0]
     (result,) = instruction.results
     source = base(c)
     if source == out:
-        return
+        return False
     copy(code, c.shape, Access(source, layouts[c].strides, c.dtype), Access(out, layouts[result].strides, c.dtype))
+    return True
 
 
 def _loops(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -257,3 +258,19 @@ def test_how_blas_reads_a_matrix() -> None:
     assert matrix((4, 1), (1, 0)) == Matrix(False, 1)
     for strides in ((8, 2), (0, 1), (1, 0), (-4, 1), (4, -1), (3, 1)):
         assert matrix((3, 4), strides) is None
+
+
+def test_of_a_product_in_vectors_llvm_makes_none() -> None:
+    """A product written for its shape is said to be of vectors; loops, which LLVM is to make vectors of, are not."""
+
+    def attributes(*shape: int) -> set[str]:
+        n, m, k = shape
+        a, b = R.normal(size=(n, k)).astype(np.float32), R.normal(size=(k, m)).astype(np.float32)
+        step = tn.compile(lambda a, b: a @ b, backend="native")
+        for _ in range(2):
+            assert_close(step(a, b).numpy(), a, b)
+        text = step.variants[0].runner.module.text
+        return set(re.findall(r"^define internal void @k\d+\([^\n]*(#\d)", text, re.MULTILINE))
+
+    assert "#3" in attributes(32, 48, 64)
+    assert attributes(2, 2, 2) == {"#0"}
