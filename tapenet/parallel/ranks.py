@@ -458,7 +458,8 @@ def init(*, timeout: float = 1800.0) -> None:
 
     Args:
         timeout: seconds that a rank waits for others before it ends all. While MPI starts, no rank can end another: each ends
-            after that time by itself, where one never comes.
+            after that time by itself, where one never comes. (Of one that ends before, the others of its machine know within
+            seconds, under MPICH's launcher.)
 
     Raises:
         ImportError: several processes were launched, and there is no MPI library to join them: says what to install.

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tapenet.drawing.forms.curve import curve
+from tapenet.drawing.forms.curve import curves
 from tests.benchmarks.parallel.model import (
     Network,
     Training,
@@ -295,10 +295,11 @@ def plot(found: Found) -> str:
     figures = Figures(found)
     t = figures.training(figures.native["transformer"], speed=SPEEDS[-1])
     hosts = [2**i for i in range(11)]
-    lines = {
-        f"{name}, {kind}": [gain(t, n, network, kind == "strong") / n for n in hosts]
-        for name, network in NETWORKS.items()
-        for kind in ("weak", "strong")
-    }
-    title = f"The transformer, hosts x {SPEEDS[-1]}"
-    return curve(lines, title, "hosts", "efficiency", x=hosts, log_x=True) + "\n"
+    panels = [
+        (
+            {name: [gain(t, n, w, strong) / n for n in hosts] for name, w in NETWORKS.items()},
+            f"efficiency, {kind} scaling",
+        )
+        for kind, strong in (("weak", False), ("strong", True))
+    ]
+    return curves(panels, f"The transformer, hosts x {SPEEDS[-1]}", "hosts", x=hosts, log_x=True) + "\n"
