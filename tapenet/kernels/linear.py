@@ -48,7 +48,7 @@ def takes(product: str, n: int, inputs: int, outputs: int, itemsize: int = 4) ->
     """Whether `product` or another, by its name, is faster for so many rows, inputs and outputs than one call of BLAS:
     with wide registers, for which OpenBLAS has kernels of its own for little work too."""
     work, weights = n * inputs * outputs, inputs * outputs
-    if registers().bytes != 64 or min(inputs, outputs) < 4:
+    if not wide() or min(inputs, outputs) < 4:
         return False
     if product == "product_turned" and itemsize < n * itemsize <= INNER:
         return n * outputs > TINY
@@ -82,6 +82,23 @@ def product_turned(g: np.ndarray, weight: np.ndarray) -> np.ndarray:
     run = _inner(n, inputs, outputs, g.dtype.char)
     run(inputs, _cost(n, inputs, outputs, g.itemsize), g, weight, out)
     return out
+
+
+def panelled(a: np.ndarray, b: np.ndarray, out: np.ndarray, transposed: str = "") -> None:
+    """Write a @ b of matrices in C order, or the product with the "left" or the "right" one transposed. For wide registers."""
+    (n, outputs), char, left = out.shape, a.dtype.char, transposed == "left"
+    length, tall = _pieces(n, outputs, a.dtype)
+    depth = len(a) if left else a.shape[1]
+    cost = _cost(n, depth, outputs, a.itemsize)
+    if left:
+        _weight_grad(n, outputs, True, char)(length, cost, a, b, out, depth, tall)
+    else:
+        _product(depth, outputs, transposed == "right", True, False, char)(length, cost, a, b, out, out, n, tall)
+
+
+def wide() -> bool:
+    """Whether registers are wide enough for kernels to be quicker than BLAS."""
+    return registers().bytes == 64
 
 
 def _rows(x: np.ndarray, weight: np.ndarray, turned: bool, bias: np.ndarray | None = None) -> np.ndarray:

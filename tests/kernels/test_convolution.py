@@ -94,7 +94,7 @@ GATHERED = [
     (2, (9, 8), 3, (16, 20, 2), (5, 3), (1, (2, 1), 1)),
     (2, (5, 4), 16, (24, 33, 1), (3, 3), (2, 1, 1)),
     (2, (1, 1), 16, (40, 24, 1), (3, 3), (1, 1, 1)),  # of nine taps one sees something
-    (2, (8, 8), 16, (130, 70, 1), (1, 1), (1, 0, 1)),
+    (2, (13, 16), 16, (130, 70, 1), (1, 1), (1, 0, 1)),
     (2, (5, 6), 2, (24, 32, 1), (1, 1), (2, 0, 1)),  # three of four places have no gradient
     (1, (300,), 1, (24, 9, 1), (3,), (1, 2, 2)),
     (3, (3, 4, 5), 2, (24, 8, 1), (2, 3, 2), (1, 1, 1)),
@@ -162,15 +162,20 @@ def test_strided_places_of_one_image(axes: int, sizes: Any, channels: Any, kerne
     assert calls
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("wide", [True, False])
 @pytest.mark.parametrize(("size", "batch"), [(7, 1), (6, 5), (1, 16)])
-def test_plain_products(size: int, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few windows of one place each are left to BLAS, on any number of threads."""
+def test_plain_products(size: int, batch: int, wide: bool, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of one place each are products in panels where registers are wide; else few are left to BLAS."""
+    linear = importlib.import_module("tapenet.kernels.linear")
     calls = []
-    made = kernel_dispatch._product
-    monkeypatch.setattr(kernel_dispatch, "_product", lambda *args: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
+    for module, name in ((linear, "panelled"), (kernel_dispatch, "_blas_product")):
+        made = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, f=made, n=name: (calls.append(n), f(*a))[1])
+    monkeypatch.setattr(linear, "wide", lambda: wide)
     monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
-    check(2, (size, size), batch, (130, 70, 1), (1, 1), (1, 0, 1), "f")
-    assert len(calls) == 2
+    check(2, (size, size), batch, (130, 70, 1), (1, 1), (1, 0, 1), dtype)
+    assert calls == (["panelled"] * 3 if wide and size > 1 else ["_blas_product"] * 2)
 
 
 def test_gathered_doubles() -> None:
