@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from tapenet.program.fusion import Entry, Kernel, source
 from tapenet.program.ir import Instruction, Program, Result, Value
-from tapenet.program.layout import Layouts, Place, Strides
+from tapenet.program.layout import Layouts, Place, Strides, c_strides
 from tapenet.typing import Shape
 
 
@@ -74,8 +74,8 @@ def _offsets(joined: Instruction, layouts: Layouts) -> Iterable[int]:
 
 
 def _chain(arg: Value, result: Value, strides: Strides) -> Mapping[Value, Strides]:
-    """A part and what it shows, with their strides in the slot; nothing where it shows more than other axes of length one, or
-    axes in another order."""
+    """A part and what it shows, with their strides in the slot; nothing where it shows more than other axes of length one, axes
+    in another order, or all elements in a row."""
     found = {arg: strides}
     value = arg
     while value is not result and isinstance(value, Result):
@@ -84,6 +84,8 @@ def _chain(arg: Value, result: Value, strides: Strides) -> Mapping[Value, Stride
         if instruction.name == "transpose":
             axes = instruction.params["axes"]
             strides = tuple(strides[axes.index(i)] for i in range(before.ndim))
+        elif instruction.name == "reshape" and value.ndim == 1:
+            strides = tuple(s * strides[0] for s in c_strides(before.shape))
         elif instruction.name == "reshape" and _long(value.shape) == _long(before.shape):
             long = iter([s for n, s in zip(value.shape, strides, strict=True) if n != 1])
             strides = tuple(0 if n == 1 else next(long) for n in before.shape)

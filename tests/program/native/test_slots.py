@@ -146,3 +146,14 @@ def test_random_joins(seed: int) -> None:
         if made.size < 400:
             values.append(made)
     assert_right(b.program(*values[-2:]), seed)
+
+
+def test_what_is_flattened_is_computed_among_others() -> None:
+    """As gradients are that are sent together."""
+    b = Build()
+    x, y, m = b.input(3, 4), b.input(5), b.input(4, 6)
+    flat = b.emit("reshape", b.emit("exp", x), shape=(12,))
+    product = b.emit("reshape", b.emit("dot", x, m), shape=(18,))
+    program = b.program(b.emit("concatenate", flat, product, y, axis=0))
+    assert copied(program) == 1
+    assert_right(program)
