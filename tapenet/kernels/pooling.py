@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ from tapenet.llvm.sharing import Shared
 Ints = tuple[int, ...]
 #: What one element of a window costs, in multiply-adds.
 COST = 12
+#: Rows at least that threads share.
+HIGH = 4
 
 
 class Shape(NamedTuple):
@@ -35,8 +37,6 @@ class Shape(NamedTuple):
     before: Ints
     #: Whether no two windows overlap.
     apart: bool
-    #: Whether all of the input is in windows that are apart, and none of these reaches beyond it.
-    covers: bool
 
     @property
     def taps(self) -> list[Ints]:
@@ -55,12 +55,21 @@ class Shape(NamedTuple):
 
 def largest(x: np.ndarray, best: np.ndarray, where: np.ndarray, shape: Shape) -> None:
     """`best` and its place in the window (uint8); of equals the first, and nan is larger than all."""
-    _largest(shape, x.dtype.char)(shape.outer, _cost(shape), x, best, where)
+    rows = _by_rows(shape)
+    _largest(shape, rows, x.dtype.char)(shape.out[1] if rows else shape.outer, _cost(shape), x, best, where)
 
 
 def spread(found: np.ndarray, y: np.ndarray, where: np.ndarray, shape: Shape) -> None:
-    """Add y to `found` at `where` in its window; write it where windows are apart, with zeros in the rest of the window."""
-    _spread(shape, y.dtype.char)(shape.outer, _cost(shape), found, y, where)
+    """Add y to `found` at `where` in its window; write it where windows are apart, with zeros in the rest of the window. What
+    is in no window, or where windows overlap or reach beyond the input, `found` begins with zeros."""
+    rows = _by_rows(shape) and shape.apart
+    _spread(shape, rows, y.dtype.char)(shape.out[1] if rows else shape.outer, _cost(shape), found, y, where)
+
+
+def _by_rows(shape: Shape) -> bool:
+    """Whether threads share the rows, as convolutions of images do that have their batch innermost: each core has its own in
+    its cache."""
+    return shape.inner > 1 and shape.out[1] >= HIGH
 
 
 def _cost(shape: Shape) -> int:
@@ -94,66 +103,77 @@ def _place(shape: Shape, at: tuple[Index, ...], tap: Ints, edge: bool) -> tuple[
 
 
 @functools.lru_cache(maxsize=128)
-def _largest(shape: Shape, char: str) -> Shared:
+def _largest(shape: Shape, rows: bool, char: str) -> Shared:
     k = Kernel("largest", char)
     x, best, where = _arrays(k, shape)
-    begin, end = k.range()
 
-    def turn(a: Value, at: tuple[Index, ...], b: Index, edge: bool) -> None:
-        def element(tap: Ints) -> Value:
-            place, inside = _place(shape, at, tap, edge)
-            value = x.load(a, *place, b)
-            return value if inside is None else inside.where(value, -math.inf)
+    def turn(a: Value, at: tuple[Index, ...], edge: bool) -> None:
+        places = [_place(shape, at, tap, edge) for tap in shape.taps]
+        for b in _each(k, shape):
 
-        first, *others = shape.taps
-        most, place = element(first), Value(k, "0", "i8")
-        for i, tap in enumerate(others, 1):
-            candidate = element(tap)
-            larger = candidate.compare("ugt", most) & most.compare("ord", 0.0)  # nan takes over, and stays
-            most, place = larger.where(candidate, most), larger.where(Value(k, str(i), "i8"), place)
-        best.store(most, a, *at, b)
-        where.store(place, a, *at, b)
+            def element(i: int, b: Index = b) -> Value:
+                place, inside = places[i]
+                value = x.load(a, *place, b)
+                return value if inside is None else inside.where(value, -math.inf)
 
-    _everywhere(k, shape, begin, end, turn)
+            most, place = element(0), Value(k, "0", "i8")
+            for i in range(1, len(places)):
+                candidate = element(i)
+                larger = candidate.compare("ugt", most) & most.compare("ord", 0.0)  # nan takes over, and stays
+                most, place = larger.where(candidate, most), larger.where(Value(k, str(i), "i8"), place)
+            best.store(most, a, *at, b)
+            where.store(place, a, *at, b)
+
+    _everywhere(k, shape, rows, turn)
     return k.shared()
 
 
 @functools.lru_cache(maxsize=128)
-def _spread(shape: Shape, char: str) -> Shared:
+def _spread(shape: Shape, rows: bool, char: str) -> Shared:
     k = Kernel("spread", char)
     found, y, where = _arrays(k, shape)
-    begin, end = k.range()
+    zero = k.number(0.0)
 
-    def turn(a: Value, at: tuple[Index, ...], b: Index, edge: bool) -> None:
-        value, place = y.load(a, *at, b), where.load(a, *at, b)
-        zero = k.number(0.0)
-        for i, tap in enumerate(shape.taps):
-            to, inside = _place(shape, at, tap, edge)
-            chosen = place.eq(i) if inside is None else place.eq(i) & inside
-            if shape.apart:  # what is beside the input is not to change the element read in its place
-                there = zero if inside is None else found.load(a, *to, b)
-                found.store(chosen.where(value, there), a, *to, b)
-            else:
-                found.store(found.load(a, *to, b) + chosen.where(value, zero), a, *to, b)
+    def turn(a: Value, at: tuple[Index, ...], edge: bool) -> None:
+        places = [_place(shape, at, tap, edge) for tap in shape.taps]
 
-    _everywhere(k, shape, begin, end, turn)
+        def put(i: int, b: Index, chosen: Value) -> None:
+            to = (a, *places[i][0], b)
+            part = chosen.where(y.load(a, *at, b), zero)
+            found.store(part if shape.apart else found.load(*to) + part, *to)
+
+        if all(inside is None for _, inside in places):
+            for b in _each(k, shape):
+                for i in range(len(places)):
+                    put(i, b, where.load(a, *at, b).eq(i))
+            return
+        for i, (_, inside) in enumerate(places):  # one by one: of places that may be equal LLVM makes no vectors
+            for _ in range(1) if inside is None else k.turns(inside.where(k.index(1), 0)):
+                for b in _each(k, shape):
+                    put(i, b, where.load(a, *at, b).eq(i))
+
+    _everywhere(k, shape, rows, turn)
     return k.shared()
 
 
-def _everywhere(
-    k: Kernel, shape: Shape, begin: Value, end: Value, turn: Callable[[Value, tuple[Index, ...], Index, bool], None]
-) -> None:
-    """The loops over all windows; the innermost is over `inner`, or where that is one number over the width, and then those
-    windows that reach beyond a row are by themselves. `turn` is told whether they may."""
+def _each(k: Kernel, shape: Shape) -> Iterator[Index]:
+    """A loop over `inner`."""
+    if shape.inner == 1:
+        yield 0
+    else:
+        yield from k.turns(shape.inner)
+
+
+def _everywhere(k: Kernel, shape: Shape, rows: bool, turn: Callable[[Value, tuple[Index, ...], bool], None]) -> None:
+    """The loops over all windows, of which threads share the rows or the outer axis; where `inner` is one number, those windows
+    that reach beyond a row are by themselves. `turn` is told whether they may."""
+    part = k.range()
+    begin, end = (k.index(0), k.index(shape.outer)) if rows else part
+    first, last = part if rows else (k.index(0), k.index(shape.out[1]))
+    low, high = shape.within if shape.inner == 1 else (0, 0)
     for a in k.turns(end, begin):
         for d in k.turns(shape.out[0]):
-            for h in k.turns(shape.out[1]):
-                if shape.inner == 1:
-                    low, high = shape.within
-                    for first, last, edge in ((0, low, True), (low, high, False), (high, shape.out[2], True)):
-                        for w in k.turns(last, first) if first < last else ():
-                            turn(a, (d, h, w), 0, edge)
-                else:
-                    for w in k.turns(shape.out[2]):
-                        for b in k.turns(shape.inner):
-                            turn(a, (d, h, w), b, True)
+            for h in k.turns(last, first):
+                for left, right, edge in ((0, low, True), (low, high, False), (high, shape.out[2], True)):
+                    for w in k.turns(right, left) if left < right else ():
+                        turn(a, (d, h, w), edge)

@@ -45,10 +45,9 @@ def max_pool_grad(y: Array, where: Array, windows: Windows) -> Array | None:
         kernels.write(y, moved)
         y = moved
     found = _result(where, windows.around(y, windows.size), y.dtype)
-    shape = _windows(kernel, found, windows)
-    if not shape.covers:
+    if not (windows.covered and windows.padded == windows.size):
         kernels.clear(found.transpose(*range(1, y.ndim), 0) if last else found)
-    kernel.spread(found, y, where, shape)
+    kernel.spread(found, y, where, _windows(kernel, found, windows))
     return found
 
 
@@ -83,7 +82,6 @@ def _windows(kernel: ModuleType, x: Array, windows: Windows) -> Any:
         dilation=three(windows.dilation),
         before=three(windows.padding, 0),
         apart=windows.apart,
-        covers=windows.covered and windows.padded == windows.size,
     )
 
 
