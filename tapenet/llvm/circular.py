@@ -35,25 +35,37 @@ def _cosine(r: Value) -> Value:
     return z * z * polynomial("cos", z) + (z * -0.5 + 1.0)
 
 
-def _sine32(x: Value, quarters: int) -> Value:
-    """The sine of x + quarters * pi / 2, for float32."""
+def _reduced(x: Value) -> tuple[Value, Value]:
+    """The same for a float32, rounded to one."""
     r, n = _quadrant(double(x))
-    r = r.convert("fptrunc", x.type)
+    return r.convert("fptrunc", x.type), n
+
+
+def _sine32(r: Value, n: Value, quarters: int) -> Value:
+    """The sine of r + (n + quarters) * pi / 2, for float32."""
     n = n + quarters
     y = (n & 1).ne(0).where(_cosine(r), _sine(r))
-    return (y.bits() ^ ((n & 2) << 30)).convert("bitcast", x.type)
+    return (y.bits() ^ ((n & 2) << 30)).convert("bitcast", r.type)
 
 
 @function
 def sin(x: Value) -> Value:
     """Sine."""
-    return x.e.call("sin", x) if x.type == "double" else x.eq(0.0).where(x, _sine32(x, 0))
+    return x.e.call("sin", x) if x.type == "double" else x.eq(0.0).where(x, _sine32(*_reduced(x), 0))
 
 
 @function
 def cos(x: Value) -> Value:
     """Cosine."""
-    return x.e.call("cos", x) if x.type == "double" else _sine32(x, 1)
+    return x.e.call("cos", x) if x.type == "double" else _sine32(*_reduced(x), 1)
+
+
+def sincos(x: Value) -> Value:
+    """Sine and cosine of a float32, which have most in common: the lower and the higher half of an integer."""
+    r, n = _reduced(x)
+    sine, cosine = x.eq(0.0).where(x, _sine32(r, n, 0)), _sine32(r, n, 1)
+    low, high = (half.bits().convert("zext", like_type(x.type, "i64")) for half in (sine, cosine))
+    return low + (high << 32)
 
 
 @function

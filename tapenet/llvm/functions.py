@@ -32,6 +32,8 @@ _PURE = "nounwind willreturn memory(none)"
 _TYPE = {suffix: type for type, suffix in SUFFIX.items()}
 #: What the names of functions that are called begin with, in place of `tn_`, and how many lanes vectors have.
 CALLED, LANES = "called_", (16, 8, 4, 2)
+#: What gives two functions at once. It is called where both are.
+TOGETHER = {"sincos": circular.sincos}
 #: Of functions by address (`c_functions`), by symbol.
 declarations: dict[str, str] = {}
 
@@ -56,9 +58,9 @@ def definition(symbol: str) -> tuple[str, set[str]]:
     name, _, suffix = symbol.removeprefix(CALLED if called else "tn_").rpartition("_")
     e, type = Emitter(), _type(suffix)
     arguments = [Value(e, f"%x{i}", type) for i in range(ARITY.get(name, 1))]
-    result = FUNCTIONS[name](*arguments)
+    result = (FUNCTIONS.get(name) or TOGETHER[name])(*arguments)
     parameters = ", ".join(f"{type} {a.name}" for a in arguments)
-    body = "\n".join([*e.lines, f"  ret {type} {result.name}"])
+    body = "\n".join([*e.lines, f"  ret {result.type} {result.name}"])
     linkage, attribute, needs = "internal ", "alwaysinline", e.needs
     if called:
         attribute = 'noinline "prefer-vector-width"="512"'
@@ -68,7 +70,7 @@ def definition(symbol: str) -> tuple[str, set[str]]:
             others = forms(f"{name}_{suffix}")
             body = f"  ; of vectors: {' '.join(f'@{other}' for other in others)}\n{body}"
             needs = needs | set(others)
-    return f"define {linkage}{type} @{symbol}({parameters}) {attribute} {_PURE} {{\n{body}\n}}\n", needs
+    return f"define {linkage}{result.type} @{symbol}({parameters}) {attribute} {_PURE} {{\n{body}\n}}\n", needs
 
 
 def forms(name: str) -> dict[str, int]:

@@ -8,6 +8,7 @@ that LLVM turns it into vector instructions.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -31,6 +32,11 @@ ROWS = 1 << 15
 LONG = 512
 #: Operations for each array that is copied from which blocks pay.
 EACH = 12
+#: Arrays up to which LLVM sees by itself that they do not overlap; loops over more would stay single numbers. Only kernels have
+#: so many.
+ARRAYS = 100
+#: What reads or writes memory.
+_ACCESS = re.compile(r"^  (?:%\w+ = load|store) .*")
 
 
 def run_length() -> int:
@@ -80,11 +86,17 @@ class Code(Emitter):
         return name
 
     def loop(
-        self, count: int | str, body: Callable[[str], None], carried: Sequence[Carried] = (), vectors: bool = False
+        self,
+        count: int | str,
+        body: Callable[[str], None],
+        carried: Sequence[Carried] = (),
+        vectors: bool = False,
+        parallel: bool = False,
     ) -> None:
         """Run `body(index)` for 0, 1, ..., count - 1. `carried` values live in registers from turn to turn: the body
         sets `after`, and after the loop `register` is the final value. With `vectors` LLVM leaves a loop of few turns as it
-        is until it has made vectors of them: written out, turn by turn, they would stay single numbers."""
+        is until it has made vectors of them: written out, turn by turn, they would stay single numbers. With `parallel` it does
+        not ask whether a turn reads or writes what another one writes: none does."""
         head, end = self.label(), self.label()
         before = self.block
         index = self.fresh()
@@ -97,10 +109,13 @@ class Code(Emitter):
         for c, phi in zip(carried, phis, strict=True):
             c.register = phi
         body(index)
+        if parallel:
+            self.lines[place:] = [_ACCESS.sub(r"\g<0>, !llvm.access.group !turns", line) for line in self.lines[place:]]
         latch = self.block
         self.line(f"  {following} = add nuw nsw i64 {index}, 1")
         done = self.emit(f"icmp eq i64 {following}, {count}")
-        self.line(f"  br i1 {done}, label %{end}, label %{head}{', !llvm.loop !rolled' if vectors else ''}")
+        said = ".rolled" * vectors + ".parallel" * parallel
+        self.line(f"  br i1 {done}, label %{end}, label %{head}{f', !llvm.loop !loop{said}' if said else ''}")
         inserted = [f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]"]
         for c, phi, start in zip(carried, phis, first, strict=True):
             inserted.append(f"  {phi} = phi {c.type} [ {start}, %{before} ], [ {c.after}, %{latch} ]")
@@ -404,12 +419,14 @@ def _rows(
     row = math.prod(inner)
     if inner[-1] >= LONG or inner[-1] % lanes == 0 or (isinstance(length, int) and length * row < BLOCKED):
         return 0
-    most = min(BLOCK, COPIES // sum(every[i].dtype.itemsize for i in short)) // row
+    item = sum(every[i].dtype.itemsize for i in short)
+    least = -(-2 * lanes // row)
+    most = max(min(BLOCK, COPIES // item) // row, least if least * row * item <= 4 * COPIES else 0)
     if isinstance(length, int):
         most = min(most, length)
     whole = lanes // math.gcd(row, lanes)  # rows that are a number of vectors
     most -= most % whole if most > whole else 0
-    return most if most > 1 and most * row >= 2 * lanes else 0
+    return most if most > (len(inner) < 2) and most * row >= 2 * lanes else 0
 
 
 def _blocked(
@@ -422,28 +439,39 @@ def _blocked(
     accumulators: list[Accumulator],
 ) -> None:
     """Walk along one axis and those inside in blocks of so many rows, each with one long loop. What does not lie behind each
-    other from row to row, such as a row that is added to all of them, is copied to where it does, and so is what sums take in.
+    other from row to row, such as a row that is added to all of them, is copied to where it does, and sums are as many as there
+    are elements in a block until its end, or that of all blocks.
     366 instructions on (32, 32, 4) and (1, 1, 4) numbers take 0.6 of the time of an innermost loop of 4."""
     row = math.prod(inner)
     short = [i for i, a in enumerate(accesses) if not _merged(a, inner)]
-    apart = [i for i, a in enumerate(accumulators) if not _merged(a.access, inner)]
     steps = tuple(math.prod(inner[i:]) for i in range(len(inner) + 1))
     copies = {i: Access(code.room(accesses[i].dtype, rows * row), steps, accesses[i].dtype) for i in short}
-    taken = {
-        i: Access(code.room(accumulators[i].access.dtype, rows * row), steps, accumulators[i].access.dtype)
-        for i in apart
-    }
+    sums = {i: accumulators[i] for i, a in enumerate(accumulators) if not _merged(a.access, inner)}
+    many = {i: a.at(Access(code.room(a.access.dtype, rows * row), steps, a.access.dtype)) for i, a in sums.items()}
 
-    def fill(i: int, source: Access, count: int | str) -> None:
+    def spread(i: int, source: Access, count: int | str) -> None:
         def move(at: list[Access]) -> list[str]:
             store(code, load(code, at[0].pointer, source.dtype), at[1].pointer, source.dtype)
             return []
 
         _axis(code, count, inner, [source, copies[i]], Run.of(move, 2), [])
 
+    def begin(i: int) -> None:
+        access = many[i].access
+        fill(code, access.pointer, rows * row, identity(many[i].name, access.dtype), access.dtype)
+
+    def end(i: int, place: Access, count: int | str) -> None:
+        def total(at: list[Access]) -> list[str]:
+            return [load(code, at[0].pointer, at[0].dtype)]
+
+        _axis(code, count, inner, [many[i].access], Run.of(total, 1, 1), [sums[i].at(place)])
+
+    lasting = [i for i, a in sums.items() if not a.access.strides[0]]
+    for i in lasting:
+        begin(i)
     for i in short:
         if not accesses[i].strides[0]:
-            fill(i, accesses[i], rows)
+            spread(i, accesses[i], rows)
 
     def block(index: str) -> None:
         start = code.emit(f"mul nuw nsw i64 {index}, {rows}")
@@ -458,41 +486,19 @@ def _blocked(
         line = []
         for i, access in enumerate(accesses):
             if i in copies and access.strides[0]:
-                fill(i, here(access), count)
+                spread(i, here(access), count)
             line.append(_line(copies[i] if i in copies else here(access)))
-        line += [_line(a) for a in taken.values()]
-        places = [here(a.access) for a in accumulators]
-
-        stages = [_taking(code, stage, taken, len(accesses)) for stage in run.stages]
-        along = [i for i in range(len(accumulators)) if i not in taken]
-        placed = _placed([accumulators[i] for i in along], [_line(places[i]) for i in along])
-        _axis(code, trips, [], line, Run(stages, run.rows), placed)
-        for i, access in taken.items():
-
-            def total(at: list[Access]) -> list[str]:
-                return [load(code, at[0].pointer, at[0].dtype)]
-
-            _axis(code, count, inner, [access], Run.of(total, 1, 1), _placed([accumulators[i]], [places[i]]))
+        to = [_line(many[i].access if i in many else here(a.access)) for i, a in enumerate(accumulators)]
+        own = [i for i in sums if i not in lasting]
+        for i in own:
+            begin(i)
+        _axis(code, trips, [], line, run, _placed(accumulators, to))
+        for i in own:
+            end(i, here(sums[i].access), count)
 
     code.loop(-(-length // rows) if isinstance(length, int) else _blocks(code, length, rows), block)
-
-
-def _taking(code: Code, stage: Stage, taken: dict[int, Access], first: int) -> Stage:
-    """A stage that stores what some sums take in, and so is not for these any more. Where they take it in is behind so many
-    accesses."""
-    places = {i: first + k for k, i in enumerate(taken)}
-    mine = [i for i in stage.sums if i in taken]
-    others = [i for i in stage.sums if i not in taken]
-    used = len(stage.uses)
-
-    def body(at: list[Access]) -> list[str]:
-        values = dict(zip(stage.sums, stage.body([*at[:used], *at[used + len(mine) :]]), strict=True))
-        for i, access in zip(mine, at[used:], strict=False):
-            store(code, values[i], access.pointer, access.dtype)
-        return [values[i] for i in others]
-
-    along = [i - sum(t < i for t in taken) for i in others]
-    return Stage(body, [*stage.uses, *(places[i] for i in mine)], stage.rows, along)
+    for i in lasting:
+        end(i, sums[i].access, rows)
 
 
 def _blocks(code: Code, length: str, rows: int) -> str:
@@ -608,7 +614,8 @@ def _innermost(
         _turn(code, at, body, _placed(accumulators, places), carried)
 
     vectors = isinstance(length, int) and VECTOR <= length <= FEW
-    code.loop(length, turn, [c for c in carried if c is not None], vectors)
+    several = len(accesses) + len(accumulators) > ARRAYS
+    code.loop(length, turn, [c for c in carried if c is not None], vectors, several)
     for accumulator, c in zip(accumulators, carried, strict=True):
         if c is not None:
             _add(code, accumulator, accumulator.access.pointer, c.total(code))

@@ -181,7 +181,7 @@ def _linked(cut: Sequence[Part], codes: Sequence[bytes]) -> Library:
 def _code(text: str, anew: bool = False) -> bytes:
     """Object code from the cache or compiled."""
     made = target()
-    text = made.header + _ATTRIBUTES + _rolled(text)
+    text = made.header + _ATTRIBUTES + _numbered(text)
     key = hashlib.sha256(f"{made.key}\n{text}".encode()).hexdigest()
     code = None if anew else _cached(key)
     if code is None:
@@ -202,21 +202,28 @@ def _say_addresses() -> None:
 _said: list[str] = []
 
 
-def _rolled(text: str) -> str:
-    """The text with what is said of its loops, each of which has a number for that: that they are not to be written out, or of
-    how many lanes their vectors are to be."""
-    said: list[str] = []
+def _numbered(text: str) -> str:
+    """The text with what is said of its loops, each of which has a number for that: that they are not to be written out, of how
+    many lanes their vectors are to be, that their turns are apart."""
+    said = ["!0 = distinct !{}\n"]  # what such turns read and write
 
     def named(found: re.Match[str]) -> str:
-        what = f'"llvm.loop.vectorize.width", i32 {found[1]}' if found[1] else '"llvm.loop.unroll.disable"'
-        said.append(f"!{len(said)} = distinct !{{!{len(said)}, !{{!{what}}}}}\n")
+        if found[0] == "!turns":
+            return "!0"
+        parts = "".join(f", !{{{_PARTS[word]}{number}}}" for word, number in _WORD.findall(found[1]))
+        said.append(f"!{len(said)} = distinct !{{!{len(said)}{parts}}}\n")
         return f"!{len(said) - 1}"
 
     text = _SAID.sub(named, text)
-    return "".join([*said, text])
+    return "".join([*said, text]) if len(said) > 1 else text
 
 
-_SAID = re.compile(r"!(?:rolled|lanes(\d+))\b")
+_SAID, _WORD = re.compile(r"!loop((?:\.\w+)+)|!turns\b"), re.compile(r"\.([a-z]+)(\d*)")
+_PARTS = {
+    "rolled": '!"llvm.loop.unroll.disable"',
+    "lanes": '!"llvm.loop.vectorize.width", i32 ',
+    "parallel": '!"llvm.loop.parallel_accesses", !0',
+}
 
 
 def compile_(text: str) -> bytes:

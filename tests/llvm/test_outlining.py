@@ -29,7 +29,8 @@ def chain(count: int) -> Any:
 def test_the_code_of_many_functions_stays_short() -> None:
     x = np.full(100, 0.5, np.float32)
     text = Module(program_of(chain(300), x)).text
-    assert text.count("call float @called_sin_f32") == text.count("call float @called_cos_f32") == 300
+    assert text.count("call i64 @called_sincos_f32") == 600  # a sine and a cosine of each, which LLVM sees are the same
+    assert "@called_sin_f32" not in text
     assert "call float @tn_" not in text
     assert text.count("\n") < 4000  # inlined, they were 48,000
     few = Module(program_of(chain(5), x)).text

@@ -129,5 +129,5 @@ def test_in_kernels_with_vectors_of_their_own_llvm_looks_for_none() -> None:
         return k.text()
 
     header = toolchain.target().header + toolchain._ATTRIBUTES
-    searched, kept = (len(toolchain.compile_(header + toolchain._rolled(doubled(own)))) for own in (False, True))
+    searched, kept = (len(toolchain.compile_(header + toolchain._numbered(doubled(own)))) for own in (False, True))
     assert kept < searched

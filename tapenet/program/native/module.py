@@ -42,6 +42,7 @@ from tapenet.program.native import (
     reading_order,
     recomputed,
     slots,
+    sums,
 )
 from tapenet.program.native.draws import Place, draws
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
@@ -401,7 +402,7 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
             return None
         return builder.several(instruction.name, *args, **instruction.params)
 
-    program = accumulate.run(dead.run(pairs.run(program)))
+    program = sums.run(accumulate.run(dead.run(pairs.run(program))))
     program = rewrite(materialise(_aligned(program if body else recomputed.run(program)), layouts), dense)
     for instruction in program.body:
         for result in instruction.results:

@@ -16,9 +16,11 @@ from tapenet.program.ir import Program, Reference, Value
 
 pytest.importorskip("llvmlite")
 
+from tapenet.llvm import loops, toolchain
 from tapenet.llvm.loops import long_length, run_length
 from tapenet.program.native import Runner, build
 from tapenet.program.native.kernels import crosses, fusible
+from tapenet.program.native.module import Module
 from tests.compiler.lowered import program_of
 from tests.program.evaluate import evaluate
 from tests.program.native.generate import Rows
@@ -178,7 +180,7 @@ def test_short_loops_become_vectors(length: int, expected: int) -> None:
     b = Build()
     out = b.emit("multiply", b.input(50, length), b.input(length))
     runner = assert_native(b.program(out), integers(50, length), integers(length))
-    assert runner.module.text.count("!rolled") == expected
+    assert runner.module.text.count("!loop.rolled") == expected
 
 
 BROADCAST = [
@@ -219,6 +221,50 @@ def test_short_rows_go_in_blocks_where_much_is_computed() -> None:
             value = b.emit("maximum", b.emit("subtract", x, value), z)
         text = assert_native(b.program(value), integers(500, 5), integers(5)).module.text
         assert text.count("x float], align 64") == expected, work
+
+
+def test_blocks_are_two_vectors_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where so much is copied and summed up that more would leave the first level cache."""
+    monkeypatch.setattr(loops, "COPIES", 200)
+    for domain, shape, axes in (((700, 4), (4,), (0,)), ((30, 5, 4), (5, 1), (0, 2))):
+        b = Build()
+        x, z = b.input(*domain), b.input(*shape)
+        value: Value = x
+        for _ in range(30):
+            value = b.emit("maximum", b.emit("subtract", x, value), z)
+        program = b.program(b.emit("reduce_add", value, axes=axes), b.emit("reduce_maximum", value, axes=axes))
+        text = assert_native(program, integers(*domain), integers(*shape)).module.text
+        assert "x float], align 64" in text
+
+
+def test_kernels_of_many_arrays_are_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLVM sees of some 250 at most that they do not overlap."""
+    b = Build()
+    given = [b.input(100) for _ in range(300)]
+    total: Value = given[0]
+    for value in given[1:]:
+        total = b.emit("maximum", total, value)
+    runner = assert_native(b.program(total, b.emit("reduce_add", total, axes=(0,))), *(integers(100) for _ in given))
+    assert ".parallel" in runner.module.text
+    compiled: list[int] = []
+    for most in (loops.ARRAYS, 1000):
+        monkeypatch.setattr(loops, "ARRAYS", most)
+        text = toolchain._numbered(Module(b.program(total)).text)
+        compiled.append(_vectors(toolchain.target().header + toolchain._ATTRIBUTES + text))
+    assert compiled[0] > 200
+    assert compiled[1] == 0
+
+
+def _vectors(text: str) -> int:
+    """The reads of vectors that LLVM makes of a module."""
+    import llvmlite.binding as llvm
+
+    module = llvm.parse_assembly(text, context=llvm.create_context())
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    builder = llvm.create_pass_builder(toolchain.target().another(), options)
+    builder.getModulePassManager().run(module, builder)
+    return str(module).count("= load <")
 
 
 def test_what_no_kernel_can_contain() -> None:
