@@ -226,7 +226,7 @@ def test_short_rows_go_in_blocks_where_much_is_computed() -> None:
 def test_blocks_are_two_vectors_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where so much is copied and summed up that more would leave the first level cache."""
     monkeypatch.setattr(loops, "COPIES", 200)
-    for domain, shape, axes in (((700, 4), (4,), (0,)), ((30, 5, 4), (5, 1), (0, 2))):
+    for domain, shape, axes in (((700, 5), (5,), (0,)), ((60, 5, 3), (5, 1), (0, 2))):
         b = Build()
         x, z = b.input(*domain), b.input(*shape)
         value: Value = x
