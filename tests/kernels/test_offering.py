@@ -62,6 +62,7 @@ def test_attention_reads_and_writes_heads_where_they_lie(monkeypatch: pytest.Mon
             F.scaled_dot_product_attention(query, key, value, is_causal=True).swapaxes(1, 2).reshape(2, 40, 64) ** 2
         ).sum()
 
+    monkeypatch.setattr(launches, "record", lambda *args: None)  # Python calls it
     step = tn.compile(tn.value_and_grad(loss), backend="native")
     joint = R.normal(size=(2, 40, 3, 4, 16)).astype("f")
     expected = [step(joint) for _ in range(2)][1]  # the first one is not compiled
@@ -76,7 +77,7 @@ def test_attention_reads_and_writes_heads_where_they_lie(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(kernels, "empty", watched)
     found = step(joint)
-    assert taken == [True] * 4  # the result, and the gradients by query, key and value
+    assert taken == [True] * 5  # the result, what is kept of its sums, and the gradients by query, key and value
     for a, b in zip(found, expected, strict=True):  # the first call was eager, whose sum has another order
         np.testing.assert_allclose(a.data, b.data, rtol=1e-6)
     with kernels.switched(False):
