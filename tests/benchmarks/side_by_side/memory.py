@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import time
 from pathlib import Path
 
 _SELF = Path("/proc/self")
@@ -16,8 +17,9 @@ def measurable() -> bool:
 
 def settled() -> int:
     """Bytes of memory in use, once everything that is free has gone back to the system, or is marked as what the system may
-    take (`LazyFree`)."""
+    take (`LazyFree`): that is done after a pause."""
     gc.collect()
+    time.sleep(0.5)
     ctypes.CDLL(None).malloc_trim(0)
     return _read("VmRSS") - _read("LazyFree", "smaps_rollup")
 
