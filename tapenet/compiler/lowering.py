@@ -32,7 +32,7 @@ from tapenet.ops.called_functions import StatedCall, stated_calls
 from tapenet.ops.functions import OpFunction
 from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
-from tapenet.ops.random import Standard, random_draw
+from tapenet.ops.random import Sampler, random_draw
 from tapenet.ops.reading import holds, read, symbols, template_of
 from tapenet.program.arguments import mapped, refilled
 from tapenet.program.functions import Function, expand
@@ -220,6 +220,11 @@ class Lowering:
         held = [self.given(v) for v in states]
         carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
         program, hosts = self._body(body, states, carries, slices, ahead=not self.effects)
+        draws = [h.evaluate for h in hosts if isinstance(h.evaluate, Drawing)]
+        if (
+            hosts and len(draws) == len(hosts) and not _joined(draws)
+        ):  # quicker drawn in their turn than by Python ahead
+            program, hosts = self._body(body, states, carries, slices, ahead=False)
         sized = any(i.params.get("sized") for i in program.body)
         if sized:
             self._check_sized("scan", self.counted or not _ASSIGNS.issuperset(body.effects))
@@ -372,9 +377,8 @@ class Lowering:
 
         evaluate: Evaluate = partial(op.run, call)
         title = _DRAWN
-        sample, rng = call.get("sample"), call.get("rng")
-        if op is random_draw and isinstance(sample, Standard) and not isinstance(rng, (int, np.integer)):
-            evaluate = Drawing(sample, rng)
+        if op is random_draw:
+            evaluate = _drawing(call["sample"], call["rng"])
         if op is host:
             evaluate = call["evaluate"]
             title = getattr(evaluate, "__name__", "").removeprefix("<lambda>")
@@ -469,8 +473,9 @@ class Lowering:
     def _draw(self, sample: Callable[[object], object], rng: object, shape: Shape, dtype: type | np.dtype) -> Symbol:
         """Random numbers for an op that is read."""
         if self.effects:
-            raise CannotLower("it draws random numbers after something with an effect")
-        value = Host(shape, np.dtype(dtype), lambda: random_draw.forward(sample, rng), _DRAWN)
+            (made,) = self._call(random_draw, {"sample": sample, "rng": rng}, [Spec(shape, np.dtype(dtype))])
+            return Symbol(self.builder, made, shared=True)
+        value = Host(shape, np.dtype(dtype), _drawing(sample, rng), _DRAWN)
         self.hosts.append(value)
         return Symbol(self.builder, value, shared=True)
 
@@ -503,25 +508,36 @@ class Lowering:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A draw of numbers that do not depend on how many are drawn at once."""
+    """A draw that native code may make too."""
 
-    sample: Standard
+    sample: Sampler
     rng: np.random.Generator | None
 
     def __call__(self) -> object:
         return random_draw.forward(self.sample, self.rng)
 
 
+def _drawing(sample: Callable[..., object], rng: object) -> Evaluate:
+    """What draws."""
+    if isinstance(sample, Sampler) and not isinstance(rng, (int, np.integer)):
+        return Drawing(sample, rng)  # type: ignore[arg-type]  # else it raises
+    return lambda: random_draw.forward(sample, rng)
+
+
+def _joined(draws: Sequence[Drawing]) -> bool:
+    """Whether the draws of many turns, in order, are one draw of as many numbers."""
+    alike = {(id(d.rng), d.sample.of_size(())) for d in draws}
+    return len(alike) == 1 and draws[0].sample.joins
+
+
 def _at_once(evaluates: Sequence[Evaluate], length: int) -> list[Array] | None:
     """The draws of all turns, each with an axis of turns, if they are of one kind: drawn at once, in order."""
     draws = [e for e in evaluates if isinstance(e, Drawing)]
-    first = draws[0] if draws else None
-    if first is None or len(draws) < len(evaluates):
+    if len(draws) < len(evaluates) or not _joined(draws):
         return None
-    if any(d.rng is not first.rng or d.sample[::2] != first.sample[::2] for d in draws):
-        return None
+    first = draws[0]
     counts = [math.prod(d.sample.size) for d in draws]
-    drawn = Drawing(first.sample._replace(size=(length, sum(counts))), first.rng)()
+    drawn = Drawing(first.sample.of_size((length, sum(counts))), first.rng)()
     parts = np.split(np.asarray(drawn), np.cumsum(counts)[:-1], axis=1)
     return [part.reshape(length, *d.sample.size) for part, d in zip(parts, draws, strict=True)]
 

@@ -10,6 +10,7 @@ Signed and unsigned integers have the same LLVM type; which is meant is a matter
 from __future__ import annotations
 
 import struct
+import sys
 from typing import TypeAlias
 
 import numpy as np
@@ -56,9 +57,14 @@ def supported(dtype: DType) -> bool:
     return dtype.isnative and (dtype.char in _TYPES or dtype.kind in "iu")
 
 
+def held(dtype: DType) -> bool:
+    """Whether values of this dtype can be moved: those that are supported, and complex numbers, as so many bits."""
+    return supported(dtype) or (dtype.isnative and dtype.char in "FD")
+
+
 def llvm_type(dtype: DType, memory: bool = False) -> str:
     """The LLVM type of a register of this dtype, or of its place in memory: they differ for booleans."""
-    if dtype.kind in "iu" or (memory and dtype.kind == "b"):
+    if dtype.kind in "iuc" or (memory and dtype.kind == "b"):
         return f"i{8 * dtype.itemsize}"
     return _TYPES[dtype.char]
 
@@ -73,6 +79,8 @@ def literal(value: Number, dtype: DType) -> str:
         return "true" if value else "false"
     if dtype.kind in "iu":
         return str(int(np.asarray(value).astype(dtype)))
+    if dtype.kind == "c":
+        return str(int.from_bytes(np.asarray(value).astype(dtype).tobytes(), sys.byteorder))
     with np.errstate(over="ignore", under="ignore"):
         rounded = float(np.asarray(value).astype(dtype))
     return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
@@ -121,7 +129,7 @@ class Emitter:
 
 def load(e: Emitter, pointer: str, dtype: DType, suffix: str = "") -> str:
     """Read a value into a register. `suffix` goes behind the instruction: alignment, metadata."""
-    register = e.emit(f"load {llvm_type(dtype, memory=True)}, ptr {pointer}{suffix}")
+    register = e.emit(f"load {llvm_type(dtype, memory=True)}, ptr {pointer}{_aligned(dtype)}{suffix}")
     return e.emit(f"icmp ne i8 {register}, 0") if dtype.kind == "b" else register
 
 
@@ -129,7 +137,12 @@ def store(e: Emitter, register: str, pointer: str, dtype: DType, suffix: str = "
     """Write a register (or literal) to memory."""
     if dtype.kind == "b":
         register = e.emit(f"zext i1 {register} to i8")
-    e.line(f"  store {llvm_type(dtype, memory=True)} {register}, ptr {pointer}{suffix}")
+    e.line(f"  store {llvm_type(dtype, memory=True)} {register}, ptr {pointer}{_aligned(dtype)}{suffix}")
+
+
+def _aligned(dtype: DType) -> str:
+    """What is said of where a number lies: a complex one as its parts do."""
+    return f", align {dtype.itemsize // 2}" if dtype.kind == "c" else ""
 
 
 class Value:

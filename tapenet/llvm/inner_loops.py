@@ -1,21 +1,24 @@
-"""The inner loops of NumPy's ufuncs, by address: the code that NumPy itself runs for arrays of a dtype.
+"""The inner loops of ufuncs, by address: the code that NumPy itself runs for arrays of a dtype.
 
-So native code gives what NumPy gives, and refuses what it refuses: NumPy's loops call LAPACK for linear algebra, take any
-strides, and run without the interpreter.
+So native code gives what NumPy gives, and refuses what it refuses: NumPy's loops call LAPACK for linear algebra, SciPy's
+compute special functions; they take any strides, and run without the interpreter.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.llvm import toolchain
 from tapenet.llvm.functions import declarations
+from tapenet.llvm.loops import Code, offset
 from tapenet.llvm.ufuncs import table
 
+_WORD = np.dtype(np.int64)
 #: Where NumPy's table has the function that says which floating-point errors there were, and forgets them.
 _ERRORS = 28
 #: The bit of an invalid operation in what it says.
@@ -64,13 +67,35 @@ def inner_loop(ufunc: np.ufunc, types: str) -> InnerLoop | None:
     address = found.functions[place]
     if not address:
         return None
-    symbol = f"np_{ufunc.__name__}_{types.replace('->', '_')}"
+    symbol = f"np_{ufunc.__name__}_{types.replace('->', '_').replace('?', 'truth')}"
     _declare(symbol, address, f"declare void @{symbol}(ptr, ptr, ptr, ptr) nounwind\n")
     data = found.data[place] if found.data else None
     if not data:
         return InnerLoop(symbol, "null")
     _declare(f"{symbol}_data", data, f"@{symbol}_data = external global i8\n")
     return InnerLoop(symbol, f"@{symbol}_data")
+
+
+def call(code: Code, loop: InnerLoop, pointers: Sequence[str], lengths: Sequence[int], steps: Sequence[int]) -> None:
+    """Write the call of a loop.
+
+    Args:
+        code: where this goes.
+        loop: what is called.
+        pointers: of the arrays, arguments first.
+        lengths: how often, and for loops over matrices the sizes of these.
+        steps: in bytes from one element, or matrix, to the next, by array, then inside of matrices.
+    """
+    code.needs |= {loop.symbol} | ({loop.data.removeprefix("@")} - {"null"})
+    tables = []
+    for numbers, what in ((lengths, "i64"), (steps, "i64"), (pointers, "ptr")):
+        table = f"%cell{len(code.cells)}"
+        code.cells.append(f"  {table} = alloca [{len(numbers)} x {what}]")
+        for i, number in enumerate(numbers):
+            code.line(f"  store {what} {number}, ptr {offset(code, table, i, 1, _WORD)}")
+        tables.append(table)
+    dims, strides, arrays = tables
+    code.line(f"  call void @{loop.symbol}(ptr {arrays}, ptr {dims}, ptr {strides}, ptr {loop.data})")
 
 
 def errors() -> str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.llvm.emitter import Emitter, Value, literal, llvm_type, load, store, supported
+from tapenet.llvm.emitter import Emitter, Value, held, literal, llvm_type, load, store, supported
 from tapenet.llvm.functions import ARITY, FUNCTIONS, call, definition
 from tapenet.typing import DType
 
@@ -255,8 +255,8 @@ def _cast(a: Value, source: DType, target: DType) -> Value:
 
 def can(name: str, dtypes_in: Sequence[DType], dtype_out: DType) -> bool:
     """Whether `apply` emits this primitive for these dtypes."""
-    if not all(map(supported, (*dtypes_in, dtype_out))):
-        return False
+    if not all(map(supported, (*dtypes_in, dtype_out))):  # complex numbers are moved as bits
+        return name in ("copy", "where") and held(dtype_out) and dtypes_in[-1] == dtype_out
     if name in ADDED:
         return (*dtypes_in, dtype_out) in ADDED[name]
     if name == "cast":

@@ -19,7 +19,7 @@ from tapenet.ops.registry import stands_for
 from tapenet.ops.rule_calls import Gives, RuleCall
 from tapenet.ops.signatures import bind
 from tapenet.ops.tangents import push
-from tapenet.program import linear_algebra, ordering
+from tapenet.program import linear_algebra, ordering, ufunc_rows
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.batching import CannotBatch
 from tapenet.program.called_ops import Hole, filled
@@ -564,3 +564,10 @@ _FLAT = ("argsort", "searchsorted")
 DEFINITIONS.update(
     {name: partial(_standing, run=run) for name, run in RUNS.items() if name not in _FLAT and name not in DEFINITIONS}
 )
+
+
+def make_primitive(ufunc: np.ufunc) -> None:
+    """Make a ufunc of SciPy's a primitive, if it has one result; it is differentiated as the op that stands for it."""
+    name = ufunc_rows.add(ufunc)
+    if name is not None:
+        DEFINITIONS[name] = partial(_standing, run=ufunc)

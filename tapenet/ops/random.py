@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -219,26 +220,91 @@ def random_draw(sample: Callable[[np.random.Generator], Any], rng: Any = None) -
     return np.asarray(sample(generator(rng)))
 
 
-class Standard(NamedTuple):
-    """Draws numbers from a distribution without parameters, one after the other: many draws are one draw of as many numbers.
+@dataclass(frozen=True)
+class Sampler:
+    """Draws numbers from a generator, and says what they are: native code may draw the same.
 
     Attributes:
-        kind: the generator's method: "random", "standard_normal", "standard_exponential".
+        kind: what it draws.
         size: the shape.
-        dtype: in which it draws, float32 or float64.
+        joins: whether many draws, in order, are one draw of as many numbers.
     """
 
-    kind: str
+    kind: ClassVar[str]
+    joins: ClassVar[bool]
     size: tuple[int, ...]
-    dtype: DType
 
     def __call__(self, rng: np.random.Generator) -> Array:
-        return np.asarray(getattr(rng, self.kind)(self.size, self.dtype.type))
+        raise NotImplementedError
 
     @staticmethod
     def generator() -> np.random.Generator:
         """The process's own, from which it is drawn by default."""
         return generator()
+
+    def of_size(self, size: tuple[int, ...]) -> Self:
+        """What draws the same of another shape."""
+        return replace(self, size=size)
+
+
+@dataclass(frozen=True)
+class Standard(Sampler):
+    """Draws numbers from a distribution without parameters.
+
+    Attributes:
+        method: the generator's: "random", "standard_normal", "standard_exponential".
+        dtype: in which it draws, float32 or float64.
+    """
+
+    method: str
+    dtype: DType
+    kind = "floats"
+    joins = True
+
+    def __call__(self, rng: np.random.Generator) -> Array:
+        return np.asarray(getattr(rng, self.method)(self.size, self.dtype.type))
+
+
+@dataclass(frozen=True)
+class Integers(Sampler):
+    """Draws whole numbers from `low` to `high` - 1; from 0 to `low` - 1 where `high` is None."""
+
+    low: int
+    high: int | None
+    dtype: DTypeLike
+    kind = "integers"
+
+    def __call__(self, rng: np.random.Generator) -> Array:
+        return np.asarray(rng.integers(self.low, self.high, self.size, self.dtype))
+
+    @property
+    def ends(self) -> tuple[int, int] | None:
+        """The smallest and the largest one; None where NumPy has to look at what is asked for."""
+        dtype = np.dtype(self.dtype)
+        if not all(type(n) is int for n in (self.low, self.high or 0)) or dtype.kind not in "iu":
+            return None
+        first, last = (0, self.low - 1) if self.high is None else (self.low, self.high - 1)
+        info = np.iinfo(dtype)
+        return (first, last) if info.min <= first <= last <= info.max else None
+
+    @property
+    def joins(self) -> bool:  # type: ignore[override]
+        """Of shorter numbers several are made of the bits of one."""
+        return self.ends is not None and np.dtype(self.dtype).itemsize >= 4
+
+
+@dataclass(frozen=True)
+class Chances(Sampler):
+    """Draws truths as `chances` does: `value` with probability `p`, else the other one."""
+
+    p: float
+    value: bool = True
+    kind = "chances"
+    joins = False
+
+    def __call__(self, rng: np.random.Generator) -> Array:
+        found = chances(rng, self.size, self.p)
+        return found if self.value else np.logical_not(found, found)
 
 
 Shape = int | tuple[int, ...]
@@ -348,7 +414,8 @@ def integers(
     >>> int(tn.random.integers(1))
     0
     """
-    return random_draw(lambda rng: rng.integers(low, high, size, dtype), rng)  # type: ignore[no-any-return]
+    shape = (size,) if isinstance(size, (int, np.integer)) else tuple(size or ())
+    return random_draw(Integers(shape, low, high, dtype), rng)  # type: ignore[no-any-return]
 
 
 def permutation(n: int, rng: np.random.Generator | int | None = None) -> NDArray[np.int64]:

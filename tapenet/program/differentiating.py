@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import cast
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, V
 from tapenet.program.passes.patterns import number
 from tapenet.program.primitives import ADDED, PRIMITIVES, Params
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Symbol, array_of, builder_of, elementwise
-from tapenet.typing import DType, Shape
+from tapenet.typing import Array, DType, Shape
 
 
 class NoDerivative(CannotLower, TypeError):
@@ -198,11 +200,31 @@ def _solve_triangular(builder: Builder, args: Sequence[Value], params: Params) -
     return builder.emit("solve", a, b)
 
 
+def _running_extreme(builder: Builder, args: Sequence[Value], params: Params, *, name: str) -> Value:
+    """The elements that they are: of equal ones, and from the first nan on, the first."""
+    axis: int = params["axis"]
+    held = builder.emit(name, builder.emit("stop", args[0]), axis=axis)
+
+    def moved(value: Value) -> Array:
+        return np.moveaxis(cast("Array", Symbol(builder, value, shared=True)), axis, 0)
+
+    out = moved(held)
+    before, here = out[:-1], out[1:]
+    stays = (before == here) | (np.isnan(before) & np.isnan(here))
+    later = np.where(stays, 0, np.arange(1, len(out)).reshape(-1, *(1,) * (out.ndim - 1)))
+    began = array_of(builder, np.concatenate([np.zeros((1, *out.shape[1:]), np.intp), later]))
+    places = Symbol(builder, builder.emit("cummax", began.value, axis=0))
+    found = np.take_along_axis(moved(args[0]), cast("Array", places), 0)
+    return array_of(builder, np.moveaxis(found, 0, axis)).value
+
+
 #: What an instruction is made of, of one result or several, by primitive. `ops.functions` adds NumPy's functions that ops
 #: stand for.
 DEFINITIONS: dict[str, Callable[[Builder, Sequence[Value], Params], Value | Sequence[Value]]] = {
     "add_at": _add_at,
     "add_rows": _add_rows,
+    "cummax": partial(_running_extreme, name="cummax"),
+    "cummin": partial(_running_extreme, name="cummin"),
     "dot_add": _dot_add,
     "reduce_multiply": _reduce_multiply,
     "solve_triangular": _solve_triangular,

@@ -17,7 +17,8 @@ from tapenet.typing import Array
 
 #: NumPy's function behind each primitive. What it is given by name beside the arrays are the parameters.
 RUNS: dict[str, Callable[..., Array]] = {
-    "argsort": np.argsort, "cumprod": np.cumprod, "cumsum": np.cumsum, "searchsorted": np.searchsorted, "sort": np.sort,
+    "argsort": np.argsort, "cummax": np.maximum.accumulate, "cummin": np.minimum.accumulate, "cumprod": np.cumprod,
+    "cumsum": np.cumsum, "searchsorted": np.searchsorted, "sort": np.sort,
 }  # fmt: skip
 #: What native code has loops for.
 _NUMBERS = frozenset("?bhilqBHILQfd")
@@ -62,6 +63,8 @@ def _searched_lanes(
 for _name, _computes, _dtype in (
     ("sort", "np.sort(x, axis, kind)", None),
     ("argsort", "np.argsort(x, axis, kind)", _INDEX),
+    ("cummax", "np.maximum.accumulate(x, axis)", None),
+    ("cummin", "np.minimum.accumulate(x, axis)", None),
     ("cumsum", "np.cumsum(x, axis)", None),
     ("cumprod", "np.cumprod(x, axis)", None),
 ):
@@ -116,6 +119,10 @@ def _running(name: str, a: Operand, axis: int | None = None, dtype: object = Non
     return Symbol(a.builder, a.builder.emit(name, a.astype(grown).value, axis=axis))
 
 
+def _accumulated(name: str, array: Operand, axis: int = 0, dtype: object = None, out: object = None) -> Symbol:
+    return _running(name, array, axis, dtype, out)
+
+
 def _searchsorted(a: Operand, v: Operand, side: str = "left", sorter: Operand | None = None) -> Symbol:
     builder = builder_of(a, v, sorter)
     line, values = array_of(builder, a), array_of(builder, v)
@@ -133,6 +140,8 @@ def _searchsorted(a: Operand, v: Operand, side: str = "left", sorter: Operand | 
 
 FUNCTIONS |= {
     np.argsort: partial(_sorted, "argsort"),
+    np.maximum.accumulate: partial(_accumulated, "cummax"),
+    np.minimum.accumulate: partial(_accumulated, "cummin"),
     np.cumprod: partial(_running, "cumprod"),
     np.cumsum: partial(_running, "cumsum"),
     np.searchsorted: _searchsorted,

@@ -130,6 +130,7 @@ def loop_dtypes(name: str, given: tuple[Given, ...]) -> tuple[np.dtype, ...]:
     if name in _SPECIAL and given[0] in (np.float32, np.float64):
         dtype = np.dtype(given[0])
         return dtype, dtype
+    given = tuple(np.dtype(bool) if d is bool else d for d in given)  # which is not weak
     ufunc: Any = {"safe_mul": np.multiply, "power": np.power}.get(name) or function(name)
     loop: tuple[np.dtype, ...] = ufunc.resolve_dtypes((*given, None))
     return loop

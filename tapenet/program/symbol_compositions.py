@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
@@ -216,9 +217,15 @@ def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
     bins, side = array_of(builder, bins), "left" if right else "right"
     if bins.ndim != 1 or not bins.size or array_of(builder, x).size > _MANY:
         raise CannotLower("digitize without edges, or of many")
-    rises, falls = (bins[1:] >= bins[:-1]).all(), (bins[1:] <= bins[:-1]).all()
-    text = "bins must be monotonically increasing or decreasing"
-    bins = provided(bins, ~(rises | falls), ValueError, text)
+    if len(bins) == 1:
+        return np.searchsorted(bins, x, side)  # type: ignore[call-overload]
+    # As NumPy looks at them, in float64: the first two that differ say whether they rise, and nan is below all.
+    edges = bins.astype(np.float64)
+    before, here = edges[:-1], edges[1:]
+    change = before != here
+    rises = ~change.any() | (before < here)[np.argmax(change.astype(np.int8))]
+    wrong = np.where(rises, (before > here).any(), (before < here).any())
+    bins = provided(bins, wrong, ValueError, "bins must be monotonically increasing or decreasing")
     up, down = np.searchsorted(bins, x, side), np.searchsorted(bins[::-1], x, side)  # type: ignore[call-overload]
     return np.where(rises, up, len(bins) - down)
 
@@ -261,7 +268,67 @@ def _median(
         return rising[(*(slice(None),) * axis, place)]
 
     middle = at(n // 2) if n % 2 else (at(n // 2 - 1) + at(n // 2)) / 2
-    return np.where(np.isnan(at(n - 1)), at(n - 1), middle)
+    # NumPy's sums begin with 0: none is -0.
+    return np.where(np.isnan(at(n - 1)), at(n - 1), middle + 0.0)
+
+
+def _quantile(
+    scale: int, a: Any, q: Any, axis: int | None = None, out: None = None, overwrite_input: bool = False,
+    method: str = "linear", keepdims: bool = False, *, weights: None = None,
+) -> Any:  # fmt: skip
+    """As NumPy interpolates, between two of the sorted elements."""
+    if a.dtype.char not in "fd" or not a.size or isinstance(axis, tuple):
+        raise CannotLower("quantiles of whole numbers, or over several axes")
+    if method != "linear" or weights is not None or out is not None or (keepdims and axis is None):
+        raise CannotLower("quantiles by another method, with weights or out=")
+    if axis is None:
+        a, axis = np.reshape(a, -1), 0
+    axis = normalize_axis_index(axis, a.ndim)
+    n = a.shape[axis]
+    if n > _MANY:
+        raise CannotLower("quantiles of many")
+    if not isinstance(q, Symbol):
+        q = np.asarray(q, a.dtype if isinstance(q, (int, float)) else None)
+    q = q / a.dtype.type(scale)
+    beyond = ~((q >= 0) & (q <= 1))
+    if isinstance(q, Symbol):
+        name = "Quantiles" if scale == 1 else "Percentiles"
+        q = provided(q, beyond, ValueError, f"{name} must be in the range [0, {scale}]")
+    elif beyond.any():
+        raise CannotLower("quantiles beyond the ends")
+    at = (n - 1) * q
+    lower = np.where(at >= n - 1, -1, np.floor(at)).astype(np.intp)
+    upper = np.where(at >= n - 1, -1, lower + 1)
+    part = np.reshape((at - lower).astype(at.dtype), (*q.shape, *(1,) * (a.ndim - 1)))
+    rising = np.moveaxis(np.sort(a, axis), axis, 0)
+    low, high = np.take(rising, lower, 0), np.take(rising, upper, 0)
+    step = high - low
+    found = np.where(part >= 0.5, high - step * (1 - part), low + step * part)
+    found = np.where(np.isnan(rising[-1]), rising[-1].astype(found.dtype), found)
+    return np.expand_dims(found, q.ndim + axis) if keepdims else found
+
+
+def _nanmean(
+    a: Any, axis: Axis = None, dtype: None = None, out: None = None, keepdims: bool = False, *, where: Any = True
+) -> Any:
+    if dtype is not None or out is not None or where is not True or a.dtype.char not in "fd":
+        raise CannotLower("nanmean with dtype=, out= or where=, or of whole numbers")
+    nan = np.isnan(a)
+    count = np.sum(~nan, axis=axis, dtype=np.intp, keepdims=keepdims)
+    total: Any = np.sum(np.where(nan, 0, a), axis=axis, keepdims=keepdims)
+    return (total / count).astype(a.dtype)
+
+
+def _nan_extreme(
+    largest: bool, a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, **other: object
+) -> Any:
+    if out is not None or other or a.dtype.char not in "fd":
+        raise CannotLower("an extreme but for nan with out=, initial= or where=, or of whole numbers")
+    nan = np.isnan(a)
+    extreme = (np.max if largest else np.min)(
+        np.where(nan, -math.inf if largest else math.inf, a), axis=axis, keepdims=keepdims
+    )
+    return np.where(np.all(nan, axis=axis, keepdims=keepdims), math.nan, extreme)
 
 
 def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
@@ -272,7 +339,7 @@ def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
         a, v = v, a
     if mode != "valid" or len(a) * len(v) > _MANY or not len(v):
         raise CannotLower("a long convolution, or one that goes beyond the ends")
-    return np.matmul(_sliding_window_view(a, len(v)), v[::-1])
+    return np.matmul(_sliding_window_view(a, len(v)), v[::-1]) + 0.0
 
 
 def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
@@ -290,6 +357,11 @@ FUNCTIONS |= {
     np.heaviside: _heaviside,
     np.interp: _interp,
     np.median: _median,
+    np.nanmax: partial(_nan_extreme, True),
+    np.nanmean: _nanmean,
+    np.nanmin: partial(_nan_extreme, False),
+    np.percentile: partial(_quantile, 100),
+    np.quantile: partial(_quantile, 1),
     np.round: _round,
     np.conjugate: _real,
     np.real: _real,

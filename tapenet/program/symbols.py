@@ -208,6 +208,8 @@ class Symbol(NDArrayOperatorsMixin):
             return None
         if method == "reduce":
             result = reduce(ufunc, *inputs, **kwargs)
+        elif method == "accumulate" and ufunc.accumulate in FUNCTIONS:
+            result = FUNCTIONS[ufunc.accumulate](*inputs, **kwargs)
         elif method == "__call__" and not kwargs.keys() - {"dtype", "casting"}:
             try:
                 result = _ufunc(self.builder, ufunc, inputs, kwargs.get("dtype"))

@@ -14,7 +14,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import op
-from tapenet.ops.random import chances, generator
+from tapenet.ops.random import Chances, Standard, chances, generator, random_draw
 from tapenet.random.distribution import (
     ABOVE_ONE,
     BELOW_ONE,
@@ -67,7 +67,14 @@ def bernoulli(p: Value = 0.5, size: Size = None, dtype: DTypeLike = np.bool_, rn
     >>> tn.random.bernoulli.log_prob([0, 1], 0.25).round(4)
     Tensor([-0.2877, -1.3863])
     """
-    return np.astype(_draw(rng, _truths, p), drawn_from(rng).dtype)
+    source = drawn_from(rng)
+    if type(p) is float or type(p) is int:
+        found = random_draw(Chances(source.size, p), source.rng())
+    elif type(p) is np.ndarray and p.ndim:
+        found = random_draw(Standard(source.size, "random", np.dtype(float)), source.rng()) < p
+    else:
+        found = _draw(rng, _truths, p)
+    return np.astype(found, source.dtype)
 
 
 @distribution(lambda s, x, n, p: s.binom.logpmf(x, n, p), differentiable=False, n=COUNT, p=PROBABILITY)

@@ -92,12 +92,12 @@ class Source:
         return drawn
 
     def standard(self, kind: str, native: bool = False) -> Array:
-        """Numbers of a distribution without parameters (`Standard.kind`), drawn in float64; with `native` in the dtype of the
+        """Numbers of a distribution without parameters (`Standard.method`), drawn in float64; with `native` in the dtype of the
         result."""
         dtype = np.dtype(self.native if native else np.float64)
         if dtype != self.dtype:
             return self.draw(lambda rng, size: getattr(rng, kind)(size, dtype.type))
-        drawn: Array = random_draw(Standard(kind, self.size, dtype), self.rng())
+        drawn: Array = random_draw(Standard(self.size, kind, dtype), self.rng())
         return drawn
 
     @property

@@ -11,6 +11,7 @@ from typing import NoReturn, cast
 
 import numpy as np
 
+from tapenet.ops.functions import make_primitive
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import registry
 from tapenet.typing import Array
@@ -66,6 +67,7 @@ def special(
         **rules: those by the others.
     """
     ufunc = scipys(name)
+    make_primitive(ufunc)
     HOW.setdefault(name, {}).update(how or {})
     made: Op = op(
         ufunc,

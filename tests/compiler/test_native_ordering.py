@@ -147,11 +147,22 @@ COMPOSED: dict[str, Callable[[Any], Any]] = {
     "one knot": lambda x: np.interp(x, KNOTS[:1], KNOTS[:1] + 4),
     "digitize": lambda x: np.digitize(x, KNOTS) * 1.0,
     "digitize, falling, right": lambda x: np.digitize(x, KNOTS[::-1], right=True) * 1.0,
+    "digitize, nan at the end": lambda x: np.digitize(x, np.array([-1.0, 0.5, np.nan])) * 1.0,
+    "digitize, nan first": lambda x: np.digitize(x, np.array([np.nan, 0.5, -1.0]), right=True) * 1.0,
+    "digitize, equal edges": lambda x: np.digitize(x, np.array([0.5, 0.5])) + np.digitize(x, np.array([0.5])),
     "round": lambda x: np.round(x * 3) + np.round(np.arange(6)),
     "heaviside": lambda x: np.heaviside(x, 0.25),
     "median": lambda x: np.median(x, axis=1) + np.median(x),
     "median of columns": lambda x: np.median(x[:3], axis=0, keepdims=True),
     "convolve": lambda x: np.convolve(x[1], x[0, :4], "valid"),
+    "running maximum": lambda x: np.maximum.accumulate(x, axis=1),
+    "running minimum": lambda x: np.minimum.accumulate(x),
+    "running maximum of whole numbers": lambda x: np.maximum.accumulate(np.argsort(x[1])),
+    "nanmean": lambda x: np.nanmean(x) + np.nanmean(x, axis=1, keepdims=True),
+    "nanmax": lambda x: np.nanmax(x, axis=1) - np.nanmin(x, axis=(0, 1)),
+    "nansum": lambda x: np.nansum(x, axis=0),
+    "quantile": lambda x: np.quantile(x, 0.3) + np.quantile(x, np.array([0.0, 0.55, 1.0]), axis=1, keepdims=True),
+    "percentile": lambda x: np.percentile(x, [10, 50], axis=0),
     "correlate": lambda x: np.correlate(x[1], x[0, :3]),
 }
 
@@ -172,3 +183,43 @@ def test_what_is_composed_is_numpys_in_loops(compiled: Compile, name: str) -> No
         for _ in range(2):
             np.testing.assert_allclose(step(x), right, rtol=1e-13, atol=1e-14)
     assert not calls_python(step)
+
+
+@pytest.mark.parametrize(
+    "name", ["median", "median of columns", "convolve", "correlate", "running maximum", "running minimum"]
+)
+@backends
+def test_signs_of_zeros(compiled: Compile, name: str) -> None:
+    f = COMPOSED[name]
+    step = compiled(f)
+    for x in (
+        np.zeros((4, 6)),
+        -np.zeros((4, 6)),
+        -np.zeros((4, 6)),
+        np.where(np.arange(24) % 3, 0.0, -0.0).reshape(4, 6),
+    ):
+        if "median" not in name or np.signbit(x).all() == np.signbit(x).any():  # which of unlike zeros is found is any
+            np.testing.assert_array_equal(np.signbit(np.asarray(step(x))), np.signbit(np.asarray(f(x))))
+
+
+@pytest.mark.parametrize("name", ["running maximum", "nanmean", "nanmax", "nansum", "quantile", "percentile"])
+@backends
+def test_gradients_of_what_is_composed(compiled: Compile, name: str) -> None:
+    def f(x: Any) -> Any:
+        return tn.scan(lambda c, row: (c + (COMPOSED[name](row) ** 2).sum(), None), np.float64(0), x)[0]
+
+    x = np.random.default_rng(0).normal(size=(3, 4, 6))
+    if "nan" in name:
+        x[1, 2, 3] = np.nan
+    step = compiled(tn.grad(f))
+    for _ in range(2):
+        np.testing.assert_allclose(step(x), np.asarray(tn.grad(f)(x)), rtol=1e-12, atol=1e-13)
+
+
+@backends
+def test_edges_that_neither_rise_nor_fall_are_refused(compiled: Compile) -> None:
+    step = compiled(lambda x, edges: np.digitize(x, edges) * 1.0)
+    for _ in range(2):
+        step(np.arange(3.0), np.array([0.0, 1.0, np.nan]))
+    with pytest.raises(ValueError, match="monotonically"):
+        step(np.arange(3.0), np.array([0.0, 2.0, 1.0]))

@@ -144,7 +144,7 @@ CASES: dict[str, list[tuple[Sequence[Given], dict[str, Any]]]] = {
     "add_at": [([f8(4, 2), f8(3, 2), places(4, 3)], {"template": (Hole(0), WHOLE)})],
     "add_rows": [([f8(4, 2), f8(3, 2), places(4, 3)], {})],
     **{name: [([f8(4, 2)], {"axis": axis, "kind": "stable"}) for axis in (0, 1)] for name in ("sort", "argsort")},
-    **{name: [([f8(4, 2)], {"axis": axis}) for axis in (0, 1)] for name in ("cumsum", "cumprod")},
+    **{name: [([f8(4, 2)], {"axis": axis}) for axis in (0, 1)] for name in ("cummax", "cummin", "cumsum", "cumprod")},
 }  # fmt: skip
 
 

@@ -98,6 +98,8 @@ STRUCTURES: dict[str, tuple[Made, tuple[tuple[int, ...], ...]]] = {
         }.items()
     },
     "sort": (lambda b, x: b.emit("sort", x, axis=0, kind="quicksort"), ((4, 3),)),
+    "cummax": (lambda b, x: b.emit("cummax", x, axis=1), ((2, 4),)),
+    "cummin": (lambda b, x: b.emit("cummin", x, axis=0), ((4, 2),)),
     "cumsum": (lambda b, x: b.emit("cumsum", x, axis=1), ((2, 4),)),
     "cumprod": (lambda b, x: b.emit("cumprod", x, axis=0), ((4, 2),)),
     **{

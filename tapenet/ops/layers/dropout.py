@@ -15,18 +15,12 @@ import numpy as np
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.layers.activations.exponential import SELU_ALPHA, SELU_SCALE
 from tapenet.ops.op import Op, op
-from tapenet.ops.random import chances, generator, probability
+from tapenet.ops.random import Chances, generator, probability
 from tapenet.ops.registry import Samples, sample
 from tapenet.typing import Array, Shape
 
 #: The value of a dropped element in alpha dropout, where selu saturates, is -ALPHA.
 ALPHA = SELU_SCALE * SELU_ALPHA
-
-
-def _draw(rng: np.random.Generator, shape: Shape, p: float) -> Array:
-    """True where an element is kept."""
-    dropped = chances(rng, shape, p)
-    return np.logical_not(dropped, dropped)
 
 
 def _masked(x: Array, mask: Array, factor: float) -> Array:
@@ -70,12 +64,12 @@ def _member(name: str, mask_shape: Callable[[Shape], Shape], alpha: bool = False
     def read(
         x: Array, p: float, training: bool, rng: np.random.Generator | int | None, draw: Callable[..., Array]
     ) -> tuple[Array, Array | bool]:
-        """The forward, also for a compiler: there the draw is made ahead of the program."""
+        """The forward, also for a compiler: there the draw is one of the program's."""
         probability(p)
         shape = mask_shape(x.shape)
         if not training or p == 0:
             return x, True
-        mask = draw(lambda rng: _draw(rng, shape, p), rng, shape, np.bool_)
+        mask = draw(Chances(shape, p, False), rng, shape, np.bool_)  # true where an element is kept
         if isinstance(x, np.ndarray) and shape == x.shape and not x.flags.c_contiguous:
             # In the memory order of x, so that the result is too; which element gets which draw does not depend on it.
             mask, drawn = np.empty_like(x, np.bool_), mask
@@ -98,7 +92,7 @@ def _member(name: str, mask_shape: Callable[[Shape], Shape], alpha: bool = False
         x=rule,
         residuals=("mask",),
         random=True,
-        lower=read,  # the draw is made ahead of the program
+        lower=read,  # the draw is one of the program's
         **options,
     )
     made.__module__ = __name__

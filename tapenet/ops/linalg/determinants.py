@@ -11,7 +11,11 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular, square_hint, transposed
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.program.symbols import CannotLower
 from tapenet.typing import Array
+
+#: Elements up to which programs always compute singular values.
+_SMALL = 64
 
 
 def _good_inverse(a: Array) -> Array | None:
@@ -34,9 +38,30 @@ def _are_finite(a: Array) -> Array:
     return array_like(np.all(np.isfinite(a), axis=(-2, -1), keepdims=True))
 
 
+def _shift(a: Array) -> Array:
+    """The same, whether it is needed or not."""
+    n = a.shape[-1]
+    u, s, vh = np.linalg.svd(_finite(a))
+    largest = s[..., :1]
+    small = s <= 1e-3 * largest
+    # Two directions are enough, and the formula of `_adjugate` is exact for no more. With three that are null the
+    # adjugate and its derivative are 0, and all are shifted to say so.
+    null = np.sum(s <= n * np.finfo(s.dtype).eps * largest, axis=-1, keepdims=True)
+    small = small & ((null > 2) | (np.arange(n) >= n - 2))
+    by = np.where(small, np.where(largest == 0, 1, largest), 0)
+    return array_like(np.matmul(u * by[..., None, :], vh))
+
+
+def _small_shift(a: Array) -> Array:
+    if a.size > _SMALL:
+        raise CannotLower("many singular values, where an inverse may do")
+    return _shift(a)
+
+
 @op(
     label="null shift",
     nondiff=True,
+    lower=_small_shift,
     vmap="leading",
     samples=lambda r: [sample(r.normal(size=(2, 2))), sample(np.ones((2, 2, 2))), sample(np.zeros((1, 1)))],
 )
@@ -55,18 +80,7 @@ def null_shift(a: Array) -> Array:
     Tensor([[0., 0.],
             [0., 2.]])
     """
-    n = a.shape[-1]
-    if _good_inverse(a) is not None:
-        return np.zeros_like(a)
-    u, s, vh = np.linalg.svd(_finite(a))
-    largest = s[..., :1]
-    small = s <= 1e-3 * largest
-    # Two directions are enough, and the formula of `_adjugate` is exact for no more. With three that are null the
-    # adjugate and its derivative are 0, and all are shifted to say so.
-    null = np.sum(s <= n * np.finfo(s.dtype).eps * largest, axis=-1, keepdims=True)
-    small &= (null > 2) | (np.arange(n) >= n - 2)
-    by = np.where(small, np.where(largest == 0, 1, largest), 0)
-    return array_like(np.matmul(u * by[..., None, :], vh))
+    return np.zeros_like(a) if _good_inverse(a) is not None else _shift(a)
 
 
 def _adjugate(a: Array) -> Array:

@@ -7,21 +7,24 @@ on the stack), and calls a Python function without arguments, which finds all in
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
-from tapenet.llvm.emitter import supported
+from tapenet.llvm.emitter import held
 from tapenet.llvm.loops import offset
 from tapenet.program import generated
-from tapenet.program.called_ops import expression, note_line, settling
+from tapenet.program.called_ops import Hole, expression, note_line, settling
 from tapenet.program.ir import Builder, Constant, Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native import draws, entry
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.raising import STATUS
 from tapenet.program.native.writer import Writer
+from tapenet.program.primitives import PRIMITIVES, Spec
 from tapenet.typing import Array
 
 _BYTE = np.dtype(np.int8)
@@ -55,19 +58,22 @@ class Back:
 
     Attributes:
         addresses: where the function is, and the arrays of arguments and of results that are of use: a constant of the program.
-        drawn: called after an op that draws random numbers: it may have made the generator another one.
     """
 
     def __init__(self, count: int) -> None:
         """Make room for the addresses of a function and so many arrays."""
         self.addresses: Array = np.zeros(1 + count, _WORD)
-        self.drawn: Callable[[], object] = lambda: None
-        self._held: list[object] = []
+        self._function: Callable[[], None] = lambda: None
+        self._arrays: tuple[Array, ...] = ()
 
-    def put(self, *objects: object) -> None:
+    def put(self, function: Callable[[], None], *arrays: Array) -> None:
         """Say what is called, and its arrays."""
-        self._held = list(objects)
-        self.addresses[...] = [id(thing) for thing in objects]
+        self._function, self._arrays = function, arrays
+        self.addresses[...] = [id(thing) for thing in (function, *arrays)]
+
+    def wrap(self, around: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
+        """Have a function called that is made of the one that was said."""
+        self.put(around(self._function), *self._arrays)
 
 
 def _kept(instruction: Instruction) -> list[tuple[int, Value]]:
@@ -81,18 +87,52 @@ def calls_back(instruction: Instruction) -> bool:
     return "back" in instruction.params
 
 
+class _Argument(NamedTuple):
+    name: str
+    keyword_only: bool = False
+
+
+class _Primitive:
+    """What a primitive computes, as something to call."""
+
+    module = __name__
+    effect = random = False
+    memory = ordered = None
+
+    def __init__(self, instruction: Instruction) -> None:
+        self.name = instruction.name
+        self.arguments = tuple(_Argument(f"x{i}") for i in range(len(instruction.args)))
+        self._run = partial(PRIMITIVES[self.name].evaluate, **instruction.params)
+
+    def checked(self) -> Callable[..., object]:
+        """The function."""
+        return self._run
+
+
 def prepared(instruction: Instruction, args: Sequence[Value], builder: Builder) -> tuple[Value, ...] | None:
-    """A call in a body, so that native code calls it back; None for what is none, and where that cannot be."""
-    if instruction.name != "call" or not entry.usable():
+    """What has no native form in a body, so that native code calls it back; None where that cannot be."""
+    if not entry.usable():
         return None
-    drawn = draws.prepared(instruction, builder)
-    if drawn is not None:
-        return drawn
-    values = [*args, *(result for _, result in _kept(instruction))]
-    if not all(v.size and supported(v.dtype) for v in values):
+    params = instruction.params
+    if instruction.name == "call":
+        drawn = draws.prepared(instruction, builder)
+        if drawn is not None:
+            return drawn
+    else:
+        op = _Primitive(instruction)
+        template = {a.name: Hole(i) for i, a in enumerate(op.arguments)}
+        params = {"op": op, "template": template, "specs": [Spec(r.shape, r.dtype) for r in instruction.results]}
+    values = [*args, *(r for r, spec in zip(instruction.results, _specs(instruction), strict=True) if spec is not None)]
+    if not all(v.size and held(v.dtype) for v in values):
         return None
     back = Back(len(values))
-    return builder.several("call", *args, Constant(back.addresses), **instruction.params, back=back)
+    return builder.several("call", *args, Constant(back.addresses), **params, back=back)
+
+
+def _specs(instruction: Instruction) -> Sequence[object]:
+    """What each result is; None for one that nobody uses."""
+    specs: Sequence[object] = instruction.params.get("specs", instruction.results)
+    return specs
 
 
 def stored(kept: Sequence[int], own: Sequence[bool], places: Sequence[Array], compute: Callable[[], object]) -> None:
@@ -148,9 +188,6 @@ def _function(instruction: Instruction, views: Sequence[Array], places: Sequence
         text = f"{'p0[...] = ' * len(kept)}{answer}"
     else:
         text = "; ".join([f"found = {answer}", *(f"p{i}[...] = found[{i}]" for i, _ in kept)])
-    if op.random:
-        space["told"] = params["back"]
-        text += "; told.drawn()"
     source = f"def back():\n    try: {text}\n    except Exception as error: note(error); raise\n"
     made: Callable[[], None] = generated.function("back", source, space, "compiled program")
     return made

@@ -196,16 +196,19 @@ def _run(segment: str, long: bool, end: int) -> str:
     lines += ["  %thread = call ptr @PyEval_SaveThread()"] * long
     lines += [f"  %status = call i64 @{segment}(ptr %table)"]
     lines += ["  call void @PyEval_RestoreThread(ptr %thread)"] * long
-    lines += ["  %fine = icmp eq i64 %status, 0"]
+    lines += [
+        "  %error = call ptr @PyErr_Occurred()",  # an interrupt's handler has set one, or a function of SciPy's
+        "  %raised = icmp ne ptr %error, null",
+        "  %zero = icmp eq i64 %status, 0",
+        "  %fine = select i1 %raised, i1 false, i1 %zero",
+    ]
     for i in (1, 3):
         lines += _entry(f"object{i}", end + i, "i64")
     lines += [
         "  br i1 %fine, label %yes, label %no",
         "yes:",
         *_answer("object1", _KEPT),
-        "no:",  # a handler of an interrupt that raised has set Python's error
-        "  %error = call ptr @PyErr_Occurred()",
-        "  %raised = icmp ne ptr %error, null",
+        "no:",
         "  br i1 %raised, label %interrupted, label %failed",
         "interrupted:",
         "  ret ptr null",

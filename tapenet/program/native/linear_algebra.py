@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.llvm import blas
 from tapenet.llvm.emitter import literal, load, store
-from tapenet.llvm.inner_loops import INVALID, InnerLoop, errors, inner_loop
+from tapenet.llvm.inner_loops import INVALID, InnerLoop, call, errors, inner_loop
 from tapenet.llvm.loops import Access, copy, offset
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
@@ -137,19 +137,9 @@ class _Writer(Writer):
 
     def call(self, loop: InnerLoop, count: int, sizes: Sequence[str], arrays: Sequence[_Array]) -> None:
         """The call of a loop: `count` times of matrices of such sizes, in the order in which its signature names them."""
-        code = self.code
-        code.needs |= {loop.symbol} | ({loop.data.removeprefix("@")} - {"null"})
         lengths = [count, *(self.sizes[size] for size in sizes)]
-        strides = [*(a.step for a in arrays), *(s for a in arrays for s in a.strides)]
-        tables = []
-        for numbers, what in ((lengths, "i64"), (strides, "i64"), ([a.pointer for a in arrays], "ptr")):
-            table = f"%cell{len(code.cells)}"
-            code.cells.append(f"  {table} = alloca [{len(numbers)} x {what}]")
-            for i, number in enumerate(numbers):
-                code.line(f"  store {what} {number}, ptr {offset(code, table, i, 1, _WORD)}")
-            tables.append(table)
-        dims, steps, pointers = tables
-        code.line(f"  call void @{loop.symbol}(ptr {pointers}, ptr {dims}, ptr {steps}, ptr {loop.data})")
+        steps = [*(a.step for a in arrays), *(s for a in arrays for s in a.strides)]
+        call(self.code, loop, [a.pointer for a in arrays], lengths, steps)
 
     def triangle(self, at: Sequence[str], strides: Sequence[Shape]) -> None:
         """BLAS solves where the right side is: so that is copied to the result first."""

@@ -7,13 +7,13 @@ lowered) is cut into segments there.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.llvm import loops
-from tapenet.llvm.emitter import supported
+from tapenet.llvm.emitter import held
 from tapenet.llvm.scalar import COST, definitions
 from tapenet.program.c_effects import CEffect
 from tapenet.program.fusion import Entry, Kernel, fuse
@@ -44,7 +44,6 @@ from tapenet.program.native import (
     slots,
     sums,
 )
-from tapenet.program.native.draws import Place, draws
 from tapenet.program.native.kernels import Function, Offset, fusible, weight
 from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
 from tapenet.program.native.raising import STATUS
@@ -188,23 +187,23 @@ class Module:
         """Whether no Python stands between segments."""
         return not any(isinstance(step, Call) for step in self.steps)
 
-    @property
-    def drawn(self) -> list[Place]:
-        """Where loops and branches read which generator they draw from."""
-        own = [e.params["place"] for e in self.entries if isinstance(e, Instruction) and draws(e)]
-        return own + [place for modules in self.bodies.values() for m in modules for place in m.drawn]
+    def instructions(self, entries: Iterable[Entry] | None = None) -> Iterator[Instruction]:
+        """What runs beside kernels, also in native loops and branches: in all of the module, or in some entries of it."""
+        for entry in self.entries if entries is None else entries:
+            if isinstance(entry, Instruction):
+                yield entry
+                for body in self.bodies.get(entry, ()):
+                    yield from body.instructions()
 
     @property
     def called_back(self) -> list[callbacks.Back]:
         """The ops in loops and branches that are called back."""
-        own = [e.params["back"] for e in self.entries if isinstance(e, Instruction) and callbacks.calls_back(e)]
-        return own + [back for modules in self.bodies.values() for m in modules for back in m.called_back]
+        return [i.params["back"] for i in self.instructions() if callbacks.calls_back(i)]
 
     @property
     def c_effects(self) -> list[CEffect]:
         """What C functions do in it beside giving results."""
-        own = [found for e in self.entries if (found := c_effects.find(e))]
-        return own + [e for modules in self.bodies.values() for m in modules for e in m.c_effects]
+        return [found for i in self.instructions() if (found := c_effects.find(i))]
 
     @property
     def alone(self) -> bool:
@@ -223,7 +222,7 @@ class Module:
     def _bodies(self, entry: Instruction) -> None:
         """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""
         if (
-            any(v.size == 0 or not supported(v.dtype) for v in (*entry.args, *entry.results))
+            any(v.size == 0 or not held(v.dtype) for v in (*entry.args, *entry.results))
             or entry.params.get("length") == 0
         ):
             return
@@ -361,6 +360,11 @@ def mostly_called(module: Module) -> bool:
     return called >= native
 
 
+def _is_native(instruction: Instruction) -> bool:
+    """Whether there is code for an instruction, or there is none to be: of a view."""
+    return instruction.kind in ("view", "control") or fusible(instruction) or moves.supports(instruction)
+
+
 def _aligned(program: Program) -> Program:
     """The program with a copy of each small argument that is read again and again: in scratch memory it begins at a
     cache line, and vectors of it do not lie across two, which costs a third where a row is read for each of a hundred."""
@@ -391,7 +395,7 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
         if instruction.name == "call" and (plan := launches.record(instruction, args, layouts)):
             return builder.several("call", *args, **instruction.params, plan=plan)
         done = c_effects.prepared(instruction, args, builder)
-        if done is None and body:
+        if done is None and body and not _is_native(instruction):
             done = callbacks.prepared(instruction, args, builder)
         if done is not None:
             return done

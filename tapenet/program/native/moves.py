@@ -11,8 +11,9 @@ import numpy as np
 
 from tapenet.llvm import loops
 from tapenet.llvm.blas import find, matrix
-from tapenet.llvm.emitter import literal, llvm_type, load, store, supported
+from tapenet.llvm.emitter import held, literal, llvm_type, load, store, supported
 from tapenet.llvm.loops import Access, Code, fill, nest, offset
+from tapenet.llvm.scalar import apply
 from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
@@ -28,6 +29,7 @@ from tapenet.program.native import (
     ordering,
     pieces,
     raising,
+    ufunc_calls,
 )
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function, Offset
 from tapenet.program.native.products import operands
@@ -93,7 +95,13 @@ def supports(instruction: Instruction) -> bool:
         return True
     if name in CALLS:
         return all(v.size for v in (*args, *results)) and tuple(v.dtype for v in (*args, *results)) in CALLS[name]
-    if any(v.size == 0 or not supported(v.dtype) for v in (*args, *results)):
+    if any(v.size == 0 or not held(v.dtype) for v in (*args, *results)):
+        return False
+    if instruction.kind == "elementwise":
+        return _is_cast(instruction) or ufunc_calls.loop_of(instruction) is not None
+    if name in ("concatenate", "update", "take", "provided"):
+        return True
+    if any(not supported(v.dtype) for v in (*args, *results)) and name not in ("index", "put"):
         return False
     if instruction.kind == "linear algebra":
         return linear_algebra.loops(instruction) is not None
@@ -103,7 +111,7 @@ def supports(instruction: Instruction) -> bool:
         return convolutions.supports(instruction)
     if name in ("dot", "dot_add"):
         return find() is not None and results[0].dtype.char in "fd"
-    if name in ("concatenate", "update", "take", "add_rows", "provided"):
+    if name == "add_rows":
         return True
     if name in ("argmax", "argmin"):
         return args[0].dtype.char in "fd" or args[0].dtype.kind in "iu"
@@ -114,6 +122,11 @@ def supports(instruction: Instruction) -> bool:
         found = located(instruction.params["template"], shape)
         return found is not None and all(found.kept.values())
     return False
+
+
+def _is_cast(instruction: Instruction) -> bool:
+    """Whether an instruction makes complex numbers of others, or numbers of complex ones."""
+    return instruction.name == "cast" and instruction.results[0].dtype.kind != "b"
 
 
 def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
@@ -133,6 +146,8 @@ def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
 
 def workspace(instruction: Instruction) -> int:
     """Bytes that an instruction needs for itself."""
+    if draws.draws(instruction):
+        return draws.workspace(instruction)
     if instruction.kind == "linear algebra":
         return linear_algebra.workspace(instruction)
     if instruction.kind == "order":
@@ -191,6 +206,29 @@ class _Writer(Writer):
                 return []
 
             nest(self.code, parts[0][0].shape, [*sources, *targets], body)
+
+    def cast(self) -> None:
+        """To or from complex numbers, part by part; what has no imaginary part gets one of zeros."""
+
+        def parts(access: Access) -> list[Access]:
+            if access.dtype.kind != "c":
+                return [access]
+            dtype = np.dtype(access.dtype.char.lower())
+            pointers = [access.pointer, offset(self.code, access.pointer, 1, 1, dtype)]
+            return [Access(pointer, (), dtype) for pointer in pointers]
+
+        def body(at: list[Access]) -> list[str]:
+            given, targets = map(parts, at)
+            for i, target in enumerate(targets):
+                value = literal(0, target.dtype)
+                if i < len(given):
+                    number = load(self.code, given[i].pointer, given[i].dtype)
+                    value = apply(self.code, "cast", [given[i].dtype], target.dtype, [number])
+                store(self.code, value, target.pointer, target.dtype)
+            return []
+
+        (x,) = self.args
+        nest(self.code, x.shape, [self.access(x), self.access(self.result)], body)
 
     def provided(self) -> None:
         x, wrong = self.args
@@ -490,9 +528,11 @@ def write(
     if callbacks.calls_back(instruction):
         return callbacks.write(instruction, layouts, buffer)
     if draws.draws(instruction):
-        return draws.write(instruction, layouts, buffer)
+        return draws.write(instruction, layouts, buffer, workspace)
     if c_effects.find(instruction):
         return c_effects.write(instruction, layouts, buffer)
+    if instruction.kind == "elementwise" and instruction.name != "cast":
+        return ufunc_calls.write(instruction, layouts, buffer)
     if instruction.name in CALLS:
         return c_calls.write(instruction, layouts, buffer)
     if instruction.kind == "linear algebra":

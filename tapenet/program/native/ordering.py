@@ -87,9 +87,6 @@ class _Writer(Writer):
         """One after the other: as NumPy adds them, and not as a sum does. Where rows do not lie side by side, all go
         together, in vectors."""
         code, dtype, axis = self.code, self.x.dtype, self.instruction.params["axis"]
-        t = llvm_type(dtype)
-        operation = {"cumsum": "add", "cumprod": "mul"}[self.instruction.name]
-        operation = f"f{operation}" if dtype.kind == "f" else operation
         shape = self.instruction.args[0].shape
         length, others = shape[axis], [*shape[:axis], *shape[axis + 1 :]]
         if any(n > 1 and abs(s) < abs(self.out.strides[axis]) for n, s in zip(shape, self.out.strides, strict=True)):
@@ -97,7 +94,7 @@ class _Writer(Writer):
 
             def add(at: list[Access]) -> list[str]:
                 before, value = (load(code, a.pointer, dtype) for a in at[:2])
-                store(code, code.emit(f"{operation} {t} {before}, {value}"), at[2].pointer, dtype)
+                store(code, self.combined(before, value), at[2].pointer, dtype)
                 return []
 
             def together(i: str) -> None:
@@ -121,7 +118,7 @@ class _Writer(Writer):
             def turn(i: str) -> None:
                 place = code.emit(f"add i64 {i}, 1")
                 value = load(code, offset(code, x.pointer, place, x.strides[0], dtype), dtype)
-                now = code.emit(f"{operation} {t} {load(code, total, dtype)}, {value}")
+                now = self.combined(load(code, total, dtype), value)
                 store(code, now, total, dtype)
                 store(code, now, offset(code, out.pointer, place, out.strides[0], dtype), dtype)
 
@@ -130,7 +127,20 @@ class _Writer(Writer):
 
         self.rows(row)
 
-    cumprod = cumsum
+    cumprod = cummax = cummin = cumsum
+
+    def combined(self, before: str, value: str) -> str:
+        """What an element makes of what was before. Of equal extremes the last is taken, as by `maximum`; a nan stays."""
+        code, dtype, name = self.code, self.x.dtype, self.instruction.name
+        t = llvm_type(dtype)
+        if name in ("cumsum", "cumprod"):
+            operation = "add" if name == "cumsum" else "mul"
+            return code.emit(f"{'f' if dtype.kind == 'f' else ''}{operation} {t} {before}, {value}")
+        kind = "fcmp o" if dtype.kind == "f" else f"icmp {'s' if dtype.kind == 'i' else 'u'}"
+        stays = code.emit(f"{kind}{'gt' if name == 'cummax' else 'lt'} {t} {before}, {value}")
+        if dtype.kind == "f":
+            stays = code.emit(f"or i1 {stays}, {code.emit(f'fcmp uno {t} {before}, {before}')}")
+        return code.emit(f"select i1 {stays}, {t} {before}, {t} {value}")
 
     def searchsorted(self) -> None:
         """By halves. Nan counts as larger than all numbers, as where NumPy sorts."""

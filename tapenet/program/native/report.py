@@ -15,6 +15,7 @@ from tapenet.program.native.memory import Arena, Cell, members
 from tapenet.program.native.module import Call, Module
 from tapenet.program.native.parallel import cut
 from tapenet.program.text import names, statement
+from tapenet.program.ufunc_rows import UFUNCS
 
 
 def report(module: Module, full: bool) -> str:
@@ -103,6 +104,8 @@ def _heading(module: Module, entry: Entry) -> str:
         return entry.name
     if entry.kind == "convolution":
         return "convolution"
+    if entry.name in UFUNCS:
+        return "SciPy's loop"
     return "C function" if entry.name in CALLS else "move"
 
 

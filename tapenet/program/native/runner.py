@@ -21,8 +21,9 @@ from tapenet.program.groups import Groups
 from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Value
 from tapenet.program.layout import Strides, alike, c_strides, copied, memory_order
 from tapenet.program.native import costs, entry
+from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.calls import Calls, Line, indented
-from tapenet.program.native.draws import Lending
+from tapenet.program.native.draws import Lending, draws
 from tapenet.program.native.memory import INDEXING, Slot, members
 from tapenet.program.native.module import Module, Segment, mostly_called
 from tapenet.program.native.report import groups, report
@@ -250,12 +251,6 @@ class Runner:
         if module.alone:
             namespace["alone"] = alone
             body = [body[0], Line("with alone():"), *indented(body[1:])]
-        if module.drawn:
-            lending = Lending(module.drawn)
-            namespace["lent"] = lending.lock
-            for back in module.called_back:
-                back.drawn = lending.tell
-            body = [body[0], Line("with lent():"), *indented(body[1:])]
         begin, end = [], []
         shared = self._scratch.shared
         shares = calls.shares or shared or bool(self._segments or module.program.hosts)
@@ -315,10 +310,27 @@ class Runner:
             elif step.entries:
                 name = f"segment{step.number}"
                 namespace[name] = self._builtin(f"run_{name}") if self._quick else self._foreign(name)
-                lines += [Line(f"if {name}(){' is not None' if self._quick else ''}:"), Line("    index_error()")]
+                run = [Line(f"if {name}(){' is not None' if self._quick else ''}:"), Line("    index_error()")]
+                lending = self._lending(step)
+                if lending is not None:
+                    namespace[f"lent{step.number}"] = lending
+                    run = [Line(f"with lent{step.number}:"), *indented(run)]
+                lines += run
             if at in dead:
                 lines.append(Line(f"del {', '.join(calls.names[value] for value in dead[at])}"))
         return lines
+
+    def _lending(self, segment: Segment) -> Lending | None:
+        """What lends generators to a native segment; None where it draws nothing."""
+        inside = list(self.module.instructions(segment.entries))
+        places = [i.params["place"] for i in inside if draws(i)]
+        if not places:
+            return None
+        made = Lending(places)
+        for instruction in inside:
+            if calls_back(instruction):
+                instruction.params["back"].wrap(made.outside)
+        return made
 
     def _dead(self) -> dict[int, list[Value]]:
         """What ops gave that nobody needs after a step, by its number: its memory is free then."""

@@ -9,7 +9,7 @@ import numpy as np
 from tapenet.ops.linalg import determinants, matrices, norms
 from tapenet.ops.op import op
 from tapenet.program import linear_algebra
-from tapenet.program.symbols import Operand
+from tapenet.program.symbols import CannotLower, Operand
 from tapenet.scipy.followed import followed
 from tapenet.scipy.linalg.definition import (
     LEADING,
@@ -61,8 +61,22 @@ def _solve_rule(
     return {"b": back, "a": _read(by_a, assume_a, lower)}
 
 
+def _solve_program(
+    a: Operand, b: Operand, lower: bool, overwrite_a: bool, overwrite_b: bool, check_finite: bool, assume_a: str | None,
+    transposed: bool,
+) -> Operand:  # fmt: skip
+    """Without SciPy's search for a form that takes less time, and its warning where few digits are right."""
+    a, b = cast("Array", finite(a, check_finite)), cast("Array", finite(b, check_finite))
+    if assume_a in (_UPPER, _LOWER):
+        return linear_algebra.solve_triangular(a, b, assume_a == _LOWER, transposed)
+    if assume_a not in (None, "gen", "general") or a.shape[-1] == 1:
+        raise CannotLower(f"a matrix that is {assume_a}, or a number")
+    return np.linalg.solve(matrices.transposed(a) if transposed else a, b)
+
+
 @op(
     joint=over_stacks(_solve_rule, "a", "b"),
+    lower=_solve_program,
     broadcasts=True,
     vmap=OverColumns(
         __name__, "solve", "a", "b", "lower", "overwrite_a", "overwrite_b", "check_finite", "assume_a", "transposed"
@@ -166,9 +180,16 @@ def _inv_rule(g: Array, out: Array, assume_a: str | None, lower: bool) -> Array:
     return _read(-np.matmul(turned, np.matmul(g, turned)), assume_a, lower)
 
 
+def _inv_program(a: Operand, overwrite_a: bool, check_finite: bool, assume_a: str | None, lower: bool) -> Operand:
+    if assume_a not in (None, "gen", "general"):
+        raise CannotLower(f"a matrix that is {assume_a}")
+    return np.linalg.inv(cast("Array", finite(a, check_finite)))
+
+
 @op(
     sequences=(),
     a=_inv_rule,
+    lower=_inv_program,
     vmap=LEADING,
     formula="a⁻¹",
     gradients="a: −outᵀ @ g @ outᵀ, where it is read",
@@ -195,9 +216,14 @@ def inv(
     return cast("Array", library().inv(a, check_finite=check_finite, **options))
 
 
+def _det_program(a: Operand, overwrite_a: bool, check_finite: bool) -> Operand:
+    return cast("Operand", np.linalg.det(cast("Array", finite(a, check_finite))))
+
+
 @op(
     sequences=(),
     a=determinants.det.rules["a"],
+    lower=_det_program,
     vmap="leading",
     formula="the determinant",
     gradients="a: g · adj(a)ᵀ, adj(a) = out · a⁻¹",

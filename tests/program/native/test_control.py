@@ -273,12 +273,12 @@ def test_a_body_that_calls_most_of_what_it_computes_is_run_by_numpy(
 
     def steps(z: Any, c: Any, x: Any) -> Any:
         for i in range(8):
-            z[i] = np.sqrt(z[i - 1]) + c  # roots of complex numbers are not native
+            z[i] = np.sqrt(z[i - 1]) + c  # numbers of 16 bits are not native
             x = 2 * x + i
         return z, x
 
     compiled = tn.compile(steps, lift=True, backend="native")
-    start, c, x = np.full((8, 3), 0.1j), np.array([0.25, -1, 0.5j]), R.normal(size=native)
+    start, c, x = np.full((8, 3), 0.1, np.float16), np.array([0.25, 1, 0.5], np.float16), R.normal(size=native)
     expected = steps(start.copy(), c, x)
     for _ in range(2):
         for found, known in zip(compiled(start.copy(), c, x), expected, strict=True):

@@ -1,0 +1,77 @@
+"""The code of ufuncs that native code has no formulas for, special functions and those of complex numbers: calls of their inner
+loops along the axes that are one in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+
+from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
+from tapenet.llvm.loops import offset
+from tapenet.program.ir import Instruction, Value
+from tapenet.program.layout import Layouts
+from tapenet.program.native.kernels import Function
+from tapenet.program.native.writer import Writer
+from tapenet.program.ufunc_rows import UFUNCS
+from tapenet.typing import Shape
+
+_BYTE = np.dtype(np.int8)
+
+
+def loop_of(instruction: Instruction) -> InnerLoop | None:
+    """The loop that computes an instruction; None where there is none by itself."""
+    ufunc = UFUNCS.get(instruction.name) or getattr(np, instruction.name, None)
+    if instruction.kind != "elementwise" or not isinstance(ufunc, np.ufunc):
+        return None
+    types = "".join(a.dtype.char for a in instruction.args)
+    return inner_loop(ufunc, f"{types}->{instruction.results[0].dtype.char}")
+
+
+def is_called(instruction: Instruction) -> bool:
+    """Whether an instruction is computed so."""
+    return instruction.name in UFUNCS or any(v.dtype.kind == "c" for v in (*instruction.args, *instruction.results))
+
+
+def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
+    """The function of one instruction."""
+    writer = Writer(instruction, layouts, buffer, None)
+    code, (result,) = writer.code, instruction.results
+    loop = loop_of(instruction)
+    assert loop is not None
+    pointers, strides = [], []
+    for value in (*instruction.args, result):
+        access = writer.access(value)
+        pointers.append(access.pointer)
+        own = [0 if n == 1 else s * value.dtype.itemsize for n, s in zip(value.shape, access.strides, strict=True)]
+        strides.append([0] * (result.ndim - value.ndim) + own)
+    lengths, steps = _merged(result.shape, strides)
+
+    def walk(axis: int, at: Sequence[str]) -> None:
+        if axis == len(lengths) - 1:
+            call(code, loop, at, [lengths[axis]], [s[axis] for s in steps])
+        else:
+            code.loop(
+                lengths[axis],
+                lambda i: walk(axis + 1, [offset(code, p, i, s[axis], _BYTE) for p, s in zip(at, steps, strict=True)]),
+            )
+
+    walk(0, pointers)
+    return writer.done()
+
+
+def _merged(shape: Shape, strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
+    """A shape and the strides of several arrays in it with fewer axes, at least one: from the slowest of the last array to its
+    fastest, those that are one for all of them merged."""
+    order = sorted((i for i, n in enumerate(shape) if n != 1), key=lambda i: -abs(strides[-1][i]))
+    lengths, steps = [1], [[0] for _ in strides]
+    for i in order:
+        if all(own[-1] == s[i] * shape[i] for own, s in zip(steps, strides, strict=True)) or lengths == [1]:
+            lengths[-1] *= shape[i]
+            for own, s in zip(steps, strides, strict=True):
+                own[-1] = s[i]
+        else:
+            lengths.append(shape[i])
+            for own, s in zip(steps, strides, strict=True):
+                own.append(s[i])
+    return lengths, steps

@@ -1,0 +1,129 @@
+"""Random numbers that loops draw in their turn: NumPy's, without Python, and with the generator free for others meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet.program.native import entry
+from tests.ops.test_native_functions import calls_python
+from tests.program.backends import Compile, backends, compiled
+
+__all__ = ["compiled"]  # a fixture
+
+RNG = np.random.default_rng(0)
+DRAWS: dict[str, Callable[[], Any]] = {
+    "normal": lambda: tn.random.normal(size=3),
+    "whole": lambda: tn.random.integers(-5, 9, 3),
+    "whole, from 0": lambda: tn.random.integers(7),
+    "whole, all": lambda: tn.random.integers(-(2**63), 2**63, (2, 1)),
+    "whole, 32 bits": lambda: tn.random.integers(2**31 - 1, size=3, dtype=np.int32),
+    "whole, 16 bits": lambda: tn.random.integers(3, 60_000, 3, np.uint16),
+    "whole, 8 bits": lambda: tn.random.integers(-100, 101, 13, np.int8),
+    "one number": lambda: tn.random.integers(4, 5, 3),
+    "dropout": lambda: F.dropout(np.ones((3, 5)), 0.3),
+    "dropout of a half": lambda: F.dropout(np.ones(17, np.float32), 0.5),
+    "dropout of all": lambda: F.dropout(np.ones(4), 1.0),
+    "alpha dropout": lambda: F.alpha_dropout(np.ones((4, 4)), 0.25),
+    "channels": lambda: F.dropout2d(np.ones((2, 5, 2, 2)), 0.4),
+    "bernoulli": lambda: tn.random.bernoulli(0.3, (2, 300)),
+    "bernoulli of many": lambda: tn.random.bernoulli(np.array([0.1, 0.9, 0.5])),
+    "a generator": lambda: tn.random.normal(size=2, rng=RNG) + tn.random.uniform(size=2),
+    "a generator's": lambda: tn.random.integers(9, size=2, rng=RNG),
+}
+
+
+def turns(kind: str, draw: Callable[[], Any]) -> Callable[[Any], Any]:
+    if kind == "scan":
+        return lambda x: tn.scan(lambda c, x: (c + x + draw().sum() * 1.0, draw()), np.float64(0), x)
+    return lambda x: tn.while_loop(
+        lambda c: c[0] < len(x), lambda c: (c[0] + 1, c[1] * 0.5 + draw().sum() * 1.0), (np.int64(0), x.sum())
+    )
+
+
+@pytest.mark.parametrize("kind", ["scan", "while"])
+@pytest.mark.parametrize("name", DRAWS)
+@backends
+def test_they_are_numpys_without_python(compiled: Compile, name: str, kind: str) -> None:
+    f, x = turns(kind, DRAWS[name]), np.arange(4.0)
+    step = compiled(f)
+    begin = RNG.bit_generator.state
+    for seed in range(3):
+        results = []
+        for run in (f, step):
+            tn.random.seed(seed)
+            RNG.bit_generator.state = begin
+            found = run(x)
+            results.append([*(np.asarray(v) for v in found), tn.random.integers(2**40), RNG.integers(2**40)])
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-12)
+    assert not entry.usable() or not calls_python(step)
+
+
+def test_the_generator_is_free_while_python_is_called_back() -> None:
+    """An op waits for a thread that draws: with the generator locked both would wait for ever."""
+    pytest.importorskip("llvmlite")
+    threads = []
+
+    def waits(x: Any) -> Any:
+        thread = threading.Thread(target=lambda: tn.random.generator().random(), daemon=True)
+        if waiting:
+            thread.start()
+            thread.join(timeout=20)
+            threads.append(thread.is_alive())
+        return np.array(x) + 1
+
+    op = tn.op(waits, nondiff=True, opaque="it waits")
+    waiting = False
+
+    def f(x: Any) -> Any:
+        looped = tn.while_loop(
+            lambda c: c[0] < 3, lambda c: (c[0] + 1, op(c[1]) + tn.random.normal()), (np.int64(0), x)
+        )[1]
+        return op(looped)
+
+    step = tn.compile(f, backend="native")
+    for _ in range(2):
+        step(np.float64(1))
+    waiting = True
+    step(np.float64(1))
+    assert threads == [False] * 4
+    lock = tn.random.generator().bit_generator.lock
+    free: list[bool] = []
+    other = threading.Thread(target=lambda: free.append(lock.acquire(blocking=False)))
+    other.start()
+    other.join()
+    assert free == [True]
+
+
+def test_an_error_while_python_is_called_back_leaves_the_generator_free() -> None:
+    pytest.importorskip("llvmlite")
+
+    def refuses(x: Any) -> Any:
+        if x > 10:
+            raise ArithmeticError("too large")
+        return np.array(x) + 1
+
+    op = tn.op(refuses, nondiff=True, opaque="it looks at values")
+    step = tn.compile(
+        lambda x: tn.while_loop(
+            lambda c: c[0] < 3, lambda c: (c[0] + 1, op(c[1]) + tn.random.uniform()), (np.int64(0), x)
+        ),
+        backend="native",
+    )
+    for _ in range(2):
+        step(np.float64(1))
+    with pytest.raises(ArithmeticError, match="too large"):
+        step(np.float64(9.5))
+    lock = tn.random.generator().bit_generator.lock
+    free: list[bool] = []
+    other = threading.Thread(target=lambda: free.append(lock.acquire(blocking=False)))
+    other.start()
+    other.join()
+    assert free == [True]
