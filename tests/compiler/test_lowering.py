@@ -271,7 +271,7 @@ def test_nothing_is_drawn_ahead_of_an_effect() -> None:
     found = lowered(f, X)
     assert len(found.program.hosts) == 1
     calls = [i for i in found.program.body if i.name == "call"]
-    assert [i.params["op"].name for i in calls] == ["note", "dropout"]
+    assert [i.params["op"].name for i in calls] == ["note", "random_draw"]  # dropout's own, in its turn
     assert all(i.effect for i in calls)
     assert {c.op.name: c.reason for c in found.called} == {
         "note": "it has an effect",
@@ -464,7 +464,11 @@ def test_a_branch_asks_the_host_itself() -> None:
     (branch,) = (i for i in program.body if i.name == "branch")
     assert branch.effect
     assert not program.hosts
-    assert [names(branch.params[side]) for side in ("true", "false")] == [["call"], []]
+    drawn, *others = branch.params["true"].body
+    assert drawn.params["op"].name == "random_draw"
+    assert drawn.effect
+    assert {"call"}.isdisjoint(i.name for i in others)
+    assert names(branch.params["false"]) == []
 
 
 def test_what_is_called_inside_a_body_is_named() -> None:

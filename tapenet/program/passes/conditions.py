@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by, number
-from tapenet.program.primitives import REDUCTIONS
+from tapenet.program.primitives import ADDED, REDUCTIONS
 
 
 def run(program: Program) -> Program:
@@ -56,8 +56,8 @@ def _decided(
     if name in REDUCTIONS:
         if any(axis >= args[0].ndim - condition.ndim for axis in value.instruction.params["axes"]):
             return value
-    elif value.instruction.kind != "elementwise":
-        return value
+    elif value.instruction.kind != "elementwise" or name in ADDED:
+        return value  # of what others add the derivative may be nan at what the choice keeps away, even times 0
     if name == "where" and args[0] is condition:
         return _decided(builder, args[1 + i], condition, i, uses, far - 1)
     if not far or uses.get(value) != 1:
