@@ -24,7 +24,7 @@ def groups_normalized() -> Any:
 
 
 def pooled() -> Any:
-    shape = pooling.Shape(32, (1, 56, 56), (1, 28, 28), 32, (1, 2, 2), (1, 2, 2), (1, 1, 1), True)
+    shape = pooling.Shape(32, (1, 56, 56), (1, 28, 28), 32, (1, 2, 2), (1, 2, 2), (1, 1, 1), (0, 0, 0), True)
     best = np.empty((32, 28 * 28 * 32), np.float32)
     where = np.empty(best.shape, np.uint8)
     pooling.largest(floats(32, 56 * 56 * 32), best, where, shape)
