@@ -23,9 +23,6 @@ Strides = tuple[int, ...]
 
 #: Turns of a loop from which vectors pay, and up to which LLVM might write it out instead.
 VECTOR, FEW = 8, 128
-#: Turns of a loop around others up to which LLVM may write it out. Where an inner loop comes to a few vectors it wrote out
-#: hundreds of turns: 29 lines of a U-Net became 2,100, and its kernels took LLVM 4.6 s in place of 2.9.
-AROUND = 8
 #: Elements of a block at most and of what is walked over in blocks at least, and bytes of its copies at most, so that they
 #: stay in the first level cache.
 BLOCK, BLOCKED, COPIES = 1024, 512, 1 << 14
@@ -93,13 +90,13 @@ class Code(Emitter):
         count: int | str,
         body: Callable[[str], None],
         carried: Sequence[Carried] = (),
-        rolled: bool = False,
+        vectors: bool = False,
         parallel: bool = False,
     ) -> None:
         """Run `body(index)` for 0, 1, ..., count - 1. `carried` values live in registers from turn to turn: the body
-        sets `after`, and after the loop `register` is the final value. With `rolled` LLVM writes out no turns: of a loop of few
-        they would stay single numbers, where it makes vectors of the loop. With `parallel` it does not ask
-        whether a turn reads or writes what another one writes: none does."""
+        sets `after`, and after the loop `register` is the final value. With `vectors` LLVM leaves a loop of few turns as it
+        is until it has made vectors of them: written out, turn by turn, they would stay single numbers. With `parallel` it does
+        not ask whether a turn reads or writes what another one writes: none does."""
         head, end = self.label(), self.label()
         before = self.block
         index = self.fresh()
@@ -117,7 +114,7 @@ class Code(Emitter):
         latch = self.block
         self.line(f"  {following} = add nuw nsw i64 {index}, 1")
         done = self.emit(f"icmp eq i64 {following}, {count}")
-        said = ".rolled" * rolled + ".parallel" * parallel
+        said = ".rolled" * vectors + ".parallel" * parallel
         self.line(f"  br i1 {done}, label %{end}, label %{head}{f', !llvm.loop !loop{said}' if said else ''}")
         inserted = [f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]"]
         for c, phi, start in zip(carried, phis, first, strict=True):
@@ -402,7 +399,7 @@ def _axis(
         places = [a.access.moved(code, 0, index) for a in accumulators]
         _walk(code, inner, at, run, _placed(accumulators, places))
 
-    code.loop(length, turn, rolled=isinstance(length, int) and length > AROUND)
+    code.loop(length, turn)
 
 
 def _merged(access: Access, inner: list[int]) -> bool:

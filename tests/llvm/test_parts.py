@@ -11,9 +11,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from tapenet.llvm import parts, toolchain
-from tapenet.llvm.emitter import load, store
 from tapenet.llvm.kernel import Kernel
-from tapenet.llvm.loops import AROUND, Access, Code, nest
 
 COPIED = """define internal double @tn_twice(double %x) alwaysinline nounwind {
   %y = fadd double %x, %x
@@ -133,22 +131,3 @@ def test_in_kernels_with_vectors_of_their_own_llvm_looks_for_none() -> None:
     header = toolchain.target().header + toolchain._ATTRIBUTES
     searched, kept = (len(toolchain.compile_(header + toolchain._numbered(doubled(own)))) for own in (False, True))
     assert kept < searched
-
-
-def test_loops_around_others_are_not_written_out() -> None:
-    """Where an inner loop comes to some vectors, LLVM would write out all turns of the one around it."""
-
-    def outer(rows: int) -> str:
-        """The last branch of a nest: that of its outer loop."""
-        code = Code()
-        arrays = [Access(name, (row, 1), np.dtype(np.float32)) for name, row in (("%a", 256), ("%b", 512))]
-
-        def body(at: list[Access]) -> list[str]:
-            store(code, load(code, at[0].pointer, at[0].dtype), at[1].pointer, at[1].dtype)
-            return []
-
-        nest(code, (rows, 200), arrays, body)
-        return [line for line in code.lines if line.startswith("  br i1")][-1]
-
-    assert "!llvm.loop" in outer(AROUND + 1)
-    assert "!llvm.loop" not in outer(AROUND)

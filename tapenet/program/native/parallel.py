@@ -226,4 +226,4 @@ def _combine(code: Code, member: Instruction, into: str, others: str, count: int
 
         code.loop(result.size, turn)
 
-    code.loop(count, part, rolled=True)
+    code.loop(count, part)
