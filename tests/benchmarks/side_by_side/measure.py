@@ -112,8 +112,8 @@ def steps(package: str, name: str, candidates: Iterable[str], plan: Plan) -> tup
         errors |= disagreements(numbers)
         for _ in range(plan.rounds if min(calls.values(), default=2) > 1 else -(-plan.rounds // 2)):
             for c in [c for c in processes if c not in errors]:
-                # Threads of the last one's pool may spin for a while before they sleep.
-                time.sleep(0.05 if cores() > 1 else 0)
+                # Threads of the last one may spin before they sleep: those of OpenBLAS and Numba for more than 0.05 s.
+                time.sleep(0.3 if cores() > 1 else 0)
                 try:
                     times.setdefault(c, []).append(processes[c].ask("run", calls[c]))
                 except Failed as error:
