@@ -9,7 +9,8 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.ops.layers.pooling import kernel_dispatch
+from tapenet.ops.layers.pooling import kernel_dispatch, maximum
+from tapenet.ops.layers.pooling.windows import windows_of
 from tests.kernels.beside import batch_last
 
 pytest.importorskip("llvmlite")
@@ -78,3 +79,15 @@ def test_kernels_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel_dispatch, "_kernel", lambda *args: calls.append(1))
     tn.max_pool2d(np.ones((4, 4), "f"), 2)
     assert calls
+
+
+def test_gradient_by_one_place_for_each_channel() -> None:
+    """It lies in either order, what was chosen in one."""
+    x = R.normal(size=(20_000, 1, 1)).astype("f")
+    windows = windows_of(x.shape, 1, 2, 1, 1, 1, False)
+    _, where = maximum._max_pool(x, windows)
+    y = R.normal(size=(20_000, 1, 2)).astype("f")
+    for order in (np.ascontiguousarray, batch_last):
+        found = kernel_dispatch.max_pool_grad(y, order(where), windows)
+        assert found is not None
+        np.testing.assert_array_equal(found[..., 0], y.sum(-1))  # the first window ends in it, the second begins
