@@ -59,7 +59,7 @@ def forward(
     run = _forward(query.shape[-1], value.shape[-1], causal, block, dtype.char)
     blocks = -(-columns // block)
     heads = _heads(*arrays)
-    number = lasting(_number(scale, dtype))
+    number = _number(scale, dtype)
 
     width, wide = (block * a.shape[-1] * dtype.itemsize for a in (query, value))  # bytes of a block of vectors
     scratch = blocks * width, blocks * width, blocks * wide, blocks * block * block * dtype.itemsize, width, wide
@@ -89,7 +89,7 @@ def backward(
     run = _backward(width, wide, causal, block, dtype.char)
     blocks = -(-columns // block)
     heads = _heads(*arrays)
-    number = lasting(_number(scale, dtype))
+    number = _number(scale, dtype)
 
     width, wide, tile = (block * n * dtype.itemsize for n in (width, wide, block))  # bytes of a block
     scratch = *[blocks * width] * 3, *[blocks * wide] * 3, *[blocks * tile] * 2, width, width, wide, wide
@@ -114,8 +114,13 @@ def _heads(*arrays: np.ndarray) -> np.ndarray:
     return lasting(_places(arrays[0].shape[:-2], tuple(tuple(s // itemsize for s in a.strides[:-1]) for a in arrays)))
 
 
+def _number(value: float | np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """An array of one number. It stays unless that is given in an array, in which it may be another one at the next call."""
+    return np.full(1, value, dtype) if isinstance(value, np.ndarray) else lasting(_lasting(value, dtype))
+
+
 @functools.lru_cache(maxsize=64)
-def _number(value: float, dtype: np.dtype) -> np.ndarray:
+def _lasting(value: float, dtype: np.dtype) -> np.ndarray:
     return np.full(1, value, dtype)
 
 

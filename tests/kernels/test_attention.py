@@ -91,3 +91,16 @@ def test_a_kernel_serves_all_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
     for n in (17, 64, 90):
         attended([np.resize(a, (n, 16)) for a in arrays])
     assert (attention._forward.cache_info().misses, attention._backward.cache_info().misses) == made
+
+
+@pytest.mark.parametrize("backend", ["", "native"])
+def test_a_scale_may_be_an_array_that_changes(backend: str) -> None:
+    x = R.normal(size=(2, 64, 64)).astype("f")
+
+    def attended(x: Any, scale: Any) -> Any:
+        return tn.scaled_dot_product_attention(x, x, x, scale=scale)
+
+    f = tn.compile(attended, backend=backend) if backend else attended
+    for scale in (0.5, 0.25, 0.125):
+        expected = attended(x, scale)
+        np.testing.assert_array_equal(f(x, np.array(scale)), expected)
