@@ -48,12 +48,14 @@ class _Term(NamedTuple):
     minus: bool
 
     def added(self, builder: Builder, before: _Term | None) -> _Term:
-        """The term and one before it as one, which has the sign of that."""
+        """The term and one before it as one, to be subtracted only if both are: of zeros the result is not -0.0."""
         value = self.value if self.factor is None else builder.emit("multiply", self.value, self.factor)
         if before is None:
             return _Term(value, None, self.minus)
-        name = "add" if self.minus == before.minus else "subtract"
-        return _Term(builder.emit(name, before.value, value), None, before.minus)
+        if self.minus == before.minus:
+            return _Term(builder.emit("add", before.value, value), None, self.minus)
+        first, second = (before.value, value) if self.minus else (value, before.value)
+        return _Term(builder.emit("subtract", first, second), None, False)
 
 
 class _Tree(NamedTuple):

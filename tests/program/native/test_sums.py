@@ -66,6 +66,19 @@ def test_nan_and_infinities_come_to_the_same(special: float) -> None:
         np.testing.assert_array_equal(changed.evaluate(arrays)[0], program.evaluate(arrays)[0])
 
 
+def test_zeros_keep_their_sign() -> None:
+    """What is subtracted first is no reason to change that of the sum."""
+    b = Build()
+    one, two, three = terms(b, 6, 3)
+    first = b.emit("add", b.emit("negative", summed(b, one)), summed(b, two))
+    program = b.program(first, b.emit("negative", summed(b, three)))
+    changed = run(program)
+    assert names(changed).count("reduce_add") == 2
+    zeros = [np.zeros((6, 3), np.float32) for _ in range(4)]
+    for found, expected in zip(changed.evaluate(zeros), program.evaluate(zeros), strict=True):
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
 def far(kind: str) -> Program:
     """Two sums that are added, which are to stay two."""
     b = Build()
