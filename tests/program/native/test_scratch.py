@@ -167,8 +167,10 @@ def test_memory_that_the_system_may_not_have_stays(monkeypatch: pytest.MonkeyPat
 
     x = numbers(N)
     made = compiled(sums, x)
-    monkeypatch.setattr(scratch._free[-1], "_map", Locked())
-    monkeypatch.setattr(scratch._free[-1], "_first", 0, raising=False)
+    block = scratch._free[-1]
+    monkeypatch.setattr(block, "_map", Locked())
+    monkeypatch.setattr(block, "_first", 0, raising=False)
+    block.free()
     for _ in range(2):
         assert np.allclose(made(x).numpy(), expected(x), rtol=1e-12)
 
