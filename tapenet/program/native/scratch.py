@@ -72,11 +72,16 @@ class Block:
         self._first = -whole.ctypes.data % HUGE
         self.bytes = whole[self._first : self._first + size]
 
+    def use(self, size: int) -> None:
+        """Note that so many bytes may have been written, if the system may have them later."""
+        if self._map is not None:
+            self.used = max(self.used, size)
+
     def free(self) -> None:
         """Let the system have it until it is written again, whatever lies in it."""
-        if self._map is not None:
-            with contextlib.suppress(OSError):  # memory that is locked (`mlockall`) is never given back
-                self._map.madvise(mmap.MADV_FREE, self._first, self.used)
+        assert self._map is not None
+        with contextlib.suppress(OSError):  # memory that is locked (`mlockall`) is never given back
+            self._map.madvise(mmap.MADV_FREE, self._first, self.used)
         self.used = 0
 
     def end(self) -> None:
@@ -111,11 +116,14 @@ class _Watch:
                 if not block.rested:
                     block.rested = True
                     continue
-                with contextlib.suppress(ValueError):  # it has been taken just now
+                try:
+                    place = _free.index(block)
                     _free.remove(block)
-                    if block.rested:  # else it has been taken, and given back
-                        block.free()
-                    _free.insert(0, block)
+                except ValueError:  # it has been taken just now
+                    continue
+                if block.rested:  # else it has been taken, and given back
+                    block.free()
+                _free.insert(place, block)
             self.on = False
             # What was given back a moment ago relied on this thread.
             self.on = any(block.used for block in [*_free])
@@ -165,9 +173,9 @@ class Scratch:
         if self._block is None:
             return
         if self._freed:
-            self._block.used = max(self._block.used, self._size)
+            self._block.use(self._size)
         _free.append(self._block)
-        if self._freed and not _watch.on:
+        if self._block.used and not _watch.on:
             _watch.start()
 
     def _place(self, memory: Array) -> None:
