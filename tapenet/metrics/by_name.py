@@ -19,7 +19,7 @@ from tapenet.metrics.perplexity import Perplexity
 from tapenet.metrics.precision_recall import F1, Precision, Recall
 from tapenet.metrics.ranking import AUC, AveragePrecision
 from tapenet.metrics.regression import MAE, MSE, R2, RMSE
-from tapenet.typing import Array
+from tapenet.typing import Array, StateDict
 
 #: What a metric is called in text.
 NAMES: dict[str, Callable[[], Metric[object]]] = {
@@ -211,6 +211,11 @@ class _Whole(Metric[object]):
         self.targets = [*self.targets, np.array(target)]
         if weight is not None:
             self.weights = [*self.weights, np.array(weight)]
+
+    def merge(self, state: StateDict) -> None:
+        if self.outputs and state["outputs"] and bool(self.weights) != bool(state["weights"]):
+            raise ValueError(f"{self.name}: one was given weights, and the other none")
+        super().merge(state)
 
     def compute(self) -> object:
         if not sum(map(len, self.targets)):

@@ -106,7 +106,7 @@ class Metric(ABC, Generic[Value]):
             state: the other's `state_dict()`.
 
         Raises:
-            TypeError: the metric does not say how; see `merges`.
+            TypeError: the metric does not say how.
 
         >>> import tapenet as tn
         >>> one, other = tn.metrics.F1(), tn.metrics.F1()
@@ -152,14 +152,14 @@ class Metric(ABC, Generic[Value]):
 
 
 def _together(one: Any, other: Any) -> Any:
-    """The sum of two numbers or arrays, of which one may be shorter along any axis; or two lists as one."""
+    """The sum of two numbers or arrays, of which one may be shorter along any axis, or a number; or two lists as one."""
     if isinstance(one, list):
         return [*one, *other]
     if isinstance(one, bool):
         return one or other
-    if np.shape(one) == np.shape(other):
+    if np.shape(one) == np.shape(other) or () in (np.shape(one), np.shape(other)):
         return one + other
-    total = np.zeros([max(pair) for pair in zip(one.shape, other.shape, strict=True)])
+    total = np.zeros([max(pair) for pair in zip(one.shape, other.shape, strict=True)], np.result_type(one, other))
     for part in (one, other):
         total[tuple(map(slice, part.shape))] += part
     return total

@@ -95,8 +95,6 @@ class R2(Metric[float]):
             raise ValueError(
                 f"{self.name}: the target is one number; give one for each sample, of shape (samples, ...)"
             )
-        if self.count and self.mean.shape != target.shape[1:]:
-            raise ValueError(f"{self.name}: the target has shape {target.shape}, those before (n, *{self.mean.shape})")
         weight = inputs.weights(self.name, weight, target.shape)
         if not len(target):
             return
@@ -116,6 +114,10 @@ class R2(Metric[float]):
     ) -> None:
         """As Chan, Golub and LeVeque do ("Updating formulae and a pairwise algorithm for computing sample variances", 1979)."""
         if self.count and count:
+            if self.mean.shape != mean.shape:
+                raise ValueError(
+                    f"{self.name}: the target has shape (n, *{mean.shape}), those before (n, *{self.mean.shape})"
+                )
             total = self.seen + seen
             step = mean - self.mean
             spread = self.spread + spread + step**2 * _ratio(self.seen * seen, total)

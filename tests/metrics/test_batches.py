@@ -124,3 +124,48 @@ def test_equal_targets_have_no_variance() -> None:
     assert r2.compute() == 1.0
     r2.update(np.full(7, 0.2), np.full(7, 0.1))
     assert r2.compute() == 0.0
+
+
+def test_of_others_that_do_not_fit() -> None:
+    """What another metric saw is not put together where one alone would not see it."""
+    one, other = metrics.R2(), metrics.R2()
+    one.update(np.ones((3, 2)), np.eye(3, 2))
+    other.update(np.ones(3), np.arange(3))
+    with pytest.raises(ValueError, match=r"the target has shape \(n, \*\(\)\), those before \(n, \*\(2,\)\)"):
+        one.merge(other.state_dict())
+    whole = metrics.from_sklearn(lambda true, out, sample_weight=None: float((out != true).mean()))
+    weighted = whole.fresh()
+    whole.update([1, 2], [1, 3])
+    weighted.update([1, 2], [1, 3], [1, 1])
+    with pytest.raises(ValueError, match="one was given weights, and the other none"):
+        whole.merge(weighted.state_dict())
+    whole.merge(whole.fresh().state_dict())
+    assert whole.compute() == 0.5
+
+
+class _Sums(metrics.Metric[Any]):
+    """Of columns, which are as many as come; a number before there are any."""
+
+    name = "sums"
+    kept = ("total",)
+    adds = True
+
+    def reset(self) -> None:
+        self.total: Any = 0
+
+    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+        self.total = self.total + np.asarray(output).sum(0)
+
+    def compute(self) -> Any:
+        return self.total
+
+
+def test_of_own_metrics() -> None:
+    """Numbers and arrays are added in their dtype, whichever has seen something."""
+    one, other, nothing = _Sums(), _Sums(), _Sums()
+    one.update(np.ones((2, 3), np.float32), 0)
+    other.update(np.ones((2, 4), np.float32), 0)
+    for each in (one, other, one.fresh()):
+        nothing.merge(each.state_dict())
+    assert nothing.compute().tolist() == [4, 4, 4, 2]
+    assert nothing.compute().dtype == np.float32
