@@ -220,6 +220,7 @@ class _Bucket:
         self._begin(flat)
 
     def _begin(self, flat: Array) -> None:
+        self.give_up()  # what a compiled step began that ended by an error
         self._on_way = self.ranks.gradients.Iallreduce(self.ranks.MPI.IN_PLACE, flat, self.ranks.MPI.SUM), flat
 
     def end(self) -> list[Array | None]:

@@ -21,23 +21,26 @@ def launched() -> int:
     """How many processes were launched together; 0 where this one was by no launcher.
 
     Raises:
-        RuntimeError: it has the variables of a launcher, and no connection to it.
+        RuntimeError: it has the variables of one of several processes, and no connection to the launcher.
     """
     variables = [name for name in os.environ if name.startswith(_LAUNCHERS)]
     if not variables or _of_a_rank():
         return 0
-    if _connection() is None:
+    count = max(int(os.environ.get(name) or 1) for name in _SIZES)
+    if _connection() is not None:
+        return count
+    if count > 1:
         raise RuntimeError(
             "tapenet.parallel: this process has the variables of an MPI launcher (PMI_FD and others), but no connection to it: "
             "the program that started it did not pass that on. Let mpiexec start Python itself; for a process that is no rank "
             "take the variables that begin with PMI out of its environment"
         )
-    return max(int(os.environ.get(name) or 1) for name in _SIZES)
+    return 0
 
 
 def mark() -> None:
     """Let the processes that this rank starts know that they are none, though they have its variables."""
-    os.environ[_RANK] = f"{os.getpid()} {_code()} {_connection()}"
+    os.environ[_RANK] = f"{os.getpid()} {_code()} {_connection() or 0}"
 
 
 def _of_a_rank() -> bool:
@@ -66,14 +69,15 @@ def _code() -> str:
 
 
 #: A shell looks at the ranks of this machine, which are children of one process. One that has ended has no variables any more.
+#: Where it does not see this rank itself, the system does not show them.
 _SCRIPT = """missing=0
 while sleep 0.5 2>/dev/null && kill -0 "$3" 2>/dev/null; do
-  here="" count=0
+  here="" count=0 seen=0
   for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
     number=$(tr "\\0" "\\n" <"/proc/$child/environ" 2>/dev/null | sed -n "s/^PMI_RANK=//p")
-    [ -n "$number" ] && here="$here $number" && count=$((count + 1))
+    [ -n "$number" ] && here="$here $number" && count=$((count + 1)) && [ "$child" = "$3" ] && seen=1
   done
-  [ "$count" -lt "$2" ] && missing=$((missing + 1)) || missing=0
+  [ "$seen" = 1 ] && [ "$count" -lt "$2" ] && missing=$((missing + 1)) || missing=0
   if [ "$missing" = 3 ]; then
     echo "tapenet.parallel: of $2 ranks on this machine one has ended before MPI started, and only$here is left" >&2
     kill -9 "$3"

@@ -143,7 +143,7 @@ class World:
 
     def allreduce(self, what: str, x: np.ndarray, dtype: np.dtype, how: str = "SUM") -> np.ndarray:
         """The arrays of all ranks, combined in a new one. Ranks agree that they make the same call: by a seal in front of
-        the numbers, where these are few, since a message of its own would double the time; else beforehand.
+        the numbers that are added, where these are few, since a message of its own would double the time; else beforehand.
 
         Args:
             what: the call, in words that are the same on all ranks if they make the same, shape and dtype included.
@@ -154,14 +154,14 @@ class World:
         Raises:
             RuntimeError: on all ranks, if they make different calls.
         """
-        seal = _seal(what, dtype, how, self.size)
+        seal = _seal(what, dtype, self.size)
         end = seal.length + x.size
-        if end <= seal.room.size and (dtype.itemsize == 8 or self.size <= _ALIKE):
+        if how == "SUM" and end <= seal.room.size and (dtype.itemsize == 8 or self.size <= _ALIKE):
             room = seal.room.copy()
             numbers = room[seal.length : end].reshape(x.shape)
             numbers[...] = x
             with _Wait(self, what, True):
-                self.comm.Allreduce(self.MPI.IN_PLACE, room, getattr(self.MPI, how))
+                self.comm.Allreduce(self.MPI.IN_PLACE, room, self.MPI.SUM)
             if room[: seal.length].tobytes() != seal.all:
                 self._differ(what)
             return numbers
@@ -316,7 +316,11 @@ class World:
 
     def leave(self) -> None:
         """Tell the others that this rank ends, and wait for them."""
-        if self._pid != os.getpid() or self.MPI.Is_finalized():
+        if self._pid != os.getpid():
+            return
+        if self.MPI.Is_finalized():  # by the program itself
+            if self.notice is not None:
+                self.notice.ends()
             return
         with self._looking:
             self._left = True
@@ -414,14 +418,11 @@ class _Seal(NamedTuple):
 
 
 @lru_cache(maxsize=1000)
-def _seal(what: str, dtype: np.dtype, how: str, size: int) -> _Seal:
-    """The seal of a call, made of its words: small numbers, whose sums over all ranks any dtype holds as well. For a maximum or
-    minimum each is there in both directions."""
+def _seal(what: str, dtype: np.dtype, size: int) -> _Seal:
+    """The seal of a call, made of its words: small numbers, whose sums over all ranks any dtype holds as well. (A maximum or
+    minimum would hide what another rank sends as another dtype.)"""
     count = _SEAL // dtype.itemsize
     numbers = np.frombuffer(hashlib.sha512(what.encode()).digest(), np.uint8)[:count].astype(np.int64) % 128
-    if how != "SUM":
-        numbers[1::2] = 127 - numbers[::2]
-        size = 1
     room = np.zeros(_MESSAGE // dtype.itemsize, dtype)
     room[:count] = numbers
     return _Seal(room, count, (numbers * size).astype(dtype).tobytes())

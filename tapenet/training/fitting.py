@@ -318,7 +318,7 @@ class _Loop:
 
     def saved(self, checkpoint: Checkpoint) -> StateDict | None:
         """The state to go on from."""
-        return checkpoint.load() if self.team is None else self.team.load(checkpoint)
+        return checkpoint.load() if self.team is None else self.team.load(checkpoint, self.meter)
 
     def save(self) -> None:
         """Save a checkpoint, unless this update has one."""

@@ -117,18 +117,21 @@ class Meter:
         self._flush()
         return self.state_dict()
 
-    def together(self, states: Iterable[StateDict]) -> Logs:
-        """All numbers, of all that several meters like this one have seen. Changes nothing."""
+    def together(self, states: Iterable[StateDict]) -> Meter:
+        """What several meters like this one have seen, by their states. Changes nothing."""
         whole = Meter([metric.fresh() for metric in self._metrics])
         for state in states:
-            whole._sum += state["sum"]
-            whole.samples += state["samples"]
-            for name, (total, seen) in state["further"].items():
+            part = Meter([metric.fresh() for metric in self._metrics])
+            part.load_state_dict(state)
+            saw = part.seen()["metrics"]
+            whole._sum += part._sum
+            whole.samples += part.samples
+            for name, (total, seen) in part._further.items():
                 before = whole._further.get(name, (0.0, 0))
                 whole._further[name] = [before[0] + total, before[1] + seen]
-            for metric, saw in zip(whole._metrics, state["metrics"], strict=True):
-                metric.merge(saw)
-        return whole.numbers()
+            for metric, of in zip(whole._metrics, saw, strict=True):
+                metric.merge(of)
+        return whole
 
     def so_far(self) -> Logs:
         """The numbers to be shown meanwhile: metrics as far as they have seen. Changes nothing."""

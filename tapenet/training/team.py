@@ -43,7 +43,6 @@ class Team:
         self._ranks = ranks
         #: Whether this rank shows progress and writes files.
         self.speaks = ranks.rank == 0
-        self._flag = np.zeros(1, np.int8)
 
     def seed(self, own: int) -> int:
         """One seed for all ranks, that of the first."""
@@ -80,7 +79,8 @@ class Team:
             states = ranks.comm.gather(meter.seen(), 0)
         found = None
         if states is not None:  # on one rank: a metric may keep all samples
-            found = meter.together(states), sum(state["samples"] for state in states), validated
+            whole = meter.together(states)
+            found = whole.numbers(), whole.samples, validated
         with ranks.waiting(what):
             numbers: tuple[Logs, int, Logs] = ranks.comm.bcast(found, 0)
         return numbers
@@ -94,22 +94,22 @@ class Team:
 
     def _any(self, own: bool) -> bool:
         """Whether it is so on one of the ranks. It is asked after each update."""
-        self._flag[0] = own
-        with self._ranks.waiting("whether to stop"):
-            self._ranks.comm.Allreduce(self._ranks.MPI.IN_PLACE, self._flag, self._ranks.MPI.MAX)
-        return bool(self._flag[0])
+        flag = np.asarray(own, np.int64)
+        return bool(self._ranks.allreduce("whether to stop", flag, flag.dtype))
 
     def save(self, checkpoint: Checkpoint, state: State) -> None:
-        """Write the state of the run: what all ranks have alike once, the rest of each."""
+        """Write the state of the run: what all ranks have alike once, the rest of each, and of all for another number."""
         own = state.state_dict(keep_vars=True)
         every = self._gathered({name: own[name] for name in _OWN}, "a checkpoint")
         if self.speaks:
             with self._ranks.at_work():
-                checkpoint.save(own | {"ranks": every}, step=state.step)
+                meter = state._meter.together(each["meter"] for each in every).state_dict()
+                checkpoint.save(own | {"ranks": every, "meter": meter}, step=state.step)
         self._gathered(None, "a checkpoint")  # it is there before a rank goes on
 
-    def load(self, checkpoint: Checkpoint) -> StateDict | None:
-        """The state that was saved last, as this rank needs it: it may have been saved by another number of ranks."""
+    def load(self, checkpoint: Checkpoint, meter: Meter) -> StateDict | None:
+        """The state that was saved last, as this rank needs it. Where another number of ranks saved it, the first has what all
+        of them saw of an epoch, and the others go on with a meter that has seen nothing."""
         found = checkpoint.load() if self.speaks else None
         with self._ranks.waiting("a checkpoint"):
             state: StateDict | None = self._ranks.comm.bcast(found, 0)
@@ -118,7 +118,7 @@ class Team:
         saved: Sequence[StateDict] = state.pop("ranks", [])
         if len(saved) == self._ranks.size:
             return state | saved[self._ranks.rank]
-        return state
+        return state if self.speaks else state | {"meter": meter.state_dict()}
 
     def _gathered(self, own: Any, what: str) -> list[Any]:
         with self._ranks.waiting(what):

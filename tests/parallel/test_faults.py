@@ -195,7 +195,7 @@ def test_who_computes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_variables_of_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that a rank starts inherit them, and are none. Where nobody started MPI before, something is wrong."""
-    for name in [name for name in os.environ if name.startswith(("PMI", "TAPENET_RANK"))]:
+    for name in [name for name in os.environ if name.startswith((*launched._LAUNCHERS, "TAPENET_RANK"))]:
         monkeypatch.delenv(name)
     assert launched.launched() == 0
     monkeypatch.setenv("PMI_SIZE", "2")
@@ -205,7 +205,8 @@ def test_variables_of_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TAPENET_RANK", "")
         launched.mark()
         assert launched.launched() == 2
-        monkeypatch.setattr(os, "getpid", lambda: 1)
+        child = os.getpid() + 1
+        monkeypatch.setattr(os, "getpid", lambda: child)
         assert launched.launched() == 0
         with socket.socket() as other:  # launched anew from there
             monkeypatch.setenv("PMI_FD", str(other.fileno()))
@@ -215,6 +216,29 @@ def test_variables_of_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TAPENET_RANK")
     with pytest.raises(RuntimeError, match="no connection to it"):
         launched.launched()
+    monkeypatch.setenv("PMI_SIZE", "1")  # it is alone, with or without a connection
+    assert launched.launched() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tells by /proc")
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_rank_ends_where_another_is_gone(shown: bool, tmp_path: Path) -> None:
+    """If the system shows that. Of two processes of a launcher one is no rank any more."""
+    sleep = tmp_path / "sleep"  # twenty looks, and no time between them
+    sleep.write_text(f"#!/bin/sh\necho >>{tmp_path}/looks; test $(wc -l <{tmp_path}/looks) -lt 20\n")
+    sleep.chmod(0o755)
+    begin = "PMI_RANK=0 /bin/sleep 100 & echo $!; /bin/sleep 100 & echo $!; wait"
+    with subprocess.Popen(["/bin/sh", "-c", begin], stdout=subprocess.PIPE, text=True) as launcher:
+        assert launcher.stdout is not None
+        rank, other = (int(launcher.stdout.readline()) for _ in range(2))
+        seen = str(launcher.pid) if shown else "0"
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        looks = ["/bin/sh", "-c", launched._SCRIPT, "tapenet", seen, "2", str(rank)]
+        done = subprocess.run(looks, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+        assert ("and only 0 is left" in done.stderr) == shown
+        for pid in (rank, other):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_no_mpi() -> None:

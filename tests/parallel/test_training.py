@@ -40,7 +40,9 @@ def test_steps(ranks: int, mode: str, kind: str, tmp_path: Path) -> None:
 
 
 def test_gradients() -> None:
-    passes(2, "gradients.py")
+    done = run(2, "gradients.py")
+    assert not done.returncode, done.stderr
+    assert "was killed" not in done.stderr
 
 
 @pytest.mark.parametrize(

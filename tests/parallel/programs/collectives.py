@@ -7,6 +7,7 @@ import sys
 from functools import partial
 
 import numpy as np
+import pytest
 
 import tapenet as tn
 from tapenet import nn
@@ -26,6 +27,11 @@ assert np.array_equal(P.allreduce(mine, "max"), every.max(0))
 assert np.array_equal(P.allreduce(mine, "min"), every.min(0))
 assert np.array_equal(P.allgather(mine), every.reshape(-1, 3))
 assert np.allclose(P.reduce_scatter(mine), every.sum(0)[2 * rank : 2 * rank + 2], rtol=1e-14)
+if size > 1:  # calls that differ, whatever bytes the others send
+    for dtype in (np.float32, np.int64, np.int8):
+        for how in ("max", "min", "sum"):
+            with pytest.raises(RuntimeError, match="different calls"):
+                P.allreduce(np.ones(3, float if rank else dtype), how)
 for root in range(size):
     assert np.array_equal(P.broadcast(mine, root), every[root])
     assert np.allclose(P.reduce(mine, root), every.sum(0) * (rank == root), rtol=1e-14)

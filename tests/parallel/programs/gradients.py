@@ -1,5 +1,9 @@
 """The gradients that ranks have after averaging: of 16 bits, and added up over several passes."""
 
+import importlib
+import shutil
+import tempfile
+
 import numpy as np
 import pytest
 
@@ -198,3 +202,83 @@ if P.size > 1:
     opt = P.optimizer(optim.SGD(net, lr=0.1), net)
     with pytest.raises(TypeError, match=r"a Largest must say adds = True, .* or have a method merge"):
         tn.training.fit(net, nn.functional.cross_entropy, opt, (x, y), metrics=Largest(), verbose=0)
+
+# A run that ends within an epoch goes on with another number of ranks: each rank by itself, and what one did together.
+
+
+def begun(state):
+    if state.step == 3:
+        raise KeyError("an error")
+
+
+def trained(together, *callbacks, **options):
+    tn.random.seed(0)
+    net = nn.Linear(2, 2).double()
+    opt = optim.SGD(net, lr=0.1)
+    opt = P.optimizer(opt, net) if together else opt
+    return tn.training.fit(
+        net, nn.functional.cross_entropy, opt, (x, y), batch_size=4 * P.size, shuffle=False, metrics=["f1", "auc"], epochs=2,
+        callbacks=[tn.training.every_batch(f) for f in callbacks], compile=False, verbose=0, **options,
+    )  # fmt: skip
+
+
+whole = trained(False)
+for together in (True, False):
+    with tempfile.TemporaryDirectory() as here:
+        saved = f"{P.map(lambda _: here, range(P.size))[0] if together else here}/saved"
+        with pytest.raises(KeyError):
+            trained(together, begun, checkpoint=tn.training.Checkpoint(saved, steps=1))
+        copied = shutil.copytree(saved, f"{here}/copied")
+        resumed = trained(not together, lambda state: None, checkpoint=tn.training.Checkpoint(copied))
+        P.map(abs, [0])  # until all have read it
+    for name in ("loss", "f1", "auc"):
+        assert np.allclose(resumed[name], whole[name], rtol=1e-12), (together, name, resumed[name], whole[name])
+
+# A call that one rank makes in a callback is found out, though others ask whether to stop meanwhile.
+if P.size > 1:
+
+    @tn.training.every_batch
+    def alone(state):
+        if P.rank == 0:
+            P.allreduce(np.ones(3))
+
+    with pytest.raises(RuntimeError, match=r"rank 0: allreduce float64 \(3,\) sum; rank.* 1.*: whether to stop"):
+        trained(True, alone)
+
+# An error while gradients are on their way: what MPI writes to stays until it is through.
+w, v = ones(200_000), ones(200_000)
+opt = P.optimizer(optim.SGD([w, v], lr=0.0))
+turn = 0
+
+
+@tn.op(effect=True, nondiff=True)
+def fails(g):
+    global turn
+    turn += 1
+    if turn in (3, 5):
+        raise KeyError("an error")
+    return g.copy()
+
+
+@tn.op(x=lambda g: fails(g))
+def late(x):
+    return x.copy()
+
+
+def step(x):
+    opt.zero_grad()
+    (late(w * x) + 0 * w + v * x).sum().backward()
+    return w.grad.sum() + 0, v.grad.sum() + 0
+
+
+for backend in (None, "numpy"):
+    turn, run = 0, tn.compile(step, backend=backend)
+    for i in range(8):
+        if turn in (2, 4):
+            with pytest.raises(KeyError):
+                run(np.full(200_000, float(i)))
+        else:
+            assert [a.item() for a in run(np.full(200_000, float(i)))] == [200_000.0 * i] * 2, (backend, i)
+
+if P.size > 1:  # a program may end MPI itself
+    importlib.import_module("mpi4py.MPI").Finalize()
