@@ -267,6 +267,9 @@ class Runner:
             begin = [elsewhere, *begin, Line("busy[0] = True")]
             end.insert(0, "busy[0] = False")
         tried = [*begin, Line("try:"), *indented(body), Line("except Exception as error: note(error); raise")]
+        if module.c_effects:
+            namespace["ended"] = self._ended
+            tried.append(Line("except BaseException: ended(); raise"))  # Ctrl-C
         if end:
             tried.append(Line(f"finally: {'; '.join(end)}"))
         if shares:  # by `with`, behind which no interrupt comes before the block
@@ -381,10 +384,14 @@ class Runner:
 
         return body
 
-    def _note(self, error: BaseException) -> None:
-        """Say in an error which line of the user's code it comes from, and end what C functions have begun."""
+    def _ended(self) -> None:
+        """End what C functions have begun."""
         for effect in self.module.c_effects:
             effect.failed()
+
+    def _note(self, error: BaseException) -> None:
+        """Say in an error which line of the user's code it comes from."""
+        self._ended()
         assert error.__traceback__ is not None
         line, op = self._origins[error.__traceback__.tb_lineno - 1]
         if isinstance(error, np.linalg.LinAlgError) and not line:  # set by native code

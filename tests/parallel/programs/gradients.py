@@ -245,7 +245,7 @@ if P.size > 1:
     with pytest.raises(RuntimeError, match=r"rank 0: allreduce float64 \(3,\) sum; rank.* 1.*: whether to stop"):
         trained(True, alone)
 
-# An error while gradients are on their way: what MPI writes to stays until it is through.
+# An error, or Ctrl-C, while gradients are on their way: what MPI writes to stays until it is through.
 w, v = ones(200_000), ones(200_000)
 opt = P.optimizer(optim.SGD([w, v], lr=0.0))
 turn = 0
@@ -256,7 +256,7 @@ def fails(g):
     global turn
     turn += 1
     if turn in (3, 5):
-        raise KeyError("an error")
+        raise KeyError if turn == 3 else KeyboardInterrupt
     return g.copy()
 
 
@@ -275,7 +275,7 @@ for backend in (None, "numpy"):
     turn, run = 0, tn.compile(step, backend=backend)
     for i in range(8):
         if turn in (2, 4):
-            with pytest.raises(KeyError):
+            with pytest.raises((KeyError, KeyboardInterrupt)):
                 run(np.full(200_000, float(i)))
         else:
             assert [a.item() for a in run(np.full(200_000, float(i)))] == [200_000.0 * i] * 2, (backend, i)
