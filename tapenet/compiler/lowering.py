@@ -221,9 +221,8 @@ class Lowering:
         carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
         program, hosts = self._body(body, states, carries, slices, ahead=not self.effects)
         draws = [h.evaluate for h in hosts if isinstance(h.evaluate, Drawing)]
-        if (
-            hosts and len(draws) == len(hosts) and not _joined(draws)
-        ):  # quicker drawn in their turn than by Python ahead
+        drawn = hosts and len(draws) == len(hosts) and not self.applies  # derivatives, and lanes, have none of effects
+        if drawn and not _joined(draws):  # quicker drawn in their turn than by Python ahead
             program, hosts = self._body(body, states, carries, slices, ahead=False)
         sized = any(i.params.get("sized") for i in program.body)
         if sized:
