@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet.program.native import entry
+from tapenet.program.native.draws import Lending, Place
 from tests.ops.test_native_functions import calls_python
 from tests.program.backends import Compile, backends, compiled
 
@@ -127,3 +130,56 @@ def test_an_error_while_python_is_called_back_leaves_the_generator_free() -> Non
     other.start()
     other.join()
     assert free == [True]
+
+
+def test_an_interrupt_leaves_generators_free() -> None:
+    """Wherever it comes while they are lent or given back: a profiler raises it beside each call of a C function."""
+    places = [Place(np.zeros(1, np.int64), lambda rng=rng: rng) for rng in map(np.random.default_rng, range(2))]
+    lending, left = Lending(places), [0]
+
+    def interrupt(frame: object, event: str, argument: object) -> None:
+        if event.startswith("c_") and argument is not sys.setprofile:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+
+    def use() -> None:
+        with lending:
+            lending.outside(lambda: None)()
+
+    def is_free(lock: Any) -> bool:
+        free = lock.acquire(blocking=False)
+        if free:
+            lock.release()
+        return bool(free)
+
+    for at in range(1000):
+        left[0] = at
+        sys.setprofile(interrupt)
+        try:
+            use()
+            break
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(None)
+        with ThreadPoolExecutor(1) as other:
+            for place in places:
+                assert other.submit(is_free, place.generator().bit_generator.lock).result(20), at
+    assert at > 5
+
+
+@pytest.mark.parametrize("draw", [lambda v: F.dropout(v, 0.4), lambda v: v * tn.random.integers(0, 9, 3, np.int8)])
+def test_lanes_and_derivatives_of_scans_that_draw(draw: Any) -> None:
+    """There they are drawn ahead."""
+
+    def f(x: Any) -> Any:
+        return tn.scan(lambda c, _: (draw(c) + x, None), x, np.arange(3))[0]
+
+    x = tn.tensor(np.arange(1.0, 7).reshape(2, 3))
+    assert not np.allclose(*tn.vmap(f, randomness="different")(x * 0 + 1).numpy())
+    np.testing.assert_array_equal(*tn.vmap(f, randomness="same")(x * 0 + 1).numpy())
+    tn.random.seed(0)
+    slopes = tn.jacrev(f)(x[0]).numpy()
+    tn.random.seed(0)
+    np.testing.assert_allclose(slopes @ x[0].numpy(), f(x[0]).numpy())

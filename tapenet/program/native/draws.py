@@ -10,7 +10,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+import itertools
 import math
+import operator
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
@@ -28,6 +30,7 @@ from tapenet.typing import Array
 
 _BYTE, _TRUTH, _WORD, _DOUBLE = np.dtype(np.uint8), np.dtype(bool), np.dtype(np.uint64), np.dtype(np.float64)
 _UNIFORM = "random_standard_uniform_fill"
+_ACQUIRE, _RELEASE = operator.methodcaller("acquire"), operator.methodcaller("release")
 #: NumPy's functions of floats, by the method that they compute; with "_f" they draw float32.
 _FLOATS = {
     "random": _UNIFORM,
@@ -174,23 +177,34 @@ class Lending:
         places: what the code reads.
         """
         self._places = places
-        self._lent: list[np.random.BitGenerator] = []
+        self._lent: dict[int, np.random.BitGenerator] = {}
+        self._taken: list[object] = []
 
     def __enter__(self) -> None:
         """Note where they are: that of the process may be another one than before, also after an op that the code calls back
         (`tn.random.seed`). It stays in memory when another thread makes it another one meanwhile."""
-        found = {}
+        self._lent = {}
         for place in self._places:
             bits = place.generator().bit_generator
             place.array[0] = bits.ctypes.bit_generator.value
-            found[id(bits)] = bits
-        for _, bits in sorted(found.items()):  # in one order, so that no two threads wait for each other
-            bits.lock.acquire()
-            self._lent.append(bits)
+            self._lent[id(bits)] = bits
+        # In one order, so that no two threads wait for each other.
+        locks = [self._lent[key].lock for key in sorted(self._lent)]
+        try:  # between a lock and the note that it is taken no interrupt comes, since no Python runs
+            self._taken.extend(itertools.compress(locks, map(_ACQUIRE, locks)))
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *error: object) -> None:
-        while self._lent:
-            self._lent.pop().lock.release()
+        try:
+            self._give_back()
+        finally:  # an interrupt came meanwhile
+            self._give_back()
+
+    def _give_back(self) -> None:
+        while self._taken:
+            next(map(_RELEASE, iter(self._taken.pop, None)))
 
     def outside(self, function: Callable[[], object]) -> Callable[[], None]:
         """A function that the code calls back, which runs outside."""
