@@ -127,7 +127,7 @@ def _limited(
     if instruction.name in ("maximum", "minimum"):
         for i, value in enumerate(args):
             limit = number(args[1 - i])
-            if limit is not None and uses[instruction.args[i]] == 1:
+            if limit is not None and limit == limit and uses[instruction.args[i]] == 1:  # all is nan within nan
                 return value, {"low" if instruction.name == "maximum" else "high": float(limit)}
     elif instruction.name == "where" and (inner := made_by(args[2], "where")) is not None:
         before = made_by(instruction.args[2], "where")

@@ -184,3 +184,12 @@ def test_networks_of_convolutions(name: str, backend: str) -> None:
         assert "maximum" not in names
         assert "where" not in names
         assert "called as they are" not in str(run.explain()) or name in ("separable", "one image")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("limit", [lambda y: tn.clip(y, np.nan, 1.0), lambda y: np.minimum(y, np.nan)])
+def test_a_limit_that_is_nan(limit: Callable[[Any], Any], backend: str) -> None:
+    layer, x = nn.Conv2d(3, 8, 3), R.normal(size=(2, 3, 6, 6)).astype(np.float32)
+    run = tn.compile(lambda x: limit(layer(x)), backend=backend, frozen=True)
+    for _ in range(2):
+        assert np.isnan(run(x).numpy()).all()
