@@ -287,9 +287,12 @@ def _quantile(
     n = a.shape[axis]
     if n > _MANY:
         raise CannotLower("quantiles of many")
+    if scale == 1 and (q if isinstance(q, Symbol) else np.asarray(q)).dtype.kind != "f":
+        raise CannotLower("quantiles by whole numbers")  # these are elements, also beside an infinite one
     if not isinstance(q, Symbol):
         q = np.asarray(q, a.dtype if isinstance(q, (int, float)) else None)
-    q = q / a.dtype.type(scale)
+    if scale != 1:
+        q = q / a.dtype.type(scale)
     beyond = ~((q >= 0) & (q <= 1))
     if isinstance(q, Symbol):
         name = "Quantiles" if scale == 1 else "Percentiles"

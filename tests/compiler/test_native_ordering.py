@@ -223,3 +223,14 @@ def test_edges_that_neither_rise_nor_fall_are_refused(compiled: Compile) -> None
         step(np.arange(3.0), np.array([0.0, 1.0, np.nan]))
     with pytest.raises(ValueError, match="monotonically"):
         step(np.arange(3.0), np.array([0.0, 2.0, 1.0]))
+
+
+@backends
+def test_quantiles_by_whole_numbers_and_by_other_floats(compiled: Compile) -> None:
+    """Smallest and largest elements, also beside infinite ones; and float32 where NumPy computes in it."""
+    x = np.array([-np.inf, 1.0, 3.0, 4.0, np.inf])
+    for q in (0, 1, np.array([0, 1]), np.float32(0.3)):
+        step = compiled(lambda x, q=q: np.quantile(x, q))
+        given = x if np.asarray(q).dtype.kind == "i" else np.sqrt(np.arange(6.0))
+        for _ in range(2):
+            np.testing.assert_allclose(np.asarray(step(given)), np.quantile(given, q), rtol=1e-13)
