@@ -28,11 +28,6 @@ def loop_of(instruction: Instruction) -> InnerLoop | None:
     return inner_loop(ufunc, f"{types}->{instruction.results[0].dtype.char}")
 
 
-def is_called(instruction: Instruction) -> bool:
-    """Whether an instruction is computed so."""
-    return instruction.name in UFUNCS or any(v.dtype.kind == "c" for v in (*instruction.args, *instruction.results))
-
-
 def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
     """The function of one instruction."""
     writer = Writer(instruction, layouts, buffer, None)
