@@ -525,8 +525,8 @@ def _drawing(sample: Callable[..., object], rng: object) -> Evaluate:
 
 def _joined(draws: Sequence[Drawing]) -> bool:
     """Whether the draws of many turns, in order, are one draw of as many numbers."""
-    alike = {(id(d.rng), d.sample.of_size(())) for d in draws}
-    return len(alike) == 1 and draws[0].sample.joins
+    # What does not join may hold arrays, which are not compared.
+    return all(d.sample.joins for d in draws) and len({(id(d.rng), d.sample.of_size(())) for d in draws}) == 1
 
 
 def _at_once(evaluates: Sequence[Evaluate], length: int) -> list[Array] | None:

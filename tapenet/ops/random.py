@@ -414,7 +414,7 @@ def integers(
     >>> int(tn.random.integers(1))
     0
     """
-    shape = (size,) if isinstance(size, (int, np.integer)) else tuple(size or ())
+    shape = (size,) if isinstance(size, (int, np.integer)) else () if size is None else tuple(size)
     return random_draw(Integers(shape, low, high, dtype), rng)  # type: ignore[no-any-return]
 
 

@@ -183,3 +183,41 @@ def test_lanes_and_derivatives_of_scans_that_draw(draw: Any) -> None:
     slopes = tn.jacrev(f)(x[0]).numpy()
     tn.random.seed(0)
     np.testing.assert_allclose(slopes @ x[0].numpy(), f(x[0]).numpy())
+
+
+@backends
+def test_limits_and_chances_that_are_arrays(compiled: Compile) -> None:
+    def f(x: Any) -> Any:
+        def turn(c: Any, _: Any) -> Any:
+            drawn = tn.random.integers(np.array([3, 500]), size=np.array([2, 2]))
+            return c + drawn.sum() + F.dropout(x, np.array(0.3)).sum(), None
+
+        return tn.scan(turn, np.float64(0), x)[0]
+
+    step, x = compiled(f), np.arange(3.0)
+    for seed in range(3):
+        tn.random.seed(seed)
+        right = f(x)
+        tn.random.seed(seed)
+        np.testing.assert_allclose(step(x), right)
+
+
+@backends
+def test_a_power_that_is_refused_leaves_what_is_written_after_it(compiled: Compile) -> None:
+    class Net(tn.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.count = tn.nn.Buffer(np.zeros(4))
+
+        def forward(self, x: Any, y: Any) -> Any:
+            found = x**y
+            self.count += 1.0
+            return found
+
+    net, x = Net(), np.array([2, 3])
+    step = compiled(net)
+    for _ in range(2):
+        step(x, np.array([1, 2]))
+    with pytest.raises(ValueError, match="negative integer powers"):
+        step(x, np.array([1, -2]))
+    np.testing.assert_array_equal(net.count.numpy(), np.full(4, 2.0))
