@@ -256,7 +256,8 @@ def _cast(a: Value, source: DType, target: DType) -> Value:
 def can(name: str, dtypes_in: Sequence[DType], dtype_out: DType) -> bool:
     """Whether `apply` emits this primitive for these dtypes."""
     if not all(map(supported, (*dtypes_in, dtype_out))):  # complex numbers are moved as bits
-        return name in ("copy", "where") and held(dtype_out) and dtypes_in[-1] == dtype_out
+        moves = {"copy": (dtype_out,), "where": (np.dtype(bool), dtype_out, dtype_out)}
+        return held(dtype_out) and tuple(dtypes_in) == moves.get(name)
     if name in ADDED:
         return (*dtypes_in, dtype_out) in ADDED[name]
     if name == "cast":

@@ -94,8 +94,8 @@ BINARY: dict[str, Domain] = {
     "copysign": Domain(lambda x, y: abs(x) * mp.sign(y), -BIG, BIG),
 }
 
-#: Checked elsewhere: products of rules, choices by masks, parts of numbers, functions of an order, and steps.
-ELSEWHERE = {"safe_mul", "where", "clip", "modf", "frexp", "ldexp", "sinc_derivative", "iv"}
+#: Checked elsewhere: products of rules, choices by masks, parts of numbers, functions of an order, what gelu calls, and steps.
+ELSEWHERE = {"safe_mul", "normal_cdf", "where", "clip", "modf", "frexp", "ldexp", "sinc_derivative", "iv"}
 ELSEWHERE |= {"floor", "ceil", "rint", "trunc", "round", "fix", "floor_divide"}
 ELSEWHERE |= {"conjugate", "real", "imag", "angle", "real_if_close"}
 

@@ -44,6 +44,7 @@ def erf(x: Array) -> Array:
 
 @op(
     lower="normal_cdf",
+    label="Φ",
     grads=RULES["normal_cdf"],
     fuse=True,
     samples=unary_samples(),
