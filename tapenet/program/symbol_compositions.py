@@ -244,6 +244,17 @@ def _heaviside(x: Any, at_zero: Any) -> Any:
     return np.where(np.isnan(x), x, np.where(x == 0, at_zero, step))
 
 
+def _few(a: Any, axis: int | None, what: str) -> tuple[Any, int, int]:
+    """An array, or all of it as one row; the axis along which it is to be sorted, and how many elements lie along that."""
+    if axis is None:
+        a, axis = np.reshape(a, -1), 0
+    axis = normalize_axis_index(axis, a.ndim)
+    n = a.shape[axis]
+    if n > _MANY:
+        raise CannotLower(f"{what} of many")
+    return a, axis, n
+
+
 def _median(
     a: Any, axis: int | None = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Any:
@@ -255,12 +266,7 @@ def _median(
         or (keepdims and axis is None)
     ):
         raise CannotLower("median over several axes, with out= or of whole numbers")
-    if axis is None:
-        a, axis = np.reshape(a, -1), 0
-    axis = normalize_axis_index(axis, a.ndim)
-    n = a.shape[axis]
-    if n > _MANY:
-        raise CannotLower("median of many")
+    a, axis, n = _few(a, axis, "median")
     rising = np.sort(a, axis)
 
     def at(i: int) -> Any:
@@ -281,12 +287,7 @@ def _quantile(
         raise CannotLower("quantiles of whole numbers, or over several axes")
     if method != "linear" or weights is not None or out is not None or (keepdims and axis is None):
         raise CannotLower("quantiles by another method, with weights or out=")
-    if axis is None:
-        a, axis = np.reshape(a, -1), 0
-    axis = normalize_axis_index(axis, a.ndim)
-    n = a.shape[axis]
-    if n > _MANY:
-        raise CannotLower("quantiles of many")
+    a, axis, n = _few(a, axis, "quantiles")
     if scale == 1 and (q if isinstance(q, Symbol) else np.asarray(q)).dtype.kind != "f":
         raise CannotLower("quantiles by whole numbers")  # these are elements, also beside an infinite one
     if not isinstance(q, Symbol):

@@ -69,6 +69,16 @@ def test_they_are_numpys_without_python(compiled: Compile, name: str, kind: str)
     assert not entry.usable() or not calls_python(step)
 
 
+def is_free() -> bool:
+    """Whether another thread may draw from the generator of the process."""
+    lock = tn.random.generator().bit_generator.lock
+    found: list[bool] = []
+    other = threading.Thread(target=lambda: found.append(lock.acquire(blocking=False)))
+    other.start()
+    other.join()
+    return found == [True]
+
+
 def test_the_generator_is_free_while_python_is_called_back() -> None:
     """An op waits for a thread that draws: with the generator locked both would wait for ever."""
     pytest.importorskip("llvmlite")
@@ -97,12 +107,7 @@ def test_the_generator_is_free_while_python_is_called_back() -> None:
     waiting = True
     step(np.float64(1))
     assert threads == [False] * 4
-    lock = tn.random.generator().bit_generator.lock
-    free: list[bool] = []
-    other = threading.Thread(target=lambda: free.append(lock.acquire(blocking=False)))
-    other.start()
-    other.join()
-    assert free == [True]
+    assert is_free()
 
 
 def test_an_error_while_python_is_called_back_leaves_the_generator_free() -> None:
@@ -124,12 +129,7 @@ def test_an_error_while_python_is_called_back_leaves_the_generator_free() -> Non
         step(np.float64(1))
     with pytest.raises(ArithmeticError, match="too large"):
         step(np.float64(9.5))
-    lock = tn.random.generator().bit_generator.lock
-    free: list[bool] = []
-    other = threading.Thread(target=lambda: free.append(lock.acquire(blocking=False)))
-    other.start()
-    other.join()
-    assert free == [True]
+    assert is_free()
 
 
 def test_an_interrupt_leaves_generators_free() -> None:
