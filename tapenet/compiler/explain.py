@@ -12,6 +12,7 @@ from tapenet.compiler.lowering import Called
 from tapenet.compiler.places import MISSING
 from tapenet.compiler.signature import Parameters, in_words, shortly
 from tapenet.compiler.variant import Variant
+from tapenet.program.groups import LAUNCHED, Groups
 from tapenet.program.ir import Instruction, Program
 from tapenet.program.passes import Step
 from tapenet.program.text import text
@@ -126,9 +127,15 @@ def _variant(variant: Variant, parameters: Parameters, full: bool) -> list[str]:
     integers = sum(i.name == "quantized_convolve" for i in variant.program.body)
     if integers:
         lines.append(f"quantized: {integers} convolutions and products are computed in integers of 8 bits")
-    if variant.called:
+    calls = Counter(_calls(variant.runner.groups()))
+    launched = {name: n for (name, alone), n in calls.items() if alone and not calls[name, False]}
+    if launched:
+        names = [name + _times(n) for name, n in launched.items()]
+        lines.append("run by kernels of their own, without Python: " + ", ".join(_some(names, full)))
+    left = [c for c in variant.called if c.op.name not in launched]
+    if left:
         lines.append("called as they are:")
-        called = [f"{name}{f' ({n} times)' if n > 1 else ''}: {why}" for (name, why), n in _called(variant.called)]
+        called = [f"{name}{_times(n)}: {why}" for (name, why), n in _called(left)]
         lines += [f"  {line}" for line in _some(called, full)]
     looped = [f"{name} ({size} lanes)" for name, size in _looped(variant.program)]
     if looped:
@@ -151,6 +158,21 @@ def _passes(steps: list[Step]) -> str:
         removed[step.name] += step.before - step.after
     text = ", ".join(f"{name} {-n:+d}" if n else f"{name} changed some" for name, n in removed.items())
     return f" ({text})" if text else ""
+
+
+def _times(count: int) -> str:
+    return f" ({count} times)" if count > 1 else ""
+
+
+def _calls(groups: Groups) -> Iterator[tuple[str, bool]]:
+    """The ops that a program calls, each with whether it runs their kernels by itself."""
+    for group in groups.groups:
+        for instruction in group.instructions:
+            if instruction.name == "call":
+                yield instruction.params["op"].name, group.how == LAUNCHED
+    for bodies in groups.bodies.values():
+        for body in bodies:
+            yield from _calls(body)
 
 
 def _called(called: Iterable[Called]) -> list[tuple[tuple[str, str], int]]:

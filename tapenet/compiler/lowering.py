@@ -405,7 +405,7 @@ class Lowering:
                 raise CannotLower(
                     f"it reads an array of {array.dtype} {array.shape} beside its arguments: give it as one of them"
                 )
-            values = self._read(op, args)
+            values = self._read(op, args, any(specs[len(specs) - len(op.residuals) :]))
             found = [Spec(v.shape, v.dtype) for v in values]
             if any(s is not None and s != f for s, f in zip(specs, found, strict=True)):
                 raise CannotLower(f"gives {found}, not {list(specs)}")
@@ -420,8 +420,9 @@ class Lowering:
                 self._check_sized(op.name, self.counted)
             return self._call(op, args, specs, isinstance(error, Sized))
 
-    def _read(self, op: Op, args: Mapping[str, object]) -> list[Value]:
-        """Read a call of an op. What drew random numbers before, and is to give the same, is computed anew of them."""
+    def _read(self, op: Op, args: Mapping[str, object], kept: bool) -> list[Value]:
+        """Read a call of an op, of which residuals may be `kept`. What drew random numbers before, and is to give the same, is
+        computed anew of them."""
         again = args.get(DRAWN)
         known = self.draws.get(tuple(again)) if isinstance(again, list) else None
         if known is not None:
@@ -429,7 +430,7 @@ class Lowering:
             others = {name: value for name, value in args.items() if name != DRAWN}
             return read(op.forward.op, self.builder, others, {"draw": lambda *_: next(left)})  # type: ignore[attr-defined]
         if not op.random:
-            return read(op, self.builder, args)
+            return read(op, self.builder, args, kept=kept)
         drawn: list[Symbol] = []
 
         def draw(*given: Any) -> Symbol:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -25,9 +26,10 @@ from tapenet.kernels.blocks import even, turn
 from tapenet.kernels.constants import lasting
 from tapenet.kernels.convolution import Ints, Shape
 from tapenet.kernels.moves import COST as MOVED
-from tapenet.kernels.moves import add_up, clear, transposed, turn_each
+from tapenet.kernels.moves import add_up, clear, put_taps, transposed, turn_each, zeros
 from tapenet.llvm import gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared, parts
 
 #: Rows of a block of columns: 64 columns of them stay in the first level cache.
@@ -48,6 +50,12 @@ def pays(shape: Shape, alone: bool) -> bool:
     enough of them."""
     enough = alone or shape.channels // shape.groups * len(shape.taps) >= 32
     return enough and shape.outs // shape.groups >= 8
+
+
+def reads_beyond(batch: int, char: str) -> bool:
+    """Whether taps of `sums` may see places beside x, which are 0: where a batch fills vectors. The copy of x within a border
+    takes a tenth of a small network's step."""
+    return batch * np.dtype(char).itemsize >= registers().bytes
 
 
 def weights_pay(shape: Shape, alone: bool) -> bool:
@@ -149,9 +157,11 @@ class Weights(NamedTuple):
 def sums(
     x: np.ndarray, weight: np.ndarray, lie: Weights, bias: np.ndarray, out: np.ndarray, shape: Shape
 ) -> None:  # fmt: skip
-    """Compute `out` as `Shape` says. All arrays are C-contiguous; the weights lie as is said."""
+    """Compute `out` as `Shape` says. All arrays are C-contiguous; the weights lie as is said, but not whole where taps see
+    places beside x (`reads_beyond`)."""
     run, offsets, gathered, scattered, number = _sums(shape, lie, x.dtype.char)
-    run(number, shape.multiply_adds, x, weight, bias, out, lasting(offsets), gathered, scattered)
+    beyond = [zeros(shape.batch, x.dtype)] if _beyond(shape) else []
+    run(number, shape.multiply_adds, x, weight, bias, out, lasting(offsets), *beyond, gathered, scattered)
 
 
 @functools.lru_cache(maxsize=512)
@@ -160,7 +170,7 @@ def _sums(shape: Shape, lie: Weights, char: str) -> tuple[Shared, np.ndarray, in
     shape = _flat(shape)
     rows, width = _block(shape)
     pitch = _pitch(rows * width * shape.batch, char) * np.dtype(char).itemsize
-    offsets = np.array([[_offset(shape, tap) for tap in shape.taps], lie.taps])
+    offsets = np.array([[_offset(shape, tap) for tap in shape.taps], lie.taps, *zip(*shape.taps, strict=True)])
     gathered = 64 if _plain(shape, char) else max(DEPTH, len(shape.taps)) * pitch
     scattered = 64 if _dense(shape) else shape.outs // shape.groups * pitch
     return _sum_kernel(shape, *lie[:2], lie.whole, char), offsets, gathered, scattered, _number(shape)
@@ -174,7 +184,7 @@ def _offset(shape: Shape, tap: tuple[int, ...]) -> int:
 
 def _flat(shape: Shape) -> Shape:
     """Of a sum over one tap, whose windows are all places, the same along one axis."""
-    if len(shape.taps) > 1 or not shape.counts == shape.x == shape.out:
+    if len(shape.taps) > 1 or not shape.counts == shape.x == shape.out or _beyond(shape):
         return shape
     length = (1, 1, math.prod(shape.x) * shape.batch)
     return shape._replace(batch=1, x=length, out=length, counts=length)
@@ -187,8 +197,15 @@ def _plain(shape: Shape, char: str) -> bool:
         shape.counts[:2] == (1, 1)
         and shape.batch == len(shape.taps) == 1
         and shape.counts == shape.x
+        and not _beyond(shape)
         and (shape.counts[2] * np.dtype(char).itemsize % 1024 != 0 or shape.channels <= 16)
     )
+
+
+def _beyond(shape: Shape) -> bool:
+    """Whether taps see places beside x."""
+    axes = zip(zip(*shape.taps, strict=True), shape.counts, shape.step, shape.x, strict=True)
+    return any(min(taps) < 0 or (count - 1) * step + max(taps) >= n for taps, count, step, n in axes)
 
 
 def _dense(shape: Shape) -> bool:
@@ -205,7 +222,8 @@ def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, char: s
     x = k.array(shape.channels, *shape.x[:2], shape.x[2] * n)
     weight, bias = k.array(1), k.array(shape.outs)
     out = k.array(shape.outs, *shape.out[:2], shape.out[2] * n)
-    offsets = k.array(2, taps, dtype=np.int64)
+    offsets = k.array(5, taps, dtype=np.int64)
+    nothing = k.array(1) if _beyond(shape) else None
     buffer, scratch = k.scratch(1), k.scratch(1)
     begin, end = k.range()
     per_group = max(outs * by_out, channels * by_channel)
@@ -223,6 +241,7 @@ def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, char: s
             result, start = gemm.Matrix(target.pointer, target.strides[0], 1), bias.at(g * outs)
             block = gemm.Matrix(panel.pointer, pitch, 1)
             if whole and not _plain(shape, char):
+                assert nothing is None
                 most = max(1, DEPTH // taps)
                 for first, size in _runs(k, k.index(0), k.index(channels), next(even(channels, most))[2]):
                     for c in k.turns(size):
@@ -238,6 +257,13 @@ def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, char: s
                         right = block
                         if _plain(shape, char):
                             right = gemm.Matrix(source.at(first), source.strides[0], 1)
+                        elif nothing is not None:
+                            seen = [
+                                i * s + offsets.load(axis, t)
+                                for axis, (i, s) in enumerate(zip((d, h, w), shape.step, strict=True), 2)
+                            ]
+                            channel = x.moved(g * channels + first)
+                            _gather_beyond(k, shape, channel, nothing, panel, seen, size, rows, width)
                         else:
                             for c in k.turns(size):
                                 at = source.moved(first + c).shaped(1).moved(offsets.load(0, t))
@@ -285,6 +311,37 @@ def _gather(k: Kernel, shape: Shape, source: Array, row: Array, rows: int, width
                 _copy(k, start.moved(i * (side * n)), to.moved(i * n), n)
 
 
+def _gather_beyond(
+    k: Kernel, shape: Shape, x: Array, nothing: Array, panel: Array, seen: list[Value], size: Value, rows: int, width: int
+) -> None:  # fmt: skip
+    """Rows of the columns, of so many channels: what one tap sees that may see places beside x, from `seen` on."""
+    n, steps = shape.batch, (0, *shape.step[1:])
+    lasts = (s + (many - 1) * step for s, many, step in zip(seen, (1, rows, width), steps, strict=True))
+    whole = functools.reduce(
+        operator.and_,
+        [i.compare("ult", length) for ends in (seen, lasts) for i, length in zip(ends, shape.x, strict=True)],
+    )
+
+    def place(d: Value, h: Value, w: Value) -> Value:
+        return ((d * shape.x[1] + h) * shape.x[2] + w) * n
+
+    for _ in k.turns(whole.where(k.index(1), 0)):
+        for c in k.turns(size):
+            _gather(k, shape, x.moved(c).shaped(1).moved(place(*seen)), panel.moved(c), rows, width)
+    for _ in k.turns(whole.where(k.index(0), 1)):
+        for r in k.turns(rows):
+            for i in k.turns(width):
+                d, h, w = at = seen[0], seen[1] + r * steps[1], seen[2] + i * steps[2]
+                inside = functools.reduce(
+                    operator.and_, [i.compare("ult", length) for i, length in zip(at, shape.x, strict=True)]
+                )
+                index, to = inside.where(place(d, h, w), 0), panel.shaped(1).moved((r * width + i) * n)
+                for c in k.turns(size):
+                    channel = Value(k, x.moved(c).shaped(1).at(index), "ptr")
+                    source = inside.where(channel, Value(k, nothing.pointer, "ptr"))
+                    _copy(k, Array(k, source.name, (1,), k.dtype), to.moved(c * panel.strides[0]), n)
+
+
 def _copy(k: Kernel, source: Array, target: Array, count: int) -> None:
     if count == 1:
         target.store(source.load())
@@ -320,8 +377,7 @@ def weight_sums(x: np.ndarray, y: np.ndarray, shape: Shape, places: Ints, out: n
     if len(places) == 1 < taps:
         alone = aligned((shape.outs, channels, 1), x.dtype)
         weight_sums(x, y, shape, (0,), alone)
-        out.fill(0)
-        out[:, :, places[0]] = alone[:, :, 0]
+        put_taps(alone, places, out)
         return
     char, cost = x.dtype.char, shape.multiply_adds
     number = len(places) if taps > 1 else -(-channels // _wide(char))

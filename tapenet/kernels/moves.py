@@ -329,6 +329,28 @@ def _picked(taps: int, char: str) -> Shared:
     return k.shared()
 
 
+def put_taps(some: np.ndarray, taps: tuple[int, ...], weight: np.ndarray) -> None:
+    """Write to weights (outs, channels, taps) these taps, and 0 to all others. Both are in C order."""
+    outs, channels, number = weight.shape
+    run = _put_taps(len(taps), number, weight.dtype.char)
+    run(outs, COST * weight.size, some, lasting(_offsets(taps)), weight, channels)
+
+
+@functools.lru_cache(maxsize=128)
+def _put_taps(taps: int, number: int, char: str) -> Shared:
+    """The argument behind the arrays are the channels. The range is that of the outs."""
+    k = Kernel("put_taps", char)
+    some, offsets, weight, channels = k.array(1), k.array(taps, dtype=np.int64), k.array(1), k.integer()
+    begin, end = k.range()
+    for row in k.turns(end * channels, begin * channels):
+        to = weight.moved(row * number)
+        for t in k.turns(number):
+            to.store(k.number(0.0), t)
+        for t in k.turns(taps):
+            to.store(some.load(row * taps + t), offsets.load(t))
+    return k.shared()
+
+
 def transposed(matrix: np.ndarray) -> np.ndarray:
     """The transpose of a matrix in C order, in C order too."""
     made = aligned(matrix.shape[::-1], matrix.dtype)

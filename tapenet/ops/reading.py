@@ -18,13 +18,16 @@ from tapenet.program.ir import Builder, Constant, Value
 from tapenet.program.symbols import CannotLower, Symbol, array_of, elementwise
 
 
-def read(op: Op, builder: Builder, args: Mapping[str, object], more: Mapping[str, object] | None = None) -> list[Value]:
+def read(
+    op: Op, builder: Builder, args: Mapping[str, object], more: Mapping[str, object] | None = None, kept: bool = False
+) -> list[Value]:  # fmt: skip
     """The values of an op's outputs and residuals, by running its forward on symbols.
 
     Args:
         op, args: the call.
         builder: gets the primitives.
         more: further arguments of `op.lower`.
+        kept: whether residuals are used.
 
     Raises:
         CannotLower, or whatever else the forward raises on symbols.
@@ -34,10 +37,12 @@ def read(op: Op, builder: Builder, args: Mapping[str, object], more: Mapping[str
     if sum(each is op for each in _begun.ops) >= _DEEP:  # its forward calls the function of NumPy's that it stands for
         raise CannotLower(f"calls {op.name}")
     _begun.ops += (op,)
+    around, builder.kept = builder.kept, kept
     try:
         return _read(op, builder, args, more)
     finally:
         _begun.ops = _begun.ops[:-1]
+        builder.kept = around
 
 
 class _Begun(threading.local):

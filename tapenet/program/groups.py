@@ -8,6 +8,9 @@ from typing import NamedTuple
 from tapenet.program.fusion import source
 from tapenet.program.ir import Constant, Instruction, Program, Result, Value
 
+#: How an op runs whose kernels the program calls by itself.
+LAUNCHED = "kernels of an op"
+
 
 class Group(NamedTuple):
     """Instructions that run in one go.
@@ -122,4 +125,4 @@ def _root(value: Value) -> Value:
     return value
 
 
-__all__ = ["Group", "Groups", "arranged", "single", "traffic"]
+__all__ = ["LAUNCHED", "Group", "Groups", "arranged", "single", "traffic"]

@@ -299,6 +299,8 @@ class Builder:
         self.stands_for: Callable[[object], Callable[..., object] | None] = lambda function: None
         #: Whether it is for a turn of a loop, or a branch.
         self.turn = False
+        #: Whether residuals of the op that is read are used, as a gradient does.
+        self.kept = False
         #: Inside of a loop or branch that is read: weak references to the symbols that were changed in place there.
         self.changed: list[Callable[[], object]] | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from tapenet.program.c_rows import CALLS
 from tapenet.program.fusion import Entry, Kernel
-from tapenet.program.groups import Group, Groups
+from tapenet.program.groups import LAUNCHED, Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
 from tapenet.program.native import c_effects, launches, products
 from tapenet.program.native.callbacks import calls_back
@@ -91,7 +91,7 @@ def _heading(module: Module, entry: Entry) -> str:
     if calls_back(entry):
         return "called back from native code"
     if launches.find(entry):
-        return "kernels of an op"
+        return LAUNCHED
     if effect := c_effects.find(entry):
         return effect.name
     if entry.kind == "product":

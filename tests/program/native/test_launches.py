@@ -229,7 +229,20 @@ def _pooled() -> tuple[nn.Module, Array]:
     return net, X
 
 
-@pytest.mark.parametrize("make", [_lstm, _gru, _rnn, _attention, _pooled])
+def _pooled_apart() -> tuple[nn.Module, Array]:
+    net = nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.MaxPool2d(2), nn.Tanh(), nn.Conv2d(16, 64, 3, padding=1), nn.MaxPool2d((2, 3))
+    )
+    return net, X
+
+
+def _small_maps() -> tuple[nn.Module, Array]:
+    """Of nine taps one sees more than border."""
+    net = nn.Sequential(nn.Conv2d(48, 40, 3, padding=1), nn.Tanh(), nn.Conv2d(40, 7, 3, padding=1))
+    return net, R.normal(size=(64, 48, 1, 1)).astype("f")
+
+
+@pytest.mark.parametrize("make", [_lstm, _gru, _rnn, _attention, _pooled, _pooled_apart, _small_maps])
 def test_a_training_step_calls_no_python(make: Callable[[], tuple[nn.Module, Array]], plans: list[Any]) -> None:
     """Its losses and parameters are the same for any number of threads, and those of eager mode."""
 
@@ -249,6 +262,10 @@ def test_a_training_step_calls_no_python(make: Callable[[], tuple[nn.Module, Arr
 
         run = tn.compile(step, backend=backend) if backend else step
         losses = [run(x).numpy() for _ in range(4)]
+        if backend:
+            told = str(run.explain())  # type: ignore[attr-defined]
+            assert "run by kernels of their own, without Python: " in told
+            assert "called as they are" not in told
         return [*losses, *(np.array(p.numpy()) for p in net.parameters())]
 
     x = make()[1]
@@ -260,6 +277,25 @@ def test_a_training_step_calls_no_python(make: Callable[[], tuple[nn.Module, Arr
             np.testing.assert_array_equal(a, b)
     for a, b in zip(once, eager, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_pools_apart_are_called_only_where_the_places_of_the_largest_are_used(plans: list[Any]) -> None:
+    def pool(x: Array) -> Any:
+        return tn.max_pool2d(x, 2)
+
+    def gradient(x: Array) -> Any:
+        out, pull = tn.vjp(pool, x)
+        return pull(out)
+
+    def turns(x: Array) -> Any:
+        return tn.fori(0, 2, lambda i, x: gradient(x), x)
+
+    for f, called in ((pool, 0), (turns, 0), (gradient, 2)):
+        plans.clear()
+        expected, run = f(X), tn.compile(f, backend="native")
+        run(X)
+        np.testing.assert_array_equal(run(X), expected)
+        assert len(plans) == called
 
 
 def test_sequences_of_lengths_that_are_given_stay_calls(plans: list[Any]) -> None:
@@ -275,3 +311,4 @@ def test_sequences_of_lengths_that_are_given_stay_calls(plans: list[Any]) -> Non
     for lengths in (np.arange(12) % 9 + 1, np.arange(12) % 4 + 1, np.full(12, 9)):
         np.testing.assert_allclose(compiled(x, lengths).numpy(), f(x, lengths).numpy(), rtol=1e-5, atol=1e-6)
     assert plans == [None]
+    assert "called as they are:\n  lstm: " in str(compiled.explain())

@@ -142,8 +142,7 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     else:
         some = kernels.aligned((*flat.shape[:2], len(taps)), x.dtype)
         direct.weight_sums(x, some, y, shape)
-        moves.clear(found)
-        flat[:, :, taps] = some
+        moves.put_taps(some, taps, flat)
     return found
 
 
@@ -315,8 +314,11 @@ def _phases(
 ) -> Array | None:
     """With a stride s every s-th place sees the same taps; each of these phases is a convolution with some of them. A phase
     that no tap sees has no gradient."""
-    befores, padded, planned = _planned(direct, p, sizes)
-    gather = [_gathers(direct, gathered, y.dtype.char, shape, gathered.pays) for _, shape in planned]
+    for beyond in (gathered.reads_beyond(p.batch, y.dtype.char), False):
+        befores, padded, planned = _planned(direct, p, sizes, beyond)
+        gather = [_gathers(direct, gathered, y.dtype.char, shape, gathered.pays) for _, shape in planned]
+        if all(gather):
+            break
     if None in gather:
         return None
     y = moves.bordered(y, befores, padded)
@@ -340,17 +342,23 @@ def _phases(
 
 
 @functools.lru_cache(maxsize=512)
-def _planned(direct: ModuleType, p: Plan, sizes: Ints) -> tuple[list[int], Ints, list[tuple[Ints, Any]]]:
+def _planned(direct: ModuleType, p: Plan, sizes: Ints, beyond: bool) -> tuple[list[int], Ints, list[tuple[Ints, Any]]]:
     """The border in front of the output gradient, its lengths with borders, and for each phase that has any its taps among
-    the kernel's, and its sum."""
+    the kernel's, and its sum. There are no borders if taps may see places `beyond`."""
     axes = [
         [f for f in _phases_of(n, m, k, s, d, a) if f.kernel]
         for n, m, k, s, d, a in zip(sizes, p.out, p.kernel, p.stride, p.dilation, _befores(p), strict=True)
     ]
     befores = [max(0, -min((o for phase in axis for o in phase.offsets), default=0)) for axis in axes]
-    padded = tuple(
-        max(before + m, max((before + max(phase.offsets) + phase.number for phase in axis), default=0))
-        for axis, before, m in zip(axes, befores, p.out, strict=True)
+    if beyond:
+        befores = [0] * len(axes)
+    padded = (
+        p.out
+        if beyond
+        else tuple(
+            max(before + m, max((before + max(phase.offsets) + phase.number for phase in axis), default=0))
+            for axis, before, m in zip(axes, befores, p.out, strict=True)
+        )
     )
     planned = []
     for phases in itertools.product(*axes):
