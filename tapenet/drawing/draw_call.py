@@ -60,9 +60,9 @@ class _Draw:
             that most have, long chains and wide rows are wrapped, and then, unless you give `depth`, fewer modules are
             unfolded. What is still too wide shrinks to it, with a warning that says which width it needs. By default it is
             wrapped for 600, and not shrunk.
-        over: `tn.parallel`: what all ranks compute, a tensor, a tape or a function with its arguments, in one picture: a box
-            around that of each, and arrows for what they send and receive, and between the ops of a collective. All ranks
-            call it, and get the picture; `save` writes it on rank 0 alone.
+        over: `tn.parallel`: what all ranks compute, a tensor, a tape, a compiled function or another with its arguments, in one
+            picture: a box around that of each, and arrows for what they send and receive, and between the ops of a
+            collective. All ranks call it, and get the picture; `save` writes it on rank 0 alone.
         theme: its colours: a name in `tn.drawing.themes`, or a `tn.drawing.Theme`.
 
     Raises:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tapenet.drawing.sources.call import Run
     from tapenet.drawing.sources.known import Known
     from tapenet.profiling.profile import Profile
+    from tapenet.program.ir import Instruction
     from tapenet.typing import Ranks
 
 
@@ -92,8 +93,10 @@ class Options(NamedTuple):
         names = variables()
         if _is_compiled(x):
             program, stage = use("sources.program"), self.stage or "fused"
-            drawing = program.of_compiled(x, stage, inside=not self.view.parameters)
-            return _Found(drawing, program.caption_of(x, stage))
+            at: dict[Instruction, int] = {}
+            drawing = program.of_compiled(x, stage, at, inside=not self.view.parameters)
+            met = [] if self.over is None else list(use("sources.exchanges").in_program(at))
+            return _Found(drawing, program.caption_of(x, stage), exchanges=met)
         if isinstance(x, (ModuleType, str)):
             imports = use("sources.imports")
             return _Found(imports.of_package(imports.folder_of(x)))
@@ -192,7 +195,7 @@ class Options(NamedTuple):
         if self.over is not None:
             if not all(hasattr(self.over, name) for name in ("rank", "size", "map")):
                 raise TypeError(f"draw: over={self.over!r} has no ranks to draw: give over=tn.parallel")
-            if itself:
+            if itself and not compiled:
                 raise ValueError(f"draw: over= draws what ranks compute: a tensor, a tape or a function, not {itself}")
         if self.stage is not None and not compiled:
             raise ValueError(

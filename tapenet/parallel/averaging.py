@@ -120,11 +120,11 @@ def begin_alike(tensors: Mapping[str, Any]) -> None:
     """Give the values of rank 0 to all ranks.
 
     Raises:
-        RuntimeError: on all ranks, where they have other names, shapes or dtypes.
+        RuntimeError: on all ranks, where they have other names, shapes or dtypes, or others need gradients.
     """
     ranks = world()
     with ranks.waiting("the comparison of parameters"):
-        every = ranks.comm.allgather([f"{name} {t.dtype} {t.shape}" for name, t in tensors.items()])
+        every = ranks.comm.allgather([_described(name, t) for name, t in tensors.items()])
     if any(each != every[0] for each in every):
         first = next(i for i, of in enumerate(zip(*_padded(every), strict=True)) if len(set(of)) > 1)
         words = listed({rank: each[first] for rank, each in enumerate(_padded(every))})
@@ -140,6 +140,11 @@ def begin_alike(tensors: Mapping[str, Any]) -> None:
         if ranks.rank:
             with no_grad():
                 t.data = values
+
+
+def _described(name: str, t: Any) -> str:
+    text = f"{name} {t.dtype} {t.shape}"
+    return text if getattr(t, "requires_grad", False) else f"{text}, without gradient"
 
 
 def equal(model: Module | Mapping[str, Array]) -> bool:
@@ -333,7 +338,7 @@ def _factor(counts: Array, wanted: Array, factor: float = 1.0, names: tuple[str,
 class _Averaging(Layer):
     """In each backward pass that comes to these parameters: their gradients are the mean of all ranks'."""
 
-    __slots__ = ("bucket_of", "buckets", "nodes", "optimizers", "params", "passes", "ranks")
+    __slots__ = ("bucket_of", "buckets", "known", "layout", "nodes", "optimizers", "params", "passes", "ranks")
     rank = 9
     looks = True  # at whole gradients
 
@@ -346,7 +351,10 @@ class _Averaging(Layer):
         self.bucket_of: dict[Node, int] = {}
         #: The passes that are on their way, the innermost last.
         self.passes: list[_Pass] = []
+        #: What is in the buckets, in words, and the words that all ranks have agreed on.
+        self.layout = self.known = ""
         self.fill()
+        self.known = self.layout
 
     def fill(self) -> None:
         """Put the parameters into buckets. Their nodes are others where they needed no gradient for a while, or have another
@@ -376,6 +384,20 @@ class _Averaging(Layer):
                 self.buckets.append(_Bucket(self.ranks, leaf.dtype))
             self.buckets[at].add(name, leaf)
             self.bucket_of[leaf] = at
+        without = [name for name, leaf in zip(self.params, nodes, strict=True) if not isinstance(leaf, Leaf)]
+        every = [f"{name} {leaf.dtype}" for b in self.buckets for name, leaf in zip(b.names, b.leaves, strict=True)]
+        self.layout = f"gradients of {len(every)} parameters ({zlib.crc32(repr(every).encode()):08x})"
+        self.layout += f", without {', '.join(without)}" if without else ""
+
+    def agree(self) -> None:
+        """Check that all ranks send the same, if it is something else than before: what fits by chance would be added up too.
+
+        Raises:
+            RuntimeError: on all ranks that send something else than before, where they do not send the same.
+        """
+        if self.known != self.layout:
+            self.ranks.agree(self.layout)
+            self.known = self.layout
 
     def covered(self, other: _Averaging) -> bool:
         """Whether another one has all of its parameters."""
@@ -390,9 +412,11 @@ class _Averaging(Layer):
         def pull(node: Node, g: Array, grads: Any) -> None:
             if on.waiting is None:
                 on.count(grads.roots)
-                if on.waiting and self.ranks.weighted is not grads:  # once, for however many optimizers
-                    self.ranks.weighted = grads
-                    g = self.weighted(g, grads)
+                if on.waiting:
+                    self.agree()
+                    if self.ranks.weighted is not grads:  # once, for however many optimizers
+                        self.ranks.weighted = grads
+                        g = self.weighted(g, grads)
             step(node, g, grads)
             on.pulled(node, grads)
 

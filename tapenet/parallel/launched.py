@@ -24,7 +24,7 @@ def launched() -> int:
         RuntimeError: it has the variables of one of several processes, and no connection to the launcher.
     """
     variables = [name for name in os.environ if name.startswith(_LAUNCHERS)]
-    if not variables or _of_a_rank():
+    if not variables or _of_a_rank() or (all(name.startswith("PMIX_") for name in variables) and not _answers()):
         return 0
     count = max(int(os.environ.get(name) or 1) for name in _SIZES)
     if _connection() is not None:
@@ -62,6 +62,23 @@ def _connection() -> int | None:
     return found.st_ino if stat.S_ISSOCK(found.st_mode) else None
 
 
+def _answers() -> bool:
+    """Whether the server of PMIx is there that set these variables. What a job starts keeps them longer than that."""
+    import socket
+
+    for name, place in os.environ.items():
+        if name.startswith("PMIX_SERVER_URI"):
+            _, tcp, address = place.partition("tcp4://")
+            host, _, port = address.partition(":")
+            try:
+                if tcp:
+                    socket.create_connection((host, int(port)), 2).close()
+            except (OSError, ValueError):
+                continue
+            return True
+    return False
+
+
 def _code() -> str:
     """What tells one launch from another."""
     variables = sorted(pair for pair in os.environ.items() if pair[0].startswith(_LAUNCHERS))
@@ -69,9 +86,12 @@ def _code() -> str:
 
 
 #: A shell looks at the ranks of this machine, which are children of one process. One that has ended has no variables any more.
-#: Where it does not see this rank itself, the system does not show them.
-_SCRIPT = """missing=0
+#: Where it does not see this rank itself, the system does not show them. Where this one ends in MPI_Init, by the shell or
+#: otherwise, what it has of shared memory is removed: nobody else would.
+_SCRIPT = """missing=0 files=""
 while sleep 0.5 2>/dev/null && kill -0 "$3" 2>/dev/null; do
+  mapped=$(sed -n "s|.* \\(/dev/shm/mpich[^ ]*\\).*|\\1|p" "/proc/$3/maps" 2>/dev/null | sort -u)
+  [ -n "$mapped" ] && files=$mapped
   here="" count=0 seen=0
   for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
     number=$(tr "\\0" "\\n" <"/proc/$child/environ" 2>/dev/null | sed -n "s/^PMI_RANK=//p")
@@ -82,7 +102,8 @@ while sleep 0.5 2>/dev/null && kill -0 "$3" 2>/dev/null; do
     echo "tapenet.parallel: of $2 ranks on this machine one has ended before MPI started, and only$here is left" >&2
     kill -9 "$3"
   fi
-done"""
+done
+kill -0 "$3" 2>/dev/null || rm -f $files"""
 
 
 @contextmanager
@@ -99,7 +120,7 @@ def together() -> Iterator[None]:
 
     looking = subprocess.Popen(
         ["/bin/sh", "-c", _SCRIPT, "tapenet", str(launcher), str(count), str(os.getpid())],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
         yield

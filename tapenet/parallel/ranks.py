@@ -7,6 +7,7 @@ import faulthandler
 import hashlib
 import importlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -115,6 +116,9 @@ class World:
         #: Whether this one does something that may take any time; when it told so, and when another one did.
         self._at_work = False
         self._told_of_work = self._heard_of_work = 0.0
+        #: What tells of signals while the interpreter waits in a call of MPI; and when Ctrl-C came since this rank waits.
+        self._signals: int | None = None
+        self._interrupts: list[float] = []
         self._looking = threading.Lock()
         self._pid = os.getpid()
         #: Tells of a sudden end.
@@ -247,6 +251,34 @@ class World:
                     return
                 self._look()
 
+    def hear(self) -> None:
+        """Let the thread that watches know of Ctrl-C, of which the interpreter hears when a call of MPI is through."""
+        if os.name != "posix" or threading.current_thread() is not threading.main_thread():
+            return
+        others = signal.set_wakeup_fd(-1)
+        if others >= 0:  # the program's own
+            signal.set_wakeup_fd(others)
+            return
+        self._signals, writes = os.pipe()
+        for end in (self._signals, writes):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+
+    def _interrupted(self) -> bool:
+        """Whether Ctrl-C came while this rank waits, and that goes on. Where the program does something about it by itself, as
+        `fit` does, it has to come twice."""
+        if self._signals is None:
+            return False
+        now = time.monotonic()
+        try:
+            came = os.read(self._signals, 1000).count(signal.SIGINT)
+        except BlockingIOError:
+            came = 0
+        self._interrupts = [at for at in self._interrupts if at > self._since] + came * [now]
+        wanted = 1 if signal.getsignal(signal.SIGINT) is signal.default_int_handler else 2
+        return len(self._interrupts) >= wanted and now - self._interrupts[wanted - 1] > _PATIENCE
+
     def _now(self) -> Waiting | None:
         """What this rank waits for, in Python or in a compiled program."""
         number, label = map(int, self.inside)
@@ -269,6 +301,8 @@ class World:
             absent = [str(r) for r in range(self.size) if r != self.rank and self._others.get(r) is None]
             which = f", and rank{'s' * (len(absent) > 1)} {', '.join(absent)} {'do' if len(absent) > 1 else 'does'} not wait"
             self.abort(f"it has waited {self.timeout:g} s for other ranks{which if absent else ''}, in {waiting.what}")
+        if self._interrupted() and waiting is not None:
+            self.abort(f"Ctrl-C came while it waits for other ranks, in {waiting.what}")
         if self._told is not None and self._told != waiting:
             self._tell(None)
             self._told = None
@@ -517,11 +551,13 @@ def _started(count: int, timeout: float) -> World:
     if found.size > 1:
         kernels.keep_memory()  # into fresh pages an all-reduce of 4 MB takes 3.5 ms, into kept ones 1.2
         run = found.control.bcast(f"{os.getpid()}-{time.time_ns()}", 0)
+        faulthandler.cancel_dump_traceback_later()  # all ranks are there
         text = f"tapenet.parallel: rank {found.rank} of {found.size} was killed (process {os.getpid()})"
         found.notice = Notice(run, text, _shared_memory())
         sys.excepthook = found.raised
         atexit.register(found.leave)
         if MPI.Query_thread() == MPI.THREAD_MULTIPLE:
+            found.hear()
             threading.Thread(target=found.watch, name="tapenet-ranks", daemon=True).start()
     return found
 

@@ -18,6 +18,8 @@ from tapenet.metrics.by_name import Metrics, resolve
 from tapenet.metrics.metric import Metric
 from tapenet.nn.module import Module
 from tapenet.ops.stack_frames import user_site
+from tapenet.parallel.ranks import world
+from tapenet.parallel.sharding import Shard
 from tapenet.training.batches import (
     as_arrays,
     called,
@@ -35,6 +37,7 @@ from tapenet.training.history import Logs
 from tapenet.training.loss_mismatch import Pairing
 from tapenet.training.meter import Meter
 from tapenet.training.steps import Loss, forward_of, forward_step, measured_by
+from tapenet.training.team import Team
 from tapenet.training.training_mode import mode
 
 
@@ -59,6 +62,10 @@ class Evaluation:
         self._data = data
         self._split = whole if loss is None else split
         self._meter = Meter([metric.fresh() for metric in metrics])
+        #: The ranks that each have a part of the data.
+        self._team = Team(world()) if isinstance(data, Shard) and world().size > 1 else None
+        if self._team is not None:
+            self._team.check(metrics)
         self._pairing = Pairing(loss, "evaluate")
         #: Whether it was said that the loss is nan.
         self._told = False
@@ -67,10 +74,11 @@ class Evaluation:
 
     def run(self, prefix: str = "", stop: Callable[[], bool] = bool) -> Logs | None:
         """The numbers; None where `stop` said so meanwhile."""
-        meter = self._meter
+        meter, team, begun = self._meter, self._team, False
         meter.reset()
         with mode(self._model, False):
             for batch in self._data:
+                begun = True
                 inputs, target, weight = self._split(batch)
                 loss, measured = self.routine(inputs, target, weight)
                 self._pairing.warn()
@@ -79,11 +87,14 @@ class Evaluation:
                     self._told = True
                     why = not_finite(inputs, target, weight) or "Is there a sample in it that counts, or a log of 0?"
                     warnings.warn_explicit(f"evaluate: the loss of a batch is nan. {why}", RuntimeWarning, *user_site())
-                meter.add(value, samples(inputs), measured, target, weight)
+                if team is None or team.counts:
+                    meter.add(value, samples(inputs), measured, target, weight)
                 if stop():
                     return None
-        if not meter.samples:
+        if not (meter.samples or (team is not None and begun)):  # it may be other ranks that had the samples
             raise ValueError("evaluate: the data gave no batch; is it an iterator that is used up?")
+        if team is not None:
+            return {prefix + name: value for name, value in team.numbers(meter, {})[0].items()}
         return meter.numbers(prefix)
 
 
@@ -101,7 +112,8 @@ def evaluate(
     modules in its own mode again afterwards, whatever happens.
 
     Args:
-        model, loss, data, metrics, compile, precision: as for `fit`.
+        model, loss, data, metrics, compile, precision: as for `fit`. Of `tn.parallel.shard(...)` each rank evaluates its part,
+            and all get the numbers of the whole.
         batch_size: how arrays are cut.
 
     Returns:

@@ -49,6 +49,29 @@ def test_a_pipeline() -> None:
     assert drawing.ops["send"].formula == "x to another rank"  # said by another process
 
 
+@pytest.mark.parametrize("stage", ["captured", "fused"])
+def test_compiled_functions(stage: str) -> None:
+    """Their programs, with what ranks exchange in them."""
+
+    def draw(ranks: Ranks) -> Any:
+        def step(x: Any, w: Any) -> Any:
+            h = parallel.allreduce(np.tanh(x @ w))
+            return parallel.send(h, 1) if ranks.rank == 0 else parallel.recv(h, 0).sum()
+
+        compiled = tn.compile(step, backend="numpy")
+        compiled(X, weight().numpy())
+        return tn.draw(compiled, over=ranks, stage=stage)
+
+    picture = drawn(draw)
+    drawing = picture.drawing
+    assert [c.title for c in drawing.clusters if c.around == "rank"] == ["rank 0", "rank 1"]
+    assert {(edge.flow, *titles(drawing, edge)) for edge in between(drawing)} == {
+        ("exchange", "allreduce sum", "allreduce sum"),
+        ("value", "send to rank 1", "recv from rank 0"),
+    }
+    assert picture.svg.count("rank 1") > 1
+
+
 def test_no_gradient_comes_back_where_the_receipt_is_not_in_the_loss() -> None:
     def draw(ranks: Ranks) -> Any:
         with tn.Tape() as tape:

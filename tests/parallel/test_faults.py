@@ -10,8 +10,10 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -38,6 +40,7 @@ FAULTS = {
     "terminate": KILLED,
     "segfault": KILLED,
     "interrupt": "KeyboardInterrupt",
+    "interrupted wait": "rank {rank} of {size} ends all: Ctrl-C came",
     "stopped": LATE,
     "sleeps": LATE,
     "before": GONE,
@@ -52,6 +55,9 @@ FAULTS = {
     "unreceived": "rank {rank} sent it an array that it never received",
     "other array": "rank {rank} sent float64 (5,), where rank {next} wants float64 (3,)",
     "data": "the ranks make different calls",
+    "bucket": OTHER,
+    "bucket compiled": OTHER,
+    "buckets": "the ranks make different calls",
     "steps": OTHER,
     "compiled": OTHER,
     "left out step": OTHER,
@@ -66,6 +72,7 @@ FAULTS = {
     "callback": WRONG,
     "killed in fit": KILLED,
     "stops in fit": ENDED,
+    "diverges": "FloatingPointError: fit: the loss is nan",
     "checkpoint": "FileExistsError",
     "endless KILL": KILLED,
     "endless TERM": KILLED,
@@ -74,10 +81,20 @@ FAULTS = {
 }
 
 
-def _check(how: str, ranks: int, rank: int, after: int, folder: Path, moment: float) -> None:
-    """All ranks end, none well, with the right words, and leave nothing behind. What comes from outside, a signal, comes at any
-    moment."""
-    about = f"{how!r} on rank {rank} of {ranks} after {after}, {moment:.2f} s"
+class Fault(NamedTuple):
+    """How it goes wrong, on which of how many ranks, after how many exchanges or steps, and seconds until a signal comes where
+    it comes from outside."""
+
+    how: str
+    ranks: int = 2
+    rank: int = 1
+    after: int = 2
+    moment: float = 0.0
+
+
+def _check(about: Fault, folder: Path) -> int:
+    """All ranks end, none well, with the right words, and leave nothing behind; the exit status."""
+    how, ranks, rank, after, moment = about
     tag = secrets.token_hex(8)
     running = start(ranks, "faults.py", how, rank, after, folder, TAPENET_RUN=tag)
     kind, _, name = how.partition(" ")
@@ -104,12 +121,13 @@ def _check(how: str, ranks: int, rank: int, after: int, folder: Path, moment: fl
     memory = folder / "shared memory"
     left = [name for name in memory.read_text().split() if Path(name).exists()] if memory.exists() else []
     assert not left, f"{about}: it leaves {left}"
+    return done.returncode
 
 
 @needs_mpi
 @pytest.mark.parametrize("how", ["exception", "kill", "leaves", "shape"])
 def test_fault(how: str, tmp_path: Path) -> None:
-    _check(how, 2, 1, 2, tmp_path, 0)
+    _check(Fault(how), tmp_path)
 
 
 @needs_mpi
@@ -130,16 +148,32 @@ def test_an_item_may_take_longer_than_the_timeout(tmp_path: Path) -> None:
 @needs_mpi
 @pytest.mark.slow
 def test_many_faults(tmp_path: Path) -> None:
-    """Of any kind, on ranks and at moments by chance. TAPENET_FAULTS says how many; where it is set, each kind has its turn."""
+    """Of any kind, on ranks and at moments by chance. TAPENET_FAULTS says how many; where it is set, each kind has its turn,
+    and several run at a time: most of their time they wait."""
     asked = os.environ.get("TAPENET_FAULTS")
     rng = np.random.default_rng()
-    kinds = rng.permutation(list(FAULTS))
-    for i in range(int(asked or 6)):
+    kinds = rng.permutation(list(FAULTS)).tolist()
+
+    def drawn(i: int) -> Fault:
         ranks = int(rng.integers(2, 4))
+        moment = round(float(rng.uniform(0, 2)), 2)
+        return Fault(kinds[i % len(kinds)], ranks, int(rng.integers(ranks)), int(rng.integers(5)), moment)
+
+    def wrong(i: int, fault: Fault) -> str:
         folder = tmp_path / str(i)
         folder.mkdir()
-        how = str(kinds[i % len(kinds)])
-        _check(how, ranks, int(rng.integers(ranks)), int(rng.integers(5)), folder, float(rng.uniform(0, 2)))
+        begun, found = time.monotonic(), ""
+        try:
+            status = _check(fault, folder)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            found = f"{error}"
+        print(f"{i} {fault}: {time.monotonic() - begun:.0f} s, {found or f'exit status {status}'}", flush=True)
+        return found
+
+    faults = [drawn(i) for i in range(int(asked or 6))]
+    with ThreadPoolExecutor(3 if asked else 1) as pool:
+        found = [text for text in pool.map(wrong, range(len(faults)), faults) if text]
+    assert not found, "\n".join(found)
 
 
 class _Control:
@@ -193,6 +227,29 @@ def test_who_computes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said == ["it has waited 1000 s for other ranks, and rank 1 does not wait, in map"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere it is heard of later")
+def test_ctrl_c_within_a_call_of_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends this rank and all, where it comes twice: the program has an answer of its own to the first."""
+    said: list[str] = []
+    monkeypatch.setattr(World, "abort", lambda self, why: said.append(why))
+    ranks = World(SimpleNamespace(Status=SimpleNamespace), None, None, _Control(), 0, 2, 1e6)
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    ranks.hear()
+    try:
+        ranks._waiting = Waiting(8, "map", True)
+        ranks._since = time.monotonic() - 2000
+        for _ in range(2):
+            assert not said
+            signal.raise_signal(signal.SIGINT)
+            ranks._look()
+            ranks._interrupts = [at - 100 for at in ranks._interrupts]
+            ranks._look()
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, before)
+    assert said == ["Ctrl-C came while it waits for other ranks, in map"]
+
+
 def test_variables_of_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that a rank starts inherit them, and are none. Where nobody started MPI before, something is wrong."""
     for name in [name for name in os.environ if name.startswith((*launched._LAUNCHERS, "TAPENET_RANK"))]:
@@ -218,6 +275,14 @@ def test_variables_of_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
         launched.launched()
     monkeypatch.setenv("PMI_SIZE", "1")  # it is alone, with or without a connection
     assert launched.launched() == 0
+    for name in [name for name in os.environ if name.startswith("PMI")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PMIX_RANK", "0")  # left over from a job
+    assert launched.launched() == 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("PMIX_SERVER_URI4", f"server.1;tcp4://127.0.0.1:{server.getsockname()[1]}")
+        assert launched.launched() == 1
+    assert launched.launched() == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="tells by /proc")
@@ -227,15 +292,22 @@ def test_a_rank_ends_where_another_is_gone(shown: bool, tmp_path: Path) -> None:
     sleep = tmp_path / "sleep"  # twenty looks, and no time between them
     sleep.write_text(f"#!/bin/sh\necho >>{tmp_path}/looks; test $(wc -l <{tmp_path}/looks) -lt 20\n")
     sleep.chmod(0o755)
-    begin = "PMI_RANK=0 /bin/sleep 100 & echo $!; /bin/sleep 100 & echo $!; wait"
-    with subprocess.Popen(["/bin/sh", "-c", begin], stdout=subprocess.PIPE, text=True) as launcher:
+    memory = Path(f"/dev/shm/mpich_test_{os.getpid()}_{shown}")  # which the rank has mapped
+    memory.write_bytes(bytes(10))
+    maps = "import mmap, sys, time; f = open(sys.argv[1], 'r+'); m = mmap.mmap(f.fileno(), 0); print(flush=True)"
+    maps += "; time.sleep(100)"
+    begin = 'PMI_RANK=0 "$0" -Sc "$1" "$2" & echo $!; /bin/sleep 100 & echo $!; wait'
+    command = ["/bin/sh", "-c", begin, sys.executable, maps, str(memory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as launcher:
         assert launcher.stdout is not None
-        rank, other = (int(launcher.stdout.readline()) for _ in range(2))
+        rank, other = sorted(int(line) for _ in range(3) if (line := launcher.stdout.readline()).strip())
         seen = str(launcher.pid) if shown else "0"
         path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
         looks = ["/bin/sh", "-c", launched._SCRIPT, "tapenet", seen, "2", str(rank)]
         done = subprocess.run(looks, env={**os.environ, "PATH": path}, capture_output=True, text=True)
         assert ("and only 0 is left" in done.stderr) == shown
+        assert memory.exists() != shown
+        memory.unlink(missing_ok=True)
         for pid in (rank, other):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -25,13 +25,16 @@ STAGES = {"captured": "as captured", "optimized": "after all passes", "fused": "
 _SHOWN = 7
 
 
-def of_compiled(compiled: Compiled, stage: str = "fused", *, inside: bool = False) -> Drawing:
+def of_compiled(
+    compiled: Compiled, stage: str = "fused", places: dict[Instruction, int] | None = None, *, inside: bool = False
+) -> Drawing:
     """The program that a compiled function became, the latest if there are several, as a drawing.
 
     Args:
         compiled: what `tn.compile` gave; called already.
         stage: "captured", "optimized" (after all passes), or "fused": as the backend runs it, with a cluster around the
             instructions that run in one go. Views that cost nothing are where they are needed.
+        places: filled with the positions of the instructions in it.
         inside: what a model or an optimizer keeps, parameters and states, is lines in the boxes that read and write it, as
             constants are; axes of length 1 come and go without a box.
 
@@ -48,6 +51,8 @@ def of_compiled(compiled: Compiled, stage: str = "fused", *, inside: bool = Fals
     found, groups = _chosen(compiled, stage)
     drawer = _Drawer(Names(found, compiled.explain().parameters), {c.op: c.reason for c in found.called}, inside)
     drawer.whole(groups)
+    if places is not None:
+        places.update(drawer.places)
     return drawer.finished()
 
 
@@ -136,6 +141,8 @@ class _Drawer:
         #: By box: what is kept that it writes.
         self.writes: dict[int, list[str]] = {}
         self.reasons = reasons
+        #: Where the instructions are.
+        self.places: dict[Instruction, int] = {}
         self.drawing = Drawing([], [], [], {})
         #: What each value is called.
         self.titles: dict[Value, str] = {}
@@ -319,7 +326,9 @@ class _Drawer:
         if instruction.name == "call":
             details.append(f"called as it is: {self.reasons.get(instruction.params['op'], '')}")
         title = labels.title(instruction, self.written)
-        head = self.add(Vertex("op", title, None, 0, tuple(d for d in details if d), cluster, kind))
+        head = self.places[instruction] = self.add(
+            Vertex("op", title, None, 0, tuple(d for d in details if d), cluster, kind)
+        )
         for arg, argument in zip(instruction.args, labels.arguments(instruction), strict=True):
             if self.written(arg) == labels.ARRAY:
                 self.connect(arg, head, argument)

@@ -57,6 +57,13 @@ def _called(instruction: Instruction) -> Op | None:
     return function.op if isinstance(function, OpFunction) else None
 
 
+def option(instruction: Instruction, name: str) -> object:
+    """What the op that an instruction calls is given by this name."""
+    params = instruction.params
+    template = params["template"] if instruction.name == "call" else params["function"].template
+    return filled(template[name], instruction.args)
+
+
 def word(instruction: Instruction) -> str:
     """An instruction in one word or sign, without what it is applied to."""
     if instruction.name in _OWN:
@@ -79,9 +86,7 @@ def title(instruction: Instruction, written: Callable[[Value], str]) -> str:
         return made(instruction)
     op = op_of(instruction)
     if instruction.name in ("call", "apply") and op is not None and callable(op.label):
-        params = instruction.params
-        template = params["template"] if instruction.name == "call" else params["function"].template
-        given = {name: filled(t, instruction.args) for name, t in template.items()}
+        given = {n: option(instruction, n) for n in (*op.options, *op.inputs)}
         return called(op, op.label, {n: given[n] for n in op.options}, {n: given[n] for n in op.inputs})
     text = word(instruction)
     if instruction.name == "call" and op is not None and op.label is None and not is_own(op):

@@ -69,26 +69,26 @@ def losses(kind, x):
     elif kind == "mean":
         outs = [sum(x) / size for _ in range(size)]
     elif kind == "allgather":
-        return sum(((tn.concatenate(list(x)) ** 2) * np.tile(w, (size, 1))).sum() for w in weights)
+        return sum(((tn.concatenate(list(x)) ** 3) * np.tile(w, (size, 1))).sum() for w in weights)
     elif kind == "reduce_scatter":
         total = sum(x)
-        return sum((total[2 * r : 2 * r + 2] ** 2 * weights[r][:2]).sum() for r in range(size))
+        return sum((total[2 * r : 2 * r + 2] ** 3 * weights[r][:2]).sum() for r in range(size))
     elif kind == "broadcast":
         outs = [x[size - 1] + 0 * sum(x) for _ in range(size)]
     elif kind == "reduce":
         outs = [sum(x) if r == size - 1 else 0 * x[0] for r in range(size)]
-    return sum((out**2 * w).sum() for out, w in zip(outs, weights, strict=True))
+    return sum((out**3 * w).sum() for out, w in zip(outs, weights, strict=True))
 
 
 def loss(kind, x):
     """The loss of this rank."""
     own = weights[rank]
     if kind == "allgather":
-        return (P.allgather(x) ** 2 * np.tile(own, (size, 1))).sum()
+        return (P.allgather(x) ** 3 * np.tile(own, (size, 1))).sum()
     if kind == "reduce_scatter":
-        return (P.reduce_scatter(x) ** 2 * own[:2]).sum()
+        return (P.reduce_scatter(x) ** 3 * own[:2]).sum()
     options = {"mean": ("mean",), "broadcast": (size - 1,), "reduce": (size - 1,)}.get(kind, ())
-    return (getattr(P, "allreduce" if kind == "mean" else kind)(x, *options) ** 2 * own).sum()
+    return (getattr(P, "allreduce" if kind == "mean" else kind)(x, *options) ** 3 * own).sum()
 
 
 for kind in ("allreduce", "mean", "allgather", "reduce_scatter", "broadcast", "reduce"):
@@ -120,11 +120,14 @@ for kind in ("allreduce", "mean", "allgather", "reduce_scatter", "broadcast", "r
 # -- the same by functions of functions: forward mode goes in all ranks' directions together, lanes exchange at once
 for kind in ("allreduce", "mean", "allgather", "reduce_scatter", "broadcast", "reduce"):
     alone = partial(loss, kind)
-    whole = tn.hessian(lambda x, kind=kind: losses(kind, [x[r] for r in range(size)]))(every).numpy()
-    want = sum(whole[rank, :, :, r] for r in range(size))
+    second = tn.hessian(lambda x, kind=kind: losses(kind, [x[r] for r in range(size)]))
+    whole, third = (t.numpy() for t in tn.jvp(second, (every,), (weights,)))
+    want, pushed = (sum(t[rank, :, :, r] for r in range(size)) for t in (whole, third))
     every_way = [tn.hessian(alone), *([tn.compile(tn.hessian(alone))] if kind in ("mean", "allgather") else [])]
     for hessian in every_way:
         assert np.allclose(hessian(mine).numpy(), want, rtol=1e-10, atol=1e-11), kind
+    found = tn.jvp(tn.hessian(alone), (mine,), (weights[rank],))[1].numpy()  # to third order
+    assert np.allclose(found, pushed, rtol=1e-10, atol=1e-11), kind
     first = tn.grad(alone)(mine)
     slope = P.allreduce(np.asarray(tn.jvp(alone, (mine,), (mine,))[1]))
     assert np.allclose(slope, P.allreduce(np.vdot(first, mine)), rtol=1e-10), kind

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import tapenet as tn
+from tapenet import optim
 from tapenet import parallel as P
 
 rank, size = P.rank, P.size
@@ -32,6 +33,20 @@ loss.backward()
 picture = tn.draw(lambda w: P.allreduce(x @ w * (rank + 1)).sum(), w, over=P, color_by="grad_norm")
 assert between(picture.drawing) == {"exchange": size - 1}
 picture.save(folder / f"{rank}.svg")
+
+# A compiled step, with the gradients that it averages.
+opt = P.optimizer(optim.SGD([w], lr=0.1))
+
+
+def step(x):
+    opt.zero_grad()
+    (x @ w).sum().backward()
+    opt.step()
+
+
+compiled = tn.compile(step)
+compiled(x)
+assert between(tn.draw(compiled, over=P).drawing) == {"exchange": 2 * (size - 1)}
 
 # All kinds of collectives, on a tape.
 with tn.Tape() as tape:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,22 +13,26 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet import parallel as P
-from tapenet.parallel.ranks import _shared_memory
+from tapenet.parallel import ranks
 
 how, where, after, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore Ctrl-C
 # Before it is known which rank this is, the launcher's word for it.
 number = int(os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK", "0")))
 if number == where and how in ("before", "exits before"):
     sys.exit(5 if how == "before" else 0)
-late = "long item", "stopped", "sleeps", "stopped step", "endless STOP"
-patience = 6 if how in late or how.startswith("unborn") else 300
+PATIENCE = 6  # seconds that ranks wait where one is late
+ranks._PATIENCE, ranks._AGAIN = 2.0, 0.5  # until they tell each other; MPI takes the processor meanwhile
+late = how in ("long item", "stopped", "sleeps", "stopped step", "endless STOP")
 if how.startswith(("endless", "unborn")):
     (folder / "new").with_suffix(f".{number}").write_text(str(os.getpid()))
     (folder / "new").with_suffix(f".{number}").rename(folder / f"rank {number}")
     how = how.partition(" ")[0]
-P.init(timeout=patience)
+P.init(timeout=PATIENCE if how == "unborn" else 300)
+if late:
+    P.init(timeout=PATIENCE)  # from here on: to begin may take longer
 if P.rank == 0:
-    (folder / "shared memory").write_text("\n".join(_shared_memory()))
+    (folder / "shared memory").write_text("\n".join(ranks._shared_memory()))
 x = np.ones(3)
 for _ in range(after):
     P.allreduce(x)
@@ -55,10 +60,15 @@ if how == "late":  # nothing is wrong: they end at different times
     time.sleep(2 * here)
     sys.exit(0)
 if how == "long item":  # nor here: one computes longer than others wait for one that does nothing
-    P.map(lambda i: time.sleep(3 * patience * (i == where)), range(P.size))
+    P.map(lambda i: time.sleep(3 * PATIENCE * (i == where)), range(P.size))
     sys.exit(0)
 if here:
     ENDS.get(how, lambda: None)()
+if how == "interrupted wait":  # Ctrl-C comes in MPI's call, and the others do not
+    if not here:
+        time.sleep(1000)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    P.allreduce(x)
 if how == "exception" and here:
     fails()
 if how == "shape" and here:
@@ -115,10 +125,19 @@ class Data:
 
 def callback(state: object) -> None:
     if here and state.epoch > after:
-        {"killed in fit": ENDS["kill"], "stops in fit": ENDS["leaves"]}.get(how, fails)()
+        {"killed in fit": ENDS["kill"], "stops in fit": ENDS["leaves"], "diverges": diverge}.get(how, fails)()
 
 
-if how in ("steps", "killed step", "stopped step", "compiled", "killed compiled", "ends in steps", "backward"):
+def diverge() -> None:
+    net[0].weight.data = np.full((8, 4), np.nan, np.float32)
+
+
+def freeze() -> None:
+    net[0].weight.requires_grad_(False)
+
+
+STEPS = "steps", "killed step", "stopped step", "compiled", "killed compiled", "ends in steps", "backward"
+if how in (*STEPS, "bucket", "bucket compiled", "buckets"):
     opt = P.optimizer(optim.SGD(net, lr=0.1), net)
     model = nn.Sequential(net, Bad()) if how == "backward" else net
 
@@ -133,7 +152,10 @@ if how in ("steps", "killed step", "stopped step", "compiled", "killed compiled"
     for i in range(6 + (here and how in ("steps", "compiled"))):
         if i == after and here:
             {"killed step": ENDS["kill"], "killed compiled": ENDS["kill"], "stopped step": ENDS["stopped"],
-             "ends in steps": ENDS["leaves"]}.get(how, lambda: None)()  # fmt: skip
+             "ends in steps": ENDS["leaves"], "bucket": freeze, "bucket compiled": freeze, "buckets": freeze,
+             }.get(how, lambda: None)()  # fmt: skip
+        elif i == after and how == "buckets":  # something else
+            net[2].weight.requires_grad_(False)
         run(data[0])
 if how in ("left out step", "own state"):
     opt = P.optimizer(optim.Adam(net, lr=0.1), net, shard_state=True)
@@ -155,7 +177,7 @@ if how in ("endless", "unborn"):
         if batch % 10 == 0:
             P.equal(net)
             P.allreduce(x)
-if how in ("loader", "workers", "callback", "killed in fit", "stops in fit", "checkpoint"):
+if how in ("loader", "workers", "callback", "killed in fit", "stops in fit", "diverges", "checkpoint"):
     opt = P.optimizer(optim.SGD(net, lr=0.1), net)
     source, options = data, {"batch_size": 6, "seed": 1}
     if how in ("loader", "workers"):
@@ -164,7 +186,7 @@ if how in ("loader", "workers", "callback", "killed in fit", "stops in fit", "ch
     if how == "checkpoint":
         (folder / "no folder").touch()
         options["checkpoint"] = tn.training.Checkpoint(folder / "no folder")
-    if how in ("callback", "killed in fit", "stops in fit"):
+    if how in ("callback", "killed in fit", "stops in fit", "diverges"):
         options["callbacks"] = callback
     tn.training.fit(net, F.cross_entropy, opt, source, epochs=after + 2, verbose=0, **options)
 if how == "data":

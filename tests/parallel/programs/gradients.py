@@ -1,8 +1,11 @@
 """The gradients that ranks have after averaging: of 16 bits, and added up over several passes."""
 
+import contextlib
 import importlib
+import io
 import shutil
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ import pytest
 import tapenet as tn
 from tapenet import nn, optim
 from tapenet import parallel as P
+from tapenet.parallel import averaging
+from tapenet.parallel.averaging import BUCKET
 
 P.init(timeout=300)
 own = 30000.0 + 4096 * P.rank
@@ -140,23 +145,32 @@ for round_, (factor, scale, value) in enumerate([(np.inf, 2.0, 1.0), (1.0, 2.0, 
     assert scaler.get_scale() == scale, (round_, scaler.get_scale())
     assert np.array_equal(w.numpy(), np.full(3, value)), (round_, w)
 
-# Several batches make an update, of which the last has uneven parts; there are ranks without a sample; and all ranks validate
-# alike, though their running statistics differ.
+# Several batches make an update, of which the last has uneven parts, clipped by the norm of the whole, in low precision too;
+# there are ranks without a sample; and all ranks validate alike, though their running statistics differ.
 x = np.random.default_rng(0).normal(size=(16 * P.size + 1, 2))
+
+
+def small(output, target):
+    return 1e-3 * nn.functional.mse_loss(output, target)  # float16's scale is not too large for it
+
+
 nets = []
-for together in (True, False):
+for together, precision in ((True, None), (False, None), (True, "float16"), (False, "float16")):
     tn.random.seed(0)
-    nets.append(nn.Linear(2, 1).double())
-    opt = optim.SGD(nets[-1], lr=0.1)
+    nets.append(nn.Linear(2, 1) if precision else nn.Linear(2, 1).double())
+    begun = nets[-1].weight.numpy().copy()
+    opt = optim.SGD(nets[-1], lr=100.0)
     opt = P.optimizer(opt, nets[-1]) if together else opt
     for length in (len(x), 1):
         history = tn.training.fit(
-            nets[-1], nn.functional.mse_loss, opt, (x[:length], x[:length, :1]), batch_size=16 * P.size, accumulate=2,
-            shuffle=False, metrics="mae", compile=False, verbose=0,
+            nets[-1], small, opt, (x[:length], x[:length, :1]), batch_size=16 * P.size, accumulate=2,
+            shuffle=False, metrics="mae", clip_norm=1e-5, precision=precision, compile=False, verbose=0,
         )  # fmt: skip
     assert np.isfinite(history["loss"][0])
-assert P.equal(nets[0])
-assert np.allclose(nets[0].weight.numpy(), nets[1].weight.numpy(), rtol=1e-12)
+    assert 0 < np.linalg.norm(nets[-1].weight.numpy() - begun) < 0.004  # it was clipped
+for one, other, off in ((*nets[:2], 1e-12), (*nets[2:], 1e-4)):
+    assert P.equal(one)
+    assert np.allclose(one.weight.numpy(), other.weight.numpy(), rtol=off), (one.weight, other.weight)
 net = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1)).double()
 opt = P.optimizer(optim.SGD(net, lr=0.1), net)
 history = tn.training.fit(
@@ -233,6 +247,78 @@ for together in (True, False):
         P.map(abs, [0])  # until all have read it
     for name in ("loss", "f1", "auc"):
         assert np.allclose(resumed[name], whole[name], rtol=1e-12), (together, name, resumed[name], whole[name])
+
+# Gradients are on their way before the pass has come to others: two buckets, and what is between them in the pass.
+v, wide = ones(), ones(BUCKET // 8 + 1)
+opt = P.optimizer(optim.SGD([v, wide], lr=0.0))
+order = []
+
+
+@tn.op(effect=True, nondiff=True)
+def passes_by(g):
+    order.append("further")
+    return g.copy()
+
+
+@tn.op(x=lambda g: passes_by(g))
+def early(x):
+    return x.copy()
+
+
+def step(x):
+    opt.zero_grad()
+    (early(v * x).sum() + (wide * x[0]).sum()).backward()
+    return v.grad
+
+
+begin = averaging._Bucket._begin
+averaging._Bucket._begin = lambda bucket, flat: (order.append("sent"), begin(bucket, flat))
+for run in (step, tn.compile(step, backend="numpy")):
+    for _ in range(2):
+        order.clear()
+        assert np.array_equal(run(np.ones(2)).numpy(), [1, 1])
+    assert order == ["sent", "further", "sent"] if P.size > 1 else ["further"], order
+averaging._Bucket._begin = begin
+
+# Parts of a batch do not overlap, and are the batch together: cut from arrays, of numbered samples, of a stream, of anything.
+samples = np.arange(9 * P.size)
+for made in (
+    lambda: tn.data.batches(samples, batch_size=4 * P.size, shuffle=True, seed=1),
+    lambda: tn.data.DataLoader(samples, 4 * P.size, shuffle=True, seed=1),
+    lambda: tn.data.DataLoader(lambda: iter(samples), 4 * P.size),
+    lambda: [samples[: P.size + 1], samples[P.size + 1 :]],
+):
+    own = [np.asarray(part) for part in P.shard(made())]
+    every = P.map(lambda _, own=own: own, range(P.size))
+    for batch, *parts in zip(made(), *every, strict=True):
+        assert np.array_equal(np.concatenate(parts), batch), (parts, batch)
+
+# What is evaluated in parts has the numbers of the whole, where a rank has no sample too.
+for length in (len(x), 4 * P.size + 1):
+    data = tn.data.batches(x[:length], y[:length], batch_size=2 * P.size)
+    one, other = (
+        tn.training.evaluate(net, nn.functional.cross_entropy, each, metrics=["f1", "auc"], compile=False)
+        for each in (P.shard(data), data)
+    )
+    assert one.keys() == other.keys()
+    assert all(np.allclose(one[name], other[name], rtol=1e-12) for name in one), (one, other)
+history = tn.training.fit(
+    net, nn.functional.cross_entropy, P.optimizer(optim.SGD(net, lr=0.0), net), (x, y), validation=P.shard(data),
+    metrics="f1", compile=False, verbose=0,
+)  # fmt: skip
+assert np.allclose([history["val_loss"][0], history["val_f1"][0]], [other["loss"], other["f1"]], rtol=1e-12)
+
+# One rank tells, and writes.
+with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as told:
+    net = nn.Linear(2, 2).double()
+    tn.training.fit(
+        net, nn.functional.cross_entropy, P.optimizer(optim.SGD(net, lr=0.1), net), (x, y), verbose=2, compile=False,
+        callbacks=tn.training.CSVLogger(f"{folder}/log.csv"), checkpoint=tn.training.Checkpoint(f"{folder}/saved"),
+    )  # fmt: skip
+    tn.draw(net, over=P).save(f"{folder}/net.svg")
+    written = [file.name for file in Path(folder).glob("**/*") if file.is_file()]
+    assert {"log.csv", "net.svg"} < set(written) if P.rank == 0 else not written, written
+assert bool(told.getvalue()) == (P.rank == 0), told.getvalue()
 
 # A call that one rank makes in a callback is found out, though others ask whether to stop meanwhile.
 if P.size > 1:

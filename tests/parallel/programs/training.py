@@ -16,8 +16,10 @@ tn.random.seed(tn.parallel.rank)  # rank 0 gives its parameters to all
 net = nn.Sequential(nn.Linear(20, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 10)).double()
 assert tn.parallel.equal(net) == (tn.parallel.size == 1)
 tn.parallel.synchronize_batch_norm(net)
+net[1].running_mean.data = np.full(64, float(tn.parallel.rank))  # and its buffers
 opt = tn.parallel.optimizer(optim.SGD(net, lr=0.3, momentum=0.9), net)
 assert tn.parallel.equal(net)
+assert tn.parallel.equal({"mean": net[1].running_mean.numpy() + tn.parallel.rank}) == (tn.parallel.size == 1)
 
 # 67 samples: the last batch of 16 has 3, fewer than 4 ranks.
 rng = np.random.default_rng(0)
