@@ -79,9 +79,15 @@ def product_turned(g: np.ndarray, weight: np.ndarray) -> np.ndarray:
     if n >= panels.ROWS:
         return _rows(g, weight, True)
     out = aligned((n, inputs), g.dtype)
-    run = _inner(n, inputs, outputs, g.dtype.char)
-    run(inputs, _cost(n, inputs, outputs, g.itemsize), g, weight, out)
+    _inner(n, inputs, outputs, g.dtype.char)(inputs, _cost(n, inputs, outputs, g.itemsize), g, weight, out)
     return out
+
+
+def inner(n: int, inputs: int, outputs: int, dtype: np.dtype) -> Shared | None:
+    """The code of `product_turned` of few rows, for a range of `inputs`; None where others are as quick."""
+    if n >= panels.ROWS or not takes("product_turned", n, inputs, outputs, dtype.itemsize):
+        return None
+    return _inner(n, inputs, outputs, dtype.char)
 
 
 def panelled(a: np.ndarray, b: np.ndarray, out: np.ndarray, transposed: str = "") -> None:

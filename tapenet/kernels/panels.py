@@ -44,13 +44,13 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
 
 
 def write(
-    k: Kernel, lengths: tuple[int | str, int, int | str], matrices: list[gemm.Matrix], add: bool, turned: bool = False,
+    k: Kernel, lengths: tuple[int | str, int, int | str], matrices: list[gemm.Matrix], add: bool | str, turned: bool = False,
     columns: tuple[Value, Value] | None = None, rows: tuple[int, int] | None = None,
 ) -> None:  # fmt: skip
-    """The product of (n, k) and (k, m), c = a @ b or c += a @ b; `matrices` are a, b and c. With `turned` it is computed as
-    the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n and k may be registers
-    of the running code, k with a number of at least 1. Of c only the `columns` from one on up to another are computed, both
-    multiples of a panel's width, or the other beyond the last. `rows` as for `gemm.write`."""
+    """The product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are a, b and c. With
+    `turned` it is computed as the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n
+    and k may be registers of the running code, k with a number of at least 1. Of c only the `columns` from one on up to another
+    are computed, both multiples of a panel's width, or the other beyond the last. `rows` as for `gemm.write`."""
     n, m, depth = lengths
     a, b, c = matrices
     if turned:
@@ -66,7 +66,8 @@ def write(
     def block(first: Value) -> None:
         rest = end - first
         many = (rest < deep).where(rest, k.index(deep))
-        more = True if add else (first > 0).name
+        again = first > 0
+        more = add if add is True else (again | Value(k, add, "i1")).name if add else again.name
         left = gemm.Matrix(offset(k, a.pointer, first.name, a.column, k.dtype), a.row, a.column)
         right = gemm.Matrix(offset(k, b.pointer, first.name, b.row, k.dtype), b.row, b.column)
 

@@ -500,10 +500,10 @@ class deterministic:  # it is called, or entered
     """Let results be the same for any number of threads, bit by bit; `deterministic(False)` ends it. As a context manager it is
     in force inside.
 
-    All but large products of matrices by BLAS are so anyway: these are cut into as many blocks as there are threads, and
-    BLAS may round otherwise in a block than in the whole. While this is on they are cut into eight for any number of
-    threads: one of 2,048 by 2,048 takes 1.2 times as long on one. It holds for the whole process, from the next call
-    on; without llvmlite products are NumPy's, whose BLAS has threads of its own.
+    All but large products of matrices are so anyway: those by BLAS, and compiled ones that sum up far more than they give,
+    are cut into as many blocks as there are threads, and a block may be rounded otherwise than the whole. While this is on
+    they are cut into eight for any number of threads: one of 2,048 by 2,048 takes 1.2 times as long on one. It holds for
+    the whole process, from the next call on; without llvmlite products are NumPy's, whose BLAS has threads of its own.
 
     >>> import tapenet as tn
     >>> with tn.deterministic():

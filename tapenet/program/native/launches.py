@@ -199,13 +199,4 @@ def write(
 
 def _parts(code: Code, launch: Launch) -> str:
     """In how many parts a call is done."""
-    if launch.parts is not None or launch.most < 2:
-        return str(launch.parts or 1)
-    assert launch.code.rounds is not None
-    code.declares.add(workers.declaration())
-    threads = code.emit(f"call i64 @tn_blocks(i64 {workers.MOST})")
-    several = code.emit(f"icmp sgt i64 {threads}, 1")
-    wanted = code.emit(f"mul nsw i64 {threads}, {launch.code.rounds}")
-    fewer = code.emit(f"icmp slt i64 {wanted}, {launch.most}")
-    least = code.emit(f"select i1 {fewer}, i64 {wanted}, i64 {launch.most}")
-    return code.emit(f"select i1 {several}, i64 {least}, i64 1")
+    return str(launch.parts) if launch.parts is not None else pieces.parts(code, launch.most, launch.code.rounds)

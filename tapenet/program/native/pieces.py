@@ -39,6 +39,19 @@ def launch(
     share(code, symbol, [f"i64 {length}", f"i64 {count}", f"ptr {own[0]}", f"i64 {own[1]}", *values], count, threads)
 
 
+def parts(code: Code, most: int, rounds: int | None) -> str:
+    """In how many parts shared code does a range that is worth `most`: so many rounds for each thread, if there are several."""
+    if most < 2 or rounds is None:
+        return str(most)
+    code.declares.add(workers.declaration())
+    threads = code.emit(f"call i64 @tn_blocks(i64 {workers.MOST})")
+    several = code.emit(f"icmp sgt i64 {threads}, 1")
+    wanted = code.emit(f"mul nsw i64 {threads}, {rounds}")
+    fewer = code.emit(f"icmp slt i64 {wanted}, {most}")
+    least = code.emit(f"select i1 {fewer}, i64 {wanted}, i64 {most}")
+    return code.emit(f"select i1 {several}, i64 {least}, i64 1")
+
+
 def _stored(code: Code, values: list[str]) -> str:
     """The pointer to memory in which values with their types lie one after the other."""
     context = f"%context{len(code.cells)}"

@@ -7,21 +7,22 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from tapenet.kernels import panels, products
+from tapenet.kernels import linear, panels, products
 from tapenet.kernels.products import Product, arranged
 from tapenet.llvm import gemm, gemv, workers
 from tapenet.llvm.blas import GRAIN, Matrix, matrix
 from tapenet.llvm.emitter import llvm_type
-from tapenet.llvm.kernel import Kernel
+from tapenet.llvm.kernel import Array, Kernel
 from tapenet.llvm.kernel import Value as Register
 from tapenet.llvm.loops import Access, Accumulator, Carried, Code, copy, fill, identity, nest, offset
 from tapenet.llvm.processor import registers
+from tapenet.llvm.sharing import Shared
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides
 from tapenet.program.native import pieces
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
 from tapenet.program.native.pieces import called, either, given, launch, share
-from tapenet.typing import Shape
+from tapenet.typing import DType, Shape
 
 #: Products of up to so many multiplications are loops: a call of BLAS costs more than it saves.
 SMALL = 2048
@@ -32,6 +33,9 @@ PACKED, PLAIN = 128, 64
 #: A result of so many times as many rows as columns is cut into rows, another into columns first: what both threads read of
 #: a transformer block's 1,024 rows would come from the other's cache, at a fifth of the speed of their own.
 TALL = 2
+#: Rows first too where so many times as many rows as numbers are summed up: what reads the result, as the update of a weight
+#: reads its gradient, is cut along rows, and both threads read little.
+DEEP = 8
 #: Pieces that are enough without more work for them.
 ENOUGH = 8
 
@@ -124,7 +128,19 @@ def write(
         else:
             _blocks(code, *by_blas(at, read[2]), wanted)
 
-    if space is not None:
+    if space is not None and fits and own and vector is None and inner[2] in ((m, 1), (1, n)):
+        matrices = [gemm.Matrix(x, *s) for x, s in zip((left, right, out), inner, strict=True)]
+        _by_sums(code, (n, m, k), matrices, f"%b{len(pointers)}", add, turned, own_parts(instruction), name)
+        return Function.of(code, [*pointers, space], vectors=own)
+
+    few = _few_rows((n, m, k), inner, dtype) if vector is None and not fits and not add and not batch else None
+    if few is not None:
+        # Weights lie where the threads have updated them: less is read out of another's cache than in eager mode.
+        wanted = pieces.parts(code, few.most(m, n * m * k), few.rounds)
+        launch(code, few, m, wanted, [f"ptr {x}" for x in (left, right, out)])
+        return Function.of(code, pointers)
+
+    if space is not None and parts(instruction) > 1:
         count, sums = parts(instruction), f"%b{len(pointers)}"
         found, at = by_blas((left, right, sums), Matrix(False, m), False)
         values = [*(f"ptr {p}" for p in at), f"i64 {n * m * dtype.itemsize}", *_numbers(found)]
@@ -170,6 +186,12 @@ def write(
     return Function.of(code, pointers)
 
 
+def _few_rows(lengths: tuple[int, int, int], strides: Sequence[Strides], dtype: DType) -> Shared | None:
+    """The code of a product of few rows with a transpose where that is quicker than BLAS: eager mode's."""
+    n, m, k = lengths
+    return linear.inner(n, m, k, dtype) if strides == ((k, 1), (1, k), (m, 1)) else None
+
+
 def cycles(instruction: Instruction) -> float:
     """Roughly how many cycles a product takes: those of its operations, or those of reading its operands."""
     (result,) = instruction.results
@@ -196,11 +218,26 @@ def parts(instruction: Instruction) -> int:
     return most
 
 
+def own_parts(instruction: Instruction) -> int:
+    """Into how many parts a product by own code is cut along what it sums up, at most: one, unless threads would otherwise
+    read so much out of each other's caches that adding up costs less: 32 rows times weights (784, 512), of which each thread
+    has updated half the rows, take 0.75 of the time so on two. As with BLAS's blocks, the last digits may differ."""
+    (result,) = instruction.results
+    n, m = result.shape[-2:]
+    if result.size != n * m or min(n, m) < 4:
+        return 1
+    k = multiply_adds(instruction) // result.size
+    if k * (max(n, m) + 2 * min(n, m)) < 8 * n * m:
+        return 1
+    return max(1, min(pieces_of(instruction), k // panels.DEPTH, workers.EVEN))
+
+
 def workspace(instruction: Instruction) -> int:
     """Bytes in which the parts of a product keep their sums."""
-    if instruction.kind != "product" or (count := parts(instruction)) == 1:
+    if instruction.kind != "product":
         return 0
-    return count * instruction.results[0].nbytes
+    count = parts(instruction)
+    return (count if count > 1 else own_parts(instruction) - 1) * instruction.results[0].nbytes
 
 
 def uses_blas(function: Function) -> bool:
@@ -226,7 +263,8 @@ def _own(
         n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
     wide = gemm.across(n, code.dtype)
     panes = -(-m // wide)
-    rows_first = n >= TALL * m  # then all pieces read the whole of the smaller operand, not of the larger one
+    # Then all pieces read the whole of the smaller operand, not of the larger one.
+    rows_first = n >= TALL * m or n >= DEEP * k
     across = min(wanted, panes)
     down = _down(n, wanted // max(across, 1) if rows_first or across < ENOUGH else 1, PLAIN)
     if wanted < 2 or (max(panes, n // PACKED) < 2 if packed else across * down < 2):
@@ -282,6 +320,46 @@ def _own(
     )
 
 
+def _by_sums(
+    code: Kernel, lengths: tuple[int, int, int], matrices: list[gemm.Matrix], sums: str, add: bool, turned: bool | None,
+    most: int, name: Callable[[Function], str],
+) -> None:  # fmt: skip
+    """A product by code for its shape, cut along what it sums up in as many parts as there are threads, `most` at most. The
+    first is where the result is, and the others are added to that."""
+    (n, m, k), (a, b, c), packed = lengths, matrices, turned is not None
+    if c.column != 1:
+        n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
+    code.declares.add(workers.declaration())
+    count = Register(code, code.emit(f"call i64 @tn_blocks(i64 {most})"), "i64")
+    item = Kernel("tile", code.dtype)
+    *at, own, each = given(item, [*["ptr"] * 4, "i64"])
+    part, deep = Register(item, "%item", "i64"), Register(item, each, "i64")
+    first = part * deep
+    rest = k - first
+    left = a._replace(pointer=offset(item, at[0], first.name, a.column, code.dtype))
+    right = b._replace(pointer=offset(item, at[1], first.name, b.row, code.dtype))
+    apart = Register(item, offset(item, own, (part - 1).name, n * m, code.dtype), "ptr")
+    there = part.eq(0)
+    out = c._replace(pointer=there.where(Register(item, at[2], "ptr"), apart).name)
+    _tile(item, (n, m, (rest < deep).where(rest, deep).name), [left, right, out], there.name if add else False, packed)
+    values = [*(f"ptr {x.pointer}" for x in (a, b, c)), f"ptr {sums}", f"i64 {_over(code.index(k), count).name}"]
+    share(code, name(called(item, vectors=True)), values, count.name)
+
+    item = Kernel("sums", code.dtype)
+    to, own, others = given(item, ["ptr", "ptr", "i64"])
+    size = -(-n * m // workers.EVEN)
+    begin = Register(item, "%item", "i64") * size
+    end = ((begin + size) < n * m).where(begin + size, item.index(n * m))
+    total, more = (Array(item, x, (1,), code.dtype) for x in (to, own))
+    for i in item.turns(Register(item, others, "i64")):
+        some = more.moved(i * (n * m))
+        for j in item.turns(end, begin):
+            total.store(total.load(j) + some.load(j), j)
+    adding = name(called(item))
+    for _ in code.turns((count > 1).where(code.index(1), 0)):
+        share(code, adding, [f"ptr {c.pointer}", f"ptr {sums}", f"i64 {(count - 1).name}"], workers.EVEN)
+
+
 def _dealt(code: Kernel, count: Register, axes: tuple[tuple[int, int], ...]) -> list[tuple[Register, Register]]:
     """Deal two axes out to so many threads: the first to as many as it has parts for at most, the second to those left over.
     Given are their grains and parts at most; of each come the grains of a part, and how many parts there are."""
@@ -300,7 +378,9 @@ def _over(a: Register, b: Register) -> Register:
     return more.op("udiv", more, b)
 
 
-def _tile(code: Kernel, lengths: tuple[int, int, int], matrices: list[gemm.Matrix], add: bool, packed: bool) -> None:
+def _tile(
+    code: Kernel, lengths: tuple[int, int, int | str], matrices: list[gemm.Matrix], add: bool | str, packed: bool
+) -> None:  # fmt: skip
     """Some rows and columns of a result."""
     if packed:
         panels.write(code, lengths, matrices, add)

@@ -17,6 +17,7 @@ pytest.importorskip("llvmlite")
 import tapenet as tn
 from tapenet.llvm import gemm, sharing
 from tapenet.llvm.blas import find
+from tapenet.llvm.processor import registers
 from tapenet.program.native import pieces, products
 from tapenet.program.native.module import Module
 from tests.program.native.running import compiled
@@ -68,8 +69,46 @@ def test_of_our_own(ta: bool, tb: bool, dtype: str) -> None:
     for n, m, k in SHAPES:
         program = product((k, n) if ta else (n, k), (m, k) if tb else (k, m), ta, tb, dtype)
         found = check(program, ta, tb)
-        if not re.search(r"@tn_[sd]gem[mv]\(|@product_", Module(program).text):  # BLAS's blocks may round otherwise
+        # BLAS's blocks may round otherwise, and so may parts of a sum.
+        blas = re.search(r"@tn_[sd]gem[mv]\(|@product_", Module(program).text)
+        if not blas and not any(map(products.workspace, program.body)):
             assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("tb", [False, True])
+@pytest.mark.parametrize("ta", [False, True])
+def test_of_our_own_cut_along_what_they_sum_up(ta: bool, tb: bool, dtype: str) -> None:
+    """In tn.deterministic() the numbers are the same for any number of threads."""
+    for n, m, k in ((130, 20, 700), (20, 130, 300), (70, 64, 513)):
+        program = product((k, n) if ta else (n, k), (m, k) if tb else (k, m), ta, tb, dtype)
+        assert products.workspace(program.body[0])
+        check(program, ta, tb)
+        with tn.deterministic():
+            found = check(program, ta, tb)
+        assert found[0] == found[1] == found[2]
+
+
+def test_a_sum_in_parts_that_is_added_in_place() -> None:
+    r = np.random.default_rng(0)
+    x, y, w = (r.normal(size=s).astype("f4") for s in ((700, 130), (700, 20), (130, 20)))
+    for count in (1, 2, 5):
+        tn.set_num_threads(count)
+        target = tn.asarray(w.copy())
+        b = Build()
+        i, j = b.input(*x.shape), b.input(*y.shape)
+        reference = Reference(target)
+        b.writes.append(Write(reference, b.emit("add", reference, b.emit("dot", i, j, ta=True))))
+        compiled(b.program()).call(x, y)
+        np.testing.assert_allclose(target.numpy(), w + x.T @ y, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(registers().bytes < 64, reason="BLAS is as quick with narrow registers")
+def test_few_rows_times_a_transpose_are_eager_modes_kernel() -> None:
+    program = product((16, 600), (300, 600), tb=True)
+    assert "linear_inner" in Module(program).text
+    found = check(program, tb=True)
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize("tall", [False, True])
