@@ -9,14 +9,21 @@ from pathlib import Path
 
 #: A shell waits for the end of the process. The first that finds one without a last word says so, and none after it: the others
 #: are ended by the launcher. (It claims that by itself, without a command that would have to be started: where processors are
-#: busy another shell would be first.) Whoever reads standard error does not wait until the shell takes the file away again.
+#: busy another shell would be first.) Then it has MPICH's launcher end all, on standard output: by itself that takes a process
+#: that leaves by os._exit(0) for one that ended well, and all others too. Whoever reads standard error does not wait until the
+#: shell takes the file away again.
 _SCRIPT = """read -r word
 said=$1 text=$2
 shift 2
 set -C
 case "$word" in
-  "") { true > "$said"; } 2>/dev/null && { echo "$text" >&2; exec 2>&-; sleep 3; rm "$said"; } ;;
-  failed) exec 2>&-; sleep 3; rm "$said" ;;
+  "") { true > "$said"; } 2>/dev/null && {
+    echo "$text" >&2
+    sleep 0.2 2>/dev/null
+    echo "cmd=abort exitcode=1" 2>/dev/null
+    exec >&- 2>&-; sleep 3; rm "$said"
+  } ;;
+  failed) exec >&- 2>&-; sleep 3; rm "$said" ;;
 esac
 [ "$word" = ends ] || rm -f "$@"
 exit 0"""
@@ -29,9 +36,10 @@ class Notice:
         run: names the run, the same for all ranks.
         text: what to say.
         files: what it leaves behind, to be removed.
+        launcher: the connection to MPICH's launcher.
     """
 
-    def __init__(self, run: str, text: str, files: Sequence[str] = ()) -> None:
+    def __init__(self, run: str, text: str, files: Sequence[str] = (), launcher: int | None = None) -> None:
         self._said = Path(tempfile.gettempdir()) / f"tapenet-{run}"
         self._end = -1
         if os.name != "posix":
@@ -41,7 +49,7 @@ class Notice:
         reads, self._end = os.pipe()
         subprocess.Popen(  # in a session of its own, which the launcher does not end
             ["/bin/sh", "-c", _SCRIPT, "tapenet", str(self._said), text, *files],
-            stdin=reads, stdout=subprocess.DEVNULL, start_new_session=True,
+            stdin=reads, stdout=subprocess.DEVNULL if launcher is None else launcher, start_new_session=True,
         )  # fmt: skip
         os.close(reads)
         os.register_at_fork(after_in_child=self.forget)

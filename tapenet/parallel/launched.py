@@ -79,6 +79,13 @@ def _answers() -> bool:
     return False
 
 
+def hydra() -> int | None:
+    """The connection to MPICH's launcher, if that started this process."""
+    name = Path(f"/proc/{os.getppid()}/comm")
+    started = name.exists() and name.read_text().strip() == "hydra_pmi_proxy" and "PMI_FD" in os.environ
+    return int(os.environ["PMI_FD"]) if started else None
+
+
 def _code() -> str:
     """What tells one launch from another."""
     variables = sorted(pair for pair in os.environ.items() if pair[0].startswith(_LAUNCHERS))
@@ -110,16 +117,14 @@ kill -0 "$3" 2>/dev/null || rm -f $files"""
 def together() -> Iterator[None]:
     """Around the start of MPI, which would wait for ever where another rank of this machine has ended before: this one ends
     then, and the launcher ends all. (MPICH's launcher does not care, others do.)"""
-    launcher = os.getppid()
     count = int(os.environ.get("MPI_LOCALNRANKS") or 1)
-    name = Path(f"/proc/{launcher}/comm")
-    if count == 1 or not name.exists() or name.read_text().strip() != "hydra_pmi_proxy":
+    if count == 1 or hydra() is None:
         yield
         return
     import subprocess
 
     looking = subprocess.Popen(
-        ["/bin/sh", "-c", _SCRIPT, "tapenet", str(launcher), str(count), str(os.getpid())],
+        ["/bin/sh", "-c", _SCRIPT, "tapenet", str(os.getppid()), str(count), str(os.getpid())],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:

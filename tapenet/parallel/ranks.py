@@ -553,7 +553,7 @@ def _started(count: int, timeout: float) -> World:
         run = found.control.bcast(f"{os.getpid()}-{time.time_ns()}", 0)
         faulthandler.cancel_dump_traceback_later()  # all ranks are there
         text = f"tapenet.parallel: rank {found.rank} of {found.size} was killed (process {os.getpid()})"
-        found.notice = Notice(run, text, _shared_memory())
+        found.notice = Notice(run, text, _shared_memory(), launched.hydra())
         sys.excepthook = found.raised
         atexit.register(found.leave)
         if MPI.Query_thread() == MPI.THREAD_MULTIPLE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import signal
 import socket
@@ -28,6 +29,8 @@ ENDED = "rank {rank} has ended after"
 OTHER = "each for something else"
 GONE = "of {size} ranks on this machine one has ended before MPI started, and only"
 LATE = "other ranks, and rank {rank} does not wait"
+#: Where processors are busy, one that waits too may not have been heard.
+LATER = re.compile(r"other ranks, and ranks [0-9, ]+ do not wait")
 #: How it goes wrong, and what standard error has to say. Of each rank "{rank}" is the one where it goes wrong.
 FAULTS = {
     "exception": WRONG,
@@ -109,10 +112,10 @@ def _check(about: Fault, folder: Path) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(file.read_text()), getattr(signal, f"SIG{name}"))
     done = ended(running)
-    # Of a rank that leaves by os._exit(0) MPICH's launcher may say so, though it kills the others.
-    assert done.returncode or how == "leaves at once", f"{about}: it ended well"
+    assert done.returncode, f"{about}: it ended well"
     want = FAULTS[how].format(rank=rank, size=ranks, next=(rank + 1) % ranks)
-    assert want in done.stderr, f"{about}: {done.stderr}"
+    late = FAULTS[how] is LATE and LATER.search(done.stderr)
+    assert want in done.stderr or (late and str(rank) in late[0]), f"{about}: {done.stderr}"
     for _ in range(100):  # the processes that tell of killed ones end some seconds later
         if not (left := processes(tag)):
             break
@@ -125,7 +128,7 @@ def _check(about: Fault, folder: Path) -> int:
 
 
 @needs_mpi
-@pytest.mark.parametrize("how", ["exception", "kill", "leaves", "shape"])
+@pytest.mark.parametrize("how", ["exception", "kill", "leaves", "leaves at once", "shape"])
 def test_fault(how: str, tmp_path: Path) -> None:
     _check(Fault(how), tmp_path)
 
