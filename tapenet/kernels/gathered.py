@@ -26,7 +26,7 @@ from tapenet.kernels.blocks import even, turn
 from tapenet.kernels.constants import lasting
 from tapenet.kernels.convolution import Ints, Shape
 from tapenet.kernels.moves import COST as MOVED
-from tapenet.kernels.moves import add_up, clear, put_taps, transposed, turn_each, zeros
+from tapenet.kernels.moves import add_up, clear, picked_into, put_taps, transposed, turn_each, zeros
 from tapenet.llvm import gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
@@ -36,6 +36,8 @@ from tapenet.llvm.sharing import Shared, parts
 DEPTH = 128
 #: Columns of a block, at best and at most.
 COLUMNS, MOST = 128, 256
+#: Outputs of a part, where threads share these.
+OUTS = 64
 #: Taps at most: a block has all taps of a channel.
 MOST_TAPS = 256
 
@@ -159,21 +161,23 @@ def sums(
 ) -> None:  # fmt: skip
     """Compute `out` as `Shape` says. All arrays are C-contiguous; the weights lie as is said, but not whole where taps see
     places beside x (`reads_beyond`)."""
-    run, offsets, gathered, scattered, number = _sums(shape, lie, x.dtype.char)
+    run, offsets, gathered, scattered, length = _sums(shape, lie, x.dtype.char)
     beyond = [zeros(shape.batch, x.dtype)] if _beyond(shape) else []
-    run(number, shape.multiply_adds, x, weight, bias, out, lasting(offsets), *beyond, gathered, scattered)
+    run(length, shape.multiply_adds, x, weight, bias, out, lasting(offsets), *beyond, gathered, scattered)
 
 
 @functools.lru_cache(maxsize=512)
 def _sums(shape: Shape, lie: Weights, char: str) -> tuple[Shared, np.ndarray, int, int, int]:
-    """The kernel, where taps are in memory, bytes of a block of columns and of one of the result, and how many blocks."""
+    """The kernel, where taps are in memory, bytes of a block of columns and of one of the result, the length of its range."""
     shape = _flat(shape)
     rows, width = _block(shape)
     pitch = _pitch(rows * width * shape.batch, char) * np.dtype(char).itemsize
     offsets = np.array([[_offset(shape, tap) for tap in shape.taps], lie.taps, *zip(*shape.taps, strict=True)])
     gathered = 64 if _plain(shape, char) else max(DEPTH, len(shape.taps)) * pitch
     scattered = 64 if _dense(shape) else shape.outs // shape.groups * pitch
-    return _sum_kernel(shape, *lie[:2], lie.whole, char), offsets, gathered, scattered, _number(shape)
+    by_outs = _number(shape) == 1 == shape.groups and shape.outs >= 2 * OUTS
+    length = shape.outs if by_outs else _number(shape)
+    return _sum_kernel(shape, *lie[:2], lie.whole, by_outs, char), offsets, gathered, scattered, length
 
 
 def _offset(shape: Shape, tap: tuple[int, ...]) -> int:
@@ -214,7 +218,8 @@ def _dense(shape: Shape) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, char: str) -> Shared:
+def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, by_outs: bool, char: str) -> Shared:
+    """The range is that of the blocks; or, `by_outs`, that of the outputs of the only one, whose columns each part gathers."""
     k = Kernel("gathered", char, vectors=True)
     n, outs, channels, taps = (
         shape.batch, shape.outs // shape.groups, shape.channels // shape.groups, len(shape.taps)
@@ -225,20 +230,25 @@ def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, char: s
     offsets = k.array(5, taps, dtype=np.int64)
     nothing = k.array(1) if _beyond(shape) else None
     buffer, scratch = k.scratch(1), k.scratch(1)
-    begin, end = k.range()
+    tall = gemm.tall(outs, k.dtype)
+    begin, end = k.range(-(-OUTS // tall) * tall if by_outs else 1)
+    lead, some = (begin, end - begin) if by_outs else (k.index(0), k.index(outs))
+    many, known = (some.name, (tall, outs % tall)) if by_outs else (outs, None)
+    within = (k.index(0), k.index(1)) if by_outs else (begin, end)
     per_group = max(outs * by_out, channels * by_channel)
-    for d, h, w, rows, width in _blocks(k, shape, begin, end):
+    for d, h, w, rows, width in _blocks(k, shape, *within):
         columns = rows * width * n
         pitch = _pitch(columns, char)
         for g in k.turns(shape.groups):
             source = x.moved(
                 g * channels, *(i * s for i, s in zip((d, h), shape.step, strict=False)), w * (shape.step[2] * n)
             )
-            target = out.moved(g * outs, d, h, w * n) if _dense(shape) else scratch.shaped(outs, pitch)
-            left = weight.moved(g * per_group)
+            first_out = lead + g * outs
+            target = out.moved(first_out, d, h, w * n) if _dense(shape) else scratch.shaped(outs, pitch)
+            left = weight.moved(lead * by_out + g * per_group)
             panel = buffer.shaped(1, pitch)
 
-            result, start = gemm.Matrix(target.pointer, target.strides[0], 1), bias.at(g * outs)
+            result, start = gemm.Matrix(target.pointer, target.strides[0], 1), bias.at(first_out)
             block = gemm.Matrix(panel.pointer, pitch, 1)
             if whole and not _plain(shape, char):
                 assert nothing is None
@@ -250,7 +260,7 @@ def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, char: s
                             _gather(k, shape, at, panel.moved(c * taps + t), rows, width)
                     more = channels > most and (first > 0).name
                     matrices = [gemm.Matrix(left.at(first * by_channel), by_out, 1), block, result]
-                    gemm.write(k, (outs, columns, (size * taps).name), matrices, k.dtype, more, start)
+                    gemm.write(k, (many, columns, (size * taps).name), matrices, k.dtype, more, start, known)
             else:
                 for t in k.turns(taps):
                     for first, size in _runs(k, k.index(0), k.index(channels), next(even(channels, DEPTH))[2]):
@@ -271,9 +281,9 @@ def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, char: s
                         more = (taps > 1 or channels > DEPTH) and (t + first > 0).name
                         numbers = left.at(offsets.load(1, t) + first * by_channel)
                         matrices = [gemm.Matrix(numbers, by_out, by_channel), right, result]
-                        gemm.write(k, (outs, columns, size.name), matrices, k.dtype, more, start)
+                        gemm.write(k, (many, columns, size.name), matrices, k.dtype, more, start, known)
             if not _dense(shape):
-                _scatter(k, shape, target, out.moved(g * outs), (d, h, w), rows, width)
+                _scatter(k, shape, target, out.moved(first_out), some, (d, h, w), rows, width)
     return k.shared()
 
 
@@ -351,12 +361,12 @@ def _copy(k: Kernel, source: Array, target: Array, count: int) -> None:
 
 
 def _scatter(
-    k: Kernel, shape: Shape, source: Array, out: Array, place: tuple[Index, Index, Index], rows: int, width: int
+    k: Kernel, shape: Shape, source: Array, out: Array, outs: Value, place: tuple[Index, Index, Index], rows: int, width: int
 ) -> None:  # fmt: skip
-    """A block of the result, to where it belongs."""
+    """A block of the result, of so many outputs, to where it belongs."""
     n = shape.batch
     d, h, w = (i * s + b for i, s, b in zip(place, shape.out_step, shape.out_start, strict=True))
-    for o in k.turns(shape.outs // shape.groups):
+    for o in k.turns(outs):
         for r in k.turns(rows):
             to = out.moved(o, d, h + r * shape.out_step[1], w * n).shaped(1)
             at = source.moved(o, r * (width * n)).shaped(1)
@@ -502,9 +512,13 @@ def by_taps(weight: np.ndarray, taps: Ints) -> np.ndarray:
     outs, channels, number = weight.shape
     if number == 1:
         return np.ascontiguousarray(weight).reshape(1, outs, channels)
-    if len(taps) < number or weight.dtype.char not in "fd" or not weight.flags.c_contiguous:
+    if weight.dtype.char not in "fd" or not weight.flags.c_contiguous:
         return np.ascontiguousarray(weight.transpose(2, 0, 1)[list(taps)])
-    made = aligned((number, outs, channels), weight.dtype)
+    made = aligned((len(taps), outs, channels), weight.dtype)
+    if len(taps) < number:
+        for one, tap in zip(made, taps, strict=True):
+            picked_into(weight, 1, (tap,), False, one)
+        return made
     size = outs * channels
     turn = turn_each(channels, number, number, size, channels * number, channels, weight.dtype.char)
     turn(outs, MOVED * weight.size, weight, made)

@@ -291,18 +291,27 @@ def _add_to_rows(char: str) -> Shared:
 def picked(weight: np.ndarray, groups: int, taps: tuple[int, ...], turned: bool) -> np.ndarray:
     """Of weights (outs, channels / groups, taps) in C order these taps; `turned` with the roles of outputs and channels of each
     group exchanged, as (channels, outs / groups, taps)."""
+    outs, channels, _ = weight.shape
+    shape = (groups * channels, outs // groups) if turned else (outs, channels)
+    made = aligned((*shape, len(taps)), weight.dtype)
+    picked_into(weight, groups, taps, turned, made)
+    return made
+
+
+def picked_into(weight: np.ndarray, groups: int, taps: tuple[int, ...], turned: bool, made: np.ndarray) -> None:
+    """Write what `picked` gives to memory in C order."""
     outs, channels, number = weight.shape
     each = outs // groups
     if turned:
-        shape = groups * channels, each, len(taps)
-        lengths, steps = (channels, each), (each * channels * number, number, channels * number)
+        length, lengths, steps = (
+            groups * channels,
+            (channels, each),
+            (each * channels * number, number, channels * number),
+        )
     else:
-        shape = outs, channels, len(taps)
-        lengths, steps = (1, channels), (channels * number, 0, number)
-    made = aligned(shape, weight.dtype)
+        length, lengths, steps = outs, (1, channels), (channels * number, 0, number)
     run = _picked(len(taps), weight.dtype.char)
-    run(shape[0], COST * made.size, weight, lasting(_offsets(taps)), made, *lengths, *steps)
-    return made
+    run(length, COST * made.size, weight, lasting(_offsets(taps)), made, *lengths, *steps)
 
 
 @functools.lru_cache(maxsize=512)
@@ -342,12 +351,14 @@ def _put_taps(taps: int, number: int, char: str) -> Shared:
     k = Kernel("put_taps", char)
     some, offsets, weight, channels = k.array(1), k.array(taps, dtype=np.int64), k.array(1), k.integer()
     begin, end = k.range()
-    for row in k.turns(end * channels, begin * channels):
-        to = weight.moved(row * number)
-        for t in k.turns(number):
-            to.store(k.number(0.0), t)
-        for t in k.turns(taps):
-            to.store(some.load(row * taps + t), offsets.load(t))
+    k.declares.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+    bytes = (channels * (number * k.dtype.itemsize)).name
+    for o in k.turns(end, begin):
+        at = weight.at(o * channels * number)
+        k.line(f"  call void @llvm.memset.p0.i64(ptr {at}, i8 0, i64 {bytes}, i1 false)")
+        for row in k.turns((o + 1) * channels, o * channels):
+            for t in k.turns(taps):
+                weight.store(some.load(row * taps + t), row * number + offsets.load(t))
     return k.shared()
 
 

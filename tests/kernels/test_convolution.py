@@ -104,6 +104,10 @@ GATHERED = [
     (2, (2, 2), 16, (24, 33, 1), (7, 7), (2, 3, 1)),
     (3, (3, 4, 5), 16, (24, 16, 1), (2, 3, 2), (1, (0, 1, 0), 1)),
     (1, (40,), 32, (24, 9, 1), (3,), (1, 2, 2)),
+    # Threads share the outputs.
+    (2, (2, 2), 16, (160, 150, 1), (3, 3), (1, 1, 1)),
+    (2, (1, 1), 16, (130, 129, 1), (3, 3), (1, 1, 1)),
+    (2, (3, 2), 5, (140, 131, 1), (3, 3), (2, 1, 1)),
 ]
 
 
@@ -285,6 +289,18 @@ def test_threads_give_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) ->
             several = passes()
         agree(several[:2], one[:2], "f", 0)
         agree(several[2:], one[2:], "f", ERROR, least=0)
+
+
+def test_threads_share_the_outputs_of_a_small_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    forward, input_grad, _ = spatial.forwards(2)
+    for size, batch, outs, stride in ((2, 16, 150, 1), (1, 16, 129, 1), (3, 5, 200, 2)):
+        x, w = R.normal(size=(batch, 140, size, size)).astype("f"), R.normal(size=(outs, 140, 3, 3)).astype("f")
+        y = forward(x, w, None, stride, 1)
+        one = y, input_grad(y, w, x.shape, stride, 1)
+        with monkeypatch.context() as m:
+            many_threads(m, 3)
+            y = forward(x, w, None, stride, 1)
+            agree((y, input_grad(y, w, x.shape, stride, 1)), one, "f", 0)
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,13 @@ def _pooled_apart() -> tuple[nn.Module, Array]:
 
 def _small_maps() -> tuple[nn.Module, Array]:
     """Of nine taps one sees more than border."""
-    net = nn.Sequential(nn.Conv2d(48, 40, 3, padding=1), nn.Tanh(), nn.Conv2d(40, 7, 3, padding=1))
+    net = nn.Sequential(
+        nn.Conv2d(48, 40, 3, padding=1),
+        nn.Tanh(),
+        nn.Conv2d(40, 160, 3, padding=1),
+        nn.Tanh(),
+        nn.Conv2d(160, 7, 3, padding=1),
+    )
     return net, R.normal(size=(64, 48, 1, 1)).astype("f")
 
 
