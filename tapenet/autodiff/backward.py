@@ -236,6 +236,8 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
         node.released = grads.site
         for slot in node.saved_slots:
             setattr(node, slot, None)
+        if state.tape is not None:
+            state.tape.released(node)
 
 
 def _follows(residual: object) -> bool:

@@ -122,6 +122,7 @@ def first_call(
     watch = Watch(title, reach)
     switches = local.state.now()
     tape = Capture()
+    tape.lets_go = True
     tape.sketches = sketches
     tape.runs_next = take_back or linked
 

@@ -11,7 +11,7 @@ import numpy as np
 from tapenet.autodiff.node import Traced
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.epoch import referred
-from tapenet.autodiff.observe.mutation import share
+from tapenet.autodiff.observe.mutation import owner, share
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.ir import Constant, Input, Reference, Value
@@ -65,7 +65,7 @@ class Storage:
         """Note what a tensor from outside holds from now on."""
         self.count += 1
         data = target.data
-        self._written.setdefault(id(_owner(data)), {})[id(data)] = data, self.count
+        self._written.setdefault(id(owner(data)), {})[id(data)] = data, self.count
         state = self.states.get(id(data))
         if state is not None:
             self.now[state] = value
@@ -78,7 +78,7 @@ class Storage:
 
     def changed(self, array: Array, since: int) -> bool:
         """Whether an array shows memory that was written later than `since`."""
-        written = self._written.get(id(_owner(array)))
+        written = self._written.get(id(owner(array)))
         if written is None:
             return False
         found = written.get(id(array))
@@ -105,11 +105,3 @@ class Storage:
                         "that the captured function uses too: use the one that is written, or a copy"
                     )
             near.append((high, reference))
-
-
-def _owner(array: Array) -> object:
-    """The object that owns the memory of an array. It lives as long as the array does."""
-    owner: object = array
-    while (base := getattr(owner, "base", None)) is not None:
-        owner = base
-    return owner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -96,3 +97,29 @@ def test_a_program_is_checked_once_behind_all_passes(monkeypatch: pytest.MonkeyP
     found = passes.simplify(captured, steps)
     assert len(steps) > 1
     assert checked == [found]
+
+
+def held(call: Callable[[], object]) -> float:
+    """The most memory that a call holds, in arrays of a million bytes."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        call()
+        return (tracemalloc.get_traced_memory()[1] - before) / 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_captured_call_keeps_no_more_than_a_gradient_needs() -> None:
+    x = np.linspace(0, 1, 125_000)
+
+    def long(x: np.ndarray) -> np.ndarray:
+        for _ in range(60):
+            x = np.concatenate([np.sin(x)[:1000], x[1000:]]) + 0.5
+        return x
+
+    held(lambda: tn.compile(long)(x))  # what is made once
+    assert held(lambda: tn.compile(long)(x)) < 8  # each of its ops gives an array
+    slope = tn.grad(lambda x: long(x).sum())
+    eager = held(lambda: slope(x))
+    assert held(lambda: tn.compile(slope)(x)) < eager + 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, Protocol, Self, cast
 
 import numpy as np
@@ -14,13 +14,16 @@ from tapenet.autodiff.gradients import Gradients
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Traced
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.observe.layer import CallStep
+from tapenet.autodiff.observe.mutation import owner
 from tapenet.autodiff.observe.tape import CaptureError, Tape
 from tapenet.autodiff.record import Call
 from tapenet.autodiff.state import local, switched
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import Op
 from tapenet.ops.random import Saved
+from tapenet.ops.registry import is_own
 from tapenet.ops.stack_frames import user_line
-from tapenet.program.arguments import elements
+from tapenet.program.arguments import elements, mapped
 from tapenet.program.rehearsal import begun, rehearse
 from tapenet.typing import Array, Shape
 
@@ -51,6 +54,8 @@ class Capture(Tape):
         runs_next: whether its program runs next, which then tells the user what there is to tell.
         sketches: whether nobody looks at its values, since the program runs next: of a loop one turn is enough then.
         writing: notes what is written in place, while a loop or branch of a lifted function is recorded.
+        lets_go: whether it keeps of calls no values that were made in the step, but those that a gradient is still computed of:
+            lowering asks for what is from outside alone.
     """
 
     captures = True
@@ -64,6 +69,9 @@ class Capture(Tape):
         self.constants: set[Node | None] = set()
         self.runs_next = self.sketches = False
         self.writing: Writing | None = None
+        self.lets_go = False
+        #: The nodes whose results share no memory with what is from outside.
+        self._own: set[Node | None] = set()
         #: How to put back what the step changed, by what that is, in order of change.
         self._undo: dict[Hashable, Callable[[], None]] = {}
         self._owners: set[int] = set()
@@ -98,6 +106,9 @@ class Capture(Tape):
             if begun() != before and call.parents and call.op.module.startswith(_LAYERS):
                 _rehearse(call)
             self._note_constant(call)
+            if self.lets_go and call.node is not None and _computes(call.node):
+                self._note_own(call)
+                self._let_go(call.node, _needed(call.op, call.parents))
             return result
 
         return captured
@@ -112,6 +123,34 @@ class Capture(Tape):
             part.node in self.constants if isinstance(part, Traced) else not isinstance(part, Tape) for part in given
         ):
             self.constants.update((node, *call.picks))
+
+    def _note_own(self, call: Call) -> None:
+        """Note that the results of a call have memory of their own, or of others that have, if it is so."""
+        assert call.node is not None
+        assert call.node.call is not None
+        outside = set()
+        for part in elements(list(call.node.call.values()), Traced):
+            data = part.data if isinstance(part, Traced) and part.node not in self._own else part
+            if isinstance(data, np.ndarray):
+                outside.add(id(owner(data)))
+        if not outside or outside.isdisjoint(id(owner(array)) for array in call.arrays[: call.count]):
+            self._own.update((call.node, *call.picks))
+
+    def _let_go(self, node: Node, needed: Collection[str]) -> None:
+        """Keep of a node's call no values that were made in the step, but those of some arguments."""
+        assert node.call is not None
+
+        def less(value: object) -> object:
+            if isinstance(value, Traced) and value.node in self._own:
+                return Traced(None, value.node, _GONE)
+            return value
+
+        node.note(call={n: v if n in needed else mapped(less, v, Traced) for n, v in node.call.items()})
+
+    def released(self, node: Node) -> None:
+        """Note that the gradient of a node has been computed."""
+        if self.lets_go and node.call is not None and _computes(node):
+            self._let_go(node, ())
 
     def is_constant(self, tensor: BaseTensor) -> bool:
         """Whether the value of a tensor is the same at each replay."""
@@ -382,6 +421,29 @@ class GradUse:
         told = [name for name in ("entry_read", "user_read", "consumed") if getattr(self, name)]
         before = "None" if self.before is None else f"{self.before.dtype} {self.before.shape}"
         return f"<gradient: {before} before{''.join(', ' + name for name in told)}>"
+
+
+#: Stands for a value that is no longer there.
+_GONE = np.empty(0)
+
+
+def _computes(node: Node) -> bool:
+    """Whether a node is the call of an op of tapenet's that does no more than to compute its results, and has no body."""
+    op, call = node.op, node.call
+    return (
+        is_own(op)
+        and not (op.effect or op.random or call is None)
+        and not any(isinstance(value, Tape) for value in call.values())
+    )
+
+
+def _needed(op: Op, wanted: Collection[str]) -> frozenset[str]:
+    """The arguments that the gradients of an op by some of them are computed of."""
+    if not wanted:
+        return frozenset()
+    if op.reference is not None:
+        return frozenset(op.inputs)
+    return frozenset([name for n in (wanted if op.joint is None else ("",)) for name in op.needs[n]])
 
 
 def capturing() -> Capture | None:

@@ -78,6 +78,9 @@ class Layer:
     def records(self, node: Node) -> None:
         """Called with a node that is made beside those of calls."""
 
+    def released(self, node: Node) -> None:
+        """Called when what a node has saved was used for the last time, where rules run on tensors."""
+
     def failed(self, node: Node, error: Exception, roots: tuple[Node, ...]) -> None:
         """Called where a node's rules failed in a backward pass from the roots."""
 

@@ -202,3 +202,11 @@ def share(a: Array, b: Array, work: int) -> bool:
         return np.shares_memory(a, b, max_work=work)  # type: ignore[arg-type]  # NumPy's stubs know -1 and 0 alone
     except np.exceptions.TooHardError:
         return True
+
+
+def owner(array: Array) -> object:
+    """The object that owns the memory of an array. It lives as long as the array does."""
+    found: object = array
+    while (base := getattr(found, "base", None)) is not None:
+        found = base
+    return found
