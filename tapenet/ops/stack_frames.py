@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import opcode
 import sys
 import warnings
@@ -13,14 +14,18 @@ _NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.", "scipy.", "functools")
 
 def is_users(frame: FrameType) -> bool:
     """Whether a frame is neither tapenet's own nor of NumPy, SciPy or functools."""
-    name = frame.f_globals.get("__name__", "")  # generated code has none
-    return bool(name) and not name.startswith(_NOT_USERS)
+    return _is_users(frame.f_globals.get("__name__", ""))  # generated code has none
+
+
+@functools.cache
+def _is_users(module: str) -> bool:
+    return bool(module) and not module.startswith(_NOT_USERS)
 
 
 def user_frame() -> FrameType | None:
     """The innermost frame that is neither tapenet's own nor of NumPy, SciPy or functools."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not is_users(frame):
+    while frame is not None and not _is_users(frame.f_globals.get("__name__", "")):  # a call less for each of many
         frame = frame.f_back
     return frame
 

@@ -8,7 +8,7 @@ an effect (calls of ops that draw random numbers or ask the host) keep their ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -117,10 +117,12 @@ _HOLDERS = frozenset({"call", "apply", "loop", "while", "branch"})
 class Instruction:
     """One primitive applied to values. `line` is the line of the user's code that it comes from, for errors."""
 
-    __slots__ = ("args", "line", "name", "params", "results")
+    __slots__ = ("args", "kind", "line", "name", "params", "results")
 
     def __init__(self, name: str, args: Iterable[Value], params: Params, specs: Iterable[Spec], line: str = "") -> None:
         self.name = name
+        #: One of elementwise, reduction, view, product, movement, control and call.
+        self.kind = PRIMITIVES[name].kind
         self.args = tuple(args)
         self.params = params
         self.line = line
@@ -130,11 +132,6 @@ class Instruction:
             result.instruction = self
             results.append(result)
         self.results = tuple(results)
-
-    @property
-    def kind(self) -> str:
-        """One of elementwise, reduction, view, product, movement, control and call."""
-        return PRIMITIVES[self.name].kind
 
     @property
     def effect(self) -> bool:
@@ -210,6 +207,14 @@ class Program:
         self.body = tuple(body)
         self.outputs = tuple(outputs)
         self.writes = tuple(writes)
+        self._names: frozenset[str] | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The primitives in it."""
+        if self._names is None:
+            self._names = frozenset([i.name for i in self.body])
+        return self._names
 
     def roots(self) -> Iterator[Value]:
         """What the program is run for."""
@@ -403,17 +408,24 @@ def check(program: Program) -> Program:
 Answer = Value | tuple[Value, ...] | None
 
 
-def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], Builder], Answer]) -> Program:
+def rewrite(
+    program: Program,
+    change: Callable[[Instruction, tuple[Value, ...], Builder], Answer],
+    names: Collection[str] | None = None,
+) -> Program:
     """The program with every instruction passed through `change(instruction, args, builder)`.
 
     Args:
         program: any program.
         change: is given an instruction, its arguments in the new program, and what appends to that; it returns the
             value (or values) that stand for the results, or None to keep the instruction as it is.
+        names: the primitives whose instructions it is given; all by default.
 
     Returns:
         the new program, or the given one itself if nothing changed.
     """
+    if names is not None and program.names.isdisjoint(names):
+        return program
     builder = Builder()
     replaced: dict[Value, Value] = {}
     changed = False
@@ -422,8 +434,10 @@ def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], 
 
     for instruction in program.body:
         args = tuple([get(a, a) for a in instruction.args]) if changed else instruction.args
-        builder.line = instruction.line
-        answer = change(instruction, args, builder)
+        answer = None
+        if names is None or instruction.name in names:
+            builder.line = instruction.line
+            answer = change(instruction, args, builder)
         if answer is None:
             if args == instruction.args:
                 builder.body.append(instruction)

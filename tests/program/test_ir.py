@@ -221,6 +221,22 @@ def test_a_rewrite_that_changes_nothing_gives_the_program_itself() -> None:
     assert rewrite(program, lambda instruction, args, builder: None) is program
 
 
+def test_a_rewrite_of_some_primitives_alone() -> None:
+    b = Build()
+    x = b.input(2)
+    program = b.program(b.emit("add", b.emit("exp", b.emit("negative", x)), x))
+    asked: list[str] = []
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
+        asked.append(instruction.name)
+        return args[0] if instruction.name == "negative" else None
+
+    made = check(rewrite(program, change, ("negative", "add")))
+    assert asked == ["negative", "add"]
+    assert [i.name for i in made.body] == ["exp", "add"]
+    assert rewrite(program, change, ("sin",)) is program
+
+
 def test_what_stands_for_a_result_is_used_in_its_place() -> None:
     x, program = chain()
     before = list(program.body)

@@ -84,12 +84,17 @@ def simplify(program: Program, steps: list[Step] | None = None) -> Program:
 
 def _simplified(program: Program, steps: list[Step], each: bool) -> Program:
     """The program after all passes; with `each` it is checked after each."""
+    settled: dict[str, Program] = {}  # what each pass has left as it is
     for _ in range(ROUNDS):
         begin = program
         program = _with_simple_bodies(program)
         for name, run in PASSES.items():
+            if settled.get(name) is program:
+                continue
             changed = run(program)
-            if changed is not program:
+            if changed is program:
+                settled[name] = program
+            else:
                 if each:
                     check(changed)
                 steps.append(Step(name, len(program.body), len(changed.body)))
@@ -103,10 +108,10 @@ def _with_simple_bodies(program: Program) -> Program:
     """The program with the bodies of its loops and branches simplified."""
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-        bodies = {name: instruction.params[name] for name in BODIES.get(instruction.name, ())}
+        bodies = {name: instruction.params[name] for name in BODIES[instruction.name]}
         simple = {name: simplify(body) for name, body in bodies.items()}
         if simple == bodies:
             return None
         return builder.several(instruction.name, *args, **{**instruction.params, **simple})
 
-    return rewrite(program, change) if any(i.name in BODIES for i in program.body) else program
+    return rewrite(program, change, BODIES)

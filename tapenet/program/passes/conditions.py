@@ -14,7 +14,8 @@ from tapenet.program.primitives import ADDED, REDUCTIONS
 
 def run(program: Program) -> Program:
     """Simplify `where`, `logical_not` and `cast`."""
-
+    if program.names.isdisjoint(RULES):
+        return program
     uses = program.uses()
     #: How many choices by a condition take a value, by value, condition and side.
     asked = Counter(

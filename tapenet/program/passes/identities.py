@@ -21,11 +21,10 @@ def run(program: Program) -> Program:
     """Apply the identities, each wherever it fits."""
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
-        rule = RULES.get(instruction.name)
-        found = rule and rule(builder, *args, **instruction.params)
+        found = RULES[instruction.name](builder, *args, **instruction.params)
         return found and builder.broadcast(found, instruction.results[0].shape)
 
-    return rewrite(program, change)
+    return rewrite(program, change, RULES)
 
 
 def _emit(builder: Builder, name: str, *args: Value, **params: object) -> Value:

@@ -10,17 +10,15 @@ from tapenet.program.passes.patterns import made_by, number
 
 def run(program: Program) -> Program:
     """Give loops once what does not change from turn to turn."""
-    if not any(i.name in _LOOPS for i in program.body):
+    if program.names.isdisjoint(_LOOPS):
         return program
-    return rewrite(program, _changed)
+    return rewrite(program, _changed, _LOOPS)
 
 
 _LOOPS = ("loop", "while")
 
 
 def _changed(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-    if instruction.name not in _LOOPS:
-        return None
     params = instruction.params
     body: Program = params["body"]
     carries, slices = params["carries"], params.get("slices", 0)

@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
 def run(program: Program) -> Program:
     """Read parts of what was put together where they were, and put together at once."""
-    if not any(i.name in ("update", "concatenate") for i in program.body):
+    if program.names.isdisjoint(("update", "concatenate")):
         return program
     return _all_read(_all_written(program))
 

@@ -31,7 +31,7 @@ def run(program: Program) -> Program:
             return None
         return found and builder.broadcast(found, instruction.results[0].shape)
 
-    return rewrite(program, change)
+    return rewrite(program, change, ("square", "power"))
 
 
 def _power(builder: Builder, x: Value, exponent: Number) -> Value | None:

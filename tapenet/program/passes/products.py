@@ -19,19 +19,19 @@ from tapenet.typing import Shape
 
 def run(program: Program) -> Program:
     """Simplify matrix products."""
+    if program.names.isdisjoint(RULES):
+        return program
     uses = program.uses()
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
-        rule = RULES.get(instruction.name)
-        if rule is None:
-            return None
+        rule = RULES[instruction.name]
         # What is behind a transpose or a sum may go only if nothing else needs it. A value that this run has replaced
         # has uses that were not counted.
         if rule is not _dot and (args != instruction.args or uses[args[0]] > 1):
             return None
         return rule(builder, *args, **instruction.params)
 
-    return rewrite(program, change)
+    return rewrite(program, change, RULES)
 
 
 def _dot(builder: Builder, a: Value, b: Value, ta: bool = False, tb: bool = False) -> Value | None:

@@ -15,9 +15,7 @@ _LARGE, _MOST = 256, 4
 
 def run(program: Program) -> Program:
     """Multiply the rows that loops take of an array, turn by turn, by a matrix at once."""
-    if not any(i.name == "loop" for i in program.body):
-        return program
-    return rewrite(program, _changed)
+    return rewrite(program, _changed, ("loop",))
 
 
 class _Row(NamedTuple):
@@ -34,8 +32,6 @@ class _Row(NamedTuple):
 
 
 def _changed(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-    if instruction.name != "loop":
-        return None
     params = instruction.params
     body: Program = params["body"]
     first = params["carries"] + params["slices"]

@@ -20,11 +20,11 @@ def run(program: Program) -> Program:
     A sum of n equal terms becomes a product with n, and two sums one after another become one: both differ from the
     program given in rounding only. (And where NumPy's sum of nothing but -0.0 is 0.0, it may be -0.0.)
     """
+    if program.names.isdisjoint(REDUCTIONS):
+        return program
     uses = program.uses()
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
-        if instruction.name not in REDUCTIONS:
-            return None
         (x,) = args
         name, axes = instruction.name, instruction.params["axes"]
         if all(x.shape[i] == 1 for i in axes):
@@ -42,7 +42,7 @@ def run(program: Program) -> Program:
             return _weighed(builder, first, second, x.shape, axes)
         return None
 
-    return rewrite(program, change)
+    return rewrite(program, change, REDUCTIONS)
 
 
 def _reduce(builder: Builder, name: str, x: Value, axes: Axes) -> Value:

@@ -17,6 +17,8 @@ from tapenet.typing import Shape
 
 def run(program: Program) -> Program:
     """Move reshapes below elementwise instructions and reductions, wherever that adds no other."""
+    if "reshape" not in program.names:
+        return program
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
         if not any(made_by(a, "reshape") for a in args):

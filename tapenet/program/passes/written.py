@@ -19,7 +19,7 @@ class Where(NamedTuple):
 
 def run(program: Program) -> Program:
     """Look for reads and writes at one place, by single numbers."""
-    if not any(i.name == "put" for i in program.body):
+    if "put" not in program.names:
         return program
     uses = program.uses()
 

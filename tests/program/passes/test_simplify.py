@@ -23,7 +23,16 @@ from tapenet.program.ir import Instruction, Program, ProgramError, check
 from tapenet.program.passes import Step, simplify
 from tapenet.program.trees import tree_leaves, tree_map
 from tests.program.evaluate import assert_equal, evaluate
-from tests.program.passes.programs import Build, Random, assert_kept, assert_property, assert_same, constant, names
+from tests.program.passes.programs import (
+    Build,
+    Pass,
+    Random,
+    assert_kept,
+    assert_property,
+    assert_same,
+    constant,
+    names,
+)
 
 OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.")}
 
@@ -50,6 +59,24 @@ def test_steps_tell_what_each_pass_did() -> None:
     steps: list[Step] = []
     simplify(b.program(b.emit("exp", x), b.emit("exp", x)), steps)
     assert steps == [("duplicates", 3, 2), ("dead", 2, 1)]
+
+
+def test_a_pass_does_not_run_again_on_what_it_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[str, Program]] = []
+
+    def noted(name: str, run: Pass) -> Pass:
+        def noting(program: Program) -> Program:
+            given.append((name, program))
+            return run(program)
+
+        return noting
+
+    monkeypatch.setattr(passes, "PASSES", {name: noted(name, run) for name, run in passes.PASSES.items()})
+    b = Build()
+    x = b.input(3)
+    simplify(b.program(b.emit("add", b.emit("exp", x), b.emit("exp", x))))
+    assert len({program for _, program in given}) == 2
+    assert len(set(given)) == len(given)
 
 
 def test_a_pass_that_breaks_a_program_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
