@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import tapenet as tn
@@ -18,6 +19,12 @@ __all__ = ["build", "load"]
 
 def build(task: Network, how: str) -> Candidate:
     """The task, `how` being "eager" or "native"."""
+    step, _ = training(task, how)
+    return Candidate(functools.partial(step, *task.data()), tn.Tensor.item, lambda loss: [loss.item()])
+
+
+def training(task: Network, how: str) -> tuple[Callable[..., Any], optim.Optimizer]:
+    """A step as a function of data, and its optimizer."""
     module = network(task.layers, nn, F, tn.concatenate)
     for p, value in zip(module.parameters(), task.parameters(), strict=True):
         p.data = value
@@ -33,4 +40,4 @@ def build(task: Network, how: str) -> Candidate:
         opt.step()
         return loss
 
-    return Candidate(functools.partial(compiled(how, step), *task.data()), tn.Tensor.item, lambda loss: [loss.item()])
+    return compiled(how, step), opt

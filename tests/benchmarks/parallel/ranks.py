@@ -20,7 +20,6 @@ import numpy as np
 from mpi4py import MPI
 
 from tests.benchmarks.networks import models
-from tests.benchmarks.networks.modules import loss_of, network
 from tests.benchmarks.networks.workloads import Network
 from tests.benchmarks.parallel.model import BUCKET
 from tests.benchmarks.side_by_side.tasks import Array
@@ -42,73 +41,46 @@ def part(task: Network, parts: int) -> Network:
     return dataclasses.replace(task, inputs=(count, *task.inputs[1:]), outputs=(count, *task.outputs[1:]))
 
 
-def tapenet_step(task: Network, compiled: bool, together: bool) -> tuple[OfData, Step]:
+def tapenet_step(task: Network, how: str, together: bool) -> tuple[OfData, Step]:
     """A training step, and that of its optimizer alone; `together` averages gradients over all ranks."""
     import tapenet as tn
-    import tapenet.nn.functional as F
-    from tapenet import nn, optim
     from tapenet.autodiff.observe.layer import of_backward
+    from tests.benchmarks.networks.tapenet_side import training
 
-    module = network(task.layers, nn, F, tn.concatenate)
-    for p, value in zip(module.parameters(), task.parameters(), strict=True):
-        p.data = value
-    opt: Any = optim.Adam(module, lr=task.lr) if task.adam else optim.SGD(module, lr=task.lr, momentum=0.9)
+    step, opt = training(task, how)
     if together:
-        tn.parallel.optimizer(opt, module)
+        tn.parallel.optimizer(opt)
 
-    def step(x: Any, target: Any) -> Any:
-        loss = loss_of(module, F, x, target)
-        opt.zero_grad()
-        loss.backward()
-        opt.step()
-        return loss
-
-    run = tn.compile(step) if compiled else step
-
-    def called(*data: Any) -> Any:
+    def called(*data: Array) -> object:
         kept = of_backward[:]
         of_backward[:] = kept if together else []  # what averages the other module looks at each pass
         try:
-            return run(*data)
+            return step(*data)
         finally:
             of_backward[:] = kept
 
     def update() -> object:
-        for p in module.parameters():
-            if p.grad is None:  # a compiled step leaves none
-                p.grad = tn.zeros_like(p)
+        for slot in opt.slots:
+            if slot.param.grad is None:  # a compiled step leaves none
+                slot.param.grad = tn.zeros_like(slot.param)
         return opt.step()
 
     return called, update
 
 
-def torch_step(task: Network, together: bool) -> tuple[OfData, Step]:
+def torch_step(task: Network, how: str, together: bool) -> tuple[OfData, Step]:
     """The same by PyTorch; `together` wraps the module in DistributedDataParallel over gloo."""
     import torch
-    import torch.nn.functional as F
-    from torch import nn
+
+    from tests.benchmarks.networks.torch_side import training
 
     torch.set_num_threads(1)
-    module = network(task.layers, nn, F, torch.cat)
-    with torch.no_grad():
-        for p, value in zip(module.parameters(), task.parameters(), strict=True):
-            p.copy_(torch.from_numpy(value))
-    opt: torch.optim.Optimizer
-    if task.adam:
-        opt = torch.optim.Adam(module.parameters(), lr=task.lr, fused=True)
-    else:
-        opt = torch.optim.SGD(module.parameters(), lr=task.lr, momentum=0.9, fused=True)
-    run: Any = nn.parallel.DistributedDataParallel(gloo() and module) if together else module
 
-    def step(*data: Any) -> object:
-        x, target = map(torch.from_numpy, data)
-        loss = loss_of(run, F, x, target)
-        opt.zero_grad()
-        loss.backward()
-        opt.step()
-        return loss
+    def prepared(module: torch.nn.Module) -> torch.nn.Module:
+        return torch.nn.parallel.DistributedDataParallel(gloo() and module) if together else module
 
-    return step, opt.step
+    step, opt = training(task, how, prepared)
+    return lambda *data: step(*map(torch.from_numpy, data)), opt.step
 
 
 def gloo() -> Any:
@@ -172,11 +144,11 @@ def train(workload: str, candidate: str, rounds: int, seconds: float) -> dict[st
     """A step by one rank while others sleep, of the whole batch and of parts; by each rank for itself; by all together, of a
     batch each, and of one for all; the optimizer's step; and the sums of gradients alone, in buckets, by mpi4py."""
     library, _, how = candidate.partition("-")
-    made = torch_step if library == "torch" else lambda t, together: tapenet_step(t, how == "native", together)
+    made = {"torch": torch_step, "tapenet": tapenet_step}[library]
     whole = WORKLOADS[workload]
     data = {n: part(whole, n).data() for n in (1, 2, 4)}
-    alone, update = made(whole, False)
-    together, _ = made(whole, True)
+    alone, update = made(whole, how, False)
+    together, _ = made(whole, how, True)
     size = sum(p.nbytes for p in whole.parameters())
     buckets = np.array_split(np.ones(size // 4, np.float32), math.ceil(size / BUCKET))
     steps: dict[str, Step] = {f"solo {n}": functools.partial(alone, *data[n]) for n in data} | {
