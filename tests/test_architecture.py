@@ -62,7 +62,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "compat": {"linalg", "fft", "program", "ops", "autodiff", "parameters", "nn", "optim", "transforms", "compat"},
     "interop": {"ops", "autodiff", "nn", "interop"},
-    "parallel": {"kernels", "program", "ops", "autodiff", "parameters", "nn", "optim", "files", "data", "parallel"},
+    "parallel": {"llvm", "kernels", "program", "ops", "autodiff", "parameters", "nn", "optim", "files", "data", "parallel"},
     "testing": {
         "llvm", "program", "ops", "autodiff", "transforms", "compiler", "nn", "optim", "data", "drawing", "testing",
     },

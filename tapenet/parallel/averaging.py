@@ -22,7 +22,7 @@ from tapenet.nn.module import Module
 from tapenet.ops.op import Op, op
 from tapenet.optim.master_weights import MasterWeights
 from tapenet.optim.optimizer import Optimizer
-from tapenet.parallel import by_address
+from tapenet.parallel import compiled
 from tapenet.parallel.collectives import allreduce
 from tapenet.parallel.ranks import World, listed, world
 from tapenet.parallel.shared_state import SharedState
@@ -296,7 +296,7 @@ class _Bucket:
         def ends(begun: Array) -> Array:
             return self._end()
 
-        found = by_address.summed(self.ranks, self.size, self.sent, self.what)
+        found = compiled.summed(self.ranks, self.size, self.sent, self.what)
         if found is not None:
             vars(begins)["c_effect"], vars(ends)["c_effect"] = found
         named: dict[str, Any] = {"ordered": np.zeros_like, "nondiff": True}

@@ -12,10 +12,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn
@@ -24,6 +24,7 @@ import numpy as np
 
 from tapenet import kernels
 from tapenet.parallel import launched
+from tapenet.parallel.agreement import Meeting
 from tapenet.parallel.killed import Notice
 from tapenet.program.called_ops import ALONE
 
@@ -42,12 +43,6 @@ _ABORT = 3
 _ALIGNED = 64
 #: What a rank tells that does something by itself, and is not to be waited for less long than that takes.
 _AT_WORK = "at work"
-#: Bytes that say which call it is, in front of numbers that are combined, and of the whole message. All have one length, so
-#: that ranks that make different calls find it out: MPICH ends a process that gets a longer message than it asked for.
-_SEAL = 64
-_MESSAGE = 256
-#: Ranks up to which a library sends such a message in the same way whatever its numbers are: there are more than ranks.
-_ALIKE = 32
 #: Bytes of an array whose memory is kept: glibc gives larger ones than the least back to the system (`kernels.keep_memory`).
 _KEPT = range(1 << 25, 1 << 28)
 
@@ -72,7 +67,7 @@ class World:
 
     Attributes:
         comm: for collectives and messages of the user's.
-        gradients: for gradients that are sent while a backward pass runs.
+        gradients: for gradients that are sent while a backward pass runs, and for messages in which ranks agree.
         control: for what ranks tell each other about themselves.
         rank, size: which one this is, of how many.
         collectives: how many calls that all ranks make together this one has begun to wait for.
@@ -139,15 +134,26 @@ class World:
     def collectives(self) -> int:
         return self._collectives + int(self.inside[0])
 
+    @cached_property
+    def meeting(self) -> Meeting | None:
+        """How ranks agree; None where not all have native code. Asked for by several ranks alone, and by all of them."""
+        return Meeting.of(self)
+
     # -- waiting -------------------------------------------------------------------------------------------------
 
     def waiting(self, what: str, together: bool = True) -> AbstractContextManager[None]:
         """Around a call that waits for other ranks."""
         return _Wait(self, what, together)
 
+    def waits(self, what: str) -> tuple[int, int]:
+        """Where native code says what it waits for, and the number of a label for that."""
+        if what not in self.labels:
+            self.labels.append(what)
+        return self.inside.ctypes.data, self.labels.index(what)
+
     def allreduce(self, what: str, x: np.ndarray, dtype: np.dtype, how: str = "SUM") -> np.ndarray:
-        """The arrays of all ranks, combined in a new one. Ranks agree that they make the same call: by a seal in front of
-        the numbers that are added, where these are few, since a message of its own would double the time; else beforehand.
+        """The arrays of all ranks, combined in a new one. Few numbers go with the message in which the ranks agree that they
+        make the same call; more have one ahead.
 
         Args:
             what: the call, in words that are the same on all ranks if they make the same, shape and dtype included.
@@ -158,20 +164,22 @@ class World:
         Raises:
             RuntimeError: on all ranks, if they make different calls.
         """
-        seal = _seal(what, dtype, self.size)
-        end = seal.length + x.size
-        if how == "SUM" and end <= seal.room.size and (dtype.itemsize == 8 or self.size <= _ALIKE):
-            room = seal.room.copy()
-            numbers = room[seal.length : end].reshape(x.shape)
-            numbers[...] = x
-            with _Wait(self, what, True):
-                self.comm.Allreduce(self.MPI.IN_PLACE, room, self.MPI.SUM)
-            if room[: seal.length].tobytes() != seal.all:
-                self._differ(what)
-            return numbers
+        return self.combining(what, x.shape, dtype, how)(np.asarray(x, dtype))
+
+    def combining(
+        self, what: str, shape: tuple[int, ...], dtype: np.dtype, how: str
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """What makes such a call, made beforehand."""
+        if self.meeting is not None:
+            call = self.meeting.call(what, dtype, shape, how)
+            if call.within:
+                return call.combine
+        return partial(self._combined, what, how)
+
+    def _combined(self, what: str, how: str, x: np.ndarray) -> np.ndarray:
         self.agree(what)
-        given = np.asarray(x, dtype, order="C")
-        out = self._large(given) if given.nbytes in _KEPT else np.empty(given.shape, dtype)
+        given = np.asarray(x, order="C")
+        out = self._large(given) if given.nbytes in _KEPT else np.empty_like(given)
         with _Wait(self, what, True):
             self.comm.Allreduce(given, out, getattr(self.MPI, how))
         return out
@@ -191,10 +199,20 @@ class World:
         Raises:
             RuntimeError: on all ranks, if they are not.
         """
-        if self.size > 1:
-            self.allreduce(what, _NOTHING, _NOTHING.dtype)
+        if self.size == 1:
+            return
+        if self.meeting is not None:
+            self.meeting.call(what, _NOTHING.dtype, _NOTHING.shape, "SUM").combine(_NOTHING)
+            return
+        # Without native code: of one length, since MPICH ends a process that gets a longer message than it asked for.
+        seal = np.frombuffer(hashlib.sha512(what.encode()).digest(), np.uint8).astype(np.int64)
+        total = np.empty_like(seal)
+        with _Wait(self, what, True):
+            self.comm.Allreduce(seal, total, self.MPI.SUM)
+        if not np.array_equal(total, self.size * seal):
+            self.differ(what)
 
-    def _differ(self, what: str) -> NoReturn:
+    def differ(self, what: str) -> NoReturn:
         """Raise an error that says what each rank calls."""
         with self.waiting(what):
             every = self.comm.allgather(what)
@@ -435,31 +453,6 @@ class _Wait:
 
 #: Numbers of ranks that only agree.
 _NOTHING = np.zeros(0, np.int64)
-
-
-class _Seal(NamedTuple):
-    """What goes in front of numbers that are combined.
-
-    Attributes:
-        room: a message, which begins with the seal.
-        length: how many numbers that is.
-        all: the bytes of a seal that all ranks have in common, when it has been combined.
-    """
-
-    room: np.ndarray
-    length: int
-    all: bytes
-
-
-@lru_cache(maxsize=1000)
-def _seal(what: str, dtype: np.dtype, size: int) -> _Seal:
-    """The seal of a call, made of its words: small numbers, whose sums over all ranks any dtype holds as well. (A maximum or
-    minimum would hide what another rank sends as another dtype.)"""
-    count = _SEAL // dtype.itemsize
-    numbers = np.frombuffer(hashlib.sha512(what.encode()).digest(), np.uint8)[:count].astype(np.int64) % 128
-    room = np.zeros(_MESSAGE // dtype.itemsize, dtype)
-    room[:count] = numbers
-    return _Seal(room, count, (numbers * size).astype(dtype).tobytes())
 
 
 def listed(every: Mapping[int, str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -71,24 +71,27 @@ class SharedState:
         """Send the arrays that this rank updated, and write what others send into theirs."""
         ranks = self._ranks
         ranks.agree(f"{by} with shared state")
+        sent: list[tuple[Any, list[tuple[Array, Array]]]] = []
         for parcel in self._parcels:
             first, owner = arrays[parcel[0]], self.owners[parcel[0]]
             if len(parcel) == 1 and first.flags.c_contiguous:
-                self._send(first.reshape(-1).view(np.uint8), owner, by)
+                sent.append((ranks.comm.Ibcast(first.reshape(-1).view(np.uint8), owner), []))
                 continue
             ends = np.cumsum([arrays[i].nbytes for i in parcel])
             packed = np.empty(ends[-1], np.uint8)
             places = [
-                packed[end - arrays[i].nbytes : end].view(arrays[i].dtype).reshape(arrays[i].shape)
+                (arrays[i], packed[end - arrays[i].nbytes : end].view(arrays[i].dtype).reshape(arrays[i].shape))
                 for i, end in zip(parcel, ends, strict=True)
             ]
             if owner == ranks.rank:
-                for i, place in zip(parcel, places, strict=True):
-                    place[...] = arrays[i]
-            self._send(packed, owner, by)
-            if owner != ranks.rank:
-                for i, place in zip(parcel, places, strict=True):
-                    arrays[i][...] = place
+                for array, place in places:
+                    place[...] = array
+            sent.append((ranks.comm.Ibcast(packed, owner), places if owner != ranks.rank else []))
+        with ranks.waiting(by):
+            for request, places in sent:
+                request.Wait()
+                for array, place in places:
+                    array[...] = place
 
     def gathered(self, states: dict[int, StateDict]) -> dict[int, StateDict]:
         ranks = self._ranks

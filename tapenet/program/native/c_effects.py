@@ -1,4 +1,4 @@
-"""The code of ops with an effect that a C function does in the memory of their argument (`program/c_effects.py`)."""
+"""The code of ops with an effect that C functions do (`program/c_effects.py`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from tapenet.llvm import loops, toolchain
 from tapenet.llvm.emitter import supported
 from tapenet.llvm.loops import offset
-from tapenet.program.c_effects import CEffect, effect_of
+from tapenet.program.c_effects import CEffect, Where, effect_of
 from tapenet.program.ir import Builder, Constant, Instruction, Value
-from tapenet.program.layout import Layouts
+from tapenet.program.layout import Layouts, alike, c_strides
 from tapenet.program.native import raising
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.raising import STATUS
@@ -45,18 +45,28 @@ end:
 }
 
 
-def prepared(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> tuple[Value, ...] | None:
-    """A call that a C function does, so that native code calls that; None for what is none. Its result goes on from its
-    argument, so it is in the same memory where nobody else needs that."""
+def prepared(
+    instruction: Instruction, args: tuple[Value, ...], layouts: Layouts, builder: Builder
+) -> tuple[Value, ...] | None:
+    """A call that C functions do, so that native code calls these; None for what is none. Where its result goes on from its
+    argument, it is in the same memory if nobody else needs that."""
     effect = effect_of(instruction)
-    if effect is None or not instruction.results[0].size or not supported(instruction.results[0].dtype):
+    (result,) = instruction.results if effect is not None else [None]
+    if effect is None or result is None or not result.size or not supported(result.dtype):
         return None
+    (x,) = args
+    if not alike(x.shape, layouts[x].strides, c_strides(x.shape)):
+        x = builder.emit("copy", x, row_major=True)
     words = Constant(np.array([w % (1 << 64) for w in effect.words], np.uint64).view(_WORD))
-    return builder.several("call", *args, words, **instruction.params, c_effect=effect, carries=1)
+    carries = int(effect.goes_on)
+    (found,) = builder.several("call", x, words, **instruction.params, c_effect=effect, carries=carries)
+    if effect.divisor > 1:
+        found = builder.emit("divide", found, Constant(np.asarray(effect.divisor, found.dtype)))
+    return (found,)
 
 
 def find(entry: object) -> CEffect | None:
-    """The C function that native code calls for an entry, if it is such a call."""
+    """What native code calls for an entry, if it is such a call."""
     found: CEffect | None = entry.params.get("c_effect") if isinstance(entry, Instruction) else None
     return found
 
@@ -76,33 +86,38 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
         found = code.emit(f"load i64, ptr {offset(code, table, i, 1, _WORD)}")
         return found if bits == 64 else code.emit(f"trunc i64 {found} to i{bits}")
 
-    if effect.waits is None and not stays:
+    here = Where.RESULT in effect.given
+    if effect.goes_on and here and not stays:
         loops.copy(code, x.shape, source, target)
-    given, count = [], 0
-    for argument in effect.arguments:
-        if argument is None:
-            given.append(f"ptr {(target if effect.waits is None else source).pointer}")
-        else:
-            given.append(f"i{argument.bits} {word(count, argument.bits)}")
-            count += 1
-    toolchain.symbols[effect.name] = effect.address
-    code.declares.add(f"declare i32 @{effect.name}({', '.join(g.split()[0] for g in given)})")
     if effect.waits is not None:
-        state = code.emit(f"inttoptr i64 {word(count)} to ptr")
-        number = code.emit(f"load i64, ptr {state}")
-        code.line(f"  store i64 {code.emit(f'add i64 {number}, 1')}, ptr {state}")
+        state = code.emit(f"inttoptr i64 {word(len(effect.words) - 2)} to ptr")
         label = offset(code, state, 1, 1, _WORD)
-        code.line(f"  store volatile i64 {word(count + 1)}, ptr {label}")
         code.declares |= _RELEASED
-        held = code.emit("call ptr @tn_released()")
-    status = code.emit(f"call i32 @{effect.name}({', '.join(given)})")
-    if effect.waits is not None:
-        code.line(f"  call void @tn_taken(ptr {held})")
-        code.line(f"  store volatile i64 0, ptr {label}")
-        # The function has written to memory that it was not given here.
+    count = 0
+    for call in effect.calls:
+        given = []
+        for argument in call.arguments:
+            if isinstance(argument, Where):
+                given.append(f"ptr {(target if argument is Where.RESULT else source).pointer}")
+            else:
+                given.append(f"i{argument.bits} {word(count, argument.bits)}")
+                count += 1
+        toolchain.symbols[call.name] = call.address
+        code.declares.add(f"declare i32 @{call.name}({', '.join(g.split()[0] for g in given)})")
+        if effect.waits is not None:
+            number = code.emit(f"load i64, ptr {state}")
+            code.line(f"  store i64 {code.emit(f'add i64 {number}, 1')}, ptr {state}")
+            code.line(f"  store volatile i64 {word(len(effect.words) - 1)}, ptr {label}")
+            held = code.emit("call ptr @tn_released()")
+        status = code.emit(f"call i32 @{call.name}({', '.join(given)})")
+        if effect.waits is not None:
+            code.line(f"  call void @tn_taken(ptr {held})")
+            code.line(f"  store volatile i64 0, ptr {label}")
+        wrong = code.emit(f"icmp ne i32 {status}, 0")
+        raising.write(code, wrong, RuntimeError, effect.error, writer.parameter(STATUS))
+    if not here:
+        # The functions have written to memory that they were not given here.
         code.line(f'  call void asm sideeffect "", "r,~{{memory}}"(ptr {source.pointer})')
-    wrong = code.emit(f"icmp ne i32 {status}, 0")
-    raising.write(code, wrong, RuntimeError, effect.error, writer.parameter(STATUS))
-    if effect.waits is not None and not stays:
-        loops.copy(code, x.shape, source, target)
+        if not stays:
+            loops.copy(code, x.shape, source, target)
     return writer.done()

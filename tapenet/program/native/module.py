@@ -202,7 +202,7 @@ class Module:
 
     @property
     def c_effects(self) -> list[CEffect]:
-        """What C functions do in it beside giving results."""
+        """What C functions do in it."""
         return [found for i in self.instructions() if (found := c_effects.find(i))]
 
     @property
@@ -394,7 +394,7 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
             layouts[arg]  # in order, so that none is found by a long recursion
         if instruction.name == "call" and (plan := launches.record(instruction, args, layouts)):
             return builder.several("call", *args, **instruction.params, plan=plan)
-        done = c_effects.prepared(instruction, args, builder)
+        done = c_effects.prepared(instruction, args, layouts, builder)
         if done is None and body and not _is_native(instruction):
             done = callbacks.prepared(instruction, args, builder)
         if done is not None:

@@ -32,6 +32,40 @@ if size > 1:  # calls that differ, whatever bytes the others send
         for how in ("max", "min", "sum"):
             with pytest.raises(RuntimeError, match="different calls"):
                 P.allreduce(np.ones(3, float if rank else dtype), how)
+    # Lengths and calls that differ, with few numbers, which go with the message that the ranks agree by, and with many.
+    others = [
+        lambda x: P.allreduce(x[:-1]),
+        lambda x: P.allreduce(x.astype("f")),
+        P.allgather,
+        P.broadcast,
+        P.reduce_scatter,
+    ]
+    for i, other in enumerate(others):
+        for count in (1, 5000, 50_000):
+            for given in ([P.allreduce, other], [other, P.allreduce]):
+                calls = [given[bool(rank)]] + [tn.compile(given[bool(rank)])] * (count == 5000 and i in (0, 2))
+                for call in calls:
+                    with pytest.raises(RuntimeError, match=r"different calls.*rank 0: \w+ float.*; ranks? 1"):
+                        call(np.ones(size * count))
+# Compiled programs call MPI without the interpreter.
+x = rng.normal(size=(size, 2 * size, 20_000))
+for few in (3, 20_000):
+    of = x[rank, :, :few].astype("f")
+    every_sum = x[:, :, :few].astype("f").sum(0)
+    for name, call, want in [
+        ("sum", P.allreduce, every_sum),
+        ("mean of a transpose", lambda x: P.allreduce(x.T, "mean"), every_sum.T / size),
+        ("max", lambda x: P.allreduce(2 * x, "max"), 2 * x[:, :, :few].astype("f").max(0)),
+        ("sum and scattered", lambda x: P.reduce_scatter(P.allreduce(x)), size * every_sum[2 * rank : 2 * rank + 2]),
+        ("gathered", lambda x: P.allgather(x[:2]), x[:, :2, :few].reshape(-1, few)),
+        ("scattered", P.reduce_scatter, every_sum[2 * rank : 2 * rank + 2]),
+        ("broadcast", lambda x: x - P.broadcast(x, size - 1), (x[rank] - x[-1])[:, :few]),
+    ]:
+        compiled = tn.compile(call)
+        for _ in range(2):
+            assert np.allclose(compiled(of), want, rtol=1e-5, atol=1e-5), name
+        told = str(compiled.explain())
+        assert size == 1 or "backend native" not in told or "calls of Python: 0" in told, told
 for root in range(size):
     assert np.array_equal(P.broadcast(mine, root), every[root])
     assert np.allclose(P.reduce(mine, root), every.sum(0) * (rank == root), rtol=1e-14)
