@@ -36,7 +36,7 @@ EACH = 12
 #: so many.
 ARRAYS = 100
 #: What reads or writes memory.
-_ACCESS = re.compile(r"^  (?:%\w+ = load|store) .*")
+_ACCESS = re.compile(r"^  (?:%\w+ = load|store) .*", re.MULTILINE)
 
 
 def run_length() -> int:
@@ -110,7 +110,8 @@ class Code(Emitter):
             c.register = phi
         body(index)
         if parallel:
-            self.lines[place:] = [_ACCESS.sub(r"\g<0>, !llvm.access.group !turns", line) for line in self.lines[place:]]
+            turn = "\n".join(self.lines[place:])
+            self.lines[place:] = _ACCESS.sub(r"\g<0>, !llvm.access.group !turns", turn).split("\n")
         latch = self.block
         self.line(f"  {following} = add nuw nsw i64 {index}, 1")
         done = self.emit(f"icmp eq i64 {following}, {count}")

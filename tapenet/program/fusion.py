@@ -15,6 +15,7 @@ boxes, in each of which every element comes from one part (`joined`).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -123,9 +124,10 @@ def seen_through(instruction: Instruction) -> bool:
 def source(value: Value) -> Instruction | None:
     """The instruction behind a value, through views."""
     while isinstance(value, Result):
-        if not seen_through(value.instruction):
-            return value.instruction
-        value = value.instruction.args[0]
+        instruction = value.instruction
+        if instruction.kind != "view" or instruction.name == "barrier":  # as `seen_through`: it is asked often
+            return instruction
+        value = instruction.args[0]
     return None
 
 
@@ -483,6 +485,7 @@ def _rows_of(shape: Shape) -> int:
     return count
 
 
+@functools.lru_cache(4096)
 def aligned(shape: Shape, strides: Strides, domain: Shape) -> Strides | None:
     """Strides by the axes of a domain, 0 where a shape is broadcast to it; None if it does not broadcast."""
     lead = len(domain) - len(shape)

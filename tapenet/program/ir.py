@@ -8,6 +8,7 @@ an effect (calls of ops that draw random numbers or ask the host) keep their ord
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,7 +120,9 @@ class Instruction:
 
     __slots__ = ("args", "kind", "line", "name", "params", "results")
 
-    def __init__(self, name: str, args: Iterable[Value], params: Params, specs: Iterable[Spec], line: str = "") -> None:
+    def __init__(
+        self, name: str, args: Iterable[Value], params: Params, specs: Iterable[tuple[Shape, np.dtype]], line: str = ""
+    ) -> None:
         self.name = name
         #: One of elementwise, reduction, view, product, movement, control and call.
         self.kind = PRIMITIVES[name].kind
@@ -225,19 +228,11 @@ class Program:
 
     def values(self) -> Iterator[Value]:
         """Every value that is used or computed, each once."""
-        seen: set[Value] = set()
-        for value in self._mentions():
-            if value not in seen:
-                seen.add(value)
-                yield value
-
-    def _mentions(self) -> Iterator[Value]:
-        yield from self.inputs
-        yield from self.hosts
+        mentioned: list[Iterable[Value]] = [self.inputs, self.hosts]
         for instruction in self.body:
-            yield from instruction.args
-            yield from instruction.results
-        yield from self.roots()
+            mentioned += (instruction.args, instruction.results)
+        mentioned.append(self.roots())
+        return iter(dict.fromkeys(itertools.chain.from_iterable(mentioned)))
 
     @property
     def references(self) -> list[Reference]:
@@ -442,7 +437,7 @@ def rewrite(
             if args == instruction.args:
                 builder.body.append(instruction)
                 continue
-            specs = [Spec(r.shape, r.dtype) for r in instruction.results]
+            specs = [(r.shape, r.dtype) for r in instruction.results]
             kept = Instruction(instruction.name, args, instruction.params, specs, instruction.line)
             builder.body.append(kept)
             answer = kept.results
@@ -465,7 +460,7 @@ def inline(builder: Builder, program: Program, args: Sequence[Value]) -> list[Va
     known: dict[Value, Value] = dict(zip(program.inputs, args, strict=True))
     for instruction in program.body:
         given = [known.get(a, a) for a in instruction.args]
-        specs = [Spec(r.shape, r.dtype) for r in instruction.results]
+        specs = [(r.shape, r.dtype) for r in instruction.results]
         line = instruction.line or builder.line
         made = Instruction(instruction.name, given, instruction.params, specs, line)
         builder.body.append(made)

@@ -6,6 +6,7 @@ Offsets and strides count elements, not bytes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeGuard
 
@@ -38,6 +39,7 @@ def c_strides(shape: tuple[int, ...]) -> Strides:
     return ordered_strides(shape, tuple(range(len(shape))))
 
 
+@functools.lru_cache(4096)
 def ordered_strides(shape: tuple[int, ...], order: tuple[int, ...]) -> Strides:
     """Strides of a dense array whose axes, from the slowest in memory to the fastest, are `order`."""
     strides = [0] * len(shape)
@@ -48,6 +50,7 @@ def ordered_strides(shape: tuple[int, ...], order: tuple[int, ...]) -> Strides:
     return tuple(strides)
 
 
+@functools.lru_cache(4096)
 def memory_order(shape: tuple[int, ...], strides: Strides) -> tuple[int, ...]:
     """The axes from the slowest in memory to the fastest; those of length one stay where they are."""
     axes = [i for i, n in enumerate(shape) if n > 1]
@@ -146,6 +149,7 @@ class Layouts:
         return unusual_order(value.shape, self[value].strides)
 
 
+@functools.lru_cache(4096)
 def unusual_order(shape: tuple[int, ...], strides: Strides) -> Order | None:
     """The order in which an array lies in memory, None if it is the usual one or if it is broadcast."""
     if any(n > 1 and s == 0 for n, s in zip(shape, strides, strict=True)):

@@ -44,6 +44,8 @@ class Cut(NamedTuple):
 
 def cut(kernel: Kernel, layouts: Layouts) -> Cut | None:
     """The parts of a kernel; None for one that is not cut."""
+    if cycles(kernel) < 2 * min(pieces.PART, pieces.ROWS):
+        return None
     split = len(kernel.domain) if kernel.split is None else kernel.split
     strides = [s for s in _strides(kernel, layouts) if s is not None]
     rows = next((axis for s in strides if (axis := pieces.rows(kernel.domain, s)) is not None and axis < split), None)
