@@ -57,6 +57,15 @@ class Offset(NamedTuple):
         return Offset(buffer, elements, dtype) if elements else buffer
 
 
+class Series(NamedTuple):
+    """Pointers that a function is called with, by the number of the first and how many there are: each points so many bytes
+    behind the one before, and the function is given the first alone."""
+
+    first: int
+    length: int
+    step: int
+
+
 class Function(NamedTuple):
     """A generated function: the text of its body, the buffers it is called with, and what it needs declared."""
 
@@ -70,6 +79,14 @@ class Function(NamedTuple):
     light: bool = False
     #: Whether all that takes time in it is written in vectors.
     vectors: bool = False
+    #: Which of its buffers are at equal distances (`series`).
+    series: tuple[Series, ...] = ()
+
+    @property
+    def given(self) -> list[int]:
+        """The pointers that it is called with, by number: of each series the first."""
+        others = {i for s in self.series for i in range(s.first + 1, s.first + s.length)}
+        return [i for i in range(len(self.buffers)) if i not in others]
 
     @staticmethod
     def of(

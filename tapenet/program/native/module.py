@@ -41,10 +41,11 @@ from tapenet.program.native import (
     products,
     reading_order,
     recomputed,
+    series,
     slots,
     sums,
 )
-from tapenet.program.native.kernels import Function, Offset, fusible, weight
+from tapenet.program.native.kernels import Function, Offset, Series, fusible, weight
 from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
 from tapenet.program.native.raising import STATUS
 from tapenet.program.passes import accumulate, dead, pairs
@@ -80,16 +81,17 @@ class Functions:
     def __init__(self) -> None:
         self.by_name: dict[str, Function] = {}
         self.bodies: list[str] = []
-        self._names: dict[str, str] = {}
+        self._names: dict[tuple[str, tuple[Series, ...]], str] = {}
         self._inlined: set[str] = set()
         self._count = 0
 
     def name(self, function: Function, inlined: bool = False) -> str:
         """The name of a function; one that was written before keeps its name. One that a turn of a loop calls becomes part of
         that if it is short, and has no loops in loops: LLVM's time would grow faster than the code."""
-        found = self._names.get(function.text)
+        key = function.text, function.series
+        found = self._names.get(key)
         if found is None:
-            found = self._names[function.text] = f"k{len(self._names)}"
+            found = self._names[key] = f"k{len(self._names)}"
             self.by_name[found] = function
         short = function.text.count("\n") <= SHORT
         if inlined and short and ("@body" in function.text or function.text.count("= phi i64") < 2):
@@ -107,12 +109,18 @@ class Functions:
         declares = {n for f in self.by_name.values() for n in f.declares}
         texts = [definitions(needs), loops.declarations(declares)]
         for name, function in self.by_name.items():
-            given = [*(f"ptr noalias %b{i}" for i in range(len(function.buffers))), function.more]
+            given = [*(f"ptr noalias %b{i}" for i in function.given), function.more]
             parameters = ", ".join(filter(None, given))
             attributes = (
                 "#2" if name in self._inlined else "#3" if function.vectors else "#1" if function.light else "#0"
             )
-            texts.append(f"define internal void @{name}({parameters}) {attributes} {{\nentry:\n{function.text}\n}}")
+            others = "".join(
+                f"  %b{s.first + i} = getelementptr inbounds i8, ptr %b{s.first}, i64 {i * s.step}\n"
+                for s in function.series
+                for i in range(1, s.length)
+            )
+            body = f"entry:\n{others}{function.text}"
+            texts.append(f"define internal void @{name}({parameters}) {attributes} {{\n{body}\n}}")
         return "\n\n".join([*texts, *self.bodies])
 
 
@@ -292,13 +300,13 @@ class Module:
             return pointers[buffer]
 
         for entry in entries:
-            function = self._function(entry)
+            function = series.found(self._function(entry))
             if not function.buffers:  # all parts are where they are to be
                 self.written[entry] = "nothing to do", function
                 continue
             name = self.functions.name(function, inlined=self.prefix != "segment")
             self.written[entry] = name, function
-            arguments = ", ".join(f"ptr {pointer(b)}" for b in function.buffers)
+            arguments = ", ".join(f"ptr {pointer(function.buffers[i])}" for i in function.given)
             code.line(f"  call void @{name}({arguments})")
             if STATUS in function.buffers:
                 _go_on_if_zero(code, code.emit(f"load i64, ptr {pointer(STATUS)}"))

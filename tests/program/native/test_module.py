@@ -23,7 +23,10 @@ from tests.program.passes.programs import Build, constant
 
 pytest.importorskip("llvmlite")
 
-from tapenet.program.native import entry, module
+from tapenet.llvm.loops import ARRAYS
+from tapenet.program.native import entry, module, series
+from tapenet.program.native.kernels import Function, Series
+from tapenet.program.native.memory import Arena, Slot
 from tapenet.program.native.module import Module, Segment
 from tests.program.native.running import assert_native, called
 
@@ -124,6 +127,40 @@ def test_functions_are_called_with_what_they_take(kind: type[Rows | Loops], seed
     own = functions(text)
     assert [(name, count, own[name]) for name, count in calls(text) if count != own[name]] == []
     assert {name for name, _ in calls(text)} >= set(kernels(text))
+
+
+def test_a_function_finds_values_at_equal_distances_by_itself() -> None:
+    """It gets one pointer for all of them: LLVM would take long to pass each."""
+    b = Build()
+    x, w = b.input(6, 6), b.input(6, 6)
+    kept = [b.emit("multiply", x, w)]
+    for i in range(2 * ARRAYS):
+        kept.append(b.emit("add", kept[-1], x if i % 2 else w))
+        if i == ARRAYS:  # a product between them
+            kept.append(b.emit("dot", kept[-1], w))
+    total = b.emit("dot", kept[-1], w)
+    for value in kept:
+        total = b.emit("subtract", total, value)
+    program = b.program(total)
+    text = Module(program).text
+    own = functions(text)
+    assert max(own[name] for name in kernels(text)) < 12
+    assert [(name, count, own[name]) for name, count in calls(text) if count != own[name]] == []
+    given = np.linspace(-1, 1, 36, dtype=np.float32).reshape(6, 6)
+    assert_native(program, given, given[::-1].copy(), rtol=1e-4)
+
+
+def test_series_of_buffers() -> None:
+    """Those that are in the arena, at equal distances, in the order of a function's parameters."""
+    places = [0, 64, 128, 200, *range(1000, 3000, 10), 5, *range(4000, 3000, -100), 7]
+    function = Function("", (Slot(9), *map(Arena, places), Slot(9)), frozenset(), frozenset())
+    found = series.found(function)
+    assert found.series == (Series(5, 200, 10), Series(206, 10, -100))
+    assert [found.buffers[i] for i in found.given] == [
+        Slot(9), *map(Arena, (0, 64, 128, 200, 1000, 5, 4000, 7)), Slot(9),
+    ]  # fmt: skip
+    few = function._replace(buffers=tuple(map(Arena, range(0, 1000, 10))))
+    assert series.found(few) is few
 
 
 # -- cut ---------------------------------------------------------------------------------------------------------
