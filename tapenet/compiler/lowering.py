@@ -34,6 +34,7 @@ from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import Sampler, random_draw
 from tapenet.ops.reading import holds, read, symbols, template_of
+from tapenet.ops.registry import is_own
 from tapenet.program.arguments import mapped, refilled
 from tapenet.program.functions import Function, expand
 from tapenet.program.ir import (
@@ -84,17 +85,19 @@ class Lowered(NamedTuple):
 class Lowering:
     """The work of turning one tape into a program."""
 
-    def __init__(self, tape: Capture, applies: bool = False, whole: Collection[Op] = ()) -> None:
+    def __init__(self, tape: Capture, applies: bool = False, whole: Collection[Op] = (), in_turn: bool = False) -> None:
         """Begin.
 
         Args:
             tape: the capture.
             whole: ops that stay calls, though they could be read.
             applies: whether ops become functions that are applied, which know their derivatives.
+            in_turn: whether random numbers are drawn in their turn, though the host may be asked ahead.
         """
         self.tape = tape
         self.whole = whole
         self.applies = applies
+        self.in_turn = in_turn
         #: Whether this is the body of a loop or branch: it takes what it reads from outside as arguments.
         self.inside = isinstance(tape, Body)
         self.builder = Builder()
@@ -159,7 +162,8 @@ class Lowering:
         args = {name: self.resolve(value) for name, value in call.items()}
         if self.applies:
             args = {n: self._stopped(node, n, value) for n, value in args.items()}
-        if not self.effects and (node.op is host or node.op.random) and not holds(args):
+        ahead = node.op is host or (node.op.random and not self.in_turn)
+        if not self.effects and ahead and not holds(args):
             moved = self._ahead(node.op, call, node)
             if moved is not None:
                 self.values[node] = moved
@@ -221,9 +225,11 @@ class Lowering:
         carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
         program, hosts = self._body(body, states, carries, slices, ahead=not self.effects)
         draws = [h.evaluate for h in hosts if isinstance(h.evaluate, Drawing)]
-        drawn = hosts and len(draws) == len(hosts) and not self.applies  # derivatives, and lanes, have none of effects
-        if drawn and not _joined(draws):  # quicker drawn in their turn than by Python ahead
-            program, hosts = self._body(body, states, carries, slices, ahead=False)
+        others = [h.evaluate for h in hosts if not isinstance(h.evaluate, Drawing)]
+        # Quicker drawn in their turn than by Python ahead; an optimizer's rates are asked ahead all the same.
+        apart = all(map(is_own, others)) and not (_joined(draws) and not others)
+        if draws and apart and not self.applies:  # derivatives, and lanes, have none of effects
+            program, hosts = self._body(body, states, carries, slices, ahead=bool(others), in_turn=True)
         sized = any(i.params.get("sized") for i in program.body)
         if sized:
             self._check_sized("scan", self.counted or not _ASSIGNS.issuperset(body.effects))
@@ -331,13 +337,16 @@ class Lowering:
         for state, value in zip(states, values, strict=True):
             self.storage.write(state, value)
 
-    def _body(self, body: Body, states: Args, carries: int, slices: int, ahead: bool) -> tuple[Program, list[Host]]:
-        """The program of a body, and what it asks the host for, which comes in as slices: what may be asked `ahead`.
+    def _body(
+        self, body: Body, states: Args, carries: int, slices: int, ahead: bool, in_turn: bool = False
+    ) -> tuple[Program, list[Host]]:
+        """The program of a body, and what it asks the host for, which comes in as slices: what may be asked `ahead`, but for
+        random numbers that are drawn `in_turn`.
 
         Its inputs are the carries, the states, the slices, those of the host, and what is closed over; its outputs the
         carries, the states, the other results.
         """
-        work = Lowering(body, self.applies)
+        work = Lowering(body, self.applies, in_turn=in_turn)
         work.builder.turn = True
         work.effects = not ahead
         work.counted = self.counted
@@ -353,8 +362,8 @@ class Lowering:
         outs = [work.given(v) for v in body.results]
         if self.applies:  # results that were detached; what was saved comes after them
             outs = [*map(work.cut, outs, body.ends), *outs[len(body.ends) :]]
-        if work.hosts and any(i.effect for i in work.builder.body):  # all has to be asked in its turn
-            return self._body(body, states, carries, slices, ahead=False)
+        if work.hosts and any(i.effect and not (in_turn and _draws(i)) for i in work.builder.body):
+            return self._body(body, states, carries, slices, ahead=False)  # all has to be asked in its turn
         self.called += work.called
         hosts: dict[Value, Input] = {h: Input(h.shape, h.dtype) for h in work.hosts}
         program = Program(
@@ -472,7 +481,7 @@ class Lowering:
 
     def _draw(self, sample: Callable[[object], object], rng: object, shape: Shape, dtype: type | np.dtype) -> Symbol:
         """Random numbers for an op that is read."""
-        if self.effects:
+        if self.effects or self.in_turn:
             (made,) = self._call(random_draw, {"sample": sample, "rng": rng}, [Spec(shape, np.dtype(dtype))])
             return Symbol(self.builder, made, shared=True)
         value = Host(shape, np.dtype(dtype), _drawing(sample, rng), _DRAWN)
@@ -490,7 +499,7 @@ class Lowering:
             params["effect"] = params["tells"] = True
         elif op.effect or op.random:
             params["effect"] = True
-            self.effects = self.effects or op.alters or op.random
+            self.effects = self.effects or op.alters or (op.random and not self.in_turn)
         instruction = Instruction("call", values, params, infer("call", values, params), self.builder.line)
         self.builder.body.append(instruction)
         return instruction.results
@@ -522,6 +531,11 @@ def _drawing(sample: Callable[..., object], rng: object) -> Evaluate:
     if isinstance(sample, Sampler) and not isinstance(rng, (int, np.integer)):
         return Drawing(sample, rng)  # type: ignore[arg-type]  # else it raises
     return lambda: random_draw.forward(sample, rng)
+
+
+def _draws(instruction: Instruction) -> bool:
+    """Whether an instruction draws random numbers, and does nothing else that has an effect."""
+    return instruction.name == "call" and instruction.params["op"] is random_draw
 
 
 def _joined(draws: Sequence[Drawing]) -> bool:

@@ -121,6 +121,8 @@ _rule("remainder", "iuf", _remainder, 2)
 _rule("fmod", "iuf", _fmod, 2)
 _rule("copy", "biuf", lambda a, _: a)
 _rule("positive", "iuf", lambda a, _: a)
+_rule("conjugate", "iuf", lambda a, _: a)  # of real numbers, as the next
+_rule("imag", "f", lambda a, _: a.like(0.0))
 _rule("negative", "iuf", lambda a, _: -a)
 _rule("absolute", "biuf", _absolute)
 _rule("fabs", "f", lambda a, _: abs(a))

@@ -19,7 +19,7 @@ from tapenet.ops.registry import stands_for
 from tapenet.ops.rule_calls import Gives, RuleCall
 from tapenet.ops.signatures import bind
 from tapenet.ops.tangents import push
-from tapenet.program import linear_algebra, ordering, ufunc_rows
+from tapenet.program import linear_algebra, ordering, transforms, ufunc_rows
 from tapenet.program.arguments import elements, mapped
 from tapenet.program.batching import CannotBatch
 from tapenet.program.called_ops import Hole, filled
@@ -561,6 +561,10 @@ def _standing(builder: Builder, args: Sequence[Value], params: Mapping[str, obje
 #: NumPy's functions behind primitives, which ops stand for.
 RUNS: dict[str, Callable[..., object]] = {name: row.run for name, row in linear_algebra.ROWS.items()} | ordering.RUNS
 _FLAT = ("argsort", "searchsorted")
+#: The same of NumPy's Fourier transforms, which it loads at their first use.
+DEFINITIONS.update(
+    {name: lambda *given, name=name: _standing(*given, run=getattr(np.fft, name)) for name in transforms.NAMES}
+)
 DEFINITIONS.update(
     {name: partial(_standing, run=run) for name, run in RUNS.items() if name not in _FLAT and name not in DEFINITIONS}
 )

@@ -502,6 +502,12 @@ def first(
     return [(v, True) for v in lanes.builder.several(instruction.name, *given, **instruction.params)]
 
 
+def along_axis(lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]) -> Value:
+    """the same along the axis one further"""
+    params = {**instruction.params, "axis": instruction.params["axis"] + 1}
+    return lanes.builder.emit(instruction.name, *args, **params)
+
+
 def looped(
     lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
 ) -> list[tuple[Value, bool]]:

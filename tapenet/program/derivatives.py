@@ -140,6 +140,8 @@ RULES: dict[str, dict[str, Rule]] = {
     "power": {"x": _power_x, "y": _power_y},
     "negative": {"x": lambda g: -g},
     "positive": {"x": lambda g: g},
+    "conjugate": {"x": lambda g: np.conj(g)},
+    "imag": {"x": lambda g: g * -1j},
     "absolute": {"x": _absolute},
     "fabs": {"x": _absolute},
     "square": {"x": _twice},

@@ -12,6 +12,7 @@ from tapenet.program import linear_algebra as _rows  # noqa: F401  adds to the t
 from tapenet.program import low
 from tapenet.program import ordering as _more_rows  # noqa: F401
 from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
+from tapenet.program import transforms as _transforms  # noqa: F401
 from tapenet.program.called_ops import Hole
 from tapenet.program.derivatives import FLAT, RULES, arguments, safe_mul
 from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Value

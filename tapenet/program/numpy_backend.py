@@ -279,7 +279,8 @@ def statement(
     name, params, first, arg, result = instruction.name, instruction.params, names[0], args[0], instruction.results[0]
     match name:
         case "cast":
-            return f"{first}.astype({shared(f'dtype_{result.dtype.name}', result.dtype)})"
+            part = ".real" if arg.dtype.kind == "c" and result.dtype.kind not in "bc" else ""
+            return f"{first}{part}.astype({shared(f'dtype_{result.dtype.name}', result.dtype)})"
         case "copy":
             return f"{shared('array', np.array)}({first})"
         case "reshape":

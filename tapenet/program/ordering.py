@@ -45,12 +45,6 @@ def _evaluate(name: str, *args: Array, **params: object) -> Array:
     return np.asarray(RUNS[name](*args, **params))
 
 
-def _along_lanes(lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]) -> Value:
-    """the same along the axis one further"""
-    params = {**instruction.params, "axis": instruction.params["axis"] + 1}
-    return lanes.builder.emit(instruction.name, *args, **params)
-
-
 def _searched_lanes(
     lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]
 ) -> Value | list[tuple[Value, bool]]:
@@ -72,7 +66,7 @@ for _name, _computes, _dtype in (
         "order", partial(_along, _dtype), partial(_evaluate, _name), "x", _computes,
         "the shape of x, " + ("intp" if _dtype else "the dtype of x"),
     )  # fmt: skip
-    batching.RULES[_name] = _along_lanes
+    batching.RULES[_name] = batching.along_axis
 PRIMITIVES["searchsorted"] = Primitive(
     "order", _searched, partial(_evaluate, "searchsorted"), "a, v", "np.searchsorted(a, v, side)", "the shape of v, intp",
 )  # fmt: skip

@@ -69,10 +69,10 @@ BODIES = {"loop": ("body",), "while": ("test", "body"), "branch": ("true", "fals
 #: The elementwise primitives that broadcast, by how many arguments they take. Most are NumPy's ufuncs of these names.
 NAMES: dict[int, tuple[str, ...]] = {
     1: (
-        "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "ceil", "cos", "cosh", "erf",
-        "erfc", "exp", "exp2", "expm1", "fabs", "floor", "invert", "isfinite", "isinf", "isnan", "log", "log10", "log1p",
-        "log2", "logical_not", "negative", "normal_cdf", "positive", "reciprocal", "rint", "sign", "signbit", "sin", "sinh",
-        "sqrt", "square", "tan", "tanh", "trunc",
+        "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "ceil", "conjugate", "cos", "cosh",
+        "erf", "erfc", "exp", "exp2", "expm1", "fabs", "floor", "imag", "invert", "isfinite", "isinf", "isnan", "log", "log10",
+        "log1p", "log2", "logical_not", "negative", "normal_cdf", "positive", "reciprocal", "rint", "sign", "signbit", "sin",
+        "sinh", "sqrt", "square", "tan", "tanh", "trunc",
     ),
     2: (
         "add", "arctan2", "bitwise_and", "bitwise_or", "bitwise_xor", "copysign", "divide", "equal", "floor_divide", "fmax",
@@ -90,10 +90,16 @@ def _power(x: Array, y: Array) -> Array:
     return x**y
 
 
+def _imag(x: Array) -> Array:
+    found: Array = np.positive(x.imag)  # no view
+    return found
+
+
 #: Those of `scipy.special`, and what they are called there.
 _SPECIAL = {"erf": "erf", "erfc": "erfc", "normal_cdf": "ndtr"}
 #: What is no ufunc of that name, and what it computes.
 _OTHERS: dict[str, tuple[Callable[..., Array], str]] = {
+    "imag": (_imag, "np.imag(x)"),
     "power": (_power, "x**y"),
     "safe_mul": (safe_mul, "x * y, but 0 wherever x or y is 0, also where the other is infinite or nan"),
     "where": (np.where, "np.where(condition, x, y)"),
@@ -130,6 +136,9 @@ def loop_dtypes(name: str, given: tuple[Given, ...]) -> tuple[np.dtype, ...]:
     if name in _SPECIAL and given[0] in (np.float32, np.float64):
         dtype = np.dtype(given[0])
         return dtype, dtype
+    if name == "imag":
+        dtype = np.dtype(given[0])
+        return dtype, dtype.type(0).imag.dtype
     given = tuple(np.dtype(bool) if d is bool else d for d in given)  # which is not weak
     ufunc: Any = {"safe_mul": np.multiply, "power": np.power}.get(name) or function(name)
     loop: tuple[np.dtype, ...] = ufunc.resolve_dtypes((*given, None))

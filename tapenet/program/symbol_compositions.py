@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
-from tapenet.program.symbols import FUNCTIONS, CannotLower, Sized, Symbol, array_of, builder_of, provided
+from tapenet.program.symbols import FUNCTIONS, CannotLower, Sized, Symbol, array_of, builder_of, elementwise, provided
 from tapenet.typing import Array, Axis
 
 if TYPE_CHECKING:
@@ -171,18 +171,26 @@ def _vector_norm(x: Array, *, axis: Axis = None, keepdims: bool = False, ord: fl
     return np.sqrt(found) if ord == 2 else found ** (1 / (ord or 1))
 
 
-def _conjugate(x: Array) -> Array:
-    return np.conjugate(x) if x.dtype.kind == "c" else x
+def _conjugate(x: Any) -> Any:
+    if x.dtype.kind != "c":
+        return x
+    return elementwise(x.builder, "conjugate", x) if isinstance(x, Symbol) else np.conjugate(x)
 
 
 def _result_type(*operands: Any) -> np.dtype:
     return np.result_type(*(a.dtype if isinstance(a, Symbol) else a for a in operands))
 
 
-def _real(x: Array) -> Array:
-    if x.dtype.kind == "c":
-        raise CannotLower("a part of complex numbers")
-    return x
+def _real(val: Any) -> Any:
+    if val.dtype.kind != "c":
+        return val
+    return Symbol(val.builder, val.builder.emit("cast", val.value, dtype=val.dtype.type(0).real.dtype))
+
+
+def _imag(val: Any) -> Any:
+    if val.dtype.kind != "c":
+        return np.zeros_like(val)
+    return elementwise(val.builder, "imag", val)
 
 
 #: Elements, or products in a convolution, from which on NumPy's own function takes less time than what it is composed of here.
@@ -367,7 +375,8 @@ FUNCTIONS |= {
     np.percentile: partial(_quantile, 100),
     np.quantile: partial(_quantile, 1),
     np.round: _round,
-    np.conjugate: _real,
+    np.conjugate: _conjugate,
+    np.imag: _imag,
     np.real: _real,
     np.isneginf: lambda x: x == -math.inf,
     np.isposinf: lambda x: x == math.inf,

@@ -28,6 +28,8 @@ Operand: TypeAlias = "Symbol | Array | Number"
 #: What NumPy's functions, and indexing, do with symbols. Filled by `symbol_indexing`, `symbol_functions` and
 #: `symbol_compositions`.
 FUNCTIONS: dict[Callable[..., object], Callable[..., Any]] = {}
+#: The same by module and name, of those that NumPy loads at their first use.
+BY_NAME: dict[str, Callable[..., Any]] = {}
 
 
 class CannotLower(Exception):
@@ -107,9 +109,19 @@ class Symbol(NDArrayOperatorsMixin):
 
     @property
     def real(self) -> Symbol:
-        if self.dtype.kind == "c":
-            raise CannotLower("complex numbers")
-        return self
+        made: Symbol = FUNCTIONS[np.real](self)
+        return made
+
+    @property
+    def imag(self) -> Symbol:
+        made: Symbol = FUNCTIONS[np.imag](self)
+        return made
+
+    def conjugate(self) -> Symbol:
+        made: Symbol = FUNCTIONS[np.conjugate](self)
+        return made
+
+    conj = conjugate
 
     def __len__(self) -> int:
         if not self.shape:
@@ -232,7 +244,7 @@ class Symbol(NDArrayOperatorsMixin):
     def __array_function__(
         self, func: Callable[..., object], types: object, args: Sequence[object], kwargs: Mapping[str, object]
     ) -> Any:
-        handler = FUNCTIONS.get(func)
+        handler = FUNCTIONS.get(func) or BY_NAME.get(f"{func.__module__}.{getattr(func, '__name__', '')}")
         stands = self.builder.stands_for(func)
         try:
             if handler is not None:
@@ -276,12 +288,10 @@ def value_of(operand: Operand) -> Value | Array | Number:
     """The program's value behind an operand; Python numbers stay what they are."""
     if isinstance(operand, Symbol):
         return operand.value
-    if type(operand) in (int, float, bool):
+    if type(operand) in (int, float, bool, complex):
         return operand
-    if isinstance(operand, complex) and not isinstance(operand, np.generic):
-        raise CannotLower("complex numbers")
     array = np.asarray(operand)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufc":
         raise CannotLower(f"an operand of {array.dtype}")
     return Constant(array)
 

@@ -1,4 +1,4 @@
-"""Complex numbers in compiled loops: moved by native code, computed by NumPy's inner loops, transformed by called ops."""
+"""Complex numbers in compiled loops: moved by native code, computed and transformed by NumPy's inner loops."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.program.native import entry
+from tests.ops.test_native_functions import calls_python
 from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
@@ -21,6 +22,7 @@ BODIES: dict[str, Callable[[Any], Any]] = {
     "arithmetic": lambda z: (z + z.T[:1].T) * z - z / (z[0] + 3.0),
     "functions": lambda z: np.abs(np.exp(z) * np.sqrt(z)) + np.tanh(z * 0.1),
     "parts and moves": lambda z: np.where(np.isnan(z), 0, np.concatenate([z[1:], z[:1]]))[::-1, [2, 0, 1]],
+    "conjugates and parts": lambda z: np.real(z.conj() * 2j) + np.imag(z.T[:2].T)[..., :1] * 1.5 + z.real * z.imag + 1j,
     "whole numbers": lambda z: z * np.arange(6),
     "sums": lambda z: np.sum(z, axis=0) + np.matmul(z.T, z)[0, 0],
     "transforms": lambda z: np.fft.ifft(np.fft.fft(z) * 2) + np.fft.rfft(np.abs(z))[:, :1],
@@ -43,3 +45,42 @@ def test_loops_with_complex_numbers_stay_native(compiled: Compile, name: str, dt
     runner = step.variants[0].runner
     if hasattr(runner, "module") and entry.usable():
         assert runner.module.native
+
+
+TRANSFORMS: dict[str, Callable[[Any], Any]] = {
+    "complex": lambda x: np.fft.ifft(np.fft.fft(x + 0j, 7, axis=0) * 2j, 4, 0, "ortho").real,
+    "real": lambda x: np.fft.irfft(np.fft.rfft(x, norm="forward") * np.arange(4, dtype=x.dtype), 6),
+    "odd": lambda x: np.fft.irfft(np.fft.rfft(x, 5, norm="ortho"), 6, norm="ortho"),
+    "several axes": lambda x: np.imag(np.fft.fft2(x)) + np.fft.irfft2(np.fft.rfft2(x)),
+    "conjugates": lambda x: (np.conj(x * (2 - 1j)) * (1j * x)).real,
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", TRANSFORMS)
+@backends
+def test_transforms_and_parts_are_numpys_without_python(compiled: Compile, name: str, dtype: type) -> None:
+    def f(xs: Any) -> Any:
+        carry = tn.scan(lambda c, x: (c * 0.5 + TRANSFORMS[name](x + c), None), np.zeros((4, 6), dtype), xs)[0]
+        return (carry * carry).sum()
+
+    xs = RNG.normal(size=(3, 4, 6)).astype(dtype)
+    near = {"rtol": 2e-4, "atol": 1e-4} if dtype is np.float32 else {"rtol": 1e-11, "atol": 1e-12}
+    for whole in (f, tn.grad(f)):
+        step = compiled(whole)
+        for given in (xs, xs, xs[::-1]):
+            found, right = step(given), whole(given)
+            assert found.dtype == right.dtype
+            np.testing.assert_allclose(found, right, **near)
+        assert not entry.usable() or not calls_python(step)
+
+
+def test_identities_of_real_numbers_are_none_of_complex_ones() -> None:
+    """1 times what is infinite is nan there, and a sum with 0 has no sign to keep."""
+    z = np.array([complex(np.inf, 0), complex(-0.0, -0.0), 1 + 2j])
+    step = tn.compile(lambda z: (z * 1, z + 0j, z - 0.0, z * (-1 + 0j)))
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            for found, right in zip(step(z), (z * 1, z + 0j, z - 0.0, z * (-1 + 0j)), strict=True):
+                np.testing.assert_array_equal(found.numpy().view(float), right.view(float))
+                assert (np.signbit(found.numpy().view(float)) == np.signbit(right.view(float))).all()

@@ -221,3 +221,32 @@ def test_a_power_that_is_refused_leaves_what_is_written_after_it(compiled: Compi
     with pytest.raises(ValueError, match="negative integer powers"):
         step(x, np.array([1, -2]))
     np.testing.assert_array_equal(net.count.numpy(), np.full(4, 2.0))
+
+
+@backends
+def test_an_epoch_draws_in_its_turn_and_asks_for_its_rates_ahead(compiled: Compile) -> None:
+    xs = np.random.default_rng(1).normal(size=(5, 4, 6))
+
+    def run(compile: Callable[..., Any]) -> tuple[list[Any], Any]:
+        tn.random.seed(3)
+        w = tn.tensor(np.linspace(-1, 1, 18).reshape(6, 3), requires_grad=True)
+        opt = tn.optim.Adam([w], lr=lambda step: 0.1 / (1 + step))
+
+        def turn(carry: Any, x: Any) -> Any:
+            loss = (F.dropout(x @ w, 0.3) ** 2).sum() + (tn.random.normal(size=3) * w).sum()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return carry, loss
+
+        step = compile(lambda xs: tn.scan(turn, None, xs)[1])
+        found = [step(xs).numpy() for _ in range(3)]
+        return [*found, w.numpy().copy(), opt.state_dict()["step"], tn.random.integers(2**40)], step
+
+    expected, _ = run(lambda f: f)
+    found, step = run(compiled)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10)
+    runner = step.variants[0].runner
+    if hasattr(runner, "module") and entry.usable():
+        assert not runner.module.called_back

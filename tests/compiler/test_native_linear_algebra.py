@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.program.native import entry
 from tapenet.typing import Array
 from tests.ops.test_native_functions import calls_python
 from tests.program.backends import Compile, backends, compiled
@@ -291,3 +292,31 @@ def test_what_scipy_refuses_is_refused(compiled: Compile) -> None:
     with pytest.raises(ValueError, match="infs or NaNs"):
         step(a, b * np.nan)
     np.testing.assert_allclose(step(a, b), linalg.solve_triangular(a, b, lower=True))
+
+
+@pytest.mark.parametrize("trans", [0, 1])
+@backends
+def test_systems_are_solved_by_factors_without_python(compiled: Compile, trans: int) -> None:
+    """Of factors that are made before a loop, in each turn; with gradients by both; of a constant matrix."""
+    linalg = pytest.importorskip("tapenet.scipy.linalg")
+    a, b = regular(4, 4)[[2, 0, 3, 1]], RNG.normal(size=(3, 4))
+    known = linalg.lu_factor(a)
+
+    def f(a: Any, b: Any) -> Any:
+        factors = linalg.lu_factor(a)
+
+        def turn(c: Any, row: Any) -> Any:
+            both = np.stack([row, c], axis=-1)
+            return linalg.lu_solve(factors, both, trans).sum(1) + linalg.lu_solve(known, c, trans), None
+
+        return (tn.scan(turn, np.ones(4), b)[0] ** 2).sum()
+
+    for whole in (f, tn.grad(f, argnums=(0, 1))):
+        step = compiled(whole)
+        for _ in range(2):
+            found, right = step(a, b), whole(a, b)
+            for one, other in zip(*(v if isinstance(v, tuple) else (v,) for v in (found, right)), strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-10)
+        runner = step.variants[0].runner
+        if hasattr(runner, "module") and entry.usable():
+            assert not runner.module.called_back

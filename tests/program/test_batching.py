@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.program import linear_algebra, numpy_backend, primitives
+from tapenet.program import linear_algebra, numpy_backend, primitives, transforms
 from tapenet.program.batching import RULES, CannotBatch, batch
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Constant, Input, Program, check, substitute
@@ -212,6 +212,15 @@ def test_searching_in_order() -> None:
         held(program, [np.sort(line), values], batched)
 
 
+@pytest.mark.parametrize("name", transforms.NAMES)
+def test_transforms(name: str) -> None:
+    build = Build()
+    x = build.input(2, 5, dtype="f8" if name == "rfft" else "c16")
+    program = build.program(build.emit(name, x, n=6, axis=1, norm="ortho"))
+    array = np.random.default_rng(0).normal(size=(SIZE, 2, 5)).astype(x.dtype)
+    held(program, [array], [True], rtol=1e-12)
+
+
 def _apart(x: Any) -> Any:
     """Of a square matrix a positive one, whose eigenvalues differ."""
     return x + np.swapaxes(x, -1, -2) + np.diag([9.0, 19.0, 31.0]) if x.shape[-2:] == (3, 3) else x
@@ -220,7 +229,7 @@ def _apart(x: Any) -> Any:
 def test_every_primitive_has_a_rule_and_a_test() -> None:
     late = {"convolve", "quantized_convolve"}  # which programs that are frozen get behind all transformations
     assert RULES.keys() == PRIMITIVES.keys() - late
-    here = {"loop", "while", "branch", "call", "apply", "searchsorted", *linear_algebra.ROWS}
+    here = {"loop", "while", "branch", "call", "apply", "searchsorted", *linear_algebra.ROWS, *transforms.NAMES}
     assert PRIMITIVES.keys() - ADDED - late - CASES.keys() - {n for names in NAMES.values() for n in names} == here
 
 

@@ -57,6 +57,7 @@ TITLES = {
     "control": "Loops and branches",
     "order": "Order and running sums",
     "linear algebra": "Linear algebra",
+    "transform": "Fourier transforms",
     "convolution": "Convolution",
     "call": "Calls",
 }
@@ -67,6 +68,7 @@ NOTES = {
     "movement": "A `template` is an index with holes; each hole stands for one of the arrays.",
     "linear algebra": "Once for each place in the leading axes. Options of NumPy's functions are parameters. Native code runs "
     "the loops that NumPy runs, which call LAPACK. Each is differentiated as the op of its name.",
+    "transform": "Native code runs the loops that NumPy runs. Each is differentiated as the op of its name.",
     "convolution": "Of trained models alone, whose kernels are constants (`tn.compile(f, frozen=True)`); all others are calls.",
     "control": "The parameters of these are programs, without references, hosts and writes.",
     "call": "What cannot be said in primitives: an op that branches on values, draws random numbers or has an effect. With "

@@ -59,9 +59,18 @@ def _weighed_a(g: Array, n: int, axis: int, weight: float) -> Array:
     return weighed(g, n, axis, weight)
 
 
+def _weighed(a: Array, n: int, axis: int, weight: float) -> Array:
+    """The same without views."""
+    factors = np.ones(a.shape[axis], a.dtype.type(0).real.dtype)
+    factors[1 : (n + 1) // 2] = weight
+    behind = a.ndim - 1 - normalize_axis_index(axis, a.ndim)
+    return np.conjugate(a) * factors.reshape(-1, *(1,) * behind)
+
+
 @op(
     label="conj · weights",
     a=_weighed_a,
+    lower=_weighed,
     formula="wₖ conj(aₖ), w = 1 at 0 and n/2, else weight",
     gradients="a: wₖ conj(gₖ)",
     vmap="axis",

@@ -29,6 +29,7 @@ from tapenet.program.native import (
     ordering,
     pieces,
     raising,
+    transforms,
     ufunc_calls,
 )
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function, Offset
@@ -99,6 +100,8 @@ def supports(instruction: Instruction) -> bool:
         return False
     if instruction.kind == "elementwise":
         return _is_cast(instruction) or ufunc_calls.loop_of(instruction) is not None
+    if instruction.kind == "transform":
+        return transforms.loop_of(instruction) is not None
     if name in ("concatenate", "update", "take", "provided"):
         return True
     if any(not supported(v.dtype) for v in (*args, *results)) and name not in ("index", "put"):
@@ -533,6 +536,8 @@ def write(
         return c_effects.write(instruction, layouts, buffer)
     if instruction.kind == "elementwise" and instruction.name != "cast":
         return ufunc_calls.write(instruction, layouts, buffer)
+    if instruction.kind == "transform":
+        return transforms.write(instruction, layouts, buffer)
     if instruction.name in CALLS:
         return c_calls.write(instruction, layouts, buffer)
     if instruction.kind == "linear algebra":

@@ -102,6 +102,8 @@ def _heading(module: Module, entry: Entry) -> str:
         return "system of a triangle by BLAS" if entry.name == "solve_triangular" else "LAPACK by NumPy's loops"
     if entry.kind == "order":
         return entry.name
+    if entry.kind == "transform":
+        return "Fourier transform by NumPy's loop"
     if entry.kind == "convolution":
         return "convolution"
     if entry.name in UFUNCS:

@@ -21,6 +21,9 @@ _BYTE = np.dtype(np.int8)
 
 def loop_of(instruction: Instruction) -> InnerLoop | None:
     """The loop that computes an instruction; None where there is none by itself."""
+    if _behind(instruction):
+        real = instruction.results[0].dtype.char
+        return inner_loop(np.positive, f"{real}->{real}")
     ufunc = UFUNCS.get(instruction.name) or getattr(np, instruction.name, None)
     if instruction.kind != "elementwise" or not isinstance(ufunc, np.ufunc):
         return None
@@ -28,6 +31,11 @@ def loop_of(instruction: Instruction) -> InnerLoop | None:
         return None  # of a negative exponent it raises: nothing that comes behind it is to run then
     types = "".join(a.dtype.char for a in instruction.args)
     return inner_loop(ufunc, f"{types}->{instruction.results[0].dtype.char}")
+
+
+def _behind(instruction: Instruction) -> bool:
+    """Whether it reads the imaginary parts of complex numbers, each of which lies behind a real one."""
+    return instruction.name == "imag" and instruction.args[0].dtype.kind == "c"
 
 
 def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
@@ -39,10 +47,11 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     pointers, strides = [], []
     for value in (*instruction.args, result):
         access = writer.access(value)
-        pointers.append(access.pointer)
+        behind = value is not result and _behind(instruction)
+        pointers.append(offset(code, access.pointer, 1, 1, result.dtype) if behind else access.pointer)
         own = [0 if n == 1 else s * value.dtype.itemsize for n, s in zip(value.shape, access.strides, strict=True)]
         strides.append([0] * (result.ndim - value.ndim) + own)
-    lengths, steps = _merged(result.shape, strides)
+    lengths, steps = merged(result.shape, strides)
 
     def walk(axis: int, at: Sequence[str]) -> None:
         if axis == len(lengths) - 1:
@@ -57,7 +66,7 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     return writer.done()
 
 
-def _merged(shape: Shape, strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
+def merged(shape: Shape, strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
     """A shape and the strides of several arrays in it with fewer axes, at least one: from the slowest of the last array to its
     fastest, those that are one for all of them merged."""
     order = sorted((i for i, n in enumerate(shape) if n != 1), key=lambda i: -abs(strides[-1][i]))

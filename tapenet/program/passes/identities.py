@@ -81,7 +81,7 @@ def _divide(builder: Builder, x: Value, y: Value) -> Value | None:
 
 
 def _safe_mul(builder: Builder, x: Value, y: Value) -> Value | None:
-    if x.dtype.kind != "f":
+    if x.dtype.kind in "biu":
         return _emit(builder, "multiply", x, y)
     for a, b in ((x, y), (y, x)):
         factor = number(a)

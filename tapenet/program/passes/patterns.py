@@ -27,9 +27,10 @@ def number(value: Value) -> np.generic | None:
 
 
 def is_number(value: Value, wanted: float) -> bool:
-    """Whether all elements of a value are known to be a number, to the sign of a zero."""
+    """Whether all elements of a value are known to be a number, to the sign of a zero. Complex ones are not: 1 times what is
+    infinite is nan there."""
     found = number(value)
-    if found is None or found != wanted:
+    if found is None or found != wanted or found.dtype.kind == "c":
         return False
     return found.dtype.kind != "f" or bool(np.signbit(found) == np.signbit(wanted))
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def magnitude(x: Array) -> Array:
-    """The absolute value. Of complex numbers it is the norm of each, since programs know no conjugates, of which the derivative
-    of an absolute value is made."""
+    """The absolute value. Of complex numbers it is the norm of each, since programs know no second derivative of an absolute
+    value."""
     return cast("Array", vector_norm(x[..., None], axis=-1) if x.dtype.kind == "c" else np.abs(x))
 
 
@@ -145,7 +145,7 @@ def of_hermitian(g: Array, lower: bool, conjugated: bool = True) -> Array:
 
 def finite(x: Operand, check_finite: bool) -> Operand:
     """An argument in a program, which refuses what SciPy does."""
-    if not check_finite:
+    if not check_finite or (not isinstance(x, symbols.Symbol) and np.isfinite(x).all()):
         return x
     return symbols.provided(x, ~np.isfinite(x), ValueError, "array must not contain infs or NaNs")
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import op
+from tapenet.program import linear_algebra, symbol_loops
+from tapenet.program.symbols import CannotLower
 from tapenet.scipy.linalg.definition import (
     LEADING,
     OverColumns,
+    finite,
     library,
     of_hermitian,
     over_stacks,
@@ -146,7 +149,23 @@ def lu(
 # -- packed ------------------------------------------------------------------------------------------------------
 
 
-@op(nondiff=True, vmap="leading")
+def _order_program(pivots: Any, count: int) -> Any:
+    """The order, of one matrix, by a loop over the exchanges."""
+    if pivots.ndim != 1:
+        raise CannotLower("pivots of stacks of matrices")
+    places = np.arange(count)
+
+    def turn(carry: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
+        (order,), (i, pivot) = carry, slices
+        moved = np.where(places == pivot, order[i], order)
+        return [np.where(places == i, order[pivot], moved)], []
+
+    length = pivots.shape[0]
+    (order,), _ = symbol_loops.loop(pivots.builder, turn, [places], [np.arange(length), pivots], length, False)
+    return order
+
+
+@op(nondiff=True, lower=_order_program, vmap="leading")
 def order_of_pivots(pivots: Array, count: int) -> Array:
     """The order in which rows are after the exchanges that LAPACK's pivots say.
 
@@ -216,8 +235,21 @@ def _lu_solve_rule(g: Array, out: Array, lu: Array, piv: Array, b: Array, trans:
     return {"b": back, "lu": by_lower + triangle(np.matmul(transposed(lower), by_product), False)}
 
 
+def _lu_solve_program(lu: Any, piv: Any, b: Any, trans: int, check_finite: bool) -> Any:
+    if piv.ndim != 1 or b.ndim > 2 or b.shape[0] != lu.shape[0]:
+        raise CannotLower("systems of stacks of matrices")
+    lu, b = finite(lu, check_finite), finite(b, check_finite)
+    order = order_of_pivots(piv, lu.shape[0])
+    if trans:
+        b = linear_algebra.solve_triangular(lu, b, False, True, refuses=False)
+        return linear_algebra.solve_triangular(lu, b, True, True, True)[np.argsort(order)]
+    b = linear_algebra.solve_triangular(lu, b[order], True, False, True)
+    return linear_algebra.solve_triangular(lu, b, False, False, refuses=False)
+
+
 @op(
     name="lu_solve",
+    lower=_lu_solve_program,
     joint=over_stacks(_lu_solve_rule, "lu", "b"),
     nondiff=("piv",),
     broadcasts=True,

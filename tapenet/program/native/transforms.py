@@ -1,0 +1,85 @@
+"""The code of Fourier transforms: calls of the loops that NumPy runs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+
+from tapenet.llvm.emitter import literal, store
+from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
+from tapenet.llvm.loops import offset
+from tapenet.program.ir import Instruction, Value
+from tapenet.program.layout import Layouts
+from tapenet.program.native.kernels import Function
+from tapenet.program.native.ufunc_calls import merged
+from tapenet.program.native.writer import Writer
+
+_BYTE = np.dtype(np.int8)
+#: What the transform back does that is asked for the norm of one forth: who is divided is the other.
+_SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
+
+
+def _real(instruction: Instruction) -> np.dtype:
+    """The dtype of the real parts."""
+    found: np.dtype = instruction.results[0].dtype.type(0).real.dtype
+    return found
+
+
+def loop_of(instruction: Instruction) -> InnerLoop | None:
+    """The loop that computes a transform; None where NumPy does not have it as it is known to."""
+    name = instruction.name
+    if name == "rfft":
+        name = "rfft_n_odd" if instruction.params["n"] % 2 else "rfft_n_even"
+    try:
+        ufunc: np.ufunc = getattr(importlib.import_module("numpy.fft._pocketfft_umath"), name)
+    except (ImportError, AttributeError):
+        return None
+    if ufunc.signature not in ("(n),()->(m)", "(m),()->(n)"):
+        return None
+    return inner_loop(
+        ufunc, f"{instruction.args[0].dtype.char}{_real(instruction).char}->{instruction.results[0].dtype.char}"
+    )
+
+
+def _factor(instruction: Instruction) -> float:
+    """By what the results are multiplied, rounded as NumPy rounds it."""
+    n, norm, dtype = instruction.params["n"], instruction.params["norm"], _real(instruction)
+    if instruction.name in ("ifft", "irfft"):
+        norm = _SWAPPED[norm]
+    if norm == "backward":
+        return 1.0
+    return float(np.reciprocal(np.sqrt(n, dtype=dtype) if norm == "ortho" else n, dtype=dtype))
+
+
+def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
+    """The function of one instruction."""
+    writer = Writer(instruction, layouts, buffer, None)
+    code, axis, loop = writer.code, instruction.params["axis"], loop_of(instruction)
+    assert loop is not None
+    pointers, along, others = [], [], []
+    values = (*instruction.args, *instruction.results)
+    for value in values:
+        access = writer.access(value)
+        strides = [s * value.dtype.itemsize for s in access.strides]
+        pointers.append(access.pointer)
+        along.append(strides.pop(axis))
+        others.append(strides)
+    shape = values[-1].shape
+    lengths, steps = merged((*shape[:axis], *shape[axis + 1 :]), others)
+    factor = code.cell(_real(instruction))
+    store(code, literal(_factor(instruction), _real(instruction)), factor, _real(instruction))
+
+    def walk(i: int, at: Sequence[str]) -> None:
+        if i < len(lengths) - 1:
+            code.loop(
+                lengths[i],
+                lambda k: walk(i + 1, [offset(code, p, k, s[i], _BYTE) for p, s in zip(at, steps, strict=True)]),
+            )
+            return
+        sizes = [lengths[i], *(v.shape[axis] for v in values)]
+        call(code, loop, [at[0], factor, at[1]], sizes, [steps[0][i], 0, steps[1][i], *along])
+
+    walk(0, pointers)
+    return writer.done()
