@@ -281,7 +281,7 @@ class _Writer(Writer):
 
     def scatter_add(self) -> None:
         out = self.access(self.result)
-        fill(self.code, out.pointer, self.result.size, literal(0, out.dtype), out.dtype)
+        pieces.clear(self.code, self.name, out.pointer, self.result.size, out.dtype)
         self._gather(self.result.shape, self.instruction.params["template"], self.args[1:], "add")
 
     def _gather(self, shape: Shape, template: Sequence[object], index: Sequence[Value], what: str) -> None:

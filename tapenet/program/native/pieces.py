@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tapenet.llvm import loops, workers
+from tapenet.llvm.emitter import literal
 from tapenet.llvm.loops import Access, Code, offset
-from tapenet.llvm.sharing import Shared
+from tapenet.llvm.sharing import LINE, Shared
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
 
 PART, MOST = workers.PART, workers.PARTS
@@ -87,6 +88,25 @@ def rows(lengths: Sequence[int], strides: Sequence[int]) -> int | None:
     """Which axis of images (batch, channels, height, ...) threads share, those with the batch innermost in memory, as
     convolutions give them: that which these share. None of others, and of maps of a few rows."""
     return 2 if 3 <= len(lengths) <= 5 and strides[0] == 1 < lengths[0] and lengths[2] >= HIGH else None
+
+
+def clear(code: Code, name: Callable[[Function], str], pointer: str, size: int, dtype: np.dtype) -> None:
+    """Fill dense memory with zeros, in pieces if that is worth it."""
+    bytes = size * dtype.itemsize
+    count = min(int(bytes / (NEAR if bytes <= CACHE else FAR) / PART), MOST)
+    if count < 2:
+        loops.fill(code, pointer, size, literal(0, dtype), dtype)
+        return
+    each = -(-bytes // (count - count % 2) // LINE) * LINE
+    item = Code()
+    (start,) = given(item, ["ptr"])
+    begin = item.emit(f"mul nuw nsw i64 %item, {each}")
+    rest = item.emit(f"sub nsw i64 {bytes}, {begin}")
+    some = item.emit(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {each})")
+    item.declares |= {"declare i64 @llvm.smin.i64(i64, i64)", "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"}
+    place = offset(item, start, begin, 1, np.dtype(np.int8))
+    item.line(f"  call void @llvm.memset.p0.i64(ptr {place}, i8 0, i64 {some}, i1 false)")
+    share(code, name(called(item)), [f"ptr {pointer}"], -(-bytes // each))
 
 
 def copy(

@@ -26,6 +26,8 @@ from tapenet.typing import DType, Shape
 
 #: Products of up to so many multiplications are loops: a call of BLAS costs more than it saves.
 SMALL = 2048
+#: What a result costs beside its products, in multiply-adds.
+RESULT = 10
 #: Matrices from which a batch is cut into such.
 FEW = 4
 #: Rows of a piece at least, of a product in panels, which each piece packs for itself, and of another.
@@ -193,11 +195,15 @@ def _few_rows(lengths: tuple[int, int, int], strides: Sequence[Strides], dtype: 
 
 
 def cycles(instruction: Instruction) -> float:
-    """Roughly how many cycles a product takes: those of its operations, or those of reading its operands."""
+    """Roughly how many cycles a product takes: those of its operations, more where vectors are filled in part and for each
+    result, or those of reading its operands."""
     (result,) = instruction.results
-    lanes = registers().bytes / result.dtype.itemsize
+    lanes = registers().bytes // result.dtype.itemsize
     moved = sum(v.nbytes for v in (*instruction.args, result))
-    return max(multiply_adds(instruction) / lanes / 1.6, moved / (NEAR if moved <= CACHE else FAR))
+    side = min(result.shape[-2:])
+    filled = side / lanes if lanes // 2 <= side < lanes else 1
+    operations = (multiply_adds(instruction) + RESULT * result.size) / lanes / filled
+    return max(operations / 1.6, moved / (NEAR if moved <= CACHE else FAR))
 
 
 def pieces_of(instruction: Instruction) -> int:

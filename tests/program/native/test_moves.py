@@ -347,6 +347,16 @@ def test_large_moves_are_cut_into_pieces(shape: Any, monkeypatch: pytest.MonkeyP
     assert "call void @tn_share" in runner.module.text
 
 
+@pytest.mark.parametrize("dtype", ["f4", "i8"])
+def test_zeros_that_are_added_to_are_written_in_pieces(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "PART", 1)
+    b = Build()
+    values, i = b.input(3, 7, dtype=dtype), b.input(3, dtype=np.int64)
+    program = b.program(b.emit("scatter_add", values, i, template=(Hole(0),), shape=(1001, 7)))
+    runner = assert_native(program, array(3, 7, dtype=dtype), np.array([0, 999, -1]))
+    assert "call void @tn_share" in runner.module.text
+
+
 @pytest.mark.parametrize("shape", [(100,), (1, 131), (70, 3)])
 def test_many_rows_are_read_and_added_in_parts(shape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """An index out of bounds in any part is found, whatever the others find."""

@@ -17,7 +17,7 @@ pytest.importorskip("llvmlite")
 import tapenet as tn
 from tapenet.llvm import gemm, sharing
 from tapenet.llvm.blas import find
-from tapenet.llvm.processor import registers
+from tapenet.llvm.processor import Registers, registers
 from tapenet.program.native import pieces, products
 from tapenet.program.native.module import Module
 from tests.program.native.running import compiled
@@ -120,6 +120,14 @@ def test_a_tall_result_is_cut_into_rows_first(tall: bool) -> None:
     assert outer is not None
     assert row is not None
     assert (outer[1] == row[1]) == tall
+
+
+def test_what_vectors_filled_in_part_and_many_results_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three products of as many multiply-adds, that all take far longer than a square one."""
+    monkeypatch.setattr(products, "registers", lambda: Registers(64, 32))
+    shapes = (128, 128, 80), (256, 10, 512), (10, 512, 256), (256, 512, 10)
+    square, *others = (products.cycles(product((n, k), (k, m)).body[0]) for n, m, k in shapes)
+    assert all(cycles > 1.4 * square for cycles in others)
 
 
 def test_they_are_cut() -> None:
