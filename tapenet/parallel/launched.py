@@ -94,11 +94,9 @@ def _code() -> str:
 
 #: A shell looks at the ranks of this machine, which are children of one process. One that has ended has no variables any more.
 #: Where it does not see this rank itself, the system does not show them. Where this one ends in MPI_Init, by the shell or
-#: otherwise, what it has of shared memory is removed: nobody else would.
-_SCRIPT = """missing=0 files=""
+#: otherwise, the shared memory that was made meanwhile is removed, if no process has it: nobody else would do so.
+_SCRIPT = """missing=0
 while sleep 0.5 2>/dev/null && kill -0 "$3" 2>/dev/null; do
-  mapped=$(sed -n "s|.* \\(/dev/shm/mpich[^ ]*\\).*|\\1|p" "/proc/$3/maps" 2>/dev/null | sort -u)
-  [ -n "$mapped" ] && files=$mapped
   here="" count=0 seen=0
   for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
     number=$(tr "\\0" "\\n" <"/proc/$child/environ" 2>/dev/null | sed -n "s/^PMI_RANK=//p")
@@ -110,7 +108,14 @@ while sleep 0.5 2>/dev/null && kill -0 "$3" 2>/dev/null; do
     kill -9 "$3"
   fi
 done
-kill -0 "$3" 2>/dev/null || rm -f $files"""
+kill -0 "$3" 2>/dev/null && exit
+made=$(echo /dev/shm/mpich*)
+exec 2>&-
+sleep 1
+for file in $made; do
+  case " $4 " in *" $file "*) continue ;; esac
+  [ -O "$file" ] && ! grep -qsF "$file" /proc/[0-9]*/maps && rm -f "$file"
+done"""
 
 
 @contextmanager
@@ -123,8 +128,9 @@ def together() -> Iterator[None]:
         return
     import subprocess
 
+    before = " ".join(map(str, Path("/dev/shm").glob("mpich*")))
     looking = subprocess.Popen(
-        ["/bin/sh", "-c", _SCRIPT, "tapenet", str(os.getppid()), str(count), str(os.getpid())],
+        ["/bin/sh", "-c", _SCRIPT, "tapenet", str(os.getppid()), str(count), str(os.getpid()), before],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:

@@ -296,6 +296,7 @@ def test_a_rank_ends_where_another_is_gone(shown: bool, tmp_path: Path) -> None:
     sleep.write_text(f"#!/bin/sh\necho >>{tmp_path}/looks; test $(wc -l <{tmp_path}/looks) -lt 20\n")
     sleep.chmod(0o755)
     memory = Path(f"/dev/shm/mpich_test_{os.getpid()}_{shown}")  # which the rank has mapped
+    before = " ".join(map(str, memory.parent.glob("mpich*")))
     memory.write_bytes(bytes(10))
     maps = "import mmap, sys, time; f = open(sys.argv[1], 'r+'); m = mmap.mmap(f.fileno(), 0); print(flush=True)"
     maps += "; time.sleep(100)"
@@ -306,7 +307,7 @@ def test_a_rank_ends_where_another_is_gone(shown: bool, tmp_path: Path) -> None:
         rank, other = sorted(int(line) for _ in range(3) if (line := launcher.stdout.readline()).strip())
         seen = str(launcher.pid) if shown else "0"
         path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-        looks = ["/bin/sh", "-c", launched._SCRIPT, "tapenet", seen, "2", str(rank)]
+        looks = ["/bin/sh", "-c", launched._SCRIPT, "tapenet", seen, "2", str(rank), before]
         done = subprocess.run(looks, env={**os.environ, "PATH": path}, capture_output=True, text=True)
         assert ("and only 0 is left" in done.stderr) == shown
         assert memory.exists() != shown
