@@ -160,7 +160,9 @@ def unusual_order(shape: tuple[int, ...], strides: Strides) -> Order | None:
 
 def result_order(value: Result, order_of: OrderOf) -> Order:
     """The order in which a result is to lie in memory: as the first operand alike that has an unusual one, so that what
-    belongs to a Fortran-ordered weight is Fortran-ordered too, and images whose samples are innermost stay so.
+    belongs to a Fortran-ordered weight is Fortran-ordered too, and images whose samples are innermost stay so. What is added to
+    vectors that a product gives lies as these do: of a ViT, which gets its patches from a convolution, all layers behind the
+    first would else normalise vectors whose elements are far apart (871 ms in place of 759).
 
     Args:
         value: the result.
@@ -169,8 +171,11 @@ def result_order(value: Result, order_of: OrderOf) -> Order:
     instruction = value.instruction
     usual = tuple(range(value.ndim))
     if instruction.kind == "elementwise":
-        orders = (order_of(arg) for arg in instruction.args if arg.shape == value.shape)
-        return next((order for order in orders if order is not None), usual)
+        full = [arg for arg in instruction.args if arg.shape == value.shape]
+        found = [order_of(arg) for arg in full]
+        if value.ndim > 2 and any(o is None and _of_product(arg) for o, arg in zip(found, full, strict=True)):
+            return usual
+        return next((order for order in found if order is not None), usual)
     if instruction.kind == "reduction" and "axes" in instruction.params:  # so that neighbours are summed side by side
         order = order_of(instruction.args[0])
         kept = [i for i in range(instruction.args[0].ndim) if i not in instruction.params["axes"]]
@@ -182,6 +187,16 @@ def result_order(value: Result, order_of: OrderOf) -> Order:
         orders = (order_of(arg) for arg in instruction.args if arg.ndim == value.ndim)
         return next((order for order in orders if order is not None), usual)
     return usual
+
+
+def _of_product(value: Value, steps: int = 3) -> bool:
+    """Whether a value shows what a product of matrices gives, or what a few elementwise steps make of it."""
+    while _is_view(value):
+        value = value.instruction.args[0]
+    if not isinstance(value, Result) or value.instruction.kind == "product":
+        return isinstance(value, Result)
+    full = (arg for arg in value.instruction.args if arg.shape == value.shape)
+    return value.instruction.kind == "elementwise" and steps > 0 and any(_of_product(arg, steps - 1) for arg in full)
 
 
 def _is_view(value: Value) -> TypeGuard[Result]:

@@ -173,6 +173,17 @@ def test_elementwise_results_lie_as_their_operands_do() -> None:
     assert layouts[b.emit("copy", y, row_major=True)].strides == (4, 1)
 
 
+def test_what_is_added_to_vectors_of_a_product_lies_as_they_do() -> None:
+    b = Build()
+    x, a, w, bias = b.input(2, 3, 4), b.input(6, 5), b.input(5, 4), b.input(4)
+    images = b.emit("transpose", b.input(4, 2, 3), axes=(1, 2, 0))
+    vectors = b.emit("add", b.reshape(b.emit("dot", a, w), (2, 3, 4)), bias)
+    sums = [b.emit("add", x, y) for x, y in ((images, vectors), (vectors, images), (images, x), (images, bias))]
+    layouts = Layouts()
+    usual, unusual = c_strides((2, 3, 4)), (3, 1, 6)
+    assert [layouts[s].strides for s in sums] == [usual, usual, unusual, unusual]
+
+
 def test_elementwise_results_of_what_is_strided_or_repeated_are_dense() -> None:
     b = Build()
     layouts = Layouts()

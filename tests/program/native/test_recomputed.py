@@ -45,6 +45,20 @@ def test_what_would_have_to_be_held_for_it_or_is_dear_is_kept(program: Program) 
     assert run(program) is program
 
 
+@pytest.mark.parametrize(("size", "times"), [(256, 1), (512, 2)])
+def test_a_light_function_is_computed_again_where_the_caches_have_lost_it(size: int, times: int) -> None:
+    builder = Builder()
+    x, w = Input((size, size), FLOAT), Input((size, size), FLOAT)
+    value = builder.emit("normal_cdf", builder.emit("dot", x, w))
+    program = written(builder, [x, w], builder.emit("add", builder.emit("dot", builder.emit("exp", value), w), value))
+    held = written(builder, [x, w], builder.emit("add", *program.outputs, value.instruction.args[0]))
+    assert run(program) is program
+    again = run(held)
+    assert names(again).count("normal_cdf") == times
+    arrays = [np.random.default_rng(0).uniform(-0.1, 0.1, (size, size)).astype(np.float32) for _ in range(2)]
+    np.testing.assert_array_equal(again.evaluate(arrays)[0], held.evaluate(arrays)[0])
+
+
 def test_a_value_that_a_product_reads_later_is_kept() -> None:
     builder = Builder()
     x, w = Input((256, 256), FLOAT), Input((256, 256), FLOAT)
