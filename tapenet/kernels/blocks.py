@@ -93,45 +93,61 @@ def _every(k: Kernel, source: Array, target: Array, count: int, step: int, each:
 
 
 def turn(
-    k: Kernel, source: Array, target: Array, rows: int, columns: Index, row: Index | None = None, turned: int = 0
-) -> None:
+    k: Kernel, source: Array, target: Array, rows: Index, columns: Index, row: Index | None = None, turned: Index = 0,
+    left: tuple[int, int | None] = (0, None),
+) -> None:  # fmt: skip
     """The transpose of a matrix (rows, columns) as (columns, rows), block by block in registers. The rows of both are
-    dense and lie `row` and `turned` numbers apart, by default behind each other. Of columns whose number the code is made
-    for, those that are left over are a block too."""
+    dense and lie `row` and `turned` numbers apart, by default behind each other. Where a length is counted as the code runs,
+    `left` says how many rows and columns are left over behind whole blocks; columns of which that is not known are
+    taken one by one."""
     row = columns if row is None else row
-    turned = turned or rows
+    turned = rows if isinstance(turned, int) and not turned else turned
     lanes = k.lanes
     zero = k.number(0.0, lanes)
     source, target = source.shaped(1), target.shaped(1)
+    lines, places = [row * i for i in range(lanes)], [turned * j for j in range(lanes)]
 
     def piece(r: Index, high: int, c: Index, wide: int) -> None:
         """A block of `high` rows and `wide` columns, which may be one."""
         at = source.moved(row * r + c)
         to = target.moved(c * turned + r)
         if wide == 1:
-            for i in range(high):
-                to.store(at.load(row * i), i)
+            for i, line in enumerate(lines[:high]):
+                to.store(at.load(line), i)
             return
-        values = [at.load(row * i, lanes=lanes, count=wide) if i < high else zero for i in range(lanes)]
-        for j, value in enumerate(k.transposed(values)[:wide]):
-            to.store(value, j * turned, count=high)
+        values = [at.load(line, lanes=lanes, count=wide) if i < high else zero for i, line in enumerate(lines)]
+        for place, value in zip(places, k.transposed(values)[:wide], strict=False):
+            to.store(value, place, count=high)
+
+    def whole(length: Index) -> Index:
+        """What is in whole blocks."""
+        return length // lanes * lanes if isinstance(length, int) else length.op("udiv", length, lanes) * lanes
 
     def strip(r: Index, high: int) -> None:
-        if isinstance(columns, int):
-            whole: Index = columns // lanes * lanes
-        else:
-            whole = columns.op("udiv", columns, lanes) * lanes
-        for c in k.turns(whole, 0, lanes):
+        first = whole(columns)
+        for c in k.turns(first, 0, lanes):
             piece(r, high, c, lanes)
-        if isinstance(columns, int):
-            if columns % lanes:
-                piece(r, high, whole, columns % lanes)
-            return
-        for c in k.turns(columns, whole):
-            piece(r, high, c, 1)
+        rest = columns % lanes if isinstance(columns, int) else left[1]
+        if rest is None:
+            for c in k.turns(columns, first):
+                piece(r, high, c, 1)
+        elif rest:
+            piece(r, high, first, rest)
 
-    if rows >= lanes:
-        for r in k.turns(rows // lanes * lanes, 0, lanes):
+    first, rest = whole(rows), rows % lanes if isinstance(rows, int) else left[0]
+    if not isinstance(rows, int) or rows >= lanes:
+        for r in k.turns(first, 0, lanes):
             strip(r, lanes)
-    if rows % lanes:
-        strip(rows // lanes * lanes, rows % lanes)
+    if rest:
+        strip(first, rest)
+
+
+def kind(length: int, block: int) -> int:
+    """The least length that the same code serves for: it has whole blocks if this one has some, and as much is left over."""
+    return length if length < block else block + length % block
+
+
+def counted(k: Kernel, kind: int, block: int) -> Index:
+    """The next argument of a kernel, a length of a kind: where it is less than a block it is known."""
+    given = k.integer()
+    return kind if kind < block else given

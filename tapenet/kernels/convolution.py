@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import blocks, even, pieces
+from tapenet.kernels.constants import lasting
 from tapenet.kernels.moves import add_up
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
@@ -60,6 +61,11 @@ class Shape(NamedTuple):
     def run(self) -> int:
         """The numbers of one dense run."""
         return self.counts[2] * self.batch if self.dense else self.batch
+
+    def offset(self, tap: Ints) -> int:
+        """How far in memory a tap is from the first place of its window."""
+        d, h, w = tap
+        return ((d * self.x[1] + h) * self.x[2] + w) * self.batch
 
     @property
     def multiply_adds(self) -> int:
@@ -116,7 +122,7 @@ def _outer(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[
 
 @functools.lru_cache(maxsize=256)
 def _sums(shape: Shape, char: str) -> Shared:
-    k = Kernel("sums", char)
+    k = Kernel("sums", char, vectors=shape.outs > shape.groups)
     x, weight, out = _arrays(k, shape)
     bias = k.array(shape.outs)
     begin, end = k.range()
@@ -187,12 +193,13 @@ def weight_sums(x: np.ndarray, found: np.ndarray, y: np.ndarray, shape: Shape) -
     would read what lies in the other's cache. They share the outputs elsewhere."""
     rows, cost = _rows(shape), shape.multiply_adds
     number = parts(rows, cost, 2 * found.size)  # a vector for each number comes down to it too
+    run, offsets = _weight_sums(shape, x.dtype.char, number > 1)
     if number > 1:
         sums = aligned((number, *found.shape), found.dtype)
-        _weight_sums(shape, x.dtype.char, True)(rows, cost, x, sums, y, parts=number)
+        run(rows, cost, x, sums, y, lasting(offsets), parts=number)
         add_up(sums, found)
     else:
-        _weight_sums(shape, x.dtype.char, False)(shape.outs // _weight_tile(shape)[0], cost, x, found, y)
+        run(shape.outs // _weight_tile(shape)[0], cost, x, found, y, lasting(offsets))
 
 
 def _weight_tile(shape: Shape) -> tuple[int, int, int]:
@@ -208,10 +215,13 @@ def _weight_tile(shape: Shape) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_sums(shape: Shape, char: str, by_rows: bool) -> Shared:
-    """The range is that of the rows, and each part has sums of its own; or that of blocks of outputs."""
-    k = Kernel("weight_sums", char)
+def _weight_sums(shape: Shape, char: str, by_rows: bool) -> tuple[Shared, np.ndarray]:
+    """The kernel, and where taps are in memory. The range is that of the rows, and each part has sums of its own; or that of
+    blocks of outputs."""
+    k = Kernel("weight_sums", char, vectors=shape.outs > shape.groups)
     x, found, y = _arrays(k, shape, by_rows)
+    offsets = [shape.offset(tap) for tap in shape.taps]
+    known = k.array(1, dtype=np.int64)
     begin, end = k.range()
     outs, channels = shape.outs // shape.groups, shape.channels // shape.groups
     height, some, wide = _weight_tile(shape)
@@ -226,10 +236,23 @@ def _weight_sums(shape: Shape, char: str, by_rows: bool) -> Shared:
             group = 0 if shape.groups == 1 else o.op("udiv", o, outs)
             for c, number in blocks(k, channels, some):
                 source = x.moved(group * channels + c, d * shape.step[0], h * shape.step[1])
-                for t in range(0, len(shape.taps), wide):
+                for t, taps in _taps(k, known, offsets, wide):
                     _add_products(k, shape, source, found.moved(o, c, t), y.moved(o, d, h), rows,
-                                  (height, number), shape.taps[t : t + wide], again)  # fmt: skip
-    return k.shared()
+                                  (height, number), taps, again)  # fmt: skip
+    return k.shared(), np.array(offsets, np.int64)
+
+
+def _taps(k: Kernel, known: Array, offsets: list[int], wide: int) -> Iterator[tuple[Index, Sequence[Index]]]:
+    """Blocks of so many taps: the first, and where they are. Of many a loop reads that from memory: written out 49 taps take
+    LLVM 0.5 s."""
+    whole = len(offsets) // wide * wide
+    if whole > 2 * wide:
+        for t in k.turns(whole, 0, wide):
+            yield t, [known.load(t + i) for i in range(wide)]
+    else:
+        whole = 0
+    for first in range(whole, len(offsets), wide):
+        yield first, offsets[first : first + wide]
 
 
 def _bands(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[Index, Index, Index, Value]]:
@@ -248,8 +271,8 @@ def _bands(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[
 
 
 def _add_products(
-    k: Kernel, shape: Shape, x: Array, found: Array, y: Array, rows: Index, size: tuple[int, int], taps: tuple[Ints, ...],
-    again: Value,
+    k: Kernel, shape: Shape, x: Array, found: Array, y: Array, rows: Index, size: tuple[int, int],
+    taps: Sequence[Index], again: Value,
 ) -> None:  # fmt: skip
     """One tile of the weights' gradient, over some rows: added to what is there, or written."""
     columns = [(c, t) for c in range(size[1]) for t in range(len(taps))]
@@ -259,10 +282,11 @@ def _add_products(
     def turn(place: tuple[Index, Index], r: Index, rest: int | None) -> None:
         h, w = place
         left = [y.load(o, 0, h, w * shape.batch + r, lanes=k.lanes, count=rest) for o in range(size[0])]
+        seen = [
+            x.moved(c, 0, h * shape.step[1], w * (shape.step[2] * shape.batch) + r).shaped(1) for c in range(size[1])
+        ]
         for i, (c, t) in enumerate(columns):
-            by_d, by_h, by_w = taps[t]
-            at = (w * shape.step[2] + by_w) * shape.batch + r
-            right = x.load(c, by_d, h * shape.step[1] + by_h, at, lanes=k.lanes, count=rest)
+            right = seen[c].load(taps[t], lanes=k.lanes, count=rest)
             for o, value in enumerate(left):
                 totals[o][i].set(value * right + totals[o][i].value)
 

@@ -25,7 +25,6 @@ from tapenet.kernels import aligned
 from tapenet.kernels.blocks import even, turn
 from tapenet.kernels.constants import lasting
 from tapenet.kernels.convolution import Ints, Shape
-from tapenet.kernels.moves import COST as MOVED
 from tapenet.kernels.moves import add_up, clear, picked_into, put_taps, transposed, turn_each, zeros
 from tapenet.llvm import gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
@@ -161,29 +160,32 @@ def sums(
 ) -> None:  # fmt: skip
     """Compute `out` as `Shape` says. All arrays are C-contiguous; the weights lie as is said, but not whole where taps see
     places beside x (`reads_beyond`)."""
-    run, offsets, gathered, scattered, length = _sums(shape, lie, x.dtype.char)
+    run, offsets, gathered, scattered, length, start = _sums(shape, lie, x.dtype.char)
     beyond = [zeros(shape.batch, x.dtype)] if _beyond(shape) else []
-    run(length, shape.multiply_adds, x, weight, bias, out, lasting(offsets), *beyond, gathered, scattered)
+    at = out.reshape(-1)[start:] if start else out
+    taps = lasting(offsets), len(shape.taps)
+    run(length, shape.multiply_adds, x, weight, bias, at, *taps, *beyond, gathered, scattered)
 
 
 @functools.lru_cache(maxsize=512)
-def _sums(shape: Shape, lie: Weights, char: str) -> tuple[Shared, np.ndarray, int, int, int]:
-    """The kernel, where taps are in memory, bytes of a block of columns and of one of the result, the length of its range."""
+def _sums(shape: Shape, lie: Weights, char: str) -> tuple[Shared, np.ndarray, int, int, int, int]:
+    """The kernel, where taps are in memory, bytes of a block of columns and of one of the result, the length of its range, and
+    where the result begins. Sums with other taps and another beginning, as those of all phases of a gradient, share code."""
     shape = _flat(shape)
     rows, width = _block(shape)
     pitch = _pitch(rows * width * shape.batch, char) * np.dtype(char).itemsize
-    offsets = np.array([[_offset(shape, tap) for tap in shape.taps], lie.taps, *zip(*shape.taps, strict=True)])
+    offsets = np.array([[shape.offset(tap) for tap in shape.taps], lie.taps, *zip(*shape.taps, strict=True)])
     gathered = 64 if _plain(shape, char) else max(DEPTH, len(shape.taps)) * pitch
     scattered = 64 if _dense(shape) else shape.outs // shape.groups * pitch
     by_outs = _number(shape) == 1 == shape.groups and shape.outs >= 2 * OUTS
     length = shape.outs if by_outs else _number(shape)
-    return _sum_kernel(shape, *lie[:2], lie.whole, by_outs, char), offsets, gathered, scattered, length
-
-
-def _offset(shape: Shape, tap: tuple[int, ...]) -> int:
-    """How far in memory a tap is from the first place of its window."""
-    d, h, w = tap
-    return ((d * shape.x[1] + h) * shape.x[2] + w) * shape.batch
+    d, h, w = shape.out_start
+    start = ((d * shape.out[1] + h) * shape.out[2] + w) * shape.batch
+    alike = shape._replace(out_start=(0, 0, 0))
+    seen = "plain" if _plain(shape, char) else "beyond" if _beyond(shape) else "whole" if lie.whole else "taps"
+    if seen != "whole":
+        alike = alike._replace(taps=((0, 0, 0),) * min(len(shape.taps), 2))
+    return _sum_kernel(alike, *lie[:2], seen, by_outs, char), offsets, gathered, scattered, length, start
 
 
 def _flat(shape: Shape) -> Shape:
@@ -218,17 +220,18 @@ def _dense(shape: Shape) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, by_outs: bool, char: str) -> Shared:
-    """The range is that of the blocks; or, `by_outs`, that of the outputs of the only one, whose columns each part gathers."""
+def _sum_kernel(shape: Shape, by_out: int, by_channel: int, seen: str, by_outs: bool, char: str) -> Shared:
+    """For one tap, or several: how many is an argument. The result is from its pointer on. What taps see is read where it
+    lies if that is "plain"; else gathered tap by tap, from places beside x too if it is "beyond", or if weights are "whole"
+    channel by channel, for as many taps as the shape has. The range is that of the blocks; or, `by_outs`, that of the outputs
+    of the only one, whose columns each part gathers."""
     k = Kernel("gathered", char, vectors=True)
-    n, outs, channels, taps = (
-        shape.batch, shape.outs // shape.groups, shape.channels // shape.groups, len(shape.taps)
-    )  # fmt: skip
+    n, outs, channels = shape.batch, shape.outs // shape.groups, shape.channels // shape.groups
     x = k.array(shape.channels, *shape.x[:2], shape.x[2] * n)
     weight, bias = k.array(1), k.array(shape.outs)
     out = k.array(shape.outs, *shape.out[:2], shape.out[2] * n)
-    offsets = k.array(5, taps, dtype=np.int64)
-    nothing = k.array(1) if _beyond(shape) else None
+    offsets, taps = k.array(1, dtype=np.int64), k.integer()
+    nothing = k.array(1) if seen == "beyond" else None
     buffer, scratch = k.scratch(1), k.scratch(1)
     tall = gemm.tall(outs, k.dtype)
     begin, end = k.range(-(-OUTS // tall) * tall if by_outs else 1)
@@ -250,36 +253,36 @@ def _sum_kernel(shape: Shape, by_out: int, by_channel: int, whole: bool, by_outs
 
             result, start = gemm.Matrix(target.pointer, target.strides[0], 1), bias.at(first_out)
             block = gemm.Matrix(panel.pointer, pitch, 1)
-            if whole and not _plain(shape, char):
-                assert nothing is None
-                most = max(1, DEPTH // taps)
+            if seen == "whole":
+                number = len(shape.taps)
+                most = max(1, DEPTH // number)
                 for first, size in _runs(k, k.index(0), k.index(channels), next(even(channels, most))[2]):
                     for c in k.turns(size):
-                        for t in k.turns(taps):
-                            at = source.moved(first + c).shaped(1).moved(offsets.load(0, t))
-                            _gather(k, shape, at, panel.moved(c * taps + t), rows, width)
+                        for t in k.turns(number):
+                            at = source.moved(first + c).shaped(1).moved(offsets.load(t))
+                            _gather(k, shape, at, panel.moved(c * number + t), rows, width)
                     more = channels > most and (first > 0).name
                     matrices = [gemm.Matrix(left.at(first * by_channel), by_out, 1), block, result]
-                    gemm.write(k, (many, columns, (size * taps).name), matrices, k.dtype, more, start, known)
+                    gemm.write(k, (many, columns, (size * number).name), matrices, k.dtype, more, start, known)
             else:
                 for t in k.turns(taps):
                     for first, size in _runs(k, k.index(0), k.index(channels), next(even(channels, DEPTH))[2]):
                         right = block
-                        if _plain(shape, char):
+                        if seen == "plain":
                             right = gemm.Matrix(source.at(first), source.strides[0], 1)
                         elif nothing is not None:
-                            seen = [
-                                i * s + offsets.load(axis, t)
+                            places = [
+                                i * s + offsets.load(taps * axis + t)
                                 for axis, (i, s) in enumerate(zip((d, h, w), shape.step, strict=True), 2)
                             ]
                             channel = x.moved(g * channels + first)
-                            _gather_beyond(k, shape, channel, nothing, panel, seen, size, rows, width)
+                            _gather_beyond(k, shape, channel, nothing, panel, places, size, rows, width)
                         else:
                             for c in k.turns(size):
-                                at = source.moved(first + c).shaped(1).moved(offsets.load(0, t))
+                                at = source.moved(first + c).shaped(1).moved(offsets.load(t))
                                 _gather(k, shape, at, panel.moved(c), rows, width)
-                        more = (taps > 1 or channels > DEPTH) and (t + first > 0).name
-                        numbers = left.at(offsets.load(1, t) + first * by_channel)
+                        more = (len(shape.taps) > 1 or channels > DEPTH) and (t + first > 0).name
+                        numbers = left.at(offsets.load(taps + t) + first * by_channel)
                         matrices = [gemm.Matrix(numbers, by_out, by_channel), right, result]
                         gemm.write(k, (many, columns, size.name), matrices, k.dtype, more, start, known)
             if not _dense(shape):
@@ -365,7 +368,7 @@ def _scatter(
 ) -> None:  # fmt: skip
     """A block of the result, of so many outputs, to where it belongs."""
     n = shape.batch
-    d, h, w = (i * s + b for i, s, b in zip(place, shape.out_step, shape.out_start, strict=True))
+    d, h, w = (i * s for i, s in zip(place, shape.out_step, strict=True))
     for o in k.turns(outs):
         for r in k.turns(rows):
             to = out.moved(o, d, h + r * shape.out_step[1], w * n).shaped(1)
@@ -409,8 +412,8 @@ def weight_sums(x: np.ndarray, y: np.ndarray, shape: Shape, places: Ints, out: n
         clear(found)
     run(number, cost, turned, y, found, *given)
     if taps > 1:
-        turn = turn_each(taps, channels, channels, taps, channels * taps, channels * taps, x.dtype.char)
-        turn(shape.outs, MOVED * out.size, found, out)
+        size = channels * taps
+        turn_each(found, out, shape.outs, (taps, channels), (channels, size, taps, size))
 
 
 @functools.lru_cache(maxsize=512)
@@ -420,7 +423,7 @@ def _weight_sums(
     """The kernel, where taps are in memory, whether x is read as it lies, and bytes of a panel."""
     shape = _flat(shape)
     rows, width = _block(shape)
-    offsets = np.array([[_offset(shape, tap) for tap in shape.taps], places])
+    offsets = np.array([[shape.offset(tap) for tap in shape.taps], places])
     panel = rows * width * shape.batch * min(_wide(char), shape.channels // shape.groups) * np.dtype(char).itemsize
     return _weight_kernel(shape, taps, char, by_places), offsets, shape.counts == shape.x, panel
 
@@ -519,7 +522,5 @@ def by_taps(weight: np.ndarray, taps: Ints) -> np.ndarray:
         for one, tap in zip(made, taps, strict=True):
             picked_into(weight, 1, (tap,), False, one)
         return made
-    size = outs * channels
-    turn = turn_each(channels, number, number, size, channels * number, channels, weight.dtype.char)
-    turn(outs, MOVED * weight.size, weight, made)
+    turn_each(weight, made, outs, (channels, number), (number, channels * number, outs * channels, channels))
     return made

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tapenet.kernels import aligned, panels
+from tapenet.kernels.blocks import counted, kind
 from tapenet.llvm import blas, gemm, sharing, workers
 from tapenet.llvm.kernel import Index, Kernel, Value
 from tapenet.llvm.loops import offset
@@ -95,11 +96,12 @@ def panelled(a: np.ndarray, b: np.ndarray, out: np.ndarray, transposed: str = ""
     (n, outputs), char, left = out.shape, a.dtype.char, transposed == "left"
     length, tall = _pieces(n, outputs, a.dtype)
     depth = len(a) if left else a.shape[1]
-    cost = _cost(n, depth, outputs, a.itemsize)
+    cost, columns = _cost(n, depth, outputs, a.itemsize), _kind(outputs, a.dtype)
     if left:
-        _weight_grad(n, outputs, True, char)(length, cost, a, b, out, depth, tall)
+        _weight_grad(columns, True, char)(length, cost, a, b, out, depth, tall, n, outputs)
     else:
-        _product(depth, outputs, transposed == "right", True, False, char)(length, cost, a, b, out, out, n, tall)
+        run = _product(depth, columns, transposed == "right", True, False, char)
+        run(length, cost, a, b, out, out, n, tall, outputs)
 
 
 def wide() -> bool:
@@ -112,9 +114,9 @@ def _rows(x: np.ndarray, weight: np.ndarray, turned: bool, bias: np.ndarray | No
     n, inputs = x.shape
     outputs = weight.shape[0 if turned else 1]
     out = aligned((n, outputs), x.dtype)
-    run = _product(inputs, outputs, turned, n >= panels.ROWS, bias is not None, x.dtype.char)
+    run = _product(inputs, _kind(outputs, x.dtype), turned, n >= panels.ROWS, bias is not None, x.dtype.char)
     length, tall = _pieces(n, outputs, x.dtype)
-    run(length, _cost(n, inputs, outputs, x.itemsize), x, weight, out if bias is None else bias, out, n, tall)
+    run(length, _cost(n, inputs, outputs, x.itemsize), x, weight, out if bias is None else bias, out, n, tall, outputs)
     return out
 
 
@@ -124,9 +126,9 @@ def weight_grad(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     if not n:
         return np.zeros((inputs, outputs), x.dtype)
     found = aligned((inputs, outputs), x.dtype)
-    run = _weight_grad(inputs, outputs, inputs >= panels.ROWS, x.dtype.char)
+    run = _weight_grad(_kind(outputs, x.dtype), inputs >= panels.ROWS, x.dtype.char)
     length, tall = _pieces(inputs, outputs, x.dtype)
-    run(length, _cost(n, inputs, outputs, x.itemsize), x, g, found, n, tall)
+    run(length, _cost(n, inputs, outputs, x.itemsize), x, g, found, n, tall, inputs, outputs)
     return found
 
 
@@ -144,37 +146,46 @@ def _pieces(rows: int, columns: int, dtype: np.dtype) -> tuple[int, int]:
     return beside * -(-rows // tall), tall  # rounded up, fewer may be enough
 
 
+def _kind(columns: int, dtype: np.dtype) -> int:
+    """Columns of a result whose code serves for so many too."""
+    return kind(columns, gemm.across(ROWS, dtype))
+
+
 def _cut(
-    k: Kernel, rows: Index, columns: int, tall: Value, part: tuple[Value, Value]
+    k: Kernel, rows: Index, columns: Index, tall: Value, part: tuple[Value, Value]
 ) -> Iterator[tuple[Value, Value, tuple[Value, Value]]]:
     """The pieces of a part, those beside each other at once: where their rows begin, how many these are, and from which
     pieces to which."""
-    beside = -(-columns // gemm.across(ROWS, k.dtype))
+    wide = gemm.across(ROWS, k.dtype)
+    more = k.index(wide - 1) + columns
+    beside = more.op("udiv", more, wide)
     begin, end = part
     last = end + (beside - 1)
     for below in k.turns(last.op("udiv", last, beside), begin.op("udiv", begin, beside)):
         start = below * tall
         rest = rows - start
         first, last = begin - below * beside, end - below * beside
-        within = (first < 0).where(k.index(0), first), (last > beside).where(k.index(beside), last)
+        within = (first < 0).where(k.index(0), first), (last > beside).where(beside, last)
         yield start, (rest < tall).where(rest, tall), within
 
 
 @functools.lru_cache(maxsize=256)
-def _product(inputs: int, outputs: int, turned: bool, packed: bool, biased: bool, char: str) -> Shared:
+def _product(inputs: int, columns: int, turned: bool, packed: bool, biased: bool, char: str) -> Shared:
+    """Of a kind of columns: how many there are is the last argument. Inputs are known, so that rows of x need no registers."""
     k = Kernel("linear", char, vectors=True)
-    x, weight, bias, out = k.array(1, inputs), k.array(1), k.array(1), k.array(1, outputs)
-    n, tall = k.integer(), k.integer()
-    wide = gemm.across(ROWS, k.dtype)
-    right = gemm.Matrix(weight.pointer, 1, inputs) if turned else gemm.Matrix(weight.pointer, outputs, 1)
+    x, weight, bias, out = k.array(1, inputs), k.array(1), k.array(1), k.array(1)
+    n, tall, wide = k.integer(), k.integer(), gemm.across(ROWS, k.dtype)
+    outputs = counted(k, columns, wide)
+    row = _name(outputs)
+    right = gemm.Matrix(weight.pointer, 1, inputs) if turned else gemm.Matrix(weight.pointer, row, 1)
     for first, count, within in _cut(k, n, outputs, tall, k.range()):
-        matrices = [gemm.Matrix(x.at(first), inputs, 1), right, gemm.Matrix(out.at(first), outputs, 1)]
+        matrices = [gemm.Matrix(x.at(first), inputs, 1), right, gemm.Matrix(out.at(first * outputs), row, 1)]
         if biased:  # the product is added to it
             start = within[0] * wide
-            bytes = (_least(k, within[1] * wide, outputs) - start) * k.dtype.itemsize
-            for row in k.turns(first + count, first):
-                k.copy(bias.at(start), out.at(row, start), bytes)
-        _write(k, (count.name, outputs, k.opaque(inputs)), matrices, packed, biased, within)
+            bytes = (_least(within[1] * wide, outputs) - start) * k.dtype.itemsize
+            for line in k.turns(first + count, first):
+                k.copy(bias.at(start), out.at(line * outputs + start), bytes)
+        _write(k, (count.name, outputs, k.opaque(inputs)), matrices, packed, biased, within, columns % wide)
     return k.shared()
 
 
@@ -221,56 +232,67 @@ def _inner(n: int, inputs: int, outputs: int, char: str) -> Shared:
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_grad(inputs: int, outputs: int, packed: bool, char: str) -> Shared:
+def _weight_grad(columns: int, packed: bool, char: str) -> Shared:
+    """Of a kind of columns. The last arguments are inputs and outputs."""
     k = Kernel("linear_weight", char, vectors=True)
-    x, g, found = k.array(1, inputs), k.array(1, outputs), k.array(inputs, outputs)
-    n, tall = k.integer(), k.integer()
-    for begin, count, within in _cut(k, k.index(inputs), outputs, tall, k.range()):
+    x, g, found = k.array(1), k.array(1), k.array(1)
+    n, tall, inputs, wide = k.integer(), k.integer(), k.integer(), gemm.across(ROWS, k.dtype)
+    outputs = counted(k, columns, wide)
+    row, left = _name(outputs), columns % wide
+    for begin, count, within in _cut(k, inputs, outputs, tall, k.range()):
 
         def matrices(first: Index, begin: Value = begin) -> list[gemm.Matrix]:
             return [
-                gemm.Matrix(x.at(first, begin), 1, inputs),
-                gemm.Matrix(g.at(first), outputs, 1),
-                gemm.Matrix(found.at(begin), outputs, 1),
+                gemm.Matrix(x.at(inputs * first + begin), 1, inputs.name),
+                gemm.Matrix(g.at(outputs * first), row, 1),
+                gemm.Matrix(found.at(outputs * begin), row, 1),
             ]
 
         if packed:
-            _write(k, (count.name, outputs, n.name), matrices(0), True, False, within)
+            _write(k, (count.name, outputs, n.name), matrices(0), True, False, within, left)
             continue
         for first in k.turns(n, 0, ROWS):
-            left = n - first
-            rows = (left < ROWS).where(left, k.index(ROWS))
-            _write(k, (count.name, outputs, rows.name), matrices(first), False, (first > 0).name, within)
+            below = n - first
+            rows = (below < ROWS).where(below, k.index(ROWS))
+            _write(k, (count.name, outputs, rows.name), matrices(first), False, (first > 0).name, within, left)
     return k.shared()
 
 
+def _name(length: Index) -> int | str:
+    """As the stride of a matrix."""
+    return length if isinstance(length, int) else length.name
+
+
 def _write(
-    k: Kernel, lengths: tuple[str, int, str], matrices: list[gemm.Matrix], packed: bool, add: bool | str,
-    within: tuple[Value, Value],
+    k: Kernel, lengths: tuple[str, Index, str], matrices: list[gemm.Matrix], packed: bool, add: bool | str,
+    within: tuple[Value, Value], left: int,
 ) -> None:  # fmt: skip
-    """The pieces beside each other of a product."""
+    """The pieces beside each other of a product, of which the last has so many columns if it has fewer than the others."""
     n, m, depth = lengths
     wide = gemm.across(ROWS, k.dtype)
     if packed:
         assert isinstance(add, bool)
-        panels.write(k, lengths, matrices, add, columns=(within[0] * wide, _least(k, within[1] * wide, m)))
+        columns = within[0] * wide, _least(within[1] * wide, m)
+        panels.write(k, lengths, matrices, add, columns=columns, left=left)
         return
     a, b, c = matrices
-    for start, width in _columns(k, m, wide, within):
+    for start, width in _columns(k, m, wide, within, left):
         right, out = (gemm.Matrix(offset(k, x.pointer, start.name, 1, k.dtype), x.row, 1) for x in (b, c))
         gemm.write(k, (n, width, depth), [a, right, out], k.dtype, add)
 
 
-def _columns(k: Kernel, m: int, wide: int, within: tuple[Value, Value]) -> Iterator[tuple[Value, int]]:
+def _columns(
+    k: Kernel, m: Index, wide: int, within: tuple[Value, Value], left: int
+) -> Iterator[tuple[Value, int]]:  # fmt: skip
     """So many columns in pieces: where one begins, and how many it has. Those from one piece to another."""
-    whole = m // wide
-    if whole:
-        for i in k.turns(_least(k, within[1], whole), within[0]):
+    whole = k.index(m // wide) if isinstance(m, int) else m.op("udiv", m, wide)
+    if not isinstance(m, int) or m >= wide:
+        for i in k.turns(_least(within[1], whole), within[0]):
             yield i * wide, wide
-    if m % wide:
+    if left:
         for _ in k.turns((within[1] > whole).where(k.index(1), 0)):
-            yield k.index(whole * wide), m % wide
+            yield whole * wide, left
 
 
-def _least(k: Kernel, value: Value, most: int) -> Value:
-    return (value < most).where(value, k.index(most))
+def _least(value: Value, most: Index) -> Value:
+    return (value < most).where(value, most)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tapenet.kernels import aligned
-from tapenet.kernels.blocks import move, planes, turn
+from tapenet.kernels.blocks import counted, kind, move, planes, turn
 from tapenet.kernels.constants import lasting
 from tapenet.kernels.constants import zeros as zeros
 from tapenet.llvm import rehearsal
@@ -135,7 +135,11 @@ def _bordered(char: str) -> Shared:
 
 def narrow(batch: int, dtype: np.dtype) -> bool:
     """Whether a batch fills no vector."""
-    return 2 * batch < registers().bytes // dtype.itemsize
+    return 2 * batch < _lanes(dtype)
+
+
+def _lanes(dtype: np.dtype) -> int:
+    return registers().bytes // dtype.itemsize
 
 
 def apart(
@@ -372,25 +376,43 @@ def transposed(matrix: np.ndarray) -> np.ndarray:
 def turned_into(matrix: np.ndarray, target: np.ndarray) -> None:
     """Write the transpose of a matrix, both in C order."""
     rows, columns = matrix.shape
-    _transpose(rows, matrix.dtype.char)(columns, COST * matrix.size, matrix, target, columns)
+    run = _transpose(kind(rows, _lanes(matrix.dtype)), matrix.dtype.char)
+    run(columns, COST * matrix.size, matrix, target, rows, columns)
 
 
 @functools.lru_cache(maxsize=128)
 def _transpose(rows: int, char: str) -> Shared:
-    """The range is that of the columns."""
+    """Of matrices with a kind of rows. The range is that of the columns."""
     k = Kernel("transpose", char, vectors=True)
-    source, target, columns = k.array(1), k.array(1), k.integer()
+    source, target, length, columns = k.array(1), k.array(1), counted(k, rows, k.lanes), k.integer()
     begin, end = k.range(GRAIN)
-    turn(k, source.moved(begin), target.moved(begin * rows), rows, end - begin, columns)
+    left = rows % k.lanes, None
+    turn(k, source.moved(begin), target.moved(begin * length), length, end - begin, columns, left=left)
     return k.shared()
 
 
+def turn_each(source: np.ndarray, target: np.ndarray, count: int, shape: tuple[int, int], steps: Sequence[int]) -> None:
+    """Write the transposes of so many matrices of a shape. `steps` are the numbers from row to row and from matrix to matrix,
+    in the source, and then in the target."""
+    run = _turn(*shape, source.dtype.char)
+    run(count, COST * count * math.prod(shape), source, target, *shape, *steps)
+
+
+@functools.lru_cache(maxsize=512)
+def _turn(rows: int, columns: int, char: str) -> Shared:
+    lanes = _lanes(np.dtype(char))
+    return _turn_each(kind(rows, lanes), kind(columns, lanes), char)
+
+
 @functools.lru_cache(maxsize=256)
-def turn_each(rows: int, columns: int, row: int, turned: int, by_source: int, by_target: int, char: str) -> Shared:
-    """Transposes of many matrices (rows, columns), that lie so many numbers apart. The range is that of the matrices."""
+def _turn_each(rows: int, columns: int, char: str) -> Shared:
+    """Of matrices with a kind of rows and columns. The range is that of the matrices."""
     k = Kernel("turn", char, vectors=True)
     source, target = k.array(1), k.array(1)
+    high, wide = counted(k, rows, k.lanes), counted(k, columns, k.lanes)
+    row, by_source, turned, by_target = (k.integer() for _ in range(4))
     begin, end = k.range()
+    left = rows % k.lanes, columns % k.lanes
     for i in k.turns(end, begin):
-        turn(k, source.moved(i * by_source), target.moved(i * by_target), rows, columns, k.index(row), turned)
+        turn(k, source.moved(i * by_source), target.moved(i * by_target), high, wide, row, turned, left)
     return k.shared()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tapenet.kernels.blocks import turn
 from tapenet.llvm import gemm
-from tapenet.llvm.kernel import Array, Kernel, Value
+from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.loops import Strides, offset
 from tapenet.llvm.processor import registers
 from tapenet.typing import DType
@@ -53,17 +53,19 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
 
 
 def write(
-    k: Kernel, lengths: tuple[int | str, int, int | str], matrices: list[gemm.Matrix], add: bool | str, turned: bool = False,
-    columns: tuple[Value, Value] | None = None, rows: tuple[int, int] | None = None,
+    k: Kernel, lengths: tuple[int | str, Index, int | str], matrices: list[gemm.Matrix], add: bool | str, turned: bool = False,
+    columns: tuple[Value, Value] | None = None, rows: tuple[int, int] | None = None, left: int = 0,
 ) -> None:  # fmt: skip
     """The product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are a, b and c. With
     `turned` it is computed as the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n
     and k may be registers of the running code, k with a number of at least 1. Of c only the `columns` from one on up to another
-    are computed, both multiples of a panel's width, or the other beyond the last. `rows` as for `gemm.write`."""
+    are computed, both multiples of a panel's width, or the other beyond the last. `rows` as for `gemm.write`. Where m is
+    counted as the code runs, so many columns are `left` over behind whole panels."""
     n, m, depth = lengths
     a, b, c = matrices
     if turned:
         assert isinstance(n, int)
+        assert isinstance(m, int)
         n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
     wide = gemm.across(n, k.dtype)
     deep = 2 * DEPTH if a.column == 1 else DEPTH
@@ -73,34 +75,35 @@ def write(
     end = Value(k, str(depth), "i64")
 
     def block(first: Value) -> None:
-        rest = end - first
-        many = (rest < deep).where(rest, k.index(deep))
+        below = end - first
+        many = (below < deep).where(below, k.index(deep))
         again = first > 0
         more = add if add is True else (again | Value(k, add, "i1")).name if add else again.name
-        left = gemm.Matrix(offset(k, a.pointer, first.name, a.column, k.dtype), a.row, a.column)
+        above = gemm.Matrix(offset(k, a.pointer, first.name, a.column, k.dtype), a.row, a.column)
         right = gemm.Matrix(offset(k, b.pointer, first.name, b.row, k.dtype), b.row, b.column)
 
         def part(start: Value, width: int) -> None:
             _fill(k, panel, right, start, width, many)
             out = gemm.Matrix(offset(k, c.pointer, start.name, 1, k.dtype), c.row, 1)
             lengths = n, width, many.name
-            gemm.write(k, lengths, [left, gemm.Matrix(pointer, wide, 1), out], k.dtype, more, rows=rows)
+            gemm.write(k, lengths, [above, gemm.Matrix(pointer, wide, 1), out], k.dtype, more, rows=rows)
 
-        whole = m // wide * wide
+        whole: Index = m // wide * wide if isinstance(m, int) else m - left
+        rest = m % wide if isinstance(m, int) else left
         if columns is None:
             if whole:
                 for start in k.turns(whole, 0, wide):
                     part(start, wide)
-            if m > whole:
-                part(k.index(whole), m - whole)
+            if rest:
+                part(k.index(0) + whole, rest)
             return
         begin, last = columns
         if whole:
             for start in k.turns((last < whole).where(last, whole), begin, wide):
                 part(start, wide)
-        if m > whole:
-            for start in k.turns(last, (begin > whole).where(begin, whole), m - whole):
-                part(start, m - whole)
+        if rest:
+            for start in k.turns(last, (begin > whole).where(begin, whole), rest):
+                part(start, rest)
 
     for first in k.turns(end, 0, deep):
         block(first)
@@ -109,9 +112,10 @@ def write(
 def _fill(k: Kernel, panel: Array, source: gemm.Matrix, start: Value, width: int, rows: Value) -> None:
     """Copy so many columns of so many rows."""
     at = Array(k, offset(k, source.pointer, start.name, source.column, k.dtype), (1,), k.dtype)
+    row, column = (Value(k, str(stride), "i64") for stride in (source.row, source.column))
     if source.column != 1:
-        turn(k, at, panel, width, rows, k.index(source.column), panel.strides[0])
+        turn(k, at, panel, width, rows, column, panel.strides[0])
         return
     for i in k.turns(rows):
         for j, some in k.vectors(0, width):
-            panel.store(at.load(i * source.row + j, lanes=k.lanes, count=some), i, j, count=some)
+            panel.store(at.load(i * row + j, lanes=k.lanes, count=some), i, j, count=some)

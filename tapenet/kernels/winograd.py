@@ -26,12 +26,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from tapenet.kernels import aligned, empty
-from tapenet.kernels.blocks import even, pieces, planes, turn
+from tapenet.kernels.blocks import even, planes, turn
 from tapenet.kernels.constants import made_of, zeros
 from tapenet.kernels.moves import clear
 from tapenet.llvm import gemm
@@ -46,6 +46,8 @@ COLUMNS = 64
 TRANSFORM, GRADIENT = 60, 45
 #: The same for threads.
 MOVED = 20
+#: Known, or counted as a kernel runs.
+Number = TypeVar("Number", int, Value)
 _B = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))  # Bᵀ
 _A = ((1, 1, 1, 0), (0, 1, -1, -1))  # Aᵀ
 
@@ -109,7 +111,7 @@ def _lanes(dtype: np.dtype) -> int:
     return registers().bytes // dtype.itemsize
 
 
-def _apart(size: int) -> int:
+def _apart(size: Number) -> Number:
     """How many numbers the sixteen matrices of so many lie apart: not at a distance at which they compete for places in a
     cache."""
     return size + 16
@@ -120,15 +122,18 @@ def transformed(weight: np.ndarray, flipped: bool = False) -> np.ndarray:
     along both axes, as (16, channels, outs). Behind each of the sixteen matrices is a cache line of nothing."""
     outs, channels = weight.shape[:2]
     found = aligned((16, _apart(outs * channels)), weight.dtype)
-    run = _transform(outs, channels, flipped, weight.dtype.char)
-    run(-(-outs // _lanes(weight.dtype)) if flipped else outs, MOVED * found.size, np.ascontiguousarray(weight), found)
+    lanes = _lanes(weight.dtype)
+    run = _transform((outs if flipped else channels) % lanes, flipped, weight.dtype.char)
+    length = -(-outs // lanes) if flipped else outs
+    run(length, MOVED * found.size, np.ascontiguousarray(weight), found, outs, channels)
     return found
 
 
 def back(found: np.ndarray, outs: int, channels: int) -> np.ndarray:
     """The adjoint of `transformed`: Gᵀ f G, as (outs, channels, 3, 3), of the sum f of what is found in parts."""
     gradient = empty((outs, channels, 3, 3), found.dtype)
-    _back(len(found), outs, channels, found.dtype.char)(outs, MOVED * found.size, found, gradient)
+    run = _back(channels % _lanes(found.dtype), found.dtype.char)
+    run(outs, MOVED * found.size, found, gradient, len(found), outs, channels)
     return gradient
 
 
@@ -302,42 +307,60 @@ def _seen(array: Array, border: Array, there: tuple[Value | None, Value | None])
 
 
 @functools.lru_cache(maxsize=128)
-def _transform(outs: int, channels: int, flipped: bool, char: str) -> Shared:
-    """The range is that of the outs; with `flipped` of vectors of them."""
+def _transform(rest: int, flipped: bool, char: str) -> Shared:
+    """The range is that of the outs; with `flipped` of vectors of them. Lengths are arguments, so that few kernels serve all:
+    only how many channels, or outs with `flipped`, are left over behind whole vectors is known."""
     k = Kernel("winograd_kernels", char)
-    weight, u = k.array(outs, channels, 9), k.array(16, _apart(outs * channels))
+    weight, u = k.array(1), k.array(1)
+    outs, channels = k.integer(), k.integer()
     begin, end = k.range()
+    row: Index = channels * 9 if flipped else 9
+    rows = [row * i for i in range(k.lanes)]
+    matrices = _matrices(outs, channels)
+
+    def some(o: Value, c: Index, count: int) -> None:
+        at = channels * o + c
+        _kernels(k, weight.moved(at * 9), rows, u.moved(outs * c + o if flipped else at), matrices, count, flipped)
+
+    length = outs if flipped else channels
+    whole = length.op("udiv", length, k.lanes)
     if flipped:
-        whole = k.index(outs // k.lanes)
         for block in k.turns((end < whole).where(end, whole), begin):
-            o = block * k.lanes
             for c in k.turns(channels):
-                _kernels(k, weight.moved(o, c), channels * 9, u.moved(0, c * outs + o), k.lanes, True)
-        for _ in k.turns(end, whole) if outs % k.lanes else ():
-            at = outs // k.lanes * k.lanes
+                some(block * k.lanes, c, k.lanes)
+        for block in k.turns(end, whole) if rest else ():
             for c in k.turns(channels):
-                _kernels(k, weight.moved(at, c), channels * 9, u.moved(0, c * outs + at), outs - at, True)
+                some(block * k.lanes, c, rest)
         return k.shared()
     for o in k.turns(end, begin):
-        for first, _, rest in pieces(k, channels, 1):
-            _kernels(k, weight.moved(o, first), 9, u.moved(0, o * channels + first), rest or k.lanes, False)
+        for c in k.turns(whole * k.lanes, 0, k.lanes):
+            some(o, c, k.lanes)
+        if rest:
+            some(o, whole * k.lanes, rest)
     return k.shared()
 
 
-def _kernels(k: Kernel, weight: Array, row: int, u: Array, count: int, flipped: bool) -> None:
-    """U of so many kernels, which lie so far apart."""
+def _matrices(outs: Value, channels: Value) -> list[Value]:
+    """Where each of the sixteen matrices begins."""
+    apart = _apart(outs * channels)
+    return [apart * q for q in range(16)]
+
+
+def _kernels(
+    k: Kernel, weight: Array, rows: Sequence[Index], u: Array, matrices: Sequence[Value], count: int, flipped: bool
+) -> None:  # fmt: skip
+    """U of so many kernels: where each begins, and where each of the sixteen matrices does."""
     zero, taps = k.number(0.0, k.lanes), []
-    weight = weight.shaped(1)
     for t in range(0, 9, k.lanes):
         some = min(9 - t, k.lanes)
-        rows = [weight.load(row * i + t, lanes=k.lanes, count=some) if i < count else zero for i in range(k.lanes)]
-        taps += k.transposed(rows)[:some]
+        loaded = [weight.load(row + t, lanes=k.lanes, count=some) if i < count else zero for i, row in enumerate(rows)]
+        taps += k.transposed(loaded)[:some]
     if flipped:
         taps.reverse()
     lines = zip(*(_by_g(*taps[i::3]) for i in range(3)), strict=True)
-    for i, line in enumerate(lines):
-        for j, value in enumerate(_by_g(*line)):
-            u.store(value, 4 * i + j, count=count if count < k.lanes else None)
+    values = [value for line in lines for value in _by_g(*line)]
+    for at, value in zip(matrices, values, strict=True):
+        u.store(value, at, count=count if count < k.lanes else None)
 
 
 def _by_g(a: Value, b: Value, c: Value) -> tuple[Value, Value, Value, Value]:
@@ -347,30 +370,38 @@ def _by_g(a: Value, b: Value, c: Value) -> tuple[Value, Value, Value, Value]:
 
 
 @functools.lru_cache(maxsize=128)
-def _back(parts: int, outs: int, channels: int, char: str) -> Shared:
+def _back(rest: int, char: str) -> Shared:
+    """The range is that of the outs. Of the lengths only how many channels are left over behind whole vectors is known."""
     k = Kernel("winograd_back", char)
-    u, found = k.array(parts, 16, _apart(outs * channels)), k.array(outs, channels, 9)
+    u, found = k.array(1), k.array(1)
+    parts, outs, channels = k.integer(), k.integer(), k.integer()
     begin, end = k.range()
-    zero = k.number(0.0, k.lanes)
+    matrices = _matrices(outs, channels)
+    part = _apart(outs * channels) * 16
+    whole = channels.op("udiv", channels, k.lanes) * k.lanes
+
+    def some(at: Value, count: int | None) -> None:
+        places = [u.moved(at + place) for place in matrices]
+        totals = [k.variable(place.load(lanes=k.lanes, count=count)) for place in places]
+        for more in k.turns(parts, 1):
+            for place, total in zip(places, totals, strict=True):
+                total += place.load(part * more, lanes=k.lanes, count=count)
+        sums = [total.value for total in totals]
+        tile = [sums[i : i + 4] for i in range(0, 16, 4)]
+        lines = zip(*(_by_g_turned(*column) for column in zip(*tile, strict=True)), strict=True)
+        taps = [value for line in lines for value in _by_g_turned(*line)]
+        zero, kernels = k.number(0.0, k.lanes), found.moved(at * 9)
+        for t in range(0, 9, k.lanes):
+            few = taps[t : t + k.lanes]
+            rows = k.transposed(few + [zero] * (k.lanes - len(few)))
+            for i, value in enumerate(rows[:count]):
+                kernels.store(value, 9 * i + t, count=len(few) if len(few) < k.lanes else None)
+
     for o in k.turns(end, begin):
-        for c, _, rest in pieces(k, channels, 1):
-            at = o * channels + c
-            if parts == 1:
-                sums = [u.load(0, q, at, lanes=k.lanes, count=rest) for q in range(16)]
-            else:
-                totals = [k.variable(u.load(0, q, at, lanes=k.lanes, count=rest)) for q in range(16)]
-                for part in k.turns(parts, 1):
-                    for q, total in enumerate(totals):
-                        total += u.load(part, q, at, lanes=k.lanes, count=rest)
-                sums = [total.value for total in totals]
-            tile = [sums[i : i + 4] for i in range(0, 16, 4)]
-            lines = zip(*(_by_g_turned(*column) for column in zip(*tile, strict=True)), strict=True)
-            taps = [value for line in lines for value in _by_g_turned(*line)]
-            for t in range(0, 9, k.lanes):
-                some = taps[t : t + k.lanes]
-                rows = k.transposed(some + [zero] * (k.lanes - len(some)))
-                for i, value in enumerate(rows[:rest]):
-                    found.store(value, o, c + i, t, count=len(some) if len(some) < k.lanes else None)
+        for c in k.turns(whole, 0, k.lanes):
+            some(channels * o + c, None)
+        if rest:
+            some(channels * o + whole, rest)
     return k.shared()
 
 

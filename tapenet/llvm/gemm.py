@@ -28,11 +28,11 @@ def largest() -> int:
 
 
 class Matrix(NamedTuple):
-    """An operand: where its first element is, and its strides."""
+    """An operand: where its first element is, and its strides, which may be registers of the running code."""
 
     pointer: str
-    row: int
-    column: int
+    row: int | str
+    column: int | str
 
     @property
     def transposed(self) -> Matrix:
@@ -157,10 +157,6 @@ def _tile(
     """A tile of the result: the sum over k of columns times rows, in registers."""
     t = llvm_type(dtype)
     pieces = [_piece(min(lanes, width - v * lanes), lanes, t) for v in range(vectors)]
-    places = [
-        [offset(code, offset(code, out[0], r, out[1].row, dtype), v * lanes, 1, dtype) for v in range(vectors)]
-        for r in range(rows)
-    ]
     sums = [[Carried("zeroinitializer", piece.vector) for piece in pieces] for _ in range(rows)]
 
     def step(index: str) -> None:
@@ -178,10 +174,11 @@ def _tile(
                 cell.after = code.emit(f"fadd contract {piece.vector} {cell.register}, {product}")
 
     code.loop(k, step, [cell for row in sums for cell in row])
-    for r, (row, at) in enumerate(zip(sums, places, strict=True)):
+    for r, row in enumerate(sums):
+        line = offset(code, out[0], r, out[1].row, dtype)
         number = code.emit(f"load {t}, ptr {offset(code, bias, r, 1, dtype)}") if bias else ""
-        for cell, place, piece in zip(row, at, pieces, strict=True):
-            found = cell.register
+        for v, (cell, piece) in enumerate(zip(row, pieces, strict=True)):
+            found, place = cell.register, offset(code, line, v * lanes, 1, dtype)
             before = spread(code, number, t, piece.lanes) if bias else "zeroinitializer"
             if add:  # at the end: what is there may be a long sum, and rounding would then cost each product
                 there = load_masked(code, place, piece.vector, piece.mask, dtype)

@@ -36,10 +36,10 @@ from tapenet.llvm.emitter import Number, element, literal, llvm_type, splat, suf
 from tapenet.llvm.emitter import Value as Value
 from tapenet.llvm.gemm import load_masked, mask, spread, store_masked
 from tapenet.llvm.loops import Code, run_length
-from tapenet.llvm.parts import OWN_VECTORS
+from tapenet.llvm.parts import AS_WRITTEN, OWN_VECTORS
 from tapenet.llvm.processor import registers
 from tapenet.llvm.scalar import definitions
-from tapenet.llvm.toolchain import AS_WRITTEN, Library, begin
+from tapenet.llvm.toolchain import Library, begin
 from tapenet.typing import DType
 
 if TYPE_CHECKING:

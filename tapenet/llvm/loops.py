@@ -201,13 +201,13 @@ class Access:
         return Access(offset(code, self.pointer, index, self.strides[axis], self.dtype), rest, self.dtype)
 
 
-def offset(code: Code, pointer: str, index: str | int, stride: int, dtype: DType) -> str:
+def offset(code: Code, pointer: str, index: str | int, stride: int | str, dtype: DType) -> str:
     """A pointer moved by index * stride elements."""
     if stride == 0 or index == 0:
         return pointer
     if stride == 1:
         by: str | int = index
-    elif isinstance(index, int):
+    elif isinstance(index, int) and isinstance(stride, int):
         by = index * stride
     else:
         by = code.emit(f"mul nsw i64 {index}, {stride}")

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tapenet.llvm.blas import find
 from tapenet.llvm.locks import lock
-from tapenet.llvm.parts import OWN_VECTORS, Part, parts
+from tapenet.llvm.parts import AS_WRITTEN, OWN_VECTORS, Part, parts
 from tapenet.llvm.processor import processor
 from tapenet.llvm.tasks import Task
 
@@ -267,9 +267,6 @@ def _beside(function: Callable[..., Any]) -> Callable[..., Any]:
     return found
 
 
-#: A line of a module whose code unrolls its loops itself, as far as that pays: LLVM is not to unroll them further. It would
-#: take half as long again (ResNet-18's kernels: 3.7 s in place of 3.1), for code that is no faster.
-AS_WRITTEN = "; loops stay as they are written\n"
 #: Kernels are called, not copied into their callers: the time to compile stays linear in the size of the program. Short ones
 #: that a loop calls in each turn become part of it (#2).
 #: Those that do little more than move memory (#1) are kept to vectors of 32 bytes, in which stores to the second level

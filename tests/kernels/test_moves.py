@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from tapenet.kernels import moves
+from tapenet.llvm import rehearsal
 from tests.kernels.beside import many_threads
 
 R = np.random.default_rng(0)
@@ -65,6 +66,16 @@ def test_a_transposed_matrix(rows: int, columns: int, dtype: Any) -> None:
     found = moves.transposed(matrix)
     assert found.flags.c_contiguous
     np.testing.assert_array_equal(found, matrix.T)
+
+
+def test_one_kernel_is_for_all_lengths_of_a_kind() -> None:
+    """Lengths are arguments: known is only what is left over behind whole blocks."""
+    moves.transposed(np.zeros((24, 40), np.float32))
+    begun = rehearsal.state.begun
+    for rows in (40, 56):
+        matrix = R.normal(size=(rows, 40)).astype(np.float32)
+        np.testing.assert_array_equal(moves.transposed(matrix), matrix.T)
+    assert rehearsal.state.begun == begun
 
 
 def test_images_get_their_border_on_the_way() -> None:
