@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, Protocol, Self, cast
 
 import numpy as np
@@ -105,35 +105,36 @@ class Capture(Tape):
                 saved.drew()
             if begun() != before and call.parents and call.op.module.startswith(_LAYERS):
                 _rehearse(call)
-            self._note_constant(call)
-            if self.lets_go and call.node is not None and _computes(call.node):
-                self._note_own(call)
-                self._let_go(call.node, _needed(call.op, call.parents))
+            node = call.node
+            if node is not None and node.call:
+                given = elements(node.call, Traced)
+                self._note_constant(call, given)
+                if self.lets_go and _computes(call.op, given):
+                    self._note_own(call, given)
+                    self._let_go(node, _needed(call.op, call.parents))
             return result
 
         return captured
 
-    def _note_constant(self, call: Call) -> None:
+    def _note_constant(self, call: Call, given: Sequence[object]) -> None:
         """Note that the results of a call depend on constants alone, if they do."""
-        node = call.node
-        if node is None or call.op.random or call.op.effect or not node.call:
+        if call.op.random or call.op.effect:
             return
-        given = [part for value in node.call.values() for part in elements(value, Traced)]
-        if all(
-            part.node in self.constants if isinstance(part, Traced) else not isinstance(part, Tape) for part in given
-        ):
-            self.constants.update((node, *call.picks))
+        for part in given:
+            if isinstance(part, Tape) or (isinstance(part, Traced) and part.node not in self.constants):
+                return
+        self.constants.update((call.node, *call.picks))
 
-    def _note_own(self, call: Call) -> None:
+    def _note_own(self, call: Call, given: Sequence[object]) -> None:
         """Note that the results of a call have memory of their own, or of others that have, if it is so."""
-        assert call.node is not None
-        assert call.node.call is not None
         outside = set()
-        for part in elements(list(call.node.call.values()), Traced):
-            data = part.data if isinstance(part, Traced) and part.node not in self._own else part
-            if isinstance(data, np.ndarray):
-                outside.add(id(owner(data)))
-        if not outside or outside.isdisjoint(id(owner(array)) for array in call.arrays[: call.count]):
+        for part in given:
+            if isinstance(part, Traced):
+                if part.node not in self._own:
+                    outside.add(id(owner(part.data)))
+            elif isinstance(part, np.ndarray):
+                outside.add(id(owner(part)))
+        if not outside or outside.isdisjoint([id(owner(array)) for array in call.arrays[: call.count]]):
             self._own.update((call.node, *call.picks))
 
     def _let_go(self, node: Node, needed: Collection[str]) -> None:
@@ -145,11 +146,13 @@ class Capture(Tape):
                 return Traced(None, value.node, _GONE)
             return value
 
-        node.note(call={n: v if n in needed else mapped(less, v, Traced) for n, v in node.call.items()})
+        for name, value in node.call.items():
+            if isinstance(value, (tuple, list)) and name not in needed:
+                node.call[name] = mapped(less, value, Traced)
 
     def released(self, node: Node) -> None:
         """Note that the gradient of a node has been computed."""
-        if self.lets_go and node.call is not None and _computes(node):
+        if self.lets_go and node.call is not None and _computes(node.op, elements(node.call, Traced)):
             self._let_go(node, ())
 
     def is_constant(self, tensor: BaseTensor) -> bool:
@@ -427,14 +430,9 @@ class GradUse:
 _GONE = np.empty(0)
 
 
-def _computes(node: Node) -> bool:
-    """Whether a node is the call of an op of tapenet's that does no more than to compute its results, and has no body."""
-    op, call = node.op, node.call
-    return (
-        is_own(op)
-        and not (op.effect or op.random or call is None)
-        and not any(isinstance(value, Tape) for value in call.values())
-    )
+def _computes(op: Op, given: Sequence[object]) -> bool:
+    """Whether a call is one of an op of tapenet's that does no more than to compute its results, and has no body."""
+    return is_own(op) and not (op.effect or op.random or any(isinstance(part, Tape) for part in given))
 
 
 def _needed(op: Op, wanted: Collection[str]) -> frozenset[str]:
