@@ -141,7 +141,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "negative": {"x": lambda g: -g},
     "positive": {"x": lambda g: g},
     "conjugate": {"x": lambda g: np.conj(g)},
-    "imag": {"x": lambda g: g * -1j},
+    "imag": {"x": lambda g, x: g * (-1j if x.dtype.kind == "c" else 0)},
     "absolute": {"x": _absolute},
     "fabs": {"x": _absolute},
     "square": {"x": _twice},

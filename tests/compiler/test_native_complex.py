@@ -84,3 +84,12 @@ def test_identities_of_real_numbers_are_none_of_complex_ones() -> None:
             for found, right in zip(step(z), (z * 1, z + 0j, z - 0.0, z * (-1 + 0j)), strict=True):
                 np.testing.assert_array_equal(found.numpy().view(float), right.view(float))
                 assert (np.signbit(found.numpy().view(float)) == np.signbit(right.view(float))).all()
+
+
+def test_an_op_made_of_transforms_has_derivatives() -> None:
+    op = tn.op(lambda x: np.abs(np.fft.rfft(x * x)) ** 2 + np.imag(np.fft.fft(x)).sum(), name="spectrum")
+    x = RNG.normal(size=5)
+    plain = lambda x: (tn.abs(tn.fft.rfft(x * x)) ** 2 + tn.imag(tn.fft.fft(x)).sum()).sum()
+    expected = tn.grad(plain)(x).numpy()
+    for grad in (tn.grad(lambda x: op(x).sum()), tn.compile(tn.grad(lambda x: op(x).sum()))):
+        np.testing.assert_allclose(grad(x).numpy(), expected, rtol=1e-9)
