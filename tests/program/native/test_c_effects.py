@@ -10,7 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.ops.op import Op, op
-from tapenet.program.c_effects import CEffect, Word
+from tapenet.program.c_effects import CCall, CEffect, Where, Word
 from tapenet.typing import Array
 
 pytest.importorskip("llvmlite")
@@ -46,10 +46,8 @@ class Pair:
         function = self.c[len(name) < 5]
         address = ctypes.cast(function, ctypes.c_void_p).value
         assert address
-        given = [None, Word(64, -7), Word(32, 5)]
-        vars(forward)["c_effect"] = CEffect(
-            f"test_{name}_{id(self)}", address, given, waits, "it failed", self._failed, self
-        )
+        call = CCall(f"test_{name}_{id(self)}", address, [Where.RESULT, Word(64, -7), Word(32, 5)])
+        vars(forward)["c_effect"] = CEffect([call], waits, "it failed", self._failed, self)
         return op(forward, name=name, ordered=np.zeros_like, nondiff=True)
 
     def _failed(self) -> None:
