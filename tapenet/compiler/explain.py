@@ -12,7 +12,7 @@ from tapenet.compiler.lowering import Called
 from tapenet.compiler.places import MISSING
 from tapenet.compiler.signature import Parameters, in_words, shortly
 from tapenet.compiler.variant import Variant
-from tapenet.program.groups import LAUNCHED, Groups
+from tapenet.program.groups import BY_C, LAUNCHED, Groups
 from tapenet.program.ir import Instruction, Program
 from tapenet.program.passes import Step
 from tapenet.program.text import text
@@ -131,7 +131,7 @@ def _variant(variant: Variant, parameters: Parameters, full: bool) -> list[str]:
     launched = {name: n for (name, alone), n in calls.items() if alone and not calls[name, False]}
     if launched:
         names = [name + _times(n) for name, n in launched.items()]
-        lines.append("run by kernels of their own, without Python: " + ", ".join(_some(names, full)))
+        lines.append("run without Python, by kernels or C functions of their own: " + ", ".join(_some(names, full)))
     left = [c for c in variant.called if c.op.name not in launched]
     if left:
         lines.append("called as they are:")
@@ -165,11 +165,11 @@ def _times(count: int) -> str:
 
 
 def _calls(groups: Groups) -> Iterator[tuple[str, bool]]:
-    """The ops that a program calls, each with whether it runs their kernels by itself."""
+    """The ops that a program calls, each with whether it runs them without Python."""
     for group in groups.groups:
         for instruction in group.instructions:
             if instruction.name == "call":
-                yield instruction.params["op"].name, group.how == LAUNCHED
+                yield instruction.params["op"].name, group.how in (LAUNCHED, BY_C)
     for bodies in groups.bodies.values():
         for body in bodies:
             yield from _calls(body)

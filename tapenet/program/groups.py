@@ -10,6 +10,7 @@ from tapenet.program.ir import Constant, Instruction, Program, Result, Value
 
 #: How an op runs whose kernels the program calls by itself.
 LAUNCHED = "kernels of an op"
+BY_C = "by C functions of an op"
 
 
 class Group(NamedTuple):
@@ -125,4 +126,4 @@ def _root(value: Value) -> Value:
     return value
 
 
-__all__ = ["LAUNCHED", "Group", "Groups", "arranged", "single", "traffic"]
+__all__ = ["BY_C", "LAUNCHED", "Group", "Groups", "arranged", "single", "traffic"]

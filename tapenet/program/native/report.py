@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from tapenet.program.c_rows import CALLS
 from tapenet.program.fusion import Entry, Kernel
-from tapenet.program.groups import LAUNCHED, Group, Groups
+from tapenet.program.groups import BY_C, LAUNCHED, Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
 from tapenet.program.native import c_effects, launches, products
 from tapenet.program.native.callbacks import calls_back
@@ -92,8 +92,8 @@ def _heading(module: Module, entry: Entry) -> str:
         return "called back from native code"
     if launches.find(entry):
         return LAUNCHED
-    if effect := c_effects.find(entry):
-        return effect.name
+    if c_effects.find(entry):
+        return BY_C
     if entry.kind == "product":
         return "product by BLAS" if products.uses_blas(found[1]) else "product by loops of its own"
     if entry.kind == "control":

@@ -32,21 +32,29 @@ def find(program: Program, entries: Iterable[Entry], layouts: Layouts) -> dict[V
             continue
         (whole,) = joined.results
         for offset, arg in zip(_offsets(joined, layouts), joined.args, strict=True):
-            maker = source(arg)
-            if maker is None or maker in kept or users[maker] != [entry] or not _fits(made[maker], maker):
-                continue
-            (result,) = maker.results
-            if chain := _chain(arg, result, layouts[whole].strides):
+            strides, reader = layouts[whole].strides, entry
+            while (maker := source(arg)) is not None:
+                if maker in kept or users[maker] != [reader] or not _fits(made[maker], maker):
+                    break
+                (result,) = maker.results
+                chain = _chain(arg, result, strides)
+                if not chain:
+                    break
                 for value, steps in chain.items():
                     layouts.show(value, Place(whole, offset, steps))
                 found[result] = whole
+                # What is copied there, as a gradient in another order, is computed there if nothing else reads it.
+                reader = made[maker]
+                if maker.name != "copy" or _joined(reader) is not maker:
+                    break
+                (arg,), strides = maker.args, chain[result]
     return found
 
 
 def empty(entry: Entry, layouts: Layouts) -> bool:
-    """Whether all of what an entry joins is there by then."""
+    """Whether all of what an entry joins, or copies, is there by then."""
     joined = _joined(entry)
-    return joined is not None and all(layouts[arg].root is joined.results[0] for arg in joined.args)
+    return joined is not None and all(layouts[arg].root is layouts[joined.results[0]].root for arg in joined.args)
 
 
 def _joined(entry: Entry) -> Instruction | None:

@@ -59,6 +59,8 @@ for run in (step, native):
         assert np.allclose(run(np.array([own, 1.0])).numpy(), mean + 1, rtol=1e-15)
 if P.size > 1 and "backend native" in (told := str(native.explain())):
     assert "native calls each time: 1, calls of Python: 0" in told  # MPI is called by address
+    assert "called as they are" not in told
+    assert "C functions of their own: send gradients" in told
 
 del opt, w
 
