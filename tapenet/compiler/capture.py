@@ -10,6 +10,8 @@ import contextlib
 import dataclasses
 import gc
 import operator
+import threading
+import time
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
@@ -44,6 +46,8 @@ from tapenet.typing import Array
 #: The beginning of the names of attributes under which objects keep their compiled methods. They are no identifiers, so
 #: that they clash with none.
 SLOT = "<compiled "
+#: How often, and after how many seconds each time, is looked again for what another thread keeps.
+_MOMENTS, _MOMENT = 25, 0.01
 _argument_op = Op(lambda: None, name="argument", rules={}, module=__name__)
 
 
@@ -465,6 +469,11 @@ def _check_leaks(title: str, nodes: list[weakref.ref[Node]], reach: Reach) -> No
     if all(ref() is None for ref in nodes):
         return
     gc.collect()  # what is only waiting for that, a function that refers to itself
+    # A thread that samples frames, as profilers and Dask's workers have one, keeps what is in a frame for a moment.
+    for _ in range(_MOMENTS if threading.active_count() > 1 else 0):
+        if all(ref() is None for ref in nodes):
+            return
+        time.sleep(_MOMENT)
     alive = [node for ref in nodes if (node := ref()) is not None]
     kept = [t for t in gc.get_referrers(*alive) if type(t) is Tensor and t._trace is not None] if alive else []
     if not kept:

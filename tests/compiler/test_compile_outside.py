@@ -229,6 +229,28 @@ def test_what_is_no_leak() -> None:
     assert len(g.variants) == 1
 
 
+def test_frames_that_another_thread_looks_at_are_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Profilers keep the frames of other threads for a moment, and with them lists of tensors."""
+    frames: list[Any] = []
+
+    def f(x: Any) -> Any:
+        parts = [x]
+        frames.append(sys._getframe())
+        return parts[0] * 2
+
+    ended = threading.Event()
+    sampler = threading.Thread(target=ended.wait)
+    sampler.start()
+    monkeypatch.setattr("tapenet.compiler.capture.time.sleep", lambda _: frames.clear())
+    try:
+        g = tn.compile(f, backend="numpy")
+        np.testing.assert_array_equal(g(X).data, X * 2)
+        assert len(g.variants) == 1
+    finally:
+        ended.set()
+        sampler.join()
+
+
 # -- what is changed ---------------------------------------------------------------------------------------------
 
 
