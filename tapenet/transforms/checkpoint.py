@@ -96,9 +96,10 @@ def checkpoint(f: Callable[..., object] | None = None, policy: Policy = None) ->
         begin = next_number()
         if capture is not None:
             first = len(capture.nodes)
-            out = f(*args, **kwargs)
-            made = _made(out, begin)
-            recording = Recording(keeps, capture, first, made)
+            with capture.keeping():
+                out = f(*args, **kwargs)
+                made = _made(out, begin)
+                recording = Recording(keeps, capture, first, made)
             given = [Tensor._of(t._data, None, t._trace) for t in made]
             inputs, others = recording.inputs, recording.others
             recording.release()

@@ -123,3 +123,20 @@ def test_the_captured_call_keeps_no_more_than_a_gradient_needs() -> None:
     slope = tn.grad(lambda x: long(x).sum())
     eager = held(lambda: slope(x))
     assert held(lambda: tn.compile(slope)(x)) < eager + 8
+
+
+@pytest.mark.parametrize("policy", [None, "products"])
+def test_what_reads_the_recording_finds_the_values_there(policy: str | None) -> None:
+    """Those made before that a checkpoint, or an equation, closes over, and those that a policy keeps."""
+
+    def loss(x: tn.Tensor) -> tn.Tensor:
+        h = tn.exp(x) * 2
+        block = tn.checkpoint(lambda y: tn.tanh(tn.sin(y) @ tn.cos(h).T), policy=policy)
+        half = tn.checkpoint(lambda y: (tn.grad(lambda z: (tn.sin(z * h) * z).sum())(y) ** 2).sum())
+        return (block(tn.sin(h)) ** 2).sum() + half(tn.cos(h))
+
+    x = np.linspace(-1, 1, 6).reshape(2, 3)
+    for f in (loss, tn.grad(loss)):
+        step = tn.compile(f)
+        for _ in range(2):
+            np.testing.assert_allclose(step(x), f(x), rtol=1e-9)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, Self, cast
 
 import numpy as np
@@ -72,6 +73,7 @@ class Capture(Tape):
         self.lets_go = False
         #: The nodes whose results share no memory with what is from outside.
         self._own: set[Node | None] = set()
+        self._keeps = False  # what is recorded is about to be read: no values are let go
         #: How to put back what the step changed, by what that is, in order of change.
         self._undo: dict[Hashable, Callable[[], None]] = {}
         self._owners: set[int] = set()
@@ -111,7 +113,8 @@ class Capture(Tape):
                 self._note_constant(call, given)
                 if self.lets_go and _computes(call.op, given):
                     self._note_own(call, given)
-                    self._let_go(node, _needed(call.op, call.parents))
+                    if not self._keeps:
+                        self._let_go(node, _needed(call.op, call.parents))
             return result
 
         return captured
@@ -152,8 +155,23 @@ class Capture(Tape):
 
     def released(self, node: Node) -> None:
         """Note that the gradient of a node has been computed."""
-        if self.lets_go and node.call is not None and _computes(node.op, elements(node.call, Traced)):
+        if self.lets_go and not self._keeps and node.call and _computes(node.op, elements(node.call, Traced)):
             self._let_go(node, ())
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Inside, the values of calls are kept: who enters it reads what is recorded there."""
+        first, before = len(self.nodes), self._keeps
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = before
+        if self.lets_go and not before:
+            for node in self.nodes[first:]:
+                if node.call and _computes(node.op, elements(node.call, Traced)):
+                    wanted = [n for n in node.op.differentiable if getattr(node, n + "_node", None) is not None]
+                    self._let_go(node, () if node.released else _needed(node.op, wanted))
 
     def is_constant(self, tensor: BaseTensor) -> bool:
         """Whether the value of a tensor is the same at each replay."""

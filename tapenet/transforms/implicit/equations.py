@@ -55,9 +55,10 @@ def read(f: Callable[..., object], structure: Structure, xs: Sequence[Tensor], a
         return Reading(plain, *plain.read(xs))
     first = len(capture.nodes)
     ends = [t.detach()._require() for t in xs]
-    with enable_grad():
-        found = tensors(f(structure.build(ends), *args))
-    recording = Recording(None, capture, first, found)
+    with capture.keeping():
+        with enable_grad():
+            found = tensors(f(structure.build(ends), *args))
+        recording = Recording(None, capture, first, found)
     # By node: in a lifted function another handle stands for an unknown.
     unknown = [next((i for i, t in enumerate(ends) if t._node is entered._node), None) for entered in recording.inputs]
     inputs = [t for t, i in zip(recording.inputs, unknown, strict=True) if i is None]
