@@ -93,3 +93,20 @@ def test_an_op_made_of_transforms_has_derivatives() -> None:
     expected = tn.grad(plain)(x).numpy()
     for grad in (tn.grad(lambda x: op(x).sum()), tn.compile(tn.grad(lambda x: op(x).sum()))):
         np.testing.assert_allclose(grad(x).numpy(), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+@backends
+def test_an_infinite_part_leaves_the_other_as_it_is(compiled: Compile, axis: int) -> None:
+    """In gradients of transforms of real numbers, whose coefficients are weighed."""
+    slopes = np.ones((4, 4)) * np.where(np.arange(4) == 1, np.inf, 1)
+    slopes = slopes if axis else slopes.T
+    there = lambda x: tn.vjp(lambda x: np.fft.rfft(x, 6, axis).real, x)[1](slopes)
+    back = lambda z: tn.vjp(lambda z: np.fft.irfft(z, 4, axis), z)[1](slopes)
+    x = RNG.normal(size=(4, 4))
+    for f, given in ((there, x), (back, x + 1j)):
+        step, expected = compiled(f), f(given).numpy()
+        assert np.isinf(expected.view(float)).any()
+        for _ in range(2):
+            with np.errstate(invalid="ignore"):
+                np.testing.assert_array_equal(step(given).numpy(), expected)

@@ -8,6 +8,7 @@ length is even.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -60,11 +61,15 @@ def _weighed_a(g: Array, n: int, axis: int, weight: float) -> Array:
 
 
 def _weighed(a: Array, n: int, axis: int, weight: float) -> Array:
-    """The same without views."""
+    """The same without views. A product with 1j would make nan of the real part where the imaginary one is infinite."""
     factors = np.ones(a.shape[axis], a.dtype.type(0).real.dtype)
     factors[1 : (n + 1) // 2] = weight
     behind = a.ndim - 1 - normalize_axis_index(axis, a.ndim)
-    return np.conjugate(a) * factors.reshape(-1, *(1,) * behind)
+    factors = factors.reshape(-1, *(1,) * behind)
+    real, imag = np.real(a) * factors, np.imag(a) * -factors
+    up, down, unknown = (a.dtype.type(complex(0, part)) for part in (math.inf, -math.inf, math.nan))
+    infinite = np.where(imag > 0, up, np.where(imag < 0, down, unknown))
+    return real + np.where(np.isfinite(imag), imag * 1j, infinite)
 
 
 @op(
@@ -96,10 +101,9 @@ def weighed(a: Array, n: int, axis: int, weight: float) -> Array:
     """
     found = np.conjugate(a, order="C")
     first, stop = 1, (n + 1) // 2
-    if (axis := normalize_axis_index(axis, a.ndim)) < a.ndim - 1:
-        parts = found
-    else:  # as pairs of real numbers, which are multiplied in a third of the time
-        parts = found.view(found.real.dtype)
+    # As pairs of real numbers, which are multiplied in a third of the time, and of which one may be infinite.
+    parts = found.view(found.real.dtype)
+    if (axis := normalize_axis_index(axis, a.ndim)) == a.ndim - 1:
         first, stop = 2, 2 * stop
     parts[along_axis(axis, slice(first, stop))] *= weight
     return found
