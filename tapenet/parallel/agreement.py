@@ -29,7 +29,7 @@ _SEAL = 16
 #: What a call tells native code, in words of 64 bits; behind that for each turn the rank to send to, and that to receive from.
 _WORDS = (
     "first", "second", "message", "received", "room", "bytes", "count", "kind", "dtype", "op", "byte", "comm", "status",
-    "waits", "label", "turns", "differ",
+    "waits", "label", "rank", "turns", "differ",
 )  # fmt: skip
 _DIFFER = _WORDS.index("differ")
 _HANDLES = ("dtype", "op", "byte", "comm")
@@ -40,7 +40,8 @@ _CALLED = ("MPI_Sendrecv", "MPI_Reduce_local")
 #: What says that an array is not in one piece, before anything is sent.
 _PIECES = 3
 #: `tn_meet` is given where numbers are, and where they go to; `tn_meet_for_arrays` two arrays of NumPy's, and says meanwhile
-#: what is waited for. Both give 0, or what is wrong.
+#: what is waited for. Both give 0, or what is wrong. Of two ranks the numbers of the lower one come first on both: else a
+#: maximum of nan and 1, or of 0.0 and -0.0, were the other one on each.
 _TEXT = """
 declare i32 @MPI_Sendrecv(ptr, i32, HANDLE, i32, i32, ptr, i32, HANDLE, i32, i32, HANDLE, ptr)
 declare i32 @MPI_Reduce_local(ptr, ptr, i32, HANDLE, HANDLE)
@@ -98,25 +99,25 @@ alike:
 combine:
   %ends = icmp eq i64 %i, %final
   %target = select i1 %ends, ptr %out, ptr %numbers
+  %lower = icmp ult i64 %rank, %to64
+  %a = select i1 %lower, ptr %numbers, ptr %others
+  %b = select i1 %lower, ptr %others, ptr %numbers
   switch i64 %kind, label %by_mpi [ i64 1, label %float  i64 2, label %double ]
 float:
-  call void @add_float(ptr %numbers, ptr %others, ptr %target, i64 %count)
+  call void @add_float(ptr %a, ptr %b, ptr %target, i64 %count)
   br label %turned
 double:
-  call void @add_double(ptr %numbers, ptr %others, ptr %target, i64 %count)
+  call void @add_double(ptr %a, ptr %b, ptr %target, i64 %count)
   br label %turned
 by_mpi:
-  %wrong2 = call i32 @MPI_Reduce_local(ptr %others, ptr %numbers, i32 %many, HANDLE %dtype, HANDLE %op)
+  %wrong2 = call i32 @MPI_Reduce_local(ptr %a, ptr %b, i32 %many, HANDLE %dtype, HANDLE %op)
   %failed2 = icmp ne i32 %wrong2, 0
   br i1 %failed2, label %failure, label %combined
 combined:
-  br i1 %ends, label %copy, label %turned
-copy:
-  call void @llvm.memcpy.p0.p0.i64(ptr %out, ptr %numbers, i64 %bytes, i1 false)
+  call void @llvm.memcpy.p0.p0.i64(ptr %target, ptr %b, i64 %bytes, i1 false)
   br label %turned
 turned:
-  %left = phi i64 [ 16, %different ], [ %length, %alike ], [ %length, %float ], [ %length, %double ], [ %length, %combined ],
-    [ %length, %copy ]
+  %left = phi i64 [ 16, %different ], [ %length, %alike ], [ %length, %float ], [ %length, %double ], [ %length, %combined ]
   %next = add i64 %i, 1
   %more = icmp ult i64 %next, %turns
   br i1 %more, label %turn, label %end
@@ -267,6 +268,7 @@ class Call:
             "status": meeting.status.ctypes.data,
             "waits": waits,
             "label": label,
+            "rank": ranks.rank,
             "turns": len(meeting.partners) // 2,
             "differ": 0,
         }
