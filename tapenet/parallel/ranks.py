@@ -111,9 +111,11 @@ class World:
         #: Whether this one does something that may take any time; when it told so, and when another one did.
         self._at_work = False
         self._told_of_work = self._heard_of_work = 0.0
-        #: What tells of signals while the interpreter waits in a call of MPI; and when Ctrl-C came since this rank waits.
+        #: What tells of signals while the interpreter waits in a call of MPI; when Ctrl-C came since this
+        #: rank waits; and when that was looked for last.
         self._signals: int | None = None
         self._interrupts: list[float] = []
+        self._heard = 0.0
         self._looking = threading.Lock()
         self._pid = os.getpid()
         #: Tells of a sudden end.
@@ -288,10 +290,13 @@ class World:
         `fit` does, it has to come twice."""
         if self._signals is None:
             return False
-        now = time.monotonic()
+        before, self._heard = self._heard, time.monotonic()
+        now = self._heard
         try:
             came = os.read(self._signals, 1000).count(signal.SIGINT)
         except BlockingIOError:
+            came = 0
+        if self._since >= before:  # it may have come before this rank waits, and the program has heard of it
             came = 0
         self._interrupts = [at for at in self._interrupts if at > self._since] + came * [now]
         wanted = 1 if signal.getsignal(signal.SIGINT) is signal.default_int_handler else 2

@@ -239,8 +239,11 @@ def test_ctrl_c_within_a_call_of_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.signal(signal.SIGINT, lambda *_: None)
     ranks.hear()
     try:
+        signal.raise_signal(signal.SIGINT)  # before it waits: the program has heard of it
         ranks._waiting = Waiting(8, "map", True)
-        ranks._since = time.monotonic() - 2000
+        ranks._since = time.monotonic()
+        ranks._look()
+        ranks._since -= 2000
         for _ in range(2):
             assert not said
             signal.raise_signal(signal.SIGINT)
