@@ -135,5 +135,6 @@ def test_pieces_for_many_threads_have_rows(rows: int, monkeypatch: pytest.Monkey
     """Rounding up how many rows a piece has may leave none for the last ones."""
     linear = importlib.import_module("tapenet.kernels.linear")
     monkeypatch.setattr("tapenet.llvm.workers.threads", lambda: 96)
-    pieces, tall = linear._pieces(rows, 16, np.dtype("f"))
+    columns = linear.gemm.across(linear.ROWS, np.dtype("f"))  # of one piece
+    pieces, tall = linear._pieces(rows, columns, np.dtype("f"))
     assert (pieces - 1) * tall < rows <= pieces * tall
