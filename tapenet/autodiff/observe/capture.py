@@ -146,7 +146,7 @@ class Capture(Tape):
 
         def less(value: object) -> object:
             if isinstance(value, Traced) and value.node in self._own:
-                return Traced(None, value.node, _GONE)
+                return Traced(None, value.node, cast("Array", _GONE))
             return value
 
         for name, value in node.call.items():
@@ -444,8 +444,26 @@ class GradUse:
         return f"<gradient: {before} before{''.join(', ' + name for name in told)}>"
 
 
-#: Stands for a value that is no longer there.
-_GONE = np.empty(0)
+class _Gone:
+    """Stands for the array of a value that is no longer there."""
+
+    base = None  # it shares memory with nothing
+    __array_ufunc__ = None
+
+    def __array__(self, *args: object, **kwargs: object) -> Array:
+        raise self._asked()
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._asked()
+
+    def _asked(self) -> RuntimeError:
+        return RuntimeError(
+            "a value is asked for of which a capture has let go: what reads the calls that it records does so inside of "
+            "its keeping()"
+        )
+
+
+_GONE = _Gone()
 
 
 def _computes(op: Op, given: Sequence[object]) -> bool:
@@ -454,11 +472,11 @@ def _computes(op: Op, given: Sequence[object]) -> bool:
 
 
 def _needed(op: Op, wanted: Collection[str]) -> frozenset[str]:
-    """The arguments that the gradients of an op by some of them are computed of."""
+    """The arguments that the gradients of an op by some of them are computed of: all where a reference is run."""
     if not wanted:
         return frozenset()
     if op.reference is not None:
-        return frozenset(op.inputs)
+        return frozenset([a.name for a in op.arguments])
     return frozenset([name for n in (wanted if op.joint is None else ("",)) for name in op.needs[n]])
 
 
