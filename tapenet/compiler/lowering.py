@@ -180,7 +180,7 @@ class Lowering:
             if value.node not in self.values:
                 raise escaped(value.node)
             return self.values[value.node][0]
-        if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind in "biuf" and not self.inside:
+        if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind in "biufc" and not self.inside:
             return self.storage.reference(None, value)  # the user's, who may write to it between calls
         return mapped(self.resolve, value, Traced) if isinstance(value, (list, tuple)) else value
 
@@ -223,7 +223,8 @@ class Lowering:
         given = [self.given(v) for v in inputs]
         held = [self.given(v) for v in states]
         carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
-        program, hosts = self._body(body, states, carries, slices, ahead=not self.effects)
+        turns_draw = self.in_turn and body.random  # behind what the turn around has drawn
+        program, hosts = self._body(body, states, carries, slices, ahead=not (self.effects or turns_draw))
         draws = [h.evaluate for h in hosts if isinstance(h.evaluate, Drawing)]
         others = [h.evaluate for h in hosts if not isinstance(h.evaluate, Drawing)]
         # Quicker drawn in their turn than by Python ahead; an optimizer's rates are asked ahead all the same.

@@ -250,3 +250,30 @@ def test_an_epoch_draws_in_its_turn_and_asks_for_its_rates_ahead(compiled: Compi
     runner = step.variants[0].runner
     if hasattr(runner, "module") and entry.usable():
         assert not runner.module.called_back
+
+
+@pytest.mark.parametrize("trains", [False, True])
+@backends
+def test_loops_in_loops_draw_behind_what_the_turn_has_drawn(compiled: Compile, trains: bool) -> None:
+    xs = np.random.default_rng(1).normal(size=(3, 4, 6))
+
+    def run(compile: Callable[..., Any]) -> list[Any]:
+        tn.random.seed(3)
+        w = tn.tensor(np.linspace(-1, 1, 18).reshape(6, 3), requires_grad=True)
+        opt = tn.optim.Adam([w], lr=0.1)
+
+        def turn(carry: Any, x: Any) -> Any:
+            rows = F.dropout(x @ w, 0.3)
+            noise = tn.scan(lambda c, row: (c + (row * tn.random.normal(size=3)).sum(), None), np.zeros(()), rows)[0]
+            loss = (rows**2).sum() + noise
+            if trains:
+                opt.zero_grad()
+                loss.backward()
+                opt.step()
+            return carry + tn.random.normal(), loss
+
+        step = compile(lambda xs: tn.scan(turn, np.zeros(()), xs))
+        return [v.numpy() for _ in range(3) for v in step(xs)] + [tn.random.integers(2**40)]
+
+    for a, b in zip(run(compiled), run(lambda f: f), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10)
