@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.program.native import entry
 from tests.ops.test_native_functions import calls_python
 from tests.program.backends import Compile, backends, compiled
@@ -110,3 +111,28 @@ def test_an_infinite_part_leaves_the_other_as_it_is(compiled: Compile, axis: int
         for _ in range(2):
             with np.errstate(invalid="ignore"):
                 np.testing.assert_array_equal(step(given).numpy(), expected)
+
+
+@backends
+def test_complex_arrays_of_the_users_are_read_at_each_call(compiled: Compile) -> None:
+    """One program serves for all that is in them."""
+    x, z = np.arange(3.0), np.ones(3, complex)
+    step = compiled(lambda x: np.concatenate([x * z, z]))
+    for i in range(3):
+        z[1] = i * 1j
+        np.testing.assert_array_equal(step(x).numpy(), np.concatenate([x * z, z]))
+    assert len(step.variants) == 1
+
+
+def test_signs_of_zeros_and_what_is_infinite_stay_in_complex_numbers() -> None:
+    """On the cut of a root they decide; and 1 times what is infinite is no choice."""
+    sides = np.array([complex(-1, 0.0), complex(-1, -0.0)])
+    sides.flags.writeable = False
+    root = lambda x: np.sqrt(np.where(x > 0, sides, 1j * x))
+    masked = lambda z: safe_mul(z, (z.real > 0).astype(complex))
+    for f, given in ((root, np.ones(2)), (masked, np.array([complex(np.inf, 0), -1, 2j]))):
+        step = tn.compile(f)
+        for _ in range(2):
+            with np.errstate(all="ignore"):
+                expected = f(tn.tensor(given)).numpy()
+                np.testing.assert_array_equal(step(given).numpy().view(float), expected.view(float))

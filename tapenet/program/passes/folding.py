@@ -74,6 +74,7 @@ def _uniform(array: Array) -> Constant | None:
     flat = array.reshape(-1) if array.flags.c_contiguous else array.ravel()
     if flat[0] != flat[-1] or not (flat == flat[0]).all():
         return None
-    if array.dtype.kind == "f" and not (np.signbit(flat) == np.signbit(flat[0])).all():
+    parts = (flat.real, flat.imag) if array.dtype.kind == "c" else (flat,) if array.dtype.kind == "f" else ()
+    if not all((np.signbit(part) == np.signbit(part[0])).all() for part in parts):
         return None
     return Constant(np.array(flat[0]))
