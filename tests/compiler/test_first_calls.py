@@ -12,7 +12,9 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import tapenet as tn
+import tapenet.nn.functional as F
 from tapenet import nn
+from tapenet.autodiff.observe.capture import Capture
 from tapenet.compiler import capture
 from tapenet.llvm import rehearsal
 from tapenet.llvm.kernel import Kernel
@@ -140,3 +142,25 @@ def test_what_reads_the_recording_finds_the_values_there(policy: str | None) -> 
         step = tn.compile(f)
         for _ in range(2):
             np.testing.assert_allclose(step(x), f(x), rtol=1e-9)
+
+
+def test_a_reference_gets_tensors_among_the_options() -> None:
+    """Second derivatives of attention, whose scale is computed in the step."""
+    q = np.linspace(-1, 1, 12).reshape(1, 1, 4, 3)
+
+    def loss(q: tn.Tensor, scale: tn.Tensor) -> tn.Tensor:
+        return (F.scaled_dot_product_attention(tn.exp(q), tn.sin(q), tn.cos(q), scale=tn.exp(scale)) ** 2).sum()
+
+    twice = tn.grad(lambda q, scale: (tn.grad(loss)(q, scale) ** 2).sum())
+    expected = twice(q, np.array(0.3)).numpy()
+    np.testing.assert_allclose(tn.compile(twice)(q, np.array(0.3)).numpy(), expected, rtol=1e-9)
+
+
+def test_a_value_that_is_gone_is_not_computed_with() -> None:
+    with Capture() as tape:
+        tape.lets_go = True
+        tn.sin(tn.exp(tn.tensor([1.0])))
+    gone = tape.nodes[1].call["x"].data
+    for read in (np.sum, np.shape, np.asarray, lambda a: np.ones(1) + a, lambda a: a.dtype):
+        with pytest.raises(RuntimeError, match="has let go"):
+            read(gone)

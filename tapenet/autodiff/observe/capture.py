@@ -448,10 +448,11 @@ class _Gone:
     """Stands for the array of a value that is no longer there."""
 
     base = None  # it shares memory with nothing
-    __array_ufunc__ = None
 
     def __array__(self, *args: object, **kwargs: object) -> Array:
         raise self._asked()
+
+    __array_ufunc__ = __array_function__ = __array__
 
     def __getattr__(self, name: str) -> Any:
         raise self._asked()
