@@ -136,3 +136,15 @@ def test_signs_of_zeros_and_what_is_infinite_stay_in_complex_numbers() -> None:
             with np.errstate(all="ignore"):
                 expected = f(tn.tensor(given)).numpy()
                 np.testing.assert_array_equal(step(given).numpy().view(float), expected.view(float))
+
+
+def test_powers_of_complex_numbers_are_those_of_numpy() -> None:
+    """By one number, for which it takes roots and reciprocals, and by an array."""
+    z = np.array([1 + 2j, complex(np.inf, 0), complex(-1, -0.0), complex(-np.inf, 1)])
+    for exponent in (-1, 0, 0.5, 1, 2, 3, 1.5):
+        for power in (exponent, np.full(4, exponent)):
+            step = tn.compile(lambda z, power=power: z**power)
+            for _ in range(2):
+                with np.errstate(all="ignore"):
+                    expected = (tn.tensor(z) ** power).numpy()
+                    np.testing.assert_allclose(step(z).numpy().view(float), expected.view(float), rtol=1e-14)

@@ -24,7 +24,7 @@ def run(program: Program) -> Program:
             exponent = number(args[1])
             # NumPy itself takes the square root if the exponent is one number, and calls `pow`, which differs at -0.0
             # and -inf, if it is an array.
-            if exponent is None or (exponent == 0.5 and args[1].shape):
+            if exponent is None or (args[1].shape and (exponent == 0.5 or args[0].dtype.kind == "c")):
                 return None
             found = _power(builder, args[0], exponent)
         else:
@@ -44,6 +44,8 @@ def _power(builder: Builder, x: Value, exponent: Number) -> Value | None:
     if exponent in (2, 3):
         squared = emit("multiply", x, x)
         return squared if exponent == 2 else emit("multiply", squared, x)
+    if x.dtype.kind == "c":
+        return emit("reciprocal", x) if exponent == -1 else emit("sqrt", x) if exponent == 0.5 else None
     if x.dtype.kind != "f":
         return None
     if exponent == -1:
