@@ -124,7 +124,7 @@ class Instruction:
         self, name: str, args: Iterable[Value], params: Params, specs: Iterable[tuple[Shape, np.dtype]], line: str = ""
     ) -> None:
         self.name = name
-        #: One of elementwise, reduction, view, product, movement, control and call.
+        #: That of its primitive: elementwise, reduction, view, product, movement, control, order, transform and others.
         self.kind = PRIMITIVES[name].kind
         self.args = tuple(args)
         self.params = params
