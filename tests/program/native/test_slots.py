@@ -118,6 +118,16 @@ def test_products_have_slots() -> None:
     assert_right(program)
 
 
+def test_products_whose_slot_is_no_matrix_for_blas_are_copied_there() -> None:
+    """Of what is stacked along a last axis neighbours are not dense along any."""
+    b = Build()
+    x, y = b.input(4, 3), b.input(3, 5)
+    parts = [b.emit("reshape", b.emit("dot", a, y), shape=(4, 5, 1)) for a in (x, b.emit("exp", x))]
+    program = b.program(b.emit("concatenate", *parts, axis=2))
+    assert copied(program) == 2
+    assert_right(program)
+
+
 def test_short_runs_are_copied_side_by_side() -> None:
     b = Build()
     x, y, z = b.input(30, 1), b.input(30, 1), b.input(30, 2)
