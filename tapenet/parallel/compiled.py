@@ -34,11 +34,11 @@ def summed(ranks: World, count: int, dtype: np.dtype, what: str) -> Sum | None:
         what: is waited for, in words.
 
     Returns:
-        None where the functions are not found, or MPI has no such numbers.
+        None where the functions are not found, MPI has no such numbers, or they are more than it counts.
     """
     MPI = ranks.MPI
     begin, wait = address(MPI, "MPI_Iallreduce"), address(MPI, "MPI_Wait")
-    if not (begin and wait and dtype.char in _TYPES):
+    if not (begin and wait and dtype.char in _TYPES) or count >> 31:
         return None
     cells = np.zeros(1 + STATUS, np.int64)
     kind: type[Any] = ctypes.c_uint32 if MPI._sizeof(MPI.REQUEST_NULL) == 4 else ctypes.c_uint64

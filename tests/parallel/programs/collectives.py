@@ -12,6 +12,8 @@ import pytest
 import tapenet as tn
 from tapenet import nn
 from tapenet import parallel as P
+from tapenet.parallel.compiled import summed
+from tapenet.parallel.ranks import world
 
 P.init(timeout=300)
 rank, size = P.rank, P.size
@@ -71,6 +73,8 @@ for few in (3, 20_000):
             assert np.allclose(compiled(of), want, rtol=1e-5, atol=1e-5), name
         told = str(compiled.explain())
         assert size == 1 or "backend native" not in told or "calls of Python: 0" in told, told
+# Of more numbers than C counts in an int.
+assert summed(world(), 1 << 31, np.dtype("f"), "gradients") is None
 for root in range(size):
     assert np.array_equal(P.broadcast(mine, root), every[root])
     assert np.allclose(P.reduce(mine, root), every.sum(0) * (rank == root), rtol=1e-14)
