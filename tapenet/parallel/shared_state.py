@@ -71,27 +71,39 @@ class SharedState:
         """Send the arrays that this rank updated, and write what others send into theirs."""
         ranks = self._ranks
         ranks.agree(f"{by} with shared state")
-        sent: list[tuple[Any, list[tuple[Array, Array]]]] = []
-        for parcel in self._parcels:
-            first, owner = arrays[parcel[0]], self.owners[parcel[0]]
-            if len(parcel) == 1 and first.flags.c_contiguous:
-                sent.append((ranks.comm.Ibcast(first.reshape(-1).view(np.uint8), owner), []))
-                continue
-            ends = np.cumsum([arrays[i].nbytes for i in parcel])
-            packed = np.empty(ends[-1], np.uint8)
-            places = [
-                (arrays[i], packed[end - arrays[i].nbytes : end].view(arrays[i].dtype).reshape(arrays[i].shape))
-                for i, end in zip(parcel, ends, strict=True)
-            ]
-            if owner == ranks.rank:
-                for array, place in places:
-                    place[...] = array
-            sent.append((ranks.comm.Ibcast(packed, owner), places if owner != ranks.rank else []))
-        with ranks.waiting(by):
-            for request, places in sent:
-                request.Wait()
-                for array, place in places:
-                    array[...] = place
+        sent: list[tuple[Any, Array, list[tuple[Array, Array]]]] = []
+        try:
+            for parcel in self._parcels:
+                owner = self.owners[parcel[0]]
+                data, places = self._packed([arrays[i] for i in parcel], owner)
+                sent.append((ranks.comm.Ibcast(data, owner), data, places))
+            with ranks.waiting(by):
+                for request, _, places in sent:
+                    request.Wait()
+                    for array, place in places:
+                        array[...] = place
+        except BaseException:  # as by Ctrl-C: MPI writes into the memory until all is through
+            for request, data, _ in sent:
+                ranks.keep(request, data)
+            raise
+
+    def _packed(self, arrays: Sequence[Array], owner: int) -> tuple[Array, list[tuple[Array, Array]]]:
+        """The bytes of arrays of one owner behind each other, and on other ranks each with where it is to be found there. Those
+        of one array are its own."""
+        (first, *others) = arrays
+        if not others and first.flags.c_contiguous:
+            return first.reshape(-1).view(np.uint8), []
+        ends = np.cumsum([array.nbytes for array in arrays])
+        packed = np.empty(ends[-1], np.uint8)
+        places = [
+            (array, packed[end - array.nbytes : end].view(array.dtype).reshape(array.shape))
+            for array, end in zip(arrays, ends, strict=True)
+        ]
+        if owner != self._ranks.rank:
+            return packed, places
+        for array, place in places:
+            place[...] = array
+        return packed, []
 
     def gathered(self, states: dict[int, StateDict]) -> dict[int, StateDict]:
         ranks = self._ranks

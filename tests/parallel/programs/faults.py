@@ -67,7 +67,13 @@ if here:
 if how == "interrupted wait":  # Ctrl-C comes in MPI's call, and the others do not
     if not here:
         time.sleep(1000)
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    def again() -> None:
+        while True:
+            time.sleep(1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=again, daemon=True).start()
     P.allreduce(x)
 if how == "exception" and here:
     fails()

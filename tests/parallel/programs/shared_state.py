@@ -13,6 +13,7 @@ import pytest
 import tapenet as tn
 from tapenet import nn, optim
 from tapenet import parallel as P
+from tapenet.parallel.ranks import world
 
 P.init(timeout=60)
 LEFT_OUT = 2  # the step in which the head has no gradient
@@ -159,3 +160,20 @@ for wrong, error, words in (
     with pytest.raises(error, match=words):
         wrong()
 assert copy.deepcopy(opt).state_dict()["state"].keys() == {0}
+
+# What is on its way when Ctrl-C comes has its memory until it is through.
+net, opt = made(optim.Adam, {"lr": 0.01}, shared=True)
+ranks, posted = world(), len(world()._posted)
+
+
+def interrupted(what):
+    raise KeyboardInterrupt
+
+
+trained(net, opt, False, range(1))
+ranks.waiting = interrupted
+with pytest.raises(KeyboardInterrupt):
+    opt.step()
+del ranks.waiting
+assert len(ranks._posted) > posted
+assert P.allreduce(np.float64(1)) == P.size
