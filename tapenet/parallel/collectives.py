@@ -88,6 +88,8 @@ def _reduction(dtype: np.dtype, shape: Shape, how: str) -> Callable[[Array], Arr
         raise ValueError(f"allreduce: op={how!r}; give one of {', '.join(map(repr, REDUCTIONS))}")
     if how == "mean" and not is_inexact(dtype):
         raise TypeError(f"allreduce: a mean of {dtype} is none; give x.astype(float)")
+    if how in ("max", "min") and dtype.kind == "c":
+        raise TypeError(f"allreduce: {dtype} has no {how}: complex numbers have no order")
     sent = _sent("allreduce", dtype)
     if ranks.size == 1:
         return np.copy
@@ -132,6 +134,7 @@ def allreduce(x: Array, op: str = "sum") -> Array:
     """The sum of all ranks' arrays, on each of them; or their mean, maximum or minimum, element by element.
 
     Its adjoint is the same for sum and mean; of a maximum or minimum the ranks that have it share the gradient.
+    A maximum or minimum of nan and numbers is one of them, as MPI has it.
 
     Args:
         x: an array, of the same shape and dtype on all ranks.

@@ -40,6 +40,8 @@ def test_wrong_arguments() -> None:
         tn.parallel.allreduce(np.array([True]))
     with pytest.raises(TypeError, match="a mean of int64 is none"):
         tn.parallel.allreduce(np.array([1]), "mean")
+    with pytest.raises(TypeError, match="complex128 has no max"):
+        tn.parallel.allreduce(np.array([1j]), "max")
     with pytest.raises(ValueError, match="rank 0 would send to itself"):
         tn.parallel.send(x, 0)
     with pytest.raises(ValueError, match="rank 0 would wait for itself"):
