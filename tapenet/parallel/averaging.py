@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -439,7 +439,9 @@ class _Averaging(Layer):
 
     def failed(self, node: Node, error: Exception, roots: tuple[Node, ...]) -> None:
         self.ranks.weighted = None
-        self.passes.pop()
+        # Where its end failed, for this optimizer or another one, it is no longer here.
+        if self.passes and self.passes[-1].roots in ((), roots):
+            self.passes.pop()
         for bucket in self.buckets:
             bucket.give_up()
 
@@ -449,6 +451,8 @@ class _Pass:
 
     def __init__(self, averaging: _Averaging) -> None:
         self.averaging = averaging
+        #: What it began with, once it has come to a first node.
+        self.roots: tuple[Node, ...] = ()
         #: Of each parameter, how many nodes have yet to add to its gradient.
         self.waiting: dict[Node, int] | None = None
         self.missing = [len(bucket.leaves) for bucket in averaging.buckets]
@@ -456,8 +460,9 @@ class _Pass:
         #: What ends each bucket that was begun.
         self.sent: list[Callable[[], Sequence[Any]]] = []
 
-    def count(self, roots: Iterable[Node]) -> None:
+    def count(self, roots: tuple[Node, ...]) -> None:
         """Count the nodes that use each parameter."""
+        self.roots = roots
         waiting: dict[Node, int] = {}
         seen = set(roots)
         stack = list(seen)

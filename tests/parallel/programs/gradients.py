@@ -322,6 +322,21 @@ with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.Stri
     assert {"log.csv", "net.svg"} < set(written) if P.rank == 0 else not written, written
 assert bool(told.getvalue()) == (P.rank == 0), told.getvalue()
 
+# A gradient on some ranks only: a compiled step says so on each.
+v, w = ones(), ones()
+opt = P.optimizer(optim.SGD([v, w], lr=0.0))
+
+
+@tn.compile
+def step(x, both):
+    opt.zero_grad()
+    ((v * x).sum() + (w.sum() if both else 0)).backward()
+
+
+for _ in range(2 * (P.size > 1)):
+    with pytest.raises(RuntimeError, match="has a gradient on some ranks only"):
+        step(np.ones(2), P.rank == 0)
+
 # A call that one rank makes in a callback is found out, though others ask whether to stop meanwhile.
 if P.size > 1:
 
