@@ -44,6 +44,7 @@ def _begin(buffer: Hashable) -> int | None:
 
 def _apart(at: Sequence[int | None], i: int) -> int | None:
     """How far a buffer is from the one before."""
-    if i >= len(at) or at[i] is None or at[i - 1] is None:
+    if i >= len(at):
         return None
-    return at[i] - at[i - 1]  # type: ignore[operator]
+    before, here = at[i - 1], at[i]
+    return None if before is None or here is None else here - before
