@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -330,14 +330,16 @@ def _gather_beyond(
     """Rows of the columns, of so many channels: what one tap sees that may see places beside x, from `seen` on."""
     n, steps = shape.batch, (0, *shape.step[1:])
     lasts = (s + (many - 1) * step for s, many, step in zip(seen, (1, rows, width), steps, strict=True))
-    whole = functools.reduce(
-        operator.and_,
-        [i.compare("ult", length) for ends in (seen, lasts) for i, length in zip(ends, shape.x, strict=True)],
-    )
+
+    def inside(at: Iterable[Value]) -> Value:
+        return functools.reduce(
+            operator.and_, [i.compare("ult", length) for i, length in zip(at, shape.x, strict=True)]
+        )
 
     def place(d: Value, h: Value, w: Value) -> Value:
         return ((d * shape.x[1] + h) * shape.x[2] + w) * n
 
+    whole = inside(seen) & inside(lasts)
     for _ in k.turns(whole.where(k.index(1), 0)):
         for c in k.turns(size):
             _gather(k, shape, x.moved(c).shaped(1).moved(place(*seen)), panel.moved(c), rows, width)
@@ -345,13 +347,11 @@ def _gather_beyond(
         for r in k.turns(rows):
             for i in k.turns(width):
                 d, h, w = at = seen[0], seen[1] + r * steps[1], seen[2] + i * steps[2]
-                inside = functools.reduce(
-                    operator.and_, [i.compare("ult", length) for i, length in zip(at, shape.x, strict=True)]
-                )
-                index, to = inside.where(place(d, h, w), 0), panel.shaped(1).moved((r * width + i) * n)
+                there = inside(at)
+                index, to = there.where(place(d, h, w), 0), panel.shaped(1).moved((r * width + i) * n)
                 for c in k.turns(size):
                     channel = Value(k, x.moved(c).shaped(1).at(index), "ptr")
-                    source = inside.where(channel, Value(k, nothing.pointer, "ptr"))
+                    source = there.where(channel, Value(k, nothing.pointer, "ptr"))
                     _copy(k, Array(k, source.name, (1,), k.dtype), to.moved(c * panel.strides[0]), n)
 
 
