@@ -455,6 +455,8 @@ class _Gone:
     __array_ufunc__ = __array_function__ = __array__
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python's protocols look these up on anything: it follows none
+            raise AttributeError(name)
         raise self._asked()
 
     def _asked(self) -> RuntimeError:
