@@ -74,7 +74,7 @@ def allreduce(ranks: World, what: str, shape: Shape, dtype: np.dtype, how: str, 
     if ranks.meeting is None:
         return None
     call = ranks.meeting.call(what, dtype, shape, how)
-    if call.within:
+    if call.combines:
         return _effect(ranks, call, [_meet(ranks.meeting, call)], divisor)
     kind = MPI._typedict.get(dtype.char)
     if kind is None or not dtype.isnative:
@@ -118,7 +118,8 @@ def exchange(ranks: World, what: str, name: str, given: Sequence[Word | Where], 
 
 
 def _meet(meeting: Meeting, call: Call) -> CCall:
-    given: list[Word | Where] = [pointer(call.table.ctypes.data), Where.RESULT, Where.RESULT]
+    where = Where.ARGUMENT if call.apart else Where.RESULT
+    given: list[Word | Where] = [pointer(call.table.ctypes.data), where, Where.RESULT]
     return CCall("tn_meet", meeting.library.address("tn_meet"), given)
 
 

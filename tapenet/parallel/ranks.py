@@ -6,6 +6,7 @@ import atexit
 import faulthandler
 import hashlib
 import importlib
+import math
 import os
 import signal
 import sys
@@ -154,8 +155,7 @@ class World:
         return self.inside.ctypes.data, self.labels.index(what)
 
     def allreduce(self, what: str, x: np.ndarray, dtype: np.dtype, how: str = "SUM") -> np.ndarray:
-        """The arrays of all ranks, combined in a new one. Few numbers go with the message in which the ranks agree that they
-        make the same call; more have one ahead.
+        """The arrays of all ranks, combined in a new one, if the ranks agree that they make the same call.
 
         Args:
             what: the call, in words that are the same on all ranks if they make the same, shape and dtype included.
@@ -174,14 +174,14 @@ class World:
         """What makes such a call, made beforehand."""
         if self.meeting is not None:
             call = self.meeting.call(what, dtype, shape, how)
-            if call.within:
+            if call.combines:
                 return call.combine
         return partial(self._combined, what, how)
 
     def _combined(self, what: str, how: str, x: np.ndarray) -> np.ndarray:
         self.agree(what)
         given = np.asarray(x, order="C")
-        out = self._large(given) if given.nbytes in _KEPT else np.empty_like(given)
+        out = self.new(given.shape, given.dtype)
         with _Wait(self, what, True):
             self.comm.Allreduce(given, out, getattr(self.MPI, how))
         return out
@@ -222,14 +222,17 @@ class World:
             f"the ranks make different calls, where all must make the same: {listed(dict(enumerate(every)))}"
         )
 
-    def _large(self, like: np.ndarray) -> np.ndarray:
-        """A new array; in the memory of the last one where nobody has that any more. The C library would fetch it from the
-        system page by page: a sum of 64 MB takes 1.7 times as long."""
-        base, size = self._last, like.nbytes + kernels.LINE
+    def new(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """A new array; a large one in the memory of the last where nobody has that any more. The C library would fetch it from
+        the system page by page: a sum of 64 MB takes 1.7 times as long."""
+        count = math.prod(shape) * dtype.itemsize
+        if count not in _KEPT:
+            return np.empty(shape, dtype)
+        base, size = self._last, count + kernels.LINE
         if base is None or base.size != size or sys.getrefcount(base) > ALONE + 1:
             base = self._last = np.empty(size, np.uint8)
         begin = -base.__array_interface__["data"][0] % kernels.LINE
-        return base[begin : begin + like.nbytes].view(like.dtype).reshape(like.shape)
+        return base[begin : begin + count].view(dtype).reshape(shape)
 
     # -- from one rank to another --------------------------------------------------------------------------------
 

@@ -34,6 +34,16 @@ x = np.roll([np.nan, 1.0, -np.nan, 0.0, -0.0, 2.0], rank)
 for how in ("sum", "mean", "max", "min"):
     for call in (P.allreduce, *[tn.compile(P.allreduce)] * 2):
         assert P.equal({how: call(x, how)}), how
+# Few numbers, and more, which are halved, or sent whole by two ranks; that cannot be halved evenly; in memory of any order.
+for count in (1023, 5001, 140_003):
+    numbers = rng.integers(-50, 50, (size, 3, count))
+    for dtype in (np.int32, np.float32, np.float64):
+        for how, reduce in (("sum", np.add.reduce), ("max", np.maximum.reduce)):
+            given = np.asarray(numbers[rank], dtype, order="F")
+            found = P.allreduce(given, how)
+            assert np.array_equal(found, reduce(numbers)), (count, dtype, how)
+            assert np.array_equal(given, numbers[rank])
+            assert np.array_equal(tn.compile(partial(P.allreduce, op=how))(given), found)
 if size > 1:  # calls that differ, whatever bytes the others send
     for dtype in (np.float32, np.int64, np.int8):
         for how in ("max", "min", "sum"):
