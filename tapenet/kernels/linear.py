@@ -185,7 +185,8 @@ def _product(inputs: int, columns: int, turned: bool, packed: bool, biased: bool
             bytes = (_least(within[1] * wide, outputs) - start) * k.dtype.itemsize
             for line in k.turns(first + count, first):
                 k.copy(bias.at(start), out.at(line * outputs + start), bytes)
-        _write(k, (count.name, outputs, k.opaque(inputs)), matrices, packed, biased, within, columns % wide)
+        depth = inputs if packed else k.opaque(inputs)
+        _write(k, (count.name, outputs, depth), matrices, packed, biased, within, columns % wide)
     return k.shared()
 
 
@@ -264,7 +265,7 @@ def _name(length: Index) -> int | str:
 
 
 def _write(
-    k: Kernel, lengths: tuple[str, Index, str], matrices: list[gemm.Matrix], packed: bool, add: bool | str,
+    k: Kernel, lengths: tuple[str, Index, int | str], matrices: list[gemm.Matrix], packed: bool, add: bool | str,
     within: tuple[Value, Value], left: int,
 ) -> None:  # fmt: skip
     """The pieces beside each other of a product, of which the last has so many columns if it has fewer than the others."""

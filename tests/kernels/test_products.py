@@ -35,7 +35,7 @@ ERROR = {"f": 2e-6, "d": 1e-14}
     ("lead", "inputs", "outputs"),
     [
         *[((1,), 4, 4), ((5,), 17, 33), ((13,), 64, 64), ((300,), 20, 70), ((2, 7), 130, 65), ((6,), 5, 200)],
-        *[((64,), 65, 67), ((3, 100), 70, 300)],  # packed, and more than one panel deep
+        *[((64,), 65, 67), ((3, 100), 70, 300), ((1400,), 200, 70)],  # packed, more than one panel deep, rows in blocks
     ],
 )
 def test_linear(lead: Any, inputs: int, outputs: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:

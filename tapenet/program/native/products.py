@@ -348,7 +348,7 @@ def _by_sums(
     there = part.eq(0)
     out = c._replace(pointer=there.where(Register(item, at[2], "ptr"), apart).name)
     _tile(item, (n, m, (rest < deep).where(rest, deep).name), [left, right, out], there.name if add else False, packed)
-    values = [*(f"ptr {x.pointer}" for x in (a, b, c)), f"ptr {sums}", f"i64 {_over(code.index(k), count).name}"]
+    values = [*(f"ptr {x.pointer}" for x in (a, b, c)), f"ptr {sums}", f"i64 {panels.over(code.index(k), count).name}"]
     share(code, name(called(item, vectors=True)), values, count.name)
 
     item = Kernel("sums", code.dtype)
@@ -372,16 +372,10 @@ def _dealt(code: Kernel, count: Register, axes: tuple[tuple[int, int], ...]) -> 
     found = []
     for grains, most in axes:
         parts = (count < max(most, 1)).where(count, max(most, 1))
-        each = _over(Register(code, str(grains), "i64"), parts)
-        found.append((each, _over(Register(code, str(grains), "i64"), each)))
-        count = _over(count, parts)
+        each = panels.over(Register(code, str(grains), "i64"), parts)
+        found.append((each, panels.over(Register(code, str(grains), "i64"), each)))
+        count = panels.over(count, parts)
     return found
-
-
-def _over(a: Register, b: Register) -> Register:
-    """Their quotient, rounded up."""
-    more = a + b - 1
-    return more.op("udiv", more, b)
 
 
 def _tile(

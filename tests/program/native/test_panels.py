@@ -66,6 +66,12 @@ def test_rows(machine: Registers, n: int) -> None:
     check(n, 33, 70)
 
 
+@pytest.mark.parametrize("n", [panels.ROWS, 97, 200])
+def test_rows_in_blocks(machine: Registers, monkeypatch: pytest.MonkeyPatch, n: int) -> None:
+    monkeypatch.setattr(panels, "BLOCK", 1 << 12)
+    check(n, 33, 70)
+
+
 @pytest.mark.parametrize("k", [2, 31, DEEP - 1, DEEP, DEEP + 1, 2 * DEEP, 2 * DEEP + 1, 3 * DEEP + 7])
 def test_depths(machine: Registers, k: int) -> None:
     check(70, k, 66)
