@@ -74,13 +74,15 @@ def product(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -
     return out
 
 
-def product_turned(g: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """g @ weightᵀ for rows g (n, out) and a matrix (in, out), both in C order."""
+def product_turned(g: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """g @ weightᵀ + bias for rows g (n, out), a matrix (in, out) and a vector (in,), all in C order."""
     n, (inputs, outputs) = len(g), weight.shape
     if n >= panels.ROWS:
-        return _rows(g, weight, True)
+        return _rows(g, weight, True, bias)
     out = aligned((n, inputs), g.dtype)
     _inner(n, inputs, outputs, g.dtype.char)(inputs, _cost(n, inputs, outputs, g.itemsize), g, weight, out)
+    if bias is not None:
+        out += bias
     return out
 
 

@@ -30,6 +30,7 @@ ERROR = {"f": 2e-6, "d": 1e-14}
 
 
 @pytest.mark.usefixtures("chosen")
+@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["f", "d"])
 @pytest.mark.parametrize(
     ("lead", "inputs", "outputs"),
@@ -38,10 +39,10 @@ ERROR = {"f": 2e-6, "d": 1e-14}
         *[((64,), 65, 67), ((3, 100), 70, 300), ((1400,), 200, 70)],  # packed, more than one panel deep, rows in blocks
     ],
 )
-def test_linear(lead: Any, inputs: int, outputs: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_linear(lead: Any, inputs: int, outputs: int, dtype: str, order: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = importlib.import_module("tapenet.kernels.linear")
     x = R.normal(size=(*lead, inputs))
-    weight, bias = np.asfortranarray(R.normal(size=(outputs, inputs))), R.normal(size=outputs)
+    weight, bias = np.asarray(R.normal(size=(outputs, inputs)), order=order), R.normal(size=outputs)
     called = []
     for name in ("product", "product_turned", "weight_grad"):
         plain = getattr(kernel, name)
