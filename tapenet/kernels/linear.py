@@ -12,8 +12,8 @@ import numpy as np
 
 from tapenet.kernels import aligned, panels
 from tapenet.kernels.blocks import counted, kind
-from tapenet.llvm import blas, gemm, sharing, workers
-from tapenet.llvm.kernel import Index, Kernel, Value
+from tapenet.llvm import gemm, sharing, workers
+from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.loops import offset
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
@@ -24,18 +24,18 @@ LARGEST = 1 << 19
 WORTH = 1_500_000
 #: Rows from which kernels are quicker than BLAS. Of 16 rows it takes 0.8 to 1.0 of their time.
 LEAST = {"product": 24, "product_turned": panels.ROWS, "weight_grad": 1}
-#: Up to so many rows BLAS is quicker by pieces: OpenBLAS has kernels for up to so many multiply-adds that pack nothing. 4 rows
-#: times (512, 512) take 0.44 of the time, 8 rows 0.7.
-FEW, SMALL = 8, 1_000_000
+#: Multiply-adds up to which OpenBLAS has kernels that pack nothing.
+SMALL = 1_000_000
+#: Up to so many rows, of so many weights at least, all weights are streamed through registers once: (1024, 1024) take 0.35 of
+#: BLAS's time for 8 rows, 0.55 for 32; (512, 512) 0.55 for 8 rows, 0.75 for 16.
+STREAMED = ((16, 1 << 17), (32, 3 << 17))
 #: Bytes of a column up to which products with a transpose are inner products: of (512, 512) 4 rows take 0.20 of BLAS's time, 16
 #: rows 0.45 and 32 rows 0.8, of (2048, 2048) 0.28, 0.62 and 0.76. OpenBLAS has a kernel for results of so many numbers.
 INNER, TINY = 128, 1200
+#: Rows of weights that are streamed at once, bytes of a block of columns at most, and columns that it has a multiple of.
+STREAMS, BLOCK, NARROW = 16, 2048, 64
 #: Rows of either factor in a tile of inner products.
 SIDE = 4
-#: Columns of a piece at least, since lines of memory are read whole.
-NARROW = 64
-#: Multiply-adds from which BLAS's product is cut for two threads.
-TWO = 2_000_000
 #: Rows up to which the gradient of weights, of so many at least, is no work for BLAS, which packs both operands: of 4 and 8
 #: rows and (512, 512) it takes twice as long.
 THIN, WEIGHTS = 32, 1 << 17
@@ -54,21 +54,25 @@ def takes(product: str, n: int, inputs: int, outputs: int, itemsize: int = 4) ->
     if product == "product_turned" and itemsize < n * itemsize <= INNER:
         return n * outputs > TINY
     if product == "product":
-        few = 2 < n <= FEW and work > SMALL >= n * inputs * NARROW and (work < TWO or workers.threads() == 1)
+        few = _streams(n, inputs, outputs)
     else:
-        few = product == "weight_grad" and 1 < n <= THIN and weights >= WEIGHTS
-    return weights <= LARGEST and (few or (n >= LEAST[product] and work >= WORTH))
+        few = product == "weight_grad" and 1 < n <= THIN and LARGEST >= weights >= WEIGHTS
+    return few or (n >= LEAST[product] and work >= WORTH and weights <= LARGEST)
+
+
+def _streams(n: int, inputs: int, outputs: int) -> bool:
+    """Whether weights are streamed through registers for so many rows."""
+    return n > 1 and n * inputs * outputs > SMALL and any(n <= m and inputs * outputs >= w for m, w in STREAMED)
 
 
 def product(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
     """x @ weight + bias for rows x (n, in), a dense matrix (in, out) and a vector (out,), all in C order."""
-    if len(x) > FEW:
+    n, (inputs, outputs) = len(x), weight.shape
+    if not _streams(n, inputs, outputs):
         return _rows(x, weight, False, bias)
-    out = aligned((len(x), weight.shape[1]), x.dtype)
-    step = max(NARROW, SMALL // max(1, x.size) // 16 * 16)
-    with blas.alone():
-        for i in range(0, weight.shape[1], step):
-            np.matmul(x, weight[:, i : i + step], out=out[:, i : i + step])
+    out = aligned((n, outputs), x.dtype)
+    run, length, numbers = _stream(n, inputs, outputs, x.dtype)
+    run(length, n * inputs * outputs, x, weight, out, *numbers)
     if bias is not None:
         out += bias
     return out
@@ -86,11 +90,23 @@ def product_turned(g: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = 
     return out
 
 
-def inner(n: int, inputs: int, outputs: int, dtype: np.dtype) -> Shared | None:
-    """The code of `product_turned` of few rows, for a range of `inputs`; None where others are as quick."""
-    if n >= panels.ROWS or not takes("product_turned", n, inputs, outputs, dtype.itemsize):
-        return None
-    return _inner(n, inputs, outputs, dtype.char)
+def few_rows(
+    n: int, inputs: int, outputs: int, turned: bool, dtype: np.dtype
+) -> tuple[Shared, int, tuple[int, ...]] | None:
+    """The code of `product` of few rows, or of `product_turned` with (in, out) for (out, in), the length of its range and its
+    integers; None where others are as quick."""
+    if turned:
+        taken = n < panels.ROWS and takes("product_turned", n, outputs, inputs, dtype.itemsize)
+        return (_inner(n, outputs, inputs, dtype.char), outputs, ()) if taken else None
+    taken = takes("product", n, inputs, outputs) and _streams(n, inputs, outputs)
+    return _stream(n, inputs, outputs, dtype) if taken else None
+
+
+def _stream(n: int, inputs: int, outputs: int, dtype: np.dtype) -> tuple[Shared, int, tuple[int, ...]]:
+    """Two blocks at least, for as many threads."""
+    block = min(BLOCK // dtype.itemsize, -(-outputs // (2 * NARROW)) * NARROW)
+    run = _streamed(n, outputs % (registers().bytes // dtype.itemsize), dtype.char)
+    return run, -(-outputs // block), (inputs, outputs, block)
 
 
 def panelled(a: np.ndarray, b: np.ndarray, out: np.ndarray, transposed: str = "") -> None:
@@ -231,6 +247,59 @@ def _inner(n: int, inputs: int, outputs: int, char: str) -> Shared:
         column(first, SIDE)
     for first in k.turns(end, end - rest):
         column(first, 1)
+    return k.shared()
+
+
+@functools.lru_cache(maxsize=256)
+def _streamed(n: int, rest: int, char: str) -> Shared:
+    """x @ weight of few rows, for a range of blocks of columns; behind whole vectors `rest` columns are left over. Integers are
+    inputs, outputs and the columns of a block. Weights are read once, runs of `STREAMS` rows at a time, each vector into a
+    register, for all rows of x; the sums of a block are in the first level cache."""
+    k = Kernel("linear_streamed", char, vectors=True)
+    x, weight, out = k.array(1), k.array(1), k.array(1)
+    inputs, outputs, block = k.integer(), k.integer(), k.integer()
+    begin, end = k.range(rounds=1)
+    lanes, wide = k.lanes, BLOCK // k.dtype.itemsize
+    sums, left = (Array(k, k.room(k.dtype, n * width), (width, 1), k.dtype) for width in (wide, STREAMS))
+
+    def add(first: Value, rows: int, start: Value, whole: Value, tail: Value) -> None:
+        """The products with so many rows of the weights from the first on, of the columns from `start` on."""
+        for r in k.turns(n):
+            for d in range(rows):
+                left.store(x.load(r * inputs + first + d), r, d)
+
+        def step(j: Value, some: int | None = None) -> None:
+            right = [weight.load((first + d) * outputs + start + j, lanes=lanes, count=some) for d in range(rows)]
+            for r in range(n):
+                total = sums.load(r, j, lanes=lanes)
+                for d, vector in enumerate(right):
+                    total = total + k.spread(left.load(r, d), lanes) * vector
+                sums.store(total, r, j)
+
+        for j in k.turns(whole, 0, lanes):
+            step(j)
+        for _ in k.turns(tail) if rest else ():
+            step(whole, rest)
+
+    for i in k.turns(end, begin):
+        start = i * block
+        left_over = outputs - start
+        last = left_over <= block
+        whole = last.where(left_over - rest, block)
+        tail = last.where(k.index(1), k.index(0))
+        for r in k.turns(n):
+            for j in k.turns(block, 0, lanes):
+                sums.store(k.number(0.0, lanes), r, j)
+        deep = inputs - inputs.op("urem", inputs, STREAMS)
+        for first in k.turns(deep, 0, STREAMS):
+            add(first, STREAMS, start, whole, tail)
+        for first in k.turns(inputs, deep):
+            add(first, 1, start, whole, tail)
+        for r in k.turns(n):
+            for j in k.turns(whole, 0, lanes):
+                out.store(sums.load(r, j, lanes=lanes), r * outputs + start + j)
+            for _ in k.turns(tail) if rest else ():
+                out.store(sums.load(r, whole, lanes=lanes), r * outputs + start + whole, count=rest)
     return k.shared()
 
 

@@ -56,18 +56,20 @@ def test_linear(lead: Any, inputs: int, outputs: int, dtype: str, order: Any, mo
 @pytest.mark.usefixtures("chosen")
 @pytest.mark.parametrize("n", [3, 8, 9, 24, 32, 33, 64])
 def test_few_rows(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """BLAS in pieces, inner products, or tiles, and what takes as long as by one call of BLAS is left to that."""
+    """Streams, inner products, or tiles, and what takes as long as by one call of BLAS is left to that."""
     kernel = importlib.import_module("tapenet.kernels.linear")
     monkeypatch.setattr(kernel, "SMALL", 2_000)
+    monkeypatch.setattr(kernel, "STREAMED", ((32, 0),))
+    monkeypatch.setattr(kernel, "BLOCK", 256)  # 50 columns are more than a block
     x, g, weight = R.normal(size=(n, 70)), R.normal(size=(n, 50)), R.normal(size=(70, 50))
     np.testing.assert_allclose(kernel.product(x, weight, g[0]), x @ weight + g[0], 1e-12, 1e-12)
     np.testing.assert_allclose(kernel.product_turned(g, weight), g @ weight.T, 1e-12, 1e-12)
     np.testing.assert_allclose(kernel.weight_grad(x, g), x.T @ g, 1e-12, 1e-12)
     monkeypatch.undo()
     monkeypatch.setattr(kernel, "registers", lambda: Registers(64, 32))
-    monkeypatch.setattr(kernel.workers, "threads", lambda: 1)  # two threads are better served by a product that is cut
     taken = [name for name in kernel.LEAST if kernel.takes(name, n, 512, 512)]
-    assert ("product" in taken) == (n not in (3, 9))
+    assert ("product" in taken) == (n != 3)
+    assert kernel.takes("product", n, 1024, 1024) == (n <= 32)
     assert ("product_turned" in taken) == (n != 33)
     assert "weight_grad" in taken
 

@@ -138,8 +138,9 @@ def write(
     few = _few_rows((n, m, k), inner, dtype) if vector is None and not fits and not add and not batch else None
     if few is not None:
         # Weights lie where the threads have updated them: less is read out of another's cache than in eager mode.
-        wanted = pieces.parts(code, few.most(m, n * m * k), few.rounds)
-        launch(code, few, m, wanted, [f"ptr {x}" for x in (left, right, out)])
+        run, length, numbers = few
+        wanted = pieces.parts(code, run.most(length, n * m * k), run.rounds)
+        launch(code, run, length, wanted, [*(f"ptr {x}" for x in (left, right, out)), *(f"i64 {x}" for x in numbers)])
         return Function.of(code, pointers)
 
     if space is not None and parts(instruction) > 1:
@@ -188,10 +189,14 @@ def write(
     return Function.of(code, pointers)
 
 
-def _few_rows(lengths: tuple[int, int, int], strides: Sequence[Strides], dtype: DType) -> Shared | None:
-    """The code of a product of few rows with a transpose where that is quicker than BLAS: eager mode's."""
+def _few_rows(
+    lengths: tuple[int, int, int], strides: Sequence[Strides], dtype: DType
+) -> tuple[Shared, int, tuple[int, ...]] | None:
+    """The code of a product of few rows where that is quicker than BLAS: eager mode's."""
     n, m, k = lengths
-    return linear.inner(n, m, k, dtype) if strides == ((k, 1), (1, k), (m, 1)) else None
+    if strides[0] != (k, 1) or strides[1] not in ((m, 1), (1, k)) or strides[2] != (m, 1):
+        return None
+    return linear.few_rows(n, k, m, strides[1] == (1, k), dtype)
 
 
 def cycles(instruction: Instruction) -> float:

@@ -104,11 +104,12 @@ def test_a_sum_in_parts_that_is_added_in_place() -> None:
         np.testing.assert_allclose(target.numpy(), w + x.T @ y, rtol=1e-4, atol=1e-4)
 
 
-def test_few_rows_times_a_transpose_are_eager_modes_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tb", [False, True])
+def test_few_rows_are_eager_modes_kernel(tb: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "wide", lambda: True)  # with narrow registers BLAS is as quick
-    program = product((16, 600), (300, 600), tb=True)
-    assert "linear_inner" in Module(program).text
-    found = check(program, tb=True)
+    program = product((16, 600), (300, 600), tb=True) if tb else product((8, 1100), (1100, 520))
+    assert ("linear_inner" if tb else "linear_streamed") in Module(program).text
+    found = check(program, tb=tb)
     assert found[0] == found[1] == found[2]
 
 
