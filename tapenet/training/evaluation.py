@@ -62,8 +62,7 @@ class Evaluation:
         self._data = data
         self._split = whole if loss is None else split
         self._meter = Meter([metric.fresh() for metric in metrics])
-        #: The ranks that each have a part of the data.
-        self._team = Team(world()) if isinstance(data, Shard) and world().size > 1 else None
+        self._team = _team(data)
         if self._team is not None:
             self._team.check(metrics)
         self._pairing = Pairing(loss, "evaluate")
@@ -156,7 +155,8 @@ def predict(
     Args:
         model, compile, precision: as for `fit`.
         data: an array of inputs; a tuple or a dict of arrays, for a model of several; or batches to loop over, in which
-            targets are passed over: of `(inputs, target)` the inputs are taken.
+            targets are passed over: of `(inputs, target)` the inputs are taken. Of `tn.parallel.shard(...)` each rank computes
+            its part, and all get the outputs of the whole.
         batch_size: how arrays are cut.
 
     Returns:
@@ -180,15 +180,25 @@ def predict(
             return called(model, inputs)
 
     batches = looped(data, batch_size, who="predict")
+    team = _team(batches)
     routine = Routine(predict_step, "the forward pass", compile, warn_uncompiled, updates=False)
     found: list[object] = []
     with mode(model, False):
         for batch in batches:
             inputs = batch if arrays else split(batch)[0]
             found.append(_own(as_arrays(routine(inputs)), inputs))
+            if team is not None and not team.counts:
+                found[-1] = None
+    if team is not None:
+        found = team.outputs(found)
     if not found:
         raise ValueError("predict: the data gave no batch; is it an iterator that is used up?")
     return _joined(found)
+
+
+def _team(data: object) -> Team | None:
+    """The ranks, where each has a part of the data."""
+    return Team(world()) if isinstance(data, Shard) and world().size > 1 else None
 
 
 def warn_uncompiled(text: str) -> None:

@@ -85,6 +85,11 @@ class Team:
             numbers: tuple[Logs, int, Logs] = ranks.comm.bcast(found, 0)
         return numbers
 
+    def outputs(self, own: Sequence[object]) -> list[object]:
+        """What all ranks computed of each batch, in the order of the samples; of a part that counts nothing that is None."""
+        every = self._gathered(own, "the outputs of others")
+        return [part for parts in zip(*every, strict=True) for part in parts if part is not None]
+
     def agreed(self, stop: bool | str, asked: bool) -> tuple[bool | str, bool]:
         """Whether one of the ranks wants to stop, and whether one was asked to by Ctrl-C."""
         if not self._any(bool(stop) or asked):

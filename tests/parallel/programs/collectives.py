@@ -266,6 +266,56 @@ if size > 1:
     for _ in range(3):
         assert np.allclose(compiled(mine).numpy(), whole[rank].grad.numpy(), rtol=1e-12)
 
+# -- several between the same ranks: the first that is sent comes first, whatever is done with it
+if size > 1:
+
+    def chain(x):
+        if rank == 0:
+            first = P.send(x, 1)
+            return first + P.send(2 * x, 1)
+        if rank == 1:
+            first = P.recv(x, 0)
+            second = P.recv(x, 0)
+            return (second**2 * first).sum()
+        return 0 * x.sum()
+
+    want = [12 * mine**2, 0 * mine][min(rank, 1)]  # of (2 x) ** 2 * x
+    for found in (tn.grad(chain)(mine), *map(tn.compile(tn.grad(chain)), [mine, mine])):
+        assert np.allclose(found.numpy(), want, rtol=1e-12)
+
+# -- an exchange of a user's own, made with the public interface: arrays move on by one rank, gradients back
+if size > 1:
+    comm = world().MPI.COMM_WORLD.Dup()
+
+    @tn.op(
+        ordered=lambda x, by: np.zeros(x.shape, x.dtype),
+        vmap="leading",
+        jvp=lambda x_dot, by: moved(x_dot, by),
+        x=lambda g, by: moved(g, -by),
+        label=lambda by: f"moved by {by}",
+    )
+    def moved(x, by=1):
+        given = np.ascontiguousarray(x)
+        out = np.empty_like(given)
+        comm.Sendrecv(given, (rank + by) % size, recvbuf=out, source=(rank - by) % size)
+        return out
+
+    def bent(x):
+        return (moved(x, 1) ** 3 * weights[rank]).sum()
+
+    ahead = weights[(rank + 1) % size]  # of who has this rank's numbers
+    assert np.array_equal(moved(mine), every[rank - 1])
+    first, second = tn.grad(bent), tn.grad(lambda x: (tn.grad(bent)(x) * ahead).sum())
+    for call, want in ((moved, every[rank - 1]), (first, 3 * mine**2 * ahead), (second, 6 * mine * ahead**2)):
+        compiled = tn.compile(call)
+        for found in (call(mine), compiled(mine), compiled(mine)):
+            assert np.allclose(np.asarray(found), want, rtol=1e-12)
+    slope = P.allreduce(np.asarray(tn.jvp(bent, (mine,), (weights[rank],))[1]))
+    assert np.allclose(slope, P.allreduce((3 * mine**2 * ahead * weights[rank]).sum()), rtol=1e-12)
+    assert np.allclose(tn.vmap(tn.grad(bent))(np.stack([mine, 2 * mine]))[1], 12 * mine**2 * ahead, rtol=1e-12)
+    boxes = [v.title for v in tn.draw(bent, mine, over=P).drawing.vertices]
+    assert boxes.count("moved by 1") == size, boxes
+
 # -- batch norm of the batch on all ranks: in float16 too, where there are more numbers in a channel than float16 has
 x = rng.normal(size=(4 * size, 2, 128, 128)).astype(np.float16)
 whole, ours = nn.BatchNorm2d(2).half(), P.synchronize_batch_norm(nn.BatchNorm2d(2).half())

@@ -295,7 +295,7 @@ for made in (
     for batch, *parts in zip(made(), *every, strict=True):
         assert np.array_equal(np.concatenate(parts), batch), (parts, batch)
 
-# What is evaluated in parts has the numbers of the whole, where a rank has no sample too.
+# What is evaluated in parts has the numbers of the whole, and what is predicted so is whole, where a rank has no sample too.
 for length in (len(x), 4 * P.size + 1):
     data = tn.data.batches(x[:length], y[:length], batch_size=2 * P.size)
     one, other = (
@@ -304,6 +304,9 @@ for length in (len(x), 4 * P.size + 1):
     )
     assert one.keys() == other.keys()
     assert all(np.allclose(one[name], other[name], rtol=1e-12) for name in one), (one, other)
+    one, whole = (tn.training.predict(net, each, compile=False) for each in (P.shard(data), data))
+    assert one.shape == (length, *whole.shape[1:])
+    assert np.allclose(one, whole, rtol=1e-12)
 history = tn.training.fit(
     net, nn.functional.cross_entropy, P.optimizer(optim.SGD(net, lr=0.0), net), (x, y), validation=P.shard(data),
     metrics="f1", compile=False, verbose=0,
