@@ -43,6 +43,26 @@ def test_a_thread_computes_what_nobody_asks_for_and_ends() -> None:
     assert not any(t.name == "tapenet compiles" for t in threading.enumerate())
 
 
+def test_who_waits_does_what_else_there_is() -> None:
+    begun, done = threading.Event(), threading.Event()
+    who: list[threading.Thread] = []
+
+    def first() -> bool:
+        begun.set()
+        return done.wait(10)
+
+    def second() -> None:
+        who.append(threading.current_thread())
+        done.set()
+
+    task = Task(first)
+    task.beside()
+    assert begun.wait(10)
+    Task(second).beside()
+    assert task.result()
+    assert who == [threading.current_thread()]
+
+
 def test_on_one_processor_there_is_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "processors", lambda: 1)
     task = Task(threading.current_thread)
