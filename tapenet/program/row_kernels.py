@@ -60,9 +60,9 @@ class RowKernel:
         parameters = [kind for kind, count in zip(kinds, sizes, strict=True) for _ in range(count)]
         parameters += [sharing.POINTER, sharing.BEGIN, sharing.END, *[sharing.INTEGER] * 3]
         text += "\n" + sharing.text("rows", parameters)
-        self._code = _library(text)
+        self._text = text
         self._numbers = np.array([float(n.array.item()) for n in parts.numbers] or [0.0])
-        self._run = sharing.Shared(lambda: self._code, "rows", parameters)
+        self._run = sharing.Shared(lambda: _library(text), "rows", parameters)
         self.end = rows.length if rows.flat else rows.count
         if rows.across:
             self.end = rows.count // rows.length * -(-rows.length // code.together)
@@ -90,7 +90,6 @@ class RowKernel:
             table = [id(o) for o in entry.OBJECTS] + [self._numbers.ctypes.data, self.end, *self._lengths]
             self._memory = np.array([*table, *map(id, checked)], np.uint64)
             self._checked = checked
-            self._call, self._alive = entry.builtin("direct", self._code.address("direct"), self._memory)
         #: The positions of the results that the kernel writes.
         self._written = [i for i, _ in sorted([*rows.outputs(), *rows.row_outputs()])]
         left = [v for i, v in enumerate(rows.program.outputs) if i not in self._written]
@@ -103,11 +102,10 @@ class RowKernel:
         results = self._written == list(range(len(rows.program.outputs)))
         self._simple = results and order is None and all(self._shape(v) == v.shape for v in parts.outputs)
         self._others: dict[Shape, RowKernel | None] = {}
-        #: What a call does: code for as many arguments and results, where they need nothing more than the kernel.
-        self.run: Callable[..., list[Array]] = self._general
         self._short = self._cost < 2 * sharing.PART
-        if self.quick and self._short and order is None and not self._tables:
-            self.run = self._written_out()
+        self._call: Callable[..., object] | None = None
+        #: What a call does: code for as many arguments and results, where they need nothing more than the kernel.
+        self.run: Callable[..., list[Array]] = self._first
 
     def __call__(self, *arrays: Array) -> list[Array]:
         return self.run(*arrays)
@@ -115,6 +113,24 @@ class RowKernel:
     def fill(self, outs: list[Array], arrays: Sequence[Array]) -> bool:
         """Write results to arrays, of which several may be parts of one; False if the arguments are not in row-major order."""
         return self._simple and self._filled(outs, arrays) is not None
+
+    def _first(self, *arrays: Array) -> list[Array]:
+        """The results, until arguments come in the order of memory that the kernel reads: of a convolution's they never do, and
+        then it is not compiled."""
+        given = enumerate(zip(arrays, self.rows.program.inputs, strict=True))
+        if not all(i in self._tables or _fits(a, v) for i, (a, v) in given):
+            return self._arranged(arrays)
+        written = self.quick and self._short and self.order is None and not self._tables
+        self.run = self._written_out() if written else self._general
+        return self.run(*arrays)
+
+    def _code(self) -> Callable[..., object]:
+        """The kernel as a function of arrays."""
+        if self._call is None:
+            library = _library(self._text)
+            self._call, method = entry.builtin("direct", library.address("direct"), self._memory)
+            self._alive = method, library
+        return self._call
 
     def _general(self, *arrays: Array) -> list[Array]:
         if arrays and arrays[0].ndim > 1 and not arrays[0].flags.c_contiguous:
@@ -125,7 +141,7 @@ class RowKernel:
     def _written_out(self) -> Callable[..., list[Array]]:
         """A function that makes the results and calls the kernel, and no more: of few elements `_general` takes as long as
         the kernel."""
-        known: dict[str, object] = {"call": self._call, "arranged": self._arranged, "finished": self._finished}
+        known: dict[str, object] = {"call": self._code(), "arranged": self._arranged, "finished": self._finished}
         lines, made = [], []
         makers: list[Callable[..., Array]] = [*self._makers, *[np.zeros] * len(self._sums)]
         wanted = [*self._outputs, *((n, _DOUBLE) for n in self._sums), *self._kept]
@@ -155,7 +171,7 @@ class RowKernel:
         if self.quick and self._short:
             sums = [np.zeros(n) for n in self._sums]
             kept = [np.empty(n, dtype) for n, dtype in self._kept]
-            if self._call(*outs, *sums, *arrays, *self._constants, *kept) is not True:
+            if self._code()(*outs, *sums, *arrays, *self._constants, *kept) is not True:
                 return None
         elif all(map(_fits, arrays, self.rows.program.inputs)):
             sums = self._shared(outs, arrays)

@@ -138,8 +138,22 @@ def test_one_kernel_serves_many_sizes_and_options(monkeypatch: pytest.MonkeyPatc
                 held(made, [x], RowKernel(made), "f")
     assert len(texts) == 2
     for count in (2, 30):
-        RowKernel(program(softmax, [R.normal(size=(count, 8)).astype("f")]))
+        x = R.normal(size=(count, 8)).astype("f")
+        RowKernel(program(softmax, [x]))(x)
     assert len(texts) == 3
+
+
+def test_code_for_an_order_of_memory_that_never_comes_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = []
+    library = row_kernels._library
+    monkeypatch.setattr(row_kernels, "_library", lambda text: (texts.append(text), library(text))[1])
+    plain = R.normal(size=(3, 4, 5)).astype("f")
+    kernel = RowKernel(program(softmax, [plain]))
+    for x in (plain.transpose(2, 0, 1).copy().transpose(1, 2, 0), plain):
+        assert len(texts) == (x is plain)
+        for _ in range(2):
+            held(kernel.program, [x], kernel, "f")
+    assert len(texts) == 2
 
 
 def test_sums_that_need_not_wait_are_taken_in_one_pass() -> None:
