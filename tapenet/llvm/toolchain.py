@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tapenet.llvm.blas import find
 from tapenet.llvm.locks import lock
-from tapenet.llvm.parts import AS_WRITTEN, OWN_VECTORS, Part, parts
+from tapenet.llvm.parts import AS_WRITTEN, CALLS, OWN_VECTORS, Part, parts
 from tapenet.llvm.processor import processor
 from tapenet.llvm.tasks import Task
 
@@ -57,8 +57,8 @@ class Target(NamedTuple):
     machine: Machine
     header: str
     key: str
-    #: Makes another machine of the same kind.
-    another: Callable[[], Machine]
+    #: Makes another machine of the same kind, or one that chooses instructions with less care, down to 0.
+    another: Callable[..., Machine]
 
 
 @functools.cache
@@ -71,9 +71,9 @@ def target() -> Target:
     llvm.initialize_native_asmprinter()
     cpu, features, _ = processor()
 
-    def another() -> Machine:
+    def another(care: int = 3) -> Machine:
         triple = llvm.Target.from_default_triple()
-        made: Machine = triple.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic")
+        made: Machine = triple.create_target_machine(cpu=cpu, features=features, opt=care, reloc="pic")
         return made
 
     machine = another()
@@ -170,12 +170,13 @@ def begin(text: str) -> Callable[[], Library]:
 
 
 def _linked(cut: Sequence[Part], codes: Sequence[bytes]) -> Library:
-    """The library of the first of some parts, which calls functions of the others. Each is loaded by itself: of several in
-    one engine LLVM takes the constants from wrong places."""
-    called: dict[str, Library] = {}
-    for part, code in zip(cut[1:], codes[1:], strict=True):
-        called |= dict.fromkeys(part.names, Library(code))
-    return Library(codes[0], called)
+    """The library of the first of some parts, which call functions of those behind them. Each is loaded by itself: of several
+    in one engine LLVM takes the constants from wrong places."""
+    made: dict[str, Library] = {}
+    for part, code in zip(cut[::-1], codes[::-1], strict=True):
+        library = Library(code, {name: made[name] for name in part.calls})
+        made |= dict.fromkeys(part.names, library)
+    return library
 
 
 def _code(text: str, anew: bool = False) -> bytes:
@@ -231,7 +232,7 @@ def compile_(text: str) -> bytes:
     import llvmlite.binding as llvm
     from llvmlite.binding import ffi
 
-    machine = target().another()
+    machine = target().another(0) if CALLS in text else target().another()
     with _patience(text.count("define ")):
         # What a context holds (types, constants, metadata) lives as long as it does: the global one would only grow.
         module = llvm.parse_assembly(text, context=llvm.create_context())
@@ -241,7 +242,7 @@ def compile_(text: str) -> bytes:
         options.slp_vectorization = False
         options.loop_unrolling = AS_WRITTEN not in text
         builder = llvm.create_pass_builder(machine, options)
-        if OWN_VECTORS in text:
+        if OWN_VECTORS in text or CALLS in text:
             passes = llvm.create_new_module_pass_manager()
             passes.add_always_inliner_pass()
             passes.add_sroa_pass()

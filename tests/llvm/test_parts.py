@@ -48,7 +48,8 @@ def test_a_long_module_is_cut_and_computes_the_same(monkeypatch: pytest.MonkeyPa
     text = module(10)
     cut = parts.parts(text)
     assert len(cut) > 3
-    assert all(part.text.startswith(parts.AS_WRITTEN) for part in cut)  # LLVM unrolls no loops of long programs
+    assert cut[0].text.startswith(parts.CALLS)
+    assert all(part.text.startswith(parts.AS_WRITTEN) for part in cut[1:])  # LLVM unrolls no loops of long programs
     assert sorted(name for part in cut for name in part.names) == sorted(f"k{i}" for i in range(10))
     for part in cut[1:]:
         assert part.text.count("define internal double @tn_twice") == 1  # copied into each that needs it
@@ -75,6 +76,24 @@ def test_what_is_written_in_vectors_is_in_parts_of_its_own(monkeypatch: pytest.M
         library = toolchain.build(form)
         ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address("all"))(ctypes.addressof(value))
     assert values[0].value == values[1].value
+
+
+def test_what_calls_in_a_loop_is_no_mere_code_that_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LINES", 60)
+    loop = "L:\n  %i = phi i64 [ 0, %entry ], [ %j, %L ]\n  %j = add i64 %i, 1\n  %e = icmp eq i64 %j, 3\n"
+    loop += "  call void @k1(ptr %a)\n  br i1 %e, label %E, label %L\nE:\n"
+    text = module(10).replace("  call void @outer(ptr %a)\n", f"  call void @outer(ptr %a)\n  br label %L\n{loop}")
+    first = parts.parts(text.replace("define void @all(ptr %a) {\n", "define void @all(ptr %a) {\nentry:\n"))[0]
+    assert first.text.startswith(parts.AS_WRITTEN)
+
+
+def test_code_that_calls_takes_llvm_less_time() -> None:
+    calls = "".join(f"  call void @f(ptr %p{i})\n" for i in range(9))
+    places = "".join(f"  %p{i} = getelementptr inbounds i64, ptr %a, i64 {i}\n" for i in range(9))
+    text = f"declare void @f(ptr)\ndefine void @all(ptr %a) {{\n{places}{calls}  ret void\n}}\n"
+    header = toolchain.target().header
+    quick, careful = (len(toolchain.compile_(header + first + text)) for first in (parts.CALLS, parts.AS_WRITTEN))
+    assert quick > careful
 
 
 def test_a_short_module_stays_whole() -> None:
