@@ -2,7 +2,7 @@
 
 Machines are shared and noisy, so only ratios taken in one run mean anything. Run pinned, one thread:
 
-    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.eager
+    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.overhead
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.side_by_side.measure import MPIEXEC
+
 PROGRAMS = Path(__file__).parent / "programs"
-MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
 #: For modules whose tests launch ranks.
 needs_mpi = pytest.mark.skipif(

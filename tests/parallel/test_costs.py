@@ -7,8 +7,13 @@ import re
 
 import pytest
 
+from tests.benchmarks.all.page import PAGE
+from tests.benchmarks.parallel.measure import measure
 from tests.benchmarks.parallel.model import Network, Training, exchange, fit_network, gain, pays_to, step
-from tests.benchmarks.parallel.page import PAGE, page, plot
+from tests.benchmarks.parallel.page import made
+from tests.benchmarks.parallel.workloads import CANDIDATES
+from tests.benchmarks.side_by_side.measure import Plan
+from tests.parallel.launching import CONTAINED, needs_mpi
 
 NETWORK = Network(20e-6, 1e-9)
 TRAINING = Training(0.01, 0.09, 0.02, 40_000_000)
@@ -47,17 +52,35 @@ def test_sharding_pays_where_updates_are_long() -> None:
 
 
 def test_network_is_found() -> None:
-    pytest.importorskip("scipy")
-    times = {size: exchange(size, 4, NETWORK) for size in (64, 4096, 1 << 20, 1 << 26)}
-    found = fit_network(times, 4)
-    assert found.latency == pytest.approx(NETWORK.latency, rel=1e-3)
-    assert found.byte == pytest.approx(NETWORK.byte, rel=1e-3)
+    found = fit_network({size: exchange(size, 2, NETWORK) for size in (64, 4096, 1 << 20, 1 << 26)})
+    assert found.latency == pytest.approx(NETWORK.latency)
+    assert found.byte == pytest.approx(NETWORK.byte)
 
 
 def test_page() -> None:
     """It has the figures of its file. (What is fitted to them may differ in a last digit.)"""
-    pytest.importorskip("scipy")
     found = json.loads(PAGE.with_suffix(".json").read_text(encoding="utf-8"))
-    made, kept = (re.findall("^#.*|^[|] [^|]*", text, re.M) for text in (page(found), PAGE.read_text(encoding="utf-8")))
-    assert made == kept
-    assert plot(found).startswith("<svg")
+    results, machine = found["suites"]["parallel"]["1"], found["machine"]["1"]
+    text, drawn = made(results, machine)
+    there = PAGE.read_text(encoding="utf-8")
+    assert "| GPT of 1.9 million parameters" in text
+    for line in re.findall("^#.*|^[|] [^|]*", text, re.M):
+        assert line in there
+    assert drawn.startswith("<svg")
+    del results["cnn-2"]
+    assert made(results, machine) == ("", "")
+
+
+@needs_mpi
+def test_the_suite_measures_on_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each candidate that takes part, and what it has beside; whose numbers differ is an error."""
+    for name, value in CONTAINED.items():
+        monkeypatch.setenv(name, value)
+    pytest.importorskip("torch")
+    pytest.importorskip("llvmlite")
+    plan = Plan(1, 0.001, patience=120.0)
+    found = {name: measure(name, CANDIDATES, plan) for name in ("allreduce-2-64", "draws-2")}
+    assert all(r["errors"] == {} for r in found.values())
+    assert list(found["allreduce-2-64"]["times"]) == list(CANDIDATES)
+    assert list(found["draws-2"]["times"]) == ["tapenet-native", "tapenet-native solo 1"]
+    assert len(found["allreduce-2-64"]["ratios"]) == 2

@@ -1,13 +1,14 @@
 """Everything beside its peers, at one thread and at two: `python -m tests.benchmarks.all`.
 
-pip install -e '.[bench]'
+pip install -e '.[bench,mpi]'
 
-Writes docs/benchmarks.json, and from it docs/benchmarks.md and its plot, after each workload. `--only SUITE` or
-`--only SUITE/WORKLOAD` measures a part and puts it in the place of what the file has of it; `--missing` measures what the file
-does not have, and so goes on where a run was ended; `--read` measures nothing and makes the page anew. Every candidate has a
-process of its own, pinned to as many cores as it has threads; candidates take turns round by round, and medians count. Memory
-does not depend on threads, and is measured with the fewest. `--quick` takes some 25 minutes on two cores, 12 of them for
-one thread (`--threads 1`), a fraction of the whole: fewer and shorter rounds, and no torch.compile, which takes minutes.
+Writes docs/benchmarks.json, and from it docs/benchmarks.md and its plots, after each workload. `--only SUITE` or
+`--only SUITE/WORKLOAD` (or a pattern, as 'parallel/allreduce-2-*') measures a part and puts it in the place of what the file
+has of it; `--missing` measures what the file does not have, and so goes on where a run was ended; `--read` measures nothing and
+makes the page anew. Every candidate has a process of its own, or one for each rank, pinned to as many cores as it has threads;
+candidates take turns round by round, and medians count. Memory does not depend on threads, and is measured with the fewest.
+`--quick` takes some 25 minutes on two cores, 12 of them for one thread (`--threads 1`), a fraction of the whole: fewer and
+shorter rounds, and no torch.compile, which takes minutes.
 """
 
 from __future__ import annotations
@@ -73,11 +74,13 @@ def main() -> int:
 
 def _write(folder: Path, found: Result) -> None:
     """The figures, the page and the plot."""
-    image = folder / IMAGE
-    image.parent.mkdir(exist_ok=True)
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-    for file, content in ((PAGE.with_suffix(".json").name, text), (PAGE.name, page(found)), (IMAGE, plot(found))):
-        (folder / file).write_text(content, encoding="utf-8", newline="\n")
+    written = {PAGE.with_suffix(".json").name: text, PAGE.name: page(found), IMAGE: plot(found)}
+    written |= {f"{Path(IMAGE).parent}/{name}.svg": suite.more(found)[1] for name, suite in suites().items()}
+    (folder / IMAGE).parent.mkdir(parents=True, exist_ok=True)
+    for file, content in written.items():
+        if content:
+            (folder / file).write_text(content, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

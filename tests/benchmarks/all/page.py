@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.benchmarks.all.suites import Suite, suites
 from tests.benchmarks.side_by_side.measure import Result, best, medians
-from tests.benchmarks.side_by_side.report import LIBRARIES, microseconds
+from tests.benchmarks.side_by_side.report import LIBRARIES, microseconds, table
 
 PAGE = Path(__file__).parents[3] / "docs" / "benchmarks.md"
 IMAGE = "images/benchmarks.svg"
@@ -20,7 +20,7 @@ INTRODUCTION = """# Benchmarks
 Made by one command, which measures everything here on your machine and writes this page:
 
 ```sh
-pip install -e '.[bench]'
+pip install -e '.[bench,mpi]'
 python -m tests.benchmarks.all
 ```
 
@@ -40,6 +40,7 @@ def page(found: Result) -> str:
     present = [(suite, found["suites"][name]) for name, suite in suites().items() if name in found["suites"]]
     for suite, by_threads in present:
         parts += [f"## {suite.name.capitalize().replace('_', ' ')}", _wrapped(suite.about), *_tables(suite, by_threads)]
+        parts += filter(None, suite.more(found)[:1])
     parts += ["## What misses its bound", _missing({suite.name: results for suite, results in present})]
     return "\n\n".join(parts) + "\n"
 
@@ -94,14 +95,13 @@ def _table(
     ]
     gaining = [c for c in asked if any(c in g for g in gains.values())]
     lines = [[head, *suite.candidates, *(f"{c} over the best" for c in asked), *(f"{c}, gain" for c in gaining)]]
-    lines.append(["---"] * len(lines[0]))
     for name, r in rows.items():
         found = values(r)
         bests = [best((c,), found) for c in suite.candidates]
         quotients = ["; ".join(_quotient(q) for q in r.get(ratios, ()) if q["of"].startswith(c)) or "-" for c in asked]
         cells = ["-" if c is None else written(found[c]) for c in bests]
         lines.append([r["title"], *cells, *quotients, *(_gain(gains[name], c) for c in gaining)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(lines)
 
 
 def _quotient(q: Result) -> str:

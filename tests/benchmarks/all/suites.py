@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import importlib
+import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +53,15 @@ class Suite(NamedTuple):
     def _told(self, name: str) -> tuple[str, ...]:
         return tuple(getattr(importlib.import_module(f"{self.package}.workloads"), name, ()))
 
+    def more(self, found: Result) -> tuple[str, str]:
+        """What the suite's own module `page`, if it has one, makes of its figures: a text behind the tables, and a plot."""
+        if importlib.util.find_spec(f"{self.package}.page") is None or "1" not in found["suites"].get(self.name, {}):
+            return "", ""
+        text, drawn = importlib.import_module(f"{self.package}.page").made(
+            found["suites"][self.name]["1"], found["machine"]["1"]
+        )
+        return text, drawn
+
     def measure(self, workload: str, candidates: Iterable[str], plan: Plan) -> Result:
         """The figures of a workload."""
         found: Result = importlib.import_module(f"{self.package}.measure").measure(workload, candidates, plan)
@@ -65,7 +76,7 @@ def suites() -> dict[str, Suite]:
 
 
 def chosen(names: Iterable[str]) -> list[tuple[Suite, str]]:
-    """Suites and workloads by "SUITE" or "SUITE/WORKLOAD".
+    """Suites and workloads by "SUITE" or "SUITE/WORKLOAD", the workload perhaps as a pattern.
 
     Raises:
         ValueError: of an unknown name.
@@ -73,7 +84,8 @@ def chosen(names: Iterable[str]) -> list[tuple[Suite, str]]:
     found = []
     for name in names:
         suite, _, workload = name.partition("/")
-        if suite not in suites() or (workload and workload not in suites()[suite].workloads):
+        matching = fnmatch.filter(suites()[suite].workloads, workload or "*") if suite in suites() else []
+        if not matching:
             raise ValueError(f"no suite or workload {name!r}; the suites are {', '.join(suites())}")
-        found += [(suites()[suite], w) for w in ([workload] if workload else suites()[suite].workloads)]
+        found += [(suites()[suite], w) for w in matching]
     return found

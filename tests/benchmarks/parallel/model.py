@@ -8,7 +8,7 @@ the backward pass, and are sent in buckets, one after the other; what of that en
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -96,26 +96,17 @@ def pays_to(t: Training, network: Network, strong: bool, sharded: bool = False, 
     return hosts
 
 
-def fit_network(times: Mapping[int, float], hosts: int, free: bool = False) -> Network:
-    """Latency and seconds of a byte, from measured seconds of all-reduces by bytes: least squares of logarithms."""
-    from scipy.optimize import least_squares
-
-    def network(logs: np.ndarray) -> Network:
-        latency, byte = np.exp(logs)
-        return Network(float(latency), float(byte), free)
-
-    def errors(logs: np.ndarray) -> list[float]:
-        return [math.log(exchange(size, hosts, network(logs)) / time) for size, time in times.items()]
-
-    sizes = sorted(times)
-    begin = np.log([times[sizes[0]], times[sizes[-1]] / sizes[-1]])
-    return network(least_squares(errors, begin).x)
+def fit_network(times: Mapping[int, float]) -> Network:
+    """Of this machine, whose processor moves the bytes itself, from seconds of all-reduces by two ranks, by bytes: least
+    squares of relative errors."""
+    sizes, seconds = np.array(list(times)), np.array(list(times.values()))
+    latency, byte = np.linalg.lstsq(np.stack([1 / seconds, sizes / seconds], 1), np.ones(len(sizes)))[0]
+    return Network(float(latency), float(byte), free=False)
 
 
-def fit_copies(cases: Iterable[tuple[float, int]]) -> float:
-    """Seconds for a byte of gradients, from what steps took more than the model says without: least squares."""
-    lost, sizes = map(np.array, zip(*cases, strict=True))
-    return max(0.0, float(lost @ sizes / (sizes @ sizes)))
+def fit_copies(lost: Sequence[tuple[int, float]]) -> float:
+    """Seconds for a byte of gradients, from what steps took more than the model says without, by bytes: least squares."""
+    return max(0.0, sum(size * seconds for size, seconds in lost) / sum(size**2 for size, _ in lost))
 
 
 def fit_shares(times: Mapping[float, float]) -> tuple[float, float]:

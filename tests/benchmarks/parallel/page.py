@@ -1,34 +1,20 @@
-"""What several ranks cost, as a page of the documentation and a plot: each table is said by what its columns are."""
+"""What the page of benchmarks says of ranks behind the tables of times: what they gain, and a model on up to 1,000 hosts."""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 from tapenet.drawing.forms.curve import curves
-from tests.benchmarks.parallel.model import (
-    Network,
-    Training,
-    exchange,
-    fit_copies,
-    fit_network,
-    fit_shares,
-    gain,
-    pays_to,
-    step,
-)
+from tests.benchmarks.parallel import model
+from tests.benchmarks.parallel.model import Network, Training, gain, pays_to, step
+from tests.benchmarks.parallel.workloads import CANDIDATES, NETWORKS, OURS, RANKS, SIZES, WORKLOADS
+from tests.benchmarks.side_by_side.measure import Result
+from tests.benchmarks.side_by_side.report import table
 
-PAGE = Path(__file__).parents[3] / "docs" / "parallel-costs.md"
-IMAGE = "images/parallel-costs.svg"
-WORKLOADS = {
-    "cnn": "a residual network of 1.2 million parameters, 32x32 images, batch 128, SGD",
-    "transformer": "GPT, 4 layers, 192 wide, length 128, batch 8, 1.9 million parameters, Adam",
-}
 #: Networks that nobody measured here: seconds of an empty message, and of a byte.
-NETWORKS = {
+LINES = {
     "10 GbE": Network(25e-6, 1 / 1.15e9),
     "100 GbE": Network(2e-6, 1 / 11.5e9),
     "InfiniBand": Network(1e-6, 1 / 23e9),
@@ -38,49 +24,18 @@ SPREAD = 0.02
 #: How many times as fast as the core that was measured a host is.
 SPEEDS = (1, 32)
 HOSTS = (2, 8, 64, 256, 1000)
-Found = Mapping[str, Any]
 
-TEXT = """# What several ranks cost
+TEXT = """Each rank is pinned to a core; 4 share the cores where there are fewer. Milliseconds: "solo" is by one rank while the
+others sleep, "alone" by each, exchanging nothing, "together" with gradients averaged, or the derivative split. Efficiency is
+how many times as fast all are, over the cores that they have: of training steps on a batch each (weak scaling), or on one for
+all ("strong"). "Of alone" leaves out that ranks take each other's memory bandwidth. "Hidden" is the part of the sums, as mpi4py
+takes for them alone, by which together is not longer than alone.
 
-Training and derivatives by [`tn.parallel`](parallel.md): measured on one machine, and by a model on up to 1,000 hosts. One
-command measures yours and writes this page anew:
+{gained}
 
-```sh
-pip install -e '.[bench,mpi]'
-python -m tests.benchmarks.parallel
-```
-
-Each rank has one thread and is pinned to a core; 4 ranks share the cores where there are fewer. Medians of turns count.
-{machine}
-
-**In short**
+### Many hosts, by a model
 
 {summary}
-
-## All-reduce
-
-Microseconds; in brackets tapenet's over mpi4py's.
-
-{reduced}
-
-## Training
-
-{workloads}
-
-"Solo" is a step by one rank while the others sleep, "alone" one by each that exchanges nothing, "together"
-one that averages gradients: milliseconds. Efficiency is that of weak scaling: solo over together, times the ranks that share
-a core; "of alone" leaves out that ranks take each other's memory bandwidth. Strong scaling has the same batch for all.
-"Hidden" is the part of the sums, as mpi4py takes for them alone, by which together is not longer than alone.
-
-{trained}
-
-## Derivatives
-
-The same derivative by one rank while the others sleep, and by all with `over=tn.parallel`, compiled: milliseconds.
-
-{derived}
-
-## The model
 
 A message of n bytes takes latency + n / bandwidth. An all-reduce takes the least of three algorithms of MPI libraries:
 recursive doubling, recursive halving and doubling, the ring. Gradients become ready evenly over the last two thirds of a step,
@@ -94,10 +49,8 @@ each byte of gradients that is copied into buckets and out of them. The times by
 
 {checked}
 
-It is off by a factor of {off[2]:.2f} at 2 ranks and {off[4]:.2f} at 4, geometric means. (Ranks are launched anew
-for each workload and number of ranks, and a virtual machine is not as fast at all times: compare within a line.)
-
-## Up to 1,000 hosts
+It is off by a factor of {off[2]:.2f} at 2 ranks and {off[4]:.2f} at 4, geometric means. (Ranks are launched anew for each
+number of ranks, and a virtual machine is not as fast at all times: compare within a line.)
 
 Networks are assumed, not measured. 10 GbE: 25 µs and 1.15 GB/s, as MPI over TCP has it. 100 GbE: 2 µs, as Ethernet that goes
 around the operating system has it, and 11.5 GB/s. InfiniBand HDR: 1 µs, 23 GB/s. (Latencies as published: [MPI over TCP and
@@ -109,197 +62,154 @@ The figures are efficiencies: how many times as fast as one host, over the numbe
 scaling has a batch for each host, strong scaling one for all, so that 1,000 hosts would have less than a sample each. "Pays
 to" is the number of hosts from which on twice as many are less than 1.5 times as fast; 1 means that two already are not.
 
-![Efficiency by hosts]({image})
+![Efficiency by hosts](images/parallel.svg)
 
 {simulated}
 
-### When to shard the optimizer
-
-It saves on each of p hosts (1 - 1/p) of the optimizer's memory: with Adam 8 bytes a parameter. In time it pays where an
+A sharded optimizer saves on each of p hosts (1 - 1/p) of its memory: with Adam 8 bytes a parameter. In time it pays where an
 update takes longer than gathering the parameters. Milliseconds, and from how many hosts on it is quicker:
 
-{sharding}
-"""
+{sharding}"""
 
-
-#: By the name of a column, what stands there, given the number of ranks, the times, and the cores for each rank.
-Cells = Mapping[str, Callable[..., str]]
-TRAINED: Cells = {
-    "ranks": lambda n, t, cores: str(n),
-    **{
-        head: lambda n, t, cores, of=of: f"{t[of] / 1e3:.1f}"
-        for head, of in (("solo", "solo 1"), ("alone", "alone"), ("together", "weak"))
-    },
-    "efficiency": lambda n, t, cores: f"{t['solo 1'] / t['weak'] / cores:.2f}",
-    "of alone": lambda n, t, cores: f"{t['alone'] / t['weak']:.2f}",
-    "strong": lambda n, t, cores: f"{t['solo 1'] / t['strong'] / n / cores:.2f}",
-    "hidden": lambda n, t, cores: f"{min(1.0, max(0.0, 1 - (t['weak'] - t['alone']) / t['exchange'])):.0%}",
+Times = Mapping[str, float]
+#: By the name of a column, what stands there, given milliseconds, the number of ranks, and of the cores that they have.
+GAINED: dict[str, Callable[[Times, int, int], str]] = {
+    "solo": lambda t, n, cores: f"{t['solo 1']:.2f}",
+    "alone": lambda t, n, cores: f"{t['alone']:.2f}",
+    "together": lambda t, n, cores: f"{t['']:.2f}",
+    "times as fast": lambda t, n, cores: f"{t['solo 1'] / t[''] * (n if 'alone' in t else 1):.2f}",
+    "efficiency": lambda t, n, cores: f"{t['solo 1'] / t[''] * (n if 'alone' in t else 1) / cores:.2f}",
+    "of alone": lambda t, n, cores: f"{t['alone'] / t['']:.2f}",
+    "strong": lambda t, n, cores: f"{t['solo 1'] / t['strong'] / cores:.2f}",
+    "hidden": lambda t, n, cores: f"{min(1.0, max(0.0, 1 - (t[''] - t['alone']) / t['exchange'])):.0%}",
 }
-DERIVED: Cells = {
-    "ranks": lambda n, name, t: str(n),
-    "solo": lambda n, name, t: f"{t[f'solo {name}'] / 1e3:.2f}",
-    "together": lambda n, name, t: f"{t[name] / 1e3:.2f}",
-    "times as fast": lambda n, name, t: f"{t[f'solo {name}'] / t[name]:.2f}",
-}
-
-
-def table(head: str, columns: Cells, rows: Iterable[tuple[Any, ...]]) -> str:
-    """Markdown: of each row its name, and what the columns make of the rest."""
-    lines = [[head, *columns], ["---"] * (1 + len(columns))]
-    lines += [[name, *(cell(*of) for cell in columns.values())] for name, *of in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+#: What derivatives have too.
+ALL = ("solo", "together", "times as fast", "efficiency")
 
 
 class Figures:
     """What was measured, and the model fitted to it."""
 
-    def __init__(self, found: Found) -> None:
-        self.found, self.cores = found, found["machine"]["cores"]
-        self.ours = {name: part for name, part in found.items() if "/tapenet" in name}
-        self.native = {n.partition("/")[0]: part for n, part in self.ours.items() if n.endswith("native")}
-        times = found["allreduce"]["2"]["times"]
-        self.here = fit_network({int(size): t["mpi4py"] / 1e6 for size, t in times.items()}, 2)
-        each = [(part["2"]["times"], part["2"]["size"]) for part in self.ours.values()]
+    def __init__(self, results: Result, machine: Result) -> None:
+        self.cores: int = machine["cores"]
+        #: Milliseconds by workload and candidate, of its step and of what is beside it.
+        self.times: dict[tuple[str, str], dict[str, float]] = {
+            (name, c): {
+                k.removeprefix(c).strip(): t["median"] / 1e3 for k, t in r["times"].items() if k.partition(" ")[0] == c
+            }
+            for name, r in results.items()
+            for c in CANDIDATES
+        }
+        sums = {size: self.times[f"allreduce-2-{size}", "mpi4py"][""] / 1e3 for size in SIZES}
+        ours = [(size_of(net), self.times[f"{net}-2", c]) for net in NETWORKS for c in OURS]
+        self.here = model.fit_network(sums)
         #: Seconds for a byte that is put into buckets and taken out.
-        self.copies = fit_copies(((t["weak"] - t["alone"] - t["exchange"]) / 1e6, size) for t, size in each)
+        self.copies = model.fit_copies([(size, (t[""] - t["alone"] - t["exchange"]) / 1e3) for size, t in ours])
 
-    def training(self, part: Found, spread: float = SPREAD, speed: float = 1.0) -> Training:
-        """What a step of one host takes, by what the first rank measured while others slept."""
-        t = {name: value / 1e6 / speed for name, value in part["2"]["times"].items()}
-        fixed, whole = fit_shares({1 / n: t[f"solo {n}"] - t["solo update"] for n in (1, 2, 4)})
-        return Training(fixed, whole, t["solo update"], part["2"]["size"], self.copies / speed, spread)
+    def training(self, net: str, spread: float = SPREAD, speed: float = 1.0) -> Training:
+        """What a compiled step of one host takes, by what the first rank measured while others slept."""
+        t = {name: value / 1e3 / speed for name, value in self.times[f"{net}-2", "tapenet-native"].items()}
+        fixed, whole = model.fit_shares({1 / n: t[f"solo {n}"] - t["solo update"] for n in (1, 2, 4)})
+        return Training(fixed, whole, t["solo update"], size_of(net), self.copies / speed, spread)
 
-    def predicted(self, part: Found, ranks: int, kind: str) -> float:
-        """Microseconds of a step on this machine, where ranks may share cores. What two take from each other's memory is known
+    def predicted(self, net: str, candidate: str, ranks: int, kind: str) -> float:
+        """Milliseconds of a step on this machine, where ranks may share cores. What two take from each other's memory is known
         from two that exchange nothing."""
-        t = part["2"]["times"]
+        t = self.times[f"{net}-2", candidate]
         slower = t["alone"] / t["solo 1"] * max(1, ranks / min(ranks, self.cores))
-        alone = slower * t[f"solo {ranks if kind == 'strong' else 1}"]
-        return float(alone + self.copies * slower * part["2"]["size"] * 1e6 + part[str(ranks)]["times"]["exchange"])
+        alone = slower * t[f"solo {ranks if kind else 1}"]
+        exchanged = self.times[f"{net}-{ranks}", candidate]["exchange"]
+        return alone + self.copies * slower * size_of(net) * 1e3 + exchanged
 
-    # -- parts of the page ---------------------------------------------------------------------------------------------
+    # -- parts of the text ---------------------------------------------------------------------------------------------
+
+    def gained(self) -> str:
+        """Steps and derivatives by ranks."""
+        rows = [["ms", "candidate", *GAINED]]
+        for (name, c), t in self.times.items():
+            if "solo 1" in t:
+                n = WORKLOADS[name].task.ranks
+                cells = (f(t, n, min(n, self.cores)) if "alone" in t or k in ALL else "-" for k, f in GAINED.items())
+                rows.append([WORKLOADS[name].title, c, *cells])
+        return table(rows)
 
     def summary(self) -> Iterator[str]:
         """What comes out, in a few words."""
-        for name, part in self.native.items():
-            t, model = part["2"]["times"], self.training(part)
-            most = ", ".join(f"{gain(model, 1000, w, False) / 1000:.0%} by {n}" for n, w in NETWORKS.items())
-            to = ", ".join(f"{pays_to(model, w, True):,} by {n}" for n, w in NETWORKS.items())
+        for net in NETWORKS:
+            t, one = self.times[f"{net}-2", "tapenet-native"], self.training(net)
+            most = ", ".join(f"{gain(one, 1000, w, False) / 1000:.0%} by {n}" for n, w in LINES.items())
+            to = ", ".join(f"{pays_to(one, w, True):,} by {n}" for n, w in LINES.items())
             yield (
-                f"- {name}: 2 ranks here have an efficiency of {t['solo 1'] / t['weak']:.2f}. By the model,\n"
+                f"- {net}: 2 ranks here have an efficiency of {t['solo 1'] / t['']:.2f}. By the model,\n"
                 f"  1,000 hosts with a batch each reach {most};\n  where all share one batch, hosts pay up to {to}."
             )
 
-    def reduced(self) -> str:
-        """All-reduces by size."""
-        every = {n: part["times"] for n, part in self.found["allreduce"].items()}
-
-        def cell(size: str, n: str, who: str) -> str:
-            t = every[n][size]
-            return f"{t[who]:,.0f}" + f" ({t[who] / t['mpi4py']:.2f})" * (who == "tapenet")
-
-        heads = [(n, who) for n in every for who in ("mpi4py", "tapenet", "gloo")]
-        columns = {f"{n} ranks: {who}": partial(cell, n=n, who=who) for n, who in heads}
-        return table("bytes", columns, ((f"{int(size):,}", size) for size in every["2"]))
-
-    def trained(self) -> str:
-        """Steps by ranks."""
-        steps = (
-            (name, int(n), p["times"]) for name, part in self.found.items() if "/" in name for n, p in part.items()
-        )
-        return table("workload", TRAINED, ((name, n, t, min(1.0, self.cores / n)) for name, n, t in steps))
-
-    def derived(self) -> str:
-        """Derivatives by ranks."""
-        every = ((int(n), part["times"]) for n, part in self.found.get("derivatives", {}).items())
-        return table("derivative", DERIVED, ((k, n, k, t) for n, t in every for k in t if not k.startswith("solo")))
-
     def checked(self) -> tuple[str, dict[int, float]]:
         """What the model says beside what was measured; and by which factor it is off, by the number of ranks."""
-        logs: dict[int, list[float]] = {2: [], 4: []}
+        off: dict[int, list[float]] = {n: [] for n in RANKS}
+        rows = [["ms, measured / model", *(f"{kind}, {n} ranks" for n in RANKS for kind in ("weak", "strong"))]]
+        for net in NETWORKS:
+            for c in OURS:
+                rows.append([f"{net}, {c}"])
+                for n in RANKS:
+                    for kind in ("", "strong"):
+                        measured = self.times.get((f"{net}-{n}", c), {}).get(kind)
+                        if measured:
+                            said = self.predicted(net, c, n, kind)
+                            off[n].append(abs(math.log(said / measured)))
+                        rows[-1].append(f"{measured:.1f} / {said:.1f}" if measured else "-")
+        return table(rows), {n: math.exp(sum(each) / max(1, len(each))) for n, each in off.items()}
 
-        def cell(part: Found, n: int, kind: str) -> str:
-            if str(n) not in part:
-                return "-"
-            measured, said = part[str(n)]["times"][kind], self.predicted(part, n, kind)
-            logs[n].append(abs(math.log(said / measured)))
-            return f"{measured / 1e3:.1f} / {said / 1e3:.1f}"
-
-        columns = {f"{kind}, {n} ranks": partial(cell, n=n, kind=kind) for n in logs for kind in ("weak", "strong")}
-        text = table("milliseconds, measured / model", columns, self.ours.items())
-        return text, {n: math.exp(sum(each) / len(each)) for n, each in logs.items()}
-
-    def simulated(self, part: Found, speed: float) -> str:
+    def simulated(self) -> str:
         """Efficiencies by network and hosts."""
-        t = self.training(part, speed=speed)
-
-        def both(of: Callable[..., float], form: str, *how: Any) -> str:
-            return " / ".join(format(of(t, *how, sharded), form) for sharded in (False, True))
-
-        def efficiency(t: Training, n: int, network: Network, strong: bool, sharded: bool) -> float:
-            return gain(t, n, network, strong, sharded) / n
-
-        columns: dict[str, Callable[..., str]] = {f"{n:,} hosts": partial(both, efficiency, ".2f", n) for n in HOSTS}
-        columns["pays to"] = partial(both, pays_to, ",")
-        kinds = ((name, w, strong) for name, w in NETWORKS.items() for strong in (False, True))
-        rows = ((f"{name}, {'strong' if strong else 'weak'}", w, strong) for name, w, strong in kinds)
-        return table("network, scaling", columns, rows)
+        parts = []
+        for net in NETWORKS:
+            for speed in SPEEDS:
+                t = self.training(net, speed=speed)
+                rows = [[f"{net}, host x {speed}", *(f"{n:,} hosts" for n in HOSTS), "pays to"]]
+                for name, w in LINES.items():
+                    for strong in (False, True):
+                        both = [[f"{gain(t, n, w, strong, s) / n:.2f}" for n in HOSTS] for s in (False, True)]
+                        to = [f"{pays_to(t, w, strong, s):,}" for s in (False, True)]
+                        cells = map(" / ".join, zip(*both, strict=True))
+                        rows.append([f"{name}, {'strong' if strong else 'weak'}", *cells, " / ".join(to)])
+                parts.append(table(rows))
+        return "\n\n".join(parts)
 
     def sharding(self) -> str:
         """Where a sharded optimizer is quicker."""
-
-        def quicker(t: Training, w: Network) -> str:
-            found = [n for n in (2**i for i in range(1, 11)) if step(t, n, w, 1.0, True) < step(t, n, w)]
-            return f"from {found[0]} on" if found else "nowhere"
-
-        columns: Cells = {
-            "update": lambda t, w: f"{t.update * 1e3:.2f}",
-            "gathering by 64 hosts": lambda t, w: f"{exchange(t.size, 64, w, 1) * 1e3:.2f}",
-            "quicker": quicker,
-        }
-        models = {name: self.training(part, 0.0) for name, part in self.native.items()}
-        rows = ((f"{name}, {where}", t, w) for name, t in models.items() for where, w in NETWORKS.items())
-        return table("workload, network", columns, rows)
+        rows = [["workload, network", "update", "gathering by 64 hosts", "quicker"]]
+        for net in NETWORKS:
+            t = self.training(net, 0.0)
+            for name, w in LINES.items():
+                found = (n for n in (2**i for i in range(1, 11)) if step(t, n, w, 1.0, True) < step(t, n, w))
+                quicker = next((f"from {n} on" for n in found), "nowhere")
+                gathering = model.exchange(t.size, 64, w, 1)
+                rows.append([f"{net}, {name}", f"{t.update * 1e3:.2f}", f"{gathering * 1e3:.2f}", quicker])
+        return table(rows)
 
 
-def page(found: Found) -> str:
-    """The whole page."""
-    figures, m = Figures(found), found["machine"]
-    checked, off = figures.checked()
-    simulated = [
-        f"### {name}, compiled, host x {speed}\n\n{figures.simulated(part, speed)}"
-        for name, part in figures.native.items()
-        for speed in SPEEDS
-    ]
-    return TEXT.format(
-        machine=f"{m['cpu']}, {m['cores']} cores; NumPy {m['numpy']}, PyTorch {m['torch']}; {m['date'][:10]}.",
-        summary="\n".join(figures.summary()),
-        reduced=figures.reduced(),
-        workloads="\n".join(f"- {name}: {title}" for name, title in WORKLOADS.items()),
-        trained=figures.trained(),
-        derived=figures.derived(),
-        spread=SPREAD,
-        latency=figures.here.latency * 1e6,
-        bandwidth=1e-9 / figures.here.byte,
-        copies=figures.copies * 1e9,
-        checked=checked,
-        off=off,
-        image=IMAGE,
-        simulated="\n\n".join(simulated),
-        sharding=figures.sharding(),
-    )
+@functools.cache
+def size_of(net: str) -> int:
+    """Bytes of a network's gradients."""
+    return sum(p.nbytes for p in NETWORKS[net][1].parameters())
 
 
-def plot(found: Found) -> str:
-    """An SVG: efficiency by hosts; the transformer, on hosts 32 times as fast."""
-    figures = Figures(found)
-    t = figures.training(figures.native["transformer"], speed=SPEEDS[-1])
-    hosts = [2**i for i in range(11)]
+def made(results: Result, machine: Result) -> tuple[str, str]:
+    """The text, and an SVG of efficiency by hosts, 32 times as fast, for the transformer; nothing, if figures are missing."""
+    try:
+        f = Figures(results, machine)
+    except KeyError:
+        return "", ""
+    checked, off = f.checked()
+    text = TEXT.format(
+        gained=f.gained(), summary="\n".join(f.summary()), spread=SPREAD, latency=f.here.latency * 1e6,
+        bandwidth=1e-9 / f.here.byte, copies=f.copies * 1e9, checked=checked, off=off, simulated=f.simulated(),
+        sharding=f.sharding(),
+    )  # fmt: skip
+    t, hosts = f.training("transformer", speed=SPEEDS[-1]), [2**i for i in range(11)]
     panels = [
-        (
-            {name: [gain(t, n, w, strong) / n for n in hosts] for name, w in NETWORKS.items()},
-            f"efficiency, {kind} scaling",
-        )
+        ({name: [gain(t, n, w, strong) / n for n in hosts] for name, w in LINES.items()}, f"efficiency, {kind} scaling")
         for kind, strong in (("weak", False), ("strong", True))
     ]
-    return curves(panels, f"The transformer, hosts x {SPEEDS[-1]}", "hosts", x=hosts, log_x=True) + "\n"
+    return text, curves(panels, f"The transformer, hosts x {SPEEDS[-1]}", "hosts", x=hosts, log_x=True) + "\n"

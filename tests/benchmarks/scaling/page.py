@@ -26,7 +26,7 @@ from tests.benchmarks.scaling.model import (
     typical,
 )
 from tests.benchmarks.scaling.workloads import WORKLOADS
-from tests.benchmarks.side_by_side.report import microseconds
+from tests.benchmarks.side_by_side.report import microseconds, table
 
 PAGE = Path(__file__).parents[3] / "docs" / "scaling.md"
 IMAGE = "images/scaling.svg"
@@ -127,10 +127,6 @@ def page(found: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:]))
-
-
 def _coefficients(c: Mapping[str, float]) -> str:
     """What was fitted, in words."""
     rates = ", ".join(f"{kind} {c[kind]:.2f}" for kind in KINDS)
@@ -149,7 +145,7 @@ def _processor(where: Mapping[str, Any]) -> str:
         width, _, threads = key.partition("/")
         cells = (r["kernel"], r["product"], b["second"], b["third"], b["memory"], r["call"])
         rows.append([f"{width}, {threads}", *(f"{x:.1f}" for x in cells)])
-    return _table(rows)
+    return table(rows)
 
 
 def _checked(where: Mapping[str, Any], c: Mapping[str, float], without: Mapping[str, Mapping[str, float]]) -> str:
@@ -169,7 +165,7 @@ def _checked(where: Mapping[str, Any], c: Mapping[str, float], without: Mapping[
         errors = typical(total(k.steps, k.processor, c) / k.time for k in found.values())
         others = typical(total(k.steps, k.processor, without[name]) / k.time for k in found.values())
         rows.append([WORKLOADS[name].title, *cells, f"{errors:.2f}", f"{others:.2f}"])
-    return _table(rows)
+    return table(rows)
 
 
 def _machines() -> str:
@@ -185,7 +181,7 @@ def _machines() -> str:
         ]
         for m in MACHINES
     ]
-    return _table(rows)
+    return table(rows)
 
 
 def _gain(m: Imagined, where: Mapping[str, Any], steps: Steps, c: Mapping[str, float], threads: int) -> float:
@@ -211,7 +207,7 @@ def _predicted(where: Mapping[str, Any], c: Mapping[str, float]) -> str:
         rows.append(
             [WORKLOADS[name].title, *gains, f"{alone:.1%}", f"{bound} {parts[bound] / sum(parts.values()):.0%}"]
         )
-    return _table(rows)
+    return table(rows)
 
 
 def plot(found: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from tests.benchmarks.side_by_side.memory import measurable
 from tests.benchmarks.side_by_side.tasks import Bound, Workload, base, with_variants
 
 ROOT = Path(__file__).parents[3]
+#: What starts several ranks, if there is an MPI library.
+MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 Result = dict[str, Any]
 Times = dict[str, list[float]]
 Errors = dict[str, str]
@@ -51,12 +54,16 @@ class Failed(Exception):
 
 
 class Process:
-    """A worker for a workload of a package, asked one thing at a time."""
+    """A worker for a workload of a package, asked one thing at a time; with `ranks`, so many that do it together."""
 
-    def __init__(self, package: str, workload: str, candidate: str, patience: float, **environment: str) -> None:
+    def __init__(
+        self, package: str, workload: str, candidate: str, patience: float, ranks: int = 0, **environment: str
+    ) -> None:
         self.patience = patience
+        launcher = [MPIEXEC or "mpiexec", "-n", str(ranks)] if ranks else []
+        worker = f"{__package__}.{'ranks' if ranks else 'worker'}"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker", package, workload, candidate],
+            [*launcher, sys.executable, "-m", worker, package, workload, candidate],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -92,33 +99,36 @@ class Process:
         self.process.wait()
 
 
-def steps(package: str, name: str, candidates: Iterable[str], plan: Plan) -> tuple[Times, Errors]:
-    """Microseconds per call of each candidate and round."""
+def steps(package: str, name: str, candidates: Iterable[str], plan: Plan, ranks: int = 0) -> tuple[Times, Errors]:
+    """Microseconds per call of each candidate and round; of what a candidate has beside, by its name and that behind it."""
     times: Times = {}
     errors: Errors = {}
     numbers, calls = {}, {}
     with ExitStack() as stack:
         cache = os.environ.get("TAPENET_CACHE") or stack.enter_context(tempfile.TemporaryDirectory())
         processes = {
-            c: stack.enter_context(Process(package, name, c, plan.patience, TAPENET_CACHE=cache)) for c in candidates
+            c: stack.enter_context(Process(package, name, c, plan.patience, ranks, TAPENET_CACHE=cache))
+            for c in candidates
         }
         for c, process in processes.items():
             try:
                 process.ask("start")
                 numbers[c] = process.ask("check", 3)
-                calls[c] = process.ask("calibrate", plan.seconds)
+                calls[c] = {step: process.ask("calibrate", plan.seconds, step) for step in process.ask("names")}
             except Failed as error:
                 errors[c] = str(error)
         errors |= disagreements(numbers)
-        for _ in range(plan.rounds if min(calls.values(), default=2) > 1 else -(-plan.rounds // 2)):
+        fewest = min((n for each in calls.values() for n in each.values()), default=2)
+        for _ in range(plan.rounds if fewest > 1 else -(-plan.rounds // 2)):
             for c in [c for c in processes if c not in errors]:
                 # Threads of the last one may spin before they sleep: those of OpenBLAS and Numba for more than 0.05 s.
                 time.sleep(0.3 if cores() > 1 else 0)
                 try:
-                    times.setdefault(c, []).append(processes[c].ask("run", calls[c]))
+                    for step, n in calls[c].items():
+                        times.setdefault(f"{c} {step}".strip(), []).append(processes[c].ask("run", n, step))
                 except Failed as error:
                     errors[c] = str(error)
-    return {c: times[c] for c in processes if c in times.keys() - errors.keys()}, errors
+    return {c: found for c, found in times.items() if c.partition(" ")[0] not in errors}, errors
 
 
 def disagreements(numbers: dict[str, list[float]]) -> Errors:

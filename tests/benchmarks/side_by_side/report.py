@@ -54,6 +54,11 @@ def _version(package: str) -> str | None:
         return None
 
 
+def table(rows: list[list[str]]) -> str:
+    """Markdown: the first row is the head."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:]))
+
+
 def microseconds(value: float) -> str:
     """With about three digits, from 1,000 on to the unit."""
     return f"{value:,.{0 if value >= 1000 else 1 if value >= 10 else 3}f}"

@@ -27,11 +27,13 @@ class Candidate(NamedTuple):
         step: one call of what is timed.
         wait: given what the last call returned, returns when that is there; part of the time of a round.
         numbers: what `step` returned, as numbers that have to agree between candidates; not timed.
+        beside: what else is timed in the same process, by name.
     """
 
     step: Callable[[], Any]
     wait: Callable[[Any], object]
     numbers: Callable[[Any], list[float]]
+    beside: Mapping[str, Callable[[], Any]] = {}
 
 
 class Bound(NamedTuple):

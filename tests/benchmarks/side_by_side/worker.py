@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import traceback
-from typing import Any
+from typing import Any, TextIO
 
 from tests.benchmarks.side_by_side import clock
 from tests.benchmarks.side_by_side.memory import forget_peak, peak, settled
@@ -19,6 +19,8 @@ from tests.benchmarks.side_by_side.memory import forget_peak, peak, settled
 
 class Worker:
     """One candidate of one workload; each method is a command."""
+
+    clock = staticmethod(clock)
 
     def __init__(self, package: str, workload: str, candidate: str) -> None:
         self.package = package
@@ -32,8 +34,12 @@ class Worker:
         begin = clock()
         side = self._module(f"{self.side}_side")
         imports = clock() - begin
-        self.step, self.wait, self.numbers = side.build(self._task(), self.how)
+        self._build(side)
         return imports * 1e6
+
+    def _build(self, side: Any) -> None:
+        self.step, self.wait, self.numbers, beside = side.build(self._task(), self.how)
+        self.steps = {"": self.step, **beside}
 
     def _module(self, name: str) -> Any:
         return importlib.import_module(f"{self.package}.{name}")
@@ -54,29 +60,33 @@ class Worker:
             out = self.step()
         return list(self.numbers(out))
 
-    def calibrate(self, seconds: float) -> int:
+    def names(self) -> list[str]:
+        """The steps that are timed; that of the candidate itself has an empty name."""
+        return list(self.steps)
+
+    def calibrate(self, seconds: float, name: str = "") -> int:
         """How many calls take about that long, once warm: after three, or one that takes as long itself."""
         begin = clock()
         for _ in range(3):
             if clock() - begin < seconds:
-                self.wait(self.step())
+                self.wait(self.steps[name]())
         calls, begin = 0, clock()
         while clock() - begin < seconds:
-            self.wait(self.step())
+            self.wait(self.steps[name]())
             calls += 1
         return calls
 
-    def run(self, calls: int) -> float:
+    def run(self, calls: int, name: str = "") -> float:
         """Microseconds per call; a tenth of the calls, before the clock starts, fetches what others drove from the
         caches."""
-        step = self.step
+        step = self.steps[name]
         for _ in range(calls // 10):
             self.wait(step())
-        begin = clock()
+        begin = self.clock()
         for _ in range(calls):
             out = step()
         self.wait(out)
-        return (clock() - begin) / calls * 1e6
+        return (self.clock() - begin) / calls * 1e6
 
     def limit(self) -> dict[str, Any]:
         """The bound from below."""
@@ -105,7 +115,7 @@ class Worker:
         side = self._module(f"{self.side}_side")
         side.load(self.how)
         before = settled()
-        self.step, self.wait, self.numbers = side.build(self._task(), self.how)
+        self._build(side)
         return self._grown(before, calls)
 
     def _grown(self, before: int, calls: int) -> tuple[int, int]:
@@ -118,19 +128,28 @@ class Worker:
         return peak() - before, settled() - before
 
 
-def main() -> None:
-    """Serve until the pipe is closed."""
-    # What libraries print must not come between the answers.
+def answer(worker: Worker, line: str) -> str:
+    """What a worker says to a command, or its error."""
+    command, *arguments = json.loads(line)
+    try:
+        return json.dumps({"answer": getattr(worker, command)(*arguments)})
+    except Exception as error:
+        return json.dumps({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
+
+
+def answers() -> TextIO:
+    """Where to write them: what libraries print must not come between."""
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    return pipe
+
+
+def main() -> None:
+    """Serve until the pipe is closed."""
+    pipe = answers()
     worker = Worker(*sys.argv[1:])
     for line in sys.stdin:
-        command, *arguments = json.loads(line)
-        try:
-            answer = {"answer": getattr(worker, command)(*arguments)}
-        except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-        print(json.dumps(answer), file=pipe, flush=True)
+        print(answer(worker, line), file=pipe, flush=True)
 
 
 if __name__ == "__main__":
