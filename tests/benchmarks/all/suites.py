@@ -1,18 +1,17 @@
-"""The suites there are: packages of benchmarks with a module `workloads` (CANDIDATES, WORKLOADS) and a module `measure`."""
+"""The suites there are: packages of benchmarks with a module `workloads` (CANDIDATES, WORKLOADS), and perhaps one that measures
+them in a way of its own, `measure`, and one that says more of the figures, `page`."""
 
 from __future__ import annotations
 
 import fnmatch
-import functools
 import importlib
 import importlib.util
 from collections.abc import Iterable
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tests.benchmarks.side_by_side.measure import Plan, Result
+from tests.benchmarks.side_by_side.measure import Plan, Result, with_memory
 
-FOLDER = Path(__file__).parents[1]
+NAMES = ("compiled", "elementwise", "inference", "layers", "networks", "parallel")
 
 
 class Suite(NamedTuple):
@@ -23,7 +22,7 @@ class Suite(NamedTuple):
     @property
     def package(self) -> str:
         """For importing."""
-        return f"{FOLDER.parent.name}.{FOLDER.name}.{self.name}"
+        return f"{(__package__ or '').rpartition('.')[0]}.{self.name}"
 
     @property
     def about(self) -> str:
@@ -33,12 +32,12 @@ class Suite(NamedTuple):
     @property
     def candidates(self) -> tuple[str, ...]:
         """Who takes part."""
-        return tuple(importlib.import_module(f"{self.package}.workloads").CANDIDATES)
+        return tuple(self._module("workloads").CANDIDATES)
 
     @property
     def workloads(self) -> tuple[str, ...]:
         """What is measured."""
-        return tuple(importlib.import_module(f"{self.package}.workloads").WORKLOADS)
+        return tuple(self._module("workloads").WORKLOADS)
 
     @property
     def alone(self) -> tuple[str, ...]:
@@ -51,28 +50,33 @@ class Suite(NamedTuple):
         return self._told("SLOW")
 
     def _told(self, name: str) -> tuple[str, ...]:
-        return tuple(getattr(importlib.import_module(f"{self.package}.workloads"), name, ()))
+        return tuple(getattr(self._module("workloads"), name, ()))
 
     def more(self, found: Result) -> tuple[str, str]:
         """What the suite's own module `page`, if it has one, makes of its figures: a text behind the tables, and a plot."""
-        if importlib.util.find_spec(f"{self.package}.page") is None or "1" not in found["suites"].get(self.name, {}):
+        if not self._has("page") or "1" not in found["suites"].get(self.name, {}):
             return "", ""
-        text, drawn = importlib.import_module(f"{self.package}.page").made(
-            found["suites"][self.name]["1"], found["machine"]["1"]
-        )
+        text, drawn = self._module("page").made(found["suites"][self.name]["1"], found["machine"]["1"])
         return text, drawn
 
     def measure(self, workload: str, candidates: Iterable[str], plan: Plan) -> Result:
         """The figures of a workload."""
-        found: Result = importlib.import_module(f"{self.package}.measure").measure(workload, candidates, plan)
-        return found
+        if self._has("measure"):
+            found: Result = self._module("measure").measure(workload, candidates, plan)
+            return found
+        of = self._module("workloads")
+        return with_memory(self.package, workload, of.WORKLOADS[workload], candidates, of.MEMORY, plan)
+
+    def _has(self, module: str) -> bool:
+        return importlib.util.find_spec(f"{self.package}.{module}") is not None
+
+    def _module(self, name: str) -> Any:
+        return importlib.import_module(f"{self.package}.{name}")
 
 
-@functools.cache
 def suites() -> dict[str, Suite]:
     """All of them, by name."""
-    folders = sorted(file.parent for file in FOLDER.glob("*/workloads.py") if (file.parent / "measure.py").exists())
-    return {folder.name: Suite(folder.name) for folder in folders}
+    return {name: Suite(name) for name in NAMES}
 
 
 def chosen(names: Iterable[str]) -> list[tuple[Suite, str]]:

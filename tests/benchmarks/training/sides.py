@@ -23,11 +23,8 @@ Data = tuple[Any, Any, Any, Any]
 Run = Callable[[int], list[float]]
 
 
-def tapenet(net: Net, data: Data) -> Run:
-    import tapenet as tn
-    import tapenet.nn.functional as F
-    from tapenet import nn, optim
-
+def _model(nn: Any, net: Net) -> Any:
+    """The network of modules of tapenet or PyTorch."""
     layers: dict[str, Callable[[], Any]] = {
         "dense": lambda: [
             nn.Flatten(), nn.Linear(784, 100), nn.Tanh(), nn.Linear(100, 50), nn.Tanh(), nn.Linear(50, 10),
@@ -37,7 +34,15 @@ def tapenet(net: Net, data: Data) -> Run:
             nn.Flatten(), nn.Linear(400, 64), nn.ReLU(), nn.Linear(64, 10),
         ],
     }  # fmt: skip
-    model = nn.Sequential(*layers[_name(net)]())
+    return nn.Sequential(*layers[_name(net)]())
+
+
+def tapenet(net: Net, data: Data) -> Run:
+    import tapenet as tn
+    import tapenet.nn.functional as F
+    from tapenet import nn, optim
+
+    model = _model(nn, net)
     given = iter(array for pair in weights(net) for array in pair)
     for param in model.parameters():
         param.data = next(given)
@@ -65,16 +70,7 @@ def torch(net: Net, data: Data, loader: bool) -> Run:
     from torch.utils.data import DataLoader, TensorDataset
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    layers: dict[str, Callable[[], Any]] = {
-        "dense": lambda: [
-            nn.Flatten(), nn.Linear(784, 100), nn.Tanh(), nn.Linear(100, 50), nn.Tanh(), nn.Linear(50, 10),
-        ],
-        "small-cnn": lambda: [
-            nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Flatten(), nn.Linear(400, 64), nn.ReLU(), nn.Linear(64, 10),
-        ],
-    }  # fmt: skip
-    model = nn.Sequential(*layers[_name(net)]())
+    model = _model(nn, net)
     given = iter(array for pair in weights(net) for array in pair)
     with torch.no_grad():
         for param in model.parameters():
