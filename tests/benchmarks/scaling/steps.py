@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tapenet.llvm import sharing
+from tapenet.llvm import sharing, workers
 from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import Entry, Kernel, source
 from tapenet.program.ir import Instruction, Value
@@ -77,7 +77,7 @@ def _of(module: Module, entry: Entry) -> Step:
         return Step("product", products.multiply_adds(entry) * size / 4, moved, parts, False)
     if entry.kind == "call":
         operations = _multiply_adds(module, entry)
-        parts = max(1, min(int(operations / sharing.PART), sharing.MOST))
+        parts = sharing.parts(workers.PARTS, int(operations))
         kind = "convolution" if "conv" in entry.params["op"].name else "layer"
         return Step(kind, operations, moved, parts, entry not in module.written)
     return Step("other", sum(v.size for v in entry.results), moved, 1, entry not in module.written)
