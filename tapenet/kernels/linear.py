@@ -32,13 +32,16 @@ STREAMED = ((16, 1 << 17), (32, 3 << 17))
 #: Bytes of a column up to which products with a transpose are inner products: of (512, 512) 4 rows take 0.20 of BLAS's time, 16
 #: rows 0.45 and 32 rows 0.8, of (2048, 2048) 0.28, 0.62 and 0.76. OpenBLAS has a kernel for results of so many numbers.
 INNER, TINY = 128, 1200
-#: Rows of weights that are streamed at once, bytes of a block of columns at most, and columns that it has a multiple of.
+#: Rows of weights that are streamed at once, bytes of a block of columns at most, and columns that it has a multiple of; fewer
+#: are left to tiles.
 STREAMS, BLOCK, NARROW = 16, 2048, 64
 #: Rows of either factor in a tile of inner products.
 SIDE = 4
-#: Rows up to which the gradient of weights, of so many at least, is no work for BLAS, which packs both operands: of 4 and 8
-#: rows and (512, 512) it takes twice as long.
+#: Rows up to which the gradient of weights, of so many at least, is made of outer products: BLAS packs both operands, panels
+#: write runs of 256 bytes. 4 rows and (512, 512) take 0.35 of BLAS's time, 16 rows and (1024, 1024) or (768, 3072) half.
 THIN, WEIGHTS = 32, 1 << 17
+#: Of outer products: rows of the result and vectors in a tile, and bytes of g that are copied to be read again for each.
+OUTER, ACROSS, COPIED = 6, 4, 1 << 16
 #: Rows that the gradient of the weights takes at a time, so that they stay in the second level cache.
 ROWS = 256
 #: Pieces for each thread at least, where there are rows enough; and rows of a piece at least.
@@ -56,7 +59,8 @@ def takes(product: str, n: int, inputs: int, outputs: int, itemsize: int = 4) ->
     if product == "product":
         few = _streams(n, inputs, outputs)
     else:
-        few = product == "weight_grad" and 1 < n <= THIN and LARGEST >= weights >= WEIGHTS
+        thin = product == "weight_grad" and 1 < n <= THIN and weights >= WEIGHTS
+        few = thin and (outputs >= NARROW or weights <= LARGEST)
     return few or (n >= LEAST[product] and work >= WORTH and weights <= LARGEST)
 
 
@@ -105,7 +109,7 @@ def few_rows(
 def _stream(n: int, inputs: int, outputs: int, dtype: np.dtype) -> tuple[Shared, int, tuple[int, ...]]:
     """Two blocks at least, for as many threads."""
     block = min(BLOCK // dtype.itemsize, -(-outputs // (2 * NARROW)) * NARROW)
-    run = _streamed(n, outputs % (registers().bytes // dtype.itemsize), dtype.char)
+    run = _streamed(n, outputs % NARROW, BLOCK // dtype.itemsize, dtype.char)
     return run, -(-outputs // block), (inputs, outputs, block)
 
 
@@ -144,6 +148,10 @@ def weight_grad(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     if not n:
         return np.zeros((inputs, outputs), x.dtype)
     found = aligned((inputs, outputs), x.dtype)
+    if 1 < n <= THIN and inputs * outputs >= WEIGHTS and outputs >= NARROW:
+        run = _outer(n, outputs % NARROW, COPIED // (n * x.itemsize), x.dtype.char)
+        run(inputs, _cost(n, inputs, outputs, x.itemsize), x, g, found, inputs, outputs)
+        return found
     run = _weight_grad(_kind(outputs, x.dtype), inputs >= panels.ROWS, x.dtype.char)
     length, tall = _pieces(inputs, outputs, x.dtype)
     run(length, _cost(n, inputs, outputs, x.itemsize), x, g, found, n, tall, inputs, outputs)
@@ -251,15 +259,15 @@ def _inner(n: int, inputs: int, outputs: int, char: str) -> Shared:
 
 
 @functools.lru_cache(maxsize=256)
-def _streamed(n: int, rest: int, char: str) -> Shared:
-    """x @ weight of few rows, for a range of blocks of columns; behind whole vectors `rest` columns are left over. Integers are
-    inputs, outputs and the columns of a block. Weights are read once, runs of `STREAMS` rows at a time, each vector into a
-    register, for all rows of x; the sums of a block are in the first level cache."""
+def _streamed(n: int, left_over: int, wide: int, char: str) -> Shared:
+    """x @ weight of few rows, for a range of blocks of columns; behind multiples of `NARROW` columns some are left over. The
+    integers are inputs, outputs and the columns of a block, at most `wide`. Weights are read once, runs of `STREAMS` rows at a
+    time, each vector into a register, for all rows of x; the sums of a block are in the first level cache."""
     k = Kernel("linear_streamed", char, vectors=True)
     x, weight, out = k.array(1), k.array(1), k.array(1)
     inputs, outputs, block = k.integer(), k.integer(), k.integer()
     begin, end = k.range(rounds=1)
-    lanes, wide = k.lanes, BLOCK // k.dtype.itemsize
+    lanes, rest = k.lanes, left_over % k.lanes
     sums, left = (Array(k, k.room(k.dtype, n * width), (width, 1), k.dtype) for width in (wide, STREAMS))
 
     def add(first: Value, rows: int, start: Value, whole: Value, tail: Value) -> None:
@@ -283,9 +291,9 @@ def _streamed(n: int, rest: int, char: str) -> Shared:
 
     for i in k.turns(end, begin):
         start = i * block
-        left_over = outputs - start
-        last = left_over <= block
-        whole = last.where(left_over - rest, block)
+        many = outputs - start
+        last = many <= block
+        whole = last.where(many - rest, block)
         tail = last.where(k.index(1), k.index(0))
         for r in k.turns(n):
             for j in k.turns(block, 0, lanes):
@@ -300,6 +308,63 @@ def _streamed(n: int, rest: int, char: str) -> Shared:
                 out.store(sums.load(r, j, lanes=lanes), r * outputs + start + j)
             for _ in k.turns(tail) if rest else ():
                 out.store(sums.load(r, whole, lanes=lanes), r * outputs + start + whole, count=rest)
+    return k.shared()
+
+
+@functools.lru_cache(maxsize=256)
+def _outer(n: int, left_over: int, copied: int, char: str) -> Shared:
+    """xᵀ @ g of few rows, for a range of inputs; behind multiples of `NARROW` columns some are left over. Integers are
+    inputs and outputs. Up to so many columns of g are copied next to each other; rows of the result are written along these."""
+    k = Kernel("linear_outer", char, vectors=True)
+    x, g, found = k.array(1), k.array(1), k.array(1)
+    inputs, outputs = k.integer(), k.integer()
+    begin, end = k.range(OUTER)
+    lanes, rest, tile = k.lanes, left_over % k.lanes, ACROSS * k.lanes
+    width = copied // tile * tile
+    right, left = (Array(k, k.room(k.dtype, n * size), (size, 1), k.dtype) for size in (width, OUTER))
+
+    def products(i: Value, rows: int, at: Value, j: Value, vectors: int, some: int | None = None) -> None:
+        """Some rows of the result from i on, of so many vectors from column j on of those that are copied."""
+        sums = [[k.variable(k.number(0.0, lanes)) for _ in range(vectors)] for _ in range(rows)]
+        for r in k.turns(n):
+            loaded = [right.load(r, j + v * lanes, lanes=lanes) for v in range(vectors)]
+            for row, cells in enumerate(sums):
+                number = k.spread(left.load(r, row), lanes)
+                for cell, vector in zip(cells, loaded, strict=True):
+                    cell += number * vector
+        for row, cells in enumerate(sums):
+            for v, cell in enumerate(cells):
+                found.store(cell.value, (i + row) * outputs + at + j + v * lanes, count=some)
+
+    for at in k.turns(outputs, 0, width):
+        below = outputs - at
+        many = (below < width).where(below, width)
+        short = many.op("urem", many, lanes)
+        whole = many - short
+        tail = (short > 0).where(k.index(1), 0)
+        for r in k.turns(n):
+            for j in k.turns(whole, 0, lanes):
+                right.store(g.load(r * outputs + at + j, lanes=lanes), r, j)
+            for _ in k.turns(tail) if rest else ():
+                right.store(g.load(r * outputs + at + whole, lanes=lanes, count=rest), r, whole)
+
+        def rows(i: Value, count: int, at: Value = at, whole: Value = whole, tail: Value = tail) -> None:
+            for r in k.turns(n):
+                for row in range(count):
+                    left.store(x.load(r * inputs + i + row), r, row)
+            tiles = whole - whole.op("urem", whole, tile)
+            for j in k.turns(tiles, 0, tile):
+                products(i, count, at, j, ACROSS)
+            for j in k.turns(whole, tiles, lanes):
+                products(i, count, at, j, 1)
+            for _ in k.turns(tail) if rest else ():
+                products(i, count, at, whole, 1, rest)
+
+        last = end - (end - begin).op("urem", end - begin, OUTER)
+        for i in k.turns(last, begin, OUTER):
+            rows(i, OUTER)
+        for i in k.turns(end, last):
+            rows(i, 1)
     return k.shared()
 
 

@@ -65,11 +65,15 @@ def test_few_rows(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(kernel.product(x, weight, g[0]), x @ weight + g[0], 1e-12, 1e-12)
     np.testing.assert_allclose(kernel.product_turned(g, weight), g @ weight.T, 1e-12, 1e-12)
     np.testing.assert_allclose(kernel.weight_grad(x, g), x.T @ g, 1e-12, 1e-12)
+    monkeypatch.setattr(kernel, "WEIGHTS", 0)
+    monkeypatch.setattr(kernel, "COPIED", 1 << 14)  # 150 columns of 32 rows are copied in parts
+    g = R.normal(size=(n, 150))
+    np.testing.assert_allclose(kernel.weight_grad(x, g), x.T @ g, 1e-12, 1e-12)
     monkeypatch.undo()
     monkeypatch.setattr(kernel, "registers", lambda: Registers(64, 32))
     taken = [name for name in kernel.LEAST if kernel.takes(name, n, 512, 512)]
     assert ("product" in taken) == (n != 3)
-    assert kernel.takes("product", n, 1024, 1024) == (n <= 32)
+    assert kernel.takes("product", n, 1024, 1024) == kernel.takes("weight_grad", n, 1024, 1024) == (n <= 32)
     assert ("product_turned" in taken) == (n != 33)
     assert "weight_grad" in taken
 
