@@ -7,7 +7,7 @@ lowered) is cut into segments there.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ from tapenet.program.native import (
     c_effects,
     callbacks,
     control,
+    equal,
     launches,
     moves,
     parallel,
@@ -81,6 +82,8 @@ class Functions:
     def __init__(self) -> None:
         self.by_name: dict[str, Function] = {}
         self.bodies: list[str] = []
+        #: Kernels and products that were written, by their form (`equal`).
+        self.forms: dict[Hashable, Function] = {}
         self._names: dict[tuple[str, tuple[Series, ...]], str] = {}
         self._inlined: set[str] = set()
         self._count = 0
@@ -321,26 +324,38 @@ class Module:
         layouts, buffer = self.layouts, self.memory.buffer
         if slots.empty(entry, layouts):
             return Function.of(loops.Code(), [])
-        if isinstance(entry, Kernel):
-            stored = self.memory.stored.__contains__
-            cut = parallel.cut(entry, layouts)
-            if cut is None:
-                return boxes.code(entry, layouts, stored, buffer).write()
-            space = self.memory.workspace(entry)
-            return parallel.write(entry, cut, layouts, stored, buffer, space, self.functions.name)
+        space = self.memory.workspace(entry)
+        if isinstance(entry, Kernel) and entry.joins:
+            return self._computed(entry, buffer, space)
+        if isinstance(entry, Kernel) or entry.kind == "product":
+            form = equal.form(entry, layouts, self.memory)
+            function = self.functions.forms.get(form.key)
+            if function is None:
+                numbers = form.numbers
+                number = None if space is None else numbers[space]
+                function = self._computed(entry, lambda root: numbers[buffer(root)], number)
+                self.functions.forms[form.key] = function
+            return form.bound(function)
         if plan := launches.find(entry):
-            return launches.write(entry, plan, layouts, buffer, self.memory.workspace(entry))
-        if entry.kind == "product":
-            return products.write(entry, layouts, buffer, self.memory.workspace(entry), self.functions.name)
+            return launches.write(entry, plan, layouts, buffer, space)
         if entry.kind == "control":
             bodies = [
                 control.Body(f"{m.prefix}0", m.program.inputs, m.program.outputs, m.memory.table)
                 for m in self.bodies[entry]
             ]
-            workspace = self.memory.workspace(entry)
             write = control.WRITERS[entry.name]
-            return write(entry, layouts, buffer, workspace, *bodies)
-        return moves.write(entry, layouts, buffer, self.memory.workspace(entry), self.functions.name)
+            return write(entry, layouts, buffer, space, *bodies)
+        return moves.write(entry, layouts, buffer, space, self.functions.name)
+
+    def _computed(self, entry: Entry, buffer: Callable[[Value], Hashable], space: Hashable | None) -> Function:
+        """The function of a kernel or product."""
+        if isinstance(entry, Instruction):
+            return products.write(entry, self.layouts, buffer, space, self.functions.name)
+        stored = self.memory.stored.__contains__
+        cut = parallel.cut(entry, self.layouts)
+        if cut is None:
+            return boxes.code(entry, self.layouts, stored, buffer).write()
+        return parallel.write(entry, cut, self.layouts, stored, buffer, space, self.functions.name)
 
 
 def _go_on_if_zero(code: loops.Code, status: str) -> None:

@@ -87,6 +87,21 @@ def test_equal_layers_share_their_code() -> None:
     assert len(kernels(many)) == len(kernels(few))
 
 
+def test_equal_layers_are_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[object] = []
+    whole = Module._computed
+
+    def noted(self: Module, entry: Any, *given: Any) -> Function:
+        written.append(entry)
+        return whole(self, entry, *given)
+
+    monkeypatch.setattr(Module, "_computed", noted)
+    deep(3)
+    few = len(written)
+    deep(20)
+    assert len(written) == 2 * few
+
+
 def test_kernels_that_differ_do_not() -> None:
     b = Build()
     x, y = b.input(5), b.input(6)
