@@ -256,7 +256,8 @@ class _Recording:
             self._check_arguments()
             plan = self._plan(results, structure, outs, keep_grads)
             agreement.check(tape.nodes)
-            lowered = lower(tape, self.arguments, outs, [dense_order(array) for array in call.arrays], whole)
+            with _uncollected():
+                lowered = lower(tape, self.arguments, outs, [dense_order(array) for array in call.arrays], whole)
             program = lowered.program
             for reference in program.references:  # only the tensor itself learns of a new array, its handles do not
                 reference.tensor = tape.origin(reference.tensor)

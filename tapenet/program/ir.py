@@ -458,14 +458,20 @@ def rewrite(
 def inline(builder: Builder, program: Program, args: Sequence[Value]) -> list[Value]:
     """Append what a program computes for these arguments, and return its outputs."""
     known: dict[Value, Value] = dict(zip(program.inputs, args, strict=True))
-    for instruction in program.body:
+    repeat(builder, program.body, known)
+    return [known.get(v, v) for v in program.outputs]
+
+
+def repeat(builder: Builder, body: Iterable[Instruction], known: dict[Value, Value], line: str = "") -> None:
+    """Append instructions with other values in place of those that are known, which their results are then too. All come from
+    one line, if it is given."""
+    for instruction in body:
         given = [known.get(a, a) for a in instruction.args]
         specs = [(r.shape, r.dtype) for r in instruction.results]
-        line = instruction.line or builder.line
-        made = Instruction(instruction.name, given, instruction.params, specs, line)
+        here = line or instruction.line or builder.line
+        made = Instruction(instruction.name, given, instruction.params, specs, here)
         builder.body.append(made)
         known.update(zip(instruction.results, made.results, strict=True))
-    return [known.get(v, v) for v in program.outputs]
 
 
 def substitute(program: Program, replaced: Mapping[Value, Value]) -> Program:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +16,14 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn
 from tapenet.autodiff.observe.capture import Capture
-from tapenet.compiler import capture
+from tapenet.compiler import capture, lowering
 from tapenet.llvm import rehearsal
 from tapenet.llvm.kernel import Kernel
 from tapenet.llvm.toolchain import Library
+from tapenet.ops import reading
+from tapenet.ops.op import Op
 from tapenet.program import passes
-from tapenet.program.ir import Program, check
+from tapenet.program.ir import Program, Value, check
 from tapenet.program.passes import Step
 
 
@@ -81,6 +84,32 @@ def test_a_program_is_made_without_looking_for_cycles(monkeypatch: pytest.Monkey
         finally:
             gc.enable()
     assert on == [False, False]
+
+
+def test_calls_alike_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of other shapes, options or arguments are not, and each comes from its own line."""
+    found: list[str] = []
+
+    def noted(op: Op, *given: Any, **options: Any) -> list[Value]:
+        found.append(op.name)
+        return reading.read(op, *given, **options)
+
+    monkeypatch.setattr(lowering, "read", noted)
+
+    def f(x: tn.Tensor, y: tn.Tensor) -> object:
+        a = np.multiply(np.sin(x), np.sin(y))
+        b = np.multiply(np.sin(a), np.sin(a))
+        c = np.multiply(b, b)
+        return a, b, c, np.sum(c, axis=0), np.sum(b, axis=0), np.sum(c, axis=1), np.sin(c[0]), np.sin(c[1]), c[0], c[-1]
+
+    made = tn.compile(f, backend="numpy")
+    x, y = np.random.default_rng(0).normal(size=(2, 3, 4))
+    made(x, y)
+    assert found == ["sin", "multiply", "multiply", "sum", "sum", "getitem", "sin", "getitem", "getitem"]
+    for one, other in zip(made(x, y), f(x, y), strict=True):
+        np.testing.assert_allclose(one.numpy(), other, rtol=1e-12)
+    lines = [i.line for i in made.variants[0].captured.body if i.name == "multiply"]
+    assert len(set(lines)) == 3
 
 
 def test_a_program_is_checked_once_behind_all_passes(monkeypatch: pytest.MonkeyPatch) -> None:
