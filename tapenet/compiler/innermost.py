@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.kernels import channels_last
+from tapenet.kernels import channels_last, winograd_maps
 from tapenet.ops.layers.convolution import family
 from tapenet.ops.layers.convolution.geometry import Plan, plan
 from tapenet.ops.op import Op
+from tapenet.program import windows
 from tapenet.program.called_ops import filled
 from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by, number
-from tapenet.program.windows import MOST_TAPS
 from tapenet.typing import Shape
 
 #: The ops that become it, with the number of their spatial axes.
@@ -194,22 +194,27 @@ def _convolve(call: Instruction, args: tuple[Value, ...], builder: Builder, ever
     dtype = call.results[0].dtype
     if (p.groups > 1 and not alone) or dtype.char not in "fd" or {x.dtype, weight.dtype} != {dtype}:
         return None
-    if alone and np.prod(p.kernel) > MOST_TAPS:
+    if alone and np.prod(p.kernel) > windows.MOST_TAPS:
         return None
     one = (1,) * (2 - len(p.kernel))
     kernels = weight.array.reshape(*weight.shape[:2], *one, *p.kernel)
+    borders = tuple((i.start, n - i.stop) for i, n in zip(p.inside[1:], p.padded, strict=True))
+    params: dict[str, Any] = {
+        "stride": one + tuple(p.stride),
+        "dilation": one + tuple(p.dilation),
+        "borders": ((0, 0),) * len(one) + borders,
+    }
+    maps = _innermost(x, _four(x.shape, p.batched), builder)
+    found = windows.geometry(maps.shape, (*one, *p.kernel), p.outs, p.outs, alone, params)
     if alone:
         kernels = kernels[:, 0].transpose(1, 2, 0)
+    elif not every and winograd_maps.pays(found, dtype.itemsize):
+        kernels = winograd_maps.packed(kernels, found)
     else:
         width = p.outs if every else channels_last.width(p.outs, p.width, (*one, *p.out), dtype.itemsize)
         kernels = kernels.reshape(-1, width, *kernels.shape[1:]).transpose(0, 3, 4, 2, 1)
-    borders = tuple((i.start, n - i.stop) for i, n in zip(p.inside[1:], p.padded, strict=True))
     shift = np.zeros(p.outs, dtype) if bias is None else bias.array
-    (result,) = builder.several(
-        "convolve", _innermost(x, _four(x.shape, p.batched), builder), Constant(np.ascontiguousarray(kernels)),
-        Constant(shift), stride=one + tuple(p.stride), dilation=one + tuple(p.dilation),
-        borders=((0, 0),) * len(one) + borders,
-    )  # fmt: skip
+    (result,) = builder.several("convolve", maps, Constant(np.ascontiguousarray(kernels)), Constant(shift), **params)
     assert isinstance(result, Result)
     return result.instruction
 

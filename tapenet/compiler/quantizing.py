@@ -248,7 +248,7 @@ def _convolved(
     assert isinstance(weight, Constant)
     assert isinstance(bias, Constant)
     params = dict(convolve.params)
-    maps = shape_of([Spec(a.shape, a.dtype) for a in convolve.args], params)
+    maps = shape_of([Spec(a.shape, a.dtype) for a in convolve.args], params).maps
     floats = weight.array if maps.alone else _kernels(weight.array)
     integers, scale = quantized_weight(np.ascontiguousarray(floats.reshape(-1, maps.outs).T))
     kernels = integers.T.reshape(floats.shape)

@@ -51,6 +51,16 @@ class Shape(NamedTuple):
     high: float | None
 
     @property
+    def maps(self) -> Shape:
+        """Itself."""
+        return self
+
+    @property
+    def images(self) -> int:
+        """How many parts there are that need nothing of each other."""
+        return self.batch
+
+    @property
     def bordered(self) -> bool:
         """Whether there is a border."""
         return self.padded != self.x
@@ -218,7 +228,7 @@ def _all(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Ar
                                 cell.set(number * factor + cell.value)
             for (r, c), cells in zip(tile, sums, strict=True):
                 for v, (cell, n) in enumerate(zip(cells, counts, strict=True)):
-                    _finish(k, s, cell.value, more, out, (y + r, x + c, first + v * lanes), lanes, n)
+                    finish(k, s, cell.value, more, out, (y + r, x + c, first + v * lanes), lanes, n)
 
     whole = s.width // lanes
     for first, size in blocks(k, whole, most) if whole else ():
@@ -234,7 +244,7 @@ def prefetch(k: Kernel, row: Array, ahead: int) -> None:
     k.line(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
 
 
-def _finish(
+def finish(
     k: Kernel, s: Shape, value: Value, more: Array | None, out: Array, place: tuple[Index, ...], lanes: int,
     count: int | None,
 ) -> None:  # fmt: skip
@@ -279,7 +289,7 @@ def _each(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: A
                                 seen[at] = load(window, i * s.dilation[0], at)
                             sums[c] = seen[at] * factors[i * s.kernel[1] + j] + sums[c]
                 for c, value in enumerate(sums):
-                    _finish(k, s, value, more, out, (y, x + c, first), lanes, count)
+                    finish(k, s, value, more, out, (y, x + c, first), lanes, count)
 
     if whole:
         for first in k.turns(whole, 0, lanes):

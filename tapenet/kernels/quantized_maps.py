@@ -50,6 +50,11 @@ class Shape(NamedTuple):
     rounded: bool
 
     @property
+    def images(self) -> int:
+        """How many parts there are that need nothing of each other."""
+        return self.maps.batch
+
+    @property
     def run(self) -> int:
         """What a window sees in one dense run."""
         return self.maps.channels * (self.maps.kernel[1] if self.maps.dilation[1] == 1 else 1)

@@ -48,8 +48,8 @@ TRANSFORM, GRADIENT = 60, 45
 MOVED = 20
 #: Known, or counted as a kernel runs.
 Number = TypeVar("Number", int, Value)
-_B = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))  # Bᵀ
-_A = ((1, 1, 1, 0), (0, 1, -1, -1))  # Aᵀ
+B = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))  # Bᵀ
+A = ((1, 1, 1, 0), (0, 1, -1, -1))  # Aᵀ
 
 
 class Shape(NamedTuple):
@@ -218,7 +218,7 @@ def _applied(matrix: Sequence[Sequence[int]], values: Sequence[Value]) -> list[V
     return found
 
 
-def _both(matrix: Sequence[Sequence[int]], tile: list[list[Value]]) -> list[list[Value]]:
+def both(matrix: Sequence[Sequence[int]], tile: list[list[Value]]) -> list[list[Value]]:
     """M t Mᵀ of a tile."""
     rows = [list(row) for row in zip(*(_applied(matrix, column) for column in zip(*tile, strict=True)), strict=True)]
     return [_applied(matrix, row) for row in rows]
@@ -282,7 +282,7 @@ def _inputs(
             places = [[_seen(x.part(c, i, j), border, (row, column)) for j, column in columns] for i, row in rows]
             for at, count in k.vectors(0, n):
                 tile = [[place.load(at, lanes=k.lanes, count=count) for place in line] for line in places]
-                for i, values in enumerate(_both(_B, tile)):
+                for i, values in enumerate(both(B, tile)):
                     for j, value in enumerate(values):
                         v.store(value, 4 * i + j, c, t * n + at, count=count)
 
@@ -456,7 +456,7 @@ def _outputs(
                 tile = [
                     [m.load(4 * i + j, o, t * n + at, lanes=k.lanes, count=count) for j in range(4)] for i in range(4)
                 ]
-                for i, values in enumerate(_both(_A, tile)[: part[0]]):
+                for i, values in enumerate(both(A, tile)[: part[0]]):
                     for j, value in enumerate(values[: part[1]]):
                         place = ((first + t) * 2 + j) * n + at
                         out.store(value + number, o, row * 2 + i, place, count=count)
@@ -506,7 +506,7 @@ def _adjoint(
     """A y Aᵀ of a block of tiles, whose rows and columns beyond `part` are 0."""
     n = shape.batch
     zero = k.number(0.0, k.lanes)
-    matrix = tuple(zip(*_A, strict=True))
+    matrix = tuple(zip(*A, strict=True))
     for o in k.turns(shape.outs):
         for t in k.turns(size):
             for at, count in k.vectors(0, n):
@@ -515,7 +515,7 @@ def _adjoint(
                     for j in range(part[1]):
                         place = ((first + t) * 2 + j) * n + at
                         tile[i][j] = y.load(o, row * 2 + i, place, lanes=k.lanes, count=count)
-                for i, values in enumerate(_both(matrix, tile)):
+                for i, values in enumerate(both(matrix, tile)):
                     for j, value in enumerate(values):
                         m.store(value, 4 * i + j, o, t * n + at, count=count)
 
@@ -569,7 +569,7 @@ def _row_inputs(
                         [image.load(c - first, r * 2 + i, j % 2, j // 2 * n + at, lanes=k.lanes) for j in range(4)]
                         for i in range(4)
                     ]
-                    for i, values in enumerate(_both(_B, tile)):
+                    for i, values in enumerate(both(B, tile)):
                         for j, value in enumerate(values):
                             v.store(value, 4 * i + j, c, r * (shape.columns * n) + at, count=count)
 
@@ -595,7 +595,7 @@ def _row_outputs(
             for at, count, _ in _pairs(k, shape):
                 column = r * (shape.columns * n) + at
                 tile = [[m.load(4 * i + j, o, column, lanes=k.lanes, count=count) for j in range(4)] for i in range(4)]
-                for line, (even_places, odd) in zip(lines, _both(_A, tile), strict=True):
+                for line, (even_places, odd) in zip(lines, both(A, tile), strict=True):
                     line.append(k.interleaved(even_places + number, odd + number, n))
             for i, results in enumerate(lines):
                 place = (row + r) * 2 + i
@@ -610,7 +610,7 @@ def _row_adjoint(
 ) -> None:  # fmt: skip
     """A y Aᵀ of some rows of tiles. What lies beyond the last row and column is 0."""
     n = shape.batch
-    matrix = tuple(zip(*_A, strict=True))
+    matrix = tuple(zip(*A, strict=True))
     for o in k.turns(shape.outs):
         for r in k.turns(size):
             lines = []
@@ -619,8 +619,8 @@ def _row_adjoint(
                 there = place.compare("ult", shape.height) if shape.height % 2 else None
                 lines.append(_seen(y.part(o, place), border, (there, None)))
             for at, count, some in _pairs(k, shape):
-                both = [line.load(2 * at, lanes=2 * k.lanes, count=some) for line in lines]
-                tile = [[k.every(value, 2, n, j) for j in range(2)] for value in both]
-                for i, values in enumerate(_both(matrix, tile)):
+                pair = [line.load(2 * at, lanes=2 * k.lanes, count=some) for line in lines]
+                tile = [[k.every(value, 2, n, j) for j in range(2)] for value in pair]
+                for i, values in enumerate(both(matrix, tile)):
                     for j, value in enumerate(values):
                         m.store(value, 4 * i + j, o, r * (shape.columns * n) + at, count=count)

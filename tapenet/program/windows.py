@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tapenet.kernels import winograd_maps
 from tapenet.kernels.channels_last import Shape
 from tapenet.program.primitives import PRIMITIVES, Params, Primitive, Spec
 from tapenet.typing import Array
@@ -33,25 +34,27 @@ def geometry(x: Pair, kernel: Pair, outs: int, width: int, alone: bool, params: 
                  params.get("low"), params.get("high"))  # fmt: skip
 
 
-def shape_of(args: Sequence[Spec], params: Params) -> Shape:
-    """What a convolution is.
+def shape_of(args: Sequence[Spec], params: Params) -> Shape | winograd_maps.Shape:
+    """What a convolution is, and how it is computed.
 
     Raises:
         ValueError: shapes that do not fit each other.
     """
     x, weight, bias, *more = (a.shape for a in args)
-    alone = len(weight) == 3
+    alone, tiles = len(weight) == 3, len(weight) == 4
+    if tiles:
+        weight = (weight[1], 3, 3, *weight[2:])
     outs = weight[-1] * (1 if alone else weight[0])
     if len(x) != 4 or bias != (outs,) or x[3] != weight[-1 if alone else 3]:
         raise ValueError(f"a convolution of {x} with kernels {weight} and bias {bias}")
     found = geometry(x, weight[:2] if alone else weight[1:3], outs, weight[-1], alone, params)
     if any(m != (x[0], *found.out, outs) for m in more):
         raise ValueError(f"{more[0]} is added to {(x[0], *found.out, outs)}")
-    return found
+    return winograd_maps.Shape(found) if tiles else found
 
 
 def _infer(args: Sequence[Spec], params: Params) -> list[Spec]:
-    s = shape_of(args, params)
+    s = shape_of(args, params).maps
     return [Spec((s.batch, *s.out, s.outs), args[0].dtype)]
 
 
@@ -61,6 +64,8 @@ def _evaluate(
 ) -> Array:  # fmt: skip
     x = np.pad(x, [(0, 0), *borders, (0, 0)])
     alone = weight.ndim == 3
+    if weight.ndim == 4:
+        weight = winograd_maps.unpacked(weight)
     if not alone:  # (blocks, *kernel, channels, width)
         weight = np.moveaxis(weight, 0, -2)
         weight = weight.reshape(*weight.shape[:3], -1)
@@ -85,7 +90,7 @@ def multiply_adds(shape: Shape) -> int:
 PRIMITIVES["convolve"] = Primitive(
     "convolution", _infer, _evaluate, "x, weight, bias, *more",
     "the cross-correlation of maps (batch, height, width, channels), within borders of zeros, with kernels (blocks, height, "
-    "width, channels, outs in a block), or (height, width, channels) by channel; plus bias and more; at least "
-    "low, at most high",
+    "width, channels, outs in a block), or (height, width, channels) by channel, or as sixteen matrices (16, blocks, channels, "
+    "outs in a block) by Winograd's algorithm; plus bias and more; at least low, at most high",
     "(batch, height', width', outs)",
 )  # fmt: skip

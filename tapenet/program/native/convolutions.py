@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable
 
-from tapenet.kernels import channels_last, quantized_maps
+from tapenet.kernels import channels_last, quantized_maps, winograd_maps
 from tapenet.llvm.emitter import Value as Register
 from tapenet.llvm.kernel import Array, Index, Kernel
 from tapenet.llvm.loops import offset
@@ -22,11 +22,17 @@ ITEMS = 16
 
 
 #: What a convolution is of.
-_Shape = channels_last.Shape | quantized_maps.Shape
-#: By primitive: what a convolution is, the writer of its code, and multiply-adds of a lane of 32 bits in a cycle.
-_KINDS: dict[str, tuple[Callable[..., _Shape], Callable[..., None], float]] = {
-    "convolve": (windows.shape_of, channels_last.write, 1.5),
-    "quantized_convolve": (quantized_windows.shape_of, quantized_maps.write, 5.0),
+_Shape = channels_last.Shape | winograd_maps.Shape | quantized_maps.Shape
+#: By primitive: what a convolution is.
+_SHAPES: dict[str, Callable[..., _Shape]] = {
+    "convolve": windows.shape_of,
+    "quantized_convolve": quantized_windows.shape_of,
+}
+#: By what it is: the writer of its code, and multiply-adds of a lane of 32 bits in a cycle.
+_KINDS: dict[type[_Shape], tuple[Callable[..., None], float]] = {
+    channels_last.Shape: (channels_last.write, 1.5),
+    winograd_maps.Shape: (winograd_maps.write, 3.0),
+    quantized_maps.Shape: (quantized_maps.write, 5.0),
 }
 
 
@@ -37,11 +43,7 @@ def supports(instruction: Instruction) -> bool:
 
 def shape(instruction: Instruction) -> _Shape:
     """What it is a convolution of."""
-    return _KINDS[instruction.name][0]([Spec(a.shape, a.dtype) for a in instruction.args], instruction.params)
-
-
-def _maps(found: _Shape) -> channels_last.Shape:
-    return found.maps if isinstance(found, quantized_maps.Shape) else found
+    return _SHAPES[instruction.name]([Spec(a.shape, a.dtype) for a in instruction.args], instruction.params)
 
 
 def scattered(instruction: Instruction, layouts: Layouts) -> list[int]:
@@ -52,18 +54,17 @@ def scattered(instruction: Instruction, layouts: Layouts) -> list[int]:
 def cycles(instruction: Instruction) -> float:
     """Roughly how many cycles it takes."""
     size = 4 if instruction.name == "quantized_convolve" else instruction.args[0].dtype.itemsize
-    lanes = registers().bytes // size
-    return windows.multiply_adds(_maps(shape(instruction))) / lanes / _KINDS[instruction.name][2]
+    lanes, found = registers().bytes // size, shape(instruction)
+    return windows.multiply_adds(found.maps) / lanes / _KINDS[type(found)][1]
 
 
 def _items(instruction: Instruction) -> tuple[int, int]:
     """Into how many parts its images, or else its channels, are cut for threads."""
     s = shape(instruction)
-    batch = _maps(s).batch
     wanted = min(int(cycles(instruction) / pieces.PART), ITEMS)
     if wanted < 2:
         return 1, 1
-    return (min(wanted, batch), 1) if batch > 1 else (1, min(wanted, s.blocks))
+    return (min(wanted, s.images), 1) if s.images > 1 else (1, min(wanted, s.blocks))
 
 
 def workspace(instruction: Instruction) -> int:
@@ -81,8 +82,8 @@ def write(
     """The function of one convolution; `name` gives a function one."""
     (result,) = instruction.results
     s, cut = shape(instruction), _items(instruction)
-    _, code, _ = _KINDS[instruction.name]
-    batch, full = _maps(s).batch, PRIMITIVES[instruction.name].args.count(",") + 1
+    code, _ = _KINDS[type(s)]
+    full = PRIMITIVES[instruction.name].args.count(",") + 1
     k = Kernel("convolution", instruction.args[0].dtype)
     pointers: dict[Hashable, str] = {}
     values = [*instruction.args, result]
@@ -101,10 +102,10 @@ def write(
         given: list[Array | None] = [*arrays[:-1]]
         given += [None] * (full - len(given))  # no other map is added
         space = Array(k, places[-1], (1,), instruction.args[0].dtype)
-        ranges: list[tuple[Index, Index]] = [(0, _maps(whole).batch), (0, s.blocks)]
+        ranges: list[tuple[Index, Index]] = [(0, whole.images), (0, s.blocks)]
         if item is not None:
             axis = 0 if cut[0] > 1 else 1
-            length = (batch, s.blocks)[axis]
+            length = (s.images, s.blocks)[axis]
             begin, end = item * length, item * length + length
             ranges[axis] = begin.op("udiv", begin, cut[axis]), end.op("udiv", end, cut[axis])
             space = space.moved(item * s.space)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tapenet.kernels import winograd_maps
 from tapenet.llvm import toolchain
 from tapenet.program.ir import Builder, Constant, Input, Program, check
+from tapenet.program.windows import geometry
 from tapenet.typing import Array
 
 pytestmark = pytest.mark.skipif(not toolchain.available(), reason="needs llvmlite")
@@ -41,7 +43,7 @@ def programs(x: Array, kernels: Array, more: bool, options: dict[str, Any]) -> P
     """x convolved, with a sum of another map if there is to be `more`."""
     r = np.random.default_rng(1)
     given, builder = Input(x.shape, x.dtype), Builder()
-    outs = kernels.shape[-1] * (kernels.shape[0] if kernels.ndim == 5 else 1)
+    outs = kernels.shape[-1] * {3: 1, 4: kernels.shape[1], 5: kernels.shape[0]}[kernels.ndim]
     constants = [Constant(kernels), Constant(r.normal(size=outs).astype(x.dtype))]
     out = builder.emit("convolve", given, *constants, **options)
     if more:
@@ -66,6 +68,36 @@ def test_native_code_gives_what_numpy_gives(case: Any, dtype: Any) -> None:
         (expected,) = program.evaluate([x])
         (found,) = build(program)(x)
         np.testing.assert_allclose(found, expected, rtol=0, atol=(2e-5 if dtype is np.float32 else 1e-12))
+
+
+#: Images, channels, height, width, outs, border: odd sizes, several images at a time, bands of rows, parts for threads.
+TILED = [
+    (1, 16, 8, 8, 16, (1, 1)),
+    (3, 16, 5, 6, 48, (1, 1)),
+    (6, 16, 4, 3, 80, (1, 1)),
+    (1, 32, 11, 16, 16, (0, 2)),
+    (2, 64, 32, 31, 64, (1, 1)),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", TILED, ids=str)
+def test_winograds_algorithm_gives_the_sum_itself(case: Any, dtype: Any) -> None:
+    from tapenet.program.native import build
+
+    images, channels, height, width, outs, border = case
+    r = np.random.default_rng(0)
+    options = SAME | {"borders": ((border[0],) * 2, (border[1],) * 2), "low": 0.0}
+    x = r.normal(size=(images, height, width, channels)).astype(dtype)
+    kernels = (r.normal(size=(outs, channels, 3, 3)) / np.sqrt(9 * channels)).astype(dtype)
+    direct = np.ascontiguousarray(kernels.transpose(2, 3, 1, 0))[None]
+    shape = geometry(x.shape, (3, 3), outs, outs, False, options)
+    assert winograd_maps.pays(shape, x.itemsize)
+    for more in (False, True):
+        (expected,) = programs(x, direct, more, options).evaluate([x])
+        program = programs(x, winograd_maps.packed(kernels, shape), more, options)
+        for found in (build(program)(x)[0], program.evaluate([x])[0]):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=(2e-5 if dtype is np.float32 else 1e-12))
 
 
 def test_nan_is_not_lost_at_a_limit() -> None:
