@@ -227,12 +227,23 @@ _PARTS = {
 }
 
 
+class _Own(threading.local):
+    """The machines of a thread. One that has made code knows the processor's features, which takes 2 ms to find out."""
+
+    def __init__(self) -> None:
+        self.machines: dict[int, Machine] = {}
+
+
+_own = _Own()
+
+
 def compile_(text: str) -> bytes:
     """The object code of a module's IR."""
     import llvmlite.binding as llvm
     from llvmlite.binding import ffi
 
-    machine = target().another(0) if CALLS in text else target().another()
+    care = 0 if CALLS in text else 3
+    machine = _own.machines.get(care) or _own.machines.setdefault(care, target().another(care))
     with _patience(text.count("define ")):
         # What a context holds (types, constants, metadata) lives as long as it does: the global one would only grow.
         module = llvm.parse_assembly(text, context=llvm.create_context())
