@@ -235,7 +235,7 @@ class Ranks(Protocol):
     size: int
 
     def waiting(self, what: str) -> AbstractContextManager[None]: ...
-    def waits(self, what: str) -> tuple[int, int]: ...
+    def label(self, what: str) -> Any: ...
     def new(self, shape: Shape, dtype: np.dtype) -> Array: ...
     def differ(self, what: str) -> NoReturn: ...
 
@@ -283,10 +283,11 @@ class Call:
         what: in words.
         combines: whether it combines the arrays; else ranks agree, and call MPI then.
         apart: whether the result needs memory of its own.
+        label: what says that it waits.
         table: what native code is told.
     """
 
-    __slots__ = ("_dtype", "_new", "_ranks", "_run", "_shape", "apart", "combines", "table", "what")
+    __slots__ = ("_dtype", "_new", "_ranks", "_run", "_shape", "apart", "combines", "label", "table", "what")
 
     def __init__(self, meeting: Meeting, what: str, dtype: np.dtype, shape: Shape, how: str) -> None:
         ranks, MPI = meeting.ranks, meeting.ranks.MPI
@@ -306,7 +307,8 @@ class Call:
             )
         if self.apart or not self.combines:
             count = size = 0
-        waits, label = ranks.waits(what)
+        self.label = ranks.label(what)
+        waits, label = self.label.words
         half = _MOST + kernels.LINE
         seal = np.frombuffer(hashlib.blake2b(what.encode(), digest_size=_SEAL).digest(), np.int64)
         at = meeting.memory.ctypes.data + kernels.LINE

@@ -51,6 +51,7 @@ def summed(ranks: World, count: int, dtype: np.dtype, what: str) -> Sum | None:
             with ranks.waiting(what):
                 ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(wait)(at, at + 8)
 
+    label = ranks.label(what)
     error = "parallel.optimizer: MPI could not add up gradients"
     given: list[Word | Where] = [
         pointer(int(MPI.IN_PLACE)),
@@ -64,7 +65,7 @@ def summed(ranks: World, count: int, dtype: np.dtype, what: str) -> Sum | None:
     ended = [pointer(at), pointer(at + 8)]
     return Sum(
         CEffect([CCall("MPI_Iallreduce", begin, given)], None, error, failed, cells),
-        CEffect([CCall("MPI_Wait", wait, ended)], ranks.waits(what), error, failed, (cells, ranks)),
+        CEffect([CCall("MPI_Wait", wait, ended)], label.words, error, failed, (cells, label)),
     )
 
 
@@ -75,7 +76,7 @@ def allreduce(ranks: World, what: str, shape: Shape, dtype: np.dtype, how: str, 
         return None
     call = ranks.meeting.call(what, dtype, shape, how)
     if call.combines:
-        return _effect(ranks, call, [_meet(ranks.meeting, call)], divisor)
+        return _effect(call, [_meet(ranks.meeting, call)], divisor)
     kind = MPI._typedict.get(dtype.char)
     if kind is None or not dtype.isnative:
         return None
@@ -114,7 +115,7 @@ def exchange(ranks: World, what: str, name: str, given: Sequence[Word | Where], 
         return None
     call = ranks.meeting.call(what, _NOTHING, (0,), "SUM")
     meet = _meet(ranks.meeting, call)
-    return _effect(ranks, call, [meet, CCall(f"MPI_{name}", there, [*given, handle(ranks.MPI, ranks.comm)])], divisor)
+    return _effect(call, [meet, CCall(f"MPI_{name}", there, [*given, handle(ranks.MPI, ranks.comm)])], divisor)
 
 
 def _meet(meeting: Meeting, call: Call) -> CCall:
@@ -123,9 +124,9 @@ def _meet(meeting: Meeting, call: Call) -> CCall:
     return CCall("tn_meet", meeting.library.address("tn_meet"), given)
 
 
-def _effect(ranks: World, call: Call, calls: Sequence[CCall], divisor: int) -> CEffect:
+def _effect(call: Call, calls: Sequence[CCall], divisor: int) -> CEffect:
     error = f"{call.what}: MPI failed"
-    return CEffect(calls, ranks.waits(call.what), error, call.check, (ranks, call), divisor)
+    return CEffect(calls, call.label.words, error, call.check, call, divisor)
 
 
 def _count(shape: Shape, each: int = 1) -> Word:

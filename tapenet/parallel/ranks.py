@@ -6,6 +6,7 @@ import atexit
 import faulthandler
 import hashlib
 import importlib
+import itertools
 import math
 import os
 import signal
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -63,6 +65,26 @@ class Waiting(NamedTuple):
 
 
 @dataclass(eq=False)
+class Label:
+    """What native code waits for.
+
+    Attributes:
+        what: in words.
+        number: says which it is, as long as the label is kept.
+        inside: of which native code adds 1 to the first number as it begins to wait, and sets the second, to 0 at the end.
+    """
+
+    what: str
+    number: int
+    inside: np.ndarray
+
+    @property
+    def words(self) -> tuple[int, int]:
+        """What native code is told: where the numbers are, and the label's own."""
+        return self.inside.ctypes.data, self.number
+
+
+@dataclass(eq=False)
 class World:
     """All ranks, as one of them sees them. Without MPI there is one.
 
@@ -84,9 +106,10 @@ class World:
 
     def __post_init__(self) -> None:
         self._collectives = 0
-        #: Of what compiled programs wait for: how often they have, and which of the labels they wait for now, 0 for none.
+        #: Of what native code waits for: how often it has, and the number of the label that it waits for now, 0 for none.
         self.inside = np.zeros(2, np.int64)
-        self.labels = [""]
+        self._labels: weakref.WeakValueDictionary[int, Label] = weakref.WeakValueDictionary()
+        self._numbers = itertools.count(1)
         #: Of each loop over batches that is on its way, the samples of this rank and of all in its batch; the latest last.
         self.batches: dict[object, tuple[int, int]] = {}
         #: The backward pass that began with gradients times that.
@@ -148,11 +171,11 @@ class World:
         """Around a call that waits for other ranks."""
         return _Wait(self, what, together)
 
-    def waits(self, what: str) -> tuple[int, int]:
-        """Where native code says what it waits for, and the number of a label for that."""
-        if what not in self.labels:
-            self.labels.append(what)
-        return self.inside.ctypes.data, self.labels.index(what)
+    def label(self, what: str) -> Label:
+        """By what native code says what it waits for, as long as it is kept."""
+        label = Label(what, next(self._numbers), self.inside)
+        self._labels[label.number] = label
+        return label
 
     def allreduce(self, what: str, x: np.ndarray, dtype: np.dtype, how: str = "SUM") -> np.ndarray:
         """The arrays of all ranks, combined in a new one, if the ranks agree that they make the same call.
@@ -310,11 +333,12 @@ class World:
         number, label = map(int, self.inside)
         if self._waiting is not None:
             return Waiting(*self._waiting)
-        if not label:
+        found = self._labels.get(label)
+        if found is None:
             return None
         if self._seen != number:
             self._seen, self._since = number, time.monotonic()
-        return Waiting(-number, self.labels[label], True)  # others are counted upwards
+        return Waiting(-number, found.what, True)  # others are counted upwards
 
     def _look(self) -> None:
         self._take()

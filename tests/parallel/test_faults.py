@@ -256,6 +256,17 @@ def test_ctrl_c_within_a_call_of_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said == ["Ctrl-C came while it waits for other ranks, in map"]
 
 
+def test_what_native_code_waits_for() -> None:
+    """Is known as long as there is code that may wait for it: a program that runs on for long says ever new things."""
+    ranks = World(None, None, None, None, 0, 2, 1000.0)
+    label = ranks.label("map of 3 items")
+    for i in range(3):
+        assert ranks.label(str(i)).words[1] != label.number
+    ranks.inside[:] = 5, label.number
+    assert ranks._now() == Waiting(-5, "map of 3 items", True)
+    assert list(ranks._labels) == [label.number]
+
+
 def test_variables_of_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that a rank starts inherit them, and are none. Where nobody started MPI before, something is wrong."""
     for name in [name for name in os.environ if name.startswith((*launched._LAUNCHERS, "TAPENET_RANK"))]:
