@@ -351,6 +351,14 @@ class Builder:
             return value
         return self.emit("broadcast", value, shape=shape)
 
+    def slice(self, value: Value, axis: int, begin: int, end: int) -> Value:
+        """A part along one axis; the value itself if that is all."""
+        if (begin, end) == (0, value.shape[axis]):
+            return value
+        slices = [(0, n, 1) for n in value.shape]
+        slices[axis] = begin, end, 1
+        return self.emit("slice", value, slices=tuple(slices))
+
     def transpose(self, value: Value, axes: Shape) -> Value:
         """The value with its axes in another order."""
         if axes == tuple(range(value.ndim)):

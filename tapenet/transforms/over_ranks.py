@@ -59,7 +59,7 @@ class Part:
 
     def take(self, builder: Builder, value: Value) -> Value:
         """Its rows of an array with all lanes."""
-        return _rows(builder, value, self.begin, self.begin + self.rows)
+        return builder.slice(value, 0, self.begin, self.begin + self.rows)
 
     def gathered(self, builder: Builder, value: Value) -> Value:
         """All lanes, from the rows of each rank."""
@@ -67,21 +67,15 @@ class Part:
         every = _called(builder, self.over.allgather, value, spec)
         whole = self.size // self.rows * self.rows
         if whole == self.size:
-            return _rows(builder, every, 0, whole)
+            return builder.slice(every, 0, 0, whole)
         last = whole + self.rows
-        ends = _rows(builder, every, 0, whole), _rows(builder, every, last - (self.size - whole), last)
+        ends = builder.slice(every, 0, 0, whole), builder.slice(every, 0, last - (self.size - whole), last)
         return builder.emit("concatenate", *ends, axis=0)
 
     def summed(self, builder: Builder, value: Value) -> Value:
         """The sum of all lanes, from the rows of each rank."""
-        own = builder.emit("reduce_add", _rows(builder, value, self.extra, self.rows), axes=(0,))
+        own = builder.emit("reduce_add", builder.slice(value, 0, self.extra, self.rows), axes=(0,))
         return _called(builder, self.over.allreduce, own, Spec(own.shape, own.dtype))
-
-
-def _rows(builder: Builder, value: Value, begin: int, end: int) -> Value:
-    if (begin, end) == (0, value.shape[0]):
-        return value
-    return builder.emit("slice", value, slices=((begin, end, 1), *((0, n, 1) for n in value.shape[1:])))
 
 
 def _called(builder: Builder, op: Any, value: Value, spec: Spec) -> Value:

@@ -36,10 +36,15 @@ def run(program: Program) -> Program:
 
 def _dot(builder: Builder, a: Value, b: Value, ta: bool = False, tb: bool = False) -> Value | None:
     left, right = _untransposed(a), _untransposed(b)
-    for one, other, turned in ((left, b, tb), (right, a, ta)):
-        if _is_identity(one):
-            return builder.transpose(other, (1, 0)) if turned else other
     changed = left is not a or right is not b
+    for axis, one, other, turned, along in (
+        (0, left, b, tb, ta == (left is not a)),
+        (1, right, a, ta, tb != (right is not b)),
+    ):
+        begin = _unit_rows(one)
+        if begin is not None and (along or one.shape[0] == one.shape[1]):
+            other = builder.transpose(other, (1, 0)) if turned else other
+            return builder.slice(other, axis, begin, begin + one.shape[0])
     ta, tb = ta != (left is not a), tb != (right is not b)
     a, b = left, right
     lead, (n, k), m = a.shape[:-2], _rows(a, ta), _rows(b, tb)[1]
@@ -55,11 +60,18 @@ def _dot(builder: Builder, a: Value, b: Value, ta: bool = False, tb: bool = Fals
     return _product(builder, a, b, ta, tb) if changed else None
 
 
-def _is_identity(x: Value) -> bool:
-    """Whether a matrix is known to be the identity, as the seeds of a Jacobian are."""
-    if not isinstance(x, Constant) or x.ndim != 2 or x.shape[0] != x.shape[1] or x.array[0, 0] != 1:
-        return False
-    return bool(np.array_equal(x.array, np.eye(len(x.array), dtype=x.dtype)))
+def _unit_rows(x: Value) -> int | None:
+    """From which row on a matrix is known to be rows of the identity, as the seeds of a Jacobian are, and a rank's part of
+    them, which is a slice; None where it is not."""
+    part = made_by(x, "slice")
+    whole = part.args[0] if part else x
+    if not isinstance(whole, Constant) or x.ndim != 2 or not 0 < x.shape[0] <= x.shape[1]:
+        return None
+    rows = whole.array[tuple(slice(*each) for each in part.params["slices"])] if part else whole.array
+    (n, k), places = x.shape, np.flatnonzero(rows[0]).tolist()
+    if len(places) != 1 or not np.array_equal(rows, np.eye(n, k, places[0], x.dtype)):
+        return None
+    return int(places[0])
 
 
 def _product(builder: Builder, a: Value, b: Value, ta: bool, tb: bool) -> Value:

@@ -202,6 +202,31 @@ def test_a_product_with_the_identity_is_the_other_matrix(flags: dict[str, bool])
     assert_kept(products.run, b.program(b.emit("dot", Constant(almost), b.input(4, 4))))
 
 
+@pytest.mark.parametrize("part", [False, True])
+def test_a_product_with_rows_of_the_identity_is_rows_of_the_other_matrix(part: bool) -> None:
+    """As for a rank's part of the columns of a Jacobian; whether they are a slice or not."""
+
+    def product(rows_first: bool, **flags: bool) -> Program:
+        b = Build()
+        whole = np.eye(5, dtype=np.float32)
+        rows = b.emit("slice", Constant(whole), slices=((1, 4, 1), (0, 5, 1))) if part else Constant(whole[1:4])
+        inner = 3 if flags.get("ta" if rows_first else "tb", False) == rows_first else 5
+        turned = flags.get("tb" if rows_first else "ta", False) == rows_first
+        x = b.input(*((4, inner) if turned else (inner, 4)))
+        return b.program(b.emit("dot", *((rows, x) if rows_first else (x, rows)), **flags))
+
+    for first, flags, left in [
+        (True, {}, ["slice"]),
+        (True, {"tb": True}, ["transpose", "slice"]),
+        (False, {"tb": True}, ["slice"]),
+        (False, {"ta": True, "tb": True}, ["transpose", "slice"]),
+    ]:
+        assert names(cleaned(product(first, **flags))) == left
+    # Columns of the identity put rows between zeros.
+    assert "dot" in names(cleaned(product(True, ta=True)))
+    assert "dot" in names(cleaned(product(False)))
+
+
 def test_random_programs() -> None:
     assert_property(products.run, floats=True, acts=0.02)
     assert_property(products.run, floats=False, acts=0.5)
