@@ -29,8 +29,8 @@ from tapenet.typing import Array, Shape
 
 #: Bytes of numbers that come with a seal, at most.
 _MOST = 1 << 13
-#: Bytes that two ranks send each other whole, at most. Both add up all then, in place of one half that each sends back: 256 KB
-#: take 0.75 of the time, 1 MB 1.2.
+#: Bytes that the last two ranks send each other whole, at most. Both add up all, in place of one half that each sends back:
+#: 256 KB take 0.75 of the time, 1 MB 1.2.
 _WHOLE = 1 << 18
 #: Bytes of a seal.
 _SEAL = 16
@@ -302,9 +302,9 @@ class Call:
         adds = how == "SUM" and dtype.char in _KINDS
         steps: list[Sequence[int]] = []
         if self.apart:
-            steps = list(
-                _steps(ranks.rank, ranks.size, count, dtype.itemsize, adds and ranks.size == 2 and size <= _WHOLE)
-            )
+            # By MPI only the second of two arrays becomes the sum; and what comes has room in half of the result.
+            whole = adds and size <= _WHOLE * ranks.size // 2 and count % 2 == 0
+            steps = list(_steps(ranks.rank, ranks.size, count, dtype.itemsize, whole))
         if self.apart or not self.combines:
             count = size = 0
         self.label = ranks.label(what)
@@ -371,28 +371,29 @@ class Call:
 
 def _steps(rank: int, size: int, count: int, each: int, whole: bool) -> Iterator[Sequence[int]]:
     """How one of 2, 4, 8, ... ranks combines so many numbers with the others: in each turn it sends another one half of what it
-    has, and combines the other half; then they send each other the halves back. Two ranks may send all at once."""
+    has, and combines the other half; then they send each other the halves back. The last two may send each other all."""
 
     def place(at: int, result: bool = True) -> int:
         return 2 * at * each + result
 
-    if whole:
-        first, second = (place(0, i != rank) for i in range(2))
-        yield 1 - rank, place(0, False), count, place(0), count, first, second, place(0), count
-        return
-    begin, end, free = 0, count, -1
+    begin, end, free = 0, count, 0
     back: list[Sequence[int]] = []
     for turn in [size >> i for i in range(1, size.bit_length())]:
-        peer = rank ^ turn
+        peer, later = rank ^ turn, bool(back)
+        if turn == 1 and whole:
+            mine, others, kept = place(begin, later), place(free), end - begin
+            pair = (mine, others)[:: 1 if rank < peer else -1]
+            yield peer, mine, kept, others, kept, *pair, place(begin), kept
+            break
         middle = (begin + end) // 2
         (begin, end), (gone, last) = ((begin, middle), (middle, end))[:: 1 if rank < peer else -1]
         kept, given = end - begin, last - gone
-        if not back:  # what comes goes to the place of the result
+        if later:  # what comes goes to where that will be which the first rank has
+            pair = place(free), place(begin)
+        else:  # what comes goes to the place of the result
+            pair = place(begin, False), place(begin)
             free = gone
-            mine = place(begin, False)
-            yield peer, place(gone, False), given, place(begin), kept, mine, place(begin), place(begin), kept
-        else:  # what comes goes to where that will be which the first rank has
-            yield peer, place(gone), given, place(free), kept, place(free), place(begin), place(begin), kept
+        yield peer, place(gone, later), given, pair[0] if later else pair[1], kept, *pair, place(begin), kept
         back.append((peer, place(begin), kept, place(gone), given, 0, 0, 0, 0))
     yield from reversed(back)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.parallel.agreement import _steps
 from tests.parallel.launching import needs_mpi, passes
 
 
@@ -13,6 +14,29 @@ from tests.parallel.launching import needs_mpi, passes
 @pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_values_and_derivatives(ranks: int) -> None:
     passes(ranks, "collectives.py")
+
+
+@pytest.mark.parametrize("size", [2, 4, 16])
+@pytest.mark.parametrize(("count", "whole"), [(1027, False), (1026, False), (1026, True)])
+def test_steps_of_a_sum(size: int, count: int, whole: bool) -> None:
+    """As many ranks take them that exchange by copies: all have the sum, and none sends from where it receives."""
+    given = np.random.default_rng(0).integers(-50, 50, (size, count))
+    out = np.zeros_like(given)
+
+    def part(rank: int, place: int, length: int) -> np.ndarray:
+        assert place // 2 + length <= count
+        return (out if place % 2 else given)[rank, place // 2 : place // 2 + length]
+
+    for steps in zip(*(_steps(rank, size, count, 1, whole) for rank in range(size)), strict=True):
+        sent = [part(rank, *step[1:3]).copy() for rank, step in enumerate(steps)]
+        for rank, (peer, send, length, receive, taken, *_) in enumerate(steps):
+            assert steps[peer][0] == rank
+            assert not np.shares_memory(part(rank, send, length), part(rank, receive, taken))
+            part(rank, receive, taken)[:] = sent[peer]
+        for rank, (*_, a, b, into, length) in enumerate(steps):
+            if length:
+                part(rank, into, length)[:] = part(rank, a, length) + part(rank, b, length)
+    assert np.array_equal(out, np.broadcast_to(given.sum(axis=0), out.shape))
 
 
 def test_one_rank() -> None:
