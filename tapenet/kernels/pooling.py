@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapenet.kernels.blocks import move
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.sharing import Shared
 
@@ -45,6 +46,25 @@ class Shape(NamedTuple):
         return list(itertools.product(*steps))
 
     @property
+    def fills(self) -> bool:
+        """Whether `spread` writes all of what windows are in: they lie side by side from its first place on, and what is left
+        over behind them it fills with zeros."""
+        return self.apart and all(
+            before == 0 and reach == n * length <= whole
+            for before, reach, n, length, whole in zip(
+                self.before, self.covers, self.out, self.kernel, self.x, strict=True
+            )
+        )
+
+    @property
+    def covers(self) -> Ints:
+        """Where the last window ends along each axis."""
+        return tuple(
+            (n - 1) * step + (length - 1) * gap + 1
+            for n, step, length, gap in zip(self.out, self.stride, self.kernel, self.dilation, strict=True)
+        )
+
+    @property
     def within(self) -> tuple[int, int]:
         """From which window to which none reaches beyond a row."""
         before, step, count = self.before[2], self.stride[2], self.out[2]
@@ -60,8 +80,8 @@ def largest(x: np.ndarray, best: np.ndarray, where: np.ndarray, shape: Shape) ->
 
 
 def spread(found: np.ndarray, y: np.ndarray, where: np.ndarray, shape: Shape) -> None:
-    """Add y to `found` at `where` in its window; write it where windows are apart, with zeros in the rest of the window. What
-    is in no window, or where windows overlap or reach beyond the input, `found` begins with zeros."""
+    """Add y to `found` at `where` in its window; write it where windows are apart, with zeros in the rest of the window. Unless
+    the shape `fills`, `found` begins with zeros where there is no window, windows overlap or reach beyond the input."""
     rows = _by_rows(shape) and shape.apart
     _spread(shape, rows, y.dtype.char)(shape.out[1] if rows else shape.outer, _cost(shape), found, y, where)
 
@@ -152,7 +172,21 @@ def _spread(shape: Shape, rows: bool, char: str) -> Shared:
                 for b in _each(k, shape):
                     put(i, b, where.load(a, *at, b).eq(i))
 
-    _everywhere(k, shape, rows, turn)
+    def left_over(a: Value, d: Value, h: Value) -> None:
+        """Zeros behind the windows of a row, and behind the last row."""
+        (deep, high, wide), (depth, height, width) = shape.covers, shape.x
+        last, behind = h.eq(shape.out[1] - 1), d.eq(shape.out[0] - 1)
+        lines = [found.part(a, d * shape.stride[0] + i) for i in range(shape.kernel[0])]
+        for line in lines if wide < width else ():
+            for j in range(shape.kernel[1]):
+                move(k, None, line.part(h * shape.stride[1] + j, wide).shaped(1), (width - wide) * shape.inner)
+        for _ in k.turns(last.where(k.index(1), 0)) if high < height else ():
+            for line in lines:
+                move(k, None, line.part(high).shaped(1), (height - high) * width * shape.inner)
+        for _ in k.turns((last & behind).where(k.index(1), 0)) if deep < depth else ():
+            move(k, None, found.part(a, deep).shaped(1), (depth - deep) * height * width * shape.inner)
+
+    _everywhere(k, shape, rows, turn, left_over if shape.fills else None)
     return k.shared()
 
 
@@ -164,9 +198,12 @@ def _each(k: Kernel, shape: Shape) -> Iterator[Index]:
         yield from k.turns(shape.inner)
 
 
-def _everywhere(k: Kernel, shape: Shape, rows: bool, turn: Callable[[Value, tuple[Index, ...], bool], None]) -> None:
+def _everywhere(
+    k: Kernel, shape: Shape, rows: bool, turn: Callable[[Value, tuple[Index, ...], bool], None],
+    after: Callable[[Value, Value, Value], None] | None = None,
+) -> None:  # fmt: skip
     """The loops over all windows, of which threads share the rows or the outer axis; where `inner` is one number, those windows
-    that reach beyond a row are by themselves. `turn` is told whether they may."""
+    that reach beyond a row are by themselves. `turn` is told whether they may. `after` is called behind each row."""
     part = k.range()
     begin, end = (k.index(0), k.index(shape.outer)) if rows else part
     first, last = part if rows else (k.index(0), k.index(shape.out[1]))
@@ -177,3 +214,5 @@ def _everywhere(k: Kernel, shape: Shape, rows: bool, turn: Callable[[Value, tupl
                 for left, right, edge in ((0, low, True), (low, high, False), (high, shape.out[2], True)):
                     for w in k.turns(right, left) if left < right else ():
                         turn(a, (d, h, w), edge)
+                if after is not None:
+                    after(a, d, h)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from tapenet.ops.layers.pooling.windows import windows_of
 from tests.kernels.beside import batch_last
 
 pytest.importorskip("llvmlite")
+from tapenet.kernels import pooling
+
 R = np.random.default_rng(0)
 
 
@@ -44,6 +47,20 @@ def test_same_as_numpy(pool: Any, shape: Any, options: Any, order: Any, dtype: s
     for mine, numpys in zip(*results, strict=True):
         assert mine.dtype == np.dtype(dtype)
         np.testing.assert_array_equal(mine, numpys)
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize("size", [(5, 4, 4), (4, 5, 4), (4, 4, 5), (5, 7, 9), (1, 6, 3)])
+def test_what_windows_leave_over_is_zero(size: tuple[int, ...], batch: int) -> None:
+    length = (min(2, size[0]), 2, 2)
+    out = tuple(n // k for n, k in zip(size, length, strict=True))
+    shape = pooling.Shape(3, size, out, batch, length, length, (1, 1, 1), (0, 0, 0), True)
+    assert shape.fills
+    where = R.integers(0, math.prod(length), (3, *out, batch), np.uint8)
+    y, found = R.normal(size=where.shape), np.full((3, *size, batch), np.nan)
+    pooling.spread(found, y, where, shape)
+    assert np.count_nonzero(found) == y.size
+    np.testing.assert_array_equal(np.sort(found[found != 0]), np.sort(y, None))
 
 
 @pytest.mark.parametrize("pool", [tn.max_pool1d, tn.max_pool2d, tn.max_pool3d])

@@ -45,10 +45,11 @@ def max_pool_grad(y: Array, where: Array, windows: Windows) -> Array | None:
         kernels.write(y, moved)
         y = moved
     found = _result(where, windows.around(y, windows.size), y.dtype)
-    if not (windows.covered and windows.padded == windows.size):
-        kernels.clear(found.transpose(*range(1, y.ndim), 0) if last else found)
     # As `where` lies: `found` may be one place for each channel, and lie in either order.
-    kernel.spread(found, y, where, _windows(kernel, where, windows))
+    shape = _windows(kernel, where, windows)
+    if not shape.fills:
+        kernels.clear(found.transpose(*range(1, y.ndim), 0) if last else found)
+    kernel.spread(found, y, where, shape)
     return found
 
 

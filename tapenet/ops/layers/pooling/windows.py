@@ -31,7 +31,6 @@ class Windows(Record):
     out: Ints  # number of windows along each axis
     inside: Index  # where x lies within its borders
     apart: bool  # no two windows overlap
-    covered: bool  # and every element is in one
     whole: bool  # there is one window, which is all of x
     along: list[list[slice]]  # by axis: for each offset within a window, where it lies in all windows
     parts: list[list[Index]]  # the same as indices into x, from the last axis to the first
@@ -88,10 +87,6 @@ def _windows_of(
         out=tuple(out),
         inside=(Ellipsis, *(slice(p, p + n) for p, n in zip(borders, size, strict=True))),
         apart=all(s >= r or o == 1 for s, r, o in zip(steps, reach, out, strict=True)),
-        covered=all(
-            k * o == n and (s == k == r or o == 1)
-            for s, k, r, o, n in zip(steps, kernel, reach, out, padded, strict=True)
-        ),
         whole=kernel == size and max(out) == 1 and padded == size,
         along=along,
         parts=[
