@@ -37,7 +37,7 @@ from tapenet.kernels.moves import clear
 from tapenet.llvm import gemm
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
-from tapenet.llvm.sharing import Shared
+from tapenet.llvm.sharing import ROUNDS, Shared, parts
 
 #: Columns (tiles times batch) that are worked on at a time: V and the products of 64 channels are 256 kB each.
 COLUMNS = 64
@@ -159,25 +159,32 @@ def convolve(
 
 def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
     """The gradient of `convolve` by the weights, (outs, channels, 3, 3), where y, shaped like `out`, is the one by its
-    result. Sums are over the tiles of a part of the rows, and then over parts, in their order."""
-    run = _weight_grad(shape, x.dtype.char)
+    result. Sums are over the tiles of a part of the rows, and then over parts, in their order.
+
+    Where weights are so many that sums of their own would cost threads more than they save, each takes lines of the transformed
+    tiles, and reads all of x and y."""
     border = zeros(shape.batch * max(shape.inputs[1], shape.width), x.dtype)
     size, length = 16 * _apart(shape.outs * shape.channels), _length(shape, x.dtype)
-    parts = run.parts(length, shape.multiply_adds, size)
-    u = aligned((parts, 16, _apart(shape.outs * shape.channels)), x.dtype)
+    number = parts(length, shape.multiply_adds, size)
+    by_lines = number == 1
+    run = _weight_grad(shape, x.dtype.char, by_lines)
+    u = aligned((number, 16, _apart(shape.outs * shape.channels)), x.dtype)
     clear(u)
     column = _columns(shape, x.dtype) * x.itemsize
     scratch = 16 * (shape.channels | 1) * column, 16 * (shape.outs | 1) * column, shape.channels * column
-    run(length, shape.multiply_adds, x, border, u, y, *scratch, _images(shape, x.dtype), parts=parts)
+    arguments = x, border, u, y, *scratch, _images(shape, x.dtype)
+    if by_lines:
+        run(4, shape.multiply_adds, *arguments)
+    else:
+        run(length, shape.multiply_adds, *arguments, parts=number)
     return back(u, shape.outs, shape.channels)
 
 
 def _length(shape: Shape, dtype: np.dtype) -> int:
-    """The range that kernels do: that of the rows of tiles, or of all tiles, if each is a block; of bands of rows, where
-    batches are narrow."""
+    """The range that kernels do: that of the blocks of tiles; of bands of rows, where batches are narrow."""
     if _narrow(shape, dtype):
         return sum(count for _, count, _ in _bands(shape))
-    return shape.rows * (shape.columns if _most(shape) == 1 else 1)
+    return shape.rows * sum(count for _, count, _, _ in _steps(shape))
 
 
 def _bands(shape: Shape) -> list[tuple[int, int, int]]:
@@ -218,62 +225,53 @@ def _applied(matrix: Sequence[Sequence[int]], values: Sequence[Value]) -> list[V
     return found
 
 
-def both(matrix: Sequence[Sequence[int]], tile: list[list[Value]]) -> list[list[Value]]:
-    """M t Mᵀ of a tile."""
-    rows = [list(row) for row in zip(*(_applied(matrix, column) for column in zip(*tile, strict=True)), strict=True)]
+def both(
+    matrix: Sequence[Sequence[int]], tile: list[list[Value]], lines: Sequence[int] | None = None
+) -> list[list[Value]]:  # fmt: skip
+    """M t Mᵀ of a tile; only these of its lines, if any are named."""
+    some = matrix if lines is None else [matrix[i] for i in lines]
+    rows = [list(row) for row in zip(*(_applied(some, column) for column in zip(*tile, strict=True)), strict=True)]
     return [_applied(matrix, row) for row in rows]
 
 
-def _tiles(k: Kernel, shape: Shape) -> Iterator[tuple[Index, int, int]]:
-    """The tiles of one row in blocks: where a block begins, its tiles, and how many columns of a tile are results."""
+def _steps(shape: Shape) -> list[tuple[int, int, int, int]]:
+    """The tiles of one row in blocks: where those of one kind begin, how many there are, the tiles of each, and how many
+    columns of a tile are results."""
     whole = shape.width // 2
-    if whole:
-        for begin, count, size in even(whole, _most(shape)):
-            if count == 1:
-                yield begin, size, 2
-            else:
-                for first in k.turns(begin + count * size, begin, size):
-                    yield first, size, 2
-    if shape.width % 2:
-        yield whole, 1, 1
+    found = [(*some, 2) for some in even(whole, _most(shape))] if whole else []
+    return [*found, (whole, 1, 1, 1)] if shape.width % 2 else found
 
 
-def _blocks(k: Kernel, shape: Shape) -> Iterator[tuple[Value, Index, int, tuple[int, int]]]:
+def _blocks(
+    k: Kernel, shape: Shape, begin: Value, end: Value
+) -> Iterator[tuple[Value, Value, int, tuple[int, int]]]:  # fmt: skip
     """The blocks of tiles of a part of the range. Gives the row, the first tile, the tiles, and how many rows and columns of a
     tile are in the result."""
-    begin, end = k.range()
-    if _most(shape) == 1:
-        for tile in k.turns(end, begin):
-            row = tile.op("udiv", tile, shape.columns)
-            column = tile - row * shape.columns
-            for below, high in _halves(k, row, shape.height):
-                for beside, wide in _halves(k, column, shape.width):
-                    for _ in k.turns((below & beside).where(k.index(1), 0)):
-                        yield row, column, 1, (high, wide)
-        return
+    steps = _steps(shape)
+    row_of = sum(count for _, count, _, _ in steps)
+    over = end + (row_of - 1)
+    first_row, last_row = begin.op("udiv", begin, row_of), over.op("udiv", over, row_of)
     whole = k.index(shape.height // 2)
-    for first_row, last_row, high in (
-        (begin, (end < whole).where(end, whole), 2),
-        ((begin > whole).where(begin, whole), end, 1),
+    for lowest, highest, high in (
+        (first_row, (last_row < whole).where(last_row, whole), 2),
+        ((first_row > whole).where(first_row, whole), last_row, 1),
     ):
         if high == 1 and shape.height % 2 == 0:
             continue
-        for row in k.turns(last_row, first_row):
-            for first, size, wide in _tiles(k, shape):
-                yield row, first, size, (high, wide)
-
-
-def _halves(k: Kernel, tile: Value, length: int) -> Iterator[tuple[Value, int]]:
-    """Whether a row or column of tiles is whole, and whether only its first half is in the result, which is so long."""
-    yield tile < length // 2, 2
-    if length % 2:
-        yield tile >= length // 2, 1
+        for row in k.turns(highest, lowest):
+            done = 0
+            for first, count, size, wide in steps:
+                start, stop = begin - row * row_of - done, end - row * row_of - done
+                for block in k.turns((stop < count).where(stop, count), (start > 0).where(start, 0)):
+                    yield row, block * size + first, size, (high, wide)
+                done += count
 
 
 def _inputs(
-    k: Kernel, shape: Shape, x: Array, border: Array, v: Array, row: Value, first: Index, size: int
+    k: Kernel, shape: Shape, x: Array, border: Array, v: Array, row: Value, first: Index, size: int,
+    lines: Sequence[int] = range(4),
 ) -> None:  # fmt: skip
-    """V of a block of tiles."""
+    """V of a block of tiles, these lines of them."""
     n = shape.batch
     rows = [_place(shape, 0, row, i) for i in range(4)]
     for c in k.turns(shape.channels):
@@ -282,7 +280,7 @@ def _inputs(
             places = [[_seen(x.part(c, i, j), border, (row, column)) for j, column in columns] for i, row in rows]
             for at, count in k.vectors(0, n):
                 tile = [[place.load(at, lanes=k.lanes, count=count) for place in line] for line in places]
-                for i, values in enumerate(both(B, tile)):
+                for i, values in zip(lines, both(B, tile, lines), strict=True):
                     for j, value in enumerate(values):
                         v.store(value, 4 * i + j, c, t * n + at, count=count)
 
@@ -433,12 +431,12 @@ def _convolve(shape: Shape, char: str) -> Shared:
         return m
 
     if _narrow(shape, k.dtype):
-        for row, size in _some_rows(k, shape):
+        for row, size in _some_rows(k, shape, *k.range()):
             columns = size * shape.columns * n
             _row_inputs(k, shape, x, border, images, memory.shaped(17, _rows(shape), columns).moved(1), row, size)
             _row_outputs(k, shape, products(columns), bias, out, row, size)
         return k.shared()
-    for row, first, size, part in _blocks(k, shape):
+    for row, first, size, part in _blocks(k, shape, *k.range()):
         _inputs(k, shape, x, border, memory.shaped(17, _rows(shape), size * n).moved(1), row, first, size)
         _outputs(k, shape, products(size * n), bias, out, row, first, size, part)
     return k.shared()
@@ -463,20 +461,26 @@ def _outputs(
 
 
 @functools.lru_cache(maxsize=128)
-def _weight_grad(shape: Shape, char: str) -> Shared:
+def _weight_grad(shape: Shape, char: str, by_lines: bool) -> Shared:
+    """The range is that of the blocks of tiles, and each part has sums of its own; or that of the four lines of transformed
+    tiles."""
     k = Kernel("winograd_weights", char, vectors=True)
     n = shape.batch
     x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
-    u = k.each(16, _apart(shape.outs * shape.channels))
+    u = (k.array if by_lines else k.each)(16, _apart(shape.outs * shape.channels))
     y = k.array(shape.outs, shape.height, shape.width * n)
     v_memory, m_memory, turned, images = (k.scratch(1) for _ in range(4))
+    part_of = k.range(rounds=1 if by_lines else ROUNDS)
+    whole = k.index(0), k.index(_length(shape, k.dtype))
+    begin, end = whole if by_lines else part_of
+    first_line, last_line = part_of if by_lines else (k.index(0), k.index(4))
 
     def matrices(columns: int) -> tuple[Array, Array]:
         return v_memory.shaped(16, shape.channels | 1, columns), m_memory.shaped(16, shape.outs | 1, columns)
 
     def products(columns: int) -> None:
         v, m = matrices(columns)
-        for q in k.turns(16):
+        for q in k.turns(last_line * 4, first_line * 4):
             turn(k, v.part(q), turned, shape.channels, k.index(columns))
             operands = [
                 gemm.Matrix(m.at(q), columns, 1),
@@ -485,25 +489,39 @@ def _weight_grad(shape: Shape, char: str) -> Shared:
             ]
             gemm.write(k, (shape.outs, shape.channels, columns), operands, k.dtype, True)
 
+    def lines() -> Iterator[Sequence[int]]:
+        """Those that are made at once: all if they are in the part, which reads less; else each."""
+        if not by_lines:
+            yield range(4)
+            return
+        every = first_line.eq(0) & last_line.eq(4)
+        for some in (range(4), *((i,) for i in range(4))):
+            there = every if len(some) == 4 else (first_line <= some[0]) & (last_line > some[0]) & ~every
+            for _ in k.turns(there.where(k.index(1), 0)):
+                yield some
+
     if _narrow(shape, k.dtype):
-        for row, size in _some_rows(k, shape):
+        for row, size in _some_rows(k, shape, begin, end):
             v, m = matrices(size * shape.columns * n)
-            _row_inputs(k, shape, x, border, images, v, row, size)
-            _row_adjoint(k, shape, y, border, m, row, size)
+            for some in lines():
+                _row_inputs(k, shape, x, border, images, v, row, size, some)
+                _row_adjoint(k, shape, y, border, m, row, size, some)
             products(size * shape.columns * n)
         return k.shared()
-    for row, first, size, part in _blocks(k, shape):
+    for row, first, size, part in _blocks(k, shape, begin, end):
         v, m = matrices(size * n)
-        _inputs(k, shape, x, border, v, row, first, size)
-        _adjoint(k, shape, y, m, row, first, size, part)
+        for some in lines():
+            _inputs(k, shape, x, border, v, row, first, size, some)
+            _adjoint(k, shape, y, m, row, first, size, part, some)
         products(size * n)
     return k.shared()
 
 
 def _adjoint(
-    k: Kernel, shape: Shape, y: Array, m: Array, row: Index, first: Index, size: int, part: tuple[int, int]
+    k: Kernel, shape: Shape, y: Array, m: Array, row: Index, first: Index, size: int, part: tuple[int, int],
+    lines: Sequence[int],
 ) -> None:  # fmt: skip
-    """A y Aᵀ of a block of tiles, whose rows and columns beyond `part` are 0."""
+    """These lines of A y Aᵀ of a block of tiles, whose rows and columns beyond `part` are 0."""
     n = shape.batch
     zero = k.number(0.0, k.lanes)
     matrix = tuple(zip(*A, strict=True))
@@ -515,7 +533,7 @@ def _adjoint(
                     for j in range(part[1]):
                         place = ((first + t) * 2 + j) * n + at
                         tile[i][j] = y.load(o, row * 2 + i, place, lanes=k.lanes, count=count)
-                for i, values in enumerate(both(matrix, tile)):
+                for i, values in zip(lines, both(matrix, tile, lines), strict=True):
                     for j, value in enumerate(values):
                         m.store(value, 4 * i + j, o, t * n + at, count=count)
 
@@ -523,9 +541,8 @@ def _adjoint(
 # -- narrow batches ----------------------------------------------------------------------------------------------
 
 
-def _some_rows(k: Kernel, shape: Shape) -> Iterator[tuple[Value, int]]:
+def _some_rows(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[Value, int]]:
     """The bands of a part of the range: the first row of tiles, and how many there are."""
-    begin, end = k.range()
     done = 0
     for first, count, size in _bands(shape):
         upto, start = k.index(done + count), k.index(done)
@@ -547,9 +564,10 @@ def _images(shape: Shape, dtype: np.dtype) -> int:
 
 
 def _row_inputs(
-    k: Kernel, shape: Shape, x: Array, border: Array, images: Array, v: Array, row: Value, size: int
+    k: Kernel, shape: Shape, x: Array, border: Array, images: Array, v: Array, row: Value, size: int,
+    lines: Sequence[int] = range(4),
 ) -> None:  # fmt: skip
-    """V of some rows of tiles."""
+    """V of some rows of tiles, these lines of them."""
     n = shape.batch
     several, rows, half = _image(shape)
     image = images.shaped(several, rows, 2, half)
@@ -569,7 +587,7 @@ def _row_inputs(
                         [image.load(c - first, r * 2 + i, j % 2, j // 2 * n + at, lanes=k.lanes) for j in range(4)]
                         for i in range(4)
                     ]
-                    for i, values in enumerate(both(B, tile)):
+                    for i, values in zip(lines, both(B, tile, lines), strict=True):
                         for j, value in enumerate(values):
                             v.store(value, 4 * i + j, c, r * (shape.columns * n) + at, count=count)
 
@@ -606,21 +624,21 @@ def _row_outputs(
 
 
 def _row_adjoint(
-    k: Kernel, shape: Shape, y: Array, border: Array, m: Array, row: Value, size: int
+    k: Kernel, shape: Shape, y: Array, border: Array, m: Array, row: Value, size: int, lines: Sequence[int]
 ) -> None:  # fmt: skip
-    """A y Aᵀ of some rows of tiles. What lies beyond the last row and column is 0."""
+    """These lines of A y Aᵀ of some rows of tiles. What lies beyond the last row and column is 0."""
     n = shape.batch
     matrix = tuple(zip(*A, strict=True))
     for o in k.turns(shape.outs):
         for r in k.turns(size):
-            lines = []
+            seen = []
             for i in range(2):
                 place = (row + r) * 2 + i
                 there = place.compare("ult", shape.height) if shape.height % 2 else None
-                lines.append(_seen(y.part(o, place), border, (there, None)))
+                seen.append(_seen(y.part(o, place), border, (there, None)))
             for at, count, some in _pairs(k, shape):
-                pair = [line.load(2 * at, lanes=2 * k.lanes, count=some) for line in lines]
+                pair = [line.load(2 * at, lanes=2 * k.lanes, count=some) for line in seen]
                 tile = [[k.every(value, 2, n, j) for j in range(2)] for value in pair]
-                for i, values in enumerate(both(matrix, tile)):
+                for i, values in zip(lines, both(matrix, tile, lines), strict=True):
                     for j, value in enumerate(values):
                         m.store(value, 4 * i + j, o, r * (shape.columns * n) + at, count=count)

@@ -340,6 +340,31 @@ def test_gradients_by_weights_in_parts(case: Any, monkeypatch: pytest.MonkeyPatc
     assert np.array_equal(found[0], found[2])
 
 
+@pytest.mark.parametrize("batch", [2, 16, 40])
+def test_threads_share_the_lines_of_winograds_tiles(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where sums of their own would cost them more: with the same numbers."""
+    winograd = importlib.import_module("tapenet.kernels.winograd")
+    cut: list[object] = []
+
+    def one_part(*given: object) -> int:
+        cut.append(given)
+        return 1
+
+    monkeypatch.setattr(winograd, "parts", one_part)
+    forward, _, weight_grad = spatial.forwards(2)
+    x, w = R.normal(size=(batch, 32, 11, 10)).astype("f"), R.normal(size=(40, 32, 3, 3)).astype("f")
+    y = forward(x, w, None, 1, 1)
+    found = []
+    for threads in (1, 2, 3, 4):
+        many_threads(monkeypatch, threads)
+        found.append(weight_grad(x, y, w.shape, 1, 1))
+    assert len(cut) == 4
+    for several in found[1:]:
+        np.testing.assert_array_equal(several, found[0])
+    with kernels.switched(False):
+        agree(found[:1], [weight_grad(x, y, w.shape, 1, 1)], "f", ERROR, least=0)
+
+
 @pytest.mark.parametrize(
     ("channels", "size", "batch", "groups"),
     [(24, 6, 16, 1), (4, 6, 16, 1), (24, 6, 4, 1), (24, 1, 16, 1), (24, 6, 2, 24)],
