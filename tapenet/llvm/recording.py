@@ -30,12 +30,13 @@ class Place(NamedTuple):
 
 class Launch(NamedTuple):
     """One call of shared code: the length of its range, in how many parts it is done (None: as many as there are threads for,
-    `most` at most), its cost in multiply-adds, and its arguments; where memory has a part for each, how far these are apart."""
+    `most` at most, and the second number where each thread has one), its cost in multiply-adds, and its arguments; where
+    memory has a part for each, how far these are apart."""
 
     code: Shared
     length: int
     parts: int | None
-    most: int
+    most: tuple[int, int]
     cost: int
     arguments: tuple[Place | int, ...]
     apart: tuple[int, ...]
@@ -81,7 +82,7 @@ class Recording:
         code: Shared,
         length: int,
         parts: int | None,
-        most: int,
+        most: tuple[int, int],
         cost: int,
         arguments: tuple[np.ndarray | int, ...],
     ) -> None:

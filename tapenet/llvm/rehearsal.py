@@ -16,7 +16,13 @@ class Recorder(Protocol):
     def make(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray: ...
     def keep(self, array: np.ndarray) -> None: ...
     def launch(
-        self, code: Any, length: int, parts: int | None, most: int, cost: int, arguments: tuple[np.ndarray | int, ...]
+        self,
+        code: Any,
+        length: int,
+        parts: int | None,
+        most: tuple[int, int],
+        cost: int,
+        arguments: tuple[np.ndarray | int, ...],
     ) -> None: ...
 
 

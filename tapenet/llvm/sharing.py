@@ -20,8 +20,10 @@ from tapenet.llvm.addresses import address
 if TYPE_CHECKING:
     from tapenet.llvm.toolchain import Library
 
-#: Multiply-adds of a part at least, of which a processor does so many in a cycle.
-PART = 32 * workers.PART
+#: Multiply-adds of a part at least, of which a processor does so many in a cycle; and of work that wakes nobody.
+PART, AWAKE = 32 * workers.PART, 32 * workers.AWAKE
+#: Multiply-adds from which work wakes threads.
+WAKES = 2 * PART
 #: Parts for each thread at most, where their number is free: who is held up does fewer.
 ROUNDS = 4
 #: Multiply-adds for each number that a part has of its own: it is cleared, and added to that of the others. Winograd's gradient
@@ -132,11 +134,18 @@ class Shared:
         if most < 2 or self.rounds is None:
             return most
         threads = workers.threads()
-        return min(most, threads * self.rounds if threads > 1 else 1)
+        if threads < 2:
+            return 1
+        return min(most - most % threads or most, threads * self.rounds)  # so that threads have as much to do
 
     def most(self, length: int, cost: int, own: int = 0) -> int:
         """The same for any number of threads, at most."""
         return parts(length, cost, own, self._grain)
+
+    def few(self, length: int, cost: int) -> int:
+        """The same in a program, where each thread has one part and threads are awake. In eager mode NumPy's functions may come
+        next, which would read the half of it from another core."""
+        return min(-(-length // self._grain), cost // AWAKE)
 
     def symbol(self) -> str:
         """What other code calls its function for a part by, which stays from now on; "" if there is no such name."""
@@ -153,7 +162,7 @@ class Shared:
         if rehearsal.state.on:
             if rehearsal.state.record is not None:
                 fixed = parts if parts or self.rounds is not None else self.parts(length, cost)
-                most = blocks or self.most(length, cost)
+                most = (blocks, blocks) if blocks else (self.most(length, cost), self.few(length, cost))
                 rehearsal.state.record.launch(self, length, fixed, most, cost, arguments)
             return
         if self._library is None:

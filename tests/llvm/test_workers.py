@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -98,6 +99,29 @@ def test_the_first_items_are_the_callers(code: toolchain.Library) -> None:
         _, who = shared(code, 40, 20_000)
         assert (np.diff(who) >= 0).all()
         if who.any():
+            return
+    pytest.fail("no worker came to help")
+
+
+def test_small_work_wakes_nobody(code: toolchain.Library) -> None:
+    """Threads that are awake take part in it."""
+    run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(toolchain.symbols["tn_share_awake"])
+
+    def small() -> np.ndarray:
+        context = np.zeros((41, 2), np.int32)
+        context.view(np.int64)[0] = 20_000
+        run(code.address("item"), context.ctypes.data, 40, workers.MOST)
+        assert (context[1:, 0] == 1).all()
+        return context[1:, 1]
+
+    tn.set_num_threads(2)
+    shared(code, 40, 20_000)
+    time.sleep(0.2)
+    assert not small().any()
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        _, who = shared(code, 40, 20_000)
+        if who.any() and small().any():
             return
     pytest.fail("no worker came to help")
 

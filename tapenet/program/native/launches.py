@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
-from tapenet.llvm import workers
+from tapenet.llvm import sharing, workers
 from tapenet.llvm.loops import Code
 from tapenet.llvm.processor import processors
 from tapenet.llvm.recording import Launch, Place, recording
@@ -193,10 +193,12 @@ def write(
             else:
                 assert isinstance(a, Place)
                 values += [f"ptr {pointer(a)}", *([f"i64 {apart}"] if kind == EACH else [])]
-        pieces.launch(code, launch.code, launch.length, count, values, (memory, room), plan.threads)
+        pieces.launch(
+            code, launch.code, launch.length, count, values, (memory, room), plan.threads, launch.cost >= sharing.WAKES
+        )
     return Function.of(code, pointers)
 
 
 def _parts(code: Code, launch: Launch) -> str:
     """In how many parts a call is done."""
-    return str(launch.parts) if launch.parts is not None else pieces.parts(code, launch.most, launch.code.rounds)
+    return str(launch.parts) if launch.parts is not None else pieces.parts(code, *launch.most, launch.code.rounds)

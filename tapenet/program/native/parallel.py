@@ -44,13 +44,15 @@ class Cut(NamedTuple):
 
 def cut(kernel: Kernel, layouts: Layouts) -> Cut | None:
     """The parts of a kernel; None for one that is not cut."""
-    if cycles(kernel) < 2 * min(pieces.PART, pieces.ROWS):
+    if pieces.wanted(cycles(kernel), min(pieces.PART, pieces.ROWS)) < 2:
         return None
     split = len(kernel.domain) if kernel.split is None else kernel.split
     strides = [s for s in _strides(kernel, layouts) if s is not None]
     rows = next((axis for s in strides if (axis := pieces.rows(kernel.domain, s)) is not None and axis < split), None)
     least = pieces.PART if rows is None else pieces.ROWS
-    wanted = min(int(cycles(kernel) / least), JOINED if kernel.joins else pieces.MOST)
+    wanted = pieces.wanted(cycles(kernel), least)
+    if kernel.joins:
+        wanted = min(wanted, JOINED)
     if wanted < 2 or not split:
         return None
     if rows is not None and (found := _along(kernel, rows, wanted, innermost=False)):
@@ -65,6 +67,8 @@ def cut(kernel: Kernel, layouts: Layouts) -> Cut | None:
 
 def _along(kernel: Kernel, axis: int, wanted: int, innermost: bool) -> Cut | None:
     length = kernel.domain[axis]
+    if wanted < length < 2 * wanted and length <= pieces.MOST:
+        wanted = length  # parts of two would leave one for whoever comes first
     most = min(wanted, length // RUN if innermost else length)
     if not innermost and _short(kernel):
         most = min(most, math.prod(kernel.domain) // BLOCKED)
@@ -173,7 +177,8 @@ def write(
     if shared:
         assert space is not None
         buffers.append(space)
-    share(code, name(item), [f"ptr %b{i}" for i in range(len(buffers))], count)
+    values = [f"ptr %b{i}" for i in range(len(buffers))]
+    share(code, name(item), values, count, wakes=pieces.wakes(cycles(kernel)))
     for member, place, first in shared:
         _combine(code, member, f"%b{place}", offset(code, base, first, 1, _BYTE), count - 1, at)
     return Function.of(code, buffers)

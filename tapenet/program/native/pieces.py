@@ -13,7 +13,7 @@ from tapenet.llvm.loops import Access, Code, offset
 from tapenet.llvm.sharing import LINE, Shared
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
 
-PART, MOST = workers.PART, workers.PARTS
+PART, AWAKE, MOST = workers.PART, workers.AWAKE, workers.PARTS
 #: The same of work on images, of which convolutions have left to each core its rows: what lies in the other's cache is read
 #: at a fifth of the speed. A small network's step takes 0.92 of the time on two threads where all are cut along rows.
 ROWS = 10_000
@@ -22,34 +22,52 @@ HIGH = 4
 _POINTER = np.dtype(np.int64)  # as wide as a pointer
 
 
-def share(code: Code, function: str, values: list[str], count: int | str, threads: int = workers.MOST) -> None:
-    """Have the pool call a function for each item below a count, given values with their types; on so many threads at most."""
+def share(
+    code: Code, function: str, values: list[str], count: int | str, threads: int = workers.MOST, wakes: bool = True
+) -> None:  # fmt: skip
+    """Have the pool call a function for each item below a count, given values with their types; on so many threads at most,
+    and on those that are awake unless it `wakes` others."""
     context = _stored(code, values)
     code.declares.add(workers.declaration())
-    code.line(f"  call void @tn_share(ptr @{function}, ptr {context}, i64 {count}, i64 {threads})")
+    code.line(
+        f"  call void @tn_share{'' if wakes else '_awake'}(ptr @{function}, ptr {context}, i64 {count}, i64 {threads})"
+    )
 
 
 def launch(
     code: Code, shared: Shared, length: int, count: int | str, values: list[str], own: tuple[str, int] = ("null", 0),
-    threads: int = workers.MOST,
+    threads: int = workers.MOST, wakes: bool = True,
 ) -> None:  # fmt: skip
     """Have the pool do a range by shared code in so many parts, given its arguments with their types, and the memory that
     threads have for themselves: where it is, and how many bytes each has."""
     symbol = shared.symbol()
     code.declares.add(f"declare void @{symbol}(ptr, i64, i64)")
-    share(code, symbol, [f"i64 {length}", f"i64 {count}", f"ptr {own[0]}", f"i64 {own[1]}", *values], count, threads)
+    share(
+        code,
+        symbol,
+        [f"i64 {length}", f"i64 {count}", f"ptr {own[0]}", f"i64 {own[1]}", *values],
+        count,
+        threads,
+        wakes,
+    )
 
 
-def parts(code: Code, most: int, rounds: int | None) -> str:
-    """In how many parts shared code does a range that is worth `most`: so many rounds for each thread, if there are several."""
-    if most < 2 or rounds is None:
+def parts(code: Code, most: int, few: int, rounds: int | None) -> str:
+    """In how many parts shared code does a range that is worth `most`, or `few` where each thread has one: so many rounds for
+    each thread, if there are several."""
+    if max(most, few) < 2 or rounds is None:
         return str(most)
     code.declares.add(workers.declaration())
     threads = code.emit(f"call i64 @tn_blocks(i64 {workers.MOST})")
     several = code.emit(f"icmp sgt i64 {threads}, 1")
     wanted = code.emit(f"mul nsw i64 {threads}, {rounds}")
-    fewer = code.emit(f"icmp slt i64 {wanted}, {most}")
-    least = code.emit(f"select i1 {fewer}, i64 {wanted}, i64 {most}")
+    code.declares |= {"declare i64 @llvm.smin.i64(i64, i64)", "declare i64 @llvm.smax.i64(i64, i64)"}
+    one = code.emit(f"call i64 @llvm.smin.i64(i64 {threads}, i64 {few})")
+    worth = code.emit(f"call i64 @llvm.smax.i64(i64 {most}, i64 {one})")
+    over = code.emit(f"urem i64 {worth}, {threads}")
+    some = code.emit(f"icmp sge i64 {worth}, {threads}")
+    even = code.emit(f"sub nsw i64 {worth}, {code.emit(f'select i1 {some}, i64 {over}, i64 0')}")
+    least = code.emit(f"call i64 @llvm.smin.i64(i64 {wanted}, i64 {even})")
     return code.emit(f"select i1 {several}, i64 {least}, i64 1")
 
 
@@ -90,10 +108,21 @@ def rows(lengths: Sequence[int], strides: Sequence[int]) -> int | None:
     return 2 if 3 <= len(lengths) <= 5 and strides[0] == 1 < lengths[0] and lengths[2] >= HIGH else None
 
 
+def wanted(cycles: float, least: int) -> int:
+    """How many parts of so many cycles at least work is cut into: two where it only pays if threads are awake."""
+    return max(min(int(cycles / least), MOST), min(int(cycles / AWAKE), 2))
+
+
+def wakes(cycles: float) -> bool:
+    """Whether work is worth to wake threads."""
+    return cycles >= 2 * PART
+
+
 def clear(code: Code, name: Callable[[Function], str], pointer: str, size: int, dtype: np.dtype) -> None:
     """Fill dense memory with zeros, in pieces if that is worth it."""
     bytes = size * dtype.itemsize
-    count = min(int(bytes / (NEAR if bytes <= CACHE else FAR) / PART), MOST)
+    cycles = bytes / (NEAR if bytes <= CACHE else FAR)
+    count = wanted(cycles, PART)
     if count < 2:
         loops.fill(code, pointer, size, literal(0, dtype), dtype)
         return
@@ -106,7 +135,7 @@ def clear(code: Code, name: Callable[[Function], str], pointer: str, size: int, 
     item.declares |= {"declare i64 @llvm.smin.i64(i64, i64)", "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"}
     place = offset(item, start, begin, 1, np.dtype(np.int8))
     item.line(f"  call void @llvm.memset.p0.i64(ptr {place}, i8 0, i64 {some}, i1 false)")
-    share(code, name(called(item)), [f"ptr {pointer}"], -(-bytes // each))
+    share(code, name(called(item)), [f"ptr {pointer}"], -(-bytes // each), wakes=wakes(cycles))
 
 
 def copy(
@@ -119,8 +148,8 @@ def copy(
     least = PART if axis is None else ROWS
     if axis is None:
         axis = max(range(len(lengths)), key=lambda i: (lengths[i] > 1) * abs(target.strides[i]), default=0)
-    wanted = min(int(moved / (NEAR if moved <= CACHE else FAR) / least), MOST)
-    count = min(wanted, lengths[axis] if lengths else 0)
+    cycles = moved / (NEAR if moved <= CACHE else FAR)
+    count = min(wanted(cycles, least), lengths[axis] if lengths else 0)
     if count < 2:
         loops.copy(code, lengths, source, target, add)
         return
@@ -142,4 +171,4 @@ def copy(
         part(steps)
     else:
         either(item, item.emit(f"icmp slt i64 %item, {count - 1}"), lambda: part(steps), lambda: part(last))
-    share(code, name(called(item)), [f"ptr {source.pointer}", f"ptr {target.pointer}"], count)
+    share(code, name(called(item)), [f"ptr {source.pointer}", f"ptr {target.pointer}"], count, wakes=wakes(cycles))

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.kernels import linear, panels, products
 from tapenet.kernels.products import Product, arranged
-from tapenet.llvm import gemm, gemv, workers
+from tapenet.llvm import gemm, gemv, sharing, workers
 from tapenet.llvm.blas import GRAIN, Matrix, matrix
 from tapenet.llvm.emitter import llvm_type
 from tapenet.llvm.kernel import Array, Kernel
@@ -139,8 +139,10 @@ def write(
     if few is not None:
         # Weights lie where the threads have updated them: less is read out of another's cache than in eager mode.
         run, length, numbers = few
-        wanted = pieces.parts(code, run.most(length, n * m * k), run.rounds)
-        launch(code, run, length, wanted, [*(f"ptr {x}" for x in (left, right, out)), *(f"i64 {x}" for x in numbers)])
+        work = n * m * k
+        wanted = pieces.parts(code, run.most(length, work), run.few(length, work), run.rounds)
+        values = [*(f"ptr {x}" for x in (left, right, out)), *(f"i64 {x}" for x in numbers)]
+        launch(code, run, length, wanted, values, wakes=work >= sharing.WAKES)
         return Function.of(code, pointers)
 
     if space is not None and parts(instruction) > 1:
