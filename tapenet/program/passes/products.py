@@ -14,6 +14,7 @@ import numpy as np
 
 from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by, padded, stripped
+from tapenet.program.primitives import numpy_slices
 from tapenet.typing import Shape
 
 
@@ -67,9 +68,10 @@ def _unit_rows(x: Value) -> int | None:
     whole = part.args[0] if part else x
     if not isinstance(whole, Constant) or x.ndim != 2 or not 0 < x.shape[0] <= x.shape[1]:
         return None
-    rows = whole.array[tuple(slice(*each) for each in part.params["slices"])] if part else whole.array
+    rows = whole.array[numpy_slices(part.params["slices"])] if part else whole.array
     (n, k), places = x.shape, np.flatnonzero(rows[0]).tolist()
-    if len(places) != 1 or not np.array_equal(rows, np.eye(n, k, places[0], x.dtype)):
+    # Further down the identity ends, where np.eye goes on with rows of zeros.
+    if len(places) != 1 or places[0] > k - n or not np.array_equal(rows, np.eye(n, k, places[0], x.dtype)):
         return None
     return int(places[0])
 

@@ -227,6 +227,23 @@ def test_a_product_with_rows_of_the_identity_is_rows_of_the_other_matrix(part: b
     assert "dot" in names(cleaned(product(False)))
 
 
+@pytest.mark.parametrize(("rows", "columns", "above"), [(4, 4, 1), (4, 4, 3), (2, 3, 2), (3, 5, 3)])
+def test_a_product_with_rows_beyond_the_identity_stays(rows: int, columns: int, above: int) -> None:
+    """A matrix that shifts has rows of zeros, where the identity has ended."""
+    shift = np.eye(rows, columns, above, np.float32)
+    for flags in ({}, {"ta": True, "tb": True}):
+        b = Build()
+        factors = (b.input(columns, 4), Constant(shift)) if flags else (Constant(shift), b.input(columns, 4))
+        assert_kept(products.run, b.program(b.emit("dot", *factors, **flags)))
+
+
+@pytest.mark.parametrize("slices", [((4, -1, -1), (0, 5, 1)), ((0, 5, 1), (4, -1, -1)), ((0, 5, 2), (0, 5, 1))])
+def test_a_product_with_other_rows_of_the_identity_stays(slices: tuple[tuple[int, int, int], ...]) -> None:
+    b = Build()
+    part = b.emit("slice", Constant(np.eye(5, dtype=np.float32)), slices=slices)
+    assert_kept(products.run, b.program(b.emit("dot", part, b.input(5, 4))))
+
+
 def test_random_programs() -> None:
     assert_property(products.run, floats=True, acts=0.02)
     assert_property(products.run, floats=False, acts=0.5)
