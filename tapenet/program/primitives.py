@@ -264,17 +264,19 @@ def _broadcast(args: Sequence[Spec], params: Params) -> list[Spec]:
     return [Spec(shape, args[0].dtype)]
 
 
-def _selected(slices: Slices) -> Shape:
-    """The shape that slices select."""
-    return tuple(len(range(*s)) for s in slices)
+def _selected(slices: Slices, shape: Shape) -> Shape:
+    """The shape of the part of an array that slices select. Beyond its end native code would read what is not there."""
+    picked = [range(*s) for s in slices]
+    if len(picked) != len(shape):
+        raise ValueError(f"{len(picked)} slices of {shape}")
+    if any(r and (min(r[0], r[-1]) < 0 or max(r[0], r[-1]) >= n) for r, n in zip(picked, shape, strict=True)):
+        raise ValueError(f"slices {slices} of {shape}")
+    return tuple(map(len, picked))
 
 
 def _sliced(args: Sequence[Spec], params: Params) -> list[Spec]:
     (x,) = args
-    slices = params["slices"]
-    if len(slices) != len(x.shape):
-        raise ValueError(f"{len(slices)} slices of {x.shape}")
-    return [Spec(_selected(slices), x.dtype)]
+    return [Spec(_selected(params["slices"], x.shape), x.dtype)]
 
 
 def numpy_slices(slices: Slices) -> tuple[slice, ...]:
@@ -374,7 +376,7 @@ def _joined(args: Sequence[Spec], params: Params) -> list[Spec]:
 
 def _updated(args: Sequence[Spec], params: Params) -> list[Spec]:
     x, value = args
-    expected = _selected(params["slices"])
+    expected = _selected(params["slices"], x.shape)
     if value.shape != expected or x.dtype != value.dtype:
         raise ValueError(f"{value} into {expected} of {x}")
     return [x]
