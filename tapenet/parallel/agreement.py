@@ -302,8 +302,9 @@ class Call:
         adds = how == "SUM" and dtype.char in _KINDS
         steps: list[Sequence[int]] = []
         if self.apart:
-            # By MPI only the second of two arrays becomes the sum; and what comes has room in half of the result.
-            whole = adds and size <= _WHOLE * ranks.size // 2 and count % 2 == 0
+            # By MPI only the second of two arrays becomes the sum; and what comes of more ranks than two has room in half of
+            # the result.
+            whole = adds and size <= _WHOLE * ranks.size // 2 and (ranks.size == 2 or count % 2 == 0)
             steps = list(_steps(ranks.rank, ranks.size, count, dtype.itemsize, whole))
         if self.apart or not self.combines:
             count = size = 0

@@ -16,8 +16,10 @@ def test_values_and_derivatives(ranks: int) -> None:
     passes(ranks, "collectives.py")
 
 
-@pytest.mark.parametrize("size", [2, 4, 16])
-@pytest.mark.parametrize(("count", "whole"), [(1027, False), (1026, False), (1026, True)])
+@pytest.mark.parametrize(
+    ("size", "count", "whole"),
+    [(2, 1027, True), *((size, *case) for size in (2, 4, 16) for case in ((1027, False), (1026, False), (1026, True)))],
+)
 def test_steps_of_a_sum(size: int, count: int, whole: bool) -> None:
     """As many ranks take them that exchange by copies: all have the sum, and none sends from where it receives."""
     given = np.random.default_rng(0).integers(-50, 50, (size, count))

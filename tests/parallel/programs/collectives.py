@@ -30,10 +30,11 @@ assert np.array_equal(P.allreduce(mine, "min"), every.min(0))
 assert np.array_equal(P.allgather(mine), every.reshape(-1, 3))
 assert np.allclose(P.reduce_scatter(mine), every.sum(0)[2 * rank : 2 * rank + 2], rtol=1e-14)
 # Bit for bit the same on all ranks, also where it matters which number comes first.
-x = np.roll([np.nan, 1.0, -np.nan, 0.0, -0.0, 2.0], rank)
-for how in ("sum", "mean", "max", "min"):
-    for call in (P.allreduce, *[tn.compile(P.allreduce)] * 2):
-        assert P.equal({how: call(x, how)}), how
+few = np.roll([np.nan, 1.0, -np.nan, 0.0, -0.0, 2.0], rank)
+for x in (few, np.resize(few, 3001), np.resize(few, 140_000)):
+    for how in ("sum", "mean", "max", "min"):
+        for call in (P.allreduce, *[tn.compile(P.allreduce)] * 2):
+            assert P.equal({how: call(x, how)}), (how, x.size)
 # Few numbers, and more, which are halved, or sent whole by two ranks; that cannot be halved evenly; in memory of any order.
 for count in (1023, 5001, 140_003):
     numbers = rng.integers(-50, 50, (size, 3, count))

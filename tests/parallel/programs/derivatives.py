@@ -6,7 +6,7 @@ import pytest
 import tapenet as tn
 from tapenet import parallel as P
 
-P.init(timeout=60)
+P.init(timeout=300)
 rank, size = P.rank, P.size
 rng = np.random.default_rng(0)
 

@@ -15,7 +15,7 @@ from tapenet import nn, optim
 from tapenet import parallel as P
 from tapenet.parallel.ranks import world
 
-P.init(timeout=60)
+P.init(timeout=300)
 LEFT_OUT = 2  # the step in which the head has no gradient
 
 
