@@ -24,6 +24,7 @@ from tests.benchmarks.networks import workloads as networks
 from tests.benchmarks.scaling import model
 from tests.benchmarks.side_by_side import memory
 from tests.benchmarks.side_by_side.measure import disagreements, ratio
+from tests.benchmarks.side_by_side.report import machine
 from tests.benchmarks.side_by_side.tasks import Bound
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +73,7 @@ def test_all_measures_parts_and_makes_a_page_of_them(tmp_path: Path) -> None:
     first = run("--only", "compiled/xor")
     found = run("--missing", "--only", "compiled/xor", "layers/tutorial")
     assert found["compiled"] == first["compiled"]  # not measured again
+    assert found["layers"]["tutorial"]["cpu"] == machine(1)["cpu"]
     assert {name: list(results) for name, results in found.items()} == {"compiled": ["xor"], "layers": ["tutorial"]}
     xor, layer = found["compiled"]["xor"], found["layers"]["tutorial"]
     assert xor["errors"] == layer["errors"] == {}
@@ -130,6 +132,12 @@ def test_the_page_says_what_misses_and_what_threads_gain() -> None:
     assert "- GPT (1 thread): jax failed: ValueError: no" in text
     drawn = ElementTree.fromstring(plot(found))
     assert sum(e.tag.endswith("circle") and len(e) == 1 for e in drawn.iter()) == 4
+    # A row that was measured on another processor than the last says so, and has no gain.
+    results["1"]["gpt"]["cpu"], results["2"]["gpt"]["cpu"] = "another", "a"
+    text = everything.page(found)
+    assert text.count("Measured on another: all of these.") == 1
+    assert "Measured on a:" not in text
+    assert "1.25" not in text
 
 
 @pytest.mark.parametrize("work", ["arrays", "images", "records"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests.benchmarks.parallel.measure import measure
 from tests.benchmarks.parallel.model import Network, Training, exchange, fit_network, gain, pays_to, step
 from tests.benchmarks.parallel.page import made
 from tests.benchmarks.parallel.workloads import CANDIDATES
-from tests.benchmarks.side_by_side.measure import Plan
+from tests.benchmarks.side_by_side.measure import ROOT, Plan
 from tests.parallel.launching import CONTAINED, needs_mpi
 
 NETWORK = Network(20e-6, 1e-9)
@@ -69,6 +71,15 @@ def test_page() -> None:
     assert drawn.startswith("<svg")
     del results["cnn-2"]
     assert made(results, machine) == ("", "")
+
+
+@needs_mpi
+def test_a_rank_that_is_alone_measures_nothing() -> None:
+    """As where mpiexec is of another MPI library than mpi4py's."""
+    command = [sys.executable, "-m", "tests.benchmarks.side_by_side.ranks", "tests.benchmarks.parallel"]
+    done = subprocess.run([*command, "allreduce-2-64", "mpi4py"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "mpiexec is of another MPI library" in done.stderr
 
 
 @needs_mpi

@@ -59,11 +59,11 @@ def main() -> int:
                 there = found["suites"].setdefault(suite.name, {}).setdefault(str(threads), {})
                 if (options.missing and workload in there) or (threads > 1 and workload in suite.alone):
                     continue
-                found["machine"][str(threads)] = machine(threads)
+                where = found["machine"][str(threads)] = machine(threads)
                 asked = options.candidates or suite.candidates
                 left_out = suite.slow if options.quick else ()
                 candidates = [c for c in suite.candidates if c in asked and c not in left_out]
-                there[workload] = suite.measure(workload, candidates, plan)
+                there[workload] = suite.measure(workload, candidates, plan) | {"cpu": where["cpu"]}
                 results.append(there[workload])
                 for times in there[workload]["times"].values():
                     del times["rounds"]

@@ -39,7 +39,11 @@ def page(found: Result) -> str:
     parts = [INTRODUCTION.rstrip(), *(_wrapped(_machine(where)) for where in found["machine"].values())]
     present = [(suite, found["suites"][name]) for name, suite in suites().items() if name in found["suites"]]
     for suite, by_threads in present:
-        parts += [f"## {suite.name.capitalize().replace('_', ' ')}", _wrapped(suite.about), *_tables(suite, by_threads)]
+        parts += [
+            f"## {suite.name.capitalize().replace('_', ' ')}",
+            _wrapped(suite.about),
+            *_tables(suite, by_threads, found),
+        ]
         parts += filter(None, suite.more(found)[:1])
     parts += ["## What misses its bound", _missing({suite.name: results for suite, results in present})]
     return "\n\n".join(parts) + "\n"
@@ -55,7 +59,7 @@ def _machine(where: Result) -> str:
     return f"{threads}: {where['cpu']}, {where['cores']} cores; {libraries}; Python {where['python']}; {where['date'][:10]}."
 
 
-def _tables(suite: Suite, by_threads: dict[str, dict[str, Result]]) -> Iterator[str]:
+def _tables(suite: Suite, by_threads: dict[str, dict[str, Result]], found: Result) -> Iterator[str]:
     single = by_threads.get("1", {})
     for threads, results in sorted(by_threads.items()):
         mark = f"µs, {threads} thread{'s' * (threads != '1')}"
@@ -63,6 +67,7 @@ def _tables(suite: Suite, by_threads: dict[str, dict[str, Result]]) -> Iterator[
         gains = {name: _gains(single.get(name), r) for name, r in rows.items()} if threads != "1" else {}
         if rows:
             yield _table(mark, suite, rows, lambda r: medians(r["times"]), microseconds, "ratios", gains)
+            yield from _elsewhere(rows, found["machine"][threads]["cpu"])
         for name, r in results.items():
             if name not in rows and r["times"]:
                 cells = (f"{c} {microseconds(t)}" for c, t in medians(r["times"]).items())
@@ -74,6 +79,16 @@ def _tables(suite: Suite, by_threads: dict[str, dict[str, Result]]) -> Iterator[
         kept = {name: r for name, r in measured.items() if r.get("kept")}
         if kept and threads == "1":
             yield _table("kept, MB", suite, kept, lambda r: r["kept"], megabytes, "kept ratios", {})
+
+
+def _elsewhere(rows: dict[str, Result], cpu: str) -> Iterator[str]:
+    """Which rows were measured on another processor than the one that was measured on last, which the page begins with."""
+    titles: dict[str, list[str]] = {}
+    for r in rows.values():
+        if r.get("cpu", cpu) != cpu:
+            titles.setdefault(r["cpu"], []).append(r["title"])
+    for other, of in titles.items():
+        yield _wrapped(f"Measured on {other}: {'all of these' if len(of) == len(rows) else '; '.join(of)}.")
 
 
 def _with_variants(suite: Suite, r: Result) -> list[str]:
@@ -109,7 +124,9 @@ def _quotient(q: Result) -> str:
 
 
 def _gains(single: Result | None, several: Result) -> Values:
-    before, after = medians(single["times"]) if single else {}, medians(several["times"])
+    if single is None or single.get("cpu") != several.get("cpu"):
+        return {}
+    before, after = medians(single["times"]), medians(several["times"])
     return {c: before[c] / after[c] for c in before if c in after}
 
 

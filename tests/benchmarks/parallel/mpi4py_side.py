@@ -32,7 +32,7 @@ def training(task: Task, alone: Step, together: Step, update: Step) -> Candidate
     alone; one by each rank for itself; one of all on one batch; and the sums of gradients alone, in buckets, by mpi4py."""
     network, ranks = task
     assert isinstance(network, Network)
-    data = {n: _part(network, n).data() for n in (1, 2, 4)}
+    data = {n: _data(_part(network, n)) for n in (1, 2, 4)}
     size = sum(p.nbytes for p in network.parameters())
     beside: dict[str, Step] = {f"solo {n}": partial(alone, *data[n]) for n in data} | {
         "solo update": update,
@@ -47,6 +47,12 @@ def _part(network: Network, parts: int) -> Network:
     """The same with so small a part of the batch."""
     count = network.inputs[0] // parts
     return dataclasses.replace(network, inputs=(count, *network.inputs[1:]), outputs=(count, *network.outputs[1:]))
+
+
+def _data(network: Network) -> tuple[Array, Array]:
+    """What goes in, and what is to come out: not the same on all ranks, or gradients that are not averaged would do."""
+    x, target = network.data()
+    return x, np.roll(target, comm.rank, 0)
 
 
 def _summed(buckets: list[Array]) -> None:

@@ -55,6 +55,8 @@ def told() -> str:
 
 def main() -> None:
     """Serve until the pipe is closed, or one of them fails."""
+    if comm.size == 1:  # each would answer for itself
+        sys.exit(f"alone: mpiexec is of another MPI library than mpi4py's, {MPI.Get_library_version().splitlines()[0]}")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, range(os.cpu_count() or 1))  # the parent is pinned as a candidate of one process
         cores = sorted(os.sched_getaffinity(0))
