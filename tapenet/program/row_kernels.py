@@ -7,11 +7,13 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.llvm import sharing
+from tapenet.llvm.tasks import Task
 from tapenet.llvm.toolchain import Library, build
 from tapenet.program import generated, numpy_code
 from tapenet.program.ir import Constant, Input, Program, Value, substitute
@@ -60,9 +62,10 @@ class RowKernel:
         parameters = [kind for kind, count in zip(kinds, sizes, strict=True) for _ in range(count)]
         parameters += [sharing.POINTER, sharing.BEGIN, sharing.END, *[sharing.INTEGER] * 3]
         text += "\n" + sharing.text("rows", parameters)
-        self._text = text
+        # Made once, also where several threads are the first to call.
+        self._library, self._direct = Task(partial(_library, text)), Task(self._function)
         self._numbers = np.array([float(n.array.item()) for n in parts.numbers] or [0.0])
-        self._run = sharing.Shared(lambda: _library(text), "rows", parameters)
+        self._run = sharing.Shared(self._library.result, "rows", parameters)
         self.end = rows.length if rows.flat else rows.count
         if rows.across:
             self.end = rows.count // rows.length * -(-rows.length // code.together)
@@ -103,7 +106,6 @@ class RowKernel:
         self._simple = results and order is None and all(self._shape(v) == v.shape for v in parts.outputs)
         self._others: dict[Shape, RowKernel | None] = {}
         self._short = self._cost < 2 * sharing.PART
-        self._call: Callable[..., object] | None = None
         #: What a call does: code for as many arguments and results, where they need nothing more than the kernel.
         self.run: Callable[..., list[Array]] = self._first
 
@@ -124,13 +126,11 @@ class RowKernel:
         self.run = self._written_out() if written else self._general
         return self.run(*arrays)
 
-    def _code(self) -> Callable[..., object]:
-        """The kernel as a function of arrays."""
-        if self._call is None:
-            library = _library(self._text)
-            self._call, method = entry.builtin("direct", library.address("direct"), self._memory)
-            self._alive = method, library
-        return self._call
+    def _function(self) -> tuple[Callable[..., object], object]:
+        """The kernel as a function of arrays, and what has to be kept alive with it."""
+        library = self._library.result()
+        function, method = entry.builtin("direct", library.address("direct"), self._memory)
+        return function, (method, library)
 
     def _general(self, *arrays: Array) -> list[Array]:
         if arrays and arrays[0].ndim > 1 and not arrays[0].flags.c_contiguous:
@@ -141,7 +141,8 @@ class RowKernel:
     def _written_out(self) -> Callable[..., list[Array]]:
         """A function that makes the results and calls the kernel, and no more: of few elements `_general` takes as long as
         the kernel."""
-        known: dict[str, object] = {"call": self._code(), "arranged": self._arranged, "finished": self._finished}
+        call, _ = self._direct.result()
+        known: dict[str, object] = {"call": call, "arranged": self._arranged, "finished": self._finished}
         lines, made = [], []
         makers: list[Callable[..., Array]] = [*self._makers, *[np.zeros] * len(self._sums)]
         wanted = [*self._outputs, *((n, _DOUBLE) for n in self._sums), *self._kept]
@@ -171,7 +172,8 @@ class RowKernel:
         if self.quick and self._short:
             sums = [np.zeros(n) for n in self._sums]
             kept = [np.empty(n, dtype) for n, dtype in self._kept]
-            if self._code()(*outs, *sums, *arrays, *self._constants, *kept) is not True:
+            call, _ = self._direct.result()
+            if call(*outs, *sums, *arrays, *self._constants, *kept) is not True:
                 return None
         elif all(map(_fits, arrays, self.rows.program.inputs)):
             sums = self._shared(outs, arrays)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tapenet.llvm.toolchain import Library
 from tapenet.program import numpy_code, row_kernels
 from tapenet.program.ir import Builder, Input, Program
+from tapenet.program.native import entry
 from tapenet.program.passes import simplify
 from tapenet.program.pullback import pullback
 from tapenet.program.row_kernels import RowKernel
@@ -154,6 +158,36 @@ def test_code_for_an_order_of_memory_that_never_comes_is_not_compiled(monkeypatc
         for _ in range(2):
             held(kernel.program, [x], kernel, "f")
     assert len(texts) == 2
+
+
+def test_several_threads_may_call_a_kernel_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code and the function of it are made once: what another thread made might be gone while the first calls it."""
+    library, builtin, met = row_kernels._library, entry.builtin, threading.Barrier(2)
+    made = []
+
+    def slowly(text: str) -> Library:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            met.wait(1)  # for another thread, which is not to come
+        made.append(text)
+        return library(text)
+
+    def noted(*given: Any) -> Any:
+        made.append(given[0])
+        return builtin(*given)
+
+    monkeypatch.setattr(row_kernels, "_library", slowly)
+    monkeypatch.setattr(entry, "builtin", noted)
+    x = R.normal(size=(3, 5)).astype("f")
+    kernel = RowKernel(program(softmax, [x]))
+    found: list[Any] = []
+    threads = [threading.Thread(target=lambda: found.extend(kernel(x))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 2
+    for array in found:
+        np.testing.assert_allclose(array, softmax(x), rtol=1e-5)
 
 
 def test_sums_that_need_not_wait_are_taken_in_one_pass() -> None:
