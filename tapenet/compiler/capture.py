@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import gc
 import operator
+import os
 import threading
 import time
 import weakref
@@ -185,17 +186,35 @@ def first_call(
     return recorded.result, variant
 
 
+#: The threads that have switched the search for cycles off, and are to switch it on again.
+_off: set[int] = set()
+
+
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
     """Inside, Python looks for no cycles among objects: nearly all of the many that a program is made of stay, and are looked
     through again and again."""
-    on = gc.isenabled()
-    gc.disable()
+    on, thread = gc.isenabled(), threading.get_ident()
     try:
+        if on:
+            _off.add(thread)
+            gc.disable()
         yield
     finally:
         if on:
             gc.enable()
+            _off.discard(thread)
+
+
+def _forked() -> None:
+    """In a child of a fork no other thread is there to switch the search on again."""
+    if _off - {threading.get_ident()}:
+        _off.clear()
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _changes(title: str, dependencies: list[Dependency]) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import inspect
+import os
+import threading
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -84,6 +87,30 @@ def test_a_program_is_made_without_looking_for_cycles(monkeypatch: pytest.Monkey
         finally:
             gc.enable()
     assert on == [False, False]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_looks_for_cycles_though_a_thread_compiled_when_it_was_forked() -> None:
+    inside, done = threading.Event(), threading.Event()
+
+    def compiling() -> None:
+        with capture._uncollected():
+            inside.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=compiling)
+    thread.start()
+    try:
+        assert inside.wait(60)
+        child = os.fork()
+        if not child:
+            os._exit(not gc.isenabled())
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        done.set()
+        thread.join()
+    assert gc.isenabled()
 
 
 def test_calls_alike_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,3 +220,4 @@ def test_a_value_that_is_gone_is_not_computed_with() -> None:
     for read in (np.sum, np.shape, np.asarray, lambda a: np.ones(1) + a, lambda a: a.dtype):
         with pytest.raises(RuntimeError, match="has let go"):
             read(gone)
+    assert inspect.unwrap(gone) is gone  # as doctest does with every name of a module
