@@ -30,28 +30,25 @@ class Task(Generic[T]):
     def __init__(self, compute: Callable[[], T]) -> None:
         self._compute: Callable[[], T] | None = compute
         self._found: list[T] = []
-        #: Who computes it: after how many forks, and what says that it is done.
-        self._begun: tuple[int, threading.Event] | None = None
+        #: Who computes it: after how many forks, which thread, and what says that it is done.
+        self._begun: tuple[int, int, threading.Event] | None = None
 
     def result(self) -> T:
         """What is computed, here if nobody has begun to; else this thread does what else there is meanwhile."""
         while not self._found:
-            other = self._claim()
-            if other is None:
-                self._run()
-            elif not _help():
+            other = self._run()
+            if other is not None and not _help():
                 other.wait()
         return self._found[0]
 
     def ahead(self) -> None:
         """Compute it, unless somebody does or has done so. Errors are left to who asks."""
-        if not self._found and self._claim() is None:
+        if not self._found:
             with contextlib.suppress(Exception):
                 self._run()
 
     def beside(self) -> None:
         """Have a thread compute it, if there are several processors."""
-        global _threads
         most = processors() - 1
         if most < 1:
             return
@@ -59,34 +56,31 @@ class Task(Generic[T]):
             _waiting.append(self)
             if _threads >= most:
                 return
-            _threads += 1
+        with contextlib.suppress(RuntimeError):  # the system gives no more threads
+            threading.Thread(target=_work, args=(most,), name="tapenet compiles").start()
+
+    def _run(self) -> threading.Event | None:
+        """Compute it, if it is the caller's to compute; else what says when another has. A signal's handler may interrupt it at
+        any point, and may ask for what the thread was about to compute."""
+        thread, done = threading.get_ident(), threading.Event()
+        begun = _forks, thread, done
         try:
-            threading.Thread(target=_work, name="tapenet compiles").start()
-        except RuntimeError:  # the system gives no more threads
             with _lock:
-                _threads -= 1
-
-    def _claim(self) -> threading.Event | None:
-        """None if it is the caller's to compute; else what says when another has."""
-        with _lock:
-            if self._begun is not None and self._begun[0] == _forks:
-                return self._begun[1]
-            self._begun = _forks, threading.Event()
-            return None
-
-    def _run(self) -> None:
-        assert self._begun is not None
-        done = self._begun[1]
-        try:
+                other = self._begun
+                if other is not None and other[0] == _forks and other[1] != thread:
+                    return other[2]
+                self._begun = begun
             if not self._found:
                 assert self._compute is not None
                 self._found.append(self._compute())
             self._compute = None
         except BaseException:
-            self._begun = None
+            if self._begun is begun:
+                self._begun = None
             raise
         finally:
             done.set()
+        return None
 
 
 class _Helping(threading.local):
@@ -113,9 +107,14 @@ def _help() -> bool:
     return True
 
 
-def _work() -> None:
-    """What a thread does: all that waits, unless Python is about to end."""
+def _work(most: int) -> None:
+    """What a thread does: all that waits, unless Python is about to end, or there are that many others. It counts itself:
+    who starts it may be interrupted."""
     global _threads
+    with _lock:
+        if _threads >= most:
+            return
+        _threads += 1
     while True:
         with _lock:
             if not _waiting or not threading.main_thread().is_alive():

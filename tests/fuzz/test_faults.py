@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn
+from tapenet.compiler import capture
 from tapenet.compiler.compile import available_backend
 from tests.fuzz.faults import Tracer, elsewhere, switches
 
@@ -86,6 +88,17 @@ def test_a_compiled_call_gives_its_lock_back() -> None:
     x = np.ones(3)
     double(x), double(x)
     assert everywhere("interrupt", lambda: double(x), lambda: elsewhere(lambda: double(x))) >= 5
+
+
+def test_cycles_are_looked_for_behind_an_interrupt() -> None:
+    def act() -> None:
+        with capture._uncollected():
+            pass
+
+    def check() -> None:
+        assert gc.isenabled()
+
+    assert everywhere("interrupt", act, check) > 4
 
 
 def test_an_interrupted_call_of_an_op_leaves_warnings_and_lock_as_they_were() -> None:

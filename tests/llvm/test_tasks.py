@@ -14,6 +14,10 @@ from tapenet.llvm.tasks import Task
 
 @pytest.fixture(autouse=True)
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(1000):  # other tests may have left some
+        if not tasks._threads:
+            break
+        time.sleep(0.01)
     monkeypatch.setattr(tasks, "processors", lambda: 2)
 
 
@@ -84,6 +88,62 @@ def test_who_asks_gets_the_error_and_a_later_call_computes_anew() -> None:
     with pytest.raises(ValueError, match="twice"):
         task.result()
     assert task.result() == 42
+
+
+def test_a_thread_that_an_interrupt_keeps_from_beginning_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    done = threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading, "Thread", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Task(done.set).beside()
+    Task(lambda: 42).beside()
+    assert done.wait(10)
+
+
+def test_an_interrupt_before_it_is_computed_leaves_it_to_who_asks_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tasks._lock
+
+    class Interrupted:
+        """The lock, and an interrupt where it is let go."""
+
+        def __enter__(self) -> None:
+            lock.acquire()
+
+        def __exit__(self, *error: object) -> None:
+            lock.release()
+            raise KeyboardInterrupt
+
+    task = Task(lambda: 42)
+    monkeypatch.setattr(tasks, "_lock", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        task.result()
+    monkeypatch.setattr(tasks, "_lock", lock)
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(task.result()), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert found == [42]
+
+
+def test_a_handler_may_ask_for_what_its_thread_computes() -> None:
+    asked: list[int] = []
+
+    def compute() -> int:
+        if not asked:  # a signal comes, or Python collects
+            asked.append(0)
+            asked.append(task.result())
+        return 42
+
+    task = Task(compute)
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(task.result()), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert found == [42]
+    assert asked == [0, 42]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
