@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from tapenet.kernels.blocks import blocks, even, move
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.loops import fetch
 from tapenet.llvm.processor import registers
 
 #: Of height and width.
@@ -239,9 +240,7 @@ def _all(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Ar
 
 def prefetch(k: Kernel, row: Array, ahead: int) -> None:
     """Have a line of memory fetched that is read soon, so many bytes ahead, perhaps beyond the array."""
-    pointer = k.emit(f"getelementptr i8, ptr {row.pointer}, i64 {ahead}")
-    k.declares.add("declare void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)")
-    k.line(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+    fetch(k, k.emit(f"getelementptr i8, ptr {row.pointer}, i64 {ahead}"))
 
 
 def finish(

@@ -214,6 +214,13 @@ def offset(code: Code, pointer: str, index: str | int, stride: int | str, dtype:
     return code.emit(f"getelementptr inbounds {llvm_type(dtype, memory=True)}, ptr {pointer}, i64 {by}")
 
 
+def fetch(code: Code, pointer: str, writes: bool = False) -> None:
+    """Have the line of memory fetched that is read, or written, soon; it need not be there."""
+    # Declared here alone: LLVM takes no function that is declared twice in other words.
+    code.declares.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+    code.line(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(writes)}, i32 3, i32 1)")
+
+
 class Accumulator:
     """A reduction in a nest: its name, and where its results are (strides of 0 along reduced axes).
 

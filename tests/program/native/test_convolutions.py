@@ -100,6 +100,19 @@ def test_winograds_algorithm_gives_the_sum_itself(case: Any, dtype: Any) -> None
             np.testing.assert_allclose(found, expected, rtol=0, atol=(2e-5 if dtype is np.float32 else 1e-12))
 
 
+def test_what_is_fetched_ahead_beside_a_product_that_fetches_too() -> None:
+    """Both are in one module of code: a convolution whose kernels are larger than a cache, and a product in panels."""
+    from tapenet.program.native import build
+
+    r = np.random.default_rng(0)
+    x, kernels = r.normal(size=(1, 8, 8, 64)).astype("f"), r.normal(size=(1, 3, 3, 64, 64)).astype("f")
+    given, builder = Input(x.shape, x.dtype), Builder()
+    maps = builder.emit("convolve", given, Constant(kernels), Constant(np.zeros(64, np.float32)), **SAME)
+    out = builder.emit("dot", builder.reshape(maps, (64, 64)), Constant(r.normal(size=(64, 300)).astype("f")))
+    program = check(Program([given], [], builder.body, [out], []))
+    np.testing.assert_allclose(build(program)(x)[0], program.evaluate([x])[0], rtol=0, atol=1e-2)
+
+
 def test_nan_is_not_lost_at_a_limit() -> None:
     from tapenet.program.native import build
 
