@@ -105,6 +105,19 @@ def test_pooled_images_in_parts(threads: Callable[[int], None], monkeypatch: pyt
         equal(other, found[0])
 
 
+def test_parts_of_what_is_joined_are_few(threads: Callable[[int], None]) -> None:
+    """Each is a function of its own."""
+    b = Build()
+    program = b.program(b.emit("exp", b.emit("concatenate", b.input(3, 50), b.input(3, 50), axis=0)))
+    module = Module(program)
+    (kernel,) = module.entries
+    assert isinstance(kernel, Kernel)
+    assert kernel.joins
+    found = parallel.cut(kernel, module.layouts)
+    assert found is not None
+    assert 2 <= found.parts <= parallel.JOINED
+
+
 # -- results -----------------------------------------------------------------------------------------------------
 
 SHAPES = [(1,), (2,), (7,), (13,), (14,), (15,), (100,), (4096,), (6, 5), (14, 1), (15, 33), (7, 2, 3), (29, 1, 4)]
