@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,18 @@ define void @nested(ptr %c, i64 %i, i64 %t) {
   %table = getelementptr ptr, ptr %c, i64 %i
   %inner = load ptr, ptr %table
   call void @tn_share(ptr @item, ptr %inner, i64 50, i64 1024)
+  ret void
+}
+
+declare void @tn_share_awake(ptr, ptr, i64, i64)
+
+; Work that wakes threads, and right behind it work that does not: their contexts are in context[0] and context[1].
+define void @twice(ptr %c) {
+  %second = getelementptr ptr, ptr %c, i64 1
+  %a = load ptr, ptr %c
+  %b = load ptr, ptr %second
+  call void @tn_share(ptr @item, ptr %a, i64 40, i64 1024)
+  call void @tn_share_awake(ptr @item, ptr %b, i64 40, i64 1024)
   ret void
 }
 """
@@ -104,26 +116,39 @@ def test_the_first_items_are_the_callers(code: toolchain.Library) -> None:
 
 
 def test_small_work_wakes_nobody(code: toolchain.Library) -> None:
-    """Threads that are awake take part in it."""
-    run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(toolchain.symbols["tn_share_awake"])
+    """It starts no thread, and wakes none that sleeps; those that are awake take part in it."""
+    small = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(toolchain.symbols["tn_share_awake"])
+    twice = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("twice"))
 
-    def small() -> np.ndarray:
-        context = np.zeros((41, 2), np.int32)
-        context.view(np.int64)[0] = 20_000
-        run(code.address("item"), context.ctypes.data, 40, workers.MOST)
-        assert (context[1:, 0] == 1).all()
-        return context[1:, 1]
+    def helped(behind: bool) -> bool:
+        """Whether a worker took part in small work, alone or right behind other work."""
+        contexts = np.zeros((2, 41, 2), np.int32)
+        contexts.view(np.int64)[:, 0] = 20_000
+        if behind:
+            table = np.array([c.ctypes.data for c in contexts], np.uint64)
+            twice(table.ctypes.data)
+        else:
+            small(code.address("item"), contexts[1].ctypes.data, 40, workers.MOST)
+        assert (contexts[1, 1:, 0] == 1).all()
+        return bool(contexts[1, 1:, 1].any())
 
+    def soon(happens: Callable[[], bool]) -> bool:
+        """Whether it happens within half a minute: the system may let a worker wait for long."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if happens():
+                return True
+            time.sleep(0.05)
+        return False
+
+    tn.set_num_threads(1)
+    assert soon(lambda: workers._pool().count() == 0)
     tn.set_num_threads(2)
-    shared(code, 40, 20_000)
-    time.sleep(0.2)
-    assert not small().any()
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        _, who = shared(code, 40, 20_000)
-        if who.any() and small().any():
-            return
-    pytest.fail("no worker came to help")
+    helped(behind=False)
+    assert workers._pool().count() == 0
+    assert soon(lambda: helped(behind=True))
+    time.sleep(0.05)
+    assert soon(lambda: not helped(behind=False))
 
 
 def test_work_has_room_for_so_many_threads(code: toolchain.Library) -> None:
