@@ -123,7 +123,7 @@ def test_small_work_wakes_nobody(code: toolchain.Library) -> None:
     def helped(behind: bool) -> bool:
         """Whether a worker took part in small work, alone or right behind other work."""
         contexts = np.zeros((2, 41, 2), np.int32)
-        contexts.view(np.int64)[:, 0] = 20_000
+        contexts.view(np.int64)[:, 0] = 20_000 if behind else 1_000_000  # in which one that is woken comes
         if behind:
             table = np.array([c.ctypes.data for c in contexts], np.uint64)
             twice(table.ctypes.data)
@@ -147,7 +147,6 @@ def test_small_work_wakes_nobody(code: toolchain.Library) -> None:
     helped(behind=False)
     assert workers._pool().count() == 0
     assert soon(lambda: helped(behind=True))
-    time.sleep(0.05)
     assert soon(lambda: not helped(behind=False))
 
 
