@@ -750,12 +750,12 @@ def combiner(name: str, dtype: DType) -> Combine:
 
 
 def declarations(names: Iterable[str]) -> str:
-    """Declarations of the intrinsics that loops use; what is written out is taken as it is."""
-    lines = []
-    for name in sorted(names):
+    """Declarations of the intrinsics that loops use, each once; what is written out is taken as it is."""
+    lines = set()
+    for name in names:
         if name.startswith(("declare ", "define ", "@")):
-            lines.append(name)
+            lines.add(name)
             continue
         t = {"f32": "float", "f64": "double"}.get(name.rsplit(".", 1)[1], name.rsplit(".", 1)[1])
-        lines.append(f"declare {t} @{name}({t}, {t})")
-    return "\n".join(lines)
+        lines.add(f"declare {t} @{name}({t}, {t})")
+    return "\n".join(sorted(lines))

@@ -22,6 +22,8 @@ from tests.program.passes.programs import Build, constant
 pytest.importorskip("llvmlite")
 
 import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import Tensor, nn
 from tapenet.program.native import parallel, pieces
 from tapenet.program.native.kernels import cycles
 from tapenet.program.native.module import Module
@@ -116,6 +118,24 @@ def test_parts_of_what_is_joined_are_few(threads: Callable[[int], None]) -> None
     found = parallel.cut(kernel, module.layouts)
     assert found is not None
     assert 2 <= found.parts <= parallel.JOINED
+
+
+def test_what_is_cut_and_what_loops_declare_may_be_alike(threads: Callable[[int], None]) -> None:
+    """Few images are cut by the number of threads, and labels are compared with the number of classes: both take the larger of
+    two integers, and LLVM refuses a second declaration."""
+    threads(2)
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 5, stride=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(288, 10)
+    ).double()
+    x, y = np.random.default_rng(0).normal(size=(20, 1, 28, 28)), np.arange(20) % 10
+
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        return loss
+
+    expected = step(tn.tensor(x), tn.tensor(y)).numpy()
+    np.testing.assert_allclose(tn.compile(step, backend="native")(x, y).numpy(), expected, rtol=1e-12)
 
 
 # -- results -----------------------------------------------------------------------------------------------------
