@@ -80,6 +80,8 @@ FAULTS = {
     "endless KILL": KILLED,
     "endless TERM": KILLED,
     "endless STOP": LATE,
+    "sums KILL": KILLED,
+    "sums STOP": LATE,
     "unborn KILL": "",
 }
 
@@ -101,14 +103,14 @@ def _check(about: Fault, folder: Path) -> int:
     tag = secrets.token_hex(8)
     running = start(ranks, "faults.py", how, rank, after, folder, TAPENET_RUN=tag)
     kind, _, name = how.partition(" ")
-    if kind in ("endless", "unborn"):
+    if kind in ("endless", "sums", "unborn"):
         file = folder / f"rank {rank}"
         while not file.exists() and running.poll() is None:
             time.sleep(0.01)
-        if kind == "endless":
+        if kind != "unborn":
             while not (folder / f"rank {rank} begins").exists() and running.poll() is None:
                 time.sleep(0.01)
-        time.sleep(moment if kind == "endless" else moment / 5)
+        time.sleep(moment / 5 if kind == "unborn" else moment)
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(file.read_text()), getattr(signal, f"SIG{name}"))
     done = ended(running)
@@ -128,9 +130,9 @@ def _check(about: Fault, folder: Path) -> int:
 
 
 @needs_mpi
-@pytest.mark.parametrize("how", ["exception", "kill", "leaves", "leaves at once", "shape"])
+@pytest.mark.parametrize("how", ["exception", "kill", "leaves", "leaves at once", "shape", "sums KILL"])
 def test_fault(how: str, tmp_path: Path) -> None:
-    _check(Fault(how), tmp_path)
+    _check(Fault(how, moment=0.3), tmp_path)
 
 
 @needs_mpi

@@ -23,8 +23,8 @@ if number == where and how in ("before", "exits before"):
     sys.exit(5 if how == "before" else 0)
 PATIENCE = 6  # seconds that ranks wait where one is late
 ranks._PATIENCE, ranks._AGAIN = 2.0, 0.5  # until they tell each other; MPI takes the processor meanwhile
-late = how in ("long item", "stopped", "sleeps", "stopped step", "endless STOP")
-if how.startswith(("endless", "unborn")):
+late = how in ("long item", "stopped", "sleeps", "stopped step", "endless STOP", "sums STOP")
+if how.startswith(("endless", "sums", "unborn")):
     (folder / "new").with_suffix(f".{number}").write_text(str(os.getpid()))
     (folder / "new").with_suffix(f".{number}").rename(folder / f"rank {number}")
     how = how.partition(" ")[0]
@@ -173,6 +173,11 @@ if how in ("left out step", "own state"):
             opt.state_dict()
         if not wrong or how == "own state":
             opt.step()
+if how == "sums":  # most of the time ranks are amid an exchange of halves
+    (folder / f"rank {P.rank} begins").touch()
+    large = np.ones(1 << 21)
+    while True:
+        P.allreduce(large)
 if how in ("endless", "unborn"):
     opt = P.optimizer(optim.SGD(net, lr=0.1), net)
     (folder / f"rank {P.rank} begins").touch()
