@@ -53,8 +53,8 @@ def launch(
 
 
 def parts(code: Code, most: int, few: int, rounds: int | None) -> str:
-    """In how many parts shared code does a range that is worth `most`, or `few` where each thread has one: so many rounds for
-    each thread, if there are several."""
+    """Into how many parts shared code cuts a range: `rounds` for each thread, but no more than `most`, and a multiple of the
+    threads; up to `few` where that is one part for each thread. One part where there is one thread."""
     if max(most, few) < 2 or rounds is None:
         return str(most)
     code.declares.add(workers.declaration())
