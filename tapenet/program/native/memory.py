@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from tapenet.kernels import LARGE, LINE, PAGE
 from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import is_users
 from tapenet.program.fusion import Entry, Kernel, source
@@ -25,8 +26,6 @@ from tapenet.program.native.kernels import crosses, fusible
 from tapenet.program.primitives import Spec
 from tapenet.typing import Shape
 
-#: Bytes that a place in the arena is a multiple of: a cache line.
-ALIGNMENT = 64
 #: What may find an index out of bounds.
 INDEXING = ("take", "index", "put", "scatter_add", "add_at", "add_rows")
 
@@ -284,7 +283,7 @@ class Memory:
             entry = self.entries[at]
             leaving = [old for old in dying[at] if defined[old] != at]
             for value in born[at]:
-                size = -(-max(value.nbytes, 1) // ALIGNMENT) * ALIGNMENT
+                size = _up(max(value.nbytes, 1), LINE)
                 if self._cells and value.nbytes <= SMALL:
                     self._buffers[value] = Cell(len(self._buffers), max(value.nbytes, 1))
                     continue
@@ -293,8 +292,11 @@ class Memory:
                 if place is None:
                     place = _take(free, size)
                 if place is None:
-                    place = (self.arena_bytes, size)
-                    self.arena_bytes += size
+                    first = _up(self.arena_bytes, _begins(size))
+                    if first > self.arena_bytes:
+                        _give(free, (self.arena_bytes, first - self.arena_bytes))
+                    place = (first, size)
+                    self.arena_bytes = first + size
                 held[value] = place
                 self._buffers[value] = Arena(place[0])
             for value in dying[at]:
@@ -392,15 +394,25 @@ def _dense(shape: Shape, strides: Shape) -> bool:
     return True
 
 
+def _up(number: int, to: int) -> int:
+    """A number, rounded up to a multiple."""
+    return -(-number // to) * to
+
+
+def _begins(size: int) -> int:
+    """What a place of so many bytes begins at a multiple of: see `kernels.aligned`."""
+    return PAGE if size >= LARGE else LINE
+
+
 def _take(free: list[tuple[int, int]], size: int) -> tuple[int, int] | None:
     """The smallest free place that is large enough; what is left of it stays free."""
-    best = min((f for f in free if f[1] >= size), key=lambda f: f[1], default=None)
-    if best is None:
-        return None
-    free.remove(best)
-    if best[1] > size:
-        free.append((best[0] + size, best[1] - size))
-    return best[0], size
+    for offset, room in sorted(free, key=lambda place: place[1]):
+        first, end = _up(offset, _begins(size)), offset + room
+        if first + size <= end:
+            free.remove((offset, room))
+            free += [(a, b - a) for a, b in ((offset, first), (first + size, end)) if a < b]
+            return first, size
+    return None
 
 
 def _give(free: list[tuple[int, int]], place: tuple[int, int]) -> None:

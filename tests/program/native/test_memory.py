@@ -16,8 +16,9 @@ from tapenet.program.ir import Program, Reference, Result, Value, Write
 
 pytest.importorskip("llvmlite")
 
+from tapenet.kernels import LARGE, LINE, PAGE
 from tapenet.program.native import Runner
-from tapenet.program.native.memory import ALIGNMENT, Arena, Memory, _dense, _give, _take, members
+from tapenet.program.native.memory import Arena, Memory, _dense, _give, _take, members
 from tapenet.program.native.module import Module
 from tests.compiler.lowered import program_of
 from tests.program.native.generate import Loops, Rows
@@ -74,7 +75,7 @@ def assert_apart(memory: Memory) -> None:
         buffer = memory.buffer(value)
         if isinstance(buffer, Arena):
             places.append((buffer.offset, buffer.offset + value.nbytes, first, last))
-            assert buffer.offset % ALIGNMENT == 0
+            assert buffer.offset % (PAGE if value.nbytes >= LARGE else LINE) == 0
             assert buffer.offset + value.nbytes <= memory.arena_bytes
     for i, (a, b, first, last) in enumerate(places):
         for c, d, first2, last2 in places[:i]:
@@ -178,6 +179,25 @@ def test_places_are_taken_where_they_fit_best_and_merge_when_they_are_given_back
     for place in ((1024, 64), (0, 64), (256, 768)):
         _give(free, place)
     assert free == [(0, 1088)]
+
+
+def test_large_places_begin_with_a_page() -> None:
+    """What is left before and behind them stays free; elsewhere they go behind what is there."""
+    free = [(64, PAGE + LARGE + 64)]
+    assert _take(free, LARGE) == (PAGE, LARGE)
+    assert free == [(64, PAGE - 64), (PAGE + LARGE, 128)]
+    assert _take(free, LARGE) is None
+    b = Build()
+    x, w = b.input(1, 16), b.input(16, 1)
+    y, z = b.input(256, 256), b.input(256, 256)
+    small = b.emit("dot", x, w)
+    once = b.emit("dot", y, z)
+    program = b.program(b.emit("dot", small, small), b.emit("dot", b.emit("dot", once, y), once))
+    given = [array(*shape) for shape in ((1, 16), (16, 1), (256, 256), (256, 256))]
+    memory = assert_native(program, *given).module.memory
+    assert_apart(memory)
+    offsets = [memory.buffer(v).offset for v in memory.stored if isinstance(memory.buffer(v), Arena)]  # type: ignore[union-attr]
+    assert any(offsets)
 
 
 def test_places_do_not_overlap() -> None:
