@@ -80,6 +80,24 @@ def test_empty_and_odd_layouts() -> None:
     np.testing.assert_allclose(y.grad.data, a[::2, ::2].T @ np.ones((3, 3)))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+def test_blas_multiplies_a_matrix_by_a_vector_however_it_lies(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    r = np.random.default_rng(0)
+    whole = r.integers(-9, 9, size=(90, 110)).astype(dtype)  # so that sums are exact
+    given: list[tuple[Any, Any]] = []
+    plain = np.matmul
+    monkeypatch.setattr(np, "matmul", lambda x, y: (given.append((x, y)), plain(x, y))[1])
+    for at in ((slice(None), slice(3, 60)), (slice(None), slice(None, None, 2)), (slice(None, None, -1), slice(None)),
+               (slice(None), slice(None, None, -1)), (slice(None, None, -2), slice(None, None, -3))):  # fmt: skip
+        for x in (whole[at], whole.T[at]):
+            v, w = (r.integers(-9, 9, size=2 * n).astype(dtype)[::2] for n in x.shape)
+            assert np.array_equal(tn.matmul(tn.asarray(x), tn.asarray(w)).numpy(), x.copy().dot(w))
+            assert np.array_equal(tn.matmul(tn.asarray(v), tn.asarray(x)).numpy(), v.dot(x.copy()))
+    for x, y in given:
+        assert min(*x.strides, *y.strides) >= x.itemsize
+        assert x.itemsize in (x if x.ndim == 2 else y).strides
+
+
 def test_integers_multiply_without_gradient() -> None:
     n = tn.tensor(np.arange(6).reshape(2, 3))
     assert (n @ n.T).dtype == np.int64

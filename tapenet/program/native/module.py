@@ -422,7 +422,10 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
             done = callbacks.prepared(instruction, args, builder)
         if done is not None:
             return done
-        for position in moves.wants_dense(instruction, layouts):
+        scattered = moves.wants_dense(instruction, layouts)
+        if scattered and (summed := products.as_sum(instruction, args, scattered, builder)) is not None:
+            return summed
+        for position in scattered:
             copy = builder.emit("copy", args[position], row_major=True)
             args = (*args[:position], copy, *args[position + 1 :])
         if args == instruction.args:

@@ -10,7 +10,7 @@ from tapenet.program.ir import Builder, Input, Program, Result, Value, substitut
 from tapenet.program.layout import Strides, dense_order
 
 #: Ways in which arguments lie, at most, that a program has code for: beyond, they are copied.
-WAYS = 5
+WAYS = 8
 #: Cycles that a copy made by NumPy takes, and those for each element.
 _CALL, _ELEMENT = 15_000, 2
 #: The share of a program's time that copies may take.
