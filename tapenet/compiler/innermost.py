@@ -48,7 +48,7 @@ def run(program: Program, every: bool = False) -> Program:
         return found
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-        if every and instruction.name == "loop":
+        if instruction.name == "loop":
             body = run(instruction.params["body"], every)
             return (
                 None
@@ -219,9 +219,9 @@ def _convolve(call: Instruction, args: tuple[Value, ...], builder: Builder, ever
     return result.instruction
 
 
-#: Rows from which a product is one with packed weights, and turns of it at least. For each block of weights it reads its other
-#: operand, of so many bytes at most.
-ROWS, TURNS, MOST = 4, 16, 1 << 20
+#: Turns and columns from which a product is one with packed weights. For each block of weights it reads its other operand, of
+#: so many bytes at most. (An LSTM of 128 units on one sequence takes 0.91 of the time so.)
+TURNS, COLUMNS, MOST = 16, 4, 1 << 20
 
 
 def _product(dot: Instruction, args: tuple[Value, ...], builder: Builder, every: bool) -> Instruction | None:
@@ -232,7 +232,7 @@ def _product(dot: Instruction, args: tuple[Value, ...], builder: Builder, every:
         return None
     kernels = weight.array.T if dot.params.get("tb") else weight.array
     n, (turns, outs) = x.shape[0], kernels.shape
-    if not every and (n < ROWS or turns < TURNS or outs < ROWS or x.nbytes > MOST):
+    if not every and (turns < TURNS or outs < COLUMNS or x.nbytes > MOST):
         return None
     width = outs if every else channels_last.width(outs, turns, (1, n), x.dtype.itemsize)
     packed = np.ascontiguousarray(kernels.reshape(turns, -1, width).transpose(1, 0, 2)).reshape(-1, 1, 1, turns, width)

@@ -138,7 +138,9 @@ def border(k: Kernel, s: Shape, x: Array, image: Array, number: int = 0) -> None
 # -- sums over all channels --------------------------------------------------------------------------------------
 
 #: Vectors of channels in a tile, and places, at most.
-VECTORS, _PLACES = 4, 14
+_VECTORS, _PLACES = 4, 14
+#: Vectors of a single place, so that sums need not wait for each other.
+_ALONE = 8
 #: Bytes ahead of which kernels are fetched that are larger than the first level cache: processors do so by themselves within a
 #: page alone. (One image through a ResNet-18 takes 0.87 of the time so.)
 AHEAD = 4096
@@ -154,6 +156,11 @@ def even_lanes(outs: int, itemsize: int) -> int:
     while lanes > 4 and outs <= lanes // 2:
         lanes //= 2
     return lanes
+
+
+def most(out: Pair) -> int:
+    """How many vectors of channels a tile of a map has at most."""
+    return _ALONE if math.prod(out) == 1 else _VECTORS
 
 
 def places(vectors: int, each: int = 1) -> int:
@@ -177,7 +184,7 @@ def width(outs: int, inputs: int, out: Pair, itemsize: int) -> int:
         read = row / next(each for most, each in _READ if inputs * row <= most)
         return vectors / some * sum(n * max(4, places * some / 2, (places + some) / 2, read) for places, n in tiles)
 
-    return lanes * min((n for n in range(VECTORS, 0, -1) if vectors % n == 0), key=cycles)
+    return lanes * min((n for n in range(most(out), 0, -1) if vectors % n == 0), key=cycles)
 
 
 def _rows(out: Pair, places: int) -> int:
@@ -206,10 +213,10 @@ def _all(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Ar
     run = s.channels * (s.kernel[1] if dense else 1)  # what a window sees in one dense run
     turns = 1 if dense else s.kernel[1]
     kernels = weight.shaped(s.kernel[0], turns, run, s.width)
-    most = min(VECTORS, -(-s.width // lanes))
+    across = min(most(s.out), -(-s.width // lanes))
 
     def columns(first: Index, counts: list[int | None]) -> None:
-        for y, x, high, wide in tiles(k, s.out, places(most)):
+        for y, x, high, wide in tiles(k, s.out, places(across)):
             window = image.moved(y * s.stride[0], x * s.stride[1])
             tile = [(r, c) for r in range(high) for c in range(wide)]
             starts = [bias.load(first + v * lanes, lanes=lanes, count=n) for v, n in enumerate(counts)]
@@ -232,7 +239,7 @@ def _all(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Ar
                     finish(k, s, cell.value, more, out, (y + r, x + c, first + v * lanes), lanes, n)
 
     whole = s.width // lanes
-    for first, size in blocks(k, whole, most) if whole else ():
+    for first, size in blocks(k, whole, across) if whole else ():
         columns(first * lanes, [None] * size)
     if s.width % lanes:
         columns(whole * lanes, [s.width % lanes])

@@ -28,8 +28,6 @@ GROUP = 4
 _WORD = np.dtype(np.int32)
 #: Added to a float between 0 and 255 it leaves the nearest integer, of two the even one, in the lowest byte.
 _ROUND = 1.5 * 2.0**23
-#: Vectors of channels of a single place, so that sums need not wait for each other.
-_ALONE = 8
 #: Places in a row that are computed together where channels are alone.
 _ROW = 4
 
@@ -85,8 +83,6 @@ def width(outs: int, groups: int, out: channels_last.Pair) -> int:
     vectors, rest = divmod(outs, lanes)
     if rest:  # no block may end within a vector
         return (vectors + 1) * lanes
-    if math.prod(out) == 1:
-        return lanes * max(n for n in range(1, _ALONE + 1) if vectors % n == 0)
     return channels_last.width(outs, groups, out, 4)
 
 
@@ -183,8 +179,7 @@ class _All(_Part):
         kernels = self.weight.shaped(s.blocks, m.kernel[0], self.turns, self.groups, m.width).part(block)
         first = block * m.width
         whole, rest = divmod(min(m.outs, m.width), lanes)
-        most = _ALONE if math.prod(m.out) == 1 else channels_last.VECTORS
-        for begin, size in blocks(self.k, whole, most) if whole else ():
+        for begin, size in blocks(self.k, whole, channels_last.most(m.out)) if whole else ():
             self.columns(kernels, first, begin * lanes, [None] * size, lanes)
         if rest:
             self.columns(kernels, first, whole * lanes, [rest], lanes)

@@ -57,3 +57,18 @@ def test_states_may_be_given_and_many_rows_stay_a_call() -> None:
     many = np.repeat(x, 3, axis=1)
     np.testing.assert_allclose(run(many)[0].numpy()[:, 1], layer(x)[0].numpy()[:, 0], atol=1e-5)
     assert "call" in [i.name for i in run.variants[-1].program.body]
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_a_turn_multiplies_by_packed_weights(name: str) -> None:
+    """The weights are constants of the loop's body, and there is one row."""
+    layer: Any = (nn.LSTM if name == "lstm" else nn.GRU)(16, 32, rng=0).eval()
+    x = R.normal(size=(6, 1, 16)).astype(np.float32)
+    run = tn.compile(layer, frozen=True)
+    found = [run(x) for _ in range(2)][1]
+    (loop,) = [i for i in run.variants[0].program.body if i.name == "loop"]
+    names = [i.name for i in loop.params["body"].body]
+    assert "convolve" in names
+    assert "dot" not in names
+    for a, b in zip(_flat(found), _flat(layer(x)), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-5)
