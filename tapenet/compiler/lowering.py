@@ -423,8 +423,11 @@ class Lowering:
                 )
             values = self._read(op, args, any(specs[len(specs) - len(op.residuals) :]))
             found = [Spec(v.shape, v.dtype) for v in values]
+            sized = any(i.params.get("sized") for i in body[begin:])
             if any(s is not None and s != f for s, f in zip(specs, found, strict=True)):
-                raise CannotLower(f"gives {found}, not {list(specs)}")
+                raise (Sized if sized else CannotLower)(f"gives {found}, not {list(specs)}")
+            if sized:
+                self._check_sized(op.name, self.counted)
             return tuple(values)
         except CaptureError:
             raise

@@ -313,7 +313,7 @@ def _conditional(args: Sequence[Spec], params: Params) -> list[Spec]:
     return [args[0]]
 
 
-def _provided(x: Array, wrong: Array, error: type[Exception], text: str) -> Array:
+def _provided(x: Array, wrong: Array, error: type[Exception], text: str, sized: bool = False) -> Array:
     if wrong:
         raise error(text)
     return np.array(x, order="K")

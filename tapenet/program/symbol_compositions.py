@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
+from tapenet.program.called_ops import Resized
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Sized, Symbol, array_of, builder_of, elementwise, provided
 from tapenet.typing import Array, Axis
 
@@ -239,9 +240,106 @@ def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
 
 
 def _round(a: Any, decimals: int = 0, out: None = None) -> Any:
-    if decimals != 0 or out is not None or a.dtype.kind not in "iuf":
-        raise CannotLower("round to decimals, with out= or of truths")
-    return np.rint(a) if a.dtype.kind == "f" else a
+    if out is not None or a.dtype.kind not in "iuf" or (decimals < 0 and a.dtype.kind != "f"):
+        raise CannotLower("round with out=, of truths, or of whole numbers to tens")
+    if a.dtype.kind != "f":
+        return a
+    scale = 10.0 ** abs(decimals)
+    if not decimals:
+        return np.rint(a)
+    return np.rint(a * scale) / scale if decimals > 0 else np.rint(a / scale) * scale
+
+
+def _times(ufunc: np.ufunc, over: float, under: float, x: Any) -> Any:
+    """An angle in another unit, rounded as the ufunc rounds it."""
+    dtype = ufunc.resolve_dtypes((array_of(builder_of(x), x).dtype, None))[-1]
+    if dtype.char not in "fd":
+        raise CannotLower(f"{ufunc.__name__} in {dtype}")
+    return x.astype(dtype) * (dtype.type(over) / dtype.type(under))
+
+
+def _sinc(x: Any) -> Any:
+    if x.dtype.kind == "c":
+        raise CannotLower("sinc of complex numbers")
+    y = math.pi * x
+    zero = y == 0
+    y = np.where(zero, 1, y)
+    return np.where(zero, 1, np.sin(y) / y)
+
+
+def _isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    builder = builder_of(a, b)
+    a, b = array_of(builder, a), array_of(builder, b)
+    b = b.astype(np.result_type(b.dtype, 1.0))
+    if "c" in (a.dtype.kind, b.dtype.kind):
+        raise CannotLower("isclose of complex numbers")
+    found = ((np.abs(a - b) <= atol + rtol * np.abs(b)) & np.isfinite(b)) | (a == b)
+    return found | (np.isnan(a) & np.isnan(b)) if equal_nan else found
+
+
+def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    if np.shape(a1) != np.shape(a2) or equal_nan:
+        raise CannotLower("array_equal of other shapes, or with equal_nan=")
+    return np.all(a1 == a2)
+
+
+def _isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: str | None = None
+) -> Any:
+    builder = builder_of(element, test_elements)
+    element, among = array_of(builder, element), array_of(builder, test_elements).reshape(-1)
+    if element.size * among.size > _MANY:
+        raise CannotLower("isin of many")
+    found = np.any(np.equal(element[..., None], among), axis=-1)
+    return ~found if invert else found
+
+
+def _choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
+    builder = builder_of(a, choices)
+    a, parts = array_of(builder, a), [array_of(builder, c) for c in choices]
+    found: Any = parts[-1]
+    if out is not None or mode != "raise":
+        raise CannotLower("choose with out= or mode=")
+    a = provided(a, (a < 0) | (a >= len(parts)), ValueError, "invalid entry in choice array")
+    for k in range(len(parts) - 1)[::-1]:
+        found = np.where(a == k, parts[k], found)
+    return np.broadcast_to(found, np.broadcast_shapes(a.shape, *(p.shape for p in parts)))
+
+
+def _lexsort(keys: Any, axis: int = -1) -> Any:
+    builder = builder_of(keys)
+    first, *others = (array_of(builder, k) for k in keys)
+    order = np.argsort(first, axis, stable=True)
+    for key in others:
+        order = np.take_along_axis(order, np.argsort(np.take_along_axis(key, order, axis), axis, stable=True), axis)
+    return order
+
+
+def _unravel_index(indices: Any, shape: int | Sequence[int], order: str = "C") -> tuple[Any, ...]:
+    lengths = [shape] if isinstance(shape, int) else [*shape]
+    beyond = (indices < 0) | (indices >= math.prod(lengths))
+    rest = provided(indices, beyond, ValueError, f"an index is out of bounds for array with size {math.prod(lengths)}")
+    found = []
+    for n in lengths if order == "F" else lengths[::-1]:
+        found.append((rest % n).astype(np.intp))
+        rest = rest // n
+    return tuple(found if order == "F" else found[::-1])
+
+
+def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    """Of a number of places that `minlength` says; where values reach further, the program is for another number."""
+    builder = builder_of(x, weights)
+    x = array_of(builder, x)
+    if not minlength or not 0 < x.size <= _MANY:
+        raise Sized("values say how many places np.bincount counts in, or there are many")
+    if x.ndim != 1 or x.dtype.kind not in "iub":
+        raise CannotLower("np.bincount of what is not one row of whole numbers")
+    x = provided(x.astype(np.intp), x < 0, ValueError, "'list' argument must have no negative elements")
+    x = provided(x, x >= minlength, Resized, "", sized=True)
+    counted: Any = np.ones(x.shape, np.intp) if weights is None else array_of(builder, weights).astype(np.float64)
+    counts = array_of(builder, np.zeros(minlength, counted.dtype)).copy()
+    np.add.at(counts, x, counted)
+    return counts
 
 
 def _heaviside(x: Any, at_zero: Any) -> Any:
@@ -331,6 +429,43 @@ def _nanmean(
     return (total / count).astype(a.dtype)
 
 
+def _nanvar(
+    a: Any, axis: Axis = None, dtype: None = None, out: None = None, ddof: float = 0, keepdims: bool = False, *,
+    where: Any = True, mean: Any = None, correction: float | None = None,
+) -> Any:  # fmt: skip
+    if dtype is not None or out is not None or where is not True or a.dtype.char not in "fd":
+        raise CannotLower("nanvar with dtype=, out= or where=, or of whole numbers")
+    taken = ~np.isnan(a)
+    count = np.sum(taken, axis=axis, dtype=np.intp, keepdims=keepdims)
+    mean = _nanmean(a, axis, keepdims=True) if mean is None else mean
+    apart = np.where(taken, a - mean, 0)
+    freedom = count - (ddof if correction is None else correction)
+    found = np.sum(apart * apart, axis=axis, keepdims=keepdims) / freedom
+    return np.where(freedom > 0, found, math.nan).astype(a.dtype)
+
+
+def _nan_place(largest: bool, a: Any, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Any:
+    if out is not None or a.dtype.char not in "fd" or a.size > _MANY:
+        raise CannotLower("the place of an extreme but for nan with out=, of whole numbers, or of many")
+    nan = np.isnan(a)
+    found: Any = np.where(nan, -math.inf if largest else math.inf, a)
+    found = provided(found, np.all(nan, axis=axis), ValueError, "All-NaN slice encountered")
+    return (np.argmax if largest else np.argmin)(found, axis=axis, keepdims=keepdims)
+
+
+def _nanmedian(
+    a: Any, axis: int | None = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Any:
+    if a.dtype.char not in "fd" or not a.size or out is not None or isinstance(axis, tuple) or keepdims:
+        raise CannotLower("nanmedian over several axes, with out= or keepdims=, or of whole numbers")
+    a, axis, _ = _few(a, axis, "nanmedian")
+    count = np.sum(~np.isnan(a), axis=axis, keepdims=True, dtype=np.intp)
+    rising = np.sort(a, axis)  # nan behind all others
+    low, high = (np.take_along_axis(rising, np.maximum(i, 0), axis) for i in ((count - 1) // 2, count // 2))
+    middle = np.where(low == high, low, (low + high) / 2) + 0.0
+    return np.squeeze(middle, axis)
+
+
 def _nan_extreme(
     largest: bool, a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, **other: object
 ) -> Any:
@@ -362,9 +497,57 @@ def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     return _convolve(a, v[::-1], mode)
 
 
+def _matrix_norm(x: Any, *, keepdims: bool = False, ord: object = "fro") -> Any:
+    if ord != "fro" or x.dtype.kind == "c":
+        raise CannotLower("another norm of matrices than Frobenius's")
+    return _vector_norm(x, axis=(-2, -1), keepdims=keepdims)
+
+
+def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    if A.ndim < 2 or hermitian or not A.size or A.dtype.kind == "c":
+        raise CannotLower("the rank of a vector, with hermitian=, or of complex numbers")
+    s = np.linalg.svdvals(A)
+    if tol is None:
+        rtol = max(A.shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else np.expand_dims(rtol, -1)
+        cut = np.max(s, axis=-1, keepdims=True) * rtol
+    else:
+        cut = np.expand_dims(tol, -1)
+    return np.sum(s > cut, axis=-1)
+
+
+def _pinv(a: Any, rcond: Any = None, hermitian: bool = False) -> Any:
+    if hermitian or not a.size or a.dtype.kind == "c":
+        raise CannotLower("pinv with hermitian=, or of complex numbers")
+    u, s, vt = np.linalg.svd(a, full_matrices=False)
+    cut = np.expand_dims(1e-15 if rcond is None else rcond, -1) * np.max(s, axis=-1, keepdims=True)
+    turned = np.where(s > cut, 1 / s, 0)
+    return np.matmul(np.swapaxes(vt, -1, -2), turned[..., None] * np.swapaxes(u, -1, -2))
+
+
 FUNCTIONS |= {
     np.convolve: _convolve,
     np.correlate: _correlate,
+    np.array_equal: _array_equal,
+    np.allclose: lambda *args, **kwargs: np.all(_isclose(*args, **kwargs)),
+    np.bincount: _bincount,
+    np.degrees: partial(_times, np.degrees, 180, math.pi),
+    np.rad2deg: partial(_times, np.degrees, 180, math.pi),
+    np.radians: partial(_times, np.radians, math.pi, 180),
+    np.deg2rad: partial(_times, np.radians, math.pi, 180),
+    np.isclose: _isclose,
+    np.isin: _isin,
+    np.choose: _choose,
+    np.lexsort: _lexsort,
+    np.linalg.matrix_norm: _matrix_norm,
+    np.linalg.matrix_rank: _matrix_rank,
+    np.linalg.pinv: _pinv,
+    np.nanargmax: partial(_nan_place, True),
+    np.nanargmin: partial(_nan_place, False),
+    np.nanmedian: _nanmedian,
+    np.nanstd: lambda *args, **kwargs: np.sqrt(_nanvar(*args, **kwargs)),
+    np.nanvar: _nanvar,
+    np.sinc: _sinc,
+    np.unravel_index: _unravel_index,
     np.digitize: _digitize,
     np.heaviside: _heaviside,
     np.interp: _interp,

@@ -311,12 +311,14 @@ def elementwise(builder: Builder, name: str, *operands: Operand) -> Symbol:
     return Symbol(builder, builder.elementwise(name, *map(value_of, operands)))
 
 
-def provided(x: Operand, wrong: Operand, error: type[Exception], text: str) -> Symbol:
-    """An array, in a program that raises where one of some truth values holds."""
+def provided(x: Operand, wrong: Operand, error: type[Exception], text: str, sized: bool = False) -> Symbol:
+    """An array, in a program that raises where one of some truth values holds; with `sized`, where values say how many elements
+    there are."""
     builder = builder_of(x, wrong)
     truths = array_of(builder, wrong)
     one = reduce(np.logical_or, truths, axis=None) if truths.ndim else truths
-    made = builder.emit("provided", array_of(builder, x).value, one.value, error=error, text=text)
+    more = {"sized": True} if sized else {}
+    made = builder.emit("provided", array_of(builder, x).value, one.value, error=error, text=text, **more)
     return Symbol(builder, made)
 
 

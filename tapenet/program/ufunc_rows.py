@@ -1,6 +1,7 @@
-"""Ufuncs of SciPy's as rows of the table of primitives, element by element: its special functions.
+"""Ufuncs as rows of the table of primitives, element by element: SciPy's special functions, and what NumPy has beside the
+functions that native code has formulas for.
 
-Native code calls their inner loops, those that NumPy runs, so that results are SciPy's, without Python. Each is differentiated
+Native code calls their inner loops, those that NumPy runs, so that results are the same, without Python. Each is differentiated
 as the op that stands for it (`ops.functions`).
 """
 
@@ -18,6 +19,9 @@ from tapenet.program.symbols import FUNCTIONS, Operand, Symbol, builder_of, elem
 
 #: By the name of the primitive.
 UFUNCS: dict[str, np.ufunc] = {}
+OF_NUMPY = (
+    np.bitwise_count, np.float_power, np.gcd, np.lcm, np.ldexp, np.logaddexp2, np.nextafter, np.spacing,
+)  # fmt: skip
 #: Roughly what an element costs beside an addition: these are long series and continued fractions.
 COST = 200.0
 
@@ -29,7 +33,8 @@ def add(ufunc: np.ufunc) -> str | None:
     name = free_name("s", ufunc.__name__)
     names = ufunc_arguments(ufunc.nin)
     args = ", ".join(names)
-    primitives.add_elementwise(name, ufunc.__name__, ufunc, args, f"scipy.special.{ufunc.__name__}({args})")
+    module = "np" if ufunc in OF_NUMPY else "scipy.special"
+    primitives.add_elementwise(name, ufunc.__name__, ufunc, args, f"{module}.{ufunc.__name__}({args})")
     ARGUMENTS[name] = names
     batching.RULES[name] = batching.RULES["copy"]
     scalar.COST[name] = COST
@@ -40,3 +45,7 @@ def add(ufunc: np.ufunc) -> str | None:
 
 def _element(name: str, *inputs: Operand) -> Symbol:
     return elementwise(builder_of(*inputs), name, *inputs)
+
+
+for _ufunc in OF_NUMPY:
+    add(_ufunc)

@@ -151,7 +151,7 @@ def overwrite(x: Any) -> Any:
 CALLED = [
     (convert, "asks for the elements"),
     (branch, "branches on a value"),
-    (lambda x: np.linalg.pinv(x @ x.T) @ x, "np.pinv is no primitive"),
+    (lambda x: np.unwrap(x @ x.T) @ x, "np.unwrap is no primitive"),
     (overwrite, "may be seen elsewhere"),
     (lambda x: np.exp(x, where=x > 0, out=np.zeros_like(x)), "where"),
     (lambda x: np.add.accumulate(x, axis=1), "add.accumulate"),

@@ -235,3 +235,39 @@ def test_quantiles_by_whole_numbers_and_by_other_floats(compiled: Compile) -> No
         given = x if np.asarray(q).dtype.kind == "i" else np.sqrt(np.arange(6.0))
         for _ in range(2):
             np.testing.assert_allclose(np.asarray(step(given)), np.quantile(given, q), rtol=1e-13)
+
+
+@backends
+def test_counts_for_another_number_of_places(compiled: Compile) -> None:
+    """Where values reach beyond `minlength` the function is captured anew, and a negative one is NumPy's error."""
+
+    def f(x: Any, w: Any) -> Any:
+        return np.bincount(x, w, minlength=4) * 2
+
+    step, w = compiled(f), np.array([0.5, 1.0, 2.0])
+    for values in ([0, 1, 1], [3, 0, 3], [1, 6, 0], [1, 6, 2], [0, 1, 2]):
+        equal(step(np.array(values), w), f(np.array(values), w))
+    assert len(step.variants) == 2
+    with pytest.raises(ValueError, match="no negative elements"):
+        step(np.array([0, -1, 1]), w)
+
+
+@backends
+def test_places_that_are_refused(compiled: Compile) -> None:
+    for g in (lambda i, j: tn.ravel_multi_index((i, j), (2, 3)), lambda i, j: np.choose(i, [j, j + 1])):
+        step, i, j = compiled(g), np.array([0, 1]), np.array([2, 0])
+        for _ in range(2):
+            equal(step(i, j), np.asarray(g(i, j)))
+        with pytest.raises(ValueError, match="invalid entry"):
+            step(i + 5, j)
+    step = compiled(lambda k: np.unravel_index(k, (2, 3))[0])
+    for _ in range(2):
+        equal(step(j), np.array([0, 0]))
+    with pytest.raises(ValueError, match="out of bounds"):
+        step(j + 9)
+    rows = np.array([[1.0, np.nan, 3.0], [np.nan, 5.0, 4.0]])
+    step = compiled(lambda x: np.nanargmax(x, axis=1))
+    for _ in range(2):
+        equal(step(rows), np.array([2, 1]))
+    with pytest.raises(ValueError, match="All-NaN"):
+        step(rows * np.nan)

@@ -325,7 +325,7 @@ def sinc_derivative(x: Array, order: int) -> Array:
     Tensor([-1.27323954, -1.        ])
     """
     # With y = πx: from y · s(y) = sin y, y · s⁽ⁿ⁾(y) = sin⁽ⁿ⁾(y) − n · s⁽ⁿ⁻¹⁾(y); and s(y) = Σ (−1)ᵏ y²ᵏ/(2k + 1)!.
-    x = np.asarray(x)
+    x = array_like(x)
     return math.pi**order * _sinc_slope(math.pi * (x if x.dtype.kind in "fc" else x.astype(float)), order)
 
 

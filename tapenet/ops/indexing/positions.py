@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from tapenet.ops.op import op
 from tapenet.ops.registry import answer, sample
+from tapenet.program.symbols import array_of, builder_of, provided
 from tapenet.typing import Array
 
 
@@ -60,8 +61,26 @@ def nonzero(a: Array) -> tuple[Array, ...]:
     return np.nonzero(a)
 
 
+def _ravelled(
+    multi_index: Any, dims: int | Sequence[int], mode: str | Sequence[str] = "raise", order: str = "C"
+) -> Any:
+    """The same in a program."""
+    lengths = [dims] if isinstance(dims, int) else [*dims]
+    modes = [mode] * len(lengths) if isinstance(mode, str) else mode
+    builder = builder_of(multi_index)
+    axes = [*zip(multi_index, lengths, modes, strict=True)]
+    found: Any = 0
+    for given, n, how in axes[::-1] if order == "F" else axes:
+        i: Any = array_of(builder, given).astype(np.intp)
+        if how == "raise":
+            i = provided(i, (i < 0) | (i >= n), ValueError, "invalid entry in coordinates array")
+        found = found * n + (i % n if how == "wrap" else np.clip(i, 0, n - 1) if how == "clip" else i)
+    return found
+
+
 @op(
     label="ravel multi-index",
+    lower=_ravelled,  # NumPy does not ask the arrays in a tuple
     numpy=np.ravel_multi_index,
     nondiff=("multi_index",),
     samples=lambda r: [

@@ -107,7 +107,7 @@ def _heading(module: Module, entry: Entry) -> str:
     if entry.kind == "convolution":
         return "convolution"
     if entry.name in UFUNCS:
-        return "SciPy's loop"
+        return "a ufunc's loop"
     return "C function" if entry.name in CALLS else "move"
 
 

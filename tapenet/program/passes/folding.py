@@ -18,7 +18,7 @@ KINDS = frozenset({"elementwise", "reduction", "view", "product", "movement"})
 
 
 def run(program: Program) -> Program:
-    """Evaluate instructions whose arguments are all constants.
+    """Evaluate instructions whose arguments are all constants, or whose results have no elements.
 
     A broadcast stays: it costs nothing, and its operand is easier to reason about. For the same reason a constant
     array whose elements are all one number becomes a broadcast of that number where it is an operand of an elementwise
@@ -34,6 +34,9 @@ def run(program: Program) -> Program:
         return numbers[value]
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        nothing = _without_elements(instruction, args, builder)
+        if nothing is not None:
+            return nothing
         if not any(_is_constant(a) for a in args) or instruction.kind not in KINDS or instruction.name == "broadcast":
             return None
         if all(_is_constant(a) for a in args):
@@ -49,6 +52,22 @@ def run(program: Program) -> Program:
         return builder.several(instruction.name, *shown, **instruction.params)
 
     return rewrite(program, change)
+
+
+def _without_elements(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
+    """What has no elements, which native code has no loops over, and what is the same without such an argument."""
+    if instruction.kind in KINDS and instruction.name != "provided":
+        (result,) = instruction.results
+        if not result.size:
+            return Constant(np.zeros(result.shape, result.dtype))
+        some = [a for a in args if a.size]
+        if len(some) < len(args) and instruction.name == "concatenate":
+            return builder.emit("concatenate", *some, **instruction.params) if some[1:] else some[0]
+        if len(some) < len(args) and instruction.name == "update":
+            return args[0]
+        if len(some) < len(args) and instruction.name == "scatter_add":
+            return builder.broadcast(Constant(np.zeros((), result.dtype)), result.shape)
+    return None
 
 
 def _is_constant(value: Value) -> bool:
