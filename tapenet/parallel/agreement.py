@@ -205,20 +205,20 @@ go:
 }
 """
 _ADD = """
-define internal void @add_TYPE(ptr noalias %a, ptr noalias %b, ptr %out, i64 %count) #0 {
+define internal void @add_TYPE(ptr %a, ptr %b, ptr %out, i64 %count) #0 {
   br label %turn
 turn:
   %i = phi i64 [ 0, %0 ], [ %next, %turn ]
   %a.at = getelementptr TYPE, ptr %a, i64 %i
   %b.at = getelementptr TYPE, ptr %b, i64 %i
   %out.at = getelementptr TYPE, ptr %out, i64 %i
-  %x = load TYPE, ptr %a.at
-  %y = load TYPE, ptr %b.at
+  %x = load TYPE, ptr %a.at, !llvm.access.group !turns
+  %y = load TYPE, ptr %b.at, !llvm.access.group !turns
   %sum = fadd TYPE %x, %y
-  store TYPE %sum, ptr %out.at
+  store TYPE %sum, ptr %out.at, !llvm.access.group !turns
   %next = add i64 %i, 1
   %more = icmp ult i64 %next, %count
-  br i1 %more, label %turn, label %end
+  br i1 %more, label %turn, label %end, !llvm.loop !loop.parallel
 end:
   ret void
 }
